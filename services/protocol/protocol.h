@@ -1,0 +1,62 @@
+/*
+ * What coordinator and worker agree on, and nothing else: paths, header names, media types, error names, and the
+ * shape of a chunk's answer lines. See docs/protocol.md.
+ */
+#ifndef FANTAIL_PROTOCOL_H
+#define FANTAIL_PROTOCOL_H
+
+#include "base.h"
+
+#define PATH_JOBS  "/v1/jobs"
+#define PATH_TASKS "/v1/tasks"
+
+#define HEADER_CHUNK       "Fantail-Chunk"       /* "<job>/<first index>" */
+#define HEADER_DEADLINE_MS "Fantail-Deadline-Ms" /* milliseconds left */
+#define HEADER_ATTEMPT     "Fantail-Attempt"
+#define HEADER_WORKER      "Fantail-Worker" /* the worker's id, stable while it lives */
+#define HEADER_SLOTS       "Fantail-Slots"
+#define HEADER_FREE        "Fantail-Free"
+
+#define TYPE_JSON    "application/json"
+#define TYPE_NDJSON  "application/x-ndjson"
+#define TYPE_TEXT    "text/plain"
+#define TYPE_CHUNK   "application/vnd.fantail.chunk+x-ndjson"
+#define TYPE_PROBLEM "application/problem+json"
+
+/* Why an item has no value. The names are the wire names. */
+enum item_error {
+    ITEM_TASK_ERROR, /* the task said so */
+    ITEM_CRASHED,
+    ITEM_TIMED_OUT,
+    ITEM_OUT_OF_MEMORY,
+    ITEM_BAD_OUTPUT,
+    ITEM_WORKER_LOST,
+    ITEM_CANCELLED,
+    ITEM_DEADLINE_EXCEEDED,
+    ITEM_ERROR_COUNT
+};
+
+const char *item_error_name(enum item_error e);
+/* False when the name is none of ours. */
+MUST_CHECK bool item_error_parse(const char *name, size_t len, enum item_error *e);
+
+/* How a chunk's answer ended. */
+enum chunk_end { CHUNK_COMPLETE, CHUNK_DRAINING, CHUNK_DEADLINE, CHUNK_END_COUNT };
+
+enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_BAD };
+
+/* One line of a chunk's answer, or of a process: {"value":V}, {"error":{...}} or {"end":"complete","done":N}. */
+struct answer_line {
+    enum answer_kind kind;
+    const char *body; /* VALUE: V; ERROR: the error object; borrowed from the line */
+    size_t body_len;
+    enum item_error error; /* ERROR: by its "name"; ITEM_TASK_ERROR when the name is not ours */
+    enum chunk_end end;
+    uint64_t done;
+};
+
+/* Reads one line (without its newline). `strict` also validates the JSON of V; without it only the frame is checked,
+ * for bytes that were validated before. Never allocates for values; errors may be slower. */
+struct answer_line answer_line_parse(const char *line, size_t len, bool strict);
+
+#endif
