@@ -1,0 +1,109 @@
+/*
+ * What both services share around their main: the public and the admin server, health, metrics, readiness, signals,
+ * and the way out. A main is
+ *
+ *     option_parse(...)                      its rows include SERVICE_OPTION_ROWS
+ *     s = service_start(loop, &config.service, &hooks, err, sizeof err)     listens
+ *     service_set_ready(s, true, NULL)
+ *     status = service_run(s)                until the drain is over
+ *     service_free(s)
+ *
+ * Both servers answer GET /livez, /healthz (200 as long as the loop turns) and /readyz (200, or 503 with the reason);
+ * the admin server also /metrics and the routes of hooks->admin_routes (/autoscale).
+ *
+ * The way out, on SIGTERM or SIGINT: not ready, answers carry Connection: close, requests are still taken for
+ * shutdown_delay_s; then the listener closes and hooks->drain runs; the service ends when hooks->idle says so and no
+ * exchange is open, or when drain_s have passed; then hooks->stop, servers, log. A second signal ends the process at
+ * once with status 1. SIGHUP: hooks->reload. SIGPIPE is ignored.
+ *
+ * Knows nothing of jobs or tasks, and needs no HTTP client.
+ */
+#ifndef FANTAIL_SERVICE_H
+#define FANTAIL_SERVICE_H
+
+#include <uv.h>
+
+#include "base.h"
+#include "http_server.h"
+#include "log.h"
+#include "option.h"
+
+struct service;
+
+/* Embedded in each service's config struct and filled by SERVICE_OPTION_ROWS. */
+struct service_config {
+    const char *host;
+    int64_t port; /* 0: a free one */
+    bool reuse_port;
+    const char *admin_host;
+    int64_t admin_port; /* 0: a free one; -1: no admin server */
+    double shutdown_delay_s;
+    double drain_s;
+    int log_level;
+    int64_t ready_fd; /* -1: none */
+    bool exit_with_parent;
+};
+
+/* SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), among the rows of a table. */
+#define SERVICE_OPTION_ROWS(S, f, default_port, default_admin_port)                                                    \
+    OPTION_HEADING("Listening"),                                                                                       \
+        OPTION_STRING("host", S, f.host, "127.0.0.1", "numeric address to serve on; :: is every IPv4 and IPv6 one"),   \
+        OPTION_PORT("port", S, f.port, default_port, 0, "port to serve on; 0 takes a free one"),                       \
+        OPTION_BOOL("reuse-port", S, f.reuse_port, NULL,                                                               \
+                    "share the port with other processes of this program; the kernel spreads connections"),            \
+        OPTION_STRING("admin-host", S, f.admin_host, "127.0.0.1", "address of health and metrics"),                    \
+        OPTION_PORT("admin-port", S, f.admin_port, default_admin_port, -1,                                             \
+                    "port of health and metrics; 0 takes a free one, off has none"),                                   \
+        OPTION_HEADING("Life and death"),                                                                              \
+        OPTION_SECONDS("shutdown-delay-s", S, f.shutdown_delay_s, "0", 0, 3600,                                        \
+                       "after SIGTERM keep accepting for so long, until load balancers have noticed"),                 \
+        OPTION_SECONDS("drain-s", S, f.drain_s, "30", 0, 86400, "then give running work so long to end"),              \
+        OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL,                                                   \
+                    "end when the process that started this one ends"),                                                \
+        OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
+                   "once listening, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor and close it",    \
+                   .no_env = true),                                                                                    \
+        OPTION_CHOICE("log-level", S, f.log_level, "info", log_level_names, "least level that is logged")
+
+/* Everything but name and routes may be NULL or 0. */
+struct service_hooks {
+    const char *name;                      /* "worker": in the log and in fantail_build_info */
+    const struct http_route *routes;       /* of the public server, ended by {0}; without health */
+    const struct http_route *admin_routes; /* ended by {0} */
+    void *data;                            /* given to the routes' handle() and to these hooks */
+    void (*drain)(void *data);             /* the listener is closed: start nothing new, hand back what waits */
+    bool (*idle)(void *data);              /* nothing is left that the drain should wait for */
+    void (*stop)(void *data);              /* last call: close every handle of yours on the loop */
+    void (*reload)(void *data);            /* SIGHUP */
+    size_t max_body_bytes;
+    unsigned max_connections;
+};
+
+/* Listens on both ports, sets up the log and signals, writes to ready_fd. Not ready yet ("starting"). NULL on
+ * failure, with a sentence in err and nothing left open. config and hooks are borrowed until service_free(). */
+MUST_CHECK struct service *service_start(uv_loop_t *loop, const struct service_config *config,
+                                         const struct service_hooks *hooks, char *err, size_t err_size);
+/* Runs the loop until the way out is walked; returns the exit status. Afterwards the loop has no handle of ours. */
+MUST_CHECK int service_run(struct service *s);
+/* After service_run(). NULL is fine. */
+void service_free(struct service *s);
+
+/* What /readyz says. reason is copied; needed when not ready. After a signal it stays "draining". */
+void service_set_ready(struct service *s, bool ready, const char *reason);
+/* The same as SIGTERM. */
+void service_shutdown(struct service *s);
+/* A signal came: answers carry Connection: close. */
+bool service_ending(const struct service *s);
+/* hooks->idle may have turned true: ends the drain in the next loop turn instead of at the next look (20 ms). */
+void service_poke(struct service *s);
+
+uint16_t service_port(const struct service *s);
+uint16_t service_admin_port(const struct service *s); /* 0 when there is none */
+struct http_server *service_server(struct service *s);
+
+/* The subcommand `healthcheck`: asks /readyz of a service with this config on this machine, on the admin port or,
+ * without one, the public port. Returns the exit status: 0 ready, 1 not (why is on standard error). Blocking, up to 2
+ * s. */
+MUST_CHECK int service_healthcheck(const struct service_config *config);
+
+#endif
