@@ -2,20 +2,12 @@
 
 #include <math.h>
 
-static const char *const names[] = {
-    [REDUCE_NONE] = "none", [REDUCE_SUM] = "sum", [REDUCE_COUNT] = "count",
-    [REDUCE_MIN] = "min",   [REDUCE_MAX] = "max", [REDUCE_CONCAT] = "concat",
-};
-static_assert(ARRAY_SIZE(names) == REDUCE_COUNT_OF, "every reducer has its name");
-
-enum reducer reducer_parse(const char *name)
+bool reduction_knows(enum job_reduce kind)
 {
-    for (unsigned i = REDUCE_SUM; i < REDUCE_COUNT_OF; i++)
-        if (strcmp(name, names[i]) == 0) return (enum reducer)i;
-    return REDUCE_COUNT_OF;
+    return kind >= REDUCE_SUM && kind <= REDUCE_CONCAT;
 }
 
-void reduction_init(struct reduction *r, enum reducer kind, size_t max_bytes)
+void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes)
 {
     *r = (struct reduction){.kind = kind};
     buf_init(&r->best, max_bytes);
@@ -28,7 +20,7 @@ void reduction_release(struct reduction *r)
 
 static void refuse(struct reduction *r, uint64_t index, const char *why)
 {
-    snprintf(r->error, sizeof r->error, "%s cannot be applied to the value of item %llu: %s", names[r->kind],
+    snprintf(r->error, sizeof r->error, "%s cannot be applied to the value of item %llu: %s", job_reduce_name(r->kind),
              (unsigned long long)index, why);
 }
 
@@ -145,9 +137,7 @@ void reduction_add(struct reduction *r, uint64_t index, const char *value, size_
     case REDUCE_MIN:
     case REDUCE_MAX: keep_best(r, index, value, len); break;
     case REDUCE_CONCAT: concat(r, index, value, len); break;
-    case REDUCE_NONE:
-    case REDUCE_COUNT:
-    case REDUCE_COUNT_OF: break;
+    default: break; /* count needs no more than r->values */
     }
     r->values++;
 }

@@ -10,11 +10,10 @@
 #define FANTAIL_REDUCE_H
 
 #include "buf.h"
-
-enum reducer { REDUCE_NONE, REDUCE_SUM, REDUCE_COUNT, REDUCE_MIN, REDUCE_MAX, REDUCE_CONCAT, REDUCE_COUNT_OF };
+#include "jobspec.h"
 
 struct reduction {
-    enum reducer kind;
+    enum job_reduce kind;
     uint64_t values;
     __int128 integer;      /* sum: the integers so far */
     double real, lost;     /* sum: the rest and Neumaier's compensation */
@@ -24,9 +23,9 @@ struct reduction {
     char error[160];       /* why the values cannot be reduced; "" is fine so far */
 };
 
-/* REDUCE_COUNT_OF when the name is none of ours. */
-enum reducer reducer_parse(const char *name);
-void reduction_init(struct reduction *r, enum reducer kind, size_t max_bytes);
+/* Whether this module does it: sum, count, min, max, concat. */
+bool reduction_knows(enum job_reduce kind);
+void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes);
 void reduction_release(struct reduction *r);
 /* One value: valid JSON without surrounding white space. Once r->error is set, nothing more is taken. */
 void reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len);

@@ -1,5 +1,7 @@
 #include "spool.h"
 
+#include "splitter.h"
+
 struct spool_block {
     struct spool_block *next;
     struct buf lines;
@@ -47,21 +49,6 @@ static void drop_head(struct spool *s)
     block_free(b);
 }
 
-/* The bytes of up to max_items lines of b that fit max_bytes; the very first line may be larger when `first`. */
-static size_t measure(const struct spool_block *b, uint64_t max_items, size_t max_bytes, bool first, uint64_t *items)
-{
-    const char *start = b->lines.data + b->at, *end = b->lines.data + b->lines.len, *at = start;
-    *items = 0;
-    while (at < end && *items < max_items) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        if (!newline) BUG("a spool block ends inside a line");
-        if ((size_t)(newline + 1 - start) > max_bytes && !(first && *items == 0)) break;
-        at = newline + 1;
-        ++*items;
-    }
-    return (size_t)(at - start);
-}
-
 uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct buf *out)
 {
     uint64_t taken = 0;
@@ -70,8 +57,10 @@ uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct
         size_t left = b->lines.len - b->at, room = max_bytes > out->len ? max_bytes - out->len : 0;
         uint64_t items = b->items;
         size_t bytes = left;
-        if (items > max_items - taken || left > room) bytes = measure(b, max_items - taken, room, taken == 0, &items);
-        if (items == 0) break;
+        if (items > max_items - taken || left > room) {
+            bytes = lines_cut(b->lines.data + b->at, left, max_items - taken, room, &items);
+            if (taken > 0 && bytes > room) break; /* only the first item of a cut may pass max_bytes */
+        }
         s->items -= items;
         s->bytes -= bytes;
         taken += items;

@@ -1,0 +1,196 @@
+#include "endpoints.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+
+#include "buf.h"
+#include "limits.h"
+
+static const struct {
+    const char *scheme;
+    enum endpoints_mode mode;
+} schemes[] = {
+    {"static://", ENDPOINTS_STATIC},
+    {"http://", ENDPOINTS_BALANCER},
+    {"https://", ENDPOINTS_BALANCER},
+    {"dns://", ENDPOINTS_DNS},
+};
+
+/* The length of the "host:port" or "[v6]:port" that text starts with, up to a comma or the end; 0 when it is none. */
+static size_t host_port_length(const char *text)
+{
+    size_t len = strcspn(text, ",");
+    size_t host = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":,");
+    if (host == 0 || host + 1 >= len || text[host] != ':') return 0;
+    unsigned port = 0;
+    for (size_t i = host + 1; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9') return 0;
+        port = port * 10 + (unsigned)(text[i] - '0');
+        if (port > 65535) return 0;
+    }
+    if (strcspn(text, "/?#@ \t") < len) return 0;
+    return port ? len : 0;
+}
+
+static bool check_list(const char *list, bool many, char *err, size_t err_size)
+{
+    for (const char *at = list;;) {
+        size_t len = host_port_length(at);
+        if (!len) {
+            snprintf(err, err_size, "'%s' is not host:port", at);
+            return false;
+        }
+        at += len;
+        if (!*at) return true;
+        if (!many) {
+            snprintf(err, err_size, "one name:port is expected, not a list: '%s'", list);
+            return false;
+        }
+        at++;
+    }
+}
+
+static const char *split_scheme(const char *workers, enum endpoints_mode *mode)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+        size_t len = strlen(schemes[i].scheme);
+        if (strncmp(workers, schemes[i].scheme, len) != 0) continue;
+        *mode = schemes[i].mode;
+        return workers + len;
+    }
+    return NULL;
+}
+
+bool endpoints_check(const char *workers, char *err, size_t err_size)
+{
+    enum endpoints_mode mode;
+    const char *rest = split_scheme(workers, &mode);
+    if (!rest) {
+        snprintf(err, err_size, "'%s' does not start with static://, http://, https:// or dns://", workers);
+        return false;
+    }
+    return check_list(rest, mode == ENDPOINTS_STATIC, err, err_size);
+}
+
+static void add(struct endpoints *e, const char *url, const char *connect_to)
+{
+    struct endpoint *one = xcalloc(1, sizeof *one);
+    one->url = xstrdup(url);
+    one->connect_to = connect_to ? xstrdup(connect_to) : NULL;
+    one->seen = true;
+    one->next = e->list;
+    e->list = one;
+    e->count++;
+    one->owner = e->ops->added(e->data, one);
+}
+
+static void drop(struct endpoints *e, struct endpoint **link)
+{
+    struct endpoint *one = *link;
+    *link = one->next;
+    e->count--;
+    e->ops->removed(e->data, one);
+    free(one->url);
+    free(one->connect_to);
+    free(one);
+}
+
+static void add_static(struct endpoints *e, const char *list)
+{
+    for (const char *at = list; *at;) {
+        size_t len = host_port_length(at);
+        struct buf url = {0};
+        buf_addf(&url, "http://%.*s", (int)len, at);
+        add(e, buf_cstr(&url), NULL);
+        buf_release(&url);
+        at += len + (at[len] == ',');
+    }
+}
+
+static void add_resolved(struct endpoints *e, const struct addrinfo *a)
+{
+    char ip[INET6_ADDRSTRLEN], connect_to[INET6_ADDRSTRLEN + 16];
+    if (getnameinfo(a->ai_addr, a->ai_addrlen, ip, sizeof ip, NULL, 0, NI_NUMERICHOST) != 0) return;
+    snprintf(connect_to, sizeof connect_to, a->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", ip, e->port);
+    for (struct endpoint *one = e->list; one; one = one->next)
+        if (strcmp(one->connect_to, connect_to) == 0) {
+            one->seen = true;
+            return;
+        }
+    struct buf url = {0};
+    buf_addf(&url, "http://%s:%s", e->name, e->port);
+    add(e, buf_cstr(&url), connect_to);
+    buf_release(&url);
+}
+
+/* A name server that fails or times out tells nothing: the addresses known stay. "No such name" means none are left. */
+static void resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
+{
+    struct endpoints *e = lookup->data;
+    free(lookup);
+    if (!e) {
+        uv_freeaddrinfo(found);
+        return;
+    }
+    e->lookup = NULL;
+    if (status != 0 && status != UV_EAI_NONAME && status != UV_EAI_NODATA) return;
+    for (struct endpoint *one = e->list; one; one = one->next) one->seen = false;
+    for (const struct addrinfo *a = status == 0 ? found : NULL; a; a = a->ai_next) add_resolved(e, a);
+    for (struct endpoint **link = &e->list; *link;)
+        if ((*link)->seen)
+            link = &(*link)->next;
+        else
+            drop(e, link);
+    uv_freeaddrinfo(found);
+}
+
+static void refresh(uv_timer_t *timer)
+{
+    struct endpoints *e = timer->data;
+    if (e->lookup) return;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    e->lookup = xcalloc(1, sizeof *e->lookup);
+    e->lookup->data = e;
+    if (uv_getaddrinfo(e->loop, e->lookup, resolved, e->name, NULL, &hints) != 0) {
+        free(e->lookup);
+        e->lookup = NULL;
+    }
+}
+
+static void start_dns(struct endpoints *e, const char *name_port)
+{
+    const char *colon = strrchr(name_port, ':');
+    e->name = xstrndup(name_port, (size_t)(colon - name_port));
+    e->port = xstrdup(colon + 1);
+    e->timer = xcalloc(1, sizeof *e->timer);
+    uv_timer_init(e->loop, e->timer);
+    e->timer->data = e;
+    uv_timer_start(e->timer, refresh, 0, e->refresh_ms);
+}
+
+bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, uint64_t refresh_ms,
+                     const struct endpoints_ops *ops, void *data, char *err, size_t err_size)
+{
+    *e = (struct endpoints){.loop = loop, .refresh_ms = refresh_ms, .ops = ops, .data = data};
+    if (!endpoints_check(workers, err, err_size)) return false;
+    const char *rest = split_scheme(workers, &e->mode);
+    switch (e->mode) {
+    case ENDPOINTS_STATIC: add_static(e, rest); break;
+    case ENDPOINTS_BALANCER: add(e, workers, NULL); break;
+    case ENDPOINTS_DNS: start_dns(e, rest); break;
+    }
+    return true;
+}
+
+void endpoints_stop(struct endpoints *e)
+{
+    while (e->list) drop(e, &e->list);
+    if (e->timer) uv_close((uv_handle_t *)e->timer, (uv_close_cb)free);
+    if (e->lookup) {
+        e->lookup->data = NULL;
+        uv_cancel((uv_req_t *)e->lookup);
+    }
+    free(e->name);
+    free(e->port);
+    *e = (struct endpoints){0};
+}
