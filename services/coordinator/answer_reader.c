@@ -11,6 +11,33 @@ void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops 
 void answer_reader_release(struct answer_reader *r)
 {
     buf_release(&r->partial);
+    buf_release(&r->spelt);
+}
+
+enum { VALUE_FRAME_LEN = sizeof "{\"value\":" - 1 };
+
+static bool is_canonical_value(const char *bytes, size_t len, const struct answer_line *line)
+{
+    return line->body == bytes + VALUE_FRAME_LEN && line->body_len + VALUE_FRAME_LEN + 1 == len &&
+           memcmp(bytes, "{\"value\":", VALUE_FRAME_LEN) == 0;
+}
+
+/* One line that is not part of a run of canonical values. */
+static void report_line(struct answer_reader *r, const struct answer_line *line)
+{
+    if (line->kind == ANSWER_END) {
+        r->ended = true;
+        r->ops->end(r->data, line);
+        return;
+    }
+    buf_clear(&r->spelt);
+    buf_add_str(&r->spelt, line->kind == ANSWER_VALUE ? "{\"value\":" : "{\"error\":");
+    buf_add(&r->spelt, line->body, line->body_len);
+    buf_add_str(&r->spelt, "}\n");
+    if (line->kind == ANSWER_VALUE)
+        r->ops->values(r->data, 1, r->spelt.data, r->spelt.len);
+    else
+        r->ops->error(r->data, line, r->spelt.data, r->spelt.len);
 }
 
 /* Reports the whole lines of bytes; the values between two other lines go in one call. */
@@ -22,7 +49,7 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         struct answer_line line = answer_line_parse(at, (size_t)(newline - at), true);
         const char *next = newline + 1;
-        if (line.kind == ANSWER_VALUE) {
+        if (line.kind == ANSWER_VALUE && is_canonical_value(at, (size_t)(newline - at), &line)) {
             values++;
             at = next;
             continue;
@@ -33,11 +60,7 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
             r->fault = "a line of the answer is no envelope";
             return false;
         }
-        if (line.kind == ANSWER_ERROR) r->ops->error(r->data, &line, at, (size_t)(next - at));
-        if (line.kind == ANSWER_END) {
-            r->ended = true;
-            r->ops->end(r->data, &line);
-        }
+        report_line(r, &line);
         at = run = next;
     }
     if (values) r->ops->values(r->data, values, run, (size_t)(at - run));

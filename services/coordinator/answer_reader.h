@@ -1,6 +1,7 @@
 /*
  * Reads the answer of one attempt as it arrives in pieces and reports it in batches: runs of value lines with one call
- * a run, error lines one by one, the end line once. Pure: bytes in, calls out.
+ * a run, error lines one by one, the end line once. What it reports is canonical: {"value":V} or {"error":{...}} with
+ * nothing else in it, however the worker spelt it. Pure: bytes in, calls out.
  */
 #ifndef FANTAIL_ANSWER_READER_H
 #define FANTAIL_ANSWER_READER_H
@@ -21,6 +22,7 @@ struct answer_reader {
     void *data;
     struct buf partial; /* the start of a line whose end has not come */
     bool ended;         /* the end line was read */
+    struct buf spelt;   /* a line spelt anew */
     const char *fault;  /* what was wrong with the bytes; a static phrase */
 };
 
