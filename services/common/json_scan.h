@@ -21,6 +21,7 @@ struct json_scan {
     uint8_t state;                          /* private: enum json_state */
     uint8_t utf8_left, utf8_low, utf8_high; /* what the running multi-byte character still needs */
     uint8_t literal_pos;
+    uint8_t after_string; /* the state behind the string being read */
     const char *literal;
     unsigned depth, max_depth;
     uint64_t is_object[(LIMIT_JSON_DEPTH + 63) / 64]; /* bit d: the container at depth d is an object */

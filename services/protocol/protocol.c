@@ -1,0 +1,140 @@
+#include "protocol.h"
+
+#include "json_scan.h"
+#include "json_walk.h"
+
+static const char *const item_error_names[] = {
+    [ITEM_TASK_ERROR] = "task_error", [ITEM_CRASHED] = "crashed",
+    [ITEM_TIMED_OUT] = "timed_out",   [ITEM_OUT_OF_MEMORY] = "out_of_memory",
+    [ITEM_BAD_OUTPUT] = "bad_output", [ITEM_WORKER_LOST] = "worker_lost",
+    [ITEM_CANCELLED] = "cancelled",   [ITEM_DEADLINE_EXCEEDED] = "deadline_exceeded",
+};
+static_assert(ARRAY_SIZE(item_error_names) == ITEM_ERROR_COUNT, "every item error has its name");
+
+static const char *const chunk_end_names[] = {
+    [CHUNK_COMPLETE] = "complete",
+    [CHUNK_DRAINING] = "draining",
+    [CHUNK_DEADLINE] = "deadline",
+};
+static_assert(ARRAY_SIZE(chunk_end_names) == CHUNK_END_COUNT, "every chunk end has its name");
+
+const char *item_error_name(enum item_error e)
+{
+    if ((unsigned)e >= ITEM_ERROR_COUNT) BUG("item error %d has no name", (int)e);
+    return item_error_names[e];
+}
+
+bool item_error_parse(const char *name, size_t len, enum item_error *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(item_error_names); i++) {
+        if (strlen(item_error_names[i]) != len || memcmp(item_error_names[i], name, len) != 0) continue;
+        *e = (enum item_error)i;
+        return true;
+    }
+    return false;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static bool read_error(struct json_slice object, struct answer_line *answer)
+{
+    struct json_walk w;
+    struct json_slice name, value;
+    if (object.len == 0 || object.data[0] != '{' || !json_walk_init(&w, object.data, object.len)) return false;
+    answer->error = ITEM_TASK_ERROR;
+    while (json_walk_next(&w, &name, &value)) {
+        if (!json_string_is(name, "name")) continue;
+        for (size_t i = 0; i < ARRAY_SIZE(item_error_names); i++) {
+            if (json_string_is(value, item_error_names[i])) answer->error = (enum item_error)i;
+        }
+    }
+    answer->body = object.data;
+    answer->body_len = object.len;
+    return true;
+}
+
+static bool read_end(struct json_slice how, struct answer_line *answer)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(chunk_end_names); i++) {
+        if (!json_string_is(how, chunk_end_names[i])) continue;
+        answer->end = (enum chunk_end)i;
+        return true;
+    }
+    return false;
+}
+
+/* A count as our workers write it: digits, nothing else, and no more than fit. */
+static bool read_done(struct json_slice number, uint64_t *done)
+{
+    *done = 0;
+    for (size_t i = 0; i < number.len; i++) {
+        if (number.data[i] < '0' || number.data[i] > '9' || number.len > 18) return false;
+        *done = *done * 10 + (uint64_t)(number.data[i] - '0');
+    }
+    return number.len > 0;
+}
+
+struct frame {
+    struct json_slice value, error, end, done;
+    int kinds; /* how many members said what kind of line it is */
+};
+
+static bool read_frame(const char *line, size_t len, struct frame *frame)
+{
+    size_t offset;
+    const char *why;
+    struct json_walk w;
+    struct json_slice name, value;
+    if (!json_valid(line, len, &offset, &why) || !json_walk_init(&w, line, len)) return false;
+    while (json_walk_next(&w, &name, &value)) {
+        if (name.len == 0) return false; /* an array */
+        if (json_string_is(name, "value")) {
+            frame->value = value;
+        } else if (json_string_is(name, "error")) {
+            frame->error = value;
+        } else if (json_string_is(name, "end")) {
+            frame->end = value;
+        } else {
+            if (json_string_is(name, "done")) frame->done = value;
+            continue;
+        }
+        frame->kinds++;
+    }
+    return frame->kinds == 1;
+}
+
+/* Any legal spelling of the frame, by scanning all of the line. */
+static struct answer_line parse_slowly(const char *line, size_t len)
+{
+    struct answer_line answer = {.kind = ANSWER_BAD};
+    struct frame frame = {0};
+    if (!read_frame(line, len, &frame)) return answer;
+    if (frame.value.data) {
+        answer.kind = ANSWER_VALUE;
+        answer.body = frame.value.data;
+        answer.body_len = frame.value.len;
+    } else if (frame.error.data) {
+        if (read_error(frame.error, &answer)) answer.kind = ANSWER_ERROR;
+    } else if (read_end(frame.end, &answer) && read_done(frame.done, &answer.done)) {
+        answer.kind = ANSWER_END;
+    }
+    return answer;
+}
+
+struct answer_line answer_line_parse(const char *line, size_t len, bool strict)
+{
+    static const char prefix[] = "{\"value\":";
+    const size_t prefix_len = sizeof(prefix) - 1;
+    if (len < prefix_len + 2 || memcmp(line, prefix, prefix_len) != 0 || line[len - 1] != '}')
+        return parse_slowly(line, len);
+
+    const char *body = line + prefix_len, *end = line + len - 1;
+    while (body < end && is_space(*body)) body++;
+    while (body < end && is_space(end[-1])) end--;
+    size_t body_len = (size_t)(end - body);
+    if (body_len == 0 || (strict && json_value_length(body, body_len) != body_len)) return parse_slowly(line, len);
+    return (struct answer_line){.kind = ANSWER_VALUE, .body = body, .body_len = body_len};
+}
