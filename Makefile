@@ -1,7 +1,4 @@
-# fantail. `make` builds everything into build/bin; `make demo` and `make test` also install what they need.
-#   V=1                          show the commands
-#   SANITIZE=address,undefined   build under sanitizers (into build-<names>/)
-#   CC=clang                     another compiler
+# fantail. `make help` lists what can be made. Everything built lands in $(BUILD), the programs in $(BUILD)/bin.
 
 VERSION   := 0.1.0
 PREFIX    ?= /usr/local
@@ -14,12 +11,15 @@ say        = $(if $(V),,@echo "  $(1)	$(2)")
 
 WARN      := -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter
-HARDEN    := $(if $(SANITIZE),-fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE)
+# Release builds: checked libc calls, stack guards, address randomisation, read-only relocations. Sanitized builds keep
+# frame pointers for readable stacks instead (fortified calls would hide faults from the sanitizers).
+HARDEN    := $(if $(SANITIZE),-fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+             -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIE)
 OPT       ?= $(if $(SANITIZE),-O1,-O2)
 CFLAGS    ?= -g
 ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) \
              -D_GNU_SOURCE -DFANTAIL_VERSION='"$(VERSION)"' -Iservices/common -Iservices/protocol -MMD -MP
-ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now) -Wl,--as-needed $(LDFLAGS)
+ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now,-z,noexecstack) -Wl,--as-needed $(LDFLAGS)
 
 LIBS_HTTP   := -lmicrohttpd -lcurl -luv
 LIBS_JSON   := -lcjson -lm
@@ -40,7 +40,14 @@ PROGRAMS := $(BIN)/fantail-coordinator $(BIN)/fantail-worker $(BIN)/fantail
 .PHONY: all
 all: $(PROGRAMS) $(HOSTS) $(EXAMPLES)
 
-$(BUILD)/obj/%.o: %.c
+# Changes only when the compiler or its flags do, and then everything is rebuilt.
+FLAGS_STAMP := $(BUILD)/flags
+$(FLAGS_STAMP): always
+	@mkdir -p $(@D)
+	@echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' | cmp -s - $@ || echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' > $@
+.PHONY: always
+
+$(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
@@ -64,12 +71,63 @@ $(BIN)/fantail: $(CLI) $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_HTTP) $(LIBS_JSON)
 
-.PHONY: clean install
-clean:
-	rm -rf build build-*
+# ---- What a person runs -------------------------------------------------------------------------------------------
+.PHONY: help demo test check fuzz sim tidy format headers bench install clean
+
+help:
+	@echo 'make             the programs, the task hosts and the example tasks, in build/bin and build/examples'
+	@echo 'make demo        installs what is missing, then: a fleet on this machine loses a worker and still answers'
+	@echo 'make test        installs what is missing, then: every test, under sanitizers'
+	@echo 'make check       headers and unit tests under sanitizers; installs nothing'
+	@echo 'make sim         the scheduler against simulated fleets; SEEDS=1000 of them'
+	@echo 'make fuzz        each fuzzer for FUZZ_S=20 seconds'
+	@echo 'make bench       the figures of docs/benchmarks.md'
+	@echo 'make tidy        clang-tidy; make format: clang-format; make headers: each header compiles alone'
+	@echo 'make install     into $$DESTDIR$$PREFIX (/usr/local)'
+	@echo 'make clean'
+	@echo 'settings: SANITIZE=address,undefined  CC=clang  V=1 (show commands)  BUILD=dir'
+
+demo:
+	@scripts/install-packages build demo
+	@$(MAKE) --no-print-directory all
+	@examples/demo.sh $(BUILD)
+
+test:
+	@scripts/install-packages build demo test
+	@tests/run
+
+check:
+	@tests/run --only headers,unit
+
+SOURCES := $(shell find services clients examples tests bench -name '*.[ch]' 2>/dev/null | sort)
+
+tidy:
+	@command -v clang-tidy > /dev/null || { echo 'make tidy: clang-tidy is missing (package clang-tidy)'; exit 1; }
+	$(Q)printf '%s\n' $(filter services/%.c clients/%.c examples/%.c,$(SOURCES)) | xargs -P 2 -n 4 \
+	    sh -c 'clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -DFANTAIL_VERSION=\"x\" -Iservices/common \
+	    -Iservices/protocol -Iservices/hosts 2>&1 | grep -v "warnings generated\|Suppressed\|Use -header-filter" || true; \
+	    clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -DFANTAIL_VERSION=\"x\" -Iservices/common \
+	    -Iservices/protocol -Iservices/hosts > /dev/null 2>&1' tidy
+
+format:
+	$(Q)clang-format -i $(SOURCES)
+
+# Each header is compiled by itself: none relies on what another file included before it.
+HEADERS := $(filter services/%.h clients/%.h,$(SOURCES))
+HEADER_CHECKS := $(patsubst %.h,$(BUILD)/headers/%.ok,$(HEADERS))
+headers: $(HEADER_CHECKS)
+	@echo "$(words $(HEADERS)) headers compile alone"
+$(BUILD)/headers/%.ok: %.h $(FLAGS_STAMP)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fsyntax-only -include $< -x c /dev/null
+	@touch $@
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(wildcard $(BIN)/*) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(wildcard services/hosts/fantail_task.h) $(DESTDIR)$(PREFIX)/include
+
+clean:
+	rm -rf build build-*
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
