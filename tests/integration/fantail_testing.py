@@ -1,0 +1,518 @@
+"""Starts the real programs and speaks to them: what every integration test stands on. Standard library only.
+
+    class Jobs(FantailTest):
+        def test_a_job_is_answered(self):
+            fleet = self.fleet(workers=2)
+            self.assertEqual(fleet.job({"task": "square", "items": [2]}).json["results"], [4])
+
+Each test has its own folder and its own time limit. Every program runs in a process group of its own on free ports,
+with what it prints kept in the folder. After a test the programs get SIGTERM and must end with status 0; a sanitizer
+report, a process left behind, or an unexpected end fails the test and shows what the program printed.
+"""
+import contextlib
+import ctypes
+import glob
+import http.client
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("FANTAIL_BUILD", os.path.join(ROOT, "build")))
+BIN = os.path.abspath(os.environ.get("FANTAIL_BIN", os.path.join(BUILD, "bin")))
+DATA = os.path.join(ROOT, "tests", "data")
+EXAMPLE_TASKS = os.path.join(BUILD, "examples", "tasks")
+
+SANITIZER_WORDS = re.compile(r"ERROR: (Address|Leak|UndefinedBehavior)Sanitizer|runtime error: |^BUG at ", re.M)
+STOP_TIMEOUT_S = 45
+
+NDJSON = "application/x-ndjson"
+JSON = "application/json"
+TEXT = "text/plain"
+PROBLEM = "application/problem+json"
+
+# Orphans of killed programs become children of this process, so that they can be found.
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class TooSlow(BaseException):
+    """The test's time limit passed. Not an Exception, so that no test swallows it."""
+
+
+def wait_until(condition, timeout_s=20, what="the condition"):
+    """The first true value of condition(); fails after timeout_s."""
+    end = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come true within {timeout_s} s")
+        time.sleep(0.02)
+
+
+# ---- Processes ----------------------------------------------------------------------------------------------------
+
+def read_stat(pid):
+    """(parent, state, CPU seconds, name) of a process, or None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            text = stat.read()
+    except OSError:
+        return None
+    fields = text[text.rindex(")") + 2:].split()
+    ticks = int(fields[11]) + int(fields[12])
+    return int(fields[1]), fields[0], ticks / os.sysconf("SC_CLK_TCK"), text[text.index("(") + 1:text.rindex(")")]
+
+
+def descendants(root):
+    """Living process ids below root, zombies left out."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (stat := read_stat(int(entry))) and stat[1] != "Z":
+            children.setdefault(stat[0], []).append(int(entry))
+    found, queue = [], [root]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
+
+
+def cpu_seconds(pids):
+    return sum(stat[2] for pid in pids if (stat := read_stat(pid)))
+
+
+def command_line(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as line:
+            return line.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+class Program:
+    """One running program. `ok_status` is what stop() accepts besides death by the signal we sent."""
+
+    def __init__(self, argv, folder, name, env=None, ready=False, before_exec=None, stdin=subprocess.DEVNULL):
+        self.name, self.argv = name, argv
+        self.stdout_path = os.path.join(folder, f"{name}.out")
+        self.stderr_path = os.path.join(folder, f"{name}.err")
+        self.killed = False
+        read_fd, write_fd = os.pipe() if ready else (None, None)
+        if ready:
+            argv = argv + ["--ready-fd", str(write_fd)]
+        with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
+            self.process = subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=err, start_new_session=True, env=env,
+                                            preexec_fn=before_exec, pass_fds=[write_fd] if ready else [], cwd=folder)
+        self.pid = self.process.pid
+        if ready:
+            os.close(write_fd)
+            self._read_ready(read_fd)
+
+    def _read_ready(self, fd):
+        text, end = b"", time.monotonic() + 30
+        with os.fdopen(fd, "rb", buffering=0) as pipe:
+            while not text.endswith(b"\n"):
+                left = end - time.monotonic()
+                if left <= 0 or not select.select([pipe], [], [], left)[0]:
+                    raise AssertionError(f"{self.name} was not ready within 30 s\n{self.describe()}")
+                piece = pipe.read(200)
+                if not piece:
+                    self.process.wait(10)
+                    raise AssertionError(f"{self.name} ended before it was ready\n{self.describe()}")
+                text += piece
+        word, port, admin_port = text.split()
+        assert word == b"ready", text
+        self.port, self.admin_port = int(port), int(admin_port)
+
+    def stderr(self):
+        with open(self.stderr_path, encoding="utf-8", errors="replace") as err:
+            return err.read()
+
+    def stdout(self):
+        with open(self.stdout_path, encoding="utf-8", errors="replace") as out:
+            return out.read()
+
+    def log_lines(self):
+        """What it logged, as objects."""
+        lines = []
+        for line in self.stderr().splitlines():
+            with contextlib.suppress(ValueError):
+                lines.append(json.loads(line))
+        return lines
+
+    def describe(self):
+        tail = self.stderr()[-6000:]
+        return f"--- {self.name}: {' '.join(self.argv)}; status {self.process.poll()}\n{tail}"
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        """kill -9 of the program alone, as the out-of-memory killer does."""
+        self.killed = True
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self, timeout_s=STOP_TIMEOUT_S):
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} did not end within {timeout_s} s\n{self.describe()}") from None
+
+    def stop(self, number=signal.SIGTERM):
+        if self.alive():
+            self.signal(number)
+        return self.wait()
+
+    def destroy(self):
+        """Last resort at the end of a test: the whole group, whatever state it is in."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+# ---- HTTP ---------------------------------------------------------------------------------------------------------
+
+class Answer:
+    """A whole HTTP answer. `lines` are the objects of an NDJSON body, `json` a JSON body."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.body.splitlines()]
+
+    @property
+    def values(self):
+        """The values of result lines, in the order they came."""
+        return [line["value"] for line in self.lines if line["type"] == "result"]
+
+    @property
+    def end(self):
+        line = self.lines[-1]
+        assert line["type"] == "end", line
+        return line
+
+    def __repr__(self):
+        return f"Answer({self.status}, {self.body[:500]!r})"
+
+
+def request(port, method, path, body=None, headers=None, timeout_s=60):
+    """One request on a connection of its own. A body may be bytes or an iterable of bytes (sent as chunks)."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
+def raw_request(port, data, timeout_s=20):
+    """Sends bytes as they are; returns everything that comes until the peer closes or is silent for a second."""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as s:
+        s.sendall(data)
+        received = b""
+        while True:
+            try:
+                piece = s.recv(65536)
+            except (socket.timeout, ConnectionResetError):
+                return received
+            if not piece:
+                return received
+            received += piece
+            s.settimeout(1)
+
+
+class Stream:
+    """An NDJSON answer read line by line while the job runs."""
+
+    def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+        self.connection.request("POST", path, body=body, headers=headers)
+        self.socket = self.connection.sock
+        self.response = self.connection.getresponse()
+        self.status = self.response.status
+
+    def line(self):
+        """The next line as an object; None at the end."""
+        line = self.response.readline()
+        return json.loads(line) if line else None
+
+    def rest(self):
+        lines = []
+        while (line := self.line()) is not None:
+            lines.append(line)
+        return lines
+
+    def hang_up(self):
+        """What Ctrl-C in curl does."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.close()
+
+    def close(self):
+        self.response.close()
+        self.connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Fleet:
+    """A coordinator and its workers."""
+
+    def __init__(self, test, coordinator, workers):
+        self.test, self.coordinator, self.workers = test, coordinator, workers
+        self.port = coordinator.port
+
+    def request(self, method, path, body=None, headers=None, timeout_s=60):
+        return request(self.port, method, path, body, headers, timeout_s)
+
+    def job(self, body, accept=None, content_type=JSON, query="", headers=None, timeout_s=60):
+        """Posts a job. A dict is sent as JSON, bytes and iterables as they are."""
+        if isinstance(body, dict):
+            body = json.dumps(body).encode()
+        all_headers = dict(headers or {})
+        if content_type:
+            all_headers["Content-Type"] = content_type
+        if accept:
+            all_headers["Accept"] = accept
+        return self.request("POST", "/v1/jobs" + query, body, all_headers, timeout_s)
+
+    def stream(self, body, content_type=JSON, query="", timeout_s=60):
+        if isinstance(body, dict):
+            body = json.dumps(body).encode()
+        return Stream(self.port, body, {"Content-Type": content_type, "Accept": NDJSON}, "/v1/jobs" + query, timeout_s)
+
+    def task_processes(self):
+        """The task processes of all living workers."""
+        return [pid for worker in self.workers if worker.alive() for pid in descendants(worker.pid)]
+
+    def metric(self, program, name):
+        """The sum of a metric's series on a program's admin port."""
+        text = request(program.admin_port, "GET", "/metrics").body.decode()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                   if re.match(re.escape(name) + r"[{ ]", line))
+
+
+# ---- Tests --------------------------------------------------------------------------------------------------------
+
+class FantailTest(unittest.TestCase):
+    """A test with programs. TIME_LIMIT_S bounds each test; its programs end with it."""
+
+    TIME_LIMIT_S = 90
+    maxDiff = 2000
+
+    def setUp(self):
+        self._folder_object = tempfile.TemporaryDirectory(prefix="fantail-test-", ignore_cleanup_errors=True)
+        self.folder = self._folder_object.name
+        self._programs = []
+        self._watch_time()
+        # Cleanups run last in, first out, also when a test fails or takes too long.
+        self.addCleanup(self._folder_object.cleanup)
+        self.addCleanup(signal.alarm, 0)
+        self.addCleanup(self._end_programs)
+
+    def _watch_time(self):
+        def too_slow(_number, _frame):
+            raise TooSlow(f"the test took longer than {self.TIME_LIMIT_S} s\n"
+                          + "\n".join(p.describe() for p in self._programs))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGALRM, too_slow)
+            signal.alarm(self.TIME_LIMIT_S)
+
+    # Starting things.
+
+    def environment(self, **more):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("FANTAIL_")}
+        env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=0"
+        env["UBSAN_OPTIONS"] = "print_stacktrace=1"
+        env["PATH"] = BIN + os.pathsep + env.get("PATH", "/usr/bin:/bin")
+        env.update(more)
+        return env
+
+    def start(self, program, *arguments, name=None, ready=False, env=None, before_exec=None, stdin=subprocess.DEVNULL):
+        """Starts a program of ours by name; it is ended and checked after the test."""
+        name = name or f"{program}-{len(self._programs)}"
+        argv = [os.path.join(BIN, program), *map(str, arguments)]
+        started = Program.__new__(Program)
+        try:
+            started.__init__(argv, self.folder, name, env or self.environment(), ready, before_exec, stdin)
+        finally:
+            if hasattr(started, "process"):
+                self._programs.append(started)
+        return started
+
+    def worker(self, *arguments, tasks=None, processes=2, port=0, env=None):
+        return self.start("fantail-worker", "--port", port, "--admin-port", 0, "--tasks", tasks or EXAMPLE_TASKS,
+                          "--processes", processes, *arguments, ready=True, env=env)
+
+    def coordinator(self, workers, *arguments, before_exec=None):
+        """workers: a list of Program, or the text of --workers."""
+        if not isinstance(workers, str):
+            workers = "static://" + ",".join(f"127.0.0.1:{w.port}" for w in workers)
+        return self.start("fantail-coordinator", "--port", 0, "--admin-port", 0, "--workers", workers, *arguments,
+                          ready=True, before_exec=before_exec)
+
+    def fleet(self, workers=1, processes=2, tasks=None, worker_arguments=(), coordinator_arguments=(),
+              before_exec=None):
+        started = [self.worker(*worker_arguments, tasks=tasks, processes=processes) for _ in range(workers)]
+        return Fleet(self, self.coordinator(started, *coordinator_arguments, before_exec=before_exec), started)
+
+    def tasks(self, **tasks):
+        """A tasks folder. name={"json": {...}, "files": {name: (text, mode)}}, or name={...task.json...}."""
+        folder = os.path.join(self.folder, "tasks")
+        for name, task in tasks.items():
+            path = os.path.join(folder, name)
+            os.makedirs(path, exist_ok=True)
+            files = task.pop("files", {}) if "json" not in task else task.get("files", {})
+            write_file(os.path.join(path, "task.json"), json.dumps(task.get("json", task)))
+            for file_name, content in files.items():
+                write_file(os.path.join(path, file_name), content, 0o755)
+        return folder
+
+    # Ending things.
+
+    def _end_programs(self):
+        problems = []
+        for program in reversed(self._programs):
+            if program.alive():
+                program.signal(signal.SIGCONT)
+                program.signal(signal.SIGTERM)
+        for program in reversed(self._programs):
+            try:
+                status = program.wait()
+                if status != 0 and not program.killed and not getattr(program, "any_status", False):
+                    problems.append(f"{program.name} ended with status {status}\n{program.describe()}")
+            except (AssertionError, TooSlow) as e:
+                problems.append(str(e))
+                program.destroy()
+            if SANITIZER_WORDS.search(program.stderr()):
+                problems.append(f"a sanitizer report of {program.name}:\n{program.describe()}")
+        problems += self._left_behind()
+        self._programs.clear()
+        if problems:
+            self.fail("\n".join(problems))
+
+    def _left_behind(self):
+        """Nothing of ours may outlive its worker, not even a killed one, for longer than a few seconds."""
+        try:
+            wait_until(lambda: not self._strangers(), 5)
+            return []
+        except (AssertionError, TooSlow):
+            left = self._strangers()
+            lines = [f"left behind: {pid} {command_line(pid)}" for pid in left]
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return lines
+
+    @staticmethod
+    def _strangers():
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        return descendants(os.getpid())
+
+    # Saying things.
+
+    def assert_problem(self, answer, status, pointer=None, words=()):
+        """An application/problem+json answer with this status, JSON pointer, and words in its detail."""
+        self.assertEqual(answer.status, status, answer)
+        self.assertEqual(answer.headers.get_content_type(), PROBLEM, answer)
+        document = answer.json
+        self.assertEqual(document["status"], status)
+        self.assertIn("title", document)
+        self.assertTrue(document.get("detail"), document)
+        if pointer is not None:
+            self.assertEqual(document.get("pointer"), pointer, document)
+        for word in words if not isinstance(words, str) else (words,):
+            self.assertIn(word, document["detail"])
+        return document
+
+    def assert_counts(self, counts, **expected):
+        self.assertEqual({k: counts.get(k) for k in expected}, expected, counts)
+
+
+class SharedFleetTest(FantailTest):
+    """Tests that do not hurt the fleet share one per class: cls.fleet_options tells how it is started."""
+
+    fleet_options = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls._keeper = FantailTest("run")
+        cls._keeper.TIME_LIMIT_S = 600
+        FantailTest.setUp(cls._keeper)
+        signal.alarm(0)
+        try:
+            cls.shared = cls._keeper.fleet(**cls.make_fleet_options(cls._keeper))
+        except BaseException:
+            cls._keeper.doCleanups()
+            raise
+
+    @classmethod
+    def make_fleet_options(cls, keeper):
+        return dict(cls.fleet_options)
+
+    @classmethod
+    def tearDownClass(cls):
+        signal.alarm(0)
+        cls._keeper._end_programs()
+        cls._keeper._folder_object.cleanup()
+
+    def _left_behind(self):
+        return []
+
+    def tearDown(self):
+        for program in (self.shared.coordinator, *self.shared.workers):
+            self.assertTrue(program.alive(), f"it died during the test\n{program.describe()}")
+
+
+def write_file(path, content, mode=0o644):
+    with open(path, "wb") as out:
+        out.write(content if isinstance(content, bytes) else content.encode())
+    os.chmod(path, mode)
+
+
+def json_suite():
+    """[(name, bytes)] of the JSON test suite: y_ must be accepted, n_ refused, i_ either."""
+    files = sorted(glob.glob(os.path.join(DATA, "json-test-suite", "*.json")))
+    assert len(files) > 300, "tests/data/json-test-suite is not there"
+    suite = []
+    for path in files:
+        with open(path, "rb") as source:
+            suite.append((os.path.basename(path), source.read()))
+    return suite
+
+
+def have(command):
+    return shutil.which(command) is not None
+
+
+def main():
+    unittest.main(verbosity=2)
