@@ -1,0 +1,348 @@
+#include "fleet.h"
+
+#include <stdarg.h>
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "cli.h"
+#include "interrupt.h"
+#include "service_process.h"
+
+#define MAX_ARGUMENTS       32
+#define RESTART_MIN_MS      100
+#define RESTART_MAX_MS      5000
+#define STEADY_MS           10000 /* a service that lived so long is restarted at once again */
+#define STARTS_BEFORE_READY 3     /* a service that never got ready is not tried more often */
+
+struct service {
+    struct service_process process;
+    char *argv[MAX_ARGUMENTS];
+    size_t argc;
+    char name[32]; /* "coordinator", "worker 2" */
+    bool was_ready;
+    unsigned failed_starts;
+    uint64_t restart_ns; /* when it is down: start it then */
+    uint64_t backoff_ms;
+};
+
+struct fleet {
+    struct service *services; /* the coordinator is the first */
+    size_t count;
+    size_t port_argument; /* index in the coordinator's argv */
+    char **envp;
+    char *tmpdir_variable;
+    bool announce;
+    char error[256];
+};
+
+static bool fail(struct fleet *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static bool fail(struct fleet *f, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(f->error, sizeof(f->error), fmt, args);
+    va_end(args);
+    return false;
+}
+
+static void argument(struct service *s, const char *text)
+{
+    if (s->argc + 1 >= MAX_ARGUMENTS) BUG("too many arguments for %s", s->name);
+    s->argv[s->argc++] = xstrdup(text);
+}
+
+static void option(struct service *s, const char *name, const char *value)
+{
+    argument(s, name);
+    argument(s, value);
+}
+
+static void option_number(struct service *s, const char *name, unsigned value)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%u", value);
+    option(s, name, text);
+}
+
+/* The path of a program that stands beside this one. */
+static void argument_program(struct service *s, const char *program)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
+    if (n < 0) n = 0;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    char *name = slash ? slash + 1 : path;
+    snprintf(name, 64, "%s", program);
+    argument(s, path);
+}
+
+static void common_options(struct service *s, const struct fleet_options *o, const char *host)
+{
+    option(s, "--host", host);
+    option_number(s, "--port", s->process.port);
+    option(s, "--admin-port", "off");
+    option_number(s, "--ready-fd", SERVICE_READY_FD);
+    argument(s, "--exit-with-parent");
+    option(s, "--log-level", o->log_level ? o->log_level : "warn");
+}
+
+static void worker_arguments(struct service *s, const struct fleet_options *o, size_t number)
+{
+    char id[32];
+    snprintf(s->name, sizeof(s->name), "worker %zu", number);
+    snprintf(id, sizeof(id), "local-%zu", number);
+    argument_program(s, "fantail-worker");
+    common_options(s, o, "127.0.0.1");
+    option(s, "--worker-id", id);
+    option(s, "--tasks", o->tasks_dir);
+    if (o->processes) option_number(s, "--processes", o->processes);
+}
+
+static void coordinator_arguments(struct fleet *f, const struct fleet_options *o)
+{
+    struct service *s = &f->services[0];
+    struct buf workers = {0};
+    snprintf(s->name, sizeof(s->name), "coordinator");
+    argument_program(s, "fantail-coordinator");
+    common_options(s, o, o->host ? o->host : "127.0.0.1");
+    for (size_t i = 1; i < f->count; i++)
+        buf_addf(&workers, "%s127.0.0.1:%u", i == 1 ? "static://" : ",", (unsigned)f->services[i].process.port);
+    option(s, "--workers", buf_cstr(&workers));
+    buf_release(&workers);
+}
+
+/* Our environment, with TMPDIR set. */
+static void make_environment(struct fleet *f, const char *tmp_dir)
+{
+    size_t n = 0, kept = 0;
+    while (environ[n]) n++;
+    f->envp = xcalloc(n + 2, sizeof(*f->envp));
+    for (size_t i = 0; i < n; i++)
+        if (!tmp_dir || strncmp(environ[i], "TMPDIR=", 7) != 0) f->envp[kept++] = environ[i];
+    if (!tmp_dir) return;
+    struct buf variable = {0};
+    buf_addf(&variable, "TMPDIR=%s", tmp_dir);
+    buf_add_char(&variable, '\0');
+    size_t len;
+    f->tmpdir_variable = buf_detach(&variable, &len);
+    f->envp[kept] = f->tmpdir_variable;
+}
+
+static bool start_service(struct fleet *f, struct service *s)
+{
+    int error = service_process_start(&s->process, s->argv, f->envp, now_ns());
+    if (error) return fail(f, "cannot start %s: %s", s->argv[0], strerror(error));
+    return true;
+}
+
+static bool start_all(struct fleet *f, const struct fleet_options *o)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        struct service *s = &f->services[i];
+        s->process.ready_fd = s->process.reserved_fd = -1;
+        s->backoff_ms = RESTART_MIN_MS;
+    }
+    for (size_t i = 0; i < f->count; i++) {
+        struct service *s = &f->services[i];
+        if (i == 0 && o->port != 0) {
+            s->process.port = o->port;
+        } else if (!service_process_reserve_port(&s->process)) {
+            return fail(f, "no free port on 127.0.0.1: %s", strerror(errno));
+        }
+    }
+    for (size_t i = 1; i < f->count; i++) worker_arguments(&f->services[i], o, i);
+    coordinator_arguments(f, o);
+    for (size_t i = 0; i < f->count; i++)
+        if (!start_service(f, &f->services[i])) return false;
+    return true;
+}
+
+struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t err_size)
+{
+    struct fleet *f = xcalloc(1, sizeof(*f));
+    f->count = (size_t)options->workers + 1;
+    f->services = xcalloc(f->count, sizeof(*f->services));
+    f->announce = options->announce;
+    make_environment(f, options->tmp_dir);
+    /* What a killed worker leaves behind becomes our child, where it can be found and ended. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (start_all(f, options)) return f;
+    snprintf(err, err_size, "%s", f->error);
+    fleet_kill(f);
+    return NULL;
+}
+
+size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms)
+{
+    size_t n = 0;
+    uint64_t now = now_ns();
+    for (size_t i = 0; i < f->count; i++) {
+        const struct service *s = &f->services[i];
+        if (s->process.ready_fd >= 0) fds[n++] = (struct pollfd){.fd = s->process.ready_fd, .events = POLLIN};
+        if (s->process.state != SERVICE_DOWN) continue;
+        int wait_ms = s->restart_ns > now ? (int)((s->restart_ns - now) / NS_PER_MS) + 1 : 0;
+        if (*timeout_ms < 0 || wait_ms < *timeout_ms) *timeout_ms = wait_ms;
+    }
+    return n;
+}
+
+static void describe_end(int status, char *text, size_t size)
+{
+    if (WIFSIGNALED(status))
+        snprintf(text, size, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(text, size, "ended with status %d", WEXITSTATUS(status));
+}
+
+static bool service_died(struct fleet *f, struct service *s, int status)
+{
+    char how[96];
+    uint64_t now = now_ns();
+    pid_t pid = s->process.pid;
+    describe_end(status, how, sizeof(how));
+    bool steady = now - s->process.started_ns > STEADY_MS * NS_PER_MS;
+    if (s->process.state != SERVICE_READY) s->failed_starts++;
+    service_process_ended(&s->process);
+    /* A usage error, or a port that is taken, does not pass by waiting. */
+    bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
+    if (!s->was_ready && (hopeless || s->failed_starts >= STARTS_BEFORE_READY))
+        return fail(f, "the %s %s before it was ready", s->name, how);
+    s->backoff_ms = steady ? RESTART_MIN_MS : s->backoff_ms * 2;
+    if (s->backoff_ms > RESTART_MAX_MS) s->backoff_ms = RESTART_MAX_MS;
+    /* The first restart is immediate: it costs nothing when the death was a single one. */
+    s->restart_ns = steady || s->backoff_ms == 2 * RESTART_MIN_MS ? now : now + s->backoff_ms * NS_PER_MS;
+    if (f->announce)
+        complain("%s (pid %d, port %u) %s; restarting it", s->name, (int)pid, (unsigned)s->process.port, how);
+    return true;
+}
+
+static bool reap(struct fleet *f)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (size_t i = 0; i < f->count; i++)
+            if (f->services[i].process.pid == pid && !service_died(f, &f->services[i], status)) return false;
+    }
+    return true;
+}
+
+bool fleet_turn(struct fleet *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        struct service *s = &f->services[i];
+        if (!service_process_read(&s->process)) continue;
+        if (f->announce && s->was_ready)
+            complain("%s is ready again (pid %d, port %u)", s->name, (int)s->process.pid, (unsigned)s->process.port);
+        s->was_ready = true;
+        s->failed_starts = 0;
+    }
+    if (!reap(f)) return false;
+    uint64_t now = now_ns();
+    for (size_t i = 0; i < f->count; i++) {
+        struct service *s = &f->services[i];
+        if (s->process.state == SERVICE_DOWN && s->restart_ns <= now && !start_service(f, s)) return false;
+    }
+    return true;
+}
+
+const char *fleet_error(const struct fleet *f)
+{
+    return f->error;
+}
+
+bool fleet_is_ready(const struct fleet *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->services[i].process.state != SERVICE_READY) return false;
+    return true;
+}
+
+uint16_t fleet_port(const struct fleet *f)
+{
+    return f->services[0].process.port;
+}
+
+static void signal_services(struct fleet *f, int number)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->services[i].process.pid > 0) kill(f->services[i].process.pid, number);
+}
+
+static size_t running(const struct fleet *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->count; i++) n += f->services[i].process.pid > 0;
+    return n;
+}
+
+static void forget(struct fleet *f, pid_t pid)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->services[i].process.pid == pid) service_process_ended(&f->services[i].process);
+}
+
+/* The children of this process, as the kernel lists them. */
+static void kill_children(void)
+{
+    char path[64], line[4096];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "re");
+    if (!file) return;
+    if (fgets(line, sizeof(line), file)) {
+        char *next = line;
+        for (long pid = strtol(line, &next, 10); pid > 0; pid = strtol(next, &next, 10)) kill((pid_t)pid, SIGKILL);
+    }
+    fclose(file);
+}
+
+/* Killing a process hands its children to us; so this goes on until there are none. */
+static void kill_descendants(void)
+{
+    for (;;) {
+        kill_children();
+        pid_t pid = waitpid(-1, NULL, 0);
+        if (pid < 0 && errno != EINTR) return;
+    }
+}
+
+static void fleet_free(struct fleet *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        service_process_release(&f->services[i].process);
+        for (size_t a = 0; a < f->services[i].argc; a++) free(f->services[i].argv[a]);
+    }
+    free(f->services);
+    free(f->envp);
+    free(f->tmpdir_variable);
+    free(f);
+}
+
+void fleet_stop(struct fleet *f)
+{
+    if (!f) return;
+    signal_services(f, SIGTERM);
+    int asked = interrupt_count();
+    while (running(f) && interrupt_count() <= asked) {
+        struct pollfd fd = {.fd = interrupt_fd(), .events = POLLIN};
+        pid_t pid;
+        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) forget(f, pid);
+        if (!running(f)) break;
+        poll(&fd, 1, -1);
+        interrupt_clear();
+    }
+    fleet_kill(f);
+}
+
+void fleet_kill(struct fleet *f)
+{
+    if (!f) return;
+    signal_services(f, SIGKILL);
+    kill_descendants();
+    fleet_free(f);
+}

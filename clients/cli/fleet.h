@@ -1,0 +1,51 @@
+/*
+ * A fleet on this machine: one coordinator and some workers as child processes, all started at once. Used by
+ * `fantail local` and, privately, by `fantail map`.
+ *
+ * The programs stand beside this one. Each says on an inherited descriptor when it is ready (--ready-fd). Their ports
+ * are chosen here and stay reserved while the fleet lives, so that the coordinator can be given the workers' addresses
+ * before they run, and a service that died comes back under the same address. The children end when this process
+ * ends, however it ends (--exit-with-parent).
+ *
+ * Driven by poll(): fleet_poll_fds(), then fleet_turn(). SIGCHLD must wake the poll (interrupt.h).
+ */
+#ifndef FANTAIL_FLEET_H
+#define FANTAIL_FLEET_H
+
+#include <poll.h>
+
+#include "base.h"
+
+struct fleet;
+
+#define FLEET_MAX_WORKERS 256
+
+struct fleet_options {
+    const char *tasks_dir;
+    unsigned workers;    /* 1..FLEET_MAX_WORKERS */
+    unsigned processes;  /* of each worker; 0: the machine's share */
+    uint16_t port;       /* of the coordinator; 0: a free one */
+    const char *host;    /* of the coordinator; the workers are on 127.0.0.1 */
+    const char *tmp_dir; /* TMPDIR of the services; NULL: as here */
+    const char *log_level;
+    bool announce; /* says on standard error what dies and comes back */
+};
+
+/* Starts every process and returns at once. NULL on failure, with a sentence in err. Strings are borrowed. */
+MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t err_size);
+/* Writes at most one entry per process to fds and returns how many; *timeout_ms is lowered when a restart is due. */
+size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
+#define FLEET_MAX_POLL_FDS (FLEET_MAX_WORKERS + 1)
+/* Takes ready lines, reaps and restarts. False when the fleet cannot come up; the reason is in fleet_error(). */
+MUST_CHECK bool fleet_turn(struct fleet *f);
+const char *fleet_error(const struct fleet *f);
+/* Every service has answered (and none is away just now). */
+bool fleet_is_ready(const struct fleet *f);
+uint16_t fleet_port(const struct fleet *f);
+
+/* Asks every process to end and waits for it; a second request to end (interrupt.h) kills. Frees f. NULL is fine. */
+void fleet_stop(struct fleet *f);
+/* Kills every process and all their descendants, and waits for that. For work that is over. Frees f. NULL is fine. */
+void fleet_kill(struct fleet *f);
+
+#endif

@@ -1,0 +1,71 @@
+#include "interrupt.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static int event_fd = -1;
+static volatile sig_atomic_t end_signal, end_count;
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    if (number != SIGCHLD) {
+        if (!end_signal) end_signal = number;
+        end_count = end_count + 1;
+        if (end_count > 2) _exit(EXIT_BY_SIGNAL + number);
+    }
+    uint64_t one = 1;
+    ssize_t n = write(event_fd, &one, sizeof(one));
+    (void)n;
+    errno = saved;
+}
+
+void interrupt_init(void)
+{
+    event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (event_fd < 0) BUG("eventfd failed: %s", strerror(errno));
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    static const int handled[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
+    for (size_t i = 0; i < ARRAY_SIZE(handled); i++) {
+        struct sigaction before;
+        sigaction(handled[i], NULL, &before);
+        /* nohup's choice stands. A shell's background job ignores SIGINT the same way. */
+        if (before.sa_handler == SIG_IGN && handled[i] != SIGCHLD) continue;
+        sigaction(handled[i], &action, NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int interrupt_fd(void)
+{
+    return event_fd;
+}
+
+void interrupt_clear(void)
+{
+    uint64_t count;
+    ssize_t n = read(event_fd, &count, sizeof(count));
+    (void)n;
+}
+
+int interrupt_signal(void)
+{
+    return end_signal;
+}
+
+int interrupt_count(void)
+{
+    return end_count;
+}
+
+_Noreturn void interrupt_die_of(int number)
+{
+    signal(number, SIG_DFL);
+    raise(number);
+    _exit(EXIT_BY_SIGNAL + number);
+}

@@ -1,0 +1,22 @@
+/*
+ * Signals as something to poll: SIGINT, SIGTERM and SIGHUP ask the program to end, SIGCHLD says that a child may have
+ * ended. Handlers note the signal and make interrupt_fd() readable; blocking calls are cut short (EINTR). A third
+ * request to end leaves at once. SIGPIPE is ignored, so that writing to a closed pipe is an error to handle.
+ */
+#ifndef FANTAIL_INTERRUPT_H
+#define FANTAIL_INTERRUPT_H
+
+#include "base.h"
+
+void interrupt_init(void);
+/* Readable after a signal, until interrupt_clear(). */
+int interrupt_fd(void);
+void interrupt_clear(void);
+/* The first signal that asked for the end; 0 when there was none. */
+int interrupt_signal(void);
+/* How often the end was asked for: the second time means "now". */
+int interrupt_count(void);
+/* Ends this program the way `signal` ends programs, so that the caller sees why. */
+_Noreturn void interrupt_die_of(int signal);
+
+#endif

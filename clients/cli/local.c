@@ -1,0 +1,107 @@
+/* `fantail local`: a coordinator and workers on this machine, until Ctrl-C. */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "fleet.h"
+#include "interrupt.h"
+#include "machine.h"
+#include "option.h"
+
+struct local_config {
+    const char *tasks, *host, *log_level;
+    int64_t workers, processes, port;
+};
+
+static const struct option_row rows[] = {
+    OPTION_PATH("tasks", struct local_config, tasks, "./tasks", "the directory with one subdirectory for each task",
+                .value = "DIR"),
+    OPTION_INT("workers", struct local_config, workers, "1", 1, FLEET_MAX_WORKERS, "how many workers to start",
+               .value = "N", .no_env = true),
+    OPTION_INT("processes", struct local_config, processes, "0", 0, 4096,
+               "task processes of each worker; 0 shares the machine's processors among the workers", .value = "P",
+               .no_env = true),
+    OPTION_PORT("port", struct local_config, port, "8080", 0, "where the coordinator listens; 0 takes a free port",
+                .no_env = true),
+    OPTION_STRING("host", struct local_config, host, "127.0.0.1",
+                  "the address the coordinator listens on; there is no authentication unless you put it in front",
+                  .value = "ADDRESS", .no_env = true),
+    OPTION_STRING("log-level", struct local_config, log_level, "warn",
+                  "what the services log on standard error: debug, info, warn, error", .value = "LEVEL",
+                  .no_env = true),
+    OPTION_ROWS_END};
+
+static const struct option_spec spec = {
+    .program = "fantail local",
+    .usage = "[--tasks DIR] [--workers N] [--processes P] [--port PORT]",
+    .about = "Runs a coordinator and workers on this machine until Ctrl-C. When every worker answers, one line on\n"
+             "standard output says where: \"fantail: ready at http://127.0.0.1:8080\". A service that dies is\n"
+             "restarted under its old address, and standard error says so.",
+    .epilogue = "Then, from another terminal:\n"
+                "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
+                "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
+                "  fantail tasks --url http://localhost:8080\n"
+                "Ctrl-C or SIGTERM lets running work end; a second one does not wait.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_NONE,
+};
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Runs until asked to end. */
+static int serve(struct fleet *f)
+{
+    static struct pollfd fds[FLEET_MAX_POLL_FDS + 1];
+    bool said = false;
+    while (!interrupt_signal()) {
+        int timeout_ms = -1;
+        fds[0] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
+        size_t n = 1 + fleet_poll_fds(f, fds + 1, &timeout_ms);
+        poll(fds, n, timeout_ms);
+        interrupt_clear();
+        if (!fleet_turn(f)) {
+            complain("%s", fleet_error(f));
+            return EXIT_JOB_FAILED;
+        }
+        if (!said && fleet_is_ready(f)) {
+            printf("fantail: ready at http://127.0.0.1:%u\n", (unsigned)fleet_port(f));
+            fflush(stdout);
+            said = true;
+        }
+    }
+    return EXIT_OK;
+}
+
+int command_local(int argc, char **argv)
+{
+    struct local_config config = {0};
+    struct option_result result;
+    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!is_directory(config.tasks)) return option_complain(&spec, "tasks", "%s is not a directory", config.tasks);
+    unsigned processes = (unsigned)config.processes;
+    if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
+    struct fleet_options options = {
+        .tasks_dir = config.tasks,
+        .workers = (unsigned)config.workers,
+        .processes = processes,
+        .port = (uint16_t)config.port,
+        .host = config.host,
+        .log_level = config.log_level,
+        .announce = true,
+    };
+    char err[256];
+    interrupt_init();
+    struct fleet *f = fleet_start(&options, err, sizeof(err));
+    if (!f) {
+        complain("%s", err);
+        return EXIT_JOB_FAILED;
+    }
+    int status = serve(f);
+    fleet_stop(f);
+    return status;
+}

@@ -1,0 +1,84 @@
+/* `fantail`, the command line: finds the subcommand and runs it. */
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"map", command_map, "map a task, or any command, over the items on standard input"},
+    {"local", command_local, "run a coordinator and workers on this machine"},
+    {"submit", command_submit, "send a job described by a JSON file and print the answer"},
+    {"tasks", command_tasks, "list the tasks the workers have"},
+};
+
+static const char help_head[] =
+    "fantail maps a task over many items, in parallel, and answers every item, whatever dies on the way.\n"
+    "\n"
+    "usage: fantail COMMAND [argument...]\n"
+    "\n"
+    "commands:\n";
+
+static const char help_tail[] =
+    "\n"
+    "examples:\n"
+    "  seq 5 | fantail map -- expr 2 +                  any command, one run for each line\n"
+    "  ls *.png | fantail map -- convert {} {}.jpg      {} is the item\n"
+    "  seq 1000000 | fantail map square                 a task of ./tasks, in warm processes\n"
+    "  fantail map ocr --url http://fantail:8080 < pages.ndjson > text.ndjson --errors failed.ndjson\n"
+    "\n"
+    "`fantail COMMAND --help` says more. FANTAIL_URL names the fleet to use; without it, map starts a private one.\n"
+    "Exit status: 0 all succeeded, 1 some items failed, 2 wrong usage, 3 the job failed or nothing could be reached.\n";
+
+void complain(const char *fmt, ...)
+{
+    char text[4096];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    fprintf(stderr, "fantail: %s\n", text);
+}
+
+static void print_help(FILE *out)
+{
+    fputs(help_head, out);
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+    fputs(help_tail, out);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (strcmp(commands[i].name, name) == 0) return &commands[i];
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--version") == 0 || strcmp(word, "version") == 0) {
+        printf("fantail %s\n", FANTAIL_VERSION);
+        return EXIT_OK;
+    }
+    if (strcmp(word, "help") == 0 && argc > 2) {
+        const struct command *command = find_command(argv[2]);
+        char *help[] = {argv[2], (char[]){"--help"}, NULL};
+        if (command) return command->run(2, help);
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_help(stdout);
+        return EXIT_OK;
+    }
+    const struct command *command = find_command(word);
+    if (command) return command->run(argc - 1, argv + 1);
+    complain("there is no command \"%s\"; see fantail --help", word);
+    return EXIT_USAGE;
+}
