@@ -65,8 +65,10 @@ void log_write(enum log_level level, const struct log_field *fields);
 void log_set_level(enum log_level level);
 /* The descriptor lines go to (default 2); its flags are left alone. For tests and `--log-file` like wishes. */
 void log_set_fd(int fd);
-/* Fields every later line carries: "service":"worker" and the like. NULL drops it. Borrowed. */
+/* Every later line carries "service":name. NULL drops it. Borrowed. */
 void log_set_service(const char *name);
+/* Lines below error wait for log_flush() instead of being written one by one; for programs that flush once a turn. */
+void log_set_deferred(bool deferred);
 /* Offers what waits to the descriptor again, without blocking; call it now and then (service.c does). */
 void log_flush(void);
 /* Before the program ends: as log_flush(), waiting up to timeout_ms for a slow reader. */
