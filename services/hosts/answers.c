@@ -1,0 +1,109 @@
+#include "answers.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "limits.h"
+#include "line_io.h"
+
+enum {
+    START_BYTES = 256 * KIB,
+    KEEP_BYTES = 4 * MIB, /* a buffer grown beyond it for a large answer is given back */
+    LOOK_US = 20000,      /* pause between two looks of the helper */
+    IDLE_LOOKS = 25,      /* looks in vain before it sleeps until woken */
+    HELPER_STACK_BYTES = 64 * KIB,
+};
+
+void answers_init(struct answers *a, int fd)
+{
+    *a = (struct answers){.fd = fd, .alloc = START_BYTES, .data = xmalloc(START_BYTES)};
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->wake, NULL);
+}
+
+void answers_reserve(struct answers *a, size_t size)
+{
+    size_t need = atomic_load(&a->whole) + size;
+    if (need < size) BUG("an answer of %zu bytes", size);
+    if (need <= a->alloc) return;
+    pthread_mutex_lock(&a->lock);
+    a->alloc = need > a->alloc * 2 ? need : a->alloc * 2;
+    a->data = xrealloc(a->data, a->alloc);
+    pthread_mutex_unlock(&a->lock);
+}
+
+static void write_whole(struct answers *a)
+{
+    size_t whole = atomic_load_explicit(&a->whole, memory_order_acquire);
+    if (whole > a->written && !write_all(a->fd, a->data + a->written, whole - a->written)) _exit(0);
+    a->written = whole;
+}
+
+static void *look_from_time_to_time(void *arg)
+{
+    struct answers *a = arg;
+    for (unsigned idle = 0;;) {
+        usleep(LOOK_US);
+        pthread_mutex_lock(&a->lock);
+        idle = atomic_load(&a->whole) > a->written ? 0 : idle + 1;
+        write_whole(a);
+        if (idle > IDLE_LOOKS) {
+            atomic_store(&a->watched, false);
+            while (!atomic_load(&a->watched)) pthread_cond_wait(&a->wake, &a->lock);
+            idle = 0;
+        }
+        pthread_mutex_unlock(&a->lock);
+    }
+    return NULL;
+}
+
+static void start_helper(struct answers *a)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigset_t all, before;
+    /* Signals are the task's business and arrive on its thread. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    /* Without a helper answers are only later, so a failure here is none. */
+    pthread_create(&thread, &attributes, look_from_time_to_time, a);
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    a->has_helper = true;
+}
+
+void answers_wake_helper(struct answers *a)
+{
+    pthread_mutex_lock(&a->lock);
+    atomic_store(&a->watched, true);
+    pthread_cond_signal(&a->wake);
+    pthread_mutex_unlock(&a->lock);
+    if (!a->has_helper) start_helper(a);
+}
+
+void answers_flush(struct answers *a)
+{
+    pthread_mutex_lock(&a->lock);
+    write_whole(a);
+    a->written = 0;
+    atomic_store_explicit(&a->whole, 0, memory_order_relaxed);
+    if (a->alloc > KEEP_BYTES) {
+        free(a->data);
+        a->alloc = START_BYTES;
+        a->data = xmalloc(a->alloc);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+void answers_rescue(struct answers *a)
+{
+    /* The lock may be held by the helper, which will let go, or by the crash itself. */
+    for (int tries = 0; pthread_mutex_trylock(&a->lock) != 0; tries++) {
+        if (tries == 1000) return;
+        usleep(1000);
+    }
+    write_whole(a);
+}

@@ -1,0 +1,251 @@
+/*
+ * A fantail task in C or C++. Needs nothing but this file.
+ *
+ *     #include "fantail_task.h"
+ *
+ *     int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
+ *     {
+ *         int64_t n;
+ *         if (!fantail_get_integer(item, &n)) return fantail_reply_error(reply, "an integer was expected");
+ *         return fantail_reply_integer(reply, n * n);
+ *     }
+ *
+ *     cc -O2 -fPIC -shared -o square.so square.c       (C++: give fantail_task `extern "C"`, as this header declares
+ * it) task.json: {"mode": "native", "command": ["./square.so"]}
+ *
+ * The worker keeps several processes of a task; each calls fantail_task() for one item after another, on one thread.
+ * State may be kept in static variables; a constructor function is the place for costly preparation. A crash costs only
+ * the item that was running. What the task prints goes to the worker's log, never into an answer.
+ *
+ * Every get function returns false, and leaves its result untouched, when the value is of another type or out of range.
+ * Every reply function replaces what was replied before. Those that return int return what fantail_task() should
+ * return.
+ */
+#ifndef FANTAIL_TASK_H
+#define FANTAIL_TASK_H
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One JSON value, valid and without white space around it. Borrowed until fantail_task() returns. */
+struct fantail_item {
+    const char *json; /* of an item given to the task: NUL-terminated; of a member of it: not */
+    size_t len;
+    const char *common; /* the job's common value, NUL-terminated JSON; NULL when it has none */
+    size_t common_len;
+};
+
+/* The answer to one item. The fields are private to this header and the host. */
+struct fantail_reply {
+    char *data;
+    size_t len, room;
+    void (*grow)(struct fantail_reply *reply,
+                 size_t extra); /* makes room - len at least `extra`, or ends the process */
+    bool failed;                /* data is the message of an error */
+};
+
+/* You write this. Zero: the reply is the item's value (null when nothing was replied). Anything else: the item failed;
+ * fantail_reply_error() says why. */
+int fantail_task(const struct fantail_item *item, struct fantail_reply *reply);
+
+/* ---- Reading the item ---- */
+
+/* A whole number without fraction or exponent, within int64_t. */
+static inline bool fantail_get_integer(const struct fantail_item *item, int64_t *value)
+{
+    const char *at = item->json, *end = at + item->len;
+    bool negative = at < end && *at == '-';
+    at += negative;
+    if (at == end) return false;
+    uint64_t n = 0, limit = (uint64_t)INT64_MAX + negative;
+    for (; at < end; at++) {
+        unsigned digit = (unsigned)(unsigned char)*at - '0';
+        if (digit > 9 || n > (limit - digit) / 10) return false;
+        n = n * 10 + digit;
+    }
+    *value = negative ? (int64_t)(0 - n) : (int64_t)n;
+    return true;
+}
+
+static inline bool fantail_get_number(const struct fantail_item *item, double *value)
+{
+    if (item->len == 0 || (item->json[0] != '-' && (item->json[0] < '0' || item->json[0] > '9'))) return false;
+    char *end;
+    double number = strtod(item->json, &end);
+    if (end != item->json + item->len || !isfinite(number)) return false;
+    *value = number;
+    return true;
+}
+
+/* Where the JSON value at `at` ends. Only for JSON that is known to be valid, as items are. */
+static inline const char *fantail_skip_value(const char *at, const char *end)
+{
+    size_t depth = 0;
+    for (bool in_string = false; at < end; at++) {
+        if (in_string) {
+            if (*at == '\\')
+                at++;
+            else if (*at == '"')
+                in_string = false;
+        } else if (*at == '"') {
+            in_string = true;
+        } else if (*at == '{' || *at == '[') {
+            depth++;
+        } else if (*at == '}' || *at == ']' || *at == ',' || (unsigned char)*at <= ' ') {
+            if (depth == 0) break;
+            depth -= *at == '}' || *at == ']';
+        }
+        if (depth == 0 && !in_string && (*at == '"' || *at == '}' || *at == ']')) return at + 1;
+    }
+    return at < end ? at : end;
+}
+
+static inline const char *fantail_skip_space(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) at++;
+    return at;
+}
+
+/* The value of an object's member, to be read with the other functions: member->json[0] tells its type ('{', '[', '"',
+ * 't', 'f', 'n', or a digit or minus). The name is compared byte by byte, escapes are not undone. False when item is no
+ * object or has no such member. */
+static inline bool fantail_get_member(const struct fantail_item *item, const char *name, struct fantail_item *member)
+{
+    const char *at = item->json, *end = at + item->len;
+    size_t name_len = strlen(name);
+    if (at == end || *at != '{') return false;
+    for (;;) {
+        const char *key = fantail_skip_space(at + 1, end);
+        if (key >= end || *key != '"') return false;
+        const char *key_end = fantail_skip_value(key, end);
+        const char *value = fantail_skip_space(fantail_skip_space(key_end, end) + 1, end);
+        if (value >= end) return false;
+        const char *value_end = fantail_skip_value(value, end);
+        if ((size_t)(key_end - key) == name_len + 2 && memcmp(key + 1, name, name_len) == 0) {
+            *member = *item;
+            member->json = value;
+            member->len = (size_t)(value_end - value);
+            return true;
+        }
+        at = fantail_skip_space(value_end, end);
+        if (at >= end || *at != ',') return false;
+    }
+}
+
+static inline bool fantail_get_member_integer(const struct fantail_item *item, const char *name, int64_t *value)
+{
+    struct fantail_item member;
+    return fantail_get_member(item, name, &member) && fantail_get_integer(&member, value);
+}
+
+static inline bool fantail_get_member_number(const struct fantail_item *item, const char *name, double *value)
+{
+    struct fantail_item member;
+    return fantail_get_member(item, name, &member) && fantail_get_number(&member, value);
+}
+
+/* ---- Replying ---- */
+
+/* For values built in place: `extra` bytes may be written at the pointer, then fantail_reply_wrote() counts those that
+ * were. The bytes must be JSON without newlines in the end. Borrowed until the next call. */
+static inline char *fantail_reply_room(struct fantail_reply *reply, size_t extra)
+{
+    if (reply->room - reply->len < extra) reply->grow(reply, extra);
+    return reply->data + reply->len;
+}
+
+static inline void fantail_reply_wrote(struct fantail_reply *reply, size_t len)
+{
+    reply->len += len;
+}
+
+static inline void fantail_reply_clear(struct fantail_reply *reply)
+{
+    reply->len = 0;
+    reply->failed = false;
+}
+
+/* Appends a piece of JSON text. Newlines, which JSON allows only as white space, become spaces. */
+static inline void fantail_reply_append(struct fantail_reply *reply, const char *json, size_t len)
+{
+    char *at = fantail_reply_room(reply, len), *end = at + len;
+    if (len == 0) return;
+    memcpy(at, json, len);
+    while ((at = (char *)memchr(at, '\n', (size_t)(end - at)))) *at++ = ' ';
+    fantail_reply_wrote(reply, len);
+}
+
+static inline int fantail_reply_value(struct fantail_reply *reply, const char *json, size_t len)
+{
+    fantail_reply_clear(reply);
+    fantail_reply_append(reply, json, len);
+    return 0;
+}
+
+static inline int fantail_reply_integer(struct fantail_reply *reply, int64_t value)
+{
+    char digits[24], *at = digits + sizeof digits;
+    uint64_t n = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do *--at = (char)('0' + n % 10);
+    while (n /= 10);
+    if (value < 0) *--at = '-';
+    size_t len = (size_t)(digits + sizeof digits - at);
+    fantail_reply_clear(reply);
+    memcpy(fantail_reply_room(reply, sizeof digits), at, len);
+    fantail_reply_wrote(reply, len);
+    return 0;
+}
+
+/* The error is the item's answer; its message is cut at 1,000 bytes. Returns 1. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+static inline int
+fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
+{
+    enum { MESSAGE_BYTES = 1000 };
+    va_list args;
+    fantail_reply_clear(reply);
+    va_start(args, format);
+    int len = vsnprintf(fantail_reply_room(reply, MESSAGE_BYTES), MESSAGE_BYTES, format, args);
+    va_end(args);
+    if (len >= MESSAGE_BYTES) {
+        len = MESSAGE_BYTES - 1;
+        while (len > 0 && (reply->data[len - 1] & 0x80)) len--; /* not in the middle of a character */
+    }
+    fantail_reply_wrote(reply, len < 0 ? 0 : (size_t)len);
+    reply->failed = true;
+    return 1;
+}
+
+/* The shortest of 15 to 17 digits that reads back as the same double. NaN and infinities are errors: JSON has none. */
+static inline int fantail_reply_number(struct fantail_reply *reply, double value)
+{
+    enum { NUMBER_BYTES = 32 };
+    if (!isfinite(value)) return fantail_reply_error(reply, "the result is not a finite number");
+    fantail_reply_clear(reply);
+    char *at = fantail_reply_room(reply, NUMBER_BYTES);
+    int len = 0;
+    for (int digits = 15; digits <= 17; digits++) {
+        len = snprintf(at, NUMBER_BYTES, "%.*g", digits, value);
+        if (strtod(at, NULL) == value) break;
+    }
+    fantail_reply_wrote(reply, (size_t)len);
+    return 0;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,92 @@
+#include "line_io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "limits.h"
+
+enum {
+    READ_BYTES = 256 * KIB, /* room offered to one read() */
+    KEEP_BYTES = 4 * MIB,   /* a buffer grown beyond it for a large item is given back afterwards */
+};
+
+static void make_room(struct line_reader *r)
+{
+    if (r->start == r->end && r->alloc > KEEP_BYTES) {
+        free(r->data);
+        *r = (struct line_reader){0};
+    }
+    if (r->start > 0) {
+        /* What is left is part of one line, and moves at most once: a line longer than half the buffer starts at 0
+         * from then on. */
+        memmove(r->data, r->data + r->start, r->end - r->start);
+        r->end -= r->start;
+        r->scanned -= r->start;
+        r->start = 0;
+    }
+    if (r->alloc - r->end >= READ_BYTES / 2) return;
+    r->alloc = r->alloc ? r->alloc * 2 : READ_BYTES;
+    r->data = xrealloc(r->data, r->alloc);
+}
+
+bool line_reader_fill(struct line_reader *r, int fd)
+{
+    make_room(r);
+    for (;;) {
+        ssize_t n = read(fd, r->data + r->end, r->alloc - r->end);
+        if (n > 0) {
+            r->end += (size_t)n;
+            return true;
+        }
+        if (n == 0) return false;
+        if (errno == EAGAIN)
+            poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
+        else if (errno != EINTR)
+            return false;
+    }
+}
+
+void line_reader_release(struct line_reader *r)
+{
+    free(r->data);
+    *r = (struct line_reader){0};
+}
+
+void line_control(struct line_common *common, const char *line, size_t len)
+{
+    static const char word[] = "#common ";
+    size_t word_len = sizeof word - 1;
+    if (len <= word_len || memcmp(line, word, word_len) != 0) return;
+    free(common->json);
+    common->len = len - word_len;
+    common->json = xstrndup(line + word_len, common->len);
+}
+
+bool write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n >= 0) {
+            data += n;
+            len -= (size_t)n;
+        } else if (errno == EAGAIN) {
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+        } else if (errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool claim_stdio(int *items_fd, int *answers_fd)
+{
+    *items_fd = fcntl(0, F_DUPFD_CLOEXEC, 3);
+    *answers_fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
+    int null_fd = open("/dev/null", O_RDWR);
+    if (*items_fd < 0 || *answers_fd < 0 || null_fd < 0) return false;
+    bool moved = dup2(null_fd, 0) == 0 && (dup2(2, 1) == 1 || dup2(null_fd, 1) == 1);
+    if (null_fd > 2) close(null_fd);
+    return moved;
+}

@@ -1,0 +1,165 @@
+/*
+ * fantail-host-native PATH.so: runs the fantail_task() of a shared object for every item. See fantail_task.h for the
+ * task's side and line_io.h for the protocol.
+ *
+ * Answers are gathered and written together, see answers.h. When the task crashes, the answers it gave before still go
+ * out, so that the worker sees which item it was.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "answers.h"
+#include "fantail_task.h"
+#include "limits.h"
+#include "line_io.h"
+
+enum { FLUSH_BYTES = 128 * KIB, SIGNAL_STACK_BYTES = 16 * KIB };
+
+typedef int task_function(const struct fantail_item *, struct fantail_reply *);
+
+struct host {
+    struct fantail_reply reply; /* a window into answers, behind the running answer's head */
+    struct answers answers;
+};
+
+static struct host host;
+
+static const char value_head[] = "{\"value\":";
+static const char error_head[] = "{\"error\":{\"name\":\"task_error\",\"cause\":\"";
+static const char error_tail[] = "\"}}\n";
+enum { VALUE_HEAD = sizeof value_head - 1, ERROR_HEAD = sizeof error_head - 1, ERROR_TAIL = sizeof error_tail - 1 };
+
+/* The reply's window starts where the head of a value ends and leaves room for any tail. */
+static void open_window(struct host *h)
+{
+    h->reply.data = answers_end(&h->answers) + VALUE_HEAD;
+    h->reply.room = (size_t)(h->answers.data + h->answers.alloc - h->reply.data) - ERROR_TAIL;
+}
+
+static void host_grow(struct fantail_reply *reply, size_t extra)
+{
+    struct host *h = CONTAINER_OF(reply, struct host, reply);
+    if (extra > SIZE_MAX / 2) BUG("a reply of %zu bytes", extra);
+    answers_reserve(&h->answers, VALUE_HEAD + reply->len + extra + ERROR_TAIL);
+    open_window(h);
+}
+
+static void start_answer(struct host *h)
+{
+    if (h->answers.alloc - h->answers.whole < 4 * KIB) answers_reserve(&h->answers, 4 * KIB);
+    open_window(h);
+    fantail_reply_clear(&h->reply);
+}
+
+/* The worst byte of a message needs six in JSON. Bytes that are not ASCII pass through: the worker checks UTF-8. */
+static size_t escape(char *dst, const char *src, size_t len)
+{
+    char *at = dst;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)src[i];
+        if (c == '"' || c == '\\') *at++ = '\\';
+        if (c >= 0x20)
+            *at++ = (char)c;
+        else
+            at += snprintf(at, 7, "\\u%04x", c);
+    }
+    return (size_t)(at - dst);
+}
+
+static void add_error(struct host *h, const char *cause, size_t len)
+{
+    char message[1024];
+    if (len > sizeof message) len = sizeof message;
+    memcpy(message, cause, len);
+    fantail_reply_clear(&h->reply);
+    fantail_reply_room(&h->reply, ERROR_HEAD + 6 * sizeof message);
+    char *start = answers_end(&h->answers), *at = start;
+    memcpy(at, error_head, ERROR_HEAD);
+    at += ERROR_HEAD;
+    at += escape(at, message, len);
+    memcpy(at, error_tail, ERROR_TAIL);
+    answers_add(&h->answers, (size_t)(at - start) + ERROR_TAIL);
+}
+
+static void end_answer(struct host *h, int status)
+{
+    if (h->reply.failed) {
+        add_error(h, h->reply.data, h->reply.len);
+    } else if (status != 0) {
+        char cause[64];
+        int len = snprintf(cause, sizeof cause, "fantail_task returned %d", status);
+        add_error(h, cause, (size_t)len);
+    } else {
+        if (h->reply.len == 0) fantail_reply_value(&h->reply, "null", 4);
+        memcpy(h->reply.data - VALUE_HEAD, value_head, VALUE_HEAD);
+        memcpy(h->reply.data + h->reply.len, "}\n", 2);
+        answers_add(&h->answers, VALUE_HEAD + h->reply.len + 2);
+    }
+}
+
+static void serve(struct host *h, int items_fd, task_function *task)
+{
+    struct line_reader items = {0};
+    struct line_common common = {0};
+    char *line;
+    size_t len;
+    while (line_reader_fill(&items, items_fd)) {
+        while (line_reader_next(&items, &line, &len)) {
+            if (*line == '#') {
+                line_control(&common, line, len);
+                continue;
+            }
+            struct fantail_item item = {.json = line, .len = len, .common = common.json, .common_len = common.len};
+            start_answer(h);
+            end_answer(h, task(&item, &h->reply));
+            if (h->answers.whole > FLUSH_BYTES) answers_flush(&h->answers);
+            if (!line_reader_is_empty(&items)) answers_watch(&h->answers);
+        }
+        answers_flush(&h->answers);
+    }
+    line_reader_release(&items);
+    free(common.json);
+}
+
+static void on_crash(int signal_number)
+{
+    answers_rescue(&host.answers);
+    raise(signal_number); /* SA_RESETHAND: now it ends the process */
+}
+
+static void catch_crashes(void)
+{
+    static char stack[SIGNAL_STACK_BYTES];
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+    struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND};
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) sigaction(signals[i], &action, NULL);
+}
+
+static task_function *load(const char *path)
+{
+    char with_slash[4096];
+    snprintf(with_slash, sizeof with_slash, "%s%s", strchr(path, '/') ? "" : "./", path);
+    void *object = dlopen(with_slash, RTLD_NOW | RTLD_LOCAL);
+    if (!object) die(1, "%s", dlerror());
+    task_function *task;
+    *(void **)&task = dlsym(object, "fantail_task");
+    if (!task) die(1, "%s does not define fantail_task()", path);
+    return task;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2 || argv[1][0] == '-') die(2, "usage: fantail-host-native PATH.so");
+    signal(SIGPIPE, SIG_IGN);
+    int items_fd, answers_fd;
+    if (!claim_stdio(&items_fd, &answers_fd)) die(1, "cannot set up stdin and stdout: %s", strerror(errno));
+    task_function *task = load(argv[1]);
+    answers_init(&host.answers, answers_fd);
+    host.reply.grow = host_grow;
+    catch_crashes();
+    serve(&host, items_fd, task);
+    return 0;
+}

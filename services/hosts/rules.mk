@@ -1,0 +1,24 @@
+# Host programs: adapters between the stream protocol and a task.
+HOSTS := $(BIN)/fantail-host-native $(BIN)/fantail-host-exec $(BIN)/fantail-host-python
+
+HOST_COMMON := $(call objects,services/hosts/line_io.c services/common/base.c)
+HOST_NATIVE := $(call objects,services/hosts/native.c services/hosts/answers.c) $(HOST_COMMON)
+HOST_EXEC   := $(call objects,$(wildcard services/hosts/exec*.c)) $(HOST_COMMON) \
+               $(call objects,services/common/buf.c services/common/json_scan.c)
+
+# Many of these processes live at once: link nothing but libc.
+$(BIN)/fantail-host-native: $(HOST_NATIVE)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ldl -lm
+
+# A static program starts its children from a small address space and starts quickly itself.
+$(BIN)/fantail-host-exec: $(HOST_EXEC)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(SANITIZE),$(ALL_LDFLAGS),-static -no-pie $(LDFLAGS)) -o $@ $^ -lm
+
+$(BIN)/fantail-host-python: services/hosts/fantail_host_python.py
+	$(call say,INSTALL,$@)
+	@mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
