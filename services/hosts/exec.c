@@ -1,0 +1,145 @@
+/*
+ * fantail-host-exec: runs a command once for every item. See exec_item.h for how the item reaches it, exec_answer.h
+ * for what becomes of its output, line_io.h for the protocol. The job's common value is JSON in FANTAIL_COMMON.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "exec_answer.h"
+#include "exec_item.h"
+#include "exec_run.h"
+#include "line_io.h"
+
+static const char help[] =
+    "usage: fantail-host-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n"
+    "Runs COMMAND once for every line (one JSON value) of stdin and writes one answer line for each.\n"
+    "{} in the arguments is replaced by the item; without it the item is the command's stdin.\n"
+    "\n"
+    "  --text          a string item is given to stdin as its characters, not as JSON\n"
+    "  --append        without {}, the item is added as the last argument\n"
+    "  --output HOW    what stdout becomes: json, text (a string), lines (strings), auto (json, else text)\n"
+    "  --timeout S     kill the command after S seconds\n";
+
+enum { KEEP_BYTES = 4 * MIB }; /* a buffer grown beyond it for one item is given back */
+
+struct options {
+    bool text, append;
+    enum exec_output output;
+    uint64_t timeout_ms;
+};
+
+struct exec_host {
+    struct options options;
+    struct exec_template template;
+    struct exec_args args;
+    struct runner runner;
+    struct buf text, line;
+};
+
+static uint64_t parse_timeout(const char *word)
+{
+    char *end;
+    double seconds = strtod(word, &end);
+    if (end == word || *end || !(seconds > 0 && seconds < 1e9)) die(2, "--timeout %s: seconds above 0 expected", word);
+    return (uint64_t)(seconds * 1000) + 1;
+}
+
+static char **parse_options(int argc, char **argv, struct options *o)
+{
+    static const struct option known[] = {
+        {"text", no_argument, NULL, 't'},
+        {"append", no_argument, NULL, 'a'},
+        {"output", required_argument, NULL, 'o'},
+        {"timeout", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
+    };
+    for (int c; (c = getopt_long(argc, argv, "+", known, NULL)) != -1;) {
+        switch (c) {
+        case 't': o->text = true; break;
+        case 'a': o->append = true; break;
+        case 's': o->timeout_ms = parse_timeout(optarg); break;
+        case 'o':
+            if (!exec_output_parse(optarg, &o->output))
+                die(2, "--output %s: auto, json, text or lines expected", optarg);
+            break;
+        case 'h': fputs(help, stdout); exit(0);
+        case 'v': puts("fantail-host-exec " FANTAIL_VERSION); exit(0);
+        default: fputs(help, stderr); exit(2);
+        }
+    }
+    if (optind == argc) die(2, "a command is missing; see --help");
+    return argv + optind;
+}
+
+static void answer(struct exec_host *h, const char *item, size_t len)
+{
+    bool in_args = exec_template_uses_item(&h->template);
+    const char *input = item;
+    size_t input_len = len;
+    if (in_args || h->options.text) {
+        if (!exec_item_text(item, len, &h->text)) {
+            exec_answer_error(&h->line, "task_error", "the item is not valid JSON");
+            return;
+        }
+        input = buf_cstr(&h->text);
+        input_len = h->text.len;
+    }
+    if (in_args && memchr(input, '\0', input_len)) {
+        exec_answer_error(&h->line, "task_error", "a NUL character cannot be part of an argument");
+        return;
+    }
+    exec_args_build(&h->args, &h->template, input, input_len);
+    if (in_args) input = NULL;
+    exec_answer(&h->line, h->options.output, &h->runner, runner_run(&h->runner, h->args.argv, input, input_len));
+}
+
+static void give_back(struct buf *b)
+{
+    if (b->alloc > KEEP_BYTES) buf_release(b);
+}
+
+static void serve(struct exec_host *h, int items_fd, int answers_fd)
+{
+    struct line_reader items = {0};
+    struct line_common common = {0};
+    char *line;
+    size_t len;
+    while (line_reader_fill(&items, items_fd)) {
+        while (line_reader_next(&items, &line, &len)) {
+            if (*line == '#') {
+                line_control(&common, line, len);
+                if (common.json) setenv("FANTAIL_COMMON", common.json, 1);
+                continue;
+            }
+            buf_clear(&h->line);
+            answer(h, line, len);
+            if (!write_all(answers_fd, h->line.data, h->line.len)) _exit(0);
+            give_back(&h->line);
+            give_back(&h->text);
+            give_back(&h->runner.out);
+        }
+    }
+    line_reader_release(&items);
+    free(common.json);
+}
+
+int main(int argc, char **argv)
+{
+    struct exec_host h = {0};
+    int items_fd, answers_fd;
+    char **command = parse_options(argc, argv, &h.options);
+    exec_template_init(&h.template, command, h.options.append);
+    signal(SIGPIPE, SIG_IGN);
+    if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, command[0], h.options.timeout_ms))
+        die(1, "cannot set up: %s", strerror(errno));
+    serve(&h, items_fd, answers_fd);
+    runner_release(&h.runner);
+    exec_args_release(&h.args);
+    buf_release(&h.text);
+    buf_release(&h.line);
+    return 0;
+}

@@ -1,0 +1,241 @@
+#include "exec_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "line_io.h"
+
+enum {
+    PIPE_BYTES = 4 * KIB, /* an empty pipe takes so much without waiting, whatever its size */
+    READ_BYTES = 64 * KIB,
+    CHILD_STACK_BYTES = 64 * KIB,
+};
+
+/* What parent and child share: the child runs in the parent's memory until it has become the program. */
+struct launch {
+    const char *path;
+    char **argv;
+    int stdin_fd, stdout_fd, stderr_fd;
+    pid_t parent;
+    int error; /* errno when it could not become the program */
+};
+
+struct run {
+    pid_t pid;
+    int pid_fd, out_fd;
+    uint64_t deadline_ns; /* 0: none */
+    bool too_long, timed_out;
+};
+
+static void find_program(struct runner *r, const char *program)
+{
+    r->path = NULL;
+    if (strchr(program, '/')) {
+        r->path = program;
+        return;
+    }
+    const char *dirs = getenv("PATH");
+    if (!dirs) dirs = "/usr/local/bin:/bin:/usr/bin";
+    for (const char *end; *program; dirs = end + 1) {
+        end = strchrnul(dirs, ':');
+        int len = (int)(end - dirs);
+        char *candidate;
+        if (asprintf(&candidate, "%.*s/%s", len ? len : 1, len ? dirs : ".", program) < 0) return;
+        if (access(candidate, X_OK) == 0) {
+            r->path = r->found_path = candidate;
+            return;
+        }
+        free(candidate);
+        if (!*end) return;
+    }
+}
+
+bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms)
+{
+    *r = (struct runner){.timeout_ms = timeout_ms, .stderr_read = -1, .stderr_write = -1};
+    int pipe_fds[2];
+    r->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (r->null_fd < 0 || pipe2(pipe_fds, O_CLOEXEC) != 0) return false;
+    r->stderr_read = pipe_fds[0];
+    r->stderr_write = pipe_fds[1];
+    if (fcntl(r->stderr_read, F_SETFL, O_NONBLOCK) != 0) return false;
+    buf_init(&r->out, LIMIT_ANSWER_BYTES);
+    find_program(r, program);
+    return true;
+}
+
+void runner_release(struct runner *r)
+{
+    close(r->null_fd);
+    close(r->stderr_read);
+    close(r->stderr_write);
+    free(r->found_path);
+    buf_release(&r->out);
+}
+
+/* In the child, in the parent's memory: only system calls. */
+static int become_program(void *arg)
+{
+    struct launch *l = arg;
+    signal(SIGPIPE, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != l->parent) _exit(127);
+    dup2(l->stdin_fd, 0);
+    dup2(l->stdout_fd, 1);
+    dup2(l->stderr_fd, 2);
+    execve(l->path, l->argv, environ);
+    if (errno == ENOEXEC) {
+        /* A script without #! is the shell's, as with execvp(). */
+        static char shell[] = "/bin/sh";
+        char *name = l->argv[0];
+        l->argv[0] = (char *)(uintptr_t)l->path;
+        l->argv[-1] = shell;
+        execve(shell, l->argv - 1, environ);
+        l->argv[0] = name;
+    }
+    l->error = errno;
+    _exit(127);
+}
+
+/* The item as a descriptor to read it from. Small ones wait in a pipe, large ones in memory; neither needs feeding. */
+static int open_input(const struct runner *r, const char *input, size_t len)
+{
+    if (!input) return fcntl(r->null_fd, F_DUPFD_CLOEXEC, 3);
+    if (len <= PIPE_BYTES) {
+        int fds[2];
+        if (pipe2(fds, O_CLOEXEC) != 0) return -1;
+        if (len > 0 && write(fds[1], input, len) != (ssize_t)len) BUG("an empty pipe did not take %zu bytes", len);
+        close(fds[1]);
+        return fds[0];
+    }
+    int fd = memfd_create("item", MFD_CLOEXEC);
+    if (fd >= 0 && (!write_all(fd, input, len) || lseek(fd, 0, SEEK_SET) != 0)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int launch(struct runner *r, struct run *run, char **argv, const char *input, size_t len)
+{
+    static char stack[CHILD_STACK_BYTES] __attribute__((aligned(16)));
+    int out[2] = {-1, -1}, error = 0, in = open_input(r, input, len);
+    if (in < 0 || pipe2(out, O_CLOEXEC) != 0) {
+        error = errno;
+        if (in >= 0) close(in);
+        return error;
+    }
+    struct launch l = {r->path, argv, in, out[1], r->stderr_write, getpid(), 0};
+    run->pid =
+        clone(become_program, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &l, &run->pid_fd);
+    error = run->pid < 0 ? errno : l.error;
+    close(in);
+    close(out[1]);
+    run->out_fd = out[0];
+    if (!error) return 0;
+    close(out[0]);
+    if (run->pid > 0) {
+        close(run->pid_fd);
+        waitpid(run->pid, NULL, 0);
+    }
+    return error;
+}
+
+static void kill_run(struct run *run, bool *why)
+{
+    *why = true;
+    kill(run->pid, SIGKILL);
+}
+
+/* One read of stdout; false when there is no more now, or ever (then out_fd is closed). */
+static bool take_output(struct runner *r, struct run *run)
+{
+    if (!buf_reserve(&r->out, READ_BYTES)) {
+        if (!run->too_long) kill_run(run, &run->too_long);
+        r->out.len = 0;
+        return true;
+    }
+    size_t room = r->out.alloc - r->out.len;
+    ssize_t n = read(run->out_fd, r->out.data + r->out.len, room);
+    if (n > 0) r->out.len += (size_t)n;
+    if (n == 0) {
+        close(run->out_fd);
+        run->out_fd = -1;
+    }
+    return n == (ssize_t)room;
+}
+
+static void take_stderr(struct runner *r)
+{
+    char piece[LIMIT_STDERR_TAIL_BYTES];
+    ssize_t n = read(r->stderr_read, piece, sizeof piece);
+    if (n <= 0) return;
+    size_t len = (size_t)n, keep = sizeof r->stderr_tail - len;
+    if (r->stderr_len > keep) {
+        memmove(r->stderr_tail, r->stderr_tail + r->stderr_len - keep, keep);
+        r->stderr_len = keep;
+    }
+    memcpy(r->stderr_tail + r->stderr_len, piece, len);
+    r->stderr_len += len;
+    write_all(STDERR_FILENO, piece, len);
+}
+
+static int remaining_ms(const struct run *run)
+{
+    if (!run->deadline_ns || run->timed_out) return -1;
+    uint64_t now = now_ns();
+    if (now >= run->deadline_ns) return 0;
+    return (int)((run->deadline_ns - now) / NS_PER_MS) + 1;
+}
+
+/* Until the command has ended and what it printed is taken. */
+static void attend(struct runner *r, struct run *run)
+{
+    for (bool ended = false; !ended;) {
+        struct pollfd fds[] = {
+            {.fd = run->pid_fd, .events = POLLIN},
+            {.fd = run->out_fd, .events = POLLIN},
+            {.fd = r->stderr_read, .events = POLLIN},
+        };
+        int n = poll(fds, ARRAY_SIZE(fds), remaining_ms(run));
+        if (n == 0 && remaining_ms(run) == 0) kill_run(run, &run->timed_out);
+        if (n <= 0) continue;
+        ended = fds[0].revents != 0;
+        if (fds[1].revents) take_output(r, run);
+        if (fds[2].revents) take_stderr(r);
+    }
+    /* A descendant may hold the pipe open: take what is there, wait for nothing. */
+    if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
+    while (run->out_fd >= 0 && take_output(r, run)) continue;
+    take_stderr(r);
+}
+
+struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len)
+{
+    struct run run = {.out_fd = -1};
+    buf_clear(&r->out);
+    r->stderr_len = 0;
+    if (!r->path) find_program(r, argv[0]);
+    int error = r->path ? launch(r, &run, argv, input, input_len) : ENOENT;
+    if (error) return (struct run_outcome){RUN_NOT_STARTED, error};
+
+    if (r->timeout_ms) run.deadline_ns = now_ns() + r->timeout_ms * NS_PER_MS;
+    attend(r, &run);
+    if (run.out_fd >= 0) close(run.out_fd);
+    close(run.pid_fd);
+    int status = 0;
+    while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR) continue;
+
+    if (run.too_long) return (struct run_outcome){RUN_TOO_LONG, 0};
+    if (run.timed_out) return (struct run_outcome){RUN_TIMED_OUT, 0};
+    if (WIFSIGNALED(status)) return (struct run_outcome){RUN_SIGNALLED, WTERMSIG(status)};
+    return (struct run_outcome){RUN_EXITED, WEXITSTATUS(status)};
+}
