@@ -1,0 +1,27 @@
+/*
+ * The two servers of a service: its own routes, health on both, metrics on the admin one, and the count and duration
+ * of every request. Private to service*.c.
+ */
+#ifndef FANTAIL_SERVICE_HTTP_H
+#define FANTAIL_SERVICE_HTTP_H
+
+#include "service.h"
+
+struct route_metrics;
+
+struct service_http {
+    struct http_server *server, *admin; /* admin is NULL without one */
+    struct http_route *routes, *admin_routes;
+    struct route_metrics *metrics; /* one per route of the public server and one for no route */
+    size_t metrics_count;
+};
+
+MUST_CHECK bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct service_config *config,
+                                   const struct service_hooks *hooks, char *err, size_t err_size);
+void service_http_set_ready(struct service_http *h, bool ready, const char *reason);
+/* Ends what still runs. */
+void service_http_stop(struct service_http *h);
+/* After the loop has closed the servers' handles. */
+void service_http_release(struct service_http *h);
+
+#endif
