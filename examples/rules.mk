@@ -1,0 +1,16 @@
+# Example tasks: build/tasks/NAME/ is what examples/tasks/NAME/ is, plus NAME.so when there is a NAME.c. So
+# `--tasks build/tasks` serves them all.
+TASKS          := $(BUILD)/tasks
+EXAMPLE_FILES  := $(filter-out %.c,$(wildcard examples/tasks/*/*.*))
+EXAMPLE_SOURCE := $(wildcard examples/tasks/*/*.c)
+EXAMPLES       := $(patsubst examples/%,$(BUILD)/%,$(EXAMPLE_FILES) $(EXAMPLE_SOURCE:.c=.so))
+
+# Objects that a host loads are built plainly, as their authors would.
+$(TASKS)/%.so: examples/tasks/%.c services/hosts/fantail_task.h
+	$(call say,TASK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -fPIC -shared -Iservices/hosts $(CFLAGS) -o $@ $< -lm
+
+$(TASKS)/%: examples/tasks/%
+	@mkdir -p $(@D)
+	$(Q)install -m $(if $(shell test -x $< && echo x),755,644) $< $@

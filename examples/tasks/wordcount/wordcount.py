@@ -1,0 +1,9 @@
+"""How often each word occurs in a line of text: the classic first map and reduce (reduce: merge_counts)."""
+import re
+from collections import Counter
+
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+
+
+def count(line):
+    return Counter(WORD.findall(line.lower()))

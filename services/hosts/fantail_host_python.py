@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""fantail-host-python MODULE:FUNCTION: calls a Python function for every item.
+
+The function gets the item (decoded JSON) and returns its value: anything JSON can hold, and generators, sets and
+other iterables, which become arrays. If it has a second parameter named `common`, it gets the job's common value.
+An exception is the item's error. What it prints goes to the worker's log. The working directory is on sys.path.
+
+Protocol: every line on stdin is one item; a line that begins with '#' is control and gets no answer. Every item gets
+one line on stdout, in order: {"value":...} or {"error":{...}}. Answers are gathered and written together, by the main
+thread when the items that have arrived are used up, and by a helper thread that looks every few milliseconds, so that
+no answer waits for a slow or hanging item behind it.
+"""
+import _thread
+import json
+import os
+import sys
+import time
+from json.encoder import encode_basestring_ascii as encode_string
+
+READ_BYTES = 1 << 18
+FLUSH_CHARS = 1 << 18
+LOOK_S = 0.02
+IDLE_LOOKS = 25
+TRACEBACK_BYTES = 2048
+
+
+class Answers:
+    """Answer lines that are not written yet."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        self.lines = []
+        self.lock = _thread.allocate_lock()
+        self.watched = False  # the helper exists and does not sleep
+        self.wake = None
+
+    def flush(self):
+        with self.lock:
+            # Appending goes on meanwhile, so the list is not replaced: only what was taken is removed.
+            count = len(self.lines)
+            data = memoryview("".join(self.lines[:count]).encode())
+            del self.lines[:count]
+            try:
+                while data:
+                    data = data[os.write(self.fd, data):]
+            except BrokenPipeError:
+                os._exit(0)
+
+    def watch(self):
+        """Answers wait and another item is about to run."""
+        self.watched = True
+        if self.wake is None:
+            self.wake = _thread.allocate_lock()
+            self.wake.acquire()
+            _thread.start_new_thread(self._look, ())
+        elif self.wake.locked():
+            self.wake.release()
+
+    def _look(self):
+        idle = 0
+        while True:
+            time.sleep(LOOK_S)
+            idle = 0 if self.lines else idle + 1
+            if self.lines:
+                self.flush()
+            if idle > IDLE_LOOKS:
+                self.watched = False
+                self.wake.acquire()
+                idle = 0
+
+
+def to_json(value):
+    """What json does not know by itself: iterables are arrays."""
+    if hasattr(value, "__iter__") and not isinstance(value, (bytes, bytearray, memoryview)):
+        return list(value)
+    raise TypeError(f"a value of type {type(value).__name__} cannot be answered as JSON")
+
+
+encode_other = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=True, default=to_json).encode
+
+
+def encode(value):
+    kind = type(value)
+    if kind is int:
+        return int.__repr__(value)
+    if kind is str:
+        return encode_string(value)
+    return encode_other(value)
+
+
+decoder = json.JSONDecoder()
+
+
+def decode(line):
+    """One item. The scanner alone is several times faster than json.loads(), and enough for what coordinators send."""
+    try:
+        value, end = decoder.scan_once(line, 0)
+        if end == len(line):
+            return value
+    except StopIteration:
+        pass
+    return decoder.decode(line)
+
+
+def describe(error):
+    if isinstance(error, MemoryError):
+        return '{"error":{"name":"out_of_memory","cause":"MemoryError"}}\n'
+    import traceback
+
+    cause = "".join(traceback.format_exception_only(type(error), error)).strip()
+    frames = error.__traceback__.tb_next  # without the line of this file
+    trace = "".join(traceback.format_exception(type(error), error, frames))[-TRACEBACK_BYTES:]
+    return (
+        '{"error":{"name":"task_error","cause":%s,"traceback":%s}}\n'
+        % (encode_string(cause), encode_string(trace))
+    )
+
+
+def takes_common(function):
+    code = getattr(function, "__code__", None)
+    if code:
+        return "common" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    import inspect  # slow to import, seldom needed
+
+    try:
+        return "common" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def load(name):
+    module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        sys.exit(f"fantail-host-python: {name}: MODULE:FUNCTION expected")
+    sys.path.insert(0, os.getcwd())
+    __import__(module_name)
+    target = sys.modules[module_name]
+    for part in function_name.split("."):
+        target = getattr(target, part)
+    if not callable(target):
+        sys.exit(f"fantail-host-python: {name} is not a function")
+    return target
+
+
+def blocks_of_lines(fd):
+    """Lists of whole lines, as many as have arrived. A last line without its newline was cut off: it is no item."""
+    parts = []
+    while True:
+        block = os.read(fd, READ_BYTES)
+        if not block:
+            return
+        cut = block.rfind(b"\n")
+        if cut < 0:
+            parts.append(block)
+            continue
+        parts.append(block[:cut])
+        yield b"".join(parts).decode("utf-8", "surrogateescape").split("\n")
+        parts = [block[cut + 1:]]
+
+
+def serve(function, items_fd, answers):
+    wants_common = takes_common(function)
+    common = None
+    answer = answers.lines.append
+    for lines in blocks_of_lines(items_fd):
+        left, size = len(lines), 0
+        for line in lines:
+            left -= 1
+            if line.startswith("#"):
+                if line.startswith("#common "):
+                    common = json.loads(line[8:])
+                continue
+            try:
+                item = decode(line)
+                value = function(item, common=common) if wants_common else function(item)
+                text = '{"value":%s}\n' % encode(value)
+            except Exception as error:
+                text = describe(error)
+            answer(text)
+            size += len(text)
+            if size > FLUSH_CHARS or not left:
+                answers.flush()
+                size = 0
+            elif not answers.watched:
+                answers.watch()
+        answers.flush()
+
+
+def claim_stdio():
+    """What the task prints must not get between the answers, and it must not eat items."""
+    items_fd, answers_fd = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    sys.stdout.reconfigure(line_buffering=True)
+    return items_fd, answers_fd
+
+
+def main():
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+    items_fd, answers_fd = claim_stdio()
+    function = load(sys.argv[1])
+    answers = Answers(answers_fd)
+    try:
+        serve(function, items_fd, answers)
+    finally:
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
