@@ -1,0 +1,282 @@
+"""Tasks that misbehave: a named error per item, no hang, no process left, and the neighbours unharmed."""
+import json
+import os
+import signal
+import time
+
+import fantail_testing as ft
+from fantail_testing import NDJSON, FantailTest, SharedFleetTest, wait_until
+
+# A Python task that does to its own process what the item says.
+DOES_AS_TOLD = """
+import os, signal, sys, time
+
+def run(item):
+    if isinstance(item, int):
+        return item + 1
+    print("about to " + item, file=sys.stderr, flush=True)
+    if item == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item == "exit":
+        os._exit(3)
+    if item == "hang":
+        time.sleep(600)
+    if item == "spin":
+        while True:
+            pass
+    if item == "fork":
+        if os.fork() == 0:
+            time.sleep(600)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item == "eat":
+        return len(bytearray(1 << 40))
+    raise ValueError(item)
+"""
+
+# A stream program in Python: answers 1, then does what `sys.argv[1]` says with whatever comes.
+STREAM = """
+import os, sys, time
+mode = sys.argv[1]
+out = sys.stdout
+for line in sys.stdin:
+    line = line.strip()
+    if line == '"good"':
+        out.write('{"value":"good"}\\n'); out.flush()
+        continue
+    if mode == "garbage":
+        out.write("this is no JSON\\n")
+    elif mode == "half":
+        out.write('{"value":'); out.flush(); os._exit(0)
+    elif mode == "many":
+        out.write('{"value":1}\\n{"value":2}\\n{"value":3}\\n')
+    elif mode == "closes":
+        os.close(1); time.sleep(600)
+    elif mode == "floods":
+        sys.stderr.write("noise " * 100000 + "\\n"); out.write('{"value":"loud"}\\n')
+    elif mode == "binary":
+        out.buffer.write(b"\\x00\\xff\\xfe\\n")
+    elif mode == "envelope":
+        out.write('{"something":1}\\n')
+    elif mode == "exits":
+        sys.exit(0)
+    out.flush()
+"""
+
+
+def stream_task(mode):
+    return {"json": {"mode": "stream", "command": ["python3", "./task.py", mode], "processes": 1},
+            "files": {"task.py": STREAM}}
+
+
+def make_tasks(keeper):
+    return keeper.tasks(
+        told={"json": {"mode": "python", "command": ["task:run"]}, "files": {"task.py": DOES_AS_TOLD}},
+        echo={"mode": "stream", "command": ["cat"], "envelope": False},
+        missing={"mode": "stream", "command": ["./is-not-there"]},
+        not_executable={"json": {"mode": "stream", "command": ["./plain.txt"]}, "files": {}},
+        exits_at_once={"mode": "stream", "command": ["false"]},
+        ends_well_at_once={"mode": "stream", "command": ["true"]},
+        no_module={"mode": "python", "command": ["nothing_here:run"]},
+        no_object={"mode": "native", "command": ["./nothing.so"]},
+        fails={"mode": "exec", "command": ["sh", "-c", "echo sorry >&2; exit 7"]},
+        **{mode: stream_task(mode) for mode in ("garbage", "half", "many", "closes", "floods", "binary", "envelope",
+                                                "exits")})
+
+
+class Misbehaving(SharedFleetTest):
+    TIME_LIMIT_S = 60
+
+    @classmethod
+    def make_fleet_options(cls, keeper):
+        tasks = make_tasks(keeper)
+        ft.write_file(os.path.join(tasks, "not_executable", "plain.txt"), "not a program\n", 0o644)
+        os.makedirs(os.path.join(tasks, "broken_json"))
+        ft.write_file(os.path.join(tasks, "broken_json", "task.json"), "{ this is broken")
+        return {"tasks": tasks}
+
+    def tearDown(self):
+        super().tearDown()
+        self.assertEqual(self.shared.job({"task": "echo", "items": ["well"]}).json["results"], ["well"])
+
+    def errors(self, task, items, **options):
+        """The job's document and its errors by index."""
+        answer = self.shared.job({"task": task, "items": items, "retry": {"max_attempts": 1}, **options})
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json, {entry["index"]: entry["error"] for entry in answer.json["errors"]}
+
+    def assert_each_item_fails(self, task, names, items=("x", "y", "z")):
+        document, errors = self.errors(task, list(items))
+        self.assertEqual(document["status"], "partial")
+        self.assertEqual(sorted(errors), list(range(len(items))))
+        for error in errors.values():
+            self.assertIn(error["name"], names, error)
+            self.assertTrue(error["cause"], error)
+        return errors
+
+    def test_a_missing_program_fails_each_item_by_name(self):
+        errors = self.assert_each_item_fails("missing", ["crashed", "task_error", "bad_output"])
+        self.assertRegex(json.dumps(errors), "is-not-there|[Nn]o such file")
+
+    def test_a_program_that_is_not_executable_fails_each_item(self):
+        errors = self.assert_each_item_fails("not_executable", ["crashed", "task_error", "bad_output"])
+        self.assertRegex(json.dumps(errors), "plain.txt|[Pp]ermission")
+
+    def test_a_program_that_exits_at_once_fails_each_item_with_its_status(self):
+        errors = self.assert_each_item_fails("exits_at_once", ["crashed"])
+        self.assertEqual(errors[0]["exit_code"], 1)
+
+    def test_a_program_that_ends_well_without_answering_fails_each_item(self):
+        self.assert_each_item_fails("ends_well_at_once", ["crashed", "bad_output"])
+        self.assert_each_item_fails("exits", ["crashed", "bad_output"])
+
+    def test_a_missing_python_module_fails_each_item_with_its_name(self):
+        errors = self.assert_each_item_fails("no_module", ["crashed", "task_error"])
+        self.assertIn("nothing_here", json.dumps(errors))
+
+    def test_a_missing_shared_object_fails_each_item_with_its_name(self):
+        errors = self.assert_each_item_fails("no_object", ["crashed", "task_error"])
+        self.assertIn("nothing.so", json.dumps(errors))
+
+    def test_garbage_is_bad_output(self):
+        for mode in ("garbage", "binary", "envelope"):
+            with self.subTest(mode):
+                self.assert_each_item_fails(mode, ["bad_output"])
+
+    def test_half_a_line_is_an_error(self):
+        self.assert_each_item_fails("half", ["bad_output", "crashed"])
+
+    def test_too_many_lines_never_reach_a_wrong_item(self):
+        document, errors = self.errors("many", ["x", "y", "z"])
+        for index, value in enumerate(document["results"]):
+            self.assertIn(value, (1, None))
+        self.assertTrue(errors)
+        self.assertLessEqual({error["name"] for error in errors.values()}, {"bad_output", "crashed"})
+
+    def test_a_closed_standard_output_is_an_error(self):
+        self.assert_each_item_fails("closes", ["bad_output", "crashed"], ["x"])
+
+    def test_a_flood_on_standard_error_harms_nobody(self):
+        document, _ = self.errors("floods", ["x", "y"])
+        self.assertEqual(document["results"], ["loud", "loud"])
+
+    def test_an_exec_task_that_fails_says_its_status_and_its_standard_error(self):
+        errors = self.assert_each_item_fails("fails", ["task_error"])
+        self.assertEqual(errors[0].get("exit_code"), 7, errors[0])
+        self.assertIn("sorry", json.dumps(errors[0]))
+
+    def test_a_process_killed_by_a_signal_costs_exactly_its_item(self):
+        items = list(range(1000))
+        items[500] = "kill"
+        document, errors = self.errors("told", items)
+        self.assertEqual(document["results"], [None if n == 500 else n + 1 for n in range(1000)])
+        self.assertEqual(list(errors), [500])
+        self.assertEqual(errors[500]["name"], "crashed")
+        self.assertEqual(errors[500]["signal"], 9)
+        self.assertIsNone(errors[500]["exit_code"])
+        self.assertIn("signal 9", errors[500]["cause"])
+        self.assertIn("about to kill", errors[500]["stderr"])
+        self.assertEqual(errors[500]["attempts"], 1)
+
+    def test_a_crashing_item_is_tried_again_as_often_as_the_job_says(self):
+        answer = self.shared.job({"task": "told", "items": [1, "kill", 3],
+                                  "retry": {"max_attempts": 3, "interval_s": 0.01}})
+        self.assertEqual(answer.json["results"], [2, None, 4])
+        self.assertEqual(answer.json["errors"][0]["error"]["attempts"], 3)
+        self.assertGreaterEqual(answer.json["counts"]["retried"], 1)
+
+    def test_an_exit_in_the_middle_is_a_crash_with_its_status(self):
+        document, errors = self.errors("told", [1, "exit", 3])
+        self.assertEqual(document["results"], [2, None, 4])
+        self.assertEqual((errors[1]["name"], errors[1]["exit_code"]), ("crashed", 3))
+
+    def test_a_hanging_item_times_out_and_costs_only_itself(self):
+        items = list(range(1000))
+        items[10] = "hang"
+        start = time.monotonic()
+        document, errors = self.errors("told", items, item_timeout_s=1)
+        self.assertEqual(document["results"], [None if n == 10 else n + 1 for n in range(1000)])
+        self.assertEqual(errors[10]["name"], "timed_out")
+        # 3 s on a quiet machine; sanitizers and neighbours take their share.
+        self.assertLess(time.monotonic() - start, 10)
+
+    def test_an_item_that_spins_times_out_too(self):
+        document, errors = self.errors("told", [1, "spin", 3], item_timeout_s=1)
+        self.assertEqual(document["results"], [2, None, 4])
+        self.assertEqual(errors[1]["name"], "timed_out")
+
+    def test_a_child_of_a_killed_process_is_killed_with_it(self):
+        def forked():
+            return [pid for pid in ft.descendants(os.getpid()) if "nothing" not in ft.command_line(pid)]
+        before = set(forked())
+        self.errors("told", ["fork"])
+        wait_until(lambda: len(set(forked()) - before) <= 2, 10, "the forked child's end")
+
+    def test_a_broken_task_json_is_reported_by_name_and_the_others_serve(self):
+        answer = self.shared.request("GET", "/v1/tasks")
+        self.assertEqual(answer.status, 200)
+        log = self.shared.workers[0].stderr()
+        self.assertIn("broken_json", log + answer.body.decode())
+        self.assertEqual(self.shared.job({"task": "broken_json", "items": [1]}).status, 404)
+
+
+class Limits(FantailTest):
+    def test_memory_beyond_its_limit_is_out_of_memory_or_a_task_error(self):
+        tasks = self.tasks(hungry={
+            "json": {"mode": "python", "command": ["task:run"], "memory_bytes": 300_000_000},
+            "files": {"task.py": "def run(item):\n    return len(bytearray(item))\n"}})
+        fleet = self.fleet(tasks=tasks)
+        document = fleet.job({"task": "hungry", "items": [1, 10 ** 9, 2], "retry": {"max_attempts": 1}}).json
+        self.assertEqual(document["results"], [1, None, 2])
+        self.assertIn(document["errors"][0]["error"]["name"], ("out_of_memory", "task_error", "crashed"))
+
+    def test_processes_are_replaced_after_max_items(self):
+        tasks = self.tasks(pid={
+            "json": {"mode": "python", "command": ["task:run"], "max_items_per_process": 5, "processes": 1},
+            "files": {"task.py": "import os\n\ndef run(item):\n    return os.getpid()\n"}})
+        fleet = self.fleet(tasks=tasks)
+        pids = fleet.job({"task": "pid", "items": list(range(20))}).json["results"]
+        self.assertEqual(len(set(pids)), 4)
+        self.assertEqual(max(pids.count(pid) for pid in pids), 5)
+
+    def test_the_tasks_folder_is_read_again_on_sighup(self):
+        tasks = self.tasks(first={"mode": "stream", "command": ["cat"], "envelope": False})
+        fleet = self.fleet(tasks=tasks)
+        self.assertEqual(fleet.job({"task": "second", "items": [1]}).status, 404)
+        self.tasks(second={"mode": "stream", "command": ["cat"], "envelope": False})
+        fleet.workers[0].signal(signal.SIGHUP)
+        wait_until(lambda: fleet.job({"task": "second", "items": [1]}).status == 200, 20, "the new task")
+
+    def test_a_bare_executable_is_a_task(self):
+        tasks = self.tasks()
+        os.makedirs(os.path.join(self.folder, "tasks"), exist_ok=True)
+        tasks = os.path.join(self.folder, "tasks")
+        ft.write_file(os.path.join(tasks, "count"), "#!/bin/sh\nwc -c\n", 0o755)
+        fleet = self.fleet(tasks=tasks)
+        answer = fleet.job({"task": "count", "items": ["abc"]})
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(answer.json["counts"]["succeeded"], 1, answer)
+
+    def test_the_environment_of_the_task_is_as_task_json_says(self):
+        tasks = self.tasks(env={
+            "json": {"mode": "python", "command": ["task:run"], "env": {"GREETING": "hello"}},
+            "files": {"task.py": "import os\n\ndef run(item):\n    return os.environ.get(item)\n"}})
+        fleet = self.fleet(tasks=tasks)
+        self.assertEqual(fleet.job({"task": "env", "items": ["GREETING"]}).json["results"], ["hello"])
+
+    def test_a_task_cannot_harm_the_worker_through_its_files(self):
+        """Each process has its own temporary directory, new privileges are off, and it leads its own group."""
+        tasks = self.tasks(look={
+            "json": {"mode": "python", "command": ["task:run"], "processes": 2},
+            "files": {"task.py": "import os, time\n\ndef run(item):\n    time.sleep(0.05)\n    return {\n"
+                      "        'tmp': os.environ['TMPDIR'], 'leader': os.getpgid(0) == os.getpid(),\n"
+                      "        'status': open('/proc/self/status').read()}\n"}})
+        fleet = self.fleet(tasks=tasks)
+        looks = fleet.job({"task": "look", "items": list(range(12)), "chunk_size": 1}).json["results"]
+        self.assertEqual(len({look["tmp"] for look in looks}), 2)
+        for look in looks:
+            self.assertTrue(look["leader"])
+            self.assertIn("NoNewPrivs:\t1", look["status"])
+
+
+if __name__ == "__main__":
+    ft.main()
