@@ -448,3 +448,23 @@ size_t json_value_length(const char *data, size_t len)
     if (status == JSON_SCAN_MORE) status = json_scan_finish(&s);
     return status == JSON_SCAN_WHOLE ? used : 0;
 }
+
+size_t json_text_length(const char *data, size_t len)
+{
+    const char *p = data, *end = data + len;
+    for (;;) {
+        p = skip_plain(p, end);
+        if (p == end || (unsigned char)*p < 0x80) break;
+        const char *q = skip_utf8(p, end);
+        if (q > p) {
+            p = q;
+            continue;
+        }
+        struct json_scan s = {.state = UTF8};
+        if (!utf8_lead(&s, (unsigned char)*p)) break;
+        for (q = p + 1; q < end && s.state == UTF8;) q = take_utf8(&s, q);
+        if (s.state != STRING) break;
+        p = q;
+    }
+    return (size_t)(p - data);
+}

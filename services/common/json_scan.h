@@ -40,5 +40,8 @@ MUST_CHECK enum json_scan_status json_scan_finish(struct json_scan *s);
 MUST_CHECK bool json_valid(const char *data, size_t len, size_t *offset, const char **error);
 /* The length of the valid value that data starts with (no leading white space); 0 when there is none. */
 size_t json_value_length(const char *data, size_t len);
+/* How much of data can stand in a JSON string as it is. The byte behind it is a quote, a backslash, a control
+ * character, or at least 0x80 where the text is not UTF-8 or a character is cut off. */
+size_t json_text_length(const char *data, size_t len);
 
 #endif

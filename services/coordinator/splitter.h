@@ -31,7 +31,8 @@ enum split_status {
 struct split_error {
     enum split_status status;
     uint64_t offset;    /* of the offending byte in the whole body; its length when the body ends too early */
-    char pointer[96];   /* JSON pointer: "/items/17", "/retry"; "" for the body itself. Long names are cut off */
+    char pointer[96];   /* JSON pointer: "/items/17", "/retry"; "" for the body itself. A client's name may be in it:
+                         * escape it on the way out. Long ones are cut off */
     const char *phrase; /* static: "a comma or ] was expected" */
 };
 
@@ -48,14 +49,13 @@ struct splitter {
     /* Private. */
     enum split_format format;
     unsigned max_depth;
-    uint8_t state;   /* enum split_state, of SPLIT_JOB */
-    bool in_item;    /* an item has begun and `partial` holds what came of it */
-    bool held_cr;    /* SPLIT_TEXT: a '\r' that is dropped if '\n' follows */
-    uint64_t offset; /* of the first byte of the piece being fed */
+    uint8_t state;           /* SPLIT_JOB: enum job_state */
+    uint64_t offset;         /* of the first byte of the piece being fed */
+    uint64_t partial_offset; /* lines: of the first byte of `partial` */
     struct json_scan scan;
-    struct buf partial; /* the unfinished item, name or option value */
-    struct buf name;    /* the member being read: its JSON string */
-    struct buf names;   /* the decoded names so far, each with its length before it */
+    struct buf partial; /* the unfinished item, line, name or option value */
+    struct buf name;    /* SPLIT_JOB: what the name of the member being read means */
+    struct buf names;   /* SPLIT_JOB: the names so far, each behind its length */
     unsigned name_count;
 };
 
