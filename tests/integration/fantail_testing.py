@@ -30,7 +30,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("FANTAIL_BUILD", os.path.join(ROOT, "build")))
 BIN = os.path.abspath(os.environ.get("FANTAIL_BIN", os.path.join(BUILD, "bin")))
 DATA = os.path.join(ROOT, "tests", "data")
-EXAMPLE_TASKS = os.path.join(BUILD, "examples", "tasks")
+EXAMPLE_TASKS = os.path.join(BUILD, "tasks")
 
 SANITIZER_WORDS = re.compile(r"ERROR: (Address|Leak|UndefinedBehavior)Sanitizer|runtime error: |^BUG at ", re.M)
 STOP_TIMEOUT_S = 45
