@@ -62,7 +62,11 @@ struct http_server_options {
     size_t max_body_bytes;           /* 0: LIMIT_BODY_BYTES */
     unsigned max_connections;        /* 0: LIMIT_CONNECTIONS */
     bool reuse_port;
-    /* Called for every finished exchange, for metrics and the access log; may be NULL. route is the template. */
+    uint64_t header_timeout_ms; /* 0: LIMIT_HEADER_MS; a head that takes longer is answered 408 and cut */
+    uint64_t body_timeout_ms;   /* 0: LIMIT_BODY_IDLE_MS; the body must bring LIMIT_BODY_STEP_BYTES in each such time */
+    uint64_t keepalive_timeout_ms; /* 0: LIMIT_KEEPALIVE_MS */
+    /* Called for every finished exchange, for metrics and the access log; may be NULL. route is the template, "" when
+     * none matched. */
     void (*on_done)(void *data, const char *method, const char *route, int status, uint64_t duration_ns);
 };
 
@@ -100,7 +104,8 @@ void *http_exchange_data(const struct http_exchange *x);
 /* Answers. One of them, once; answer headers are added before it (copied). */
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value);
 void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len);
-/* pull() of the accepted ops gives the bytes. */
+/* pull() of the accepted ops gives the bytes. The head leaves together with the first of them; an answer that ends
+ * within its first pieces gets a Content-Length and leaves in one piece. */
 void http_answer_stream(struct http_exchange *x, int status, const char *content_type);
 /* application/problem+json: {"type":"about:blank","title":"...","status":N,"detail":"..."} plus, when not NULL,
  * `members`: ready JSON members such as "\"pointer\":\"/items\",\"offset\":17". */

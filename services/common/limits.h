@@ -9,12 +9,16 @@
 #define MIB (1024u * 1024u)
 
 /* HTTP, both services. */
-#define LIMIT_HEADER_BYTES (32 * KIB)      /* request line and headers together; more is 431 */
-#define LIMIT_URI_BYTES    (8 * KIB)       /* more is 414 */
-#define LIMIT_BODY_BYTES   (1024ull * MIB) /* one request body; more is 413 */
-#define LIMIT_CONNECTIONS  4096
-#define LIMIT_HEADER_MS    10000       /* from the first byte of a request to the end of its headers */
-#define LIMIT_BODY_IDLE_MS 30000       /* a body that brings nothing for so long is cut off */
+#define LIMIT_HEADER_BYTES    (32 * KIB)      /* request line and headers together; more is 431 */
+#define LIMIT_URI_BYTES       (8 * KIB)       /* more is 414 */
+#define LIMIT_BODY_BYTES      (1024ull * MIB) /* one request body; more is 413 */
+#define LIMIT_CONNECTIONS     4096
+#define LIMIT_HEADER_MS       10000     /* from the first byte of a request to the end of its headers */
+#define LIMIT_BODY_IDLE_MS    30000     /* a body that brings nothing for so long is cut off */
+#define LIMIT_BODY_STEP_BYTES (2 * KIB) /* ... and so is one that brings less than this in that time */
+#define LIMIT_CONNECTION_BYTES                                                                                         \
+    (128 * KIB)                        /* libmicrohttpd's memory for one connection: head, read and write buffer       \
+                                        */
 #define LIMIT_KEEPALIVE_MS 75000       /* an idle kept connection */
 #define LIMIT_PULL_BYTES   (256 * KIB) /* room offered to an answer's pull() at once */
 
@@ -27,6 +31,7 @@
 #define LIMIT_ITEM_BYTES          (64 * MIB)
 #define LIMIT_ITEMS               1000000000000ull
 #define LIMIT_UNDISPATCHED_BYTES  (8 * MIB)  /* split but not sent; above it the upload is suspended */
+#define LIMIT_UNSTARTED_BYTES     (64 * MIB) /* items held while the task is not known yet */
 #define LIMIT_EARLY_START_BYTES   (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
 #define LIMIT_RESULT_MEMORY_BYTES (16 * MIB) /* answers held in memory for one job; above it they spill */
 #define LIMIT_RUNNING_JOBS        256        /* more is 429 */

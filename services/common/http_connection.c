@@ -1,0 +1,171 @@
+#include "http_server_internal.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+static void begin_awaiting_head(struct http_connection *c)
+{
+    c->since_ms = uv_now(c->server->loop);
+    c->head_began_ms = 0;
+}
+
+static void connection_opened(struct http_server *s, struct MHD_Connection *mhd, void **context)
+{
+    struct http_connection *c = xcalloc(1, sizeof *c);
+    c->server = s;
+    c->mhd = mhd;
+    c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    c->next = s->connections;
+    if (c->next) c->next->prev = c;
+    s->connections = c;
+    begin_awaiting_head(c);
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
+    if (epoll_ctl(s->watch_fd, EPOLL_CTL_ADD, c->fd, &event) < 0) http_connection_refuse(c, 503, "out of resources");
+    *context = c;
+}
+
+/* Out of the set by hand: a child being started may hold the descriptor a moment longer, and its events with it. */
+static void connection_closed(struct http_connection *c)
+{
+    epoll_ctl(c->server->watch_fd, EPOLL_CTL_DEL, c->fd, NULL);
+    if (c->next) c->next->prev = c->prev;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        c->server->connections = c->next;
+    free(c);
+}
+
+void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context,
+                            enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        connection_opened(cls, mhd, context);
+    else if (*context)
+        connection_closed(*context);
+}
+
+struct http_connection *http_connection_of(struct MHD_Connection *mhd)
+{
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* libmicrohttpd sees both directions ended, and closes. */
+static void cut(struct http_connection *c)
+{
+    c->cut = true;
+    shutdown(c->fd, SHUT_RDWR);
+    http_server_want_turn(c->server);
+}
+
+void http_connection_refuse(struct http_connection *c, int status, const char *detail)
+{
+    struct buf body, all;
+    buf_init(&body, 0);
+    buf_init(&all, 0);
+    http_problem_body(&body, status, NULL, detail);
+    buf_addf(
+        &all,
+        "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+        status, http_status_title(status), body.len);
+    buf_add(&all, body.data, body.len);
+    /* A peer whose window has no room for this does not read; it gets none. */
+    ssize_t ignored = send(c->fd, all.data, all.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)ignored;
+    buf_release(&body);
+    buf_release(&all);
+    cut(c);
+}
+
+/*
+ * A suspended connection is blind, and a FIN alone does not tell a client that closed from one that has only said all
+ * it had to say (shutdown for writing) and listens on. What a closed socket does is answer anything sent to it with a
+ * reset. So before an answer has begun, an interim answer is sent, which HTTP/1.1 lets us send at any time: a closed
+ * peer's reset comes back as EPOLLHUP. Once the answer has begun nothing may be put between its bytes: a FIN then
+ * counts as a hang-up, as does one of an HTTP/1.0 client, which knows no interim answers.
+ */
+void http_connection_judge(struct http_connection *c)
+{
+    static const char interim[] = "HTTP/1.1 102 Processing\r\n\r\n";
+    struct http_exchange *x = c->exchange;
+    if (!x || !x->suspended || x->dead || (!c->peer_shut && !c->peer_gone)) return;
+    if (!c->peer_gone && !c->probed && x->stage != HTTP_STAGE_ANSWER && !x->is_http_1_0) {
+        c->probed = true;
+        if (send(c->fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno == EAGAIN) return;
+    }
+    if (c->probed && !c->peer_gone && x->stage != HTTP_STAGE_ANSWER) return;
+    x->dead = true;
+    http_exchange_wake(x);
+}
+
+void http_connection_watch_event(uv_poll_t *poll, int status, int events)
+{
+    struct http_server *s = poll->data;
+    struct epoll_event ready[64];
+    int count;
+    do {
+        count = epoll_wait(s->watch_fd, ready, ARRAY_SIZE(ready), 0);
+        for (int i = 0; i < count; i++) {
+            struct http_connection *c = ready[i].data.ptr;
+            c->peer_shut = true;
+            if (ready[i].events & (EPOLLHUP | EPOLLERR)) c->peer_gone = true;
+            http_connection_judge(c);
+        }
+    } while (count == ARRAY_SIZE(ready));
+}
+
+static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
+{
+    return now_ms > then_ms ? now_ms - then_ms : 0;
+}
+
+/* libmicrohttpd does not tell when the first byte of a head comes. The kernel knows when the last one came: one that
+ * came after we began to wait belongs to a head that is still not whole. */
+static bool has_begun_a_head(struct http_connection *c, uint64_t now_ms)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return false;
+    return info.tcpi_last_data_recv + 5 < ms_since(now_ms, c->since_ms);
+}
+
+static void sweep_head(struct http_connection *c, uint64_t now_ms)
+{
+    const struct http_server_options *o = &c->server->options;
+    uint64_t waited = ms_since(now_ms, c->since_ms);
+    if (!c->used) {
+        if (waited >= o->header_timeout_ms) http_connection_refuse(c, 408, "the request's head took too long");
+    } else if (c->head_began_ms) {
+        if (ms_since(now_ms, c->head_began_ms) >= o->header_timeout_ms)
+            http_connection_refuse(c, 408, "the request's head took too long");
+    } else if (waited >= o->keepalive_timeout_ms) {
+        cut(c);
+    } else if (waited >= o->header_timeout_ms && has_begun_a_head(c, now_ms)) {
+        c->head_began_ms = now_ms;
+    }
+}
+
+static void sweep_connection(struct http_connection *c, uint64_t now_ms)
+{
+    struct http_exchange *x = c->exchange;
+    if (c->cut) return;
+    if (!x) {
+        sweep_head(c, now_ms);
+    } else if (x->stage == HTTP_STAGE_HEAD) {
+        if (ms_since(now_ms, c->since_ms) >= c->server->options.header_timeout_ms)
+            http_connection_refuse(c, 408, "the request's head took too long");
+    } else if (x->stage == HTTP_STAGE_BODY && !x->suspended && !x->response) {
+        if (ms_since(now_ms, c->since_ms) >= c->server->options.body_timeout_ms)
+            http_connection_refuse(c, 408, "the request's body came too slowly");
+    }
+}
+
+void http_connection_sweep(uv_timer_t *timer)
+{
+    struct http_server *s = timer->data;
+    uint64_t now_ms = uv_now(s->loop);
+    for (struct http_connection *c = s->connections; c; c = c->next) sweep_connection(c, now_ms);
+}

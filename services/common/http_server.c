@@ -1,0 +1,252 @@
+#include "http_server_internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LISTEN_BACKLOG 1024
+/* Steps of the daemon in one turn: enough for a request, its answer and the end of a stream; few enough for the rest of
+ * the loop not to wait. */
+#define RUNS_PER_TURN 8
+
+static const struct sockaddr *parse_address(const char *host, uint16_t port, struct sockaddr_storage *storage,
+                                            socklen_t *len)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
+    memset(storage, 0, sizeof *storage);
+    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        *len = sizeof *v4;
+    } else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        *len = sizeof *v6;
+    } else {
+        return NULL;
+    }
+    return (const struct sockaddr *)storage;
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_storage bound;
+    socklen_t len = sizeof bound;
+    if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0) return 0;
+    return ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                             : ((struct sockaddr_in *)&bound)->sin_port);
+}
+
+/* Accepted sockets inherit these: no call per connection. Keep-alive probes find peers that vanished without a word. */
+static void set_socket_options(int fd, int family, bool reuse_port)
+{
+    static const int on = 1, off = 0, idle_s = 60, interval_s = 15, probes = 4;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (reuse_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+static int listen_on(const struct http_server_options *o, char *err, size_t err_size)
+{
+    const char *host = o->host ? o->host : "127.0.0.1";
+    struct sockaddr_storage storage;
+    socklen_t len;
+    const struct sockaddr *address = parse_address(host, o->port, &storage, &len);
+    if (!address) {
+        snprintf(err, err_size, "cannot listen on %s: not a numeric address", host);
+        return -1;
+    }
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0) set_socket_options(fd, address->sa_family, o->reuse_port);
+    if (fd < 0 || bind(fd, address, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+        snprintf(err, err_size, "cannot listen on %s:%u: %s", host, o->port, strerror(errno));
+        if (fd >= 0) close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* The library decodes nothing: see http_routes.c and http_request.c. */
+static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
+{
+    return strlen(s);
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *s)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_exchange_on_request, s, MHD_OPTION_LISTEN_SOCKET,
+        s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_CONNECTION_BYTES, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
+        (size_t)LIMIT_CONNECTION_BYTES / 2, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, s,
+        MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, s, MHD_OPTION_URI_LOG_CALLBACK, http_exchange_on_uri,
+        s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, MHD_OPTION_END);
+}
+
+/* Runs the daemon until it has nothing left to do without waiting. */
+static void server_turn(struct http_server *s)
+{
+    if (!s->turn_wanted || s->stopping) return;
+    bool more = true;
+    s->in_turn = true;
+    for (int i = 0; i < RUNS_PER_TURN && more; i++) {
+        MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
+        s->turn_wanted = false;
+        MHD_run(s->daemon);
+        more = s->turn_wanted || (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0);
+    }
+    s->in_turn = false;
+    s->turn_wanted = false;
+    if (more)
+        http_server_want_turn(s);
+    else
+        uv_idle_stop(&s->idle);
+}
+
+static void stay_awake(uv_idle_t *idle)
+{
+}
+
+/* An active idle handle keeps the loop from sleeping before the next prepare or check step takes the turn. */
+void http_server_want_turn(struct http_server *s)
+{
+    if (s->turn_wanted) return;
+    s->turn_wanted = true;
+    if (!s->in_turn && !s->stopping) uv_idle_start(&s->idle, stay_awake);
+}
+
+static void on_daemon_poll(uv_poll_t *poll, int status, int events)
+{
+    struct http_server *s = poll->data;
+    s->turn_wanted = true;
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    server_turn(prepare->data);
+}
+
+static void on_check(uv_check_t *check)
+{
+    server_turn(check->data);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void start_handles(struct http_server *s)
+{
+    const struct http_server_options *o = &s->options;
+    uint64_t shortest = min_u64(o->header_timeout_ms, min_u64(o->body_timeout_ms, o->keepalive_timeout_ms));
+    uint64_t sweep_ms = min_u64(1000, shortest / 4 + 1);
+    int daemon_fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    uv_poll_init(s->loop, &s->daemon_poll, daemon_fd);
+    uv_poll_init(s->loop, &s->watch_poll, s->watch_fd);
+    uv_timer_init(s->loop, &s->sweep);
+    uv_prepare_init(s->loop, &s->prepare);
+    uv_check_init(s->loop, &s->check);
+    uv_idle_init(s->loop, &s->idle);
+    s->daemon_poll.data = s->watch_poll.data = s->sweep.data = s->prepare.data = s->check.data = s->idle.data = s;
+    s->open_handles = 6;
+    uv_poll_start(&s->daemon_poll, UV_READABLE, on_daemon_poll);
+    uv_poll_start(&s->watch_poll, UV_READABLE, http_connection_watch_event);
+    uv_timer_start(&s->sweep, http_connection_sweep, sweep_ms, sweep_ms);
+    uv_prepare_start(&s->prepare, on_prepare);
+    uv_check_start(&s->check, on_check);
+    http_server_want_turn(s);
+}
+
+static void set_defaults(struct http_server_options *o)
+{
+    if (!o->max_body_bytes) o->max_body_bytes = LIMIT_BODY_BYTES;
+    if (!o->max_connections) o->max_connections = LIMIT_CONNECTIONS;
+    if (!o->header_timeout_ms) o->header_timeout_ms = LIMIT_HEADER_MS;
+    if (!o->body_timeout_ms) o->body_timeout_ms = LIMIT_BODY_IDLE_MS;
+    if (!o->keepalive_timeout_ms) o->keepalive_timeout_ms = LIMIT_KEEPALIVE_MS;
+}
+
+struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_options *options, char *err,
+                                      size_t err_size)
+{
+    int listen_fd = listen_on(options, err, err_size);
+    if (listen_fd < 0) return NULL;
+    struct http_server *s = xcalloc(1, sizeof *s);
+    s->loop = loop;
+    s->options = *options;
+    s->listen_fd = listen_fd;
+    set_defaults(&s->options);
+    s->port = bound_port(listen_fd);
+    s->watch_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->daemon = s->watch_fd < 0 ? NULL : start_daemon(s);
+    if (!s->daemon) {
+        snprintf(err, err_size, "cannot start the HTTP server on port %u: %s", s->port, strerror(errno));
+        if (s->watch_fd >= 0) close(s->watch_fd);
+        close(listen_fd);
+        free(s);
+        return NULL;
+    }
+    s->scratch = xmalloc(HTTP_SCRATCH_BYTES);
+    start_handles(s);
+    return s;
+}
+
+uint16_t http_server_port(const struct http_server *s)
+{
+    return s->port;
+}
+
+void http_server_drain(struct http_server *s)
+{
+    s->draining = true;
+}
+
+unsigned http_server_open_exchanges(const struct http_server *s)
+{
+    return s->open_exchanges;
+}
+
+void http_server_stop_listening(struct http_server *s)
+{
+    if (s->listen_fd < 0) return;
+    /* The daemon gives the socket back and never closes it. */
+    MHD_quiesce_daemon(s->daemon);
+    close(s->listen_fd);
+    s->listen_fd = -1;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct http_server *s = handle->data;
+    if (--s->open_handles == 0) free(s);
+}
+
+void http_server_stop(struct http_server *s)
+{
+    if (!s) return;
+    uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep,
+                              (uv_handle_t *)&s->prepare,     (uv_handle_t *)&s->check,      (uv_handle_t *)&s->idle};
+    /* Before the descriptors go: the loop must not poll a number that someone else may get. */
+    for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
+    s->stopping = true;
+    http_server_stop_listening(s);
+    /* The daemon aborts the process when it is stopped with a suspended connection. */
+    for (struct http_connection *c = s->connections; c; c = c->next)
+        if (c->exchange && c->exchange->suspended) MHD_resume_connection(c->mhd);
+    MHD_stop_daemon(s->daemon);
+    close(s->watch_fd);
+    http_exchange_free_list(s);
+    s->free_exchanges = NULL;
+    free(s->scratch);
+}

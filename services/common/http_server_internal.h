@@ -1,0 +1,134 @@
+/*
+ * What the files of the HTTP server share: http_server.c (the daemon inside the loop), http_connection.c (sockets:
+ * hang-ups and deadlines), http_exchange.c (one request and its answer), http_request.c (reading and judging the
+ * head), http_routes.c (templates), http_problem.c (errors). Nobody else includes this.
+ *
+ * Everything that libmicrohttpd calls happens inside MHD_run(), which only server_turn() calls, or inside
+ * MHD_stop_daemon(). Our own functions never run the daemon; they ask for a turn with http_server_want_turn().
+ */
+#ifndef FANTAIL_HTTP_SERVER_INTERNAL_H
+#define FANTAIL_HTTP_SERVER_INTERNAL_H
+
+#include <microhttpd.h>
+
+#include "http_server.h"
+#include "limits.h"
+
+#define HTTP_PARAMS 4 /* {names} in one route template */
+
+struct http_param {
+    const char *name;
+    size_t name_len;
+    const char *value; /* decoded, in the exchange's params_text */
+};
+
+struct http_connection {
+    struct http_server *server;
+    struct MHD_Connection *mhd;
+    struct http_connection *next, *prev;
+    struct http_exchange *exchange; /* NULL between requests */
+    int fd;
+    bool peer_shut;         /* the peer's FIN came: it closed, or will only listen */
+    bool probed;            /* an interim answer is out that a closed peer refuses */
+    bool peer_gone;         /* certainly closed */
+    bool cut;               /* we gave it up: only its end is awaited */
+    bool used;              /* has had a request: it may be idle for the keep-alive time */
+    uint64_t since_ms;      /* what is awaited now (a head, a step of the body) is awaited since then */
+    uint64_t head_began_ms; /* a kept connection brought the start of another head by then; 0: nothing yet */
+};
+
+enum http_stage {
+    HTTP_STAGE_HEAD,   /* the request line is in, headers are arriving */
+    HTTP_STAGE_BODY,   /* the route has it, the body is arriving */
+    HTTP_STAGE_WHOLE,  /* the request is whole, the answer is awaited */
+    HTTP_STAGE_ANSWER, /* the answer is with libmicrohttpd */
+};
+
+struct http_exchange {
+    struct http_server *server;
+    struct http_connection *connection;
+    struct http_exchange *next_free;
+    enum http_stage stage;
+    bool suspended, woken;
+    bool streamed;   /* the answer comes from pull() */
+    bool must_close; /* answer at once and close: what follows on this connection cannot be trusted */
+    bool dead;       /* the client is gone: nothing more is asked of the route */
+    bool cut_short;  /* pull() aborted */
+    bool is_head, is_http_1_0, has_body, expects_continue, query_parsed;
+    int status;
+    size_t uri_bytes;
+    int64_t content_length; /* -1: chunked */
+    uint64_t body_bytes, body_step_bytes;
+    uint64_t start_ns;
+    const char *method, *path;
+    const struct http_route *route;
+    struct http_param params[HTTP_PARAMS];
+    unsigned param_count;
+    struct buf params_text;
+    const struct http_exchange_ops *ops;
+    void *data;
+    struct buf headers; /* name NUL value NUL ... */
+    struct MHD_Response *response;
+    const char *content_type; /* of a streamed answer; in headers */
+    ssize_t pull_end;         /* HTTP_PULL_END or _ABORT seen behind bytes already given; else 0 */
+    struct buf early;         /* the first bytes of a stream, pulled before its head left */
+    size_t early_used;
+};
+
+struct http_server {
+    uv_loop_t *loop;
+    struct http_server_options options;
+    struct MHD_Daemon *daemon;
+    int listen_fd;
+    int watch_fd; /* our epoll set of all sockets, for hang-ups only: edge triggered, so silent in ordinary traffic */
+    uint16_t port;
+    uv_poll_t daemon_poll, watch_poll;
+    uv_timer_t sweep;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t idle;
+    unsigned open_handles;
+    bool turn_wanted, in_turn, draining, stopping;
+    struct http_connection *connections;
+    struct http_exchange *free_exchanges;
+    unsigned free_count, open_exchanges;
+    char *scratch; /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
+};
+
+#define HTTP_SCRATCH_BYTES (32 * KIB)
+
+/* http_server.c */
+void http_server_want_turn(struct http_server *s);
+
+/* http_connection.c */
+void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context,
+                            enum MHD_ConnectionNotificationCode code);
+struct http_connection *http_connection_of(struct MHD_Connection *mhd);
+/* A suspended exchange's peer closed, perhaps: finds out and ends the exchange if so. */
+void http_connection_judge(struct http_connection *c);
+void http_connection_watch_event(uv_poll_t *poll, int status, int events);
+void http_connection_sweep(uv_timer_t *timer);
+/* Writes a whole error answer past libmicrohttpd, for the states in which it takes none (nothing of another answer may
+ * be under way), and gives the connection up. */
+void http_connection_refuse(struct http_connection *c, int status, const char *detail);
+
+/* http_exchange.c: the callbacks of libmicrohttpd */
+void *http_exchange_on_uri(void *cls, const char *uri, struct MHD_Connection *mhd);
+enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                         const char *version, const char *upload, size_t *upload_size, void **context);
+void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
+                                enum MHD_RequestTerminationCode code);
+void http_exchange_free_list(struct http_server *s);
+
+/* http_request.c: judges the head; false when x was answered with an error. */
+MUST_CHECK bool http_request_check(struct http_exchange *x);
+size_t http_percent_decode(char *s);
+
+/* http_routes.c: finds the route and its params, or answers 404 or 405. */
+MUST_CHECK bool http_route_find(struct http_exchange *x);
+
+/* http_problem.c */
+void http_problem_body(struct buf *b, int status, const char *members, const char *detail);
+const char *http_status_title(int status);
+
+#endif
