@@ -75,7 +75,7 @@ $(BIN)/fantail: $(CLI) $(LIBCOMMON)
 .PHONY: help demo test check fuzz sim tidy format headers bench install clean
 
 help:
-	@echo 'make             the programs, the task hosts and the example tasks, in build/bin and build/examples'
+	@echo 'make             the programs, the task hosts and the example tasks, in build/bin and build/tasks'
 	@echo 'make demo        installs what is missing, then: a fleet on this machine loses a worker and still answers'
 	@echo 'make test        installs what is missing, then: every test, under sanitizers'
 	@echo 'make check       headers and unit tests under sanitizers; installs nothing'

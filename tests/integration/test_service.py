@@ -1,0 +1,174 @@
+"""What both services have around their work: options, health, metrics, log, and the way out."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import fantail_testing as ft
+from fantail_testing import NDJSON, FantailTest, wait_until
+
+SERVICES = ("fantail-coordinator", "fantail-worker")
+
+
+class Options(FantailTest):
+    def call(self, program, *arguments, env=None):
+        return subprocess.run([os.path.join(ft.BIN, program), *arguments], capture_output=True, text=True, timeout=30,
+                              env=env or self.environment())
+
+    def test_help_and_version_are_on_standard_output(self):
+        for program in SERVICES + ("fantail",):
+            ended = self.call(program, "--help")
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""), program)
+            self.assertIn(program, ended.stdout)
+            ended = self.call(program, "--version")
+            self.assertEqual(ended.returncode, 0)
+            self.assertRegex(ended.stdout, r"\d+\.\d+\.\d+")
+
+    def test_print_config_says_every_value(self):
+        for program in SERVICES:
+            ended = self.call(program, "--drain-s", "7", "--print-config")
+            self.assertEqual(ended.returncode, 0)
+            self.assertRegex(ended.stdout, r"drain.s\W+7\b")
+
+    def test_a_flag_goes_over_the_environment_and_that_over_the_default(self):
+        env = self.environment(FANTAIL_DRAIN_S="9")
+        self.assertRegex(self.call(SERVICES[0], "--print-config", env=env).stdout, r"drain.s\W+9\b")
+        self.assertRegex(self.call(SERVICES[0], "--drain-s=8", "--print-config", env=env).stdout, r"drain.s\W+8\b")
+
+    def test_a_bad_option_ends_the_program_with_2_and_names_it(self):
+        for arguments in (["--port", "99999"], ["--port", "x"], ["--drain-s", "-1"], ["--no-such-thing"],
+                          ["--log-level", "loud"], ["--port"], ["stray"]):
+            for program in SERVICES:
+                ended = self.call(program, *arguments)
+                self.assertEqual(ended.returncode, 2, (program, arguments, ended.stderr))
+                self.assertIn(arguments[0].lstrip("-"), ended.stderr)
+
+    def test_bad_workers_end_the_coordinator_with_2(self):
+        for workers in ("nonsense", "static://", "ftp://x:1", "dns://x", "static://a:b"):
+            ended = self.call("fantail-coordinator", "--workers", workers)
+            self.assertEqual(ended.returncode, 2, (workers, ended.stderr))
+            self.assertIn("workers", ended.stderr)
+
+    def test_a_port_in_use_ends_the_program_with_a_clear_line(self):
+        worker = self.worker()
+        ended = self.call("fantail-coordinator", "--port", str(worker.port), "--admin-port", "0")
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertIn(str(worker.port), ended.stderr)
+
+
+class Health(FantailTest):
+    def test_both_services_tell_their_health_on_both_ports(self):
+        fleet = self.fleet()
+        for program in (fleet.coordinator, fleet.workers[0]):
+            for port in (program.port, program.admin_port):
+                for path in ("/livez", "/readyz", "/healthz"):
+                    self.assertEqual(ft.request(port, "GET", path).status, 200, (program.name, path))
+
+    def test_a_coordinator_without_workers_is_ready(self):
+        coordinator = self.coordinator("static://127.0.0.1:1")
+        self.assertEqual(ft.request(coordinator.port, "GET", "/readyz").status, 200)
+
+    def test_healthcheck_exits_0_or_1(self):
+        fleet = self.fleet()
+        for name, program in zip(SERVICES, (fleet.coordinator, fleet.workers[0])):
+            argv = [os.path.join(ft.BIN, name), "healthcheck", "--port", str(program.port), "--admin-port",
+                    str(program.admin_port)]
+            self.assertEqual(subprocess.run(argv, timeout=20, capture_output=True, env=self.environment()).returncode, 0)
+            program.stop()
+            self.assertEqual(subprocess.run(argv, timeout=20, capture_output=True, env=self.environment()).returncode, 1)
+
+    def test_metrics_are_prometheus_text_and_count_what_happened(self):
+        fleet = self.fleet()
+        before = ft.request(fleet.coordinator.admin_port, "GET", "/metrics")
+        self.assertEqual(before.status, 200)
+        self.assertTrue(before.headers["Content-Type"].startswith("text/plain; version=0.0.4"))
+        for name in ("fantail_jobs_total", "fantail_items_total", "fantail_chunks_in_flight", "fantail_items_queued",
+                     "fantail_chunk_attempts_total", "fantail_hedges_total", "fantail_retry_budget_exhausted_total",
+                     "fantail_endpoints", "fantail_build_info"):
+            self.assertRegex(before.body.decode(), rf"(?m)^{name}[ {{]", name)
+        self.assertEqual(fleet.metric(fleet.coordinator, "fantail_items_total"), 0)
+        fleet.job({"task": "square", "items": [1, 2, 3]})
+        text = ft.request(fleet.coordinator.admin_port, "GET", "/metrics").body.decode()
+        self.assertRegex(text, r'fantail_jobs_total\{[^}]*status="succeeded"[^}]*\} 1\b')
+        self.assertRegex(text, r'fantail_items_total\{[^}]*outcome="succeeded"[^}]*\} 3\b')
+        worker = ft.request(fleet.workers[0].admin_port, "GET", "/metrics").body.decode()
+        for name in ("fantail_worker_slots", "fantail_process_restarts_total", "process_resident_memory_bytes"):
+            self.assertRegex(worker, rf"(?m)^{name}[ {{]", name)
+
+    def test_autoscale_tells_the_demand(self):
+        fleet = self.fleet(processes=1)
+        url = (fleet.coordinator.admin_port, "GET", "/autoscale")
+        self.assertEqual(ft.request(*url).status, 200)
+        self.assertEqual({k: ft.request(*url).json[k] for k in ("queued", "in_flight", "demand")},
+                         {"queued": 0, "in_flight": 0, "demand": 0})
+        with fleet.stream({"task": "sleep", "items": [60] * 20}) as stream:
+            told = wait_until(lambda: (a := ft.request(*url).json)["demand"] > 0 and a, 10, "demand")
+            self.assertEqual(told["queued"] + told["in_flight"], 20)
+            stream.hang_up()
+
+    def test_the_log_is_json_lines_without_bodies(self):
+        fleet = self.fleet(coordinator_arguments=("--log-level", "debug"), worker_arguments=("--log-level", "debug"))
+        fleet.job({"task": "upper", "items": ["a secret word"]})
+        for program in (fleet.coordinator, fleet.workers[0]):
+            text = program.stderr()
+            self.assertTrue(text.strip())
+            for line in text.splitlines():
+                entry = json.loads(line)
+                self.assertLessEqual({"ts", "level", "msg"}, set(entry))
+            self.assertNotIn("a secret word", text)
+
+
+class TheWayOut(FantailTest):
+    def test_both_services_end_with_0_when_idle(self):
+        fleet = self.fleet()
+        for program in (fleet.coordinator, fleet.workers[0]):
+            start = time.monotonic()
+            self.assertEqual(program.stop(), 0)
+            self.assertLess(time.monotonic() - start, 10)
+
+    def test_a_coordinator_finishes_its_running_job_before_it_ends(self):
+        fleet = self.fleet()
+        with fleet.stream({"task": "sleep", "items": [0.1] * 30}) as stream:
+            stream.line()
+            fleet.coordinator.signal(signal.SIGTERM)
+            wait_until(lambda: ft.request(fleet.coordinator.admin_port, "GET", "/readyz").status == 503, 10, "unready")
+            self.assertEqual(ft.request(fleet.coordinator.admin_port, "GET", "/livez").status, 200)
+            lines = stream.rest()
+        self.assertEqual(lines[-1]["status"], "succeeded")
+        self.assertEqual(lines[-1]["counts"]["succeeded"], 30)
+        self.assertEqual(fleet.coordinator.wait(), 0)
+
+    def test_the_drain_has_an_end(self):
+        fleet = self.fleet(coordinator_arguments=("--drain-s", "1"))
+        with fleet.stream({"task": "sleep", "items": [600]}) as stream:
+            wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, 10, "the chunk")
+            start = time.monotonic()
+            fleet.coordinator.signal(signal.SIGTERM)
+            fleet.coordinator.wait()
+            self.assertLess(time.monotonic() - start, 15)
+            stream.close()
+
+    def test_a_second_signal_ends_at_once_and_not_with_0(self):
+        fleet = self.fleet()
+        with fleet.stream({"task": "sleep", "items": [600]}) as stream:
+            wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, 10, "the chunk")
+            for program in (fleet.coordinator, fleet.workers[0]):
+                program.any_status = True
+                program.signal(signal.SIGTERM)
+                time.sleep(0.3)
+                program.signal(signal.SIGTERM)
+                self.assertNotEqual(program.wait(10), 0)
+            stream.close()
+
+    def test_answers_say_that_the_connection_closes_while_leaving(self):
+        coordinator = self.coordinator([self.worker()], "--shutdown-delay-s", "2")
+        coordinator.signal(signal.SIGTERM)
+        wait_until(lambda: ft.request(coordinator.port, "GET", "/readyz").status == 503, 10, "unready")
+        answer = ft.request(coordinator.port, "POST", "/v1/jobs", b'{"task":"square","items":[2]}')
+        self.assertEqual(answer.json["results"], [4])
+        self.assertEqual(answer.headers["Connection"].lower(), "close")
+
+
+if __name__ == "__main__":
+    ft.main()

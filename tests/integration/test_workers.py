@@ -1,0 +1,234 @@
+"""Workers that die, drain, fill up or are left alone; and the worker's own HTTP face."""
+import json
+import os
+import signal
+import socket
+import time
+
+import fantail_testing as ft
+from fantail_testing import NDJSON, FantailTest, SharedFleetTest, wait_until
+
+CHUNK = "application/vnd.fantail.chunk+x-ndjson"
+
+
+class Dying(FantailTest):
+    def results_while(self, fleet, act, items=120, seconds=0.05):
+        """Streams a job of sleeping items; act() is called once a few have been answered. Returns its lines."""
+        with fleet.stream({"task": "sleep", "items": [seconds] * items}) as stream:
+            lines = [stream.line() for _ in range(8)]
+            act()
+            return lines + stream.rest()
+
+    def assert_complete(self, lines, items=120, seconds=0.05):
+        self.assertEqual([line for line in lines if line["type"] == "error"], [])
+        results = [line for line in lines if line["type"] == "result"]
+        self.assertEqual([line["index"] for line in results], list(range(items)))
+        self.assertEqual({line["value"] for line in results}, {seconds})
+        self.assertEqual(lines[-1]["status"], "succeeded")
+
+    def test_a_killed_worker_costs_no_item(self):
+        fleet = self.fleet(workers=3)
+        self.assert_complete(self.results_while(fleet, fleet.workers[0].kill))
+
+    def test_two_of_three_workers_killed_cost_no_item(self):
+        fleet = self.fleet(workers=3)
+        self.assert_complete(self.results_while(
+            fleet, lambda: (fleet.workers[0].kill(), fleet.workers[2].kill())))
+
+    def test_a_worker_told_to_end_hands_back_what_it_has_not_started(self):
+        fleet = self.fleet(workers=2)
+        lines = self.results_while(fleet, lambda: fleet.workers[0].signal(signal.SIGTERM))
+        self.assert_complete(lines)
+        self.assertEqual(lines[-1]["counts"]["retried"], 0)
+        self.assertEqual(fleet.workers[0].wait(), 0)
+
+    def test_a_worker_that_comes_back_is_used_again(self):
+        fleet = self.fleet(workers=1)
+        port = fleet.workers[0].port
+        fleet.workers[0].kill()
+        fleet.workers[0] = self.worker(port=port)
+        self.assertEqual(fleet.job({"task": "square", "items": [3]}).json["results"], [9])
+
+    def test_a_stopped_worker_does_not_hold_the_job(self):
+        fleet = self.fleet(workers=2)
+
+        def stop():
+            fleet.workers[0].signal(signal.SIGSTOP)
+            self.addCleanup(fleet.workers[0].signal, signal.SIGCONT)
+        # Hedging answers what the stopped worker holds.
+        lines = self.results_while(fleet, stop, items=40)
+        self.assert_complete(lines, items=40)
+
+    def test_task_processes_end_with_their_killed_worker(self):
+        fleet = self.fleet()
+        with fleet.stream({"task": "sleep", "items": [60, 60]}) as stream:
+            processes = wait_until(lambda: fleet.task_processes(), 20, "task processes")
+            fleet.workers[0].kill()
+            wait_until(lambda: not any(ft.read_stat(pid) and ft.read_stat(pid)[1] != "Z" for pid in processes), 10,
+                       "the end of the task processes")
+            stream.hang_up()
+
+    def test_an_idle_fleet_uses_no_processor(self):
+        fleet = self.fleet()
+        fleet.job({"task": "square", "items": [1]})
+        programs = [fleet.coordinator.pid, fleet.workers[0].pid]
+        time.sleep(0.5)
+        before = ft.cpu_seconds(programs)
+        time.sleep(2)
+        self.assertLess(ft.cpu_seconds(programs) - before, 0.3)
+
+
+class HangingUp(FantailTest):
+    """Who leaves stops the work."""
+
+    def burning(self, fleet):
+        """Task processes that use the processor now."""
+        processes = fleet.task_processes()
+        before = {pid: ft.cpu_seconds([pid]) for pid in processes}
+        time.sleep(0.4)
+        return [pid for pid in processes if ft.cpu_seconds([pid]) - before[pid] > 0.1]
+
+    def test_a_client_that_hangs_up_stops_the_processors(self):
+        for query in ("", "?progress_s=0.5"):
+            with self.subTest(query):
+                fleet = self.fleet()
+                with fleet.stream({"task": "misbehave", "items": [{"do": "burn"}] * 6}, query=query) as stream:
+                    wait_until(lambda: len(self.burning(fleet)) >= 2, 20, "burning processes")
+                    stream.hang_up()
+                wait_until(lambda: not self.burning(fleet), 6, "quiet after the hang-up")
+                self.assertEqual(fleet.job({"task": "square", "items": [3]}).json["results"], [9])
+
+    def test_a_client_that_waits_for_a_document_and_leaves_stops_the_processors(self):
+        fleet = self.fleet()
+        body = json.dumps({"task": "misbehave", "items": [{"do": "burn"}] * 6}).encode()
+        s = socket.create_connection(("127.0.0.1", fleet.port))
+        s.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        wait_until(lambda: len(self.burning(fleet)) >= 2, 20, "burning processes")
+        s.close()
+        wait_until(lambda: not self.burning(fleet), 6, "quiet after the hang-up")
+        wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"] == [], 10, "no job left")
+
+    def test_a_deadline_stops_the_processors(self):
+        fleet = self.fleet()
+        answer = fleet.job({"task": "misbehave", "items": [{"do": "burn"}] * 6, "deadline_s": 1})
+        self.assertEqual(answer.json["status"], "timed_out")
+        wait_until(lambda: not self.burning(fleet), 6, "quiet after the deadline")
+
+    def test_a_coordinator_that_dies_stops_the_processors(self):
+        fleet = self.fleet()
+        with fleet.stream({"task": "misbehave", "items": [{"do": "burn"}] * 6}) as stream:
+            wait_until(lambda: len(self.burning(fleet)) >= 2, 20, "burning processes")
+            fleet.coordinator.kill()
+            wait_until(lambda: not self.burning(fleet), 6, "quiet after the coordinator's end")
+            stream.close()
+
+
+class WorkerHttp(SharedFleetTest):
+    """What a person with curl gets from a worker."""
+
+    def post(self, task, body, content_type=NDJSON, headers=None):
+        return ft.request(self.shared.workers[0].port, "POST", f"/v1/tasks/{task}", body,
+                          {"Content-Type": content_type, **(headers or {})})
+
+    def test_items_are_answered_in_order_and_the_end_is_said(self):
+        answer = self.post("square", b"1\n2\n3\n")
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(answer.headers.get_content_type(), NDJSON)
+        self.assertEqual(answer.body, b'{"value":1}\n{"value":4}\n{"value":9}\n{"end":"complete","done":3}\n')
+
+    def test_the_answer_tells_who_the_worker_is_and_what_it_has(self):
+        answer = self.post("square", b"1\n")
+        self.assertTrue(answer.headers["Fantail-Worker"])
+        self.assertEqual(answer.headers["Fantail-Slots"], "2")
+        self.assertIn(int(answer.headers["Fantail-Free"]), (0, 1, 2))
+
+    def test_a_last_line_without_a_newline_counts(self):
+        self.assertEqual(self.post("square", b"5").body, b'{"value":25}\n{"end":"complete","done":1}\n')
+
+    def test_no_lines_are_no_items(self):
+        self.assertEqual(self.post("square", b"").body, b'{"end":"complete","done":0}\n')
+
+    def test_a_chunk_header_carries_common_and_the_time_limit(self):
+        answer = self.post("misbehave", b'{"common":{"a":1},"item_timeout_s":0.5}\n{"do":"hang"}\n1\n', CHUNK)
+        self.assertEqual([json.loads(line) for line in answer.body.splitlines()][1:],
+                         [{"value": 1}, {"end": "complete", "done": 2}])
+        self.assertEqual(json.loads(answer.body.splitlines()[0])["error"]["name"], "timed_out")
+
+    def test_a_failing_item_is_an_error_line(self):
+        answer = self.post("square", b'1\n"x"\n3\n')
+        lines = [json.loads(line) for line in answer.body.splitlines()]
+        self.assertEqual(lines[1]["error"]["name"], "task_error")
+        self.assertEqual(lines[2:], [{"value": 9}, {"end": "complete", "done": 3}])
+
+    def test_a_line_that_is_no_json_is_refused_or_fails_alone(self):
+        answer = self.post("square", b"1\n{bad\n3\n")
+        self.assertIn(answer.status, (200, 400), answer)
+        if answer.status == 400:
+            self.assert_problem(answer, 400)
+
+    def test_an_unknown_task_is_404_and_names_those_there_are(self):
+        self.assert_problem(self.post("sqare", b"1\n"), 404, words=["square"])
+
+    def test_a_wrong_method_type_or_path_is_refused(self):
+        port = self.shared.workers[0].port
+        self.assertEqual(self.assert_problem(ft.request(port, "GET", "/v1/tasks/square"), 405)["status"], 405)
+        self.assert_problem(self.post("square", b"<x/>", "text/html"), 415)
+        self.assert_problem(ft.request(port, "GET", "/v1/nothing"), 404)
+
+    def test_a_broken_chunk_header_is_400(self):
+        for header in (b"[]\n", b"{bad\n", b'{"common":1,"unknown":2}\n1\n', b'{"item_timeout_s":"x"}\n1\n'):
+            with self.subTest(header):
+                self.assert_problem(self.post("square", header, CHUNK), 400)
+
+    def test_a_passed_deadline_hands_everything_back(self):
+        answer = self.post("square", b"1\n2\n", headers={"Fantail-Deadline-Ms": "0"})
+        lines = [json.loads(line) for line in answer.body.splitlines()]
+        self.assertEqual(lines[-1]["end"], "deadline")
+        self.assertEqual(lines[-1]["done"], len(lines) - 1)
+
+    def test_the_tasks_are_described(self):
+        tasks = ft.request(self.shared.workers[0].port, "GET", "/v1/tasks").json["tasks"]
+        square = next(task for task in tasks if task["name"] == "square")
+        self.assertTrue(square["description"])
+        self.assertIs(square["idempotent"], True)
+
+
+class FullAndDraining(FantailTest):
+    def post_later(self, port, body, task="sleep"):
+        s = socket.create_connection(("127.0.0.1", port), timeout=30)
+        s.sendall(b"POST /v1/tasks/%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+                  b"Content-Length: %d\r\n\r\n" % (task.encode(), len(body)) + body)
+        return s
+
+    def test_a_full_worker_answers_429_with_retry_after_and_stays_ready(self):
+        worker = self.worker()
+        held = [self.post_later(worker.port, b"60\n") for _ in range(64)]
+        answer = wait_until(lambda: (a := ft.request(worker.port, "POST", "/v1/tasks/sleep", b"0\n",
+                                                     {"Content-Type": NDJSON})).status == 429 and a, 20, "a 429")
+        self.assert_problem(answer, 429)
+        self.assertIn("Retry-After", answer.headers)
+        self.assertEqual(ft.request(worker.port, "GET", "/readyz").status, 200)
+        for s in held:
+            s.close()
+        wait_until(lambda: ft.request(worker.port, "POST", "/v1/tasks/sleep", b"0\n",
+                                      {"Content-Type": NDJSON}).status == 200, 20, "room again")
+
+    def test_a_draining_worker_ends_what_runs_and_hands_back_the_rest(self):
+        worker = self.worker(processes=1)
+        s = self.post_later(worker.port, b"1\n" * 50)
+        wait_until(lambda: ft.descendants(worker.pid), 20, "the task process")
+        time.sleep(0.3)
+        worker.signal(signal.SIGTERM)
+        received = b""
+        while piece := s.recv(65536):
+            received += piece
+        lines = [json.loads(line) for line in received.split(b"\r\n") if line.startswith(b"{")
+                 for line in line.splitlines()]
+        self.assertEqual(lines[-1]["end"], "draining", received)
+        self.assertLess(lines[-1]["done"], 50)
+        self.assertEqual(len(lines) - 1, lines[-1]["done"])
+        self.assertEqual(worker.wait(), 0)
+
+
+if __name__ == "__main__":
+    ft.main()
