@@ -15,12 +15,12 @@
 struct reduction {
     enum job_reduce kind;
     uint64_t values;
-    __int128 integer;      /* sum: the integers so far */
-    double real, lost;     /* sum: the rest and Neumaier's compensation */
+    __int128 integer;  /* sum: the integers so far */
+    double real, lost; /* sum: the rest and Neumaier's compensation */
     bool has_real;
-    struct buf best;       /* min, max: the winner's text; concat: the inside of the result */
-    char open;             /* concat: '[' or '"', as of the first value */
-    char error[160];       /* why the values cannot be reduced; "" is fine so far */
+    struct buf best; /* min, max: the winner's text; concat: the inside of the result */
+    char open;       /* concat: '[' or '"', as of the first value */
+    char error[160]; /* why the values cannot be reduced; "" is fine so far */
 };
 
 /* Whether this module does it: sum, count, min, max, concat. */

@@ -12,7 +12,7 @@ Test(tape, reads_back_what_was_appended_across_memory_and_file)
     tape_init(&t, "/tmp", 100);
     for (size_t at = 0; at < sizeof all; at += 50) cr_assert(tape_append(&t, all + at, 50));
     cr_assert_eq(tape_length(&t), sizeof all);
-    cr_assert(t.fd >= 0);
+    cr_assert(t.file.fd >= 0);
     for (size_t at = 0; at < sizeof all; at += 37) {
         ssize_t n = tape_read(&t, at, got, 61);
         cr_assert_eq((size_t)n, sizeof all - at < 61 ? sizeof all - at : 61);
@@ -28,7 +28,7 @@ Test(tape, a_refusing_disk_is_an_error_that_stays)
     tape_init(&t, "/nowhere/at/all", 4);
     cr_assert(tape_append(&t, "1234", 4));
     cr_assert_not(tape_append(&t, "5", 1));
-    cr_assert_eq(t.error, ENOENT);
+    cr_assert_eq(t.file.error, ENOENT);
     cr_assert_not(tape_append(&t, "6", 1));
     tape_release(&t);
     tape_release(&t);

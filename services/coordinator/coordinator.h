@@ -1,0 +1,66 @@
+/*
+ * The wiring of the coordinator: one of each part, and the jobs that run. Made in main.c, passed down to api, job and
+ * dispatcher; no part but these knows it.
+ */
+#ifndef FANTAIL_COORDINATOR_H
+#define FANTAIL_COORDINATOR_H
+
+#include <uv.h>
+
+#include "catalog.h"
+#include "endpoints.h"
+#include "http_client.h"
+#include "scheduler.h"
+#include "service.h"
+
+struct job;
+
+struct coordinator_config {
+    struct service_config service;
+    const char *workers;
+    double worker_wait_s;
+    double dns_refresh_s;
+    double heartbeat_s;
+    const char *spill_dir;
+    int64_t max_body_bytes;
+    int64_t max_connections;
+    int64_t max_jobs;
+    int64_t result_memory_bytes;
+};
+
+struct coordinator_metrics {
+    uint64_t *jobs[SCHED_STATUS_COUNT]; /* ended, by status */
+    uint64_t *items_succeeded, *items_failed, *items_cancelled;
+    uint64_t *attempts[SCHED_END_COUNT]; /* ended attempts, by how */
+    struct metric_histogram *job_seconds;
+    struct metric_histogram *http_seconds;
+    uint64_t *http_requests[6]; /* by class: 1xx .. 5xx; [0] unused */
+};
+
+struct coordinator {
+    const struct coordinator_config *config;
+    uv_loop_t *loop;
+    struct service *service;
+    struct http_client *client;
+    struct scheduler *scheduler;
+    struct endpoints endpoints;
+    struct catalog catalog;
+    struct coordinator_metrics metrics;
+    struct job *jobs; /* running, newest first */
+    unsigned job_count;
+
+    /* One scheduler_run() a loop turn, however many events came in it. */
+    uv_prepare_t run_prepare;
+    uv_timer_t run_timer;
+    bool run_wanted, cancels_wanted;
+    uv_timer_t tick_timer; /* progress and heartbeats, while there are jobs */
+};
+
+extern const struct http_route coordinator_routes[], coordinator_admin_routes[];
+
+/* An event was given to the scheduler: its actions are wanted before the loop sleeps. */
+void coordinator_wants_run(struct coordinator *c);
+/* Runs it now, where waiting for the end of the turn would cost a wake-up. */
+void coordinator_run(struct coordinator *c);
+
+#endif

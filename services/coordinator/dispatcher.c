@@ -1,0 +1,387 @@
+#include "dispatcher.h"
+
+#include <cjson/cJSON.h>
+
+#include "answer_reader.h"
+#include "job.h"
+#include "limits.h"
+#include "log.h"
+#include "protocol.h"
+
+/* An endpoint as both sides see it. */
+struct target {
+    struct coordinator *coordinator;
+    struct endpoint *endpoint;
+    struct sched_endpoint *sched;
+    struct http_call *probe;
+};
+
+/* One attempt under way. */
+struct delivery {
+    struct coordinator *coordinator;
+    struct sched_attempt *attempt;
+    struct job *job;
+    struct http_call *call;
+    struct answer_reader reader;
+    const char *items; /* borrowed from the chunk's payload, which outlives the attempt */
+    size_t items_len;
+    size_t header_at, items_at; /* bytes of the body handed out */
+    int status;
+    uint32_t expected; /* answers that may still come */
+    bool ended;
+    enum chunk_end end;
+    const char *fault;
+};
+
+static const enum sched_end ends[] = {
+    [CHUNK_COMPLETE] = SCHED_END_COMPLETE,
+    [CHUNK_DRAINING] = SCHED_END_DRAINING,
+    [CHUNK_DEADLINE] = SCHED_END_DEADLINE,
+};
+static_assert(ARRAY_SIZE(ends) == CHUNK_END_COUNT, "every end of a chunk has its word");
+
+/* Answers. */
+
+static void on_values(void *data, uint64_t n, const char *lines, size_t len)
+{
+    struct delivery *d = data;
+    if (n > d->expected) {
+        d->fault = "more answers came than items were sent";
+        return;
+    }
+    d->expected -= (uint32_t)n;
+    struct sched_accept accept = sched_attempt_answered(d->attempt, (uint32_t)n, now_ns());
+    if (!accept.keep) return;
+    uint64_t counted;
+    size_t skip = accept.drop ? lines_cut(lines, len, accept.drop, SIZE_MAX, &counted) : 0;
+    job_add_values(d->job, accept.first, accept.keep, lines + skip, len - skip);
+}
+
+/* The error as the client sees it: the worker's, with the attempts that this item has had in all. */
+static void write_error(struct buf *out, const struct answer_line *line, unsigned attempts)
+{
+    cJSON *root = cJSON_ParseWithLength(line->body, line->body_len);
+    cJSON_DeleteItemFromObjectCaseSensitive(root, "attempts");
+    cJSON_AddNumberToObject(root, "attempts", attempts);
+    char *text = cJSON_PrintUnformatted(root);
+    buf_addf(out, "{\"error\":%s}\n", text ? text : "{}");
+    cJSON_free(text);
+    cJSON_Delete(root);
+}
+
+static void on_error(void *data, const struct answer_line *line, const char *bytes, size_t len)
+{
+    struct delivery *d = data;
+    if (d->expected == 0) {
+        d->fault = "more answers came than items were sent";
+        return;
+    }
+    d->expected--;
+    struct sched_item_verdict v = sched_attempt_item_error(d->attempt, line->error, now_ns());
+    if (v.verdict != SCHED_ITEM_FINAL) return;
+    struct buf out = {0};
+    write_error(&out, line, v.attempts);
+    job_add_error(d->job, v.index, 1, out.data, out.len);
+    buf_release(&out);
+}
+
+static void on_chunk_end(void *data, const struct answer_line *line)
+{
+    struct delivery *d = data;
+    d->ended = true;
+    d->end = line->end;
+}
+
+static const struct answer_reader_ops reader_ops = {on_values, on_error, on_chunk_end};
+
+static bool on_body(void *data, const char *bytes, size_t len)
+{
+    struct delivery *d = data;
+    if (d->status != 200) return true;
+    coordinator_wants_run(d->coordinator);
+    if (!answer_reader_feed(&d->reader, bytes, len) && !d->fault) d->fault = d->reader.fault;
+    return !d->fault;
+}
+
+/* FNV-1a, 64 bits: the identity of a worker's name, nothing more. */
+static uint64_t hash_text(const char *s)
+{
+    uint64_t h = 14695981039346656037u;
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return h;
+}
+
+static unsigned header_number(struct http_call *call, const char *name)
+{
+    const char *text = http_call_header(call, name);
+    unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+    return n > 1000000 ? 1000000 : (unsigned)n;
+}
+
+static void on_head(void *data, struct http_call *call, int status)
+{
+    struct delivery *d = data;
+    const char *worker = http_call_header(call, HEADER_WORKER);
+    d->status = status;
+    if (!worker || !d->attempt->endpoint) return;
+    sched_endpoint_learned(d->coordinator->scheduler, d->attempt->endpoint, hash_text(worker),
+                           header_number(call, HEADER_SLOTS), header_number(call, HEADER_FREE), now_ns());
+    coordinator_wants_run(d->coordinator);
+}
+
+static enum sched_end judge(const struct delivery *d, const struct http_call_result *r)
+{
+    switch (r->outcome) {
+    case HTTP_CALL_NOT_CONNECTED: return SCHED_END_NOT_CONNECTED;
+    case HTTP_CALL_LOST: return d->ended ? ends[d->end] : SCHED_END_LOST;
+    case HTTP_CALL_TIMED_OUT: return SCHED_END_SILENT;
+    case HTTP_CALL_REFUSED_BY_US: return SCHED_END_PROTOCOL;
+    case HTTP_CALL_OK: break;
+    }
+    switch (r->status) {
+    case 200: return d->fault || !d->ended ? SCHED_END_PROTOCOL : ends[d->end];
+    case 404: return SCHED_END_TASK_UNKNOWN;
+    case 429: return SCHED_END_BUSY;
+    case 503: return SCHED_END_UNAVAILABLE;
+    default: return SCHED_END_BAD_STATUS;
+    }
+}
+
+static void delivery_free(struct delivery *d)
+{
+    answer_reader_release(&d->reader);
+    free(d);
+}
+
+static void log_end(const struct delivery *d, enum sched_end how, const struct http_call_result *r)
+{
+    if (how == SCHED_END_COMPLETE) return;
+    const struct sched_attempt *a = d->attempt;
+    log_info("attempt ended early", LOG_STR("job", d->job->id), LOG_U64("first", a->chunk->first + a->from),
+             LOG_U64("answered", a->received), LOG_U64("attempt", a->chunk->sends), LOG_STR("how", sched_end_name(how)),
+             LOG_STR("reason", d->fault ? d->fault : r->reason), LOG_I64("status", r->status),
+             LOG_MS("duration_ms", now_ns() - a->started_ns));
+}
+
+static void on_end(void *data, const struct http_call_result *r)
+{
+    struct delivery *d = data;
+    struct coordinator *c = d->coordinator;
+    enum sched_end how = judge(d, r);
+    const char *retry_after = r->outcome == HTTP_CALL_OK ? http_call_header(d->call, "Retry-After") : NULL;
+    uint64_t retry_after_ms = retry_after ? strtoul(retry_after, NULL, 10) * 1000 : 0;
+    uint64_t now = now_ns();
+    log_end(d, how, r);
+    ++*c->metrics.attempts[how];
+    if (d->attempt->endpoint && (how == SCHED_END_DRAINING || (r->closes && how == SCHED_END_UNAVAILABLE)))
+        sched_endpoint_drain(c->scheduler, d->attempt->endpoint, now);
+    sched_attempt_ended(d->attempt, how, retry_after_ms, now);
+    delivery_free(d);
+    coordinator_wants_run(c);
+}
+
+/* Sending. */
+
+static size_t copy_part(char *dst, size_t cap, const char *src, size_t len, size_t *at)
+{
+    size_t n = len - *at < cap ? len - *at : cap;
+    memcpy(dst, src + *at, n);
+    *at += n;
+    return n;
+}
+
+static size_t read_body(void *data, char *dst, size_t cap)
+{
+    struct delivery *d = data;
+    const struct buf *header = &d->job->chunk_header;
+    size_t n = copy_part(dst, cap, header->data, header->len, &d->header_at);
+    return n + copy_part(dst + n, cap - n, d->items, d->items_len, &d->items_at);
+}
+
+/* A worker that says nothing for longer than an item may take is taken for gone. */
+static uint64_t silence_ms(const struct job *j)
+{
+    return j->spec.item_timeout_s > 0 ? (uint64_t)(j->spec.item_timeout_s * 1e3) + 10000 : 0;
+}
+
+static void start_call(struct delivery *d, const struct target *t)
+{
+    const struct sched_attempt *a = d->attempt;
+    const struct job *j = d->job;
+    char url[512], chunk[96], attempt[48], deadline[64], trace[300];
+    const char *headers[6] = {"Content-Type: " TYPE_CHUNK, chunk, attempt, NULL};
+    size_t n = 3;
+    snprintf(url, sizeof url, "%s%s/%s", t->endpoint->url, PATH_TASKS, j->spec.tasks[0]);
+    snprintf(chunk, sizeof chunk, "%s: %s/%llu", HEADER_CHUNK, j->id, (unsigned long long)(a->chunk->first + a->from));
+    snprintf(attempt, sizeof attempt, "%s: %u", HEADER_ATTEMPT, a->chunk->sends);
+    if (j->spec.deadline_s > 0) {
+        uint64_t end = j->started_ns + (uint64_t)(j->spec.deadline_s * 1e9), now = now_ns();
+        snprintf(deadline, sizeof deadline, "%s: %llu", HEADER_DEADLINE_MS,
+                 (unsigned long long)(end > now ? (end - now) / NS_PER_MS : 0));
+        headers[n++] = deadline;
+    }
+    if (j->traceparent) {
+        snprintf(trace, sizeof trace, "traceparent: %s", j->traceparent);
+        headers[n++] = trace;
+    }
+    d->call = http_call_start(d->coordinator->client, &(struct http_call_options){
+                                                          .method = "POST",
+                                                          .url = url,
+                                                          .connect_to = t->endpoint->connect_to,
+                                                          .headers = headers,
+                                                          .body_bytes = (int64_t)(j->chunk_header.len + d->items_len),
+                                                          .read = read_body,
+                                                          .on_head = on_head,
+                                                          .on_body = on_body,
+                                                          .on_end = on_end,
+                                                          .data = d,
+                                                          .silence_timeout_ms = silence_ms(j),
+                                                      });
+}
+
+static void op_send(void *ctx, struct sched_attempt *a)
+{
+    struct delivery *d = xcalloc(1, sizeof *d);
+    d->coordinator = ctx;
+    d->attempt = a;
+    d->job = sched_job_owner(a->chunk->job);
+    d->expected = a->to - a->from;
+    d->items = payload_range(a->chunk->payload, a->from, a->to, &d->items_len);
+    answer_reader_init(&d->reader, &reader_ops, d);
+    a->call = d;
+    start_call(d, sched_endpoint_owner(a->endpoint));
+}
+
+static void op_cut_off(void *ctx, struct sched_attempt *a, const char *why)
+{
+    struct delivery *d = a->call;
+    log_debug("attempt cut off", LOG_STR("job", d->job->id), LOG_U64("first", a->chunk->first + a->from),
+              LOG_STR("reason", why));
+    http_call_cancel(d->call);
+    delivery_free(d);
+}
+
+/* The other actions. */
+
+static size_t op_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
+{
+    return job_cut(sched_job_owner(chunk->job), chunk, max_items, max_bytes, bytes);
+}
+
+static void op_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
+{
+    part->payload = payload_slice(whole->payload, part->first - whole->first, part->count);
+}
+
+static void op_release(void *ctx, struct sched_chunk *chunk)
+{
+    payload_free(chunk->payload);
+    chunk->payload = NULL;
+}
+
+static void op_settle_error(void *ctx, struct sched_job *sched, uint64_t first, uint64_t count,
+                            const struct sched_failure *why)
+{
+    struct buf line = {0};
+    buf_addf(&line, "{\"error\":{\"name\":\"%s\",\"cause\":", item_error_name(why->error));
+    buf_add_json_string(&line, why->cause, strlen(why->cause));
+    buf_addf(&line, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":%u,\"worker\":null}}\n",
+             why->attempts);
+    job_add_error(sched_job_owner(sched), first, count, line.data, line.len);
+    buf_release(&line);
+}
+
+static void op_job_finished(void *ctx, struct sched_job *sched, const struct sched_outcome *outcome)
+{
+    job_finished(sched_job_owner(sched), outcome);
+}
+
+static void op_waiting(void *ctx, struct sched_job *sched, enum sched_waiting why)
+{
+    job_set_waiting(sched_job_owner(sched), why);
+}
+
+static void on_probe_end(void *data, const struct http_call_result *r)
+{
+    struct target *t = data;
+    t->probe = NULL;
+    sched_endpoint_probed(t->coordinator->scheduler, t->sched, r->outcome == HTTP_CALL_OK && r->status == 200,
+                          now_ns());
+    coordinator_wants_run(t->coordinator);
+}
+
+static void op_probe(void *ctx, struct sched_endpoint *e)
+{
+    struct coordinator *c = ctx;
+    struct target *t = sched_endpoint_owner(e);
+    char url[512];
+    if (t->probe) return;
+    snprintf(url, sizeof url, "%s/readyz", t->endpoint->url);
+    t->probe = http_call_start(c->client, &(struct http_call_options){
+                                              .method = "GET",
+                                              .url = url,
+                                              .connect_to = t->endpoint->connect_to,
+                                              .on_end = on_probe_end,
+                                              .data = t,
+                                              .silence_timeout_ms = 2000,
+                                          });
+}
+
+static const struct scheduler_ops scheduler_ops = {
+    .cut = op_cut,
+    .slice = op_slice,
+    .release = op_release,
+    .send = op_send,
+    .cut_off = op_cut_off,
+    .settle_error = op_settle_error,
+    .job_finished = op_job_finished,
+    .waiting = op_waiting,
+    .probe = op_probe,
+};
+
+/* Endpoints come and go. */
+
+static void ignore_catalog(void *data, bool ok)
+{
+}
+
+static void *endpoint_added(void *data, struct endpoint *e)
+{
+    struct coordinator *c = data;
+    struct target *t = xcalloc(1, sizeof *t);
+    t->coordinator = c;
+    t->endpoint = e;
+    t->sched = sched_endpoint_add(c->scheduler, t, c->endpoints.mode == ENDPOINTS_BALANCER, 0, now_ns());
+    log_info("endpoint added", LOG_STR("url", e->url), LOG_STR("address", e->connect_to));
+    if (!c->catalog.known && !c->catalog.call) catalog_ask(&c->catalog, e->url, e->connect_to, ignore_catalog, NULL);
+    coordinator_wants_run(c);
+    return t;
+}
+
+static void endpoint_removed(void *data, struct endpoint *e)
+{
+    struct coordinator *c = data;
+    struct target *t = e->owner;
+    log_info("endpoint removed", LOG_STR("url", e->url), LOG_STR("address", e->connect_to));
+    if (t->probe) http_call_cancel(t->probe);
+    sched_endpoint_remove(c->scheduler, t->sched);
+    free(t);
+    coordinator_wants_run(c);
+}
+
+const struct endpoints_ops dispatcher_endpoints_ops = {endpoint_added, endpoint_removed};
+
+void dispatcher_start(struct coordinator *c)
+{
+    struct scheduler_config config;
+    scheduler_config_init(&config);
+    config.seed = now_ns();
+    config.worker_wait_ns = (uint64_t)(c->config->worker_wait_s * 1e9);
+    c->scheduler = scheduler_new(&config, &scheduler_ops, c);
+}
+
+void dispatcher_stop(struct coordinator *c)
+{
+    c->run_wanted = false;
+    uv_timer_stop(&c->run_timer);
+}

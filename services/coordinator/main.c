@@ -1,0 +1,154 @@
+/* fantail-coordinator: options, wiring, life and death. What it does is in api.h (HTTP), job.h and dispatcher.h. */
+#include "coordinator.h"
+
+#include "api.h"
+#include "dispatcher.h"
+#include "job.h"
+#include "metrics.h"
+#include "limits.h"
+#include "option.h"
+
+#define S struct coordinator_config
+static const struct option_row rows[] = {
+    OPTION_HEADING("Workers"),
+    OPTION_STRING("workers", S, workers, "static://127.0.0.1:8081",
+                  "where the workers are: static://host:port,host:port, http://balancer:port or dns://name:port"),
+    OPTION_SECONDS("worker-wait-s", S, worker_wait_s, "300", 0, 86400,
+                   "with no worker reachable, hold a job's items for so long before they fail"),
+    OPTION_SECONDS("dns-refresh-s", S, dns_refresh_s, "5", 0.1, 3600, "how often dns:// is asked again"),
+    OPTION_HEADING("Jobs"),
+    OPTION_INT("max-jobs", S, max_jobs, "256", 1, 100000, "jobs running at once; more are answered 429"),
+    OPTION_BYTES("max-body-bytes", S, max_body_bytes, "1G", 1024, 1e15, "largest request body; more is 413"),
+    OPTION_INT("max-connections", S, max_connections, "4096", 1, 1000000, "open connections at once"),
+    OPTION_BYTES("result-memory-bytes", S, result_memory_bytes, "16M", 4096, 1e12,
+                 "answers one job holds in memory; more go to an unlinked temporary file"),
+    OPTION_PATH("spill-dir", S, spill_dir, "/tmp", "where those temporary files are"),
+    OPTION_SECONDS("heartbeat-s", S, heartbeat_s, "15", 0.1, 3600,
+                   "after so long without output, send a heartbeat so that proxies keep the connection"),
+    SERVICE_OPTION_ROWS(S, service, "8080", "9080"),
+    OPTION_ROWS_END,
+};
+#undef S
+
+static const struct option_spec spec = {
+    .program = "fantail-coordinator",
+    .usage = "[option...] | healthcheck [option...]",
+    .about = "Takes jobs over HTTP, splits them into chunks, sends those to workers and streams the answers back.",
+    .epilogue = "`healthcheck` asks the readiness of a coordinator on this machine and exits 0 or 1.\n"
+                "Submit a job with\n"
+                "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_NONE,
+};
+
+static void run_scheduler(uv_timer_t *timer)
+{
+    coordinator_run(timer->data);
+}
+
+static void before_sleep(uv_prepare_t *prepare)
+{
+    struct coordinator *c = prepare->data;
+    if (c->run_wanted) coordinator_run(c);
+}
+
+void coordinator_wants_run(struct coordinator *c)
+{
+    c->run_wanted = true;
+}
+
+/* Actions may be answered by further events at once (a send that fails), so it runs until none is left. */
+void coordinator_run(struct coordinator *c)
+{
+    uint64_t deadline, now;
+    do {
+        c->run_wanted = false;
+        if (c->cancels_wanted) jobs_carry_out_cancels(c);
+        now = now_ns();
+        deadline = scheduler_run(c->scheduler, now);
+    } while (c->run_wanted);
+    if (deadline == UINT64_MAX) {
+        uv_timer_stop(&c->run_timer);
+        return;
+    }
+    uv_update_time(c->loop);
+    uint64_t wait_ms = deadline > now ? (deadline - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+    uv_timer_start(&c->run_timer, run_scheduler, wait_ms, 0);
+}
+
+static void on_drain(void *data)
+{
+    log_info("draining", LOG_U64("jobs", ((struct coordinator *)data)->job_count));
+}
+
+static bool is_idle(void *data)
+{
+    return ((struct coordinator *)data)->job_count == 0;
+}
+
+static void on_stop(void *data)
+{
+    struct coordinator *c = data;
+    api_cancel_all(c, "the coordinator is shutting down");
+    coordinator_run(c);
+    catalog_release(&c->catalog);
+    dispatcher_stop(c);
+    endpoints_stop(&c->endpoints);
+    http_client_free(c->client);
+    uv_close((uv_handle_t *)&c->run_prepare, NULL);
+    uv_close((uv_handle_t *)&c->run_timer, NULL);
+    uv_close((uv_handle_t *)&c->tick_timer, NULL);
+}
+
+static void start_parts(struct coordinator *c)
+{
+    char err[256];
+    c->client = http_client_new(c->loop, &(struct http_client_options){0});
+    uv_prepare_init(c->loop, &c->run_prepare);
+    uv_timer_init(c->loop, &c->run_timer);
+    uv_timer_init(c->loop, &c->tick_timer);
+    c->run_prepare.data = c->run_timer.data = c->tick_timer.data = c;
+    uv_prepare_start(&c->run_prepare, before_sleep);
+    catalog_init(&c->catalog, c->client);
+    dispatcher_start(c);
+    if (!endpoints_start(&c->endpoints, c->loop, c->config->workers, (uint64_t)(c->config->dns_refresh_s * 1e3),
+                         &dispatcher_endpoints_ops, c, err, sizeof err))
+        die(2, "--workers: %s", err);
+}
+
+int main(int argc, char **argv)
+{
+    static struct coordinator_config config;
+    struct option_result parsed;
+    char err[256];
+    bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
+    if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &parsed)) return parsed.exit_status;
+    if (healthcheck) return service_healthcheck(&config.service);
+    if (!endpoints_check(config.workers, err, sizeof err)) return option_complain(&spec, "workers", "%s", err);
+
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct coordinator c = {.config = &config, .loop = &loop};
+    const struct service_hooks hooks = {
+        .name = "coordinator",
+        .routes = coordinator_routes,
+        .admin_routes = coordinator_admin_routes,
+        .data = &c,
+        .drain = on_drain,
+        .idle = is_idle,
+        .stop = on_stop,
+        .max_body_bytes = (size_t)config.max_body_bytes,
+        .max_connections = (unsigned)config.max_connections,
+    };
+    api_register_metrics(&c);
+    c.service = service_start(&loop, &config.service, &hooks, err, sizeof err);
+    if (!c.service) die(1, "%s", err);
+    start_parts(&c);
+    service_set_ready(c.service, true, NULL);
+    int status = service_run(c.service);
+    service_free(c.service);
+    scheduler_free(c.scheduler);
+    metrics_release();
+    uv_loop_close(&loop);
+    return status;
+}
