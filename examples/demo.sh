@@ -49,9 +49,10 @@ url=$(first 'ready at \(http[^ ]*\)' "$folder/fleet.out")
 say "A coordinator and 3 workers are ready at $url"
 
 # ---- Primes, and a worker that dies ----
-request='{"task": "primes", "spans": {"start": 0, "stop": 5000000, "size": 5000}, "reduce": "sum"}'
+request='{"task": "primes", "spans": {"start": 0, "stop": 5000000, "size": 500},
+  "chunk_size": 1, "reduce": "sum"}'
 say
-say "How many primes are there below 5,000,000? Asked in 1,000 spans, the counts added up:"
+say "How many primes are there below 5,000,000? Asked in 10,000 spans, each a request of its own, and added up:"
 say "  curl $url/v1/jobs -d '$request'"
 curl -sSN "$url/v1/jobs?progress_s=0.02" -H 'Accept: application/x-ndjson' -d "$request" > "$folder/primes" 2>&1 &
 job=$!
@@ -64,8 +65,9 @@ victim=$(pgrep -P "$fleet" -x fantail-worker | head -n 1)
 [ -n "$victim" ] || victim=$(pgrep -P "$fleet" -f fantail-worker | head -n 1)
 [ -n "$victim" ] || fail "found no worker to kill"
 kill -9 "$victim"
+! grep -q '"type":"end"' "$folder/primes" || fail "the job was over before a worker could be killed"
 when=$(sed -n 's/.*"succeeded":\([0-9]*\).*/\1/p' "$folder/primes" | tail -n 1)
-say "  kill -9 $victim     (one of the workers, after about ${when:-0} of 1,000 spans)"
+say "  kill -9 $victim     (one of the workers, after about ${when:-0} of 10,000 spans)"
 wait "$job"
 job=
 primes=$(first '"type":"result".*"value":\([0-9]*\)' "$folder/primes")

@@ -17,6 +17,7 @@ enum {
     PIPE_BYTES = 4 * KIB, /* an empty pipe takes so much without waiting, whatever its size */
     READ_BYTES = 64 * KIB,
     CHILD_STACK_BYTES = 64 * KIB,
+    LAST_STDERR_PIECES = 512, /* 1 MiB, the largest pipe */
 };
 
 /* What parent and child share: the child runs in the parent's memory until it has become the program. */
@@ -173,11 +174,12 @@ static bool take_output(struct runner *r, struct run *run)
     return n == (ssize_t)room;
 }
 
-static void take_stderr(struct runner *r)
+/* One read of stderr; true when there may be more now. */
+static bool take_stderr(struct runner *r)
 {
     char piece[LIMIT_STDERR_TAIL_BYTES];
     ssize_t n = read(r->stderr_read, piece, sizeof piece);
-    if (n <= 0) return;
+    if (n <= 0) return false;
     size_t len = (size_t)n, keep = sizeof r->stderr_tail - len;
     if (r->stderr_len > keep) {
         memmove(r->stderr_tail, r->stderr_tail + r->stderr_len - keep, keep);
@@ -186,6 +188,7 @@ static void take_stderr(struct runner *r)
     memcpy(r->stderr_tail + r->stderr_len, piece, len);
     r->stderr_len += len;
     write_all(STDERR_FILENO, piece, len);
+    return len == sizeof piece;
 }
 
 static int remaining_ms(const struct run *run)
@@ -212,10 +215,10 @@ static void attend(struct runner *r, struct run *run)
         if (fds[1].revents) take_output(r, run);
         if (fds[2].revents) take_stderr(r);
     }
-    /* A descendant may hold the pipe open: take what is there, wait for nothing. */
+    /* A descendant may hold the pipes open, and go on printing: take what is there, wait for nothing. */
     if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
     while (run->out_fd >= 0 && take_output(r, run)) continue;
-    take_stderr(r);
+    for (int pieces = 0; pieces < LAST_STDERR_PIECES && take_stderr(r); pieces++) continue;
 }
 
 struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len)

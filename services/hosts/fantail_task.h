@@ -220,8 +220,8 @@ fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
     int len = vsnprintf(fantail_reply_room(reply, MESSAGE_BYTES), MESSAGE_BYTES, format, args);
     va_end(args);
     if (len >= MESSAGE_BYTES) {
-        len = MESSAGE_BYTES - 1;
-        while (len > 0 && (reply->data[len - 1] & 0x80)) len--; /* not in the middle of a character */
+        len = MESSAGE_BYTES - 2;
+        while (len > 0 && (reply->data[len] & 0xC0) == 0x80) len--; /* not in the middle of a character */
     }
     fantail_reply_wrote(reply, len < 0 ? 0 : (size_t)len);
     reply->failed = true;

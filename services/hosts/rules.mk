@@ -22,3 +22,10 @@ $(BIN)/fantail-host-python: services/hosts/fantail_host_python.py
 	$(call say,INSTALL,$@)
 	@mkdir -p $(@D)
 	$(Q)install -m 755 $< $@
+
+LIBHOSTS := $(BUILD)/libhosts.a
+$(LIBHOSTS): $(call objects,$(filter-out services/hosts/native.c services/hosts/exec.c,$(wildcard services/hosts/*.c)))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/test_hosts: $(LIBHOSTS)
