@@ -10,7 +10,7 @@ Q         := $(if $(V),,@)
 say        = $(if $(V),,@echo "  $(1)	$(2)")
 
 WARN      := -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
-             -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter
+             -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
 # Release builds: checked libc calls, stack guards, address randomisation, read-only relocations. Sanitized builds keep
 # frame pointers for readable stacks instead (fortified calls would hide faults from the sanitizers).
 HARDEN    := $(if $(SANITIZE),-fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstack-protector-strong \
@@ -32,6 +32,10 @@ CLI         := $(call objects,$(wildcard clients/cli/*.c))
 
 # A static library lets each program link only the common parts it calls.
 LIBCOMMON   := $(BUILD)/libcommon.a
+# The same for tests: everything of a program but its main.o.
+LIBCOORDINATOR := $(BUILD)/libcoordinator.a
+LIBWORKER      := $(BUILD)/libworker.a
+LIBCLI         := $(BUILD)/libcli.a
 
 .DEFAULT_GOAL := all
 include $(sort $(wildcard services/hosts/rules.mk examples/rules.mk tests/*/rules.mk bench/rules.mk))
@@ -47,13 +51,23 @@ $(FLAGS_STAMP): always
 	@echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' | cmp -s - $@ || echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' > $@
 .PHONY: always
 
+# Tests look into the modules of both services: "coordinator/x.h" where both have an x.h.
+$(BUILD)/obj/tests/%.o: private ALL_CFLAGS += -Iservices -Iservices/coordinator -Iservices/worker -Iservices/hosts \
+                                              -Iclients/cli
+.PRECIOUS: $(BUILD)/obj/%.o
+
 $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(LIBCOMMON): $(COMMON)
+$(LIBCOORDINATOR): $(filter-out %/main.o,$(COORDINATOR))
+$(LIBWORKER): $(filter-out %/main.o,$(WORKER))
+$(LIBCLI): $(filter-out %/main.o,$(CLI))
+$(LIBCOMMON) $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI):
 	$(call say,AR,$@)
+	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(BIN)/fantail-coordinator: $(COORDINATOR) $(LIBCOMMON)

@@ -2,20 +2,7 @@
 # static libraries, so that each test takes only the modules it calls. A test includes "coordinator/x.h" or
 # "worker/x.h" where both services have a file of that name.
 UNIT_TESTS     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
-LIBCOORDINATOR := $(BUILD)/libcoordinator.a
-LIBWORKER      := $(BUILD)/libworker.a
-LIBCLI         := $(BUILD)/libcli.a
 UNIT_HELPERS   := $(call objects,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
-
-$(LIBCOORDINATOR): $(filter-out %/main.o,$(COORDINATOR))
-$(LIBWORKER): $(filter-out %/main.o,$(WORKER))
-$(LIBCLI): $(filter-out %/main.o,$(CLI))
-$(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI):
-	$(call say,AR,$@)
-	@mkdir -p $(@D)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
-
-$(BUILD)/obj/tests/%.o: private ALL_CFLAGS += -Iservices -Iservices/coordinator -Iservices/worker -Iservices/hosts -Iclients/cli
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_HELPERS) $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI) $(LIBCOMMON)
 	$(call say,LINK,$@)
