@@ -1,0 +1,232 @@
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http_client_internal.h"
+
+/* More rounds than this without waiting, and the loop gets a turn for others first. */
+#define MAX_ROUNDS 8
+
+/* A socket curl uses. Watching costs system calls to begin and to end, so a pooled connection stays watched between
+ * requests; what comes then is its end. It dies with uv_close(), never inside the turn whose events may name it. */
+struct client_socket {
+    uv_poll_t poll;
+    struct http_client *client;
+    int fd;
+    int wanted, watched; /* UV_READABLE, UV_WRITABLE: by curl; at libuv */
+    bool opened_here;    /* client_close_socket() will tell its end; else CURL_POLL_REMOVE does */
+    bool dead;
+};
+
+static void drive(struct http_client *c, curl_socket_t fd, int mask)
+{
+    int running;
+    c->busy++;
+    curl_multi_socket_action(c->multi, fd, mask, &running);
+    c->busy--;
+    client_settle(c);
+}
+
+static void on_handle_closed(struct http_client *c)
+{
+    if (--c->open_handles > 0) return;
+    curl_global_cleanup();
+    free(c->sockets);
+    free(c);
+}
+
+/* Sockets. */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(struct client_socket *s, int events)
+{
+    if (s->watched == events) return;
+    s->watched = events;
+    if (events)
+        uv_poll_start(&s->poll, events, on_poll);
+    else
+        uv_poll_stop(&s->poll);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct client_socket *s = CONTAINER_OF(poll, struct client_socket, poll);
+    int mask = status < 0 ? CURL_CSELECT_ERR : 0;
+    if (status < 0) s->watched = 0; /* libuv stopped it */
+    if (events & ~s->wanted) watch(s, s->wanted);
+    if (events & s->wanted & UV_READABLE) mask |= CURL_CSELECT_IN;
+    if (events & s->wanted & UV_WRITABLE) mask |= CURL_CSELECT_OUT;
+    if (!s->wanted || !mask) return;
+    drive(s->client, s->fd, mask);
+    if (!s->dead && s->wanted && !s->watched) watch(s, s->wanted);
+}
+
+static struct client_socket *socket_new(struct http_client *c, int fd)
+{
+    struct client_socket *s = xcalloc(1, sizeof *s);
+    *s = (struct client_socket){.client = c, .fd = fd};
+    if ((size_t)fd >= c->sockets_count) {
+        size_t count = (size_t)fd + 64;
+        c->sockets = xrealloc(c->sockets, count * sizeof *c->sockets);
+        memset(c->sockets + c->sockets_count, 0, (count - c->sockets_count) * sizeof *c->sockets);
+        c->sockets_count = count;
+    }
+    if (uv_poll_init_socket(c->loop, &s->poll, fd) != 0) {
+        free(s);
+        return NULL;
+    }
+    uv_unref((uv_handle_t *)&s->poll);
+    c->open_handles++;
+    return c->sockets[fd] = s;
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+    struct client_socket *s = CONTAINER_OF(handle, struct client_socket, poll);
+    on_handle_closed(s->client);
+    free(s);
+}
+
+/* Must come before the descriptor is closed. */
+static void socket_bury(struct http_client *c, int fd)
+{
+    struct client_socket *s = (size_t)fd < c->sockets_count ? c->sockets[fd] : NULL;
+    if (!s) return;
+    c->sockets[fd] = NULL;
+    s->dead = true;
+    s->wanted = 0;
+    uv_close((uv_handle_t *)&s->poll, on_socket_closed);
+}
+
+curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    if (fd < 0) return CURL_SOCKET_BAD;
+    struct client_socket *s = socket_new(client, fd);
+    if (!s) {
+        close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    s->opened_here = true;
+    return fd;
+}
+
+int client_close_socket(void *client, curl_socket_t fd)
+{
+    socket_bury(client, fd);
+    return close(fd);
+}
+
+static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *unused)
+{
+    struct http_client *c = client;
+    struct client_socket *s = (size_t)fd < c->sockets_count ? c->sockets[fd] : NULL;
+    if (!s && what == CURL_POLL_REMOVE) return 0;
+    if (!s) s = socket_new(c, fd); /* one of curl's own, such as its resolver's */
+    if (!s) return -1;
+    s->wanted = (what & CURL_POLL_IN && what != CURL_POLL_REMOVE ? UV_READABLE : 0) |
+                (what & CURL_POLL_OUT && what != CURL_POLL_REMOVE ? UV_WRITABLE : 0);
+    if (what == CURL_POLL_REMOVE && !s->opened_here) {
+        socket_bury(c, fd);
+        return 0;
+    }
+    if (s->wanted & ~s->watched) watch(s, s->wanted);
+    return 0;
+}
+
+/* Time. */
+
+static void on_curl_time(uv_timer_t *timer)
+{
+    struct http_client *c = timer->data;
+    c->due = false;
+    drive(c, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
+{
+    struct http_client *c = client;
+    c->due = timeout_ms == 0;
+    if (c->due)
+        client_kick(c);
+    else if (timeout_ms < 0)
+        uv_timer_stop(&c->curl_timer);
+    else
+        uv_timer_start(&c->curl_timer, on_curl_time, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+/* A request that was just started goes out before the loop waits: by the check watcher when the event that started it
+ * was found by polling, by the prepare watcher when it was a timer's or a closing handle's. No timer, no wake-up. */
+void client_kick(struct http_client *c)
+{
+    if (c->kicked || c->freed) return;
+    c->kicked = true;
+}
+
+void client_keep_loop(struct http_client *c, bool keep)
+{
+    if (c->freed || keep == c->keeps_loop) return;
+    c->keeps_loop = keep;
+    if (keep)
+        uv_ref((uv_handle_t *)&c->check);
+    else
+        uv_unref((uv_handle_t *)&c->check);
+}
+
+static void run_kick(struct http_client *c)
+{
+    if (!c->kicked) return;
+    for (int round = 0; round < MAX_ROUNDS && c->kicked && !c->freed; round++) {
+        c->kicked = false;
+        client_settle(c);
+        if (c->freed || !c->due) continue;
+        c->due = false;
+        drive(c, CURL_SOCKET_TIMEOUT, 0);
+    }
+    if (c->kicked && !c->freed) uv_timer_start(&c->curl_timer, on_curl_time, 0, 0);
+}
+
+static void on_prepare(uv_prepare_t *handle)
+{
+    run_kick(handle->data);
+}
+
+static void on_check(uv_check_t *handle)
+{
+    run_kick(handle->data);
+}
+
+void client_loop_init(struct http_client *c)
+{
+    uv_timer_init(c->loop, &c->curl_timer);
+    uv_timer_init(c->loop, &c->silence_timer);
+    uv_prepare_init(c->loop, &c->prepare);
+    uv_check_init(c->loop, &c->check);
+    c->curl_timer.data = c->silence_timer.data = c->prepare.data = c->check.data = c;
+    c->open_handles = 4;
+    uv_prepare_start(&c->prepare, on_prepare);
+    uv_check_start(&c->check, on_check);
+    uv_unref((uv_handle_t *)&c->prepare);
+    uv_unref((uv_handle_t *)&c->check);
+    uv_unref((uv_handle_t *)&c->curl_timer);
+    uv_unref((uv_handle_t *)&c->silence_timer);
+    curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
+    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+}
+
+static void on_fixed_handle_closed(uv_handle_t *handle)
+{
+    on_handle_closed(handle->data);
+}
+
+void client_loop_close(struct http_client *c)
+{
+    uv_close((uv_handle_t *)&c->curl_timer, on_fixed_handle_closed);
+    uv_close((uv_handle_t *)&c->silence_timer, on_fixed_handle_closed);
+    uv_close((uv_handle_t *)&c->prepare, on_fixed_handle_closed);
+    uv_close((uv_handle_t *)&c->check, on_fixed_handle_closed);
+}
