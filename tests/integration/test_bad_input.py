@@ -234,9 +234,6 @@ class Http(SharedFleetTest):
         for content_type in ("text/html", "application/xml", "multipart/form-data; boundary=x", "nonsense"):
             self.assert_problem(self.shared.job(b"<x/>", content_type=content_type), 415)
 
-    def test_an_accept_we_cannot_serve_is_406(self):
-        self.assert_problem(self.shared.job({"task": "square", "items": [1]}, accept="image/png"), 406)
-
     def test_a_body_announced_beyond_the_cap_is_413(self):
         head = (b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                 b"Content-Length: 99999999999999\r\n\r\n")
