@@ -1,7 +1,282 @@
+/* `fantail map`: the loop. See map_run.h for how a run works. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <unistd.h>
+
 #include "cli.h"
+#include "interrupt.h"
+#include "map_run.h"
+
+enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDIN, POLL_OTHERS };
+
+void map_run_fail(struct map_run *run, const char *fmt, ...)
+{
+    char text[2048];
+    va_list args;
+    if (run->stopped) return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    output_flush(&run->output);
+    progress_clear(&run->progress);
+    complain("%s", text);
+    run->stopped = true;
+    run->status = EXIT_JOB_FAILED;
+}
+
+static void draw_progress(struct map_run *run, uint64_t now)
+{
+    const struct input *in = &run->input;
+    struct progress_state state = {.done = run->done, .failed = run->failures.count, .note = run->note};
+    state.total_is_sure = in->ended;
+    if (in->ended)
+        state.total = in->lines;
+    else if (in->file_size && in->bytes)
+        state.total = (uint64_t)((double)in->lines * (double)in->file_size / (double)in->bytes);
+    progress_draw(&run->progress, &state, now);
+}
+
+/* The private fleet came up, or lost a service. */
+static void turn_fleet(struct map_run *run)
+{
+    struct fleet *f = run->private_fleet.fleet;
+    char err[256];
+    if (!fleet_turn(f)) {
+        map_run_fail(run, "%s", fleet_error(f));
+        return;
+    }
+    if (run->target_known || !fleet_is_ready(f)) return;
+    if (!target_init_local(&run->target, fleet_port(f), err, sizeof(err))) map_run_fail(run, "%s", err);
+    run->target_known = true;
+}
+
+static bool may_start(const struct map_run *run, uint64_t now)
+{
+    if (run->stopped || !run->target_known || run->count == MAP_JOBS) return false;
+    if (run->count && run->bytes_in_flight + run->input.cut > MAP_JOB_BYTES) return false;
+    return input_has_batch(&run->input, run->count == 0, now);
+}
+
+static struct map_job *take_idle(struct map_run *run)
+{
+    struct map_job *j = run->idle[MAP_JOBS - run->count - 1];
+    run->running[run->count++] = j;
+    j->answered = j->base = j->seek_index = 0;
+    j->seek_offset = 0;
+    j->retries = 0;
+    j->end_seen = false;
+    return j;
+}
+
+static void start_jobs(struct map_run *run, uint64_t now)
+{
+    while (may_start(run, now)) {
+        struct map_job *j = take_idle(run);
+        input_cut(&run->input, &j->batch);
+        j->first = run->sent;
+        run->sent += j->batch.lines;
+        run->bytes_in_flight += j->batch.len;
+        map_job_start(run, j, now);
+    }
+}
+
+static void retire_jobs(struct map_run *run)
+{
+    while (run->count && run->running[0]->state == MAP_JOB_ENDED) {
+        struct map_job *j = run->running[0];
+        run->bytes_in_flight -= j->batch.len;
+        run->count--;
+        memmove(run->running, run->running + 1, run->count * sizeof(run->running[0]));
+        j->state = MAP_JOB_FREE;
+        run->idle[MAP_JOBS - run->count - 1] = j;
+    }
+}
+
+/* --reduce: standard input goes on as it comes, in one job. */
+static void feed_reduction(struct map_run *run, bool readable, uint64_t now)
+{
+    static char piece[256u << 10];
+    if (!run->target_known || run->stopped) return;
+    if (run->count == 0 && !run->input.ended) map_job_start_upload(run, take_idle(run), now);
+    struct map_job *j = run->running[0];
+    if (run->count == 0 || !readable || !connection_wants_piece(&j->http)) return;
+    ssize_t n = read(run->input.fd, piece, sizeof(piece));
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+    if (n < 0) {
+        map_run_fail(run, "cannot read the items: %s", strerror(errno));
+        return;
+    }
+    run->input.ended = n == 0;
+    connection_give_piece(&j->http, piece, (size_t)n);
+    connection_step(&j->http);
+}
+
+static bool wants_stdin(const struct map_run *run)
+{
+    if (!run->options->reduce) return input_wants_bytes(&run->input);
+    return run->count > 0 && !run->input.ended && connection_wants_piece(&run->running[0]->http);
+}
+
+static void lower(int *timeout_ms, int to)
+{
+    if (to >= 0 && (*timeout_ms < 0 || to < *timeout_ms)) *timeout_ms = to;
+}
+
+static int timeout_of(const struct map_run *run, uint64_t now)
+{
+    int timeout_ms = run->progress.on ? PROGRESS_MS : -1;
+    if (run->target_known && run->count < MAP_JOBS &&
+        (run->count == 0 || run->bytes_in_flight + run->input.cut <= MAP_JOB_BYTES))
+        lower(&timeout_ms, input_timeout_ms(&run->input, now));
+    for (unsigned i = 0; i < run->count; i++) {
+        const struct map_job *j = run->running[i];
+        if (j->state == MAP_JOB_BACKOFF)
+            lower(&timeout_ms, j->retry_ns > now ? (int)((j->retry_ns - now) / NS_PER_MS) + 1 : 0);
+    }
+    return timeout_ms;
+}
+
+static void take_input(struct map_run *run, uint64_t now)
+{
+    struct input *in = &run->input;
+    input_read(in, now);
+    if (in->error) map_run_fail(run, "cannot read the items: %s", strerror(in->error));
+    if (in->too_long) map_run_fail(run, "item %llu is longer than 64 MiB", (unsigned long long)in->lines);
+}
+
+/* Answers, oldest job first, so that input order is printed in one pass over all of them. */
+static void step_jobs(struct map_run *run, const struct pollfd *fds, uint64_t now)
+{
+    bool oldest = true;
+    for (unsigned i = 0; i < run->count && !run->stopped; i++) {
+        struct map_job *j = run->running[i];
+        bool readable = fds[i].revents != 0;
+        map_job_step(run, j, oldest, readable, now);
+        oldest = oldest && j->state == MAP_JOB_ENDED;
+    }
+    retire_jobs(run);
+}
+
+static void turn(struct map_run *run)
+{
+    static struct pollfd fds[POLL_OTHERS + FLEET_MAX_POLL_FDS + MAP_JOBS];
+    struct fleet *f = run->private_fleet.fleet;
+    uint64_t now = now_ns();
+    int timeout_ms = timeout_of(run, now);
+    fds[POLL_INTERRUPT] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
+    fds[POLL_STDOUT] = (struct pollfd){.fd = run->output.fd};
+    fds[POLL_STDIN] = (struct pollfd){.fd = wants_stdin(run) ? run->input.fd : -1, .events = POLLIN};
+    size_t n = POLL_OTHERS;
+    if (f) n += fleet_poll_fds(f, fds + n, &timeout_ms);
+    struct pollfd *jobs = fds + n;
+    for (unsigned i = 0; i < run->count; i++, n++) {
+        short events = map_job_events(run, run->running[i], i == 0);
+        jobs[i] = (struct pollfd){.fd = events ? run->running[i]->http.fd : -1, .events = events};
+    }
+    unsigned polled = run->count;
+    if (poll(fds, n, timeout_ms) < 0) n = 0;
+    now = now_ns();
+    if (n == 0 || fds[POLL_INTERRUPT].revents) interrupt_clear();
+    if (n && (fds[POLL_STDOUT].revents & POLLERR)) run->output.closed = true;
+    if (f && (n == 0 || fds[POLL_INTERRUPT].revents || !fleet_is_ready(f))) turn_fleet(run);
+    if (n && polled) step_jobs(run, jobs, now);
+    bool stdin_ready = n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents;
+    if (run->options->reduce)
+        feed_reduction(run, stdin_ready, now);
+    else if (stdin_ready)
+        take_input(run, now);
+    if (!run->options->reduce) start_jobs(run, now);
+    if (run->output.len) {
+        if (isatty(run->output.fd)) progress_clear(&run->progress);
+        output_flush(&run->output);
+    }
+    draw_progress(run, now);
+}
+
+static bool is_over(const struct map_run *run)
+{
+    if (run->stopped || interrupt_signal() || output_failed(&run->output)) return true;
+    return run->count == 0 && input_is_empty(&run->input);
+}
+
+static void init(struct map_run *run, const struct map_options *o)
+{
+    uint64_t now = now_ns();
+    bool bar = o->progress == MAP_PROGRESS_ALWAYS ||
+               (o->progress == MAP_PROGRESS_AUTO && !o->quiet && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
+    input_init(&run->input, STDIN_FILENO, !o->text);
+    output_init(&run->output, STDOUT_FILENO);
+    progress_init(&run->progress, bar, now);
+    if (o->deadline_s > 0) run->deadline_ns = now + (uint64_t)(o->deadline_s * 1e9);
+    for (unsigned i = 0; i < MAP_JOBS; i++) {
+        connection_init(&run->jobs[i].http, &run->target);
+        run->idle[MAP_JOBS - 1 - i] = &run->jobs[i];
+    }
+}
+
+/* The fleet starts first: it needs the time that the rest takes. */
+static bool begin(struct map_run *run, const struct map_options *o)
+{
+    char err[512];
+    bool good;
+    run->options = o;
+    interrupt_init();
+    if (o->client.url)
+        good = run->target_known = target_init(&run->target, &o->client, err, sizeof(err));
+    else
+        good = private_fleet_start(&run->private_fleet, o, err, sizeof(err));
+    init(run, o);
+    if (!good) {
+        map_run_fail(run, "%s", err);
+        return false;
+    }
+    if (failures_init(&run->failures, o->errors, o->quiet)) return true;
+    map_run_fail(run, "cannot write %s: %s", o->errors, strerror(errno));
+    return false;
+}
+
+static void release(struct map_run *run)
+{
+    /* Hanging up cancels what still runs. */
+    for (unsigned i = 0; i < MAP_JOBS; i++) {
+        connection_release(&run->jobs[i].http);
+        free(run->jobs[i].batch.data);
+    }
+    private_fleet_end(&run->private_fleet);
+    input_release(&run->input);
+    output_release(&run->output);
+    target_release(&run->target);
+    buf_release(&run->path);
+    buf_release(&run->text);
+}
+
+static int finish(struct map_run *run)
+{
+    output_flush(&run->output);
+    progress_clear(&run->progress);
+    if (run->output.error) map_run_fail(run, "cannot write the results: %s", strerror(run->output.error));
+    uint64_t failed = run->failures.count;
+    if (!failures_finish(&run->failures, run->done))
+        map_run_fail(run, "%s could not be written whole", run->options->errors);
+    if (run->stopped) return run->status;
+    return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
+}
 
 int command_map(int argc, char **argv)
 {
-    complain("map: not built yet");
-    return EXIT_USAGE;
+    static struct map_options options;
+    static struct map_run run;
+    int status;
+    if (!map_options_read(&options, argc, argv, &status)) return status;
+    if (begin(&run, &options))
+        while (!is_over(&run)) turn(&run);
+    status = finish(&run);
+    bool closed = run.output.closed;
+    release(&run);
+    if (interrupt_signal()) interrupt_die_of(interrupt_signal());
+    /* As other programs in a pipe end when nobody reads them any more. */
+    if (closed && status == EXIT_OK) interrupt_die_of(SIGPIPE);
+    return status;
 }

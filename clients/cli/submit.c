@@ -1,7 +1,146 @@
+/* `fantail submit`: sends a job as it is written in a file and prints the answer. */
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
 #include "cli.h"
+#include "interrupt.h"
+#include "output.h"
+#include "protocol.h"
+#include "result_line.h"
+#include "simple_request.h"
+
+struct submit_config {
+    struct client_config client;
+    const char *file;
+    bool ndjson;
+};
+
+static const struct option_row rows[] = {
+    OPTION_PATH("file", struct submit_config, file, "-", "the job as a JSON object; - is standard input",
+                .value = "FILE", .letter = 'f', .no_env = true),
+    OPTION_BOOL("ndjson", struct submit_config, ndjson, NULL,
+                "print results as they come, a line each, in place of one document at the end"),
+    CLIENT_OPTION_ROWS(struct submit_config, client), OPTION_ROWS_END};
+
+static const struct option_spec spec = {
+    .program = "fantail submit",
+    .usage = "-f job.json [option...]",
+    .about = "Sends a job to a coordinator and prints its answer as it came. The job is the object that POST /v1/jobs\n"
+             "takes: {\"task\": \"square\", \"items\": [1, 2, 3]}, with every option of docs/protocol.md.",
+    .epilogue =
+        "Examples:\n"
+        "  fantail submit -f job.json --url http://localhost:8080\n"
+        "  echo '{\"task\":\"primes\",\"spans\":{\"start\":0,\"stop\":5000000,\"size\":50000},\"reduce\":\"sum\"}' |\n"
+        "    fantail submit --url http://localhost:8080\n"
+        "\n"
+        "Exit status: 0 the job succeeded, 1 it is partial (some items failed), 2 wrong usage, 3 it failed, was\n"
+        "cancelled or ran out of time, was refused or cut off, or nothing could be reached.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_NONE,
+};
+
+static bool read_all(const char *path, struct buf *text)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    while (file && !feof(file) && !ferror(file)) {
+        if (!buf_reserve(text, 256u << 10)) break;
+        text->len += fread(text->data + text->len, 1, 256u << 10, file);
+    }
+    bool good = file && !ferror(file);
+    if (!good) complain("cannot read %s: %s", path, strerror(errno));
+    if (file && file != stdin) fclose(file);
+    return good;
+}
+
+static int status_code(const char *status, size_t len)
+{
+    if (len == 9 && memcmp(status, "succeeded", 9) == 0) return EXIT_OK;
+    if (len == 7 && memcmp(status, "partial", 7) == 0) return EXIT_ITEMS_FAILED;
+    return EXIT_JOB_FAILED;
+}
+
+/* Prints the whole lines that have come and looks for the end line. */
+static void print_lines(struct connection *c, struct output *out, int *status)
+{
+    const char *at = c->answer.data + c->answer_at, *end = c->answer.data + c->answer.len, *newline;
+    while (at < end && (newline = memchr(at, '\n', (size_t)(end - at)))) {
+        struct result_line r = result_line_read(at, (size_t)(newline - at));
+        if (r.kind == RESULT_END) *status = status_code(r.body, r.len);
+        output_line(out, at, (size_t)(newline - at));
+        at = newline + 1;
+    }
+    c->answer_at = (size_t)(at - c->answer.data);
+    output_flush(out);
+}
+
+/* -1 while the job's end was not seen. */
+static int follow(struct connection *c, bool ndjson)
+{
+    struct output out;
+    int status = -1;
+    output_init(&out, STDOUT_FILENO);
+    while (!interrupt_signal() && !output_failed(&out)) {
+        if (ndjson && c->status == 200 && c->answer.len > c->answer_at) print_lines(c, &out, &status);
+        if (c->state == HTTP_DONE || c->state == HTTP_BROKEN) break;
+        struct pollfd fds[2] = {{.fd = c->fd, .events = connection_events(c)},
+                                {.fd = interrupt_fd(), .events = POLLIN}};
+        if (poll(fds, 2, -1) > 0 && fds[0].revents) connection_step(c);
+    }
+    output_release(&out);
+    return status;
+}
+
+static int print_document(const struct connection *c)
+{
+    struct buf status = {0};
+    int code = EXIT_JOB_FAILED;
+    size_t blank = 0;
+    /* White space kept the connection alive while the job ran. */
+    while (blank < c->answer.len && c->answer.data[blank] == '\n') blank++;
+    fwrite(c->answer.data + blank, 1, c->answer.len - blank, stdout);
+    if (c->answer.len && c->answer.data[c->answer.len - 1] != '\n') putchar('\n');
+    if (json_member_text(c->answer.data, c->answer.len, "status", &status)) code = status_code(status.data, status.len);
+    buf_release(&status);
+    return fflush(stdout) == 0 ? code : EXIT_JOB_FAILED;
+}
+
+static int submit(struct connection *c, const struct submit_config *config, struct buf *job)
+{
+    connection_request(c, "POST", PATH_JOBS,
+                       config->ndjson ? "Content-Type: " TYPE_JSON "\r\nAccept: " TYPE_NDJSON "\r\n"
+                                      : "Content-Type: " TYPE_JSON "\r\nAccept: " TYPE_JSON "\r\n",
+                       job->data, job->len);
+    int status = follow(c, config->ndjson);
+    if (interrupt_signal()) return EXIT_JOB_FAILED;
+    if (c->state == HTTP_BROKEN) complain("%s", c->error);
+    if (c->state != HTTP_DONE) return EXIT_JOB_FAILED;
+    if (c->status != 200) return simple_request_refused(c);
+    if (!config->ndjson) return print_document(c);
+    if (status < 0) complain("the stream of results was cut: it has no end line");
+    return status < 0 ? EXIT_JOB_FAILED : status;
+}
 
 int command_submit(int argc, char **argv)
 {
-    complain("submit: not built yet");
-    return EXIT_USAGE;
+    struct submit_config config = {0};
+    struct option_result result;
+    struct target target = {0};
+    struct connection connection;
+    struct buf job = {0};
+    char err[256];
+    int status = EXIT_JOB_FAILED;
+    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!config.client.url) return option_complain(&spec, "url", "which coordinator? This or FANTAIL_URL says it");
+    interrupt_init();
+    connection_init(&connection, &target);
+    if (!target_init(&target, &config.client, err, sizeof(err)))
+        complain("%s", err);
+    else if (read_all(config.file, &job))
+        status = submit(&connection, &config, &job);
+    connection_release(&connection);
+    target_release(&target);
+    buf_release(&job);
+    if (interrupt_signal()) interrupt_die_of(interrupt_signal());
+    return status;
 }

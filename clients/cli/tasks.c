@@ -1,7 +1,71 @@
+/* `fantail tasks`: what the workers can do. */
 #include "cli.h"
+#include "json_scan.h"
+#include "json_walk.h"
+#include "protocol.h"
+#include "result_line.h"
+#include "simple_request.h"
+
+struct tasks_config {
+    struct client_config client;
+    bool json;
+};
+
+static const struct option_row rows[] = {
+    OPTION_BOOL("json", struct tasks_config, json, NULL, "print the service's answer as it is"),
+    CLIENT_OPTION_ROWS(struct tasks_config, client), OPTION_ROWS_END};
+
+static const struct option_spec spec = {
+    .program = "fantail tasks",
+    .usage = "[--url URL] [--json]",
+    .about = "Lists the tasks that the workers behind a coordinator have, a line each: name, mode, description.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_NONE,
+};
+
+static void print_task(struct json_slice task)
+{
+    static const char *const columns[] = {"name", "mode", "description", "error"};
+    struct buf text[ARRAY_SIZE(columns)] = {0};
+    for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+        if (!json_member_text(task.data, task.len, columns[i], &text[i])) buf_clear(&text[i]);
+    if (task.len && task.data[0] == '"' && json_string_decode(task, &text[0])) buf_clear(&text[1]);
+    printf("%-20s %-8s %s%s%s\n", buf_cstr(&text[0]), buf_cstr(&text[1]), text[3].len ? "broken: " : "",
+           text[3].len ? buf_cstr(&text[3]) : "", text[3].len ? "" : buf_cstr(&text[2]));
+    for (size_t i = 0; i < ARRAY_SIZE(columns); i++) buf_release(&text[i]);
+}
+
+/* {"tasks":[{"name":...},...]} */
+static bool print_table(const struct buf *answer)
+{
+    struct json_walk members, list;
+    struct json_slice name, value, task;
+    size_t offset;
+    const char *error;
+    if (!json_valid(answer->data, answer->len, &offset, &error)) return false;
+    if (!json_walk_init(&members, answer->data, answer->len)) return false;
+    while (json_walk_next(&members, &name, &value)) {
+        if (!json_string_is(name, "tasks") || !json_walk_init(&list, value.data, value.len)) continue;
+        while (json_walk_next(&list, NULL, &task)) print_task(task);
+        return true;
+    }
+    return false;
+}
 
 int command_tasks(int argc, char **argv)
 {
-    complain("tasks: not built yet");
-    return EXIT_USAGE;
+    struct tasks_config config = {0};
+    struct option_result result;
+    struct target target = {0};
+    struct connection c = {.fd = -1};
+    struct buf none = {0};
+    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!config.client.url) return option_complain(&spec, "url", "which coordinator? This or FANTAIL_URL says it");
+    int status = simple_request(&target, &c, &config.client, "GET", PATH_TASKS, "Accept: " TYPE_JSON "\r\n", &none);
+    if (!status && c.status != 200) status = simple_request_refused(&c);
+    if (!status && !config.json && !print_table(&c.answer)) config.json = true;
+    if (!status && config.json) printf("%.*s\n", (int)c.answer.len, c.answer.data);
+    connection_release(&c);
+    target_release(&target);
+    return status;
 }

@@ -1,0 +1,51 @@
+/*
+ * Standard input, cut at line ends into batches: each becomes the body of one job. The first batches are small, so
+ * that results come at once; they grow while the input keeps up. Slow input is passed on after a moment of quiet.
+ * A batch always holds whole lines, so it may be as large as the largest line (LIMIT_ITEM_BYTES).
+ */
+#ifndef FANTAIL_INPUT_H
+#define FANTAIL_INPUT_H
+
+#include "base.h"
+
+#define INPUT_QUIET_MS 5
+
+struct batch {
+    char *data;
+    size_t len, alloc;
+    uint64_t lines; /* that are items */
+};
+
+struct input {
+    int fd;
+    bool skip_blank; /* empty lines are no items */
+    bool ended, too_long;
+    struct batch filling;
+    size_t cut; /* whole lines in it, in bytes */
+    uint64_t cut_lines;
+    size_t target; /* size of the next batch */
+    bool last_was_newline;
+    uint64_t read_ns;      /* when bytes came last */
+    uint64_t bytes, lines; /* of the batches cut so far and what is being filled */
+    uint64_t file_size;    /* 0: not a file */
+    int error;
+};
+
+void input_init(struct input *in, int fd, bool skip_blank);
+void input_release(struct input *in);
+/* More bytes may be read; poll the descriptor then. */
+bool input_wants_bytes(const struct input *in);
+void input_read(struct input *in, uint64_t now);
+/* A batch should be cut now. `idle`: no job is running that could gather some more lines meanwhile. */
+bool input_has_batch(const struct input *in, bool idle, uint64_t now);
+/* When input_has_batch() may turn true by time alone: milliseconds from now, or -1. */
+int input_timeout_ms(const struct input *in, uint64_t now);
+/* Swaps the whole lines into *b; its old memory is used for the next batch. */
+void input_cut(struct input *in, struct batch *b);
+/* Nothing will come any more. */
+bool input_is_empty(const struct input *in);
+
+/* The offset of item `index` of the batch, going on from an earlier position (*offset of item *at). */
+size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
+
+#endif

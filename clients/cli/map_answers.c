@@ -1,0 +1,102 @@
+#include "map_answers.h"
+
+#include "json_walk.h"
+#include "result_line.h"
+
+/* A value as people want it in a terminal: a string's characters. */
+static void print_text(struct map_run *run, const char *value, size_t len)
+{
+    if (value[0] != '"') {
+        output_line(&run->output, value, len);
+    } else if (!memchr(value, '\\', len)) {
+        output_line(&run->output, value + 1, len - 2);
+    } else {
+        buf_clear(&run->text);
+        if (json_string_decode((struct json_slice){value, len}, &run->text))
+            output_line(&run->output, run->text.data, run->text.len);
+    }
+}
+
+static void print_value(struct map_run *run, const struct result_line *r)
+{
+    if (run->options->values_are_text)
+        print_text(run, r->body, r->len);
+    else
+        output_line(&run->output, r->body, r->len);
+}
+
+static void add_failure(struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    bool in_order = run->options->order == MAP_ORDER_INPUT;
+    uint64_t in_batch = j->base + r->index;
+    uint64_t index = in_order ? run->done : j->first + in_batch;
+    const char *item = NULL;
+    size_t len = 0;
+    if (run->failures.file) {
+        size_t offset = batch_seek(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
+        item = j->batch.data + offset;
+        const char *newline = memchr(item, '\n', j->batch.len - offset);
+        len = newline ? (size_t)(newline - item) : 0;
+    }
+    progress_clear(&run->progress);
+    failures_add(&run->failures, index, r->body, r->len, item, len, run->options->text);
+    if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
+}
+
+static void add_end(struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    j->end_seen = true;
+    bool good =
+        (r->len == 9 && memcmp(r->body, "succeeded", 9) == 0) || (r->len == 7 && memcmp(r->body, "partial", 7) == 0);
+    if (!good) map_run_fail(run, "the job ended as %.*s", (int)r->len, r->body);
+}
+
+static void take_rare_line(struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    switch (r->kind) {
+    case RESULT_VALUE: /* of a reduction: it has no index */ print_value(run, r); break;
+    case RESULT_ERROR:
+        if (r->has_index) {
+            add_failure(run, j, r);
+            j->answered++;
+            run->done++;
+        } else {
+            map_run_fail(run, "the job failed: %.*s", (int)(r->len < 400 ? r->len : 400), r->body);
+        }
+        break;
+    case RESULT_END: add_end(run, j, r); break;
+    case RESULT_WAITING: run->note = "waiting for a worker"; break;
+    case RESULT_OTHER: break;
+    case RESULT_BAD: map_run_fail(run, "the service answered something that is no result line"); break;
+    }
+}
+
+void map_answers_take(struct map_run *run, struct map_job *j)
+{
+    struct buf *answer = &j->http.answer;
+    if (j->http.answer_at == answer->len) return;
+    const char *at = answer->data + j->http.answer_at, *end = answer->data + answer->len;
+    size_t scanned = j->scanned;
+    while (at < end && !run->stopped) {
+        const char *newline = memchr(at + scanned, '\n', (size_t)(end - at) - scanned);
+        if (!newline) {
+            scanned = (size_t)(end - at);
+            break;
+        }
+        scanned = 0;
+        struct result_line r = result_line_read(at, (size_t)(newline - at));
+        if (r.kind == RESULT_VALUE && r.has_index) {
+            print_value(run, &r);
+            j->answered++;
+            run->done++;
+            run->succeeded++;
+        } else {
+            take_rare_line(run, j, &r);
+        }
+        at = newline + 1;
+        if (output_failed(&run->output)) break;
+    }
+    j->http.answer_at = (size_t)(at - answer->data);
+    j->scanned = scanned;
+    if (j->answered > j->base) run->note = NULL;
+}

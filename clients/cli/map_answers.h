@@ -1,0 +1,10 @@
+/* From the lines of a job's answer to standard output and the list of failures: the hot path of `fantail map`. */
+#ifndef FANTAIL_MAP_ANSWERS_H
+#define FANTAIL_MAP_ANSWERS_H
+
+#include "map_run.h"
+
+/* Takes every whole line that has come. May stop the run. */
+void map_answers_take(struct map_run *run, struct map_job *j);
+
+#endif

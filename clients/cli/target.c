@@ -1,0 +1,121 @@
+#include "target.h"
+
+#include <errno.h>
+
+#include "buf.h"
+
+static bool bad_url(const struct target *t, char *err, size_t err_size)
+{
+    snprintf(err, err_size, "\"%s\" is no URL like http://127.0.0.1:8080", t->url);
+    return false;
+}
+
+static bool is_port(const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && n > 0 && n <= 65535;
+}
+
+/* HOST, HOST:PORT, [IPv6] or [IPv6]:PORT. */
+static bool split_authority(struct target *t)
+{
+    char *host = t->authority, *port = NULL, *end;
+    if (*host == '[') {
+        end = strchr(++host, ']');
+        if (!end || (end[1] != '\0' && end[1] != ':')) return false;
+        if (end[1] == ':') port = end + 2;
+    } else {
+        end = strchr(host, ':');
+        if (end)
+            port = end + 1;
+        else
+            end = host + strlen(host);
+    }
+    if (end == host || (port && !is_port(port))) return false;
+    t->host = xstrndup(host, (size_t)(end - host));
+    snprintf(t->port, sizeof(t->port), "%s", port ? port : t->tls ? "443" : "80");
+    return true;
+}
+
+static bool split_url(struct target *t)
+{
+    const char *rest;
+    if (strncmp(t->url, "http://", 7) == 0) {
+        rest = t->url + 7;
+    } else if (strncmp(t->url, "https://", 8) == 0) {
+        rest = t->url + 8;
+        t->tls = true;
+    } else {
+        return false;
+    }
+    if (strpbrk(rest, "?#@ \t\r\n")) return false;
+    size_t authority_len = strcspn(rest, "/");
+    const char *path = rest + authority_len;
+    size_t path_len = strlen(path);
+    while (path_len > 0 && path[path_len - 1] == '/') path_len--;
+    t->authority = xstrndup(rest, authority_len);
+    t->prefix = xstrndup(path, path_len);
+    return split_authority(t);
+}
+
+static bool look_up(struct target *t, char *err, size_t err_size)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
+    int failure = getaddrinfo(t->host, t->port, &hints, &t->addresses);
+    if (failure == EAI_NONAME) {
+        hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+        failure = getaddrinfo(t->host, t->port, &hints, &t->addresses);
+    }
+    if (failure) snprintf(err, err_size, "cannot look up %s: %s", t->host, gai_strerror(failure));
+    return failure == 0;
+}
+
+static bool read_token(struct target *t, const char *path, char *err, size_t err_size)
+{
+    char text[4096];
+    FILE *file = fopen(path, "re");
+    size_t len = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+    if (!file || ferror(file)) {
+        snprintf(err, err_size, "cannot read %s: %s", path, strerror(errno));
+        if (file) fclose(file);
+        return false;
+    }
+    fclose(file);
+    text[len] = '\0';
+    len = strcspn(text, " \t\r\n"); /* the first of several tokens */
+    if (len == 0) {
+        snprintf(err, err_size, "%s has no token in its first line", path);
+        return false;
+    }
+    t->token = xstrndup(text, len);
+    return true;
+}
+
+bool target_init(struct target *t, const struct client_config *config, char *err, size_t err_size)
+{
+    *t = (struct target){.ca_file = config->ca_file};
+    t->url = xstrdup(config->url);
+    if (!split_url(t)) return bad_url(t, err, err_size);
+    if (config->token_file && !read_token(t, config->token_file, err, err_size)) return false;
+    return t->tls || look_up(t, err, err_size);
+}
+
+bool target_init_local(struct target *t, uint16_t port, char *err, size_t err_size)
+{
+    char url[40];
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u", (unsigned)port);
+    struct client_config config = {.url = url};
+    return target_init(t, &config, err, err_size);
+}
+
+void target_release(struct target *t)
+{
+    if (t->addresses) freeaddrinfo(t->addresses);
+    free(t->url);
+    free(t->host);
+    free(t->authority);
+    free(t->prefix);
+    free(t->token);
+    *t = (struct target){0};
+}

@@ -1,0 +1,43 @@
+/*
+ * Where requests go: a base URL taken apart, its addresses looked up, and what every request carries.
+ * Owner: the command. Connections borrow it.
+ */
+#ifndef FANTAIL_TARGET_H
+#define FANTAIL_TARGET_H
+
+#include <netdb.h>
+
+#include "base.h"
+#include "option.h"
+
+/* Embedded in the config of each command that speaks to a coordinator. */
+struct client_config {
+    const char *url, *token_file, *ca_file;
+};
+
+#define CLIENT_OPTION_ROWS(S, f)                                                                                       \
+    OPTION_HEADING("Where"),                                                                                           \
+        OPTION_STRING("url", S, f.url, NULL, "the coordinator, as http://HOST:PORT or https://HOST", .value = "URL"),  \
+        OPTION_PATH("token-file", S, f.token_file, NULL, "a file with the bearer token to send", .value = "FILE"),     \
+        OPTION_PATH("ca-file", S, f.ca_file, NULL, "certificates (PEM) to trust with https, in place of the system's", \
+                    .value = "FILE")
+
+struct target {
+    char *url;  /* as given, for messages */
+    char *host; /* without brackets */
+    char port[6];
+    char *authority; /* for the Host header */
+    char *prefix;    /* path in front of every path: "" or "/base" */
+    char *token;     /* NULL: none */
+    const char *ca_file;
+    bool tls;
+    struct addrinfo *addresses; /* NULL with TLS, where the library looks them up */
+};
+
+/* False with a sentence in err. target_release() is due either way. */
+MUST_CHECK bool target_init(struct target *t, const struct client_config *config, char *err, size_t err_size);
+/* http://127.0.0.1:port */
+MUST_CHECK bool target_init_local(struct target *t, uint16_t port, char *err, size_t err_size);
+void target_release(struct target *t);
+
+#endif
