@@ -55,16 +55,23 @@ static int64_t count_segment(int64_t start, int64_t stop)
     return count;
 }
 
+/* -1 when memory is out. */
+static int64_t count_primes(int64_t start, int64_t stop)
+{
+    if (!find_small_primes((int64_t)sqrt((double)(stop > 0 ? stop : 0)) + 1)) return -1;
+    int64_t count = start <= 2 && stop > 2; /* the even one */
+    if (start < 3) start = 3;
+    for (start |= 1; start < stop; start += 2 * SEGMENT) count += count_segment(start, stop);
+    return count;
+}
+
 int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
 {
     int64_t start, stop;
     if (!fantail_get_member_integer(item, "start", &start) || !fantail_get_member_integer(item, "stop", &stop))
         return fantail_reply_error(reply, "an object with the integers start and stop was expected");
     if (stop > LARGEST) return fantail_reply_error(reply, "stop is above %lld", (long long)LARGEST);
-    if (!find_small_primes((int64_t)sqrt((double)(stop > 0 ? stop : 0)) + 1))
-        return fantail_reply_error(reply, "out of memory");
-    int64_t count = start <= 2 && stop > 2; /* the even one */
-    if (start < 3) start = 3;
-    for (start |= 1; start < stop; start += 2 * SEGMENT) count += count_segment(start, stop);
+    int64_t count = count_primes(start, stop);
+    if (count < 0) return fantail_reply_error(reply, "out of memory");
     return fantail_reply_integer(reply, count);
 }
