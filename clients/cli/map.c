@@ -127,6 +127,7 @@ static void lower(int *timeout_ms, int to)
 static int timeout_of(const struct map_run *run, uint64_t now)
 {
     int timeout_ms = run->progress.on ? PROGRESS_MS : -1;
+    if (run->options->reduce && run->target_known && run->count == 0) return 0;
     if (run->target_known && run->count < MAP_JOBS &&
         (run->count == 0 || run->bytes_in_flight + run->input.cut <= MAP_JOB_BYTES))
         lower(&timeout_ms, input_timeout_ms(&run->input, now));

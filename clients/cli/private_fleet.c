@@ -30,11 +30,8 @@ static void describe_command(const struct map_options *o, struct buf *json)
         if (word != o->command) buf_add_char(json, ',');
         buf_add_json_string(json, *word, strlen(*word));
     }
-    buf_addf(json, "],\"input\":\"%s\",\"output\":\"%s\"",
-             !o->to_stdin ? "argv"
-             : o->text    ? "text"
-                          : "json",
-             o->values_are_text ? "text" : "auto");
+    buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"output\":\"%s\"", o->text ? "text" : "json",
+             o->to_stdin ? "false" : "true", o->values_are_text ? "text" : "auto");
     if (getcwd(cwd, sizeof(cwd))) {
         buf_add_str(json, ",\"cwd\":");
         buf_add_json_string(json, cwd, strlen(cwd));
