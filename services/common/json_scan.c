@@ -378,6 +378,7 @@ void json_scan_init(struct json_scan *s, unsigned max_depth)
 
 enum json_scan_status json_scan_feed(struct json_scan *s, const char *data, size_t len, size_t *used)
 {
+    if (len == 0) data = "";
     const char *p = data, *end = data + len;
     for (;;) {
         if (s->state == AFTER && s->depth == 0) break;
@@ -416,6 +417,7 @@ static const char *plain_scalar_end(const char *p, const char *end)
 
 bool json_valid(const char *data, size_t len, size_t *offset, const char **error)
 {
+    if (len == 0) data = ""; /* NULL is fine too */
     const char *end = data + len;
     const char *p = plain_scalar_end(skip_space(data, end), end);
     if (!p) {
@@ -438,9 +440,9 @@ bool json_valid(const char *data, size_t len, size_t *offset, const char **error
 
 size_t json_value_length(const char *data, size_t len)
 {
+    if (len == 0 || is_space(*data)) return 0;
     const char *p = plain_scalar_end(data, data + len);
     if (p) return (size_t)(p - data);
-    if (len == 0 || is_space(*data)) return 0;
     struct json_scan s;
     json_scan_init(&s, LIMIT_JSON_DEPTH);
     size_t used;
@@ -451,6 +453,7 @@ size_t json_value_length(const char *data, size_t len)
 
 size_t json_text_length(const char *data, size_t len)
 {
+    if (len == 0) return 0;
     const char *p = data, *end = data + len;
     for (;;) {
         p = skip_plain(p, end);

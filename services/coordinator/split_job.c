@@ -102,7 +102,7 @@ static void option_ended(struct splitter *s)
 {
     s->options.len--; /* the closing brace */
     if (s->options.len > 1) buf_add_char(&s->options, ',');
-    buf_add_json_string(&s->options, s->name.data, s->name.len);
+    buf_add_json_string(&s->options, s->name.len ? s->name.data : "", s->name.len);
     buf_add_char(&s->options, ':');
     append_in_one_line(&s->options, s->partial.data, s->partial.len);
     buf_add_char(&s->options, '}');

@@ -25,7 +25,7 @@ void splitter_release(struct splitter *s)
 
 enum split_status splitter_feed(struct splitter *s, const char *data, size_t len)
 {
-    if (s->error.status != SPLIT_OK) return s->error.status;
+    if (s->error.status != SPLIT_OK || len == 0) return s->error.status;
     enum split_status status = s->format == SPLIT_JOB ? split_job_feed(s, data, len) : split_lines_feed(s, data, len);
     s->offset += len;
     return status;

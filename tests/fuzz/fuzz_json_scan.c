@@ -1,44 +1,47 @@
-/* The scanner says the same of a text in one piece, byte by byte, and by its fast path. */
+/* The scanner in pieces, the scanner at once and the fast paths agree on every input. */
+#include "fuzz_pieces.h"
 #include "json_scan.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static enum json_scan_status scan(const char *text, size_t len, size_t piece, size_t *end)
+static bool valid_in_pieces(const char *data, size_t len, uint32_t seed, size_t *offset)
 {
     struct json_scan s;
     json_scan_init(&s, LIMIT_JSON_DEPTH);
-    for (size_t at = 0; at < len;) {
-        size_t used, n = len - at < piece ? len - at : piece;
-        enum json_scan_status status = json_scan_feed(&s, text + at, n, &used);
-        if (used > n) BUG("used %zu of %zu bytes", used, n);
-        *end = at + used;
-        if (status != JSON_SCAN_MORE) return status;
-        if (used != n) BUG("wants more but left %zu bytes", n - used);
-        at += n;
+    enum json_scan_status status = JSON_SCAN_MORE;
+    size_t at = 0;
+    while (at < len && status == JSON_SCAN_MORE) {
+        size_t n = fuzz_piece(&seed, len - at), used;
+        char *piece = fuzz_copy(data + at, n);
+        status = json_scan_feed(&s, piece, n, &used);
+        free(piece);
+        at += used;
     }
-    *end = len;
-    return json_scan_finish(&s);
+    if (status == JSON_SCAN_MORE) status = json_scan_finish(&s);
+    while (status == JSON_SCAN_WHOLE && at < len && data[at] && strchr(" \t\r\n", data[at])) at++;
+    *offset = at;
+    return status == JSON_SCAN_WHOLE && at == len;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    char *text = xmalloc(size + 1); /* its own block, so that a read past the end is seen */
-    if (size) memcpy(text, data, size);
-    text = xrealloc(text, size ? size : 1);
-    size_t whole_end = 0, bytes_end = 0, fault;
+    if (size < 2) return 0;
+    uint32_t seed = (uint32_t)bytes[0] << 8 | bytes[1];
+    size_t len = size - 2, offset = len, piece_offset;
+    char *data = fuzz_copy((const char *)bytes + 2, len);
     const char *error = NULL;
-    enum json_scan_status whole = scan(text, size, size + 1, &whole_end);
-    enum json_scan_status bytes = scan(text, size, 1, &bytes_end);
-    if (whole != bytes || whole_end != bytes_end)
-        BUG("in one piece %d at %zu, in bytes %d at %zu", (int)whole, whole_end, (int)bytes, bytes_end);
+    bool valid = json_valid(data, len, &offset, &error);
+    if (valid_in_pieces(data, len, seed, &piece_offset) != valid) BUG("pieces and the whole disagree");
+    if (!valid && (piece_offset != offset || !error)) BUG("faults at %zu and %zu", offset, piece_offset);
 
-    bool valid = json_valid(text, size, &fault, &error);
-    if (!valid && (!error || fault > size)) BUG("no reason, or a fault at %zu of %zu", fault, size);
-    if (valid && whole != JSON_SCAN_WHOLE) BUG("valid by the fast path only");
-    if (whole == JSON_SCAN_WHOLE && whole_end == size && !valid) BUG("valid by the scanner only");
-    size_t len = json_value_length(text, size);
-    if (len > size) BUG("a value longer than the text");
-    if (len && !json_valid(text, len, &fault, &error)) BUG("json_value_length() of what is no value");
-    free(text);
+    size_t value = json_value_length(data, len);
+    if (value > len || (value && !json_valid(data, value, &offset, &error))) BUG("a value that is none");
+    if (valid && len && !strchr(" \t\r\n", data[0]) && !value) BUG("a value was not found");
+
+    size_t text = json_text_length(data, len);
+    char *string = xmalloc(text + 2);
+    memcpy(string + 1, data, text);
+    string[0] = string[text + 1] = '"';
+    if (text > len || !json_valid(string, text + 2, &offset, &error)) BUG("text that cannot stand in a string");
+    free(string);
+    free(data);
     return 0;
 }

@@ -1,60 +1,72 @@
-/* A body splits into the same items and the same fault however its bytes arrive, and every item is JSON. The first byte
- * of the input chooses the format, the second the size of the pieces. */
-#include "json_scan.h"
+/* A body in pieces and the same body at once give the same items, options and faults; every item is valid JSON.
+ * The first byte of the input chooses the format and the depth, the second the pieces. */
+#include "fuzz_pieces.h"
 #include "splitter.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static enum split_status split_whole(struct splitter *s, const char *data, size_t len)
+{
+    enum split_status status = splitter_feed(s, data, len);
+    return status == SPLIT_OK ? splitter_finish(s) : status;
+}
 
-static enum split_status split(struct splitter *s, enum split_format format, const char *body, size_t len, size_t piece)
+static enum split_status split_pieces(struct splitter *s, const char *data, size_t len, uint32_t seed)
 {
     enum split_status status = SPLIT_OK;
-    splitter_init(s, format, 0);
-    for (size_t at = 0; status == SPLIT_OK && at < len; at += piece)
-        status = splitter_feed(s, body + at, len - at < piece ? len - at : piece);
+    for (size_t at = 0; at < len && status == SPLIT_OK;) {
+        size_t n = fuzz_piece(&seed, len - at);
+        char *piece = fuzz_copy(data + at, n);
+        status = splitter_feed(s, piece, n);
+        free(piece);
+        at += n;
+    }
     return status == SPLIT_OK ? splitter_finish(s) : status;
+}
+
+static bool same_bytes(const struct buf *a, const struct buf *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
 }
 
 static void check_items(const struct splitter *s)
 {
-    uint64_t lines = 0;
-    size_t fault;
-    const char *error;
-    for (const char *at = s->items.data, *end = at + s->items.len; at < end; lines++) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        if (!newline) BUG("an item without its newline");
-        if (!json_valid(at, (size_t)(newline - at), &fault, &error)) BUG("an item that is no JSON: %s", error);
-        at = newline + 1;
+    size_t offset, at = 0;
+    const char *why;
+    uint64_t count = 0;
+    while (at < s->items.len) {
+        uint64_t one;
+        size_t n = lines_cut(s->items.data + at, s->items.len - at, 1, SIZE_MAX, &one);
+        if (one != 1 || !json_valid(s->items.data + at, n - 1, &offset, &why)) BUG("an item is not valid");
+        if (memchr(s->items.data + at, '\r', n)) BUG("an item with a line break");
+        at += n;
+        count++;
     }
-    if (lines != s->items_in_buf || lines != s->item_count)
-        BUG("%llu items counted wrongly", (unsigned long long)lines);
-    if (s->options.len && !json_valid(s->options.data, s->options.len, &fault, &error))
-        BUG("options that are no JSON: %s", error);
+    if (count != s->item_count || count != s->items_in_buf) BUG("items are miscounted");
+    if (!json_valid(s->options.data, s->options.len, &offset, &why)) BUG("the options are not valid");
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     if (size < 2) return 0;
-    enum split_format format = (enum split_format)(data[0] % 3);
-    size_t len = size - 2, piece = 1u + data[1];
-    char *body = xmalloc(len ? len : 1);
-    memcpy(body, data + 2, len);
-
+    enum split_format format = (enum split_format)(bytes[0] % 3);
+    uint32_t seed = bytes[1];
+    unsigned max_depth = bytes[0] & 0x80 ? 3 : 0;
+    char *data = fuzz_copy((const char *)bytes + 2, size - 2);
     struct splitter whole, pieces;
-    enum split_status a = split(&whole, format, body, len, len + 1), b = split(&pieces, format, body, len, piece);
+    splitter_init(&whole, format, max_depth);
+    splitter_init(&pieces, format, max_depth);
+    enum split_status status = split_whole(&whole, data, size - 2);
+    if (split_pieces(&pieces, data, size - 2, seed) != status) BUG("pieces and the whole disagree");
+    if (!same_bytes(&whole.items, &pieces.items)) BUG("pieces give other items");
+    if (!same_bytes(&whole.options, &pieces.options)) BUG("pieces give other options");
     check_items(&whole);
-    check_items(&pieces);
-    if (a != b) BUG("status %d in one piece, %d in pieces of %zu", (int)a, (int)b, piece);
-    if (whole.items.len != pieces.items.len ||
-        (whole.items.len && memcmp(whole.items.data, pieces.items.data, whole.items.len) != 0))
-        BUG("other items in pieces of %zu", piece);
-    if (a != SPLIT_OK) {
-        if (whole.error.offset != pieces.error.offset || strcmp(whole.error.pointer, pieces.error.pointer) != 0)
-            BUG("fault at %llu %s, in pieces at %llu %s", (unsigned long long)whole.error.offset, whole.error.pointer,
-                (unsigned long long)pieces.error.offset, pieces.error.pointer);
-        if (!whole.error.phrase || whole.error.offset > len) BUG("a fault without a reason or beyond the body");
+    if (status != SPLIT_OK) {
+        if (whole.error.offset != pieces.error.offset) BUG("faults at other places");
+        if (strcmp(whole.error.pointer, pieces.error.pointer) != 0) BUG("faults with other pointers");
+        if (whole.error.phrase != pieces.error.phrase) BUG("other faults");
+        if (whole.error.offset > size - 2) BUG("a fault beyond the body");
     }
     splitter_release(&whole);
     splitter_release(&pieces);
-    free(body);
+    free(data);
     return 0;
 }
