@@ -9,18 +9,16 @@
 #define MIB (1024u * 1024u)
 
 /* HTTP, both services. */
-#define LIMIT_HEADER_BYTES    (32 * KIB)      /* request line and headers together; more is 431 */
-#define LIMIT_URI_BYTES       (8 * KIB)       /* more is 414 */
-#define LIMIT_BODY_BYTES      (1024ull * MIB) /* one request body; more is 413 */
-#define LIMIT_CONNECTIONS     4096
-#define LIMIT_HEADER_MS       10000     /* from the first byte of a request to the end of its headers */
-#define LIMIT_BODY_IDLE_MS    30000     /* a body that brings nothing for so long is cut off */
-#define LIMIT_BODY_STEP_BYTES (2 * KIB) /* ... and so is one that brings less than this in that time */
-#define LIMIT_CONNECTION_BYTES                                                                                         \
-    (128 * KIB)                        /* libmicrohttpd's memory for one connection: head, read and write buffer       \
-                                        */
-#define LIMIT_KEEPALIVE_MS 75000       /* an idle kept connection */
-#define LIMIT_PULL_BYTES   (256 * KIB) /* room offered to an answer's pull() at once */
+#define LIMIT_HEADER_BYTES     (32 * KIB)      /* request line and headers together; more is 431 */
+#define LIMIT_URI_BYTES        (8 * KIB)       /* more is 414 */
+#define LIMIT_BODY_BYTES       (1024ull * MIB) /* one request body; more is 413 */
+#define LIMIT_CONNECTIONS      4096
+#define LIMIT_HEADER_MS        10000       /* from the first byte of a request to the end of its headers */
+#define LIMIT_BODY_IDLE_MS     30000       /* a body that brings nothing for so long is cut off */
+#define LIMIT_BODY_STEP_BYTES  (2 * KIB)   /* and so is one that brings less in that time */
+#define LIMIT_KEEPALIVE_MS     75000       /* an idle kept connection */
+#define LIMIT_CONNECTION_BYTES (64 * KIB)  /* head, read and write buffer; zeroed at each request */
+#define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
 
 /* JSON. */
 #define LIMIT_JSON_DEPTH    512                /* nesting of arrays and objects in a body, an item or an answer */
@@ -48,5 +46,6 @@
 #define LIMIT_WORKER_CHUNKS       64         /* chunks held at once; more is 429 */
 #define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; above it an upload is suspended */
 #define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; above it its processes are not fed */
+#define LIMIT_TASK_PROCESSES      1024       /* of one task on one worker */
 
 #endif
