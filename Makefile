@@ -36,6 +36,12 @@ LIBCOMMON   := $(BUILD)/libcommon.a
 LIBCOORDINATOR := $(BUILD)/libcoordinator.a
 LIBWORKER      := $(BUILD)/libworker.a
 LIBCLI         := $(BUILD)/libcli.a
+LIBHOSTS       := $(BUILD)/libhosts.a
+TESTED_LIBS    := $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI) $(LIBHOSTS) $(LIBCOMMON)
+# The libraries for a test's object: those of which it includes a header (its .d file tells), as both services may have
+# functions of the same name.
+link_tested     = $$(for lib in services/coordinator/:$(LIBCOORDINATOR) services/worker/:$(LIBWORKER) \
+                         clients/cli/:$(LIBCLI) services/hosts/:$(LIBHOSTS); do ! grep -q " $${lib%%:*}" $(1:.o=.d) || echo $${lib\#*:}; done) $(LIBCOMMON)
 
 .DEFAULT_GOAL := all
 include $(sort $(wildcard services/hosts/rules.mk examples/rules.mk tests/*/rules.mk bench/rules.mk))
@@ -53,7 +59,7 @@ $(FLAGS_STAMP): always
 
 # Tests look into the modules of both services: "coordinator/x.h" where both have an x.h.
 $(BUILD)/obj/tests/%.o: private ALL_CFLAGS += -Iservices -Iservices/coordinator -Iservices/worker -Iservices/hosts \
-                                              -Iclients/cli
+                                              -Iclients/cli -Wno-write-strings
 .PRECIOUS: $(BUILD)/obj/%.o
 
 $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
@@ -65,7 +71,8 @@ $(LIBCOMMON): $(COMMON)
 $(LIBCOORDINATOR): $(filter-out %/main.o,$(COORDINATOR))
 $(LIBWORKER): $(filter-out %/main.o,$(WORKER))
 $(LIBCLI): $(filter-out %/main.o,$(CLI))
-$(LIBCOMMON) $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI):
+$(LIBHOSTS): $(call objects,$(shell grep -L '^int main' services/hosts/*.c))
+$(TESTED_LIBS):
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

@@ -1,14 +1,12 @@
 # Every tests/fuzz/fuzz_*.c is one libFuzzer program, built by clang with all objects instrumented. Inputs to start
-# from lie in tests/fuzz/corpus/NAME/ (kept small); what a run finds stays in $(FUZZ_BUILD).
+# from lie in tests/fuzz/corpus/NAME/ (kept small); what a run finds stays in build-fuzz.
 FUZZ_S     ?= 20
-FUZZ_BUILD := build-fuzz
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCOMMON)
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TESTED_LIBS)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
-	    $(LIBS_HTTP) $(LIBS_JSON)
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $< $(call link_tested,$<) $(LIBS_HTTP) $(LIBS_JSON)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)
