@@ -1,0 +1,80 @@
+/* The worker's routes besides POST /v1/tasks/{task}, and the headers that every answer carries. */
+#include "protocol.h"
+#include "worker.h"
+
+void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool)
+{
+    char number[16];
+    unsigned slots = pool ? pool->size : w->processes, idle = slots;
+    if (pool) {
+        uint64_t queued = pool_queued(pool);
+        idle = pool_free_slots(pool);
+        idle = queued >= idle ? 0 : idle - (unsigned)queued;
+    }
+    http_exchange_set_header(x, HEADER_WORKER, w->id);
+    snprintf(number, sizeof number, "%u", slots);
+    http_exchange_set_header(x, HEADER_SLOTS, number);
+    snprintf(number, sizeof number, "%u", idle);
+    http_exchange_set_header(x, HEADER_FREE, number);
+}
+
+static void add_member(struct buf *b, const char *name, const char *value)
+{
+    buf_addf(b, ",\"%s\":", name);
+    buf_add_json_string(b, value, strlen(value));
+}
+
+static void add_task(struct buf *b, const struct worker *w, const struct task *t)
+{
+    buf_add_str(b, "{\"name\":");
+    buf_add_json_string(b, t->name, strlen(t->name));
+    if (t->error) {
+        add_member(b, "error", t->error);
+    } else {
+        add_member(b, "mode", task_mode_name(t->mode));
+        if (t->description) add_member(b, "description", t->description);
+        buf_addf(b, ",\"processes\":%u,\"idempotent\":%s", worker_slots(w, t), t->idempotent ? "true" : "false");
+        if (t->item_timeout_ns) buf_addf(b, ",\"item_timeout_s\":%.9g", (double)t->item_timeout_ns / (double)NS_PER_S);
+    }
+    buf_add_char(b, '}');
+}
+
+static void list_tasks(struct http_exchange *x, void *data)
+{
+    struct worker *w = data;
+    struct buf b = {0};
+    buf_add_str(&b, "{\"worker\":");
+    buf_add_json_string(&b, w->id, strlen(w->id));
+    buf_addf(&b, ",\"slots\":%u,\"tasks\":[", w->processes);
+    for (size_t i = 0; i < w->tasks.count; i++) {
+        if (i) buf_add_char(&b, ',');
+        add_task(&b, w, w->tasks.list[i]);
+    }
+    buf_add_str(&b, "]}\n");
+    worker_set_headers(w, x, NULL);
+    http_answer(x, 200, TYPE_JSON, b.data, b.len);
+    buf_release(&b);
+}
+
+static void autoscale(struct http_exchange *x, void *data)
+{
+    const struct worker *w = data;
+    struct buf b = {0};
+    uint64_t queued = worker_queued(w);
+    unsigned busy = worker_busy(w);
+    buf_addf(&b, "{\"queued\":%llu,\"in_flight\":%u,\"demand\":%llu}\n", (unsigned long long)queued, busy,
+             (unsigned long long)queued + busy);
+    http_answer(x, 200, TYPE_JSON, b.data, b.len);
+    buf_release(&b);
+}
+
+const struct http_route worker_routes[] = {
+    {"POST", PATH_TASKS "/{task}", request_handle},
+    {"GET", PATH_TASKS, list_tasks},
+    {0},
+};
+
+const struct http_route worker_admin_routes[] = {
+    {"GET", "/autoscale", autoscale},
+    {0},
+};

@@ -1,0 +1,77 @@
+/* fantail-worker: options, and the worker inside a service. */
+#include "limits.h"
+#include "worker.h"
+
+static const struct option_row rows[] = {
+    OPTION_HEADING("Tasks"),
+    OPTION_PATH("tasks", struct worker_config, tasks, "tasks",
+                "directories with tasks, colon separated; of two tasks with one name the first wins"),
+    OPTION_INT("processes", struct worker_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
+               "processes of each task that does not say itself; 0 is one per processor we may use"),
+    OPTION_PATH("hosts-dir", struct worker_config, hosts_dir, NULL,
+                "where the host programs are; default: beside this program"),
+    OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,
+                  "name in answers and logs; default: made of the host's name and the process"),
+    OPTION_INT("max-chunks", struct worker_config, max_chunks, "64", 1, 65536,
+               "chunks held at once; more are answered 429, but never fewer than 4 per process"),
+    SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"),
+    OPTION_ROWS_END,
+};
+static_assert(LIMIT_WORKER_CHUNKS == 64, "the default of --max-chunks");
+
+static const struct option_spec spec = {
+    .program = "fantail-worker",
+    .usage = "[OPTION...] | healthcheck [OPTION...]",
+    .about = "Runs the chunks it is sent over HTTP on warm processes of its tasks.",
+    .epilogue = "POST items to /v1/tasks/TASK, one JSON value per line; GET /v1/tasks lists the tasks.\n"
+                "SIGHUP reads the tasks again. SIGTERM drains.\n",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_NONE,
+};
+
+static int serve(uv_loop_t *loop, const struct worker_config *config)
+{
+    struct worker w;
+    char err[1000];
+    if (!worker_init(&w, loop, config, err, sizeof err)) die(1, "%s", err);
+    const struct service_hooks hooks = {
+        .name = "worker",
+        .routes = worker_routes,
+        .admin_routes = worker_admin_routes,
+        .data = &w,
+        .drain = worker_drain,
+        .idle = worker_idle,
+        .stop = worker_stop,
+        .reload = worker_reload,
+        /* One item of the largest size, with its header line. */
+        .max_body_bytes = LIMIT_ITEM_BYTES + LIMIT_OPTIONS_BYTES + 1 * MIB,
+    };
+    w.service = service_start(loop, &config->service, &hooks, err, sizeof err);
+    if (!w.service) {
+        worker_stop(&w);
+        worker_release(&w);
+        die(1, "%s", err);
+    }
+    log_info("worker is ready", LOG_STR("worker", w.id), LOG_U64("tasks", w.tasks.count),
+             LOG_U64("processes", w.processes));
+    service_set_ready(w.service, true, NULL);
+    int status = service_run(w.service);
+    service_free(w.service);
+    worker_release(&w);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct worker_config config;
+    struct option_result r;
+    bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
+    if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &r)) return r.exit_status;
+    if (healthcheck) return service_healthcheck(&config.service);
+    uv_loop_t loop;
+    if (uv_loop_init(&loop) != 0) die(1, "cannot make an event loop");
+    int status = serve(&loop, &config);
+    uv_loop_close(&loop);
+    metrics_release();
+    return status;
+}

@@ -1,0 +1,408 @@
+/* One POST /v1/tasks/{task}: its body becomes the items of a chunk (of the first stage of a pipeline), the answers of
+ * the last stage's chunk become its answer. */
+#include "chunk_header.h"
+#include "json_scan.h"
+#include "log.h"
+#include "worker.h"
+
+#define STAGES_MAX CHUNK_HEADER_TASKS
+
+struct stage {
+    struct request *request;
+    struct pool *pool;
+    struct chunk *chunk;
+};
+
+struct request {
+    struct request *next, **prev;
+    struct worker *worker;
+    struct http_exchange *x;
+    char *name; /* Fantail-Chunk; NULL: none */
+    bool has_header, header_done, suspended, refused, uploaded;
+    struct buf header;
+    size_t body_bytes;
+    uint64_t started_ns;
+    uv_timer_t deadline;
+    bool timed; /* the deadline timer runs; the request lives until it is closed */
+    struct stage stages[STAGES_MAX];
+    unsigned count;
+};
+
+static struct stage *last_stage(struct request *r)
+{
+    return &r->stages[r->count - 1];
+}
+
+/* ---- answers ---- */
+
+static void add_items(struct request *r, struct stage *s, const char *data, size_t len);
+
+static void refuse(struct request *r, int status, const char *members, const char *detail)
+{
+    if (r->refused) return;
+    r->refused = true;
+    for (unsigned i = 0; i < r->count; i++) pool_cancel(r->stages[i].pool, r->stages[i].chunk);
+    worker_set_headers(r->worker, r->x, r->count ? r->stages[0].pool : NULL);
+    http_answer_problem(r->x, status, members, "%s", detail);
+}
+
+/* Hands the answers of one stage to the next: values are its items, errors pass it by. */
+static void pump(struct stage *s)
+{
+    struct stage *to = s + 1;
+    size_t len;
+    const char *at = chunk_peek(s->chunk, &len), *end = at + len;
+    bool held_back = s->chunk->held >= LIMIT_WORKER_ANSWER_BYTES;
+    while (at < end) {
+        size_t n = (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at);
+        struct answer_line a = answer_line_parse(at, n, false);
+        if (a.kind == ANSWER_VALUE) {
+            add_items(s->request, to, a.body, a.body_len);
+            add_items(s->request, to, "\n", 1);
+        } else if (a.kind == ANSWER_ERROR) {
+            chunk_add_settled(to->chunk, at, n + 1);
+        } else {
+            struct chunk_fault fault;
+            if (a.end != CHUNK_COMPLETE)
+                to->chunk->draining = true;
+            else if (!chunk_finish(to->chunk, &fault))
+                BUG("a value of a task was refused");
+            chunk_settle(to->chunk);
+        }
+        at += n + 1;
+    }
+    chunk_skip(s->chunk, len);
+    if (to->chunk->on_progress) to->chunk->on_progress(to->chunk);
+    pool_feed(to->pool);
+    if (held_back) pool_feed(s->pool);
+}
+
+static void on_progress(struct chunk *c)
+{
+    struct stage *s = c->owner;
+    if (s == last_stage(s->request))
+        http_exchange_wake(s->request->x);
+    else
+        pump(s);
+}
+
+static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
+{
+    struct request *r = http_exchange_data(x);
+    struct stage *s = last_stage(r);
+    bool held_back = s->chunk->held >= LIMIT_WORKER_ANSWER_BYTES;
+    ssize_t n = chunk_pull(s->chunk, dst, cap);
+    if (n < 0) return HTTP_PULL_END;
+    if (held_back && s->chunk->held < LIMIT_WORKER_ANSWER_BYTES) pool_feed(s->pool);
+    return n ? n : HTTP_PULL_WAIT;
+}
+
+/* ---- the upload ---- */
+
+static void item_fault(struct request *r, const struct chunk_fault *f)
+{
+    char members[128], detail[256];
+    snprintf(members, sizeof members, "\"item\":%llu,\"offset\":%zu", (unsigned long long)f->item, f->offset);
+    snprintf(detail, sizeof detail, "item %llu is not valid JSON: %s", (unsigned long long)f->item, f->reason);
+    refuse(r, 400, members, detail);
+}
+
+static void add_items(struct request *r, struct stage *s, const char *data, size_t len)
+{
+    struct chunk_fault fault;
+    if (!chunk_add(s->chunk, data, len, &fault)) item_fault(r, &fault);
+}
+
+static bool add_stage(struct request *r, const char *task, bool check)
+{
+    struct pool *pool = worker_pool(r->worker, task);
+    if (!pool) {
+        char detail[300];
+        snprintf(detail, sizeof detail, "the pipeline names \"%.200s\", which is no task here", task);
+        refuse(r, 404, NULL, detail);
+        return false;
+    }
+    int64_t announced = r->count ? 0 : http_exchange_content_length(r->x);
+    struct stage *s = &r->stages[r->count++];
+    *s = (struct stage){.request = r, .pool = pool, .chunk = chunk_new(check, announced > 0 ? (size_t)announced : 0)};
+    s->chunk->item_timeout_ns = pool->task->item_timeout_ns;
+    s->chunk->on_progress = on_progress;
+    s->chunk->owner = s;
+    if (r->name) s->chunk->name = r->name;
+    pool_submit(pool, s->chunk);
+    return true;
+}
+
+static bool apply_header(struct request *r)
+{
+    struct chunk_header h;
+    char err[200];
+    if (!chunk_header_parse(&h, r->header.data, r->header.len, err, sizeof err)) {
+        refuse(r, 400, "\"line\":1", err);
+        return false;
+    }
+    bool ok = true;
+    if (h.tasks && strcmp(h.task[0], r->stages[0].pool->task->name) != 0) {
+        refuse(r, 400, "\"pointer\":\"/pipeline/0\"", "the pipeline must begin with the task of the path");
+        ok = false;
+    }
+    for (unsigned i = 1; ok && i < h.tasks; i++) ok = add_stage(r, h.task[i], false);
+    struct common *common = ok && h.common ? common_new(h.common, h.common_len) : NULL;
+    for (unsigned i = 0; ok && i < r->count; i++) {
+        r->stages[i].chunk->common = common_ref(common);
+        if (h.has_item_timeout) r->stages[i].chunk->item_timeout_ns = h.item_timeout_ns;
+    }
+    common_unref(common);
+    chunk_header_release(&h);
+    return ok;
+}
+
+/* The first line of a body with a header; returns how much of data it took. */
+static size_t take_header(struct request *r, const char *data, size_t len)
+{
+    const char *newline = memchr(data, '\n', len);
+    size_t n = newline ? (size_t)(newline - data) : len;
+    if (!buf_add(&r->header, data, n)) {
+        refuse(r, 413, NULL, "the header line is too large");
+        return len;
+    }
+    if (!newline) return len;
+    r->header_done = true;
+    if (!apply_header(r)) return len;
+    buf_release(&r->header);
+    return n + 1;
+}
+
+/* Item bytes of all requests together are bounded; the oldest upload always goes on, so that none waits for ever. */
+static bool must_wait(const struct request *r)
+{
+    if (r->worker->held_bytes < LIMIT_WORKER_QUEUED_BYTES) return false;
+    const struct request *oldest = r->worker->requests;
+    while (oldest->uploaded || oldest->refused) oldest = oldest->next;
+    return oldest != r;
+}
+
+static void wake_uploads(struct worker *w)
+{
+    for (struct request *r = w->requests; r; r = r->next) {
+        if (!r->suspended) continue;
+        r->suspended = false;
+        http_exchange_wake(r->x);
+    }
+}
+
+static size_t on_body(struct http_exchange *x, const char *data, size_t len)
+{
+    struct request *r = http_exchange_data(x);
+    if (r->refused) return len;
+    if (must_wait(r)) {
+        r->suspended = true;
+        return 0;
+    }
+    size_t used = r->has_header && !r->header_done ? take_header(r, data, len) : 0;
+    if (r->refused) return len;
+    r->body_bytes += len;
+    r->worker->held_bytes += len;
+    add_items(r, &r->stages[0], data + used, len - used);
+    if (!r->refused) pool_feed(r->stages[0].pool);
+    return len;
+}
+
+static void on_body_end(struct http_exchange *x)
+{
+    struct request *r = http_exchange_data(x);
+    r->uploaded = true;
+    wake_uploads(r->worker);
+    if (!r->refused && r->has_header && !r->header_done) {
+        r->header_done = true;
+        if (!apply_header(r)) return;
+    }
+    struct chunk_fault fault;
+    if (r->refused) return;
+    if (!chunk_finish(r->stages[0].chunk, &fault)) {
+        item_fault(r, &fault);
+        return;
+    }
+    worker_set_headers(r->worker, x, r->stages[0].pool);
+    http_answer_stream(x, 200, TYPE_NDJSON);
+    on_progress(r->stages[0].chunk);
+    pool_feed(r->stages[0].pool);
+}
+
+/* ---- the end ---- */
+
+static void free_request(struct request *r)
+{
+    buf_release(&r->header);
+    free(r->name);
+    free(r);
+}
+
+static void on_deadline_closed(uv_handle_t *handle)
+{
+    free_request(handle->data);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct request *r = timer->data;
+    uint64_t now = now_ns();
+    /* From the last stage on: what an earlier one still answers must not be taken for an item. */
+    for (unsigned i = r->count; i-- > 0;) {
+        chunk_end(r->stages[i].chunk, CHUNK_DEADLINE);
+        pool_forget(r->stages[i].pool, r->stages[i].chunk, now);
+    }
+    http_exchange_wake(r->x);
+}
+
+static void account(struct request *r, enum http_closed how)
+{
+    struct worker *w = r->worker;
+    uint64_t duration = now_ns() - r->started_ns, succeeded = 0, failed = 0;
+    for (unsigned i = 0; i < r->count; i++) {
+        if (i + 1 == r->count) succeeded = r->stages[i].chunk->succeeded;
+        failed += r->stages[i].chunk->failed;
+    }
+    *w->items_succeeded += succeeded;
+    *w->items_failed += failed;
+    const struct chunk *c = last_stage(r)->chunk;
+    enum chunk_result result = how != HTTP_CLOSED_DONE || r->refused ? RESULT_CANCELLED
+                               : c->whole && c->cut == c->received && !c->abandoned_ns && !c->draining ? RESULT_COMPLETE
+                               : c->abandoned_ns                                                       ? RESULT_DEADLINE
+                                                 : RESULT_DRAINING;
+    *w->results[result] += 1;
+    metric_observe_ns(w->chunk_seconds, duration);
+    log_debug("chunk ended", LOG_STR("chunk", r->name), LOG_STR("task", r->stages[0].pool->task->name),
+              LOG_U64("items", c->received), LOG_U64("failed", failed), LOG_I64("how", result),
+              LOG_MS("duration_ms", duration));
+}
+
+static void on_closed(struct http_exchange *x, enum http_closed how)
+{
+    struct request *r = http_exchange_data(x);
+    struct worker *w = r->worker;
+    account(r, how);
+    for (unsigned i = 0; i < r->count; i++) {
+        struct stage *s = &r->stages[i];
+        s->chunk->on_progress = NULL;
+        s->chunk->name = "";
+        pool_cancel(s->pool, s->chunk);
+        chunk_unref(s->chunk);
+    }
+    *r->prev = r->next;
+    if (r->next)
+        r->next->prev = r->prev;
+    else
+        w->requests_tail = r->prev;
+    w->open--;
+    w->held_bytes -= r->body_bytes;
+    wake_uploads(w);
+    if (w->draining && !w->open) service_poke(w->service);
+    if (r->timed)
+        uv_close((uv_handle_t *)&r->deadline, on_deadline_closed);
+    else
+        free_request(r);
+}
+
+static const struct http_exchange_ops ops = {
+    .body = on_body, .body_end = on_body_end, .pull = on_pull, .closed = on_closed};
+
+/* ---- admission ---- */
+
+static bool type_is(const char *type, const char *name)
+{
+    size_t len = strlen(name);
+    return strncasecmp(type, name, len) == 0 && (type[len] == '\0' || type[len] == ';' || type[len] == ' ');
+}
+
+static bool is_running(const struct worker *w, const char *name)
+{
+    for (const struct request *r = w->requests; r; r = r->next)
+        if (r->name && strcmp(r->name, name) == 0) return true;
+    return false;
+}
+
+/* What the client is told of an unknown task: the ones there are. */
+static void answer_unknown(struct worker *w, struct http_exchange *x, const char *name)
+{
+    struct buf members = {0};
+    const struct task *broken = task_set_find(&w->tasks, name);
+    worker_set_headers(w, x, NULL);
+    if (broken) {
+        http_answer_problem(x, 422, NULL, "the task \"%s\" cannot be run: %s", name, broken->error);
+        return;
+    }
+    buf_add_str(&members, "\"tasks\":[");
+    for (size_t i = 0; i < w->tasks.count; i++) {
+        if (i) buf_add_char(&members, ',');
+        buf_add_json_string(&members, w->tasks.list[i]->name, strlen(w->tasks.list[i]->name));
+    }
+    buf_add_str(&members, "]");
+    http_answer_problem(x, 404, buf_cstr(&members), "there is no task \"%s\" here", name);
+    buf_release(&members);
+}
+
+/* Answers and returns false when the request is not taken. */
+static bool admit(struct worker *w, struct http_exchange *x, bool *has_header)
+{
+    const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");
+    const char *name = http_exchange_header(x, HEADER_CHUNK);
+    struct pool *pool = worker_pool(w, task);
+    *has_header = type && type_is(type, TYPE_CHUNK);
+    bool items = !type || type_is(type, TYPE_NDJSON) || type_is(type, "application/x-www-form-urlencoded");
+    if (pool) worker_set_headers(w, x, pool);
+    if (!pool) {
+        answer_unknown(w, x, task);
+    } else if (!*has_header && !items) {
+        http_answer_problem(x, 415, NULL, "items come as %s or %s", TYPE_NDJSON, TYPE_CHUNK);
+    } else if (w->draining) {
+        http_exchange_set_header(x, "Retry-After", "1");
+        http_exchange_set_header(x, "Connection", "close");
+        http_answer_problem(x, 503, NULL, "the worker is draining");
+    } else if (w->open >= (unsigned)w->config->max_chunks && w->open >= 4 * pool->size) {
+        http_exchange_set_header(x, "Retry-After", "1");
+        http_answer_problem(x, 429, NULL, "the worker is full: it holds %u chunks", w->open);
+    } else if (name && is_running(w, name)) {
+        http_exchange_set_header(x, "Retry-After", "1");
+        http_answer_problem(x, 409, NULL, "the chunk \"%s\" is running here already", name);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static void start_deadline(struct request *r)
+{
+    const char *text = http_exchange_header(r->x, HEADER_DEADLINE_MS);
+    if (!text) return;
+    char *end;
+    double ms = strtod(text, &end);
+    if (end == text || !(ms >= 0)) return;
+    if (ms > 1e15) return;
+    r->timed = true;
+    uv_timer_init(r->worker->loop, &r->deadline);
+    r->deadline.data = r;
+    uv_timer_start(&r->deadline, on_deadline, (uint64_t)ms, 0);
+}
+
+void request_handle(struct http_exchange *x, void *data)
+{
+    struct worker *w = data;
+    bool has_header;
+    if (!admit(w, x, &has_header)) return;
+    const char *name = http_exchange_header(x, HEADER_CHUNK);
+    struct request *r = xcalloc(1, sizeof *r);
+    r->worker = w;
+    r->x = x;
+    r->name = name ? xstrndup(name, 200) : NULL;
+    r->has_header = has_header;
+    r->started_ns = now_ns();
+    buf_init(&r->header, LIMIT_OPTIONS_BYTES);
+    r->prev = w->requests_tail;
+    *w->requests_tail = r;
+    w->requests_tail = &r->next;
+    w->open++;
+    http_exchange_accept(x, &ops, r);
+    if (!add_stage(r, http_exchange_param(x, "task"), !has_header)) BUG("an admitted task has no pool");
+    start_deadline(r);
+}

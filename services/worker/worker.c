@@ -1,0 +1,225 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cpu.h"
+#include "log.h"
+#include "protocol.h"
+#include "scratch.h"
+
+static const char *const result_names[] = {"complete", "draining", "deadline", "cancelled"};
+static_assert(ARRAY_SIZE(result_names) == RESULT_COUNT, "a name for each result");
+
+/* ---- what the metrics ask ---- */
+
+unsigned worker_busy(const struct worker *w)
+{
+    unsigned n = 0;
+    for (const struct pool *p = w->pools; p; p = p->next) n += p->size - pool_free_slots(p);
+    return n;
+}
+
+uint64_t worker_queued(const struct worker *w)
+{
+    uint64_t n = 0;
+    for (const struct pool *p = w->pools; p; p = p->next) n += pool_queued(p);
+    return n;
+}
+
+static double busy_slots(void *data)
+{
+    return worker_busy(data);
+}
+
+static double idle_slots(void *data)
+{
+    const struct worker *w = data;
+    unsigned n = 0;
+    for (const struct pool *p = w->pools; p; p = p->next) n += pool_free_slots(p);
+    return n;
+}
+
+static double queued_items(void *data)
+{
+    return (double)worker_queued(data);
+}
+
+static double open_chunks(void *data)
+{
+    return ((const struct worker *)data)->open;
+}
+
+static void register_metrics(struct worker *w)
+{
+    w->items_succeeded = metric_counter("fantail_items_total", "Items answered.", "outcome=\"succeeded\"");
+    w->items_failed = metric_counter("fantail_items_total", "Items answered.", "outcome=\"failed\"");
+    metric_counters("fantail_chunks_total", "Chunks that ended.", "result", result_names, RESULT_COUNT, w->results);
+    metric_gauge_fn("fantail_worker_slots", "Processes that may run.", "state=\"busy\"", busy_slots, w);
+    metric_gauge_fn("fantail_worker_slots", "Processes that may run.", "state=\"idle\"", idle_slots, w);
+    metric_gauge_fn("fantail_items_queued", "Items that wait for a process.", NULL, queued_items, w);
+    metric_gauge_fn("fantail_chunks_in_flight", "Chunks that are running.", NULL, open_chunks, w);
+    w->chunk_seconds = metric_histogram("fantail_chunk_duration_seconds", "From a chunk's headers to its end.", NULL);
+}
+
+static void register_pool_metrics(struct pool *p)
+{
+    for (size_t i = 0; i < LOSS_COUNT; i++) {
+        struct buf labels = {0};
+        metric_add_label(&labels, "task", p->task->name);
+        metric_add_label(&labels, "reason", pool_loss_names[i]);
+        p->loss_counters[i] =
+            metric_counter("fantail_process_restarts_total", "Task processes that ended.", buf_cstr(&labels));
+        buf_release(&labels);
+    }
+}
+
+/* ---- tasks ---- */
+
+unsigned worker_slots(const struct worker *w, const struct task *t)
+{
+    return t && t->processes ? t->processes : w->processes;
+}
+
+static struct pool *find_pool(struct worker *w, const char *name)
+{
+    struct pool *p = w->pools;
+    while (p && strcmp(p->task->name, name) != 0) p = p->next;
+    return p;
+}
+
+struct pool *worker_pool(struct worker *w, const char *name)
+{
+    struct task *t = task_set_find(&w->tasks, name);
+    return t && !t->error ? find_pool(w, name) : NULL;
+}
+
+static void adopt_task(struct worker *w, struct task *t)
+{
+    if (t->error) {
+        log_error("a task cannot be read", LOG_STR("task", t->name), LOG_STR("error", t->error));
+        return;
+    }
+    struct pool *p = find_pool(w, t->name);
+    if (p) {
+        pool_reload(p, t, worker_slots(w, t));
+        return;
+    }
+    p = xcalloc(1, sizeof *p);
+    pool_init(p, &w->env, t, worker_slots(w, t));
+    register_pool_metrics(p);
+    p->next = w->pools;
+    w->pools = p;
+}
+
+/* Pools of tasks that are gone stay, without processes: requests may still name them. */
+static bool load_tasks(struct worker *w, char *err, size_t err_size)
+{
+    struct task_set set;
+    bool ok = task_set_load(&set, w->config->tasks, w->hosts_dir, err, err_size);
+    struct task_set before = w->tasks;
+    w->tasks = set;
+    for (size_t i = 0; i < set.count; i++) adopt_task(w, set.list[i]);
+    for (struct pool *p = w->pools; p; p = p->next)
+        if (!worker_pool(w, p->task->name)) pool_reload(p, p->task, p->size);
+    task_set_release(&before);
+    return ok;
+}
+
+void worker_reload(void *data)
+{
+    struct worker *w = data;
+    char err[500] = "";
+    if (!load_tasks(w, err, sizeof err)) log_error("tasks were not all read", LOG_STR("error", err));
+    log_info("tasks were read again", LOG_U64("tasks", w->tasks.count));
+}
+
+/* ---- life ---- */
+
+/* The host programs are installed beside the worker. */
+static char *default_hosts_dir(void)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0) return xstrdup(".");
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash && slash != path) *slash = '\0';
+    return xstrdup(path);
+}
+
+static void choose_id(struct worker *w)
+{
+    char host[64] = "worker";
+    if (w->config->worker_id) {
+        snprintf(w->id, sizeof w->id, "%s", w->config->worker_id);
+        return;
+    }
+    gethostname(host, sizeof host - 1);
+    snprintf(w->id, sizeof w->id, "%s-%d-%04x", host, (int)getpid(), (unsigned)(now_ns() >> 10 & 0xffff));
+}
+
+bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err, size_t err_size)
+{
+    *w = (struct worker){.loop = loop, .config = config, .scratch_fd = -1};
+    w->requests_tail = &w->requests;
+    w->hosts_dir = config->hosts_dir ? realpath(config->hosts_dir, NULL) : default_hosts_dir();
+    if (!w->hosts_dir) {
+        snprintf(err, err_size, "%s: %s", config->hosts_dir, strerror(errno));
+        return false;
+    }
+    choose_id(w);
+    w->processes = config->processes ? (unsigned)config->processes : cpu_quota();
+    if (!reaper_init(&w->reaper, loop)) {
+        snprintf(err, err_size, "cannot watch for ended processes");
+        return false;
+    }
+    w->scratch = scratch_make(&w->scratch_fd);
+    w->env = (struct process_env){.loop = loop, .reaper = &w->reaper, .worker_id = w->id, .scratch = w->scratch};
+    register_metrics(w);
+    return load_tasks(w, err, err_size);
+}
+
+void worker_drain(void *data)
+{
+    struct worker *w = data;
+    w->draining = true;
+    for (struct pool *p = w->pools; p; p = p->next) pool_drain(p);
+}
+
+bool worker_idle(void *data)
+{
+    return ((const struct worker *)data)->open == 0;
+}
+
+static void on_pool_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void worker_stop(void *data)
+{
+    struct worker *w = data;
+    for (struct pool *p = w->pools, *next; p; p = next) {
+        next = p->next;
+        pool_close(p, on_pool_closed);
+    }
+    w->pools = NULL;
+    /* Their ends are waited for here: what they left behind is only found once they are gone. */
+    for (int i = 0; i < 200 && reaper_count(&w->reaper); i++) {
+        reaper_poll(&w->reaper);
+        if (reaper_count(&w->reaper)) usleep(1000);
+    }
+    reaper_poll(&w->reaper);
+    reaper_close(&w->reaper);
+}
+
+void worker_release(struct worker *w)
+{
+    task_set_release(&w->tasks);
+    scratch_remove(w->scratch, w->scratch_fd);
+    free(w->scratch);
+    free(w->hosts_dir);
+}

@@ -1,0 +1,76 @@
+/*
+ * The worker as a whole: its tasks, a pool for each, the requests it is answering. The one wiring struct handed down.
+ */
+#ifndef FANTAIL_WORKER_H
+#define FANTAIL_WORKER_H
+
+#include "metrics.h"
+#include "pool.h"
+#include "service.h"
+
+struct request;
+
+enum chunk_result { RESULT_COMPLETE, RESULT_DRAINING, RESULT_DEADLINE, RESULT_CANCELLED, RESULT_COUNT };
+
+struct worker_config {
+    struct service_config service;
+    const char *tasks;
+    const char *hosts_dir;
+    const char *worker_id;
+    int64_t processes; /* 0: the CPU quota */
+    int64_t max_chunks;
+};
+
+struct worker {
+    uv_loop_t *loop;
+    struct service *service;
+    const struct worker_config *config;
+    char *hosts_dir;
+    char id[128];
+    char *scratch;
+    int scratch_fd;
+    unsigned processes; /* of a task that names no number */
+    struct task_set tasks;
+    struct pool *pools;
+    struct reaper reaper;
+    struct process_env env;
+    bool draining;
+    unsigned handles; /* closing */
+
+    struct request *requests, **requests_tail; /* oldest first */
+    unsigned open;
+    size_t held_bytes; /* item bytes of all requests */
+
+    uint64_t *items_succeeded, *items_failed;
+    uint64_t *results[RESULT_COUNT];
+    struct metric_histogram *chunk_seconds;
+};
+
+extern const struct http_route worker_routes[];
+extern const struct http_route worker_admin_routes[];
+
+/* False with a sentence in err. */
+MUST_CHECK bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err,
+                            size_t err_size);
+/* hooks of the service; data is the worker. */
+void worker_drain(void *data);
+bool worker_idle(void *data);
+void worker_stop(void *data);
+void worker_reload(void *data);
+/* After the loop has ended. */
+void worker_release(struct worker *w);
+
+/* NULL when there is no such task or it is broken. */
+struct pool *worker_pool(struct worker *w, const char *task);
+/* Processes of a task, and of the worker when t is NULL. */
+unsigned worker_slots(const struct worker *w, const struct task *t);
+uint64_t worker_queued(const struct worker *w);
+/* Items that processes are at. */
+unsigned worker_busy(const struct worker *w);
+
+/* POST /v1/tasks/{task}. */
+void request_handle(struct http_exchange *x, void *data);
+/* Adds Fantail-Worker, -Slots and -Free. pool may be NULL. */
+void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool);
+
+#endif
