@@ -44,9 +44,15 @@ struct sched_endpoint;
 
 enum sched_chunk_state { CHUNK_PENDING, CHUNK_BACKOFF, CHUNK_IN_FLIGHT, CHUNK_SETTLED, CHUNK_STATE_COUNT };
 
-/* Membership of an intrusive list; the list's own business. */
+/* Membership of an intrusive list, and a place in the heap of instants; their own business. */
 struct sched_link {
     struct sched_link *prev, *next;
+};
+enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_JOB, TIMER_SCHEDULER };
+struct sched_timer {
+    uint64_t at_ns;
+    uint32_t place; /* 0: not set */
+    enum sched_timer_kind kind;
 };
 
 /* Consecutive items of one job that travel together. The shell reads first, count and payload. */
@@ -60,19 +66,21 @@ struct sched_chunk {
 
     /* The scheduler's own. */
     enum sched_chunk_state state;
-    struct sched_link link;     /* on its state's list */
-    struct sched_chunk *parent; /* waiting to be sliced out of it */
+    struct sched_link link;       /* on its state's list */
+    struct sched_timer timer;     /* CHUNK_BACKOFF: when it is over */
+    struct sched_link slice_link; /* parent is set: waiting to be sliced out of it */
+    struct sched_chunk *parent;
     struct sched_attempt *attempt, *hedge;
-    struct sched_endpoint *avoid; /* where it failed last */
-    uint64_t ready_ns;            /* BACKOFF: not before */
+    struct sched_endpoint *avoid; /* where it failed last; compared, never followed */
     size_t bytes;
-    uint32_t heap_at;
-    unsigned charged;           /* failures that count towards max_attempts */
-    unsigned lost;              /* of these, workers that vanished under it */
-    uint8_t needs_token;        /* enum retry_cost */
-    uint8_t last_failure;       /* enum sched_end */
-    bool one_item_retry;        /* cut out because its one item failed */
-    enum item_error item_error; /* one_item_retry: how */
+    unsigned charged;  /* failures that count towards max_attempts */
+    unsigned lost;     /* of these, workers that vanished under it */
+    bool needs_budget; /* it comes back after a failure: going out again takes a token */
+    bool handed_back;  /* it was refused: going to a suspect endpoint takes a token */
+    bool was_sent;     /* its next attempt is not the first of its items */
+    const char *cause; /* of the last charged failure */
+    uint32_t given_up; /* so many items at its end are to be settled with ... */
+    enum item_error given_up_as;
 };
 
 /* One sending of a chunk's suffix to one endpoint. The shell reads chunk, endpoint, from, and hangs its call on it. */
@@ -86,13 +94,15 @@ struct sched_attempt {
     void *call; /* the shell's */
 
     /* The scheduler's own. */
-    struct sched_link link; /* on its endpoint's list */
-    double weight;          /* of one item in the endpoint's load */
-    double clock;           /* the endpoint's service clock at the last answer */
-    uint64_t progress_ns;   /* last answer, or started_ns */
-    uint32_t accounted;     /* items still in the endpoint's load */
-    uint32_t heap_at;
-    bool is_hedge, is_probe, dead;
+    struct sched_link link;  /* on its endpoint's list */
+    struct sched_link queue; /* on the list of those to be cut off, or of those that linger */
+    double weight;           /* of one item in the endpoint's load */
+    double clock;            /* the endpoint's service clock at the last answer */
+    uint64_t progress_ns;    /* last answer, or started_ns */
+    bool is_hedge;
+    bool dead;     /* to be cut off in the next run: what it still reports is dropped */
+    bool lingers;  /* all is answered, the end is not in yet */
+    bool on_trial; /* its endpoint was suspect */
 };
 
 /* How an attempt ended. What it answered until then stands. */

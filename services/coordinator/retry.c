@@ -1,0 +1,171 @@
+#include <math.h>
+
+#include "scheduler_parts.h"
+
+/*
+ * Whether and when what failed goes out again. A budget bounds the retries of a job and of the whole coordinator to a
+ * share of their first attempts; without budget they trickle, one a second, as each chunk's attempts are bounded
+ * anyway.
+ */
+void retry_first_attempt(struct sched_job *job, uint32_t items)
+{
+    struct scheduler *s = job->s;
+    job->tokens += BUDGET_SHARE;
+    job->item_tokens += BUDGET_SHARE * items;
+    s->tokens = fmin(s->tokens + BUDGET_SHARE, BUDGET_ALL_MAX);
+}
+
+static bool has_token(const struct sched_job *job)
+{
+    return job->tokens >= 1 && job->s->tokens >= 1;
+}
+
+static void take_token(struct sched_job *job)
+{
+    job->tokens -= 1;
+    job->s->tokens -= 1;
+}
+
+bool retry_take_token(struct sched_job *job)
+{
+    uint64_t now = job->s->now_ns;
+    if (has_token(job)) {
+        take_token(job);
+        job->trickle_ns = now + BUDGET_TRICKLE_NS;
+        job->starved = false;
+        return true;
+    }
+    job->starved = true;
+    job->s->stats.budget_exhausted++;
+    if (now < job->trickle_ns) return false;
+    job->trickle_ns = now + BUDGET_TRICKLE_NS;
+    return true;
+}
+
+bool retry_take_item_token(struct sched_job *job)
+{
+    if (job->item_tokens < 1) {
+        job->s->stats.budget_exhausted++;
+        return false;
+    }
+    job->item_tokens -= 1;
+    return true;
+}
+
+bool retry_may_try(const struct sched_job *job)
+{
+    return has_token(job) || job->s->now_ns >= job->trial_ns;
+}
+
+void retry_take_trial(struct sched_job *job)
+{
+    if (has_token(job))
+        take_token(job);
+    else
+        job->trial_ns = job->s->now_ns + TRIAL_TRICKLE_NS;
+}
+
+void retry_return_trial(struct sched_job *job)
+{
+    job->tokens += 1;
+    job->s->tokens = fmin(job->s->tokens + 1, BUDGET_ALL_MAX);
+}
+
+/* Full jitter: anywhere between now and the delay, so that what failed together does not come back together. */
+static uint64_t backoff_ns(struct sched_chunk *chunk)
+{
+    const struct sched_retry *r = &chunk->job->p.retry;
+    double power = chunk->charged > 0 ? (double)(chunk->charged - 1) : 0;
+    double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);
+    if (r->full_jitter) delay *= random_unit(&chunk->job->s->random);
+    return delay > 0 ? (uint64_t)(delay * (double)NS_PER_S) : 0;
+}
+
+void retry_backoff(struct sched_chunk *chunk)
+{
+    struct scheduler *s = chunk->job->s;
+    chunk->handed_back = false;
+    chunk_move(chunk, CHUNK_BACKOFF, false);
+    timer_set(&s->timers, &chunk->timer, s->now_ns + backoff_ns(chunk));
+}
+
+void retry_timer_fired(struct sched_chunk *chunk)
+{
+    struct sched_job *job = chunk->job;
+    struct scheduler *s = job->s;
+    if (retry_take_token(job)) {
+        chunk_move(chunk, CHUNK_PENDING, true);
+        return;
+    }
+    uint64_t jitter = (uint64_t)(random_unit(&s->random) * (double)NS_PER_MS);
+    timer_set(&s->timers, &chunk->timer, job->trickle_ns + jitter);
+}
+
+static void hand_back(struct sched_chunk *chunk)
+{
+    chunk->handed_back = true;
+    chunk_move(chunk, CHUNK_PENDING, true);
+}
+
+/* Having answered half of what it was sent counts as a halving: what is left is suspected for the first time. */
+static void count_loss(struct sched_chunk *chunk, const struct sched_attempt *a)
+{
+    bool much = a->received > 0 && 2 * a->received >= a->to - a->from;
+    chunk->lost = much ? 1 : chunk->lost + 1;
+    chunk->charged = much ? 1 : chunk->charged + 1;
+}
+
+static void count_retried(struct sched_chunk *chunk)
+{
+    chunk->job->counts.retried += chunk_left(chunk);
+    chunk->job->s->stats.items_retried += chunk_left(chunk);
+}
+
+static void worker_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause)
+{
+    const struct sched_job_params *p = &chunk->job->p;
+    bool again = p->idempotent && p->retry.max_attempts > 1 && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
+    count_loss(chunk, a);
+    if (!again || (chunk_left(chunk) == 1 && chunk->charged >= p->retry.max_attempts)) {
+        chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
+        return;
+    }
+    chunk->cause = cause;
+    count_retried(chunk);
+    if (chunk->lost >= HALVE_AFTER_LOST && chunk_left(chunk) > 1) retry_backoff(chunk_halve(chunk));
+    retry_backoff(chunk);
+}
+
+static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const char *cause)
+{
+    const struct sched_job_params *p = &chunk->job->p;
+    bool delivered = how != SCHED_END_TASK_UNKNOWN;
+    bool again = (p->idempotent || !delivered) && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
+    if (++chunk->charged >= p->retry.max_attempts || !again) {
+        chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
+        return;
+    }
+    chunk->cause = cause;
+    count_retried(chunk);
+    retry_backoff(chunk);
+}
+
+void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
+{
+    if (a->endpoint && !a->endpoint->balancer) chunk->avoid = a->endpoint;
+    switch (how) {
+    case SCHED_END_DRAINING:
+    case SCHED_END_DEADLINE:
+    case SCHED_END_NOT_CONNECTED:
+    case SCHED_END_BUSY:
+    case SCHED_END_UNAVAILABLE: hand_back(chunk); return;
+    case SCHED_END_LOST: worker_lost(chunk, a, "the worker vanished"); return;
+    case SCHED_END_SILENT: worker_lost(chunk, a, "the worker fell silent"); return;
+    case SCHED_END_BAD_STATUS: worker_failed(chunk, how, "the worker answered with a server error"); return;
+    case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer was not as agreed"); return;
+    case SCHED_END_TASK_UNKNOWN: worker_failed(chunk, how, "the worker does not know the task"); return;
+    case SCHED_END_COMPLETE:
+    case SCHED_END_COUNT: break;
+    }
+    BUG("a chunk with items left has ended as %s", sched_end_name(how));
+}
