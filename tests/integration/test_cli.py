@@ -1,0 +1,354 @@
+"""The command line, as a person or a script uses it: standard input, standard output, exit codes, and what is left
+behind."""
+import contextlib
+import http.server
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+
+from fantail_testing import (BIN, EXAMPLE_TASKS, FantailTest, SharedFleetTest, command_line, descendants, main,
+                             wait_until)
+
+FANTAIL = os.path.join(BIN, "fantail")
+
+
+class Ended:
+    def __init__(self, process, out, err):
+        self.status, self.out, self.err = process.returncode, out, err
+
+    @property
+    def lines(self):
+        return self.out.decode().splitlines()
+
+    def __repr__(self):
+        return f"status {self.status}, out {self.out[:300]!r}, err {self.err[:2000]!r}"
+
+
+class CliTest(FantailTest):
+    """Adds run(): the program to its end."""
+
+    def cli(self, *arguments, stdin=b"", cwd=None, timeout_s=60, **env):
+        if isinstance(stdin, str):
+            stdin = stdin.encode()
+        process = subprocess.Popen([FANTAIL, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=self.environment(**env), cwd=cwd or self.folder)
+        try:
+            ended = Ended(process, *process.communicate(stdin, timeout_s))
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        self.assertNotRegex(ended.err, rb"Sanitizer|runtime error:|BUG at", ended)
+        return ended
+
+
+def numbers(*span):
+    return "".join(f"{n}\n" for n in range(*span))
+
+
+class Words(CliTest):
+    """What needs no service."""
+
+    def test_version_and_help_are_on_standard_output(self):
+        self.assertRegex(self.cli("--version").out, rb"^fantail \d+\.\d+\.\d+\n$")
+        for arguments in (["--help"], ["map", "--help"], ["local", "--help"], ["submit", "--help"], ["tasks", "--help"]):
+            ended = self.cli(*arguments)
+            self.assertEqual((ended.status, ended.err), (0, b""), ended)
+            self.assertIn(b"fantail", ended.out)
+
+    def test_wrong_usage_is_status_2_and_says_what(self):
+        for arguments, word in ((["frobnicate"], b"frobnicate"), (["map"], b"task"), (["map", "a", "b"], b"b"),
+                                (["map", "a", "--order", "sideways"], b"order"),
+                                (["map", "a", "--common", "{"], b"common"), (["map", "--"], b"command"),
+                                (["map", "a", "--tasks", "/nowhere"], b"/nowhere"), (["tasks"], b"url"),
+                                (["local", "--workers", "0"], b"workers"), (["local", "--tasks", "/nowhere"], b"tasks")):
+            with self.subTest(arguments):
+                ended = self.cli(*arguments)
+                self.assertEqual(ended.status, 2, ended)
+                self.assertIn(word, ended.err)
+
+    def test_a_service_that_cannot_be_reached_is_status_3(self):
+        for arguments in (["map", "square"], ["tasks"], ["submit"]):
+            ended = self.cli(*arguments, "--url", "http://127.0.0.1:9", stdin="1\n")
+            self.assertEqual(ended.status, 3, ended)
+            self.assertIn(b"127.0.0.1:9", ended.err)
+
+
+class MapOnAFleet(SharedFleetTest, CliTest):
+    fleet_options = {"workers": 2}
+
+    def map(self, task, *arguments, stdin):
+        return self.cli("map", task, *arguments, stdin=stdin, FANTAIL_URL=f"http://127.0.0.1:{self.shared.port}")
+
+    def test_results_are_plain_values_in_input_order(self):
+        ended = self.map("square", stdin=numbers(1, 100001))
+        self.assertEqual((ended.status, ended.err), (0, b""), ended)
+        self.assertEqual(ended.lines, [str(n * n) for n in range(1, 100001)])
+
+    def test_no_items_give_no_results(self):
+        ended = self.map("square", stdin="")
+        self.assertEqual((ended.status, ended.out), (0, b""), ended)
+
+    def test_blank_lines_are_no_items_and_the_last_newline_may_lack(self):
+        self.assertEqual(self.map("square", stdin="\n1\n\n\n2\n3").lines, ["1", "4", "9"])
+
+    def test_text_lines_go_through_as_strings(self):
+        lines = ["a b", "", 'say "hi"', "\\", "ä€😀"]
+        ended = self.map("echo", "--text", stdin="\n".join(lines) + "\n")
+        self.assertEqual([json.loads(line) for line in ended.lines], lines, ended)
+
+    def test_completion_order_has_every_result_once(self):
+        ended = self.map("square", "--order", "completion", stdin=numbers(20000))
+        self.assertEqual(sorted(map(int, ended.lines)), [n * n for n in range(20000)])
+
+    def test_a_reduction_prints_one_value(self):
+        self.assertEqual(self.map("square", "--reduce", "sum", stdin=numbers(100000)).lines,
+                         [str(sum(n * n for n in range(100000)))])
+
+    def test_large_items_come_back_unchanged(self):
+        items = [json.dumps(str(n) * (1 << 20)) for n in range(8)] + ["1", json.dumps("x" * (9 << 20)), "2"]
+        ended = self.map("echo", stdin="\n".join(items) + "\n")
+        self.assertEqual((ended.status, ended.lines == items), (0, True), ended.err)
+
+    def test_failed_items_print_null_and_are_written_to_the_errors_file(self):
+        path = os.path.join(self.folder, "failed")
+        stdin = "".join("\"no number\"\n" if n in (3, 700) else f"{n}\n" for n in range(1000))
+        ended = self.map("square", "--errors", path, stdin=stdin)
+        self.assertEqual(ended.status, 1, ended)
+        self.assertEqual(ended.lines, ["null" if n in (3, 700) else str(n * n) for n in range(1000)])
+        self.assertIn(b"2 of 1000 items failed", ended.err)
+        with open(path, encoding="utf-8") as file:
+            failed = [json.loads(line) for line in file]
+        self.assertEqual([(f["index"], f["item"], f["error"]["name"]) for f in failed],
+                         [(3, "no number", "task_error"), (700, "no number", "task_error")])
+
+    def test_skip_failed_leaves_failed_items_out(self):
+        self.assertEqual(self.map("square", "--skip-failed", "-q", stdin='1\n"x"\n3\n').lines, ["1", "9"])
+
+    def test_a_line_that_is_no_json_is_named(self):
+        ended = self.map("square", stdin="1\n2\nthree\n")
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"item 2", ended.err)
+
+    def test_an_unknown_task_is_status_3_and_the_tasks_are_named(self):
+        ended = self.map("sqare", stdin="1\n")
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"square", ended.err)
+
+    def test_tasks_are_listed(self):
+        url = f"http://127.0.0.1:{self.shared.port}"
+        self.assertIn("square", [line.split()[0] for line in self.cli("tasks", "--url", url).lines])
+        names = [task["name"] for task in json.loads(self.cli("tasks", "--json", "--url", url).out)["tasks"]]
+        self.assertIn("square", names)
+
+    def test_submit_prints_the_answer_and_its_status_is_the_jobs(self):
+        url = f"http://127.0.0.1:{self.shared.port}"
+        for items, status in (([1, 2], 0), ([1, "x"], 1)):
+            job = json.dumps({"task": "square", "items": items})
+            whole = self.cli("submit", "--url", url, stdin=job)
+            self.assertEqual(whole.status, status, whole)
+            self.assertEqual(json.loads(whole.out)["results"][0], 1)
+            lines = self.cli("submit", "--ndjson", "-f", "-", "--url", url, stdin=job)
+            self.assertEqual(lines.status, status, lines)
+            self.assertEqual(json.loads(lines.lines[-1])["type"], "end")
+        refused = self.cli("submit", "--url", url, stdin='{"task": "square", "items": [1], "itms": 2}')
+        self.assertEqual(refused.status, 3, refused)
+        self.assertIn(b"itms", refused.err)
+
+    def test_slow_input_is_answered_while_it_comes(self):
+        process = subprocess.Popen([FANTAIL, "map", "square"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   env=self.environment(FANTAIL_URL=f"http://127.0.0.1:{self.shared.port}"))
+        with process:
+            for n in (3, 4, 5):
+                process.stdin.write(b"%d\n" % n)
+                process.stdin.flush()
+                self.assertEqual(process.stdout.readline(), b"%d\n" % (n * n))
+            process.stdin.close()
+            self.assertEqual(process.wait(20), 0)
+
+    def test_it_ends_quietly_when_nobody_reads_any_more(self):
+        script = f"yes 2 | {FANTAIL} map square | head -3; echo ${{PIPESTATUS[1]}}"
+        ended = subprocess.run(["bash", "-c", script], capture_output=True, timeout=60, check=True,
+                               env=self.environment(FANTAIL_URL=f"http://127.0.0.1:{self.shared.port}"))
+        self.assertEqual((ended.stdout, ended.stderr), (b"4\n4\n4\n141\n", b""))
+
+    def test_an_interrupt_ends_it_and_the_work(self):
+        process = subprocess.Popen([FANTAIL, "map", "sleep"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   env=self.environment(FANTAIL_URL=f"http://127.0.0.1:{self.shared.port}"))
+        with process:
+            process.stdin.write(b"0\n" + b"50\n" * 4)
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), b"0\n")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(20), -signal.SIGINT)
+        self.assertEqual(self.map("square", stdin="5\n").lines, ["25"])
+
+
+class CutOff(CliTest):
+    """A service that breaks off, played by a small server."""
+
+    def serve(self, answers):
+        """Each answer is a list of lines that one POST gets; what it asked for is kept in .bodies."""
+        bodies = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                lines = answers[min(len(bodies), len(answers)) - 1]
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for line in lines:
+                    data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+                if lines and lines[-1]["type"] == "end":
+                    self.wfile.write(b"0\r\n\r\n")
+                else:
+                    self.close_connection = True
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{server.server_port}", bodies
+
+    def test_a_stream_without_its_end_is_status_3(self):
+        url, bodies = self.serve([[]])
+        ended = self.cli("map", "x", "--url", url, stdin="1\n2\n")
+        self.assertEqual((ended.status, ended.out), (3, b""), ended)
+        self.assertIn(b"cut", ended.err)
+
+    def test_items_without_an_answer_are_sent_again(self):
+        def value(index, what):
+            return {"type": "result", "index": index, "value": what}
+        url, bodies = self.serve([[value(0, "a"), value(1, "b")], [value(0, "c"), {"type": "end", "status": "succeeded"}]])
+        ended = self.cli("map", "x", "--url", url, stdin="1\n2\n3\n")
+        self.assertEqual((ended.status, ended.lines), (0, ['"a"', '"b"', '"c"']), ended)
+        self.assertEqual(bodies, [b"1\n2\n3\n", b"3\n"])
+
+    def test_in_completion_order_a_cut_stream_is_status_3(self):
+        url, _ = self.serve([[{"type": "result", "index": 1, "value": 1}]])
+        ended = self.cli("map", "x", "--order", "completion", "--url", url, stdin="1\n2\n")
+        self.assertEqual((ended.status, ended.out), (3, b"1\n"), ended)
+
+
+class PrivateFleet(CliTest):
+    """Without a URL."""
+
+    def cli(self, *arguments, **more):
+        """Also checks that nothing is left behind: no process, no file."""
+        with tempfile.TemporaryDirectory(prefix="fantail-test-tmp-") as tmp:
+            ended = super().cli(*arguments, **more, TMPDIR=tmp)
+            self.assertEqual(os.listdir(tmp), [])
+        self.assertEqual(self._strangers(), [])
+        return ended
+
+    def test_a_task_is_mapped_by_a_fleet_of_its_own(self):
+        ended = self.cli("map", "square", "--tasks", EXAMPLE_TASKS, stdin=numbers(1, 200001))
+        self.assertEqual((ended.status, ended.err), (0, b""), ended)
+        self.assertEqual(ended.lines[-1], "40000000000")
+        self.assertEqual(len(ended.lines), 200000)
+
+    def test_any_command_is_mapped_over_lines(self):
+        self.assertEqual(self.cli("map", "--", "expr", "2", "+", stdin=numbers(1, 6)).lines, ["3", "4", "5", "6", "7"])
+        self.assertEqual(self.cli("map", "--", "echo", "<{}>", "{}!", stdin="a b\n*\n").lines, ["<a b> a b!", "<*> *!"])
+        self.assertEqual(self.cli("map", "--stdin", "--", "tr", "a-z", "A-Z", stdin="x\ny\n").lines, ["X", "Y"])
+
+    def test_a_command_runs_where_the_user_is(self):
+        with open(os.path.join(self.folder, "here.txt"), "w", encoding="utf-8") as file:
+            file.write("content\n")
+        self.assertEqual(self.cli("map", "--", "cat", stdin="here.txt\n").lines, ["content"])
+
+    def test_a_command_that_fails_is_a_failed_item(self):
+        ended = self.cli("map", "--", "sh", "-c", 'test "$0" != 2 || { echo oh >&2; exit 7; }; echo "$0"',
+                         stdin="1\n2\n3\n")
+        self.assertEqual((ended.status, ended.lines), (1, ["1", "null", "3"]), ended)
+        self.assertRegex(ended.err, rb"item 1: .*7.*oh")
+
+    def test_json_values_of_a_command_stay_json(self):
+        ended = self.cli("map", "--json", "--", "printf", "%s", stdin='{"a": 1}\n"text"\n')
+        self.assertEqual([json.loads(line) for line in ended.lines], [{"a": 1}, "text"], ended)
+
+    def test_several_workers_share_the_items(self):
+        ended = self.cli("map", "square", "--tasks", EXAMPLE_TASKS, "--workers", 3, "--processes", 1,
+                         stdin=numbers(1000))
+        self.assertEqual((ended.status, ended.lines), (0, [str(n * n) for n in range(1000)]), ended)
+
+    def test_an_interrupt_leaves_nothing_behind(self):
+        tmp = os.path.join(self.folder, "tmp")
+        os.mkdir(tmp)
+        process = subprocess.Popen([FANTAIL, "map", "--", "sh", "-c", "echo $0; exec sleep $0"], stdin=subprocess.PIPE,
+                                   env=self.environment(TMPDIR=tmp), start_new_session=True)
+        with process:
+            process.stdin.write(b"1000\n" * 4)
+            process.stdin.flush()
+            wait_until(lambda: any(command_line(pid) == "sleep 1000" for pid in descendants(process.pid)),
+                       what="a running command")
+            os.killpg(process.pid, signal.SIGINT)
+            self.assertEqual(process.wait(20), -signal.SIGINT)
+        self.assertEqual(os.listdir(tmp), [])
+        self.assertEqual(self._strangers(), [])
+
+    def test_killed_outright_it_takes_its_services_with_it(self):
+        process = subprocess.Popen([FANTAIL, "map", "sleep", "--tasks", EXAMPLE_TASKS], stdin=subprocess.PIPE,
+                                   env=self.environment())
+        with process:
+            process.stdin.write(b"1000\n")
+            process.stdin.flush()
+            wait_until(lambda: len(descendants(process.pid)) >= 3, what="a task process")
+            process.kill()
+        wait_until(lambda: not self._strangers(), 10, "the end of the services")
+
+
+class Local(CliTest):
+    """`fantail local`."""
+
+    @contextlib.contextmanager
+    def local(self, *arguments):
+        program = self.start("fantail", "local", "--port", 0, "--tasks", EXAMPLE_TASKS, *arguments)
+        found = wait_until(lambda: re.search(r"^fantail: ready at (http://127\.0\.0\.1:\d+)$", program.stdout(), re.M)
+                           or not program.alive(), what="the ready line")
+        self.assertNotEqual(found, True, program.describe())
+        yield program, found[1]
+
+    def services(self, program, name):
+        return [pid for pid in descendants(program.pid) if name in command_line(pid).split(" ")[0]]
+
+    def test_it_serves_when_it_says_so(self):
+        with self.local("--workers", 2) as (program, url):
+            self.assertEqual(len(self.services(program, "fantail-worker")), 2)
+            self.assertEqual(self.cli("map", "square", "--url", url, stdin="7\n").lines, ["49"])
+
+    def test_ctrl_c_ends_everything_with_status_0(self):
+        with self.local() as (program, _):
+            self.assertEqual(program.stop(signal.SIGINT), 0)
+        self.assertEqual(self._strangers(), [])
+
+    def test_a_dead_service_comes_back_under_its_address(self):
+        with self.local("--workers", 2) as (program, url):
+            for name in ("fantail-worker", "fantail-coordinator"):
+                before = self.services(program, name)
+                os.kill(before[0], signal.SIGKILL)
+                wait_until(lambda: "is ready again" in program.stderr().split("was killed by signal 9")[-1]
+                           and "was killed by signal 9" in program.stderr(), what="the restart")
+                self.assertEqual(len(self.services(program, name)), len(before))
+                self.assertEqual(self.cli("map", "square", "--url", url, stdin="7\n").lines, ["49"])
+
+    def test_a_port_that_is_taken_is_status_3(self):
+        with self.local() as (_, url):
+            ended = self.cli("local", "--tasks", EXAMPLE_TASKS, "--port", url.rsplit(":", 1)[1])
+            self.assertEqual(ended.status, 3, ended)
+            self.assertIn(b"coordinator", ended.err)
+
+
+if __name__ == "__main__":
+    main()
