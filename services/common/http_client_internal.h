@@ -57,7 +57,7 @@ struct http_client {
 
     uv_timer_t curl_timer, silence_timer;
     uint64_t silence_deadline_ms; /* when silence_timer fires; 0: it does not run */
-    uv_prepare_t prepare;         /* these two run while there is something to be done before the loop waits */
+    uv_idle_t idle;               /* runs while kicked, so that the loop does not wait */
     uv_check_t check;
     bool kicked;
     bool due;                       /* curl asked for a timer of 0 ms */

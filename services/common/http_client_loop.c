@@ -4,7 +4,7 @@
 
 #include "http_client_internal.h"
 
-/* More rounds than this without waiting, and the loop gets a turn for others first. */
+/* After so many rounds others get a turn of the loop first. */
 #define MAX_ROUNDS 8
 
 /* A socket curl uses. Watching costs system calls to begin and to end, so a pooled connection stays watched between
@@ -14,7 +14,9 @@ struct client_socket {
     struct http_client *client;
     int fd;
     int wanted, watched; /* UV_READABLE, UV_WRITABLE: by curl; at libuv */
-    bool opened_here;    /* client_close_socket() will tell its end; else CURL_POLL_REMOVE does */
+    /* It is a connection that works, so client_close_socket() will tell its end. curl 7.88 closes sockets that never
+     * connected, and those of its resolver, behind our back: for them CURL_POLL_REMOVE is the end. */
+    bool opened_here, connected;
     bool dead;
 };
 
@@ -49,17 +51,25 @@ static void watch(struct client_socket *s, int events)
         uv_poll_stop(&s->poll);
 }
 
+/* A broken socket is told as ready, so that curl's own call finds out what is wrong with it. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct client_socket *s = CONTAINER_OF(poll, struct client_socket, poll);
-    int mask = status < 0 ? CURL_CSELECT_ERR : 0;
-    if (status < 0) s->watched = 0; /* libuv stopped it */
+    if (status < 0) {
+        s->watched = 0; /* libuv stopped it */
+        events = s->wanted;
+    }
     if (events & ~s->wanted) watch(s, s->wanted);
-    if (events & s->wanted & UV_READABLE) mask |= CURL_CSELECT_IN;
-    if (events & s->wanted & UV_WRITABLE) mask |= CURL_CSELECT_OUT;
-    if (!s->wanted || !mask) return;
+    int mask = (events & s->wanted & UV_READABLE ? CURL_CSELECT_IN : 0) |
+               (events & s->wanted & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
+    if (!mask) return;
     drive(s->client, s->fd, mask);
     if (!s->dead && s->wanted && !s->watched) watch(s, s->wanted);
+}
+
+static struct client_socket *socket_find(const struct http_client *c, int fd)
+{
+    return (size_t)fd < c->sockets_count ? c->sockets[fd] : NULL;
 }
 
 static struct client_socket *socket_new(struct http_client *c, int fd)
@@ -88,10 +98,10 @@ static void on_socket_closed(uv_handle_t *handle)
     free(s);
 }
 
-/* Must come before the descriptor is closed. */
+/* Must come before the loop waits with the descriptor closed. */
 static void socket_bury(struct http_client *c, int fd)
 {
-    struct client_socket *s = (size_t)fd < c->sockets_count ? c->sockets[fd] : NULL;
+    struct client_socket *s = socket_find(c, fd);
     if (!s) return;
     c->sockets[fd] = NULL;
     s->dead = true;
@@ -101,14 +111,21 @@ static void socket_bury(struct http_client *c, int fd)
 
 curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl_sockaddr *address)
 {
+    struct http_client *c = client;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0) return CURL_SOCKET_BAD;
-    struct client_socket *s = socket_new(client, fd);
+    /* Closed behind our back and opened again: curl takes it for the same one and will not say again what it wants. */
+    const struct client_socket *stale = socket_find(c, fd);
+    int wanted = stale ? stale->wanted : 0;
+    socket_bury(c, fd);
+    struct client_socket *s = socket_new(c, fd);
     if (!s) {
         close(fd);
         return CURL_SOCKET_BAD;
     }
     s->opened_here = true;
+    s->wanted = wanted;
+    watch(s, wanted);
     return fd;
 }
 
@@ -121,21 +138,26 @@ int client_close_socket(void *client, curl_socket_t fd)
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *unused)
 {
     struct http_client *c = client;
-    struct client_socket *s = (size_t)fd < c->sockets_count ? c->sockets[fd] : NULL;
+    struct client_socket *s = socket_find(c, fd);
     if (!s && what == CURL_POLL_REMOVE) return 0;
     if (!s) s = socket_new(c, fd); /* one of curl's own, such as its resolver's */
     if (!s) return -1;
-    s->wanted = (what & CURL_POLL_IN && what != CURL_POLL_REMOVE ? UV_READABLE : 0) |
-                (what & CURL_POLL_OUT && what != CURL_POLL_REMOVE ? UV_WRITABLE : 0);
-    if (what == CURL_POLL_REMOVE && !s->opened_here) {
+    if (what == CURL_POLL_REMOVE && !(s->opened_here && s->connected)) {
         socket_bury(c, fd);
         return 0;
     }
+    if (what == CURL_POLL_REMOVE) what = CURL_POLL_NONE;
+    s->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    if (s->wanted & UV_READABLE) s->connected = true; /* before that curl only waits for the way out */
     if (s->wanted & ~s->watched) watch(s, s->wanted);
     return 0;
 }
 
 /* Time. */
+
+static void on_idle(uv_idle_t *idle)
+{
+}
 
 static void on_curl_time(uv_timer_t *timer)
 {
@@ -157,12 +179,15 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
     return 0;
 }
 
-/* A request that was just started goes out before the loop waits: by the check watcher when the event that started it
- * was found by polling, by the prepare watcher when it was a timer's or a closing handle's. No timer, no wake-up. */
+/* A request that was just started goes out in the same turn, without a timer or a wake-up: the check watcher runs
+ * behind the polling that found the event that started it. For one started by a timer the idle watcher keeps the
+ * polling from waiting. Not in a prepare watcher: what callbacks ask of other parts of the program there might come too
+ * late for their own watchers, and the loop would wait on it. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;
     c->kicked = true;
+    uv_idle_start(&c->idle, on_idle);
 }
 
 void client_keep_loop(struct http_client *c, bool keep)
@@ -177,7 +202,6 @@ void client_keep_loop(struct http_client *c, bool keep)
 
 static void run_kick(struct http_client *c)
 {
-    if (!c->kicked) return;
     for (int round = 0; round < MAX_ROUNDS && c->kicked && !c->freed; round++) {
         c->kicked = false;
         client_settle(c);
@@ -185,30 +209,25 @@ static void run_kick(struct http_client *c)
         c->due = false;
         drive(c, CURL_SOCKET_TIMEOUT, 0);
     }
-    if (c->kicked && !c->freed) uv_timer_start(&c->curl_timer, on_curl_time, 0, 0);
-}
-
-static void on_prepare(uv_prepare_t *handle)
-{
-    run_kick(handle->data);
+    if (!c->kicked && !c->freed) uv_idle_stop(&c->idle);
 }
 
 static void on_check(uv_check_t *handle)
 {
-    run_kick(handle->data);
+    struct http_client *c = handle->data;
+    if (c->kicked) run_kick(c);
 }
 
 void client_loop_init(struct http_client *c)
 {
     uv_timer_init(c->loop, &c->curl_timer);
     uv_timer_init(c->loop, &c->silence_timer);
-    uv_prepare_init(c->loop, &c->prepare);
+    uv_idle_init(c->loop, &c->idle);
     uv_check_init(c->loop, &c->check);
-    c->curl_timer.data = c->silence_timer.data = c->prepare.data = c->check.data = c;
+    c->curl_timer.data = c->silence_timer.data = c->idle.data = c->check.data = c;
     c->open_handles = 4;
-    uv_prepare_start(&c->prepare, on_prepare);
     uv_check_start(&c->check, on_check);
-    uv_unref((uv_handle_t *)&c->prepare);
+    uv_unref((uv_handle_t *)&c->idle);
     uv_unref((uv_handle_t *)&c->check);
     uv_unref((uv_handle_t *)&c->curl_timer);
     uv_unref((uv_handle_t *)&c->silence_timer);
@@ -227,6 +246,6 @@ void client_loop_close(struct http_client *c)
 {
     uv_close((uv_handle_t *)&c->curl_timer, on_fixed_handle_closed);
     uv_close((uv_handle_t *)&c->silence_timer, on_fixed_handle_closed);
-    uv_close((uv_handle_t *)&c->prepare, on_fixed_handle_closed);
+    uv_close((uv_handle_t *)&c->idle, on_fixed_handle_closed);
     uv_close((uv_handle_t *)&c->check, on_fixed_handle_closed);
 }
