@@ -11,7 +11,7 @@
 #include "bench.h"
 
 /* The example task itself is the work. */
-#include "../examples/tasks/primes/primes.c"
+#include "../examples/tasks/primes/primes.c" // NOLINT(bugprone-suspicious-include)
 
 struct work {
     bool primes;

@@ -17,6 +17,7 @@ enum {
     PIPE_BYTES = 4 * KIB, /* an empty pipe takes so much without waiting, whatever its size */
     READ_BYTES = 64 * KIB,
     CHILD_STACK_BYTES = 64 * KIB,
+    OUTPUT_BYTES = LIMIT_ANSWER_BYTES,
     LAST_STDERR_PIECES = 512, /* 1 MiB, the largest pipe */
 };
 
@@ -68,7 +69,7 @@ bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms)
     r->stderr_read = pipe_fds[0];
     r->stderr_write = pipe_fds[1];
     if (fcntl(r->stderr_read, F_SETFL, O_NONBLOCK) != 0) return false;
-    buf_init(&r->out, LIMIT_ANSWER_BYTES);
+    buf_init(&r->out, OUTPUT_BYTES);
     find_program(r, program);
     return true;
 }

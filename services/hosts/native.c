@@ -15,7 +15,7 @@
 #include "limits.h"
 #include "line_io.h"
 
-enum { FLUSH_BYTES = 128 * KIB, SIGNAL_STACK_BYTES = 16 * KIB };
+enum { FLUSH_BYTES = 128 * KIB, SIGNAL_STACK_BYTES = 16 * KIB, START_BYTES = 4 * KIB };
 
 typedef int task_function(const struct fantail_item *, struct fantail_reply *);
 
@@ -48,7 +48,7 @@ static void host_grow(struct fantail_reply *reply, size_t extra)
 
 static void start_answer(struct host *h)
 {
-    if (h->answers.alloc - h->answers.whole < 4 * KIB) answers_reserve(&h->answers, 4 * KIB);
+    if (h->answers.alloc - h->answers.whole < START_BYTES) answers_reserve(&h->answers, START_BYTES);
     open_window(h);
     fantail_reply_clear(&h->reply);
 }

@@ -16,16 +16,9 @@ $(BIN)/fantail-host-native: $(HOST_NATIVE)
 $(BIN)/fantail-host-exec: $(HOST_EXEC)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(if $(SANITIZE),$(ALL_LDFLAGS),-static -no-pie $(LDFLAGS)) -o $@ $^ -lm
+	$(Q)$(CC) $(if $(SANITIZE),$(ALL_LDFLAGS),-static $(LDFLAGS)) -o $@ $^ -lm
 
 $(BIN)/fantail-host-python: services/hosts/fantail_host_python.py
 	$(call say,INSTALL,$@)
 	@mkdir -p $(@D)
 	$(Q)install -m 755 $< $@
-
-LIBHOSTS := $(BUILD)/libhosts.a
-$(LIBHOSTS): $(call objects,$(filter-out services/hosts/native.c services/hosts/exec.c,$(wildcard services/hosts/*.c)))
-	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
-
-$(BUILD)/tests/unit/test_hosts: $(LIBHOSTS)

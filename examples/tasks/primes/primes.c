@@ -1,7 +1,10 @@
 /* Counts the primes in {"start": a, "stop": b}, stop excluded, by a segmented sieve of the odd numbers. */
 #include "fantail_task.h"
 
-enum { SEGMENT = 1 << 15 }; /* odd numbers sieved at once: they fit the fastest cache */
+enum {
+    SEGMENT = 1 << 15,    /* odd numbers sieved at once: they fit the fastest cache */
+    STRIDE = 2 * SEGMENT, /* so far do they reach */
+};
 
 static const int64_t LARGEST = INT64_C(1000000000000);
 
@@ -35,7 +38,7 @@ static bool find_small_primes(int64_t limit)
     return true;
 }
 
-/* The odd primes in [start, start + 2 * SEGMENT) that are below stop; start is odd. */
+/* The odd primes in [start, start + STRIDE) that are below stop; start is odd. */
 static int64_t count_segment(int64_t start, int64_t stop)
 {
     static bool composite[SEGMENT];
@@ -61,7 +64,7 @@ static int64_t count_primes(int64_t start, int64_t stop)
     if (!find_small_primes((int64_t)sqrt((double)(stop > 0 ? stop : 0)) + 1)) return -1;
     int64_t count = start <= 2 && stop > 2; /* the even one */
     if (start < 3) start = 3;
-    for (start |= 1; start < stop; start += 2 * SEGMENT) count += count_segment(start, stop);
+    for (start |= 1; start < stop; start += STRIDE) count += count_segment(start, stop);
     return count;
 }
 
