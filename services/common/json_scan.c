@@ -164,6 +164,7 @@ static const char *open_container(struct json_scan *s, const char *p)
     uint64_t bit = UINT64_C(1) << (s->depth % 64);
     uint64_t *word = &s->is_object[s->depth / 64];
     bool object = *p == '{';
+    if (s->depth % 64 == 0) *word = 0; /* the first use of a word: json_scan_init() clears none */
     *word = object ? *word | bit : *word & ~bit;
     s->depth++;
     s->state = object ? NAME_OR_CLOSE : VALUE_OR_CLOSE;

@@ -127,7 +127,8 @@ bool json_string_is(struct json_slice string, const char *text)
     if (string.len < 2 || string.data[0] != '"') return false;
     if (!memchr(string.data, '\\', string.len)) return string.len == len + 2 && memcmp(string.data + 1, text, len) == 0;
     struct buf meaning = {0};
-    bool same = json_string_decode(string, &meaning) && meaning.len == len && memcmp(meaning.data, text, len) == 0;
+    bool same = json_string_decode(string, &meaning) && meaning.len == len &&
+                (len == 0 || memcmp(meaning.data, text, len) == 0);
     buf_release(&meaning);
     return same;
 }

@@ -21,12 +21,12 @@ enum field_type {
 struct field {
     const char *name; /* "retry.jitter" is the member jitter of the member retry */
     enum field_type type;
+    bool nullable;   /* null leaves the default */
+    bool query_only; /* asks for something of this answer, not of the job */
     size_t offset;
     double min, max;
     const char *const *words; /* by the enum's value; NULL where a value has no word */
     size_t word_count;
-    bool nullable;   /* null leaves the default */
-    bool query_only; /* asks for something of this answer, not of the job */
 };
 
 /* In the order of the bits of jobspec.seen. */
