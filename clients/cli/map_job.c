@@ -5,7 +5,7 @@
 #include "json_walk.h"
 #include "map_answers.h"
 #include "protocol.h"
-#include "result_line.h"
+#include "simple_request.h"
 
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
@@ -108,10 +108,10 @@ static void was_refused(struct map_run *run, struct map_job *j, uint64_t now)
         return;
     }
     if (c->status == 400 && tell_bad_line(run, j)) return;
-    struct buf detail = {0};
-    if (!json_member_text(c->answer.data, c->answer.len, "detail", &detail)) buf_add_str(&detail, "no reason given");
-    map_run_fail(run, "the service refused the job (%d): %s", c->status, buf_cstr(&detail));
-    buf_release(&detail);
+    struct buf text = {0};
+    refusal_text(c, &text);
+    map_run_fail(run, "the service refused the job (%d): %s", c->status, buf_cstr(&text));
+    buf_release(&text);
 }
 
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now)

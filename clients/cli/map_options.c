@@ -109,12 +109,10 @@ static int check(struct map_options *o)
 {
     size_t offset;
     const char *error;
-    int status = o->command ? check_command(o) : check_task(o);
-    if (status) return status;
     if (o->common && !json_valid(o->common, strlen(o->common), &offset, &error))
         return option_complain(&spec, "common", "not JSON at byte %zu: %s", offset, error);
     if (o->reduce && o->errors) return option_complain(&spec, "errors", "not together with --reduce");
-    return EXIT_OK;
+    return o->command ? check_command(o) : check_task(o);
 }
 
 static int find_separator(int argc, char **argv)

@@ -18,12 +18,21 @@ int simple_request(struct target *t, struct connection *c, const struct client_c
     return EXIT_JOB_FAILED;
 }
 
+void refusal_text(const struct connection *c, struct buf *text)
+{
+    struct buf pointer = {0};
+    const char *answer = c->answer.data ? c->answer.data : "";
+    if (!json_member_text(answer, c->answer.len, "detail", text)) buf_add_str(text, "no reason given");
+    if (json_member_text(answer, c->answer.len, "pointer", &pointer) && pointer.len)
+        buf_addf(text, " (at %s)", buf_cstr(&pointer));
+    buf_release(&pointer);
+}
+
 int simple_request_refused(const struct connection *c)
 {
-    struct buf detail = {0};
-    if (!json_member_text(c->answer.data ? c->answer.data : "", c->answer.len, "detail", &detail))
-        buf_add_str(&detail, "no reason given");
-    complain("the service refused (%d): %s", c->status, buf_cstr(&detail));
-    buf_release(&detail);
+    struct buf text = {0};
+    refusal_text(c, &text);
+    complain("the service refused (%d): %s", c->status, buf_cstr(&text));
+    buf_release(&text);
     return EXIT_JOB_FAILED;
 }

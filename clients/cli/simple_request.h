@@ -10,4 +10,7 @@ MUST_CHECK int simple_request(struct target *t, struct connection *c, const stru
 /* Says why the service refused, from its problem document. Returns EXIT_JOB_FAILED. */
 int simple_request_refused(const struct connection *c);
 
+/* The reason of a problem document, and the place in the job it names. */
+void refusal_text(const struct connection *c, struct buf *text);
+
 #endif
