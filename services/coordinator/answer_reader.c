@@ -92,6 +92,9 @@ bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len)
     const char *last = len ? memrchr(bytes, '\n', len) : NULL;
     size_t whole = last ? (size_t)(last + 1 - bytes) : 0;
     if (whole && !read_lines(r, bytes, whole)) return false;
-    if (!buf_add(&r->partial, bytes + whole, len - whole)) r->fault = "a line of the answer is too long";
+    if (r->ended && len > whole)
+        r->fault = "bytes follow the end line";
+    else if (!buf_add(&r->partial, bytes + whole, len - whole))
+        r->fault = "a line of the answer is too long";
     return !r->fault;
 }

@@ -91,5 +91,6 @@ Test(answer_reader, what_is_no_envelope_is_a_fault)
     expect_fault("hello\n", "no envelope");
     expect_fault("\n", "no envelope");
     expect_fault("{\"value\":nan}\n", "no envelope");
+    expect_fault("{\"end\":\"complete\",\"done\":0}\nx", "follow the end");
     expect_fault("{\"end\":\"complete\",\"done\":0}\n{\"value\":1}\n", "follow the end");
 }
