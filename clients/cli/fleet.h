@@ -28,7 +28,8 @@ struct fleet_options {
     const char *host;    /* of the coordinator; the workers are on 127.0.0.1 */
     const char *tmp_dir; /* TMPDIR of the services; NULL: as here */
     const char *log_level;
-    bool announce; /* says on standard error what dies and comes back */
+    unsigned drain_s; /* how long fleet_stop() lets running work end; 0: the services' default */
+    bool announce;    /* says on standard error what dies and comes back */
 };
 
 /* Starts every process and returns at once. NULL on failure, with a sentence in err. Strings are borrowed. */

@@ -9,6 +9,8 @@
 #include "machine.h"
 #include "option.h"
 
+#define DRAIN_S 5
+
 struct local_config {
     const char *tasks, *host, *log_level;
     int64_t workers, processes, port;
@@ -42,7 +44,7 @@ static const struct option_spec spec = {
                 "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
                 "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
                 "  fantail tasks --url http://localhost:8080\n"
-                "Ctrl-C or SIGTERM lets running work end; a second one does not wait.",
+                "Ctrl-C or SIGTERM gives running work 5 s to end; a second one does not wait.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -92,6 +94,7 @@ int command_local(int argc, char **argv)
         .port = (uint16_t)config.port,
         .host = config.host,
         .log_level = config.log_level,
+        .drain_s = DRAIN_S,
         .announce = true,
     };
     char err[256];

@@ -1,5 +1,6 @@
 #include "map_answers.h"
 
+#include "cli.h"
 #include "json_walk.h"
 #include "result_line.h"
 
@@ -51,6 +52,14 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
     if (!good) map_run_fail(run, "the job ended as %.*s", (int)r->len, r->body);
 }
 
+/* Told once where no progress line tells it. */
+static void wait_for_worker(struct map_run *run)
+{
+    if (!run->told_waiting && !run->progress.on && !run->options->quiet) complain("waiting for a worker");
+    run->told_waiting = true;
+    run->note = "waiting for a worker";
+}
+
 static void take_rare_line(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     switch (r->kind) {
@@ -65,7 +74,7 @@ static void take_rare_line(struct map_run *run, struct map_job *j, const struct 
         }
         break;
     case RESULT_END: add_end(run, j, r); break;
-    case RESULT_WAITING: run->note = "waiting for a worker"; break;
+    case RESULT_WAITING: wait_for_worker(run); break;
     case RESULT_OTHER: break;
     case RESULT_BAD: map_run_fail(run, "the service answered something that is no result line"); break;
     }

@@ -7,8 +7,8 @@
 #include "protocol.h"
 #include "simple_request.h"
 
-#define BACKOFF_MIN_MS 50
-#define BACKOFF_MAX_MS 2000
+#define BACKOFF_MIN_MS UINT64_C(50)
+#define BACKOFF_MAX_MS UINT64_C(2000)
 #define PATIENCE       60 /* refusals by a service that is full are no failures, but not for ever */
 
 static const char *request_headers(const struct map_run *run)

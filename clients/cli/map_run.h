@@ -55,6 +55,7 @@ struct map_run {
     struct failures failures;
     struct progress progress;
     const char *note;
+    bool told_waiting;
 
     struct map_job jobs[MAP_JOBS];
     struct map_job *running[MAP_JOBS]; /* oldest first */
