@@ -52,16 +52,21 @@ bool buf_add_char(struct buf *b, char c)
 
 bool buf_addf(struct buf *b, const char *fmt, ...)
 {
+    char small[256];
     va_list args;
     va_start(args, fmt);
-    int len = vsnprintf(NULL, 0, fmt, args);
+    int len = vsnprintf(small, sizeof small, fmt, args);
     va_end(args);
-    if (len < 0 || !buf_reserve(b, (size_t)len + 1)) return false;
+    if (len < 0) return false;
+    if ((size_t)len < sizeof small) return buf_add(b, small, (size_t)len);
+    /* The NUL that vsnprintf writes is not counted against the cap. */
+    char *large = xmalloc((size_t)len + 1);
     va_start(args, fmt);
-    vsnprintf(b->data + b->len, (size_t)len + 1, fmt, args);
+    vsnprintf(large, (size_t)len + 1, fmt, args);
     va_end(args);
-    b->len += (size_t)len;
-    return true;
+    bool added = buf_add(b, large, (size_t)len);
+    free(large);
+    return added;
 }
 
 bool buf_add_u64(struct buf *b, uint64_t n)
@@ -97,37 +102,34 @@ static size_t utf8_length(const unsigned char *s, size_t len)
     return need;
 }
 
-static void add_escaped_char(struct buf *b, unsigned char c)
+static bool add_escaped_char(struct buf *b, unsigned char c)
 {
     static const char short_escapes[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
     const char *at = c ? strchr(short_escapes, c) : NULL;
-    if (at)
-        buf_addf(b, "\\%c", letters[at - short_escapes]);
-    else
-        buf_addf(b, "\\u%04x", c);
+    return at ? buf_addf(b, "\\%c", letters[at - short_escapes]) : buf_addf(b, "\\u%04x", c);
+}
+
+static bool add_json_content(struct buf *b, const unsigned char *at, const unsigned char *end)
+{
+    while (at < end) {
+        const unsigned char *run = at;
+        while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\') at++;
+        if (!buf_add(b, run, (size_t)(at - run))) return false;
+        if (at == end) break;
+        size_t n = *at < 0x80 ? 0 : utf8_length(at, (size_t)(end - at));
+        bool added = n ? buf_add(b, at, n) : *at >= 0x80 ? buf_add_str(b, "\xEF\xBF\xBD") : add_escaped_char(b, *at);
+        if (!added) return false;
+        at += n ? n : 1;
+    }
+    return true;
 }
 
 bool buf_add_json_string(struct buf *b, const char *s, size_t len)
 {
+    const unsigned char *at = (const unsigned char *)s;
     size_t start = b->len;
-    if (!buf_reserve(b, len + 2)) return false;
-    const unsigned char *at = (const unsigned char *)s, *end = at + len;
-    buf_add_char(b, '"');
-    while (at < end) {
-        const unsigned char *run = at;
-        while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\') at++;
-        buf_add(b, run, (size_t)(at - run));
-        if (at == end) break;
-        size_t n = *at < 0x80 ? 0 : utf8_length(at, (size_t)(end - at));
-        if (n)
-            buf_add(b, at, n);
-        else if (*at >= 0x80)
-            buf_add_str(b, "\xEF\xBF\xBD");
-        else
-            add_escaped_char(b, *at);
-        at += n ? n : 1;
-    }
-    if (buf_add_char(b, '"') && (!b->cap || b->len <= b->cap)) return true;
+    if (buf_reserve(b, len + 2) && buf_add_char(b, '"') && add_json_content(b, at, at + len) && buf_add_char(b, '"'))
+        return true;
     b->len = start;
     return false;
 }

@@ -21,6 +21,7 @@ static void connection_opened(struct http_server *s, struct MHD_Connection *mhd,
     c->next = s->connections;
     if (c->next) c->next->prev = c;
     s->connections = c;
+    c->seen_in_turn = s->turn;
     begin_awaiting_head(c);
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
     if (epoll_ctl(s->watch_fd, EPOLL_CTL_ADD, c->fd, &event) < 0) http_connection_refuse(c, 503, "out of resources");
@@ -36,6 +37,8 @@ static void connection_closed(struct http_connection *c)
         c->prev->next = c->next;
     else
         c->server->connections = c->next;
+    /* At the cap, only another run of the daemon listens again. */
+    if (!c->server->stopping) http_server_want_turn(c->server);
     free(c);
 }
 

@@ -59,6 +59,7 @@ void http_exchange_wake(struct http_exchange *x)
     x->woken = true;
     if (!x->suspended || x->server->stopping) return;
     x->suspended = false;
+    x->connection->seen_in_turn = x->server->turn + 1;
     x->connection->since_ms = uv_now(x->server->loop);
     MHD_resume_connection(x->connection->mhd);
     http_server_want_turn(x->server);
@@ -72,6 +73,7 @@ void *http_exchange_on_uri(void *cls, const char *uri, struct MHD_Connection *mh
     x->server = s;
     x->connection = http_connection_of(mhd);
     x->connection->exchange = x;
+    x->connection->seen_in_turn = s->turn;
     if (x->connection->used) x->connection->since_ms = uv_now(s->loop);
     x->uri_bytes = strlen(uri);
     x->start_ns = uv_hrtime();
@@ -226,6 +228,7 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, 
                                          const char *version, const char *upload, size_t *upload_size, void **context)
 {
     struct http_exchange *x = *context;
+    x->connection->seen_in_turn = x->server->turn;
     if (x->dead || x->connection->cut) return MHD_NO;
     if (x->stage == HTTP_STAGE_HEAD) return on_head(x, url, method, version);
     if (*upload_size > 0) return on_body(x, upload, upload_size);
@@ -242,6 +245,7 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
     bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->stage == HTTP_STAGE_ANSWER && !x->dead;
     *context = NULL;
     c->exchange = NULL;
+    c->seen_in_turn = s->turn;
     c->since_ms = uv_now(s->loop);
     c->head_began_ms = 0;
     if (x->stage != HTTP_STAGE_HEAD) {

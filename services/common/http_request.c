@@ -101,6 +101,9 @@ bool http_request_check(struct http_exchange *x)
     if (head && head->header_size > LIMIT_HEADER_BYTES) return refuse(x, 431, "the request's headers are too long");
     x->content_length = f.encodings ? -1 : f.lengths ? (int64_t)strtoull(f.length, NULL, 10) : 0;
     x->has_body = x->content_length != 0;
+    if (head) x->connection->counted_bytes += head->header_size;
+    if (x->content_length > 0) x->connection->counted_bytes += (uint64_t)x->content_length;
+    if (!head || x->content_length < 0) x->connection->uncounted = true;
     x->expects_continue = f.continues && !x->is_http_1_0;
     if (x->content_length > 0 && (uint64_t)x->content_length > x->server->options.max_body_bytes) {
         x->must_close = true;

@@ -85,8 +85,9 @@ static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
 static struct MHD_Daemon *start_daemon(struct http_server *s)
 {
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_exchange_on_request, s, MHD_OPTION_LISTEN_SOCKET,
-        s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_exchange_on_request, s,
+        MHD_OPTION_EXTERNAL_LOGGER, http_library_log, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_CONNECTION_BYTES, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
         (size_t)LIMIT_CONNECTION_BYTES / 2, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, s,
         MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, s, MHD_OPTION_URI_LOG_CALLBACK, http_exchange_on_uri,
@@ -99,6 +100,9 @@ static void server_turn(struct http_server *s)
     if (!s->turn_wanted || s->stopping) return;
     bool more = true;
     s->in_turn = true;
+    s->turn++;
+    s->previous_turn_ns = s->turn_ns;
+    s->turn_ns = uv_hrtime();
     for (int i = 0; i < RUNS_PER_TURN && more; i++) {
         MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
         s->turn_wanted = false;

@@ -1,7 +1,8 @@
 /*
  * What the files of the HTTP server share: http_server.c (the daemon inside the loop), http_connection.c (sockets:
  * hang-ups and deadlines), http_exchange.c (one request and its answer), http_request.c (reading and judging the
- * head), http_routes.c (templates), http_problem.c (errors). Nobody else includes this.
+ * head), http_routes.c (templates), http_problem.c (errors), http_library.c (errors the library
+ * makes). Nobody else includes this.
  *
  * Everything that libmicrohttpd calls happens inside MHD_run(), which only server_turn() calls, or inside
  * MHD_stop_daemon(). Our own functions never run the daemon; they ask for a turn with http_server_want_turn().
@@ -10,6 +11,7 @@
 #define FANTAIL_HTTP_SERVER_INTERNAL_H
 
 #include <microhttpd.h>
+#include <stdarg.h>
 
 #include "http_server.h"
 #include "limits.h"
@@ -32,6 +34,9 @@ struct http_connection {
     bool probed;            /* an interim answer is out that a closed peer refuses */
     bool peer_gone;         /* certainly closed */
     bool cut;               /* we gave it up: only its end is awaited */
+    uint64_t counted_bytes; /* of all requests so far, heads and announced bodies */
+    bool uncounted;         /* a chunked body: its bytes on the wire are not known */
+    uint64_t seen_in_turn;  /* the server's turn in which the library last spoke of it, or we woke it */
     bool used;              /* has had a request: it may be idle for the keep-alive time */
     uint64_t since_ms;      /* what is awaited now (a head, a step of the body) is awaited since then */
     uint64_t head_began_ms; /* a kept connection brought the start of another head by then; 0: nothing yet */
@@ -88,6 +93,7 @@ struct http_server {
     uv_check_t check;
     uv_idle_t idle;
     unsigned open_handles;
+    uint64_t turn, turn_ns, previous_turn_ns; /* number and times of the daemon's turns */
     bool turn_wanted, in_turn, draining, stopping;
     struct http_connection *connections;
     struct http_exchange *free_exchanges;
@@ -119,6 +125,9 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, 
 void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
                                 enum MHD_RequestTerminationCode code);
 void http_exchange_free_list(struct http_server *s);
+
+/* http_library.c: the library's log */
+void http_library_log(void *cls, const char *format, va_list args);
 
 /* http_request.c: judges the head; false when x was answered with an error. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
