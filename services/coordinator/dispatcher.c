@@ -1,6 +1,7 @@
 #include "dispatcher.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 
 #include "answer_reader.h"
 #include "job.h"
@@ -212,7 +213,7 @@ static void start_call(struct delivery *d, const struct target *t)
     const char *headers[6] = {"Content-Type: " TYPE_CHUNK, chunk, attempt, NULL};
     size_t n = 3;
     snprintf(url, sizeof url, "%s%s/%s", t->endpoint->url, PATH_TASKS, j->spec.tasks[0]);
-    snprintf(chunk, sizeof chunk, "%s: %s/%llu", HEADER_CHUNK, j->id, (unsigned long long)(a->chunk->first + a->from));
+    snprintf(chunk, sizeof chunk, "%s: %s/%" PRIu64, HEADER_CHUNK, j->id, a->chunk->first + a->from);
     snprintf(attempt, sizeof attempt, "%s: %u", HEADER_ATTEMPT, a->chunk->sends);
     if (j->spec.deadline_s > 0) {
         uint64_t end = j->started_ns + (uint64_t)(j->spec.deadline_s * 1e9), now = now_ns();

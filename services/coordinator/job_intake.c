@@ -53,6 +53,18 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static bool same_number(double a, double b)
+{
+    return !(a < b) && !(a > b);
+}
+
+static bool same_retry(const struct job_retry *a, const struct job_retry *b)
+{
+    return a->max_attempts == b->max_attempts && same_number(a->interval_s, b->interval_s) &&
+           same_number(a->backoff_rate, b->backoff_rate) && same_number(a->max_delay_s, b->max_delay_s) &&
+           a->jitter == b->jitter && a->on == b->on;
+}
+
 /* What already went out with items must not be said otherwise after them. Returns the pointer of what was. */
 static const char *changed_too_late(const struct jobspec *early, const struct jobspec *late)
 {
@@ -60,12 +72,11 @@ static const char *changed_too_late(const struct jobspec *early, const struct jo
     for (size_t i = 0; i < early->task_count; i++)
         if (!same_text(early->tasks[i], late->tasks[i])) return "/task";
     if (!same_text(early->common, late->common)) return "/common";
-    if (early->item_timeout_s < late->item_timeout_s || early->item_timeout_s > late->item_timeout_s)
-        return "/item_timeout_s";
+    if (!same_number(early->item_timeout_s, late->item_timeout_s)) return "/item_timeout_s";
     if (early->chunk_size != late->chunk_size) return "/chunk_size";
     if (early->max_chunk_bytes != late->max_chunk_bytes) return "/max_chunk_bytes";
-    if (memcmp(&early->retry, &late->retry, sizeof early->retry) != 0) return "/retry";
-    if (early->deadline_s < late->deadline_s || early->deadline_s > late->deadline_s) return "/deadline_s";
+    if (!same_retry(&early->retry, &late->retry)) return "/retry";
+    if (!same_number(early->deadline_s, late->deadline_s)) return "/deadline_s";
     return NULL;
 }
 
