@@ -39,9 +39,9 @@ static bool start(struct sched_chunk *chunk, bool dead)
     if (!dead && !within_extra(job, left)) return false;
     struct sched_endpoint *e = balancer_pick_hedge(job, chunk->attempt);
     if (!e || (dead && !retry_take_token(job))) return false;
-    job->counts.hedged += left;
+    if (!dead) job->counts.hedged += left;
     job->s->stats.items_hedged += left;
-    attempt_start(chunk, e, true, chunker_weight(job, e));
+    attempt_start(chunk, e, dead ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, e));
     return true;
 }
 

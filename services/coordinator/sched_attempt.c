@@ -37,7 +37,8 @@ static void count_send(struct sched_attempt *a)
     chunk->sends++;
 }
 
-struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endpoint *e, bool hedge, double weight)
+struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endpoint *e, enum attempt_kind kind,
+                                    double weight)
 {
     struct scheduler *s = e->s;
     struct sched_attempt *a = xcalloc(1, sizeof *a);
@@ -46,7 +47,8 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     a->from = chunk->answered;
     a->to = chunk->count;
     a->started_ns = a->progress_ns = s->now_ns;
-    a->is_hedge = hedge;
+    a->is_hedge = kind != ATTEMPT_PLAIN;
+    a->is_rescue = kind == ATTEMPT_RESCUE;
     a->on_trial = e->suspect;
     a->weight = weight;
     chunker_advance(e, s->now_ns);
@@ -55,7 +57,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     e->load += weight * items;
     e->in_flight += items;
     sched_list_push_back(&e->attempts, &a->link);
-    if (hedge)
+    if (a->is_hedge)
         chunk->hedge = a;
     else
         chunk->attempt = a;

@@ -102,7 +102,7 @@ static void send(struct sched_job *job, struct sched_chunk *chunk, struct sched_
     double item_ns = chunker_item_ns(job);
     chunk_move(chunk, CHUNK_IN_FLIGHT, false);
     fairness_charge(job, chunk_left(chunk) * (item_ns > 0 ? item_ns : (double)NS_PER_MS));
-    attempt_start(chunk, e, false, weight);
+    attempt_start(chunk, e, ATTEMPT_PLAIN, weight);
 }
 
 /* One of the first chunks that wait, or a new one. False when none of them can go anywhere now. */

@@ -100,9 +100,10 @@ struct sched_attempt {
     double clock;            /* the endpoint's service clock at the last answer */
     uint64_t progress_ns;    /* last answer, or started_ns */
     bool is_hedge;
-    bool dead;     /* to be cut off in the next run: what it still reports is dropped */
-    bool lingers;  /* all is answered, the end is not in yet */
-    bool on_trial; /* its endpoint was suspect */
+    bool is_rescue; /* of a chunk on a worker that seems dead: paid by the retry budget */
+    bool dead;      /* to be cut off in the next run: what it still reports is dropped */
+    bool lingers;   /* all is answered, the end is not in yet */
+    bool on_trial;  /* its endpoint was suspect */
 };
 
 /* How an attempt ended. What it answered until then stands. */

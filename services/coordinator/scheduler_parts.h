@@ -1,8 +1,9 @@
 /*
  * What the scheduler's files share, and nobody else includes: its objects and the functions between the files.
  * The files, in reading order: scheduler.c (the loop), sched_job.c, sched_chunk.c, sched_attempt.c (the objects and
- * their events), then the thinking: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its window and its
- * health), chunker.c (how many items), retry.c (again, when and whether), hedge.c (twice, to be sure); timers.c.
+ * their events), then the thinking: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its window
+ * and its health), chunker.c (how many items), retry.c (again, when and whether), hedge.c (twice, to be sure);
+ * timers.c.
  */
 #ifndef FANTAIL_SCHEDULER_PARTS_H
 #define FANTAIL_SCHEDULER_PARTS_H
@@ -194,7 +195,9 @@ void chunks_run_settled(struct scheduler *s);
 void chunk_free(struct sched_chunk *chunk);
 
 /* sched_attempt.c */
-struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endpoint *e, bool hedge, double weight);
+enum attempt_kind { ATTEMPT_PLAIN, ATTEMPT_HEDGE, ATTEMPT_RESCUE };
+struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endpoint *e, enum attempt_kind kind,
+                                    double weight);
 /* It is cut off in the next run. */
 void attempt_cut(struct sched_attempt *a);
 void attempt_free(struct sched_attempt *a);

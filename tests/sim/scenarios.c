@@ -1,0 +1,88 @@
+#include <math.h>
+
+#include "world.h"
+
+static double between(struct sched_random *r, double low, double high)
+{
+    return low * pow(high / low, random_unit(r));
+}
+
+static bool maybe(struct sched_random *r, double p)
+{
+    return random_unit(r) < p;
+}
+
+static void random_faults(struct sched_random *r, struct sim_scenario *sc)
+{
+    struct sim_faults *f = &sc->faults;
+    f->down_s = between(r, 0.05, 3);
+    f->straggle_times = 10;
+    f->item_error = maybe(r, 0.2) ? 0.05 * random_unit(r) : 0;
+    f->item_crash = maybe(r, 0.3) ? 0.1 * random_unit(r) : 0;
+    f->straggle = maybe(r, 0.3) ? 0.05 : 0;
+    f->truncate = maybe(r, 0.2) ? 0.2 * random_unit(r) : 0;
+    f->wrong_count = maybe(r, 0.1) ? 0.1 * random_unit(r) : 0;
+    f->server_error = maybe(r, 0.2) ? 0.3 * random_unit(r) : 0;
+    f->unavailable = maybe(r, 0.2) ? 0.3 * random_unit(r) : 0;
+    f->swallow = maybe(r, 0.1) ? 0.02 : 0;
+    f->die_per_s = maybe(r, 0.4) ? between(r, 0.02, 2) : 0;
+    f->drain_per_s = maybe(r, 0.3) ? between(r, 0.02, 1) : 0;
+    f->freeze_per_s = maybe(r, 0.2) ? between(r, 0.02, 0.5) : 0;
+    f->cut_per_s = maybe(r, 0.2) ? between(r, 0.02, 0.5) : 0;
+    if (maybe(r, 0.1)) /* a black hole, or a fleet that refuses everything */
+        *(maybe(r, 0.5) ? &f->server_error : &f->unavailable) = 1;
+    sc->faulty = maybe(r, 0.5) ? 1 + random_below(r, sc->workers) : 0;
+}
+
+static void random_job(struct sched_random *r, struct sim_scenario *sc)
+{
+    struct sched_job_params *p = &sc->params;
+    sched_job_params_init(p);
+    p->chunk_size = maybe(r, 0.2) ? 1 + random_below(r, 64) : 0;
+    p->max_concurrency = maybe(r, 0.15) ? 1 + random_below(r, 32) : 0;
+    p->max_chunk_bytes = maybe(r, 0.1) ? SIM_ITEM_BYTES * (1 + random_below(r, 100)) : 0;
+    p->retry.max_attempts = 1 + random_below(r, 5);
+    p->retry.interval_s = between(r, 0.001, 0.5);
+    p->retry.max_delay_s = between(r, 0.01, 5);
+    p->retry.full_jitter = maybe(r, 0.9);
+    p->hedge_enabled = maybe(r, 0.7);
+    p->hedge_max_extra_percent = random_unit(r) * 20;
+    p->idempotent = maybe(r, 0.85);
+    p->deadline_ns = maybe(r, 0.1) ? (uint64_t)(between(r, 0.01, 5) * 1e9) : SCHED_NEVER;
+    if (maybe(r, 0.15)) p->tolerated_failure_count = random_below(r, 5);
+    if (maybe(r, 0.15)) p->tolerated_failure_percentage = random_unit(r) * 10;
+    sc->items = (uint64_t)between(r, 1, 3000);
+    sc->spread = (enum sim_spread)random_below(r, 4);
+    sc->item_s = between(r, 1e-5, 0.2);
+    sc->sigma = 1;
+    sc->poison = maybe(r, 0.15) ? 1 + random_below(r, 3) : 0;
+    sc->cancel_s = maybe(r, 0.1) ? between(r, 0.001, 3) : 0;
+    sc->offer_s = maybe(r, 0.2) ? between(r, 0.001, 1) : 0;
+}
+
+struct sim_scenario sim_random_scenario(uint64_t seed)
+{
+    struct sched_random random = {sim_hash(seed, 5, 6)}, *r = &random;
+    struct sim_scenario sc = {.name = "random", .seed = seed, .check_items = true, .horizon_s = 36000};
+    sc.workers = 1 + random_below(r, maybe(r, 0.1) ? 100 : 12);
+    sc.slots = 1 + random_below(r, maybe(r, 0.2) ? 64 : 8);
+    sc.chunk_limit = maybe(r, 0.3) ? 1 + random_below(r, 8) : 64;
+    sc.balancer = maybe(r, 0.25);
+    sc.tell_slots = maybe(r, 0.8);
+    sc.can_probe = maybe(r, 0.5);
+    sc.latency_s = between(r, 2e-5, 0.05);
+    sc.silence_s = between(r, 0.5, 10);
+    sc.worker_wait_s = maybe(r, 0.2) ? between(r, 0.1, 5) : 60;
+    sc.speed_spread = maybe(r, 0.5) ? 0.5 * random_unit(r) : 0;
+    sc.slow_share = maybe(r, 0.2) ? 0.3 : 0;
+    sc.slow_times = 20;
+    sc.first_worker_s = maybe(r, 0.15) ? between(r, 0.01, 10) : 0;
+    sc.workers_later = maybe(r, 0.2) ? random_below(r, 5) : 0;
+    sc.join_s = between(r, 0.01, 1);
+    if (maybe(r, 0.8)) random_faults(r, &sc);
+    random_job(r, &sc);
+    sc.jobs = maybe(r, 0.3) ? 1 + random_below(r, 5) : 1;
+    sc.small_items = 1 + random_below(r, 30);
+    sc.small_job_s = between(r, 0.0001, 0.5);
+    return sc;
+}

@@ -1,0 +1,503 @@
+#include <math.h>
+
+#include "world.h"
+
+/*
+ * The coordinator's shell as the scheduler sees it, and the books in which every promise is checked.
+ * Per item: settled once (BOOK_SETTLED), with what (BOOK_ERROR), how often started, how often failed.
+ */
+enum { BOOK_SETTLED = 1, BOOK_ERROR = 2 };
+
+static void settle(struct sim_job *job, uint64_t index, bool error)
+{
+    struct sim_world *w = job->w;
+    if (index >= job->total) {
+        sim_broken(w, "item %llu was never offered", (unsigned long long)index);
+        return;
+    }
+    job->settled++;
+    if (!job->book) return;
+    if (job->book[index] & BOOK_SETTLED)
+        sim_broken(w, "item %llu of job %u is settled twice", (unsigned long long)index, job->index);
+    job->book[index] = (uint8_t)(BOOK_SETTLED | (error ? BOOK_ERROR : 0));
+}
+
+static size_t op_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
+{
+    struct sim_world *w = ctx;
+    struct sim_job *job = sched_job_owner(chunk->job);
+    if (!w->in_run) sim_broken(w, "cut() outside of scheduler_run()");
+    if (chunk->first != job->cut)
+        sim_broken(w, "a chunk begins at %llu, not at %llu", (unsigned long long)chunk->first,
+                   (unsigned long long)job->cut);
+    uint64_t n = job->offered - job->cut;
+    n = n < max_items ? n : max_items;
+    n = n < max_bytes / SIM_ITEM_BYTES ? n : max_bytes / SIM_ITEM_BYTES;
+    n = n > 0 ? n : 1;
+    *bytes = (size_t)n * SIM_ITEM_BYTES;
+    struct sim_payload *payload = xcalloc(1, sizeof *payload);
+    payload->first = job->cut;
+    payload->count = (uint32_t)n;
+    chunk->payload = payload;
+    job->cut += n;
+    if (n > job->largest_chunk) job->largest_chunk = (uint32_t)n;
+    return (size_t)n;
+}
+
+static void op_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
+{
+    struct sim_world *w = ctx;
+    const struct sim_payload *from = whole->payload;
+    if (!from || part->first < from->first || part->first + part->count > from->first + from->count) {
+        sim_broken(w, "a slice lies outside of its chunk");
+        return;
+    }
+    struct sim_payload *payload = xcalloc(1, sizeof *payload);
+    *payload = *from;
+    payload->first = part->first;
+    payload->count = part->count;
+    part->payload = payload;
+}
+
+static void op_release(void *ctx, struct sched_chunk *chunk)
+{
+    free(chunk->payload);
+    chunk->payload = NULL;
+}
+
+static void check_send(struct sim_world *w, struct sim_job *job, const struct sched_attempt *a)
+{
+    const struct sched_endpoint *e = a->endpoint;
+    const struct sched_job_params *p = &w->sc->params;
+    const struct sim_payload *payload = a->chunk->payload;
+    double window = endpoint_window(e) * OVERCOMMIT;
+    double added = a->weight * (a->to - a->from);
+    uint32_t items = a->to - a->from;
+    if (a->from != a->chunk->answered || a->to <= a->from)
+        sim_broken(w, "an attempt begins at %u, %u are answered", a->from, a->chunk->answered);
+    if (sched_endpoint_state(e) != ENDPOINT_OPEN)
+        sim_broken(w, "sent to an endpoint that is %s", sched_endpoint_state_name(e->state));
+    if (e->in_flight > items && e->load - added > window + 1e-6)
+        sim_broken(w, "an endpoint has %.2f in its window of %.2f", e->load, window);
+    if (e->attempts.n > w->s->config.max_chunks_per_worker * endpoint_workers(e) + (a->is_hedge ? 1 : 0))
+        sim_broken(w, "an endpoint has %zu requests", e->attempts.n);
+    if (e->suspect && e->attempts.n > 1) sim_broken(w, "a suspect endpoint has %zu requests", e->attempts.n);
+    if (!w->balancer && payload->failed_at == e->owner && !a->is_hedge && w->s->usable >= 2)
+        sim_broken(w, "a chunk goes back to the worker where it failed, though %u are usable", w->s->usable);
+    if (job->index == 0 && p->max_concurrency > 0 && !a->is_hedge && job->job->in_flight_items > p->max_concurrency &&
+        job->job->lists[CHUNK_IN_FLIGHT].n > 1)
+        sim_broken(w, "%llu items in flight", (unsigned long long)job->job->in_flight_items);
+    if (!p->idempotent && a->is_hedge) sim_broken(w, "a hedge of what must not run twice");
+}
+
+static void op_send(void *ctx, struct sched_attempt *a)
+{
+    struct sim_world *w = ctx;
+    struct sim_job *job = sched_job_owner(a->chunk->job);
+    if (!w->in_run) sim_broken(w, "send() outside of scheduler_run()");
+    check_send(w, job, a);
+    sim_trace(w, "send job %u items %llu..%llu to %u%s", job->index, (unsigned long long)a->chunk->first + a->from,
+              (unsigned long long)a->chunk->first + a->to - 1,
+              w->balancer ? 0 : ((struct sim_worker *)a->endpoint->owner)->index, a->is_hedge ? " (hedge)" : "");
+    if (a->is_hedge && !a->is_rescue) job->hedged_items += a->to - a->from;
+    if (job->sends)
+        for (uint64_t i = a->chunk->first + a->from; i < a->chunk->first + a->to; i++)
+            job->sends[i] = (uint8_t)(job->sends[i] + (job->sends[i] < 255));
+    call_new(w, a);
+}
+
+/* The shell has done with the call. */
+static void forget(struct sim_call *call)
+{
+    call->attempt = NULL;
+    call->job->calls--;
+    call_unref(call);
+}
+
+static void op_cut_off(void *ctx, struct sched_attempt *a, const char *why)
+{
+    struct sim_world *w = ctx;
+    struct sim_call *call = a->call;
+    sim_trace(w, "cut off items from %llu: %s", (unsigned long long)call->base, why);
+    call_hang_up(w, call);
+    forget(call);
+}
+
+static void check_error(struct sim_job *job, uint64_t index, const struct sched_failure *why)
+{
+    struct sim_world *w = job->w;
+    const struct sched_job_params *p = &w->sc->params;
+    if (why->error != ITEM_WORKER_LOST || !job->charged || strcmp(why->cause, "no worker could be reached") == 0)
+        return;
+    if (p->idempotent && job->charged[index] < p->retry.max_attempts)
+        sim_broken(w, "item %llu is given up after %u failed attempts", (unsigned long long)index, job->charged[index]);
+}
+
+static void op_settle_error(void *ctx, struct sched_job *j, uint64_t first, uint64_t count,
+                            const struct sched_failure *why)
+{
+    struct sim_world *w = ctx;
+    struct sim_job *job = sched_job_owner(j);
+    if (!w->in_run) sim_broken(w, "settle_error() outside of scheduler_run()");
+    sim_trace(w, "job %u items %llu..%llu end as %s: %s", job->index, (unsigned long long)first,
+              (unsigned long long)(first + count - 1), item_error_name(why->error), why->cause);
+    for (uint64_t i = first; i < first + count && !w->stop; i++) {
+        settle(job, i, true);
+        check_error(job, i, why);
+    }
+    if (why->error == ITEM_CANCELLED)
+        job->cancelled += count;
+    else
+        job->failed += count;
+}
+
+static void op_job_finished(void *ctx, struct sched_job *j, const struct sched_outcome *outcome)
+{
+    struct sim_world *w = ctx;
+    struct sim_job *job = sched_job_owner(j);
+    sim_trace(w, "job %u %s: %s", job->index, sched_status_name(outcome->status), outcome->reason);
+    if (!job->job) sim_broken(w, "job %u has finished twice", job->index);
+    job->job = NULL;
+    job->outcome = *outcome;
+    job->end_s = (double)w->now_ns / 1e9;
+    w->jobs_running--;
+    if (job->calls > 0)
+        sim_broken(w, "job %u has finished with %llu calls out", job->index, (unsigned long long)job->calls);
+}
+
+static void op_probe(void *ctx, struct sched_endpoint *e)
+{
+    struct sim_world *w = ctx;
+    if (w->balancer)
+        sim_at(w, 2 * w->sc->latency_s, EV_PROBED, NULL, true, 0);
+    else
+        worker_probe(w, e->owner);
+}
+
+void shell_ops(struct scheduler_ops *ops)
+{
+    *ops = (struct scheduler_ops){
+        .cut = op_cut,
+        .slice = op_slice,
+        .release = op_release,
+        .send = op_send,
+        .cut_off = op_cut_off,
+        .settle_error = op_settle_error,
+        .job_finished = op_job_finished,
+        .probe = op_probe,
+    };
+}
+
+static void deliver_values(struct sim_world *w, struct sim_call *call, uint32_t n)
+{
+    struct sim_job *job = call->job;
+    struct sched_accept accept = sched_attempt_answered(call->attempt, n, w->now_ns);
+    if (accept.drop + accept.keep != n)
+        sim_broken(w, "of %u answers %u are kept and %u dropped", n, accept.keep, accept.drop);
+    for (uint32_t i = 0; i < accept.keep && !w->stop; i++) {
+        uint64_t answers = call->base + call->delivered + accept.drop + i; /* the item whose value this is */
+        if (answers != accept.first + i)
+            sim_broken(w, "the value of item %llu is taken for that of %llu", (unsigned long long)answers,
+                       (unsigned long long)accept.first + i);
+        settle(job, accept.first + i, false);
+    }
+    job->succeeded += accept.keep;
+}
+
+static void deliver_error(struct sim_world *w, struct sim_call *call, enum item_error error)
+{
+    struct sim_job *job = call->job;
+    struct sched_item_verdict v = sched_attempt_item_error(call->attempt, error, w->now_ns);
+    uint64_t index = call->base + call->delivered;
+    if (v.index != index)
+        sim_broken(w, "the error of item %llu is taken for that of %llu", (unsigned long long)index,
+                   (unsigned long long)v.index);
+    if (v.verdict == SCHED_ITEM_FINAL) {
+        settle(job, index, true);
+        job->failed++;
+    }
+    if (v.attempts > w->sc->params.retry.max_attempts + 8u) sim_broken(w, "%u attempts of one item", v.attempts);
+    if (v.verdict != SCHED_ITEM_DROPPED && job->charged && job->charged[index] < 255) job->charged[index]++;
+}
+
+static void deliver(struct sim_world *w, struct sim_call *call, uint32_t upto)
+{
+    while (call->attempt && call->delivered < upto && !w->stop) {
+        uint32_t n = 0;
+        while (call->delivered + n < upto && call->results[call->delivered + n] == ANSWER_RIGHT) n++;
+        if (n > 0) {
+            deliver_values(w, call, n);
+        } else {
+            n = 1;
+            bool crashed = call->results[call->delivered] == ANSWER_CRASHED;
+            deliver_error(w, call, crashed ? ITEM_CRASHED : ITEM_TASK_ERROR);
+        }
+        call->delivered += n;
+    }
+}
+
+/* Books on what failed, kept apart from the scheduler's own. */
+static void note_failure(struct sim_world *w, struct sim_call *call, enum sched_end how)
+{
+    struct sched_attempt *a = call->attempt;
+    struct sim_job *job = call->job;
+    struct sim_payload *payload = a->chunk->payload;
+    bool charged = how == SCHED_END_LOST || how == SCHED_END_SILENT || how == SCHED_END_BAD_STATUS ||
+                   how == SCHED_END_PROTOCOL || how == SCHED_END_COMPLETE;
+    payload->failed_at = charged || how != SCHED_END_BUSY ? call->worker : payload->failed_at;
+    if (!charged) return;
+    job->retries++;
+    if (!job->charged) return;
+    for (uint64_t i = call->base + call->delivered; i < call->base + call->n; i++)
+        job->charged[i] = (uint8_t)(job->charged[i] + (job->charged[i] < 255));
+}
+
+static void ended(struct sim_world *w, struct sim_call *call, enum sched_end how)
+{
+    struct sched_attempt *a = call->attempt;
+    bool thawed = call->accepted && !(call->worker->frozen && call->worker->generation == call->generation);
+    if (!a || (how == SCHED_END_SILENT && thawed)) return;
+    sim_trace(w, "items %llu..%llu ended: %s after %u", (unsigned long long)call->base,
+              (unsigned long long)call->base + call->n - 1, sched_end_name(how), call->delivered);
+    if (call->delivered < call->n) note_failure(w, call, how);
+    if (how == SCHED_END_SILENT) call_hang_up(w, call);
+    forget(call);
+    sched_attempt_ended(a, how, how == SCHED_END_BUSY || how == SCHED_END_UNAVAILABLE ? 1000 : 0, w->now_ns);
+}
+
+static void learned(struct sim_world *w, struct sim_call *call)
+{
+    struct sim_worker *worker = call->worker;
+    if (!call->attempt || !call->attempt->endpoint) return;
+    unsigned slots = w->sc->slots;
+    sched_endpoint_learned(w->s, call->attempt->endpoint, worker->id, slots, slots - worker->busy_slots, w->now_ns);
+}
+
+static void start_job(struct sim_world *w, struct sim_job *job)
+{
+    struct sched_job_params p = w->sc->params;
+    p.owner = job;
+    if (job->index > 0) {
+        p.deadline_ns = SCHED_NEVER;
+        p.max_concurrency = 0;
+    } else if (p.deadline_ns != SCHED_NEVER) {
+        p.deadline_ns += w->now_ns;
+    }
+    job->job = sched_job_add(w->s, &p, w->now_ns);
+    job->start_s = (double)w->now_ns / 1e9;
+    bool slowly = job->index == 0 && w->sc->offer_s > 0;
+    job->offered = slowly ? job->total / 8 : job->total;
+    sched_job_offer(job->job, job->offered, job->offered * SIM_ITEM_BYTES);
+    if (slowly)
+        sim_at(w, w->sc->offer_s / 8, EV_OFFER, job, 0, 0);
+    else
+        sched_job_no_more_items(job->job);
+}
+
+static void offer_more(struct sim_world *w, struct sim_job *job)
+{
+    if (!job->job) return;
+    uint64_t more = job->total / 8 + 1;
+    more = more < job->total - job->offered ? more : job->total - job->offered;
+    job->offered += more;
+    sched_job_offer(job->job, more, more * SIM_ITEM_BYTES);
+    if (job->offered == job->total)
+        sched_job_no_more_items(job->job);
+    else
+        sim_at(w, w->sc->offer_s / 8, EV_OFFER, job, 0, 0);
+}
+
+static void probed(struct sim_world *w, const struct sim_event *ev)
+{
+    struct sim_worker *worker = ev->what;
+    struct sched_endpoint *e = worker ? worker->endpoint : w->balancer;
+    if (e) sched_endpoint_probed(w->s, e, ev->a == 1, w->now_ns);
+}
+
+void shell_event(struct sim_world *w, const struct sim_event *ev)
+{
+    switch (ev->kind) {
+    case EV_JOB: start_job(w, ev->what); return;
+    case EV_OFFER: offer_more(w, ev->what); return;
+    case EV_CANCEL:
+        if (((struct sim_job *)ev->what)->job)
+            sched_job_cancel(((struct sim_job *)ev->what)->job, SCHED_CANCELLED, "somebody cancelled it");
+        return;
+    case EV_PROBED: probed(w, ev); return;
+    case EV_HEAD: learned(w, ev->what); break;
+    case EV_DELIVER: deliver(w, ev->what, ev->a); break;
+    case EV_END: ended(w, ev->what, (enum sched_end)ev->a); break;
+    default: return;
+    }
+    call_unref(ev->what);
+}
+
+void shell_start_jobs(struct sim_world *w)
+{
+    const struct sim_scenario *sc = w->sc;
+    w->jobs = xcalloc(sc->jobs, sizeof *w->jobs);
+    w->jobs_running = sc->jobs;
+    for (unsigned i = 0; i < sc->jobs; i++) {
+        struct sim_job *job = &w->jobs[i];
+        job->w = w;
+        job->index = i;
+        job->total = i == 0 ? sc->items : sc->small_items;
+        if (sc->check_items) {
+            job->book = xcalloc(job->total + 1, 1);
+            job->starts = xcalloc(job->total + 1, 1);
+            job->charged = xcalloc(job->total + 1, 1);
+            job->sends = xcalloc(job->total + 1, 1);
+        }
+        job->poison_n = i == 0 ? sc->poison : 0;
+        job->poison = xcalloc(job->poison_n + 1, sizeof *job->poison);
+        for (unsigned k = 0; k < job->poison_n; k++) job->poison[k] = random_u64(&w->random) % job->total;
+        sim_at(w, i == 0 ? 0 : sc->small_job_s * i, EV_JOB, job, 0, 0);
+    }
+    if (sc->cancel_s > 0) sim_at(w, sc->cancel_s, EV_CANCEL, &w->jobs[0], 0, 0);
+}
+
+/* A chunk waits in backoff no longer than its delay allows, or than the trickle that stands in for a lacking budget. */
+static void check_backoff(struct sim_world *w, const struct sched_job *job)
+{
+    const struct sched_list *backoff = &job->lists[CHUNK_BACKOFF];
+    for (struct sched_link *at = sched_list_next(backoff, NULL); at; at = sched_list_next(backoff, at)) {
+        const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
+        double longest = fmax(w->sc->params.retry.max_delay_s, 1) + 0.01;
+        if (chunk->timer.place == 0) sim_broken(w, "a chunk is in backoff and nothing will wake it");
+        if (chunk->timer.at_ns > w->now_ns && (double)(chunk->timer.at_ns - w->now_ns) / 1e9 > longest)
+            sim_broken(w, "a chunk waits %.3f s in backoff", (double)(chunk->timer.at_ns - w->now_ns) / 1e9);
+    }
+}
+
+static void check_job(struct sim_world *w, struct sim_job *job)
+{
+    const struct sched_job *j = job->job;
+    if (!j) return;
+    struct sched_counts counts = sched_job_counts(j);
+    uint64_t open = j->uncut + j->pending_items + j->backoff_items + j->in_flight_items;
+    if (counts.succeeded + counts.failed + counts.cancelled + open != counts.total)
+        sim_broken(w, "job %u: %llu items are settled, %llu open, of %llu", job->index,
+                   (unsigned long long)(counts.succeeded + counts.failed + counts.cancelled), (unsigned long long)open,
+                   (unsigned long long)counts.total);
+    double most = fmax(w->sc->params.hedge_max_extra_percent / 100 * (double)job->total, 1);
+    if ((double)job->hedged_items > most)
+        sim_broken(w, "job %u: %llu items hedged, %.0f allowed", job->index, (unsigned long long)job->hedged_items,
+                   most);
+    if (w->sc->params.deadline_ns != SCHED_NEVER && job->index == 0 &&
+        (double)w->now_ns / 1e9 > job->start_s + (double)w->sc->params.deadline_ns / 1e9 + 0.001)
+        sim_broken(w, "job %u runs on after its deadline", job->index);
+    check_backoff(w, j);
+}
+
+void shell_check_step(struct sim_world *w)
+{
+    struct sched_stats stats = sched_stats(w->s);
+    if (stats.memory_bytes > w->result.peak_memory) w->result.peak_memory = stats.memory_bytes;
+    if (2 * stats.endpoints[ENDPOINT_EJECTED] > w->s->endpoints_n)
+        sim_broken(w, "%llu of %u endpoints are ejected", (unsigned long long)stats.endpoints[ENDPOINT_EJECTED],
+                   w->s->endpoints_n);
+    double budget = BUDGET_SHARE * (double)stats.attempts_first + BUDGET_MIN * w->sc->jobs + 1 +
+                    (double)(w->now_ns - NS_PER_S) / 1e9 * w->sc->jobs;
+    if ((double)stats.attempts_retry > budget)
+        sim_broken(w, "%llu retries, %.0f in the budget", (unsigned long long)stats.attempts_retry, budget);
+    uint64_t most = (uint64_t)(w->s->endpoints_n + 1) * 2 * CHUNKS_PER_WORKER + 4 * stats.attempts_retry + 64 +
+                    w->sc->items * (w->sc->faults.item_crash > 0);
+    if (!w->balancer && stats.chunks > most) sim_broken(w, "%llu chunks are alive", (unsigned long long)stats.chunks);
+    for (unsigned i = 0; i < w->sc->jobs && (w->result.events % 16 == 0 || w->sc->check_items); i++)
+        check_job(w, &w->jobs[i]);
+}
+
+static void check_status(struct sim_world *w, const struct sim_job *job)
+{
+    const struct sched_counts *c = &job->outcome.counts;
+    enum sched_status status = job->outcome.status;
+    if (c->succeeded != job->succeeded || c->failed != job->failed || c->cancelled != job->cancelled)
+        sim_broken(w, "job %u counts %llu/%llu/%llu, the books say %llu/%llu/%llu", job->index,
+                   (unsigned long long)c->succeeded, (unsigned long long)c->failed, (unsigned long long)c->cancelled,
+                   (unsigned long long)job->succeeded, (unsigned long long)job->failed,
+                   (unsigned long long)job->cancelled);
+    if (status == SCHED_SUCCEEDED && job->succeeded != job->total)
+        sim_broken(w, "job %u has succeeded with %llu of %llu items", job->index, (unsigned long long)job->succeeded,
+                   (unsigned long long)job->total);
+    const struct sched_job_params *p = &w->sc->params;
+    bool too_many = job->failed > p->tolerated_failure_count ||
+                    (double)job->failed * 100 > p->tolerated_failure_percentage * (double)job->total;
+    if (too_many && (status == SCHED_SUCCEEDED || status == SCHED_PARTIAL))
+        sim_broken(w, "job %u is %s with %llu failed items", job->index, sched_status_name(status),
+                   (unsigned long long)job->failed);
+    if (!too_many && status == SCHED_FAILED && !job->outcome.no_workers)
+        sim_broken(w, "job %u has failed with %llu failed items", job->index, (unsigned long long)job->failed);
+}
+
+static void check_items(struct sim_world *w, const struct sim_job *job)
+{
+    unsigned halvings = 2;
+    for (uint32_t n = job->largest_chunk; n > 1; n /= 2) halvings++;
+    unsigned attempts = w->sc->params.retry.max_attempts + halvings;
+    for (uint64_t i = 0; i < job->offered && job->book; i++) {
+        if (!(job->book[i] & BOOK_SETTLED))
+            sim_broken(w, "item %llu of job %u was never settled", (unsigned long long)i, job->index);
+        if (job->charged[i] > attempts)
+            sim_broken(w, "item %llu failed in %u attempts", (unsigned long long)i, job->charged[i]);
+        if (!w->sc->params.idempotent && job->starts[i] > 1)
+            sim_broken(w, "item %llu was started %u times", (unsigned long long)i, job->starts[i]);
+    }
+    for (unsigned k = 0; k < job->poison_n && job->book; k++)
+        if (job->charged[job->poison[k]] > w->result.poison_attempts)
+            w->result.poison_attempts = job->charged[job->poison[k]];
+}
+
+static void sum_work(struct sim_world *w)
+{
+    struct sim_result *r = &w->result;
+    double longest = 0;
+    for (unsigned j = 0; j < w->sc->jobs; j++) {
+        for (uint64_t i = 0; i < w->jobs[j].total; i++) {
+            double seconds = item_seconds(&w->jobs[j], i);
+            r->work_s += seconds;
+            longest = fmax(longest, seconds);
+        }
+    }
+    r->ideal_s = r->work_s / (w->sc->workers * w->sc->slots) + longest;
+    uint64_t all = 0;
+    for (unsigned i = 0; i < w->workers_n; i++) {
+        all += w->workers[i].items_done;
+        if (w->workers[i].items_done > r->load_max) r->load_max = (unsigned)w->workers[i].items_done;
+    }
+    r->load_mean = (unsigned)(all / w->workers_n);
+}
+
+void shell_check_end(struct sim_world *w)
+{
+    struct sim_result *r = &w->result;
+    if (w->jobs_running > 0) sim_broken(w, "%u jobs have not ended", w->jobs_running);
+    for (unsigned i = 0; i < w->sc->jobs && !w->stop; i++) {
+        struct sim_job *job = &w->jobs[i];
+        if (job->settled != (job->outcome.status == SCHED_SUCCEEDED ? job->total : job->offered) &&
+            job->settled != job->outcome.counts.total)
+            sim_broken(w, "%llu items are settled, %llu were offered", (unsigned long long)job->settled,
+                       (unsigned long long)job->outcome.counts.total);
+        check_status(w, job);
+        if (job->settled == job->offered) check_items(w, job);
+        r->makespan_s = fmax(r->makespan_s, job->end_s - job->start_s);
+        if (i > 0) r->small_job_s += (job->end_s - job->start_s) / (w->sc->jobs - 1);
+    }
+    if (w->stop) return;
+    r->first_job_s = w->jobs[0].end_s - w->jobs[0].start_s;
+    r->status = w->jobs[0].outcome.status;
+    r->counts = w->jobs[0].outcome.counts;
+    r->stats = sched_stats(w->s);
+    sum_work(w);
+}
+
+void shell_free_jobs(struct sim_world *w)
+{
+    for (unsigned i = 0; i < w->sc->jobs; i++) {
+        free(w->jobs[i].book);
+        free(w->jobs[i].starts);
+        free(w->jobs[i].charged);
+        free(w->jobs[i].sends);
+        free(w->jobs[i].poison);
+    }
+    free(w->jobs);
+}
