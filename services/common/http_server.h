@@ -10,7 +10,11 @@
  *     route's handle()  ->  body()*  ->  body_end()  ->  [answer sent]  ->  closed()
  * handle() runs when the headers are in; it must either answer at once or call http_exchange_accept(). An answer given
  * before the body is whole is kept, the rest of the body is read and dropped, then the answer goes out. closed() comes
- * exactly once for an accepted exchange, last, after which the pointer is dead; it never comes inside a call of ours.
+ * exactly once for an accepted exchange, last, after which the pointer is dead; it never comes inside a call of ours,
+ * but for http_server_stop(). Once an exchange is answered, body() and body_end() are not called any more.
+ *
+ * A client that only shuts its sending side (printf | nc) still gets an answer, unless it does so when the answer is
+ * already under way, or speaks HTTP/1.0: then it counts as gone.
  */
 #ifndef FANTAIL_HTTP_SERVER_H
 #define FANTAIL_HTTP_SERVER_H
