@@ -1,6 +1,8 @@
 /* fantail-coordinator: options, wiring, life and death. What it does is in api.h (HTTP), job.h and dispatcher.h. */
 #include "coordinator.h"
 
+#include <malloc.h>
+
 #include "api.h"
 #include "dispatcher.h"
 #include "job.h"
@@ -116,6 +118,13 @@ static void start_parts(struct coordinator *c)
         die(2, "--workers: %s", err);
 }
 
+/* Item and answer buffers of a MiB come and go all the time: kept on the heap they cost no page faults each time. */
+static void keep_buffers_on_the_heap(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 32 * (int)MIB);
+    mallopt(M_TRIM_THRESHOLD, 16 * (int)MIB);
+}
+
 int main(int argc, char **argv)
 {
     static struct coordinator_config config;
@@ -126,6 +135,7 @@ int main(int argc, char **argv)
     if (healthcheck) return service_healthcheck(&config.service);
     if (!endpoints_check(config.workers, err, sizeof err)) return option_complain(&spec, "workers", "%s", err);
 
+    keep_buffers_on_the_heap();
     uv_loop_t loop;
     uv_loop_init(&loop);
     struct coordinator c = {.config = &config, .loop = &loop};
