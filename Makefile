@@ -41,7 +41,7 @@ TESTED_LIBS    := $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI) $(LIBHOSTS) $(LIBCOMM
 # The libraries for a test's object: those of which it includes a header (its .d file tells), as both services may have
 # functions of the same name.
 link_tested     = $$(for lib in services/coordinator/:$(LIBCOORDINATOR) services/worker/:$(LIBWORKER) \
-                         clients/cli/:$(LIBCLI) services/hosts/:$(LIBHOSTS); do ! grep -q " $${lib%%:*}" $(1:.o=.d) || echo $${lib\#*:}; done) $(LIBCOMMON)
+                         clients/cli/:$(LIBCLI) services/hosts/:$(LIBHOSTS); do ! grep -q "[ /]$${lib%%:*}" $(1:.o=.d) || echo $${lib\#*:}; done) $(LIBCOMMON)
 
 .DEFAULT_GOAL := all
 include $(sort $(wildcard services/hosts/rules.mk examples/rules.mk tests/*/rules.mk bench/rules.mk))

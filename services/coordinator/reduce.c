@@ -29,13 +29,13 @@ static bool is_number(const char *v)
     return *v == '-' || (*v >= '0' && *v <= '9');
 }
 
-/* A JSON integer of at most 18 digits, which is nearly all of them. */
-static bool parse_small_integer(const char *v, size_t len, int64_t *n)
+/* A JSON integer of at most 25 digits: as many as LIMIT_ITEMS of them can be without passing 127 bits in their sum. */
+static bool parse_integer(const char *v, size_t len, __int128 *n)
 {
     bool negative = *v == '-';
     size_t at = negative;
-    int64_t sum = 0;
-    if (len - at > 18) return false;
+    __int128 sum = 0;
+    if (len - at > 25) return false;
     for (; at < len; at++) {
         if (v[at] < '0' || v[at] > '9') return false;
         sum = sum * 10 + (v[at] - '0');
@@ -68,10 +68,10 @@ static void add_real(struct reduction *r, double x)
 
 static void add_to_sum(struct reduction *r, uint64_t index, const char *v, size_t len)
 {
-    int64_t n;
+    __int128 n;
     if (!is_number(v))
         refuse(r, index, "it is not a number");
-    else if (parse_small_integer(v, len, &n))
+    else if (parse_integer(v, len, &n))
         r->integer += n;
     else
         add_real(r, parse_double(v, len));

@@ -1,7 +1,7 @@
 /*
  * The built-in reducers: fold a job's values, fed in input order, into one JSON value. Pure.
  *
- * sum    exact while the values are integers that fit 127 bits, else a double (Neumaier's compensated sum).
+ * sum    exact while the values are integers of at most 25 digits, else a double (Neumaier's compensated sum).
  * count  how many values there were.
  * min max  of numbers, or of strings by their bytes; the winning value is given back as it came.
  * concat arrays into one array, or strings into one string.

@@ -159,7 +159,7 @@ class Program:
     def alive(self):
         return self.process.poll() is None
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def kill(self):
@@ -176,7 +176,7 @@ class Program:
 
     def stop(self, number=signal.SIGTERM):
         if self.alive():
-            self.signal(number)
+            self.send_signal(number)
         return self.wait()
 
     def destroy(self):
@@ -349,7 +349,7 @@ class FantailTest(unittest.TestCase):
 
     def environment(self, **more):
         env = {k: v for k, v in os.environ.items() if not k.startswith("FANTAIL_")}
-        env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=0"
+        env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:handle_abort=1:detect_stack_use_after_return=0"
         env["UBSAN_OPTIONS"] = "print_stacktrace=1"
         env["PATH"] = BIN + os.pathsep + env.get("PATH", "/usr/bin:/bin")
         env.update(more)
@@ -401,8 +401,8 @@ class FantailTest(unittest.TestCase):
         problems = []
         for program in reversed(self._programs):
             if program.alive():
-                program.signal(signal.SIGCONT)
-                program.signal(signal.SIGTERM)
+                program.send_signal(signal.SIGCONT)
+                program.send_signal(signal.SIGTERM)
         for program in reversed(self._programs):
             try:
                 status = program.wait()

@@ -131,7 +131,7 @@ class TheWayOut(FantailTest):
         fleet = self.fleet()
         with fleet.stream({"task": "sleep", "items": [0.1] * 30}) as stream:
             stream.line()
-            fleet.coordinator.signal(signal.SIGTERM)
+            fleet.coordinator.send_signal(signal.SIGTERM)
             wait_until(lambda: ft.request(fleet.coordinator.admin_port, "GET", "/readyz").status == 503, 10, "unready")
             self.assertEqual(ft.request(fleet.coordinator.admin_port, "GET", "/livez").status, 200)
             lines = stream.rest()
@@ -144,7 +144,7 @@ class TheWayOut(FantailTest):
         with fleet.stream({"task": "sleep", "items": [600]}) as stream:
             wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, 10, "the chunk")
             start = time.monotonic()
-            fleet.coordinator.signal(signal.SIGTERM)
+            fleet.coordinator.send_signal(signal.SIGTERM)
             fleet.coordinator.wait()
             self.assertLess(time.monotonic() - start, 15)
             stream.close()
@@ -153,21 +153,22 @@ class TheWayOut(FantailTest):
         fleet = self.fleet()
         with fleet.stream({"task": "sleep", "items": [600]}) as stream:
             wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, 10, "the chunk")
-            for program in (fleet.coordinator, fleet.workers[0]):
+            for program in (fleet.workers[0], fleet.coordinator):
                 program.any_status = True
-                program.signal(signal.SIGTERM)
+                program.send_signal(signal.SIGTERM)
                 time.sleep(0.3)
-                program.signal(signal.SIGTERM)
+                program.send_signal(signal.SIGTERM)
                 self.assertNotEqual(program.wait(10), 0)
             stream.close()
 
     def test_answers_say_that_the_connection_closes_while_leaving(self):
         coordinator = self.coordinator([self.worker()], "--shutdown-delay-s", "2")
-        coordinator.signal(signal.SIGTERM)
+        coordinator.send_signal(signal.SIGTERM)
         wait_until(lambda: ft.request(coordinator.port, "GET", "/readyz").status == 503, 10, "unready")
         answer = ft.request(coordinator.port, "POST", "/v1/jobs", b'{"task":"square","items":[2]}')
         self.assertEqual(answer.json["results"], [4])
         self.assertEqual(answer.headers["Connection"].lower(), "close")
+        self.assertEqual(coordinator.wait(), 0)
 
 
 if __name__ == "__main__":
