@@ -350,10 +350,11 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header)
     struct pool *pool = worker_pool(w, task);
     *has_header = type && type_is(type, TYPE_CHUNK);
     bool items = !type || type_is(type, TYPE_NDJSON) || type_is(type, "application/x-www-form-urlencoded");
-    if (pool) worker_set_headers(w, x, pool);
     if (!pool) {
         answer_unknown(w, x, task);
-    } else if (!*has_header && !items) {
+        return false;
+    }
+    if (!*has_header && !items) {
         http_answer_problem(x, 415, NULL, "items come as %s or %s", TYPE_NDJSON, TYPE_CHUNK);
     } else if (w->draining) {
         http_exchange_set_header(x, "Retry-After", "1");
