@@ -198,11 +198,24 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     return accept;
 }
 
+/* How often the item at the chunk's front has timed out, this time included. */
+static unsigned timeouts_with(const struct sched_chunk *chunk, enum item_error error)
+{
+    return (chunk->count == 1 ? chunk->timeouts : 0) + (error == ITEM_TIMED_OUT);
+}
+
+static bool timed_out_too_often(const struct sched_chunk *chunk, enum item_error error)
+{
+    unsigned max = chunk->job->p.retry.max_timeouts;
+    return error == ITEM_TIMED_OUT && max && timeouts_with(chunk, error) >= max;
+}
+
 /* The item at the chunk's front leaves it as a chunk of its own, to be tried again elsewhere. */
 static void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned charged, enum item_error error)
 {
     struct sched_chunk *one = chunk_slice(chunk, chunk->answered, chunk->answered + 1);
     one->charged = charged;
+    one->timeouts = timeouts_with(chunk, error);
     one->lost = 0;
     one->avoid = e;
     one->cause = item_error_name(error);
@@ -224,7 +237,8 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
     if (a->dead || job->ended || at < chunk->answered) return v;
     v.attempts = 1 + (chunk->count == 1 ? chunk->charged : 0);
     bool again = (job->p.retry.on & SCHED_RETRY_ON(error)) != 0 && job->p.idempotent &&
-                 v.attempts < job->p.retry.max_attempts && retry_take_item_token(job);
+                 v.attempts < job->p.retry.max_attempts && !timed_out_too_often(chunk, error) &&
+                 retry_take_item_token(job);
     v.verdict = again ? SCHED_ITEM_RETRIED : SCHED_ITEM_FINAL;
     job->progress_ns = now_ns;
     job->delivered = true;
@@ -250,12 +264,15 @@ void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t r
     attempt_free(a);
     if (gone.endpoint) endpoint_ended(gone.endpoint, &gone, how, retry_after_ms);
     if (chunk->state != CHUNK_IN_FLIGHT || job->ended) return;
-    if (chunk_left(chunk) == 0)
+    if (chunk_left(chunk) == 0) {
         settle_if_done(chunk);
-    else if (!chunk->attempt && !chunk->hedge)
+    } else if (!chunk->attempt && !chunk->hedge) {
         retry_chunk(chunk, &gone, how);
-    else if (!chunk->attempt) {
-        chunk->attempt = chunk->hedge;
-        chunk->hedge = NULL;
+    } else {
+        retry_count_other(chunk, &gone, how);
+        if (!chunk->attempt) {
+            chunk->attempt = chunk->hedge;
+            chunk->hedge = NULL;
+        }
     }
 }

@@ -74,6 +74,7 @@ struct sched_chunk {
     struct sched_endpoint *avoid; /* where it failed last; compared, never followed */
     size_t bytes;
     unsigned charged;  /* failures that count towards max_attempts */
+    unsigned timeouts; /* times its one item timed out */
     unsigned lost;     /* of these, workers that vanished under it */
     bool needs_budget; /* it comes back after a failure: going out again takes a token */
     bool handed_back;  /* it was refused: going to a suspect endpoint takes a token */
@@ -139,6 +140,7 @@ const char *sched_waiting_name(enum sched_waiting why);
 
 struct sched_retry {
     unsigned max_attempts; /* of an item; at least 1 */
+    unsigned max_timeouts; /* an item that timed out so often is given up all the same; 0: no limit of its own */
     double interval_s, backoff_rate, max_delay_s;
     bool full_jitter; /* the delay is drawn from [0, delay) */
     uint32_t on;      /* bit 1 << enum item_error: these are retried */
