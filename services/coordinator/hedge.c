@@ -55,7 +55,9 @@ static uint64_t scan(struct sched_job *job)
     uint64_t soonest = s->now_ns + HEDGE_SCAN_NS + flying->n * HEDGE_SCAN_CHUNK_NS;
     for (struct sched_link *at = sched_list_next(flying, NULL); at; at = sched_list_next(flying, at)) {
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
-        if (chunk->hedge || !chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0) continue;
+        /* What took a worker down with it is not given two at once. */
+        if (chunk->hedge || !chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0 || chunk->lost > 0)
+            continue;
         uint64_t late = late_at(job, chunk->attempt, HEDGE_PATIENCE);
         uint64_t dead = late_at(job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
         uint64_t due = tail ? late : dead;

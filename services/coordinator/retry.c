@@ -150,9 +150,17 @@ static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const c
     retry_backoff(chunk);
 }
 
+void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
+{
+    if (how == SCHED_END_LOST || how == SCHED_END_SILENT)
+        count_loss(chunk, a);
+    else if (how == SCHED_END_BAD_STATUS || how == SCHED_END_PROTOCOL || how == SCHED_END_TASK_UNKNOWN)
+        chunk->charged++;
+}
+
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
 {
-    if (a->endpoint && !a->endpoint->balancer) chunk->avoid = a->endpoint;
+    if (how != SCHED_END_BUSY && a->endpoint && !a->endpoint->balancer) chunk->avoid = a->endpoint;
     switch (how) {
     case SCHED_END_DRAINING:
     case SCHED_END_DEADLINE:

@@ -57,6 +57,7 @@ void endpoint_set_state(struct sched_endpoint *e, enum sched_endpoint_state stat
     s->stats.endpoints[state]++;
     e->state = state;
     e->probing = false;
+    e->full = e->full && state == ENDPOINT_PAUSED;
     timer_set(&s->timers, &e->timer, state == ENDPOINT_OPEN ? SCHED_NEVER : until_ns);
     recount(e);
 }
@@ -81,16 +82,23 @@ void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a)
     if (e->suspect) set_suspect(e, false);
 }
 
-/* Twice as long each time, with jitter; `least_ns` when it asked for that. */
-static void pause(struct sched_endpoint *e, uint64_t least_ns)
+/* Twice as long each time, with jitter. */
+static uint64_t pause_length(struct sched_endpoint *e)
 {
-    struct scheduler *s = e->s;
     uint64_t pause_ns = PAUSE_MIN_NS << (e->pauses < 7 ? e->pauses : 7);
     e->pauses++;
-    if (pause_ns > PAUSE_MAX_NS) pause_ns = PAUSE_MAX_NS;
-    pause_ns = (uint64_t)((double)pause_ns * (0.5 + 0.5 * random_unit(&s->random)));
-    if (least_ns > PAUSE_RETRY_MAX_NS) least_ns = PAUSE_RETRY_MAX_NS;
-    endpoint_set_state(e, ENDPOINT_PAUSED, s->now_ns + (pause_ns > least_ns ? pause_ns : least_ns));
+    if (pause_ns > PAUSE_MAX_NS)
+        pause_ns = PAUSE_MAX_NS;
+    return (uint64_t)((double)pause_ns * (0.5 + 0.5 * random_unit(&e->s->random)));
+}
+
+/* `least_ns` when it asked for that. */
+static void pause(struct sched_endpoint *e, uint64_t least_ns)
+{
+    uint64_t pause_ns = pause_length(e);
+    if (least_ns > PAUSE_RETRY_MAX_NS)
+        least_ns = PAUSE_RETRY_MAX_NS;
+    endpoint_set_state(e, ENDPOINT_PAUSED, e->s->now_ns + (pause_ns > least_ns ? pause_ns : least_ns));
 }
 
 /* Never more than half of them, so that a wrong suspicion cannot take the fleet away. */
@@ -107,19 +115,21 @@ static void eject(struct sched_endpoint *e)
     endpoint_set_state(e, ENDPOINT_EJECTED, s->now_ns + (eject_ns < EJECT_MAX_NS ? eject_ns : EJECT_MAX_NS));
 }
 
+/* Full: a smaller window, and nothing more until it has answered something or a pause is over. Retry-After counts in
+ * whole seconds, far longer than a slot stays taken as a rule: it is the upper bound. */
 static void busy(struct sched_endpoint *e, const struct sched_attempt *a, uint64_t retry_after_ms)
 {
     struct scheduler *s = e->s;
-    if (a->started_ns >= e->failed_ns) { /* one halving for all that were on their way */
-        e->failed_ns = s->now_ns + 1;
-        e->scale = fmax(e->scale / 2, WINDOW_SCALE_MIN);
-    }
-    if (e->in_flight == 0 && e->state == ENDPOINT_OPEN) {
+    if (a->started_ns < e->busy_ns) /* one halving for all that were on their way */
+        return;
+    e->busy_ns = s->now_ns + 1;
+    e->scale = fmax(e->scale / 2, WINDOW_SCALE_MIN);
+    if (e->state == ENDPOINT_OPEN) {
         uint64_t asked_ns = retry_after_ms * NS_PER_MS;
-        uint64_t most_ns = PAUSE_MIN_NS << (e->pauses < 6 ? e->pauses : 6);
-        pause(e, asked_ns < most_ns ? asked_ns : most_ns);
+        uint64_t pause_ns = pause_length(e);
+        e->full = true;
+        endpoint_set_state(e, ENDPOINT_PAUSED, s->now_ns + (asked_ns > 0 && asked_ns < pause_ns ? asked_ns : pause_ns));
     }
-    recount(e);
 }
 
 /* A balancer stands for many workers: only failure after failure says something about all of them. */

@@ -84,6 +84,7 @@ struct sched_endpoint {
     bool suspect; /* its last word was a failure: one attempt at a time until it answers */
     bool vouched; /* it said by a probe that it is ready: a trial takes no budget */
     bool probing; /* a probe is out */
+    bool full;    /* paused by 429: an answer ends the pause */
     enum sched_endpoint_state state;
     struct sched_timer timer;                /* end of a pause, ejection or drain */
     uint32_t index, open_index, roomy_index; /* places in the scheduler's arrays; UINT32_MAX: not there */
@@ -110,6 +111,7 @@ struct sched_endpoint {
     unsigned failures; /* in a row */
     unsigned pauses, ejections, lies;
     uint64_t failed_ns; /* attempts begun before it say nothing new */
+    uint64_t busy_ns;   /* the same for 429 */
     bool counted_usable;
 };
 
@@ -264,6 +266,8 @@ void retry_take_trial(struct sched_job *job);
 void retry_return_trial(struct sched_job *job);
 /* The chunk's attempt failed in this way, and no other of its attempts runs: where it goes now. */
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
+/* The same while another attempt of the chunk runs on: the failure counts, and that is all. */
+void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
 void retry_backoff(struct sched_chunk *chunk);
 void retry_timer_fired(struct sched_chunk *chunk);
 

@@ -56,6 +56,7 @@ static void op_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *p
     *payload = *from;
     payload->first = part->first;
     payload->count = part->count;
+    payload->failed_at = part->avoid ? part->avoid->owner : NULL;
     part->payload = payload;
 }
 
@@ -106,21 +107,13 @@ static void op_send(void *ctx, struct sched_attempt *a)
     call_new(w, a);
 }
 
-/* The shell has done with the call. */
-static void forget(struct sim_call *call)
-{
-    call->attempt = NULL;
-    call->job->calls--;
-    call_unref(call);
-}
-
 static void op_cut_off(void *ctx, struct sched_attempt *a, const char *why)
 {
     struct sim_world *w = ctx;
     struct sim_call *call = a->call;
     sim_trace(w, "cut off items from %llu: %s", (unsigned long long)call->base, why);
     call_hang_up(w, call);
-    forget(call);
+    call_forget(w, call);
 }
 
 static void check_error(struct sim_job *job, uint64_t index, const struct sched_failure *why)
@@ -261,7 +254,7 @@ static void ended(struct sim_world *w, struct sim_call *call, enum sched_end how
               (unsigned long long)call->base + call->n - 1, sched_end_name(how), call->delivered);
     if (call->delivered < call->n) note_failure(w, call, how);
     if (how == SCHED_END_SILENT) call_hang_up(w, call);
-    forget(call);
+    call_forget(w, call);
     sched_attempt_ended(a, how, how == SCHED_END_BUSY || how == SCHED_END_UNAVAILABLE ? 1000 : 0, w->now_ns);
 }
 

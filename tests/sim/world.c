@@ -118,7 +118,24 @@ void call_new(struct sim_world *w, struct sched_attempt *a)
     call->cut_at = UINT32_MAX;
     call->job->calls++;
     a->call = call;
+    call->all_next = w->calls;
+    if (w->calls)
+        w->calls->all_prev = call;
+    w->calls = call;
     at_call(w, latency(w), EV_ARRIVE, call, 0);
+}
+
+void call_forget(struct sim_world *w, struct sim_call *call)
+{
+    call->attempt = NULL;
+    call->job->calls--;
+    if (call->all_prev)
+        call->all_prev->all_next = call->all_next;
+    else
+        w->calls = call->all_next;
+    if (call->all_next)
+        call->all_next->all_prev = call->all_prev;
+    call_unref(call);
 }
 
 static void unlink_call(struct sim_call *call)
@@ -489,6 +506,8 @@ static void clean_up(struct sim_world *w)
     for (unsigned i = 0; i < w->workers_n; i++) {
         while (w->workers[i].calls) unlink_call(w->workers[i].calls);
     }
+    while (w->calls)
+        call_forget(w, w->calls);
     free(w->events);
     free(w->workers);
 }

@@ -103,7 +103,8 @@ struct sim_call {
     struct sim_worker *worker;
     struct sim_job *job;
     unsigned generation, refs;
-    struct sim_call *prev, *next;
+    struct sim_call *prev, *next;         /* in its worker's round */
+    struct sim_call *all_prev, *all_next; /* of those the shell knows */
     uint64_t base; /* index of the item at `from`, by its payload */
     uint32_t from, n;
     uint32_t started, prefix, sent, delivered, cut_at;
@@ -157,7 +158,7 @@ struct sim_world {
     unsigned jobs_running;
     bool in_run, stop;
     uint64_t spins;
-    uint64_t calls_n;
+    struct sim_call *calls; /* known to the shell */
 };
 
 enum sim_event_kind {
@@ -199,6 +200,8 @@ void workers_event(struct sim_world *w, const struct sim_event *ev);
 void call_new(struct sim_world *w, struct sched_attempt *a);
 void call_hang_up(struct sim_world *w, struct sim_call *call);
 void call_unref(struct sim_call *call);
+/* The shell has done with it. */
+void call_forget(struct sim_world *w, struct sim_call *call);
 double item_seconds(const struct sim_job *job, uint64_t index);
 void worker_probe(struct sim_world *w, struct sim_worker *worker);
 
