@@ -86,10 +86,11 @@ static bool read_head(struct connection *c, char *head)
 {
     char *at = head, *line;
     line = strsep(&at, "\n");
-    unsigned minor;
-    if (sscanf(line, "HTTP/1.%u %3d", &minor, &c->status) != 2) return false;
+    if (strncmp(line, "HTTP/1.", 7) != 0 || strlen(line) < 12 || line[8] != ' ') return false;
+    c->status = (int)strtol(line + 9, NULL, 10);
+    if (c->status < 100 || c->status > 999) return false;
     c->framing = UNTIL_CLOSE;
-    c->close_after |= minor == 0;
+    c->close_after |= line[7] == '0';
     while ((line = strsep(&at, "\n"))) {
         line[strcspn(line, "\r")] = '\0';
         read_header(c, line);

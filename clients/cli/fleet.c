@@ -216,7 +216,7 @@ static bool service_died(struct fleet *f, struct service *s, int status)
     s->backoff_ms = steady ? RESTART_MIN_MS : s->backoff_ms * 2;
     if (s->backoff_ms > RESTART_MAX_MS) s->backoff_ms = RESTART_MAX_MS;
     /* The first restart is immediate: it costs nothing when the death was a single one. */
-    s->restart_ns = steady || s->backoff_ms == 2 * RESTART_MIN_MS ? now : now + s->backoff_ms * NS_PER_MS;
+    s->restart_ns = steady || s->backoff_ms == UINT64_C(2) * RESTART_MIN_MS ? now : now + s->backoff_ms * NS_PER_MS;
     if (f->announce)
         complain("%s (pid %d, port %u) %s; restarting it", s->name, (int)pid, (unsigned)s->process.port, how);
     return true;

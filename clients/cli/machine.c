@@ -7,13 +7,13 @@
 /* cgroup v2: "QUOTA PERIOD" in microseconds, or "max PERIOD". */
 static unsigned quota_processors(void)
 {
-    unsigned long long quota, period;
+    char text[64] = "", *rest;
     FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
     if (!file) return 0;
-    int n = fscanf(file, "%llu %llu", &quota, &period);
+    if (!fgets(text, sizeof(text), file)) text[0] = '\0';
     fclose(file);
-    if (n != 2 || period == 0) return 0;
-    return (unsigned)((quota + period - 1) / period);
+    unsigned long long quota = strtoull(text, &rest, 10), period = strtoull(rest, NULL, 10);
+    return rest == text || period == 0 ? 0 : (unsigned)((quota + period - 1) / period);
 }
 
 unsigned machine_processors(void)

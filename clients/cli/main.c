@@ -1,4 +1,5 @@
 /* `fantail`, the command line: finds the subcommand and runs it. */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -57,8 +58,18 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* A descriptor of ours must not take the place of a standard one that the caller closed. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+    do fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_descriptors();
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

@@ -88,7 +88,7 @@ static void retire_jobs(struct map_run *run)
         struct map_job *j = run->running[0];
         run->bytes_in_flight -= j->batch.len;
         run->count--;
-        memmove(run->running, run->running + 1, run->count * sizeof(run->running[0]));
+        for (unsigned i = 0; i < run->count; i++) run->running[i] = run->running[i + 1];
         j->state = MAP_JOB_FREE;
         run->idle[MAP_JOBS - run->count - 1] = j;
     }

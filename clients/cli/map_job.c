@@ -81,20 +81,20 @@ static void was_cut(struct map_run *run, struct map_job *j, uint64_t now)
 /* When the coordinator refuses a body, finding the line at fault is quicker here than explaining byte offsets. */
 static bool tell_bad_line(struct map_run *run, const struct map_job *j)
 {
-    uint64_t line_number = 0;
+    unsigned long long number = run->done - j->answered;
     if (run->options->text) return false;
-    for (size_t at = 0; at < j->batch.len; line_number++) {
+    for (size_t at = 0; at < j->batch.len;) {
         const char *line = j->batch.data + at, *error;
         const char *newline = memchr(line, '\n', j->batch.len - at);
         size_t len = newline ? (size_t)(newline - line) : j->batch.len - at, offset;
         bool blank = strspn(line, " \t\r") >= len;
         if (!blank && !json_valid(line, len, &offset, &error)) {
-            map_run_fail(run, "item %llu is not JSON, at its byte %zu: %s (is it text? then say --text): %.*s",
-                         (unsigned long long)(run->done - j->answered + line_number), offset, error,
-                         len < 80 ? (int)len : 80, line);
+            map_run_fail(run, "item %llu is not JSON, at its byte %zu: %s (is it text? then say --text): %.*s", number,
+                         offset, error, len < 80 ? (int)len : 80, line);
             return true;
         }
         at += len + 1;
+        number += !blank;
     }
     return false;
 }

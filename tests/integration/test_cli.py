@@ -278,6 +278,14 @@ class PrivateFleet(CliTest):
         ended = self.cli("map", "--json", "--", "printf", "%s", stdin='{"a": 1}\n"text"\n')
         self.assertEqual([json.loads(line) for line in ended.lines], [{"a": 1}, "text"], ended)
 
+    def test_closed_input_is_no_items_and_a_full_disk_is_told(self):
+        script = f"{FANTAIL} map square --tasks {EXAMPLE_TASKS} <&-; echo $?; " \
+                 f"echo 3 | {FANTAIL} map square --tasks {EXAMPLE_TASKS} >/dev/full; echo $?"
+        ended = subprocess.run(["bash", "-c", script], capture_output=True, timeout=60, check=True,
+                               env=self.environment())
+        self.assertEqual(ended.stdout, b"0\n3\n")
+        self.assertIn(b"No space left", ended.stderr)
+
     def test_several_workers_share_the_items(self):
         ended = self.cli("map", "square", "--tasks", EXAMPLE_TASKS, "--workers", 3, "--processes", 1,
                          stdin=numbers(1000))
