@@ -64,7 +64,8 @@ void job_finished(struct job *j, const struct sched_outcome *outcome);
 void job_set_waiting(struct job *j, enum sched_waiting why);
 /* The op cut. */
 size_t job_cut(struct job *j, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
-/* Ends it early, before the next scheduler_run(); reason is a literal or lives as long as the job. The first one counts. */
+/* Ends it early, before the next scheduler_run(); reason is a literal or lives as long as the job. The first one
+ * counts. */
 void job_cancel(struct job *j, enum sched_status status, const char *reason);
 /* Tells the scheduler of the cancels noted since. */
 void jobs_carry_out_cancels(struct coordinator *c);
