@@ -168,6 +168,7 @@ static void split_run(struct run *r, uint64_t max_items, size_t max_bytes)
     size_t len = measure(c, r->offset, r->len, max_items, max_bytes, &items);
     if (items == r->count) return;
     struct run *rest = run_new(c, r->first + items, r->count - items, r->offset + len, r->len - len);
+    rest->careful = r->careful;
     rest->next = r->next;
     if (c->tail == &r->next) c->tail = &rest->next;
     r->next = rest;
@@ -175,13 +176,24 @@ static void split_run(struct run *r, uint64_t max_items, size_t max_bytes)
     r->len = len;
 }
 
+static struct run *first_waiting(const struct chunk *c)
+{
+    struct run *r = c->runs;
+    while (r->state != RUN_WAITING || r->count == 0) r = r->next;
+    return r;
+}
+
+uint64_t chunk_careful(const struct chunk *c)
+{
+    return c->waiting ? first_waiting(c)->careful : 0;
+}
+
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes)
 {
     if (max_items == 0 || chunk_available(c) == 0) return NULL;
     struct run *r = NULL;
     if (c->waiting) {
-        for (r = c->runs; r->state != RUN_WAITING || r->count == 0; r = r->next) {
-        }
+        r = first_waiting(c);
         split_run(r, max_items, max_bytes);
         c->waiting -= r->count;
     } else {

@@ -34,7 +34,8 @@ struct run {
     uint64_t first, count; /* indexes of items */
     uint64_t answered;     /* of count, since it was given */
     size_t offset, len;    /* its items' bytes, newlines included */
-    struct buf answers;    /* held until it is the chunk's first run */
+    uint64_t careful;   /* a process died over it: at most so many at once, and nothing else beside; 0: no such care */
+    struct buf answers; /* held until it is the chunk's first run */
 };
 
 /* The common value of a chunk, as the control line its processes are sent. Shared by chunks and processes. */
@@ -97,6 +98,8 @@ void chunk_add_settled(struct chunk *c, const char *line, size_t len);
 
 /* Items a process could be given now. */
 uint64_t chunk_available(const struct chunk *c);
+/* The care that the next run needs: run->careful, or 0. */
+uint64_t chunk_careful(const struct chunk *c);
 /* Cuts the next run: at most max_items, at most max_bytes but at least one item. NULL when there is none. */
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 

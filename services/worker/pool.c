@@ -113,12 +113,36 @@ static uint64_t fair_part(const struct pool *p, const struct process *process, c
     return part > least ? part : least;
 }
 
+/* The chunk whose next run needs care; NULL: none. */
+static struct chunk *careful_chunk(const struct pool *p)
+{
+    struct chunk *c = p->turn;
+    for (unsigned i = 0; i < p->chunks; i++, c = c->next_turn)
+        if (chunk_careful(c)) return c;
+    return NULL;
+}
+
+/* Gives an idle process a run that a process died over. A busy one gets nothing: it will soon be idle. */
+static void fill_carefully(struct process *process, struct chunk *c, uint64_t now)
+{
+    if (process->window.head || process_room(process, now) == 0) return;
+    process_give(process, chunk_take(c, chunk_careful(c), SIZE_MAX), now);
+}
+
 /* False when there is nothing left to give. */
 static bool fill(struct pool *p, struct process *process, uint64_t now)
 {
     for (;;) {
+        struct chunk *suspect = careful_chunk(p);
+        if (suspect) {
+            fill_carefully(process, suspect, now);
+            return true;
+        }
+        const struct run *given = process->window.head;
+        if (given && (given->careful || !p->task->idempotent)) return true;
         uint64_t room = process_room(process, now);
         if (room == 0) return true;
+        if (!p->task->idempotent) room = 1;
         struct chunk *c = next_turn(p);
         if (!c) return false;
         uint64_t part = fair_part(p, process, c);
@@ -232,10 +256,24 @@ static void list_remove(struct pool *p, struct process *process)
     }
 }
 
-/* The first run's item is charged, unless nobody wants its answer; everything else waits again. */
+/* A process that died may have kept answers to itself, so with several items unanswered none can be blamed. They go
+ * out again in parts, and in smaller ones where that kills again, until the one that kills is alone. */
+#define CAREFUL_PARTS 8
+
+static uint64_t care_after(const struct process *process, const struct fault *f)
+{
+    uint64_t items = process->window.items;
+    bool died = f->name == ITEM_CRASHED || f->name == ITEM_OUT_OF_MEMORY;
+    if (!died || items <= 1) return 0;
+    return items / CAREFUL_PARTS ? items / CAREFUL_PARTS : 1;
+}
+
+/* The first run's item is charged, unless nobody wants its answer or it may be another's fault; everything else waits
+ * again. */
 static bool take_runs_back(struct pool *p, struct process *process, const struct fault *f)
 {
-    bool charged = false;
+    uint64_t care = care_after(process, f);
+    bool charged = care > 0;
     struct buf line = {0};
     for (struct run *r; (r = window_pop(&process->window));) {
         struct chunk *c = chunk_ref(r->chunk);
@@ -248,6 +286,7 @@ static bool take_runs_back(struct pool *p, struct process *process, const struct
                      LOG_STR("cause", f->cause), LOG_I64("pid", process->child.pid));
         }
         charged = true; /* only the head is ever charged */
+        if (care) r->careful = care;
         run_return(r, line.len ? line.data : NULL, line.len);
         on_progress(c);
         chunk_unref(c);

@@ -102,6 +102,15 @@ void process_kill(struct process *p, const struct fault *f)
     close_all(p);
 }
 
+/* Under our limit an allocation fails before anybody is killed, and most runtimes then say so as they end. */
+static bool says_out_of_memory(const struct tail *t)
+{
+    static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (memmem(t->kept, t->kept_len, words[i], strlen(words[i]))) return true;
+    return false;
+}
+
 /* The kernel's out-of-memory killer, or our limit, looks like any other end: tell them apart. */
 static void tell_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
 {
@@ -109,7 +118,7 @@ static void tell_out_of_memory(const struct process *p, struct fault *f, const s
     uint64_t kills = f->signal == SIGKILL ? cgroup_oom_kills() : known_kills, peak = (uint64_t)usage->ru_maxrss * KIB;
     if (kills > known_kills)
         f->name = ITEM_OUT_OF_MEMORY;
-    else if (p->task->memory_bytes && peak > p->task->memory_bytes)
+    else if (p->task->memory_bytes && (peak > p->task->memory_bytes || says_out_of_memory(&p->tail)))
         f->name = ITEM_OUT_OF_MEMORY;
     known_kills = kills;
 }

@@ -41,13 +41,6 @@ void reaper_add(struct reaper *r, struct reaped *child)
     r->children = child;
 }
 
-unsigned reaper_count(const struct reaper *r)
-{
-    unsigned n = 0;
-    for (const struct reaped *c = r->children; c; c = c->next) n++;
-    return n;
-}
-
 /* Reads a whole small file of /proc; returns its length, 0 when it cannot. */
 static size_t read_proc(const char *path, char *dst, size_t size)
 {
@@ -118,12 +111,13 @@ static struct reaped *forget(struct reaper *r, pid_t pid)
     return NULL;
 }
 
-void reaper_poll(struct reaper *r)
+bool reaper_poll(struct reaper *r)
 {
-    bool any = false;
+    bool any = false, left;
     for (;;) {
         siginfo_t info = {0};
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) break;
+        left = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+        if (!left || info.si_pid == 0) break;
         any = true;
         struct reaped *c = forget(r, info.si_pid);
         /* Before the wait: its group may outlive it, and its number is not free for others yet. */
@@ -134,4 +128,5 @@ void reaper_poll(struct reaper *r)
         if (c) c->on_exit(c, status, &usage);
     }
     if (any) kill_strays(r);
+    return left;
 }

@@ -30,8 +30,7 @@ void reaper_close(struct reaper *r);
 uint64_t reaper_new_token(struct reaper *r);
 /* Watches child->pid until its on_exit, after which the reaper has forgotten it. */
 void reaper_add(struct reaper *r, struct reaped *child);
-/* Looks for ended children now. */
-void reaper_poll(struct reaper *r);
-unsigned reaper_count(const struct reaper *r);
+/* Looks for ended children now; false when there is no child left, adopted ones included. */
+bool reaper_poll(struct reaper *r);
 
 #endif

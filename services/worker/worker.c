@@ -208,11 +208,7 @@ void worker_stop(void *data)
     }
     w->pools = NULL;
     /* Their ends are waited for here: what they left behind is only found once they are gone. */
-    for (int i = 0; i < 200 && reaper_count(&w->reaper); i++) {
-        reaper_poll(&w->reaper);
-        if (reaper_count(&w->reaper)) usleep(1000);
-    }
-    reaper_poll(&w->reaper);
+    for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
 }
 
