@@ -270,7 +270,7 @@ static uint64_t care_after(const struct process *process, const struct fault *f)
 
 /* The first run's item is charged, unless nobody wants its answer or it may be another's fault; everything else waits
  * again. */
-static bool take_runs_back(struct pool *p, struct process *process, const struct fault *f)
+static void take_runs_back(struct pool *p, struct process *process, const struct fault *f)
 {
     uint64_t care = care_after(process, f);
     bool charged = care > 0;
@@ -292,7 +292,6 @@ static bool take_runs_back(struct pool *p, struct process *process, const struct
         chunk_unref(c);
     }
     buf_release(&line);
-    return charged;
 }
 
 static enum pool_loss loss_of(const struct process *process, const struct fault *f)

@@ -1,7 +1,8 @@
 /*
  * What one process has been given and not yet answered: a queue of runs, how large it may grow, and the reading of
  * answers. The first unanswered item of the first run is "the item the process is at"; it is the one that is charged
- * when the process dies.
+ * when the process dies, unless others are unanswered too and may have been answered into a buffer that died with it
+ * (pool.c then looks for the one at fault).
  *
  * The window grows (doubling) while items are quick and falls to one when they are slow: it aims at WINDOW_TARGET_NS
  * of work in the pipe, by an estimate that believes a slow sample at once and a quick one by halves. A pure module:
