@@ -146,6 +146,7 @@ static void begin(struct http_call *call)
     call_move(call, CALL_RUNNING);
     call->heard_ms = uv_now(c->loop);
     if (listens(call)) watch_silence(c, call->heard_ms + call->options.silence_timeout_ms);
+    if (!call_load(call)) return;
     CURLMcode code = curl_multi_add_handle(c->multi, call->easy);
     if (code != CURLM_OK) BUG("curl took no new call: %s", curl_multi_strerror(code));
 }

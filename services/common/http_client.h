@@ -1,7 +1,7 @@
 /*
  * An HTTP/1.1 client inside a libuv loop: libcurl's multi interface with socket actions, easy handles recycled.
- * Never repeats a request by itself (the body comes by a read callback that cannot rewind, so a connection that dies
- * before the first byte is an error for us to judge), never queues inside curl.
+ * Never repeats a request by itself, but for a GET or HEAD (a kept connection that dies before the first byte of the
+ * answer is an error for us to judge), never queues inside curl.
  *
  * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end comes exactly once unless the
  * call was cancelled; after either the pointer is dead.
@@ -38,7 +38,8 @@ struct http_call_options {
     const char *url;        /* "http://10.0.0.7:8081/v1/tasks/square" */
     const char *connect_to; /* "10.0.0.7:8081": dial this, keep the URL's host and TLS name; NULL: as the URL says */
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
-    /* The body: body_bytes in all, handed out by read() (returns bytes written at dst, never 0 before the end). */
+    /* The body: body_bytes in all, handed out by read() (returns bytes written at dst, never 0 before the end).
+     * A small body is read before there is a connection: that read() ran says nothing of what was sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
     /* Status and headers are in; http_call_header() works from now on. May be NULL. */

@@ -5,6 +5,7 @@
 
 #define DEFAULT_RECEIVE_BYTES (256 * 1024)
 #define HEAD_BYTES            (64 * 1024)
+#define SMALL_BODY_BYTES      (32 * 1024)
 #define UPLOAD_LEAST_BYTES    (64 * 1024)
 #define UPLOAD_MOST_BYTES     (1024 * 1024)
 
@@ -90,6 +91,14 @@ static size_t on_read(char *dst, size_t size, size_t count, void *data)
     return is_over(call) ? CURL_READFUNC_ABORT : len;
 }
 
+/* curl repeats a request whose reused connection died before the answer. Not with us: the second time it is refused. */
+static int on_sending(void *data, char *peer_ip, char *own_ip, int peer_port, int own_port)
+{
+    struct http_call *call = data;
+    call->sendings++;
+    return call->sendings > 1 && !call->may_repeat ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 const char *http_call_header(struct http_call *call, const char *name)
 {
     size_t len = strlen(name);
@@ -127,9 +136,11 @@ static void set_once(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    /* Without a SEEKFUNCTION a request whose body has begun cannot be repeated behind our back. */
+    /* Without a SEEKFUNCTION a body that has begun cannot be repeated behind our back; PREREQ guards the small ones. */
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(easy, CURLOPT_READDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_sending);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, client_open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, client_close_socket);
@@ -144,6 +155,7 @@ struct http_call *call_new(struct http_client *c)
     struct http_call *call = xcalloc(1, sizeof *call);
     call->client = c;
     buf_init(&call->head, HEAD_BYTES);
+    buf_init(&call->small, SMALL_BODY_BYTES);
     call->easy = curl_easy_init();
     if (!call->easy) BUG("curl has no memory for an easy handle");
     set_once(call);
@@ -155,6 +167,7 @@ void call_free(struct http_call *call)
     curl_easy_cleanup(call->easy);
     call_clear(call);
     buf_release(&call->head);
+    buf_release(&call->small);
     free(call);
 }
 
@@ -193,6 +206,7 @@ static void set_method(struct http_call *call, const struct http_call_options *o
     CURL *easy = call->easy;
     const char *method = options->method ? options->method : "GET";
     bool post = strcmp(method, "POST") == 0, body = options->body_bytes > 0;
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* also undoes NOBODY and POST of an earlier call */
     if (post || body) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
@@ -202,14 +216,13 @@ static void set_method(struct http_call *call, const struct http_call_options *o
     }
     bool plain = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, (post || (plain && !body)) ? NULL : method);
-    /* A body that cannot rewind keeps curl from repeating a request; one that has none must not meet a connection
-     * that may have died. Repeating a GET is harmless. */
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, post && !body ? 1L : 0L);
+    call->may_repeat = plain && !body;
 }
 
 /* The buffer is an allocation that curl keeps with the easy handle, so it grows but does not shrink. */
 static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
 {
+    if (body_bytes <= SMALL_BODY_BYTES) return;
     long want = body_bytes > UPLOAD_LEAST_BYTES ? UPLOAD_MOST_BYTES : UPLOAD_LEAST_BYTES;
     if (want <= call->upload_bytes) return;
     curl_easy_setopt(call->easy, CURLOPT_UPLOAD_BUFFERSIZE, want);
@@ -220,7 +233,9 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
 {
     call->options = *options;
     buf_clear(&call->head);
+    buf_clear(&call->small);
     call->status = 0;
+    call->sendings = 0;
     call->head_whole = call->closes = call->refused = call->paused = call->resume = false;
     call->error[0] = '\0';
     heard(call);
@@ -238,6 +253,21 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     set_upload_buffer(call, options->body_bytes);
 }
 
+bool call_load(struct http_call *call)
+{
+    size_t size = (size_t)call->options.body_bytes;
+    if (call->options.body_bytes <= 0 || call->options.body_bytes > SMALL_BODY_BYTES) return true;
+    if (!buf_reserve(&call->small, size)) BUG("a small body of %zu bytes is too large", size);
+    while (call->small.len < size) {
+        size_t len = call->options.read(call->options.data, call->small.data + call->small.len, size - call->small.len);
+        if (is_over(call)) return false;
+        if (len == 0) BUG("a body ended before its %zu bytes", size);
+        call->small.len += len;
+    }
+    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, call->small.data);
+    return true;
+}
+
 /* Judging the end. */
 
 struct http_call_result call_judge(struct http_call *call, CURLcode code)
@@ -246,7 +276,10 @@ struct http_call_result call_judge(struct http_call *call, CURLcode code)
     curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
     struct http_call_result r = {
         .status = call->status, .sent_body = sent > 0, .closes = call->closes, .reason = call->error};
-    if (!call->error[0]) r.reason = code == CURLE_OK ? "answered" : curl_easy_strerror(code);
+    if (call->sendings > 1 && code == CURLE_ABORTED_BY_CALLBACK)
+        r.reason = "the kept connection died before it answered";
+    else if (!call->error[0])
+        r.reason = code == CURLE_OK ? "answered" : curl_easy_strerror(code);
     if (code == CURLE_OK)
         r.outcome = HTTP_CALL_OK;
     else if (call->refused) {

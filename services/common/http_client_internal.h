@@ -34,6 +34,9 @@ struct http_call {
     bool refused;        /* on_body said no */
     bool paused, resume; /* resume: to be unpaused when curl is not busy */
     uint64_t heard_ms;   /* last sign of life, uv_now() */
+    struct buf small;    /* a body small enough to go with its head in one send */
+    bool may_repeat;     /* a plain GET: harmless when curl sends it again */
+    unsigned sendings;   /* how often curl was about to send the request */
     long upload_bytes;   /* size of the easy handle's upload buffer */
     char error[CURL_ERROR_SIZE];
 };
@@ -75,6 +78,8 @@ void client_settle(struct http_client *c);
 struct http_call *call_new(struct http_client *c);
 void call_free(struct http_call *call);
 void call_prepare(struct http_call *call, const struct http_call_options *options);
+/* Right before curl gets it: reads a small body. False when read() cancelled the call. */
+MUST_CHECK bool call_load(struct http_call *call);
 /* After curl let go of it: drops what belongs to one request. */
 void call_clear(struct http_call *call);
 struct http_call_result call_judge(struct http_call *call, CURLcode code);
