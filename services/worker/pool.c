@@ -12,21 +12,28 @@ static void on_lost(struct process *p, struct fault *f);
 static void on_progress(struct chunk *c);
 static const struct process_hooks hooks = {.answered = on_answered, .lost = on_lost, .progress = on_progress};
 
-static void on_timer(uv_timer_t *timer)
-{
-    struct pool *p = timer->data;
-    if (p->trial && p->trial->started_ns + TRIAL_NS <= now_ns()) {
-        /* It lives: the deaths were the items' doing. */
-        p->trial = NULL;
-        p->deaths = 0;
-    }
-    pool_feed(p);
-}
+static void on_timer(uv_timer_t *timer);
 
 static void wake_at(struct pool *p, uint64_t at_ns)
 {
     uint64_t now = now_ns();
     uv_timer_start(&p->timer, on_timer, at_ns > now ? (at_ns - now) / NS_PER_MS + 1 : 0, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct pool *p = timer->data;
+    if (p->trial) {
+        uint64_t until = p->trial->started_ns + TRIAL_NS;
+        if (until > now_ns()) {
+            wake_at(p, until); /* timers go by the loop's clock, which may be a little ahead */
+            return;
+        }
+        /* It lives: the deaths were the items' doing. */
+        p->trial = NULL;
+        p->deaths = 0;
+    }
+    pool_feed(p);
 }
 
 void pool_init(struct pool *p, const struct process_env *env, struct task *task, unsigned size)

@@ -1,0 +1,284 @@
+#include <criterion/criterion.h>
+
+#include "../../services/worker/chunk.h"
+#include "../../services/worker/window.h"
+#include "leaks.h"
+
+static struct chunk_fault fault;
+
+static struct chunk *chunk_of(const char *body)
+{
+    struct chunk *c = chunk_new(true, strlen(body));
+    cr_assert(chunk_add(c, body, strlen(body), &fault));
+    cr_assert(chunk_finish(c, &fault));
+    return c;
+}
+
+static void assert_answers(struct chunk *c, const char *expected)
+{
+    char got[4096] = "";
+    ssize_t n = chunk_pull(c, got, sizeof got - 1);
+    cr_assert_str_eq(n > 0 ? got : "", expected);
+}
+
+static void answer(struct run *r, const char *line)
+{
+    run_answer(r, line, strlen(line), 1);
+}
+
+static void assert_items(const struct run *r, const char *expected)
+{
+    cr_assert_eq(r->len, strlen(expected));
+    cr_assert_eq(memcmp(r->chunk->items.data + r->offset, expected, r->len), 0);
+}
+
+Test(chunk, an_empty_body_is_complete_at_once)
+{
+    struct chunk *c = chunk_of("\n \r\n");
+    assert_answers(c, "{\"end\":\"complete\",\"done\":0}\n");
+    cr_assert_eq(chunk_pull(c, (char[1]){0}, 1), -1);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(chunk, blank_lines_vanish_wherever_the_upload_is_cut)
+{
+    static const char body[] = "\n1\n\n \t\r\n[2,\"a\"]\n\n\n3";
+    for (size_t cut = 0; cut <= sizeof body - 1; cut++) {
+        struct chunk *c = chunk_new(true, 0);
+        cr_assert(chunk_add(c, body, cut, &fault));
+        cr_assert(chunk_add(c, body + cut, sizeof body - 1 - cut, &fault));
+        cr_assert(chunk_finish(c, &fault));
+        cr_assert_eq(c->received, 3);
+        struct run *r = chunk_take(c, 10, SIZE_MAX);
+        assert_items(r, "1\n[2,\"a\"]\n3\n");
+        run_return(r, NULL, 0);
+        chunk_unref(c);
+    }
+    assert_no_leaks();
+}
+
+Test(chunk, broken_json_is_refused_with_its_item_and_offset)
+{
+    struct chunk *c = chunk_new(true, 0);
+    cr_assert_not(chunk_add(c, "1\n2\n[3,}\n", 9, &fault));
+    cr_assert_eq(fault.item, 2);
+    cr_assert_eq(fault.offset, 7);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(chunk, no_sender_can_slip_in_a_control_line)
+{
+    struct chunk *c = chunk_new(false, 0);
+    cr_assert_not(chunk_add(c, "#common 1\n", 10, &fault));
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(chunk, runs_that_end_out_of_order_are_answered_in_order)
+{
+    struct chunk *c = chunk_of("1\n2\n3\n4\n");
+    struct run *a = chunk_take(c, 2, SIZE_MAX), *b = chunk_take(c, 2, SIZE_MAX);
+    cr_assert_null(chunk_take(c, 1, SIZE_MAX));
+    run_answer(b, "C\nD\n", 4, 2);
+    assert_answers(c, "");
+    answer(a, "A\n");
+    assert_answers(c, "A\n");
+    answer(a, "B\n");
+    assert_answers(c, "B\nC\nD\n{\"end\":\"complete\",\"done\":4}\n");
+    cr_assert_eq(c->held, 0);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(chunk, a_run_is_bounded_by_bytes_but_never_empty)
+{
+    struct chunk *c = chunk_of("\"aaaaaaaa\"\n1\n2\n");
+    struct run *a = chunk_take(c, 10, 4), *b = chunk_take(c, 10, 4);
+    cr_assert_eq(a->count, 1);
+    cr_assert_eq(b->count, 2);
+    run_return(a, NULL, 0);
+    run_return(b, NULL, 0);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(chunk, a_crash_costs_the_item_the_process_was_at_and_the_rest_waits_again)
+{
+    struct chunk *c = chunk_of("1\n2\n3\n4\n5\n");
+    struct run *first = chunk_take(c, 1, SIZE_MAX), *r = chunk_take(c, 10, SIZE_MAX);
+    answer(r, "B\n");
+    run_return(r, "crash\n", 6);
+    cr_assert_eq(c->waiting, 2);
+    struct run *rest = chunk_take(c, 1, SIZE_MAX);
+    assert_items(rest, "4\n");
+    cr_assert_eq(rest->first, 3);
+    answer(rest, "D\n");
+    answer(first, "A\n");
+    assert_answers(c, "A\nB\ncrash\nD\n");
+    cr_assert_eq(chunk_done(c), 4);
+    answer(chunk_take(c, 10, SIZE_MAX), "E\n");
+    assert_answers(c, "E\n{\"end\":\"complete\",\"done\":5}\n");
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(chunk, draining_hands_back_what_was_not_started)
+{
+    struct chunk *c = chunk_of("1\n2\n3\n4\n");
+    struct run *a = chunk_take(c, 1, SIZE_MAX), *b = chunk_take(c, 1, SIZE_MAX);
+    c->draining = true;
+    chunk_settle(c);
+    cr_assert_eq(chunk_available(c), 0);
+    answer(b, "B\n");
+    run_return(a, NULL, 0);
+    cr_assert_eq(chunk_available(c), 1, "what had been started is run to its end");
+    answer(chunk_take(c, 9, SIZE_MAX), "A\n");
+    assert_answers(c, "A\nB\n{\"end\":\"draining\",\"done\":2}\n");
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(chunk, a_deadline_keeps_the_answered_prefix_and_drops_the_rest)
+{
+    struct chunk *c = chunk_of("1\n2\n3\n");
+    struct run *a = chunk_take(c, 1, SIZE_MAX), *b = chunk_take(c, 1, SIZE_MAX);
+    answer(a, "A\n");
+    chunk_end(c, CHUNK_DEADLINE);
+    answer(b, "late\n");
+    assert_answers(c, "A\n{\"end\":\"deadline\",\"done\":1}\n");
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(chunk, an_abandoned_chunk_lives_until_its_last_run_is_back)
+{
+    struct chunk *c = chunk_of("1\n2\n3\n");
+    struct run *a = chunk_take(c, 2, SIZE_MAX);
+    chunk_abandon(c, 5);
+    chunk_unref(c);
+    answer(a, "A\n");
+    answer(a, "B\n");
+    assert_no_leaks();
+}
+
+Test(chunk, settled_items_keep_their_place_between_others)
+{
+    struct chunk *c = chunk_new(true, 0);
+    cr_assert(chunk_add(c, "1\n2\n", 4, &fault));
+    chunk_add_settled(c, "X\n", 2);
+    cr_assert(chunk_add(c, "3\n", 2, &fault));
+    chunk_add_settled(c, "Y\n", 2);
+    cr_assert(chunk_finish(c, &fault));
+    while (chunk_available(c)) answer(chunk_take(c, 1, SIZE_MAX), "v\n");
+    assert_answers(c, "v\nv\nX\nv\nY\n{\"end\":\"complete\",\"done\":5}\n");
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+/* ---- the window of a process ---- */
+
+static unsigned progressed;
+
+static void on_progress(struct chunk *c)
+{
+    progressed++;
+}
+
+static struct intake take_in(struct window *w, const char *text, bool envelope, uint64_t now)
+{
+    return window_intake(w, text, strlen(text), envelope, now, on_progress);
+}
+
+Test(window, doubles_while_items_are_quick_and_falls_to_one_when_one_is_slow)
+{
+    struct window w;
+    struct buf body = {0};
+    for (int i = 0; i < 4000; i++) buf_add_str(&body, "1\n");
+    struct chunk *c = chunk_of(buf_cstr(&body));
+    uint64_t now = 1000, last = 0;
+    window_init(&w);
+    for (int round = 0; round < 6; round++) {
+        uint64_t room = window_room(&w, now);
+        cr_assert_eq(room, UINT64_C(1) << round);
+        window_push(&w, chunk_take(c, room, SIZE_MAX), now);
+        for (last = room; room; room--) cr_assert_null(take_in(&w, "{\"value\":1}\n", true, now += 1000).fault);
+    }
+    cr_assert_eq(last, 32);
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), now);
+    take_in(&w, "{\"value\":1}\n", true, now += 50 * NS_PER_MS);
+    cr_assert_eq(window_room(&w, now), 1);
+    chunk_unref(c);
+    buf_release(&body);
+    assert_no_leaks();
+}
+
+Test(window, nothing_is_added_behind_an_item_that_already_takes_long)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n2\n");
+    window_init(&w);
+    w.limit = 1000;
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+    cr_assert_gt(window_room(&w, 1000), 0);
+    cr_assert_eq(window_room(&w, NS_PER_S), 0);
+    run_return(window_pop(&w), NULL, 0);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(window, answers_are_counted_across_runs_and_pieces)
+{
+    static const char lines[] = "{\"value\":1}\n{\"error\":{\"name\":\"task_error\"}}\n{\"value\":3}\n";
+    struct window w;
+    struct chunk *a = chunk_of("1\n2\n"), *b = chunk_of("3\n");
+    window_init(&w);
+    window_push(&w, chunk_take(a, 9, SIZE_MAX), 0);
+    window_push(&w, chunk_take(b, 9, SIZE_MAX), 0);
+    struct intake in = window_intake(&w, lines, 20, true, 1, on_progress);
+    cr_assert_eq(in.used, 12);
+    in = take_in(&w, lines + 12, true, 2);
+    cr_assert_eq(in.answers, 2);
+    cr_assert_eq(w.items, 0);
+    cr_assert_eq(w.bytes, 0);
+    cr_assert_eq(a->succeeded + a->failed, 2);
+    assert_answers(b, "{\"value\":3}\n{\"end\":\"complete\",\"done\":1}\n");
+    chunk_unref(a);
+    chunk_unref(b);
+    assert_no_leaks();
+}
+
+Test(window, bare_values_get_their_envelope)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n2\n");
+    window_init(&w);
+    window_push(&w, chunk_take(c, 9, SIZE_MAX), 0);
+    take_in(&w, "\"A\"\r\n[1]\n", false, 1);
+    assert_answers(c, "{\"value\":\"A\"}\n{\"value\":[1]}\n{\"end\":\"complete\",\"done\":2}\n");
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(window, lines_that_are_no_answers_are_told_apart)
+{
+    static const char *const bad[] = {
+        "\n", "{\"value\":}\n", "{\"value\":nan}\n", "{\"end\":\"complete\",\"done\":1}\n", "{\"value\":1", "hello\n"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct window w;
+        struct chunk *c = chunk_of("1\n");
+        window_init(&w);
+        window_push(&w, chunk_take(c, 9, SIZE_MAX), 0);
+        struct intake in = take_in(&w, bad[i], true, 1);
+        bool whole = strchr(bad[i], '\n');
+        cr_assert_eq(in.fault != NULL, whole, "%s", bad[i]);
+        cr_assert_eq(in.used, 0);
+        run_return(window_pop(&w), NULL, 0);
+        chunk_unref(c);
+    }
+    struct window idle;
+    window_init(&idle);
+    cr_assert(take_in(&idle, "{\"value\":1}\n", true, 1).unasked);
+    assert_no_leaks();
+}
