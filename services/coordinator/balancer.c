@@ -116,7 +116,8 @@ static bool avoided(const struct sched_chunk *chunk, const struct sched_endpoint
  * endpoint that is idle. */
 static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct sched_endpoint *e, double times)
 {
-    if (avoided(chunk, e) || (!(chunk && chunk->avoid) && too_slow(job, e))) return false;
+    if (avoided(chunk, e) || !blame_may_board(chunk, e)) return false;
+    if (!(chunk && chunk->avoid) && too_slow(job, e)) return false;
     if (e->suspect) return e->attempts.n == 0 && (e->vouched || retry_may_try(job));
     if (e->in_flight == 0) return true;
     if (e->attempts.n >= requests_max(e)) return false;

@@ -23,12 +23,33 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
     return (double)(job->counts.hedged + items) <= fmax(most, job->p.hedge_max_extra_percent > 0 ? 1 : 0);
 }
 
-/* The instant from which the attempt's next answer is late. */
-static uint64_t late_at(const struct sched_job *job, const struct sched_attempt *a, double patience)
+/* The wait for the next answer that the mean item time lets expect. */
+static double expected_wait_ns(const struct sched_job *job, const struct sched_endpoint *e)
 {
-    const struct sched_endpoint *e = a->endpoint;
     double queue = e ? fmax(1, (double)e->in_flight / e->slots) : 1;
-    double wait_ns = fmax(patience * chunker_item_ns(job) * queue, (double)HEDGE_MIN_NS);
+    return chunker_item_ns(job) * queue;
+}
+
+/* Like a retransmission timer: mean and mean deviation of what is seen, here in units of what was expected. */
+void hedge_observe(const struct sched_attempt *a)
+{
+    struct sched_job *job = a->chunk->job;
+    double expected = expected_wait_ns(job, a->endpoint);
+    if (expected <= 0) return;
+    double wait = fmin((double)(job->s->now_ns - a->progress_ns) / expected, WAIT_MAX);
+    job->wait_mean += (wait - job->wait_mean) / 32;
+    job->wait_deviation += (fabs(wait - job->wait_mean) - job->wait_deviation) / 32;
+}
+
+static double patience(const struct sched_job *job)
+{
+    return fmin(fmax(job->wait_mean + 4 * job->wait_deviation, HEDGE_PATIENCE_MIN), HEDGE_PATIENCE_MAX);
+}
+
+/* The instant from which the attempt's next answer is late. */
+static uint64_t late_at(const struct sched_job *job, const struct sched_attempt *a, double times)
+{
+    double wait_ns = fmax(times * expected_wait_ns(job, a->endpoint), (double)HEDGE_MIN_NS);
     return a->progress_ns + (uint64_t)fmin(wait_ns, 1e18);
 }
 
@@ -58,7 +79,7 @@ static uint64_t scan(struct sched_job *job)
         /* What took a worker down with it is not given two at once. */
         if (chunk->hedge || !chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0 || chunk->lost > 0)
             continue;
-        uint64_t late = late_at(job, chunk->attempt, HEDGE_PATIENCE);
+        uint64_t late = late_at(job, chunk->attempt, patience(job));
         uint64_t dead = late_at(job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
         uint64_t due = tail ? late : dead;
         if (due <= s->now_ns && (start(chunk, dead <= s->now_ns) || (tail && dead <= s->now_ns && start(chunk, false))))

@@ -94,46 +94,23 @@ void retry_timer_fired(struct sched_chunk *chunk)
     struct sched_job *job = chunk->job;
     struct scheduler *s = job->s;
     if (retry_take_token(job)) {
-        chunk_move(chunk, CHUNK_PENDING, true);
+        chunk_move(chunk, CHUNK_PENDING, !blame_is_suspect(chunk)); /* suspects may have to wait: not before others */
         return;
     }
     uint64_t jitter = (uint64_t)(random_unit(&s->random) * (double)NS_PER_MS);
     timer_set(&s->timers, &chunk->timer, job->trickle_ns + jitter);
 }
 
-static void hand_back(struct sched_chunk *chunk)
-{
-    chunk->handed_back = true;
-    chunk_move(chunk, CHUNK_PENDING, true);
-}
-
-/* Having answered half of what it was sent counts as a halving: what is left is suspected for the first time. */
-static void count_loss(struct sched_chunk *chunk, const struct sched_attempt *a)
-{
-    bool much = a->received > 0 && 2 * a->received >= a->to - a->from;
-    chunk->lost = much ? 1 : chunk->lost + 1;
-    chunk->charged = much ? 1 : chunk->charged + 1;
-}
-
-static void count_retried(struct sched_chunk *chunk)
+void retry_count_items(struct sched_chunk *chunk)
 {
     chunk->job->counts.retried += chunk_left(chunk);
     chunk->job->s->stats.items_retried += chunk_left(chunk);
 }
 
-static void worker_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause)
+static void hand_back(struct sched_chunk *chunk)
 {
-    const struct sched_job_params *p = &chunk->job->p;
-    bool again = p->idempotent && p->retry.max_attempts > 1 && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
-    count_loss(chunk, a);
-    if (!again || (chunk_left(chunk) == 1 && chunk->charged >= p->retry.max_attempts)) {
-        chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
-        return;
-    }
-    chunk->cause = cause;
-    count_retried(chunk);
-    if (chunk->lost >= HALVE_AFTER_LOST && chunk_left(chunk) > 1) retry_backoff(chunk_halve(chunk));
-    retry_backoff(chunk);
+    chunk->handed_back = true;
+    chunk_move(chunk, CHUNK_PENDING, true);
 }
 
 static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const char *cause)
@@ -146,14 +123,14 @@ static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const c
         return;
     }
     chunk->cause = cause;
-    count_retried(chunk);
+    retry_count_items(chunk);
     retry_backoff(chunk);
 }
 
 void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
 {
     if (how == SCHED_END_LOST || how == SCHED_END_SILENT)
-        count_loss(chunk, a);
+        blame_count(chunk, a);
     else if (how == SCHED_END_BAD_STATUS || how == SCHED_END_PROTOCOL || how == SCHED_END_TASK_UNKNOWN)
         chunk->charged++;
 }
@@ -167,8 +144,8 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_NOT_CONNECTED:
     case SCHED_END_BUSY:
     case SCHED_END_UNAVAILABLE: hand_back(chunk); return;
-    case SCHED_END_LOST: worker_lost(chunk, a, "the worker vanished"); return;
-    case SCHED_END_SILENT: worker_lost(chunk, a, "the worker fell silent"); return;
+    case SCHED_END_LOST: blame_lost(chunk, a, "the worker vanished"); return;
+    case SCHED_END_SILENT: blame_lost(chunk, a, "the worker fell silent"); return;
     case SCHED_END_BAD_STATUS: worker_failed(chunk, how, "the worker answered with a server error"); return;
     case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer was not as agreed"); return;
     case SCHED_END_TASK_UNKNOWN: worker_failed(chunk, how, "the worker does not know the task"); return;

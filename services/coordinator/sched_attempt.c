@@ -50,6 +50,8 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     a->is_hedge = kind != ATTEMPT_PLAIN;
     a->is_rescue = kind == ATTEMPT_RESCUE;
     a->on_trial = e->suspect;
+    a->suspect = blame_is_suspect(chunk);
+    e->suspects += a->suspect;
     a->weight = weight;
     chunker_advance(e, s->now_ns);
     a->clock = e->clock;
@@ -95,6 +97,7 @@ static void detach(struct sched_attempt *a)
     if (e) {
         chunker_advance(e, s->now_ns);
         leave(a, unreceived(a));
+        e->suspects -= a->suspect;
         sched_list_remove(&e->attempts, &a->link);
         balancer_update(e);
     }
@@ -157,6 +160,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
     if (e) {
         chunker_advance(e, s->now_ns);
         chunker_observe(a, unreceived(a), measures ? n : 0);
+        hedge_observe(a);
         leave(a, n);
         endpoint_succeeded(e, a);
     }
@@ -216,7 +220,8 @@ static void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsi
     struct sched_chunk *one = chunk_slice(chunk, chunk->answered, chunk->answered + 1);
     one->charged = charged;
     one->timeouts = timeouts_with(chunk, error);
-    one->lost = 0;
+    one->lost = one->losses = 0;
+    one->origin = 1;
     one->avoid = e;
     one->cause = item_error_name(error);
     one->was_sent = true;

@@ -5,7 +5,7 @@ struct sched_chunk *chunk_new(struct sched_job *job, uint64_t first, uint32_t co
     struct sched_chunk *chunk = xcalloc(1, sizeof *chunk);
     chunk->job = job;
     chunk->first = first;
-    chunk->count = count;
+    chunk->count = chunk->origin = count;
     chunk->timer.kind = TIMER_CHUNK;
     chunk->state = CHUNK_STATE_COUNT;
     job->s->stats.chunks++;
@@ -84,6 +84,8 @@ struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t
     part->parent = chunk;
     part->charged = chunk->charged;
     part->lost = chunk->lost;
+    part->losses = chunk->losses;
+    part->origin = chunk->origin;
     part->avoid = chunk->avoid;
     part->cause = chunk->cause;
     part->sends = chunk->sends;

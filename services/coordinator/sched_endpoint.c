@@ -87,8 +87,7 @@ static uint64_t pause_length(struct sched_endpoint *e)
 {
     uint64_t pause_ns = PAUSE_MIN_NS << (e->pauses < 7 ? e->pauses : 7);
     e->pauses++;
-    if (pause_ns > PAUSE_MAX_NS)
-        pause_ns = PAUSE_MAX_NS;
+    if (pause_ns > PAUSE_MAX_NS) pause_ns = PAUSE_MAX_NS;
     return (uint64_t)((double)pause_ns * (0.5 + 0.5 * random_unit(&e->s->random)));
 }
 
@@ -96,8 +95,7 @@ static uint64_t pause_length(struct sched_endpoint *e)
 static void pause(struct sched_endpoint *e, uint64_t least_ns)
 {
     uint64_t pause_ns = pause_length(e);
-    if (least_ns > PAUSE_RETRY_MAX_NS)
-        least_ns = PAUSE_RETRY_MAX_NS;
+    if (least_ns > PAUSE_RETRY_MAX_NS) least_ns = PAUSE_RETRY_MAX_NS;
     endpoint_set_state(e, ENDPOINT_PAUSED, e->s->now_ns + (pause_ns > least_ns ? pause_ns : least_ns));
 }
 
@@ -152,7 +150,7 @@ static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t
 
 static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms)
 {
-    if (a->started_ns < e->failed_ns || (e->failures > 0 && a->started_ns == e->failed_ns && !a->on_trial)) return;
+    if (a->started_ns < e->failed_ns) return; /* it began before the last failure was known: the same incident */
     e->failed_ns = e->s->now_ns + 1;
     /* Refusing is not failing: a worker that is away or full for a while has not earned an ejection. */
     if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE)) e->failures++;

@@ -55,6 +55,8 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->next_first = params->first_index;
     job->tokens = BUDGET_MIN;
     job->item_tokens = BUDGET_ITEMS_MIN;
+    job->wait_mean = 1;
+    job->wait_deviation = 0.5;
     job->timer.kind = TIMER_JOB;
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) sched_list_init(&job->lists[i]);
     sched_list_push_front(&s->jobs, &job->link);

@@ -88,7 +88,7 @@ static struct sched_chunk *cut(struct sched_job *job, const struct sched_endpoin
     struct sched_chunk *chunk = chunk_new(job, job->next_first, items);
     size_t n = s->ops.cut(s->ctx, chunk, items, job->p.max_chunk_bytes, &chunk->bytes);
     if (n == 0 || n > items) BUG("cut took %zu items of %u", n, items);
-    chunk->count = (uint32_t)n;
+    chunk->count = chunk->origin = (uint32_t)n;
     job->next_first += n;
     job->uncut -= n;
     s->uncut_items -= n;

@@ -2,7 +2,8 @@
  * What the scheduler's files share, and nobody else includes: its objects and the functions between the files.
  * The files, in reading order: scheduler.c (the loop), sched_job.c, sched_chunk.c, sched_attempt.c (the objects and
  * their events), then the thinking: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its window
- * and its health), chunker.c (how many items), retry.c (again, when and whether), hedge.c (twice, to be sure);
+ * and its health), chunker.c (how many items), retry.c (again, when and whether), blame.c (who took the
+ * worker down), hedge.c (twice, to be sure);
  * timers.c.
  */
 #ifndef FANTAIL_SCHEDULER_PARTS_H
@@ -37,7 +38,7 @@
 #define EJECT_NS                 (5 * NS_PER_S)
 #define EJECT_MAX_NS             (60 * NS_PER_S)
 #define BALANCER_PATIENCE        5               /* failures in a row that make a whole balancer suspect */
-#define TRIAL_TRICKLE_NS         (10 * NS_PER_S) /* without budget, one trial of a suspect endpoint in so long a time */
+#define TRIAL_TRICKLE_NS         (30 * NS_PER_S) /* without budget, one trial of a suspect endpoint in so long a time */
 #define WAITING_AFTER_NS         (500 * NS_PER_MS) /* without a usable endpoint for so long, a job is said to wait */
 #define DEFAULT_WORKER_WAIT_NS   (60 * NS_PER_S)
 #define PROBE_PATIENCE_NS        (5 * NS_PER_S)
@@ -46,7 +47,9 @@
 #define PICK_DRAWS               8
 #define PICK_SCAN                64
 #define PENDING_LOOKED_AT        8
-#define HEDGE_PATIENCE           3.0  /* times the expected wait for an answer: late */
+#define HEDGE_PATIENCE_MIN       1.5 /* times the expected wait for an answer: late, within these bounds by what is seen */
+#define HEDGE_PATIENCE_MAX       4.0
+#define WAIT_MAX                 10.0
 #define DEAD_PATIENCE            10.0 /* ... and so many times, and a second: as good as dead */
 #define DEAD_MIN_NS              NS_PER_S
 #define HEDGE_SCAN_NS            NS_PER_MS
@@ -111,7 +114,9 @@ struct sched_endpoint {
     unsigned failures; /* in a row */
     unsigned pauses, ejections, lies;
     uint64_t failed_ns; /* attempts begun before it say nothing new */
-    uint64_t busy_ns;   /* the same for 429 */
+    uint32_t suspects;  /* attempts of suspect chunks, blame.c */
+    uint64_t suspect_lost_ns;
+    uint64_t busy_ns; /* the same for 429 */
     bool counted_usable;
 };
 
@@ -132,9 +137,10 @@ struct sched_job {
     const char *reason;
     enum sched_waiting waiting;
 
-    double deficit;             /* slot time, ns */
-    double used_ns, used_items; /* slot time per item, decaying */
-    uint32_t proven;            /* items of the largest chunk answered */
+    double deficit;                   /* slot time, ns */
+    double used_ns, used_items;       /* slot time per item, decaying */
+    double wait_mean, wait_deviation; /* of the waits for an answer, in expected waits, hedge.c */
+    uint32_t proven;                  /* items of the largest chunk answered */
     double tokens, item_tokens;
     uint64_t trickle_ns, trial_ns; /* when the next retry or trial may go without a token */
     uint64_t progress_ns;          /* last answer */
@@ -271,8 +277,21 @@ void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a,
 void retry_backoff(struct sched_chunk *chunk);
 void retry_timer_fired(struct sched_chunk *chunk);
 
+void retry_count_items(struct sched_chunk *chunk);
+
+/* blame.c */
+/* It has lost two workers. */
+bool blame_is_suspect(const struct sched_chunk *chunk);
+/* Whether it may join what the endpoint has. */
+bool blame_may_board(const struct sched_chunk *chunk, const struct sched_endpoint *e);
+void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a);
+/* Its worker has vanished, and no other attempt of it runs: where it goes now. */
+void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause);
+
 /* hedge.c */
 /* Sends what is late twice; returns when to look again. */
 uint64_t hedge_run(struct scheduler *s);
+/* The attempt is being answered. */
+void hedge_observe(const struct sched_attempt *a);
 
 #endif

@@ -476,6 +476,7 @@ void shell_check_end(struct sim_world *w)
         if (i > 0) r->small_job_s += (job->end_s - job->start_s) / (w->sc->jobs - 1);
     }
     if (w->stop) return;
+    r->largest_chunk = w->jobs[0].largest_chunk;
     r->first_job_s = w->jobs[0].end_s - w->jobs[0].start_s;
     r->status = w->jobs[0].outcome.status;
     r->counts = w->jobs[0].outcome.counts;

@@ -119,8 +119,7 @@ void call_new(struct sim_world *w, struct sched_attempt *a)
     call->job->calls++;
     a->call = call;
     call->all_next = w->calls;
-    if (w->calls)
-        w->calls->all_prev = call;
+    if (w->calls) w->calls->all_prev = call;
     w->calls = call;
     at_call(w, latency(w), EV_ARRIVE, call, 0);
 }
@@ -133,8 +132,7 @@ void call_forget(struct sim_world *w, struct sim_call *call)
         call->all_prev->all_next = call->all_next;
     else
         w->calls = call->all_next;
-    if (call->all_next)
-        call->all_next->all_prev = call->all_prev;
+    if (call->all_next) call->all_next->all_prev = call->all_prev;
     call_unref(call);
 }
 
@@ -506,8 +504,7 @@ static void clean_up(struct sim_world *w)
     for (unsigned i = 0; i < w->workers_n; i++) {
         while (w->workers[i].calls) unlink_call(w->workers[i].calls);
     }
-    while (w->calls)
-        call_forget(w, w->calls);
+    while (w->calls) call_forget(w, w->calls);
     free(w->events);
     free(w->workers);
 }

@@ -75,7 +75,8 @@ struct sim_result {
     double scheduler_cpu_s;
     uint64_t trace;               /* hash of all that happened: the same seed gives the same */
     unsigned load_max, load_mean; /* items per worker */
-    unsigned poison_attempts;     /* most attempts of a poison item */
+    uint32_t largest_chunk;
+    unsigned poison_attempts; /* most attempts of a poison item */
 };
 
 struct sim_result sim_run(const struct sim_scenario *scenario);
@@ -105,7 +106,7 @@ struct sim_call {
     unsigned generation, refs;
     struct sim_call *prev, *next;         /* in its worker's round */
     struct sim_call *all_prev, *all_next; /* of those the shell knows */
-    uint64_t base; /* index of the item at `from`, by its payload */
+    uint64_t base;                        /* index of the item at `from`, by its payload */
     uint32_t from, n;
     uint32_t started, prefix, sent, delivered, cut_at;
     uint8_t *results; /* enum sim_answer per item */
