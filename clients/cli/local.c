@@ -1,6 +1,5 @@
 /* `fantail local`: a coordinator and workers on this machine, until Ctrl-C. */
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -8,6 +7,7 @@
 #include "interrupt.h"
 #include "machine.h"
 #include "option.h"
+#include "tasks_dir.h"
 
 #define DRAIN_S 5
 
@@ -17,8 +17,7 @@ struct local_config {
 };
 
 static const struct option_row rows[] = {
-    OPTION_PATH("tasks", struct local_config, tasks, "./tasks", "the directory with one subdirectory for each task",
-                .value = "DIR"),
+    OPTION_PATH("tasks", struct local_config, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
     OPTION_INT("workers", struct local_config, workers, "1", 1, FLEET_MAX_WORKERS, "how many workers to start",
                .value = "N", .no_env = true),
     OPTION_INT("processes", struct local_config, processes, "0", 0, 4096,
@@ -49,12 +48,6 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-static bool is_directory(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 /* Runs until asked to end. */
 static int serve(struct fleet *f)
 {
@@ -84,11 +77,13 @@ int command_local(int argc, char **argv)
     struct local_config config = {0};
     struct option_result result;
     if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
-    if (!is_directory(config.tasks)) return option_complain(&spec, "tasks", "%s is not a directory", config.tasks);
+    const char *tasks = tasks_dir_find(config.tasks);
+    if (!tasks)
+        return option_complain(&spec, "tasks", "%s is not a directory", config.tasks ? config.tasks : "./tasks");
     unsigned processes = (unsigned)config.processes;
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
     struct fleet_options options = {
-        .tasks_dir = config.tasks,
+        .tasks_dir = tasks,
         .workers = (unsigned)config.workers,
         .processes = processes,
         .port = (uint16_t)config.port,

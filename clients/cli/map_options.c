@@ -1,11 +1,10 @@
 #include "map_options.h"
 
-#include <sys/stat.h>
-
 #include "cli.h"
 #include "fleet.h"
 #include "json_scan.h"
 #include "protocol.h"
+#include "tasks_dir.h"
 
 static const char *const orders[] = {"input", "completion", NULL};
 static const char *const progress_words[] = {"auto", "always", "never", NULL};
@@ -39,7 +38,7 @@ static const struct option_row rows[] = {
                    .value = "S"),
     CLIENT_OPTION_ROWS(S, client),
     OPTION_HEADING("Without a URL: a private fleet for this run"),
-    OPTION_PATH("tasks", S, tasks, "./tasks", "the directory with the tasks", .value = "DIR"),
+    OPTION_PATH("tasks", S, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
     OPTION_INT("workers", S, workers, "1", 1, FLEET_MAX_WORKERS, "workers to start", .value = "N", .no_env = true),
     OPTION_INT("processes", S, processes, "0", 0, 4096,
                "task processes of each worker; 0 is as many as there are processors", .value = "P", .no_env = true),
@@ -77,12 +76,6 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
 
-static bool is_directory(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 static int check_command(struct map_options *o)
 {
     if (o->task) return option_complain(&spec, NULL, "a task and a command (behind --) cannot both be given");
@@ -94,15 +87,18 @@ static int check_command(struct map_options *o)
     return EXIT_OK;
 }
 
-static int check_task(const struct map_options *o)
+static int check_task(struct map_options *o)
 {
     if (!o->task) return option_complain(&spec, NULL, "which task? See fantail map --help");
     if (o->to_stdin) return option_complain(&spec, "stdin", "this is for commands (behind --)");
     if (o->json && o->text) return option_complain(&spec, "json", "--text says the contrary");
-    if (o->client.url || is_directory(o->tasks)) return EXIT_OK;
+    if (o->client.url) return EXIT_OK;
+    const char *given = o->tasks;
+    o->tasks = tasks_dir_find(given);
+    if (o->tasks) return EXIT_OK;
     return option_complain(&spec, "tasks",
                            "%s is not a directory; name the one with the tasks, or a fleet by --url or FANTAIL_URL",
-                           o->tasks);
+                           given ? given : "./tasks");
 }
 
 static int check(struct map_options *o)
