@@ -1,0 +1,308 @@
+"""A worker that misbehaves as it is told: speaks just enough HTTP for the coordinator, and every lie as well.
+
+    fake = FakeWorker(reset_mid_line)      # listens at once on fake.port
+    fake.requests                          # every chunk it was sent, in order
+    fake.close()
+
+A behaviour is a function of a Request; when it returns, the connection is kept, unless it closed or reset it.
+"""
+import collections
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+
+TASKS = ("square", "sleep", "echo", "misbehave")
+
+
+class Request:
+    """One POST /v1/tasks/X as the fake got it, and the means to answer it."""
+
+    def __init__(self, fake, connection, reader, headers, body):
+        self.fake, self.connection, self.reader, self.at = fake, connection, reader, time.monotonic()
+        self.chunk = headers.get("fantail-chunk", "")
+        self.attempt = int(headers.get("fantail-attempt", "0"))
+        self.first = int(self.chunk.rpartition("/")[2] or 0)
+        lines = body.decode().splitlines()
+        if "vnd.fantail.chunk" in headers.get("content-type", ""):
+            lines = lines[1:]
+        self.items = [json.loads(line) for line in lines]
+
+    # Pieces of an answer.
+
+    def send(self, data):
+        self.connection.sendall(data if isinstance(data, bytes) else data.encode())
+
+    def send_chunk(self, text):
+        data = text if isinstance(text, bytes) else text.encode()
+        self.send(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def head(self, status="200 OK", content_type="application/x-ndjson", more=""):
+        self.send(f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nFantail-Worker: {self.fake.name}\r\n"
+                  f"Fantail-Slots: {self.fake.slots}\r\nFantail-Free: {self.fake.slots}\r\n{more}"
+                  "Transfer-Encoding: chunked\r\n\r\n")
+
+    def values(self, items):
+        """What a worker of the tasks sleep and echo answers."""
+        return "".join('{"value":%s}\n' % json.dumps(item, separators=(",", ":")) for item in items)
+
+    def end_line(self, done=None, end="complete"):
+        return json.dumps({"end": end, "done": len(self.items) if done is None else done}) + "\n"
+
+    def finish(self):
+        self.send(b"0\r\n\r\n")
+
+    def answer(self):
+        """As an honest worker does."""
+        self.head()
+        self.send_chunk(self.values(self.items) + self.end_line())
+        self.finish()
+
+    def refuse(self, status, more=""):
+        body = b'{"title":"no","status":%d,"detail":"as told"}' % int(status.split()[0])
+        self.send(f"HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
+                  f"{more}\r\n".encode() + body)
+
+    def reset(self):
+        """Ends the connection with RST, as a killed process with unread bytes does."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self):
+        # The descriptor lives until its reader is closed too.
+        self.reader.close()
+        self.connection.close()
+
+
+# ---- Behaviours ---------------------------------------------------------------------------------------------------
+
+def honest(request):
+    request.answer()
+
+
+def server_error(request):
+    request.refuse("500 Internal Server Error")
+
+
+def too_many_requests(request):
+    request.refuse("429 Too Many Requests", "Retry-After: 1\r\n")
+
+
+def unavailable(request):
+    request.refuse("503 Service Unavailable", "Retry-After: 1\r\n")
+
+
+def reset_before_headers(request):
+    request.reset()
+
+
+def reset_mid_line(request):
+    request.head()
+    half = len(request.items) // 2
+    text = request.values(request.items[:half]) + '{"val'
+    request.send_chunk(text)
+    time.sleep(0.02)
+    request.reset()
+
+
+def truncated(request):
+    """The answer ends politely (the last chunk of the body comes), but the end line and some answers are missing."""
+    request.head()
+    request.send_chunk(request.values(request.items[:-1]))
+    request.finish()
+
+
+def cut_in_the_body(request):
+    """The connection closes in good order, in the middle of the body."""
+    request.head()
+    request.send_chunk(request.values(request.items[:-1]))
+    request.close()
+
+
+def too_few(request):
+    request.head()
+    request.send_chunk(request.values(request.items[:-1]) + request.end_line())
+    request.finish()
+
+
+def too_many(request):
+    request.head()
+    request.send_chunk(request.values(request.items) * 2 + request.end_line(2 * len(request.items)))
+    request.finish()
+
+
+def garbage(request):
+    request.head()
+    request.send_chunk("<html>It works!</html>\n" * 3)
+    request.finish()
+
+
+def wrong_envelope(request):
+    request.head()
+    request.send_chunk("".join('{"result":%s}\n' % json.dumps(item) for item in request.items) + request.end_line())
+    request.finish()
+
+
+def broken_json(request):
+    request.head()
+    request.send_chunk("".join('{"value":{"a":%s}\n' % json.dumps(item) for item in request.items)
+                       + request.end_line())
+    request.finish()
+
+
+def wrong_type(request):
+    """A web page with status 200: what a captive portal or a wrong port answers."""
+    request.head(content_type="text/html")
+    request.send_chunk("<!doctype html>\n<title>hello</title>\n")
+    request.finish()
+
+
+def endless_line(request):
+    request.head()
+    request.send_chunk('{"value":"')
+    with contextlib.suppress(OSError):
+        while not request.fake.closed:
+            request.send_chunk(b"x" * (1 << 20))
+    request.close()
+
+
+def endless_answers(request):
+    request.head()
+    with contextlib.suppress(OSError):
+        while not request.fake.closed:
+            request.send_chunk(request.values(request.items) * 100)
+    request.close()
+
+
+def no_answer(request):
+    """Takes the request and says nothing, until the coordinator hangs up."""
+    with contextlib.suppress(OSError):
+        while not request.fake.closed and request.connection.recv(4096):
+            pass
+    request.close()
+
+
+def silent_after_half(request):
+    request.head()
+    request.send_chunk(request.values(request.items[:len(request.items) // 2]))
+    no_answer(request)
+
+
+def slow(seconds):
+    """Each item takes so long; one chunk after another."""
+    def behave(request):
+        request.head()
+        for item in request.items:
+            with request.fake.slot:
+                time.sleep(seconds)
+            request.send_chunk(request.values([item]))
+        request.send_chunk(request.end_line())
+        request.finish()
+    return behave
+
+
+def answers_then_dies(request):
+    """Answers its first chunk on a connection honestly, then dies when the next one arrives on it, before a byte."""
+    if request.connection in request.fake.seen:
+        request.reset()
+        return
+    request.fake.seen.append(request.connection)
+    request.answer()
+
+
+# ---- The server ---------------------------------------------------------------------------------------------------
+
+class FakeWorker:
+    def __init__(self, behaviour=honest, name="fake", slots=2, port=0, ready=True, host="127.0.0.1"):
+        self.behaviour, self.name, self.slots, self.ready = behaviour, name, slots, ready
+        self.requests, self.seen, self.connections = [], [], set()
+        self.lock, self.slot = threading.Lock(), threading.Lock()
+        self.closed = False
+        self.listener = socket.create_server((host, port), backlog=256)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.closed = True
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        with self.lock:
+            for connection in self.connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def deliveries(self):
+        """How often each (chunk, attempt) came; two of one are a silent repetition."""
+        with self.lock:
+            return collections.Counter((r.chunk, r.attempt) for r in self.requests)
+
+    def item_deliveries(self):
+        """How often each item index was sent here."""
+        with self.lock:
+            return collections.Counter(r.first + i for r in self.requests for i in range(len(r.items)))
+
+    def _accept(self):
+        while not self.closed:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.lock:
+                self.connections.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        # Errors of a connection that the coordinator or the behaviour ended are no news.
+        with contextlib.suppress(OSError, ValueError):
+            reader = connection.makefile("rb")
+            while not reader.closed and self._one(connection, reader):
+                pass
+        with self.lock:
+            self.connections.discard(connection)
+        connection.close()
+
+    def _one(self, connection, reader):
+        line = reader.readline()
+        if not line:
+            return False
+        method, path, _ = line.decode().split(" ", 2)
+        headers = {}
+        while (line := reader.readline().decode().strip()):
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        if headers.get("expect"):
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = self._body(reader, headers)
+        if method == "GET":
+            self._get(connection, path)
+            return True
+        request = Request(self, connection, reader, headers, body)
+        with self.lock:
+            self.requests.append(request)
+        self.behaviour(request)
+        return True
+
+    @staticmethod
+    def _body(reader, headers):
+        if headers.get("transfer-encoding") != "chunked":
+            return reader.read(int(headers.get("content-length", "0")))
+        body = b""
+        while size := int(reader.readline(), 16):
+            body += reader.read(size)
+            reader.readline()
+        reader.readline()
+        return body
+
+    def _get(self, connection, path):
+        if path == "/v1/tasks":
+            status, body = 200, json.dumps({"tasks": [{"name": name, "idempotent": True} for name in TASKS]})
+        elif path in ("/readyz", "/livez", "/healthz"):
+            status, body = (200 if self.ready else 503), "{}"
+        else:
+            status, body = 404, "{}"
+        connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+                           f"\r\n\r\n{body}".encode())

@@ -1,0 +1,151 @@
+"""What the fault tests share: fleets that are hurt on purpose, and checks that nothing was lost."""
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+import fantail_testing as ft  # noqa: E402
+from fake_worker import FakeWorker  # noqa: E402
+from fantail_testing import FantailTest  # noqa: E402
+
+# `make fault` sets it: full sizes, and figures that need a quiet machine.
+SLOW = bool(os.environ.get("FANTAIL_SLOW_TESTS"))
+SLOW_REASON = "takes long and measures times: make fault"
+
+
+def say(text):
+    """A measured figure, for whoever reads the output."""
+    print(f"    measured: {text}", file=sys.stderr, flush=True)
+
+
+def sleep_items(count, seconds):
+    """Distinct items for the task sleep, each of about so many seconds: an answer shows whose it is."""
+    return [round(seconds + i * 1e-9, 9) for i in range(count)]
+
+
+class FaultTest(FantailTest):
+    TIME_LIMIT_S = 900 if SLOW else 90
+
+    def fake(self, behaviour, **options):
+        fake = FakeWorker(behaviour, **options)
+        self.addCleanup(fake.close)
+        return fake
+
+    def assert_all_right(self, lines, items, status="succeeded"):
+        """Every item has its own value, once and in order, and nothing else came."""
+        errors = [line for line in lines if line["type"] == "error"]
+        self.assertEqual(errors[:3], [], f"{len(errors)} items failed; the end: {lines[-1]}")
+        results = [line for line in lines if line["type"] == "result"]
+        self.assertEqual([line["index"] for line in results], list(range(len(items))))
+        self.assertEqual([line["value"] for line in results], items)
+        self.assertEqual(lines[-1]["type"], "end")
+        self.assertEqual(lines[-1]["status"], status)
+        self.assert_counts(lines[-1]["counts"], total=len(items), succeeded=len(items), failed=0, cancelled=0)
+
+    def assert_document_right(self, document, items):
+        self.assertEqual(document["errors"], [], document["counts"])
+        self.assertEqual(document["results"], items)
+        self.assertEqual(document["status"], "succeeded")
+
+    def timed_stream(self, fleet, body, timeout_s=600):
+        """(seconds, lines) of a job."""
+        start = time.monotonic()
+        with fleet.stream(body, timeout_s=timeout_s) as stream:
+            lines = stream.rest()
+        return time.monotonic() - start, lines
+
+    def forget(self, program):
+        """A program that the test ended: what it left is checked now."""
+        self.assertNotRegex(program.stderr(), ft.SANITIZER_WORDS)
+        if program in self._programs:
+            self._programs.remove(program)
+
+
+class Supervisor:
+    """Keeps the workers of a fleet alive, as an orchestrator does: a dead one is started again on its port."""
+
+    def __init__(self, test, fleet, **worker_options):
+        self.test, self.fleet, self.options = test, fleet, worker_options
+        self.deaths, self.problem = 0, None
+        self.lock, self.ending = threading.Lock(), threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join()
+        for worker in self.fleet.workers:
+            if worker.alive():
+                worker.send_signal(signal.SIGCONT)
+        if self.problem:
+            raise self.problem
+
+    def _run(self):
+        try:
+            while not self.ending.wait(0.02):
+                self.turn()
+                self._restart_the_dead()
+        except BaseException as e:  # told by the main thread
+            self.problem = e
+
+    def turn(self):
+        """What happens every 20 ms besides."""
+
+    def _restart_the_dead(self):
+        for i, worker in enumerate(self.fleet.workers):
+            if worker.alive():
+                continue
+            self.deaths += 1
+            worker.killed = True
+            self.test.forget(worker)
+            self.fleet.workers[i] = self.test.worker(port=worker.port, **self.options)
+
+
+class Monkey(Supervisor):
+    """Hurts a random worker every `every_s`. hurt(worker) is called in the supervisor's thread."""
+
+    def __init__(self, test, fleet, hurt, every_s=0.2, seed=1, **worker_options):
+        super().__init__(test, fleet, **worker_options)
+        self.hurt, self.every_s = hurt, every_s
+        self.random, self.next, self.hurts = random.Random(seed), time.monotonic(), 0
+        self.later = []
+
+    def turn(self):
+        now = time.monotonic()
+        for entry in [e for e in self.later if e[0] <= now]:
+            self.later.remove(entry)
+            entry[1]()
+        if now < self.next:
+            return
+        self.next = now + self.every_s
+        living = [w for w in self.fleet.workers if w.alive()]
+        if living:
+            self.hurts += 1
+            self.hurt(self, self.random.choice(living))
+
+
+def kill(monkey, worker):
+    worker.kill()
+
+
+def freeze(seconds):
+    """SIGSTOP for a while: alive for the kernel, dead for everyone else."""
+    def hurt(monkey, worker):
+        worker.send_signal(signal.SIGSTOP)
+
+        def wake():
+            if worker.alive():
+                worker.send_signal(signal.SIGCONT)
+        monkey.later.append((time.monotonic() + seconds, wake))
+    return hurt
+
+
+def drain(monkey, worker):
+    worker.send_signal(signal.SIGTERM)

@@ -1,0 +1,194 @@
+"""Workers that refuse, lie, break off or fall silent: beside a good one nobody notices; alone, the reason is told."""
+import time
+
+import fake_worker as fw
+import fantail_testing as ft
+from fault_testing import FaultTest, sleep_items
+
+# One item fails where it would hold the test for long otherwise.
+QUICK_RETRY = {"max_attempts": 2, "interval_s": 0.01}
+
+
+class BesideAGoodWorker(FaultTest):
+    """The job ends complete and right, whatever the other worker does."""
+
+    ITEMS = sleep_items(300, 0.004)
+
+    def run_beside(self, behaviour, items=None, **job):
+        items = items or self.ITEMS
+        fake = self.fake(behaviour)
+        good = self.worker()
+        coordinator = self.coordinator([fake, good])
+        fleet = ft.Fleet(self, coordinator, [good])
+        answer = fleet.job({"task": "sleep", "items": items, **job})
+        self.assertEqual(answer.status, 200, answer)
+        self.assert_document_right(answer.json, items)
+        self.assertTrue(fake.requests, "the fake was never asked")
+        repeated = {k: n for k, n in fake.deliveries().items() if n > 1}
+        self.assertEqual(repeated, {}, "a chunk came twice under one attempt number: something repeats it unasked")
+        return fake, answer.json
+
+    def test_an_honest_fake_takes_its_share(self):
+        fake, document = self.run_beside(fw.slow(0.004))
+        self.assertGreater(len(fake.item_deliveries()), 20)
+        self.assertEqual(document["counts"]["retried"], 0)
+
+    def test_a_slow_worker(self):
+        self.run_beside(fw.slow(0.2), self.ITEMS[:100])
+
+    def test_a_worker_that_answers_500_is_left_alone_after_a_few(self):
+        fake, document = self.run_beside(fw.server_error)
+        self.assertLessEqual(len(fake.requests), 8)
+        self.assertGreaterEqual(document["counts"]["retried"], 1)
+
+    def test_a_full_worker_costs_no_attempt(self):
+        fake, document = self.run_beside(fw.too_many_requests)
+        self.assertEqual(document["counts"]["retried"], 0)
+
+    def test_a_worker_that_is_not_available_costs_no_attempt(self):
+        fake, document = self.run_beside(fw.unavailable)
+        self.assertEqual(document["counts"]["retried"], 0)
+        self.assertLessEqual(len(fake.requests), 8)
+
+    def test_a_reset_before_the_headers(self):
+        fake, document = self.run_beside(fw.reset_before_headers)
+        self.assertGreaterEqual(document["counts"]["retried"], 1)
+
+    def test_a_reset_in_the_middle_of_a_line(self):
+        self.run_beside(fw.reset_mid_line, chunk_size=8)
+
+    def test_an_answer_that_ends_without_its_end_line(self):
+        self.run_beside(fw.truncated, chunk_size=8)
+
+    def test_a_body_that_is_cut(self):
+        self.run_beside(fw.cut_in_the_body, chunk_size=8)
+
+    def test_too_few_answers(self):
+        self.run_beside(fw.too_few, chunk_size=8)
+
+    def test_too_many_answers(self):
+        self.run_beside(fw.too_many, chunk_size=8)
+
+    def test_lines_that_are_no_answers(self):
+        for behaviour in (fw.garbage, fw.wrong_envelope, fw.broken_json, fw.wrong_type):
+            with self.subTest(behaviour.__name__):
+                self.run_beside(behaviour, self.ITEMS[:150])
+
+    def test_a_line_without_an_end(self):
+        self.run_beside(fw.endless_line)
+
+    def test_answers_without_an_end(self):
+        self.run_beside(fw.endless_answers)
+
+    def test_a_worker_that_never_answers_is_hedged(self):
+        fake, document = self.run_beside(fw.no_answer)
+        self.assertGreaterEqual(document["counts"]["hedged"], 1)
+
+    def test_a_worker_that_falls_silent_halfway_is_hedged(self):
+        self.run_beside(fw.silent_after_half, chunk_size=8)
+
+    def test_a_worker_that_dies_on_a_kept_connection_gets_each_attempt_once(self):
+        fake, _ = self.run_beside(fw.answers_then_dies)
+        self.assertGreaterEqual(len(fake.requests), 2)
+
+
+class Alone(FaultTest):
+    """With no other worker the items fail, with a name and a cause, and the job ends."""
+
+    def run_alone(self, behaviour, *arguments, items=2, **job):
+        fake = self.fake(behaviour)
+        fleet = ft.Fleet(self, self.coordinator([fake], *arguments), [])
+        start = time.monotonic()
+        answer = fleet.job({"task": "echo", "items": list(range(items)), "retry": QUICK_RETRY, **job})
+        self.seconds = time.monotonic() - start
+        return fake, answer
+
+    def assert_lost(self, behaviour, cause, **job):
+        fake, answer = self.run_alone(behaviour, **job)
+        self.assertEqual(answer.status, 200, answer)
+        document = answer.json
+        self.assertIn(document["status"], ("partial", "failed"))
+        self.assertTrue(document["errors"], document)
+        for entry in document["errors"]:
+            self.assertEqual(entry["error"]["name"], "worker_lost", entry)
+            self.assertIn(cause, entry["error"]["cause"])
+            self.assertGreaterEqual(entry["error"]["attempts"], 1)
+        self.assertEqual([n for n in fake.deliveries().values() if n > 1], [])
+        return fake, document
+
+    def test_500(self):
+        _, document = self.assert_lost(fw.server_error, "server error")
+        self.assertEqual({e["error"]["attempts"] for e in document["errors"]}, {2})
+
+    def test_a_reset_before_the_headers(self):
+        self.assert_lost(fw.reset_before_headers, "vanished")
+
+    def test_a_reset_in_the_middle_of_a_line(self):
+        self.assert_lost(fw.reset_mid_line, "vanished")
+
+    def test_too_few_answers(self):
+        self.assert_lost(fw.too_few, "not as agreed")
+
+    def test_too_many_answers_lose_nothing(self):
+        _, answer = self.run_alone(fw.too_many)
+        self.assertIn(answer.json["status"], ("succeeded", "partial"))
+
+    def test_lines_that_are_no_answers(self):
+        for behaviour in (fw.garbage, fw.wrong_envelope, fw.broken_json, fw.wrong_type):
+            with self.subTest(behaviour.__name__):
+                self.assert_lost(behaviour, "not as agreed", items=1)
+
+    def test_a_line_without_an_end(self):
+        self.assert_lost(fw.endless_line, "not as agreed", items=1)
+
+    def test_a_worker_that_never_answers_is_given_up_after_the_items_time(self):
+        self.assert_lost(fw.no_answer, "silent", items=1, item_timeout_s=0.2, retry={"max_attempts": 1})
+
+    def test_a_worker_that_is_full_is_waited_for_and_seldom_asked(self):
+        fake, answer = self.run_alone(fw.too_many_requests, "--worker-wait-s", "1", deadline_s=4)
+        self.assertEqual(answer.json["status"], "timed_out")
+        self.assertLessEqual(len(fake.requests), 12)
+
+    def test_a_full_worker_that_has_room_later_answers_everything(self):
+        def full_at_first(request):
+            (fw.too_many_requests if len(request.fake.requests) <= 4 else fw.honest)(request)
+        fake, answer = self.run_alone(full_at_first, items=50)
+        self.assert_document_right(answer.json, list(range(50)))
+
+    def test_a_worker_that_is_never_available_ends_in_503(self):
+        fake, answer = self.run_alone(fw.unavailable, "--worker-wait-s", "3")
+        self.assert_problem(answer, 503)
+        self.assertLessEqual(len(fake.requests), 20)
+
+    def test_a_deadline_ends_a_job_whose_worker_is_silent(self):
+        fake, answer = self.run_alone(fw.no_answer, deadline_s=1)
+        self.assertEqual(answer.json["status"], "timed_out")
+        self.assertEqual({e["error"]["name"] for e in answer.json["errors"]}, {"deadline_exceeded"})
+        self.assertLess(self.seconds, 30)
+
+
+class RetryStorm(FaultTest):
+    """Workers that are all ill are not beaten with requests."""
+
+    def test_every_worker_answering_503_sees_few_requests(self):
+        fakes = [self.fake(fw.unavailable, name=f"fake{i}") for i in range(4)]
+        fleet = ft.Fleet(self, self.coordinator(fakes, "--worker-wait-s", "4"), [])
+        answer = fleet.job({"task": "echo", "items": list(range(1000))})
+        self.assert_problem(answer, 503)
+        requests = [r for fake in fakes for r in fake.requests]
+        first = sum(1 for r in requests if r.attempt == 1)
+        self.assertLessEqual(len(requests), 1.2 * first + 3, f"{first} of them first attempts")
+
+    def test_every_worker_answering_500_sees_few_requests(self):
+        fakes = [self.fake(fw.server_error, name=f"fake{i}") for i in range(4)]
+        fleet = ft.Fleet(self, self.coordinator(fakes), [])
+        answer = fleet.job({"task": "echo", "items": list(range(1000)), "deadline_s": 5})
+        self.assertIn(answer.json["status"], ("timed_out", "partial"))
+        requests = [r for fake in fakes for r in fake.requests]
+        first = sum(1 for r in requests if r.attempt == 1)
+        # Beyond the budget they trickle, one a second.
+        self.assertLessEqual(len(requests), 1.2 * first + 3 + 6, f"{first} of them first attempts")
+
+
+if __name__ == "__main__":
+    ft.main()
