@@ -11,6 +11,7 @@
   {"do": "close_stdin"}              closes stdin, hangs       {"do": "empty"}                  an empty line
   {"do": "pid"}                      answers its process id    {"do": "ignore_term"}            ignores SIGTERM, hangs
   {"do": "nan"}                      a value JSON has not      {"do": "count"}                  answers how many came so far
+  {"do": "kill_worker"}              kills the worker service it belongs to
 """
 import json
 import os
@@ -41,6 +42,11 @@ def crash(item):
     sys.stderr.write("about to crash\n")
     sys.stderr.flush()
     os.kill(os.getpid(), item.get("signal", 9))
+    hang()
+
+
+def kill_worker(item):
+    os.kill(os.getppid(), 9)
     hang()
 
 
@@ -100,6 +106,7 @@ def slow(item):
 
 DEEDS = {
     "crash": crash,
+    "kill_worker": kill_worker,
     "exit": lambda item: os._exit(item.get("code", 3)),
     "hang": lambda item: hang(),
     "burn": burn,
