@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 static void begin_awaiting_head(struct http_connection *c)
@@ -151,6 +152,15 @@ static void sweep_head(struct http_connection *c, uint64_t now_ms)
     }
 }
 
+/* The peer will send nothing more, nothing is left to read, and the body is not whole: it never will be. */
+static bool will_stay_short(struct http_connection *c, uint64_t now_ms)
+{
+    enum { SETTLED_MS = 200 }; /* what the library has read but not given us yet is given by then */
+    int unread = 0;
+    return c->peer_shut && ms_since(now_ms, c->since_ms) >= SETTLED_MS && ioctl(c->fd, FIONREAD, &unread) == 0 &&
+           unread == 0;
+}
+
 static void sweep_connection(struct http_connection *c, uint64_t now_ms)
 {
     struct http_exchange *x = c->exchange;
@@ -163,6 +173,8 @@ static void sweep_connection(struct http_connection *c, uint64_t now_ms)
     } else if (x->stage == HTTP_STAGE_BODY && !x->suspended && !x->response) {
         if (ms_since(now_ms, c->since_ms) >= c->server->options.body_timeout_ms)
             http_connection_refuse(c, 408, "the request's body came too slowly");
+        else if (will_stay_short(c, now_ms))
+            cut(c);
     }
 }
 
