@@ -1,0 +1,186 @@
+"""Workers killed, stopped, drained, started late or made slow while a job runs: every item gets its right answer."""
+import math
+import threading
+import time
+import unittest
+
+import fake_worker as fw
+import fantail_testing as ft
+from fault_testing import SLOW, SLOW_REASON, FaultTest, Monkey, Supervisor, drain, freeze, kill, say, sleep_items
+from fantail_testing import wait_until
+
+
+class Monkeys(FaultTest):
+    """5 ms items while a random worker is hurt every 200 ms for the whole run."""
+
+    ITEMS = sleep_items(20000 if SLOW else 3000, 0.005)
+
+    def run_hurt(self, name, hurt, workers=4, processes=2, items=None):
+        items = items or self.ITEMS
+        fleet = self.fleet(workers=workers, processes=processes)
+        with Monkey(self, fleet, hurt, processes=processes) as monkey:
+            seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+        counts = lines[-1]["counts"]
+        say(f"{name}: {len(items)} items of 5 ms, {monkey.hurts} times hurt, {seconds:.1f} s, counts {counts}")
+        self.assert_all_right(lines, items)
+        return fleet, counts
+
+    def assert_within_budget(self, fleet):
+        text = ft.request(fleet.coordinator.admin_port, "GET", "/metrics").body.decode()
+        self.assertIn("fantail_retry_budget_exhausted_total", text)
+
+    def test_killed_at_random(self):
+        fleet, _ = self.run_hurt("SIGKILL", kill)
+        self.assert_within_budget(fleet)
+
+    def test_stopped_at_random(self):
+        self.run_hurt("SIGSTOP", freeze(0.4))
+
+    def test_drained_at_random(self):
+        _, counts = self.run_hurt("SIGTERM", drain, items=self.ITEMS if SLOW else self.ITEMS[:2000])
+        self.assertEqual(counts["retried"], 0)
+
+
+class ComingAndGoing(FaultTest):
+    def test_a_job_waits_for_the_first_worker(self):
+        delay = 10 if SLOW else 2
+        worker = self.worker()
+        port = worker.port
+        worker.stop()
+        fleet = ft.Fleet(self, self.coordinator(f"static://127.0.0.1:{port}", "--worker-wait-s", "60"), [])
+        timer = threading.Timer(delay, lambda: fleet.workers.append(self.worker(port=port)))
+        timer.start()
+        try:
+            start = time.monotonic()
+            with fleet.stream({"task": "square", "items": [1, 2, 3]}) as stream:
+                lines = stream.rest()
+            seconds = time.monotonic() - start
+        finally:
+            timer.join()
+        say(f"the worker came after {delay} s, the job ended after {seconds:.1f} s")
+        self.assertEqual([line["value"] for line in lines if line["type"] == "result"], [1, 4, 9])
+        self.assertIn("no_workers", [line.get("reason") for line in lines if line["type"] == "waiting"])
+
+    def test_no_worker_is_503_after_the_wait(self):
+        gone = self.worker()
+        gone.stop()
+        fleet = ft.Fleet(self, self.coordinator([gone], "--worker-wait-s", "1"), [])
+        start = time.monotonic()
+        answer = fleet.job({"task": "square", "items": [1, 2, 3]})
+        say(f"no worker, --worker-wait-s 1: {answer.status} after {time.monotonic() - start:.1f} s")
+        self.assert_problem(answer, 503, words=["worker"])
+        self.assertIn("Retry-After", answer.headers)
+
+    def test_a_worker_that_comes_during_the_job_gets_work(self):
+        items = sleep_items(400, 0.02)
+        first, late = self.worker(processes=1), self.worker(processes=1)
+        late.stop()
+        fleet = ft.Fleet(self, self.coordinator([first, late]), [first])
+        with fleet.stream({"task": "sleep", "items": items}) as stream:
+            lines = [stream.line() for _ in range(20)]
+            added = self.worker(port=late.port, processes=1)
+            lines += stream.rest()
+        self.assert_all_right(lines, items)
+        self.assertGreater(fleet.metric(added, "fantail_items_total"), 40)
+
+
+class Poison(FaultTest):
+    """Items that kill the whole worker service."""
+
+    def test_only_the_items_that_kill_workers_fail(self):
+        count = 10000 if SLOW else 1000
+        poison = [count // 7, count // 2, count - 3]
+        items = list(range(count))
+        for index in poison:
+            items[index] = {"do": "kill_worker"}
+        fleet = self.fleet(workers=4)
+        with Supervisor(self, fleet, processes=2) as supervisor:
+            seconds, lines = self.timed_stream(fleet, {"task": "misbehave", "items": items})
+        errors = [line for line in lines if line["type"] == "error"]
+        results = [line for line in lines if line["type"] == "result"]
+        log = [line for line in fleet.coordinator.log_lines() if line.get("how") in ("lost", "not_connected")]
+        say(f"poison: {count} items, {seconds:.1f} s, {supervisor.deaths} workers killed, attempts "
+            f"{[e['error']['attempts'] for e in errors]}, lost attempts in all "
+            f"{sum(1 for line in log if line['how'] == 'lost')}, counts {lines[-1]['counts']}")
+        self.assertEqual([e["index"] for e in errors], poison)
+        self.assertEqual({e["error"]["name"] for e in errors}, {"worker_lost"})
+        self.assertEqual([r["value"] for r in results], [i for i in items if isinstance(i, int)])
+        # Every death is one attempt: three for each poison item, and the halvings of the chunk it came in.
+        self.assertLessEqual(supervisor.deaths, 3 * (3 + math.log2(count)))
+        for error in errors:
+            self.assertLessEqual(error["error"]["attempts"], 3)
+
+
+class Uneven(FaultTest):
+    """One worker is much worse than the rest."""
+
+    def test_a_slow_worker_holds_nobody(self):
+        items = sleep_items(800, 0.01)
+        good = [self.worker(processes=1) for _ in range(3)]
+        fake = self.fake(fw.slow(0.2), slots=1)
+        fleet = ft.Fleet(self, self.coordinator([*good, fake]), good)
+        _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+        self.assert_all_right(lines, items)
+        self.assertLess(sum(fake.item_deliveries().values()), 100)
+
+    def test_a_black_hole_is_ejected(self):
+        items = sleep_items(800, 0.01)
+        good = [self.worker(processes=1) for _ in range(3)]
+        fake = self.fake(fw.server_error, slots=1)
+        fleet = ft.Fleet(self, self.coordinator([*good, fake]), good)
+        _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+        self.assert_all_right(lines, items)
+        self.assertLessEqual(len(fake.requests), 8)
+
+    @unittest.skipUnless(SLOW, SLOW_REASON)
+    def test_figures_of_one_bad_worker_among_eight(self):
+        def seconds_with(behaviour):
+            honest = [self.fake(fw.slow(0.01), name=f"w{i}", slots=1) for i in range(7)]
+            others = [self.fake(behaviour, name="bad", slots=1)] if behaviour else []
+            coordinator = self.coordinator([*others, *honest])
+            fleet = ft.Fleet(self, coordinator, [])
+            items = sleep_items(3000, 0.01)
+            seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+            self.assert_all_right(lines, items)
+            coordinator.stop()
+            return seconds
+        alone = seconds_with(None)
+        slow, hole = seconds_with(fw.slow(0.2)), seconds_with(fw.server_error)
+        say(f"7 workers alone {alone:.2f} s; and one 20x slower {slow:.2f} s ({slow / alone:.2f}x); "
+            f"and a black hole {hole:.2f} s ({hole / alone:.2f}x)")
+        self.assertLess(slow, 1.25 * alone)
+        self.assertLess(hole, 1.10 * alone)
+
+
+class Fairness(FaultTest):
+    def small(self, fleet):
+        start = time.monotonic()
+        document = fleet.job({"task": "square", "items": list(range(10))}, timeout_s=120).json
+        self.assert_document_right(document, [i * i for i in range(10)])
+        return time.monotonic() - start
+
+    def test_a_small_job_ends_while_a_big_one_runs(self):
+        count = 1000000 if SLOW else 100000
+        fleet = self.fleet(workers=2)
+        self.small(fleet)
+        alone = sorted(self.small(fleet) for _ in range(15))[7]
+        with fleet.stream({"task": "square" if SLOW else "sleep",
+                           **({"range": {"start": 0, "stop": count}} if SLOW else {"items": [0.001] * 20000})},
+                          timeout_s=300) as stream:
+            for _ in range(100):
+                stream.line()
+            drained = threading.Thread(target=stream.rest)
+            drained.start()
+            beside = []
+            while drained.is_alive() and len(beside) < 15:
+                beside.append(self.small(fleet))
+            self.assertTrue(drained.is_alive() or SLOW, "the big job ended before the small ones")
+            drained.join()
+        beside.sort()
+        say(f"10 items alone {alone * 1e3:.1f} ms, beside a big job {beside[len(beside) // 2] * 1e3:.1f} ms (medians, "
+            f"{beside[len(beside) // 2] / alone:.1f}x, {len(beside)} times)")
+        wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"] == [], 20, "no job left")
+
+
+if __name__ == "__main__":
+    ft.main()
