@@ -58,12 +58,6 @@ class FaultTest(FantailTest):
             lines = stream.rest()
         return time.monotonic() - start, lines
 
-    def forget(self, program):
-        """A program that the test ended: what it left is checked now."""
-        self.assertNotRegex(program.stderr(), ft.SANITIZER_WORDS)
-        if program in self._programs:
-            self._programs.remove(program)
-
 
 class Supervisor:
     """Keeps the workers of a fleet alive, as an orchestrator does: a dead one is started again on its port."""
@@ -84,6 +78,8 @@ class Supervisor:
         for worker in self.fleet.workers:
             if worker.alive():
                 worker.send_signal(signal.SIGCONT)
+            else:
+                self._note_death(worker)
         if self.problem:
             raise self.problem
 
@@ -98,13 +94,15 @@ class Supervisor:
     def turn(self):
         """What happens every 20 ms besides."""
 
+    def _note_death(self, worker):
+        self.deaths += 1
+        worker.killed = worker.killed or worker.process.returncode == -signal.SIGKILL
+
     def _restart_the_dead(self):
         for i, worker in enumerate(self.fleet.workers):
             if worker.alive():
                 continue
-            self.deaths += 1
-            worker.killed = True
-            self.test.forget(worker)
+            self._note_death(worker)
             self.fleet.workers[i] = self.test.worker(port=worker.port, **self.options)
 
 

@@ -108,7 +108,8 @@ class Poison(FaultTest):
         # Every death is one attempt: three for each poison item, and the halvings of the chunk it came in.
         self.assertLessEqual(supervisor.deaths, 3 * (3 + math.log2(count)))
         for error in errors:
-            self.assertLessEqual(error["error"]["attempts"], 3)
+            self.assertGreaterEqual(error["error"]["attempts"], 3)
+            self.assertLess(error["error"]["attempts"], 3 + math.log2(count))
 
 
 class Uneven(FaultTest):

@@ -55,19 +55,19 @@ class BesideAGoodWorker(FaultTest):
         self.assertGreaterEqual(document["counts"]["retried"], 1)
 
     def test_a_reset_in_the_middle_of_a_line(self):
-        self.run_beside(fw.reset_mid_line, chunk_size=8)
+        self.run_beside(fw.reset_mid_line, items=self.ITEMS[:60], chunk_size=8)
 
     def test_an_answer_that_ends_without_its_end_line(self):
-        self.run_beside(fw.truncated, chunk_size=8)
+        self.run_beside(fw.truncated, items=self.ITEMS[:60], chunk_size=8)
 
     def test_a_body_that_is_cut(self):
-        self.run_beside(fw.cut_in_the_body, chunk_size=8)
+        self.run_beside(fw.cut_in_the_body, items=self.ITEMS[:60], chunk_size=8)
 
     def test_too_few_answers(self):
-        self.run_beside(fw.too_few, chunk_size=8)
+        self.run_beside(fw.too_few, items=self.ITEMS[:60], chunk_size=8)
 
     def test_too_many_answers(self):
-        self.run_beside(fw.too_many, chunk_size=8)
+        self.run_beside(fw.too_many, items=self.ITEMS[:60], chunk_size=8)
 
     def test_lines_that_are_no_answers(self):
         for behaviour in (fw.garbage, fw.wrong_envelope, fw.broken_json, fw.wrong_type):
@@ -85,7 +85,7 @@ class BesideAGoodWorker(FaultTest):
         self.assertGreaterEqual(document["counts"]["hedged"], 1)
 
     def test_a_worker_that_falls_silent_halfway_is_hedged(self):
-        self.run_beside(fw.silent_after_half, chunk_size=8)
+        self.run_beside(fw.silent_after_half, items=self.ITEMS[:60], chunk_size=8)
 
     def test_a_worker_that_dies_on_a_kept_connection_gets_each_attempt_once(self):
         fake, _ = self.run_beside(fw.answers_then_dies)

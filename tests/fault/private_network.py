@@ -1,0 +1,101 @@
+"""Puts this test process, and whatever it starts, into network and mount namespaces of its own.
+
+    reason = private_network.enter()       # None, or why it cannot be: skip with it
+    private_network.add_host("10.77.1.2")  # a second machine: address, behind a wire that can be cut or made lossy
+
+Nothing outside is touched, and all of it goes away with the process.
+"""
+import ctypes
+import os
+import shutil
+import subprocess
+
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+
+def enter():
+    for tool in ("ip", "nsenter", "mount"):
+        if not shutil.which(tool):
+            return f"{tool} is missing (packages iproute2, util-linux)"
+    if os.geteuid() != 0:
+        return "namespaces need root here"
+    if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
+        return f"namespaces are not permitted: {os.strerror(ctypes.get_errno())}"
+    try:
+        run("mount", "--make-rprivate", "/")
+        run("ip", "link", "set", "lo", "up")
+        run("ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1")
+        run("ip", "link", "del", "probe0")
+    except OSError as e:
+        return f"namespaces are of no use here: {e}"
+    return None
+
+
+class Host:
+    """Another machine, one wire away. run_inside prefixes a command so that it runs there."""
+
+    def __init__(self, number):
+        self.number, self.address = number, f"10.77.{number}.2"
+        self.holder = subprocess.Popen(["unshare", "--net", "sleep", "100000"])
+        own = os.readlink("/proc/self/ns/net")
+        while os.readlink(f"/proc/{self.holder.pid}/ns/net") == own:
+            pass
+        near, far = f"near{number}", f"far{number}"
+        run("ip", "link", "add", near, "type", "veth", "peer", "name", far)
+        run("ip", "link", "set", far, "netns", str(self.holder.pid))
+        run("ip", "addr", "add", f"10.77.{number}.1/24", "dev", near)
+        run("ip", "link", "set", near, "up")
+        for command in (("ip", "addr", "add", f"{self.address}/24", "dev", far), ("ip", "link", "set", far, "up"),
+                        ("ip", "link", "set", "lo", "up")):
+            run(*self.inside(), *command)
+
+    def inside(self):
+        return ["nsenter", "-t", str(self.holder.pid), "-n"]
+
+    def enter(self):
+        """For a program's preexec_fn: it then runs there."""
+        with open(f"/proc/{self.holder.pid}/ns/net", "rb") as namespace:
+            if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+                os._exit(126)
+
+    def lose(self, percent):
+        """Packets to it and from it are lost at random. Returns by which means; None when this kernel has none."""
+        netem = [*self.inside(), "tc", "qdisc", "add", "dev", f"far{self.number}", "root", "netem", "loss",
+                 f"{percent}%"]
+        drop = ["-m", "statistic", "--mode", "random", "--probability", str(percent / 100), "-j", "DROP"]
+        try:
+            if shutil.which("tc"):
+                run(*netem)
+                run("tc", "qdisc", "add", "dev", f"near{self.number}", "root", "netem", "loss", f"{percent}%")
+                return "netem"
+        except OSError:
+            pass  # a kernel without sch_netem: the packet filter can lose packets too
+        try:
+            run(*self.inside(), "iptables", "-A", "INPUT", *drop)
+            run("iptables", "-A", "INPUT", "-i", f"near{self.number}", *drop)
+            return "iptables"
+        except OSError:
+            return None
+
+    def cut(self):
+        run("ip", "link", "set", f"near{self.number}", "down")
+
+    def close(self):
+        subprocess.run(["ip", "link", "del", f"near{self.number}"], capture_output=True)
+        self.holder.kill()
+        self.holder.wait()
+
+
+def use_resolver(folder, address="127.0.0.1"):
+    """Names are asked there from now on, by this process and what it starts."""
+    path = os.path.join(folder, "resolv.conf")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(f"nameserver {address}\noptions timeout:1 attempts:1\n")
+    run("mount", "--bind", path, os.path.realpath("/etc/resolv.conf"))

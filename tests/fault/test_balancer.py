@@ -1,0 +1,153 @@
+"""A real load balancer between coordinator and workers."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+import fantail_testing as ft
+from fault_testing import SLOW, SLOW_REASON, FaultTest, Monkey, kill, say, sleep_items
+from fantail_testing import wait_until
+
+CONFIG = """
+global
+    maxconn 2000
+defaults
+    mode {mode}
+    timeout connect 2s
+    timeout client 60s
+    timeout server 60s
+    timeout queue 5s
+    option abortonclose
+    {options}
+frontend in
+    bind 127.0.0.1:{port}
+    default_backend workers
+backend workers
+    balance {balance}
+{servers}
+"""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@unittest.skipUnless(shutil.which("haproxy"), "haproxy is missing (package haproxy)")
+class Balanced(FaultTest):
+    def haproxy(self, workers, mode="http", balance="leastconn"):
+        port = free_port()
+        path = os.path.join(self.folder, "haproxy.cfg")
+        servers = "\n".join(f"    server w{i} 127.0.0.1:{w.port} check inter 200ms fall 2 rise 1"
+                            for i, w in enumerate(workers))
+        options = "option httpchk GET /readyz" if mode == "http" else ""
+        ft.write_file(path, CONFIG.format(port=port, mode=mode, balance=balance, servers=servers, options=options))
+        with open(os.path.join(self.folder, "haproxy.log"), "wb") as log:
+            process = subprocess.Popen(["haproxy", "-f", path, "-db"], stdout=log, stderr=log)
+
+        def end():
+            process.kill()
+            process.wait()
+        self.addCleanup(end)
+
+        def listens():
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", port)) == 0
+        wait_until(listens, 10, "HAProxy")
+        return port
+
+    def balanced_fleet(self, workers=2, processes=2, mode="http", balance="leastconn"):
+        started = [self.worker(processes=processes) for _ in range(workers)]
+        port = self.haproxy(started, mode, balance)
+        return ft.Fleet(self, self.coordinator(f"http://127.0.0.1:{port}"), started)
+
+    def burning(self, fleet):
+        processes = fleet.task_processes()
+        before = {pid: ft.cpu_seconds([pid]) for pid in processes}
+        time.sleep(0.4)
+        return [pid for pid in processes if ft.cpu_seconds([pid]) - before[pid] > 0.05]
+
+    def test_a_job_goes_through_and_both_workers_get_work(self):
+        fleet = self.balanced_fleet()
+        items = sleep_items(400, 0.005)
+        _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+        self.assert_all_right(lines, items)
+        done = [fleet.metric(worker, "fantail_items_total") for worker in fleet.workers]
+        say(f"items per worker through HAProxy: {done}")
+        self.assertGreater(min(done), 60)
+
+    def test_cancel_through_it_stops_the_processors(self):
+        fleet = self.balanced_fleet()
+        with fleet.stream({"task": "misbehave", "items": [{"do": "burn"}] * 8}, query="?progress_s=0.2") as stream:
+            wait_until(lambda: len(self.burning(fleet)) >= 2, 20, "burning processes")
+            stream.hang_up()
+            start = time.monotonic()
+        wait_until(lambda: not self.burning(fleet), 8, "quiet after the hang-up")
+        say(f"cancel through HAProxy: quiet after {time.monotonic() - start:.1f} s (0.4 s of it is looking)")
+        self.assertEqual(fleet.job({"task": "square", "items": [3]}).json["results"], [9])
+
+    def test_a_deadline_through_it_stops_the_processors(self):
+        fleet = self.balanced_fleet()
+        answer = fleet.job({"task": "misbehave", "items": [{"do": "burn"}] * 8, "deadline_s": 1})
+        self.assertEqual(answer.json["status"], "timed_out")
+        wait_until(lambda: not self.burning(fleet), 8, "quiet after the deadline")
+
+    def test_a_killed_worker_behind_it_costs_no_item(self):
+        fleet = self.balanced_fleet(workers=3)
+        items = sleep_items(600, 0.01)
+        with fleet.stream({"task": "sleep", "items": items}) as stream:
+            lines = [stream.line() for _ in range(50)]
+            fleet.workers[0].kill()
+            lines += stream.rest()
+        self.assert_all_right(lines, items)
+
+    def test_a_drained_worker_behind_it_costs_no_item_and_no_retry(self):
+        fleet = self.balanced_fleet(workers=2)
+        items = sleep_items(600, 0.01)
+        with fleet.stream({"task": "sleep", "items": items}) as stream:
+            lines = [stream.line() for _ in range(50)]
+            fleet.workers[0].send_signal(signal.SIGTERM)
+            lines += stream.rest()
+        self.assert_all_right(lines, items)
+        self.assertEqual(lines[-1]["counts"]["retried"], 0)
+
+    @unittest.skipUnless(SLOW, SLOW_REASON)
+    def test_workers_killed_at_random_behind_it(self):
+        fleet = self.balanced_fleet(workers=4)
+        items = sleep_items(10000, 0.005)
+        with Monkey(self, fleet, kill, every_s=1, processes=2):
+            seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+        say(f"killed behind HAProxy: {seconds:.1f} s, {lines[-1]['counts']}")
+        self.assert_all_right(lines, items)
+
+    @unittest.skipUnless(SLOW, SLOW_REASON)
+    def test_a_new_worker_behind_a_per_connection_balancer_carries_its_share(self):
+        first, late = self.worker(), self.worker()
+        late.stop()
+        port = self.haproxy([first, late], mode="tcp", balance="roundrobin")
+        fleet = ft.Fleet(self, self.coordinator(f"http://127.0.0.1:{port}"), [first])
+        with fleet.stream({"task": "sleep", "items": [0.05] * 6000}, timeout_s=300) as stream:
+            for _ in range(200):
+                stream.line()
+            added = self.worker(port=late.port)
+            start = time.monotonic()
+
+            def share():
+                before = [fleet.metric(w, "fantail_items_total") for w in (first, added)]
+                for _ in range(150):
+                    stream.line()
+                now = [fleet.metric(w, "fantail_items_total") for w in (first, added)]
+                mine, all_of_it = now[1] - before[1], sum(now) - sum(before)
+                return all_of_it and mine / all_of_it > 0.4
+            wait_until(share, 40, "a fair share for the new worker")
+            seconds = time.monotonic() - start
+            stream.hang_up()
+        say(f"a new worker behind a TCP balancer carries its share after {seconds:.0f} s")
+        self.assertLess(seconds, 30)
+
+
+if __name__ == "__main__":
+    ft.main()

@@ -1,0 +1,162 @@
+"""Lost packets, a cut wire, names that change: in network namespaces of this process."""
+import socket
+import struct
+import tempfile
+import threading
+import time
+import unittest
+
+import fantail_testing as ft
+import private_network
+from fault_testing import SLOW, FaultTest, say, sleep_items
+from fantail_testing import wait_until
+
+REASON = None
+
+
+def setUpModule():
+    global REASON
+    REASON = private_network.enter()
+    if REASON:
+        raise unittest.SkipTest(REASON)
+
+
+class OtherHosts(FaultTest):
+    def far_worker(self, number, **options):
+        host = private_network.Host(number)
+        self.addCleanup(host.close)
+        worker = self.start("fantail-worker", "--host", host.address, "--port", 8081, "--admin-port", "off", "--tasks",
+                            ft.EXAMPLE_TASKS, "--processes", 2, ready=True, before_exec=host.enter)
+        return host, worker
+
+    def fleet_with(self, host, near=3):
+        workers = [self.worker() for _ in range(near)]
+        addresses = [f"127.0.0.1:{w.port}" for w in workers] + [f"{host.address}:8081"]
+        return ft.Fleet(self, self.coordinator("static://" + ",".join(addresses)), workers)
+
+    def test_one_of_four_workers_loses_30_percent_of_its_packets(self):
+        host, _ = self.far_worker(1)
+        fleet = self.fleet_with(host)
+        means = host.lose(30)
+        if not means:
+            self.skipTest("neither netem nor the statistic match of iptables")
+        items = sleep_items(20000 if SLOW else 2000, 0.005)
+        seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+        say(f"30 % loss ({means}) on one of four: {len(items)} items in {seconds:.1f} s, {lines[-1]['counts']}")
+        self.assert_all_right(lines, items)
+
+    def test_a_wire_that_is_cut_costs_no_item(self):
+        host, _ = self.far_worker(2)
+        fleet = self.fleet_with(host)
+        items = sleep_items(2000, 0.005)
+        with fleet.stream({"task": "sleep", "items": items}) as stream:
+            lines = [stream.line() for _ in range(200)]
+            host.cut()
+            start = time.monotonic()
+            lines += stream.rest()
+        say(f"a cut wire: the rest took {time.monotonic() - start:.1f} s, {lines[-1]['counts']}")
+        self.assert_all_right(lines, items)
+
+
+class NameServer:
+    """Answers every A question with the addresses of the moment, and AAAA with none."""
+
+    def __init__(self):
+        self.addresses = []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 53))
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self):
+        self.socket.close()
+
+    def _run(self):
+        while True:
+            try:
+                question, peer = self.socket.recvfrom(512)
+                self.socket.sendto(self._answer(question), peer)
+            except OSError:
+                return
+
+    def _answer(self, question):
+        at = 12
+        while question[at]:
+            at += question[at] + 1
+        kind = struct.unpack("!H", question[at + 1:at + 3])[0]
+        addresses = list(self.addresses) if kind == 1 else []
+        code = 0 if self.addresses else 3
+        head = question[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(addresses), 0, 0)
+        records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(a) for a in addresses)
+        return head + question[12:at + 5] + records
+
+
+class Names(FaultTest):
+    """dns:// with a name server of ours."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.resolver_folder = tempfile.TemporaryDirectory(prefix="fantail-dns-")
+        try:
+            private_network.use_resolver(cls.resolver_folder.name)
+        except OSError as e:
+            raise unittest.SkipTest(f"resolv.conf cannot be replaced here: {e}")
+
+    def setUp(self):
+        super().setUp()
+        self.names = NameServer()
+        self.addCleanup(self.names.close)
+
+    def named_worker(self, last, processes=1):
+        return self.start("fantail-worker", "--host", f"127.0.1.{last}", "--port", 8081, "--admin-port", 0, "--tasks",
+                          ft.EXAMPLE_TASKS, "--processes", processes, ready=True)
+
+    def named_fleet(self, count):
+        workers = [self.named_worker(i + 1) for i in range(count)]
+        self.names.addresses = [f"127.0.1.{i + 1}" for i in range(count)]
+        return ft.Fleet(self, self.coordinator("dns://workers.test:8081"), workers)
+
+    def test_equal_workers_get_equal_work(self):
+        fleet = self.named_fleet(20 if SLOW else 5)
+        items = sleep_items(200 * len(fleet.workers), 0.01)
+        _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+        self.assert_all_right(lines, items)
+        done = [fleet.metric(w, "fantail_items_total") for w in fleet.workers]
+        ratio = max(done) / (sum(done) / len(done))
+        say(f"balance over {len(done)} workers in dns mode: max/mean {ratio:.2f}")
+        self.assertLess(ratio, 1.2 if SLOW else 1.5)
+
+    def test_a_worker_added_to_the_name_gets_work_and_one_removed_gets_none(self):
+        fleet = self.named_fleet(2)
+        added = self.named_worker(3)
+        with fleet.stream({"task": "sleep", "items": [0.02] * 20000}, timeout_s=120) as stream:
+            for _ in range(20):
+                stream.line()
+            threading.Thread(target=lambda: [None for _ in iter(stream.line, None)], daemon=True).start()
+            self.names.addresses = ["127.0.1.2", "127.0.1.3"]
+            start = time.monotonic()
+            wait_until(lambda: fleet.metric(added, "fantail_items_total") > 0, 20, "work for the added one")
+            got = time.monotonic() - start
+            first = fleet.workers[0]
+
+            def idle():
+                before = fleet.metric(first, "fantail_items_total")
+                time.sleep(0.5)
+                return fleet.metric(first, "fantail_items_total") == before
+            wait_until(idle, 20, "no work for the removed one")
+            say(f"dns: added has work after {got:.1f} s, removed has none after {time.monotonic() - start:.1f} s")
+            fleet.coordinator.kill()
+
+    def test_a_name_server_that_forgets_and_remembers_costs_no_item(self):
+        fleet = self.named_fleet(2)
+        items = sleep_items(600, 0.02)
+        with fleet.stream({"task": "sleep", "items": items}) as stream:
+            lines = [stream.line() for _ in range(10)]
+            self.names.addresses = []
+            time.sleep(6)
+            self.names.addresses = ["127.0.1.1", "127.0.1.2"]
+            lines += stream.rest()
+        self.assert_all_right(lines, items)
+
+
+if __name__ == "__main__":
+    ft.main()
