@@ -72,6 +72,13 @@ bool endpoints_check(const char *workers, char *err, size_t err_size)
     return check_list(rest, mode == ENDPOINTS_STATIC, err, err_size);
 }
 
+enum endpoints_mode endpoints_mode(const char *workers)
+{
+    enum endpoints_mode mode = ENDPOINTS_STATIC;
+    (void)split_scheme(workers, &mode);
+    return mode;
+}
+
 static void add(struct endpoints *e, const char *url, const char *connect_to)
 {
     struct endpoint *one = xcalloc(1, sizeof *one);

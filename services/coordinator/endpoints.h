@@ -47,6 +47,8 @@ MUST_CHECK bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char
                                 const struct endpoints_ops *ops, void *data, char *err, size_t err_size);
 /* Only the parse: for checking the option before anything starts. */
 MUST_CHECK bool endpoints_check(const char *workers, char *err, size_t err_size);
+/* How a text that passed the check is meant. */
+enum endpoints_mode endpoints_mode(const char *workers);
 void endpoints_stop(struct endpoints *e);
 
 #endif

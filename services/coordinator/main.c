@@ -102,10 +102,15 @@ static void on_stop(void *data)
     uv_close((uv_handle_t *)&c->tick_timer, NULL);
 }
 
+/* A balancer that spreads connections gives a new worker nothing until connections are made anew. */
+#define BALANCER_CONNECTION_MS 10000
+
 static void start_parts(struct coordinator *c)
 {
     char err[256];
-    c->client = http_client_new(c->loop, &(struct http_client_options){0});
+    struct http_client_options client = {0};
+    if (endpoints_mode(c->config->workers) == ENDPOINTS_BALANCER) client.max_connection_age_ms = BALANCER_CONNECTION_MS;
+    c->client = http_client_new(c->loop, &client);
     uv_prepare_init(c->loop, &c->run_prepare);
     uv_timer_init(c->loop, &c->run_timer);
     uv_timer_init(c->loop, &c->tick_timer);

@@ -1,4 +1,5 @@
 """Lost packets, a cut wire, names that change: in network namespaces of this process."""
+import http.client
 import socket
 import struct
 import tempfile
@@ -25,9 +26,18 @@ class OtherHosts(FaultTest):
     def far_worker(self, number, **options):
         host = private_network.Host(number)
         self.addCleanup(host.close)
-        worker = self.start("fantail-worker", "--host", host.address, "--port", 8081, "--admin-port", "off", "--tasks",
+        worker = self.start("fantail-worker", "--host", host.address, "--port", 8081, "--admin-host",
+                            host.address, "--admin-port", 9081, "--tasks",
                             ft.EXAMPLE_TASKS, "--processes", 2, ready=True, before_exec=host.enter)
         return host, worker
+
+    def work_of(self, host):
+        """Items the far worker has answered."""
+        connection = http.client.HTTPConnection(host.address, 9081, timeout=10)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("fantail_items_total{"))
 
     def fleet_with(self, host, near=3):
         workers = [self.worker() for _ in range(near)]
@@ -51,10 +61,12 @@ class OtherHosts(FaultTest):
         items = sleep_items(2000, 0.005)
         with fleet.stream({"task": "sleep", "items": items}) as stream:
             lines = [stream.line() for _ in range(200)]
+            far = self.work_of(host)
             host.cut()
             start = time.monotonic()
             lines += stream.rest()
-        say(f"a cut wire: the rest took {time.monotonic() - start:.1f} s, {lines[-1]['counts']}")
+        self.assertGreater(far, 0, "the far worker had no work")
+        say(f"a cut wire, {far:.0f} items answered before: the rest took {time.monotonic() - start:.1f} s, {lines[-1]['counts']}")
         self.assert_all_right(lines, items)
 
 
@@ -66,9 +78,6 @@ class NameServer:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 53))
         threading.Thread(target=self._run, daemon=True).start()
-
-    def close(self):
-        self.socket.close()
 
     def _run(self):
         while True:
@@ -100,11 +109,7 @@ class Names(FaultTest):
             private_network.use_resolver(cls.resolver_folder.name)
         except OSError as e:
             raise unittest.SkipTest(f"resolv.conf cannot be replaced here: {e}")
-
-    def setUp(self):
-        super().setUp()
-        self.names = NameServer()
-        self.addCleanup(self.names.close)
+        cls.names = NameServer()
 
     def named_worker(self, last, processes=1):
         return self.start("fantail-worker", "--host", f"127.0.1.{last}", "--port", 8081, "--admin-port", 0, "--tasks",
