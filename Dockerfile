@@ -36,6 +36,8 @@ RUN B=/build/bin && export VERSION \
 FROM scratch AS coordinator
 COPY --from=build /roots/coordinator /
 ENV FANTAIL_HOST=0.0.0.0 FANTAIL_ADMIN_HOST=0.0.0.0
+# Writable where the root is read-only, and by our user also as a Fargate volume.
+VOLUME ["/tmp"]
 EXPOSE 8080 9080
 USER 65532:65532
 RUN ["/usr/bin/fantail-coordinator", "--version"]
@@ -54,6 +56,7 @@ LABEL org.opencontainers.image.title="fantail-coordinator" \
 FROM scratch AS worker
 COPY --from=build /roots/worker /
 ENV FANTAIL_HOST=0.0.0.0 FANTAIL_ADMIN_HOST=0.0.0.0 FANTAIL_TASKS=/tasks PATH=/usr/bin:/bin
+VOLUME ["/tmp"]
 EXPOSE 8081 9081
 USER 65532:65532
 RUN ["/usr/bin/fantail-worker", "--version"]
@@ -85,6 +88,7 @@ ARG SOURCE_DATE_EPOCH
 RUN /tmp/sbom.py --all fantail-worker-python "$VERSION" && rm /tmp/sbom.py
 # No .pyc files: the root may be read-only.
 ENV FANTAIL_HOST=0.0.0.0 FANTAIL_ADMIN_HOST=0.0.0.0 FANTAIL_TASKS=/tasks PYTHONDONTWRITEBYTECODE=1
+VOLUME ["/tmp"]
 EXPOSE 8081 9081
 USER 65532:65532
 RUN ["/usr/bin/fantail-worker", "--version"]
