@@ -159,6 +159,7 @@ void job_finished(struct job *j, const struct sched_outcome *outcome)
     log_info("job ended", LOG_STR("job", j->id), LOG_STR("status", sched_status_name(outcome->status)),
              LOG_STR("reason", outcome->reason), LOG_U64("items", outcome->counts.total),
              LOG_U64("failed", outcome->counts.failed), LOG_MS("duration_ms", took));
+    if (j->exchange) http_exchange_wake(j->exchange); /* the rest of an upload that waited is dropped */
     if (j->exchange && !j->refused) job_output_finish(j);
     job_free_when_over(j);
 }

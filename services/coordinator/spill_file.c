@@ -33,6 +33,7 @@ bool spill_file_write(struct spill_file *f, uint64_t offset, const char *bytes, 
 
 bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len)
 {
+    errno = 0;
     while (f->fd >= 0 && len > 0) {
         ssize_t n = pread(f->fd, bytes, len, (off_t)offset);
         if (n < 0 && errno == EINTR) continue;
@@ -41,6 +42,8 @@ bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t 
         len -= (size_t)n;
         offset += (uint64_t)n;
     }
-    if (f->fd < 0 || len > 0) f->error = errno ? errno : EIO;
-    return f->error == 0;
+    /* What was written before the disk was full can still be read. */
+    bool whole = f->fd >= 0 && len == 0;
+    if (!whole && !f->error) f->error = errno ? errno : EIO;
+    return whole;
 }
