@@ -270,7 +270,8 @@ void job_output_wake(struct job *j)
     if (!j->exchange || j->refused || j->state == JOB_RECEIVING || !o->last_output_ns) return;
     if (o->reducing && j->collector && j->state != JOB_ENDED) reduce_available(j);
     if (!o->ndjson && !o->streaming) return;
-    bool more = o->pending.len || j->state == JOB_ENDED || (!o->reducing && collector_added(j->collector));
+    bool more =
+        o->pending.len || j->state == JOB_ENDED || (!o->reducing && j->collector && collector_added(j->collector));
     if (!o->streaming && more) start_streaming(j);
     if (o->streaming) http_exchange_wake(j->exchange);
 }
@@ -338,7 +339,8 @@ void job_output_waiting(struct job *j, const char *reason)
 void job_output_tick(struct job *j, uint64_t now)
 {
     struct job_output *o = &j->output;
-    if (!o->last_output_ns || j->state == JOB_ENDED || o->pending.len) return;
+    /* Before it has started it may still be refused. */
+    if (!o->last_output_ns || !j->collector || j->state == JOB_ENDED || o->pending.len) return;
     uint64_t heartbeat_ns = (uint64_t)(j->coordinator->config->heartbeat_s * 1e9);
     uint64_t progress_ns = (uint64_t)(j->spec.progress_s * 1e9);
     if (o->ndjson && progress_ns && now - o->last_progress_ns >= progress_ns) {
