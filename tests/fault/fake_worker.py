@@ -215,8 +215,10 @@ def answers_then_dies(request):
 # ---- The server ---------------------------------------------------------------------------------------------------
 
 class FakeWorker:
-    def __init__(self, behaviour=honest, name="fake", slots=2, port=0, ready=True, host="127.0.0.1"):
+    def __init__(self, behaviour=honest, name="fake", slots=2, port=0, ready=True, host="127.0.0.1",
+                 get_delay_s=0):
         self.behaviour, self.name, self.slots, self.ready = behaviour, name, slots, ready
+        self.get_delay_s = get_delay_s
         self.requests, self.seen, self.connections = [], [], set()
         self.lock, self.slot = threading.Lock(), threading.Lock()
         self.closed = False
@@ -298,6 +300,7 @@ class FakeWorker:
         return body
 
     def _get(self, connection, path):
+        time.sleep(self.get_delay_s)
         if path == "/v1/tasks":
             status, body = 200, json.dumps({"tasks": [{"name": name, "idempotent": True} for name in TASKS]})
         elif path in ("/readyz", "/livez", "/healthz"):

@@ -167,6 +167,22 @@ class Alone(FaultTest):
         self.assertLess(self.seconds, 30)
 
 
+class SlowToTell(FaultTest):
+    """A worker that is asked for its tasks and takes its time."""
+
+    def test_a_job_that_waits_for_the_list_of_tasks_is_left_alone_by_the_clock(self):
+        fake = self.fake(fw.honest, get_delay_s=1)
+        fleet = ft.Fleet(self, self.coordinator([fake], "--heartbeat-s", "0.1"), [])
+        with fleet.stream({"task": "echo", "items": [1, 2]}, query="?progress_s=0.1") as stream:
+            lines = stream.rest()
+        self.assert_all_right([line for line in lines if line["type"] in ("result", "error", "end")], [1, 2])
+
+    def test_a_task_that_turns_out_to_be_unknown_is_404_also_late(self):
+        fake = self.fake(fw.honest, get_delay_s=1)
+        fleet = ft.Fleet(self, self.coordinator([fake], "--heartbeat-s", "0.1"), [])
+        self.assert_problem(fleet.job({"task": "no_such", "items": [1]}, accept=ft.NDJSON), 404, words=["no_such"])
+
+
 class RetryStorm(FaultTest):
     """Workers that are all ill are not beaten with requests."""
 
