@@ -2,7 +2,7 @@
 """Renders every overlay with every set of components and checks what comes out.
 
 Needs kustomize or kubectl, and PyYAML; the schemas come from the package kubernetes-validate, the checks of the
-CloudFormation template from cfn-lint (both PyPI). Whatever is missing skips its tests, with the reason.
+CloudFormation template from cfn-lint (both PyPI), those of alerts and metrics from promtool. Whatever is missing skips its tests, with the reason.
 """
 import itertools
 import json
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 try:
     import yaml
@@ -200,6 +201,41 @@ class Kubernetes(unittest.TestCase):
         used = {re.sub("_(bucket|sum|count)$", "", m) for t in texts for m in re.findall(r"\b(?:fantail|process)_[a-z_]+", t)}
         self.assertGreater(len(used), 10)
         self.assertLessEqual(used, known)
+
+
+PROMTOOL = shutil.which("promtool")
+
+
+@unittest.skipUnless(PROMTOOL, "promtool is missing (package prometheus)")
+class Prometheus(unittest.TestCase):
+    @unittest.skipUnless(yaml, "PyYAML is missing (package python3-yaml)")
+    def test_alerts_fire_when_they_should_and_only_then(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(ROOT + "/k8s/components/monitoring/rules.yaml", encoding="utf-8") as rules, \
+                    open(folder + "/rules.yml", "w", encoding="utf-8") as out:
+                yaml.safe_dump(yaml.safe_load(rules)["spec"], out)
+            shutil.copy(ROOT + "/tests/manifests/alerts_test.yaml", folder)
+            done = subprocess.run([PROMTOOL, "test", "rules", folder + "/alerts_test.yaml"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_metrics_of_both_services_are_well_formed(self):
+        for name in ("coordinator", "worker"):
+            program = f"{BIN}/fantail-{name}"
+            if not os.access(program, os.X_OK):
+                self.skipTest(f"no programs in {BIN}")
+            with tempfile.TemporaryDirectory() as tasks:
+                more = ["--tasks", tasks] if name == "worker" else []
+                service = subprocess.Popen([program, "--port", "0", "--admin-port", "0", "--ready-fd", "1", *more],
+                                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                try:
+                    admin = service.stdout.readline().split()[2]
+                    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics", timeout=30) as answer:
+                        metrics = answer.read()
+                finally:
+                    service.terminate()
+                    service.communicate(timeout=60)
+            done = subprocess.run([PROMTOOL, "check", "metrics"], input=metrics, capture_output=True)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
 
 
 TEMPLATE = ROOT + "/deploy/ecs/fantail.yaml"
