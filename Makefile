@@ -124,11 +124,8 @@ SOURCES := $(shell find services clients examples tests bench -name '*.[ch]' 2>/
 
 tidy:
 	@command -v clang-tidy > /dev/null || { echo 'make tidy: clang-tidy is missing (package clang-tidy)'; exit 1; }
-	$(Q)printf '%s\n' $(filter services/%.c clients/%.c examples/%.c,$(SOURCES)) | xargs -P 2 -n 4 \
-	    sh -c 'clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -DFANTAIL_VERSION=\"x\" -Iservices/common \
-	    -Iservices/protocol -Iservices/hosts 2>&1 | grep -v "warnings generated\|Suppressed\|Use -header-filter" || true; \
-	    clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -DFANTAIL_VERSION=\"x\" -Iservices/common \
-	    -Iservices/protocol -Iservices/hosts > /dev/null 2>&1' tidy
+	$(Q)printf '%s\n' $(filter services/%.c clients/%.c examples/%.c bench/%.c,$(SOURCES)) | xargs -P 2 -I{} \
+	    clang-tidy --quiet {} -- $(filter -std% -D% -I%,$(ALL_CFLAGS)) -Iservices/hosts 2> /dev/null
 
 format:
 	$(Q)clang-format -i $(SOURCES)

@@ -349,7 +349,6 @@ class DiskFull(FantailTest):
         # Nobody reads, so the answers pile up.
         body = json.dumps({"task": "echo", "items": ["x" * 100_000] * 400}).encode()
         s = socket.create_connection(("127.0.0.1", fleet.port), timeout=60)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: "
                   b"application/x-ndjson\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"] == [] or

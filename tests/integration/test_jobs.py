@@ -352,6 +352,11 @@ class Outcomes(SharedFleetTest):
         self.assertEqual(document["counts"]["cancelled"], 50)
         self.assertEqual(document["errors"][-1]["error"]["name"], "cancelled")
 
+    def test_a_job_that_fails_in_the_middle_of_its_upload_is_answered_after_it(self):
+        body = ((json.dumps("x" * 100_000) + "\n").encode() for _ in range(400))
+        answer = self.shared.job(body, None, NDJSON, "?task=picky&tolerated_failure_count=0")
+        self.assertEqual(answer.json["status"], "failed")
+
     def test_failures_beyond_the_tolerated_percentage_fail_the_job(self):
         document = self.shared.job({"task": "picky", "items": [-1, -1, 0, 0], "tolerated_failure_percentage": 25}).json
         self.assertEqual(document["status"], "failed")
