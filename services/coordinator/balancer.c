@@ -29,6 +29,7 @@ static unsigned requests_max(const struct sched_endpoint *e)
 static bool roomy(const struct sched_endpoint *e)
 {
     if (e->state != ENDPOINT_OPEN || e->index == UINT32_MAX) return false;
+    if (e->trial_here || (e == e->s->court && e->in_flight > 0)) return false;
     if (e->suspect) return e->attempts.n == 0;
     if (e->attempts.n >= requests_max(e)) return false;
     double window = endpoint_window(e);
@@ -38,6 +39,7 @@ static bool roomy(const struct sched_endpoint *e)
 void balancer_update(struct sched_endpoint *e)
 {
     struct scheduler *s = e->s;
+    if (e == s->court && (e->state != ENDPOINT_OPEN || e->index == UINT32_MAX || e->suspect)) s->court = NULL;
     bool is_open = e->state == ENDPOINT_OPEN && e->index != UINT32_MAX;
     if (is_open && e->open_index == UINT32_MAX)
         array_put(s->open, &s->open_n, e, &e->open_index);
@@ -116,6 +118,8 @@ static bool avoided(const struct sched_chunk *chunk, const struct sched_endpoint
  * endpoint that is idle. */
 static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct sched_endpoint *e, double times)
 {
+    bool trial = chunk && chunk->needs_trial && !e->balancer;
+    if (e->trial_here || (trial ? e->attempts.n > 0 : e == e->s->court)) return false;
     if (avoided(chunk, e) || !blame_may_board(chunk, e)) return false;
     if (!(chunk && chunk->avoid) && too_slow(job, e)) return false;
     if (e->suspect) return e->attempts.n == 0 && (e->vouched || retry_may_try(job));
@@ -178,9 +182,31 @@ static struct sched_endpoint *pick_overcommitted(struct sched_job *job, const st
     return best;
 }
 
+void balancer_close_court(struct scheduler *s)
+{
+    struct sched_endpoint *e = s->court;
+    s->court = NULL;
+    if (e) balancer_update(e);
+}
+
+/* No endpoint is idle: one of them gets nothing more until it is. */
+static void open_court(struct scheduler *s, const struct sched_chunk *chunk)
+{
+    for (unsigned i = 0; i < PICK_DRAWS && s->open_n > 0 && !s->court; i++) {
+        struct sched_endpoint *e = s->open[random_below(&s->random, s->open_n)];
+        if (e->suspect || e->balancer || e->trial_here || avoided(chunk, e)) continue;
+        s->court = e;
+        balancer_update(e);
+    }
+}
+
 struct sched_endpoint *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_endpoint *e = pick_roomy(job, chunk);
+    if (!e && chunk && chunk->needs_trial) {
+        open_court(job->s, chunk);
+        return NULL;
+    }
     return e ? e : pick_overcommitted(job, chunk);
 }
 
@@ -190,7 +216,9 @@ struct sched_endpoint *balancer_pick_hedge(struct sched_job *job, const struct s
     struct sched_endpoint *best = NULL;
     for (unsigned i = 0; i < 2 * PICK_DRAWS && s->roomy_n > 0; i++) {
         struct sched_endpoint *e = s->roomy[random_below(&s->random, s->roomy_n)];
-        if (e->suspect || (e == late->endpoint && !e->balancer) || chunker_slowness(e) >= SLOW) continue;
+        if (e->suspect || e->trial_here || e == s->court || (e == late->endpoint && !e->balancer) ||
+            chunker_slowness(e) >= SLOW)
+            continue;
         best = better(best, e);
     }
     return best;

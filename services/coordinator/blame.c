@@ -5,8 +5,8 @@
 /*
  * Who took the worker down. When a worker vanishes, any item it was given may have done it. A chunk that lost two
  * workers is suspect and is halved, and halved again at each further loss, so that a poison item stands alone after
- * log2(n) steps. Suspects are kept apart, one to a worker, and while one is aboard the others are not blamed: so
- * innocents do not die of the company they keep.
+ * log2(n) steps. So that innocents do not die of the company they keep, suspects are kept apart, one to a worker, and
+ * an item that the next loss would convict is run alone.
  */
 bool blame_is_suspect(const struct sched_chunk *chunk)
 {
@@ -18,33 +18,29 @@ bool blame_may_board(const struct sched_chunk *chunk, const struct sched_endpoin
     return !chunk || !blame_is_suspect(chunk) || e->suspects < endpoint_workers(e);
 }
 
-static bool excused(const struct sched_chunk *chunk, const struct sched_attempt *a)
-{
-    const struct sched_endpoint *e = a->endpoint;
-    if (!e || e->balancer || blame_is_suspect(chunk)) return false;
-    return e->suspects > 0 || a->started_ns < e->suspect_lost_ns;
-}
-
 /* Having answered half of what it was sent is as good as a halving: what is left is suspected for the first time. */
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
 {
-    if (excused(chunk, a)) return;
-    if (blame_is_suspect(chunk) && a->endpoint) a->endpoint->suspect_lost_ns = chunk->job->s->now_ns;
+    chunk->losses++;
+    chunk->losses_alone += a->to - a->from == 1;
     bool much = a->received > 0 && 2 * a->received >= a->to - a->from;
     chunk->lost = much ? 1 : chunk->lost + 1;
     chunk->charged = much ? 1 : chunk->charged + 1;
-    chunk->losses++;
-    chunk->losses_alone += a->to - a->from == 1;
 }
 
-/* Alone, and lost often enough. One that came out of a larger chunk must have been lost twice by itself, as long as
- * that keeps its attempts below max_attempts + log2 of that chunk's items. */
-static bool convicted(const struct sched_chunk *chunk)
+/* Alone, and lost max_attempts times. One that came out of a larger chunk must have been lost so often by itself, as
+ * long as that keeps its attempts below max_attempts + log2 of that chunk's items. `more` losses are imagined. */
+static bool convicted(const struct sched_chunk *chunk, unsigned more)
 {
     unsigned most = chunk->job->p.retry.max_attempts;
-    if (chunk_left(chunk) > 1 || chunk->losses < most) return false;
-    double limit = most + log2(chunk->origin);
-    return chunk->losses_alone >= 2 || chunk->losses + 1 >= limit;
+    unsigned losses = chunk->losses + more;
+    if (chunk_left(chunk) > 1 || losses < most) return false;
+    return chunk->losses_alone + more >= most || losses + 1 >= most + log2(chunk->origin);
+}
+
+bool blame_needs_trial(const struct sched_chunk *chunk)
+{
+    return chunk->lost > 0 && convicted(chunk, 1);
 }
 
 void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause)
@@ -52,7 +48,7 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
     const struct sched_job_params *p = &chunk->job->p;
     bool again = p->idempotent && p->retry.max_attempts > 1 && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
     blame_count(chunk, a);
-    if (!again || convicted(chunk)) {
+    if (!again || convicted(chunk, 0)) {
         chunk->charged = chunk->losses > chunk->charged ? chunk->losses : chunk->charged;
         chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
         return;

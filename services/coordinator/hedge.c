@@ -43,7 +43,7 @@ void hedge_observe(const struct sched_attempt *a)
 
 static double patience(const struct sched_job *job)
 {
-    return fmin(fmax(job->wait_mean + 4 * job->wait_deviation, HEDGE_PATIENCE_MIN), HEDGE_PATIENCE_MAX);
+    return fmin(fmax(job->wait_mean + 3 * job->wait_deviation, HEDGE_PATIENCE_MIN), HEDGE_PATIENCE_MAX);
 }
 
 /* The instant from which the attempt's next answer is late. */
@@ -53,16 +53,30 @@ static uint64_t late_at(const struct sched_job *job, const struct sched_attempt 
     return a->progress_ns + (uint64_t)fmin(wait_ns, 1e18);
 }
 
-static bool start(struct sched_chunk *chunk, bool dead)
+static uint64_t dead_at(const struct sched_chunk *chunk)
+{
+    return late_at(chunk->job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
+}
+
+/* When it is to be sent twice. What took a worker down with it is not given two at once, unless it seems that the
+ * worker was to blame. */
+static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
+{
+    if (blame_is_suspect(chunk)) return SCHED_NEVER;
+    return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
+}
+
+static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;
     uint32_t left = chunk_left(chunk);
-    if (!dead && !within_extra(job, left)) return false;
     struct sched_endpoint *e = balancer_pick_hedge(job, chunk->attempt);
-    if (!e || (dead && !retry_take_token(job))) return false;
-    if (!dead) job->counts.hedged += left;
+    if (!e) return false;
+    bool rescue = dead_at(chunk) <= job->s->now_ns && retry_take_token(job);
+    if (!rescue && (!tail || chunk->lost > 0 || !within_extra(job, left))) return false;
+    if (!rescue) job->counts.hedged += left;
     job->s->stats.items_hedged += left;
-    attempt_start(chunk, e, dead ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, e));
+    attempt_start(chunk, e, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, e));
     return true;
 }
 
@@ -76,14 +90,9 @@ static uint64_t scan(struct sched_job *job)
     uint64_t soonest = s->now_ns + HEDGE_SCAN_NS + flying->n * HEDGE_SCAN_CHUNK_NS;
     for (struct sched_link *at = sched_list_next(flying, NULL); at; at = sched_list_next(flying, at)) {
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
-        /* What took a worker down with it is not given two at once. */
-        if (chunk->hedge || !chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0 || chunk->lost > 0)
-            continue;
-        uint64_t late = late_at(job, chunk->attempt, patience(job));
-        uint64_t dead = late_at(job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
-        uint64_t due = tail ? late : dead;
-        if (due <= s->now_ns && (start(chunk, dead <= s->now_ns) || (tail && dead <= s->now_ns && start(chunk, false))))
-            continue;
+        if (chunk->hedge || !chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0) continue;
+        uint64_t due = due_at(chunk, tail);
+        if (due <= s->now_ns && send_twice(chunk, tail)) continue;
         if (due < next) next = due;
     }
     return next == SCHED_NEVER || next > soonest ? next : soonest;

@@ -75,7 +75,9 @@ void retry_return_trial(struct sched_job *job)
 static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;
-    double power = chunk->charged > 0 ? (double)(chunk->charged - 1) : 0;
+    unsigned failures =
+        chunk->origin > 1 && chunk->lost > 0 ? chunk->losses_alone : chunk->charged; /* halving is no retry */
+    double power = failures > 0 ? failures - 1 : 0;
     double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);
     if (r->full_jitter) delay *= random_unit(&chunk->job->s->random);
     return delay > 0 ? (uint64_t)(delay * (double)NS_PER_S) : 0;
@@ -94,7 +96,7 @@ void retry_timer_fired(struct sched_chunk *chunk)
     struct sched_job *job = chunk->job;
     struct scheduler *s = job->s;
     if (retry_take_token(job)) {
-        chunk_move(chunk, CHUNK_PENDING, !blame_is_suspect(chunk)); /* suspects may have to wait: not before others */
+        chunk_move(chunk, CHUNK_PENDING, !blame_is_suspect(chunk) || blame_needs_trial(chunk));
         return;
     }
     uint64_t jitter = (uint64_t)(random_unit(&s->random) * (double)NS_PER_MS);

@@ -52,6 +52,8 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     a->on_trial = e->suspect;
     a->suspect = blame_is_suspect(chunk);
     e->suspects += a->suspect;
+    a->alone = chunk->needs_trial && !e->balancer && !a->is_hedge;
+    e->trial_here |= a->alone;
     a->weight = weight;
     chunker_advance(e, s->now_ns);
     a->clock = e->clock;
@@ -63,6 +65,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
         chunk->hedge = a;
     else
         chunk->attempt = a;
+    if (a->alone) balancer_close_court(s);
     if (a->on_trial && !e->vouched) retry_take_trial(chunk->job);
     count_send(a);
     balancer_update(e);
@@ -98,6 +101,7 @@ static void detach(struct sched_attempt *a)
         chunker_advance(e, s->now_ns);
         leave(a, unreceived(a));
         e->suspects -= a->suspect;
+        e->trial_here &= !a->alone;
         sched_list_remove(&e->attempts, &a->link);
         balancer_update(e);
     }

@@ -61,6 +61,9 @@ void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_fr
         gauge(chunk, chunk->state, -(uint64_t)chunk_left(chunk));
         timer_clear(&s->timers, &chunk->timer);
     }
+    if (to == CHUNK_PENDING) chunk->needs_trial = blame_needs_trial(chunk);
+    if (chunk->needs_trial)
+        s->trials_pending += (uint32_t)(to == CHUNK_PENDING) - (uint32_t)(chunk->state == CHUNK_PENDING);
     s->stats.in_flight_chunks += (uint64_t)(to == CHUNK_IN_FLIGHT) - (uint64_t)(chunk->state == CHUNK_IN_FLIGHT);
     chunk->state = to;
     gauge(chunk, to, chunk_left(chunk));

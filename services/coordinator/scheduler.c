@@ -132,6 +132,7 @@ static void dispatch(struct scheduler *s)
 {
     for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at))
         CONTAINER_OF(at, struct sched_job, link)->blocked = false;
+    if (s->trials_pending == 0) balancer_close_court(s);
     if (s->open_n == 0) return;
     for (struct sched_job *job; (job = fairness_next(s)) != NULL;)
         if (!send_one(job)) job->blocked = true;

@@ -78,8 +78,8 @@ struct sched_chunk {
     unsigned lost;                 /* of these, workers that vanished under it since it last got half-way */
     unsigned losses, losses_alone; /* all of them; those as a single item */
     uint32_t origin;               /* items of the chunk it comes from */
-    bool needs_budget;             /* it comes back after a failure: going out again takes a token */
     bool handed_back;              /* it was refused: going to a suspect endpoint takes a token */
+    bool needs_trial;              /* blame.c */
     bool was_sent;                 /* its next attempt is not the first of its items */
     const char *cause;             /* of the last charged failure */
     uint32_t given_up;             /* so many items at its end are to be settled with ... */
@@ -106,6 +106,7 @@ struct sched_attempt {
     bool is_rescue; /* of a chunk on a worker that seems dead: paid by the retry budget */
     bool dead;      /* to be cut off in the next run: what it still reports is dropped */
     bool lingers;   /* all is answered, the end is not in yet */
+    bool alone;     /* it must run alone: nothing else is sent to its endpoint */
     bool suspect;   /* its chunk was; counts on its endpoint */
     bool on_trial;  /* its endpoint was suspect */
 };

@@ -28,8 +28,8 @@
 #define BUDGET_MIN               3.0 /* ... and so many at least per job */
 #define BUDGET_ALL_MIN           100.0
 #define BUDGET_ALL_MAX           1000.0
-#define BUDGET_TRICKLE_NS        NS_PER_S /* without budget, one retry of a job in so long a time */
-#define BUDGET_ITEMS_MIN         10.0     /* retries of single items, counted in items */
+#define BUDGET_TRICKLE_NS        (100 * NS_PER_MS) /* without budget, one retry of a job in so long a time */
+#define BUDGET_ITEMS_MIN         10.0              /* retries of single items, counted in items */
 #define PAUSE_MIN_NS             (20 * NS_PER_MS)
 #define PAUSE_MAX_NS             (2 * NS_PER_S)
 #define PAUSE_RETRY_MAX_NS       (30 * NS_PER_S) /* a Retry-After beyond this is not believed */
@@ -47,7 +47,7 @@
 #define PICK_DRAWS               8
 #define PICK_SCAN                64
 #define PENDING_LOOKED_AT        8
-#define HEDGE_PATIENCE_MIN       1.5 /* times the expected wait for an answer: late, within these bounds by what is seen */
+#define HEDGE_PATIENCE_MIN       1.5 /* times the expected wait for an answer: late; what is seen decides between these */
 #define HEDGE_PATIENCE_MAX       4.0
 #define WAIT_MAX                 10.0
 #define DEAD_PATIENCE            10.0 /* ... and so many times, and a second: as good as dead */
@@ -114,9 +114,9 @@ struct sched_endpoint {
     unsigned failures; /* in a row */
     unsigned pauses, ejections, lies;
     uint64_t failed_ns; /* attempts begun before it say nothing new */
+    bool trial_here;    /* an item runs here alone, blame.c */
     uint32_t suspects;  /* attempts of suspect chunks, blame.c */
-    uint64_t suspect_lost_ns;
-    uint64_t busy_ns; /* the same for 429 */
+    uint64_t busy_ns;   /* the same for 429 */
     bool counted_usable;
 };
 
@@ -163,6 +163,8 @@ struct scheduler {
     double slots;    /* of the open ones */
     uint32_t usable; /* open and not suspect */
     uint64_t unusable_since_ns;
+    struct sched_endpoint *court; /* is being emptied for an item that must run alone */
+    uint32_t trials_pending;
 
     struct sched_list settled; /* chunks to be released */
     struct sched_list slices;  /* chunks to be sliced */
@@ -236,6 +238,8 @@ void balancer_update(struct sched_endpoint *e);
 /* An endpoint with room for the chunk (NULL: for the job's next one); NULL when there is none. */
 struct sched_endpoint *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
 /* One for a copy of the attempt's suffix. */
+/* The endpoint kept for a trial is free again. */
+void balancer_close_court(struct scheduler *s);
 struct sched_endpoint *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late);
 
 /* sched_endpoint.c */
@@ -282,6 +286,8 @@ void retry_count_items(struct sched_chunk *chunk);
 /* blame.c */
 /* It has lost two workers. */
 bool blame_is_suspect(const struct sched_chunk *chunk);
+/* A single item that the next loss would convict: it is to be run alone on a worker. */
+bool blame_needs_trial(const struct sched_chunk *chunk);
 /* Whether it may join what the endpoint has. */
 bool blame_may_board(const struct sched_chunk *chunk, const struct sched_endpoint *e);
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a);

@@ -390,7 +390,7 @@ void shell_check_step(struct sim_world *w)
         sim_broken(w, "%llu of %u endpoints are ejected", (unsigned long long)stats.endpoints[ENDPOINT_EJECTED],
                    w->s->endpoints_n);
     double budget = BUDGET_SHARE * (double)stats.attempts_first + BUDGET_MIN * w->sc->jobs + 1 +
-                    (double)(w->now_ns - NS_PER_S) / 1e9 * w->sc->jobs;
+                    (double)(w->now_ns - NS_PER_S) / (double)BUDGET_TRICKLE_NS * w->sc->jobs;
     if ((double)stats.attempts_retry > budget)
         sim_broken(w, "%llu retries, %.0f in the budget", (unsigned long long)stats.attempts_retry, budget);
     uint64_t most = (uint64_t)(w->s->endpoints_n + 1) * 2 * CHUNKS_PER_WORKER + 4 * stats.attempts_retry + 64 +

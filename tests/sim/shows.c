@@ -85,7 +85,7 @@ static bool straggling_tail(void)
     sc.params.hedge_enabled = false;
     struct sim_result off = run(&sc);
     return on.ok & off.ok &
-           judge(sc.name, "short job, hedging off / hedging on", off.makespan_s / on.makespan_s, 1.5, false) &
+           judge(sc.name, "short job, hedging off / hedging on", off.makespan_s / on.makespan_s, 1.4, false) &
            judge(sc.name, "items sent twice, %", 100.0 * (double)on.counts.hedged / 40000, 5, true);
 }
 

@@ -202,7 +202,11 @@ static void arrive(struct sim_world *w, struct sim_call *call)
     struct sim_worker *worker = call->worker;
     const struct sim_faults *f = worker->faults;
     call->generation = worker->generation;
-    if (worker->up && (worker->frozen || chance(w, f->swallow))) {
+    if (worker->up && worker->frozen) { /* the kernel accepts it; it is read when the worker is back */
+        at_call(w, 0.02, EV_ARRIVE, call, 0);
+        return;
+    }
+    if (worker->up && chance(w, f->swallow)) {
         at_call(w, w->sc->silence_s, EV_END, call, SCHED_END_SILENT);
         return;
     }
