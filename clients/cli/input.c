@@ -5,6 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "limits.h"
 
 #define FIRST_TARGET (64u << 10)
@@ -39,43 +43,39 @@ static void reserve(struct batch *b, size_t extra)
     b->data = xrealloc(b->data, b->alloc);
 }
 
-#define LOW7 UINT64_C(0x7f7f7f7f7f7f7f7f)
-#define ONES UINT64_C(0x0101010101010101)
-
-/* The high bit of each byte of x that is a newline. */
-static uint64_t newline_bits(uint64_t x)
+/* How many of the len bytes at p, len a multiple of 16, are newlines; with skip_blank only those with another byte than
+ * a newline before them, p[-1] included. This runs over all input. */
+static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
 {
-    x ^= ONES * '\n';
-    return ~(((x & LOW7) + LOW7) | x | LOW7);
+    uint64_t lines = 0;
+#ifdef __SSE2__
+    const __m128i newline = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
+    const __m128i blank = _mm_set1_epi8(skip_blank ? -1 : 0);
+    while (len > 0) {
+        __m128i counts = zero; /* at most 255 in each byte */
+        for (unsigned round = 0; round < 255 && len > 0; round++, p += 16, len -= 16) {
+            __m128i here = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), newline);
+            __m128i before = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p - 1)), newline);
+            counts = _mm_sub_epi8(counts, _mm_andnot_si128(_mm_and_si128(before, blank), here));
+        }
+        __m128i sums = _mm_sad_epu8(counts, zero);
+        lines += (uint64_t)_mm_cvtsi128_si64(sums) + (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums));
+    }
+#else
+    for (; len > 0; p++, len--) lines += *p == '\n' && !(skip_blank && p[-1] == '\n');
+#endif
+    return lines;
 }
 
-/* How many lines end in the bytes; with skip_blank only those that have bytes before their newline. Eight bytes at a
- * time: this runs over all input. */
+/* How many lines end in the bytes; with skip_blank only those that have bytes before their newline. */
 static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool *last_was_newline)
 {
-    uint64_t lines = 0, carry = *last_was_newline ? 0x80 : 0;
-    size_t i = 0;
-    while (i + 8 <= len) {
-        uint64_t sums = 0;
-        for (unsigned round = 0; round < 255 && i + 8 <= len; round++, i += 8) {
-            uint64_t x;
-            memcpy(&x, data + i, 8);
-            uint64_t bits = newline_bits(x);
-            uint64_t before = bits << 8 | carry;
-            carry = bits >> 56;
-            sums += (skip_blank ? bits & ~before : bits) >> 7;
-        }
-        /* Each byte of sums is at most 255: added up in pairs first, as the total passes a byte. */
-        uint64_t pairs = (sums & UINT64_C(0x00ff00ff00ff00ff)) + (sums >> 8 & UINT64_C(0x00ff00ff00ff00ff));
-        lines += (pairs * UINT64_C(0x0001000100010001)) >> 48;
-    }
-    bool before = carry != 0;
-    for (; i < len; i++) {
-        bool newline = data[i] == '\n';
-        lines += newline && !(skip_blank && before);
-        before = newline;
-    }
-    *last_was_newline = before;
+    if (len == 0) return 0;
+    uint64_t lines = data[0] == '\n' && !(skip_blank && *last_was_newline);
+    size_t blocks = (len - 1) / 16 * 16;
+    lines += count_blocks(data + 1, blocks, skip_blank);
+    for (size_t i = 1 + blocks; i < len; i++) lines += data[i] == '\n' && !(skip_blank && data[i - 1] == '\n');
+    *last_was_newline = data[len - 1] == '\n';
     return lines;
 }
 

@@ -57,10 +57,11 @@ uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct
         size_t left = b->lines.len - b->at, room = max_bytes > out->len ? max_bytes - out->len : 0;
         uint64_t items = b->items;
         size_t bytes = left;
-        if (items > max_items - taken || left > room) {
+        /* A single item goes whole, whatever its size: no need to look for its end. */
+        if (items > max_items - taken || (left > room && items > 1)) {
             bytes = lines_cut(b->lines.data + b->at, left, max_items - taken, room, &items);
-            if (taken > 0 && bytes > room) break; /* only the first item of a cut may pass max_bytes */
         }
+        if (taken > 0 && bytes > room) break; /* only the first item of a cut may pass max_bytes */
         s->items -= items;
         s->bytes -= bytes;
         taken += items;
