@@ -4,7 +4,7 @@
 
 static void usage(void)
 {
-    puts("usage: sim [--seeds N] [--from SEED]   run N random scenarios\n"
+    puts("usage: sim [--seeds N] [--from SEED]   run N random scenarios; --stop ends at the first that breaks\n"
          "       sim --seed SEED [--verbose]     one of them, told line by line\n"
          "       sim --shows                     the large scenarios, with the figures they must reach\n"
          "       sim --show NAME                 one of these");
@@ -18,7 +18,7 @@ static void report(uint64_t seed, const struct sim_scenario *sc, const struct si
            r->ok ? sched_status_name(r->status) : "", r->ok ? "" : ": ", r->why);
 }
 
-static int run_seeds(uint64_t from, uint64_t n)
+static int run_seeds(uint64_t from, uint64_t n, bool stop)
 {
     uint64_t broken = 0, statuses[SCHED_STATUS_COUNT] = {0};
     for (uint64_t seed = from; seed < from + n; seed++) {
@@ -28,6 +28,7 @@ static int run_seeds(uint64_t from, uint64_t n)
         if (!r.ok) {
             broken++;
             report(seed, &sc, &r);
+            if (stop) return 1;
         }
     }
     printf("sim: %llu seeds from %llu, %llu broken;", (unsigned long long)n, (unsigned long long)from,
@@ -50,13 +51,18 @@ static int run_one(uint64_t seed, bool verbose)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, 'n'}, {"from", required_argument, NULL, 'f'},
-        {"seed", required_argument, NULL, 's'},  {"verbose", no_argument, NULL, 'v'},
-        {"shows", no_argument, NULL, 'S'},       {"show", required_argument, NULL, 'N'},
-        {"help", no_argument, NULL, 'h'},        {0},
+        {"seeds", required_argument, NULL, 'n'},
+        {"from", required_argument, NULL, 'f'},
+        {"seed", required_argument, NULL, 's'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"shows", no_argument, NULL, 'S'},
+        {"show", required_argument, NULL, 'N'},
+        {"help", no_argument, NULL, 'h'},
+        {"stop", no_argument, NULL, 'x'},
+        {0},
     };
     uint64_t n = 1000, from = 1, seed = 0;
-    bool one = false, verbose = false;
+    bool one = false, verbose = false, stop = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 'n': n = strtoull(optarg, NULL, 10); break;
@@ -66,10 +72,11 @@ int main(int argc, char **argv)
             one = true;
             break;
         case 'v': verbose = true; break;
+        case 'x': stop = true; break;
         case 'S': return sim_shows(NULL);
         case 'N': return sim_shows(optarg);
         default: usage(); return c == 'h' ? 0 : 2;
         }
     }
-    return one ? run_one(seed, verbose) : run_seeds(from, n);
+    return one ? run_one(seed, verbose) : run_seeds(from, n, stop);
 }

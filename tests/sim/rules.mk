@@ -11,3 +11,11 @@ $(SIM): $(call objects,$(wildcard tests/sim/*.c)) $(LIBCOORDINATOR) $(LIBCOMMON)
 .PHONY: sim
 sim: $(SIM)
 	@$(SIM) --seeds $(SEEDS)
+
+# The large scenarios with the figures they must reach (minutes), and proof that each broken rule is noticed.
+.PHONY: sim-shows sim-mutations
+sim-shows: $(SIM)
+	@$(SIM) --shows
+
+sim-mutations:
+	@CC=$(CC) tests/sim/mutations --build $(BUILD)/tests/sim/mutants

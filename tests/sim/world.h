@@ -1,7 +1,8 @@
 /*
  * A simulated world around the scheduler: a virtual clock, a network with delays, workers that run items on slots and
  * misbehave in every way a scenario asks for. Everything follows from one seed. shell.c plays the coordinator's shell
- * and holds the invariants; world.c plays network and workers; scenarios.c says what happens; main.c runs seeds.
+ * and keeps the books, checks.c holds the invariants, workers.c plays network and workers, scenarios.c and shows.c say
+ * what happens, main.c runs seeds.
  */
 #ifndef FANTAIL_SIM_WORLD_H
 #define FANTAIL_SIM_WORLD_H
@@ -158,9 +159,11 @@ struct sim_world {
     struct sim_job *jobs;
     unsigned jobs_running;
     bool in_run, stop;
-    uint64_t spins;
+    uint64_t spins, payloads;
     struct sim_call *calls; /* known to the shell */
 };
+
+enum { BOOK_SETTLED = 1, BOOK_ERROR = 2 };
 
 enum sim_event_kind {
     EV_ARRIVE,
@@ -195,8 +198,9 @@ void sim_trace(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 uint64_t sim_hash(uint64_t a, uint64_t b, uint64_t c);
 double sim_unit(uint64_t hash);
 
-/* world.c: workers and network. */
+/* workers.c: workers and network. */
 void workers_init(struct sim_world *w);
+void workers_free(struct sim_world *w);
 void workers_event(struct sim_world *w, const struct sim_event *ev);
 void call_new(struct sim_world *w, struct sched_attempt *a);
 void call_hang_up(struct sim_world *w, struct sim_call *call);
@@ -210,9 +214,11 @@ void worker_probe(struct sim_world *w, struct sim_worker *worker);
 void shell_ops(struct scheduler_ops *ops);
 void shell_event(struct sim_world *w, const struct sim_event *ev);
 void shell_start_jobs(struct sim_world *w);
-void shell_check_step(struct sim_world *w);
-void shell_check_end(struct sim_world *w);
 void shell_free_jobs(struct sim_world *w);
+
+/* checks.c */
+void sim_check_step(struct sim_world *w);
+void sim_check_end(struct sim_world *w);
 
 /* scenarios.c */
 struct sim_scenario sim_random_scenario(uint64_t seed);

@@ -1,0 +1,172 @@
+#include <math.h>
+
+#include "world.h"
+
+/* The invariants that hold between two events, and those of a run that is over. */
+/* What an endpoint is thought to have is what its attempts have not been answered. */
+static void check_load(struct sim_world *w, const struct sched_endpoint *e)
+{
+    double load = 0;
+    uint64_t items = 0;
+    for (struct sched_link *at = sched_list_next(&e->attempts, NULL); at; at = sched_list_next(&e->attempts, at)) {
+        const struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, link);
+        load += a->weight * (a->to - a->from - a->received);
+        items += a->to - a->from - a->received;
+    }
+    if (items != e->in_flight || fabs(load - e->load) > 1e-6 * (1 + load))
+        sim_broken(w, "an endpoint's load is %.3f and %.3f in the books", e->load, load);
+}
+
+/* Whoever works on a chunk that is all answered is cut off in the same turn. */
+static void check_losers(struct sim_world *w, const struct sched_job *job)
+{
+    const struct sched_list *flying = &job->lists[CHUNK_IN_FLIGHT];
+    for (struct sched_link *at = sched_list_next(flying, NULL); at; at = sched_list_next(flying, at)) {
+        const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
+        bool works = (chunk->attempt && !chunk->attempt->lingers) || (chunk->hedge && !chunk->hedge->lingers);
+        if (chunk->answered == chunk->count && works) sim_broken(w, "a chunk that is answered is still worked on");
+        if (!chunk->attempt && !chunk->hedge) sim_broken(w, "a chunk is in flight without an attempt");
+    }
+}
+
+/* A chunk waits in backoff no longer than its delay allows, or than the trickle that stands in for a lacking budget. */
+static void check_backoff(struct sim_world *w, const struct sched_job *job)
+{
+    const struct sched_list *backoff = &job->lists[CHUNK_BACKOFF];
+    for (struct sched_link *at = sched_list_next(backoff, NULL); at; at = sched_list_next(backoff, at)) {
+        const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
+        double longest = fmax(w->sc->params.retry.max_delay_s, 1) + 0.01;
+        if (chunk->timer.place == 0) sim_broken(w, "a chunk is in backoff and nothing will wake it");
+        if (chunk->timer.at_ns > w->now_ns && (double)(chunk->timer.at_ns - w->now_ns) / 1e9 > longest)
+            sim_broken(w, "a chunk waits %.3f s in backoff", (double)(chunk->timer.at_ns - w->now_ns) / 1e9);
+    }
+}
+
+static void check_job(struct sim_world *w, struct sim_job *job)
+{
+    const struct sched_job *j = job->job;
+    if (!j) return;
+    struct sched_counts counts = sched_job_counts(j);
+    uint64_t open = j->uncut + j->pending_items + j->backoff_items + j->in_flight_items;
+    if (counts.succeeded + counts.failed + counts.cancelled + open != counts.total)
+        sim_broken(w, "job %u: %llu items are settled, %llu open, of %llu", job->index,
+                   (unsigned long long)(counts.succeeded + counts.failed + counts.cancelled), (unsigned long long)open,
+                   (unsigned long long)counts.total);
+    double most = fmax(w->sc->params.hedge_max_extra_percent / 100 * (double)job->total, 1);
+    if ((double)job->hedged_items > most)
+        sim_broken(w, "job %u: %llu items hedged, %.0f allowed", job->index, (unsigned long long)job->hedged_items,
+                   most);
+    if (w->sc->params.deadline_ns != SCHED_NEVER && job->index == 0 &&
+        (double)w->now_ns / 1e9 > job->start_s + (double)w->sc->params.deadline_ns / 1e9 + 0.001)
+        sim_broken(w, "job %u runs on after its deadline", job->index);
+    check_backoff(w, j);
+    if (w->result.events % 8 == 0) check_losers(w, j);
+}
+
+void sim_check_step(struct sim_world *w)
+{
+    struct sched_stats stats = sched_stats(w->s);
+    if (stats.memory_bytes > w->result.peak_memory) w->result.peak_memory = stats.memory_bytes;
+    if (2 * stats.endpoints[ENDPOINT_EJECTED] > w->s->endpoints_n)
+        sim_broken(w, "%llu of %u endpoints are ejected", (unsigned long long)stats.endpoints[ENDPOINT_EJECTED],
+                   w->s->endpoints_n);
+    double budget = BUDGET_SHARE * (double)stats.attempts_first + BUDGET_MIN * w->sc->jobs + 1 +
+                    (double)(w->now_ns - NS_PER_S) / (double)BUDGET_TRICKLE_NS * w->sc->jobs;
+    if ((double)stats.attempts_retry > budget)
+        sim_broken(w, "%llu retries, %.0f in the budget", (unsigned long long)stats.attempts_retry, budget);
+    uint64_t most = (uint64_t)(w->s->endpoints_n + 1) * 2 * CHUNKS_PER_WORKER + 4 * stats.attempts_retry + 64 +
+                    w->sc->items * (w->sc->faults.item_crash > 0);
+    if (!w->balancer && stats.chunks > most) sim_broken(w, "%llu chunks are alive", (unsigned long long)stats.chunks);
+    for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
+        check_load(w, w->s->endpoints[i]);
+    for (unsigned i = 0; i < w->sc->jobs && (w->result.events % 16 == 0 || w->sc->check_items); i++)
+        check_job(w, &w->jobs[i]);
+}
+
+static void check_status(struct sim_world *w, const struct sim_job *job)
+{
+    const struct sched_counts *c = &job->outcome.counts;
+    enum sched_status status = job->outcome.status;
+    if (c->succeeded != job->succeeded || c->failed != job->failed || c->cancelled != job->cancelled)
+        sim_broken(w, "job %u counts %llu/%llu/%llu, the books say %llu/%llu/%llu", job->index,
+                   (unsigned long long)c->succeeded, (unsigned long long)c->failed, (unsigned long long)c->cancelled,
+                   (unsigned long long)job->succeeded, (unsigned long long)job->failed,
+                   (unsigned long long)job->cancelled);
+    if (status == SCHED_SUCCEEDED && job->succeeded != job->total)
+        sim_broken(w, "job %u has succeeded with %llu of %llu items", job->index, (unsigned long long)job->succeeded,
+                   (unsigned long long)job->total);
+    const struct sched_job_params *p = &w->sc->params;
+    bool too_many = job->failed > p->tolerated_failure_count ||
+                    (double)job->failed * 100 > p->tolerated_failure_percentage * (double)job->total;
+    if (too_many && (status == SCHED_SUCCEEDED || status == SCHED_PARTIAL))
+        sim_broken(w, "job %u is %s with %llu failed items", job->index, sched_status_name(status),
+                   (unsigned long long)job->failed);
+    if (!too_many && status == SCHED_FAILED && !job->outcome.no_workers)
+        sim_broken(w, "job %u has failed with %llu failed items", job->index, (unsigned long long)job->failed);
+}
+
+static void check_items(struct sim_world *w, const struct sim_job *job)
+{
+    unsigned halvings = 2;
+    for (uint32_t n = job->largest_chunk; n > 1; n /= 2) halvings++;
+    unsigned attempts = w->sc->params.retry.max_attempts + halvings;
+    for (uint64_t i = 0; i < job->offered && job->book; i++) {
+        if (!(job->book[i] & BOOK_SETTLED))
+            sim_broken(w, "item %llu of job %u was never settled", (unsigned long long)i, job->index);
+        if (job->charged[i] > attempts)
+            sim_broken(w, "item %llu failed in %u attempts", (unsigned long long)i, job->charged[i]);
+        if (!w->sc->params.idempotent && job->starts[i] > 1)
+            sim_broken(w, "item %llu was started %u times", (unsigned long long)i, job->starts[i]);
+    }
+    for (unsigned k = 0; k < job->poison_n && job->book; k++)
+        if (job->charged[job->poison[k]] > w->result.poison_attempts)
+            w->result.poison_attempts = job->charged[job->poison[k]];
+}
+
+static void sum_work(struct sim_world *w)
+{
+    struct sim_result *r = &w->result;
+    double longest = 0;
+    for (unsigned j = 0; j < w->sc->jobs; j++) {
+        for (uint64_t i = 0; i < w->jobs[j].total; i++) {
+            double seconds = item_seconds(&w->jobs[j], i);
+            r->work_s += seconds;
+            longest = fmax(longest, seconds);
+        }
+    }
+    r->ideal_s = r->work_s / (w->sc->workers * w->sc->slots) + longest;
+    uint64_t all = 0;
+    for (unsigned i = 0; i < w->workers_n; i++) {
+        all += w->workers[i].items_done;
+        if (w->workers[i].items_done > r->load_max) r->load_max = (unsigned)w->workers[i].items_done;
+    }
+    r->load_mean = (unsigned)(all / w->workers_n);
+}
+
+void sim_check_end(struct sim_world *w)
+{
+    struct sim_result *r = &w->result;
+    if (w->jobs_running == 0 && w->payloads > 0)
+        sim_broken(w, "%llu payloads were not given back", (unsigned long long)w->payloads);
+    if (w->jobs_running > 0) sim_broken(w, "%u jobs have not ended", w->jobs_running);
+    for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
+        check_load(w, w->s->endpoints[i]);
+    for (unsigned i = 0; i < w->sc->jobs && !w->stop; i++) {
+        struct sim_job *job = &w->jobs[i];
+        if (job->settled != (job->outcome.status == SCHED_SUCCEEDED ? job->total : job->offered) &&
+            job->settled != job->outcome.counts.total)
+            sim_broken(w, "%llu items are settled, %llu were offered", (unsigned long long)job->settled,
+                       (unsigned long long)job->outcome.counts.total);
+        check_status(w, job);
+        if (job->settled == job->offered) check_items(w, job);
+        r->makespan_s = fmax(r->makespan_s, job->end_s - job->start_s);
+        if (i > 0) r->small_job_s += (job->end_s - job->start_s) / (w->sc->jobs - 1);
+    }
+    if (w->stop) return;
+    r->largest_chunk = w->jobs[0].largest_chunk;
+    r->first_job_s = w->jobs[0].end_s - w->jobs[0].start_s;
+    r->status = w->jobs[0].outcome.status;
+    r->counts = w->jobs[0].outcome.counts;
+    r->stats = sched_stats(w->s);
+    sum_work(w);
+}

@@ -1,0 +1,393 @@
+#include <math.h>
+
+#include "world.h"
+
+/* Workers, the network before them, and all that goes wrong there. */
+static bool chance(struct sim_world *w, double p)
+{
+    return p > 0 && random_unit(&w->random) < p;
+}
+
+double item_seconds(const struct sim_job *job, uint64_t index)
+{
+    const struct sim_scenario *sc = job->w->sc;
+    double u = sim_unit(sim_hash(sc->seed, job->index, index * 2));
+    double v = sim_unit(sim_hash(sc->seed, job->index, index * 2 + 1));
+    switch (sc->spread) {
+    case SPREAD_CONSTANT: return sc->item_s;
+    case SPREAD_UNIFORM: return sc->item_s * 2 * u;
+    case SPREAD_EXPONENTIAL: return -sc->item_s * log(1 - u);
+    case SPREAD_LOGNORMAL:
+        return sc->item_s * exp(sc->sigma * sqrt(-2 * log(1 - u)) * cos(2 * M_PI * v) - sc->sigma * sc->sigma / 2);
+    }
+    return sc->item_s;
+}
+
+static bool is_poison(const struct sim_job *job, uint64_t index)
+{
+    for (unsigned i = 0; i < job->poison_n; i++)
+        if (job->poison[i] == index) return true;
+    return false;
+}
+
+void call_unref(struct sim_call *call)
+{
+    if (--call->refs > 0) return;
+    free(call->results);
+    free(call);
+}
+
+static void at_call(struct sim_world *w, double delay_s, enum sim_event_kind kind, struct sim_call *call, uint32_t a)
+{
+    call->refs++;
+    sim_at(w, delay_s, kind, call, a, call->generation);
+}
+
+static double latency(const struct sim_world *w)
+{
+    return w->sc->latency_s;
+}
+
+static struct sim_worker *worker_behind_balancer(struct sim_world *w)
+{
+    for (unsigned i = 0; i < 4 * w->workers_n; i++) {
+        struct sim_worker *worker = &w->workers[random_below(&w->random, w->workers_n)];
+        if (worker->joined && worker->up) return worker;
+    }
+    return &w->workers[0];
+}
+
+void call_new(struct sim_world *w, struct sched_attempt *a)
+{
+    struct sim_call *call = xcalloc(1, sizeof *call);
+    struct sim_payload *payload = a->chunk->payload;
+    call->attempt = a;
+    call->job = sched_job_owner(a->chunk->job);
+    call->worker = w->balancer ? worker_behind_balancer(w) : sched_endpoint_owner(a->endpoint);
+    call->from = a->from;
+    call->n = a->to - a->from;
+    call->base = payload->first + a->from;
+    call->refs = 1; /* the shell's */
+    call->cut_at = UINT32_MAX;
+    call->job->calls++;
+    a->call = call;
+    call->all_next = w->calls;
+    if (w->calls) w->calls->all_prev = call;
+    w->calls = call;
+    at_call(w, latency(w), EV_ARRIVE, call, 0);
+}
+
+void call_forget(struct sim_world *w, struct sim_call *call)
+{
+    call->attempt = NULL;
+    call->job->calls--;
+    if (call->all_prev)
+        call->all_prev->all_next = call->all_next;
+    else
+        w->calls = call->all_next;
+    if (call->all_next) call->all_next->all_prev = call->all_prev;
+    call_unref(call);
+}
+
+static void unlink_call(struct sim_call *call)
+{
+    struct sim_worker *worker = call->worker;
+    if (!call->accepted || call->ended) return;
+    call->ended = true;
+    worker->calls_n--;
+    if (call->next == call) {
+        worker->calls = NULL;
+    } else {
+        call->prev->next = call->next;
+        call->next->prev = call->prev;
+        if (worker->calls == call) worker->calls = call->next;
+    }
+    call_unref(call);
+}
+
+/* The call is over at the worker; what it has sent arrives first. */
+static void end_call(struct sim_world *w, struct sim_call *call, enum sched_end how)
+{
+    unlink_call(call);
+    call->ended = true;
+    at_call(w, latency(w), EV_END, call, (uint32_t)how);
+}
+
+static void flush(struct sim_world *w, struct sim_call *call)
+{
+    if (call->flushing || call->ended) return;
+    call->flushing = true;
+    at_call(w, 0.0002, EV_FLUSH, call, 0);
+}
+
+static double start_seconds(struct sim_world *w, struct sim_worker *worker, struct sim_call *call, uint64_t index)
+{
+    double seconds = item_seconds(call->job, index) * worker->slowness;
+    w->result.done_s += seconds;
+    if (chance(w, worker->faults->straggle)) seconds *= worker->faults->straggle_times;
+    return seconds;
+}
+
+/* Free slots take items from the calls in turns. */
+static void fill_slots(struct sim_world *w, struct sim_worker *worker)
+{
+    unsigned in_vain = 0;
+    while (worker->up && !worker->frozen && worker->busy_slots < w->sc->slots && worker->calls &&
+           in_vain < worker->calls_n) {
+        struct sim_call *call = worker->calls;
+        worker->calls = call->next;
+        if (call->started >= call->n || call->swallowed || (worker->draining)) {
+            in_vain++;
+            continue;
+        }
+        in_vain = 0;
+        uint64_t index = call->base + call->started;
+        worker->busy_slots++;
+        if (call->job->starts && call->job->starts[index] < 255) call->job->starts[index]++;
+        if (call->job->poison_n > 0 && is_poison(call->job, index))
+            sim_at(w, 0.0001, EV_DIE, worker, 1, worker->generation);
+        at_call(w, start_seconds(w, worker, call, index), EV_ITEM, call, call->started++);
+    }
+}
+
+static void arrive(struct sim_world *w, struct sim_call *call)
+{
+    struct sim_worker *worker = call->worker;
+    const struct sim_faults *f = worker->faults;
+    call->generation = worker->generation;
+    if (worker->up && worker->frozen) { /* the kernel accepts it; it is read when the worker is back */
+        at_call(w, 0.02, EV_ARRIVE, call, 0);
+        return;
+    }
+    if (worker->up && chance(w, f->swallow)) {
+        at_call(w, w->sc->silence_s, EV_END, call, SCHED_END_SILENT);
+        return;
+    }
+    w->result.requests += worker->up ? 1 : 0;
+    enum sched_end how = SCHED_END_COUNT;
+    if (!worker->up || !worker->joined)
+        how = SCHED_END_NOT_CONNECTED;
+    else if (worker->draining || chance(w, f->unavailable))
+        how = SCHED_END_UNAVAILABLE;
+    else if (worker->calls_n >= w->sc->chunk_limit)
+        how = SCHED_END_BUSY;
+    else if (chance(w, f->server_error))
+        how = SCHED_END_BAD_STATUS;
+    if (how != SCHED_END_COUNT) {
+        at_call(w, latency(w), EV_END, call, (uint32_t)how);
+        return;
+    }
+    call->accepted = true;
+    call->refs++;
+    call->results = xcalloc(call->n, 1);
+    if (!worker->calls) {
+        worker->calls = call->prev = call->next = call;
+    } else {
+        call->next = worker->calls;
+        call->prev = worker->calls->prev;
+        call->prev->next = call->next->prev = call;
+    }
+    worker->calls_n++;
+    if (chance(w, f->truncate) || chance(w, f->wrong_count)) {
+        call->cut_at = random_below(&w->random, call->n);
+        call->cut_how = f->truncate > 0 ? SCHED_END_LOST : SCHED_END_COMPLETE;
+    }
+    if (w->sc->tell_slots) at_call(w, latency(w), EV_HEAD, call, 0);
+    fill_slots(w, worker);
+}
+
+static enum sim_answer answer_of(struct sim_world *w, const struct sim_call *call, uint64_t index)
+{
+    const struct sim_faults *f = call->worker->faults;
+    if (f->item_error > 0 && sim_unit(sim_hash(w->sc->seed, 77 + call->job->index, index)) < f->item_error)
+        return ANSWER_TASK_ERROR;
+    return chance(w, f->item_crash) ? ANSWER_CRASHED : ANSWER_RIGHT;
+}
+
+static void item_done(struct sim_world *w, struct sim_call *call, uint32_t i)
+{
+    struct sim_worker *worker = call->worker;
+    if (worker->generation != call->generation || !worker->up) return;
+    if (worker->frozen) { /* it goes on when it is back */
+        at_call(w, 0.05, EV_ITEM, call, i);
+        return;
+    }
+    worker->busy_slots--;
+    if (!call->ended) {
+        worker->items_done++;
+        call->results[i] = (uint8_t)answer_of(w, call, call->base + i);
+        uint32_t had = call->prefix;
+        while (call->prefix < call->n && call->results[call->prefix] != ANSWER_NONE) call->prefix++;
+        if (call->prefix > had || worker->draining) flush(w, call);
+    }
+    fill_slots(w, worker);
+}
+
+static void flush_now(struct sim_world *w, struct sim_call *call)
+{
+    call->flushing = false;
+    if (call->ended || call->worker->generation != call->generation) return;
+    uint32_t upto = call->prefix < call->cut_at ? call->prefix : call->cut_at;
+    if (upto > call->sent) at_call(w, latency(w), EV_DELIVER, call, upto);
+    call->sent = upto;
+    if (call->prefix >= call->cut_at)
+        end_call(w, call, call->cut_how);
+    else if (call->sent == call->n)
+        end_call(w, call, SCHED_END_COMPLETE);
+    else if (call->worker->draining && call->prefix == call->started)
+        end_call(w, call, SCHED_END_DRAINING);
+}
+
+/* The client has gone: the processes that ran its items are ended. */
+static void hung_up(struct sim_world *w, struct sim_call *call)
+{
+    struct sim_worker *worker = call->worker;
+    if (!call->accepted || call->ended || worker->generation != call->generation) return;
+    unlink_call(call);
+    fill_slots(w, worker);
+}
+
+void call_hang_up(struct sim_world *w, struct sim_call *call)
+{
+    at_call(w, latency(w), EV_HANGUP, call, 0);
+}
+
+static double rate_delay(struct sim_world *w, double per_s)
+{
+    return -log(1 - random_unit(&w->random)) / per_s;
+}
+
+/* What will happen to it in this life. */
+static void plan_life(struct sim_world *w, struct sim_worker *worker)
+{
+    const struct sim_faults *f = worker->faults;
+    if (f->die_per_s > 0) sim_at(w, rate_delay(w, f->die_per_s), EV_DIE, worker, 0, worker->generation);
+    if (f->drain_per_s > 0) sim_at(w, rate_delay(w, f->drain_per_s), EV_DRAIN, worker, 0, worker->generation);
+    if (f->freeze_per_s > 0) sim_at(w, rate_delay(w, f->freeze_per_s), EV_FREEZE, worker, 0, worker->generation);
+    if (f->cut_per_s > 0) sim_at(w, rate_delay(w, f->cut_per_s), EV_CUT, worker, 0, worker->generation);
+}
+
+static void join(struct sim_world *w, struct sim_worker *worker)
+{
+    worker->joined = worker->up = true;
+    worker->id = sim_hash(w->sc->seed, 1000 + worker->index, worker->generation) | 1;
+    if (!w->balancer && !worker->endpoint) worker->endpoint = sched_endpoint_add(w->s, worker, false, 0, w->now_ns);
+    plan_life(w, worker);
+}
+
+/* Its processes and connections are gone. */
+static void vanish(struct sim_world *w, struct sim_worker *worker)
+{
+    if (!worker->up) return;
+    sim_trace(w, "worker %u is gone", worker->index);
+    while (worker->calls) end_call(w, worker->calls, SCHED_END_LOST);
+    worker->up = worker->draining = worker->frozen = false;
+    worker->busy_slots = 0;
+    worker->generation++;
+    double down_s = worker->faults->down_s > 0 ? worker->faults->down_s * (0.5 + random_unit(&w->random)) : 0.3;
+    if (worker->faults->down_s >= 0) sim_at(w, down_s, EV_BACK, worker, 0, worker->generation);
+}
+
+static void freeze(struct sim_world *w, struct sim_worker *worker)
+{
+    worker->frozen = true;
+    sim_trace(w, "worker %u is frozen", worker->index);
+    for (unsigned i = 0; i < worker->calls_n; i++, worker->calls = worker->calls->next)
+        at_call(w, w->sc->silence_s, EV_END, worker->calls, SCHED_END_SILENT);
+    sim_at(w, worker->faults->down_s, EV_BACK, worker, 1, worker->generation);
+}
+
+static void back(struct sim_world *w, struct sim_worker *worker, bool thawed)
+{
+    if (thawed && worker->frozen) {
+        worker->frozen = false;
+        fill_slots(w, worker);
+        sim_at(w, rate_delay(w, worker->faults->freeze_per_s), EV_FREEZE, worker, 0, worker->generation);
+    } else if (!thawed && !worker->up) {
+        join(w, worker);
+    }
+}
+
+static void drain(struct sim_world *w, struct sim_worker *worker)
+{
+    worker->draining = true;
+    sim_trace(w, "worker %u drains", worker->index);
+    struct sim_call *first = worker->calls;
+    for (unsigned i = 0, n = worker->calls_n; i < n && first; i++, first = first->next) flush(w, first);
+    sim_at(w, 0.05, EV_DRAINED, worker, 0, worker->generation);
+}
+
+static void drained(struct sim_world *w, struct sim_worker *worker)
+{
+    if (worker->calls_n > 0)
+        sim_at(w, 0.05, EV_DRAINED, worker, 0, worker->generation);
+    else
+        vanish(w, worker);
+}
+
+void worker_probe(struct sim_world *w, struct sim_worker *worker)
+{
+    bool ready = worker->up && !worker->frozen && !worker->draining && worker->faults->unavailable < 1;
+    sim_at(w, 2 * latency(w), EV_PROBED, worker, ready, 0);
+}
+
+void workers_init(struct sim_world *w)
+{
+    static const struct sim_faults none;
+    const struct sim_scenario *sc = w->sc;
+    w->workers_n = sc->workers + sc->workers_later;
+    w->workers = xcalloc(w->workers_n, sizeof *w->workers);
+    for (unsigned i = 0; i < w->workers_n; i++) {
+        struct sim_worker *worker = &w->workers[i];
+        worker->w = w;
+        worker->index = i;
+        worker->faults = sc->faulty == 0 || i < sc->faulty ? &sc->faults : &none;
+        double u = random_unit(&w->random), v = random_unit(&w->random);
+        worker->slowness = exp(sc->speed_spread * sqrt(-2 * log(1 - u)) * cos(2 * M_PI * v));
+        if (i < (unsigned)(sc->slow_share * sc->workers + 0.5)) worker->slowness *= sc->slow_times;
+        double when = i < sc->workers ? sc->first_worker_s : sc->join_s * (i - sc->workers + 1);
+        if (when > 0)
+            sim_at(w, when, EV_JOIN, worker, 0, 0);
+        else
+            join(w, worker);
+    }
+}
+
+void workers_free(struct sim_world *w)
+{
+    for (unsigned i = 0; i < w->workers_n; i++)
+        while (w->workers[i].calls) unlink_call(w->workers[i].calls);
+    while (w->calls) call_forget(w, w->calls);
+    free(w->workers);
+}
+
+static void worker_event(struct sim_world *w, const struct sim_event *ev)
+{
+    struct sim_worker *worker = ev->what;
+    if (ev->kind == EV_JOIN) {
+        join(w, worker);
+        return;
+    }
+    if (ev->b != worker->generation) return;
+    switch (ev->kind) {
+    case EV_DIE:
+    case EV_CUT: vanish(w, worker); break;
+    case EV_DRAIN: drain(w, worker); break;
+    case EV_DRAINED: drained(w, worker); break;
+    case EV_FREEZE: freeze(w, worker); break;
+    default: back(w, worker, ev->a == 1); break;
+    }
+}
+
+void workers_event(struct sim_world *w, const struct sim_event *ev)
+{
+    struct sim_call *call = ev->what;
+    switch (ev->kind) {
+    case EV_ARRIVE: arrive(w, call); break;
+    case EV_ITEM: item_done(w, call, ev->a); break;
+    case EV_FLUSH: flush_now(w, call); break;
+    case EV_HANGUP: hung_up(w, call); break;
+    default: worker_event(w, ev); return;
+    }
+    call_unref(call);
+}
