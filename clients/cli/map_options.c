@@ -173,6 +173,8 @@ void map_options_query(const struct map_options *o, double deadline_s, struct bu
     buf_add_str(path, PATH_JOBS "?order=");
     buf_add_str(path, orders[o->order]);
     add_argument(path, "task", o->command ? "command" : o->task);
+    /* A command may do anything: it is run once for its line, as xargs does, and never a second time to be sure. */
+    if (o->command) buf_add_str(path, "&retry.max_attempts=1&hedge.enabled=false");
     if (o->chunk_size) buf_addf(path, "&chunk_size=%lld", (long long)o->chunk_size);
     if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
     if (o->item_timeout_s >= 0) {

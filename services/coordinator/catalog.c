@@ -19,7 +19,10 @@ void catalog_init(struct catalog *c, struct http_client *client)
 
 static void forget_tasks(struct catalog *c)
 {
-    for (size_t i = 0; i < c->count; i++) free(c->tasks[i].name);
+    for (size_t i = 0; i < c->count; i++) {
+        free(c->tasks[i].name);
+        free(c->tasks[i].error);
+    }
     free(c->tasks);
     c->tasks = NULL;
     c->count = 0;
@@ -57,8 +60,13 @@ static bool take_document(struct catalog *c)
     {
         const cJSON *name = cJSON_GetObjectItemCaseSensitive(one, "name");
         const cJSON *idempotent = cJSON_GetObjectItemCaseSensitive(one, "idempotent");
+        const cJSON *error = cJSON_GetObjectItemCaseSensitive(one, "error");
         if (!cJSON_IsString(name)) continue;
-        c->tasks[c->count++] = (struct catalog_task){xstrdup(name->valuestring), !cJSON_IsFalse(idempotent)};
+        c->tasks[c->count++] = (struct catalog_task){
+            .name = xstrdup(name->valuestring),
+            .error = cJSON_IsString(error) ? xstrdup(error->valuestring) : NULL,
+            .idempotent = !cJSON_IsFalse(idempotent),
+        };
     }
     cJSON_Delete(root);
     buf_clear(&c->document);

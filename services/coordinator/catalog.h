@@ -11,6 +11,7 @@
 
 struct catalog_task {
     char *name;
+    char *error; /* why it cannot run; NULL: it can */
     bool idempotent;
 };
 

@@ -141,7 +141,8 @@ static enum sched_end judge(const struct delivery *d, const struct http_call_res
     }
     switch (r->status) {
     case 200: return d->fault || !d->ended ? SCHED_END_PROTOCOL : ends[d->end];
-    case 404: return SCHED_END_TASK_UNKNOWN;
+    case 404:
+    case 422: return SCHED_END_TASK_UNKNOWN; /* 422: it has the task, and cannot run it */
     case 409: /* it still runs an earlier sending of this chunk, whose connection was lost */
     case 429: return SCHED_END_BUSY;
     case 503: return SCHED_END_UNAVAILABLE;

@@ -161,6 +161,7 @@ void job_finished(struct job *j, const struct sched_outcome *outcome)
              LOG_U64("failed", outcome->counts.failed), LOG_MS("duration_ms", took));
     if (j->exchange) http_exchange_wake(j->exchange); /* the rest of an upload that waited is dropped */
     if (j->exchange && !j->refused) job_output_finish(j);
+    if (j->exchange) http_exchange_wake(j->exchange); /* what is left of a paused upload is now read and dropped */
     job_free_when_over(j);
 }
 

@@ -94,6 +94,24 @@ static void start(struct job *j)
     coordinator_wants_run(j->coordinator);
 }
 
+/* The first task that the workers have but cannot run. A worker may have mended it since: that is asked anew. */
+static const struct catalog_task *first_broken_task(const struct job *j)
+{
+    for (size_t i = 0; i < j->spec.task_count; i++) {
+        const struct catalog_task *task = catalog_find(&j->coordinator->catalog, j->spec.tasks[i]);
+        if (task && task->error) return task;
+    }
+    return NULL;
+}
+
+static void refuse_broken_task(struct job *j, const struct catalog_task *task)
+{
+    struct buf members = {0};
+    job_refuse(j, 422, job_pointer_member(&members, "/task"), "the task \"%s\" cannot run: %s", task->name,
+               task->error);
+    buf_release(&members);
+}
+
 static const char *first_unknown_task(const struct job *j)
 {
     for (size_t i = 0; i < j->spec.task_count; i++)
@@ -118,8 +136,11 @@ static void catalog_answered(void *data, bool ok)
     j->question = NULL;
     if (j->refused) return;
     const char *unknown = first_unknown_task(j);
+    const struct catalog_task *broken = first_broken_task(j);
     if (ok && unknown)
         refuse_unknown_task(j, unknown);
+    else if (ok && broken)
+        refuse_broken_task(j, broken);
     else
         start(j);
 }
@@ -129,7 +150,7 @@ void job_start_when_known(struct job *j)
     struct coordinator *c = j->coordinator;
     const struct endpoint *any = c->endpoints.list;
     j->start_asked = true;
-    if (!any || !first_unknown_task(j)) {
+    if (!any || (!first_unknown_task(j) && !first_broken_task(j))) {
         start(j);
         return;
     }

@@ -75,6 +75,7 @@ static void add_to_sum(struct reduction *r, uint64_t index, const char *v, size_
         r->integer += n;
     else
         add_real(r, parse_double(v, len));
+    if (r->has_real && !isfinite(r->real)) refuse(r, index, "the sum passes the largest number there is");
 }
 
 /* <0, 0, >0 as a is less, equal or greater; both numbers or both strings. */
