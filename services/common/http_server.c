@@ -33,13 +33,14 @@ static const struct sockaddr *parse_address(const char *host, uint16_t port, str
     return (const struct sockaddr *)storage;
 }
 
+/* The port is at the same place in the addresses of both families. */
+static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "one place for both");
+
 static uint16_t bound_port(int fd)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_in6 bound = {0};
     socklen_t len = sizeof bound;
-    if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0) return 0;
-    return ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                             : ((struct sockaddr_in *)&bound)->sin_port);
+    return getsockname(fd, (struct sockaddr *)&bound, &len) < 0 ? 0 : ntohs(bound.sin6_port);
 }
 
 /* Accepted sockets inherit these: no call per connection. Keep-alive probes find peers that vanished without a word. */

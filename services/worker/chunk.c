@@ -238,7 +238,7 @@ static void advance(struct chunk *c)
 {
     while (c->runs) {
         struct run *r = c->runs;
-        move_answers(c, r);
+        move_answers(c, r); /* NOLINT(clang-analyzer-unix.Malloc): unlink_run() has moved c->runs on */
         if (!run_is_done(r)) break;
         unlink_run(r);
         run_free(r);

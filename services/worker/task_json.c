@@ -8,8 +8,6 @@
 
 #define TASK_JSON_BYTES (1 * MIB)
 
-extern char **environ;
-
 /* What task.json says that decides only the command line. */
 struct command_options {
     const cJSON *command;
@@ -206,8 +204,10 @@ static void read_field(struct field_context *c, const cJSON *v)
 static void add_command(struct words *w, const cJSON *command)
 {
     const cJSON *word;
+    if (!command) BUG("a task without a command was not refused");
     if (cJSON_IsString(command)) add_word(w, command->valuestring);
     cJSON_ArrayForEach(word, command) add_word(w, word->valuestring);
+    if (!w->list) BUG("an empty command was not refused");
 }
 
 static void add_host(struct task *t, struct words *w, const char *hosts_dir, const char *host)
