@@ -128,8 +128,14 @@ static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const c
     retry_backoff(chunk);
 }
 
+static void note_where(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
+{
+    if (how != SCHED_END_BUSY && a->endpoint && !a->endpoint->balancer) chunk->avoid = a->endpoint;
+}
+
 void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
 {
+    note_where(chunk, a, how);
     if (how == SCHED_END_LOST || how == SCHED_END_SILENT)
         blame_count(chunk, a);
     else if (how == SCHED_END_BAD_STATUS || how == SCHED_END_PROTOCOL || how == SCHED_END_TASK_UNKNOWN)
@@ -138,7 +144,7 @@ void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a,
 
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
 {
-    if (how != SCHED_END_BUSY && a->endpoint && !a->endpoint->balancer) chunk->avoid = a->endpoint;
+    note_where(chunk, a, how);
     switch (how) {
     case SCHED_END_DRAINING:
     case SCHED_END_DEADLINE:

@@ -35,17 +35,20 @@ static void recount(struct sched_endpoint *e)
 {
     struct scheduler *s = e->s;
     bool usable = e->state == ENDPOINT_OPEN && !e->suspect && e->index != UINT32_MAX;
+    bool serving = (usable || (e->full && e->index != UINT32_MAX)) && e->proven;
     double slots = usable ? e->slots : 0;
     s->slots += slots - e->counted_slots;
     e->counted_slots = slots;
     if (usable != e->counted_usable) {
         e->counted_usable = usable;
         s->usable += usable ? 1 : UINT32_MAX;
-        if (s->usable == 0) {
-            s->slots = 0;
-            s->unusable_since_ns = s->now_ns;
-        }
-        if (s->usable <= 1) jobs_usable_changed(s);
+        if (s->usable == 0) s->slots = 0;
+    }
+    if (serving != e->counted_serving) {
+        e->counted_serving = serving;
+        s->serving += serving ? 1 : UINT32_MAX;
+        if (s->serving == 0) s->unserved_since_ns = s->now_ns;
+        if (s->serving <= 1) jobs_serving_changed(s);
     }
     balancer_update(e);
 }
@@ -66,6 +69,7 @@ static void set_suspect(struct sched_endpoint *e, bool suspect)
 {
     e->suspect = suspect;
     e->vouched = false;
+    e->proven &= !suspect;
     recount(e);
 }
 
@@ -77,9 +81,10 @@ void endpoint_gone(struct sched_endpoint *e)
 
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a)
 {
-    if (a->started_ns < e->failed_ns || (e->failures == 0 && !e->suspect)) return;
+    if (a->started_ns < e->failed_ns || (e->proven && e->pauses == 0 && e->failures == 0)) return;
     e->failures = e->pauses = e->ejections = e->lies = 0;
-    if (e->suspect) set_suspect(e, false);
+    e->proven = true;
+    set_suspect(e, false);
 }
 
 /* Twice as long each time, with jitter. */
@@ -118,6 +123,7 @@ static void eject(struct sched_endpoint *e)
 static void busy(struct sched_endpoint *e, const struct sched_attempt *a, uint64_t retry_after_ms)
 {
     struct scheduler *s = e->s;
+    e->proven = true;
     if (a->started_ns < e->busy_ns) /* one halving for all that were on their way */
         return;
     e->busy_ns = s->now_ns + 1;

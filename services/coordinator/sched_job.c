@@ -84,21 +84,21 @@ void sched_job_no_more_items(struct sched_job *job)
 static uint64_t give_up_ns(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
-    uint64_t since = job->progress_ns > s->unusable_since_ns ? job->progress_ns : s->unusable_since_ns;
+    uint64_t since = job->progress_ns > s->unserved_since_ns ? job->progress_ns : s->unserved_since_ns;
     return since + s->config.worker_wait_ns < since ? SCHED_NEVER : since + s->config.worker_wait_ns;
 }
 
 static uint64_t waits_from_ns(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
-    return (job->added_ns > s->unusable_since_ns ? job->added_ns : s->unusable_since_ns) + WAITING_AFTER_NS;
+    return (job->added_ns > s->unserved_since_ns ? job->added_ns : s->unserved_since_ns) + WAITING_AFTER_NS;
 }
 
 void job_arm_timer(struct sched_job *job)
 {
     const struct scheduler *s = job->s;
     uint64_t at = job->p.deadline_ns;
-    if (s->usable == 0) {
+    if (s->serving == 0) {
         uint64_t give_up = give_up_ns(job);
         uint64_t waits = waits_from_ns(job);
         at = give_up < at ? give_up : at;
@@ -107,25 +107,42 @@ void job_arm_timer(struct sched_job *job)
     timer_set(&job->s->timers, &job->timer, job->ended ? SCHED_NEVER : at);
 }
 
-void jobs_usable_changed(struct scheduler *s)
+void jobs_serving_changed(struct scheduler *s)
 {
     for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at))
         job_arm_timer(CONTAINER_OF(at, struct sched_job, link));
 }
 
+static bool wants_worker(const struct sched_job *job)
+{
+    return job->uncut > 0 || job->pending_items > 0 || job->backoff_items > 0 || job->in_flight_items > 0;
+}
+
+/* A first answer may take long: an attempt that is not refused soon is a reason to hope. */
+static bool has_hope(const struct sched_job *job)
+{
+    const struct scheduler *s = job->s;
+    struct sched_link *oldest = sched_list_next(&job->lists[CHUNK_IN_FLIGHT], NULL);
+    if (!oldest) return false;
+    const struct sched_attempt *a = CONTAINER_OF(oldest, struct sched_chunk, link)->attempt;
+    uint64_t soon_ns = s->config.worker_wait_ns / 4 < NS_PER_S ? s->config.worker_wait_ns / 4 : NS_PER_S;
+    return a && s->now_ns - a->started_ns >= soon_ns;
+}
+
 void job_timer_fired(struct sched_job *job)
 {
     struct scheduler *s = job->s;
-    bool wants_worker = job->uncut > 0 || job->pending_items > 0 || job->backoff_items > 0 || job->in_flight_items > 0;
+    bool too_long = s->serving == 0 && s->now_ns >= give_up_ns(job);
     if (s->now_ns >= job->p.deadline_ns) {
         job_end(job, SCHED_TIMED_OUT, ITEM_DEADLINE_EXCEEDED, "the job's deadline has passed");
-    } else if (s->usable == 0 && wants_worker && s->now_ns >= give_up_ns(job)) {
+    } else if (too_long && wants_worker(job) && !has_hope(job)) {
         job->no_workers = true;
         job_end(job, SCHED_FAILED, ITEM_WORKER_LOST, "no worker could be reached");
     } else {
         job_arm_timer(job);
-        if (job->timer.place != 0 && job->timer.at_ns <= s->now_ns) /* nothing to give up on: look again later */
-            timer_set(&s->timers, &job->timer, s->now_ns + s->config.worker_wait_ns + NS_PER_MS);
+        uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
+        /* Nothing to give up on, or not yet. */
+        if (too_long && job->timer.at_ns <= s->now_ns) timer_set(&s->timers, &job->timer, again);
     }
 }
 
@@ -249,7 +266,8 @@ static enum sched_waiting waits_for(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
     bool to_send = job->uncut > 0 || job->pending_items > 0;
-    if (s->usable == 0 && to_send && s->now_ns >= waits_from_ns(job)) return SCHED_WAITING_NO_WORKERS;
+    if (s->usable == 0 && s->serving == 0 && to_send && s->now_ns >= waits_from_ns(job))
+        return SCHED_WAITING_NO_WORKERS;
     if (!to_send && job->in_flight_items == 0 && job->backoff_items > 0 && job->starved)
         return SCHED_WAITING_RETRY_BUDGET;
     return SCHED_NOT_WAITING;

@@ -117,7 +117,8 @@ struct sched_endpoint {
     bool trial_here;    /* an item runs here alone, blame.c */
     uint32_t suspects;  /* attempts of suspect chunks, blame.c */
     uint64_t busy_ns;   /* the same for 429 */
-    bool counted_usable;
+    bool proven;        /* it has answered since its last failure */
+    bool counted_usable, counted_serving;
 };
 
 struct sched_job {
@@ -160,9 +161,10 @@ struct scheduler {
     struct sched_list ending;                           /* jobs that may have come to their end */
     struct sched_endpoint **endpoints, **open, **roomy; /* all; those in state open; of these, those with room */
     uint32_t endpoints_n, open_n, roomy_n, endpoints_alloc;
-    double slots;    /* of the open ones */
-    uint32_t usable; /* open and not suspect */
-    uint64_t unusable_since_ns;
+    double slots;                 /* of the open ones */
+    uint32_t usable;              /* open and not suspect */
+    uint32_t serving;             /* endpoints known to work: usable or full, and not only hoped for */
+    uint64_t unserved_since_ns;   /* when serving became 0 */
     struct sched_endpoint *court; /* is being emptied for an item that must run alone */
     uint32_t trials_pending;
 
@@ -219,7 +221,7 @@ void job_settled(struct sched_job *job, uint64_t items, enum item_error error, b
 void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason);
 void job_check_end(struct sched_job *job);
 void job_check_tolerance(struct sched_job *job);
-void jobs_usable_changed(struct scheduler *s);
+void jobs_serving_changed(struct scheduler *s);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);
 void jobs_run_ending(struct scheduler *s);

@@ -67,7 +67,7 @@ void sim_check_step(struct sim_world *w)
 {
     struct sched_stats stats = sched_stats(w->s);
     if (stats.memory_bytes > w->result.peak_memory) w->result.peak_memory = stats.memory_bytes;
-    if (2 * stats.endpoints[ENDPOINT_EJECTED] > w->s->endpoints_n)
+    if (!w->sc->forget_dead && 2 * stats.endpoints[ENDPOINT_EJECTED] > w->s->endpoints_n)
         sim_broken(w, "%llu of %u endpoints are ejected", (unsigned long long)stats.endpoints[ENDPOINT_EJECTED],
                    w->s->endpoints_n);
     double budget = BUDGET_SHARE * (double)stats.attempts_first + BUDGET_MIN * w->sc->jobs + 1 +

@@ -55,7 +55,7 @@ static void op_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *p
     *payload = *from;
     payload->first = part->first;
     payload->count = part->count;
-    payload->failed_at = part->avoid ? part->avoid->owner : NULL;
+    payload->failed_at = part->avoid;
     part->payload = payload;
     w->payloads++;
 }
@@ -85,7 +85,7 @@ static void check_send(struct sim_world *w, struct sim_job *job, const struct sc
     if (e->attempts.n > w->s->config.max_chunks_per_worker * endpoint_workers(e) + (a->is_hedge ? 1 : 0))
         sim_broken(w, "an endpoint has %zu requests", e->attempts.n);
     if (e->suspect && e->attempts.n > 1) sim_broken(w, "a suspect endpoint has %zu requests", e->attempts.n);
-    if (!w->balancer && payload->failed_at == e->owner && !a->is_hedge && w->s->usable >= 2)
+    if (!w->balancer && payload->failed_at == e && !a->is_hedge && w->s->usable >= 2)
         sim_broken(w, "a chunk goes back to the worker where it failed, though %u are usable", w->s->usable);
     if (job->index == 0 && p->max_concurrency > 0 && !a->is_hedge && job->job->in_flight_items > p->max_concurrency &&
         job->job->lists[CHUNK_IN_FLIGHT].n > 1)
@@ -241,7 +241,7 @@ static void note_failure(struct sim_world *w, struct sim_call *call, enum sched_
     struct sim_payload *payload = a->chunk->payload;
     bool charged = how == SCHED_END_LOST || how == SCHED_END_SILENT || how == SCHED_END_BAD_STATUS ||
                    how == SCHED_END_PROTOCOL || how == SCHED_END_COMPLETE;
-    payload->failed_at = charged || how != SCHED_END_BUSY ? call->worker : payload->failed_at;
+    if (how != SCHED_END_BUSY && a->endpoint) payload->failed_at = a->endpoint;
     if (!charged) return;
     job->retries++;
     if (!job->charged) return;

@@ -284,6 +284,10 @@ static void vanish(struct sim_world *w, struct sim_worker *worker)
     worker->up = worker->draining = worker->frozen = false;
     worker->busy_slots = 0;
     worker->generation++;
+    if (w->sc->forget_dead && worker->endpoint) {
+        sched_endpoint_remove(w->s, worker->endpoint);
+        worker->endpoint = NULL;
+    }
     double down_s = worker->faults->down_s > 0 ? worker->faults->down_s * (0.5 + random_unit(&w->random)) : 0.3;
     if (worker->faults->down_s >= 0) sim_at(w, down_s, EV_BACK, worker, 0, worker->generation);
 }

@@ -41,6 +41,7 @@ struct sim_scenario {
     bool balancer;        /* one endpoint in front of all workers */
     bool tell_slots;      /* workers send Fantail-Slots */
     bool can_probe;
+    bool forget_dead; /* an endpoint is removed when its worker has gone, as DNS does, with its attempts running */
     double slow_share, slow_times; /* so many workers are so many times slower */
     double speed_spread;           /* sigma of the log-normal speed of workers */
     double latency_s;
@@ -138,8 +139,7 @@ struct sim_job {
 struct sim_payload {
     uint64_t first;
     uint32_t count;
-    struct sim_worker *failed_at;
-    unsigned failed_generation;
+    const struct sched_endpoint *failed_at; /* compared, never followed */
 };
 
 struct sim_event;
