@@ -57,11 +57,12 @@ bool retry_may_try(const struct sched_job *job)
     return has_token(job) || job->s->now_ns >= job->trial_ns;
 }
 
-void retry_take_trial(struct sched_job *job, bool vouched)
+void retry_take_trial(struct sched_job *job)
 {
-    bool paid = has_token(job);
-    if (paid) take_token(job);
-    if (paid || !vouched) job->trial_ns = job->s->now_ns + TRIAL_TRICKLE_NS;
+    if (has_token(job))
+        take_token(job);
+    else
+        job->trial_ns = job->s->now_ns + TRIAL_TRICKLE_NS;
 }
 
 void retry_return_trial(struct sched_job *job)

@@ -66,7 +66,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     else
         chunk->attempt = a;
     if (a->alone) balancer_close_court(s);
-    if (a->on_trial) retry_take_trial(chunk->job, e->vouched);
+    if (a->on_trial && !e->vouched) retry_take_trial(chunk->job);
     count_send(a);
     balancer_update(e);
     s->ops.send(s->ctx, a);

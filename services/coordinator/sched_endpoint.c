@@ -215,7 +215,7 @@ void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool r
         return;
     }
     endpoint_set_state(e, ENDPOINT_OPEN, 0);
-    e->vouched = e->lies == 0;
+    e->vouched = e->lies < 2;
 }
 
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns)

@@ -85,7 +85,7 @@ struct sched_endpoint {
     void *owner;
     bool balancer;
     bool suspect; /* its last word was a failure: one attempt at a time until it answers */
-    bool vouched; /* it said by a probe that it is ready: a trial may go without budget, until it lied once */
+    bool vouched; /* it said by a probe that it is ready: a trial takes no budget */
     bool probing; /* a probe is out */
     bool full;    /* paused by 429: an answer ends the pause */
     enum sched_endpoint_state state;
@@ -274,7 +274,7 @@ bool retry_take_token(struct sched_job *job);
 bool retry_take_item_token(struct sched_job *job);
 /* A try at an endpoint that failed last: may it be made, and it is made. */
 bool retry_may_try(const struct sched_job *job);
-void retry_take_trial(struct sched_job *job, bool vouched);
+void retry_take_trial(struct sched_job *job);
 void retry_return_trial(struct sched_job *job);
 /* The chunk's attempt failed in this way, and no other of its attempts runs: where it goes now. */
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
