@@ -191,11 +191,17 @@ static bool unspill(struct collector *c, struct segment *seg)
     return true;
 }
 
+/* What spilling can make less: not the bookkeeping of what is spilled. */
+static size_t held_bytes(const struct collector *c)
+{
+    return c->memory_bytes - c->spilled.n * sizeof(struct segment);
+}
+
 /* The newest run that is not the next to go out. Down to three quarters of the cap at once, so that a full collector
  * does not write with every answer. */
 static enum collector_status spill_input_order(struct collector *c)
 {
-    while (c->memory_bytes > c->config.memory_cap / 4 * 3) {
+    while (held_bytes(c) > c->config.memory_cap / 4 * 3) {
         struct segment *seg = segments_last(&c->held);
         if (!seg || seg->first <= c->next) break;
         segments_take(&c->held, seg);
@@ -224,7 +230,7 @@ static enum collector_status add(struct collector *c, uint64_t first, uint64_t n
     append(c, segment_for(c, first, len, repeated), n, bytes, len);
     if (!in_input_order(c)) take_range(c, first, n);
     c->added += n;
-    if (!c->config.spill.write || c->config.memory_cap == 0 || c->memory_bytes <= c->config.memory_cap)
+    if (!c->config.spill.write || c->config.memory_cap == 0 || held_bytes(c) <= c->config.memory_cap)
         return COLLECTOR_OK;
     return in_input_order(c) ? spill_input_order(c) : spill_queue_end(c);
 }

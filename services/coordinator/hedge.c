@@ -62,7 +62,8 @@ static uint64_t dead_at(const struct sched_chunk *chunk)
  * worker was to blame. */
 static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
 {
-    if (blame_is_suspect(chunk)) return SCHED_NEVER;
+    bool is_last = chunk->charged > 0 && chunk->charged + 1 >= chunk->job->p.retry.max_attempts;
+    if (blame_is_suspect(chunk) || is_last) return SCHED_NEVER;
     return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
 }
 

@@ -17,9 +17,9 @@ static void random_faults(struct sched_random *r, struct sim_scenario *sc)
     struct sim_faults *f = &sc->faults;
     f->down_s = between(r, 0.05, 3);
     f->straggle_times = 10;
-    f->item_error = maybe(r, 0.2) ? 0.05 * random_unit(r) : 0;
+    f->item_error = maybe(r, 0.3) ? 0.4 * random_unit(r) * random_unit(r) : 0;
     f->item_crash = maybe(r, 0.3) ? 0.1 * random_unit(r) : 0;
-    f->straggle = maybe(r, 0.3) ? 0.05 : 0;
+    f->straggle = maybe(r, 0.4) ? 0.05 : 0;
     f->truncate = maybe(r, 0.2) ? 0.2 * random_unit(r) : 0;
     f->wrong_count = maybe(r, 0.1) ? 0.1 * random_unit(r) : 0;
     f->server_error = maybe(r, 0.2) ? 0.3 * random_unit(r) : 0;
