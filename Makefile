@@ -102,6 +102,8 @@ help:
 	@echo 'make check       headers and unit tests under sanitizers; installs nothing'
 	@echo 'make sim         the scheduler against simulated fleets; SEEDS=1000 of them'
 	@echo 'make fuzz        each fuzzer for FUZZ_S=20 seconds'
+	@echo 'make fault       real processes killed, stopped and cut off, at full size'
+	@echo 'make container   the images and the compose fleet, on a container engine; make manifests: k8s and ECS rules'
 	@echo 'make bench       the figures of docs/benchmarks.md'
 	@echo 'make tidy        clang-tidy; make format: clang-format; make headers: each header compiles alone'
 	@echo 'make install     into $$DESTDIR$$PREFIX (/usr/local)'
