@@ -109,6 +109,7 @@ class Program:
         self.stdout_path = os.path.join(folder, f"{name}.out")
         self.stderr_path = os.path.join(folder, f"{name}.err")
         self.killed = False
+        self.asked_to_end = False  # a second SIGTERM would end it with another status
         read_fd, write_fd = os.pipe() if ready else (None, None)
         if ready:
             argv = argv + ["--ready-fd", str(write_fd)]
@@ -160,6 +161,7 @@ class Program:
         return self.process.poll() is None
 
     def send_signal(self, number):
+        self.asked_to_end |= number == signal.SIGTERM
         self.process.send_signal(number)
 
     def kill(self):
@@ -402,7 +404,8 @@ class FantailTest(unittest.TestCase):
         for program in reversed(self._programs):
             if program.alive():
                 program.send_signal(signal.SIGCONT)
-                program.send_signal(signal.SIGTERM)
+                if not program.asked_to_end:
+                    program.send_signal(signal.SIGTERM)
         for program in reversed(self._programs):
             try:
                 status = program.wait()
