@@ -4,8 +4,8 @@
 
 /*
  * Which endpoint: power of two choices on the load per slot, among those with room. An endpoint is in the array `open`
- * while its state is open, and in `roomy` while it has room for the load that last found none there, so that choosing
- * costs the same with ten workers and with ten thousand.
+ * while its state is open, and in `roomy` while it may have room, so that choosing costs the same with ten workers and
+ * with ten thousand.
  */
 static void array_put(struct sched_endpoint **array, uint32_t *n, struct sched_endpoint *e, uint32_t *place)
 {
@@ -33,7 +33,7 @@ static bool roomy(const struct sched_endpoint *e)
     if (e->suspect) return e->attempts.n == 0;
     if (e->attempts.n >= requests_max(e)) return false;
     double window = endpoint_window(e);
-    return e->in_flight == 0 || (e->load < window * ROUNDING && e->load + e->refused <= window * (2 - ROUNDING));
+    return e->in_flight == 0 || (!e->refused && e->load < window * ROUNDING);
 }
 
 void balancer_update(struct sched_endpoint *e)
@@ -96,7 +96,7 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e)
 static double need_of(const struct sched_job *job, const struct sched_chunk *chunk, const struct sched_endpoint *e)
 {
     uint32_t items = chunk ? chunk_left(chunk) : chunker_items(job, e);
-    return items * chunker_weight(job, e);
+    return items * chunker_weight(job, e, items);
 }
 
 /* At the end of a job an endpoint that needs longer for one item than the others for all that is left gets none. */
@@ -130,7 +130,7 @@ static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct 
     if (need > window / 2) need = window / 2;
     if (e->load < window * ROUNDING && e->load + need <= window * (2 - ROUNDING)) return true;
     if (times <= 1) {
-        e->refused = need;
+        e->refused = true;
         balancer_update(e);
     }
     return false;
@@ -173,7 +173,7 @@ static struct sched_endpoint *pick_roomy(struct sched_job *job, const struct sch
 static struct sched_endpoint *pick_overcommitted(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct scheduler *s = job->s;
-    if (s->jobs.n < 2 || (double)job->in_flight_items * (double)s->jobs.n >= s->slots) return NULL;
+    if (s->jobs.n < 2 || (double)job->in_flight_items * s->priorities >= s->slots * job->p.priority) return NULL;
     struct sched_endpoint *best = NULL;
     for (unsigned i = 0; i < PICK_DRAWS && s->open_n > 0; i++) {
         struct sched_endpoint *e = s->open[random_below(&s->random, s->open_n)];

@@ -21,21 +21,21 @@ bool blame_may_board(const struct sched_chunk *chunk, const struct sched_endpoin
 /* Having answered half of what it was sent is as good as a halving: what is left is suspected for the first time. */
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
 {
-    chunk->losses++;
-    chunk->losses_alone += a->to - a->from == 1;
+    chunk->failures++;
+    chunk->failures_alone += a->to - a->from == 1;
     bool much = a->received > 0 && 2 * a->received >= a->to - a->from;
     chunk->lost = much ? 1 : chunk->lost + 1;
     chunk->charged = much ? 1 : chunk->charged + 1;
 }
 
 /* Alone, and lost max_attempts times. One that came out of a larger chunk must have been lost so often by itself, as
- * long as that keeps its attempts below max_attempts + log2 of that chunk's items. `more` losses are imagined. */
+ * long as that keeps its attempts below max_attempts + log2 of that chunk's items. `more` failures are imagined. */
 static bool convicted(const struct sched_chunk *chunk, unsigned more)
 {
     unsigned most = chunk->job->p.retry.max_attempts;
-    unsigned losses = chunk->losses + more;
-    if (chunk_left(chunk) > 1 || losses < most) return false;
-    return chunk->losses_alone + more >= most || losses + 1 >= most + log2(chunk->origin);
+    unsigned failures = chunk->failures + more;
+    if (chunk_left(chunk) > 1 || failures < most) return false;
+    return chunk->failures_alone + more >= most || failures + 1 >= most + log2(chunk->origin);
 }
 
 bool blame_needs_trial(const struct sched_chunk *chunk)
@@ -49,7 +49,7 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
     bool again = p->idempotent && p->retry.max_attempts > 1 && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
     blame_count(chunk, a);
     if (!again || convicted(chunk, 0)) {
-        chunk->charged = chunk->losses > chunk->charged ? chunk->losses : chunk->charged;
+        chunk->charged = chunk->failures > chunk->charged ? chunk->failures : chunk->charged;
         chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
         return;
     }

@@ -61,9 +61,18 @@ static double ahead(const struct sched_job *job, const struct sched_endpoint *e)
     return fmin(items, (double)(job->uncut + job->pending_items) / (2 * slots));
 }
 
-double chunker_weight(const struct sched_job *job, const struct sched_endpoint *e)
+static double growth_limit(const struct sched_job *job)
 {
-    return 1 / (1 + ahead(job, e));
+    return fmax(1, (double)CHUNK_GROWTH * job->proven);
+}
+
+/* While chunks still grow, few of them fill a window: more would only be many small ones to wait for. */
+double chunker_weight(const struct sched_job *job, const struct sched_endpoint *e, uint32_t items)
+{
+    double weight = 1 / (1 + ahead(job, e));
+    if (job->p.chunk_size > 0 || items < growth_limit(job)) return weight;
+    double share = endpoint_window(e) / endpoint_workers(e) / CHUNKS_PER_WINDOW;
+    return fmin(fmax(weight, share / items), 1);
 }
 
 static uint64_t concurrency_room(const struct sched_job *job)
@@ -80,7 +89,7 @@ static double adaptive_items(const struct sched_job *job, const struct sched_end
     /* Sending `common` must stay a small part of a chunk's time: about a nanosecond a byte, below a twentieth. */
     double amortised = fmin(20.0 * (double)job->p.common_bytes / item_ns, window);
     items = fmax(items, amortised);
-    items = fmin(items, fmax(1, (double)CHUNK_GROWTH * job->proven));
+    items = fmin(items, growth_limit(job));
     return fmax(items, ceil(window / job->s->config.max_chunks_per_worker));
 }
 

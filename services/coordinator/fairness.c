@@ -3,10 +3,10 @@
 #include "scheduler_parts.h"
 
 /*
- * Deficit round robin between jobs, in slot time: the job at the head of the ring sends while its deficit is above
- * zero, then goes to the back; each turn gives it a quantum times its priority. A deficit may be overdrawn by one
- * chunk, which the next turns pay back. A job with nothing to send keeps no deficit. The quantum is the largest
- * recent cost of a chunk, so that a turn pays for at least one and few rounds go by in vain.
+ * Deficit round robin between jobs, in slot time: a job sends while its deficit is above zero, then goes to the back of
+ * the ring; when nobody is in credit, each that has something to send gets a quantum times its priority. A deficit may
+ * be overdrawn by one chunk, which the next quanta pay back; a job with nothing to send keeps none; a new job begins
+ * with a quantum. The quantum is the largest recent cost of a chunk, so that it pays for at least one.
  */
 bool fairness_may_cut(const struct sched_job *job)
 {
@@ -20,28 +20,50 @@ static bool has_next(const struct sched_job *job)
     return !job->ended && (job->lists[CHUNK_PENDING].n > 0 || fairness_may_cut(job));
 }
 
+/* What a look around the ring has shown. */
+struct round {
+    struct sched_job *in_credit; /* the first that may send, or NULL */
+    bool any;                    /* some job could send if it were in credit */
+    bool held;                   /* some job is in credit and finds no room */
+    double rounds;               /* of quanta until one of those that could send is in credit */
+};
+
+static struct round look_around(struct scheduler *s)
+{
+    struct round r = {.rounds = HUGE_VAL};
+    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at && !r.in_credit;
+         at = sched_list_next(&s->jobs, at)) {
+        struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
+        if (!has_next(job)) {
+            job->deficit = fmin(job->deficit, 0);
+        } else if (job->blocked) {
+            r.held |= job->deficit > 0;
+        } else if (job->deficit > 0) {
+            r.in_credit = job;
+        } else {
+            r.any = true;
+            r.rounds = fmin(r.rounds, floor(-job->deficit / fairness_quantum(job)) + 1);
+        }
+    }
+    return r;
+}
+
+double fairness_quantum(const struct sched_job *job)
+{
+    return job->s->quantum_ns * job->p.priority;
+}
+
 struct sched_job *fairness_next(struct scheduler *s)
 {
-    size_t in_vain = 0;
-    bool any = false;
     for (;;) {
-        struct sched_link *at = sched_list_next(&s->jobs, NULL);
-        if (!at) return NULL;
-        struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
-        if (has_next(job) && !job->blocked) {
-            if (job->deficit > 0) return job;
-            any = true;
-            job->deficit += s->quantum_ns * job->p.priority;
-            if (job->deficit > 0) return job;
-        } else if (!has_next(job)) {
-            job->deficit = fmin(job->deficit, 0);
-        }
-        sched_list_remove(&s->jobs, at);
-        sched_list_push_back(&s->jobs, at);
-        if (++in_vain == s->jobs.n) {
-            if (!any) return NULL;
-            in_vain = 0;
-            any = false;
+        struct round r = look_around(s);
+        if (r.in_credit) return r.in_credit;
+        /* Whose turn it is keeps it until there is room again, unless there is and it is no use to that job. */
+        if (!r.any || (r.held && s->roomy_n == 0)) return NULL;
+        for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
+            struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
+            double quantum = fairness_quantum(job);
+            if (has_next(job)) job->deficit = fmin(job->deficit + r.rounds * quantum, quantum);
         }
     }
 }

@@ -77,7 +77,7 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     if (!rescue && (!tail || chunk->lost > 0 || !within_extra(job, left))) return false;
     if (!rescue) job->counts.hedged += left;
     job->s->stats.items_hedged += left;
-    attempt_start(chunk, e, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, e));
+    attempt_start(chunk, e, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, e, left));
     return true;
 }
 

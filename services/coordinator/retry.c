@@ -76,7 +76,7 @@ static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;
     unsigned failures =
-        chunk->origin > 1 && chunk->lost > 0 ? chunk->losses_alone : chunk->charged; /* halving is no retry */
+        chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged; /* halving is no retry */
     double power = failures > 0 ? failures - 1 : 0;
     double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);
     if (r->full_jitter) delay *= random_unit(&chunk->job->s->random);
@@ -120,6 +120,7 @@ static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const c
     const struct sched_job_params *p = &chunk->job->p;
     bool delivered = how != SCHED_END_TASK_UNKNOWN;
     bool again = (p->idempotent || !delivered) && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
+    chunk->failures++;
     if (++chunk->charged >= p->retry.max_attempts || !again) {
         chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
         return;

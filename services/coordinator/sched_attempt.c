@@ -80,7 +80,8 @@ static void leave(struct sched_attempt *a, uint32_t items)
     if (!e || items == 0) return;
     e->load -= a->weight * items;
     e->in_flight -= items;
-    if (e->in_flight == 0) e->load = e->refused = 0;
+    e->refused = false;
+    if (e->in_flight == 0) e->load = 0;
 }
 
 static uint32_t unreceived(const struct sched_attempt *a)
@@ -224,7 +225,7 @@ static void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsi
     struct sched_chunk *one = chunk_slice(chunk, chunk->answered, chunk->answered + 1);
     one->charged = charged;
     one->timeouts = timeouts_with(chunk, error);
-    one->lost = one->losses = 0;
+    one->lost = one->failures = 0;
     one->origin = 1;
     one->avoid = e;
     one->cause = item_error_name(error);

@@ -87,7 +87,7 @@ struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t
     part->parent = chunk;
     part->charged = chunk->charged;
     part->lost = chunk->lost;
-    part->losses = chunk->losses;
+    part->failures = chunk->failures;
     part->origin = chunk->origin;
     part->avoid = chunk->avoid;
     part->cause = chunk->cause;

@@ -38,6 +38,7 @@ static void recount(struct sched_endpoint *e)
     bool serving = (usable || (e->full && e->index != UINT32_MAX)) && e->proven;
     double slots = usable ? e->slots : 0;
     s->slots += slots - e->counted_slots;
+    e->refused = false;
     e->counted_slots = slots;
     if (usable != e->counted_usable) {
         e->counted_usable = usable;
@@ -172,8 +173,10 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
 {
     switch (how) {
     case SCHED_END_COMPLETE:
-        e->scale = fmin(e->scale + WINDOW_SCALE_STEP, 1);
+        /* One slot for a window of answers, but never at a snail's pace. */
+        e->scale = fmin(e->scale + fmax(1 / (e->slots * (double)(e->attempts.n + 1)), WINDOW_SCALE_STEP), 1);
         if (!e->slots_known) e->slots = fmin(e->slots * 2, SLOTS_UNKNOWN_MAX);
+        if (e->full) endpoint_set_state(e, ENDPOINT_OPEN, 0);
         recount(e);
         break;
     case SCHED_END_DRAINING: sched_endpoint_drain(e->s, e, e->s->now_ns); break;

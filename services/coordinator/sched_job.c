@@ -60,6 +60,8 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->timer.kind = TIMER_JOB;
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) sched_list_init(&job->lists[i]);
     sched_list_push_front(&s->jobs, &job->link);
+    s->priorities += job->p.priority;
+    job->deficit = fairness_quantum(job);
     job_arm_timer(job);
     return job;
 }
@@ -259,6 +261,7 @@ void job_free(struct sched_job *job)
 {
     timer_clear(&job->s->timers, &job->timer);
     sched_list_remove(&job->s->jobs, &job->link);
+    job->s->priorities -= job->p.priority;
     free(job);
 }
 
@@ -291,6 +294,7 @@ void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurren
 
 void sched_job_set_priority(struct sched_job *job, unsigned priority)
 {
+    job->s->priorities += priority - job->p.priority;
     job->p.priority = priority;
 }
 

@@ -98,7 +98,7 @@ static struct sched_chunk *cut(struct sched_job *job, const struct sched_endpoin
 
 static void send(struct sched_job *job, struct sched_chunk *chunk, struct sched_endpoint *e)
 {
-    double weight = chunker_weight(job, e);
+    double weight = chunker_weight(job, e, chunk_left(chunk));
     double item_ns = chunker_item_ns(job);
     chunk_move(chunk, CHUNK_IN_FLIGHT, false);
     fairness_charge(job, chunk_left(chunk) * (item_ns > 0 ? item_ns : (double)NS_PER_MS));

@@ -76,7 +76,7 @@ struct sched_chunk {
     unsigned charged;              /* failures that count towards max_attempts */
     unsigned timeouts;             /* times its one item timed out */
     unsigned lost;                 /* of these, workers that vanished under it since it last got half-way */
-    unsigned losses, losses_alone; /* all of them; those as a single item */
+    unsigned failures, failures_alone; /* all of them; those as a single item */
     uint32_t origin;               /* items of the chunk it comes from */
     bool handed_back;              /* it was refused: going to a suspect endpoint takes a token */
     bool needs_trial;              /* blame.c */

@@ -22,7 +22,7 @@
 #define SLOTS_UNKNOWN            2 /* assumed of a worker never heard from; doubles with each answer */
 #define SLOTS_UNKNOWN_MAX        64
 #define WINDOW_SCALE_MIN         (1.0 / 64)
-#define WINDOW_SCALE_STEP        0.1 /* regained with each answered chunk after 429 halved the window */
+#define WINDOW_SCALE_STEP        0.02 /* regained at least with each answered chunk after 429 halved the window */
 #define OVERCOMMIT               2.0 /* windows a job below its share may fill at an endpoint that others keep full */
 #define BUDGET_SHARE             0.2 /* retries per first attempt ... */
 #define BUDGET_MIN               3.0 /* ... and so many at least per job */
@@ -99,7 +99,7 @@ struct sched_endpoint {
     bool slots_known;
     double scale;                 /* of the window, by 429 */
     double load;                  /* weights of the items in flight; full at slots * scale */
-    double refused;               /* the load that last found no room here */
+    bool refused;         /* a chunk has found no room since the load last fell or the window grew */
     uint64_t in_flight;           /* items */
     struct sched_worker *workers; /* open hash table */
     uint32_t workers_n, workers_alloc;
@@ -157,6 +157,7 @@ struct scheduler {
     struct sched_heap timers;
     struct sched_timer timer; /* lingering attempts and hedge scans */
 
+    unsigned priorities; /* of all jobs */
     struct sched_list jobs;                             /* the ring of fairness.c */
     struct sched_list ending;                           /* jobs that may have come to their end */
     struct sched_endpoint **endpoints, **open, **roomy; /* all; those in state open; of these, those with room */
@@ -230,6 +231,8 @@ void job_free(struct sched_job *job);
 
 /* fairness.c */
 struct sched_job *fairness_next(struct scheduler *s);
+/* What a round gives to the job. */
+double fairness_quantum(const struct sched_job *job);
 void fairness_charge(struct sched_job *job, double slot_ns);
 /* Whether the job's next items can become a chunk now. */
 bool fairness_may_cut(const struct sched_job *job);
@@ -261,7 +264,8 @@ void endpoint_free(struct sched_endpoint *e);
 /* chunker.c */
 double chunker_item_ns(const struct sched_job *job);     /* slot time; 0: not known */
 double chunker_slowness(const struct sched_endpoint *e); /* 1: as the others */
-double chunker_weight(const struct sched_job *job, const struct sched_endpoint *e);
+/* One item's part of the endpoint's window, when it travels with so many others. */
+double chunker_weight(const struct sched_job *job, const struct sched_endpoint *e, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_endpoint *e);
 /* `left` of the attempt's items were unanswered until now, when n of them were answered. */
 void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n);

@@ -347,7 +347,8 @@ void shell_start_jobs(struct sim_world *w)
         }
         job->poison_n = i == 0 ? sc->poison : 0;
         job->poison = xcalloc(job->poison_n + 1, sizeof *job->poison);
-        for (unsigned k = 0; k < job->poison_n; k++) job->poison[k] = random_u64(&w->random) % job->total;
+        for (unsigned k = 0; k < job->poison_n; k++) /* all different, unless there are too few items */
+            job->poison[k] = (random_u64(&w->random) % job->total / job->poison_n * job->poison_n + k) % job->total;
         sim_at(w, i == 0 ? 0 : sc->small_job_s * i, EV_JOB, job, 0, 0);
     }
     if (sc->cancel_s > 0) sim_at(w, sc->cancel_s, EV_CANCEL, &w->jobs[0], 0, 0);
