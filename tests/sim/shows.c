@@ -2,6 +2,8 @@
 
 #include "world.h"
 
+#define SEEDS_LARGE 3 /* of the scenarios in which luck counts */
+
 /*
  * The large scenarios and the figures they must reach. Each prints what it measured beside what is asked.
  */
@@ -60,19 +62,27 @@ static bool short_items(void)
 
 static bool stragglers(void)
 {
-    struct sim_scenario sc = fleet("stragglers", 1000, 8, 1000000, 0.2);
-    sc.faults.straggle = 0.01;
-    sc.faults.straggle_times = 10;
-    struct sim_result on = run(&sc);
-    sc.params.hedge_enabled = false;
-    struct sim_result off = run(&sc);
-    /* Ideal counts the stragglers' own work, as whoever runs them spends it; the longest item is one that is not. */
-    double ideal = on.ideal_s + on.work_s * 0.09 / 8000;
-    return on.ok & off.ok &
-           judge(sc.name, "1 % of runs x 10, hedged: makespan / ideal", on.makespan_s / ideal, 1.1, true) &
-           judge(sc.name, "hedging off / hedging on", off.makespan_s / on.makespan_s, 1.5, false) &
-           judge(sc.name, "items sent twice, %", 100.0 * (double)on.counts.hedged / 1e6, 5, true) &
-           judge(sc.name, "extra work, %", 100 * (on.done_s / on.work_s - 1), 5, true);
+    double ratio = 0, better = 0, hedged = 0, extra = 0;
+    for (uint64_t seed = 1; seed <= SEEDS_LARGE; seed++) {
+        struct sim_scenario sc = fleet("stragglers", 1000, 8, 1000000, 0.2);
+        sc.seed = seed;
+        sc.faults.straggle = 0.01;
+        sc.faults.straggle_times = 10;
+        struct sim_result on = run(&sc);
+        sc.params.hedge_enabled = false;
+        struct sim_result off = run(&sc);
+        if (!on.ok || !off.ok) return false;
+        /* The ideal has the stragglers' work in it, and as longest item one that does not straggle. */
+        ratio = fmax(ratio, on.makespan_s / (on.ideal_s + on.work_s * 0.09 / 8000));
+        better += off.makespan_s / on.makespan_s / SEEDS_LARGE;
+        hedged = fmax(hedged, 100.0 * (double)on.counts.hedged / 1e6);
+        extra = fmax(extra, 100 * (on.done_s / on.work_s - 1));
+    }
+    const char *name = "stragglers";
+    return judge(name, "1 % of runs x 10, hedged: worst makespan / ideal", ratio, 1.1, true) &
+           judge(name, "hedging off / hedging on, mean", better, 1.5, false) &
+           judge(name, "items sent twice, at most, %", hedged, 5, true) &
+           judge(name, "extra work, at most, %", extra, 5, true);
 }
 
 static bool straggling_tail(void)
