@@ -52,17 +52,25 @@ bool retry_take_item_token(struct sched_job *job)
     return true;
 }
 
-bool retry_may_try(const struct sched_job *job)
+/* It says that it is ready, and no one who said so lately has failed then. */
+static bool is_trusted(const struct sched_endpoint *e)
 {
-    return has_token(job) || job->s->now_ns >= job->trial_ns;
+    return e->vouched && e->s->lies == 0;
 }
 
-void retry_take_trial(struct sched_job *job)
+bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e)
 {
-    if (has_token(job))
+    return has_token(job) || is_trusted(e) || job->s->now_ns >= job->trial_ns;
+}
+
+bool retry_take_trial(struct sched_job *job, const struct sched_endpoint *e)
+{
+    bool pays = has_token(job);
+    if (pays)
         take_token(job);
-    else
+    else if (!is_trusted(e))
         job->trial_ns = job->s->now_ns + TRIAL_TRICKLE_NS;
+    return pays;
 }
 
 void retry_return_trial(struct sched_job *job)

@@ -66,7 +66,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     else
         chunk->attempt = a;
     if (a->alone) balancer_close_court(s);
-    if (a->on_trial && !e->vouched) retry_take_trial(chunk->job);
+    if (a->on_trial) a->paid = retry_take_trial(chunk->job, e);
     count_send(a);
     balancer_update(e);
     s->ops.send(s->ctx, a);
@@ -168,6 +168,8 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
         hedge_observe(a);
         leave(a, n);
         endpoint_succeeded(e, a);
+        if (a->paid) retry_return_trial(a->chunk->job); /* it was no retry in vain */
+        a->paid = false;
     }
     a->received += n;
     a->progress_ns = s->now_ns;

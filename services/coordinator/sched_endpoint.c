@@ -83,8 +83,9 @@ void endpoint_gone(struct sched_endpoint *e)
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a)
 {
     if (a->started_ns < e->failed_ns || (e->proven && e->pauses == 0 && e->failures == 0)) return;
-    e->failures = e->pauses = e->ejections = e->lies = 0;
+    e->failures = e->pauses = e->ejections = 0;
     e->proven = true;
+    if (a->on_trial) e->s->lies = 0;
     set_suspect(e, false);
 }
 
@@ -147,7 +148,8 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 
 static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t retry_after_ms)
 {
-    if (e->vouched) e->lies++;
+    /* One that dies of what it is given has not lied. */
+    if (e->vouched && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->lies++;
     set_suspect(e, true);
     if (e->failures >= EJECT_AFTER && may_eject(e->s))
         eject(e);
@@ -182,7 +184,7 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
     case SCHED_END_DRAINING: sched_endpoint_drain(e->s, e, e->s->now_ns); break;
     case SCHED_END_BUSY: busy(e, a, retry_after_ms); break;
     case SCHED_END_NOT_CONNECTED:
-        if (a->on_trial && !e->vouched) retry_return_trial(a->chunk->job);
+        if (a->paid) retry_return_trial(a->chunk->job);
         failed(e, a, how, retry_after_ms);
         break;
     case SCHED_END_UNAVAILABLE:
@@ -214,11 +216,11 @@ void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool r
     if (!e->probing) return;
     e->probing = false;
     if (!ready) {
-        pause(e, 0);
+        endpoint_set_state(e, e->state, now_ns + pause_length(e));
         return;
     }
     endpoint_set_state(e, ENDPOINT_OPEN, 0);
-    e->vouched = e->lies < 2;
+    e->vouched = true;
 }
 
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns)
@@ -226,7 +228,7 @@ void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_
     s->now_ns = now_ns;
     if (e->balancer || e->state == ENDPOINT_DRAINING) return;
     set_suspect(e, true);
-    endpoint_set_state(e, ENDPOINT_DRAINING, now_ns + PAUSE_DRAIN_NS);
+    endpoint_set_state(e, ENDPOINT_DRAINING, now_ns + (s->ops.probe ? PAUSE_DRAIN_PROBED_NS : PAUSE_DRAIN_NS));
 }
 
 /* The place of a worker in the endpoint's table, or the free one it would take. */

@@ -73,16 +73,16 @@ struct sched_chunk {
     struct sched_attempt *attempt, *hedge;
     struct sched_endpoint *avoid; /* where it failed last; compared, never followed */
     size_t bytes;
-    unsigned charged;              /* failures that count towards max_attempts */
-    unsigned timeouts;             /* times its one item timed out */
-    unsigned lost;                 /* of these, workers that vanished under it since it last got half-way */
+    unsigned charged;                  /* failures that count towards max_attempts */
+    unsigned timeouts;                 /* times its one item timed out */
+    unsigned lost;                     /* of these, workers that vanished under it since it last got half-way */
     unsigned failures, failures_alone; /* all of them; those as a single item */
-    uint32_t origin;               /* items of the chunk it comes from */
-    bool handed_back;              /* it was refused: going to a suspect endpoint takes a token */
-    bool needs_trial;              /* blame.c */
-    bool was_sent;                 /* its next attempt is not the first of its items */
-    const char *cause;             /* of the last charged failure */
-    uint32_t given_up;             /* so many items at its end are to be settled with ... */
+    uint32_t origin;                   /* items of the chunk it comes from */
+    bool handed_back;                  /* it was refused: going to a suspect endpoint takes a token */
+    bool needs_trial;                  /* blame.c */
+    bool was_sent;                     /* its next attempt is not the first of its items */
+    const char *cause;                 /* of the last charged failure */
+    uint32_t given_up;                 /* so many items at its end are to be settled with ... */
     enum item_error given_up_as;
 };
 
@@ -109,6 +109,7 @@ struct sched_attempt {
     bool alone;     /* it must run alone: nothing else is sent to its endpoint */
     bool suspect;   /* its chunk was; counts on its endpoint */
     bool on_trial;  /* its endpoint was suspect */
+    bool paid;      /* ... and it took a token */
 };
 
 /* How an attempt ended. What it answered until then stands. */

@@ -23,9 +23,9 @@
 #define SLOTS_UNKNOWN_MAX        64
 #define WINDOW_SCALE_MIN         (1.0 / 64)
 #define WINDOW_SCALE_STEP        0.02 /* regained at least with each answered chunk after 429 halved the window */
-#define OVERCOMMIT               2.0 /* windows a job below its share may fill at an endpoint that others keep full */
-#define BUDGET_SHARE             0.2 /* retries per first attempt ... */
-#define BUDGET_MIN               3.0 /* ... and so many at least per job */
+#define OVERCOMMIT               2.0  /* windows a job below its share may fill at an endpoint that others keep full */
+#define BUDGET_SHARE             0.2  /* retries per first attempt ... */
+#define BUDGET_MIN               3.0  /* ... and so many at least per job */
 #define BUDGET_ALL_MIN           100.0
 #define BUDGET_ALL_MAX           1000.0
 #define BUDGET_TRICKLE_NS        (100 * NS_PER_MS) /* without budget, one retry of a job in so long a time */
@@ -34,7 +34,8 @@
 #define PAUSE_MAX_NS             (2 * NS_PER_S)
 #define PAUSE_RETRY_MAX_NS       (30 * NS_PER_S) /* a Retry-After beyond this is not believed */
 #define PAUSE_DRAIN_NS           (5 * NS_PER_S)
-#define EJECT_AFTER              3 /* failures in a row, of attempts begun one after the other */
+#define PAUSE_DRAIN_PROBED_NS    (100 * NS_PER_MS) /* the same when it can be asked */
+#define EJECT_AFTER              3                 /* failures in a row, of attempts begun one after the other */
 #define EJECT_NS                 (5 * NS_PER_S)
 #define EJECT_MAX_NS             (60 * NS_PER_S)
 #define BALANCER_PATIENCE        5               /* failures in a row that make a whole balancer suspect */
@@ -85,7 +86,7 @@ struct sched_endpoint {
     void *owner;
     bool balancer;
     bool suspect; /* its last word was a failure: one attempt at a time until it answers */
-    bool vouched; /* it said by a probe that it is ready: a trial takes no budget */
+    bool vouched; /* it said by a probe that it is ready */
     bool probing; /* a probe is out */
     bool full;    /* paused by 429: an answer ends the pause */
     enum sched_endpoint_state state;
@@ -99,7 +100,7 @@ struct sched_endpoint {
     bool slots_known;
     double scale;                 /* of the window, by 429 */
     double load;                  /* weights of the items in flight; full at slots * scale */
-    bool refused;         /* a chunk has found no room since the load last fell or the window grew */
+    bool refused;                 /* a chunk has found no room since the load last fell or the window grew */
     uint64_t in_flight;           /* items */
     struct sched_worker *workers; /* open hash table */
     uint32_t workers_n, workers_alloc;
@@ -112,7 +113,7 @@ struct sched_endpoint {
 
     /* Its health. */
     unsigned failures; /* in a row */
-    unsigned pauses, ejections, lies;
+    unsigned pauses, ejections;
     uint64_t failed_ns; /* attempts begun before it say nothing new */
     bool trial_here;    /* an item runs here alone, blame.c */
     uint32_t suspects;  /* attempts of suspect chunks, blame.c */
@@ -157,7 +158,7 @@ struct scheduler {
     struct sched_heap timers;
     struct sched_timer timer; /* lingering attempts and hedge scans */
 
-    unsigned priorities; /* of all jobs */
+    unsigned priorities;                                /* of all jobs */
     struct sched_list jobs;                             /* the ring of fairness.c */
     struct sched_list ending;                           /* jobs that may have come to their end */
     struct sched_endpoint **endpoints, **open, **roomy; /* all; those in state open; of these, those with room */
@@ -174,6 +175,7 @@ struct scheduler {
     struct sched_list cuts;    /* attempts to be cut off */
     struct sched_list lingering;
     double tokens, quantum_ns;
+    unsigned lies; /* trials that failed since one succeeded, of endpoints that said they were ready */
     uint64_t pending_items, backoff_items, uncut_items, hedge_next_ns;
     size_t worker_table_bytes;
     struct sched_stats stats;
@@ -277,8 +279,9 @@ void retry_first_attempt(struct sched_job *job, uint32_t items);
 bool retry_take_token(struct sched_job *job);
 bool retry_take_item_token(struct sched_job *job);
 /* A try at an endpoint that failed last: may it be made, and it is made. */
-bool retry_may_try(const struct sched_job *job);
-void retry_take_trial(struct sched_job *job);
+bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
+/* True when it took a token, which is given back when it answers or was not reached. */
+bool retry_take_trial(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_trial(struct sched_job *job);
 /* The chunk's attempt failed in this way, and no other of its attempts runs: where it goes now. */
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);

@@ -70,6 +70,7 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
     sc.balancer = maybe(r, 0.25);
     sc.tell_slots = maybe(r, 0.8);
     sc.can_probe = maybe(r, 0.5);
+    sc.lying_probes = maybe(r, 0.3);
     sc.forget_dead = maybe(r, 0.3);
     sc.latency_s = between(r, 2e-5, 0.05);
     sc.silence_s = between(r, 0.5, 10);

@@ -214,6 +214,10 @@ static void storm(void)
     struct sim_result r = run(&sc);
     judge(sc.name, "all answer 503: requests / (1.2 first + 3)",
           (double)r.requests / (1.2 * (double)r.stats.attempts_first + 3), 1, true);
+    sc.lying_probes = true;
+    r = run(&sc);
+    judge(sc.name, "the same, and /readyz says all is well, a trial each 30 s",
+          ((double)r.requests - 2) / (1.2 * (double)r.stats.attempts_first + 3), 1, true);
     sc.can_probe = false;
     r = run(&sc);
     judge(sc.name, "the same without probes, a trial each 30 s",

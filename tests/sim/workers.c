@@ -331,7 +331,8 @@ static void drained(struct sim_world *w, struct sim_worker *worker)
 
 void worker_probe(struct sim_world *w, struct sim_worker *worker)
 {
-    bool ready = worker->up && !worker->frozen && !worker->draining && worker->faults->unavailable < 1;
+    bool ready =
+        worker->up && !worker->frozen && !worker->draining && (w->sc->lying_probes || worker->faults->unavailable < 1);
     sim_at(w, 2 * latency(w), EV_PROBED, worker, ready, 0);
 }
 

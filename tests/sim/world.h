@@ -37,10 +37,10 @@ struct sim_scenario {
     unsigned workers, workers_later; /* the others join during the run, one every join_s */
     double join_s, first_worker_s;   /* the first ones join at first_worker_s */
     unsigned slots;
-    unsigned chunk_limit; /* chunks held at once by a worker; more is 429 */
-    bool balancer;        /* one endpoint in front of all workers */
-    bool tell_slots;      /* workers send Fantail-Slots */
-    bool can_probe;
+    unsigned chunk_limit;         /* chunks held at once by a worker; more is 429 */
+    bool balancer;                /* one endpoint in front of all workers */
+    bool tell_slots;              /* workers send Fantail-Slots */
+    bool can_probe, lying_probes; /* lying: /readyz is well whatever the worker answers to chunks */
     bool forget_dead; /* an endpoint is removed when its worker has gone, as DNS does, with its attempts running */
     double slow_share, slow_times; /* so many workers are so many times slower */
     double speed_spread;           /* sigma of the log-normal speed of workers */
