@@ -66,10 +66,8 @@ bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e)
 bool retry_take_trial(struct sched_job *job, const struct sched_endpoint *e)
 {
     bool pays = has_token(job);
-    if (pays)
-        take_token(job);
-    else if (!is_trusted(e))
-        job->trial_ns = job->s->now_ns + TRIAL_TRICKLE_NS;
+    if (pays) take_token(job);
+    if (pays || !is_trusted(e)) job->trial_ns = job->s->now_ns + TRIAL_TRICKLE_NS;
     return pays;
 }
 

@@ -54,6 +54,7 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->added_ns = job->progress_ns = now_ns;
     job->next_first = params->first_index;
     job->tokens = BUDGET_MIN;
+    job->trial_ns = now_ns + TRIAL_TRICKLE_NS;
     job->item_tokens = BUDGET_ITEMS_MIN;
     job->wait_mean = 1;
     job->wait_deviation = 0.5;
