@@ -122,7 +122,7 @@ static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct 
     if (e->trial_here || (trial ? e->attempts.n > 0 : e == e->s->court)) return false;
     if (avoided(chunk, e) || !blame_may_board(chunk, e)) return false;
     if (!(chunk && chunk->avoid) && too_slow(job, e)) return false;
-    if (e->suspect) return e->attempts.n == 0 && retry_may_try(job, e);
+    if (e->suspect) return e->attempts.n == 0 && ((chunk && chunk->prepaid) || retry_may_try(job, e));
     if (e->in_flight == 0) return true;
     if (e->attempts.n >= requests_max(e)) return false;
     double window = endpoint_window(e) * times;

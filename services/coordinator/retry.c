@@ -63,6 +63,12 @@ bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e)
     return has_token(job) || is_trusted(e) || job->s->now_ns >= job->trial_ns;
 }
 
+uint64_t retry_next_trial(const struct sched_job *job)
+{
+    bool waits = job->uncut > 0 || job->pending_items > 0;
+    return waits && !has_token(job) && job->trial_ns > job->s->now_ns ? job->trial_ns : SCHED_NEVER;
+}
+
 bool retry_take_trial(struct sched_job *job, const struct sched_endpoint *e)
 {
     bool pays = has_token(job);
@@ -102,6 +108,7 @@ void retry_timer_fired(struct sched_chunk *chunk)
     struct sched_job *job = chunk->job;
     struct scheduler *s = job->s;
     if (retry_take_token(job)) {
+        chunk->prepaid = true;
         chunk_move(chunk, CHUNK_PENDING, !blame_is_suspect(chunk) || blame_needs_trial(chunk));
         return;
     }

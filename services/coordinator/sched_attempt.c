@@ -66,7 +66,8 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     else
         chunk->attempt = a;
     if (a->alone) balancer_close_court(s);
-    if (a->on_trial) a->paid = retry_take_trial(chunk->job, e);
+    if (a->on_trial && !chunk->prepaid) a->paid = retry_take_trial(chunk->job, e);
+    chunk->prepaid = false;
     count_send(a);
     balancer_update(e);
     s->ops.send(s->ctx, a);

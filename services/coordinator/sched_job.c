@@ -277,15 +277,19 @@ static enum sched_waiting waits_for(const struct sched_job *job)
     return SCHED_NOT_WAITING;
 }
 
-void jobs_run_waiting(struct scheduler *s)
+uint64_t jobs_run_waiting(struct scheduler *s)
 {
+    uint64_t next = SCHED_NEVER;
     for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
         enum sched_waiting why = waits_for(job);
+        uint64_t trial = s->usable < s->open_n ? retry_next_trial(job) : SCHED_NEVER;
+        next = trial < next ? trial : next;
         if (why == job->waiting) continue;
         job->waiting = why;
         if (s->ops.waiting) s->ops.waiting(s->ctx, job, why);
     }
+    return next;
 }
 
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency)

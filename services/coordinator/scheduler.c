@@ -149,7 +149,8 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     jobs_run_ending(s);
     dispatch(s);
     uint64_t next = hedge_run(s);
-    jobs_run_waiting(s);
+    uint64_t trial = jobs_run_waiting(s);
+    next = trial < next ? trial : next;
     struct sched_link *linger = sched_list_next(&s->lingering, NULL);
     if (linger) {
         uint64_t over = CONTAINER_OF(linger, struct sched_attempt, queue)->progress_ns + LINGER_NS;

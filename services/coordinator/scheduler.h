@@ -78,7 +78,8 @@ struct sched_chunk {
     unsigned lost;                     /* of these, workers that vanished under it since it last got half-way */
     unsigned failures, failures_alone; /* all of them; those as a single item */
     uint32_t origin;                   /* items of the chunk it comes from */
-    bool handed_back;                  /* it was refused: going to a suspect endpoint takes a token */
+    bool handed_back;                  /* its last attempt was refused */
+    bool prepaid;                      /* it has its token for the next attempt */
     bool needs_trial;                  /* blame.c */
     bool was_sent;                     /* its next attempt is not the first of its items */
     const char *cause;                 /* of the last charged failure */

@@ -228,7 +228,8 @@ void jobs_serving_changed(struct scheduler *s);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);
 void jobs_run_ending(struct scheduler *s);
-void jobs_run_waiting(struct scheduler *s);
+/* Says who waits; returns when the first of them may try without budget. */
+uint64_t jobs_run_waiting(struct scheduler *s);
 void job_free(struct sched_job *job);
 
 /* fairness.c */
@@ -280,6 +281,8 @@ bool retry_take_token(struct sched_job *job);
 bool retry_take_item_token(struct sched_job *job);
 /* A try at an endpoint that failed last: may it be made, and it is made. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
+/* When a trial may go without a token, if the job needs that; SCHED_NEVER. */
+uint64_t retry_next_trial(const struct sched_job *job);
 /* True when it took a token, which is given back when it answers or was not reached. */
 bool retry_take_trial(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_trial(struct sched_job *job);

@@ -29,7 +29,7 @@ Test(scheduler_faults, only_the_unanswered_suffix_is_sent_again_and_elsewhere)
     answer(&sh, a, 4, 1);
     end(&sh, a, SCHED_END_LOST);
     run(&sh);
-    while (sh.out_n == 0) run_on(&sh, 1);
+    until_sent(&sh);
     cr_assert_eq(sh.out[0]->from, 4);
     cr_assert_eq(sh.out[0]->to, 10);
     cr_assert_neq(sh.out[0]->endpoint, first);
@@ -77,7 +77,7 @@ Test(scheduler_faults, retries_wait_with_full_jitter_up_to_the_longest_delay)
             uint64_t failed = sh.now;
             end(&sh, a, SCHED_END_BAD_STATUS);
             run(&sh);
-            while (sh.out_n == 0) run_on(&sh, 1);
+            until_sent(&sh);
             longest = sh.now - failed > longest ? sh.now - failed : longest;
             cr_assert_leq(sh.now - failed, 500 * MS);
             a = sh.out[0];
@@ -162,7 +162,7 @@ Test(scheduler_faults, a_crashed_item_is_tried_alone_on_another_worker)
     cr_assert_eq(v.index, 3);
     complete(&sh, a, 1);
     run(&sh);
-    while (sh.out_n == 0) run_on(&sh, 1);
+    until_sent(&sh);
     a = sh.out[0];
     cr_assert_eq(a->chunk->first, 3);
     cr_assert_eq(a->chunk->count, 1);
@@ -182,7 +182,7 @@ Test(scheduler_faults, an_item_error_is_final_after_max_attempts_or_when_not_to_
     cr_assert_eq(sched_attempt_item_error(a, ITEM_CRASHED, sh.now).verdict, SCHED_ITEM_RETRIED);
     end(&sh, a, SCHED_END_COMPLETE);
     run(&sh);
-    while (sh.out_n == 0) run_on(&sh, 1);
+    until_sent(&sh);
     struct sched_item_verdict v = sched_attempt_item_error(sh.out[0], ITEM_CRASHED, sh.now);
     cr_assert_eq(v.verdict, SCHED_ITEM_FINAL);
     cr_assert_eq(v.attempts, 2);
