@@ -107,8 +107,8 @@ void retry_timer_fired(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
     struct scheduler *s = job->s;
+    chunk->prepaid = has_token(job); /* the trickle is no token */
     if (retry_take_token(job)) {
-        chunk->prepaid = true;
         chunk_move(chunk, CHUNK_PENDING, !blame_is_suspect(chunk) || blame_needs_trial(chunk));
         return;
     }
