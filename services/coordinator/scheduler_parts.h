@@ -12,7 +12,7 @@
 #include "limits.h"
 #include "scheduler.h"
 
-/* The numbers. docs/decisions.md says why each is what it is. */
+/* The numbers. docs/decisions-scheduler.md says why each is what it is. */
 #define AHEAD_NS                 (40 * NS_PER_MS) /* work queued at a worker beyond its busy slots, per slot */
 #define CHUNKS_PER_WINDOW        4                /* an adaptive chunk is so small a part of a worker's window */
 #define CHUNK_GROWTH             8                /* times the largest chunk that was answered */
