@@ -145,7 +145,7 @@ class Misbehaving(SharedFleetTest):
     def test_half_a_line_is_an_error(self):
         self.assert_each_item_fails("half", ["bad_output", "crashed"])
 
-    def test_too_many_lines_never_reach_a_wrong_item(self):
+    def test_surplus_lines_of_an_item_that_is_alone_reach_no_other(self):
         document, errors = self.errors("many", ["x", "y", "z"])
         for index, value in enumerate(document["results"]):
             self.assertIn(value, (1, None))
