@@ -1,4 +1,4 @@
-# The rendered Kubernetes manifests and the CloudFormation template against their rules.
+# The rendered Kubernetes manifests, the CloudFormation template, alerts and metrics against their rules. `make test` runs them too.
 .PHONY: manifests
-manifests:
-	@python3 tests/manifests/test_manifests.py
+manifests: all
+	@tests/run --only integration --files test_manifests.py test_ecs.py test_prometheus.py

@@ -1,0 +1,130 @@
+"""What the tests of manifests need beyond Python: found on the machine, or fetched once into build-tools.
+
+    KUSTOMIZE, why = manifest_tools.kustomize()
+    @unittest.skipUnless(KUSTOMIZE, why)
+
+Each function returns (what to run or True, None) or (None, the reason why it is not here): without a network, or
+without the package manager that has the tool, its tests are skipped and say so. Nothing is installed on the machine.
+"""
+import contextlib
+import fcntl
+import functools
+import glob
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOLS = os.path.join(ROOT, "build-tools")
+PYTHON_FOLDER = os.path.join(TOOLS, "python{}.{}".format(*sys.version_info))
+PYTHON_PACKAGES = {"yaml": "PyYAML~=6.0", "kubernetes_validate": "kubernetes-validate~=1.34", "cfnlint": "cfn-lint~=1.40"}
+KUSTOMIZE_MODULE = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
+
+
+@contextlib.contextmanager
+def one_at_a_time():
+    """Test files run side by side; one of them fetches, the others find it."""
+    os.makedirs(TOOLS, exist_ok=True)
+    with open(os.path.join(TOOLS, "lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def fetch(command, timeout_s, cwd=None, env=None):
+    """None, or the last line of what it said when it failed."""
+    try:
+        done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        return f"not fetched within {timeout_s} s"
+    except OSError as e:
+        return str(e)
+    return None if done.returncode == 0 else ([""] + done.stdout.split("\n"))[-2][:200]
+
+
+def importable(module):
+    importlib.invalidate_caches()
+    return importlib.util.find_spec(module) is not None
+
+
+@functools.cache
+def python_packages(*modules):
+    """True when the modules can be imported, from the machine or from PyPI."""
+    # Behind the machine's own packages, so that a module that is there wins.
+    if PYTHON_FOLDER not in sys.path:
+        sys.path.append(PYTHON_FOLDER)
+    missing = [m for m in modules if not importable(m)]
+    if not missing:
+        return True, None
+    names = " and ".join(PYTHON_PACKAGES[m].split("~")[0] for m in missing)
+    if not importable("pip"):
+        return None, f"{names} (PyPI) cannot be fetched: pip is missing (package python3-pip)"
+    with one_at_a_time():
+        wanted = [PYTHON_PACKAGES[m] for m in modules if not importable(m)]
+        why = wanted and fetch([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1",
+                                "--timeout", "10", "--only-binary", ":all:", "--upgrade", "--target", PYTHON_FOLDER, *wanted], 120)
+    importlib.invalidate_caches()
+    return (None, f"{names} (PyPI) cannot be fetched: {why}") if why else (True, None)
+
+
+def python_environment():
+    """The environment of a Python that is to find these modules too."""
+    return dict(os.environ, PYTHONPATH=PYTHON_FOLDER)
+
+
+@functools.cache
+def promtool():
+    """Of the machine, or out of Debian's package: installing that one would also start a server."""
+    own = os.path.join(TOOLS, "promtool")
+    found = shutil.which("promtool") or (own if os.path.exists(own) else None)
+    if found:
+        return found, None
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        return None, "promtool is missing (package prometheus)"
+    with one_at_a_time(), tempfile.TemporaryDirectory(dir=TOOLS) as folder:
+        if os.path.exists(own):
+            return own, None
+        # As root apt would hand over to a user of its own, who cannot write here.
+        why = fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus"], 60, cwd=folder)
+        why = why or fetch(["dpkg-deb", "-x", *glob.glob(folder + "/*.deb"), folder], 60)
+        if why:
+            return None, f"promtool (package prometheus) cannot be fetched: {why}"
+        os.replace(folder + "/usr/bin/promtool", own)
+    return own, None
+
+
+@functools.cache
+def kustomize():
+    """[program, "build"] or the like."""
+    own = os.path.join(TOOLS, "kustomize")
+    if shutil.which("kustomize"):
+        return ["kustomize", "build"], None
+    if shutil.which("kubectl"):
+        return ["kubectl", "kustomize"], None
+    if not os.path.exists(own):
+        if not shutil.which("go"):
+            return None, "neither kustomize nor kubectl is here, nor go to build kustomize"
+        with one_at_a_time():
+            env = dict(os.environ, GOBIN=TOOLS, GOTOOLCHAIN="local")
+            why = None if os.path.exists(own) else fetch(["go", "install", KUSTOMIZE_MODULE], 180, env=env)
+        if why:
+            return None, f"kustomize cannot be built: {why}"
+    return [own, "build"], None
+
+
+# ---- The programs that the manifests start ----
+
+BIN = os.environ.get("FANTAIL_BIN", os.path.join(ROOT, "build/bin"))
+
+
+@functools.cache
+def program_options(program):
+    """The environment variables that a program of ours knows; None when it is not built."""
+    path = f"{BIN}/{program}"
+    if not os.access(path, os.X_OK):
+        return None
+    text = subprocess.run([path, "--print-config"], capture_output=True, text=True, check=True).stdout
+    return {"FANTAIL_" + line.split(" = ")[0].upper().replace("-", "_") for line in text.splitlines()}
