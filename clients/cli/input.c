@@ -9,12 +9,14 @@
 #include <emmintrin.h>
 #endif
 
+#include "json_scan.h"
 #include "limits.h"
 
 #define FIRST_TARGET (64u << 10)
 #define LAST_TARGET  (2u << 20)
 #define READ_BYTES   (256u << 10)
 #define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
+#define SHOWN_BYTES  200u /* kept of a line beyond LINE_CAP */
 
 void input_init(struct input *in, int fd, bool skip_blank)
 {
@@ -32,7 +34,7 @@ void input_release(struct input *in)
 
 bool input_wants_bytes(const struct input *in)
 {
-    return !in->ended && (in->cut == 0 || in->filling.len < in->target);
+    return !in->ended && !in->filling.too_long && (in->cut == 0 || in->filling.len < in->target);
 }
 
 static void reserve(struct batch *b, size_t extra)
@@ -79,6 +81,30 @@ static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool 
     return lines;
 }
 
+/* The line that fills the whole of `filling` is too long: its beginning becomes a batch. */
+static void give_up_line(struct input *in)
+{
+    struct batch *b = &in->filling;
+    b->len = SHOWN_BYTES;
+    b->data[b->len++] = '\n';
+    b->lines = in->cut_lines = 1;
+    b->too_long = in->dropping = true;
+    in->cut = b->len;
+    in->lines++;
+}
+
+/* Of n bytes behind `filling` only what follows the line to drop stays. */
+static size_t drop_line(struct input *in, size_t n)
+{
+    char *fresh = in->filling.data + in->filling.len, *newline = memchr(fresh, '\n', n);
+    in->dropping = newline == NULL;
+    if (!newline) return 0;
+    size_t rest = n - (size_t)(newline + 1 - fresh);
+    memmove(fresh, newline + 1, rest);
+    in->last_was_newline = true;
+    return rest;
+}
+
 static void bytes_came(struct input *in, size_t n)
 {
     struct batch *b = &in->filling;
@@ -92,7 +118,7 @@ static void bytes_came(struct input *in, size_t n)
         in->cut = (size_t)(last + 1 - b->data);
         in->cut_lines = b->lines;
     } else if (in->cut == 0 && b->len > LINE_CAP) {
-        in->too_long = in->ended = true;
+        give_up_line(in);
     }
 }
 
@@ -116,16 +142,17 @@ void input_read(struct input *in, uint64_t now)
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (n < 0) in->error = errno;
     in->read_ns = now;
-    if (n > 0)
-        bytes_came(in, (size_t)n);
-    else
+    size_t kept = n > 0 && in->dropping ? drop_line(in, (size_t)n) : (size_t)(n > 0 ? n : 0);
+    if (n <= 0)
         end_came(in);
+    else if (kept)
+        bytes_came(in, kept);
 }
 
 bool input_has_batch(const struct input *in, bool idle, uint64_t now)
 {
     if (in->cut == 0) return false;
-    return idle || in->ended || in->filling.len >= in->target || now - in->read_ns >= INPUT_QUIET_MS * NS_PER_MS;
+    return idle || in->ended || in->filling.too_long || in->filling.len >= in->target || now - in->read_ns >= INPUT_QUIET_MS * NS_PER_MS;
 }
 
 int input_timeout_ms(const struct input *in, uint64_t now)
@@ -146,7 +173,7 @@ void input_cut(struct input *in, struct batch *b)
     *b = in->filling;
     b->len = in->cut;
     b->lines = in->cut_lines;
-    in->filling = next;
+    in->filling = next; /* its too_long is false */
     in->cut = 0;
     in->cut_lines = 0;
 }
@@ -156,16 +183,78 @@ bool input_is_empty(const struct input *in)
     return in->ended && in->cut == 0;
 }
 
+/* The line at `line`, which has `left` bytes behind it: its length without the newline. */
+static size_t line_length(const char *line, size_t left)
+{
+    const char *newline = memchr(line, '\n', left);
+    return newline ? (size_t)(newline - line) : left;
+}
+
+/* White space as the coordinator sees it. */
+static bool is_blank(const char *line, size_t len)
+{
+    size_t i = 0;
+    while (i < len && (line[i] == ' ' || line[i] == '\t' || line[i] == '\r')) i++;
+    return i == len;
+}
+
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset)
 {
     if (index < *at) *at = *offset = 0;
     while (*offset < b->len) {
-        const char *line = b->data + *offset;
-        bool item = !skip_blank || *line != '\n';
+        size_t len = line_length(b->data + *offset, b->len - *offset);
+        bool item = !skip_blank || !is_blank(b->data + *offset, len);
         if (item && *at == index) break;
-        const char *newline = memchr(line, '\n', b->len - *offset);
-        *offset = newline ? (size_t)(newline + 1 - b->data) : b->len;
+        *offset += len + 1;
         *at += item;
     }
     return *offset;
+}
+
+uint64_t batch_count(const struct batch *b, bool skip_blank)
+{
+    uint64_t count = 0;
+    size_t offset = 0;
+    batch_seek(b, skip_blank, UINT64_MAX, &count, &offset);
+    return count;
+}
+
+static bool is_bad(const char *line, size_t len, bool text, struct bad_item *bad)
+{
+    size_t at = 0;
+    const char *error = "";
+    if (len > LIMIT_ITEM_BYTES) {
+        snprintf(bad->reason, sizeof(bad->reason), "longer than %u MiB", LIMIT_ITEM_BYTES >> 20);
+        return true;
+    }
+    if (!text) {
+        if (json_valid(line, len, &at, &error)) return false;
+        snprintf(bad->reason, sizeof(bad->reason), "not JSON at its byte %zu: %s (is it text? then say --text)", at, error);
+        return true;
+    }
+    while (at < len) {
+        at += json_text_length(line + at, len - at);
+        if (at == len) break;
+        if ((unsigned char)line[at] >= 0x80) {
+            snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at its byte %zu", at);
+            return true;
+        }
+        at++;
+    }
+    return false;
+}
+
+bool batch_find_bad(const struct batch *b, bool text, uint64_t index, size_t offset, struct bad_item *bad)
+{
+    while (offset < b->len) {
+        const char *line = b->data + offset;
+        size_t len = line_length(line, b->len - offset);
+        *bad = (struct bad_item){.index = index, .offset = offset, .len = len};
+        if (b->too_long) return is_bad(line, SIZE_MAX, text, bad);
+        bool item = text || !is_blank(line, len);
+        if (item && is_bad(line, len, text, bad)) return true;
+        index += item;
+        offset += len + 1;
+    }
+    return false;
 }

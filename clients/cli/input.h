@@ -1,7 +1,8 @@
 /*
  * Standard input, cut at line ends into batches: each becomes the body of one job. The first batches are small, so
  * that results come at once; they grow while the input keeps up. Slow input is passed on after a moment of quiet.
- * A batch always holds whole lines, so it may be as large as the largest line (LIMIT_ITEM_BYTES).
+ * A batch always holds whole lines, so it may be as large as the largest line (LIMIT_ITEM_BYTES). Of a line beyond that
+ * only the beginning is kept, as a batch of its own that says so.
  */
 #ifndef FANTAIL_INPUT_H
 #define FANTAIL_INPUT_H
@@ -13,13 +14,15 @@
 struct batch {
     char *data;
     size_t len, alloc;
-    uint64_t lines; /* that are items */
+    uint64_t lines; /* that have any bytes: for the progress line; batch_count() is exact */
+    bool too_long;  /* this is the beginning of one line of more than LIMIT_ITEM_BYTES */
 };
 
 struct input {
     int fd;
-    bool skip_blank; /* empty lines are no items */
-    bool ended, too_long;
+    bool skip_blank; /* lines of white space are no items */
+    bool ended;
+    bool dropping; /* the rest of a line that is too long */
     struct batch filling;
     size_t cut; /* whole lines in it, in bytes */
     uint64_t cut_lines;
@@ -45,7 +48,19 @@ void input_cut(struct input *in, struct batch *b);
 /* Nothing will come any more. */
 bool input_is_empty(const struct input *in);
 
+/* How many items the batch has. */
+uint64_t batch_count(const struct batch *b, bool skip_blank);
 /* The offset of item `index` of the batch, going on from an earlier position (*offset of item *at). */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
+
+/* An item that no coordinator takes. */
+struct bad_item {
+    uint64_t index; /* in the batch */
+    size_t offset, len;
+    char reason[160];
+};
+
+/* Finds the first bad item from item `index` on, which stands at `offset`. text: items are lines of text, not JSON. */
+MUST_CHECK bool batch_find_bad(const struct batch *b, bool text, uint64_t index, size_t offset, struct bad_item *bad);
 
 #endif

@@ -66,7 +66,9 @@ static struct map_job *take_idle(struct map_run *run)
     j->answered = j->base = j->seek_index = 0;
     j->seek_offset = 0;
     j->retries = 0;
-    j->end_seen = false;
+    j->end_seen = j->has_bad = false;
+    /* What ran before a refusal runs again, which a command must not. */
+    j->vetted = run->options->command != NULL;
     return j;
 }
 
@@ -76,7 +78,7 @@ static void start_jobs(struct map_run *run, uint64_t now)
         struct map_job *j = take_idle(run);
         input_cut(&run->input, &j->batch);
         j->first = run->sent;
-        run->sent += j->batch.lines;
+        if (run->options->order == MAP_ORDER_COMPLETION) run->sent += batch_count(&j->batch, run->input.skip_blank);
         run->bytes_in_flight += j->batch.len;
         map_job_start(run, j, now);
     }
@@ -135,6 +137,7 @@ static int timeout_of(const struct map_run *run, uint64_t now)
         const struct map_job *j = run->running[i];
         if (j->state == MAP_JOB_BACKOFF)
             lower(&timeout_ms, j->retry_ns > now ? (int)((j->retry_ns - now) / NS_PER_MS) + 1 : 0);
+        if (map_job_may_skip(run, j, i == 0)) timeout_ms = 0;
     }
     return timeout_ms;
 }
@@ -144,7 +147,6 @@ static void take_input(struct map_run *run, uint64_t now)
     struct input *in = &run->input;
     input_read(in, now);
     if (in->error) map_run_fail(run, "cannot read the items: %s", strerror(in->error));
-    if (in->too_long) map_run_fail(run, "item %llu is longer than 64 MiB", (unsigned long long)in->lines);
 }
 
 /* Answers, oldest job first, so that input order is printed in one pass over all of them. */

@@ -4,6 +4,9 @@
 #include "json_walk.h"
 #include "result_line.h"
 
+/* The name of an item that was never sent; names of the service's making are in protocol.h. */
+#define BAD_ITEM_NAME "bad_item"
+
 /* A value as people want it in a terminal: a string's characters. */
 static void print_text(struct map_run *run, const char *value, size_t len)
 {
@@ -26,22 +29,44 @@ static void print_value(struct map_run *run, const struct result_line *r)
         output_line(&run->output, r->body, r->len);
 }
 
-static void add_failure(struct map_run *run, struct map_job *j, const struct result_line *r)
+/* error: the error object; the item's line at `item` is only wanted for the file. */
+static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
+                        struct json_slice item, bool text)
 {
     bool in_order = run->options->order == MAP_ORDER_INPUT;
-    uint64_t in_batch = j->base + r->index;
     uint64_t index = in_order ? run->done : j->first + in_batch;
-    const char *item = NULL;
-    size_t len = 0;
+    progress_clear(&run->progress);
+    failures_add(&run->failures, index, error.data, error.len, item.data, item.len, text);
+    if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
+    j->answered++;
+    run->done++;
+}
+
+static void add_failed_item(struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    uint64_t in_batch = j->base + r->index;
+    struct json_slice item = {0};
     if (run->failures.file) {
         size_t offset = batch_seek(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
-        item = j->batch.data + offset;
-        const char *newline = memchr(item, '\n', j->batch.len - offset);
-        len = newline ? (size_t)(newline - item) : 0;
+        const char *newline = memchr(j->batch.data + offset, '\n', j->batch.len - offset);
+        item.data = j->batch.data + offset;
+        item.len = newline ? (size_t)(newline - item.data) : 0;
     }
-    progress_clear(&run->progress);
-    failures_add(&run->failures, index, r->body, r->len, item, len, run->options->text);
-    if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
+    add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->text);
+}
+
+/* In the file it stands as text: it may be anything. Bytes that are no UTF-8 are replaced. */
+void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
+{
+    const struct bad_item *bad = &j->bad;
+    struct buf error = {0};
+    struct json_slice item = {j->batch.data + bad->offset, bad->len};
+    buf_add_str(&error, "{\"name\":\"" BAD_ITEM_NAME "\",\"cause\":");
+    buf_add_json_string(&error, bad->reason, strlen(bad->reason));
+    buf_add_str(&error, ",\"attempts\":0}");
+    j->has_bad = false;
+    add_failure(run, j, bad->index, (struct json_slice){error.data, error.len}, item, true);
+    buf_release(&error);
 }
 
 static void add_end(struct map_run *run, struct map_job *j, const struct result_line *r)
@@ -66,9 +91,7 @@ static void take_rare_line(struct map_run *run, struct map_job *j, const struct 
     case RESULT_VALUE: /* of a reduction: it has no index */ print_value(run, r); break;
     case RESULT_ERROR:
         if (r->has_index) {
-            add_failure(run, j, r);
-            j->answered++;
-            run->done++;
+            add_failed_item(run, j, r);
         } else {
             map_run_fail(run, "the job failed: %.*s", (int)(r->len < 400 ? r->len : 400), r->body);
         }

@@ -6,5 +6,7 @@
 
 /* Takes every whole line that has come. May stop the run. */
 void map_answers_take(struct map_run *run, struct map_job *j);
+/* The item j->bad fails, here, without having been sent. */
+void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
 
 #endif

@@ -5,7 +5,8 @@
  * reading when enough has gathered. The work of the others goes on meanwhile: the service keeps their answers.
  *
  * The prefix rule: what was received of a job in input order is a prefix of its answers. When its connection is cut
- * the rest of its items is sent again as a new job.
+ * the rest of its items is sent again as a new job. A bad item is treated alike: a job refused for it is sent
+ * again as a job of the items before it, then the item fails, then a job takes the items behind it.
  *
  *     map.c       the loop: polls, reads, starts, prints, ends
  *     map_job.c   one job: request, answers, retry
@@ -26,7 +27,13 @@
 #define MAP_HELD_BYTES (4u << 20) /* answers held of a job that is not the oldest */
 #define MAP_RETRIES    5          /* of one job without any progress */
 
-enum map_job_state { MAP_JOB_FREE, MAP_JOB_RUNNING, MAP_JOB_BACKOFF, MAP_JOB_ENDED };
+enum map_job_state {
+    MAP_JOB_FREE,
+    MAP_JOB_RUNNING,
+    MAP_JOB_BACKOFF,
+    MAP_JOB_AT_BAD, /* every item before `bad` is answered */
+    MAP_JOB_ENDED
+};
 
 struct map_job {
     enum map_job_state state;
@@ -37,6 +44,9 @@ struct map_job {
     uint64_t first;    /* completion order: items of all jobs before, by our count */
     size_t scanned;    /* bytes of the answer known to have no newline */
     bool end_seen;
+    bool vetted;  /* bad items are looked for before sending; most input has none, so only once one was refused */
+    bool has_bad; /* the running attempt ends before `bad` */
+    struct bad_item bad;
     unsigned retries;
     uint64_t retry_ns;
     uint64_t seek_index; /* batch_seek()'s last position */
@@ -64,7 +74,7 @@ struct map_run {
     size_t bytes_in_flight;
 
     uint64_t deadline_ns; /* 0: none */
-    uint64_t sent;        /* items in all jobs begun */
+    uint64_t sent;        /* items in all jobs begun; in completion order only */
     uint64_t done, succeeded;
     struct buf path, text;
     bool stopped; /* nothing more is to be done; status says how it went */
@@ -78,6 +88,8 @@ void map_run_fail(struct map_run *run, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
 /* Reads and prints what has come; may end, retry or fail the job. `oldest`: its answers may be printed. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
+/* The job stands at a bad item, and it is time to say so. */
+bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);
 /* What to poll the connection for. */
 short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest);
 /* With --reduce: begins the one job, whose body is given in pieces. */
