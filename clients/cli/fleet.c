@@ -117,14 +117,25 @@ static void coordinator_arguments(struct fleet *f, const struct fleet_options *o
     buf_release(&workers);
 }
 
-/* Our environment, with TMPDIR set. */
+/* A private fleet is what this program makes of it: settings meant for a service elsewhere stay out. What one on this
+ * machine is told by the environment it gets, but for what says how to reach another. */
+static bool is_inherited(const char *variable, bool private)
+{
+    static const char *const clients[] = {"FANTAIL_URL=", "FANTAIL_TOKEN_FILE="};
+    if (private) return strncmp(variable, "TMPDIR=", 7) != 0 && strncmp(variable, "FANTAIL_", 8) != 0;
+    for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+        if (strncmp(variable, clients[i], strlen(clients[i])) == 0) return false;
+    return true;
+}
+
+/* Our environment; of a private fleet with its own TMPDIR. */
 static void make_environment(struct fleet *f, const char *tmp_dir)
 {
     size_t n = 0, kept = 0;
     while (environ[n]) n++;
     f->envp = xcalloc(n + 2, sizeof(*f->envp));
     for (size_t i = 0; i < n; i++)
-        if (!tmp_dir || strncmp(environ[i], "TMPDIR=", 7) != 0) f->envp[kept++] = environ[i];
+        if (is_inherited(environ[i], tmp_dir != NULL)) f->envp[kept++] = environ[i];
     if (!tmp_dir) return;
     struct buf variable = {0};
     buf_addf(&variable, "TMPDIR=%s", tmp_dir);
@@ -152,6 +163,8 @@ static bool start_all(struct fleet *f, const struct fleet_options *o)
         struct service *s = &f->services[i];
         if (i == 0 && o->port != 0) {
             s->process.port = o->port;
+            if (service_process_port_is_taken(o->port))
+                return fail(f, "port %u is taken; --port 0 finds a free one", (unsigned)o->port);
         } else if (!service_process_reserve_port(&s->process)) {
             return fail(f, "no free port on 127.0.0.1: %s", strerror(errno));
         }

@@ -18,10 +18,14 @@
 #define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
 #define SHOWN_BYTES  200u /* kept of a line beyond LINE_CAP */
 
-void input_init(struct input *in, int fd, bool skip_blank)
+void input_init(struct input *in, int fd, enum input_form form)
 {
     struct stat st;
-    *in = (struct input){.fd = fd, .skip_blank = skip_blank, .target = FIRST_TARGET, .last_was_newline = true};
+    *in = (struct input){.fd = fd,
+                         .nulls = form == INPUT_NULLS,
+                         .skip_blank = form == INPUT_JSON,
+                         .target = FIRST_TARGET,
+                         .last_was_newline = true};
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) in->file_size = (uint64_t)st.st_size;
     fcntl(fd, F_SETPIPE_SZ, 1 << 20);
 }
@@ -122,23 +126,63 @@ static void bytes_came(struct input *in, size_t n)
     }
 }
 
+size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out)
+{
+    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt", hex[] = "0123456789abcdef";
+    char *to = out;
+    for (size_t at = 0; at < len;) {
+        if (!*in_text) *to++ = '"';
+        *in_text = true;
+        size_t plain = json_text_length(data + at, len - at);
+        to = (char *)mempcpy(to, data + at, plain);
+        at += plain;
+        if (at == len) break;
+        unsigned char c = (unsigned char)data[at++];
+        const char *name = c ? strchr(named, c) : NULL;
+        if (c == 0) {
+            to = (char *)mempcpy(to, "\"\n", 2);
+            *in_text = false;
+        } else if (name) {
+            *to++ = '\\';
+            *to++ = letters[name - named];
+        } else if (c < 0x20) {
+            to = (char *)mempcpy(to, "\\u00", 4);
+            *to++ = hex[c >> 4];
+            *to++ = hex[c & 15];
+        } else {
+            *to++ = (char)c;
+        }
+    }
+    return (size_t)(to - out);
+}
+
 /* The last line may lack its newline. */
 static void end_came(struct input *in)
 {
     struct batch *b = &in->filling;
     in->ended = true;
+    reserve(b, 2);
+    if (in->in_text) b->data[b->len++] = '"';
     if (b->len == in->cut) return;
-    reserve(b, 1);
     b->data[b->len] = '\n';
     bytes_came(in, 1);
     in->bytes--;
 }
 
+/* Reads to the end of `filling`; what came is not counted in yet. */
+static ssize_t read_bytes(struct input *in)
+{
+    static char nulls[READ_BYTES];
+    struct batch *b = &in->filling;
+    reserve(b, in->nulls ? INPUT_NULLS_ROOM(READ_BYTES) : READ_BYTES);
+    if (!in->nulls) return read(in->fd, b->data + b->len, b->alloc - b->len);
+    ssize_t n = read(in->fd, nulls, sizeof(nulls));
+    return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
+}
+
 void input_read(struct input *in, uint64_t now)
 {
-    struct batch *b = &in->filling;
-    reserve(b, READ_BYTES);
-    ssize_t n = read(in->fd, b->data + b->len, b->alloc - b->len);
+    ssize_t n = read_bytes(in);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (n < 0) in->error = errno;
     in->read_ns = now;
@@ -152,7 +196,8 @@ void input_read(struct input *in, uint64_t now)
 bool input_has_batch(const struct input *in, bool idle, uint64_t now)
 {
     if (in->cut == 0) return false;
-    return idle || in->ended || in->filling.too_long || in->filling.len >= in->target || now - in->read_ns >= INPUT_QUIET_MS * NS_PER_MS;
+    return idle || in->ended || in->filling.too_long || in->filling.len >= in->target ||
+           now - in->read_ns >= INPUT_QUIET_MS * NS_PER_MS;
 }
 
 int input_timeout_ms(const struct input *in, uint64_t now)
@@ -229,7 +274,8 @@ static bool is_bad(const char *line, size_t len, bool text, struct bad_item *bad
     }
     if (!text) {
         if (json_valid(line, len, &at, &error)) return false;
-        snprintf(bad->reason, sizeof(bad->reason), "not JSON at its byte %zu: %s (is it text? then say --text)", at, error);
+        snprintf(bad->reason, sizeof(bad->reason), "not JSON at its byte %zu: %s (is it text? then say --text)", at,
+                 error);
         return true;
     }
     while (at < len) {

@@ -11,6 +11,12 @@
 
 #define INPUT_QUIET_MS 5
 
+enum input_form {
+    INPUT_JSON,  /* a JSON value a line; lines of white space are no items */
+    INPUT_TEXT,  /* a text a line */
+    INPUT_NULLS, /* texts that end with a NUL byte each; batches hold them as JSON strings, a line each */
+};
+
 struct batch {
     char *data;
     size_t len, alloc;
@@ -20,6 +26,8 @@ struct batch {
 
 struct input {
     int fd;
+    bool nulls;      /* the input is INPUT_NULLS */
+    bool in_text;    /* of INPUT_NULLS: the last byte was not the end of an item */
     bool skip_blank; /* lines of white space are no items */
     bool ended;
     bool dropping; /* the rest of a line that is too long */
@@ -34,7 +42,7 @@ struct input {
     int error;
 };
 
-void input_init(struct input *in, int fd, bool skip_blank);
+void input_init(struct input *in, int fd, enum input_form form);
 void input_release(struct input *in);
 /* More bytes may be read; poll the descriptor then. */
 bool input_wants_bytes(const struct input *in);
@@ -47,6 +55,11 @@ int input_timeout_ms(const struct input *in, uint64_t now);
 void input_cut(struct input *in, struct batch *b);
 /* Nothing will come any more. */
 bool input_is_empty(const struct input *in);
+
+/* Bytes of INPUT_NULLS as JSON strings, a line each. `out` has room for INPUT_NULLS_ROOM(len). Returns what was
+ * written. What is no UTF-8 is carried as it is: no JSON then, so that it is refused and not altered. */
+size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out);
+#define INPUT_NULLS_ROOM(len) (6 * (len))
 
 /* How many items the batch has. */
 uint64_t batch_count(const struct batch *b, bool skip_blank);

@@ -63,6 +63,7 @@ static struct map_job *take_idle(struct map_run *run)
 {
     struct map_job *j = run->idle[MAP_JOBS - run->count - 1];
     run->running[run->count++] = j;
+    run->asked = true;
     j->answered = j->base = j->seek_index = 0;
     j->seek_offset = 0;
     j->retries = 0;
@@ -70,6 +71,12 @@ static struct map_job *take_idle(struct map_run *run)
     /* What ran before a refusal runs again, which a command must not. */
     j->vetted = run->options->command != NULL;
     return j;
+}
+
+/* A task that does not exist is an error also when there is nothing to do: a job without items asks. */
+static bool asks_with_nothing(const struct map_run *run)
+{
+    return !run->asked && !run->stopped && !run->options->command && run->target_known && input_is_empty(&run->input);
 }
 
 static void start_jobs(struct map_run *run, uint64_t now)
@@ -82,6 +89,7 @@ static void start_jobs(struct map_run *run, uint64_t now)
         run->bytes_in_flight += j->batch.len;
         map_job_start(run, j, now);
     }
+    if (asks_with_nothing(run)) map_job_start(run, take_idle(run), now);
 }
 
 static void retire_jobs(struct map_run *run)
@@ -201,7 +209,7 @@ static void turn(struct map_run *run)
 static bool is_over(const struct map_run *run)
 {
     if (run->stopped || interrupt_signal() || output_failed(&run->output)) return true;
-    return run->count == 0 && input_is_empty(&run->input);
+    return run->count == 0 && input_is_empty(&run->input) && (run->asked || run->options->command);
 }
 
 static void init(struct map_run *run, const struct map_options *o)
@@ -209,7 +217,7 @@ static void init(struct map_run *run, const struct map_options *o)
     uint64_t now = now_ns();
     bool bar = o->progress == MAP_PROGRESS_ALWAYS ||
                (o->progress == MAP_PROGRESS_AUTO && !o->quiet && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
-    input_init(&run->input, STDIN_FILENO, !o->text);
+    input_init(&run->input, STDIN_FILENO, o->null ? INPUT_NULLS : o->text ? INPUT_TEXT : INPUT_JSON);
     output_init(&run->output, STDOUT_FILENO);
     progress_init(&run->progress, bar, now);
     if (o->deadline_s > 0) run->deadline_ns = now + (uint64_t)(o->deadline_s * 1e9);
@@ -236,7 +244,8 @@ static bool begin(struct map_run *run, const struct map_options *o)
         return false;
     }
     if (failures_init(&run->failures, o->errors, o->quiet)) return true;
-    map_run_fail(run, "cannot write %s: %s", o->errors, strerror(errno));
+    map_run_fail(run, "--errors: cannot write %s: %s", o->errors, strerror(errno));
+    run->status = EXIT_USAGE;
     return false;
 }
 

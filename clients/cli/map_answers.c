@@ -33,13 +33,16 @@ static void print_value(struct map_run *run, const struct result_line *r)
 static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
                         struct json_slice item, bool text)
 {
-    bool in_order = run->options->order == MAP_ORDER_INPUT;
-    uint64_t index = in_order ? run->done : j->first + in_batch;
+    bool counted = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
+    uint64_t index = counted ? run->done : j->first + in_batch;
     progress_clear(&run->progress);
     failures_add(&run->failures, index, error.data, error.len, item.data, item.len, text);
     if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
     j->answered++;
     run->done++;
+    int64_t tolerated = run->options->tolerated_failure_count;
+    if (tolerated >= 0 && run->failures.count > (uint64_t)tolerated)
+        map_run_fail(run, "more items failed than --tolerated-failure-count (%lld)", (long long)tolerated);
 }
 
 static void add_failed_item(struct map_run *run, struct map_job *j, const struct result_line *r)
@@ -52,7 +55,7 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
         item.data = j->batch.data + offset;
         item.len = newline ? (size_t)(newline - item.data) : 0;
     }
-    add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->text);
+    add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->sends_text);
 }
 
 /* In the file it stands as text: it may be anything. Bytes that are no UTF-8 are replaced. */
@@ -72,6 +75,8 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 static void add_end(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     j->end_seen = true;
+    /* A reduction has no line for each item. */
+    if (run->options->reduce) run->done = r->total;
     bool good =
         (r->len == 9 && memcmp(r->body, "succeeded", 9) == 0) || (r->len == 7 && memcmp(r->body, "partial", 7) == 0);
     if (!good) map_run_fail(run, "the job ended as %.*s", (int)r->len, r->body);

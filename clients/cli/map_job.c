@@ -12,8 +12,8 @@
 
 static const char *request_headers(const struct map_run *run)
 {
-    return run->options->text ? "Content-Type: " TYPE_TEXT "\r\nAccept: " TYPE_NDJSON "\r\n"
-                              : "Content-Type: " TYPE_NDJSON "\r\nAccept: " TYPE_NDJSON "\r\n";
+    return run->options->sends_text ? "Content-Type: " TYPE_TEXT "\r\nAccept: " TYPE_NDJSON "\r\n"
+                                    : "Content-Type: " TYPE_NDJSON "\r\nAccept: " TYPE_NDJSON "\r\n";
 }
 
 static double time_left_s(const struct map_run *run, uint64_t now)
@@ -26,7 +26,7 @@ static double time_left_s(const struct map_run *run, uint64_t now)
 static size_t find_end(struct map_run *run, struct map_job *j, size_t from)
 {
     if (j->batch.too_long) j->vetted = true;
-    j->has_bad = j->vetted && batch_find_bad(&j->batch, run->options->text, j->answered, from, &j->bad);
+    j->has_bad = j->vetted && batch_find_bad(&j->batch, run->options->sends_text, j->answered, from, &j->bad);
     return j->has_bad ? j->bad.offset : j->batch.len;
 }
 
@@ -121,7 +121,7 @@ static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);
     if (run->options->reduce || (j->http.status != 400 && j->http.status != 413)) return false;
-    if (!j->vetted && batch_find_bad(&j->batch, run->options->text, j->base, from, &j->bad)) {
+    if (!j->vetted && batch_find_bad(&j->batch, run->options->sends_text, j->base, from, &j->bad)) {
         j->vetted = true;
         map_job_start(run, j, now);
         return true;

@@ -14,6 +14,8 @@ static const struct option_row rows[] = {
     OPTION_HEADING("Items and results"),
     OPTION_BOOL("text", S, text, NULL, "items are lines of text, not of JSON; always so with a command",
                 .no_env = true),
+    OPTION_BOOL("null", S, null, NULL, "items are text that ends with a NUL byte and may hold newlines (find -print0)",
+                .letter = '0', .no_env = true),
     OPTION_BOOL("json", S, json, NULL, "with a command: items are JSON, and results are printed as JSON",
                 .no_env = true),
     OPTION_CHOICE("order", S, order, "input", orders, "the order of results: input, or completion as they come",
@@ -36,12 +38,22 @@ static const struct option_row rows[] = {
                    "seconds an item may run, 0 for ever; -1 is the service's default, 0 with a command", .value = "S"),
     OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, 1e9, "seconds the whole run may take; 0 is no limit",
                    .value = "S"),
+    OPTION_HEADING("When items fail"),
+    OPTION_INT("max-attempts", S, max_attempts, "0", 0, 1000,
+               "how often an item is tried that crashed, timed out or lost its worker; 0 is the service's default, 1 "
+               "with a command",
+               .value = "N"),
+    OPTION_BOOL("hedge", S, hedge, "true", "late items also run on another worker; never so with a command"),
+    OPTION_INT("tolerated-failure-count", S, tolerated_failure_count, "-1", -1, 1e15,
+               "failed items that are put up with; one more ends the run with status 3; -1 is any number",
+               .value = "N"),
     CLIENT_OPTION_ROWS(S, client),
     OPTION_HEADING("Without a URL: a private fleet for this run"),
     OPTION_PATH("tasks", S, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
     OPTION_INT("workers", S, workers, "1", 1, FLEET_MAX_WORKERS, "workers to start", .value = "N", .no_env = true),
     OPTION_INT("processes", S, processes, "0", 0, 4096,
-               "task processes of each worker; 0 is as many as there are processors", .value = "P", .no_env = true),
+               "task processes of each worker; 0 is as many as there are processors", .value = "P", .letter = 'P',
+               .no_env = true),
     OPTION_BOOL("stdin", S, to_stdin, NULL, "with a command: the item goes to its standard input", .no_env = true),
     OPTION_HEADING("Telling"),
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,
@@ -61,27 +73,46 @@ static const struct option_spec spec = {
         "\n"
         "With --, any command is run once for each line: {} in its arguments is replaced by the line; without {}\n"
         "the line is added as last argument, and with --stdin it is fed to the command. What the command prints is\n"
-        "the result. A command that exits with another status than 0 has failed for that line.",
-    .epilogue = "A failed item prints null, so that results keep step with items; standard error tells the first few.\n"
-                "\n"
-                "Examples:\n"
-                "  seq 1000000 | fantail map square | tail -1\n"
-                "  seq 5 | fantail map -- expr 2 +\n"
-                "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {}.mp3\n"
-                "  fantail map wordcount --text --url http://fantail:8080 < lines.txt\n"
-                "\n"
-                "Exit status: 0 every item succeeded, 1 some failed, 2 wrong usage, 3 the job failed, was cut off, or\n"
-                "nothing could be reached. Ctrl-C cancels; work on the fleet stops.",
+        "the result, as UTF-8 text without its last newline. A command that exits with another status than 0 has\n"
+        "failed for that line.",
+    .epilogue =
+        "A failed item prints null, so that results keep step with items; standard error tells the first few.\n"
+        "\n"
+        "Examples:\n"
+        "  seq 1000000 | fantail map square | tail -1\n"
+        "  seq 5 | fantail map -- expr 2 +\n"
+        "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {}.mp3\n"
+        "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
+        "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       {} inside shell code would be run as code\n"
+        "  fantail map wordcount --text --url http://fantail:8080 < lines.txt\n"
+        "\n"
+        "Exit status: 0 every item succeeded, 1 some failed, 2 wrong usage, 3 the job failed, was cut off, or\n"
+        "nothing could be reached. Ctrl-C cancels; work on the fleet stops.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
+
+/* sh -c 'wc {}' and the like. */
+static bool puts_items_into_code(char *const *command)
+{
+    static const char *const shells[] = {"sh", "bash", "dash", "zsh", "ksh"};
+    const char *slash = strrchr(command[0], '/'), *name = slash ? slash + 1 : command[0];
+    bool shell = false;
+    for (size_t i = 0; i < ARRAY_SIZE(shells); i++) shell = shell || strcmp(name, shells[i]) == 0;
+    return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
+}
 
 static int check_command(struct map_options *o)
 {
     if (o->task) return option_complain(&spec, NULL, "a task and a command (behind --) cannot both be given");
     if (!o->command[0]) return option_complain(&spec, NULL, "a command is expected behind --");
+    if (o->json && o->null) return option_complain(&spec, "null", "--json says the contrary");
     /* FANTAIL_URL is for tasks; on the command line it is a contradiction. */
     o->text = !o->json;
+    if (!o->quiet && puts_items_into_code(o->command))
+        complain("warning: {} stands in code for %s, where an item with quotes or $(...) runs as code; better: "
+                 "%s -c '... \"$1\" ...' %s {}",
+                 o->command[0], o->command[0], o->command[0]);
     o->values_are_text = !o->json;
     if (o->item_timeout_s < 0) o->item_timeout_s = 0;
     return EXIT_OK;
@@ -91,8 +122,9 @@ static int check_task(struct map_options *o)
 {
     if (!o->task) return option_complain(&spec, NULL, "which task? See fantail map --help");
     if (o->to_stdin) return option_complain(&spec, "stdin", "this is for commands (behind --)");
-    if (o->json && o->text) return option_complain(&spec, "json", "--text says the contrary");
-    if (o->client.url) return EXIT_OK;
+    if (o->json && (o->text || o->null))
+        return option_complain(&spec, "json", "--%s says the contrary", o->text ? "text" : "null");
+    if (o->client.url) return client_config_check(&spec, &o->client);
     const char *given = o->tasks;
     o->tasks = tasks_dir_find(given);
     if (o->tasks) return EXIT_OK;
@@ -107,6 +139,7 @@ static int check(struct map_options *o)
     const char *error;
     if (o->common && !json_valid(o->common, strlen(o->common), &offset, &error))
         return option_complain(&spec, "common", "not JSON at byte %zu: %s", offset, error);
+    if (o->reduce && o->null) return option_complain(&spec, "null", "not together with --reduce");
     if (o->reduce && o->errors) return option_complain(&spec, "errors", "not together with --reduce");
     return o->command ? check_command(o) : check_task(o);
 }
@@ -149,6 +182,7 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     }
     if (o->command) o->client.url = NULL;
     *status = check(o);
+    o->sends_text = o->text && !o->null; /* an item with a newline is no line, but JSON can say it */
     return *status == EXIT_OK;
 }
 
@@ -174,7 +208,9 @@ void map_options_query(const struct map_options *o, double deadline_s, struct bu
     buf_add_str(path, orders[o->order]);
     add_argument(path, "task", o->command ? "command" : o->task);
     /* A command may do anything: it is run once for its line, as xargs does, and never a second time to be sure. */
-    if (o->command) buf_add_str(path, "&retry.max_attempts=1&hedge.enabled=false");
+    int64_t max_attempts = o->max_attempts == 0 && o->command ? 1 : o->max_attempts;
+    if (max_attempts) buf_addf(path, "&retry.max_attempts=%lld", (long long)max_attempts);
+    if (o->command || !o->hedge) buf_add_str(path, "&hedge.enabled=false");
     if (o->chunk_size) buf_addf(path, "&chunk_size=%lld", (long long)o->chunk_size);
     if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
     if (o->item_timeout_s >= 0) {

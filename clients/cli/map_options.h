@@ -11,15 +11,17 @@ enum map_progress { MAP_PROGRESS_AUTO, MAP_PROGRESS_ALWAYS, MAP_PROGRESS_NEVER }
 
 struct map_options {
     struct client_config client;
-    bool text, json, to_stdin, skip_failed, quiet;
+    bool text, json, null, to_stdin, skip_failed, quiet, hedge;
     int order, progress;
     const char *errors, *common, *reduce, *tasks;
-    int64_t chunk_size, max_concurrency, workers, processes;
+    int64_t chunk_size, max_concurrency, max_attempts, workers, processes;
+    int64_t tolerated_failure_count;   /* -1: any number */
     double item_timeout_s, deadline_s; /* item_timeout_s below 0: not given */
 
     const char *task;     /* NULL in command mode */
     char **command;       /* NULL-ended; NULL without one */
     bool values_are_text; /* JSON strings are printed as their characters */
+    bool sends_text;      /* jobs are of lines of text; false: of JSON */
 };
 
 /* False when the program should end with *status. Strings are borrowed from argv and the environment. */

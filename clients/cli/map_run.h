@@ -59,6 +59,7 @@ struct map_run {
     struct target target;
     bool reachable; /* the coordinator has answered once */
     bool target_known;
+    bool asked; /* a job was begun */
 
     struct input input;
     struct output output;

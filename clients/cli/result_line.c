@@ -29,6 +29,17 @@ static enum result_kind kind_of(struct json_slice type)
 static const char *const body_names[] = {
     [RESULT_VALUE] = "value", [RESULT_ERROR] = "error", [RESULT_END] = "status", [RESULT_WAITING] = "reason"};
 
+static void take_counts(struct result_line *r, struct json_slice counts)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    if (!json_walk_init(&walk, counts.data, counts.len)) return;
+    while (json_walk_next(&walk, &name, &value)) {
+        if (json_string_is(name, "total")) r->total = strtoull(value.data, NULL, 10);
+        if (json_string_is(name, "failed")) r->failed = strtoull(value.data, NULL, 10);
+    }
+}
+
 static void take_member(struct result_line *r, struct json_slice name, struct json_slice value)
 {
     if (json_string_is(name, "index")) {
@@ -36,6 +47,7 @@ static void take_member(struct result_line *r, struct json_slice name, struct js
         r->index = strtoull(value.data, NULL, 10);
         return;
     }
+    if (r->kind == RESULT_END && json_string_is(name, "counts")) take_counts(r, value);
     if ((size_t)r->kind >= ARRAY_SIZE(body_names) || !json_string_is(name, body_names[r->kind])) return;
     if (r->kind == RESULT_END || r->kind == RESULT_WAITING) value = unquoted(value);
     r->body = value.data;

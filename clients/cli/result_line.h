@@ -20,6 +20,7 @@ struct result_line {
     uint64_t index;   /* VALUE, ERROR: of the item in its job */
     const char *body; /* VALUE: the value; ERROR: the error object; WAITING: the reason; END: the status, as text */
     size_t len;
+    uint64_t total, failed; /* END: of its counts */
 };
 
 /* The line without its newline. */

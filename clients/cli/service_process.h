@@ -27,6 +27,8 @@ struct service_process {
 
 /* Reserves a free port of 127.0.0.1 for the service. False, with errno, when there is none. */
 MUST_CHECK bool service_process_reserve_port(struct service_process *s);
+/* Somebody listens there on this machine. */
+bool service_process_port_is_taken(uint16_t port);
 /* Starts argv[0]. 0, or an errno. */
 MUST_CHECK int service_process_start(struct service_process *s, char *const argv[], char *const envp[], uint64_t now);
 /* Reads the ready pipe. True when the service has just become ready. */

@@ -23,7 +23,8 @@ void refusal_text(const struct connection *c, struct buf *text)
     struct buf pointer = {0};
     const char *answer = c->answer.data ? c->answer.data : "";
     if (!json_member_text(answer, c->answer.len, "detail", text)) buf_add_str(text, "no reason given");
-    if (json_member_text(answer, c->answer.len, "pointer", &pointer) && pointer.len)
+    if (json_member_text(answer, c->answer.len, "pointer", &pointer) && pointer.len &&
+        !strstr(buf_cstr(text), buf_cstr(&pointer)))
         buf_addf(text, " (at %s)", buf_cstr(&pointer));
     buf_release(&pointer);
 }

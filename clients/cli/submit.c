@@ -48,7 +48,7 @@ static bool read_all(const char *path, struct buf *text)
         text->len += fread(text->data + text->len, 1, 256u << 10, file);
     }
     bool good = file && !ferror(file);
-    if (!good) complain("cannot read %s: %s", path, strerror(errno));
+    if (!good) complain("--file: cannot read %s: %s", path, strerror(errno));
     if (file && file != stdin) fclose(file);
     return good;
 }
@@ -129,14 +129,18 @@ int command_submit(int argc, char **argv)
     struct connection connection;
     struct buf job = {0};
     char err[256];
-    int status = EXIT_JOB_FAILED;
+    int status;
     if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
     if (!config.client.url) return option_complain(&spec, "url", "which coordinator? This or FANTAIL_URL says it");
+    if ((status = client_config_check(&spec, &config.client)) != EXIT_OK) return status;
+    status = EXIT_JOB_FAILED;
     interrupt_init();
     connection_init(&connection, &target);
-    if (!target_init(&target, &config.client, err, sizeof(err)))
+    if (!read_all(config.file, &job))
+        status = interrupt_signal() ? EXIT_JOB_FAILED : EXIT_USAGE;
+    else if (!target_init(&target, &config.client, err, sizeof(err)))
         complain("%s", err);
-    else if (read_all(config.file, &job))
+    else
         status = submit(&connection, &config, &job);
     connection_release(&connection);
     target_release(&target);

@@ -1,6 +1,7 @@
 #include "target.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "buf.h"
 
@@ -90,6 +91,17 @@ static bool read_token(struct target *t, const char *path, char *err, size_t err
     }
     t->token = xstrndup(text, len);
     return true;
+}
+
+int client_config_check(const struct option_spec *spec, const struct client_config *config)
+{
+    struct target t = {.url = xstrdup(config->url)};
+    int status = 0;
+    if (!split_url(&t)) status = option_complain(spec, "url", "\"%s\" is no URL like http://127.0.0.1:8080", t.url);
+    target_release(&t);
+    if (!status && config->token_file && access(config->token_file, R_OK) != 0)
+        status = option_complain(spec, "token-file", "cannot read %s: %s", config->token_file, strerror(errno));
+    return status;
 }
 
 bool target_init(struct target *t, const struct client_config *config, char *err, size_t err_size)

@@ -34,6 +34,8 @@ struct target {
     struct addrinfo *addresses; /* NULL with TLS, where the library looks them up */
 };
 
+/* What is wrong with the options themselves: complains and returns EXIT_USAGE, else 0. */
+MUST_CHECK int client_config_check(const struct option_spec *spec, const struct client_config *config);
 /* False with a sentence in err. target_release() is due either way. */
 MUST_CHECK bool target_init(struct target *t, const struct client_config *config, char *err, size_t err_size);
 /* http://127.0.0.1:port */

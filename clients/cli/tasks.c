@@ -61,7 +61,9 @@ int command_tasks(int argc, char **argv)
     struct buf none = {0};
     if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
     if (!config.client.url) return option_complain(&spec, "url", "which coordinator? This or FANTAIL_URL says it");
-    int status = simple_request(&target, &c, &config.client, "GET", PATH_TASKS, "Accept: " TYPE_JSON "\r\n", &none);
+    int status = client_config_check(&spec, &config.client);
+    if (status) return status;
+    status = simple_request(&target, &c, &config.client, "GET", PATH_TASKS, "Accept: " TYPE_JSON "\r\n", &none);
     if (!status && c.status != 200) status = simple_request_refused(&c);
     if (!status && !config.json && !print_table(&c.answer)) config.json = true;
     if (!status && config.json) printf("%.*s\n", (int)c.answer.len, c.answer.data);

@@ -78,17 +78,37 @@ static void print_body(const struct option_row *row)
     putchar('\n');
 }
 
+/* Which options the environment may give: all of them, or these. */
+static void print_env(const struct option_spec *spec)
+{
+    unsigned with = 0, without = 0;
+    int column = HELP_INDENT;
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++) {
+        if (row->type == OPTION_TYPE_HEADING || row->hidden) continue;
+        with += !row->no_env;
+        without += row->no_env;
+    }
+    if (!with) return;
+    printf("\n%s also come from the environment: --an-option is FANTAIL_AN_OPTION. A flag wins over the\n"
+           "environment, the environment over the default, which stands in [brackets].\n",
+           without ? "Some options may" : "An option may");
+    if (!without) return;
+    printf("%*s", HELP_INDENT, "");
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++)
+        if (row->type != OPTION_TYPE_HEADING && !row->hidden && !row->no_env)
+            print_wrapped(option_env_name(row).text, &column);
+    putchar('\n');
+}
+
 void option_print_help(const struct option_spec *spec)
 {
     printf("%s\n\nUsage: %s %s\n", spec->about, spec->program, spec->usage);
-    bool any_env = false;
     for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++) {
         if (row->hidden) continue;
         if (row->type == OPTION_TYPE_HEADING) {
             printf("\n%s\n", row->name);
             continue;
         }
-        any_env = any_env || !row->no_env;
         print_head(row);
         print_body(row);
     }
@@ -96,10 +116,7 @@ void option_print_help(const struct option_spec *spec)
            "  --help, --version\n"
            "  --print-config\n%*sprint every option's value and where it comes from, and end\n",
            HELP_INDENT, "");
-    if (any_env)
-        printf(
-            "\nAn option may also come from the environment: --an-option is FANTAIL_AN_OPTION. A flag wins over the\n"
-            "environment, the environment over the default, which stands in [brackets].\n");
+    print_env(spec);
     if (spec->epilogue) printf("\n%s\n", spec->epilogue);
 }
 

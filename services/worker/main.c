@@ -35,7 +35,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config)
 {
     struct worker w;
     char err[1000];
-    if (!worker_init(&w, loop, config, err, sizeof err)) die(1, "%s", err);
+    if (!worker_init(&w, loop, config, err, sizeof err)) die(2, "%s", err); /* what it needs are its options */
     const struct service_hooks hooks = {
         .name = "worker",
         .routes = worker_routes,

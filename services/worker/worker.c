@@ -167,7 +167,7 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
     w->requests_tail = &w->requests;
     w->hosts_dir = config->hosts_dir ? realpath(config->hosts_dir, NULL) : default_hosts_dir();
     if (!w->hosts_dir) {
-        snprintf(err, err_size, "%s: %s", config->hosts_dir, strerror(errno));
+        snprintf(err, err_size, "--hosts-dir: %s: %s", config->hosts_dir, strerror(errno));
         return false;
     }
     choose_id(w);

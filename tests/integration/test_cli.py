@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 
 from fantail_testing import (BIN, EXAMPLE_TASKS, FantailTest, SharedFleetTest, command_line, descendants, main,
                              wait_until)
@@ -65,11 +66,22 @@ class Words(CliTest):
                                 (["map", "a", "--order", "sideways"], b"order"),
                                 (["map", "a", "--common", "{"], b"common"), (["map", "--"], b"command"),
                                 (["map", "a", "--tasks", "/nowhere"], b"/nowhere"), (["tasks"], b"url"),
+                                (["tasks", "--url", "here"], b"--url"), (["map", "a", "--url", "http://h:0"], b"--url"),
+                                (["submit", "--url", "http://127.0.0.1:9", "-f", "/nowhere"], b"--file"),
+                                (["map", "a", "--url", "http://127.0.0.1:9", "--token-file", "/nowhere"],
+                                 b"--token-file"),
+                                (["map", "--errors", "/nowhere/x", "--", "echo"], b"--errors"),
+                                (["map", "--null", "--json", "a"], b"--json"),
                                 (["local", "--workers", "0"], b"workers"), (["local", "--tasks", "/nowhere"], b"tasks")):
             with self.subTest(arguments):
                 ended = self.cli(*arguments)
                 self.assertEqual(ended.status, 2, ended)
                 self.assertIn(word, ended.err)
+
+    def test_help_names_the_variables_that_are_read_where_not_all_are(self):
+        told = self.cli("map", "--help").out
+        self.assertIn(b"FANTAIL_CHUNK_SIZE", told)
+        self.assertNotIn(b"FANTAIL_ORDER", told)
 
     def test_a_service_that_cannot_be_reached_is_status_3(self):
         for arguments in (["map", "square"], ["tasks"], ["submit"]):
@@ -129,15 +141,60 @@ class MapOnAFleet(SharedFleetTest, CliTest):
     def test_skip_failed_leaves_failed_items_out(self):
         self.assertEqual(self.map("square", "--skip-failed", "-q", stdin='1\n"x"\n3\n').lines, ["1", "9"])
 
-    def test_a_line_that_is_no_json_is_named(self):
-        ended = self.map("square", stdin="1\n2\nthree\n")
+    def test_a_bad_line_fails_alone_and_is_named(self):
+        lines = [b"%d" % n for n in range(50000)]
+        bad = {0: b"zero", 1: b"{", 30000: b"\xff", 30001: b'"x', 49999: b"nul"}
+        for n, line in bad.items():
+            lines[n] = line
+        lines[7:7] = [b"", b" \t", b"\r"]  # no items
+        path = os.path.join(self.folder, "failed")
+        for order in ("input", "completion"):
+            with self.subTest(order):
+                ended = self.map("square", "--errors", path, "--order", order, stdin=b"\n".join(lines))
+                self.assertEqual(ended.status, 1, ended)
+                wanted = ["null" if n in bad else str(n * n) for n in range(50000)]
+                compared = sorted if order == "completion" else list
+                self.assertEqual(compared(ended.lines), compared(wanted))
+                self.assertIn(b"5 of 50000 items failed", ended.err)
+                with open(path, encoding="utf-8") as file:
+                    failed = sorted((json.loads(line) for line in file), key=lambda f: f["index"])
+                self.assertEqual([(f["index"], f["error"]["name"]) for f in failed],
+                                 [(n, "bad_item") for n in sorted(bad)])
+                self.assertEqual([f["item"] for f in failed], ["zero", "{", "\ufffd", '"x', "nul"])
+
+    def test_text_that_is_not_utf_8_fails_alone(self):
+        ended = self.map("upper", "--text", stdin=b"a\n\xc3\nb\n")
+        self.assertEqual((ended.status, ended.lines), (1, ['"A"', "null", '"B"']), ended)
+
+    def test_a_line_beyond_all_bounds_fails_alone(self):
+        long = b"1" * (65 << 20)
+        ended = self.map("square", stdin=b"2\n" + long + b"\n3\n" + long)
+        self.assertEqual((ended.status, ended.lines), (1, ["4", "null", "9", "null"]), ended.err)
+        self.assertIn(b"longer than 64 MiB", ended.err)
+
+    def test_items_that_end_with_nul_may_hold_newlines(self):
+        ended = self.map("upper", "-0", stdin=b'a\nb\0\0"c\\\x01\t\0\xff\0d')
+        self.assertEqual(ended.status, 1, ended)
+        self.assertEqual([json.loads(line) for line in ended.lines], ["A\nB", "", '"C\\\x01\t', None, "D"])
+
+    def test_more_failures_than_tolerated_end_the_run(self):
+        stdin = "1\n" + '"x"\n' * 3 + "2\n"
+        self.assertEqual(self.map("square", "--tolerated-failure-count", 3, stdin=stdin).status, 1)
+        ended = self.map("square", "--tolerated-failure-count", 2, stdin=stdin)
         self.assertEqual(ended.status, 3, ended)
-        self.assertIn(b"item 2", ended.err)
+        self.assertIn(b"tolerated-failure-count", ended.err)
+
+    def test_a_failed_item_of_a_reduction_is_named(self):
+        ended = self.map("square", "--reduce", "sum", stdin='1\n"x"\n2\n')
+        self.assertEqual((ended.status, ended.lines), (1, ["5"]), ended)
+        self.assertIn(b"item 1:", ended.err)
+        self.assertIn(b"1 of 3 items failed", ended.err)
 
     def test_an_unknown_task_is_status_3_and_the_tasks_are_named(self):
-        ended = self.map("sqare", stdin="1\n")
-        self.assertEqual(ended.status, 3, ended)
-        self.assertIn(b"square", ended.err)
+        for stdin in ("1\n", ""):
+            ended = self.map("sqare", stdin=stdin)
+            self.assertEqual(ended.status, 3, ended)
+            self.assertIn(b"square", ended.err)
 
     def test_tasks_are_listed(self):
         url = f"http://127.0.0.1:{self.shared.port}"
@@ -306,6 +363,31 @@ class PrivateFleet(CliTest):
         self.assertEqual(os.listdir(tmp), [])
         self.assertEqual(self._strangers(), [])
 
+    def test_settings_for_a_fleet_elsewhere_do_not_reach_it(self):
+        ended = self.cli("map", "square", "--tasks", EXAMPLE_TASKS, stdin="3\n", FANTAIL_TOKEN_FILE="/nowhere",
+                         FANTAIL_MAX_JOBS="nonsense")
+        self.assertEqual((ended.status, ended.lines), (0, ["9"]), ended)
+
+    def test_an_item_inside_shell_code_is_warned_of(self):
+        self.assertIn(b"warning", self.cli("map", "--", "sh", "-c", "echo {}", stdin="1\n").err)
+        self.assertEqual(self.cli("map", "--", "sh", "-c", "echo $1", "sh", "{}", stdin="1\n").err, b"")
+
+    def test_what_a_killed_run_left_behind_is_removed_later(self):
+        tmp = os.path.join(self.folder, "killed")
+        os.mkdir(tmp)
+        with subprocess.Popen([FANTAIL, "map", "--", "sleep"], stdin=subprocess.PIPE,
+                              env=self.environment(TMPDIR=tmp)) as process:
+            wait_until(lambda: os.listdir(tmp), what="the directory of the run")
+            process.kill()
+        left = os.path.join(tmp, os.listdir(tmp)[0])
+        another = os.path.join(tmp, "fantail-mine")
+        os.mkdir(another)
+        for age_s, there in ((0, [left, another]), (1000, [another])):  # a young one may belong to a run that begins
+            for path in (left, another):
+                os.utime(path, (time.time() - age_s,) * 2)
+            self.assertEqual(CliTest.cli(self, "map", "--", "echo", stdin="1\n", TMPDIR=tmp).status, 0)
+            self.assertEqual(sorted(os.path.join(tmp, name) for name in os.listdir(tmp)), sorted(there))
+
     def test_killed_outright_it_takes_its_services_with_it(self):
         process = subprocess.Popen([FANTAIL, "map", "sleep", "--tasks", EXAMPLE_TASKS], stdin=subprocess.PIPE,
                                    env=self.environment())
@@ -354,7 +436,7 @@ class Local(CliTest):
         with self.local() as (_, url):
             ended = self.cli("local", "--tasks", EXAMPLE_TASKS, "--port", url.rsplit(":", 1)[1])
             self.assertEqual(ended.status, 3, ended)
-            self.assertIn(b"coordinator", ended.err)
+            self.assertIn(b"is taken", ended.err)
 
 
 if __name__ == "__main__":
