@@ -26,6 +26,9 @@ struct coordinator_config {
     int64_t max_connections;
     int64_t max_jobs;
     int64_t result_memory_bytes;
+    bool emf;
+    int64_t emf_period_s;
+    const char *emf_cluster, *emf_service;
 };
 
 struct coordinator_metrics {
@@ -54,6 +57,7 @@ struct coordinator {
     uv_timer_t run_timer;
     bool run_wanted, cancels_wanted;
     uv_timer_t tick_timer; /* progress and heartbeats, while there are jobs */
+    struct emf *emf;       /* NULL without --emf */
 };
 
 extern const struct http_route coordinator_routes[], coordinator_admin_routes[];

@@ -5,6 +5,7 @@
 
 #include "api.h"
 #include "dispatcher.h"
+#include "emf.h"
 #include "job.h"
 #include "metrics.h"
 #include "limits.h"
@@ -27,6 +28,12 @@ static const struct option_row rows[] = {
     OPTION_PATH("spill-dir", S, spill_dir, "/tmp", "where those temporary files are"),
     OPTION_SECONDS("heartbeat-s", S, heartbeat_s, "15", 0.1, 3600,
                    "after so long without output, send a heartbeat so that proxies keep the connection"),
+    OPTION_HEADING("CloudWatch"),
+    OPTION_BOOL("emf", S, emf, NULL,
+                "write the demand on workers to standard output, in CloudWatch's embedded metric format"),
+    OPTION_INT("emf-period-s", S, emf_period_s, "10", 1, 60, "seconds from one such line to the next; must divide 60"),
+    OPTION_STRING("emf-cluster", S, emf_cluster, "fantail", "the lines' dimension `cluster`"),
+    OPTION_STRING("emf-service", S, emf_service, "coordinator", "the lines' dimension `service`"),
     SERVICE_OPTION_ROWS(S, service, "8080", "9080"),
     OPTION_ROWS_END,
 };
@@ -96,6 +103,7 @@ static void on_stop(void *data)
     catalog_release(&c->catalog);
     dispatcher_stop(c);
     endpoints_stop(&c->endpoints);
+    emf_stop(c->emf);
     http_client_free(c->client);
     uv_close((uv_handle_t *)&c->run_prepare, NULL);
     uv_close((uv_handle_t *)&c->run_timer, NULL);
@@ -121,6 +129,7 @@ static void start_parts(struct coordinator *c)
     if (!endpoints_start(&c->endpoints, c->loop, c->config->workers, (uint64_t)(c->config->dns_refresh_s * 1e3),
                          &dispatcher_endpoints_ops, c, err, sizeof err))
         die(2, "--workers: %s", err);
+    c->emf = emf_start(c);
 }
 
 /* Item and answer buffers of a MiB come and go all the time: kept on the heap they cost no page faults each time. */
@@ -139,6 +148,8 @@ int main(int argc, char **argv)
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &parsed)) return parsed.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
     if (!endpoints_check(config.workers, err, sizeof err)) return option_complain(&spec, "workers", "%s", err);
+    const char *option, *why = emf_check(&config, &option);
+    if (why) return option_complain(&spec, option, "%s", why);
 
     keep_buffers_on_the_heap();
     uv_loop_t loop;

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """The CloudFormation template against its rules."""
+import json
+import os
+import re
 import subprocess
 import sys
 import unittest
 
 import manifest_tools
-from manifest_tools import ROOT, program_options
+from manifest_tools import BIN, ROOT, program_options
 
 YAML, NO_YAML = manifest_tools.python_packages("yaml")
 CFN_LINT, NO_CFN_LINT = manifest_tools.python_packages("cfnlint")
@@ -13,42 +16,155 @@ if YAML:
     import yaml
 
 TEMPLATE = ROOT + "/deploy/ecs/fantail.yaml"
+TARGETS = {"coordinator": "CoordinatorTargets", "worker": "WorkerTargets"}
 
 
-class Ecs(unittest.TestCase):
-    @unittest.skipUnless(CFN_LINT, NO_CFN_LINT)
+def load_template():
+    """The template as objects; `!Ref X` is {"Ref": "X"}, and so on."""
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def function(loader, name, node):
+        construct = {"scalar": loader.construct_scalar, "sequence": loader.construct_sequence,
+                     "mapping": loader.construct_mapping}[node.id]
+        return {name: construct(node) if node.id == "scalar" else construct(node, deep=True)}
+    Loader.add_multi_constructor("!", function)
+    with open(TEMPLATE, encoding="utf-8") as file:
+        return yaml.load(file, Loader)
+
+
+@unittest.skipUnless(CFN_LINT, NO_CFN_LINT)
+class Lint(unittest.TestCase):
     def test_cfn_lint_is_clean(self):
         lint = "from cfnlint.runner import main; main()"
         done = subprocess.run([sys.executable, "-c", lint, TEMPLATE], capture_output=True, text=True,
                               env=manifest_tools.python_environment())
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    @unittest.skipUnless(YAML, NO_YAML)
+
+class TemplateTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.template = load_template()
+        cls.resources = cls.template["Resources"]
+        cls.containers = {c["Name"]: c for r in cls.resources.values() if r["Type"] == "AWS::ECS::TaskDefinition"
+                          for c in r["Properties"]["ContainerDefinitions"]}
+        cls.environments = {name: {e["Name"]: e["Value"] for e in c["Environment"]} for name, c in cls.containers.items()}
+
+    def properties(self, name):
+        return self.resources[name]["Properties"]
+
+
+@unittest.skipUnless(YAML, NO_YAML)
+class Life(TemplateTest):
+    def test_both_services_are_there(self):
+        self.assertEqual(set(self.containers), {"coordinator", "worker"})
+
     def test_stop_timeout_and_deregistration_cover_delay_and_drain(self):
-        class Loader(yaml.SafeLoader):
-            pass
-        Loader.add_multi_constructor("!", lambda loader, suffix, node: {suffix: getattr(node, "value", None)})
-        with open(TEMPLATE, encoding="utf-8") as file:
-            resources = yaml.load(file, Loader)["Resources"]
-        groups = {"coordinator": "CoordinatorTargets", "worker": "WorkerTargets"}
-        checked = 0
-        for r in resources.values():
-            if r["Type"] != "AWS::ECS::TaskDefinition":
-                continue
-            c = r["Properties"]["ContainerDefinitions"][0]
-            env = {e["Name"]: e["Value"] for e in c["Environment"]}
+        for name, env in self.environments.items():
             delay, drain = float(env["FANTAIL_SHUTDOWN_DELAY_S"]), float(env["FANTAIL_DRAIN_S"])
-            self.assertGreaterEqual(c["StopTimeout"], delay + drain + 5)
-            self.assertLessEqual(c["StopTimeout"], 120, "Fargate allows no more")
-            group = resources[groups[c["Name"]]]["Properties"]["TargetGroupAttributes"]
-            seconds = {a["Key"]: a["Value"] for a in group}["deregistration_delay.timeout_seconds"]
-            self.assertGreaterEqual(float(seconds), delay)
-            self.assertLessEqual(float(seconds), delay + drain)
-            known = program_options("fantail-" + c["Name"])
-            if known is not None:
-                self.assertLessEqual({n for n in env if n.startswith("FANTAIL_")}, known)
-            checked += 1
-        self.assertEqual(checked, 2)
+            self.assertGreaterEqual(self.containers[name]["StopTimeout"], delay + drain + 5)
+            self.assertLessEqual(self.containers[name]["StopTimeout"], 120, "Fargate allows no more")
+            attributes = {a["Key"]: a["Value"] for a in self.properties(TARGETS[name])["TargetGroupAttributes"]}
+            seconds = float(attributes["deregistration_delay.timeout_seconds"])
+            self.assertGreaterEqual(seconds, delay)
+            self.assertLessEqual(seconds, delay + drain)
+
+    def test_the_delay_is_longer_than_the_balancer_takes_to_notice(self):
+        for name, env in self.environments.items():
+            group = self.properties(TARGETS[name])
+            noticed = (group["HealthCheckIntervalSeconds"] * group["UnhealthyThresholdCount"]
+                       + group["HealthCheckTimeoutSeconds"])
+            self.assertGreaterEqual(float(env["FANTAIL_SHUTDOWN_DELAY_S"]), noticed)
+
+    def test_environment_variables_are_options_of_the_programs(self):
+        for name, env in self.environments.items():
+            known = program_options("fantail-" + name)
+            if known is None:
+                self.skipTest(f"no programs in {BIN}")
+            self.assertLessEqual({n for n in env if n.startswith("FANTAIL_")}, known)
+
+    def test_a_worker_may_protect_tasks_and_nothing_else(self):
+        tasks = {r["Properties"]["ContainerDefinitions"][0]["Name"]: r["Properties"] for r in self.resources.values()
+                 if r["Type"] == "AWS::ECS::TaskDefinition"}
+        self.assertNotIn("TaskRoleArn", tasks["coordinator"])
+        self.assertEqual(tasks["worker"]["TaskRoleArn"], {"GetAtt": "WorkerRole.Arn"})
+        [policy] = self.properties("WorkerRole")["Policies"]
+        [statement] = policy["PolicyDocument"]["Statement"]
+        self.assertEqual(set(statement["Action"]), {"ecs:GetTaskProtection", "ecs:UpdateTaskProtection"})
+
+
+@unittest.skipUnless(YAML, NO_YAML)
+class Scaling(TemplateTest):
+    def emf_environment(self):
+        """What the template gives the coordinator, with words in place of references."""
+        env = {n: v if isinstance(v, str) else "name" for n, v in self.environments["coordinator"].items()}
+        return {n: v for n, v in env.items() if n.startswith("FANTAIL_EMF")}
+
+    def line(self):
+        """The first metrics line of a coordinator with that environment."""
+        program = f"{BIN}/fantail-coordinator"
+        if not os.access(program, os.X_OK):
+            self.skipTest(f"no programs in {BIN}")
+        env = {k: v for k, v in os.environ.items() if not k.startswith("FANTAIL_")} | self.emf_environment()
+        service = subprocess.Popen([program, "--port", "0", "--admin-port", "0", "--emf-period-s", "1"], env=env,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            return json.loads(service.stdout.readline())
+        finally:
+            service.terminate()
+            service.communicate(timeout=60)
+
+    def own_metrics(self):
+        """Every metric of ours that a policy or an alarm looks at: (name, names of its dimensions, period)."""
+        def walk(value):
+            if isinstance(value, dict):
+                if value.get("Namespace") == "fantail":
+                    yield value
+                value = list(value.values())
+            if isinstance(value, list):
+                for one in value:
+                    yield from walk(one)
+        return [(m["MetricName"], [d["Name"] for d in m["Dimensions"]], [d["Value"] for d in m["Dimensions"]], m.get("Period", 60))
+                for m in walk(self.resources)]
+
+    def test_policies_and_alarms_look_at_what_a_coordinator_prints(self):
+        line = self.line()
+        [directive] = line["_aws"]["CloudWatchMetrics"]
+        self.assertEqual(directive["Namespace"], "fantail")
+        printed = {metric["Name"] for metric in directive["Metrics"]}
+        used = self.own_metrics()
+        self.assertEqual({name for name, *_ in used}, {"demand_slots", "unserved_slots"})
+        env = self.environments["coordinator"]
+        for name, dimensions, values, period in used:
+            self.assertIn(name, printed)
+            self.assertEqual([dimensions], directive["Dimensions"])
+            self.assertEqual(values, [env["FANTAIL_EMF_CLUSTER"], env["FANTAIL_EMF_SERVICE"]])
+            self.assertEqual(period % int(env["FANTAIL_EMF_PERIOD_S"]), 0)
+
+    def test_the_sum_of_a_minute_is_divided_by_its_lines(self):
+        metrics = self.properties("WorkerDemandPolicy")["TargetTrackingScalingPolicyConfiguration"][
+            "CustomizedMetricSpecification"]["Metrics"]
+        [expression] = [m["Expression"] for m in metrics if "Expression" in m]
+        lines = int(re.fullmatch(r"lines / (\d+) / IF\(workers > 0, workers, 1\)", expression)[1])
+        self.assertEqual(lines * int(self.environments["coordinator"]["FANTAIL_EMF_PERIOD_S"]), 60)
+        self.assertEqual([m["Id"] for m in metrics if m["ReturnData"]], ["perworker"])
+        self.assertEqual({m["Id"]: m["MetricStat"]["Stat"] for m in metrics if "MetricStat" in m},
+                         {"lines": "Sum", "workers": "Average"})
+
+    def test_a_worker_is_worth_the_processors_it_has(self):
+        slots = {cpu: numbers["Slots"] for cpu, numbers in self.template["Mappings"]["Worker"].items()}
+        self.assertEqual(slots, {cpu: max(1, int(cpu) // 1024) for cpu in
+                                 self.template["Parameters"]["WorkerCpu"]["AllowedValues"]})
+
+    def test_a_fleet_at_zero_comes_back_before_the_jobs_give_up(self):
+        alarm, policy = self.properties("WorkerFromZeroAlarm"), self.properties("WorkerFromZeroPolicy")
+        self.assertEqual(alarm["AlarmActions"], [{"Ref": "WorkerFromZeroPolicy"}])
+        steps = policy["StepScalingPolicyConfiguration"]
+        self.assertEqual(steps["AdjustmentType"], "ChangeInCapacity", "an exact one could take workers away")
+        self.assertTrue(all(step["ScalingAdjustment"] > 0 for step in steps["StepAdjustments"]))
+        wait = float(self.environments["coordinator"]["FANTAIL_WORKER_WAIT_S"])
+        self.assertGreaterEqual(wait, alarm["Period"] * alarm["EvaluationPeriods"] + 2 * steps["Cooldown"] + 120)
 
 
 if __name__ == "__main__":
