@@ -10,8 +10,8 @@
  *         return fantail_reply_integer(reply, n * n);
  *     }
  *
- *     cc -O2 -fPIC -shared -o square.so square.c       (C++: give fantail_task `extern "C"`, as this header declares
- * it) task.json: {"mode": "native", "command": ["./square.so"]}
+ *     cc -O2 -fPIC -shared -I DIR_OF_THIS_FILE -o square.so square.c      (in C++ fantail_task is extern "C")
+ *     task.json: {"mode": "native", "command": ["./square.so"]}
  *
  * The worker keeps several processes of a task; each calls fantail_task() for one item after another, on one thread.
  * State may be kept in static variables; a constructor function is the place for costly preparation. A crash costs only
@@ -84,6 +84,78 @@ static inline bool fantail_get_number(const struct fantail_item *item, double *v
     double number = strtod(item->json, &end);
     if (end != item->json + item->len || !isfinite(number)) return false;
     *value = number;
+    return true;
+}
+
+/* Four hexadecimal digits, known to be there. */
+static inline unsigned fantail_hex4(const char *at)
+{
+    unsigned code = 0;
+    for (int i = 0; i < 4; i++) {
+        unsigned c = (unsigned char)at[i];
+        code = code << 4 | (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return code;
+}
+
+/* Appends a character as UTF-8. Returns the place behind it. */
+static inline char *fantail_put_utf8(char *to, unsigned code)
+{
+    if (code < 0x80) {
+        *to++ = (char)code;
+        return to;
+    }
+    int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    *to++ = (char)((more == 1 ? 0xC0 : more == 2 ? 0xE0 : 0xF0) | code >> (6 * more));
+    while (more--) *to++ = (char)(0x80 | ((code >> (6 * more)) & 0x3F));
+    return to;
+}
+
+/* The character that the escape behind a backslash stands for; *at is moved behind it. Half a surrogate pair is U+FFFD.
+ */
+static inline unsigned fantail_unescape(const char **at, const char *end)
+{
+    static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+    char c = *(*at)++;
+    const char *letter = (const char *)memchr(letters, c, sizeof letters - 1);
+    if (letter) return (unsigned char)meanings[letter - letters];
+    if (c != 'u') return (unsigned char)c;
+    unsigned code = fantail_hex4(*at);
+    *at += 4;
+    if (code < 0xD800 || code > 0xDFFF) return code;
+    if (code > 0xDBFF || end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u') return 0xFFFD;
+    unsigned low = fantail_hex4(*at + 2);
+    if (low < 0xDC00 || low > 0xDFFF) return 0xFFFD;
+    *at += 6;
+    return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+}
+
+/* A string's characters as UTF-8, escapes undone, with a NUL behind them (and perhaps among them: \u0000). `size` bytes
+ * at `text`; item->len bytes are always enough. *len may be NULL. False also when it does not fit. */
+static inline bool fantail_get_string(const struct fantail_item *item, char *text, size_t size, size_t *len)
+{
+    enum { CHARACTER_BYTES = 4 };
+    if (item->len < 2 || item->json[0] != '"') return false;
+    const char *at = item->json + 1, *end = item->json + item->len - 1;
+    char *to = text;
+    while (at < end) {
+        const char *escape = (const char *)memchr(at, '\\', (size_t)(end - at));
+        size_t plain = (size_t)((escape ? escape : end) - at);
+        if (plain >= size - (size_t)(to - text)) return false;
+        memcpy(to, at, plain);
+        to += plain;
+        at += plain;
+        if (!escape) break;
+        char character[CHARACTER_BYTES];
+        at++;
+        size_t n = (size_t)(fantail_put_utf8(character, fantail_unescape(&at, end)) - character);
+        if (n >= size - (size_t)(to - text)) return false;
+        memcpy(to, character, n);
+        to += n;
+    }
+    if (size == 0) return false;
+    *to = '\0';
+    if (len) *len = (size_t)(to - text);
     return true;
 }
 
@@ -203,6 +275,31 @@ static inline int fantail_reply_integer(struct fantail_reply *reply, int64_t val
     fantail_reply_clear(reply);
     memcpy(fantail_reply_room(reply, sizeof digits), at, len);
     fantail_reply_wrote(reply, len);
+    return 0;
+}
+
+/* Text as a JSON string, escaped where it must be. It should be UTF-8: other bytes make the answer bad output. */
+static inline int fantail_reply_string(struct fantail_reply *reply, const char *text, size_t len)
+{
+    static const char hex[] = "0123456789abcdef";
+    enum { ESCAPE_BYTES = 6 };
+    fantail_reply_clear(reply);
+    char *to = fantail_reply_room(reply, ESCAPE_BYTES * len + 2);
+    *to++ = '"';
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20) {
+            memcpy(to, "\\u00", 4);
+            to[4] = hex[c >> 4];
+            to[5] = hex[c & 15];
+            to += ESCAPE_BYTES;
+            continue;
+        }
+        if (c == '"' || c == '\\') *to++ = '\\';
+        *to++ = (char)c;
+    }
+    *to++ = '"';
+    fantail_reply_wrote(reply, (size_t)(to - (reply->data + reply->len)));
     return 0;
 }
 

@@ -61,6 +61,37 @@ Test(hosts, numbers_are_read_and_strings_and_infinities_are_not)
     }
 }
 
+Test(hosts, strings_are_read_with_their_escapes_undone_into_as_much_room_as_they_need)
+{
+    static const struct {
+        const char *json, *text;
+    } cases[] = {
+        {"\"\"", ""},
+        {"\"plain\"", "plain"},
+        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t"},
+        {"\"a\\u00e4\\u20AC\\ud83d\\ude00z\"", "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z"},
+        {"\"\\ud83d\\u0041\\ude00\\ud83d\"", "\xef\xbf\xbd"
+                                             "A"
+                                             "\xef\xbf\xbd\xef\xbf\xbd"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct fantail_item item = item_of(cases[i].json);
+        size_t needed = strlen(cases[i].text) + 1, len = 0;
+        cr_assert_leq(needed, item.len);
+        for (size_t size = 0; size <= item.len; size++) {
+            char *text = malloc(size + 1);
+            bool read = fantail_get_string(&item, text, size, &len);
+            cr_assert_eq(read, size >= needed, "%s in %zu", cases[i].json, size);
+            if (read) cr_assert_str_eq(text, cases[i].text);
+            if (read) cr_assert_eq(len, needed - 1);
+            free(text);
+        }
+    }
+    struct fantail_item number = item_of("12");
+    cr_assert_not(fantail_get_string(&number, (char[8]){0}, 8, NULL));
+    assert_no_leaks();
+}
+
 Test(hosts, members_are_found_behind_nested_values_and_strings_that_look_like_them)
 {
     struct fantail_item item = item_of("{ \"a\" : {\"stop\":1,\"x\":[{}, \"]}\"]} , \"t\":\"\\\"stop\\\":2,\\\\\",\n"
@@ -119,6 +150,8 @@ Test(hosts, replies_are_json_text_and_each_replaces_the_one_before)
     cr_assert_str_eq(reply_text(&reply), "0.3333333333333333");
     fantail_reply_value(&reply, "[1,\n2]", 6);
     cr_assert_str_eq(reply_text(&reply), "[1, 2]");
+    cr_assert_eq(fantail_reply_string(&reply, "a\"\\\n\x01\xc3\xa4", 7), 0);
+    cr_assert_str_eq(reply_text(&reply), "\"a\\\"\\\\\\u000a\\u0001\xc3\xa4\"");
     cr_assert_eq(fantail_reply_error(&reply, "no %d", 5), 1);
     cr_assert(reply.failed);
     cr_assert_str_eq(reply_text(&reply), "no 5");
