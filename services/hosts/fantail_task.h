@@ -281,7 +281,7 @@ static inline int fantail_reply_integer(struct fantail_reply *reply, int64_t val
 /* Text as a JSON string, escaped where it must be. It should be UTF-8: other bytes make the answer bad output. */
 static inline int fantail_reply_string(struct fantail_reply *reply, const char *text, size_t len)
 {
-    static const char hex[] = "0123456789abcdef";
+    static const char hex[] = "0123456789abcdef", escape[4] = {'\\', 'u', '0', '0'};
     enum { ESCAPE_BYTES = 6 };
     fantail_reply_clear(reply);
     char *to = fantail_reply_room(reply, ESCAPE_BYTES * len + 2);
@@ -289,7 +289,7 @@ static inline int fantail_reply_string(struct fantail_reply *reply, const char *
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         if (c < 0x20) {
-            memcpy(to, "\\u00", 4);
+            memcpy(to, escape, sizeof escape);
             to[4] = hex[c >> 4];
             to[5] = hex[c & 15];
             to += ESCAPE_BYTES;
