@@ -16,6 +16,13 @@ static const struct option_row rows[] = {
                   "name in answers and logs; default: made of the host's name and the process"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, "64", 1, 65536,
                "chunks held at once; more are answered 429, but never fewer than 4 per process"),
+    OPTION_HEADING("ECS (where ECS_AGENT_URI is set)"),
+    OPTION_SECONDS(
+        "protection-s", struct worker_config, protection_s, "600", 0, 172800,
+        "how long a task with chunks is protected from scale-in at a time, in whole minutes; renewed after a "
+        "third; 0 never protects"),
+    OPTION_SECONDS("protection-idle-s", struct worker_config, protection_idle_s, "20", 0, 86400,
+                   "without a chunk for so long, the protection is given back"),
     SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"),
     OPTION_ROWS_END,
 };

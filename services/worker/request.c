@@ -294,10 +294,9 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
         r->next->prev = r->prev;
     else
         w->requests_tail = r->prev;
-    w->open--;
     w->held_bytes -= r->body_bytes;
     wake_uploads(w);
-    if (w->draining && !w->open) service_poke(w->service);
+    worker_count_request(w, -1);
     if (r->timed)
         uv_close((uv_handle_t *)&r->deadline, on_deadline_closed);
     else
@@ -402,7 +401,7 @@ void request_handle(struct http_exchange *x, void *data)
     r->prev = w->requests_tail;
     *w->requests_tail = r;
     w->requests_tail = &r->next;
-    w->open++;
+    worker_count_request(w, 1);
     http_exchange_accept(x, &ops, r);
     if (!add_stage(r, http_exchange_param(x, "task"), !has_header)) BUG("an admitted task has no pool");
     start_deadline(r);

@@ -29,17 +29,17 @@ uint64_t worker_queued(const struct worker *w)
     return n;
 }
 
+/* A slot is of one task, as in its answers' headers: the processes of different tasks do not stand in for each other.
+ */
 static double busy_slots(void *data)
 {
-    return worker_busy(data);
+    const struct pool *p = data;
+    return p->size - pool_free_slots(p);
 }
 
 static double idle_slots(void *data)
 {
-    const struct worker *w = data;
-    unsigned n = 0;
-    for (const struct pool *p = w->pools; p; p = p->next) n += pool_free_slots(p);
-    return n;
+    return pool_free_slots(data);
 }
 
 static double queued_items(void *data)
@@ -52,20 +52,38 @@ static double open_chunks(void *data)
     return ((const struct worker *)data)->open;
 }
 
+static double task_is_protected(void *data)
+{
+    return ecs_agent_protected(((const struct worker *)data)->ecs_agent);
+}
+
 static void register_metrics(struct worker *w)
 {
     w->items_succeeded = metric_counter("fantail_items_total", "Items answered.", "outcome=\"succeeded\"");
     w->items_failed = metric_counter("fantail_items_total", "Items answered.", "outcome=\"failed\"");
     metric_counters("fantail_chunks_total", "Chunks that ended.", "result", result_names, RESULT_COUNT, w->results);
-    metric_gauge_fn("fantail_worker_slots", "Processes that may run.", "state=\"busy\"", busy_slots, w);
-    metric_gauge_fn("fantail_worker_slots", "Processes that may run.", "state=\"idle\"", idle_slots, w);
     metric_gauge_fn("fantail_items_queued", "Items that wait for a process.", NULL, queued_items, w);
     metric_gauge_fn("fantail_chunks_in_flight", "Chunks that are running.", NULL, open_chunks, w);
+    metric_gauge_fn("fantail_task_protection", "Whether ECS protects this task from scale-in.", NULL, task_is_protected,
+                    w);
+    w->protection_failures = metric_counter("fantail_task_protection_failures_total",
+                                            "Requests for task protection, or for its end, that failed.", NULL);
     w->chunk_seconds = metric_histogram("fantail_chunk_duration_seconds", "From a chunk's headers to its end.", NULL);
+}
+
+static void register_slots(struct pool *p, const char *state, double (*count)(void *data))
+{
+    struct buf labels = {0};
+    metric_add_label(&labels, "task", p->task->name);
+    metric_add_label(&labels, "state", state);
+    metric_gauge_fn("fantail_worker_slots", "Items of a task that can run at once.", buf_cstr(&labels), count, p);
+    buf_release(&labels);
 }
 
 static void register_pool_metrics(struct pool *p)
 {
+    register_slots(p, "busy", busy_slots);
+    register_slots(p, "idle", idle_slots);
     for (size_t i = 0; i < LOSS_COUNT; i++) {
         struct buf labels = {0};
         metric_add_label(&labels, "task", p->task->name);
@@ -179,19 +197,29 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
     w->scratch = scratch_make(&w->scratch_fd);
     w->env = (struct process_env){.loop = loop, .reaper = &w->reaper, .worker_id = w->id, .scratch = w->scratch};
     register_metrics(w);
+    w->ecs_agent = ecs_agent_start(loop, config->protection_s, config->protection_idle_s, w->protection_failures);
     return load_tasks(w, err, err_size);
+}
+
+void worker_count_request(struct worker *w, int change)
+{
+    w->open += (unsigned)change;
+    ecs_agent_work(w->ecs_agent, w->open > 0);
+    if (w->draining && !w->open) service_poke(w->service);
 }
 
 void worker_drain(void *data)
 {
     struct worker *w = data;
     w->draining = true;
+    ecs_agent_leave(w->ecs_agent);
     for (struct pool *p = w->pools; p; p = p->next) pool_drain(p);
 }
 
 bool worker_idle(void *data)
 {
-    return ((const struct worker *)data)->open == 0;
+    const struct worker *w = data;
+    return w->open == 0 && ecs_agent_left(w->ecs_agent);
 }
 
 static void on_pool_closed(uv_handle_t *handle)
@@ -207,6 +235,8 @@ void worker_stop(void *data)
         pool_close(p, on_pool_closed);
     }
     w->pools = NULL;
+    ecs_agent_stop(w->ecs_agent);
+    w->ecs_agent = NULL;
     /* Their ends are waited for here: what they left behind is only found once they are gone. */
     for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);

@@ -4,6 +4,7 @@
 #ifndef FANTAIL_WORKER_H
 #define FANTAIL_WORKER_H
 
+#include "ecs_agent.h"
 #include "metrics.h"
 #include "pool.h"
 #include "service.h"
@@ -19,6 +20,7 @@ struct worker_config {
     const char *worker_id;
     int64_t processes; /* 0: the CPU quota */
     int64_t max_chunks;
+    double protection_s, protection_idle_s;
 };
 
 struct worker {
@@ -34,6 +36,7 @@ struct worker {
     struct pool *pools;
     struct reaper reaper;
     struct process_env env;
+    struct ecs_agent *ecs_agent; /* NULL outside ECS */
     bool draining;
     unsigned handles; /* closing */
 
@@ -43,6 +46,7 @@ struct worker {
 
     uint64_t *items_succeeded, *items_failed;
     uint64_t *results[RESULT_COUNT];
+    uint64_t *protection_failures;
     struct metric_histogram *chunk_seconds;
 };
 
@@ -65,6 +69,8 @@ struct pool *worker_pool(struct worker *w, const char *task);
 /* Processes of a task, and of the worker when t is NULL. */
 unsigned worker_slots(const struct worker *w, const struct task *t);
 uint64_t worker_queued(const struct worker *w);
+/* A request was taken (1) or has ended (-1). */
+void worker_count_request(struct worker *w, int change);
 /* Items that processes are at. */
 unsigned worker_busy(const struct worker *w);
 

@@ -246,6 +246,12 @@ def raw_request(port, data, timeout_s=20):
             s.settimeout(1)
 
 
+def metric_sum(text, name, **labels):
+    """The sum of those of a metric's series that have all these labels."""
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(re.escape(name) + r"[{ ]", line)
+               and all(f'{label}="{value}"' in line for label, value in labels.items()))
+
+
 class Stream:
     """An NDJSON answer read line by line while the job runs."""
 
@@ -316,9 +322,7 @@ class Fleet:
 
     def metric(self, program, name):
         """The sum of a metric's series on a program's admin port."""
-        text = request(program.admin_port, "GET", "/metrics").body.decode()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                   if re.match(re.escape(name) + r"[{ ]", line))
+        return metric_sum(request(program.admin_port, "GET", "/metrics").body.decode(), name)
 
 
 # ---- Tests --------------------------------------------------------------------------------------------------------

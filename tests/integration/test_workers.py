@@ -142,6 +142,27 @@ class WorkerHttp(SharedFleetTest):
         self.assertEqual(answer.headers["Fantail-Slots"], "2")
         self.assertIn(int(answer.headers["Fantail-Free"]), (0, 1, 2))
 
+    def test_the_metric_counts_the_slots_that_answers_tell(self):
+        worker = self.worker(processes=3, tasks=self.tasks(
+            wide={"command": ["cat"], "envelope": False, "processes": 5}, plain={"command": ["cat"], "envelope": False}))
+        text = ft.request(worker.admin_port, "GET", "/metrics").body.decode()
+        for task, slots in (("wide", 5), ("plain", 3)):
+            answer = ft.request(worker.port, "POST", f"/v1/tasks/{task}", b"1\n", {"Content-Type": NDJSON})
+            self.assertEqual(int(answer.headers["Fantail-Slots"]), slots)
+            self.assertEqual(ft.metric_sum(text, "fantail_worker_slots", task=task), slots)
+            self.assertEqual(ft.metric_sum(text, "fantail_worker_slots", task=task, state="busy"), 0)
+
+    def test_a_slot_is_busy_while_its_item_runs(self):
+        worker = self.worker(processes=2)
+        with socket.create_connection(("127.0.0.1", worker.port)) as connection:
+            connection.sendall(b"POST /v1/tasks/sleep HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+                               b"Content-Length: 4\r\n\r\n600\n")
+            def busy(task):
+                text = ft.request(worker.admin_port, "GET", "/metrics").body.decode()
+                return [ft.metric_sum(text, "fantail_worker_slots", task=task, state=state) for state in ("busy", "idle")]
+            wait_until(lambda: busy("sleep") == [1, 1], 20, "a busy slot")
+            self.assertEqual(busy("square"), [0, 2])
+
     def test_a_last_line_without_a_newline_counts(self):
         self.assertEqual(self.post("square", b"5").body, b'{"value":25}\n{"end":"complete","done":1}\n')
 
