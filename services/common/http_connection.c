@@ -40,6 +40,7 @@ static void connection_closed(struct http_connection *c)
         c->server->connections = c->next;
     /* At the cap, only another run of the daemon listens again. */
     if (!c->server->stopping) http_server_want_turn(c->server);
+    if (!c->server->stopping && c->lingers) http_linger_start(c->server, c->fd);
     free(c);
 }
 
@@ -183,4 +184,5 @@ void http_connection_sweep(uv_timer_t *timer)
     struct http_server *s = timer->data;
     uint64_t now_ms = uv_now(s->loop);
     for (struct http_connection *c = s->connections; c; c = c->next) sweep_connection(c, now_ms);
+    http_linger_sweep(s, now_ms);
 }

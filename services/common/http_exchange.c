@@ -159,11 +159,18 @@ static enum MHD_Result send_answer(struct http_exchange *x)
     }
     if (x->pull_end == HTTP_PULL_ABORT && !x->early.len) return MHD_NO;
     add_headers(x);
+    x->connection->lingers = x->stage == HTTP_STAGE_BODY && x->has_body;
     x->stage = HTTP_STAGE_ANSWER;
     enum MHD_Result queued = MHD_queue_response(x->connection->mhd, (unsigned)x->status, x->response);
     MHD_destroy_response(x->response);
     x->response = NULL;
     return queued;
+}
+
+static bool admit(struct http_exchange *x)
+{
+    const struct http_server_options *o = &x->server->options;
+    return !o->admit || o->admit(o->admit_data, x);
 }
 
 static enum MHD_Result on_head(struct http_exchange *x, const char *url, const char *method, const char *version)
@@ -177,7 +184,7 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     x->server->open_exchanges++;
     c->used = true;
     c->since_ms = uv_now(c->server->loop);
-    if (http_request_check(x) && http_route_find(x)) {
+    if (http_request_check(x) && admit(x) && http_route_find(x)) {
         x->route->handle(x, x->server->options.data);
         if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not taken up");
     }
@@ -259,6 +266,11 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
                                uv_hrtime() - x->start_ns);
     }
     exchange_free(x);
+}
+
+void http_exchange_leave_body(struct http_exchange *x)
+{
+    x->must_close |= x->has_body;
 }
 
 void http_exchange_accept(struct http_exchange *x, const struct http_exchange_ops *ops, void *data)

@@ -31,7 +31,7 @@ size_t http_percent_decode(char *s)
 
 /* What the headers say about the framing of the message, gathered in one pass over them. */
 struct framing {
-    unsigned lengths, encodings, hosts;
+    unsigned lengths, encodings, hosts, authorizations;
     const char *length, *encoding;
     const char *fault;
     bool continues;
@@ -61,6 +61,7 @@ static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char
     if (name_len == 14 && strcasecmp(name, "Content-Length") == 0) f->lengths++, f->length = value;
     if (name_len == 17 && strcasecmp(name, "Transfer-Encoding") == 0) f->encodings++, f->encoding = value;
     if (name_len == 4 && strcasecmp(name, "Host") == 0) f->hosts++;
+    if (name_len == 13 && strcasecmp(name, "Authorization") == 0) f->authorizations++;
     if (name_len == 6 && strcasecmp(name, "Expect") == 0 && strcasecmp(value, "100-continue") == 0) f->continues = true;
     return MHD_YES;
 }
@@ -78,6 +79,7 @@ static const char *framing_fault(const struct framing *f, const struct http_exch
     if (f->lengths && (!*f->length || f->length[strspn(f->length, "0123456789")]))
         return "Content-Length is not a number";
     if (f->hosts > 1) return "Host is given more than once";
+    if (f->authorizations > 1) return "Authorization is given more than once";
     if (!f->hosts && !x->is_http_1_0) return "Host is missing";
     return NULL;
 }

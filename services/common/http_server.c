@@ -231,10 +231,14 @@ void http_server_stop_listening(struct http_server *s)
     s->listen_fd = -1;
 }
 
+void http_server_handle_closed(struct http_server *s)
+{
+    if (--s->open_handles == 0) free(s);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
-    struct http_server *s = handle->data;
-    if (--s->open_handles == 0) free(s);
+    http_server_handle_closed(handle->data);
 }
 
 void http_server_stop(struct http_server *s)
@@ -246,6 +250,7 @@ void http_server_stop(struct http_server *s)
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     s->stopping = true;
     http_server_stop_listening(s);
+    http_linger_sweep(s, UINT64_MAX);
     /* The daemon aborts the process when it is stopped with a suspended connection. */
     for (struct http_connection *c = s->connections; c; c = c->next)
         if (c->exchange && c->exchange->suspended) MHD_resume_connection(c->mhd);

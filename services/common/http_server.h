@@ -69,6 +69,10 @@ struct http_server_options {
     uint64_t header_timeout_ms; /* 0: LIMIT_HEADER_MS; a head that takes longer is answered 408 and cut */
     uint64_t body_timeout_ms;   /* 0: LIMIT_BODY_IDLE_MS; the body must bring LIMIT_BODY_STEP_BYTES in each such time */
     uint64_t keepalive_timeout_ms; /* 0: LIMIT_KEEPALIVE_MS */
+    /* Called with the headers of every request, before its route is looked for: false after answering it. NULL: all
+     * are admitted. */
+    bool (*admit)(void *admit_data, struct http_exchange *x);
+    void *admit_data;
     /* Called for every finished exchange, for metrics and the access log; may be NULL. route is the template, "" when
      * none matched. */
     void (*on_done)(void *data, const char *method, const char *route, int status, uint64_t duration_ns);
@@ -101,6 +105,10 @@ void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, co
 const char *http_exchange_header(const struct http_exchange *x, const char *name);
 /* The length the client announced, or -1 when it sends chunks. */
 int64_t http_exchange_content_length(const struct http_exchange *x);
+
+/* The answer, given in the same call, goes out at once and the rest of the body is not read; after it the connection is
+ * closed when there is a body. */
+void http_exchange_leave_body(struct http_exchange *x);
 
 void http_exchange_accept(struct http_exchange *x, const struct http_exchange_ops *ops, void *data);
 void *http_exchange_data(const struct http_exchange *x);

@@ -1,8 +1,8 @@
 /*
  * What the files of the HTTP server share: http_server.c (the daemon inside the loop), http_connection.c (sockets:
  * hang-ups and deadlines), http_exchange.c (one request and its answer), http_request.c (reading and judging the
- * head), http_routes.c (templates), http_problem.c (errors), http_library.c (errors the library
- * makes). Nobody else includes this.
+ * head), http_routes.c (templates), http_problem.c (errors), http_library.c (errors the library makes), http_linger.c
+ * (closing without cutting off the answer). Nobody else includes this.
  *
  * Everything that libmicrohttpd calls happens inside MHD_run(), which only server_turn() calls, or inside
  * MHD_stop_daemon(). Our own functions never run the daemon; they ask for a turn with http_server_want_turn().
@@ -37,6 +37,7 @@ struct http_connection {
     uint64_t counted_bytes; /* of all requests so far, heads and announced bodies */
     bool uncounted;         /* a chunked body: its bytes on the wire are not known */
     uint64_t seen_in_turn;  /* the server's turn in which the library last spoke of it, or we woke it */
+    bool lingers;           /* its last answer went out before the body was read */
     bool used;              /* has had a request: it may be idle for the keep-alive time */
     uint64_t since_ms;      /* what is awaited now (a head, a step of the body) is awaited since then */
     uint64_t head_began_ms; /* a kept connection brought the start of another head by then; 0: nothing yet */
@@ -96,6 +97,8 @@ struct http_server {
     uint64_t turn, turn_ns, previous_turn_ns; /* number and times of the daemon's turns */
     bool turn_wanted, in_turn, draining, stopping;
     struct http_connection *connections;
+    struct http_linger *lingering; /* closed, but for their sockets */
+    unsigned lingering_count;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
     char *scratch; /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
@@ -105,6 +108,8 @@ struct http_server {
 
 /* http_server.c */
 void http_server_want_turn(struct http_server *s);
+/* One of s->open_handles is closed; s may be freed by this. */
+void http_server_handle_closed(struct http_server *s);
 
 /* http_connection.c */
 void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context,
@@ -117,6 +122,11 @@ void http_connection_sweep(uv_timer_t *timer);
 /* Writes a whole error answer past libmicrohttpd, for the states in which it takes none (nothing of another answer may
  * be under way), and gives the connection up. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
+
+/* http_linger.c: keeps the socket of a connection that is being closed until its client has read the answer. */
+void http_linger_start(struct http_server *s, int fd);
+/* Ends those whose time is over. */
+void http_linger_sweep(struct http_server *s, uint64_t now_ms);
 
 /* http_exchange.c: the callbacks of libmicrohttpd */
 void *http_exchange_on_uri(void *cls, const char *uri, struct MHD_Connection *mhd);

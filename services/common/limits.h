@@ -20,6 +20,16 @@
 #define LIMIT_CONNECTION_BYTES (64 * KIB)  /* head, read and write buffer; zeroed at each request */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
 
+#define LIMIT_LINGER_MS        2000        /* after an answer to an unread body: for the client to read it */
+#define LIMIT_LINGER_BYTES     (1 * MIB)   /* and so much of that body is taken and dropped */
+#define LIMIT_LINGERING        256         /* connections at once in that state */
+
+/* Access. */
+#define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter ones can be guessed */
+#define LIMIT_TOKEN_BYTES       512 /* each is kept and compared at this length */
+#define LIMIT_TOKENS            64
+#define LIMIT_TOKEN_FILE_BYTES  (64 * KIB)
+
 /* JSON. */
 #define LIMIT_JSON_DEPTH    512                /* nesting of arrays and objects in a body, an item or an answer */
 #define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53: beyond it option numbers lose their value */

@@ -120,6 +120,7 @@ static void on_signal(uv_signal_t *handle, int number)
     struct service *s = handle->data;
     if (number == SIGHUP) {
         log_info("asked to reload");
+        access_reload(&s->http.access);
         if (s->hooks->reload) s->hooks->reload(s->hooks->data);
         return;
     }
@@ -197,6 +198,7 @@ struct service *service_start(uv_loop_t *loop, const struct service_config *conf
     if (!tell_ready(s, err, err_size)) goto fail;
     log_info("listening", LOG_STR("host", config->host), LOG_U64("port", service_port(s)),
              LOG_U64("admin_port", service_admin_port(s)), LOG_STR("version", FANTAIL_VERSION));
+    service_warn_of_open_door(config);
     log_set_deferred(true);
     return s;
 fail:

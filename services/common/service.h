@@ -3,6 +3,7 @@
  * and the way out. A main is
  *
  *     option_parse(...)                      its rows include SERVICE_OPTION_ROWS
+ *     service_check(&spec, &config.service)  2 when the options do not go together
  *     s = service_start(loop, &config.service, &hooks, err, sizeof err)     listens
  *     service_set_ready(s, true, NULL)
  *     status = service_run(s)                until the drain is over
@@ -14,7 +15,10 @@
  * The way out, on SIGTERM or SIGINT: not ready, answers carry Connection: close, requests are still taken for
  * shutdown_delay_s; then the listener closes and hooks->drain runs; the service ends when hooks->idle says so and no
  * exchange is open, or when drain_s have passed; then hooks->stop, servers, log. A second signal ends the process at
- * once with status 1. SIGHUP: hooks->reload. SIGPIPE is ignored.
+ * once with status 1. SIGHUP: the tokens are read again, then hooks->reload. SIGPIPE is ignored.
+ *
+ * With a token file every request to the public server but those for health needs one of its tokens (access.h). The
+ * admin server has no secrets to tell and changes nothing: it is open, as those who probe and scrape expect.
  *
  * Knows nothing of jobs or tasks, and needs no HTTP client.
  */
@@ -37,6 +41,8 @@ struct service_config {
     bool reuse_port;
     const char *admin_host;
     int64_t admin_port; /* 0: a free one; -1: no admin server */
+    const char *token_file; /* NULL: whoever reaches the port may ask */
+    bool insecure;          /* ... also from other machines */
     double shutdown_delay_s;
     double drain_s;
     int log_level;
@@ -54,6 +60,11 @@ struct service_config {
         OPTION_STRING("admin-host", S, f.admin_host, "127.0.0.1", "address of health and metrics"),                    \
         OPTION_PORT("admin-port", S, f.admin_port, default_admin_port, -1,                                             \
                     "port of health and metrics; 0 takes a free one, off has none"),                                   \
+        OPTION_HEADING("Access"),                                                                                      \
+        OPTION_PATH("token-file", S, f.token_file, NULL,                                                               \
+                    "a file of bearer tokens, one a line, of which requests must carry one; read again on SIGHUP"),    \
+        OPTION_BOOL("insecure", S, f.insecure, NULL,                                                                   \
+                    "listen beyond this machine without --token-file: whoever reaches the port may run tasks"),        \
         OPTION_HEADING("Life and death"),                                                                              \
         OPTION_SECONDS("shutdown-delay-s", S, f.shutdown_delay_s, "0", 0, 3600,                                        \
                        "after SIGTERM keep accepting for so long, until load balancers have noticed"),                 \
@@ -78,6 +89,9 @@ struct service_hooks {
     size_t max_body_bytes;
     unsigned max_connections;
 };
+
+/* Whether the options go together; else says what is wrong, with the option's name, and returns 2. */
+MUST_CHECK int service_check(const struct option_spec *spec, const struct service_config *config);
 
 /* Listens on both ports, sets up the log and signals, writes to ready_fd. Not ready yet ("starting"). NULL on
  * failure, with a sentence in err and nothing left open. config and hooks are borrowed until service_free(). */

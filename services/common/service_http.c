@@ -57,6 +57,15 @@ static void handle_metrics(struct http_exchange *x, void *data)
 
 static const struct http_route health_routes[] = {
     {"GET", "/livez", handle_live}, {"GET", "/healthz", handle_live}, {"GET", "/readyz", handle_ready}, {0}};
+/* Probes carry no token, and learn nothing but whether this service is well. */
+static bool admit(void *data, struct http_exchange *x)
+{
+    struct service_http *h = data;
+    for (const struct http_route *r = health_routes; r->path; r++)
+        if (strcmp(http_exchange_path(x), r->path) == 0) return true;
+    return access_admit(&h->access, x);
+}
+
 static const struct http_route metrics_route[] = {{"GET", "/metrics", handle_metrics}, {0}};
 
 static size_t count_routes(const struct http_route *routes)
@@ -154,6 +163,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
     const struct http_route *const lists[] = {hooks->routes, health_routes};
     h->routes = join_routes(lists, ARRAY_SIZE(lists));
     register_metrics(h);
+    if (!access_start(&h->access, config->token_file, err, err_size)) return false;
     const struct http_server_options options = {.host = config->host,
                                                 .port = (uint16_t)config->port,
                                                 .routes = h->routes,
@@ -161,6 +171,8 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
                                                 .max_body_bytes = hooks->max_body_bytes,
                                                 .max_connections = hooks->max_connections,
                                                 .reuse_port = config->reuse_port,
+                                                .admit = admit,
+                                                .admit_data = h,
                                                 .on_done = on_done};
     h->server = http_server_start(loop, &options, err, err_size);
     return h->server && start_admin(h, loop, config, hooks, err, err_size);
@@ -176,6 +188,7 @@ void service_http_stop(struct service_http *h)
 void service_http_release(struct service_http *h)
 {
     if (health.http == h) health.http = NULL;
+    access_release(&h->access);
     free(h->routes);
     free(h->admin_routes);
     free(h->metrics);

@@ -5,6 +5,7 @@
 #ifndef FANTAIL_SERVICE_HTTP_H
 #define FANTAIL_SERVICE_HTTP_H
 
+#include "access.h"
 #include "service.h"
 
 struct route_metrics;
@@ -12,6 +13,7 @@ struct route_metrics;
 struct service_http {
     struct http_server *server, *admin; /* admin is NULL without one */
     struct http_route *routes, *admin_routes;
+    struct access access; /* to the public server */
     struct route_metrics *metrics; /* one per route of the public server and one for no route */
     size_t metrics_count;
 };
@@ -19,6 +21,8 @@ struct service_http {
 MUST_CHECK bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct service_config *config,
                                    const struct service_hooks *hooks, char *err, size_t err_size);
 void service_http_set_ready(struct service_http *h, bool ready, const char *reason);
+/* Says in the log when anybody may run tasks from other machines. */
+void service_warn_of_open_door(const struct service_config *config);
 /* Ends what still runs. */
 void service_http_stop(struct service_http *h);
 /* After the loop has closed the servers' handles. */

@@ -84,6 +84,8 @@ int main(int argc, char **argv)
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &r)) return r.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
+    int fault = service_check(&spec, &config.service);
+    if (fault) return fault;
     keep_buffers_on_the_heap();
     uv_loop_t loop;
     if (uv_loop_init(&loop) != 0) die(1, "cannot make an event loop");
