@@ -113,6 +113,8 @@ static void coordinator_arguments(struct fleet *f, const struct fleet_options *o
     common_options(s, o, o->host ? o->host : "127.0.0.1");
     for (size_t i = 1; i < f->count; i++)
         buf_addf(&workers, "%s127.0.0.1:%u", i == 1 ? "static://" : ",", (unsigned)f->services[i].process.port);
+    if (o->token_file) option(s, "--token-file", o->token_file);
+    if (o->insecure) argument(s, "--insecure");
     option(s, "--workers", buf_cstr(&workers));
     buf_release(&workers);
 }

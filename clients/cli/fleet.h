@@ -25,6 +25,8 @@ struct fleet_options {
     unsigned workers;    /* 1..FLEET_MAX_WORKERS */
     unsigned processes;  /* of each worker; 0: the machine's share */
     uint16_t port;       /* of the coordinator; 0: a free one */
+    const char *token_file; /* of the coordinator; NULL: none */
+    bool insecure;          /* it may listen beyond this machine without */
     const char *host;    /* of the coordinator; the workers are on 127.0.0.1 */
     const char *tmp_dir; /* TMPDIR of the services; NULL: as here */
     const char *log_level;

@@ -12,7 +12,8 @@
 #define DRAIN_S 5
 
 struct local_config {
-    const char *tasks, *host, *log_level;
+    const char *tasks, *host, *log_level, *token_file;
+    bool insecure;
     int64_t workers, processes, port;
 };
 
@@ -26,8 +27,13 @@ static const struct option_row rows[] = {
     OPTION_PORT("port", struct local_config, port, "8080", 0, "where the coordinator listens; 0 takes a free port",
                 .no_env = true),
     OPTION_STRING("host", struct local_config, host, "127.0.0.1",
-                  "the address the coordinator listens on; there is no authentication unless you put it in front",
+                  "the address the coordinator listens on; one that others can reach needs --token-file",
                   .value = "ADDRESS", .no_env = true),
+    OPTION_PATH("token-file", struct local_config, token_file, NULL,
+                "a file of bearer tokens, one a line; requests must carry one of them", .value = "FILE",
+                .no_env = true),
+    OPTION_BOOL("insecure", struct local_config, insecure, NULL,
+                "let others reach it without a token: they may run tasks here", .no_env = true),
     OPTION_STRING("log-level", struct local_config, log_level, "warn",
                   "what the services log on standard error: debug, info, warn, error", .value = "LEVEL",
                   .no_env = true),
@@ -88,6 +94,8 @@ int command_local(int argc, char **argv)
         .processes = processes,
         .port = (uint16_t)config.port,
         .host = config.host,
+        .token_file = config.token_file,
+        .insecure = config.insecure,
         .log_level = config.log_level,
         .drain_s = DRAIN_S,
         .announce = true,

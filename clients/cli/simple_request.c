@@ -26,6 +26,9 @@ void refusal_text(const struct connection *c, struct buf *text)
     if (json_member_text(answer, c->answer.len, "pointer", &pointer) && pointer.len &&
         !strstr(buf_cstr(text), buf_cstr(&pointer)))
         buf_addf(text, " (at %s)", buf_cstr(&pointer));
+    if (c->status == 401)
+        buf_add_str(text, c->target->token ? "; it was the first one of --token-file"
+                                           : "; --token-file or FANTAIL_TOKEN_FILE gives it");
     buf_release(&pointer);
 }
 

@@ -1,9 +1,7 @@
 #include "target.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include "buf.h"
+#include "tokens.h"
 
 static bool bad_url(const struct target *t, char *err, size_t err_size)
 {
@@ -74,33 +72,22 @@ static bool look_up(struct target *t, char *err, size_t err_size)
 
 static bool read_token(struct target *t, const char *path, char *err, size_t err_size)
 {
-    char text[4096];
-    FILE *file = fopen(path, "re");
-    size_t len = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
-    if (!file || ferror(file)) {
-        snprintf(err, err_size, "cannot read %s: %s", path, strerror(errno));
-        if (file) fclose(file);
-        return false;
-    }
-    fclose(file);
-    text[len] = '\0';
-    len = strcspn(text, " \t\r\n"); /* the first of several tokens */
-    if (len == 0) {
-        snprintf(err, err_size, "%s has no token in its first line", path);
-        return false;
-    }
-    t->token = xstrndup(text, len);
+    struct tokens tokens;
+    if (!tokens_read(&tokens, path, err, err_size)) return false;
+    t->token = xstrdup(tokens_first(&tokens));
+    tokens_release(&tokens);
     return true;
 }
 
 int client_config_check(const struct option_spec *spec, const struct client_config *config)
 {
     struct target t = {.url = xstrdup(config->url)};
+    char err[512];
     int status = 0;
     if (!split_url(&t)) status = option_complain(spec, "url", "\"%s\" is no URL like http://127.0.0.1:8080", t.url);
+    if (!status && config->token_file && !read_token(&t, config->token_file, err, sizeof(err)))
+        status = option_complain(spec, "token-file", "%s", err);
     target_release(&t);
-    if (!status && config->token_file && access(config->token_file, R_OK) != 0)
-        status = option_complain(spec, "token-file", "cannot read %s: %s", config->token_file, strerror(errno));
     return status;
 }
 
@@ -128,6 +115,7 @@ void target_release(struct target *t)
     free(t->host);
     free(t->authority);
     free(t->prefix);
+    if (t->token) explicit_bzero(t->token, strlen(t->token));
     free(t->token);
     *t = (struct target){0};
 }

@@ -69,10 +69,16 @@ bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, siz
     return t->count > 0;
 }
 
-/* The bytes of the file; -1 with errno. */
+/* The bytes of the file; -1 with errno. Only a file: a pipe could be read once only, and make a service wait. */
 static ssize_t read_whole(int fd, char *text, size_t size)
 {
     size_t len = 0;
+    struct stat st;
+    if (fstat(fd, &st) < 0) return -1;
+    if (!S_ISREG(st.st_mode)) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+        return -1;
+    }
     while (len < size) {
         ssize_t n = read(fd, text + len, size - len);
         if (n < 0 && errno == EINTR) continue;
@@ -89,10 +95,10 @@ bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
     char why[256];
     bool good = false;
     *t = (struct tokens){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     ssize_t len = fd < 0 ? -1 : read_whole(fd, text, sizeof text);
     if (len < 0)
-        snprintf(why, sizeof why, "%s", strerror(errno));
+        snprintf(why, sizeof why, "%s", errno == EINVAL ? "it is no regular file" : strerror(errno));
     else if (len == sizeof text)
         snprintf(why, sizeof why, "it is longer than %u bytes", LIMIT_TOKEN_FILE_BYTES);
     else
@@ -108,7 +114,7 @@ bool tokens_has(const struct tokens *t, const char *token, size_t len)
 {
     char asked[sizeof *t->list] = {0};
     unsigned char known = 0;
-    if (len == 0 || len > LIMIT_TOKEN_BYTES) return false;
+    if (len > LIMIT_TOKEN_BYTES || !token_is_well_formed(token, len)) return false;
     memcpy(asked, token, len);
     for (size_t i = 0; i < t->count; i++) {
         unsigned char differs = 0;

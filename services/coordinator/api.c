@@ -96,7 +96,9 @@ static void tasks_answered(void *data, bool ok)
         return;
     }
     http_exchange_set_header(l->exchange, "Retry-After", "5");
-    http_answer_problem(l->exchange, 503, NULL, "no worker could be asked for its tasks");
+    http_answer_problem(l->exchange, 503, NULL, "%s",
+                        l->coordinator->catalog.refused ? "the workers refuse the coordinator's token"
+                                                        : "no worker could be asked for its tasks");
 }
 
 static void listing_closed(struct http_exchange *x, enum http_closed how)

@@ -85,6 +85,7 @@ static void on_end(void *data, const struct http_call_result *result)
 {
     struct catalog *c = data;
     c->call = NULL;
+    c->refused = result->status == 401 || result->status == 403;
     bool ok = result->outcome == HTTP_CALL_OK && result->status == 200 && take_document(c);
     while (c->questions) {
         struct catalog_question *q = c->questions;
@@ -102,12 +103,14 @@ struct catalog_question *catalog_ask(struct catalog *c, const char *url, const c
     c->questions = q;
     if (c->call) return q;
     struct buf target = {0};
+    const char *headers[] = {c->authorization, NULL};
     buf_addf(&target, "%s%s", url, PATH_TASKS);
     buf_clear(&c->incoming);
     c->call = http_call_start(c->client, &(struct http_call_options){
                                              .method = "GET",
                                              .url = buf_cstr(&target),
                                              .connect_to = connect_to,
+                                             .headers = headers,
                                              .on_body = on_body,
                                              .on_end = on_end,
                                              .data = c,

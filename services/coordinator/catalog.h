@@ -19,9 +19,11 @@ struct catalog_question;
 
 struct catalog {
     struct http_client *client;
+    const char *authorization; /* a header line to send; NULL: none; borrowed, may change between questions */
     struct catalog_task *tasks;
     size_t count;
     bool known;          /* some worker has answered */
+    bool refused;        /* the last one asked did not take our token */
     struct buf document; /* its answer, as GET /v1/tasks gives it on */
     struct http_call *call;
     struct buf incoming;

@@ -12,12 +12,14 @@
 #include "http_client.h"
 #include "scheduler.h"
 #include "service.h"
+#include "tokens.h"
 
 struct job;
 
 struct coordinator_config {
     struct service_config service;
     const char *workers;
+    const char *worker_token_file; /* NULL: workers get no token */
     double worker_wait_s;
     double dns_refresh_s;
     double heartbeat_s;
@@ -45,6 +47,8 @@ struct coordinator {
     uv_loop_t *loop;
     struct service *service;
     struct http_client *client;
+    struct tokens worker_tokens;
+    char *authorization; /* the header line that every request to a worker carries; NULL: none */
     struct scheduler *scheduler;
     struct endpoints endpoints;
     struct catalog catalog;

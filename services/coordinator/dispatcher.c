@@ -132,6 +132,8 @@ static void on_head(void *data, struct http_call *call, int status)
 
 static enum sched_end judge(const struct delivery *d, const struct http_call_result *r)
 {
+    /* Said before the body was read, so the rest of the exchange may well look like a loss. */
+    if (d->status == 401 || d->status == 403) return SCHED_END_REFUSED;
     switch (r->outcome) {
     case HTTP_CALL_NOT_CONNECTED: return SCHED_END_NOT_CONNECTED;
     case HTTP_CALL_LOST: return d->ended ? ends[d->end] : SCHED_END_LOST;
@@ -166,6 +168,21 @@ static void log_end(const struct delivery *d, enum sched_end how, const struct h
              LOG_MS("duration_ms", now_ns() - a->started_ns));
 }
 
+/* Told once when it begins and once when it is over. */
+static void log_token(struct sched_endpoint *e, bool refused_before)
+{
+    const struct target *t = sched_endpoint_owner(e);
+    const struct endpoint *at = t->endpoint;
+    bool refuses = sched_endpoint_refuses(e);
+    if (refuses && !refused_before)
+        log_error(t->coordinator->authorization
+                      ? "a worker refuses our token; the first one in --worker-token-file must be in its --token-file"
+                      : "a worker asks for a token, and there is no --worker-token-file",
+                  LOG_STR("url", at->url), LOG_STR("address", at->connect_to));
+    else if (!refuses && refused_before)
+        log_info("a worker takes our token again", LOG_STR("url", at->url), LOG_STR("address", at->connect_to));
+}
+
 static void on_end(void *data, const struct http_call_result *r)
 {
     struct delivery *d = data;
@@ -178,7 +195,10 @@ static void on_end(void *data, const struct http_call_result *r)
     ++*c->metrics.attempts[how];
     if (d->attempt->endpoint && (how == SCHED_END_DRAINING || (r->closes && how == SCHED_END_UNAVAILABLE)))
         sched_endpoint_drain(c->scheduler, d->attempt->endpoint, now);
+    struct sched_endpoint *e = d->attempt->endpoint;
+    bool refused_before = e && sched_endpoint_refuses(e);
     sched_attempt_ended(d->attempt, how, retry_after_ms, now);
+    if (e) log_token(e, refused_before);
     delivery_free(d);
     coordinator_wants_run(c);
 }
@@ -212,7 +232,7 @@ static void start_call(struct delivery *d, const struct target *t)
     const struct sched_attempt *a = d->attempt;
     const struct job *j = d->job;
     char url[512], chunk[96], attempt[48], deadline[64], trace[300];
-    const char *headers[6] = {"Content-Type: " TYPE_CHUNK, chunk, attempt, NULL};
+    const char *headers[7] = {"Content-Type: " TYPE_CHUNK, chunk, attempt, NULL};
     size_t n = 3;
     snprintf(url, sizeof url, "%s%s/%s", t->endpoint->url, PATH_TASKS, j->spec.tasks[0]);
     snprintf(chunk, sizeof chunk, "%s: %s/%" PRIu64, HEADER_CHUNK, j->id, a->chunk->first + a->from);
@@ -227,6 +247,7 @@ static void start_call(struct delivery *d, const struct target *t)
         snprintf(trace, sizeof trace, "traceparent: %s", j->traceparent);
         headers[n++] = trace;
     }
+    headers[n] = d->coordinator->authorization;
     d->call = http_call_start(d->coordinator->client, &(struct http_call_options){
                                                           .method = "POST",
                                                           .url = url,
@@ -308,8 +329,10 @@ static void on_probe_end(void *data, const struct http_call_result *r)
 {
     struct target *t = data;
     t->probe = NULL;
+    bool refused_before = sched_endpoint_refuses(t->sched);
     sched_endpoint_probed(t->coordinator->scheduler, t->sched, r->outcome == HTTP_CALL_OK && r->status == 200,
                           now_ns());
+    log_token(t->sched, refused_before);
     coordinator_wants_run(t->coordinator);
 }
 
@@ -318,12 +341,15 @@ static void op_probe(void *ctx, struct sched_endpoint *e)
     struct coordinator *c = ctx;
     struct target *t = sched_endpoint_owner(e);
     char url[512];
+    const char *headers[] = {c->authorization, NULL};
     if (t->probe) return;
-    snprintf(url, sizeof url, "%s/readyz", t->endpoint->url);
+    /* Health is open to all: only a call that needs the token tells whether it is taken again. */
+    snprintf(url, sizeof url, "%s%s", t->endpoint->url, sched_endpoint_refuses(e) ? PATH_TASKS : "/readyz");
     t->probe = http_call_start(c->client, &(struct http_call_options){
                                               .method = "GET",
                                               .url = url,
                                               .connect_to = t->endpoint->connect_to,
+                                              .headers = headers,
                                               .on_end = on_probe_end,
                                               .data = t,
                                               .silence_timeout_ms = 2000,

@@ -305,7 +305,7 @@ void job_output_finish(struct job *j)
         http_exchange_wake(j->exchange);
     } else if (j->outcome.no_workers && !j->outcome.delivered) {
         http_exchange_set_header(j->exchange, "Retry-After", "10");
-        http_answer_problem(j->exchange, 503, NULL, "no worker could be reached for %g seconds",
+        http_answer_problem(j->exchange, 503, NULL, "%s for %g seconds", j->outcome.reason,
                             j->coordinator->config->worker_wait_s);
     } else if (j->spill.error || o->errors.file.error) {
         http_answer_problem(j->exchange, 507, NULL, "%s", j->failure);

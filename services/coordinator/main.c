@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 
+#include "access.h"
 #include "api.h"
 #include "dispatcher.h"
 #include "emf.h"
@@ -16,6 +17,8 @@ static const struct option_row rows[] = {
     OPTION_HEADING("Workers"),
     OPTION_STRING("workers", S, workers, "static://127.0.0.1:8081",
                   "where the workers are: static://host:port,host:port, http://balancer:port or dns://name:port"),
+    OPTION_PATH("worker-token-file", S, worker_token_file, NULL,
+                "a file of bearer tokens; workers are sent the first one; read again on SIGHUP"),
     OPTION_SECONDS("worker-wait-s", S, worker_wait_s, "300", 0, 86400,
                    "with no worker reachable, hold a job's items for so long before they fail"),
     OPTION_SECONDS("dns-refresh-s", S, dns_refresh_s, "5", 0.1, 3600, "how often dns:// is asked again"),
@@ -85,6 +88,30 @@ void coordinator_run(struct coordinator *c)
     uv_timer_start(&c->run_timer, run_scheduler, wait_ms, 0);
 }
 
+static void set_authorization(struct coordinator *c)
+{
+    const char *token = tokens_first(&c->worker_tokens);
+    struct buf line = {0};
+    size_t len = c->authorization ? strlen(c->authorization) : 0;
+    if (c->authorization) explicit_bzero(c->authorization, len);
+    free(c->authorization);
+    c->authorization = NULL;
+    if (token) {
+        buf_addf(&line, "Authorization: Bearer %s", token);
+        buf_add_char(&line, '\0');
+        c->authorization = buf_detach(&line, &len);
+    }
+    c->catalog.authorization = c->authorization;
+}
+
+/* Those under way go on with what they were sent. */
+static void on_reload(void *data)
+{
+    struct coordinator *c = data;
+    const char *path = c->config->worker_token_file;
+    if (path && access_read_again(&c->worker_tokens, "worker-token-file", path)) set_authorization(c);
+}
+
 static void on_drain(void *data)
 {
     log_info("draining", LOG_U64("jobs", ((struct coordinator *)data)->job_count));
@@ -115,7 +142,7 @@ static void on_stop(void *data)
 
 static void start_parts(struct coordinator *c)
 {
-    char err[256];
+    char err[512];
     struct http_client_options client = {0};
     if (endpoints_mode(c->config->workers) == ENDPOINTS_BALANCER) client.max_connection_age_ms = BALANCER_CONNECTION_MS;
     c->client = http_client_new(c->loop, &client);
@@ -125,6 +152,7 @@ static void start_parts(struct coordinator *c)
     c->run_prepare.data = c->run_timer.data = c->tick_timer.data = c;
     uv_prepare_start(&c->run_prepare, before_sleep);
     catalog_init(&c->catalog, c->client);
+    set_authorization(c);
     dispatcher_start(c);
     if (!endpoints_start(&c->endpoints, c->loop, c->config->workers, (uint64_t)(c->config->dns_refresh_s * 1e3),
                          &dispatcher_endpoints_ops, c, err, sizeof err))
@@ -143,18 +171,23 @@ int main(int argc, char **argv)
 {
     static struct coordinator_config config;
     struct option_result parsed;
-    char err[256];
+    char err[512];
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &parsed)) return parsed.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
     if (!endpoints_check(config.workers, err, sizeof err)) return option_complain(&spec, "workers", "%s", err);
     const char *option, *why = emf_check(&config, &option);
     if (why) return option_complain(&spec, option, "%s", why);
+    int fault = service_check(&spec, &config.service);
+    if (fault) return fault;
+    struct coordinator c = {.config = &config};
+    if (config.worker_token_file && !tokens_read(&c.worker_tokens, config.worker_token_file, err, sizeof err))
+        return option_complain(&spec, "worker-token-file", "%s", err);
 
     keep_buffers_on_the_heap();
     uv_loop_t loop;
     uv_loop_init(&loop);
-    struct coordinator c = {.config = &config, .loop = &loop};
+    c.loop = &loop;
     const struct service_hooks hooks = {
         .name = "coordinator",
         .routes = coordinator_routes,
@@ -163,6 +196,7 @@ int main(int argc, char **argv)
         .drain = on_drain,
         .idle = is_idle,
         .stop = on_stop,
+        .reload = on_reload,
         .max_body_bytes = (size_t)config.max_body_bytes,
         .max_connections = (unsigned)config.max_connections,
     };
@@ -174,6 +208,8 @@ int main(int argc, char **argv)
     int status = service_run(c.service);
     service_free(c.service);
     scheduler_free(c.scheduler);
+    tokens_release(&c.worker_tokens);
+    set_authorization(&c);
     metrics_release();
     uv_loop_close(&loop);
     return status;

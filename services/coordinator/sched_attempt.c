@@ -7,6 +7,7 @@ static const char *const end_names[] = {
     [SCHED_END_NOT_CONNECTED] = "not_connected",
     [SCHED_END_BUSY] = "busy",
     [SCHED_END_UNAVAILABLE] = "unavailable",
+    [SCHED_END_REFUSED] = "refused",
     [SCHED_END_LOST] = "lost",
     [SCHED_END_SILENT] = "silent",
     [SCHED_END_BAD_STATUS] = "bad_status",

@@ -74,8 +74,15 @@ static void set_suspect(struct sched_endpoint *e, bool suspect)
     recount(e);
 }
 
+static void set_refuses(struct sched_endpoint *e, bool refuses)
+{
+    e->s->refusing += (uint32_t)refuses - (uint32_t)e->refuses;
+    e->refuses = refuses;
+}
+
 void endpoint_gone(struct sched_endpoint *e)
 {
+    set_refuses(e, false);
     e->index = UINT32_MAX;
     recount(e);
 }
@@ -85,6 +92,7 @@ void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a)
     if (a->started_ns < e->failed_ns || (e->proven && e->pauses == 0 && e->failures == 0)) return;
     e->failures = e->pauses = e->ejections = 0;
     e->proven = true;
+    set_refuses(e, false);
     if (a->on_trial) e->s->lies = 0;
     set_suspect(e, false);
 }
@@ -143,6 +151,7 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 {
     if (how != SCHED_END_NOT_CONNECTED && e->failures < BALANCER_PATIENCE) return;
     set_suspect(e, true);
+    set_refuses(e, how == SCHED_END_REFUSED);
     pause(e, how == SCHED_END_UNAVAILABLE ? retry_after_ms * NS_PER_MS : 0);
 }
 
@@ -151,6 +160,7 @@ static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t
     /* One that dies of what it is given has not lied. */
     if (e->vouched && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->lies++;
     set_suspect(e, true);
+    set_refuses(e, how == SCHED_END_REFUSED);
     if (e->failures >= EJECT_AFTER && may_eject(e->s))
         eject(e);
     else if (how != SCHED_END_BAD_STATUS && how != SCHED_END_PROTOCOL)
@@ -162,7 +172,9 @@ static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum
     if (a->started_ns < e->failed_ns) return; /* it began before the last failure was known: the same incident */
     e->failed_ns = e->s->now_ns + 1;
     /* Refusing is not failing: a worker that is away or full for a while has not earned an ejection. */
-    if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE)) e->failures++;
+    if (e->balancer ||
+        (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))
+        e->failures++;
     if (e->state != ENDPOINT_OPEN) return;
     if (e->balancer)
         balancer_failed(e, how, retry_after_ms);
@@ -188,6 +200,7 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
         failed(e, a, how, retry_after_ms);
         break;
     case SCHED_END_UNAVAILABLE:
+    case SCHED_END_REFUSED:
     case SCHED_END_LOST:
     case SCHED_END_SILENT:
     case SCHED_END_BAD_STATUS:
@@ -220,6 +233,7 @@ void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool r
         return;
     }
     endpoint_set_state(e, ENDPOINT_OPEN, 0);
+    set_refuses(e, false);
     e->vouched = true;
 }
 
@@ -304,6 +318,11 @@ void endpoint_free(struct sched_endpoint *e)
     e->s->worker_table_bytes -= e->workers_alloc * sizeof *e->workers;
     free(e->workers);
     free(e);
+}
+
+bool sched_endpoint_refuses(const struct sched_endpoint *e)
+{
+    return e->refuses;
 }
 
 void *sched_endpoint_owner(const struct sched_endpoint *e)

@@ -9,6 +9,7 @@ static_assert(ARRAY_SIZE(status_names) == SCHED_STATUS_COUNT, "one name per stat
 static const char *const waiting_names[] = {
     [SCHED_NOT_WAITING] = "not_waiting",
     [SCHED_WAITING_NO_WORKERS] = "no_workers",
+    [SCHED_WAITING_TOKEN_REFUSED] = "token_refused",
     [SCHED_WAITING_RETRY_BUDGET] = "retry_budget",
 };
 static_assert(ARRAY_SIZE(waiting_names) == SCHED_WAITING_COUNT, "one name per reason");
@@ -140,7 +141,8 @@ void job_timer_fired(struct sched_job *job)
         job_end(job, SCHED_TIMED_OUT, ITEM_DEADLINE_EXCEEDED, "the job's deadline has passed");
     } else if (too_long && wants_worker(job) && !has_hope(job)) {
         job->no_workers = true;
-        job_end(job, SCHED_FAILED, ITEM_WORKER_LOST, "no worker could be reached");
+        job_end(job, SCHED_FAILED, ITEM_WORKER_LOST,
+                s->refusing > 0 ? "the workers refuse the coordinator's token" : "no worker could be reached");
     } else {
         job_arm_timer(job);
         uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
@@ -271,7 +273,7 @@ static enum sched_waiting waits_for(const struct sched_job *job)
     const struct scheduler *s = job->s;
     bool to_send = job->uncut > 0 || job->pending_items > 0;
     if (s->usable == 0 && s->serving == 0 && to_send && s->now_ns >= waits_from_ns(job))
-        return SCHED_WAITING_NO_WORKERS;
+        return s->refusing > 0 ? SCHED_WAITING_TOKEN_REFUSED : SCHED_WAITING_NO_WORKERS;
     if (!to_send && job->in_flight_items == 0 && job->backoff_items > 0 && job->starved)
         return SCHED_WAITING_RETRY_BUDGET;
     return SCHED_NOT_WAITING;

@@ -121,6 +121,7 @@ enum sched_end {
     SCHED_END_NOT_CONNECTED, /* certainly not delivered: free */
     SCHED_END_BUSY,          /* 429: free; give retry_after_ms */
     SCHED_END_UNAVAILABLE,   /* 503: free; give retry_after_ms */
+    SCHED_END_REFUSED,       /* 401 or 403: it does not take our token; free */
     SCHED_END_LOST,          /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
     SCHED_END_SILENT,        /* nothing heard for too long; the shell gave up on it */
     SCHED_END_BAD_STATUS,    /* any other status */
@@ -140,8 +141,14 @@ enum sched_status {
 };
 const char *sched_status_name(enum sched_status status);
 
-enum sched_waiting { SCHED_NOT_WAITING, SCHED_WAITING_NO_WORKERS, SCHED_WAITING_RETRY_BUDGET, SCHED_WAITING_COUNT };
-/* "no_workers", "retry_budget" */
+enum sched_waiting {
+    SCHED_NOT_WAITING,
+    SCHED_WAITING_NO_WORKERS,
+    SCHED_WAITING_TOKEN_REFUSED,
+    SCHED_WAITING_RETRY_BUDGET,
+    SCHED_WAITING_COUNT
+};
+/* "no_workers", "token_refused", "retry_budget" */
 const char *sched_waiting_name(enum sched_waiting why);
 
 struct sched_retry {
@@ -216,8 +223,8 @@ struct scheduler_ops {
     /* The job began or ceased (SCHED_NOT_WAITING) to wait. May be NULL. */
     void (*waiting)(void *ctx, struct sched_job *job, enum sched_waiting why);
 
-    /* Ask an endpoint that failed whether it is ready (GET /readyz) and report by sched_endpoint_probed(). May be NULL:
-     * then it is tried with a chunk when its pause is over and the budget allows. */
+    /* Ask an endpoint that failed whether it is ready (GET /readyz; when it refuses our token, something that needs the
+     * token) and report by sched_endpoint_probed(). May be NULL: then it is tried with a chunk when its pause is over and the budget allows. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 };
 
@@ -267,6 +274,8 @@ void sched_endpoint_learned(struct scheduler *s, struct sched_endpoint *e, uint6
                             unsigned free_slots, uint64_t now_ns);
 /* The answer to the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
+/* Its last word was SCHED_END_REFUSED (of a balancer: its last few). */
+bool sched_endpoint_refuses(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state { ENDPOINT_OPEN, ENDPOINT_PAUSED, ENDPOINT_EJECTED, ENDPOINT_DRAINING, ENDPOINT_STATE_COUNT };
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);

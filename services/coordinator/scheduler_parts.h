@@ -119,6 +119,7 @@ struct sched_endpoint {
     uint32_t suspects;  /* attempts of suspect chunks, blame.c */
     uint64_t busy_ns;   /* the same for 429 */
     bool proven;        /* it has answered since its last failure */
+    bool refuses;       /* our token; it is then suspect */
     bool counted_usable, counted_serving;
 };
 
@@ -166,6 +167,7 @@ struct scheduler {
     double slots;                 /* of the open ones */
     uint32_t usable;              /* open and not suspect */
     uint32_t serving;             /* endpoints known to work: usable or full, and not only hoped for */
+    uint32_t refusing;            /* endpoints that do not take our token */
     uint64_t unserved_since_ns;   /* when serving became 0 */
     struct sched_endpoint *court; /* is being emptied for an item that must run alone */
     uint32_t trials_pending;

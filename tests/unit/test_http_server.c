@@ -143,6 +143,17 @@ static void on_done(void *data, const char *method, const char *route, int statu
     snprintf(saw.done_route, sizeof saw.done_route, "%s", route);
 }
 
+/* Admits all but POST /count. */
+static bool admit(void *data, struct http_exchange *x)
+{
+    unsigned *asked = data;
+    ++*asked;
+    if (strcmp(http_exchange_path(x), "/count") != 0) return true;
+    http_exchange_leave_body(x);
+    http_answer_problem(x, 401, NULL, "not you");
+    return false;
+}
+
 static void start_with(struct http_server_options options)
 {
     char err[200];
@@ -508,6 +519,77 @@ Test(http_server, expect_continue_is_told_to_go_on)
     assert_exchange("POST /early HTTP/1.1\r\n" HOST "Content-Length: 9\r\nExpect: 100-continue\r\n\r\n", "422",
                     "\"detail\":\"no thanks\",\"pointer\":\"/items\"}");
     stop();
+}
+
+Test(http_server, who_is_not_admitted_is_answered_before_the_body_and_before_the_route)
+{
+    unsigned asked = 0;
+    start_with((struct http_server_options){.admit = admit, .admit_data = &asked});
+    int fd = client();
+    say(fd, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 100000000\r\n\r\n");
+    assert_hears(fd, "not you");
+    assert_hears_end(fd);
+    close(fd);
+    fd = client();
+    say(fd, "POST /count HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nabc");
+    assert_hears(fd, "not you");
+    assert_hears_end(fd);
+    close(fd);
+    assert_exchange("DELETE /count HTTP/1.1\r\n" HOST "\r\n", "401", "not you");
+    assert_exchange("GET / HTTP/1.1\r\n" HOST "\r\n", "200", "hello");
+    assert_exchange("GET /nothing HTTP/1.1\r\n" HOST "\r\n", "404", "nothing");
+    cr_assert_eq(asked, 5);
+    cr_assert_eq(saw.bodies + saw.ends, 0);
+    stop();
+}
+
+Test(http_server, without_a_body_the_connection_of_one_who_is_not_admitted_is_kept)
+{
+    unsigned asked = 0;
+    start_with((struct http_server_options){.admit = admit, .admit_data = &asked});
+    int fd = client();
+    say(fd, "DELETE /count HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(fd, "not you");
+    say(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(fd, "hello");
+    close(fd);
+    stop();
+}
+
+/* A socket closed with unread bytes is reset, and a reset may overtake the answer. */
+Test(http_server, a_client_that_sends_on_after_the_refusal_still_reads_it)
+{
+    static char body[LIMIT_LINGER_BYTES];
+    unsigned asked = 0;
+    start_with((struct http_server_options){.admit = admit, .admit_data = &asked});
+    int fd = client();
+    say(fd, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 100000000\r\n\r\n");
+    while (saw.dones == 0) turn();
+    size_t sent = 0;
+    while (sent < sizeof body) {
+        ssize_t n = send(fd, body + sent, sizeof body - sent, MSG_NOSIGNAL);
+        cr_assert(n >= 0 || errno == EAGAIN, "after %zu bytes: %s", sent, strerror(errno));
+        if (n > 0) sent += (size_t)n;
+        turn();
+    }
+    assert_hears(fd, "not you");
+    assert_hears_end(fd);
+    close(fd);
+    stop();
+}
+
+Test(http_server, a_server_that_stops_leaves_no_refused_client_behind)
+{
+    unsigned asked = 0;
+    start_with((struct http_server_options){.admit = admit, .admit_data = &asked});
+    int fds[8];
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = client();
+        say(fds[i], "POST /count HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\nabc");
+    }
+    while (saw.dones < ARRAY_SIZE(fds)) turn();
+    stop();
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) close(fds[i]);
 }
 
 Test(http_server, an_answer_before_the_body_is_whole_waits_for_its_end)

@@ -42,7 +42,7 @@ Test(scheduler_faults, only_the_unanswered_suffix_is_sent_again_and_elsewhere)
 Test(scheduler_faults, hand_backs_go_elsewhere_at_once_and_cost_nothing)
 {
     static const enum sched_end free_ends[] = {SCHED_END_DRAINING, SCHED_END_NOT_CONNECTED, SCHED_END_BUSY,
-                                               SCHED_END_UNAVAILABLE};
+                                               SCHED_END_UNAVAILABLE, SCHED_END_REFUSED};
     for (size_t i = 0; i < ARRAY_SIZE(free_ends); i++) {
         struct shell sh;
         struct sched_job_params p = params();
@@ -323,6 +323,83 @@ Test(scheduler_faults, a_failed_worker_is_asked_whether_it_is_ready_before_it_ge
     cr_assert_eq(sh.out_n, 1);
     complete_all(&sh);
     cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    shell_over(&sh);
+}
+
+Test(scheduler_faults, a_worker_that_refuses_our_token_gets_nothing_until_it_takes_it)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    job_of(&sh, 1);
+    run(&sh);
+    end(&sh, sh.out[0], SCHED_END_REFUSED);
+    run(&sh);
+    cr_assert(sched_endpoint_refuses(e));
+    for (unsigned i = 1; i <= 20; i++) {
+        while (sh.probes < i) run_on(&sh, 1);
+        sched_endpoint_probed(sh.s, e, false, sh.now);
+        run(&sh);
+    }
+    cr_assert_eq(sh.sends, 1, "only probes went there");
+    cr_assert(sched_endpoint_refuses(e));
+    cr_assert_eq(sh.waiting, SCHED_WAITING_TOKEN_REFUSED);
+    while (sh.probes < 21) run_on(&sh, 1);
+    sched_endpoint_probed(sh.s, e, true, sh.now);
+    cr_assert(!sched_endpoint_refuses(e));
+    run(&sh);
+    complete_all(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    cr_assert_eq(sh.outcome.counts.retried, 0);
+    shell_over(&sh);
+}
+
+Test(scheduler_faults, a_job_that_only_token_refusals_met_ends_and_says_so)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 3; i++) worker(&sh, 4);
+    job_of(&sh, 1000);
+    run(&sh);
+    for (unsigned turn = 0; turn < 100000 && sh.finished == 0; turn++) {
+        if (sh.out_n > 0)
+            end(&sh, sh.out[0], SCHED_END_REFUSED);
+        else
+            sh.now = sh.next > sh.now ? sh.next : sh.now + 1;
+        run(&sh);
+        if (!sh.probed) continue;
+        sched_endpoint_probed(sh.s, sh.probed, false, sh.now);
+        sh.probed = NULL;
+    }
+    cr_assert_eq(sh.finished, 1);
+    cr_assert(sh.outcome.no_workers);
+    cr_assert_str_eq(sh.outcome.reason, "the workers refuse the coordinator's token");
+    cr_assert_eq(sh.errors[ITEM_WORKER_LOST], 1000);
+    cr_assert_leq(sh.sends, 20);
+    shell_over(&sh);
+}
+
+Test(scheduler_faults, a_worker_that_failed_otherwise_since_no_longer_counts_as_refusing)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    job_of(&sh, 1);
+    run(&sh);
+    end(&sh, sh.out[0], SCHED_END_REFUSED);
+    run(&sh);
+    while (sh.probes < 1) run_on(&sh, 1);
+    sched_endpoint_probed(sh.s, e, true, sh.now);
+    run(&sh);
+    until_sent(&sh);
+    sh.now += MS;
+    end(&sh, sh.out[0], SCHED_END_NOT_CONNECTED);
+    run(&sh);
+    cr_assert(!sched_endpoint_refuses(e));
+    run_on(&sh, 3);
+    sched_endpoint_remove(sh.s, e);
+    while (sh.finished == 0) run_on(&sh, 1);
+    cr_assert_str_eq(sh.outcome.reason, "no worker could be reached");
     shell_over(&sh);
 }
 
