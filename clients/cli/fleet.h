@@ -22,13 +22,13 @@ struct fleet;
 
 struct fleet_options {
     const char *tasks_dir;
-    unsigned workers;    /* 1..FLEET_MAX_WORKERS */
-    unsigned processes;  /* of each worker; 0: the machine's share */
-    uint16_t port;       /* of the coordinator; 0: a free one */
+    unsigned workers;       /* 1..FLEET_MAX_WORKERS */
+    unsigned processes;     /* of each worker; 0: the machine's share */
+    uint16_t port;          /* of the coordinator; 0: a free one */
     const char *token_file; /* of the coordinator; NULL: none */
     bool insecure;          /* it may listen beyond this machine without */
-    const char *host;    /* of the coordinator; the workers are on 127.0.0.1 */
-    const char *tmp_dir; /* TMPDIR of the services; NULL: as here */
+    const char *host;       /* of the coordinator; the workers are on 127.0.0.1 */
+    const char *tmp_dir;    /* TMPDIR of the services; NULL: as here */
     const char *log_level;
     unsigned drain_s; /* how long fleet_stop() lets running work end; 0: the services' default */
     bool announce;    /* says on standard error what dies and comes back */

@@ -18,7 +18,8 @@ struct client_config {
 #define CLIENT_OPTION_ROWS(S, f)                                                                                       \
     OPTION_HEADING("Where"),                                                                                           \
         OPTION_STRING("url", S, f.url, NULL, "the coordinator, as http://HOST:PORT or https://HOST", .value = "URL"),  \
-        OPTION_PATH("token-file", S, f.token_file, NULL, "a file of bearer tokens; the first is sent", .value = "FILE"),     \
+        OPTION_PATH("token-file", S, f.token_file, NULL, "a file of bearer tokens; the first is sent",                 \
+                    .value = "FILE"),                                                                                  \
         OPTION_PATH("ca-file", S, f.ca_file, NULL, "certificates (PEM) to trust with https, in place of the system's", \
                     .value = "FILE")
 

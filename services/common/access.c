@@ -16,8 +16,7 @@ static const struct {
     [ACCESS_MALFORMED] = {"malformed",
                           "Bearer realm=\"fantail\", error=\"invalid_token\", error_description=\"malformed\"",
                           "the Authorization header is not of the form \"Bearer TOKEN\""},
-    [ACCESS_UNKNOWN] = {"unknown",
-                        "Bearer realm=\"fantail\", error=\"invalid_token\", error_description=\"not known\"",
+    [ACCESS_UNKNOWN] = {"unknown", "Bearer realm=\"fantail\", error=\"invalid_token\", error_description=\"not known\"",
                         "the token is not known here"},
 };
 static_assert(ARRAY_SIZE(refusals) == ACCESS_VERDICT_COUNT, "a reason for each verdict");
@@ -36,8 +35,8 @@ enum access_verdict access_judge(const struct tokens *tokens, const char *author
 
 bool access_admit(struct access *a, struct http_exchange *x)
 {
-    enum access_verdict verdict = a->path ? access_judge(&a->tokens, http_exchange_header(x, "Authorization"))
-                                          : ACCESS_GRANTED;
+    enum access_verdict verdict =
+        a->path ? access_judge(&a->tokens, http_exchange_header(x, "Authorization")) : ACCESS_GRANTED;
     if (verdict == ACCESS_GRANTED) return true;
     char reason[40];
     snprintf(reason, sizeof reason, "\"reason\":\"%s\"", refusals[verdict].name);
@@ -53,9 +52,9 @@ static void register_metrics(struct access *a)
     for (int v = ACCESS_GRANTED + 1; v < ACCESS_VERDICT_COUNT; v++) {
         struct buf label = {0};
         metric_add_label(&label, "reason", refusals[v].name);
-        a->refused[v] = metric_counter("fantail_http_unauthorized_total",
-                                       "Requests refused with 401, by what was wrong with their token.",
-                                       buf_cstr(&label));
+        a->refused[v] =
+            metric_counter("fantail_http_unauthorized_total",
+                           "Requests refused with 401, by what was wrong with their token.", buf_cstr(&label));
         buf_release(&label);
     }
 }

@@ -20,9 +20,9 @@
 #define LIMIT_CONNECTION_BYTES (64 * KIB)  /* head, read and write buffer; zeroed at each request */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
 
-#define LIMIT_LINGER_MS        2000        /* after an answer to an unread body: for the client to read it */
-#define LIMIT_LINGER_BYTES     (1 * MIB)   /* and so much of that body is taken and dropped */
-#define LIMIT_LINGERING        256         /* connections at once in that state */
+#define LIMIT_LINGER_MS    2000      /* after an answer to an unread body: for the client to read it */
+#define LIMIT_LINGER_BYTES (1 * MIB) /* and so much of that body is taken and dropped */
+#define LIMIT_LINGERING    256       /* connections at once in that state */
 
 /* Access. */
 #define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter ones can be guessed */

@@ -40,7 +40,7 @@ struct service_config {
     int64_t port; /* 0: a free one */
     bool reuse_port;
     const char *admin_host;
-    int64_t admin_port; /* 0: a free one; -1: no admin server */
+    int64_t admin_port;     /* 0: a free one; -1: no admin server */
     const char *token_file; /* NULL: whoever reaches the port may ask */
     bool insecure;          /* ... also from other machines */
     double shutdown_delay_s;

@@ -13,7 +13,7 @@ struct route_metrics;
 struct service_http {
     struct http_server *server, *admin; /* admin is NULL without one */
     struct http_route *routes, *admin_routes;
-    struct access access; /* to the public server */
+    struct access access;          /* to the public server */
     struct route_metrics *metrics; /* one per route of the public server and one for no route */
     size_t metrics_count;
 };

@@ -172,8 +172,7 @@ static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum
     if (a->started_ns < e->failed_ns) return; /* it began before the last failure was known: the same incident */
     e->failed_ns = e->s->now_ns + 1;
     /* Refusing is not failing: a worker that is away or full for a while has not earned an ejection. */
-    if (e->balancer ||
-        (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))
+    if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))
         e->failures++;
     if (e->state != ENDPOINT_OPEN) return;
     if (e->balancer)

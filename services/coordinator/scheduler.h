@@ -224,7 +224,8 @@ struct scheduler_ops {
     void (*waiting)(void *ctx, struct sched_job *job, enum sched_waiting why);
 
     /* Ask an endpoint that failed whether it is ready (GET /readyz; when it refuses our token, something that needs the
-     * token) and report by sched_endpoint_probed(). May be NULL: then it is tried with a chunk when its pause is over and the budget allows. */
+     * token) and report by sched_endpoint_probed(). May be NULL: then it is tried with a chunk when its pause is over
+     * and the budget allows. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 };
 

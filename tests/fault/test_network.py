@@ -27,7 +27,7 @@ class OtherHosts(FaultTest):
     def far_worker(self, number, **options):
         host = private_network.Host(number)
         self.addCleanup(host.close)
-        worker = self.start("fantail-worker", "--host", host.address, "--port", 8081, "--admin-host",
+        worker = self.start("fantail-worker", "--host", host.address, "--insecure", "--port", 8081, "--admin-host",
                             host.address, "--admin-port", 9081, "--tasks",
                             ft.EXAMPLE_TASKS, "--processes", 2, ready=True, before_exec=host.enter)
         return host, worker

@@ -45,8 +45,8 @@ Test(tokens, only_the_very_token_is_known)
 {
     cr_assert(parse(ONE "\n" TWO "\n"));
     static const char *const others[] = {
-        "", "o", "one-token-012345678", ONE "0", ONE "=", "One-token-0123456789", "0ne-token-0123456789", ONE ONE,
-        ONE "\n" TWO, "0123456789012345",
+        "",      "o",          "one-token-012345678", ONE "0", ONE "=", "One-token-0123456789", "0ne-token-0123456789",
+        ONE ONE, ONE "\n" TWO, "0123456789012345",
     };
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) cr_assert(!has(others[i]), "%s", others[i]);
     cr_assert(!tokens_has(&set, ONE "\0", sizeof ONE), "padding is no part of a token");
@@ -197,7 +197,8 @@ Test(tokens, an_authorization_header_is_judged)
 Test(tokens, loopback_is_told_from_the_rest_of_the_world)
 {
     static const char *const near[] = {"127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.1"};
-    static const char *const far[] = {"0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "::ffff:10.0.0.1", "fe80::1", "localhost", ""};
+    static const char *const far[] = {"0.0.0.0",         "::",      "10.0.0.1",  "128.0.0.1",
+                                      "::ffff:10.0.0.1", "fe80::1", "localhost", ""};
     cr_assert(access_is_loopback(NULL));
     for (size_t i = 0; i < ARRAY_SIZE(near); i++) cr_assert(access_is_loopback(near[i]), "%s", near[i]);
     for (size_t i = 0; i < ARRAY_SIZE(far); i++) cr_assert(!access_is_loopback(far[i]), "%s", far[i]);
