@@ -32,6 +32,24 @@ bool buf_reserve(struct buf *b, size_t extra)
     return true;
 }
 
+void buf_expect(struct buf *b, size_t extra, size_t guess)
+{
+    enum { LONG_BYTES = 16 * 1024, GUESS_MOST_BYTES = 4 * 1024 * 1024 };
+    size_t need = b->len + extra;
+    if (guess > GUESS_MOST_BYTES) guess = GUESS_MOST_BYTES;
+    if (b->cap && guess > b->cap) guess = b->cap;
+    if (need < LONG_BYTES || need <= b->alloc || need >= guess) return;
+    b->data = xrealloc(b->data, guess);
+    b->alloc = guess;
+}
+
+void buf_trim(struct buf *b)
+{
+    if (b->len == 0 || b->alloc - b->len <= b->len / 8) return;
+    b->data = xrealloc(b->data, b->len);
+    b->alloc = b->len;
+}
+
 bool buf_add(struct buf *b, const void *data, size_t len)
 {
     if (!buf_reserve(b, len)) return false;

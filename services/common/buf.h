@@ -23,6 +23,11 @@ void buf_clear(struct buf *b);
 /* Makes room for `extra` more bytes; the caller may write them at data + len and then add to len.
  * False when that would pass the cap: nothing changed. */
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
+/* Before `extra` bytes are added to something of unknown length: once it is seen to be long, b gets memory for `guess`
+ * bytes in all (within reason), as growing step by step would copy it twice over. 0: no guess. */
+void buf_expect(struct buf *b, size_t extra, size_t guess);
+/* Gives back memory that the bytes do not fill, when it is much. */
+void buf_trim(struct buf *b);
 /* These append; false when the cap forbids it, with nothing appended. */
 bool buf_add(struct buf *b, const void *data, size_t len);
 bool buf_add_str(struct buf *b, const char *s);

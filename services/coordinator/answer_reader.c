@@ -68,6 +68,28 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
     return !r->fault;
 }
 
+/* The line in r->partial is whole. */
+static bool read_partial(struct answer_reader *r)
+{
+    struct buf *b = &r->partial;
+    struct answer_line line = answer_line_parse(b->data, b->len - 1, true);
+    bool ok = true;
+    if (line.kind == ANSWER_VALUE && is_canonical_value(b->data, b->len - 1, &line))
+        r->ops->value(r->data, b);
+    else
+        ok = read_lines(r, b->data, b->len);
+    buf_clear(b);
+    if (b->alloc > 4 * MIB) buf_release(b);
+    return ok;
+}
+
+static bool hold(struct answer_reader *r, const char *bytes, size_t len)
+{
+    buf_expect(&r->partial, len, r->line_hint);
+    if (!buf_add(&r->partial, bytes, len)) r->fault = "a line of the answer is too long";
+    return !r->fault;
+}
+
 bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len)
 {
     if (r->fault || r->ended) {
@@ -77,24 +99,15 @@ bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len)
     if (r->partial.len) {
         const char *newline = memchr(bytes, '\n', len);
         size_t rest = newline ? (size_t)(newline + 1 - bytes) : len;
-        if (!buf_add(&r->partial, bytes, rest)) {
-            r->fault = "a line of the answer is too long";
-            return false;
-        }
+        if (!hold(r, bytes, rest)) return false;
         if (!newline) return true;
-        bool ok = read_lines(r, r->partial.data, r->partial.len);
-        buf_clear(&r->partial);
-        if (r->partial.alloc > 4 * MIB) buf_release(&r->partial);
-        if (!ok) return false;
+        if (!read_partial(r)) return false;
         bytes += rest;
         len -= rest;
     }
     const char *last = len ? memrchr(bytes, '\n', len) : NULL;
     size_t whole = last ? (size_t)(last + 1 - bytes) : 0;
     if (whole && !read_lines(r, bytes, whole)) return false;
-    if (r->ended && len > whole)
-        r->fault = "bytes follow the end line";
-    else if (!buf_add(&r->partial, bytes + whole, len - whole))
-        r->fault = "a line of the answer is too long";
-    return !r->fault;
+    if (r->ended && len > whole) r->fault = "bytes follow the end line";
+    return !r->fault && hold(r, bytes + whole, len - whole);
 }

@@ -12,6 +12,8 @@
 struct answer_reader_ops {
     /* `lines` is n whole value lines; borrowed. */
     void (*values)(void *data, uint64_t n, const char *lines, size_t len);
+    /* One value line that came in several pieces, and so may be large; its memory may be taken. */
+    void (*value)(void *data, struct buf *line);
     /* One error line; `line` is it whole, newline included. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);
     void (*end)(void *data, const struct answer_line *line);
@@ -21,6 +23,7 @@ struct answer_reader {
     const struct answer_reader_ops *ops;
     void *data;
     struct buf partial; /* the start of a line whose end has not come */
+    size_t line_hint;   /* how long a long line may be; 0: unknown */
     bool ended;         /* the end line was read */
     struct buf spelt;   /* a line spelt anew */
     const char *fault;  /* what was wrong with the bytes; a static phrase */

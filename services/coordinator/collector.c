@@ -222,17 +222,37 @@ static enum collector_status spill_queue_end(struct collector *c)
     return spill(c, seg) ? COLLECTOR_OK : COLLECTOR_SPILL_FAILED;
 }
 
+/* The items first .. first + n - 1 have their answers in a segment. */
+static enum collector_status note_added(struct collector *c, uint64_t first, uint64_t n)
+{
+    if (!in_input_order(c)) take_range(c, first, n);
+    c->added += n;
+    if (!c->config.spill.write || c->config.memory_cap == 0 || held_bytes(c) <= c->config.memory_cap)
+        return COLLECTOR_OK;
+    return in_input_order(c) ? spill_input_order(c) : spill_queue_end(c);
+}
+
 static enum collector_status add(struct collector *c, uint64_t first, uint64_t n, const char *bytes, size_t len,
                                  bool repeated)
 {
     if (n == 0) return COLLECTOR_OK;
     if (is_duplicate(c, first, n)) return COLLECTOR_DUPLICATE;
     append(c, segment_for(c, first, len, repeated), n, bytes, len);
-    if (!in_input_order(c)) take_range(c, first, n);
-    c->added += n;
-    if (!c->config.spill.write || c->config.memory_cap == 0 || held_bytes(c) <= c->config.memory_cap)
-        return COLLECTOR_OK;
-    return in_input_order(c) ? spill_input_order(c) : spill_queue_end(c);
+    return note_added(c, first, n);
+}
+
+enum collector_status collector_take(struct collector *c, uint64_t first, size_t n, struct buf *lines)
+{
+    if (lines->len < SEGMENT_BYTES) return add(c, first, n, lines->data, lines->len, false);
+    if (n == 0) return COLLECTOR_OK;
+    if (is_duplicate(c, first, n)) return COLLECTOR_DUPLICATE;
+    struct segment *seg = segment_for(c, first, lines->len, false);
+    buf_trim(lines);
+    seg->alloc = lines->alloc;
+    seg->bytes = buf_detach(lines, &seg->len);
+    seg->n = n;
+    c->memory_bytes += seg->alloc;
+    return note_added(c, first, n);
 }
 
 enum collector_status collector_add(struct collector *c, uint64_t first, size_t n, const char *bytes, size_t len)

@@ -2,8 +2,8 @@
  * Answers of one job on their way to its reader: envelope lines come in by index, in any order, and go out in input
  * order or in the order they came. Pure: no I/O; spilling goes through two functions of the caller.
  *
- * Owner: the job. Bytes given to collector_add() are copied. A run that collector_peek() shows is borrowed until the
- * next call on the same collector.
+ * Owner: the job. Bytes given to collector_add() are copied, those of collector_take() are not. A run that
+ * collector_peek() shows is borrowed until the next call on the same collector.
  *
  * Invariants: an index is taken once (a second time is COLLECTOR_DUPLICATE and nothing is added); a shown run has
  * consecutive indexes; in input order the runs follow one another without a gap. Counts are O(1); adding costs one
@@ -14,7 +14,7 @@
 #ifndef FANTAIL_COLLECTOR_H
 #define FANTAIL_COLLECTOR_H
 
-#include "base.h"
+#include "buf.h"
 
 struct collector;
 
@@ -56,6 +56,8 @@ void collector_free(struct collector *c);
 /* n lines, each with its newline, answers of items first .. first + n - 1. */
 MUST_CHECK enum collector_status collector_add(struct collector *c, uint64_t first, size_t n, const char *bytes,
                                                size_t len);
+/* The same without a copy, for a few large lines: takes their memory, which leaves `lines` empty, if it adds them. */
+MUST_CHECK enum collector_status collector_take(struct collector *c, uint64_t first, size_t n, struct buf *lines);
 /* The same line for each of n items (a million cancelled items cost one line of memory). */
 MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uint64_t first, uint64_t n,
                                                         const char *line, size_t len);

@@ -43,19 +43,32 @@ static_assert(ARRAY_SIZE(ends) == CHUNK_END_COUNT, "every end of a chunk has its
 
 /* Answers. */
 
+static bool count_values(struct delivery *d, uint64_t n, struct sched_accept *accept)
+{
+    if (n > d->expected) {
+        d->fault = "more answers came than items were sent";
+        return false;
+    }
+    d->expected -= (uint32_t)n;
+    *accept = sched_attempt_answered(d->attempt, (uint32_t)n, now_ns());
+    return accept->keep > 0;
+}
+
 static void on_values(void *data, uint64_t n, const char *lines, size_t len)
 {
     struct delivery *d = data;
-    if (n > d->expected) {
-        d->fault = "more answers came than items were sent";
-        return;
-    }
-    d->expected -= (uint32_t)n;
-    struct sched_accept accept = sched_attempt_answered(d->attempt, (uint32_t)n, now_ns());
-    if (!accept.keep) return;
+    struct sched_accept accept;
+    if (!count_values(d, n, &accept)) return;
     uint64_t counted;
     size_t skip = accept.drop ? lines_cut(lines, len, accept.drop, SIZE_MAX, &counted) : 0;
     job_add_values(d->job, accept.first, accept.keep, lines + skip, len - skip);
+}
+
+static void on_value(void *data, struct buf *line)
+{
+    struct delivery *d = data;
+    struct sched_accept accept;
+    if (count_values(d, 1, &accept)) job_take_value(d->job, accept.first, line);
 }
 
 /* The error as the client sees it: the worker's, with the attempts that this item has had in all. */
@@ -93,7 +106,7 @@ static void on_chunk_end(void *data, const struct answer_line *line)
     d->end = line->end;
 }
 
-static const struct answer_reader_ops reader_ops = {on_values, on_error, on_chunk_end};
+static const struct answer_reader_ops reader_ops = {on_values, on_value, on_error, on_chunk_end};
 
 static bool on_body(void *data, const char *bytes, size_t len)
 {
@@ -272,6 +285,7 @@ static void op_send(void *ctx, struct sched_attempt *a)
     d->expected = a->to - a->from;
     d->items = payload_range(a->chunk->payload, a->from, a->to, &d->items_len);
     answer_reader_init(&d->reader, &reader_ops, d);
+    d->reader.line_hint = d->items_len + KIB; /* what answers a large item is often as large */
     a->call = d;
     start_call(d, sched_endpoint_owner(a->endpoint));
 }

@@ -88,6 +88,8 @@ struct job *job_new(struct coordinator *c, struct http_exchange *x, enum split_f
     j->started_ns = now_ns();
     uuid7_new(j->id);
     splitter_init(&j->splitter, format, 0);
+    int64_t announced = http_exchange_content_length(x);
+    if (announced > 0) splitter_expect(&j->splitter, (size_t)announced);
     spill_file_init(&j->spill, c->config->spill_dir);
     job_output_init(&j->output, c->config->spill_dir);
     const char *accept = http_exchange_header(x, "Accept"), *trace = http_exchange_header(x, "traceparent");
@@ -114,6 +116,12 @@ static void fail_on_disk(struct job *j)
 void job_add_values(struct job *j, uint64_t first, uint64_t n, const char *lines, size_t len)
 {
     if (collector_add(j->collector, first, n, lines, len) == COLLECTOR_SPILL_FAILED) fail_on_disk(j);
+    job_output_wake(j);
+}
+
+void job_take_value(struct job *j, uint64_t index, struct buf *line)
+{
+    if (collector_take(j->collector, index, 1, line) == COLLECTOR_SPILL_FAILED) fail_on_disk(j);
     job_output_wake(j);
 }
 

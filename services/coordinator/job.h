@@ -57,6 +57,8 @@ void job_handle_post(struct http_exchange *x, struct coordinator *c);
 
 /* Answers from the dispatcher: n canonical lines from item `first` on. */
 void job_add_values(struct job *j, uint64_t first, uint64_t n, const char *lines, size_t len);
+/* One of them; its memory may be taken. */
+void job_take_value(struct job *j, uint64_t index, struct buf *line);
 /* One line {"error":{...}} for each of n items. */
 void job_add_error(struct job *j, uint64_t first, uint64_t n, const char *line, size_t len);
 /* The op job_finished. May free j. */

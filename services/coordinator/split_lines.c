@@ -1,6 +1,8 @@
 /* Bodies of lines: NDJSON and text. */
 #include "splitter_parts.h"
 
+#define HANDED_OVER_BYTES ((size_t)64 * KIB) /* smaller lines are gathered */
+
 static enum split_status fail_item(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
 {
     snprintf(s->error.pointer, sizeof(s->error.pointer), "/items/%llu", (unsigned long long)s->item_count);
@@ -141,14 +143,41 @@ static enum split_status take_text_lines(struct splitter *s, const char *data, s
     return SPLIT_OK;
 }
 
-/* The line in s->partial is whole. */
+/* A large line that is its item, byte for byte, goes with its memory: no copy, and no second search for line breaks.
+ * The next one is expected to be as large, so that it does not grow from nothing. */
+static bool hand_over(struct splitter *s)
+{
+    size_t len = s->partial.len;
+    if (s->format == SPLIT_TEXT || s->items.len || len < HANDED_OVER_BYTES) return false;
+    if (plain_line(s, s->partial.data, s->partial.data + len) != len) return false;
+    struct buf empty = s->items;
+    s->items = s->partial;
+    s->partial = empty;
+    buf_trim(&s->items);
+    s->line_hint = len;
+    s->items_in_buf++;
+    s->item_count++;
+    return true;
+}
+
+/* The line in s->partial is whole, with its newline unless the body ended without one. */
 static enum split_status take_partial(struct splitter *s)
 {
-    enum split_status status = s->format == SPLIT_TEXT
-                                   ? take_text_line(s, s->partial.data, s->partial.len, s->partial_offset)
-                                   : take_json_line(s, s->partial.data, s->partial.len, s->partial_offset);
+    if (hand_over(s)) return SPLIT_OK;
+    const char *line = s->partial.data;
+    size_t len = s->partial.len;
+    if (line[len - 1] == '\n') len--;
+    enum split_status status = s->format == SPLIT_TEXT ? take_text_line(s, line, len, s->partial_offset)
+                                                       : take_json_line(s, line, len, s->partial_offset);
     buf_clear(&s->partial);
     return status;
+}
+
+/* Keeps a part of a line; `whole` when its newline is in it, which does not count against the item's limit. */
+static bool hold(struct splitter *s, const char *part, size_t len, bool whole)
+{
+    buf_expect(&s->partial, len, s->line_hint);
+    return split_hold(s, part, len, LIMIT_ITEM_BYTES + 1 + whole);
 }
 
 enum split_status split_lines_feed(struct splitter *s, const char *data, size_t len)
@@ -157,8 +186,7 @@ enum split_status split_lines_feed(struct splitter *s, const char *data, size_t 
     enum split_status status = SPLIT_OK;
     if (s->partial.len && len) {
         const char *lf = memchr(data, '\n', len);
-        if (!split_hold(s, data, lf ? (size_t)(lf - data) : len, LIMIT_ITEM_BYTES + 1))
-            return fail_too_large(s, s->partial_offset);
+        if (!hold(s, data, lf ? (size_t)(lf + 1 - data) : len, lf != NULL)) return fail_too_large(s, s->partial_offset);
         if (!lf) return SPLIT_OK;
         status = take_partial(s);
         p = lf + 1;
@@ -173,7 +201,7 @@ enum split_status split_lines_feed(struct splitter *s, const char *data, size_t 
     s->offset -= skipped;
     if (status != SPLIT_OK || p == end) return status;
     s->partial_offset = s->offset + (uint64_t)(p - data);
-    if (!split_hold(s, p, (size_t)(end - p), LIMIT_ITEM_BYTES + 1)) return fail_too_large(s, s->partial_offset);
+    if (!hold(s, p, (size_t)(end - p), false)) return fail_too_large(s, s->partial_offset);
     return SPLIT_OK;
 }
 

@@ -14,6 +14,11 @@ void splitter_init(struct splitter *s, enum split_format format, unsigned max_de
     if (format == SPLIT_JOB) split_job_init(s);
 }
 
+void splitter_expect(struct splitter *s, size_t body_bytes)
+{
+    s->line_hint = body_bytes;
+}
+
 void splitter_release(struct splitter *s)
 {
     buf_release(&s->items);

@@ -54,6 +54,7 @@ struct splitter {
     uint64_t partial_offset; /* lines: of the first byte of `partial` */
     struct json_scan scan;
     struct buf partial; /* the unfinished item, line, name or option value */
+    size_t line_hint;   /* lines: how large a long one may be: the body, then as the last; 0: unknown */
     struct buf name;    /* SPLIT_JOB: what the name of the member being read means */
     struct buf names;   /* SPLIT_JOB: the names so far, each behind its length */
     unsigned name_count;
@@ -61,6 +62,8 @@ struct splitter {
 
 /* max_depth limits the nesting of one item, and of the options; 0 means LIMIT_JSON_DEPTH. */
 void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth);
+/* The body will have so many bytes. Only saves copies. */
+void splitter_expect(struct splitter *s, size_t body_bytes);
 /* May be called on a zeroed or released splitter. */
 void splitter_release(struct splitter *s);
 

@@ -31,6 +31,12 @@ static void on_values(void *data, uint64_t n, const char *lines, size_t len)
     t->bytes += len;
 }
 
+static void on_value(void *data, struct buf *line)
+{
+    on_values(data, 1, line->data, line->len);
+    if (line->len % 2) buf_release(line);
+}
+
 static void on_error(void *data, const struct answer_line *line, const char *bytes, size_t len)
 {
     struct tally *t = data;
@@ -49,7 +55,8 @@ static void on_end(void *data, const struct answer_line *line)
 
 static bool read_answer(const char *text, size_t len, size_t piece, struct tally *t)
 {
-    static const struct answer_reader_ops ops = {.values = on_values, .error = on_error, .end = on_end};
+    static const struct answer_reader_ops ops = {
+        .values = on_values, .value = on_value, .error = on_error, .end = on_end};
     struct answer_reader r;
     bool ok = true;
     answer_reader_init(&r, &ops, t);

@@ -17,6 +17,13 @@ static void on_values(void *data, uint64_t n, const char *lines, size_t len)
     buf_add(&s->text, lines, len);
 }
 
+/* Takes every other one. */
+static void on_value(void *data, struct buf *line)
+{
+    on_values(data, 1, line->data, line->len);
+    if (((struct seen *)data)->calls % 2) buf_release(line);
+}
+
 static void on_error(void *data, const struct answer_line *line, const char *bytes, size_t len)
 {
     struct seen *s = data;
@@ -30,7 +37,7 @@ static void on_end(void *data, const struct answer_line *line)
     s->done = line->done;
 }
 
-static const struct answer_reader_ops ops = {on_values, on_error, on_end};
+static const struct answer_reader_ops ops = {on_values, on_value, on_error, on_end};
 
 static const char answer[] = "{\"value\":1}\n{\"value\":\"two\"}\n{ \"value\" : 3 }\n"
                              "{\"error\":{\"name\":\"crashed\",\"cause\":\"killed\"}}\n{\"value\":5}\n"

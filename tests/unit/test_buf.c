@@ -128,6 +128,27 @@ Test(buf, the_front_is_dropped_and_the_memory_handed_over)
     assert_no_leaks();
 }
 
+Test(buf, a_guess_is_used_for_what_is_long_and_given_back)
+{
+    struct buf b;
+    buf_init(&b, 1000000);
+    char bytes[20000] = {0};
+    buf_expect(&b, 100, 200000);
+    cr_assert_eq(b.alloc, 0, "nothing is set aside for a few bytes");
+    buf_expect(&b, sizeof bytes, 200000);
+    cr_assert_eq(b.alloc, 200000);
+    cr_assert(buf_add(&b, bytes, sizeof bytes));
+    buf_expect(&b, sizeof bytes, 2000000);
+    cr_assert_eq(b.alloc, 200000, "there is room");
+    buf_trim(&b);
+    cr_assert_eq(b.alloc, sizeof bytes);
+    buf_expect(&b, 1, 2000000);
+    cr_assert_eq(b.alloc, 1000000, "a guess beyond the cap");
+    cr_assert_eq(b.len, sizeof bytes);
+    buf_release(&b);
+    assert_no_leaks();
+}
+
 Test(buf, base_allocates_copies_and_tells_time)
 {
     char *copy = xstrndup("hello world", 5), *same = xstrdup(copy);

@@ -137,6 +137,44 @@ Test(collector, a_run_can_be_consumed_in_pieces_while_it_grows)
     assert_empty_and_free(c);
 }
 
+static void fill_line(struct buf *line, uint64_t index, size_t len)
+{
+    buf_addf(line, "%llu", (unsigned long long)index);
+    while (line->len < len - 1) buf_add_char(line, ' ');
+    buf_add_char(line, '\n');
+}
+
+static void take_lines_of_all_sizes(enum collector_order order)
+{
+    enum { ITEMS = 40 };
+    struct spill *spill = xcalloc(1, sizeof *spill);
+    struct collector *c = collector(order, 300000, spill);
+    unsigned char seen[ITEMS] = {0};
+    for (uint64_t i = 0; i < ITEMS; i++) {
+        uint64_t index = i ^ 3; /* not in order */
+        struct buf line = {0};
+        fill_line(&line, index, index % 3 == 0 ? 100 : 70000);
+        bool large = line.len > 1000;
+        cr_assert_eq(collector_take(c, index, 1, &line), COLLECTOR_OK);
+        if (large) cr_assert_null(line.data, "a large line goes with its memory");
+        buf_clear(&line);
+        fill_line(&line, index, 70000);
+        cr_assert_eq(collector_take(c, index, 1, &line), COLLECTOR_DUPLICATE);
+        cr_assert_eq(line.len, 70000, "what is not added is left to the caller");
+        buf_release(&line);
+    }
+    cr_assert_gt(spill->writes, 0, "what was taken counts against the cap");
+    cr_assert_eq(drain(c, seen), ITEMS);
+    assert_empty_and_free(c);
+    free(spill);
+}
+
+Test(collector, large_lines_are_taken_with_their_memory)
+{
+    take_lines_of_all_sizes(COLLECT_INPUT_ORDER);
+    take_lines_of_all_sizes(COLLECT_COMPLETION_ORDER);
+}
+
 Test(collector, a_million_equal_errors_cost_one_line)
 {
     struct collector *c = collector(COLLECT_INPUT_ORDER, 0, NULL);

@@ -99,6 +99,67 @@ Test(splitter, lines_of_json_are_items_whatever_ends_them)
     assert_no_leak();
 }
 
+/* Long lines take another way than short ones when they come in pieces: it must lead to the same items. */
+Test(splitter, long_lines_are_the_same_items_whatever_the_pieces_and_the_guess)
+{
+    static const char *const shapes[][2] = {{"\"%s\"\n", "\"%s\"\n"},
+                                            {"  [\"%s\",\r 1] \r\n", "[\"%s\", 1]\n"},
+                                            {"\"\\n%s\"\r\n", "\"\\n%s\"\n"},
+                                            {"{\"a\":\"%s\"}\n", "{\"a\":\"%s\"}\n"}};
+    enum { LINES = 12 };
+    static const size_t sizes[] = {10, 70000, 200000, 65536, 3}, cuts[] = {WHOLE, 100000, 4096},
+                        guesses[] = {0, 1000000};
+    char *filler = xmalloc(200001);
+    struct buf body = {0}, items = {0};
+    for (size_t i = 0; i < LINES; i++) {
+        size_t n = sizes[i % ARRAY_SIZE(sizes)];
+        memset(filler, 'a' + (char)i, n);
+        filler[n] = '\0';
+        const char *const *shape = shapes[i % ARRAY_SIZE(shapes)];
+        const char *at = strstr(shape[0], "%s"), *wanted = strstr(shape[1], "%s");
+        buf_add(&body, shape[0], (size_t)(at - shape[0]));
+        buf_addf(&body, "%s%s", filler, at + 2);
+        buf_add(&items, shape[1], (size_t)(wanted - shape[1]));
+        buf_addf(&items, "%s%s", filler, wanted + 2);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(cuts) * ARRAY_SIZE(guesses); i++) {
+        struct splitter s;
+        size_t piece = cuts[i / ARRAY_SIZE(guesses)];
+        struct buf all = {0};
+        splitter_init(&s, SPLIT_NDJSON, 0);
+        splitter_expect(&s, guesses[i % ARRAY_SIZE(guesses)]);
+        for (size_t at = 0; at < body.len; at += piece < body.len ? piece : body.len) {
+            cr_assert_eq(splitter_feed(&s, body.data + at, body.len - at < piece ? body.len - at : piece), SPLIT_OK);
+            buf_add(&all, s.items.data, s.items.len);
+            splitter_drained(&s, s.items.len, s.items_in_buf);
+        }
+        cr_assert_eq(splitter_finish(&s), SPLIT_OK);
+        cr_assert_eq(s.item_count, LINES);
+        cr_assert_eq(all.len, items.len);
+        cr_assert_eq(memcmp(all.data, items.data, all.len), 0, "in pieces of %zu", piece);
+        buf_release(&all);
+        splitter_release(&s);
+    }
+    buf_release(&body);
+    buf_release(&items);
+    free(filler);
+}
+
+Test(splitter, a_long_line_that_is_no_json_is_refused_at_its_place)
+{
+    enum { LEN = 300000 };
+    struct buf body = {0};
+    buf_add_str(&body, "1\n\"");
+    while (body.len < LEN) buf_add_char(&body, 'x');
+    buf_add_str(&body, "\" 2\n3\n");
+    struct splitter s;
+    cr_assert_eq(split_into(&s, SPLIT_NDJSON, body.data, body.len, 50000), SPLIT_BAD);
+    cr_assert_eq(s.error.offset, LEN + 1, "behind the string");
+    cr_assert_str_eq(s.error.pointer, "/items/1");
+    splitter_release(&s);
+    buf_release(&body);
+}
+
 Test(splitter, lines_of_text_are_strings)
 {
     expect_items(SPLIT_TEXT, "a b\n\nc\"\\\t\x01\r\n\xE3\x81\x82\xF0\x9D\x84\x9E\x7F",
