@@ -2,6 +2,8 @@
 
 #include "json_scan.h"
 
+#define TAKEN_BYTES ((size_t)64 * KIB) /* fewer are copied */
+
 static const char *const end_names[] = {"complete", "draining", "deadline"};
 static_assert(ARRAY_SIZE(end_names) == CHUNK_END_COUNT, "a name for each end");
 
@@ -141,7 +143,7 @@ static struct run *cut_fresh(struct chunk *c, uint64_t max_items, size_t max_byt
 {
     uint64_t items, fresh = c->received - c->cut;
     size_t len = fresh_bytes(c);
-    if (max_items < fresh || max_bytes < len)
+    if (fresh > 1 && (max_items < fresh || max_bytes < len))
         len = measure(c, c->cut_bytes, len, max_items, max_bytes, &items);
     else
         items = fresh;
@@ -163,7 +165,7 @@ uint64_t chunk_available(const struct chunk *c)
 static void split_run(struct run *r, uint64_t max_items, size_t max_bytes)
 {
     struct chunk *c = r->chunk;
-    if (r->count <= max_items && r->len <= max_bytes) return;
+    if (r->count <= 1 || (r->count <= max_items && r->len <= max_bytes)) return;
     uint64_t items;
     size_t len = measure(c, r->offset, r->len, max_items, max_bytes, &items);
     if (items == r->count) return;
@@ -262,11 +264,17 @@ void chunk_settle(struct chunk *c)
         chunk_end(c, CHUNK_DRAINING);
 }
 
+/* Where the answers of a run go. */
+static struct buf *answers_of(struct run *r)
+{
+    return r->chunk->runs == r ? &r->chunk->out : &r->answers;
+}
+
 static void add_answers(struct run *r, const char *lines, size_t len)
 {
     struct chunk *c = r->chunk;
     if (c->ended) return;
-    struct buf *to = c->runs == r ? &c->out : &r->answers;
+    struct buf *to = answers_of(r);
     if (!buf_add(to, lines, len)) BUG("an answer buffer without a cap refused %zu bytes", len);
     c->held += len;
 }
@@ -288,15 +296,32 @@ static void take_back(struct run *r)
     }
 }
 
-bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n)
+static bool count_answers(struct run *r, uint64_t n)
 {
     struct chunk *c = r->chunk;
-    add_answers(r, lines, len);
     r->answered += n;
     if (!run_is_done(r)) return false;
     take_back(r);
     chunk_unref(c);
     return true;
+}
+
+bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n)
+{
+    add_answers(r, lines, len);
+    return count_answers(r, n);
+}
+
+bool run_take_answers(struct run *r, struct buf *lines, uint64_t n)
+{
+    struct buf *to = answers_of(r);
+    if (r->chunk->ended || to->len || lines->len < TAKEN_BYTES) return run_answer(r, lines->data, lines->len, n);
+    buf_release(to);
+    buf_trim(lines);
+    r->chunk->held += lines->len;
+    to->alloc = lines->alloc;
+    to->data = buf_detach(lines, &to->len);
+    return count_answers(r, n);
 }
 
 void run_return(struct run *r, const char *line, size_t len)

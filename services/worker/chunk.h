@@ -105,6 +105,8 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 
 /* n answers of the run, whole lines. When that was its last, the run is gone (and perhaps the chunk): true. */
 bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
+/* The same; takes the memory of many bytes instead of copying them, which leaves `lines` empty. */
+bool run_take_answers(struct run *r, struct buf *lines, uint64_t n);
 /* The run's process is gone. `line`, when not NULL, is the answer of the item it was at; the rest waits again. */
 void run_return(struct run *r, const char *line, size_t len);
 

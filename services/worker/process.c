@@ -132,24 +132,12 @@ static void fault_from_intake(struct process *p, const struct intake *in)
     process_kill(p, &f);
 }
 
-/* Takes the answers in data; keeps the beginning of the last line. False when the process was killed for them. */
-static bool take_output(struct process *p, const char *data, size_t len, bool in_partial)
+/* False when the process was killed, for what it wrote or meanwhile. `rest`: bytes of the line that is not whole. */
+static bool judge_output(struct process *p, const struct intake *in, size_t rest)
 {
-    struct intake in = window_intake(&p->window, data, len, p->task->envelope, now_ns(), p->hooks->progress);
-    size_t rest = len - in.used;
-    if (in_partial)
-        buf_drop_front(&p->partial, in.used);
-    else
-        buf_add(&p->partial, data + in.used, rest);
-    if (p->partial.len < READ_BYTES / 4 && p->partial.alloc > 4 * MIB) {
-        struct buf small = {0};
-        buf_add(&small, p->partial.data, p->partial.len);
-        buf_release(&p->partial);
-        p->partial = small;
-    }
     if (p->state == PROCESS_DYING) return false;
-    if (in.fault) {
-        fault_from_intake(p, &in);
+    if (in->fault) {
+        fault_from_intake(p, in);
         return false;
     }
     if (rest > LIMIT_ANSWER_BYTES) {
@@ -161,15 +149,47 @@ static bool take_output(struct process *p, const char *data, size_t len, bool in
     return true;
 }
 
+/* Takes the answers in data; keeps the beginning of the last line. */
+static bool take_output(struct process *p, const char *data, size_t len)
+{
+    struct intake in = window_intake(&p->window, data, len, p->task->envelope, now_ns(), p->hooks->progress);
+    buf_add(&p->partial, data + in.used, len - in.used);
+    return judge_output(p, &in, len - in.used);
+}
+
+/* The same for a long line that gathers in p->partial, of which `seen` bytes were there before. When its end has come
+ * it goes to its chunk with its memory; what stands behind it begins anew. */
+static bool take_long_line(struct process *p, size_t seen)
+{
+    struct buf line = p->partial, behind = {0};
+    struct intake in = {0};
+    char *newline = memchr(line.data + seen, '\n', line.len - seen);
+    if (!newline) {
+        p->window.seen = line.len;
+        return judge_output(p, &in, line.len);
+    }
+    size_t len = (size_t)(newline + 1 - line.data);
+    buf_add(&behind, newline + 1, line.len - len);
+    line.len = len;
+    p->partial = (struct buf){0};
+    p->long_line = len >= READ_BYTES ? len : 0;
+    in = window_take(&p->window, &line, p->task->envelope, now_ns(), p->hooks->progress);
+    buf_release(&line);
+    bool ok = judge_output(p, &in, 0) && (behind.len == 0 || take_output(p, behind.data, behind.len));
+    buf_release(&behind);
+    return ok;
+}
+
 /* One read() and its answers. Returns the bytes read, 0 at the end, -1 for nothing now or killed. A short beginning of
  * a line is put before the shared buffer's bytes; a long line grows in the process's own. */
 static ssize_t read_once(struct process *p, int fd, size_t *room)
 {
     struct buf *b = &p->partial;
-    bool in_partial = b->len >= READ_BYTES / 4;
+    bool is_long = b->len >= READ_BYTES / 4 || p->long_line;
     size_t before = b->len;
     char *dst;
-    if (in_partial) {
+    if (is_long) {
+        buf_expect(b, READ_BYTES, p->long_line + READ_BYTES);
         if (!buf_reserve(b, READ_BYTES)) return -1;
         dst = b->data;
         *room = READ_BYTES;
@@ -181,12 +201,19 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
     ssize_t n;
     do n = read(fd, dst + before, *room);
     while (n < 0 && errno == EINTR);
-    if (n <= 0) return n;
-    if (in_partial)
+    if (n <= 0) {
+        if (b->len == 0) buf_release(b);
+        return n;
+    }
+    bool ok;
+    if (is_long) {
         b->len += (size_t)n;
-    else
+        ok = take_long_line(p, before);
+    } else {
         buf_clear(b);
-    return take_output(p, dst, before + (size_t)n, in_partial) ? n : -1;
+        ok = take_output(p, dst, before + (size_t)n);
+    }
+    return ok ? n : -1;
 }
 
 static int pipe_fd(const uv_poll_t *poll)
@@ -366,6 +393,7 @@ static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
                               .env = env,
                               .cwd = p->task->cwd,
                               .data_bytes = p->task->memory_bytes * DATA_FACTOR,
+                              .sockets = p->task->mode != TASK_STREAM, /* its hosts are ours */
                               .oom_score_adj = OOM_SCORE_ADJUST};
     int error;
     const char *step;

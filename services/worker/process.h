@@ -67,6 +67,7 @@ struct process {
     struct common *common;  /* what the process was told last */
     struct common *telling; /* what stands before the run being written; NULL: nothing */
     struct buf partial;     /* the beginning of a line */
+    size_t long_line;       /* how long the last line was if it was long; 0: it was not */
 
     uint64_t started_ns;
     uint64_t grace_until_ns; /* killed then, for grace_cause; 0: no */

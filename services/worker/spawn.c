@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -129,12 +130,22 @@ static bool nonblocking(int fd)
     return fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
+/* Bytes flow from pair[1] to pair[0]. */
+static bool open_channel(int pair[2], bool sockets)
+{
+    static const int roomy = 1 << 20; /* the kernel takes its own maximum, and uses it only when it is needed */
+    if (!sockets) return pipe2(pair, O_CLOEXEC) == 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return false;
+    setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &roomy, sizeof roomy);
+    return true;
+}
+
 bool spawn(const struct spawn_plan *plan, struct spawned *s, int *error, const char **step)
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
     *step = "make its pipes";
-    if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 || !nonblocking(in[1]) ||
-        !nonblocking(out[0]) || !nonblocking(err[0])) {
+    if (!open_channel(in, plan->sockets) || !open_channel(out, plan->sockets) || !open_channel(err, false) ||
+        !nonblocking(in[1]) || !nonblocking(out[0]) || !nonblocking(err[0])) {
         *error = errno;
         goto failed;
     }

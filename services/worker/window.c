@@ -119,8 +119,9 @@ static void add_envelopes(struct buf *b, const char *lines, size_t len)
     }
 }
 
-/* Hands lines, all of them answers of the first run, to its chunk; takes the run off when that was its end. */
-static void settle(struct window *w, const char *lines, size_t len, uint64_t n, bool envelope,
+/* Hands lines, all of them answers of the first run, to its chunk, with their memory when they are all that is in it;
+ * takes the run off when that was its end. */
+static void settle(struct window *w, const char *lines, size_t len, struct buf *memory, uint64_t n, bool envelope,
                    void (*progress)(struct chunk *c))
 {
     struct run *r = w->head;
@@ -130,6 +131,7 @@ static void settle(struct window *w, const char *lines, size_t len, uint64_t n, 
         add_envelopes(&wrapped, lines, len);
         lines = wrapped.data;
         len = wrapped.len;
+        memory = &wrapped;
     }
     w->items -= n;
     w->answered += n;
@@ -138,14 +140,17 @@ static void settle(struct window *w, const char *lines, size_t len, uint64_t n, 
         if (!w->head) w->tail = &w->head;
         w->bytes -= r->len;
     }
-    run_answer(r, lines, len, n);
+    if (memory && len == memory->len)
+        run_take_answers(r, memory, n);
+    else
+        run_answer(r, lines, len, n);
     buf_release(&wrapped);
     progress(c);
     chunk_unref(c);
 }
 
-struct intake window_intake(struct window *w, const char *data, size_t len, bool envelope, uint64_t now,
-                            void (*progress)(struct chunk *c))
+static struct intake take_lines(struct window *w, const char *data, size_t len, struct buf *memory, bool envelope,
+                                uint64_t now, void (*progress)(struct chunk *c))
 {
     struct intake in = {0};
     const char *at = data, *end = data + len, *batch = data; /* batch: first line not settled yet */
@@ -162,14 +167,26 @@ struct intake window_intake(struct window *w, const char *data, size_t len, bool
         n++;
         if (w->head->answered + n < w->head->count) continue;
         in.answers += n;
-        settle(w, batch, (size_t)(at - batch), n, envelope, progress);
+        settle(w, batch, (size_t)(at - batch), memory, n, envelope, progress);
         batch = at;
         n = 0;
     }
-    if (n) settle(w, batch, (size_t)(at - batch), n, envelope, progress);
+    if (n) settle(w, batch, (size_t)(at - batch), memory, n, envelope, progress);
     in.answers += n;
     in.used = (size_t)(at - data);
     w->seen = in.fault ? 0 : (size_t)(end - at);
     if (in.answers) learn(w, in.answers, in.used, now);
     return in;
+}
+
+struct intake window_intake(struct window *w, const char *data, size_t len, bool envelope, uint64_t now,
+                            void (*progress)(struct chunk *c))
+{
+    return take_lines(w, data, len, NULL, envelope, now, progress);
+}
+
+struct intake window_take(struct window *w, struct buf *lines, bool envelope, uint64_t now,
+                          void (*progress)(struct chunk *c))
+{
+    return take_lines(w, lines->data, lines->len, lines, envelope, now, progress);
 }

@@ -54,5 +54,8 @@ struct intake {
  * JSON value and gets its envelope here. progress() is called for each chunk whose answers grew. */
 struct intake window_intake(struct window *w, const char *data, size_t len, bool envelope, uint64_t now,
                             void (*progress)(struct chunk *c));
+/* The same for whole lines in memory of their own, which may be taken. */
+struct intake window_take(struct window *w, struct buf *lines, bool envelope, uint64_t now,
+                          void (*progress)(struct chunk *c));
 
 #endif

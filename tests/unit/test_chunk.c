@@ -249,6 +249,67 @@ Test(window, answers_are_counted_across_runs_and_pieces)
     assert_no_leaks();
 }
 
+/* Long answers change hands with their memory; it must not matter whose turn it is, nor who still listens. */
+static void take_long_answers(bool envelope)
+{
+    enum { LEN = 100000 };
+    struct window w;
+    struct chunk *c = chunk_of("1\n2\n3\n");
+    window_init(&w);
+    w.limit = 100;
+    for (int i = 0; i < 3; i++) window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+    for (int i = 0; i < 3; i++) {
+        struct buf line = {0};
+        buf_add_str(&line, envelope ? "{\"value\":\"" : "\"");
+        while (line.len < LEN) buf_add_char(&line, (char)('a' + i));
+        buf_add_str(&line, envelope ? "\"}\n" : "\"\n");
+        struct intake in = window_take(&w, &line, envelope, 1, on_progress);
+        cr_assert_null(in.fault);
+        cr_assert_eq(in.answers, 1);
+        if (envelope && i == 0) cr_assert_null(line.data);
+        buf_release(&line);
+    }
+    size_t len;
+    const char *out = chunk_peek(c, &len), *end = out + len;
+    cr_assert_eq(c->held, len);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(memcmp(out, "{\"value\":\"", 10), 0);
+        out += 10;
+        out += strspn(out, (char[2]){(char)('a' + i)});
+        cr_assert_eq(memcmp(out, "\"}\n", 3), 0);
+        out += 3;
+    }
+    static const char last[] = "{\"end\":\"complete\",\"done\":3}\n";
+    cr_assert_eq(end - out, (ptrdiff_t)sizeof last - 1);
+    cr_assert_eq(memcmp(out, last, sizeof last - 1), 0);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(window, long_answers_are_taken_with_their_memory)
+{
+    take_long_answers(true);
+    take_long_answers(false);
+}
+
+Test(window, a_long_answer_for_an_abandoned_chunk_is_dropped)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n");
+    struct buf line = {0};
+    window_init(&w);
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+    chunk_abandon(c, 1);
+    chunk_unref(c);
+    buf_add_str(&line, "{\"value\":\"");
+    while (line.len < 100000) buf_add_char(&line, 'x');
+    buf_add_str(&line, "\"}\n");
+    cr_assert_null(window_take(&w, &line, true, 1, on_progress).fault);
+    cr_assert_eq(w.items, 0);
+    buf_release(&line);
+    assert_no_leaks();
+}
+
 Test(window, bare_values_get_their_envelope)
 {
     struct window w;
