@@ -295,6 +295,11 @@ bool http_exchange_answered(const struct http_exchange *x)
     return x->status != 0;
 }
 
+int http_exchange_status(const struct http_exchange *x)
+{
+    return x->status;
+}
+
 static bool take_answer(struct http_exchange *x, int status, const char *content_type)
 {
     if (http_exchange_answered(x)) BUG("a second answer to one request");

@@ -136,6 +136,33 @@ const char *http_exchange_header(const struct http_exchange *x, const char *name
     return MHD_lookup_connection_value(x->connection->mhd, MHD_HEADER_KIND, name);
 }
 
+struct header_search {
+    const char *name;
+    struct buf *joined;
+    unsigned count;
+    bool too_long;
+};
+
+static enum MHD_Result see_value(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct header_search *h = cls;
+    if (strcasecmp(name, h->name) != 0) return MHD_YES;
+    h->count++;
+    if (!h->joined || !value) return MHD_YES;
+    if (h->count > 1 && !buf_add_char(h->joined, ',')) h->too_long = true;
+    if (!buf_add_str(h->joined, value)) h->too_long = true;
+    return MHD_YES;
+}
+
+unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined)
+{
+    struct header_search h = {.name = name, .joined = joined};
+    size_t before = joined ? joined->len : 0;
+    MHD_get_connection_values(x->connection->mhd, MHD_HEADER_KIND, see_value, &h);
+    if (h.too_long) joined->len = before;
+    return h.count;
+}
+
 static enum MHD_Result decode_argument(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     /* The strings lie in the connection's memory, which is ours to change while the request lives. */

@@ -103,6 +103,9 @@ void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, co
                               void *data);
 /* A header by name, any case; NULL when absent. */
 const char *http_exchange_header(const struct http_exchange *x, const char *name);
+/* How often a header is there. Its values are appended to joined, comma separated; nothing is when they pass its cap.
+ * joined may be NULL. */
+unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined);
 /* The length the client announced, or -1 when it sends chunks. */
 int64_t http_exchange_content_length(const struct http_exchange *x);
 
@@ -124,6 +127,8 @@ void http_answer_stream(struct http_exchange *x, int status, const char *content
 void http_answer_problem(struct http_exchange *x, int status, const char *members, const char *detail_fmt, ...)
     PRINTF_LIKE(4, 5);
 bool http_exchange_answered(const struct http_exchange *x);
+/* The status of the answer; 0 before there is one. */
+int http_exchange_status(const struct http_exchange *x);
 
 /* More body can be taken, or pull() has more to give. Cheap, may be called at any time, also twice. */
 void http_exchange_wake(struct http_exchange *x);

@@ -48,6 +48,9 @@
 #define DEFAULT_CHUNK_TARGET_MS   250
 #define DEFAULT_HEARTBEAT_MS      15000
 
+/* Traces, both services. */
+#define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; more are dropped */
+
 /* An answer line of a worker or a process: one item's envelope. */
 #define LIMIT_ANSWER_BYTES      (64 * MIB)
 #define LIMIT_STDERR_TAIL_BYTES (2 * KIB)
