@@ -1,6 +1,7 @@
 /*
  * fantail-host-exec: runs a command once for every item. See exec_item.h for how the item reaches it, exec_answer.h
- * for what becomes of its output, line_io.h for the protocol. The job's common value is JSON in FANTAIL_COMMON.
+ * for what becomes of its output, line_io.h for the protocol. The job's common value is JSON in FANTAIL_COMMON, the
+ * span that the item belongs to is in TRACEPARENT and TRACESTATE, as OpenTelemetry has it for environments.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -102,6 +103,22 @@ static void give_back(struct buf *b)
     if (b->alloc > KEEP_BYTES) buf_release(b);
 }
 
+static void put_variable(const char *name, const char *value)
+{
+    if (value)
+        setenv(name, value, 1);
+    else
+        unsetenv(name);
+}
+
+static void control(struct line_common *common, const char *line, size_t len)
+{
+    line_control(common, line, len);
+    if (common->json) setenv("FANTAIL_COMMON", common->json, 1);
+    put_variable("TRACEPARENT", common->traceparent);
+    put_variable("TRACESTATE", common->tracestate);
+}
+
 static void serve(struct exec_host *h, int items_fd, int answers_fd)
 {
     struct line_reader items = {0};
@@ -111,8 +128,7 @@ static void serve(struct exec_host *h, int items_fd, int answers_fd)
     while (line_reader_fill(&items, items_fd)) {
         while (line_reader_next(&items, &line, &len)) {
             if (*line == '#') {
-                line_control(&common, line, len);
-                if (common.json) setenv("FANTAIL_COMMON", common.json, 1);
+                control(&common, line, len);
                 continue;
             }
             buf_clear(&h->line);
@@ -124,7 +140,7 @@ static void serve(struct exec_host *h, int items_fd, int answers_fd)
         }
     }
     line_reader_release(&items);
-    free(common.json);
+    line_common_release(&common);
 }
 
 int main(int argc, char **argv)

@@ -2,7 +2,8 @@
 """fantail-host-python MODULE:FUNCTION: calls a Python function for every item.
 
 The function gets the item (decoded JSON) and returns its value: anything JSON can hold, and generators, sets and
-other iterables, which become arrays. If it has a second parameter named `common`, it gets the job's common value.
+other iterables, which become arrays. If it has a parameter named `common`, it gets the job's common value; in one named
+`traceparent`, or `tracestate`, the span that the item belongs to (W3C Trace Context) for spans of its own, else None.
 An exception is the item's error. What it prints goes to the worker's log. The working directory is on sys.path.
 
 Protocol: every line on stdin is one item; a line that begins with '#' is control and gets no answer. Every item gets
@@ -116,16 +117,31 @@ def describe(error):
     )
 
 
-def takes_common(function):
+EXTRAS = ("common", "traceparent", "tracestate")
+
+
+def wanted_extras(function):
+    """What the function takes beside the item, as keyword arguments that have no value yet."""
     code = getattr(function, "__code__", None)
     if code:
-        return "common" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    import inspect  # slow to import, seldom needed
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    else:
+        import inspect  # slow to import, seldom needed
 
-    try:
-        return "common" in inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
+        try:
+            names = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            names = ()
+    return {name: None for name in EXTRAS if name in names}
+
+
+def obey(line, extras):
+    """A control line: what it says is what the next items get."""
+    word, _, value = line[1:].partition(" ")
+    if word == "traceparent" and "tracestate" in extras:
+        extras["tracestate"] = None
+    if word in extras:
+        extras[word] = json.loads(value) if word == "common" else value or None
 
 
 def load(name):
@@ -159,20 +175,18 @@ def blocks_of_lines(fd):
 
 
 def serve(function, items_fd, answers):
-    wants_common = takes_common(function)
-    common = None
+    extras = wanted_extras(function)
     answer = answers.lines.append
     for lines in blocks_of_lines(items_fd):
         left, size = len(lines), 0
         for line in lines:
             left -= 1
             if line.startswith("#"):
-                if line.startswith("#common "):
-                    common = json.loads(line[8:])
+                obey(line, extras)
                 continue
             try:
                 item = decode(line)
-                value = function(item, common=common) if wants_common else function(item)
+                value = function(item, **extras) if extras else function(item)
                 text = '{"value":%s}\n' % encode(value)
             except Exception as error:
                 text = describe(error)

@@ -43,6 +43,8 @@ struct fantail_item {
     size_t len;
     const char *common; /* the job's common value, NUL-terminated JSON; NULL when it has none */
     size_t common_len;
+    const char *traceparent; /* the span it belongs to, by W3C Trace Context, for spans of your own; NULL when none */
+    const char *tracestate;
 };
 
 /* The answer to one item. The fields are private to this header and the host. */

@@ -54,14 +54,42 @@ void line_reader_release(struct line_reader *r)
     *r = (struct line_reader){0};
 }
 
+/* What follows the word on its line, "" when nothing does; NULL when it is another word. */
+static const char *after(const char *word, const char *line, size_t len)
+{
+    size_t word_len = strlen(word);
+    if (len < word_len || memcmp(line, word, word_len) != 0) return NULL;
+    if (len == word_len) return "";
+    return line[word_len] == ' ' ? line + word_len + 1 : NULL;
+}
+
+static void replace(char **value, const char *now)
+{
+    free(*value);
+    *value = now && *now ? xstrdup(now) : NULL;
+}
+
 void line_control(struct line_common *common, const char *line, size_t len)
 {
-    static const char word[] = "#common ";
-    size_t word_len = sizeof word - 1;
-    if (len <= word_len || memcmp(line, word, word_len) != 0) return;
+    const char *value;
+    if ((value = after("#common", line, len)) && *value) {
+        free(common->json);
+        common->len = len - (size_t)(value - line);
+        common->json = xstrndup(value, common->len);
+    } else if ((value = after("#traceparent", line, len))) {
+        replace(&common->traceparent, value);
+        replace(&common->tracestate, NULL);
+    } else if ((value = after("#tracestate", line, len))) {
+        replace(&common->tracestate, value);
+    }
+}
+
+void line_common_release(struct line_common *common)
+{
     free(common->json);
-    common->len = len - word_len;
-    common->json = xstrndup(line + word_len, common->len);
+    free(common->traceparent);
+    free(common->tracestate);
+    *common = (struct line_common){0};
 }
 
 bool write_all(int fd, const char *data, size_t len)

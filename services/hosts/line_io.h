@@ -3,8 +3,9 @@
  * out. A line is never copied or scanned twice, whatever its size.
  *
  * Protocol: every line on stdin is one item's JSON; a line that begins with '#' is control and gets no answer
- * ("#common <json>" gives the common value of the items after it; unknown ones are ignored). Every item gets exactly
- * one line on stdout, in order. A last line without its newline was cut off: it is no item.
+ * ("#common <json>" gives the common value of the items after it, "#traceparent <value>" the span they belong to, with
+ * "#tracestate <value>" behind it if there is one; unknown ones are ignored). Every item gets exactly one line on
+ * stdout, in order. A last line without its newline was cut off: it is no item.
  */
 #ifndef FANTAIL_LINE_IO_H
 #define FANTAIL_LINE_IO_H
@@ -19,10 +20,11 @@ struct line_reader {
     size_t alloc;
 };
 
-/* The common value that control lines set; NULL when none is set. Owned. */
+/* What control lines have set: the job's common value and the trace of the items that follow. NULL: not set. Owned. */
 struct line_common {
     char *json;
     size_t len;
+    char *traceparent, *tracestate; /* as the headers of that name */
 };
 
 /* Fetches more with one read(); false at the end of the input. Invalidates lines handed out before. */
@@ -31,6 +33,7 @@ void line_reader_release(struct line_reader *r);
 
 /* Obeys a control line. */
 void line_control(struct line_common *common, const char *line, size_t len);
+void line_common_release(struct line_common *common);
 
 /* Writes everything, waiting as long as it takes; false when nobody reads any more. */
 bool write_all(int fd, const char *data, size_t len);

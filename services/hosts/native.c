@@ -111,7 +111,12 @@ static void serve(struct host *h, int items_fd, task_function *task)
                 line_control(&common, line, len);
                 continue;
             }
-            struct fantail_item item = {.json = line, .len = len, .common = common.json, .common_len = common.len};
+            struct fantail_item item = {.json = line,
+                                        .len = len,
+                                        .common = common.json,
+                                        .common_len = common.len,
+                                        .traceparent = common.traceparent,
+                                        .tracestate = common.tracestate};
             start_answer(h);
             end_answer(h, task(&item, &h->reply));
             if (h->answers.whole > FLUSH_BYTES) answers_flush(&h->answers);
@@ -120,7 +125,7 @@ static void serve(struct host *h, int items_fd, task_function *task)
         answers_flush(&h->answers);
     }
     line_reader_release(&items);
-    free(common.json);
+    line_common_release(&common);
 }
 
 static void on_crash(int signal_number)
