@@ -13,6 +13,7 @@
 #include "scheduler.h"
 #include "service.h"
 #include "tokens.h"
+#include "trace_export.h"
 
 struct job;
 
@@ -49,6 +50,7 @@ struct coordinator {
     struct http_client *client;
     struct tokens worker_tokens;
     char *authorization; /* the header line that every request to a worker carries; NULL: none */
+    struct trace_export *trace; /* NULL: traces are passed on, not recorded */
     struct scheduler *scheduler;
     struct endpoints endpoints;
     struct catalog catalog;

@@ -5,6 +5,7 @@
 
 #include "answer_reader.h"
 #include "job.h"
+#include "job_trace.h"
 #include "limits.h"
 #include "log.h"
 #include "protocol.h"
@@ -32,6 +33,7 @@ struct delivery {
     bool ended;
     enum chunk_end end;
     const char *fault;
+    struct attempt_trace trace;
 };
 
 static const enum sched_end ends[] = {
@@ -173,12 +175,37 @@ static void delivery_free(struct delivery *d)
 
 static void log_end(const struct delivery *d, enum sched_end how, const struct http_call_result *r)
 {
-    if (how == SCHED_END_COMPLETE) return;
     const struct sched_attempt *a = d->attempt;
-    log_info("attempt ended early", LOG_STR("job", d->job->id), LOG_U64("first", a->chunk->first + a->from),
-             LOG_U64("answered", a->received), LOG_U64("attempt", a->chunk->sends), LOG_STR("how", sched_end_name(how)),
-             LOG_STR("reason", d->fault ? d->fault : r->reason), LOG_I64("status", r->status),
-             LOG_MS("duration_ms", now_ns() - a->started_ns));
+    const struct trace_scope *trace = &d->job->trace;
+    char span_id[SPAN_ID_SIZE];
+    if (how == SCHED_END_COMPLETE)
+        log_debug("attempt ended", LOG_STR("job", d->job->id), LOG_U64("first", a->chunk->first + a->from),
+                  LOG_U64("answered", a->received), LOG_MS("duration_ms", now_ns() - a->started_ns),
+                  LOG_STR("trace_id", trace_scope_id(trace)),
+                  LOG_STR("span_id", trace_scope_span_id(trace, &d->trace.context, span_id)));
+    else
+        log_info("attempt ended early", LOG_STR("job", d->job->id), LOG_U64("first", a->chunk->first + a->from),
+                 LOG_U64("answered", a->received), LOG_U64("attempt", a->chunk->sends),
+                 LOG_STR("how", sched_end_name(how)), LOG_STR("reason", d->fault ? d->fault : r->reason),
+                 LOG_I64("status", r->status), LOG_MS("duration_ms", now_ns() - a->started_ns),
+                 LOG_STR("trace_id", trace_scope_id(trace)),
+                 LOG_STR("span_id", trace_scope_span_id(trace, &d->trace.context, span_id)));
+}
+
+/* Work handed back is no failure. */
+static void trace_end(struct delivery *d, enum sched_end how, const struct http_call_result *r)
+{
+    bool fine = how == SCHED_END_COMPLETE || how == SCHED_END_DRAINING || how == SCHED_END_DEADLINE;
+    const char *why = d->fault ? d->fault : r->reason;
+    attempt_trace_end(&d->trace, d->job,
+                      &(struct attempt_outcome){
+                          .attempt = d->attempt,
+                          .worker = http_call_header(d->call, HEADER_WORKER),
+                          .status = r->status,
+                          .result = sched_end_name(how),
+                          .failed = !fine,
+                          .reason = fine ? NULL : why,
+                      });
 }
 
 /* Told once when it begins and once when it is over. */
@@ -205,6 +232,7 @@ static void on_end(void *data, const struct http_call_result *r)
     uint64_t retry_after_ms = retry_after ? strtoul(retry_after, NULL, 10) * 1000 : 0;
     uint64_t now = now_ns();
     log_end(d, how, r);
+    trace_end(d, how, r);
     ++*c->metrics.attempts[how];
     if (d->attempt->endpoint && (how == SCHED_END_DRAINING || (r->closes && how == SCHED_END_UNAVAILABLE)))
         sched_endpoint_drain(c->scheduler, d->attempt->endpoint, now);
@@ -244,8 +272,9 @@ static void start_call(struct delivery *d, const struct target *t)
 {
     const struct sched_attempt *a = d->attempt;
     const struct job *j = d->job;
-    char url[512], chunk[96], attempt[48], deadline[64], trace[300];
-    const char *headers[7] = {"Content-Type: " TYPE_CHUNK, chunk, attempt, NULL};
+    char url[512], chunk[96], attempt[48], deadline[64];
+    struct trace_headers trace;
+    const char *headers[6 + TRACE_HEADERS_MAX] = {"Content-Type: " TYPE_CHUNK, chunk, attempt, NULL};
     size_t n = 3;
     snprintf(url, sizeof url, "%s%s/%s", t->endpoint->url, PATH_TASKS, j->spec.tasks[0]);
     snprintf(chunk, sizeof chunk, "%s: %s/%" PRIu64, HEADER_CHUNK, j->id, a->chunk->first + a->from);
@@ -256,10 +285,8 @@ static void start_call(struct delivery *d, const struct target *t)
                  (unsigned long long)(end > now ? (end - now) / NS_PER_MS : 0));
         headers[n++] = deadline;
     }
-    if (j->traceparent) {
-        snprintf(trace, sizeof trace, "traceparent: %s", j->traceparent);
-        headers[n++] = trace;
-    }
+    attempt_trace_begin(&d->trace, j, a, url, t->endpoint->connect_to);
+    n += attempt_trace_headers(&d->trace, j, &trace, headers + n);
     headers[n] = d->coordinator->authorization;
     d->call = http_call_start(d->coordinator->client, &(struct http_call_options){
                                                           .method = "POST",
@@ -274,6 +301,7 @@ static void start_call(struct delivery *d, const struct target *t)
                                                           .data = d,
                                                           .silence_timeout_ms = silence_ms(j),
                                                       });
+    trace_headers_release(&trace);
 }
 
 static void op_send(void *ctx, struct sched_attempt *a)
@@ -293,8 +321,18 @@ static void op_send(void *ctx, struct sched_attempt *a)
 static void op_cut_off(void *ctx, struct sched_attempt *a, const char *why)
 {
     struct delivery *d = a->call;
+    char span_id[SPAN_ID_SIZE];
     log_debug("attempt cut off", LOG_STR("job", d->job->id), LOG_U64("first", a->chunk->first + a->from),
-              LOG_STR("reason", why));
+              LOG_STR("reason", why), LOG_STR("trace_id", trace_scope_id(&d->job->trace)),
+              LOG_STR("span_id", trace_scope_span_id(&d->job->trace, &d->trace.context, span_id)));
+    attempt_trace_end(&d->trace, d->job,
+                      &(struct attempt_outcome){
+                          .attempt = a,
+                          .worker = http_call_header(d->call, HEADER_WORKER),
+                          .status = d->status,
+                          .result = "cut_off",
+                          .reason = why,
+                      });
     http_call_cancel(d->call);
     delivery_free(d);
 }

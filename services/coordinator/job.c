@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "job_trace.h"
 #include "limits.h"
 #include "log.h"
 #include "metrics.h"
@@ -16,6 +17,7 @@ static void job_free(struct job *j)
     *j->link = j->next;
     if (j->next) j->next->link = j->link;
     if (--c->job_count == 0) uv_timer_stop(&c->tick_timer);
+    job_trace_end(j);
     if (j->question) catalog_drop(&c->catalog, j->question);
     splitter_release(&j->splitter);
     jobspec_release(&j->spec);
@@ -24,7 +26,6 @@ static void job_free(struct job *j)
     spill_file_release(&j->spill);
     buf_release(&j->chunk_header);
     job_output_release(&j->output);
-    free(j->traceparent);
     free(j);
     service_poke(c->service);
 }
@@ -92,9 +93,9 @@ struct job *job_new(struct coordinator *c, struct http_exchange *x, enum split_f
     if (announced > 0) splitter_expect(&j->splitter, (size_t)announced);
     spill_file_init(&j->spill, c->config->spill_dir);
     job_output_init(&j->output, c->config->spill_dir);
-    const char *accept = http_exchange_header(x, "Accept"), *trace = http_exchange_header(x, "traceparent");
+    const char *accept = http_exchange_header(x, "Accept");
     j->output.ndjson = accept && strstr(accept, TYPE_NDJSON);
-    j->traceparent = trace && strlen(trace) < 256 ? xstrdup(trace) : NULL;
+    job_trace_begin(&j->trace, c, x);
     j->next = c->jobs;
     j->link = &c->jobs;
     if (c->jobs) c->jobs->link = &j->next;
@@ -164,9 +165,12 @@ void job_finished(struct job *j, const struct sched_outcome *outcome)
     *m->items_failed += outcome->counts.failed;
     *m->items_cancelled += outcome->counts.cancelled;
     metric_observe_ns(m->job_seconds, took);
+    char span_id[SPAN_ID_SIZE];
     log_info("job ended", LOG_STR("job", j->id), LOG_STR("status", sched_status_name(outcome->status)),
              LOG_STR("reason", outcome->reason), LOG_U64("items", outcome->counts.total),
-             LOG_U64("failed", outcome->counts.failed), LOG_MS("duration_ms", took));
+             LOG_U64("failed", outcome->counts.failed), LOG_MS("duration_ms", took),
+             LOG_STR("trace_id", trace_scope_id(&j->trace)),
+             LOG_STR("span_id", trace_scope_span_id(&j->trace, &j->trace.context, span_id)));
     if (j->exchange) http_exchange_wake(j->exchange); /* the rest of an upload that waited is dropped */
     if (j->exchange && !j->refused) job_output_finish(j);
     if (j->exchange) http_exchange_wake(j->exchange); /* what is left of a paused upload is now read and dropped */

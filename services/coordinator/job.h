@@ -18,6 +18,7 @@
 #include "spill_file.h"
 #include "splitter.h"
 #include "spool.h"
+#include "trace_scope.h"
 #include "uuid.h"
 
 enum job_state { JOB_RECEIVING, JOB_RUNNING, JOB_ENDED };
@@ -28,7 +29,7 @@ struct job {
     enum job_state state;
     char id[UUID_TEXT_SIZE];
     uint64_t started_ns;
-    char *traceparent; /* passed on to the workers; NULL */
+    struct trace_scope trace;
 
     struct http_exchange *exchange; /* NULL once the client is gone */
     struct jobspec spec;
@@ -39,7 +40,8 @@ struct job {
     struct sched_job *sched; /* NULL before the start and after the end */
     bool start_asked;        /* waiting for the catalog */
     bool started;
-    bool refused; /* answered by a problem: nothing more is read or sent */
+    bool refused;      /* answered by a problem: nothing more is read or sent */
+    int answer_status; /* of the answer, once the exchange is over; 0: none was given */
     struct catalog_question *question;
     struct buf chunk_header; /* the first line of every chunk */
     struct collector *collector;

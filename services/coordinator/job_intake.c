@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include "job_trace.h"
 #include "limits.h"
 #include "log.h"
 
@@ -193,9 +194,11 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
 static void on_closed(struct http_exchange *x, enum http_closed how)
 {
     struct job *j = http_exchange_data(x);
+    j->answer_status = http_exchange_status(x);
     j->exchange = NULL;
     j->refused = true;
-    if (how == HTTP_CLOSED_HANG_UP && j->sched) log_info("client went away", LOG_STR("job", j->id));
+    if (how == HTTP_CLOSED_HANG_UP && j->sched)
+        log_info("client went away", LOG_STR("job", j->id), LOG_STR("trace_id", trace_scope_id(&j->trace)));
     job_cancel(j, SCHED_CANCELLED, "the client went away");
     job_free_when_over(j);
 }
@@ -227,12 +230,14 @@ void job_handle_post(struct http_exchange *x, struct coordinator *c)
     struct jobspec_error err;
     if (!choose_format(x, &format)) {
         http_answer_problem(x, 415, NULL, "a job is %s, %s or %s", TYPE_JSON, TYPE_NDJSON, TYPE_TEXT);
+        job_trace_refused(c, x);
         return;
     }
     if (c->job_count >= (unsigned)c->config->max_jobs) {
         http_exchange_set_header(x, "Retry-After", "1");
         http_answer_problem(x, 429, NULL, "%u jobs are running, which is the most this coordinator takes",
                             c->job_count);
+        job_trace_refused(c, x);
         return;
     }
     struct job *j = job_new(c, x, format);

@@ -132,6 +132,8 @@ static void on_stop(void *data)
     endpoints_stop(&c->endpoints);
     emf_stop(c->emf);
     http_client_free(c->client);
+    trace_export_close(c->trace);
+    c->trace = NULL;
     uv_close((uv_handle_t *)&c->run_prepare, NULL);
     uv_close((uv_handle_t *)&c->run_timer, NULL);
     uv_close((uv_handle_t *)&c->tick_timer, NULL);
@@ -140,9 +142,11 @@ static void on_stop(void *data)
 /* A balancer that spreads connections gives a new worker nothing until connections are made anew. */
 #define BALANCER_CONNECTION_MS 10000
 
-static void start_parts(struct coordinator *c)
+static void start_parts(struct coordinator *c, struct trace_config *tracing)
 {
-    char err[512];
+    char err[512], instance[UUID_TEXT_SIZE];
+    uuid7_new(instance);
+    c->trace = trace_export_new(c->loop, tracing, "fantail-coordinator", instance);
     struct http_client_options client = {0};
     if (endpoints_mode(c->config->workers) == ENDPOINTS_BALANCER) client.max_connection_age_ms = BALANCER_CONNECTION_MS;
     c->client = http_client_new(c->loop, &client);
@@ -171,6 +175,7 @@ int main(int argc, char **argv)
 {
     static struct coordinator_config config;
     struct option_result parsed;
+    struct trace_config tracing;
     char err[512];
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &parsed)) return parsed.exit_status;
@@ -183,6 +188,7 @@ int main(int argc, char **argv)
     struct coordinator c = {.config = &config};
     if (config.worker_token_file && !tokens_read(&c.worker_tokens, config.worker_token_file, err, sizeof err))
         return option_complain(&spec, "worker-token-file", "%s", err);
+    if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
 
     keep_buffers_on_the_heap();
     uv_loop_t loop;
@@ -203,7 +209,7 @@ int main(int argc, char **argv)
     api_register_metrics(&c);
     c.service = service_start(&loop, &config.service, &hooks, err, sizeof err);
     if (!c.service) die(1, "%s", err);
-    start_parts(&c);
+    start_parts(&c, &tracing);
     service_set_ready(c.service, true, NULL);
     int status = service_run(c.service);
     service_free(c.service);
