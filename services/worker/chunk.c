@@ -38,6 +38,8 @@ void chunk_unref(struct chunk *c)
         run_free(r);
     }
     common_unref(c->common);
+    common_unref(c->trace);
+    item_trace_free(c->item_trace);
     buf_release(&c->items);
     buf_release(&c->out);
     free(c);
@@ -264,6 +266,12 @@ void chunk_settle(struct chunk *c)
         chunk_end(c, CHUNK_DRAINING);
 }
 
+static void trace_answers(struct run *r, const char *lines, size_t len, uint64_t n)
+{
+    struct chunk *c = r->chunk;
+    if (!c->ended) item_trace_answers(c->item_trace, r->first + r->answered, r->since_ns, lines, len, n, c->failed);
+}
+
 /* Where the answers of a run go. */
 static struct buf *answers_of(struct run *r)
 {
@@ -308,6 +316,7 @@ static bool count_answers(struct run *r, uint64_t n)
 
 bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n)
 {
+    if (r->chunk->item_trace) trace_answers(r, lines, len, n);
     add_answers(r, lines, len);
     return count_answers(r, n);
 }
@@ -316,6 +325,7 @@ bool run_take_answers(struct run *r, struct buf *lines, uint64_t n)
 {
     struct buf *to = answers_of(r);
     if (r->chunk->ended || to->len || lines->len < TAKEN_BYTES) return run_answer(r, lines->data, lines->len, n);
+    if (r->chunk->item_trace) trace_answers(r, lines->data, lines->len, n);
     buf_release(to);
     buf_trim(lines);
     r->chunk->held += lines->len;
@@ -328,6 +338,7 @@ void run_return(struct run *r, const char *line, size_t len)
 {
     struct chunk *c = r->chunk;
     if (line) {
+        if (c->item_trace) trace_answers(r, line, len, 1);
         add_answers(r, line, len);
         r->answered++;
     }
@@ -418,13 +429,26 @@ void chunk_abandon(struct chunk *c, uint64_t now)
     drop_runs_not_given(c);
 }
 
+static struct common *common_of(size_t len)
+{
+    struct common *c = xmalloc(sizeof *c + len);
+    c->refs = 1;
+    c->len = len;
+    return c;
+}
+
+struct common *common_from_lines(const char *lines, size_t len)
+{
+    struct common *c = common_of(len);
+    memcpy(c->line, lines, len);
+    return c;
+}
+
 struct common *common_new(const char *json, size_t len)
 {
     static const char prefix[] = "#common ";
     size_t prefix_len = sizeof prefix - 1;
-    struct common *c = xmalloc(sizeof *c + prefix_len + len + 1);
-    c->refs = 1;
-    c->len = prefix_len + len + 1;
+    struct common *c = common_of(prefix_len + len + 1);
     memcpy(c->line, prefix, prefix_len);
     memcpy(c->line + prefix_len, json, len);
     c->line[c->len - 1] = '\n';

@@ -19,6 +19,7 @@
 
 #include "base.h"
 #include "buf.h"
+#include "item_trace.h"
 #include "limits.h"
 #include "protocol.h"
 
@@ -33,16 +34,18 @@ struct run {
     enum run_state state;
     uint64_t first, count; /* indexes of items */
     uint64_t answered;     /* of count, since it was given */
+    uint64_t since_ns;     /* its process has been at the next of these items since then */
     size_t offset, len;    /* its items' bytes, newlines included */
     uint64_t careful;   /* a process died over it: at most so many at once, and nothing else beside; 0: no such care */
     struct buf answers; /* held until it is the chunk's first run */
 };
 
-/* The common value of a chunk, as the control line its processes are sent. Shared by chunks and processes. */
+/* The common value of a chunk, or its trace, as the control lines its processes are sent. Shared by chunks and
+ * processes. */
 struct common {
     unsigned refs;
     size_t len;
-    char line[]; /* "#common {...}\n" */
+    char line[]; /* "#common {...}\n"; "#traceparent ...\n#tracestate ...\n" */
 };
 
 struct chunk {
@@ -67,15 +70,18 @@ struct chunk {
     uint64_t succeeded; /* counts of answers, for metrics */
     uint64_t failed;
 
-    struct common *common;    /* NULL: none */
-    uint64_t item_timeout_ns; /* 0: none */
-    uint64_t abandoned_ns;    /* since when nobody waits for it; 0: somebody does */
+    struct common *common;         /* NULL: none */
+    struct common *trace;          /* NULL: none */
+    struct item_trace *item_trace; /* NULL: its items are not recorded */
+    uint64_t item_timeout_ns;      /* 0: none */
+    uint64_t abandoned_ns;         /* since when nobody waits for it; 0: somebody does */
 
     /* The rest belongs to the pool and to the owner; the bookkeeping does not look at it. */
     struct chunk *next_turn, *prev_turn;
     void (*on_progress)(struct chunk *c); /* out has grown */
     void *owner;
-    const char *name; /* for the log; borrowed from the owner; "" when unknown */
+    const char *name;     /* for the log; borrowed from the owner; "" when unknown */
+    const char *trace_id; /* the same; NULL when there is none */
 };
 
 /* size_hint: the bytes the client announced, or 0. */
@@ -125,6 +131,7 @@ void chunk_abandon(struct chunk *c, uint64_t now);
 uint64_t chunk_done(const struct chunk *c);
 
 struct common *common_new(const char *json, size_t len);
+struct common *common_from_lines(const char *lines, size_t len);
 struct common *common_ref(struct common *c);
 void common_unref(struct common *c);
 bool common_equal(const struct common *a, const struct common *b);

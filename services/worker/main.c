@@ -38,7 +38,7 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-static int serve(uv_loop_t *loop, const struct worker_config *config)
+static int serve(uv_loop_t *loop, const struct worker_config *config, struct trace_config *tracing)
 {
     struct worker w;
     char err[1000];
@@ -61,6 +61,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config)
         worker_release(&w);
         die(1, "%s", err);
     }
+    w.trace = trace_export_new(loop, tracing, "fantail-worker", w.id);
     log_info("worker is ready", LOG_STR("worker", w.id), LOG_U64("tasks", w.tasks.count),
              LOG_U64("processes", w.processes));
     service_set_ready(w.service, true, NULL);
@@ -81,15 +82,18 @@ int main(int argc, char **argv)
 {
     struct worker_config config;
     struct option_result r;
+    struct trace_config tracing;
+    char err[256];
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &r)) return r.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
     int fault = service_check(&spec, &config.service);
     if (fault) return fault;
+    if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
     keep_buffers_on_the_heap();
     uv_loop_t loop;
     if (uv_loop_init(&loop) != 0) die(1, "cannot make an event loop");
-    int status = serve(&loop, &config);
+    int status = serve(&loop, &config, &tracing);
     uv_loop_close(&loop);
     metrics_release();
     return status;

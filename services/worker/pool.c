@@ -290,7 +290,7 @@ static void take_runs_back(struct pool *p, struct process *process, const struct
             c->failed++;
             log_warn("an item failed with its process", LOG_STR("task", p->task->name), LOG_STR("chunk", c->name),
                      LOG_U64("index", r->first + r->answered), LOG_STR("error", item_error_name(f->name)),
-                     LOG_STR("cause", f->cause), LOG_I64("pid", process->child.pid));
+                     LOG_STR("cause", f->cause), LOG_I64("pid", process->child.pid), LOG_STR("trace_id", c->trace_id));
         }
         charged = true; /* only the head is ever charged */
         if (care) r->careful = care;

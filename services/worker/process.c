@@ -60,37 +60,56 @@ static void close_stdin(struct process *p)
     process_close_pipe(p, &p->in, &p->in_open);
 }
 
-/* The bytes of the run being written that are still to go, as up to two stretches. */
-static int stretches(const struct process *p, struct iovec iov[2], size_t *left)
+#define STRETCHES (PROCESS_TELLINGS + 1)
+
+/* The bytes of the run being written that are still to go. */
+static int stretches(const struct process *p, struct iovec iov[STRETCHES], size_t *left)
 {
     const struct run *r = p->writing;
-    size_t prefix = p->telling ? p->telling->len : 0, at = p->written;
+    size_t at = p->written;
     int n = 0;
-    if (at < prefix) iov[n++] = (struct iovec){p->telling->line + at, prefix - at};
-    size_t body = at > prefix ? at - prefix : 0;
-    iov[n++] = (struct iovec){r->chunk->items.data + r->offset + body, r->len - body};
-    *left = prefix + r->len - at;
+    *left = 0;
+    for (int i = 0; i < STRETCHES; i++) {
+        struct common *told = i < PROCESS_TELLINGS ? p->telling[i] : NULL;
+        char *data = told ? told->line : r->chunk->items.data + r->offset;
+        size_t len = told ? told->len : i < PROCESS_TELLINGS ? 0 : r->len, skip = at < len ? at : len;
+        at -= skip;
+        if (skip == len) continue;
+        iov[n++] = (struct iovec){data + skip, len - skip};
+        *left += len - skip;
+    }
     return n;
 }
 
-/* Before a run of a chunk with another common value the process is told the new one. */
+/* The process is to know `now` instead of *told; returns what it is sent for that. */
+static struct common *tell(struct common **told, struct common *now, struct common *none)
+{
+    common_unref(*told);
+    *told = common_ref(now);
+    return now ? now : none;
+}
+
+/* Before a run of a chunk with another common value or trace the process is told the new one. */
 static void begin_run(struct process *p, struct run *r)
 {
-    static struct common *none;
+    static struct common *no_common, *no_trace;
     p->writing = r;
     p->written = 0;
-    p->telling = NULL;
-    if (!r || !p->task->common || common_equal(p->common, r->chunk->common)) return;
-    if (!none) none = common_new("null", 4);
-    common_unref(p->common);
-    p->common = common_ref(r->chunk->common);
-    p->telling = p->common ? p->common : none;
+    p->telling[0] = p->telling[1] = NULL;
+    if (!r) return;
+    if (!no_common) {
+        no_common = common_new("null", 4);
+        no_trace = common_from_lines("#traceparent\n", 13);
+    }
+    struct chunk *c = r->chunk;
+    if (p->task->common && !common_equal(p->common, c->common)) p->telling[0] = tell(&p->common, c->common, no_common);
+    if (p->task->trace && p->trace != c->trace) p->telling[1] = tell(&p->trace, c->trace, no_trace);
 }
 
 static void write_runs(struct process *p)
 {
     while (p->writing && p->in_open) {
-        struct iovec iov[2];
+        struct iovec iov[STRETCHES];
         size_t left;
         int count = stretches(p, iov, &left);
         ssize_t n = writev(p->in_fd, iov, count);
@@ -268,6 +287,7 @@ static void read_stderr(struct process *p)
     if (r && !r->chunk->abandoned_ns) {
         from.chunk = r->chunk->name;
         from.index = r->first + r->answered;
+        from.trace_id = r->chunk->trace_id;
     }
     for (int i = 0; i < READS_PER_TURN && p->err_open; i++) {
         ssize_t n = read(pipe_fd(&p->err), text, sizeof text);

@@ -29,6 +29,8 @@ struct process_hooks {
     void (*progress)(struct chunk *c);
 };
 
+#define PROCESS_TELLINGS 2 /* control lines that may stand before a run: the common value, the trace */
+
 enum process_state { PROCESS_RUNNING, PROCESS_RETIRING, PROCESS_DYING };
 
 /* What all processes of a worker share. */
@@ -62,12 +64,13 @@ struct process {
     bool timer_due;
 
     struct window window;
-    struct run *writing;    /* first run of the window that is not wholly written */
-    size_t written;         /* bytes of it, its control line included */
-    struct common *common;  /* what the process was told last */
-    struct common *telling; /* what stands before the run being written; NULL: nothing */
-    struct buf partial;     /* the beginning of a line */
-    size_t long_line;       /* how long the last line was if it was long; 0: it was not */
+    struct run *writing; /* first run of the window that is not wholly written */
+    size_t written;      /* bytes of it, its control line included */
+    /* What the process was told last, and what of it stands before the run being written (NULL: nothing). */
+    struct common *common, *trace;
+    struct common *telling[PROCESS_TELLINGS];
+    struct buf partial; /* the beginning of a line */
+    size_t long_line;   /* how long the last line was if it was long; 0: it was not */
 
     uint64_t started_ns;
     uint64_t grace_until_ns; /* killed then, for grace_cause; 0: no */

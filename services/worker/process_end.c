@@ -70,6 +70,7 @@ void process_release(struct process *p)
     if (p->handles || (p->child.pid && !p->reaped)) return;
     drop_scratch(p);
     common_unref(p->common);
+    common_unref(p->trace);
     buf_release(&p->partial);
     task_unref(p->task);
     free(p);

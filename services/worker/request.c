@@ -3,6 +3,7 @@
 #include "chunk_header.h"
 #include "json_scan.h"
 #include "log.h"
+#include "request_trace.h"
 #include "worker.h"
 
 #define STAGES_MAX CHUNK_HEADER_TASKS
@@ -22,6 +23,7 @@ struct request {
     struct buf header;
     size_t body_bytes;
     uint64_t started_ns;
+    struct request_trace trace;
     uv_timer_t deadline;
     bool timed; /* the deadline timer runs; the request lives until it is closed */
     struct stage stages[STAGES_MAX];
@@ -129,6 +131,7 @@ static bool add_stage(struct request *r, const char *task, bool check)
     s->chunk->on_progress = on_progress;
     s->chunk->owner = s;
     if (r->name) s->chunk->name = r->name;
+    request_trace_add_chunk(&r->trace, s->chunk);
     pool_submit(pool, s->chunk);
     return true;
 }
@@ -234,6 +237,7 @@ static void on_body_end(struct http_exchange *x)
 static void free_request(struct request *r)
 {
     buf_release(&r->header);
+    request_trace_release(&r->trace);
     free(r->name);
     free(r);
 }
@@ -255,6 +259,24 @@ static void on_deadline(uv_timer_t *timer)
     http_exchange_wake(r->x);
 }
 
+static void trace_end(const struct request *r, enum chunk_result result, uint64_t succeeded, uint64_t failed)
+{
+    uint64_t without_span = 0;
+    for (unsigned i = 0; i < r->count; i++)
+        without_span += request_trace_items(&r->trace, r->stages[i].chunk, r->name, r->stages[i].pool->task->name);
+    struct request_story story = {
+        .worker = r->worker->id,
+        .task = r->stages[0].pool->task->name,
+        .chunk = r->name,
+        .result = worker_result_name(result),
+        .status = http_exchange_status(r->x),
+        .items = r->stages[0].chunk->received,
+        .succeeded = succeeded,
+        .failed = failed,
+    };
+    request_trace_end(&r->trace, &story, without_span);
+}
+
 static void account(struct request *r, enum http_closed how)
 {
     struct worker *w = r->worker;
@@ -272,9 +294,12 @@ static void account(struct request *r, enum http_closed how)
                                                  : RESULT_DRAINING;
     *w->results[result] += 1;
     metric_observe_ns(w->chunk_seconds, duration);
+    char span_id[SPAN_ID_SIZE];
     log_debug("chunk ended", LOG_STR("chunk", r->name), LOG_STR("task", r->stages[0].pool->task->name),
               LOG_U64("items", c->received), LOG_U64("failed", failed), LOG_I64("how", result),
-              LOG_MS("duration_ms", duration));
+              LOG_MS("duration_ms", duration), LOG_STR("trace_id", trace_scope_id(&r->trace.scope)),
+              LOG_STR("span_id", trace_scope_span_id(&r->trace.scope, &r->trace.scope.context, span_id)));
+    if (trace_scope_records(&r->trace.scope)) trace_end(r, result, succeeded, failed);
 }
 
 static void on_closed(struct http_exchange *x, enum http_closed how)
@@ -286,6 +311,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
         struct stage *s = &r->stages[i];
         s->chunk->on_progress = NULL;
         s->chunk->name = "";
+        s->chunk->trace_id = NULL;
         pool_cancel(s->pool, s->chunk);
         chunk_unref(s->chunk);
     }
@@ -397,6 +423,7 @@ void request_handle(struct http_exchange *x, void *data)
     r->name = name ? xstrndup(name, 200) : NULL;
     r->has_header = has_header;
     r->started_ns = now_ns();
+    request_trace_begin(&r->trace, w->trace, x);
     buf_init(&r->header, LIMIT_OPTIONS_BYTES);
     r->prev = w->requests_tail;
     *w->requests_tail = r;

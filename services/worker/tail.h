@@ -17,6 +17,7 @@ struct tail_origin {
     const char *task;
     const char *chunk; /* NULL: none is running */
     uint64_t index;
+    const char *trace_id; /* NULL: none */
     int64_t pid;
 };
 

@@ -28,6 +28,7 @@ struct task {
     bool idempotent;
     bool envelope; /* its lines are envelopes already */
     bool common;   /* it understands #common lines */
+    bool trace;    /* it understands #traceparent and #tracestate lines */
 };
 
 struct task_set {

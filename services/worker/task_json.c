@@ -113,6 +113,11 @@ static void read_common(struct field_context *c, const cJSON *v)
     read_bool(c->task, v, &c->task->common);
 }
 
+static void read_traceparent(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->trace);
+}
+
 static void read_append(struct field_context *c, const cJSON *v)
 {
     read_bool(c->task, v, &c->options->append);
@@ -184,6 +189,7 @@ static const struct {
     {"cwd", read_cwd},
     {"envelope", read_envelope},
     {"common", read_common},
+    {"traceparent", read_traceparent},
     {"input", read_input},
     {"output", read_output},
     {"append", read_append},
@@ -247,7 +253,7 @@ static void build_command(struct task *t, const struct command_options *o, const
     case TASK_MODE_COUNT: BUG("no such mode");
     }
     t->argv = w.list;
-    if (t->mode != TASK_STREAM) t->envelope = t->common = true;
+    if (t->mode != TASK_STREAM) t->envelope = t->common = t->trace = true;
     if (access(t->path, X_OK) != 0 && t->mode != TASK_STREAM) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
 
@@ -258,7 +264,8 @@ static void build_env(struct task *t)
     const char **own = t->env;
     for (char **e = environ; *e; e++) {
         bool replaced = strncmp(*e, "FANTAIL_TASK=", 13) == 0 || strncmp(*e, "FANTAIL_PROCESS=", 16) == 0 ||
-                        strncmp(*e, "FANTAIL_WORKER=", 15) == 0 || strncmp(*e, "TMPDIR=", 7) == 0;
+                        strncmp(*e, "FANTAIL_WORKER=", 15) == 0 || strncmp(*e, "TMPDIR=", 7) == 0 ||
+                        strncmp(*e, "TRACEPARENT=", 12) == 0 || strncmp(*e, "TRACESTATE=", 11) == 0;
         size_t name = strcspn(*e, "=") + 1;
         for (size_t i = 0; own && own[i]; i++)
             if (strncmp(*e, own[i], name) == 0) replaced = true;
@@ -286,7 +293,7 @@ void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
     add_word(&w, path);
     free(path);
     t->argv = w.list;
-    t->envelope = t->common = true;
+    t->envelope = t->common = t->trace = true;
     build_env(t);
     if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
 }

@@ -52,6 +52,7 @@ void window_push(struct window *w, struct run *r, uint64_t now)
 {
     if (!w->head) w->head_since_ns = now;
     r->next_given = NULL;
+    r->since_ns = now;
     *w->tail = r;
     w->tail = &r->next_given;
     w->items += r->count;
@@ -78,6 +79,7 @@ static void learn(struct window *w, uint64_t answers, size_t bytes, uint64_t now
     w->item_ns = sample >= w->item_ns ? sample : (w->item_ns + sample) / 2;
     w->answer_bytes = (w->answer_bytes + bytes / answers + 1) / 2;
     w->head_since_ns = now;
+    if (w->head) w->head->since_ns = now;
     uint64_t limit = affordable(w, now);
     if (limit < w->limit)
         w->limit = limit;

@@ -13,6 +13,11 @@
 static const char *const result_names[] = {"complete", "draining", "deadline", "cancelled"};
 static_assert(ARRAY_SIZE(result_names) == RESULT_COUNT, "a name for each result");
 
+const char *worker_result_name(enum chunk_result result)
+{
+    return result_names[result];
+}
+
 /* ---- what the metrics ask ---- */
 
 unsigned worker_busy(const struct worker *w)
@@ -240,6 +245,8 @@ void worker_stop(void *data)
     /* Their ends are waited for here: what they left behind is only found once they are gone. */
     for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
+    trace_export_close(w->trace);
+    w->trace = NULL;
 }
 
 void worker_release(struct worker *w)

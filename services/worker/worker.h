@@ -8,6 +8,7 @@
 #include "metrics.h"
 #include "pool.h"
 #include "service.h"
+#include "trace_export.h"
 
 struct request;
 
@@ -27,6 +28,7 @@ struct worker {
     uv_loop_t *loop;
     struct service *service;
     const struct worker_config *config;
+    struct trace_export *trace; /* NULL: traces are passed on, not recorded */
     char *hosts_dir;
     char id[128];
     char *scratch;
@@ -52,6 +54,9 @@ struct worker {
 
 extern const struct http_route worker_routes[];
 extern const struct http_route worker_admin_routes[];
+
+/* "complete", "draining", ... */
+const char *worker_result_name(enum chunk_result result);
 
 /* False with a sentence in err. */
 MUST_CHECK bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err,

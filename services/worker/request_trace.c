@@ -1,0 +1,108 @@
+#include "request_trace.h"
+
+#include "item_trace.h"
+#include "protocol.h"
+
+/* What the processes are told: the next items belong to this span. */
+static struct common *control_lines(const struct trace_scope *s)
+{
+    char parent[TRACEPARENT_SIZE];
+    struct buf lines = {0};
+    trace_context_format(&s->context, parent);
+    buf_addf(&lines, "#traceparent %s\n", parent);
+    if (s->state) buf_addf(&lines, "#tracestate %s\n", s->state);
+    struct common *c = common_from_lines(lines.data, lines.len);
+    buf_release(&lines);
+    return c;
+}
+
+void request_trace_begin(struct request_trace *t, struct trace_export *export, const struct http_exchange *x)
+{
+    *t = (struct request_trace){0};
+    trace_scope_begin(&t->scope, export, x);
+    if (!t->scope.known) return;
+    const char *attempt = http_exchange_header(x, HEADER_ATTEMPT);
+    t->attempt = attempt ? (unsigned)strtoul(attempt, NULL, 10) : 0;
+    t->lines = control_lines(&t->scope);
+}
+
+void request_trace_release(struct request_trace *t)
+{
+    common_unref(t->lines);
+    trace_scope_release(&t->scope);
+    t->lines = NULL;
+}
+
+void request_trace_add_chunk(const struct request_trace *t, struct chunk *c)
+{
+    if (!t->scope.known) return;
+    c->trace = common_ref(t->lines);
+    c->trace_id = t->scope.trace_id;
+    if (trace_scope_records(&t->scope)) c->item_trace = item_trace_new(now_ns);
+}
+
+/* "<job>/<first index>": the number of the chunk's first item in its job, 0 when that is not known. */
+static uint64_t first_index(const char *chunk)
+{
+    const char *slash = chunk ? strrchr(chunk, '/') : NULL;
+    return slash ? strtoull(slash + 1, NULL, 10) : 0;
+}
+
+static void export_item(const struct request_trace *t, const struct item_record *r, uint64_t base, const char *name,
+                        const char *task)
+{
+    struct trace_context context;
+    trace_scope_child(&t->scope, &context);
+    struct span s = trace_scope_span_below(&t->scope, &context, SPAN_INTERNAL, name, r->start_ns);
+    const char *error = r->failed ? item_error_name(r->error) : NULL;
+    s.end_ns = r->end_ns;
+    s.failed = r->failed;
+    s.failure = error;
+    s.attributes = (struct span_attribute[]){
+        SPAN_STR("fantail.task", task),
+        SPAN_INT("fantail.item.index", base + r->index),
+        SPAN_INT("fantail.item.answered_together", r->together),
+        SPAN_STR("error.type", error),
+        SPAN_END,
+    };
+    trace_export_add(t->scope.export, &s);
+}
+
+uint64_t request_trace_items(const struct request_trace *t, const struct chunk *c, const char *chunk, const char *task)
+{
+    const struct item_trace *items = c->item_trace;
+    if (!items) return 0;
+    struct buf name = {0};
+    uint64_t base = first_index(chunk);
+    buf_addf(&name, "item %s", task);
+    for (size_t i = 0; i < items->count; i++) export_item(t, &items->records[i], base, buf_cstr(&name), task);
+    buf_release(&name);
+    return items->answered - items->count;
+}
+
+void request_trace_end(const struct request_trace *t, const struct request_story *story, uint64_t without_span)
+{
+    if (!trace_scope_records(&t->scope)) return;
+    const char *slash = story->chunk ? strrchr(story->chunk, '/') : NULL;
+    char *job = slash ? xstrndup(story->chunk, (size_t)(slash - story->chunk)) : NULL;
+    struct span s = trace_scope_span(&t->scope, SPAN_SERVER, "POST " PATH_TASKS "/{task}");
+    s.failed = story->status >= 500;
+    s.attributes = (struct span_attribute[]){
+        SPAN_STR("http.request.method", "POST"),
+        SPAN_STR("http.route", PATH_TASKS "/{task}"),
+        SPAN_STR("fantail.job.id", job),
+        SPAN_STR("fantail.task", story->task),
+        SPAN_STR("fantail.chunk", story->chunk),
+        SPAN_INT("fantail.attempt", t->attempt),
+        SPAN_STR("fantail.worker", story->worker),
+        SPAN_STR("fantail.result", story->result),
+        SPAN_INT("fantail.items.total", story->items),
+        SPAN_INT("fantail.items.succeeded", story->succeeded),
+        SPAN_INT("fantail.items.failed", story->failed),
+        SPAN_INT("fantail.items.without_span", without_span),
+        story->status ? SPAN_INT("http.response.status_code", story->status) : SPAN_END,
+        SPAN_END,
+    };
+    trace_export_add(t->scope.export, &s);
+    free(job);
+}

@@ -1,0 +1,35 @@
+/*
+ * The trace of one request for a chunk: read from its headers, told to the task's processes by control lines, exported
+ * as a span for the request with spans for its items below. See docs/operations.md for what they say.
+ */
+#ifndef FANTAIL_WORKER_REQUEST_TRACE_H
+#define FANTAIL_WORKER_REQUEST_TRACE_H
+
+#include "chunk.h"
+#include "trace_scope.h"
+
+struct request_trace {
+    struct trace_scope scope;
+    struct common *lines; /* for the processes; NULL: there is no trace */
+    unsigned attempt;     /* Fantail-Attempt; 0: not given */
+};
+
+/* export may be NULL. */
+void request_trace_begin(struct request_trace *t, struct trace_export *export, const struct http_exchange *x);
+void request_trace_release(struct request_trace *t);
+/* A chunk of the request is about to be submitted. */
+void request_trace_add_chunk(const struct request_trace *t, struct chunk *c);
+
+/* The request is over. */
+struct request_story {
+    const char *worker, *task;
+    const char *chunk; /* Fantail-Chunk; NULL: none */
+    const char *result;
+    int status; /* 0: it was not answered */
+    uint64_t items, succeeded, failed;
+};
+/* Exports the spans of the items of one of its chunks; returns how many items got none. */
+uint64_t request_trace_items(const struct request_trace *t, const struct chunk *c, const char *chunk, const char *task);
+void request_trace_end(const struct request_trace *t, const struct request_story *story, uint64_t without_span);
+
+#endif
