@@ -94,7 +94,8 @@ Test(protection, one_request_at_a_time)
     begin();
     protection_work(&p, true, START);
     due(PROTECTION_ON, START);
-    protection_work(&p, false, START + S);
+    cr_assert_eq(quiet(START + 5 * S), UINT64_MAX);
+    protection_work(&p, false, START + 6 * S);
     cr_assert_eq(quiet(START + 60 * S), UINT64_MAX);
     protection_answered(&p, PROTECTION_DONE, START + 60 * S);
     due(PROTECTION_OFF, START + 60 * S);
@@ -163,6 +164,19 @@ Test(protection, a_lost_answer_is_taken_for_protection_only_when_giving_back)
     cr_assert_leq(retry, START + 42 * S);
     due_and_done(PROTECTION_OFF, retry);
     cr_assert_eq(quiet(retry), UINT64_MAX);
+}
+
+Test(protection, work_that_begins_after_a_lost_giving_back_is_protected_anew)
+{
+    begin();
+    protection_work(&p, true, START);
+    due_and_done(PROTECTION_ON, START);
+    protection_work(&p, false, START);
+    due(PROTECTION_OFF, START + IDLE);
+    protection_work(&p, true, START + 25 * S);
+    protection_answered(&p, PROTECTION_UNKNOWN, START + 30 * S);
+    cr_assert_not(protection_sure(&p, START + 30 * S));
+    due_and_done(PROTECTION_ON, quiet(START + 30 * S));
 }
 
 Test(protection, what_was_never_given_needs_no_giving_back)
