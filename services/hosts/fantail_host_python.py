@@ -34,6 +34,7 @@ class Answers:
         self.lock = _thread.allocate_lock()
         self.watched = False  # the helper exists and does not sleep
         self.wake = None
+        self.is_child = False  # this is no host but a process that the task made
 
     def flush(self):
         with self.lock:
@@ -190,6 +191,8 @@ def serve(function, items_fd, answers):
                 text = '{"value":%s}\n' % encode(value)
             except Exception as error:
                 text = describe(error)
+            if answers.is_child:
+                os._exit(0)
             answer(text)
             size += len(text)
             if size > FLUSH_CHARS or not left:
@@ -211,13 +214,25 @@ def claim_stdio():
     return items_fd, answers_fd
 
 
+def cut_child_off(items_fd, answers):
+    """A child of the task inherits our pipes, and the answers not yet written: it must not repeat those. Its copy of the
+    lock may be held by a thread it does not have."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, items_fd, inheritable=False)
+    os.dup2(null, answers.fd, inheritable=False)
+    os.close(null)
+    answers.lock = _thread.allocate_lock()
+    answers.is_child = True
+
+
 def main():
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         print(__doc__, file=sys.stderr)
         sys.exit(2)
     items_fd, answers_fd = claim_stdio()
-    function = load(sys.argv[1])
     answers = Answers(answers_fd)
+    os.register_at_fork(after_in_child=lambda: cut_child_off(items_fd, answers))
+    function = load(sys.argv[1])
     try:
         serve(function, items_fd, answers)
     finally:

@@ -7,6 +7,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@ typedef int task_function(const struct fantail_item *, struct fantail_reply *);
 struct host {
     struct fantail_reply reply; /* a window into answers, behind the running answer's head */
     struct answers answers;
+    int items_fd;
+    volatile bool is_child; /* this is no host but a process that the task made */
 };
 
 static struct host host;
@@ -99,13 +102,13 @@ static void end_answer(struct host *h, int status)
     }
 }
 
-static void serve(struct host *h, int items_fd, task_function *task)
+static void serve(struct host *h, task_function *task)
 {
     struct line_reader items = {0};
     struct line_common common = {0};
     char *line;
     size_t len;
-    while (line_reader_fill(&items, items_fd)) {
+    while (line_reader_fill(&items, h->items_fd)) {
         while (line_reader_next(&items, &line, &len)) {
             if (*line == '#') {
                 line_control(&common, line, len);
@@ -118,7 +121,9 @@ static void serve(struct host *h, int items_fd, task_function *task)
                                         .traceparent = common.traceparent,
                                         .tracestate = common.tracestate};
             start_answer(h);
-            end_answer(h, task(&item, &h->reply));
+            int status = task(&item, &h->reply);
+            if (h->is_child) _exit(0);
+            end_answer(h, status);
             if (h->answers.whole > FLUSH_BYTES) answers_flush(&h->answers);
             if (!line_reader_is_empty(&items)) answers_watch(&h->answers);
         }
@@ -143,6 +148,17 @@ static void catch_crashes(void)
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) sigaction(signals[i], &action, NULL);
 }
 
+/* A child of the task inherits our pipes, and the answers not yet written: it must not repeat those. */
+static void cut_child_off(void)
+{
+    host.is_child = true;
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_fd < 0) _exit(1);
+    dup3(null_fd, host.items_fd, O_CLOEXEC);
+    dup3(null_fd, host.answers.fd, O_CLOEXEC);
+    close(null_fd);
+}
+
 static task_function *load(const char *path)
 {
     char with_slash[4096];
@@ -159,12 +175,13 @@ int main(int argc, char **argv)
 {
     if (argc != 2 || argv[1][0] == '-') die(2, "usage: fantail-host-native PATH.so");
     signal(SIGPIPE, SIG_IGN);
-    int items_fd, answers_fd;
-    if (!claim_stdio(&items_fd, &answers_fd)) die(1, "cannot set up stdin and stdout: %s", strerror(errno));
-    task_function *task = load(argv[1]);
+    int answers_fd;
+    if (!claim_stdio(&host.items_fd, &answers_fd)) die(1, "cannot set up stdin and stdout: %s", strerror(errno));
     answers_init(&host.answers, answers_fd);
     host.reply.grow = host_grow;
+    pthread_atfork(NULL, NULL, cut_child_off);
+    task_function *task = load(argv[1]);
     catch_crashes();
-    serve(&host, items_fd, task);
+    serve(&host, task);
     return 0;
 }

@@ -355,6 +355,23 @@ void run_return(struct run *r, const char *line, size_t len)
     chunk_unref(c);
 }
 
+void run_return_at(struct run *r, uint64_t at, const char *line, size_t len)
+{
+    struct chunk *c = r->chunk;
+    if (at == 0 || c->ended) {
+        run_return(r, line, len);
+        return;
+    }
+    split_run(r, at, SIZE_MAX);
+    struct run *rest = r->next;
+    rest->state = RUN_GIVEN;
+    rest->since_ns = r->since_ns;
+    c->given++;
+    chunk_ref(c);
+    run_return(r, NULL, 0);
+    run_return(rest, line, len);
+}
+
 void chunk_add_settled(struct chunk *c, const char *line, size_t len)
 {
     if (c->ended) return;

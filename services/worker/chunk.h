@@ -115,6 +115,8 @@ bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
 bool run_take_answers(struct run *r, struct buf *lines, uint64_t n);
 /* The run's process is gone. `line`, when not NULL, is the answer of the item it was at; the rest waits again. */
 void run_return(struct run *r, const char *line, size_t len);
+/* The same when the process was at the item `at` of the run: those before it wait again too. */
+void run_return_at(struct run *r, uint64_t at, const char *line, size_t len);
 
 /* The answer bytes that can be had now, borrowed until the next call, and the dropping of those that were used. */
 const char *chunk_peek(const struct chunk *c, size_t *len);

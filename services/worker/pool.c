@@ -263,47 +263,67 @@ static void list_remove(struct pool *p, struct process *process)
     }
 }
 
-/* A process that died may have kept answers to itself, so with several items unanswered none can be blamed. They go
- * out again in parts, and in smaller ones where that kills again, until the one that kills is alone. */
+/* Several items that went wrong together, none of which can be blamed, go out again in parts, and in smaller ones where
+ * that goes wrong again, until the one at fault is alone. */
 #define CAREFUL_PARTS 8
 
-static uint64_t care_after(const struct process *process, const struct fault *f)
+static uint64_t in_parts(uint64_t items)
 {
-    uint64_t items = process->window.items;
-    bool died = f->name == ITEM_CRASHED || f->name == ITEM_OUT_OF_MEMORY;
-    if (!died || items <= 1) return 0;
     return items / CAREFUL_PARTS ? items / CAREFUL_PARTS : 1;
 }
 
+/* A process that died may have kept answers to itself, so with several items unanswered none can be blamed. */
+static uint64_t care_after(const struct process *process, const struct fault *f)
+{
+    bool died = f->name == ITEM_CRASHED || f->name == ITEM_OUT_OF_MEMORY;
+    return died && process->window.items > 1 ? in_parts(process->window.items) : 0;
+}
+
+/* The item `at` of a run is charged. */
+static void charge(struct pool *p, struct process *process, struct run *r, uint64_t at, const struct fault *f)
+{
+    struct buf line = {0};
+    struct chunk *c = r->chunk;
+    fault_add_line(&line, f, process->tail.kept, process->tail.kept_len, p->env->worker_id);
+    c->failed++;
+    log_warn("an item failed with its process", LOG_STR("task", p->task->name), LOG_STR("chunk", c->name),
+             LOG_U64("index", r->first + r->answered + at), LOG_STR("error", item_error_name(f->name)),
+             LOG_STR("cause", f->cause), LOG_I64("pid", process->child.pid), LOG_STR("trace_id", c->trace_id));
+    run_return_at(r, at, line.data, line.len);
+    buf_release(&line);
+}
+
+static void give_back(struct pool *p, struct process *process, struct run *r, uint64_t at, bool charged, uint64_t care,
+                      const struct fault *f)
+{
+    struct chunk *c = chunk_ref(r->chunk);
+    if (care) r->careful = care;
+    if (charged && !c->ended)
+        charge(p, process, r, at, f);
+    else
+        run_return(r, NULL, 0);
+    on_progress(c);
+    chunk_unref(c);
+}
+
 /* The first run's item is charged, unless nobody wants its answer or it may be another's fault; everything else waits
- * again. */
+ * again, items whose answers were kept included. With an unsure run it is that one's fault: the next has not begun. */
 static void take_runs_back(struct pool *p, struct process *process, const struct fault *f)
 {
-    uint64_t care = care_after(process, f);
-    bool charged = care > 0;
-    struct buf line = {0};
-    for (struct run *r; (r = window_pop(&process->window));) {
-        struct chunk *c = chunk_ref(r->chunk);
-        buf_clear(&line);
-        if (!charged && !c->ended) {
-            fault_add_line(&line, f, process->tail.kept, process->tail.kept_len, p->env->worker_id);
-            c->failed++;
-            log_warn("an item failed with its process", LOG_STR("task", p->task->name), LOG_STR("chunk", c->name),
-                     LOG_U64("index", r->first + r->answered), LOG_STR("error", item_error_name(f->name)),
-                     LOG_STR("cause", f->cause), LOG_I64("pid", process->child.pid), LOG_STR("trace_id", c->trace_id));
-        }
-        charged = true; /* only the head is ever charged */
-        if (care) r->careful = care;
-        run_return(r, line.len ? line.data : NULL, line.len);
-        on_progress(c);
-        chunk_unref(c);
-    }
-    buf_release(&line);
+    struct window *w = &process->window;
+    uint64_t at = w->unsure ? 0 : w->kept_items, care = w->unsure ? 0 : care_after(process, f);
+    bool charged = !w->unsure && !care;
+    for (struct run *r; (r = window_pop(w)); charged = false, at = 0) give_back(p, process, r, at, charged, care, f);
+    struct run *unsure = window_take_unsure(w);
+    if (!unsure) return;
+    bool alone = unsure->count == 1;
+    give_back(p, process, unsure, 0, alone, alone ? 0 : in_parts(unsure->count), f);
 }
 
 static enum pool_loss loss_of(const struct process *process, const struct fault *f)
 {
-    const struct run *r = process->window.head;
+    const struct window *w = &process->window;
+    const struct run *r = w->unsure ? w->unsure : w->head;
     if (!r && process->retired) return LOSS_RETIRED;
     if (r && r->chunk->ended) return LOSS_CANCELLED;
     switch (f->name) {
@@ -319,7 +339,7 @@ static void on_lost(struct process *process, struct fault *f)
     struct pool *p = process->pool;
     uint64_t now = now_ns();
     enum pool_loss loss = loss_of(process, f);
-    bool was_trial = p->trial == process, had_item = process->window.head,
+    bool was_trial = p->trial == process, had_item = process->window.head || process->window.unsure,
          expected = loss == LOSS_RETIRED || loss == LOSS_CANCELLED;
     p->losses[loss]++;
     if (p->loss_counters[loss]) *p->loss_counters[loss] += 1;

@@ -69,8 +69,10 @@ struct process {
     /* What the process was told last, and what of it stands before the run being written (NULL: nothing). */
     struct common *common, *trace;
     struct common *telling[PROCESS_TELLINGS];
-    struct buf partial; /* the beginning of a line */
-    size_t long_line;   /* how long the last line was if it was long; 0: it was not */
+    struct buf partial;     /* the beginning of a line */
+    size_t long_line;       /* how long the last line was if it was long; 0: it was not */
+    struct buf numbered;    /* the run being written, with its ids; only in that form */
+    uint64_t numbered_next; /* the next id */
 
     uint64_t started_ns;
     uint64_t grace_until_ns; /* killed then, for grace_cause; 0: no */

@@ -72,6 +72,8 @@ void process_release(struct process *p)
     common_unref(p->common);
     common_unref(p->trace);
     buf_release(&p->partial);
+    buf_release(&p->numbered);
+    window_release(&p->window);
     task_unref(p->task);
     free(p);
 }
@@ -130,6 +132,10 @@ void process_on_exit(struct reaped *child, int status, const struct rusage *usag
     p->reaped = true;
     if (p->state != PROCESS_DYING) {
         process_read_rest(p, true);
+        /* The count was right to the end, unless it died over an item it had not answered yet. */
+        bool good_end = p->retired || status == 0;
+        if (p->window.unsure && good_end && p->state != PROCESS_DYING)
+            window_sure(&p->window, now_ns(), p->hooks->progress);
         if (p->state != PROCESS_DYING) {
             struct fault f;
             fault_from_exit(&f, status, p->window.answered > 0);

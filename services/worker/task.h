@@ -27,6 +27,7 @@ struct task {
     uint64_t max_items_per_process; /* 0: unlimited */
     bool idempotent;
     bool envelope; /* its lines are envelopes already */
+    bool ids;      /* stream: items and answers carry ids, see numbered.h */
     bool common;   /* it understands #common lines */
     bool trace;    /* it understands #traceparent and #tracestate lines */
 };

@@ -108,6 +108,11 @@ static void read_envelope(struct field_context *c, const cJSON *v)
     read_bool(c->task, v, &c->task->envelope);
 }
 
+static void read_ids(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->ids);
+}
+
 static void read_common(struct field_context *c, const cJSON *v)
 {
     read_bool(c->task, v, &c->task->common);
@@ -188,6 +193,7 @@ static const struct {
     {"description", read_description},
     {"cwd", read_cwd},
     {"envelope", read_envelope},
+    {"ids", read_ids},
     {"common", read_common},
     {"traceparent", read_traceparent},
     {"input", read_input},
@@ -332,6 +338,8 @@ void task_read_json(struct task *t, const char *path, const char *hosts_dir)
     const cJSON *v;
     if (!t->error) cJSON_ArrayForEach(v, json) read_field(&c, v);
     if (!t->error && !options.command) task_fail(t, "\"command\" is missing");
+    if (t->ids && t->mode != TASK_STREAM) task_fail(t, "\"ids\" is for mode stream only");
+    if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
     if (!t->error) {
         build_command(t, &options, hosts_dir);
         build_env(t);

@@ -6,11 +6,13 @@ from fantail_testing import FantailTest
 BATCHES = """
 import os, signal, sys
 out = []
+rest = b""
 while True:
     block = os.read(0, 1 << 16)
     if not block:
         break
-    for line in block.splitlines():
+    *lines, rest = (rest + block).split(b"\\n")
+    for line in lines:
         if line == b'"kill"':
             os.kill(os.getpid(), signal.SIGKILL)
         out.append(b'{"value":' + line + b'}\\n')

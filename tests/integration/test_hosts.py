@@ -33,7 +33,26 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
 }
 """
 
+# The child returns as if it were the host, crashes, or exits.
+FORKS = """
+#include <sys/wait.h>
+#include <unistd.h>
+#include "fantail_task.h"
+int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
+{
+    int64_t how;
+    if (!fantail_get_integer(item, &how)) return 1;
+    pid_t pid = fork();
+    if (pid > 0) waitpid(pid, NULL, 0);
+    if (pid == 0 && how == 1) abort();
+    if (pid == 0 && how == 2) exit(0);
+    return fantail_reply_integer(reply, how);
+}
+"""
+
 PYTHON_TASKS = """
+import os
+import sys
 import time
 
 def square(n):
@@ -62,6 +81,22 @@ def leave(item):
 def chatty(item):
     print("a stray print")
     return item
+
+def loud(item):
+    os.write(1, b"to descriptor 1\\n")
+    os.system("echo from a command")
+    return item
+
+def forks(how):
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+    elif how == "exit":
+        sys.exit(0)
+    elif how == "print":
+        print("from the child", flush=True)
+        os._exit(0)
+    return how
 """
 
 
@@ -149,6 +184,10 @@ class Native(Hosts):
     def test_what_the_task_prints_does_not_reach_the_answers(self):
         self.assertEqual(self.values(self.compiled(CRASHES), [1, 2]), [1, 2])
         self.assertEqual(self.stderr, "a stray print\n" * 2)
+
+    def test_a_child_of_the_task_repeats_no_answers_and_takes_no_items(self):
+        items = [0, 1, 2] * 30
+        self.assertEqual(self.values(self.compiled(FORKS), items), items)
 
     def test_control_lines_give_the_common_value_and_get_no_answer(self):
         self.assertEqual(self.run_host(self.compiled(CRASHES), ["5", "#what is this", '#common {"a":1}', "6"]),
@@ -331,6 +370,14 @@ class Python(Hosts):
     def test_what_the_function_prints_does_not_reach_the_answers(self):
         self.assertEqual(self.values(self.task("chatty"), [1, 2]), [1, 2])
         self.assertEqual(self.stderr, "a stray print\n" * 2)
+
+    def test_what_reaches_standard_output_by_other_ways_does_not_either(self):
+        self.assertEqual(self.values(self.task("loud"), [1, 2]), [1, 2])
+        self.assertEqual(self.stderr, "to descriptor 1\nfrom a command\n" * 2)
+
+    def test_a_child_of_the_function_repeats_no_answers_and_takes_no_items(self):
+        items = ["exit", "print", "return", "no", "exit"] * 20
+        self.assertEqual(self.values(self.task("forks"), items), items)
 
     def test_large_items_pass_unchanged(self):
         items = ["\u00e9" * size for size in (0, 1, 131072, 262144, 1 << 20)]

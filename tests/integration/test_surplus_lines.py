@@ -1,0 +1,171 @@
+"""Stream programs that print too much, or leave an answer out: no item may have another's value, least of all one of
+another client."""
+import threading
+
+import fantail_testing as ft
+from fantail_testing import FantailTest
+
+# Answers {"value": item}, flushed line by line. What it prints beside that is chosen by the item: "before" comes while
+# the true answer is still being worked out, so that the count of lines is right a line too early.
+PROGRAM = """
+import json, sys, time
+mode = sys.argv[1]
+
+def answer(number, value):
+    if mode == "values":
+        print(json.dumps(value), flush=True)
+    elif mode == "ids":
+        print(json.dumps({"id": number, "value": value}), flush=True)
+    else:
+        print(json.dumps({"value": value}), flush=True)
+
+for line in sys.stdin:
+    item = json.loads(line)
+    number = None
+    if mode == "ids":
+        number, item = item["id"], item["item"]
+    time.sleep(item.get("sleep", 0))
+    what = item.get("print")
+    if what == "before":
+        answer(number, "surplus")
+        time.sleep(item.get("then", 0))
+    if what == "noise":
+        print("Loading the model ...", flush=True)
+        print("12", flush=True)
+    if what == "unknown":
+        answer(999999, "nobody asked")
+    if what == "old":
+        answer(1, "an old one")
+    if what == "bad":
+        print('{"id": %d, "value": NaN}' % number, flush=True)
+    elif what != "nothing":
+        answer(number, item)
+    if what == "after":
+        answer(number, "surplus")
+"""
+
+# The same without a loop over items that tells: prints a surplus line now and then, by itself.
+RANDOM = """
+import json, random, sys
+for line in sys.stdin:
+    if random.random() < 0.02:
+        print('{"value":"surplus"}', flush=True)
+    print('{"value":%s}' % line.strip(), flush=True)
+"""
+
+
+class SurplusLines(FantailTest):
+    def fleet_of(self, mode, processes=1, **options):
+        options = {"mode": "stream", "command": ["python3", "./task.py", mode], "processes": processes, **options}
+        if mode == "ids":
+            options["ids"] = True
+        if mode == "values":
+            options["envelope"] = False
+        tasks = self.tasks(prints={"json": options, "files": {"task.py": PROGRAM}},
+                           now_and_then={"json": {"mode": "stream", "command": ["python3", "./task.py"],
+                                                  "processes": processes}, "files": {"task.py": RANDOM}})
+        return self.fleet(tasks=tasks)
+
+    def assert_only(self, fleet, items, bad, **options):
+        """Items whose number is in `bad` are bad_output, all others have their own value."""
+        answer = fleet.job({"task": "prints", "items": items, "retry": {"max_attempts": 1}, **options}).json
+        self.assertEqual([e["index"] for e in answer["errors"]], sorted(bad), answer["errors"])
+        for e in answer["errors"]:
+            self.assertEqual(e["error"]["name"], "bad_output", e)
+        self.assertEqual(answer["results"], [None if i in bad else item for i, item in enumerate(items)])
+        return answer
+
+    def test_items_of_two_clients_keep_their_own_values(self):
+        fleet = self.fleet_of("envelopes")
+        outcomes = {}
+
+        def client(name):
+            items = [{"of": name, "n": i} for i in range(400)]
+            outcomes[name] = items, [
+                fleet.job({"task": "now_and_then", "items": items[at:at + 20], "retry": {"max_attempts": 1}}).json
+                for at in range(0, 400, 20)]
+
+        clients = [threading.Thread(target=client, args=(name,)) for name in ("one", "two")]
+        for thread in clients:
+            thread.start()
+        for thread in clients:
+            thread.join()
+        surplus = 0
+        for items, answers in outcomes.values():
+            for job, answer in enumerate(answers):
+                failed = {e["index"] for e in answer["errors"]}
+                surplus += len(failed)
+                self.assertEqual({e["error"]["name"] for e in answer["errors"]} - {"bad_output"}, set())
+                self.assertEqual(answer["results"],
+                                 [None if i in failed else items[20 * job + i] for i in range(20)])
+        self.assertGreaterEqual(fleet.metric(fleet.workers[0], "fantail_process_restarts_total"), surplus)
+
+    def test_a_surplus_line_is_found_and_costs_its_item_only(self):
+        for mode in "envelopes", "values":
+            with self.subTest(mode):
+                fleet = self.fleet_of(mode)
+                items = [{"n": i} for i in range(300)]
+                for i in 20, 21, 150, 299:
+                    items[i]["print"] = "before"
+                for i in 0, 160:
+                    items[i]["print"] = "after"
+                answer = self.assert_only(fleet, items, {0, 20, 21, 150, 160, 299})
+                self.assertIn("a line more than it had items: ", answer["errors"][0]["error"]["cause"])
+
+    def test_a_surplus_line_long_before_the_true_answer_is_found(self):
+        fleet = self.fleet_of("envelopes")
+        items = [{"n": i} for i in range(6)]
+        items[5].update(print="before", then=0.5)
+        self.assert_only(fleet, items, {5})
+
+    def test_the_next_client_does_not_get_the_answer_that_comes_late(self):
+        fleet = self.fleet_of("envelopes")
+        with fleet.stream({"task": "prints", "items": [{"print": "before", "then": 1, "n": 0}],
+                           "retry": {"max_attempts": 1}}) as first:
+            other = fleet.job({"task": "prints", "items": [{"n": i} for i in range(50)]}).json
+            self.assertEqual(other["results"], [{"n": i} for i in range(50)])
+            self.assertEqual([line["type"] for line in first.rest()], ["error", "end"])
+
+    def test_a_program_that_must_not_run_twice_is_charged_for_its_surplus(self):
+        fleet = self.fleet_of("envelopes", idempotent=False)
+        items = [{"n": i} for i in range(40)]
+        items[7]["print"] = items[39]["print"] = "before"
+        self.assert_only(fleet, items, {7, 39})
+
+    def test_with_ids_prints_are_noise_and_faults_have_their_item(self):
+        fleet = self.fleet_of("ids")
+        items = [{"n": i} for i in range(500)]
+        for i, what in (3, "noise"), (4, "unknown"), (90, "old"), (100, "after"), (200, "noise"), (499, "noise"):
+            items[i]["print"] = what
+        for i, what in (10, "bad"), (11, "nothing"), (12, "nothing"), (300, "nothing"), (301, "bad"):
+            items[i]["print"] = what
+        answer = self.assert_only(fleet, items, {10, 11, 12, 300, 301})
+        self.assertIn("left it out", answer["errors"][1]["error"]["cause"])
+        self.assertEqual(fleet.metric(fleet.workers[0], "fantail_process_restarts_total"), 0)
+        logged = [line.get("line") for line in fleet.workers[0].log_lines()]
+        self.assertIn("Loading the model ...", logged)
+
+    def test_with_ids_the_first_answer_of_an_item_counts(self):
+        fleet = self.fleet_of("ids")
+        items = [{"n": i} for i in range(50)]
+        items[7]["print"] = "before"
+        answer = fleet.job({"task": "prints", "items": items}).json
+        self.assertEqual(answer["results"], [{"n": i} if i != 7 else "surplus" for i in range(50)])
+
+    def test_with_ids_an_answer_that_never_comes_is_timed_out(self):
+        fleet = self.fleet_of("ids")
+        answer = fleet.job({"task": "prints", "items": [{"n": 0}, {"print": "nothing"}], "item_timeout_s": 0.5,
+                            "retry": {"max_attempts": 1}}).json
+        self.assertEqual(answer["results"], [{"n": 0}, None])
+        self.assertEqual(answer["errors"][0]["error"]["name"], "timed_out")
+
+    def test_ids_are_refused_where_they_cannot_be(self):
+        tasks = self.tasks(a={"mode": "exec", "command": ["true"], "ids": True},
+                           b={"mode": "stream", "command": ["cat"], "ids": True, "envelope": False})
+        fleet = self.fleet(tasks=tasks)
+        for name in "a", "b":
+            self.assert_problem(fleet.job({"task": name, "items": [1]}), 422, words=["ids"])
+
+
+if __name__ == "__main__":
+    ft.main()
