@@ -8,6 +8,8 @@
 # Tasks of your own:  FROM fantail-worker
 #                     COPY tasks /tasks
 #
+# They listen on every address, so they need --token-file (FANTAIL_TOKEN_FILE and a mounted secret), or FANTAIL_INSECURE=true.
+#
 # Pin the base with --build-arg BASE=debian:trixie-slim@sha256:...  It works with BuildKit and with the older builder.
 ARG BASE=debian:trixie-slim
 

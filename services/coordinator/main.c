@@ -44,9 +44,10 @@ static const struct option_row rows[] = {
 
 static const struct option_spec spec = {
     .program = "fantail-coordinator",
-    .usage = "[option...] | healthcheck [option...]",
+    .usage = "[option...] | healthcheck [option...] | write-secret VARIABLE FILE ...",
     .about = "Takes jobs over HTTP, splits them into chunks, sends those to workers and streams the answers back.",
     .epilogue = "`healthcheck` asks the readiness of a coordinator on this machine and exits 0 or 1.\n"
+                "`write-secret` writes tokens out of environment variables into files, for --token-file elsewhere.\n"
                 "Submit a job with\n"
                 "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'",
     .rows = rows,
@@ -171,23 +172,32 @@ static void keep_buffers_on_the_heap(void)
     mallopt(M_TRIM_THRESHOLD, 16 * (int)MIB);
 }
 
+/* The exit status for options that do not hold; 0: they do. */
+static int check(const struct coordinator_config *config, struct tokens *worker_tokens)
+{
+    char err[512];
+    if (!endpoints_check(config->workers, err, sizeof err)) return option_complain(&spec, "workers", "%s", err);
+    const char *option, *why = emf_check(config, &option);
+    if (why) return option_complain(&spec, option, "%s", why);
+    int fault = service_check(&spec, &config->service);
+    if (fault || !config->worker_token_file) return fault;
+    if (tokens_read(worker_tokens, config->worker_token_file, err, sizeof err)) return 0;
+    return option_complain(&spec, "worker-token-file", "%s", err);
+}
+
 int main(int argc, char **argv)
 {
     static struct coordinator_config config;
     struct option_result parsed;
     struct trace_config tracing;
     char err[512];
+    if (argc > 1 && strcmp(argv[1], "write-secret") == 0) return service_write_secrets(&spec, argc - 1, argv + 1);
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &parsed)) return parsed.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
-    if (!endpoints_check(config.workers, err, sizeof err)) return option_complain(&spec, "workers", "%s", err);
-    const char *option, *why = emf_check(&config, &option);
-    if (why) return option_complain(&spec, option, "%s", why);
-    int fault = service_check(&spec, &config.service);
-    if (fault) return fault;
     struct coordinator c = {.config = &config};
-    if (config.worker_token_file && !tokens_read(&c.worker_tokens, config.worker_token_file, err, sizeof err))
-        return option_complain(&spec, "worker-token-file", "%s", err);
+    int fault = check(&config, &c.worker_tokens);
+    if (fault) return fault;
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
 
     keep_buffers_on_the_heap();

@@ -30,10 +30,11 @@ static_assert(LIMIT_WORKER_CHUNKS == 64, "the default of --max-chunks");
 
 static const struct option_spec spec = {
     .program = "fantail-worker",
-    .usage = "[OPTION...] | healthcheck [OPTION...]",
+    .usage = "[OPTION...] | healthcheck [OPTION...] | write-secret VARIABLE FILE ...",
     .about = "Runs the chunks it is sent over HTTP on warm processes of its tasks.",
     .epilogue = "POST items to /v1/tasks/TASK, one JSON value per line; GET /v1/tasks lists the tasks.\n"
-                "SIGHUP reads the tasks again. SIGTERM drains.\n",
+                "SIGHUP reads tasks and tokens again. SIGTERM drains.\n"
+                "`write-secret` writes tokens out of environment variables into files, for --token-file elsewhere.\n",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -84,6 +85,7 @@ int main(int argc, char **argv)
     struct option_result r;
     struct trace_config tracing;
     char err[256];
+    if (argc > 1 && strcmp(argv[1], "write-secret") == 0) return service_write_secrets(&spec, argc - 1, argv + 1);
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &r)) return r.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);

@@ -304,6 +304,37 @@ class Doors(AccessTest):
                 self.assertNotIn("secret", ended.stderr)
 
 
+class WriteSecret(AccessTest):
+    """Where a platform has secrets as environment variables only."""
+
+    def write(self, program, *pairs, **env):
+        return subprocess.run([os.path.join(ft.BIN, program), "write-secret", *pairs], capture_output=True, text=True,
+                              timeout=30, env=self.environment(**env))
+
+    def test_tokens_become_files_that_only_their_owner_reads(self):
+        one, two = (os.path.join(self.folder, name) for name in ("one", "two"))
+        for program in SERVICES:
+            for _ in range(2):  # again over what is there
+                ended = self.write(program, "A", one, "B", two, A=ONE, B=f"# both\n{TWO}\n{THREE}\n")
+                self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "", ""))
+            self.assertEqual([os.stat(path).st_mode & 0o777 for path in (one, two)], [0o400, 0o400])
+        worker = self.worker("--token-file", two)
+        for token, status in ((ONE, 401), (TWO, 200), (THREE, 200)):
+            self.assertEqual(ft.request(worker.port, "GET", "/v1/tasks", headers=bearer(token)).status, status)
+
+    def test_what_is_no_token_is_not_written(self):
+        path = os.path.join(self.folder, "out")
+        for pairs, env, status, word in ((("A", path), {}, 2, "A"), (("A", path), {"A": "secret"}, 2, "too short"),
+                                         (("A", path), {"A": ""}, 2, "no token"), (("A",), {"A": ONE}, 2, "VARIABLE FILE"),
+                                         ((), {}, 2, "VARIABLE FILE"), (("A", "/nowhere/x"), {"A": ONE}, 1, "/nowhere/x")):
+            ended = self.write(SERVICES[0], *pairs, **env)
+            self.assertEqual(ended.returncode, status, (pairs, ended.stderr))
+            self.assertIn(word, ended.stderr)
+            self.assertNotIn("secret\n", ended.stderr.replace("write-secret", ""))
+            self.assertNotIn(ONE, ended.stderr)
+        self.assertFalse(os.path.exists(path))
+
+
 class CommandLine(AccessTest):
     def fantail(self, *arguments, text="1\n2\n3\n", **env):
         return subprocess.run([os.path.join(ft.BIN, "fantail"), *arguments], input=text, capture_output=True, text=True,

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import manifest_tools
@@ -48,7 +49,7 @@ class TemplateTest(unittest.TestCase):
         cls.template = load_template()
         cls.resources = cls.template["Resources"]
         cls.containers = {c["Name"]: c for r in cls.resources.values() if r["Type"] == "AWS::ECS::TaskDefinition"
-                          for c in r["Properties"]["ContainerDefinitions"]}
+                          for c in r["Properties"]["ContainerDefinitions"] if c["Essential"]}
         cls.environments = {name: {e["Name"]: e["Value"] for e in c["Environment"]} for name, c in cls.containers.items()}
 
     def properties(self, name):
@@ -92,6 +93,61 @@ class Life(TemplateTest):
         [policy] = self.properties("WorkerRole")["Policies"]
         [statement] = policy["PolicyDocument"]["Statement"]
         self.assertEqual(set(statement["Action"]), {"ecs:GetTaskProtection", "ecs:UpdateTaskProtection"})
+
+
+@unittest.skipUnless(YAML, NO_YAML)
+class Access(TemplateTest):
+    def before(self, name):
+        """The container that runs before a service, as it is in the service's task."""
+        [task] = [r["Properties"] for r in self.resources.values() if r["Type"] == "AWS::ECS::TaskDefinition"
+                  and r["Properties"]["ContainerDefinitions"][0]["Name"] == name]
+        [_, first] = task["ContainerDefinitions"]
+        return first
+
+    def test_services_get_their_tokens_as_files_and_nobody_is_insecure(self):
+        for name, secrets in (("coordinator", {"ClientTokens", "WorkerTokens"}), ("worker", {"WorkerTokens"})):
+            service, first, env = self.containers[name], self.before(name), self.environments[name]
+            self.assertNotIn("Secrets", service)
+            self.assertNotIn("FANTAIL_INSECURE", env)
+            self.assertEqual(service["DependsOn"], [{"ContainerName": first["Name"], "Condition": "SUCCESS"}])
+            self.assertEqual((first["Essential"], first["Image"]), (False, service["Image"]))
+            self.assertEqual(first["MountPoints"], service["MountPoints"])
+            self.assertEqual({s["ValueFrom"]["Ref"] for s in first["Secrets"]}, secrets)
+            word, *pairs = first["Command"]
+            self.assertEqual(word, "write-secret")
+            self.assertEqual(pairs[::2], [s["Name"] for s in first["Secrets"]])
+            files = dict(zip(pairs[::2], pairs[1::2]))
+            wanted = {"WORKER_TOKENS": env["FANTAIL_WORKER_TOKEN_FILE" if name == "coordinator" else "FANTAIL_TOKEN_FILE"]}
+            if name == "coordinator":
+                wanted["CLIENT_TOKENS"] = env["FANTAIL_TOKEN_FILE"]
+            self.assertEqual(files, wanted)
+
+    def test_the_programs_take_the_command_and_a_generated_secret(self):
+        for name in self.containers:
+            program = f"{BIN}/fantail-{name}"
+            if not os.access(program, os.X_OK):
+                self.skipTest(f"no programs in {BIN}")
+            with tempfile.TemporaryDirectory() as folder:
+                command = [word.replace("/tmp", folder) for word in self.before(name)["Command"]]
+                env = dict(os.environ)
+                for secret in self.before(name)["Secrets"]:
+                    rule = self.properties(secret["ValueFrom"]["Ref"])["GenerateSecretString"]
+                    self.assertTrue(rule["ExcludePunctuation"])
+                    env[secret["Name"]] = "aB3" * (rule["PasswordLength"] // 3)
+                subprocess.run([program, *command], env=env, check=True, timeout=60)
+                for path in command[2::2]:
+                    self.assertTrue(os.path.exists(path), path)
+
+    def test_only_these_secrets_can_be_read(self):
+        [policy] = self.properties("ExecutionRole")["Policies"]
+        [statement] = policy["PolicyDocument"]["Statement"]
+        self.assertEqual(statement["Action"], "secretsmanager:GetSecretValue")
+        self.assertEqual(statement["Resource"], [{"Ref": "ClientTokens"}, {"Ref": "WorkerTokens"}])
+
+    def test_tokens_do_not_cross_the_internet_in_the_clear(self):
+        rule = self.template["Rules"]["TokensTravelEncrypted"]
+        self.assertEqual(rule["RuleCondition"], {"Equals": [{"Ref": "Scheme"}, "internet-facing"]})
+        self.assertEqual(rule["Assertions"][0]["Assert"], {"Not": [{"Equals": [{"Ref": "CertificateArn"}, ""]}]})
 
 
 @unittest.skipUnless(YAML, NO_YAML)

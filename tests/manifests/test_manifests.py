@@ -148,6 +148,33 @@ class Kubernetes(unittest.TestCase):
         for _, n in self.each("Namespace"):
             self.assertEqual(n["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted")
 
+    def test_only_dev_is_insecure_and_the_rest_mounts_tokens(self):
+        for (base, _), objects in self.rendered.items():
+            for d in of_kind(objects, "Deployment"):
+                pod, env = d["spec"]["template"]["spec"], environment(d)
+                secrets = {v["name"]: v["secret"] for v in pod["volumes"] if "secret" in v}
+                mounts = {m["name"]: m for m in pod["containers"][0]["volumeMounts"]}
+                with self.subTest(base=base, object=d["metadata"]["name"]):
+                    if base == "overlays/dev":
+                        self.assertEqual(env["FANTAIL_INSECURE"], "true")
+                        self.assertFalse([n for n in env if n.endswith("_TOKEN_FILE")])
+                        self.assertEqual((secrets, set(mounts) & {"tokens"}), ({}, set()))
+                        continue
+                    self.assertNotIn("FANTAIL_INSECURE", env)
+                    coordinator = d["metadata"]["name"] == "fantail-coordinator"
+                    names = {"FANTAIL_TOKEN_FILE": "clients", "FANTAIL_WORKER_TOKEN_FILE": "workers"} if coordinator \
+                        else {"FANTAIL_TOKEN_FILE": "workers"}
+                    folder = mounts["tokens"]["mountPath"]
+                    self.assertIs(mounts["tokens"]["readOnly"], True)
+                    self.assertEqual({n: v for n, v in env.items() if n.endswith("_TOKEN_FILE")},
+                                     {n: f"{folder}/{key}" for n, key in names.items()})
+                    self.assertEqual({i["key"]: i["path"] for i in secrets["tokens"]["items"]},
+                                     {key: key for key in names.values()})
+                    self.assertEqual(secrets["tokens"]["defaultMode"], 0o440)
+
+    def test_no_secret_is_among_the_manifests(self):
+        self.assertEqual([o for objects in self.rendered.values() for o in of_kind(objects, "Secret")], [])
+
     def test_probes_ask_the_admin_port(self):
         for _, d in self.each("Deployment"):
             c = d["spec"]["template"]["spec"]["containers"][0]
