@@ -115,8 +115,8 @@ uint16_t service_port(const struct service *s);
 uint16_t service_admin_port(const struct service *s); /* 0 when there is none */
 struct http_server *service_server(struct service *s);
 
-/* The subcommand `write-secret VARIABLE FILE ...` (argv[0] is its name): writes tokens out of environment variables into
- * files for --token-file, for platforms that give secrets no other way. Returns the exit status. */
+/* The subcommand `write-secret VARIABLE FILE ...` (argv[0] is its name): writes tokens out of environment variables
+ * into files for --token-file, for platforms that give secrets no other way. Returns the exit status. */
 MUST_CHECK int service_write_secrets(const struct option_spec *spec, int argc, char **argv);
 
 /* The subcommand `healthcheck`: asks /readyz of a service with this config on this machine, on the admin port or,
