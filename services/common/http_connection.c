@@ -66,7 +66,7 @@ static void cut(struct http_connection *c)
     http_server_want_turn(c->server);
 }
 
-void http_connection_refuse(struct http_connection *c, int status, const char *detail)
+static void send_problem(struct http_connection *c, int status, const char *more_headers, const char *detail)
 {
     struct buf body, all;
     buf_init(&body, 0);
@@ -74,15 +74,30 @@ void http_connection_refuse(struct http_connection *c, int status, const char *d
     http_problem_body(&body, status, NULL, detail);
     buf_addf(
         &all,
-        "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-        status, http_status_title(status), body.len);
+        "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n%sConnection: close\r\n\r\n",
+        status, http_status_title(status), body.len, more_headers);
     buf_add(&all, body.data, body.len);
     /* A peer whose window has no room for this does not read; it gets none. */
     ssize_t ignored = send(c->fd, all.data, all.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)ignored;
     buf_release(&body);
     buf_release(&all);
+}
+
+void http_connection_refuse(struct http_connection *c, int status, const char *detail)
+{
+    send_problem(c, status, "", detail);
     cut(c);
+}
+
+/* Closing at once would not do: data that comes for a closed socket is answered by a reset, which may overtake the
+ * answer. */
+void http_connection_part(struct http_connection *c)
+{
+    if (c->cut || c->parted || (c->exchange && c->exchange->stage != HTTP_STAGE_HEAD)) return;
+    c->parted = true;
+    send_problem(c, 503, "Retry-After: 1\r\n", "draining");
+    shutdown(c->fd, SHUT_WR);
 }
 
 /*

@@ -184,6 +184,10 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     x->server->open_exchanges++;
     c->used = true;
     c->since_ms = uv_now(c->server->loop);
+    if (c->parted) {
+        http_answer_problem(x, 503, NULL, "draining"); /* it was told so already: its body is read and dropped */
+        return MHD_YES;
+    }
     if (http_request_check(x) && admit(x) && http_route_find(x)) {
         x->route->handle(x, x->server->options.data);
         if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not taken up");

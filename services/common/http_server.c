@@ -2,8 +2,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -222,13 +224,62 @@ unsigned http_server_open_exchanges(const struct http_server *s)
     return s->open_exchanges;
 }
 
-void http_server_stop_listening(struct http_server *s)
+/* Closing a listening socket resets the connections that wait to be accepted: their peers are connected, have perhaps
+ * sent their request, and cannot know that nobody saw it. So the kernel is first told to drop whatever asks for a new
+ * connection; such a peer asks again, and is then refused. If the kernel takes no filter, we only close a little less
+ * politely. */
+static void turn_newcomers_away(int fd)
+{
+    enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter sees a segment from its TCP header on */
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+static bool someone_waits(int listen_fd)
+{
+    struct pollfd p = {.fd = listen_fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}
+
+static void close_listener(struct http_server *s)
 {
     if (s->listen_fd < 0) return;
     /* The daemon gives the socket back and never closes it. */
     MHD_quiesce_daemon(s->daemon);
     close(s->listen_fd);
     s->listen_fd = -1;
+}
+
+bool http_server_stop_listening(struct http_server *s)
+{
+    enum { FULL_MS = 1000 }; /* at its cap of connections the daemon accepts nobody: then not for ever */
+    uint64_t now_ms = uv_now(s->loop);
+    if (s->listen_fd < 0) return true;
+    if (!s->arrive_end_ms) {
+        turn_newcomers_away(s->listen_fd);
+        s->arrive_end_ms = now_ms + LIMIT_ARRIVE_MS;
+    }
+    if (now_ms < s->arrive_end_ms) return false;
+    if (someone_waits(s->listen_fd) && now_ms < s->arrive_end_ms + FULL_MS) {
+        http_server_want_turn(s);
+        return false;
+    }
+    close_listener(s);
+    return true;
+}
+
+bool http_server_part(struct http_server *s)
+{
+    uint64_t now_ms = uv_now(s->loop);
+    if (!s->part_end_ms) s->part_end_ms = now_ms + LIMIT_PART_MS;
+    for (struct http_connection *c = s->connections; c; c = c->next) http_connection_part(c);
+    return (!s->connections && !s->lingering) || now_ms >= s->part_end_ms;
 }
 
 void http_server_handle_closed(struct http_server *s)
@@ -249,7 +300,7 @@ void http_server_stop(struct http_server *s)
     /* Before the descriptors go: the loop must not poll a number that someone else may get. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     s->stopping = true;
-    http_server_stop_listening(s);
+    close_listener(s);
     http_linger_sweep(s, UINT64_MAX);
     /* The daemon aborts the process when it is stopped with a suspended connection. */
     for (struct http_connection *c = s->connections; c; c = c->next)

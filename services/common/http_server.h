@@ -84,9 +84,16 @@ MUST_CHECK struct http_server *http_server_start(uv_loop_t *loop, const struct h
 uint16_t http_server_port(const struct http_server *s);
 /* From now on every answer carries "Connection: close". */
 void http_server_drain(struct http_server *s);
-/* No new connections are taken; running exchanges go on. */
-void http_server_stop_listening(struct http_server *s);
+/* No new connections are taken; running exchanges go on. Whoever had a connection, or was getting one, keeps it: new
+ * ones are turned away first, those on their way are accepted, then the socket is closed. So it takes LIMIT_ARRIVE_MS:
+ * call it now and then until it returns true. */
+MUST_CHECK bool http_server_stop_listening(struct http_server *s);
 unsigned http_server_open_exchanges(const struct http_server *s);
+/* Ends the connections on which no exchange is open so that no request is lost between us and the peer: each is sent an
+ * answer ahead of any request (503, Connection: close) and then shut for sending, while what still arrives is read and
+ * dropped. A peer whose request crosses that takes it for the answer, and knows that nothing was done. Call it now and
+ * then, once the drain is over, until it returns true: all peers have closed, or had LIMIT_PART_MS to do so. */
+MUST_CHECK bool http_server_part(struct http_server *s);
 /* Ends what still runs (closed() with HTTP_CLOSED_SHUTDOWN), frees the server. The loop must still run once more for
  * the handles to close. NULL is fine. */
 void http_server_stop(struct http_server *s);

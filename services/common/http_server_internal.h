@@ -34,6 +34,7 @@ struct http_connection {
     bool probed;            /* an interim answer is out that a closed peer refuses */
     bool peer_gone;         /* certainly closed */
     bool cut;               /* we gave it up: only its end is awaited */
+    bool parted;            /* http_server_part(): answered and shut for sending, read until the peer closes */
     uint64_t counted_bytes; /* of all requests so far, heads and announced bodies */
     bool uncounted;         /* a chunked body: its bytes on the wire are not known */
     uint64_t seen_in_turn;  /* the server's turn in which the library last spoke of it, or we woke it */
@@ -101,6 +102,8 @@ struct http_server {
     unsigned lingering_count;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
+    uint64_t arrive_end_ms; /* when those on their way have arrived; 0: everyone may come */
+    uint64_t part_end_ms;   /* when the peers have had time to close; 0: no parting yet */
     char *scratch; /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
 };
 
@@ -122,6 +125,8 @@ void http_connection_sweep(uv_timer_t *timer);
 /* Writes a whole error answer past libmicrohttpd, for the states in which it takes none (nothing of another answer may
  * be under way), and gives the connection up. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
+/* Its part of http_server_part(). */
+void http_connection_part(struct http_connection *c);
 
 /* http_linger.c: keeps the socket of a connection that is being closed until its client has read the answer. */
 void http_linger_start(struct http_server *s, int fd);

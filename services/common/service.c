@@ -8,11 +8,13 @@
 #include "metrics.h"
 #include "service_http.h"
 
-#define DRAIN_LOOK_MS 20
+#define LOOK_MS 20
+/* For what was cut off by the end of the drain to tell its clients. */
+#define CUT_MS 2000
 /* For the program's own handles to close after hooks->stop; beyond it the program ends anyway. */
 #define CLOSE_MS 5000
 
-enum service_state { RUNNING, DELAYING, DRAINING, CLOSING };
+enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, PARTING, CLOSING };
 
 struct service {
     uv_loop_t *loop;
@@ -20,9 +22,9 @@ struct service {
     const struct service_hooks *hooks;
     struct service_http http;
     enum service_state state;
-    uint64_t drain_end_ms;
+    uint64_t drain_end_ms; /* then of CUTTING */
     uv_signal_t signals[3];
-    uv_timer_t timer;     /* the end of the delay, then the looks at the drain, then the end of closing */
+    uv_timer_t timer;     /* the end of the delay, then the looks at the way out, then the end of closing */
     uv_prepare_t flusher; /* writes the turn's log lines before the loop waits */
 };
 
@@ -55,7 +57,7 @@ void service_set_ready(struct service *s, bool ready, const char *reason)
     service_http_set_ready(&s->http, ready, reason);
 }
 
-/* The way out: RUNNING -> DELAYING -> DRAINING -> CLOSING. */
+/* The way out: RUNNING -> DELAYING -> DRAINING (-> CUTTING) -> PARTING -> CLOSING. */
 
 static void on_close_late(uv_timer_t *timer)
 {
@@ -64,35 +66,60 @@ static void on_close_late(uv_timer_t *timer)
     uv_stop(s->loop);
 }
 
-static void begin_closing(struct service *s, bool in_time)
+static void begin_closing(struct service *s)
 {
     s->state = CLOSING;
-    log_info(in_time ? "drained" : "the drain took too long; what still runs is cut off");
-    service_http_stop(&s->http);
+    service_http_stop_public(&s->http);
     if (s->hooks->stop) s->hooks->stop(s->hooks->data);
+    log_info("closed");
+    service_http_stop(&s->http);
     /* From here on the loop lives only as long as handles of others do. */
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_unref((uv_handle_t *)&s->signals[i]);
     uv_timer_start(&s->timer, on_close_late, CLOSE_MS, 0);
     uv_unref((uv_handle_t *)&s->timer);
 }
 
-static void on_drain_look(uv_timer_t *timer)
+static bool is_idle(const struct service *s)
+{
+    return (!s->hooks->idle || s->hooks->idle(s->hooks->data)) && http_server_open_exchanges(s->http.server) == 0;
+}
+
+static void begin_parting(struct service *s)
+{
+    s->state = PARTING;
+    log_info(is_idle(s) ? "drained" : "the drain took too long; what still runs is cut off");
+}
+
+static void begin_cutting(struct service *s)
+{
+    s->state = CUTTING;
+    s->drain_end_ms = uv_now(s->loop) + CUT_MS;
+    log_warn("the drain took too long; what still runs is ended",
+             LOG_U64("requests", http_server_open_exchanges(s->http.server)));
+    if (s->hooks->cut) s->hooks->cut(s->hooks->data);
+}
+
+/* One look at what DRAINING, CUTTING and PARTING wait for; a state may be over at the first. */
+static void on_look(uv_timer_t *timer)
 {
     struct service *s = timer->data;
-    bool idle = (!s->hooks->idle || s->hooks->idle(s->hooks->data)) && http_server_open_exchanges(s->http.server) == 0;
-    if (idle || uv_now(s->loop) >= s->drain_end_ms)
-        begin_closing(s, idle);
+    bool alone = http_server_stop_listening(s->http.server), late = uv_now(s->loop) >= s->drain_end_ms;
+    if (s->state == DRAINING && late && !is_idle(s)) begin_cutting(s);
+    late = uv_now(s->loop) >= s->drain_end_ms;
+    if (s->state < PARTING && alone && (late || is_idle(s))) begin_parting(s);
+    if (s->state == PARTING && http_server_part(s->http.server))
+        begin_closing(s);
     else
-        uv_timer_start(timer, on_drain_look, DRAIN_LOOK_MS, 0);
+        uv_timer_start(timer, on_look, LOOK_MS, 0);
 }
 
 static void begin_draining(struct service *s)
 {
     s->state = DRAINING;
-    http_server_stop_listening(s->http.server);
+    log_info("draining", LOG_U64("requests", http_server_open_exchanges(s->http.server)));
     if (s->hooks->drain) s->hooks->drain(s->hooks->data);
     s->drain_end_ms = uv_now(s->loop) + (uint64_t)(s->config->drain_s * 1000);
-    uv_timer_start(&s->timer, on_drain_look, 0, 0);
+    uv_timer_start(&s->timer, on_look, 0, 0);
 }
 
 static void on_delay_over(uv_timer_t *timer)
@@ -112,7 +139,7 @@ void service_shutdown(struct service *s)
 
 void service_poke(struct service *s)
 {
-    if (s->state == DRAINING) uv_timer_start(&s->timer, on_drain_look, 0, 0);
+    if (s->state > DELAYING && s->state < CLOSING) uv_timer_start(&s->timer, on_look, 0, 0);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -126,6 +153,7 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     if (s->state != RUNNING) {
         log_error("asked twice to end: ending at once", LOG_I64("signal", number));
+        if (s->state < CLOSING && s->hooks->abort) s->hooks->abort(s->hooks->data);
         log_flush_wait(100);
         _exit(1);
     }

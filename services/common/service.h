@@ -13,9 +13,10 @@
  * the admin server also /metrics and the routes of hooks->admin_routes (/autoscale).
  *
  * The way out, on SIGTERM or SIGINT: not ready, answers carry Connection: close, requests are still taken for
- * shutdown_delay_s; then the listener closes and hooks->drain runs; the service ends when hooks->idle says so and no
- * exchange is open, or when drain_s have passed; then hooks->stop, servers, log. A second signal ends the process at
- * once with status 1. SIGHUP: the tokens are read again, then hooks->reload. SIGPIPE is ignored.
+ * shutdown_delay_s; then hooks->drain runs and the listener closes; when hooks->idle says so and no exchange is open, or
+ * drain_s have passed and hooks->cut has ended the rest, kept connections are ended (http_server_part()); then the
+ * public server, hooks->stop, the admin server, the log. A second signal ends the process at once with status 1, after
+ * hooks->abort. SIGHUP: the tokens are read again, then hooks->reload. SIGPIPE is ignored.
  *
  * With a token file every request to the public server but those for health needs one of its tokens (access.h). The
  * admin server has no secrets to tell and changes nothing: it is open, as those who probe and scrape expect.
@@ -82,8 +83,10 @@ struct service_hooks {
     const struct http_route *routes;       /* of the public server, ended by {0}; without health */
     const struct http_route *admin_routes; /* ended by {0} */
     void *data;                            /* given to the routes' handle() and to these hooks */
-    void (*drain)(void *data);             /* the listener is closed: start nothing new, hand back what waits */
+    void (*drain)(void *data);             /* the listener closes: start nothing new, hand back what waits */
     bool (*idle)(void *data);              /* nothing is left that the drain should wait for */
+    void (*cut)(void *data);               /* the drain took too long: end what still runs, with an outcome */
+    void (*abort)(void *data);             /* a second signal, before stop(): leave nothing behind, the process ends */
     void (*stop)(void *data);              /* last call: close every handle of yours on the loop */
     void (*reload)(void *data);            /* SIGHUP */
     size_t max_body_bytes;

@@ -178,11 +178,17 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
     return h->server && start_admin(h, loop, config, hooks, err, err_size);
 }
 
-void service_http_stop(struct service_http *h)
+void service_http_stop_public(struct service_http *h)
 {
     http_server_stop(h->server);
+    h->server = NULL;
+}
+
+void service_http_stop(struct service_http *h)
+{
+    service_http_stop_public(h);
     http_server_stop(h->admin);
-    h->server = h->admin = NULL;
+    h->admin = NULL;
 }
 
 void service_http_release(struct service_http *h)

@@ -23,6 +23,8 @@ MUST_CHECK bool service_http_start(struct service_http *h, uv_loop_t *loop, cons
 void service_http_set_ready(struct service_http *h, bool ready, const char *reason);
 /* Says in the log when anybody may run tasks from other machines. */
 void service_warn_of_open_door(const struct service_config *config);
+/* Ends what still runs on the public server; health and metrics go on. */
+void service_http_stop_public(struct service_http *h);
 /* Ends what still runs. */
 void service_http_stop(struct service_http *h);
 /* After the loop has closed the servers' handles. */

@@ -113,9 +113,12 @@ static void on_reload(void *data)
     if (path && access_read_again(&c->worker_tokens, "worker-token-file", path)) set_authorization(c);
 }
 
-static void on_drain(void *data)
+/* Their clients still get an end, with what was answered so far. */
+static void on_cut(void *data)
 {
-    log_info("draining", LOG_U64("jobs", ((struct coordinator *)data)->job_count));
+    struct coordinator *c = data;
+    api_cancel_all(c, "the coordinator is shutting down");
+    coordinator_run(c);
 }
 
 static bool is_idle(void *data)
@@ -126,8 +129,7 @@ static bool is_idle(void *data)
 static void on_stop(void *data)
 {
     struct coordinator *c = data;
-    api_cancel_all(c, "the coordinator is shutting down");
-    coordinator_run(c);
+    on_cut(c);
     catalog_release(&c->catalog);
     dispatcher_stop(c);
     endpoints_stop(&c->endpoints);
@@ -209,8 +211,8 @@ int main(int argc, char **argv)
         .routes = coordinator_routes,
         .admin_routes = coordinator_admin_routes,
         .data = &c,
-        .drain = on_drain,
         .idle = is_idle,
+        .cut = on_cut,
         .stop = on_stop,
         .reload = on_reload,
         .max_body_bytes = (size_t)config.max_body_bytes,

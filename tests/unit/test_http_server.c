@@ -855,7 +855,7 @@ Test(http_server, after_stop_listening_running_exchanges_go_on)
     say(fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
     TURN_UNTIL(saw.ends == 1);
     uint16_t port = http_server_port(server);
-    http_server_stop_listening(server);
+    TURN_UNTIL(http_server_stop_listening(server));
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int refused = socket(AF_INET, SOCK_STREAM, 0);
     cr_assert_eq(connect(refused, (struct sockaddr *)&to, sizeof to), -1);
@@ -863,6 +863,76 @@ Test(http_server, after_stop_listening_running_exchanges_go_on)
     assert_hears(fd, "still here");
     close(refused);
     close(fd);
+    stop();
+}
+
+/* Connects without waiting for it. */
+static int client_under_way(uint16_t port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    cr_assert(connect(fd, (struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS, "%s", strerror(errno));
+    return fd;
+}
+
+static int error_of(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
+}
+
+Test(http_server, whoever_was_connecting_when_listening_stops_is_served)
+{
+    static const char request[] = "GET / HTTP/1.1\r\n" HOST "\r\n";
+    start();
+    int waiting = client(); /* connected, and not accepted as the loop has not turned */
+    cr_assert_eq(send(waiting, request, sizeof request - 1, 0), (ssize_t)(sizeof request - 1));
+    cr_assert(!http_server_stop_listening(server));
+    int late = client_under_way(http_server_port(server));
+    TURN_UNTIL(http_server_stop_listening(server));
+    assert_hears(waiting, "hello");
+    /* It was not let in, and is told so when it asks again. */
+    struct pollfd p = {.fd = late, .events = POLLOUT};
+    TURN_UNTIL(poll(&p, 1, 0) > 0);
+    cr_assert_eq(error_of(late), ECONNREFUSED);
+    close(waiting);
+    close(late);
+    stop();
+}
+
+Test(http_server, a_kept_connection_is_ended_by_an_answer_that_a_crossing_request_takes_for_its_own)
+{
+    static char body[1024 * 1024];
+    char head[200];
+    start();
+    int kept = client(), fresh = client(), running = client(), silent = client();
+    say(kept, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(kept, "hello");
+    say(silent, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(silent, "hello");
+    say(running, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+    TURN_UNTIL(saw.ends == 1);
+    http_server_drain(server);
+    cr_assert(!http_server_part(server));
+    /* The request is sent after the answer, all of it, and does not reach the route. */
+    snprintf(head, sizeof head, "POST /count HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", sizeof body);
+    say(kept, head);
+    say_bytes(kept, body, sizeof body);
+    assert_hears(kept, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_hears_end(kept);
+    assert_hears(fresh, "Connection: close\r\n");
+    cr_assert_eq(saw.ends, 1);
+    cr_assert_eq(saw.bodies, 0);
+    http_answer(saw.held, 200, "text/plain", "still here", 10);
+    assert_hears(running, "still here");
+    close(running);
+    close(kept);
+    close(fresh);
+    TURN_UNTIL(http_server_part(server)); /* the silent one is not waited for without end */
+    assert_hears(silent, "HTTP/1.1 503 Service Unavailable\r\n");
+    close(silent);
     stop();
 }
 
