@@ -1,11 +1,14 @@
 #include "http_server_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static void begin_awaiting_head(struct http_connection *c)
 {
@@ -29,10 +32,35 @@ static void connection_opened(struct http_server *s, struct MHD_Connection *mhd,
     *context = c;
 }
 
+bool http_connection_has_unsent(int fd)
+{
+    int unsent = 0;
+    return ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0;
+}
+
+static void keep_leaver(struct http_server *s, int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return;
+    struct http_leaver *leaver = xcalloc(1, sizeof *leaver);
+    *leaver = (struct http_leaver){.next = s->leavers, .fd = copy};
+    s->leavers = leaver;
+}
+
+void http_connection_free_leavers(struct http_server *s)
+{
+    for (struct http_leaver *leaver; (leaver = s->leavers);) {
+        s->leavers = leaver->next;
+        close(leaver->fd);
+        free(leaver);
+    }
+}
+
 /* Out of the set by hand: a child being started may hold the descriptor a moment longer, and its events with it. */
 static void connection_closed(struct http_connection *c)
 {
     epoll_ctl(c->server->watch_fd, EPOLL_CTL_DEL, c->fd, NULL);
+    if (c->server->draining && !c->server->stopping && http_connection_has_unsent(c->fd)) keep_leaver(c->server, c->fd);
     if (c->next) c->next->prev = c->prev;
     if (c->prev)
         c->prev->next = c->next;
@@ -72,10 +100,10 @@ static void send_problem(struct http_connection *c, int status, const char *more
     buf_init(&body, 0);
     buf_init(&all, 0);
     http_problem_body(&body, status, NULL, detail);
-    buf_addf(
-        &all,
-        "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n%sConnection: close\r\n\r\n",
-        status, http_status_title(status), body.len, more_headers);
+    buf_addf(&all,
+             "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n%sConnection: "
+             "close\r\n\r\n",
+             status, http_status_title(status), body.len, more_headers);
     buf_add(&all, body.data, body.len);
     /* A peer whose window has no room for this does not read; it gets none. */
     ssize_t ignored = send(c->fd, all.data, all.len, MSG_DONTWAIT | MSG_NOSIGNAL);

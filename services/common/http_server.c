@@ -274,6 +274,15 @@ bool http_server_stop_listening(struct http_server *s)
     return true;
 }
 
+bool http_server_has_unsent(const struct http_server *s)
+{
+    for (const struct http_leaver *leaver = s->leavers; leaver; leaver = leaver->next)
+        if (http_connection_has_unsent(leaver->fd)) return true;
+    for (const struct http_connection *c = s->connections; c; c = c->next)
+        if (http_connection_has_unsent(c->fd)) return true;
+    return false;
+}
+
 bool http_server_part(struct http_server *s)
 {
     uint64_t now_ms = uv_now(s->loop);
@@ -306,6 +315,7 @@ void http_server_stop(struct http_server *s)
     for (struct http_connection *c = s->connections; c; c = c->next)
         if (c->exchange && c->exchange->suspended) MHD_resume_connection(c->mhd);
     MHD_stop_daemon(s->daemon);
+    http_connection_free_leavers(s);
     close(s->watch_fd);
     http_exchange_free_list(s);
     s->free_exchanges = NULL;

@@ -89,6 +89,9 @@ void http_server_drain(struct http_server *s);
  * call it now and then until it returns true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);
 unsigned http_server_open_exchanges(const struct http_server *s);
+/* While draining: bytes of answers lie in the kernel that a peer has not received yet, also of connections that are
+ * closed. They would be lost with the container's network. */
+bool http_server_has_unsent(const struct http_server *s);
 /* Ends the connections on which no exchange is open so that no request is lost between us and the peer: each is sent an
  * answer ahead of any request (503, Connection: close) and then shut for sending, while what still arrives is read and
  * dropped. A peer whose request crosses that takes it for the answer, and knows that nothing was done. Call it now and

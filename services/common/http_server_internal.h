@@ -82,6 +82,12 @@ struct http_exchange {
     size_t early_used;
 };
 
+/* A connection that was closed during the drain while its peer was still receiving: a copy of its descriptor. */
+struct http_leaver {
+    struct http_leaver *next;
+    int fd;
+};
+
 struct http_server {
     uv_loop_t *loop;
     struct http_server_options options;
@@ -100,11 +106,12 @@ struct http_server {
     struct http_connection *connections;
     struct http_linger *lingering; /* closed, but for their sockets */
     unsigned lingering_count;
+    struct http_leaver *leavers;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
     uint64_t arrive_end_ms; /* when those on their way have arrived; 0: everyone may come */
     uint64_t part_end_ms;   /* when the peers have had time to close; 0: no parting yet */
-    char *scratch; /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
+    char *scratch;          /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
 };
 
 #define HTTP_SCRATCH_BYTES (32 * KIB)
@@ -125,6 +132,8 @@ void http_connection_sweep(uv_timer_t *timer);
 /* Writes a whole error answer past libmicrohttpd, for the states in which it takes none (nothing of another answer may
  * be under way), and gives the connection up. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
+bool http_connection_has_unsent(int fd);
+void http_connection_free_leavers(struct http_server *s);
 /* Its part of http_server_part(). */
 void http_connection_part(struct http_connection *c);
 

@@ -81,7 +81,9 @@ static void begin_closing(struct service *s)
 
 static bool is_idle(const struct service *s)
 {
-    return (!s->hooks->idle || s->hooks->idle(s->hooks->data)) && http_server_open_exchanges(s->http.server) == 0;
+    const struct http_server *server = s->http.server;
+    return (!s->hooks->idle || s->hooks->idle(s->hooks->data)) && http_server_open_exchanges(server) == 0 &&
+           !http_server_has_unsent(server);
 }
 
 static void begin_parting(struct service *s)

@@ -13,8 +13,8 @@
  * the admin server also /metrics and the routes of hooks->admin_routes (/autoscale).
  *
  * The way out, on SIGTERM or SIGINT: not ready, answers carry Connection: close, requests are still taken for
- * shutdown_delay_s; then hooks->drain runs and the listener closes; when hooks->idle says so and no exchange is open, or
- * drain_s have passed and hooks->cut has ended the rest, kept connections are ended (http_server_part()); then the
+ * shutdown_delay_s; then hooks->drain runs and the listener closes; when hooks->idle says so and no exchange is open,
+ * or drain_s have passed and hooks->cut has ended the rest, kept connections are ended (http_server_part()); then the
  * public server, hooks->stop, the admin server, the log. A second signal ends the process at once with status 1, after
  * hooks->abort. SIGHUP: the tokens are read again, then hooks->reload. SIGPIPE is ignored.
  *

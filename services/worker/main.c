@@ -51,6 +51,8 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
         .data = &w,
         .drain = worker_drain,
         .idle = worker_idle,
+        .cut = worker_cut,
+        .abort = worker_abort,
         .stop = worker_stop,
         .reload = worker_reload,
         /* One item of the largest size, with its header line. */

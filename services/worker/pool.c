@@ -400,6 +400,18 @@ void pool_drain(struct pool *p)
     }
 }
 
+void pool_cut(struct pool *p)
+{
+    struct fault f;
+    fault_set(&f, ITEM_WORKER_LOST, "the worker ended before the item did");
+    p->feeding = true;
+    if (p->task->idempotent) return;
+    for (struct process *process = p->processes, *next; process; process = next) {
+        next = process->next;
+        if (process->window.head) process_kill(process, &f);
+    }
+}
+
 void pool_reload(struct pool *p, struct task *task, unsigned size)
 {
     task_ref(task);

@@ -68,6 +68,10 @@ void pool_cancel(struct pool *p, struct chunk *c);
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);
 /* Hands back what was not started. */
 void pool_drain(struct pool *p);
+/* The drain took too long: nothing is given out any more. The item that a process of a task that is not idempotent is
+ * at is answered worker_lost, as it must not run again; what else runs may be handed back (chunk_end(), pool_forget()).
+ */
+void pool_cut(struct pool *p);
 /* Another description of the task: its processes end when they have answered what they were given. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
 

@@ -247,16 +247,26 @@ static void on_deadline_closed(uv_handle_t *handle)
     free_request(handle->data);
 }
 
-static void on_deadline(uv_timer_t *timer)
+static void end_early(struct request *r, enum chunk_end how)
 {
-    struct request *r = timer->data;
     uint64_t now = now_ns();
     /* From the last stage on: what an earlier one still answers must not be taken for an item. */
     for (unsigned i = r->count; i-- > 0;) {
-        chunk_end(r->stages[i].chunk, CHUNK_DEADLINE);
+        chunk_end(r->stages[i].chunk, how);
         pool_forget(r->stages[i].pool, r->stages[i].chunk, now);
     }
     http_exchange_wake(r->x);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    end_early(timer->data, CHUNK_DEADLINE);
+}
+
+void requests_cut(struct worker *w)
+{
+    for (struct request *r = w->requests; r; r = r->next)
+        if (!r->refused) end_early(r, CHUNK_DRAINING);
 }
 
 static void trace_end(const struct request *r, enum chunk_result result, uint64_t succeeded, uint64_t failed)
@@ -290,8 +300,8 @@ static void account(struct request *r, enum http_closed how)
     const struct chunk *c = last_stage(r)->chunk;
     enum chunk_result result = how != HTTP_CLOSED_DONE || r->refused ? RESULT_CANCELLED
                                : c->whole && c->cut == c->received && !c->abandoned_ns && !c->draining ? RESULT_COMPLETE
-                               : c->abandoned_ns                                                       ? RESULT_DEADLINE
-                                                 : RESULT_DRAINING;
+                               : c->abandoned_ns && !w->cut                                            ? RESULT_DEADLINE
+                                                            : RESULT_DRAINING;
     *w->results[result] += 1;
     metric_observe_ns(w->chunk_seconds, duration);
     char span_id[SPAN_ID_SIZE];

@@ -227,6 +227,14 @@ bool worker_idle(void *data)
     return w->open == 0 && ecs_agent_left(w->ecs_agent);
 }
 
+void worker_cut(void *data)
+{
+    struct worker *w = data;
+    w->cut = true;
+    for (struct pool *p = w->pools; p; p = p->next) pool_cut(p);
+    requests_cut(w);
+}
+
 static void on_pool_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -247,6 +255,13 @@ void worker_stop(void *data)
     reaper_close(&w->reaper);
     trace_export_close(w->trace);
     w->trace = NULL;
+}
+
+void worker_abort(void *data)
+{
+    struct worker *w = data;
+    worker_stop(w);
+    scratch_remove(w->scratch, w->scratch_fd);
 }
 
 void worker_release(struct worker *w)

@@ -39,7 +39,7 @@ struct worker {
     struct reaper reaper;
     struct process_env env;
     struct ecs_agent *ecs_agent; /* NULL outside ECS */
-    bool draining;
+    bool draining, cut;
     unsigned handles; /* closing */
 
     struct request *requests, **requests_tail; /* oldest first */
@@ -64,6 +64,8 @@ MUST_CHECK bool worker_init(struct worker *w, uv_loop_t *loop, const struct work
 /* hooks of the service; data is the worker. */
 void worker_drain(void *data);
 bool worker_idle(void *data);
+void worker_cut(void *data);
+void worker_abort(void *data);
 void worker_stop(void *data);
 void worker_reload(void *data);
 /* After the loop has ended. */
@@ -81,6 +83,8 @@ unsigned worker_busy(const struct worker *w);
 
 /* POST /v1/tasks/{task}. */
 void request_handle(struct http_exchange *x, void *data);
+/* Hands back what is not answered yet, started or not. */
+void requests_cut(struct worker *w);
 /* Adds Fantail-Worker, -Slots and -Free. pool may be NULL. */
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool);
 

@@ -1,0 +1,406 @@
+"""The way out of both services: the order of its steps, and that nobody loses anything by it."""
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import fantail_testing as ft
+from fantail_testing import NDJSON, FantailTest, wait_until
+
+NDJSON_HEADERS = {"Content-Type": NDJSON}
+
+
+class Watch:
+    """Asks one path of one port again and again, each time on a new connection, until it is stopped."""
+
+    def __init__(self, port, path):
+        self.port, self.path = port, path
+        self.seen = []  # (begun, ended, status, detail, Connection); status None: there was no connection
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self.thread.start()
+        wait_until(lambda: self.seen, 20, f"an answer of {self.path}")
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join()
+
+    def _run(self):
+        while not self.ending.wait(0.01):
+            begun = time.monotonic()
+            self.seen.append((begun, *self._ask()))
+
+    def _ask(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", self.path)
+            response = connection.getresponse()
+            detail = json.loads(response.read())["detail"] if response.status == 503 else ""
+            return time.monotonic(), response.status, detail, (response.headers["Connection"] or "").lower()
+        except (OSError, http.client.HTTPException):
+            return time.monotonic(), None, "", ""
+        finally:
+            connection.close()
+
+    def first(self, status):
+        """When the first such answer was there; never: infinity."""
+        return next((ended for _, ended, s, _, _ in self.seen if s == status), float("inf"))
+
+    def last(self, status):
+        """When the last request was sent that was answered so; never: minus infinity."""
+        return max((begun for begun, _, s, _, _ in self.seen if s == status), default=float("-inf"))
+
+
+class Drain(FantailTest):
+    def start_both(self, *arguments, processes=2, **options):
+        """{"coordinator": ..., "worker": ...}, each with its own fleet, so that only one of them is told to end."""
+        return {"coordinator": self.fleet(coordinator_arguments=arguments, processes=processes, **options),
+                "worker": self.fleet(worker_arguments=arguments, processes=processes, **options)}
+
+    def program_of(self, kind, fleet):
+        return fleet.coordinator if kind == "coordinator" else fleet.workers[0]
+
+    def post_for(self, kind, fleet, task, items):
+        """(port, path, body, headers) of work for the service itself."""
+        if kind == "worker":
+            return (fleet.workers[0].port, f"/v1/tasks/{task}", "".join(json.dumps(i) + "\n" for i in items).encode(),
+                    NDJSON_HEADERS)
+        return (fleet.port, "/v1/jobs", json.dumps({"task": task, "chunk_size": 1, "items": items}).encode(),
+                {"Content-Type": ft.JSON, "Accept": NDJSON})
+
+    def begin_work(self, kind, fleet, task, items):
+        port, path, body, headers = self.post_for(kind, fleet, task, items)
+        stream = ft.Stream(port, body, headers, path)
+        self.addCleanup(stream.close)
+        return stream
+
+    @staticmethod
+    def ask_on(connection, method, path, body=None, headers=None):
+        connection.request(method, path, body=body, headers=headers or {})
+        response = connection.getresponse()
+        return ft.Answer(response.status, response.headers, response.read())
+
+    def kept_connection(self, program):
+        """A connection on which a request has been answered."""
+        connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
+        self.addCleanup(connection.close)
+        self.assertEqual(self.ask_on(connection, "GET", "/livez").status, 200)
+        return connection
+
+    def read_to_end(self, s):
+        received = b""
+        while piece := s.recv(65536):
+            received += piece
+        return received
+
+
+class Order(Drain):
+    DELAY_S = 0.7
+
+    def check(self, kind):
+        fleet = self.fleet(processes=1, **{f"{kind}_arguments": ("--shutdown-delay-s", self.DELAY_S)})
+        program = self.program_of(kind, fleet)
+        with Watch(program.port, "/livez") as public, Watch(program.port, "/readyz") as public_ready, \
+                Watch(program.admin_port, "/livez") as admin, Watch(program.admin_port, "/readyz") as admin_ready:
+            running = self.begin_work(kind, fleet, "sleep", [0.1, 2.5])
+            first = running.line()
+            signalled = time.monotonic()
+            program.send_signal(signal.SIGTERM)
+            wait_until(lambda: admin_ready.first(503) < float("inf"), 20, "unready")
+            self.check_that_work_is_still_taken(kind, fleet)
+            lines = [first] + running.rest()
+            work_ended = time.monotonic()
+            self.assertEqual(program.wait(), 0)
+            wait_until(lambda: None in [seen[2] for seen in admin.seen[-2:]], 20, "the admin port's end")
+        values = [line["value"] for line in lines if "value" in line]
+        self.assertEqual(values, [0.1, 2.5])
+        for ready in (public_ready, admin_ready):
+            self.assertEqual({seen[3] for seen in ready.seen if seen[2] == 503}, {"draining"})
+            self.assertGreater(ready.first(503), signalled)
+            self.assertFalse([seen for seen in ready.seen if seen[2] == 200 and seen[0] > ready.first(503)])
+        # Alive throughout: the only other thing a probe sees is the closed port.
+        for live in (public, admin):
+            self.assertLessEqual({seen[2] for seen in live.seen}, {200, None})
+        closing = [seen for seen in public.seen if seen[2] == 200 and seen[0] > admin_ready.first(503)]
+        self.assertTrue(closing)
+        self.assertEqual({seen[4] for seen in closing}, {"close"})
+        # Unready, then the delay, then the listener, then the end of what runs, then the admin port.
+        self.assertGreaterEqual(public.first(None) - signalled, self.DELAY_S)
+        self.assertLess(admin_ready.first(503), public.first(None))
+        self.assertLess(public.last(200), work_ended)
+        self.assertGreater(admin.last(200), public.first(None))
+        self.assertGreaterEqual(admin.first(None), work_ended)
+        self.check_log(program)
+
+    def check_that_work_is_still_taken(self, kind, fleet):
+        port, path, body, headers = self.post_for(kind, fleet, "square", [3])
+        answer = ft.request(port, "POST", path, body, headers)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual([line["value"] for line in answer.lines if "value" in line], [9])
+        self.assertEqual(answer.headers["Connection"].lower(), "close")
+
+    def check_log(self, program):
+        steps = ["asked to end", "not ready", "draining", "drained", "closed"]
+        at = {line["msg"]: line["ts"] for line in program.log_lines() if line["msg"] in steps}
+        self.assertEqual([msg for msg in at], steps)
+        self.assertEqual(sorted(at.values()), list(at.values()))
+
+        def seconds(ts):
+            return float(ts[17:23]) + 60 * float(ts[14:16])
+        self.assertGreaterEqual((seconds(at["draining"]) - seconds(at["asked to end"])) % 3600, self.DELAY_S - 0.01)
+
+    def test_a_worker_walks_out_step_by_step(self):
+        self.check("worker")
+
+    def test_a_coordinator_walks_out_step_by_step(self):
+        self.check("coordinator")
+
+
+class Kept(Drain):
+    """Connections that outlive their requests."""
+
+    def test_an_idle_one_is_ended_with_an_answer_and_delays_nothing(self):
+        for kind, fleet in self.start_both("--drain-s", "600").items():
+            program = self.program_of(kind, fleet)
+            idle = self.kept_connection(program)
+            self.assertEqual(program.stop(), 0, kind)
+            # What a request would have met that crossed the end.
+            answer = self.read_to_end(idle.sock)
+            self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
+            self.assertIn(b"\r\nConnection: close\r\n", answer)
+            self.assertIn(b"\r\nRetry-After: 1\r\n", answer)
+            self.assertIn(b'"detail":"draining"', answer)
+
+    def test_a_request_on_one_is_served_during_the_delay_and_closes_it(self):
+        for kind, fleet in self.start_both("--shutdown-delay-s", "600").items():
+            program = self.program_of(kind, fleet)
+            kept = self.kept_connection(program)
+            program.any_status = True
+            program.send_signal(signal.SIGTERM)
+            wait_until(lambda: ft.request(program.admin_port, "GET", "/readyz").status == 503, 20, "unready")
+            _, path, body, headers = self.post_for(kind, fleet, "square", [5])
+            answer = self.ask_on(kept, "POST", path, body, headers)
+            self.assertEqual([line["value"] for line in answer.lines if "value" in line], [25])
+            self.assertEqual(answer.headers["Connection"].lower(), "close")
+            program.send_signal(signal.SIGTERM)
+
+    def test_a_chunk_on_one_is_handed_back_while_the_worker_drains(self):
+        fleet = self.fleet(processes=1)
+        worker = fleet.workers[0]
+        kept = self.kept_connection(worker)
+        running = self.begin_work("worker", fleet, "sleep", [0.1, 3])
+        running.line()
+        worker.send_signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in [line["msg"] for line in worker.log_lines()], 20, "the drain")
+        answer = self.ask_on(kept, "POST", "/v1/tasks/square", b"2\n", NDJSON_HEADERS)
+        self.assert_problem(answer, 503, words="draining")
+        self.assertEqual(answer.headers["Connection"].lower(), "close")
+        self.assertEqual(running.rest()[-1], {"end": "complete", "done": 2})
+        self.assertEqual(worker.wait(), 0)
+
+    def test_nobody_is_left_in_doubt_by_a_worker_that_goes(self):
+        """Each request is answered, or told 503, or its connection was refused; some cross the end."""
+        for _ in range(8):
+            worker, unclear, answered = self.worker(), [], [0] * 8
+
+            def client(i):
+                connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=60)
+                status = 200
+                while status == 200:
+                    if connection.sock is None:
+                        try:
+                            connection.connect()
+                        except OSError:
+                            return
+                    try:
+                        status = self.ask_on(connection, "POST", "/v1/tasks/square", b"2\n", NDJSON_HEADERS).status
+                    except (OSError, http.client.HTTPException) as e:
+                        unclear.append(repr(e))
+                        return
+                    answered[i] += 1
+                connection.close()
+                if status != 503:
+                    unclear.append(status)
+            clients = [threading.Thread(target=client, args=(i,)) for i in range(len(answered))]
+            for thread in clients:
+                thread.start()
+            wait_until(lambda: min(answered) > 3, 20, "answers for all")
+            self.assertEqual(worker.stop(), 0)
+            for thread in clients:
+                thread.join()
+            self.assertEqual(unclear, [])
+
+
+class Slow(Drain):
+    """Clients that take their time, and work that takes longer than the drain."""
+
+    BIG = "x" * 100000
+
+    def open_unread(self, kind, fleet, items):
+        """A request whose answer nobody reads yet, through a small window."""
+        port, path, body, headers = self.post_for(kind, fleet, "upper", items)
+        s = socket.socket()
+        self.addCleanup(s.close)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        s.settimeout(60)
+        s.connect(("127.0.0.1", port))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        s.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return s
+
+    def wait_for_the_work(self, kind, fleet, items):
+        def answered():
+            return fleet.metric(fleet.workers[0], "fantail_items_total") == items if kind == "coordinator" else \
+                fleet.metric(fleet.workers[0], "fantail_items_queued") == 0
+        wait_until(answered, 60, "the items' answers")
+
+    def test_a_slow_reader_gets_all_of_it(self):
+        items = [self.BIG] * 120
+        for kind, fleet in self.start_both("--drain-s", "60").items():
+            program = self.program_of(kind, fleet)
+            s = self.open_unread(kind, fleet, items)
+            self.assertEqual(s.recv(12, socket.MSG_PEEK), b"HTTP/1.1 200")
+            self.wait_for_the_work(kind, fleet, len(items))
+            program.send_signal(signal.SIGTERM)
+            wait_until(lambda: "draining" in [line["msg"] for line in program.log_lines()], 20, "the drain")
+            # What the kernel holds for it is as good as lost once the container is gone: it is waited for too.
+            time.sleep(0.5)
+            self.assertNotIn("drained", [line["msg"] for line in program.log_lines()])
+            response = http.client.HTTPResponse(s)
+            response.begin()
+            answer = ft.Answer(response.status, response.headers, response.read())
+            self.assertEqual([line["value"] for line in answer.lines if "value" in line],
+                             [item.upper() for item in items], kind)
+            if kind == "coordinator":
+                self.assertEqual(answer.end["status"], "succeeded")
+            else:
+                self.assertEqual(answer.lines[-1], {"end": "complete", "done": len(items)})
+            response.close()
+            s.close()
+            self.assertEqual(program.wait(), 0)
+
+    def test_one_who_never_reads_is_cut_off_at_the_end_of_the_drain(self):
+        items = [self.BIG] * 120
+        for kind, fleet in self.start_both("--drain-s", "0.5").items():
+            program = self.program_of(kind, fleet)
+            s = self.open_unread(kind, fleet, items)
+            self.assertEqual(s.recv(12, socket.MSG_PEEK), b"HTTP/1.1 200")
+            self.assertEqual(program.stop(), 0, kind)
+            self.assertIn("the drain took too long; what still runs is cut off",
+                          [line["msg"] for line in program.log_lines()])
+
+    def test_a_job_longer_than_the_coordinators_drain_ends_cancelled_with_what_was_answered(self):
+        fleet = self.fleet(processes=1, coordinator_arguments=("--drain-s", "0.5"))
+        lines = []
+        with fleet.stream({"task": "sleep", "items": [0, 600], "chunk_size": 1}) as stream:
+            lines.append(stream.line())
+            self.assertEqual(fleet.coordinator.stop(), 0)
+            lines += stream.rest()
+        self.assertEqual(lines[0], {"type": "result", "index": 0, "value": 0})
+        self.assertEqual(lines[-1]["type"], "end")
+        self.assertEqual(lines[-1]["status"], "cancelled")
+        self.assertIn("shutting down", json.dumps(lines[-1]))
+        self.assert_counts(lines[-1]["counts"], total=2, succeeded=1, cancelled=1)
+        # The worker saw it too.
+        wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 0, 20, "a quiet worker")
+
+    def test_an_item_longer_than_the_workers_drain_is_handed_back_and_costs_no_retry(self):
+        first = self.worker("--drain-s", "0.3", processes=1)
+        fleet = ft.Fleet(self, self.coordinator([first]), [first])
+        with fleet.stream({"task": "sleep", "items": [0, 4], "chunk_size": 1}) as stream:
+            stream.line()
+            wait_until(lambda: fleet.metric(first, "fantail_chunks_in_flight") == 1, 20, "the long item")
+            self.assertEqual(first.stop(), 0)
+            fleet.workers.append(self.worker(port=first.port, processes=1))
+            lines = stream.rest()
+        self.assertEqual(lines[-1]["status"], "succeeded")
+        self.assert_counts(lines[-1]["counts"], total=2, succeeded=2, failed=0, retried=0)
+
+    def test_a_worker_says_which_items_its_drain_cut(self):
+        fleet = self.fleet(processes=2, worker_arguments=("--drain-s", "0.3"))
+        worker = fleet.workers[0]
+        stream = self.begin_work("worker", fleet, "sleep", [0, 600, 0, 0, 600])
+        first = stream.line()
+        processes = ft.descendants(worker.pid)
+        self.assertTrue(processes)
+        worker.send_signal(signal.SIGTERM)
+        lines = [first] + stream.rest()
+        self.assertEqual(lines, [{"value": 0}, {"end": "draining", "done": 1}])
+        self.assertEqual(worker.wait(), 0)
+        self.assertFalse([pid for pid in processes if ft.read_stat(pid)])
+
+    @staticmethod
+    def read_file(path):
+        with open(path, encoding="utf-8") as source:
+            return source.read()
+
+    def test_an_item_that_must_not_run_twice_is_lost_with_its_worker_and_no_other_is(self):
+        marks = os.path.join(self.folder, "marks")
+        script = (f'#!/bin/sh\nwhile read -r item; do echo "$item" >>{marks}; '
+                  '[ "$item" = 0 ] || sleep 600; echo "{\\"value\\":$item}"; done\n')
+        tasks = self.tasks(once={"json": {"mode": "stream", "command": ["./once.sh"], "idempotent": False,
+                                          "item_timeout_s": 900},
+                                 "files": {"once.sh": script}})
+        fleet = self.fleet(processes=1, tasks=tasks, worker_arguments=("--drain-s", "0.3"))
+        stream = self.begin_work("worker", fleet, "once", [0, 1, 2, 3])
+        first = stream.line()
+        wait_until(lambda: self.read_file(marks) == "0\n1\n", 20, "the second item")
+        fleet.workers[0].send_signal(signal.SIGTERM)
+        lines = [first] + stream.rest()
+        self.assertEqual(lines[0], {"value": 0})
+        self.assertEqual(lines[1]["error"]["name"], "worker_lost")
+        self.assertEqual(lines[2:], [{"end": "draining", "done": 2}])
+        self.assertEqual(fleet.workers[0].wait(), 0)
+        self.assertEqual(self.read_file(marks), "0\n1\n")
+
+
+class Twice(Drain):
+    """The second signal."""
+
+    def check(self, kind, *arguments):
+        tasks = self.tasks(family={"json": {"mode": "exec", "command": ["./family.sh"], "item_timeout_s": 900},
+                                   "files": {"family.sh": "#!/bin/sh\nsetsid sleep 600 &\nsleep 600\n"}})
+        fleet = self.fleet(processes=2, tasks=tasks, **{f"{kind}_arguments": arguments})
+        program, worker = self.program_of(kind, fleet), fleet.workers[0]
+        port, path, body, headers = self.post_for(kind, fleet, "family", [1, 2])
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as s:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            s.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+            def sleepers():
+                return [pid for pid in ft.descendants(worker.pid) if ft.command_line(pid).startswith("sleep 600")]
+            wait_until(lambda: len(sleepers()) == 4, 20, "the family")
+            family = ft.descendants(worker.pid)
+            program.any_status = True
+            program.send_signal(signal.SIGTERM)
+            wait_until(lambda: ft.request(program.admin_port, "GET", "/readyz").status == 503, 20, "unready")
+            program.send_signal(signal.SIGTERM)
+            self.assertEqual(program.wait(20), 1)
+            if kind == "worker":
+                left = [ft.command_line(pid) for pid in family if (stat := ft.read_stat(pid)) and stat[1] != "Z"]
+                self.assertEqual(left, [])
+            else:
+                wait_until(lambda: not sleepers(), 20, "the cancelled items' end")
+        self.assertIn("asked twice to end: ending at once", [line["msg"] for line in program.log_lines()])
+
+    def test_a_worker_in_its_drain_ends_at_once_and_leaves_no_process_behind(self):
+        self.check("worker", "--drain-s", "600")
+
+    def test_a_worker_in_its_delay_ends_at_once_and_leaves_no_process_behind(self):
+        self.check("worker", "--shutdown-delay-s", "600")
+
+    def test_a_coordinator_in_its_drain_ends_at_once(self):
+        self.check("coordinator", "--drain-s", "600")
+
+    def test_a_coordinator_in_its_delay_ends_at_once(self):
+        self.check("coordinator", "--shutdown-delay-s", "600")
+
+
+if __name__ == "__main__":
+    ft.main()
