@@ -86,7 +86,7 @@ class HangingUp(FantailTest):
         processes = fleet.task_processes()
         before = {pid: ft.cpu_seconds([pid]) for pid in processes}
         time.sleep(0.4)
-        return [pid for pid in processes if ft.cpu_seconds([pid]) - before[pid] > 0.1]
+        return [pid for pid in processes if ft.cpu_seconds([pid]) - before[pid] > 0.02]
 
     def test_a_client_that_hangs_up_stops_the_processors(self):
         for query in ("", "?progress_s=0.5"):
