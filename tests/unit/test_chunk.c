@@ -92,6 +92,24 @@ Test(item_trace, the_first_items_and_the_failed_ones_are_recorded)
     assert_no_leaks();
 }
 
+Test(item_trace, a_long_answer_that_goes_on_with_its_memory_is_recorded_too)
+{
+    struct chunk *c = traced_chunk(1);
+    struct run *r = chunk_take(c, 1, SIZE_MAX);
+    struct buf line = {0};
+    buf_add_str(&line, "{\"value\":\"");
+    for (int i = 0; i < 1000000; i++) buf_add_char(&line, 'x');
+    buf_add_str(&line, "\"}\n");
+    c->succeeded++;
+    cr_assert(run_take_answers(r, &line, 1));
+    cr_assert_null(line.data);
+    cr_assert_eq(c->item_trace->count, 1);
+    cr_assert_eq(c->item_trace->answered, 1);
+    buf_release(&line);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
 Test(item_trace, failures_have_a_cap_too)
 {
     struct chunk *c = traced_chunk(1000);
