@@ -1,6 +1,7 @@
 #include "otlp.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 
 /* Of the field `flags`: that bit 9 is meant, and that the parent is in another process. */
 #define FLAG_REMOTE_KNOWN 0x100u
@@ -59,8 +60,9 @@ void otlp_add_span(struct buf *out, const struct span *s, uint64_t unix_offset_n
 {
     add_ids(out, s);
     add_text(out, "name", s->name);
-    buf_addf(out, ",\"kind\":%d,\"startTimeUnixNano\":\"%llu\",\"endTimeUnixNano\":\"%llu\"", (int)s->kind,
-             (unsigned long long)(s->start_ns + unix_offset_ns), (unsigned long long)(s->end_ns + unix_offset_ns));
+    uint64_t start = s->start_ns + unix_offset_ns, end = s->end_ns + unix_offset_ns;
+    buf_addf(out, ",\"kind\":%d,\"startTimeUnixNano\":\"%" PRIu64 "\",\"endTimeUnixNano\":\"%" PRIu64 "\"",
+             (int)s->kind, start, end);
     if (s->attributes) add_attributes(out, s->attributes);
     if (s->failed) {
         buf_addf(out, ",\"status\":{\"code\":%d", STATUS_ERROR);
