@@ -37,6 +37,7 @@ void call_move(struct http_call *call, enum call_state to)
 static void call_retire(struct http_call *call)
 {
     call_clear(call);
+    client_forget_bulk(call);
     call_move(call, CALL_SPARE);
     if (call->client->calls[CALL_SPARE].count <= SPARE_CALLS) return;
     call = call->client->calls[CALL_SPARE].last;
@@ -151,10 +152,10 @@ static void begin(struct http_call *call)
     if (code != CURLM_OK) BUG("curl took no new call: %s", curl_multi_strerror(code));
 }
 
-static void resume(struct http_call *call)
+void call_flow(struct http_call *call)
 {
     struct http_client *c = call->client;
-    call->resume = call->paused = false;
+    call->resume = call->paused = call->held = false;
     call->heard_ms = uv_now(c->loop);
     if (listens(call)) watch_silence(c, call->heard_ms + call->options.silence_timeout_ms);
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
@@ -169,7 +170,7 @@ static void resume_all(struct http_client *c)
     for (struct http_call *call = c->calls[CALL_RUNNING].first, *next; call; call = next) {
         next = call->next;
         if (!call->resume) continue;
-        resume(call);
+        call_flow(call);
         next = c->calls[CALL_RUNNING].first; /* callbacks may have moved any call */
     }
 }

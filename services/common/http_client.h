@@ -55,7 +55,7 @@ struct http_call_options {
 struct http_client_options {
     uint64_t max_idle_connection_ms; /* below the peer's keep-alive timeout; 0: 60000 */
     uint64_t max_connection_age_ms;  /* load-balancer mode: rebalancing by reconnecting; 0: none */
-    size_t receive_bytes;            /* size of curl's receive buffer; 0: 256 KiB */
+    size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
 };
 
 MUST_CHECK struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_options *options);

@@ -3,8 +3,10 @@
 
 #include "http_client_internal.h"
 
-#define DEFAULT_RECEIVE_BYTES (256 * 1024)
+#define DEFAULT_RECEIVE_BYTES (64 * 1024)
 #define HEAD_BYTES            (64 * 1024)
+#define SHORT_BYTES           (16 * 1024) /* a longer answer is read in turns ... */
+#define TURN_BYTES            (64 * 1024) /* ... of so many bytes */
 #define SMALL_BODY_BYTES      (32 * 1024)
 #define UPLOAD_LEAST_BYTES    (64 * 1024)
 #define UPLOAD_MOST_BYTES     (1024 * 1024)
@@ -79,7 +81,10 @@ static size_t on_write(char *bytes, size_t size, size_t count, void *data)
         call->refused = true;
         return 0;
     }
-    return is_over(call) ? 0 : size * count;
+    if (is_over(call)) return 0;
+    call->turn_bytes += size * count;
+    if (call->turn_bytes >= (call->bulk ? TURN_BYTES : SHORT_BYTES) && !call->held) client_hold(call);
+    return size * count;
 }
 
 static size_t on_read(char *dst, size_t size, size_t count, void *data)
@@ -236,7 +241,8 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     buf_clear(&call->small);
     call->status = 0;
     call->sendings = 0;
-    call->head_whole = call->closes = call->refused = call->paused = call->resume = false;
+    call->head_whole = call->closes = call->refused = call->paused = call->resume = call->bulk = false;
+    call->turn_bytes = 0;
     call->error[0] = '\0';
     heard(call);
     curl_easy_setopt(call->easy, CURLOPT_URL, options->url);

@@ -34,10 +34,15 @@ struct http_call {
     bool refused;        /* on_body said no */
     bool paused, resume; /* resume: to be unpaused when curl is not busy */
     uint64_t heard_ms;   /* last sign of life, uv_now() */
-    struct buf small;    /* a body small enough to go with its head in one send */
-    bool may_repeat;     /* a plain GET: harmless when curl sends it again */
-    unsigned sendings;   /* how often curl was about to send the request */
-    long upload_bytes;   /* size of the easy handle's upload buffer */
+    int fd;              /* the socket it was last seen to use */
+    struct http_call *next_bulk;
+    size_t turn_bytes; /* of the answer, read since its turn began */
+    bool bulk;         /* its answer is long: it is read in turns with others of that kind */
+    bool queued, held; /* on the client's list of those that wait for their turn; and not read until then */
+    struct buf small;  /* a body small enough to go with its head in one send */
+    bool may_repeat;   /* a plain GET: harmless when curl sends it again */
+    unsigned sendings; /* how often curl was about to send the request */
+    long upload_bytes; /* size of the easy handle's upload buffer */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -62,17 +67,21 @@ struct http_client {
     uint64_t silence_deadline_ms; /* when silence_timer fires; 0: it does not run */
     uv_idle_t idle;               /* runs while kicked, so that the loop does not wait */
     uv_check_t check;
+    uv_prepare_t prepare;
     bool kicked;
     bool due;                       /* curl asked for a timer of 0 ms */
     struct client_socket **sockets; /* by descriptor */
     size_t sockets_count;
-    unsigned open_handles; /* those of libuv that are not closed yet */
+    struct http_call *bulk, **bulk_tail; /* calls that wait for their turn to be read */
+    unsigned open_handles;               /* those of libuv that are not closed yet */
 };
 
 /* http_client.c */
 void call_move(struct http_call *call, enum call_state to);
 /* Does what was put off while curl was busy, and reports what ended. Does nothing when busy. */
 void client_settle(struct http_client *c);
+/* Lets a held or paused answer flow again. curl must not be busy, but the client must be marked so. */
+void call_flow(struct http_call *call);
 
 /* http_client_call.c */
 struct http_call *call_new(struct http_client *c);
@@ -92,6 +101,10 @@ void client_loop_close(struct http_client *c);
 void client_keep_loop(struct http_client *c, bool keep);
 /* Makes the loop run client_settle() and curl before it waits the next time. */
 void client_kick(struct http_client *c);
+/* From a callback of the call: it has had its turn. */
+void client_hold(struct http_call *call);
+/* It ends or is new: out of the turns. */
+void client_forget_bulk(struct http_call *call);
 curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl_sockaddr *address);
 int client_close_socket(void *client, curl_socket_t fd);
 

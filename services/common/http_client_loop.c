@@ -6,6 +6,8 @@
 
 /* After so many rounds others get a turn of the loop first. */
 #define MAX_ROUNDS 8
+/* So long answers of many bytes are read in one turn of the loop. */
+#define BULK_TURN_NS (200 * NS_PER_US)
 
 /* A socket curl uses. Watching costs system calls to begin and to end, so a pooled connection stays watched between
  * requests; what comes then is its end. It dies with uv_close(), never inside the turn whose events may name it. */
@@ -18,6 +20,7 @@ struct client_socket {
      * connected, and those of its resolver, behind our back: for them CURL_POLL_REMOVE is the end. */
     bool opened_here, connected;
     bool dead;
+    struct http_call *call; /* whose it is, while something is wanted of it */
 };
 
 static void drive(struct http_client *c, curl_socket_t fd, int mask)
@@ -27,6 +30,74 @@ static void drive(struct http_client *c, curl_socket_t fd, int mask)
     curl_multi_socket_action(c->multi, fd, mask, &running);
     c->busy--;
     client_settle(c);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+}
+
+/* Long answers. Reading one can take milliseconds, as curl goes on for as long as there is something to read, and a
+ * short answer to another call must not wait for that. So a call that has brought TURN_BYTES is held and queues: calls
+ * of this kind are read in turns, for BULK_TURN_NS in one turn of the loop; all others at once. */
+
+static void bulk_add(struct http_call *call)
+{
+    struct http_client *c = call->client;
+    call->bulk = true;
+    if (call->queued) return;
+    call->queued = true;
+    call->next_bulk = NULL;
+    *c->bulk_tail = call;
+    c->bulk_tail = &call->next_bulk;
+    uv_idle_start(&c->idle, on_idle);
+}
+
+void client_forget_bulk(struct http_call *call)
+{
+    struct http_client *c = call->client;
+    call->held = false;
+    if (!call->queued) return;
+    struct http_call **at = &c->bulk;
+    while (*at != call) at = &(*at)->next_bulk;
+    *at = call->next_bulk;
+    if (c->bulk_tail == &call->next_bulk) c->bulk_tail = at;
+    call->queued = false;
+}
+
+void client_hold(struct http_call *call)
+{
+    call->held = true;
+    curl_easy_pause(call->easy, CURLPAUSE_RECV);
+    bulk_add(call);
+}
+
+static void read_bulk(struct http_call *call)
+{
+    struct http_client *c = call->client;
+    call->turn_bytes = 0;
+    if (call->held && call->state == CALL_RUNNING && !call->paused) {
+        c->busy++;
+        call_flow(call);
+        c->busy--;
+    }
+    if (call->state == CALL_RUNNING)
+        drive(c, call->fd, CURL_CSELECT_IN);
+    else
+        client_settle(c);
+}
+
+static void run_bulk(struct http_client *c)
+{
+    if (!c->bulk) return;
+    uint64_t until = uv_hrtime() + BULK_TURN_NS;
+    while (c->bulk && !c->freed) {
+        struct http_call *call = c->bulk;
+        bool held = call->held;
+        client_forget_bulk(call);
+        call->held = held;
+        read_bulk(call);
+        if (uv_hrtime() >= until) return;
+    }
 }
 
 static void on_handle_closed(struct http_client *c)
@@ -59,10 +130,15 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         s->watched = 0; /* libuv stopped it */
         events = s->wanted;
     }
+    if (s->call && s->call->held) return; /* it queues, and will be read soon */
     if (events & ~s->wanted) watch(s, s->wanted);
     int mask = (events & s->wanted & UV_READABLE ? CURL_CSELECT_IN : 0) |
                (events & s->wanted & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
     if (!mask) return;
+    if (s->call && s->call->bulk && mask == CURL_CSELECT_IN) {
+        bulk_add(s->call);
+        return;
+    }
     drive(s->client, s->fd, mask);
     if (!s->dead && s->wanted && !s->watched) watch(s, s->wanted);
 }
@@ -146,6 +222,10 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, 
         socket_bury(c, fd);
         return 0;
     }
+    char *owner = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+    s->call = what == CURL_POLL_REMOVE ? NULL : (struct http_call *)(void *)owner;
+    if (s->call) s->call->fd = fd;
     if (what == CURL_POLL_REMOVE) what = CURL_POLL_NONE;
     s->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (s->wanted & UV_READABLE) s->connected = true; /* before that curl only waits for the way out */
@@ -154,10 +234,6 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, 
 }
 
 /* Time. */
-
-static void on_idle(uv_idle_t *idle)
-{
-}
 
 static void on_curl_time(uv_timer_t *timer)
 {
@@ -180,9 +256,9 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
 }
 
 /* A request that was just started goes out in the same turn, without a timer or a wake-up: the check watcher runs
- * behind the polling that found the event that started it. For one started by a timer the idle watcher keeps the
- * polling from waiting. Not in a prepare watcher: what callbacks ask of other parts of the program there might come too
- * late for their own watchers, and the loop would wait on it. */
+ * behind the polling that found the event that started it, the prepare watcher behind those of who use the client (the
+ * last started runs first). What callbacks ask of other parts of the program in the prepare watcher may come too late
+ * for their own watchers, so the idle watcher then keeps the polling from waiting. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;
@@ -209,13 +285,19 @@ static void run_kick(struct http_client *c)
         c->due = false;
         drive(c, CURL_SOCKET_TIMEOUT, 0);
     }
-    if (!c->kicked && !c->freed) uv_idle_stop(&c->idle);
+}
+
+static void on_prepare(uv_prepare_t *handle)
+{
+    run_kick(handle->data);
 }
 
 static void on_check(uv_check_t *handle)
 {
     struct http_client *c = handle->data;
-    if (c->kicked) run_kick(c);
+    run_kick(c);
+    run_bulk(c);
+    if (!c->kicked && !c->bulk && !c->freed) uv_idle_stop(&c->idle);
 }
 
 void client_loop_init(struct http_client *c)
@@ -224,11 +306,15 @@ void client_loop_init(struct http_client *c)
     uv_timer_init(c->loop, &c->silence_timer);
     uv_idle_init(c->loop, &c->idle);
     uv_check_init(c->loop, &c->check);
-    c->curl_timer.data = c->silence_timer.data = c->idle.data = c->check.data = c;
-    c->open_handles = 4;
+    uv_prepare_init(c->loop, &c->prepare);
+    c->curl_timer.data = c->silence_timer.data = c->idle.data = c->check.data = c->prepare.data = c;
+    c->open_handles = 5;
+    c->bulk_tail = &c->bulk;
     uv_check_start(&c->check, on_check);
+    uv_prepare_start(&c->prepare, on_prepare);
     uv_unref((uv_handle_t *)&c->idle);
     uv_unref((uv_handle_t *)&c->check);
+    uv_unref((uv_handle_t *)&c->prepare);
     uv_unref((uv_handle_t *)&c->curl_timer);
     uv_unref((uv_handle_t *)&c->silence_timer);
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
@@ -248,4 +334,5 @@ void client_loop_close(struct http_client *c)
     uv_close((uv_handle_t *)&c->silence_timer, on_fixed_handle_closed);
     uv_close((uv_handle_t *)&c->idle, on_fixed_handle_closed);
     uv_close((uv_handle_t *)&c->check, on_fixed_handle_closed);
+    uv_close((uv_handle_t *)&c->prepare, on_fixed_handle_closed);
 }

@@ -127,7 +127,7 @@ struct heard {
     size_t body_len, given;
     struct buf answer;
     int heads, ends;
-    bool refuse, pause_at_once;
+    bool refuse, pause_at_once, slow;
     struct http_call *call;
     struct http_call_result result;
     char reason[256];
@@ -159,6 +159,7 @@ static bool on_body(void *data, const char *bytes, size_t len)
     struct heard *h = data;
     cr_assert(!starting);
     buf_add(&h->answer, bytes, len);
+    for (uint64_t since = now_ns(); h->slow && now_ns() - since < NS_PER_MS;) continue;
     return !h->refuse;
 }
 
@@ -539,6 +540,54 @@ Test(http_client, pausing_stops_the_flow_and_resuming_loses_nothing)
     cr_assert_eq(h.answer.len, BIG);
     cr_assert_eq(h.result.outcome, HTTP_CALL_OK);
     buf_release(&h.answer);
+    tear_down();
+}
+
+Test(http_client, long_answers_are_read_in_turns_and_others_in_between)
+{
+    enum { COUNT = 4, FIRST_TURN = 64 * 1024, LATER_TURN = 192 * 1024 };
+    struct heard big[COUNT] = {{0}}, h = {.body = "x", .body_len = 1};
+    int ended = 0;
+    for (int i = 0; i < COUNT; i++) {
+        big[i] = (struct heard){.slow = true};
+        start(&big[i], "/big");
+    }
+    while (ended < COUNT) {
+        size_t before = 0, after = 0;
+        for (int i = 0; i < COUNT; i++) before += big[i].answer.len;
+        uv_run(&loop, UV_RUN_ONCE);
+        ended = 0;
+        for (int i = 0; i < COUNT; i++) ended += big[i].ends, after += big[i].answer.len;
+        cr_assert_leq(after - before, COUNT * FIRST_TURN + LATER_TURN, "%zu bytes in one turn", after - before);
+        if (after > BIG && !h.call) start(&h, "/echo");
+        if (h.call && !h.ends) cr_assert_leq(after, 2 * BIG, "the short one waits");
+    }
+    cr_assert_eq(h.result.outcome, HTTP_CALL_OK);
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert_eq(big[i].result.outcome, HTTP_CALL_OK, "%s", big[i].reason);
+        cr_assert_eq(big[i].answer.len, BIG);
+        buf_release(&big[i].answer);
+    }
+    buf_release(&h.answer);
+    tear_down();
+}
+
+Test(http_client, a_long_answer_that_waits_for_its_turn_can_be_cancelled)
+{
+    enum { COUNT = 4 };
+    struct heard big[COUNT] = {{0}};
+    for (int i = 0; i < COUNT; i++) {
+        big[i] = (struct heard){.slow = true};
+        start(&big[i], "/big");
+    }
+    while (big[0].answer.len == 0 || big[COUNT - 1].answer.len == 0) uv_run(&loop, UV_RUN_ONCE);
+    for (int i = 0; i < COUNT; i += 2) http_call_cancel(big[i].call);
+    for (int i = 1; i < COUNT; i += 2) run_until(&big[i].ends, 1);
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert_eq(big[i].ends, i % 2);
+        if (i % 2) cr_assert_eq(big[i].answer.len, BIG);
+        buf_release(&big[i].answer);
+    }
     tear_down();
 }
 
