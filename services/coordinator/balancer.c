@@ -81,10 +81,8 @@ struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool
 
 void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e)
 {
-    for (struct sched_link *at; (at = sched_list_next(&e->attempts, NULL)) != NULL;) {
-        sched_list_remove(&e->attempts, at);
-        CONTAINER_OF(at, struct sched_attempt, link)->endpoint = NULL;
-    }
+    for (struct sched_link *at; (at = sched_list_next(&e->attempts, NULL)) != NULL;)
+        attempt_orphan(CONTAINER_OF(at, struct sched_attempt, link));
     ARRAY_TAKE(s, endpoints, e, index);
     endpoint_gone(e);
     timer_clear(&s->timers, &e->timer);
@@ -173,7 +171,7 @@ static struct sched_endpoint *pick_roomy(struct sched_job *job, const struct sch
 static struct sched_endpoint *pick_overcommitted(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct scheduler *s = job->s;
-    if (s->jobs.n < 2 || (double)job->in_flight_items * s->priorities >= s->slots * job->p.priority) return NULL;
+    if (s->jobs.n < 2 || job->load * s->priorities >= s->slots * job->p.priority * ROUNDING) return NULL;
     struct sched_endpoint *best = NULL;
     for (unsigned i = 0; i < PICK_DRAWS && s->open_n > 0; i++) {
         struct sched_endpoint *e = s->open[random_below(&s->random, s->open_n)];

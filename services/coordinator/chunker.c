@@ -49,6 +49,12 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
     }
 }
 
+/* So many items are not worth splitting: a request costs more than sharing them out gains. */
+static double least_items(double item_ns)
+{
+    return item_ns > 0 ? (double)CHUNK_LEAST_NS / item_ns : 0;
+}
+
 /* Items per slot that may wait at a worker beyond the one that runs: enough that no slot waits for a round trip, but
  * no more than half a fair share of what is left, so that all slots end together (guided self-scheduling). */
 static double ahead(const struct sched_job *job, const struct sched_endpoint *e)
@@ -58,7 +64,7 @@ static double ahead(const struct sched_job *job, const struct sched_endpoint *e)
     if (!job->no_more) return items;
     double slots = fmax(job->s->slots, e->slots);
     if (job->p.max_concurrency > 0) slots = fmin(slots, (double)job->p.max_concurrency);
-    return fmin(items, (double)(job->uncut + job->pending_items) / (2 * slots));
+    return fmin(items, fmax((double)(job->uncut + job->pending_items) / (2 * slots), least_items(item_ns)));
 }
 
 static double growth_limit(const struct sched_job *job)
@@ -88,7 +94,7 @@ static double adaptive_items(const struct sched_job *job, const struct sched_end
     double items = fmin((double)job->s->config.chunk_target_ns / item_ns, window / CHUNKS_PER_WINDOW);
     /* Sending `common` must stay a small part of a chunk's time: about a nanosecond a byte, below a twentieth. */
     double amortised = fmin(20.0 * (double)job->p.common_bytes / item_ns, window);
-    items = fmax(items, amortised);
+    items = fmax(items, fmax(amortised, least_items(item_ns)));
     items = fmin(items, growth_limit(job));
     return fmax(items, ceil(window / job->s->config.max_chunks_per_worker));
 }

@@ -3,8 +3,8 @@
 #include "scheduler_parts.h"
 
 /*
- * Deficit round robin between jobs, in slot time: a job sends while its deficit is above zero, then goes to the back of
- * the ring; when nobody is in credit, each that has something to send gets a quantum times its priority. A deficit may
+ * Deficit round robin between jobs, in slot time: a job may send while its deficit is above zero, the one with the most
+ * of it first; then it goes to the back of the ring. When nobody is in credit, each that has something to send gets a quantum times its priority. A deficit may
  * be overdrawn by one chunk, which the next quanta pay back; a job with nothing to send keeps none; a new job begins
  * with a quantum. The quantum is the largest recent cost of a chunk, so that it pays for at least one.
  */
@@ -22,24 +22,29 @@ static bool has_next(const struct sched_job *job)
 
 /* What a look around the ring has shown. */
 struct round {
-    struct sched_job *in_credit; /* the first that may send, or NULL */
+    struct sched_job *in_credit; /* of those that may send, the one with the most credit, or NULL */
     bool any;                    /* some job could send if it were in credit */
     bool held;                   /* some job is in credit and finds no room */
     double rounds;               /* of quanta until one of those that could send is in credit */
 };
 
+/* In rounds. */
+static double credit(const struct sched_job *job)
+{
+    return job->deficit / fairness_quantum(job);
+}
+
 static struct round look_around(struct scheduler *s)
 {
     struct round r = {.rounds = HUGE_VAL};
-    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at && !r.in_credit;
-         at = sched_list_next(&s->jobs, at)) {
+    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
         if (!has_next(job)) {
             job->deficit = fmin(job->deficit, 0);
         } else if (job->blocked) {
             r.held |= job->deficit > 0;
         } else if (job->deficit > 0) {
-            r.in_credit = job;
+            if (!r.in_credit || credit(job) > credit(r.in_credit)) r.in_credit = job;
         } else {
             r.any = true;
             r.rounds = fmin(r.rounds, floor(-job->deficit / fairness_quantum(job)) + 1);

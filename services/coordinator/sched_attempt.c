@@ -54,6 +54,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     a->clock = e->clock;
     uint32_t items = a->to - a->from;
     e->load += weight * items;
+    chunk->job->load += weight * items;
     e->in_flight += items;
     sched_list_push_back(&e->attempts, &a->link);
     if (a->is_hedge)
@@ -78,11 +79,19 @@ static void leave(struct sched_attempt *a, uint32_t items)
     e->in_flight -= items;
     e->refused = false;
     if (e->in_flight == 0) e->load = 0;
+    a->chunk->job->load -= a->weight * items;
 }
 
 static uint32_t unreceived(const struct sched_attempt *a)
 {
     return a->to - a->from - a->received;
+}
+
+void attempt_orphan(struct sched_attempt *a)
+{
+    sched_list_remove(&a->endpoint->attempts, &a->link);
+    leave(a, unreceived(a));
+    a->endpoint = NULL;
 }
 
 /* Out of every list but its chunk's. */

@@ -88,6 +88,7 @@ static struct sched_chunk *cut(struct sched_job *job, const struct sched_endpoin
     struct sched_chunk *chunk = chunk_new(job, job->next_first, items);
     size_t n = s->ops.cut(s->ctx, chunk, items, job->p.max_chunk_bytes, &chunk->bytes);
     if (n == 0 || n > items) BUG("cut took %zu items of %u", n, items);
+    s->cut_bytes += chunk->bytes;
     chunk->count = chunk->origin = (uint32_t)n;
     job->next_first += n;
     job->uncut -= n;
@@ -128,14 +129,19 @@ static bool send_one(struct sched_job *job)
     return true;
 }
 
-static void dispatch(struct scheduler *s)
+/* Cutting large chunks takes time, which others may not have: true when enough was cut for this run. */
+static bool dispatch(struct scheduler *s)
 {
+    s->cut_bytes = 0;
     for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at))
         CONTAINER_OF(at, struct sched_job, link)->blocked = false;
     if (s->trials_pending == 0) balancer_close_court(s);
-    if (s->open_n == 0) return;
-    for (struct sched_job *job; (job = fairness_next(s)) != NULL;)
+    if (s->open_n == 0) return false;
+    for (struct sched_job *job; (job = fairness_next(s)) != NULL;) {
+        if (s->cut_bytes >= CUT_RUN_BYTES) return true;
         if (!send_one(job)) job->blocked = true;
+    }
+    return false;
 }
 
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
@@ -147,7 +153,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     attempts_run_cuts(s);
     chunks_run_settled(s);
     jobs_run_ending(s);
-    dispatch(s);
+    bool more = dispatch(s);
     uint64_t next = hedge_run(s);
     uint64_t trial = jobs_run_waiting(s);
     next = trial < next ? trial : next;
@@ -157,7 +163,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
         next = over < next ? over : next;
     }
     if (s->timers.n > 0 && s->timers.timers[1]->at_ns < next) next = s->timers.timers[1]->at_ns;
-    return next;
+    return more ? s->now_ns : next;
 }
 
 /* Slots that would be busy if there were enough: all items at once while nothing is known of them, later so many

@@ -14,9 +14,11 @@
 
 /* The numbers. docs/decisions-scheduler.md says why each is what it is. */
 #define AHEAD_NS                 (40 * NS_PER_MS) /* work queued at a worker beyond its busy slots, per slot */
+#define CHUNK_LEAST_NS           (NS_PER_MS / 2)  /* less work is not worth a request of its own */
 #define CHUNKS_PER_WINDOW        4                /* an adaptive chunk is so small a part of a worker's window */
 #define CHUNK_GROWTH             8                /* times the largest chunk that was answered */
 #define ITEMS_REMEMBERED         1024 /* the mean item time forgets by halves beyond this, and beyond 1 s of slot time */
+#define CUT_RUN_BYTES            (128 * KIB) /* item bytes cut in one run; the next one follows at once */
 #define CHUNK_ITEMS_MAX          (1u << 22)
 #define CHUNKS_PER_WORKER        (LIMIT_WORKER_CHUNKS * 3 / 4)
 #define SLOTS_UNKNOWN            2 /* assumed of a worker never heard from; doubles with each answer */
@@ -141,6 +143,7 @@ struct sched_job {
     enum sched_waiting waiting;
 
     double deficit;                   /* slot time, ns */
+    double load;                      /* weights of its items in flight, at all endpoints */
     double used_ns, used_items;       /* slot time per item, decaying */
     double wait_mean, wait_deviation; /* of the waits for an answer, in expected waits, hedge.c */
     uint32_t proven;                  /* items of the largest chunk answered */
@@ -180,6 +183,7 @@ struct scheduler {
     unsigned lies; /* trials that failed since one succeeded, of endpoints that said they were ready */
     uint64_t pending_items, backoff_items, uncut_items, hedge_next_ns;
     size_t worker_table_bytes;
+    size_t cut_bytes; /* in this run */
     struct sched_stats stats;
 };
 
@@ -215,6 +219,8 @@ void chunk_free(struct sched_chunk *chunk);
 enum attempt_kind { ATTEMPT_PLAIN, ATTEMPT_HEDGE, ATTEMPT_RESCUE };
 struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endpoint *e, enum attempt_kind kind,
                                     double weight);
+/* Its endpoint is being removed. */
+void attempt_orphan(struct sched_attempt *a);
 /* It is cut off in the next run. */
 void attempt_cut(struct sched_attempt *a);
 void attempt_free(struct sched_attempt *a);

@@ -4,6 +4,20 @@
 
 /* The invariants that hold between two events, and those of a run that is over. */
 /* What an endpoint is thought to have is what its attempts have not been answered. */
+static void check_share(struct sim_world *w, const struct sched_job *job)
+{
+    double load = 0;
+    for (size_t i = 0; i < w->s->endpoints_n; i++) {
+        const struct sched_list *all = &w->s->endpoints[i]->attempts;
+        for (struct sched_link *at = sched_list_next(all, NULL); at; at = sched_list_next(all, at)) {
+            const struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, link);
+            if (a->chunk->job == job) load += a->weight * (a->to - a->from - a->received);
+        }
+    }
+    if (fabs(load - job->load) > 1e-6 * (1 + load))
+        sim_broken(w, "a job's load is %.3f and %.3f in the books", job->load, load);
+}
+
 static void check_load(struct sim_world *w, const struct sched_endpoint *e)
 {
     double load = 0;
@@ -80,6 +94,8 @@ void sim_check_step(struct sim_world *w)
     if (!w->balancer && stats.chunks > most) sim_broken(w, "%llu chunks are alive", (unsigned long long)stats.chunks);
     for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
         check_load(w, w->s->endpoints[i]);
+    for (unsigned i = 0; i < w->sc->jobs && w->sc->check_items && w->result.events % 8 == 0; i++)
+        if (w->jobs[i].job) check_share(w, w->jobs[i].job);
     for (unsigned i = 0; i < w->sc->jobs && (w->result.events % 16 == 0 || w->sc->check_items); i++)
         check_job(w, &w->jobs[i]);
 }

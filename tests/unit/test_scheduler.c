@@ -46,7 +46,7 @@ Test(scheduler, chunks_begin_with_one_item_and_reach_thousands_in_a_few_answers)
     run(&sh);
     cr_assert_eq(items_of(sh.out[0]), 1);
     uint32_t largest = 0;
-    for (unsigned answers = 0; answers < 40; answers++) {
+    for (unsigned answers = 0; answers < 25; answers++) {
         sh.now += 100 * NS_PER_US;
         complete(&sh, sh.out[0], 0);
         run(&sh);
@@ -178,6 +178,88 @@ Test(scheduler, a_small_job_is_not_stuck_behind_a_big_one)
     run(&sh);
     cr_assert_gt(sh.sends, before);
     cr_assert_eq(sh.out[sh.out_n - 1]->chunk->job, small);
+    shell_over(&sh);
+}
+
+static unsigned out_of(const struct shell *sh, const struct sched_job *job)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < sh->out_n; i++) n += sh->out[i]->chunk->job == job;
+    return n;
+}
+
+/* All attempts of the job that are out are answered, at once. */
+static void complete_job(struct shell *sh, const struct sched_job *job)
+{
+    for (unsigned i = 0; i < sh->out_n;) {
+        if (sh->out[i]->chunk->job == job)
+            complete(sh, sh->out[i], 0);
+        else
+            i++;
+    }
+}
+
+Test(scheduler, ten_quick_items_beside_a_million_need_two_rounds)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 1);
+    worker(&sh, 1);
+    job_of(&sh, 10000000);
+    run(&sh);
+    for (unsigned i = 0; i < 100; i++) {
+        sh.now += 100 * NS_PER_US;
+        complete(&sh, sh.out[0], 0);
+        run(&sh);
+    }
+    struct sched_job *small = job_of(&sh, 10);
+    run(&sh);
+    cr_assert_geq(out_of(&sh, small), 1);
+    sh.now += 2 * MS;
+    complete_job(&sh, small);
+    unsigned before = sh.out_n;
+    run(&sh);
+    cr_assert_gt(sh.out_n, before);
+    cr_assert_eq(sh.out[before]->chunk->job, small, "the big job was served first");
+    complete_job(&sh, small);
+    run(&sh);
+    cr_assert_eq(sh.finished, 1);
+    shell_over(&sh);
+}
+
+Test(scheduler, what_is_less_than_a_request_is_worth_is_not_split)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 2);
+    struct sched_job *job = job_of(&sh, 10);
+    run(&sh);
+    sh.now += 100 * NS_PER_US;
+    complete_job(&sh, job);
+    unsigned first = sh.sends;
+    run(&sh);
+    cr_assert_lt(first, 10);
+    cr_assert_eq(sh.sends - first, 1);
+    shell_over(&sh);
+}
+
+Test(scheduler, one_run_cuts_so_much_and_the_next_follows_at_once)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (int i = 0; i < 8; i++) worker(&sh, 4);
+    struct sched_job_params p;
+    sched_job_params_init(&p);
+    p.chunk_size = 32 * 1024;
+    job_with(&sh, &p, 10000000);
+    run(&sh);
+    cr_assert_eq(sh.sends, 1);
+    cr_assert_eq(sh.next, sh.now);
+    for (unsigned runs = 1; sh.next == sh.now; runs++) {
+        cr_assert_eq(sh.sends, runs);
+        run(&sh);
+    }
+    cr_assert_geq(sh.sends, 8);
     shell_over(&sh);
 }
 
