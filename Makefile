@@ -21,7 +21,7 @@ ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(CFLAGS) $(if $(SANITIZE),-fsa
              -D_GNU_SOURCE -DFANTAIL_VERSION='"$(VERSION)"' -Iservices/common -Iservices/protocol -MMD -MP
 ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now,-z,noexecstack) -Wl,--as-needed $(LDFLAGS)
 
-LIBS_HTTP   := -lmicrohttpd -lcurl -luv
+LIBS_HTTP   := -lmicrohttpd -lgnutls -lcurl -luv
 LIBS_JSON   := -lcjson -lm
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))

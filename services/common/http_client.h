@@ -31,6 +31,11 @@ struct http_call_result {
     bool sent_body;     /* at least one byte of the request went out */
     bool closes;        /* the answer said Connection: close */
     const char *reason; /* one sentence; borrowed until on_end returns */
+    /* NULL, or why there is no TLS connection: wrong_name, expired, not_yet_valid, unknown_authority, revoked,
+     * wrong_purpose, not_trusted (the peer's certificate), no_authorities (we have none to trust),
+     * client_certificate_refused (ours, or that there is none), not_tls, handshake_failed. The outcome is then
+     * HTTP_CALL_NOT_CONNECTED. */
+    const char *tls_fault;
 };
 
 struct http_call_options {
@@ -52,10 +57,15 @@ struct http_call_options {
     uint64_t silence_timeout_ms; /* nothing received for so long; 0: none */
 };
 
+struct tls_store;
+
 struct http_client_options {
     uint64_t max_idle_connection_ms; /* below the peer's keep-alive timeout; 0: 60000 */
     uint64_t max_connection_age_ms;  /* load-balancer mode: rebalancing by reconnecting; 0: none */
     size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
+    /* Our certificate, and the authorities to trust with https in place of the system's; what it holds when a call
+     * starts. NULL: none; borrowed, and must outlive the client. */
+    struct tls_store *tls;
 };
 
 MUST_CHECK struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_options *options);

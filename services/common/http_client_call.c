@@ -2,6 +2,7 @@
 #include <strings.h>
 
 #include "http_client_internal.h"
+#include "tls.h"
 
 #define DEFAULT_RECEIVE_BYTES (64 * 1024)
 #define HEAD_BYTES            (64 * 1024)
@@ -150,6 +151,9 @@ static void set_once(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, client_close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
+    /* A resumed session would pass by the check of the certificate, and by a change of the authorities. */
+    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, seconds(idle_ms));
     if (c->options.max_connection_age_ms)
         curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, seconds(c->options.max_connection_age_ms));
@@ -173,6 +177,7 @@ void call_free(struct http_call *call)
     call_clear(call);
     buf_release(&call->head);
     buf_release(&call->small);
+    tls_material_unref(call->material);
     free(call);
 }
 
@@ -254,6 +259,7 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
     curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(options->connect_timeout_ms ? options->connect_timeout_ms : 2000));
+    call_set_tls(call);
     set_headers(call, options);
     set_method(call, options);
     set_upload_buffer(call, options->body_bytes);
@@ -276,6 +282,15 @@ bool call_load(struct http_call *call)
 
 /* Judging the end. */
 
+static void name_tls_fault(struct http_call *call, CURLcode code, struct http_call_result *r)
+{
+    r->tls_fault = call_tls_fault(call, code);
+    if (!r->tls_fault) return;
+    r->outcome = HTTP_CALL_NOT_CONNECTED;
+    snprintf(call->reason, sizeof call->reason, "TLS %s: %s", r->tls_fault, r->reason);
+    r->reason = call->reason;
+}
+
 struct http_call_result call_judge(struct http_call *call, CURLcode code)
 {
     long sent = 0;
@@ -295,5 +310,6 @@ struct http_call_result call_judge(struct http_call *call, CURLcode code)
         r.outcome = HTTP_CALL_TIMED_OUT;
     else
         r.outcome = sent > 0 ? HTTP_CALL_LOST : HTTP_CALL_NOT_CONNECTED;
+    if (code != CURLE_OK && !call->refused) name_tls_fault(call, code, &r);
     return r;
 }

@@ -1,7 +1,7 @@
 /*
  * The parts of the HTTP client: http_client.c moves calls between their lists and reports their ends,
- * http_client_call.c dresses curl's easy handles and hears what they say, http_client_loop.c ties curl's sockets and
- * timer to the loop. Private to http_client*.c.
+ * http_client_call.c dresses curl's easy handles and hears what they say, http_client_tls.c has the certificates,
+ * http_client_loop.c ties curl's sockets and timer to the loop. Private to http_client*.c.
  */
 #ifndef FANTAIL_HTTP_CLIENT_INTERNAL_H
 #define FANTAIL_HTTP_CLIENT_INTERNAL_H
@@ -36,14 +36,16 @@ struct http_call {
     uint64_t heard_ms;   /* last sign of life, uv_now() */
     int fd;              /* the socket it was last seen to use */
     struct http_call *next_bulk;
-    size_t turn_bytes; /* of the answer, read since its turn began */
-    bool bulk;         /* its answer is long: it is read in turns with others of that kind */
-    bool queued, held; /* on the client's list of those that wait for their turn; and not read until then */
-    struct buf small;  /* a body small enough to go with its head in one send */
-    bool may_repeat;   /* a plain GET: harmless when curl sends it again */
-    unsigned sendings; /* how often curl was about to send the request */
-    long upload_bytes; /* size of the easy handle's upload buffer */
+    size_t turn_bytes;             /* of the answer, read since its turn began */
+    bool bulk;                     /* its answer is long: it is read in turns with others of that kind */
+    bool queued, held;             /* on the client's list of those that wait for their turn; and not read until then */
+    struct buf small;              /* a body small enough to go with its head in one send */
+    bool may_repeat;               /* a plain GET: harmless when curl sends it again */
+    unsigned sendings;             /* how often curl was about to send the request */
+    long upload_bytes;             /* size of the easy handle's upload buffer */
+    struct tls_material *material; /* that the easy handle uses; NULL: none */
     char error[CURL_ERROR_SIZE];
+    char reason[CURL_ERROR_SIZE + 64]; /* error, with the name of the TLS fault */
 };
 
 struct call_list {
@@ -92,6 +94,11 @@ MUST_CHECK bool call_load(struct http_call *call);
 /* After curl let go of it: drops what belongs to one request. */
 void call_clear(struct http_call *call);
 struct http_call_result call_judge(struct http_call *call, CURLcode code);
+
+/* http_client_tls.c */
+void call_set_tls(struct http_call *call);
+/* The name of what went wrong with TLS; NULL when something else did. */
+const char *call_tls_fault(struct http_call *call, CURLcode code);
 
 /* http_client_loop.c */
 void client_loop_init(struct http_client *c);

@@ -27,7 +27,7 @@ static void connection_opened(struct http_server *s, struct MHD_Connection *mhd,
     s->connections = c;
     c->seen_in_turn = s->turn;
     begin_awaiting_head(c);
-    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET | http_tls_open(c), .data.ptr = c};
     if (epoll_ctl(s->watch_fd, EPOLL_CTL_ADD, c->fd, &event) < 0) http_connection_refuse(c, 503, "out of resources");
     *context = c;
 }
@@ -69,6 +69,7 @@ static void connection_closed(struct http_connection *c)
     /* At the cap, only another run of the daemon listens again. */
     if (!c->server->stopping) http_server_want_turn(c->server);
     if (!c->server->stopping && c->lingers) http_linger_start(c->server, c->fd);
+    http_tls_closed(c);
     free(c);
 }
 
@@ -106,8 +107,7 @@ static void send_problem(struct http_connection *c, int status, const char *more
              status, http_status_title(status), body.len, more_headers);
     buf_add(&all, body.data, body.len);
     /* A peer whose window has no room for this does not read; it gets none. */
-    ssize_t ignored = send(c->fd, all.data, all.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)ignored;
+    if (http_connection_send(c, all.data, all.len)) http_tls_bye(c);
     buf_release(&body);
     buf_release(&all);
 }
@@ -142,7 +142,7 @@ void http_connection_judge(struct http_connection *c)
     if (!x || !x->suspended || x->dead || (!c->peer_shut && !c->peer_gone)) return;
     if (!c->peer_gone && !c->probed && x->stage != HTTP_STAGE_ANSWER && !x->is_http_1_0) {
         c->probed = true;
-        if (send(c->fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno == EAGAIN) return;
+        if (http_connection_send(c, interim, sizeof interim - 1)) return;
     }
     if (c->probed && !c->peer_gone && x->stage != HTTP_STAGE_ANSWER) return;
     x->dead = true;
@@ -158,6 +158,8 @@ void http_connection_watch_event(uv_poll_t *poll, int status, int events)
         count = epoll_wait(s->watch_fd, ready, ARRAY_SIZE(ready), 0);
         for (int i = 0; i < count; i++) {
             struct http_connection *c = ready[i].data.ptr;
+            http_tls_continue(c);
+            if (!(ready[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) continue;
             c->peer_shut = true;
             if (ready[i].events & (EPOLLHUP | EPOLLERR)) c->peer_gone = true;
             http_connection_judge(c);

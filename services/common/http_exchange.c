@@ -73,6 +73,7 @@ void *http_exchange_on_uri(void *cls, const char *uri, struct MHD_Connection *mh
     x->server = s;
     x->connection = http_connection_of(mhd);
     x->connection->exchange = x;
+    http_tls_arrived(x->connection);
     x->connection->seen_in_turn = s->turn;
     if (x->connection->used) x->connection->since_ms = uv_now(s->loop);
     x->uri_bytes = strlen(uri);
@@ -184,6 +185,7 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     x->server->open_exchanges++;
     c->used = true;
     c->since_ms = uv_now(c->server->loop);
+    if (!http_tls_admits(c)) return MHD_NO; /* the handshake has refused it already */
     if (c->parted) {
         http_answer_problem(x, 503, NULL, "draining"); /* it was told so already: its body is read and dropped */
         return MHD_YES;

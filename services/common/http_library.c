@@ -49,6 +49,7 @@ static bool is_suspect(const struct http_connection *c, uint64_t window_ms)
     union tcp_facts tcp;
     socklen_t size = sizeof tcp;
     if (c->cut || !is_being_parsed(c->exchange)) return false;
+    if (c->tls) return c->seen_in_turn + 1 >= c->server->turn; /* also when the library only reads from it */
     if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &tcp, &size) < 0 || size < sizeof tcp.more) return true;
     if (is_between_requests(c, &tcp)) return false;
     return c->seen_in_turn + 1 >= c->server->turn || tcp.info.tcpi_last_data_recv <= window_ms;
@@ -83,7 +84,9 @@ static const char *explain(unsigned status)
 void http_library_log(void *cls, const char *format, va_list args)
 {
     static const char mark[] = "Error processing request (HTTP response code is %u";
+    static const char handshake_mark[] = "Error: received handshake message out of context";
     struct http_server *s = cls;
+    if (strncmp(format, handshake_mark, sizeof handshake_mark - 1) == 0) http_tls_handshake_failed(s);
     if (strncmp(format, mark, sizeof mark - 1) != 0 || !s->in_turn) return;
     unsigned status = va_arg(args, unsigned);
     struct http_connection *c = find_culprit(s);

@@ -85,16 +85,26 @@ static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
     return strlen(s);
 }
 
+/* TLS 1.2 and 1.3, no tickets: a resumed session would not show its certificate again. */
+static const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
+
 static struct MHD_Daemon *start_daemon(struct http_server *s)
 {
+    const struct tls_material *m = s->options.tls ? s->options.tls->current : NULL;
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, m ? m->pem[TLS_CERT].data : NULL},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, m ? m->pem[TLS_KEY].data : NULL},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
+        {MHD_OPTION_END, 0, NULL},
+    };
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_exchange_on_request, s,
-        MHD_OPTION_EXTERNAL_LOGGER, http_library_log, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
-        MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (m ? MHD_USE_TLS : 0), 0, NULL, NULL,
+        http_exchange_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, http_library_log, s, MHD_OPTION_LISTEN_SOCKET,
+        s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_CONNECTION_BYTES, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
         (size_t)LIMIT_CONNECTION_BYTES / 2, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, s,
         MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, s, MHD_OPTION_URI_LOG_CALLBACK, http_exchange_on_uri,
-        s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, MHD_OPTION_END);
+        s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, m ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
 /* Runs the daemon until it has nothing left to do without waiting. */
@@ -194,6 +204,7 @@ struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_
     s->options = *options;
     s->listen_fd = listen_fd;
     set_defaults(&s->options);
+    http_tls_start(s);
     s->port = bound_port(listen_fd);
     s->watch_fd = epoll_create1(EPOLL_CLOEXEC);
     s->daemon = s->watch_fd < 0 ? NULL : start_daemon(s);
@@ -313,7 +324,7 @@ void http_server_stop(struct http_server *s)
     http_linger_sweep(s, UINT64_MAX);
     /* The daemon aborts the process when it is stopped with a suspended connection. */
     for (struct http_connection *c = s->connections; c; c = c->next)
-        if (c->exchange && c->exchange->suspended) MHD_resume_connection(c->mhd);
+        if (c->tls_waits || (c->exchange && c->exchange->suspended)) MHD_resume_connection(c->mhd);
     MHD_stop_daemon(s->daemon);
     http_connection_free_leavers(s);
     close(s->watch_fd);

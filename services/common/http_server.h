@@ -27,6 +27,7 @@
 
 struct http_server;
 struct http_exchange;
+struct tls_store;
 
 enum http_closed {
     HTTP_CLOSED_DONE,     /* the whole answer was handed to the kernel */
@@ -66,6 +67,7 @@ struct http_server_options {
     size_t max_body_bytes;           /* 0: LIMIT_BODY_BYTES */
     unsigned max_connections;        /* 0: LIMIT_CONNECTIONS */
     bool reuse_port;
+    struct tls_store *tls;      /* https only, with what it holds when a connection begins; NULL: http; borrowed */
     uint64_t header_timeout_ms; /* 0: LIMIT_HEADER_MS; a head that takes longer is answered 408 and cut */
     uint64_t body_timeout_ms;   /* 0: LIMIT_BODY_IDLE_MS; the body must bring LIMIT_BODY_STEP_BYTES in each such time */
     uint64_t keepalive_timeout_ms; /* 0: LIMIT_KEEPALIVE_MS */

@@ -2,7 +2,7 @@
  * What the files of the HTTP server share: http_server.c (the daemon inside the loop), http_connection.c (sockets:
  * hang-ups and deadlines), http_exchange.c (one request and its answer), http_request.c (reading and judging the
  * head), http_routes.c (templates), http_problem.c (errors), http_library.c (errors the library makes), http_linger.c
- * (closing without cutting off the answer). Nobody else includes this.
+ * (closing without cutting off the answer), http_tls.c (sessions of https). Nobody else includes this.
  *
  * Everything that libmicrohttpd calls happens inside MHD_run(), which only server_turn() calls, or inside
  * MHD_stop_daemon(). Our own functions never run the daemon; they ask for a turn with http_server_want_turn().
@@ -10,11 +10,13 @@
 #ifndef FANTAIL_HTTP_SERVER_INTERNAL_H
 #define FANTAIL_HTTP_SERVER_INTERNAL_H
 
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <stdarg.h>
 
 #include "http_server.h"
 #include "limits.h"
+#include "tls.h"
 
 #define HTTP_PARAMS 4 /* {names} in one route template */
 
@@ -30,18 +32,43 @@ struct http_connection {
     struct http_connection *next, *prev;
     struct http_exchange *exchange; /* NULL between requests */
     int fd;
-    bool peer_shut;         /* the peer's FIN came: it closed, or will only listen */
-    bool probed;            /* an interim answer is out that a closed peer refuses */
-    bool peer_gone;         /* certainly closed */
-    bool cut;               /* we gave it up: only its end is awaited */
-    bool parted;            /* http_server_part(): answered and shut for sending, read until the peer closes */
-    uint64_t counted_bytes; /* of all requests so far, heads and announced bodies */
-    bool uncounted;         /* a chunked body: its bytes on the wire are not known */
-    uint64_t seen_in_turn;  /* the server's turn in which the library last spoke of it, or we woke it */
-    bool lingers;           /* its last answer went out before the body was read */
-    bool used;              /* has had a request: it may be idle for the keep-alive time */
-    uint64_t since_ms;      /* what is awaited now (a head, a step of the body) is awaited since then */
-    uint64_t head_began_ms; /* a kept connection brought the start of another head by then; 0: nothing yet */
+    bool peer_shut;                /* the peer's FIN came: it closed, or will only listen */
+    bool probed;                   /* an interim answer is out that a closed peer refuses */
+    bool peer_gone;                /* certainly closed */
+    bool cut;                      /* we gave it up: only its end is awaited */
+    bool parted;                   /* http_server_part(): answered and shut for sending, read until the peer closes */
+    uint64_t counted_bytes;        /* of all requests so far, heads and announced bodies */
+    bool uncounted;                /* a chunked body: its bytes on the wire are not known */
+    uint64_t seen_in_turn;         /* the server's turn in which the library last spoke of it, or we woke it */
+    bool lingers;                  /* its last answer went out before the body was read */
+    bool used;                     /* has had a request: it may be idle for the keep-alive time */
+    uint64_t since_ms;             /* what is awaited now (a head, a step of the body) is awaited since then */
+    uint64_t head_began_ms;        /* a kept connection brought the start of another head by then; 0: nothing yet */
+    gnutls_session_t tls;          /* the library's; NULL without TLS */
+    struct tls_material *material; /* what the session began with */
+    uint8_t tls_alert;             /* what the peer cried in clear text; 0: nothing */
+    bool tls_begun;                /* its first byte was seen */
+    bool tls_waits;                /* suspended until bytes come */
+    bool tls_ended;                /* the peer sends nothing more */
+    bool tls_told;                 /* its fault is logged */
+    bool tls_client_known;         /* the peer's certificate is good */
+};
+
+enum http_tls_fault {
+    HTTP_TLS_NO_CERTIFICATE,
+    HTTP_TLS_BAD_CERTIFICATE,
+    HTTP_TLS_PLAIN,
+    HTTP_TLS_REFUSED_BY_CLIENT,
+    HTTP_TLS_TOO_SLOW,
+    HTTP_TLS_OTHER,
+    HTTP_TLS_FAULT_COUNT
+};
+
+struct http_tls {
+    struct http_connection *reading; /* whose bytes the library asked for last; NULL when it is gone */
+    uint64_t *failures[HTTP_TLS_FAULT_COUNT];
+    uint64_t log_since_ms, unlogged;
+    unsigned logged;
 };
 
 enum http_stage {
@@ -112,6 +139,7 @@ struct http_server {
     uint64_t arrive_end_ms; /* when those on their way have arrived; 0: everyone may come */
     uint64_t part_end_ms;   /* when the peers have had time to close; 0: no parting yet */
     char *scratch;          /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
+    struct http_tls tls;
 };
 
 #define HTTP_SCRATCH_BYTES (32 * KIB)
@@ -149,6 +177,24 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, 
 void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
                                 enum MHD_RequestTerminationCode code);
 void http_exchange_free_list(struct http_server *s);
+
+/* http_tls.c. All but http_tls_open() do nothing, or the plain thing, for a connection without TLS. */
+void http_tls_start(struct http_server *s);
+/* Returns what its socket is to be watched for, beyond hang-ups, until the first request has arrived. */
+uint32_t http_tls_open(struct http_connection *c);
+void http_tls_arrived(struct http_connection *c);
+/* Something has happened to the socket. */
+void http_tls_continue(struct http_connection *c);
+void http_tls_closed(struct http_connection *c);
+/* The library gave up a handshake: says why, to the peer where it can be told and to the log. */
+void http_tls_handshake_failed(struct http_server *s);
+/* Whether the peer has shown the certificate that is demanded, if one is. */
+bool http_tls_admits(const struct http_connection *c);
+/* Writes past the library, when nothing of its own is under way. What the peer has no room for is lost. False when the
+ * peer is certainly gone. */
+bool http_connection_send(struct http_connection *c, const char *data, size_t len);
+/* Tells the peer that nothing follows. */
+void http_tls_bye(struct http_connection *c);
 
 /* http_library.c: the library's log */
 void http_library_log(void *cls, const char *format, va_list args);

@@ -21,6 +21,8 @@
 #define LIMIT_PART_MS          300         /* of a drain, at its end: for peers to close kept connections */
 #define LIMIT_CONNECTION_BYTES (64 * KIB)  /* head, read and write buffer; zeroed at each request */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
+#define LIMIT_PEM_BYTES        (1 * MIB)   /* a file with certificates or a key */
+#define LIMIT_TLS_LOG_LINES    20          /* refused handshakes told in any minute; the others are only counted */
 
 #define LIMIT_LINGER_MS    2000      /* after an answer to an unread body: for the client to read it */
 #define LIMIT_LINGER_BYTES (1 * MIB) /* and so much of that body is taken and dropped */

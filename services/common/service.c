@@ -150,6 +150,7 @@ static void on_signal(uv_signal_t *handle, int number)
     if (number == SIGHUP) {
         log_info("asked to reload");
         access_reload(&s->http.access);
+        service_http_reload(&s->http);
         if (s->hooks->reload) s->hooks->reload(s->hooks->data);
         return;
     }

@@ -16,7 +16,7 @@
  * shutdown_delay_s; then hooks->drain runs and the listener closes; when hooks->idle says so and no exchange is open,
  * or drain_s have passed and hooks->cut has ended the rest, kept connections are ended (http_server_part()); then the
  * public server, hooks->stop, the admin server, the log. A second signal ends the process at once with status 1, after
- * hooks->abort. SIGHUP: the tokens are read again, then hooks->reload. SIGPIPE is ignored.
+ * hooks->abort. SIGHUP: tokens and certificates are read again, then hooks->reload. SIGPIPE is ignored.
  *
  * With a token file every request to the public server but those for health needs one of its tokens (access.h). The
  * admin server has no secrets to tell and changes nothing: it is open, as those who probe and scrape expect.
@@ -32,6 +32,7 @@
 #include "http_server.h"
 #include "log.h"
 #include "option.h"
+#include "tls_options.h"
 
 struct service;
 
@@ -41,9 +42,10 @@ struct service_config {
     int64_t port; /* 0: a free one */
     bool reuse_port;
     const char *admin_host;
-    int64_t admin_port;     /* 0: a free one; -1: no admin server */
-    const char *token_file; /* NULL: whoever reaches the port may ask */
-    bool insecure;          /* ... also from other machines */
+    int64_t admin_port;           /* 0: a free one; -1: no admin server */
+    const char *token_file;       /* NULL: whoever reaches the port may ask */
+    bool insecure;                /* ... also from other machines */
+    struct tls_server_config tls; /* of the public port; the admin port speaks http */
     double shutdown_delay_s;
     double drain_s;
     int log_level;
@@ -66,7 +68,7 @@ struct service_config {
                     "a file of bearer tokens, one a line, of which requests must carry one; read again on SIGHUP"),    \
         OPTION_BOOL("insecure", S, f.insecure, NULL,                                                                   \
                     "listen beyond this machine without --token-file: whoever reaches the port may run tasks"),        \
-        OPTION_HEADING("Life and death"),                                                                              \
+        TLS_SERVER_OPTION_ROWS(S, f.tls), OPTION_HEADING("Life and death"),                                            \
         OPTION_SECONDS("shutdown-delay-s", S, f.shutdown_delay_s, "0", 0, 3600,                                        \
                        "after SIGTERM keep accepting for so long, until load balancers have noticed"),                 \
         OPTION_SECONDS("drain-s", S, f.drain_s, "30", 0, 86400, "then give running work so long to end"),              \

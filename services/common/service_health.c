@@ -62,6 +62,10 @@ int service_healthcheck(const struct service_config *config)
     socklen_t len = make_address(&address, host, port);
     char answer[1024] = "";
     bool asked = false;
+    if (!admin && config->tls.cert) {
+        fprintf(stderr, "not known: without --admin-port only https is spoken, which this check does not\n");
+        return 1;
+    }
     int fd = len ? socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
     if (!len) errno = EINVAL;
     if (fd >= 0) {

@@ -153,6 +153,25 @@ static bool start_admin(struct service_http *h, uv_loop_t *loop, const struct se
     return h->admin;
 }
 
+static bool start_tls(struct service_http *h, uv_loop_t *loop, const struct service_config *config, char *err,
+                      size_t err_size)
+{
+    struct tls_files files = tls_server_files(&config->tls);
+    const char *option;
+    char why[512];
+    if (tls_store_init(&h->tls, &files, &tls_server_words, &option, why, sizeof why)) {
+        tls_store_watch(&h->tls, loop);
+        return true;
+    }
+    snprintf(err, err_size, "--%s: %s", option, why);
+    return false;
+}
+
+void service_http_reload(struct service_http *h)
+{
+    tls_store_reload(&h->tls);
+}
+
 bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct service_config *config,
                         const struct service_hooks *hooks, char *err, size_t err_size)
 {
@@ -164,6 +183,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
     h->routes = join_routes(lists, ARRAY_SIZE(lists));
     register_metrics(h);
     if (!access_start(&h->access, config->token_file, err, err_size)) return false;
+    if (!start_tls(h, loop, config, err, err_size)) return false;
     const struct http_server_options options = {.host = config->host,
                                                 .port = (uint16_t)config->port,
                                                 .routes = h->routes,
@@ -173,6 +193,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
                                                 .reuse_port = config->reuse_port,
                                                 .admit = admit,
                                                 .admit_data = h,
+                                                .tls = h->tls.current ? &h->tls : NULL,
                                                 .on_done = on_done};
     h->server = http_server_start(loop, &options, err, err_size);
     return h->server && start_admin(h, loop, config, hooks, err, err_size);
@@ -188,6 +209,7 @@ void service_http_stop(struct service_http *h)
 {
     service_http_stop_public(h);
     http_server_stop(h->admin);
+    tls_store_release(&h->tls);
     h->admin = NULL;
 }
 

@@ -12,6 +12,7 @@ struct route_metrics;
 
 struct service_http {
     struct http_server *server, *admin; /* admin is NULL without one */
+    struct tls_store tls;               /* of server */
     struct http_route *routes, *admin_routes;
     struct access access;          /* to the public server */
     struct route_metrics *metrics; /* one per route of the public server and one for no route */
@@ -25,6 +26,8 @@ void service_http_set_ready(struct service_http *h, bool ready, const char *reas
 void service_warn_of_open_door(const struct service_config *config);
 /* Ends what still runs on the public server; health and metrics go on. */
 void service_http_stop_public(struct service_http *h);
+/* Reads the certificates again. */
+void service_http_reload(struct service_http *h);
 /* Ends what still runs. */
 void service_http_stop(struct service_http *h);
 /* After the loop has closed the servers' handles. */

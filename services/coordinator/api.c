@@ -96,9 +96,11 @@ static void tasks_answered(void *data, bool ok)
         return;
     }
     http_exchange_set_header(l->exchange, "Retry-After", "5");
-    http_answer_problem(l->exchange, 503, NULL, "%s",
-                        l->coordinator->catalog.refused ? "the workers refuse the coordinator's token"
-                                                        : "no worker could be asked for its tasks");
+    const struct catalog *c = &l->coordinator->catalog;
+    http_answer_problem(l->exchange, 503, NULL, "%s%s%s",
+                        c->refused ? "the workers refuse the coordinator's token"
+                                   : "no worker could be asked for its tasks",
+                        c->fault[0] ? ": " : "", c->fault);
 }
 
 static void listing_closed(struct http_exchange *x, enum http_closed how)

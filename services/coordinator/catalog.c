@@ -87,6 +87,7 @@ static void on_end(void *data, const struct http_call_result *result)
     c->call = NULL;
     c->refused = result->status == 401 || result->status == 403;
     bool ok = result->outcome == HTTP_CALL_OK && result->status == 200 && take_document(c);
+    snprintf(c->fault, sizeof c->fault, "%s", ok || result->outcome == HTTP_CALL_OK ? "" : result->reason);
     while (c->questions) {
         struct catalog_question *q = c->questions;
         c->questions = q->next;

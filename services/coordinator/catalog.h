@@ -24,6 +24,7 @@ struct catalog {
     size_t count;
     bool known;          /* some worker has answered */
     bool refused;        /* the last one asked did not take our token */
+    char fault[400];     /* why the last one asked could not be; "" when it could */
     struct buf document; /* its answer, as GET /v1/tasks gives it on */
     struct http_call *call;
     struct buf incoming;

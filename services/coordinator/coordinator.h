@@ -10,8 +10,10 @@
 #include "catalog.h"
 #include "endpoints.h"
 #include "http_client.h"
+#include "reach.h"
 #include "scheduler.h"
 #include "service.h"
+#include "tls.h"
 #include "tokens.h"
 #include "trace_export.h"
 
@@ -21,6 +23,7 @@ struct coordinator_config {
     struct service_config service;
     const char *workers;
     const char *worker_token_file; /* NULL: workers get no token */
+    const char *worker_ca, *worker_client_cert, *worker_client_key;
     double worker_wait_s;
     double dns_refresh_s;
     double heartbeat_s;
@@ -49,8 +52,10 @@ struct coordinator {
     struct service *service;
     struct http_client *client;
     struct tokens worker_tokens;
-    char *authorization; /* the header line that every request to a worker carries; NULL: none */
-    struct trace_export *trace; /* NULL: traces are passed on, not recorded */
+    char *authorization;         /* the header line that every request to a worker carries; NULL: none */
+    struct trace_export *trace;  /* NULL: traces are passed on, not recorded */
+    struct tls_store worker_tls; /* of client */
+    struct reach reach;
     struct scheduler *scheduler;
     struct endpoints endpoints;
     struct catalog catalog;

@@ -158,6 +158,7 @@ static enum sched_end judge(const struct delivery *d, const struct http_call_res
     }
     switch (r->status) {
     case 200: return d->fault || !d->ended ? SCHED_END_PROTOCOL : ends[d->end];
+    case 426: return SCHED_END_NOT_CONNECTED; /* plain HTTP to a port that speaks https */
     case 404:
     case 422: return SCHED_END_TASK_UNKNOWN; /* 422: it has the task, and cannot run it */
     case 409: /* it still runs an earlier sending of this chunk, whose connection was lost */
@@ -223,6 +224,11 @@ static void log_token(struct sched_endpoint *e, bool refused_before)
         log_info("a worker takes our token again", LOG_STR("url", at->url), LOG_STR("address", at->connect_to));
 }
 
+static void note_reach(const struct target *t, const struct http_call_result *r)
+{
+    reach_note(&t->coordinator->reach, t->endpoint, r);
+}
+
 static void on_end(void *data, const struct http_call_result *r)
 {
     struct delivery *d = data;
@@ -233,6 +239,7 @@ static void on_end(void *data, const struct http_call_result *r)
     uint64_t now = now_ns();
     log_end(d, how, r);
     trace_end(d, how, r);
+    if (d->attempt->endpoint) note_reach(sched_endpoint_owner(d->attempt->endpoint), r);
     ++*c->metrics.attempts[how];
     if (d->attempt->endpoint && (how == SCHED_END_DRAINING || (r->closes && how == SCHED_END_UNAVAILABLE)))
         sched_endpoint_drain(c->scheduler, d->attempt->endpoint, now);
@@ -358,9 +365,13 @@ static void op_release(void *ctx, struct sched_chunk *chunk)
 static void op_settle_error(void *ctx, struct sched_job *sched, uint64_t first, uint64_t count,
                             const struct sched_failure *why)
 {
+    struct coordinator *c = ctx;
     struct buf line = {0};
+    char cause[640];
+    snprintf(cause, sizeof cause, "%s", why->cause);
+    if (why->cause == sched_cause_no_workers) reach_explain(&c->reach, why->cause, cause, sizeof cause);
     buf_addf(&line, "{\"error\":{\"name\":\"%s\",\"cause\":", item_error_name(why->error));
-    buf_add_json_string(&line, why->cause, strlen(why->cause));
+    buf_add_json_string(&line, cause, strlen(cause));
     buf_addf(&line, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":%u,\"worker\":null}}\n",
              why->attempts);
     job_add_error(sched_job_owner(sched), first, count, line.data, line.len);
@@ -382,6 +393,7 @@ static void on_probe_end(void *data, const struct http_call_result *r)
     struct target *t = data;
     t->probe = NULL;
     bool refused_before = sched_endpoint_refuses(t->sched);
+    note_reach(t, r);
     sched_endpoint_probed(t->coordinator->scheduler, t->sched, r->outcome == HTTP_CALL_OK && r->status == 200,
                           now_ns());
     log_token(t->sched, refused_before);

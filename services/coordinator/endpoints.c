@@ -6,14 +6,16 @@
 #include "buf.h"
 #include "limits.h"
 
-static const struct {
-    const char *scheme;
+struct prefix {
+    const char *text;
     enum endpoints_mode mode;
-} schemes[] = {
-    {"static://", ENDPOINTS_STATIC},
-    {"http://", ENDPOINTS_BALANCER},
-    {"https://", ENDPOINTS_BALANCER},
-    {"dns://", ENDPOINTS_DNS},
+    const char *scheme; /* of the URLs */
+};
+
+static const struct prefix prefixes[] = {
+    {"static://", ENDPOINTS_STATIC, "http"}, {"static+https://", ENDPOINTS_STATIC, "https"},
+    {"http://", ENDPOINTS_BALANCER, "http"}, {"https://", ENDPOINTS_BALANCER, "https"},
+    {"dns://", ENDPOINTS_DNS, "http"},       {"dns+https://", ENDPOINTS_DNS, "https"},
 };
 
 /* The length of the "host:port" or "[v6]:port" that text starts with, up to a comma or the end; 0 when it is none. */
@@ -50,33 +52,36 @@ static bool check_list(const char *list, bool many, char *err, size_t err_size)
     }
 }
 
-static const char *split_scheme(const char *workers, enum endpoints_mode *mode)
+/* What the text starts with; NULL when it is nothing known. */
+static const struct prefix *find_prefix(const char *workers)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
-        size_t len = strlen(schemes[i].scheme);
-        if (strncmp(workers, schemes[i].scheme, len) != 0) continue;
-        *mode = schemes[i].mode;
-        return workers + len;
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (strncmp(workers, prefixes[i].text, strlen(prefixes[i].text)) == 0) return &prefixes[i];
     return NULL;
 }
 
 bool endpoints_check(const char *workers, char *err, size_t err_size)
 {
-    enum endpoints_mode mode;
-    const char *rest = split_scheme(workers, &mode);
-    if (!rest) {
-        snprintf(err, err_size, "'%s' does not start with static://, http://, https:// or dns://", workers);
+    const struct prefix *p = find_prefix(workers);
+    if (!p) {
+        snprintf(err, err_size,
+                 "'%s' does not start with static://, http:// or dns://, or static+https://, https:// or dns+https://",
+                 workers);
         return false;
     }
-    return check_list(rest, mode == ENDPOINTS_STATIC, err, err_size);
+    return check_list(workers + strlen(p->text), p->mode == ENDPOINTS_STATIC, err, err_size);
 }
 
 enum endpoints_mode endpoints_mode(const char *workers)
 {
-    enum endpoints_mode mode = ENDPOINTS_STATIC;
-    (void)split_scheme(workers, &mode);
-    return mode;
+    const struct prefix *p = find_prefix(workers);
+    return p ? p->mode : ENDPOINTS_STATIC;
+}
+
+bool endpoints_use_tls(const char *workers)
+{
+    const struct prefix *p = find_prefix(workers);
+    return p && strcmp(p->scheme, "https") == 0;
 }
 
 static void add(struct endpoints *e, const char *url, const char *connect_to)
@@ -107,7 +112,7 @@ static void add_static(struct endpoints *e, const char *list)
     for (const char *at = list; *at;) {
         size_t len = host_port_length(at);
         struct buf url = {0};
-        buf_addf(&url, "http://%.*s", (int)len, at);
+        buf_addf(&url, "%s://%.*s", e->scheme, (int)len, at);
         add(e, buf_cstr(&url), NULL);
         buf_release(&url);
         at += len + (at[len] == ',');
@@ -125,7 +130,7 @@ static void add_resolved(struct endpoints *e, const struct addrinfo *a)
             return;
         }
     struct buf url = {0};
-    buf_addf(&url, "http://%s:%s", e->name, e->port);
+    buf_addf(&url, "%s://%s:%s", e->scheme, e->name, e->port);
     add(e, buf_cstr(&url), connect_to);
     buf_release(&url);
 }
@@ -180,7 +185,10 @@ bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, 
 {
     *e = (struct endpoints){.loop = loop, .refresh_ms = refresh_ms, .ops = ops, .data = data};
     if (!endpoints_check(workers, err, err_size)) return false;
-    const char *rest = split_scheme(workers, &e->mode);
+    const struct prefix *p = find_prefix(workers);
+    const char *rest = workers + strlen(p->text);
+    e->mode = p->mode;
+    e->scheme = p->scheme;
     switch (e->mode) {
     case ENDPOINTS_STATIC: add_static(e, rest); break;
     case ENDPOINTS_BALANCER: add(e, workers, NULL); break;

@@ -5,6 +5,9 @@
  *   http://name:8081         one load balancer; its name is resolved by each new connection
  *   dns://name:8081          every address of the name, asked again every refresh_ms
  *
+ * With TLS: static+https://, https:// and dns+https://. The certificate must be for the name that stands there, also
+ * where an address of it is dialled.
+ *
  * Tells its owner of each address that comes and goes; knows nothing of what is sent there.
  */
 #ifndef FANTAIL_ENDPOINTS_H
@@ -35,7 +38,8 @@ struct endpoints {
     unsigned count;
     const struct endpoints_ops *ops;
     void *data;
-    char *name, *port; /* DNS mode */
+    char *name, *port;  /* DNS mode */
+    const char *scheme; /* "http" or "https" */
     uint64_t refresh_ms;
     uv_loop_t *loop;
     uv_timer_t *timer;
@@ -49,6 +53,7 @@ MUST_CHECK bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char
 MUST_CHECK bool endpoints_check(const char *workers, char *err, size_t err_size);
 /* How a text that passed the check is meant. */
 enum endpoints_mode endpoints_mode(const char *workers);
+bool endpoints_use_tls(const char *workers);
 void endpoints_stop(struct endpoints *e);
 
 #endif

@@ -304,9 +304,12 @@ void job_output_finish(struct job *j)
         if (!o->streaming) start_streaming(j);
         http_exchange_wake(j->exchange);
     } else if (j->outcome.no_workers && !j->outcome.delivered) {
+        char sentence[120], why[640];
+        snprintf(sentence, sizeof sentence, "%s for %g seconds", j->outcome.reason,
+                 j->coordinator->config->worker_wait_s);
+        reach_explain(&j->coordinator->reach, sentence, why, sizeof why);
         http_exchange_set_header(j->exchange, "Retry-After", "10");
-        http_answer_problem(j->exchange, 503, NULL, "%s for %g seconds", j->outcome.reason,
-                            j->coordinator->config->worker_wait_s);
+        http_answer_problem(j->exchange, 503, NULL, "%s", why);
     } else if (j->spill.error || o->errors.file.error) {
         http_answer_problem(j->exchange, 507, NULL, "%s", j->failure);
     } else if (!j->collector ||
@@ -331,7 +334,13 @@ static void write_progress(struct job *j)
 void job_output_waiting(struct job *j, const char *reason)
 {
     if (!j->output.ndjson) return;
-    buf_addf(&j->output.pending, "{\"type\":\"waiting\",\"reason\":\"%s\"}\n", reason);
+    const char *detail = j->coordinator->reach.reason;
+    buf_addf(&j->output.pending, "{\"type\":\"waiting\",\"reason\":\"%s\"", reason);
+    if (detail[0]) {
+        buf_add_str(&j->output.pending, ",\"detail\":");
+        buf_add_json_string(&j->output.pending, detail, strlen(detail));
+    }
+    buf_add_str(&j->output.pending, "}\n");
     job_output_wake(j);
 }
 

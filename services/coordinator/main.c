@@ -11,12 +11,20 @@
 #include "metrics.h"
 #include "limits.h"
 #include "option.h"
+#include "worker_tls.h"
 
 #define S struct coordinator_config
 static const struct option_row rows[] = {
     OPTION_HEADING("Workers"),
     OPTION_STRING("workers", S, workers, "static://127.0.0.1:8081",
-                  "where the workers are: static://host:port,host:port, http://balancer:port or dns://name:port"),
+                  "where the workers are: static://host:port,host:port, http://balancer:port or dns://name:port; "
+                  "with TLS static+https://, https:// or dns+https://"),
+    OPTION_PATH("worker-ca", S, worker_ca, NULL,
+                "authorities (PEM) that workers' certificates must come from, in place of the system's",
+                .value = "FILE"),
+    OPTION_PATH("worker-client-cert", S, worker_client_cert, NULL,
+                "certificate (PEM) to show to workers that demand one", .value = "FILE"),
+    OPTION_PATH("worker-client-key", S, worker_client_key, NULL, "its private key (PEM)", .value = "FILE"),
     OPTION_PATH("worker-token-file", S, worker_token_file, NULL,
                 "a file of bearer tokens; workers are sent the first one; read again on SIGHUP"),
     OPTION_SECONDS("worker-wait-s", S, worker_wait_s, "300", 0, 86400,
@@ -111,6 +119,7 @@ static void on_reload(void *data)
     struct coordinator *c = data;
     const char *path = c->config->worker_token_file;
     if (path && access_read_again(&c->worker_tokens, "worker-token-file", path)) set_authorization(c);
+    tls_store_reload(&c->worker_tls);
 }
 
 /* Their clients still get an end, with what was answered so far. */
@@ -137,6 +146,7 @@ static void on_stop(void *data)
     http_client_free(c->client);
     trace_export_close(c->trace);
     c->trace = NULL;
+    tls_store_release(&c->worker_tls);
     uv_close((uv_handle_t *)&c->run_prepare, NULL);
     uv_close((uv_handle_t *)&c->run_timer, NULL);
     uv_close((uv_handle_t *)&c->tick_timer, NULL);
@@ -150,7 +160,8 @@ static void start_parts(struct coordinator *c, struct trace_config *tracing)
     char err[512], instance[UUID_TEXT_SIZE];
     uuid7_new(instance);
     c->trace = trace_export_new(c->loop, tracing, "fantail-coordinator", instance);
-    struct http_client_options client = {0};
+    if (!worker_tls_start(c, err, sizeof err)) die(2, "%s", err);
+    struct http_client_options client = {.tls = &c->worker_tls};
     if (endpoints_mode(c->config->workers) == ENDPOINTS_BALANCER) client.max_connection_age_ms = BALANCER_CONNECTION_MS;
     c->client = http_client_new(c->loop, &client);
     uv_prepare_init(c->loop, &c->run_prepare);
@@ -182,6 +193,7 @@ static int check(const struct coordinator_config *config, struct tokens *worker_
     const char *option, *why = emf_check(config, &option);
     if (why) return option_complain(&spec, option, "%s", why);
     int fault = service_check(&spec, &config->service);
+    if (!fault) fault = worker_tls_check(&spec, config);
     if (fault || !config->worker_token_file) return fault;
     if (tokens_read(worker_tokens, config->worker_token_file, err, sizeof err)) return 0;
     return option_complain(&spec, "worker-token-file", "%s", err);

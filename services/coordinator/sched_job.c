@@ -84,6 +84,8 @@ void sched_job_no_more_items(struct sched_job *job)
     job_check_end(job);
 }
 
+const char sched_cause_no_workers[] = "no worker could be reached";
+
 /* The instant at which it stops hoping for a worker. */
 static uint64_t give_up_ns(const struct sched_job *job)
 {
@@ -142,7 +144,7 @@ void job_timer_fired(struct sched_job *job)
     } else if (too_long && wants_worker(job) && !has_hope(job)) {
         job->no_workers = true;
         job_end(job, SCHED_FAILED, ITEM_WORKER_LOST,
-                s->refusing > 0 ? "the workers refuse the coordinator's token" : "no worker could be reached");
+                s->refusing > 0 ? "the workers refuse the coordinator's token" : sched_cause_no_workers);
     } else {
         job_arm_timer(job);
         uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;

@@ -187,6 +187,9 @@ struct sched_counts {
 };
 
 /* Why items end without an answer line of a worker. */
+/* The cause when a job gave up waiting for a worker; compared by address. */
+extern const char sched_cause_no_workers[];
+
 struct sched_failure {
     enum item_error error;
     unsigned attempts;
