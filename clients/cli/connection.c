@@ -251,6 +251,12 @@ static ssize_t receive_some(struct connection *c)
     return n;
 }
 
+static const char *why_lost(const struct connection *c)
+{
+    const char *why = c->tls ? tls_error(c->tls) : "";
+    return why[0] ? why : strerror(errno);
+}
+
 /* TLS is read until it has nothing: bytes it holds decrypted do not wake a poll. */
 static void receive(struct connection *c)
 {
@@ -259,7 +265,7 @@ static void receive(struct connection *c)
         if (n < 0 && errno == EAGAIN) return;
         if (n <= 0) {
             if (n == 0 && http_answer_ended_by_close(c)) return;
-            broken(c, "the connection to %s was lost: %s", c->target->url, n == 0 ? "closed" : strerror(errno));
+            broken(c, "the connection to %s was lost: %s", c->target->url, n == 0 ? "closed" : why_lost(c));
             return;
         }
         if (!http_answer_decode(c)) {

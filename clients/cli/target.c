@@ -1,5 +1,8 @@
 #include "target.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include "buf.h"
 #include "tokens.h"
 
@@ -79,6 +82,10 @@ static bool read_token(struct target *t, const char *path, char *err, size_t err
     return true;
 }
 
+struct file_option {
+    const char *option, *path;
+};
+
 int client_config_check(const struct option_spec *spec, const struct client_config *config)
 {
     struct target t = {.url = xstrdup(config->url)};
@@ -88,12 +95,17 @@ int client_config_check(const struct option_spec *spec, const struct client_conf
     if (!status && config->token_file && !read_token(&t, config->token_file, err, sizeof(err)))
         status = option_complain(spec, "token-file", "%s", err);
     target_release(&t);
+    const struct file_option files[] = {{"cacert", config->cacert}, {"cert", config->cert}, {"key", config->key}};
+    for (size_t n = 0; n < ARRAY_SIZE(files) && !status; n++)
+        if (files[n].path && access(files[n].path, R_OK) != 0)
+            status = option_complain(spec, files[n].option, "cannot read %s: %s", files[n].path, strerror(errno));
+    if (!status && config->key && !config->cert) status = option_complain(spec, "cert", "is needed beside --key");
     return status;
 }
 
 bool target_init(struct target *t, const struct client_config *config, char *err, size_t err_size)
 {
-    *t = (struct target){.ca_file = config->ca_file};
+    *t = (struct target){.cacert = config->cacert, .cert = config->cert, .key = config->key};
     t->url = xstrdup(config->url);
     if (!split_url(t)) return bad_url(t, err, err_size);
     if (config->token_file && !read_token(t, config->token_file, err, err_size)) return false;

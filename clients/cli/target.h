@@ -12,7 +12,7 @@
 
 /* Embedded in the config of each command that speaks to a coordinator. */
 struct client_config {
-    const char *url, *token_file, *ca_file;
+    const char *url, *token_file, *cacert, *cert, *key;
 };
 
 #define CLIENT_OPTION_ROWS(S, f)                                                                                       \
@@ -20,17 +20,19 @@ struct client_config {
         OPTION_STRING("url", S, f.url, NULL, "the coordinator, as http://HOST:PORT or https://HOST", .value = "URL"),  \
         OPTION_PATH("token-file", S, f.token_file, NULL, "a file of bearer tokens; the first is sent",                 \
                     .value = "FILE"),                                                                                  \
-        OPTION_PATH("ca-file", S, f.ca_file, NULL, "certificates (PEM) to trust with https, in place of the system's", \
-                    .value = "FILE")
+        OPTION_PATH("cacert", S, f.cacert, NULL, "authorities (PEM) to trust with https, in place of the system's",    \
+                    .value = "FILE"),                                                                                  \
+        OPTION_PATH("cert", S, f.cert, NULL, "certificate (PEM) to show with https", .value = "FILE"),                 \
+        OPTION_PATH("key", S, f.key, NULL, "its private key (PEM), when it is not in the same file", .value = "FILE")
 
 struct target {
     char *url;  /* as given, for messages */
     char *host; /* without brackets */
     char port[6];
-    char *authority; /* for the Host header */
-    char *prefix;    /* path in front of every path: "" or "/base" */
-    char *token;     /* NULL: none */
-    const char *ca_file;
+    char *authority;                 /* for the Host header */
+    char *prefix;                    /* path in front of every path: "" or "/base" */
+    char *token;                     /* NULL: none */
+    const char *cacert, *cert, *key; /* paths; NULL: none */
     bool tls;
     struct addrinfo *addresses; /* NULL with TLS, where the library looks them up */
 };

@@ -23,6 +23,7 @@ static struct {
 
 struct tls_stream {
     CURL *curl;
+    char error[CURL_ERROR_SIZE];
 };
 
 static bool load(char *err, size_t err_size)
@@ -53,10 +54,10 @@ static bool load(char *err, size_t err_size)
 
 struct tls_stream *tls_open(const struct target *t, int *fd, char *err, size_t err_size)
 {
-    char detail[CURL_ERROR_SIZE] = "";
     curl_socket_t socket_fd = CURL_SOCKET_BAD;
     if (!load(err, err_size)) return NULL;
-    CURL *curl = lib.easy_init();
+    struct tls_stream *s = xcalloc(1, sizeof(*s));
+    CURL *curl = s->curl = lib.easy_init();
     if (!curl) BUG("curl_easy_init failed");
     lib.easy_setopt(curl, CURLOPT_URL, t->url);
     lib.easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
@@ -65,18 +66,19 @@ struct tls_stream *tls_open(const struct target *t, int *fd, char *err, size_t e
     lib.easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
     lib.easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
     lib.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    lib.easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
-    if (t->ca_file) lib.easy_setopt(curl, CURLOPT_CAINFO, t->ca_file);
+    lib.easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    lib.easy_setopt(curl, CURLOPT_ERRORBUFFER, s->error);
+    if (t->cacert) lib.easy_setopt(curl, CURLOPT_CAINFO, t->cacert);
+    if (t->cert) lib.easy_setopt(curl, CURLOPT_SSLCERT, t->cert);
+    if (t->cert) lib.easy_setopt(curl, CURLOPT_SSLKEY, t->key ? t->key : t->cert);
     CURLcode code = lib.easy_perform(curl);
     if (code == CURLE_OK) code = lib.easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket_fd);
     if (code != CURLE_OK || socket_fd == CURL_SOCKET_BAD) {
-        snprintf(err, err_size, "%s", detail[0] ? detail : lib.easy_strerror(code));
-        lib.easy_cleanup(curl);
+        snprintf(err, err_size, "%s", s->error[0] ? tls_error(s) : lib.easy_strerror(code));
+        tls_close(s);
         return NULL;
     }
-    lib.easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
-    struct tls_stream *s = xcalloc(1, sizeof(*s));
-    s->curl = curl;
+    s->error[0] = '\0';
     *fd = (int)socket_fd;
     return s;
 }
@@ -100,6 +102,20 @@ ssize_t tls_write(struct tls_stream *s, const void *data, size_t len)
     size_t n = 0;
     CURLcode code = lib.easy_send(s->curl, data, len, &n);
     return result(code, n);
+}
+
+/* With TLS 1.3 a server judges our certificate after the handshake, so its refusal may come with the first reading. */
+const char *tls_error(const struct tls_stream *s)
+{
+    static const char *const refusals[] = {"certificate required", "handshake failure"};
+    static const char *const dislikes[] = {"unknown ca", "bad certificate", "certificate expired",
+                                           "certificate revoked", "unsupported certificate"};
+    const char *alert = strstr(s->error, "alert ");
+    for (size_t i = 0; alert && i < ARRAY_SIZE(refusals); i++)
+        if (strstr(alert, refusals[i])) return "the service demands a client certificate; --cert and --key give one";
+    for (size_t i = 0; alert && i < ARRAY_SIZE(dislikes); i++)
+        if (strstr(alert, dislikes[i])) return "the service does not accept the certificate of --cert";
+    return s->error;
 }
 
 void tls_close(struct tls_stream *s)

@@ -18,6 +18,8 @@ MUST_CHECK struct tls_stream *tls_open(const struct target *t, int *fd, char *er
  * same bytes. Read until EAGAIN before polling: the library may hold decrypted bytes. */
 ssize_t tls_read(struct tls_stream *s, void *data, size_t size);
 ssize_t tls_write(struct tls_stream *s, const void *data, size_t len);
+/* Why the last read or write failed for good; "" when that is not known. */
+const char *tls_error(const struct tls_stream *s);
 void tls_close(struct tls_stream *s);
 
 #endif
