@@ -23,9 +23,9 @@ if SCHEMAS:
 
 VERSION = os.environ.get("KUBERNETES_VERSION", "1.34")
 BASES = ("base", "overlays/dev", "overlays/production", "overlays/scale-to-zero")
-COMPONENTS = ("keda", "network-policy", "monitoring", "ingress")
+COMPONENTS = ("keda", "network-policy", "monitoring", "ingress", "cert-manager", "tls")
 # Of other projects: not in the Kubernetes schema.
-CUSTOM = {"ScaledObject", "PodMonitor", "PrometheusRule"}
+CUSTOM = {"ScaledObject", "PodMonitor", "PrometheusRule", "Issuer", "Certificate"}
 
 
 def already_in(base):
@@ -192,6 +192,35 @@ class Kubernetes(unittest.TestCase):
             self.assertEqual(len(budgets), 1)
             self.assertEqual(sorted(s["spec"].get("clusterIP", "") for s in services), ["", "None"])
             self.assertEqual(len(d["spec"]["template"]["spec"]["topologySpreadConstraints"]), 2)
+
+    def test_tls_is_on_both_ways_and_each_file_comes_from_a_secret_that_cert_manager_makes(self):
+        on = {name: objects for name, objects in self.rendered.items() if "tls" in name[1]}
+        self.assertGreater(len(on), 20)
+        for name, objects in on.items():
+            coordinator, worker = (next(d for d in of_kind(objects, "Deployment") if d["metadata"]["name"] == which)
+                                   for which in ("fantail-coordinator", "fantail-worker"))
+            with self.subTest(rendered=name):
+                workers = environment(coordinator)["FANTAIL_WORKERS"]
+                self.assertTrue(workers.startswith("dns+https://"))
+                self.assertIn("FANTAIL_TLS_CLIENT_CA", environment(worker))
+                self.assertIn("FANTAIL_WORKER_CLIENT_CERT", environment(coordinator))
+                secrets = set()
+                for d in (coordinator, worker):
+                    files = {v for v in environment(d).values() if v.startswith("/tls/")}
+                    self.assertLessEqual(files, {"/tls/tls.crt", "/tls/tls.key", "/tls/ca.crt"})
+                    pod = d["spec"]["template"]["spec"]
+                    mount = next(m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "tls")
+                    self.assertEqual((mount["mountPath"], mount["readOnly"], "subPath" in mount), ("/tls", True, False))
+                    secrets.add(next(v for v in pod["volumes"] if v["name"] == "tls")["secret"]["secretName"])
+                for i in of_kind(objects, "Ingress"):
+                    self.assertEqual(i["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"], "HTTPS")
+                if "cert-manager" not in name[1]:
+                    continue
+                made = {c["spec"]["secretName"]: c["spec"] for c in of_kind(objects, "Certificate")}
+                self.assertLessEqual(secrets, set(made))
+                self.assertIn(workers.split("//")[1].split(":")[0], made["fantail-worker-tls"]["dnsNames"])
+                self.assertIn("client auth", made["fantail-coordinator-tls"]["usages"])
+                self.assertNotIn("client auth", made["fantail-worker-tls"]["usages"], "a worker is no coordinator")
 
     def test_environment_variables_are_options_of_the_programs(self):
         for _, d in self.each("Deployment"):
