@@ -65,6 +65,7 @@ struct coordinator {
 
     /* One scheduler_run() a loop turn, however many events came in it. */
     uv_prepare_t run_prepare;
+    uv_idle_t run_idle; /* runs while a run is wanted, so that the loop does not sleep on it */
     uv_timer_t run_timer;
     bool run_wanted, cancels_wanted;
     uv_timer_t tick_timer; /* progress and heartbeats, while there are jobs */

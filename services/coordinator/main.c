@@ -73,9 +73,16 @@ static void before_sleep(uv_prepare_t *prepare)
     if (c->run_wanted) coordinator_run(c);
 }
 
+static void stay_awake(uv_idle_t *idle)
+{
+}
+
+/* Asked for behind our own prepare step (the server may read a kept connection's next request in its own, which comes
+ * later), the run would wait for whatever wakes the loop next. */
 void coordinator_wants_run(struct coordinator *c)
 {
     c->run_wanted = true;
+    if (!uv_is_closing((uv_handle_t *)&c->run_idle)) uv_idle_start(&c->run_idle, stay_awake);
 }
 
 /* Actions may be answered by further events at once (a send that fails), so it runs until none is left. */
@@ -88,6 +95,7 @@ void coordinator_run(struct coordinator *c)
         now = now_ns();
         deadline = scheduler_run(c->scheduler, now);
     } while (c->run_wanted);
+    uv_idle_stop(&c->run_idle);
     if (deadline == UINT64_MAX) {
         uv_timer_stop(&c->run_timer);
         return;
@@ -148,6 +156,7 @@ static void on_stop(void *data)
     c->trace = NULL;
     tls_store_release(&c->worker_tls);
     uv_close((uv_handle_t *)&c->run_prepare, NULL);
+    uv_close((uv_handle_t *)&c->run_idle, NULL);
     uv_close((uv_handle_t *)&c->run_timer, NULL);
     uv_close((uv_handle_t *)&c->tick_timer, NULL);
 }
@@ -165,6 +174,7 @@ static void start_parts(struct coordinator *c, struct trace_config *tracing)
     if (endpoints_mode(c->config->workers) == ENDPOINTS_BALANCER) client.max_connection_age_ms = BALANCER_CONNECTION_MS;
     c->client = http_client_new(c->loop, &client);
     uv_prepare_init(c->loop, &c->run_prepare);
+    uv_idle_init(c->loop, &c->run_idle);
     uv_timer_init(c->loop, &c->run_timer);
     uv_timer_init(c->loop, &c->tick_timer);
     c->run_prepare.data = c->run_timer.data = c->tick_timer.data = c;

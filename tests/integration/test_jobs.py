@@ -207,6 +207,17 @@ class Carrying(SharedFleetTest):
             self.assertEqual(answer.body.splitlines()[index].decode(),
                              '{"type":"result","index":%d,"value":%s}' % (index, item))
 
+    def test_a_job_begins_at_once_behind_another_on_its_connection(self):
+        """Nothing but the job itself wakes the coordinator: were it left to the next tick, a tenth of a second away,
+        so many would take half a minute."""
+        count, body = 300, b'{"task":"echo","items":[12]}'
+        head = b"POST /v1/jobs HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: %d%s\r\n\r\n"
+        requests = (head % (len(body), b"") + body) * (count - 1) + head % (len(body), b"\r\nConnection: close") + body
+        begun = time.monotonic()
+        answers = ft.raw_request(self.shared.port, requests, timeout_s=30)
+        self.assertEqual(answers.count(b'"results":[12]'), count)
+        self.assertLess(time.monotonic() - begun, 15)
+
     def test_large_items_come_back_whole(self):
         items = [letter * 3_000_000 for letter in "abc"]
         self.assertEqual(self.shared.job({"task": "echo", "items": items}).json["results"], items)
