@@ -52,10 +52,26 @@ static void turn_fleet(struct map_run *run)
     run->target_known = true;
 }
 
+/* --max-concurrency is of the run, for the service it is of a job. */
+static unsigned jobs_max(const struct map_run *run)
+{
+    return run->options->max_concurrency > 0 ? 1 : MAP_JOBS;
+}
+
+/* What is out will keep the fleet busy for a good while, at the pace so far: more jobs would only take the turns of
+ * other people's jobs, as jobs share the fleet. */
+static bool enough_is_out(const struct map_run *run, uint64_t now)
+{
+    if (run->count < MAP_JOBS_SLOW) return false;
+    double pace = now > run->began_ns ? (double)run->done / (double)(now - run->began_ns) : 0;
+    return (double)(run->lines_out - run->done) > pace * (double)(MAP_OUT_S * NS_PER_S);
+}
+
 static bool may_start(const struct map_run *run, uint64_t now)
 {
-    if (run->stopped || !run->target_known || run->count == MAP_JOBS) return false;
+    if (run->stopped || !run->target_known || run->count >= jobs_max(run)) return false;
     if (run->count && run->bytes_in_flight + run->input.cut > MAP_JOB_BYTES) return false;
+    if (enough_is_out(run, now)) return false;
     return input_has_batch(&run->input, run->count == 0, now);
 }
 
@@ -87,6 +103,8 @@ static void start_jobs(struct map_run *run, uint64_t now)
         j->first = run->sent;
         if (run->options->order == MAP_ORDER_COMPLETION) run->sent += batch_count(&j->batch, run->input.skip_blank);
         run->bytes_in_flight += j->batch.len;
+        run->lines_out += j->batch.lines;
+        if (!run->began_ns) run->began_ns = now;
         map_job_start(run, j, now);
     }
     if (asks_with_nothing(run)) map_job_start(run, take_idle(run), now);
@@ -138,8 +156,8 @@ static int timeout_of(const struct map_run *run, uint64_t now)
 {
     int timeout_ms = run->progress.on ? PROGRESS_MS : -1;
     if (run->options->reduce && run->target_known && run->count == 0) return 0;
-    if (run->target_known && run->count < MAP_JOBS &&
-        (run->count == 0 || run->bytes_in_flight + run->input.cut <= MAP_JOB_BYTES))
+    if (run->target_known && run->count < jobs_max(run) &&
+        (run->count == 0 || run->bytes_in_flight + run->input.cut <= MAP_JOB_BYTES) && !enough_is_out(run, now))
         lower(&timeout_ms, input_timeout_ms(&run->input, now));
     for (unsigned i = 0; i < run->count; i++) {
         const struct map_job *j = run->running[i];

@@ -23,6 +23,8 @@
 #include "progress.h"
 
 #define MAP_JOBS       16         /* in flight at most */
+#define MAP_JOBS_SLOW  2          /* ... while these have work for MAP_OUT_S */
+#define MAP_OUT_S      5
 #define MAP_JOB_BYTES  (8u << 20) /* input bytes in flight at most, but for a single larger batch */
 #define MAP_HELD_BYTES (4u << 20) /* answers held of a job that is not the oldest */
 #define MAP_RETRIES    5          /* of one job without any progress */
@@ -77,6 +79,7 @@ struct map_run {
     uint64_t deadline_ns; /* 0: none */
     uint64_t sent;        /* items in all jobs begun; in completion order only */
     uint64_t done, succeeded;
+    uint64_t began_ns, lines_out; /* first job; items in all jobs begun, about */
     struct buf path, text;
     bool stopped; /* nothing more is to be done; status says how it went */
     int status;

@@ -78,6 +78,7 @@ struct chunk {
 
     /* The rest belongs to the pool and to the owner; the bookkeeping does not look at it. */
     struct chunk *next_turn, *prev_turn;
+    uint64_t turn, job_turn;              /* the last it and its job were given, counted in turns.h; 0: none */
     void (*on_progress)(struct chunk *c); /* out has grown */
     void *owner;
     const char *name;     /* for the log; borrowed from the owner; "" when unknown */

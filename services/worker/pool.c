@@ -43,53 +43,10 @@ void pool_init(struct pool *p, const struct process_env *env, struct task *task,
     p->timer.data = p;
 }
 
-/* ---- turns ---- */
-
-static void ring_add(struct pool *p, struct chunk *c)
-{
-    if (!p->turn) {
-        c->next_turn = c->prev_turn = c;
-        p->turn = c;
-    } else {
-        c->next_turn = p->turn;
-        c->prev_turn = p->turn->prev_turn;
-        c->prev_turn->next_turn = c;
-        p->turn->prev_turn = c;
-    }
-    p->chunks++;
-}
-
-static void ring_remove(struct pool *p, struct chunk *c)
-{
-    if (!c->next_turn) return;
-    if (c->next_turn == c) {
-        p->turn = NULL;
-    } else {
-        c->next_turn->prev_turn = c->prev_turn;
-        c->prev_turn->next_turn = c->next_turn;
-        if (p->turn == c) p->turn = c->next_turn;
-    }
-    c->next_turn = c->prev_turn = NULL;
-    p->chunks--;
-    chunk_unref(c);
-}
-
-/* The next chunk that has something to take; the turn moves behind it. */
-static struct chunk *next_turn(struct pool *p)
-{
-    struct chunk *c = p->turn;
-    for (unsigned i = 0; i < p->chunks; i++, c = c->next_turn) {
-        if (chunk_available(c) == 0) continue;
-        p->turn = c->next_turn;
-        return c;
-    }
-    return NULL;
-}
-
 static bool has_work(const struct pool *p)
 {
-    const struct chunk *c = p->turn;
-    for (unsigned i = 0; i < p->chunks; i++, c = c->next_turn)
+    const struct chunk *c = p->turns.at;
+    for (unsigned i = 0; i < p->turns.n; i++, c = c->next_turn)
         if (chunk_available(c)) return true;
     return false;
 }
@@ -97,8 +54,8 @@ static bool has_work(const struct pool *p)
 uint64_t pool_queued(const struct pool *p)
 {
     uint64_t n = 0;
-    const struct chunk *c = p->turn;
-    for (unsigned i = 0; i < p->chunks; i++, c = c->next_turn) n += chunk_available(c);
+    const struct chunk *c = p->turns.at;
+    for (unsigned i = 0; i < p->turns.n; i++, c = c->next_turn) n += chunk_available(c);
     return n;
 }
 
@@ -123,8 +80,8 @@ static uint64_t fair_part(const struct pool *p, const struct process *process, c
 /* The chunk whose next run needs care; NULL: none. */
 static struct chunk *careful_chunk(const struct pool *p)
 {
-    struct chunk *c = p->turn;
-    for (unsigned i = 0; i < p->chunks; i++, c = c->next_turn)
+    struct chunk *c = p->turns.at;
+    for (unsigned i = 0; i < p->turns.n; i++, c = c->next_turn)
         if (chunk_careful(c)) return c;
     return NULL;
 }
@@ -150,7 +107,7 @@ static bool fill(struct pool *p, struct process *process, uint64_t now)
         uint64_t room = process_room(process, now);
         if (room == 0) return true;
         if (!p->task->idempotent) room = 1;
-        struct chunk *c = next_turn(p);
+        struct chunk *c = turns_next(&p->turns);
         if (!c) return false;
         uint64_t part = fair_part(p, process, c);
         struct run *r = chunk_take(c, room < part ? room : part, window_room_bytes(&process->window));
@@ -163,7 +120,7 @@ static void fail_all(struct pool *p)
     struct chunk *c;
     struct buf lines = {0};
     uint64_t in_lines = 0;
-    while ((c = next_turn(p))) {
+    while ((c = turns_next(&p->turns))) {
         struct run *r = chunk_take(c, BROKEN_BATCH, SIZE_MAX);
         chunk_ref(c);
         for (; in_lines < r->count; in_lines++) buf_add(&lines, p->broken_line.data, p->broken_line.len);
@@ -229,7 +186,7 @@ void pool_feed(struct pool *p)
     p->again = true;
     if (p->feeding) return; /* giving may kill, and a death feeds */
     p->feeding = true;
-    while (p->again && p->turn) {
+    while (p->again && p->turns.at) {
         p->again = false;
         uint64_t now = now_ns();
         share_out(p, now);
@@ -350,7 +307,7 @@ static void on_lost(struct process *process, struct fault *f)
         p->deaths++;
         if (!had_item && (was_trial || p->deaths >= POOL_TRIAL_AFTER)) set_broken(p, f, process, now);
     }
-    if (p->broken_until_ns > now && p->turn) wake_at(p, p->broken_until_ns);
+    if (p->broken_until_ns > now && p->turns.at) wake_at(p, p->broken_until_ns);
     pool_feed(p);
 }
 
@@ -358,7 +315,7 @@ static void on_lost(struct process *process, struct fault *f)
 
 void pool_submit(struct pool *p, struct chunk *c)
 {
-    ring_add(p, chunk_ref(c));
+    turns_add(&p->turns, c);
     c->draining = p->draining;
 }
 
@@ -375,7 +332,7 @@ void pool_forget(struct pool *p, struct chunk *c, uint64_t now)
 {
     if (!c->abandoned_ns) c->abandoned_ns = now;
     chunk_ref(c);
-    ring_remove(p, c);
+    turns_remove(&p->turns, c);
     if (c->given) check_processes_of(p, c, now);
     chunk_unref(c);
 }
@@ -390,8 +347,8 @@ void pool_cancel(struct pool *p, struct chunk *c)
 void pool_drain(struct pool *p)
 {
     p->draining = true;
-    struct chunk *c = p->turn;
-    for (unsigned i = 0, n = p->chunks; i < n; i++) {
+    struct chunk *c = p->turns.at;
+    for (unsigned i = 0, n = p->turns.n; i < n; i++) {
         struct chunk *next = c->next_turn;
         c->draining = true;
         chunk_settle(c);
@@ -431,7 +388,7 @@ void pool_close(struct pool *p, uv_close_cb closed)
     struct fault f;
     fault_set(&f, ITEM_CANCELLED, "the worker ends");
     while (p->processes) process_kill(p->processes, &f);
-    while (p->turn) ring_remove(p, p->turn);
+    while (p->turns.at) turns_remove(&p->turns, p->turns.at);
     buf_release(&p->broken_line);
     task_unref(p->task);
     p->task = NULL;

@@ -1,6 +1,6 @@
 /*
- * The processes of one task, and whose turn it is: chunks take fair turns, run by run; processes are started when
- * there is work for them and stay warm; one that dies is replaced, and only the item it was at is charged.
+ * The processes of one task: jobs and their chunks take fair turns at them, run by run (turns.h); processes are started
+ * when there is work for them and stay warm; one that dies is replaced, and only the item it was at is charged.
  *
  * A task whose processes cannot start, or die before they are given anything, is broken for a while: its items fail at
  * once with the reason, and the while doubles up to BROKEN_MAX_NS. Deaths that might be an item's doing are told apart
@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "process.h"
+#include "turns.h"
 
 #define POOL_TRIAL_AFTER 3 /* deaths in a row without one answer */
 #define TRIAL_NS         (100 * NS_PER_MS)
@@ -40,8 +41,7 @@ struct pool {
     unsigned count; /* in the list: alive and of use */
     struct process *trial;
 
-    struct chunk *turn; /* ring of chunks; the next to take from */
-    unsigned chunks;
+    struct turns turns;
     bool draining;
     bool feeding, again;
 

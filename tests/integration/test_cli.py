@@ -331,6 +331,17 @@ class PrivateFleet(CliTest):
         self.assertEqual((ended.status, ended.lines), (1, ["1", "null", "3"]), ended)
         self.assertRegex(ended.err, rb"item 1: .*7.*oh")
 
+    def test_max_concurrency_holds_for_the_whole_run(self):
+        with subprocess.Popen([FANTAIL, "map", "--max-concurrency", "1", "-P", "4", "--", "sh", "-c",
+                               "mkdir alone && sleep 0.05 && rmdir alone"], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL, cwd=self.folder, env=self.environment()) as process:
+            for _ in range(20):  # each line is more input after a quiet moment: another batch
+                process.stdin.write(b"x\n")
+                process.stdin.flush()
+                time.sleep(0.015)
+            process.stdin.close()
+            self.assertEqual(process.wait(60), 0)
+
     def test_json_values_of_a_command_stay_json(self):
         ended = self.cli("map", "--json", "--", "printf", "%s", stdin='{"a": 1}\n"text"\n')
         self.assertEqual([json.loads(line) for line in ended.lines], [{"a": 1}, "text"], ended)
