@@ -246,6 +246,24 @@ class Limits(FantailTest):
         fleet.workers[0].send_signal(signal.SIGHUP)
         wait_until(lambda: fleet.job({"task": "second", "items": [1]}).status == 200, 20, "the new task")
 
+    def test_an_error_that_a_program_writes_itself_always_has_a_name_and_keeps_its_cause(self):
+        program = r"""#!/usr/bin/env python3
+import sys
+for line in sys.stdin:
+    print(['{"error":{}}', '{"error":{"cause":"no such thing"}}', '{"error":{"name":5,"cause":"number"}}',
+           '{"error":{"name":"","cause":"empty"}}', r'{"error":{"cause":"\ud800","attempts":-5}}',
+           '{"error":{"name":"NotFound","more":{"size":12345678901234567890}}}'][int(line)], flush=True)
+"""
+        fleet = self.fleet(tasks=self.tasks(own={"json": {"command": ["./own"]}, "files": {"own": program}}))
+        answer = fleet.job({"task": "own", "items": list(range(6))})
+        self.assertEqual([entry["error"] for entry in answer.json["errors"]], [
+            {"name": "task_error", "attempts": 1},
+            {"name": "task_error", "cause": "no such thing", "attempts": 1},
+            {"name": "task_error", "cause": "number", "attempts": 1},
+            {"name": "task_error", "cause": "empty", "attempts": 1},
+            {"name": "task_error", "cause": "\ud800", "attempts": 1},
+            {"name": "NotFound", "more": {"size": 12345678901234567890}, "attempts": 1}])
+
     def test_a_bare_executable_is_a_task(self):
         tasks = self.tasks()
         os.makedirs(os.path.join(self.folder, "tasks"), exist_ok=True)
