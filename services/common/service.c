@@ -174,8 +174,10 @@ static void on_prepare(uv_prepare_t *handle)
 
 static void start_handles(struct service *s)
 {
-    /* libuv gives child processes the default actions back. */
+    /* A write that fails is an error to handle: to a closed pipe, or beyond the size that files may have here. The
+     * worker gives its task processes the default actions back. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
         uv_signal_init(s->loop, &s->signals[i]);
         s->signals[i].data = s;

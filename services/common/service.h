@@ -16,7 +16,8 @@
  * shutdown_delay_s; then hooks->drain runs and the listener closes; when hooks->idle says so and no exchange is open,
  * or drain_s have passed and hooks->cut has ended the rest, kept connections are ended (http_server_part()); then the
  * public server, hooks->stop, the admin server, the log. A second signal ends the process at once with status 1, after
- * hooks->abort. SIGHUP: tokens and certificates are read again, then hooks->reload. SIGPIPE is ignored.
+ * hooks->abort. SIGHUP: tokens and certificates are read again, then hooks->reload. SIGPIPE and SIGXFSZ are
+ * ignored.
  *
  * With a token file every request to the public server but those for health needs one of its tokens (access.h). The
  * admin server has no secrets to tell and changes nothing: it is open, as those who probe and scrape expect.

@@ -45,7 +45,7 @@ static void close_the_rest(void)
 /* Signals the worker ignores would stay ignored; task programs expect the defaults. */
 static void reset_signals(void)
 {
-    static const int signals[] = {SIGPIPE, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+    static const int signals[] = {SIGPIPE, SIGXFSZ, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) signal(signals[i], SIG_DFL);
     sigset_t none;
     sigemptyset(&none);

@@ -2,7 +2,6 @@
 import json
 import os
 import resource
-import signal
 import socket
 import subprocess
 
@@ -372,7 +371,6 @@ class DiskFull(FantailTest):
 
     def test_a_file_size_limit_fails_the_job_and_not_the_service(self):
         def limit():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
         self.check(self.folder, limit)
 

@@ -264,6 +264,13 @@ for line in sys.stdin:
             {"name": "task_error", "cause": "\ud800", "attempts": 1},
             {"name": "NotFound", "more": {"size": 12345678901234567890}, "attempts": 1}])
 
+    def test_a_command_ignores_no_signal_that_its_worker_ignores(self):
+        fleet = self.fleet(tasks=self.tasks(look={"mode": "exec", "output": "text",
+                                                  "command": ["grep", "SigIgn", "/proc/self/status"]}))
+        line, = fleet.job({"task": "look", "items": [1]}).json["results"]
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            self.assertEqual(int(line.split()[1], 16) & 1 << (number - 1), 0, line)
+
     def test_a_bare_executable_is_a_task(self):
         tasks = self.tasks()
         os.makedirs(os.path.join(self.folder, "tasks"), exist_ok=True)
