@@ -274,8 +274,8 @@ static bool is_bad(const char *line, size_t len, bool text, struct bad_item *bad
     }
     if (!text) {
         if (json_valid(line, len, &at, &error)) return false;
-        snprintf(bad->reason, sizeof(bad->reason), "not JSON at its byte %zu: %s (is it text? then say --text)", at,
-                 error);
+        const char *hint = len && line[0] == '"' ? "" : " (is it text? then say --text)";
+        snprintf(bad->reason, sizeof(bad->reason), "not JSON at its byte %zu: %s%s", at, error, hint);
         return true;
     }
     while (at < len) {

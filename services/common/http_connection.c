@@ -35,7 +35,11 @@ static void connection_opened(struct http_server *s, struct MHD_Connection *mhd,
 bool http_connection_has_unsent(int fd)
 {
     int unsent = 0;
-    return ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0;
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    if (ioctl(fd, SIOCOUTQ, &unsent) != 0 || unsent <= 0) return false;
+    /* A connection that its peer has reset keeps the count for ever. */
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state != TCP_CLOSE;
 }
 
 static void keep_leaver(struct http_server *s, int fd)

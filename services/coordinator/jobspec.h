@@ -25,8 +25,6 @@ enum job_reduce {
     REDUCE_MIN,
     REDUCE_MAX,
     REDUCE_CONCAT,
-    REDUCE_MERGE_SORTED,
-    REDUCE_MERGE_COUNTS,
     REDUCE_TASK, /* reduce_task, fan_in */
     REDUCE_KIND_COUNT
 };

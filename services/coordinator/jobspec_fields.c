@@ -15,8 +15,6 @@ static const char *const reduce_words[] = {
     [REDUCE_MIN] = "min",
     [REDUCE_MAX] = "max",
     [REDUCE_CONCAT] = "concat",
-    [REDUCE_MERGE_SORTED] = "merge_sorted",
-    [REDUCE_MERGE_COUNTS] = "merge_counts",
     [REDUCE_TASK] = NULL,
 };
 static_assert(ARRAY_SIZE(order_words) == ORDER_COUNT, "every order has its word");

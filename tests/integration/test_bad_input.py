@@ -138,7 +138,7 @@ class Fields(SharedFleetTest):
     def test_a_value_out_of_range_is_pointed_at(self):
         for field, value in (("chunk_size", -1), ("max_chunk_bytes", -5), ("max_concurrency", -1), ("priority", 99),
                              ("item_timeout_s", -0.5), ("deadline_s", -1), ("tolerated_failure_count", -2),
-                             ("tolerated_failure_percentage", 101), ("order", "sideways"), ("reduce", "median")):
+                             ("tolerated_failure_percentage", 101), ("order", "sideways"), ("reduce", "median"), ("reduce", "merge_sorted")):
             self.refuse(self.job_with(**{field: value}), "/" + field)
         self.refuse({"task": "square", "spans": {"start": 0, "stop": 3, "size": -1}}, "/spans/size")
         self.refuse({"task": "square", "spans": {"start": 0, "stop": 3, "size": 0}}, "/spans/size")

@@ -89,7 +89,12 @@ def promtool():
             return own, None
         # As root apt would hand over to a user of its own, who cannot write here.
         why = fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus"], 60, cwd=folder)
-        why = why or fetch(["dpkg-deb", "-x", *glob.glob(folder + "/*.deb"), folder], 60)
+        # Later releases of Debian have it as a package of its own.
+        fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "promtool"], 60, cwd=folder)
+        for package in glob.glob(folder + "/*.deb"):
+            why = why or fetch(["dpkg-deb", "-x", package, folder], 60)
+        if not why and not os.path.exists(folder + "/usr/bin/promtool"):
+            why = "it is not in the package"
         if why:
             return None, f"promtool (package prometheus) cannot be fetched: {why}"
         os.replace(folder + "/usr/bin/promtool", own)

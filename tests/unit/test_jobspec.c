@@ -91,7 +91,7 @@ Test(jobspec, every_field_of_the_job_object_is_read)
 
 Test(jobspec, built_in_reducers_go_by_their_names)
 {
-    for (int r = REDUCE_SUM; r <= REDUCE_MERGE_COUNTS; r++) {
+    for (int r = REDUCE_SUM; r <= REDUCE_CONCAT; r++) {
         struct jobspec spec;
         char json[64];
         snprintf(json, sizeof(json), "{\"task\":\"t\",\"reduce\":\"%s\"}", job_reduce_name((enum job_reduce)r));
