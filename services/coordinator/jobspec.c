@@ -62,8 +62,7 @@ static bool finish_reduce(struct jobspec *spec, struct jobspec_error *err)
     }
     if (spec->reduce != REDUCE_NONE)
         return jobspec_fail(err, 400, "reduce", "reduce is a built-in reducer or a task, not both.");
-    spec->reduce = REDUCE_TASK;
-    return true;
+    return jobspec_fail(err, 400, "reduce", "A task cannot reduce yet: there are sum, count, min, max and concat.");
 }
 
 bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err)

@@ -18,16 +18,7 @@
 
 enum job_source { SOURCE_NONE, SOURCE_ITEMS, SOURCE_RANGE, SOURCE_SPANS };
 enum job_order { ORDER_INPUT, ORDER_COMPLETION, ORDER_COUNT };
-enum job_reduce {
-    REDUCE_NONE,
-    REDUCE_SUM,
-    REDUCE_COUNT,
-    REDUCE_MIN,
-    REDUCE_MAX,
-    REDUCE_CONCAT,
-    REDUCE_TASK, /* reduce_task, fan_in */
-    REDUCE_KIND_COUNT
-};
+enum job_reduce { REDUCE_NONE, REDUCE_SUM, REDUCE_COUNT, REDUCE_MIN, REDUCE_MAX, REDUCE_CONCAT, REDUCE_KIND_COUNT };
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
 struct job_retry {
@@ -64,7 +55,7 @@ struct jobspec {
     int64_t tolerated_failure_count; /* -1: no limit */
     double tolerated_failure_percentage;
     enum job_reduce reduce;
-    char *reduce_task; /* REDUCE_TASK only */
+    char *reduce_task; /* read to be refused: no task can reduce yet */
     int64_t reduce_fan_in;
     double progress_s; /* query only: a progress line so often; 0: none */
 

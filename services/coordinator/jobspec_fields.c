@@ -9,13 +9,8 @@
 static const char *const order_words[] = {[ORDER_INPUT] = "input", [ORDER_COMPLETION] = "completion"};
 static const char *const jitter_words[] = {[JITTER_NONE] = "none", [JITTER_FULL] = "full"};
 static const char *const reduce_words[] = {
-    [REDUCE_NONE] = NULL,
-    [REDUCE_SUM] = "sum",
-    [REDUCE_COUNT] = "count",
-    [REDUCE_MIN] = "min",
-    [REDUCE_MAX] = "max",
-    [REDUCE_CONCAT] = "concat",
-    [REDUCE_TASK] = NULL,
+    [REDUCE_NONE] = NULL, [REDUCE_SUM] = "sum", [REDUCE_COUNT] = "count",
+    [REDUCE_MIN] = "min", [REDUCE_MAX] = "max", [REDUCE_CONCAT] = "concat",
 };
 static_assert(ARRAY_SIZE(order_words) == ORDER_COUNT, "every order has its word");
 static_assert(ARRAY_SIZE(jitter_words) == JITTER_COUNT, "every jitter has its word");
@@ -61,7 +56,7 @@ static_assert(sizeof(enum job_order) == sizeof(unsigned), "words are stored as u
 
 const char *job_reduce_name(enum job_reduce reduce)
 {
-    return reduce == REDUCE_NONE ? "none" : reduce == REDUCE_TASK ? "task" : reduce_words[reduce];
+    return reduce == REDUCE_NONE ? "none" : reduce_words[reduce];
 }
 
 const char *job_order_name(enum job_order order)

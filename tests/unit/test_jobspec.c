@@ -67,7 +67,7 @@ Test(jobspec, every_field_of_the_job_object_is_read)
               "\"jitter\":\"none\",\"on\":[\"out_of_memory\",\"task_error\"]},"
               "\"hedge\":{\"enabled\":false,\"max_extra_percent\":1.5},"
               "\"tolerated_failure_count\":4,\"tolerated_failure_percentage\":12.5,"
-              "\"reduce\":{\"task\":\"merge\",\"fan_in\":8}}",
+              "\"reduce\":\"max\"}",
               false);
     cr_assert_eq(spec.task_count, 2);
     cr_assert_str_eq(spec.tasks[1], "parse");
@@ -83,8 +83,7 @@ Test(jobspec, every_field_of_the_job_object_is_read)
     cr_assert_eq(spec.retry.on, 1u << ITEM_OUT_OF_MEMORY | 1u << ITEM_TASK_ERROR);
     cr_assert(!spec.hedge_enabled && spec.hedge_max_extra_percent == 1.5);
     cr_assert(spec.tolerated_failure_count == 4 && spec.tolerated_failure_percentage == 12.5);
-    cr_assert(spec.reduce == REDUCE_TASK && spec.reduce_fan_in == 8);
-    cr_assert_str_eq(spec.reduce_task, "merge");
+    cr_assert(spec.reduce == REDUCE_MAX);
     jobspec_release(&spec);
     assert_no_leak();
 }
@@ -102,6 +101,7 @@ Test(jobspec, built_in_reducers_go_by_their_names)
     expect_task_fault("\"reduce\":\"product\"", "/reduce");
     expect_task_fault("\"reduce\":5", "/reduce");
     expect_task_fault("\"reduce\":{\"fan_in\":4}", "/reduce");
+    expect_task_fault("\"reduce\":{\"task\":\"m\",\"fan_in\":4}", "/reduce");
     expect_task_fault("\"reduce\":{\"task\":\"m\",\"fan_in\":1}", "/reduce/fan_in");
     assert_no_leak();
 }
@@ -212,14 +212,14 @@ Test(jobspec, the_query_takes_the_same_names)
     cr_assert(read_query(&spec, "hedge.enabled", "false", &err));
     cr_assert(read_query(&spec, "common", "{\"model\":\"v3\"}", &err));
     cr_assert(read_query(&spec, "tolerated_failure_count", "null", &err));
-    cr_assert(read_query(&spec, "reduce.task", "merge", &err));
+    cr_assert(read_query(&spec, "reduce", "concat", &err));
     cr_assert(read_query(&spec, "progress_s", "1", &err));
     cr_assert(jobspec_finish(&spec, true, &err));
     cr_assert_eq(spec.task_count, 2);
     cr_assert_str_eq(spec.tasks[1], "parse");
     cr_assert(spec.order == ORDER_COMPLETION && spec.item_timeout_s == 2.5 && spec.retry.max_attempts == 4);
     cr_assert_eq(spec.retry.on, 1u << ITEM_CRASHED | 1u << ITEM_TIMED_OUT);
-    cr_assert(!spec.hedge_enabled && spec.progress_s == 1 && spec.reduce == REDUCE_TASK);
+    cr_assert(!spec.hedge_enabled && spec.progress_s == 1 && spec.reduce == REDUCE_CONCAT);
     cr_assert_str_eq(spec.common, "{\"model\":\"v3\"}");
     jobspec_release(&spec);
     assert_no_leak();
