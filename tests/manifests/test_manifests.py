@@ -82,7 +82,7 @@ class Kubernetes(unittest.TestCase):
                     yield objects, o
 
     def test_every_combination_renders_and_names_each_object_once(self):
-        self.assertEqual(len(self.rendered), 44)
+        self.assertEqual(len(self.rendered), 176)
         for name, objects in self.rendered.items():
             keys = [(o["kind"], o["metadata"]["name"]) for o in objects]
             self.assertEqual(len(keys), len(set(keys)), name)
@@ -158,7 +158,7 @@ class Kubernetes(unittest.TestCase):
                     if base == "overlays/dev":
                         self.assertEqual(env["FANTAIL_INSECURE"], "true")
                         self.assertFalse([n for n in env if n.endswith("_TOKEN_FILE")])
-                        self.assertEqual((secrets, set(mounts) & {"tokens"}), ({}, set()))
+                        self.assertEqual((set(secrets) - {"tls"}, set(mounts) & {"tokens"}), (set(), set()))
                         continue
                     self.assertNotIn("FANTAIL_INSECURE", env)
                     coordinator = d["metadata"]["name"] == "fantail-coordinator"
