@@ -122,6 +122,15 @@ void http_connection_refuse(struct http_connection *c, int status, const char *d
     cut(c);
 }
 
+void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail)
+{
+    send_problem(c, status, "", detail);
+    c->cut = true;
+    c->lingers = true;
+    shutdown(c->fd, SHUT_WR);
+    http_server_want_turn(c->server);
+}
+
 /* Closing at once would not do: data that comes for a closed socket is answered by a reset, which may overtake the
  * answer. */
 void http_connection_part(struct http_connection *c)

@@ -160,7 +160,7 @@ static enum MHD_Result send_answer(struct http_exchange *x)
     }
     if (x->pull_end == HTTP_PULL_ABORT && !x->early.len) return MHD_NO;
     add_headers(x);
-    x->connection->lingers = x->stage == HTTP_STAGE_BODY && x->has_body;
+    x->connection->lingers = x->stage == HTTP_STAGE_BODY && (x->has_body || x->must_close);
     x->stage = HTTP_STAGE_ANSWER;
     enum MHD_Result queued = MHD_queue_response(x->connection->mhd, (unsigned)x->status, x->response);
     MHD_destroy_response(x->response);
@@ -205,7 +205,7 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
     struct http_connection *c = x->connection;
     if (x->body_bytes + *size > x->server->options.max_body_bytes) {
         x->status = 413;
-        http_connection_refuse(c, 413, "the body is longer than allowed");
+        http_connection_refuse_in_call(c, 413, "the body is longer than allowed");
         return MHD_NO;
     }
     size_t taken = *size;

@@ -93,5 +93,5 @@ void http_library_log(void *cls, const char *format, va_list args)
     if (!c) return;
     if (c->exchange && !c->exchange->status) c->exchange->status = (int)status;
     /* The socket is shut behind our answer: the library's own finds it closed. */
-    http_connection_refuse(c, (int)status, explain(status));
+    http_connection_refuse_in_call(c, (int)status, explain(status));
 }

@@ -160,6 +160,9 @@ void http_connection_sweep(uv_timer_t *timer);
 /* Writes a whole error answer past libmicrohttpd, for the states in which it takes none (nothing of another answer may
  * be under way), and gives the connection up. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
+/* The same in a call of libmicrohttpd that makes it close by itself: what the client is still sending is not lost in a
+ * reset, which might overtake the answer. */
+void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
 bool http_connection_has_unsent(int fd);
 void http_connection_free_leavers(struct http_server *s);
 /* Its part of http_server_part(). */
