@@ -24,6 +24,7 @@ struct service {
     size_t argc;
     char name[32]; /* "coordinator", "worker 2" */
     bool was_ready;
+    bool reload_waits; /* until it is ready: before, SIGHUP would end it */
     unsigned failed_starts;
     uint64_t restart_ns; /* when it is down: start it then */
     uint64_t backoff_ms;
@@ -207,6 +208,21 @@ size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms
     return n;
 }
 
+static void reload_if_ready(struct service *s)
+{
+    if (!s->reload_waits || s->process.state != SERVICE_READY) return;
+    s->reload_waits = false;
+    kill(s->process.pid, SIGHUP);
+}
+
+void fleet_reload(struct fleet *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        f->services[i].reload_waits = true;
+        reload_if_ready(&f->services[i]);
+    }
+}
+
 static void describe_end(int status, char *text, size_t size)
 {
     if (WIFSIGNALED(status))
@@ -257,6 +273,7 @@ bool fleet_turn(struct fleet *f)
             complain("%s is ready again (pid %d, port %u)", s->name, (int)s->process.pid, (unsigned)s->process.port);
         s->was_ready = true;
         s->failed_starts = 0;
+        reload_if_ready(s);
     }
     if (!reap(f)) return false;
     uint64_t now = now_ns();

@@ -46,6 +46,9 @@ const char *fleet_error(const struct fleet *f);
 bool fleet_is_ready(const struct fleet *f);
 uint16_t fleet_port(const struct fleet *f);
 
+/* Has every process read its tasks, tokens and certificates again; one that is just starting, when it is ready. */
+void fleet_reload(struct fleet *f);
+
 /* Asks every process to end and waits for it; a second request to end (interrupt.h) kills. Frees f. NULL is fine. */
 void fleet_stop(struct fleet *f);
 /* Kills every process and all their descendants, and waits for that. For work that is over. Frees f. NULL is fine. */

@@ -1,6 +1,7 @@
 #include "interrupt.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -8,12 +9,15 @@
 #include "cli.h"
 
 static int event_fd = -1;
-static volatile sig_atomic_t end_signal, end_count;
+static volatile sig_atomic_t end_signal, end_count, reload_asked;
+static bool hangup_reloads, has_terminal_to_lose;
 
 static void on_signal(int number)
 {
     int saved = errno;
-    if (number != SIGCHLD) {
+    if (number == SIGHUP && hangup_reloads) {
+        reload_asked = 1;
+    } else if (number != SIGCHLD) {
         if (!end_signal) end_signal = number;
         end_count = end_count + 1;
         if (end_count > 2) _exit(EXIT_BY_SIGNAL + number);
@@ -39,6 +43,33 @@ void interrupt_init(void)
         sigaction(handled[i], &action, NULL);
     }
     signal(SIGPIPE, SIG_IGN);
+}
+
+/* The kernel takes a closed terminal from its programs before it tells them. */
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+}
+
+void interrupt_reload_on_hangup(void)
+{
+    struct sigaction before, action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    hangup_reloads = true;
+    sigaction(SIGHUP, &action, &before);
+    has_terminal_to_lose = before.sa_handler != SIG_IGN && has_terminal();
+}
+
+bool interrupt_take_reload(void)
+{
+    if (!reload_asked) return false;
+    reload_asked = 0;
+    if (!has_terminal_to_lose || has_terminal()) return true;
+    end_signal = SIGHUP;
+    end_count = end_count + 1;
+    return false;
 }
 
 int interrupt_fd(void)

@@ -49,7 +49,8 @@ static const struct option_spec spec = {
                 "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
                 "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
                 "  fantail tasks --url http://localhost:8080\n"
-                "Ctrl-C or SIGTERM gives running work 5 s to end; a second one does not wait.",
+                "Ctrl-C or SIGTERM gives running work 5 s to end; a second one does not wait. SIGHUP makes the services\n"
+                "read tasks, tokens and certificates again.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -65,6 +66,7 @@ static int serve(struct fleet *f)
         size_t n = 1 + fleet_poll_fds(f, fds + 1, &timeout_ms);
         poll(fds, n, timeout_ms);
         interrupt_clear();
+        if (interrupt_take_reload()) fleet_reload(f);
         if (!fleet_turn(f)) {
             complain("%s", fleet_error(f));
             return EXIT_JOB_FAILED;
@@ -102,6 +104,7 @@ int command_local(int argc, char **argv)
     };
     char err[256];
     interrupt_init();
+    interrupt_reload_on_hangup();
     struct fleet *f = fleet_start(&options, err, sizeof(err));
     if (!f) {
         complain("%s", err);

@@ -1,6 +1,7 @@
 """The command line, as a person or a script uses it: standard input, standard output, exit codes, and what is left
 behind."""
 import contextlib
+import fcntl
 import http.server
 import json
 import os
@@ -8,11 +9,12 @@ import re
 import signal
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 
-from fantail_testing import (BIN, EXAMPLE_TASKS, FantailTest, SharedFleetTest, command_line, descendants, main,
-                             wait_until)
+from fantail_testing import (BIN, EXAMPLE_TASKS, JSON, FantailTest, SharedFleetTest, command_line, descendants, main,
+                             request, wait_until, write_file)
 
 FANTAIL = os.path.join(BIN, "fantail")
 
@@ -442,6 +444,37 @@ class Local(CliTest):
                 wait_until(lambda: program.stderr().count("is ready again") == times, what="the restart")
                 self.assertEqual(len(self.services(program, name)), len(before))
                 self.assertEqual(self.cli("map", "square", "--url", url, stdin="7\n").lines, ["49"])
+
+    def test_sighup_makes_the_services_read_tasks_and_tokens_again(self):
+        tasks = self.tasks(twice={"command": ["cat"], "mode": "exec", "output": "text"})
+        tokens = os.path.join(self.folder, "tokens")
+        write_file(tokens, "the-token-of-the-start\n")
+        with self.local("--tasks", tasks, "--token-file", tokens) as (program, url):
+            port = int(url.rsplit(":", 1)[1])
+            before = self.services(program, "fantail-")
+
+            def job(task, token):
+                return request(port, "POST", "/v1/jobs", json.dumps({"task": task, "items": ["a"]}),
+                                  {"Content-Type": JSON, "Authorization": f"Bearer {token}"})
+            self.assertEqual(job("twice", "the-token-of-the-start").json["results"], ['"a"'])
+            self.assertEqual(job("thrice", "the-token-of-the-start").status, 404)
+            self.assertEqual(job("twice", "the-token-that-came-later").status, 401)
+            self.tasks(thrice={"command": ["cat"], "mode": "exec", "output": "text"})
+            write_file(tokens, "the-token-that-came-later\n")
+            program.send_signal(signal.SIGHUP)
+            wait_until(lambda: job("thrice", "the-token-that-came-later").status == 200, what="the reload")
+            self.assertEqual(job("twice", "the-token-of-the-start").status, 401)
+            self.assertEqual(set(before) - set(self.services(program, "fantail-")), set(), "who was restarted")
+
+    def test_it_ends_when_its_terminal_is_closed(self):
+        master, slave = os.openpty()
+        program = self.start("fantail", "local", "--port", 0, "--tasks", EXAMPLE_TASKS,
+                             before_exec=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        wait_until(lambda: "ready at" in program.stdout(), what="the ready line")
+        os.close(master)
+        self.assertEqual(program.wait(), 0)
+        self.assertEqual(self._strangers(), [])
 
     def test_a_port_that_is_taken_is_status_3(self):
         with self.local() as (_, url):
