@@ -12,8 +12,8 @@
 #include "base.h"
 #include "buf.h"
 #include "limits.h"
+#include "protocol.h"
 
-#define JOBSPEC_MAX_TASKS      16  /* of a pipeline */
 #define JOBSPEC_TASK_NAME_SIZE 129 /* with its NUL */
 
 enum job_source { SOURCE_NONE, SOURCE_ITEMS, SOURCE_RANGE, SOURCE_SPANS };
@@ -31,7 +31,7 @@ struct job_retry {
 };
 
 struct jobspec {
-    char *tasks[JOBSPEC_MAX_TASKS]; /* one, or the steps of a pipeline */
+    char *tasks[PIPELINE_TASKS_MAX]; /* one, or the steps of a pipeline */
     size_t task_count;
 
     enum job_source source;

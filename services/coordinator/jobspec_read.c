@@ -33,7 +33,7 @@ static bool fail_type(const struct field *f, struct jobspec_error *err)
                             describe_words(f, words, sizeof(words)));
     case FIELD_TASKS:
         return jobspec_fail(err, 400, f->name, "%s must be the name of a task, or an array of 1 to %d of them.",
-                            f->name, JOBSPEC_MAX_TASKS);
+                            f->name, PIPELINE_TASKS_MAX);
     case FIELD_TASK: return jobspec_fail(err, 400, f->name, "%s must be the name of a task.", f->name);
     case FIELD_RAW: return jobspec_fail(err, 400, f->name, "%s must be JSON.", f->name);
     case FIELD_ERRORS: break;
@@ -102,7 +102,7 @@ static bool read_tasks(struct jobspec *spec, const struct field *f, struct json_
     bool array = v.data[0] == '[';
     if (array && (!json_walk_init(&w, v.data, v.len) || !json_walk_next(&w, NULL, &element))) return fail_type(f, err);
     do {
-        if (spec->task_count == JOBSPEC_MAX_TASKS) return fail_type(f, err);
+        if (spec->task_count == PIPELINE_TASKS_MAX) return fail_type(f, err);
         if (!read_task(f, element, &spec->tasks[spec->task_count], err)) {
             if (array) snprintf(err->pointer, sizeof(err->pointer), "/%s/%zu", f->name, spec->task_count);
             return false;

@@ -23,6 +23,8 @@
 #define TYPE_CHUNK   "application/vnd.fantail.chunk+x-ndjson"
 #define TYPE_PROBLEM "application/problem+json"
 
+#define PIPELINE_TASKS_MAX 16 /* the tasks of one job */
+
 /* Why an item has no value. The names are the wire names. */
 enum item_error {
     ITEM_TASK_ERROR, /* the task said so */

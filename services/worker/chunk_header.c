@@ -23,7 +23,7 @@ static bool read_pipeline(struct chunk_header *h, struct json_slice v)
     if (v.data[0] != '[' || !json_walk_init(&w, v.data, v.len)) return false;
     while (json_walk_next(&w, NULL, &task)) {
         struct buf name = {0};
-        if (h->tasks == CHUNK_HEADER_TASKS || !json_string_decode(task, &name)) {
+        if (h->tasks == PIPELINE_TASKS_MAX || !json_string_decode(task, &name)) {
             buf_release(&name);
             return false;
         }

@@ -7,15 +7,14 @@
 
 #include "base.h"
 #include "buf.h"
-
-#define CHUNK_HEADER_TASKS 8 /* of a pipeline */
+#include "protocol.h"
 
 struct chunk_header {
     const char *common; /* JSON as written, without newlines; borrowed from the line; NULL: none */
     size_t common_len;
     bool has_item_timeout;
     uint64_t item_timeout_ns; /* 0: none */
-    char *task[CHUNK_HEADER_TASKS];
+    char *task[PIPELINE_TASKS_MAX];
     unsigned tasks; /* 0: no pipeline */
 };
 

@@ -6,8 +6,6 @@
 #include "request_trace.h"
 #include "worker.h"
 
-#define STAGES_MAX CHUNK_HEADER_TASKS
-
 struct stage {
     struct request *request;
     struct pool *pool;
@@ -26,7 +24,7 @@ struct request {
     struct request_trace trace;
     uv_timer_t deadline;
     bool timed; /* the deadline timer runs; the request lives until it is closed */
-    struct stage stages[STAGES_MAX];
+    struct stage stages[PIPELINE_TASKS_MAX];
     unsigned count;
 };
 

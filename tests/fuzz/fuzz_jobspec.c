@@ -14,7 +14,7 @@ static void check_error(const struct jobspec_error *err)
 
 static void check_spec(const struct jobspec *spec)
 {
-    if (spec->task_count == 0 || spec->task_count > JOBSPEC_MAX_TASKS) BUG("%zu tasks", spec->task_count);
+    if (spec->task_count == 0 || spec->task_count > PIPELINE_TASKS_MAX) BUG("%zu tasks", spec->task_count);
     if (spec->max_concurrency < 0 || spec->chunk_size < 0 || spec->retry.max_attempts < 1 || spec->deadline_s < 0)
         BUG("an option out of its bounds");
     if (spec->source != SOURCE_RANGE && spec->source != SOURCE_SPANS) return;

@@ -143,7 +143,8 @@ Test(tasks, a_wrong_header_line_is_refused)
                                       "{\"pipeline\":[1]}",
                                       "{\"pipeline\":\"a\"}",
                                       "{\"pipeline\":[\"a\"],\"pipeline\":[\"a\"]}",
-                                      "{\"pipeline\":[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]}"};
+                                      "{\"pipeline\":[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\","
+                                      "\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]}"};
     struct chunk_header h;
     char err[200];
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
