@@ -3,9 +3,9 @@
 #include <inttypes.h>
 
 #include "answer_reader.h"
+#include "item_error.h"
 #include "job.h"
 #include "job_trace.h"
-#include "json_walk.h"
 #include "limits.h"
 #include "log.h"
 #include "protocol.h"
@@ -73,29 +73,6 @@ static void on_value(void *data, struct buf *line)
     if (count_values(d, 1, &accept)) job_take_value(d->job, accept.first, line);
 }
 
-/* The error as the client sees it: the worker's with its members as they are, a name in any case, and the attempts that
- * this item has had in all. */
-static void write_error(struct buf *out, const struct answer_line *line, unsigned attempts)
-{
-    struct json_walk w;
-    struct json_slice name, value;
-    bool named = false;
-    buf_add_str(out, "{\"error\":{");
-    if (!json_walk_init(&w, line->body, line->body_len)) BUG("an error that is no object");
-    while (json_walk_next(&w, &name, &value)) {
-        bool is_name = json_string_is(name, "name");
-        if (is_name && (named || value.data[0] != '"' || json_string_is(value, ""))) continue;
-        if (json_string_is(name, "attempts")) continue;
-        named = named || is_name;
-        buf_add(out, name.data, name.len);
-        buf_add_char(out, ':');
-        buf_add(out, value.data, value.len);
-        buf_add_char(out, ',');
-    }
-    if (!named) buf_addf(out, "\"name\":\"%s\",", item_error_name(ITEM_TASK_ERROR));
-    buf_addf(out, "\"attempts\":%u}}\n", attempts);
-}
-
 static void on_error(void *data, const struct answer_line *line, const char *bytes, size_t len)
 {
     struct delivery *d = data;
@@ -107,7 +84,7 @@ static void on_error(void *data, const struct answer_line *line, const char *byt
     struct sched_item_verdict v = sched_attempt_item_error(d->attempt, line->error, now_ns());
     if (v.verdict != SCHED_ITEM_FINAL) return;
     struct buf out = {0};
-    write_error(&out, line, v.attempts);
+    item_error_write(&out, line, v.attempts, http_call_header(d->call, HEADER_WORKER));
     job_add_error(d->job, v.index, 1, out.data, out.len);
     buf_release(&out);
 }

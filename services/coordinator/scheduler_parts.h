@@ -253,9 +253,9 @@ bool fairness_may_cut(const struct sched_job *job);
 void balancer_update(struct sched_endpoint *e);
 /* An endpoint with room for the chunk (NULL: for the job's next one); NULL when there is none. */
 struct sched_endpoint *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
-/* One for a copy of the attempt's suffix. */
 /* The endpoint kept for a trial is free again. */
 void balancer_close_court(struct scheduler *s);
+/* One for a copy of the attempt's suffix. */
 struct sched_endpoint *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late);
 
 /* sched_endpoint.c */

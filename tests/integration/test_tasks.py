@@ -246,23 +246,23 @@ class Limits(FantailTest):
         fleet.workers[0].send_signal(signal.SIGHUP)
         wait_until(lambda: fleet.job({"task": "second", "items": [1]}).status == 200, 20, "the new task")
 
-    def test_an_error_that_a_program_writes_itself_always_has_a_name_and_keeps_its_cause(self):
+    def test_an_error_that_a_program_writes_itself_has_what_every_error_has_and_keeps_its_members(self):
         program = r"""#!/usr/bin/env python3
 import sys
 for line in sys.stdin:
     print(['{"error":{}}', '{"error":{"cause":"no such thing"}}', '{"error":{"name":5,"cause":"number"}}',
            '{"error":{"name":"","cause":"empty"}}', r'{"error":{"cause":"\ud800","attempts":-5}}',
-           '{"error":{"name":"NotFound","more":{"size":12345678901234567890}}}'][int(line)], flush=True)
+           '{"error":{"name":"NotFound","exit_code":7,"stderr":"words","worker":"me","more":{"size":12345678901234567890}}}'][int(line)], flush=True)
 """
-        fleet = self.fleet(tasks=self.tasks(own={"json": {"command": ["./own"]}, "files": {"own": program}}))
+        fleet = self.fleet(tasks=self.tasks(own={"json": {"command": ["./own"]}, "files": {"own": program}}),
+                           worker_arguments=("--worker-id", "the one"))
         answer = fleet.job({"task": "own", "items": list(range(6))})
+        every = {"name": "task_error", "cause": "the task gave none", "signal": None, "exit_code": None, "stderr": "",
+                 "attempts": 1, "worker": "the one"}
         self.assertEqual([entry["error"] for entry in answer.json["errors"]], [
-            {"name": "task_error", "attempts": 1},
-            {"name": "task_error", "cause": "no such thing", "attempts": 1},
-            {"name": "task_error", "cause": "number", "attempts": 1},
-            {"name": "task_error", "cause": "empty", "attempts": 1},
-            {"name": "task_error", "cause": "\ud800", "attempts": 1},
-            {"name": "NotFound", "more": {"size": 12345678901234567890}, "attempts": 1}])
+            every, {**every, "cause": "no such thing"}, {**every, "cause": "number"}, {**every, "cause": "empty"},
+            {**every, "cause": "\ud800"},
+            {**every, "name": "NotFound", "more": {"size": 12345678901234567890}, "exit_code": 7, "stderr": "words"}])
 
     def test_a_command_ignores_no_signal_that_its_worker_ignores(self):
         fleet = self.fleet(tasks=self.tasks(look={"mode": "exec", "output": "text",
