@@ -66,10 +66,15 @@ static bool same_retry(const struct job_retry *a, const struct job_retry *b)
            a->jitter == b->jitter && a->on == b->on;
 }
 
-/* What already went out with items must not be said otherwise after them. Returns the pointer of what was. */
+static bool same_hedge(const struct jobspec *a, const struct jobspec *b)
+{
+    return a->hedge_enabled == b->hedge_enabled && same_number(a->hedge_max_extra_percent, b->hedge_max_extra_percent);
+}
+
+/* What the job has begun with must not be said otherwise after its items. Returns the pointer of what was. */
 static const char *changed_too_late(const struct jobspec *early, const struct jobspec *late)
 {
-    if (early->task_count != late->task_count) return "/pipeline";
+    if (early->task_count != late->task_count) return "/task";
     for (size_t i = 0; i < early->task_count; i++)
         if (!same_text(early->tasks[i], late->tasks[i])) return "/task";
     if (!same_text(early->common, late->common)) return "/common";
@@ -78,6 +83,9 @@ static const char *changed_too_late(const struct jobspec *early, const struct jo
     if (early->max_chunk_bytes != late->max_chunk_bytes) return "/max_chunk_bytes";
     if (!same_retry(&early->retry, &late->retry)) return "/retry";
     if (!same_number(early->deadline_s, late->deadline_s)) return "/deadline_s";
+    if (!same_hedge(early, late)) return "/hedge";
+    if (jobspec_keeps_order(early) != jobspec_keeps_order(late))
+        return early->order != late->order ? "/order" : "/reduce";
     return NULL;
 }
 
@@ -170,11 +178,11 @@ static void finish_body(struct job *j)
         take_late_options(j, &spec);
         if (!j->refused) sched_job_no_more_items(j->sched);
         coordinator_wants_run(j->coordinator);
-    } else if (!j->start_asked) {
+    } else {
         jobspec_release(&j->spec);
-        j->spec = spec;
+        j->spec = spec; /* also while the workers are being asked for the task: nothing was sent yet */
         spec = (struct jobspec){0};
-        job_start_when_known(j);
+        if (!j->start_asked) job_start_when_known(j);
     }
     jobspec_release(&spec);
 }

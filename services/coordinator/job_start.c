@@ -76,11 +76,10 @@ static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
 static void start(struct job *j)
 {
     struct sched_job_params params;
-    bool by_input = j->spec.order == ORDER_INPUT || j->spec.reduce != REDUCE_NONE;
     write_chunk_header(j);
     fill_params(j, &params);
     j->collector = collector_new(&(struct collector_config){
-        .order = by_input ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER,
+        .order = jobspec_keeps_order(&j->spec) ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER,
         .memory_cap = (size_t)j->coordinator->config->result_memory_bytes,
         .spill = {spill_write, spill_read, &j->spill},
     });

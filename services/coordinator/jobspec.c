@@ -137,3 +137,8 @@ bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t co
     }
     return true;
 }
+
+bool jobspec_keeps_order(const struct jobspec *spec)
+{
+    return spec->order == ORDER_INPUT || spec->reduce != REDUCE_NONE;
+}

@@ -85,6 +85,9 @@ MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct job
 /* RANGE and SPANS: appends items first .. first + count - 1, a line each. False when the buffer's cap forbids it. */
 MUST_CHECK bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out);
 
+/* Answers are taken in the order of the items. A reduction wants that whatever `order` says. */
+bool jobspec_keeps_order(const struct jobspec *spec);
+
 const char *job_reduce_name(enum job_reduce reduce);
 const char *job_order_name(enum job_order order);
 

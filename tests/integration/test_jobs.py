@@ -1,5 +1,6 @@
 """Jobs over HTTP: every way in, every way out, and every option."""
 import json
+import signal
 import threading
 import time
 
@@ -275,6 +276,37 @@ class Streaming(FantailTest):
         self.assertTrue(seen_early)
         self.assertEqual(len(answer.values), 41)
         self.assertEqual(answer.values[-1], "last")
+
+    def test_options_that_follow_many_items_hold_or_are_refused(self):
+        fleet = self.fleet(tasks=echo_tasks(self))
+        items = ["x" * 1000] * 4000
+        head = b'{"task":"echo","items":' + json.dumps(items).encode() + b","
+        for option, pointer in (('"order":"completion"', "/order"), ('"hedge":{"enabled":false}', "/hedge"),
+                                ('"hedge":{"max_extra_percent":50}', "/hedge"), ('"chunk_size":7', "/chunk_size"),
+                                ('"retry":{"max_attempts":1}', "/retry"), ('"common":1', "/common"),
+                                ('"deadline_s":60', "/deadline_s"), ('"item_timeout_s":1', "/item_timeout_s")):
+            with self.subTest(option):
+                self.assert_problem(fleet.job(head + option.encode() + b"}"), 400, pointer, 'before "items"')
+        late_reduce = head.replace(b'"items"', b'"order":"completion","items"') + b'"reduce":"count"}'
+        self.assert_problem(fleet.job(late_reduce), 400, "/reduce")
+        for option in ('"order":"input"', '"priority":9', '"max_concurrency":5', '"tolerated_failure_count":0'):
+            with self.subTest(option):
+                self.assertEqual(fleet.job(head + option.encode() + b"}").json["results"], items)
+        self.assertEqual(fleet.job(head + b'"reduce":"count"}').json["result"], 4000)
+
+    def test_options_that_follow_many_items_hold_though_the_task_is_still_asked_for(self):
+        worker = self.worker(tasks=echo_tasks(self))
+        worker.send_signal(signal.SIGSTOP)
+        fleet = ft.Fleet(self, self.coordinator([worker]), [worker])
+        body = json.dumps({"task": "echo", "items": ["x" * 1000] * 4000, "reduce": "count"}).encode()
+        answers = []
+        asker = threading.Thread(target=lambda: answers.append(fleet.job(body)))
+        asker.start()
+        # Nobody tells the coordinator whether there is such a task, so it starts the job all the same.
+        wait_until(lambda: [job["status"] for job in fleet.request("GET", "/v1/jobs").json["jobs"]] == ["running"], 30)
+        worker.send_signal(signal.SIGCONT)
+        asker.join()
+        self.assertEqual(answers[0].json.get("result"), 4000, answers[0])
 
     def test_a_silent_stream_carries_heartbeats(self):
         fleet = self.fleet(coordinator_arguments=("--heartbeat-s", "0.3"))
