@@ -98,14 +98,22 @@ class Poison(FaultTest):
     """Items that kill the whole worker service."""
 
     def test_only_the_items_that_kill_workers_fail(self):
+        self.check_poison()
+
+    def test_poison_takes_no_more_attempts_than_its_chunk_can_be_halved(self):
+        self.check_poison(chunk_size=64)
+
+    def check_poison(self, chunk_size=None):
         count = 10000 if SLOW else 1000
+        largest_chunk = chunk_size or count
         poison = [count // 7, count // 2, count - 3]
         items = list(range(count))
         for index in poison:
             items[index] = {"do": "kill_worker"}
         fleet = self.fleet(workers=4)
         with Supervisor(self, fleet, processes=2) as supervisor:
-            seconds, lines = self.timed_stream(fleet, {"task": "misbehave", "items": items})
+            job = {"task": "misbehave", "items": items} | ({"chunk_size": chunk_size} if chunk_size else {})
+            seconds, lines = self.timed_stream(fleet, job)
         errors = [line for line in lines if line["type"] == "error"]
         results = [line for line in lines if line["type"] == "result"]
         log = [line for line in fleet.coordinator.log_lines() if line.get("how") in ("lost", "not_connected")]
@@ -116,10 +124,10 @@ class Poison(FaultTest):
         self.assertEqual({e["error"]["name"] for e in errors}, {"worker_lost"})
         self.assertEqual([r["value"] for r in results], [i for i in items if isinstance(i, int)])
         # Every death is one attempt: three for each poison item, and the halvings of the chunk it came in.
-        self.assertLessEqual(supervisor.deaths, 3 * (3 + math.log2(count)))
+        self.assertLessEqual(supervisor.deaths, 3 * (3 + math.log2(largest_chunk)))
         for error in errors:
             self.assertGreaterEqual(error["error"]["attempts"], 3)
-            self.assertLess(error["error"]["attempts"], 3 + math.log2(count))
+            self.assertLess(error["error"]["attempts"], 3 + math.log2(largest_chunk))
 
 
 class Uneven(FaultTest):
