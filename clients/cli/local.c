@@ -45,12 +45,13 @@ static const struct option_spec spec = {
     .about = "Runs a coordinator and workers on this machine until Ctrl-C. When every worker answers, one line on\n"
              "standard output says where: \"fantail: ready at http://127.0.0.1:8080\". A service that dies is\n"
              "restarted under its old address, and standard error says so.",
-    .epilogue = "Then, from another terminal:\n"
-                "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
-                "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
-                "  fantail tasks --url http://localhost:8080\n"
-                "Ctrl-C or SIGTERM gives running work 5 s to end; a second one does not wait. SIGHUP makes the services\n"
-                "read tasks, tokens and certificates again.",
+    .epilogue =
+        "Then, from another terminal:\n"
+        "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
+        "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
+        "  fantail tasks --url http://localhost:8080\n"
+        "Ctrl-C or SIGTERM gives running work 5 s to end; a second one does not wait. SIGHUP makes the services\n"
+        "read tasks, tokens and certificates again.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
