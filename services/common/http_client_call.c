@@ -291,15 +291,35 @@ static void name_tls_fault(struct http_call *call, CURLcode code, struct http_ca
     r->reason = call->reason;
 }
 
+/* When a kept connection dies before the answer, curl makes another one to repeat the request: what becomes of that one
+ * is not what became of the request. Nothing but a request on its way makes `sent`, and no connection is made for a
+ * second time but for that. */
+static bool kept_connection_died(const struct http_call *call, CURLcode code, long sent)
+{
+    if (call->may_repeat || sent == 0) return false;
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_OPERATION_TIMEDOUT: /* of connecting: none is set for the rest */
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION: return true;
+    case CURLE_ABORTED_BY_CALLBACK: return call->sendings > 1;
+    default: return false;
+    }
+}
+
 struct http_call_result call_judge(struct http_call *call, CURLcode code)
 {
     long sent = 0;
     curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
     struct http_call_result r = {
         .status = call->status, .sent_body = sent > 0, .closes = call->closes, .reason = call->error};
-    if (call->sendings > 1 && code == CURLE_ABORTED_BY_CALLBACK)
-        r.reason = "the kept connection died before it answered";
-    else if (!call->error[0])
+    if (kept_connection_died(call, code, sent)) {
+        r.outcome = HTTP_CALL_LOST;
+        r.reason = "the connection was lost after the request was sent, before the answer";
+        return r;
+    }
+    if (!call->error[0])
         r.reason = code == CURLE_OK ? "answered" : curl_easy_strerror(code);
     if (code == CURLE_OK)
         r.outcome = HTTP_CALL_OK;
