@@ -122,7 +122,7 @@ struct pool *worker_pool(struct worker *w, const char *name)
 static void adopt_task(struct worker *w, struct task *t)
 {
     if (t->error) {
-        log_error("a task cannot be read", LOG_STR("task", t->name), LOG_STR("error", t->error));
+        log_warn("a task cannot be read", LOG_STR("task", t->name), LOG_STR("error", t->error));
         return;
     }
     struct pool *p = find_pool(w, t->name);
