@@ -375,8 +375,21 @@ static void answer_unknown(struct worker *w, struct http_exchange *x, const char
     buf_release(&members);
 }
 
+#define NO_DEADLINE UINT64_MAX
+
+static bool read_deadline(const struct http_exchange *x, uint64_t *ms)
+{
+    const char *text = http_exchange_header(x, HEADER_DEADLINE_MS);
+    *ms = NO_DEADLINE;
+    if (!text) return true;
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || text[digits]) return false;
+    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* longer: as good as none */
+    return true;
+}
+
 /* Answers and returns false when the request is not taken. */
-static bool admit(struct worker *w, struct http_exchange *x, bool *has_header)
+static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, uint64_t *deadline_ms)
 {
     const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");
     const char *name = http_exchange_header(x, HEADER_CHUNK);
@@ -387,8 +400,11 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header)
         answer_unknown(w, x, task);
         return false;
     }
+    worker_set_headers(w, x, pool);
     if (!*has_header && !items) {
         http_answer_problem(x, 415, NULL, "items come as %s or %s", TYPE_NDJSON, TYPE_CHUNK);
+    } else if (!read_deadline(x, deadline_ms)) {
+        http_answer_problem(x, 400, NULL, "%s is no number of milliseconds", HEADER_DEADLINE_MS);
     } else if (w->draining) {
         http_exchange_set_header(x, "Retry-After", "1");
         http_exchange_set_header(x, "Connection", "close");
@@ -405,25 +421,20 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header)
     return false;
 }
 
-static void start_deadline(struct request *r)
+static void start_deadline(struct request *r, uint64_t ms)
 {
-    const char *text = http_exchange_header(r->x, HEADER_DEADLINE_MS);
-    if (!text) return;
-    char *end;
-    double ms = strtod(text, &end);
-    if (end == text || !(ms >= 0)) return;
-    if (ms > 1e15) return;
     r->timed = true;
     uv_timer_init(r->worker->loop, &r->deadline);
     r->deadline.data = r;
-    uv_timer_start(&r->deadline, on_deadline, (uint64_t)ms, 0);
+    uv_timer_start(&r->deadline, on_deadline, ms, 0);
 }
 
 void request_handle(struct http_exchange *x, void *data)
 {
     struct worker *w = data;
     bool has_header;
-    if (!admit(w, x, &has_header)) return;
+    uint64_t deadline_ms;
+    if (!admit(w, x, &has_header, &deadline_ms)) return;
     const char *name = http_exchange_header(x, HEADER_CHUNK);
     struct request *r = xcalloc(1, sizeof *r);
     r->worker = w;
@@ -439,5 +450,5 @@ void request_handle(struct http_exchange *x, void *data)
     worker_count_request(w, 1);
     http_exchange_accept(x, &ops, r);
     if (!add_stage(r, http_exchange_param(x, "task"), !has_header)) BUG("an admitted task has no pool");
-    start_deadline(r);
+    if (deadline_ms != NO_DEADLINE) start_deadline(r, deadline_ms);
 }

@@ -452,5 +452,17 @@ class RunningJobs(FantailTest):
         self.assert_problem(fleet.request("GET", path), 404)
 
 
+    def test_a_job_too_many_is_429_until_another_ends(self):
+        fleet = self.fleet(coordinator_arguments=("--max-jobs", "2"))
+        sleepers = [fleet.stream({"task": "sleep", "items": [60]}) for _ in range(2)]
+        answer = fleet.job({"task": "square", "items": [3]})
+        self.assert_problem(answer, 429)
+        self.assertGreater(int(answer.headers["Retry-After"]), 0)
+        sleepers[0].hang_up()
+        answer = wait_until(lambda: (a := fleet.job({"task": "square", "items": [3]})).status == 200 and a, 20, "room")
+        self.assertEqual(answer.json["results"], [9])
+        sleepers[1].hang_up()
+
+
 if __name__ == "__main__":
     ft.main()
