@@ -120,14 +120,15 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     return 0;
 }
 
-/* Makes the response of a streamed answer as soon as its first bytes, or its end, are there. False: not yet. */
+/* Makes the response of a streamed answer as soon as its first bytes, or its end, are there or it must not wait for
+ * them. False: not yet. */
 static bool begin_stream(struct http_exchange *x)
 {
     size_t got = 0;
     if (!x->is_head) {
         x->woken = false;
         got = gather(x, x->server->scratch, HTTP_SCRATCH_BYTES);
-        if (got == 0 && x->pull_end == HTTP_PULL_WAIT) return false;
+        if (got == 0 && x->pull_end == HTTP_PULL_WAIT && !x->head_now) return false;
     }
     if (x->pull_end == HTTP_PULL_END) {
         x->response = MHD_create_response_from_buffer(got, x->server->scratch, MHD_RESPMEM_MUST_COPY);
@@ -328,4 +329,11 @@ void http_answer_stream(struct http_exchange *x, int status, const char *content
     if (!x->ops || !x->ops->pull) BUG("a streamed answer without pull()");
     x->streamed = true;
     if (take_answer(x, status, content_type)) http_exchange_wake(x);
+}
+
+void http_exchange_send_head(struct http_exchange *x)
+{
+    if (!x->streamed || x->head_now || x->dead) return;
+    x->head_now = true;
+    if (x->stage != HTTP_STAGE_ANSWER) http_exchange_wake(x);
 }

@@ -85,6 +85,7 @@ struct http_exchange {
     enum http_stage stage;
     bool suspended, woken;
     bool streamed;   /* the answer comes from pull() */
+    bool head_now;   /* and does not wait for its first bytes */
     bool must_close; /* answer at once and close: what follows on this connection cannot be trusted */
     bool dead;       /* the client is gone: nothing more is asked of the route */
     bool cut_short;  /* pull() aborted */

@@ -18,9 +18,10 @@ struct request {
     struct http_exchange *x;
     char *name; /* Fantail-Chunk; NULL: none */
     bool has_header, header_done, suspended, refused, uploaded;
+    bool begun; /* the answer's head is out, or on its way */
     struct buf header;
     size_t body_bytes;
-    uint64_t started_ns;
+    uint64_t started_ns, answering_ns; /* the upload was whole; 0: not yet */
     struct request_trace trace;
     uv_timer_t deadline;
     bool timed; /* the deadline timer runs; the request lives until it is closed */
@@ -92,9 +93,34 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
     struct stage *s = last_stage(r);
     bool held_back = s->chunk->held >= LIMIT_WORKER_ANSWER_BYTES;
     ssize_t n = chunk_pull(s->chunk, dst, cap);
+    if (n) r->begun = true;
     if (n < 0) return HTTP_PULL_END;
     if (held_back && s->chunk->held < LIMIT_WORKER_ANSWER_BYTES) pool_feed(s->pool);
     return n ? n : HTTP_PULL_WAIT;
+}
+
+/* The head of an answer leaves with the first value, which saves a packet, unless that takes long: its sender must
+ * learn how many slots there are before the first item has ended. */
+static void on_heads(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    bool others = false;
+    for (struct request *r = w->requests; r; r = r->next) {
+        if (r->begun || !r->answering_ns) continue;
+        r->begun = now_ns() - r->answering_ns >= LIMIT_HEAD_WAIT_MS * NS_PER_MS / 2;
+        if (r->begun) http_exchange_send_head(r->x);
+        others = others || !r->begun;
+    }
+    if (others) uv_timer_start(timer, on_heads, LIMIT_HEAD_WAIT_MS / 2, 0);
+}
+
+static void begin_answer(struct request *r)
+{
+    struct worker *w = r->worker;
+    worker_set_headers(w, r->x, r->stages[0].pool);
+    http_answer_stream(r->x, 200, TYPE_NDJSON);
+    r->answering_ns = now_ns();
+    if (!uv_is_active((uv_handle_t *)&w->heads)) uv_timer_start(&w->heads, on_heads, LIMIT_HEAD_WAIT_MS, 0);
 }
 
 /* ---- the upload ---- */
@@ -224,8 +250,7 @@ static void on_body_end(struct http_exchange *x)
         item_fault(r, &fault);
         return;
     }
-    worker_set_headers(r->worker, x, r->stages[0].pool);
-    http_answer_stream(x, 200, TYPE_NDJSON);
+    begin_answer(r);
     on_progress(r->stages[0].chunk);
     pool_feed(r->stages[0].pool);
 }
@@ -259,6 +284,18 @@ static void end_early(struct request *r, enum chunk_end how)
 static void on_deadline(uv_timer_t *timer)
 {
     end_early(timer->data, CHUNK_DEADLINE);
+}
+
+void requests_init(struct worker *w)
+{
+    w->requests_tail = &w->requests;
+    uv_timer_init(w->loop, &w->heads);
+    w->heads.data = w;
+}
+
+void requests_close(struct worker *w)
+{
+    uv_close((uv_handle_t *)&w->heads, NULL);
 }
 
 void requests_cut(struct worker *w)

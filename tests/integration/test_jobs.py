@@ -262,6 +262,20 @@ class Streaming(FantailTest):
             self.assertEqual([stream.line()["index"], stream.line()["index"]], [0, 1])
             stream.hang_up()
 
+    def test_a_stream_begins_before_its_first_line(self):
+        fleet = self.fleet(coordinator_arguments=("--heartbeat-s", "3600"))
+        with fleet.stream({"task": "sleep", "items": [3600]}, timeout_s=30) as stream:
+            self.assertEqual(stream.status, 200)
+            stream.hang_up()
+
+    def test_all_slots_are_known_before_the_first_item_has_ended(self):
+        fleet = self.fleet(processes=8)
+        busy = lambda: ft.metric_sum(ft.request(fleet.workers[0].admin_port, "GET", "/metrics").body.decode(),
+                                     "fantail_worker_slots", task="sleep", state="busy")
+        with fleet.stream({"task": "sleep", "items": [3600] * 8}) as stream:
+            wait_until(lambda: busy() == 8, 30, "an item on each slot")
+            stream.hang_up()
+
     def test_work_starts_while_the_upload_is_still_coming(self):
         fleet = self.fleet(tasks=echo_tasks(self))
         seen_early = []

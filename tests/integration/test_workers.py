@@ -163,6 +163,11 @@ class WorkerHttp(SharedFleetTest):
             wait_until(lambda: busy("sleep") == [1, 1], 20, "a busy slot")
             self.assertEqual(busy("square"), [0, 2])
 
+    def test_an_answer_begins_before_its_first_item_has_ended(self):
+        with ft.Stream(self.shared.workers[0].port, b"3600\n", {"Content-Type": NDJSON}, "/v1/tasks/sleep", 30) as stream:
+            self.assertEqual(stream.response.headers["Fantail-Slots"], "2")
+            stream.hang_up()
+
     def test_a_last_line_without_a_newline_counts(self):
         self.assertEqual(self.post("square", b"5").body, b'{"value":25}\n{"end":"complete","done":1}\n')
 
@@ -280,6 +285,9 @@ class FullAndDraining(FantailTest):
             received += piece
         lines = [json.loads(line) for line in received.split(b"\r\n") if line.startswith(b"{")
                  for line in line.splitlines()]
+        # Behind the answer comes the end of the connection, a 503 that nobody asked for.
+        self.assertTrue(any("end" in line for line in lines), received)
+        lines = lines[:1 + next(i for i, line in enumerate(lines) if "end" in line)]
         self.assertEqual(lines[-1]["end"], "draining", received)
         self.assertLess(lines[-1]["done"], 50)
         self.assertEqual(len(lines) - 1, lines[-1]["done"])

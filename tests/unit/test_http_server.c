@@ -673,6 +673,28 @@ Test(http_server, a_streamed_answer_waits_and_goes_on_when_woken)
     stop();
 }
 
+Test(http_server, the_head_of_a_stream_leaves_alone_when_it_must_not_wait)
+{
+    start();
+    int fd = client();
+    say(fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+    TURN_UNTIL(saw.ends == 1);
+    http_exchange_send_head(saw.held);
+    assert_hears(fd, "Transfer-Encoding: chunked\r\n");
+    http_exchange_send_head(saw.held);
+    saw.pull_room = 10;
+    http_exchange_wake(saw.held);
+    assert_hears(fd, "\r\nxxxxxxxxxx\r\n");
+    http_exchange_send_head(saw.held);
+    saw.pull_ends = true;
+    http_exchange_wake(saw.held);
+    assert_hears(fd, "0\r\n\r\n");
+    TURN_UNTIL(saw.closes == 1);
+    cr_assert_eq(saw.how, HTTP_CLOSED_DONE);
+    close(fd);
+    stop();
+}
+
 Test(http_server, a_client_that_does_not_read_holds_the_stream_back)
 {
     enum { LEN = 64 * MIB };
