@@ -258,6 +258,7 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
     struct http_connection *c = x->connection;
     bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->stage == HTTP_STAGE_ANSWER && !x->dead;
     *context = NULL;
+    s->request_ended = true;
     c->exchange = NULL;
     c->seen_in_turn = s->turn;
     c->since_ms = uv_now(s->loop);

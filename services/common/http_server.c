@@ -107,6 +107,17 @@ static struct MHD_Daemon *start_daemon(struct http_server *s)
         s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, m ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
+/* A connection whose request has ended is watched anew, and the library's edge-triggered set says at once that it can
+ * be written to. One more step hears that now; otherwise it would wake the loop for nothing. */
+static bool wants_step(struct http_server *s)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
+    if (s->turn_wanted || (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0)) return true;
+    bool ended = s->request_ended;
+    s->request_ended = false;
+    return ended;
+}
+
 /* Runs the daemon until it has nothing left to do without waiting. */
 static void server_turn(struct http_server *s)
 {
@@ -117,10 +128,9 @@ static void server_turn(struct http_server *s)
     s->previous_turn_ns = s->turn_ns;
     s->turn_ns = uv_hrtime();
     for (int i = 0; i < RUNS_PER_TURN && more; i++) {
-        MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
         s->turn_wanted = false;
         MHD_run(s->daemon);
-        more = s->turn_wanted || (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0);
+        more = wants_step(s);
     }
     s->in_turn = false;
     s->turn_wanted = false;

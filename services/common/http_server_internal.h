@@ -131,6 +131,7 @@ struct http_server {
     unsigned open_handles;
     uint64_t turn, turn_ns, previous_turn_ns; /* number and times of the daemon's turns */
     bool turn_wanted, in_turn, draining, stopping;
+    bool request_ended; /* the daemon has not settled since */
     struct http_connection *connections;
     struct http_linger *lingering; /* closed, but for their sockets */
     unsigned lingering_count;
