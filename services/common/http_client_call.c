@@ -22,6 +22,7 @@ static bool is_over(const struct http_call *call)
 static void heard(struct http_call *call)
 {
     call->heard_ms = uv_now(call->client->loop);
+    call->client->told = true;
 }
 
 static bool has_token(const char *list, const char *token)
@@ -249,7 +250,7 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     call->head_whole = call->closes = call->refused = call->paused = call->resume = call->bulk = false;
     call->turn_bytes = 0;
     call->error[0] = '\0';
-    heard(call);
+    call->heard_ms = uv_now(call->client->loop);
     curl_easy_setopt(call->easy, CURLOPT_URL, options->url);
     if (options->connect_to) {
         char line[512];
