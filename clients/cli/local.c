@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "fleet.h"
 #include "interrupt.h"
+#include "loopback.h"
 #include "machine.h"
 #include "option.h"
 #include "tasks_dir.h"
@@ -89,6 +90,11 @@ int command_local(int argc, char **argv)
     const char *tasks = tasks_dir_find(config.tasks);
     if (!tasks)
         return option_complain(&spec, "tasks", "%s is not a directory", config.tasks ? config.tasks : "./tasks");
+    if (!config.token_file && !config.insecure && !is_loopback(config.host))
+        return option_complain(&spec, "host",
+                               "%s can be reached from other machines, and whoever reaches it may run tasks here. Give "
+                               "a file with tokens by --token-file, or accept it with --insecure",
+                               config.host);
     unsigned processes = (unsigned)config.processes;
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
     struct fleet_options options = {

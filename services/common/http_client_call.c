@@ -288,6 +288,7 @@ static void name_tls_fault(struct http_call *call, CURLcode code, struct http_ca
     r->tls_fault = call_tls_fault(call, code);
     if (!r->tls_fault) return;
     r->outcome = HTTP_CALL_NOT_CONNECTED;
+    if (strcmp(r->tls_fault, "not_tls") == 0) r->reason = "what answers there speaks no TLS, perhaps plain http";
     snprintf(call->reason, sizeof call->reason, "TLS %s: %s", r->tls_fault, r->reason);
     r->reason = call->reason;
 }

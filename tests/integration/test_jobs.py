@@ -392,6 +392,7 @@ class Outcomes(SharedFleetTest):
         self.assertEqual(error["name"], "task_error")
         self.assertIn("-1 is negative", error["cause"])
         self.assertEqual(error["attempts"], 1)
+        self.assertNotIn("reason", document, "it went to its end")
 
     def test_a_failed_item_is_an_error_line_in_its_place(self):
         answer = self.shared.job({"task": "picky", "items": [0, -1, 0]}, NDJSON)
@@ -406,6 +407,7 @@ class Outcomes(SharedFleetTest):
                                     "tolerated_failure_count": 1}).json
         self.assertLess(time.monotonic() - start, 20)
         self.assertEqual(document["status"], "failed")
+        self.assertEqual(document["reason"], "more items failed than is tolerated")
         self.assertEqual(document["counts"]["failed"], 2)
         self.assertEqual(document["counts"]["cancelled"], 50)
         self.assertEqual(document["errors"][-1]["error"]["name"], "cancelled")
