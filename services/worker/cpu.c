@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include "base.h"
+
 /* quota / period, rounded up; 0 when there is none. */
 static unsigned quota_of(const char *text)
 {
@@ -57,9 +59,4 @@ unsigned cpu_quota(void)
     if (v2 && v2 < n) n = v2;
     if (v1 && v1 < n) n = v1;
     return n ? n : 1;
-}
-
-bool cpu_is_metered(void)
-{
-    return v2_quota() || v1_quota();
 }
