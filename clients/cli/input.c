@@ -256,6 +256,12 @@ size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64
     return *offset;
 }
 
+struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset)
+{
+    size_t from = batch_seek(b, skip_blank, index, at, offset);
+    return (struct json_slice){b->data + from, line_length(b->data + from, b->len - from)};
+}
+
 uint64_t batch_count(const struct batch *b, bool skip_blank)
 {
     uint64_t count = 0;

@@ -8,6 +8,7 @@
 #define FANTAIL_INPUT_H
 
 #include "base.h"
+#include "json_walk.h"
 
 #define INPUT_QUIET_MS 5
 
@@ -65,6 +66,8 @@ size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out
 uint64_t batch_count(const struct batch *b, bool skip_blank);
 /* The offset of item `index` of the batch, going on from an earlier position (*offset of item *at). */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
+/* That item's line, without its newline; nothing behind the last one. */
+struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 
 /* An item that no coordinator takes. */
 struct bad_item {

@@ -9,8 +9,8 @@
 #include "base.h"
 
 void interrupt_init(void);
-/* From here on SIGHUP asks for a reload, as of any service; but when the terminal is closed that this program was started
- * from it still asks for the end, unless nohup was there. */
+/* From here on SIGHUP asks for a reload, as of any service; but when the terminal is closed that this program was
+ * started from it still asks for the end, unless nohup was there. */
 void interrupt_reload_on_hangup(void);
 /* True once after one or more SIGHUP that ask for a reload. */
 MUST_CHECK bool interrupt_take_reload(void);

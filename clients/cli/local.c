@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "fleet.h"
 #include "interrupt.h"
+#include "loopback.h"
 #include "machine.h"
 #include "option.h"
 #include "tasks_dir.h"
@@ -45,12 +46,13 @@ static const struct option_spec spec = {
     .about = "Runs a coordinator and workers on this machine until Ctrl-C. When every worker answers, one line on\n"
              "standard output says where: \"fantail: ready at http://127.0.0.1:8080\". A service that dies is\n"
              "restarted under its old address, and standard error says so.",
-    .epilogue = "Then, from another terminal:\n"
-                "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
-                "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
-                "  fantail tasks --url http://localhost:8080\n"
-                "Ctrl-C or SIGTERM gives running work 5 s to end; a second one does not wait. SIGHUP makes the services\n"
-                "read tasks, tokens and certificates again.",
+    .epilogue =
+        "Then, from another terminal:\n"
+        "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
+        "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
+        "  fantail tasks --url http://localhost:8080\n"
+        "Ctrl-C or SIGTERM gives running work 5 s to end; a second one does not wait. SIGHUP makes the services\n"
+        "read tasks, tokens and certificates again.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -88,6 +90,11 @@ int command_local(int argc, char **argv)
     const char *tasks = tasks_dir_find(config.tasks);
     if (!tasks)
         return option_complain(&spec, "tasks", "%s is not a directory", config.tasks ? config.tasks : "./tasks");
+    if (!config.token_file && !config.insecure && !is_loopback(config.host))
+        return option_complain(&spec, "host",
+                               "%s can be reached from other machines, and whoever reaches it may run tasks here. Give "
+                               "a file with tokens by --token-file, or accept it with --insecure",
+                               config.host);
     unsigned processes = (unsigned)config.processes;
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
     struct fleet_options options = {

@@ -75,7 +75,7 @@ static bool may_start(const struct map_run *run, uint64_t now)
     return input_has_batch(&run->input, run->count == 0, now);
 }
 
-static struct map_job *take_idle(struct map_run *run)
+struct map_job *map_run_take_idle(struct map_run *run)
 {
     struct map_job *j = run->idle[MAP_JOBS - run->count - 1];
     run->running[run->count++] = j;
@@ -98,7 +98,7 @@ static bool asks_with_nothing(const struct map_run *run)
 static void start_jobs(struct map_run *run, uint64_t now)
 {
     while (may_start(run, now)) {
-        struct map_job *j = take_idle(run);
+        struct map_job *j = map_run_take_idle(run);
         input_cut(&run->input, &j->batch);
         j->first = run->sent;
         if (run->options->order == MAP_ORDER_COMPLETION) run->sent += batch_count(&j->batch, run->input.skip_blank);
@@ -107,7 +107,7 @@ static void start_jobs(struct map_run *run, uint64_t now)
         if (!run->began_ns) run->began_ns = now;
         map_job_start(run, j, now);
     }
-    if (asks_with_nothing(run)) map_job_start(run, take_idle(run), now);
+    if (asks_with_nothing(run)) map_job_start(run, map_run_take_idle(run), now);
 }
 
 static void retire_jobs(struct map_run *run)
@@ -122,31 +122,6 @@ static void retire_jobs(struct map_run *run)
     }
 }
 
-/* --reduce: standard input goes on as it comes, in one job. */
-static void feed_reduction(struct map_run *run, bool readable, uint64_t now)
-{
-    static char piece[256u << 10];
-    if (!run->target_known || run->stopped) return;
-    if (run->count == 0 && !run->input.ended) map_job_start_upload(run, take_idle(run), now);
-    struct map_job *j = run->running[0];
-    if (run->count == 0 || !readable || !connection_wants_piece(&j->http)) return;
-    ssize_t n = read(run->input.fd, piece, sizeof(piece));
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
-    if (n < 0) {
-        map_run_fail(run, "cannot read the items: %s", strerror(errno));
-        return;
-    }
-    run->input.ended = n == 0;
-    connection_give_piece(&j->http, piece, (size_t)n);
-    connection_step(&j->http);
-}
-
-static bool wants_stdin(const struct map_run *run)
-{
-    if (!run->options->reduce) return input_wants_bytes(&run->input);
-    return run->count > 0 && !run->input.ended && connection_wants_piece(&run->running[0]->http);
-}
-
 static void lower(int *timeout_ms, int to)
 {
     if (to >= 0 && (*timeout_ms < 0 || to < *timeout_ms)) *timeout_ms = to;
@@ -155,7 +130,7 @@ static void lower(int *timeout_ms, int to)
 static int timeout_of(const struct map_run *run, uint64_t now)
 {
     int timeout_ms = run->progress.on ? PROGRESS_MS : -1;
-    if (run->options->reduce && run->target_known && run->count == 0) return 0;
+    if (run->options->reduce && run->target_known && !run->asked) return 0;
     if (run->target_known && run->count < jobs_max(run) &&
         (run->count == 0 || run->bytes_in_flight + run->input.cut <= MAP_JOB_BYTES) && !enough_is_out(run, now))
         lower(&timeout_ms, input_timeout_ms(&run->input, now));
@@ -196,7 +171,7 @@ static void turn(struct map_run *run)
     int timeout_ms = timeout_of(run, now);
     fds[POLL_INTERRUPT] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
     fds[POLL_STDOUT] = (struct pollfd){.fd = run->output.fd};
-    fds[POLL_STDIN] = (struct pollfd){.fd = wants_stdin(run) ? run->input.fd : -1, .events = POLLIN};
+    fds[POLL_STDIN] = (struct pollfd){.fd = input_wants_bytes(&run->input) ? run->input.fd : -1, .events = POLLIN};
     size_t n = POLL_OTHERS;
     if (f) n += fleet_poll_fds(f, fds + n, &timeout_ms);
     struct pollfd *jobs = fds + n;
@@ -211,12 +186,11 @@ static void turn(struct map_run *run)
     if (n && (fds[POLL_STDOUT].revents & POLLERR)) run->output.closed = true;
     if (f && (n == 0 || fds[POLL_INTERRUPT].revents || !fleet_is_ready(f))) turn_fleet(run);
     if (n && polled) step_jobs(run, jobs, now);
-    bool stdin_ready = n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents;
+    if (n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents) take_input(run, now);
     if (run->options->reduce)
-        feed_reduction(run, stdin_ready, now);
-    else if (stdin_ready)
-        take_input(run, now);
-    if (!run->options->reduce) start_jobs(run, now);
+        map_reduction_feed(run, now);
+    else
+        start_jobs(run, now);
     if (run->output.len) {
         if (isatty(run->output.fd)) progress_clear(&run->progress);
         output_flush(&run->output);
@@ -227,7 +201,8 @@ static void turn(struct map_run *run)
 static bool is_over(const struct map_run *run)
 {
     if (run->stopped || interrupt_signal() || output_failed(&run->output)) return true;
-    return run->count == 0 && input_is_empty(&run->input) && (run->asked || run->options->command);
+    return run->count == 0 && input_is_empty(&run->input) &&
+           (run->asked || (run->options->command && !run->options->reduce));
 }
 
 static void init(struct map_run *run, const struct map_options *o)
@@ -261,9 +236,13 @@ static bool begin(struct map_run *run, const struct map_options *o)
         map_run_fail(run, "%s", err);
         return false;
     }
-    if (failures_init(&run->failures, o->errors, o->quiet)) return true;
-    map_run_fail(run, "--errors: cannot write %s: %s", o->errors, strerror(errno));
-    run->status = EXIT_USAGE;
+    if (!failures_init(&run->failures, o->errors, o->quiet)) {
+        map_run_fail(run, "--errors: cannot write %s: %s", o->errors, strerror(errno));
+        run->status = EXIT_USAGE;
+        return false;
+    }
+    if (map_reduction_init(&run->reduction, o->reduce && o->errors)) return true;
+    map_run_fail(run, "--errors: cannot make a file in $TMPDIR or /tmp to keep the items in: %s", strerror(errno));
     return false;
 }
 
@@ -275,11 +254,13 @@ static void release(struct map_run *run)
         free(run->jobs[i].batch.data);
     }
     private_fleet_end(&run->private_fleet);
+    map_reduction_release(&run->reduction);
     input_release(&run->input);
     output_release(&run->output);
     target_release(&run->target);
     buf_release(&run->path);
     buf_release(&run->text);
+    buf_release(&run->headers);
 }
 
 static int finish(struct map_run *run)

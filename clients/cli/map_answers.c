@@ -49,11 +49,11 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
 {
     uint64_t in_batch = j->base + r->index;
     struct json_slice item = {0};
-    if (run->failures.file) {
-        size_t offset = batch_seek(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
-        const char *newline = memchr(j->batch.data + offset, '\n', j->batch.len - offset);
-        item.data = j->batch.data + offset;
-        item.len = newline ? (size_t)(newline - item.data) : 0;
+    if (run->options->reduce) {
+        in_batch = map_reduction_index(&run->reduction, r->index);
+        item = map_reduction_item(run, r->index);
+    } else if (run->failures.file) {
+        item = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
     }
     add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->sends_text);
 }
@@ -76,7 +76,7 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
 {
     j->end_seen = true;
     /* A reduction has no line for each item. */
-    if (run->options->reduce) run->done = r->total;
+    if (run->options->reduce) run->done = r->total + run->reduction.left_out_count;
     bool good =
         (r->len == 9 && memcmp(r->body, "succeeded", 9) == 0) || (r->len == 7 && memcmp(r->body, "partial", 7) == 0);
     if (!good) map_run_fail(run, "the job ended as %.*s", (int)r->len, r->body);

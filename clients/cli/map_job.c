@@ -1,5 +1,6 @@
 #include "map_run.h"
 
+#include "caller_trace.h"
 #include "cli.h"
 #include "map_answers.h"
 #include "protocol.h"
@@ -10,10 +11,14 @@
 #define BACKOFF_MAX_MS UINT64_C(2000)
 #define PATIENCE       60 /* refusals by a service that is full are no failures, but not for ever */
 
-static const char *request_headers(const struct map_run *run)
+static const char *request_headers(struct map_run *run)
 {
-    return run->options->sends_text ? "Content-Type: " TYPE_TEXT "\r\nAccept: " TYPE_NDJSON "\r\n"
-                                    : "Content-Type: " TYPE_NDJSON "\r\nAccept: " TYPE_NDJSON "\r\n";
+    struct buf *headers = &run->headers;
+    if (headers->len > 0) return buf_cstr(headers);
+    buf_addf(headers, "Content-Type: %s\r\nAccept: " TYPE_NDJSON "\r\n",
+             run->options->sends_text ? TYPE_TEXT : TYPE_NDJSON);
+    caller_trace_add(headers);
+    return buf_cstr(headers);
 }
 
 static double time_left_s(const struct map_run *run, uint64_t now)

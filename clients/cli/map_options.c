@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "fleet.h"
 #include "json_scan.h"
+#include "program.h"
 #include "protocol.h"
 #include "tasks_dir.h"
 
@@ -25,7 +26,8 @@ static const struct option_row rows[] = {
     OPTION_PATH("errors", S, errors, NULL, "write failed items there: {\"index\",\"error\",\"item\"} a line",
                 .value = "FILE", .no_env = true),
     OPTION_STRING("reduce", S, reduce, NULL,
-                  "print one result: sum, count, min, max or concat of all values; the whole input is one job",
+                  "print one result: sum, count, min, max or concat of all values; the whole input is one job. What a "
+                  "command prints is compared as text unless --json is there",
                   .value = "HOW", .no_env = true),
     OPTION_STRING("common", S, common, NULL, "a JSON value that the task gets beside every item", .value = "JSON",
                   .no_env = true),
@@ -102,6 +104,14 @@ static bool puts_items_into_code(char *const *command)
     return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
 }
 
+/* Told once and before anything is run, and not for each line. */
+static int check_program(const struct map_options *o)
+{
+    const char *name = o->command[0], *why;
+    if (program_can_run(name, &why)) return EXIT_OK;
+    return option_complain(&spec, NULL, "the command %s cannot be run: %s", name, why);
+}
+
 static int check_command(struct map_options *o)
 {
     if (o->task) return option_complain(&spec, NULL, "a task and a command (behind --) cannot both be given");
@@ -115,7 +125,10 @@ static int check_command(struct map_options *o)
                  o->command[0], o->command[0], o->command[0]);
     o->values_are_text = !o->json;
     if (o->item_timeout_s < 0) o->item_timeout_s = 0;
-    return EXIT_OK;
+    if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
+        return option_complain(&spec, "reduce",
+                               "what a command prints is text, which has no sum; --json makes it numbers");
+    return check_program(o);
 }
 
 static int check_task(struct map_options *o)
@@ -139,8 +152,6 @@ static int check(struct map_options *o)
     const char *error;
     if (o->common && !json_valid(o->common, strlen(o->common), &offset, &error))
         return option_complain(&spec, "common", "not JSON at byte %zu: %s", offset, error);
-    if (o->reduce && o->null) return option_complain(&spec, "null", "not together with --reduce");
-    if (o->reduce && o->errors) return option_complain(&spec, "errors", "not together with --reduce");
     return o->command ? check_command(o) : check_task(o);
 }
 

@@ -8,8 +8,9 @@
  * the rest of its items is sent again as a new job. A bad item is treated alike: a job refused for it is sent
  * again as a job of the items before it, then the item fails, then a job takes the items behind it.
  *
- *     map.c       the loop: polls, reads, starts, prints, ends
- *     map_job.c   one job: request, answers, retry
+ *     map.c         the loop: polls, reads, starts, prints, ends
+ *     map_job.c     one job: request, answers, retry
+ *     map_reduce.c  --reduce: all of the input in one job
  */
 #ifndef FANTAIL_MAP_RUN_H
 #define FANTAIL_MAP_RUN_H
@@ -18,6 +19,7 @@
 #include "failures.h"
 #include "input.h"
 #include "map_options.h"
+#include "map_reduce.h"
 #include "output.h"
 #include "private_fleet.h"
 #include "progress.h"
@@ -66,6 +68,7 @@ struct map_run {
     struct input input;
     struct output output;
     struct failures failures;
+    struct map_reduction reduction; /* with --reduce only */
     struct progress progress;
     const char *note;
     bool told_waiting;
@@ -81,6 +84,7 @@ struct map_run {
     uint64_t done, succeeded;
     uint64_t began_ns, lines_out; /* first job; items in all jobs begun, about */
     struct buf path, text;
+    struct buf headers; /* of every job */
     bool stopped; /* nothing more is to be done; status says how it went */
     int status;
 };
@@ -88,6 +92,8 @@ struct map_run {
 /* Ends the run with EXIT_JOB_FAILED and a message. */
 void map_run_fail(struct map_run *run, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* The next job, whose batch is to be set. */
+struct map_job *map_run_take_idle(struct map_run *run);
 /* Sends the batch in j (from the first unanswered item on). */
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
 /* Reads and prints what has come; may end, retry or fail the job. `oldest`: its answers may be printed. */

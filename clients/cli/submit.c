@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "caller_trace.h"
 #include "cli.h"
 #include "interrupt.h"
 #include "output.h"
@@ -107,10 +108,11 @@ static int print_document(const struct connection *c)
 
 static int submit(struct connection *c, const struct submit_config *config, struct buf *job)
 {
-    connection_request(c, "POST", PATH_JOBS,
-                       config->ndjson ? "Content-Type: " TYPE_JSON "\r\nAccept: " TYPE_NDJSON "\r\n"
-                                      : "Content-Type: " TYPE_JSON "\r\nAccept: " TYPE_JSON "\r\n",
-                       job->data, job->len);
+    struct buf headers = {0};
+    buf_addf(&headers, "Content-Type: " TYPE_JSON "\r\nAccept: %s\r\n", config->ndjson ? TYPE_NDJSON : TYPE_JSON);
+    caller_trace_add(&headers);
+    connection_request(c, "POST", PATH_JOBS, buf_cstr(&headers), job->data, job->len);
+    buf_release(&headers);
     int status = follow(c, config->ndjson);
     if (interrupt_signal()) return EXIT_JOB_FAILED;
     if (c->state == HTTP_BROKEN) complain("%s", c->error);

@@ -1,9 +1,9 @@
 #include "target.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "buf.h"
+#include "limits.h"
 #include "tokens.h"
 
 static bool bad_url(const struct target *t, char *err, size_t err_size)
@@ -84,7 +84,23 @@ static bool read_token(struct target *t, const char *path, char *err, size_t err
 
 struct file_option {
     const char *option, *path;
+    const char *block; /* what a PEM file of this use has */
 };
+
+/* 0, or why the file cannot be used. What is wrong inside a block the library finds that reads it. */
+static int check_pem(const struct option_spec *spec, const struct file_option *f)
+{
+    struct buf text = {0};
+    FILE *file = fopen(f->path, "re");
+    while (file && !feof(file) && !ferror(file) && text.len < LIMIT_PEM_BYTES && buf_reserve(&text, 4096))
+        text.len += fread(text.data + text.len, 1, 4096, file);
+    bool readable = file && !ferror(file), right = readable && strstr(buf_cstr(&text), f->block);
+    const char *why = strerror(errno);
+    if (file) fclose(file);
+    buf_release(&text);
+    if (!readable) return option_complain(spec, f->option, "cannot read %s: %s", f->path, why);
+    return right ? 0 : option_complain(spec, f->option, "%s is no PEM file with a \"%s\"", f->path, f->block);
+}
 
 int client_config_check(const struct option_spec *spec, const struct client_config *config)
 {
@@ -95,10 +111,11 @@ int client_config_check(const struct option_spec *spec, const struct client_conf
     if (!status && config->token_file && !read_token(&t, config->token_file, err, sizeof(err)))
         status = option_complain(spec, "token-file", "%s", err);
     target_release(&t);
-    const struct file_option files[] = {{"cacert", config->cacert}, {"cert", config->cert}, {"key", config->key}};
+    const struct file_option files[] = {{"cacert", config->cacert, "CERTIFICATE-----"},
+                                        {"cert", config->cert, "CERTIFICATE-----"},
+                                        {"key", config->key, "PRIVATE KEY-----"}};
     for (size_t n = 0; n < ARRAY_SIZE(files) && !status; n++)
-        if (files[n].path && access(files[n].path, R_OK) != 0)
-            status = option_complain(spec, files[n].option, "cannot read %s: %s", files[n].path, strerror(errno));
+        if (files[n].path) status = check_pem(spec, &files[n]);
     if (!status && config->key && !config->cert) status = option_complain(spec, "cert", "is needed beside --key");
     return status;
 }

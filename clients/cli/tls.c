@@ -74,7 +74,13 @@ struct tls_stream *tls_open(const struct target *t, int *fd, char *err, size_t e
     CURLcode code = lib.easy_perform(curl);
     if (code == CURLE_OK) code = lib.easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket_fd);
     if (code != CURLE_OK || socket_fd == CURL_SOCKET_BAD) {
-        snprintf(err, err_size, "%s", s->error[0] ? tls_error(s) : lib.easy_strerror(code));
+        const char *why = s->error[0] ? tls_error(s) : lib.easy_strerror(code);
+        if (code == CURLE_SSL_CACERT_BADFILE && t->cacert)
+            snprintf(err, err_size, "--cacert: a certificate in %s is broken (%s)", t->cacert, why);
+        else if (code == CURLE_SSL_CERTPROBLEM)
+            snprintf(err, err_size, "--cert, --key: these cannot be used: %s", why);
+        else
+            snprintf(err, err_size, "%s", why);
         tls_close(s);
         return NULL;
     }
@@ -115,6 +121,8 @@ const char *tls_error(const struct tls_stream *s)
         if (strstr(alert, refusals[i])) return "the service demands a client certificate; --cert and --key give one";
     for (size_t i = 0; alert && i < ARRAY_SIZE(dislikes); i++)
         if (strstr(alert, dislikes[i])) return "the service does not accept the certificate of --cert";
+    if (strstr(s->error, "wrong version number") || strstr(s->error, "packet length"))
+        return "what answers there speaks no TLS; perhaps it is an http:// URL";
     return s->error;
 }
 

@@ -31,7 +31,5 @@ enum access_verdict access_judge(const struct tokens *tokens, const char *author
 /* Takes the file's tokens in place of those in t. A file that cannot be read or holds none leaves them as they are, and
  * the log says so. True when they were taken. `option` is named in the log. */
 bool access_read_again(struct tokens *t, const char *option, const char *path);
-/* Whether a numeric address (NULL: the default) can be reached from this machine only. */
-bool access_is_loopback(const char *host);
 
 #endif

@@ -53,6 +53,7 @@ static void call_end(struct http_call *call, const struct http_call_result *resu
     call_move(call, CALL_ENDED);
     c->busy++;
     curl_multi_remove_handle(c->multi, call->easy);
+    c->told = true;
     call->options.on_end(call->options.data, result);
     c->busy--;
     call_retire(call);

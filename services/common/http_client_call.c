@@ -22,6 +22,7 @@ static bool is_over(const struct http_call *call)
 static void heard(struct http_call *call)
 {
     call->heard_ms = uv_now(call->client->loop);
+    call->client->told = true;
 }
 
 static bool has_token(const char *list, const char *token)
@@ -249,7 +250,7 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     call->head_whole = call->closes = call->refused = call->paused = call->resume = call->bulk = false;
     call->turn_bytes = 0;
     call->error[0] = '\0';
-    heard(call);
+    call->heard_ms = uv_now(call->client->loop);
     curl_easy_setopt(call->easy, CURLOPT_URL, options->url);
     if (options->connect_to) {
         char line[512];
@@ -287,8 +288,26 @@ static void name_tls_fault(struct http_call *call, CURLcode code, struct http_ca
     r->tls_fault = call_tls_fault(call, code);
     if (!r->tls_fault) return;
     r->outcome = HTTP_CALL_NOT_CONNECTED;
+    if (strcmp(r->tls_fault, "not_tls") == 0) r->reason = "what answers there speaks no TLS, perhaps plain http";
     snprintf(call->reason, sizeof call->reason, "TLS %s: %s", r->tls_fault, r->reason);
     r->reason = call->reason;
+}
+
+/* When a kept connection dies before the answer, curl makes another one to repeat the request: what becomes of that one
+ * is not what became of the request. Nothing but a request on its way makes `sent`, and no connection is made for a
+ * second time but for that. */
+static bool kept_connection_died(const struct http_call *call, CURLcode code, long sent)
+{
+    if (call->may_repeat || sent == 0) return false;
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_OPERATION_TIMEDOUT: /* of connecting: none is set for the rest */
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION: return true;
+    case CURLE_ABORTED_BY_CALLBACK: return call->sendings > 1;
+    default: return false;
+    }
 }
 
 struct http_call_result call_judge(struct http_call *call, CURLcode code)
@@ -297,9 +316,12 @@ struct http_call_result call_judge(struct http_call *call, CURLcode code)
     curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
     struct http_call_result r = {
         .status = call->status, .sent_body = sent > 0, .closes = call->closes, .reason = call->error};
-    if (call->sendings > 1 && code == CURLE_ABORTED_BY_CALLBACK)
-        r.reason = "the kept connection died before it answered";
-    else if (!call->error[0])
+    if (kept_connection_died(call, code, sent)) {
+        r.outcome = HTTP_CALL_LOST;
+        r.reason = "the connection was lost after the request was sent, before the answer";
+        return r;
+    }
+    if (!call->error[0])
         r.reason = code == CURLE_OK ? "answered" : curl_easy_strerror(code);
     if (code == CURLE_OK)
         r.outcome = HTTP_CALL_OK;

@@ -71,6 +71,7 @@ struct http_client {
     uv_check_t check;
     uv_prepare_t prepare;
     bool kicked;
+    bool told;                      /* a callback of a call has run since the prepare watcher began */
     bool due;                       /* curl asked for a timer of 0 ms */
     struct client_socket **sockets; /* by descriptor */
     size_t sockets_count;

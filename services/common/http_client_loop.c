@@ -32,7 +32,9 @@ static void drive(struct http_client *c, curl_socket_t fd, int mask)
     client_settle(c);
 }
 
-static void on_idle(uv_idle_t *idle);
+static void on_idle(uv_idle_t *idle)
+{
+}
 
 /* Long answers. Reading one can take milliseconds, as curl goes on for as long as there is something to read, and a
  * short answer to another call must not wait for that. So a call that has brought TURN_BYTES is held and queues: calls
@@ -256,7 +258,8 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
 /* A request that was just started goes out in the same turn, without a timer or a wake-up: the check watcher runs
  * behind the polling that found the event that started it, the prepare watcher behind those of who use the client (the
  * last started runs first). What callbacks ask of other parts of the program in the prepare watcher may come too late
- * for their own watchers, so the idle watcher then keeps the polling from waiting. */
+ * for their own watchers, so the idle watcher then keeps the polling from waiting. Without such a callback the loop may
+ * sleep: the peer of what was just sent is often waiting for this very processor. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;
@@ -285,24 +288,25 @@ static void run_kick(struct http_client *c)
     }
 }
 
+static void rest(struct http_client *c)
+{
+    if (!c->kicked && !c->bulk && !c->freed) uv_idle_stop(&c->idle);
+}
+
 static void on_prepare(uv_prepare_t *handle)
 {
-    run_kick(handle->data);
+    struct http_client *c = handle->data;
+    c->told = false;
+    run_kick(c);
+    if (!c->told) rest(c);
 }
 
 static void on_check(uv_check_t *handle)
 {
     struct http_client *c = handle->data;
     run_kick(c);
-    if (!c->kicked && !c->bulk && !c->freed) uv_idle_stop(&c->idle);
-}
-
-/* Behind everybody's check watchers, so that what is short is done before; the loop does not sleep meanwhile. */
-static void on_idle(uv_idle_t *idle)
-{
-    struct http_client *c = idle->data;
-    run_kick(c);
     run_bulk(c);
+    rest(c);
 }
 
 void client_loop_init(struct http_client *c)

@@ -107,33 +107,41 @@ static struct MHD_Daemon *start_daemon(struct http_server *s)
         s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, m ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
-static void stay_awake(uv_idle_t *idle)
+/* A connection whose request has ended is watched anew, and the library's edge-triggered set says at once that it can
+ * be written to. One more step hears that now; otherwise it would wake the loop for nothing. */
+static bool wants_step(struct http_server *s)
 {
+    MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
+    if (s->turn_wanted || (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0)) return true;
+    bool ended = s->request_ended;
+    s->request_ended = false;
+    return ended;
 }
 
-/* Runs the daemon until it has nothing left to do without waiting, or has had its turn. */
+/* Runs the daemon until it has nothing left to do without waiting. */
 static void server_turn(struct http_server *s)
 {
-    if (s->stopping) return;
+    if (!s->turn_wanted || s->stopping) return;
     bool more = true;
     s->in_turn = true;
     s->turn++;
     s->previous_turn_ns = s->turn_ns;
     s->turn_ns = uv_hrtime();
-    http_exchange_unpark(s);
     for (int i = 0; i < RUNS_PER_TURN && more; i++) {
-        MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
         s->turn_wanted = false;
         MHD_run(s->daemon);
-        more = s->turn_wanted || (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0);
+        more = wants_step(s);
     }
     s->in_turn = false;
     s->turn_wanted = false;
-    s->unfinished = more || s->parked;
-    if (s->unfinished)
-        uv_idle_start(&s->idle, stay_awake);
+    if (more)
+        http_server_want_turn(s);
     else
         uv_idle_stop(&s->idle);
+}
+
+static void stay_awake(uv_idle_t *idle)
+{
 }
 
 /* An active idle handle keeps the loop from sleeping before the next prepare or check step takes the turn. */
@@ -150,17 +158,14 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* What was asked for since the turn behind the polling; what that one left over waits for the next. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-    struct http_server *s = prepare->data;
-    if (s->turn_wanted) server_turn(s);
+    server_turn(prepare->data);
 }
 
 static void on_check(uv_check_t *check)
 {
-    struct http_server *s = check->data;
-    if (s->turn_wanted || s->unfinished) server_turn(s);
+    server_turn(check->data);
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -325,7 +330,6 @@ void http_server_stop(struct http_server *s)
     /* Before the descriptors go: the loop must not poll a number that someone else may get. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     s->stopping = true;
-    s->parked = NULL;
     close_listener(s);
     http_linger_sweep(s, UINT64_MAX);
     /* The daemon aborts the process when it is stopped with a suspended connection. */

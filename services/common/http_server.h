@@ -134,6 +134,8 @@ void http_answer(struct http_exchange *x, int status, const char *content_type, 
 /* pull() of the accepted ops gives the bytes. The head leaves together with the first of them; an answer that ends
  * within its first pieces gets a Content-Length and leaves in one piece. */
 void http_answer_stream(struct http_exchange *x, int status, const char *content_type);
+/* The head of such an answer leaves now, though there are no bytes yet. Nothing when it has left. */
+void http_exchange_send_head(struct http_exchange *x);
 /* application/problem+json: {"type":"about:blank","title":"...","status":N,"detail":"..."} plus, when not NULL,
  * `members`: ready JSON members such as "\"pointer\":\"/items\",\"offset\":17". */
 void http_answer_problem(struct http_exchange *x, int status, const char *members, const char *detail_fmt, ...)

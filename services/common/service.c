@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "busy_poll.h"
 #include "metrics.h"
 #include "service_http.h"
 
@@ -26,6 +27,7 @@ struct service {
     uv_signal_t signals[3];
     uv_timer_t timer;     /* the end of the delay, then the looks at the way out, then the end of closing */
     uv_prepare_t flusher; /* writes the turn's log lines before the loop waits */
+    struct busy_poller busy_poller;
 };
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -185,6 +187,7 @@ static void start_handles(struct service *s)
     }
     uv_timer_init(s->loop, &s->timer);
     s->timer.data = s;
+    busy_poller_start(&s->busy_poller, s->loop, s->config->busy_poll_us);
     uv_prepare_init(s->loop, &s->flusher);
     uv_prepare_start(&s->flusher, on_prepare);
     uv_unref((uv_handle_t *)&s->flusher);
@@ -256,6 +259,7 @@ void service_free(struct service *s)
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_close((uv_handle_t *)&s->signals[i], NULL);
     uv_close((uv_handle_t *)&s->timer, NULL);
     uv_close((uv_handle_t *)&s->flusher, NULL);
+    busy_poller_stop(&s->busy_poller);
     uv_run(s->loop, UV_RUN_NOWAIT);
     service_http_release(&s->http);
     log_set_service(NULL);

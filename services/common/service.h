@@ -52,6 +52,7 @@ struct service_config {
     int log_level;
     int64_t ready_fd; /* -1: none */
     bool exit_with_parent;
+    int64_t busy_poll_us; /* -1: busy_poller_start() chooses */
 };
 
 /* SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), among the rows of a table. */
@@ -78,6 +79,9 @@ struct service_config {
         OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
                    "once listening, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor and close it",    \
                    .no_env = true),                                                                                    \
+        OPTION_INT("busy-poll-us", S, f.busy_poll_us, "-1", -1, 1000,                                                  \
+                   "when events come quickly, look for the next for so long before sleeping; 0 never; -1: 100, but 0 " \
+                   "where processor time is metered"),                                                                 \
         OPTION_CHOICE("log-level", S, f.log_level, "info", log_level_names, "least level that is logged")
 
 /* Everything but name and routes may be NULL or 0. */

@@ -1,4 +1,5 @@
 /* What must hold of a service's options together, before anything listens. */
+#include "loopback.h"
 #include "service_http.h"
 
 int service_check(const struct option_spec *spec, const struct service_config *config)
@@ -13,7 +14,7 @@ int service_check(const struct option_spec *spec, const struct service_config *c
         tokens_release(&tokens);
         return 0;
     }
-    if (config->tls.client_ca || access_is_loopback(config->host) || config->insecure) return 0;
+    if (config->tls.client_ca || is_loopback(config->host) || config->insecure) return 0;
     return option_complain(spec, "token-file",
                            "is needed, as --host %s can be reached from other machines and whoever reaches it may run "
                            "tasks here. Give a file with tokens, or demand certificates by --tls-client-ca, or listen "
@@ -23,7 +24,7 @@ int service_check(const struct option_spec *spec, const struct service_config *c
 
 void service_warn_of_open_door(const struct service_config *config)
 {
-    if (config->token_file || config->tls.client_ca || access_is_loopback(config->host)) return;
+    if (config->token_file || config->tls.client_ca || is_loopback(config->host)) return;
     log_warn("INSECURE: listening beyond this machine without --token-file; whoever reaches this port may run tasks",
              LOG_STR("host", config->host), LOG_I64("port", config->port));
 }

@@ -127,7 +127,9 @@ static void on_head(void *data, struct http_call *call, int status)
     struct delivery *d = data;
     const char *worker = http_call_header(call, HEADER_WORKER);
     d->status = status;
-    if (!worker || !d->attempt->endpoint) return;
+    /* Of one that drains, or has not got the task, no slots can be counted on. */
+    bool serves = status == 200 || status == 409 || status == 429;
+    if (!serves || !worker || !d->attempt->endpoint) return;
     sched_endpoint_learned(d->coordinator->scheduler, d->attempt->endpoint, hash_text(worker),
                            header_number(call, HEADER_SLOTS), header_number(call, HEADER_FREE), now_ns());
     coordinator_wants_run(d->coordinator);

@@ -6,12 +6,9 @@
 static const struct {
     const char *name, *otherwise;
 } members[] = {
-    {"name", "\"task_error\""},
-    {"cause", "\"the task gave none\""},
-    {"signal", "null"},
-    {"exit_code", "null"},
-    {"stderr", "\"\""},
-    {"worker", "null"},
+    {"name", "\"task_error\""}, {"cause", "\"the task gave none\""},
+    {"signal", "null"},         {"exit_code", "null"},
+    {"stderr", "\"\""},         {"worker", "null"},
 };
 enum { NAME, WORKER = ARRAY_SIZE(members) - 1 };
 

@@ -362,7 +362,8 @@ void job_output_tick(struct job *j, uint64_t now)
     } else if (o->streaming || !o->ndjson || now - o->last_output_ns < NS_PER_S / 5) {
         return;
     } else {
-        start_streaming(j); /* the headers at least, so that the client knows it was heard */
+        start_streaming(j); /* the head at least, so that the client knows it was heard */
+        http_exchange_send_head(j->exchange);
     }
     job_output_wake(j);
 }

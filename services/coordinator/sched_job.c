@@ -243,10 +243,8 @@ static void finish(struct sched_job *job)
                                     .counts = job->counts,
                                     .no_workers = job->no_workers,
                                     .delivered = job->delivered};
-    if (!job->ended) {
+    if (!job->ended)
         outcome.status = job->counts.failed + job->counts.cancelled > 0 ? SCHED_PARTIAL : SCHED_SUCCEEDED;
-        outcome.reason = "all items are settled";
-    }
     sched_list_remove(&s->ending, &job->ending_link);
     s->ops.job_finished(s->ctx, job, &outcome);
     job_free(job);

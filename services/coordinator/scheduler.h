@@ -198,7 +198,7 @@ struct sched_failure {
 
 struct sched_outcome {
     enum sched_status status;
-    const char *reason; /* one phrase; static, or the one given to sched_job_cancel() */
+    const char *reason; /* one phrase; static, or the one given to sched_job_cancel(); NULL: every item had its turn */
     struct sched_counts counts;
     bool no_workers; /* it gave up waiting for a worker */
     bool delivered;  /* at least one chunk was answered in part */

@@ -93,6 +93,7 @@ int main(int argc, char **argv)
     if (healthcheck) return service_healthcheck(&config.service);
     int fault = service_check(&spec, &config.service);
     if (fault) return fault;
+    log_set_level((enum log_level)config.service.log_level); /* tasks are read before the service starts */
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
     keep_buffers_on_the_heap();
     uv_loop_t loop;

@@ -18,9 +18,10 @@ struct request {
     struct http_exchange *x;
     char *name; /* Fantail-Chunk; NULL: none */
     bool has_header, header_done, suspended, refused, uploaded;
+    bool begun; /* the answer's head is out, or on its way */
     struct buf header;
     size_t body_bytes;
-    uint64_t started_ns;
+    uint64_t started_ns, answering_ns; /* the upload was whole; 0: not yet */
     struct request_trace trace;
     uv_timer_t deadline;
     bool timed; /* the deadline timer runs; the request lives until it is closed */
@@ -92,9 +93,34 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
     struct stage *s = last_stage(r);
     bool held_back = s->chunk->held >= LIMIT_WORKER_ANSWER_BYTES;
     ssize_t n = chunk_pull(s->chunk, dst, cap);
+    if (n) r->begun = true;
     if (n < 0) return HTTP_PULL_END;
     if (held_back && s->chunk->held < LIMIT_WORKER_ANSWER_BYTES) pool_feed(s->pool);
     return n ? n : HTTP_PULL_WAIT;
+}
+
+/* The head of an answer leaves with the first value, which saves a packet, unless that takes long: its sender must
+ * learn how many slots there are before the first item has ended. */
+static void on_heads(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    bool others = false;
+    for (struct request *r = w->requests; r; r = r->next) {
+        if (r->begun || !r->answering_ns) continue;
+        r->begun = now_ns() - r->answering_ns >= LIMIT_HEAD_WAIT_MS * NS_PER_MS / 2;
+        if (r->begun) http_exchange_send_head(r->x);
+        others = others || !r->begun;
+    }
+    if (others) uv_timer_start(timer, on_heads, LIMIT_HEAD_WAIT_MS / 2, 0);
+}
+
+static void begin_answer(struct request *r)
+{
+    struct worker *w = r->worker;
+    worker_set_headers(w, r->x, r->stages[0].pool);
+    http_answer_stream(r->x, 200, TYPE_NDJSON);
+    r->answering_ns = now_ns();
+    if (!uv_is_active((uv_handle_t *)&w->heads)) uv_timer_start(&w->heads, on_heads, LIMIT_HEAD_WAIT_MS, 0);
 }
 
 /* ---- the upload ---- */
@@ -224,8 +250,7 @@ static void on_body_end(struct http_exchange *x)
         item_fault(r, &fault);
         return;
     }
-    worker_set_headers(r->worker, x, r->stages[0].pool);
-    http_answer_stream(x, 200, TYPE_NDJSON);
+    begin_answer(r);
     on_progress(r->stages[0].chunk);
     pool_feed(r->stages[0].pool);
 }
@@ -259,6 +284,18 @@ static void end_early(struct request *r, enum chunk_end how)
 static void on_deadline(uv_timer_t *timer)
 {
     end_early(timer->data, CHUNK_DEADLINE);
+}
+
+void requests_init(struct worker *w)
+{
+    w->requests_tail = &w->requests;
+    uv_timer_init(w->loop, &w->heads);
+    w->heads.data = w;
+}
+
+void requests_close(struct worker *w)
+{
+    uv_close((uv_handle_t *)&w->heads, NULL);
 }
 
 void requests_cut(struct worker *w)
@@ -375,8 +412,21 @@ static void answer_unknown(struct worker *w, struct http_exchange *x, const char
     buf_release(&members);
 }
 
+#define NO_DEADLINE UINT64_MAX
+
+static bool read_deadline(const struct http_exchange *x, uint64_t *ms)
+{
+    const char *text = http_exchange_header(x, HEADER_DEADLINE_MS);
+    *ms = NO_DEADLINE;
+    if (!text) return true;
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || text[digits]) return false;
+    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* longer: as good as none */
+    return true;
+}
+
 /* Answers and returns false when the request is not taken. */
-static bool admit(struct worker *w, struct http_exchange *x, bool *has_header)
+static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, uint64_t *deadline_ms)
 {
     const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");
     const char *name = http_exchange_header(x, HEADER_CHUNK);
@@ -387,8 +437,11 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header)
         answer_unknown(w, x, task);
         return false;
     }
+    worker_set_headers(w, x, pool);
     if (!*has_header && !items) {
         http_answer_problem(x, 415, NULL, "items come as %s or %s", TYPE_NDJSON, TYPE_CHUNK);
+    } else if (!read_deadline(x, deadline_ms)) {
+        http_answer_problem(x, 400, NULL, "%s is no number of milliseconds", HEADER_DEADLINE_MS);
     } else if (w->draining) {
         http_exchange_set_header(x, "Retry-After", "1");
         http_exchange_set_header(x, "Connection", "close");
@@ -405,25 +458,20 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header)
     return false;
 }
 
-static void start_deadline(struct request *r)
+static void start_deadline(struct request *r, uint64_t ms)
 {
-    const char *text = http_exchange_header(r->x, HEADER_DEADLINE_MS);
-    if (!text) return;
-    char *end;
-    double ms = strtod(text, &end);
-    if (end == text || !(ms >= 0)) return;
-    if (ms > 1e15) return;
     r->timed = true;
     uv_timer_init(r->worker->loop, &r->deadline);
     r->deadline.data = r;
-    uv_timer_start(&r->deadline, on_deadline, (uint64_t)ms, 0);
+    uv_timer_start(&r->deadline, on_deadline, ms, 0);
 }
 
 void request_handle(struct http_exchange *x, void *data)
 {
     struct worker *w = data;
     bool has_header;
-    if (!admit(w, x, &has_header)) return;
+    uint64_t deadline_ms;
+    if (!admit(w, x, &has_header, &deadline_ms)) return;
     const char *name = http_exchange_header(x, HEADER_CHUNK);
     struct request *r = xcalloc(1, sizeof *r);
     r->worker = w;
@@ -439,5 +487,5 @@ void request_handle(struct http_exchange *x, void *data)
     worker_count_request(w, 1);
     http_exchange_accept(x, &ops, r);
     if (!add_stage(r, http_exchange_param(x, "task"), !has_header)) BUG("an admitted task has no pool");
-    start_deadline(r);
+    if (deadline_ms != NO_DEADLINE) start_deadline(r, deadline_ms);
 }

@@ -122,7 +122,7 @@ struct pool *worker_pool(struct worker *w, const char *name)
 static void adopt_task(struct worker *w, struct task *t)
 {
     if (t->error) {
-        log_error("a task cannot be read", LOG_STR("task", t->name), LOG_STR("error", t->error));
+        log_warn("a task cannot be read", LOG_STR("task", t->name), LOG_STR("error", t->error));
         return;
     }
     struct pool *p = find_pool(w, t->name);
@@ -187,7 +187,7 @@ static void choose_id(struct worker *w)
 bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err, size_t err_size)
 {
     *w = (struct worker){.loop = loop, .config = config, .scratch_fd = -1};
-    w->requests_tail = &w->requests;
+    requests_init(w);
     w->hosts_dir = config->hosts_dir ? realpath(config->hosts_dir, NULL) : default_hosts_dir();
     if (!w->hosts_dir) {
         snprintf(err, err_size, "--hosts-dir: %s: %s", config->hosts_dir, strerror(errno));
@@ -253,6 +253,7 @@ void worker_stop(void *data)
     /* Their ends are waited for here: what they left behind is only found once they are gone. */
     for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
+    requests_close(w);
     trace_export_close(w->trace);
     w->trace = NULL;
 }

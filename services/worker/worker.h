@@ -43,6 +43,7 @@ struct worker {
     unsigned handles; /* closing */
 
     struct request *requests, **requests_tail; /* oldest first */
+    uv_timer_t heads;                          /* runs while the head of an answer waits for its first value */
     unsigned open;
     size_t held_bytes; /* item bytes of all requests */
 
@@ -83,6 +84,8 @@ unsigned worker_busy(const struct worker *w);
 
 /* POST /v1/tasks/{task}. */
 void request_handle(struct http_exchange *x, void *data);
+void requests_init(struct worker *w);
+void requests_close(struct worker *w);
 /* Hands back what is not answered yet, started or not. */
 void requests_cut(struct worker *w);
 /* Adds Fantail-Worker, -Slots and -Free. pool may be NULL. */

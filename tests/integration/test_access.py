@@ -390,8 +390,10 @@ class CommandLine(AccessTest):
     def test_local_beyond_this_machine_needs_tokens(self):
         local = [os.path.join(ft.BIN, "fantail"), "local", "--tasks", ft.EXAMPLE_TASKS, "--port", "0", "--host", "0.0.0.0"]
         ended = subprocess.run(local, capture_output=True, text=True, timeout=60, env=self.environment())
-        self.assertEqual(ended.returncode, 3)
-        self.assertIn("--token-file", ended.stderr)
+        self.assertEqual((ended.returncode, ended.stdout), (2, ""), ended)
+        for word in ("--host", "--token-file", "--insecure"):
+            self.assertIn(word, ended.stderr)
+        self.assertNotIn("--tls", ended.stderr, "an option that it has not")
         served = self.start("fantail", *local[1:], "--token-file", self.path)
         url = wait_until(lambda: served.stdout().strip(), 30, "the fleet").split()[-1]
         self.assertEqual(self.fantail("map", "square", "--url", url).returncode, 3)

@@ -192,6 +192,37 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         self.assertIn(b"item 1:", ended.err)
         self.assertIn(b"1 of 3 items failed", ended.err)
 
+    def test_a_bad_line_of_a_reduction_fails_alone_and_is_named(self):
+        lines = [b"%d" % n for n in range(50000)]
+        bad = {0: b"zero", 1: b"{", 30000: b"\xff", 30001: b'"x', 49999: b"nul"}
+        refused = {5: b'"no number"', 30002: b'"nor this"'}
+        for n, line in (bad | refused).items():
+            lines[n] = line
+        lines[7:7] = [b"", b" \t", b"\r"]  # no items
+        path = os.path.join(self.folder, "failed")
+        ended = self.map("square", "--reduce", "sum", "--errors", path, stdin=b"\n".join(lines))
+        failed = bad | refused
+        self.assertEqual((ended.status, ended.lines),
+                         (1, [str(sum(n * n for n in range(50000) if n not in failed))]), ended)
+        self.assertIn(b"7 of 50000 items failed", ended.err)
+        with open(path, encoding="utf-8") as file:
+            told = sorted((json.loads(line) for line in file), key=lambda f: f["index"])
+        self.assertEqual([(f["index"], f["error"]["name"], f["item"]) for f in told],
+                         [(0, "bad_item", "zero"), (1, "bad_item", "{"), (5, "task_error", "no number"),
+                          (30000, "bad_item", "\ufffd"), (30001, "bad_item", '"x'), (30002, "task_error", "nor this"),
+                          (49999, "bad_item", "nul")])
+
+    def test_a_reduction_of_nothing_but_bad_lines_and_of_nothing(self):
+        ended = self.map("square", "--reduce", "sum", stdin="x\n" * 3)
+        self.assertEqual((ended.status, ended.lines), (1, ["0"]), ended)
+        self.assertIn(b"3 of 3 items failed", ended.err)
+        ended = self.map("square", "--reduce", "sum", stdin="")
+        self.assertEqual((ended.status, ended.lines), (0, ["0"]), ended)
+
+    def test_a_reduction_takes_items_that_end_with_nul(self):
+        ended = self.map("upper", "-0", "--reduce", "concat", stdin=b"a\nb\0\xff\0c")
+        self.assertEqual((ended.status, ended.lines), (1, [r'"A\nBC"']), ended)
+
     def test_an_unknown_task_is_status_3_and_the_tasks_are_named(self):
         for stdin in ("1\n", ""):
             ended = self.map("sqare", stdin=stdin)
@@ -344,6 +375,43 @@ class PrivateFleet(CliTest):
             process.stdin.close()
             self.assertEqual(process.wait(60), 0)
 
+    def test_a_command_that_does_not_exist_is_told_once_and_runs_nothing(self):
+        write_file(os.path.join(self.folder, "plain"), "no program\n")
+        for command, word in (("no-such-program", b"PATH"), ("./nothing", b"No such file"), ("./plain", b"denied"),
+                              (self.folder, b"directory")):
+            ended = self.cli("map", "--", command, "{}", stdin="1\n2\n")
+            self.assertEqual((ended.status, ended.out, ended.err.count(b"\n")), (2, b"", 1), ended)
+            self.assertIn(command.encode(), ended.err)
+            self.assertIn(word, ended.err)
+
+    def test_the_sum_of_what_a_command_prints_needs_json(self):
+        ended = self.cli("map", "--reduce", "sum", "--", "expr", "2", "+", stdin=numbers(4))
+        self.assertEqual((ended.status, ended.out), (2, b""), ended)
+        self.assertIn(b"--json", ended.err)
+        ended = self.cli("map", "--json", "--reduce", "sum", "--", "expr", "2", "+", stdin=numbers(4))
+        self.assertEqual((ended.status, ended.lines), (0, ["14"]), ended)
+        ended = self.cli("map", "--reduce", "count", "--", "cat", stdin="")
+        self.assertEqual((ended.status, ended.lines), (0, ["0"]), ended)
+
+    def test_a_neighbour_that_cannot_be_read_is_no_matter_until_it_is_asked_for(self):
+        tasks = self.tasks(same={"command": ["cat"], "mode": "exec"})
+        os.mkdir(os.path.join(tasks, "broken"))
+        write_file(os.path.join(tasks, "broken", "task.json"), "{")
+        ended = self.cli("map", "same", "--tasks", tasks, stdin="1\n")
+        self.assertEqual((ended.status, ended.lines, ended.err), (0, ["1"], b""), ended)
+        ended = self.cli("map", "broken", "--tasks", tasks, stdin="1\n")
+        self.assertEqual((ended.status, ended.err.count(b"\n")), (3, 1), ended)
+        self.assertIn(b"broken/task.json is not valid JSON", ended.err)
+
+    def test_the_span_it_runs_in_is_that_of_its_jobs(self):
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        command = ["map", "--", "sh", "-c", 'echo "$TRACEPARENT $TRACESTATE"']
+        ended = self.cli(*command, stdin="1\n", TRACEPARENT=f"00-{trace}-00f067aa0ba902b7-01", TRACESTATE="a=1")
+        self.assertRegex(ended.lines[0], rf"^00-{trace}-[0-9a-f]{{16}}-01 a=1$")
+        ended = self.cli(*command, stdin="1\n", TRACEPARENT="nonsense\r\nx: y", TRACESTATE="a=1")
+        self.assertEqual(ended.status, 0, ended)
+        self.assertNotIn("nonsense", ended.lines[0])
+
     def test_json_values_of_a_command_stay_json(self):
         ended = self.cli("map", "--json", "--", "printf", "%s", stdin='{"a": 1}\n"text"\n')
         self.assertEqual([json.loads(line) for line in ended.lines], [{"a": 1}, "text"], ended)
@@ -392,6 +460,7 @@ class PrivateFleet(CliTest):
                               env=self.environment(TMPDIR=tmp)) as process:
             wait_until(lambda: os.listdir(tmp), what="the directory of the run")
             process.kill()
+        wait_until(lambda: not self._strangers(), what="the end of its services, which write there")
         left = os.path.join(tmp, os.listdir(tmp)[0])
         another = os.path.join(tmp, "fantail-mine")
         os.mkdir(another)

@@ -41,9 +41,24 @@ class Docs(FantailTest):
 
     def test_every_error_name_and_job_status_is_in_the_protocol(self):
         document = read("docs", "protocol.md")
-        for name in ("task_error", "crashed", "timed_out", "out_of_memory", "bad_output", "worker_lost", "cancelled",
-                     "deadline_exceeded", "pending", "running", "succeeded", "partial", "failed"):
-            self.assertIn(name, document)
+        names = re.findall(r'\[ITEM_\w+\] = "(\w+)"', read("services", "protocol", "protocol.c"))
+        self.assertIn("worker_lost", names)
+        names += re.findall(r'#define \w+_ITEM_NAME "(\w+)"', read("clients", "cli", "map_answers.c"))
+        self.assertIn("bad_item", names)
+        for name in names:
+            self.assertIn(f"`{name}`", document)
+        for status in ("pending", "running", "succeeded", "partial", "failed", "cancelled", "timed_out"):
+            self.assertIn(status, document)
+
+    def test_every_call_of_the_admin_ports_is_in_the_protocol(self):
+        document = read("docs", "protocol.md")
+        for service in ("coordinator", "worker"):
+            for path in re.findall(r'\{"GET", "(/\w+)", \w+\}', read("services", service, "api.c")):
+                self.assertRegex(document, rf"`GET {path}`[^|]* \(admin[^|]*\b{service}\b")
+
+    def test_no_file_stands_twice_in_the_architecture(self):
+        rows = re.findall(r"^\| `([^|]*)` \|", read("docs", "architecture.md"), re.M)
+        self.assertEqual(sorted({row for row in rows if rows.count(row) > 1}), [])
 
     def test_links_between_the_documents_lead_somewhere(self):
         pages = ["README.md"] + ["docs/" + name for name in os.listdir(os.path.join(ft.ROOT, "docs"))

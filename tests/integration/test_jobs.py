@@ -262,6 +262,20 @@ class Streaming(FantailTest):
             self.assertEqual([stream.line()["index"], stream.line()["index"]], [0, 1])
             stream.hang_up()
 
+    def test_a_stream_begins_before_its_first_line(self):
+        fleet = self.fleet(coordinator_arguments=("--heartbeat-s", "3600"))
+        with fleet.stream({"task": "sleep", "items": [3600]}, timeout_s=30) as stream:
+            self.assertEqual(stream.status, 200)
+            stream.hang_up()
+
+    def test_all_slots_are_known_before_the_first_item_has_ended(self):
+        fleet = self.fleet(processes=8)
+        busy = lambda: ft.metric_sum(ft.request(fleet.workers[0].admin_port, "GET", "/metrics").body.decode(),
+                                     "fantail_worker_slots", task="sleep", state="busy")
+        with fleet.stream({"task": "sleep", "items": [3600] * 8}) as stream:
+            wait_until(lambda: busy() == 8, 30, "an item on each slot")
+            stream.hang_up()
+
     def test_work_starts_while_the_upload_is_still_coming(self):
         fleet = self.fleet(tasks=echo_tasks(self))
         seen_early = []
@@ -378,6 +392,7 @@ class Outcomes(SharedFleetTest):
         self.assertEqual(error["name"], "task_error")
         self.assertIn("-1 is negative", error["cause"])
         self.assertEqual(error["attempts"], 1)
+        self.assertNotIn("reason", document, "it went to its end")
 
     def test_a_failed_item_is_an_error_line_in_its_place(self):
         answer = self.shared.job({"task": "picky", "items": [0, -1, 0]}, NDJSON)
@@ -392,6 +407,7 @@ class Outcomes(SharedFleetTest):
                                     "tolerated_failure_count": 1}).json
         self.assertLess(time.monotonic() - start, 20)
         self.assertEqual(document["status"], "failed")
+        self.assertEqual(document["reason"], "more items failed than is tolerated")
         self.assertEqual(document["counts"]["failed"], 2)
         self.assertEqual(document["counts"]["cancelled"], 50)
         self.assertEqual(document["errors"][-1]["error"]["name"], "cancelled")
@@ -450,6 +466,18 @@ class RunningJobs(FantailTest):
             self.assertEqual(stream.rest()[-1]["status"], "cancelled")
         self.assertEqual(fleet.request("GET", "/v1/jobs").json["jobs"], [])
         self.assert_problem(fleet.request("GET", path), 404)
+
+
+    def test_a_job_too_many_is_429_until_another_ends(self):
+        fleet = self.fleet(coordinator_arguments=("--max-jobs", "2"))
+        sleepers = [fleet.stream({"task": "sleep", "items": [60]}) for _ in range(2)]
+        answer = fleet.job({"task": "square", "items": [3]})
+        self.assert_problem(answer, 429)
+        self.assertGreater(int(answer.headers["Retry-After"]), 0)
+        sleepers[0].hang_up()
+        answer = wait_until(lambda: (a := fleet.job({"task": "square", "items": [3]})).status == 200 and a, 20, "room")
+        self.assertEqual(answer.json["results"], [9])
+        sleepers[1].hang_up()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """https on both ways, to the coordinator and from it to the workers: certificates shown, demanded, refused, replaced."""
+import contextlib
 import http.client
 import json
 import os
@@ -259,6 +260,8 @@ class ClientCertificates(Tls):
             return subprocess.run([os.path.join(ft.BIN, "fantail"), "tasks", "--url", f"{url}:{fleet.port}", *options],
                                   capture_output=True, text=True, timeout=60, env=self.environment())
         cert, key = certs["client"]
+        broken = os.path.join(self.folder, "broken.pem")
+        ft.write_file(broken, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
         self.assertEqual(tasks("--cacert", good.ca, "--cert", cert, "--key", key).returncode, 0)
         for options, status, words in (
                 ((), 3, "certificate"),
@@ -266,6 +269,10 @@ class ClientCertificates(Tls):
                 (("--cacert", good.ca), 3, "--cert"),
                 (("--cacert", good.ca, "--cert", certs["stranger"][0], "--key", certs["stranger"][1]), 3, "--cert"),
                 (("--cacert", made.name + "/nothing"), 2, "--cacert"),
+                (("--cacert", made.name), 2, f"--cacert: cannot read {made.name}"),
+                (("--cacert", key), 2, f"--cacert: {key} is no PEM file"),
+                (("--cacert", broken), 3, f"--cacert: a certificate in {broken} is broken"),
+                (("--cacert", good.ca, "--cert", broken), 3, broken),
                 (("--cacert", good.ca, "--key", key), 2, "--cert")):
             with self.subTest(options=options):
                 done = tasks(*options)
@@ -315,6 +322,20 @@ class Workers(Tls):
         fleet = self.https_fleet(worker_more=["--tls-client-ca", good.ca], wait_s=2,
                                  coordinator_more=["--worker-ca", good.ca, *show("stranger")])
         self.assert_unreachable(fleet, "TLS client_certificate_refused")
+
+    def test_the_command_line_is_told_that_a_port_speaks_no_tls(self):
+        with contextlib.closing(socket.create_server(("localhost", 0))) as plain:
+            done = subprocess.Popen([os.path.join(ft.BIN, "fantail"), "tasks", "--url",
+                                     f"https://localhost:{plain.getsockname()[1]}"], stderr=subprocess.PIPE,
+                                    env=self.environment())
+            asked, _ = plain.accept()
+            with asked:
+                asked.recv(1000)
+                asked.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+                _, told = done.communicate(timeout=30)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(b"speaks no TLS", told)
+        self.assertNotIn(b"SSL routines", told)
 
     def test_a_worker_that_speaks_no_tls(self):
         worker = self.worker()

@@ -163,6 +163,11 @@ class WorkerHttp(SharedFleetTest):
             wait_until(lambda: busy("sleep") == [1, 1], 20, "a busy slot")
             self.assertEqual(busy("square"), [0, 2])
 
+    def test_an_answer_begins_before_its_first_item_has_ended(self):
+        with ft.Stream(self.shared.workers[0].port, b"3600\n", {"Content-Type": NDJSON}, "/v1/tasks/sleep", 30) as stream:
+            self.assertEqual(stream.response.headers["Fantail-Slots"], "2")
+            stream.hang_up()
+
     def test_a_last_line_without_a_newline_counts(self):
         self.assertEqual(self.post("square", b"5").body, b'{"value":25}\n{"end":"complete","done":1}\n')
 
@@ -207,6 +212,23 @@ class WorkerHttp(SharedFleetTest):
         self.assertEqual(lines[-1]["end"], "deadline")
         self.assertEqual(lines[-1]["done"], len(lines) - 1)
 
+    def test_a_deadline_that_is_no_number_is_refused(self):
+        for value in ("soon", "-1", "1.5", "0x10", "", "NaN"):
+            with self.subTest(value):
+                answer = self.post("square", b"1\n", headers={"Fantail-Deadline-Ms": value})
+                self.assert_problem(answer, 400, words="Fantail-Deadline-Ms")
+        for value in ("60000", "9" * 30):
+            with self.subTest(value):
+                answer = self.post("square", b"2\n", headers={"Fantail-Deadline-Ms": value})
+                self.assertEqual(answer.body, b'{"value":4}\n{"end":"complete","done":1}\n')
+
+    def test_refusals_too_tell_who_the_worker_is_and_what_it_has(self):
+        for task, content_type, status in (("square", "text/html", 415), ("nope", NDJSON, 404)):
+            answer = self.post(task, b"1\n", content_type)
+            self.assertEqual(answer.status, status)
+            self.assertTrue(answer.headers["Fantail-Worker"])
+            self.assertEqual(answer.headers["Fantail-Slots"], "2")
+
     def test_the_tasks_are_described(self):
         tasks = ft.request(self.shared.workers[0].port, "GET", "/v1/tasks").json["tasks"]
         square = next(task for task in tasks if task["name"] == "square")
@@ -228,11 +250,29 @@ class FullAndDraining(FantailTest):
                                                      {"Content-Type": NDJSON})).status == 429 and a, 20, "a 429")
         self.assert_problem(answer, 429)
         self.assertIn("Retry-After", answer.headers)
+        self.assertEqual((answer.headers["Fantail-Slots"], answer.headers["Fantail-Free"]), ("2", "0"))
         self.assertEqual(ft.request(worker.port, "GET", "/readyz").status, 200)
         for s in held:
             s.close()
         wait_until(lambda: ft.request(worker.port, "POST", "/v1/tasks/sleep", b"0\n",
                                       {"Content-Type": NDJSON}).status == 200, 20, "room again")
+
+    def test_a_chunk_that_runs_already_is_refused_until_it_is_over(self):
+        worker = self.worker()
+        def post(name, seconds=0):
+            return ft.request(worker.port, "POST", "/v1/tasks/sleep", b"%g\n" % seconds,
+                              {"Content-Type": NDJSON, "Fantail-Chunk": name})
+        first = socket.create_connection(("127.0.0.1", worker.port), timeout=30)
+        first.sendall(b"POST /v1/tasks/sleep HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+                      b"Fantail-Chunk: j/0\r\nContent-Length: 3\r\n\r\n60\n")
+        wait_until(lambda: ft.descendants(worker.pid), 20, "the task process")
+        answer = post("j/0")
+        self.assert_problem(answer, 409, words="j/0")
+        self.assertIn("Retry-After", answer.headers)
+        self.assertTrue(answer.headers["Fantail-Worker"])
+        self.assertEqual(post("j/1").status, 200)
+        first.close()
+        wait_until(lambda: post("j/0").status == 200, 20, "the chunk's name being free again")
 
     def test_a_draining_worker_ends_what_runs_and_hands_back_the_rest(self):
         worker = self.worker(processes=1)
@@ -245,6 +285,9 @@ class FullAndDraining(FantailTest):
             received += piece
         lines = [json.loads(line) for line in received.split(b"\r\n") if line.startswith(b"{")
                  for line in line.splitlines()]
+        # Behind the answer comes the end of the connection, a 503 that nobody asked for.
+        self.assertTrue(any("end" in line for line in lines), received)
+        lines = lines[:1 + next(i for i, line in enumerate(lines) if "end" in line)]
         self.assertEqual(lines[-1]["end"], "draining", received)
         self.assertLess(lines[-1]["done"], 50)
         self.assertEqual(len(lines) - 1, lines[-1]["done"])

@@ -78,6 +78,14 @@ class Life(TemplateTest):
                        + group["HealthCheckTimeoutSeconds"])
             self.assertGreaterEqual(float(env["FANTAIL_SHUTDOWN_DELAY_S"]), noticed)
 
+    def test_a_service_of_one_task_can_be_replaced_without_a_gap(self):
+        for name in ("CoordinatorService", "WorkerService"):
+            rule = self.properties(name)["DeploymentConfiguration"]
+            at_least, at_most = -(-rule["MinimumHealthyPercent"] // 100), rule["MaximumPercent"] // 100  # as ECS rounds
+            self.assertGreaterEqual(at_least, 1, name)
+            self.assertGreater(at_most, at_least, name)
+            self.assertEqual(rule["DeploymentCircuitBreaker"], {"Enable": True, "Rollback": True}, name)
+
     def test_environment_variables_are_options_of_the_programs(self):
         for name, env in self.environments.items():
             known = program_options("fantail-" + name)
@@ -93,6 +101,21 @@ class Life(TemplateTest):
         [policy] = self.properties("WorkerRole")["Policies"]
         [statement] = policy["PolicyDocument"]["Statement"]
         self.assertEqual(set(statement["Action"]), {"ecs:GetTaskProtection", "ecs:UpdateTaskProtection"})
+
+
+@unittest.skipUnless(YAML, NO_YAML)
+class WalkThrough(TemplateTest):
+    def test_the_steps_name_parameters_and_outputs_of_the_template(self):
+        with open(ROOT + "/docs/deploy-ecs.md", encoding="utf-8") as file:
+            text = file.read()
+        outputs = set(re.findall(r"\$\(output (\w+)\)", text))
+        given = {name for command in re.findall(r"--parameter-overrides((?:\s+(?:\\\n\s*)?\w+=\S+)+)", text)
+                 for name in re.findall(r"(\w+)=", command)}
+        self.assertGreater(len(outputs), 4)
+        self.assertLessEqual(outputs, set(self.template["Outputs"]))
+        self.assertLessEqual(given, set(self.template["Parameters"]))
+        first = {name for name, p in self.template["Parameters"].items() if "Default" not in p}
+        self.assertLessEqual(first, given, "what has no default must be given in the first step")
 
 
 @unittest.skipUnless(YAML, NO_YAML)

@@ -6,6 +6,8 @@ The schemas come from the package kubernetes-validate. Whatever is missing skips
 import itertools
 import json
 import os
+import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -221,6 +223,29 @@ class Kubernetes(unittest.TestCase):
                 self.assertIn(workers.split("//")[1].split(":")[0], made["fantail-worker-tls"]["dnsNames"])
                 self.assertIn("client auth", made["fantail-coordinator-tls"]["usages"])
                 self.assertNotIn("client auth", made["fantail-worker-tls"]["usages"], "a worker is no coordinator")
+
+    def test_the_document_names_what_there_is_and_its_overlay_renders(self):
+        with open(ROOT + "/docs/deploy-kubernetes.md", encoding="utf-8") as file:
+            text = file.read()
+        for path in set(re.findall(r"\bk8s/[a-z0-9/.-]*[a-z0-9]", text)) - {"k8s/overlays/mine/kustomization.yaml"}:
+            self.assertTrue(os.path.exists(f"{ROOT}/{path}"), path)
+        there = {f"{o['kind'].lower()}/{o['metadata']['name']}" for o in self.rendered["overlays/production", ()]}
+        named = set(re.findall(r"\b(?:deployment|service)/[a-z-]+", text))
+        self.assertTrue(named and named <= there, named - there)
+        images = {"registry.example/fantail-coordinator:0.1.0", "registry.example/fantail-worker:0.1.0"}
+        self.assertLessEqual({i.replace("registry.example", "$REGISTRY") for i in images}, set(re.findall(r"-t (\S+)", text)))
+        for base in ("overlays/production", "overlays/scale-to-zero"):
+            pods = [d["spec"]["template"]["spec"] for d in of_kind(self.rendered[base, ()], "Deployment")]
+            self.assertEqual({c["image"] for pod in pods for c in pod["containers"]}, images, base)
+
+        [overlay] = re.findall(r"```yaml\n(.*?)```", text, re.S)
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(ROOT + "/k8s", folder + "/k8s")
+            os.mkdir(folder + "/k8s/overlays/mine")
+            with open(folder + "/k8s/overlays/mine/kustomization.yaml", "w", encoding="utf-8") as out:
+                out.write(overlay)
+            [ingress] = of_kind(kustomize(folder + "/k8s/overlays/mine", "mine"), "Ingress")
+        self.assertEqual([r["host"] for r in ingress["spec"]["rules"]], ingress["spec"]["tls"][0]["hosts"])
 
     def test_environment_variables_are_options_of_the_programs(self):
         for _, d in self.each("Deployment"):

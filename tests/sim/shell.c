@@ -150,7 +150,8 @@ static void op_job_finished(void *ctx, struct sched_job *j, const struct sched_o
 {
     struct sim_world *w = ctx;
     struct sim_job *job = sched_job_owner(j);
-    sim_trace(w, "job %u %s: %s", job->index, sched_status_name(outcome->status), outcome->reason);
+    sim_trace(w, "job %u %s: %s", job->index, sched_status_name(outcome->status),
+              outcome->reason ? outcome->reason : "");
     if (!job->job) sim_broken(w, "job %u has finished twice", job->index);
     job->job = NULL;
     job->outcome = *outcome;

@@ -59,6 +59,11 @@ static void hang_up(uv_tcp_t *tcp)
     if (!uv_is_closing((uv_handle_t *)tcp)) uv_close((uv_handle_t *)tcp, on_connection_closed);
 }
 
+static void stop_listening(void)
+{
+    if (!uv_is_closing((uv_handle_t *)&listener)) uv_close((uv_handle_t *)&listener, NULL);
+}
+
 static void answer(uv_tcp_t *tcp, const char *path, const char *body, size_t len)
 {
     char head[256];
@@ -79,6 +84,9 @@ static void answer(uv_tcp_t *tcp, const char *path, const char *body, size_t len
     } else if (strcmp(path, "/half") == 0) {
         say(tcp, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
     } else if (strcmp(path, "/lost") == 0) {
+        hang_up(tcp);
+    } else if (strcmp(path, "/killed") == 0) {
+        stop_listening();
         hang_up(tcp);
     }
 }
@@ -231,7 +239,7 @@ static void tear_down(void)
 {
     http_client_free(client);
     uv_close((uv_handle_t *)&tick, NULL);
-    uv_close((uv_handle_t *)&listener, NULL);
+    stop_listening();
     uv_walk(&loop, close_connection, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     int closed = uv_loop_close(&loop);
@@ -340,7 +348,27 @@ Test(http_client, a_post_whose_reused_connection_dies_is_lost_and_never_sent_twi
     cr_assert_eq(second.result.outcome, HTTP_CALL_LOST, "%s", second.reason);
     cr_assert(second.result.sent_body);
     cr_assert_eq(second.result.status, 0);
+    cr_assert(strstr(second.reason, "lost after the request was sent"), "%s", second.reason);
     cr_assert_eq(requests, 2);
+    buf_release(&first.answer);
+    tear_down();
+}
+
+/* curl tries again on a connection of its own making, and its error is then about that one. */
+Test(http_client, a_post_whose_server_was_killed_says_that_it_was_delivered)
+{
+    struct heard first = {.body = "x", .body_len = 1}, second = {.body = "y", .body_len = 1}, third = second;
+    start(&first, "/echo");
+    run_until(&first.ends, 1);
+    start(&second, "/killed");
+    run_until(&second.ends, 1);
+    cr_assert_eq(requests, 2);
+    cr_assert_eq(second.result.outcome, HTTP_CALL_LOST, "%s", second.reason);
+    cr_assert(strstr(second.reason, "lost after the request was sent"), "%s", second.reason);
+    start(&third, "/echo");
+    run_until(&third.ends, 1);
+    cr_assert_eq(third.result.outcome, HTTP_CALL_NOT_CONNECTED, "%s", third.reason);
+    cr_assert(strstr(third.reason, "onnect"), "%s", third.reason);
     buf_release(&first.answer);
     tear_down();
 }

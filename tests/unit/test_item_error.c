@@ -28,11 +28,12 @@ Test(item_error, what_is_not_said_is_there_all_the_same)
 
 Test(item_error, what_is_said_comes_through_as_it_is)
 {
-    expect("{\"more\":[1,{\"n\":12345678901234567890}],\"name\":\"NotFound\",\"cause\":1e400,\"signal\":null,"
-           "\"exit_code\":7,\"stderr\":\"\\ud800\"}",
-           1, "w",
-           "{\"error\":{\"more\":[1,{\"n\":12345678901234567890}],\"name\":\"NotFound\",\"cause\":1e400,\"signal\":null,"
-           "\"exit_code\":7,\"stderr\":\"\\ud800\",\"attempts\":1,\"worker\":\"w\"}}\n");
+    expect(
+        "{\"more\":[1,{\"n\":12345678901234567890}],\"name\":\"NotFound\",\"cause\":1e400,\"signal\":null,"
+        "\"exit_code\":7,\"stderr\":\"\\ud800\"}",
+        1, "w",
+        "{\"error\":{\"more\":[1,{\"n\":12345678901234567890}],\"name\":\"NotFound\",\"cause\":1e400,\"signal\":null,"
+        "\"exit_code\":7,\"stderr\":\"\\ud800\",\"attempts\":1,\"worker\":\"w\"}}\n");
     assert_no_leaks();
 }
 
@@ -44,7 +45,8 @@ Test(item_error, attempts_and_worker_are_ours_to_say)
     snprintf(expected, sizeof expected,
              "{\"error\":{\"name\":\"crashed\",%s,\"attempts\":2,\"worker\":\"a \\\"quoted\\\" one\"}}\n", rest);
     expect(error, 2, "a \"quoted\" one", expected);
-    snprintf(expected, sizeof expected, "{\"error\":{\"name\":\"crashed\",%s,\"worker\":\"me\",\"attempts\":2}}\n", rest);
+    snprintf(expected, sizeof expected, "{\"error\":{\"name\":\"crashed\",%s,\"worker\":\"me\",\"attempts\":2}}\n",
+             rest);
     expect(error, 2, NULL, expected);
     assert_no_leaks();
 }
@@ -56,8 +58,8 @@ Test(item_error, a_name_is_one_text_that_is_not_empty)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         char error[256], expected[256];
         snprintf(error, sizeof error, "{\"name\":%s,%s}", bad[i], rest);
-        snprintf(expected, sizeof expected,
-                 "{\"error\":{%s,\"name\":\"task_error\",\"attempts\":1,\"worker\":null}}\n", rest);
+        snprintf(expected, sizeof expected, "{\"error\":{%s,\"name\":\"task_error\",\"attempts\":1,\"worker\":null}}\n",
+                 rest);
         expect(error, 1, NULL, expected);
     }
     assert_no_leaks();

@@ -7,6 +7,7 @@
 #include "access.h"
 #include "leaks.h"
 #include "log.h"
+#include "loopback.h"
 
 #define ONE "one-token-0123456789"
 #define TWO "TWO.token~0123456789+/=="
@@ -199,7 +200,7 @@ Test(tokens, loopback_is_told_from_the_rest_of_the_world)
     static const char *const near[] = {"127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.1"};
     static const char *const far[] = {"0.0.0.0",         "::",      "10.0.0.1",  "128.0.0.1",
                                       "::ffff:10.0.0.1", "fe80::1", "localhost", ""};
-    cr_assert(access_is_loopback(NULL));
-    for (size_t i = 0; i < ARRAY_SIZE(near); i++) cr_assert(access_is_loopback(near[i]), "%s", near[i]);
-    for (size_t i = 0; i < ARRAY_SIZE(far); i++) cr_assert(!access_is_loopback(far[i]), "%s", far[i]);
+    cr_assert(is_loopback(NULL));
+    for (size_t i = 0; i < ARRAY_SIZE(near); i++) cr_assert(is_loopback(near[i]), "%s", near[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(far); i++) cr_assert(!is_loopback(far[i]), "%s", far[i]);
 }

@@ -2,8 +2,6 @@
 
 #include <sched.h>
 
-#include "base.h"
-
 /* quota / period, rounded up; 0 when there is none. */
 static unsigned quota_of(const char *text)
 {
@@ -59,4 +57,9 @@ unsigned cpu_quota(void)
     if (v2 && v2 < n) n = v2;
     if (v1 && v1 < n) n = v1;
     return n ? n : 1;
+}
+
+bool cpu_is_metered(void)
+{
+    return v2_quota() || v1_quota();
 }

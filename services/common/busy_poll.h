@@ -1,0 +1,47 @@
+/*
+ * Looking for the next event before sleeping. A processor that sleeps takes tens of microseconds to be woken, which is
+ * most of what a small request waits for; so when events have come quickly lately, the loop first looks for the next
+ * one for a while, and gives the processor away between two looks. That is worth it only while nobody else has long
+ * work to do: who gives its processor away to such a one gets it back late, so that is followed by a rest.
+ *
+ * busy_poll_* is the thinking, and pure. busy_poller is a part of an event loop and does the looking.
+ */
+#ifndef FANTAIL_BUSY_POLL_H
+#define FANTAIL_BUSY_POLL_H
+
+#include <uv.h>
+
+#include "base.h"
+
+struct busy_poll {
+    uint64_t limit_ns;      /* looks for no longer; 0: never looks */
+    unsigned quick;         /* waits in a row that looking would have ended, up to BUSY_POLL_QUICK */
+    uint64_t rest_until_ns; /* does not look before */
+};
+
+/* So many waits in a row must be short before the loop looks; one that is not begins the count anew. */
+#define BUSY_POLL_QUICK 16
+
+/* For how long to look before sleeping; 0: not at all. */
+uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns);
+/* The loop waited so long for an event: looked for so long, or slept, which counts the time of being woken. */
+void busy_poll_looked(struct busy_poll *b, uint64_t waited_ns);
+void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns);
+/* Between two looks the processor was given away for so long. False: somebody has need of it, so sleep now. */
+MUST_CHECK bool busy_poll_given_away(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns);
+
+struct busy_poller {
+    struct busy_poll thinking;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uint64_t slept_from_ns; /* 0: it does not sleep */
+    uint64_t *found, *in_vain, *given_up;
+};
+
+/* limit_us: -1 is 100, or 0 where processor time is metered. Start it before all other prepare watchers: what was
+ * started first runs last, right before the loop waits. Keeps no loop alive. */
+void busy_poller_start(struct busy_poller *p, uv_loop_t *loop, int64_t limit_us);
+/* Closes its handles, if it was started. */
+void busy_poller_stop(struct busy_poller *p);
+
+#endif
