@@ -47,7 +47,7 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=5s CMD ["/usr/bin/fantail-
 ENTRYPOINT ["/usr/bin/fantail-coordinator"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
-ARG CREATED=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="fantail-coordinator" \
       org.opencontainers.image.description="Splits jobs into chunks, fans them out to workers, streams the answers back" \
       org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}" \
@@ -66,7 +66,7 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=5s CMD ["/usr/bin/fantail-
 ENTRYPOINT ["/usr/bin/fantail-worker"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
-ARG CREATED=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="fantail-worker" \
       org.opencontainers.image.description="Runs chunks of items on warm processes of its tasks" \
       org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}" \
@@ -97,7 +97,7 @@ RUN ["/usr/bin/fantail-worker", "--version"]
 HEALTHCHECK --interval=5s --timeout=3s --start-period=5s CMD ["/usr/bin/fantail-worker", "healthcheck"]
 ENTRYPOINT ["/usr/bin/fantail-worker"]
 ARG REVISION=unknown
-ARG CREATED=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 ARG BASE
 LABEL org.opencontainers.image.title="fantail-worker-python" \
       org.opencontainers.image.description="fantail-worker with Python tasks" \
