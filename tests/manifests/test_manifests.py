@@ -224,6 +224,26 @@ class Kubernetes(unittest.TestCase):
                 self.assertIn("client auth", made["fantail-coordinator-tls"]["usages"])
                 self.assertNotIn("client auth", made["fantail-worker-tls"]["usages"], "a worker is no coordinator")
 
+    def test_policies_let_through_what_the_pods_need(self):
+        """Everything is denied first, so a port or a label that is not the pods' would cut the fleet off."""
+        for objects, policy in self.each("NetworkPolicy"):
+            pods = {d["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: d["spec"]["template"]
+                    for d in of_kind(objects, "Deployment")}
+            ports = {who: {p["containerPort"] for p in t["spec"]["containers"][0]["ports"]} for who, t in pods.items()}
+            if not policy["spec"]["podSelector"]:
+                self.assertEqual(policy["spec"]["policyTypes"], ["Ingress", "Egress"])
+                continue
+            [who] = [w for w, t in pods.items() if policy["spec"]["podSelector"]["matchLabels"].items() <= t["metadata"]["labels"].items()]
+            self.assertEqual({p["port"] for rule in policy["spec"]["ingress"] for p in rule["ports"]}, ports[who])
+            other = pods["worker" if who == "coordinator" else "coordinator"]["metadata"]["labels"].items()
+            rules = policy["spec"]["egress"] if who == "coordinator" else policy["spec"]["ingress"]
+            between = [rule for rule in rules for peer in rule.get("to", rule.get("from"))
+                       if peer.get("podSelector", {}).get("matchLabels", {"": ""}).items() <= other]
+            self.assertEqual([p["port"] for rule in between for p in rule["ports"]], [8081])
+            if who == "coordinator":
+                [dns] = [rule for rule in rules if {"port": 53, "protocol": "UDP"} in rule["ports"]]
+                self.assertEqual([next(iter(peer)) for peer in dns["to"]], ["namespaceSelector", "ipBlock"])
+
     def test_the_document_names_what_there_is_and_its_overlay_renders(self):
         with open(ROOT + "/docs/deploy-kubernetes.md", encoding="utf-8") as file:
             text = file.read()
