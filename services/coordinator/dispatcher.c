@@ -10,6 +10,8 @@
 #include "log.h"
 #include "protocol.h"
 
+#define CHUNK_NAME_SIZE 64 /* "<job>/<first index>" */
+
 /* An endpoint as both sides see it. */
 struct target {
     struct coordinator *coordinator;
@@ -164,23 +166,31 @@ static void delivery_free(struct delivery *d)
     free(d);
 }
 
+static void write_chunk_name(const struct delivery *d, char name[CHUNK_NAME_SIZE])
+{
+    const struct sched_attempt *a = d->attempt;
+    snprintf(name, CHUNK_NAME_SIZE, "%s/%" PRIu64, d->job->id, a->chunk->first + a->from);
+}
+
+/* What every line about an attempt has. */
+#define LOG_ATTEMPT(d, name, span_id)                                                                                  \
+    LOG_STR("job", (d)->job->id), LOG_STR("chunk", name), LOG_U64("attempt", (d)->attempt->chunk->sends),              \
+        LOG_STR("worker", http_call_header((d)->call, HEADER_WORKER)),                                                 \
+        LOG_MS("duration_ms", now_ns() - (d)->attempt->started_ns),                                                    \
+        LOG_STR("trace_id", trace_scope_id(&(d)->job->trace)),                                                         \
+        LOG_STR("span_id", trace_scope_span_id(&(d)->job->trace, &(d)->trace.context, span_id))
+
 static void log_end(const struct delivery *d, enum sched_end how, const struct http_call_result *r)
 {
     const struct sched_attempt *a = d->attempt;
-    const struct trace_scope *trace = &d->job->trace;
-    char span_id[SPAN_ID_SIZE];
+    char span_id[SPAN_ID_SIZE], name[CHUNK_NAME_SIZE];
+    write_chunk_name(d, name);
     if (how == SCHED_END_COMPLETE)
-        log_debug("attempt ended", LOG_STR("job", d->job->id), LOG_U64("first", a->chunk->first + a->from),
-                  LOG_U64("answered", a->received), LOG_MS("duration_ms", now_ns() - a->started_ns),
-                  LOG_STR("trace_id", trace_scope_id(trace)),
-                  LOG_STR("span_id", trace_scope_span_id(trace, &d->trace.context, span_id)));
+        log_debug("attempt ended", LOG_ATTEMPT(d, name, span_id), LOG_U64("answered", a->received));
     else
-        log_info("attempt ended early", LOG_STR("job", d->job->id), LOG_U64("first", a->chunk->first + a->from),
-                 LOG_U64("answered", a->received), LOG_U64("attempt", a->chunk->sends),
+        log_info("attempt ended early", LOG_ATTEMPT(d, name, span_id), LOG_U64("answered", a->received),
                  LOG_STR("how", sched_end_name(how)), LOG_STR("reason", d->fault ? d->fault : r->reason),
-                 LOG_I64("status", r->status), LOG_MS("duration_ms", now_ns() - a->started_ns),
-                 LOG_STR("trace_id", trace_scope_id(trace)),
-                 LOG_STR("span_id", trace_scope_span_id(trace, &d->trace.context, span_id)));
+                 LOG_I64("status", r->status));
 }
 
 /* Work handed back is no failure. */
@@ -269,12 +279,13 @@ static void start_call(struct delivery *d, const struct target *t)
 {
     const struct sched_attempt *a = d->attempt;
     const struct job *j = d->job;
-    char url[512], chunk[96], attempt[48], deadline[64];
+    char url[512], name[CHUNK_NAME_SIZE], chunk[sizeof HEADER_CHUNK + CHUNK_NAME_SIZE + 2], attempt[48], deadline[64];
     struct trace_headers trace;
     const char *headers[6 + TRACE_HEADERS_MAX] = {"Content-Type: " TYPE_CHUNK, chunk, attempt, NULL};
     size_t n = 3;
     snprintf(url, sizeof url, "%s%s/%s", t->endpoint->url, PATH_TASKS, j->spec.tasks[0]);
-    snprintf(chunk, sizeof chunk, "%s: %s/%" PRIu64, HEADER_CHUNK, j->id, a->chunk->first + a->from);
+    write_chunk_name(d, name);
+    snprintf(chunk, sizeof chunk, "%s: %s", HEADER_CHUNK, name);
     snprintf(attempt, sizeof attempt, "%s: %u", HEADER_ATTEMPT, a->chunk->sends);
     if (j->spec.deadline_s > 0) {
         uint64_t end = j->started_ns + (uint64_t)(j->spec.deadline_s * 1e9), now = now_ns();
@@ -318,10 +329,9 @@ static void op_send(void *ctx, struct sched_attempt *a)
 static void op_cut_off(void *ctx, struct sched_attempt *a, const char *why)
 {
     struct delivery *d = a->call;
-    char span_id[SPAN_ID_SIZE];
-    log_debug("attempt cut off", LOG_STR("job", d->job->id), LOG_U64("first", a->chunk->first + a->from),
-              LOG_STR("reason", why), LOG_STR("trace_id", trace_scope_id(&d->job->trace)),
-              LOG_STR("span_id", trace_scope_span_id(&d->job->trace, &d->trace.context, span_id)));
+    char span_id[SPAN_ID_SIZE], name[CHUNK_NAME_SIZE];
+    write_chunk_name(d, name);
+    log_debug("attempt cut off", LOG_ATTEMPT(d, name, span_id), LOG_STR("reason", why));
     attempt_trace_end(&d->trace, d->job,
                       &(struct attempt_outcome){
                           .attempt = a,

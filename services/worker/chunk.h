@@ -81,9 +81,18 @@ struct chunk {
     uint64_t turn, job_turn;              /* the last it and its job were given, counted in turns.h; 0: none */
     void (*on_progress)(struct chunk *c); /* out has grown */
     void *owner;
-    const char *name;     /* for the log; borrowed from the owner; "" when unknown */
-    const char *trace_id; /* the same; NULL when there is none */
+    /* For the log, borrowed from the owner. */
+    const char *name;     /* "<job>/<first index>"; "" when unknown */
+    const char *job;      /* NULL when unknown, and the next two are 0 */
+    uint64_t base;        /* its first item's index in the job */
+    unsigned attempt;     /* how often it was sent, this time included */
+    const char *trace_id; /* NULL: none */
 };
+
+/* What a log line about one of its items or about itself says of it. */
+#define LOG_CHUNK(c)                                                                                                   \
+    LOG_STR("job", (c)->job), LOG_STR("chunk", *(c)->name ? (c)->name : NULL),                                         \
+        (c)->attempt ? LOG_U64("attempt", (c)->attempt) : LOG_STR("attempt", NULL), LOG_STR("trace_id", (c)->trace_id)
 
 /* size_hint: the bytes the client announced, or 0. */
 struct chunk *chunk_new(bool check_items, size_t size_hint);

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <sys/wait.h>
 
+#define QUOTED_BYTES 100
+
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...)
 {
     *f = (struct fault){.name = name, .exit_code = -1};
@@ -10,6 +12,13 @@ void fault_set(struct fault *f, enum item_error name, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(f->cause, sizeof f->cause, fmt, args);
     va_end(args);
+    f->own = strlen(f->cause);
+}
+
+void fault_quote(struct fault *f, const char *line, size_t len)
+{
+    size_t n = len < QUOTED_BYTES ? len : QUOTED_BYTES;
+    snprintf(f->cause + f->own, sizeof f->cause - f->own, ": %.*s", (int)n, line);
 }
 
 void fault_from_exit(struct fault *f, int status, bool answered)

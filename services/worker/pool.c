@@ -142,7 +142,7 @@ static void set_broken(struct pool *p, const struct fault *f, const struct proce
     fault_add_line(&p->broken_line, f, process ? process->tail.kept : "", process ? process->tail.kept_len : 0,
                    p->env->worker_id);
     log_error("a task cannot run: its items fail until the next trial", LOG_STR("task", p->task->name),
-              LOG_STR("cause", f->cause), LOG_MS("retry_in_ms", p->broken_for_ns));
+              LOG_STRN("cause", f->cause, f->own), LOG_MS("retry_in_ms", p->broken_for_ns));
 }
 
 /* True when there is one process more. */
@@ -243,9 +243,9 @@ static void charge(struct pool *p, struct process *process, struct run *r, uint6
     struct chunk *c = r->chunk;
     fault_add_line(&line, f, process->tail.kept, process->tail.kept_len, p->env->worker_id);
     c->failed++;
-    log_warn("an item failed with its process", LOG_STR("task", p->task->name), LOG_STR("chunk", c->name),
-             LOG_U64("index", r->first + r->answered + at), LOG_STR("error", item_error_name(f->name)),
-             LOG_STR("cause", f->cause), LOG_I64("pid", process->child.pid), LOG_STR("trace_id", c->trace_id));
+    log_warn("an item failed with its process", LOG_STR("task", p->task->name), LOG_CHUNK(c),
+             LOG_U64("index", c->base + r->first + r->answered + at), LOG_STR("error", item_error_name(f->name)),
+             LOG_STRN("cause", f->cause, f->own), LOG_I64("pid", process->child.pid));
     run_return_at(r, at, line.data, line.len);
     buf_release(&line);
 }

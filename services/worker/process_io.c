@@ -9,12 +9,11 @@
 #include "numbered.h"
 #include "process_end.h"
 
-#define READ_BYTES       (256 * KIB)
-#define READS_PER_TURN   4
-#define PIPE_BYTES       (1 * MIB)
-#define STDERR_BYTES     (16 * KIB)
-#define CLOSED_GRACE_NS  (300 * NS_PER_MS) /* between the end of its stdout and the end of the process */
-#define FAULT_LINE_BYTES 100               /* of a line that is no answer, in the cause */
+#define READ_BYTES      (256 * KIB)
+#define READS_PER_TURN  4
+#define PIPE_BYTES      (1 * MIB)
+#define STDERR_BYTES    (16 * KIB)
+#define CLOSED_GRACE_NS (300 * NS_PER_MS) /* between the end of its stdout and the end of the process */
 
 /* ---- stdin ---- */
 
@@ -150,10 +149,11 @@ static void fault_from_intake(struct process *p, const struct intake *in, const 
     const char *newline = memchr(line, '\n', len);
     size_t n = newline ? (size_t)(newline - line) : len;
     struct fault f;
-    fault_set(&f, ITEM_BAD_OUTPUT, "%s: %.*s", in->fault, (int)(n < FAULT_LINE_BYTES ? n : FAULT_LINE_BYTES), line);
+    fault_set(&f, ITEM_BAD_OUTPUT, "%s", in->fault);
+    fault_quote(&f, line, n);
     if (in->unasked)
         log_warn("a process is ended: it wrote a line more than it had items", LOG_STR("task", p->task->name),
-                 LOG_I64("pid", p->child.pid), LOG_STRN("line", line, n < FAULT_LINE_BYTES ? n : FAULT_LINE_BYTES));
+                 LOG_I64("pid", p->child.pid), LOG_U64("line_bytes", n));
     process_kill(p, &f);
 }
 
@@ -306,9 +306,8 @@ static void read_stderr(struct process *p)
     struct run *r = p->window.head;
     struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
     if (r && !r->chunk->abandoned_ns) {
-        from.chunk = r->chunk->name;
-        from.index = window_index(&p->window);
-        from.trace_id = r->chunk->trace_id;
+        from.chunk = r->chunk;
+        from.index = r->chunk->base + window_index(&p->window);
     }
     for (int i = 0; i < READS_PER_TURN && p->err_open; i++) {
         ssize_t n = read(pipe_fd(&p->err), text, sizeof text);

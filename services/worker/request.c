@@ -17,6 +17,9 @@ struct request {
     struct worker *worker;
     struct http_exchange *x;
     char *name; /* Fantail-Chunk; NULL: none */
+    char *job;  /* the job in it; NULL: it has none */
+    uint64_t base;
+    unsigned attempt;
     bool has_header, header_done, suspended, refused, uploaded;
     bool begun; /* the answer's head is out, or on its way */
     struct buf header;
@@ -155,6 +158,9 @@ static bool add_stage(struct request *r, const char *task, bool check)
     s->chunk->on_progress = on_progress;
     s->chunk->owner = s;
     if (r->name) s->chunk->name = r->name;
+    s->chunk->job = r->job;
+    s->chunk->base = r->base;
+    s->chunk->attempt = r->attempt;
     request_trace_add_chunk(&r->trace, s->chunk);
     pool_submit(pool, s->chunk);
     return true;
@@ -262,6 +268,7 @@ static void free_request(struct request *r)
     buf_release(&r->header);
     request_trace_release(&r->trace);
     free(r->name);
+    free(r->job);
     free(r);
 }
 
@@ -308,11 +315,13 @@ static void trace_end(const struct request *r, enum chunk_result result, uint64_
 {
     uint64_t without_span = 0;
     for (unsigned i = 0; i < r->count; i++)
-        without_span += request_trace_items(&r->trace, r->stages[i].chunk, r->name, r->stages[i].pool->task->name);
+        without_span += request_trace_items(&r->trace, r->stages[i].chunk, r->stages[i].pool->task->name);
     struct request_story story = {
         .worker = r->worker->id,
         .task = r->stages[0].pool->task->name,
         .chunk = r->name,
+        .job = r->job,
+        .attempt = r->attempt,
         .result = worker_result_name(result),
         .status = http_exchange_status(r->x),
         .items = r->stages[0].chunk->received,
@@ -340,9 +349,9 @@ static void account(struct request *r, enum http_closed how)
     *w->results[result] += 1;
     metric_observe_ns(w->chunk_seconds, duration);
     char span_id[SPAN_ID_SIZE];
-    log_debug("chunk ended", LOG_STR("chunk", r->name), LOG_STR("task", r->stages[0].pool->task->name),
-              LOG_U64("items", c->received), LOG_U64("failed", failed), LOG_I64("how", result),
-              LOG_MS("duration_ms", duration), LOG_STR("trace_id", trace_scope_id(&r->trace.scope)),
+    log_debug("chunk ended", LOG_CHUNK(c), LOG_STR("task", r->stages[0].pool->task->name),
+              LOG_U64("items", c->received), LOG_U64("failed", failed), LOG_STR("how", worker_result_name(result)),
+              LOG_MS("duration_ms", duration),
               LOG_STR("span_id", trace_scope_span_id(&r->trace.scope, &r->trace.scope.context, span_id)));
     if (trace_scope_records(&r->trace.scope)) trace_end(r, result, succeeded, failed);
 }
@@ -356,6 +365,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
         struct stage *s = &r->stages[i];
         s->chunk->on_progress = NULL;
         s->chunk->name = "";
+        s->chunk->job = NULL;
         s->chunk->trace_id = NULL;
         pool_cancel(s->pool, s->chunk);
         chunk_unref(s->chunk);
@@ -466,17 +476,29 @@ static void start_deadline(struct request *r, uint64_t ms)
     uv_timer_start(&r->deadline, on_deadline, ms, 0);
 }
 
+/* What the headers call the chunk. */
+static void read_names(struct request *r)
+{
+    const char *name = http_exchange_header(r->x, HEADER_CHUNK), *attempt = http_exchange_header(r->x, HEADER_ATTEMPT);
+    if (!name) return;
+    r->name = xstrndup(name, 200);
+    const char *slash = strrchr(r->name, '/');
+    if (!slash) return;
+    r->job = xstrndup(r->name, (size_t)(slash - r->name));
+    r->base = strtoull(slash + 1, NULL, 10);
+    r->attempt = attempt ? (unsigned)strtoul(attempt, NULL, 10) : 0;
+}
+
 void request_handle(struct http_exchange *x, void *data)
 {
     struct worker *w = data;
     bool has_header;
     uint64_t deadline_ms;
     if (!admit(w, x, &has_header, &deadline_ms)) return;
-    const char *name = http_exchange_header(x, HEADER_CHUNK);
     struct request *r = xcalloc(1, sizeof *r);
     r->worker = w;
     r->x = x;
-    r->name = name ? xstrndup(name, 200) : NULL;
+    read_names(r);
     r->has_header = has_header;
     r->started_ns = now_ns();
     request_trace_begin(&r->trace, w->trace, x);

@@ -21,8 +21,6 @@ void request_trace_begin(struct request_trace *t, struct trace_export *export, c
     *t = (struct request_trace){0};
     trace_scope_begin(&t->scope, export, x);
     if (!t->scope.known) return;
-    const char *attempt = http_exchange_header(x, HEADER_ATTEMPT);
-    t->attempt = attempt ? (unsigned)strtoul(attempt, NULL, 10) : 0;
     t->lines = control_lines(&t->scope);
 }
 
@@ -39,13 +37,6 @@ void request_trace_add_chunk(const struct request_trace *t, struct chunk *c)
     c->trace = common_ref(t->lines);
     c->trace_id = t->scope.trace_id;
     if (trace_scope_records(&t->scope)) c->item_trace = item_trace_new(now_ns);
-}
-
-/* "<job>/<first index>": the number of the chunk's first item in its job, 0 when that is not known. */
-static uint64_t first_index(const char *chunk)
-{
-    const char *slash = chunk ? strrchr(chunk, '/') : NULL;
-    return slash ? strtoull(slash + 1, NULL, 10) : 0;
 }
 
 static void export_item(const struct request_trace *t, const struct item_record *r, uint64_t base, const char *name,
@@ -68,14 +59,13 @@ static void export_item(const struct request_trace *t, const struct item_record 
     trace_export_add(t->scope.export, &s);
 }
 
-uint64_t request_trace_items(const struct request_trace *t, const struct chunk *c, const char *chunk, const char *task)
+uint64_t request_trace_items(const struct request_trace *t, const struct chunk *c, const char *task)
 {
     const struct item_trace *items = c->item_trace;
     if (!items) return 0;
     struct buf name = {0};
-    uint64_t base = first_index(chunk);
     buf_addf(&name, "item %s", task);
-    for (size_t i = 0; i < items->count; i++) export_item(t, &items->records[i], base, buf_cstr(&name), task);
+    for (size_t i = 0; i < items->count; i++) export_item(t, &items->records[i], c->base, buf_cstr(&name), task);
     buf_release(&name);
     return items->answered - items->count;
 }
@@ -83,17 +73,15 @@ uint64_t request_trace_items(const struct request_trace *t, const struct chunk *
 void request_trace_end(const struct request_trace *t, const struct request_story *story, uint64_t without_span)
 {
     if (!trace_scope_records(&t->scope)) return;
-    const char *slash = story->chunk ? strrchr(story->chunk, '/') : NULL;
-    char *job = slash ? xstrndup(story->chunk, (size_t)(slash - story->chunk)) : NULL;
     struct span s = trace_scope_span(&t->scope, SPAN_SERVER, "POST " PATH_TASKS "/{task}");
     s.failed = story->status >= 500;
     s.attributes = (struct span_attribute[]){
         SPAN_STR("http.request.method", "POST"),
         SPAN_STR("http.route", PATH_TASKS "/{task}"),
-        SPAN_STR("fantail.job.id", job),
+        SPAN_STR("fantail.job.id", story->job),
         SPAN_STR("fantail.task", story->task),
         SPAN_STR("fantail.chunk", story->chunk),
-        SPAN_INT("fantail.attempt", t->attempt),
+        SPAN_INT("fantail.attempt", story->attempt),
         SPAN_STR("fantail.worker", story->worker),
         SPAN_STR("fantail.result", story->result),
         SPAN_INT("fantail.items.total", story->items),
@@ -104,5 +92,4 @@ void request_trace_end(const struct request_trace *t, const struct request_story
         SPAN_END,
     };
     trace_export_add(t->scope.export, &s);
-    free(job);
 }

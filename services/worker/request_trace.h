@@ -11,7 +11,6 @@
 struct request_trace {
     struct trace_scope scope;
     struct common *lines; /* for the processes; NULL: there is no trace */
-    unsigned attempt;     /* Fantail-Attempt; 0: not given */
 };
 
 /* export may be NULL. */
@@ -23,13 +22,14 @@ void request_trace_add_chunk(const struct request_trace *t, struct chunk *c);
 /* The request is over. */
 struct request_story {
     const char *worker, *task;
-    const char *chunk; /* Fantail-Chunk; NULL: none */
+    const char *chunk, *job; /* Fantail-Chunk, and the job in it; NULL: none */
+    unsigned attempt;
     const char *result;
     int status; /* 0: it was not answered */
     uint64_t items, succeeded, failed;
 };
 /* Exports the spans of the items of one of its chunks; returns how many items got none. */
-uint64_t request_trace_items(const struct request_trace *t, const struct chunk *c, const char *chunk, const char *task);
+uint64_t request_trace_items(const struct request_trace *t, const struct chunk *c, const char *task);
 void request_trace_end(const struct request_trace *t, const struct request_story *story, uint64_t without_span);
 
 #endif

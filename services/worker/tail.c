@@ -45,9 +45,8 @@ static void log_line(struct tail *t, const struct tail_origin *from, uint64_t no
                      LOG_U64("lines", t->suppressed));
         t->suppressed = 0;
         if (from->chunk)
-            log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid), LOG_STR("chunk", from->chunk),
-                     LOG_U64("index", from->index), LOG_STRN("line", t->line, t->line_len),
-                     LOG_STR("trace_id", from->trace_id));
+            log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid), LOG_CHUNK(from->chunk),
+                     LOG_U64("index", from->index), LOG_STRN("line", t->line, t->line_len));
         else
             log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid),
                      LOG_STRN("line", t->line, t->line_len));

@@ -6,6 +6,7 @@
 #define FANTAIL_WORKER_TAIL_H
 
 #include "base.h"
+#include "chunk.h"
 #include "limits.h"
 
 #define TAIL_LINE_BYTES  1024 /* of a line in the log */
@@ -15,9 +16,8 @@
 /* Whose line it is. Strings are borrowed for the call. */
 struct tail_origin {
     const char *task;
-    const char *chunk; /* NULL: none is running */
-    uint64_t index;
-    const char *trace_id; /* NULL: none */
+    const struct chunk *chunk; /* NULL: none is running */
+    uint64_t index;            /* in its job */
     int64_t pid;
 };
 

@@ -119,6 +119,47 @@ class Health(FantailTest):
             self.assertNotIn("a secret word", text)
 
 
+    def test_the_log_tells_whose_line_it_is_on_both_sides(self):
+        fleet = self.fleet(coordinator_arguments=("--log-level", "debug"), worker_arguments=("--log-level", "debug"))
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        items = [1] * 7 + [{"do": "crash"}, {"do": "garbage", "and": "a secret word"}]
+        document = fleet.job({"task": "misbehave", "items": items, "chunk_size": 3, "retry": {"max_attempts": 2}},
+                             headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}).json
+        worker = document["errors"][0]["error"]["worker"]
+        said = lambda program, msg: [line for line in program.log_lines() if line["msg"] == msg]
+        ended = wait_until(lambda: (lines := said(fleet.coordinator, "attempt ended")) and said(
+            fleet.coordinator, "job ended") and lines, 20, "the job's end in the log")
+        for line in ended + wait_until(lambda: said(fleet.workers[0], "chunk ended"), 20):
+            self.assertEqual((line["job"], line["trace_id"]), (document["id"], trace), line)
+            self.assertRegex(line["chunk"], rf"^{document['id']}/\d+$")
+            self.assertGreaterEqual(line["attempt"], 1)
+            self.assertGreaterEqual(line["duration_ms"], 0)
+        self.assertEqual({line["worker"] for line in ended}, {worker})
+        failed = wait_until(lambda: len(lines := said(fleet.workers[0], "an item failed with its process")) == 3
+                            and lines, 20, "three failures in the log")
+        self.assertEqual(sorted((line["index"], line["attempt"], line["error"]) for line in failed),
+                         [(7, 1, "crashed"), (7, 2, "crashed"), (8, 1, "bad_output")])
+        words = [line for line in said(fleet.workers[0], "stderr") if line["line"] == "about to crash"]
+        self.assertEqual({(line["job"], line["index"], line["task"]) for line in words},
+                         {(document["id"], 7, "misbehave")})
+        for program in (fleet.coordinator, fleet.workers[0]):
+            self.assertNotIn("this is not JSON", program.stderr())
+
+    def test_no_log_line_quotes_what_a_task_answered(self):
+        tasks = self.tasks(
+            prints={"json": {"command": ["./prints"]}, "files": {"prints": "#!/usr/bin/env python3\nimport sys\n"
+                    "for line in sys.stdin:\n    print('a secret word\\n{\"value\":\"a secret word\"}' if 'print' in line"
+                    " else '{\"value\":\"a secret word\"}\\n' * (2 if 'twice' in line else 1), end='\\n' * ('print' in line),"
+                    " flush=True)\n"}})
+        fleet = self.fleet(tasks=tasks, coordinator_arguments=("--log-level", "debug"),
+                           worker_arguments=("--log-level", "debug"))
+        document = fleet.job({"task": "prints", "items": ["twice", "ok", "print"], "retry": {"max_attempts": 1}}).json
+        self.assertEqual(document["results"], [None, "a secret word", None], document)
+        wait_until(lambda: "an item failed with its process" in fleet.workers[0].stderr(), 20)
+        for program in (fleet.coordinator, fleet.workers[0]):
+            self.assertNotIn("a secret word", program.stderr())
+
+
 class TheWayOut(FantailTest):
     def test_both_services_end_with_0_when_idle(self):
         fleet = self.fleet()
