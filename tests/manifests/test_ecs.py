@@ -86,6 +86,17 @@ class Life(TemplateTest):
             self.assertGreater(at_most, at_least, name)
             self.assertEqual(rule["DeploymentCircuitBreaker"], {"Enable": True, "Rollback": True}, name)
 
+    def test_both_services_run_where_and_on_what_the_parameters_say(self):
+        tasks = [r["Properties"] for r in self.resources.values() if r["Type"] == "AWS::ECS::TaskDefinition"]
+        self.assertEqual([t["RuntimePlatform"]["CpuArchitecture"] for t in tasks], [{"Ref": "CpuArchitecture"}] * 2)
+        for name in ("CoordinatorService", "WorkerService"):
+            network = self.properties(name)["NetworkConfiguration"]["AwsvpcConfiguration"]
+            self.assertEqual(network["AssignPublicIp"], {"Ref": "AssignPublicIp"})
+        groups = [r["Properties"] for r in self.resources.values() if r["Type"].startswith("AWS::EC2::SecurityGroup")]
+        open_to = [g["GroupDescription"] for g in groups if g.get("SecurityGroupIngress")] + [
+            g["FromPort"] for g in groups if "CidrIp" in g]
+        self.assertEqual(open_to, ["fantail - load balancer of the clients"], "tasks may have public addresses")
+
     def test_environment_variables_are_options_of_the_programs(self):
         for name, env in self.environments.items():
             known = program_options("fantail-" + name)
