@@ -32,9 +32,7 @@ static void drive(struct http_client *c, curl_socket_t fd, int mask)
     client_settle(c);
 }
 
-static void on_idle(uv_idle_t *idle)
-{
-}
+static void on_idle(uv_idle_t *idle);
 
 /* Long answers. Reading one can take milliseconds, as curl goes on for as long as there is something to read, and a
  * short answer to another call must not wait for that. So a call that has brought TURN_BYTES is held and queues: calls
@@ -305,8 +303,15 @@ static void on_check(uv_check_t *handle)
 {
     struct http_client *c = handle->data;
     run_kick(c);
-    run_bulk(c);
     rest(c);
+}
+
+/* Behind everybody's check watchers, so that what is short is done before; the loop does not sleep meanwhile. */
+static void on_idle(uv_idle_t *idle)
+{
+    struct http_client *c = idle->data;
+    run_kick(c);
+    run_bulk(c);
 }
 
 void client_loop_init(struct http_client *c)

@@ -152,7 +152,7 @@ void http_connection_judge(struct http_connection *c)
 {
     static const char interim[] = "HTTP/1.1 102 Processing\r\n\r\n";
     struct http_exchange *x = c->exchange;
-    if (!x || !x->suspended || x->dead || (!c->peer_shut && !c->peer_gone)) return;
+    if (!x || !x->suspended || x->parked || x->dead || (!c->peer_shut && !c->peer_gone)) return;
     if (!c->peer_gone && !c->probed && x->stage != HTTP_STAGE_ANSWER && !x->is_http_1_0) {
         c->probed = true;
         if (http_connection_send(c, interim, sizeof interim - 1)) return;

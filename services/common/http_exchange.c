@@ -1,6 +1,8 @@
 #include "http_server_internal.h"
 
 #define FREE_EXCHANGES_KEPT 64
+/* Beyond this an exchange that has had a step in the server's turn waits for the next one. */
+#define STEPS_NS (100 * NS_PER_US)
 
 static struct http_exchange *exchange_new(struct http_server *s)
 {
@@ -57,12 +59,37 @@ static void exchange_suspend(struct http_exchange *x)
 void http_exchange_wake(struct http_exchange *x)
 {
     x->woken = true;
-    if (!x->suspended || x->server->stopping) return;
+    if (!x->suspended || x->parked || x->server->stopping) return;
     x->suspended = false;
     x->connection->seen_in_turn = x->server->turn + 1;
     x->connection->since_ms = uv_now(x->server->loop);
     MHD_resume_connection(x->connection->mhd);
     http_server_want_turn(x->server);
+}
+
+/* Many steps of long bodies and answers would fill the server's turn, and short requests would go on between them, one
+ * step at a time. So whoever has had a step lets the others come to their end once the turn has taken long. */
+static bool park(struct http_exchange *x)
+{
+    struct http_server *s = x->server;
+    bool first = x->stepped_in_turn != s->turn;
+    x->stepped_in_turn = s->turn;
+    if (first || uv_hrtime() - s->turn_ns < STEPS_NS) return false;
+    MHD_suspend_connection(x->connection->mhd);
+    x->suspended = x->parked = true;
+    x->next_parked = s->parked;
+    s->parked = x;
+    return true;
+}
+
+void http_exchange_unpark(struct http_server *s)
+{
+    for (struct http_exchange *x; (x = s->parked);) {
+        s->parked = x->next_parked;
+        x->suspended = x->parked = false;
+        x->connection->seen_in_turn = s->turn;
+        MHD_resume_connection(x->connection->mhd);
+    }
 }
 
 /* The first call about a request, before its headers are in. */
@@ -108,6 +135,7 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     }
     buf_release(&x->early);
     x->early_used = 0;
+    if (park(x)) return 0;
     x->woken = false;
     got = gather(x, dst, cap);
     if (got > 0) return (ssize_t)got;
@@ -210,6 +238,7 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
         return MHD_NO;
     }
     size_t taken = *size;
+    if (park(x)) return MHD_YES;
     x->woken = false;
     if (x->ops && x->ops->body && !http_exchange_answered(x)) taken = x->ops->body(x, data, *size);
     if (taken > *size) BUG("body() took more than it was given");

@@ -118,15 +118,20 @@ static bool wants_step(struct http_server *s)
     return ended;
 }
 
-/* Runs the daemon until it has nothing left to do without waiting. */
+static void stay_awake(uv_idle_t *idle)
+{
+}
+
+/* Runs the daemon until it has nothing left to do without waiting, or has had its turn. */
 static void server_turn(struct http_server *s)
 {
-    if (!s->turn_wanted || s->stopping) return;
+    if (s->stopping) return;
     bool more = true;
     s->in_turn = true;
     s->turn++;
     s->previous_turn_ns = s->turn_ns;
     s->turn_ns = uv_hrtime();
+    http_exchange_unpark(s);
     for (int i = 0; i < RUNS_PER_TURN && more; i++) {
         s->turn_wanted = false;
         MHD_run(s->daemon);
@@ -134,14 +139,11 @@ static void server_turn(struct http_server *s)
     }
     s->in_turn = false;
     s->turn_wanted = false;
-    if (more)
-        http_server_want_turn(s);
+    s->unfinished = more || s->parked;
+    if (s->unfinished)
+        uv_idle_start(&s->idle, stay_awake);
     else
         uv_idle_stop(&s->idle);
-}
-
-static void stay_awake(uv_idle_t *idle)
-{
 }
 
 /* An active idle handle keeps the loop from sleeping before the next prepare or check step takes the turn. */
@@ -158,14 +160,17 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
+/* What was asked for since the turn behind the polling; what that one left over waits for the next. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-    server_turn(prepare->data);
+    struct http_server *s = prepare->data;
+    if (s->turn_wanted) server_turn(s);
 }
 
 static void on_check(uv_check_t *check)
 {
-    server_turn(check->data);
+    struct http_server *s = check->data;
+    if (s->turn_wanted || s->unfinished) server_turn(s);
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -330,6 +335,7 @@ void http_server_stop(struct http_server *s)
     /* Before the descriptors go: the loop must not poll a number that someone else may get. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     s->stopping = true;
+    s->parked = NULL;
     close_listener(s);
     http_linger_sweep(s, UINT64_MAX);
     /* The daemon aborts the process when it is stopped with a suspended connection. */

@@ -84,6 +84,7 @@ struct http_exchange {
     struct http_exchange *next_free;
     enum http_stage stage;
     bool suspended, woken;
+    bool parked;     /* suspended until the server's next turn */
     bool streamed;   /* the answer comes from pull() */
     bool head_now;   /* and does not wait for its first bytes */
     bool must_close; /* answer at once and close: what follows on this connection cannot be trusted */
@@ -95,6 +96,8 @@ struct http_exchange {
     int64_t content_length; /* -1: chunked */
     uint64_t body_bytes, body_step_bytes;
     uint64_t start_ns;
+    uint64_t stepped_in_turn; /* the server's turn in which it last brought or took bytes */
+    struct http_exchange *next_parked;
     const char *method, *path;
     const struct http_route *route;
     struct http_param params[HTTP_PARAMS];
@@ -132,6 +135,8 @@ struct http_server {
     uint64_t turn, turn_ns, previous_turn_ns; /* number and times of the daemon's turns */
     bool turn_wanted, in_turn, draining, stopping;
     bool request_ended; /* the daemon has not settled since */
+    bool unfinished;    /* the last turn left something to do */
+    struct http_exchange *parked;
     struct http_connection *connections;
     struct http_linger *lingering; /* closed, but for their sockets */
     unsigned lingering_count;
@@ -181,6 +186,8 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, 
                                          const char *version, const char *upload, size_t *upload_size, void **context);
 void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
                                 enum MHD_RequestTerminationCode code);
+/* At the beginning of a turn: those that the last one made wait go on. */
+void http_exchange_unpark(struct http_server *s);
 void http_exchange_free_list(struct http_server *s);
 
 /* http_tls.c. All but http_tls_open() do nothing, or the plain thing, for a connection without TLS. */

@@ -64,6 +64,7 @@ struct coordinator {
     unsigned job_count;
 
     /* One scheduler_run() a loop turn, however many events came in it. */
+    uv_check_t check_before_server, check_behind_server;
     uv_prepare_t run_prepare;
     uv_idle_t run_idle; /* runs while a run is wanted, so that the loop does not sleep on it */
     uv_timer_t run_timer;

@@ -67,10 +67,30 @@ static void run_scheduler(uv_timer_t *timer)
     coordinator_run(timer->data);
 }
 
+static void run_if_wanted(struct coordinator *c)
+{
+    if (c->run_wanted) coordinator_run(c);
+}
+
+/* What workers answered just now is acted upon before the server takes its turn, so that this brings it to clients, and
+ * jobs that come in that turn right behind it, before long answers are read. */
+static void on_check(uv_check_t *check)
+{
+    run_if_wanted(check->data);
+}
+
 static void before_sleep(uv_prepare_t *prepare)
 {
-    struct coordinator *c = prepare->data;
-    if (c->run_wanted) coordinator_run(c);
+    run_if_wanted(prepare->data);
+}
+
+/* Of check watchers the one that was started last comes first. */
+static void start_check(struct coordinator *c, uv_check_t *check)
+{
+    uv_check_init(c->loop, check);
+    check->data = c;
+    uv_check_start(check, on_check);
+    uv_unref((uv_handle_t *)check);
 }
 
 static void stay_awake(uv_idle_t *idle)
@@ -155,6 +175,8 @@ static void on_stop(void *data)
     trace_export_close(c->trace);
     c->trace = NULL;
     tls_store_release(&c->worker_tls);
+    uv_close((uv_handle_t *)&c->check_before_server, NULL);
+    uv_close((uv_handle_t *)&c->check_behind_server, NULL);
     uv_close((uv_handle_t *)&c->run_prepare, NULL);
     uv_close((uv_handle_t *)&c->run_idle, NULL);
     uv_close((uv_handle_t *)&c->run_timer, NULL);
@@ -178,6 +200,7 @@ static void start_parts(struct coordinator *c, struct trace_config *tracing)
     uv_timer_init(c->loop, &c->run_timer);
     uv_timer_init(c->loop, &c->tick_timer);
     c->run_prepare.data = c->run_timer.data = c->tick_timer.data = c;
+    start_check(c, &c->check_before_server);
     uv_prepare_start(&c->run_prepare, before_sleep);
     catalog_init(&c->catalog, c->client);
     set_authorization(c);
@@ -241,6 +264,7 @@ int main(int argc, char **argv)
         .max_connections = (unsigned)config.max_connections,
     };
     api_register_metrics(&c);
+    start_check(&c, &c.check_behind_server);
     c.service = service_start(&loop, &config.service, &hooks, err, sizeof err);
     if (!c.service) die(1, "%s", err);
     start_parts(&c, &tracing);

@@ -24,13 +24,23 @@ static struct {
     unsigned bodies, ends, closes, dones;
     size_t body_bytes, body_room, pull_room, pulled;
     bool pull_ends, pull_aborts;
+    bool slow; /* bodies and pulls take longer than a step may before others get theirs */
+    unsigned pulls;
     enum http_closed how;
     int done_status;
     char done_route[64], seen[256];
 } saw;
 
+static void be_slow(void)
+{
+    uint64_t until = uv_hrtime() + NS_PER_MS;
+    while (uv_hrtime() < until) {
+    }
+}
+
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
 {
+    if (saw.slow) be_slow();
     size_t taken = len < saw.body_room ? len : saw.body_room;
     saw.bodies++;
     saw.body_bytes += taken;
@@ -62,6 +72,8 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
 {
     size_t n = cap < saw.pull_room ? cap : saw.pull_room;
     if (n == 0) return saw.pull_aborts ? HTTP_PULL_ABORT : saw.pull_ends ? HTTP_PULL_END : HTTP_PULL_WAIT;
+    saw.pulls++;
+    if (saw.slow) be_slow();
     memset(dst, 'x', n);
     saw.pull_room -= n;
     saw.pulled += n;
@@ -716,6 +728,89 @@ Test(http_server, a_client_that_does_not_read_holds_the_stream_back)
     buf_release(&got);
     close(fd);
     stop();
+}
+
+/* One iteration of the loop may take a step of the long exchange and no more. */
+static void assert_small_turn(const unsigned *steps)
+{
+    unsigned before = *steps;
+    turn();
+    cr_assert_leq(*steps - before, 1, "%u steps in one turn", *steps - before);
+}
+
+static void drink(int fd)
+{
+    char piece[65536];
+    while (recv(fd, piece, sizeof piece, 0) > 0) {
+    }
+}
+
+Test(http_server, a_long_answer_has_one_slow_step_in_a_turn_and_a_short_one_is_whole_in_it)
+{
+    start();
+    saw.pull_room = SIZE_MAX;
+    int slow = client(), quick = client();
+    say(slow, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(slow, "\r\nxxxxxxxxxx");
+    saw.slow = true;
+    for (int i = 0; i < 50; i++) {
+        assert_small_turn(&saw.pulls);
+        drink(slow);
+        if (i % 10 != 0) continue;
+        unsigned before = saw.pulls;
+        cr_assert_eq(send(quick, "GET / HTTP/1.1\r\n" HOST "\r\n", 27, MSG_NOSIGNAL), 27);
+        assert_hears(quick, "hello");
+        cr_assert_leq(saw.pulls - before, 2, "it waited for %u steps", saw.pulls - before);
+    }
+    cr_assert_gt(saw.pulls, 10);
+    saw.slow = false;
+    saw.pull_room = 0;
+    saw.pull_ends = true;
+    assert_hears(slow, "0\r\n\r\n");
+    TURN_UNTIL(saw.closes == 1);
+    cr_assert_eq(saw.how, HTTP_CLOSED_DONE);
+    close(slow);
+    close(quick);
+    stop();
+}
+
+Test(http_server, a_long_body_has_one_slow_step_in_a_turn)
+{
+    enum { LEN = 4 * MIB };
+    static char body[LEN];
+    start();
+    int fd = client();
+    say(fd, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 4194304\r\n\r\n");
+    saw.slow = true;
+    for (size_t sent = 0; saw.body_bytes < LEN;) {
+        ssize_t n = sent < LEN ? send(fd, body + sent, LEN - sent, MSG_NOSIGNAL) : 0;
+        if (n > 0) sent += (size_t)n;
+        assert_small_turn(&saw.bodies);
+    }
+    assert_hears(fd, "4194304");
+    TURN_UNTIL(saw.closes == 1);
+    close(fd);
+    stop();
+}
+
+Test(http_server, stopping_and_hanging_up_end_what_waits_for_its_next_step)
+{
+    for (int hang_up = 0; hang_up < 2; hang_up++) {
+        start();
+        saw.pull_room = SIZE_MAX;
+        int fd = client();
+        say(fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+        assert_hears(fd, "\r\nxxxxxxxxxx");
+        saw.slow = true;
+        unsigned before = saw.pulls;
+        TURN_UNTIL(saw.pulls > before);
+        if (hang_up) close(fd);
+        if (hang_up) TURN_UNTIL(saw.closes == 1);
+        stop();
+        cr_assert_eq(saw.closes, 1);
+        cr_assert_eq(saw.how, hang_up ? HTTP_CLOSED_HANG_UP : HTTP_CLOSED_SHUTDOWN);
+        if (!hang_up) close(fd);
+    }
 }
 
 Test(http_server, an_aborted_stream_is_seen_as_cut)

@@ -185,6 +185,26 @@ Test(pool, cancelling_stops_the_processes_and_others_go_on)
     stop();
 }
 
+Test(pool, a_process_that_has_written_much_gets_one_read_in_a_turn_of_the_loop)
+{
+    enum { ITEMS = 2000, ANSWER_BYTES = 2000, TURN_BYTES = 64 * KIB + ANSWER_BYTES + 100 };
+    struct buf items = {0};
+    for (int i = 0; i < ITEMS; i++) buf_addf(&items, "%d\n", i);
+    start("s=$(head -c 2000 /dev/zero | tr '\\0' x); while read -r x; do echo \"{\\\"value\\\":\\\"$s\\\"}\"; done", 1);
+    task->mode = TASK_NATIVE; /* its host is believed line by line */
+    struct chunk *c = submit(buf_cstr(&items));
+    while (!c->ended) {
+        size_t before = c->out.len;
+        usleep(1000); /* it writes meanwhile, once it is trusted with many items */
+        uv_run(&loop, UV_RUN_NOWAIT);
+        cr_assert_leq(c->out.len - before, TURN_BYTES);
+    }
+    cr_assert_eq(count(buf_cstr(&c->out), "\"value\""), ITEMS);
+    buf_release(&items);
+    finish(c);
+    stop();
+}
+
 Test(pool, draining_ends_what_runs_and_hands_back_the_rest)
 {
     start("while read -r x; do sleep 0.05; echo \"{\\\"value\\\":$x}\"; done", 1);
