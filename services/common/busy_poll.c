@@ -8,25 +8,33 @@
 
 #define DEFAULT_LIMIT_US 100
 /* Being woken, and the first events' own work, of which a sleeper's wait is longer. */
-#define WAKING_NS (50 * NS_PER_US)
-#define REST_NS   (100 * NS_PER_MS)
+#define WAKING_NS     (50 * NS_PER_US)
+#define KEPT_NS       NS_PER_MS
+#define REST_LEAST_NS (5 * NS_PER_MS)
+#define REST_MOST_NS  (500 * NS_PER_MS)
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns)
 {
-    return b->quick >= BUSY_POLL_QUICK && now_ns >= b->rest_until_ns ? b->limit_ns : 0;
+    return b->score >= BUSY_POLL_SCORE && now_ns >= b->rest_until_ns ? b->limit_ns : 0;
 }
 
 static void judge(struct busy_poll *b, bool quick)
 {
     if (!quick)
-        b->quick = 0;
-    else if (b->quick < BUSY_POLL_QUICK)
-        b->quick++;
+        b->score -= b->score < BUSY_POLL_PRICE ? b->score : BUSY_POLL_PRICE;
+    else if (b->score < BUSY_POLL_SCORE_MOST)
+        b->score++;
 }
 
 void busy_poll_looked(struct busy_poll *b, uint64_t waited_ns)
 {
     judge(b, waited_ns < b->limit_ns);
+    if (waited_ns < b->limit_ns) b->rest_ns -= b->rest_ns / 32;
 }
 
 void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns)
@@ -34,42 +42,31 @@ void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns)
     judge(b, waited_ns < b->limit_ns + WAKING_NS);
 }
 
-/* Those we wait for may well have run meanwhile, on our processor; but then we would not have waited longer for them
- * than the whole time that we are ready to look. */
+/* Those we wait for may well have run meanwhile, on our processor; but their work is short, as the waits before say. */
 bool busy_poll_given_away(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
 {
-    if (away_ns < b->limit_ns) return true;
-    b->rest_until_ns = now_ns + REST_NS;
+    if (away_ns < KEPT_NS) return true;
+    b->rest_ns = b->rest_ns < REST_LEAST_NS ? REST_LEAST_NS : min_u64(2 * b->rest_ns, REST_MOST_NS);
+    b->rest_until_ns = now_ns + b->rest_ns;
     return false;
 }
 
 /* The loop's own wait, which follows, finds the same events at once. Descriptors that the loop watches anew are only
  * added to its set by that wait: their first event may be found as late as when we have looked in vain. */
-static void look(struct busy_poller *p, int fd, uint64_t now, uint64_t budget_ns)
+static uint64_t *look(struct busy_poller *p, int fd, uint64_t begun, uint64_t budget_ns)
 {
     struct pollfd events = {.fd = fd, .events = POLLIN};
-    uint64_t begun = now, before;
-    do {
-        if (poll(&events, 1, 0) > 0) {
+    for (uint64_t now = begun, before;;) {
+        bool found = poll(&events, 1, 0) > 0;
+        if (found || now - begun >= budget_ns) {
             busy_poll_looked(&p->thinking, now - begun);
-            ++*p->found;
-            return;
+            return found ? p->found : p->in_vain;
         }
         before = now;
         sched_yield();
         now = uv_hrtime();
-        if (!busy_poll_given_away(&p->thinking, now - before, now)) {
-            ++*p->given_up;
-            return;
-        }
-    } while (now - begun < budget_ns);
-    busy_poll_looked(&p->thinking, now - begun);
-    ++*p->in_vain;
-}
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
+        if (!busy_poll_given_away(&p->thinking, now - before, now)) return p->given_up;
+    }
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -80,7 +77,7 @@ static void on_prepare(uv_prepare_t *handle)
     uint64_t now = uv_hrtime(), budget_ns = busy_poll_budget(&p->thinking, now);
     if (timeout_ms > 0) budget_ns = min_u64(budget_ns, (uint64_t)timeout_ms * NS_PER_MS);
     if (budget_ns)
-        look(p, uv_backend_fd(handle->loop), now, budget_ns);
+        ++*look(p, uv_backend_fd(handle->loop), now, budget_ns);
     else
         p->slept_from_ns = now;
 }

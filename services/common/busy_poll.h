@@ -15,19 +15,22 @@
 
 struct busy_poll {
     uint64_t limit_ns;      /* looks for no longer; 0: never looks */
-    unsigned quick;         /* waits in a row that looking would have ended, up to BUSY_POLL_QUICK */
+    unsigned score;         /* a wait that looking would have ended adds one, another takes BUSY_POLL_PRICE */
     uint64_t rest_until_ns; /* does not look before */
+    uint64_t rest_ns;       /* the last rest, less what was found since has made up for */
 };
 
-/* So many waits in a row must be short before the loop looks; one that is not begins the count anew. */
-#define BUSY_POLL_QUICK 16
+/* The score that it takes to look, and what is more than enough. */
+#define BUSY_POLL_SCORE      8
+#define BUSY_POLL_SCORE_MOST 16
+#define BUSY_POLL_PRICE      3
 
 /* For how long to look before sleeping; 0: not at all. */
 uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns);
 /* The loop waited so long for an event: looked for so long, or slept, which counts the time of being woken. */
 void busy_poll_looked(struct busy_poll *b, uint64_t waited_ns);
 void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns);
-/* Between two looks the processor was given away for so long. False: somebody has need of it, so sleep now. */
+/* Between two looks the processor was given away for so long. False: somebody has long work to do, so sleep now. */
 MUST_CHECK bool busy_poll_given_away(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns);
 
 struct busy_poller {

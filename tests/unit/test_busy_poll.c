@@ -13,48 +13,71 @@
 static struct busy_poll used_to_quick_events(void)
 {
     struct busy_poll b = {.limit_ns = LIMIT};
-    for (int i = 0; i < BUSY_POLL_QUICK; i++) busy_poll_slept(&b, 40 * US);
+    for (int i = 0; i < 100; i++) busy_poll_slept(&b, 40 * US);
     return b;
 }
 
-Test(busy_poll, looks_only_when_enough_waits_in_a_row_were_short)
+static bool looks(const struct busy_poll *b, uint64_t now)
+{
+    uint64_t budget = busy_poll_budget(b, now);
+    cr_assert(budget == 0 || budget == LIMIT);
+    return budget > 0;
+}
+
+Test(busy_poll, looks_only_when_enough_waits_were_short)
 {
     struct busy_poll b = {.limit_ns = LIMIT};
-    for (int i = 0; i < BUSY_POLL_QUICK; i++) {
-        cr_assert_eq(busy_poll_budget(&b, NOW), 0);
+    for (int i = 0; i < BUSY_POLL_SCORE; i++) {
+        cr_assert_not(looks(&b, NOW));
         busy_poll_slept(&b, 40 * US);
     }
-    cr_assert_eq(busy_poll_budget(&b, NOW), LIMIT);
+    cr_assert(looks(&b, NOW));
 }
 
-Test(busy_poll, one_long_sleep_begins_the_count_anew)
+Test(busy_poll, goes_on_through_a_long_wait_now_and_then_but_not_through_several)
 {
     struct busy_poll b = used_to_quick_events();
-    busy_poll_slept(&b, 10000 * US);
-    for (int i = 0; i < BUSY_POLL_QUICK - 1; i++) busy_poll_slept(&b, 40 * US);
-    cr_assert_eq(busy_poll_budget(&b, NOW), 0);
-    busy_poll_slept(&b, 40 * US);
-    cr_assert_eq(busy_poll_budget(&b, NOW), LIMIT);
+    for (int i = 0; i < 1000; i++) {
+        busy_poll_looked(&b, i % 10 == 0 ? LIMIT : LIMIT - 1);
+        cr_assert(looks(&b, NOW));
+    }
+    for (int i = 0; i < 4; i++) busy_poll_looked(&b, LIMIT);
+    cr_assert_not(looks(&b, NOW));
 }
 
-Test(busy_poll, what_was_found_keeps_it_looking_and_one_look_in_vain_ends_that)
+Test(busy_poll, sleeps_when_every_second_wait_is_long)
 {
     struct busy_poll b = used_to_quick_events();
-    for (int i = 0; i < 1000; i++) busy_poll_looked(&b, LIMIT - 1);
-    cr_assert_eq(busy_poll_budget(&b, NOW), LIMIT);
-    busy_poll_looked(&b, LIMIT);
-    cr_assert_eq(busy_poll_budget(&b, NOW), 0);
+    for (int i = 0; i < 20; i++) busy_poll_slept(&b, i % 2 == 0 ? 40 * US : 1000 * US);
+    for (int i = 0; i < 1000; i++) {
+        busy_poll_slept(&b, i % 2 == 0 ? 40 * US : 1000 * US);
+        cr_assert_not(looks(&b, NOW));
+    }
 }
 
-Test(busy_poll, rests_when_somebody_kept_the_processor)
+Test(busy_poll, rests_when_somebody_kept_the_processor_and_longer_each_time)
 {
     struct busy_poll b = used_to_quick_events();
-    cr_assert(busy_poll_given_away(&b, LIMIT / 2, NOW), "the one we wait for may have run");
-    cr_assert_eq(busy_poll_budget(&b, NOW), LIMIT);
-    cr_assert_not(busy_poll_given_away(&b, 3000 * US, NOW));
-    cr_assert_eq(busy_poll_budget(&b, NOW), 0);
-    cr_assert_eq(busy_poll_budget(&b, NOW + NS_PER_S / 1000), 0);
-    cr_assert_eq(busy_poll_budget(&b, NOW + NS_PER_S), LIMIT);
+    uint64_t now = NOW, least = 5 * NS_PER_MS, most = 500 * NS_PER_MS;
+    cr_assert(busy_poll_given_away(&b, LIMIT, now), "the one we wait for may have run");
+    cr_assert(looks(&b, now));
+    for (uint64_t rest = least; rest < most; rest *= 2) {
+        cr_assert_not(busy_poll_given_away(&b, 3 * NS_PER_MS, now));
+        cr_assert_not(looks(&b, now + rest - 1));
+        cr_assert(looks(&b, now += rest));
+    }
+    cr_assert_not(busy_poll_given_away(&b, 3 * NS_PER_MS, now));
+    cr_assert_not(looks(&b, now + most - 1));
+    cr_assert(looks(&b, now + most));
+}
+
+Test(busy_poll, what_it_finds_shortens_the_next_rest)
+{
+    struct busy_poll b = used_to_quick_events();
+    for (int i = 0; i < 10; i++) cr_assert_not(busy_poll_given_away(&b, 3 * NS_PER_MS, NOW));
+    for (int i = 0; i < 1000; i++) busy_poll_looked(&b, 20 * US);
+    cr_assert_not(busy_poll_given_away(&b, 3 * NS_PER_MS, NOW));
+    cr_assert(looks(&b, NOW + 5 * NS_PER_MS));
 }
 
 Test(busy_poll, with_a_limit_of_0_it_never_looks)
@@ -126,7 +149,7 @@ Test(busy_poll, in_a_loop_it_finds_what_comes_and_hands_everything_on)
     chat_open(&c, 1000);
     uv_run(&c.loop, UV_RUN_DEFAULT);
     cr_assert_geq(*c.poller.found, 10);
-    cr_assert_geq(c.heard, *c.poller.found + BUSY_POLL_QUICK);
+    cr_assert_geq(c.heard, *c.poller.found + BUSY_POLL_SCORE);
     chat_close(&c);
 }
 
@@ -151,7 +174,7 @@ Test(busy_poll, a_loop_with_nothing_but_a_timer_looks_in_vain_once_and_the_timer
     uv_timer_t timer;
     chat_open(&c, 1000);
     uv_run(&c.loop, UV_RUN_DEFAULT);
-    c.poller.thinking.quick = BUSY_POLL_QUICK;
+    c.poller.thinking.score = BUSY_POLL_SCORE;
     c.poller.thinking.rest_until_ns = 0;
     uint64_t tried = *c.poller.in_vain + *c.poller.given_up;
     uv_timer_init(&c.loop, &timer);
