@@ -34,7 +34,7 @@ struct framing {
     unsigned lengths, encodings, hosts, authorizations;
     const char *length, *encoding;
     const char *fault;
-    bool continues;
+    bool continues, packed;
 };
 
 static bool is_token(const char *s, size_t len)
@@ -60,6 +60,8 @@ static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char
     if (!is_field_text(value, value_len)) f->fault = "a header value has a control character";
     if (name_len == 14 && strcasecmp(name, "Content-Length") == 0) f->lengths++, f->length = value;
     if (name_len == 17 && strcasecmp(name, "Transfer-Encoding") == 0) f->encodings++, f->encoding = value;
+    if (name_len == 16 && strcasecmp(name, "Content-Encoding") == 0 && strcasecmp(value, "identity") != 0)
+        f->packed = true;
     if (name_len == 4 && strcasecmp(name, "Host") == 0) f->hosts++;
     if (name_len == 13 && strcasecmp(name, "Authorization") == 0) f->authorizations++;
     if (name_len == 6 && strcasecmp(name, "Expect") == 0 && strcasecmp(value, "100-continue") == 0) f->continues = true;
@@ -101,6 +103,10 @@ bool http_request_check(struct http_exchange *x)
         MHD_get_connection_info(x->connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (x->uri_bytes > LIMIT_URI_BYTES) return refuse(x, 414, "the request's URI is too long");
     if (head && head->header_size > LIMIT_HEADER_BYTES) return refuse(x, 431, "the request's headers are too long");
+    if (f.packed) {
+        http_exchange_set_header(x, "Accept-Encoding", "identity");
+        return refuse(x, 415, "bodies are taken as they are: Content-Encoding must be identity, or not there");
+    }
     x->content_length = f.encodings ? -1 : f.lengths ? (int64_t)strtoull(f.length, NULL, 10) : 0;
     x->has_body = x->content_length != 0;
     if (head) x->connection->counted_bytes += head->header_size;

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "accept.h"
 #include "job_trace.h"
 #include "limits.h"
 #include "log.h"
@@ -93,8 +94,7 @@ struct job *job_new(struct coordinator *c, struct http_exchange *x, enum split_f
     if (announced > 0) splitter_expect(&j->splitter, (size_t)announced);
     spill_file_init(&j->spill, c->config->spill_dir);
     job_output_init(&j->output, c->config->spill_dir);
-    const char *accept = http_exchange_header(x, "Accept");
-    j->output.ndjson = accept && strstr(accept, TYPE_NDJSON);
+    j->output.ndjson = accept_is_stream(http_exchange_header(x, "Accept"));
     job_trace_begin(&j->trace, c, x);
     j->next = c->jobs;
     j->link = &c->jobs;

@@ -1,4 +1,5 @@
 """Bad input: what each kind is answered with. The service must be as well after it as before."""
+import gzip
 import json
 import os
 import resource
@@ -233,6 +234,12 @@ class Http(SharedFleetTest):
     def test_a_wrong_content_type_is_415(self):
         for content_type in ("text/html", "application/xml", "multipart/form-data; boundary=x", "nonsense"):
             self.assert_problem(self.shared.job(b"<x/>", content_type=content_type), 415)
+
+    def test_a_packed_body_is_415(self):
+        body = gzip.compress(b'{"task":"square","items":[1]}')
+        answer = self.shared.job(body, headers={"Content-Encoding": "gzip"})
+        self.assert_problem(answer, 415, words="Content-Encoding")
+        self.assertEqual(answer.headers["Accept-Encoding"], "identity")
 
     def test_a_body_announced_beyond_the_cap_is_413(self):
         head = (b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

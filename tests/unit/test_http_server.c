@@ -369,6 +369,16 @@ Test(http_server, doubtful_framing_gets_400_and_the_connection_ends)
     stop();
 }
 
+Test(http_server, a_packed_body_gets_415_and_is_told_what_is_taken)
+{
+    start();
+    assert_exchange("POST /count HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Encoding: gzip\r\n\r\nabc", "415",
+                    "Accept-Encoding: identity\r\n");
+    assert_exchange("POST /count HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Encoding: identity\r\n\r\nabc", "200",
+                    "\r\n\r\n3");
+    stop();
+}
+
 Test(http_server, a_body_over_the_cap_gets_413_by_its_length_or_while_it_comes)
 {
     start_with((struct http_server_options){.max_body_bytes = 1000});
