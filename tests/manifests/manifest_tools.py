@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import functools
 import glob
-import importlib
+import importlib.util
 import os
 import shutil
 import subprocess
