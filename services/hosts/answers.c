@@ -42,6 +42,10 @@ static void write_whole(struct answers *a)
 static void *look_from_time_to_time(void *arg)
 {
     struct answers *a = arg;
+    pthread_mutex_lock(&a->lock);
+    a->has_helper = true;
+    pthread_cond_signal(&a->wake);
+    pthread_mutex_unlock(&a->lock);
     for (unsigned idle = 0;;) {
         usleep(LOOK_US);
         pthread_mutex_lock(&a->lock);
@@ -68,11 +72,16 @@ static void start_helper(struct answers *a)
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    /* Without a helper answers are only later, so a failure here is none. */
-    pthread_create(&thread, &attributes, look_from_time_to_time, a);
+    /*
+     * Without a helper answers are only later, so a failure here is none. The start is awaited because the task may
+     * fork: what a thread allocates and locks while it starts would stay locked in the child for ever.
+     */
+    pthread_mutex_lock(&a->lock);
+    if (pthread_create(&thread, &attributes, look_from_time_to_time, a) == 0)
+        while (!a->has_helper) pthread_cond_wait(&a->wake, &a->lock);
+    pthread_mutex_unlock(&a->lock);
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    a->has_helper = true;
 }
 
 void answers_wake_helper(struct answers *a)
