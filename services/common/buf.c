@@ -45,9 +45,10 @@ void buf_expect(struct buf *b, size_t extra, size_t guess)
 
 void buf_trim(struct buf *b)
 {
-    if (b->len == 0 || b->alloc - b->len <= b->len / 8) return;
-    b->data = xrealloc(b->data, b->len);
-    b->alloc = b->len;
+    enum { LINE_BYTES = 256 }; /* a short line added behind a large one must not move it */
+    if (b->len == 0 || b->alloc - b->len <= b->len / 8 + LINE_BYTES) return;
+    b->alloc = b->len + LINE_BYTES;
+    b->data = xrealloc(b->data, b->alloc);
 }
 
 bool buf_add(struct buf *b, const void *data, size_t len)

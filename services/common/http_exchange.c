@@ -148,11 +148,23 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     return 0;
 }
 
+/* A large answer that is whole before it begins leaves from its own memory. */
+static bool take_whole(struct http_exchange *x)
+{
+    struct buf answer = {0};
+    if (x->is_head || !x->ops->whole || !x->ops->whole(x, &answer)) return false;
+    x->pull_end = HTTP_PULL_END;
+    x->response = MHD_create_response_from_buffer_with_free_callback(answer.len, answer.data, free);
+    if (!x->response) BUG("out of memory for an answer");
+    return true;
+}
+
 /* Makes the response of a streamed answer as soon as its first bytes, or its end, are there or it must not wait for
  * them. False: not yet. */
 static bool begin_stream(struct http_exchange *x)
 {
     size_t got = 0;
+    if (take_whole(x)) return true;
     if (!x->is_head) {
         x->woken = false;
         got = gather(x, x->server->scratch, HTTP_SCRATCH_BYTES);

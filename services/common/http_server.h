@@ -47,6 +47,9 @@ struct http_exchange_ops {
      * http_exchange_wake(), HTTP_PULL_END ends it, HTTP_PULL_ABORT cuts the connection so that the client sees a
      * truncated answer. */
     ssize_t (*pull)(struct http_exchange *x, char *dst, size_t cap);
+    /* Asked before a streamed answer begins: true when all of it is there and worth more than a copy, after moving it
+     * to `answer`, from where it is sent; pull() is not called then. May be NULL. */
+    bool (*whole)(struct http_exchange *x, struct buf *answer);
     /* The exchange is over and x is dead after this returns: drop every pointer to it. */
     void (*closed)(struct http_exchange *x, enum http_closed how);
 };

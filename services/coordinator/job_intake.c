@@ -211,7 +211,8 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     job_free_when_over(j);
 }
 
-static const struct http_exchange_ops exchange_ops = {on_body, on_body_end, on_pull, on_closed};
+static const struct http_exchange_ops exchange_ops = {
+    .body = on_body, .body_end = on_body_end, .pull = on_pull, .closed = on_closed};
 
 /* What the body is, by its Content-Type (DESIGN: a bare `curl -d` just works). False: a type nobody knows. */
 static bool choose_format(const struct http_exchange *x, enum split_format *format)

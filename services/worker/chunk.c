@@ -411,6 +411,15 @@ ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap)
     return (ssize_t)n;
 }
 
+bool chunk_take_whole(struct chunk *c, struct buf *answer)
+{
+    if (!c->ended || c->out_at || c->out.len < TAKEN_BYTES) return false;
+    *answer = c->out;
+    c->out = (struct buf){0};
+    c->held -= answer->len;
+    return true;
+}
+
 uint64_t chunk_done(const struct chunk *c)
 {
     return c->runs ? c->runs->first + c->runs->answered : c->cut;

@@ -133,6 +133,8 @@ const char *chunk_peek(const struct chunk *c, size_t *len);
 void chunk_skip(struct chunk *c, size_t len);
 /* Up to cap answer bytes for the client; 0 when there are none yet, -1 when the end line was the last. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
+/* All the answer at once, with its memory: true when it has ended, is long, and nothing of it was pulled. */
+MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 /* Moves on what can be moved: call after chunk_finish() or after setting `draining`. */
 void chunk_settle(struct chunk *c);
 /* Ends it now, before all items have answers: runs not given are dropped, answers of the others too. */

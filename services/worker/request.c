@@ -102,6 +102,14 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
     return n ? n : HTTP_PULL_WAIT;
 }
 
+static bool on_whole(struct http_exchange *x, struct buf *answer)
+{
+    struct request *r = http_exchange_data(x);
+    if (!chunk_take_whole(last_stage(r)->chunk, answer)) return false;
+    r->begun = true;
+    return true;
+}
+
 /* The head of an answer leaves with the first value, which saves a packet, unless that takes long: its sender must
  * learn how many slots there are before the first item has ended. */
 static void on_heads(uv_timer_t *timer)
@@ -385,7 +393,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
 }
 
 static const struct http_exchange_ops ops = {
-    .body = on_body, .body_end = on_body_end, .pull = on_pull, .closed = on_closed};
+    .body = on_body, .body_end = on_body_end, .pull = on_pull, .whole = on_whole, .closed = on_closed};
 
 /* ---- admission ---- */
 

@@ -150,6 +150,35 @@ Test(chunk, an_empty_body_is_complete_at_once)
     assert_no_leaks();
 }
 
+Test(chunk, an_answer_is_taken_whole_when_it_is_long_and_ended_and_untouched)
+{
+    enum { LONG = 100000 };
+    static char line[LONG + 16], byte[1];
+    struct buf all = {0};
+    for (int pulled = 0; pulled < 2; pulled++) {
+        struct chunk *c = chunk_of("1\n2\n");
+        struct run *r = chunk_take(c, 2, SIZE_MAX);
+        int len = snprintf(line, sizeof line, "{\"value\":%0*d}\n", LONG, 0);
+        run_answer(r, line, (size_t)len, 1);
+        cr_assert(!chunk_take_whole(c, &all), "one is still to come");
+        if (pulled) cr_assert_eq(chunk_pull(c, byte, 1), 1);
+        answer(r, "{\"value\":2}\n");
+        cr_assert_eq(chunk_take_whole(c, &all), !pulled);
+        if (!pulled) {
+            cr_assert(strstr(buf_cstr(&all), "}\n{\"value\":2}\n{\"end\":\"complete\",\"done\":2}\n"));
+            cr_assert_eq(c->held, 0);
+            cr_assert_eq(chunk_pull(c, byte, 1), -1);
+        }
+        buf_release(&all);
+        chunk_unref(c);
+    }
+    struct chunk *c = chunk_of("1\n");
+    answer(chunk_take(c, 1, SIZE_MAX), "{\"value\":1}\n");
+    cr_assert(!chunk_take_whole(c, &all), "short");
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
 Test(chunk, blank_lines_vanish_wherever_the_upload_is_cut)
 {
     static const char body[] = "\n1\n\n \t\r\n[2,\"a\"]\n\n\n3";
@@ -479,7 +508,8 @@ Test(window, a_checked_window_believes_a_run_only_when_told)
     window_push(&w, chunk_take(c, 1, SIZE_MAX), 4);
     take_in(&w, "{\"value\":3}\n", 5);
     window_sure(&w, 6, on_progress);
-    assert_answers(c, "{\"value\":1}\n{\"error\":{\"cause\":\"x\"}}\n{\"value\":3}\n{\"end\":\"complete\",\"done\":3}\n");
+    assert_answers(c,
+                   "{\"value\":1}\n{\"error\":{\"cause\":\"x\"}}\n{\"value\":3}\n{\"end\":\"complete\",\"done\":3}\n");
     window_release(&w);
     chunk_unref(c);
     assert_no_leaks();

@@ -23,6 +23,7 @@ static struct {
     struct http_exchange *held; /* the exchange of the routes that answer later */
     unsigned bodies, ends, closes, dones;
     size_t body_bytes, body_room, pull_room, pulled;
+    size_t whole_bytes;
     bool pull_ends, pull_aborts;
     bool slow; /* bodies and pulls take longer than a step may before others get theirs */
     unsigned pulls;
@@ -80,6 +81,14 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
     return (ssize_t)n;
 }
 
+static bool on_whole(struct http_exchange *x, struct buf *answer)
+{
+    if (!saw.whole_bytes || !buf_reserve(answer, saw.whole_bytes)) return false;
+    memset(answer->data, 'w', saw.whole_bytes);
+    answer->len = saw.whole_bytes;
+    return true;
+}
+
 static void on_end_stream(struct http_exchange *x)
 {
     saw.ends++;
@@ -88,7 +97,8 @@ static void on_end_stream(struct http_exchange *x)
 
 static const struct http_exchange_ops count_ops = {.body = on_body, .body_end = on_body_end, .closed = on_closed};
 static const struct http_exchange_ops hold_ops = {.body = on_body, .body_end = on_end_hold, .closed = on_closed};
-static const struct http_exchange_ops stream_ops = {.body_end = on_end_stream, .pull = on_pull, .closed = on_closed};
+static const struct http_exchange_ops stream_ops = {
+    .body_end = on_end_stream, .pull = on_pull, .whole = on_whole, .closed = on_closed};
 
 static void handle_hello(struct http_exchange *x, void *data)
 {
@@ -672,6 +682,52 @@ Test(http_server, a_short_streamed_answer_has_a_length)
     saw.pull_ends = true;
     assert_exchange("GET /stream HTTP/1.1\r\n" HOST "\r\n", "200", "Content-Length: 5\r\n\r\nxxxxx");
     TURN_UNTIL(saw.closes == 1);
+    stop();
+}
+
+Test(http_server, an_answer_that_is_whole_before_it_begins_has_a_length_and_is_not_pulled)
+{
+    enum { LEN = 3 * MIB };
+    start();
+    int fd = client();
+    saw.whole_bytes = LEN;
+    saw.pull_room = 5;
+    for (int i = 0; i < 2; i++) {
+        bool closed;
+        say(fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+        struct buf head = hear(fd, "\r\n\r\n", &closed), body = {0};
+        cr_assert(strstr(buf_cstr(&head), "Content-Length: 3145728\r\n"));
+        const char *at = strstr(buf_cstr(&head), "\r\n\r\n") + 4;
+        buf_add(&body, at, head.len - (size_t)(at - head.data));
+        while (body.len < LEN) {
+            struct buf more = hear(fd, "w", &closed);
+            cr_assert(!closed);
+            buf_add(&body, more.data, more.len);
+            buf_release(&more);
+        }
+        cr_assert_eq(body.len, LEN);
+        cr_assert_eq(strspn(buf_cstr(&body), "w"), LEN);
+        buf_release(&head);
+        buf_release(&body);
+        TURN_UNTIL(saw.closes == (unsigned)i + 1);
+        cr_assert_eq(saw.how, HTTP_CLOSED_DONE);
+    }
+    cr_assert_eq(saw.pulled, 0);
+    assert_exchange("HEAD /stream HTTP/1.1\r\n" HOST "\r\n", "200", "\r\n\r\n");
+    close(fd);
+    stop();
+}
+
+Test(http_server, a_client_that_leaves_a_whole_answer_half_read_has_hung_up)
+{
+    start();
+    int fd = client();
+    saw.whole_bytes = 64 * MIB;
+    say(fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(fd, "ww");
+    close(fd);
+    TURN_UNTIL(saw.closes == 1);
+    cr_assert_eq(saw.how, HTTP_CLOSED_HANG_UP);
     stop();
 }
 
