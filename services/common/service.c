@@ -8,6 +8,7 @@
 #include "busy_poll.h"
 #include "metrics.h"
 #include "service_http.h"
+#include "start_memory.h"
 
 #define LOOK_MS 20
 /* For what was cut off by the end of the drain to tell its clients. */
@@ -245,6 +246,7 @@ fail:
 
 int service_run(struct service *s)
 {
+    start_memory_release();
     uv_run(s->loop, UV_RUN_DEFAULT);
     if (s->state != CLOSING) BUG("the loop ended before the service");
     uv_timer_stop(&s->timer);
