@@ -6,9 +6,11 @@
 
 #include "base.h"
 
+typedef ElfW(Phdr) program_header;
+
 /* Only segments that can never have been written to: of others, those protected after their relocation among them, the
  * file is not the whole truth. */
-static bool is_code(const ElfW(Phdr) *segment)
+static bool is_code(const program_header *segment)
 {
     return segment->p_type == PT_LOAD && (segment->p_flags & (PF_X | PF_W)) == PF_X;
 }
@@ -17,7 +19,7 @@ static int release_object(struct dl_phdr_info *object, size_t size, void *unused
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     for (size_t i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        const program_header *segment = &object->dlpi_phdr[i];
         if (!is_code(segment)) continue;
         uintptr_t begin = object->dlpi_addr + segment->p_vaddr, end = begin + segment->p_memsz;
         begin &= ~(page - 1);
