@@ -3,6 +3,7 @@
 
 #include "http_client_internal.h"
 #include "tls.h"
+#include "unix_address.h"
 
 #define DEFAULT_RECEIVE_BYTES (64 * 1024)
 #define HEAD_BYTES            (64 * 1024)
@@ -252,7 +253,9 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     call->error[0] = '\0';
     call->heard_ms = uv_now(call->client->loop);
     curl_easy_setopt(call->easy, CURLOPT_URL, options->url);
-    if (options->connect_to) {
+    const char *path = unix_address_path(options->connect_to);
+    curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);
+    if (options->connect_to && !path) {
         char line[512];
         snprintf(line, sizeof line, "::%s", options->connect_to);
         call->connect_to = curl_slist_append(NULL, line);

@@ -1,83 +1,14 @@
 #include "http_server_internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#define LISTEN_BACKLOG 1024
+#include "http_listen.h"
+
 /* Steps of the daemon in one turn: enough for a request, its answer and the end of a stream; few enough for the rest of
  * the loop not to wait. */
 #define RUNS_PER_TURN 8
-
-static const struct sockaddr *parse_address(const char *host, uint16_t port, struct sockaddr_storage *storage,
-                                            socklen_t *len)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
-    memset(storage, 0, sizeof *storage);
-    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        *len = sizeof *v4;
-    } else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(port);
-        *len = sizeof *v6;
-    } else {
-        return NULL;
-    }
-    return (const struct sockaddr *)storage;
-}
-
-/* The port is at the same place in the addresses of both families. */
-static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "one place for both");
-
-static uint16_t bound_port(int fd)
-{
-    struct sockaddr_in6 bound = {0};
-    socklen_t len = sizeof bound;
-    return getsockname(fd, (struct sockaddr *)&bound, &len) < 0 ? 0 : ntohs(bound.sin6_port);
-}
-
-/* Accepted sockets inherit these: no call per connection. Keep-alive probes find peers that vanished without a word. */
-static void set_socket_options(int fd, int family, bool reuse_port)
-{
-    static const int on = 1, off = 0, idle_s = 60, interval_s = 15, probes = 4;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (reuse_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    if (family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
-
-static int listen_on(const struct http_server_options *o, char *err, size_t err_size)
-{
-    const char *host = o->host ? o->host : "127.0.0.1";
-    struct sockaddr_storage storage;
-    socklen_t len;
-    const struct sockaddr *address = parse_address(host, o->port, &storage, &len);
-    if (!address) {
-        snprintf(err, err_size, "cannot listen on %s: not a numeric address", host);
-        return -1;
-    }
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0) set_socket_options(fd, address->sa_family, o->reuse_port);
-    if (fd < 0 || bind(fd, address, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
-        snprintf(err, err_size, "cannot listen on %s:%u: %s", host, o->port, strerror(errno));
-        if (fd >= 0) close(fd);
-        return -1;
-    }
-    return fd;
-}
 
 /* The library decodes nothing: see http_routes.c and http_request.c. */
 static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
@@ -212,7 +143,7 @@ static void set_defaults(struct http_server_options *o)
 struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_options *options, char *err,
                                       size_t err_size)
 {
-    int listen_fd = listen_on(options, err, err_size);
+    int listen_fd = http_listen(options, err, err_size);
     if (listen_fd < 0) return NULL;
     struct http_server *s = xcalloc(1, sizeof *s);
     s->loop = loop;
@@ -220,7 +151,7 @@ struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_
     s->listen_fd = listen_fd;
     set_defaults(&s->options);
     http_tls_start(s);
-    s->port = bound_port(listen_fd);
+    s->port = http_listen_port(listen_fd);
     s->watch_fd = epoll_create1(EPOLL_CLOEXEC);
     s->daemon = s->watch_fd < 0 ? NULL : start_daemon(s);
     if (!s->daemon) {
@@ -250,32 +181,10 @@ unsigned http_server_open_exchanges(const struct http_server *s)
     return s->open_exchanges;
 }
 
-/* Closing a listening socket resets the connections that wait to be accepted: their peers are connected, have perhaps
- * sent their request, and cannot know that nobody saw it. So the kernel is first told to drop whatever asks for a new
- * connection; such a peer asks again, and is then refused. If the kernel takes no filter, we only close a little less
- * politely. */
-static void turn_newcomers_away(int fd)
-{
-    enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter sees a segment from its TCP header on */
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-    };
-    const struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
-    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-}
-
-static bool someone_waits(int listen_fd)
-{
-    struct pollfd p = {.fd = listen_fd, .events = POLLIN};
-    return poll(&p, 1, 0) > 0;
-}
-
 static void close_listener(struct http_server *s)
 {
     if (s->listen_fd < 0) return;
+    if (!s->arrive_end_ms) http_listen_turn_newcomers_away(s->listen_fd, s->options.host);
     /* The daemon gives the socket back and never closes it. */
     MHD_quiesce_daemon(s->daemon);
     close(s->listen_fd);
@@ -288,11 +197,11 @@ bool http_server_stop_listening(struct http_server *s)
     uint64_t now_ms = uv_now(s->loop);
     if (s->listen_fd < 0) return true;
     if (!s->arrive_end_ms) {
-        turn_newcomers_away(s->listen_fd);
+        http_listen_turn_newcomers_away(s->listen_fd, s->options.host);
         s->arrive_end_ms = now_ms + LIMIT_ARRIVE_MS;
     }
     if (now_ms < s->arrive_end_ms) return false;
-    if (someone_waits(s->listen_fd) && now_ms < s->arrive_end_ms + FULL_MS) {
+    if (http_listen_someone_waits(s->listen_fd) && now_ms < s->arrive_end_ms + FULL_MS) {
         http_server_want_turn(s);
         return false;
     }

@@ -63,8 +63,8 @@ struct http_route {
 };
 
 struct http_server_options {
-    const char *host;                /* numeric address; NULL is 127.0.0.1; "::" is both families */
-    uint16_t port;                   /* 0: a free one, see http_server_port() */
+    const char *host;                /* numeric address, "::" is both families; or unix:PATH; NULL is 127.0.0.1 */
+    uint16_t port;                   /* 0: a free one, see http_server_port(); of a numeric address */
     const struct http_route *routes; /* ends with a {0} entry; borrowed */
     void *data;                      /* given to every handle() */
     size_t max_body_bytes;           /* 0: LIMIT_BODY_BYTES */
@@ -86,7 +86,7 @@ struct http_server_options {
 /* NULL on failure, with a sentence in err ("cannot listen on 127.0.0.1:80: Permission denied"). */
 MUST_CHECK struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_options *options, char *err,
                                                  size_t err_size);
-uint16_t http_server_port(const struct http_server *s);
+uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */
 /* From now on every answer carries "Connection: close". */
 void http_server_drain(struct http_server *s);
 /* No new connections are taken; running exchanges go on. Whoever had a connection, or was getting one, keeps it: new

@@ -4,7 +4,7 @@
 
 #include "base.h"
 
-/* Whether a numeric address (NULL: the default of our services) can be reached from this machine only. */
+/* Whether a numeric address or unix:PATH (NULL: the default of our services) can be reached from this machine only. */
 bool is_loopback(const char *host);
 
 #endif

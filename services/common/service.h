@@ -58,11 +58,12 @@ struct service_config {
 /* SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), among the rows of a table. */
 #define SERVICE_OPTION_ROWS(S, f, default_port, default_admin_port)                                                    \
     OPTION_HEADING("Listening"),                                                                                       \
-        OPTION_STRING("host", S, f.host, "127.0.0.1", "numeric address to serve on; :: is every IPv4 and IPv6 one"),   \
+        OPTION_STRING("host", S, f.host, "127.0.0.1",                                                                  \
+                      "numeric address to serve on, :: is every IPv4 and IPv6 one; or unix:PATH, a socket file"),      \
         OPTION_PORT("port", S, f.port, default_port, 0, "port to serve on; 0 takes a free one"),                       \
         OPTION_BOOL("reuse-port", S, f.reuse_port, NULL,                                                               \
                     "share the port with other processes of this program; the kernel spreads connections"),            \
-        OPTION_STRING("admin-host", S, f.admin_host, "127.0.0.1", "address of health and metrics"),                    \
+        OPTION_STRING("admin-host", S, f.admin_host, "127.0.0.1", "address of health and metrics, likewise"),          \
         OPTION_PORT("admin-port", S, f.admin_port, default_admin_port, -1,                                             \
                     "port of health and metrics; 0 takes a free one, off has none"),                                   \
         OPTION_HEADING("Access"),                                                                                      \

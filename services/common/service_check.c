@@ -1,6 +1,7 @@
 /* What must hold of a service's options together, before anything listens. */
 #include "loopback.h"
 #include "service_http.h"
+#include "unix_address.h"
 
 int service_check(const struct option_spec *spec, const struct service_config *config)
 {
@@ -8,6 +9,8 @@ int service_check(const struct option_spec *spec, const struct service_config *c
     char err[512];
     int fault = tls_server_check(spec, &config->tls);
     if (fault) return fault;
+    if (config->reuse_port && unix_address_path(config->host))
+        return option_complain(spec, "reuse-port", "is for ports; --host %s has none", config->host);
     if (config->token_file) {
         if (!tokens_read(&tokens, config->token_file, err, sizeof err))
             return option_complain(spec, "token-file", "%s", err);

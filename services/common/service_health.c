@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "service.h"
+#include "unix_address.h"
 
 #define TIMEOUT_S 2
 
@@ -14,6 +15,7 @@ union address {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
+    struct sockaddr_un local;
 };
 
 /* A service that listens on every address is asked on loopback. Returns the length, 0 when host is no address. */
@@ -21,6 +23,8 @@ static socklen_t make_address(union address *a, const char *host, uint16_t port)
 {
     *a = (union address){0};
     if (!host) host = "127.0.0.1";
+    const char *path = unix_address_path(host);
+    if (path) return unix_address_fill(&a->local, path);
     if (inet_pton(AF_INET, host, &a->v4.sin_addr) == 1) {
         if (a->v4.sin_addr.s_addr == htonl(INADDR_ANY)) a->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         a->v4.sin_family = AF_INET;

@@ -5,6 +5,7 @@
 
 #include "buf.h"
 #include "limits.h"
+#include "unix_address.h"
 
 struct prefix {
     const char *text;
@@ -34,17 +35,33 @@ static size_t host_port_length(const char *text)
     return port ? len : 0;
 }
 
-static bool check_list(const char *list, bool many, char *err, size_t err_size)
+/* The same of a "unix:/path/of/a/socket". */
+static size_t socket_length(const char *text)
+{
+    const char *path = unix_address_path(text);
+    size_t path_len = path ? strcspn(path, ",") : 0;
+    return path_len && path_len <= UNIX_PATH_BYTES && path[0] == '/' ? (size_t)(path - text) + path_len : 0;
+}
+
+/* Sockets of this machine stand in lists only, and without TLS. */
+static size_t address_length(const struct prefix *p, const char *text)
+{
+    bool takes_sockets = p->mode == ENDPOINTS_STATIC && strcmp(p->scheme, "http") == 0;
+    size_t len = takes_sockets ? socket_length(text) : 0;
+    return len ? len : host_port_length(text);
+}
+
+static bool check_list(const struct prefix *p, const char *list, char *err, size_t err_size)
 {
     for (const char *at = list;;) {
-        size_t len = host_port_length(at);
+        size_t len = address_length(p, at);
         if (!len) {
             snprintf(err, err_size, "'%s' is not host:port", at);
             return false;
         }
         at += len;
         if (!*at) return true;
-        if (!many) {
+        if (p->mode != ENDPOINTS_STATIC) {
             snprintf(err, err_size, "one name:port is expected, not a list: '%s'", list);
             return false;
         }
@@ -69,7 +86,7 @@ bool endpoints_check(const char *workers, char *err, size_t err_size)
                  workers);
         return false;
     }
-    return check_list(workers + strlen(p->text), p->mode == ENDPOINTS_STATIC, err, err_size);
+    return check_list(p, workers + strlen(p->text), err, err_size);
 }
 
 enum endpoints_mode endpoints_mode(const char *workers)
@@ -107,14 +124,29 @@ static void drop(struct endpoints *e, struct endpoint **link)
     free(one);
 }
 
-static void add_static(struct endpoints *e, const char *list)
+static void add_socket(struct endpoints *e, const char *address, size_t len)
+{
+    char *connect_to = xstrndup(address, len);
+    add(e, "http://localhost", connect_to);
+    free(connect_to);
+}
+
+static void add_host(struct endpoints *e, const char *host_port, size_t len)
+{
+    struct buf url = {0};
+    buf_addf(&url, "%s://%.*s", e->scheme, (int)len, host_port);
+    add(e, buf_cstr(&url), NULL);
+    buf_release(&url);
+}
+
+static void add_static(struct endpoints *e, const struct prefix *p, const char *list)
 {
     for (const char *at = list; *at;) {
-        size_t len = host_port_length(at);
-        struct buf url = {0};
-        buf_addf(&url, "%s://%.*s", e->scheme, (int)len, at);
-        add(e, buf_cstr(&url), NULL);
-        buf_release(&url);
+        size_t len = address_length(p, at);
+        if (unix_address_path(at))
+            add_socket(e, at, len);
+        else
+            add_host(e, at, len);
         at += len + (at[len] == ',');
     }
 }
@@ -190,7 +222,7 @@ bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, 
     e->mode = p->mode;
     e->scheme = p->scheme;
     switch (e->mode) {
-    case ENDPOINTS_STATIC: add_static(e, rest); break;
+    case ENDPOINTS_STATIC: add_static(e, p, rest); break;
     case ENDPOINTS_BALANCER: add(e, workers, NULL); break;
     case ENDPOINTS_DNS: start_dns(e, rest); break;
     }

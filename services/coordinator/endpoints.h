@@ -2,6 +2,7 @@
  * Where the workers are. Reads the --workers option and keeps the set of addresses behind it:
  *
  *   static://a:8081,b:8081   these, for ever
+ *   static://unix:/run/a.sock,b:8081   also Unix-domain sockets of this machine (unix_address.h)
  *   http://name:8081         one load balancer; its name is resolved by each new connection
  *   dns://name:8081          every address of the name, asked again every refresh_ms
  *
@@ -22,7 +23,7 @@ enum endpoints_mode { ENDPOINTS_STATIC, ENDPOINTS_BALANCER, ENDPOINTS_DNS };
 struct endpoint {
     struct endpoint *next;
     char *url;        /* "http://name:8081", without a final slash */
-    char *connect_to; /* "10.0.0.7:8081" in DNS mode, else NULL */
+    char *connect_to; /* "10.0.0.7:8081" in DNS mode, "unix:/path" of a socket, else NULL */
     void *owner;      /* what added() returned */
     bool seen;        /* private: in the newest DNS answer */
 };

@@ -57,6 +57,63 @@ class Options(FantailTest):
         self.assertIn(str(worker.port), ended.stderr)
 
 
+class SocketFiles(FantailTest):
+    """--host unix:PATH and --workers static://unix:PATH."""
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def worker_at(self, name):
+        return self.start("fantail-worker", "--host", f"unix:{self.path(name)}", "--admin-port", 0, "--tasks",
+                          ft.EXAMPLE_TASKS, "--processes", 2, ready=True)
+
+    def squares(self, coordinator, count):
+        body = json.dumps({"task": "square", "items": list(range(count))})
+        answer = ft.request(coordinator.port, "POST", "/v1/jobs", body, {"Content-Type": "application/json"})
+        self.assertEqual(answer.json["results"], [n * n for n in range(count)], answer)
+
+    def test_workers_are_reached_and_come_back_under_their_path(self):
+        workers = [self.worker_at("one"), self.worker_at("two")]
+        self.assertEqual([w.port for w in workers], [0, 0])
+        both = f"static://unix:{self.path('one')},unix:{self.path('two')}"
+        coordinator = self.coordinator(both)
+        self.squares(coordinator, 20000)
+        workers[0].kill()
+        self.assertTrue(os.path.exists(self.path("one")))
+        self.squares(coordinator, 20000)
+        self.worker_at("one")
+        workers[1].stop()
+        self.assertFalse(os.path.exists(self.path("two")))
+        self.squares(coordinator, 20000)
+
+    def test_a_path_in_use_too_long_or_of_another_file_is_told(self):
+        self.worker_at("taken")
+        ft.write_file(self.path("file"), "not a socket")
+        for path, word in ((self.path("taken"), "in use"), (self.path("x" * 120), "too long"), ("", "without a path"),
+                           (self.path("file"), "in use"), (self.path("no/where"), "No such file")):
+            ended = subprocess.run([os.path.join(ft.BIN, "fantail-worker"), "--host", f"unix:{path}", "--admin-port",
+                                    "off", "--tasks", ft.EXAMPLE_TASKS], capture_output=True, text=True, timeout=30,
+                                   env=self.environment())
+            self.assertNotEqual(ended.returncode, 0, path)
+            self.assertIn(word, ended.stderr)
+        with open(self.path("file"), encoding="ascii") as file:
+            self.assertEqual(file.read(), "not a socket")
+
+    def test_sharing_a_port_is_for_ports(self):
+        ended = subprocess.run([os.path.join(ft.BIN, "fantail-worker"), "--host", "unix:/tmp/x", "--reuse-port"],
+                               capture_output=True, text=True, timeout=30, env=self.environment())
+        self.assertEqual(ended.returncode, 2)
+        self.assertIn("--reuse-port", ended.stderr)
+
+    def test_healthcheck_asks_it(self):
+        self.worker_at("one")
+        for path, status in (("one", 0), ("two", 1)):
+            ended = subprocess.run([os.path.join(ft.BIN, "fantail-worker"), "healthcheck", "--host",
+                                    f"unix:{self.path(path)}", "--admin-port", "off"], capture_output=True, text=True,
+                                   timeout=30, env=self.environment())
+            self.assertEqual(ended.returncode, status, ended.stderr)
+
+
 class Health(FantailTest):
     def test_both_services_tell_their_health_on_both_ports(self):
         fleet = self.fleet()

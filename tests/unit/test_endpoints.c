@@ -6,7 +6,8 @@
 Test(endpoints, the_forms_of_the_workers_option)
 {
     static const char *const good[] = {"static://a:1", "static://127.0.0.1:8081,[::1]:8082", "http://lb:80",
-                                       "https://lb:443", "dns://workers.svc:8081"};
+                                       "https://lb:443", "dns://workers.svc:8081",
+                                       "static://unix:/run/a.sock,b:1,unix:/run/c.sock"};
     static const char *const bad[] = {"",
                                       "a:1",
                                       "static://",
@@ -17,7 +18,12 @@ Test(endpoints, the_forms_of_the_workers_option)
                                       "http://a:1,b:1",
                                       "dns://a:1/x",
                                       "static://a:1x",
-                                      "ftp://a:1"};
+                                      "ftp://a:1",
+                                      "static://unix:",
+                                      "static://unix:relative",
+                                      "static+https://unix:/run/a.sock",
+                                      "http://unix:/run/a.sock",
+                                      "dns://unix:/run/a.sock"};
     char err[200];
     for (size_t i = 0; i < ARRAY_SIZE(good); i++)
         cr_assert(endpoints_check(good[i], err, sizeof err), "%s: %s", good[i], err);
@@ -26,6 +32,16 @@ Test(endpoints, the_forms_of_the_workers_option)
         cr_assert_not(endpoints_check(bad[i], err, sizeof err), "%s", bad[i]);
         cr_assert_str_not_empty(err);
     }
+}
+
+Test(endpoints, a_path_that_no_socket_can_have_is_refused)
+{
+    char text[200] = "static://unix:/", err[300];
+    size_t head = strlen(text);
+    memset(text + head, 'x', 107 - 1);
+    cr_assert(endpoints_check(text, err, sizeof err), "%s", err);
+    text[head + 107 - 1] = 'x';
+    cr_assert_not(endpoints_check(text, err, sizeof err));
 }
 
 static void *count_added(void *data, struct endpoint *e)
@@ -40,6 +56,24 @@ static void count_removed(void *data, struct endpoint *e)
 }
 
 static const struct endpoints_ops ops = {count_added, count_removed};
+
+Test(endpoints, a_socket_is_dialled_by_its_path)
+{
+    struct endpoints e;
+    uv_loop_t loop;
+    char err[200];
+    int known = 0;
+    uv_loop_init(&loop);
+    cr_assert(endpoints_start(&e, &loop, "static://a:1,unix:/run/w", 5000, &ops, &known, err, sizeof err));
+    cr_assert_eq(known, 2);
+    cr_assert_str_eq(e.list->url, "http://localhost");
+    cr_assert_str_eq(e.list->connect_to, "unix:/run/w");
+    cr_assert_null(e.list->next->connect_to);
+    endpoints_stop(&e);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+    assert_no_leaks();
+}
 
 Test(endpoints, a_static_list_is_there_at_once_and_gone_at_the_end)
 {
