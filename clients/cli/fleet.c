@@ -10,7 +10,9 @@
 #include "buf.h"
 #include "cli.h"
 #include "interrupt.h"
+#include "run_dir.h"
 #include "service_process.h"
+#include "unix_address.h"
 
 #define MAX_ARGUMENTS       32
 #define RESTART_MIN_MS      100
@@ -33,7 +35,8 @@ struct service {
 struct fleet {
     struct service *services; /* the coordinator is the first */
     size_t count;
-    size_t port_argument; /* index in the coordinator's argv */
+    struct run_dir sockets;
+    char url[UNIX_PATH_BYTES + 8]; /* of the coordinator */
     char **envp;
     char *tmpdir_variable;
     bool announce;
@@ -82,10 +85,8 @@ static void argument_program(struct service *s, const char *program)
     argument(s, path);
 }
 
-static void common_options(struct service *s, const struct fleet_options *o, const char *host)
+static void common_options(struct service *s, const struct fleet_options *o)
 {
-    option(s, "--host", host);
-    option_number(s, "--port", s->process.port);
     option(s, "--admin-port", "off");
     option_number(s, "--ready-fd", SERVICE_READY_FD);
     argument(s, "--exit-with-parent");
@@ -93,13 +94,29 @@ static void common_options(struct service *s, const struct fleet_options *o, con
     option(s, "--log-level", o->log_level ? o->log_level : "warn");
 }
 
-static void worker_arguments(struct service *s, const struct fleet_options *o, size_t number)
+#define LONGEST_SOCKET_NAME "/coordinator"
+
+/* Where the service of that number listens when it has no port: unix:PATH. The coordinator is number 0. */
+static void add_socket(const struct fleet *f, struct buf *address, size_t number)
 {
+    if (number)
+        buf_addf(address, "unix:%s/worker-%zu", f->sockets.path, number);
+    else
+        buf_addf(address, "unix:%s" LONGEST_SOCKET_NAME, f->sockets.path);
+}
+
+static void worker_arguments(struct fleet *f, const struct fleet_options *o, size_t number)
+{
+    struct service *s = &f->services[number];
+    struct buf address = {0};
     char id[32];
     snprintf(s->name, sizeof(s->name), "worker %zu", number);
     snprintf(id, sizeof(id), "local-%zu", number);
     argument_program(s, "fantail-worker");
-    common_options(s, o, "127.0.0.1");
+    add_socket(f, &address, number);
+    option(s, "--host", buf_cstr(&address));
+    buf_release(&address);
+    common_options(s, o);
     option(s, "--worker-id", id);
     option(s, "--tasks", o->tasks_dir);
     if (o->processes) option_number(s, "--processes", o->processes);
@@ -111,9 +128,13 @@ static void coordinator_arguments(struct fleet *f, const struct fleet_options *o
     struct buf workers = {0};
     snprintf(s->name, sizeof(s->name), "coordinator");
     argument_program(s, "fantail-coordinator");
-    common_options(s, o, o->host ? o->host : "127.0.0.1");
-    for (size_t i = 1; i < f->count; i++)
-        buf_addf(&workers, "%s127.0.0.1:%u", i == 1 ? "static://" : ",", (unsigned)f->services[i].process.port);
+    option(s, "--host", unix_address_path(f->url) ? f->url : o->host);
+    option_number(s, "--port", s->process.port);
+    common_options(s, o);
+    for (size_t i = 1; i < f->count; i++) {
+        buf_add_str(&workers, i == 1 ? "static://" : ",");
+        add_socket(f, &workers, i);
+    }
     if (o->token_file) option(s, "--token-file", o->token_file);
     if (o->insecure) argument(s, "--insecure");
     option(s, "--workers", buf_cstr(&workers));
@@ -155,6 +176,30 @@ static bool start_service(struct fleet *f, struct service *s)
     return true;
 }
 
+/* Where the coordinator listens: a port is taken now, and kept while the fleet lives. */
+static bool choose_address(struct fleet *f, const struct fleet_options *o)
+{
+    struct service_process *p = &f->services[0].process;
+    struct buf address = {0};
+    if (!o->host || unix_address_path(o->host)) {
+        if (o->host)
+            buf_add_str(&address, o->host);
+        else
+            add_socket(f, &address, 0);
+    } else if (o->port != 0) {
+        p->port = o->port;
+        if (service_process_port_is_taken(o->port))
+            return fail(f, "port %u is taken; --port 0 finds a free one", (unsigned)o->port);
+    } else if (!service_process_reserve_port(p)) {
+        return fail(f, "no free port on 127.0.0.1: %s", strerror(errno));
+    }
+    if (p->port) buf_addf(&address, "http://127.0.0.1:%u", (unsigned)p->port);
+    bool fits = address.len < sizeof(f->url);
+    snprintf(f->url, sizeof(f->url), "%s", buf_cstr(&address));
+    buf_release(&address);
+    return fits || fail(f, "%s is too long for a socket", o->host);
+}
+
 static bool start_all(struct fleet *f, const struct fleet_options *o)
 {
     for (size_t i = 0; i < f->count; i++) {
@@ -162,17 +207,11 @@ static bool start_all(struct fleet *f, const struct fleet_options *o)
         s->process.ready_fd = s->process.reserved_fd = -1;
         s->backoff_ms = RESTART_MIN_MS;
     }
-    for (size_t i = 0; i < f->count; i++) {
-        struct service *s = &f->services[i];
-        if (i == 0 && o->port != 0) {
-            s->process.port = o->port;
-            if (service_process_port_is_taken(o->port))
-                return fail(f, "port %u is taken; --port 0 finds a free one", (unsigned)o->port);
-        } else if (!service_process_reserve_port(&s->process)) {
-            return fail(f, "no free port on 127.0.0.1: %s", strerror(errno));
-        }
-    }
-    for (size_t i = 1; i < f->count; i++) worker_arguments(&f->services[i], o, i);
+    if (!run_dir_make(&f->sockets, RUN_DIR_FLEET, UNIX_PATH_BYTES - strlen(LONGEST_SOCKET_NAME), f->error,
+                      sizeof(f->error)))
+        return false;
+    if (!choose_address(f, o)) return false;
+    for (size_t i = 1; i < f->count; i++) worker_arguments(f, o, i);
     coordinator_arguments(f, o);
     for (size_t i = 0; i < f->count; i++)
         if (!start_service(f, &f->services[i])) return false;
@@ -249,7 +288,7 @@ static bool service_died(struct fleet *f, struct service *s, int status)
     /* The first restart is immediate: it costs nothing when the death was a single one. */
     s->restart_ns = steady || s->backoff_ms == UINT64_C(2) * RESTART_MIN_MS ? now : now + s->backoff_ms * NS_PER_MS;
     if (f->announce)
-        complain("%s (pid %d, port %u) %s; restarting it", s->name, (int)pid, (unsigned)s->process.port, how);
+        complain("%s (pid %d) %s; restarting it", s->name, (int)pid, how);
     return true;
 }
 
@@ -270,7 +309,7 @@ bool fleet_turn(struct fleet *f)
         struct service *s = &f->services[i];
         if (!service_process_read(&s->process)) continue;
         if (f->announce && s->was_ready)
-            complain("%s is ready again (pid %d, port %u)", s->name, (int)s->process.pid, (unsigned)s->process.port);
+            complain("%s is ready again (pid %d)", s->name, (int)s->process.pid);
         s->was_ready = true;
         s->failed_starts = 0;
         reload_if_ready(s);
@@ -296,9 +335,9 @@ bool fleet_is_ready(const struct fleet *f)
     return true;
 }
 
-uint16_t fleet_port(const struct fleet *f)
+const char *fleet_url(const struct fleet *f)
 {
-    return f->services[0].process.port;
+    return f->url;
 }
 
 static void signal_services(struct fleet *f, int number)
@@ -350,6 +389,7 @@ static void fleet_free(struct fleet *f)
         service_process_release(&f->services[i].process);
         for (size_t a = 0; a < f->services[i].argc; a++) free(f->services[i].argv[a]);
     }
+    run_dir_remove(&f->sockets);
     free(f->services);
     free(f->envp);
     free(f->tmpdir_variable);

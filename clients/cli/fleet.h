@@ -2,9 +2,9 @@
  * A fleet on this machine: one coordinator and some workers as child processes, all started at once. Used by
  * `fantail local` and, privately, by `fantail map`.
  *
- * The programs stand beside this one. Each says on an inherited descriptor when it is ready (--ready-fd). Their ports
- * are chosen here and stay reserved while the fleet lives, so that the coordinator can be given the workers' addresses
- * before they run, and a service that died comes back under the same address. The children end when this process
+ * The programs stand beside this one. Each says on an inherited descriptor when it is ready (--ready-fd). They
+ * listen on sockets in a directory of ours, where no other user reaches them; the coordinator, if asked to, on a port,
+ * which stays reserved while the fleet lives. So a service that died comes back under the same address. The children end when this process
  * ends, however it ends (--exit-with-parent).
  *
  * Driven by poll(): fleet_poll_fds(), then fleet_turn(). SIGCHLD must wake the poll (interrupt.h).
@@ -24,10 +24,10 @@ struct fleet_options {
     const char *tasks_dir;
     unsigned workers;       /* 1..FLEET_MAX_WORKERS */
     unsigned processes;     /* of each worker; 0: the machine's share */
-    uint16_t port;          /* of the coordinator; 0: a free one */
+    uint16_t port;          /* of the coordinator, if host is an address; 0: a free one */
     const char *token_file; /* of the coordinator; NULL: none */
     bool insecure;          /* it may listen beyond this machine without */
-    const char *host;       /* of the coordinator; the workers are on 127.0.0.1 */
+    const char *host;       /* where the coordinator listens: an address, or unix:PATH; NULL: a socket of ours */
     const char *tmp_dir;    /* TMPDIR of the services; NULL: as here */
     const char *log_level;
     unsigned drain_s; /* how long fleet_stop() lets running work end; 0: the services' default */
@@ -44,7 +44,7 @@ MUST_CHECK bool fleet_turn(struct fleet *f);
 const char *fleet_error(const struct fleet *f);
 /* Every service has answered (and none is away just now). */
 bool fleet_is_ready(const struct fleet *f);
-uint16_t fleet_port(const struct fleet *f);
+const char *fleet_url(const struct fleet *f); /* of the coordinator: http://127.0.0.1:PORT, or unix:PATH; borrowed */
 
 /* Has every process read its tasks, tokens and certificates again; one that is just starting, when it is ready. */
 void fleet_reload(struct fleet *f);

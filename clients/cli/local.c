@@ -28,7 +28,7 @@ static const struct option_row rows[] = {
     OPTION_PORT("port", struct local_config, port, "8080", 0, "where the coordinator listens; 0 takes a free port",
                 .no_env = true),
     OPTION_STRING("host", struct local_config, host, "127.0.0.1",
-                  "the address the coordinator listens on; one that others can reach needs --token-file",
+                  "the address the coordinator listens on, or unix:PATH; one that others can reach needs --token-file",
                   .value = "ADDRESS", .no_env = true),
     OPTION_PATH("token-file", struct local_config, token_file, NULL,
                 "a file of bearer tokens, one a line; requests must carry one of them", .value = "FILE",
@@ -74,7 +74,7 @@ static int serve(struct fleet *f)
             return EXIT_JOB_FAILED;
         }
         if (!said && fleet_is_ready(f)) {
-            printf("fantail: ready at http://127.0.0.1:%u\n", (unsigned)fleet_port(f));
+            printf("fantail: ready at %s\n", fleet_url(f));
             fflush(stdout);
             said = true;
         }

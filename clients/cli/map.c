@@ -48,7 +48,8 @@ static void turn_fleet(struct map_run *run)
         return;
     }
     if (run->target_known || !fleet_is_ready(f)) return;
-    if (!target_init_local(&run->target, fleet_port(f), err, sizeof(err))) map_run_fail(run, "%s", err);
+    const struct client_config own = {.url = fleet_url(f)};
+    if (!target_init(&run->target, &own, err, sizeof(err))) map_run_fail(run, "%s", err);
     run->target_known = true;
 }
 

@@ -7,17 +7,16 @@
 
 #include "fleet.h"
 #include "map_options.h"
+#include "run_dir.h"
 
 struct private_fleet {
     struct fleet *fleet;
-    char dir[4096]; /* "" before it was made */
-    int lock_fd;    /* of the directory, locked while this run lives; -1: none */
+    struct run_dir dir;
 };
 
 /* Starts the processes and returns at once. False with a sentence in err. */
 MUST_CHECK bool private_fleet_start(struct private_fleet *p, const struct map_options *o, char *err, size_t err_size);
-/* Kills what runs and removes the directory, and those of runs that were killed before they could. A zeroed one is
- * fine. */
+/* Kills what runs and removes the directory. A zeroed one is fine. */
 void private_fleet_end(struct private_fleet *p);
 
 #endif

@@ -108,9 +108,7 @@ bool service_process_read(struct service_process *s)
     bool whole = strchr(s->line, '\n') != NULL;
     if (n > 0 && !whole && s->line_len < sizeof(s->line) - 1) return false;
     close_fd(&s->ready_fd);
-    unsigned long port = whole && strncmp(s->line, "ready ", 6) == 0 ? strtoul(s->line + 6, NULL, 10) : 0;
-    if (port == 0 || port > UINT16_MAX) return false;
-    s->port = (uint16_t)port;
+    if (!whole || strncmp(s->line, "ready ", 6) != 0) return false;
     s->state = SERVICE_READY;
     return true;
 }

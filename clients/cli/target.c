@@ -5,10 +5,11 @@
 #include "buf.h"
 #include "limits.h"
 #include "tokens.h"
+#include "unix_address.h"
 
 static bool bad_url(const struct target *t, char *err, size_t err_size)
 {
-    snprintf(err, err_size, "\"%s\" is no URL like http://127.0.0.1:8080", t->url);
+    snprintf(err, err_size, "\"%s\" is no URL like http://127.0.0.1:8080, nor unix:PATH", t->url);
     return false;
 }
 
@@ -40,9 +41,21 @@ static bool split_authority(struct target *t)
     return true;
 }
 
+static bool split_path(struct target *t, const char *path)
+{
+    socklen_t len = unix_address_fill(&t->file, path);
+    t->file_info = (struct addrinfo){
+        .ai_family = AF_UNIX, .ai_socktype = SOCK_STREAM, .ai_addr = (struct sockaddr *)&t->file, .ai_addrlen = len};
+    t->addresses = &t->file_info;
+    t->authority = xstrdup("localhost");
+    t->prefix = xstrdup("");
+    return len > 0;
+}
+
 static bool split_url(struct target *t)
 {
-    const char *rest;
+    const char *rest, *path = unix_address_path(t->url);
+    if (path) return split_path(t, path);
     if (strncmp(t->url, "http://", 7) == 0) {
         rest = t->url + 7;
     } else if (strncmp(t->url, "https://", 8) == 0) {
@@ -53,7 +66,7 @@ static bool split_url(struct target *t)
     }
     if (strpbrk(rest, "?#@ \t\r\n")) return false;
     size_t authority_len = strcspn(rest, "/");
-    const char *path = rest + authority_len;
+    path = rest + authority_len;
     size_t path_len = strlen(path);
     while (path_len > 0 && path[path_len - 1] == '/') path_len--;
     t->authority = xstrndup(rest, authority_len);
@@ -107,7 +120,7 @@ int client_config_check(const struct option_spec *spec, const struct client_conf
     struct target t = {.url = xstrdup(config->url)};
     char err[512];
     int status = 0;
-    if (!split_url(&t)) status = option_complain(spec, "url", "\"%s\" is no URL like http://127.0.0.1:8080", t.url);
+    if (!split_url(&t)) status = option_complain(spec, "url", "\"%s\" is no URL like http://127.0.0.1:8080, nor unix:PATH", t.url);
     if (!status && config->token_file && !read_token(&t, config->token_file, err, sizeof(err)))
         status = option_complain(spec, "token-file", "%s", err);
     target_release(&t);
@@ -126,20 +139,12 @@ bool target_init(struct target *t, const struct client_config *config, char *err
     t->url = xstrdup(config->url);
     if (!split_url(t)) return bad_url(t, err, err_size);
     if (config->token_file && !read_token(t, config->token_file, err, err_size)) return false;
-    return t->tls || look_up(t, err, err_size);
-}
-
-bool target_init_local(struct target *t, uint16_t port, char *err, size_t err_size)
-{
-    char url[40];
-    snprintf(url, sizeof(url), "http://127.0.0.1:%u", (unsigned)port);
-    struct client_config config = {.url = url};
-    return target_init(t, &config, err, err_size);
+    return t->tls || t->addresses || look_up(t, err, err_size);
 }
 
 void target_release(struct target *t)
 {
-    if (t->addresses) freeaddrinfo(t->addresses);
+    if (t->addresses && t->addresses != &t->file_info) freeaddrinfo(t->addresses);
     free(t->url);
     free(t->host);
     free(t->authority);

@@ -2,6 +2,7 @@
 behind."""
 import contextlib
 import fcntl
+import glob
 import http.server
 import json
 import os
@@ -47,6 +48,16 @@ class CliTest(FantailTest):
             raise
         self.assertNotRegex(ended.err, rb"Sanitizer|runtime error:|BUG at", ended)
         return ended
+
+
+def listens_on_a_port(pid):
+    """A listening TCP socket is among its descriptors."""
+    inodes = set()
+    for name in ("tcp", "tcp6"):
+        with open(f"/proc/{pid}/net/{name}", encoding="ascii") as table:
+            inodes |= {f"socket:[{line.split()[9]}]" for line in table.readlines()[1:] if line.split()[3] == "0A"}
+    folder = f"/proc/{pid}/fd"
+    return any(os.readlink(os.path.join(folder, fd)) in inodes for fd in os.listdir(folder))
 
 
 def numbers(*span):
@@ -461,14 +472,35 @@ class PrivateFleet(CliTest):
             wait_until(lambda: os.listdir(tmp), what="the directory of the run")
             process.kill()
         wait_until(lambda: not self._strangers(), what="the end of its services, which write there")
-        left = os.path.join(tmp, os.listdir(tmp)[0])
+        left = [os.path.join(tmp, name) for name in os.listdir(tmp)]
         another = os.path.join(tmp, "fantail-mine")
         os.mkdir(another)
-        for age_s, there in ((0, [left, another]), (1000, [another])):  # a young one may belong to a run that begins
-            for path in (left, another):
+        for age_s, there in ((0, [*left, another]), (1000, [another])):  # a young one may belong to a run that begins
+            for path in (*left, another):
                 os.utime(path, (time.time() - age_s,) * 2)
             self.assertEqual(CliTest.cli(self, "map", "--", "echo", stdin="1\n", TMPDIR=tmp).status, 0)
             self.assertEqual(sorted(os.path.join(tmp, name) for name in os.listdir(tmp)), sorted(there))
+
+    def test_no_other_user_reaches_it(self):
+        """Its services have no port; their sockets lie in a directory that only we may enter."""
+        with tempfile.TemporaryDirectory(prefix="fantail-test-tmp-") as tmp:
+            process = subprocess.Popen([FANTAIL, "map", "square", "--tasks", EXAMPLE_TASKS], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, env=self.environment(TMPDIR=tmp))
+            process.stdin.write(b"3\n")
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), b"9\n")
+            sockets = glob.glob(os.path.join(tmp, "fantail-fleet-*", "*"))
+            self.assertEqual(sorted(map(os.path.basename, sockets)), ["coordinator", "worker-1"])
+            self.assertEqual(os.stat(os.path.dirname(sockets[0])).st_mode & 0o777, 0o700)
+            self.assertEqual([command_line(pid) for pid in descendants(process.pid) if listens_on_a_port(pid)], [])
+            self.assertEqual(process.communicate(timeout=60)[0], b"")
+            self.assertEqual((process.returncode, os.listdir(tmp)), (0, []))
+
+    def test_a_long_path_of_the_temporary_folder_is_no_hindrance(self):
+        tmp = os.path.join(self.folder, "x" * 200)
+        os.mkdir(tmp)
+        ended = CliTest.cli(self, "map", "square", "--tasks", EXAMPLE_TASKS, stdin="3\n", TMPDIR=tmp)
+        self.assertEqual((ended.status, ended.lines, os.listdir(tmp)), (0, ["9"], []), ended)
 
     def test_killed_outright_it_takes_its_services_with_it(self):
         process = subprocess.Popen([FANTAIL, "map", "sleep", "--tasks", EXAMPLE_TASKS], stdin=subprocess.PIPE,
@@ -499,6 +531,19 @@ class Local(CliTest):
         with self.local("--workers", 2) as (program, url):
             self.assertEqual(len(self.services(program, "fantail-worker")), 2)
             self.assertEqual(self.cli("map", "square", "--url", url, stdin="7\n").lines, ["49"])
+
+    def test_it_may_listen_on_a_socket_file(self):
+        path = os.path.join(self.folder, "fleet.sock")
+        program = self.start("fantail", "local", "--host", f"unix:{path}", "--tasks", EXAMPLE_TASKS)
+        wait_until(lambda: f"fantail: ready at unix:{path}\n" in program.stdout(), what="the ready line")
+        ended = self.cli("map", "square", stdin="7\n", FANTAIL_URL=f"unix:{path}")
+        self.assertEqual((ended.status, ended.lines), (0, ["49"]), ended)
+        self.assertEqual(self.cli("tasks", "--url", f"unix:{path}").status, 0)
+        self.assertEqual(program.stop(signal.SIGINT), 0)
+        self.assertFalse(os.path.exists(path))
+        ended = self.cli("map", "square", "--url", f"unix:{path}", stdin="7\n")
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(path.encode(), ended.err)
 
     def test_ctrl_c_ends_everything_with_status_0(self):
         with self.local() as (program, _):
