@@ -3,6 +3,7 @@
 
 python_pool.py map ITEMS      Pool(2).map of a square over range(ITEMS), default chunks; the pool stands before
 python_pool.py apply COUNT    the round trip of Pool(2).apply
+python_pool.py echo COUNT SIZE    Pool(2).map, and .imap, of a function that returns its item over COUNT strings of SIZE
 python_pool.py start          from nothing to the answer of one item and the end of the pool, in this process
 """
 import json
@@ -36,6 +37,22 @@ def measure_apply(count):
     return {"p50_us": round(times[count // 2] * 1e6, 1), "p99_us": round(times[count * 99 // 100] * 1e6, 1)}
 
 
+def same(item):
+    return item
+
+
+def measure_echo(count, size):
+    items, rates = ["x" * size] * count, {}
+    with multiprocessing.Pool(2) as pool:
+        pool.map(same, items[:2])
+        for name, run in (("map", pool.map), ("imap", pool.imap)):
+            start = time.perf_counter()
+            echoed = sum(len(item) for item in run(same, items))
+            rates[name + "_mb_per_second"] = round(echoed / 1e6 / (time.perf_counter() - start))
+            assert echoed == count * size
+    return rates
+
+
 def measure_start():
     start = time.perf_counter()
     with multiprocessing.Pool(2) as pool:
@@ -45,4 +62,4 @@ def measure_start():
 
 if __name__ == "__main__":
     what, numbers = sys.argv[1], [int(a) for a in sys.argv[2:]]
-    print(json.dumps({"map": measure_map, "apply": measure_apply, "start": measure_start}[what](*numbers)))
+    print(json.dumps({"map": measure_map, "apply": measure_apply, "echo": measure_echo, "start": measure_start}[what](*numbers)))
