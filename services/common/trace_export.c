@@ -7,6 +7,7 @@
 #include "limits.h"
 #include "log.h"
 #include "metrics.h"
+#include "trace_queue.h"
 
 #define RETRY_MIN_MS  1000
 #define RETRY_MAX_MS  30000
@@ -16,14 +17,6 @@
 
 enum export_state { IDLE, SENDING, WAITING, CLOSING };
 
-/* A request's body, open for more spans until it is sent. */
-struct batch {
-    struct batch *next;
-    struct buf body;
-    unsigned spans;
-    bool whole;
-};
-
 struct trace_export {
     uv_loop_t *loop;
     struct trace_config config;
@@ -31,15 +24,11 @@ struct trace_export {
     uv_timer_t timer; /* IDLE: the delay; SENDING: the timeout; WAITING: the next try; CLOSING: the end */
     bool timer_runs;
     enum export_state state;
-    struct buf resource;
     const char **headers;
     struct trace_random random;
     uint64_t unix_offset_ns;
 
-    struct batch *first, *last;
-    unsigned spans; /* in the queue */
-    size_t bytes;
-
+    struct trace_queue queue;
     struct http_call *call;
     size_t sent; /* bytes of the first batch's body handed out */
     unsigned sends;
@@ -55,50 +44,6 @@ static uint64_t unix_offset(void)
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
     return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec - now_ns();
-}
-
-/* ---- the queue ---- */
-
-static struct batch *open_batch(struct trace_export *t)
-{
-    struct batch *b = t->last;
-    if (b && !b->whole && b->spans < t->config.batch_spans) return b;
-    b = xcalloc(1, sizeof *b);
-    otlp_begin(&b->body, t->resource.data, t->resource.len);
-    *(t->last ? &t->last->next : &t->first) = b;
-    t->last = b;
-    return b;
-}
-
-/* The first batch leaves the queue, delivered or not. */
-static void drop_first(struct trace_export *t)
-{
-    struct batch *b = t->first;
-    t->first = b->next;
-    if (!t->first) t->last = NULL;
-    t->spans -= b->spans;
-    t->bytes -= b->body.len;
-    t->sends = 0;
-    buf_release(&b->body);
-    free(b);
-    if (!t->first) t->dropping = false;
-}
-
-static void close_batch(struct trace_export *t, struct batch *b)
-{
-    if (b->whole) return;
-    size_t before = b->body.len;
-    otlp_end(&b->body);
-    t->bytes += b->body.len - before;
-    b->whole = true;
-}
-
-static void refuse_span(struct trace_export *t)
-{
-    ++*t->dropped;
-    if (t->dropping) return;
-    t->dropping = true;
-    log_warn("spans are dropped: the queue is full", LOG_U64("spans", t->spans));
 }
 
 /* ---- what the log is told ---- */
@@ -123,6 +68,13 @@ static void tell_failing(struct trace_export *t, const char *reason, int status)
              LOG_STR("reason", reason), LOG_I64("status", status));
 }
 
+static void tell_dropping(struct trace_export *t)
+{
+    if (t->dropping) return;
+    t->dropping = true;
+    log_warn("spans are dropped: the queue is full", LOG_U64("spans", t->queue.spans));
+}
+
 static void tell_delivering(struct trace_export *t)
 {
     char url[256];
@@ -134,6 +86,14 @@ static void tell_delivering(struct trace_export *t)
 
 /* ---- sending ---- */
 
+/* The first batch is done with. Returns how many spans it had. */
+static unsigned drop_first(struct trace_export *t)
+{
+    t->sends = 0;
+    if (!t->queue.first->next) t->dropping = false;
+    return trace_queue_drop_first(&t->queue);
+}
+
 static void send_first(struct trace_export *t);
 static void go_on(struct trace_export *t);
 
@@ -141,7 +101,7 @@ static void on_timer_closed(uv_handle_t *handle)
 {
     struct trace_export *t = handle->data;
     trace_config_release(&t->config);
-    buf_release(&t->resource);
+    trace_queue_release(&t->queue);
     buf_release(&t->answer);
     free(t->headers);
     free(t);
@@ -150,11 +110,8 @@ static void on_timer_closed(uv_handle_t *handle)
 static void finish(struct trace_export *t)
 {
     if (t->call) http_call_cancel(t->call);
-    if (t->spans) log_warn("spans were not delivered before the end", LOG_U64("spans", t->spans));
-    while (t->first) {
-        *t->dropped += t->first->spans;
-        drop_first(t);
-    }
+    if (t->queue.spans) log_warn("spans were not delivered before the end", LOG_U64("spans", t->queue.spans));
+    while (t->queue.first) *t->dropped += drop_first(t);
     http_client_free(t->client);
     uv_close((uv_handle_t *)&t->timer, on_timer_closed);
 }
@@ -196,7 +153,7 @@ static void stop_timer(struct trace_export *t)
 static size_t read_body(void *data, char *dst, size_t cap)
 {
     struct trace_export *t = data;
-    const struct buf *body = &t->first->body;
+    const struct buf *body = &t->queue.first->body;
     size_t n = body->len - t->sent < cap ? body->len - t->sent : cap;
     memcpy(dst, body->data + t->sent, n);
     t->sent += n;
@@ -213,7 +170,7 @@ static bool on_answer(void *data, const char *bytes, size_t len)
 
 static void deliver_first(struct trace_export *t)
 {
-    uint64_t spans = t->first->spans, rejected = otlp_rejected(t->answer.data, t->answer.len);
+    uint64_t spans = t->queue.first->spans, rejected = otlp_rejected(t->answer.data, t->answer.len);
     if (rejected > spans) rejected = spans;
     *t->exported += spans - rejected;
     *t->dropped += rejected;
@@ -226,8 +183,7 @@ static void deliver_first(struct trace_export *t)
 
 static void give_up_first(struct trace_export *t)
 {
-    *t->dropped += t->first->spans;
-    drop_first(t);
+    *t->dropped += drop_first(t);
 }
 
 /* With jitter, so that a fleet does not come back all at once. */
@@ -280,11 +236,11 @@ static void on_end(void *data, const struct http_call_result *r)
 static void send_first(struct trace_export *t)
 {
     if (t->state != CLOSING) t->state = SENDING;
-    if (!t->first) {
+    const struct trace_batch *batch = trace_queue_close_first(&t->queue);
+    if (!batch) {
         go_on(t);
         return;
     }
-    close_batch(t, t->first);
     t->sent = 0;
     t->unix_offset_ns = unix_offset(); /* the wall clock may have been set */
     buf_clear(&t->answer);
@@ -292,7 +248,7 @@ static void send_first(struct trace_export *t)
                                              .method = "POST",
                                              .url = t->config.url,
                                              .headers = t->headers,
-                                             .body_bytes = (int64_t)t->first->body.len,
+                                             .body_bytes = (int64_t)batch->body.len,
                                              .read = read_body,
                                              .on_body = on_answer,
                                              .on_end = on_end,
@@ -302,26 +258,20 @@ static void send_first(struct trace_export *t)
     set_timer(t, t->config.timeout_ms);
 }
 
-static bool is_due(const struct trace_export *t)
-{
-    const struct batch *b = t->first;
-    return b && (b->whole || b->next || b->spans >= t->config.batch_spans);
-}
-
 /* Nothing is under way: the next batch, now or after its delay. */
 static void go_on(struct trace_export *t)
 {
     if (t->state == CLOSING) {
-        if (t->first)
+        if (t->queue.first)
             send_first(t);
         else
             finish(t);
         return;
     }
     t->state = IDLE;
-    if (is_due(t))
+    if (trace_queue_is_due(&t->queue))
         send_first(t);
-    else if (t->first && !t->timer_runs)
+    else if (t->queue.first && !t->timer_runs)
         set_timer(t, t->config.delay_ms);
 }
 
@@ -339,17 +289,11 @@ void trace_export_begin(struct trace_export *t, struct trace_context *context, c
 void trace_export_add(struct trace_export *t, const struct span *s)
 {
     if (!(s->context.flags & TRACE_SAMPLED)) return;
-    if (t->spans >= t->config.queue_spans || t->bytes >= LIMIT_TRACE_QUEUE_BYTES) {
-        refuse_span(t);
+    if (!trace_queue_add(&t->queue, s, t->unix_offset_ns)) {
+        ++*t->dropped;
+        tell_dropping(t);
         return;
     }
-    struct batch *b = open_batch(t);
-    size_t before = b->spans ? b->body.len : 0;
-    if (b->spans) buf_add_char(&b->body, ',');
-    otlp_add_span(&b->body, s, t->unix_offset_ns);
-    b->spans++;
-    t->spans++;
-    t->bytes += b->body.len - before;
     if (t->state == IDLE) go_on(t);
 }
 
@@ -404,7 +348,9 @@ struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *conf
     *t = (struct trace_export){.loop = loop, .config = *config, .exported = exported, .dropped = dropped};
     *config = (struct trace_config){0};
     buf_init(&t->answer, ANSWER_BYTES);
-    trace_config_resource(&t->config, service, instance, &t->resource);
+    t->queue.batch_spans = t->config.batch_spans;
+    t->queue.queue_spans = t->config.queue_spans;
+    trace_config_resource(&t->config, service, instance, &t->queue.resource);
     copy_headers(t);
     seed(&t->random);
     t->unix_offset_ns = unix_offset();
