@@ -1,5 +1,6 @@
 #include "reduce.h"
 
+#include <float.h>
 #include <math.h>
 
 bool reduction_knows(enum job_reduce kind)
@@ -155,11 +156,22 @@ static bool write_int128(struct buf *out, __int128 n)
     return buf_add(out, digits + at, sizeof digits - at);
 }
 
+/* In as few digits as read back to the same number. */
+static bool write_double(struct buf *out, double d)
+{
+    char text[32];
+    for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, d);
+        if (strtod(text, NULL) == d) break;
+    }
+    return buf_add_str(out, text);
+}
+
 static bool write_sum(const struct reduction *r, struct buf *out)
 {
     if (!r->has_real) return write_int128(out, r->integer);
     double sum = r->real + r->lost + (double)r->integer;
-    return isfinite(sum) ? buf_addf(out, "%.17g", sum) : buf_add_str(out, "null");
+    return isfinite(sum) ? write_double(out, sum) : buf_add_str(out, "null");
 }
 
 bool reduction_result(const struct reduction *r, struct buf *out)

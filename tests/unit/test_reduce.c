@@ -42,6 +42,17 @@ Test(reduce, sums_of_reals_are_compensated)
     expect(REDUCE_SUM, VALUES("1e100", "1.0", "-1e100"), "1");
 }
 
+Test(reduce, sums_of_reals_have_no_needless_digits_and_lose_none)
+{
+    expect(REDUCE_SUM, VALUES("0.5", "0.1"), "0.6");
+    expect(REDUCE_SUM, VALUES("0.1", "0.2", "0"), "0.30000000000000004");
+    expect(REDUCE_SUM, VALUES("1.5", "1.5"), "3");
+    expect(REDUCE_SUM, VALUES("-2.5e-7", "0"), "-2.5e-07");
+    expect(REDUCE_SUM, VALUES("1.7976931348623157e308"), "1.7976931348623157e+308");
+    expect(REDUCE_SUM, VALUES("5e-324"), "4.94065645841247e-324");
+    expect(REDUCE_SUM, VALUES("9007199254740993.0", "0.5"), "9007199254740992");
+}
+
 Test(reduce, nothing_to_reduce_gives_zero_or_null)
 {
     expect(REDUCE_SUM, no_values, "0");
