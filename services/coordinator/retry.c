@@ -4,8 +4,8 @@
 
 /*
  * Whether and when what failed goes out again. A budget bounds the retries of a job and of the whole coordinator to a
- * share of their first attempts; without budget they trickle, one a second, as each chunk's attempts are bounded
- * anyway.
+ * share of their first attempts; without budget they trickle, one each BUDGET_TRICKLE_NS, as each chunk's attempts are
+ * bounded anyway.
  */
 void retry_first_attempt(struct sched_job *job, uint32_t items)
 {
