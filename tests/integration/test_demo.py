@@ -16,6 +16,8 @@ class Demo(FantailTest):
         self.assertEqual(ended.returncode, 0, said)
         self.assertIn("348513", ended.stdout)
         self.assertIn("kill -9", ended.stdout)
+        self.assertRegex(ended.stdout, r"; [1-9]\d* spans went to another worker")
+        self.assertEqual(ended.stderr, "")
         self.assertNotRegex(said, ft.SANITIZER_WORDS)
 
 
