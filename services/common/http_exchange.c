@@ -333,8 +333,22 @@ void *http_exchange_data(const struct http_exchange *x)
     return x->data;
 }
 
+static void drop_header(struct buf *headers, const char *name)
+{
+    for (size_t at = 0, len; at < headers->len; at += len) {
+        char *header = headers->data + at;
+        len = strlen(header) + 1;
+        len += strlen(header + len) + 1;
+        if (strcasecmp(header, name) != 0) continue;
+        memmove(header, header + len, headers->len - at - len);
+        headers->len -= len;
+        return;
+    }
+}
+
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value)
 {
+    drop_header(&x->headers, name);
     buf_add(&x->headers, name, strlen(name) + 1);
     buf_add(&x->headers, value, strlen(value) + 1);
 }

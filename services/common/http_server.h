@@ -131,7 +131,7 @@ void http_exchange_leave_body(struct http_exchange *x);
 void http_exchange_accept(struct http_exchange *x, const struct http_exchange_ops *ops, void *data);
 void *http_exchange_data(const struct http_exchange *x);
 
-/* Answers. One of them, once; answer headers are added before it (copied). */
+/* Answers. One of them, once; answer headers are set before it (copied), a second value in place of the first. */
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value);
 void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len);
 /* pull() of the accepted ops gives the bytes. The head leaves together with the first of them; an answer that ends

@@ -142,6 +142,14 @@ class WorkerHttp(SharedFleetTest):
         self.assertEqual(answer.headers["Fantail-Slots"], "2")
         self.assertIn(int(answer.headers["Fantail-Free"]), (0, 1, 2))
 
+    def test_no_header_of_an_answer_stands_there_twice(self):
+        for body, content_type, status in ((b"1\n", NDJSON, 200), (b"[\n", NDJSON, 400), (b"1\n", "a/b", 415),
+                                           (b"no header object\n", CHUNK, 400)):
+            answer = self.post("square", body, content_type)
+            names = [name.lower() for name in answer.headers]
+            self.assertEqual((answer.status, sorted(set(names))), (status, sorted(names)), answer)
+            self.assertIn("fantail-free", names)
+
     def test_the_metric_counts_the_slots_that_answers_tell(self):
         worker = self.worker(processes=3, tasks=self.tasks(
             wide={"command": ["cat"], "envelope": False, "processes": 5}, plain={"command": ["cat"], "envelope": False}))
