@@ -66,7 +66,7 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
     struct json_slice item = {j->batch.data + bad->offset, bad->len};
     buf_add_str(&error, "{\"name\":\"" BAD_ITEM_NAME "\",\"cause\":");
     buf_add_json_string(&error, bad->reason, strlen(bad->reason));
-    buf_add_str(&error, ",\"attempts\":0}");
+    buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":0,\"worker\":null}");
     j->has_bad = false;
     add_failure(run, j, bad->index, (struct json_slice){error.data, error.len}, item, true);
     buf_release(&error);

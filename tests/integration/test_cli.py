@@ -173,6 +173,8 @@ class MapOnAFleet(SharedFleetTest, CliTest):
                     failed = sorted((json.loads(line) for line in file), key=lambda f: f["index"])
                 self.assertEqual([(f["index"], f["error"]["name"]) for f in failed],
                                  [(n, "bad_item") for n in sorted(bad)])
+                self.assertEqual({tuple(f["error"]) for f in failed},
+                                 {("name", "cause", "signal", "exit_code", "stderr", "attempts", "worker")})
                 self.assertEqual([f["item"] for f in failed], ["zero", "{", "\ufffd", '"x', "nul"])
 
     def test_text_that_is_not_utf_8_fails_alone(self):
