@@ -50,6 +50,13 @@ class Docs(FantailTest):
         for status in ("pending", "running", "succeeded", "partial", "failed", "cancelled", "timed_out"):
             self.assertIn(status, document)
 
+    def test_every_field_of_a_task_is_in_the_protocol_and_none_that_is_not(self):
+        fields = re.findall(r'\{"(\w+)", read_\w+\}', read("services", "worker", "task_json.c"))
+        self.assertIn("command", fields)
+        table = read("docs", "protocol.md").split("`task.json`:\n")[1].split("\n\n")[1]
+        documented = [name for cell in re.findall(r"^\| ([^|]*) \|", table, re.M) for name in re.findall(r"`(\w+)`", cell)]
+        self.assertEqual(sorted(fields), sorted(documented))
+
     def test_every_call_of_the_admin_ports_is_in_the_protocol(self):
         document = read("docs", "protocol.md")
         for service in ("coordinator", "worker"):
