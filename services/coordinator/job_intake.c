@@ -161,11 +161,17 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
     return piece;
 }
 
+/* A job object may be left out altogether: the query says it all. */
+static bool body_is_left_out(const struct job *j)
+{
+    return j->splitter.format == SPLIT_JOB && j->splitter.offset == 0;
+}
+
 static void finish_body(struct job *j)
 {
     struct jobspec_error err;
     struct jobspec spec = {0};
-    enum split_status status = splitter_finish(&j->splitter);
+    enum split_status status = body_is_left_out(j) ? SPLIT_OK : splitter_finish(&j->splitter);
     take_items(j);
     j->state = JOB_RUNNING;
     if (status != SPLIT_OK) {
@@ -214,6 +220,12 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
 static const struct http_exchange_ops exchange_ops = {
     .body = on_body, .body_end = on_body_end, .pull = on_pull, .closed = on_closed};
 
+static bool query_makes_items(const struct http_exchange *x)
+{
+    return http_exchange_query(x, "range.stop") || http_exchange_query(x, "range.start") ||
+           http_exchange_query(x, "spans.stop") || http_exchange_query(x, "spans.start");
+}
+
 /* What the body is, by its Content-Type (DESIGN: a bare `curl -d` just works). False: a type nobody knows. */
 static bool choose_format(const struct http_exchange *x, enum split_format *format)
 {
@@ -221,7 +233,7 @@ static bool choose_format(const struct http_exchange *x, enum split_format *form
     size_t len = type ? strcspn(type, "; \t") : 0;
     bool by_query = len == 0 || (len == 33 && strncasecmp(type, "application/x-www-form-urlencoded", len) == 0);
     if (by_query)
-        *format = http_exchange_query(x, "task") ? SPLIT_NDJSON : SPLIT_JOB;
+        *format = http_exchange_query(x, "task") && !query_makes_items(x) ? SPLIT_NDJSON : SPLIT_JOB;
     else if (len == sizeof TYPE_JSON - 1 && strncasecmp(type, TYPE_JSON, len) == 0)
         *format = SPLIT_JOB;
     else if (len == sizeof TYPE_NDJSON - 1 && strncasecmp(type, TYPE_NDJSON, len) == 0)

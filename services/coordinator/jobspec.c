@@ -44,9 +44,9 @@ static bool finish_generated(struct jobspec *spec, enum job_source source, struc
 {
     bool range = source == SOURCE_RANGE;
     const char *name = range ? "range" : "spans";
-    if (!jobspec_given(spec, range ? "range.stop" : "spans.stop"))
-        return jobspec_fail(err, 400, name, "%s needs a stop.", name);
-    if (!range && !jobspec_given(spec, "spans.size")) return jobspec_fail(err, 400, name, "spans needs a size.");
+    if (range && !jobspec_given(spec, "range.stop")) return jobspec_fail(err, 400, name, "range needs a stop.");
+    if (!range && (!jobspec_given(spec, "spans.stop") || !jobspec_given(spec, "spans.size")))
+        return jobspec_fail(err, 400, name, "spans needs a stop and a size.");
     spec->generated_count = generated_count(spec);
     if (spec->generated_count > LIMIT_ITEMS)
         return jobspec_fail(err, 400, name, "%s makes %llu items; a job may have %llu.", name,
@@ -74,9 +74,10 @@ bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error 
     if (spec->task_count == 0) return jobspec_fail(err, 400, "task", "A job must name its task.");
     if (have_items + range + spans > 1)
         return jobspec_fail(err, 400, spans ? "spans" : "range",
-                            "A job takes its items from one place: items, range or spans.");
+                            "A job takes its items from one place: the body's items or lines, range, or spans.");
     if (have_items + range + spans == 0)
-        return jobspec_fail(err, 400, "", "A job needs items, a range with its stop, or spans.");
+        return jobspec_fail(err, 400, "",
+                            "A job needs items, a range with its stop, or spans with their stop and size.");
     spec->source = have_items ? SOURCE_ITEMS : range ? SOURCE_RANGE : SOURCE_SPANS;
     if (!have_items && !finish_generated(spec, spec->source, err)) return false;
     return finish_reduce(spec, err);

@@ -19,6 +19,22 @@ static const char *describe_words(const struct field *f, char *out, size_t size)
     return out;
 }
 
+static bool is_retriable(enum item_error e)
+{
+    /* These two are decisions on the job, which no other attempt would change. */
+    return e != ITEM_CANCELLED && e != ITEM_DEADLINE_EXCEEDED;
+}
+
+static const char *describe_errors(char *out, size_t size)
+{
+    size_t len = 0;
+    for (int e = 0; e < ITEM_ERROR_COUNT && len < size; e++) {
+        if (!is_retriable((enum item_error)e)) continue;
+        len += (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "", item_error_name((enum item_error)e));
+    }
+    return out;
+}
+
 static bool fail_type(const struct field *f, struct jobspec_error *err)
 {
     char words[160];
@@ -38,8 +54,8 @@ static bool fail_type(const struct field *f, struct jobspec_error *err)
     case FIELD_RAW: return jobspec_fail(err, 400, f->name, "%s must be JSON.", f->name);
     case FIELD_ERRORS: break;
     }
-    return jobspec_fail(err, 400, f->name,
-                        "%s must be an array of names of item errors that can be tried again, like crashed.", f->name);
+    return jobspec_fail(err, 400, f->name, "%s must be an array of these: %s.", f->name,
+                        describe_errors(words, sizeof words));
 }
 
 static bool is_number(struct json_slice v)
@@ -125,8 +141,7 @@ static bool read_word(const struct field *f, struct json_slice v, unsigned *out)
 static bool read_error_name(struct json_slice v, uint32_t *bits)
 {
     for (int e = 0; e < ITEM_ERROR_COUNT; e++) {
-        /* These two are decisions on the job, which no other attempt would change. */
-        if (e == ITEM_CANCELLED || e == ITEM_DEADLINE_EXCEEDED) continue;
+        if (!is_retriable((enum item_error)e)) continue;
         if (!json_string_is(v, item_error_name((enum item_error)e))) continue;
         *bits |= UINT32_C(1) << e;
         return true;
@@ -258,8 +273,8 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
     }
     buf_release(&text);
     /* An empty source would otherwise pass for none at all. */
-    if (empty && (strcmp(group, "range") == 0 || strcmp(group, "spans") == 0))
-        return jobspec_fail(err, 400, group, "%s needs a stop.", group);
+    if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop.");
+    if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size.");
     return ok;
 }
 

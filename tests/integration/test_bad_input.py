@@ -125,6 +125,31 @@ class Fields(SharedFleetTest):
         self.refuse(self.job_with(retry={"attempts": 3}), "/retry/attempts", ["no such field"])
         self.refuse(self.job_with(hedge={"on": True}), "/hedge/on")
 
+    def test_items_that_the_query_makes_need_no_body(self):
+        for content_type in (None, "application/x-www-form-urlencoded", "application/json"):
+            for query, results in (("task=square&range.stop=4", [0, 1, 4, 9]), ("task=square&range.start=3&range.stop=5", [9, 16]),
+                                   ("task=primes&spans.stop=10&spans.size=5", [2, 2])):
+                with self.subTest((content_type, query)):
+                    answer = self.shared.job(b"", None, content_type, "?" + query)
+                    self.assertEqual((answer.status, answer.json["results"]), (200, results), answer)
+
+    def test_what_an_empty_body_lacks_is_said(self):
+        for query, pointer, words in (("", "/task", ["name its task"]), ("?task=square&range.start=4", "/range", ["needs a stop"]),
+                                      ("?task=square&spans.stop=4", "/spans", ["a stop and a size"]),
+                                      ("?range.stop=4", "/task", ["name its task"])):
+            with self.subTest(query):
+                self.assert_problem(self.shared.job(b"", None, None, query), 400, pointer, words)
+        with self.subTest("lines and a range"):
+            self.assert_problem(self.shared.job(b"1\n", None, NDJSON, "?task=square&range.stop=4"), 400, "/range",
+                                ["one place", "lines"])
+
+    def test_an_incomplete_range_is_told_what_it_lacks(self):
+        for field, value, words in (("range", {}, ["needs a stop."]), ("range", {"start": 1}, ["needs a stop."]),
+                                    ("spans", {}, ["a stop and a size"]), ("spans", {"size": 1}, ["a stop and a size"]),
+                                    ("spans", {"start": 1, "stop": 2}, ["a stop and a size"])):
+            self.refuse({"task": "square", field: value}, "/" + field, words)
+        self.refuse(self.job_with(retry={"on": ["tired"]}), "/retry/on", ["crashed", "out_of_memory", "bad_output"])
+
     def test_a_wrong_type_is_pointed_at(self):
         for field, value in (("task", 1), ("items", {}), ("order", 1), ("chunk_size", "3"), ("max_chunk_bytes", "1M"),
                              ("max_concurrency", True), ("item_timeout_s", "60"), ("deadline_s", []), ("retry", 3),
@@ -145,7 +170,7 @@ class Fields(SharedFleetTest):
         self.refuse({"task": "square", "spans": {"start": 0, "stop": 3, "size": 0}}, "/spans/size")
         self.refuse({"task": "square", "range": {"start": 0, "stop": 3, "step": 0}}, "/range/step")
         self.refuse(self.job_with(retry={"max_attempts": 0}), "/retry/max_attempts")
-        self.refuse(self.job_with(retry={"on": ["tired"]}), None)
+        self.refuse(self.job_with(retry={"on": ["tired"]}), "/retry/on")
 
     def test_numbers_beyond_2_to_53_are_refused(self):
         self.refuse(self.job_with(max_concurrency=2 ** 53 + 1), "/max_concurrency")
@@ -172,7 +197,7 @@ class Fields(SharedFleetTest):
         self.assert_problem(self.shared.job({"task": "square", "items": [1]}, query="?task=square"), 400)
 
     def test_a_body_that_is_no_object_is_refused(self):
-        for body in (b"[1,2]", b"3", b'"x"', b"null", b"", b"   "):
+        for body in (b"[1,2]", b"3", b'"x"', b"null", b"   "):
             self.assert_problem(self.shared.job(body), 400, "")
 
     def test_an_unknown_task_is_404_and_names_those_there_are(self):
