@@ -287,8 +287,7 @@ static bool service_died(struct fleet *f, struct service *s, int status)
     if (s->backoff_ms > RESTART_MAX_MS) s->backoff_ms = RESTART_MAX_MS;
     /* The first restart is immediate: it costs nothing when the death was a single one. */
     s->restart_ns = steady || s->backoff_ms == UINT64_C(2) * RESTART_MIN_MS ? now : now + s->backoff_ms * NS_PER_MS;
-    if (f->announce)
-        complain("%s (pid %d) %s; restarting it", s->name, (int)pid, how);
+    if (f->announce) complain("%s (pid %d) %s; restarting it", s->name, (int)pid, how);
     return true;
 }
 
@@ -308,8 +307,7 @@ bool fleet_turn(struct fleet *f)
     for (size_t i = 0; i < f->count; i++) {
         struct service *s = &f->services[i];
         if (!service_process_read(&s->process)) continue;
-        if (f->announce && s->was_ready)
-            complain("%s is ready again (pid %d)", s->name, (int)s->process.pid);
+        if (f->announce && s->was_ready) complain("%s is ready again (pid %d)", s->name, (int)s->process.pid);
         s->was_ready = true;
         s->failed_starts = 0;
         reload_if_ready(s);

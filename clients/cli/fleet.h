@@ -4,8 +4,8 @@
  *
  * The programs stand beside this one. Each says on an inherited descriptor when it is ready (--ready-fd). They
  * listen on sockets in a directory of ours, where no other user reaches them; the coordinator, if asked to, on a port,
- * which stays reserved while the fleet lives. So a service that died comes back under the same address. The children end when this process
- * ends, however it ends (--exit-with-parent).
+ * which stays reserved while the fleet lives. So a service that died comes back under the same address. The children
+ * end when this process ends, however it ends (--exit-with-parent).
  *
  * Driven by poll(): fleet_poll_fds(), then fleet_turn(). SIGCHLD must wake the poll (interrupt.h).
  */

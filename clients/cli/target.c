@@ -120,7 +120,8 @@ int client_config_check(const struct option_spec *spec, const struct client_conf
     struct target t = {.url = xstrdup(config->url)};
     char err[512];
     int status = 0;
-    if (!split_url(&t)) status = option_complain(spec, "url", "\"%s\" is no URL like http://127.0.0.1:8080, nor unix:PATH", t.url);
+    if (!split_url(&t))
+        status = option_complain(spec, "url", "\"%s\" is no URL like http://127.0.0.1:8080, nor unix:PATH", t.url);
     if (!status && config->token_file && !read_token(&t, config->token_file, err, sizeof(err)))
         status = option_complain(spec, "token-file", "%s", err);
     target_release(&t);

@@ -39,10 +39,10 @@ struct http_call_result {
 };
 
 struct http_call_options {
-    const char *method;         /* "POST" */
-    const char *url;            /* "http://10.0.0.7:8081/v1/tasks/square" */
-    const char *connect_to;     /* "10.0.0.7:8081": or unix:PATH: dial this, keep the URL's host and TLS
-                                 * name; NULL: as the URL says */
+    const char *method;     /* "POST" */
+    const char *url;        /* "http://10.0.0.7:8081/v1/tasks/square" */
+    const char *connect_to; /* "10.0.0.7:8081" or "unix:PATH": dial this, keep the URL's host and TLS name; NULL: as the
+                             * URL says */
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
     /* The body: body_bytes in all, handed out by read() (returns bytes written at dst, never 0 before the end).
      * A small body is read before there is a connection: that read() ran says nothing of what was sent. */

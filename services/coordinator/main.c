@@ -16,9 +16,10 @@
 #define S struct coordinator_config
 static const struct option_row rows[] = {
     OPTION_HEADING("Workers"),
-    OPTION_STRING("workers", S, workers, "static://127.0.0.1:8081",
-                  "where the workers are: static://host:port,host:port (or unix:PATH), http://balancer:port or dns://name:port; "
-                  "with TLS static+https://, https:// or dns+https://"),
+    OPTION_STRING(
+        "workers", S, workers, "static://127.0.0.1:8081",
+        "where the workers are: static://host:port,host:port (or unix:PATH), http://balancer:port or dns://name:port; "
+        "with TLS static+https://, https:// or dns+https://"),
     OPTION_PATH("worker-ca", S, worker_ca, NULL,
                 "authorities (PEM) that workers' certificates must come from, in place of the system's",
                 .value = "FILE"),
