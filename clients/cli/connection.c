@@ -11,6 +11,7 @@
 
 #include "connection_answer.h"
 #include "tls.h"
+#include "unix_address.h"
 
 #define READS_PER_STEP 4
 
@@ -74,6 +75,7 @@ static void connect_next(struct connection *c, int error)
             continue;
         }
         set_socket_options(fd);
+        if (c->address->ai_family == AF_UNIX) unix_address_widen(fd);
         bool done = connect(fd, c->address->ai_addr, c->address->ai_addrlen) == 0;
         if (done || errno == EINPROGRESS) {
             c->fd = fd;

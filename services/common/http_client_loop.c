@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "http_client_internal.h"
+#include "unix_address.h"
 
 /* After so many rounds others get a turn of the loop first. */
 #define MAX_ROUNDS 8
@@ -188,6 +189,7 @@ curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl
     struct http_client *c = client;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0) return CURL_SOCKET_BAD;
+    if (address->family == AF_UNIX) unix_address_widen(fd);
     /* Closed behind our back and opened again: curl takes it for the same one and will not say again what it wants. */
     const struct client_socket *stale = socket_find(c, fd);
     int wanted = stale ? stale->wanted : 0;

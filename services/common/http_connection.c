@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "unix_address.h"
+
 static void begin_awaiting_head(struct http_connection *c)
 {
     c->since_ms = uv_now(c->server->loop);
@@ -22,6 +24,7 @@ static void connection_opened(struct http_server *s, struct MHD_Connection *mhd,
     c->server = s;
     c->mhd = mhd;
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    if (unix_address_path(s->options.host)) unix_address_widen(c->fd);
     c->next = s->connections;
     if (c->next) c->next->prev = c;
     s->connections = c;

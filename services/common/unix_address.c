@@ -15,3 +15,9 @@ socklen_t unix_address_fill(struct sockaddr_un *a, const char *path)
     memcpy(a->sun_path, path, len);
     return sizeof *a;
 }
+
+void unix_address_widen(int fd)
+{
+    static const int roomy = 1 << 20; /* the kernel takes its own maximum, and uses it only when it is needed */
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &roomy, sizeof roomy);
+}

@@ -317,6 +317,23 @@ Test(http_client, a_refused_connection_is_certainly_not_delivered)
     tear_down();
 }
 
+Test(http_client, a_socket_that_is_not_there_is_certainly_not_delivered)
+{
+    for (int i = 0; i < 2; i++) {
+        struct heard h = {.body = "x", .body_len = 1};
+        start_options(&h, (struct http_call_options){.connect_to = "unix:/nowhere/at.all"}, "/echo");
+        run_until(&h.ends, 1);
+        cr_assert_eq(h.result.outcome, HTTP_CALL_NOT_CONNECTED);
+        cr_assert(!h.result.sent_body);
+        struct heard by_port = {.body = "x", .body_len = 1};
+        start(&by_port, "/echo");
+        run_until(&by_port.ends, 1);
+        cr_assert_eq(by_port.result.outcome, HTTP_CALL_OK, "the handle is used again, and has forgotten the socket");
+        buf_release(&by_port.answer);
+    }
+    tear_down();
+}
+
 Test(http_client, connect_to_dials_elsewhere_and_keeps_the_host)
 {
     struct heard h = {.body = "x", .body_len = 1};
