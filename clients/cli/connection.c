@@ -234,11 +234,15 @@ static void send_all(struct connection *c)
     c->state = HTTP_WAITING;
 }
 
+/* Most of a long answer is read to where it stays. What follows a piece of it is framing, and bytes that must be copied
+ * from there: few of them are read along, which is enough for the next piece's length. */
 static ssize_t receive_some(struct connection *c)
 {
-    size_t room;
+    enum { LONG_PIECE = 16 * 1024, ALONG = 1024 };
+    size_t room = 0, raw_room = HTTP_RAW_BYTES - c->raw_len;
     char *direct = http_answer_room(c, &room);
-    struct iovec parts[2] = {{direct, room}, {c->raw + c->raw_len, HTTP_RAW_BYTES - c->raw_len}};
+    if (direct && room >= LONG_PIECE) raw_room = ALONG;
+    struct iovec parts[2] = {{direct, room}, {c->raw + c->raw_len, raw_room}};
     ssize_t n;
     do {
         if (c->tls)

@@ -73,14 +73,27 @@ static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
     return lines;
 }
 
+/* The same for any len. Where lines are long most of it holds no newline, which is soon seen. */
+static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
+{
+    enum { STEP = 4096 };
+    uint64_t lines = 0;
+    for (size_t at = 0, n; at < len; at += n) {
+        n = len - at < STEP ? len - at : STEP;
+        if (!memchr(p + at, '\n', n)) continue;
+        size_t blocks = n / 16 * 16;
+        lines += count_blocks(p + at, blocks, skip_blank);
+        for (size_t i = at + blocks; i < at + n; i++) lines += p[i] == '\n' && !(skip_blank && p[i - 1] == '\n');
+    }
+    return lines;
+}
+
 /* How many lines end in the bytes; with skip_blank only those that have bytes before their newline. */
 static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool *last_was_newline)
 {
     if (len == 0) return 0;
     uint64_t lines = data[0] == '\n' && !(skip_blank && *last_was_newline);
-    size_t blocks = (len - 1) / 16 * 16;
-    lines += count_blocks(data + 1, blocks, skip_blank);
-    for (size_t i = 1 + blocks; i < len; i++) lines += data[i] == '\n' && !(skip_blank && data[i - 1] == '\n');
+    lines += count_bytes(data + 1, len - 1, skip_blank);
     *last_was_newline = data[len - 1] == '\n';
     return lines;
 }
@@ -235,22 +248,21 @@ static size_t line_length(const char *line, size_t left)
     return newline ? (size_t)(newline - line) : left;
 }
 
-/* White space as the coordinator sees it. */
-static bool is_blank(const char *line, size_t len)
+/* White space as the coordinator sees it, up to the end of the line or of the `left` bytes. */
+static bool begins_blank_line(const char *line, size_t left)
 {
     size_t i = 0;
-    while (i < len && (line[i] == ' ' || line[i] == '\t' || line[i] == '\r')) i++;
-    return i == len;
+    while (i < left && (line[i] == ' ' || line[i] == '\t' || line[i] == '\r')) i++;
+    return i == left || line[i] == '\n';
 }
 
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset)
 {
     if (index < *at) *at = *offset = 0;
     while (*offset < b->len) {
-        size_t len = line_length(b->data + *offset, b->len - *offset);
-        bool item = !skip_blank || !is_blank(b->data + *offset, len);
-        if (item && *at == index) break;
-        *offset += len + 1;
+        bool item = !skip_blank || !begins_blank_line(b->data + *offset, b->len - *offset);
+        if (item && *at == index) break; /* found without a search for its end, which may be far */
+        *offset += line_length(b->data + *offset, b->len - *offset) + 1;
         *at += item;
     }
     return *offset;
@@ -303,7 +315,7 @@ bool batch_find_bad(const struct batch *b, bool text, uint64_t index, size_t off
         size_t len = line_length(line, b->len - offset);
         *bad = (struct bad_item){.index = index, .offset = offset, .len = len};
         if (b->too_long) return is_bad(line, SIZE_MAX, text, bad);
-        bool item = text || !is_blank(line, len);
+        bool item = text || !begins_blank_line(line, len);
         if (item && is_bad(line, len, text, bad)) return true;
         index += item;
         offset += len + 1;

@@ -1,5 +1,7 @@
 /* The pure parts of the command line. */
 #include <criterion/criterion.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "input.h"
 #include "result_line.h"
@@ -19,6 +21,36 @@ Test(input, lines_of_white_space_are_no_items)
     cr_assert_eq(batch_seek(&b, true, 2, &at, &offset), 11);
     cr_assert_eq(batch_seek(&b, true, 0, &at, &offset), 0);
     cr_assert_eq(batch_seek(&b, true, 3, &at, &offset), b.len);
+}
+
+/* A file of `count` lines of `len` bytes with an empty one behind each, read to its end. */
+static uint64_t lines_read(size_t len, size_t count, enum input_form form)
+{
+    struct input in;
+    int fd = memfd_create("lines", 0);
+    char *line = xmalloc(len + 2);
+    memset(line, '1', len);
+    memcpy(line + len, "\n\n", 2);
+    for (size_t i = 0; i < count; i++) cr_assert_eq(write(fd, line, len + 2), (ssize_t)len + 2);
+    cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+    input_init(&in, fd, form);
+    while (!in.ended) input_read(&in, 0);
+    uint64_t lines = in.lines, counted = batch_count(&in.filling, form == INPUT_JSON);
+    cr_assert_eq(counted, lines, "%zu lines of %zu bytes", count, len);
+    input_release(&in);
+    free(line);
+    close(fd);
+    return lines;
+}
+
+Test(input, lines_of_any_length_are_counted)
+{
+    for (size_t len = 4070; len < 4120; len++) {
+        cr_assert_eq(lines_read(len, 9, INPUT_JSON), 9, "%zu", len);
+        cr_assert_eq(lines_read(len, 9, INPUT_TEXT), 18, "%zu", len);
+    }
+    for (size_t len = 1; len < 40; len++) cr_assert_eq(lines_read(len, 1000, INPUT_JSON), 1000, "%zu", len);
+    cr_assert_eq(lines_read(3000000, 3, INPUT_JSON), 3);
 }
 
 Test(input, bad_items_are_found_one_after_another)
