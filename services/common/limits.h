@@ -64,6 +64,8 @@
 #define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; above it an upload is suspended */
 #define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; above it its processes are not fed */
 #define LIMIT_HEAD_WAIT_MS        10         /* the head of a chunk's answer waits no longer for the first value */
+#define LIMIT_GATHER_MS           2          /* an answer waits no longer for others of its chunk */
+#define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of so many bytes do not wait */
 #define LIMIT_TASK_PROCESSES      1024       /* of one task on one worker */
 
 #endif

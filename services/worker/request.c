@@ -21,7 +21,9 @@ struct request {
     uint64_t base;
     unsigned attempt;
     bool has_header, header_done, suspended, refused, uploaded;
-    bool begun; /* the answer's head is out, or on its way */
+    bool begun;        /* the answer's head is out, or on its way */
+    bool gathers;      /* answers wait for those that come soon */
+    uint64_t woken_ns; /* when answers last left */
     struct buf header;
     size_t body_bytes;
     uint64_t started_ns, answering_ns; /* the upload was whole; 0: not yet */
@@ -81,11 +83,39 @@ static void pump(struct stage *s)
     if (held_back) pool_feed(s->pool);
 }
 
+static void send_answers(struct request *r)
+{
+    r->gathers = false;
+    r->woken_ns = now_ns();
+    http_exchange_wake(r->x);
+}
+
+static void on_gathered(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    for (struct request *r = w->requests; r; r = r->next)
+        if (r->gathers) send_answers(r);
+}
+
+/* Sent one by one, answers a millisecond apart cost the coordinator and its client as much as the sending costs us. So
+ * one that comes soon after another waits a little for more, unless it is the last or they are many. */
+static void gather_answers(struct request *r)
+{
+    const struct chunk *c = last_stage(r)->chunk;
+    struct worker *w = r->worker;
+    if (c->ended || c->held >= LIMIT_GATHER_BYTES || now_ns() - r->woken_ns >= LIMIT_GATHER_MS * NS_PER_MS) {
+        send_answers(r);
+        return;
+    }
+    r->gathers = true;
+    if (!uv_is_active((uv_handle_t *)&w->gather)) uv_timer_start(&w->gather, on_gathered, LIMIT_GATHER_MS, 0);
+}
+
 static void on_progress(struct chunk *c)
 {
     struct stage *s = c->owner;
     if (s == last_stage(s->request))
-        http_exchange_wake(s->request->x);
+        gather_answers(s->request);
     else
         pump(s);
 }
@@ -305,12 +335,14 @@ void requests_init(struct worker *w)
 {
     w->requests_tail = &w->requests;
     uv_timer_init(w->loop, &w->heads);
-    w->heads.data = w;
+    uv_timer_init(w->loop, &w->gather);
+    w->heads.data = w->gather.data = w;
 }
 
 void requests_close(struct worker *w)
 {
     uv_close((uv_handle_t *)&w->heads, NULL);
+    uv_close((uv_handle_t *)&w->gather, NULL);
 }
 
 void requests_cut(struct worker *w)

@@ -43,6 +43,7 @@ struct worker {
     unsigned handles; /* closing */
 
     struct request *requests, **requests_tail; /* oldest first */
+    uv_timer_t gather;                         /* runs while answers wait for others that come soon */
     uv_timer_t heads;                          /* runs while the head of an answer waits for its first value */
     unsigned open;
     size_t held_bytes; /* item bytes of all requests */

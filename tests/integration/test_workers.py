@@ -1,4 +1,5 @@
 """Workers that die, drain, fill up or are left alone; and the worker's own HTTP face."""
+import contextlib
 import json
 import os
 import signal
@@ -250,6 +251,15 @@ class FullAndDraining(FantailTest):
         s.sendall(b"POST /v1/tasks/%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
                   b"Content-Length: %d\r\n\r\n" % (task.encode(), len(body)) + body)
         return s
+
+    def test_answers_gather_but_do_not_wait_for_an_item_that_takes_long(self):
+        worker = self.worker(processes=1)
+        with contextlib.closing(self.post_later(worker.port, b"0.001\n" * 20 + b"60\n")) as s:
+            received = b""
+            while received.count(b'{"value":0.001}') < 20:
+                piece = s.recv(65536)
+                self.assertTrue(piece, received)
+                received += piece
 
     def test_a_full_worker_answers_429_with_retry_after_and_stays_ready(self):
         worker = self.worker()
