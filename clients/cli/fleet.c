@@ -90,6 +90,7 @@ static void common_options(struct service *s, const struct fleet_options *o)
     option(s, "--admin-port", "off");
     option_number(s, "--ready-fd", SERVICE_READY_FD);
     argument(s, "--exit-with-parent");
+    option_number(s, "--parent-pid", (unsigned)getpid());
     if (o->drain_s) option_number(s, "--drain-s", o->drain_s);
     option(s, "--log-level", o->log_level ? o->log_level : "warn");
 }

@@ -194,9 +194,10 @@ static void start_handles(struct service *s)
     uv_unref((uv_handle_t *)&s->flusher);
 }
 
-static bool tie_to_parent(char *err, size_t err_size)
+/* A parent that says who it is can end at any time before this and is still missed. */
+static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
 {
-    pid_t parent = getppid();
+    if (parent == 0) parent = getppid();
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0) {
         snprintf(err, err_size, "cannot ask for the parent's death: %s", strerror(errno));
         return false;
@@ -229,7 +230,7 @@ struct service *service_start(uv_loop_t *loop, const struct service_config *conf
     struct service *s = xcalloc(1, sizeof *s);
     *s = (struct service){.loop = loop, .config = config, .hooks = hooks};
     start_handles(s);
-    if (config->exit_with_parent && !tie_to_parent(err, err_size)) goto fail;
+    if (config->exit_with_parent && !tie_to_parent((pid_t)config->parent_pid, err, err_size)) goto fail;
     metrics_register_process(hooks->name);
     if (!service_http_start(&s->http, loop, config, hooks, err, err_size)) goto fail;
     if (!tell_ready(s, err, err_size)) goto fail;

@@ -52,6 +52,7 @@ struct service_config {
     int log_level;
     int64_t ready_fd; /* -1: none */
     bool exit_with_parent;
+    int64_t parent_pid;   /* 0: whoever it is at the start */
     int64_t busy_poll_us; /* -1: busy_poller_start() chooses */
 };
 
@@ -77,6 +78,9 @@ struct service_config {
         OPTION_SECONDS("drain-s", S, f.drain_s, "30", 0, 86400, "then give running work so long to end"),              \
         OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL,                                                   \
                     "end when the process that started this one ends"),                                                \
+        OPTION_INT("parent-pid", S, f.parent_pid, "0", 0, INT32_MAX,                                                   \
+                   "with --exit-with-parent: which process that is, should it end before this one has begun; 0 asks",  \
+                   .no_env = true),                                                                                    \
         OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
                    "once listening, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor and close it",    \
                    .no_env = true),                                                                                    \

@@ -99,6 +99,16 @@ class SocketFiles(FantailTest):
         with open(self.path("file"), encoding="ascii") as file:
             self.assertEqual(file.read(), "not a socket")
 
+    def test_a_parent_that_ended_before_the_start_is_missed(self):
+        for pid, status in ((os.getpid(), None), (1, 1)):
+            program = self.start("fantail-worker", "--host", f"unix:{self.path(str(pid))}", "--admin-port", "off",
+                                 "--tasks", ft.EXAMPLE_TASKS, "--exit-with-parent", "--parent-pid", pid,
+                                 ready=status is None)
+            if status is not None:
+                self.assertNotEqual(program.wait(), 0)
+                self.assertIn("the parent ended", program.stderr())
+                self._programs.remove(program)
+
     def test_sharing_a_port_is_for_ports(self):
         ended = subprocess.run([os.path.join(ft.BIN, "fantail-worker"), "--host", "unix:/tmp/x", "--reuse-port"],
                                capture_output=True, text=True, timeout=30, env=self.environment())
