@@ -18,17 +18,18 @@ HARDEN    := $(if $(SANITIZE),-fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstac
 OPT       ?= $(if $(SANITIZE),-O1,-O2)
 CFLAGS    ?= -g
 ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) \
-             -D_GNU_SOURCE -DFANTAIL_VERSION='"$(VERSION)"' -Iservices/common -Iservices/protocol -MMD -MP
+             -D_GNU_SOURCE -DFANTAIL_VERSION='"$(VERSION)"' -Iservices -Iclients -MMD -MP
 ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now,-z,noexecstack) -Wl,--as-needed $(LDFLAGS)
 
 LIBS_HTTP   := -lmicrohttpd -lgnutls -lcurl -luv
 LIBS_JSON   := -lcjson -lm
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-COMMON      := $(call objects,$(wildcard services/common/*.c) $(wildcard services/protocol/*.c))
-COORDINATOR := $(call objects,$(wildcard services/coordinator/*.c))
-WORKER      := $(call objects,$(wildcard services/worker/*.c))
-CLI         := $(call objects,$(wildcard clients/cli/*.c))
+sources = $(sort $(shell find $(1) -name '*.c'))
+COMMON      := $(call objects,$(call sources,services/common services/protocol))
+COORDINATOR := $(call objects,$(call sources,services/coordinator))
+WORKER      := $(call objects,$(call sources,services/worker))
+CLI         := $(call objects,$(call sources,clients/cli))
 
 # A static library lets each program link only the common parts it calls.
 LIBCOMMON   := $(BUILD)/libcommon.a
@@ -38,8 +39,7 @@ LIBWORKER      := $(BUILD)/libworker.a
 LIBCLI         := $(BUILD)/libcli.a
 LIBHOSTS       := $(BUILD)/libhosts.a
 TESTED_LIBS    := $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI) $(LIBHOSTS) $(LIBCOMMON)
-# The libraries for a test's object: those of which it includes a header (its .d file tells), as both services may have
-# functions of the same name.
+# The libraries for a test's object: those of which it includes a header, as its .d file lists them.
 link_tested     = $$(for lib in services/coordinator/:$(LIBCOORDINATOR) services/worker/:$(LIBWORKER) \
                          clients/cli/:$(LIBCLI) services/hosts/:$(LIBHOSTS); do ! grep -q "[ /]$${lib%%:*}" $(1:.o=.d) || echo $${lib\#*:}; done) $(LIBCOMMON)
 
@@ -57,9 +57,7 @@ $(FLAGS_STAMP): always
 	@echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' | cmp -s - $@ || echo '$(CC) $(subst ','\'',$(ALL_CFLAGS))' > $@
 .PHONY: always
 
-# Tests look into the modules of both services: "coordinator/x.h" where both have an x.h.
-$(BUILD)/obj/tests/%.o: private ALL_CFLAGS += -Iservices -Iservices/coordinator -Iservices/worker -Iservices/hosts \
-                                              -Iclients/cli -Wno-write-strings
+$(BUILD)/obj/tests/%.o: private ALL_CFLAGS += -Itests -Wno-write-strings
 .PRECIOUS: $(BUILD)/obj/%.o
 
 $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
@@ -129,7 +127,7 @@ UNTIDY := $(if $(wildcard /usr/include/libgearman/gearman.h),,bench/gearman_do.c
 tidy:
 	@command -v clang-tidy > /dev/null || { echo 'make tidy: clang-tidy is missing (package clang-tidy)'; exit 1; }
 	$(Q)printf '%s\n' $(filter-out $(UNTIDY),$(filter services/%.c clients/%.c examples/%.c bench/%.c,$(SOURCES))) | xargs -P 2 -I{} \
-	    clang-tidy --quiet {} -- $(filter -std% -D% -I%,$(ALL_CFLAGS)) -Iservices/hosts 2> /dev/null
+	    clang-tidy --quiet {} -- $(filter -std% -D% -I%,$(ALL_CFLAGS)) 2> /dev/null
 
 format:
 	$(Q)clang-format -i $(SOURCES)

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "buf.h"
+#include "common/base/buf.h"
 
 static enum MHD_Result answer(struct MHD_Connection *connection, const struct buf *body)
 {

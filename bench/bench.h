@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "base.h"
+#include "common/base/base.h"
 
 static inline void check(bool ok, const char *what)
 {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "buf.h"
+#include "common/base/buf.h"
 
 static int connect_to(long port)
 {

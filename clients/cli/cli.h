@@ -2,10 +2,10 @@
  * What the subcommands of `fantail` share: their table's entries and the exit codes.
  * Every command is a function of its own arguments (argv[0] is the command's name) and returns the exit status.
  */
-#ifndef FANTAIL_CLI_H
-#define FANTAIL_CLI_H
+#ifndef FANTAIL_CLI_CLI_H
+#define FANTAIL_CLI_CLI_H
 
-#include "base.h"
+#include "common/base/base.h"
 
 enum exit_status {
     EXIT_OK = 0,

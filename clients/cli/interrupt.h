@@ -3,10 +3,10 @@
  * ended. Handlers note the signal and make interrupt_fd() readable; blocking calls are cut short (EINTR). A third
  * request to end leaves at once. SIGPIPE is ignored, so that writing to a closed pipe is an error to handle.
  */
-#ifndef FANTAIL_INTERRUPT_H
-#define FANTAIL_INTERRUPT_H
+#ifndef FANTAIL_CLI_INTERRUPT_H
+#define FANTAIL_CLI_INTERRUPT_H
 
-#include "base.h"
+#include "common/base/base.h"
 
 void interrupt_init(void);
 /* From here on SIGHUP asks for a reload, as of any service; but when the terminal is closed that this program was

@@ -3,13 +3,13 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "caller_trace.h"
-#include "cli.h"
-#include "interrupt.h"
-#include "output.h"
-#include "protocol.h"
-#include "result_line.h"
-#include "simple_request.h"
+#include "cli/cli.h"
+#include "cli/http/caller_trace.h"
+#include "cli/http/simple_request.h"
+#include "cli/interrupt.h"
+#include "cli/map/output.h"
+#include "cli/map/result_line.h"
+#include "protocol/protocol.h"
 
 struct submit_config {
     struct client_config client;

@@ -1,10 +1,10 @@
 /* `fantail tasks`: what the workers can do. */
-#include "cli.h"
-#include "json_scan.h"
-#include "json_walk.h"
-#include "protocol.h"
-#include "result_line.h"
-#include "simple_request.h"
+#include "cli/cli.h"
+#include "cli/http/simple_request.h"
+#include "cli/map/result_line.h"
+#include "common/json/json_scan.h"
+#include "common/json/json_walk.h"
+#include "protocol/protocol.h"
 
 struct tasks_config {
     struct client_config client;

@@ -1,8 +1,8 @@
-#include "api.h"
+#include "coordinator/api.h"
 
-#include "job.h"
-#include "metrics.h"
-#include "protocol.h"
+#include "common/observe/metrics.h"
+#include "coordinator/job/job.h"
+#include "protocol/protocol.h"
 
 void api_write_counts(struct buf *out, const struct sched_counts *n)
 {

@@ -1,8 +1,8 @@
 /* The coordinator's HTTP API: coordinator_routes and coordinator_admin_routes (coordinator.h), and what main needs. */
-#ifndef FANTAIL_API_H
-#define FANTAIL_API_H
+#ifndef FANTAIL_COORDINATOR_API_H
+#define FANTAIL_COORDINATOR_API_H
 
-#include "coordinator.h"
+#include "coordinator/coordinator.h"
 
 void api_register_metrics(struct coordinator *c);
 /* Every running job ends as cancelled; reason is a literal. */

@@ -2,20 +2,20 @@
  * The wiring of the coordinator: one of each part, and the jobs that run. Made in main.c, passed down to api, job and
  * dispatcher; no part but these knows it.
  */
-#ifndef FANTAIL_COORDINATOR_H
-#define FANTAIL_COORDINATOR_H
+#ifndef FANTAIL_COORDINATOR_COORDINATOR_H
+#define FANTAIL_COORDINATOR_COORDINATOR_H
 
 #include <uv.h>
 
-#include "catalog.h"
-#include "endpoints.h"
-#include "http_client.h"
-#include "reach.h"
-#include "scheduler.h"
-#include "service.h"
-#include "tls.h"
-#include "tokens.h"
-#include "trace_export.h"
+#include "common/http_client/http_client.h"
+#include "common/net/tls_material.h"
+#include "common/service/service.h"
+#include "common/service/tokens.h"
+#include "common/trace/trace_export.h"
+#include "coordinator/fleet/catalog.h"
+#include "coordinator/fleet/connect_error.h"
+#include "coordinator/fleet/endpoints.h"
+#include "coordinator/sched/scheduler.h"
 
 struct job;
 

@@ -1,17 +1,17 @@
 /* fantail-coordinator: options, wiring, life and death. What it does is in api.h (HTTP), job.h and dispatcher.h. */
-#include "coordinator.h"
+#include "coordinator/coordinator.h"
 
 #include <malloc.h>
 
-#include "access.h"
-#include "api.h"
-#include "dispatcher.h"
-#include "emf.h"
-#include "job.h"
-#include "metrics.h"
-#include "limits.h"
-#include "option.h"
-#include "worker_tls.h"
+#include "common/base/limits.h"
+#include "common/observe/metrics.h"
+#include "common/service/access.h"
+#include "common/service/option.h"
+#include "coordinator/api.h"
+#include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/fleet/worker_tls.h"
+#include "coordinator/job/job.h"
+#include "coordinator/status/emf.h"
 
 #define S struct coordinator_config
 static const struct option_row rows[] = {

@@ -1,10 +1,10 @@
-#include "answers.h"
+#include "hosts/answers.h"
 
 #include <signal.h>
 #include <unistd.h>
 
-#include "limits.h"
-#include "line_io.h"
+#include "common/base/limits.h"
+#include "hosts/line_io.h"
 
 enum {
     START_BYTES = 256 * KIB,

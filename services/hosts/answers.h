@@ -6,13 +6,13 @@
  *
  * Owner of data's bytes behind `whole`: the host, which builds the running answer there without any lock.
  */
-#ifndef FANTAIL_ANSWERS_H
-#define FANTAIL_ANSWERS_H
+#ifndef FANTAIL_HOSTS_ANSWERS_H
+#define FANTAIL_HOSTS_ANSWERS_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base.h"
+#include "common/base/base.h"
 
 struct answers {
     char *data;

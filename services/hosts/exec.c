@@ -8,10 +8,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "exec_answer.h"
-#include "exec_item.h"
-#include "exec_run.h"
-#include "line_io.h"
+#include "hosts/exec_answer.h"
+#include "hosts/exec_item.h"
+#include "hosts/exec_run.h"
+#include "hosts/line_io.h"
 
 static const char help[] =
     "usage: fantail-host-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n"

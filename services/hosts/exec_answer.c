@@ -1,6 +1,6 @@
-#include "exec_answer.h"
+#include "hosts/exec_answer.h"
 
-#include "json_scan.h"
+#include "common/json/json_scan.h"
 
 static const char *const output_words[] = {"auto", "json", "text", "lines"};
 static_assert(ARRAY_SIZE(output_words) == EXEC_OUTPUT_COUNT, "one word for each");

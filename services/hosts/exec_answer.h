@@ -1,9 +1,9 @@
 /* From the outcome of a command to an answer line. Knows no processes. */
-#ifndef FANTAIL_EXEC_ANSWER_H
-#define FANTAIL_EXEC_ANSWER_H
+#ifndef FANTAIL_HOSTS_EXEC_ANSWER_H
+#define FANTAIL_HOSTS_EXEC_ANSWER_H
 
-#include "buf.h"
-#include "exec_run.h"
+#include "common/base/buf.h"
+#include "hosts/exec_run.h"
 
 enum exec_output {
     EXEC_OUTPUT_AUTO,  /* json if it is one JSON value, else text */

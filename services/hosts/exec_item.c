@@ -1,4 +1,4 @@
-#include "exec_item.h"
+#include "hosts/exec_item.h"
 
 static bool parse_hex4(const char *at, const char *end, unsigned *code)
 {

@@ -3,10 +3,10 @@
  *
  * A JSON string goes into arguments, and with --text to stdin, as its characters; every other value as its JSON text.
  */
-#ifndef FANTAIL_EXEC_ITEM_H
-#define FANTAIL_EXEC_ITEM_H
+#ifndef FANTAIL_HOSTS_EXEC_ITEM_H
+#define FANTAIL_HOSTS_EXEC_ITEM_H
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 /* The command as given, with {} where the item goes. Borrows argv. */
 struct exec_template {

@@ -1,4 +1,4 @@
-#include "exec_run.h"
+#include "hosts/exec_run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "line_io.h"
+#include "hosts/line_io.h"
 
 enum {
     PIPE_BYTES = 4 * KIB, /* an empty pipe takes so much without waiting, whatever its size */

@@ -3,11 +3,11 @@
  * The run is over when the command has ended; what descendants that it left behind print afterwards is not waited for.
  * The command dies with this process (PR_SET_PDEATHSIG).
  */
-#ifndef FANTAIL_EXEC_RUN_H
-#define FANTAIL_EXEC_RUN_H
+#ifndef FANTAIL_HOSTS_EXEC_RUN_H
+#define FANTAIL_HOSTS_EXEC_RUN_H
 
-#include "buf.h"
-#include "limits.h"
+#include "common/base/buf.h"
+#include "common/base/limits.h"
 
 enum run_end {
     RUN_EXITED,      /* code: exit status */

@@ -1,7 +1,7 @@
 /*
  * A fantail task in C or C++. Needs nothing but this file.
  *
- *     #include "fantail_task.h"
+ *     #include "hosts/fantail_task.h"
  *
  *     int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
  *     {

@@ -1,11 +1,11 @@
-#include "line_io.h"
+#include "hosts/line_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "common/base/limits.h"
 
 enum {
     READ_BYTES = 256 * KIB, /* room offered to one read() */

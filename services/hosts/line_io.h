@@ -7,10 +7,10 @@
  * "#tracestate <value>" behind it if there is one; unknown ones are ignored). Every item gets exactly one line on
  * stdout, in order. A last line without its newline was cut off: it is no item.
  */
-#ifndef FANTAIL_LINE_IO_H
-#define FANTAIL_LINE_IO_H
+#ifndef FANTAIL_HOSTS_LINE_IO_H
+#define FANTAIL_HOSTS_LINE_IO_H
 
-#include "base.h"
+#include "common/base/base.h"
 
 struct line_reader {
     char *data;

@@ -11,10 +11,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "answers.h"
-#include "fantail_task.h"
-#include "limits.h"
-#include "line_io.h"
+#include "common/base/limits.h"
+#include "hosts/answers.h"
+#include "hosts/fantail_task.h"
+#include "hosts/line_io.h"
 
 enum { FLUSH_BYTES = 128 * KIB, SIGNAL_STACK_BYTES = 16 * KIB, START_BYTES = 4 * KIB };
 

@@ -1,10 +1,10 @@
 # Host programs: adapters between the stream protocol and a task.
 HOSTS := $(BIN)/fantail-host-native $(BIN)/fantail-host-exec $(BIN)/fantail-host-python
 
-HOST_COMMON := $(call objects,services/hosts/line_io.c services/common/base.c)
+HOST_COMMON := $(call objects,services/hosts/line_io.c services/common/base/base.c)
 HOST_NATIVE := $(call objects,services/hosts/native.c services/hosts/answers.c) $(HOST_COMMON)
 HOST_EXEC   := $(call objects,$(wildcard services/hosts/exec*.c)) $(HOST_COMMON) \
-               $(call objects,services/common/buf.c services/common/json_scan.c)
+               $(call objects,services/common/base/buf.c services/common/json/json_scan.c)
 
 # Many of these processes live at once: link nothing but libc.
 $(BIN)/fantail-host-native: $(HOST_NATIVE)

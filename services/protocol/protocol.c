@@ -1,7 +1,7 @@
-#include "protocol.h"
+#include "protocol/protocol.h"
 
-#include "json_scan.h"
-#include "json_walk.h"
+#include "common/json/json_scan.h"
+#include "common/json/json_walk.h"
 
 static const char *const item_error_names[] = {
     [ITEM_TASK_ERROR] = "task_error", [ITEM_CRASHED] = "crashed",

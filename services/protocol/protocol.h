@@ -2,10 +2,10 @@
  * What coordinator and worker agree on, and nothing else: paths, header names, media types, error names, and the
  * shape of a chunk's answer lines. See docs/protocol.md.
  */
-#ifndef FANTAIL_PROTOCOL_H
-#define FANTAIL_PROTOCOL_H
+#ifndef FANTAIL_PROTOCOL_PROTOCOL_H
+#define FANTAIL_PROTOCOL_PROTOCOL_H
 
-#include "base.h"
+#include "common/base/base.h"
 
 #define PATH_JOBS  "/v1/jobs"
 #define PATH_TASKS "/v1/tasks"

@@ -1,6 +1,6 @@
 /* The worker's routes besides POST /v1/tasks/{task}, and the headers that every answer carries. */
-#include "protocol.h"
-#include "worker.h"
+#include "protocol/protocol.h"
+#include "worker/worker.h"
 
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool)
 {

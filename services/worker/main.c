@@ -1,8 +1,8 @@
 /* fantail-worker: options, and the worker inside a service. */
 #include <malloc.h>
 
-#include "limits.h"
-#include "worker.h"
+#include "common/base/limits.h"
+#include "worker/worker.h"
 
 static const struct option_row rows[] = {
     OPTION_HEADING("Tasks"),

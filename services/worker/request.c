@@ -1,10 +1,10 @@
 /* One POST /v1/tasks/{task}: its body becomes the items of a chunk (of the first stage of a pipeline), the answers of
  * the last stage's chunk become its answer. */
-#include "chunk_header.h"
-#include "json_scan.h"
-#include "log.h"
-#include "request_trace.h"
-#include "worker.h"
+#include "common/json/json_scan.h"
+#include "common/observe/log.h"
+#include "worker/chunk/chunk_header.h"
+#include "worker/request_trace.h"
+#include "worker/worker.h"
 
 struct stage {
     struct request *request;

@@ -1,7 +1,7 @@
-#include "request_trace.h"
+#include "worker/request_trace.h"
 
-#include "item_trace.h"
-#include "protocol.h"
+#include "protocol/protocol.h"
+#include "worker/chunk/item_trace.h"
 
 /* What the processes are told: the next items belong to this span. */
 static struct common *control_lines(const struct trace_scope *s)

@@ -5,8 +5,8 @@
 #ifndef FANTAIL_WORKER_REQUEST_TRACE_H
 #define FANTAIL_WORKER_REQUEST_TRACE_H
 
-#include "chunk.h"
-#include "trace_scope.h"
+#include "common/trace/trace_scope.h"
+#include "worker/chunk/chunk.h"
 
 struct request_trace {
     struct trace_scope scope;

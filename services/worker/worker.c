@@ -1,14 +1,14 @@
-#include "worker.h"
+#include "worker/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cpu.h"
-#include "log.h"
-#include "protocol.h"
-#include "scratch.h"
+#include "common/base/cpu.h"
+#include "common/observe/log.h"
+#include "protocol/protocol.h"
+#include "worker/system/scratch.h"
 
 static const char *const result_names[] = {"complete", "draining", "deadline", "cancelled"};
 static_assert(ARRAY_SIZE(result_names) == RESULT_COUNT, "a name for each result");

@@ -1,14 +1,14 @@
 /*
  * The worker as a whole: its tasks, a pool for each, the requests it is answering. The one wiring struct handed down.
  */
-#ifndef FANTAIL_WORKER_H
-#define FANTAIL_WORKER_H
+#ifndef FANTAIL_WORKER_WORKER_H
+#define FANTAIL_WORKER_WORKER_H
 
-#include "ecs_agent.h"
-#include "metrics.h"
-#include "pool.h"
-#include "service.h"
-#include "trace_export.h"
+#include "common/observe/metrics.h"
+#include "common/service/service.h"
+#include "common/trace/trace_export.h"
+#include "worker/ecs/ecs_agent.h"
+#include "worker/process/pool.h"
 
 struct request;
 

@@ -1,6 +1,6 @@
 /* Answer lines and whole chunk answers: never a read beyond them, and the same however they are cut. */
-#include "answer_reader.h"
-#include "json_scan.h"
+#include "common/json/json_scan.h"
+#include "coordinator/answers/answer_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

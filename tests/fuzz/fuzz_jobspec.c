@@ -1,6 +1,6 @@
 /* Job options, as an object or as a query of lines NAME=VALUE: taken within their bounds, or refused with a reason. */
-#include "json_scan.h"
-#include "jobspec.h"
+#include "common/json/json_scan.h"
+#include "coordinator/items/jobspec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* The scanner in pieces, the scanner at once and the fast paths agree on every input. */
-#include "fuzz_pieces.h"
-#include "json_scan.h"
+#include "common/json/json_scan.h"
+#include "fuzz/fuzz_pieces.h"
 
 static bool valid_in_pieces(const char *data, size_t len, uint32_t seed, size_t *offset)
 {

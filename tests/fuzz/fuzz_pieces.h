@@ -2,7 +2,7 @@
 #ifndef FANTAIL_FUZZ_PIECES_H
 #define FANTAIL_FUZZ_PIECES_H
 
-#include "base.h"
+#include "common/base/base.h"
 
 /* A small generator: any seed gives a sequence, the same one each time. */
 static inline uint32_t fuzz_next(uint32_t *state)

@@ -1,7 +1,7 @@
 /* A body in pieces and the same body at once give the same items, options and faults; every item is valid JSON.
  * The first byte of the input chooses the format and the depth, the second the pieces. */
-#include "fuzz_pieces.h"
-#include "splitter.h"
+#include "coordinator/items/splitter.h"
+#include "fuzz/fuzz_pieces.h"
 
 static enum split_status split_whole(struct splitter *s, const char *data, size_t len)
 {

@@ -43,7 +43,7 @@ class Docs(FantailTest):
         document = read("docs", "protocol.md")
         names = re.findall(r'\[ITEM_\w+\] = "(\w+)"', read("services", "protocol", "protocol.c"))
         self.assertIn("worker_lost", names)
-        names += re.findall(r'#define \w+_ITEM_NAME "(\w+)"', read("clients", "cli", "map_answers.c"))
+        names += re.findall(r'#define \w+_ITEM_NAME "(\w+)"', read("clients", "cli", "map", "map_answers.c"))
         self.assertIn("bad_item", names)
         for name in names:
             self.assertIn(f"`{name}`", document)
@@ -51,7 +51,7 @@ class Docs(FantailTest):
             self.assertIn(status, document)
 
     def test_every_field_of_a_task_is_in_the_protocol_and_none_that_is_not(self):
-        fields = re.findall(r'\{"(\w+)", read_\w+\}', read("services", "worker", "task_json.c"))
+        fields = re.findall(r'\{"(\w+)", read_\w+\}', read("services", "worker", "task", "task_json.c"))
         self.assertIn("command", fields)
         table = read("docs", "protocol.md").split("`task.json`:\n\n")[1].split("\n\n")[0]
         documented = [name for cell in re.findall(r"^\| ([^|]*) \|", table, re.M) for name in re.findall(r"`(\w+)`", cell)]

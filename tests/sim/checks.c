@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "world.h"
+#include "sim/world.h"
 
 /* The invariants that hold between two events, and those of a run that is over. */
 /* What an endpoint is thought to have is what its attempts have not been answered. */

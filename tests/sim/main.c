@@ -1,6 +1,6 @@
 #include <getopt.h>
 
-#include "world.h"
+#include "sim/world.h"
 
 static void usage(void)
 {

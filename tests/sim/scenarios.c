@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "world.h"
+#include "sim/world.h"
 
 static double between(struct sched_random *r, double low, double high)
 {

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "world.h"
+#include "sim/world.h"
 
 /*
  * The coordinator's shell as the scheduler sees it. It keeps books of every item, apart from the scheduler's own, and

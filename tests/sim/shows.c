@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "world.h"
+#include "sim/world.h"
 
 #define SEEDS_LARGE 3 /* of the scenarios in which luck counts */
 

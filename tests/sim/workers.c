@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "world.h"
+#include "sim/world.h"
 
 /* Workers, the network before them, and all that goes wrong there. */
 static bool chance(struct sim_world *w, double p)

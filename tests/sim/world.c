@@ -2,7 +2,7 @@
 #include <math.h>
 #include <time.h>
 
-#include "world.h"
+#include "sim/world.h"
 
 /* The clock, the events, the dice, and a run from its first event to its last. */
 static bool before(const struct sim_event *a, const struct sim_event *b)

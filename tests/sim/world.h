@@ -7,7 +7,7 @@
 #ifndef FANTAIL_SIM_WORLD_H
 #define FANTAIL_SIM_WORLD_H
 
-#include "scheduler_parts.h"
+#include "coordinator/sched/scheduler_internal.h"
 
 #define SIM_ITEM_BYTES 8
 

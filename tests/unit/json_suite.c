@@ -1,9 +1,9 @@
-#include "json_suite.h"
+#include "unit/json_suite.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
 
-#include "buf.h"
+#include "common/base/buf.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>

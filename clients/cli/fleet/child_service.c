@@ -1,0 +1,127 @@
+#include "cli/fleet/child_service.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+/* The port is taken by a bound socket that never listens. Made shareable after the bind, it lets the service bind and
+ * listen beside it, while the kernel gives the number to nobody else. */
+bool service_process_reserve_port(struct service_process *s)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int one = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return false;
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return false;
+    }
+    s->reserved_fd = fd;
+    s->port = ntohs(address.sin_port);
+    return true;
+}
+
+bool service_process_port_is_taken(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int one = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* what waits in TIME_WAIT is no hindrance */
+    bool taken = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == EADDRINUSE;
+    close(fd);
+    return taken;
+}
+
+static int spawn(pid_t *pid, int ready_fd, char *const argv[], char *const envp[])
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, ours;
+    sigemptyset(&none);
+    sigemptyset(&ours);
+    static const int changed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGPIPE};
+    for (size_t i = 0; i < ARRAY_SIZE(changed); i++) sigaddset(&ours, changed[i]);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_adddup2(&actions, ready_fd, SERVICE_READY_FD);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    /* A process group of its own: Ctrl-C reaches this program only, which then ends the children in its own way. */
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &ours);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int error = posix_spawn(pid, argv[0], &actions, &attributes, argv, envp);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+int service_process_start(struct service_process *s, char *const argv[], char *const envp[], uint64_t now)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) return errno;
+    /* dup2 of a descriptor onto itself would leave it close-on-exec. */
+    int write_end = fcntl(ends[1], F_DUPFD_CLOEXEC, SERVICE_READY_FD + 1);
+    close(ends[1]);
+    int error = write_end < 0 ? errno : spawn(&s->pid, write_end, argv, envp);
+    if (write_end >= 0) close(write_end);
+    if (error) {
+        close(ends[0]);
+        s->pid = 0;
+        return error;
+    }
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    close_fd(&s->ready_fd);
+    s->ready_fd = ends[0];
+    s->line_len = 0;
+    s->started_ns = now;
+    s->state = SERVICE_STARTING;
+    return 0;
+}
+
+bool service_process_read(struct service_process *s)
+{
+    if (s->ready_fd < 0) return false;
+    ssize_t n = read(s->ready_fd, s->line + s->line_len, sizeof(s->line) - 1 - s->line_len);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    if (n > 0) s->line_len += (size_t)n;
+    s->line[s->line_len] = '\0';
+    bool whole = strchr(s->line, '\n') != NULL;
+    if (n > 0 && !whole && s->line_len < sizeof(s->line) - 1) return false;
+    close_fd(&s->ready_fd);
+    if (!whole || strncmp(s->line, "ready ", 6) != 0) return false;
+    s->state = SERVICE_READY;
+    return true;
+}
+
+void service_process_ended(struct service_process *s)
+{
+    close_fd(&s->ready_fd);
+    s->pid = 0;
+    s->state = SERVICE_DOWN;
+}
+
+void service_process_release(struct service_process *s)
+{
+    close_fd(&s->ready_fd);
+    close_fd(&s->reserved_fd);
+}

@@ -1,0 +1,123 @@
+/* `fantail local`: a coordinator and workers on this machine, until Ctrl-C. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/fleet/fleet.h"
+#include "cli/fleet/machine.h"
+#include "cli/fleet/tasks_dir.h"
+#include "cli/interrupt.h"
+#include "common/net/loopback.h"
+#include "common/service/option.h"
+
+#define DRAIN_S 5
+
+struct local_config {
+    const char *tasks, *host, *log_level, *token_file;
+    bool insecure;
+    int64_t workers, processes, port;
+};
+
+static const struct option_row rows[] = {
+    OPTION_PATH("tasks", struct local_config, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
+    OPTION_INT("workers", struct local_config, workers, "1", 1, FLEET_MAX_WORKERS, "how many workers to start",
+               .value = "N", .no_env = true),
+    OPTION_INT("processes", struct local_config, processes, "0", 0, 4096,
+               "task processes of each worker; 0 shares the machine's processors among the workers", .value = "P",
+               .no_env = true),
+    OPTION_PORT("port", struct local_config, port, "8080", 0, "where the coordinator listens; 0 takes a free port",
+                .no_env = true),
+    OPTION_STRING("host", struct local_config, host, "127.0.0.1",
+                  "the address the coordinator listens on, or unix:PATH; one that others can reach needs --token-file",
+                  .value = "ADDRESS", .no_env = true),
+    OPTION_PATH("token-file", struct local_config, token_file, NULL,
+                "a file of bearer tokens, one a line; requests must carry one of them", .value = "FILE",
+                .no_env = true),
+    OPTION_BOOL("insecure", struct local_config, insecure, NULL,
+                "let others reach it without a token: they may run tasks here", .no_env = true),
+    OPTION_STRING("log-level", struct local_config, log_level, "warn",
+                  "what the services log on standard error: debug, info, warn, error", .value = "LEVEL",
+                  .no_env = true),
+    OPTION_ROWS_END};
+
+static const struct option_spec spec = {
+    .program = "fantail local",
+    .usage = "[--tasks DIR] [--workers N] [--processes P] [--port PORT]",
+    .about = "Runs a coordinator and workers on this machine until Ctrl-C. When every worker answers, one line on\n"
+             "standard output says where: \"fantail: ready at http://127.0.0.1:8080\". A service that dies is\n"
+             "restarted under its old address, and standard error says so.",
+    .epilogue =
+        "Then, from another terminal:\n"
+        "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
+        "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
+        "  fantail tasks --url http://localhost:8080\n"
+        "Ctrl-C or SIGTERM gives running work 5 s to end; a second one does not wait. SIGHUP makes the services\n"
+        "read tasks, tokens and certificates again.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_NONE,
+};
+
+/* Runs until asked to end. */
+static int serve(struct fleet *f)
+{
+    static struct pollfd fds[FLEET_MAX_POLL_FDS + 1];
+    bool said = false;
+    while (!interrupt_signal()) {
+        int timeout_ms = -1;
+        fds[0] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
+        size_t n = 1 + fleet_poll_fds(f, fds + 1, &timeout_ms);
+        poll(fds, n, timeout_ms);
+        interrupt_clear();
+        if (interrupt_take_reload()) fleet_reload(f);
+        if (!fleet_turn(f)) {
+            complain("%s", fleet_error(f));
+            return EXIT_JOB_FAILED;
+        }
+        if (!said && fleet_is_ready(f)) {
+            printf("fantail: ready at %s\n", fleet_url(f));
+            fflush(stdout);
+            said = true;
+        }
+    }
+    return EXIT_OK;
+}
+
+int command_local(int argc, char **argv)
+{
+    struct local_config config = {0};
+    struct option_result result;
+    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    const char *tasks = tasks_dir_find(config.tasks);
+    if (!tasks)
+        return option_complain(&spec, "tasks", "%s is not a directory", config.tasks ? config.tasks : "./tasks");
+    if (!config.token_file && !config.insecure && !is_loopback(config.host))
+        return option_complain(&spec, "host",
+                               "%s can be reached from other machines, and whoever reaches it may run tasks here. Give "
+                               "a file with tokens by --token-file, or accept it with --insecure",
+                               config.host);
+    unsigned processes = (unsigned)config.processes;
+    if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
+    struct fleet_options options = {
+        .tasks_dir = tasks,
+        .workers = (unsigned)config.workers,
+        .processes = processes,
+        .port = (uint16_t)config.port,
+        .host = config.host,
+        .token_file = config.token_file,
+        .insecure = config.insecure,
+        .log_level = config.log_level,
+        .drain_s = DRAIN_S,
+        .announce = true,
+    };
+    char err[256];
+    interrupt_init();
+    interrupt_reload_on_hangup();
+    struct fleet *f = fleet_start(&options, err, sizeof(err));
+    if (!f) {
+        complain("%s", err);
+        return EXIT_JOB_FAILED;
+    }
+    int status = serve(f);
+    fleet_stop(f);
+    return status;
+}

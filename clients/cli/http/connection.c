@@ -1,0 +1,310 @@
+#include "cli/http/connection.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "cli/http/connection_answer.h"
+#include "cli/http/curl_stream.h"
+#include "common/net/unix_address.h"
+
+#define READS_PER_STEP 4
+
+static void broken(struct connection *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void broken(struct connection *c, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(c->error, sizeof(c->error), fmt, args);
+    va_end(args);
+    connection_close(c);
+    c->state = HTTP_BROKEN;
+}
+
+void connection_init(struct connection *c, const struct target *target)
+{
+    *c = (struct connection){.target = target, .fd = -1};
+}
+
+void connection_close(struct connection *c)
+{
+    if (c->tls) {
+        tls_close(c->tls);
+    } else if (c->fd >= 0 && c->state != HTTP_CLOSED) {
+        close(c->fd);
+    }
+    c->tls = NULL;
+    c->fd = -1;
+    c->state = HTTP_CLOSED;
+}
+
+void connection_release(struct connection *c)
+{
+    connection_close(c);
+    buf_release(&c->head);
+    buf_release(&c->answer);
+    free(c->raw);
+    c->raw = NULL;
+}
+
+static void set_socket_options(int fd)
+{
+    /* A host that is gone is noticed in about half a minute. */
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},   {IPPROTO_TCP, TCP_SYNCNT, 3},    {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 15}, {IPPROTO_TCP, TCP_KEEPINTVL, 5}, {IPPROTO_TCP, TCP_KEEPCNT, 4},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(options[i].value));
+}
+
+/* Tries the addresses from c->address on. */
+static void connect_next(struct connection *c, int error)
+{
+    for (; c->address; c->address = c->address->ai_next) {
+        int fd = socket(c->address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0) {
+            error = errno;
+            continue;
+        }
+        set_socket_options(fd);
+        if (c->address->ai_family == AF_UNIX) unix_address_widen(fd);
+        bool done = connect(fd, c->address->ai_addr, c->address->ai_addrlen) == 0;
+        if (done || errno == EINPROGRESS) {
+            c->fd = fd;
+            c->state = done ? HTTP_SENDING : HTTP_CONNECTING;
+            return;
+        }
+        error = errno;
+        close(fd);
+    }
+    broken(c, "cannot connect to %s: %s", c->target->url, strerror(error));
+}
+
+static void connect_now(struct connection *c)
+{
+    connection_close(c);
+    c->reused = false;
+    c->raw_len = c->raw_at = 0;
+    if (!c->target->tls) {
+        c->address = c->target->addresses;
+        connect_next(c, 0);
+        return;
+    }
+    char why[200];
+    c->tls = tls_open(c->target, &c->fd, why, sizeof(why));
+    if (c->tls)
+        c->state = HTTP_SENDING;
+    else
+        broken(c, "cannot connect to %s: %s", c->target->url, why);
+}
+
+static void connect_finish(struct connection *c)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    if (error == 0) {
+        c->state = HTTP_SENDING;
+        return;
+    }
+    close(c->fd);
+    c->fd = -1;
+    c->address = c->address->ai_next;
+    connect_next(c, error);
+}
+
+/* An idle connection that the service has closed in the meantime is readable. */
+static bool still_open(const struct connection *c)
+{
+    struct pollfd fd = {.fd = c->fd, .events = POLLIN};
+    return c->state == HTTP_IDLE && poll(&fd, 1, 0) == 0;
+}
+
+static void start(struct connection *c, const char *method, const char *path, const char *headers)
+{
+    const struct target *t = c->target;
+    if (c->state == HTTP_DONE && !c->close_after && c->raw_at == c->raw_len) c->state = HTTP_IDLE;
+    bool reuse = still_open(c);
+    buf_clear(&c->head);
+    buf_addf(&c->head, "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fantail/%s\r\n", method, t->prefix, path,
+             t->authority, FANTAIL_VERSION);
+    if (t->token) buf_addf(&c->head, "Authorization: Bearer %s\r\n", t->token);
+    buf_add_str(&c->head, headers);
+    buf_clear(&c->answer);
+    c->answer_at = 0;
+    c->sent = 0;
+    c->error[0] = '\0';
+    http_answer_begin(c);
+    if (reuse) {
+        c->reused = true;
+        c->state = HTTP_SENDING;
+    } else {
+        connect_now(c);
+    }
+}
+
+void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
+                        const char *body, size_t len)
+{
+    c->body = body;
+    c->body_len = len;
+    c->uploading = false;
+    start(c, method, path_and_query, headers);
+    if (len > 0 || strcmp(method, "GET") != 0) buf_addf(&c->head, "Content-Length: %zu\r\n", len);
+    buf_add_str(&c->head, "\r\n");
+    if (c->state == HTTP_SENDING) connection_step(c);
+}
+
+void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers)
+{
+    c->body = NULL;
+    c->body_len = 0;
+    c->uploading = true;
+    start(c, method, path_and_query, headers);
+    /* Each piece brings the CRLF that ends what stands before it. */
+    buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
+}
+
+bool connection_wants_piece(const struct connection *c)
+{
+    return c->uploading && c->state == HTTP_WAITING;
+}
+
+void connection_give_piece(struct connection *c, const char *data, size_t len)
+{
+    buf_clear(&c->head);
+    buf_addf(&c->head, "\r\n%zx\r\n%s", len, len ? "" : "\r\n");
+    c->body = data;
+    c->body_len = len;
+    c->sent = 0;
+    c->uploading = len > 0;
+    c->state = HTTP_SENDING;
+}
+
+short connection_events(const struct connection *c)
+{
+    switch (c->state) {
+    case HTTP_CONNECTING: return POLLOUT;
+    case HTTP_SENDING: return POLLIN | POLLOUT;
+    case HTTP_WAITING:
+    case HTTP_READING: return POLLIN;
+    default: return 0;
+    }
+}
+
+static ssize_t send_some(struct connection *c)
+{
+    size_t head_sent = c->sent < c->head.len ? c->sent : c->head.len;
+    size_t body_sent = c->sent - head_sent;
+    struct iovec parts[2] = {
+        {c->head.data + head_sent, c->head.len - head_sent},
+        {(void *)(uintptr_t)(c->body + body_sent), c->body_len - body_sent},
+    };
+    if (c->tls) {
+        const struct iovec *part = parts[0].iov_len ? &parts[0] : &parts[1];
+        return tls_write(c->tls, part->iov_base, part->iov_len);
+    }
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = c->body_len ? 2 : 1};
+    return sendmsg(c->fd, &message, MSG_NOSIGNAL);
+}
+
+static void send_all(struct connection *c)
+{
+    size_t total = c->head.len + c->body_len;
+    while (c->sent < total) {
+        ssize_t n = send_some(c);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) return;
+        if (n < 0) {
+            /* The reason may lie in the socket: an answer the service gave before it closed. */
+            c->state = HTTP_WAITING;
+            c->uploading = false;
+            return;
+        }
+        c->sent += (size_t)n;
+    }
+    c->state = HTTP_WAITING;
+}
+
+/* Most of a long answer is read to where it stays. What follows a piece of it is framing, and bytes that must be copied
+ * from there: few of them are read along, which is enough for the next piece's length. */
+static ssize_t receive_some(struct connection *c)
+{
+    enum { LONG_PIECE = 16 * 1024, ALONG = 1024 };
+    size_t room = 0, raw_room = HTTP_RAW_BYTES - c->raw_len;
+    char *direct = http_answer_room(c, &room);
+    if (direct && room >= LONG_PIECE) raw_room = ALONG;
+    struct iovec parts[2] = {{direct, room}, {c->raw + c->raw_len, raw_room}};
+    ssize_t n;
+    do {
+        if (c->tls)
+            n = direct ? tls_read(c->tls, direct, room) : tls_read(c->tls, parts[1].iov_base, parts[1].iov_len);
+        else
+            n = readv(c->fd, direct ? parts : parts + 1, direct ? 2 : 1);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0) return n;
+    size_t into_answer = direct ? ((size_t)n < room ? (size_t)n : room) : 0;
+    c->raw_len += (size_t)n - into_answer;
+    http_answer_added(c, into_answer);
+    return n;
+}
+
+static const char *why_lost(const struct connection *c)
+{
+    const char *why = c->tls ? tls_error(c->tls) : "";
+    return why[0] ? why : strerror(errno);
+}
+
+/* TLS is read until it has nothing: bytes it holds decrypted do not wake a poll. */
+static void receive(struct connection *c)
+{
+    for (int i = 0; i < READS_PER_STEP || c->tls; i++) {
+        ssize_t n = receive_some(c);
+        if (n < 0 && errno == EAGAIN) return;
+        if (n <= 0) {
+            if (n == 0 && http_answer_ended_by_close(c)) return;
+            broken(c, "the connection to %s was lost: %s", c->target->url, n == 0 ? "closed" : why_lost(c));
+            return;
+        }
+        if (!http_answer_decode(c)) {
+            broken(c, "%s did not answer in HTTP/1.1", c->target->url);
+            return;
+        }
+        if (c->state == HTTP_DONE) return;
+        if (n < (ssize_t)HTTP_RAW_BYTES && !c->tls) return;
+    }
+}
+
+void connection_step(struct connection *c)
+{
+    if (c->state == HTTP_CONNECTING) connect_finish(c);
+    if (c->state == HTTP_SENDING) {
+        struct pollfd fd = {.fd = c->fd, .events = POLLIN};
+        send_all(c);
+        /* An answer before the body was whole is a refusal: what is left is not sent. */
+        if (c->state == HTTP_SENDING && poll(&fd, 1, 0) > 0 && (fd.revents & ~POLLOUT)) {
+            receive(c);
+            if (c->state != HTTP_SENDING) c->close_after = true;
+        }
+        return;
+    }
+    if (c->state == HTTP_WAITING || c->state == HTTP_READING) receive(c);
+}
+
+bool connection_run(struct connection *c)
+{
+    while (c->state != HTTP_DONE && c->state != HTTP_BROKEN) {
+        struct pollfd fd = {.fd = c->fd, .events = connection_events(c)};
+        if (poll(&fd, 1, -1) < 0 && errno != EINTR) return false;
+        connection_step(c);
+    }
+    return c->state == HTTP_DONE;
+}

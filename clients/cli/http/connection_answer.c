@@ -1,0 +1,194 @@
+#include "cli/http/connection_answer.h"
+
+#include <strings.h>
+
+enum framing {
+    IN_HEAD,
+    IN_SIZE,    /* the line with a chunk's length */
+    IN_DATA,    /* `remaining` bytes of a chunk, or of the body */
+    AFTER_DATA, /* the line break behind a chunk */
+    IN_TRAILER,
+    UNTIL_CLOSE
+};
+
+#define ANSWER_CAP ((size_t)1 << 31)
+
+void http_answer_begin(struct connection *c)
+{
+    c->framing = IN_HEAD;
+    c->status = 0;
+    c->content_type[0] = '\0';
+    c->retry_after_s = -1;
+    c->close_after = c->chunked = false;
+    c->remaining = 0;
+    if (!c->raw) c->raw = xmalloc(HTTP_RAW_BYTES);
+    c->answer.cap = ANSWER_CAP;
+}
+
+/* Drops what the owner has taken, when that is cheap. */
+static void make_room(struct connection *c)
+{
+    if (c->answer_at == 0) return;
+    buf_drop_front(&c->answer, c->answer_at);
+    c->answer_at = 0;
+}
+
+char *http_answer_room(struct connection *c, size_t *room)
+{
+    if ((c->framing != IN_DATA && c->framing != UNTIL_CLOSE) || c->raw_at < c->raw_len) return NULL;
+    make_room(c);
+    size_t want = c->framing == IN_DATA && c->remaining < HTTP_DIRECT_BYTES ? (size_t)c->remaining : HTTP_DIRECT_BYTES;
+    if (want == 0 || !buf_reserve(&c->answer, want)) return NULL;
+    *room = want;
+    return c->answer.data + c->answer.len;
+}
+
+static void body_bytes_came(struct connection *c, size_t len)
+{
+    if (c->framing != IN_DATA) return;
+    c->remaining -= len;
+    if (c->remaining > 0) return;
+    if (c->chunked)
+        c->framing = AFTER_DATA;
+    else
+        c->state = HTTP_DONE;
+}
+
+void http_answer_added(struct connection *c, size_t len)
+{
+    if (len == 0) return;
+    c->answer.len += len;
+    body_bytes_came(c, len);
+}
+
+static void read_header(struct connection *c, char *line)
+{
+    char *colon = strchr(line, ':');
+    if (!colon) return;
+    *colon = '\0';
+    const char *value = colon + 1 + strspn(colon + 1, " \t");
+    if (strcasecmp(line, "Content-Length") == 0) {
+        c->remaining = strtoull(value, NULL, 10);
+        c->framing = IN_DATA;
+    } else if (strcasecmp(line, "Transfer-Encoding") == 0) {
+        c->chunked = strcasestr(value, "chunked") != NULL;
+    } else if (strcasecmp(line, "Connection") == 0) {
+        c->close_after |= strcasestr(value, "close") != NULL;
+    } else if (strcasecmp(line, "Content-Type") == 0) {
+        snprintf(c->content_type, sizeof(c->content_type), "%s", value);
+    } else if (strcasecmp(line, "Retry-After") == 0 && *value >= '0' && *value <= '9') {
+        c->retry_after_s = strtod(value, NULL);
+    }
+}
+
+/* The head is whole, NUL-ended without its last empty line. */
+static bool read_head(struct connection *c, char *head)
+{
+    char *at = head, *line;
+    line = strsep(&at, "\n");
+    if (strncmp(line, "HTTP/1.", 7) != 0 || strlen(line) < 12 || line[8] != ' ') return false;
+    c->status = (int)strtol(line + 9, NULL, 10);
+    if (c->status < 100 || c->status > 999) return false;
+    c->framing = UNTIL_CLOSE;
+    c->close_after |= line[7] == '0';
+    while ((line = strsep(&at, "\n"))) {
+        line[strcspn(line, "\r")] = '\0';
+        read_header(c, line);
+    }
+    if (c->status < 200) {
+        c->framing = IN_HEAD; /* 100 Continue and its kind: the answer is still to come */
+        return true;
+    }
+    c->uploading = false;
+    c->state = HTTP_READING;
+    if (c->chunked)
+        c->framing = IN_SIZE;
+    else if (c->status == 204 || (c->framing == IN_DATA && c->remaining == 0))
+        c->state = HTTP_DONE;
+    return true;
+}
+
+/* Takes a line out of raw, NUL-ended, without its line break; NULL when it is not whole yet. */
+static char *take_line(struct connection *c)
+{
+    char *line = c->raw + c->raw_at;
+    char *end = memchr(line, '\n', c->raw_len - c->raw_at);
+    if (!end) return NULL;
+    c->raw_at = (size_t)(end + 1 - c->raw);
+    *end = '\0';
+    if (end > line && end[-1] == '\r') end[-1] = '\0';
+    return line;
+}
+
+static bool take_size(struct connection *c)
+{
+    char *line = take_line(c), *end;
+    if (!line) return true;
+    c->remaining = strtoull(line, &end, 16);
+    c->framing = c->remaining ? IN_DATA : IN_TRAILER;
+    return end > line && (*end == '\0' || *end == ';' || *end == ' ');
+}
+
+static bool take_data(struct connection *c)
+{
+    size_t have = c->raw_len - c->raw_at;
+    size_t n = c->framing == IN_DATA && c->remaining < have ? (size_t)c->remaining : have;
+    make_room(c);
+    if (!buf_add(&c->answer, c->raw + c->raw_at, n)) return false;
+    c->raw_at += n;
+    body_bytes_came(c, n);
+    return true;
+}
+
+static bool take_head(struct connection *c)
+{
+    char *start = c->raw + c->raw_at;
+    char *end = memmem(start, c->raw_len - c->raw_at, "\r\n\r\n", 4);
+    if (!end) return true;
+    *end = '\0';
+    c->raw_at = (size_t)(end + 4 - c->raw);
+    return read_head(c, start);
+}
+
+/* One element of the framing. */
+static bool take_one(struct connection *c)
+{
+    char *line;
+    switch ((enum framing)c->framing) {
+    case IN_HEAD: return take_head(c);
+    case IN_SIZE: return take_size(c);
+    case IN_DATA:
+    case UNTIL_CLOSE: return take_data(c);
+    case AFTER_DATA:
+        line = take_line(c);
+        if (line) c->framing = IN_SIZE;
+        return !line || *line == '\0';
+    case IN_TRAILER:
+        line = take_line(c);
+        if (line && *line == '\0') c->state = HTTP_DONE;
+        return true;
+    }
+    return false;
+}
+
+bool http_answer_decode(struct connection *c)
+{
+    while (c->raw_at < c->raw_len && c->state != HTTP_DONE) {
+        size_t before = c->raw_at;
+        if (!take_one(c)) return false;
+        if (c->raw_at == before) break;
+    }
+    /* What is left is the start of a line: it moves to the front, so that the rest is read behind it. */
+    c->raw_len -= c->raw_at;
+    memmove(c->raw, c->raw + c->raw_at, c->raw_len);
+    c->raw_at = 0;
+    return c->raw_len < HTTP_RAW_BYTES;
+}
+
+bool http_answer_ended_by_close(struct connection *c)
+{
+    if (c->framing != UNTIL_CLOSE) return false;
+    c->state = HTTP_DONE;
+    c->close_after = true;
+    return true;
+}

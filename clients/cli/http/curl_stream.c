@@ -1,0 +1,134 @@
+#include "cli/http/curl_stream.h"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <errno.h>
+
+#include "common/base/buf.h"
+
+#undef curl_easy_setopt
+#undef curl_easy_getinfo
+
+static struct {
+    __typeof__(&curl_global_init) global_init;
+    __typeof__(&curl_easy_init) easy_init;
+    __typeof__(&curl_easy_setopt) easy_setopt;
+    __typeof__(&curl_easy_getinfo) easy_getinfo;
+    __typeof__(&curl_easy_perform) easy_perform;
+    __typeof__(&curl_easy_send) easy_send;
+    __typeof__(&curl_easy_recv) easy_recv;
+    __typeof__(&curl_easy_cleanup) easy_cleanup;
+    __typeof__(&curl_easy_strerror) easy_strerror;
+} lib;
+
+struct tls_stream {
+    CURL *curl;
+    char error[CURL_ERROR_SIZE];
+};
+
+static bool load(char *err, size_t err_size)
+{
+    static const struct {
+        const char *name;
+        void *slot;
+    } names[] = {
+        {"curl_global_init", &lib.global_init},     {"curl_easy_init", &lib.easy_init},
+        {"curl_easy_setopt", &lib.easy_setopt},     {"curl_easy_getinfo", &lib.easy_getinfo},
+        {"curl_easy_perform", &lib.easy_perform},   {"curl_easy_send", &lib.easy_send},
+        {"curl_easy_recv", &lib.easy_recv},         {"curl_easy_cleanup", &lib.easy_cleanup},
+        {"curl_easy_strerror", &lib.easy_strerror},
+    };
+    if (lib.easy_init) return true;
+    void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (!handle) handle = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL);
+    for (size_t i = 0; handle && i < ARRAY_SIZE(names); i++) {
+        void *symbol = dlsym(handle, names[i].name);
+        if (!symbol) handle = NULL;
+        memcpy(names[i].slot, &symbol, sizeof(symbol));
+    }
+    if (handle && lib.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) return true;
+    lib.easy_init = NULL;
+    snprintf(err, err_size, "https needs libcurl, which cannot be loaded: %s", dlerror());
+    return false;
+}
+
+struct tls_stream *tls_open(const struct target *t, int *fd, char *err, size_t err_size)
+{
+    curl_socket_t socket_fd = CURL_SOCKET_BAD;
+    if (!load(err, err_size)) return NULL;
+    struct tls_stream *s = xcalloc(1, sizeof(*s));
+    CURL *curl = s->curl = lib.easy_init();
+    if (!curl) BUG("curl_easy_init failed");
+    lib.easy_setopt(curl, CURLOPT_URL, t->url);
+    lib.easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    lib.easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    lib.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 15L);
+    lib.easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
+    lib.easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    lib.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    lib.easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    lib.easy_setopt(curl, CURLOPT_ERRORBUFFER, s->error);
+    if (t->cacert) lib.easy_setopt(curl, CURLOPT_CAINFO, t->cacert);
+    if (t->cert) lib.easy_setopt(curl, CURLOPT_SSLCERT, t->cert);
+    if (t->cert) lib.easy_setopt(curl, CURLOPT_SSLKEY, t->key ? t->key : t->cert);
+    CURLcode code = lib.easy_perform(curl);
+    if (code == CURLE_OK) code = lib.easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket_fd);
+    if (code != CURLE_OK || socket_fd == CURL_SOCKET_BAD) {
+        const char *why = s->error[0] ? tls_error(s) : lib.easy_strerror(code);
+        if (code == CURLE_SSL_CACERT_BADFILE && t->cacert)
+            snprintf(err, err_size, "--cacert: a certificate in %s is broken (%s)", t->cacert, why);
+        else if (code == CURLE_SSL_CERTPROBLEM)
+            snprintf(err, err_size, "--cert, --key: these cannot be used: %s", why);
+        else
+            snprintf(err, err_size, "%s", why);
+        tls_close(s);
+        return NULL;
+    }
+    s->error[0] = '\0';
+    *fd = (int)socket_fd;
+    return s;
+}
+
+static ssize_t result(CURLcode code, size_t n)
+{
+    if (code == CURLE_OK) return (ssize_t)n;
+    errno = code == CURLE_AGAIN ? EAGAIN : EIO;
+    return -1;
+}
+
+ssize_t tls_read(struct tls_stream *s, void *data, size_t size)
+{
+    size_t n = 0;
+    CURLcode code = lib.easy_recv(s->curl, data, size, &n);
+    return result(code, n);
+}
+
+ssize_t tls_write(struct tls_stream *s, const void *data, size_t len)
+{
+    size_t n = 0;
+    CURLcode code = lib.easy_send(s->curl, data, len, &n);
+    return result(code, n);
+}
+
+/* With TLS 1.3 a server judges our certificate after the handshake, so its refusal may come with the first reading. */
+const char *tls_error(const struct tls_stream *s)
+{
+    static const char *const refusals[] = {"certificate required", "handshake failure"};
+    static const char *const dislikes[] = {"unknown ca", "bad certificate", "certificate expired",
+                                           "certificate revoked", "unsupported certificate"};
+    const char *alert = strstr(s->error, "alert ");
+    for (size_t i = 0; alert && i < ARRAY_SIZE(refusals); i++)
+        if (strstr(alert, refusals[i])) return "the service demands a client certificate; --cert and --key give one";
+    for (size_t i = 0; alert && i < ARRAY_SIZE(dislikes); i++)
+        if (strstr(alert, dislikes[i])) return "the service does not accept the certificate of --cert";
+    if (strstr(s->error, "wrong version number") || strstr(s->error, "packet length"))
+        return "what answers there speaks no TLS; perhaps it is an http:// URL";
+    return s->error;
+}
+
+void tls_close(struct tls_stream *s)
+{
+    if (!s) return;
+    lib.easy_cleanup(s->curl);
+    free(s);
+}

@@ -1,0 +1,156 @@
+#include "cli/http/target.h"
+
+#include <errno.h>
+
+#include "common/base/buf.h"
+#include "common/base/limits.h"
+#include "common/net/unix_address.h"
+#include "common/service/tokens.h"
+
+static bool bad_url(const struct target *t, char *err, size_t err_size)
+{
+    snprintf(err, err_size, "\"%s\" is no URL like http://127.0.0.1:8080, nor unix:PATH", t->url);
+    return false;
+}
+
+static bool is_port(const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && n > 0 && n <= 65535;
+}
+
+/* HOST, HOST:PORT, [IPv6] or [IPv6]:PORT. */
+static bool split_authority(struct target *t)
+{
+    char *host = t->authority, *port = NULL, *end;
+    if (*host == '[') {
+        end = strchr(++host, ']');
+        if (!end || (end[1] != '\0' && end[1] != ':')) return false;
+        if (end[1] == ':') port = end + 2;
+    } else {
+        end = strchr(host, ':');
+        if (end)
+            port = end + 1;
+        else
+            end = host + strlen(host);
+    }
+    if (end == host || (port && !is_port(port))) return false;
+    t->host = xstrndup(host, (size_t)(end - host));
+    snprintf(t->port, sizeof(t->port), "%s", port ? port : t->tls ? "443" : "80");
+    return true;
+}
+
+static bool split_path(struct target *t, const char *path)
+{
+    socklen_t len = unix_address_fill(&t->file, path);
+    t->file_info = (struct addrinfo){
+        .ai_family = AF_UNIX, .ai_socktype = SOCK_STREAM, .ai_addr = (struct sockaddr *)&t->file, .ai_addrlen = len};
+    t->addresses = &t->file_info;
+    t->authority = xstrdup("localhost");
+    t->prefix = xstrdup("");
+    return len > 0;
+}
+
+static bool split_url(struct target *t)
+{
+    const char *rest, *path = unix_address_path(t->url);
+    if (path) return split_path(t, path);
+    if (strncmp(t->url, "http://", 7) == 0) {
+        rest = t->url + 7;
+    } else if (strncmp(t->url, "https://", 8) == 0) {
+        rest = t->url + 8;
+        t->tls = true;
+    } else {
+        return false;
+    }
+    if (strpbrk(rest, "?#@ \t\r\n")) return false;
+    size_t authority_len = strcspn(rest, "/");
+    path = rest + authority_len;
+    size_t path_len = strlen(path);
+    while (path_len > 0 && path[path_len - 1] == '/') path_len--;
+    t->authority = xstrndup(rest, authority_len);
+    t->prefix = xstrndup(path, path_len);
+    return split_authority(t);
+}
+
+static bool look_up(struct target *t, char *err, size_t err_size)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
+    int failure = getaddrinfo(t->host, t->port, &hints, &t->addresses);
+    if (failure == EAI_NONAME) {
+        hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+        failure = getaddrinfo(t->host, t->port, &hints, &t->addresses);
+    }
+    if (failure) snprintf(err, err_size, "cannot look up %s: %s", t->host, gai_strerror(failure));
+    return failure == 0;
+}
+
+static bool read_token(struct target *t, const char *path, char *err, size_t err_size)
+{
+    struct tokens tokens;
+    if (!tokens_read(&tokens, path, err, err_size)) return false;
+    t->token = xstrdup(tokens_first(&tokens));
+    tokens_release(&tokens);
+    return true;
+}
+
+struct file_option {
+    const char *option, *path;
+    const char *block; /* what a PEM file of this use has */
+};
+
+/* 0, or why the file cannot be used. What is wrong inside a block the library finds that reads it. */
+static int check_pem(const struct option_spec *spec, const struct file_option *f)
+{
+    struct buf text = {0};
+    FILE *file = fopen(f->path, "re");
+    while (file && !feof(file) && !ferror(file) && text.len < LIMIT_PEM_BYTES && buf_reserve(&text, 4096))
+        text.len += fread(text.data + text.len, 1, 4096, file);
+    bool readable = file && !ferror(file), right = readable && strstr(buf_cstr(&text), f->block);
+    const char *why = strerror(errno);
+    if (file) fclose(file);
+    buf_release(&text);
+    if (!readable) return option_complain(spec, f->option, "cannot read %s: %s", f->path, why);
+    return right ? 0 : option_complain(spec, f->option, "%s is no PEM file with a \"%s\"", f->path, f->block);
+}
+
+int client_config_check(const struct option_spec *spec, const struct client_config *config)
+{
+    struct target t = {.url = xstrdup(config->url)};
+    char err[512];
+    int status = 0;
+    if (!split_url(&t))
+        status = option_complain(spec, "url", "\"%s\" is no URL like http://127.0.0.1:8080, nor unix:PATH", t.url);
+    if (!status && config->token_file && !read_token(&t, config->token_file, err, sizeof(err)))
+        status = option_complain(spec, "token-file", "%s", err);
+    target_release(&t);
+    const struct file_option files[] = {{"cacert", config->cacert, "CERTIFICATE-----"},
+                                        {"cert", config->cert, "CERTIFICATE-----"},
+                                        {"key", config->key, "PRIVATE KEY-----"}};
+    for (size_t n = 0; n < ARRAY_SIZE(files) && !status; n++)
+        if (files[n].path) status = check_pem(spec, &files[n]);
+    if (!status && config->key && !config->cert) status = option_complain(spec, "cert", "is needed beside --key");
+    return status;
+}
+
+bool target_init(struct target *t, const struct client_config *config, char *err, size_t err_size)
+{
+    *t = (struct target){.cacert = config->cacert, .cert = config->cert, .key = config->key};
+    t->url = xstrdup(config->url);
+    if (!split_url(t)) return bad_url(t, err, err_size);
+    if (config->token_file && !read_token(t, config->token_file, err, err_size)) return false;
+    return t->tls || t->addresses || look_up(t, err, err_size);
+}
+
+void target_release(struct target *t)
+{
+    if (t->addresses && t->addresses != &t->file_info) freeaddrinfo(t->addresses);
+    free(t->url);
+    free(t->host);
+    free(t->authority);
+    free(t->prefix);
+    if (t->token) explicit_bzero(t->token, strlen(t->token));
+    free(t->token);
+    *t = (struct target){0};
+}

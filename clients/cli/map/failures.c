@@ -1,0 +1,79 @@
+#include "cli/map/failures.h"
+
+#include "cli/cli.h"
+#include "cli/map/result_line.h"
+#include "common/base/buf.h"
+
+#define TOLD_MAX 5
+
+bool failures_init(struct failures *f, const char *path, bool quiet)
+{
+    *f = (struct failures){.quiet = quiet};
+    if (!path) return true;
+    f->file = fopen(path, "we");
+    return f->file != NULL;
+}
+
+/* The last line that is not empty: where programs say what was wrong. */
+static void last_line(struct buf *text)
+{
+    while (text->len && (text->data[text->len - 1] == '\n' || text->data[text->len - 1] == '\r')) text->len--;
+    const char *newline = text->len ? memrchr(text->data, '\n', text->len) : NULL;
+    if (newline) buf_drop_front(text, (size_t)(newline + 1 - text->data));
+}
+
+static void tell(uint64_t index, const char *error, size_t len)
+{
+    struct buf name = {0}, cause = {0}, output = {0};
+    bool named = json_member_text(error, len, "name", &name);
+    bool caused = json_member_text(error, len, "cause", &cause) && cause.len;
+    bool said = json_member_text(error, len, "stderr", &output);
+    if (said) last_line(&output);
+    fprintf(stderr, "fantail: item %llu: %s%s%s%s%s\n", (unsigned long long)index, named ? buf_cstr(&name) : "failed",
+            caused ? ": " : "", caused ? buf_cstr(&cause) : "", output.len ? " | " : "",
+            output.len ? buf_cstr(&output) : "");
+    buf_release(&name);
+    buf_release(&cause);
+    buf_release(&output);
+}
+
+static void record(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
+                   size_t item_len, bool text)
+{
+    struct buf line = {0};
+    buf_addf(&line, "{\"index\":%llu,\"error\":", (unsigned long long)index);
+    buf_add(&line, error, error_len);
+    if (item_len || (text && item)) {
+        buf_add_str(&line, ",\"item\":");
+        if (text)
+            buf_add_json_string(&line, item, item_len);
+        else
+            buf_add(&line, item, item_len);
+    }
+    buf_add_str(&line, "}\n");
+    fwrite(line.data, 1, line.len, f->file);
+    buf_release(&line);
+}
+
+void failures_add(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
+                  size_t item_len, bool text)
+{
+    f->count++;
+    if (f->file) record(f, index, error, error_len, item, item_len, text);
+    if (f->quiet || f->told >= TOLD_MAX) return;
+    f->told++;
+    tell(index, error, error_len);
+}
+
+bool failures_finish(struct failures *f, uint64_t total)
+{
+    bool good = true;
+    if (f->file) {
+        good = !ferror(f->file);
+        good = fclose(f->file) == 0 && good;
+    }
+    f->file = NULL;
+    if (f->count && !f->quiet)
+        complain("%llu of %llu items failed", (unsigned long long)f->count, (unsigned long long)total);
+    return good;
+}

@@ -1,0 +1,324 @@
+#include "cli/map/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "common/base/limits.h"
+#include "common/json/json_scan.h"
+
+#define FIRST_TARGET (64u << 10)
+#define LAST_TARGET  (2u << 20)
+#define READ_BYTES   (256u << 10)
+#define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
+#define SHOWN_BYTES  200u /* kept of a line beyond LINE_CAP */
+
+void input_init(struct input *in, int fd, enum input_form form)
+{
+    struct stat st;
+    *in = (struct input){.fd = fd,
+                         .nulls = form == INPUT_NULLS,
+                         .skip_blank = form == INPUT_JSON,
+                         .target = FIRST_TARGET,
+                         .last_was_newline = true};
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) in->file_size = (uint64_t)st.st_size;
+    fcntl(fd, F_SETPIPE_SZ, 1 << 20);
+}
+
+void input_release(struct input *in)
+{
+    free(in->filling.data);
+    *in = (struct input){.fd = -1, .ended = true};
+}
+
+bool input_wants_bytes(const struct input *in)
+{
+    return !in->ended && !in->filling.too_long && (in->cut == 0 || in->filling.len < in->target);
+}
+
+static void reserve(struct batch *b, size_t extra)
+{
+    if (b->alloc - b->len >= extra) return;
+    size_t alloc = b->alloc + b->alloc / 2;
+    b->alloc = alloc > b->len + extra ? alloc : b->len + extra;
+    b->data = xrealloc(b->data, b->alloc);
+}
+
+/* How many of the len bytes at p, len a multiple of 16, are newlines; with skip_blank only those with another byte than
+ * a newline before them, p[-1] included. This runs over all input. */
+static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
+{
+    uint64_t lines = 0;
+#ifdef __SSE2__
+    const __m128i newline = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
+    const __m128i blank = _mm_set1_epi8(skip_blank ? -1 : 0);
+    while (len > 0) {
+        __m128i counts = zero; /* at most 255 in each byte */
+        for (unsigned round = 0; round < 255 && len > 0; round++, p += 16, len -= 16) {
+            __m128i here = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), newline);
+            __m128i before = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p - 1)), newline);
+            counts = _mm_sub_epi8(counts, _mm_andnot_si128(_mm_and_si128(before, blank), here));
+        }
+        __m128i sums = _mm_sad_epu8(counts, zero);
+        lines += (uint64_t)_mm_cvtsi128_si64(sums) + (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums));
+    }
+#else
+    for (; len > 0; p++, len--) lines += *p == '\n' && !(skip_blank && p[-1] == '\n');
+#endif
+    return lines;
+}
+
+/* The same for any len. Where lines are long most of it holds no newline, which is soon seen. */
+static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
+{
+    enum { STEP = 4096 };
+    uint64_t lines = 0;
+    for (size_t at = 0, n; at < len; at += n) {
+        n = len - at < STEP ? len - at : STEP;
+        if (!memchr(p + at, '\n', n)) continue;
+        size_t blocks = n / 16 * 16;
+        lines += count_blocks(p + at, blocks, skip_blank);
+        for (size_t i = at + blocks; i < at + n; i++) lines += p[i] == '\n' && !(skip_blank && p[i - 1] == '\n');
+    }
+    return lines;
+}
+
+/* How many lines end in the bytes; with skip_blank only those that have bytes before their newline. */
+static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool *last_was_newline)
+{
+    if (len == 0) return 0;
+    uint64_t lines = data[0] == '\n' && !(skip_blank && *last_was_newline);
+    lines += count_bytes(data + 1, len - 1, skip_blank);
+    *last_was_newline = data[len - 1] == '\n';
+    return lines;
+}
+
+/* The line that fills the whole of `filling` is too long: its beginning becomes a batch. */
+static void give_up_line(struct input *in)
+{
+    struct batch *b = &in->filling;
+    b->len = SHOWN_BYTES;
+    b->data[b->len++] = '\n';
+    b->lines = in->cut_lines = 1;
+    b->too_long = in->dropping = true;
+    in->cut = b->len;
+    in->lines++;
+}
+
+/* Of n bytes behind `filling` only what follows the line to drop stays. */
+static size_t drop_line(struct input *in, size_t n)
+{
+    char *fresh = in->filling.data + in->filling.len, *newline = memchr(fresh, '\n', n);
+    in->dropping = newline == NULL;
+    if (!newline) return 0;
+    size_t rest = n - (size_t)(newline + 1 - fresh);
+    memmove(fresh, newline + 1, rest);
+    in->last_was_newline = true;
+    return rest;
+}
+
+static void bytes_came(struct input *in, size_t n)
+{
+    struct batch *b = &in->filling;
+    char *fresh = b->data + b->len, *last = memrchr(fresh, '\n', n);
+    uint64_t lines = count_lines(fresh, n, in->skip_blank, &in->last_was_newline);
+    b->len += n;
+    in->bytes += n;
+    in->lines += lines;
+    b->lines += lines;
+    if (last) {
+        in->cut = (size_t)(last + 1 - b->data);
+        in->cut_lines = b->lines;
+    } else if (in->cut == 0 && b->len > LINE_CAP) {
+        give_up_line(in);
+    }
+}
+
+size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out)
+{
+    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt", hex[] = "0123456789abcdef";
+    char *to = out;
+    for (size_t at = 0; at < len;) {
+        if (!*in_text) *to++ = '"';
+        *in_text = true;
+        size_t plain = json_text_length(data + at, len - at);
+        to = (char *)mempcpy(to, data + at, plain);
+        at += plain;
+        if (at == len) break;
+        unsigned char c = (unsigned char)data[at++];
+        const char *name = c ? strchr(named, c) : NULL;
+        if (c == 0) {
+            to = (char *)mempcpy(to, "\"\n", 2);
+            *in_text = false;
+        } else if (name) {
+            *to++ = '\\';
+            *to++ = letters[name - named];
+        } else if (c < 0x20) {
+            to = (char *)mempcpy(to, "\\u00", 4);
+            *to++ = hex[c >> 4];
+            *to++ = hex[c & 15];
+        } else {
+            *to++ = (char)c;
+        }
+    }
+    return (size_t)(to - out);
+}
+
+/* The last line may lack its newline. */
+static void end_came(struct input *in)
+{
+    struct batch *b = &in->filling;
+    in->ended = true;
+    reserve(b, 2);
+    if (in->in_text) b->data[b->len++] = '"';
+    if (b->len == in->cut) return;
+    b->data[b->len] = '\n';
+    bytes_came(in, 1);
+    in->bytes--;
+}
+
+/* Reads to the end of `filling`; what came is not counted in yet. */
+static ssize_t read_bytes(struct input *in)
+{
+    static char nulls[READ_BYTES];
+    struct batch *b = &in->filling;
+    reserve(b, in->nulls ? INPUT_NULLS_ROOM(READ_BYTES) : READ_BYTES);
+    if (!in->nulls) return read(in->fd, b->data + b->len, b->alloc - b->len);
+    ssize_t n = read(in->fd, nulls, sizeof(nulls));
+    return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
+}
+
+void input_read(struct input *in, uint64_t now)
+{
+    ssize_t n = read_bytes(in);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+    if (n < 0) in->error = errno;
+    in->read_ns = now;
+    size_t kept = n > 0 && in->dropping ? drop_line(in, (size_t)n) : (size_t)(n > 0 ? n : 0);
+    if (n <= 0)
+        end_came(in);
+    else if (kept)
+        bytes_came(in, kept);
+}
+
+bool input_has_batch(const struct input *in, bool idle, uint64_t now)
+{
+    if (in->cut == 0) return false;
+    return idle || in->ended || in->filling.too_long || in->filling.len >= in->target ||
+           now - in->read_ns >= INPUT_QUIET_MS * NS_PER_MS;
+}
+
+int input_timeout_ms(const struct input *in, uint64_t now)
+{
+    if (in->cut == 0) return -1;
+    uint64_t due = in->read_ns + INPUT_QUIET_MS * NS_PER_MS;
+    return due > now ? (int)((due - now) / NS_PER_MS) + 1 : 0;
+}
+
+void input_cut(struct input *in, struct batch *b)
+{
+    struct batch next = {.data = b->data, .alloc = b->alloc};
+    size_t rest = in->filling.len - in->cut;
+    reserve(&next, rest);
+    if (rest) memcpy(next.data, in->filling.data + in->cut, rest);
+    next.len = rest;
+    if (in->filling.len >= in->target && in->target < LAST_TARGET) in->target *= 2;
+    *b = in->filling;
+    b->len = in->cut;
+    b->lines = in->cut_lines;
+    in->filling = next; /* its too_long is false */
+    in->cut = 0;
+    in->cut_lines = 0;
+}
+
+bool input_is_empty(const struct input *in)
+{
+    return in->ended && in->cut == 0;
+}
+
+/* The line at `line`, which has `left` bytes behind it: its length without the newline. */
+static size_t line_length(const char *line, size_t left)
+{
+    const char *newline = memchr(line, '\n', left);
+    return newline ? (size_t)(newline - line) : left;
+}
+
+/* White space as the coordinator sees it, up to the end of the line or of the `left` bytes. */
+static bool begins_blank_line(const char *line, size_t left)
+{
+    size_t i = 0;
+    while (i < left && (line[i] == ' ' || line[i] == '\t' || line[i] == '\r')) i++;
+    return i == left || line[i] == '\n';
+}
+
+size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset)
+{
+    if (index < *at) *at = *offset = 0;
+    while (*offset < b->len) {
+        bool item = !skip_blank || !begins_blank_line(b->data + *offset, b->len - *offset);
+        if (item && *at == index) break; /* found without a search for its end, which may be far */
+        *offset += line_length(b->data + *offset, b->len - *offset) + 1;
+        *at += item;
+    }
+    return *offset;
+}
+
+struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset)
+{
+    size_t from = batch_seek(b, skip_blank, index, at, offset);
+    return (struct json_slice){b->data + from, line_length(b->data + from, b->len - from)};
+}
+
+uint64_t batch_count(const struct batch *b, bool skip_blank)
+{
+    uint64_t count = 0;
+    size_t offset = 0;
+    batch_seek(b, skip_blank, UINT64_MAX, &count, &offset);
+    return count;
+}
+
+static bool is_bad(const char *line, size_t len, bool text, struct bad_item *bad)
+{
+    size_t at = 0;
+    const char *error = "";
+    if (len > LIMIT_ITEM_BYTES) {
+        snprintf(bad->reason, sizeof(bad->reason), "longer than %u MiB", LIMIT_ITEM_BYTES >> 20);
+        return true;
+    }
+    if (!text) {
+        if (json_valid(line, len, &at, &error)) return false;
+        const char *hint = len && line[0] == '"' ? "" : " (is it text? then say --text)";
+        snprintf(bad->reason, sizeof(bad->reason), "not JSON at its byte %zu: %s%s", at, error, hint);
+        return true;
+    }
+    while (at < len) {
+        at += json_text_length(line + at, len - at);
+        if (at == len) break;
+        if ((unsigned char)line[at] >= 0x80) {
+            snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at its byte %zu", at);
+            return true;
+        }
+        at++;
+    }
+    return false;
+}
+
+bool batch_find_bad(const struct batch *b, bool text, uint64_t index, size_t offset, struct bad_item *bad)
+{
+    while (offset < b->len) {
+        const char *line = b->data + offset;
+        size_t len = line_length(line, b->len - offset);
+        *bad = (struct bad_item){.index = index, .offset = offset, .len = len};
+        if (b->too_long) return is_bad(line, SIZE_MAX, text, bad);
+        bool item = text || !begins_blank_line(line, len);
+        if (item && is_bad(line, len, text, bad)) return true;
+        index += item;
+        offset += len + 1;
+    }
+    return false;
+}

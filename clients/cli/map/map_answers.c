@@ -1,0 +1,139 @@
+#include "cli/map/map_answers.h"
+
+#include "cli/cli.h"
+#include "cli/map/result_line.h"
+#include "common/json/json_walk.h"
+
+/* The name of an item that was never sent; names of the service's making are in protocol.h. */
+#define BAD_ITEM_NAME "bad_item"
+
+/* A value as people want it in a terminal: a string's characters. */
+static void print_text(struct map_run *run, const char *value, size_t len)
+{
+    if (value[0] != '"') {
+        output_line(&run->output, value, len);
+    } else if (!memchr(value, '\\', len)) {
+        output_line(&run->output, value + 1, len - 2);
+    } else {
+        buf_clear(&run->text);
+        if (json_string_decode((struct json_slice){value, len}, &run->text))
+            output_line(&run->output, run->text.data, run->text.len);
+    }
+}
+
+static void print_value(struct map_run *run, const struct result_line *r)
+{
+    if (run->options->values_are_text)
+        print_text(run, r->body, r->len);
+    else
+        output_line(&run->output, r->body, r->len);
+}
+
+/* error: the error object; the item's line at `item` is only wanted for the file. */
+static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
+                        struct json_slice item, bool text)
+{
+    bool counted = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
+    uint64_t index = counted ? run->done : j->first + in_batch;
+    progress_clear(&run->progress);
+    failures_add(&run->failures, index, error.data, error.len, item.data, item.len, text);
+    if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
+    j->answered++;
+    run->done++;
+    int64_t tolerated = run->options->tolerated_failure_count;
+    if (tolerated >= 0 && run->failures.count > (uint64_t)tolerated)
+        map_run_fail(run, "more items failed than --tolerated-failure-count (%lld)", (long long)tolerated);
+}
+
+static void add_failed_item(struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    uint64_t in_batch = j->base + r->index;
+    struct json_slice item = {0};
+    if (run->options->reduce) {
+        in_batch = map_reduction_index(&run->reduction, r->index);
+        item = map_reduction_item(run, r->index);
+    } else if (run->failures.file) {
+        item = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
+    }
+    add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->sends_text);
+}
+
+/* In the file it stands as text: it may be anything. Bytes that are no UTF-8 are replaced. */
+void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
+{
+    const struct bad_item *bad = &j->bad;
+    struct buf error = {0};
+    struct json_slice item = {j->batch.data + bad->offset, bad->len};
+    buf_add_str(&error, "{\"name\":\"" BAD_ITEM_NAME "\",\"cause\":");
+    buf_add_json_string(&error, bad->reason, strlen(bad->reason));
+    buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":0,\"worker\":null}");
+    j->has_bad = false;
+    add_failure(run, j, bad->index, (struct json_slice){error.data, error.len}, item, true);
+    buf_release(&error);
+}
+
+static void add_end(struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    j->end_seen = true;
+    /* A reduction has no line for each item. */
+    if (run->options->reduce) run->done = r->total + run->reduction.left_out_count;
+    bool good =
+        (r->len == 9 && memcmp(r->body, "succeeded", 9) == 0) || (r->len == 7 && memcmp(r->body, "partial", 7) == 0);
+    if (!good) map_run_fail(run, "the job ended as %.*s", (int)r->len, r->body);
+}
+
+/* Told once where no progress line tells it. */
+static void wait_for_worker(struct map_run *run)
+{
+    if (!run->told_waiting && !run->progress.on && !run->options->quiet) complain("waiting for a worker");
+    run->told_waiting = true;
+    run->note = "waiting for a worker";
+}
+
+static void take_rare_line(struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    switch (r->kind) {
+    case RESULT_VALUE: /* of a reduction: it has no index */ print_value(run, r); break;
+    case RESULT_ERROR:
+        if (r->has_index) {
+            add_failed_item(run, j, r);
+        } else {
+            map_run_fail(run, "the job failed: %.*s", (int)(r->len < 400 ? r->len : 400), r->body);
+        }
+        break;
+    case RESULT_END: add_end(run, j, r); break;
+    case RESULT_WAITING: wait_for_worker(run); break;
+    case RESULT_OTHER: break;
+    case RESULT_BAD: map_run_fail(run, "the service answered something that is no result line"); break;
+    }
+}
+
+void map_answers_take(struct map_run *run, struct map_job *j)
+{
+    struct buf *answer = &j->http.answer;
+    if (j->http.answer_at == answer->len) return;
+    const char *at = answer->data + j->http.answer_at, *end = answer->data + answer->len;
+    size_t scanned = j->scanned;
+    while (at < end && !run->stopped) {
+        const char *newline = memchr(at + scanned, '\n', (size_t)(end - at) - scanned);
+        if (!newline) {
+            scanned = (size_t)(end - at);
+            break;
+        }
+        scanned = 0;
+        struct result_line r = result_line_read(at, (size_t)(newline - at));
+        if (r.kind == RESULT_VALUE && r.has_index) {
+            print_value(run, &r);
+            j->answered++;
+            run->done++;
+            run->succeeded++;
+        } else {
+            take_rare_line(run, j, &r);
+        }
+        at = newline + 1;
+        if (output_failed(&run->output)) break;
+    }
+    j->http.answer_at = (size_t)(at - answer->data);
+    j->scanned = scanned;
+    if (j->answered > j->base) run->note = NULL;
+}

@@ -1,0 +1,190 @@
+#include "cli/map/map_internal.h"
+
+#include "cli/cli.h"
+#include "cli/http/caller_trace.h"
+#include "cli/http/simple_request.h"
+#include "cli/map/map_answers.h"
+#include "cli/map/result_line.h"
+#include "protocol/protocol.h"
+
+#define BACKOFF_MIN_MS UINT64_C(50)
+#define BACKOFF_MAX_MS UINT64_C(2000)
+#define PATIENCE       60 /* refusals by a service that is full are no failures, but not for ever */
+
+static const char *request_headers(struct map_run *run)
+{
+    struct buf *headers = &run->headers;
+    if (headers->len > 0) return buf_cstr(headers);
+    buf_addf(headers, "Content-Type: %s\r\nAccept: " TYPE_NDJSON "\r\n",
+             run->options->sends_text ? TYPE_TEXT : TYPE_NDJSON);
+    caller_trace_add(headers);
+    return buf_cstr(headers);
+}
+
+static double time_left_s(const struct map_run *run, uint64_t now)
+{
+    if (!run->deadline_ns) return 0;
+    return run->deadline_ns > now ? (double)(run->deadline_ns - now) / 1e9 : 0.001;
+}
+
+/* The batch is sent from the first unanswered item on, up to the first bad one. */
+static size_t find_end(struct map_run *run, struct map_job *j, size_t from)
+{
+    if (j->batch.too_long) j->vetted = true;
+    j->has_bad = j->vetted && batch_find_bad(&j->batch, run->options->sends_text, j->answered, from, &j->bad);
+    return j->has_bad ? j->bad.offset : j->batch.len;
+}
+
+static void send_items(struct map_run *run, struct map_job *j, size_t from, size_t end, uint64_t now)
+{
+    map_options_query(run->options, time_left_s(run, now), &run->path);
+    j->state = MAP_JOB_RUNNING;
+    j->base = j->answered;
+    j->scanned = 0;
+    j->end_seen = false;
+    connection_request(&j->http, "POST", buf_cstr(&run->path), request_headers(run), j->batch.data + from, end - from);
+}
+
+void map_job_start(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    size_t from = batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset);
+    size_t end = find_end(run, j, from);
+    if (j->has_bad && j->bad.index == j->answered)
+        j->state = MAP_JOB_AT_BAD;
+    else
+        send_items(run, j, from, end, now);
+}
+
+void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    map_options_query(run->options, time_left_s(run, now), &run->path);
+    j->state = MAP_JOB_RUNNING;
+    connection_upload(&j->http, "POST", buf_cstr(&run->path), request_headers(run));
+}
+
+short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest)
+{
+    bool printing = oldest || run->options->order == MAP_ORDER_COMPLETION;
+    if (j->state != MAP_JOB_RUNNING) return 0;
+    if (!printing && j->http.answer.len - j->http.answer_at >= MAP_HELD_BYTES) return 0;
+    return connection_events(&j->http);
+}
+
+static void back_off(struct map_job *j, double wait_s, uint64_t now)
+{
+    connection_close(&j->http);
+    uint64_t wait_ms = BACKOFF_MIN_MS << (j->retries < 6 ? j->retries : 6);
+    if (wait_ms > BACKOFF_MAX_MS) wait_ms = BACKOFF_MAX_MS;
+    if (wait_s >= 0) wait_ms = wait_s > 10 ? 10000 : (uint64_t)(wait_s * 1000) + BACKOFF_MIN_MS;
+    j->retries++;
+    j->retry_ns = now + wait_ms * NS_PER_MS;
+    j->state = MAP_JOB_BACKOFF;
+}
+
+/* The connection ended before the job did. */
+static void was_cut(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    bool answered_some = j->answered > j->base;
+    const char *why = j->http.error[0] ? j->http.error : "the answer has no end line";
+    if (answered_some) j->retries = 0;
+    if (!run->reachable && !run->private_fleet.fleet) {
+        map_run_fail(run, "%s", why);
+    } else if (run->options->reduce || (run->options->order == MAP_ORDER_COMPLETION && answered_some)) {
+        map_run_fail(run, "the stream of results was cut: %s", why);
+    } else if (j->retries >= MAP_RETRIES) {
+        map_run_fail(run, "the stream of results was cut, also when sent again: %s", why);
+    } else {
+        back_off(j, -1, now);
+    }
+}
+
+/* The item that the problem document points at: "/items/N", of this attempt. */
+static bool find_named_item(struct map_run *run, struct map_job *j)
+{
+    const struct buf *answer = &j->http.answer;
+    struct buf pointer = {0}, detail = {0};
+    unsigned long long index;
+    bool named = answer->len && json_member_text(answer->data, answer->len, "pointer", &pointer) &&
+                 sscanf(buf_cstr(&pointer), "/items/%llu", &index) == 1 &&
+                 json_member_text(answer->data, answer->len, "detail", &detail);
+    if (named) {
+        size_t offset = batch_seek(&j->batch, run->input.skip_blank, j->base + index, &j->seek_index, &j->seek_offset);
+        const char *newline = memchr(j->batch.data + offset, '\n', j->batch.len - offset);
+        j->bad = (struct bad_item){.index = j->base + index, .offset = offset};
+        j->bad.len = newline ? (size_t)(newline - j->batch.data) - offset : 0;
+        snprintf(j->bad.reason, sizeof(j->bad.reason), "%s", buf_cstr(&detail));
+        named = newline != NULL;
+    }
+    buf_release(&pointer);
+    buf_release(&detail);
+    return named;
+}
+
+/* A body was refused for an item of it: the others are sent without it. The bad ones are found here, all in one pass:
+ * one refusal for each would make much of little. What only the service objects to is taken from its answer. */
+static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);
+    if (run->options->reduce || (j->http.status != 400 && j->http.status != 413)) return false;
+    if (!j->vetted && batch_find_bad(&j->batch, run->options->sends_text, j->base, from, &j->bad)) {
+        j->vetted = true;
+        map_job_start(run, j, now);
+        return true;
+    }
+    if (!find_named_item(run, j)) return false;
+    j->has_bad = true;
+    if (j->bad.index == j->base)
+        j->state = MAP_JOB_AT_BAD;
+    else
+        send_items(run, j, from, j->bad.offset, now);
+    return true;
+}
+
+static void was_refused(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    const struct connection *c = &j->http;
+    bool full = c->status == 429 || c->status == 503;
+    if (full && j->retries < PATIENCE && !run->options->reduce) {
+        back_off(j, c->retry_after_s, now);
+        return;
+    }
+    if (was_bad_item(run, j, now)) return;
+    struct buf text = {0};
+    refusal_text(c, &text);
+    map_run_fail(run, "the service refused the job (%d): %s", c->status, buf_cstr(&text));
+    buf_release(&text);
+}
+
+bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest)
+{
+    return j->state == MAP_JOB_AT_BAD && (oldest || run->options->order == MAP_ORDER_COMPLETION);
+}
+
+static void skip_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    map_answers_add_bad_item(run, j);
+    if (run->stopped) return;
+    if (batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) == j->batch.len)
+        j->state = MAP_JOB_ENDED;
+    else
+        map_job_start(run, j, now);
+}
+
+void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now)
+{
+    if (j->state == MAP_JOB_BACKOFF && now >= j->retry_ns) map_job_start(run, j, now);
+    while (map_job_may_skip(run, j, oldest) && !run->stopped) skip_bad_item(run, j, now);
+    if (j->state != MAP_JOB_RUNNING) return;
+    struct connection *c = &j->http;
+    if (readable) connection_step(c);
+    if (c->status) run->reachable = true;
+    if (!oldest && run->options->order == MAP_ORDER_INPUT) return;
+    if (c->status == 200) map_answers_take(run, j);
+    if (run->stopped) return;
+    if (c->state == HTTP_DONE && c->status != 200)
+        was_refused(run, j, now);
+    else if (c->state == HTTP_DONE && j->end_seen)
+        j->state = j->has_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED;
+    else if (c->state == HTTP_DONE || c->state == HTTP_BROKEN)
+        was_cut(run, j, now);
+}

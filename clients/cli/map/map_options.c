@@ -1,0 +1,237 @@
+#include "cli/map/map_options.h"
+
+#include "cli/cli.h"
+#include "cli/fleet/fleet.h"
+#include "cli/fleet/tasks_dir.h"
+#include "cli/program.h"
+#include "common/json/json_scan.h"
+#include "protocol/protocol.h"
+
+static const char *const orders[] = {"input", "completion", NULL};
+static const char *const progress_words[] = {"auto", "always", "never", NULL};
+
+#define S struct map_options
+static const struct option_row rows[] = {
+    OPTION_HEADING("Items and results"),
+    OPTION_BOOL("text", S, text, NULL, "items are lines of text, not of JSON; always so with a command",
+                .no_env = true),
+    OPTION_BOOL("null", S, null, NULL, "items are text that ends with a NUL byte and may hold newlines (find -print0)",
+                .letter = '0', .no_env = true),
+    OPTION_BOOL("json", S, json, NULL, "with a command: items are JSON, and results are printed as JSON",
+                .no_env = true),
+    OPTION_CHOICE("order", S, order, "input", orders, "the order of results: input, or completion as they come",
+                  .no_env = true),
+    OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, in place of null",
+                .no_env = true),
+    OPTION_PATH("errors", S, errors, NULL, "write failed items there: {\"index\",\"error\",\"item\"} a line",
+                .value = "FILE", .no_env = true),
+    OPTION_STRING("reduce", S, reduce, NULL,
+                  "print one result: sum, count, min, max or concat of all values; the whole input is one job. What a "
+                  "command prints is compared as text unless --json is there",
+                  .value = "HOW", .no_env = true),
+    OPTION_STRING("common", S, common, NULL, "a JSON value that the task gets beside every item", .value = "JSON",
+                  .no_env = true),
+    OPTION_HEADING("Limits"),
+    OPTION_INT("chunk-size", S, chunk_size, "0", 0, 1e9, "items sent to a worker at once; 0 finds it by itself",
+               .value = "N"),
+    OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, 1e9, "items running at once; 0 is as many as fit",
+               .value = "N"),
+    OPTION_SECONDS("item-timeout-s", S, item_timeout_s, "-1", -1, 1e9,
+                   "seconds an item may run, 0 for ever; -1 is the service's default, 0 with a command", .value = "S"),
+    OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, 1e9, "seconds the whole run may take; 0 is no limit",
+                   .value = "S"),
+    OPTION_HEADING("When items fail"),
+    OPTION_INT("max-attempts", S, max_attempts, "0", 0, 1000,
+               "how often an item is tried that crashed, timed out or lost its worker; 0 is the service's default, 1 "
+               "with a command",
+               .value = "N"),
+    OPTION_BOOL("hedge", S, hedge, "true", "late items also run on another worker; never so with a command"),
+    OPTION_INT("tolerated-failure-count", S, tolerated_failure_count, "-1", -1, 1e15,
+               "failed items that are put up with; one more ends the run with status 3; -1 is any number",
+               .value = "N"),
+    CLIENT_OPTION_ROWS(S, client),
+    OPTION_HEADING("Without a URL: a private fleet for this run"),
+    OPTION_PATH("tasks", S, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
+    OPTION_INT("workers", S, workers, "1", 1, FLEET_MAX_WORKERS, "workers to start", .value = "N", .no_env = true),
+    OPTION_INT("processes", S, processes, "0", 0, 4096,
+               "task processes of each worker; 0 is as many as there are processors", .value = "P", .letter = 'P',
+               .no_env = true),
+    OPTION_BOOL("stdin", S, to_stdin, NULL, "with a command: the item goes to its standard input", .no_env = true),
+    OPTION_HEADING("Telling"),
+    OPTION_CHOICE("progress", S, progress, "auto", progress_words,
+                  "the progress line on standard error; auto: when that is a terminal and the results are not on it",
+                  .no_env = true),
+    OPTION_BOOL("quiet", S, quiet, NULL, "say nothing of failed items on standard error", .letter = 'q',
+                .no_env = true),
+    OPTION_ROWS_END};
+#undef S
+
+static const struct option_spec spec = {
+    .program = "fantail map",
+    .usage = "TASK [option...]   or   fantail map [option...] -- COMMAND [argument...]",
+    .about =
+        "Maps a task over the items on standard input, one JSON value a line, and prints each result on a line of\n"
+        "standard output, in the order of the items, while later items still run. Input may be endless.\n"
+        "\n"
+        "With --, any command is run once for each line: {} in its arguments is replaced by the line; without {}\n"
+        "the line is added as last argument, and with --stdin it is fed to the command. What the command prints is\n"
+        "the result, as UTF-8 text without its last newline. A command that exits with another status than 0 has\n"
+        "failed for that line.",
+    .epilogue =
+        "A failed item prints null, so that results keep step with items; standard error tells the first few.\n"
+        "\n"
+        "Examples:\n"
+        "  seq 1000000 | fantail map square | tail -1\n"
+        "  seq 5 | fantail map -- expr 2 +\n"
+        "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {}.mp3\n"
+        "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
+        "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       {} inside shell code would be run as code\n"
+        "  fantail map wordcount --text --url http://fantail:8080 < lines.txt\n"
+        "\n"
+        "Exit status: 0 every item succeeded, 1 some failed, 2 wrong usage, 3 the job failed, was cut off, or\n"
+        "nothing could be reached. Ctrl-C cancels; work on the fleet stops.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_ANYWHERE,
+};
+
+/* sh -c 'wc {}' and the like. */
+static bool puts_items_into_code(char *const *command)
+{
+    static const char *const shells[] = {"sh", "bash", "dash", "zsh", "ksh"};
+    const char *slash = strrchr(command[0], '/'), *name = slash ? slash + 1 : command[0];
+    bool shell = false;
+    for (size_t i = 0; i < ARRAY_SIZE(shells); i++) shell = shell || strcmp(name, shells[i]) == 0;
+    return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
+}
+
+/* Told once and before anything is run, and not for each line. */
+static int check_program(const struct map_options *o)
+{
+    const char *name = o->command[0], *why;
+    if (program_can_run(name, &why)) return EXIT_OK;
+    return option_complain(&spec, NULL, "the command %s cannot be run: %s", name, why);
+}
+
+static int check_command(struct map_options *o)
+{
+    if (o->task) return option_complain(&spec, NULL, "a task and a command (behind --) cannot both be given");
+    if (!o->command[0]) return option_complain(&spec, NULL, "a command is expected behind --");
+    if (o->json && o->null) return option_complain(&spec, "null", "--json says the contrary");
+    /* FANTAIL_URL is for tasks; on the command line it is a contradiction. */
+    o->text = !o->json;
+    if (!o->quiet && puts_items_into_code(o->command))
+        complain("warning: {} stands in code for %s, where an item with quotes or $(...) runs as code; better: "
+                 "%s -c '... \"$1\" ...' %s {}",
+                 o->command[0], o->command[0], o->command[0]);
+    o->values_are_text = !o->json;
+    if (o->item_timeout_s < 0) o->item_timeout_s = 0;
+    if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
+        return option_complain(&spec, "reduce",
+                               "what a command prints is text, which has no sum; --json makes it numbers");
+    return check_program(o);
+}
+
+static int check_task(struct map_options *o)
+{
+    if (!o->task) return option_complain(&spec, NULL, "which task? See fantail map --help");
+    if (o->to_stdin) return option_complain(&spec, "stdin", "this is for commands (behind --)");
+    if (o->json && (o->text || o->null))
+        return option_complain(&spec, "json", "--%s says the contrary", o->text ? "text" : "null");
+    if (o->client.url) return client_config_check(&spec, &o->client);
+    const char *given = o->tasks;
+    o->tasks = tasks_dir_find(given);
+    if (o->tasks) return EXIT_OK;
+    return option_complain(&spec, "tasks",
+                           "%s is not a directory; name the one with the tasks, or a fleet by --url or FANTAIL_URL",
+                           given ? given : "./tasks");
+}
+
+static int check(struct map_options *o)
+{
+    size_t offset;
+    const char *error;
+    if (o->common && !json_valid(o->common, strlen(o->common), &offset, &error))
+        return option_complain(&spec, "common", "not JSON at byte %zu: %s", offset, error);
+    return o->command ? check_command(o) : check_task(o);
+}
+
+static int find_separator(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0) return i;
+    return argc;
+}
+
+static bool has_option(char **argv, int argc, const char *name)
+{
+    size_t len = strlen(name);
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], name, len) == 0 && (argv[i][len] == '\0' || argv[i][len] == '=')) return true;
+    return false;
+}
+
+bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
+{
+    struct option_result result;
+    *o = (struct map_options){0};
+    int options_end = find_separator(argc, argv);
+    *status = EXIT_USAGE;
+    if (!option_parse(&spec, o, options_end, argv, &result)) {
+        *status = result.exit_status;
+        return false;
+    }
+    if (result.first_operand < options_end) o->task = argv[result.first_operand];
+    if (options_end < argc) o->command = argv + options_end + 1;
+    if (result.first_operand + 1 < options_end) {
+        option_complain(&spec, NULL, "%s: there is one task only; a command stands behind --",
+                        argv[result.first_operand + 1]);
+        return false;
+    }
+    if (o->command && has_option(argv, options_end, "--url")) {
+        option_complain(&spec, "url", "a command runs on this machine only; a fleet has tasks");
+        return false;
+    }
+    if (o->command) o->client.url = NULL;
+    *status = check(o);
+    o->sends_text = o->text && !o->null; /* an item with a newline is no line, but JSON can say it */
+    return *status == EXIT_OK;
+}
+
+/* Percent-encoded, as a query argument. */
+static void add_argument(struct buf *path, const char *name, const char *value)
+{
+    buf_addf(path, "&%s=", name);
+    for (; *value; value++) {
+        bool plain = (*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z') ||
+                     (*value >= '0' && *value <= '9') || strchr("-_.~,", *value);
+        if (plain)
+            buf_add_char(path, *value);
+        else
+            buf_addf(path, "%%%02X", (unsigned)(unsigned char)*value);
+    }
+}
+
+void map_options_query(const struct map_options *o, double deadline_s, struct buf *path)
+{
+    char number[40];
+    buf_clear(path);
+    buf_add_str(path, PATH_JOBS "?order=");
+    buf_add_str(path, orders[o->order]);
+    add_argument(path, "task", o->command ? "command" : o->task);
+    /* A command may do anything: it is run once for its line, as xargs does, and never a second time to be sure. */
+    int64_t max_attempts = o->max_attempts == 0 && o->command ? 1 : o->max_attempts;
+    if (max_attempts) buf_addf(path, "&retry.max_attempts=%lld", (long long)max_attempts);
+    if (o->command || !o->hedge) buf_add_str(path, "&hedge.enabled=false");
+    if (o->chunk_size) buf_addf(path, "&chunk_size=%lld", (long long)o->chunk_size);
+    if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
+    if (o->item_timeout_s >= 0) {
+        snprintf(number, sizeof(number), "%.3f", o->item_timeout_s);
+        add_argument(path, "item_timeout_s", number);
+    }
+    if (deadline_s > 0) {
+        snprintf(number, sizeof(number), "%.3f", deadline_s);
+        add_argument(path, "deadline_s", number);
+    }
+    if (o->common) add_argument(path, "common", o->common);
+    if (o->reduce) add_argument(path, "reduce", o->reduce);
+}

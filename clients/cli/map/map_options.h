@@ -1,0 +1,32 @@
+/* What `fantail map` was asked to do: its options, and what follows from them. */
+#ifndef FANTAIL_CLI_MAP_MAP_OPTIONS_H
+#define FANTAIL_CLI_MAP_MAP_OPTIONS_H
+
+#include "cli/http/target.h"
+#include "common/base/base.h"
+#include "common/base/buf.h"
+
+enum map_order { MAP_ORDER_INPUT, MAP_ORDER_COMPLETION };
+enum map_progress { MAP_PROGRESS_AUTO, MAP_PROGRESS_ALWAYS, MAP_PROGRESS_NEVER };
+
+struct map_options {
+    struct client_config client;
+    bool text, json, null, to_stdin, skip_failed, quiet, hedge;
+    int order, progress;
+    const char *errors, *common, *reduce, *tasks;
+    int64_t chunk_size, max_concurrency, max_attempts, workers, processes;
+    int64_t tolerated_failure_count;   /* -1: any number */
+    double item_timeout_s, deadline_s; /* item_timeout_s below 0: not given */
+
+    const char *task;     /* NULL in command mode */
+    char **command;       /* NULL-ended; NULL without one */
+    bool values_are_text; /* JSON strings are printed as their characters */
+    bool sends_text;      /* jobs are of lines of text; false: of JSON */
+};
+
+/* False when the program should end with *status. Strings are borrowed from argv and the environment. */
+MUST_CHECK bool map_options_read(struct map_options *o, int argc, char **argv, int *status);
+/* The path and query of a job; `deadline_s` is what is left of it, 0 for none. */
+void map_options_query(const struct map_options *o, double deadline_s, struct buf *path);
+
+#endif

@@ -1,0 +1,134 @@
+#include "cli/map/map_reduce.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cli/map/map_answers.h"
+#include "cli/map/map_internal.h"
+
+/* A file that is gone when this program is, however it ends. */
+static int open_nameless(void)
+{
+    char path[4096];
+    const char *tmp = getenv("TMPDIR");
+    snprintf(path, sizeof(path), "%s/fantail-items-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0) unlink(path);
+    return fd;
+}
+
+bool map_reduction_init(struct map_reduction *r, bool keep)
+{
+    *r = (struct map_reduction){0};
+    if (!keep) return true;
+    r->kept_fd = open_nameless();
+    r->keeps = r->kept_fd >= 0;
+    return r->keeps;
+}
+
+void map_reduction_release(struct map_reduction *r)
+{
+    if (r->kept.data) munmap(r->kept.data, r->kept.len);
+    if (r->keeps) close(r->kept_fd);
+    free(r->left_out);
+    *r = (struct map_reduction){0};
+}
+
+static bool keep(struct map_reduction *r, const char *data, size_t len)
+{
+    while (r->keeps && len > 0) {
+        ssize_t n = write(r->kept_fd, data, len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return false;
+        data += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+static void leave_out(struct map_run *run, struct map_job *j)
+{
+    struct map_reduction *r = &run->reduction;
+    if (r->left_out_count == r->left_out_alloc) {
+        r->left_out_alloc = r->left_out_alloc ? 2 * r->left_out_alloc : 64;
+        r->left_out = xrealloc(r->left_out, r->left_out_alloc * sizeof(*r->left_out));
+    }
+    r->left_out[r->left_out_count++] = j->bad.index;
+    r->index = j->bad.index + 1;
+    r->offset = j->bad.offset + j->bad.len + 1;
+    map_answers_add_bad_item(run, j);
+}
+
+/* The next lines of the batch go out, or its next bad one is left out. */
+static void go_on(struct map_run *run, struct map_job *j)
+{
+    struct map_reduction *r = &run->reduction;
+    const char *lines = j->batch.data + r->offset;
+    bool bad = batch_find_bad(&j->batch, run->options->sends_text, r->index, r->offset, &j->bad);
+    size_t end = bad ? j->bad.offset : j->batch.len;
+    if (end == r->offset) {
+        leave_out(run, j);
+    } else if (keep(r, lines, end - r->offset)) {
+        connection_give_piece(&j->http, lines, end - r->offset);
+        if (bad) r->index = j->bad.index;
+        r->offset = end;
+    } else {
+        map_run_fail(run, "cannot keep the items, which --errors quotes: %s", strerror(errno));
+    }
+}
+
+static bool next_batch(struct map_run *run, struct map_job *j)
+{
+    struct map_reduction *r = &run->reduction;
+    if (run->input.cut == 0) return false;
+    input_cut(&run->input, &j->batch);
+    r->offset = 0;
+    r->index = r->behind;
+    r->behind += batch_count(&j->batch, run->input.skip_blank);
+    return true;
+}
+
+void map_reduction_feed(struct map_run *run, uint64_t now)
+{
+    if (!run->target_known || run->stopped) return;
+    if (!run->asked) map_job_start_upload(run, map_run_take_idle(run), now);
+    struct map_job *j = run->running[0];
+    while (run->count > 0 && !run->stopped && connection_wants_piece(&j->http)) {
+        if (run->reduction.offset < j->batch.len || next_batch(run, j))
+            go_on(run, j);
+        else if (run->input.ended)
+            connection_give_piece(&j->http, NULL, 0);
+        else
+            return;
+        if (j->http.state == HTTP_SENDING) connection_step(&j->http);
+    }
+}
+
+uint64_t map_reduction_index(const struct map_reduction *r, uint64_t index)
+{
+    size_t low = 0, high = r->left_out_count; /* how many stand before it: left_out[k] - k never falls */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (r->left_out[middle] - middle <= index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return index + low;
+}
+
+struct json_slice map_reduction_item(struct map_run *run, uint64_t index)
+{
+    struct map_reduction *r = &run->reduction;
+    off_t size = !r->keeps ? 0 : lseek(r->kept_fd, 0, SEEK_END);
+    if (size <= 0) return (struct json_slice){0};
+    if (!r->kept.data) {
+        void *data = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, r->kept_fd, 0);
+        if (data == MAP_FAILED) return (struct json_slice){0};
+        r->kept = (struct batch){.data = data, .len = (size_t)size};
+    }
+    return batch_item(&r->kept, run->input.skip_blank, index, &r->kept_index, &r->kept_offset);
+}

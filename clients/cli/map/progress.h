@@ -1,0 +1,30 @@
+/* The progress line on standard error: how much is done, how fast, how long still. Drawn a few times a second. */
+#ifndef FANTAIL_CLI_MAP_PROGRESS_H
+#define FANTAIL_CLI_MAP_PROGRESS_H
+
+#include "common/base/base.h"
+
+#define PROGRESS_MS 150
+
+struct progress {
+    bool on;
+    bool drawn;
+    uint64_t started_ns, drawn_ns;
+    double rate; /* items a second, smoothed */
+    uint64_t rate_ns, rate_done;
+};
+
+struct progress_state {
+    uint64_t done, failed;
+    uint64_t total;     /* 0: not known */
+    bool total_is_sure; /* false: estimated from the size of the input file */
+    const char *note;   /* "waiting for a worker"; NULL: none */
+};
+
+void progress_init(struct progress *p, bool on, uint64_t now);
+/* Draws when it is time. */
+void progress_draw(struct progress *p, const struct progress_state *state, uint64_t now);
+/* Takes the line away, before something else is written to the terminal. */
+void progress_clear(struct progress *p);
+
+#endif

@@ -1,0 +1,87 @@
+#include "cli/map/result_line.h"
+
+#include "common/json/json_scan.h"
+#include "common/json/json_walk.h"
+
+static struct json_slice unquoted(struct json_slice s)
+{
+    if (s.len >= 2 && s.data[0] == '"') return (struct json_slice){s.data + 1, s.len - 2};
+    return s;
+}
+
+static bool slice_is(struct json_slice s, const char *text)
+{
+    return s.len == strlen(text) && memcmp(s.data, text, s.len) == 0;
+}
+
+static enum result_kind kind_of(struct json_slice type)
+{
+    static const struct {
+        const char *name;
+        enum result_kind kind;
+    } kinds[] = {{"result", RESULT_VALUE}, {"error", RESULT_ERROR}, {"end", RESULT_END}, {"waiting", RESULT_WAITING}};
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (slice_is(type, kinds[i].name)) return kinds[i].kind;
+    return RESULT_OTHER;
+}
+
+/* The member that matters for each kind. */
+static const char *const body_names[] = {
+    [RESULT_VALUE] = "value", [RESULT_ERROR] = "error", [RESULT_END] = "status", [RESULT_WAITING] = "reason"};
+
+static void take_counts(struct result_line *r, struct json_slice counts)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    if (!json_walk_init(&walk, counts.data, counts.len)) return;
+    while (json_walk_next(&walk, &name, &value)) {
+        if (json_string_is(name, "total")) r->total = strtoull(value.data, NULL, 10);
+        if (json_string_is(name, "failed")) r->failed = strtoull(value.data, NULL, 10);
+    }
+}
+
+static void take_member(struct result_line *r, struct json_slice name, struct json_slice value)
+{
+    if (json_string_is(name, "index")) {
+        r->has_index = true;
+        r->index = strtoull(value.data, NULL, 10);
+        return;
+    }
+    if (r->kind == RESULT_END && json_string_is(name, "counts")) take_counts(r, value);
+    if ((size_t)r->kind >= ARRAY_SIZE(body_names) || !json_string_is(name, body_names[r->kind])) return;
+    if (r->kind == RESULT_END || r->kind == RESULT_WAITING) value = unquoted(value);
+    r->body = value.data;
+    r->len = value.len;
+}
+
+struct result_line result_line_read_slowly(const char *line, size_t len)
+{
+    struct result_line r = {.kind = RESULT_BAD};
+    struct json_walk walk;
+    struct json_slice name, value;
+    size_t offset;
+    const char *error;
+    if (!json_valid(line, len, &offset, &error) || !json_walk_init(&walk, line, len)) return r;
+    /* "type" comes first: every coordinator writes it so. */
+    if (!json_walk_next(&walk, &name, &value) || !json_string_is(name, "type")) return r;
+    r.kind = kind_of(unquoted(value));
+    while (json_walk_next(&walk, &name, &value)) take_member(&r, name, value);
+    bool needs_body = r.kind <= RESULT_END;
+    if (needs_body && !r.body) r.kind = RESULT_BAD;
+    return r;
+}
+
+bool json_member_text(const char *json, size_t len, const char *name, struct buf *out)
+{
+    struct json_walk walk;
+    struct json_slice key, value;
+    size_t offset;
+    const char *error;
+    if (!json_valid(json, len, &offset, &error) || !json_walk_init(&walk, json, len)) return false;
+    while (json_walk_next(&walk, &key, &value)) {
+        if (!json_string_is(key, name)) continue;
+        if (value.data[0] == '"') return json_string_decode(value, out);
+        return buf_add(out, value.data, value.len);
+    }
+    return false;
+}

@@ -1,0 +1,48 @@
+/* One line of a job's NDJSON answer, taken apart in place. Pure. */
+#ifndef FANTAIL_CLI_MAP_RESULT_LINE_H
+#define FANTAIL_CLI_MAP_RESULT_LINE_H
+
+#include "common/base/base.h"
+#include "common/base/buf.h"
+
+enum result_kind {
+    RESULT_VALUE, /* an item's value, or with reduce the job's */
+    RESULT_ERROR,
+    RESULT_END,
+    RESULT_WAITING,
+    RESULT_OTHER, /* progress, heartbeat, and what later versions may add */
+    RESULT_BAD    /* not what a coordinator writes */
+};
+
+struct result_line {
+    enum result_kind kind;
+    bool has_index;
+    uint64_t index;   /* VALUE, ERROR: of the item in its job */
+    const char *body; /* VALUE: the value; ERROR: the error object; WAITING: the reason; END: the status, as text */
+    size_t len;
+    uint64_t total, failed; /* END: of its counts */
+};
+
+/* The line without its newline. */
+struct result_line result_line_read_slowly(const char *line, size_t len);
+
+/* {"type":"result","index":N,"value":V} is nearly every line, in just this form. */
+static inline struct result_line result_line_read(const char *line, size_t len)
+{
+    static const char head[] = "{\"type\":\"result\",\"index\":", middle[] = ",\"value\":";
+    const size_t head_len = sizeof(head) - 1, middle_len = sizeof(middle) - 1;
+    if (len < head_len + middle_len + 2 || memcmp(line, head, head_len) != 0) return result_line_read_slowly(line, len);
+    const char *at = line + head_len, *end = line + len - 1;
+    uint64_t index = 0;
+    for (; *at >= '0' && *at <= '9'; at++) index = index * 10 + (uint64_t)(*at - '0');
+    if (end - at <= (ptrdiff_t)middle_len || memcmp(at, middle, middle_len) != 0 || *end != '}')
+        return result_line_read_slowly(line, len);
+    at += middle_len;
+    return (struct result_line){
+        .kind = RESULT_VALUE, .has_index = true, .index = index, .body = at, .len = (size_t)(end - at)};
+}
+
+/* A member's text of a JSON object, decoded when it is a string; false when it is not there. */
+MUST_CHECK bool json_member_text(const char *json, size_t len, const char *name, struct buf *out);
+
+#endif

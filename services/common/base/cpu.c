@@ -1,0 +1,65 @@
+#include "common/base/cpu.h"
+
+#include <sched.h>
+
+/* quota / period, rounded up; 0 when there is none. */
+static unsigned quota_of(const char *text)
+{
+    char *end;
+    double quota = strtod(text, &end), period = strtod(end, NULL);
+    return quota > 0 && period > 0 ? (unsigned)(quota / period + 0.999) : 0;
+}
+
+static size_t read_text(const char *path, char *dst, size_t size)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) return 0;
+    size_t n = fread(dst, 1, size - 1, f);
+    dst[n] = '\0';
+    fclose(f);
+    return n;
+}
+
+/* The least quota from our group up to the root; a container sees its own group as the root. */
+static unsigned v2_quota(void)
+{
+    char group[1024] = "", path[1200], text[64];
+    FILE *f = fopen("/proc/self/cgroup", "re");
+    while (f && fgets(path, sizeof path, f))
+        if (strncmp(path, "0::", 3) == 0) snprintf(group, sizeof group, "%.*s", (int)strcspn(path + 3, "\n"), path + 3);
+    if (f) fclose(f);
+    unsigned least = 0;
+    for (;;) {
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+        unsigned n = read_text(path, text, sizeof text) ? quota_of(text) : 0;
+        if (n && (!least || n < least)) least = n;
+        char *slash = strrchr(group, '/');
+        if (!slash) return least;
+        *slash = '\0';
+    }
+}
+
+static unsigned v1_quota(void)
+{
+    char quota[32], period[32], both[80];
+    if (!read_text("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota, sizeof quota) ||
+        !read_text("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period, sizeof period))
+        return 0;
+    snprintf(both, sizeof both, "%s %s", quota, period);
+    return quota_of(both);
+}
+
+unsigned cpu_quota(void)
+{
+    cpu_set_t set;
+    unsigned n = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1, v2 = v2_quota(),
+             v1 = v1_quota();
+    if (v2 && v2 < n) n = v2;
+    if (v1 && v1 < n) n = v1;
+    return n ? n : 1;
+}
+
+bool cpu_is_metered(void)
+{
+    return v2_quota() || v1_quota();
+}

@@ -1,0 +1,71 @@
+/*
+ * Every cap and default of fantail, in one place, with its unit. A cap protects the service from a peer or a job; a
+ * default is what a person gets who sets nothing. Options (docs/operations.md) override the ones they name.
+ */
+#ifndef FANTAIL_COMMON_BASE_LIMITS_H
+#define FANTAIL_COMMON_BASE_LIMITS_H
+
+#define KIB 1024u
+#define MIB (1024u * 1024u)
+
+/* HTTP, both services. */
+#define LIMIT_HEADER_BYTES     (32 * KIB)      /* request line and headers together; more is 431 */
+#define LIMIT_URI_BYTES        (8 * KIB)       /* more is 414 */
+#define LIMIT_BODY_BYTES       (1024ull * MIB) /* one request body; more is 413 */
+#define LIMIT_CONNECTIONS      4096
+#define LIMIT_HEADER_MS        10000       /* from the first byte of a request to the end of its headers */
+#define LIMIT_BODY_IDLE_MS     30000       /* a body that brings nothing for so long is cut off */
+#define LIMIT_BODY_STEP_BYTES  (2 * KIB)   /* and so is one that brings less in that time */
+#define LIMIT_KEEPALIVE_MS     75000       /* an idle kept connection */
+#define LIMIT_ARRIVE_MS        30          /* of a drain: for connections that were being made when it began */
+#define LIMIT_PART_MS          300         /* of a drain, at its end: for peers to close kept connections */
+#define LIMIT_CONNECTION_BYTES (128 * KIB) /* head, read and write buffer; zeroed at each request */
+#define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
+#define LIMIT_PEM_BYTES        (1 * MIB)   /* a file with certificates or a key */
+#define LIMIT_TLS_LOG_LINES    20          /* refused handshakes told in any minute; the others are only counted */
+
+#define LIMIT_LINGER_MS    2000      /* after an answer to an unread body: for the client to read it */
+#define LIMIT_LINGER_BYTES (1 * MIB) /* and so much of that body is taken and dropped */
+#define LIMIT_LINGERING    256       /* connections at once in that state */
+
+/* Access. */
+#define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter ones can be guessed */
+#define LIMIT_TOKEN_BYTES       512 /* each is kept and compared at this length */
+#define LIMIT_TOKENS            64
+#define LIMIT_TOKEN_FILE_BYTES  (64 * KIB)
+
+/* JSON. */
+#define LIMIT_JSON_DEPTH    512                /* nesting of arrays and objects in a body, an item or an answer */
+#define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53: beyond it option numbers lose their value */
+#define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items (`common` is in here) */
+
+/* A job on the coordinator. */
+#define LIMIT_ITEM_BYTES          (64 * MIB)
+#define LIMIT_ITEMS               1000000000000ull
+#define LIMIT_UNDISPATCHED_BYTES  (8 * MIB)  /* split but not sent; above it the upload is suspended */
+#define LIMIT_UNSTARTED_BYTES     (64 * MIB) /* items held while the task is not known yet */
+#define LIMIT_EARLY_START_BYTES   (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
+#define LIMIT_RESULT_MEMORY_BYTES (16 * MIB) /* answers held in memory for one job; above it they spill */
+#define LIMIT_RUNNING_JOBS        256        /* more is 429 */
+#define DEFAULT_MAX_CHUNK_BYTES   (1 * MIB)
+#define DEFAULT_ITEM_TIMEOUT_S    60.0
+#define DEFAULT_CHUNK_TARGET_MS   250
+#define DEFAULT_HEARTBEAT_MS      15000
+
+/* Traces, both services. */
+#define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; more are dropped */
+
+/* An answer line of a worker or a process: one item's envelope. */
+#define LIMIT_ANSWER_BYTES      (64 * MIB)
+#define LIMIT_STDERR_TAIL_BYTES (2 * KIB)
+
+/* A worker. */
+#define LIMIT_WORKER_CHUNKS       64         /* chunks held at once; more is 429 */
+#define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; above it an upload is suspended */
+#define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; above it its processes are not fed */
+#define LIMIT_HEAD_WAIT_MS        10         /* the head of a chunk's answer waits no longer for the first value */
+#define LIMIT_GATHER_MS           2          /* an answer waits no longer for others of its chunk */
+#define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of so many bytes do not wait */
+#define LIMIT_TASK_PROCESSES      1024       /* of one task on one worker */
+
+#endif

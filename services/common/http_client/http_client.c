@@ -1,0 +1,269 @@
+#include "common/http_client/http_client.h"
+
+#include "common/http_client/http_client_internal.h"
+
+#define SPARE_CALLS     256
+#define MAX_CONNECTIONS 4096 /* kept by curl when idle; without a figure it closes them by the count of calls */
+
+/* The lists: added in front, so that spare calls are reused while warm; new calls are taken from the back. */
+
+static void list_remove(struct http_call *call)
+{
+    struct call_list *list = &call->client->calls[call->state];
+    *(call->prev ? &call->prev->next : &list->first) = call->next;
+    *(call->next ? &call->next->prev : &list->last) = call->prev;
+    list->count--;
+}
+
+static void list_add(struct http_call *call)
+{
+    struct http_client *c = call->client;
+    struct call_list *list = &c->calls[call->state];
+    call->prev = NULL;
+    call->next = list->first;
+    *(call->next ? &call->next->prev : &list->last) = call;
+    list->first = call;
+    list->count++;
+    client_keep_loop(c, c->calls[CALL_NEW].count + c->calls[CALL_RUNNING].count + c->calls[CALL_CANCELLED].count > 0);
+}
+
+void call_move(struct http_call *call, enum call_state to)
+{
+    list_remove(call);
+    call->state = to;
+    list_add(call);
+}
+
+static void call_retire(struct http_call *call)
+{
+    call_clear(call);
+    client_forget_bulk(call);
+    call_move(call, CALL_SPARE);
+    if (call->client->calls[CALL_SPARE].count <= SPARE_CALLS) return;
+    call = call->client->calls[CALL_SPARE].last;
+    list_remove(call);
+    call_free(call);
+}
+
+/* Ends. */
+
+static void call_end(struct http_call *call, const struct http_call_result *result)
+{
+    struct http_client *c = call->client;
+    call_move(call, CALL_ENDED);
+    c->busy++;
+    curl_multi_remove_handle(c->multi, call->easy);
+    c->told = true;
+    call->options.on_end(call->options.data, result);
+    c->busy--;
+    call_retire(call);
+}
+
+static void call_end_by_code(struct http_call *call, CURLcode code)
+{
+    struct http_call_result result = call_judge(call, code);
+    call_end(call, &result);
+}
+
+static void abandon(struct http_call *call)
+{
+    struct http_client *c = call->client;
+    c->busy++;
+    curl_multi_remove_handle(c->multi, call->easy);
+    c->busy--;
+    call_retire(call);
+}
+
+static bool reap(struct http_client *c)
+{
+    int left;
+    CURLMsg *message = curl_multi_info_read(c->multi, &left);
+    if (!message) return false;
+    CURLcode code = message->data.result; /* the message dies with the handle's removal */
+    char *owner = NULL;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
+    struct http_call *call = (struct http_call *)(void *)owner;
+    if (call->state == CALL_CANCELLED)
+        abandon(call);
+    else
+        call_end_by_code(call, code);
+    return true;
+}
+
+/* Silence. */
+
+static void on_silence(uv_timer_t *timer);
+
+static void watch_silence(struct http_client *c, uint64_t deadline_ms)
+{
+    if (c->silence_deadline_ms && c->silence_deadline_ms <= deadline_ms) return;
+    uint64_t now = uv_now(c->loop);
+    c->silence_deadline_ms = deadline_ms;
+    uv_timer_start(&c->silence_timer, on_silence, deadline_ms > now ? deadline_ms - now : 0, 0);
+}
+
+static bool listens(const struct http_call *call)
+{
+    return call->options.silence_timeout_ms && !call->paused;
+}
+
+static void end_silent(struct http_call *call)
+{
+    struct http_call_result result = call_judge(call, CURLE_OPERATION_TIMEDOUT);
+    char reason[64];
+    snprintf(reason, sizeof reason, "nothing was received for %.3g s",
+             (double)call->options.silence_timeout_ms / 1000.0);
+    result.outcome = HTTP_CALL_TIMED_OUT;
+    result.reason = reason;
+    call_end(call, &result);
+}
+
+/* Activity only moves deadlines back, so the timer need not follow it: it fires at the earliest deadline once known,
+ * and finds the next one. on_end may do anything to other calls, so the search begins anew after each. */
+static void on_silence(uv_timer_t *timer)
+{
+    struct http_client *c = timer->data;
+    uint64_t now = uv_now(c->loop), next = UINT64_MAX;
+    c->silence_deadline_ms = 0;
+    for (struct http_call *call = c->calls[CALL_RUNNING].first; call;) {
+        uint64_t deadline = listens(call) ? call->heard_ms + call->options.silence_timeout_ms : UINT64_MAX;
+        if (deadline <= now) {
+            end_silent(call);
+            next = UINT64_MAX;
+            call = c->calls[CALL_RUNNING].first;
+            continue;
+        }
+        if (deadline < next) next = deadline;
+        call = call->next;
+    }
+    if (next != UINT64_MAX) watch_silence(c, next);
+    client_settle(c);
+}
+
+/* What waited until curl was free. */
+
+static void begin(struct http_call *call)
+{
+    struct http_client *c = call->client;
+    call_move(call, CALL_RUNNING);
+    call->heard_ms = uv_now(c->loop);
+    if (listens(call)) watch_silence(c, call->heard_ms + call->options.silence_timeout_ms);
+    if (!call_load(call)) return;
+    CURLMcode code = curl_multi_add_handle(c->multi, call->easy);
+    if (code != CURLM_OK) BUG("curl took no new call: %s", curl_multi_strerror(code));
+}
+
+void call_flow(struct http_call *call)
+{
+    struct http_client *c = call->client;
+    call->resume = call->paused = call->held = false;
+    call->heard_ms = uv_now(c->loop);
+    if (listens(call)) watch_silence(c, call->heard_ms + call->options.silence_timeout_ms);
+    CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
+    /* What curl held back is handed out inside that call, and its refusal ends nothing by itself. */
+    bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the latter: no connection yet */
+    if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
+}
+
+static void resume_all(struct http_client *c)
+{
+    c->any_resume = false;
+    for (struct http_call *call = c->calls[CALL_RUNNING].first, *next; call; call = next) {
+        next = call->next;
+        if (!call->resume) continue;
+        call_flow(call);
+        next = c->calls[CALL_RUNNING].first; /* callbacks may have moved any call */
+    }
+}
+
+static void destroy(struct http_client *c)
+{
+    static const enum call_state in_curl[] = {CALL_RUNNING, CALL_CANCELLED};
+    for (size_t i = 0; i < ARRAY_SIZE(in_curl); i++)
+        while (c->calls[in_curl[i]].first) abandon(c->calls[in_curl[i]].first);
+    for (int state = 0; state < CALL_STATE_COUNT; state++)
+        while (c->calls[state].first) {
+            struct http_call *call = c->calls[state].first;
+            list_remove(call);
+            call_free(call);
+        }
+    c->busy++;
+    curl_multi_cleanup(c->multi);
+    client_loop_close(c);
+}
+
+void client_settle(struct http_client *c)
+{
+    if (c->busy) return;
+    c->busy++;
+    bool more = true;
+    while (more && !c->freed) {
+        while (c->calls[CALL_CANCELLED].first) abandon(c->calls[CALL_CANCELLED].first);
+        while (c->calls[CALL_NEW].first) begin(c->calls[CALL_NEW].last);
+        if (c->any_resume) resume_all(c);
+        more = reap(c) || c->calls[CALL_CANCELLED].first || c->calls[CALL_NEW].first || c->any_resume;
+    }
+    c->busy--;
+    if (c->freed) destroy(c);
+}
+
+/* The interface. */
+
+struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_options *options)
+{
+    if (curl_global_init(CURL_GLOBAL_SSL) != CURLE_OK) BUG("curl does not start");
+    struct http_client *c = xcalloc(1, sizeof *c);
+    c->loop = loop;
+    if (options) c->options = *options;
+    c->multi = curl_multi_init();
+    if (!c->multi) BUG("curl has no memory for a multi handle");
+    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)MAX_CONNECTIONS);
+    curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    client_loop_init(c);
+    return c;
+}
+
+void http_client_free(struct http_client *c)
+{
+    if (!c || c->freed) return;
+    c->freed = true;
+    if (!c->busy) destroy(c);
+}
+
+struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options)
+{
+    struct http_call *call = c->calls[CALL_SPARE].first;
+    if (call)
+        list_remove(call);
+    else
+        call = call_new(c);
+    call_prepare(call, options);
+    call->state = CALL_NEW;
+    list_add(call);
+    client_kick(c);
+    return call;
+}
+
+void http_call_cancel(struct http_call *call)
+{
+    if (call->state == CALL_NEW)
+        call_retire(call);
+    else if (call->state == CALL_RUNNING && call->client->busy)
+        call_move(call, CALL_CANCELLED);
+    else if (call->state == CALL_RUNNING)
+        abandon(call);
+}
+
+void http_call_pause(struct http_call *call, bool paused)
+{
+    if (call->state != CALL_RUNNING && call->state != CALL_NEW) return;
+    if (call->state == CALL_RUNNING && paused && !call->paused) {
+        call->paused = true;
+        curl_easy_pause(call->easy, CURLPAUSE_RECV);
+    } else if (!paused && call->paused) {
+        call->resume = true;
+        call->client->any_resume = true;
+        client_kick(call->client);
+    }
+    if (paused) call->resume = false;
+}

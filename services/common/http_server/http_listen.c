@@ -1,0 +1,145 @@
+#include "common/http_server/http_listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/http_server/http_server.h"
+#include "common/net/unix_address.h"
+
+#define BACKLOG 1024
+
+static const struct sockaddr *parse_address(const char *host, uint16_t port, struct sockaddr_storage *storage,
+                                            socklen_t *len)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
+    memset(storage, 0, sizeof *storage);
+    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        *len = sizeof *v4;
+    } else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        *len = sizeof *v6;
+    } else {
+        return NULL;
+    }
+    return (const struct sockaddr *)storage;
+}
+
+/* The port is at the same place in the addresses of both families. */
+static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "one place for both");
+
+uint16_t http_listen_port(int fd)
+{
+    struct sockaddr_in6 bound = {0};
+    socklen_t len = sizeof bound;
+    if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0 || bound.sin6_family == AF_UNIX) return 0;
+    return ntohs(bound.sin6_port);
+}
+
+/* Accepted sockets inherit these: no call per connection. Keep-alive probes find peers that vanished without a word. */
+static void set_socket_options(int fd, int family, bool reuse_port)
+{
+    static const int on = 1, off = 0, idle_s = 60, interval_s = 15, probes = 4;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (reuse_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+static int fail(int fd, char *err, size_t err_size, const char *where, const char *why)
+{
+    snprintf(err, err_size, "cannot listen on %s: %s", where, why);
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+static int listen_on_port(const struct http_server_options *o, const char *host, char *err, size_t err_size)
+{
+    char where[INET6_ADDRSTRLEN + 8];
+    struct sockaddr_storage storage;
+    socklen_t len;
+    const struct sockaddr *address = parse_address(host, o->port, &storage, &len);
+    if (!address) return fail(-1, err, err_size, host, "not a numeric address, nor unix:PATH");
+    snprintf(where, sizeof where, "%s:%u", host, o->port);
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0) set_socket_options(fd, address->sa_family, o->reuse_port);
+    if (fd < 0 || bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0)
+        return fail(fd, err, err_size, where, strerror(errno));
+    return fd;
+}
+
+/* A process that was killed leaves the file of its socket, and the kernel refuses connections to it; as to any other
+ * kind of file, which must stay. */
+static bool is_left_behind(const struct sockaddr_un *address, socklen_t len)
+{
+    struct stat file;
+    if (lstat(address->sun_path, &file) < 0 || !S_ISSOCK(file.st_mode)) return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)address, len) < 0 && errno == ECONNREFUSED;
+    if (fd >= 0) close(fd);
+    return refused;
+}
+
+static int listen_on_file(const char *path, char *err, size_t err_size)
+{
+    struct sockaddr_un address;
+    socklen_t len = unix_address_fill(&address, path);
+    if (!len)
+        return fail(-1, err, err_size, path, *path ? "the path is too long for a socket" : "unix: without a path");
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0;
+    if (fd >= 0 && !bound && errno == EADDRINUSE) {
+        if (!is_left_behind(&address, len)) return fail(fd, err, err_size, path, strerror(EADDRINUSE));
+        unlink(path);
+        bound = bind(fd, (struct sockaddr *)&address, len) == 0;
+    }
+    if (!bound || listen(fd, BACKLOG) < 0) return fail(fd, err, err_size, path, strerror(errno));
+    return fd;
+}
+
+int http_listen(const struct http_server_options *o, char *err, size_t err_size)
+{
+    const char *host = o->host ? o->host : "127.0.0.1", *path = unix_address_path(host);
+    return path ? listen_on_file(path, err, err_size) : listen_on_port(o, host, err, err_size);
+}
+
+/* Closing a listening socket resets the connections that wait to be accepted: their peers are connected, have perhaps
+ * sent their request, and cannot know that nobody saw it. So the kernel is first told to drop whatever asks for a new
+ * connection; such a peer asks again, and is then refused. If the kernel takes no filter, we only close a little less
+ * politely. A socket in the file system is found by its file: without it, nobody new comes. */
+void http_listen_turn_newcomers_away(int fd, const char *host)
+{
+    enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter sees a segment from its TCP header on */
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
+    const char *path = unix_address_path(host);
+    if (path)
+        unlink(path);
+    else
+        setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+bool http_listen_someone_waits(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}

@@ -1,0 +1,38 @@
+#include "common/http_server/http_server_internal.h"
+
+#include <stdarg.h>
+
+const char *http_status_title(int status)
+{
+    if (status == 413) return "Content Too Large"; /* older libraries know its older names */
+    const char *title = MHD_get_reason_phrase_for((unsigned)status);
+    return title ? title : "Unknown";
+}
+
+void http_problem_body(struct buf *b, int status, const char *members, const char *detail)
+{
+    const char *title = http_status_title(status);
+    buf_add_str(b, "{\"type\":\"about:blank\",\"title\":");
+    buf_add_json_string(b, title, strlen(title));
+    buf_addf(b, ",\"status\":%d,\"detail\":", status);
+    buf_add_json_string(b, detail, strlen(detail));
+    if (members && *members) {
+        buf_add_char(b, ',');
+        buf_add_str(b, members);
+    }
+    buf_add_str(b, "}\n");
+}
+
+void http_answer_problem(struct http_exchange *x, int status, const char *members, const char *detail_fmt, ...)
+{
+    char detail[1024];
+    va_list args;
+    va_start(args, detail_fmt);
+    vsnprintf(detail, sizeof detail, detail_fmt, args);
+    va_end(args);
+    struct buf body;
+    buf_init(&body, 0);
+    http_problem_body(&body, status, members, detail);
+    http_answer(x, status, "application/problem+json", body.data, body.len);
+    buf_release(&body);
+}

@@ -1,0 +1,259 @@
+#include "common/http_server/http_server_internal.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/http_server/http_listen.h"
+
+/* Steps of the daemon in one turn: enough for a request, its answer and the end of a stream; few enough for the rest of
+ * the loop not to wait. */
+#define RUNS_PER_TURN 8
+
+/* The library decodes nothing: see http_routes.c and http_request.c. */
+static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
+{
+    return strlen(s);
+}
+
+/* TLS 1.2 and 1.3, no tickets: a resumed session would not show its certificate again. */
+static const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
+
+static struct MHD_Daemon *start_daemon(struct http_server *s)
+{
+    const struct tls_material *m = s->options.tls ? s->options.tls->current : NULL;
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, m ? m->pem[TLS_CERT].data : NULL},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, m ? m->pem[TLS_KEY].data : NULL},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (m ? MHD_USE_TLS : 0), 0, NULL, NULL,
+        http_exchange_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, http_library_log, s, MHD_OPTION_LISTEN_SOCKET,
+        s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_CONNECTION_BYTES, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
+        (size_t)LIMIT_CONNECTION_BYTES / 2, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, s,
+        MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, s, MHD_OPTION_URI_LOG_CALLBACK, http_exchange_on_uri,
+        s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, m ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
+}
+
+/* A connection whose request has ended is watched anew, and the library's edge-triggered set says at once that it can
+ * be written to. One more step hears that now; otherwise it would wake the loop for nothing. */
+static bool wants_step(struct http_server *s)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
+    if (s->turn_wanted || (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0)) return true;
+    bool ended = s->request_ended;
+    s->request_ended = false;
+    return ended;
+}
+
+static void stay_awake(uv_idle_t *idle)
+{
+}
+
+/* Runs the daemon until it has nothing left to do without waiting, or has had its turn. */
+static void server_turn(struct http_server *s)
+{
+    if (s->stopping) return;
+    bool more = true;
+    s->in_turn = true;
+    s->turn++;
+    s->previous_turn_ns = s->turn_ns;
+    s->turn_ns = uv_hrtime();
+    http_exchange_unpark(s);
+    for (int i = 0; i < RUNS_PER_TURN && more; i++) {
+        s->turn_wanted = false;
+        MHD_run(s->daemon);
+        more = wants_step(s);
+    }
+    s->in_turn = false;
+    s->turn_wanted = false;
+    s->unfinished = more || s->parked;
+    if (s->unfinished)
+        uv_idle_start(&s->idle, stay_awake);
+    else
+        uv_idle_stop(&s->idle);
+}
+
+/* An active idle handle keeps the loop from sleeping before the next prepare or check step takes the turn. */
+void http_server_want_turn(struct http_server *s)
+{
+    if (s->turn_wanted) return;
+    s->turn_wanted = true;
+    if (!s->in_turn && !s->stopping) uv_idle_start(&s->idle, stay_awake);
+}
+
+static void on_daemon_poll(uv_poll_t *poll, int status, int events)
+{
+    struct http_server *s = poll->data;
+    s->turn_wanted = true;
+}
+
+/* What was asked for since the turn behind the polling; what that one left over waits for the next. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct http_server *s = prepare->data;
+    if (s->turn_wanted) server_turn(s);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct http_server *s = check->data;
+    if (s->turn_wanted || s->unfinished) server_turn(s);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void start_handles(struct http_server *s)
+{
+    const struct http_server_options *o = &s->options;
+    uint64_t shortest = min_u64(o->header_timeout_ms, min_u64(o->body_timeout_ms, o->keepalive_timeout_ms));
+    uint64_t sweep_ms = min_u64(1000, shortest / 4 + 1);
+    int daemon_fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    uv_poll_init(s->loop, &s->daemon_poll, daemon_fd);
+    uv_poll_init(s->loop, &s->watch_poll, s->watch_fd);
+    uv_timer_init(s->loop, &s->sweep);
+    uv_prepare_init(s->loop, &s->prepare);
+    uv_check_init(s->loop, &s->check);
+    uv_idle_init(s->loop, &s->idle);
+    s->daemon_poll.data = s->watch_poll.data = s->sweep.data = s->prepare.data = s->check.data = s->idle.data = s;
+    s->open_handles = 6;
+    uv_poll_start(&s->daemon_poll, UV_READABLE, on_daemon_poll);
+    uv_poll_start(&s->watch_poll, UV_READABLE, http_connection_watch_event);
+    uv_timer_start(&s->sweep, http_connection_sweep, sweep_ms, sweep_ms);
+    uv_prepare_start(&s->prepare, on_prepare);
+    uv_check_start(&s->check, on_check);
+    http_server_want_turn(s);
+}
+
+static void set_defaults(struct http_server_options *o)
+{
+    if (!o->max_body_bytes) o->max_body_bytes = LIMIT_BODY_BYTES;
+    if (!o->max_connections) o->max_connections = LIMIT_CONNECTIONS;
+    if (!o->header_timeout_ms) o->header_timeout_ms = LIMIT_HEADER_MS;
+    if (!o->body_timeout_ms) o->body_timeout_ms = LIMIT_BODY_IDLE_MS;
+    if (!o->keepalive_timeout_ms) o->keepalive_timeout_ms = LIMIT_KEEPALIVE_MS;
+}
+
+struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_options *options, char *err,
+                                      size_t err_size)
+{
+    int listen_fd = http_listen(options, err, err_size);
+    if (listen_fd < 0) return NULL;
+    struct http_server *s = xcalloc(1, sizeof *s);
+    s->loop = loop;
+    s->options = *options;
+    s->listen_fd = listen_fd;
+    set_defaults(&s->options);
+    http_tls_start(s);
+    s->port = http_listen_port(listen_fd);
+    s->watch_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->daemon = s->watch_fd < 0 ? NULL : start_daemon(s);
+    if (!s->daemon) {
+        snprintf(err, err_size, "cannot start the HTTP server on port %u: %s", s->port, strerror(errno));
+        if (s->watch_fd >= 0) close(s->watch_fd);
+        close(listen_fd);
+        free(s);
+        return NULL;
+    }
+    s->scratch = xmalloc(HTTP_SCRATCH_BYTES);
+    start_handles(s);
+    return s;
+}
+
+uint16_t http_server_port(const struct http_server *s)
+{
+    return s->port;
+}
+
+void http_server_drain(struct http_server *s)
+{
+    s->draining = true;
+}
+
+unsigned http_server_open_exchanges(const struct http_server *s)
+{
+    return s->open_exchanges;
+}
+
+static void close_listener(struct http_server *s)
+{
+    if (s->listen_fd < 0) return;
+    if (!s->arrive_end_ms) http_listen_turn_newcomers_away(s->listen_fd, s->options.host);
+    /* The daemon gives the socket back and never closes it. */
+    MHD_quiesce_daemon(s->daemon);
+    close(s->listen_fd);
+    s->listen_fd = -1;
+}
+
+bool http_server_stop_listening(struct http_server *s)
+{
+    enum { FULL_MS = 1000 }; /* at its cap of connections the daemon accepts nobody: then not for ever */
+    uint64_t now_ms = uv_now(s->loop);
+    if (s->listen_fd < 0) return true;
+    if (!s->arrive_end_ms) {
+        http_listen_turn_newcomers_away(s->listen_fd, s->options.host);
+        s->arrive_end_ms = now_ms + LIMIT_ARRIVE_MS;
+    }
+    if (now_ms < s->arrive_end_ms) return false;
+    if (http_listen_someone_waits(s->listen_fd) && now_ms < s->arrive_end_ms + FULL_MS) {
+        http_server_want_turn(s);
+        return false;
+    }
+    close_listener(s);
+    return true;
+}
+
+bool http_server_has_unsent(const struct http_server *s)
+{
+    for (const struct http_leaver *leaver = s->leavers; leaver; leaver = leaver->next)
+        if (http_connection_has_unsent(leaver->fd)) return true;
+    for (const struct http_connection *c = s->connections; c; c = c->next)
+        if (http_connection_has_unsent(c->fd)) return true;
+    return false;
+}
+
+bool http_server_part(struct http_server *s)
+{
+    uint64_t now_ms = uv_now(s->loop);
+    if (!s->part_end_ms) s->part_end_ms = now_ms + LIMIT_PART_MS;
+    for (struct http_connection *c = s->connections; c; c = c->next) http_connection_part(c);
+    return (!s->connections && !s->lingering) || now_ms >= s->part_end_ms;
+}
+
+void http_server_handle_closed(struct http_server *s)
+{
+    if (--s->open_handles == 0) free(s);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    http_server_handle_closed(handle->data);
+}
+
+void http_server_stop(struct http_server *s)
+{
+    if (!s) return;
+    uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep,
+                              (uv_handle_t *)&s->prepare,     (uv_handle_t *)&s->check,      (uv_handle_t *)&s->idle};
+    /* Before the descriptors go: the loop must not poll a number that someone else may get. */
+    for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
+    s->stopping = true;
+    s->parked = NULL;
+    close_listener(s);
+    http_linger_sweep(s, UINT64_MAX);
+    /* The daemon aborts the process when it is stopped with a suspended connection. */
+    for (struct http_connection *c = s->connections; c; c = c->next)
+        if (c->tls_waits || (c->exchange && c->exchange->suspended)) MHD_resume_connection(c->mhd);
+    MHD_stop_daemon(s->daemon);
+    http_connection_free_leavers(s);
+    close(s->watch_fd);
+    http_exchange_free_list(s);
+    s->free_exchanges = NULL;
+    free(s->scratch);
+}

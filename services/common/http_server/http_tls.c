@@ -1,0 +1,285 @@
+/*
+ * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes; here each session is given the
+ * credentials that hold when it begins (the library itself knows one certificate for its whole life), the client's
+ * certificate is judged, what is refused is told to the peer and to the log, and what the server's other files would
+ * write to the socket goes through the session.
+ *
+ * The library reads through our pull function. So it is known whose bytes it works on, which its log does not tell; a
+ * client that speaks plain HTTP to this port gets an answer that it can read; and a connection whose handshake waits
+ * for bytes is suspended until some come, as the library would ask for them without a pause.
+ */
+#include <errno.h>
+#include <gnutls/x509.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "common/http_server/http_server_internal.h"
+#include "common/observe/log.h"
+#include "common/observe/metrics.h"
+
+static const char *const fault_names[] = {
+    [HTTP_TLS_NO_CERTIFICATE] = "no_client_certificate",
+    [HTTP_TLS_BAD_CERTIFICATE] = "bad_client_certificate",
+    [HTTP_TLS_PLAIN] = "plain_http",
+    [HTTP_TLS_REFUSED_BY_CLIENT] = "refused_by_client",
+    [HTTP_TLS_TOO_SLOW] = "too_slow",
+    [HTTP_TLS_OTHER] = "other",
+};
+static_assert(ARRAY_SIZE(fault_names) == HTTP_TLS_FAULT_COUNT, "a name for each fault");
+
+/* The log is not to be filled by whoever reaches the port. */
+static bool may_log(struct http_tls *t, uint64_t now_ms)
+{
+    if (now_ms - t->log_since_ms >= 60000) {
+        if (t->unlogged) log_warn("more TLS handshakes failed", LOG_U64("count", t->unlogged));
+        t->log_since_ms = now_ms;
+        t->logged = 0;
+        t->unlogged = 0;
+    }
+    if (t->logged < LIMIT_TLS_LOG_LINES) return ++t->logged;
+    t->unlogged++;
+    return false;
+}
+
+static void name_peer(const struct http_connection *c, char *name, size_t size)
+{
+    const struct sockaddr *a = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    socklen_t len = a->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    char host[64], port[8];
+    name[0] = '\0';
+    if (getnameinfo(a, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+        snprintf(name, size, a->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+/* Once for each connection: the first fault is the reason. */
+static void tell(struct http_connection *c, enum http_tls_fault fault, const char *detail)
+{
+    struct http_tls *t = &c->server->tls;
+    char peer[80];
+    if (c->tls_told) return;
+    c->tls_told = true;
+    ++*t->failures[fault];
+    if (!may_log(t, uv_now(c->server->loop))) return;
+    name_peer(c, peer, sizeof peer);
+    log_warn("TLS handshake failed", LOG_STR("reason", fault_names[fault]), LOG_STR("detail", detail),
+             LOG_STR("peer", peer));
+}
+
+/* The client's certificate. */
+
+static gnutls_alert_description_t alert_for(unsigned status)
+{
+    if (status & GNUTLS_CERT_EXPIRED) return GNUTLS_A_CERTIFICATE_EXPIRED;
+    if (status & GNUTLS_CERT_REVOKED) return GNUTLS_A_CERTIFICATE_REVOKED;
+    if (status & GNUTLS_CERT_SIGNER_NOT_FOUND) return GNUTLS_A_UNKNOWN_CA;
+    return GNUTLS_A_BAD_CERTIFICATE;
+}
+
+/* "CN=someone: The certificate issuer is unknown." */
+static void describe(gnutls_session_t session, unsigned status, char *text, size_t size)
+{
+    const gnutls_datum_t *der = gnutls_certificate_get_peers(session, NULL);
+    gnutls_datum_t words = {0};
+    gnutls_x509_crt_t crt;
+    char subject[256] = "";
+    size_t len = sizeof subject;
+    if (der && gnutls_x509_crt_init(&crt) == 0) {
+        if (gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER) == 0) gnutls_x509_crt_get_dn(crt, subject, &len);
+        gnutls_x509_crt_deinit(crt);
+    }
+    gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &words, 0);
+    snprintf(text, size, "%s: %s", subject, words.data ? (const char *)words.data : "not accepted");
+    gnutls_free(words.data);
+}
+
+static struct http_connection *connection_of(gnutls_session_t session)
+{
+    gnutls_transport_ptr_t from, to;
+    gnutls_transport_get_ptr2(session, &from, &to);
+    return from;
+}
+
+static int refuse(struct http_connection *c, enum http_tls_fault fault, gnutls_alert_description_t alert,
+                  const char *detail)
+{
+    tell(c, fault, detail);
+    c->lingers = true; /* its first request may be on its way */
+    gnutls_alert_send(c->tls, GNUTLS_AL_FATAL, alert);
+    return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+/* Called inside the handshake. A certificate is asked for rather than demanded of GnuTLS, whose own refusal would close
+ * the connection without a word. */
+static int judge_client(gnutls_session_t session)
+{
+    struct http_connection *c = connection_of(session);
+    gnutls_typed_vdata_st purpose = {GNUTLS_DT_KEY_PURPOSE_OID, (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT,
+                                     0};
+    unsigned status = 0;
+    char text[512];
+    if (!gnutls_certificate_get_peers(session, NULL)) {
+        bool newest = gnutls_protocol_get_version(session) >= GNUTLS_TLS1_3;
+        return refuse(c, HTTP_TLS_NO_CERTIFICATE, newest ? GNUTLS_A_CERTIFICATE_REQUIRED : GNUTLS_A_HANDSHAKE_FAILURE,
+                      "the client gave no certificate");
+    }
+    if (gnutls_certificate_verify_peers(session, &purpose, 1, &status) < 0) status |= GNUTLS_CERT_INVALID;
+    if (status == 0) {
+        c->tls_client_known = true;
+        return 0;
+    }
+    describe(session, status, text, sizeof text);
+    return refuse(c, HTTP_TLS_BAD_CERTIFICATE, alert_for(status), text);
+}
+
+bool http_tls_admits(const struct http_connection *c)
+{
+    return !c->tls || c->tls_client_known || c->material->pem[TLS_CA].len == 0;
+}
+
+/* The way in. */
+
+/* The types of records, their first byte (RFC 8446, 5.1), and what stands before what they carry. */
+enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22, RECORD_HEAD = 5 };
+
+/* At the start of a record, before the first request. False when the peer does not speak TLS. An alert that is not
+ * encrypted is noted: some clients refuse our certificate so, and GnuTLS then only knows that something is wrong. */
+static bool look_at_record(struct http_connection *c)
+{
+    unsigned char record[RECORD_HEAD + 2];
+    ssize_t n = recv(c->fd, record, sizeof record, MSG_PEEK | MSG_DONTWAIT);
+    bool first = !c->tls_begun;
+    if (n <= 0) return true;
+    c->tls_begun = true;
+    if (n == sizeof record && record[0] == RECORD_ALERT && record[3] == 0 && record[4] == 2) c->tls_alert = record[6];
+    return !first || record[0] == RECORD_HANDSHAKE;
+}
+
+static void answer_plain(struct http_connection *c)
+{
+    static const char answer[] = "HTTP/1.1 426 Upgrade Required\r\nContent-Type: application/problem+json\r\n"
+                                 "Upgrade: TLS/1.2\r\nConnection: Upgrade, close\r\n\r\n"
+                                 "{\"type\":\"about:blank\",\"title\":\"Upgrade Required\",\"status\":426,"
+                                 "\"detail\":\"this port speaks https only\"}\n";
+    char dropped[4096];
+    tell(c, HTTP_TLS_PLAIN, "what came first is no TLS");
+    if (send(c->fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return;
+    shutdown(c->fd, SHUT_WR);
+    /* Unread bytes would turn the close into a reset, which may overtake the answer. */
+    while (recv(c->fd, dropped, sizeof dropped, MSG_DONTWAIT) == sizeof dropped) {
+    }
+}
+
+/* Until the first request has begun. */
+static bool is_arriving(const struct http_connection *c)
+{
+    return !c->used && !c->exchange;
+}
+
+static void wait_for_bytes(struct http_connection *c)
+{
+    MHD_suspend_connection(c->mhd);
+    c->tls_waits = true;
+}
+
+void http_tls_continue(struct http_connection *c)
+{
+    if (!c->tls_waits) return;
+    c->tls_waits = false;
+    MHD_resume_connection(c->mhd);
+    http_server_want_turn(c->server);
+}
+
+static ssize_t pull(gnutls_transport_ptr_t from, void *data, size_t size)
+{
+    struct http_connection *c = from;
+    bool arriving = is_arriving(c);
+    c->server->tls.reading = c;
+    c->seen_in_turn = c->server->turn;
+    if (arriving && size == RECORD_HEAD && !look_at_record(c)) {
+        answer_plain(c);
+        return 0;
+    }
+    ssize_t n = recv(c->fd, data, size, 0);
+    if (n < 0) gnutls_transport_set_errno(c->tls, errno);
+    if (n < 0 && errno == EAGAIN && arriving) wait_for_bytes(c);
+    if (n == 0) c->tls_ended = true;
+    return n;
+}
+
+/* The library logs that a handshake failed, and closes. */
+void http_tls_handshake_failed(struct http_server *s)
+{
+    struct http_connection *c = s->tls.reading;
+    if (!c || c->used || c->tls_told) return;
+    gnutls_alert_description_t alert = gnutls_alert_get(c->tls);
+    if (alert == GNUTLS_A_CLOSE_NOTIFY) alert = (gnutls_alert_description_t)c->tls_alert;
+    if (alert != GNUTLS_A_CLOSE_NOTIFY) {
+        tell(c, HTTP_TLS_REFUSED_BY_CLIENT, gnutls_alert_get_name(alert));
+    } else if (c->cut) {
+        tell(c, HTTP_TLS_TOO_SLOW, "it was not done in time");
+    } else if (c->tls_ended) {
+        /* Port scanners and health checks of load balancers do that all day. */
+        log_debug("a connection ended before its TLS handshake did");
+    } else {
+        gnutls_alert_send(c->tls, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
+        tell(c, HTTP_TLS_OTHER, "no protocol version or cipher in common, or broken messages");
+    }
+}
+
+/* The way out: as send() that does not block; false when the peer's end is certain. */
+bool http_connection_send(struct http_connection *c, const char *data, size_t len)
+{
+    if (!c->tls) return send(c->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno == EAGAIN;
+    ssize_t n = gnutls_record_send(c->tls, data, len);
+    return n >= 0 || !gnutls_error_is_fatal((int)n);
+}
+
+void http_tls_bye(struct http_connection *c)
+{
+    if (c->tls && !c->tls_ended) gnutls_bye(c->tls, GNUTLS_SHUT_WR);
+}
+
+/* Life. */
+
+uint32_t http_tls_open(struct http_connection *c)
+{
+    struct http_server *s = c->server;
+    if (!s->options.tls) return 0;
+    c->tls = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
+    c->material = tls_material_ref(s->options.tls->current);
+    gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, c->material->credentials);
+    gnutls_transport_set_ptr2(c->tls, c, (gnutls_transport_ptr_t)(intptr_t)c->fd);
+    gnutls_transport_set_pull_function(c->tls, pull);
+    if (c->material->pem[TLS_CA].len > 0) {
+        gnutls_certificate_server_set_request(c->tls, GNUTLS_CERT_REQUEST);
+        gnutls_session_set_verify_function(c->tls, judge_client);
+    }
+    return EPOLLIN;
+}
+
+void http_tls_arrived(struct http_connection *c)
+{
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
+    if (c->tls && !c->used) epoll_ctl(c->server->watch_fd, EPOLL_CTL_MOD, c->fd, &event);
+}
+
+/* The library has freed the session by now. */
+void http_tls_closed(struct http_connection *c)
+{
+    struct http_tls *t = &c->server->tls;
+    if (t->reading == c) t->reading = NULL;
+    tls_material_unref(c->material);
+}
+
+void http_tls_start(struct http_server *s)
+{
+    for (size_t i = 0; i < HTTP_TLS_FAULT_COUNT; i++) {
+        struct buf label = {0};
+        metric_add_label(&label, "reason", fault_names[i]);
+        s->tls.failures[i] = metric_counter("fantail_tls_handshake_failures_total",
+                                            "TLS handshakes of clients that failed.", buf_cstr(&label));
+        buf_release(&label);
+    }
+}

@@ -1,0 +1,100 @@
+/*
+ * The scanner's quick steps over runs of bytes: white space, the plain part of a string, a number. Each takes where it
+ * is and where the data ends. Only json_scan.c includes it.
+ */
+#ifndef FANTAIL_COMMON_JSON_JSON_BYTES_H
+#define FANTAIL_COMMON_JSON_JSON_BYTES_H
+
+#include "common/base/base.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+static inline bool is_digit(char c)
+{
+    return (unsigned)c - '0' <= 9;
+}
+
+static inline bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static inline const char *skip_space(const char *p, const char *end)
+{
+    while (p < end && is_space(*p)) p++;
+    return p;
+}
+
+/* The first byte that is not plain inside a string: a quote, a backslash, a control character, or not ASCII. */
+static inline const char *skip_plain(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        /* As signed bytes, control characters and everything beyond ASCII are both less than a space. */
+        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),
+                                   _mm_cmplt_epi8(v, space));
+        unsigned mask = (unsigned)_mm_movemask_epi8(hit);
+        if (mask) return p + __builtin_ctz(mask);
+    }
+#else
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = UINT64_C(0x8080808080808080);
+    for (; end - p >= 8; p += 8) {
+        uint64_t v;
+        memcpy(&v, p, 8);
+        uint64_t quote = v ^ (ones * '"'), backslash = v ^ (ones * '\\');
+        if (((quote - ones) | (backslash - ones) | (v - ones * ' ') | v) & high) break;
+    }
+#endif
+    while (p < end && (signed char)*p >= ' ' && *p != '"' && *p != '\\') p++;
+    return p;
+}
+
+static inline bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+/* Skips valid two- and three-byte characters, the bulk of the world's text; stops at anything else. */
+static inline const char *skip_utf8(const char *p, const char *end)
+{
+    while (end - p >= 3) {
+        unsigned char c = (unsigned char)p[0], d = (unsigned char)p[1];
+        if (c >= 0xE0 && c < 0xF0) {
+            if (!is_continuation(p[1]) || !is_continuation(p[2])) break;
+            if ((c == 0xE0 && d < 0xA0) || (c == 0xED && d > 0x9F)) break;
+            p += 3;
+        } else if (c >= 0xC2 && c < 0xE0 && is_continuation(p[1])) {
+            p += 2;
+        } else {
+            break;
+        }
+    }
+    return p;
+}
+
+/* The end of the number at p, or NULL when it is malformed or data ends where a number cannot. */
+static inline const char *number_end(const char *p, const char *end)
+{
+    if (p < end && *p == '-') p++;
+    if (p == end || !is_digit(*p)) return NULL;
+    if (*p++ != '0') {
+        while (p < end && is_digit(*p)) p++;
+    }
+    if (p < end && *p == '.') {
+        if (++p == end || !is_digit(*p)) return NULL;
+        while (p < end && is_digit(*p)) p++;
+    }
+    if (p < end && (*p | 0x20) == 'e') {
+        p++;
+        if (p < end && (*p == '+' || *p == '-')) p++;
+        if (p == end || !is_digit(*p)) return NULL;
+        while (p < end && is_digit(*p)) p++;
+    }
+    return p;
+}
+
+#endif

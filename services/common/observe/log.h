@@ -1,0 +1,79 @@
+/*
+ * The log: one JSON object per line on standard error,
+ * {"ts":"2025-01-31T12:00:00.123Z","level":"info","msg":"...",...}.
+ *
+ *     log_info("chunk ended", LOG_STR("job", id), LOG_U64("items", n), LOG_MS("duration_ms", ns));
+ *
+ * A line below the level costs one comparison; its fields are not evaluated. Writing never blocks: what standard error
+ * does not take at once waits in a bounded buffer, what does not fit there is dropped, counted and reported later.
+ * Global state, single-threaded. No bodies, no secrets.
+ */
+#ifndef FANTAIL_COMMON_OBSERVE_LOG_H
+#define FANTAIL_COMMON_OBSERVE_LOG_H
+
+#include "common/base/base.h"
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_COUNT };
+
+/* "debug", "info", ... NULL: the choices of the option log-level. */
+extern const char *const log_level_names[LOG_LEVEL_COUNT + 1];
+/* Lines below it are not written. Set it by log_set_level(). */
+extern enum log_level log_threshold;
+
+enum log_kind { LOG_KIND_END, LOG_KIND_STR, LOG_KIND_U64, LOG_KIND_I64, LOG_KIND_F64, LOG_KIND_BOOL, LOG_KIND_MS };
+
+struct log_field {
+    const char *name; /* a literal that needs no escaping */
+    enum log_kind kind;
+    union {
+        struct {
+            const char *data;
+            size_t len; /* SIZE_MAX: up to the NUL */
+        } str;
+        uint64_t u64;
+        int64_t i64;
+        double f64;
+        bool boolean;
+    } as;
+};
+
+/* A NULL string leaves the field out. */
+#define LOG_STR(n, s)       ((struct log_field){.name = (n), .kind = LOG_KIND_STR, .as.str = {(s), SIZE_MAX}})
+#define LOG_STRN(n, s, len) ((struct log_field){.name = (n), .kind = LOG_KIND_STR, .as.str = {(s), (len)}})
+#define LOG_U64(n, v)       ((struct log_field){.name = (n), .kind = LOG_KIND_U64, .as.u64 = (uint64_t)(v)})
+#define LOG_I64(n, v)       ((struct log_field){.name = (n), .kind = LOG_KIND_I64, .as.i64 = (int64_t)(v)})
+#define LOG_F64(n, v)       ((struct log_field){.name = (n), .kind = LOG_KIND_F64, .as.f64 = (v)})
+#define LOG_BOOL(n, v)      ((struct log_field){.name = (n), .kind = LOG_KIND_BOOL, .as.boolean = (v)})
+/* Takes nanoseconds, writes milliseconds with their fraction. */
+#define LOG_MS(n, ns) ((struct log_field){.name = (n), .kind = LOG_KIND_MS, .as.u64 = (uint64_t)(ns)})
+/* Ends the fields; added by the calls below, harmless when given. */
+#define LOG_END ((struct log_field){.kind = LOG_KIND_END})
+
+#define log_debug(...) LOG_AT_(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...)  LOG_AT_(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warn(...)  LOG_AT_(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_error(...) LOG_AT_(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define LOG_AT_(lvl, message, ...)                                                                                     \
+    do {                                                                                                               \
+        if ((lvl) >= log_threshold)                                                                                    \
+            log_write((lvl), (const struct log_field[]){LOG_STR("msg", message), ##__VA_ARGS__, LOG_END});             \
+    } while (0)
+
+/* Fields up to LOG_END, the first being msg. Use the macros. */
+void log_write(enum log_level level, const struct log_field *fields);
+
+void log_set_level(enum log_level level);
+/* The descriptor lines go to (default 2); its flags are left alone. For tests and `--log-file` like wishes. */
+void log_set_fd(int fd);
+/* Every later line carries "service":name. NULL drops it. Borrowed. */
+void log_set_service(const char *name);
+/* Lines below error wait for log_flush() instead of being written one by one; for programs that flush once a turn. */
+void log_set_deferred(bool deferred);
+/* Offers what waits to the descriptor again, without blocking; call it now and then (service.c does). */
+void log_flush(void);
+/* Before the program ends: as log_flush(), waiting up to timeout_ms for a slow reader. */
+void log_flush_wait(int timeout_ms);
+/* Lines lost since the start. */
+uint64_t log_dropped(void);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * A registry of counters, gauges and histograms, rendered as Prometheus text. Registering gives a pointer; counting is
+ * a plain add through it:
+ *
+ *     uint64_t *jobs = metric_counter("fantail_jobs_total", "Jobs that ended.", "status=\"succeeded\"");
+ *     *jobs += 1;
+ *
+ * Series exist at 0 from their registration on, so register at start-up every value a label can have (the functions
+ * with an array do it in one call) and never label by anything a peer chooses. Registering the same name and labels
+ * again gives the same pointer. Pointers live until metrics_release(). Global state, single-threaded. Not for per-item
+ * paths other than the add itself.
+ *
+ * `labels` is ready text as between the braces (`status="ok",task="square"`), NULL for none; metric_add_label() escapes
+ * values that are not ours. help and names are borrowed and must be literals; labels are copied.
+ */
+#ifndef FANTAIL_COMMON_OBSERVE_METRICS_H
+#define FANTAIL_COMMON_OBSERVE_METRICS_H
+
+#include "common/base/base.h"
+#include "common/base/buf.h"
+
+uint64_t *metric_counter(const char *name, const char *help, const char *labels);
+/* Counts nanoseconds, shows seconds: for ..._seconds_total. */
+uint64_t *metric_counter_seconds(const char *name, const char *help, const char *labels);
+int64_t *metric_gauge(const char *name, const char *help, const char *labels);
+/* Asked at every rendering. */
+void metric_gauge_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
+void metric_counter_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
+
+/* One series per value of one label; out[i] belongs to values[i]. */
+void metric_counters(const char *name, const char *help, const char *label, const char *const *values, size_t count,
+                     uint64_t **out);
+void metric_gauges(const char *name, const char *help, const char *label, const char *const *values, size_t count,
+                   int64_t **out);
+
+/* Durations; bounds from 100 microseconds to 10 minutes, the same for all. */
+struct metric_histogram;
+struct metric_histogram *metric_histogram(const char *name, const char *help, const char *labels);
+void metric_observe_ns(struct metric_histogram *h, uint64_t duration_ns);
+
+/* Appends `name="value"` with a comma before it when needed. */
+bool metric_add_label(struct buf *labels, const char *name, const char *value);
+
+/* process_* and fantail_build_info{version}; `service` is "coordinator" or "worker". */
+void metrics_register_process(const char *service);
+
+/* Appends everything, families in order of registration. False when out's cap was reached. */
+MUST_CHECK bool metrics_render(struct buf *out);
+/* Content-Type of the text. */
+#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+void metrics_release(void);
+
+#endif

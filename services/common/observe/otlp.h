@@ -1,0 +1,55 @@
+/*
+ * Spans as the JSON that OTLP/HTTP takes (ExportTraceServiceRequest by the JSON mapping of opentelemetry-proto: ids in
+ * hexadecimal, 64-bit integers as strings, enums as numbers). A request is otlp_begin(), spans with commas between
+ * them, otlp_end(). A pure module.
+ */
+#ifndef FANTAIL_COMMON_OBSERVE_OTLP_H
+#define FANTAIL_COMMON_OBSERVE_OTLP_H
+
+#include "common/base/buf.h"
+#include "common/observe/trace_context.h"
+
+enum span_kind { SPAN_INTERNAL = 1, SPAN_SERVER = 2, SPAN_CLIENT = 3 }; /* the wire's numbers */
+
+enum span_value { SPAN_VALUE_END, SPAN_VALUE_STR, SPAN_VALUE_INT, SPAN_VALUE_BOOL };
+
+struct span_attribute {
+    const char *key; /* a literal that needs no escaping */
+    enum span_value kind;
+    const char *str; /* NULL leaves the attribute out */
+    int64_t number;
+};
+
+#define SPAN_STR(k, v)  ((struct span_attribute){.key = (k), .kind = SPAN_VALUE_STR, .str = (v)})
+#define SPAN_INT(k, v)  ((struct span_attribute){.key = (k), .kind = SPAN_VALUE_INT, .number = (int64_t)(v)})
+#define SPAN_BOOL(k, v) ((struct span_attribute){.key = (k), .kind = SPAN_VALUE_BOOL, .number = (v)})
+#define SPAN_END        ((struct span_attribute){.kind = SPAN_VALUE_END})
+
+/* A span that has ended. Everything is borrowed for the call. */
+struct span {
+    struct trace_context context;
+    const uint8_t *parent_id; /* 8 bytes; NULL: the trace begins here */
+    bool parent_is_remote;
+    const char *state; /* tracestate; NULL: none */
+    enum span_kind kind;
+    const char *name;
+    uint64_t start_ns, end_ns;               /* as now_ns(); the exporter knows what o'clock that was */
+    const struct span_attribute *attributes; /* up to SPAN_END; NULL: none */
+    bool failed;
+    const char *failure; /* one phrase; NULL: none */
+};
+
+/* unix_offset_ns is added to its instants. */
+void otlp_add_span(struct buf *out, const struct span *s, uint64_t unix_offset_ns);
+
+/* One of the service's resource attributes, ready for otlp_begin(): {"key":...,"value":{"stringValue":...}}. Values may
+ * be any text. A comma comes first unless out is empty. */
+void otlp_add_resource(struct buf *out, const char *key, const char *value);
+/* resource: what otlp_add_resource() wrote. */
+void otlp_begin(struct buf *out, const char *resource, size_t resource_len);
+void otlp_end(struct buf *out);
+
+/* How many spans a 200 refused all the same (partialSuccess), 0 when none. */
+uint64_t otlp_rejected(const char *answer, size_t len);
+
+#endif

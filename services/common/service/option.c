@@ -1,0 +1,343 @@
+#include "common/service/option.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <strings.h>
+
+#include "common/service/option_print.h"
+
+struct parse {
+    const struct option_spec *spec;
+    void *config;
+    enum option_source *sources; /* of each row */
+    int argc;
+    char **argv;
+    int at;       /* the argument being read */
+    int operands; /* those found so far, moved to argv[1..operands] */
+    bool failed, help, version, print_config;
+};
+
+int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...)
+{
+    va_list args;
+    fprintf(stderr, "%s: ", spec->program);
+    if (name) fprintf(stderr, "--%s: ", name);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return 2;
+}
+
+/* Values: each reader writes the field and returns NULL, or a phrase of what the value must be. */
+
+static const char *read_bool(const char *text, bool *out)
+{
+    static const char *const on[] = {"true", "yes", "on", "1"}, *const off[] = {"false", "no", "off", "0"};
+    for (size_t i = 0; i < ARRAY_SIZE(on); i++) {
+        if (strcasecmp(text, on[i]) == 0) return *out = true, NULL;
+        if (strcasecmp(text, off[i]) == 0) return *out = false, NULL;
+    }
+    return "true or false";
+}
+
+static bool starts_a_number(const char *text)
+{
+    return (*text >= '0' && *text <= '9') || ((*text == '-' || *text == '+' || *text == '.') && text[1]);
+}
+
+static bool read_int(const char *text, int64_t *out, const char **end)
+{
+    char *stop;
+    errno = 0;
+    long long n = strtoll(text, &stop, 10);
+    *end = stop;
+    *out = n;
+    return starts_a_number(text) && stop != text && errno == 0;
+}
+
+static const char *read_number(const char *text, double *out)
+{
+    char *end;
+    errno = 0;
+    double n = strtod(text, &end);
+    if (!starts_a_number(text) || end == text || *end || errno || !isfinite(n)) return "a number";
+    *out = n;
+    return NULL;
+}
+
+bool option_read_bytes(const char *text, int64_t *bytes)
+{
+    static const char *const units[] = {"", "b", "k", "kib", "m", "mib", "g", "gib", "t", "tib"};
+    const char *end;
+    int64_t n;
+    if (!read_int(text, &n, &end)) return false;
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+        if (strcasecmp(end, units[i]) != 0) continue;
+        unsigned shift = (unsigned)(i / 2) * 10;
+        if (n < 0 ? n < INT64_MIN >> shift : n > INT64_MAX >> shift) return false;
+        *bytes = n * (INT64_C(1) << shift);
+        return true;
+    }
+    return false;
+}
+
+static const char *read_choice(const struct option_row *row, const char *text, int *out)
+{
+    for (int i = 0; row->choices[i]; i++)
+        if (strcmp(row->choices[i], text) == 0) return *out = i, NULL;
+    return "one of the words of --help";
+}
+
+static const char *read_integer_row(const struct option_row *row, const char *text, int64_t *out)
+{
+    const char *end;
+    int64_t n;
+    if (row->type == OPTION_TYPE_PORT && row->min < 0 && strcmp(text, "off") == 0) return *out = -1, NULL;
+    if (row->type == OPTION_TYPE_BYTES) {
+        if (!option_read_bytes(text, &n)) return "a number of bytes such as 65536 or 64K";
+    } else if (!read_int(text, &n, &end) || *end) {
+        return "a whole number";
+    }
+    if ((double)n < row->min || (double)n > row->max) return "";
+    *out = n;
+    return NULL;
+}
+
+static const char *read_value(const struct option_row *row, const char *text, void *at)
+{
+    const char *wrong;
+    switch (row->type) {
+    case OPTION_TYPE_BOOL: return read_bool(text, at);
+    case OPTION_TYPE_INT:
+    case OPTION_TYPE_BYTES:
+    case OPTION_TYPE_PORT: return read_integer_row(row, text, at);
+    case OPTION_TYPE_NUMBER:
+    case OPTION_TYPE_SECONDS: {
+        double n;
+        wrong = read_number(text, &n);
+        if (wrong) return wrong;
+        if (n < row->min || n > row->max) return "";
+        *(double *)at = n;
+        return NULL;
+    }
+    case OPTION_TYPE_PATH:
+        if (!*text) return "a path, not an empty word";
+        *(const char **)at = text;
+        return NULL;
+    case OPTION_TYPE_STRING: *(const char **)at = text; return NULL;
+    case OPTION_TYPE_CHOICE: return read_choice(row, text, at);
+    case OPTION_TYPE_HEADING:
+    case OPTION_TYPE_END: break;
+    }
+    BUG("option %s has no type", row->name);
+}
+
+static void *field(const struct parse *p, const struct option_row *row)
+{
+    return (char *)p->config + row->offset;
+}
+
+static void complain_of_value(struct parse *p, const struct option_row *row, enum option_source source,
+                              const char *text, const char *wrong)
+{
+    struct option_env_name env = {""};
+    char words[256] = "";
+    if (source == OPTION_FROM_ENV) env = option_env_name(row);
+    if (!*wrong) snprintf(words, sizeof words, "%.15g to %.15g", row->min, row->max);
+    for (size_t i = 0; row->choices && row->choices[i]; i++) {
+        size_t len = strlen(words);
+        snprintf(words + len, sizeof words - len, "%s%s", i ? ", " : "one of ", row->choices[i]);
+    }
+    option_complain(p->spec, row->name, "%s%smust be %s, not \"%s\"", env.text, *env.text ? " " : "",
+                    *words ? words : wrong, text);
+    p->failed = true;
+}
+
+static void set(struct parse *p, const struct option_row *row, enum option_source source, const char *text)
+{
+    const char *wrong = read_value(row, text, field(p, row));
+    if (!wrong)
+        p->sources[row - p->spec->rows] = source;
+    else if (source == OPTION_FROM_DEFAULT)
+        BUG("the default \"%s\" of --%s is no good", text, row->name);
+    else
+        complain_of_value(p, row, source, text, wrong);
+}
+
+static void set_default(struct parse *p, const struct option_row *row)
+{
+    if (row->type == OPTION_TYPE_HEADING) return;
+    if (row->fallback)
+        set(p, row, OPTION_FROM_DEFAULT, row->fallback);
+    else if (row->type == OPTION_TYPE_STRING || row->type == OPTION_TYPE_PATH)
+        *(const char **)field(p, row) = NULL;
+    else if (row->type == OPTION_TYPE_BOOL)
+        *(bool *)field(p, row) = false;
+    else if (row->type == OPTION_TYPE_CHOICE)
+        *(int *)field(p, row) = -1;
+    else if (row->type == OPTION_TYPE_NUMBER || row->type == OPTION_TYPE_SECONDS)
+        *(double *)field(p, row) = 0;
+    else
+        *(int64_t *)field(p, row) = 0;
+}
+
+static const struct option_row *find_row(const struct option_spec *spec, const char *name, size_t len)
+{
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++)
+        if (row->type != OPTION_TYPE_HEADING && strlen(row->name) == len && memcmp(row->name, name, len) == 0)
+            return row;
+    return NULL;
+}
+
+static const struct option_row *find_letter(const struct option_spec *spec, char letter)
+{
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++)
+        if (row->letter == letter) return row;
+    return NULL;
+}
+
+/* The flags that every table has. */
+static bool take_common(struct parse *p, const char *name)
+{
+    if (strcmp(name, "help") == 0) return p->help = true;
+    if (strcmp(name, "version") == 0) return p->version = true;
+    if (strcmp(name, "print-config") == 0) return p->print_config = true;
+    return false;
+}
+
+static void take_value(struct parse *p, const struct option_row *row, const char *given)
+{
+    if (!given && p->at + 1 < p->argc) given = p->argv[++p->at];
+    if (given)
+        set(p, row, OPTION_FROM_FLAG, given);
+    else {
+        option_complain(p->spec, row->name, "needs a value");
+        p->failed = true;
+    }
+}
+
+static void take_long(struct parse *p, const char *name)
+{
+    const char *equals = strchr(name, '=');
+    size_t len = equals ? (size_t)(equals - name) : strlen(name);
+    const struct option_row *row = find_row(p->spec, name, len);
+    const struct option_row *negated =
+        !row && !equals && strncmp(name, "no-", 3) == 0 ? find_row(p->spec, name + 3, len - 3) : NULL;
+    if (row && row->type == OPTION_TYPE_BOOL)
+        set(p, row, OPTION_FROM_FLAG, equals ? equals + 1 : "true");
+    else if (row)
+        take_value(p, row, equals ? equals + 1 : NULL);
+    else if (negated && negated->type == OPTION_TYPE_BOOL)
+        set(p, negated, OPTION_FROM_FLAG, "false");
+    else if (equals || !take_common(p, name)) {
+        fprintf(stderr, "%s: --%.*s: no such option; --help lists them\n", p->spec->program, (int)len, name);
+        p->failed = true;
+    }
+}
+
+static void take_letters(struct parse *p, const char *letters)
+{
+    for (; *letters; letters++) {
+        const struct option_row *row = find_letter(p->spec, *letters);
+        if (row && row->type == OPTION_TYPE_BOOL) {
+            set(p, row, OPTION_FROM_FLAG, "true");
+        } else if (row) {
+            take_value(p, row, letters[1] ? letters + 1 : NULL);
+            return;
+        } else if (*letters == 'h') {
+            p->help = true;
+        } else {
+            option_complain(p->spec, NULL, "-%c: no such option; --help lists them", *letters);
+            p->failed = true;
+        }
+    }
+}
+
+/* Moves the operand at p->at to the others at the front of argv, keeping the order of both. */
+static void take_operand(struct parse *p)
+{
+    if (p->spec->operands == OPTION_OPERANDS_NONE) {
+        option_complain(p->spec, NULL, "\"%s\" was not expected; --help tells what is", p->argv[p->at]);
+        p->failed = true;
+        return;
+    }
+    char *operand = p->argv[p->at];
+    size_t between = (size_t)(p->at - 1 - p->operands);
+    memmove(&p->argv[p->operands + 2], &p->argv[p->operands + 1], between * sizeof *p->argv);
+    p->argv[++p->operands] = operand;
+}
+
+/* Turns argv[1..operands] and the options behind them round, so that operands come last. */
+static void operands_last(struct parse *p, int end)
+{
+    for (int i = 0; i < p->operands; i++) {
+        char *operand = p->argv[1];
+        memmove(&p->argv[1], &p->argv[2], (size_t)(end - 2) * sizeof *p->argv);
+        p->argv[end - 1] = operand;
+    }
+}
+
+/* Returns the index of the first operand. */
+static int take_arguments(struct parse *p)
+{
+    for (p->at = 1; p->at < p->argc; p->at++) {
+        const char *arg = p->argv[p->at];
+        if (strcmp(arg, "--") == 0) {
+            p->at++;
+            if (p->at < p->argc && p->spec->operands == OPTION_OPERANDS_NONE) take_operand(p);
+            break;
+        }
+        if (arg[0] == '-' && arg[1] == '-')
+            take_long(p, arg + 2);
+        else if (arg[0] == '-' && arg[1])
+            take_letters(p, arg + 1);
+        else if (p->spec->operands == OPTION_OPERANDS_STOP)
+            break;
+        else
+            take_operand(p);
+    }
+    operands_last(p, p->at < p->argc ? p->at : p->argc);
+    return (p->at < p->argc ? p->at : p->argc) - p->operands;
+}
+
+static void take_environment(struct parse *p)
+{
+    for (const struct option_row *row = p->spec->rows; row->type != OPTION_TYPE_END; row++) {
+        enum option_source *source = &p->sources[row - p->spec->rows];
+        if (row->type == OPTION_TYPE_HEADING) continue;
+        const char *text = row->no_env || *source == OPTION_FROM_FLAG ? NULL : getenv(option_env_name(row).text);
+        /* An empty variable is what a manifest writes to unset one. */
+        if (text && *text) set(p, row, OPTION_FROM_ENV, text);
+        if (row->required && *source == OPTION_FROM_DEFAULT && !p->failed) {
+            option_complain(p->spec, row->name, "is needed");
+            p->failed = true;
+        }
+    }
+}
+
+bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv, struct option_result *r)
+{
+    struct parse p = {.spec = spec, .config = config, .argc = argc, .argv = argv};
+    size_t rows = 0;
+    for (; spec->rows[rows].type != OPTION_TYPE_END; rows++) continue;
+    p.sources = xcalloc(rows + 1, sizeof *p.sources);
+    for (size_t i = 0; i < rows; i++) set_default(&p, &spec->rows[i]);
+    r->first_operand = take_arguments(&p);
+    bool told = p.help || p.version;
+    if (p.help)
+        option_print_help(spec);
+    else if (p.version)
+        printf("%s %s\n", spec->program, FANTAIL_VERSION);
+    else
+        take_environment(&p);
+    if (p.print_config && !told && !p.failed) {
+        option_print_config(spec, config, p.sources);
+        told = true;
+    }
+    free(p.sources);
+    r->exit_status = p.failed && !p.help && !p.version ? 2 : 0;
+    return !told && !p.failed;
+}

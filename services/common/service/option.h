@@ -1,0 +1,121 @@
+/*
+ * Command-line options from one table: a row names the option, its type, its default, its bounds, its help, and the
+ * field of a config struct that takes the value. `--drain-s 30` or `--drain-s=30` over FANTAIL_DRAIN_S over the
+ * default. Every table also has --help, --version and --print-config.
+ *
+ *     static const struct option_row rows[] = {
+ *         OPTION_HEADING("Shutting down"),
+ *         OPTION_SECONDS("drain-s", struct config, drain_s, "30", 0, 86400, "time running work gets to end"),
+ *         OPTION_ROWS_END};
+ *     struct option_result r;
+ *     if (!option_parse(&spec, &config, argc, argv, &r)) return r.exit_status;
+ *
+ * Strings are borrowed from argv and the environment. Nothing is kept after option_parse() returns.
+ */
+#ifndef FANTAIL_COMMON_SERVICE_OPTION_H
+#define FANTAIL_COMMON_SERVICE_OPTION_H
+
+#include "common/base/base.h"
+
+enum option_type {
+    OPTION_TYPE_END, /* ends a table */
+    OPTION_TYPE_HEADING,
+    OPTION_TYPE_BOOL,    /* bool: --x, --no-x, --x=true|false|yes|no|on|off|1|0 */
+    OPTION_TYPE_INT,     /* int64_t within min..max */
+    OPTION_TYPE_BYTES,   /* int64_t within min..max; K, M and G (or KiB, MiB, GiB) behind the number are understood */
+    OPTION_TYPE_PORT,    /* int64_t, 0..65535; with min -1 the word "off" is -1 */
+    OPTION_TYPE_NUMBER,  /* double within min..max */
+    OPTION_TYPE_SECONDS, /* double within min..max */
+    OPTION_TYPE_STRING,  /* const char *; default may be NULL */
+    OPTION_TYPE_PATH,    /* const char *, not empty; default may be NULL */
+    OPTION_TYPE_CHOICE,  /* int: the place of the word in choices */
+};
+
+struct option_row {
+    const char *name; /* "drain-s", without dashes; of a heading: its text */
+    enum option_type type;
+    size_t offset;
+    const char *fallback; /* the default, as one would type it; of a bool NULL is false */
+    double min, max;
+    const char *const *choices; /* NULL-ended */
+    const char *help;           /* one sentence without its full stop; the default is added by itself */
+    const char *value;          /* what --help calls the value; NULL: by type */
+    char letter;                /* 'q' for -q; 0: none */
+    bool no_env;                /* has no FANTAIL_... twin */
+    bool hidden;                /* not in --help */
+    bool required;
+};
+
+/* The offset of a field, refusing to compile when the field is not of the type the option writes. */
+#define OPTION_FIELD(S, field, T)                                                                                      \
+    (offsetof(S, field) + 0 * sizeof(struct {                                                                          \
+                              _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->field), T),             \
+                                             #field " must be a " #T);                                                 \
+                              int unused;                                                                              \
+                          }))
+#define OPTION_ROW_(n, t, S, f, T, d, ...)                                                                             \
+    {                                                                                                                  \
+        .name = (n), .type = (t), .offset = OPTION_FIELD(S, f, T), .fallback = (d), __VA_ARGS__                        \
+    }
+
+/* Behind the last argument more fields may be given: OPTION_BOOL("quiet", struct c, quiet, NULL, "...", .letter = 'q').
+ */
+#define OPTION_HEADING(text)                                                                                           \
+    {                                                                                                                  \
+        .name = (text), .type = OPTION_TYPE_HEADING                                                                    \
+    }
+#define OPTION_BOOL(n, S, f, d, h, ...) OPTION_ROW_(n, OPTION_TYPE_BOOL, S, f, bool, d, .help = (h), __VA_ARGS__)
+#define OPTION_INT(n, S, f, d, lo, hi, h, ...)                                                                         \
+    OPTION_ROW_(n, OPTION_TYPE_INT, S, f, int64_t, d, .min = (double)(lo), .max = (double)(hi), .help = (h),           \
+                __VA_ARGS__)
+#define OPTION_BYTES(n, S, f, d, lo, hi, h, ...)                                                                       \
+    OPTION_ROW_(n, OPTION_TYPE_BYTES, S, f, int64_t, d, .min = (double)(lo), .max = (double)(hi), .help = (h),         \
+                __VA_ARGS__)
+#define OPTION_PORT(n, S, f, d, lo, h, ...)                                                                            \
+    OPTION_ROW_(n, OPTION_TYPE_PORT, S, f, int64_t, d, .min = (lo), .max = 65535, .help = (h), __VA_ARGS__)
+#define OPTION_NUMBER(n, S, f, d, lo, hi, h, ...)                                                                      \
+    OPTION_ROW_(n, OPTION_TYPE_NUMBER, S, f, double, d, .min = (lo), .max = (hi), .help = (h), __VA_ARGS__)
+#define OPTION_SECONDS(n, S, f, d, lo, hi, h, ...)                                                                     \
+    OPTION_ROW_(n, OPTION_TYPE_SECONDS, S, f, double, d, .min = (lo), .max = (hi), .help = (h), __VA_ARGS__)
+#define OPTION_STRING(n, S, f, d, h, ...)                                                                              \
+    OPTION_ROW_(n, OPTION_TYPE_STRING, S, f, const char *, d, .help = (h), __VA_ARGS__)
+#define OPTION_PATH(n, S, f, d, h, ...)                                                                                \
+    OPTION_ROW_(n, OPTION_TYPE_PATH, S, f, const char *, d, .help = (h), __VA_ARGS__)
+#define OPTION_CHOICE(n, S, f, d, words, h, ...)                                                                       \
+    OPTION_ROW_(n, OPTION_TYPE_CHOICE, S, f, int, d, .choices = (words), .help = (h), __VA_ARGS__)
+#define OPTION_ROWS_END                                                                                                \
+    {                                                                                                                  \
+        .type = OPTION_TYPE_END                                                                                        \
+    }
+
+enum option_operands {
+    OPTION_OPERANDS_NONE,     /* an argument that is no option is an error */
+    OPTION_OPERANDS_ANYWHERE, /* they may stand between options; argv is reordered so that they come last */
+    OPTION_OPERANDS_STOP,     /* parsing ends at the first one (subcommands) */
+};
+
+struct option_spec {
+    const char *program;  /* "fantail-worker", "fantail map": heads messages */
+    const char *usage;    /* what follows the program's name: "[option...]" */
+    const char *about;    /* what the program does; --help prints it first */
+    const char *epilogue; /* examples and pointers, printed last; may be NULL */
+    const struct option_row *rows;
+    enum option_operands operands;
+};
+
+struct option_result {
+    int exit_status;   /* when option_parse() is false: 0 after --help and the like, 2 after a mistake */
+    int first_operand; /* index in argv; argc when there are none */
+};
+
+/* argv[0] is skipped. False when the program should end with r->exit_status; everything was said already: --help,
+ * --version and --print-config on standard output, a message naming the option on standard error. "--" ends options. */
+MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
+                             struct option_result *r);
+/* For checks that need several options: "program: --name: message" on standard error. name may be NULL. Returns 2. */
+int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* "64K" and the like to bytes; false when it is no size. */
+MUST_CHECK bool option_read_bytes(const char *text, int64_t *bytes);
+
+#endif

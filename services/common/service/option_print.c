@@ -1,0 +1,167 @@
+#include "common/service/option_print.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+
+#define WRAP_COLUMN 100
+#define HELP_INDENT 8
+
+struct option_env_name option_env_name(const struct option_row *row)
+{
+    struct option_env_name env;
+    int len = snprintf(env.text, sizeof env.text, "FANTAIL_%s", row->name);
+    if (len < 0 || (size_t)len >= sizeof env.text) BUG("option --%s has too long a name", row->name);
+    for (char *c = env.text; *c; c++) *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+    return env;
+}
+
+static const char *value_word(const struct option_row *row)
+{
+    static const char *const words[] = {
+        [OPTION_TYPE_INT] = "N",         [OPTION_TYPE_BYTES] = "BYTES", [OPTION_TYPE_PORT] = "PORT",
+        [OPTION_TYPE_NUMBER] = "NUMBER", [OPTION_TYPE_SECONDS] = "S",   [OPTION_TYPE_STRING] = "TEXT",
+        [OPTION_TYPE_PATH] = "PATH",     [OPTION_TYPE_CHOICE] = "WORD",
+    };
+    return row->value ? row->value : words[row->type];
+}
+
+static void print_head(const struct option_row *row)
+{
+    printf("  ");
+    if (row->letter) printf("-%c, ", row->letter);
+    printf("--%s", row->name);
+    if (row->type != OPTION_TYPE_BOOL) printf(" %s", value_word(row));
+    putchar('\n');
+}
+
+/* Prints the words of text from column `*column` on, breaking lines before WRAP_COLUMN. */
+static void print_wrapped(const char *text, int *column)
+{
+    while (*text) {
+        int len = (int)strcspn(text, " ");
+        if (*column > HELP_INDENT && *column + 1 + len > WRAP_COLUMN) {
+            printf("\n%*s", HELP_INDENT, "");
+            *column = HELP_INDENT;
+        } else if (*column > HELP_INDENT) {
+            putchar(' ');
+            ++*column;
+        }
+        printf("%.*s", len, text);
+        *column += len;
+        text += len;
+        text += strspn(text, " ");
+    }
+}
+
+static void print_body(const struct option_row *row)
+{
+    int column = HELP_INDENT;
+    char note[256] = "";
+    printf("%*s", HELP_INDENT, "");
+    print_wrapped(row->help, &column);
+    if (row->choices) {
+        print_wrapped("(one of", &column);
+        for (size_t i = 0; row->choices[i]; i++) {
+            snprintf(note, sizeof note, "%s%s", row->choices[i], row->choices[i + 1] ? "," : ")");
+            print_wrapped(note, &column);
+        }
+    }
+    if (row->required)
+        print_wrapped("[needed]", &column);
+    else if (row->fallback && *row->fallback && row->type != OPTION_TYPE_BOOL) {
+        snprintf(note, sizeof note, "[%s]", row->fallback);
+        print_wrapped(note, &column);
+    } else if (row->type == OPTION_TYPE_BOOL && row->fallback && strcmp(row->fallback, "true") == 0) {
+        snprintf(note, sizeof note, "[on; --no-%s]", row->name);
+        print_wrapped(note, &column);
+    }
+    putchar('\n');
+}
+
+/* Which options the environment may give: all of them, or these. */
+static void print_env(const struct option_spec *spec)
+{
+    unsigned with = 0, without = 0;
+    int column = HELP_INDENT;
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++) {
+        if (row->type == OPTION_TYPE_HEADING || row->hidden) continue;
+        with += !row->no_env;
+        without += row->no_env;
+    }
+    if (!with) return;
+    printf("\n%s also come from the environment: --an-option is FANTAIL_AN_OPTION. A flag wins over the\n"
+           "environment, the environment over the default, which stands in [brackets].\n",
+           without ? "Some options may" : "An option may");
+    if (!without) return;
+    printf("%*s", HELP_INDENT, "");
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++)
+        if (row->type != OPTION_TYPE_HEADING && !row->hidden && !row->no_env)
+            print_wrapped(option_env_name(row).text, &column);
+    putchar('\n');
+}
+
+void option_print_help(const struct option_spec *spec)
+{
+    printf("%s\n\nUsage: %s %s\n", spec->about, spec->program, spec->usage);
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++) {
+        if (row->hidden) continue;
+        if (row->type == OPTION_TYPE_HEADING) {
+            printf("\n%s\n", row->name);
+            continue;
+        }
+        print_head(row);
+        print_body(row);
+    }
+    printf("\nOther\n"
+           "  --help, --version\n"
+           "  --print-config\n%*sprint every option's value and where it comes from, and end\n",
+           HELP_INDENT, "");
+    print_env(spec);
+    if (spec->epilogue) printf("\n%s\n", spec->epilogue);
+}
+
+static void print_value(const struct option_row *row, const void *config)
+{
+    const char *at = (const char *)config + row->offset;
+    const char *text;
+    switch (row->type) {
+    case OPTION_TYPE_BOOL: printf("%s", *(const bool *)(const void *)at ? "true" : "false"); break;
+    case OPTION_TYPE_INT:
+    case OPTION_TYPE_BYTES: printf("%" PRId64, *(const int64_t *)(const void *)at); break;
+    case OPTION_TYPE_PORT:
+        if (*(const int64_t *)(const void *)at < 0)
+            printf("off");
+        else
+            printf("%" PRId64, *(const int64_t *)(const void *)at);
+        break;
+    case OPTION_TYPE_NUMBER:
+    case OPTION_TYPE_SECONDS: printf("%.15g", *(const double *)(const void *)at); break;
+    case OPTION_TYPE_STRING:
+    case OPTION_TYPE_PATH:
+        text = *(const char *const *)(const void *)at;
+        if (text) printf("\"%s\"", text);
+        break;
+    case OPTION_TYPE_CHOICE: {
+        int choice = *(const int *)(const void *)at;
+        if (choice >= 0) printf("%s", row->choices[choice]);
+        break;
+    }
+    case OPTION_TYPE_HEADING:
+    case OPTION_TYPE_END: break;
+    }
+}
+
+void option_print_config(const struct option_spec *spec, const void *config, const enum option_source *sources)
+{
+    for (size_t i = 0; spec->rows[i].type != OPTION_TYPE_END; i++) {
+        const struct option_row *row = &spec->rows[i];
+        if (row->type == OPTION_TYPE_HEADING) continue;
+        printf("%s = ", row->name);
+        print_value(row, config);
+        switch (sources[i]) {
+        case OPTION_FROM_DEFAULT: printf("  # default\n"); break;
+        case OPTION_FROM_ENV: printf("  # %s\n", option_env_name(row).text); break;
+        case OPTION_FROM_FLAG: printf("  # --%s\n", row->name); break;
+        }
+    }
+}

@@ -1,0 +1,270 @@
+#include "common/service/service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/base/start_memory.h"
+#include "common/observe/metrics.h"
+#include "common/service/busy_poll.h"
+#include "common/service/service_http.h"
+
+#define LOOK_MS 20
+/* For what was cut off by the end of the drain to tell its clients. */
+#define CUT_MS 2000
+/* For the program's own handles to close after hooks->stop; beyond it the program ends anyway. */
+#define CLOSE_MS 5000
+
+enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, PARTING, CLOSING };
+
+struct service {
+    uv_loop_t *loop;
+    const struct service_config *config;
+    const struct service_hooks *hooks;
+    struct service_http http;
+    enum service_state state;
+    uint64_t drain_end_ms; /* then of CUTTING */
+    uv_signal_t signals[3];
+    uv_timer_t timer;     /* the end of the delay, then the looks at the way out, then the end of closing */
+    uv_prepare_t flusher; /* writes the turn's log lines before the loop waits */
+    struct busy_poller busy_poller;
+};
+
+static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
+static_assert(ARRAY_SIZE(signal_numbers) == ARRAY_SIZE(((struct service *)0)->signals), "a watcher per signal");
+
+uint16_t service_port(const struct service *s)
+{
+    return http_server_port(s->http.server);
+}
+
+uint16_t service_admin_port(const struct service *s)
+{
+    return s->http.admin ? http_server_port(s->http.admin) : 0;
+}
+
+struct http_server *service_server(struct service *s)
+{
+    return s->http.server;
+}
+
+bool service_ending(const struct service *s)
+{
+    return s->state != RUNNING;
+}
+
+void service_set_ready(struct service *s, bool ready, const char *reason)
+{
+    if (s->state != RUNNING) return;
+    service_http_set_ready(&s->http, ready, reason);
+}
+
+/* The way out: RUNNING -> DELAYING -> DRAINING (-> CUTTING) -> PARTING -> CLOSING. */
+
+static void on_close_late(uv_timer_t *timer)
+{
+    struct service *s = timer->data;
+    log_warn("something did not close in time");
+    uv_stop(s->loop);
+}
+
+static void begin_closing(struct service *s)
+{
+    s->state = CLOSING;
+    service_http_stop_public(&s->http);
+    if (s->hooks->stop) s->hooks->stop(s->hooks->data);
+    log_info("closed");
+    service_http_stop(&s->http);
+    /* From here on the loop lives only as long as handles of others do. */
+    for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_unref((uv_handle_t *)&s->signals[i]);
+    uv_timer_start(&s->timer, on_close_late, CLOSE_MS, 0);
+    uv_unref((uv_handle_t *)&s->timer);
+}
+
+static bool is_idle(const struct service *s)
+{
+    const struct http_server *server = s->http.server;
+    return (!s->hooks->idle || s->hooks->idle(s->hooks->data)) && http_server_open_exchanges(server) == 0 &&
+           !http_server_has_unsent(server);
+}
+
+static void begin_parting(struct service *s)
+{
+    s->state = PARTING;
+    log_info(is_idle(s) ? "drained" : "the drain took too long; what still runs is cut off");
+}
+
+static void begin_cutting(struct service *s)
+{
+    s->state = CUTTING;
+    s->drain_end_ms = uv_now(s->loop) + CUT_MS;
+    log_warn("the drain took too long; what still runs is ended",
+             LOG_U64("requests", http_server_open_exchanges(s->http.server)));
+    if (s->hooks->cut) s->hooks->cut(s->hooks->data);
+}
+
+/* One look at what DRAINING, CUTTING and PARTING wait for; a state may be over at the first. */
+static void on_look(uv_timer_t *timer)
+{
+    struct service *s = timer->data;
+    bool alone = http_server_stop_listening(s->http.server), late = uv_now(s->loop) >= s->drain_end_ms;
+    if (s->state == DRAINING && late && !is_idle(s)) begin_cutting(s);
+    late = uv_now(s->loop) >= s->drain_end_ms;
+    if (s->state < PARTING && alone && (late || is_idle(s))) begin_parting(s);
+    if (s->state == PARTING && http_server_part(s->http.server))
+        begin_closing(s);
+    else
+        uv_timer_start(timer, on_look, LOOK_MS, 0);
+}
+
+static void begin_draining(struct service *s)
+{
+    s->state = DRAINING;
+    log_info("draining", LOG_U64("requests", http_server_open_exchanges(s->http.server)));
+    if (s->hooks->drain) s->hooks->drain(s->hooks->data);
+    s->drain_end_ms = uv_now(s->loop) + (uint64_t)(s->config->drain_s * 1000);
+    uv_timer_start(&s->timer, on_look, 0, 0);
+}
+
+static void on_delay_over(uv_timer_t *timer)
+{
+    begin_draining(timer->data);
+}
+
+void service_shutdown(struct service *s)
+{
+    if (s->state != RUNNING) return;
+    s->state = DELAYING;
+    service_http_set_ready(&s->http, false, "draining");
+    http_server_drain(s->http.server);
+    uv_update_time(s->loop);
+    uv_timer_start(&s->timer, on_delay_over, (uint64_t)(s->config->shutdown_delay_s * 1000), 0);
+}
+
+void service_poke(struct service *s)
+{
+    if (s->state > DELAYING && s->state < CLOSING) uv_timer_start(&s->timer, on_look, 0, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct service *s = handle->data;
+    if (number == SIGHUP) {
+        log_info("asked to reload");
+        access_reload(&s->http.access);
+        service_http_reload(&s->http);
+        if (s->hooks->reload) s->hooks->reload(s->hooks->data);
+        return;
+    }
+    if (s->state != RUNNING) {
+        log_error("asked twice to end: ending at once", LOG_I64("signal", number));
+        if (s->state < CLOSING && s->hooks->abort) s->hooks->abort(s->hooks->data);
+        log_flush_wait(100);
+        _exit(1);
+    }
+    log_info("asked to end", LOG_I64("signal", number), LOG_F64("shutdown_delay_s", s->config->shutdown_delay_s),
+             LOG_F64("drain_s", s->config->drain_s));
+    service_shutdown(s);
+}
+
+/* Starting. */
+
+static void on_prepare(uv_prepare_t *handle)
+{
+    log_flush();
+}
+
+static void start_handles(struct service *s)
+{
+    /* A write that fails is an error to handle: to a closed pipe, or beyond the size that files may have here. The
+     * worker gives its task processes the default actions back. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
+        uv_signal_init(s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], on_signal, signal_numbers[i]);
+    }
+    uv_timer_init(s->loop, &s->timer);
+    s->timer.data = s;
+    busy_poller_start(&s->busy_poller, s->loop, s->config->busy_poll_us);
+    uv_prepare_init(s->loop, &s->flusher);
+    uv_prepare_start(&s->flusher, on_prepare);
+    uv_unref((uv_handle_t *)&s->flusher);
+}
+
+/* A parent that says who it is can end at any time before this and is still missed. */
+static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
+{
+    if (parent == 0) parent = getppid();
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0) {
+        snprintf(err, err_size, "cannot ask for the parent's death: %s", strerror(errno));
+        return false;
+    }
+    if (getppid() == parent) return true;
+    snprintf(err, err_size, "the parent ended during the start");
+    return false;
+}
+
+/* A reader that is gone is no reason to stop, unless it is the parent we must not outlive. */
+static bool tell_ready(struct service *s, char *err, size_t err_size)
+{
+    int fd = (int)s->config->ready_fd;
+    if (fd < 0) return true;
+    char line[64];
+    int len = snprintf(line, sizeof line, "ready %u %u\n", service_port(s), service_admin_port(s));
+    bool told = write(fd, line, (size_t)len) == len;
+    int why = errno;
+    close(fd);
+    if (told || !s->config->exit_with_parent) return true;
+    snprintf(err, err_size, "nobody waits at --ready-fd %d: %s", fd, strerror(why));
+    return false;
+}
+
+struct service *service_start(uv_loop_t *loop, const struct service_config *config, const struct service_hooks *hooks,
+                              char *err, size_t err_size)
+{
+    log_set_level((enum log_level)config->log_level);
+    log_set_service(hooks->name);
+    struct service *s = xcalloc(1, sizeof *s);
+    *s = (struct service){.loop = loop, .config = config, .hooks = hooks};
+    start_handles(s);
+    if (config->exit_with_parent && !tie_to_parent((pid_t)config->parent_pid, err, err_size)) goto fail;
+    metrics_register_process(hooks->name);
+    if (!service_http_start(&s->http, loop, config, hooks, err, err_size)) goto fail;
+    if (!tell_ready(s, err, err_size)) goto fail;
+    log_info("listening", LOG_STR("host", config->host), LOG_U64("port", service_port(s)),
+             LOG_U64("admin_port", service_admin_port(s)), LOG_STR("version", FANTAIL_VERSION));
+    service_warn_of_open_door(config);
+    log_set_deferred(true);
+    return s;
+fail:
+    service_http_stop(&s->http);
+    service_free(s);
+    return NULL;
+}
+
+int service_run(struct service *s)
+{
+    start_memory_release();
+    uv_run(s->loop, UV_RUN_DEFAULT);
+    if (s->state != CLOSING) BUG("the loop ended before the service");
+    uv_timer_stop(&s->timer);
+    log_set_deferred(false);
+    log_flush_wait(1000);
+    return 0;
+}
+
+void service_free(struct service *s)
+{
+    if (!s) return;
+    for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_close((uv_handle_t *)&s->signals[i], NULL);
+    uv_close((uv_handle_t *)&s->timer, NULL);
+    uv_close((uv_handle_t *)&s->flusher, NULL);
+    busy_poller_stop(&s->busy_poller);
+    uv_run(s->loop, UV_RUN_NOWAIT);
+    service_http_release(&s->http);
+    log_set_service(NULL);
+    free(s);
+}

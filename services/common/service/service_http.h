@@ -1,0 +1,36 @@
+/*
+ * The two servers of a service: its own routes, health on both, metrics on the admin one, and the count and duration
+ * of every request. Private to service*.c.
+ */
+#ifndef FANTAIL_COMMON_SERVICE_SERVICE_HTTP_H
+#define FANTAIL_COMMON_SERVICE_SERVICE_HTTP_H
+
+#include "common/service/access.h"
+#include "common/service/service.h"
+
+struct route_metrics;
+
+struct service_http {
+    struct http_server *server, *admin; /* admin is NULL without one */
+    struct tls_store tls;               /* of server */
+    struct http_route *routes, *admin_routes;
+    struct access access;          /* to the public server */
+    struct route_metrics *metrics; /* one per route of the public server and one for no route */
+    size_t metrics_count;
+};
+
+MUST_CHECK bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct service_config *config,
+                                   const struct service_hooks *hooks, char *err, size_t err_size);
+void service_http_set_ready(struct service_http *h, bool ready, const char *reason);
+/* Says in the log when anybody may run tasks from other machines. */
+void service_warn_of_open_door(const struct service_config *config);
+/* Ends what still runs on the public server; health and metrics go on. */
+void service_http_stop_public(struct service_http *h);
+/* Reads the certificates again. */
+void service_http_reload(struct service_http *h);
+/* Ends what still runs. */
+void service_http_stop(struct service_http *h);
+/* After the loop has closed the servers' handles. */
+void service_http_release(struct service_http *h);
+
+#endif

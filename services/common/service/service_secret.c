@@ -1,0 +1,66 @@
+/* Secrets are given by file. Some platforms hand them to a container only as environment variables; there a container
+ * that runs before the service writes them into a volume of both, and the service's own environment has none. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/service/service.h"
+#include "common/service/tokens.h"
+
+static bool write_all(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return false;
+        text += n;
+        len -= (size_t)n;
+    }
+    return fsync(fd) == 0;
+}
+
+/* Whole or not at all, readable by this user only. */
+static bool write_file(const char *path, const char *text)
+{
+    char fresh[4096];
+    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    unlink(fresh);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
+    if (fd < 0) return false;
+    bool good = write_all(fd, text, strlen(text));
+    int why = errno;
+    close(fd);
+    if (good && rename(fresh, path) == 0) return true;
+    if (!good) errno = why;
+    why = errno;
+    unlink(fresh);
+    errno = why;
+    return false;
+}
+
+static int write_secret(const struct option_spec *spec, const char *variable, const char *path)
+{
+    struct tokens tokens;
+    char err[256];
+    const char *text = getenv(variable);
+    if (!text) return option_complain(spec, NULL, "write-secret: the environment has no %s", variable);
+    if (!tokens_parse(&tokens, text, strlen(text), err, sizeof err))
+        return option_complain(spec, NULL, "write-secret: %s: %s", variable, err);
+    tokens_release(&tokens);
+    if (write_file(path, text)) return 0;
+    option_complain(spec, NULL, "write-secret: %s: %s", path, strerror(errno));
+    return 1;
+}
+
+int service_write_secrets(const struct option_spec *spec, int argc, char **argv)
+{
+    int status = 0;
+    if (argc < 3 || argc % 2 == 0)
+        return option_complain(spec, NULL, "write-secret: expected VARIABLE FILE, and perhaps more such pairs");
+    for (int i = 1; i < argc && status == 0; i += 2) status = write_secret(spec, argv[i], argv[i + 1]);
+    return status;
+}

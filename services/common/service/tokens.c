@@ -1,0 +1,139 @@
+#include "common/service/tokens.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool token_is_well_formed(const char *text, size_t len)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/";
+    size_t at = 0;
+    while (at < len && text[at] && strchr(allowed, text[at])) at++;
+    size_t body = at;
+    while (at < len && text[at] == '=') at++;
+    return body > 0 && at == len;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* What is wrong with a token of a file; NULL: nothing. */
+static const char *fault(const char *text, size_t len)
+{
+    if (len > LIMIT_TOKEN_BYTES) return "the token is too long";
+    if (!token_is_well_formed(text, len)) return "there is a character that no token has";
+    return len < LIMIT_TOKEN_LEAST_BYTES ? "the token is too short" : NULL;
+}
+
+static void add(struct tokens *t, const char *token, size_t len)
+{
+    if (!t->list) t->list = xcalloc(LIMIT_TOKENS, sizeof *t->list);
+    memcpy(t->list[t->count++], token, len);
+}
+
+static bool take_line(struct tokens *t, const char *line, size_t len, unsigned number, char *err, size_t err_size)
+{
+    while (len > 0 && is_blank(*line)) line++, len--;
+    while (len > 0 && is_blank(line[len - 1])) len--;
+    if (len == 0 || *line == '#') return true;
+    const char *wrong = t->count == LIMIT_TOKENS ? "there are too many tokens" : fault(line, len);
+    if (!wrong) {
+        add(t, line, len);
+        return true;
+    }
+    snprintf(err, err_size, "line %u: %s; %u to %u letters, digits and -._~+/ are one", number, wrong,
+             LIMIT_TOKEN_LEAST_BYTES, LIMIT_TOKEN_BYTES);
+    return false;
+}
+
+bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, size_t err_size)
+{
+    const char *at = text, *end = text + len;
+    *t = (struct tokens){0};
+    for (unsigned number = 1; at < end; number++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = newline ? newline : end;
+        if (!take_line(t, at, (size_t)(stop - at), number, err, err_size)) {
+            tokens_release(t);
+            return false;
+        }
+        at = stop + 1;
+    }
+    if (t->count == 0) snprintf(err, err_size, "there is no token in it");
+    return t->count > 0;
+}
+
+/* The bytes of the file; -1 with errno. Only a file: a pipe could be read once only, and make a service wait. */
+static ssize_t read_whole(int fd, char *text, size_t size)
+{
+    size_t len = 0;
+    struct stat st;
+    if (fstat(fd, &st) < 0) return -1;
+    if (!S_ISREG(st.st_mode)) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+        return -1;
+    }
+    while (len < size) {
+        ssize_t n = read(fd, text + len, size - len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -1;
+        if (n == 0) break;
+        len += (size_t)n;
+    }
+    return (ssize_t)len;
+}
+
+bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
+{
+    static char text[LIMIT_TOKEN_FILE_BYTES + 1];
+    char why[256];
+    bool good = false;
+    *t = (struct tokens){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    ssize_t len = fd < 0 ? -1 : read_whole(fd, text, sizeof text);
+    if (len < 0)
+        snprintf(why, sizeof why, "%s", errno == EINVAL ? "it is no regular file" : strerror(errno));
+    else if (len == sizeof text)
+        snprintf(why, sizeof why, "it is longer than %u bytes", LIMIT_TOKEN_FILE_BYTES);
+    else
+        good = tokens_parse(t, text, (size_t)len, why, sizeof why);
+    if (fd >= 0) close(fd);
+    explicit_bzero(text, sizeof text);
+    if (!good) snprintf(err, err_size, "%s: %s", path, why);
+    return good;
+}
+
+/* The padding makes a shorter token differ from a longer one that begins with it. */
+bool tokens_has(const struct tokens *t, const char *token, size_t len)
+{
+    char asked[sizeof *t->list] = {0};
+    unsigned char known = 0;
+    if (len > LIMIT_TOKEN_BYTES || !token_is_well_formed(token, len)) return false;
+    memcpy(asked, token, len);
+    for (size_t i = 0; i < t->count; i++) {
+        unsigned char differs = 0;
+        for (size_t at = 0; at < sizeof asked; at++) differs |= (unsigned char)(asked[at] ^ t->list[i][at]);
+        /* 0 becomes 1, all else 0, without a branch. */
+        known |= (unsigned char)(((unsigned)differs - 1u) >> 31);
+    }
+    explicit_bzero(asked, sizeof asked);
+    return known;
+}
+
+const char *tokens_first(const struct tokens *t)
+{
+    return t->count > 0 ? t->list[0] : NULL;
+}
+
+void tokens_release(struct tokens *t)
+{
+    if (t->list) explicit_bzero(t->list, LIMIT_TOKENS * sizeof *t->list);
+    free(t->list);
+    *t = (struct tokens){0};
+}

@@ -1,0 +1,113 @@
+#include "coordinator/answers/answer_reader.h"
+
+#include "common/base/limits.h"
+
+void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops *ops, void *data)
+{
+    *r = (struct answer_reader){.ops = ops, .data = data};
+    buf_init(&r->partial, LIMIT_ANSWER_BYTES + KIB);
+}
+
+void answer_reader_release(struct answer_reader *r)
+{
+    buf_release(&r->partial);
+    buf_release(&r->spelt);
+}
+
+enum { VALUE_FRAME_LEN = sizeof "{\"value\":" - 1 };
+
+static bool is_canonical_value(const char *bytes, size_t len, const struct answer_line *line)
+{
+    return line->body == bytes + VALUE_FRAME_LEN && line->body_len + VALUE_FRAME_LEN + 1 == len &&
+           memcmp(bytes, "{\"value\":", VALUE_FRAME_LEN) == 0;
+}
+
+/* One line that is not part of a run of canonical values. */
+static void report_line(struct answer_reader *r, const struct answer_line *line)
+{
+    if (line->kind == ANSWER_END) {
+        r->ended = true;
+        r->ops->end(r->data, line);
+        return;
+    }
+    buf_clear(&r->spelt);
+    buf_add_str(&r->spelt, line->kind == ANSWER_VALUE ? "{\"value\":" : "{\"error\":");
+    buf_add(&r->spelt, line->body, line->body_len);
+    buf_add_str(&r->spelt, "}\n");
+    if (line->kind == ANSWER_VALUE)
+        r->ops->values(r->data, 1, r->spelt.data, r->spelt.len);
+    else
+        r->ops->error(r->data, line, r->spelt.data, r->spelt.len);
+}
+
+/* Reports the whole lines of bytes; the values between two other lines go in one call. */
+static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
+{
+    const char *at = bytes, *end = bytes + len, *run = bytes;
+    uint64_t values = 0;
+    while (at < end && !r->ended) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        struct answer_line line = answer_line_parse(at, (size_t)(newline - at), true);
+        const char *next = newline + 1;
+        if (line.kind == ANSWER_VALUE && is_canonical_value(at, (size_t)(newline - at), &line)) {
+            values++;
+            at = next;
+            continue;
+        }
+        if (values) r->ops->values(r->data, values, run, (size_t)(at - run));
+        values = 0;
+        if (line.kind == ANSWER_BAD) {
+            r->fault = "a line of the answer is no envelope";
+            return false;
+        }
+        report_line(r, &line);
+        at = run = next;
+    }
+    if (values) r->ops->values(r->data, values, run, (size_t)(at - run));
+    if (r->ended && at < end) r->fault = "bytes follow the end line";
+    return !r->fault;
+}
+
+/* The line in r->partial is whole. */
+static bool read_partial(struct answer_reader *r)
+{
+    struct buf *b = &r->partial;
+    struct answer_line line = answer_line_parse(b->data, b->len - 1, true);
+    bool ok = true;
+    if (line.kind == ANSWER_VALUE && is_canonical_value(b->data, b->len - 1, &line))
+        r->ops->value(r->data, b);
+    else
+        ok = read_lines(r, b->data, b->len);
+    buf_clear(b);
+    if (b->alloc > 4 * MIB) buf_release(b);
+    return ok;
+}
+
+static bool hold(struct answer_reader *r, const char *bytes, size_t len)
+{
+    buf_expect(&r->partial, len, r->line_hint);
+    if (!buf_add(&r->partial, bytes, len)) r->fault = "a line of the answer is too long";
+    return !r->fault;
+}
+
+bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len)
+{
+    if (r->fault || r->ended) {
+        if (!r->fault && len) r->fault = "bytes follow the end line";
+        return !r->fault;
+    }
+    if (r->partial.len) {
+        const char *newline = memchr(bytes, '\n', len);
+        size_t rest = newline ? (size_t)(newline + 1 - bytes) : len;
+        if (!hold(r, bytes, rest)) return false;
+        if (!newline) return true;
+        if (!read_partial(r)) return false;
+        bytes += rest;
+        len -= rest;
+    }
+    const char *last = len ? memrchr(bytes, '\n', len) : NULL;
+    size_t whole = last ? (size_t)(last + 1 - bytes) : 0;
+    if (whole && !read_lines(r, bytes, whole)) return false;
+    if (r->ended && len > whole) r->fault = "bytes follow the end line";
+    return !r->fault && hold(r, bytes + whole, len - whole);
+}

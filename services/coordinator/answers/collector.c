@@ -1,0 +1,340 @@
+#include "coordinator/answers/collector.h"
+#include "coordinator/answers/segments.h"
+
+#define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment that grows stops growing here */
+#define SEGMENT_MIN_BYTES ((size_t)256)
+
+struct collector {
+    struct collector_config config;
+    struct segments held, spilled; /* input order: by where their bytes are */
+    struct segments taken;         /* completion order: which indexes have come, merged */
+    struct segment *queue, *queue_last;
+    struct segment *shown; /* of the last peek */
+    uint64_t next;         /* input order: the index to go out next */
+    uint64_t added, consumed;
+    size_t memory_bytes;
+    uint64_t spilled_bytes, spill_end;
+    char *spare; /* SEGMENT_BYTES that the last segment left behind */
+};
+
+struct collector *collector_new(const struct collector_config *config)
+{
+    struct collector *c = xcalloc(1, sizeof *c);
+    c->config = *config;
+    c->next = config->first_index;
+    return c;
+}
+
+static bool in_input_order(const struct collector *c)
+{
+    return c->config.order == COLLECT_INPUT_ORDER;
+}
+
+static void release_bytes(struct collector *c, struct segment *seg)
+{
+    c->memory_bytes -= seg->alloc;
+    if (seg->alloc == SEGMENT_BYTES && !c->spare)
+        c->spare = seg->bytes;
+    else
+        free(seg->bytes);
+    seg->bytes = NULL;
+    seg->alloc = 0;
+}
+
+static void free_segment(struct collector *c, struct segment *seg)
+{
+    release_bytes(c, seg);
+    c->memory_bytes -= sizeof *seg;
+    free(seg);
+}
+
+static void free_all(struct collector *c, struct segments *t)
+{
+    for (struct segment *seg; (seg = segments_first(t)) != NULL;) {
+        segments_take(t, seg);
+        free_segment(c, seg);
+    }
+}
+
+void collector_free(struct collector *c)
+{
+    if (!c) return;
+    for (struct segment *seg = c->queue, *next; seg; seg = next) {
+        next = seg->next;
+        free_segment(c, seg);
+    }
+    free_all(c, &c->held);
+    free_all(c, &c->spilled);
+    free_all(c, &c->taken);
+    free(c->spare);
+    free(c);
+}
+
+/* Memory for `need` bytes in all; grows by doubling up to SEGMENT_BYTES. */
+static void grow(struct collector *c, struct segment *seg, size_t need)
+{
+    if (need <= seg->alloc) return;
+    size_t alloc = seg->alloc ? seg->alloc : SEGMENT_MIN_BYTES;
+    while (alloc < need && alloc < SEGMENT_BYTES) alloc *= 2;
+    if (alloc < need) alloc = need;
+    c->memory_bytes += alloc - seg->alloc;
+    if (!seg->bytes && alloc == SEGMENT_BYTES && c->spare) {
+        seg->bytes = c->spare;
+        c->spare = NULL;
+    } else {
+        seg->bytes = xrealloc(seg->bytes, alloc);
+    }
+    seg->alloc = alloc;
+}
+
+static void append(struct collector *c, struct segment *seg, uint64_t n, const char *bytes, size_t len)
+{
+    if (seg->gone_bytes > 0 && seg->gone_bytes >= seg->len - seg->gone_bytes) {
+        /* Half of it has gone out already: the rest moves to the front, which costs no more than what has gone. */
+        memmove(seg->bytes, seg->bytes + seg->gone_bytes, seg->len - seg->gone_bytes);
+        seg->len -= seg->gone_bytes;
+        seg->first += seg->gone_items;
+        seg->n -= seg->gone_items;
+        seg->gone_bytes = 0;
+        seg->gone_items = 0;
+    }
+    grow(c, seg, seg->len + len);
+    memcpy(seg->bytes + seg->len, bytes, len);
+    seg->len += len;
+    seg->n += n;
+}
+
+static bool continues(const struct segment *seg, uint64_t first, size_t len)
+{
+    return seg && !seg->spilled && !seg->repeated && seg->first + seg->n == first && seg->len + len <= SEGMENT_BYTES;
+}
+
+static struct segment *new_segment(struct collector *c, uint64_t first)
+{
+    struct segment *seg = xcalloc(1, sizeof *seg);
+    seg->first = first;
+    c->memory_bytes += sizeof *seg;
+    return seg;
+}
+
+static bool overlaps(const struct segments *t, uint64_t first, uint64_t n)
+{
+    const struct segment *before = segments_at_or_before(t, first);
+    const struct segment *after = segments_after(t, first);
+    return (before && before->first + before->n > first) || (after && after->first < first + n);
+}
+
+/* Completion order: notes the range, merged with its neighbours. */
+static void take_range(struct collector *c, uint64_t first, uint64_t n)
+{
+    struct segment *before = segments_at_or_before(&c->taken, first);
+    struct segment *after = segments_after(&c->taken, first);
+    if (!before || before->first + before->n != first) {
+        before = new_segment(c, first);
+        segments_put(&c->taken, before);
+    }
+    before->n += n;
+    if (after && after->first == first + n) {
+        before->n += after->n;
+        segments_take(&c->taken, after);
+        free_segment(c, after);
+    }
+}
+
+static bool is_duplicate(const struct collector *c, uint64_t first, uint64_t n)
+{
+    if (!in_input_order(c)) return overlaps(&c->taken, first, n);
+    return first < c->next || overlaps(&c->held, first, n) || overlaps(&c->spilled, first, n);
+}
+
+static void enqueue(struct collector *c, struct segment *seg)
+{
+    if (c->queue_last)
+        c->queue_last->next = seg;
+    else
+        c->queue = seg;
+    c->queue_last = seg;
+}
+
+/* The segment that the lines at `first` are to be appended to: one they continue, or a new one. */
+static struct segment *segment_for(struct collector *c, uint64_t first, size_t len, bool repeated)
+{
+    struct segment *seg = in_input_order(c) ? segments_at_or_before(&c->held, first) : c->queue_last;
+    if (!repeated && continues(seg, first, len)) return seg;
+    seg = new_segment(c, first);
+    seg->repeated = repeated;
+    if (in_input_order(c))
+        segments_put(&c->held, seg);
+    else
+        enqueue(c, seg);
+    return seg;
+}
+
+static bool spill(struct collector *c, struct segment *seg)
+{
+    if (!c->config.spill.write(c->config.spill.ctx, c->spill_end, seg->bytes, seg->len)) return false;
+    seg->offset = c->spill_end;
+    seg->spilled = true;
+    c->spill_end += seg->len;
+    c->spilled_bytes += seg->len;
+    release_bytes(c, seg);
+    return true;
+}
+
+static bool unspill(struct collector *c, struct segment *seg)
+{
+    grow(c, seg, seg->len);
+    if (!c->config.spill.read(c->config.spill.ctx, seg->offset, seg->bytes, seg->len)) return false;
+    seg->spilled = false;
+    c->spilled_bytes -= seg->len;
+    if (c->spilled_bytes == 0) c->spill_end = 0;
+    return true;
+}
+
+/* What spilling can make less: not the bookkeeping of what is spilled. */
+static size_t held_bytes(const struct collector *c)
+{
+    return c->memory_bytes - c->spilled.n * sizeof(struct segment);
+}
+
+/* The newest run that is not the next to go out. Down to three quarters of the cap at once, so that a full collector
+ * does not write with every answer. */
+static enum collector_status spill_input_order(struct collector *c)
+{
+    while (held_bytes(c) > c->config.memory_cap / 4 * 3) {
+        struct segment *seg = segments_last(&c->held);
+        if (!seg || seg->first <= c->next) break;
+        segments_take(&c->held, seg);
+        if (!spill(c, seg)) {
+            segments_put(&c->held, seg);
+            return COLLECTOR_SPILL_FAILED;
+        }
+        segments_put(&c->spilled, seg);
+    }
+    return COLLECTOR_OK;
+}
+
+/* Only the end of the queue, when it is long enough to be worth a write: what is before it fits the cap. */
+static enum collector_status spill_queue_end(struct collector *c)
+{
+    struct segment *seg = c->queue_last;
+    if (!seg || seg == c->queue || seg->spilled || seg->len < SEGMENT_BYTES / 2) return COLLECTOR_OK;
+    return spill(c, seg) ? COLLECTOR_OK : COLLECTOR_SPILL_FAILED;
+}
+
+/* The items first .. first + n - 1 have their answers in a segment. */
+static enum collector_status note_added(struct collector *c, uint64_t first, uint64_t n)
+{
+    if (!in_input_order(c)) take_range(c, first, n);
+    c->added += n;
+    if (!c->config.spill.write || c->config.memory_cap == 0 || held_bytes(c) <= c->config.memory_cap)
+        return COLLECTOR_OK;
+    return in_input_order(c) ? spill_input_order(c) : spill_queue_end(c);
+}
+
+static enum collector_status add(struct collector *c, uint64_t first, uint64_t n, const char *bytes, size_t len,
+                                 bool repeated)
+{
+    if (n == 0) return COLLECTOR_OK;
+    if (is_duplicate(c, first, n)) return COLLECTOR_DUPLICATE;
+    append(c, segment_for(c, first, len, repeated), n, bytes, len);
+    return note_added(c, first, n);
+}
+
+enum collector_status collector_take(struct collector *c, uint64_t first, size_t n, struct buf *lines)
+{
+    if (lines->len < SEGMENT_BYTES) return add(c, first, n, lines->data, lines->len, false);
+    if (n == 0) return COLLECTOR_OK;
+    if (is_duplicate(c, first, n)) return COLLECTOR_DUPLICATE;
+    struct segment *seg = segment_for(c, first, lines->len, false);
+    buf_trim(lines);
+    seg->alloc = lines->alloc;
+    seg->bytes = buf_detach(lines, &seg->len);
+    seg->n = n;
+    c->memory_bytes += seg->alloc;
+    return note_added(c, first, n);
+}
+
+enum collector_status collector_add(struct collector *c, uint64_t first, size_t n, const char *bytes, size_t len)
+{
+    return add(c, first, n, bytes, len, false);
+}
+
+enum collector_status collector_add_repeated(struct collector *c, uint64_t first, uint64_t n, const char *line,
+                                             size_t len)
+{
+    return add(c, first, n, line, len, n > 1);
+}
+
+/* The segment whose turn it is, or NULL. */
+static struct segment *due(struct collector *c)
+{
+    if (!in_input_order(c)) return c->queue;
+    struct segment *seg = segments_first(&c->held);
+    if (seg && seg->first + seg->gone_items == c->next) return seg;
+    seg = segments_first(&c->spilled);
+    return seg && seg->first == c->next ? seg : NULL;
+}
+
+bool collector_peek(struct collector *c, struct collector_run *run, enum collector_status *status)
+{
+    *status = COLLECTOR_OK;
+    struct segment *seg = c->shown = due(c);
+    if (!seg) return false;
+    if (seg->spilled) {
+        if (!unspill(c, seg)) {
+            *status = COLLECTOR_SPILL_FAILED;
+            return false;
+        }
+        if (in_input_order(c)) {
+            segments_take(&c->spilled, seg);
+            segments_put(&c->held, seg);
+        }
+    }
+    *run = (struct collector_run){.first = seg->first + seg->gone_items,
+                                  .n = (size_t)(seg->n - seg->gone_items),
+                                  .bytes = seg->bytes + seg->gone_bytes,
+                                  .len = seg->len - seg->gone_bytes,
+                                  .repeated = seg->repeated};
+    return true;
+}
+
+void collector_consume(struct collector *c, size_t n, size_t len)
+{
+    struct segment *seg = c->shown;
+    if (!seg || n > seg->n - seg->gone_items || (!seg->repeated && len > seg->len - seg->gone_bytes))
+        BUG("consumed more than was shown");
+    seg->gone_items += n;
+    if (!seg->repeated) seg->gone_bytes += len;
+    c->consumed += n;
+    c->next += n;
+    if (seg->gone_items < seg->n) return;
+    if (in_input_order(c)) {
+        segments_take(&c->held, seg);
+    } else {
+        c->queue = seg->next;
+        if (!c->queue) c->queue_last = NULL;
+    }
+    c->shown = NULL;
+    free_segment(c, seg);
+}
+
+uint64_t collector_added(const struct collector *c)
+{
+    return c->added;
+}
+
+uint64_t collector_consumed(const struct collector *c)
+{
+    return c->consumed;
+}
+
+size_t collector_memory_bytes(const struct collector *c)
+{
+    return c->memory_bytes;
+}
+
+uint64_t collector_spilled_bytes(const struct collector *c)
+{
+    return c->spilled_bytes;
+}

@@ -1,0 +1,61 @@
+#include "coordinator/answers/item_error.h"
+
+#include "common/json/json_walk.h"
+
+/* What stands in an error that does not say. */
+static const struct {
+    const char *name, *otherwise;
+} members[] = {
+    {"name", "\"task_error\""}, {"cause", "\"the task gave none\""},
+    {"signal", "null"},         {"exit_code", "null"},
+    {"stderr", "\"\""},         {"worker", "null"},
+};
+enum { NAME, WORKER = ARRAY_SIZE(members) - 1 };
+
+/* ARRAY_SIZE(members) when it is none of them. */
+static size_t find_member(struct json_slice name)
+{
+    size_t i = 0;
+    while (i < ARRAY_SIZE(members) && !json_string_is(name, members[i].name)) i++;
+    return i;
+}
+
+static void add_member(struct buf *out, struct json_slice name, struct json_slice value)
+{
+    buf_add(out, name.data, name.len);
+    buf_add_char(out, ':');
+    buf_add(out, value.data, value.len);
+    buf_add_char(out, ',');
+}
+
+static bool is_a_name(struct json_slice value)
+{
+    return value.data[0] == '"' && !json_string_is(value, "");
+}
+
+void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker)
+{
+    struct json_walk w;
+    struct json_slice name, value;
+    bool seen[ARRAY_SIZE(members) + 1] = {0};
+    buf_add_str(out, "{\"error\":{");
+    if (!json_walk_init(&w, line->body, line->body_len)) BUG("an error that is no object");
+    while (json_walk_next(&w, &name, &value)) {
+        size_t member = find_member(name);
+        if (member == NAME && (seen[NAME] || !is_a_name(value))) continue;
+        if (member == WORKER && worker) continue;
+        if (json_string_is(name, "attempts")) continue;
+        seen[member] = true;
+        add_member(out, name, value);
+    }
+    for (size_t i = 0; i < WORKER; i++)
+        if (!seen[i]) buf_addf(out, "\"%s\":%s,", members[i].name, members[i].otherwise);
+    buf_addf(out, "\"attempts\":%u", attempts);
+    if (worker) {
+        buf_add_str(out, ",\"worker\":");
+        buf_add_json_string(out, worker, strlen(worker));
+    } else if (!seen[WORKER]) {
+        buf_addf(out, ",\"worker\":%s", members[WORKER].otherwise);
+    }
+    buf_add_str(out, "}}\n");
+}

@@ -1,0 +1,110 @@
+#include "coordinator/answers/result_writer.h"
+
+#include "protocol/protocol.h"
+
+static const char ndjson_value[] = "{\"type\":\"result\",\"index\":";
+static const char ndjson_error[] = "{\"type\":\"error\",\"index\":";
+static const char canonical_value[] = "{\"value\":";
+enum { CANONICAL_VALUE_LEN = sizeof canonical_value - 1 };
+
+static void set_index(struct result_writer *w, uint64_t index)
+{
+    w->index = index;
+    w->digits_len = (size_t)snprintf(w->digits, sizeof w->digits, "%llu", (unsigned long long)index);
+}
+
+static void count_up(struct result_writer *w)
+{
+    w->index++;
+    size_t at = w->digits_len;
+    while (at > 0 && w->digits[at - 1] == '9') w->digits[--at] = '0';
+    if (at > 0)
+        w->digits[at - 1]++;
+    else
+        set_index(w, w->index);
+}
+
+void result_writer_init(struct result_writer *w, enum result_format format)
+{
+    *w = (struct result_writer){.format = format};
+    set_index(w, 0);
+}
+
+static void add_prefix(struct result_writer *w, const char *bytes, size_t len)
+{
+    memcpy(w->prefix + w->prefix_len, bytes, len);
+    w->prefix_len += len;
+}
+
+/* NDJSON keeps the members of the line and puts its own two in front. */
+static void begin_ndjson(struct result_writer *w, size_t len, bool is_value)
+{
+    add_prefix(w, is_value ? ndjson_value : ndjson_error, is_value ? sizeof ndjson_value - 1 : sizeof ndjson_error - 1);
+    add_prefix(w, w->digits, w->digits_len);
+    add_prefix(w, ",", 1);
+    w->body_from = 1;
+    w->body_len = len - 1;
+}
+
+static void begin_json(struct result_writer *w, const char *line, size_t len, bool is_value)
+{
+    if (w->written_lines) add_prefix(w, ",", 1);
+    if (is_value) {
+        w->body_from = CANONICAL_VALUE_LEN;
+        w->body_len = len - CANONICAL_VALUE_LEN - 2;
+        return;
+    }
+    struct answer_line parsed = answer_line_parse(line, len - 1, false);
+    if (w->on_error && !w->on_error(w->data, w->index, parsed.body, parsed.body_len)) w->failed = true;
+    add_prefix(w, "null", 4);
+    w->body_len = 0;
+}
+
+static bool is_value_line(const char *line, size_t len)
+{
+    return len > CANONICAL_VALUE_LEN && memcmp(line, canonical_value, CANONICAL_VALUE_LEN) == 0;
+}
+
+static void begin(struct result_writer *w, const char *line, size_t len)
+{
+    w->prefix_len = w->prefix_at = w->body_at = 0;
+    w->line_len = len;
+    w->in_line = true;
+    if (w->format == RESULTS_NDJSON)
+        begin_ndjson(w, len, is_value_line(line, len));
+    else
+        begin_json(w, line, len, is_value_line(line, len));
+}
+
+static size_t copy_some(char *dst, size_t cap, const char *src, size_t len, size_t *at)
+{
+    size_t n = len - *at < cap ? len - *at : cap;
+    memcpy(dst, src + *at, n);
+    *at += n;
+    return n;
+}
+
+struct result_written result_writer_write(struct result_writer *w, uint64_t first, const char *lines, size_t len,
+                                          char *dst, size_t cap)
+{
+    struct result_written done = {0};
+    if (w->index != first) set_index(w, first);
+    while (done.line_bytes < len && done.bytes < cap) {
+        const char *line = lines + done.line_bytes;
+        size_t line_len = w->line_len;
+        if (!w->in_line) {
+            const char *newline = memchr(line, '\n', len - done.line_bytes);
+            line_len = newline ? (size_t)(newline + 1 - line) : len - done.line_bytes;
+            begin(w, line, line_len);
+        }
+        done.bytes += copy_some(dst + done.bytes, cap - done.bytes, w->prefix, w->prefix_len, &w->prefix_at);
+        done.bytes += copy_some(dst + done.bytes, cap - done.bytes, line + w->body_from, w->body_len, &w->body_at);
+        if (w->body_at < w->body_len || w->prefix_at < w->prefix_len) break;
+        w->in_line = false;
+        w->written_lines++;
+        done.lines++;
+        done.line_bytes += line_len;
+        count_up(w);
+    }
+    return done;
+}

@@ -1,0 +1,50 @@
+/*
+ * Turns answer lines into what the client reads, straight into the buffer it is sent from: per line one prefix and one
+ * copy, resumable at any byte, so that a line may be larger than the buffer. The lines are canonical, as
+ * answer_reader.h makes them. Pure.
+ *
+ *     RESULTS_NDJSON   {"value":1}  ->  {"type":"result","index":0,"value":1}
+ *                      {"error":{}} ->  {"type":"error","index":0,"error":{}}
+ *     RESULTS_JSON     {"value":1}  ->  1     with commas between; an error line becomes null and is handed to
+ *                      on_error, which keeps it for the document's "errors"
+ */
+#ifndef FANTAIL_COORDINATOR_ANSWERS_RESULT_WRITER_H
+#define FANTAIL_COORDINATOR_ANSWERS_RESULT_WRITER_H
+
+#include "common/base/buf.h"
+
+enum result_format { RESULTS_NDJSON, RESULTS_JSON };
+
+struct result_writer {
+    enum result_format format;
+    /* An error object (JSON text) of the item `index`; false when it cannot be kept. RESULTS_JSON only. */
+    bool (*on_error)(void *data, uint64_t index, const char *object, size_t len);
+    void *data;
+    bool failed; /* on_error said no */
+
+    /* Private: the line being written. */
+    uint64_t index; /* of the next line */
+    uint64_t written_lines;
+    char prefix[64];
+    size_t prefix_len, prefix_at;
+    bool in_line;
+    size_t line_len, body_from, body_len, body_at; /* its part from body_from on is copied, body_at bytes so far */
+    char digits[24];                               /* `index` in decimal, kept by counting up */
+    size_t digits_len;
+};
+
+void result_writer_init(struct result_writer *w, enum result_format format);
+
+/* What one call wrote and used up. A line is used up once its last byte was written. */
+struct result_written {
+    size_t bytes; /* at dst */
+    uint64_t lines;
+    size_t line_bytes; /* the length of those lines */
+};
+
+/* Writes answer lines, the first of them that of item `first`, to dst. A line begun by the last call must be the first
+ * one again, at any address. */
+struct result_written result_writer_write(struct result_writer *w, uint64_t first, const char *lines, size_t len,
+                                          char *dst, size_t cap);
+
+#endif

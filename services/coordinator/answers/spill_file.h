@@ -1,0 +1,20 @@
+/* An unlinked temporary file for bytes that memory has no room for: made at the first write, gone with the process. */
+#ifndef FANTAIL_COORDINATOR_ANSWERS_SPILL_FILE_H
+#define FANTAIL_COORDINATOR_ANSWERS_SPILL_FILE_H
+
+#include "common/base/base.h"
+
+struct spill_file {
+    const char *dir; /* borrowed */
+    int fd;          /* -1 until the first write */
+    int error;       /* the errno of the first failure; sticky */
+};
+
+void spill_file_init(struct spill_file *f, const char *dir);
+void spill_file_release(struct spill_file *f);
+/* False when the disk refused: f->error says why. */
+MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const char *bytes, size_t len);
+/* Reads exactly len bytes that were written before. */
+MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len);
+
+#endif

@@ -1,0 +1,243 @@
+#include "coordinator/fleet/endpoints.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+
+#include "common/base/buf.h"
+#include "common/base/limits.h"
+#include "common/net/unix_address.h"
+
+struct prefix {
+    const char *text;
+    enum endpoints_mode mode;
+    const char *scheme; /* of the URLs */
+};
+
+static const struct prefix prefixes[] = {
+    {"static://", ENDPOINTS_STATIC, "http"}, {"static+https://", ENDPOINTS_STATIC, "https"},
+    {"http://", ENDPOINTS_BALANCER, "http"}, {"https://", ENDPOINTS_BALANCER, "https"},
+    {"dns://", ENDPOINTS_DNS, "http"},       {"dns+https://", ENDPOINTS_DNS, "https"},
+};
+
+/* The length of the "host:port" or "[v6]:port" that text starts with, up to a comma or the end; 0 when it is none. */
+static size_t host_port_length(const char *text)
+{
+    size_t len = strcspn(text, ",");
+    size_t host = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":,");
+    if (host == 0 || host + 1 >= len || text[host] != ':') return 0;
+    unsigned port = 0;
+    for (size_t i = host + 1; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9') return 0;
+        port = port * 10 + (unsigned)(text[i] - '0');
+        if (port > 65535) return 0;
+    }
+    if (strcspn(text, "/?#@ \t") < len) return 0;
+    return port ? len : 0;
+}
+
+/* The same of a "unix:/path/of/a/socket". */
+static size_t socket_length(const char *text)
+{
+    const char *path = unix_address_path(text);
+    size_t path_len = path ? strcspn(path, ",") : 0;
+    return path_len && path_len <= UNIX_PATH_BYTES && path[0] == '/' ? (size_t)(path - text) + path_len : 0;
+}
+
+/* Sockets of this machine stand in lists only, and without TLS. */
+static size_t address_length(const struct prefix *p, const char *text)
+{
+    bool takes_sockets = p->mode == ENDPOINTS_STATIC && strcmp(p->scheme, "http") == 0;
+    size_t len = takes_sockets ? socket_length(text) : 0;
+    return len ? len : host_port_length(text);
+}
+
+static bool check_list(const struct prefix *p, const char *list, char *err, size_t err_size)
+{
+    for (const char *at = list;;) {
+        size_t len = address_length(p, at);
+        if (!len) {
+            snprintf(err, err_size, "'%s' is not host:port", at);
+            return false;
+        }
+        at += len;
+        if (!*at) return true;
+        if (p->mode != ENDPOINTS_STATIC) {
+            snprintf(err, err_size, "one name:port is expected, not a list: '%s'", list);
+            return false;
+        }
+        at++;
+    }
+}
+
+/* What the text starts with; NULL when it is nothing known. */
+static const struct prefix *find_prefix(const char *workers)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (strncmp(workers, prefixes[i].text, strlen(prefixes[i].text)) == 0) return &prefixes[i];
+    return NULL;
+}
+
+bool endpoints_check(const char *workers, char *err, size_t err_size)
+{
+    const struct prefix *p = find_prefix(workers);
+    if (!p) {
+        snprintf(err, err_size,
+                 "'%s' does not start with static://, http:// or dns://, or static+https://, https:// or dns+https://",
+                 workers);
+        return false;
+    }
+    return check_list(p, workers + strlen(p->text), err, err_size);
+}
+
+enum endpoints_mode endpoints_mode(const char *workers)
+{
+    const struct prefix *p = find_prefix(workers);
+    return p ? p->mode : ENDPOINTS_STATIC;
+}
+
+bool endpoints_use_tls(const char *workers)
+{
+    const struct prefix *p = find_prefix(workers);
+    return p && strcmp(p->scheme, "https") == 0;
+}
+
+static void add(struct endpoints *e, const char *url, const char *connect_to)
+{
+    struct endpoint *one = xcalloc(1, sizeof *one);
+    one->url = xstrdup(url);
+    one->connect_to = connect_to ? xstrdup(connect_to) : NULL;
+    one->seen = true;
+    one->next = e->list;
+    e->list = one;
+    e->count++;
+    one->owner = e->ops->added(e->data, one);
+}
+
+static void drop(struct endpoints *e, struct endpoint **link)
+{
+    struct endpoint *one = *link;
+    *link = one->next;
+    e->count--;
+    e->ops->removed(e->data, one);
+    free(one->url);
+    free(one->connect_to);
+    free(one);
+}
+
+static void add_socket(struct endpoints *e, const char *address, size_t len)
+{
+    char *connect_to = xstrndup(address, len);
+    add(e, "http://localhost", connect_to);
+    free(connect_to);
+}
+
+static void add_host(struct endpoints *e, const char *host_port, size_t len)
+{
+    struct buf url = {0};
+    buf_addf(&url, "%s://%.*s", e->scheme, (int)len, host_port);
+    add(e, buf_cstr(&url), NULL);
+    buf_release(&url);
+}
+
+static void add_static(struct endpoints *e, const struct prefix *p, const char *list)
+{
+    for (const char *at = list; *at;) {
+        size_t len = address_length(p, at);
+        if (unix_address_path(at))
+            add_socket(e, at, len);
+        else
+            add_host(e, at, len);
+        at += len + (at[len] == ',');
+    }
+}
+
+static void add_resolved(struct endpoints *e, const struct addrinfo *a)
+{
+    char ip[INET6_ADDRSTRLEN], connect_to[INET6_ADDRSTRLEN + 16];
+    if (getnameinfo(a->ai_addr, a->ai_addrlen, ip, sizeof ip, NULL, 0, NI_NUMERICHOST) != 0) return;
+    snprintf(connect_to, sizeof connect_to, a->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", ip, e->port);
+    for (struct endpoint *one = e->list; one; one = one->next)
+        if (strcmp(one->connect_to, connect_to) == 0) {
+            one->seen = true;
+            return;
+        }
+    struct buf url = {0};
+    buf_addf(&url, "%s://%s:%s", e->scheme, e->name, e->port);
+    add(e, buf_cstr(&url), connect_to);
+    buf_release(&url);
+}
+
+/* A name server that fails or times out tells nothing: the addresses known stay. "No such name" means none are left. */
+static void resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
+{
+    struct endpoints *e = lookup->data;
+    free(lookup);
+    if (!e) {
+        uv_freeaddrinfo(found);
+        return;
+    }
+    e->lookup = NULL;
+    if (status != 0 && status != UV_EAI_NONAME && status != UV_EAI_NODATA) return;
+    for (struct endpoint *one = e->list; one; one = one->next) one->seen = false;
+    for (const struct addrinfo *a = status == 0 ? found : NULL; a; a = a->ai_next) add_resolved(e, a);
+    for (struct endpoint **link = &e->list; *link;)
+        if ((*link)->seen)
+            link = &(*link)->next;
+        else
+            drop(e, link);
+    uv_freeaddrinfo(found);
+}
+
+static void refresh(uv_timer_t *timer)
+{
+    struct endpoints *e = timer->data;
+    if (e->lookup) return;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    e->lookup = xcalloc(1, sizeof *e->lookup);
+    e->lookup->data = e;
+    if (uv_getaddrinfo(e->loop, e->lookup, resolved, e->name, NULL, &hints) != 0) {
+        free(e->lookup);
+        e->lookup = NULL;
+    }
+}
+
+static void start_dns(struct endpoints *e, const char *name_port)
+{
+    const char *colon = strrchr(name_port, ':');
+    e->name = xstrndup(name_port, (size_t)(colon - name_port));
+    e->port = xstrdup(colon + 1);
+    e->timer = xcalloc(1, sizeof *e->timer);
+    uv_timer_init(e->loop, e->timer);
+    e->timer->data = e;
+    uv_timer_start(e->timer, refresh, 0, e->refresh_ms);
+}
+
+bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, uint64_t refresh_ms,
+                     const struct endpoints_ops *ops, void *data, char *err, size_t err_size)
+{
+    *e = (struct endpoints){.loop = loop, .refresh_ms = refresh_ms, .ops = ops, .data = data};
+    if (!endpoints_check(workers, err, err_size)) return false;
+    const struct prefix *p = find_prefix(workers);
+    const char *rest = workers + strlen(p->text);
+    e->mode = p->mode;
+    e->scheme = p->scheme;
+    switch (e->mode) {
+    case ENDPOINTS_STATIC: add_static(e, p, rest); break;
+    case ENDPOINTS_BALANCER: add(e, workers, NULL); break;
+    case ENDPOINTS_DNS: start_dns(e, rest); break;
+    }
+    return true;
+}
+
+void endpoints_stop(struct endpoints *e)
+{
+    while (e->list) drop(e, &e->list);
+    if (e->timer) uv_close((uv_handle_t *)e->timer, (uv_close_cb)free);
+    if (e->lookup) {
+        e->lookup->data = NULL;
+        uv_cancel((uv_req_t *)e->lookup);
+    }
+    free(e->name);
+    free(e->port);
+    *e = (struct endpoints){0};
+}

@@ -1,0 +1,27 @@
+/*
+ * The items of a chunk as the lines they are sent in. Chunks that were cut out of one another share the bytes.
+ * Pure: no I/O.
+ */
+#ifndef FANTAIL_COORDINATOR_ITEMS_PAYLOAD_H
+#define FANTAIL_COORDINATOR_ITEMS_PAYLOAD_H
+
+#include "common/base/buf.h"
+
+struct payload_bytes;
+
+struct payload {
+    struct payload_bytes *shared;
+    const char *lines; /* `count` newline-terminated lines */
+    size_t len;
+    uint64_t count;
+};
+
+/* Takes the bytes of `lines` and leaves it empty. */
+MUST_CHECK struct payload *payload_new(struct buf *lines, uint64_t count);
+/* Items [from, from + count) of p. */
+MUST_CHECK struct payload *payload_slice(const struct payload *p, uint64_t from, uint64_t count);
+void payload_free(struct payload *p);
+/* The lines of items [from, to); borrowed from p. */
+const char *payload_range(const struct payload *p, uint64_t from, uint64_t to, size_t *len);
+
+#endif

@@ -1,0 +1,283 @@
+/* Bodies that are a job object: the elements of "items" stream out, the other members are kept as options. */
+#include "coordinator/items/splitter_internal.h"
+
+#include "common/json/json_walk.h"
+
+#define MAX_MEMBERS 64
+
+/* What comes next. White space may stand before each but the three that are inside a value. */
+enum job_state {
+    OPEN,        /* { */
+    FIRST_NAME,  /* a name or } */
+    NAME,        /* a name */
+    IN_NAME,     /* its rest */
+    COLON,       /* : */
+    VALUE,       /* an option's value */
+    IN_VALUE,    /* its rest */
+    AFTER_VALUE, /* , or } */
+    ITEMS_OPEN,  /* [ */
+    FIRST_ITEM,  /* an item or ] */
+    ITEM,        /* an item */
+    IN_ITEM,     /* its rest */
+    AFTER_ITEM,  /* , or ] */
+    CLOSED,      /* nothing */
+};
+
+void split_job_init(struct splitter *s)
+{
+    s->state = OPEN;
+}
+
+static void add_to_pointer(struct splitter *s, size_t *at, char c)
+{
+    if (*at + 1 < sizeof(s->error.pointer)) s->error.pointer[(*at)++] = c;
+    s->error.pointer[*at] = 0;
+}
+
+static void point_at_member(struct splitter *s)
+{
+    size_t at = 0;
+    add_to_pointer(s, &at, '/');
+    for (size_t i = 0; i < s->name.len; i++) {
+        char c = s->name.data[i];
+        bool special = c == '~' || c == '/';
+        if (special) add_to_pointer(s, &at, '~');
+        add_to_pointer(s, &at, c == '~' ? '0' : c == '/' ? '1' : c);
+    }
+}
+
+static enum split_status fail_here(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
+{
+    switch (s->state) {
+    case COLON:
+    case VALUE:
+    case IN_VALUE:
+    case ITEMS_OPEN: point_at_member(s); break;
+    case FIRST_ITEM:
+    case ITEM:
+    case IN_ITEM:
+    case AFTER_ITEM:
+        snprintf(s->error.pointer, sizeof(s->error.pointer), "/items/%llu", (unsigned long long)s->item_count);
+        break;
+    default: s->error.pointer[0] = 0;
+    }
+    return split_fail(s, status, offset, phrase);
+}
+
+static bool name_is_new(struct splitter *s)
+{
+    const char *p = s->names.data;
+    for (unsigned i = 0; i < s->name_count; i++) {
+        size_t len;
+        memcpy(&len, p, sizeof(len));
+        p += sizeof(len);
+        if (len == s->name.len && (len == 0 || memcmp(p, s->name.data, len) == 0)) return false;
+        p += len;
+    }
+    buf_add(&s->names, &s->name.len, sizeof(s->name.len));
+    buf_add(&s->names, s->name.data, s->name.len);
+    s->name_count++;
+    return true;
+}
+
+/* The name in s->partial is whole; `offset` is behind it. */
+static enum split_status name_ended(struct splitter *s, uint64_t offset)
+{
+    buf_clear(&s->name);
+    if (!json_string_decode((struct json_slice){s->partial.data, s->partial.len}, &s->name))
+        BUG("a scanned name is no string");
+    s->state = COLON;
+    if (s->name_count == MAX_MEMBERS) return fail_here(s, SPLIT_BAD, offset, "the job object has too many members");
+    if (!name_is_new(s)) return fail_here(s, SPLIT_BAD, offset, "a name stands twice in the job object");
+    return SPLIT_OK;
+}
+
+static bool name_is_items(const struct splitter *s)
+{
+    return s->name.len == 5 && memcmp(s->name.data, "items", 5) == 0;
+}
+
+/* The option's value in s->partial is whole: it joins the object in s->options. */
+static void option_ended(struct splitter *s)
+{
+    s->options.len--; /* the closing brace */
+    if (s->options.len > 1) buf_add_char(&s->options, ',');
+    buf_add_json_string(&s->options, s->name.len ? s->name.data : "", s->name.len);
+    buf_add_char(&s->options, ':');
+    append_in_one_line(&s->options, s->partial.data, s->partial.len);
+    buf_add_char(&s->options, '}');
+    s->state = AFTER_VALUE;
+}
+
+static void item_ended(struct splitter *s, const char *json, size_t len)
+{
+    split_emit(s, json, len);
+    s->state = AFTER_ITEM;
+}
+
+/* Inside a name, an option or an item: takes what belongs to it. */
+static enum split_status take_inside(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *used)
+{
+    enum json_scan_status scanned = json_scan_feed(&s->scan, p, len, used);
+    if (scanned == JSON_SCAN_ERROR) return fail_here(s, SPLIT_BAD, offset + *used, s->scan.error);
+    if (s->state == IN_ITEM) {
+        if (*used > LIMIT_ITEM_BYTES || s->partial.len > LIMIT_ITEM_BYTES - *used)
+            return fail_here(s, SPLIT_ITEM_TOO_LARGE, offset, "an item is too large");
+        if (scanned == JSON_SCAN_WHOLE && s->partial.len == 0) {
+            item_ended(s, p, *used);
+            return SPLIT_OK;
+        }
+        buf_add(&s->partial, p, *used);
+        if (scanned == JSON_SCAN_WHOLE) item_ended(s, s->partial.data, s->partial.len);
+        return SPLIT_OK;
+    }
+    size_t kept = s->options.len + s->names.len;
+    if (kept > LIMIT_OPTIONS_BYTES || !split_hold(s, p, *used, LIMIT_OPTIONS_BYTES - kept))
+        return fail_here(s, SPLIT_OPTIONS_TOO_LARGE, offset, "the job object is too large without its items");
+    if (scanned != JSON_SCAN_WHOLE) return SPLIT_OK;
+    if (s->state == IN_NAME) return name_ended(s, offset + *used);
+    option_ended(s);
+    return SPLIT_OK;
+}
+
+/* What begins at p is scanned from its first byte on, in state `inside`. */
+static void begin(struct splitter *s, enum job_state inside, unsigned max_depth)
+{
+    json_scan_init(&s->scan, max_depth);
+    buf_clear(&s->partial);
+    if (s->partial.alloc > MIB) buf_release(&s->partial);
+    s->state = (uint8_t)inside;
+}
+
+static inline size_t small_copy(char *dst, const char *src, size_t len, size_t readable)
+{
+    if (len <= 16 && readable >= 16)
+        memcpy(dst, src, 16); /* two moves beat a call; the buffer has room for them */
+    else
+        memcpy(dst, src, len);
+    return len;
+}
+
+/* The hot loop: scalars, each with a comma behind it, one after another. Returns where something else begins, which
+ * may be an item (state ITEM) or what is behind one (AFTER_ITEM). */
+static const char *take_scalars(struct splitter *s, const char *p, const char *end)
+{
+    if (*p == '{' || *p == '[') return p;
+    /* Each item takes no more room than its bytes and its comma. */
+    if (!buf_reserve(&s->items, (size_t)(end - p) + 32)) BUG("the items have no cap");
+    char *out = s->items.data + s->items.len;
+    uint64_t count = 0;
+    while (p < end && *p != '{' && *p != '[') {
+        size_t readable = (size_t)(end - p), n = json_value_length(p, readable);
+        /* A number that ends with the piece may go on in the next. */
+        if (n == 0 || n == readable || n > LIMIT_ITEM_BYTES) break;
+        out += small_copy(out, p, n, readable);
+        *out++ = '\n';
+        count++;
+        p += n;
+        s->state = AFTER_ITEM;
+        while (p < end && split_is_space(*p)) p++;
+        if (p == end || *p != ',') break;
+        s->state = ITEM;
+        p++;
+        while (p < end && split_is_space(*p)) p++;
+    }
+    s->items.len = (size_t)(out - s->items.data);
+    s->items_in_buf += count;
+    s->item_count += count;
+    return p;
+}
+
+static enum split_status take_mark(struct splitter *s, char c, uint64_t offset)
+{
+    switch ((enum job_state)s->state) {
+    case OPEN:
+        if (c != '{') return fail_here(s, SPLIT_BAD, offset, "a job object was expected");
+        s->state = FIRST_NAME;
+        return SPLIT_OK;
+    case COLON:
+        if (c != ':') return fail_here(s, SPLIT_BAD, offset, "a colon was expected");
+        s->state = name_is_items(s) ? ITEMS_OPEN : VALUE;
+        return SPLIT_OK;
+    case AFTER_VALUE:
+        if (c != ',' && c != '}') return fail_here(s, SPLIT_BAD, offset, "a comma or } was expected");
+        s->state = c == ',' ? NAME : CLOSED;
+        return SPLIT_OK;
+    case ITEMS_OPEN:
+        if (c != '[') return fail_here(s, SPLIT_BAD, offset, "the items must be an array");
+        s->items_seen = true;
+        s->state = FIRST_ITEM;
+        return SPLIT_OK;
+    case AFTER_ITEM:
+        if (c != ',' && c != ']') return fail_here(s, SPLIT_BAD, offset, "a comma or ] was expected");
+        s->items_ended = c == ']';
+        s->state = c == ',' ? ITEM : AFTER_VALUE;
+        return SPLIT_OK;
+    default: return fail_here(s, SPLIT_BAD, offset, "nothing was expected behind the job object");
+    }
+}
+
+/* At p, which is no white space: takes one mark, or begins a name, an option or an item. Only a mark is *taken. */
+static enum split_status take_token(struct splitter *s, const char *p, uint64_t offset, size_t *taken)
+{
+    *taken = 0;
+    switch ((enum job_state)s->state) {
+    case FIRST_NAME:
+    case NAME:
+        if (*p == '"') {
+            begin(s, IN_NAME, 1);
+            return SPLIT_OK;
+        }
+        if (*p != '}' || s->state == NAME) return fail_here(s, SPLIT_BAD, offset, "a name in quotes was expected");
+        s->state = CLOSED;
+        break;
+    case VALUE: begin(s, IN_VALUE, s->max_depth - 1); return SPLIT_OK;
+    case FIRST_ITEM:
+    case ITEM:
+        if (*p != ']' || s->state == ITEM) {
+            begin(s, IN_ITEM, s->max_depth);
+            return SPLIT_OK;
+        }
+        s->items_ended = true;
+        s->state = AFTER_VALUE;
+        break;
+    default: *taken = 1; return take_mark(s, *p, offset);
+    }
+    *taken = 1;
+    return SPLIT_OK;
+}
+
+enum split_status split_job_feed(struct splitter *s, const char *data, size_t len)
+{
+    const char *p = data, *end = data + len;
+    while (p < end) {
+        enum split_status status;
+        size_t used;
+        bool inside = s->state == IN_NAME || s->state == IN_VALUE || s->state == IN_ITEM;
+        if (!inside && split_is_space(*p)) {
+            p++;
+            continue;
+        }
+        if (s->state == ITEM || s->state == FIRST_ITEM) {
+            const char *q = take_scalars(s, p, end);
+            if (q > p) {
+                p = q;
+                continue;
+            }
+        }
+        uint64_t offset = s->offset + (uint64_t)(p - data);
+        if (inside)
+            status = take_inside(s, p, (size_t)(end - p), offset, &used);
+        else
+            status = take_token(s, p, offset, &used);
+        if (status != SPLIT_OK) return status;
+        p += used;
+    }
+    return SPLIT_OK;
+}
+
+enum split_status split_job_finish(struct splitter *s)
+{
+    if (s->state == CLOSED) return SPLIT_OK;
+    return fail_here(s, SPLIT_BAD, s->offset, "the body ends too early");
+}

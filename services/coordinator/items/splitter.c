@@ -1,0 +1,129 @@
+#include "coordinator/items/splitter.h"
+
+#include "coordinator/items/splitter_internal.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth)
+{
+    *s = (struct splitter){.format = format, .items_seen = format != SPLIT_JOB};
+    s->max_depth = max_depth && max_depth < LIMIT_JSON_DEPTH ? max_depth : LIMIT_JSON_DEPTH;
+    buf_add_str(&s->options, "{}");
+    if (format == SPLIT_JOB) split_job_init(s);
+}
+
+void splitter_expect(struct splitter *s, size_t body_bytes)
+{
+    s->line_hint = body_bytes;
+}
+
+void splitter_release(struct splitter *s)
+{
+    buf_release(&s->items);
+    buf_release(&s->options);
+    buf_release(&s->partial);
+    buf_release(&s->name);
+    buf_release(&s->names);
+}
+
+enum split_status splitter_feed(struct splitter *s, const char *data, size_t len)
+{
+    if (s->error.status != SPLIT_OK || len == 0) return s->error.status;
+    enum split_status status = s->format == SPLIT_JOB ? split_job_feed(s, data, len) : split_lines_feed(s, data, len);
+    s->offset += len;
+    return status;
+}
+
+enum split_status splitter_finish(struct splitter *s)
+{
+    if (s->error.status != SPLIT_OK) return s->error.status;
+    enum split_status status = s->format == SPLIT_JOB ? split_job_finish(s) : split_lines_finish(s);
+    if (status == SPLIT_OK) s->items_ended = true;
+    return status;
+}
+
+void splitter_drained(struct splitter *s, size_t bytes, uint64_t count)
+{
+    if (bytes > s->items.len || count > s->items_in_buf) BUG("more was drained than there was");
+    buf_drop_front(&s->items, bytes);
+    s->items_in_buf -= count;
+}
+
+size_t splitter_held_bytes(const struct splitter *s)
+{
+    return s->items.len + s->partial.len;
+}
+
+enum split_status split_fail(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
+{
+    s->error.status = status;
+    s->error.offset = offset;
+    s->error.phrase = phrase;
+    return status;
+}
+
+void append_in_one_line(struct buf *out, const char *json, size_t len)
+{
+    const char *end = json + len;
+    /* The caps are checked before anything is appended, so these cannot fail. */
+    while (json < end) {
+        const char *lf = memchr(json, '\n', (size_t)(end - json));
+        const char *stop = lf ? lf : end;
+        const char *cr = memchr(json, '\r', (size_t)(stop - json));
+        if (cr) stop = cr;
+        buf_add(out, json, (size_t)(stop - json));
+        json = stop + 1;
+    }
+}
+
+void split_emit(struct splitter *s, const char *json, size_t len)
+{
+    append_in_one_line(&s->items, json, len);
+    buf_add_char(&s->items, '\n');
+    s->items_in_buf++;
+    s->item_count++;
+}
+
+bool split_hold(struct splitter *s, const char *data, size_t len, size_t limit)
+{
+    if (s->partial.len > limit || len > limit - s->partial.len) return false;
+    return buf_add(&s->partial, data, len);
+}
+
+/* The place behind the max_lines'th newline, or behind the last one before end; adds the newlines passed to *lines. */
+static const char *skip_lines(const char *p, const char *end, uint64_t max_lines, uint64_t *lines)
+{
+    const char *behind = p;
+#ifdef __SSE2__
+    const __m128i newline = _mm_set1_epi8('\n');
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, newline));
+        unsigned n = (unsigned)__builtin_popcount(mask);
+        if (n == 0) continue;
+        if (*lines + n >= max_lines) break;
+        *lines += n;
+        behind = p + 32 - __builtin_clz(mask);
+    }
+#endif
+    while (*lines < max_lines) {
+        const char *lf = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
+        if (!lf) break;
+        p = behind = lf + 1;
+        ++*lines;
+    }
+    return behind;
+}
+
+size_t lines_cut(const char *data, size_t len, uint64_t max_lines, size_t max_bytes, uint64_t *lines)
+{
+    *lines = 0;
+    if (max_lines == 0 || len == 0) return 0;
+    const char *end = data + (len < max_bytes ? len : max_bytes);
+    const char *behind = skip_lines(data, end, max_lines, lines);
+    /* A first line beyond max_bytes goes alone. */
+    if (*lines == 0) behind = skip_lines(data, data + len, 1, lines);
+    return (size_t)(behind - data);
+}

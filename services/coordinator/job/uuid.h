@@ -1,0 +1,14 @@
+/* Job ids: UUIDv7 (RFC 9562, section 5.7), so that they sort by the time they were made. */
+#ifndef FANTAIL_COORDINATOR_JOB_UUID_H
+#define FANTAIL_COORDINATOR_JOB_UUID_H
+
+#include "common/base/base.h"
+
+#define UUID_TEXT_SIZE 37 /* with its NUL */
+
+/* unix_ms: milliseconds since 1970. random: 10 bytes. Pure. */
+void uuid7_format(uint64_t unix_ms, const uint8_t random[10], char out[UUID_TEXT_SIZE]);
+/* With the real clock and getrandom(2). */
+void uuid7_new(char out[UUID_TEXT_SIZE]);
+
+#endif

@@ -1,0 +1,60 @@
+#include <math.h>
+
+#include "coordinator/sched/scheduler_internal.h"
+
+/*
+ * Who took the worker down. When a worker vanishes, any item it was given may have done it. A chunk that lost two
+ * workers is suspect and is halved, and halved again at each further loss, so that a poison item stands alone after
+ * log2(n) steps. So that innocents do not die of the company they keep, suspects are kept apart, one to a worker, and
+ * an item that the next loss would convict is run alone.
+ */
+bool blame_is_suspect(const struct sched_chunk *chunk)
+{
+    return chunk->lost >= HALVE_AFTER_LOST;
+}
+
+bool blame_may_board(const struct sched_chunk *chunk, const struct sched_endpoint *e)
+{
+    return !chunk || !blame_is_suspect(chunk) || e->suspects < endpoint_workers(e);
+}
+
+/* Having answered half of what it was sent is as good as a halving: what is left is suspected for the first time. */
+void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
+{
+    chunk->failures++;
+    chunk->failures_alone += a->to - a->from == 1;
+    bool much = a->received > 0 && 2 * a->received >= a->to - a->from;
+    chunk->lost = much ? 1 : chunk->lost + 1;
+    chunk->charged = much ? 1 : chunk->charged + 1;
+}
+
+/* Alone, and lost max_attempts times. One that came out of a larger chunk must have been lost so often by itself, as
+ * long as that keeps its attempts below max_attempts + log2 of that chunk's items. `more` failures are imagined. */
+static bool convicted(const struct sched_chunk *chunk, unsigned more)
+{
+    unsigned most = chunk->job->p.retry.max_attempts;
+    unsigned failures = chunk->failures + more;
+    if (chunk_left(chunk) > 1 || failures < most) return false;
+    return chunk->failures_alone + more >= most || failures + 1 >= most + log2(chunk->origin);
+}
+
+bool blame_needs_trial(const struct sched_chunk *chunk)
+{
+    return chunk->lost > 0 && convicted(chunk, 1);
+}
+
+void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause)
+{
+    const struct sched_job_params *p = &chunk->job->p;
+    bool again = p->idempotent && p->retry.max_attempts > 1 && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
+    blame_count(chunk, a);
+    if (!again || convicted(chunk, 0)) {
+        chunk->charged = chunk->failures > chunk->charged ? chunk->failures : chunk->charged;
+        chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
+        return;
+    }
+    chunk->cause = cause;
+    retry_count_items(chunk);
+    if (blame_is_suspect(chunk) && chunk_left(chunk) > 1) retry_backoff(chunk_halve(chunk));
+    retry_backoff(chunk);
+}

@@ -1,0 +1,119 @@
+#include <math.h>
+
+#include "coordinator/sched/scheduler_internal.h"
+
+/*
+ * When a job has nothing left to send, a chunk that has been silent for longer than it should gets a second attempt
+ * at its unanswered suffix, within max_extra_percent of the job's items. Before that, only a chunk on a worker that
+ * seems dead does (silent for many times longer), and it takes a retry token. The first answer of each item wins.
+ */
+static bool can_hedge(const struct sched_job *job)
+{
+    return job->p.hedge_enabled && job->p.idempotent && !job->ended && job->in_flight_items > 0;
+}
+
+static bool at_tail(const struct sched_job *job)
+{
+    return job->no_more && job->uncut == 0 && job->lists[CHUNK_PENDING].n == 0;
+}
+
+static bool within_extra(const struct sched_job *job, uint32_t items)
+{
+    double most = job->p.hedge_max_extra_percent / 100 * (double)job->counts.total;
+    return (double)(job->counts.hedged + items) <= fmax(most, job->p.hedge_max_extra_percent > 0 ? 1 : 0);
+}
+
+/* The wait for the next answer that the mean item time lets expect. */
+static double expected_wait_ns(const struct sched_job *job, const struct sched_endpoint *e)
+{
+    double queue = e ? fmax(1, (double)e->in_flight / e->slots) : 1;
+    return chunker_item_ns(job) * queue;
+}
+
+/* Like a retransmission timer: mean and mean deviation of what is seen, here in units of what was expected. */
+void hedge_observe(const struct sched_attempt *a)
+{
+    struct sched_job *job = a->chunk->job;
+    double expected = expected_wait_ns(job, a->endpoint);
+    if (expected <= 0) return;
+    double wait = fmin((double)(job->s->now_ns - a->progress_ns) / expected, WAIT_MAX);
+    job->wait_mean += (wait - job->wait_mean) / 32;
+    job->wait_deviation += (fabs(wait - job->wait_mean) - job->wait_deviation) / 32;
+}
+
+static double patience(const struct sched_job *job)
+{
+    return fmin(fmax(job->wait_mean + 3 * job->wait_deviation, HEDGE_PATIENCE_MIN), HEDGE_PATIENCE_MAX);
+}
+
+/* The instant from which the attempt's next answer is late. */
+static uint64_t late_at(const struct sched_job *job, const struct sched_attempt *a, double times)
+{
+    double wait_ns = fmax(times * expected_wait_ns(job, a->endpoint), (double)HEDGE_MIN_NS);
+    return a->progress_ns + (uint64_t)fmin(wait_ns, 1e18);
+}
+
+static uint64_t dead_at(const struct sched_chunk *chunk)
+{
+    return late_at(chunk->job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
+}
+
+/* When it is to be sent twice. What took a worker down with it is not given two at once, unless it seems that the
+ * worker was to blame. */
+static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
+{
+    bool is_last = chunk->charged > 0 && chunk->charged + 1 >= chunk->job->p.retry.max_attempts;
+    if (blame_is_suspect(chunk) || is_last) return SCHED_NEVER;
+    return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
+}
+
+static bool send_twice(struct sched_chunk *chunk, bool tail)
+{
+    struct sched_job *job = chunk->job;
+    uint32_t left = chunk_left(chunk);
+    struct sched_endpoint *e = balancer_pick_hedge(job, chunk->attempt);
+    if (!e) return false;
+    bool rescue = dead_at(chunk) <= job->s->now_ns && retry_take_token(job);
+    if (!rescue && (!tail || chunk->lost > 0 || !within_extra(job, left))) return false;
+    if (!rescue) job->counts.hedged += left;
+    job->s->stats.items_hedged += left;
+    attempt_start(chunk, e, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, e, left));
+    return true;
+}
+
+/* Returns when to look at this job again. */
+static uint64_t scan(struct sched_job *job)
+{
+    struct scheduler *s = job->s;
+    struct sched_list *flying = &job->lists[CHUNK_IN_FLIGHT];
+    bool tail = at_tail(job);
+    uint64_t next = SCHED_NEVER;
+    uint64_t soonest = s->now_ns + HEDGE_SCAN_NS + flying->n * HEDGE_SCAN_CHUNK_NS;
+    for (struct sched_link *at = sched_list_next(flying, NULL); at; at = sched_list_next(flying, at)) {
+        struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
+        if (chunk->hedge || !chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0) continue;
+        uint64_t due = due_at(chunk, tail);
+        if (due <= s->now_ns && send_twice(chunk, tail)) continue;
+        if (due < next) next = due;
+    }
+    return next == SCHED_NEVER || next > soonest ? next : soonest;
+}
+
+uint64_t hedge_run(struct scheduler *s)
+{
+    uint64_t next = SCHED_NEVER;
+    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
+        struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
+        if (!can_hedge(job)) continue;
+        bool tail = at_tail(job);
+        if (tail != job->was_at_tail) job->hedge_scan_ns = s->now_ns + (tail ? HEDGE_SCAN_NS : DEAD_MIN_NS);
+        job->was_at_tail = tail;
+        if (s->now_ns >= job->hedge_scan_ns) {
+            job->hedge_scan_ns = scan(job);
+            uint64_t most = s->now_ns + DEAD_MIN_NS; /* new chunks may fall due before those just seen */
+            if (!tail && job->hedge_scan_ns > most) job->hedge_scan_ns = most;
+        }
+        if (job->hedge_scan_ns < next) next = job->hedge_scan_ns;
+    }
+    return next;
+}

@@ -1,0 +1,179 @@
+#include <math.h>
+
+#include "coordinator/sched/scheduler_internal.h"
+
+/*
+ * Whether and when what failed goes out again. A budget bounds the retries of a job and of the whole coordinator to a
+ * share of their first attempts; without budget they trickle, one each BUDGET_TRICKLE_NS, as each chunk's attempts are
+ * bounded anyway.
+ */
+void retry_first_attempt(struct sched_job *job, uint32_t items)
+{
+    struct scheduler *s = job->s;
+    job->tokens += BUDGET_SHARE;
+    job->item_tokens += BUDGET_SHARE * items;
+    s->tokens = fmin(s->tokens + BUDGET_SHARE, BUDGET_ALL_MAX);
+}
+
+static bool has_token(const struct sched_job *job)
+{
+    return job->tokens >= 1 && job->s->tokens >= 1;
+}
+
+static void take_token(struct sched_job *job)
+{
+    job->tokens -= 1;
+    job->s->tokens -= 1;
+}
+
+bool retry_take_token(struct sched_job *job)
+{
+    uint64_t now = job->s->now_ns;
+    if (has_token(job)) {
+        take_token(job);
+        job->trickle_ns = now + BUDGET_TRICKLE_NS;
+        job->starved = false;
+        return true;
+    }
+    job->starved = true;
+    job->s->stats.budget_exhausted++;
+    if (now < job->trickle_ns) return false;
+    job->trickle_ns = now + BUDGET_TRICKLE_NS;
+    return true;
+}
+
+bool retry_take_item_token(struct sched_job *job)
+{
+    if (job->item_tokens < 1) {
+        job->s->stats.budget_exhausted++;
+        return false;
+    }
+    job->item_tokens -= 1;
+    return true;
+}
+
+/* It says that it is ready, and no one who said so lately has failed then. */
+static bool is_trusted(const struct sched_endpoint *e)
+{
+    return e->vouched && e->s->lies == 0;
+}
+
+bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e)
+{
+    return has_token(job) || is_trusted(e) || job->s->now_ns >= job->trial_ns;
+}
+
+uint64_t retry_next_trial(const struct sched_job *job)
+{
+    bool waits = job->uncut > 0 || job->pending_items > 0;
+    return waits && !has_token(job) && job->trial_ns > job->s->now_ns ? job->trial_ns : SCHED_NEVER;
+}
+
+bool retry_take_trial(struct sched_job *job, const struct sched_endpoint *e)
+{
+    bool pays = has_token(job);
+    if (pays) take_token(job);
+    if (pays || !is_trusted(e)) job->trial_ns = job->s->now_ns + TRIAL_TRICKLE_NS;
+    return pays;
+}
+
+void retry_return_trial(struct sched_job *job)
+{
+    job->tokens += 1;
+    job->s->tokens = fmin(job->s->tokens + 1, BUDGET_ALL_MAX);
+}
+
+/* Full jitter: anywhere between now and the delay, so that what failed together does not come back together. */
+static uint64_t backoff_ns(struct sched_chunk *chunk)
+{
+    const struct sched_retry *r = &chunk->job->p.retry;
+    unsigned failures =
+        chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged; /* halving is no retry */
+    double power = failures > 0 ? failures - 1 : 0;
+    double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);
+    if (r->full_jitter) delay *= random_unit(&chunk->job->s->random);
+    return delay > 0 ? (uint64_t)(delay * (double)NS_PER_S) : 0;
+}
+
+void retry_backoff(struct sched_chunk *chunk)
+{
+    struct scheduler *s = chunk->job->s;
+    chunk->handed_back = false;
+    chunk_move(chunk, CHUNK_BACKOFF, false);
+    timer_set(&s->timers, &chunk->timer, s->now_ns + backoff_ns(chunk));
+}
+
+void retry_timer_fired(struct sched_chunk *chunk)
+{
+    struct sched_job *job = chunk->job;
+    struct scheduler *s = job->s;
+    chunk->prepaid = has_token(job); /* the trickle is no token */
+    if (retry_take_token(job)) {
+        chunk_move(chunk, CHUNK_PENDING, !blame_is_suspect(chunk) || blame_needs_trial(chunk));
+        return;
+    }
+    uint64_t jitter = (uint64_t)(random_unit(&s->random) * (double)NS_PER_MS);
+    timer_set(&s->timers, &chunk->timer, job->trickle_ns + jitter);
+}
+
+void retry_count_items(struct sched_chunk *chunk)
+{
+    chunk->job->counts.retried += chunk_left(chunk);
+    chunk->job->s->stats.items_retried += chunk_left(chunk);
+}
+
+static void hand_back(struct sched_chunk *chunk)
+{
+    chunk->handed_back = true;
+    chunk_move(chunk, CHUNK_PENDING, true);
+}
+
+static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const char *cause)
+{
+    const struct sched_job_params *p = &chunk->job->p;
+    bool delivered = how != SCHED_END_TASK_UNKNOWN;
+    bool again = (p->idempotent || !delivered) && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
+    chunk->failures++;
+    if (++chunk->charged >= p->retry.max_attempts || !again) {
+        chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
+        return;
+    }
+    chunk->cause = cause;
+    retry_count_items(chunk);
+    retry_backoff(chunk);
+}
+
+static void note_where(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
+{
+    if (how != SCHED_END_BUSY && a->endpoint && !a->endpoint->balancer) chunk->avoid = a->endpoint;
+}
+
+void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
+{
+    note_where(chunk, a, how);
+    if (how == SCHED_END_LOST || how == SCHED_END_SILENT)
+        blame_count(chunk, a);
+    else if (how == SCHED_END_BAD_STATUS || how == SCHED_END_PROTOCOL || how == SCHED_END_TASK_UNKNOWN)
+        chunk->charged++;
+}
+
+void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
+{
+    note_where(chunk, a, how);
+    switch (how) {
+    case SCHED_END_DRAINING:
+    case SCHED_END_DEADLINE:
+    case SCHED_END_NOT_CONNECTED:
+    case SCHED_END_BUSY:
+    case SCHED_END_UNAVAILABLE:
+    case SCHED_END_REFUSED: hand_back(chunk); return;
+    case SCHED_END_LOST: blame_lost(chunk, a, "the worker vanished"); return;
+    case SCHED_END_SILENT: blame_lost(chunk, a, "the worker fell silent"); return;
+    case SCHED_END_BAD_STATUS: worker_failed(chunk, how, "the worker answered with a server error"); return;
+    case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer was not as agreed"); return;
+    case SCHED_END_TASK_UNKNOWN: worker_failed(chunk, how, "the worker does not know the task"); return;
+    case SCHED_END_COMPLETE:
+    case SCHED_END_COUNT: break;
+    }
+    BUG("a chunk with items left has ended as %s", sched_end_name(how));
+}

@@ -1,0 +1,295 @@
+#include "coordinator/sched/scheduler_internal.h"
+
+static const char *const end_names[] = {
+    [SCHED_END_COMPLETE] = "complete", [SCHED_END_DRAINING] = "draining",
+    [SCHED_END_DEADLINE] = "deadline", [SCHED_END_NOT_CONNECTED] = "not_connected",
+    [SCHED_END_BUSY] = "busy",         [SCHED_END_UNAVAILABLE] = "unavailable",
+    [SCHED_END_REFUSED] = "refused",   [SCHED_END_LOST] = "lost",
+    [SCHED_END_SILENT] = "silent",     [SCHED_END_BAD_STATUS] = "bad_status",
+    [SCHED_END_PROTOCOL] = "protocol", [SCHED_END_TASK_UNKNOWN] = "task_unknown",
+};
+static_assert(ARRAY_SIZE(end_names) == SCHED_END_COUNT, "one name per way to end");
+
+const char *sched_end_name(enum sched_end how)
+{
+    return end_names[how];
+}
+
+static void count_send(struct sched_attempt *a)
+{
+    struct sched_chunk *chunk = a->chunk;
+    struct sched_stats *stats = &chunk->job->s->stats;
+    if (a->is_hedge)
+        stats->attempts_hedge++;
+    else if (!chunk->was_sent)
+        stats->attempts_first++;
+    else if (chunk->handed_back)
+        stats->attempts_free++;
+    else
+        stats->attempts_retry++;
+    if (!chunk->was_sent) retry_first_attempt(chunk->job, chunk_left(chunk));
+    chunk->was_sent = true;
+    chunk->sends++;
+}
+
+struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endpoint *e, enum attempt_kind kind,
+                                    double weight)
+{
+    struct scheduler *s = e->s;
+    struct sched_attempt *a = xcalloc(1, sizeof *a);
+    a->chunk = chunk;
+    a->endpoint = e;
+    a->from = chunk->answered;
+    a->to = chunk->count;
+    a->started_ns = a->progress_ns = s->now_ns;
+    a->is_hedge = kind != ATTEMPT_PLAIN;
+    a->is_rescue = kind == ATTEMPT_RESCUE;
+    a->on_trial = e->suspect;
+    a->suspect = blame_is_suspect(chunk);
+    e->suspects += a->suspect;
+    a->alone = chunk->needs_trial && !e->balancer && !a->is_hedge;
+    e->trial_here |= a->alone;
+    a->weight = weight;
+    chunker_advance(e, s->now_ns);
+    a->clock = e->clock;
+    uint32_t items = a->to - a->from;
+    e->load += weight * items;
+    chunk->job->load += weight * items;
+    e->in_flight += items;
+    sched_list_push_back(&e->attempts, &a->link);
+    if (a->is_hedge)
+        chunk->hedge = a;
+    else
+        chunk->attempt = a;
+    if (a->alone) balancer_close_court(s);
+    if (a->on_trial && !chunk->prepaid) a->paid = retry_take_trial(chunk->job, e);
+    chunk->prepaid = false;
+    count_send(a);
+    balancer_update(e);
+    s->ops.send(s->ctx, a);
+    return a;
+}
+
+/* Its items leave the endpoint's load. */
+static void leave(struct sched_attempt *a, uint32_t items)
+{
+    struct sched_endpoint *e = a->endpoint;
+    if (!e || items == 0) return;
+    e->load -= a->weight * items;
+    e->in_flight -= items;
+    e->refused = false;
+    if (e->in_flight == 0) e->load = 0;
+    a->chunk->job->load -= a->weight * items;
+}
+
+static uint32_t unreceived(const struct sched_attempt *a)
+{
+    return a->to - a->from - a->received;
+}
+
+void attempt_orphan(struct sched_attempt *a)
+{
+    sched_list_remove(&a->endpoint->attempts, &a->link);
+    leave(a, unreceived(a));
+    a->endpoint = NULL;
+}
+
+/* Out of every list but its chunk's. */
+static void detach(struct sched_attempt *a)
+{
+    struct scheduler *s = a->chunk->job->s;
+    struct sched_endpoint *e = a->endpoint;
+    if (a->dead)
+        sched_list_remove(&s->cuts, &a->queue);
+    else if (a->lingers)
+        sched_list_remove(&s->lingering, &a->queue);
+    if (e) {
+        chunker_advance(e, s->now_ns);
+        leave(a, unreceived(a));
+        e->suspects -= a->suspect;
+        e->trial_here &= !a->alone;
+        sched_list_remove(&e->attempts, &a->link);
+        balancer_update(e);
+    }
+}
+
+void attempt_free(struct sched_attempt *a)
+{
+    detach(a);
+    struct sched_chunk *chunk = a->chunk;
+    if (chunk->attempt == a) chunk->attempt = NULL;
+    if (chunk->hedge == a) chunk->hedge = NULL;
+    free(a);
+}
+
+void attempt_cut(struct sched_attempt *a)
+{
+    struct scheduler *s = a->chunk->job->s;
+    if (a->dead) return;
+    if (a->lingers) sched_list_remove(&s->lingering, &a->queue);
+    a->lingers = false;
+    a->dead = true;
+    sched_list_push_back(&s->cuts, &a->queue);
+}
+
+/* A chunk that is all answered is settled when the last of its attempts is gone. */
+static void settle_if_done(struct sched_chunk *chunk)
+{
+    if (chunk->state == CHUNK_IN_FLIGHT && chunk_left(chunk) == 0 && !chunk->attempt && !chunk->hedge)
+        chunk_move(chunk, CHUNK_SETTLED, false);
+}
+
+void attempts_run_cuts(struct scheduler *s)
+{
+    struct sched_link *at;
+    while ((at = sched_list_next(&s->cuts, NULL)) != NULL) {
+        struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, queue);
+        struct sched_chunk *chunk = a->chunk;
+        s->stats.attempts_cut++;
+        s->ops.cut_off(s->ctx, a, chunk->job->ended ? chunk->job->reason : "answered elsewhere");
+        attempt_free(a);
+        settle_if_done(chunk);
+    }
+}
+
+void attempts_run_lingering(struct scheduler *s)
+{
+    struct sched_link *at;
+    while ((at = sched_list_next(&s->lingering, NULL)) != NULL) {
+        struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, queue);
+        if (a->progress_ns + LINGER_NS > s->now_ns) return;
+        attempt_cut(a);
+    }
+}
+
+/* n more of its items are answered, rightly or wrongly: load, speed, health. */
+static void progress(struct sched_attempt *a, uint32_t n, bool measures)
+{
+    struct scheduler *s = a->chunk->job->s;
+    struct sched_endpoint *e = a->endpoint;
+    if (e) {
+        chunker_advance(e, s->now_ns);
+        chunker_observe(a, unreceived(a), measures ? n : 0);
+        hedge_observe(a);
+        leave(a, n);
+        endpoint_succeeded(e, a);
+        if (a->paid) retry_return_trial(a->chunk->job); /* it was no retry in vain */
+        a->paid = false;
+    }
+    a->received += n;
+    a->progress_ns = s->now_ns;
+    if (e) balancer_update(e);
+    if (unreceived(a) == 0 && !a->dead) {
+        a->lingers = true;
+        sched_list_push_back(&s->lingering, &a->queue);
+    }
+}
+
+/* Whoever else works on a chunk that is all answered is cut off. */
+static void cut_losers(struct sched_chunk *chunk)
+{
+    if (chunk_left(chunk) > 0) return;
+    if (chunk->attempt && !chunk->attempt->lingers) attempt_cut(chunk->attempt);
+    if (chunk->hedge && !chunk->hedge->lingers) attempt_cut(chunk->hedge);
+}
+
+struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, uint64_t now_ns)
+{
+    struct sched_chunk *chunk = a->chunk;
+    struct sched_job *job = chunk->job;
+    struct sched_accept accept = {.first = chunk->first + chunk->answered, .drop = n};
+    job->s->now_ns = now_ns;
+    if (n > unreceived(a)) BUG("%u answers where %u are missing", n, unreceived(a));
+    progress(a, n, true);
+    uint32_t reached = a->from + a->received;
+    if (a->dead || job->ended || reached <= chunk->answered) return accept;
+    accept.keep = reached - chunk->answered;
+    accept.drop = n - accept.keep;
+    chunk_answered(chunk, accept.keep);
+    if (a->received > job->proven) job->proven = a->received;
+    job->progress_ns = now_ns;
+    job->delivered = true;
+    job_settled(job, accept.keep, ITEM_ERROR_COUNT, true);
+    cut_losers(chunk);
+    return accept;
+}
+
+/* How often the item at the chunk's front has timed out, this time included. */
+static unsigned timeouts_with(const struct sched_chunk *chunk, enum item_error error)
+{
+    return (chunk->count == 1 ? chunk->timeouts : 0) + (error == ITEM_TIMED_OUT);
+}
+
+static bool timed_out_too_often(const struct sched_chunk *chunk, enum item_error error)
+{
+    unsigned max = chunk->job->p.retry.max_timeouts;
+    return error == ITEM_TIMED_OUT && max && timeouts_with(chunk, error) >= max;
+}
+
+/* The item at the chunk's front leaves it as a chunk of its own, to be tried again elsewhere. */
+static void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned charged, enum item_error error)
+{
+    struct sched_chunk *one = chunk_slice(chunk, chunk->answered, chunk->answered + 1);
+    one->charged = charged;
+    one->timeouts = timeouts_with(chunk, error);
+    one->lost = one->failures = 0;
+    one->origin = 1;
+    one->avoid = e;
+    one->cause = item_error_name(error);
+    one->was_sent = true;
+    chunk->job->counts.retried++;
+    chunk->job->s->stats.items_retried++;
+    retry_backoff(one);
+}
+
+struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum item_error error, uint64_t now_ns)
+{
+    struct sched_chunk *chunk = a->chunk;
+    struct sched_job *job = chunk->job;
+    uint32_t at = a->from + a->received;
+    struct sched_item_verdict v = {SCHED_ITEM_DROPPED, chunk->first + at, 0};
+    job->s->now_ns = now_ns;
+    if (unreceived(a) == 0) BUG("an error where no answer is missing");
+    progress(a, 1, error == ITEM_TASK_ERROR);
+    if (a->dead || job->ended || at < chunk->answered) return v;
+    v.attempts = 1 + (chunk->count == 1 ? chunk->charged : 0);
+    bool again = (job->p.retry.on & SCHED_RETRY_ON(error)) != 0 && job->p.idempotent &&
+                 v.attempts < job->p.retry.max_attempts && !timed_out_too_often(chunk, error) &&
+                 retry_take_item_token(job);
+    v.verdict = again ? SCHED_ITEM_RETRIED : SCHED_ITEM_FINAL;
+    job->progress_ns = now_ns;
+    job->delivered = true;
+    if (again) retry_item(chunk, a->endpoint, v.attempts, error);
+    chunk_answered(chunk, 1);
+    if (!again) job_settled(job, 1, error, false);
+    cut_losers(chunk);
+    return v;
+}
+
+void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms, uint64_t now_ns)
+{
+    struct sched_chunk *chunk = a->chunk;
+    struct sched_job *job = chunk->job;
+    struct scheduler *s = job->s;
+    s->now_ns = now_ns;
+    if (unreceived(a) == 0)
+        how = SCHED_END_COMPLETE;
+    else if (how == SCHED_END_COMPLETE)
+        how = SCHED_END_PROTOCOL;
+    s->stats.attempts_ended[how]++;
+    struct sched_attempt gone = *a;
+    attempt_free(a);
+    if (gone.endpoint) endpoint_ended(gone.endpoint, &gone, how, retry_after_ms);
+    if (chunk->state != CHUNK_IN_FLIGHT || job->ended) return;
+    if (chunk_left(chunk) == 0) {
+        settle_if_done(chunk);
+    } else if (!chunk->attempt && !chunk->hedge) {
+        retry_chunk(chunk, &gone, how);
+    } else {
+        retry_count_other(chunk, &gone, how);
+        if (!chunk->attempt) {
+            chunk->attempt = chunk->hedge;
+            chunk->hedge = NULL;
+        }
+    }
+}

@@ -1,0 +1,336 @@
+#include "coordinator/sched/scheduler_internal.h"
+
+static const char *const status_names[] = {
+    [SCHED_SUCCEEDED] = "succeeded", [SCHED_PARTIAL] = "partial",     [SCHED_FAILED] = "failed",
+    [SCHED_CANCELLED] = "cancelled", [SCHED_TIMED_OUT] = "timed_out",
+};
+static_assert(ARRAY_SIZE(status_names) == SCHED_STATUS_COUNT, "one name per status");
+
+static const char *const waiting_names[] = {
+    [SCHED_NOT_WAITING] = "not_waiting",
+    [SCHED_WAITING_NO_WORKERS] = "no_workers",
+    [SCHED_WAITING_TOKEN_REFUSED] = "token_refused",
+    [SCHED_WAITING_RETRY_BUDGET] = "retry_budget",
+};
+static_assert(ARRAY_SIZE(waiting_names) == SCHED_WAITING_COUNT, "one name per reason");
+
+const char *sched_status_name(enum sched_status status)
+{
+    return status_names[status];
+}
+
+const char *sched_waiting_name(enum sched_waiting why)
+{
+    return waiting_names[why];
+}
+
+void sched_job_params_init(struct sched_job_params *p)
+{
+    *p = (struct sched_job_params){
+        .max_chunk_bytes = DEFAULT_MAX_CHUNK_BYTES,
+        .priority = 5,
+        .retry = {.max_attempts = 3,
+                  .interval_s = 0.1,
+                  .backoff_rate = 2,
+                  .max_delay_s = 30,
+                  .full_jitter = true,
+                  .on =
+                      SCHED_RETRY_ON(ITEM_CRASHED) | SCHED_RETRY_ON(ITEM_WORKER_LOST) | SCHED_RETRY_ON(ITEM_TIMED_OUT)},
+        .hedge_enabled = true,
+        .hedge_max_extra_percent = 5,
+        .tolerated_failure_count = SCHED_NO_LIMIT,
+        .tolerated_failure_percentage = 100,
+        .deadline_ns = SCHED_NEVER,
+        .idempotent = true,
+    };
+}
+
+struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_params *params, uint64_t now_ns)
+{
+    s->now_ns = now_ns;
+    struct sched_job *job = xcalloc(1, sizeof *job);
+    job->s = s;
+    job->p = *params;
+    if (job->p.max_chunk_bytes == 0) job->p.max_chunk_bytes = DEFAULT_MAX_CHUNK_BYTES;
+    job->added_ns = job->progress_ns = now_ns;
+    job->next_first = params->first_index;
+    job->tokens = BUDGET_MIN;
+    job->trial_ns = now_ns + TRIAL_TRICKLE_NS;
+    job->item_tokens = BUDGET_ITEMS_MIN;
+    job->wait_mean = 1;
+    job->wait_deviation = 0.5;
+    job->timer.kind = TIMER_JOB;
+    for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) sched_list_init(&job->lists[i]);
+    sched_list_push_front(&s->jobs, &job->link);
+    s->priorities += job->p.priority;
+    job->deficit = fairness_quantum(job);
+    job_arm_timer(job);
+    return job;
+}
+
+void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes)
+{
+    if (job->ended || job->no_more) return;
+    job->uncut += items;
+    job->uncut_bytes += bytes;
+    job->counts.total += items;
+    job->s->uncut_items += items;
+}
+
+void sched_job_no_more_items(struct sched_job *job)
+{
+    job->no_more = true;
+    job_check_tolerance(job);
+    job_check_end(job);
+}
+
+const char sched_cause_no_workers[] = "no worker could be reached";
+
+/* The instant at which it stops hoping for a worker. */
+static uint64_t give_up_ns(const struct sched_job *job)
+{
+    const struct scheduler *s = job->s;
+    uint64_t since = job->progress_ns > s->unserved_since_ns ? job->progress_ns : s->unserved_since_ns;
+    return since + s->config.worker_wait_ns < since ? SCHED_NEVER : since + s->config.worker_wait_ns;
+}
+
+static uint64_t waits_from_ns(const struct sched_job *job)
+{
+    const struct scheduler *s = job->s;
+    return (job->added_ns > s->unserved_since_ns ? job->added_ns : s->unserved_since_ns) + WAITING_AFTER_NS;
+}
+
+void job_arm_timer(struct sched_job *job)
+{
+    const struct scheduler *s = job->s;
+    uint64_t at = job->p.deadline_ns;
+    if (s->serving == 0) {
+        uint64_t give_up = give_up_ns(job);
+        uint64_t waits = waits_from_ns(job);
+        at = give_up < at ? give_up : at;
+        at = job->waiting == SCHED_NOT_WAITING && waits > s->now_ns && waits < at ? waits : at;
+    }
+    timer_set(&job->s->timers, &job->timer, job->ended ? SCHED_NEVER : at);
+}
+
+void jobs_serving_changed(struct scheduler *s)
+{
+    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at))
+        job_arm_timer(CONTAINER_OF(at, struct sched_job, link));
+}
+
+static bool wants_worker(const struct sched_job *job)
+{
+    return job->uncut > 0 || job->pending_items > 0 || job->backoff_items > 0 || job->in_flight_items > 0;
+}
+
+/* A first answer may take long: an attempt that is not refused soon is a reason to hope. */
+static bool has_hope(const struct sched_job *job)
+{
+    const struct scheduler *s = job->s;
+    struct sched_link *oldest = sched_list_next(&job->lists[CHUNK_IN_FLIGHT], NULL);
+    if (!oldest) return false;
+    const struct sched_attempt *a = CONTAINER_OF(oldest, struct sched_chunk, link)->attempt;
+    uint64_t soon_ns = s->config.worker_wait_ns / 4 < NS_PER_S ? s->config.worker_wait_ns / 4 : NS_PER_S;
+    return a && s->now_ns - a->started_ns >= soon_ns;
+}
+
+void job_timer_fired(struct sched_job *job)
+{
+    struct scheduler *s = job->s;
+    bool too_long = s->serving == 0 && s->now_ns >= give_up_ns(job);
+    if (s->now_ns >= job->p.deadline_ns) {
+        job_end(job, SCHED_TIMED_OUT, ITEM_DEADLINE_EXCEEDED, "the job's deadline has passed");
+    } else if (too_long && wants_worker(job) && !has_hope(job)) {
+        job->no_workers = true;
+        job_end(job, SCHED_FAILED, ITEM_WORKER_LOST,
+                s->refusing > 0 ? "the workers refuse the coordinator's token" : sched_cause_no_workers);
+    } else {
+        job_arm_timer(job);
+        uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
+        /* Nothing to give up on, or not yet. */
+        if (too_long && job->timer.at_ns <= s->now_ns) timer_set(&s->timers, &job->timer, again);
+    }
+}
+
+void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason)
+{
+    if (job->ended) return;
+    job->ended = true;
+    job->status = status;
+    job->rest = rest;
+    job->reason = reason;
+    job_check_end(job);
+}
+
+void sched_job_cancel(struct sched_job *job, enum sched_status status, const char *reason)
+{
+    job_end(job, status, ITEM_CANCELLED, reason);
+}
+
+static bool has_chunks(const struct sched_job *job)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) n += job->lists[i].n;
+    return n > 0;
+}
+
+void job_check_end(struct sched_job *job)
+{
+    if (job->on_ending || !(job->ended || (job->no_more && job->uncut == 0 && !has_chunks(job)))) return;
+    job->on_ending = true;
+    sched_list_push_back(&job->s->ending, &job->ending_link);
+}
+
+void job_check_tolerance(struct sched_job *job)
+{
+    uint64_t failed = job->counts.failed;
+    double percent = job->p.tolerated_failure_percentage;
+    bool too_many = failed > job->p.tolerated_failure_count;
+    /* Of how many is known when all are there, or does not matter. */
+    if (job->no_more || percent <= 0) too_many |= (double)failed * 100 > percent * (double)job->counts.total;
+    if (failed > 0 && too_many) job_end(job, SCHED_FAILED, ITEM_CANCELLED, "more items failed than is tolerated");
+}
+
+void job_settled(struct sched_job *job, uint64_t items, enum item_error error, bool succeeded)
+{
+    struct sched_stats *stats = &job->s->stats;
+    if (succeeded) {
+        job->counts.succeeded += items;
+        stats->items_succeeded += items;
+    } else if (error == ITEM_CANCELLED) {
+        job->counts.cancelled += items;
+        stats->items_cancelled += items;
+    } else {
+        job->counts.failed += items;
+        stats->items_failed += items;
+        job_check_tolerance(job);
+    }
+}
+
+static void cut_attempts(struct sched_chunk *chunk)
+{
+    if (chunk->attempt) attempt_cut(chunk->attempt);
+    if (chunk->hedge) attempt_cut(chunk->hedge);
+}
+
+/* What an ended job still has is cut off and settled. */
+static void settle_rest(struct sched_job *job)
+{
+    struct scheduler *s = job->s;
+    struct sched_list *flying = &job->lists[CHUNK_IN_FLIGHT];
+    for (struct sched_link *at = sched_list_next(flying, NULL); at; at = sched_list_next(flying, at))
+        cut_attempts(CONTAINER_OF(at, struct sched_chunk, link));
+    attempts_run_cuts(s);
+    for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++)
+        for (struct sched_link *at; (at = sched_list_next(&job->lists[i], NULL)) != NULL;)
+            chunk_give_up(CONTAINER_OF(at, struct sched_chunk, link), job->rest, job->reason);
+    chunks_run_settled(s);
+    if (job->uncut == 0) return;
+    struct sched_failure why = {job->rest, 0, job->reason};
+    uint64_t n = job->uncut;
+    job->uncut = 0;
+    s->uncut_items -= n;
+    job_settled(job, n, job->rest, false);
+    s->ops.settle_error(s->ctx, job, job->next_first, n, &why);
+}
+
+static void finish(struct sched_job *job)
+{
+    struct scheduler *s = job->s;
+    struct sched_outcome outcome = {.status = job->status,
+                                    .reason = job->reason,
+                                    .counts = job->counts,
+                                    .no_workers = job->no_workers,
+                                    .delivered = job->delivered};
+    if (!job->ended)
+        outcome.status = job->counts.failed + job->counts.cancelled > 0 ? SCHED_PARTIAL : SCHED_SUCCEEDED;
+    sched_list_remove(&s->ending, &job->ending_link);
+    s->ops.job_finished(s->ctx, job, &outcome);
+    job_free(job);
+}
+
+void jobs_run_ending(struct scheduler *s)
+{
+    for (struct sched_link *at; (at = sched_list_next(&s->ending, NULL)) != NULL;) {
+        struct sched_job *job = CONTAINER_OF(at, struct sched_job, ending_link);
+        if (job->ended) settle_rest(job);
+        finish(job);
+    }
+}
+
+/* Off the ring; its chunks must be gone. */
+void job_free(struct sched_job *job)
+{
+    timer_clear(&job->s->timers, &job->timer);
+    sched_list_remove(&job->s->jobs, &job->link);
+    job->s->priorities -= job->p.priority;
+    free(job);
+}
+
+static enum sched_waiting waits_for(const struct sched_job *job)
+{
+    const struct scheduler *s = job->s;
+    bool to_send = job->uncut > 0 || job->pending_items > 0;
+    if (s->usable == 0 && s->serving == 0 && to_send && s->now_ns >= waits_from_ns(job))
+        return s->refusing > 0 ? SCHED_WAITING_TOKEN_REFUSED : SCHED_WAITING_NO_WORKERS;
+    if (!to_send && job->in_flight_items == 0 && job->backoff_items > 0 && job->starved)
+        return SCHED_WAITING_RETRY_BUDGET;
+    return SCHED_NOT_WAITING;
+}
+
+uint64_t jobs_run_waiting(struct scheduler *s)
+{
+    uint64_t next = SCHED_NEVER;
+    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
+        struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
+        enum sched_waiting why = waits_for(job);
+        uint64_t trial = s->usable < s->open_n ? retry_next_trial(job) : SCHED_NEVER;
+        next = trial < next ? trial : next;
+        if (why == job->waiting) continue;
+        job->waiting = why;
+        if (s->ops.waiting) s->ops.waiting(s->ctx, job, why);
+    }
+    return next;
+}
+
+void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency)
+{
+    job->p.max_concurrency = max_concurrency;
+}
+
+void sched_job_set_priority(struct sched_job *job, unsigned priority)
+{
+    job->s->priorities += priority - job->p.priority;
+    job->p.priority = priority;
+}
+
+void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage)
+{
+    job->p.tolerated_failure_count = count;
+    job->p.tolerated_failure_percentage = percentage;
+    job_check_tolerance(job);
+}
+
+void *sched_job_owner(const struct sched_job *job)
+{
+    return job->p.owner;
+}
+
+struct sched_counts sched_job_counts(const struct sched_job *job)
+{
+    return job->counts;
+}
+
+uint64_t sched_job_uncut_items(const struct sched_job *job)
+{
+    return job->uncut;
+}
+
+uint64_t sched_job_eta_ns(const struct sched_job *job)
+{
+    double left = (double)(job->uncut + job->pending_items + job->backoff_items + job->in_flight_items);
+    double slots = job->s->slots;
+    if (job->p.max_concurrency > 0 && (double)job->p.max_concurrency < slots) slots = (double)job->p.max_concurrency;
+    return (uint64_t)(left * chunker_item_ns(job) / (slots > 1 ? slots : 1));
+}

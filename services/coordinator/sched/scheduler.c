@@ -1,0 +1,194 @@
+#include <math.h>
+
+#include "coordinator/sched/scheduler_internal.h"
+
+void scheduler_config_init(struct scheduler_config *config)
+{
+    *config = (struct scheduler_config){
+        .seed = 1,
+        .chunk_target_ns = DEFAULT_CHUNK_TARGET_MS * NS_PER_MS,
+        .worker_wait_ns = DEFAULT_WORKER_WAIT_NS,
+        .worker_forget_ns = 30 * NS_PER_S,
+        .max_chunks_per_worker = CHUNKS_PER_WORKER,
+    };
+}
+
+struct scheduler *scheduler_new(const struct scheduler_config *config, const struct scheduler_ops *ops, void *ctx)
+{
+    struct scheduler *s = xcalloc(1, sizeof *s);
+    s->config = *config;
+    if (s->config.chunk_target_ns == 0) s->config.chunk_target_ns = DEFAULT_CHUNK_TARGET_MS * NS_PER_MS;
+    if (s->config.max_chunks_per_worker == 0) s->config.max_chunks_per_worker = CHUNKS_PER_WORKER;
+    s->ops = *ops;
+    s->ctx = ctx;
+    s->random.state = config->seed;
+    s->tokens = BUDGET_ALL_MIN;
+    s->quantum_ns = (double)NS_PER_MS;
+    s->timer.kind = TIMER_SCHEDULER;
+    sched_list_init(&s->jobs);
+    sched_list_init(&s->ending);
+    sched_list_init(&s->settled);
+    sched_list_init(&s->slices);
+    sched_list_init(&s->cuts);
+    sched_list_init(&s->lingering);
+    return s;
+}
+
+static void free_chunk_and_attempts(struct sched_chunk *chunk)
+{
+    if (chunk->attempt) attempt_free(chunk->attempt);
+    if (chunk->hedge) attempt_free(chunk->hedge);
+    if (chunk->state != CHUNK_SETTLED) chunk_move(chunk, CHUNK_SETTLED, false);
+}
+
+void scheduler_free(struct scheduler *s)
+{
+    if (!s) return;
+    chunks_run_slices(s);
+    struct sched_link *at;
+    for (at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
+        struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
+        for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++)
+            for (struct sched_link *c; (c = sched_list_next(&job->lists[i], NULL)) != NULL;)
+                free_chunk_and_attempts(CONTAINER_OF(c, struct sched_chunk, link));
+    }
+    while ((at = sched_list_next(&s->settled, NULL)) != NULL) {
+        struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
+        sched_list_remove(&s->settled, at);
+        s->ops.release(s->ctx, chunk);
+        chunk_free(chunk);
+    }
+    while ((at = sched_list_next(&s->jobs, NULL)) != NULL) job_free(CONTAINER_OF(at, struct sched_job, link));
+    while (s->endpoints_n > 0) sched_endpoint_remove(s, s->endpoints[0]);
+    free(s->endpoints);
+    free(s->open);
+    free(s->roomy);
+    free(s->timers.timers);
+    free(s);
+}
+
+static void run_timers(struct scheduler *s)
+{
+    while (s->timers.n > 0 && s->timers.timers[1]->at_ns <= s->now_ns) {
+        struct sched_timer *t = s->timers.timers[1];
+        timer_clear(&s->timers, t);
+        switch (t->kind) {
+        case TIMER_CHUNK: retry_timer_fired(CONTAINER_OF(t, struct sched_chunk, timer)); break;
+        case TIMER_ENDPOINT: endpoint_timer_fired(CONTAINER_OF(t, struct sched_endpoint, timer)); break;
+        case TIMER_JOB: job_timer_fired(CONTAINER_OF(t, struct sched_job, timer)); break;
+        case TIMER_SCHEDULER: break;
+        }
+    }
+}
+
+static struct sched_chunk *cut(struct sched_job *job, const struct sched_endpoint *e)
+{
+    struct scheduler *s = job->s;
+    uint32_t items = chunker_items(job, e);
+    struct sched_chunk *chunk = chunk_new(job, job->next_first, items);
+    size_t n = s->ops.cut(s->ctx, chunk, items, job->p.max_chunk_bytes, &chunk->bytes);
+    if (n == 0 || n > items) BUG("cut took %zu items of %u", n, items);
+    s->cut_bytes += chunk->bytes;
+    chunk->count = chunk->origin = (uint32_t)n;
+    job->next_first += n;
+    job->uncut -= n;
+    s->uncut_items -= n;
+    job->uncut_bytes -= chunk->bytes < job->uncut_bytes ? chunk->bytes : job->uncut_bytes;
+    return chunk;
+}
+
+static void send(struct sched_job *job, struct sched_chunk *chunk, struct sched_endpoint *e)
+{
+    double weight = chunker_weight(job, e, chunk_left(chunk));
+    double item_ns = chunker_item_ns(job);
+    chunk_move(chunk, CHUNK_IN_FLIGHT, false);
+    fairness_charge(job, chunk_left(chunk) * (item_ns > 0 ? item_ns : (double)NS_PER_MS));
+    attempt_start(chunk, e, ATTEMPT_PLAIN, weight);
+}
+
+/* One of the first chunks that wait, or a new one. False when none of them can go anywhere now. */
+static bool send_one(struct sched_job *job)
+{
+    struct sched_list *pending = &job->lists[CHUNK_PENDING];
+    unsigned looked_at = 0;
+    for (struct sched_link *at = sched_list_next(pending, NULL); at && looked_at < PENDING_LOOKED_AT;
+         at = sched_list_next(pending, at), looked_at++) {
+        struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
+        if (job->p.max_concurrency > 0 && job->in_flight_items > 0 &&
+            job->in_flight_items + chunk_left(chunk) > job->p.max_concurrency)
+            continue;
+        struct sched_endpoint *e = balancer_pick(job, chunk);
+        if (!e) continue;
+        send(job, chunk, e);
+        return true;
+    }
+    if (!fairness_may_cut(job)) return false;
+    struct sched_endpoint *e = balancer_pick(job, NULL);
+    if (!e) return false;
+    send(job, cut(job, e), e);
+    return true;
+}
+
+/* Cutting large chunks takes time, which others may not have: true when enough was cut for this run. */
+static bool dispatch(struct scheduler *s)
+{
+    s->cut_bytes = 0;
+    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at))
+        CONTAINER_OF(at, struct sched_job, link)->blocked = false;
+    if (s->trials_pending == 0) balancer_close_court(s);
+    if (s->open_n == 0) return false;
+    for (struct sched_job *job; (job = fairness_next(s)) != NULL;) {
+        if (s->cut_bytes >= CUT_RUN_BYTES) return true;
+        if (!send_one(job)) job->blocked = true;
+    }
+    return false;
+}
+
+uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
+{
+    s->now_ns = now_ns;
+    chunks_run_slices(s);
+    run_timers(s);
+    attempts_run_lingering(s);
+    attempts_run_cuts(s);
+    chunks_run_settled(s);
+    jobs_run_ending(s);
+    bool more = dispatch(s);
+    uint64_t next = hedge_run(s);
+    uint64_t trial = jobs_run_waiting(s);
+    next = trial < next ? trial : next;
+    struct sched_link *linger = sched_list_next(&s->lingering, NULL);
+    if (linger) {
+        uint64_t over = CONTAINER_OF(linger, struct sched_attempt, queue)->progress_ns + LINGER_NS;
+        next = over < next ? over : next;
+    }
+    if (s->timers.n > 0 && s->timers.timers[1]->at_ns < next) next = s->timers.timers[1]->at_ns;
+    return more ? s->now_ns : next;
+}
+
+/* Slots that would be busy if there were enough: all items at once while nothing is known of them, later so many
+ * as do the work in a second. */
+static uint64_t demand(const struct sched_job *job)
+{
+    uint64_t items = job->uncut + job->pending_items + job->backoff_items + job->in_flight_items;
+    double slots = (double)items;
+    double item_ns = chunker_item_ns(job);
+    if (item_ns > 0) slots = fmin(slots, ceil(slots * item_ns / (double)NS_PER_S));
+    if (job->p.max_concurrency > 0) slots = fmin(slots, (double)job->p.max_concurrency);
+    return (uint64_t)slots;
+}
+
+struct sched_stats sched_stats(const struct scheduler *s)
+{
+    struct sched_stats stats = s->stats;
+    stats.queued_items = s->uncut_items + s->pending_items + s->backoff_items;
+    stats.slots = (uint64_t)(s->slots + 0.5);
+    stats.demand_slots = 0;
+    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at))
+        stats.demand_slots += demand(CONTAINER_OF(at, struct sched_job, link));
+    stats.memory_bytes = sizeof *s + s->jobs.n * sizeof(struct sched_job) +
+                         stats.chunks * (sizeof(struct sched_chunk) + sizeof(struct sched_attempt)) +
+                         s->endpoints_alloc * (sizeof(struct sched_endpoint) + 3 * sizeof(void *)) +
+                         s->timers.alloc * sizeof(void *) + s->worker_table_bytes;
+    return stats;
+}

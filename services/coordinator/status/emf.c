@@ -1,0 +1,118 @@
+#include "coordinator/status/emf.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "coordinator/coordinator.h"
+#include "coordinator/status/emf_line.h"
+
+struct emf {
+    struct coordinator *coordinator;
+    uv_timer_t timer;
+    uint64_t due_ms; /* Unix time */
+    bool losing;     /* the last line was not taken */
+};
+
+const char *emf_check(const struct coordinator_config *config, const char **option)
+{
+    *option = "emf-period-s";
+    if (60 % config->emf_period_s != 0) return "must divide 60, so that each minute has the same number of lines";
+    *option = "emf-cluster";
+    if (!emf_dimension_ok(config->emf_cluster)) return "must be 1 to 255 printable ASCII characters, no colon in front";
+    *option = "emf-service";
+    if (!emf_dimension_ok(config->emf_service)) return "must be 1 to 255 printable ASCII characters, no colon in front";
+    *option = "emf";
+    if (config->emf && config->service.ready_fd == STDOUT_FILENO)
+        return "its lines go to standard output, which --ready-fd 1 closes";
+    return NULL;
+}
+
+static uint64_t unix_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS;
+}
+
+static uint64_t period_ms(const struct emf *e)
+{
+    return (uint64_t)e->coordinator->config->emf_period_s * 1000;
+}
+
+static struct emf_demand measure(const struct coordinator *c)
+{
+    struct sched_stats s = sched_stats(c->scheduler);
+    return (struct emf_demand){
+        .queued_items = s.queued_items,
+        .in_flight_items = s.in_flight_items,
+        .demand_items = s.queued_items + s.in_flight_items,
+        .demand_slots = s.demand_slots,
+        .unserved_slots = s.slots == 0 ? s.demand_slots : 0,
+        .slots = s.slots,
+        .jobs_running = c->job_count,
+    };
+}
+
+/* A pipe that has room at all takes a whole line of this size. */
+static_assert(EMF_LINE_BYTES <= 4096, "PIPE_BUF of Linux");
+static bool write_at_once(const struct buf *line)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    if (poll(&out, 1, 0) <= 0) return false;
+    return write(STDOUT_FILENO, line->data, line->len) == (ssize_t)line->len;
+}
+
+static void write_line(struct emf *e, uint64_t at_ms)
+{
+    const struct coordinator_config *config = e->coordinator->config;
+    const struct emf_demand demand = measure(e->coordinator);
+    struct buf line = {0};
+    emf_write_line(&line, config->emf_cluster, config->emf_service, at_ms, &demand);
+    bool lost = !write_at_once(&line);
+    buf_release(&line);
+    if (lost && !e->losing) log_warn("standard output does not take the embedded metrics; they are lost");
+    if (!lost && e->losing) log_info("standard output takes the embedded metrics again");
+    e->losing = lost;
+}
+
+static void on_time(uv_timer_t *timer);
+
+static void wait_for_next(struct emf *e)
+{
+    uint64_t now = unix_ms();
+    e->due_ms = emf_tick(now, period_ms(e)) + period_ms(e);
+    uv_update_time(e->coordinator->loop);
+    uv_timer_start(&e->timer, on_time, e->due_ms - now, 0);
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    struct emf *e = timer->data;
+    uint64_t now = unix_ms();
+    /* Earlier than due: the timer's clock is ahead, or the wall clock was set back. */
+    if (now >= e->due_ms) write_line(e, emf_tick(now, period_ms(e)));
+    wait_for_next(e);
+}
+
+struct emf *emf_start(struct coordinator *c)
+{
+    if (!c->config->emf) return NULL;
+    struct emf *e = xcalloc(1, sizeof *e);
+    e->coordinator = c;
+    uv_timer_init(c->loop, &e->timer);
+    e->timer.data = e;
+    wait_for_next(e);
+    return e;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void emf_stop(struct emf *e)
+{
+    if (e) uv_close((uv_handle_t *)&e->timer, on_closed);
+}

@@ -1,0 +1,75 @@
+#include "worker/chunk/chunk_header.h"
+
+#include "common/json/json_scan.h"
+#include "common/json/json_walk.h"
+
+static bool read_timeout(struct chunk_header *h, struct json_slice v)
+{
+    char text[40];
+    if (v.len >= sizeof text || v.data[0] < '0' || v.data[0] > '9') return false;
+    memcpy(text, v.data, v.len);
+    text[v.len] = '\0';
+    double seconds = strtod(text, NULL);
+    if (!(seconds >= 0 && seconds <= 1e7)) return false;
+    h->has_item_timeout = true;
+    h->item_timeout_ns = (uint64_t)(seconds * (double)NS_PER_S);
+    return true;
+}
+
+static bool read_pipeline(struct chunk_header *h, struct json_slice v)
+{
+    struct json_walk w;
+    struct json_slice task;
+    if (v.data[0] != '[' || !json_walk_init(&w, v.data, v.len)) return false;
+    while (json_walk_next(&w, NULL, &task)) {
+        struct buf name = {0};
+        if (h->tasks == PIPELINE_TASKS_MAX || !json_string_decode(task, &name)) {
+            buf_release(&name);
+            return false;
+        }
+        h->task[h->tasks++] = xstrdup(buf_cstr(&name));
+        buf_release(&name);
+    }
+    return h->tasks > 0;
+}
+
+void chunk_header_release(struct chunk_header *h)
+{
+    for (unsigned i = 0; i < h->tasks; i++) free(h->task[i]);
+    h->tasks = 0;
+}
+
+bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, char *err, size_t err_size)
+{
+    *h = (struct chunk_header){0};
+    struct json_walk w;
+    struct json_slice name, value;
+    size_t offset;
+    const char *reason;
+    if (!json_valid(line, len, &offset, &reason)) {
+        snprintf(err, err_size, "the header line is not valid JSON at byte %zu: %s", offset, reason);
+        return false;
+    }
+    while (len && (*line == ' ' || *line == '\t' || *line == '\r')) line++, len--;
+    if (*line != '{' || !json_walk_init(&w, line, len)) {
+        snprintf(err, err_size, "the first line must be a header object");
+        return false;
+    }
+    while (json_walk_next(&w, &name, &value)) {
+        bool ok = false;
+        if (json_string_is(name, "common")) {
+            h->common = value.data;
+            h->common_len = value.len;
+            ok = true;
+        } else if (json_string_is(name, "item_timeout_s")) {
+            ok = read_timeout(h, value);
+        } else if (json_string_is(name, "pipeline")) {
+            ok = h->tasks == 0 && read_pipeline(h, value);
+        }
+        if (ok) continue;
+        snprintf(err, err_size, "the header line's %.*s is unknown or has the wrong type", (int)name.len, name.data);
+        chunk_header_release(h);
+        return false;
+    }
+    return true;
+}

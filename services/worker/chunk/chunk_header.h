@@ -1,0 +1,25 @@
+/*
+ * The first line of a TYPE_CHUNK body: {"common":...,"item_timeout_s":...,"pipeline":["a","b"]}, all optional. A pure
+ * module.
+ */
+#ifndef FANTAIL_WORKER_CHUNK_CHUNK_HEADER_H
+#define FANTAIL_WORKER_CHUNK_CHUNK_HEADER_H
+
+#include "common/base/base.h"
+#include "common/base/buf.h"
+#include "protocol/protocol.h"
+
+struct chunk_header {
+    const char *common; /* JSON as written, without newlines; borrowed from the line; NULL: none */
+    size_t common_len;
+    bool has_item_timeout;
+    uint64_t item_timeout_ns; /* 0: none */
+    char *task[PIPELINE_TASKS_MAX];
+    unsigned tasks; /* 0: no pipeline */
+};
+
+/* False with a sentence in err, nothing to release. */
+MUST_CHECK bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, char *err, size_t err_size);
+void chunk_header_release(struct chunk_header *h);
+
+#endif

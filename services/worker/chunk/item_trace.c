@@ -1,0 +1,50 @@
+#include "worker/chunk/item_trace.h"
+
+struct item_trace *item_trace_new(uint64_t (*clock)(void))
+{
+    struct item_trace *t = xcalloc(1, sizeof *t);
+    t->clock = clock;
+    return t;
+}
+
+void item_trace_free(struct item_trace *t)
+{
+    if (t) free(t->records);
+    free(t);
+}
+
+static bool has_room(const struct item_trace *t, bool failed)
+{
+    return failed ? t->failed < ITEM_TRACE_FAILED : t->others < ITEM_TRACE_OTHERS;
+}
+
+static void record(struct item_trace *t, const struct item_record *r)
+{
+    if (!has_room(t, r->failed)) return;
+    if (t->count == t->alloc) {
+        t->alloc = t->alloc ? t->alloc * 2 : ITEM_TRACE_OTHERS;
+        t->records = xrealloc(t->records, t->alloc * sizeof *t->records);
+    }
+    t->records[t->count++] = *r;
+    *(r->failed ? &t->failed : &t->others) += 1;
+}
+
+void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns, const char *lines, size_t len,
+                        uint64_t n, uint64_t failed_total)
+{
+    const char *at = lines, *end = lines + len;
+    uint64_t failed = failed_total - t->failed_seen;
+    struct item_record r = {.index = first, .start_ns = since_ns, .end_ns = t->clock(), .together = n};
+    t->answered += n;
+    t->failed_seen = failed_total;
+    /* Most batches of a large chunk are not even looked at. */
+    for (; at < end && (has_room(t, false) || (failed && has_room(t, true))); r.index++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        struct answer_line a = answer_line_parse(at, (size_t)(newline - at), false);
+        r.failed = a.kind == ANSWER_ERROR;
+        r.error = a.error;
+        failed -= r.failed && failed;
+        record(t, &r);
+        at = newline + 1;
+    }
+}

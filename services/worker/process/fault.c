@@ -1,0 +1,57 @@
+#include "worker/process/fault.h"
+
+#include <stdarg.h>
+#include <sys/wait.h>
+
+#define QUOTED_BYTES 100
+
+void fault_set(struct fault *f, enum item_error name, const char *fmt, ...)
+{
+    *f = (struct fault){.name = name, .exit_code = -1};
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(f->cause, sizeof f->cause, fmt, args);
+    va_end(args);
+    f->own = strlen(f->cause);
+}
+
+void fault_quote(struct fault *f, const char *line, size_t len)
+{
+    size_t n = len < QUOTED_BYTES ? len : QUOTED_BYTES;
+    snprintf(f->cause + f->own, sizeof f->cause - f->own, ": %.*s", (int)n, line);
+}
+
+void fault_from_exit(struct fault *f, int status, bool answered)
+{
+    const char *when = answered ? "" : " before it answered any item";
+    if (WIFSIGNALED(status)) {
+        fault_set(f, ITEM_CRASHED, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        f->signal = WTERMSIG(status);
+        return;
+    }
+    fault_set(f, ITEM_CRASHED, "exited with code %d%s", WEXITSTATUS(status), when);
+    f->exit_code = WEXITSTATUS(status);
+}
+
+static void add_number_or_null(struct buf *b, const char *member, int64_t value, bool present)
+{
+    buf_addf(b, ",\"%s\":", member);
+    if (present)
+        buf_add_i64(b, value);
+    else
+        buf_add_str(b, "null");
+}
+
+void fault_add_line(struct buf *b, const struct fault *f, const char *stderr_tail, size_t tail_len,
+                    const char *worker_id)
+{
+    buf_addf(b, "{\"error\":{\"name\":\"%s\",\"cause\":", item_error_name(f->name));
+    buf_add_json_string(b, f->cause, strlen(f->cause));
+    add_number_or_null(b, "signal", f->signal, f->signal != 0);
+    add_number_or_null(b, "exit_code", f->exit_code, f->exit_code >= 0);
+    buf_add_str(b, ",\"stderr\":");
+    buf_add_json_string(b, stderr_tail, tail_len);
+    buf_add_str(b, ",\"attempts\":1,\"worker\":");
+    buf_add_json_string(b, worker_id, strlen(worker_id));
+    buf_add_str(b, "}}\n");
+}

@@ -1,0 +1,99 @@
+#include "worker/process/numbered.h"
+
+#include "common/json/json_scan.h"
+#include "common/json/json_walk.h"
+
+#define ID_DIGITS 18
+
+void numbered_add_items(struct buf *b, const char *items, size_t len, uint64_t first_id)
+{
+    static const char id[] = "{\"id\":", item[] = ",\"item\":";
+    const char *end = items + len;
+    for (uint64_t n = first_id; items < end; n++) {
+        const char *newline = memchr(items, '\n', (size_t)(end - items));
+        if (!newline) BUG("an item without its newline");
+        size_t item_len = (size_t)(newline - items);
+        if (item_len && items[item_len - 1] == '\r') item_len--;
+        buf_add(b, id, sizeof id - 1);
+        buf_add_u64(b, n);
+        buf_add(b, item, sizeof item - 1);
+        buf_add(b, items, item_len);
+        buf_add(b, "}\n", 2);
+        items = newline + 1;
+    }
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r')) at++;
+    return at;
+}
+
+/* Behind `token` and the white space around it; NULL when something else stands there, or at was NULL. */
+static const char *expect(const char *at, const char *end, const char *token)
+{
+    size_t len = strlen(token);
+    if (!at) return NULL;
+    at = skip_space(at, end);
+    if ((size_t)(end - at) < len || memcmp(at, token, len) != 0) return NULL;
+    return skip_space(at + len, end);
+}
+
+/* NULL when no number of ours stands there. */
+static const char *read_id(const char *at, const char *end, uint64_t *id)
+{
+    const char *start = at;
+    uint64_t n = 0;
+    while (at < end && *at >= '0' && *at <= '9' && at - start < ID_DIGITS) n = n * 10 + (uint64_t)(*at++ - '0');
+    if (at == start || (at < end && *at >= '0' && *at <= '9')) return NULL;
+    *id = n;
+    return at;
+}
+
+/* The order nearly everybody writes, id first. False leaves `a` with the id, if that much could be read. */
+static bool parse_usual(const char *line, const char *end, struct numbered_line *a)
+{
+    const char *at = expect(expect(expect(line, end, "{"), end, "\"id\""), end, ":");
+    if (at) at = read_id(at, end, &a->id);
+    at = expect(at, end, ",");
+    if (!at) return false;
+    a->kind = NUMBERED_BAD;
+    at = expect(expect(at, end, "\"value\""), end, ":");
+    if (!at) return false;
+    a->body = at;
+    a->body_len = json_value_length(at, (size_t)(end - at));
+    if (a->body_len == 0 || expect(at + a->body_len, end, "}") != end) return false;
+    a->kind = NUMBERED_VALUE;
+    return true;
+}
+
+static struct numbered_line parse_any(const char *line, size_t len, struct numbered_line a)
+{
+    size_t offset;
+    const char *why;
+    struct json_walk w;
+    struct json_slice name, value;
+    unsigned kinds = 0;
+    if (!json_valid(line, len, &offset, &why) || !json_walk_init(&w, line, len)) return a;
+    a.kind = NUMBERED_STRAY;
+    enum numbered_kind kind = NUMBERED_BAD;
+    while (json_walk_next(&w, &name, &value)) {
+        bool is_value = json_string_is(name, "value"), is_error = json_string_is(name, "error");
+        if (json_string_is(name, "id") && read_id(value.data, value.data + value.len, &a.id) == value.data + value.len)
+            a.kind = NUMBERED_BAD;
+        if (!is_value && !is_error) continue;
+        kinds++;
+        if (is_value) kind = NUMBERED_VALUE;
+        if (is_error && value.data[0] == '{') kind = NUMBERED_ERROR;
+        a.body = value.data;
+        a.body_len = value.len;
+    }
+    if (a.kind == NUMBERED_BAD && kinds == 1) a.kind = kind;
+    return a;
+}
+
+struct numbered_line numbered_parse(const char *line, size_t len)
+{
+    struct numbered_line a = {.kind = NUMBERED_STRAY};
+    return parse_usual(line, line + len, &a) ? a : parse_any(line, len, a);
+}

@@ -1,0 +1,134 @@
+#include "worker/process/process.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/observe/log.h"
+#include "worker/process/process_end.h"
+#include "worker/system/spawn.h"
+
+#define OOM_SCORE_ADJUST 500
+#define DATA_FACTOR      4 /* RLIMIT_DATA over memory_bytes: a backstop between two looks at its memory */
+
+static void open_pipe(struct process *p, uv_poll_t *poll, bool *open, int fd)
+{
+    if (uv_poll_init(p->env->loop, poll, fd) != 0) BUG("a pipe cannot be polled");
+    poll->data = p;
+    *open = true;
+    p->handles++;
+}
+
+static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
+{
+    char token[64], scratch[300];
+    size_t n = 0;
+    while (p->task->env[n]) n++;
+    const char **env = xcalloc(n + 4, sizeof *env);
+    if (n) memcpy(env, p->task->env, n * sizeof *env);
+    snprintf(token, sizeof token, "FANTAIL_PROCESS=%d-%llu", (int)getpid(), (unsigned long long)p->child.token);
+    env[n++] = token;
+    if (p->scratch) {
+        snprintf(scratch, sizeof scratch, "TMPDIR=%s", p->scratch);
+        env[n++] = scratch;
+    }
+    char worker[160];
+    snprintf(worker, sizeof worker, "FANTAIL_WORKER=%s", p->env->worker_id);
+    env[n++] = worker;
+    struct spawn_plan plan = {.path = p->task->path,
+                              .argv = p->task->argv,
+                              .env = env,
+                              .cwd = p->task->cwd,
+                              .data_bytes = p->task->memory_bytes * DATA_FACTOR,
+                              .sockets = p->task->mode != TASK_STREAM, /* its hosts are ours */
+                              .oom_score_adj = OOM_SCORE_ADJUST};
+    int error;
+    const char *step;
+    bool ok = spawn(&plan, s, &error, &step);
+    if (!ok) fault_set(f, ITEM_CRASHED, "%s: cannot %s: %s", p->task->path, step, strerror(error));
+    free(env);
+    return ok;
+}
+
+static char *make_scratch(const struct process_env *env, uint64_t token)
+{
+    if (!env->scratch) return NULL;
+    size_t size = strlen(env->scratch) + 24;
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s/%llu", env->scratch, (unsigned long long)token);
+    if (mkdir(path, 0700) == 0) return path;
+    log_warn("cannot make a temporary directory", LOG_STR("path", path), LOG_STR("error", strerror(errno)));
+    free(path);
+    return NULL;
+}
+
+static enum window_form task_form(const struct task *t)
+{
+    if (t->mode != TASK_STREAM) return FORM_TRUSTED;
+    if (t->ids) return FORM_NUMBERED;
+    return t->envelope ? FORM_CHECKED : FORM_CHECKED_VALUE;
+}
+
+struct process *process_start(const struct process_env *env, struct task *task, const struct process_hooks *hooks,
+                              void *pool, uint64_t now, struct fault *f)
+{
+    struct process *p = xcalloc(1, sizeof *p);
+    p->env = env;
+    p->hooks = hooks;
+    p->pool = pool;
+    p->task = task_ref(task);
+    p->child.token = reaper_new_token(env->reaper);
+    p->scratch = make_scratch(env, p->child.token);
+    p->started_ns = now;
+    p->numbered_next = 1;
+    window_init(&p->window, task_form(task));
+    struct spawned s;
+    if (!spawn_process(p, &s, f)) {
+        process_release(p);
+        return NULL;
+    }
+    p->child.pid = s.pid;
+    p->child.on_exit = process_on_exit;
+    reaper_add(env->reaper, &p->child);
+    p->in_fd = s.in;
+    open_pipe(p, &p->in, &p->in_open, s.in);
+    open_pipe(p, &p->out, &p->out_open, s.out);
+    open_pipe(p, &p->err, &p->err_open, s.err);
+    uv_poll_start(&p->out, UV_READABLE, process_on_readable);
+    uv_poll_start(&p->err, UV_READABLE, process_on_stderr);
+    uv_timer_init(env->loop, &p->timer);
+    p->timer.data = p;
+    p->handles++;
+    return p;
+}
+
+uint64_t process_room(struct process *p, uint64_t now)
+{
+    if (p->state != PROCESS_RUNNING || p->grace_until_ns) return 0;
+    uint64_t room = window_room(&p->window, now), max = p->task->max_items_per_process;
+    if (!max) return room;
+    uint64_t left = p->window.given < max ? max - p->window.given : 0;
+    return room < left ? room : left;
+}
+
+void process_give(struct process *p, struct run *r, uint64_t now)
+{
+    bool idle = !p->window.head;
+    if (idle && p->window.answered && !p->window.unsure) tail_restart(&p->tail);
+    window_push(&p->window, r, now);
+    if (!p->writing) {
+        process_begin_run(p, r);
+        process_write_runs(p);
+    }
+    if (p->task->max_items_per_process && p->window.given >= p->task->max_items_per_process) process_retire(p);
+    if (idle) process_check_time(p, now);
+}
+
+void process_retire(struct process *p)
+{
+    if (p->state != PROCESS_RUNNING) return;
+    p->state = PROCESS_RETIRING;
+    p->retired = true;
+    if (!p->writing) process_close_stdin(p);
+    if (!p->window.head) process_set_grace(p, PROCESS_RETIRE_GRACE_NS, "it did not end when its input ended");
+}

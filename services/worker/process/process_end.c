@@ -1,0 +1,151 @@
+#include "worker/process/process_end.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "common/observe/log.h"
+#include "worker/system/spawn.h"
+
+static void on_pipe_closed(uv_handle_t *handle)
+{
+    struct process *p = handle->data;
+    p->handles--;
+    process_release(p);
+}
+
+/* uv_close() of a poll leaves the descriptor to us, and it must not be reused while libuv watches it. */
+void process_close_pipe(struct process *p, uv_poll_t *poll, bool *open)
+{
+    if (!*open) return;
+    *open = false;
+    uv_os_fd_t fd = -1;
+    uv_fileno((uv_handle_t *)poll, &fd);
+    uv_poll_stop(poll);
+    uv_close((uv_handle_t *)poll, on_pipe_closed);
+    close(fd);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+struct removal {
+    uv_work_t work;
+    char *path;
+};
+
+static void remove_tree(uv_work_t *work)
+{
+    struct removal *r = CONTAINER_OF(work, struct removal, work);
+    nftw(r->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void removed(uv_work_t *work, int status)
+{
+    struct removal *r = CONTAINER_OF(work, struct removal, work);
+    free(r->path);
+    free(r);
+}
+
+/* Mostly it is empty; what a task left in it is removed off the loop. */
+static void drop_scratch(struct process *p)
+{
+    char *path = p->scratch;
+    p->scratch = NULL;
+    if (!path) return;
+    if (rmdir(path) == 0 || errno != ENOTEMPTY) {
+        free(path);
+        return;
+    }
+    struct removal *r = xcalloc(1, sizeof *r);
+    r->path = path;
+    if (uv_queue_work(p->env->loop, &r->work, remove_tree, removed) != 0) removed(&r->work, 0);
+}
+
+void process_release(struct process *p)
+{
+    if (p->handles || (p->child.pid && !p->reaped)) return;
+    drop_scratch(p);
+    common_unref(p->common);
+    common_unref(p->trace);
+    buf_release(&p->partial);
+    buf_release(&p->numbered);
+    window_release(&p->window);
+    task_unref(p->task);
+    free(p);
+}
+
+static void lose(struct process *p, struct fault *f)
+{
+    if (p->lost) return;
+    p->lost = true;
+    p->state = PROCESS_DYING;
+    p->writing = NULL;
+    p->hooks->lost(p, f);
+}
+
+static void close_all(struct process *p)
+{
+    process_close_pipe(p, &p->in, &p->in_open);
+    process_close_pipe(p, &p->out, &p->out_open);
+    process_close_pipe(p, &p->err, &p->err_open);
+    if (!uv_is_closing((uv_handle_t *)&p->timer)) uv_close((uv_handle_t *)&p->timer, on_pipe_closed);
+}
+
+void process_kill(struct process *p, const struct fault *f)
+{
+    if (p->state == PROCESS_DYING) return;
+    if (!p->reaped) kill(-p->child.pid, SIGKILL);
+    process_read_rest(p, false);
+    struct fault copy = *f;
+    lose(p, &copy);
+    close_all(p);
+}
+
+/* Under our limit an allocation fails before anybody is killed, and most runtimes then say so as they end. */
+static bool says_out_of_memory(const struct tail *t)
+{
+    static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (memmem(t->kept, t->kept_len, words[i], strlen(words[i]))) return true;
+    return false;
+}
+
+/* The kernel's out-of-memory killer, or our limit, looks like any other end: tell them apart. */
+static void tell_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
+{
+    static uint64_t known_kills;
+    uint64_t kills = f->signal == SIGKILL ? cgroup_oom_kills() : known_kills, peak = (uint64_t)usage->ru_maxrss * KIB;
+    if (kills > known_kills)
+        f->name = ITEM_OUT_OF_MEMORY;
+    else if (p->task->memory_bytes && (peak > p->task->memory_bytes || says_out_of_memory(&p->tail)))
+        f->name = ITEM_OUT_OF_MEMORY;
+    known_kills = kills;
+}
+
+void process_on_exit(struct reaped *child, int status, const struct rusage *usage)
+{
+    struct process *p = CONTAINER_OF(child, struct process, child);
+    p->reaped = true;
+    if (p->state != PROCESS_DYING) {
+        process_read_rest(p, true);
+        /* The count was right to the end, unless it died over an item it had not answered yet. */
+        bool good_end = p->retired || status == 0;
+        if (p->window.unsure && good_end && p->state != PROCESS_DYING)
+            window_sure(&p->window, now_ns(), p->hooks->progress);
+        if (p->state != PROCESS_DYING) {
+            struct fault f;
+            fault_from_exit(&f, status, p->window.answered > 0);
+            if (p->partial.len && f.exit_code == 0) fault_set(&f, ITEM_BAD_OUTPUT, "it ended in the middle of a line");
+            tell_out_of_memory(p, &f, usage);
+            lose(p, &f);
+        }
+    }
+    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
+    tail_end(&p->tail, &from, now_ns());
+    close_all(p);
+    process_release(p);
+}

@@ -1,0 +1,37 @@
+/*
+ * What the parts of process.c share; only for them. process_io.c has the pipes, process_time.c the clock and the
+ * memory, process_end.c the end: killing, the last words, the fault its item is charged with, and what is freed when.
+ */
+#ifndef FANTAIL_WORKER_PROCESS_PROCESS_END_H
+#define FANTAIL_WORKER_PROCESS_PROCESS_END_H
+
+#include "worker/process/process.h"
+
+#define PROCESS_RETIRE_GRACE_NS (2 * NS_PER_S)
+
+void process_on_readable(uv_poll_t *poll, int status, int events);
+void process_on_stderr(uv_poll_t *poll, int status, int events);
+/* r is the run to be written next; NULL: none. */
+void process_begin_run(struct process *p, struct run *r);
+/* Writes as much as the pipe takes now, and goes on by itself when there is room. */
+void process_write_runs(struct process *p);
+void process_close_stdin(struct process *p);
+
+/* It is killed after so long, unless it ends before. The first cause counts. */
+void process_set_grace(struct process *p, uint64_t duration_ns, const char *cause);
+/* Believes the unsure run if the process has read on and wrote nothing more. May kill it. */
+void process_confirm(struct process *p, uint64_t now);
+
+void process_on_exit(struct reaped *child, int status, const struct rusage *usage);
+/* Closes one of its pipes; *open turns false. */
+void process_close_pipe(struct process *p, uv_poll_t *poll, bool *open);
+/* Frees it when nothing can name it any more. */
+void process_release(struct process *p);
+/* Reads what its pipes still hold, without waiting. */
+void process_read_rest(struct process *p, bool answers);
+/* Memory of a process and its descendants that is not shared with a file; 0 when it cannot be told. */
+uint64_t process_memory(pid_t pid);
+/* How often the kernel has killed something of our control group for lack of memory. */
+uint64_t cgroup_oom_kills(void);
+
+#endif

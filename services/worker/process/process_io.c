@@ -1,0 +1,341 @@
+/* The pipes of a process: its runs go in, its answers and its last words come out. A part of process.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/observe/log.h"
+#include "worker/process/numbered.h"
+#include "worker/process/process_end.h"
+
+#define READ_BYTES       (256 * KIB)
+#define LONG_TURN_BYTES  (1 * MIB)  /* read in one turn of the loop from a process whose lines are long */
+#define SHORT_TURN_BYTES (64 * KIB) /* where they are short: counting and copying takes a tenth of a millisecond */
+#define STDERR_READS     4
+#define PIPE_BYTES       (1 * MIB)
+#define STDERR_BYTES     (16 * KIB)
+#define CLOSED_GRACE_NS  (300 * NS_PER_MS) /* between the end of its stdout and the end of the process */
+
+/* ---- stdin ---- */
+
+static void on_writable(uv_poll_t *poll, int status, int events);
+
+void process_close_stdin(struct process *p)
+{
+    if (!p->in_open) return;
+    process_close_pipe(p, &p->in, &p->in_open);
+}
+
+static void wait_for_room(struct process *p)
+{
+    if (!p->in_enlarged) {
+        /* Only pipes that fill are enlarged: the kernel grants an unprivileged user few of them. */
+        p->in_enlarged = true;
+        if (fcntl(p->in_fd, F_SETPIPE_SZ, (int)PIPE_BYTES) > 0) return;
+    }
+    if (p->in_polled) return;
+    p->in_polled = true;
+    uv_poll_start(&p->in, UV_WRITABLE, on_writable);
+}
+
+static void stop_waiting_for_room(struct process *p)
+{
+    if (!p->in_polled) return;
+    p->in_polled = false;
+    uv_poll_stop(&p->in);
+}
+
+#define STRETCHES (PROCESS_TELLINGS + 1)
+
+/* The bytes of the run being written that are still to go. */
+static int stretches(const struct process *p, struct iovec iov[STRETCHES], size_t *left)
+{
+    const struct run *r = p->writing;
+    bool numbered = p->window.form == FORM_NUMBERED;
+    char *items = numbered ? p->numbered.data : r->chunk->items.data + r->offset;
+    size_t items_len = numbered ? p->numbered.len : r->len;
+    size_t at = p->written;
+    int n = 0;
+    *left = 0;
+    for (int i = 0; i < STRETCHES; i++) {
+        struct common *told = i < PROCESS_TELLINGS ? p->telling[i] : NULL;
+        char *data = told ? told->line : items;
+        size_t len = told ? told->len : i < PROCESS_TELLINGS ? 0 : items_len, skip = at < len ? at : len;
+        at -= skip;
+        if (skip == len) continue;
+        iov[n++] = (struct iovec){data + skip, len - skip};
+        *left += len - skip;
+    }
+    return n;
+}
+
+/* The process is to know `now` instead of *told; returns what it is sent for that. */
+static struct common *tell(struct common **told, struct common *now, struct common *none)
+{
+    common_unref(*told);
+    *told = common_ref(now);
+    return now ? now : none;
+}
+
+/* Before a run of a chunk with another common value or trace the process is told the new one. */
+void process_begin_run(struct process *p, struct run *r)
+{
+    static struct common *no_common, *no_trace;
+    p->writing = r;
+    p->written = 0;
+    p->telling[0] = p->telling[1] = NULL;
+    buf_clear(&p->numbered);
+    if (!r) return;
+    if (p->window.form == FORM_NUMBERED) {
+        numbered_add_items(&p->numbered, r->chunk->items.data + r->offset, r->len, p->numbered_next);
+        p->numbered_next += r->count;
+    }
+    if (!no_common) {
+        no_common = common_new("null", 4);
+        no_trace = common_from_lines("#traceparent\n", 13);
+    }
+    struct chunk *c = r->chunk;
+    if (p->task->common && !common_equal(p->common, c->common)) p->telling[0] = tell(&p->common, c->common, no_common);
+    if (p->task->trace && p->trace != c->trace) p->telling[1] = tell(&p->trace, c->trace, no_trace);
+}
+
+/* While the run before is unsure, the next one's first byte goes ahead alone: a process that has taken it is back at
+ * its input, done with everything before. Part of a line does not make it do anything yet. */
+static int first_byte(const struct process *p, struct iovec *iov)
+{
+    iov->iov_len = 1;
+    return p->written == 0;
+}
+
+void process_write_runs(struct process *p)
+{
+    while (p->writing && p->in_open) {
+        struct iovec iov[STRETCHES];
+        size_t left;
+        int count = stretches(p, iov, &left);
+        if (p->window.unsure) count = first_byte(p, iov);
+        if (count == 0) return;
+        ssize_t n = writev(p->in_fd, iov, count);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) {
+            bool was_enlarged = p->in_enlarged;
+            wait_for_room(p);
+            if (was_enlarged || p->in_polled) return;
+            continue;
+        }
+        if (n < 0) {
+            process_close_stdin(p);
+            process_set_grace(p, CLOSED_GRACE_NS, "it closed its stdin");
+            return;
+        }
+        p->written += (size_t)n;
+        if ((size_t)n == left) process_begin_run(p, p->writing->next_given);
+    }
+    stop_waiting_for_room(p);
+    if (p->state == PROCESS_RETIRING && !p->writing) process_close_stdin(p);
+}
+
+static void on_writable(uv_poll_t *poll, int status, int events)
+{
+    process_write_runs(poll->data);
+}
+
+/* ---- stdout ---- */
+
+static char read_buffer[READ_BYTES];
+
+/* `line` and what follows it: the line at fault. */
+static void fault_from_intake(struct process *p, const struct intake *in, const char *line, size_t len)
+{
+    const char *newline = memchr(line, '\n', len);
+    size_t n = newline ? (size_t)(newline - line) : len;
+    struct fault f;
+    fault_set(&f, ITEM_BAD_OUTPUT, "%s", in->fault);
+    fault_quote(&f, line, n);
+    if (in->unasked)
+        log_warn("a process is ended: it wrote a line more than it had items", LOG_STR("task", p->task->name),
+                 LOG_I64("pid", p->child.pid), LOG_U64("line_bytes", n));
+    process_kill(p, &f);
+}
+
+/* What a numbered process printed beside its answers is worth as much as what it prints on stderr. */
+static void log_strays(struct process *p)
+{
+    struct buf *strays = &p->window.strays;
+    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
+    if (strays->len) tail_add(&p->tail, strays->data, strays->len, &from, now_ns());
+    buf_clear(strays);
+}
+
+/* False when the process was killed, for what it wrote or meanwhile. `line`, `rest`:
+ * what was not taken, the beginning of a line or the line at fault. */
+static bool judge_output(struct process *p, const struct intake *in, const char *line, size_t rest)
+{
+    log_strays(p);
+    if (p->state == PROCESS_DYING) return false;
+    if (in->fault) {
+        fault_from_intake(p, in, line, rest);
+        return false;
+    }
+    if (rest > LIMIT_ANSWER_BYTES) {
+        struct fault f;
+        fault_set(&f, ITEM_BAD_OUTPUT, "its answer is larger than %u bytes", (unsigned)LIMIT_ANSWER_BYTES);
+        process_kill(p, &f);
+        return false;
+    }
+    return true;
+}
+
+/* Takes the answers in data; keeps the beginning of the last line. */
+static bool take_output(struct process *p, const char *data, size_t len)
+{
+    struct intake in = window_intake(&p->window, data, len, now_ns(), p->hooks->progress);
+    buf_add(&p->partial, data + in.used, len - in.used);
+    return judge_output(p, &in, data + in.used, len - in.used);
+}
+
+/* The same for a long line that gathers in p->partial, of which `seen` bytes were there before. When its end has come
+ * it goes to its chunk with its memory; what stands behind it begins anew. */
+static bool take_long_line(struct process *p, size_t seen)
+{
+    struct buf line = p->partial, behind = {0};
+    struct intake in = {0};
+    char *newline = memchr(line.data + seen, '\n', line.len - seen);
+    if (!newline) {
+        p->window.seen = line.len;
+        return judge_output(p, &in, line.data, line.len);
+    }
+    size_t len = (size_t)(newline + 1 - line.data);
+    buf_add(&behind, newline + 1, line.len - len);
+    line.len = len;
+    p->partial = (struct buf){0};
+    p->long_line = len >= READ_BYTES ? len : 0;
+    in = window_take(&p->window, &line, now_ns(), p->hooks->progress);
+    bool ok = judge_output(p, &in, line.data, in.fault ? line.len : 0) &&
+              (behind.len == 0 || take_output(p, behind.data, behind.len));
+    buf_release(&line);
+    buf_release(&behind);
+    return ok;
+}
+
+static bool has_long_lines(const struct process *p)
+{
+    return p->partial.len >= READ_BYTES / 4 || p->long_line;
+}
+
+/* One read() and its answers. Returns the bytes read, 0 at the end, -1 for nothing now or killed. A short beginning of
+ * a line is put before the shared buffer's bytes; a long line grows in the process's own. */
+static ssize_t read_once(struct process *p, int fd, size_t *room)
+{
+    struct buf *b = &p->partial;
+    bool is_long = has_long_lines(p);
+    size_t before = b->len;
+    char *dst;
+    if (is_long) {
+        buf_expect(b, READ_BYTES, p->long_line + READ_BYTES);
+        if (!buf_reserve(b, READ_BYTES)) return -1;
+        dst = b->data;
+        *room = READ_BYTES;
+    } else {
+        dst = read_buffer;
+        if (before) memcpy(dst, b->data, before);
+        *room = SHORT_TURN_BYTES;
+    }
+    ssize_t n;
+    do n = read(fd, dst + before, *room);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0) {
+        if (b->len == 0) buf_release(b);
+        return n;
+    }
+    bool ok;
+    if (is_long) {
+        b->len += (size_t)n;
+        ok = take_long_line(p, before);
+    } else {
+        buf_clear(b);
+        ok = take_output(p, dst, before + (size_t)n);
+    }
+    return ok ? n : -1;
+}
+
+static int pipe_fd(const uv_poll_t *poll)
+{
+    uv_os_fd_t fd = -1;
+    uv_fileno((const uv_handle_t *)poll, &fd);
+    return fd;
+}
+
+/* Reads about so many bytes, or what there is. False at the end of the output. */
+static bool read_output(struct process *p, size_t most)
+{
+    int fd = pipe_fd(&p->out);
+    for (size_t taken = 0; taken < most;) {
+        size_t room;
+        ssize_t n = read_once(p, fd, &room);
+        if (n == 0) return false;
+        if (n < 0) return p->state == PROCESS_DYING || errno == EAGAIN;
+        if (!p->out_enlarged && n >= 60 * (ssize_t)KIB) {
+            p->out_enlarged = true;
+            fcntl(fd, F_SETPIPE_SZ, (int)PIPE_BYTES);
+        }
+        if ((size_t)n < room && n < 60 * (ssize_t)KIB) break; /* it was all there was */
+        taken += (size_t)n;
+    }
+    return true;
+}
+
+void process_on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct process *p = poll->data;
+    uint64_t before = p->window.answered;
+    bool more = read_output(p, has_long_lines(p) ? LONG_TURN_BYTES : SHORT_TURN_BYTES);
+    if (p->state == PROCESS_DYING) return;
+    if (!more) {
+        process_close_pipe(p, &p->out, &p->out_open);
+        process_set_grace(p, p->state == PROCESS_RETIRING ? PROCESS_RETIRE_GRACE_NS : CLOSED_GRACE_NS,
+                          "it closed its stdout");
+    }
+    if (p->state == PROCESS_RETIRING && !p->window.head)
+        process_set_grace(p, PROCESS_RETIRE_GRACE_NS, "it did not end when its input ended");
+    if (p->window.answered == before) return;
+    process_confirm(p, now_ns());
+    if (p->state == PROCESS_DYING) return;
+    p->hooks->answered(p);
+    process_check_time(p, now_ns());
+}
+
+/* ---- stderr ---- */
+
+static void read_stderr(struct process *p)
+{
+    char text[STDERR_BYTES];
+    struct run *r = p->window.head;
+    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
+    if (r && !r->chunk->abandoned_ns) {
+        from.chunk = r->chunk;
+        from.index = r->chunk->base + window_index(&p->window);
+    }
+    for (int i = 0; i < STDERR_READS && p->err_open; i++) {
+        ssize_t n = read(pipe_fd(&p->err), text, sizeof text);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+        if (n <= 0) {
+            process_close_pipe(p, &p->err, &p->err_open);
+            return;
+        }
+        tail_add(&p->tail, text, (size_t)n, &from, now_ns());
+    }
+}
+
+void process_on_stderr(uv_poll_t *poll, int status, int events)
+{
+    read_stderr(poll->data);
+}
+
+void process_read_rest(struct process *p, bool answers)
+{
+    if (p->err_open) read_stderr(p);
+    /* An enlarged pipe holds a few reads; a descendant that goes on writing must not keep us here. */
+    if (answers && p->out_open) read_output(p, 3 * PIPE_BYTES);
+}

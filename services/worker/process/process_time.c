@@ -1,0 +1,199 @@
+/* Time and memory of a process: what its item may take, and when its answers are to be believed. A part of process.c.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "worker/process/process_end.h"
+
+#define ABANDONED_NS    (100 * NS_PER_MS) /* an item nobody waits for any more may still take so long */
+#define MEMORY_CHECK_NS (50 * NS_PER_MS)
+#define LOOK_MIN_NS     (NS_PER_MS / 2)  /* between two looks whether it has read on */
+#define LOOK_SPIN_NS    (50 * NS_PER_US) /* of looking, right after its last answer */
+#define LOOK_MAX_NS     (20 * NS_PER_MS)
+/* A process that cannot be seen waiting for input must have been silent for so long: twice what an item takes, as the
+ * answer behind a surplus line comes an item's time later. */
+#define SILENCE_MIN_NS (2 * NS_PER_MS)
+#define SILENCE_MAX_NS (1 * NS_PER_S)
+
+void process_set_grace(struct process *p, uint64_t duration_ns, const char *cause)
+{
+    if (p->grace_until_ns) return;
+    uint64_t now = now_ns();
+    p->grace_until_ns = now + duration_ns;
+    p->grace_cause = cause;
+    process_check_time(p, now);
+}
+
+/* Whose time runs. While a run is unsure the process may still be at its last item. */
+static const struct run *timed_run(const struct process *p)
+{
+    return p->window.unsure ? p->window.unsure : p->window.head;
+}
+
+/* When the item it is at must be answered; UINT64_MAX: whenever. */
+static uint64_t item_deadline(const struct process *p)
+{
+    const struct run *r = timed_run(p);
+    if (!r) return UINT64_MAX;
+    uint64_t since = p->window.head_since_ns, until = UINT64_MAX;
+    if (r->chunk->item_timeout_ns) until = since + r->chunk->item_timeout_ns;
+    if (r->chunk->abandoned_ns) {
+        uint64_t from = since > r->chunk->abandoned_ns ? since : r->chunk->abandoned_ns;
+        if (from + ABANDONED_NS < until) until = from + ABANDONED_NS;
+    }
+    return until;
+}
+
+static bool over_time(struct process *p, uint64_t now)
+{
+    struct fault f;
+    if (p->grace_until_ns && now >= p->grace_until_ns) {
+        fault_set(&f, ITEM_BAD_OUTPUT, "%s", p->grace_cause);
+    } else if (now >= item_deadline(p)) {
+        double limit = (double)timed_run(p)->chunk->item_timeout_ns / (double)NS_PER_S;
+        fault_set(&f, ITEM_TIMED_OUT, p->window.unsure ? "it did not read on within %g s" : "no answer within %g s",
+                  limit);
+    } else {
+        return false;
+    }
+    process_kill(p, &f);
+    return true;
+}
+
+static bool over_memory(struct process *p)
+{
+    uint64_t limit = p->task->memory_bytes;
+    if (!limit || !p->window.head) return false;
+    uint64_t used = process_memory(p->child.pid);
+    if (used <= limit) return false;
+    struct fault f;
+    fault_set(&f, ITEM_OUT_OF_MEMORY, "it used %llu bytes of memory, more than memory_bytes (%llu)",
+              (unsigned long long)used, (unsigned long long)limit);
+    process_kill(p, &f);
+    return true;
+}
+
+/* ---- belief ---- */
+
+static bool is_empty(int pipe_fd)
+{
+    int bytes = 0;
+    return ioctl(pipe_fd, FIONREAD, &bytes) == 0 && bytes == 0;
+}
+
+/* What the main thread of a process is doing, as far as the kernel tells. */
+enum doing {
+    DOING_INPUT,   /* it waits in read(0, ...) */
+    DOING_WAIT,    /* it waits for one of several things; its input may be one of them */
+    DOING_WORK,    /* it runs, or waits for something else */
+    DOING_UNKNOWN, /* such as when we may not look */
+};
+
+static const int waits_for_several[] = {
+#ifdef SYS_poll
+    SYS_poll,  SYS_select,   SYS_epoll_wait,  SYS_pause,
+#endif
+    SYS_ppoll, SYS_pselect6, SYS_epoll_pwait, SYS_futex, SYS_wait4, SYS_waitid, SYS_rt_sigtimedwait, SYS_rt_sigsuspend};
+
+static enum doing what_it_does(pid_t pid)
+{
+    char path[64], text[64];
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return DOING_UNKNOWN;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0) return DOING_UNKNOWN;
+    text[n] = '\0';
+    char *end;
+    long call = strtol(text, &end, 10);
+    if (end == text || call < 0) return DOING_WORK; /* "running" */
+    if (call == SYS_read) return strncmp(end, " 0x0 ", 5) == 0 ? DOING_INPUT : DOING_WORK;
+    for (size_t i = 0; i < ARRAY_SIZE(waits_for_several); i++)
+        if (call == waits_for_several[i]) return DOING_WAIT;
+    return DOING_WORK;
+}
+
+static bool is_silent(const struct window *w, uint64_t now)
+{
+    uint64_t silence = 2 * w->item_ns;
+    if (silence < SILENCE_MIN_NS) silence = SILENCE_MIN_NS;
+    if (silence > SILENCE_MAX_NS) silence = SILENCE_MAX_NS;
+    return now >= w->head_since_ns + silence;
+}
+
+/* Is it done with everything it was given? */
+static bool has_read_on(const struct process *p, uint64_t now)
+{
+    const struct window *w = &p->window;
+    if (!p->in_open) return is_silent(w, now);
+    if (!is_empty(p->in_fd)) return false;
+    if (w->head) return p->written > 0;
+    switch (what_it_does(p->child.pid)) {
+    case DOING_INPUT: return true;
+    case DOING_WORK: return false;
+    case DOING_WAIT:
+    case DOING_UNKNOWN: break;
+    }
+    return is_silent(w, now);
+}
+
+/* Until the next look. Mostly the first or second one sees it waiting. */
+static uint64_t look_pause(const struct process *p, uint64_t now)
+{
+    uint64_t passed = (now - p->window.head_since_ns) / 8;
+    return passed < LOOK_MIN_NS ? LOOK_MIN_NS : passed > LOOK_MAX_NS ? LOOK_MAX_NS : passed;
+}
+
+/* True when there is nothing to confirm any more, or it was killed. */
+static bool confirm(struct process *p, uint64_t now)
+{
+    if (p->state == PROCESS_DYING || !p->window.unsure) return true;
+    if (!has_read_on(p, now)) return false;
+    /* Only now: what it wrote before it read on is in the pipe, and would be a line too many. */
+    if (p->out_open) process_read_rest(p, true);
+    if (p->state == PROCESS_DYING || !p->window.unsure) return true;
+    window_sure(&p->window, now, p->hooks->progress);
+    if (p->state != PROCESS_DYING) process_write_runs(p);
+    return true;
+}
+
+void process_confirm(struct process *p, uint64_t now)
+{
+    /* Between its answer and its input lie microseconds, and a timer takes a millisecond. */
+    while (!confirm(p, now) && now_ns() < now + LOOK_SPIN_NS) sched_yield();
+}
+
+/* ---- the timer ---- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct process *p = timer->data;
+    uint64_t now = now_ns();
+    p->timer_due = false;
+    if (p->state == PROCESS_DYING) return;
+    /* An answer may lie in the pipe already: read before judging. */
+    if (p->out_open) process_on_readable(&p->out, 0, UV_READABLE);
+    confirm(p, now);
+    if (p->state == PROCESS_DYING || over_time(p, now) || over_memory(p)) return;
+    process_check_time(p, now);
+}
+
+/* The timer is left alone while it runs: it looks again when it fires, so a quick item costs no timer call. */
+void process_check_time(struct process *p, uint64_t now)
+{
+    if (p->state == PROCESS_DYING) return;
+    uint64_t until = item_deadline(p);
+    if (p->task->memory_bytes && p->window.head && now + MEMORY_CHECK_NS < until) until = now + MEMORY_CHECK_NS;
+    if (p->grace_until_ns && p->grace_until_ns < until) until = p->grace_until_ns;
+    uint64_t look_ns = p->window.unsure ? now + look_pause(p, now) : UINT64_MAX;
+    if (look_ns < until) until = look_ns;
+    if (until == UINT64_MAX) return;
+    uint64_t ms = until > now ? (until - now) / NS_PER_MS + 1 : 0;
+    if (p->timer_due && uv_timer_get_due_in(&p->timer) <= ms) return;
+    p->timer_due = true;
+    uv_timer_start(&p->timer, on_timer, ms, 0);
+}

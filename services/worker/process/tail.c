@@ -1,0 +1,84 @@
+#include "worker/process/tail.h"
+
+#include "common/observe/log.h"
+
+static void keep(struct tail *t, const char *data, size_t len)
+{
+    size_t cap = sizeof t->kept;
+    if (len >= cap) {
+        memcpy(t->kept, data + len - cap, cap);
+        t->kept_len = cap;
+        return;
+    }
+    if (t->kept_len + len > cap) {
+        size_t drop = t->kept_len + len - cap;
+        memmove(t->kept, t->kept + drop, t->kept_len - drop);
+        t->kept_len -= drop;
+    }
+    memcpy(t->kept + t->kept_len, data, len);
+    t->kept_len += len;
+}
+
+static bool may_log(struct tail *t, uint64_t now)
+{
+    if (!t->started) {
+        t->started = true;
+        t->tokens = TAIL_LINES_BURST;
+        t->refilled_ns = now;
+    }
+    t->tokens += (double)(now - t->refilled_ns) / (double)NS_PER_S * TAIL_LINES_PER_S;
+    if (t->tokens > TAIL_LINES_BURST) t->tokens = TAIL_LINES_BURST;
+    t->refilled_ns = now;
+    if (t->tokens < 1) {
+        t->suppressed++;
+        return false;
+    }
+    t->tokens -= 1;
+    return true;
+}
+
+static void log_line(struct tail *t, const struct tail_origin *from, uint64_t now)
+{
+    if (t->line_len && may_log(t, now)) {
+        if (t->suppressed)
+            log_warn("stderr lines were left out", LOG_STR("task", from->task), LOG_I64("pid", from->pid),
+                     LOG_U64("lines", t->suppressed));
+        t->suppressed = 0;
+        if (from->chunk)
+            log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid), LOG_CHUNK(from->chunk),
+                     LOG_U64("index", from->index), LOG_STRN("line", t->line, t->line_len));
+        else
+            log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid),
+                     LOG_STRN("line", t->line, t->line_len));
+    }
+    t->line_len = 0;
+}
+
+void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now)
+{
+    keep(t, data, len);
+    const char *end = data + len;
+    while (data < end) {
+        const char *newline = memchr(data, '\n', (size_t)(end - data));
+        size_t n = (size_t)((newline ? newline : end) - data), room = sizeof t->line - t->line_len;
+        size_t take = n < room ? n : room;
+        memcpy(t->line + t->line_len, data, take);
+        t->line_len += take;
+        if (!newline) return;
+        log_line(t, from, now);
+        data = newline + 1;
+    }
+}
+
+void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now)
+{
+    log_line(t, from, now);
+    if (t->suppressed)
+        log_warn("stderr lines were left out", LOG_STR("task", from->task), LOG_I64("pid", from->pid),
+                 LOG_U64("lines", t->suppressed));
+}
+
+void tail_restart(struct tail *t)
+{
+    t->kept_len = 0;
+}

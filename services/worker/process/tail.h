@@ -1,0 +1,41 @@
+/*
+ * What a process says on stderr: whole lines go to the log, at a bounded rate, and the last bytes are kept for the
+ * error of the item it dies on. Owner: the process that embeds it.
+ */
+#ifndef FANTAIL_WORKER_PROCESS_TAIL_H
+#define FANTAIL_WORKER_PROCESS_TAIL_H
+
+#include "common/base/base.h"
+#include "common/base/limits.h"
+#include "worker/chunk/chunk.h"
+
+#define TAIL_LINE_BYTES  1024 /* of a line in the log */
+#define TAIL_LINES_PER_S 20
+#define TAIL_LINES_BURST 50
+
+/* Whose line it is. Strings are borrowed for the call. */
+struct tail_origin {
+    const char *task;
+    const struct chunk *chunk; /* NULL: none is running */
+    uint64_t index;            /* in its job */
+    int64_t pid;
+};
+
+struct tail {
+    char kept[LIMIT_STDERR_TAIL_BYTES];
+    size_t kept_len;
+    char line[TAIL_LINE_BYTES];
+    size_t line_len;
+    double tokens;
+    uint64_t refilled_ns;
+    uint64_t suppressed;
+    bool started;
+};
+
+void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now);
+/* The process is gone: logs what is left of a line. */
+void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now);
+/* Forgets the kept bytes: what follows is about another item. */
+void tail_restart(struct tail *t);
+
+#endif

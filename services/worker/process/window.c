@@ -1,0 +1,134 @@
+#include "worker/process/window.h"
+
+#include "worker/process/window_intake.h"
+
+void window_init(struct window *w, enum window_form form)
+{
+    *w = (struct window){.form = form, .limit = 1};
+    w->tail = &w->head;
+    buf_init(&w->strays, WINDOW_STRAY_BYTES);
+}
+
+void window_release(struct window *w)
+{
+    buf_release(&w->kept);
+    buf_release(&w->strays);
+}
+
+/* Time per item as far as we know, the item it is at included. */
+static uint64_t expected_ns(const struct window *w, uint64_t now)
+{
+    uint64_t running = w->items && now > w->head_since_ns ? now - w->head_since_ns : 0;
+    /* Waiting for a batch to be answered is not one slow item, until it takes longer than the whole batch should. */
+    return running > WINDOW_TARGET_NS ? running : w->item_ns;
+}
+
+static uint64_t affordable(const struct window *w, uint64_t now)
+{
+    uint64_t ns = expected_ns(w, now), n = ns ? WINDOW_TARGET_NS / ns : WINDOW_MAX_ITEMS;
+    uint64_t by_answers = w->answer_bytes ? WINDOW_MAX_BYTES / w->answer_bytes : WINDOW_MAX_ITEMS;
+    if (n > by_answers) n = by_answers;
+    return n < 1 ? 1 : n > WINDOW_MAX_ITEMS ? WINDOW_MAX_ITEMS : n;
+}
+
+uint64_t window_room(struct window *w, uint64_t now)
+{
+    if (window_is_checked(w) && w->head) return 0;
+    uint64_t limit = affordable(w, now);
+    if (limit > w->limit) limit = w->limit;
+    if (w->items > limit / 2 || w->bytes >= WINDOW_MAX_BYTES) {
+        w->filled = true;
+        return 0;
+    }
+    return limit - w->items;
+}
+
+size_t window_room_bytes(const struct window *w)
+{
+    size_t left = w->bytes < WINDOW_MAX_BYTES ? WINDOW_MAX_BYTES - w->bytes : 0;
+    if (window_is_checked(w)) return left;
+    /* Half at once: the process should have a second run to go on with when it ends the first. */
+    return left < WINDOW_MAX_BYTES / 2 ? left : WINDOW_MAX_BYTES / 2;
+}
+
+uint64_t window_min_run(const struct window *w)
+{
+    uint64_t run_ns = window_is_checked(w) ? WINDOW_CHECKED_RUN_NS : WINDOW_RUN_NS;
+    uint64_t n = w->item_ns ? run_ns / w->item_ns : 1;
+    return n ? n : 1;
+}
+
+void window_push(struct window *w, struct run *r, uint64_t now)
+{
+    if (!w->head) w->head_since_ns = now;
+    r->next_given = NULL;
+    r->since_ns = now;
+    *w->tail = r;
+    w->tail = &r->next_given;
+    w->items += r->count;
+    w->bytes += r->len;
+    w->given += r->count;
+    if (w->items >= w->limit) w->filled = true;
+}
+
+struct run *window_pop(struct window *w)
+{
+    struct run *r = w->head;
+    if (!r) return NULL;
+    w->head = r->next_given;
+    if (!w->head) w->tail = &w->head;
+    w->items -= r->count - r->answered - (w->unsure ? 0 : w->kept_items);
+    w->bytes -= r->len;
+    r->next_given = NULL;
+    return r;
+}
+
+uint64_t window_index(const struct window *w)
+{
+    return w->head->first + w->head->answered + (w->unsure ? 0 : w->kept_items);
+}
+
+static void forget_kept(struct window *w)
+{
+    if (w->kept.alloc > WINDOW_MAX_BYTES)
+        buf_release(&w->kept);
+    else
+        buf_clear(&w->kept);
+    w->kept_items = w->kept_failed = 0;
+    w->unsure = NULL;
+}
+
+void window_sure(struct window *w, uint64_t now, void (*progress)(struct chunk *c))
+{
+    struct run *r = w->unsure;
+    struct chunk *c = chunk_ref(r->chunk);
+    c->failed += w->kept_failed;
+    c->succeeded += r->count - w->kept_failed;
+    run_take_answers(r, &w->kept, r->count);
+    forget_kept(w);
+    if (w->head) w->head_since_ns = w->head->since_ns = now;
+    progress(c);
+    chunk_unref(c);
+}
+
+struct run *window_take_unsure(struct window *w)
+{
+    struct run *r = w->unsure;
+    forget_kept(w);
+    return r;
+}
+
+void window_learn(struct window *w, uint64_t answers, size_t bytes, uint64_t now)
+{
+    uint64_t sample = (now > w->head_since_ns ? now - w->head_since_ns : 0) / answers;
+    w->item_ns = sample >= w->item_ns ? sample : (w->item_ns + sample) / 2;
+    w->answer_bytes = (w->answer_bytes + bytes / answers + 1) / 2;
+    w->head_since_ns = now;
+    if (w->head) w->head->since_ns = now;
+    uint64_t limit = affordable(w, now);
+    if (limit < w->limit)
+        w->limit = limit;
+    else if (w->filled)
+        w->limit = w->limit * 2 < limit ? w->limit * 2 : limit;
+    w->filled = false;
+}

@@ -1,0 +1,184 @@
+/* The reading half of window.c: lines of a process become answers of its runs. */
+#include "worker/process/window_intake.h"
+
+#include "common/json/json_scan.h"
+#include "worker/process/numbered.h"
+
+/* One call of window_intake(). */
+struct reading {
+    struct window *w;
+    void (*progress)(struct chunk *c);
+    struct buf *memory; /* NULL, or what the lines are in, which may be taken */
+    const char *batch;  /* trusted: the first line that is not settled */
+    struct buf lines;   /* numbered: the answers that are not settled */
+    uint64_t n, failed; /* of the answers that are not settled */
+    uint64_t answers;   /* settled */
+};
+
+/* The first run is answered as far as `done`: takes it off when that was its end. */
+static bool take_off(struct window *w, struct run *r, uint64_t done)
+{
+    if (done < r->count) return false;
+    w->head = r->next_given;
+    if (!w->head) w->tail = &w->head;
+    w->bytes -= r->len;
+    return true;
+}
+
+/* What was read belongs to the first run: to its chunk, or to the answers that are kept. `end`: behind the last line.
+ */
+static void settle(struct reading *rd, const char *end)
+{
+    struct window *w = rd->w;
+    struct run *r = w->head;
+    uint64_t n = rd->n, failed = rd->failed;
+    const char *lines = rd->batch;
+    size_t len = (size_t)(end - rd->batch);
+    rd->batch = end;
+    if (n == 0) return;
+    rd->n = rd->failed = 0;
+    rd->answers += n;
+    w->items -= n;
+    w->answered += n;
+    if (window_is_checked(w)) {
+        w->kept_items += n;
+        w->kept_failed += failed;
+        if (take_off(w, r, w->kept_items)) w->unsure = r;
+        return;
+    }
+    struct buf *memory = rd->memory;
+    if (w->form == FORM_NUMBERED) {
+        memory = &rd->lines;
+        lines = rd->lines.data;
+        len = rd->lines.len;
+    }
+    struct chunk *c = chunk_ref(r->chunk);
+    c->failed += failed;
+    c->succeeded += n - failed;
+    take_off(w, r, r->answered + n);
+    if (memory && memory->len == len)
+        run_take_answers(r, memory, n);
+    else
+        run_answer(r, lines, len, n);
+    buf_clear(&rd->lines);
+    rd->progress(c);
+    chunk_unref(c);
+}
+
+/* One more answer of the first run. */
+static void count_answer(struct reading *rd, bool failed, const char *end)
+{
+    struct window *w = rd->w;
+    rd->n++;
+    rd->failed += failed;
+    uint64_t before = window_is_checked(w) ? w->kept_items : w->head->answered;
+    if (before + rd->n == w->head->count) settle(rd, end);
+}
+
+/* ---- answers by their order ---- */
+
+static const char *take_envelope(struct reading *rd, const char *line, size_t len)
+{
+    struct answer_line a = answer_line_parse(line, len, true);
+    if (a.kind != ANSWER_VALUE && a.kind != ANSWER_ERROR)
+        return "its output is not {\"value\":...} or {\"error\":{...}} with valid JSON";
+    if (rd->w->form == FORM_CHECKED) buf_add(&rd->w->kept, line, len + 1);
+    count_answer(rd, a.kind == ANSWER_ERROR, line + len + 1);
+    return NULL;
+}
+
+static const char *take_value(struct reading *rd, const char *line, size_t len)
+{
+    static const char open[] = "{\"value\":";
+    struct buf *kept = &rd->w->kept;
+    size_t offset;
+    const char *reason;
+    if (!json_valid(line, len, &offset, &reason)) return "its output is not JSON";
+    buf_add(kept, open, sizeof open - 1);
+    buf_add(kept, line, len && line[len - 1] == '\r' ? len - 1 : len);
+    buf_add(kept, "}\n", 2);
+    count_answer(rd, false, line + len + 1);
+    return NULL;
+}
+
+/* ---- answers by their ids ---- */
+
+static void add_bad(struct reading *rd, const char *cause, const char *end)
+{
+    buf_addf(&rd->lines, "{\"error\":{\"name\":\"%s\",\"cause\":\"%s\"}}\n", item_error_name(ITEM_BAD_OUTPUT), cause);
+    count_answer(rd, true, end);
+}
+
+static void add_answer(struct reading *rd, const struct numbered_line *a, const char *end)
+{
+    if (a->kind == NUMBERED_BAD) {
+        add_bad(rd, "its output has neither a value nor an error, or is not valid JSON", end);
+        return;
+    }
+    buf_add_str(&rd->lines, a->kind == NUMBERED_VALUE ? "{\"value\":" : "{\"error\":");
+    buf_add(&rd->lines, a->body, a->body_len);
+    buf_add(&rd->lines, "}\n", 2);
+    count_answer(rd, a->kind == NUMBERED_ERROR, end);
+}
+
+static void take_numbered(struct reading *rd, const char *line, size_t len)
+{
+    struct window *w = rd->w;
+    struct numbered_line a = numbered_parse(line, len);
+    const char *end = line + len + 1;
+    uint64_t next = w->answered + rd->n + 1;
+    if (a.kind == NUMBERED_STRAY || a.id < next || a.id > w->given) {
+        buf_add(&w->strays, line, len + 1);
+        return;
+    }
+    for (; next < a.id; next++) add_bad(rd, "its process left it out: it answered the next one", end);
+    add_answer(rd, &a, end);
+}
+
+/* ---- */
+
+static const char *take_line(struct reading *rd, const char *line, size_t len)
+{
+    switch (rd->w->form) {
+    case FORM_TRUSTED:
+    case FORM_CHECKED: return take_envelope(rd, line, len);
+    case FORM_CHECKED_VALUE: return take_value(rd, line, len);
+    case FORM_NUMBERED: take_numbered(rd, line, len); return NULL;
+    }
+    BUG("no such form");
+}
+
+static struct intake take_lines(struct window *w, const char *data, size_t len, struct buf *memory, uint64_t now,
+                                void (*progress)(struct chunk *c))
+{
+    struct intake in = {0};
+    struct reading rd = {.w = w, .progress = progress, .memory = memory, .batch = data};
+    const char *at = data, *end = data + len;
+    while (at + w->seen < end) {
+        const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);
+        if (!newline) break;
+        w->seen = 0;
+        in.unasked = w->form != FORM_NUMBERED && (!w->head || w->unsure);
+        in.fault = in.unasked ? "it wrote a line more than it had items" : take_line(&rd, at, (size_t)(newline - at));
+        if (in.fault) break;
+        at = newline + 1;
+    }
+    settle(&rd, at);
+    in.answers = rd.answers;
+    in.used = (size_t)(at - data);
+    w->seen = in.fault ? 0 : (size_t)(end - at);
+    if (in.answers) window_learn(w, in.answers, in.used, now);
+    buf_release(&rd.lines);
+    return in;
+}
+
+struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
+                            void (*progress)(struct chunk *c))
+{
+    return take_lines(w, data, len, NULL, now, progress);
+}
+
+struct intake window_take(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c))
+{
+    return take_lines(w, lines->data, lines->len, lines, now, progress);
+}

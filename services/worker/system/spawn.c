@@ -1,0 +1,173 @@
+#include "worker/system/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What the child reads and writes while it borrows our memory. */
+struct child {
+    const struct spawn_plan *plan;
+    int in, out, err;
+    pid_t parent;
+    char oom_score[16];
+    volatile int error;
+    const char *volatile step;
+};
+
+static void set_limits(const struct child *c)
+{
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    if (c->plan->data_bytes) {
+        struct rlimit data = {c->plan->data_bytes, c->plan->data_bytes};
+        setrlimit(RLIMIT_DATA, &data);
+    }
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    if (write(fd, c->oom_score, strlen(c->oom_score)) < 0) {
+    } /* best effort: it may be forbidden */
+    close(fd);
+}
+
+static void close_the_rest(void)
+{
+#ifdef SYS_close_range
+    /* Everything of ours is close-on-exec; this is for what a library may have forgotten. */
+    syscall(SYS_close_range, 3U, ~0U, 0U);
+#endif
+}
+
+/* Signals the worker ignores would stay ignored; task programs expect the defaults. */
+static void reset_signals(void)
+{
+    static const int signals[] = {SIGPIPE, SIGXFSZ, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) signal(signals[i], SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Runs between vfork() and exec: system calls only. */
+static _Noreturn void run_child(struct child *c)
+{
+    const struct spawn_plan *plan = c->plan;
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != c->parent) _exit(127);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    set_limits(c);
+    c->step = "redirect its input and output";
+    if (dup2(c->in, 0) < 0 || dup2(c->out, 1) < 0 || dup2(c->err, 2) < 0) goto failed;
+    close_the_rest();
+    c->step = "change to its directory";
+    if (plan->cwd && chdir(plan->cwd) < 0) goto failed;
+    reset_signals();
+    c->step = "start it";
+    execve(plan->path, (char *const *)(uintptr_t)plan->argv, (char *const *)(uintptr_t)plan->env);
+failed:
+    c->error = errno;
+    _exit(127);
+}
+
+static void close_pair(int pair[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (pair[i] >= 0) close(pair[i]);
+}
+
+static int own_oom_score(void)
+{
+    char text[16] = "0";
+    int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    return n > 0 ? (int)strtol(text, NULL, 10) : 0;
+}
+
+static pid_t start_child(struct child *c)
+{
+    /* A signal handler of ours must not run in the child: it shares our memory. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = vfork();
+    if (pid == 0) run_child(c);
+    int error = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0) c->error = error;
+    return pid;
+}
+
+/* A script without "#!" is run by the shell, as every shell does. */
+static pid_t start_script(struct child *c)
+{
+    size_t n = 0;
+    while (c->plan->argv[n]) n++;
+    const char **argv = xcalloc(n + 2, sizeof *argv);
+    argv[0] = "/bin/sh";
+    argv[1] = c->plan->path;
+    for (size_t i = 1; i < n; i++) argv[i + 1] = c->plan->argv[i];
+    struct spawn_plan plan = *c->plan;
+    plan.path = argv[0];
+    plan.argv = argv;
+    const struct spawn_plan *before = c->plan;
+    c->plan = &plan;
+    c->error = 0;
+    pid_t pid = start_child(c);
+    c->plan = before;
+    free(argv);
+    return pid;
+}
+
+static bool nonblocking(int fd)
+{
+    return fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
+}
+
+/* Bytes flow from pair[1] to pair[0]. */
+static bool open_channel(int pair[2], bool sockets)
+{
+    static const int roomy = 1 << 20; /* the kernel takes its own maximum, and uses it only when it is needed */
+    if (!sockets) return pipe2(pair, O_CLOEXEC) == 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return false;
+    setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &roomy, sizeof roomy);
+    return true;
+}
+
+bool spawn(const struct spawn_plan *plan, struct spawned *s, int *error, const char **step)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+    *step = "make its pipes";
+    if (!open_channel(in, plan->sockets) || !open_channel(out, plan->sockets) || !open_channel(err, false) ||
+        !nonblocking(in[1]) || !nonblocking(out[0]) || !nonblocking(err[0])) {
+        *error = errno;
+        goto failed;
+    }
+    struct child c = {.plan = plan, .in = in[0], .out = out[1], .err = err[1], .parent = getpid(), .step = "fork"};
+    int score = own_oom_score() + plan->oom_score_adj;
+    snprintf(c.oom_score, sizeof c.oom_score, "%d", score > 1000 ? 1000 : score);
+    pid_t pid = start_child(&c);
+    /* A child that could not exec leaves a zombie; the worker's reaper takes it with the others. */
+    if (c.error == ENOEXEC) pid = start_script(&c);
+    if (c.error) {
+        *error = c.error;
+        *step = c.step;
+        goto failed;
+    }
+    close(in[0]);
+    close(out[1]);
+    close(err[1]);
+    *s = (struct spawned){.pid = pid, .in = in[1], .out = out[0], .err = err[0]};
+    return true;
+failed:
+    close_pair(in);
+    close_pair(out);
+    close_pair(err);
+    return false;
+}

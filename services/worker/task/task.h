@@ -1,0 +1,53 @@
+/*
+ * A task as its directory describes it: <dir>/<name>/task.json, or an executable <dir>/<name> or <dir>/<name>/<name>
+ * (mode exec). A task that cannot be read is kept with the reason in `error`, so that callers learn it by name.
+ * Tasks are shared by reference: a reload makes new ones, processes of the old end with the old.
+ */
+#ifndef FANTAIL_WORKER_TASK_TASK_H
+#define FANTAIL_WORKER_TASK_TASK_H
+
+#include "common/base/base.h"
+#include "common/base/buf.h"
+
+enum task_mode { TASK_STREAM, TASK_EXEC, TASK_NATIVE, TASK_PYTHON, TASK_MODE_COUNT };
+
+struct task {
+    unsigned refs;
+    char *name;
+    char *error; /* NULL: it is fine */
+    enum task_mode mode;
+    char *description; /* may be NULL */
+    char *cwd;
+    char *path;                     /* the program to start */
+    const char **argv;              /* NULL-ended */
+    const char **env;               /* NULL-ended: the worker's, with the task's own over it, and FANTAIL_TASK */
+    unsigned processes;             /* 0: as many as the worker's default */
+    uint64_t item_timeout_ns;       /* 0: none */
+    uint64_t memory_bytes;          /* 0: unlimited */
+    uint64_t max_items_per_process; /* 0: unlimited */
+    bool idempotent;
+    bool envelope; /* its lines are envelopes already */
+    bool ids;      /* stream: items and answers carry ids, see numbered.h */
+    bool common;   /* it understands #common lines */
+    bool trace;    /* it understands #traceparent and #tracestate lines */
+};
+
+struct task_set {
+    struct task **list; /* by name */
+    size_t count;
+};
+
+/* dirs: colon separated; of two tasks with one name the first wins. hosts_dir has the host programs. A directory that
+ * cannot be read is an error in err; the set then has the tasks of the others. */
+MUST_CHECK bool task_set_load(struct task_set *set, const char *dirs, const char *hosts_dir, char *err,
+                              size_t err_size);
+void task_set_release(struct task_set *set);
+struct task *task_set_find(const struct task_set *set, const char *name);
+
+/* One task of a directory entry. Never NULL: see `error`. */
+MUST_CHECK struct task *task_load(const char *dir, const char *name, const char *hosts_dir);
+struct task *task_ref(struct task *t);
+void task_unref(struct task *t);
+const char *task_mode_name(enum task_mode mode);
+
+#endif

@@ -1,0 +1,349 @@
+#include "worker/task/task_json.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "common/base/limits.h"
+
+#define TASK_JSON_BYTES (1 * MIB)
+
+/* What task.json says that decides only the command line. */
+struct command_options {
+    const cJSON *command;
+    bool text, append;
+    const char *output;
+};
+
+struct field_context {
+    struct task *task;
+    struct command_options *options;
+};
+
+/* ---- words ---- */
+
+struct words {
+    const char **list;
+    size_t count;
+};
+
+static void add_word(struct words *w, const char *word)
+{
+    w->list = xrealloc(w->list, (w->count + 2) * sizeof *w->list);
+    w->list[w->count++] = xstrdup(word);
+    w->list[w->count] = NULL;
+}
+
+/* ---- fields ---- */
+
+static void read_string(struct task *t, const cJSON *v, char **to)
+{
+    if (!cJSON_IsString(v)) {
+        task_fail(t, "\"%s\" must be a string", v->string);
+        return;
+    }
+    free(*to);
+    *to = xstrdup(v->valuestring);
+}
+
+static void read_bool(struct task *t, const cJSON *v, bool *to)
+{
+    if (!cJSON_IsBool(v))
+        task_fail(t, "\"%s\" must be true or false", v->string);
+    else
+        *to = cJSON_IsTrue(v);
+}
+
+static double read_number(struct task *t, const cJSON *v, double min, double max, bool whole)
+{
+    double n = cJSON_IsNumber(v) ? v->valuedouble : -1;
+    bool ok = cJSON_IsNumber(v) && n >= min && n <= max;
+    if (ok && whole && n != (double)(uint64_t)n) ok = false;
+    if (!ok) task_fail(t, "\"%s\" must be a%s number from %.15g to %.15g", v->string, whole ? " whole" : "", min, max);
+    return ok ? n : 0;
+}
+
+static void read_mode(struct field_context *c, const cJSON *v)
+{
+    if (!cJSON_IsString(v) || !task_mode_parse(v->valuestring, &c->task->mode))
+        task_fail(c->task, "\"mode\" must be one of stream, exec, native, python");
+}
+
+static void read_command(struct field_context *c, const cJSON *v)
+{
+    bool ok = cJSON_IsArray(v) ? cJSON_GetArraySize(v) > 0 : cJSON_IsString(v) && v->valuestring[0];
+    const cJSON *word;
+    cJSON_ArrayForEach(word, v) if (!cJSON_IsString(word)) ok = false;
+    if (!ok) task_fail(c->task, "\"command\" must be a string or an array of strings, not empty");
+    c->options->command = v;
+}
+
+static void read_processes(struct field_context *c, const cJSON *v)
+{
+    c->task->processes = (unsigned)read_number(c->task, v, 1, LIMIT_TASK_PROCESSES, true);
+}
+
+static void read_item_timeout(struct field_context *c, const cJSON *v)
+{
+    c->task->item_timeout_ns = (uint64_t)(read_number(c->task, v, 0, 1e6, false) * (double)NS_PER_S);
+}
+
+static void read_memory(struct field_context *c, const cJSON *v)
+{
+    c->task->memory_bytes = (uint64_t)read_number(c->task, v, 1 * MIB, 1e15, true);
+}
+
+static void read_max_items(struct field_context *c, const cJSON *v)
+{
+    c->task->max_items_per_process = (uint64_t)read_number(c->task, v, 1, 1e15, true);
+}
+
+static void read_idempotent(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->idempotent);
+}
+
+static void read_envelope(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->envelope);
+}
+
+static void read_ids(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->ids);
+}
+
+static void read_common(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->common);
+}
+
+static void read_traceparent(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->trace);
+}
+
+static void read_append(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->options->append);
+}
+
+static void read_cwd(struct field_context *c, const cJSON *v)
+{
+    if (!cJSON_IsString(v) || v->valuestring[0] != '/')
+        task_fail(c->task, "\"cwd\" must be an absolute path");
+    else
+        read_string(c->task, v, &c->task->cwd);
+}
+
+static void read_description(struct field_context *c, const cJSON *v)
+{
+    read_string(c->task, v, &c->task->description);
+}
+
+static void read_input(struct field_context *c, const cJSON *v)
+{
+    if (cJSON_IsString(v) && strcmp(v->valuestring, "text") == 0)
+        c->options->text = true;
+    else if (!cJSON_IsString(v) || strcmp(v->valuestring, "json") != 0)
+        task_fail(c->task, "\"input\" must be \"json\" or \"text\"");
+}
+
+static void read_output(struct field_context *c, const cJSON *v)
+{
+    static const char *const words[] = {"auto", "json", "text", "lines"};
+    for (size_t i = 0; cJSON_IsString(v) && i < ARRAY_SIZE(words); i++)
+        if (strcmp(v->valuestring, words[i]) == 0) c->options->output = words[i];
+    if (!c->options->output) task_fail(c->task, "\"output\" must be one of auto, json, text, lines");
+}
+
+static void read_env(struct field_context *c, const cJSON *v)
+{
+    struct words env = {0};
+    const cJSON *e;
+    if (!cJSON_IsObject(v)) task_fail(c->task, "\"env\" must be an object of strings");
+    cJSON_ArrayForEach(e, v)
+    {
+        if (!cJSON_IsString(e) || !e->string[0] || strchr(e->string, '=')) {
+            task_fail(c->task, "\"env\": \"%s\" must be a name with a string", e->string ? e->string : "");
+            continue;
+        }
+        char *line;
+        if (asprintf(&line, "%s=%s", e->string, e->valuestring) < 0) BUG("out of memory for a variable");
+        add_word(&env, line);
+        free(line);
+    }
+    for (size_t i = 0; c->task->env && c->task->env[i]; i++) free((void *)(uintptr_t)c->task->env[i]);
+    free(c->task->env);
+    c->task->env = env.list;
+}
+
+static const struct {
+    const char *name;
+    void (*read)(struct field_context *c, const cJSON *v);
+} fields[] = {
+    {"command", read_command},
+    {"mode", read_mode},
+    {"processes", read_processes},
+    {"item_timeout_s", read_item_timeout},
+    {"memory_bytes", read_memory},
+    {"max_items_per_process", read_max_items},
+    {"env", read_env},
+    {"idempotent", read_idempotent},
+    {"description", read_description},
+    {"cwd", read_cwd},
+    {"envelope", read_envelope},
+    {"ids", read_ids},
+    {"common", read_common},
+    {"traceparent", read_traceparent},
+    {"input", read_input},
+    {"output", read_output},
+    {"append", read_append},
+};
+
+static void read_field(struct field_context *c, const cJSON *v)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        if (strcmp(fields[i].name, v->string) != 0) continue;
+        fields[i].read(c, v);
+        return;
+    }
+    task_fail(c->task, "unknown field \"%s\"", v->string);
+}
+
+/* ---- the command line ---- */
+
+static void add_command(struct words *w, const cJSON *command)
+{
+    const cJSON *word;
+    if (!command) BUG("a task without a command was not refused");
+    if (cJSON_IsString(command)) add_word(w, command->valuestring);
+    cJSON_ArrayForEach(word, command) add_word(w, word->valuestring);
+    if (!w->list) BUG("an empty command was not refused");
+}
+
+static void add_host(struct task *t, struct words *w, const char *hosts_dir, const char *host)
+{
+    free(t->path);
+    t->path = path_join(hosts_dir, host);
+    add_word(w, t->path);
+}
+
+static void build_command(struct task *t, const struct command_options *o, const char *hosts_dir)
+{
+    struct words w = {0};
+    switch (t->mode) {
+    case TASK_STREAM:
+        add_command(&w, o->command);
+        t->path = find_program(w.list[0], t->cwd);
+        break;
+    case TASK_EXEC:
+        add_host(t, &w, hosts_dir, "fantail-host-exec");
+        if (o->text) add_word(&w, "--text");
+        if (o->append) add_word(&w, "--append");
+        if (o->output) {
+            add_word(&w, "--output");
+            add_word(&w, o->output);
+        }
+        add_word(&w, "--");
+        add_command(&w, o->command);
+        break;
+    case TASK_NATIVE:
+        add_host(t, &w, hosts_dir, "fantail-host-native");
+        add_command(&w, o->command);
+        break;
+    case TASK_PYTHON:
+        add_host(t, &w, hosts_dir, "fantail-host-python");
+        add_command(&w, o->command);
+        break;
+    case TASK_MODE_COUNT: BUG("no such mode");
+    }
+    t->argv = w.list;
+    if (t->mode != TASK_STREAM) t->envelope = t->common = t->trace = true;
+    if (access(t->path, X_OK) != 0 && t->mode != TASK_STREAM) task_fail(t, "%s: %s", t->path, strerror(errno));
+}
+
+/* The worker's environment with the own variables of the task over it. */
+static void build_env(struct task *t)
+{
+    struct words env = {0};
+    const char **own = t->env;
+    for (char **e = environ; *e; e++) {
+        bool replaced = strncmp(*e, "FANTAIL_TASK=", 13) == 0 || strncmp(*e, "FANTAIL_PROCESS=", 16) == 0 ||
+                        strncmp(*e, "FANTAIL_WORKER=", 15) == 0 || strncmp(*e, "TMPDIR=", 7) == 0 ||
+                        strncmp(*e, "TRACEPARENT=", 12) == 0 || strncmp(*e, "TRACESTATE=", 11) == 0;
+        size_t name = strcspn(*e, "=") + 1;
+        for (size_t i = 0; own && own[i]; i++)
+            if (strncmp(*e, own[i], name) == 0) replaced = true;
+        if (!replaced) add_word(&env, *e);
+    }
+    for (size_t i = 0; own && own[i]; i++) {
+        add_word(&env, own[i]);
+        free((void *)(uintptr_t)own[i]);
+    }
+    free(own);
+    char *line;
+    if (asprintf(&line, "FANTAIL_TASK=%s", t->name) < 0) BUG("out of memory for a variable");
+    add_word(&env, line);
+    free(line);
+    t->env = env.list;
+}
+
+void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
+{
+    struct words w = {0};
+    char *path = path_join(t->cwd, program);
+    t->mode = TASK_EXEC;
+    add_host(t, &w, hosts_dir, "fantail-host-exec");
+    add_word(&w, "--");
+    add_word(&w, path);
+    free(path);
+    t->argv = w.list;
+    t->envelope = t->common = t->trace = true;
+    build_env(t);
+    if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
+}
+
+static char *read_file(struct task *t, const char *path)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        task_fail(t, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    char *text = xmalloc(TASK_JSON_BYTES + 1);
+    size_t len = fread(text, 1, TASK_JSON_BYTES + 1, f);
+    fclose(f);
+    if (len > TASK_JSON_BYTES) {
+        task_fail(t, "%s is larger than %u bytes", path, (unsigned)TASK_JSON_BYTES);
+        free(text);
+        return NULL;
+    }
+    text[len] = '\0';
+    return text;
+}
+
+void task_read_json(struct task *t, const char *path, const char *hosts_dir)
+{
+    char *text = read_file(t, path);
+    if (!text) return;
+    struct command_options options = {0};
+    struct field_context c = {.task = t, .options = &options};
+    const char *end = NULL;
+    cJSON *json = cJSON_ParseWithOpts(text, &end, true);
+    if (!json)
+        task_fail(t, "%s is not valid JSON at byte %td", path, end ? end - text : 0);
+    else if (!cJSON_IsObject(json))
+        task_fail(t, "%s must be an object", path);
+    const cJSON *v;
+    if (!t->error) cJSON_ArrayForEach(v, json) read_field(&c, v);
+    if (!t->error && !options.command) task_fail(t, "\"command\" is missing");
+    if (t->ids && t->mode != TASK_STREAM) task_fail(t, "\"ids\" is for mode stream only");
+    if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
+    if (!t->error) {
+        build_command(t, &options, hosts_dir);
+        build_env(t);
+    }
+    cJSON_Delete(json);
+    free(text);
+}

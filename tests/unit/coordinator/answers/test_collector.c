@@ -1,0 +1,277 @@
+#include <criterion/criterion.h>
+
+#include "coordinator/answers/collector.h"
+#include "unit/leaks.h"
+
+/* A spill in memory, which can be told to fail. */
+struct spill {
+    char bytes[1 << 22];
+    bool full, unreadable;
+    unsigned writes;
+};
+
+static bool spill_write(void *ctx, uint64_t offset, const char *bytes, size_t len)
+{
+    struct spill *spill = ctx;
+    if (spill->full || offset + len > sizeof spill->bytes) return false;
+    memcpy(spill->bytes + offset, bytes, len);
+    spill->writes++;
+    return true;
+}
+
+static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
+{
+    struct spill *spill = ctx;
+    if (spill->unreadable) return false;
+    memcpy(bytes, spill->bytes + offset, len);
+    return true;
+}
+
+static struct collector *collector(enum collector_order order, size_t cap, struct spill *spill)
+{
+    struct collector_config config = {.order = order, .memory_cap = cap};
+    if (spill) config.spill = (struct collector_spill){spill_write, spill_read, spill};
+    return collector_new(&config);
+}
+
+/* Lines that name their item: "7\n". */
+static enum collector_status add(struct collector *c, uint64_t first, size_t n)
+{
+    static char lines[1 << 20];
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++)
+        len += (size_t)snprintf(lines + len, sizeof lines - len, "%llu\n", (unsigned long long)(first + i));
+    return collector_add(c, first, n, lines, len);
+}
+
+/* Takes all that is ready, checks that each line belongs to its index; returns the items. */
+static uint64_t drain(struct collector *c, unsigned char *seen)
+{
+    struct collector_run run;
+    enum collector_status status;
+    uint64_t items = 0;
+    while (collector_peek(c, &run, &status)) {
+        const char *at = run.bytes;
+        for (size_t i = 0; i < run.n; i++) {
+            if (!run.repeated) {
+                cr_assert_eq(strtoull(at, NULL, 10), run.first + i);
+                at = strchr(at, '\n') + 1;
+            }
+            if (seen) cr_assert_eq(seen[run.first + i]++, 0);
+        }
+        if (!run.repeated) cr_assert_eq((size_t)(at - run.bytes), run.len);
+        items += run.n;
+        collector_consume(c, run.n, run.len);
+    }
+    cr_assert_eq(status, COLLECTOR_OK);
+    return items;
+}
+
+static void assert_empty_and_free(struct collector *c)
+{
+    cr_assert_eq(collector_added(c), collector_consumed(c));
+    cr_assert_eq(collector_spilled_bytes(c), 0);
+    collector_free(c);
+    assert_no_leaks();
+}
+
+Test(collector, nothing_goes_out_before_its_turn)
+{
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 0, NULL);
+    cr_assert_eq(add(c, 5, 5), COLLECTOR_OK);
+    cr_assert_eq(drain(c, NULL), 0);
+    cr_assert_eq(add(c, 0, 4), COLLECTOR_OK);
+    cr_assert_eq(drain(c, NULL), 4);
+    cr_assert_eq(add(c, 4, 1), COLLECTOR_OK); /* the hole */
+    cr_assert_eq(drain(c, NULL), 6);
+    assert_empty_and_free(c);
+}
+
+Test(collector, completion_order_gives_what_came_first)
+{
+    struct collector *c = collector(COLLECT_COMPLETION_ORDER, 0, NULL);
+    struct collector_run run;
+    enum collector_status status;
+    cr_assert_eq(add(c, 5, 2), COLLECTOR_OK);
+    cr_assert_eq(add(c, 0, 2), COLLECTOR_OK);
+    cr_assert(collector_peek(c, &run, &status));
+    cr_assert_eq(run.first, 5);
+    cr_assert_eq(drain(c, NULL), 4);
+    assert_empty_and_free(c);
+}
+
+Test(collector, an_index_is_taken_once)
+{
+    for (enum collector_order order = COLLECT_INPUT_ORDER; order <= COLLECT_COMPLETION_ORDER; order++) {
+        struct collector *c = collector(order, 0, NULL);
+        cr_assert_eq(add(c, 10, 5), COLLECTOR_OK);
+        cr_assert_eq(add(c, 0, 3), COLLECTOR_OK);
+        cr_assert_eq(add(c, 12, 1), COLLECTOR_DUPLICATE);
+        cr_assert_eq(add(c, 8, 3), COLLECTOR_DUPLICATE);
+        cr_assert_eq(add(c, 14, 2), COLLECTOR_DUPLICATE);
+        drain(c, NULL);
+        cr_assert_eq(add(c, 2, 1), COLLECTOR_DUPLICATE);
+        cr_assert_eq(collector_added(c), 8);
+        collector_free(c);
+    }
+    assert_no_leaks();
+}
+
+Test(collector, a_run_can_be_consumed_in_pieces_while_it_grows)
+{
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 0, NULL);
+    struct collector_run run;
+    enum collector_status status;
+    uint64_t next = 0;
+    for (uint64_t i = 0; i < 5000; i += 5) {
+        cr_assert_eq(add(c, i, 5), COLLECTOR_OK);
+        for (int piece = 0; piece < 4; piece++) {
+            cr_assert(collector_peek(c, &run, &status));
+            cr_assert_eq(run.first, next++);
+            size_t len = (size_t)(strchr(run.bytes, '\n') + 1 - run.bytes);
+            cr_assert_eq(strtoull(run.bytes, NULL, 10), run.first);
+            collector_consume(c, 1, len);
+        }
+    }
+    cr_assert_eq(drain(c, NULL), 1000);
+    assert_empty_and_free(c);
+}
+
+static void fill_line(struct buf *line, uint64_t index, size_t len)
+{
+    buf_addf(line, "%llu", (unsigned long long)index);
+    while (line->len < len - 1) buf_add_char(line, ' ');
+    buf_add_char(line, '\n');
+}
+
+static void take_lines_of_all_sizes(enum collector_order order)
+{
+    enum { ITEMS = 40 };
+    struct spill *spill = xcalloc(1, sizeof *spill);
+    struct collector *c = collector(order, 300000, spill);
+    unsigned char seen[ITEMS] = {0};
+    for (uint64_t i = 0; i < ITEMS; i++) {
+        uint64_t index = i ^ 3; /* not in order */
+        struct buf line = {0};
+        fill_line(&line, index, index % 3 == 0 ? 100 : 70000);
+        bool large = line.len > 1000;
+        cr_assert_eq(collector_take(c, index, 1, &line), COLLECTOR_OK);
+        if (large) cr_assert_null(line.data, "a large line goes with its memory");
+        buf_clear(&line);
+        fill_line(&line, index, 70000);
+        cr_assert_eq(collector_take(c, index, 1, &line), COLLECTOR_DUPLICATE);
+        cr_assert_eq(line.len, 70000, "what is not added is left to the caller");
+        buf_release(&line);
+    }
+    cr_assert_gt(spill->writes, 0, "what was taken counts against the cap");
+    cr_assert_eq(drain(c, seen), ITEMS);
+    assert_empty_and_free(c);
+    free(spill);
+}
+
+Test(collector, large_lines_are_taken_with_their_memory)
+{
+    take_lines_of_all_sizes(COLLECT_INPUT_ORDER);
+    take_lines_of_all_sizes(COLLECT_COMPLETION_ORDER);
+}
+
+Test(collector, a_million_equal_errors_cost_one_line)
+{
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 0, NULL);
+    cr_assert_eq(collector_add_repeated(c, 1, 1000000, "cancelled\n", 10), COLLECTOR_OK);
+    cr_assert_lt(collector_memory_bytes(c), 4096);
+    cr_assert_eq(add(c, 0, 1), COLLECTOR_OK);
+    cr_assert_eq(add(c, 1000001, 1), COLLECTOR_OK);
+    cr_assert_eq(drain(c, NULL), 1000002);
+    assert_empty_and_free(c);
+}
+
+/* Chunks finish in any order, in pieces of any size. */
+static void shuffle_through(enum collector_order order, size_t cap)
+{
+    enum { CHUNKS = 200, CHUNK = 100 };
+    static unsigned char seen[CHUNKS * CHUNK];
+    static struct spill spill;
+    unsigned done[CHUNKS] = {0};
+    memset(seen, 0, sizeof seen);
+    memset(&spill, 0, sizeof spill);
+    struct collector *c = collector(order, cap, cap ? &spill : NULL);
+    unsigned left = CHUNKS * CHUNK, random = 1;
+    uint64_t out = 0;
+    while (left > 0) {
+        random = random * 1103515245 + 12345;
+        unsigned chunk = (random >> 8) % CHUNKS;
+        unsigned n = 1 + (random >> 20) % 40;
+        if (n > CHUNK - done[chunk]) n = CHUNK - done[chunk];
+        if (n == 0) continue;
+        cr_assert_eq(add(c, chunk * CHUNK + done[chunk], n), COLLECTOR_OK);
+        done[chunk] += n;
+        left -= n;
+        if (random % 7 == 0) out += drain(c, seen);
+        if (cap && order == COLLECT_INPUT_ORDER) cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000); /* a thousand runs, spilled */
+    }
+    if (cap && order == COLLECT_INPUT_ORDER) cr_assert_gt(spill.writes, 0);
+    cr_assert_eq(out + drain(c, seen), CHUNKS * CHUNK);
+    assert_empty_and_free(c);
+}
+
+Test(collector, every_item_goes_out_once_whatever_the_order_of_coming)
+{
+    shuffle_through(COLLECT_INPUT_ORDER, 0);
+    shuffle_through(COLLECT_COMPLETION_ORDER, 0);
+}
+
+Test(collector, beyond_the_cap_the_newest_are_spilled_and_come_back_in_their_turn)
+{
+    shuffle_through(COLLECT_INPUT_ORDER, 20000);
+    shuffle_through(COLLECT_COMPLETION_ORDER, 20000);
+}
+
+Test(collector, completion_order_spills_what_nobody_reads)
+{
+    static struct spill spill;
+    struct collector *c = collector(COLLECT_COMPLETION_ORDER, 100000, &spill);
+    for (uint64_t i = 0; i < 300; i++) cr_assert_eq(add(c, i * 1000, 1000), COLLECTOR_OK);
+    cr_assert_gt(collector_spilled_bytes(c), 1000000);
+    cr_assert_lt(collector_memory_bytes(c), 300000);
+    cr_assert_eq(drain(c, NULL), 300000);
+    assert_empty_and_free(c);
+}
+
+Test(collector, a_full_disk_is_an_error_and_nothing_else)
+{
+    static struct spill spill;
+    spill.full = true;
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 10000, &spill);
+    enum collector_status status = COLLECTOR_OK;
+    for (uint64_t i = 1; i < 1000 && status == COLLECTOR_OK; i++) status = add(c, i * 100, 100);
+    cr_assert_eq(status, COLLECTOR_SPILL_FAILED);
+    collector_free(c);
+    assert_no_leaks();
+}
+
+Test(collector, a_spill_that_cannot_be_read_is_an_error)
+{
+    static struct spill spill;
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 10000, &spill);
+    for (uint64_t i = 1; i < 100; i++) cr_assert_eq(add(c, i * 100, 100), COLLECTOR_OK);
+    spill.unreadable = true;
+    cr_assert_eq(add(c, 0, 100), COLLECTOR_OK);
+    struct collector_run run;
+    enum collector_status status;
+    while (collector_peek(c, &run, &status)) collector_consume(c, run.n, run.len);
+    cr_assert_eq(status, COLLECTOR_SPILL_FAILED);
+    collector_free(c);
+    assert_no_leaks();
+}
+
+Test(collector, a_hundred_thousand_scattered_runs_are_held)
+{
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 0, NULL);
+    unsigned char *seen = calloc(200000, 1);
+    for (uint64_t i = 0; i < 100000; i++) cr_assert_eq(add(c, (i * 77777 % 100000) * 2 + 1, 1), COLLECTOR_OK);
+    for (uint64_t i = 0; i < 100000; i++) cr_assert_eq(add(c, (i * 33331 % 100000) * 2, 1), COLLECTOR_OK);
+    cr_assert_eq(drain(c, seen), 200000);
+    free(seen);
+    assert_empty_and_free(c);
+}

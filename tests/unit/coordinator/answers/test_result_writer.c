@@ -1,0 +1,55 @@
+#include <criterion/criterion.h>
+
+#include "coordinator/answers/result_writer.h"
+#include "unit/leaks.h"
+
+static const char lines[] = "{\"value\":1}\n{\"error\":{\"name\":\"crashed\"}}\n{\"value\":[\"x\"]}\n";
+
+static bool keep_error(void *data, uint64_t index, const char *object, size_t len)
+{
+    return buf_addf(data, "%llu=%.*s;", (unsigned long long)index, (int)len, object);
+}
+
+/* Writes the lines with `room` bytes a call and compares all that came. */
+static void expect(enum result_format format, uint64_t first, size_t room, const char *wanted, const char *errors)
+{
+    struct result_writer w;
+    struct buf out = {0}, kept = {0};
+    size_t used = 0;
+    uint64_t done = 0;
+    result_writer_init(&w, format);
+    w.on_error = keep_error;
+    w.data = &kept;
+    while (used < sizeof lines - 1) {
+        cr_assert(buf_reserve(&out, room));
+        struct result_written n =
+            result_writer_write(&w, first + done, lines + used, sizeof lines - 1 - used, out.data + out.len, room);
+        cr_assert(n.bytes > 0 && n.bytes <= room);
+        out.len += n.bytes;
+        used += n.line_bytes;
+        done += n.lines;
+    }
+    cr_assert_eq(done, 3);
+    cr_assert_str_eq(buf_cstr(&out), wanted);
+    cr_assert_str_eq(buf_cstr(&kept), errors);
+    buf_release(&out);
+    buf_release(&kept);
+}
+
+Test(result_writer, ndjson_in_buffers_of_any_size)
+{
+    for (size_t room = 1; room < 200; room++)
+        expect(RESULTS_NDJSON, 98, room,
+               "{\"type\":\"result\",\"index\":98,\"value\":1}\n"
+               "{\"type\":\"error\",\"index\":99,\"error\":{\"name\":\"crashed\"}}\n"
+               "{\"type\":\"result\",\"index\":100,\"value\":[\"x\"]}\n",
+               "");
+    assert_no_leaks();
+}
+
+Test(result_writer, json_gives_values_with_null_for_errors_and_keeps_those)
+{
+    for (size_t room = 1; room < 40; room++)
+        expect(RESULTS_JSON, 0, room, "1,null,[\"x\"]", "1={\"name\":\"crashed\"};");
+    assert_no_leaks();
+}

@@ -1,0 +1,119 @@
+#include <criterion/criterion.h>
+
+#include "coordinator/fleet/endpoints.h"
+#include "unit/leaks.h"
+
+Test(endpoints, the_forms_of_the_workers_option)
+{
+    static const char *const good[] = {"static://a:1", "static://127.0.0.1:8081,[::1]:8082", "http://lb:80",
+                                       "https://lb:443", "dns://workers.svc:8081",
+                                       "static://unix:/run/a.sock,b:1,unix:/run/c.sock"};
+    static const char *const bad[] = {"",
+                                      "a:1",
+                                      "static://",
+                                      "static://a",
+                                      "static://a:0",
+                                      "static://a:65536",
+                                      "static://a:1,",
+                                      "http://a:1,b:1",
+                                      "dns://a:1/x",
+                                      "static://a:1x",
+                                      "ftp://a:1",
+                                      "static://unix:",
+                                      "static://unix:relative",
+                                      "static+https://unix:/run/a.sock",
+                                      "http://unix:/run/a.sock",
+                                      "dns://unix:/run/a.sock"};
+    char err[200];
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        cr_assert(endpoints_check(good[i], err, sizeof err), "%s: %s", good[i], err);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        err[0] = '\0';
+        cr_assert_not(endpoints_check(bad[i], err, sizeof err), "%s", bad[i]);
+        cr_assert_str_not_empty(err);
+    }
+}
+
+Test(endpoints, a_path_that_no_socket_can_have_is_refused)
+{
+    char text[200] = "static://unix:/", err[300];
+    size_t head = strlen(text);
+    memset(text + head, 'x', 107 - 1);
+    cr_assert(endpoints_check(text, err, sizeof err), "%s", err);
+    text[head + 107 - 1] = 'x';
+    cr_assert_not(endpoints_check(text, err, sizeof err));
+}
+
+static void *count_added(void *data, struct endpoint *e)
+{
+    *(int *)data += 1;
+    return NULL;
+}
+
+static void count_removed(void *data, struct endpoint *e)
+{
+    *(int *)data -= 1;
+}
+
+static const struct endpoints_ops ops = {count_added, count_removed};
+
+Test(endpoints, a_socket_is_dialled_by_its_path)
+{
+    struct endpoints e;
+    uv_loop_t loop;
+    char err[200];
+    int known = 0;
+    uv_loop_init(&loop);
+    cr_assert(endpoints_start(&e, &loop, "static://a:1,unix:/run/w", 5000, &ops, &known, err, sizeof err));
+    cr_assert_eq(known, 2);
+    cr_assert_str_eq(e.list->url, "http://localhost");
+    cr_assert_str_eq(e.list->connect_to, "unix:/run/w");
+    cr_assert_null(e.list->next->connect_to);
+    endpoints_stop(&e);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+    assert_no_leaks();
+}
+
+Test(endpoints, a_static_list_is_there_at_once_and_gone_at_the_end)
+{
+    struct endpoints e;
+    uv_loop_t loop;
+    char err[200];
+    int known = 0;
+    uv_loop_init(&loop);
+    cr_assert(endpoints_start(&e, &loop, "static://a:1,b:2,[::1]:3", 5000, &ops, &known, err, sizeof err));
+    cr_assert_eq(known, 3);
+    cr_assert_str_eq(e.list->url, "http://[::1]:3");
+    endpoints_stop(&e);
+    cr_assert_eq(known, 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+    assert_no_leaks();
+}
+
+static void stop_when_known(uv_timer_t *timer)
+{
+    struct endpoints *e = timer->data;
+    if (e->count == 0) return;
+    endpoints_stop(e);
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+Test(endpoints, a_name_gives_every_address_it_has, .timeout = 20)
+{
+    struct endpoints e;
+    uv_loop_t loop;
+    uv_timer_t look;
+    char err[200];
+    int known = 0;
+    uv_loop_init(&loop);
+    cr_assert(endpoints_start(&e, &loop, "dns://localhost:8081", 10, &ops, &known, err, sizeof err));
+    uv_timer_init(&loop, &look);
+    look.data = &e;
+    uv_timer_start(&look, stop_when_known, 5, 5);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(known, 0);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+    assert_no_leaks();
+}

@@ -1,0 +1,383 @@
+#include "coordinator/items/splitter.h"
+
+#include <criterion/criterion.h>
+
+#include "unit/json_suite.h"
+
+#define WHOLE SIZE_MAX
+
+/* Feeds body in pieces, each an allocation of its own, and finishes. */
+static enum split_status split_into(struct splitter *s, enum split_format format, const char *body, size_t len,
+                                    size_t piece)
+{
+    splitter_init(s, format, 0);
+    enum split_status status = SPLIT_OK;
+    for (size_t at = 0; at < len && status == SPLIT_OK;) {
+        size_t n = len - at < piece ? len - at : piece;
+        char *copy = xmalloc(n);
+        memcpy(copy, body + at, n);
+        status = splitter_feed(s, copy, n);
+        free(copy);
+        at += n;
+    }
+    return status == SPLIT_OK ? splitter_finish(s) : status;
+}
+
+static void assert_sane(const struct splitter *s)
+{
+    uint64_t lines = 0;
+    for (size_t i = 0; i < s->items.len; i++) lines += s->items.data[i] == '\n';
+    cr_assert_eq(lines, s->items_in_buf);
+    cr_assert_eq(lines, s->item_count);
+    cr_assert(s->items.len == 0 || s->items.data[s->items.len - 1] == '\n');
+}
+
+static const size_t pieces[] = {WHOLE, 1, 2, 3, 7};
+
+static void expect_items(enum split_format format, const char *body, const char *items)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        struct splitter s;
+        enum split_status status = split_into(&s, format, body, strlen(body), pieces[i]);
+        cr_assert_eq(status, SPLIT_OK, "%s: %s", body, s.error.phrase);
+        assert_sane(&s);
+        cr_assert_str_eq(buf_cstr(&s.items), items, "in pieces of %zu", pieces[i]);
+        cr_assert(s.items_ended);
+        splitter_release(&s);
+    }
+}
+
+static void expect_options(const char *body, const char *options)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        struct splitter s;
+        cr_assert_eq(split_into(&s, SPLIT_JOB, body, strlen(body), pieces[i]), SPLIT_OK, "%s", body);
+        cr_assert_str_eq(buf_cstr(&s.options), options);
+        splitter_release(&s);
+    }
+}
+
+static void expect_fault(enum split_format format, const char *body, uint64_t offset, const char *pointer,
+                         const char *phrase)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        struct splitter s;
+        cr_assert_eq(split_into(&s, format, body, strlen(body), pieces[i]), SPLIT_BAD, "%s", body);
+        assert_sane(&s);
+        cr_assert_eq(s.error.offset, offset, "%s: at %llu", body, (unsigned long long)s.error.offset);
+        cr_assert_str_eq(s.error.pointer, pointer);
+        cr_assert_str_eq(s.error.phrase, phrase);
+        cr_assert_eq(splitter_feed(&s, "1", 1), SPLIT_BAD, "a failed splitter stays failed");
+        cr_assert_eq(splitter_finish(&s), SPLIT_BAD);
+        splitter_release(&s);
+    }
+}
+
+Test(splitter, the_items_of_a_job_stream_out_and_the_rest_is_options)
+{
+    expect_items(SPLIT_JOB, "{\"task\":\"square\",\"items\":[1, 2 ,3],\"order\":\"input\"}", "1\n2\n3\n");
+    expect_options("{\"task\":\"square\",\"items\":[1, 2 ,3],\"order\":\"input\"}",
+                   "{\"task\":\"square\",\"order\":\"input\"}");
+    expect_options(" { \"a\\u0062\" : { \"items\" : [ 1 ,\n 2 ] } } ", "{\"ab\":{ \"items\" : [ 1 , 2 ] }}");
+    expect_items(SPLIT_JOB, "{\"items\":[]}", "");
+    expect_items(SPLIT_JOB, "{}", "");
+    expect_items(SPLIT_JOB, "{\"it\\u0065ms\":[\"a\",null,-0.5e3,{\"items\":[]},[[]],true]}",
+                 "\"a\"\nnull\n-0.5e3\n{\"items\":[]}\n[[]]\ntrue\n");
+    expect_items(SPLIT_JOB, "{\"items\":[\r\n {\r\n  \"a\\n\": [1,\n 2]\r\n },\r\n 7\r\n]\r\n}\r\n",
+                 "{  \"a\\n\": [1, 2] }\n7\n");
+    assert_no_leak();
+}
+
+Test(splitter, lines_of_json_are_items_whatever_ends_them)
+{
+    expect_items(SPLIT_NDJSON, "1\n\"two\"\r\n\n \t\r\n{\"a\": [3]}\n[4]", "1\n\"two\"\n{\"a\": [3]}\n[4]\n");
+    expect_items(SPLIT_NDJSON, "  1  \n[1,\r2]\n3 \r", "1\n[1,2]\n3\n");
+    expect_items(SPLIT_NDJSON, "", "");
+    expect_items(SPLIT_NDJSON, "\n\n", "");
+    expect_items(SPLIT_NDJSON, "1.5\n-2e9\ntrue\nfalse\nnull\n\"\\u00e9\xC3\xA9\"\n",
+                 "1.5\n-2e9\ntrue\nfalse\nnull\n\"\\u00e9\xC3\xA9\"\n");
+    assert_no_leak();
+}
+
+/* Long lines take another way than short ones when they come in pieces: it must lead to the same items. */
+Test(splitter, long_lines_are_the_same_items_whatever_the_pieces_and_the_guess)
+{
+    static const char *const shapes[][2] = {{"\"%s\"\n", "\"%s\"\n"},
+                                            {"  [\"%s\",\r 1] \r\n", "[\"%s\", 1]\n"},
+                                            {"\"\\n%s\"\r\n", "\"\\n%s\"\n"},
+                                            {"{\"a\":\"%s\"}\n", "{\"a\":\"%s\"}\n"}};
+    enum { LINES = 12 };
+    static const size_t sizes[] = {10, 70000, 200000, 65536, 3}, cuts[] = {WHOLE, 100000, 4096},
+                        guesses[] = {0, 1000000};
+    char *filler = xmalloc(200001);
+    struct buf body = {0}, items = {0};
+    for (size_t i = 0; i < LINES; i++) {
+        size_t n = sizes[i % ARRAY_SIZE(sizes)];
+        memset(filler, 'a' + (char)i, n);
+        filler[n] = '\0';
+        const char *const *shape = shapes[i % ARRAY_SIZE(shapes)];
+        const char *at = strstr(shape[0], "%s"), *wanted = strstr(shape[1], "%s");
+        buf_add(&body, shape[0], (size_t)(at - shape[0]));
+        buf_addf(&body, "%s%s", filler, at + 2);
+        buf_add(&items, shape[1], (size_t)(wanted - shape[1]));
+        buf_addf(&items, "%s%s", filler, wanted + 2);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(cuts) * ARRAY_SIZE(guesses); i++) {
+        struct splitter s;
+        size_t piece = cuts[i / ARRAY_SIZE(guesses)];
+        struct buf all = {0};
+        splitter_init(&s, SPLIT_NDJSON, 0);
+        splitter_expect(&s, guesses[i % ARRAY_SIZE(guesses)]);
+        for (size_t at = 0; at < body.len; at += piece < body.len ? piece : body.len) {
+            cr_assert_eq(splitter_feed(&s, body.data + at, body.len - at < piece ? body.len - at : piece), SPLIT_OK);
+            buf_add(&all, s.items.data, s.items.len);
+            splitter_drained(&s, s.items.len, s.items_in_buf);
+        }
+        cr_assert_eq(splitter_finish(&s), SPLIT_OK);
+        cr_assert_eq(s.item_count, LINES);
+        cr_assert_eq(all.len, items.len);
+        cr_assert_eq(memcmp(all.data, items.data, all.len), 0, "in pieces of %zu", piece);
+        buf_release(&all);
+        splitter_release(&s);
+    }
+    buf_release(&body);
+    buf_release(&items);
+    free(filler);
+}
+
+Test(splitter, a_long_line_that_is_no_json_is_refused_at_its_place)
+{
+    enum { LEN = 300000 };
+    struct buf body = {0};
+    buf_add_str(&body, "1\n\"");
+    while (body.len < LEN) buf_add_char(&body, 'x');
+    buf_add_str(&body, "\" 2\n3\n");
+    struct splitter s;
+    cr_assert_eq(split_into(&s, SPLIT_NDJSON, body.data, body.len, 50000), SPLIT_BAD);
+    cr_assert_eq(s.error.offset, LEN + 1, "behind the string");
+    cr_assert_str_eq(s.error.pointer, "/items/1");
+    splitter_release(&s);
+    buf_release(&body);
+}
+
+Test(splitter, lines_of_text_are_strings)
+{
+    expect_items(SPLIT_TEXT, "a b\n\nc\"\\\t\x01\r\n\xE3\x81\x82\xF0\x9D\x84\x9E\x7F",
+                 "\"a b\"\n\"\"\n\"c\\\"\\\\\\t\\u0001\"\n\"\xE3\x81\x82\xF0\x9D\x84\x9E\x7F\"\n");
+    expect_items(SPLIT_TEXT, "", "");
+    expect_items(SPLIT_TEXT, "\n", "\"\"\n");
+    expect_items(SPLIT_TEXT, "a\rb\r\r\n", "\"a\\rb\\r\"\n");
+    assert_no_leak();
+}
+
+Test(splitter, faults_are_told_with_their_place_and_pointer)
+{
+    expect_fault(SPLIT_JOB, "", 0, "", "the body ends too early");
+    expect_fault(SPLIT_JOB, "[1]", 0, "", "a job object was expected");
+    expect_fault(SPLIT_JOB, "{\"items\":[1,2", 13, "/items/1", "the body ends too early");
+    expect_fault(SPLIT_JOB, "{\"items\":[1,2,]}", 14, "/items/2", "a value was expected");
+    expect_fault(SPLIT_JOB, "{\"items\":[1 2]}", 12, "/items/1", "a comma or ] was expected");
+    expect_fault(SPLIT_JOB, "{\"items\":[1,02]}", 13, "/items/2", "a comma or ] was expected");
+    expect_fault(SPLIT_JOB, "{\"items\":[NaN]}", 10, "/items/0", "a value was expected");
+    expect_fault(SPLIT_JOB, "{\"items\":{}}", 9, "/items", "the items must be an array");
+    expect_fault(SPLIT_JOB, "{\"items\":[],\"items\":[]}", 19, "/items", "a name stands twice in the job object");
+    expect_fault(SPLIT_JOB, "{\"a/~\":1,\"a\\/~\":2}", 15, "/a~1~0", "a name stands twice in the job object");
+    expect_fault(SPLIT_JOB, "{\"\":1,\"\":2}", 8, "/", "a name stands twice in the job object");
+    expect_fault(SPLIT_JOB, "{\"common\":{\"a\":}}", 15, "/common", "a value was expected");
+    expect_fault(SPLIT_JOB, "{\"items\":[1]} x", 14, "", "nothing was expected behind the job object");
+    expect_fault(SPLIT_JOB, "{\"a\":1,}", 7, "", "a name in quotes was expected");
+    expect_fault(SPLIT_JOB, "{\"a\" 1}", 5, "/a", "a colon was expected");
+    expect_fault(SPLIT_NDJSON, "1\n2\n[3\n", 6, "/items/2", "the text ends too early");
+    expect_fault(SPLIT_NDJSON, "1\n 2 3\n", 4, "/items/1", "nothing was expected behind the value in its line");
+    expect_fault(SPLIT_NDJSON, "[1,\n2]\n", 3, "/items/0", "the text ends too early");
+    expect_fault(SPLIT_TEXT, "ab\nc\xFF\n", 4, "/items/1", "the text is not valid UTF-8");
+    expect_fault(SPLIT_TEXT, "a\xE3\x81", 1, "/items/0", "the text is not valid UTF-8");
+    assert_no_leak();
+}
+
+Test(splitter, items_before_a_fault_are_kept)
+{
+    struct splitter s;
+    cr_assert_eq(split_into(&s, SPLIT_NDJSON, "1\n2\n}\n", 6, WHOLE), SPLIT_BAD);
+    cr_assert_str_eq(buf_cstr(&s.items), "1\n2\n");
+    splitter_release(&s);
+    assert_no_leak();
+}
+
+Test(splitter, nesting_is_limited_per_item)
+{
+    struct splitter s;
+    splitter_init(&s, SPLIT_NDJSON, 2);
+    cr_assert_eq(splitter_feed(&s, "[[]]\n[[[]]]\n", 12), SPLIT_BAD);
+    cr_assert_str_eq(s.error.pointer, "/items/1");
+    cr_assert_str_eq(s.error.phrase, "the value is nested too deeply");
+    splitter_release(&s);
+    splitter_init(&s, SPLIT_JOB, 2);
+    cr_assert_eq(splitter_feed(&s, "{\"items\":[[[]],[[[", 18), SPLIT_BAD);
+    cr_assert_eq(s.error.offset, 17);
+    splitter_release(&s);
+    assert_no_leak();
+}
+
+/* One string item of len bytes, quotes included. */
+static enum split_status feed_long_item(enum split_format format, size_t len)
+{
+    struct splitter s;
+    char *piece = xmalloc(MIB);
+    memset(piece, 'a', MIB);
+    splitter_init(&s, format, 0);
+    const char *head = format == SPLIT_JOB ? "{\"items\":[\"" : "\"", *tail = format == SPLIT_JOB ? "\"]}" : "\"\n";
+    enum split_status status = splitter_feed(&s, head, strlen(head));
+    for (size_t left = len - 2; left && status == SPLIT_OK;) {
+        size_t n = left < MIB ? left : MIB;
+        status = splitter_feed(&s, piece, n);
+        left -= n;
+    }
+    if (status == SPLIT_OK) status = splitter_feed(&s, tail, strlen(tail));
+    if (status == SPLIT_OK) status = splitter_finish(&s);
+    splitter_release(&s);
+    free(piece);
+    return status;
+}
+
+Test(splitter, an_item_may_be_as_large_as_the_limit_and_no_larger)
+{
+    for (enum split_format format = SPLIT_JOB; format <= SPLIT_NDJSON; format++) {
+        cr_assert_eq(feed_long_item(format, LIMIT_ITEM_BYTES), SPLIT_OK);
+        cr_assert_eq(feed_long_item(format, LIMIT_ITEM_BYTES + 1), SPLIT_ITEM_TOO_LARGE);
+        cr_assert_eq(feed_long_item(format, LIMIT_ITEM_BYTES + 100), SPLIT_ITEM_TOO_LARGE);
+    }
+    assert_no_leak();
+}
+
+Test(splitter, options_beyond_their_limit_are_too_large)
+{
+    struct splitter s;
+    char *piece = xmalloc(MIB);
+    memset(piece, 'a', MIB);
+    splitter_init(&s, SPLIT_JOB, 0);
+    enum split_status status = splitter_feed(&s, "{\"common\":\"", 11);
+    for (int i = 0; i < 5 && status == SPLIT_OK; i++) status = splitter_feed(&s, piece, MIB);
+    cr_assert_eq(status, SPLIT_OPTIONS_TOO_LARGE);
+    cr_assert_str_eq(s.error.pointer, "/common");
+    splitter_release(&s);
+    free(piece);
+    assert_no_leak();
+}
+
+Test(splitter, a_job_object_has_not_endless_members)
+{
+    struct splitter s;
+    struct buf body = {0};
+    buf_add_char(&body, '{');
+    for (int i = 0; i < 100; i++) buf_addf(&body, "%s\"m%d\":%d", i ? "," : "", i, i);
+    buf_add_char(&body, '}');
+    cr_assert_eq(split_into(&s, SPLIT_JOB, body.data, body.len, WHOLE), SPLIT_BAD);
+    splitter_release(&s);
+    buf_release(&body);
+    assert_no_leak();
+}
+
+Test(splitter, options_are_whole_at_any_time_and_items_can_be_drained)
+{
+    struct splitter s;
+    splitter_init(&s, SPLIT_JOB, 0);
+    const char first[] = "{\"task\":\"a\",\"items\":[1,2,3,4", second[] = "5],\"order\":\"input\"}";
+    cr_assert_eq(splitter_feed(&s, first, strlen(first)), SPLIT_OK);
+    cr_assert_str_eq(buf_cstr(&s.options), "{\"task\":\"a\"}");
+    cr_assert_str_eq(buf_cstr(&s.items), "1\n2\n3\n");
+    cr_assert(s.items_seen && !s.items_ended);
+    cr_assert_eq(splitter_held_bytes(&s), 7);
+    splitter_drained(&s, 4, 2);
+    cr_assert_eq(s.items_in_buf, 1);
+    cr_assert_eq(splitter_feed(&s, second, strlen(second)), SPLIT_OK);
+    cr_assert_eq(splitter_finish(&s), SPLIT_OK);
+    cr_assert_str_eq(buf_cstr(&s.items), "3\n45\n");
+    cr_assert_eq(s.item_count, 4);
+    splitter_release(&s);
+    splitter_release(&s);
+    assert_no_leak();
+}
+
+Test(splitter, lines_are_cut_by_count_and_by_bytes)
+{
+    struct buf b = {0};
+    for (int i = 0; i < 1000; i++) buf_addf(&b, "%d\n", i);
+    for (uint64_t max = 0; max <= 1001; max++) {
+        uint64_t lines;
+        size_t n = lines_cut(b.data, b.len, max, SIZE_MAX, &lines);
+        cr_assert_eq(lines, max < 1000 ? max : 1000);
+        uint64_t count = 0;
+        for (size_t i = 0; i < n; i++) count += b.data[i] == '\n';
+        cr_assert_eq(count, lines);
+        cr_assert(n == 0 || b.data[n - 1] == '\n');
+    }
+    for (size_t max = 0; max < 200; max++) {
+        uint64_t lines;
+        size_t n = lines_cut(b.data, b.len, UINT64_MAX, max, &lines);
+        cr_assert(n <= max || (lines == 1 && n == 2));
+        cr_assert(lines >= 1 && b.data[n - 1] == '\n');
+    }
+    uint64_t lines;
+    cr_assert_eq(lines_cut("abc", 3, 5, 2, &lines), 0);
+    cr_assert_eq(lines, 0);
+    buf_release(&b);
+    assert_no_leak();
+}
+
+/* Expects what each format makes of one case, given what it is as JSON. */
+static void check_body(const char *name, enum split_format format, const struct buf *body, bool accepted,
+                       const char *item, size_t item_len)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        /* Cases of 100,000 brackets fail early; the pieces of one byte do not take long. */
+        struct splitter s;
+        enum split_status status = split_into(&s, format, body->data, body->len, pieces[i]);
+        assert_sane(&s);
+        cr_assert_eq(status == SPLIT_OK, accepted, "%s in pieces of %zu: %s", name, pieces[i], s.error.phrase);
+        if (accepted && item) {
+            cr_assert_eq(s.item_count, 1, "%s", name);
+            cr_assert(s.items.len == item_len + 1 && memcmp(s.items.data, item, item_len) == 0, "%s is changed", name);
+        }
+        cr_assert(s.error.offset <= body->len);
+        splitter_release(&s);
+    }
+}
+
+static void check_case(const char *name, char verdict, const char *data, size_t len)
+{
+    size_t offset;
+    const char *why;
+    bool valid = json_valid(data, len, &offset, &why), one_line = !memchr(data, '\n', len);
+    /* The item as it should come out: without white space around it and line breaks in it. */
+    struct buf item = {0}, body = {0};
+    size_t begin = 0, end = len;
+    while (begin < end && strchr(" \t\r\n", data[begin]) && data[begin]) begin++;
+    while (end > begin && strchr(" \t\r\n", data[end - 1]) && data[end - 1]) end--;
+    for (size_t i = begin; i < end; i++) {
+        if (data[i] != '\n' && data[i] != '\r') buf_add_char(&item, data[i]);
+    }
+
+    buf_add_str(&body, "{\"items\":[");
+    buf_add(&body, data, len);
+    buf_add_str(&body, "]}");
+    /* Nothing but white space makes an empty array, which is not the case's fault. */
+    if (begin < end) check_body(name, SPLIT_JOB, &body, valid, item.data, item.len);
+
+    buf_clear(&body);
+    buf_add(&body, data, len);
+    buf_add_char(&body, '\n');
+    if (one_line && begin < end) check_body(name, SPLIT_NDJSON, &body, valid, item.data, item.len);
+
+    body.len = len;
+    bool object = valid && data[begin] == '{' && strncmp(name, "y_object_duplicated", 19) != 0;
+    check_body(name, SPLIT_JOB, &body, object, NULL, 0);
+    buf_release(&item);
+    buf_release(&body);
+}
+
+Test(splitter, items_and_bodies_are_held_to_the_json_test_suite)
+{
+    cr_assert_eq(json_suite_each(check_case), 318);
+    assert_no_leak();
+}

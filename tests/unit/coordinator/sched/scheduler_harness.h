@@ -1,0 +1,225 @@
+/*
+ * A shell for the scheduler that a test plays by hand: what was sent lies in an array, the clock stands until it is
+ * moved. Included by the scheduler's tests only.
+ */
+#ifndef FANTAIL_TEST_SCHEDULER_HARNESS_H
+#define FANTAIL_TEST_SCHEDULER_HARNESS_H
+
+#include <criterion/criterion.h>
+
+#include "coordinator/sched/scheduler.h"
+#include "unit/leaks.h"
+
+#define ITEM_BYTES 8
+#define MS         NS_PER_MS
+
+struct shell {
+    struct scheduler *s;
+    uint64_t now, next;
+    struct sched_attempt *out[4096]; /* sent and not ended */
+    unsigned out_n, sends, cuts, probes, payloads, finished, waits;
+    struct sched_endpoint *probed;
+    uint64_t cut_items; /* of the spools, all jobs */
+    uint64_t errors[ITEM_ERROR_COUNT];
+    uint64_t last_error_first;
+    unsigned last_error_attempts;
+    struct sched_outcome outcome;
+    enum sched_waiting waiting;
+};
+
+static inline size_t shell_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
+{
+    struct shell *sh = ctx;
+    size_t n = max_bytes / ITEM_BYTES < max_items ? max_bytes / ITEM_BYTES : max_items;
+    n = n ? n : 1;
+    *bytes = n * ITEM_BYTES;
+    chunk->payload = sh;
+    sh->payloads++;
+    sh->cut_items += n;
+    return n;
+}
+
+static inline void shell_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
+{
+    struct shell *sh = ctx;
+    cr_assert_eq(whole->payload, sh);
+    part->payload = sh;
+    sh->payloads++;
+}
+
+static inline void shell_release(void *ctx, struct sched_chunk *chunk)
+{
+    struct shell *sh = ctx;
+    sh->payloads--;
+    chunk->payload = NULL;
+}
+
+static inline void shell_send(void *ctx, struct sched_attempt *a)
+{
+    struct shell *sh = ctx;
+    cr_assert_lt(sh->out_n, 4096);
+    sh->out[sh->out_n++] = a;
+    sh->sends++;
+}
+
+static inline void shell_take(struct shell *sh, const struct sched_attempt *a)
+{
+    for (unsigned i = 0; i < sh->out_n; i++) {
+        if (sh->out[i] != a) continue;
+        memmove(&sh->out[i], &sh->out[i + 1], (--sh->out_n - i) * sizeof *sh->out);
+        return;
+    }
+    cr_assert_fail("the attempt is not out");
+}
+
+static inline void shell_cut_off(void *ctx, struct sched_attempt *a, const char *why)
+{
+    struct shell *sh = ctx;
+    shell_take(sh, a);
+    sh->cuts++;
+}
+
+static inline void shell_settle_error(void *ctx, struct sched_job *job, uint64_t first, uint64_t count,
+                                      const struct sched_failure *why)
+{
+    struct shell *sh = ctx;
+    sh->errors[why->error] += count;
+    sh->last_error_first = first;
+    sh->last_error_attempts = why->attempts;
+}
+
+static inline void shell_finished(void *ctx, struct sched_job *job, const struct sched_outcome *outcome)
+{
+    struct shell *sh = ctx;
+    sh->finished++;
+    sh->outcome = *outcome;
+}
+
+static inline void shell_waiting(void *ctx, struct sched_job *job, enum sched_waiting why)
+{
+    struct shell *sh = ctx;
+    sh->waits++;
+    sh->waiting = why;
+}
+
+static inline void shell_probe(void *ctx, struct sched_endpoint *e)
+{
+    struct shell *sh = ctx;
+    sh->probes++;
+    sh->probed = e;
+}
+
+static const struct scheduler_ops shell_ops = {
+    .cut = shell_cut,
+    .slice = shell_slice,
+    .release = shell_release,
+    .send = shell_send,
+    .cut_off = shell_cut_off,
+    .settle_error = shell_settle_error,
+    .job_finished = shell_finished,
+    .waiting = shell_waiting,
+    .probe = shell_probe,
+};
+
+static inline void shell_init(struct shell *sh)
+{
+    *sh = (struct shell){.now = 1000 * MS};
+    struct scheduler_config config;
+    scheduler_config_init(&config);
+    sh->s = scheduler_new(&config, &shell_ops, sh);
+}
+
+/* A worker that has told its slots. */
+static inline struct sched_endpoint *worker(struct shell *sh, unsigned slots)
+{
+    struct sched_endpoint *e = sched_endpoint_add(sh->s, NULL, false, slots, sh->now);
+    sched_endpoint_learned(sh->s, e, sh->now + (uint64_t)(uintptr_t)e, slots, slots, sh->now);
+    return e;
+}
+
+static inline void run_at(struct shell *sh, uint64_t now)
+{
+    sh->now = now;
+    sh->next = scheduler_run(sh->s, now);
+}
+
+static inline void run(struct shell *sh)
+{
+    run_at(sh, sh->now);
+}
+
+/* Lets the clock go to the next deadline, so many times. */
+static inline void run_on(struct shell *sh, unsigned turns)
+{
+    while (turns-- > 0 && sh->next != SCHED_NEVER) run_at(sh, sh->next > sh->now ? sh->next : sh->now + 1);
+}
+
+static inline struct sched_job *job_with(struct shell *sh, const struct sched_job_params *p, uint64_t items)
+{
+    struct sched_job *job = sched_job_add(sh->s, p, sh->now);
+    sched_job_offer(job, items, items * ITEM_BYTES);
+    sched_job_no_more_items(job);
+    return job;
+}
+
+static inline struct sched_job *job_of(struct shell *sh, uint64_t items)
+{
+    struct sched_job_params p;
+    sched_job_params_init(&p);
+    return job_with(sh, &p, items);
+}
+
+static inline uint32_t items_of(const struct sched_attempt *a)
+{
+    return a->to - a->from;
+}
+
+/* The attempt answers n items, after so many milliseconds. */
+static inline void answer(struct shell *sh, struct sched_attempt *a, uint32_t n, uint64_t after_ms)
+{
+    sh->now += after_ms * MS;
+    struct sched_accept accept = sched_attempt_answered(a, n, sh->now);
+    cr_assert_eq(accept.drop + accept.keep, n);
+}
+
+static inline void end(struct shell *sh, struct sched_attempt *a, enum sched_end how)
+{
+    shell_take(sh, a);
+    sched_attempt_ended(a, how, 0, sh->now);
+}
+
+static inline void complete(struct shell *sh, struct sched_attempt *a, uint64_t after_ms)
+{
+    answer(sh, a, items_of(a) - a->received, after_ms);
+    end(sh, a, SCHED_END_COMPLETE);
+}
+
+/* Lets the clock go until something is out. */
+static inline void until_sent(struct shell *sh)
+{
+    for (unsigned turns = 0; sh->out_n == 0; turns++) {
+        cr_assert_lt(turns, 1000, "nothing is ever sent");
+        run_on(sh, 1);
+    }
+}
+
+/* All that is out is answered, until nothing is left to do. */
+static inline void complete_all(struct shell *sh)
+{
+    for (unsigned turn = 0; turn < 100000 && (sh->out_n > 0 || sh->next != SCHED_NEVER) && sh->finished == 0; turn++) {
+        if (sh->out_n > 0)
+            complete(sh, sh->out[0], 1);
+        else
+            sh->now = sh->next;
+        run(sh);
+    }
+}
+
+static inline void shell_over(struct shell *sh)
+{
+    scheduler_free(sh->s);
+    cr_assert_eq(sh->payloads, 0);
+    assert_no_leaks();
+}
+
+#endif

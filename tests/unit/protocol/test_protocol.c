@@ -1,0 +1,136 @@
+#include "protocol/protocol.h"
+
+#include <criterion/criterion.h>
+
+#include "common/base/buf.h"
+#include "unit/json_suite.h"
+
+/* Each line in an allocation of its size. */
+static enum answer_kind kind_of(const char *line, bool strict)
+{
+    size_t len = strlen(line);
+    char *exact = xmalloc(len);
+    memcpy(exact, line, len);
+    struct answer_line a = answer_line_parse(exact, len, strict);
+    free(exact);
+    return a.kind;
+}
+
+static void expect_value(const char *line, const char *body)
+{
+    for (int strict = 0; strict < 2; strict++) {
+        struct answer_line a = answer_line_parse(line, strlen(line), strict);
+        cr_assert_eq(a.kind, ANSWER_VALUE, "%s", line);
+        cr_assert(a.body_len == strlen(body) && memcmp(a.body, body, a.body_len) == 0, "%s", line);
+    }
+}
+
+Test(protocol, every_spelling_of_a_value_line_is_read)
+{
+    expect_value("{\"value\":1}", "1");
+    expect_value("{\"value\":\"a}b\"}", "\"a}b\"");
+    expect_value("{\"value\": [1, 2] }", "[1, 2]");
+    expect_value("{ \"value\" : 1 }", "1");
+    expect_value(" {\"value\":null}\r", "null");
+    expect_value("{\"took\":3,\"value\":true}", "true");
+    expect_value("{\"val\\u0075e\":{}}", "{}");
+    assert_no_leak();
+}
+
+Test(protocol, a_member_behind_the_value_is_left_out)
+{
+    const char line[] = "{\"value\":1,\"took\":{\"value\":2}}";
+    struct answer_line a = answer_line_parse(line, strlen(line), true);
+    cr_assert_eq(a.kind, ANSWER_VALUE);
+    cr_assert(a.body_len == 1 && *a.body == '1');
+}
+
+Test(protocol, lines_that_are_no_answer_are_bad)
+{
+    static const char *const bad[] = {
+        "",
+        "{",
+        "}",
+        "{}",
+        "1",
+        "[]",
+        "[\"value\",1]",
+        "null",
+        "{\"value\":}",
+        "{\"value\":1",
+        "{\"value\":1}}",
+        "{\"value\":1}x",
+        "{\"value\":01}",
+        "{\"value\":1,}",
+        "{\"value\":1,\"value\":2}",
+        "{\"value\":1,\"error\":{}}",
+        "{\"error\":{},\"error\":{}}",
+        "{\"error\":\"x\"}",
+        "{\"error\":null}",
+        "{\"error\":{}",
+        "{\"Value\":1}",
+        "{\"value\":1,\"end\":\"complete\",\"done\":1}",
+        "{\"end\":\"complete\"}",
+        "{\"end\":\"bored\",\"done\":1}",
+        "{\"end\":\"complete\",\"done\":-1}",
+        "{\"end\":\"complete\",\"done\":1.0}",
+        "{\"end\":\"complete\",\"done\":\"1\"}",
+        "{\"end\":\"complete\",\"done\":9999999999999999999}",
+        "{\"done\":1}",
+        "{\"value\":\"\xFF\"}",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) cr_assert_eq(kind_of(bad[i], true), ANSWER_BAD, "%s", bad[i]);
+    assert_no_leak();
+}
+
+Test(protocol, errors_carry_their_object_and_their_name)
+{
+    const char line[] = "{\"error\": {\"cause\":\"no\",\"name\":\"timed_out\"} }";
+    struct answer_line a = answer_line_parse(line, strlen(line), true);
+    cr_assert_eq(a.kind, ANSWER_ERROR);
+    cr_assert_eq(a.error, ITEM_TIMED_OUT);
+    cr_assert(a.body_len == 33 && a.body[0] == '{' && a.body[32] == '}');
+    const char own[] = "{\"error\":{\"name\":\"ValueError\"}}", none[] = "{\"error\":{}}";
+    cr_assert_eq(answer_line_parse(own, strlen(own), true).error, ITEM_TASK_ERROR);
+    cr_assert_eq(answer_line_parse(none, strlen(none), true).kind, ANSWER_ERROR);
+}
+
+Test(protocol, ends_tell_how_and_how_far)
+{
+    const char line[] = "{\"end\":\"draining\",\"done\":17}", other[] = "{\"done\":0, \"end\":\"deadline\"}";
+    struct answer_line a = answer_line_parse(line, strlen(line), false);
+    cr_assert_eq(a.kind, ANSWER_END);
+    cr_assert_eq(a.end, CHUNK_DRAINING);
+    cr_assert_eq(a.done, 17);
+    a = answer_line_parse(other, strlen(other), true);
+    cr_assert(a.kind == ANSWER_END && a.end == CHUNK_DEADLINE && a.done == 0);
+}
+
+Test(protocol, error_names_go_there_and_back)
+{
+    for (int i = 0; i < ITEM_ERROR_COUNT; i++) {
+        enum item_error e = ITEM_ERROR_COUNT;
+        const char *name = item_error_name((enum item_error)i);
+        cr_assert(item_error_parse(name, strlen(name), &e));
+        cr_assert_eq((int)e, i);
+    }
+    enum item_error e;
+    cr_assert(!item_error_parse("crash", 5, &e));
+    cr_assert(!item_error_parse("", 0, &e));
+}
+
+static void check_case(const char *name, char verdict, const char *data, size_t len)
+{
+    struct buf line = {0};
+    cr_assert(buf_add_str(&line, "{\"value\":") && buf_add(&line, data, len) && buf_add_char(&line, '}'));
+    struct answer_line a = answer_line_parse(line.data, line.len, true);
+    if (verdict == 'y') cr_assert_eq(a.kind, ANSWER_VALUE, "%s", name);
+    if (verdict == 'n') cr_assert_eq(a.kind, ANSWER_BAD, "%s", name);
+    buf_release(&line);
+}
+
+Test(protocol, values_are_held_to_the_json_test_suite)
+{
+    cr_assert_eq(json_suite_each(check_case), 318);
+    assert_no_leak();
+}

@@ -1,0 +1,272 @@
+/* The pool with real processes: small shell programs as tasks, on a loop of the test. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/observe/log.h"
+#include "unit/leaks.h"
+#include "worker/process/pool.h"
+
+/* Answers each item itself; "crash" kills the process, "hang" stops it, "exit" ends it, "bad" writes no JSON. */
+#define SCRIPT                                                                                                         \
+    "while read -r x; do case $x in *crash*) echo dying >&2; kill -9 $$;; *hang*) sleep 1000;; *exit*) exit 3;; "      \
+    "*bad*) echo nonsense;; *) echo \"{\\\"value\\\":$x}\";; esac; done"
+
+static uv_loop_t loop;
+static struct reaper reaper;
+static struct process_env env;
+static struct pool pool;
+static struct task *task;
+
+static void start(const char *script, unsigned size)
+{
+    log_set_level(LOG_LEVEL_ERROR);
+    signal(SIGPIPE, SIG_IGN);
+    cr_assert_eq(uv_loop_init(&loop), 0);
+    cr_assert(reaper_init(&reaper, &loop));
+    env = (struct process_env){.loop = &loop, .reaper = &reaper, .worker_id = "w"};
+    task = xcalloc(1, sizeof *task);
+    *task = (struct task){
+        .refs = 1, .name = xstrdup("t"), .envelope = true, .idempotent = true, .path = xstrdup("/bin/sh")};
+    task->argv = xcalloc(4, sizeof *task->argv);
+    task->argv[0] = xstrdup("sh");
+    task->argv[1] = xstrdup("-c");
+    task->argv[2] = xstrdup(script);
+    task->env = xcalloc(2, sizeof *task->env);
+    task->env[0] = xstrdup("PATH=/usr/bin:/bin");
+    pool_init(&pool, &env, task, size);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+}
+
+static void stop(void)
+{
+    pool_close(&pool, on_closed);
+    while (reaper_poll(&reaper)) usleep(1000);
+    reaper_close(&reaper);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+    task_unref(task);
+    uv_library_shutdown();
+    assert_no_leaks();
+}
+
+static struct chunk *submit(const char *items)
+{
+    struct chunk_fault fault;
+    struct chunk *c = chunk_new(true, 0);
+    cr_assert(chunk_add(c, items, strlen(items), &fault));
+    cr_assert(chunk_finish(c, &fault));
+    pool_submit(&pool, c);
+    pool_feed(&pool);
+    return c;
+}
+
+/* Runs the loop until the chunk has ended; its answers, NUL-terminated. */
+static const char *answers(struct chunk *c)
+{
+    while (!c->ended) uv_run(&loop, UV_RUN_ONCE);
+    return buf_cstr(&c->out);
+}
+
+static unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+    for (; (text = strstr(text, what)); text += strlen(what)) n++;
+    return n;
+}
+
+static void finish(struct chunk *c)
+{
+    pool_cancel(&pool, c);
+    chunk_unref(c);
+}
+
+Test(pool, items_are_answered_in_order_by_several_processes)
+{
+    struct buf items = {0}, expected = {0};
+    for (int i = 0; i < 500; i++) {
+        buf_addf(&items, "%d\n", i);
+        buf_addf(&expected, "{\"value\":%d}\n", i);
+    }
+    buf_add_str(&expected, "{\"end\":\"complete\",\"done\":500}\n");
+    start(SCRIPT, 3);
+    struct chunk *c = submit(buf_cstr(&items));
+    cr_assert_str_eq(answers(c), buf_cstr(&expected));
+    finish(c);
+    buf_release(&items);
+    buf_release(&expected);
+    stop();
+}
+
+Test(pool, a_crash_costs_its_item_only_and_names_the_signal_and_the_last_words)
+{
+    start(SCRIPT, 2);
+    struct chunk *c = submit("1\n2\n\"crash\"\n3\n4\n5\n");
+    const char *got = answers(c);
+    cr_assert_eq(count(got, "\"value\""), 5);
+    cr_assert_eq(count(got, "\"name\":\"crashed\""), 1);
+    cr_assert_eq(count(got, "\"signal\":9"), 1);
+    cr_assert_eq(count(got, "dying"), 1);
+    cr_assert_not_null(strstr(got, "{\"value\":2}\n{\"error\""));
+    finish(c);
+    stop();
+}
+
+Test(pool, each_of_many_crashing_items_is_charged_and_no_other)
+{
+    start(SCRIPT, 1);
+    struct chunk *c = submit("\"crash\"\n\"exit\"\n\"crash\"\n\"exit\"\n\"crash\"\n\"bad\"\n7\n");
+    const char *got = answers(c);
+    cr_assert_eq(count(got, "\"crashed\""), 5, "%s", got);
+    cr_assert_eq(count(got, "\"exit_code\":3"), 2);
+    cr_assert_eq(count(got, "\"bad_output\""), 1);
+    cr_assert_not_null(strstr(got, "{\"value\":7}\n{\"end\":\"complete\",\"done\":7}\n"));
+    finish(c);
+    stop();
+}
+
+Test(pool, an_item_that_hangs_is_ended_by_its_time_limit)
+{
+    struct chunk_fault fault;
+    start(SCRIPT, 1);
+    struct chunk *c = chunk_new(true, 0);
+    c->item_timeout_ns = 200 * NS_PER_MS;
+    cr_assert(chunk_add(c, "1\n\"hang\"\n2\n", 11, &fault) && chunk_finish(c, &fault));
+    pool_submit(&pool, c);
+    pool_feed(&pool);
+    const char *got = answers(c);
+    cr_assert_eq(count(got, "\"timed_out\""), 1);
+    cr_assert_eq(count(got, "\"value\""), 2);
+    finish(c);
+    stop();
+}
+
+Test(pool, a_program_that_cannot_start_fails_its_items_by_name)
+{
+    start("exit 4", 2);
+    free(task->path);
+    task->path = xstrdup("/nowhere/program");
+    struct chunk *c = submit("1\n2\n");
+    const char *got = answers(c);
+    cr_assert_eq(count(got, "No such file"), 2);
+    cr_assert_eq(count(got, "\"crashed\""), 2);
+    finish(c);
+    stop();
+}
+
+Test(pool, a_program_that_ends_at_once_fails_its_items_and_does_not_loop)
+{
+    struct buf items = {0};
+    for (int i = 0; i < 3000; i++) buf_add_str(&items, "1\n");
+    start("echo no luck >&2; exit 4", 2);
+    struct chunk *c = submit(buf_cstr(&items));
+    const char *got = answers(c);
+    cr_assert_eq(count(got, "\"exit_code\":4"), 3000);
+    cr_assert_gt(count(got, "no luck"), 2900);
+    cr_assert_lt(pool.losses[LOSS_CRASHED], 20);
+    finish(c);
+    buf_release(&items);
+    stop();
+}
+
+Test(pool, cancelling_stops_the_processes_and_others_go_on)
+{
+    start(SCRIPT, 1);
+    struct chunk *a = submit("\"hang\"\n1\n"), *b = submit("5\n");
+    while (!pool.processes || !pool.processes->window.head) uv_run(&loop, UV_RUN_ONCE);
+    finish(a);
+    cr_assert_not_null(strstr(answers(b), "{\"value\":5}\n"));
+    cr_assert_eq(pool.losses[LOSS_CANCELLED], 1);
+    finish(b);
+    stop();
+}
+
+Test(pool, a_process_that_has_written_much_gets_one_read_in_a_turn_of_the_loop)
+{
+    enum { ITEMS = 2000, ANSWER_BYTES = 2000, TURN_BYTES = 64 * KIB + ANSWER_BYTES + 100 };
+    struct buf items = {0};
+    for (int i = 0; i < ITEMS; i++) buf_addf(&items, "%d\n", i);
+    start("s=$(head -c 2000 /dev/zero | tr '\\0' x); while read -r x; do echo \"{\\\"value\\\":\\\"$s\\\"}\"; done", 1);
+    task->mode = TASK_NATIVE; /* its host is believed line by line */
+    struct chunk *c = submit(buf_cstr(&items));
+    while (!c->ended) {
+        size_t before = c->out.len;
+        usleep(1000); /* it writes meanwhile, once it is trusted with many items */
+        uv_run(&loop, UV_RUN_NOWAIT);
+        cr_assert_leq(c->out.len - before, TURN_BYTES);
+    }
+    cr_assert_eq(count(buf_cstr(&c->out), "\"value\""), ITEMS);
+    buf_release(&items);
+    finish(c);
+    stop();
+}
+
+Test(pool, draining_ends_what_runs_and_hands_back_the_rest)
+{
+    start("while read -r x; do sleep 0.05; echo \"{\\\"value\\\":$x}\"; done", 1);
+    struct chunk *c = submit("1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+    pool_drain(&pool);
+    const char *got = answers(c);
+    cr_assert_not_null(strstr(got, "\"end\":\"draining\""));
+    cr_assert_lt(count(got, "\"value\""), 9);
+    cr_assert_gt(count(got, "\"value\""), 0);
+    finish(c);
+    stop();
+}
+
+Test(pool, a_process_is_replaced_after_its_share_of_items)
+{
+    start("while read -r x; do echo \"{\\\"value\\\":$$}\"; done", 1);
+    task->max_items_per_process = 2;
+    struct chunk *c = submit("1\n2\n3\n4\n5\n");
+    const char *got = answers(c);
+    cr_assert_eq(count(got, "\"value\""), 5);
+    cr_assert_geq(pool.losses[LOSS_RETIRED], 2);
+    finish(c);
+    stop();
+}
+
+Test(pool, what_a_process_started_dies_with_it_even_in_a_session_of_its_own)
+{
+    start("while read -r x; do case $x in *crash*) kill -9 $$;; *) setsid sleep 1000 >/dev/null 2>&1 & "
+          "echo \"{\\\"value\\\":$!}\";; esac; done",
+          1);
+    struct chunk *c = submit("1\n");
+    int pid = 0;
+    cr_assert_eq(sscanf(answers(c), "{\"value\":%d}", &pid), 1);
+    finish(c);
+    cr_assert_eq(kill(pid, 0), 0);
+    c = submit("\"crash\"\n");
+    answers(c);
+    finish(c);
+    /* Nothing else keeps this loop alive, and a loop that is not alive does not look at signals. */
+    while (kill(pid, 0) == 0) {
+        reaper_poll(&reaper);
+        usleep(1000);
+    }
+    stop();
+}
+
+Test(pool, the_common_value_precedes_the_items_it_is_for)
+{
+    start("while read -r x; do case $x in '#'*) c=${x#\\#common };; *) echo \"{\\\"value\\\":[$c,$x]}\";; esac; done",
+          1);
+    task->common = true;
+    struct chunk_fault fault;
+    static const char *const commons[] = {"{\"a\":1}", "{\"a\":1}", "2", NULL};
+    static const char *const expected[] = {"[{\"a\":1},7]", "[{\"a\":1},7]", "[2,7]", "[null,7]"};
+    for (size_t i = 0; i < ARRAY_SIZE(commons); i++) {
+        struct chunk *c = chunk_new(true, 0);
+        if (commons[i]) c->common = common_new(commons[i], strlen(commons[i]));
+        cr_assert(chunk_add(c, "7", 1, &fault) && chunk_finish(c, &fault));
+        pool_submit(&pool, c);
+        pool_feed(&pool);
+        cr_assert_not_null(strstr(answers(c), expected[i]), "%s", answers(c));
+        finish(c);
+    }
+    stop();
+}
