@@ -1,6 +1,6 @@
 /*
- * The wiring of the coordinator: one of each part, and the jobs that run. Made in main.c, passed down to api, job and
- * dispatcher; no part but these knows it.
+ * The coordinator: one of each part, the jobs that run, and the steps of one loop turn. main.c makes one; api, job and
+ * dispatcher get it; no other part knows it.
  */
 #ifndef FANTAIL_COORDINATOR_COORDINATOR_H
 #define FANTAIL_COORDINATOR_COORDINATOR_H
@@ -49,6 +49,7 @@ struct coordinator_metrics {
 struct coordinator {
     const struct coordinator_config *config;
     uv_loop_t *loop;
+    struct service_hooks hooks;
     struct service *service;
     struct http_client *client;
     struct tokens worker_tokens;
@@ -75,9 +76,16 @@ struct coordinator {
 
 extern const struct http_route coordinator_routes[], coordinator_admin_routes[];
 
-/* An event was given to the scheduler: its actions are wanted before the loop sleeps. */
+/* Starts the service, its parts and the ways to the workers. c is zeroed but for config and worker_tokens; tracing is
+ * used up. Returns 0, or the exit status, with a sentence in err. */
+MUST_CHECK int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_config *tracing, char *err,
+                                 size_t err_size);
+/* Serves until the service has stopped, then releases all that coordinator_start() made. Returns the exit status. */
+int coordinator_serve(struct coordinator *c);
+
+/* The scheduler got an event: its actions are wanted before the loop sleeps. */
 void coordinator_wants_run(struct coordinator *c);
-/* Runs it now, where waiting for the end of the turn would cost a wake-up. */
+/* Runs it now, where the end of the turn would be too late. */
 void coordinator_run(struct coordinator *c);
 
 #endif
