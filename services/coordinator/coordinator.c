@@ -3,11 +3,10 @@
 
 #include "common/observe/metrics.h"
 #include "common/service/access.h"
-#include "coordinator/api.h"
+#include "coordinator/api/api.h"
 #include "coordinator/dispatch/dispatcher.h"
 #include "coordinator/fleet/worker_tls.h"
 #include "coordinator/job/job.h"
-#include "coordinator/status/emf.h"
 
 /* The loop turn. */
 
@@ -107,7 +106,7 @@ static void on_reload(void *data)
 static void on_cut(void *data)
 {
     struct coordinator *c = data;
-    api_cancel_all(c, "the coordinator is shutting down");
+    jobs_cancel_all(c, "the coordinator is shutting down");
     coordinator_run(c);
 }
 
@@ -138,6 +137,23 @@ static void on_stop(void *data)
 
 /* Start. */
 
+static void register_metrics(struct coordinator *c)
+{
+    const char *statuses[SCHED_STATUS_COUNT], *ends[SCHED_END_COUNT];
+    struct coordinator_metrics *m = &c->metrics;
+    for (unsigned i = 0; i < SCHED_STATUS_COUNT; i++) statuses[i] = sched_status_name((enum sched_status)i);
+    for (unsigned i = 0; i < SCHED_END_COUNT; i++) ends[i] = sched_end_name((enum sched_end)i);
+    metric_counters("fantail_jobs_total", "Jobs that ended, by status.", "status", statuses, SCHED_STATUS_COUNT,
+                    m->jobs);
+    m->items_succeeded = metric_counter("fantail_items_total", "Items settled, by outcome.", "outcome=\"succeeded\"");
+    m->items_failed = metric_counter("fantail_items_total", "Items settled, by outcome.", "outcome=\"failed\"");
+    m->items_cancelled = metric_counter("fantail_items_total", "Items settled, by outcome.", "outcome=\"cancelled\"");
+    metric_counters("fantail_chunk_attempts_total", "Attempts that ended, by how.", "result", ends, SCHED_END_COUNT,
+                    m->attempts);
+    m->job_seconds = metric_histogram("fantail_job_duration_seconds", "From a job's POST to its outcome.", NULL);
+    status_register_metrics(&c->status);
+}
+
 /* A balancer that spreads connections sends nothing to a new worker until connections are made anew. */
 #define BALANCER_CONNECTION_MS 10000
 
@@ -165,12 +181,13 @@ static int start_parts(struct coordinator *c, struct trace_config *tracing, char
     catalog_init(&c->catalog, c->client);
     set_authorization(c);
     dispatcher_start(c);
+    c->status = (struct status_source){c->scheduler, &c->job_count};
     if (!endpoints_start(&c->endpoints, c->loop, c->config->workers, (uint64_t)(c->config->dns_refresh_s * 1e3),
                          &dispatcher_endpoints_ops, c, why, sizeof why)) {
         snprintf(err, err_size, "--workers: %s", why);
         return 2;
     }
-    c->emf = emf_start(c);
+    c->emf = emf_start(c->loop, &c->config->emf, &c->status);
     return 0;
 }
 
@@ -178,8 +195,8 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
 {
     c->hooks = (struct service_hooks){
         .name = "coordinator",
-        .routes = coordinator_routes,
-        .admin_routes = coordinator_admin_routes,
+        .routes = api_routes,
+        .admin_routes = api_admin_routes,
         .data = c,
         .idle = is_idle,
         .cut = on_cut,
@@ -189,7 +206,7 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
         .max_connections = (unsigned)c->config->max_connections,
     };
     c->loop = loop;
-    api_register_metrics(c);
+    register_metrics(c);
     start_check(c, &c->check_behind_server);
     c->service = service_start(loop, &c->config->service, &c->hooks, err, err_size);
     if (!c->service) return 1;

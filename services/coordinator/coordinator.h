@@ -16,6 +16,8 @@
 #include "coordinator/fleet/connect_error.h"
 #include "coordinator/fleet/endpoints.h"
 #include "coordinator/sched/scheduler.h"
+#include "coordinator/status/emf.h"
+#include "coordinator/status/status.h"
 
 struct job;
 
@@ -32,9 +34,7 @@ struct coordinator_config {
     int64_t max_connections;
     int64_t max_jobs;
     int64_t result_memory_bytes;
-    bool emf;
-    int64_t emf_period_s;
-    const char *emf_cluster, *emf_service;
+    struct emf_config emf;
 };
 
 struct coordinator_metrics {
@@ -42,8 +42,6 @@ struct coordinator_metrics {
     uint64_t *items_succeeded, *items_failed, *items_cancelled;
     uint64_t *attempts[SCHED_END_COUNT]; /* ended attempts, by how */
     struct metric_histogram *job_seconds;
-    struct metric_histogram *http_seconds;
-    uint64_t *http_requests[6]; /* by class: 1xx .. 5xx; [0] unused */
 };
 
 struct coordinator {
@@ -61,6 +59,7 @@ struct coordinator {
     struct endpoints endpoints;
     struct catalog catalog;
     struct coordinator_metrics metrics;
+    struct status_source status;
     struct job *jobs; /* running, newest first */
     unsigned job_count;
 
@@ -73,8 +72,6 @@ struct coordinator {
     uv_timer_t tick_timer; /* progress and heartbeats, while there are jobs */
     struct emf *emf;       /* NULL without --emf */
 };
-
-extern const struct http_route coordinator_routes[], coordinator_admin_routes[];
 
 /* Starts the service, its parts and the ways to the workers. c is zeroed but for config and worker_tokens; tracing is
  * used up. Returns 0, or the exit status, with a sentence in err. */

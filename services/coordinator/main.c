@@ -8,7 +8,6 @@
 #include "common/service/access.h"
 #include "common/service/option.h"
 #include "coordinator/fleet/worker_tls.h"
-#include "coordinator/status/emf.h"
 
 #define S struct coordinator_config
 static const struct option_row rows[] = {
@@ -38,11 +37,11 @@ static const struct option_row rows[] = {
     OPTION_SECONDS("heartbeat-s", S, heartbeat_s, "15", 0.1, 3600,
                    "after so long without output, send a heartbeat so that proxies keep the connection"),
     OPTION_HEADING("CloudWatch"),
-    OPTION_BOOL("emf", S, emf, NULL,
+    OPTION_BOOL("emf", S, emf.enabled, NULL,
                 "write the demand on workers to standard output, in CloudWatch's embedded metric format"),
-    OPTION_INT("emf-period-s", S, emf_period_s, "10", 1, 60, "seconds from one such line to the next; must divide 60"),
-    OPTION_STRING("emf-cluster", S, emf_cluster, "fantail", "the lines' dimension `cluster`"),
-    OPTION_STRING("emf-service", S, emf_service, "coordinator", "the lines' dimension `service`"),
+    OPTION_INT("emf-period-s", S, emf.period_s, "10", 1, 60, "seconds from one such line to the next; must divide 60"),
+    OPTION_STRING("emf-cluster", S, emf.cluster, "fantail", "the lines' dimension `cluster`"),
+    OPTION_STRING("emf-service", S, emf.service, "coordinator", "the lines' dimension `service`"),
     SERVICE_OPTION_ROWS(S, service, "8080", "9080"),
     OPTION_ROWS_END,
 };
@@ -72,7 +71,7 @@ static int check(const struct coordinator_config *config, struct tokens *worker_
 {
     char err[512];
     if (!endpoints_check(config->workers, err, sizeof err)) return option_complain(&spec, "workers", "%s", err);
-    const char *option, *why = emf_check(config, &option);
+    const char *option, *why = emf_check(&config->emf, (int)config->service.ready_fd, &option);
     if (why) return option_complain(&spec, option, "%s", why);
     int fault = service_check(&spec, &config->service);
     if (!fault) fault = worker_tls_check(&spec, config);

@@ -59,8 +59,8 @@ class Docs(FantailTest):
 
     def test_every_call_of_the_admin_ports_is_in_the_protocol(self):
         document = read("docs", "protocol.md")
-        for service in ("coordinator", "worker"):
-            for path in re.findall(r'\{"GET", "(/\w+)", \w+\}', read("services", service, "api.c")):
+        for service, table in (("coordinator", "api/api.c"), ("worker", "api.c")):
+            for path in re.findall(r'\{"GET", "(/\w+)", \w+\}', read("services", service, table)):
                 self.assertRegex(document, rf"`GET {path}`[^|]* \(admin[^|]*\b{service}\b")
 
     def test_no_file_stands_twice_in_the_architecture(self):

@@ -53,6 +53,11 @@ void jobs_carry_out_cancels(struct coordinator *c)
         if (j->sched && j->cancel_reason) sched_job_cancel(j->sched, j->cancel_status, j->cancel_reason);
 }
 
+void jobs_cancel_all(struct coordinator *c, const char *reason)
+{
+    for (struct job *j = c->jobs; j; j = j->next) job_cancel(j, SCHED_CANCELLED, reason);
+}
+
 void job_refuse(struct job *j, int status, const char *members, const char *detail_fmt, ...)
 {
     char detail[512];
@@ -183,8 +188,20 @@ void job_set_waiting(struct job *j, enum sched_waiting why)
     if (why != SCHED_NOT_WAITING) job_output_waiting(j, sched_waiting_name(why));
 }
 
-const char *job_state_name(const struct job *j)
+static const char *state_name(const struct job *j)
 {
     if (j->state == JOB_ENDED) return sched_status_name(j->outcome.status);
     return j->started ? "running" : "pending";
+}
+
+struct status_job job_status(const struct job *j)
+{
+    return (struct status_job){
+        .id = j->id,
+        .state = state_name(j),
+        .task = j->spec.task_count ? j->spec.tasks[0] : "",
+        .counts = j->sched ? sched_job_counts(j->sched) : j->outcome.counts,
+        .eta_ns = j->sched ? sched_job_eta_ns(j->sched) : 0,
+        .elapsed_ns = now_ns() - j->started_ns,
+    };
 }

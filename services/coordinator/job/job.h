@@ -73,6 +73,8 @@ size_t job_cut(struct job *j, struct sched_chunk *chunk, size_t max_items, size_
 void job_cancel(struct job *j, enum sched_status status, const char *reason);
 /* Tells the scheduler of the cancels noted since. */
 void jobs_carry_out_cancels(struct coordinator *c);
-const char *job_state_name(const struct job *j);
+/* Every running job ends as cancelled; reason is a literal. */
+void jobs_cancel_all(struct coordinator *c, const char *reason);
+struct status_job job_status(const struct job *j);
 
 #endif

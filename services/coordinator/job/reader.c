@@ -1,7 +1,6 @@
 #include "coordinator/job/reader.h"
 
 #include "common/base/limits.h"
-#include "coordinator/api.h"
 #include "coordinator/job/job.h"
 #include "protocol/protocol.h"
 
@@ -37,7 +36,7 @@ static void write_outcome(const struct job *j, struct buf *out)
         buf_add_json_string(out, reason, strlen(reason));
         buf_add_char(out, ',');
     }
-    api_write_counts(out, &j->outcome.counts);
+    status_write_counts(out, &j->outcome.counts);
 }
 
 /* The document's errors, one {"index":N,"error":{...}} each. */
@@ -326,7 +325,7 @@ static void write_progress(struct job *j)
     struct sched_counts counts = j->sched ? sched_job_counts(j->sched) : j->outcome.counts;
     uint64_t eta_ns = j->sched ? sched_job_eta_ns(j->sched) : 0;
     buf_add_str(&o->pending, "{\"type\":\"progress\",");
-    api_write_counts(&o->pending, &counts);
+    status_write_counts(&o->pending, &counts);
     if (eta_ns) buf_addf(&o->pending, ",\"eta_s\":%.3f", (double)eta_ns / 1e9);
     buf_add_str(&o->pending, "}\n");
 }

@@ -5,26 +5,27 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "coordinator/coordinator.h"
+#include "common/observe/log.h"
 #include "coordinator/status/emf_line.h"
 
 struct emf {
-    struct coordinator *coordinator;
+    const struct emf_config *config;
+    const struct status_source *from;
     uv_timer_t timer;
     uint64_t due_ms; /* Unix time */
     bool losing;     /* the last line was not taken */
 };
 
-const char *emf_check(const struct coordinator_config *config, const char **option)
+const char *emf_check(const struct emf_config *config, int ready_fd, const char **option)
 {
     *option = "emf-period-s";
-    if (60 % config->emf_period_s != 0) return "must divide 60, so that each minute has the same number of lines";
+    if (60 % config->period_s != 0) return "must divide 60, so that each minute has the same number of lines";
     *option = "emf-cluster";
-    if (!emf_dimension_ok(config->emf_cluster)) return "must be 1 to 255 printable ASCII characters, no colon in front";
+    if (!emf_dimension_ok(config->cluster)) return "must be 1 to 255 printable ASCII characters, no colon in front";
     *option = "emf-service";
-    if (!emf_dimension_ok(config->emf_service)) return "must be 1 to 255 printable ASCII characters, no colon in front";
+    if (!emf_dimension_ok(config->service)) return "must be 1 to 255 printable ASCII characters, no colon in front";
     *option = "emf";
-    if (config->emf && config->service.ready_fd == STDOUT_FILENO)
+    if (config->enabled && ready_fd == STDOUT_FILENO)
         return "its lines go to standard output, which --ready-fd 1 closes";
     return NULL;
 }
@@ -38,12 +39,12 @@ static uint64_t unix_ms(void)
 
 static uint64_t period_ms(const struct emf *e)
 {
-    return (uint64_t)e->coordinator->config->emf_period_s * 1000;
+    return (uint64_t)e->config->period_s * 1000;
 }
 
-static struct emf_demand measure(const struct coordinator *c)
+static struct emf_demand measure(const struct status_source *from)
 {
-    struct sched_stats s = sched_stats(c->scheduler);
+    struct status s = status_now(from);
     return (struct emf_demand){
         .queued_items = s.queued_items,
         .in_flight_items = s.in_flight_items,
@@ -51,7 +52,7 @@ static struct emf_demand measure(const struct coordinator *c)
         .demand_slots = s.demand_slots,
         .unserved_slots = s.slots == 0 ? s.demand_slots : 0,
         .slots = s.slots,
-        .jobs_running = c->job_count,
+        .jobs_running = s.jobs_running,
     };
 }
 
@@ -66,10 +67,9 @@ static bool write_at_once(const struct buf *line)
 
 static void write_line(struct emf *e, uint64_t at_ms)
 {
-    const struct coordinator_config *config = e->coordinator->config;
-    const struct emf_demand demand = measure(e->coordinator);
+    const struct emf_demand demand = measure(e->from);
     struct buf line = {0};
-    emf_write_line(&line, config->emf_cluster, config->emf_service, at_ms, &demand);
+    emf_write_line(&line, e->config->cluster, e->config->service, at_ms, &demand);
     bool lost = !write_at_once(&line);
     buf_release(&line);
     if (lost && !e->losing) log_warn("standard output does not take the embedded metrics; they are lost");
@@ -83,7 +83,7 @@ static void wait_for_next(struct emf *e)
 {
     uint64_t now = unix_ms();
     e->due_ms = emf_tick(now, period_ms(e)) + period_ms(e);
-    uv_update_time(e->coordinator->loop);
+    uv_update_time(e->timer.loop);
     uv_timer_start(&e->timer, on_time, e->due_ms - now, 0);
 }
 
@@ -96,12 +96,13 @@ static void on_time(uv_timer_t *timer)
     wait_for_next(e);
 }
 
-struct emf *emf_start(struct coordinator *c)
+struct emf *emf_start(uv_loop_t *loop, const struct emf_config *config, const struct status_source *from)
 {
-    if (!c->config->emf) return NULL;
+    if (!config->enabled) return NULL;
     struct emf *e = xcalloc(1, sizeof *e);
-    e->coordinator = c;
-    uv_timer_init(c->loop, &e->timer);
+    e->config = config;
+    e->from = from;
+    uv_timer_init(loop, &e->timer);
     e->timer.data = e;
     wait_for_next(e);
     return e;

@@ -9,17 +9,23 @@
 #ifndef FANTAIL_COORDINATOR_STATUS_EMF_H
 #define FANTAIL_COORDINATOR_STATUS_EMF_H
 
-#include "common/base/base.h"
+#include <uv.h>
 
-struct coordinator;
-struct coordinator_config;
+#include "coordinator/status/status.h"
+
 struct emf;
 
-/* NULL, or why the options do not fit together; *option is the one to blame. */
-MUST_CHECK const char *emf_check(const struct coordinator_config *config, const char **option);
+struct emf_config {
+    bool enabled;
+    int64_t period_s;
+    const char *cluster, *service;
+};
 
-/* NULL without --emf. */
-MUST_CHECK struct emf *emf_start(struct coordinator *c);
+/* NULL, or why the options do not fit together; *option is then the wrong one. ready_fd is the value of --ready-fd. */
+MUST_CHECK const char *emf_check(const struct emf_config *config, int ready_fd, const char **option);
+
+/* NULL unless it is enabled. config and from are borrowed. */
+MUST_CHECK struct emf *emf_start(uv_loop_t *loop, const struct emf_config *config, const struct status_source *from);
 /* NULL is fine. Frees itself when the loop has closed its timer. */
 void emf_stop(struct emf *e);
 

@@ -1,0 +1,63 @@
+#include "coordinator/api/api_jobs.h"
+
+#include "coordinator/coordinator.h"
+#include "coordinator/job/job.h"
+#include "protocol/protocol.h"
+
+void api_post_job(struct http_exchange *x, void *data)
+{
+    job_handle_post(x, data);
+}
+
+static void write_job(struct buf *out, const struct job *j)
+{
+    struct status_job status = job_status(j);
+    status_write_job(out, &status);
+}
+
+void api_list_jobs(struct http_exchange *x, void *data)
+{
+    struct coordinator *c = data;
+    struct buf out = {0};
+    buf_add_str(&out, "{\"scope\":\"replica\",\"jobs\":[");
+    for (const struct job *j = c->jobs; j; j = j->next) {
+        write_job(&out, j);
+        if (j->next) buf_add_char(&out, ',');
+    }
+    buf_add_str(&out, "]}\n");
+    http_answer(x, 200, TYPE_JSON, out.data, out.len);
+    buf_release(&out);
+}
+
+/* NULL after answering 404. */
+static struct job *find_job(struct http_exchange *x, struct coordinator *c)
+{
+    const char *id = http_exchange_param(x, "id");
+    for (struct job *j = c->jobs; j; j = j->next)
+        if (strcmp(j->id, id) == 0) return j;
+    http_answer_problem(x, 404, "\"scope\":\"replica\"", "this coordinator is not running a job %.64s", id);
+    return NULL;
+}
+
+void api_show_job(struct http_exchange *x, void *data)
+{
+    struct buf out = {0};
+    const struct job *j = find_job(x, data);
+    if (!j) return;
+    write_job(&out, j);
+    buf_add_char(&out, '\n');
+    http_answer(x, 200, TYPE_JSON, out.data, out.len);
+    buf_release(&out);
+}
+
+void api_delete_job(struct http_exchange *x, void *data)
+{
+    struct buf out = {0};
+    struct job *j = find_job(x, data);
+    if (!j) return;
+    job_cancel(j, SCHED_CANCELLED, "it was cancelled by a DELETE");
+    write_job(&out, j);
+    buf_add_char(&out, '\n');
+    http_answer(x, 202, TYPE_JSON, out.data, out.len);
+    buf_release(&out);
+}

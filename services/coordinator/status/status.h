@@ -1,0 +1,47 @@
+/*
+ * What this coordinator is doing now, for whoever watches it: the job list, /autoscale, /metrics and the embedded
+ * metrics all take their figures from here, so that they agree. Pure but for the registration of the gauges.
+ */
+#ifndef FANTAIL_COORDINATOR_STATUS_STATUS_H
+#define FANTAIL_COORDINATOR_STATUS_STATUS_H
+
+#include "common/base/buf.h"
+#include "coordinator/sched/scheduler.h"
+
+/* Where the figures come from. Borrowed; both must outlive every user. */
+struct status_source {
+    const struct scheduler *scheduler;
+    const unsigned *jobs_running;
+};
+
+struct status {
+    uint64_t queued_items, in_flight_items, in_flight_chunks;
+    uint64_t demand_slots; /* slots that would be busy if there were enough */
+    uint64_t slots;        /* of the workers that are reached */
+    uint64_t jobs_running;
+    uint64_t endpoints[ENDPOINT_STATE_COUNT];
+    uint64_t hedges, budget_exhausted; /* since the start */
+};
+
+struct status status_now(const struct status_source *from);
+/* The gauges and counters of /metrics, each read when it is rendered. `from` must live until metrics_release(). */
+void status_register_metrics(const struct status_source *from);
+
+/* One job. Strings are borrowed. */
+struct status_job {
+    const char *id;
+    const char *state; /* "pending", "running", or how it ended */
+    const char *task;  /* of a pipeline the first; "" while it is not known */
+    struct sched_counts counts;
+    uint64_t eta_ns; /* until its end; 0: not known */
+    uint64_t elapsed_ns;
+};
+
+/* Appends {"id":...,"status":...,"task":...,"counts":{...},...}. */
+void status_write_job(struct buf *out, const struct status_job *job);
+/* Appends the member "counts":{...}. */
+void status_write_counts(struct buf *out, const struct sched_counts *counts);
+/* Appends the document of /autoscale. */
+void status_write_demand(struct buf *out, const struct status *status);
+
+#endif
