@@ -8,8 +8,8 @@ static void check_share(struct sim_world *w, const struct sched_job *job)
 {
     double load = 0;
     for (size_t i = 0; i < w->s->endpoints_n; i++) {
-        const struct sched_list *all = &w->s->endpoints[i]->attempts;
-        for (struct sched_link *at = sched_list_next(all, NULL); at; at = sched_list_next(all, at)) {
+        const struct list *all = &w->s->endpoints[i]->attempts;
+        for (struct list_link *at = list_next(all, NULL); at; at = list_next(all, at)) {
             const struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, link);
             if (a->chunk->job == job) load += a->weight * (a->to - a->from - a->received);
         }
@@ -22,7 +22,7 @@ static void check_load(struct sim_world *w, const struct sched_endpoint *e)
 {
     double load = 0;
     uint64_t items = 0;
-    for (struct sched_link *at = sched_list_next(&e->attempts, NULL); at; at = sched_list_next(&e->attempts, at)) {
+    for (struct list_link *at = list_next(&e->attempts, NULL); at; at = list_next(&e->attempts, at)) {
         const struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, link);
         load += a->weight * (a->to - a->from - a->received);
         items += a->to - a->from - a->received;
@@ -34,8 +34,8 @@ static void check_load(struct sim_world *w, const struct sched_endpoint *e)
 /* Whoever works on a chunk that is all answered is cut off in the same turn. */
 static void check_losers(struct sim_world *w, const struct sched_job *job)
 {
-    const struct sched_list *flying = &job->lists[CHUNK_IN_FLIGHT];
-    for (struct sched_link *at = sched_list_next(flying, NULL); at; at = sched_list_next(flying, at)) {
+    const struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
+    for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at)) {
         const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         bool works = (chunk->attempt && !chunk->attempt->lingers) || (chunk->hedge && !chunk->hedge->lingers);
         if (chunk->answered == chunk->count && works) sim_broken(w, "a chunk that is answered is still worked on");
@@ -46,13 +46,13 @@ static void check_losers(struct sim_world *w, const struct sched_job *job)
 /* A chunk waits in backoff no longer than its delay allows, or than the trickle that stands in for a lacking budget. */
 static void check_backoff(struct sim_world *w, const struct sched_job *job)
 {
-    const struct sched_list *backoff = &job->lists[CHUNK_BACKOFF];
-    for (struct sched_link *at = sched_list_next(backoff, NULL); at; at = sched_list_next(backoff, at)) {
+    const struct list *backoff = &job->lists[CHUNK_BACKOFF];
+    for (struct list_link *at = list_next(backoff, NULL); at; at = list_next(backoff, at)) {
         const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         double longest = fmax(w->sc->params.retry.max_delay_s, 1) + 0.01;
-        if (chunk->timer.place == 0) sim_broken(w, "a chunk is in backoff and nothing will wake it");
-        if (chunk->timer.at_ns > w->now_ns && (double)(chunk->timer.at_ns - w->now_ns) / 1e9 > longest)
-            sim_broken(w, "a chunk waits %.3f s in backoff", (double)(chunk->timer.at_ns - w->now_ns) / 1e9);
+        if (chunk->timer.node.place == 0) sim_broken(w, "a chunk is in backoff and nothing will wake it");
+        if (chunk->timer.node.key > w->now_ns && (double)(chunk->timer.node.key - w->now_ns) / 1e9 > longest)
+            sim_broken(w, "a chunk waits %.3f s in backoff", (double)(chunk->timer.node.key - w->now_ns) / 1e9);
     }
 }
 

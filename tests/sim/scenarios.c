@@ -2,17 +2,17 @@
 
 #include "sim/world.h"
 
-static double between(struct sched_random *r, double low, double high)
+static double between(struct random_source *r, double low, double high)
 {
     return low * pow(high / low, random_unit(r));
 }
 
-static bool maybe(struct sched_random *r, double p)
+static bool maybe(struct random_source *r, double p)
 {
     return random_unit(r) < p;
 }
 
-static void random_faults(struct sched_random *r, struct sim_scenario *sc)
+static void random_faults(struct random_source *r, struct sim_scenario *sc)
 {
     struct sim_faults *f = &sc->faults;
     f->down_s = between(r, 0.05, 3);
@@ -34,7 +34,7 @@ static void random_faults(struct sched_random *r, struct sim_scenario *sc)
     sc->faulty = maybe(r, 0.5) ? 1 + random_below(r, sc->workers) : 0;
 }
 
-static void random_job(struct sched_random *r, struct sim_scenario *sc)
+static void random_job(struct random_source *r, struct sim_scenario *sc)
 {
     struct sched_job_params *p = &sc->params;
     sched_job_params_init(p);
@@ -62,7 +62,7 @@ static void random_job(struct sched_random *r, struct sim_scenario *sc)
 
 struct sim_scenario sim_random_scenario(uint64_t seed)
 {
-    struct sched_random random = {sim_hash(seed, 5, 6)}, *r = &random;
+    struct random_source random = {sim_hash(seed, 5, 6)}, *r = &random;
     struct sim_scenario sc = {.name = "random", .seed = seed, .check_items = true, .horizon_s = 36000};
     sc.workers = 1 + random_below(r, maybe(r, 0.1) ? 100 : 12);
     sc.slots = 1 + random_below(r, maybe(r, 0.2) ? 64 : 8);

@@ -78,13 +78,14 @@ static void check_send(struct sim_world *w, struct sim_job *job, const struct sc
     uint32_t items = a->to - a->from;
     if (a->from != a->chunk->answered || a->to <= a->from)
         sim_broken(w, "an attempt begins at %u, %u are answered", a->from, a->chunk->answered);
-    if (sched_endpoint_state(e) != ENDPOINT_OPEN)
+    if (!endpoint_takes_attempts(e))
         sim_broken(w, "sent to an endpoint that is %s", sched_endpoint_state_name(e->state));
     if (e->in_flight > items && e->load - added > window + 1e-6)
         sim_broken(w, "an endpoint has %.2f in its window of %.2f", e->load, window);
     if (e->attempts.n > w->s->config.max_chunks_per_worker * endpoint_workers(e) + (a->is_hedge ? 1 : 0))
         sim_broken(w, "an endpoint has %zu requests", e->attempts.n);
-    if (e->suspect && e->attempts.n > 1) sim_broken(w, "a suspect endpoint has %zu requests", e->attempts.n);
+    if (e->state == ENDPOINT_PROBATION && e->attempts.n > 1)
+        sim_broken(w, "an endpoint on probation has %zu requests", e->attempts.n);
     if (!w->balancer && payload->failed_at == e && !a->is_hedge && w->s->usable >= 2)
         sim_broken(w, "a chunk goes back to the worker where it failed, though %u are usable", w->s->usable);
     if (job->index == 0 && p->max_concurrency > 0 && !a->is_hedge && job->job->in_flight_items > p->max_concurrency &&

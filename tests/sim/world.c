@@ -41,7 +41,7 @@ static struct sim_event next_event(struct sim_world *w)
 
 uint64_t sim_hash(uint64_t a, uint64_t b, uint64_t c)
 {
-    struct sched_random r = {a * UINT64_C(0x2545f4914f6cdd1d) ^ b * UINT64_C(0x9e3779b97f4a7c15) ^ c};
+    struct random_source r = {a * UINT64_C(0x2545f4914f6cdd1d) ^ b * UINT64_C(0x9e3779b97f4a7c15) ^ c};
     (void)random_u64(&r);
     return random_u64(&r);
 }

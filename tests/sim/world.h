@@ -149,7 +149,7 @@ struct sim_world {
     struct sim_result result;
     struct scheduler *s;
     uint64_t now_ns, wake_ns;
-    struct sched_random random;
+    struct random_source random;
     struct sim_event *events; /* heap */
     size_t events_n, events_alloc;
     uint64_t sequence;

@@ -214,7 +214,7 @@ static void log_token(struct sched_endpoint *e, bool refused_before)
 {
     const struct target *t = sched_endpoint_owner(e);
     const struct endpoint *at = t->endpoint;
-    bool refuses = sched_endpoint_refuses(e);
+    bool refuses = sched_endpoint_rejects_token(e);
     if (refuses && !refused_before)
         log_error(t->coordinator->authorization
                       ? "a worker refuses our token; the first one in --worker-token-file must be in its --token-file"
@@ -244,7 +244,7 @@ static void on_end(void *data, const struct http_call_result *r)
     if (d->attempt->endpoint && (how == SCHED_END_DRAINING || (r->closes && how == SCHED_END_UNAVAILABLE)))
         sched_endpoint_drain(c->scheduler, d->attempt->endpoint, now);
     struct sched_endpoint *e = d->attempt->endpoint;
-    bool refused_before = e && sched_endpoint_refuses(e);
+    bool refused_before = e && sched_endpoint_rejects_token(e);
     sched_attempt_ended(d->attempt, how, retry_after_ms, now);
     if (e) log_token(e, refused_before);
     delivery_free(d);
@@ -392,7 +392,7 @@ static void on_probe_end(void *data, const struct http_call_result *r)
 {
     struct target *t = data;
     t->probe = NULL;
-    bool refused_before = sched_endpoint_refuses(t->sched);
+    bool refused_before = sched_endpoint_rejects_token(t->sched);
     note_reach(t, r);
     sched_endpoint_probed(t->coordinator->scheduler, t->sched, r->outcome == HTTP_CALL_OK && r->status == 200,
                           now_ns());
@@ -408,7 +408,7 @@ static void op_probe(void *ctx, struct sched_endpoint *e)
     const char *headers[] = {c->authorization, NULL};
     if (t->probe) return;
     /* Health is open to all: only a call that needs the token tells whether it is taken again. */
-    snprintf(url, sizeof url, "%s%s", t->endpoint->url, sched_endpoint_refuses(e) ? PATH_TASKS : "/readyz");
+    snprintf(url, sizeof url, "%s%s", t->endpoint->url, sched_endpoint_rejects_token(e) ? PATH_TASKS : "/readyz");
     t->probe = http_call_start(c->client, &(struct http_call_options){
                                               .method = "GET",
                                               .url = url,
@@ -418,6 +418,22 @@ static void op_probe(void *ctx, struct sched_endpoint *e)
                                               .data = t,
                                               .silence_timeout_ms = 2000,
                                           });
+}
+
+static void op_chunk_moved(void *ctx, const struct sched_chunk *chunk, enum sched_chunk_state from,
+                           enum sched_chunk_state to)
+{
+    const struct job *j = sched_job_owner(chunk->job);
+    log_debug("chunk moved", LOG_STR("job", j->id), LOG_U64("first", chunk->first),
+              LOG_STR("from", sched_chunk_state_name(from)), LOG_STR("to", sched_chunk_state_name(to)));
+}
+
+static void op_endpoint_moved(void *ctx, const struct sched_endpoint *e, enum sched_endpoint_state from,
+                              enum sched_endpoint_state to)
+{
+    const struct target *t = sched_endpoint_owner(e);
+    log_debug("endpoint moved", LOG_STR("url", t->endpoint->url), LOG_STR("address", t->endpoint->connect_to),
+              LOG_STR("from", sched_endpoint_state_name(from)), LOG_STR("to", sched_endpoint_state_name(to)));
 }
 
 static const struct scheduler_ops scheduler_ops = {
@@ -430,6 +446,8 @@ static const struct scheduler_ops scheduler_ops = {
     .job_finished = op_job_finished,
     .waiting = op_waiting,
     .probe = op_probe,
+    .chunk_moved = op_chunk_moved,
+    .endpoint_moved = op_endpoint_moved,
 };
 
 /* Endpoints come and go. */

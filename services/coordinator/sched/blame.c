@@ -3,19 +3,19 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Who took the worker down. When a worker vanishes, any item it was given may have done it. A chunk that lost two
- * workers is suspect and is halved, and halved again at each further loss, so that a poison item stands alone after
- * log2(n) steps. So that innocents do not die of the company they keep, suspects are kept apart, one to a worker, and
- * an item that the next loss would convict is run alone.
+ * Which item took the worker down. When a worker vanishes, any item that it had may have done it. A chunk that lost
+ * two workers is a poison suspect. It is halved, and halved again at each further loss, so that a poison item stands
+ * alone after log2(n) steps. Suspects are kept apart, one to a worker, so that items next to a poison item are not
+ * blamed for it. An item whose next loss would be final runs alone.
  */
-bool blame_is_suspect(const struct sched_chunk *chunk)
+bool blame_is_poison_suspect(const struct sched_chunk *chunk)
 {
     return chunk->lost >= HALVE_AFTER_LOST;
 }
 
-bool blame_may_board(const struct sched_chunk *chunk, const struct sched_endpoint *e)
+bool blame_allows(const struct sched_chunk *chunk, const struct sched_endpoint *e)
 {
-    return !chunk || !blame_is_suspect(chunk) || e->suspects < endpoint_workers(e);
+    return !chunk || !blame_is_poison_suspect(chunk) || e->poison_suspects < endpoint_workers(e);
 }
 
 /* Having answered half of what it was sent is as good as a halving: what is left is suspected for the first time. */
@@ -38,7 +38,7 @@ static bool convicted(const struct sched_chunk *chunk, unsigned more)
     return chunk->failures_alone + more >= most || failures + 1 >= most + log2(chunk->origin);
 }
 
-bool blame_needs_trial(const struct sched_chunk *chunk)
+bool blame_needs_isolation(const struct sched_chunk *chunk)
 {
     return chunk->lost > 0 && convicted(chunk, 1);
 }
@@ -55,6 +55,6 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
     }
     chunk->cause = cause;
     retry_count_items(chunk);
-    if (blame_is_suspect(chunk) && chunk_left(chunk) > 1) retry_backoff(chunk_halve(chunk));
+    if (blame_is_poison_suspect(chunk) && chunk_left(chunk) > 1) retry_backoff(chunk_halve(chunk));
     retry_backoff(chunk);
 }

@@ -69,7 +69,7 @@ static double ahead(const struct sched_job *job, const struct sched_endpoint *e)
 
 static double growth_limit(const struct sched_job *job)
 {
-    return fmax(1, (double)CHUNK_GROWTH * job->proven);
+    return fmax(1, (double)CHUNK_GROWTH * job->largest_answered);
 }
 
 /* While chunks still grow, few of them fill a window: more would only be many small ones to wait for. */

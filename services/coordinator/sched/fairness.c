@@ -4,9 +4,10 @@
 
 /*
  * Deficit round robin between jobs, in slot time: a job may send while its deficit is above zero, the one with the most
- * of it first; then it goes to the back of the ring. When nobody is in credit, each that has something to send gets a quantum times its priority. A deficit may
- * be overdrawn by one chunk, which the next quanta pay back; a job with nothing to send keeps none; a new job begins
- * with a quantum. The quantum is the largest recent cost of a chunk, so that it pays for at least one.
+ * of it first; then it goes to the back of the ring. When nobody is in credit, each that has something to send gets a
+ * quantum times its priority. A deficit may be overdrawn by one chunk, which the next quanta pay back; a job with
+ * nothing to send keeps none; a new job begins with a quantum. The quantum is the largest recent cost of a chunk, so
+ * that it pays for at least one.
  */
 bool fairness_may_cut(const struct sched_job *job)
 {
@@ -37,7 +38,7 @@ static double credit(const struct sched_job *job)
 static struct round look_around(struct scheduler *s)
 {
     struct round r = {.rounds = HUGE_VAL};
-    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
+    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
         if (!has_next(job)) {
             job->deficit = fmin(job->deficit, 0);
@@ -64,8 +65,8 @@ struct sched_job *fairness_next(struct scheduler *s)
         struct round r = look_around(s);
         if (r.in_credit) return r.in_credit;
         /* Whose turn it is keeps it until there is room again, unless there is and it is no use to that job. */
-        if (!r.any || (r.held && s->roomy_n == 0)) return NULL;
-        for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
+        if (!r.any || (r.held && s->available_n == 0)) return NULL;
+        for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
             struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
             double quantum = fairness_quantum(job);
             if (has_next(job)) job->deficit = fmin(job->deficit + r.rounds * quantum, quantum);
@@ -79,7 +80,7 @@ void fairness_charge(struct sched_job *job, double slot_ns)
     s->quantum_ns = fmax(fmax(slot_ns, s->quantum_ns * 0.999), (double)NS_PER_MS);
     job->deficit -= slot_ns;
     if (job->deficit <= 0) {
-        sched_list_remove(&s->jobs, &job->link);
-        sched_list_push_back(&s->jobs, &job->link);
+        list_remove(&s->jobs, &job->link);
+        list_push_back(&s->jobs, &job->link);
     }
 }

@@ -63,7 +63,7 @@ static uint64_t dead_at(const struct sched_chunk *chunk)
 static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
 {
     bool is_last = chunk->charged > 0 && chunk->charged + 1 >= chunk->job->p.retry.max_attempts;
-    if (blame_is_suspect(chunk) || is_last) return SCHED_NEVER;
+    if (blame_is_poison_suspect(chunk) || is_last) return SCHED_NEVER;
     return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
 }
 
@@ -85,11 +85,11 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
 static uint64_t scan(struct sched_job *job)
 {
     struct scheduler *s = job->s;
-    struct sched_list *flying = &job->lists[CHUNK_IN_FLIGHT];
+    struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
     bool tail = at_tail(job);
     uint64_t next = SCHED_NEVER;
     uint64_t soonest = s->now_ns + HEDGE_SCAN_NS + flying->n * HEDGE_SCAN_CHUNK_NS;
-    for (struct sched_link *at = sched_list_next(flying, NULL); at; at = sched_list_next(flying, at)) {
+    for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at)) {
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         if (chunk->hedge || !chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0) continue;
         uint64_t due = due_at(chunk, tail);
@@ -102,7 +102,7 @@ static uint64_t scan(struct sched_job *job)
 uint64_t hedge_run(struct scheduler *s)
 {
     uint64_t next = SCHED_NEVER;
-    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
+    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
         if (!can_hedge(job)) continue;
         bool tail = at_tail(job);

@@ -55,29 +55,29 @@ bool retry_take_item_token(struct sched_job *job)
 /* It says that it is ready, and no one who said so lately has failed then. */
 static bool is_trusted(const struct sched_endpoint *e)
 {
-    return e->vouched && e->s->lies == 0;
+    return e->probe_ok && e->s->failed_after_ready == 0;
 }
 
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e)
 {
-    return has_token(job) || is_trusted(e) || job->s->now_ns >= job->trial_ns;
+    return has_token(job) || is_trusted(e) || job->s->now_ns >= job->probation_ns;
 }
 
-uint64_t retry_next_trial(const struct sched_job *job)
+uint64_t retry_next_probation(const struct sched_job *job)
 {
     bool waits = job->uncut > 0 || job->pending_items > 0;
-    return waits && !has_token(job) && job->trial_ns > job->s->now_ns ? job->trial_ns : SCHED_NEVER;
+    return waits && !has_token(job) && job->probation_ns > job->s->now_ns ? job->probation_ns : SCHED_NEVER;
 }
 
-bool retry_take_trial(struct sched_job *job, const struct sched_endpoint *e)
+bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e)
 {
     bool pays = has_token(job);
     if (pays) take_token(job);
-    if (pays || !is_trusted(e)) job->trial_ns = job->s->now_ns + TRIAL_TRICKLE_NS;
+    if (pays || !is_trusted(e)) job->probation_ns = job->s->now_ns + PROBATION_TRICKLE_NS;
     return pays;
 }
 
-void retry_return_trial(struct sched_job *job)
+void retry_return_probation(struct sched_job *job)
 {
     job->tokens += 1;
     job->s->tokens = fmin(job->s->tokens + 1, BUDGET_ALL_MAX);
@@ -100,7 +100,7 @@ void retry_backoff(struct sched_chunk *chunk)
     struct scheduler *s = chunk->job->s;
     chunk->handed_back = false;
     chunk_move(chunk, CHUNK_BACKOFF, false);
-    timer_set(&s->timers, &chunk->timer, s->now_ns + backoff_ns(chunk));
+    timer_set(s, &chunk->timer, s->now_ns + backoff_ns(chunk));
 }
 
 void retry_timer_fired(struct sched_chunk *chunk)
@@ -109,11 +109,11 @@ void retry_timer_fired(struct sched_chunk *chunk)
     struct scheduler *s = job->s;
     chunk->prepaid = has_token(job); /* the trickle is no token */
     if (retry_take_token(job)) {
-        chunk_move(chunk, CHUNK_PENDING, !blame_is_suspect(chunk) || blame_needs_trial(chunk));
+        chunk_move(chunk, CHUNK_PENDING, !blame_is_poison_suspect(chunk) || blame_needs_isolation(chunk));
         return;
     }
     uint64_t jitter = (uint64_t)(random_unit(&s->random) * (double)NS_PER_MS);
-    timer_set(&s->timers, &chunk->timer, job->trickle_ns + jitter);
+    timer_set(s, &chunk->timer, job->trickle_ns + jitter);
 }
 
 void retry_count_items(struct sched_chunk *chunk)

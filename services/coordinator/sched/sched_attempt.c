@@ -44,11 +44,11 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     a->started_ns = a->progress_ns = s->now_ns;
     a->is_hedge = kind != ATTEMPT_PLAIN;
     a->is_rescue = kind == ATTEMPT_RESCUE;
-    a->on_trial = e->suspect;
-    a->suspect = blame_is_suspect(chunk);
-    e->suspects += a->suspect;
-    a->alone = chunk->needs_trial && !e->balancer && !a->is_hedge;
-    e->trial_here |= a->alone;
+    a->is_probation = e->state == ENDPOINT_PROBATION;
+    a->poison_suspect = blame_is_poison_suspect(chunk);
+    e->poison_suspects += a->poison_suspect;
+    a->alone = chunk->needs_isolation && !e->balancer && !a->is_hedge;
+    e->isolated |= a->alone;
     a->weight = weight;
     chunker_advance(e, s->now_ns);
     a->clock = e->clock;
@@ -56,13 +56,13 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     e->load += weight * items;
     chunk->job->load += weight * items;
     e->in_flight += items;
-    sched_list_push_back(&e->attempts, &a->link);
+    list_push_back(&e->attempts, &a->link);
     if (a->is_hedge)
         chunk->hedge = a;
     else
         chunk->attempt = a;
-    if (a->alone) balancer_close_court(s);
-    if (a->on_trial && !chunk->prepaid) a->paid = retry_take_trial(chunk->job, e);
+    if (a->alone) isolation_end(s);
+    if (a->is_probation && !chunk->prepaid) a->paid = retry_take_probation(chunk->job, e);
     chunk->prepaid = false;
     count_send(a);
     balancer_update(e);
@@ -77,7 +77,7 @@ static void leave(struct sched_attempt *a, uint32_t items)
     if (!e || items == 0) return;
     e->load -= a->weight * items;
     e->in_flight -= items;
-    e->refused = false;
+    e->window_full = false;
     if (e->in_flight == 0) e->load = 0;
     a->chunk->job->load -= a->weight * items;
 }
@@ -89,7 +89,7 @@ static uint32_t unreceived(const struct sched_attempt *a)
 
 void attempt_orphan(struct sched_attempt *a)
 {
-    sched_list_remove(&a->endpoint->attempts, &a->link);
+    list_remove(&a->endpoint->attempts, &a->link);
     leave(a, unreceived(a));
     a->endpoint = NULL;
 }
@@ -100,15 +100,15 @@ static void detach(struct sched_attempt *a)
     struct scheduler *s = a->chunk->job->s;
     struct sched_endpoint *e = a->endpoint;
     if (a->dead)
-        sched_list_remove(&s->cuts, &a->queue);
+        list_remove(&s->cuts, &a->queue);
     else if (a->lingers)
-        sched_list_remove(&s->lingering, &a->queue);
+        list_remove(&s->lingering, &a->queue);
     if (e) {
         chunker_advance(e, s->now_ns);
         leave(a, unreceived(a));
-        e->suspects -= a->suspect;
-        e->trial_here &= !a->alone;
-        sched_list_remove(&e->attempts, &a->link);
+        e->poison_suspects -= a->poison_suspect;
+        e->isolated &= !a->alone;
+        list_remove(&e->attempts, &a->link);
         balancer_update(e);
     }
 }
@@ -126,10 +126,10 @@ void attempt_cut(struct sched_attempt *a)
 {
     struct scheduler *s = a->chunk->job->s;
     if (a->dead) return;
-    if (a->lingers) sched_list_remove(&s->lingering, &a->queue);
+    if (a->lingers) list_remove(&s->lingering, &a->queue);
     a->lingers = false;
     a->dead = true;
-    sched_list_push_back(&s->cuts, &a->queue);
+    list_push_back(&s->cuts, &a->queue);
 }
 
 /* A chunk that is all answered is settled when the last of its attempts is gone. */
@@ -141,8 +141,8 @@ static void settle_if_done(struct sched_chunk *chunk)
 
 void attempts_run_cuts(struct scheduler *s)
 {
-    struct sched_link *at;
-    while ((at = sched_list_next(&s->cuts, NULL)) != NULL) {
+    struct list_link *at;
+    while ((at = list_next(&s->cuts, NULL)) != NULL) {
         struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, queue);
         struct sched_chunk *chunk = a->chunk;
         s->stats.attempts_cut++;
@@ -154,8 +154,8 @@ void attempts_run_cuts(struct scheduler *s)
 
 void attempts_run_lingering(struct scheduler *s)
 {
-    struct sched_link *at;
-    while ((at = sched_list_next(&s->lingering, NULL)) != NULL) {
+    struct list_link *at;
+    while ((at = list_next(&s->lingering, NULL)) != NULL) {
         struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, queue);
         if (a->progress_ns + LINGER_NS > s->now_ns) return;
         attempt_cut(a);
@@ -173,7 +173,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
         hedge_observe(a);
         leave(a, n);
         endpoint_succeeded(e, a);
-        if (a->paid) retry_return_trial(a->chunk->job); /* it was no retry in vain */
+        if (a->paid) retry_return_probation(a->chunk->job); /* it was no retry in vain */
         a->paid = false;
     }
     a->received += n;
@@ -181,7 +181,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
     if (e) balancer_update(e);
     if (unreceived(a) == 0 && !a->dead) {
         a->lingers = true;
-        sched_list_push_back(&s->lingering, &a->queue);
+        list_push_back(&s->lingering, &a->queue);
     }
 }
 
@@ -206,7 +206,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     accept.keep = reached - chunk->answered;
     accept.drop = n - accept.keep;
     chunk_answered(chunk, accept.keep);
-    if (a->received > job->proven) job->proven = a->received;
+    if (a->received > job->largest_answered) job->largest_answered = a->received;
     job->progress_ns = now_ns;
     job->delivered = true;
     job_settled(job, accept.keep, ITEM_ERROR_COUNT, true);

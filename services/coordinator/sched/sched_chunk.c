@@ -1,5 +1,18 @@
 #include "coordinator/sched/scheduler_internal.h"
 
+static const char *const state_names[] = {
+    [CHUNK_PENDING] = "pending",
+    [CHUNK_BACKOFF] = "backoff",
+    [CHUNK_IN_FLIGHT] = "in_flight",
+    [CHUNK_SETTLED] = "settled",
+};
+static_assert(ARRAY_SIZE(state_names) == CHUNK_STATE_COUNT, "one name per state");
+
+const char *sched_chunk_state_name(enum sched_chunk_state state)
+{
+    return state < CHUNK_STATE_COUNT ? state_names[state] : "new";
+}
+
 struct sched_chunk *chunk_new(struct sched_job *job, uint64_t first, uint32_t count)
 {
     struct sched_chunk *chunk = xcalloc(1, sizeof *chunk);
@@ -28,6 +41,7 @@ uint32_t chunk_left(const struct sched_chunk *chunk)
 static void gauge(struct sched_chunk *chunk, enum sched_chunk_state state, uint64_t items)
 {
     struct sched_job *job = chunk->job;
+    demand_changed(job);
     switch (state) {
     case CHUNK_PENDING:
         job->pending_items += items;
@@ -46,7 +60,7 @@ static void gauge(struct sched_chunk *chunk, enum sched_chunk_state state, uint6
     }
 }
 
-static struct sched_list *list_of(struct sched_chunk *chunk, enum sched_chunk_state state)
+static struct list *list_of(struct sched_chunk *chunk, enum sched_chunk_state state)
 {
     return state == CHUNK_SETTLED ? &chunk->job->s->settled : &chunk->job->lists[state];
 }
@@ -54,23 +68,25 @@ static struct sched_list *list_of(struct sched_chunk *chunk, enum sched_chunk_st
 void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_front)
 {
     struct scheduler *s = chunk->job->s;
+    enum sched_chunk_state from = chunk->state;
     if (chunk->state != CHUNK_STATE_COUNT) {
         if (chunk->state == CHUNK_SETTLED)
             BUG("chunk %llu is settled and cannot move", (unsigned long long)chunk->first);
-        sched_list_remove(list_of(chunk, chunk->state), &chunk->link);
+        list_remove(list_of(chunk, chunk->state), &chunk->link);
         gauge(chunk, chunk->state, -(uint64_t)chunk_left(chunk));
-        timer_clear(&s->timers, &chunk->timer);
+        timer_stop(s, &chunk->timer);
     }
-    if (to == CHUNK_PENDING) chunk->needs_trial = blame_needs_trial(chunk);
-    if (chunk->needs_trial)
-        s->trials_pending += (uint32_t)(to == CHUNK_PENDING) - (uint32_t)(chunk->state == CHUNK_PENDING);
+    if (to == CHUNK_PENDING) chunk->needs_isolation = blame_needs_isolation(chunk);
+    if (chunk->needs_isolation)
+        s->isolations_pending += (uint32_t)(to == CHUNK_PENDING) - (uint32_t)(chunk->state == CHUNK_PENDING);
     s->stats.in_flight_chunks += (uint64_t)(to == CHUNK_IN_FLIGHT) - (uint64_t)(chunk->state == CHUNK_IN_FLIGHT);
     chunk->state = to;
     gauge(chunk, to, chunk_left(chunk));
     if (at_front)
-        sched_list_push_front(list_of(chunk, to), &chunk->link);
+        list_push_front(list_of(chunk, to), &chunk->link);
     else
-        sched_list_push_back(list_of(chunk, to), &chunk->link);
+        list_push_back(list_of(chunk, to), &chunk->link);
+    if (s->ops.chunk_moved) s->ops.chunk_moved(s->ctx, chunk, from, to);
     if (to == CHUNK_SETTLED) job_check_end(chunk->job);
 }
 
@@ -93,7 +109,7 @@ struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t
     part->cause = chunk->cause;
     part->sends = chunk->sends;
     part->was_sent = chunk->was_sent;
-    sched_list_push_back(&chunk->job->s->slices, &part->slice_link);
+    list_push_back(&chunk->job->s->slices, &part->slice_link);
     return part;
 }
 
@@ -120,10 +136,10 @@ void chunk_give_up(struct sched_chunk *chunk, enum item_error error, const char 
 
 void chunks_run_slices(struct scheduler *s)
 {
-    struct sched_link *at;
-    while ((at = sched_list_next(&s->slices, NULL)) != NULL) {
+    struct list_link *at;
+    while ((at = list_next(&s->slices, NULL)) != NULL) {
         struct sched_chunk *part = CONTAINER_OF(at, struct sched_chunk, slice_link);
-        sched_list_remove(&s->slices, at);
+        list_remove(&s->slices, at);
         s->ops.slice(s->ctx, part->parent, part);
         part->parent = NULL;
     }
@@ -131,10 +147,10 @@ void chunks_run_slices(struct scheduler *s)
 
 void chunks_run_settled(struct scheduler *s)
 {
-    struct sched_link *at;
-    while ((at = sched_list_next(&s->settled, NULL)) != NULL) {
+    struct list_link *at;
+    while ((at = list_next(&s->settled, NULL)) != NULL) {
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
-        sched_list_remove(&s->settled, at);
+        list_remove(&s->settled, at);
         if (chunk->given_up > 0) {
             struct sched_failure why = {chunk->given_up_as, chunk->charged, chunk->cause};
             s->ops.settle_error(s->ctx, chunk->job, chunk->first + chunk->count - chunk->given_up, chunk->given_up,

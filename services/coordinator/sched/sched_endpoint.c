@@ -3,15 +3,15 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * One endpoint's window and health. The window is slots * scale: slots as its workers told (until then a few, doubling
- * with each answer), scale halved by 429 and regained step by step. Failures make it suspect: it then gets one attempt
- * at a time until it answers; most of them pause it first, longer each time.
+ * One endpoint's window and health. The window is slots * scale: slots as its workers report them (until then a few,
+ * doubling with each answer), scale halved by 429 and regained step by step. A failure puts it on probation: one
+ * attempt at a time until it answers. Most failures pause it first, longer each time. scheduler.h draws the states.
  */
 static const char *const state_names[] = {
-    [ENDPOINT_OPEN] = "open",
-    [ENDPOINT_PAUSED] = "paused",
-    [ENDPOINT_EJECTED] = "ejected",
-    [ENDPOINT_DRAINING] = "draining",
+    [ENDPOINT_OPEN] = "open",           [ENDPOINT_FULL] = "full",
+    [ENDPOINT_PROBATION] = "probation", [ENDPOINT_PAUSED] = "paused",
+    [ENDPOINT_PROBING] = "probing",     [ENDPOINT_EJECTED] = "ejected",
+    [ENDPOINT_DRAINING] = "draining",   [ENDPOINT_REJECTS_TOKEN] = "rejects_token",
 };
 static_assert(ARRAY_SIZE(state_names) == ENDPOINT_STATE_COUNT, "one name per state");
 
@@ -30,15 +30,25 @@ unsigned endpoint_workers(const struct sched_endpoint *e)
     return e->workers_n > 0 ? e->workers_n : 1;
 }
 
+static bool is_member(const struct sched_endpoint *e)
+{
+    return e->index != UINT32_MAX;
+}
+
+bool endpoint_takes_attempts(const struct sched_endpoint *e)
+{
+    return e->state == ENDPOINT_OPEN || e->state == ENDPOINT_PROBATION;
+}
+
 /* Keeps the scheduler's sums of usable endpoints and their slots. */
 static void recount(struct sched_endpoint *e)
 {
     struct scheduler *s = e->s;
-    bool usable = e->state == ENDPOINT_OPEN && !e->suspect && e->index != UINT32_MAX;
-    bool serving = (usable || (e->full && e->index != UINT32_MAX)) && e->proven;
+    bool usable = e->state == ENDPOINT_OPEN && is_member(e);
+    bool serving = (usable || (e->state == ENDPOINT_FULL && is_member(e))) && e->has_answered;
     double slots = usable ? e->slots : 0;
     s->slots += slots - e->counted_slots;
-    e->refused = false;
+    e->window_full = false;
     e->counted_slots = slots;
     if (usable != e->counted_usable) {
         e->counted_usable = usable;
@@ -54,47 +64,57 @@ static void recount(struct sched_endpoint *e)
     balancer_update(e);
 }
 
-void endpoint_set_state(struct sched_endpoint *e, enum sched_endpoint_state state, uint64_t until_ns)
+bool sched_endpoint_rejects_token(const struct sched_endpoint *e)
+{
+    bool remembers = e->state == ENDPOINT_PROBING || e->state == ENDPOINT_PROBATION;
+    return e->state == ENDPOINT_REJECTS_TOKEN || (remembers && e->before == ENDPOINT_REJECTS_TOKEN);
+}
+
+static bool counts_as_rejecting(const struct sched_endpoint *e)
+{
+    return is_member(e) && sched_endpoint_rejects_token(e);
+}
+
+void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
+                   uint64_t until_ns)
 {
     struct scheduler *s = e->s;
-    s->stats.endpoints[e->state]--;
-    s->stats.endpoints[state]++;
-    e->state = state;
-    e->probing = false;
-    e->full = e->full && state == ENDPOINT_PAUSED;
-    timer_set(&s->timers, &e->timer, state == ENDPOINT_OPEN ? SCHED_NEVER : until_ns);
+    enum sched_endpoint_state from = e->state;
+    s->rejecting_n -= counts_as_rejecting(e);
+    s->stats.endpoints[from]--;
+    s->stats.endpoints[to]++;
+    e->state = to;
+    e->before = before;
+    s->rejecting_n += counts_as_rejecting(e);
+    timer_set(s, &e->timer, until_ns);
     recount(e);
+    if (from != to && s->ops.endpoint_moved) s->ops.endpoint_moved(s->ctx, e, from, to);
 }
 
-static void set_suspect(struct sched_endpoint *e, bool suspect)
+static void to_probation(struct sched_endpoint *e, enum sched_endpoint_state before)
 {
-    e->suspect = suspect;
-    e->vouched = false;
-    e->proven &= !suspect;
-    recount(e);
-}
-
-static void set_refuses(struct sched_endpoint *e, bool refuses)
-{
-    e->s->refusing += (uint32_t)refuses - (uint32_t)e->refuses;
-    e->refuses = refuses;
+    endpoint_move(e, ENDPOINT_PROBATION, before, SCHED_NEVER);
 }
 
 void endpoint_gone(struct sched_endpoint *e)
 {
-    set_refuses(e, false);
+    e->s->rejecting_n -= counts_as_rejecting(e);
     e->index = UINT32_MAX;
     recount(e);
 }
 
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a)
 {
-    if (a->started_ns < e->failed_ns || (e->proven && e->pauses == 0 && e->failures == 0)) return;
+    if (a->started_ns < e->failed_ns || (e->has_answered && e->pauses == 0 && e->failures == 0)) return;
     e->failures = e->pauses = e->ejections = 0;
-    e->proven = true;
-    set_refuses(e, false);
-    if (a->on_trial) e->s->lies = 0;
-    set_suspect(e, false);
+    e->has_answered = true;
+    e->probe_ok = false;
+    if (a->is_probation) e->s->failed_after_ready = 0;
+    if (e->state == ENDPOINT_FULL) e->before = ENDPOINT_OPEN;
+    if (e->state == ENDPOINT_PROBATION)
+        endpoint_move(e, ENDPOINT_OPEN, ENDPOINT_OPEN, SCHED_NEVER);
+    else
+        recount(e);
 }
 
 /* Twice as long each time, with jitter. */
@@ -106,12 +126,12 @@ static uint64_t pause_length(struct sched_endpoint *e)
     return (uint64_t)((double)pause_ns * (0.5 + 0.5 * random_unit(&e->s->random)));
 }
 
-/* `least_ns` when it asked for that. */
-static void pause(struct sched_endpoint *e, uint64_t least_ns)
+/* At least as long as it asked for (`least_ns`), within reason. */
+static void pause(struct sched_endpoint *e, enum sched_endpoint_state state, uint64_t least_ns)
 {
     uint64_t pause_ns = pause_length(e);
     if (least_ns > PAUSE_RETRY_MAX_NS) least_ns = PAUSE_RETRY_MAX_NS;
-    endpoint_set_state(e, ENDPOINT_PAUSED, e->s->now_ns + (pause_ns > least_ns ? pause_ns : least_ns));
+    endpoint_move(e, state, state, e->s->now_ns + (pause_ns > least_ns ? pause_ns : least_ns));
 }
 
 /* Never more than half of them, so that a wrong suspicion cannot take the fleet away. */
@@ -125,46 +145,58 @@ static void eject(struct sched_endpoint *e)
     struct scheduler *s = e->s;
     uint64_t eject_ns = EJECT_NS << (e->ejections < 4 ? e->ejections : 4);
     e->ejections++;
-    endpoint_set_state(e, ENDPOINT_EJECTED, s->now_ns + (eject_ns < EJECT_MAX_NS ? eject_ns : EJECT_MAX_NS));
+    endpoint_move(e, ENDPOINT_EJECTED, ENDPOINT_EJECTED,
+                  s->now_ns + (eject_ns < EJECT_MAX_NS ? eject_ns : EJECT_MAX_NS));
 }
 
 /* Full: a smaller window, and nothing more until it has answered something or a pause is over. Retry-After counts in
- * whole seconds, far longer than a slot stays taken as a rule: it is the upper bound. */
+ * whole seconds, far longer than a slot usually stays taken: it is the upper bound. */
 static void busy(struct sched_endpoint *e, const struct sched_attempt *a, uint64_t retry_after_ms)
 {
     struct scheduler *s = e->s;
-    e->proven = true;
-    if (a->started_ns < e->busy_ns) /* one halving for all that were on their way */
-        return;
+    e->has_answered = true;
+    if (a->started_ns < e->busy_ns) return; /* one halving for all that were on their way */
     e->busy_ns = s->now_ns + 1;
     e->scale = fmax(e->scale / 2, WINDOW_SCALE_MIN);
-    if (e->state == ENDPOINT_OPEN) {
-        uint64_t asked_ns = retry_after_ms * NS_PER_MS;
-        uint64_t pause_ns = pause_length(e);
-        e->full = true;
-        endpoint_set_state(e, ENDPOINT_PAUSED, s->now_ns + (asked_ns > 0 && asked_ns < pause_ns ? asked_ns : pause_ns));
-    }
+    if (!endpoint_takes_attempts(e)) return;
+    uint64_t asked_ns = retry_after_ms * NS_PER_MS;
+    uint64_t pause_ns = pause_length(e);
+    if (asked_ns > 0 && asked_ns < pause_ns) pause_ns = asked_ns;
+    endpoint_move(e, ENDPOINT_FULL, e->state, s->now_ns + pause_ns);
+}
+
+static void full_is_over(struct sched_endpoint *e)
+{
+    endpoint_move(e, e->before, ENDPOINT_OPEN, SCHED_NEVER);
+}
+
+static void stop_trusting(struct sched_endpoint *e)
+{
+    e->probe_ok = false;
+    e->has_answered = false;
 }
 
 /* A balancer stands for many workers: only failure after failure says something about all of them. */
-static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64_t retry_after_ms)
+static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
     if (how != SCHED_END_NOT_CONNECTED && e->failures < BALANCER_PATIENCE) return;
-    set_suspect(e, true);
-    set_refuses(e, how == SCHED_END_REFUSED);
-    pause(e, how == SCHED_END_UNAVAILABLE ? retry_after_ms * NS_PER_MS : 0);
+    stop_trusting(e);
+    pause(e, how == SCHED_END_REFUSED ? ENDPOINT_REJECTS_TOKEN : ENDPOINT_PAUSED, least_ns);
 }
 
-static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t retry_after_ms)
+static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
-    /* One that dies of what it is given has not lied. */
-    if (e->vouched && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->lies++;
-    set_suspect(e, true);
-    set_refuses(e, how == SCHED_END_REFUSED);
-    if (e->failures >= EJECT_AFTER && may_eject(e->s))
+    /* A worker that dies of what it is given was ready all the same. */
+    if (e->probe_ok && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->failed_after_ready++;
+    stop_trusting(e);
+    if (how == SCHED_END_REFUSED)
+        pause(e, ENDPOINT_REJECTS_TOKEN, least_ns);
+    else if (e->failures >= EJECT_AFTER && may_eject(e->s))
         eject(e);
     else if (how != SCHED_END_BAD_STATUS && how != SCHED_END_PROTOCOL)
-        pause(e, how == SCHED_END_UNAVAILABLE ? retry_after_ms * NS_PER_MS : 0);
+        pause(e, ENDPOINT_PAUSED, least_ns);
+    else
+        to_probation(e, ENDPOINT_OPEN);
 }
 
 static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms)
@@ -174,11 +206,12 @@ static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum
     /* Refusing is not failing: a worker that is away or full for a while has not earned an ejection. */
     if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))
         e->failures++;
-    if (e->state != ENDPOINT_OPEN) return;
+    if (!endpoint_takes_attempts(e)) return;
+    uint64_t least_ns = how == SCHED_END_UNAVAILABLE ? retry_after_ms * NS_PER_MS : 0;
     if (e->balancer)
-        balancer_failed(e, how, retry_after_ms);
+        balancer_failed(e, how, least_ns);
     else
-        worker_failed(e, how, retry_after_ms);
+        worker_failed(e, how, least_ns);
 }
 
 void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how,
@@ -189,13 +222,15 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
         /* One slot for a window of answers, but never at a snail's pace. */
         e->scale = fmin(e->scale + fmax(1 / (e->slots * (double)(e->attempts.n + 1)), WINDOW_SCALE_STEP), 1);
         if (!e->slots_known) e->slots = fmin(e->slots * 2, SLOTS_UNKNOWN_MAX);
-        if (e->full) endpoint_set_state(e, ENDPOINT_OPEN, 0);
-        recount(e);
+        if (e->state == ENDPOINT_FULL)
+            full_is_over(e);
+        else
+            recount(e);
         break;
     case SCHED_END_DRAINING: sched_endpoint_drain(e->s, e, e->s->now_ns); break;
     case SCHED_END_BUSY: busy(e, a, retry_after_ms); break;
     case SCHED_END_NOT_CONNECTED:
-        if (a->paid) retry_return_trial(a->chunk->job);
+        if (a->paid) retry_return_probation(a->chunk->job);
         failed(e, a, how, retry_after_ms);
         break;
     case SCHED_END_UNAVAILABLE:
@@ -213,35 +248,35 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
 void endpoint_timer_fired(struct sched_endpoint *e)
 {
     struct scheduler *s = e->s;
-    if (e->suspect && s->ops.probe && !e->probing) {
-        e->probing = true;
-        timer_set(&s->timers, &e->timer, s->now_ns + PROBE_PATIENCE_NS);
+    if (e->state == ENDPOINT_FULL) {
+        full_is_over(e);
+    } else if (e->state == ENDPOINT_PROBING || !s->ops.probe) {
+        to_probation(e, e->before);
+    } else {
+        endpoint_move(e, ENDPOINT_PROBING, e->state, s->now_ns + PROBE_PATIENCE_NS);
         s->ops.probe(s->ctx, e);
-        return;
     }
-    endpoint_set_state(e, ENDPOINT_OPEN, 0);
 }
 
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns)
 {
     s->now_ns = now_ns;
-    if (!e->probing) return;
-    e->probing = false;
+    if (e->state != ENDPOINT_PROBING) return;
     if (!ready) {
-        endpoint_set_state(e, e->state, now_ns + pause_length(e));
+        endpoint_move(e, e->before, e->before, now_ns + pause_length(e));
         return;
     }
-    endpoint_set_state(e, ENDPOINT_OPEN, 0);
-    set_refuses(e, false);
-    e->vouched = true;
+    e->probe_ok = true;
+    to_probation(e, ENDPOINT_OPEN);
 }
 
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns)
 {
     s->now_ns = now_ns;
     if (e->balancer || e->state == ENDPOINT_DRAINING) return;
-    set_suspect(e, true);
-    endpoint_set_state(e, ENDPOINT_DRAINING, now_ns + (s->ops.probe ? PAUSE_DRAIN_PROBED_NS : PAUSE_DRAIN_NS));
+    stop_trusting(e);
+    endpoint_move(e, ENDPOINT_DRAINING, ENDPOINT_DRAINING,
+                  now_ns + (s->ops.probe ? PAUSE_DRAIN_PROBED_NS : PAUSE_DRAIN_NS));
 }
 
 /* The place of a worker in the endpoint's table, or the free one it would take. */
@@ -317,11 +352,6 @@ void endpoint_free(struct sched_endpoint *e)
     e->s->worker_table_bytes -= e->workers_alloc * sizeof *e->workers;
     free(e->workers);
     free(e);
-}
-
-bool sched_endpoint_refuses(const struct sched_endpoint *e)
-{
-    return e->refuses;
 }
 
 void *sched_endpoint_owner(const struct sched_endpoint *e)

@@ -55,13 +55,13 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->added_ns = job->progress_ns = now_ns;
     job->next_first = params->first_index;
     job->tokens = BUDGET_MIN;
-    job->trial_ns = now_ns + TRIAL_TRICKLE_NS;
+    job->probation_ns = now_ns + PROBATION_TRICKLE_NS;
     job->item_tokens = BUDGET_ITEMS_MIN;
     job->wait_mean = 1;
     job->wait_deviation = 0.5;
     job->timer.kind = TIMER_JOB;
-    for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) sched_list_init(&job->lists[i]);
-    sched_list_push_front(&s->jobs, &job->link);
+    for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) list_init(&job->lists[i]);
+    list_push_front(&s->jobs, &job->link);
     s->priorities += job->p.priority;
     job->deficit = fairness_quantum(job);
     job_arm_timer(job);
@@ -75,6 +75,7 @@ void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes)
     job->uncut_bytes += bytes;
     job->counts.total += items;
     job->s->uncut_items += items;
+    demand_changed(job);
 }
 
 void sched_job_no_more_items(struct sched_job *job)
@@ -110,12 +111,12 @@ void job_arm_timer(struct sched_job *job)
         at = give_up < at ? give_up : at;
         at = job->waiting == SCHED_NOT_WAITING && waits > s->now_ns && waits < at ? waits : at;
     }
-    timer_set(&job->s->timers, &job->timer, job->ended ? SCHED_NEVER : at);
+    timer_set(job->s, &job->timer, job->ended ? SCHED_NEVER : at);
 }
 
 void jobs_serving_changed(struct scheduler *s)
 {
-    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at))
+    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at))
         job_arm_timer(CONTAINER_OF(at, struct sched_job, link));
 }
 
@@ -128,7 +129,7 @@ static bool wants_worker(const struct sched_job *job)
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
-    struct sched_link *oldest = sched_list_next(&job->lists[CHUNK_IN_FLIGHT], NULL);
+    struct list_link *oldest = list_next(&job->lists[CHUNK_IN_FLIGHT], NULL);
     if (!oldest) return false;
     const struct sched_attempt *a = CONTAINER_OF(oldest, struct sched_chunk, link)->attempt;
     uint64_t soon_ns = s->config.worker_wait_ns / 4 < NS_PER_S ? s->config.worker_wait_ns / 4 : NS_PER_S;
@@ -144,12 +145,12 @@ void job_timer_fired(struct sched_job *job)
     } else if (too_long && wants_worker(job) && !has_hope(job)) {
         job->no_workers = true;
         job_end(job, SCHED_FAILED, ITEM_WORKER_LOST,
-                s->refusing > 0 ? "the workers refuse the coordinator's token" : sched_cause_no_workers);
+                s->rejecting_n > 0 ? "the workers refuse the coordinator's token" : sched_cause_no_workers);
     } else {
         job_arm_timer(job);
         uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
         /* Nothing to give up on, or not yet. */
-        if (too_long && job->timer.at_ns <= s->now_ns) timer_set(&s->timers, &job->timer, again);
+        if (too_long && job->timer.node.key <= s->now_ns) timer_set(s, &job->timer, again);
     }
 }
 
@@ -179,7 +180,7 @@ void job_check_end(struct sched_job *job)
 {
     if (job->on_ending || !(job->ended || (job->no_more && job->uncut == 0 && !has_chunks(job)))) return;
     job->on_ending = true;
-    sched_list_push_back(&job->s->ending, &job->ending_link);
+    list_push_back(&job->s->ending, &job->ending_link);
 }
 
 void job_check_tolerance(struct sched_job *job)
@@ -218,12 +219,12 @@ static void cut_attempts(struct sched_chunk *chunk)
 static void settle_rest(struct sched_job *job)
 {
     struct scheduler *s = job->s;
-    struct sched_list *flying = &job->lists[CHUNK_IN_FLIGHT];
-    for (struct sched_link *at = sched_list_next(flying, NULL); at; at = sched_list_next(flying, at))
+    struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
+    for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at))
         cut_attempts(CONTAINER_OF(at, struct sched_chunk, link));
     attempts_run_cuts(s);
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++)
-        for (struct sched_link *at; (at = sched_list_next(&job->lists[i], NULL)) != NULL;)
+        for (struct list_link *at; (at = list_next(&job->lists[i], NULL)) != NULL;)
             chunk_give_up(CONTAINER_OF(at, struct sched_chunk, link), job->rest, job->reason);
     chunks_run_settled(s);
     if (job->uncut == 0) return;
@@ -231,6 +232,7 @@ static void settle_rest(struct sched_job *job)
     uint64_t n = job->uncut;
     job->uncut = 0;
     s->uncut_items -= n;
+    demand_changed(job);
     job_settled(job, n, job->rest, false);
     s->ops.settle_error(s->ctx, job, job->next_first, n, &why);
 }
@@ -243,16 +245,15 @@ static void finish(struct sched_job *job)
                                     .counts = job->counts,
                                     .no_workers = job->no_workers,
                                     .delivered = job->delivered};
-    if (!job->ended)
-        outcome.status = job->counts.failed + job->counts.cancelled > 0 ? SCHED_PARTIAL : SCHED_SUCCEEDED;
-    sched_list_remove(&s->ending, &job->ending_link);
+    if (!job->ended) outcome.status = job->counts.failed + job->counts.cancelled > 0 ? SCHED_PARTIAL : SCHED_SUCCEEDED;
+    list_remove(&s->ending, &job->ending_link);
     s->ops.job_finished(s->ctx, job, &outcome);
     job_free(job);
 }
 
 void jobs_run_ending(struct scheduler *s)
 {
-    for (struct sched_link *at; (at = sched_list_next(&s->ending, NULL)) != NULL;) {
+    for (struct list_link *at; (at = list_next(&s->ending, NULL)) != NULL;) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, ending_link);
         if (job->ended) settle_rest(job);
         finish(job);
@@ -262,9 +263,10 @@ void jobs_run_ending(struct scheduler *s)
 /* Off the ring; its chunks must be gone. */
 void job_free(struct sched_job *job)
 {
-    timer_clear(&job->s->timers, &job->timer);
-    sched_list_remove(&job->s->jobs, &job->link);
+    timer_stop(job->s, &job->timer);
+    list_remove(&job->s->jobs, &job->link);
     job->s->priorities -= job->p.priority;
+    demand_forget(job);
     free(job);
 }
 
@@ -273,7 +275,7 @@ static enum sched_waiting waits_for(const struct sched_job *job)
     const struct scheduler *s = job->s;
     bool to_send = job->uncut > 0 || job->pending_items > 0;
     if (s->usable == 0 && s->serving == 0 && to_send && s->now_ns >= waits_from_ns(job))
-        return s->refusing > 0 ? SCHED_WAITING_TOKEN_REFUSED : SCHED_WAITING_NO_WORKERS;
+        return s->rejecting_n > 0 ? SCHED_WAITING_TOKEN_REFUSED : SCHED_WAITING_NO_WORKERS;
     if (!to_send && job->in_flight_items == 0 && job->backoff_items > 0 && job->starved)
         return SCHED_WAITING_RETRY_BUDGET;
     return SCHED_NOT_WAITING;
@@ -282,11 +284,11 @@ static enum sched_waiting waits_for(const struct sched_job *job)
 uint64_t jobs_run_waiting(struct scheduler *s)
 {
     uint64_t next = SCHED_NEVER;
-    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
+    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
         enum sched_waiting why = waits_for(job);
-        uint64_t trial = s->usable < s->open_n ? retry_next_trial(job) : SCHED_NEVER;
-        next = trial < next ? trial : next;
+        uint64_t probation = s->usable < s->open_n ? retry_next_probation(job) : SCHED_NEVER;
+        next = probation < next ? probation : next;
         if (why == job->waiting) continue;
         job->waiting = why;
         if (s->ops.waiting) s->ops.waiting(s->ctx, job, why);
@@ -297,6 +299,7 @@ uint64_t jobs_run_waiting(struct scheduler *s)
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency)
 {
     job->p.max_concurrency = max_concurrency;
+    demand_changed(job);
 }
 
 void sched_job_set_priority(struct sched_job *job, unsigned priority)

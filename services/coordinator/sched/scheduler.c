@@ -25,12 +25,13 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, const str
     s->tokens = BUDGET_ALL_MIN;
     s->quantum_ns = (double)NS_PER_MS;
     s->timer.kind = TIMER_SCHEDULER;
-    sched_list_init(&s->jobs);
-    sched_list_init(&s->ending);
-    sched_list_init(&s->settled);
-    sched_list_init(&s->slices);
-    sched_list_init(&s->cuts);
-    sched_list_init(&s->lingering);
+    list_init(&s->jobs);
+    list_init(&s->ending);
+    list_init(&s->settled);
+    list_init(&s->slices);
+    list_init(&s->cuts);
+    list_init(&s->lingering);
+    list_init(&s->stale_demand);
     return s;
 }
 
@@ -45,33 +46,46 @@ void scheduler_free(struct scheduler *s)
 {
     if (!s) return;
     chunks_run_slices(s);
-    struct sched_link *at;
-    for (at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at)) {
+    struct list_link *at;
+    for (at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
         for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++)
-            for (struct sched_link *c; (c = sched_list_next(&job->lists[i], NULL)) != NULL;)
+            for (struct list_link *c; (c = list_next(&job->lists[i], NULL)) != NULL;)
                 free_chunk_and_attempts(CONTAINER_OF(c, struct sched_chunk, link));
     }
-    while ((at = sched_list_next(&s->settled, NULL)) != NULL) {
+    while ((at = list_next(&s->settled, NULL)) != NULL) {
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
-        sched_list_remove(&s->settled, at);
+        list_remove(&s->settled, at);
         s->ops.release(s->ctx, chunk);
         chunk_free(chunk);
     }
-    while ((at = sched_list_next(&s->jobs, NULL)) != NULL) job_free(CONTAINER_OF(at, struct sched_job, link));
+    while ((at = list_next(&s->jobs, NULL)) != NULL) job_free(CONTAINER_OF(at, struct sched_job, link));
     while (s->endpoints_n > 0) sched_endpoint_remove(s, s->endpoints[0]);
     free(s->endpoints);
     free(s->open);
-    free(s->roomy);
-    free(s->timers.timers);
+    free(s->available);
+    heap_release(&s->timers);
     free(s);
+}
+
+void timer_set(struct scheduler *s, struct sched_timer *t, uint64_t at_ns)
+{
+    if (at_ns == SCHED_NEVER)
+        heap_remove(&s->timers, &t->node);
+    else
+        heap_set(&s->timers, &t->node, at_ns);
+}
+
+void timer_stop(struct scheduler *s, struct sched_timer *t)
+{
+    heap_remove(&s->timers, &t->node);
 }
 
 static void run_timers(struct scheduler *s)
 {
-    while (s->timers.n > 0 && s->timers.timers[1]->at_ns <= s->now_ns) {
-        struct sched_timer *t = s->timers.timers[1];
-        timer_clear(&s->timers, t);
+    for (struct heap_node *first; (first = heap_first(&s->timers)) != NULL && first->key <= s->now_ns;) {
+        struct sched_timer *t = CONTAINER_OF(first, struct sched_timer, node);
+        timer_stop(s, t);
         switch (t->kind) {
         case TIMER_CHUNK: retry_timer_fired(CONTAINER_OF(t, struct sched_chunk, timer)); break;
         case TIMER_ENDPOINT: endpoint_timer_fired(CONTAINER_OF(t, struct sched_endpoint, timer)); break;
@@ -93,6 +107,7 @@ static struct sched_chunk *cut(struct sched_job *job, const struct sched_endpoin
     job->next_first += n;
     job->uncut -= n;
     s->uncut_items -= n;
+    demand_changed(job);
     job->uncut_bytes -= chunk->bytes < job->uncut_bytes ? chunk->bytes : job->uncut_bytes;
     return chunk;
 }
@@ -109,10 +124,10 @@ static void send(struct sched_job *job, struct sched_chunk *chunk, struct sched_
 /* One of the first chunks that wait, or a new one. False when none of them can go anywhere now. */
 static bool send_one(struct sched_job *job)
 {
-    struct sched_list *pending = &job->lists[CHUNK_PENDING];
+    struct list *pending = &job->lists[CHUNK_PENDING];
     unsigned looked_at = 0;
-    for (struct sched_link *at = sched_list_next(pending, NULL); at && looked_at < PENDING_LOOKED_AT;
-         at = sched_list_next(pending, at), looked_at++) {
+    for (struct list_link *at = list_next(pending, NULL); at && looked_at < PENDING_LOOKED_AT;
+         at = list_next(pending, at), looked_at++) {
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         if (job->p.max_concurrency > 0 && job->in_flight_items > 0 &&
             job->in_flight_items + chunk_left(chunk) > job->p.max_concurrency)
@@ -133,9 +148,9 @@ static bool send_one(struct sched_job *job)
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;
-    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at))
+    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at))
         CONTAINER_OF(at, struct sched_job, link)->blocked = false;
-    if (s->trials_pending == 0) balancer_close_court(s);
+    if (s->isolations_pending == 0) isolation_end(s);
     if (s->open_n == 0) return false;
     for (struct sched_job *job; (job = fairness_next(s)) != NULL;) {
         if (s->cut_bytes >= CUT_RUN_BYTES) return true;
@@ -155,27 +170,17 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     jobs_run_ending(s);
     bool more = dispatch(s);
     uint64_t next = hedge_run(s);
-    uint64_t trial = jobs_run_waiting(s);
-    next = trial < next ? trial : next;
-    struct sched_link *linger = sched_list_next(&s->lingering, NULL);
+    uint64_t probation = jobs_run_waiting(s);
+    demands_update(s);
+    next = probation < next ? probation : next;
+    struct list_link *linger = list_next(&s->lingering, NULL);
     if (linger) {
         uint64_t over = CONTAINER_OF(linger, struct sched_attempt, queue)->progress_ns + LINGER_NS;
         next = over < next ? over : next;
     }
-    if (s->timers.n > 0 && s->timers.timers[1]->at_ns < next) next = s->timers.timers[1]->at_ns;
+    struct heap_node *due = heap_first(&s->timers);
+    if (due && due->key < next) next = due->key;
     return more ? s->now_ns : next;
-}
-
-/* Slots that would be busy if there were enough: all items at once while nothing is known of them, later so many
- * as do the work in a second. */
-static uint64_t demand(const struct sched_job *job)
-{
-    uint64_t items = job->uncut + job->pending_items + job->backoff_items + job->in_flight_items;
-    double slots = (double)items;
-    double item_ns = chunker_item_ns(job);
-    if (item_ns > 0) slots = fmin(slots, ceil(slots * item_ns / (double)NS_PER_S));
-    if (job->p.max_concurrency > 0) slots = fmin(slots, (double)job->p.max_concurrency);
-    return (uint64_t)slots;
 }
 
 struct sched_stats sched_stats(const struct scheduler *s)
@@ -183,9 +188,7 @@ struct sched_stats sched_stats(const struct scheduler *s)
     struct sched_stats stats = s->stats;
     stats.queued_items = s->uncut_items + s->pending_items + s->backoff_items;
     stats.slots = (uint64_t)(s->slots + 0.5);
-    stats.demand_slots = 0;
-    for (struct sched_link *at = sched_list_next(&s->jobs, NULL); at; at = sched_list_next(&s->jobs, at))
-        stats.demand_slots += demand(CONTAINER_OF(at, struct sched_job, link));
+    stats.demand_slots = s->demand_slots;
     stats.memory_bytes = sizeof *s + s->jobs.n * sizeof(struct sched_job) +
                          stats.chunks * (sizeof(struct sched_chunk) + sizeof(struct sched_attempt)) +
                          s->endpoints_alloc * (sizeof(struct sched_endpoint) + 3 * sizeof(void *)) +

@@ -17,8 +17,8 @@
  *                                              failed, or lost   v
  *                                              (lost twice: in two halves)
  *
- * A chunk is on exactly one of those lists of its job, moved by one function (chunk_move in chunk.c). While in flight
- * it has one attempt, or two when it is hedged; each attempt answers a prefix of the suffix it was sent, and the
+ * A chunk is on exactly one of those lists of its job, moved by one function (chunk_move in sched_chunk.c). While in
+ * flight it has one attempt, or two when it is hedged; each attempt answers a prefix of the suffix it was sent, and the
  * chunk's own answered prefix is the longest. What an attempt answers below that is a duplicate and is dropped.
  *
  * Ownership: the scheduler owns jobs, chunks, attempts and endpoints; the shell owns what hangs on them by void *.
@@ -33,6 +33,8 @@
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
 
 #include "common/base/base.h"
+#include "common/base/heap.h"
+#include "common/base/list.h"
 #include "protocol/protocol.h"
 
 #define SCHED_NEVER    UINT64_MAX
@@ -43,15 +45,37 @@ struct sched_job;
 struct sched_endpoint;
 
 enum sched_chunk_state { CHUNK_PENDING, CHUNK_BACKOFF, CHUNK_IN_FLIGHT, CHUNK_SETTLED, CHUNK_STATE_COUNT };
+const char *sched_chunk_state_name(enum sched_chunk_state state);
 
-/* Membership of an intrusive list, and a place in the heap of instants; their own business. */
-struct sched_link {
-    struct sched_link *prev, *next;
+/*
+ * An endpoint. Only OPEN and PROBATION get attempts.
+ *
+ *              429                        429
+ *   OPEN <------------> FULL <------------------------- PROBATION <---- ready, or no answer in time ---- PROBING
+ *    |  an answer, or     an answer, or    |  ^  |                                                         |  ^
+ *    |  the pause is over the pause is over|  |  +---> OPEN: an answer                           not ready |  |
+ *    |                                     +--+                                            (as it was)     |  |
+ *    |                                                                                                     v  |
+ *    +--- a failure, a drain, 401 or 403 ---> PAUSED, EJECTED, DRAINING, REJECTS_TOKEN ---- pause is over ----+
+ *         (from PROBATION too)                (an unexpected answer leads to PROBATION at once)
+ */
+enum sched_endpoint_state {
+    ENDPOINT_OPEN,
+    ENDPOINT_FULL,          /* it answered 429 */
+    ENDPOINT_PROBATION,     /* its last word was a failure: one attempt at a time until it answers */
+    ENDPOINT_PAUSED,        /* it failed */
+    ENDPOINT_PROBING,       /* it is being asked whether it is ready */
+    ENDPOINT_EJECTED,       /* it failed several times in a row */
+    ENDPOINT_DRAINING,      /* it said that it drains, or closes its connections */
+    ENDPOINT_REJECTS_TOKEN, /* it answered 401 or 403 */
+    ENDPOINT_STATE_COUNT
 };
+const char *sched_endpoint_state_name(enum sched_endpoint_state state);
+
+/* An instant at which a chunk, an endpoint, a job or the scheduler itself is due; the scheduler's own business. */
 enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_JOB, TIMER_SCHEDULER };
 struct sched_timer {
-    uint64_t at_ns;
-    uint32_t place; /* 0: not set */
+    struct heap_node node; /* its key is the instant, ns; not in the heap: not set */
     enum sched_timer_kind kind;
 };
 
@@ -66,9 +90,9 @@ struct sched_chunk {
 
     /* The scheduler's own. */
     enum sched_chunk_state state;
-    struct sched_link link;       /* on its state's list */
-    struct sched_timer timer;     /* CHUNK_BACKOFF: when it is over */
-    struct sched_link slice_link; /* parent is set: waiting to be sliced out of it */
+    struct list_link link;       /* on its state's list */
+    struct sched_timer timer;    /* CHUNK_BACKOFF: when it is over */
+    struct list_link slice_link; /* parent is set: waiting to be sliced out of it */
     struct sched_chunk *parent;
     struct sched_attempt *attempt, *hedge;
     struct sched_endpoint *avoid; /* where it failed last; compared, never followed */
@@ -80,7 +104,7 @@ struct sched_chunk {
     uint32_t origin;                   /* items of the chunk it comes from */
     bool handed_back;                  /* its last attempt was refused */
     bool prepaid;                      /* it has its token for the next attempt */
-    bool needs_trial;                  /* blame.c */
+    bool needs_isolation;              /* blame.c */
     bool was_sent;                     /* its next attempt is not the first of its items */
     const char *cause;                 /* of the last charged failure */
     uint32_t given_up;                 /* so many items at its end are to be settled with ... */
@@ -98,19 +122,19 @@ struct sched_attempt {
     void *call; /* the shell's */
 
     /* The scheduler's own. */
-    struct sched_link link;  /* on its endpoint's list */
-    struct sched_link queue; /* on the list of those to be cut off, or of those that linger */
-    double weight;           /* of one item in the endpoint's load */
-    double clock;            /* the endpoint's service clock at the last answer */
-    uint64_t progress_ns;    /* last answer, or started_ns */
+    struct list_link link;  /* on its endpoint's list */
+    struct list_link queue; /* on the list of those to be cut off, or of those that linger */
+    double weight;          /* of one item in the endpoint's load */
+    double clock;           /* the endpoint's service clock at the last answer */
+    uint64_t progress_ns;   /* last answer, or started_ns */
     bool is_hedge;
-    bool is_rescue; /* of a chunk on a worker that seems dead: paid by the retry budget */
-    bool dead;      /* to be cut off in the next run: what it still reports is dropped */
-    bool lingers;   /* all is answered, the end is not in yet */
-    bool alone;     /* it must run alone: nothing else is sent to its endpoint */
-    bool suspect;   /* its chunk was; counts on its endpoint */
-    bool on_trial;  /* its endpoint was suspect */
-    bool paid;      /* ... and it took a token */
+    bool is_rescue;      /* of a chunk on a worker that seems dead: paid by the retry budget */
+    bool dead;           /* to be cut off in the next run: what it still reports is dropped */
+    bool lingers;        /* all is answered, the end is not in yet */
+    bool alone;          /* it must run alone: nothing else is sent to its endpoint */
+    bool poison_suspect; /* its chunk was; counts on its endpoint */
+    bool is_probation;   /* its endpoint was on probation */
+    bool paid;           /* ... and it took a token */
 };
 
 /* How an attempt ended. What it answered until then stands. */
@@ -186,10 +210,10 @@ struct sched_counts {
     uint64_t hedged;  /* items sent twice to be sure */
 };
 
-/* Why items end without an answer line of a worker. */
 /* The cause when a job gave up waiting for a worker; compared by address. */
 extern const char sched_cause_no_workers[];
 
+/* Why items end without an answer line of a worker. */
 struct sched_failure {
     enum item_error error;
     unsigned attempts;
@@ -230,6 +254,12 @@ struct scheduler_ops {
      * token) and report by sched_endpoint_probed(). May be NULL: then it is tried with a chunk when its pause is over
      * and the budget allows. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
+
+    /* For debugging, called at each move. May be NULL. */
+    void (*chunk_moved)(void *ctx, const struct sched_chunk *chunk, enum sched_chunk_state from,
+                        enum sched_chunk_state to);
+    void (*endpoint_moved)(void *ctx, const struct sched_endpoint *endpoint, enum sched_endpoint_state from,
+                           enum sched_endpoint_state to);
 };
 
 struct scheduler_config {
@@ -271,19 +301,18 @@ uint64_t sched_job_eta_ns(const struct sched_job *job);
 struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool balancer, unsigned slots_hint,
                                           uint64_t now_ns);
 void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
-/* It said Connection: close or that it drains: nothing more is sent to it for a while. Ignored for a balancer. */
+/* It said Connection: close or that it drains: nothing more is sent to it until it is ready again. Ignored for a
+ * balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* From the headers of an answer: worker_id is a hash of Fantail-Worker. */
 void sched_endpoint_learned(struct scheduler *s, struct sched_endpoint *e, uint64_t worker_id, unsigned slots,
                             unsigned free_slots, uint64_t now_ns);
 /* The answer to the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
-/* Its last word was SCHED_END_REFUSED (of a balancer: its last few). */
-bool sched_endpoint_refuses(const struct sched_endpoint *e);
+/* Its last word was SCHED_END_REFUSED (for a balancer: its last few words). */
+bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
-enum sched_endpoint_state { ENDPOINT_OPEN, ENDPOINT_PAUSED, ENDPOINT_EJECTED, ENDPOINT_DRAINING, ENDPOINT_STATE_COUNT };
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
-const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 
 /* Attempts. */
 struct sched_accept {

@@ -3,45 +3,47 @@
  * The files, in reading order: scheduler.c (the loop), sched_job.c, sched_chunk.c, sched_attempt.c (the objects and
  * their events), then the thinking: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its window
  * and its health), chunker.c (how many items), retry.c (again, when and whether), blame.c (who took the
- * worker down), hedge.c (twice, to be sure);
- * timers.c.
+ * worker down), hedge.c (a second attempt for what is late), demand.c (slots wanted).
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
 
 #include "common/base/limits.h"
+#include "common/base/random.h"
 #include "coordinator/sched/scheduler.h"
 
 /* The numbers. docs/decisions-scheduler.md says why each is what it is. */
-#define AHEAD_NS                 (40 * NS_PER_MS) /* work queued at a worker beyond its busy slots, per slot */
-#define CHUNK_LEAST_NS           (NS_PER_MS / 2)  /* less work is not worth a request of its own */
-#define CHUNKS_PER_WINDOW        4                /* an adaptive chunk is so small a part of a worker's window */
-#define CHUNK_GROWTH             8                /* times the largest chunk that was answered */
-#define ITEMS_REMEMBERED         1024 /* the mean item time forgets by halves beyond this, and beyond 1 s of slot time */
-#define CUT_RUN_BYTES            (128 * KIB) /* item bytes cut in one run; the next one follows at once */
-#define CHUNK_ITEMS_MAX          (1u << 22)
-#define CHUNKS_PER_WORKER        (LIMIT_WORKER_CHUNKS * 3 / 4)
-#define SLOTS_UNKNOWN            2 /* assumed of a worker never heard from; doubles with each answer */
-#define SLOTS_UNKNOWN_MAX        64
-#define WINDOW_SCALE_MIN         (1.0 / 64)
-#define WINDOW_SCALE_STEP        0.02 /* regained at least with each answered chunk after 429 halved the window */
-#define OVERCOMMIT               2.0  /* windows a job below its share may fill at an endpoint that others keep full */
-#define BUDGET_SHARE             0.2  /* retries per first attempt ... */
-#define BUDGET_MIN               3.0  /* ... and so many at least per job */
-#define BUDGET_ALL_MIN           100.0
-#define BUDGET_ALL_MAX           1000.0
-#define BUDGET_TRICKLE_NS        (100 * NS_PER_MS) /* without budget, one retry of a job in so long a time */
-#define BUDGET_ITEMS_MIN         10.0              /* retries of single items, counted in items */
-#define PAUSE_MIN_NS             (20 * NS_PER_MS)
-#define PAUSE_MAX_NS             (2 * NS_PER_S)
-#define PAUSE_RETRY_MAX_NS       (30 * NS_PER_S) /* a Retry-After beyond this is not believed */
-#define PAUSE_DRAIN_NS           (5 * NS_PER_S)
-#define PAUSE_DRAIN_PROBED_NS    (100 * NS_PER_MS) /* the same when it can be asked */
-#define EJECT_AFTER              3                 /* failures in a row, of attempts begun one after the other */
-#define EJECT_NS                 (5 * NS_PER_S)
-#define EJECT_MAX_NS             (60 * NS_PER_S)
-#define BALANCER_PATIENCE        5               /* failures in a row that make a whole balancer suspect */
-#define TRIAL_TRICKLE_NS         (30 * NS_PER_S) /* without budget, one trial of a suspect endpoint in so long a time */
+#define AHEAD_NS              (40 * NS_PER_MS) /* work queued at a worker beyond its busy slots, per slot */
+#define CHUNK_LEAST_NS        (NS_PER_MS / 2)  /* less work is not worth a request of its own */
+#define CHUNKS_PER_WINDOW     4                /* an adaptive chunk is so small a part of a worker's window */
+#define CHUNK_GROWTH          8                /* times the largest chunk that was answered */
+#define ITEMS_REMEMBERED      1024 /* the mean item time forgets by halves beyond this, and beyond 1 s of slot time */
+#define CUT_RUN_BYTES         (128 * KIB) /* item bytes cut in one run; the next one follows at once */
+#define CHUNK_ITEMS_MAX       (1u << 22)
+#define CHUNKS_PER_WORKER     (LIMIT_WORKER_CHUNKS * 3 / 4)
+#define SLOTS_UNKNOWN         2 /* assumed of a worker never heard from; doubles with each answer */
+#define SLOTS_UNKNOWN_MAX     64
+#define WINDOW_SCALE_MIN      (1.0 / 64)
+#define WINDOW_SCALE_STEP     0.02 /* regained at least with each answered chunk after 429 halved the window */
+#define OVERCOMMIT            2.0  /* windows a job below its share may fill at an endpoint that others keep full */
+#define BUDGET_SHARE          0.2  /* retries per first attempt ... */
+#define BUDGET_MIN            3.0  /* ... and so many at least per job */
+#define BUDGET_ALL_MIN        100.0
+#define BUDGET_ALL_MAX        1000.0
+#define BUDGET_TRICKLE_NS     (100 * NS_PER_MS) /* without budget, one retry of a job in so long a time */
+#define BUDGET_ITEMS_MIN      10.0              /* retries of single items, counted in items */
+#define PAUSE_MIN_NS          (20 * NS_PER_MS)
+#define PAUSE_MAX_NS          (2 * NS_PER_S)
+#define PAUSE_RETRY_MAX_NS    (30 * NS_PER_S) /* a Retry-After beyond this is not believed */
+#define PAUSE_DRAIN_NS        (5 * NS_PER_S)
+#define PAUSE_DRAIN_PROBED_NS (100 * NS_PER_MS) /* the same when it can be asked */
+#define EJECT_AFTER           3                 /* failures in a row, of attempts begun one after the other */
+#define EJECT_NS              (5 * NS_PER_S)
+#define EJECT_MAX_NS          (60 * NS_PER_S)
+#define BALANCER_PATIENCE     5 /* failures in a row that say something about all workers of a balancer */
+#define PROBATION_TRICKLE_NS                                                                                           \
+    (30 * NS_PER_S) /* without budget, one attempt at an endpoint on probation in that time                            \
+                     */
 #define WAITING_AFTER_NS         (500 * NS_PER_MS) /* without a usable endpoint for so long, a job is said to wait */
 #define DEFAULT_WORKER_WAIT_NS   (60 * NS_PER_S)
 #define PROBE_PATIENCE_NS        (5 * NS_PER_S)
@@ -62,20 +64,6 @@
 #define HALVE_AFTER_LOST         2
 #define WORKERS_PER_BALANCER_MAX 16384
 
-struct sched_list {
-    struct sched_link head;
-    size_t n;
-};
-
-struct sched_heap {
-    struct sched_timer **timers; /* from 1 */
-    uint32_t n, alloc;
-};
-
-struct sched_random {
-    uint64_t state;
-};
-
 /* A worker heard from, at an endpoint or behind a balancer. */
 struct sched_worker {
     uint64_t id; /* 0: free place */
@@ -87,14 +75,11 @@ struct sched_endpoint {
     struct scheduler *s;
     void *owner;
     bool balancer;
-    bool suspect; /* its last word was a failure: one attempt at a time until it answers */
-    bool vouched; /* it said by a probe that it is ready */
-    bool probing; /* a probe is out */
-    bool full;    /* paused by 429: an answer ends the pause */
-    enum sched_endpoint_state state;
-    struct sched_timer timer;                /* end of a pause, ejection or drain */
-    uint32_t index, open_index, roomy_index; /* places in the scheduler's arrays; UINT32_MAX: not there */
-    struct sched_list attempts;
+    enum sched_endpoint_state state, before;     /* `before`: the one that led to FULL, PROBING or PROBATION */
+    bool probe_ok;                               /* its last probe said that it is ready */
+    struct sched_timer timer;                    /* end of a pause, ejection or drain */
+    uint32_t index, open_index, available_index; /* places in the scheduler's arrays; UINT32_MAX: not there */
+    struct list attempts;
 
     /* The window. */
     double slots;         /* known or assumed */
@@ -102,7 +87,7 @@ struct sched_endpoint {
     bool slots_known;
     double scale;                 /* of the window, by 429 */
     double load;                  /* weights of the items in flight; full at slots * scale */
-    bool refused;                 /* a chunk has found no room since the load last fell or the window grew */
+    bool window_full;             /* a chunk has found no room since the load last fell or the window grew */
     uint64_t in_flight;           /* items */
     struct sched_worker *workers; /* open hash table */
     uint32_t workers_n, workers_alloc;
@@ -116,22 +101,21 @@ struct sched_endpoint {
     /* Its health. */
     unsigned failures; /* in a row */
     unsigned pauses, ejections;
-    uint64_t failed_ns; /* attempts begun before it say nothing new */
-    bool trial_here;    /* an item runs here alone, blame.c */
-    uint32_t suspects;  /* attempts of suspect chunks, blame.c */
-    uint64_t busy_ns;   /* the same for 429 */
-    bool proven;        /* it has answered since its last failure */
-    bool refuses;       /* our token; it is then suspect */
+    uint64_t failed_ns;       /* attempts begun before it say nothing new */
+    bool isolated;            /* an item runs here alone, blame.c */
+    uint32_t poison_suspects; /* attempts of chunks that are poison suspects, blame.c */
+    uint64_t busy_ns;         /* the same for 429 */
+    bool has_answered;        /* it has answered since its last failure */
     bool counted_usable, counted_serving;
 };
 
 struct sched_job {
     struct scheduler *s;
     struct sched_job_params p;
-    struct sched_link link;                 /* the ring of fairness.c */
-    struct sched_link ending_link;          /* on s->ending */
-    struct sched_list lists[CHUNK_SETTLED]; /* pending, backoff, in flight */
-    struct sched_timer timer;               /* deadline or give-up, whichever is first */
+    struct list_link link;            /* the ring of fairness.c */
+    struct list_link ending_link;     /* on s->ending */
+    struct list lists[CHUNK_SETTLED]; /* pending, backoff, in flight */
+    struct sched_timer timer;         /* deadline or give-up, whichever is first */
     struct sched_counts counts;
     uint64_t added_ns;
     uint64_t uncut, uncut_bytes, next_first;
@@ -146,59 +130,58 @@ struct sched_job {
     double load;                      /* weights of its items in flight, at all endpoints */
     double used_ns, used_items;       /* slot time per item, decaying */
     double wait_mean, wait_deviation; /* of the waits for an answer, in expected waits, hedge.c */
-    uint32_t proven;                  /* items of the largest chunk answered */
+    uint32_t largest_answered;        /* items of the largest chunk answered */
     double tokens, item_tokens;
-    uint64_t trickle_ns, trial_ns; /* when the next retry or trial may go without a token */
-    uint64_t progress_ns;          /* last answer */
+    uint64_t trickle_ns, probation_ns; /* when the next retry or trial may go without a token */
+    uint64_t progress_ns;              /* last answer */
     uint64_t hedge_scan_ns;
+
+    uint64_t demand_slots;        /* its part in the scheduler's sum */
+    struct list_link demand_link; /* demand_is_stale: on s->stale_demand */
+    bool demand_is_stale;
 };
 
 struct scheduler {
     struct scheduler_config config;
     struct scheduler_ops ops;
     void *ctx;
-    struct sched_random random;
+    struct random_source random;
     uint64_t now_ns; /* of the last event or run */
-    struct sched_heap timers;
+    struct heap timers;
     struct sched_timer timer; /* lingering attempts and hedge scans */
 
-    unsigned priorities;                                /* of all jobs */
-    struct sched_list jobs;                             /* the ring of fairness.c */
-    struct sched_list ending;                           /* jobs that may have come to their end */
-    struct sched_endpoint **endpoints, **open, **roomy; /* all; those in state open; of these, those with room */
-    uint32_t endpoints_n, open_n, roomy_n, endpoints_alloc;
-    double slots;                 /* of the open ones */
-    uint32_t usable;              /* open and not suspect */
-    uint32_t serving;             /* endpoints known to work: usable or full, and not only hoped for */
-    uint32_t refusing;            /* endpoints that do not take our token */
-    uint64_t unserved_since_ns;   /* when serving became 0 */
-    struct sched_endpoint *court; /* is being emptied for an item that must run alone */
-    uint32_t trials_pending;
+    unsigned priorities; /* of all jobs */
+    struct list jobs;    /* the ring of fairness.c */
+    struct list ending;  /* jobs that may have come to their end */
+    struct sched_endpoint **endpoints, **open,
+        **available; /* all; those that take attempts; of these, those with room */
+    uint32_t endpoints_n, open_n, available_n, endpoints_alloc;
+    double slots;                     /* of the open ones */
+    uint32_t usable;                  /* endpoints in state OPEN */
+    uint32_t serving;                 /* endpoints known to work: usable or full, and not only hoped for */
+    uint32_t rejecting_n;             /* endpoints that do not take our token */
+    uint64_t unserved_since_ns;       /* when serving became 0 */
+    struct sched_endpoint *isolating; /* being emptied for an item that must run alone */
+    uint32_t isolations_pending;
 
-    struct sched_list settled; /* chunks to be released */
-    struct sched_list slices;  /* chunks to be sliced */
-    struct sched_list cuts;    /* attempts to be cut off */
-    struct sched_list lingering;
+    struct list settled; /* chunks to be released */
+    struct list slices;  /* chunks to be sliced */
+    struct list cuts;    /* attempts to be cut off */
+    struct list lingering;
+    struct list stale_demand; /* jobs whose part in demand_slots is to be counted again */
+    uint64_t demand_slots;
     double tokens, quantum_ns;
-    unsigned lies; /* trials that failed since one succeeded, of endpoints that said they were ready */
-    uint64_t pending_items, backoff_items, uncut_items, hedge_next_ns;
+    unsigned failed_after_ready; /* trials that failed since one succeeded, of endpoints that said they were ready */
+    uint64_t pending_items, backoff_items, uncut_items;
     size_t worker_table_bytes;
     size_t cut_bytes; /* in this run */
     struct sched_stats stats;
 };
 
-/* timers.c */
-void timer_set(struct sched_heap *h, struct sched_timer *t, uint64_t at_ns);
-void timer_clear(struct sched_heap *h, struct sched_timer *t);
-void sched_list_init(struct sched_list *l);
-void sched_list_push_back(struct sched_list *l, struct sched_link *k);
-void sched_list_push_front(struct sched_list *l, struct sched_link *k);
-void sched_list_remove(struct sched_list *l, struct sched_link *k);
-/* NULL at the end; `at` NULL starts. */
-struct sched_link *sched_list_next(const struct sched_list *l, const struct sched_link *at);
-uint64_t random_u64(struct sched_random *r);
-uint32_t random_below(struct sched_random *r, uint32_t n);
-double random_unit(struct sched_random *r); /* [0, 1) */
+/* scheduler.c */
+/* SCHED_NEVER stops it. */
+void timer_set(struct scheduler *s, struct sched_timer *t, uint64_t at_ns);
+void timer_stop(struct scheduler *s, struct sched_timer *t);
 
 /* sched_chunk.c */
 struct sched_chunk *chunk_new(struct sched_job *job, uint64_t first, uint32_t count);
@@ -240,6 +223,12 @@ void jobs_run_ending(struct scheduler *s);
 uint64_t jobs_run_waiting(struct scheduler *s);
 void job_free(struct sched_job *job);
 
+/* demand.c */
+/* Items came, moved or went, or their mean time changed: counted again before the end of the run. */
+void demand_changed(struct sched_job *job);
+void demand_forget(struct sched_job *job);
+void demands_update(struct scheduler *s);
+
 /* fairness.c */
 struct sched_job *fairness_next(struct scheduler *s);
 /* What a round gives to the job. */
@@ -253,15 +242,19 @@ bool fairness_may_cut(const struct sched_job *job);
 void balancer_update(struct sched_endpoint *e);
 /* An endpoint with room for the chunk (NULL: for the job's next one); NULL when there is none. */
 struct sched_endpoint *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
-/* The endpoint kept for a trial is free again. */
-void balancer_close_court(struct scheduler *s);
+/* The endpoint that was being emptied is free for all again. */
+void isolation_end(struct scheduler *s);
 /* One for a copy of the attempt's suffix. */
 struct sched_endpoint *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late);
 
 /* sched_endpoint.c */
 double endpoint_window(const struct sched_endpoint *e);
 unsigned endpoint_workers(const struct sched_endpoint *e);
-void endpoint_set_state(struct sched_endpoint *e, enum sched_endpoint_state state, uint64_t until_ns);
+/* OPEN or PROBATION. */
+bool endpoint_takes_attempts(const struct sched_endpoint *e);
+/* The one that changes e->state. `until_ns` is the end of the state (SCHED_NEVER: an event ends it). */
+void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
+                   uint64_t until_ns);
 /* It is out of the scheduler's arrays. */
 void endpoint_gone(struct sched_endpoint *e);
 /* The attempt brought an answer. */
@@ -290,10 +283,10 @@ bool retry_take_item_token(struct sched_job *job);
 /* A try at an endpoint that failed last: may it be made, and it is made. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
 /* When a trial may go without a token, if the job needs that; SCHED_NEVER. */
-uint64_t retry_next_trial(const struct sched_job *job);
+uint64_t retry_next_probation(const struct sched_job *job);
 /* True when it took a token, which is given back when it answers or was not reached. */
-bool retry_take_trial(struct sched_job *job, const struct sched_endpoint *e);
-void retry_return_trial(struct sched_job *job);
+bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
+void retry_return_probation(struct sched_job *job);
 /* The chunk's attempt failed in this way, and no other of its attempts runs: where it goes now. */
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
 /* The same while another attempt of the chunk runs on: the failure counts, and that is all. */
@@ -305,11 +298,11 @@ void retry_count_items(struct sched_chunk *chunk);
 
 /* blame.c */
 /* It has lost two workers. */
-bool blame_is_suspect(const struct sched_chunk *chunk);
+bool blame_is_poison_suspect(const struct sched_chunk *chunk);
 /* A single item that the next loss would convict: it is to be run alone on a worker. */
-bool blame_needs_trial(const struct sched_chunk *chunk);
+bool blame_needs_isolation(const struct sched_chunk *chunk);
 /* Whether it may join what the endpoint has. */
-bool blame_may_board(const struct sched_chunk *chunk, const struct sched_endpoint *e);
+bool blame_allows(const struct sched_chunk *chunk, const struct sched_endpoint *e);
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a);
 /* Its worker has vanished, and no other attempt of it runs: where it goes now. */
 void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause);

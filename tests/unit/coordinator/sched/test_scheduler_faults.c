@@ -265,7 +265,7 @@ Test(scheduler_faults, a_full_worker_gets_a_smaller_window_and_a_pause)
     unsigned before = sh.out_n;
     end(&sh, sh.out[before - 1], SCHED_END_BUSY);
     run(&sh);
-    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PAUSED);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_FULL);
     cr_assert_eq(sh.out_n, before - 1);
     complete(&sh, sh.out[0], 1);
     run(&sh);
@@ -335,18 +335,18 @@ Test(scheduler_faults, a_worker_that_refuses_our_token_gets_nothing_until_it_tak
     run(&sh);
     end(&sh, sh.out[0], SCHED_END_REFUSED);
     run(&sh);
-    cr_assert(sched_endpoint_refuses(e));
+    cr_assert(sched_endpoint_rejects_token(e));
     for (unsigned i = 1; i <= 20; i++) {
         while (sh.probes < i) run_on(&sh, 1);
         sched_endpoint_probed(sh.s, e, false, sh.now);
         run(&sh);
     }
     cr_assert_eq(sh.sends, 1, "only probes went there");
-    cr_assert(sched_endpoint_refuses(e));
+    cr_assert(sched_endpoint_rejects_token(e));
     cr_assert_eq(sh.waiting, SCHED_WAITING_TOKEN_REFUSED);
     while (sh.probes < 21) run_on(&sh, 1);
     sched_endpoint_probed(sh.s, e, true, sh.now);
-    cr_assert(!sched_endpoint_refuses(e));
+    cr_assert(!sched_endpoint_rejects_token(e));
     run(&sh);
     complete_all(&sh);
     cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
@@ -395,7 +395,7 @@ Test(scheduler_faults, a_worker_that_failed_otherwise_since_no_longer_counts_as_
     sh.now += MS;
     end(&sh, sh.out[0], SCHED_END_NOT_CONNECTED);
     run(&sh);
-    cr_assert(!sched_endpoint_refuses(e));
+    cr_assert(!sched_endpoint_rejects_token(e));
     sched_endpoint_remove(sh.s, e);
     for (unsigned turns = 0; sh.finished == 0 && turns < 1000; turns++) run_on(&sh, 1);
     cr_assert_eq(sh.finished, 1);
@@ -476,5 +476,28 @@ Test(scheduler_faults, when_everything_answers_503_requests_stay_within_the_budg
     }
     cr_assert_eq(sh.finished, 1);
     cr_assert_leq(sh.sends, 1.2 * (double)sched_stats(sh.s).attempts_first + 3);
+    shell_over(&sh);
+}
+
+Test(scheduler_faults, a_draining_worker_that_still_answers_is_asked_before_it_gets_more)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 16);
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    job_with(&sh, &p, 1000);
+    run(&sh);
+    sched_endpoint_drain(sh.s, e, sh.now);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_DRAINING);
+    complete(&sh, sh.out[0], 1);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_DRAINING);
+    run_on(&sh, 1);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBING);
+    sched_endpoint_probed(sh.s, e, false, sh.now);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_DRAINING);
+    run_on(&sh, 3);
+    sched_endpoint_probed(sh.s, e, true, sh.now);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBATION);
     shell_over(&sh);
 }

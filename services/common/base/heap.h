@@ -1,0 +1,30 @@
+/*
+ * A binary heap of nodes that are members of other structs: the node with the smallest key is first. Setting, changing
+ * and removing a key cost O(log n); nodes with equal keys come in no fixed order, the same in every run. Owner of the
+ * nodes: whoever made them; the heap owns its array only.
+ */
+#ifndef FANTAIL_COMMON_BASE_HEAP_H
+#define FANTAIL_COMMON_BASE_HEAP_H
+
+#include "common/base/base.h"
+
+struct heap_node {
+    uint64_t key;
+    uint32_t place; /* 0: not in the heap */
+};
+
+/* A zeroed heap is empty. */
+struct heap {
+    struct heap_node **nodes; /* from 1 */
+    uint32_t n, alloc;
+};
+
+/* Adds the node, or changes its key. */
+void heap_set(struct heap *h, struct heap_node *node, uint64_t key);
+/* Does nothing when the node is not in the heap. */
+void heap_remove(struct heap *h, struct heap_node *node);
+/* NULL when the heap is empty. */
+struct heap_node *heap_first(const struct heap *h);
+void heap_release(struct heap *h);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * A doubly linked list whose links are members of the listed structs (CONTAINER_OF leads back). It allocates nothing,
+ * and counts its members. Owner of the members: whoever made them; a member is on one list per link.
+ */
+#ifndef FANTAIL_COMMON_BASE_LIST_H
+#define FANTAIL_COMMON_BASE_LIST_H
+
+#include "common/base/base.h"
+
+struct list_link {
+    struct list_link *prev, *next;
+};
+
+struct list {
+    struct list_link head;
+    size_t n;
+};
+
+/* A list holds its own address: initialise it where it will stay. */
+void list_init(struct list *l);
+void list_push_back(struct list *l, struct list_link *k);
+void list_push_front(struct list *l, struct list_link *k);
+/* `k` must be on this list. */
+void list_remove(struct list *l, struct list_link *k);
+/* The link after `at`, or the first when `at` is NULL; NULL at the end. */
+struct list_link *list_next(const struct list *l, const struct list_link *at);
+
+#endif

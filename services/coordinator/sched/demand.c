@@ -1,0 +1,42 @@
+#include <math.h>
+
+#include "coordinator/sched/scheduler_internal.h"
+
+/* Slots that would be busy if there were enough: one for each item while nothing is known of them, later as many as do
+ * the work in a second. */
+static uint64_t demand_of(const struct sched_job *job)
+{
+    uint64_t items = job->uncut + job->pending_items + job->backoff_items + job->in_flight_items;
+    double slots = (double)items;
+    double item_ns = chunker_item_ns(job);
+    if (item_ns > 0) slots = fmin(slots, ceil(slots * item_ns / (double)NS_PER_S));
+    if (job->p.max_concurrency > 0) slots = fmin(slots, (double)job->p.max_concurrency);
+    return (uint64_t)slots;
+}
+
+void demand_changed(struct sched_job *job)
+{
+    if (job->demand_is_stale) return;
+    job->demand_is_stale = true;
+    list_push_back(&job->s->stale_demand, &job->demand_link);
+}
+
+void demand_forget(struct sched_job *job)
+{
+    if (job->demand_is_stale) list_remove(&job->s->stale_demand, &job->demand_link);
+    job->s->demand_slots -= job->demand_slots;
+}
+
+/* The sum is kept up to date by the jobs that changed, so that reading it costs the same with any number of jobs. */
+void demands_update(struct scheduler *s)
+{
+    struct list_link *at;
+    while ((at = list_next(&s->stale_demand, NULL)) != NULL) {
+        struct sched_job *job = CONTAINER_OF(at, struct sched_job, demand_link);
+        list_remove(&s->stale_demand, at);
+        job->demand_is_stale = false;
+        uint64_t slots = demand_of(job);
+        s->demand_slots += slots - job->demand_slots;
+        job->demand_slots = slots;
+    }
+}
