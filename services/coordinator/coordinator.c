@@ -15,42 +15,20 @@ static void run_scheduler(uv_timer_t *timer)
     coordinator_run(timer->data);
 }
 
-static void run_if_wanted(struct coordinator *c)
+/* Runs before the server's step, so that the answers of workers reach clients in this turn, and once more after it,
+ * for the jobs that arrived there. Runs also before the loop sleeps. */
+static void run_if_wanted(void *coordinator)
 {
+    struct coordinator *c = coordinator;
     if (c->run_wanted) coordinator_run(c);
 }
 
-/* Runs before the server's check, so that the answers of workers reach clients in this turn, and once more after it,
- * for the jobs that arrived there. */
-static void on_check(uv_check_t *check)
-{
-    run_if_wanted(check->data);
-}
-
-static void before_sleep(uv_prepare_t *prepare)
-{
-    run_if_wanted(prepare->data);
-}
-
-/* libuv calls the check handle that was started last first. */
-static void start_check(struct coordinator *c, uv_check_t *check)
-{
-    uv_check_init(c->loop, check);
-    check->data = c;
-    uv_check_start(check, on_check);
-    uv_unref((uv_handle_t *)check);
-}
-
-static void stay_awake(uv_idle_t *idle)
-{
-}
-
-/* The server's prepare step may read the next request of a kept connection. It comes after ours, so without the idle
- * handle the loop would sleep before the run. */
+/* The server's step before sleep may read the next request of a kept connection. It comes after ours, so the loop must
+ * not sleep before another turn. */
 void coordinator_wants_run(struct coordinator *c)
 {
     c->run_wanted = true;
-    if (!uv_is_closing((uv_handle_t *)&c->run_idle)) uv_idle_start(&c->run_idle, stay_awake);
+    turn_stay_awake(&c->before_sleep, true);
 }
 
 /* Actions may be answered by further events at once (a send that fails), so it runs until none is left. */
@@ -63,7 +41,7 @@ void coordinator_run(struct coordinator *c)
         now = now_ns();
         deadline = scheduler_run(c->scheduler, now);
     } while (c->run_wanted);
-    uv_idle_stop(&c->run_idle);
+    turn_stay_awake(&c->before_sleep, false);
     if (deadline == UINT64_MAX) {
         uv_timer_stop(&c->run_timer);
         return;
@@ -127,10 +105,9 @@ static void on_stop(void *data)
     trace_export_close(c->trace);
     c->trace = NULL;
     tls_store_release(&c->worker_tls);
-    uv_close((uv_handle_t *)&c->check_before_server, NULL);
-    uv_close((uv_handle_t *)&c->check_behind_server, NULL);
-    uv_close((uv_handle_t *)&c->run_prepare, NULL);
-    uv_close((uv_handle_t *)&c->run_idle, NULL);
+    turn_remove(&c->after_poll);
+    turn_remove(&c->after_server);
+    turn_remove(&c->before_sleep);
     uv_close((uv_handle_t *)&c->run_timer, NULL);
     uv_close((uv_handle_t *)&c->tick_timer, NULL);
 }
@@ -159,13 +136,12 @@ static void register_metrics(struct coordinator *c)
 
 static void start_turn(struct coordinator *c)
 {
-    uv_prepare_init(c->loop, &c->run_prepare);
-    uv_idle_init(c->loop, &c->run_idle);
     uv_timer_init(c->loop, &c->run_timer);
     uv_timer_init(c->loop, &c->tick_timer);
-    c->run_prepare.data = c->run_timer.data = c->tick_timer.data = c;
-    start_check(c, &c->check_before_server);
-    uv_prepare_start(&c->run_prepare, before_sleep);
+    c->run_timer.data = c->tick_timer.data = c;
+    turn_add(c->loop, &c->before_sleep, TURN_BEFORE_SLEEP_SCHEDULER, run_if_wanted, c);
+    turn_add(c->loop, &c->after_poll, TURN_AFTER_POLL_SCHEDULER, run_if_wanted, c);
+    turn_add(c->loop, &c->after_server, TURN_AFTER_POLL_SCHEDULER_AGAIN, run_if_wanted, c);
 }
 
 static int start_parts(struct coordinator *c, struct trace_config *tracing, char *err, size_t err_size)
@@ -207,7 +183,6 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
     };
     c->loop = loop;
     register_metrics(c);
-    start_check(c, &c->check_behind_server);
     c->service = service_start(loop, &c->config->service, &c->hooks, err, err_size);
     if (!c->service) return 1;
     int status = start_parts(c, tracing, err, err_size);

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "common/http_client/http_client.h"
+#include "common/loop/turn.h"
 #include "common/net/tls_material.h"
 #include "common/service/service.h"
 #include "common/service/tokens.h"
@@ -64,9 +65,7 @@ struct coordinator {
     unsigned job_count;
 
     /* One scheduler_run() a loop turn, however many events came in it. */
-    uv_check_t check_before_server, check_behind_server;
-    uv_prepare_t run_prepare;
-    uv_idle_t run_idle; /* runs while a run is wanted, so that the loop does not sleep on it */
+    struct turn_step after_poll, after_server, before_sleep;
     uv_timer_t run_timer;
     bool run_wanted, cancels_wanted;
     uv_timer_t tick_timer; /* progress and heartbeats, while there are jobs */

@@ -67,6 +67,22 @@ class Docs(FantailTest):
         rows = re.findall(r"^\| `([^|]*)` \|", read("docs", "architecture.md"), re.M)
         self.assertEqual(sorted({row for row in rows if rows.count(row) > 1}), [])
 
+    def test_the_steps_of_a_loop_turn_stand_in_the_architecture_in_their_order(self):
+        steps = re.findall(r'"((?:idle|before sleep|after poll): [a-z ]+)"', read("services", "common", "loop", "turn.c"))
+        self.assertIn("after poll: scheduler", steps)
+        self.assertEqual(re.findall(r"^\| ((?:idle|before sleep|after poll): [a-z ]+) \|", read("docs", "architecture.md"), re.M),
+                         steps)
+
+    def test_nothing_but_the_turn_starts_prepare_check_or_idle_handles(self):
+        starts = []
+        for folder in ("services", "clients"):
+            for place, _, names in os.walk(os.path.join(ft.ROOT, folder)):
+                for name in sorted(names):
+                    path = os.path.relpath(os.path.join(place, name), ft.ROOT)
+                    if path.endswith((".c", ".h")) and re.search(r"uv_(prepare|check|idle)_(t|init|start)\b", read(path)):
+                        starts.append(path)
+        self.assertEqual(starts, ["services/common/loop/turn.c"])
+
     def test_links_between_the_documents_lead_somewhere(self):
         pages = ["README.md"] + ["docs/" + name for name in os.listdir(os.path.join(ft.ROOT, "docs"))
                                  if name.endswith(".md")]

@@ -324,8 +324,7 @@ struct http_call_result call_judge(struct http_call *call, CURLcode code)
         r.reason = "the connection was lost after the request was sent, before the answer";
         return r;
     }
-    if (!call->error[0])
-        r.reason = code == CURLE_OK ? "answered" : curl_easy_strerror(code);
+    if (!call->error[0]) r.reason = code == CURLE_OK ? "answered" : curl_easy_strerror(code);
     if (code == CURLE_OK)
         r.outcome = HTTP_CALL_OK;
     else if (call->refused) {

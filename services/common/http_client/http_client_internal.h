@@ -10,6 +10,7 @@
 
 #include "common/base/buf.h"
 #include "common/http_client/http_client.h"
+#include "common/loop/turn.h"
 
 /* A call is on the client's list of its state and on no other. */
 enum call_state {
@@ -63,15 +64,12 @@ struct http_client {
     unsigned busy;   /* inside curl or inside settle(): calls are only marked, settle() does the rest */
     bool any_resume; /* a running call has resume set */
     bool freed;
-    bool keeps_loop; /* there are calls, so the loop must not end */
 
     uv_timer_t curl_timer, silence_timer;
     uint64_t silence_deadline_ms; /* when silence_timer fires; 0: it does not run */
-    uv_idle_t idle;               /* runs while kicked, so that the loop does not wait */
-    uv_check_t check;
-    uv_prepare_t prepare;
-    bool kicked;
-    bool told;                      /* a callback of a call has run since the prepare watcher began */
+    struct turn_step after_poll, long_answers, before_sleep;
+    bool kicked;                    /* long_answers is awake, so that the loop does not sleep */
+    bool told;                      /* a callback of a call has run since the step before sleep began */
     bool due;                       /* curl asked for a timer of 0 ms */
     struct client_socket **sockets; /* by descriptor */
     size_t sockets_count;

@@ -33,8 +33,6 @@ static void drive(struct http_client *c, curl_socket_t fd, int mask)
     client_settle(c);
 }
 
-static void on_idle(uv_idle_t *idle);
-
 /* Long answers. Reading one can take milliseconds, as curl goes on for as long as there is something to read, and a
  * short answer to another call must not wait for that. So a call that has brought TURN_BYTES is held and queues: calls
  * of this kind are read in turns, for BULK_TURN_NS in one turn of the loop; all others at once. */
@@ -48,7 +46,7 @@ static void bulk_add(struct http_call *call)
     call->next_bulk = NULL;
     *c->bulk_tail = call;
     c->bulk_tail = &call->next_bulk;
-    uv_idle_start(&c->idle, on_idle);
+    turn_stay_awake(&c->long_answers, true);
 }
 
 void client_forget_bulk(struct http_call *call)
@@ -255,26 +253,20 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
     return 0;
 }
 
-/* A request that was just started goes out in the same turn, without a timer or a wake-up: the check watcher runs
- * behind the polling that found the event that started it, the prepare watcher behind those of who use the client (the
- * last started runs first). What callbacks ask of other parts of the program in the prepare watcher may come too late
- * for their own watchers, so the idle watcher then keeps the polling from waiting. Without such a callback the loop may
- * sleep: the peer of what was just sent is often waiting for this very processor. */
+/* A call must be sent before the loop sleeps. The step after the poll sends what this turn's events started, the step
+ * before sleep sends what was started since. A callback in the step before sleep may ask something of a part of the
+ * program whose step is already over; so the loop then does not sleep. Otherwise it may: the peer of what was just sent
+ * often waits for this very processor. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;
     c->kicked = true;
-    uv_idle_start(&c->idle, on_idle);
+    turn_stay_awake(&c->long_answers, true);
 }
 
 void client_keep_loop(struct http_client *c, bool keep)
 {
-    if (c->freed || keep == c->keeps_loop) return;
-    c->keeps_loop = keep;
-    if (keep)
-        uv_ref((uv_handle_t *)&c->check);
-    else
-        uv_unref((uv_handle_t *)&c->check);
+    turn_keep_loop(&c->after_poll, keep);
 }
 
 static void run_kick(struct http_client *c)
@@ -290,28 +282,28 @@ static void run_kick(struct http_client *c)
 
 static void rest(struct http_client *c)
 {
-    if (!c->kicked && !c->bulk && !c->freed) uv_idle_stop(&c->idle);
+    if (!c->kicked && !c->bulk) turn_stay_awake(&c->long_answers, false);
 }
 
-static void on_prepare(uv_prepare_t *handle)
+static void before_sleep(void *client)
 {
-    struct http_client *c = handle->data;
+    struct http_client *c = client;
     c->told = false;
     run_kick(c);
     if (!c->told) rest(c);
 }
 
-static void on_check(uv_check_t *handle)
+static void after_poll(void *client)
 {
-    struct http_client *c = handle->data;
+    struct http_client *c = client;
     run_kick(c);
     rest(c);
 }
 
-/* Behind everybody's check watchers, so that what is short is done before; the loop does not sleep meanwhile. */
-static void on_idle(uv_idle_t *idle)
+/* A phase of its own, after all steps that follow the poll: short answers and requests are done before. */
+static void read_long_answers(void *client)
 {
-    struct http_client *c = idle->data;
+    struct http_client *c = client;
     run_kick(c);
     run_bulk(c);
 }
@@ -320,17 +312,12 @@ void client_loop_init(struct http_client *c)
 {
     uv_timer_init(c->loop, &c->curl_timer);
     uv_timer_init(c->loop, &c->silence_timer);
-    uv_idle_init(c->loop, &c->idle);
-    uv_check_init(c->loop, &c->check);
-    uv_prepare_init(c->loop, &c->prepare);
-    c->curl_timer.data = c->silence_timer.data = c->idle.data = c->check.data = c->prepare.data = c;
-    c->open_handles = 5;
+    c->curl_timer.data = c->silence_timer.data = c;
+    c->open_handles = 2;
     c->bulk_tail = &c->bulk;
-    uv_check_start(&c->check, on_check);
-    uv_prepare_start(&c->prepare, on_prepare);
-    uv_unref((uv_handle_t *)&c->idle);
-    uv_unref((uv_handle_t *)&c->check);
-    uv_unref((uv_handle_t *)&c->prepare);
+    turn_add(c->loop, &c->after_poll, TURN_AFTER_POLL_CLIENT, after_poll, c);
+    turn_add(c->loop, &c->long_answers, TURN_IDLE_LONG_ANSWERS, read_long_answers, c);
+    turn_add(c->loop, &c->before_sleep, TURN_BEFORE_SLEEP_CLIENT, before_sleep, c);
     uv_unref((uv_handle_t *)&c->curl_timer);
     uv_unref((uv_handle_t *)&c->silence_timer);
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
@@ -348,7 +335,7 @@ void client_loop_close(struct http_client *c)
 {
     uv_close((uv_handle_t *)&c->curl_timer, on_fixed_handle_closed);
     uv_close((uv_handle_t *)&c->silence_timer, on_fixed_handle_closed);
-    uv_close((uv_handle_t *)&c->idle, on_fixed_handle_closed);
-    uv_close((uv_handle_t *)&c->check, on_fixed_handle_closed);
-    uv_close((uv_handle_t *)&c->prepare, on_fixed_handle_closed);
+    turn_remove(&c->after_poll);
+    turn_remove(&c->long_answers);
+    turn_remove(&c->before_sleep);
 }

@@ -49,10 +49,6 @@ static bool wants_step(struct http_server *s)
     return ended;
 }
 
-static void stay_awake(uv_idle_t *idle)
-{
-}
-
 /* Runs the daemon until it has nothing left to do without waiting, or has had its turn. */
 static void server_turn(struct http_server *s)
 {
@@ -71,18 +67,14 @@ static void server_turn(struct http_server *s)
     s->in_turn = false;
     s->turn_wanted = false;
     s->unfinished = more || s->parked;
-    if (s->unfinished)
-        uv_idle_start(&s->idle, stay_awake);
-    else
-        uv_idle_stop(&s->idle);
+    turn_stay_awake(&s->after_poll, s->unfinished);
 }
 
-/* An active idle handle keeps the loop from sleeping before the next prepare or check step takes the turn. */
 void http_server_want_turn(struct http_server *s)
 {
     if (s->turn_wanted) return;
     s->turn_wanted = true;
-    if (!s->in_turn && !s->stopping) uv_idle_start(&s->idle, stay_awake);
+    if (!s->in_turn) turn_stay_awake(&s->after_poll, true);
 }
 
 static void on_daemon_poll(uv_poll_t *poll, int status, int events)
@@ -91,16 +83,16 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* What was asked for since the turn behind the polling; what that one left over waits for the next. */
-static void on_prepare(uv_prepare_t *prepare)
+/* Does what was asked for since the turn after the poll. What that one left over waits for the next poll. */
+static void before_sleep(void *server)
 {
-    struct http_server *s = prepare->data;
+    struct http_server *s = server;
     if (s->turn_wanted) server_turn(s);
 }
 
-static void on_check(uv_check_t *check)
+static void after_poll(void *server)
 {
-    struct http_server *s = check->data;
+    struct http_server *s = server;
     if (s->turn_wanted || s->unfinished) server_turn(s);
 }
 
@@ -118,16 +110,13 @@ static void start_handles(struct http_server *s)
     uv_poll_init(s->loop, &s->daemon_poll, daemon_fd);
     uv_poll_init(s->loop, &s->watch_poll, s->watch_fd);
     uv_timer_init(s->loop, &s->sweep);
-    uv_prepare_init(s->loop, &s->prepare);
-    uv_check_init(s->loop, &s->check);
-    uv_idle_init(s->loop, &s->idle);
-    s->daemon_poll.data = s->watch_poll.data = s->sweep.data = s->prepare.data = s->check.data = s->idle.data = s;
-    s->open_handles = 6;
+    s->daemon_poll.data = s->watch_poll.data = s->sweep.data = s;
+    s->open_handles = 3;
     uv_poll_start(&s->daemon_poll, UV_READABLE, on_daemon_poll);
     uv_poll_start(&s->watch_poll, UV_READABLE, http_connection_watch_event);
     uv_timer_start(&s->sweep, http_connection_sweep, sweep_ms, sweep_ms);
-    uv_prepare_start(&s->prepare, on_prepare);
-    uv_check_start(&s->check, on_check);
+    turn_add(s->loop, &s->after_poll, TURN_AFTER_POLL_SERVER, after_poll, s);
+    turn_add(s->loop, &s->before_sleep, TURN_BEFORE_SLEEP_SERVER, before_sleep, s);
     http_server_want_turn(s);
 }
 
@@ -239,10 +228,11 @@ static void on_handle_closed(uv_handle_t *handle)
 void http_server_stop(struct http_server *s)
 {
     if (!s) return;
-    uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep,
-                              (uv_handle_t *)&s->prepare,     (uv_handle_t *)&s->check,      (uv_handle_t *)&s->idle};
+    uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep};
     /* Before the descriptors go: the loop must not poll a number that someone else may get. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
+    turn_remove(&s->after_poll);
+    turn_remove(&s->before_sleep);
     s->stopping = true;
     s->parked = NULL;
     close_listener(s);

@@ -16,6 +16,7 @@
 
 #include "common/base/limits.h"
 #include "common/http_server/http_server.h"
+#include "common/loop/turn.h"
 #include "common/net/tls_material.h"
 
 #define HTTP_PARAMS 4 /* {names} in one route template */
@@ -128,9 +129,7 @@ struct http_server {
     uint16_t port;
     uv_poll_t daemon_poll, watch_poll;
     uv_timer_t sweep;
-    uv_prepare_t prepare;
-    uv_check_t check;
-    uv_idle_t idle;
+    struct turn_step after_poll, before_sleep;
     unsigned open_handles;
     uint64_t turn, turn_ns, previous_turn_ns; /* number and times of the daemon's turns */
     bool turn_wanted, in_turn, draining, stopping;

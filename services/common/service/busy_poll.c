@@ -69,22 +69,22 @@ static uint64_t *look(struct busy_poller *p, int fd, uint64_t begun, uint64_t bu
     }
 }
 
-static void on_prepare(uv_prepare_t *handle)
+static void before_sleep(void *poller)
 {
-    struct busy_poller *p = handle->data;
-    int timeout_ms = uv_backend_timeout(handle->loop);
+    struct busy_poller *p = poller;
+    int timeout_ms = uv_backend_timeout(p->loop);
     if (timeout_ms == 0) return;
     uint64_t now = uv_hrtime(), budget_ns = busy_poll_budget(&p->thinking, now);
     if (timeout_ms > 0) budget_ns = min_u64(budget_ns, (uint64_t)timeout_ms * NS_PER_MS);
     if (budget_ns)
-        ++*look(p, uv_backend_fd(handle->loop), now, budget_ns);
+        ++*look(p, uv_backend_fd(p->loop), now, budget_ns);
     else
         p->slept_from_ns = now;
 }
 
-static void on_check(uv_check_t *handle)
+static void after_poll(void *poller)
 {
-    struct busy_poller *p = handle->data;
+    struct busy_poller *p = poller;
     if (p->slept_from_ns) busy_poll_slept(&p->thinking, uv_hrtime() - p->slept_from_ns);
     p->slept_from_ns = 0;
 }
@@ -105,19 +105,14 @@ void busy_poller_start(struct busy_poller *p, uv_loop_t *loop, int64_t limit_us)
     if (limit_us < 0) limit_us = cpu_is_metered() ? 0 : DEFAULT_LIMIT_US;
     p->thinking.limit_ns = (uint64_t)limit_us * NS_PER_US;
     count(p);
-    uv_prepare_init(loop, &p->prepare);
-    uv_check_init(loop, &p->check);
-    p->prepare.data = p->check.data = p;
-    if (limit_us > 0) {
-        uv_prepare_start(&p->prepare, on_prepare);
-        uv_check_start(&p->check, on_check);
-    }
-    uv_unref((uv_handle_t *)&p->prepare);
-    uv_unref((uv_handle_t *)&p->check);
+    p->loop = loop;
+    if (limit_us == 0) return;
+    turn_add(loop, &p->before_sleep, TURN_BEFORE_SLEEP_BUSY_POLL, before_sleep, p);
+    turn_add(loop, &p->after_poll, TURN_AFTER_POLL_BUSY_POLL, after_poll, p);
 }
 
 void busy_poller_stop(struct busy_poller *p)
 {
-    uv_close((uv_handle_t *)&p->prepare, NULL);
-    uv_close((uv_handle_t *)&p->check, NULL);
+    turn_remove(&p->before_sleep);
+    turn_remove(&p->after_poll);
 }

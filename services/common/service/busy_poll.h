@@ -9,9 +9,7 @@
 #ifndef FANTAIL_COMMON_SERVICE_BUSY_POLL_H
 #define FANTAIL_COMMON_SERVICE_BUSY_POLL_H
 
-#include <uv.h>
-
-#include "common/base/base.h"
+#include "common/loop/turn.h"
 
 struct busy_poll {
     uint64_t limit_ns;      /* looks for no longer; 0: never looks */
@@ -35,16 +33,15 @@ MUST_CHECK bool busy_poll_given_away(struct busy_poll *b, uint64_t away_ns, uint
 
 struct busy_poller {
     struct busy_poll thinking;
-    uv_prepare_t prepare;
-    uv_check_t check;
+    uv_loop_t *loop;
+    struct turn_step before_sleep, after_poll;
     uint64_t slept_from_ns; /* 0: it does not sleep */
     uint64_t *found, *in_vain, *given_up;
 };
 
-/* limit_us: -1 is 100, or 0 where processor time is metered. Start it before all other prepare watchers: what was
- * started first runs last, right before the loop waits. Keeps no loop alive. */
+/* limit_us: -1 is 100, or 0 where processor time is metered. Polls as the last step of a turn (turn.h). */
 void busy_poller_start(struct busy_poller *p, uv_loop_t *loop, int64_t limit_us);
-/* Closes its handles, if it was started. */
+/* Fine when it was not started. */
 void busy_poller_stop(struct busy_poller *p);
 
 #endif

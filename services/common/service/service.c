@@ -26,8 +26,8 @@ struct service {
     enum service_state state;
     uint64_t drain_end_ms; /* then of CUTTING */
     uv_signal_t signals[3];
-    uv_timer_t timer;     /* the end of the delay, then the looks at the way out, then the end of closing */
-    uv_prepare_t flusher; /* writes the turn's log lines before the loop waits */
+    uv_timer_t timer; /* the end of the delay, then the looks at the way out, then the end of closing */
+    struct turn_step log_step;
     struct busy_poller busy_poller;
 };
 
@@ -170,7 +170,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* Starting. */
 
-static void on_prepare(uv_prepare_t *handle)
+static void flush_log(void *unused)
 {
     log_flush();
 }
@@ -189,9 +189,7 @@ static void start_handles(struct service *s)
     uv_timer_init(s->loop, &s->timer);
     s->timer.data = s;
     busy_poller_start(&s->busy_poller, s->loop, s->config->busy_poll_us);
-    uv_prepare_init(s->loop, &s->flusher);
-    uv_prepare_start(&s->flusher, on_prepare);
-    uv_unref((uv_handle_t *)&s->flusher);
+    turn_add(s->loop, &s->log_step, TURN_BEFORE_SLEEP_LOG, flush_log, NULL);
 }
 
 /* A parent that says who it is can end at any time before this and is still missed. */
@@ -261,7 +259,7 @@ void service_free(struct service *s)
     if (!s) return;
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_close((uv_handle_t *)&s->signals[i], NULL);
     uv_close((uv_handle_t *)&s->timer, NULL);
-    uv_close((uv_handle_t *)&s->flusher, NULL);
+    turn_remove(&s->log_step);
     busy_poller_stop(&s->busy_poller);
     uv_run(s->loop, UV_RUN_NOWAIT);
     service_http_release(&s->http);

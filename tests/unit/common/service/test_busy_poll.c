@@ -87,20 +87,20 @@ Test(busy_poll, with_a_limit_of_0_it_never_looks)
     cr_assert_eq(busy_poll_budget(&b, NOW), 0);
 }
 
-/* A loop whose every wait ends at once: its own prepare watcher, which runs first, writes to a pipe that it reads. */
+/* A loop whose every wait ends at once: an earlier step of the turn writes to a pipe that the loop reads. */
 
 struct chat {
     struct busy_poller poller;
     uv_loop_t loop;
-    uv_prepare_t talk;
+    struct turn_step talk;
     uv_poll_t listen;
     int pipe[2];
     uint64_t heard, enough;
 };
 
-static void say(uv_prepare_t *prepare)
+static void say(void *chat)
 {
-    struct chat *c = prepare->data;
+    const struct chat *c = chat;
     cr_assert_eq(write(c->pipe[1], "x", 1), 1);
 }
 
@@ -116,7 +116,7 @@ static void hear(uv_poll_t *poll, int status, int events)
     cr_assert_eq(read(c->pipe[0], &byte, 1), 1);
     c->heard++;
     if (!is_over(c)) return;
-    uv_close((uv_handle_t *)&c->talk, NULL);
+    turn_remove(&c->talk);
     uv_close((uv_handle_t *)&c->listen, NULL);
 }
 
@@ -125,10 +125,9 @@ static void chat_open(struct chat *c, int64_t limit_us)
     cr_assert_eq(uv_loop_init(&c->loop), 0);
     cr_assert_eq(pipe(c->pipe), 0);
     busy_poller_start(&c->poller, &c->loop, limit_us);
-    uv_prepare_init(&c->loop, &c->talk);
     uv_poll_init(&c->loop, &c->listen, c->pipe[0]);
-    c->talk.data = c->listen.data = c;
-    uv_prepare_start(&c->talk, say);
+    c->listen.data = c;
+    turn_add(&c->loop, &c->talk, TURN_BEFORE_SLEEP_SERVER, say, c);
     uv_poll_start(&c->listen, UV_READABLE, hear);
 }
 

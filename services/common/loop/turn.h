@@ -1,0 +1,76 @@
+/*
+ * The steps of one turn of an event loop, in a fixed order. A part of the program adds a step at a named place; nothing
+ * else starts prepare, check or idle handles, so this list is the whole order of a turn:
+ *
+ *     timers                            libuv
+ *     idle           long answers       the client reads a share of each; only while such a step is awake
+ *     before sleep   scheduler          answers events that came after its last run
+ *                    client             sends the calls that were started since
+ *                    server             reads and answers what was asked for since
+ *                    log                writes the lines of this turn
+ *                    busy poll          polls for a while instead of sleeping
+ *     the sleep, and the callbacks of sockets    libuv
+ *     after poll     scheduler          acts on the answers of workers
+ *                    client             sends the calls that the scheduler started
+ *                    server             passes answers on to clients, reads new requests
+ *                    busy poll          notes how long the loop slept
+ *                    scheduler again    acts on the jobs that the server read
+ *
+ * The order is a promise about latency: an answer of a worker reaches its client in the turn in which it came, and a
+ * request leaves in the turn in which it was decided. Of several steps at one place, the newest runs first.
+ *
+ * A loop has one turn: made with its first step, closed with its last. The loop must run on until the handles are
+ * closed. Steps belong to their callers. A step may add and remove steps while it runs, itself too. The turn keeps no
+ * loop alive, unless turn_keep_loop() asks for that. It lies below the HTTP server and client, so that each of them
+ * works alone in any loop. Single-threaded.
+ */
+#ifndef FANTAIL_COMMON_LOOP_TURN_H
+#define FANTAIL_COMMON_LOOP_TURN_H
+
+#include <uv.h>
+
+#include "common/base/base.h"
+
+struct turn;
+
+enum turn_place {
+    TURN_IDLE_LONG_ANSWERS,
+
+    TURN_BEFORE_SLEEP_SCHEDULER,
+    TURN_BEFORE_SLEEP_CLIENT,
+    TURN_BEFORE_SLEEP_SERVER,
+    TURN_BEFORE_SLEEP_LOG,
+    TURN_BEFORE_SLEEP_BUSY_POLL,
+
+    TURN_AFTER_POLL_SCHEDULER,
+    TURN_AFTER_POLL_CLIENT,
+    TURN_AFTER_POLL_SERVER,
+    TURN_AFTER_POLL_BUSY_POLL,
+    TURN_AFTER_POLL_SCHEDULER_AGAIN,
+
+    TURN_PLACE_COUNT
+};
+
+/* Embedded in its owner. Zeroed: not added. */
+struct turn_step {
+    struct turn *turn; /* NULL: not added */
+    enum turn_place place;
+    void (*run)(void *data);
+    void *data;
+    struct turn_step *next, *prev;
+    bool awake, keeps_loop;
+};
+
+/* run(data) is called in every turn, or, at an idle place, while the step is awake. */
+void turn_add(uv_loop_t *loop, struct turn_step *step, enum turn_place place, void (*run)(void *data), void *data);
+/* The calls below do nothing with a step that is not added. */
+void turn_remove(struct turn_step *step);
+/* While any step is awake, the loop does not sleep. */
+void turn_stay_awake(struct turn_step *step, bool awake);
+/* While any step keeps the loop, uv_run() does not return for want of handles. */
+void turn_keep_loop(struct turn_step *step, bool keep);
+
+/* "after poll: server" */
+const char *turn_place_name(enum turn_place place);
+
+#endif
