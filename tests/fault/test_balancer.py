@@ -31,15 +31,10 @@ backend workers
 """
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 @unittest.skipUnless(shutil.which("haproxy"), "haproxy is missing (package haproxy)")
 class Balanced(FaultTest):
     def haproxy(self, workers, mode="http", balance="leastconn"):
-        port = free_port()
+        port = self.free_port()
         path = os.path.join(self.folder, "haproxy.cfg")
         servers = "\n".join(f"    server w{i} 127.0.0.1:{w.port} check inter 200ms fall 2 rise 1"
                             for i, w in enumerate(workers))

@@ -5,8 +5,8 @@
             fleet = self.fleet(workers=2)
             self.assertEqual(fleet.job({"task": "square", "items": [2]}).json["results"], [4])
 
-Each test has its own folder and its own time limit. Every program runs in a process group of its own on free ports,
-with what it prints kept in the folder. After a test the programs get SIGTERM and must end with status 0; a sanitizer
+Each test has its own folder and its own time limit. Every program runs in a process group of its own, on ports that
+stay the test's own until its end (see ports.py), with what it prints kept in the folder. After a test the programs get SIGTERM and must end with status 0; a sanitizer
 report, a process left behind, or an unexpected end fails the test and shows what the program printed.
 """
 import contextlib
@@ -25,6 +25,8 @@ import tempfile
 import threading
 import time
 import unittest
+
+from ports import HeldPort
 
 # Programs inherit what is ignored, and a run started in the background or by nohup ignores these two.
 for number in (signal.SIGINT, signal.SIGHUP):
@@ -341,11 +343,12 @@ class FantailTest(unittest.TestCase):
     def setUp(self):
         self._folder_object = tempfile.TemporaryDirectory(prefix="fantail-test-", ignore_cleanup_errors=True)
         self.folder = self._folder_object.name
-        self._programs = []
+        self._programs, self._ports = [], []
         self._watch_time()
         # Cleanups run last in, first out, also when a test fails or takes too long.
         self.addCleanup(self._folder_object.cleanup)
         self.addCleanup(signal.alarm, 0)
+        self.addCleanup(self._release_ports)
         self.addCleanup(self._end_programs)
 
     def _watch_time(self):
@@ -378,16 +381,22 @@ class FantailTest(unittest.TestCase):
                 self._programs.append(started)
         return started
 
-    def worker(self, *arguments, tasks=None, processes=2, port=0, env=None):
-        return self.start("fantail-worker", "--port", port, "--admin-port", 0, "--tasks", tasks or EXAMPLE_TASKS,
-                          "--processes", processes, *arguments, ready=True, env=env)
+    def free_port(self):
+        """A port that nobody else gets before the test is over. A program may listen there, end, and listen again."""
+        self._ports.append(HeldPort())
+        return self._ports[-1].number
+
+    def worker(self, *arguments, tasks=None, processes=2, port=None, env=None):
+        """On a free port, or on that of a worker of this test that has ended."""
+        return self.start("fantail-worker", "--port", port or self.free_port(), "--admin-port", self.free_port(),
+                          "--tasks", tasks or EXAMPLE_TASKS, "--processes", processes, *arguments, ready=True, env=env)
 
     def coordinator(self, workers, *arguments, before_exec=None):
         """workers: a list of Program, or the text of --workers."""
         if not isinstance(workers, str):
             workers = "static://" + ",".join(f"127.0.0.1:{w.port}" for w in workers)
-        return self.start("fantail-coordinator", "--port", 0, "--admin-port", 0, "--workers", workers, *arguments,
-                          ready=True, before_exec=before_exec)
+        return self.start("fantail-coordinator", "--port", self.free_port(), "--admin-port", self.free_port(),
+                          "--workers", workers, *arguments, ready=True, before_exec=before_exec)
 
     def fleet(self, workers=1, processes=2, tasks=None, worker_arguments=(), coordinator_arguments=(),
               before_exec=None):
@@ -407,6 +416,11 @@ class FantailTest(unittest.TestCase):
         return folder
 
     # Ending things.
+
+    def _release_ports(self):
+        for port in self._ports:
+            port.close()
+        self._ports.clear()
 
     def _end_programs(self):
         problems = []
@@ -495,6 +509,7 @@ class SharedFleetTest(FantailTest):
     def tearDownClass(cls):
         signal.alarm(0)
         cls._keeper._end_programs()
+        cls._keeper._release_ports()
         cls._keeper._folder_object.cleanup()
 
     def _left_behind(self):

@@ -112,7 +112,7 @@ class TracingTest(FantailTest):
         return collector
 
     def traced(self, collector, **more):
-        """The environment of a service that exports; collector may be a port nobody listens at."""
+        """The environment of a service that exports; collector may be a port where nobody listens."""
         port = collector if isinstance(collector, int) else collector.port
         return self.environment(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_BSP_SCHEDULE_DELAY="50",
                                 **more)
@@ -379,10 +379,8 @@ class BadCollectors(TracingTest):
         return fleet.metric(program, 'fantail_spans_total{result="dropped"}')
 
     def test_a_dead_collector_costs_counted_spans_and_one_line(self):
-        port = self.collector().port
-        self._cleanups[-1][0]()  # nobody listens there any more
-        self._cleanups.pop()
-        fleet = self.traced_fleet(self.traced(port, OTEL_BSP_MAX_QUEUE_SIZE="10"))
+        nobody = self.free_port()
+        fleet = self.traced_fleet(self.traced(nobody, OTEL_BSP_MAX_QUEUE_SIZE="10"))
         self.run_jobs(fleet)
         for program in (fleet.coordinator, fleet.workers[0]):
             wait_until(lambda p=program: self.dropped(fleet, p) > 0, 20, "dropped spans")

@@ -6,9 +6,9 @@ runs, so that rollouts end. build-control-plane builds the programs.
 import contextlib
 import json
 import os
-import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -16,6 +16,10 @@ import urllib.error
 import urllib.request
 
 from manifest_tools import TOOLS
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+from ports import HeldPort  # noqa: E402
 
 FOLDER = os.environ.get("KUBERNETES_BIN", os.path.join(TOOLS, "kubernetes"))
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
@@ -30,18 +34,12 @@ def programs():
     return (None, f"no {missing[0]} in {FOLDER}: tests/manifests/build-control-plane makes it") if missing else (True, None)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class ControlPlane:
     def __init__(self):
         self.undo = contextlib.ExitStack()
         self.folder = self.undo.enter_context(tempfile.TemporaryDirectory())
         self.kubeconfig = self.folder + "/kubeconfig"
-        self.port = free_port()
+        self.port = self._free_port()
         self.trust = ssl.create_default_context()
         self.trust.check_hostname, self.trust.verify_mode = False, ssl.CERT_NONE
         try:
@@ -51,7 +49,7 @@ class ControlPlane:
             raise
 
     def _start(self):
-        etcd, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        etcd, peer = (f"http://127.0.0.1:{self._free_port()}" for _ in range(2))
         self._write("tokens", f"{TOKEN},admin,admin,system:masters\n")
         self._write("kubeconfig", json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "it", "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
@@ -73,6 +71,9 @@ class ControlPlane:
 
     def close(self):
         self.undo.close()
+
+    def _free_port(self):
+        return self.undo.enter_context(contextlib.closing(HeldPort())).number
 
     def _write(self, name, text):
         with open(f"{self.folder}/{name}", "w", encoding="utf-8") as out:

@@ -14,29 +14,15 @@ static uint64_t demand_of(const struct sched_job *job)
     return (uint64_t)slots;
 }
 
-void demand_changed(struct sched_job *job)
+/* The sum is kept up to date by the jobs that changed, so that reading it costs the same with any number of jobs. */
+void demand_update(struct sched_job *job)
 {
-    if (job->demand_is_stale) return;
-    job->demand_is_stale = true;
-    list_push_back(&job->s->stale_demand, &job->demand_link);
+    uint64_t slots = demand_of(job);
+    job->s->demand_slots += slots - job->demand_slots;
+    job->demand_slots = slots;
 }
 
 void demand_forget(struct sched_job *job)
 {
-    if (job->demand_is_stale) list_remove(&job->s->stale_demand, &job->demand_link);
     job->s->demand_slots -= job->demand_slots;
-}
-
-/* The sum is kept up to date by the jobs that changed, so that reading it costs the same with any number of jobs. */
-void demands_update(struct scheduler *s)
-{
-    struct list_link *at;
-    while ((at = list_next(&s->stale_demand, NULL)) != NULL) {
-        struct sched_job *job = CONTAINER_OF(at, struct sched_job, demand_link);
-        list_remove(&s->stale_demand, at);
-        job->demand_is_stale = false;
-        uint64_t slots = demand_of(job);
-        s->demand_slots += slots - job->demand_slots;
-        job->demand_slots = slots;
-    }
 }

@@ -1,14 +1,13 @@
-#include <math.h>
-
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Deficit round robin between jobs, in slot time: a job may send while its deficit is above zero, the one with the most
- * of it first; then it goes to the back of the ring. When nobody is in credit, each that has something to send gets a
- * quantum times its priority. A deficit may be overdrawn by one chunk, which the next quanta pay back; a job with
- * nothing to send keeps none; a new job begins with a quantum. The quantum is the largest recent cost of a chunk, so
- * that it pays for at least one.
+ * Which job: start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queueing", 1996), in slot time. A job's
+ * virtual time grows by the slot time it is given, divided by its priority; the job whose virtual time is least goes
+ * first. A job that had nothing to send comes back at the scheduler's virtual time: it keeps no credit, and a new job
+ * starts there too. Jobs that can send are in a heap, so that a choice costs O(log n).
  */
+#define VTIME_PER_NS 64.0 /* at priority 1; keeps fractions of cheap items */
+
 bool fairness_may_cut(const struct sched_job *job)
 {
     if (job->uncut == 0 || (job->p.max_concurrency > 0 && job->in_flight_items >= job->p.max_concurrency)) return false;
@@ -16,71 +15,65 @@ bool fairness_may_cut(const struct sched_job *job)
     return job->p.chunk_size == 0 || job->no_more || job->uncut >= job->p.chunk_size;
 }
 
-static bool has_next(const struct sched_job *job)
+static bool may_send_pending(const struct sched_job *job)
 {
-    return !job->ended && (job->lists[CHUNK_PENDING].n > 0 || fairness_may_cut(job));
+    if (job->lists[CHUNK_PENDING].n == 0) return false;
+    return job->p.max_concurrency == 0 || job->in_flight_items < job->p.max_concurrency;
 }
 
-/* What a look around the ring has shown. */
-struct round {
-    struct sched_job *in_credit; /* of those that may send, the one with the most credit, or NULL */
-    bool any;                    /* some job could send if it were in credit */
-    bool held;                   /* some job is in credit and finds no room */
-    double rounds;               /* of quanta until one of those that could send is in credit */
-};
-
-/* In rounds. */
-static double credit(const struct sched_job *job)
+static bool is_ready(const struct sched_job *job)
 {
-    return job->deficit / fairness_quantum(job);
+    return !job->ended && !job->blocked && (may_send_pending(job) || fairness_may_cut(job));
 }
 
-static struct round look_around(struct scheduler *s)
+void fairness_update(struct sched_job *job)
 {
-    struct round r = {.rounds = HUGE_VAL};
-    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
-        struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
-        if (!has_next(job)) {
-            job->deficit = fmin(job->deficit, 0);
-        } else if (job->blocked) {
-            r.held |= job->deficit > 0;
-        } else if (job->deficit > 0) {
-            if (!r.in_credit || credit(job) > credit(r.in_credit)) r.in_credit = job;
-        } else {
-            r.any = true;
-            r.rounds = fmin(r.rounds, floor(-job->deficit / fairness_quantum(job)) + 1);
-        }
+    struct scheduler *s = job->s;
+    bool ready = is_ready(job);
+    if (ready == (job->ready_node.place != 0)) return;
+    if (!ready) {
+        heap_remove(&s->ready, &job->ready_node);
+        return;
     }
-    return r;
+    if (job->vtime < s->vtime) job->vtime = s->vtime;
+    heap_set(&s->ready, &job->ready_node, job->vtime);
 }
 
-double fairness_quantum(const struct sched_job *job)
+void fairness_forget(struct sched_job *job)
 {
-    return job->s->quantum_ns * job->p.priority;
+    heap_remove(&job->s->ready, &job->ready_node);
+    if (job->blocked) list_remove(&job->s->blocked, &job->blocked_link);
+    job->blocked = false;
 }
 
-struct sched_job *fairness_next(struct scheduler *s)
+struct sched_job *fairness_next(const struct scheduler *s)
 {
-    for (;;) {
-        struct round r = look_around(s);
-        if (r.in_credit) return r.in_credit;
-        /* Whose turn it is keeps it until there is room again, unless there is and it is no use to that job. */
-        if (!r.any || (r.held && s->available_n == 0)) return NULL;
-        for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
-            struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
-            double quantum = fairness_quantum(job);
-            if (has_next(job)) job->deficit = fmin(job->deficit + r.rounds * quantum, quantum);
-        }
-    }
+    struct heap_node *first = heap_first(&s->ready);
+    return first ? CONTAINER_OF(first, struct sched_job, ready_node) : NULL;
 }
 
 void fairness_charge(struct sched_job *job, double slot_ns)
 {
     struct scheduler *s = job->s;
-    s->quantum_ns = fmax(fmax(slot_ns, s->quantum_ns * 0.999), (double)NS_PER_MS);
-    job->deficit -= slot_ns;
-    if (job->deficit <= 0) {
-        list_remove(&s->jobs, &job->link);
-        list_push_back(&s->jobs, &job->link);
+    if (job->vtime > s->vtime) s->vtime = job->vtime;
+    job->vtime += (uint64_t)(slot_ns * VTIME_PER_NS / job->p.priority) + 1;
+    if (job->ready_node.place != 0) heap_set(&s->ready, &job->ready_node, job->vtime);
+}
+
+void fairness_block(struct sched_job *job)
+{
+    job->blocked = true;
+    list_push_back(&job->s->blocked, &job->blocked_link);
+    fairness_update(job);
+}
+
+void fairness_unblock_all(struct scheduler *s)
+{
+    struct list_link *at;
+    while ((at = list_next(&s->blocked, NULL)) != NULL) {
+        struct sched_job *job = CONTAINER_OF(at, struct sched_job, blocked_link);
+        list_remove(&s->blocked, at);
+        job->blocked = false;
+        fairness_update(job);
     }
 }

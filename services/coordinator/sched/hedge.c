@@ -99,21 +99,30 @@ static uint64_t scan(struct sched_job *job)
     return next == SCHED_NEVER || next > soonest ? next : soonest;
 }
 
+/* New attempts may be late before those just seen; at a job's tail there are none. */
+static uint64_t next_scan(struct sched_job *job)
+{
+    uint64_t next = scan(job), most = job->s->now_ns + DEAD_MIN_NS;
+    return job->was_at_tail || next < most ? next : most;
+}
+
+void hedge_update(struct sched_job *job)
+{
+    struct scheduler *s = job->s;
+    if (!can_hedge(job)) {
+        heap_remove(&s->hedge_scans, &job->hedge_node);
+        return;
+    }
+    bool tail = at_tail(job);
+    if (tail == job->was_at_tail && job->hedge_node.place != 0) return;
+    job->was_at_tail = tail;
+    heap_set(&s->hedge_scans, &job->hedge_node, s->now_ns + (tail ? HEDGE_SCAN_NS : DEAD_MIN_NS));
+}
+
 uint64_t hedge_run(struct scheduler *s)
 {
-    uint64_t next = SCHED_NEVER;
-    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
-        struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
-        if (!can_hedge(job)) continue;
-        bool tail = at_tail(job);
-        if (tail != job->was_at_tail) job->hedge_scan_ns = s->now_ns + (tail ? HEDGE_SCAN_NS : DEAD_MIN_NS);
-        job->was_at_tail = tail;
-        if (s->now_ns >= job->hedge_scan_ns) {
-            job->hedge_scan_ns = scan(job);
-            uint64_t most = s->now_ns + DEAD_MIN_NS; /* new chunks may fall due before those just seen */
-            if (!tail && job->hedge_scan_ns > most) job->hedge_scan_ns = most;
-        }
-        if (job->hedge_scan_ns < next) next = job->hedge_scan_ns;
-    }
-    return next;
+    struct heap_node *first;
+    while ((first = heap_first(&s->hedge_scans)) != NULL && first->key <= s->now_ns)
+        heap_set(&s->hedge_scans, first, next_scan(CONTAINER_OF(first, struct sched_job, hedge_node)));
+    return first ? first->key : SCHED_NEVER;
 }

@@ -36,6 +36,7 @@ bool retry_take_token(struct sched_job *job)
         return true;
     }
     job->starved = true;
+    job_changed(job);
     job->s->stats.budget_exhausted++;
     if (now < job->trickle_ns) return false;
     job->trickle_ns = now + BUDGET_TRICKLE_NS;
@@ -61,12 +62,6 @@ static bool is_trusted(const struct sched_endpoint *e)
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e)
 {
     return has_token(job) || is_trusted(e) || job->s->now_ns >= job->probation_ns;
-}
-
-uint64_t retry_next_probation(const struct sched_job *job)
-{
-    bool waits = job->uncut > 0 || job->pending_items > 0;
-    return waits && !has_token(job) && job->probation_ns > job->s->now_ns ? job->probation_ns : SCHED_NEVER;
 }
 
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e)

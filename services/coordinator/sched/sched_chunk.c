@@ -41,7 +41,7 @@ uint32_t chunk_left(const struct sched_chunk *chunk)
 static void gauge(struct sched_chunk *chunk, enum sched_chunk_state state, uint64_t items)
 {
     struct sched_job *job = chunk->job;
-    demand_changed(job);
+    job_changed(job);
     switch (state) {
     case CHUNK_PENDING:
         job->pending_items += items;
@@ -86,6 +86,7 @@ void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_fr
         list_push_front(list_of(chunk, to), &chunk->link);
     else
         list_push_back(list_of(chunk, to), &chunk->link);
+    job_changed(chunk->job);
     if (s->ops.chunk_moved) s->ops.chunk_moved(s->ctx, chunk, from, to);
     if (to == CHUNK_SETTLED) job_check_end(chunk->job);
 }

@@ -54,6 +54,7 @@ static void recount(struct sched_endpoint *e)
         e->counted_usable = usable;
         s->usable += usable ? 1 : UINT32_MAX;
         if (s->usable == 0) s->slots = 0;
+        if (s->usable <= 1) jobs_serving_changed(s);
     }
     if (serving != e->counted_serving) {
         e->counted_serving = serving;

@@ -61,9 +61,8 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->wait_deviation = 0.5;
     job->timer.kind = TIMER_JOB;
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) list_init(&job->lists[i]);
-    list_push_front(&s->jobs, &job->link);
+    list_push_back(&s->jobs, &job->link);
     s->priorities += job->p.priority;
-    job->deficit = fairness_quantum(job);
     job_arm_timer(job);
     return job;
 }
@@ -75,12 +74,13 @@ void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes)
     job->uncut_bytes += bytes;
     job->counts.total += items;
     job->s->uncut_items += items;
-    demand_changed(job);
+    job_changed(job);
 }
 
 void sched_job_no_more_items(struct sched_job *job)
 {
     job->no_more = true;
+    job_changed(job);
     job_check_tolerance(job);
     job_check_end(job);
 }
@@ -116,8 +116,10 @@ void job_arm_timer(struct sched_job *job)
 
 void jobs_serving_changed(struct scheduler *s)
 {
-    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at))
+    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
         job_arm_timer(CONTAINER_OF(at, struct sched_job, link));
+        job_changed(CONTAINER_OF(at, struct sched_job, link));
+    }
 }
 
 static bool wants_worker(const struct sched_job *job)
@@ -140,6 +142,7 @@ void job_timer_fired(struct sched_job *job)
 {
     struct scheduler *s = job->s;
     bool too_long = s->serving == 0 && s->now_ns >= give_up_ns(job);
+    job_changed(job);
     if (s->now_ns >= job->p.deadline_ns) {
         job_end(job, SCHED_TIMED_OUT, ITEM_DEADLINE_EXCEEDED, "the job's deadline has passed");
     } else if (too_long && wants_worker(job) && !has_hope(job)) {
@@ -158,6 +161,7 @@ void job_end(struct sched_job *job, enum sched_status status, enum item_error re
 {
     if (job->ended) return;
     job->ended = true;
+    job_changed(job);
     job->status = status;
     job->rest = rest;
     job->reason = reason;
@@ -232,7 +236,7 @@ static void settle_rest(struct sched_job *job)
     uint64_t n = job->uncut;
     job->uncut = 0;
     s->uncut_items -= n;
-    demand_changed(job);
+    job_changed(job);
     job_settled(job, n, job->rest, false);
     s->ops.settle_error(s->ctx, job, job->next_first, n, &why);
 }
@@ -266,7 +270,10 @@ void job_free(struct sched_job *job)
     timer_stop(job->s, &job->timer);
     list_remove(&job->s->jobs, &job->link);
     job->s->priorities -= job->p.priority;
+    if (job->changed) list_remove(&job->s->changed, &job->changed_link);
     demand_forget(job);
+    fairness_forget(job);
+    heap_remove(&job->s->hedge_scans, &job->hedge_node);
     free(job);
 }
 
@@ -281,25 +288,40 @@ static enum sched_waiting waits_for(const struct sched_job *job)
     return SCHED_NOT_WAITING;
 }
 
-uint64_t jobs_run_waiting(struct scheduler *s)
+static void update_waiting(struct sched_job *job)
 {
-    uint64_t next = SCHED_NEVER;
-    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
-        struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
-        enum sched_waiting why = waits_for(job);
-        uint64_t probation = s->usable < s->open_n ? retry_next_probation(job) : SCHED_NEVER;
-        next = probation < next ? probation : next;
-        if (why == job->waiting) continue;
-        job->waiting = why;
-        if (s->ops.waiting) s->ops.waiting(s->ctx, job, why);
+    struct scheduler *s = job->s;
+    enum sched_waiting why = waits_for(job);
+    if (why == job->waiting) return;
+    job->waiting = why;
+    if (s->ops.waiting) s->ops.waiting(s->ctx, job, why);
+}
+
+void job_changed(struct sched_job *job)
+{
+    if (job->changed) return;
+    job->changed = true;
+    list_push_back(&job->s->changed, &job->changed_link);
+}
+
+void jobs_run_changed(struct scheduler *s)
+{
+    struct list_link *at;
+    while ((at = list_next(&s->changed, NULL)) != NULL) {
+        struct sched_job *job = CONTAINER_OF(at, struct sched_job, changed_link);
+        list_remove(&s->changed, at);
+        job->changed = false;
+        demand_update(job);
+        fairness_update(job);
+        hedge_update(job);
+        update_waiting(job);
     }
-    return next;
 }
 
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency)
 {
     job->p.max_concurrency = max_concurrency;
-    demand_changed(job);
+    job_changed(job);
 }
 
 void sched_job_set_priority(struct sched_job *job, unsigned priority)

@@ -23,7 +23,6 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, const str
     s->ctx = ctx;
     s->random.state = config->seed;
     s->tokens = BUDGET_ALL_MIN;
-    s->quantum_ns = (double)NS_PER_MS;
     s->timer.kind = TIMER_SCHEDULER;
     list_init(&s->jobs);
     list_init(&s->ending);
@@ -31,7 +30,8 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, const str
     list_init(&s->slices);
     list_init(&s->cuts);
     list_init(&s->lingering);
-    list_init(&s->stale_demand);
+    list_init(&s->changed);
+    list_init(&s->blocked);
     return s;
 }
 
@@ -65,6 +65,8 @@ void scheduler_free(struct scheduler *s)
     free(s->open);
     free(s->available);
     heap_release(&s->timers);
+    heap_release(&s->ready);
+    heap_release(&s->hedge_scans);
     free(s);
 }
 
@@ -107,7 +109,7 @@ static struct sched_chunk *cut(struct sched_job *job, const struct sched_endpoin
     job->next_first += n;
     job->uncut -= n;
     s->uncut_items -= n;
-    demand_changed(job);
+    job_changed(job);
     job->uncut_bytes -= chunk->bytes < job->uncut_bytes ? chunk->bytes : job->uncut_bytes;
     return chunk;
 }
@@ -148,13 +150,16 @@ static bool send_one(struct sched_job *job)
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;
-    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at))
-        CONTAINER_OF(at, struct sched_job, link)->blocked = false;
+    unsigned misses = 0;
+    fairness_unblock_all(s);
     if (s->isolations_pending == 0) isolation_end(s);
     if (s->open_n == 0) return false;
     for (struct sched_job *job; (job = fairness_next(s)) != NULL;) {
         if (s->cut_bytes >= CUT_RUN_BYTES) return true;
-        if (!send_one(job)) job->blocked = true;
+        if (send_one(job))
+            fairness_update(job);
+        else if (fairness_block(job), s->available_n == 0 && ++misses >= MISSES_MAX)
+            break;
     }
     return false;
 }
@@ -168,11 +173,12 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     attempts_run_cuts(s);
     chunks_run_settled(s);
     jobs_run_ending(s);
+    jobs_run_changed(s);
     bool more = dispatch(s);
     uint64_t next = hedge_run(s);
-    uint64_t probation = jobs_run_waiting(s);
-    demands_update(s);
-    next = probation < next ? probation : next;
+    jobs_run_changed(s);
+    /* On probation an endpoint may get an attempt without a token after some time: looked at now and then. */
+    if (s->usable < s->open_n && s->now_ns + PROBATION_LOOK_NS < next) next = s->now_ns + PROBATION_LOOK_NS;
     struct list_link *linger = list_next(&s->lingering, NULL);
     if (linger) {
         uint64_t over = CONTAINER_OF(linger, struct sched_attempt, queue)->progress_ns + LINGER_NS;

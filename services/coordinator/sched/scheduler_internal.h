@@ -52,6 +52,8 @@
 #define PICK_DRAWS               8
 #define PICK_SCAN                64
 #define PENDING_LOOKED_AT        8
+#define MISSES_MAX               16 /* jobs in one run that may look for room where there is none */
+#define PROBATION_LOOK_NS        NS_PER_S
 #define HEDGE_PATIENCE_MIN       1.5 /* times the expected wait for an answer: late; what is seen decides between these */
 #define HEDGE_PATIENCE_MAX       4.0
 #define WAIT_MAX                 10.0
@@ -112,7 +114,7 @@ struct sched_endpoint {
 struct sched_job {
     struct scheduler *s;
     struct sched_job_params p;
-    struct list_link link;            /* the ring of fairness.c */
+    struct list_link link;            /* on s->jobs */
     struct list_link ending_link;     /* on s->ending */
     struct list lists[CHUNK_SETTLED]; /* pending, backoff, in flight */
     struct sched_timer timer;         /* deadline or give-up, whichever is first */
@@ -120,13 +122,12 @@ struct sched_job {
     uint64_t added_ns;
     uint64_t uncut, uncut_bytes, next_first;
     uint64_t pending_items, backoff_items, in_flight_items;
-    bool no_more, ended, blocked, delivered, no_workers, on_ending, starved, was_at_tail;
+    bool no_more, ended, delivered, no_workers, on_ending, starved, was_at_tail;
     enum sched_status status; /* when ended */
     enum item_error rest;     /* how the rest is settled when ended */
     const char *reason;
     enum sched_waiting waiting;
 
-    double deficit;                   /* slot time, ns */
     double load;                      /* weights of its items in flight, at all endpoints */
     double used_ns, used_items;       /* slot time per item, decaying */
     double wait_mean, wait_deviation; /* of the waits for an answer, in expected waits, hedge.c */
@@ -134,11 +135,16 @@ struct sched_job {
     double tokens, item_tokens;
     uint64_t trickle_ns, probation_ns; /* when the next retry or trial may go without a token */
     uint64_t progress_ns;              /* last answer */
-    uint64_t hedge_scan_ns;
+    struct heap_node hedge_node;       /* in s->hedge_scans, by when to look for late attempts */
 
-    uint64_t demand_slots;        /* its part in the scheduler's sum */
-    struct list_link demand_link; /* demand_is_stale: on s->stale_demand */
-    bool demand_is_stale;
+    uint64_t vtime;              /* fairness.c */
+    struct heap_node ready_node; /* in s->ready, by vtime */
+    bool blocked;                /* on s->blocked: it found no room in this run */
+    struct list_link blocked_link;
+
+    bool changed; /* on s->changed */
+    struct list_link changed_link;
+    uint64_t demand_slots; /* its part in the scheduler's sum */
 };
 
 struct scheduler {
@@ -151,8 +157,8 @@ struct scheduler {
     struct sched_timer timer; /* lingering attempts and hedge scans */
 
     unsigned priorities; /* of all jobs */
-    struct list jobs;    /* the ring of fairness.c */
-    struct list ending;  /* jobs that may have come to their end */
+    struct list jobs;
+    struct list ending; /* jobs that may have come to their end */
     struct sched_endpoint **endpoints, **open,
         **available; /* all; those that take attempts; of these, those with room */
     uint32_t endpoints_n, open_n, available_n, endpoints_alloc;
@@ -168,9 +174,13 @@ struct scheduler {
     struct list slices;  /* chunks to be sliced */
     struct list cuts;    /* attempts to be cut off */
     struct list lingering;
-    struct list stale_demand; /* jobs whose part in demand_slots is to be counted again */
+    struct list changed;     /* jobs whose demand, turn, hedging and waiting are to be looked at again */
+    struct list blocked;     /* jobs that found no room in the last run */
+    struct heap ready;       /* jobs that can send, fairness.c */
+    struct heap hedge_scans; /* jobs that may hedge, hedge.c */
+    uint64_t vtime;          /* of the job served last */
     uint64_t demand_slots;
-    double tokens, quantum_ns;
+    double tokens;
     unsigned failed_after_ready; /* trials that failed since one succeeded, of endpoints that said they were ready */
     uint64_t pending_items, backoff_items, uncut_items;
     size_t worker_table_bytes;
@@ -211,6 +221,9 @@ void attempts_run_cuts(struct scheduler *s);
 void attempts_run_lingering(struct scheduler *s);
 
 /* sched_job.c */
+/* Items came, moved or went: what depends on them is looked at again in this run or the next. */
+void job_changed(struct sched_job *job);
+void jobs_run_changed(struct scheduler *s);
 void job_settled(struct sched_job *job, uint64_t items, enum item_error error, bool succeeded);
 void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason);
 void job_check_end(struct sched_job *job);
@@ -219,23 +232,24 @@ void jobs_serving_changed(struct scheduler *s);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);
 void jobs_run_ending(struct scheduler *s);
-/* Says who waits; returns when the first of them may try without budget. */
-uint64_t jobs_run_waiting(struct scheduler *s);
 void job_free(struct sched_job *job);
 
 /* demand.c */
-/* Items came, moved or went, or their mean time changed: counted again before the end of the run. */
-void demand_changed(struct sched_job *job);
+void demand_update(struct sched_job *job);
 void demand_forget(struct sched_job *job);
-void demands_update(struct scheduler *s);
 
 /* fairness.c */
-struct sched_job *fairness_next(struct scheduler *s);
-/* What a round gives to the job. */
-double fairness_quantum(const struct sched_job *job);
+/* The job whose turn it is; NULL: none can send. */
+struct sched_job *fairness_next(const struct scheduler *s);
 void fairness_charge(struct sched_job *job, double slot_ns);
 /* Whether the job's next items can become a chunk now. */
 bool fairness_may_cut(const struct sched_job *job);
+/* After a change of what the job could send. */
+void fairness_update(struct sched_job *job);
+/* It found no room: it has no turn until fairness_unblock_all(). */
+void fairness_block(struct sched_job *job);
+void fairness_unblock_all(struct scheduler *s);
+void fairness_forget(struct sched_job *job);
 
 /* balancer.c */
 /* After any change of state, load or window. */
@@ -282,8 +296,6 @@ bool retry_take_token(struct sched_job *job);
 bool retry_take_item_token(struct sched_job *job);
 /* A try at an endpoint that failed last: may it be made, and it is made. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
-/* When a trial may go without a token, if the job needs that; SCHED_NEVER. */
-uint64_t retry_next_probation(const struct sched_job *job);
 /* True when it took a token, which is given back when it answers or was not reached. */
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_probation(struct sched_job *job);
@@ -310,6 +322,8 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
 /* hedge.c */
 /* Sends what is late twice; returns when to look again. */
 uint64_t hedge_run(struct scheduler *s);
+/* After a change of what the job has in flight or has left to send. */
+void hedge_update(struct sched_job *job);
 /* The attempt is being answered. */
 void hedge_observe(const struct sched_attempt *a);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/buf.h"
+#include "unit/held_port.h"
 #include "unit/leaks.h"
 
 #define BIG (8 * 1024 * 1024)
@@ -214,15 +215,14 @@ static void on_tick(uv_timer_t *timer)
 
 static void set_up(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int len = sizeof address;
+    port = hold_port();
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&loop);
     uv_tcp_init(&loop, &listener);
     uv_tcp_bind(&listener, (struct sockaddr *)&address, 0);
-    uv_listen((uv_stream_t *)&listener, 1024, on_connection);
-    uv_tcp_getsockname(&listener, (struct sockaddr *)&address, &len);
-    port = ntohs(address.sin_port);
+    cr_assert_eq(uv_listen((uv_stream_t *)&listener, 1024, on_connection), 0);
     uv_timer_init(&loop, &tick);
     uv_timer_start(&tick, on_tick, 2, 2);
     client = http_client_new(&loop, NULL);

@@ -12,6 +12,7 @@
 #include "common/base/limits.h"
 #include "common/http_server/http_server.h"
 #include "common/net/unix_address.h"
+#include "unit/held_port.h"
 #include "unit/leaks.h"
 
 TestSuite(http_server, .timeout = 60);
@@ -1066,7 +1067,7 @@ Test(http_server, draining_answers_say_close)
 
 Test(http_server, after_stop_listening_running_exchanges_go_on)
 {
-    start();
+    start_with((struct http_server_options){.port = hold_port()});
     int fd = client();
     say(fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
     TURN_UNTIL(saw.ends == 1);
@@ -1113,7 +1114,7 @@ static bool filters_are_permitted(void)
 Test(http_server, whoever_was_connecting_when_listening_stops_is_served)
 {
     static const char request[] = "GET / HTTP/1.1\r\n" HOST "\r\n";
-    start();
+    start_with((struct http_server_options){.port = hold_port()});
     int waiting = client(); /* connected, and not accepted as the loop has not turned */
     cr_assert_eq(send(waiting, request, sizeof request - 1, 0), (ssize_t)(sizeof request - 1));
     cr_assert(!http_server_stop_listening(server));

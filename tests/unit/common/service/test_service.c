@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/observe/metrics.h"
+#include "unit/held_port.h"
 #include "unit/leaks.h"
 
 struct child {
@@ -159,8 +160,13 @@ static bool is_status(const char *text, int status)
 
 static void set_up(void)
 {
-    config = (struct service_config){
-        .host = "127.0.0.1", .admin_host = "127.0.0.1", .drain_s = 20, .log_level = LOG_LEVEL_ERROR, .ready_fd = -1};
+    config = (struct service_config){.host = "127.0.0.1",
+                                     .port = hold_port(),
+                                     .admin_host = "127.0.0.1",
+                                     .admin_port = hold_port(),
+                                     .drain_s = 20,
+                                     .log_level = LOG_LEVEL_ERROR,
+                                     .ready_fd = -1};
 }
 
 TestSuite(service, .init = set_up, .timeout = 60);

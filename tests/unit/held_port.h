@@ -1,0 +1,25 @@
+/* A port of 127.0.0.1 that belongs to this test until its process ends. It is bound and never listened on: connections
+ * are refused until something of the test listens there, and again afterwards. The kernel gives the number to nobody
+ * else, who would answer where a test expects a refusal. A server that sets SO_REUSEADDR can listen there. */
+#ifndef FANTAIL_TEST_HELD_PORT_H
+#define FANTAIL_TEST_HELD_PORT_H
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+static inline uint16_t hold_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(fd >= 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&address, len), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+    return ntohs(address.sin_port);
+}
+
+#endif
