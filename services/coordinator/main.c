@@ -5,28 +5,26 @@
 
 #include "common/base/limits.h"
 #include "common/observe/metrics.h"
-#include "common/service/access.h"
 #include "common/service/option.h"
-#include "coordinator/fleet/worker_tls.h"
 
 #define S struct coordinator_config
 static const struct option_row rows[] = {
     OPTION_HEADING("Workers"),
     OPTION_STRING(
-        "workers", S, workers, "static://127.0.0.1:8081",
+        "workers", S, fleet.workers, "static://127.0.0.1:8081",
         "where the workers are: static://host:port,host:port (or unix:PATH), http://balancer:port or dns://name:port; "
         "with TLS static+https://, https:// or dns+https://"),
-    OPTION_PATH("worker-ca", S, worker_ca, NULL,
+    OPTION_PATH("worker-ca", S, fleet.ca, NULL,
                 "authorities (PEM) that workers' certificates must come from, in place of the system's",
                 .value = "FILE"),
-    OPTION_PATH("worker-client-cert", S, worker_client_cert, NULL,
+    OPTION_PATH("worker-client-cert", S, fleet.client_cert, NULL,
                 "certificate (PEM) to show to workers that demand one", .value = "FILE"),
-    OPTION_PATH("worker-client-key", S, worker_client_key, NULL, "its private key (PEM)", .value = "FILE"),
-    OPTION_PATH("worker-token-file", S, worker_token_file, NULL,
+    OPTION_PATH("worker-client-key", S, fleet.client_key, NULL, "its private key (PEM)", .value = "FILE"),
+    OPTION_PATH("worker-token-file", S, fleet.token_file, NULL,
                 "a file of bearer tokens; workers are sent the first one; read again on SIGHUP"),
     OPTION_SECONDS("worker-wait-s", S, worker_wait_s, "300", 0, 86400,
                    "with no worker reachable, hold a job's items for so long before they fail"),
-    OPTION_SECONDS("dns-refresh-s", S, dns_refresh_s, "5", 0.1, 3600, "how often dns:// is asked again"),
+    OPTION_SECONDS("dns-refresh-s", S, fleet.dns_refresh_s, "5", 0.1, 3600, "how often dns:// is asked again"),
     OPTION_HEADING("Jobs"),
     OPTION_INT("max-jobs", S, max_jobs, "256", 1, 100000, "jobs running at once; more are answered 429"),
     OPTION_BYTES("max-body-bytes", S, max_body_bytes, "1G", 1024, 1e15, "largest request body; more is 413"),
@@ -66,18 +64,13 @@ static void keep_buffers_on_the_heap(void)
     mallopt(M_TRIM_THRESHOLD, 16 * (int)MIB);
 }
 
-/* The exit status of options that are wrong; 0: they are right. Reads the token file. */
-static int check(const struct coordinator_config *config, struct tokens *worker_tokens)
+/* 0, or the exit status after a message about the options. Reads the files that they name. */
+static int check(struct coordinator *c, const struct coordinator_config *config)
 {
-    char err[512];
-    if (!endpoints_check(config->workers, err, sizeof err)) return option_complain(&spec, "workers", "%s", err);
+    int fault = fleet_check(&c->fleet, &spec);
     const char *option, *why = emf_check(&config->emf, (int)config->service.ready_fd, &option);
-    if (why) return option_complain(&spec, option, "%s", why);
-    int fault = service_check(&spec, &config->service);
-    if (!fault) fault = worker_tls_check(&spec, config);
-    if (fault || !config->worker_token_file) return fault;
-    if (tokens_read(worker_tokens, config->worker_token_file, err, sizeof err)) return 0;
-    return option_complain(&spec, "worker-token-file", "%s", err);
+    if (!fault && why) fault = option_complain(&spec, option, "%s", why);
+    return fault ? fault : service_check(&spec, &config->service);
 }
 
 int main(int argc, char **argv)
@@ -90,8 +83,8 @@ int main(int argc, char **argv)
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &parsed)) return parsed.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
-    struct coordinator c = {.config = &config};
-    int fault = check(&config, &c.worker_tokens);
+    struct coordinator c = {.config = &config, .fleet.config = &config.fleet};
+    int fault = check(&c, &config);
     if (fault) return fault;
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
 

@@ -215,7 +215,7 @@ class Workers(AccessTest):
         self.assertEqual([line["value"] for line in lines if line["type"] == "result"], [1, 4, 9])
         self.assertEqual(lines[-1]["status"], "succeeded")
         self.assertEqual(lines[-1]["counts"]["retried"], 0)
-        wait_until(lambda: any("takes our token" in line["msg"] for line in fleet.coordinator.log_lines()), 10, "the log")
+        wait_until(lambda: any("accepts our token" in line["msg"] for line in fleet.coordinator.log_lines()), 10, "the log")
 
     def test_a_job_waits_for_a_token_that_is_mended_at_the_coordinator(self):
         fleet = self.pair((ONE,), (TWO,))

@@ -13,14 +13,14 @@ struct task_listing {
 static void tasks_answered(void *data, bool ok)
 {
     struct task_listing *l = data;
-    const struct buf *document = &l->coordinator->catalog.document;
+    const struct buf *document = &l->coordinator->fleet.catalog.document;
     l->question = NULL;
     if (ok) {
         http_answer(l->exchange, 200, TYPE_JSON, document->data, document->len);
         return;
     }
     http_exchange_set_header(l->exchange, "Retry-After", "5");
-    const struct catalog *c = &l->coordinator->catalog;
+    const struct catalog *c = &l->coordinator->fleet.catalog;
     http_answer_problem(l->exchange, 503, NULL, "%s%s%s",
                         c->refused ? "the workers refuse the coordinator's token"
                                    : "no worker could be asked for its tasks",
@@ -30,7 +30,7 @@ static void tasks_answered(void *data, bool ok)
 static void listing_closed(struct http_exchange *x, enum http_closed how)
 {
     struct task_listing *l = http_exchange_data(x);
-    if (l->question) catalog_drop(&l->coordinator->catalog, l->question);
+    if (l->question) catalog_drop(&l->coordinator->fleet.catalog, l->question);
     free(l);
 }
 
@@ -38,12 +38,9 @@ void api_list_tasks(struct http_exchange *x, void *data)
 {
     static const struct http_exchange_ops ops = {.closed = listing_closed};
     struct coordinator *c = data;
-    const struct endpoint *any = c->endpoints.list;
     struct task_listing *l = xcalloc(1, sizeof *l);
     *l = (struct task_listing){.coordinator = c, .exchange = x};
     http_exchange_accept(x, &ops, l);
-    if (any)
-        l->question = catalog_ask(&c->catalog, any->url, any->connect_to, tasks_answered, l);
-    else
-        tasks_answered(l, false);
+    l->question = fleet_ask_tasks(&c->fleet, tasks_answered, l);
+    if (!l->question) tasks_answered(l, false);
 }

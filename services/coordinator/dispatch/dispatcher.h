@@ -1,18 +1,28 @@
 /*
- * The scheduler's hands: turns its actions into HTTP calls to the workers and their answers into its events. Keeps the
- * endpoints and the scheduler in step. What a job's answers become is the job's affair.
+ * Carries out what the scheduler decides: turns its actions into HTTP calls to the workers (attempt_call.h) and their
+ * answers into its events, and keeps its endpoints in step with those of the fleet. What becomes of answers is the
+ * job's part.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 #define FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 
-#include "coordinator/coordinator.h"
+#include "coordinator/fleet/fleet.h"
+#include "coordinator/turn/scheduler_turn.h"
 
-/* Given to endpoints_start() with the coordinator as data. */
+struct dispatcher {
+    struct fleet *fleet;
+    struct scheduler_turn *turn;
+    struct scheduler *scheduler;         /* owned */
+    uint64_t *attempts[SCHED_END_COUNT]; /* counters: ended attempts, by how */
+};
+
+/* Given to fleet_find_workers() with the dispatcher as data. */
 extern const struct endpoints_ops dispatcher_endpoints_ops;
 
-/* Makes c->scheduler; c->client and c->catalog are there. */
-void dispatcher_start(struct coordinator *c);
-/* After the last scheduler_run(); calls still running are ended by the HTTP client's end. */
-void dispatcher_stop(struct coordinator *c);
+void dispatcher_register_metrics(struct dispatcher *d);
+/* Makes the scheduler, also that of turn. worker_wait_s: how long items wait when no worker can be reached. */
+void dispatcher_start(struct dispatcher *d, struct fleet *fleet, struct scheduler_turn *turn, double worker_wait_s);
+/* After the fleet has stopped and the last scheduler_run(). */
+void dispatcher_release(struct dispatcher *d);
 
 #endif

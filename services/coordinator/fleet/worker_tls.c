@@ -1,19 +1,20 @@
 #include "coordinator/fleet/worker_tls.h"
 
+#include "common/service/tls_options.h"
+
 static const struct tls_words words = {
     .option = {[TLS_CERT] = "worker-client-cert", [TLS_KEY] = "worker-client-key", [TLS_CA] = "worker-ca"},
     .use = "client",
 };
 
-static struct tls_files files_of(const struct coordinator_config *config)
+static struct tls_files files_of(const struct fleet_config *config)
 {
-    return (struct tls_files){.path = {[TLS_CERT] = config->worker_client_cert,
-                                       [TLS_KEY] = config->worker_client_key,
-                                       [TLS_CA] = config->worker_ca}};
+    return (struct tls_files){
+        .path = {[TLS_CERT] = config->client_cert, [TLS_KEY] = config->client_key, [TLS_CA] = config->ca}};
 }
 
-/* Certificates for workers that are reached without TLS are a mistake that would go unnoticed. */
-int worker_tls_check(const struct option_spec *spec, const struct coordinator_config *config)
+/* Nobody would notice that certificates are never used, because the workers are reached without TLS. */
+int worker_tls_check(const struct option_spec *spec, const struct fleet_config *config)
 {
     struct tls_files files = files_of(config);
     for (int i = 0; i < TLS_FILE_COUNT && !endpoints_use_tls(config->workers); i++)
@@ -23,13 +24,14 @@ int worker_tls_check(const struct option_spec *spec, const struct coordinator_co
     return tls_files_check(spec, &files, &words);
 }
 
-bool worker_tls_start(struct coordinator *c, char *err, size_t err_size)
+bool worker_tls_start(struct tls_store *store, const struct fleet_config *config, uv_loop_t *loop, char *err,
+                      size_t err_size)
 {
-    struct tls_files files = files_of(c->config);
+    struct tls_files files = files_of(config);
     const char *option;
     char why[512];
-    if (tls_store_init(&c->worker_tls, &files, &words, &option, why, sizeof why)) {
-        tls_store_watch(&c->worker_tls, c->loop);
+    if (tls_store_init(store, &files, &words, &option, why, sizeof why)) {
+        tls_store_watch(store, loop);
         return true;
     }
     snprintf(err, err_size, "--%s: %s", option, why);

@@ -19,7 +19,7 @@ static void job_free(struct job *j)
     if (j->next) j->next->link = j->link;
     if (--c->job_count == 0) uv_timer_stop(&c->tick_timer);
     job_trace_end(j);
-    if (j->question) catalog_drop(&c->catalog, j->question);
+    if (j->question) catalog_drop(&c->fleet.catalog, j->question);
     splitter_release(&j->splitter);
     jobspec_release(&j->spec);
     spool_release(&j->spool);
@@ -43,11 +43,12 @@ void job_cancel(struct job *j, enum sched_status status, const char *reason)
     j->cancel_status = status;
     j->cancel_reason = reason;
     j->coordinator->cancels_wanted = true;
-    coordinator_wants_run(j->coordinator);
+    scheduler_turn_want(&j->coordinator->turn);
 }
 
 void jobs_carry_out_cancels(struct coordinator *c)
 {
+    if (!c->cancels_wanted) return;
     c->cancels_wanted = false;
     for (struct job *j = c->jobs; j; j = j->next)
         if (j->sched && j->cancel_reason) sched_job_cancel(j->sched, j->cancel_status, j->cancel_reason);

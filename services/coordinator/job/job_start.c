@@ -24,7 +24,7 @@ static void write_chunk_header(struct job *j)
 static bool all_idempotent(const struct job *j)
 {
     for (size_t i = 0; i < j->spec.task_count; i++) {
-        const struct catalog_task *task = catalog_find(&j->coordinator->catalog, j->spec.tasks[i]);
+        const struct catalog_task *task = catalog_find(&j->coordinator->fleet.catalog, j->spec.tasks[i]);
         if (task && !task->idempotent) return false;
     }
     return true;
@@ -84,20 +84,20 @@ static void start(struct job *j)
         .spill = {spill_write, spill_read, &j->spill},
     });
     j->started = true;
-    j->sched = sched_job_add(j->coordinator->scheduler, &params, now_ns());
+    j->sched = sched_job_add(j->coordinator->dispatcher.scheduler, &params, now_ns());
     if (j->spec.source == SOURCE_RANGE || j->spec.source == SOURCE_SPANS)
         sched_job_offer(j->sched, j->spec.generated_count, j->spec.generated_count * 16);
     else if (j->spool.items)
         sched_job_offer(j->sched, j->spool.items, j->spool.bytes);
     if (j->state == JOB_RUNNING) sched_job_no_more_items(j->sched);
-    coordinator_wants_run(j->coordinator);
+    scheduler_turn_want(&j->coordinator->turn);
 }
 
 /* The first task that the workers have but cannot run. A worker may have mended it since: that is asked anew. */
 static const struct catalog_task *first_broken_task(const struct job *j)
 {
     for (size_t i = 0; i < j->spec.task_count; i++) {
-        const struct catalog_task *task = catalog_find(&j->coordinator->catalog, j->spec.tasks[i]);
+        const struct catalog_task *task = catalog_find(&j->coordinator->fleet.catalog, j->spec.tasks[i]);
         if (task && task->error) return task;
     }
     return NULL;
@@ -114,14 +114,14 @@ static void refuse_broken_task(struct job *j, const struct catalog_task *task)
 static const char *first_unknown_task(const struct job *j)
 {
     for (size_t i = 0; i < j->spec.task_count; i++)
-        if (!catalog_find(&j->coordinator->catalog, j->spec.tasks[i])) return j->spec.tasks[i];
+        if (!catalog_find(&j->coordinator->fleet.catalog, j->spec.tasks[i])) return j->spec.tasks[i];
     return NULL;
 }
 
 static void refuse_unknown_task(struct job *j, const char *task)
 {
     struct buf names = {0}, members = {0};
-    catalog_list_names(&j->coordinator->catalog, &names);
+    catalog_list_names(&j->coordinator->fleet.catalog, &names);
     job_refuse(j, 404, job_pointer_member(&members, "/task"), "there is no task \"%s\"; the workers have %s", task,
                buf_cstr(&names));
     buf_release(&names);
@@ -146,12 +146,8 @@ static void catalog_answered(void *data, bool ok)
 
 void job_start_when_known(struct job *j)
 {
-    struct coordinator *c = j->coordinator;
-    const struct endpoint *any = c->endpoints.list;
     j->start_asked = true;
-    if (!any || (!first_unknown_task(j) && !first_broken_task(j))) {
-        start(j);
-        return;
-    }
-    j->question = catalog_ask(&c->catalog, any->url, any->connect_to, catalog_answered, j);
+    bool good = !first_unknown_task(j) && !first_broken_task(j);
+    if (!good) j->question = fleet_ask_tasks(&j->coordinator->fleet, catalog_answered, j);
+    if (!j->question) start(j);
 }

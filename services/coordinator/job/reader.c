@@ -306,7 +306,7 @@ void job_output_finish(struct job *j)
         char sentence[120], why[640];
         snprintf(sentence, sizeof sentence, "%s for %g seconds", j->outcome.reason,
                  j->coordinator->config->worker_wait_s);
-        reach_explain(&j->coordinator->reach, sentence, why, sizeof why);
+        connect_error_explain(&j->coordinator->fleet.connect_error, sentence, why, sizeof why);
         http_exchange_set_header(j->exchange, "Retry-After", "10");
         http_answer_problem(j->exchange, 503, NULL, "%s", why);
     } else if (j->spill.error || o->errors.file.error) {
@@ -333,7 +333,7 @@ static void write_progress(struct job *j)
 void job_output_waiting(struct job *j, const char *reason)
 {
     if (!j->output.ndjson) return;
-    const char *detail = j->coordinator->reach.reason;
+    const char *detail = j->coordinator->fleet.connect_error.reason;
     buf_addf(&j->output.pending, "{\"type\":\"waiting\",\"reason\":\"%s\"", reason);
     if (detail[0]) {
         buf_add_str(&j->output.pending, ",\"detail\":");

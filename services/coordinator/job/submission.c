@@ -138,7 +138,7 @@ static void take_items(struct job *j)
     j->splitter.items_in_buf = 0;
     if (!j->sched) return;
     sched_job_offer(j->sched, items, bytes);
-    coordinator_wants_run(j->coordinator);
+    scheduler_turn_want(&j->coordinator->turn);
 }
 
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
@@ -183,7 +183,7 @@ static void finish_body(struct job *j)
     } else if (j->sched) {
         take_late_options(j, &spec);
         if (!j->refused) sched_job_no_more_items(j->sched);
-        coordinator_wants_run(j->coordinator);
+        scheduler_turn_want(&j->coordinator->turn);
     } else {
         jobspec_release(&j->spec);
         j->spec = spec; /* also while the workers are being asked for the task: nothing was sent yet */

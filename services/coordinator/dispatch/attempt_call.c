@@ -1,0 +1,340 @@
+#include "coordinator/dispatch/attempt_call.h"
+
+#include <inttypes.h>
+
+#include "common/base/limits.h"
+#include "common/observe/log.h"
+#include "coordinator/answers/answer_reader.h"
+#include "coordinator/answers/item_error.h"
+#include "coordinator/dispatch/attempt_trace.h"
+#include "coordinator/dispatch/worker_endpoint.h"
+#include "coordinator/job/job.h"
+#include "protocol/protocol.h"
+
+#define CHUNK_NAME_SIZE 64 /* "<job>/<first index>" */
+
+struct attempt_call {
+    struct dispatcher *dispatcher;
+    struct sched_attempt *attempt;
+    struct job *job;
+    struct http_call *http;
+    struct answer_reader reader;
+    const char *items; /* borrowed from the chunk's payload, which outlives the attempt */
+    size_t items_len;
+    size_t header_at, items_at; /* bytes of the body handed out */
+    int status;
+    uint32_t expected; /* answers that may still come */
+    bool ended;        /* the end line has come, and says `end` */
+    enum chunk_end end;
+    const char *fault; /* what is wrong with the answer; NULL: nothing yet */
+    struct attempt_trace trace;
+};
+
+static const enum sched_end ends[] = {
+    [CHUNK_COMPLETE] = SCHED_END_COMPLETE,
+    [CHUNK_DRAINING] = SCHED_END_DRAINING,
+    [CHUNK_DEADLINE] = SCHED_END_DEADLINE,
+};
+static_assert(ARRAY_SIZE(ends) == CHUNK_END_COUNT, "every end of a chunk has its word");
+
+/* Answers. */
+
+static bool count_values(struct attempt_call *call, uint64_t n, struct sched_accept *accept)
+{
+    if (n > call->expected) {
+        call->fault = "more answers came than items were sent";
+        return false;
+    }
+    call->expected -= (uint32_t)n;
+    *accept = sched_attempt_answered(call->attempt, (uint32_t)n, now_ns());
+    return accept->keep > 0;
+}
+
+static void on_values(void *data, uint64_t n, const char *lines, size_t len)
+{
+    struct attempt_call *call = data;
+    struct sched_accept accept;
+    if (!count_values(call, n, &accept)) return;
+    uint64_t counted;
+    size_t skip = accept.drop ? lines_cut(lines, len, accept.drop, SIZE_MAX, &counted) : 0;
+    job_add_values(call->job, accept.first, accept.keep, lines + skip, len - skip);
+}
+
+static void on_value(void *data, struct buf *line)
+{
+    struct attempt_call *call = data;
+    struct sched_accept accept;
+    if (count_values(call, 1, &accept)) job_take_value(call->job, accept.first, line);
+}
+
+static void on_error(void *data, const struct answer_line *line, const char *bytes, size_t len)
+{
+    struct attempt_call *call = data;
+    if (call->expected == 0) {
+        call->fault = "more answers came than items were sent";
+        return;
+    }
+    call->expected--;
+    struct sched_item_verdict v = sched_attempt_item_error(call->attempt, line->error, now_ns());
+    if (v.verdict != SCHED_ITEM_FINAL) return;
+    struct buf out = {0};
+    item_error_write(&out, line, v.attempts, http_call_header(call->http, HEADER_WORKER));
+    job_add_error(call->job, v.index, 1, out.data, out.len);
+    buf_release(&out);
+}
+
+static void on_chunk_end(void *data, const struct answer_line *line)
+{
+    struct attempt_call *call = data;
+    call->ended = true;
+    call->end = line->end;
+}
+
+static const struct answer_reader_ops reader_ops = {on_values, on_value, on_error, on_chunk_end};
+
+static bool on_body(void *data, const char *bytes, size_t len)
+{
+    struct attempt_call *call = data;
+    if (call->status != 200) return true;
+    scheduler_turn_want(call->dispatcher->turn);
+    if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
+    return !call->fault;
+}
+
+/* FNV-1a, 64 bits: identifies a worker's name. */
+static uint64_t hash_text(const char *s)
+{
+    uint64_t h = 14695981039346656037u;
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return h;
+}
+
+static unsigned header_number(struct http_call *http, const char *name)
+{
+    const char *text = http_call_header(http, name);
+    unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+    return n > 1000000 ? 1000000 : (unsigned)n;
+}
+
+static void on_head(void *data, struct http_call *http, int status)
+{
+    struct attempt_call *call = data;
+    const char *worker = http_call_header(http, HEADER_WORKER);
+    call->status = status;
+    /* The slots of a worker that drains, or lacks the task, cannot be used. */
+    bool serves = status == 200 || status == 409 || status == 429;
+    if (!serves || !worker || !call->attempt->endpoint) return;
+    sched_endpoint_learned(call->dispatcher->scheduler, call->attempt->endpoint, hash_text(worker),
+                           header_number(http, HEADER_SLOTS), header_number(http, HEADER_FREE), now_ns());
+    scheduler_turn_want(call->dispatcher->turn);
+}
+
+static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
+{
+    /* A worker that answers so does not read the body: the rest of the exchange may look like a loss. */
+    if (call->status == 401 || call->status == 403) return SCHED_END_REFUSED;
+    switch (r->outcome) {
+    case HTTP_CALL_NOT_CONNECTED: return SCHED_END_NOT_CONNECTED;
+    case HTTP_CALL_LOST: return call->ended ? ends[call->end] : SCHED_END_LOST;
+    case HTTP_CALL_TIMED_OUT: return SCHED_END_SILENT;
+    case HTTP_CALL_REFUSED_BY_US: return SCHED_END_PROTOCOL;
+    case HTTP_CALL_OK: break;
+    }
+    switch (r->status) {
+    case 200: return call->fault || !call->ended ? SCHED_END_PROTOCOL : ends[call->end];
+    case 426: return SCHED_END_NOT_CONNECTED; /* plain HTTP to a port that speaks https */
+    case 404:
+    case 422: return SCHED_END_TASK_UNKNOWN; /* 422: it has the task, and cannot run it */
+    case 409: /* it still runs an earlier sending of this chunk, whose connection was lost */
+    case 429: return SCHED_END_BUSY;
+    case 503: return SCHED_END_UNAVAILABLE;
+    default: return SCHED_END_BAD_STATUS;
+    }
+}
+
+static void attempt_call_free(struct attempt_call *call)
+{
+    answer_reader_release(&call->reader);
+    free(call);
+}
+
+static void write_chunk_name(const struct attempt_call *call, char name[CHUNK_NAME_SIZE])
+{
+    const struct sched_attempt *a = call->attempt;
+    snprintf(name, CHUNK_NAME_SIZE, "%s/%" PRIu64, call->job->id, a->chunk->first + a->from);
+}
+
+/* The fields of every log line about an attempt. */
+#define LOG_ATTEMPT(call, name, span_id)                                                                               \
+    LOG_STR("job", (call)->job->id), LOG_STR("chunk", name), LOG_U64("attempt", (call)->attempt->chunk->sends),        \
+        LOG_STR("worker", http_call_header((call)->http, HEADER_WORKER)),                                              \
+        LOG_MS("duration_ms", now_ns() - (call)->attempt->started_ns),                                                 \
+        LOG_STR("trace_id", trace_scope_id(&(call)->job->trace)),                                                      \
+        LOG_STR("span_id", trace_scope_span_id(&(call)->job->trace, &(call)->trace.context, span_id))
+
+static void log_end(const struct attempt_call *call, enum sched_end how, const struct http_call_result *r)
+{
+    const struct sched_attempt *a = call->attempt;
+    char span_id[SPAN_ID_SIZE], name[CHUNK_NAME_SIZE];
+    write_chunk_name(call, name);
+    if (how == SCHED_END_COMPLETE)
+        log_debug("attempt ended", LOG_ATTEMPT(call, name, span_id), LOG_U64("answered", a->received));
+    else
+        log_info("attempt ended early", LOG_ATTEMPT(call, name, span_id), LOG_U64("answered", a->received),
+                 LOG_STR("how", sched_end_name(how)), LOG_STR("reason", call->fault ? call->fault : r->reason),
+                 LOG_I64("status", r->status));
+}
+
+/* Work that is handed back has not failed. */
+static void trace_end(struct attempt_call *call, enum sched_end how, const struct http_call_result *r)
+{
+    bool fine = how == SCHED_END_COMPLETE || how == SCHED_END_DRAINING || how == SCHED_END_DEADLINE;
+    const char *why = call->fault ? call->fault : r->reason;
+    attempt_trace_end(&call->trace, call->job,
+                      &(struct attempt_outcome){
+                          .attempt = call->attempt,
+                          .worker = http_call_header(call->http, HEADER_WORKER),
+                          .status = r->status,
+                          .result = sched_end_name(how),
+                          .failed = !fine,
+                          .reason = fine ? NULL : why,
+                      });
+}
+
+static void on_end(void *data, const struct http_call_result *r)
+{
+    struct attempt_call *call = data;
+    struct dispatcher *d = call->dispatcher;
+    struct sched_attempt *a = call->attempt;
+    struct sched_endpoint *at = a->endpoint; /* NULL when it is gone */
+    struct worker_endpoint *e = at ? sched_endpoint_owner(at) : NULL;
+    enum sched_end how = classify_end(call, r);
+    const char *retry_after = r->outcome == HTTP_CALL_OK ? http_call_header(call->http, "Retry-After") : NULL;
+    uint64_t retry_after_ms = retry_after ? strtoul(retry_after, NULL, 10) * 1000 : 0, now = now_ns();
+    log_end(call, how, r);
+    trace_end(call, how, r);
+    ++*d->attempts[how];
+    if (e) connect_error_note(&d->fleet->connect_error, e->at, r);
+    if (e && (how == SCHED_END_DRAINING || (r->closes && how == SCHED_END_UNAVAILABLE)))
+        sched_endpoint_drain(d->scheduler, at, now);
+    bool rejected_before = e && sched_endpoint_rejects_token(at);
+    sched_attempt_ended(a, how, retry_after_ms, now);
+    if (e) worker_endpoint_log_token(e, rejected_before);
+    attempt_call_free(call);
+    scheduler_turn_want(d->turn);
+}
+
+/* Sending. */
+
+static size_t copy_part(char *dst, size_t cap, const char *src, size_t len, size_t *at)
+{
+    size_t n = len - *at < cap ? len - *at : cap;
+    memcpy(dst, src + *at, n);
+    *at += n;
+    return n;
+}
+
+static size_t read_body(void *data, char *dst, size_t cap)
+{
+    struct attempt_call *call = data;
+    const struct buf *header = &call->job->chunk_header;
+    size_t n = copy_part(dst, cap, header->data, header->len, &call->header_at);
+    return n + copy_part(dst + n, cap - n, call->items, call->items_len, &call->items_at);
+}
+
+/* A worker that sends nothing for longer than an item may take counts as lost. */
+static uint64_t silence_ms(const struct job *j)
+{
+    return j->spec.item_timeout_s > 0 ? (uint64_t)(j->spec.item_timeout_s * 1e3) + 10000 : 0;
+}
+
+/* The header lines of the request, and the memory of those that are made for it. */
+struct request_headers {
+    const char *lines[6 + TRACE_HEADERS_MAX]; /* NULL-ended */
+    size_t n;
+    char chunk[sizeof HEADER_CHUNK + CHUNK_NAME_SIZE + 2], attempt[48], deadline[64];
+    struct trace_headers trace;
+};
+
+static void add_deadline(struct request_headers *h, const struct job *j)
+{
+    if (j->spec.deadline_s <= 0) return;
+    uint64_t end = j->started_ns + (uint64_t)(j->spec.deadline_s * 1e9), now = now_ns();
+    snprintf(h->deadline, sizeof h->deadline, "%s: %llu", HEADER_DEADLINE_MS,
+             (unsigned long long)(end > now ? (end - now) / NS_PER_MS : 0));
+    h->lines[h->n++] = h->deadline;
+}
+
+static void make_headers(struct request_headers *h, const struct attempt_call *call)
+{
+    char name[CHUNK_NAME_SIZE];
+    write_chunk_name(call, name);
+    snprintf(h->chunk, sizeof h->chunk, "%s: %s", HEADER_CHUNK, name);
+    snprintf(h->attempt, sizeof h->attempt, "%s: %u", HEADER_ATTEMPT, call->attempt->chunk->sends);
+    h->n = 0;
+    h->lines[h->n++] = "Content-Type: " TYPE_CHUNK;
+    h->lines[h->n++] = h->chunk;
+    h->lines[h->n++] = h->attempt;
+    add_deadline(h, call->job);
+    h->n += attempt_trace_headers(&call->trace, call->job, &h->trace, h->lines + h->n);
+    h->lines[h->n++] = call->dispatcher->fleet->authorization;
+    h->lines[h->n] = NULL;
+}
+
+static void start_http(struct attempt_call *call, const struct endpoint *to)
+{
+    const struct job *j = call->job;
+    struct request_headers headers;
+    char url[512];
+    snprintf(url, sizeof url, "%s%s/%s", to->url, PATH_TASKS, j->spec.tasks[0]);
+    attempt_trace_begin(&call->trace, j, call->attempt, url, to->connect_to);
+    make_headers(&headers, call);
+    call->http = http_call_start(call->dispatcher->fleet->client,
+                                 &(struct http_call_options){
+                                     .method = "POST",
+                                     .url = url,
+                                     .connect_to = to->connect_to,
+                                     .headers = headers.lines,
+                                     .body_bytes = (int64_t)(j->chunk_header.len + call->items_len),
+                                     .read = read_body,
+                                     .on_head = on_head,
+                                     .on_body = on_body,
+                                     .on_end = on_end,
+                                     .data = call,
+                                     .silence_timeout_ms = silence_ms(j),
+                                 });
+    trace_headers_release(&headers.trace);
+}
+
+void attempt_call_start(struct dispatcher *dispatcher, struct sched_attempt *a)
+{
+    struct attempt_call *call = xcalloc(1, sizeof *call);
+    call->dispatcher = dispatcher;
+    call->attempt = a;
+    call->job = sched_job_owner(a->chunk->job);
+    call->expected = a->to - a->from;
+    call->items = payload_range(a->chunk->payload, a->from, a->to, &call->items_len);
+    answer_reader_init(&call->reader, &reader_ops, call);
+    call->reader.line_hint = call->items_len + KIB; /* the answer of a large item is often as large */
+    a->call = call;
+    const struct worker_endpoint *to = sched_endpoint_owner(a->endpoint);
+    start_http(call, to->at);
+}
+
+void attempt_call_cut_off(struct sched_attempt *a, const char *why)
+{
+    struct attempt_call *call = a->call;
+    char span_id[SPAN_ID_SIZE], name[CHUNK_NAME_SIZE];
+    write_chunk_name(call, name);
+    log_debug("attempt cut off", LOG_ATTEMPT(call, name, span_id), LOG_STR("reason", why));
+    attempt_trace_end(&call->trace, call->job,
+                      &(struct attempt_outcome){
+                          .attempt = a,
+                          .worker = http_call_header(call->http, HEADER_WORKER),
+                          .status = call->status,
+                          .result = "cut_off",
+                          .reason = why,
+                      });
+    http_call_cancel(call->http);
+    attempt_call_free(call);
+}

@@ -1,0 +1,43 @@
+/*
+ * The span of one attempt at a chunk. A worker gets its id with the request. docs/operations.md names the spans and
+ * their attributes.
+ */
+#ifndef FANTAIL_COORDINATOR_DISPATCH_ATTEMPT_TRACE_H
+#define FANTAIL_COORDINATOR_DISPATCH_ATTEMPT_TRACE_H
+
+#include "coordinator/job/job.h"
+
+/* The headers that name the trace of a chunk to its worker. */
+#define TRACE_HEADERS_MAX 2
+struct trace_headers {
+    char parent[16 + TRACEPARENT_SIZE];
+    char *state; /* NULL: none */
+};
+
+struct attempt_trace {
+    struct trace_context context;
+    uint64_t started_ns;
+    unsigned attempt;
+    char *url, *address; /* where it went, as the endpoint may be gone at the end; NULL when it is not recorded */
+};
+
+/* Call it before the request is made, also when nothing is traced. address may be NULL. */
+void attempt_trace_begin(struct attempt_trace *t, const struct job *j, const struct sched_attempt *a, const char *url,
+                         const char *address);
+/* Puts the headers that the worker gets at `headers`; returns how many. Release h afterwards. */
+size_t attempt_trace_headers(const struct attempt_trace *t, const struct job *j, struct trace_headers *h,
+                             const char **headers);
+void trace_headers_release(struct trace_headers *h);
+
+struct attempt_outcome {
+    const struct sched_attempt *attempt;
+    const char *worker; /* who answered; NULL: nobody said */
+    int status;         /* 0: none came */
+    const char *result; /* a word of sched_end_name(), or "cut_off" */
+    bool failed;
+    const char *reason; /* of an end before the last answer; NULL: none */
+};
+/* The attempt is over, or cut off: exports its span and releases t. */
+void attempt_trace_end(struct attempt_trace *t, const struct job *j, const struct attempt_outcome *o);
+
+#endif

@@ -1,0 +1,67 @@
+#include "coordinator/dispatch/worker_endpoint.h"
+
+#include "common/observe/log.h"
+#include "protocol/protocol.h"
+
+/* A worker that is well answers a probe at once. */
+enum { PROBE_TIMEOUT_MS = 2000 };
+
+struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at)
+{
+    struct worker_endpoint *e = xcalloc(1, sizeof *e);
+    e->dispatcher = d;
+    e->at = at;
+    e->sched = sched_endpoint_add(d->scheduler, e, d->fleet->endpoints.mode == ENDPOINTS_BALANCER, 0, now_ns());
+    return e;
+}
+
+void worker_endpoint_free(struct worker_endpoint *e)
+{
+    if (e->probe) http_call_cancel(e->probe);
+    sched_endpoint_remove(e->dispatcher->scheduler, e->sched);
+    free(e);
+}
+
+void worker_endpoint_log_token(const struct worker_endpoint *e, bool rejected_before)
+{
+    bool rejects = sched_endpoint_rejects_token(e->sched);
+    if (rejects && !rejected_before)
+        log_error(e->dispatcher->fleet->authorization
+                      ? "a worker rejects our token; the first one in --worker-token-file must be in its --token-file"
+                      : "a worker asks for a token, and there is no --worker-token-file",
+                  LOG_STR("url", e->at->url), LOG_STR("address", e->at->connect_to));
+    else if (!rejects && rejected_before)
+        log_info("a worker accepts our token again", LOG_STR("url", e->at->url), LOG_STR("address", e->at->connect_to));
+}
+
+static void on_probe_end(void *data, const struct http_call_result *r)
+{
+    struct worker_endpoint *e = data;
+    struct dispatcher *d = e->dispatcher;
+    bool ready = r->outcome == HTTP_CALL_OK && r->status == 200,
+         rejected_before = sched_endpoint_rejects_token(e->sched);
+    e->probe = NULL;
+    connect_error_note(&d->fleet->connect_error, e->at, r);
+    sched_endpoint_probed(d->scheduler, e->sched, ready, now_ns());
+    worker_endpoint_log_token(e, rejected_before);
+    scheduler_turn_want(d->turn);
+}
+
+void worker_endpoint_probe(struct worker_endpoint *e)
+{
+    struct fleet *f = e->dispatcher->fleet;
+    char url[512];
+    const char *headers[] = {f->authorization, NULL};
+    if (e->probe) return;
+    /* /readyz needs no token, so that only a call that needs one shows whether it is accepted again. */
+    snprintf(url, sizeof url, "%s%s", e->at->url, sched_endpoint_rejects_token(e->sched) ? PATH_TASKS : "/readyz");
+    e->probe = http_call_start(f->client, &(struct http_call_options){
+                                              .method = "GET",
+                                              .url = url,
+                                              .connect_to = e->at->connect_to,
+                                              .headers = headers,
+                                              .on_end = on_probe_end,
+                                              .data = e,
+                                              .silence_timeout_ms = PROBE_TIMEOUT_MS,
+                                          });
+}

@@ -1,0 +1,88 @@
+#include "coordinator/fleet/fleet.h"
+
+#include "common/service/access.h"
+#include "coordinator/fleet/worker_tls.h"
+
+/* A balancer that spreads connections sends nothing to a new worker until connections are made anew. */
+#define BALANCER_CONNECTION_MS 10000
+
+int fleet_check(struct fleet *f, const struct option_spec *spec)
+{
+    char err[512];
+    if (!endpoints_check(f->config->workers, err, sizeof err)) return option_complain(spec, "workers", "%s", err);
+    int fault = worker_tls_check(spec, f->config);
+    if (fault || !f->config->token_file) return fault;
+    if (tokens_read(&f->tokens, f->config->token_file, err, sizeof err)) return 0;
+    return option_complain(spec, "worker-token-file", "%s", err);
+}
+
+static void forget_authorization(struct fleet *f)
+{
+    if (f->authorization) explicit_bzero(f->authorization, strlen(f->authorization));
+    free(f->authorization);
+    f->authorization = NULL;
+    f->catalog.authorization = NULL;
+}
+
+static void set_authorization(struct fleet *f)
+{
+    const char *token = tokens_first(&f->tokens);
+    struct buf line = {0};
+    size_t len;
+    forget_authorization(f);
+    if (!token) return;
+    buf_addf(&line, "Authorization: Bearer %s", token);
+    buf_add_char(&line, '\0');
+    f->authorization = buf_detach(&line, &len);
+    f->catalog.authorization = f->authorization;
+}
+
+bool fleet_start(struct fleet *f, uv_loop_t *loop, char *err, size_t err_size)
+{
+    if (!worker_tls_start(&f->tls, f->config, loop, err, err_size)) return false;
+    struct http_client_options client = {.tls = &f->tls};
+    if (endpoints_mode(f->config->workers) == ENDPOINTS_BALANCER) client.max_connection_age_ms = BALANCER_CONNECTION_MS;
+    f->client = http_client_new(loop, &client);
+    f->endpoints.loop = loop;
+    catalog_init(&f->catalog, f->client);
+    set_authorization(f);
+    return true;
+}
+
+bool fleet_find_workers(struct fleet *f, const struct endpoints_ops *ops, void *data, char *err, size_t err_size)
+{
+    char why[512];
+    if (endpoints_start(&f->endpoints, f->endpoints.loop, f->config->workers,
+                        (uint64_t)(f->config->dns_refresh_s * 1e3), ops, data, why, sizeof why))
+        return true;
+    snprintf(err, err_size, "--workers: %s", why);
+    return false;
+}
+
+void fleet_reload(struct fleet *f)
+{
+    const char *path = f->config->token_file;
+    if (path && access_read_again(&f->tokens, "worker-token-file", path)) set_authorization(f);
+    tls_store_reload(&f->tls);
+}
+
+void fleet_stop(struct fleet *f)
+{
+    catalog_release(&f->catalog);
+    endpoints_stop(&f->endpoints);
+    http_client_free(f->client);
+    f->client = NULL;
+    tls_store_release(&f->tls);
+}
+
+void fleet_release(struct fleet *f)
+{
+    tokens_release(&f->tokens);
+    forget_authorization(f);
+}
+
+struct catalog_question *fleet_ask_tasks(struct fleet *f, void (*answered)(void *data, bool ok), void *data)
+{
+    const struct endpoint *any = f->endpoints.list;
+    return any ? catalog_ask(&f->catalog, any->url, any->connect_to, answered, data) : NULL;
+}

@@ -1,0 +1,60 @@
+#include "coordinator/turn/scheduler_turn.h"
+
+static void on_timer(uv_timer_t *timer)
+{
+    scheduler_turn_run(timer->data);
+}
+
+/* Runs before the server's step, so that the answers of workers reach clients in this turn, and once more after it,
+ * for the jobs that arrived there. Runs also before the loop sleeps. */
+static void run_if_wanted(void *data)
+{
+    struct scheduler_turn *t = data;
+    if (t->wanted) scheduler_turn_run(t);
+}
+
+void scheduler_turn_start(struct scheduler_turn *t, uv_loop_t *loop)
+{
+    uv_timer_init(loop, &t->timer);
+    t->timer.data = t;
+    turn_add(loop, &t->before_sleep, TURN_BEFORE_SLEEP_SCHEDULER, run_if_wanted, t);
+    turn_add(loop, &t->after_poll, TURN_AFTER_POLL_SCHEDULER, run_if_wanted, t);
+    turn_add(loop, &t->after_server, TURN_AFTER_POLL_SCHEDULER_AGAIN, run_if_wanted, t);
+}
+
+void scheduler_turn_stop(struct scheduler_turn *t)
+{
+    t->wanted = false;
+    turn_remove(&t->after_poll);
+    turn_remove(&t->after_server);
+    turn_remove(&t->before_sleep);
+    uv_close((uv_handle_t *)&t->timer, NULL);
+}
+
+/* The server's step before sleep may read the next request of a kept connection. It comes after ours, so the loop must
+ * not sleep before another turn. */
+void scheduler_turn_want(struct scheduler_turn *t)
+{
+    t->wanted = true;
+    turn_stay_awake(&t->before_sleep, true);
+}
+
+/* Actions may be answered by further events at once (a send that fails), so it runs until none is left. */
+void scheduler_turn_run(struct scheduler_turn *t)
+{
+    uint64_t deadline, now;
+    do {
+        t->wanted = false;
+        t->before_run(t->data);
+        now = now_ns();
+        deadline = scheduler_run(t->scheduler, now);
+    } while (t->wanted);
+    turn_stay_awake(&t->before_sleep, false);
+    if (deadline == SCHED_NEVER) {
+        uv_timer_stop(&t->timer);
+        return;
+    }
+    uv_update_time(t->timer.loop);
+    uint64_t wait_ms = deadline > now ? (deadline - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+    uv_timer_start(&t->timer, on_timer, wait_ms, 0);
+}
