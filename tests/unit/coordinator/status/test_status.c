@@ -20,6 +20,7 @@ Test(status, the_snapshot_and_the_metrics_give_the_same_figures)
     struct sched_job_params params;
     sched_job_params_init(&params);
     sched_job_offer(sched_job_add(s, &params, 1), 40, 400);
+    scheduler_run(s, 1);
     sched_endpoint_add(s, NULL, false, 4, 1);
 
     struct status now = status_now(&from);
