@@ -24,8 +24,8 @@
 #include "cli/map/output.h"
 #include "cli/map/progress.h"
 
-#define MAP_JOBS       16         /* in flight at most */
-#define MAP_JOBS_SLOW  2          /* ... while these have work for MAP_OUT_S */
+#define MAP_JOBS       16 /* in flight at most */
+#define MAP_JOBS_SLOW  2  /* ... while these have work for MAP_OUT_S */
 #define MAP_OUT_S      5
 #define MAP_JOB_BYTES  (8u << 20) /* input bytes in flight at most, but for a single larger batch */
 #define MAP_HELD_BYTES (4u << 20) /* answers held of a job that is not the oldest */
@@ -85,7 +85,7 @@ struct map_run {
     uint64_t began_ns, lines_out; /* first job; items in all jobs begun, about */
     struct buf path, text;
     struct buf headers; /* of every job */
-    bool stopped; /* nothing more is to be done; status says how it went */
+    bool stopped;       /* nothing more is to be done; status says how it went */
     int status;
 };
 

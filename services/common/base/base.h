@@ -12,10 +12,13 @@
 
 #include "common/base/banned.h"
 
-#define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
-#define MUST_CHECK                      __attribute__((warn_unused_result))
-#define PRINTF_LIKE(fmt, first)         __attribute__((format(printf, fmt, first)))
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define ARRAY_SIZE(a)           (sizeof(a) / sizeof((a)[0]))
+#define MUST_CHECK              __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
+/* Versions 14 and 19 of clang-format differ on this line. */
+/* clang-format off */
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+/* clang-format on */
 
 #define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)

@@ -77,7 +77,7 @@ bool option_read_bytes(const char *text, int64_t *bytes)
     for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
         if (strcasecmp(end, units[i]) != 0) continue;
         unsigned shift = (unsigned)(i / 2) * 10;
-        if (n < 0 ? n < INT64_MIN >> shift : n > INT64_MAX >> shift) return false;
+        if (n < (INT64_MIN >> shift) || n > (INT64_MAX >> shift)) return false;
         *bytes = n * (INT64_C(1) << shift);
         return true;
     }

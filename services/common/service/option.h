@@ -53,17 +53,15 @@ struct option_row {
                                              #field " must be a " #T);                                                 \
                               int unused;                                                                              \
                           }))
-#define OPTION_ROW_(n, t, S, f, T, d, ...)                                                                             \
-    {                                                                                                                  \
-        .name = (n), .type = (t), .offset = OPTION_FIELD(S, f, T), .fallback = (d), __VA_ARGS__                        \
-    }
+/* Versions 14 and 19 of clang-format differ on macros that are initialisers. */
+/* clang-format off */
+#define OPTION_ROW_(n, t, S, f, T, d, ...) \
+    { .name = (n), .type = (t), .offset = OPTION_FIELD(S, f, T), .fallback = (d), __VA_ARGS__ }
+#define OPTION_HEADING(text) { .name = (text), .type = OPTION_TYPE_HEADING }
+#define OPTION_ROWS_END      { .type = OPTION_TYPE_END }
+/* clang-format on */
 
-/* Behind the last argument more fields may be given: OPTION_BOOL("quiet", struct c, quiet, NULL, "...", .letter = 'q').
- */
-#define OPTION_HEADING(text)                                                                                           \
-    {                                                                                                                  \
-        .name = (text), .type = OPTION_TYPE_HEADING                                                                    \
-    }
+/* More fields may follow the last argument: OPTION_BOOL("quiet", struct c, quiet, NULL, "...", .letter = 'q'). */
 #define OPTION_BOOL(n, S, f, d, h, ...) OPTION_ROW_(n, OPTION_TYPE_BOOL, S, f, bool, d, .help = (h), __VA_ARGS__)
 #define OPTION_INT(n, S, f, d, lo, hi, h, ...)                                                                         \
     OPTION_ROW_(n, OPTION_TYPE_INT, S, f, int64_t, d, .min = (double)(lo), .max = (double)(hi), .help = (h),           \
@@ -83,10 +81,6 @@ struct option_row {
     OPTION_ROW_(n, OPTION_TYPE_PATH, S, f, const char *, d, .help = (h), __VA_ARGS__)
 #define OPTION_CHOICE(n, S, f, d, words, h, ...)                                                                       \
     OPTION_ROW_(n, OPTION_TYPE_CHOICE, S, f, int, d, .choices = (words), .help = (h), __VA_ARGS__)
-#define OPTION_ROWS_END                                                                                                \
-    {                                                                                                                  \
-        .type = OPTION_TYPE_END                                                                                        \
-    }
 
 enum option_operands {
     OPTION_OPERANDS_NONE,     /* an argument that is no option is an error */

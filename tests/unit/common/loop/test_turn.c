@@ -8,7 +8,7 @@
 
 static uv_loop_t loop;
 static uv_async_t keeper; /* the loop runs no step without a handle that keeps it */
-static struct buf seen; /* the names of the steps that ran, one a line */
+static struct buf seen;   /* the names of the steps that ran, one a line */
 
 struct named_step {
     struct turn_step step;

@@ -106,18 +106,15 @@ static bool read_config(struct trace_config *c, const char *pairs[][2])
     return trace_config_read(c, get, fault, sizeof fault);
 }
 
-#define ENDPOINT                                                                                                       \
-    {                                                                                                                  \
-        "OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"                                                                 \
-    }
+#define ENDPOINT "OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"
 
 Test(trace_config, it_is_off_without_an_endpoint_or_when_it_is_switched_off)
 {
     const char *off[][3][2] = {
         {{NULL}},
         {{"OTEL_EXPORTER_OTLP_ENDPOINT", ""}, {NULL}},
-        {ENDPOINT, {"OTEL_SDK_DISABLED", "True"}, {NULL}},
-        {ENDPOINT, {"OTEL_TRACES_EXPORTER", "none"}, {NULL}},
+        {{ENDPOINT}, {"OTEL_SDK_DISABLED", "True"}, {NULL}},
+        {{ENDPOINT}, {"OTEL_TRACES_EXPORTER", "none"}, {NULL}},
         {{"OTEL_TRACES_SAMPLER", "always_on"}, {NULL}},
     };
     struct trace_config c;
@@ -147,7 +144,7 @@ Test(trace_config, the_endpoint_of_all_signals_gets_the_path_and_that_of_traces_
         trace_config_release(&c);
     }
     struct trace_config c;
-    const char *both[][2] = {ENDPOINT, {traces, "http://t/"}, {NULL}};
+    const char *both[][2] = {{ENDPOINT}, {traces, "http://t/"}, {NULL}};
     cr_assert(read_config(&c, both));
     cr_assert_str_eq(c.url, "http://t/");
     trace_config_release(&c);
@@ -157,7 +154,7 @@ Test(trace_config, the_endpoint_of_all_signals_gets_the_path_and_that_of_traces_
 Test(trace_config, the_defaults_are_those_of_the_standard)
 {
     struct trace_config c;
-    const char *pairs[][2] = {ENDPOINT, {NULL}};
+    const char *pairs[][2] = {{ENDPOINT}, {NULL}};
     cr_assert(read_config(&c, pairs));
     cr_assert_eq(c.timeout_ms, 10000);
     cr_assert_eq(c.delay_ms, 5000);
@@ -174,7 +171,7 @@ Test(trace_config, the_defaults_are_those_of_the_standard)
 Test(trace_config, headers_are_decoded_and_those_of_traces_go_first)
 {
     struct trace_config c;
-    const char *pairs[][2] = {ENDPOINT,
+    const char *pairs[][2] = {{ENDPOINT},
                               {"OTEL_EXPORTER_OTLP_HEADERS", "wrong=1"},
                               {"OTEL_EXPORTER_OTLP_TRACES_HEADERS", " api-key = a%20b%2C%3D , ,empty="},
                               {NULL}};
@@ -206,7 +203,7 @@ Test(trace_config, what_could_never_work_is_an_error_that_names_its_variable)
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct trace_config c;
-        const char *pairs[][2] = {{cases[i][0], cases[i][1]}, ENDPOINT, {NULL}};
+        const char *pairs[][2] = {{cases[i][0], cases[i][1]}, {ENDPOINT}, {NULL}};
         cr_assert_not(read_config(&c, pairs), "%s=%s", cases[i][0], cases[i][1]);
         cr_assert_eq(strncmp(fault, cases[i][0], strlen(cases[i][0])), 0, "%s", fault);
         trace_config_release(&c);
@@ -237,7 +234,7 @@ Test(trace_config, samplers_are_known_by_their_names)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct trace_config c;
         const char *pairs[][2] = {
-            ENDPOINT, {"OTEL_TRACES_SAMPLER", cases[i].name}, {"OTEL_TRACES_SAMPLER_ARG", cases[i].arg}, {NULL}};
+            {ENDPOINT}, {"OTEL_TRACES_SAMPLER", cases[i].name}, {"OTEL_TRACES_SAMPLER_ARG", cases[i].arg}, {NULL}};
         cr_assert(read_config(&c, pairs));
         cr_assert_eq(c.sampler.follows_parent, cases[i].follows_parent, "%s", cases[i].name);
         cr_assert_float_eq(c.sampler.ratio, cases[i].ratio, 0);
@@ -250,7 +247,7 @@ Test(trace_config, samplers_are_known_by_their_names)
 Test(trace_config, numbers_that_are_none_leave_the_default_and_a_note)
 {
     struct trace_config c;
-    const char *pairs[][2] = {ENDPOINT,
+    const char *pairs[][2] = {{ENDPOINT},
                               {"OTEL_EXPORTER_OTLP_TIMEOUT", "soon"},
                               {"OTEL_BSP_SCHEDULE_DELAY", "-1"},
                               {"OTEL_BSP_MAX_QUEUE_SIZE", "100"},
@@ -272,7 +269,7 @@ static void expect_resource(const char *service_name, const char *attributes, co
     struct trace_config c;
     struct buf out = {0};
     const char *pairs[][2] = {
-        ENDPOINT, {"OTEL_SERVICE_NAME", service_name}, {"OTEL_RESOURCE_ATTRIBUTES", attributes}, {NULL}};
+        {ENDPOINT}, {"OTEL_SERVICE_NAME", service_name}, {"OTEL_RESOURCE_ATTRIBUTES", attributes}, {NULL}};
     cr_assert(read_config(&c, pairs));
     trace_config_resource(&c, "fantail-worker", "w1", &out);
     cr_assert_str_eq(buf_cstr(&out), expected);

@@ -208,7 +208,8 @@ static void shuffle_through(enum collector_order order, size_t cap)
         done[chunk] += n;
         left -= n;
         if (random % 7 == 0) out += drain(c, seen);
-        if (cap && order == COLLECT_INPUT_ORDER) cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000); /* a thousand runs, spilled */
+        if (cap && order == COLLECT_INPUT_ORDER)
+            cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000); /* a thousand runs, spilled */
     }
     if (cap && order == COLLECT_INPUT_ORDER) cr_assert_gt(spill.writes, 0);
     cr_assert_eq(out + drain(c, seen), CHUNKS * CHUNK);

@@ -5,9 +5,9 @@
 
 Test(endpoints, the_forms_of_the_workers_option)
 {
-    static const char *const good[] = {"static://a:1", "static://127.0.0.1:8081,[::1]:8082", "http://lb:80",
-                                       "https://lb:443", "dns://workers.svc:8081",
-                                       "static://unix:/run/a.sock,b:1,unix:/run/c.sock"};
+    static const char *const good[] = {"static://a:1",           "static://127.0.0.1:8081,[::1]:8082",
+                                       "http://lb:80",           "https://lb:443",
+                                       "dns://workers.svc:8081", "static://unix:/run/a.sock,b:1,unix:/run/c.sock"};
     static const char *const bad[] = {"",
                                       "a:1",
                                       "static://",
