@@ -86,5 +86,6 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
     sc.jobs = maybe(r, 0.3) ? 1 + random_below(r, 5) : 1;
     sc.small_items = 1 + random_below(r, 30);
     sc.small_job_s = between(r, 0.0001, 0.5);
+    sc.run = maybe(r, 0.25) ? 1 + random_below(r, 200) : 0;
     return sc;
 }

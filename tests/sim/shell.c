@@ -6,18 +6,42 @@
  * The coordinator's shell as the scheduler sees it. It keeps books of every item, apart from the scheduler's own, and
  * checks what can be checked at once; checks.c looks at the whole.
  */
-static void settle(struct sim_job *job, uint64_t index, bool error)
+enum { GAP = 3 }; /* indexes that are missing after each run of items, where a scenario has runs */
+
+/* The books count a job's items without gaps; the scheduler knows them by their indexes. */
+static uint64_t index_of(const struct sim_job *job, uint64_t item)
+{
+    uint64_t run = job->w->sc->run;
+    return run > 0 ? item + item / run * GAP : item;
+}
+
+static uint64_t item_of(const struct sim_job *job, uint64_t index)
+{
+    uint64_t run = job->w->sc->run;
+    if (run == 0) return index;
+    if (index % (run + GAP) >= run) sim_broken(job->w, "there is no item %llu", (unsigned long long)index);
+    return index - index / (run + GAP) * GAP;
+}
+
+/* The items from here on whose indexes are consecutive. */
+static uint64_t run_left(const struct sim_job *job)
+{
+    uint64_t run = job->w->sc->run, left = job->offered - job->cut;
+    return run > 0 && run - job->cut % run < left ? run - job->cut % run : left;
+}
+
+static void settle(struct sim_job *job, uint64_t item, bool error)
 {
     struct sim_world *w = job->w;
-    if (index >= job->total) {
-        sim_broken(w, "item %llu was never offered", (unsigned long long)index);
+    if (item >= job->total) {
+        sim_broken(w, "item %llu was never offered", (unsigned long long)item);
         return;
     }
     job->settled++;
     if (!job->book) return;
-    if (job->book[index] & BOOK_SETTLED)
-        sim_broken(w, "item %llu of job %u is settled twice", (unsigned long long)index, job->index);
-    job->book[index] = (uint8_t)(BOOK_SETTLED | (error ? BOOK_ERROR : 0));
+    if (job->book[item] & BOOK_SETTLED)
+        sim_broken(w, "item %llu of job %u is settled twice", (unsigned long long)item, job->index);
+    job->book[item] = (uint8_t)(BOOK_SETTLED | (error ? BOOK_ERROR : 0));
 }
 
 static size_t op_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
@@ -25,10 +49,7 @@ static size_t op_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, siz
     struct sim_world *w = ctx;
     struct sim_job *job = sched_job_owner(chunk->job);
     if (!w->in_run) sim_broken(w, "cut() outside of scheduler_run()");
-    if (chunk->first != job->cut)
-        sim_broken(w, "a chunk begins at %llu, not at %llu", (unsigned long long)chunk->first,
-                   (unsigned long long)job->cut);
-    uint64_t n = job->offered - job->cut;
+    uint64_t n = run_left(job);
     n = n < max_items ? n : max_items;
     n = n < max_bytes / SIM_ITEM_BYTES ? n : max_bytes / SIM_ITEM_BYTES;
     n = n > 0 ? n : 1;
@@ -36,6 +57,7 @@ static size_t op_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, siz
     struct sim_payload *payload = xcalloc(1, sizeof *payload);
     payload->first = job->cut;
     payload->count = (uint32_t)n;
+    chunk->first = index_of(job, job->cut);
     chunk->payload = payload;
     w->payloads++;
     job->cut += n;
@@ -43,17 +65,30 @@ static size_t op_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, siz
     return (size_t)n;
 }
 
+static uint64_t op_drop(void *ctx, struct sched_job *j, uint64_t max_items, uint64_t *first)
+{
+    struct sim_world *w = ctx;
+    struct sim_job *job = sched_job_owner(j);
+    if (!w->in_run) sim_broken(w, "drop() outside of scheduler_run()");
+    uint64_t n = run_left(job);
+    n = n < max_items ? n : max_items;
+    *first = index_of(job, job->cut);
+    job->cut += n;
+    return n;
+}
+
 static void op_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
 {
     struct sim_world *w = ctx;
     const struct sim_payload *from = whole->payload;
-    if (!from || part->first < from->first || part->first + part->count > from->first + from->count) {
+    uint64_t first = item_of(sched_job_owner(whole->job), part->first);
+    if (!from || first < from->first || first + part->count > from->first + from->count) {
         sim_broken(w, "a slice lies outside of its chunk");
         return;
     }
     struct sim_payload *payload = xcalloc(1, sizeof *payload);
     *payload = *from;
-    payload->first = part->first;
+    payload->first = first;
     payload->count = part->count;
     payload->failed_at = part->avoid;
     part->payload = payload;
@@ -98,14 +133,15 @@ static void op_send(void *ctx, struct sched_attempt *a)
 {
     struct sim_world *w = ctx;
     struct sim_job *job = sched_job_owner(a->chunk->job);
+    uint64_t first = item_of(job, a->chunk->first);
     if (!w->in_run) sim_broken(w, "send() outside of scheduler_run()");
     check_send(w, job, a);
-    sim_trace(w, "send job %u items %llu..%llu to %u%s", job->index, (unsigned long long)a->chunk->first + a->from,
-              (unsigned long long)a->chunk->first + a->to - 1,
-              w->balancer ? 0 : ((struct sim_worker *)a->endpoint->owner)->index, a->is_hedge ? " (hedge)" : "");
+    sim_trace(w, "send job %u items %llu..%llu to %u%s", job->index, (unsigned long long)first + a->from,
+              (unsigned long long)first + a->to - 1, w->balancer ? 0 : ((struct sim_worker *)a->endpoint->owner)->index,
+              a->is_hedge ? " (hedge)" : "");
     if (a->is_hedge && !a->is_rescue) job->hedged_items += a->to - a->from;
     if (job->sends)
-        for (uint64_t i = a->chunk->first + a->from; i < a->chunk->first + a->to; i++)
+        for (uint64_t i = first + a->from; i < first + a->to; i++)
             job->sends[i] = (uint8_t)(job->sends[i] + (job->sends[i] < 255));
     call_new(w, a);
 }
@@ -138,8 +174,8 @@ static void op_settle_error(void *ctx, struct sched_job *j, uint64_t first, uint
     sim_trace(w, "job %u items %llu..%llu end as %s: %s", job->index, (unsigned long long)first,
               (unsigned long long)(first + count - 1), item_error_name(why->error), why->cause);
     for (uint64_t i = first; i < first + count && !w->stop; i++) {
-        settle(job, i, true);
-        check_error(job, i, why);
+        settle(job, item_of(job, i), true);
+        check_error(job, item_of(job, i), why);
     }
     if (why->error == ITEM_CANCELLED)
         job->cancelled += count;
@@ -175,6 +211,7 @@ void shell_ops(struct scheduler_ops *ops)
 {
     *ops = (struct scheduler_ops){
         .cut = op_cut,
+        .drop = op_drop,
         .slice = op_slice,
         .release = op_release,
         .send = op_send,
@@ -193,10 +230,11 @@ static void deliver_values(struct sim_world *w, struct sim_call *call, uint32_t 
         sim_broken(w, "of %u answers %u are kept and %u dropped", n, accept.keep, accept.drop);
     for (uint32_t i = 0; i < accept.keep && !w->stop; i++) {
         uint64_t answers = call->base + call->delivered + accept.drop + i; /* the item whose value this is */
-        if (answers != accept.first + i)
+        uint64_t taken_for = item_of(job, accept.first + i);
+        if (answers != taken_for)
             sim_broken(w, "the value of item %llu is taken for that of %llu", (unsigned long long)answers,
-                       (unsigned long long)accept.first + i);
-        settle(job, accept.first + i, false);
+                       (unsigned long long)taken_for);
+        settle(job, taken_for, false);
     }
     job->succeeded += accept.keep;
 }
@@ -206,8 +244,8 @@ static void deliver_error(struct sim_world *w, struct sim_call *call, enum item_
     struct sim_job *job = call->job;
     struct sched_item_verdict v = sched_attempt_item_error(call->attempt, error, w->now_ns);
     uint64_t index = call->base + call->delivered;
-    if (v.index != index)
-        sim_broken(w, "the error of item %llu is taken for that of %llu", (unsigned long long)index,
+    if (v.index != index_of(job, index))
+        sim_broken(w, "the error of item %llu is taken for that of %llu", (unsigned long long)index_of(job, index),
                    (unsigned long long)v.index);
     if (v.verdict == SCHED_ITEM_RETRIED && v.attempts >= w->sc->params.retry.max_attempts)
         sim_broken(w, "item %llu is tried again after %u attempts", (unsigned long long)index, v.attempts);

@@ -59,6 +59,7 @@ struct sim_scenario {
     unsigned poison; /* items that kill their worker */
     double cancel_s; /* > 0: the first job is cancelled then */
     double offer_s;  /* > 0: items are offered over so long a time */
+    uint64_t run;    /* > 0: after each so many items, indexes are missing */
     struct sched_job_params params;
     double horizon_s; /* the run must be over by then */
     bool check_items; /* per-item books: everything but the largest runs */

@@ -24,6 +24,11 @@ static size_t op_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, siz
     return job_cut(sched_job_owner(chunk->job), chunk, max_items, max_bytes, bytes);
 }
 
+static uint64_t op_drop(void *ctx, struct sched_job *sched, uint64_t max_items, uint64_t *first)
+{
+    return job_drop(sched_job_owner(sched), max_items, first);
+}
+
 static void op_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
 {
     part->payload = payload_slice(whole->payload, part->first - whole->first, part->count);
@@ -85,6 +90,7 @@ static void op_endpoint_moved(void *ctx, const struct sched_endpoint *sched, enu
 
 static const struct scheduler_ops scheduler_ops = {
     .cut = op_cut,
+    .drop = op_drop,
     .slice = op_slice,
     .release = op_release,
     .send = op_send,

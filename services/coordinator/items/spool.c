@@ -57,7 +57,7 @@ uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct
         size_t left = b->lines.len - b->at, room = max_bytes > out->len ? max_bytes - out->len : 0;
         uint64_t items = b->items;
         size_t bytes = left;
-        /* A single item goes whole, whatever its size: no need to look for its end. */
+        /* A single item goes whole, whatever its size: its end is that of the block. */
         if (items > max_items - taken || (left > room && items > 1)) {
             bytes = lines_cut(b->lines.data + b->at, left, max_items - taken, room, &items);
         }
@@ -77,4 +77,23 @@ uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct
         if (bytes == left) drop_head(s);
     }
     return taken;
+}
+
+uint64_t spool_drop(struct spool *s, uint64_t max_items)
+{
+    uint64_t dropped = 0;
+    while (s->head && dropped < max_items) {
+        struct spool_block *b = s->head;
+        size_t left = b->lines.len - b->at, bytes = left;
+        uint64_t items = b->items;
+        if (items > max_items - dropped)
+            bytes = lines_cut(b->lines.data + b->at, left, max_items - dropped, SIZE_MAX, &items);
+        s->items -= items;
+        s->bytes -= bytes;
+        dropped += items;
+        b->at += bytes;
+        b->items -= items;
+        if (bytes == left) drop_head(s);
+    }
+    return dropped;
 }

@@ -1,6 +1,6 @@
 /*
  * The items of one job that were split but not yet cut into a chunk: lines in arrival order. The upload fills it, the
- * scheduler's cuts empty it; its size is what backpressure looks at. Pure: no I/O.
+ * scheduler's cuts empty it; its size decides about backpressure. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPOOL_H
 #define FANTAIL_COORDINATOR_ITEMS_SPOOL_H
@@ -22,5 +22,7 @@ void spool_take(struct spool *s, struct buf *lines, uint64_t items);
 /* Moves the next items into `out` (which must be empty): at most max_items, and no more than max_bytes unless the
  * first item alone is larger. Returns how many; 0 when the spool is empty. */
 uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct buf *out);
+/* Frees the next items: at most max_items. Returns how many; 0 when the spool is empty. */
+uint64_t spool_drop(struct spool *s, uint64_t max_items);
 
 #endif

@@ -138,25 +138,26 @@ void job_add_error(struct job *j, uint64_t first, uint64_t n, const char *line, 
     job_output_wake(j);
 }
 
+/* A paused upload goes on once the spool has room again. */
+static void wake_upload(struct job *j)
+{
+    if (j->state == JOB_RECEIVING && j->exchange && j->spool.bytes < LIMIT_UNDISPATCHED_BYTES)
+        http_exchange_wake(j->exchange);
+}
+
 size_t job_cut(struct job *j, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
 {
     struct buf lines = {0};
-    uint64_t count;
-    if (j->spec.source == SOURCE_RANGE || j->spec.source == SOURCE_SPANS) {
-        uint64_t left = j->spec.generated_count - j->generated,
-                 fit = max_bytes / (j->spec.source == SOURCE_SPANS ? 56 : 21) + 1;
-        count = max_items < left ? max_items : left;
-        if (count > fit) count = fit;
-        if (!jobspec_write_items(&j->spec, j->generated, count, &lines)) BUG("an unbounded buffer refused");
-        j->generated += count;
-    } else {
-        count = spool_cut(&j->spool, max_items, max_bytes, &lines);
-        if (j->state == JOB_RECEIVING && j->exchange && j->spool.bytes < LIMIT_UNDISPATCHED_BYTES)
-            http_exchange_wake(j->exchange);
-    }
+    uint64_t n = item_source_cut(&j->items, max_items, max_bytes, &chunk->first, &lines);
+    wake_upload(j);
     *bytes = lines.len;
-    chunk->payload = payload_new(&lines, count);
-    return (size_t)count;
+    chunk->payload = payload_new(&lines, n);
+    return (size_t)n;
+}
+
+uint64_t job_drop(struct job *j, uint64_t max_items, uint64_t *first)
+{
+    return item_source_drop(&j->items, max_items, first);
 }
 
 void job_finished(struct job *j, const struct sched_outcome *outcome)

@@ -14,6 +14,7 @@
 #include "coordinator/answers/collector.h"
 #include "coordinator/answers/spill_file.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/items/item_source.h"
 #include "coordinator/items/jobspec.h"
 #include "coordinator/items/payload.h"
 #include "coordinator/items/splitter.h"
@@ -35,7 +36,9 @@ struct job {
     struct jobspec spec;
     struct splitter splitter;
     struct spool spool;
-    uint64_t generated; /* range, spans: items cut so far */
+    struct spooled_items spooled;
+    struct generated_items generated;
+    struct item_source items; /* one of the two; set at the start */
 
     struct sched_job *sched; /* NULL before the start and after the end */
     bool start_asked;        /* waiting for the catalog */
@@ -66,8 +69,9 @@ void job_add_error(struct job *j, uint64_t first, uint64_t n, const char *line, 
 /* The op job_finished. May free j. */
 void job_finished(struct job *j, const struct sched_outcome *outcome);
 void job_set_waiting(struct job *j, enum sched_waiting why);
-/* The op cut. */
+/* The ops cut and drop. */
 size_t job_cut(struct job *j, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
+uint64_t job_drop(struct job *j, uint64_t max_items, uint64_t *first);
 /* Ends it early, before the next scheduler_run(); reason is a literal or lives as long as the job. The first one
  * counts. */
 void job_cancel(struct job *j, enum sched_status status, const char *reason);

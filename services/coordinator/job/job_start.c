@@ -73,6 +73,18 @@ static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
     return spill_file_read(ctx, offset, bytes, len);
 }
 
+static bool makes_items(const struct job *j)
+{
+    return j->spec.source == SOURCE_RANGE || j->spec.source == SOURCE_SPANS;
+}
+
+static struct item_source items_of(struct job *j)
+{
+    j->generated.spec = &j->spec;
+    j->spooled.spool = &j->spool;
+    return makes_items(j) ? generated_items_source(&j->generated) : spooled_items_source(&j->spooled);
+}
+
 static void start(struct job *j)
 {
     struct sched_job_params params;
@@ -84,8 +96,9 @@ static void start(struct job *j)
         .spill = {spill_write, spill_read, &j->spill},
     });
     j->started = true;
+    j->items = items_of(j);
     j->sched = sched_job_add(j->coordinator->dispatcher.scheduler, &params, now_ns());
-    if (j->spec.source == SOURCE_RANGE || j->spec.source == SOURCE_SPANS)
+    if (makes_items(j))
         sched_job_offer(j->sched, j->spec.generated_count, j->spec.generated_count * 16);
     else if (j->spool.items)
         sched_job_offer(j->sched, j->spool.items, j->spool.bytes);

@@ -1,5 +1,7 @@
 #include "coordinator/sched/scheduler_internal.h"
 
+#include <inttypes.h>
+
 static const char *const status_names[] = {
     [SCHED_SUCCEEDED] = "succeeded", [SCHED_PARTIAL] = "partial",     [SCHED_FAILED] = "failed",
     [SCHED_CANCELLED] = "cancelled", [SCHED_TIMED_OUT] = "timed_out",
@@ -53,7 +55,6 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->p = *params;
     if (job->p.max_chunk_bytes == 0) job->p.max_chunk_bytes = DEFAULT_MAX_CHUNK_BYTES;
     job->added_ns = job->progress_ns = now_ns;
-    job->next_first = params->first_index;
     job->tokens = BUDGET_MIN;
     job->probation_ns = now_ns + PROBATION_TRICKLE_NS;
     job->item_tokens = BUDGET_ITEMS_MIN;
@@ -219,6 +220,21 @@ static void cut_attempts(struct sched_chunk *chunk)
     if (chunk->hedge) attempt_cut(chunk->hedge);
 }
 
+static void settle_uncut(struct sched_job *job)
+{
+    struct scheduler *s = job->s;
+    struct sched_failure why = {job->rest, 0, job->reason};
+    while (job->uncut > 0) {
+        uint64_t first, n = s->ops.drop(s->ctx, job, job->uncut, &first);
+        if (n == 0 || n > job->uncut) BUG("drop took %" PRIu64 " items of %" PRIu64, n, job->uncut);
+        job->uncut -= n;
+        s->uncut_items -= n;
+        job_changed(job);
+        job_settled(job, n, job->rest, false);
+        s->ops.settle_error(s->ctx, job, first, n, &why);
+    }
+}
+
 /* What an ended job still has is cut off and settled. */
 static void settle_rest(struct sched_job *job)
 {
@@ -231,14 +247,7 @@ static void settle_rest(struct sched_job *job)
         for (struct list_link *at; (at = list_next(&job->lists[i], NULL)) != NULL;)
             chunk_give_up(CONTAINER_OF(at, struct sched_chunk, link), job->rest, job->reason);
     chunks_run_settled(s);
-    if (job->uncut == 0) return;
-    struct sched_failure why = {job->rest, 0, job->reason};
-    uint64_t n = job->uncut;
-    job->uncut = 0;
-    s->uncut_items -= n;
-    job_changed(job);
-    job_settled(job, n, job->rest, false);
-    s->ops.settle_error(s->ctx, job, job->next_first, n, &why);
+    settle_uncut(job);
 }
 
 static void finish(struct sched_job *job)

@@ -186,7 +186,6 @@ struct sched_retry {
 
 struct sched_job_params {
     void *owner;
-    uint64_t first_index;     /* index of the first item offered */
     uint32_t chunk_size;      /* 0: adaptive */
     size_t max_chunk_bytes;   /* 0: DEFAULT_MAX_CHUNK_BYTES */
     size_t common_bytes;      /* sent with each chunk beside its items */
@@ -230,8 +229,11 @@ struct sched_outcome {
 
 struct scheduler_ops {
     /* Takes at least one and at most max_items items (max_bytes bytes, unless one item is longer) off the front of the
-     * job's spool into chunk->payload. chunk->first is set. Returns the items, and their bytes in *bytes. */
+     * job's items into chunk->payload, and sets chunk->first. Their indexes are consecutive; between one cut and the
+     * next there may be a gap. Returns how many they are, and their bytes in *bytes. */
     size_t (*cut)(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
+    /* Takes items off the front in the same way, without a chunk: they will not be sent. */
+    uint64_t (*drop)(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first);
     /* part->first .. part->first + part->count lies inside whole: make part->payload from whole->payload, which stays
      * valid as it is (whole->count may shrink afterwards). */
     void (*slice)(void *ctx, struct sched_chunk *whole, struct sched_chunk *part);

@@ -120,7 +120,7 @@ struct sched_job {
     struct sched_timer timer;         /* deadline or give-up, whichever is first */
     struct sched_counts counts;
     uint64_t added_ns;
-    uint64_t uncut, uncut_bytes, next_first;
+    uint64_t uncut, uncut_bytes;
     uint64_t pending_items, backoff_items, in_flight_items;
     bool no_more, ended, delivered, no_workers, on_ending, starved, was_at_tail;
     enum sched_status status; /* when ended */

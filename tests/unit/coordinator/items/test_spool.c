@@ -54,3 +54,18 @@ Test(spool, a_large_item_in_the_next_block_does_not_join_a_begun_cut)
     spool_release(&s);
     assert_no_leaks();
 }
+
+Test(spool, dropped_items_are_freed_and_the_next_cut_begins_after_them)
+{
+    struct spool s = {0};
+    put(&s, "1\n2\n", 2);
+    put(&s, "3\n\"four\"\n5\n", 3);
+    cr_assert_eq(spool_drop(&s, 3), 3);
+    cr_assert_eq(s.items, 2);
+    cr_assert_eq(s.bytes, 9);
+    expect_cut(&s, 1, 100, 1, "\"four\"\n");
+    cr_assert_eq(spool_drop(&s, 100), 1);
+    cr_assert_eq(spool_drop(&s, 100), 0);
+    cr_assert_eq(s.bytes, 0);
+    assert_no_leaks();
+}

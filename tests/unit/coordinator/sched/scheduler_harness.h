@@ -19,7 +19,8 @@ struct shell {
     struct sched_attempt *out[4096]; /* sent and not ended */
     unsigned out_n, sends, cuts, probes, payloads, finished, waits;
     struct sched_endpoint *probed;
-    uint64_t cut_items; /* of the spools, all jobs */
+    uint64_t cut_items; /* of the jobs' items, all jobs */
+    uint64_t run_items; /* 0, or after so many items of one job indexes are missing */
     uint64_t errors[ITEM_ERROR_COUNT];
     uint64_t last_error_first;
     unsigned last_error_attempts;
@@ -27,15 +28,34 @@ struct shell {
     enum sched_waiting waiting;
 };
 
+/* Where the items of the shell's one job have gaps: RUN_GAP indexes are missing after each run_items. */
+#define RUN_GAP 5
+static inline uint64_t shell_next(struct shell *sh, uint64_t most, uint64_t *first)
+{
+    *first = sh->cut_items;
+    uint64_t n = most;
+    if (sh->run_items) {
+        uint64_t left = sh->run_items - sh->cut_items % sh->run_items;
+        *first += sh->cut_items / sh->run_items * RUN_GAP;
+        n = n < left ? n : left;
+    }
+    sh->cut_items += n;
+    return n;
+}
+
+static inline uint64_t shell_drop(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first)
+{
+    return shell_next(ctx, max_items, first);
+}
+
 static inline size_t shell_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
 {
     struct shell *sh = ctx;
     size_t n = max_bytes / ITEM_BYTES < max_items ? max_bytes / ITEM_BYTES : max_items;
-    n = n ? n : 1;
+    n = shell_next(sh, n ? n : 1, &chunk->first);
     *bytes = n * ITEM_BYTES;
     chunk->payload = sh;
     sh->payloads++;
-    sh->cut_items += n;
     return n;
 }
 
@@ -111,6 +131,7 @@ static inline void shell_probe(void *ctx, struct sched_endpoint *e)
 
 static const struct scheduler_ops shell_ops = {
     .cut = shell_cut,
+    .drop = shell_drop,
     .slice = shell_slice,
     .release = shell_release,
     .send = shell_send,

@@ -323,6 +323,33 @@ Test(scheduler, cancelling_cuts_what_runs_and_settles_the_rest)
     shell_over(&sh);
 }
 
+Test(scheduler, items_keep_their_indexes_where_some_are_missing)
+{
+    struct shell sh;
+    shell_init(&sh);
+    sh.run_items = 4;
+    worker(&sh, 64);
+    struct sched_job_params p;
+    sched_job_params_init(&p);
+    p.chunk_size = 3;
+    p.max_concurrency = 7;
+    struct sched_job *job = job_with(&sh, &p, 10);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 3, "3 items and 1 up to the gap, then 3 behind it");
+    cr_assert_eq(sh.out[1]->chunk->first, 3);
+    cr_assert_eq(items_of(sh.out[1]), 1);
+    cr_assert_eq(sh.out[2]->chunk->first, 4 + RUN_GAP);
+    struct sched_accept accept = sched_attempt_answered(sh.out[2], 2, sh.now);
+    cr_assert_eq(accept.first, 4 + RUN_GAP);
+    sched_job_cancel(job, SCHED_CANCELLED, "enough");
+    run(&sh);
+    cr_assert_eq(sh.finished, 1);
+    cr_assert_eq(sh.errors[ITEM_CANCELLED], 8);
+    cr_assert_eq(sh.last_error_first, 8 + 2 * RUN_GAP, "the rest is settled run by run");
+    cr_assert_eq(sh.outcome.counts.cancelled, 8);
+    shell_over(&sh);
+}
+
 Test(scheduler, a_job_ends_at_its_deadline)
 {
     struct shell sh;

@@ -1,0 +1,51 @@
+/*
+ * Where the items of a phase come from, in the order of their indexes. Between one cut and the next there may be a gap
+ * (items that need no work any more), never inside of one. Pure: no I/O.
+ */
+#ifndef FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
+#define FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
+
+#include "coordinator/items/jobspec.h"
+#include "coordinator/items/spool.h"
+
+struct item_source_ops {
+    /* Moves the next items into `lines`, which must be empty, a line each: at most max_items, and no more than
+     * max_bytes unless the first alone is larger. Returns how many, 0 when there are none; *first is the index of the
+     * first. */
+    uint64_t (*cut)(void *source, uint64_t max_items, size_t max_bytes, uint64_t *first, struct buf *lines);
+    /* Leaves out the next items: at most max_items. Returns how many. */
+    uint64_t (*drop)(void *source, uint64_t max_items, uint64_t *first);
+};
+
+/* Borrows the source; copied freely. */
+struct item_source {
+    const struct item_source_ops *ops;
+    void *source;
+};
+
+static inline uint64_t item_source_cut(const struct item_source *s, uint64_t max_items, size_t max_bytes,
+                                       uint64_t *first, struct buf *lines)
+{
+    return s->ops->cut(s->source, max_items, max_bytes, first, lines);
+}
+
+static inline uint64_t item_source_drop(const struct item_source *s, uint64_t max_items, uint64_t *first)
+{
+    return s->ops->drop(s->source, max_items, first);
+}
+
+/* The items of a range or of spans, made as they are cut. Zeroed but for spec, which is borrowed. */
+struct generated_items {
+    const struct jobspec *spec;
+    uint64_t next; /* index of the next one */
+};
+struct item_source generated_items_source(struct generated_items *g);
+
+/* Items that were put in a spool, with indexes from 0 on. Zeroed but for spool, which is borrowed. */
+struct spooled_items {
+    struct spool *spool;
+    uint64_t next;
+};
+struct item_source spooled_items_source(struct spooled_items *s);
+
+#endif
