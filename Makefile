@@ -98,6 +98,7 @@ help:
 	@echo 'make demo        installs what is missing, then: a fleet on this machine loses a worker and still answers'
 	@echo 'make test        installs what is missing, then: every test, under sanitizers'
 	@echo 'make check       headers and unit tests under sanitizers; installs nothing'
+	@echo 'make check TEST=scheduler     only the unit tests and Python tests in files test_*scheduler*'
 	@echo 'make sim         the scheduler against simulated fleets; SEEDS=1000 of them'
 	@echo 'make fuzz        each fuzzer for FUZZ_S=20 seconds'
 	@echo 'make fault       real processes killed, stopped and cut off, at full size'
@@ -118,7 +119,7 @@ test:
 	@tests/run
 
 check:
-	@tests/run --only headers,unit
+	@tests/run $(if $(TEST),--match '$(TEST)',--only headers$(comma)unit)
 
 SOURCES := $(shell find services clients examples tests bench -name '*.[ch]' 2>/dev/null | sort)
 # A peer's client is looked at where the peer is installed.

@@ -1,7 +1,14 @@
 """The harness itself: what every other test relies on."""
+import contextlib
 import errno
+import importlib.machinery
+import importlib.util
+import json
+import os
 import socket
 import struct
+import subprocess
+import sys
 
 import fantail_testing as ft
 from fantail_testing import FantailTest
@@ -45,6 +52,85 @@ class Ports(FantailTest):
                 self.assertEqual(self.error_of(lambda: self.only(port).bind(("127.0.0.1", 0))), errno.EADDRINUSE)
             worker = self.worker(port=worker.port)
             self.assertEqual(ft.request(worker.port, "GET", "/livez").status, 200)
+
+
+# Each way to fail, beside what passes.
+SAMPLES = """
+import unittest
+
+class Mixed(unittest.TestCase):
+    def test_good(self):
+        pass
+    def test_bad(self):
+        self.fail("as expected")
+    def test_in_parts(self):
+        for n in range(3):
+            with self.subTest(n):
+                self.assertNotEqual(n, 1)
+    def test_skipped(self):
+        self.skipTest("for a reason")
+
+class Unprepared(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        raise RuntimeError("no fleet")
+    def test_never(self):
+        pass
+"""
+
+
+class Run(FantailTest):
+    """tests/run: it names what failed so that the same words run it again."""
+
+    RUN = os.path.join(ft.ROOT, "tests", "run")
+
+    @classmethod
+    def setUpClass(cls):
+        loader = importlib.machinery.SourceFileLoader("tests_run", cls.RUN)
+        cls.run_module = importlib.util.module_from_spec(importlib.util.spec_from_loader("tests_run", loader))
+        loader.exec_module(cls.run_module)
+
+    def outcome(self, *patterns):
+        """What the tests above, or those of them that match, add up to."""
+        path, report = (os.path.join(self.folder, name) for name in ("test_samples.py", "report"))
+        ft.write_file(path, SAMPLES)
+        subprocess.run([sys.executable, self.RUN, "--python-child", path, report, *patterns], capture_output=True,
+                       timeout=60, check=True)
+        with open(report, encoding="utf-8") as source:
+            return json.load(source)
+
+    def test_each_failed_python_test_has_the_name_that_selects_it(self):
+        outcome = self.outcome()
+        failed = [name for name, _ in outcome["failed"]]
+        self.assertEqual(failed, ["Mixed.test_bad", "Mixed.test_in_parts", "Unprepared"])
+        self.assertEqual(outcome["skipped"], [["Mixed.test_skipped", "for a reason"]])
+        for name in failed:
+            again = self.outcome(f"*.{name}", f"*.{name}.*")
+            self.assertEqual([name for name, _ in again["failed"]], [name])
+            self.assertEqual((again["found"], again["passed"]), (1, 0))
+
+    def test_the_command_names_what_failed_and_only_that(self):
+        results = self.run_module.Results()
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+            results.add_failure("integration", "c", repeat=("--files", "test_x.py:Class.test_y"))
+            results.add_failure("headers", "a")
+            results.add_failure("unit", "b", repeat=("--units", "common/base/test_buf"))
+            results.add_failure("unit", "it did not compile, which is why the one above failed")
+            for _ in range(2):
+                results.add_failure("integration", "d", repeat=("--files", "test_z.py"))
+            results.add_failure("sim", "e", repeat=("--sim-seeds", "7"))
+            results.add_failure("fuzz", "f", repeat=("--fuzzers", "fuzz_jobspec"))
+        words = results.command_to_repeat(["--build", "build x"]).split(" ", 1)
+        self.assertEqual(os.path.abspath(words[0]), self.RUN)
+        self.assertEqual(words[1], "--only headers,unit,integration,sim,fuzz --build 'build x' --units common/base/test_buf "
+                                   "--files test_x.py:Class.test_y test_z.py --sim-seeds 7 --fuzzers fuzz_jobspec")
+
+    def test_a_name_that_is_not_there_is_no_success(self):
+        for arguments in (["--units", "test_nothing"], ["--files", "test_nothing.py"], ["--fuzzers", "fuzz_nothing"],
+                          ["--only", "nothing"], ["--match", "nothing"]):
+            ended = subprocess.run([self.RUN, *arguments], capture_output=True, text=True, timeout=60)
+            self.assertEqual(ended.returncode, 2, ended)
+            self.assertIn("nothing", ended.stderr)
 
 
 if __name__ == "__main__":
