@@ -44,6 +44,9 @@ static const struct option_row rows[] = {
     OPTION_ROWS_END,
 };
 #undef S
+static_assert(LIMIT_RUNNING_JOBS == 256 && LIMIT_BODY_BYTES == 1024 * MIB && LIMIT_CONNECTIONS == 4096 &&
+                  LIMIT_RESULT_MEMORY_BYTES == 16 * MIB && DEFAULT_HEARTBEAT_MS == 15000,
+              "the defaults above");
 
 static const struct option_spec spec = {
     .program = "fantail-coordinator",

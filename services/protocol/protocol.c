@@ -24,16 +24,6 @@ const char *item_error_name(enum item_error e)
     return item_error_names[e];
 }
 
-bool item_error_parse(const char *name, size_t len, enum item_error *e)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(item_error_names); i++) {
-        if (strlen(item_error_names[i]) != len || memcmp(item_error_names[i], name, len) != 0) continue;
-        *e = (enum item_error)i;
-        return true;
-    }
-    return false;
-}
-
 static bool is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';

@@ -39,8 +39,6 @@ enum item_error {
 };
 
 const char *item_error_name(enum item_error e);
-/* False when the name is none of ours. */
-MUST_CHECK bool item_error_parse(const char *name, size_t len, enum item_error *e);
 
 /* How a chunk's answer ended. */
 enum chunk_end { CHUNK_COMPLETE, CHUNK_DRAINING, CHUNK_DEADLINE, CHUNK_END_COUNT };

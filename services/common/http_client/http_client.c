@@ -94,17 +94,20 @@ static bool reap(struct http_client *c)
 
 static void on_silence(uv_timer_t *timer);
 
+/* UINT64_MAX: it may be silent for ever. */
+static uint64_t silence_end_ms(const struct http_call *call)
+{
+    uint64_t timeout_ms = call->options.silence_timeout_ms;
+    return timeout_ms ? call->heard_ms + timeout_ms : UINT64_MAX;
+}
+
 static void watch_silence(struct http_client *c, uint64_t deadline_ms)
 {
+    if (deadline_ms == UINT64_MAX) return;
     if (c->silence_deadline_ms && c->silence_deadline_ms <= deadline_ms) return;
     uint64_t now = uv_now(c->loop);
     c->silence_deadline_ms = deadline_ms;
     uv_timer_start(&c->silence_timer, on_silence, deadline_ms > now ? deadline_ms - now : 0, 0);
-}
-
-static bool listens(const struct http_call *call)
-{
-    return call->options.silence_timeout_ms && !call->paused;
 }
 
 static void end_silent(struct http_call *call)
@@ -126,7 +129,7 @@ static void on_silence(uv_timer_t *timer)
     uint64_t now = uv_now(c->loop), next = UINT64_MAX;
     c->silence_deadline_ms = 0;
     for (struct http_call *call = c->calls[CALL_RUNNING].first; call;) {
-        uint64_t deadline = listens(call) ? call->heard_ms + call->options.silence_timeout_ms : UINT64_MAX;
+        uint64_t deadline = silence_end_ms(call);
         if (deadline <= now) {
             end_silent(call);
             next = UINT64_MAX;
@@ -136,7 +139,7 @@ static void on_silence(uv_timer_t *timer)
         if (deadline < next) next = deadline;
         call = call->next;
     }
-    if (next != UINT64_MAX) watch_silence(c, next);
+    watch_silence(c, next);
     client_settle(c);
 }
 
@@ -147,7 +150,7 @@ static void begin(struct http_call *call)
     struct http_client *c = call->client;
     call_move(call, CALL_RUNNING);
     call->heard_ms = uv_now(c->loop);
-    if (listens(call)) watch_silence(c, call->heard_ms + call->options.silence_timeout_ms);
+    watch_silence(c, silence_end_ms(call));
     if (!call_load(call)) return;
     CURLMcode code = curl_multi_add_handle(c->multi, call->easy);
     if (code != CURLM_OK) BUG("curl took no new call: %s", curl_multi_strerror(code));
@@ -156,24 +159,13 @@ static void begin(struct http_call *call)
 void call_flow(struct http_call *call)
 {
     struct http_client *c = call->client;
-    call->resume = call->paused = call->held = false;
+    call->held = false;
     call->heard_ms = uv_now(c->loop);
-    if (listens(call)) watch_silence(c, call->heard_ms + call->options.silence_timeout_ms);
+    watch_silence(c, silence_end_ms(call));
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
     /* What curl held back is handed out inside that call, and its refusal ends nothing by itself. */
     bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the latter: no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
-}
-
-static void resume_all(struct http_client *c)
-{
-    c->any_resume = false;
-    for (struct http_call *call = c->calls[CALL_RUNNING].first, *next; call; call = next) {
-        next = call->next;
-        if (!call->resume) continue;
-        call_flow(call);
-        next = c->calls[CALL_RUNNING].first; /* callbacks may have moved any call */
-    }
 }
 
 static void destroy(struct http_client *c)
@@ -200,8 +192,7 @@ void client_settle(struct http_client *c)
     while (more && !c->freed) {
         while (c->calls[CALL_CANCELLED].first) abandon(c->calls[CALL_CANCELLED].first);
         while (c->calls[CALL_NEW].first) begin(c->calls[CALL_NEW].last);
-        if (c->any_resume) resume_all(c);
-        more = reap(c) || c->calls[CALL_CANCELLED].first || c->calls[CALL_NEW].first || c->any_resume;
+        more = reap(c) || c->calls[CALL_CANCELLED].first || c->calls[CALL_NEW].first;
     }
     c->busy--;
     if (c->freed) destroy(c);
@@ -252,18 +243,4 @@ void http_call_cancel(struct http_call *call)
         call_move(call, CALL_CANCELLED);
     else if (call->state == CALL_RUNNING)
         abandon(call);
-}
-
-void http_call_pause(struct http_call *call, bool paused)
-{
-    if (call->state != CALL_RUNNING && call->state != CALL_NEW) return;
-    if (call->state == CALL_RUNNING && paused && !call->paused) {
-        call->paused = true;
-        curl_easy_pause(call->easy, CURLPAUSE_RECV);
-    } else if (!paused && call->paused) {
-        call->resume = true;
-        call->client->any_resume = true;
-        client_kick(call->client);
-    }
-    if (paused) call->resume = false;
 }

@@ -76,8 +76,6 @@ void http_client_free(struct http_client *c);
 MUST_CHECK struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options);
 /* Ends the call now: closes its connection, so the peer sees a hang-up; on_end is not called. */
 void http_call_cancel(struct http_call *call);
-/* Stops and restarts the flow of the answer (backpressure). */
-void http_call_pause(struct http_call *call, bool paused);
 /* A header of the answer; NULL when absent. Borrowed until the call ends. */
 const char *http_call_header(struct http_call *call, const char *name);
 

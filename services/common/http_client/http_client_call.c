@@ -79,7 +79,6 @@ static size_t on_write(char *bytes, size_t size, size_t count, void *data)
     struct http_call *call = data;
     if (is_over(call)) return 0;
     heard(call);
-    if (call->paused) return CURL_WRITEFUNC_PAUSE; /* it was paused before there was a connection to pause */
     if (call->options.on_body && !call->options.on_body(call->options.data, bytes, size * count)) {
         call->refused = true;
         return 0;
@@ -248,7 +247,7 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     buf_clear(&call->small);
     call->status = 0;
     call->sendings = 0;
-    call->head_whole = call->closes = call->refused = call->paused = call->resume = call->bulk = false;
+    call->head_whole = call->closes = call->refused = call->bulk = false;
     call->turn_bytes = 0;
     call->error[0] = '\0';
     call->heard_ms = uv_now(call->client->loop);

@@ -32,10 +32,9 @@ struct http_call {
     struct buf head; /* the answer's header lines, NUL-ended, without the status line */
     int status;
     bool head_whole, closes;
-    bool refused;        /* on_body said no */
-    bool paused, resume; /* resume: to be unpaused when curl is not busy */
-    uint64_t heard_ms;   /* last sign of life, uv_now() */
-    int fd;              /* the socket it was last seen to use */
+    bool refused;      /* on_body said no */
+    uint64_t heard_ms; /* last sign of life, uv_now() */
+    int fd;            /* the socket it was last seen to use */
     struct http_call *next_bulk;
     size_t turn_bytes;             /* of the answer, read since its turn began */
     bool bulk;                     /* its answer is long: it is read in turns with others of that kind */
@@ -61,8 +60,7 @@ struct http_client {
     struct http_client_options options;
     CURLM *multi;
     struct call_list calls[CALL_STATE_COUNT];
-    unsigned busy;   /* inside curl or inside settle(): calls are only marked, settle() does the rest */
-    bool any_resume; /* a running call has resume set */
+    unsigned busy; /* inside curl or inside settle(): calls are only marked, settle() does the rest */
     bool freed;
 
     uv_timer_t curl_timer, silence_timer;
@@ -81,7 +79,7 @@ struct http_client {
 void call_move(struct http_call *call, enum call_state to);
 /* Does what was put off while curl was busy, and reports what ended. Does nothing when busy. */
 void client_settle(struct http_client *c);
-/* Lets a held or paused answer flow again. curl must not be busy, but the client must be marked so. */
+/* Lets a held answer flow again. curl must not be busy, but the client must be marked so. */
 void call_flow(struct http_call *call);
 
 /* http_client_call.c */

@@ -72,7 +72,7 @@ static void read_bulk(struct http_call *call)
 {
     struct http_client *c = call->client;
     call->turn_bytes = 0;
-    if (call->held && call->state == CALL_RUNNING && !call->paused) {
+    if (call->held && call->state == CALL_RUNNING) {
         c->busy++;
         call_flow(call);
         c->busy--;

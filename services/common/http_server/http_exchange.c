@@ -140,10 +140,7 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     got = gather(x, dst, cap);
     if (got > 0) return (ssize_t)got;
     if (x->pull_end == HTTP_PULL_END) return MHD_CONTENT_READER_END_OF_STREAM;
-    if (x->pull_end) {
-        x->cut_short = true;
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    }
+    if (x->pull_end) return MHD_CONTENT_READER_END_WITH_ERROR;
     exchange_suspend(x);
     return 0;
 }

@@ -122,11 +122,6 @@ bool http_request_check(struct http_exchange *x)
     return true;
 }
 
-const char *http_exchange_method(const struct http_exchange *x)
-{
-    return x->method;
-}
-
 const char *http_exchange_path(const struct http_exchange *x)
 {
     return x->path;

@@ -107,7 +107,6 @@ MUST_CHECK bool http_server_part(struct http_server *s);
 void http_server_stop(struct http_server *s);
 
 /* The request. Strings are borrowed until closed(). */
-const char *http_exchange_method(const struct http_exchange *x);
 const char *http_exchange_path(const struct http_exchange *x);
 /* The part of the path that {name} of the template matched, percent-decoded. */
 const char *http_exchange_param(const struct http_exchange *x, const char *name);

@@ -90,7 +90,6 @@ struct http_exchange {
     bool head_now;   /* and does not wait for its first bytes */
     bool must_close; /* answer at once and close: what follows on this connection cannot be trusted */
     bool dead;       /* the client is gone: nothing more is asked of the route */
-    bool cut_short;  /* pull() aborted */
     bool is_head, is_http_1_0, has_body, expects_continue, query_parsed;
     int status;
     size_t uri_bytes;
@@ -108,9 +107,8 @@ struct http_exchange {
     void *data;
     struct buf headers; /* name NUL value NUL ... */
     struct MHD_Response *response;
-    const char *content_type; /* of a streamed answer; in headers */
-    ssize_t pull_end;         /* HTTP_PULL_END or _ABORT seen behind bytes already given; else 0 */
-    struct buf early;         /* the first bytes of a stream, pulled before its head left */
+    ssize_t pull_end; /* HTTP_PULL_END or _ABORT seen behind bytes already given; else 0 */
+    struct buf early; /* the first bytes of a stream, pulled before its head left */
     size_t early_used;
 };
 

@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum family_type { COUNTER, COUNTER_NS, COUNTER_FN, GAUGE, GAUGE_FN, HISTOGRAM, FAMILY_TYPE_COUNT };
+enum family_type { COUNTER, COUNTER_FN, GAUGE, GAUGE_FN, HISTOGRAM, FAMILY_TYPE_COUNT };
 
-static const char *const type_names[] = {"counter", "counter", "counter", "gauge", "gauge", "histogram"};
+static const char *const type_names[] = {"counter", "counter", "gauge", "gauge", "histogram"};
 static_assert(ARRAY_SIZE(type_names) == FAMILY_TYPE_COUNT, "every type has a name");
 
 static const struct {
@@ -99,11 +99,6 @@ uint64_t *metric_counter(const char *name, const char *help, const char *labels)
     return &series_get(name, help, COUNTER, labels)->as.counter;
 }
 
-uint64_t *metric_counter_seconds(const char *name, const char *help, const char *labels)
-{
-    return &series_get(name, help, COUNTER_NS, labels)->as.counter;
-}
-
 int64_t *metric_gauge(const char *name, const char *help, const char *labels)
 {
     return &series_get(name, help, GAUGE, labels)->as.gauge;
@@ -127,26 +122,15 @@ void metric_counter_fn(const char *name, const char *help, const char *labels, d
     register_asked(COUNTER_FN, name, help, labels, fn, data);
 }
 
-static struct series *series_labelled(const char *name, const char *help, enum family_type type, const char *label,
-                                      const char *value)
-{
-    struct buf text = {0};
-    metric_add_label(&text, label, value);
-    struct series *s = series_get(name, help, type, buf_cstr(&text));
-    buf_release(&text);
-    return s;
-}
-
 void metric_counters(const char *name, const char *help, const char *label, const char *const *values, size_t count,
                      uint64_t **out)
 {
-    for (size_t i = 0; i < count; i++) out[i] = &series_labelled(name, help, COUNTER, label, values[i])->as.counter;
-}
-
-void metric_gauges(const char *name, const char *help, const char *label, const char *const *values, size_t count,
-                   int64_t **out)
-{
-    for (size_t i = 0; i < count; i++) out[i] = &series_labelled(name, help, GAUGE, label, values[i])->as.gauge;
+    for (size_t i = 0; i < count; i++) {
+        struct buf labels = {0};
+        metric_add_label(&labels, label, values[i]);
+        out[i] = metric_counter(name, help, buf_cstr(&labels));
+        buf_release(&labels);
+    }
 }
 
 struct metric_histogram *metric_histogram(const char *name, const char *help, const char *labels)
@@ -221,7 +205,6 @@ static bool render_series(struct buf *out, const struct family *f, const struct 
     bool ok = add_name(out, f->name, "", s->labels, NULL);
     switch (f->type) {
     case COUNTER: ok = ok && buf_add_u64(out, s->as.counter); break;
-    case COUNTER_NS: ok = ok && add_seconds(out, s->as.counter); break;
     case GAUGE: ok = ok && buf_add_i64(out, s->as.gauge); break;
     case COUNTER_FN:
     case GAUGE_FN: ok = ok && add_number(out, s->as.asked.fn(s->as.asked.data)); break;

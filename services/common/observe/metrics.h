@@ -20,8 +20,6 @@
 #include "common/base/buf.h"
 
 uint64_t *metric_counter(const char *name, const char *help, const char *labels);
-/* Counts nanoseconds, shows seconds: for ..._seconds_total. */
-uint64_t *metric_counter_seconds(const char *name, const char *help, const char *labels);
 int64_t *metric_gauge(const char *name, const char *help, const char *labels);
 /* Asked at every rendering. */
 void metric_gauge_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
@@ -30,8 +28,6 @@ void metric_counter_fn(const char *name, const char *help, const char *labels, d
 /* One series per value of one label; out[i] belongs to values[i]. */
 void metric_counters(const char *name, const char *help, const char *label, const char *const *values, size_t count,
                      uint64_t **out);
-void metric_gauges(const char *name, const char *help, const char *label, const char *const *values, size_t count,
-                   int64_t **out);
 
 /* Durations; bounds from 100 microseconds to 10 minutes, the same for all. */
 struct metric_histogram;

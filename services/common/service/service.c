@@ -44,16 +44,6 @@ uint16_t service_admin_port(const struct service *s)
     return s->http.admin ? http_server_port(s->http.admin) : 0;
 }
 
-struct http_server *service_server(struct service *s)
-{
-    return s->http.server;
-}
-
-bool service_ending(const struct service *s)
-{
-    return s->state != RUNNING;
-}
-
 void service_set_ready(struct service *s, bool ready, const char *reason)
 {
     if (s->state != RUNNING) return;

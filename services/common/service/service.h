@@ -121,14 +121,11 @@ void service_free(struct service *s);
 void service_set_ready(struct service *s, bool ready, const char *reason);
 /* The same as SIGTERM. */
 void service_shutdown(struct service *s);
-/* A signal came: answers carry Connection: close. */
-bool service_ending(const struct service *s);
 /* hooks->idle may have turned true: ends the drain in the next loop turn instead of at the next look (20 ms). */
 void service_poke(struct service *s);
 
 uint16_t service_port(const struct service *s);
 uint16_t service_admin_port(const struct service *s); /* 0 when there is none */
-struct http_server *service_server(struct service *s);
 
 /* The subcommand `write-secret VARIABLE FILE ...` (argv[0] is its name): writes tokens out of environment variables
  * into files for --token-file, for platforms that give secrets no other way. Returns the exit status. */

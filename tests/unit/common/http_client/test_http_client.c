@@ -136,7 +136,7 @@ struct heard {
     size_t body_len, given;
     struct buf answer;
     int heads, ends;
-    bool refuse, pause_at_once, slow;
+    bool refuse, slow;
     struct http_call *call;
     struct http_call_result result;
     char reason[256];
@@ -160,7 +160,6 @@ static void on_head(void *data, struct http_call *call, int status)
     struct heard *h = data;
     cr_assert(!starting);
     h->heads++;
-    if (h->pause_at_once) http_call_pause(call, true);
 }
 
 static bool on_body(void *data, const char *bytes, size_t len)
@@ -442,20 +441,6 @@ Test(http_client, silence_times_out)
     tear_down();
 }
 
-Test(http_client, a_paused_call_does_not_time_out)
-{
-    struct heard h = {.body = "x", .body_len = 1}, other = {.body = "x", .body_len = 1};
-    h.pause_at_once = true;
-    start_options(&h, (struct http_call_options){.silence_timeout_ms = 400}, "/big");
-    while (!h.heads) uv_run(&loop, UV_RUN_ONCE);
-    start_options(&other, (struct http_call_options){.silence_timeout_ms = 900}, "/silent");
-    run_until(&other.ends, 1);
-    cr_assert_eq(h.ends, 0);
-    http_call_cancel(h.call);
-    buf_release(&h.answer);
-    tear_down();
-}
-
 Test(http_client, a_body_we_refuse_ends_the_call)
 {
     struct heard h = {.body = "x", .body_len = 1, .refuse = true};
@@ -567,23 +552,6 @@ Test(http_client, a_big_body_goes_and_comes_unharmed)
     cr_assert_eq(h.result.outcome, HTTP_CALL_OK, "%s", h.reason);
     cr_assert(h.answer.len == BIG && memcmp(h.answer.data, big, BIG) == 0);
     free(big);
-    buf_release(&h.answer);
-    tear_down();
-}
-
-Test(http_client, pausing_stops_the_flow_and_resuming_loses_nothing)
-{
-    struct heard h = {.body = "x", .body_len = 1, .pause_at_once = true};
-    start(&h, "/big");
-    while (!h.heads) uv_run(&loop, UV_RUN_ONCE);
-    for (int i = 0; i < 20; i++) uv_run(&loop, UV_RUN_ONCE);
-    cr_assert_eq(h.answer.len, 0);
-    size_t before = h.answer.len;
-    http_call_pause(h.call, false);
-    cr_assert_eq(h.answer.len, before, "a callback came inside http_call_pause()");
-    run_until(&h.ends, 1);
-    cr_assert_eq(h.answer.len, BIG);
-    cr_assert_eq(h.result.outcome, HTTP_CALL_OK);
     buf_release(&h.answer);
     tear_down();
 }
