@@ -1,9 +1,12 @@
 /* `fantail`, the command line: finds the subcommand and runs it. */
 #include <fcntl.h>
-#include <stdarg.h>
 #include <unistd.h>
 
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
 #include "cli/cli.h"
+#include "cli/map/map.h"
+#include "common/base/base.h"
 
 static const struct command {
     const char *name;
@@ -33,16 +36,6 @@ static const char help_tail[] =
     "\n"
     "`fantail COMMAND --help` says more. FANTAIL_URL names the fleet to use; without it, map starts a private one.\n"
     "Exit status: 0 all succeeded, 1 some items failed, 2 wrong usage, 3 the job failed or nothing could be reached.\n";
-
-void complain(const char *fmt, ...)
-{
-    char text[4096];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    fprintf(stderr, "fantail: %s\n", text);
-}
 
 static void print_help(FILE *out)
 {

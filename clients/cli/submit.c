@@ -3,16 +3,19 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/base/json_member.h"
 #include "cli/cli.h"
 #include "cli/http/caller_trace.h"
-#include "cli/http/simple_request.h"
-#include "cli/interrupt.h"
+#include "cli/http/refusal.h"
 #include "cli/map/output.h"
 #include "cli/map/result_line.h"
 #include "protocol/protocol.h"
 
 struct submit_config {
-    struct client_config client;
+    struct target_config client;
     const char *file;
     bool ndjson;
 };
@@ -22,7 +25,7 @@ static const struct option_row rows[] = {
                 .value = "FILE", .letter = 'f', .no_env = true),
     OPTION_BOOL("ndjson", struct submit_config, ndjson, NULL,
                 "print results as they come, a line each, in place of one document at the end"),
-    CLIENT_OPTION_ROWS(struct submit_config, client), OPTION_ROWS_END};
+    TARGET_OPTION_ROWS(struct submit_config, client), OPTION_ROWS_END};
 
 static const struct option_spec spec = {
     .program = "fantail submit",
@@ -83,7 +86,7 @@ static int follow(struct connection *c, bool ndjson)
     output_init(&out, STDOUT_FILENO);
     while (!interrupt_signal() && !output_failed(&out)) {
         if (ndjson && c->status == 200 && c->answer.len > c->answer_at) print_lines(c, &out, &status);
-        if (c->state == HTTP_DONE || c->state == HTTP_BROKEN) break;
+        if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN) break;
         struct pollfd fds[2] = {{.fd = c->fd, .events = connection_events(c)},
                                 {.fd = interrupt_fd(), .events = POLLIN}};
         if (poll(fds, 2, -1) > 0 && fds[0].revents) connection_step(c);
@@ -101,7 +104,7 @@ static int print_document(const struct connection *c)
     while (blank < c->answer.len && c->answer.data[blank] == '\n') blank++;
     fwrite(c->answer.data + blank, 1, c->answer.len - blank, stdout);
     if (c->answer.len && c->answer.data[c->answer.len - 1] != '\n') putchar('\n');
-    if (json_member_text(c->answer.data, c->answer.len, "status", &status)) code = status_code(status.data, status.len);
+    if (json_member_read(c->answer.data, c->answer.len, "status", &status)) code = status_code(status.data, status.len);
     buf_release(&status);
     return fflush(stdout) == 0 ? code : EXIT_JOB_FAILED;
 }
@@ -115,9 +118,9 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     buf_release(&headers);
     int status = follow(c, config->ndjson);
     if (interrupt_signal()) return EXIT_JOB_FAILED;
-    if (c->state == HTTP_BROKEN) complain("%s", c->error);
-    if (c->state != HTTP_DONE) return EXIT_JOB_FAILED;
-    if (c->status != 200) return simple_request_refused(c);
+    if (c->state == CONNECTION_BROKEN) complain("%s", c->error);
+    if (c->state != CONNECTION_DONE) return EXIT_JOB_FAILED;
+    if (c->status != 200) return refusal_complain(c);
     if (!config->ndjson) return print_document(c);
     if (status < 0) complain("the stream of results was cut: it has no end line");
     return status < 0 ? EXIT_JOB_FAILED : status;
@@ -134,7 +137,7 @@ int command_submit(int argc, char **argv)
     int status;
     if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
     if (!config.client.url) return option_complain(&spec, "url", "which coordinator? This or FANTAIL_URL says it");
-    if ((status = client_config_check(&spec, &config.client)) != EXIT_OK) return status;
+    if ((status = target_config_check(&spec, &config.client)) != EXIT_OK) return status;
     status = EXIT_JOB_FAILED;
     interrupt_init();
     connection_init(&connection, &target);

@@ -1,19 +1,21 @@
 /* `fantail tasks`: what the workers can do. */
+#include "cli/base/exit_status.h"
+#include "cli/base/json_member.h"
 #include "cli/cli.h"
+#include "cli/http/refusal.h"
 #include "cli/http/simple_request.h"
-#include "cli/map/result_line.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 #include "protocol/protocol.h"
 
 struct tasks_config {
-    struct client_config client;
+    struct target_config client;
     bool json;
 };
 
 static const struct option_row rows[] = {
     OPTION_BOOL("json", struct tasks_config, json, NULL, "print the service's answer as it is"),
-    CLIENT_OPTION_ROWS(struct tasks_config, client), OPTION_ROWS_END};
+    TARGET_OPTION_ROWS(struct tasks_config, client), OPTION_ROWS_END};
 
 static const struct option_spec spec = {
     .program = "fantail tasks",
@@ -28,7 +30,7 @@ static void print_task(struct json_slice task)
     static const char *const columns[] = {"name", "mode", "description", "error"};
     struct buf text[ARRAY_SIZE(columns)] = {0};
     for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-        if (!json_member_text(task.data, task.len, columns[i], &text[i])) buf_clear(&text[i]);
+        if (!json_member_read(task.data, task.len, columns[i], &text[i])) buf_clear(&text[i]);
     if (task.len && task.data[0] == '"' && json_string_decode(task, &text[0])) buf_clear(&text[1]);
     printf("%-20s %-8s %s%s%s\n", buf_cstr(&text[0]), buf_cstr(&text[1]), text[3].len ? "broken: " : "",
            text[3].len ? buf_cstr(&text[3]) : "", text[3].len ? "" : buf_cstr(&text[2]));
@@ -58,13 +60,12 @@ int command_tasks(int argc, char **argv)
     struct option_result result;
     struct target target = {0};
     struct connection c = {.fd = -1};
-    struct buf none = {0};
     if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
     if (!config.client.url) return option_complain(&spec, "url", "which coordinator? This or FANTAIL_URL says it");
-    int status = client_config_check(&spec, &config.client);
+    int status = target_config_check(&spec, &config.client);
     if (status) return status;
-    status = simple_request(&target, &c, &config.client, "GET", PATH_TASKS, "Accept: " TYPE_JSON "\r\n", &none);
-    if (!status && c.status != 200) status = simple_request_refused(&c);
+    status = simple_request(&target, &c, &config.client, "GET", PATH_TASKS, "Accept: " TYPE_JSON "\r\n");
+    if (!status && c.status != 200) status = refusal_complain(&c);
     if (!status && !config.json && !print_table(&c.answer)) config.json = true;
     if (!status && config.json) printf("%.*s\n", (int)c.answer.len, c.answer.data);
     connection_release(&c);

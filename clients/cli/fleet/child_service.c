@@ -17,7 +17,7 @@ static void close_fd(int *fd)
 
 /* The port is taken by a bound socket that never listens. Made shareable after the bind, it lets the service bind and
  * listen beside it, while the kernel gives the number to nobody else. */
-bool service_process_reserve_port(struct service_process *s)
+bool child_service_reserve_port(struct child_service *s)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
@@ -37,7 +37,7 @@ bool service_process_reserve_port(struct service_process *s)
     return true;
 }
 
-bool service_process_port_is_taken(uint16_t port)
+bool child_service_port_is_taken(uint16_t port)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -61,7 +61,7 @@ static int spawn(pid_t *pid, int ready_fd, char *const argv[], char *const envp[
     for (size_t i = 0; i < ARRAY_SIZE(changed); i++) sigaddset(&ours, changed[i]);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_adddup2(&actions, ready_fd, SERVICE_READY_FD);
+    posix_spawn_file_actions_adddup2(&actions, ready_fd, CHILD_READY_FD);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     /* A process group of its own: Ctrl-C reaches this program only, which then ends the children in its own way. */
@@ -75,12 +75,12 @@ static int spawn(pid_t *pid, int ready_fd, char *const argv[], char *const envp[
     return error;
 }
 
-int service_process_start(struct service_process *s, char *const argv[], char *const envp[], uint64_t now)
+int child_service_start(struct child_service *s, char *const argv[], char *const envp[], uint64_t now)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return errno;
     /* dup2 of a descriptor onto itself would leave it close-on-exec. */
-    int write_end = fcntl(ends[1], F_DUPFD_CLOEXEC, SERVICE_READY_FD + 1);
+    int write_end = fcntl(ends[1], F_DUPFD_CLOEXEC, CHILD_READY_FD + 1);
     close(ends[1]);
     int error = write_end < 0 ? errno : spawn(&s->pid, write_end, argv, envp);
     if (write_end >= 0) close(write_end);
@@ -94,11 +94,11 @@ int service_process_start(struct service_process *s, char *const argv[], char *c
     s->ready_fd = ends[0];
     s->line_len = 0;
     s->started_ns = now;
-    s->state = SERVICE_STARTING;
+    s->state = CHILD_STARTING;
     return 0;
 }
 
-bool service_process_read(struct service_process *s)
+bool child_service_read(struct child_service *s)
 {
     if (s->ready_fd < 0) return false;
     ssize_t n = read(s->ready_fd, s->line + s->line_len, sizeof(s->line) - 1 - s->line_len);
@@ -109,18 +109,18 @@ bool service_process_read(struct service_process *s)
     if (n > 0 && !whole && s->line_len < sizeof(s->line) - 1) return false;
     close_fd(&s->ready_fd);
     if (!whole || strncmp(s->line, "ready ", 6) != 0) return false;
-    s->state = SERVICE_READY;
+    s->state = CHILD_READY;
     return true;
 }
 
-void service_process_ended(struct service_process *s)
+void child_service_ended(struct child_service *s)
 {
     close_fd(&s->ready_fd);
     s->pid = 0;
-    s->state = SERVICE_DOWN;
+    s->state = CHILD_DOWN;
 }
 
-void service_process_release(struct service_process *s)
+void child_service_release(struct child_service *s)
 {
     close_fd(&s->ready_fd);
     close_fd(&s->reserved_fd);

@@ -1,6 +1,6 @@
 /*
  * One service as a child process: started with a pipe on which it says "ready PORT ADMIN_PORT", watched, ended.
- * Knows nothing of fleets. The caller reaps (waitpid) and tells service_process_ended().
+ * Knows nothing of fleets. The caller reaps (waitpid) and tells child_service_ended().
  */
 #ifndef FANTAIL_CLI_FLEET_CHILD_SERVICE_H
 #define FANTAIL_CLI_FLEET_CHILD_SERVICE_H
@@ -9,10 +9,10 @@
 
 #include "common/base/base.h"
 
-enum service_state { SERVICE_DOWN, SERVICE_STARTING, SERVICE_READY };
+enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY };
 
-struct service_process {
-    enum service_state state;
+struct child_service {
+    enum child_state state;
     pid_t pid;       /* 0: none */
     int ready_fd;    /* our end of the pipe; -1: none */
     int reserved_fd; /* holds `port` while no process listens there; -1: none */
@@ -23,19 +23,19 @@ struct service_process {
 };
 
 /* A number for --ready-fd that the child finds its pipe under. */
-#define SERVICE_READY_FD 3
+#define CHILD_READY_FD 3
 
 /* Reserves a free port of 127.0.0.1 for the service. False, with errno, when there is none. */
-MUST_CHECK bool service_process_reserve_port(struct service_process *s);
+MUST_CHECK bool child_service_reserve_port(struct child_service *s);
 /* Somebody listens there on this machine. */
-bool service_process_port_is_taken(uint16_t port);
+bool child_service_port_is_taken(uint16_t port);
 /* Starts argv[0]. 0, or an errno. */
-MUST_CHECK int service_process_start(struct service_process *s, char *const argv[], char *const envp[], uint64_t now);
+MUST_CHECK int child_service_start(struct child_service *s, char *const argv[], char *const envp[], uint64_t now);
 /* Reads the ready pipe. True when the service has just become ready. */
-bool service_process_read(struct service_process *s);
+bool child_service_read(struct child_service *s);
 /* The child was reaped. */
-void service_process_ended(struct service_process *s);
+void child_service_ended(struct child_service *s);
 /* Drops the port and the pipe; the child is not touched. */
-void service_process_release(struct service_process *s);
+void child_service_release(struct child_service *s);
 
 #endif

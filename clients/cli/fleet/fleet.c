@@ -7,10 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
 #include "cli/fleet/child_service.h"
 #include "cli/fleet/run_dir.h"
-#include "cli/interrupt.h"
 #include "common/base/buf.h"
 #include "common/net/unix_address.h"
 
@@ -21,7 +22,7 @@
 #define STARTS_BEFORE_READY 3     /* a service that never got ready is not tried more often */
 
 struct service {
-    struct service_process process;
+    struct child_service process;
     char *argv[MAX_ARGUMENTS];
     size_t argc;
     char name[32]; /* "coordinator", "worker 2" */
@@ -88,7 +89,7 @@ static void argument_program(struct service *s, const char *program)
 static void common_options(struct service *s, const struct fleet_options *o)
 {
     option(s, "--admin-port", "off");
-    option_number(s, "--ready-fd", SERVICE_READY_FD);
+    option_number(s, "--ready-fd", CHILD_READY_FD);
     argument(s, "--exit-with-parent");
     option_number(s, "--parent-pid", (unsigned)getpid());
     if (o->drain_s) option_number(s, "--drain-s", o->drain_s);
@@ -172,7 +173,7 @@ static void make_environment(struct fleet *f, const char *tmp_dir)
 
 static bool start_service(struct fleet *f, struct service *s)
 {
-    int error = service_process_start(&s->process, s->argv, f->envp, now_ns());
+    int error = child_service_start(&s->process, s->argv, f->envp, now_ns());
     if (error) return fail(f, "cannot start %s: %s", s->argv[0], strerror(error));
     return true;
 }
@@ -180,7 +181,7 @@ static bool start_service(struct fleet *f, struct service *s)
 /* Where the coordinator listens: a port is taken now, and kept while the fleet lives. */
 static bool choose_address(struct fleet *f, const struct fleet_options *o)
 {
-    struct service_process *p = &f->services[0].process;
+    struct child_service *p = &f->services[0].process;
     struct buf address = {0};
     if (!o->host || unix_address_path(o->host)) {
         if (o->host)
@@ -189,9 +190,9 @@ static bool choose_address(struct fleet *f, const struct fleet_options *o)
             add_socket(f, &address, 0);
     } else if (o->port != 0) {
         p->port = o->port;
-        if (service_process_port_is_taken(o->port))
+        if (child_service_port_is_taken(o->port))
             return fail(f, "port %u is taken; --port 0 finds a free one", (unsigned)o->port);
-    } else if (!service_process_reserve_port(p)) {
+    } else if (!child_service_reserve_port(p)) {
         return fail(f, "no free port on 127.0.0.1: %s", strerror(errno));
     }
     if (p->port) buf_addf(&address, "http://127.0.0.1:%u", (unsigned)p->port);
@@ -241,7 +242,7 @@ size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms
     for (size_t i = 0; i < f->count; i++) {
         const struct service *s = &f->services[i];
         if (s->process.ready_fd >= 0) fds[n++] = (struct pollfd){.fd = s->process.ready_fd, .events = POLLIN};
-        if (s->process.state != SERVICE_DOWN) continue;
+        if (s->process.state != CHILD_DOWN) continue;
         int wait_ms = s->restart_ns > now ? (int)((s->restart_ns - now) / NS_PER_MS) + 1 : 0;
         if (*timeout_ms < 0 || wait_ms < *timeout_ms) *timeout_ms = wait_ms;
     }
@@ -250,7 +251,7 @@ size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms
 
 static void reload_if_ready(struct service *s)
 {
-    if (!s->reload_waits || s->process.state != SERVICE_READY) return;
+    if (!s->reload_waits || s->process.state != CHILD_READY) return;
     s->reload_waits = false;
     kill(s->process.pid, SIGHUP);
 }
@@ -278,8 +279,8 @@ static bool service_died(struct fleet *f, struct service *s, int status)
     pid_t pid = s->process.pid;
     describe_end(status, how, sizeof(how));
     bool steady = now - s->process.started_ns > STEADY_MS * NS_PER_MS;
-    if (s->process.state != SERVICE_READY) s->failed_starts++;
-    service_process_ended(&s->process);
+    if (s->process.state != CHILD_READY) s->failed_starts++;
+    child_service_ended(&s->process);
     /* A usage error, or a port that is taken, does not pass by waiting. */
     bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
     if (!s->was_ready && (hopeless || s->failed_starts >= STARTS_BEFORE_READY))
@@ -307,7 +308,7 @@ bool fleet_turn(struct fleet *f)
 {
     for (size_t i = 0; i < f->count; i++) {
         struct service *s = &f->services[i];
-        if (!service_process_read(&s->process)) continue;
+        if (!child_service_read(&s->process)) continue;
         if (f->announce && s->was_ready) complain("%s is ready again (pid %d)", s->name, (int)s->process.pid);
         s->was_ready = true;
         s->failed_starts = 0;
@@ -317,7 +318,7 @@ bool fleet_turn(struct fleet *f)
     uint64_t now = now_ns();
     for (size_t i = 0; i < f->count; i++) {
         struct service *s = &f->services[i];
-        if (s->process.state == SERVICE_DOWN && s->restart_ns <= now && !start_service(f, s)) return false;
+        if (s->process.state == CHILD_DOWN && s->restart_ns <= now && !start_service(f, s)) return false;
     }
     return true;
 }
@@ -330,7 +331,7 @@ const char *fleet_error(const struct fleet *f)
 bool fleet_is_ready(const struct fleet *f)
 {
     for (size_t i = 0; i < f->count; i++)
-        if (f->services[i].process.state != SERVICE_READY) return false;
+        if (f->services[i].process.state != CHILD_READY) return false;
     return true;
 }
 
@@ -355,7 +356,7 @@ static size_t running(const struct fleet *f)
 static void forget(struct fleet *f, pid_t pid)
 {
     for (size_t i = 0; i < f->count; i++)
-        if (f->services[i].process.pid == pid) service_process_ended(&f->services[i].process);
+        if (f->services[i].process.pid == pid) child_service_ended(&f->services[i].process);
 }
 
 /* The children of this process, as the kernel lists them. */
@@ -385,7 +386,7 @@ static void kill_descendants(void)
 static void fleet_free(struct fleet *f)
 {
     for (size_t i = 0; i < f->count; i++) {
-        service_process_release(&f->services[i].process);
+        child_service_release(&f->services[i].process);
         for (size_t a = 0; a < f->services[i].argc; a++) free(f->services[i].argv[a]);
     }
     run_dir_remove(&f->sockets);

@@ -21,16 +21,16 @@ static bool make_dir(struct private_fleet *p, const char *below, char *err, size
 }
 
 /* The command as a task of mode exec, run where this program was started. */
-static void describe_command(const struct map_options *o, struct buf *json)
+static void describe_command(const struct private_fleet_options *o, struct buf *json)
 {
     char cwd[4096];
     buf_add_str(json, "{\"mode\":\"exec\",\"command\":[");
-    for (char **word = o->command; *word; word++) {
+    for (char *const *word = o->command; *word; word++) {
         if (word != o->command) buf_add_char(json, ',');
         buf_add_json_string(json, *word, strlen(*word));
     }
-    buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"output\":\"%s\"", o->text ? "text" : "json",
-             o->to_stdin ? "false" : "true", o->values_are_text ? "text" : "auto");
+    buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"output\":\"%s\"", o->items_are_text ? "text" : "json",
+             o->item_to_stdin ? "false" : "true", o->values_are_text ? "text" : "auto");
     if (getcwd(cwd, sizeof(cwd))) {
         buf_add_str(json, ",\"cwd\":");
         buf_add_json_string(json, cwd, strlen(cwd));
@@ -38,7 +38,7 @@ static void describe_command(const struct map_options *o, struct buf *json)
     buf_add_str(json, "}\n");
 }
 
-static bool write_command(struct private_fleet *p, const struct map_options *o, char *err, size_t err_size)
+static bool write_command(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
 {
     char path[sizeof(p->dir.path) + 32];
     struct buf json = {0};
@@ -52,7 +52,7 @@ static bool write_command(struct private_fleet *p, const struct map_options *o, 
     return good || fail(err, err_size, "write", path);
 }
 
-bool private_fleet_start(struct private_fleet *p, const struct map_options *o, char *err, size_t err_size)
+bool private_fleet_start(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
 {
     static char tasks[sizeof(p->dir.path) + 8];
     *p = (struct private_fleet){0};
@@ -60,9 +60,9 @@ bool private_fleet_start(struct private_fleet *p, const struct map_options *o, c
     if (o->command && !write_command(p, o, err, err_size)) return false;
     snprintf(tasks, sizeof(tasks), "%s/tasks", p->dir.path);
     struct fleet_options options = {
-        .tasks_dir = o->command ? tasks : o->tasks,
-        .workers = (unsigned)o->workers,
-        .processes = (unsigned)o->processes,
+        .tasks_dir = o->command ? tasks : o->tasks_dir,
+        .workers = o->workers,
+        .processes = o->processes,
         .tmp_dir = p->dir.path,
         .log_level = "error",
     };

@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "cli/http/connection_answer.h"
+#include "cli/http/connection_internal.h"
 #include "cli/http/curl_stream.h"
 #include "common/net/unix_address.h"
 
@@ -23,7 +23,7 @@ static void broken(struct connection *c, const char *fmt, ...)
     vsnprintf(c->error, sizeof(c->error), fmt, args);
     va_end(args);
     connection_close(c);
-    c->state = HTTP_BROKEN;
+    c->state = CONNECTION_BROKEN;
 }
 
 void connection_init(struct connection *c, const struct target *target)
@@ -34,13 +34,13 @@ void connection_init(struct connection *c, const struct target *target)
 void connection_close(struct connection *c)
 {
     if (c->tls) {
-        tls_close(c->tls);
-    } else if (c->fd >= 0 && c->state != HTTP_CLOSED) {
+        curl_stream_close(c->tls);
+    } else if (c->fd >= 0 && c->state != CONNECTION_CLOSED) {
         close(c->fd);
     }
     c->tls = NULL;
     c->fd = -1;
-    c->state = HTTP_CLOSED;
+    c->state = CONNECTION_CLOSED;
 }
 
 void connection_release(struct connection *c)
@@ -79,7 +79,7 @@ static void connect_next(struct connection *c, int error)
         bool done = connect(fd, c->address->ai_addr, c->address->ai_addrlen) == 0;
         if (done || errno == EINPROGRESS) {
             c->fd = fd;
-            c->state = done ? HTTP_SENDING : HTTP_CONNECTING;
+            c->state = done ? CONNECTION_SENDING : CONNECTION_CONNECTING;
             return;
         }
         error = errno;
@@ -99,9 +99,9 @@ static void connect_now(struct connection *c)
         return;
     }
     char why[200];
-    c->tls = tls_open(c->target, &c->fd, why, sizeof(why));
+    c->tls = curl_stream_open(c->target, &c->fd, why, sizeof(why));
     if (c->tls)
-        c->state = HTTP_SENDING;
+        c->state = CONNECTION_SENDING;
     else
         broken(c, "cannot connect to %s: %s", c->target->url, why);
 }
@@ -112,7 +112,7 @@ static void connect_finish(struct connection *c)
     socklen_t len = sizeof(error);
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     if (error == 0) {
-        c->state = HTTP_SENDING;
+        c->state = CONNECTION_SENDING;
         return;
     }
     close(c->fd);
@@ -125,13 +125,13 @@ static void connect_finish(struct connection *c)
 static bool still_open(const struct connection *c)
 {
     struct pollfd fd = {.fd = c->fd, .events = POLLIN};
-    return c->state == HTTP_IDLE && poll(&fd, 1, 0) == 0;
+    return c->state == CONNECTION_IDLE && poll(&fd, 1, 0) == 0;
 }
 
 static void start(struct connection *c, const char *method, const char *path, const char *headers)
 {
     const struct target *t = c->target;
-    if (c->state == HTTP_DONE && !c->close_after && c->raw_at == c->raw_len) c->state = HTTP_IDLE;
+    if (c->state == CONNECTION_DONE && !c->close_after && c->raw_at == c->raw_len) c->state = CONNECTION_IDLE;
     bool reuse = still_open(c);
     buf_clear(&c->head);
     buf_addf(&c->head, "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fantail/%s\r\n", method, t->prefix, path,
@@ -142,10 +142,10 @@ static void start(struct connection *c, const char *method, const char *path, co
     c->answer_at = 0;
     c->sent = 0;
     c->error[0] = '\0';
-    http_answer_begin(c);
+    connection_answer_begin(c);
     if (reuse) {
         c->reused = true;
-        c->state = HTTP_SENDING;
+        c->state = CONNECTION_SENDING;
     } else {
         connect_now(c);
     }
@@ -160,7 +160,7 @@ void connection_request(struct connection *c, const char *method, const char *pa
     start(c, method, path_and_query, headers);
     if (len > 0 || strcmp(method, "GET") != 0) buf_addf(&c->head, "Content-Length: %zu\r\n", len);
     buf_add_str(&c->head, "\r\n");
-    if (c->state == HTTP_SENDING) connection_step(c);
+    if (c->state == CONNECTION_SENDING) connection_step(c);
 }
 
 void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers)
@@ -175,7 +175,7 @@ void connection_upload(struct connection *c, const char *method, const char *pat
 
 bool connection_wants_piece(const struct connection *c)
 {
-    return c->uploading && c->state == HTTP_WAITING;
+    return c->uploading && c->state == CONNECTION_WAITING;
 }
 
 void connection_give_piece(struct connection *c, const char *data, size_t len)
@@ -186,16 +186,16 @@ void connection_give_piece(struct connection *c, const char *data, size_t len)
     c->body_len = len;
     c->sent = 0;
     c->uploading = len > 0;
-    c->state = HTTP_SENDING;
+    c->state = CONNECTION_SENDING;
 }
 
 short connection_events(const struct connection *c)
 {
     switch (c->state) {
-    case HTTP_CONNECTING: return POLLOUT;
-    case HTTP_SENDING: return POLLIN | POLLOUT;
-    case HTTP_WAITING:
-    case HTTP_READING: return POLLIN;
+    case CONNECTION_CONNECTING: return POLLOUT;
+    case CONNECTION_SENDING: return POLLIN | POLLOUT;
+    case CONNECTION_WAITING:
+    case CONNECTION_READING: return POLLIN;
     default: return 0;
     }
 }
@@ -210,7 +210,7 @@ static ssize_t send_some(struct connection *c)
     };
     if (c->tls) {
         const struct iovec *part = parts[0].iov_len ? &parts[0] : &parts[1];
-        return tls_write(c->tls, part->iov_base, part->iov_len);
+        return curl_stream_write(c->tls, part->iov_base, part->iov_len);
     }
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = c->body_len ? 2 : 1};
     return sendmsg(c->fd, &message, MSG_NOSIGNAL);
@@ -225,13 +225,13 @@ static void send_all(struct connection *c)
         if (n < 0 && errno == EAGAIN) return;
         if (n < 0) {
             /* The reason may lie in the socket: an answer the service gave before it closed. */
-            c->state = HTTP_WAITING;
+            c->state = CONNECTION_WAITING;
             c->uploading = false;
             return;
         }
         c->sent += (size_t)n;
     }
-    c->state = HTTP_WAITING;
+    c->state = CONNECTION_WAITING;
 }
 
 /* Most of a long answer is read to where it stays. What follows a piece of it is framing, and bytes that must be copied
@@ -239,27 +239,28 @@ static void send_all(struct connection *c)
 static ssize_t receive_some(struct connection *c)
 {
     enum { LONG_PIECE = 16 * 1024, ALONG = 1024 };
-    size_t room = 0, raw_room = HTTP_RAW_BYTES - c->raw_len;
-    char *direct = http_answer_room(c, &room);
+    size_t room = 0, raw_room = CONNECTION_RAW_BYTES - c->raw_len;
+    char *direct = connection_answer_room(c, &room);
     if (direct && room >= LONG_PIECE) raw_room = ALONG;
     struct iovec parts[2] = {{direct, room}, {c->raw + c->raw_len, raw_room}};
     ssize_t n;
     do {
         if (c->tls)
-            n = direct ? tls_read(c->tls, direct, room) : tls_read(c->tls, parts[1].iov_base, parts[1].iov_len);
+            n = direct ? curl_stream_read(c->tls, direct, room)
+                       : curl_stream_read(c->tls, parts[1].iov_base, parts[1].iov_len);
         else
             n = readv(c->fd, direct ? parts : parts + 1, direct ? 2 : 1);
     } while (n < 0 && errno == EINTR);
     if (n <= 0) return n;
     size_t into_answer = direct ? ((size_t)n < room ? (size_t)n : room) : 0;
     c->raw_len += (size_t)n - into_answer;
-    http_answer_added(c, into_answer);
+    connection_answer_added(c, into_answer);
     return n;
 }
 
 static const char *why_lost(const struct connection *c)
 {
-    const char *why = c->tls ? tls_error(c->tls) : "";
+    const char *why = c->tls ? curl_stream_error(c->tls) : "";
     return why[0] ? why : strerror(errno);
 }
 
@@ -270,41 +271,41 @@ static void receive(struct connection *c)
         ssize_t n = receive_some(c);
         if (n < 0 && errno == EAGAIN) return;
         if (n <= 0) {
-            if (n == 0 && http_answer_ended_by_close(c)) return;
+            if (n == 0 && connection_answer_ended_by_close(c)) return;
             broken(c, "the connection to %s was lost: %s", c->target->url, n == 0 ? "closed" : why_lost(c));
             return;
         }
-        if (!http_answer_decode(c)) {
+        if (!connection_answer_decode(c)) {
             broken(c, "%s did not answer in HTTP/1.1", c->target->url);
             return;
         }
-        if (c->state == HTTP_DONE) return;
-        if (n < (ssize_t)HTTP_RAW_BYTES && !c->tls) return;
+        if (c->state == CONNECTION_DONE) return;
+        if (n < (ssize_t)CONNECTION_RAW_BYTES && !c->tls) return;
     }
 }
 
 void connection_step(struct connection *c)
 {
-    if (c->state == HTTP_CONNECTING) connect_finish(c);
-    if (c->state == HTTP_SENDING) {
+    if (c->state == CONNECTION_CONNECTING) connect_finish(c);
+    if (c->state == CONNECTION_SENDING) {
         struct pollfd fd = {.fd = c->fd, .events = POLLIN};
         send_all(c);
         /* An answer before the body was whole is a refusal: what is left is not sent. */
-        if (c->state == HTTP_SENDING && poll(&fd, 1, 0) > 0 && (fd.revents & ~POLLOUT)) {
+        if (c->state == CONNECTION_SENDING && poll(&fd, 1, 0) > 0 && (fd.revents & ~POLLOUT)) {
             receive(c);
-            if (c->state != HTTP_SENDING) c->close_after = true;
+            if (c->state != CONNECTION_SENDING) c->close_after = true;
         }
         return;
     }
-    if (c->state == HTTP_WAITING || c->state == HTTP_READING) receive(c);
+    if (c->state == CONNECTION_WAITING || c->state == CONNECTION_READING) receive(c);
 }
 
 bool connection_run(struct connection *c)
 {
-    while (c->state != HTTP_DONE && c->state != HTTP_BROKEN) {
+    while (c->state != CONNECTION_DONE && c->state != CONNECTION_BROKEN) {
         struct pollfd fd = {.fd = c->fd, .events = connection_events(c)};
         if (poll(&fd, 1, -1) < 0 && errno != EINTR) return false;
         connection_step(c);
     }
-    return c->state == HTTP_DONE;
+    return c->state == CONNECTION_DONE;
 }

@@ -14,24 +14,24 @@
 #include "common/base/buf.h"
 
 enum connection_state {
-    HTTP_CLOSED,
-    HTTP_IDLE, /* connected, no request running */
-    HTTP_CONNECTING,
-    HTTP_SENDING,
-    HTTP_WAITING, /* request sent (or for uploads: as far as given), no answer yet */
-    HTTP_READING, /* the head of the answer is in */
-    HTTP_DONE,    /* the whole answer is in */
-    HTTP_BROKEN   /* `error` says why */
+    CONNECTION_CLOSED,
+    CONNECTION_IDLE, /* connected, no request running */
+    CONNECTION_CONNECTING,
+    CONNECTION_SENDING,
+    CONNECTION_WAITING, /* request sent (or for uploads: as far as given), no answer yet */
+    CONNECTION_READING, /* the head of the answer is in */
+    CONNECTION_DONE,    /* the whole answer is in */
+    CONNECTION_BROKEN   /* `error` says why */
 };
 
-struct tls_stream;
+struct curl_stream;
 
 struct connection {
     enum connection_state state;
     const struct target *target;
     struct addrinfo *address; /* being tried */
     int fd;
-    struct tls_stream *tls;
+    struct curl_stream *tls;
     bool reused; /* the request went over a connection that had served one before */
 
     struct buf head;
@@ -59,7 +59,7 @@ void connection_release(struct connection *c);
 void connection_close(struct connection *c);
 
 /* Starts a request, connecting if need be. headers: ready lines, each ended by CRLF, or "". body is borrowed until the
- * state is HTTP_DONE or HTTP_BROKEN. Failures show in the state. */
+ * state is CONNECTION_DONE or CONNECTION_BROKEN. Failures show in the state. */
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len);
 /* As above with a body of unknown length, given in pieces: */

@@ -1,4 +1,4 @@
-#include "cli/http/connection_answer.h"
+#include "cli/http/connection_internal.h"
 
 #include <strings.h>
 
@@ -13,7 +13,7 @@ enum framing {
 
 #define ANSWER_CAP ((size_t)1 << 31)
 
-void http_answer_begin(struct connection *c)
+void connection_answer_begin(struct connection *c)
 {
     c->framing = IN_HEAD;
     c->status = 0;
@@ -21,7 +21,7 @@ void http_answer_begin(struct connection *c)
     c->retry_after_s = -1;
     c->close_after = c->chunked = false;
     c->remaining = 0;
-    if (!c->raw) c->raw = xmalloc(HTTP_RAW_BYTES);
+    if (!c->raw) c->raw = xmalloc(CONNECTION_RAW_BYTES);
     c->answer.cap = ANSWER_CAP;
 }
 
@@ -33,11 +33,12 @@ static void make_room(struct connection *c)
     c->answer_at = 0;
 }
 
-char *http_answer_room(struct connection *c, size_t *room)
+char *connection_answer_room(struct connection *c, size_t *room)
 {
     if ((c->framing != IN_DATA && c->framing != UNTIL_CLOSE) || c->raw_at < c->raw_len) return NULL;
     make_room(c);
-    size_t want = c->framing == IN_DATA && c->remaining < HTTP_DIRECT_BYTES ? (size_t)c->remaining : HTTP_DIRECT_BYTES;
+    size_t want = c->framing == IN_DATA && c->remaining < CONNECTION_DIRECT_BYTES ? (size_t)c->remaining
+                                                                                  : CONNECTION_DIRECT_BYTES;
     if (want == 0 || !buf_reserve(&c->answer, want)) return NULL;
     *room = want;
     return c->answer.data + c->answer.len;
@@ -51,10 +52,10 @@ static void body_bytes_came(struct connection *c, size_t len)
     if (c->chunked)
         c->framing = AFTER_DATA;
     else
-        c->state = HTTP_DONE;
+        c->state = CONNECTION_DONE;
 }
 
-void http_answer_added(struct connection *c, size_t len)
+void connection_answer_added(struct connection *c, size_t len)
 {
     if (len == 0) return;
     c->answer.len += len;
@@ -100,11 +101,11 @@ static bool read_head(struct connection *c, char *head)
         return true;
     }
     c->uploading = false;
-    c->state = HTTP_READING;
+    c->state = CONNECTION_READING;
     if (c->chunked)
         c->framing = IN_SIZE;
     else if (c->status == 204 || (c->framing == IN_DATA && c->remaining == 0))
-        c->state = HTTP_DONE;
+        c->state = CONNECTION_DONE;
     return true;
 }
 
@@ -165,15 +166,15 @@ static bool take_one(struct connection *c)
         return !line || *line == '\0';
     case IN_TRAILER:
         line = take_line(c);
-        if (line && *line == '\0') c->state = HTTP_DONE;
+        if (line && *line == '\0') c->state = CONNECTION_DONE;
         return true;
     }
     return false;
 }
 
-bool http_answer_decode(struct connection *c)
+bool connection_answer_decode(struct connection *c)
 {
-    while (c->raw_at < c->raw_len && c->state != HTTP_DONE) {
+    while (c->raw_at < c->raw_len && c->state != CONNECTION_DONE) {
         size_t before = c->raw_at;
         if (!take_one(c)) return false;
         if (c->raw_at == before) break;
@@ -182,13 +183,13 @@ bool http_answer_decode(struct connection *c)
     c->raw_len -= c->raw_at;
     memmove(c->raw, c->raw + c->raw_at, c->raw_len);
     c->raw_at = 0;
-    return c->raw_len < HTTP_RAW_BYTES;
+    return c->raw_len < CONNECTION_RAW_BYTES;
 }
 
-bool http_answer_ended_by_close(struct connection *c)
+bool connection_answer_ended_by_close(struct connection *c)
 {
     if (c->framing != UNTIL_CLOSE) return false;
-    c->state = HTTP_DONE;
+    c->state = CONNECTION_DONE;
     c->close_after = true;
     return true;
 }

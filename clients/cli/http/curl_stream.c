@@ -21,7 +21,7 @@ static struct {
     __typeof__(&curl_easy_strerror) easy_strerror;
 } lib;
 
-struct tls_stream {
+struct curl_stream {
     CURL *curl;
     char error[CURL_ERROR_SIZE];
 };
@@ -52,11 +52,11 @@ static bool load(char *err, size_t err_size)
     return false;
 }
 
-struct tls_stream *tls_open(const struct target *t, int *fd, char *err, size_t err_size)
+struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err, size_t err_size)
 {
     curl_socket_t socket_fd = CURL_SOCKET_BAD;
     if (!load(err, err_size)) return NULL;
-    struct tls_stream *s = xcalloc(1, sizeof(*s));
+    struct curl_stream *s = xcalloc(1, sizeof(*s));
     CURL *curl = s->curl = lib.easy_init();
     if (!curl) BUG("curl_easy_init failed");
     lib.easy_setopt(curl, CURLOPT_URL, t->url);
@@ -74,14 +74,14 @@ struct tls_stream *tls_open(const struct target *t, int *fd, char *err, size_t e
     CURLcode code = lib.easy_perform(curl);
     if (code == CURLE_OK) code = lib.easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket_fd);
     if (code != CURLE_OK || socket_fd == CURL_SOCKET_BAD) {
-        const char *why = s->error[0] ? tls_error(s) : lib.easy_strerror(code);
+        const char *why = s->error[0] ? curl_stream_error(s) : lib.easy_strerror(code);
         if (code == CURLE_SSL_CACERT_BADFILE && t->cacert)
             snprintf(err, err_size, "--cacert: a certificate in %s is broken (%s)", t->cacert, why);
         else if (code == CURLE_SSL_CERTPROBLEM)
             snprintf(err, err_size, "--cert, --key: these cannot be used: %s", why);
         else
             snprintf(err, err_size, "%s", why);
-        tls_close(s);
+        curl_stream_close(s);
         return NULL;
     }
     s->error[0] = '\0';
@@ -96,14 +96,14 @@ static ssize_t result(CURLcode code, size_t n)
     return -1;
 }
 
-ssize_t tls_read(struct tls_stream *s, void *data, size_t size)
+ssize_t curl_stream_read(struct curl_stream *s, void *data, size_t size)
 {
     size_t n = 0;
     CURLcode code = lib.easy_recv(s->curl, data, size, &n);
     return result(code, n);
 }
 
-ssize_t tls_write(struct tls_stream *s, const void *data, size_t len)
+ssize_t curl_stream_write(struct curl_stream *s, const void *data, size_t len)
 {
     size_t n = 0;
     CURLcode code = lib.easy_send(s->curl, data, len, &n);
@@ -111,7 +111,7 @@ ssize_t tls_write(struct tls_stream *s, const void *data, size_t len)
 }
 
 /* With TLS 1.3 a server judges our certificate after the handshake, so its refusal may come with the first reading. */
-const char *tls_error(const struct tls_stream *s)
+const char *curl_stream_error(const struct curl_stream *s)
 {
     static const char *const refusals[] = {"certificate required", "handshake failure"};
     static const char *const dislikes[] = {"unknown ca", "bad certificate", "certificate expired",
@@ -126,7 +126,7 @@ const char *tls_error(const struct tls_stream *s)
     return s->error;
 }
 
-void tls_close(struct tls_stream *s)
+void curl_stream_close(struct curl_stream *s)
 {
     if (!s) return;
     lib.easy_cleanup(s->curl);

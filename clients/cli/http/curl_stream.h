@@ -10,16 +10,16 @@
 
 #include "cli/http/target.h"
 
-struct tls_stream;
+struct curl_stream;
 
 /* Connects, blocking. NULL with a sentence in err. *fd is the socket to poll. */
-MUST_CHECK struct tls_stream *tls_open(const struct target *t, int *fd, char *err, size_t err_size);
+MUST_CHECK struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err, size_t err_size);
 /* As read() and write() on a socket that does not block: -1 with EAGAIN. A write that was refused is repeated with the
  * same bytes. Read until EAGAIN before polling: the library may hold decrypted bytes. */
-ssize_t tls_read(struct tls_stream *s, void *data, size_t size);
-ssize_t tls_write(struct tls_stream *s, const void *data, size_t len);
+ssize_t curl_stream_read(struct curl_stream *s, void *data, size_t size);
+ssize_t curl_stream_write(struct curl_stream *s, const void *data, size_t len);
 /* Why the last read or write failed for good; "" when that is not known. */
-const char *tls_error(const struct tls_stream *s);
-void tls_close(struct tls_stream *s);
+const char *curl_stream_error(const struct curl_stream *s);
+void curl_stream_close(struct curl_stream *s);
 
 #endif

@@ -115,7 +115,7 @@ static int check_pem(const struct option_spec *spec, const struct file_option *f
     return right ? 0 : option_complain(spec, f->option, "%s is no PEM file with a \"%s\"", f->path, f->block);
 }
 
-int client_config_check(const struct option_spec *spec, const struct client_config *config)
+int target_config_check(const struct option_spec *spec, const struct target_config *config)
 {
     struct target t = {.url = xstrdup(config->url)};
     char err[512];
@@ -134,7 +134,7 @@ int client_config_check(const struct option_spec *spec, const struct client_conf
     return status;
 }
 
-bool target_init(struct target *t, const struct client_config *config, char *err, size_t err_size)
+bool target_init(struct target *t, const struct target_config *config, char *err, size_t err_size)
 {
     *t = (struct target){.cacert = config->cacert, .cert = config->cert, .key = config->key};
     t->url = xstrdup(config->url);

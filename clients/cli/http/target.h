@@ -12,11 +12,11 @@
 #include "common/service/option.h"
 
 /* Embedded in the config of each command that speaks to a coordinator. */
-struct client_config {
+struct target_config {
     const char *url, *token_file, *cacert, *cert, *key;
 };
 
-#define CLIENT_OPTION_ROWS(S, f)                                                                                       \
+#define TARGET_OPTION_ROWS(S, f)                                                                                       \
     OPTION_HEADING("Where"),                                                                                           \
         OPTION_STRING("url", S, f.url, NULL, "the coordinator, as http://HOST:PORT, https://HOST or unix:PATH",        \
                       .value = "URL"),                                                                                 \
@@ -42,9 +42,9 @@ struct target {
 };
 
 /* What is wrong with the options themselves: complains and returns EXIT_USAGE, else 0. */
-MUST_CHECK int client_config_check(const struct option_spec *spec, const struct client_config *config);
+MUST_CHECK int target_config_check(const struct option_spec *spec, const struct target_config *config);
 /* False with a sentence in err. target_release() is due either way. */
-MUST_CHECK bool target_init(struct target *t, const struct client_config *config, char *err, size_t err_size);
+MUST_CHECK bool target_init(struct target *t, const struct target_config *config, char *err, size_t err_size);
 void target_release(struct target *t);
 
 #endif

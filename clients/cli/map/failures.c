@@ -1,7 +1,7 @@
 #include "cli/map/failures.h"
 
-#include "cli/cli.h"
-#include "cli/map/result_line.h"
+#include "cli/base/complain.h"
+#include "cli/base/json_member.h"
 #include "common/base/buf.h"
 
 #define TOLD_MAX 5
@@ -25,9 +25,9 @@ static void last_line(struct buf *text)
 static void tell(uint64_t index, const char *error, size_t len)
 {
     struct buf name = {0}, cause = {0}, output = {0};
-    bool named = json_member_text(error, len, "name", &name);
-    bool caused = json_member_text(error, len, "cause", &cause) && cause.len;
-    bool said = json_member_text(error, len, "stderr", &output);
+    bool named = json_member_read(error, len, "name", &name);
+    bool caused = json_member_read(error, len, "cause", &cause) && cause.len;
+    bool said = json_member_read(error, len, "stderr", &output);
     if (said) last_line(&output);
     fprintf(stderr, "fantail: item %llu: %s%s%s%s%s\n", (unsigned long long)index, named ? buf_cstr(&name) : "failed",
             caused ? ": " : "", caused ? buf_cstr(&cause) : "", output.len ? " | " : "",

@@ -1,12 +1,14 @@
-/* `fantail map`: the loop. See map_run.h for how a run works. */
+/* `fantail map`: the loop. See map_internal.h for how a run works. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-#include "cli/interrupt.h"
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/map/map.h"
 #include "cli/map/map_internal.h"
 
 enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDIN, POLL_OTHERS };
@@ -48,7 +50,7 @@ static void turn_fleet(struct map_run *run)
         return;
     }
     if (run->target_known || !fleet_is_ready(f)) return;
-    const struct client_config own = {.url = fleet_url(f)};
+    const struct target_config own = {.url = fleet_url(f)};
     if (!target_init(&run->target, &own, err, sizeof(err))) map_run_fail(run, "%s", err);
     run->target_known = true;
 }
@@ -189,7 +191,7 @@ static void turn(struct map_run *run)
     if (n && polled) step_jobs(run, jobs, now);
     if (n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents) take_input(run, now);
     if (run->options->reduce)
-        map_reduction_feed(run, now);
+        map_reduce_feed(run, now);
     else
         start_jobs(run, now);
     if (run->output.len) {
@@ -221,6 +223,20 @@ static void init(struct map_run *run, const struct map_options *o)
     }
 }
 
+static bool start_private_fleet(struct map_run *run, const struct map_options *o, char *err, size_t err_size)
+{
+    const struct private_fleet_options options = {
+        .tasks_dir = o->tasks,
+        .command = o->command,
+        .items_are_text = o->text,
+        .values_are_text = o->values_are_text,
+        .item_to_stdin = o->to_stdin,
+        .workers = (unsigned)o->workers,
+        .processes = (unsigned)o->processes,
+    };
+    return private_fleet_start(&run->private_fleet, &options, err, err_size);
+}
+
 /* The fleet starts first: it needs the time that the rest takes. */
 static bool begin(struct map_run *run, const struct map_options *o)
 {
@@ -231,7 +247,7 @@ static bool begin(struct map_run *run, const struct map_options *o)
     if (o->client.url)
         good = run->target_known = target_init(&run->target, &o->client, err, sizeof(err));
     else
-        good = private_fleet_start(&run->private_fleet, o, err, sizeof(err));
+        good = start_private_fleet(run, o, err, sizeof(err));
     init(run, o);
     if (!good) {
         map_run_fail(run, "%s", err);
@@ -242,7 +258,7 @@ static bool begin(struct map_run *run, const struct map_options *o)
         run->status = EXIT_USAGE;
         return false;
     }
-    if (map_reduction_init(&run->reduction, o->reduce && o->errors)) return true;
+    if (map_reduce_init(&run->reduction, o->reduce && o->errors)) return true;
     map_run_fail(run, "--errors: cannot make a file in $TMPDIR or /tmp to keep the items in: %s", strerror(errno));
     return false;
 }
@@ -255,7 +271,7 @@ static void release(struct map_run *run)
         free(run->jobs[i].batch.data);
     }
     private_fleet_end(&run->private_fleet);
-    map_reduction_release(&run->reduction);
+    map_reduce_release(&run->reduction);
     input_release(&run->input);
     output_release(&run->output);
     target_release(&run->target);

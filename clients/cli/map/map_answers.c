@@ -1,6 +1,6 @@
-#include "cli/map/map_answers.h"
+#include "cli/map/map_internal.h"
 
-#include "cli/cli.h"
+#include "cli/base/complain.h"
 #include "cli/map/result_line.h"
 #include "common/json/json_walk.h"
 
@@ -50,8 +50,8 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
     uint64_t in_batch = j->base + r->index;
     struct json_slice item = {0};
     if (run->options->reduce) {
-        in_batch = map_reduction_index(&run->reduction, r->index);
-        item = map_reduction_item(run, r->index);
+        in_batch = map_reduce_index(&run->reduction, r->index);
+        item = map_reduce_item(run, r->index);
     } else if (run->failures.file) {
         item = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
     }

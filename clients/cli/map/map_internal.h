@@ -8,9 +8,10 @@
  * the rest of its items is sent again as a new job. A bad item is treated alike: a job refused for it is sent
  * again as a job of the items before it, then the item fails, then a job takes the items behind it.
  *
- *     map.c         the loop: polls, reads, starts, prints, ends
- *     map_job.c     one job: request, answers, retry
- *     map_reduce.c  --reduce: all of the input in one job
+ *     map.c          the loop: polls, reads, starts, prints, ends
+ *     map_job.c      one job: request, retry, refusal
+ *     map_answers.c  from the lines of a job's answer to standard output and the failures; the hot path
+ *     map_reduce.c   --reduce: all of the input in one job
  */
 #ifndef FANTAIL_CLI_MAP_MAP_INTERNAL_H
 #define FANTAIL_CLI_MAP_MAP_INTERNAL_H
@@ -68,7 +69,7 @@ struct map_run {
     struct input input;
     struct output output;
     struct failures failures;
-    struct map_reduction reduction; /* with --reduce only */
+    struct map_reduce reduction; /* with --reduce only */
     struct progress progress;
     const char *note;
     bool told_waiting;
@@ -104,5 +105,10 @@ bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool o
 short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest);
 /* With --reduce: begins the one job, whose body is given in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
+
+/* Takes every whole line that has come of the answer. May stop the run. */
+void map_answers_take(struct map_run *run, struct map_job *j);
+/* The item j->bad fails, here, without having been sent. */
+void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
 
 #endif

@@ -1,10 +1,8 @@
 #include "cli/map/map_internal.h"
 
-#include "cli/cli.h"
+#include "cli/base/json_member.h"
 #include "cli/http/caller_trace.h"
-#include "cli/http/simple_request.h"
-#include "cli/map/map_answers.h"
-#include "cli/map/result_line.h"
+#include "cli/http/refusal.h"
 #include "protocol/protocol.h"
 
 #define BACKOFF_MIN_MS UINT64_C(50)
@@ -104,9 +102,9 @@ static bool find_named_item(struct map_run *run, struct map_job *j)
     const struct buf *answer = &j->http.answer;
     struct buf pointer = {0}, detail = {0};
     unsigned long long index;
-    bool named = answer->len && json_member_text(answer->data, answer->len, "pointer", &pointer) &&
+    bool named = answer->len && json_member_read(answer->data, answer->len, "pointer", &pointer) &&
                  sscanf(buf_cstr(&pointer), "/items/%llu", &index) == 1 &&
-                 json_member_text(answer->data, answer->len, "detail", &detail);
+                 json_member_read(answer->data, answer->len, "detail", &detail);
     if (named) {
         size_t offset = batch_seek(&j->batch, run->input.skip_blank, j->base + index, &j->seek_index, &j->seek_offset);
         const char *newline = memchr(j->batch.data + offset, '\n', j->batch.len - offset);
@@ -150,7 +148,7 @@ static void was_refused(struct map_run *run, struct map_job *j, uint64_t now)
     }
     if (was_bad_item(run, j, now)) return;
     struct buf text = {0};
-    refusal_text(c, &text);
+    refusal_add_text(c, &text);
     map_run_fail(run, "the service refused the job (%d): %s", c->status, buf_cstr(&text));
     buf_release(&text);
 }
@@ -181,10 +179,10 @@ void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool read
     if (!oldest && run->options->order == MAP_ORDER_INPUT) return;
     if (c->status == 200) map_answers_take(run, j);
     if (run->stopped) return;
-    if (c->state == HTTP_DONE && c->status != 200)
+    if (c->state == CONNECTION_DONE && c->status != 200)
         was_refused(run, j, now);
-    else if (c->state == HTTP_DONE && j->end_seen)
+    else if (c->state == CONNECTION_DONE && j->end_seen)
         j->state = j->has_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED;
-    else if (c->state == HTTP_DONE || c->state == HTTP_BROKEN)
+    else if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN)
         was_cut(run, j, now);
 }

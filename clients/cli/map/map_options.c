@@ -1,9 +1,10 @@
 #include "cli/map/map_options.h"
 
-#include "cli/cli.h"
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/program.h"
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/tasks_dir.h"
-#include "cli/program.h"
 #include "common/json/json_scan.h"
 #include "protocol/protocol.h"
 
@@ -49,7 +50,7 @@ static const struct option_row rows[] = {
     OPTION_INT("tolerated-failure-count", S, tolerated_failure_count, "-1", -1, 1e15,
                "failed items that are put up with; one more ends the run with status 3; -1 is any number",
                .value = "N"),
-    CLIENT_OPTION_ROWS(S, client),
+    TARGET_OPTION_ROWS(S, client),
     OPTION_HEADING("Without a URL: a private fleet for this run"),
     OPTION_PATH("tasks", S, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
     OPTION_INT("workers", S, workers, "1", 1, FLEET_MAX_WORKERS, "workers to start", .value = "N", .no_env = true),
@@ -137,7 +138,7 @@ static int check_task(struct map_options *o)
     if (o->to_stdin) return option_complain(&spec, "stdin", "this is for commands (behind --)");
     if (o->json && (o->text || o->null))
         return option_complain(&spec, "json", "--%s says the contrary", o->text ? "text" : "null");
-    if (o->client.url) return client_config_check(&spec, &o->client);
+    if (o->client.url) return target_config_check(&spec, &o->client);
     const char *given = o->tasks;
     o->tasks = tasks_dir_find(given);
     if (o->tasks) return EXIT_OK;

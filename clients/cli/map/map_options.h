@@ -10,7 +10,7 @@ enum map_order { MAP_ORDER_INPUT, MAP_ORDER_COMPLETION };
 enum map_progress { MAP_PROGRESS_AUTO, MAP_PROGRESS_ALWAYS, MAP_PROGRESS_NEVER };
 
 struct map_options {
-    struct client_config client;
+    struct target_config client;
     bool text, json, null, to_stdin, skip_failed, quiet, hedge;
     int order, progress;
     const char *errors, *common, *reduce, *tasks;

@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cli/map/map_answers.h"
 #include "cli/map/map_internal.h"
 
 /* A file that is gone when this program is, however it ends. */
@@ -20,24 +19,24 @@ static int open_nameless(void)
     return fd;
 }
 
-bool map_reduction_init(struct map_reduction *r, bool keep)
+bool map_reduce_init(struct map_reduce *r, bool keep)
 {
-    *r = (struct map_reduction){0};
+    *r = (struct map_reduce){0};
     if (!keep) return true;
     r->kept_fd = open_nameless();
     r->keeps = r->kept_fd >= 0;
     return r->keeps;
 }
 
-void map_reduction_release(struct map_reduction *r)
+void map_reduce_release(struct map_reduce *r)
 {
     if (r->kept.data) munmap(r->kept.data, r->kept.len);
     if (r->keeps) close(r->kept_fd);
     free(r->left_out);
-    *r = (struct map_reduction){0};
+    *r = (struct map_reduce){0};
 }
 
-static bool keep(struct map_reduction *r, const char *data, size_t len)
+static bool keep(struct map_reduce *r, const char *data, size_t len)
 {
     while (r->keeps && len > 0) {
         ssize_t n = write(r->kept_fd, data, len);
@@ -51,7 +50,7 @@ static bool keep(struct map_reduction *r, const char *data, size_t len)
 
 static void leave_out(struct map_run *run, struct map_job *j)
 {
-    struct map_reduction *r = &run->reduction;
+    struct map_reduce *r = &run->reduction;
     if (r->left_out_count == r->left_out_alloc) {
         r->left_out_alloc = r->left_out_alloc ? 2 * r->left_out_alloc : 64;
         r->left_out = xrealloc(r->left_out, r->left_out_alloc * sizeof(*r->left_out));
@@ -65,7 +64,7 @@ static void leave_out(struct map_run *run, struct map_job *j)
 /* The next lines of the batch go out, or its next bad one is left out. */
 static void go_on(struct map_run *run, struct map_job *j)
 {
-    struct map_reduction *r = &run->reduction;
+    struct map_reduce *r = &run->reduction;
     const char *lines = j->batch.data + r->offset;
     bool bad = batch_find_bad(&j->batch, run->options->sends_text, r->index, r->offset, &j->bad);
     size_t end = bad ? j->bad.offset : j->batch.len;
@@ -82,7 +81,7 @@ static void go_on(struct map_run *run, struct map_job *j)
 
 static bool next_batch(struct map_run *run, struct map_job *j)
 {
-    struct map_reduction *r = &run->reduction;
+    struct map_reduce *r = &run->reduction;
     if (run->input.cut == 0) return false;
     input_cut(&run->input, &j->batch);
     r->offset = 0;
@@ -91,7 +90,7 @@ static bool next_batch(struct map_run *run, struct map_job *j)
     return true;
 }
 
-void map_reduction_feed(struct map_run *run, uint64_t now)
+void map_reduce_feed(struct map_run *run, uint64_t now)
 {
     if (!run->target_known || run->stopped) return;
     if (!run->asked) map_job_start_upload(run, map_run_take_idle(run), now);
@@ -103,11 +102,11 @@ void map_reduction_feed(struct map_run *run, uint64_t now)
             connection_give_piece(&j->http, NULL, 0);
         else
             return;
-        if (j->http.state == HTTP_SENDING) connection_step(&j->http);
+        if (j->http.state == CONNECTION_SENDING) connection_step(&j->http);
     }
 }
 
-uint64_t map_reduction_index(const struct map_reduction *r, uint64_t index)
+uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index)
 {
     size_t low = 0, high = r->left_out_count; /* how many stand before it: left_out[k] - k never falls */
     while (low < high) {
@@ -120,9 +119,9 @@ uint64_t map_reduction_index(const struct map_reduction *r, uint64_t index)
     return index + low;
 }
 
-struct json_slice map_reduction_item(struct map_run *run, uint64_t index)
+struct json_slice map_reduce_item(struct map_run *run, uint64_t index)
 {
-    struct map_reduction *r = &run->reduction;
+    struct map_reduce *r = &run->reduction;
     off_t size = !r->keeps ? 0 : lseek(r->kept_fd, 0, SEEK_END);
     if (size <= 0) return (struct json_slice){0};
     if (!r->kept.data) {

@@ -11,7 +11,7 @@
 
 struct map_run;
 
-struct map_reduction {
+struct map_reduce {
     size_t offset;          /* of the batch: what stands before it is sent */
     uint64_t index, behind; /* items of the input: before `offset`, and before the next batch */
     uint64_t *left_out;     /* the bad ones, by their place in the input */
@@ -24,13 +24,13 @@ struct map_reduction {
 };
 
 /* False, with errno, when what is sent cannot be kept. */
-MUST_CHECK bool map_reduction_init(struct map_reduction *r, bool keep);
-void map_reduction_release(struct map_reduction *r);
+MUST_CHECK bool map_reduce_init(struct map_reduce *r, bool keep);
+void map_reduce_release(struct map_reduce *r);
 /* Begins the job and gives it what has been read, as far as the connection takes it. */
-void map_reduction_feed(struct map_run *run, uint64_t now);
+void map_reduce_feed(struct map_run *run, uint64_t now);
 /* The place in the input of the item that the service calls `index`. */
-uint64_t map_reduction_index(const struct map_reduction *r, uint64_t index);
+uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index);
 /* The line of that item; nothing when it was not kept. Borrowed. */
-struct json_slice map_reduction_item(struct map_run *run, uint64_t index);
+struct json_slice map_reduce_item(struct map_run *run, uint64_t index);
 
 #endif

@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <sys/uio.h>
 
-#include "cli/interrupt.h"
+#include "cli/base/interrupt.h"
 
 void output_init(struct output *o, int fd)
 {

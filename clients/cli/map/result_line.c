@@ -70,18 +70,3 @@ struct result_line result_line_read_slowly(const char *line, size_t len)
     if (needs_body && !r.body) r.kind = RESULT_BAD;
     return r;
 }
-
-bool json_member_text(const char *json, size_t len, const char *name, struct buf *out)
-{
-    struct json_walk walk;
-    struct json_slice key, value;
-    size_t offset;
-    const char *error;
-    if (!json_valid(json, len, &offset, &error) || !json_walk_init(&walk, json, len)) return false;
-    while (json_walk_next(&walk, &key, &value)) {
-        if (!json_string_is(key, name)) continue;
-        if (value.data[0] == '"') return json_string_decode(value, out);
-        return buf_add(out, value.data, value.len);
-    }
-    return false;
-}

@@ -3,7 +3,6 @@
 #define FANTAIL_CLI_MAP_RESULT_LINE_H
 
 #include "common/base/base.h"
-#include "common/base/buf.h"
 
 enum result_kind {
     RESULT_VALUE, /* an item's value, or with reduce the job's */
@@ -41,8 +40,5 @@ static inline struct result_line result_line_read(const char *line, size_t len)
     return (struct result_line){
         .kind = RESULT_VALUE, .has_index = true, .index = index, .body = at, .len = (size_t)(end - at)};
 }
-
-/* A member's text of a JSON object, decoded when it is a string; false when it is not there. */
-MUST_CHECK bool json_member_text(const char *json, size_t len, const char *name, struct buf *out);
 
 #endif

@@ -1,4 +1,4 @@
-#include "cli/interrupt.h"
+#include "cli/base/interrupt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/base/exit_status.h"
 
 static int event_fd = -1;
 static volatile sig_atomic_t end_signal, end_count, reload_asked;

@@ -3,8 +3,8 @@
  * ended. Handlers note the signal and make interrupt_fd() readable; blocking calls are cut short (EINTR). A third
  * request to end leaves at once. SIGPIPE is ignored, so that writing to a closed pipe is an error to handle.
  */
-#ifndef FANTAIL_CLI_INTERRUPT_H
-#define FANTAIL_CLI_INTERRUPT_H
+#ifndef FANTAIL_CLI_BASE_INTERRUPT_H
+#define FANTAIL_CLI_BASE_INTERRUPT_H
 
 #include "common/base/base.h"
 

@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
 #include "cli/cli.h"
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/machine.h"
 #include "cli/fleet/tasks_dir.h"
-#include "cli/interrupt.h"
 #include "common/net/loopback.h"
 #include "common/service/option.h"
 

@@ -1,6 +1,6 @@
 /* Whether a command can be started here, as a shell would look for it. */
-#ifndef FANTAIL_CLI_PROGRAM_H
-#define FANTAIL_CLI_PROGRAM_H
+#ifndef FANTAIL_CLI_BASE_PROGRAM_H
+#define FANTAIL_CLI_BASE_PROGRAM_H
 
 #include "common/base/base.h"
 

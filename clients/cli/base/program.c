@@ -1,4 +1,4 @@
-#include "cli/program.h"
+#include "cli/base/program.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,10 @@
+/* Messages to the person who runs `fantail`. */
+#ifndef FANTAIL_CLI_BASE_COMPLAIN_H
+#define FANTAIL_CLI_BASE_COMPLAIN_H
+
+#include "common/base/base.h"
+
+/* Writes "fantail: ", the message and a newline to standard error. */
+void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+#endif

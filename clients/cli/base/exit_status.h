@@ -1,0 +1,13 @@
+/* The exit statuses of every `fantail` command. docs/ and --help promise them to scripts. */
+#ifndef FANTAIL_CLI_BASE_EXIT_STATUS_H
+#define FANTAIL_CLI_BASE_EXIT_STATUS_H
+
+enum exit_status {
+    EXIT_OK = 0,
+    EXIT_ITEMS_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_JOB_FAILED = 3, /* also: the service could not be reached */
+    EXIT_BY_SIGNAL = 128 /* plus the signal's number, as shells do */
+};
+
+#endif

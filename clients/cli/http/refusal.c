@@ -1,0 +1,28 @@
+#include "cli/http/refusal.h"
+
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/json_member.h"
+
+void refusal_add_text(const struct connection *c, struct buf *text)
+{
+    struct buf pointer = {0};
+    const char *answer = c->answer.data ? c->answer.data : "";
+    if (!json_member_read(answer, c->answer.len, "detail", text)) buf_add_str(text, "no reason given");
+    if (json_member_read(answer, c->answer.len, "pointer", &pointer) && pointer.len &&
+        !strstr(buf_cstr(text), buf_cstr(&pointer)))
+        buf_addf(text, " (at %s)", buf_cstr(&pointer));
+    if (c->status == 401)
+        buf_add_str(text, c->target->token ? "; it was the first one of --token-file"
+                                           : "; --token-file or FANTAIL_TOKEN_FILE gives it");
+    buf_release(&pointer);
+}
+
+int refusal_complain(const struct connection *c)
+{
+    struct buf text = {0};
+    refusal_add_text(c, &text);
+    complain("the service refused (%d): %s", c->status, buf_cstr(&text));
+    buf_release(&text);
+    return EXIT_JOB_FAILED;
+}

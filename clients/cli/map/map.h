@@ -1,0 +1,8 @@
+/* `fantail map`: maps a task or a command over the items on standard input. See map_internal.h for how a run works. */
+#ifndef FANTAIL_CLI_MAP_MAP_H
+#define FANTAIL_CLI_MAP_MAP_H
+
+/* argv[0] is "map". Returns the exit status; after a signal that asked for the end, it ends the program by it. */
+int command_map(int argc, char **argv);
+
+#endif
