@@ -143,6 +143,7 @@ static void op_send(void *ctx, struct sched_attempt *a)
     if (job->sends)
         for (uint64_t i = first + a->from; i < first + a->to; i++)
             job->sends[i] = (uint8_t)(job->sends[i] + (job->sends[i] < 255));
+    sim_spend(w, w->sc->send_cost_s);
     call_new(w, a);
 }
 
@@ -257,8 +258,16 @@ static void deliver_error(struct sim_world *w, struct sim_call *call, enum item_
     if (v.verdict != SCHED_ITEM_DROPPED && job->charged && job->charged[index] < 255) job->charged[index]++;
 }
 
+static void deliver_cost(struct sim_world *w, struct sim_call *call)
+{
+    if (!w->sc->tell_costs || !call->attempt || call->cost_items == 0) return;
+    sched_attempt_cost(call->attempt, call->cost_items, (uint64_t)(call->cost_s * 1e9),
+                       (uint64_t)(w->sc->chunk_cost_s * 1e9));
+}
+
 static void deliver(struct sim_world *w, struct sim_call *call, uint32_t upto)
 {
+    deliver_cost(w, call);
     while (call->attempt && call->delivered < upto && !w->stop) {
         uint32_t n = 0;
         while (call->delivered + n < upto && call->results[call->delivered + n] == ANSWER_RIGHT) n++;
@@ -296,6 +305,7 @@ static void ended(struct sim_world *w, struct sim_call *call, enum sched_end how
     if (!a || (how == SCHED_END_SILENT && thawed)) return;
     sim_trace(w, "items %llu..%llu ended: %s after %u", (unsigned long long)call->base,
               (unsigned long long)call->base + call->n - 1, sched_end_name(how), call->delivered);
+    deliver_cost(w, call);
     if (call->delivered < call->n) note_failure(w, call, how);
     if (how == SCHED_END_SILENT) call_hang_up(w, call);
     call_forget(w, call);

@@ -26,6 +26,11 @@ static struct sim_scenario fleet(const char *name, unsigned workers, unsigned sl
         .latency_s = 0.0005,
         .silence_s = 30,
         .worker_wait_s = 60,
+        .turn_cost_s = 2e-6,
+        .send_cost_s = 14e-6,
+        .answer_cost_s = 7e-6,
+        .chunk_cost_s = 30e-6,
+        .tell_costs = true,
         .jobs = 1,
         .horizon_s = 36000,
     };
@@ -283,6 +288,33 @@ static void huge(void)
     judge(sc.name, "memory, against a fifth of the items", (double)peak / (double)r.peak_memory, 1.2, true);
 }
 
+/* Many workers and tiny items: the coordinator is what all wait for, and its own delay must not be taken for work. */
+static void many_workers(void)
+{
+    const char *name = "many workers";
+    double one_s = 0;
+    for (unsigned workers = 1; workers <= 1000; workers *= 10) {
+        struct sim_scenario sc = fleet(name, workers, 2, 1000000, 0.6e-6);
+        sc.spread = SPREAD_CONSTANT;
+        sc.latency_s = 0.0001;
+        struct sim_result r = run(&sc);
+        if (workers == 1) one_s = r.makespan_s;
+        printf("%-12s %u workers: %.0f items/s, %llu chunks, coordinator %.2f s\n", name, workers, 1e6 / r.makespan_s,
+               (unsigned long long)r.requests, r.coordinator_s);
+        if (workers > 1) judge(name, "1e6 of 0.6 us: rate / one worker's", one_s / r.makespan_s, 0.5, false);
+        sc.tell_costs = false;
+        r = run(&sc);
+        if (workers > 1)
+            judge(name, "the same, and workers do not say what it costs", one_s / r.makespan_s, 0.5, false);
+    }
+    struct sim_scenario sc = fleet(name, 100, 8, 200000, 0.01);
+    struct sim_result r = run(&sc);
+    judge(name, "2e5 of 10 ms on 100 x 8: ideal / makespan", r.ideal_s / r.makespan_s, 0.85, false);
+    sc.tell_costs = false;
+    r = run(&sc);
+    judge(name, "the same, and workers do not say what it costs", r.ideal_s / r.makespan_s, 0.85, false);
+}
+
 static const struct show {
     const char *name;
     void (*run)(void);
@@ -304,6 +336,7 @@ static const struct show {
     {"long", long_items},
     {"tiny", tiny_items},
     {"balance", balance},
+    {"many-workers", many_workers},
     {"huge", huge},
 };
 

@@ -74,7 +74,7 @@ void call_new(struct sim_world *w, struct sched_attempt *a)
     call->all_next = w->calls;
     if (w->calls) w->calls->all_prev = call;
     w->calls = call;
-    at_call(w, latency(w), EV_ARRIVE, call, 0);
+    at_call(w, w->turn_s + latency(w), EV_ARRIVE, call, 0);
 }
 
 void call_forget(struct sim_world *w, struct sim_call *call)
@@ -124,6 +124,8 @@ static double start_seconds(struct sim_world *w, struct sim_worker *worker, stru
 {
     double seconds = item_seconds(call->job, index) * worker->slowness;
     w->result.done_s += seconds;
+    call->cost_s += seconds;
+    call->cost_items++;
     if (chance(w, worker->faults->straggle)) seconds *= worker->faults->straggle_times;
     return seconds;
 }
@@ -150,10 +152,23 @@ static void fill_slots(struct sim_world *w, struct sim_worker *worker)
     }
 }
 
+/* The worker's loop takes one chunk after the other. */
+static bool loop_is_busy(struct sim_world *w, struct sim_call *call)
+{
+    struct sim_worker *worker = call->worker;
+    double now_s = (double)w->now_ns / 1e9;
+    if (w->sc->chunk_cost_s <= 0 || call->arrived) return false;
+    call->arrived = true;
+    worker->loop_free_s = fmax(worker->loop_free_s, now_s) + w->sc->chunk_cost_s;
+    at_call(w, worker->loop_free_s - now_s, EV_ARRIVE, call, 0);
+    return true;
+}
+
 static void arrive(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
     const struct sim_faults *f = worker->faults;
+    if (loop_is_busy(w, call)) return;
     call->generation = worker->generation;
     if (worker->up && worker->frozen) { /* the kernel accepts it; it is read when the worker is back */
         at_call(w, 0.02, EV_ARRIVE, call, 0);

@@ -22,6 +22,11 @@ void sim_at(struct sim_world *w, double delay_s, enum sim_event_kind kind, void 
     w->events[i] = ev;
 }
 
+void sim_spend(struct sim_world *w, double seconds)
+{
+    w->turn_s += seconds;
+}
+
 static struct sim_event next_event(struct sim_world *w)
 {
     struct sim_event top = w->events[0];
@@ -101,18 +106,58 @@ static bool is_shells(enum sim_event_kind kind)
            kind == EV_CANCEL || kind == EV_PROBED;
 }
 
+/* The next event of the coordinator that is due now. */
+static bool shells_event_now(struct sim_world *w, struct sim_event *ev)
+{
+    if (w->stop || w->events_n == 0 || w->events[0].at_ns > w->now_ns) return false;
+    if (w->events[0].kind != EV_WAKE && !is_shells(w->events[0].kind)) return false;
+    *ev = next_event(w);
+    return true;
+}
+
+/* The shell measures what a chunk costs, over some of them at a time. */
+static void tell_chunk_cost(struct sim_world *w)
+{
+    if (!w->sc->tell_costs || w->costed_chunks < 32) return;
+    sched_set_chunk_cost(w->s, (uint64_t)(w->busy_s / (double)w->costed_chunks * 1e9));
+    w->busy_s = 0;
+    w->costed_chunks = 0;
+}
+
+/* One turn of the coordinator's loop: all that has come, then the scheduler. */
+static void turn(struct sim_world *w, struct sim_event ev)
+{
+    w->turn_s = 0;
+    sim_spend(w, w->sc->turn_cost_s);
+    do {
+        w->result.events++;
+        w->result.trace = sim_hash(w->result.trace, ev.at_ns, ev.kind);
+        if (ev.kind == EV_DELIVER || ev.kind == EV_END) sim_spend(w, w->sc->answer_cost_s);
+        w->costed_chunks += ev.kind == EV_END;
+        shell_event(w, &ev);
+    } while (shells_event_now(w, &ev));
+    run_scheduler(w);
+    w->busy_s += w->turn_s;
+    w->result.coordinator_s += w->turn_s;
+    w->free_ns = w->now_ns + (uint64_t)(w->turn_s * 1e9);
+    w->turn_s = 0;
+    tell_chunk_cost(w);
+    sim_check_step(w);
+}
+
 static void step(struct sim_world *w)
 {
     struct sim_event ev = next_event(w);
     if (ev.at_ns > w->now_ns) w->spins = 0;
     w->now_ns = ev.at_ns;
-    w->result.events++;
-    w->result.trace = sim_hash(w->result.trace, ev.at_ns, ev.kind);
-    if (ev.kind == EV_WAKE || is_shells(ev.kind)) {
-        shell_event(w, &ev);
-        run_scheduler(w);
-        sim_check_step(w);
+    bool is_coordinators = ev.kind == EV_WAKE || is_shells(ev.kind);
+    if (is_coordinators && w->now_ns < w->free_ns) {
+        sim_at(w, (double)(w->free_ns - w->now_ns) / 1e9, ev.kind, ev.what, ev.a, ev.b);
+    } else if (is_coordinators) {
+        turn(w, ev);
     } else {
+        w->result.events++;
+        w->result.trace = sim_hash(w->result.trace, ev.at_ns, ev.kind);
         workers_event(w, &ev);
         if (ev.kind == EV_JOIN || ev.kind == EV_BACK) run_scheduler(w);
     }

@@ -46,6 +46,11 @@ struct sim_scenario {
     double speed_spread;           /* sigma of the log-normal speed of workers */
     double latency_s;
     double silence_s; /* the shell gives up on a silent attempt */
+    double turn_cost_s, send_cost_s,
+        answer_cost_s;   /* of the coordinator's processor: a turn of its loop, a request, an
+                            event of an answer; what comes meanwhile waits for the next turn */
+    double chunk_cost_s; /* of a worker's loop, for a chunk */
+    bool tell_costs;     /* workers say what their items cost, the shell what a chunk costs */
     double worker_wait_s;
     struct sim_faults faults;
     unsigned faulty; /* how many workers have the faults; 0: all */
@@ -76,6 +81,7 @@ struct sim_result {
     struct sched_stats stats;
     uint64_t events, requests, peak_memory;
     double scheduler_cpu_s;
+    double coordinator_s;         /* its processor time as the scenario has it */
     uint64_t trace;               /* hash of all that happened: the same seed gives the same */
     unsigned load_max, load_mean; /* items per worker */
     uint32_t largest_chunk;
@@ -98,6 +104,7 @@ struct sim_worker {
     struct sim_call *calls; /* accepted and not ended; round robin from here */
     unsigned calls_n;
     uint64_t items_done;
+    double loop_free_s; /* when its loop has done what came until now */
     const struct sim_faults *faults;
 };
 
@@ -113,7 +120,9 @@ struct sim_call {
     uint32_t from, n;
     uint32_t started, prefix, sent, delivered, cut_at;
     uint8_t *results; /* enum sim_answer per item */
-    bool accepted, flushing, ended, swallowed;
+    double cost_s;    /* slot time of its items that are done */
+    uint32_t cost_items;
+    bool accepted, arrived, flushing, ended, swallowed;
     enum sched_end cut_how;
 };
 enum sim_answer { ANSWER_NONE, ANSWER_RIGHT, ANSWER_TASK_ERROR, ANSWER_CRASHED };
@@ -150,6 +159,9 @@ struct sim_world {
     struct sim_result result;
     struct scheduler *s;
     uint64_t now_ns, wake_ns;
+    double turn_s, busy_s;  /* processor time of this turn; of all turns */
+    uint64_t free_ns;       /* when the coordinator's turn is over */
+    uint64_t costed_chunks; /* ended, of busy_s since it was told last */
     struct random_source random;
     struct sim_event *events; /* heap */
     size_t events_n, events_alloc;
@@ -196,6 +208,8 @@ struct sim_event {
 void sim_at(struct sim_world *w, double delay_s, enum sim_event_kind kind, void *what, uint32_t a, uint32_t b);
 void sim_broken(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sim_trace(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The coordinator's processor works that long in this turn: what it sends leaves after it. */
+void sim_spend(struct sim_world *w, double seconds);
 uint64_t sim_hash(uint64_t a, uint64_t b, uint64_t c);
 double sim_unit(uint64_t hash);
 

@@ -8,11 +8,12 @@
  */
 #define VTIME_PER_NS 64.0 /* at priority 1; keeps fractions of cheap items */
 
-bool fairness_may_cut(const struct sched_job *job)
+bool fairness_may_cut(struct sched_job *job)
 {
     if (job->uncut == 0 || (job->p.max_concurrency > 0 && job->in_flight_items >= job->p.max_concurrency)) return false;
     /* Fixed chunks wait until they are full. */
-    return job->p.chunk_size == 0 || job->no_more || job->uncut >= job->p.chunk_size;
+    if (job->p.chunk_size > 0 && !job->no_more && job->uncut < job->p.chunk_size) return false;
+    return !chunker_ramp_is_full(job);
 }
 
 static bool may_send_pending(const struct sched_job *job)
@@ -21,7 +22,7 @@ static bool may_send_pending(const struct sched_job *job)
     return job->p.max_concurrency == 0 || job->in_flight_items < job->p.max_concurrency;
 }
 
-static bool is_ready(const struct sched_job *job)
+static bool is_ready(struct sched_job *job)
 {
     return !job->ended && !job->blocked && (may_send_pending(job) || fairness_may_cut(job));
 }

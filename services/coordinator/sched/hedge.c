@@ -27,7 +27,7 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
 static double expected_wait_ns(const struct sched_job *job, const struct sched_endpoint *e)
 {
     double queue = e ? fmax(1, (double)e->in_flight / e->slots) : 1;
-    return chunker_item_ns(job) * queue;
+    return chunker_seen_ns(job) * queue;
 }
 
 /* Like a retransmission timer: mean and mean deviation of what is seen, here in units of what was expected. */
@@ -35,7 +35,7 @@ void hedge_observe(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;
     double expected = expected_wait_ns(job, a->endpoint);
-    if (expected <= 0) return;
+    if (expected <= 0 || (job->was_at_tail && job->seen_items >= TAIL_ITEMS_KNOWN)) return;
     double wait = fmin((double)(job->s->now_ns - a->progress_ns) / expected, WAIT_MAX);
     job->wait_mean += (wait - job->wait_mean) / 32;
     job->wait_deviation += (fabs(wait - job->wait_mean) - job->wait_deviation) / 32;
@@ -76,9 +76,24 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     bool rescue = dead_at(chunk) <= job->s->now_ns && retry_take_token(job);
     if (!rescue && (!tail || chunk->lost > 0 || !within_extra(job, left))) return false;
     if (!rescue) job->counts.hedged += left;
+    chunk->hedges++;
     job->s->stats.items_hedged += left;
     attempt_start(chunk, e, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, e, left));
     return true;
+}
+
+/* The second attempt may be unlucky too: of n items in order, each can hold up the others. It is cut off, and another
+ * takes its place in the next run; each time it may take twice as long. Returns when it is late, or SCHED_NEVER. */
+static uint64_t give_up_hedge(struct sched_chunk *chunk)
+{
+    struct sched_job *job = chunk->job;
+    struct sched_attempt *a = chunk->hedge;
+    if (a->dead || a->is_rescue || chunk->hedges >= HEDGES_MAX || !within_extra(job, chunk_left(chunk)))
+        return SCHED_NEVER;
+    uint64_t late = late_at(job, a, ldexp(patience(job), chunk->hedges));
+    if (late > job->s->now_ns) return late;
+    attempt_cut(a);
+    return job->s->now_ns;
 }
 
 /* Returns when to look at this job again. */
@@ -91,9 +106,13 @@ static uint64_t scan(struct sched_job *job)
     uint64_t soonest = s->now_ns + HEDGE_SCAN_NS + flying->n * HEDGE_SCAN_CHUNK_NS;
     for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at)) {
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
-        if (chunk->hedge || !chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0) continue;
-        uint64_t due = due_at(chunk, tail);
-        if (due <= s->now_ns && send_twice(chunk, tail)) continue;
+        if (!chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0) continue;
+        uint64_t due = SCHED_NEVER;
+        if (!chunk->hedge)
+            due = due_at(chunk, tail);
+        else if (tail)
+            due = give_up_hedge(chunk);
+        if (due <= s->now_ns && !chunk->hedge && send_twice(chunk, tail)) due = SCHED_NEVER;
         if (due < next) next = due;
     }
     return next == SCHED_NEVER || next > soonest ? next : soonest;

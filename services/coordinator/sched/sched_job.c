@@ -61,6 +61,8 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->wait_mean = 1;
     job->wait_deviation = 0.5;
     job->timer.kind = TIMER_JOB;
+    job->ramp_timer.kind = TIMER_RAMP;
+    job->ramp = RAMP_CHUNKS;
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) list_init(&job->lists[i]);
     list_push_back(&s->jobs, &job->link);
     s->priorities += job->p.priority;
@@ -277,6 +279,7 @@ void jobs_run_ending(struct scheduler *s)
 void job_free(struct sched_job *job)
 {
     timer_stop(job->s, &job->timer);
+    timer_stop(job->s, &job->ramp_timer);
     list_remove(&job->s->jobs, &job->link);
     job->s->priorities -= job->p.priority;
     if (job->changed) list_remove(&job->s->changed, &job->changed_link);

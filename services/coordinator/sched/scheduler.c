@@ -23,6 +23,7 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, const str
     s->ctx = ctx;
     s->random.state = config->seed;
     s->tokens = BUDGET_ALL_MIN;
+    s->chunk_cost_ns = (double)CHUNK_COST_NS;
     s->timer.kind = TIMER_SCHEDULER;
     list_init(&s->jobs);
     list_init(&s->ending);
@@ -92,6 +93,7 @@ static void run_timers(struct scheduler *s)
         case TIMER_CHUNK: retry_timer_fired(CONTAINER_OF(t, struct sched_chunk, timer)); break;
         case TIMER_ENDPOINT: endpoint_timer_fired(CONTAINER_OF(t, struct sched_endpoint, timer)); break;
         case TIMER_JOB: job_timer_fired(CONTAINER_OF(t, struct sched_job, timer)); break;
+        case TIMER_RAMP: chunker_ramp_timer_fired(CONTAINER_OF(t, struct sched_job, ramp_timer)); break;
         case TIMER_SCHEDULER: break;
         }
     }

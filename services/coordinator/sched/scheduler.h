@@ -73,7 +73,7 @@ enum sched_endpoint_state {
 const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 
 /* An instant at which a chunk, an endpoint, a job or the scheduler itself is due; the scheduler's own business. */
-enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_JOB, TIMER_SCHEDULER };
+enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_JOB, TIMER_RAMP, TIMER_SCHEDULER };
 struct sched_timer {
     struct heap_node node; /* its key is the instant, ns; not in the heap: not set */
     enum sched_timer_kind kind;
@@ -106,6 +106,7 @@ struct sched_chunk {
     bool prepaid;                      /* it has its token for the next attempt */
     bool needs_isolation;              /* blame.c */
     bool was_sent;                     /* its next attempt is not the first of its items */
+    int hedges;                        /* second attempts sent */
     const char *cause;                 /* of the last charged failure */
     uint32_t given_up;                 /* so many items at its end are to be settled with ... */
     enum item_error given_up_as;
@@ -122,11 +123,12 @@ struct sched_attempt {
     void *call; /* the shell's */
 
     /* The scheduler's own. */
-    struct list_link link;  /* on its endpoint's list */
-    struct list_link queue; /* on the list of those to be cut off, or of those that linger */
-    double weight;          /* of one item in the endpoint's load */
-    double clock;           /* the endpoint's service clock at the last answer */
-    uint64_t progress_ns;   /* last answer, or started_ns */
+    struct list_link link;        /* on its endpoint's list */
+    struct list_link queue;       /* on the list of those to be cut off, or of those that linger */
+    double weight;                /* of one item in the endpoint's load */
+    double clock;                 /* the endpoint's service clock at the last answer */
+    uint64_t cost_items, cost_ns; /* what its worker said last */
+    uint64_t progress_ns;         /* last answer, or started_ns */
     bool is_hedge;
     bool is_rescue;      /* of a chunk on a worker that seems dead: paid by the retry budget */
     bool dead;           /* to be cut off in the next run: what it still reports is dropped */
@@ -280,6 +282,9 @@ void scheduler_free(struct scheduler *s);
  * will come first). Calling it more often is harmless. */
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns);
 
+/* What one chunk costs the coordinator's processor, as the shell measures it now. */
+void sched_set_chunk_cost(struct scheduler *s, uint64_t ns);
+
 /* Jobs. */
 struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_params *params, uint64_t now_ns);
 /* items more can be cut; their bytes together (an estimate is good enough for generators). */
@@ -322,6 +327,11 @@ struct sched_accept {
     uint32_t drop;  /* so many lines at the front are duplicates */
     uint32_t keep;  /* so many after them are new */
 };
+/* What the worker says of the attempt until now: `items` of its items took `slot_ns` of slot time in all, and a chunk
+ * costs the worker `chunk_ns` of processor time beside its items (0: it does not say). Both sums grow from call to
+ * call. */
+void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_ns, uint64_t chunk_ns);
+
 /* n more items were answered with a value. The shell puts `keep` lines, after the first `drop`, into the collector. */
 MUST_CHECK struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, uint64_t now_ns);
 

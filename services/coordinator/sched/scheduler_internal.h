@@ -14,11 +14,17 @@
 
 /* The numbers. docs/decisions-scheduler.md says why each is what it is. */
 #define AHEAD_NS              (40 * NS_PER_MS) /* work queued at a worker beyond its busy slots, per slot */
-#define CHUNK_LEAST_NS        (NS_PER_MS / 2)  /* less work is not worth a request of its own */
-#define CHUNKS_PER_WINDOW     4                /* an adaptive chunk is so small a part of a worker's window */
-#define CHUNK_GROWTH          8                /* times the largest chunk that was answered */
+#define CHUNK_COST_NS         (50 * NS_PER_US) /* of a chunk, on each side, until it is measured */
+#define CHUNK_COST_SHARE      0.03             /* of a chunk's slot time that its own cost may be ... */
+#define CHUNK_COST_TIMES      5.0 /* ... unless slots would idle: then its slot time is this many times its cost */
+#define COORDINATOR_SHARE     0.5 /* of the coordinator's time that chunks may take with all slots busy */
+#define RAMP_CHUNKS           32  /* chunks of a job that may be out while they are still small for their cost */
+#define RAMP_NS               NS_PER_MS /* ... twice as many after each such time */
+#define CHUNKS_PER_WINDOW     4         /* an adaptive chunk is so small a part of a worker's window */
+#define CHUNK_GROWTH          8         /* times the largest chunk that was answered */
 #define ITEMS_REMEMBERED      1024 /* the mean item time forgets by halves beyond this, and beyond 1 s of slot time */
 #define CUT_RUN_BYTES         (128 * KIB) /* item bytes cut in one run; the next one follows at once */
+#define TAIL_ITEMS_KNOWN      64          /* with a mean over that many, a job learns nothing more at its tail */
 #define CHUNK_ITEMS_MAX       (1u << 22)
 #define CHUNKS_PER_WORKER     (LIMIT_WORKER_CHUNKS * 3 / 4)
 #define SLOTS_UNKNOWN         2 /* assumed of a worker never heard from; doubles with each answer */
@@ -62,6 +68,7 @@
 #define HEDGE_SCAN_NS            NS_PER_MS
 #define HEDGE_SCAN_CHUNK_NS      (2 * NS_PER_US)
 #define LINGER_NS                NS_PER_S /* all answered, but no end line: cut off after this */
+#define HEDGES_MAX               4        /* second attempts of a chunk, one after the other */
 #define HEDGE_MIN_NS             (10 * NS_PER_MS)
 #define HALVE_AFTER_LOST         2
 #define WORKERS_PER_BALANCER_MAX 16384
@@ -96,7 +103,8 @@ struct sched_endpoint {
     uint64_t swept_ns;
 
     /* Its speed: slot time used here by items, against what their jobs' means let expect. */
-    double clock; /* service one item in flight has had, ns; see chunker.c */
+    double clock;         /* service one item in flight has had, ns; see chunker.c */
+    double chunk_cost_ns; /* processor time of a chunk at the worker */
     uint64_t clock_ns;
     double used_ns, expected_ns, prior_ns;
 
@@ -128,8 +136,11 @@ struct sched_job {
     const char *reason;
     enum sched_waiting waiting;
 
-    double load;                      /* weights of its items in flight, at all endpoints */
-    double used_ns, used_items;       /* slot time per item, decaying */
+    double load;                /* weights of its items in flight, at all endpoints */
+    double told_ns, told_items; /* slot time per item, as workers say it; decaying */
+    double seen_ns, seen_items; /* the same, as it looks from here: round trips and queues are in it */
+    uint64_t ramp;              /* chunks that may be out while they still grow */
+    struct sched_timer ramp_timer;
     double wait_mean, wait_deviation; /* of the waits for an answer, in expected waits, hedge.c */
     uint32_t largest_answered;        /* items of the largest chunk answered */
     double tokens, item_tokens;
@@ -181,6 +192,7 @@ struct scheduler {
     uint64_t vtime;          /* of the job served last */
     uint64_t demand_slots;
     double tokens;
+    double chunk_cost_ns;        /* processor time of a chunk here */
     unsigned failed_after_ready; /* trials that failed since one succeeded, of endpoints that said they were ready */
     uint64_t pending_items, backoff_items, uncut_items;
     size_t worker_table_bytes;
@@ -243,7 +255,7 @@ void demand_forget(struct sched_job *job);
 struct sched_job *fairness_next(const struct scheduler *s);
 void fairness_charge(struct sched_job *job, double slot_ns);
 /* Whether the job's next items can become a chunk now. */
-bool fairness_may_cut(const struct sched_job *job);
+bool fairness_may_cut(struct sched_job *job);
 /* After a change of what the job could send. */
 void fairness_update(struct sched_job *job);
 /* It found no room: it has no turn until fairness_unblock_all(). */
@@ -281,6 +293,7 @@ void endpoint_free(struct sched_endpoint *e);
 
 /* chunker.c */
 double chunker_item_ns(const struct sched_job *job);     /* slot time; 0: not known */
+double chunker_seen_ns(const struct sched_job *job);     /* the same with round trips and queues */
 double chunker_slowness(const struct sched_endpoint *e); /* 1: as the others */
 /* One item's part of the endpoint's window, when it travels with so many others. */
 double chunker_weight(const struct sched_job *job, const struct sched_endpoint *e, uint32_t items);
@@ -288,6 +301,9 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_endpoint 
 /* `left` of the attempt's items were unanswered until now, when n of them were answered. */
 void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n);
 void chunker_advance(struct sched_endpoint *e, uint64_t now_ns);
+/* Whether the job must wait for answers before it sends more, as its chunks are still small for their cost. */
+bool chunker_ramp_is_full(struct sched_job *job);
+void chunker_ramp_timer_fired(struct sched_job *job);
 
 /* retry.c */
 void retry_first_attempt(struct sched_job *job, uint32_t items);
