@@ -305,7 +305,7 @@ static void many_workers(void)
         sc.tell_costs = false;
         r = run(&sc);
         if (workers > 1)
-            judge(name, "the same, and workers do not say what it costs", one_s / r.makespan_s, 0.5, false);
+            judge(name, "the same, and workers do not say what it costs", one_s / r.makespan_s, 0.2, false);
     }
     struct sim_scenario sc = fleet(name, 100, 8, 200000, 0.01);
     struct sim_result r = run(&sc);

@@ -30,12 +30,6 @@ static bool all_idempotent(const struct job *j)
     return true;
 }
 
-/* A timeout costs its whole time each time, and one more seldom helps: the last attempt is not spent on it. */
-static unsigned max_timeouts(unsigned max_attempts)
-{
-    return max_attempts > 3 ? max_attempts - 1 : 2;
-}
-
 static void fill_params(const struct job *j, struct sched_job_params *p)
 {
     const struct jobspec *spec = &j->spec;
@@ -48,7 +42,6 @@ static void fill_params(const struct job *j, struct sched_job_params *p)
     p->priority = (unsigned)(spec->priority > 0 ? spec->priority : 1);
     p->retry = (struct sched_retry){
         .max_attempts = (unsigned)spec->retry.max_attempts,
-        .max_timeouts = max_timeouts((unsigned)spec->retry.max_attempts),
         .interval_s = spec->retry.interval_s,
         .backoff_rate = spec->retry.backoff_rate,
         .max_delay_s = spec->retry.max_delay_s,

@@ -3,15 +3,15 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Whether and when what failed goes out again. A budget bounds the retries of a job and of the whole coordinator to a
- * share of their first attempts; without budget they trickle, one each BUDGET_TRICKLE_NS, as each chunk's attempts are
- * bounded anyway.
+ * Whether and when what failed goes out again. A budget bounds what faults of workers cost: the retries of a job and of
+ * the whole coordinator, to a share of their first attempts. Without budget they trickle, one each BUDGET_TRICKLE_NS,
+ * as each chunk's attempts are bounded anyway. An item whose task reported an error that the job wants tried again
+ * takes no token: max_attempts and the delays bound it.
  */
-void retry_first_attempt(struct sched_job *job, uint32_t items)
+void retry_first_attempt(struct sched_job *job)
 {
     struct scheduler *s = job->s;
     job->tokens += BUDGET_SHARE;
-    job->item_tokens += BUDGET_SHARE * items;
     s->tokens = fmin(s->tokens + BUDGET_SHARE, BUDGET_ALL_MAX);
 }
 
@@ -40,16 +40,6 @@ bool retry_take_token(struct sched_job *job)
     job->s->stats.budget_exhausted++;
     if (now < job->trickle_ns) return false;
     job->trickle_ns = now + BUDGET_TRICKLE_NS;
-    return true;
-}
-
-bool retry_take_item_token(struct sched_job *job)
-{
-    if (job->item_tokens < 1) {
-        job->s->stats.budget_exhausted++;
-        return false;
-    }
-    job->item_tokens -= 1;
     return true;
 }
 
@@ -102,6 +92,10 @@ void retry_timer_fired(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
     struct scheduler *s = job->s;
+    if (chunk->is_item_retry) {
+        chunk_move(chunk, CHUNK_PENDING, true);
+        return;
+    }
     chunk->prepaid = has_token(job); /* the trickle is no token */
     if (retry_take_token(job)) {
         chunk_move(chunk, CHUNK_PENDING, !blame_is_poison_suspect(chunk) || blame_needs_isolation(chunk));

@@ -23,12 +23,13 @@ static void count_send(struct sched_attempt *a)
         stats->attempts_hedge++;
     else if (!chunk->was_sent)
         stats->attempts_first++;
-    else if (chunk->handed_back)
+    else if (chunk->handed_back || chunk->is_item_retry)
         stats->attempts_free++;
     else
         stats->attempts_retry++;
-    if (!chunk->was_sent) retry_first_attempt(chunk->job, chunk_left(chunk));
+    if (!chunk->was_sent) retry_first_attempt(chunk->job);
     chunk->was_sent = true;
+    chunk->is_item_retry = false;
     chunk->sends++;
 }
 
@@ -214,29 +215,17 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     return accept;
 }
 
-/* How often the item at the chunk's front has timed out, this time included. */
-static unsigned timeouts_with(const struct sched_chunk *chunk, enum item_error error)
-{
-    return (chunk->count == 1 ? chunk->timeouts : 0) + (error == ITEM_TIMED_OUT);
-}
-
-static bool timed_out_too_often(const struct sched_chunk *chunk, enum item_error error)
-{
-    unsigned max = chunk->job->p.retry.max_timeouts;
-    return error == ITEM_TIMED_OUT && max && timeouts_with(chunk, error) >= max;
-}
-
 /* The item at the chunk's front leaves it as a chunk of its own, to be tried again elsewhere. */
 static void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned charged, enum item_error error)
 {
     struct sched_chunk *one = chunk_slice(chunk, chunk->answered, chunk->answered + 1);
     one->charged = charged;
-    one->timeouts = timeouts_with(chunk, error);
     one->lost = one->failures = 0;
     one->origin = 1;
     one->avoid = e;
     one->cause = item_error_name(error);
     one->was_sent = true;
+    one->is_item_retry = true;
     chunk->job->counts.retried++;
     chunk->job->s->stats.items_retried++;
     retry_backoff(one);
@@ -253,9 +242,8 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
     progress(a, 1, error == ITEM_TASK_ERROR);
     if (a->dead || job->ended || at < chunk->answered) return v;
     v.attempts = 1 + (chunk->count == 1 ? chunk->charged : 0);
-    bool again = (job->p.retry.on & SCHED_RETRY_ON(error)) != 0 && job->p.idempotent &&
-                 v.attempts < job->p.retry.max_attempts && !timed_out_too_often(chunk, error) &&
-                 retry_take_item_token(job);
+    bool again =
+        (job->p.retry.on & SCHED_RETRY_ON(error)) != 0 && job->p.idempotent && v.attempts < job->p.retry.max_attempts;
     v.verdict = again ? SCHED_ITEM_RETRIED : SCHED_ITEM_FINAL;
     job->progress_ns = now_ns;
     job->delivered = true;

@@ -57,7 +57,6 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->added_ns = job->progress_ns = now_ns;
     job->tokens = BUDGET_MIN;
     job->probation_ns = now_ns + PROBATION_TRICKLE_NS;
-    job->item_tokens = BUDGET_ITEMS_MIN;
     job->wait_mean = 1;
     job->wait_deviation = 0.5;
     job->timer.kind = TIMER_JOB;

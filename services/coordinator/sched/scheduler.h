@@ -98,17 +98,17 @@ struct sched_chunk {
     struct sched_endpoint *avoid; /* where it failed last; compared, never followed */
     size_t bytes;
     unsigned charged;                  /* failures that count towards max_attempts */
-    unsigned timeouts;                 /* times its one item timed out */
     unsigned lost;                     /* of these, workers that vanished under it since it last got half-way */
     unsigned failures, failures_alone; /* all of them; those as a single item */
     uint32_t origin;                   /* items of the chunk it comes from */
     bool handed_back;                  /* its last attempt was refused */
     bool prepaid;                      /* it has its token for the next attempt */
-    bool needs_isolation;              /* blame.c */
-    bool was_sent;                     /* its next attempt is not the first of its items */
-    int hedges;                        /* second attempts sent */
-    const char *cause;                 /* of the last charged failure */
-    uint32_t given_up;                 /* so many items at its end are to be settled with ... */
+    bool is_item_retry;   /* its next attempt is for an item's own error, as retry.on asks: it takes no token */
+    bool needs_isolation; /* blame.c */
+    bool was_sent;        /* its next attempt is not the first of its items */
+    int hedges;           /* second attempts sent */
+    const char *cause;    /* of the last charged failure */
+    uint32_t given_up;    /* so many items at its end are to be settled with ... */
     enum item_error given_up_as;
 };
 
@@ -179,7 +179,6 @@ const char *sched_waiting_name(enum sched_waiting why);
 
 struct sched_retry {
     unsigned max_attempts; /* of an item; at least 1 */
-    unsigned max_timeouts; /* an item that timed out so often is given up all the same; 0: no limit of its own */
     double interval_s, backoff_rate, max_delay_s;
     bool full_jitter; /* the delay is drawn from [0, delay) */
     uint32_t on;      /* bit 1 << enum item_error: these are retried */
@@ -360,7 +359,8 @@ struct sched_stats {
     uint64_t in_flight_chunks;
     uint64_t slots; /* of the open endpoints */
     uint64_t endpoints[ENDPOINT_STATE_COUNT];
-    uint64_t attempts_first, attempts_retry, attempts_free, attempts_hedge; /* sent, since the start */
+    uint64_t attempts_first, attempts_retry, attempts_free,
+        attempts_hedge; /* sent, since the start; only retries cost budget */
     uint64_t attempts_ended[SCHED_END_COUNT];
     uint64_t attempts_cut;
     uint64_t budget_exhausted; /* times a retry had to wait for its budget */

@@ -37,7 +37,6 @@
 #define BUDGET_ALL_MIN        100.0
 #define BUDGET_ALL_MAX        1000.0
 #define BUDGET_TRICKLE_NS     (100 * NS_PER_MS) /* without budget, one retry of a job in so long a time */
-#define BUDGET_ITEMS_MIN      10.0              /* retries of single items, counted in items */
 #define PAUSE_MIN_NS          (20 * NS_PER_MS)
 #define PAUSE_MAX_NS          (2 * NS_PER_S)
 #define PAUSE_RETRY_MAX_NS    (30 * NS_PER_S) /* a Retry-After beyond this is not believed */
@@ -143,7 +142,7 @@ struct sched_job {
     struct sched_timer ramp_timer;
     double wait_mean, wait_deviation; /* of the waits for an answer, in expected waits, hedge.c */
     uint32_t largest_answered;        /* items of the largest chunk answered */
-    double tokens, item_tokens;
+    double tokens;
     uint64_t trickle_ns, probation_ns; /* when the next retry or trial may go without a token */
     uint64_t progress_ns;              /* last answer */
     struct heap_node hedge_node;       /* in s->hedge_scans, by when to look for late attempts */
@@ -306,10 +305,9 @@ bool chunker_ramp_is_full(struct sched_job *job);
 void chunker_ramp_timer_fired(struct sched_job *job);
 
 /* retry.c */
-void retry_first_attempt(struct sched_job *job, uint32_t items);
+void retry_first_attempt(struct sched_job *job);
 /* Whether a retry may go out now; takes the tokens. */
 bool retry_take_token(struct sched_job *job);
-bool retry_take_item_token(struct sched_job *job);
 /* A try at an endpoint that failed last: may it be made, and it is made. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
 /* True when it took a token, which is given back when it answers or was not reached. */

@@ -501,3 +501,36 @@ Test(scheduler_faults, a_draining_worker_that_still_answers_is_asked_before_it_g
     cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBATION);
     shell_over(&sh);
 }
+
+/* The budget protects the fleet from faults of its workers. What the job asks for is bounded by max_attempts. */
+Test(scheduler_faults, errors_that_the_job_wants_tried_again_are_tried_max_attempts_times_each)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 8);
+    worker(&sh, 8);
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    p.retry.on = SCHED_RETRY_ON(ITEM_TASK_ERROR);
+    p.retry.max_attempts = 10;
+    p.retry.backoff_rate = 1;
+    job_with(&sh, &p, 100);
+    unsigned final = 0;
+    for (unsigned turn = 0; turn < 20000 && sh.finished == 0; turn++) {
+        run(&sh);
+        if (sh.out_n == 0) {
+            if (sh.finished == 0) sh.now = sh.next;
+            continue;
+        }
+        struct sched_attempt *a = sh.out[0];
+        struct sched_item_verdict v = sched_attempt_item_error(a, ITEM_TASK_ERROR, sh.now);
+        cr_assert_eq(v.verdict == SCHED_ITEM_FINAL, v.attempts == 10);
+        final += v.verdict == SCHED_ITEM_FINAL;
+        end(&sh, a, SCHED_END_COMPLETE);
+    }
+    cr_assert_eq(sh.finished, 1);
+    cr_assert_eq(final, 100);
+    cr_assert_eq(sh.sends, 1000);
+    cr_assert_lt(sh.now, 1000 * MS + 5 * NS_PER_S, "a trickle of one in 100 ms would take 90 s");
+    shell_over(&sh);
+}
