@@ -1,11 +1,11 @@
 #include "worker/process/process.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/observe/log.h"
-#include "worker/process/process_end.h"
+#include "worker/process/process_internal.h"
+#include "worker/system/scratch.h"
 #include "worker/system/spawn.h"
 
 #define OOM_SCORE_ADJUST 500
@@ -50,18 +50,6 @@ static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
     return ok;
 }
 
-static char *make_scratch(const struct process_env *env, uint64_t token)
-{
-    if (!env->scratch) return NULL;
-    size_t size = strlen(env->scratch) + 24;
-    char *path = xmalloc(size);
-    snprintf(path, size, "%s/%llu", env->scratch, (unsigned long long)token);
-    if (mkdir(path, 0700) == 0) return path;
-    log_warn("cannot make a temporary directory", LOG_STR("path", path), LOG_STR("error", strerror(errno)));
-    free(path);
-    return NULL;
-}
-
 static enum window_form task_form(const struct task *t)
 {
     if (t->mode != TASK_STREAM) return FORM_TRUSTED;
@@ -78,7 +66,7 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     p->pool = pool;
     p->task = task_ref(task);
     p->child.token = reaper_new_token(env->reaper);
-    p->scratch = make_scratch(env, p->child.token);
+    p->scratch = scratch_make_inner(env->scratch, p->child.token);
     p->started_ns = now;
     p->numbered_next = 1;
     window_init(&p->window, task_form(task));

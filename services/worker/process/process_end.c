@@ -1,12 +1,11 @@
-#include "worker/process/process_end.h"
+#include "worker/process/process_internal.h"
+#include "worker/system/memory.h"
+#include "worker/system/scratch.h"
 
-#include <errno.h>
-#include <ftw.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "common/observe/log.h"
-#include "worker/system/spawn.h"
 
 static void on_pipe_closed(uv_handle_t *handle)
 {
@@ -27,48 +26,10 @@ void process_close_pipe(struct process *p, uv_poll_t *poll, bool *open)
     close(fd);
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
-}
-
-struct removal {
-    uv_work_t work;
-    char *path;
-};
-
-static void remove_tree(uv_work_t *work)
-{
-    struct removal *r = CONTAINER_OF(work, struct removal, work);
-    nftw(r->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void removed(uv_work_t *work, int status)
-{
-    struct removal *r = CONTAINER_OF(work, struct removal, work);
-    free(r->path);
-    free(r);
-}
-
-/* Mostly it is empty; what a task left in it is removed off the loop. */
-static void drop_scratch(struct process *p)
-{
-    char *path = p->scratch;
-    p->scratch = NULL;
-    if (!path) return;
-    if (rmdir(path) == 0 || errno != ENOTEMPTY) {
-        free(path);
-        return;
-    }
-    struct removal *r = xcalloc(1, sizeof *r);
-    r->path = path;
-    if (uv_queue_work(p->env->loop, &r->work, remove_tree, removed) != 0) removed(&r->work, 0);
-}
-
 void process_release(struct process *p)
 {
     if (p->handles || (p->child.pid && !p->reaped)) return;
-    drop_scratch(p);
+    scratch_remove_inner(p->env->loop, p->scratch);
     common_unref(p->common);
     common_unref(p->trace);
     buf_release(&p->partial);
@@ -118,7 +79,7 @@ static bool says_out_of_memory(const struct tail *t)
 static void tell_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
 {
     static uint64_t known_kills;
-    uint64_t kills = f->signal == SIGKILL ? cgroup_oom_kills() : known_kills, peak = (uint64_t)usage->ru_maxrss * KIB;
+    uint64_t kills = f->signal == SIGKILL ? memory_oom_kills() : known_kills, peak = (uint64_t)usage->ru_maxrss * KIB;
     if (kills > known_kills)
         f->name = ITEM_OUT_OF_MEMORY;
     else if (p->task->memory_bytes && (peak > p->task->memory_bytes || says_out_of_memory(&p->tail)))

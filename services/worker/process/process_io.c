@@ -7,7 +7,7 @@
 
 #include "common/observe/log.h"
 #include "worker/process/numbered.h"
-#include "worker/process/process_end.h"
+#include "worker/process/process_internal.h"
 
 #define READ_BYTES       (256 * KIB)
 #define LONG_TURN_BYTES  (1 * MIB)  /* read in one turn of the loop from a process whose lines are long */
@@ -308,15 +308,25 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
 
 /* ---- stderr ---- */
 
+/* The item it is at, unless its client has gone. */
+static struct tail_origin item_origin(const struct process *p)
+{
+    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
+    const struct chunk *c = p->window.head ? p->window.head->chunk : NULL;
+    if (!c || c->abandoned_ns) return from;
+    from.has_item = true;
+    from.index = c->base + window_index(&p->window);
+    from.job = c->job;
+    from.chunk = *c->name ? c->name : NULL;
+    from.attempt = c->attempt;
+    from.trace_id = c->trace_id;
+    return from;
+}
+
 static void read_stderr(struct process *p)
 {
     char text[STDERR_BYTES];
-    struct run *r = p->window.head;
-    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
-    if (r && !r->chunk->abandoned_ns) {
-        from.chunk = r->chunk;
-        from.index = r->chunk->base + window_index(&p->window);
-    }
+    struct tail_origin from = item_origin(p);
     for (int i = 0; i < STDERR_READS && p->err_open; i++) {
         ssize_t n = read(pipe_fd(&p->err), text, sizeof text);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;

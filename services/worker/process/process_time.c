@@ -6,7 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "worker/process/process_end.h"
+#include "worker/process/process_internal.h"
+#include "worker/system/memory.h"
 
 #define ABANDONED_NS    (100 * NS_PER_MS) /* an item nobody waits for any more may still take so long */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
@@ -67,7 +68,7 @@ static bool over_memory(struct process *p)
 {
     uint64_t limit = p->task->memory_bytes;
     if (!limit || !p->window.head) return false;
-    uint64_t used = process_memory(p->child.pid);
+    uint64_t used = memory_of_tree(p->child.pid);
     if (used <= limit) return false;
     struct fault f;
     fault_set(&f, ITEM_OUT_OF_MEMORY, "it used %llu bytes of memory, more than memory_bytes (%llu)",

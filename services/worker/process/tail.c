@@ -44,12 +44,12 @@ static void log_line(struct tail *t, const struct tail_origin *from, uint64_t no
             log_warn("stderr lines were left out", LOG_STR("task", from->task), LOG_I64("pid", from->pid),
                      LOG_U64("lines", t->suppressed));
         t->suppressed = 0;
-        if (from->chunk)
-            log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid), LOG_CHUNK(from->chunk),
-                     LOG_U64("index", from->index), LOG_STRN("line", t->line, t->line_len));
-        else
-            log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid),
-                     LOG_STRN("line", t->line, t->line_len));
+        log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid), LOG_STR("job", from->job),
+                 LOG_STR("chunk", from->chunk),
+                 from->attempt ? LOG_U64("attempt", from->attempt) : LOG_STR("attempt", NULL),
+                 LOG_STR("trace_id", from->trace_id),
+                 from->has_item ? LOG_U64("index", from->index) : LOG_STR("index", NULL),
+                 LOG_STRN("line", t->line, t->line_len));
     }
     t->line_len = 0;
 }

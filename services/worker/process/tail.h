@@ -7,18 +7,19 @@
 
 #include "common/base/base.h"
 #include "common/base/limits.h"
-#include "worker/chunk/chunk.h"
 
 #define TAIL_LINE_BYTES  1024 /* of a line in the log */
 #define TAIL_LINES_PER_S 20
 #define TAIL_LINES_BURST 50
 
-/* Whose line it is. Strings are borrowed for the call. */
+/* The process that wrote a line, and the item it was running. Strings are borrowed for the call; NULL when unknown. */
 struct tail_origin {
     const char *task;
-    const struct chunk *chunk; /* NULL: none is running */
-    uint64_t index;            /* in its job */
     int64_t pid;
+    bool has_item;    /* false: no item was running, and the rest is empty */
+    uint64_t index;   /* of the item in its job */
+    unsigned attempt; /* 0: unknown */
+    const char *job, *chunk, *trace_id;
 };
 
 struct tail {

@@ -1,6 +1,6 @@
 #include "worker/process/window.h"
 
-#include "worker/process/window_intake.h"
+#include "worker/process/window_internal.h"
 
 void window_init(struct window *w, enum window_form form)
 {

@@ -1,5 +1,5 @@
 /* The reading half of window.c: lines of a process become answers of its runs. */
-#include "worker/process/window_intake.h"
+#include "worker/process/window_internal.h"
 
 #include "common/json/json_scan.h"
 #include "worker/process/numbered.h"

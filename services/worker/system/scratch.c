@@ -74,3 +74,45 @@ void scratch_remove(const char *path, int lock_fd)
     if (path && rmdir(path) != 0) remove_tree(path);
     if (lock_fd >= 0) close(lock_fd);
 }
+
+/* ---- one directory for each process ---- */
+
+char *scratch_make_inner(const char *base, uint64_t token)
+{
+    if (!base) return NULL;
+    char *path;
+    if (asprintf(&path, "%s/%llu", base, (unsigned long long)token) < 0) BUG("out of memory for a path");
+    if (mkdir(path, 0700) == 0) return path;
+    log_warn("cannot make a temporary directory", LOG_STR("path", path), LOG_STR("error", strerror(errno)));
+    free(path);
+    return NULL;
+}
+
+struct removal {
+    uv_work_t work;
+    char *path;
+};
+
+static void on_removal(uv_work_t *work)
+{
+    remove_tree(CONTAINER_OF(work, struct removal, work)->path);
+}
+
+static void on_removed(uv_work_t *work, int status)
+{
+    struct removal *r = CONTAINER_OF(work, struct removal, work);
+    free(r->path);
+    free(r);
+}
+
+void scratch_remove_inner(uv_loop_t *loop, char *path)
+{
+    /* Mostly it is empty: then one call is enough. */
+    if (!path || rmdir(path) == 0 || errno != ENOTEMPTY) {
+        free(path);
+        return;
+    }
+    struct removal *r = xcalloc(1, sizeof *r);
+    r->path = path;
+    if (uv_queue_work(loop, &r->work, on_removal, on_removed) != 0) on_removed(&r->work, 0);
+}

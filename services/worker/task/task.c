@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "worker/task/task_json.h"
+#include "worker/task/task_internal.h"
 
 static const char *const mode_names[] = {"stream", "exec", "native", "python"};
 static_assert(ARRAY_SIZE(mode_names) == TASK_MODE_COUNT, "a name for each mode");

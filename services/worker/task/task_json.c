@@ -1,4 +1,4 @@
-#include "worker/task/task_json.h"
+#include "worker/task/task_internal.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /*
  * Reading of task.json into a struct task, and what both forms of a task share. The other half of task.c; only for it.
  */
-#ifndef FANTAIL_WORKER_TASK_TASK_JSON_H
-#define FANTAIL_WORKER_TASK_TASK_JSON_H
+#ifndef FANTAIL_WORKER_TASK_TASK_INTERNAL_H
+#define FANTAIL_WORKER_TASK_TASK_INTERNAL_H
 
 #include <stdarg.h>
 

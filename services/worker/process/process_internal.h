@@ -2,8 +2,8 @@
  * What the parts of process.c share; only for them. process_io.c has the pipes, process_time.c the clock and the
  * memory, process_end.c the end: killing, the last words, the fault its item is charged with, and what is freed when.
  */
-#ifndef FANTAIL_WORKER_PROCESS_PROCESS_END_H
-#define FANTAIL_WORKER_PROCESS_PROCESS_END_H
+#ifndef FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
+#define FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
 
 #include "worker/process/process.h"
 
@@ -29,9 +29,5 @@ void process_close_pipe(struct process *p, uv_poll_t *poll, bool *open);
 void process_release(struct process *p);
 /* Reads what its pipes still hold, without waiting. */
 void process_read_rest(struct process *p, bool answers);
-/* Memory of a process and its descendants that is not shared with a file; 0 when it cannot be told. */
-uint64_t process_memory(pid_t pid);
-/* How often the kernel has killed something of our control group for lack of memory. */
-uint64_t cgroup_oom_kills(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* What the two halves of window.h share; only for them. */
-#ifndef FANTAIL_WORKER_PROCESS_WINDOW_INTAKE_H
-#define FANTAIL_WORKER_PROCESS_WINDOW_INTAKE_H
+#ifndef FANTAIL_WORKER_PROCESS_WINDOW_INTERNAL_H
+#define FANTAIL_WORKER_PROCESS_WINDOW_INTERNAL_H
 
 #include "worker/process/window.h"
 
