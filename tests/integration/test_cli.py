@@ -596,7 +596,7 @@ class Local(CliTest):
         with self.local() as (_, url):
             ended = self.cli("local", "--tasks", EXAMPLE_TASKS, "--port", url.rsplit(":", 1)[1])
             self.assertEqual(ended.status, 3, ended)
-            self.assertIn(b"is taken", ended.err)
+            self.assertIn(b"is in use", ended.err)
 
 
 if __name__ == "__main__":

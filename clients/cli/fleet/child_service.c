@@ -9,14 +9,30 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static const char *const state_names[] = {"down", "starting", "ready"};
+static_assert(ARRAY_SIZE(state_names) == CHILD_STATE_COUNT, "a name for each state");
+
+/* The only function that changes a state. */
+static void move(struct child_service *s, enum child_state to)
+{
+    static const enum child_state before[] = {[CHILD_STARTING] = CHILD_DOWN, [CHILD_READY] = CHILD_STARTING};
+    if (to != CHILD_DOWN && s->state != before[to]) BUG("a service: %s to %s", state_names[s->state], state_names[to]);
+    s->state = to;
+}
+
 static void close_fd(int *fd)
 {
     if (*fd >= 0) close(*fd);
     *fd = -1;
 }
 
-/* The port is taken by a bound socket that never listens. Made shareable after the bind, it lets the service bind and
- * listen beside it, while the kernel gives the number to nobody else. */
+void child_service_init(struct child_service *s)
+{
+    *s = (struct child_service){.state = CHILD_DOWN, .ready_fd = -1, .reserved_fd = -1};
+}
+
+/* A bound socket that never listens keeps the port. SO_REUSEADDR is set after the bind. So the service can bind the
+ * same port and listen on it, while the kernel chooses this port for no other program. */
 bool child_service_reserve_port(struct child_service *s)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -44,7 +60,7 @@ bool child_service_port_is_taken(uint16_t port)
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* what waits in TIME_WAIT is no hindrance */
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* old connections in TIME_WAIT do not count */
     bool taken = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == EADDRINUSE;
     close(fd);
     return taken;
@@ -64,7 +80,7 @@ static int spawn(pid_t *pid, int ready_fd, char *const argv[], char *const envp[
     posix_spawn_file_actions_adddup2(&actions, ready_fd, CHILD_READY_FD);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    /* A process group of its own: Ctrl-C reaches this program only, which then ends the children in its own way. */
+    /* A process group of its own: Ctrl-C signals this program only, which then ends the services in order. */
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &ours);
@@ -79,7 +95,7 @@ int child_service_start(struct child_service *s, char *const argv[], char *const
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return errno;
-    /* dup2 of a descriptor onto itself would leave it close-on-exec. */
+    /* dup2 onto the same number would keep close-on-exec set, so the number must differ from CHILD_READY_FD. */
     int write_end = fcntl(ends[1], F_DUPFD_CLOEXEC, CHILD_READY_FD + 1);
     close(ends[1]);
     int error = write_end < 0 ? errno : spawn(&s->pid, write_end, argv, envp);
@@ -94,7 +110,7 @@ int child_service_start(struct child_service *s, char *const argv[], char *const
     s->ready_fd = ends[0];
     s->line_len = 0;
     s->started_ns = now;
-    s->state = CHILD_STARTING;
+    move(s, CHILD_STARTING);
     return 0;
 }
 
@@ -109,7 +125,7 @@ bool child_service_read(struct child_service *s)
     if (n > 0 && !whole && s->line_len < sizeof(s->line) - 1) return false;
     close_fd(&s->ready_fd);
     if (!whole || strncmp(s->line, "ready ", 6) != 0) return false;
-    s->state = CHILD_READY;
+    move(s, CHILD_READY);
     return true;
 }
 
@@ -117,7 +133,7 @@ void child_service_ended(struct child_service *s)
 {
     close_fd(&s->ready_fd);
     s->pid = 0;
-    s->state = CHILD_DOWN;
+    move(s, CHILD_DOWN);
 }
 
 void child_service_release(struct child_service *s)

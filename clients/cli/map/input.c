@@ -16,7 +16,7 @@
 #define LAST_TARGET  (2u << 20)
 #define READ_BYTES   (256u << 10)
 #define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
-#define SHOWN_BYTES  200u /* kept of a line beyond LINE_CAP */
+#define SHOWN_BYTES  200u /* how much is kept of a line longer than LINE_CAP */
 
 void input_init(struct input *in, int fd, enum input_form form)
 {
@@ -41,16 +41,8 @@ bool input_wants_bytes(const struct input *in)
     return !in->ended && !in->filling.too_long && (in->cut == 0 || in->filling.len < in->target);
 }
 
-static void reserve(struct batch *b, size_t extra)
-{
-    if (b->alloc - b->len >= extra) return;
-    size_t alloc = b->alloc + b->alloc / 2;
-    b->alloc = alloc > b->len + extra ? alloc : b->len + extra;
-    b->data = xrealloc(b->data, b->alloc);
-}
-
-/* How many of the len bytes at p, len a multiple of 16, are newlines; with skip_blank only those with another byte than
- * a newline before them, p[-1] included. This runs over all input. */
+/* Counts the newlines in the len bytes at p. len is a multiple of 16. With skip_blank, a newline after another newline
+ * is not counted; for the first byte, p[-1] is read. All input goes through here, so it must be fast. */
 static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
 {
     uint64_t lines = 0;
@@ -73,7 +65,7 @@ static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
     return lines;
 }
 
-/* The same for any len. Where lines are long most of it holds no newline, which is soon seen. */
+/* The same for any len. memchr() skips the pieces without a newline, which are most of the input if lines are long. */
 static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
 {
     enum { STEP = 4096 };
@@ -88,7 +80,7 @@ static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
     return lines;
 }
 
-/* How many lines end in the bytes; with skip_blank only those that have bytes before their newline. */
+/* Counts the lines that end in these bytes; with skip_blank, only lines that are not empty. */
 static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool *last_was_newline)
 {
     if (len == 0) return 0;
@@ -98,7 +90,7 @@ static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool 
     return lines;
 }
 
-/* The line that fills the whole of `filling` is too long: its beginning becomes a batch. */
+/* `filling` is the beginning of one line that is too long. A short piece of it becomes a batch. */
 static void give_up_line(struct input *in)
 {
     struct batch *b = &in->filling;
@@ -110,7 +102,8 @@ static void give_up_line(struct input *in)
     in->lines++;
 }
 
-/* Of n bytes behind `filling` only what follows the line to drop stays. */
+/* n bytes were read after the end of `filling`. Keeps only those after the end of the line that is being dropped.
+ * Returns how many are kept. */
 static size_t drop_line(struct input *in, size_t n)
 {
     char *fresh = in->filling.data + in->filling.len, *newline = memchr(fresh, '\n', n);
@@ -169,12 +162,12 @@ size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out
     return (size_t)(to - out);
 }
 
-/* The last line may lack its newline. */
+/* Adds the newline that the last line may lack. */
 static void end_came(struct input *in)
 {
     struct batch *b = &in->filling;
     in->ended = true;
-    reserve(b, 2);
+    batch_reserve(b, 2);
     if (in->in_text) b->data[b->len++] = '"';
     if (b->len == in->cut) return;
     b->data[b->len] = '\n';
@@ -182,12 +175,12 @@ static void end_came(struct input *in)
     in->bytes--;
 }
 
-/* Reads to the end of `filling`; what came is not counted in yet. */
+/* Reads to the end of `filling`, without changing its length. */
 static ssize_t read_bytes(struct input *in)
 {
     static char nulls[READ_BYTES];
     struct batch *b = &in->filling;
-    reserve(b, in->nulls ? INPUT_NULLS_ROOM(READ_BYTES) : READ_BYTES);
+    batch_reserve(b, in->nulls ? INPUT_NULLS_ROOM(READ_BYTES) : READ_BYTES);
     if (!in->nulls) return read(in->fd, b->data + b->len, b->alloc - b->len);
     ssize_t n = read(in->fd, nulls, sizeof(nulls));
     return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
@@ -224,7 +217,7 @@ void input_cut(struct input *in, struct batch *b)
 {
     struct batch next = {.data = b->data, .alloc = b->alloc};
     size_t rest = in->filling.len - in->cut;
-    reserve(&next, rest);
+    batch_reserve(&next, rest);
     if (rest) memcpy(next.data, in->filling.data + in->cut, rest);
     next.len = rest;
     if (in->filling.len >= in->target && in->target < LAST_TARGET) in->target *= 2;
@@ -239,86 +232,4 @@ void input_cut(struct input *in, struct batch *b)
 bool input_is_empty(const struct input *in)
 {
     return in->ended && in->cut == 0;
-}
-
-/* The line at `line`, which has `left` bytes behind it: its length without the newline. */
-static size_t line_length(const char *line, size_t left)
-{
-    const char *newline = memchr(line, '\n', left);
-    return newline ? (size_t)(newline - line) : left;
-}
-
-/* White space as the coordinator sees it, up to the end of the line or of the `left` bytes. */
-static bool begins_blank_line(const char *line, size_t left)
-{
-    size_t i = 0;
-    while (i < left && (line[i] == ' ' || line[i] == '\t' || line[i] == '\r')) i++;
-    return i == left || line[i] == '\n';
-}
-
-size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset)
-{
-    if (index < *at) *at = *offset = 0;
-    while (*offset < b->len) {
-        bool item = !skip_blank || !begins_blank_line(b->data + *offset, b->len - *offset);
-        if (item && *at == index) break; /* found without a search for its end, which may be far */
-        *offset += line_length(b->data + *offset, b->len - *offset) + 1;
-        *at += item;
-    }
-    return *offset;
-}
-
-struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset)
-{
-    size_t from = batch_seek(b, skip_blank, index, at, offset);
-    return (struct json_slice){b->data + from, line_length(b->data + from, b->len - from)};
-}
-
-uint64_t batch_count(const struct batch *b, bool skip_blank)
-{
-    uint64_t count = 0;
-    size_t offset = 0;
-    batch_seek(b, skip_blank, UINT64_MAX, &count, &offset);
-    return count;
-}
-
-static bool is_bad(const char *line, size_t len, bool text, struct bad_item *bad)
-{
-    size_t at = 0;
-    const char *error = "";
-    if (len > LIMIT_ITEM_BYTES) {
-        snprintf(bad->reason, sizeof(bad->reason), "longer than %u MiB", LIMIT_ITEM_BYTES >> 20);
-        return true;
-    }
-    if (!text) {
-        if (json_valid(line, len, &at, &error)) return false;
-        const char *hint = len && line[0] == '"' ? "" : " (is it text? then say --text)";
-        snprintf(bad->reason, sizeof(bad->reason), "not JSON at its byte %zu: %s%s", at, error, hint);
-        return true;
-    }
-    while (at < len) {
-        at += json_text_length(line + at, len - at);
-        if (at == len) break;
-        if ((unsigned char)line[at] >= 0x80) {
-            snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at its byte %zu", at);
-            return true;
-        }
-        at++;
-    }
-    return false;
-}
-
-bool batch_find_bad(const struct batch *b, bool text, uint64_t index, size_t offset, struct bad_item *bad)
-{
-    while (offset < b->len) {
-        const char *line = b->data + offset;
-        size_t len = line_length(line, b->len - offset);
-        *bad = (struct bad_item){.index = index, .offset = offset, .len = len};
-        if (b->too_long) return is_bad(line, SIZE_MAX, text, bad);
-        bool item = text || !begins_blank_line(line, len);
-        if (item && is_bad(line, len, text, bad)) return true;
-        index += item;
-        offset += len + 1;
-    }
-    return false;
 }

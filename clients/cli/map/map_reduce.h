@@ -6,7 +6,7 @@
 #ifndef FANTAIL_CLI_MAP_MAP_REDUCE_H
 #define FANTAIL_CLI_MAP_MAP_REDUCE_H
 
-#include "cli/map/input.h"
+#include "cli/map/batch.h"
 #include "common/json/json_walk.h"
 
 struct map_run;

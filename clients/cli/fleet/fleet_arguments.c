@@ -1,0 +1,122 @@
+#include "cli/fleet/fleet_internal.h"
+
+#include <unistd.h>
+
+static void add_argument(struct service *s, const char *text)
+{
+    if (s->argc + 1 >= FLEET_MAX_ARGUMENTS) BUG("too many arguments for %s", s->name);
+    s->argv[s->argc++] = xstrdup(text);
+}
+
+static void add_option(struct service *s, const char *name, const char *value)
+{
+    add_argument(s, name);
+    add_argument(s, value);
+}
+
+static void add_number(struct service *s, const char *name, unsigned value)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%u", value);
+    add_option(s, name, text);
+}
+
+/* Adds the path of a program that is in the same directory as this one. */
+static void add_program(struct service *s, const char *program)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
+    if (n < 0) n = 0;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    char *name = slash ? slash + 1 : path;
+    snprintf(name, 64, "%s", program);
+    add_argument(s, path);
+}
+
+static void add_common_options(struct service *s, const struct fleet_options *o)
+{
+    add_option(s, "--admin-port", "off");
+    add_number(s, "--ready-fd", CHILD_READY_FD);
+    add_argument(s, "--exit-with-parent");
+    add_number(s, "--parent-pid", (unsigned)getpid());
+    if (o->drain_s) add_number(s, "--drain-s", o->drain_s);
+    add_option(s, "--log-level", o->log_level ? o->log_level : "warn");
+}
+
+void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number)
+{
+    if (number)
+        buf_addf(address, "unix:%s/worker-%zu", f->sockets.path, number);
+    else
+        buf_addf(address, "unix:%s" FLEET_LONGEST_SOCKET_NAME, f->sockets.path);
+}
+
+static void set_worker(struct fleet *f, const struct fleet_options *o, size_t number)
+{
+    struct service *s = &f->services[number];
+    struct buf address = {0};
+    char id[32];
+    snprintf(s->name, sizeof(s->name), "worker %zu", number);
+    snprintf(id, sizeof(id), "local-%zu", number);
+    add_program(s, "fantail-worker");
+    fleet_add_socket(f, &address, number);
+    add_option(s, "--host", buf_cstr(&address));
+    buf_release(&address);
+    add_common_options(s, o);
+    add_option(s, "--worker-id", id);
+    add_option(s, "--tasks", o->tasks_dir);
+    if (o->processes) add_number(s, "--processes", o->processes);
+}
+
+static void set_coordinator(struct fleet *f, const struct fleet_options *o)
+{
+    struct service *s = &f->services[0];
+    struct buf workers = {0};
+    snprintf(s->name, sizeof(s->name), "coordinator");
+    add_program(s, "fantail-coordinator");
+    add_option(s, "--host", unix_address_path(f->url) ? f->url : o->host);
+    add_number(s, "--port", s->process.port);
+    add_common_options(s, o);
+    for (size_t i = 1; i < f->count; i++) {
+        buf_add_str(&workers, i == 1 ? "static://" : ",");
+        fleet_add_socket(f, &workers, i);
+    }
+    if (o->token_file) add_option(s, "--token-file", o->token_file);
+    if (o->insecure) add_argument(s, "--insecure");
+    add_option(s, "--workers", buf_cstr(&workers));
+    buf_release(&workers);
+}
+
+void fleet_set_arguments(struct fleet *f, const struct fleet_options *o)
+{
+    for (size_t i = 1; i < f->count; i++) set_worker(f, o, i);
+    set_coordinator(f, o);
+}
+
+/* A private fleet ignores the caller's FANTAIL_* and TMPDIR. `fantail local` inherits everything except the variables
+ * that name another fleet. */
+static bool is_inherited(const char *variable, bool private)
+{
+    static const char *const of_other_fleet[] = {"FANTAIL_URL=", "FANTAIL_TOKEN_FILE="};
+    if (private) return strncmp(variable, "TMPDIR=", 7) != 0 && strncmp(variable, "FANTAIL_", 8) != 0;
+    for (size_t i = 0; i < ARRAY_SIZE(of_other_fleet); i++)
+        if (strncmp(variable, of_other_fleet[i], strlen(of_other_fleet[i])) == 0) return false;
+    return true;
+}
+
+void fleet_set_environment(struct fleet *f, const char *tmp_dir)
+{
+    size_t n = 0, kept = 0;
+    while (environ[n]) n++;
+    f->envp = xcalloc(n + 2, sizeof(*f->envp));
+    for (size_t i = 0; i < n; i++)
+        if (is_inherited(environ[i], tmp_dir != NULL)) f->envp[kept++] = environ[i];
+    if (!tmp_dir) return;
+    struct buf variable = {0};
+    buf_addf(&variable, "TMPDIR=%s", tmp_dir);
+    buf_add_char(&variable, '\0');
+    size_t len;
+    f->tmpdir_variable = buf_detach(&variable, &len);
+    f->envp[kept] = f->tmpdir_variable;
+}

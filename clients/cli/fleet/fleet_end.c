@@ -1,0 +1,90 @@
+#include "cli/fleet/fleet_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/base/interrupt.h"
+
+static void signal_services(struct fleet *f, int number)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->services[i].process.pid > 0) kill(f->services[i].process.pid, number);
+}
+
+static size_t count_running(const struct fleet *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->count; i++) n += f->services[i].process.pid > 0;
+    return n;
+}
+
+/* The process was reaped. */
+static void note_end(struct fleet *f, pid_t pid)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->services[i].process.pid == pid) child_service_ended(&f->services[i].process);
+}
+
+/* Kills the children of this process, as the kernel lists them. */
+static void kill_children(void)
+{
+    char path[64], line[4096];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "re");
+    if (!file) return;
+    if (fgets(line, sizeof(line), file)) {
+        char *next = line;
+        for (long pid = strtol(line, &next, 10); pid > 0; pid = strtol(next, &next, 10)) kill((pid_t)pid, SIGKILL);
+    }
+    fclose(file);
+}
+
+/* The children of a killed process become our children, as this process is a subreaper. So this repeats until there
+ * are none. */
+static void kill_descendants(void)
+{
+    for (;;) {
+        kill_children();
+        pid_t pid = waitpid(-1, NULL, 0);
+        if (pid < 0 && errno != EINTR) return;
+    }
+}
+
+static void fleet_free(struct fleet *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        child_service_release(&f->services[i].process);
+        for (size_t a = 0; a < f->services[i].argc; a++) free(f->services[i].argv[a]);
+    }
+    run_dir_remove(&f->sockets);
+    free(f->services);
+    free(f->envp);
+    free(f->tmpdir_variable);
+    free(f);
+}
+
+void fleet_stop(struct fleet *f)
+{
+    if (!f) return;
+    signal_services(f, SIGTERM);
+    int asked = interrupt_count();
+    while (count_running(f) && interrupt_count() <= asked) {
+        struct pollfd fd = {.fd = interrupt_fd(), .events = POLLIN};
+        pid_t pid;
+        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) note_end(f, pid);
+        if (!count_running(f)) break;
+        poll(&fd, 1, -1);
+        interrupt_clear();
+    }
+    fleet_kill(f);
+}
+
+void fleet_kill(struct fleet *f)
+{
+    if (!f) return;
+    signal_services(f, SIGKILL);
+    kill_descendants();
+    fleet_free(f);
+}

@@ -1,0 +1,54 @@
+/*
+ * What the files of fleet share; only they include this.
+ *
+ *     fleet.c            starts the services, watches them and restarts the ones that end
+ *     fleet_arguments.c  the command line and the environment of each service
+ *     fleet_end.c        ends the services and everything they started
+ */
+#ifndef FANTAIL_CLI_FLEET_FLEET_INTERNAL_H
+#define FANTAIL_CLI_FLEET_FLEET_INTERNAL_H
+
+#include "cli/fleet/child_service.h"
+#include "cli/fleet/fleet.h"
+#include "cli/fleet/run_dir.h"
+#include "common/base/buf.h"
+#include "common/net/unix_address.h"
+
+#define FLEET_MAX_ARGUMENTS 32
+
+/* The longest name that fleet_add_socket() gives to a socket file. */
+#define FLEET_LONGEST_SOCKET_NAME "/coordinator"
+
+struct service {
+    struct child_service process;
+    char *argv[FLEET_MAX_ARGUMENTS]; /* owned; NULL-ended */
+    size_t argc;
+    char name[32];       /* "coordinator", "worker 2": for messages */
+    bool was_ready;      /* at least once since the fleet was started */
+    bool reload_pending; /* SIGHUP is due as soon as it is ready; before that, the signal would end it */
+    unsigned failed_starts;
+    uint64_t restart_ns; /* while it is down: when to start it */
+    uint64_t backoff_ms;
+};
+
+struct fleet {
+    struct service *services; /* services[0] is the coordinator */
+    size_t count;
+    struct run_dir sockets;
+    char url[UNIX_PATH_BYTES + 8]; /* of the coordinator */
+    char **envp;                   /* owned array of borrowed strings */
+    char *tmpdir_variable;         /* owned; one of the strings of envp */
+    bool announce;
+    char error[256];
+};
+
+/* Stores the reason for fleet_error(). Returns false. */
+bool fleet_fail(struct fleet *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Appends the address (unix:PATH) where a service without a port listens. Number 0 is the coordinator. */
+void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number);
+/* Sets the command line of every service. f->url and the directory of sockets must be known. */
+void fleet_set_arguments(struct fleet *f, const struct fleet_options *o);
+/* Sets the environment of all services; tmp_dir is NULL unless the fleet is private. */
+void fleet_set_environment(struct fleet *f, const char *tmp_dir);
+
+#endif

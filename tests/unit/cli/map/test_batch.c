@@ -1,0 +1,55 @@
+/* Batches: finding items and bad items in them. */
+#include <criterion/criterion.h>
+
+#include "cli/map/batch.h"
+
+static struct batch batch_of(char *text)
+{
+    return (struct batch){.data = text, .len = strlen(text)};
+}
+
+Test(batch, lines_of_white_space_are_not_items)
+{
+    struct batch b = batch_of((char[]){"1\n\n \t\n2\r\n\r\n3\n"});
+    uint64_t at = 0;
+    size_t offset = 0;
+    cr_assert_eq(batch_count(&b, true), 3);
+    cr_assert_eq(batch_count(&b, false), 6);
+    cr_assert_eq(batch_seek(&b, true, 2, &at, &offset), 11);
+    cr_assert_eq(batch_seek(&b, true, 0, &at, &offset), 0);
+    cr_assert_eq(batch_seek(&b, true, 3, &at, &offset), b.len);
+}
+
+Test(batch, bad_items_are_found_one_after_another)
+{
+    struct batch b = batch_of((char[]){"1\n\nx\n[1,\n2\n"});
+    struct bad_item bad;
+    cr_assert(batch_find_bad(&b, false, 0, 0, &bad));
+    cr_assert_eq(bad.index, 1);
+    cr_assert_eq(bad.offset, 3);
+    cr_assert_eq(bad.len, 1);
+    cr_assert(batch_find_bad(&b, false, 2, 5, &bad));
+    cr_assert_eq(bad.index, 2);
+    cr_assert(strstr(bad.reason, "byte 3"), "%s", bad.reason);
+    cr_assert_not(batch_find_bad(&b, false, 3, 9, &bad));
+    cr_assert_not(batch_find_bad(&b, true, 0, 0, &bad));
+}
+
+Test(batch, text_must_be_utf_8)
+{
+    struct batch b = batch_of((char[]){"a\"\\\t\n\xc3\xa4\n\xc3\nb\n"});
+    struct bad_item bad;
+    cr_assert(batch_find_bad(&b, true, 0, 0, &bad));
+    cr_assert_eq(bad.index, 2);
+    cr_assert_eq(bad.len, 1);
+}
+
+Test(batch, the_beginning_of_a_line_that_is_too_long_is_a_bad_item)
+{
+    struct batch b = batch_of((char[]){"111\n"});
+    struct bad_item bad;
+    b.too_long = true;
+    cr_assert(batch_find_bad(&b, false, 0, 0, &bad));
+    cr_assert_eq(bad.index, 0);
+    cr_assert_eq(bad.len, 3);
+}

@@ -1,0 +1,55 @@
+/* Input: counting lines, and items that end with a NUL byte. */
+#include <criterion/criterion.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cli/map/input.h"
+
+/* Reads a file of `count` lines of `len` bytes, with an empty line after each, and returns how many were counted. */
+static uint64_t lines_read(size_t len, size_t count, enum input_form form)
+{
+    struct input in;
+    int fd = memfd_create("lines", 0);
+    char *line = xmalloc(len + 2);
+    memset(line, '1', len);
+    memcpy(line + len, "\n\n", 2);
+    for (size_t i = 0; i < count; i++) cr_assert_eq(write(fd, line, len + 2), (ssize_t)len + 2);
+    cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+    input_init(&in, fd, form);
+    while (!in.ended) input_read(&in, 0);
+    uint64_t lines = in.lines, counted = batch_count(&in.filling, form == INPUT_JSON);
+    cr_assert_eq(counted, lines, "%zu lines of %zu bytes", count, len);
+    input_release(&in);
+    free(line);
+    close(fd);
+    return lines;
+}
+
+Test(input, lines_of_any_length_are_counted)
+{
+    for (size_t len = 4070; len < 4120; len++) {
+        cr_assert_eq(lines_read(len, 9, INPUT_JSON), 9, "%zu", len);
+        cr_assert_eq(lines_read(len, 9, INPUT_TEXT), 18, "%zu", len);
+    }
+    for (size_t len = 1; len < 40; len++) cr_assert_eq(lines_read(len, 1000, INPUT_JSON), 1000, "%zu", len);
+    cr_assert_eq(lines_read(3000000, 3, INPUT_JSON), 3);
+}
+
+/* The result is the same wherever the bytes are cut into pieces. */
+Test(input, texts_that_end_with_a_nul_become_json_strings)
+{
+    static const char data[] = "a\nb\0\0\"\\\x01\x1f\t\xc3\xa4\0\xff\0end";
+    static const char wanted[] = "\"a\\nb\"\n\"\"\n\"\\\"\\\\\\u0001\\u001f\\t\xc3\xa4\"\n\"\xff\"\n\"end";
+    for (size_t piece = 1; piece <= sizeof(data) - 1; piece++) {
+        char out[INPUT_NULLS_ROOM(sizeof(data))];
+        size_t len = 0;
+        bool in_text = false;
+        for (size_t at = 0; at < sizeof(data) - 1; at += piece) {
+            size_t n = sizeof(data) - 1 - at < piece ? sizeof(data) - 1 - at : piece;
+            len += input_encode_nulls(data + at, n, &in_text, out + len);
+        }
+        cr_assert_eq(len, sizeof(wanted) - 1);
+        cr_assert_arr_eq(out, wanted, len);
+        cr_assert(in_text);
+    }
+}

@@ -1,0 +1,43 @@
+/* Result lines: both ways of reading them, and lines that are not what a coordinator writes. */
+#include <criterion/criterion.h>
+
+#include "cli/map/result_line.h"
+
+static struct result_line read_line(const char *line)
+{
+    return result_line_read(line, strlen(line));
+}
+
+Test(result_line, a_result_reads_the_same_in_both_ways)
+{
+    static const char *const lines[] = {"{\"type\":\"result\",\"index\":70,\"value\":[1,\"}\"]}",
+                                        "{\"type\":\"result\", \"index\":70, \"value\":[1,\"}\"]}"};
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+        struct result_line r = read_line(lines[i]);
+        cr_assert_eq(r.kind, RESULT_VALUE);
+        cr_assert(r.has_index);
+        cr_assert_eq(r.index, 70);
+        cr_assert_eq(r.len, 7);
+        cr_assert_eq(memcmp(r.body, "[1,\"}\"]", 7), 0);
+    }
+}
+
+Test(result_line, the_end_has_its_status_and_counts)
+{
+    struct result_line r = read_line("{\"type\":\"end\",\"status\":\"partial\",\"counts\":{\"total\":9,\"failed\":2}}");
+    cr_assert_eq(r.kind, RESULT_END);
+    cr_assert_eq(memcmp(r.body, "partial", 7), 0);
+    cr_assert_eq(r.total, 9);
+    cr_assert_eq(r.failed, 2);
+}
+
+Test(result_line, a_line_of_an_unknown_type_is_not_a_bad_line)
+{
+    cr_assert_eq(read_line("{\"type\":\"news\",\"x\":1}").kind, RESULT_OTHER);
+    cr_assert_eq(read_line("{\"type\":\"heartbeat\"}").kind, RESULT_OTHER);
+    cr_assert_eq(read_line("{\"type\":\"result\",\"index\":1}").kind, RESULT_BAD);
+    cr_assert_eq(read_line("{\"index\":1,\"type\":\"result\",\"value\":1}").kind, RESULT_BAD);
+    cr_assert_eq(read_line("[1]").kind, RESULT_BAD);
+    cr_assert_eq(read_line("{\"type\":\"result\",\"index\":1,\"value\":1").kind, RESULT_BAD);
+    cr_assert_eq(read_line("").kind, RESULT_BAD);
+}
