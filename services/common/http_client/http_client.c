@@ -1,11 +1,18 @@
 #include "common/http_client/http_client.h"
 
 #include "common/http_client/http_client_internal.h"
+#include "common/observe/log.h"
 
 #define SPARE_CALLS     256
-#define MAX_CONNECTIONS 4096 /* kept by curl when idle; without a figure it closes them by the count of calls */
+#define MAX_CONNECTIONS 4096 /* that curl keeps when idle; its default follows the number of calls */
 
-/* The lists: added in front, so that spare calls are reused while warm; new calls are taken from the back. */
+static const char *const state_names[] = {
+    [CALL_SPARE] = "spare",         [CALL_NEW] = "new",     [CALL_RUNNING] = "running",
+    [CALL_CANCELLED] = "cancelled", [CALL_ENDED] = "ended",
+};
+static_assert(ARRAY_SIZE(state_names) == CALL_STATE_COUNT, "every state has a name");
+
+/* Calls are added in front, so that the spare call used last is used next. New calls begin from the back. */
 
 static void list_remove(struct http_call *call)
 {
@@ -29,6 +36,8 @@ static void list_add(struct http_call *call)
 
 void call_move(struct http_call *call, enum call_state to)
 {
+    log_debug("call moved", LOG_U64("call", call->number), LOG_STR("from", state_names[call->state]),
+              LOG_STR("to", state_names[to]));
     list_remove(call);
     call->state = to;
     list_add(call);
@@ -37,7 +46,7 @@ void call_move(struct http_call *call, enum call_state to)
 static void call_retire(struct http_call *call)
 {
     call_clear(call);
-    client_forget_bulk(call);
+    call_move_flow(call, CALL_FLOW_SHORT);
     call_move(call, CALL_SPARE);
     if (call->client->calls[CALL_SPARE].count <= SPARE_CALLS) return;
     call = call->client->calls[CALL_SPARE].last;
@@ -53,7 +62,7 @@ static void call_end(struct http_call *call, const struct http_call_result *resu
     call_move(call, CALL_ENDED);
     c->busy++;
     curl_multi_remove_handle(c->multi, call->easy);
-    c->told = true;
+    c->callback_ran = true;
     call->options.on_end(call->options.data, result);
     c->busy--;
     call_retire(call);
@@ -61,7 +70,7 @@ static void call_end(struct http_call *call, const struct http_call_result *resu
 
 static void call_end_by_code(struct http_call *call, CURLcode code)
 {
-    struct http_call_result result = call_judge(call, code);
+    struct http_call_result result = call_classify_end(call, code);
     call_end(call, &result);
 }
 
@@ -112,7 +121,7 @@ static void watch_silence(struct http_client *c, uint64_t deadline_ms)
 
 static void end_silent(struct http_call *call)
 {
-    struct http_call_result result = call_judge(call, CURLE_OPERATION_TIMEDOUT);
+    struct http_call_result result = call_classify_end(call, CURLE_OPERATION_TIMEDOUT);
     char reason[64];
     snprintf(reason, sizeof reason, "nothing was received for %.3g s",
              (double)call->options.silence_timeout_ms / 1000.0);
@@ -121,8 +130,8 @@ static void end_silent(struct http_call *call)
     call_end(call, &result);
 }
 
-/* Activity only moves deadlines back, so the timer need not follow it: it fires at the earliest deadline once known,
- * and finds the next one. on_end may do anything to other calls, so the search begins anew after each. */
+/* Bytes only move deadlines back, so the timer does not follow them: it fires at what was the earliest deadline, and
+ * finds the next one. on_end may do anything to other calls, so the search begins anew after each. */
 static void on_silence(uv_timer_t *timer)
 {
     struct http_client *c = timer->data;
@@ -153,17 +162,16 @@ static void begin(struct http_call *call)
     watch_silence(c, silence_end_ms(call));
     if (!call_load(call)) return;
     CURLMcode code = curl_multi_add_handle(c->multi, call->easy);
-    if (code != CURLM_OK) BUG("curl took no new call: %s", curl_multi_strerror(code));
+    if (code != CURLM_OK) BUG("curl does not accept a call: %s", curl_multi_strerror(code));
 }
 
-void call_flow(struct http_call *call)
+void call_resume(struct http_call *call)
 {
     struct http_client *c = call->client;
-    call->held = false;
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
-    /* What curl held back is handed out inside that call, and its refusal ends nothing by itself. */
+    /* curl hands out inside that call what it held back, and a callback that refuses does not end the call. */
     bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the latter: no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
 }
@@ -224,13 +232,13 @@ void http_client_free(struct http_client *c)
 struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options)
 {
     struct http_call *call = c->calls[CALL_SPARE].first;
-    if (call)
-        list_remove(call);
-    else
+    if (!call) {
         call = call_new(c);
+        list_add(call);
+    }
     call_prepare(call, options);
-    call->state = CALL_NEW;
-    list_add(call);
+    call->number = ++c->started;
+    call_move(call, CALL_NEW);
     client_kick(c);
     return call;
 }

@@ -1,10 +1,11 @@
 /*
  * An HTTP/1.1 client inside a libuv loop: libcurl's multi interface with socket actions, easy handles recycled.
- * Never repeats a request by itself, but for a GET or HEAD (a kept connection that dies before the first byte of the
- * answer is an error for us to judge), never queues inside curl.
  *
- * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end comes exactly once unless the
- * call was cancelled; after either the pointer is dead.
+ * It repeats no request by itself, except a GET or HEAD. When a kept connection dies before the first byte of the
+ * answer, the call ends with HTTP_CALL_LOST, and the caller decides. Requests are never queued inside curl.
+ *
+ * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end comes exactly once, unless the
+ * call was cancelled. After either of them the pointer is dead.
  */
 #ifndef FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_H
 #define FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_H
@@ -31,21 +32,22 @@ struct http_call_result {
     bool sent_body;     /* at least one byte of the request went out */
     bool closes;        /* the answer said Connection: close */
     const char *reason; /* one sentence; borrowed until on_end returns */
-    /* NULL, or why there is no TLS connection: wrong_name, expired, not_yet_valid, unknown_authority, revoked,
-     * wrong_purpose, not_trusted (the peer's certificate), no_authorities (we have none to trust),
-     * client_certificate_refused (ours, or that there is none), not_tls, handshake_failed. The outcome is then
-     * HTTP_CALL_NOT_CONNECTED. */
+    /* NULL, or why there is no TLS connection; the outcome is then HTTP_CALL_NOT_CONNECTED.
+     *     of the peer's certificate: wrong_name, expired, not_yet_valid, unknown_authority, revoked, wrong_purpose,
+     *                                not_trusted
+     *     of ours:                   client_certificate_refused (or the peer demands one), no_authorities (to trust)
+     *     of the handshake:          not_tls, handshake_failed */
     const char *tls_fault;
 };
 
 struct http_call_options {
-    const char *method;     /* "POST" */
-    const char *url;        /* "http://10.0.0.7:8081/v1/tasks/square" */
-    const char *connect_to; /* "10.0.0.7:8081" or "unix:PATH": dial this, keep the URL's host and TLS name; NULL: as the
-                             * URL says */
+    const char *method; /* "POST" */
+    const char *url;    /* "http://10.0.0.7:8081/v1/tasks/square" */
+    /* "10.0.0.7:8081" or "unix:PATH": connect to this, and keep the URL's host and TLS name. NULL: as the URL says. */
+    const char *connect_to;
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
-    /* The body: body_bytes in all, handed out by read() (returns bytes written at dst, never 0 before the end).
-     * A small body is read before there is a connection: that read() ran says nothing of what was sent. */
+    /* The body has body_bytes. read() writes up to cap of them at dst and returns how many, never 0 before the end.
+     * A small body is read before there is a connection, so a call of read() does not mean that anything was sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
     /* Status and headers are in; http_call_header() works from now on. May be NULL. */
@@ -55,22 +57,22 @@ struct http_call_options {
     void (*on_end)(void *data, const struct http_call_result *result);
     void *data;
     uint64_t connect_timeout_ms; /* 0: 2000 */
-    uint64_t silence_timeout_ms; /* nothing received for so long; 0: none */
+    uint64_t silence_timeout_ms; /* ends a call on which no bytes came or went for this long; 0: none */
 };
 
 struct tls_store;
 
 struct http_client_options {
-    uint64_t max_idle_connection_ms; /* below the peer's keep-alive timeout; 0: 60000 */
-    uint64_t max_connection_age_ms;  /* load-balancer mode: rebalancing by reconnecting; 0: none */
+    uint64_t max_idle_connection_ms; /* choose it below the peer's keep-alive timeout; 0: 60000 */
+    uint64_t max_connection_age_ms;  /* an older connection is not used again, so that a balancer can choose; 0: any */
     size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
-    /* Our certificate, and the authorities to trust with https in place of the system's; what it holds when a call
-     * starts. NULL: none; borrowed, and must outlive the client. */
+    /* Our certificate, and the authorities that https trusts instead of the system's. A call uses what the store holds
+     * when it starts. NULL: neither. Borrowed; must outlive the client. */
     struct tls_store *tls;
 };
 
 MUST_CHECK struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_options *options);
-/* Cancels what runs, without on_end. The loop must run on until the handles are closed. NULL is fine. */
+/* Cancels what runs, without on_end. The loop must run until the handles are closed. NULL is fine. */
 void http_client_free(struct http_client *c);
 
 MUST_CHECK struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options);

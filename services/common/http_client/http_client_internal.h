@@ -1,7 +1,13 @@
 /*
- * The parts of the HTTP client: http_client.c moves calls between their lists and reports their ends,
- * http_client_call.c dresses curl's easy handles and hears what they say, http_client_tls.c has the certificates,
- * http_client_loop.c ties curl's sockets and timer to the loop. Private to http_client*.c.
+ * What the files of the HTTP client share. Private to http_client*.c:
+ *     http_client.c         the interface; moves calls between their lists and reports their ends
+ *     http_client_call.c    what curl reports about a call
+ *     http_client_easy.c    sets up curl's easy handles
+ *     http_client_end.c     classifies how a call ended
+ *     http_client_tls.c     certificates and TLS faults
+ *     http_client_loop.c    the client's steps in a loop turn, and curl's timer
+ *     http_client_socket.c  curl's sockets in the loop
+ *     http_client_long.c    long answers, which are read in turns
  */
 #ifndef FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_INTERNAL_H
 #define FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_INTERNAL_H
@@ -12,37 +18,65 @@
 #include "common/http_client/http_client.h"
 #include "common/loop/turn.h"
 
-/* A call is on the client's list of its state and on no other. */
+/*
+ * A call is on the client's list of its state and on no other.
+ *
+ *     SPARE --http_call_start()--> NEW --curl is free--> RUNNING --curl is done, or silence--> ENDED --> SPARE
+ *                                   |                       |
+ *                                   |                       +--http_call_cancel(), curl busy--> CANCELLED --> SPARE
+ *                                   |                       +--http_call_cancel(), curl free--> SPARE
+ *                                   +--http_call_cancel()--> SPARE
+ */
 enum call_state {
-    CALL_SPARE,     /* of nobody; its easy handle waits for the next call */
+    CALL_SPARE,     /* in no use; its easy handle waits for the next call */
     CALL_NEW,       /* to be given to curl when curl is not busy */
-    CALL_RUNNING,   /* curl has it */
-    CALL_CANCELLED, /* cancelled while curl was busy: to be taken away from curl, its callbacks refuse */
-    CALL_ENDED,     /* taken away from curl, on_end is running */
+    CALL_RUNNING,   /* with curl */
+    CALL_CANCELLED, /* to be taken away from curl when curl is not busy; its callbacks refuse */
+    CALL_ENDED,     /* taken away from curl; on_end is running */
     CALL_STATE_COUNT
 };
+
+/*
+ * How an answer is read. Calls with a long answer take turns; those that wait for their turn are on a queue.
+ *
+ *     SHORT --SHORT_BYTES read--> HELD --its turn--> LONG --its socket is readable--> READY --its turn--> LONG
+ *                                  ^                   |                                |
+ *                                  +---TURN_BYTES read-+--------------------------------+
+ *
+ * The next call begins with SHORT.
+ */
+enum call_flow {
+    CALL_FLOW_SHORT, /* read as soon as its socket is readable */
+    CALL_FLOW_LONG,  /* in turns: queues when its socket is readable */
+    CALL_FLOW_READY, /* queues; there are bytes to read */
+    CALL_FLOW_HELD,  /* queues; curl does not read until its turn */
+    CALL_FLOW_COUNT
+};
+
+#define HTTP_CALL_HEAD_BYTES (64 * 1024) /* header lines of an answer */
 
 struct http_call {
     struct http_call *next, *prev;
     struct http_client *client;
     enum call_state state;
+    enum call_flow flow;
+    uint64_t number; /* of the client's calls, in debug lines */
     CURL *easy;
     struct http_call_options options; /* its strings are dead after http_call_start() */
     struct curl_slist *headers, *connect_to;
     struct buf head; /* the answer's header lines, NUL-ended, without the status line */
     int status;
-    bool head_whole, closes;
-    bool refused;      /* on_body said no */
-    uint64_t heard_ms; /* last sign of life, uv_now() */
-    int fd;            /* the socket it was last seen to use */
-    struct http_call *next_bulk;
-    size_t turn_bytes;             /* of the answer, read since its turn began */
-    bool bulk;                     /* its answer is long: it is read in turns with others of that kind */
-    bool queued, held;             /* on the client's list of those that wait for their turn; and not read until then */
-    struct buf small;              /* a body small enough to go with its head in one send */
-    bool may_repeat;               /* a plain GET: harmless when curl sends it again */
-    unsigned sendings;             /* how often curl was about to send the request */
-    long upload_bytes;             /* size of the easy handle's upload buffer */
+    bool head_whole;   /* the answer's head has ended */
+    bool closes;       /* the answer has Connection: close */
+    bool refused;      /* on_body returned false */
+    bool may_repeat;   /* a GET or HEAD without a body: curl may send it again */
+    uint64_t heard_ms; /* when bytes last came or went, uv_now() */
+    int fd;            /* its socket, as far as known */
+    unsigned sendings; /* how often curl was about to send the request */
+    size_t turn_bytes; /* of the answer, read since its turn began */
+    long upload_bytes; /* size of the easy handle's upload buffer */
+    struct buf small;  /* a body that is small enough to go with its head in one send */
+    struct http_call *next_long;
     struct tls_material *material; /* that the easy handle uses; NULL: none */
     char error[CURL_ERROR_SIZE];
     char reason[CURL_ERROR_SIZE + 64]; /* error, with the name of the TLS fault */
@@ -60,37 +94,50 @@ struct http_client {
     struct http_client_options options;
     CURLM *multi;
     struct call_list calls[CALL_STATE_COUNT];
-    unsigned busy; /* inside curl or inside settle(): calls are only marked, settle() does the rest */
+    uint64_t started; /* calls so far */
+    unsigned busy;    /* inside curl or inside client_settle(): calls are only marked, client_settle() does the rest */
     bool freed;
 
     uv_timer_t curl_timer, silence_timer;
     uint64_t silence_deadline_ms; /* when silence_timer fires; 0: it does not run */
     struct turn_step after_poll, long_answers, before_sleep;
     bool kicked;                    /* long_answers is awake, so that the loop does not sleep */
-    bool told;                      /* a callback of a call has run since the step before sleep began */
+    bool callback_ran;              /* a callback of a call has run since the step before sleep began */
     bool due;                       /* curl asked for a timer of 0 ms */
     struct client_socket **sockets; /* by descriptor */
     size_t sockets_count;
-    struct http_call *bulk, **bulk_tail; /* calls that wait for their turn to be read */
-    unsigned open_handles;               /* those of libuv that are not closed yet */
+    struct http_call *first_long, **last_long; /* the queue of long answers */
+    unsigned open_handles;                     /* those of libuv that are not closed yet */
 };
+
+static inline bool call_is_over(const struct http_call *call)
+{
+    return call->state != CALL_RUNNING;
+}
 
 /* http_client.c */
 void call_move(struct http_call *call, enum call_state to);
-/* Does what was put off while curl was busy, and reports what ended. Does nothing when busy. */
+/* Does what was put off while curl was busy, and reports what ended. Does nothing while curl is busy. */
 void client_settle(struct http_client *c);
-/* Lets a held answer flow again. curl must not be busy, but the client must be marked so. */
-void call_flow(struct http_call *call);
+/* Lets a held answer flow again. curl must be free, and the client marked as busy. */
+void call_resume(struct http_call *call);
 
-/* http_client_call.c */
+/* http_client_call.c: curl's callbacks. `call` is a struct http_call. */
+size_t call_on_header(char *line, size_t size, size_t count, void *call);
+size_t call_on_write(char *bytes, size_t size, size_t count, void *call);
+size_t call_on_read(char *dst, size_t size, size_t count, void *call);
+int call_on_sending(void *call, char *peer_ip, char *own_ip, int peer_port, int own_port);
+/* http_client_easy.c */
 struct http_call *call_new(struct http_client *c);
 void call_free(struct http_call *call);
 void call_prepare(struct http_call *call, const struct http_call_options *options);
-/* Right before curl gets it: reads a small body. False when read() cancelled the call. */
+/* Right before curl gets the call: reads a small body. False when read() cancelled the call. */
 MUST_CHECK bool call_load(struct http_call *call);
-/* After curl let go of it: drops what belongs to one request. */
+/* After curl let go of the call: drops what belongs to one request. */
 void call_clear(struct http_call *call);
-struct http_call_result call_judge(struct http_call *call, CURLcode code);
+
+/* http_client_end.c */
+struct http_call_result call_classify_end(struct http_call *call, CURLcode code);
 
 /* http_client_tls.c */
 void call_set_tls(struct http_call *call);
@@ -101,15 +148,24 @@ const char *call_tls_fault(struct http_call *call, CURLcode code);
 void client_loop_init(struct http_client *c);
 /* Closes the handles; the client is freed with the last of them. */
 void client_loop_close(struct http_client *c);
+void client_handle_closed(struct http_client *c);
 /* The loop lives while calls do; idle connections do not keep it. */
 void client_keep_loop(struct http_client *c, bool keep);
-/* Makes the loop run client_settle() and curl before it waits the next time. */
+/* Makes the loop run client_settle() and curl before it sleeps the next time. */
 void client_kick(struct http_client *c);
-/* From a callback of the call: it has had its turn. */
-void client_hold(struct http_call *call);
-/* It ends or is new: out of the turns. */
-void client_forget_bulk(struct http_call *call);
+/* Lets curl work on a socket, or with CURL_SOCKET_TIMEOUT on what is due. */
+void client_drive(struct http_client *c, curl_socket_t fd, int mask);
+
+/* http_client_socket.c */
+void client_sockets_init(struct http_client *c);
 curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl_sockaddr *address);
 int client_close_socket(void *client, curl_socket_t fd);
+
+/* http_client_long.c */
+void call_move_flow(struct http_call *call, enum call_flow to);
+/* From a callback of the call: counts bytes of its answer, and holds the call when it has had its turn. */
+void call_count_bytes(struct http_call *call, size_t len);
+/* Reads long answers for a while. */
+void client_read_long_answers(struct http_client *c);
 
 #endif

@@ -3,7 +3,7 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/net/tls_material.h"
 
-/* OpenSSL's numbers of what is wrong with a certificate, which curl hands on as they are. */
+/* OpenSSL's codes for faults of a certificate. curl passes them on unchanged. */
 enum {
     VERIFY_NO_ISSUER = 2,
     VERIFY_NOT_YET_VALID = 9,
@@ -16,7 +16,7 @@ enum {
     VERIFY_ADDRESS = 64
 };
 
-/* Names are compared by curl, which has no number for it. */
+/* curl compares the names itself, and has no code for a difference. */
 static const char *fault_of_certificate(long verify, const char *text)
 {
     if (strstr(text, "subject name") || (verify >= VERIFY_NAME && verify <= VERIFY_ADDRESS)) return "wrong_name";
@@ -28,7 +28,7 @@ static const char *fault_of_certificate(long verify, const char *text)
     return verify == VERIFY_PURPOSE ? "wrong_purpose" : "not_trusted";
 }
 
-/* What the peer says when it does not like our certificate, or that we gave none. */
+/* The alerts of a peer that does not accept our certificate, or misses one. */
 static bool refuses_us(const char *text)
 {
     static const char *const alerts[] = {"certificate required",    "unknown ca",          "bad certificate",
@@ -40,8 +40,8 @@ static bool refuses_us(const char *text)
     return false;
 }
 
-/* With TLS 1.3 a server judges our certificate when for us the handshake is over, so its refusal comes in place of the
- * answer, and as an error of receiving or sending. */
+/* With TLS 1.3 a server checks our certificate when the handshake is already over for us. Its refusal then comes
+ * instead of the answer, as an error of receiving or sending. */
 static bool may_be_late_refusal(const struct http_call *call, CURLcode code)
 {
     return call->status == 0 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING);
@@ -62,12 +62,13 @@ const char *call_tls_fault(struct http_call *call, CURLcode code)
     }
 }
 
-/* Blobs rather than names of files: curl compares them when it looks for a connection to reuse, so a call after a
- * change gets a connection made with the new ones, and what was judged is what is used. */
+/* Blobs, not names of files. curl compares blobs when it searches a connection to reuse, so after a change a call gets
+ * a connection that was made with the new ones. And what we checked is what curl uses. */
 static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)
 {
     struct curl_blob blob = {pem->data, pem->len, CURL_BLOB_NOCOPY};
-    if (pem->len && curl_easy_setopt(easy, option, &blob) != CURLE_OK) BUG("this libcurl takes no certificates");
+    if (pem->len && curl_easy_setopt(easy, option, &blob) != CURLE_OK)
+        BUG("this libcurl does not accept certificates from memory");
 }
 
 void call_set_tls(struct http_call *call)

@@ -8,6 +8,7 @@
 #include "common/base/buf.h"
 #include "unit/held_port.h"
 #include "unit/leaks.h"
+#include "unit/moves.h"
 
 #define BIG (8 * 1024 * 1024)
 
@@ -259,6 +260,29 @@ Test(http_client, an_answer_comes_whole_with_its_headers)
     cr_assert_eq(h.heads, 1);
     cr_assert_str_eq(buf_cstr(&h.answer), "one\ntwo\n");
     buf_release(&h.answer);
+    tear_down();
+}
+
+Test(http_client, every_move_of_a_call_is_in_the_debug_log)
+{
+    struct heard h = {.body = "x", .body_len = 1}, silent = h, big = {0};
+    moves_record();
+    start(&h, "/echo");
+    run_until(&h.ends, 1);
+    assert_moves("call moved", "spare>new new>running running>ended ended>spare");
+    start(&silent, "/silent");
+    uv_run(&loop, UV_RUN_ONCE);
+    http_call_cancel(silent.call);
+    assert_moves("call moved", "spare>new new>running running>spare");
+    start(&big, "/big");
+    while (big.answer.len < 100 * 1024) uv_run(&loop, UV_RUN_ONCE);
+    http_call_cancel(big.call);
+    struct buf moves = moves_of("call flow moved");
+    cr_assert_eq(strncmp(buf_cstr(&moves), "short>held held>long long>", 26), 0, "%s", moves.data);
+    cr_assert_str_eq(moves.data + moves.len - 6, ">short");
+    buf_release(&moves);
+    buf_release(&h.answer);
+    buf_release(&big.answer);
     tear_down();
 }
 

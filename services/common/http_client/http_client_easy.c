@@ -1,0 +1,176 @@
+#include <strings.h>
+
+#include "common/http_client/http_client_internal.h"
+#include "common/net/tls_material.h"
+#include "common/net/unix_address.h"
+
+#define DEFAULT_RECEIVE_BYTES (64 * 1024)
+#define DEFAULT_IDLE_MS       60000
+#define DEFAULT_CONNECT_MS    2000
+#define SMALL_BODY_BYTES      (32 * 1024)
+#define UPLOAD_LEAST_BYTES    (64 * 1024)
+#define UPLOAD_MOST_BYTES     (1024 * 1024)
+
+static long seconds(uint64_t ms)
+{
+    return (long)(ms < 1000 ? 1 : ms / 1000);
+}
+
+static void set_once(struct http_call *call)
+{
+    const struct http_client *c = call->client;
+    CURL *easy = call->easy;
+    size_t receive = c->options.receive_bytes ? c->options.receive_bytes : DEFAULT_RECEIVE_BYTES;
+    uint64_t idle_ms = c->options.max_idle_connection_ms ? c->options.max_idle_connection_ms : DEFAULT_IDLE_MS;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)receive);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, call_on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, call_on_write);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    /* curl cannot repeat a body that has begun, as it has no SEEKFUNCTION. call_on_sending() stops it from repeating a
+     * small body. */
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, call_on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, call_on_sending);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, client_open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, client_close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
+    /* A resumed session would skip the check of the certificate, and so miss a change of the authorities. */
+    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, seconds(idle_ms));
+    if (c->options.max_connection_age_ms)
+        curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, seconds(c->options.max_connection_age_ms));
+}
+
+struct http_call *call_new(struct http_client *c)
+{
+    struct http_call *call = xcalloc(1, sizeof *call);
+    call->client = c;
+    buf_init(&call->head, HTTP_CALL_HEAD_BYTES);
+    buf_init(&call->small, SMALL_BODY_BYTES);
+    call->easy = curl_easy_init();
+    if (!call->easy) BUG("curl has no memory for an easy handle");
+    set_once(call);
+    return call;
+}
+
+void call_free(struct http_call *call)
+{
+    curl_easy_cleanup(call->easy);
+    call_clear(call);
+    buf_release(&call->head);
+    buf_release(&call->small);
+    tls_material_unref(call->material);
+    free(call);
+}
+
+void call_clear(struct http_call *call)
+{
+    curl_slist_free_all(call->headers);
+    curl_slist_free_all(call->connect_to);
+    call->headers = call->connect_to = NULL;
+}
+
+/* Appends after *tail and moves it, so that the list is not walked for every line. */
+static void add_line(struct curl_slist **list, struct curl_slist **tail, const char *line)
+{
+    struct curl_slist *made = curl_slist_append(*tail, line);
+    if (!made) BUG("curl has no memory for a header");
+    if (!*list) *list = made;
+    *tail = made->next ? made->next : made;
+}
+
+static void set_headers(struct http_call *call, const struct http_call_options *options)
+{
+    struct curl_slist *tail = NULL;
+    bool has_type = false;
+    for (const char *const *line = options->headers; line && *line; line++) {
+        has_type = has_type || strncasecmp(*line, "content-type:", 13) == 0;
+        add_line(&call->headers, &tail, *line);
+    }
+    /* Without these lines curl would wait a second for "100 Continue", and declare every body a form. */
+    add_line(&call->headers, &tail, "Expect:");
+    if (!has_type) add_line(&call->headers, &tail, "Content-Type:");
+    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+}
+
+static void set_method(struct http_call *call, const struct http_call_options *options)
+{
+    CURL *easy = call->easy;
+    const char *method = options->method ? options->method : "GET";
+    bool post = strcmp(method, "POST") == 0, body = options->body_bytes > 0;
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* also undoes NOBODY and POST of an earlier call */
+    if (post || body) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body_bytes);
+    } else if (strcmp(method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    }
+    bool plain = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, (post || (plain && !body)) ? NULL : method);
+    call->may_repeat = plain && !body;
+}
+
+/* curl keeps the buffer with the easy handle, so it only grows. */
+static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
+{
+    if (body_bytes <= SMALL_BODY_BYTES) return;
+    long want = body_bytes > UPLOAD_LEAST_BYTES ? UPLOAD_MOST_BYTES : UPLOAD_LEAST_BYTES;
+    if (want <= call->upload_bytes) return;
+    curl_easy_setopt(call->easy, CURLOPT_UPLOAD_BUFFERSIZE, want);
+    call->upload_bytes = want;
+}
+
+void call_prepare(struct http_call *call, const struct http_call_options *options)
+{
+    call->options = *options;
+    buf_clear(&call->head);
+    buf_clear(&call->small);
+    call->status = 0;
+    call->sendings = 0;
+    call->head_whole = call->closes = call->refused = false;
+    call->turn_bytes = 0;
+    call->error[0] = '\0';
+    call->heard_ms = uv_now(call->client->loop);
+    curl_easy_setopt(call->easy, CURLOPT_URL, options->url);
+    const char *path = unix_address_path(options->connect_to);
+    curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);
+    if (options->connect_to && !path) {
+        char line[512];
+        snprintf(line, sizeof line, "::%s", options->connect_to);
+        call->connect_to = curl_slist_append(NULL, line);
+    }
+    curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+    curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)(options->connect_timeout_ms ? options->connect_timeout_ms : DEFAULT_CONNECT_MS));
+    call_set_tls(call);
+    set_headers(call, options);
+    set_method(call, options);
+    set_upload_buffer(call, options->body_bytes);
+}
+
+bool call_load(struct http_call *call)
+{
+    size_t size = (size_t)call->options.body_bytes;
+    if (call->options.body_bytes <= 0 || call->options.body_bytes > SMALL_BODY_BYTES) return true;
+    if (!buf_reserve(&call->small, size)) BUG("there is no room for a body of %zu bytes", size);
+    while (call->small.len < size) {
+        size_t len = call->options.read(call->options.data, call->small.data + call->small.len, size - call->small.len);
+        if (call_is_over(call)) return false;
+        if (len == 0) BUG("a body ended before its %zu bytes", size);
+        call->small.len += len;
+    }
+    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, call->small.data);
+    return true;
+}

@@ -1,0 +1,53 @@
+#include "common/http_client/http_client_internal.h"
+
+static void name_tls_fault(struct http_call *call, CURLcode code, struct http_call_result *r)
+{
+    r->tls_fault = call_tls_fault(call, code);
+    if (!r->tls_fault) return;
+    r->outcome = HTTP_CALL_NOT_CONNECTED;
+    if (strcmp(r->tls_fault, "not_tls") == 0) r->reason = "the peer does not speak TLS; perhaps it speaks plain http";
+    snprintf(call->reason, sizeof call->reason, "TLS %s: %s", r->tls_fault, r->reason);
+    r->reason = call->reason;
+}
+
+/* When a kept connection dies before the answer, curl makes another one to repeat the request. Its error is then about
+ * that second connection, but the request was sent on the first. `sent` is above 0 only when a request was sent, and
+ * curl makes a second connection only in this case. */
+static bool kept_connection_died(const struct http_call *call, CURLcode code, long sent)
+{
+    if (call->may_repeat || sent == 0) return false;
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_OPERATION_TIMEDOUT: /* while connecting: curl has no other time limit */
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION: return true;
+    case CURLE_ABORTED_BY_CALLBACK: return call->sendings > 1;
+    default: return false;
+    }
+}
+
+struct http_call_result call_classify_end(struct http_call *call, CURLcode code)
+{
+    long sent = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+    struct http_call_result r = {
+        .status = call->status, .sent_body = sent > 0, .closes = call->closes, .reason = call->error};
+    if (kept_connection_died(call, code, sent)) {
+        r.outcome = HTTP_CALL_LOST;
+        r.reason = "the connection was lost after the request was sent, before the answer";
+        return r;
+    }
+    if (!call->error[0]) r.reason = code == CURLE_OK ? "answered" : curl_easy_strerror(code);
+    if (code == CURLE_OK)
+        r.outcome = HTTP_CALL_OK;
+    else if (call->refused) {
+        r.outcome = HTTP_CALL_REFUSED_BY_US;
+        r.reason = "the answer was refused";
+    } else if (code == CURLE_OPERATION_TIMEDOUT)
+        r.outcome = HTTP_CALL_TIMED_OUT;
+    else
+        r.outcome = sent > 0 ? HTTP_CALL_LOST : HTTP_CALL_NOT_CONNECTED;
+    if (code != CURLE_OK && !call->refused) name_tls_fault(call, code, &r);
+    return r;
+}
