@@ -15,6 +15,27 @@
 
 #define READS_PER_STEP 4
 
+void connection_move(struct connection *c, enum connection_state to)
+{
+    static const char *const names[] = {"closed",  "idle",    "connecting", "sending",
+                                        "waiting", "reading", "done",       "broken"};
+    static const unsigned before[] = {
+        [CONNECTION_CLOSED] = ~0u,
+        [CONNECTION_IDLE] = 1u << CONNECTION_DONE,
+        [CONNECTION_CONNECTING] = 1u << CONNECTION_CLOSED | 1u << CONNECTION_CONNECTING,
+        [CONNECTION_SENDING] =
+            1u << CONNECTION_CLOSED | 1u << CONNECTION_CONNECTING | 1u << CONNECTION_IDLE | 1u << CONNECTION_WAITING,
+        [CONNECTION_WAITING] = 1u << CONNECTION_SENDING,
+        [CONNECTION_READING] = 1u << CONNECTION_SENDING | 1u << CONNECTION_WAITING,
+        [CONNECTION_DONE] = 1u << CONNECTION_READING,
+        [CONNECTION_BROKEN] = 1u << CONNECTION_CLOSED,
+    };
+    static_assert(ARRAY_SIZE(names) == CONNECTION_STATE_COUNT, "a name for each state");
+    static_assert(ARRAY_SIZE(before) == CONNECTION_STATE_COUNT, "a row for each state");
+    if (!(before[to] & 1u << c->state)) BUG("a connection: %s to %s", names[c->state], names[to]);
+    c->state = to;
+}
+
 static void broken(struct connection *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void broken(struct connection *c, const char *fmt, ...)
 {
@@ -23,7 +44,7 @@ static void broken(struct connection *c, const char *fmt, ...)
     vsnprintf(c->error, sizeof(c->error), fmt, args);
     va_end(args);
     connection_close(c);
-    c->state = CONNECTION_BROKEN;
+    connection_move(c, CONNECTION_BROKEN);
 }
 
 void connection_init(struct connection *c, const struct target *target)
@@ -40,7 +61,7 @@ void connection_close(struct connection *c)
     }
     c->tls = NULL;
     c->fd = -1;
-    c->state = CONNECTION_CLOSED;
+    connection_move(c, CONNECTION_CLOSED);
 }
 
 void connection_release(struct connection *c)
@@ -54,7 +75,7 @@ void connection_release(struct connection *c)
 
 static void set_socket_options(int fd)
 {
-    /* A host that is gone is noticed in about half a minute. */
+    /* A host that no longer answers is noticed after about half a minute. */
     static const struct {
         int level, name, value;
     } options[] = {
@@ -65,7 +86,7 @@ static void set_socket_options(int fd)
         setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(options[i].value));
 }
 
-/* Tries the addresses from c->address on. */
+/* Tries c->address and the addresses after it. */
 static void connect_next(struct connection *c, int error)
 {
     for (; c->address; c->address = c->address->ai_next) {
@@ -79,7 +100,7 @@ static void connect_next(struct connection *c, int error)
         bool done = connect(fd, c->address->ai_addr, c->address->ai_addrlen) == 0;
         if (done || errno == EINPROGRESS) {
             c->fd = fd;
-            c->state = done ? CONNECTION_SENDING : CONNECTION_CONNECTING;
+            connection_move(c, done ? CONNECTION_SENDING : CONNECTION_CONNECTING);
             return;
         }
         error = errno;
@@ -91,7 +112,6 @@ static void connect_next(struct connection *c, int error)
 static void connect_now(struct connection *c)
 {
     connection_close(c);
-    c->reused = false;
     c->raw_len = c->raw_at = 0;
     if (!c->target->tls) {
         c->address = c->target->addresses;
@@ -101,7 +121,7 @@ static void connect_now(struct connection *c)
     char why[200];
     c->tls = curl_stream_open(c->target, &c->fd, why, sizeof(why));
     if (c->tls)
-        c->state = CONNECTION_SENDING;
+        connection_move(c, CONNECTION_SENDING);
     else
         broken(c, "cannot connect to %s: %s", c->target->url, why);
 }
@@ -112,7 +132,7 @@ static void connect_finish(struct connection *c)
     socklen_t len = sizeof(error);
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     if (error == 0) {
-        c->state = CONNECTION_SENDING;
+        connection_move(c, CONNECTION_SENDING);
         return;
     }
     close(c->fd);
@@ -121,8 +141,8 @@ static void connect_finish(struct connection *c)
     connect_next(c, error);
 }
 
-/* An idle connection that the service has closed in the meantime is readable. */
-static bool still_open(const struct connection *c)
+/* An idle connection is readable if the service has closed it. */
+static bool can_reuse(const struct connection *c)
 {
     struct pollfd fd = {.fd = c->fd, .events = POLLIN};
     return c->state == CONNECTION_IDLE && poll(&fd, 1, 0) == 0;
@@ -131,8 +151,8 @@ static bool still_open(const struct connection *c)
 static void start(struct connection *c, const char *method, const char *path, const char *headers)
 {
     const struct target *t = c->target;
-    if (c->state == CONNECTION_DONE && !c->close_after && c->raw_at == c->raw_len) c->state = CONNECTION_IDLE;
-    bool reuse = still_open(c);
+    if (c->state == CONNECTION_DONE && !c->close_after && c->raw_at == c->raw_len) connection_move(c, CONNECTION_IDLE);
+    bool reuse = can_reuse(c);
     buf_clear(&c->head);
     buf_addf(&c->head, "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fantail/%s\r\n", method, t->prefix, path,
              t->authority, FANTAIL_VERSION);
@@ -143,12 +163,10 @@ static void start(struct connection *c, const char *method, const char *path, co
     c->sent = 0;
     c->error[0] = '\0';
     connection_answer_begin(c);
-    if (reuse) {
-        c->reused = true;
-        c->state = CONNECTION_SENDING;
-    } else {
+    if (reuse)
+        connection_move(c, CONNECTION_SENDING);
+    else
         connect_now(c);
-    }
 }
 
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
@@ -169,7 +187,7 @@ void connection_upload(struct connection *c, const char *method, const char *pat
     c->body_len = 0;
     c->uploading = true;
     start(c, method, path_and_query, headers);
-    /* Each piece brings the CRLF that ends what stands before it. */
+    /* The head lacks its empty line: each piece begins with the CRLF that ends what was sent before it. */
     buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
 }
 
@@ -186,7 +204,7 @@ void connection_give_piece(struct connection *c, const char *data, size_t len)
     c->body_len = len;
     c->sent = 0;
     c->uploading = len > 0;
-    c->state = CONNECTION_SENDING;
+    connection_move(c, CONNECTION_SENDING);
 }
 
 short connection_events(const struct connection *c)
@@ -224,24 +242,25 @@ static void send_all(struct connection *c)
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return;
         if (n < 0) {
-            /* The reason may lie in the socket: an answer the service gave before it closed. */
-            c->state = CONNECTION_WAITING;
+            /* The service may have answered before it closed the connection: that answer has the reason. */
+            connection_move(c, CONNECTION_WAITING);
             c->uploading = false;
             return;
         }
         c->sent += (size_t)n;
     }
-    c->state = CONNECTION_WAITING;
+    connection_move(c, CONNECTION_WAITING);
 }
 
-/* Most of a long answer is read to where it stays. What follows a piece of it is framing, and bytes that must be copied
- * from there: few of them are read along, which is enough for the next piece's length. */
+/* Most of a long answer is read directly into c->answer. The bytes after a chunk are framing; they are read to c->raw
+ * in the same call. Body bytes in c->raw must be copied, so only few are read there: enough for the next chunk's
+ * length. */
 static ssize_t receive_some(struct connection *c)
 {
-    enum { LONG_PIECE = 16 * 1024, ALONG = 1024 };
+    enum { LONG_CHUNK = 16 * 1024, FRAMING = 1024 };
     size_t room = 0, raw_room = CONNECTION_RAW_BYTES - c->raw_len;
     char *direct = connection_answer_room(c, &room);
-    if (direct && room >= LONG_PIECE) raw_room = ALONG;
+    if (direct && room >= LONG_CHUNK) raw_room = FRAMING;
     struct iovec parts[2] = {{direct, room}, {c->raw + c->raw_len, raw_room}};
     ssize_t n;
     do {
@@ -264,7 +283,7 @@ static const char *why_lost(const struct connection *c)
     return why[0] ? why : strerror(errno);
 }
 
-/* TLS is read until it has nothing: bytes it holds decrypted do not wake a poll. */
+/* TLS is read until it has no bytes left: poll() does not report bytes that are decrypted already. */
 static void receive(struct connection *c)
 {
     for (int i = 0; i < READS_PER_STEP || c->tls; i++) {
@@ -290,7 +309,7 @@ void connection_step(struct connection *c)
     if (c->state == CONNECTION_SENDING) {
         struct pollfd fd = {.fd = c->fd, .events = POLLIN};
         send_all(c);
-        /* An answer before the body was whole is a refusal: what is left is not sent. */
+        /* An answer that comes before the whole body was sent is a refusal. The rest of the body is not sent. */
         if (c->state == CONNECTION_SENDING && poll(&fd, 1, 0) > 0 && (fd.revents & ~POLLOUT)) {
             receive(c);
             if (c->state != CONNECTION_SENDING) c->close_after = true;

@@ -1,10 +1,15 @@
 /*
- * One HTTP/1.1 connection to the target, one request at a time, kept alive between requests. Nothing blocks (but the
- * connecting of TLS); the owner polls connection_fd() for connection_events() and calls
- * connection_step(). The answer's body gathers in `answer`, its framing removed; the owner takes bytes by moving
- * answer_at, and stops the flow by not calling step.
+ * One HTTP/1.1 connection to the target: one request at a time, kept open between requests. Nothing blocks except
+ * connecting with TLS. The owner polls c->fd for connection_events() and then calls connection_step(). The body of the
+ * answer collects in c->answer without its framing. The owner consumes bytes by increasing c->answer_at; it stops the
+ * flow by not calling connection_step().
  *
- * Large answers are read straight into `answer`: a chunk's bytes are copied by the kernel only.
+ * Large answers are read directly into c->answer, so this program does not copy them.
+ *
+ *   CLOSED -> CONNECTING -> SENDING -> WAITING -> READING -> DONE -> IDLE -> SENDING, for the next request
+ *
+ * With an upload, WAITING goes back to SENDING for each piece. An answer can come while a request is still being sent.
+ * From every state, connection_close() leads to CLOSED and a failure leads to BROKEN.
  */
 #ifndef FANTAIL_CLI_HTTP_CONNECTION_H
 #define FANTAIL_CLI_HTTP_CONNECTION_H
@@ -15,65 +20,65 @@
 
 enum connection_state {
     CONNECTION_CLOSED,
-    CONNECTION_IDLE, /* connected, no request running */
+    CONNECTION_IDLE, /* connected, without a request */
     CONNECTION_CONNECTING,
     CONNECTION_SENDING,
-    CONNECTION_WAITING, /* request sent (or for uploads: as far as given), no answer yet */
-    CONNECTION_READING, /* the head of the answer is in */
-    CONNECTION_DONE,    /* the whole answer is in */
-    CONNECTION_BROKEN   /* `error` says why */
+    CONNECTION_WAITING, /* the request was sent (of an upload: what was given), and no answer has come */
+    CONNECTION_READING, /* the head of the answer has come */
+    CONNECTION_DONE,    /* the whole answer has come */
+    CONNECTION_BROKEN,  /* `error` says why */
+    CONNECTION_STATE_COUNT
 };
 
 struct curl_stream;
 
 struct connection {
     enum connection_state state;
-    const struct target *target;
-    struct addrinfo *address; /* being tried */
+    const struct target *target; /* borrowed */
+    struct addrinfo *address;    /* the one that is tried or used */
     int fd;
-    struct curl_stream *tls;
-    bool reused; /* the request went over a connection that had served one before */
+    struct curl_stream *tls; /* NULL: plain */
 
     struct buf head;
     const char *body;      /* borrowed */
-    size_t body_len, sent; /* of head and body together */
-    bool uploading;        /* more body will be given */
+    size_t body_len, sent; /* sent: of head and body together */
+    bool uploading;        /* more pieces of the body will be given */
 
-    int status;
+    int status; /* of the answer; 0: none has come */
     char content_type[64];
-    double retry_after_s; /* -1: none */
-    bool close_after, chunked;
-    uint8_t framing;
-    uint64_t remaining; /* of the chunk, or of the body */
+    double retry_after_s;      /* -1: none */
+    bool close_after, chunked; /* of the answer: the connection ends after it; it has chunked framing */
+    uint8_t framing;           /* an enum of connection_answer.c */
+    uint64_t remaining;        /* bytes of the chunk, or of the body */
     char *raw;
     size_t raw_len, raw_at;
     struct buf answer;
-    size_t answer_at; /* taken by the owner */
+    size_t answer_at; /* how much of it the owner has consumed */
     char error[256];
 };
 
 void connection_init(struct connection *c, const struct target *target);
-/* Hangs up and frees. A zeroed connection is fine. */
+/* Closes and frees. A zeroed connection is fine. */
 void connection_release(struct connection *c);
-/* Hangs up; what came of the answer stays. */
+/* Closes the connection; what has come of the answer stays. */
 void connection_close(struct connection *c);
 
-/* Starts a request, connecting if need be. headers: ready lines, each ended by CRLF, or "". body is borrowed until the
- * state is CONNECTION_DONE or CONNECTION_BROKEN. Failures show in the state. */
+/* Starts a request, and connects if needed. headers: whole lines, each with its CRLF, or "". body is borrowed until the
+ * state is CONNECTION_DONE or CONNECTION_BROKEN. A failure leads to CONNECTION_BROKEN. */
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len);
-/* As above with a body of unknown length, given in pieces: */
+/* The same with a body of unknown length, which is given in pieces: */
 void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers);
-/* The next piece can be given. */
+/* Whether the next piece can be given. */
 bool connection_wants_piece(const struct connection *c);
-/* Borrowed until the next one is wanted; len 0 ends the body. */
+/* The piece is borrowed until the next one is wanted; len 0 ends the body. */
 void connection_give_piece(struct connection *c, const char *data, size_t len);
 
-/* To be polled for; 0 when nothing is to be done. */
+/* The events to poll c->fd for; 0: none. */
 short connection_events(const struct connection *c);
 void connection_step(struct connection *c);
 
-/* Runs one whole request, blocking; false when it broke. The answer must fit memory. */
+/* Runs the request to its end, blocking. False if it broke. The whole answer is held in memory. */
 MUST_CHECK bool connection_run(struct connection *c);
 
 #endif

@@ -6,7 +6,7 @@ enum framing {
     IN_HEAD,
     IN_SIZE,    /* the line with a chunk's length */
     IN_DATA,    /* `remaining` bytes of a chunk, or of the body */
-    AFTER_DATA, /* the line break behind a chunk */
+    AFTER_DATA, /* the line break after a chunk */
     IN_TRAILER,
     UNTIL_CLOSE
 };
@@ -25,7 +25,7 @@ void connection_answer_begin(struct connection *c)
     c->answer.cap = ANSWER_CAP;
 }
 
-/* Drops what the owner has taken, when that is cheap. */
+/* Drops the bytes that the owner has consumed. */
 static void make_room(struct connection *c)
 {
     if (c->answer_at == 0) return;
@@ -52,7 +52,7 @@ static void body_bytes_came(struct connection *c, size_t len)
     if (c->chunked)
         c->framing = AFTER_DATA;
     else
-        c->state = CONNECTION_DONE;
+        connection_move(c, CONNECTION_DONE);
 }
 
 void connection_answer_added(struct connection *c, size_t len)
@@ -82,7 +82,7 @@ static void read_header(struct connection *c, char *line)
     }
 }
 
-/* The head is whole, NUL-ended without its last empty line. */
+/* head: the whole head without its last empty line, NUL-terminated. */
 static bool read_head(struct connection *c, char *head)
 {
     char *at = head, *line;
@@ -97,20 +97,20 @@ static bool read_head(struct connection *c, char *head)
         read_header(c, line);
     }
     if (c->status < 200) {
-        c->framing = IN_HEAD; /* 100 Continue and its kind: the answer is still to come */
+        c->framing = IN_HEAD; /* an interim answer such as 100 Continue: the final one follows */
         return true;
     }
     c->uploading = false;
-    c->state = CONNECTION_READING;
+    connection_move(c, CONNECTION_READING);
     if (c->chunked)
         c->framing = IN_SIZE;
     else if (c->status == 204 || (c->framing == IN_DATA && c->remaining == 0))
-        c->state = CONNECTION_DONE;
+        connection_move(c, CONNECTION_DONE);
     return true;
 }
 
-/* Takes a line out of raw, NUL-ended, without its line break; NULL when it is not whole yet. */
-static char *take_line(struct connection *c)
+/* The next line of raw, NUL-terminated and without its line break; NULL while it is incomplete. */
+static char *read_line(struct connection *c)
 {
     char *line = c->raw + c->raw_at;
     char *end = memchr(line, '\n', c->raw_len - c->raw_at);
@@ -121,16 +121,16 @@ static char *take_line(struct connection *c)
     return line;
 }
 
-static bool take_size(struct connection *c)
+static bool read_chunk_size(struct connection *c)
 {
-    char *line = take_line(c), *end;
+    char *line = read_line(c), *end;
     if (!line) return true;
     c->remaining = strtoull(line, &end, 16);
     c->framing = c->remaining ? IN_DATA : IN_TRAILER;
     return end > line && (*end == '\0' || *end == ';' || *end == ' ');
 }
 
-static bool take_data(struct connection *c)
+static bool read_data(struct connection *c)
 {
     size_t have = c->raw_len - c->raw_at;
     size_t n = c->framing == IN_DATA && c->remaining < have ? (size_t)c->remaining : have;
@@ -141,7 +141,7 @@ static bool take_data(struct connection *c)
     return true;
 }
 
-static bool take_head(struct connection *c)
+static bool find_head(struct connection *c)
 {
     char *start = c->raw + c->raw_at;
     char *end = memmem(start, c->raw_len - c->raw_at, "\r\n\r\n", 4);
@@ -151,22 +151,22 @@ static bool take_head(struct connection *c)
     return read_head(c, start);
 }
 
-/* One element of the framing. */
-static bool take_one(struct connection *c)
+/* Reads one element of the framing. False if it is not HTTP. */
+static bool read_element(struct connection *c)
 {
     char *line;
     switch ((enum framing)c->framing) {
-    case IN_HEAD: return take_head(c);
-    case IN_SIZE: return take_size(c);
+    case IN_HEAD: return find_head(c);
+    case IN_SIZE: return read_chunk_size(c);
     case IN_DATA:
-    case UNTIL_CLOSE: return take_data(c);
+    case UNTIL_CLOSE: return read_data(c);
     case AFTER_DATA:
-        line = take_line(c);
+        line = read_line(c);
         if (line) c->framing = IN_SIZE;
         return !line || *line == '\0';
     case IN_TRAILER:
-        line = take_line(c);
-        if (line && *line == '\0') c->state = CONNECTION_DONE;
+        line = read_line(c);
+        if (line && *line == '\0') connection_move(c, CONNECTION_DONE);
         return true;
     }
     return false;
@@ -176,10 +176,10 @@ bool connection_answer_decode(struct connection *c)
 {
     while (c->raw_at < c->raw_len && c->state != CONNECTION_DONE) {
         size_t before = c->raw_at;
-        if (!take_one(c)) return false;
+        if (!read_element(c)) return false;
         if (c->raw_at == before) break;
     }
-    /* What is left is the start of a line: it moves to the front, so that the rest is read behind it. */
+    /* What is left is the start of a line. It moves to the front, and the rest of the line is read after it. */
     c->raw_len -= c->raw_at;
     memmove(c->raw, c->raw + c->raw_at, c->raw_len);
     c->raw_at = 0;
@@ -189,7 +189,7 @@ bool connection_answer_decode(struct connection *c)
 bool connection_answer_ended_by_close(struct connection *c)
 {
     if (c->framing != UNTIL_CLOSE) return false;
-    c->state = CONNECTION_DONE;
+    connection_move(c, CONNECTION_DONE);
     c->close_after = true;
     return true;
 }

@@ -1,20 +1,30 @@
-/* The reading half of connection: the head of an answer and the framing of its body. Only for connection.c. */
+/*
+ * What the files of connection share; only they include this.
+ *
+ *     connection.c         connects, sends the request, receives bytes
+ *     connection_answer.c  reads the head of the answer and removes the framing from its body
+ */
 #ifndef FANTAIL_CLI_HTTP_CONNECTION_INTERNAL_H
 #define FANTAIL_CLI_HTTP_CONNECTION_INTERNAL_H
 
 #include "cli/http/connection.h"
 
-#define CONNECTION_RAW_BYTES    65536u       /* where framing is read */
-#define CONNECTION_DIRECT_BYTES (256u << 10) /* most that is read straight into the answer at once */
+#define CONNECTION_RAW_BYTES    65536u       /* size of c->raw, where heads and framing are read to */
+#define CONNECTION_DIRECT_BYTES (256u << 10) /* the most that is read into the answer at once */
 
+/* The only function that changes a state. */
+void connection_move(struct connection *c, enum connection_state to);
+
+/* A request begins: forgets the answer before. */
 void connection_answer_begin(struct connection *c);
-/* Where body bytes may be read without looking at them; NULL when the next byte is framing. */
+/* Room in c->answer for bytes that are known to belong to the body; NULL if the next byte is framing. */
 char *connection_answer_room(struct connection *c, size_t *room);
-/* `len` bytes were read there. */
+/* `len` bytes were read to that room. */
 void connection_answer_added(struct connection *c, size_t len);
-/* Takes c->raw apart. False when it is no HTTP. May set the state to CONNECTION_READING and CONNECTION_DONE. */
+/* Reads the heads and framing in c->raw. False if it is not HTTP. Moves c to CONNECTION_READING once the head is
+ * complete, and to CONNECTION_DONE at the end of the answer. */
 MUST_CHECK bool connection_answer_decode(struct connection *c);
-/* The peer closed: true when that is the proper end of this answer (the state is CONNECTION_DONE then). */
+/* The peer closed the connection. True if that is how this answer ends; then moves c to CONNECTION_DONE. */
 MUST_CHECK bool connection_answer_ended_by_close(struct connection *c);
 
 #endif

@@ -13,18 +13,26 @@
 
 enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDIN, POLL_OTHERS };
 
+void map_run_move(struct map_run *run, enum map_run_state to)
+{
+    static const char *const names[] = {"starting", "ready", "asked", "answered", "stopped"};
+    static_assert(ARRAY_SIZE(names) == MAP_RUN_STATE_COUNT, "a name for each state");
+    if (to <= run->state) BUG("a run of map: %s to %s", names[run->state], names[to]);
+    run->state = to;
+}
+
 void map_run_fail(struct map_run *run, const char *fmt, ...)
 {
     char text[2048];
     va_list args;
-    if (run->stopped) return;
+    if (run->state == MAP_STOPPED) return;
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     output_flush(&run->output);
     progress_clear(&run->progress);
     complain("%s", text);
-    run->stopped = true;
+    map_run_move(run, MAP_STOPPED);
     run->status = EXIT_JOB_FAILED;
 }
 
@@ -40,7 +48,7 @@ static void draw_progress(struct map_run *run, uint64_t now)
     progress_draw(&run->progress, &state, now);
 }
 
-/* The private fleet came up, or lost a service. */
+/* The private fleet may have become ready, or have lost a service. */
 static void turn_fleet(struct map_run *run)
 {
     struct fleet *f = run->private_fleet.fleet;
@@ -49,78 +57,81 @@ static void turn_fleet(struct map_run *run)
         map_run_fail(run, "%s", fleet_error(f));
         return;
     }
-    if (run->target_known || !fleet_is_ready(f)) return;
+    if (run->state != MAP_STARTING || !fleet_is_ready(f)) return;
     const struct target_config own = {.url = fleet_url(f)};
-    if (!target_init(&run->target, &own, err, sizeof(err))) map_run_fail(run, "%s", err);
-    run->target_known = true;
+    if (target_init(&run->target, &own, err, sizeof(err)))
+        map_run_move(run, MAP_READY);
+    else
+        map_run_fail(run, "%s", err);
 }
 
-/* --max-concurrency is of the run, for the service it is of a job. */
+/* --max-concurrency limits the run, while the service limits each job. */
 static unsigned jobs_max(const struct map_run *run)
 {
     return run->options->max_concurrency > 0 ? 1 : MAP_JOBS;
 }
 
-/* What is out will keep the fleet busy for a good while, at the pace so far: more jobs would only take the turns of
- * other people's jobs, as jobs share the fleet. */
-static bool enough_is_out(const struct map_run *run, uint64_t now)
+/* Whether the running jobs have work for MAP_WORK_S at the pace so far. More jobs would then only reduce the share of
+ * other clients: the service divides the fleet among jobs. */
+static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
     if (run->count < MAP_JOBS_SLOW) return false;
     double pace = now > run->began_ns ? (double)run->done / (double)(now - run->began_ns) : 0;
-    return (double)(run->lines_out - run->done) > pace * (double)(MAP_OUT_S * NS_PER_S);
+    return (double)(run->lines_begun - run->done) > pace * (double)(MAP_WORK_S * NS_PER_S);
 }
 
 static bool may_start(const struct map_run *run, uint64_t now)
 {
-    if (run->stopped || !run->target_known || run->count >= jobs_max(run)) return false;
-    if (run->count && run->bytes_in_flight + run->input.cut > MAP_JOB_BYTES) return false;
-    if (enough_is_out(run, now)) return false;
+    if (!map_run_can_ask(run) || run->count >= jobs_max(run)) return false;
+    if (run->count && run->bytes_in_jobs + run->input.cut > MAP_JOB_BYTES) return false;
+    if (has_work_enough(run, now)) return false;
     return input_has_batch(&run->input, run->count == 0, now);
 }
 
-struct map_job *map_run_take_idle(struct map_run *run)
+struct map_job *map_run_use_idle(struct map_run *run)
 {
     struct map_job *j = run->idle[MAP_JOBS - run->count - 1];
     run->running[run->count++] = j;
-    run->asked = true;
+    if (run->state == MAP_READY) map_run_move(run, MAP_ASKED);
     j->answered = j->base = j->seek_index = 0;
     j->seek_offset = 0;
     j->retries = 0;
-    j->end_seen = j->has_bad = false;
-    /* What ran before a refusal runs again, which a command must not. */
-    j->vetted = run->options->command != NULL;
+    j->end_seen = j->ends_at_bad = false;
+    /* After a refusal, items that ran already run again. A command must run once only, so its items are checked. */
+    j->checks_items = run->options->command != NULL;
     return j;
 }
 
-/* A task that does not exist is an error also when there is nothing to do: a job without items asks. */
-static bool asks_with_nothing(const struct map_run *run)
+/* A task that does not exist is an error even if there are no items. A job without items finds out. */
+static bool needs_empty_job(const struct map_run *run)
 {
-    return !run->asked && !run->stopped && !run->options->command && run->target_known && input_is_empty(&run->input);
+    return run->state == MAP_READY && !run->options->command && input_is_empty(&run->input);
 }
 
 static void start_jobs(struct map_run *run, uint64_t now)
 {
     while (may_start(run, now)) {
-        struct map_job *j = map_run_take_idle(run);
+        struct map_job *j = map_run_use_idle(run);
         input_cut(&run->input, &j->batch);
-        j->first = run->sent;
-        if (run->options->order == MAP_ORDER_COMPLETION) run->sent += batch_count(&j->batch, run->input.skip_blank);
-        run->bytes_in_flight += j->batch.len;
-        run->lines_out += j->batch.lines;
+        j->first = run->items_begun;
+        if (run->options->order == MAP_ORDER_COMPLETION)
+            run->items_begun += batch_count(&j->batch, run->input.skip_blank);
+        run->bytes_in_jobs += j->batch.len;
+        run->lines_begun += j->batch.lines;
         if (!run->began_ns) run->began_ns = now;
         map_job_start(run, j, now);
     }
-    if (asks_with_nothing(run)) map_job_start(run, map_run_take_idle(run), now);
+    if (needs_empty_job(run)) map_job_start(run, map_run_use_idle(run), now);
 }
 
 static void retire_jobs(struct map_run *run)
 {
     while (run->count && run->running[0]->state == MAP_JOB_ENDED) {
         struct map_job *j = run->running[0];
-        run->bytes_in_flight -= j->batch.len;
+        run->bytes_in_jobs -= j->batch.len;
         run->count--;
         for (unsigned i = 0; i < run->count; i++) run->running[i] = run->running[i + 1];
-        j->state = MAP_JOB_FREE;
+        map_job_move(j, MAP_JOB_FREE);
         run->idle[MAP_JOBS - run->count - 1] = j;
     }
 }
@@ -133,9 +144,9 @@ static void lower(int *timeout_ms, int to)
 static int timeout_of(const struct map_run *run, uint64_t now)
 {
     int timeout_ms = run->progress.on ? PROGRESS_MS : -1;
-    if (run->options->reduce && run->target_known && !run->asked) return 0;
-    if (run->target_known && run->count < jobs_max(run) &&
-        (run->count == 0 || run->bytes_in_flight + run->input.cut <= MAP_JOB_BYTES) && !enough_is_out(run, now))
+    if (run->options->reduce && run->state == MAP_READY) return 0;
+    if (map_run_can_ask(run) && run->count < jobs_max(run) &&
+        (run->count == 0 || run->bytes_in_jobs + run->input.cut <= MAP_JOB_BYTES) && !has_work_enough(run, now))
         lower(&timeout_ms, input_timeout_ms(&run->input, now));
     for (unsigned i = 0; i < run->count; i++) {
         const struct map_job *j = run->running[i];
@@ -146,18 +157,18 @@ static int timeout_of(const struct map_run *run, uint64_t now)
     return timeout_ms;
 }
 
-static void take_input(struct map_run *run, uint64_t now)
+static void read_input(struct map_run *run, uint64_t now)
 {
     struct input *in = &run->input;
     input_read(in, now);
     if (in->error) map_run_fail(run, "cannot read the items: %s", strerror(in->error));
 }
 
-/* Answers, oldest job first, so that input order is printed in one pass over all of them. */
+/* Begins with the oldest job, so that one pass prints everything that has come in input order. */
 static void step_jobs(struct map_run *run, const struct pollfd *fds, uint64_t now)
 {
     bool oldest = true;
-    for (unsigned i = 0; i < run->count && !run->stopped; i++) {
+    for (unsigned i = 0; i < run->count && run->state != MAP_STOPPED; i++) {
         struct map_job *j = run->running[i];
         bool readable = fds[i].revents != 0;
         map_job_step(run, j, oldest, readable, now);
@@ -189,7 +200,7 @@ static void turn(struct map_run *run)
     if (n && (fds[POLL_STDOUT].revents & POLLERR)) run->output.closed = true;
     if (f && (n == 0 || fds[POLL_INTERRUPT].revents || !fleet_is_ready(f))) turn_fleet(run);
     if (n && polled) step_jobs(run, jobs, now);
-    if (n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents) take_input(run, now);
+    if (n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents) read_input(run, now);
     if (run->options->reduce)
         map_reduce_feed(run, now);
     else
@@ -203,9 +214,9 @@ static void turn(struct map_run *run)
 
 static bool is_over(const struct map_run *run)
 {
-    if (run->stopped || interrupt_signal() || output_failed(&run->output)) return true;
+    if (run->state == MAP_STOPPED || interrupt_signal() || output_failed(&run->output)) return true;
     return run->count == 0 && input_is_empty(&run->input) &&
-           (run->asked || (run->options->command && !run->options->reduce));
+           (run->state >= MAP_ASKED || (run->options->command && !run->options->reduce));
 }
 
 static void init(struct map_run *run, const struct map_options *o)
@@ -237,7 +248,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
     return private_fleet_start(&run->private_fleet, &options, err, err_size);
 }
 
-/* The fleet starts first: it needs the time that the rest takes. */
+/* The fleet is started first, so that it starts while the rest is set up. */
 static bool begin(struct map_run *run, const struct map_options *o)
 {
     char err[512];
@@ -245,7 +256,7 @@ static bool begin(struct map_run *run, const struct map_options *o)
     run->options = o;
     interrupt_init();
     if (o->client.url)
-        good = run->target_known = target_init(&run->target, &o->client, err, sizeof(err));
+        good = target_init(&run->target, &o->client, err, sizeof(err));
     else
         good = start_private_fleet(run, o, err, sizeof(err));
     init(run, o);
@@ -253,6 +264,7 @@ static bool begin(struct map_run *run, const struct map_options *o)
         map_run_fail(run, "%s", err);
         return false;
     }
+    if (o->client.url) map_run_move(run, MAP_READY);
     if (!failures_init(&run->failures, o->errors, o->quiet)) {
         map_run_fail(run, "--errors: cannot write %s: %s", o->errors, strerror(errno));
         run->status = EXIT_USAGE;
@@ -265,7 +277,7 @@ static bool begin(struct map_run *run, const struct map_options *o)
 
 static void release(struct map_run *run)
 {
-    /* Hanging up cancels what still runs. */
+    /* A job is cancelled when its connection is closed. */
     for (unsigned i = 0; i < MAP_JOBS; i++) {
         connection_release(&run->jobs[i].http);
         free(run->jobs[i].batch.data);
@@ -288,7 +300,7 @@ static int finish(struct map_run *run)
     uint64_t failed = run->failures.count;
     if (!failures_finish(&run->failures, run->done))
         map_run_fail(run, "%s could not be written whole", run->options->errors);
-    if (run->stopped) return run->status;
+    if (run->state == MAP_STOPPED) return run->status;
     return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
 }
 
@@ -304,7 +316,7 @@ int command_map(int argc, char **argv)
     bool closed = run.output.closed;
     release(&run);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
-    /* As other programs in a pipe end when nobody reads them any more. */
+    /* Other programs in a pipe end in this way, too, when their reader is gone. */
     if (closed && status == EXIT_OK) interrupt_die_of(SIGPIPE);
     return status;
 }

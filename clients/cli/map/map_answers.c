@@ -67,7 +67,7 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
     buf_add_str(&error, "{\"name\":\"" BAD_ITEM_NAME "\",\"cause\":");
     buf_add_json_string(&error, bad->reason, strlen(bad->reason));
     buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":0,\"worker\":null}");
-    j->has_bad = false;
+    j->ends_at_bad = false;
     add_failure(run, j, bad->index, (struct json_slice){error.data, error.len}, item, true);
     buf_release(&error);
 }
@@ -85,12 +85,12 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
 /* Told once where no progress line tells it. */
 static void wait_for_worker(struct map_run *run)
 {
-    if (!run->told_waiting && !run->progress.on && !run->options->quiet) complain("waiting for a worker");
-    run->told_waiting = true;
+    if (!run->waiting_is_said && !run->progress.on && !run->options->quiet) complain("waiting for a worker");
+    run->waiting_is_said = true;
     run->note = "waiting for a worker";
 }
 
-static void take_rare_line(struct map_run *run, struct map_job *j, const struct result_line *r)
+static void handle_rare_line(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     switch (r->kind) {
     case RESULT_VALUE: /* of a reduction: it has no index */ print_value(run, r); break;
@@ -108,13 +108,13 @@ static void take_rare_line(struct map_run *run, struct map_job *j, const struct 
     }
 }
 
-void map_answers_take(struct map_run *run, struct map_job *j)
+void map_answers_print(struct map_run *run, struct map_job *j)
 {
     struct buf *answer = &j->http.answer;
     if (j->http.answer_at == answer->len) return;
     const char *at = answer->data + j->http.answer_at, *end = answer->data + answer->len;
     size_t scanned = j->scanned;
-    while (at < end && !run->stopped) {
+    while (at < end && run->state != MAP_STOPPED) {
         const char *newline = memchr(at + scanned, '\n', (size_t)(end - at) - scanned);
         if (!newline) {
             scanned = (size_t)(end - at);
@@ -126,9 +126,8 @@ void map_answers_take(struct map_run *run, struct map_job *j)
             print_value(run, &r);
             j->answered++;
             run->done++;
-            run->succeeded++;
         } else {
-            take_rare_line(run, j, &r);
+            handle_rare_line(run, j, &r);
         }
         at = newline + 1;
         if (output_failed(&run->output)) break;

@@ -1,12 +1,13 @@
 /*
- * One run of `fantail map`. Standard input is cut into batches (input.h); each batch is one job on the coordinator, and
- * several run at once, so that endless input needs bounded memory. Jobs stand in the order of their items.
- * In input order only the oldest one's answers are printed; the others' wait in their connections, which stop
- * reading when enough has gathered. The work of the others goes on meanwhile: the service keeps their answers.
+ * One run of `fantail map`. Standard input is cut into batches (input.h). Each batch is one job on the coordinator, and
+ * several jobs run at once, so that endless input needs bounded memory. run->running lists the jobs in the order of
+ * their items. In input order only the answers of the oldest job are printed. Those of the others wait in their
+ * connections, which stop reading once MAP_HELD_BYTES have come. The service still works on these jobs and keeps their
+ * answers.
  *
- * The prefix rule: what was received of a job in input order is a prefix of its answers. When its connection is cut
- * the rest of its items is sent again as a new job. A bad item is treated alike: a job refused for it is sent
- * again as a job of the items before it, then the item fails, then a job takes the items behind it.
+ * The prefix rule: what was received of a job in input order is a prefix of its answers. If its connection is cut, the
+ * rest of its items is sent again as a new job. A bad item is handled in the same way. The items before it are sent
+ * again as one job, then the bad item fails, then the items after it are sent as another job.
  *
  *     map.c          the loop: polls, reads, starts, prints, ends
  *     map_job.c      one job: request, retry, refusal
@@ -25,90 +26,117 @@
 #include "cli/map/output.h"
 #include "cli/map/progress.h"
 
-#define MAP_JOBS       16 /* in flight at most */
-#define MAP_JOBS_SLOW  2  /* ... while these have work for MAP_OUT_S */
-#define MAP_OUT_S      5
-#define MAP_JOB_BYTES  (8u << 20) /* input bytes in flight at most, but for a single larger batch */
-#define MAP_HELD_BYTES (4u << 20) /* answers held of a job that is not the oldest */
-#define MAP_RETRIES    5          /* of one job without any progress */
+#define MAP_JOBS       16 /* the most jobs at once */
+#define MAP_JOBS_SLOW  2  /* the most jobs at once while these have work for MAP_WORK_S */
+#define MAP_WORK_S     5
+#define MAP_JOB_BYTES  (8u << 20) /* the most input bytes in all jobs; a single larger batch is allowed */
+#define MAP_HELD_BYTES (4u << 20) /* the most answer bytes held of a job that is not the oldest */
+#define MAP_RETRIES    5          /* of one job without any new answer */
 
+/*
+ * A job. Only map_job_move() changes its state:
+ *
+ *   FREE, BACKOFF, AT_BAD  -- map_job_start() ----------------> RUNNING, or AT_BAD if the next item is bad
+ *   RUNNING                -- the service is full or lost ----> BACKOFF
+ *   RUNNING                -- a bad item was refused ---------> RUNNING with the items before it, or AT_BAD
+ *   RUNNING                -- the attempt is answered --------> ENDED, or AT_BAD if the attempt ended before a bad item
+ *   AT_BAD                 -- the bad item was the last ------> ENDED
+ *   ENDED                  -- its answers are printed --------> FREE
+ */
 enum map_job_state {
     MAP_JOB_FREE,
     MAP_JOB_RUNNING,
     MAP_JOB_BACKOFF,
     MAP_JOB_AT_BAD, /* every item before `bad` is answered */
-    MAP_JOB_ENDED
+    MAP_JOB_ENDED,
+    MAP_JOB_STATE_COUNT
 };
 
 struct map_job {
     enum map_job_state state;
     struct connection http;
     struct batch batch;
-    uint64_t answered; /* items of the batch */
-    uint64_t base;     /* of the running attempt: the first item it was given */
-    uint64_t first;    /* completion order: items of all jobs before, by our count */
-    size_t scanned;    /* bytes of the answer known to have no newline */
-    bool end_seen;
-    bool vetted;  /* bad items are looked for before sending; most input has none, so only once one was refused */
-    bool has_bad; /* the running attempt ends before `bad` */
-    struct bad_item bad;
+    uint64_t answered;   /* items of the batch that have an answer */
+    uint64_t base;       /* the first item of the running attempt */
+    uint64_t first;      /* in completion order: the number of items in all jobs before this one */
+    size_t scanned;      /* bytes of the answer known to have no newline */
+    bool end_seen;       /* of the running attempt */
+    bool checks_items;   /* look for bad items before sending: only after a refusal, as most input has none */
+    bool ends_at_bad;    /* the running attempt has the items before `bad` only */
+    struct bad_item bad; /* if ends_at_bad, or in MAP_JOB_AT_BAD */
     unsigned retries;
-    uint64_t retry_ns;
-    uint64_t seek_index; /* batch_seek()'s last position */
+    uint64_t retry_ns;   /* in MAP_JOB_BACKOFF: when it is over */
+    uint64_t seek_index; /* the last position of batch_seek() */
     size_t seek_offset;
 };
 
+/* A run. Only map_run_move() changes its state, and only forward; states may be skipped. */
+enum map_run_state {
+    MAP_STARTING, /* the private fleet is not ready */
+    MAP_READY,    /* the coordinator's address is known */
+    MAP_ASKED,    /* a job was begun */
+    MAP_ANSWERED, /* the coordinator has answered once */
+    MAP_STOPPED,  /* the run has failed; `status` is the exit status */
+    MAP_RUN_STATE_COUNT
+};
+
 struct map_run {
+    enum map_run_state state;
+    int status; /* in MAP_STOPPED */
     const struct map_options *options;
     struct private_fleet private_fleet;
     struct target target;
-    bool reachable; /* the coordinator has answered once */
-    bool target_known;
-    bool asked; /* a job was begun */
 
     struct input input;
     struct output output;
     struct failures failures;
     struct map_reduce reduction; /* with --reduce only */
     struct progress progress;
-    const char *note;
-    bool told_waiting;
+    const char *note;     /* for the progress line: what is waited for; NULL: nothing */
+    bool waiting_is_said; /* the message "waiting for a worker" was written */
 
     struct map_job jobs[MAP_JOBS];
     struct map_job *running[MAP_JOBS]; /* oldest first */
-    struct map_job *idle[MAP_JOBS];    /* a stack: warm connections and memory are used again first */
-    unsigned count;                    /* running; the others are idle */
-    size_t bytes_in_flight;
+    struct map_job *idle[MAP_JOBS];    /* a stack, so that open connections and memory are used again first */
+    unsigned count;                    /* of running; the other jobs are idle */
+    size_t bytes_in_jobs;              /* of their batches */
 
     uint64_t deadline_ns; /* 0: none */
-    uint64_t sent;        /* items in all jobs begun; in completion order only */
-    uint64_t done, succeeded;
-    uint64_t began_ns, lines_out; /* first job; items in all jobs begun, about */
+    uint64_t began_ns;    /* the first job */
+    uint64_t lines_begun; /* about the number of items in all jobs begun */
+    uint64_t items_begun; /* exactly that, in completion order only */
+    uint64_t done;        /* items that have an answer */
     struct buf path, text;
     struct buf headers; /* of every job */
-    bool stopped;       /* nothing more is to be done; status says how it went */
-    int status;
 };
 
-/* Ends the run with EXIT_JOB_FAILED and a message. */
-void map_run_fail(struct map_run *run, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Whether jobs may be begun. */
+static inline bool map_run_can_ask(const struct map_run *run)
+{
+    return run->state >= MAP_READY && run->state < MAP_STOPPED;
+}
 
-/* The next job, whose batch is to be set. */
-struct map_job *map_run_take_idle(struct map_run *run);
-/* Sends the batch in j (from the first unanswered item on). */
+void map_run_move(struct map_run *run, enum map_run_state to);
+/* Stops the run with EXIT_JOB_FAILED and a message. Does nothing if it is stopped already. */
+void map_run_fail(struct map_run *run, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Adds an idle job to the running ones. The caller sets its batch and starts it. */
+struct map_job *map_run_use_idle(struct map_run *run);
+
+void map_job_move(struct map_job *j, enum map_job_state to);
+/* Sends the batch of j, from its first unanswered item. */
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
-/* Reads and prints what has come; may end, retry or fail the job. `oldest`: its answers may be printed. */
-void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
-/* The job stands at a bad item, and it is time to say so. */
-bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);
-/* What to poll the connection for. */
-short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest);
 /* With --reduce: begins the one job, whose body is given in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
+/* Reads and prints what has come; may end, retry or fail the job. oldest: no job before it is unanswered. */
+void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
+/* Whether the job is at a bad item whose turn it is to fail. */
+bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);
+/* The events to poll the job's connection for. */
+short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest);
 
-/* Takes every whole line that has come of the answer. May stop the run. */
-void map_answers_take(struct map_run *run, struct map_job *j);
-/* The item j->bad fails, here, without having been sent. */
+/* Prints every whole line that has come of the answer. May stop the run. */
+void map_answers_print(struct map_run *run, struct map_job *j);
+/* Makes the item j->bad fail without sending it. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
 
 #endif

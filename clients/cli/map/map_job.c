@@ -7,7 +7,23 @@
 
 #define BACKOFF_MIN_MS UINT64_C(50)
 #define BACKOFF_MAX_MS UINT64_C(2000)
-#define PATIENCE       60 /* refusals by a service that is full are no failures, but not for ever */
+#define FULL_RETRIES   60 /* of a job that is refused because the service is full */
+
+void map_job_move(struct map_job *j, enum map_job_state to)
+{
+    static const char *const names[] = {"free", "running", "backoff", "at a bad item", "ended"};
+    static const unsigned before[] = {
+        [MAP_JOB_FREE] = 1u << MAP_JOB_ENDED,
+        [MAP_JOB_RUNNING] = 1u << MAP_JOB_FREE | 1u << MAP_JOB_RUNNING | 1u << MAP_JOB_BACKOFF | 1u << MAP_JOB_AT_BAD,
+        [MAP_JOB_BACKOFF] = 1u << MAP_JOB_RUNNING,
+        [MAP_JOB_AT_BAD] = 1u << MAP_JOB_FREE | 1u << MAP_JOB_RUNNING | 1u << MAP_JOB_BACKOFF | 1u << MAP_JOB_AT_BAD,
+        [MAP_JOB_ENDED] = 1u << MAP_JOB_RUNNING | 1u << MAP_JOB_AT_BAD,
+    };
+    static_assert(ARRAY_SIZE(names) == MAP_JOB_STATE_COUNT, "a name for each state");
+    static_assert(ARRAY_SIZE(before) == MAP_JOB_STATE_COUNT, "a row for each state");
+    if (!(before[to] & 1u << j->state)) BUG("a job of map: %s to %s", names[j->state], names[to]);
+    j->state = to;
+}
 
 static const char *request_headers(struct map_run *run)
 {
@@ -25,18 +41,18 @@ static double time_left_s(const struct map_run *run, uint64_t now)
     return run->deadline_ns > now ? (double)(run->deadline_ns - now) / 1e9 : 0.001;
 }
 
-/* The batch is sent from the first unanswered item on, up to the first bad one. */
+/* Returns the offset up to which the batch is sent: its end or the first bad item. */
 static size_t find_end(struct map_run *run, struct map_job *j, size_t from)
 {
-    if (j->batch.too_long) j->vetted = true;
-    j->has_bad = j->vetted && batch_find_bad(&j->batch, run->options->sends_text, j->answered, from, &j->bad);
-    return j->has_bad ? j->bad.offset : j->batch.len;
+    if (j->batch.too_long) j->checks_items = true;
+    j->ends_at_bad = j->checks_items && batch_find_bad(&j->batch, run->options->sends_text, j->answered, from, &j->bad);
+    return j->ends_at_bad ? j->bad.offset : j->batch.len;
 }
 
 static void send_items(struct map_run *run, struct map_job *j, size_t from, size_t end, uint64_t now)
 {
     map_options_query(run->options, time_left_s(run, now), &run->path);
-    j->state = MAP_JOB_RUNNING;
+    map_job_move(j, MAP_JOB_RUNNING);
     j->base = j->answered;
     j->scanned = 0;
     j->end_seen = false;
@@ -47,8 +63,8 @@ void map_job_start(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset);
     size_t end = find_end(run, j, from);
-    if (j->has_bad && j->bad.index == j->answered)
-        j->state = MAP_JOB_AT_BAD;
+    if (j->ends_at_bad && j->bad.index == j->answered)
+        map_job_move(j, MAP_JOB_AT_BAD);
     else
         send_items(run, j, from, end, now);
 }
@@ -56,7 +72,7 @@ void map_job_start(struct map_run *run, struct map_job *j, uint64_t now)
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now)
 {
     map_options_query(run->options, time_left_s(run, now), &run->path);
-    j->state = MAP_JOB_RUNNING;
+    map_job_move(j, MAP_JOB_RUNNING);
     connection_upload(&j->http, "POST", buf_cstr(&run->path), request_headers(run));
 }
 
@@ -76,7 +92,7 @@ static void back_off(struct map_job *j, double wait_s, uint64_t now)
     if (wait_s >= 0) wait_ms = wait_s > 10 ? 10000 : (uint64_t)(wait_s * 1000) + BACKOFF_MIN_MS;
     j->retries++;
     j->retry_ns = now + wait_ms * NS_PER_MS;
-    j->state = MAP_JOB_BACKOFF;
+    map_job_move(j, MAP_JOB_BACKOFF);
 }
 
 /* The connection ended before the job did. */
@@ -85,7 +101,7 @@ static void was_cut(struct map_run *run, struct map_job *j, uint64_t now)
     bool answered_some = j->answered > j->base;
     const char *why = j->http.error[0] ? j->http.error : "the answer has no end line";
     if (answered_some) j->retries = 0;
-    if (!run->reachable && !run->private_fleet.fleet) {
+    if (run->state < MAP_ANSWERED && !run->private_fleet.fleet) {
         map_run_fail(run, "%s", why);
     } else if (run->options->reduce || (run->options->order == MAP_ORDER_COMPLETION && answered_some)) {
         map_run_fail(run, "the stream of results was cut: %s", why);
@@ -96,7 +112,7 @@ static void was_cut(struct map_run *run, struct map_job *j, uint64_t now)
     }
 }
 
-/* The item that the problem document points at: "/items/N", of this attempt. */
+/* Sets j->bad to the item that the problem document names as "/items/N"; N counts from the attempt's first item. */
 static bool find_named_item(struct map_run *run, struct map_job *j)
 {
     const struct buf *answer = &j->http.answer;
@@ -118,21 +134,22 @@ static bool find_named_item(struct map_run *run, struct map_job *j)
     return named;
 }
 
-/* A body was refused for an item of it: the others are sent without it. The bad ones are found here, all in one pass:
- * one refusal for each would make much of little. What only the service objects to is taken from its answer. */
+/* The body may have been refused because of one item; then the others are sent without it. Items that are bad by the
+ * rules known here are all found from now on, so that there is one refusal and not one for each. An item that only the
+ * service rejects is found by the name in its answer. */
 static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);
     if (run->options->reduce || (j->http.status != 400 && j->http.status != 413)) return false;
-    if (!j->vetted && batch_find_bad(&j->batch, run->options->sends_text, j->base, from, &j->bad)) {
-        j->vetted = true;
+    if (!j->checks_items && batch_find_bad(&j->batch, run->options->sends_text, j->base, from, &j->bad)) {
+        j->checks_items = true;
         map_job_start(run, j, now);
         return true;
     }
     if (!find_named_item(run, j)) return false;
-    j->has_bad = true;
+    j->ends_at_bad = true;
     if (j->bad.index == j->base)
-        j->state = MAP_JOB_AT_BAD;
+        map_job_move(j, MAP_JOB_AT_BAD);
     else
         send_items(run, j, from, j->bad.offset, now);
     return true;
@@ -142,7 +159,7 @@ static void was_refused(struct map_run *run, struct map_job *j, uint64_t now)
 {
     const struct connection *c = &j->http;
     bool full = c->status == 429 || c->status == 503;
-    if (full && j->retries < PATIENCE && !run->options->reduce) {
+    if (full && j->retries < FULL_RETRIES && !run->options->reduce) {
         back_off(j, c->retry_after_s, now);
         return;
     }
@@ -161,9 +178,9 @@ bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool o
 static void skip_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 {
     map_answers_add_bad_item(run, j);
-    if (run->stopped) return;
+    if (run->state == MAP_STOPPED) return;
     if (batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) == j->batch.len)
-        j->state = MAP_JOB_ENDED;
+        map_job_move(j, MAP_JOB_ENDED);
     else
         map_job_start(run, j, now);
 }
@@ -171,18 +188,18 @@ static void skip_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now)
 {
     if (j->state == MAP_JOB_BACKOFF && now >= j->retry_ns) map_job_start(run, j, now);
-    while (map_job_may_skip(run, j, oldest) && !run->stopped) skip_bad_item(run, j, now);
+    while (map_job_may_skip(run, j, oldest) && run->state != MAP_STOPPED) skip_bad_item(run, j, now);
     if (j->state != MAP_JOB_RUNNING) return;
     struct connection *c = &j->http;
     if (readable) connection_step(c);
-    if (c->status) run->reachable = true;
+    if (c->status && run->state == MAP_ASKED) map_run_move(run, MAP_ANSWERED);
     if (!oldest && run->options->order == MAP_ORDER_INPUT) return;
-    if (c->status == 200) map_answers_take(run, j);
-    if (run->stopped) return;
+    if (c->status == 200) map_answers_print(run, j);
+    if (run->state == MAP_STOPPED) return;
     if (c->state == CONNECTION_DONE && c->status != 200)
         was_refused(run, j, now);
     else if (c->state == CONNECTION_DONE && j->end_seen)
-        j->state = j->has_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED;
+        map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
     else if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN)
         was_cut(run, j, now);
 }

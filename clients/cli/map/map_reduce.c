@@ -92,10 +92,10 @@ static bool next_batch(struct map_run *run, struct map_job *j)
 
 void map_reduce_feed(struct map_run *run, uint64_t now)
 {
-    if (!run->target_known || run->stopped) return;
-    if (!run->asked) map_job_start_upload(run, map_run_take_idle(run), now);
+    if (!map_run_can_ask(run)) return;
+    if (run->state == MAP_READY) map_job_start_upload(run, map_run_use_idle(run), now);
     struct map_job *j = run->running[0];
-    while (run->count > 0 && !run->stopped && connection_wants_piece(&j->http)) {
+    while (run->count > 0 && run->state != MAP_STOPPED && connection_wants_piece(&j->http)) {
         if (run->reduction.offset < j->batch.len || next_batch(run, j))
             go_on(run, j);
         else if (run->input.ended)

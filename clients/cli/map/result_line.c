@@ -29,7 +29,7 @@ static enum result_kind kind_of(struct json_slice type)
 static const char *const body_names[] = {
     [RESULT_VALUE] = "value", [RESULT_ERROR] = "error", [RESULT_END] = "status", [RESULT_WAITING] = "reason"};
 
-static void take_counts(struct result_line *r, struct json_slice counts)
+static void read_counts(struct result_line *r, struct json_slice counts)
 {
     struct json_walk walk;
     struct json_slice name, value;
@@ -40,14 +40,14 @@ static void take_counts(struct result_line *r, struct json_slice counts)
     }
 }
 
-static void take_member(struct result_line *r, struct json_slice name, struct json_slice value)
+static void read_member(struct result_line *r, struct json_slice name, struct json_slice value)
 {
     if (json_string_is(name, "index")) {
         r->has_index = true;
         r->index = strtoull(value.data, NULL, 10);
         return;
     }
-    if (r->kind == RESULT_END && json_string_is(name, "counts")) take_counts(r, value);
+    if (r->kind == RESULT_END && json_string_is(name, "counts")) read_counts(r, value);
     if ((size_t)r->kind >= ARRAY_SIZE(body_names) || !json_string_is(name, body_names[r->kind])) return;
     if (r->kind == RESULT_END || r->kind == RESULT_WAITING) value = unquoted(value);
     r->body = value.data;
@@ -65,7 +65,7 @@ struct result_line result_line_read_slowly(const char *line, size_t len)
     /* "type" comes first: every coordinator writes it so. */
     if (!json_walk_next(&walk, &name, &value) || !json_string_is(name, "type")) return r;
     r.kind = kind_of(unquoted(value));
-    while (json_walk_next(&walk, &name, &value)) take_member(&r, name, value);
+    while (json_walk_next(&walk, &name, &value)) read_member(&r, name, value);
     bool needs_body = r.kind <= RESULT_END;
     if (needs_body && !r.body) r.kind = RESULT_BAD;
     return r;
