@@ -110,11 +110,6 @@ void log_set_deferred(bool deferred)
     out.deferred = deferred;
 }
 
-uint64_t log_dropped(void)
-{
-    return out.dropped;
-}
-
 /* The most that is written at once: whole lines up to PIPE_BUF, so that a pipe that has room does not block and that
  * several processes sharing it do not mix their lines; else a piece of a long line. */
 static size_t writable_piece(const struct buf *b)

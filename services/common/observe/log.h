@@ -63,7 +63,7 @@ struct log_field {
 void log_write(enum log_level level, const struct log_field *fields);
 
 void log_set_level(enum log_level level);
-/* The descriptor lines go to (default 2); its flags are left alone. For tests and `--log-file` like wishes. */
+/* The descriptor lines go to (default 2); its flags are left alone. For tests. */
 void log_set_fd(int fd);
 /* Every later line carries "service":name. NULL drops it. Borrowed. */
 void log_set_service(const char *name);
@@ -73,7 +73,5 @@ void log_set_deferred(bool deferred);
 void log_flush(void);
 /* Before the program ends: as log_flush(), waiting up to timeout_ms for a slow reader. */
 void log_flush_wait(int timeout_ms);
-/* Lines lost since the start. */
-uint64_t log_dropped(void);
 
 #endif

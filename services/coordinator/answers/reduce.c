@@ -3,11 +3,6 @@
 #include <float.h>
 #include <math.h>
 
-bool reduction_knows(enum job_reduce kind)
-{
-    return kind >= REDUCE_SUM && kind <= REDUCE_CONCAT;
-}
-
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes)
 {
     *r = (struct reduction){.kind = kind};

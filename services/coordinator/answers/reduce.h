@@ -23,8 +23,7 @@ struct reduction {
     char error[160]; /* why the values cannot be reduced; "" is fine so far */
 };
 
-/* Whether this module does it: sum, count, min, max, concat. */
-bool reduction_knows(enum job_reduce kind);
+/* kind is one of sum, count, min, max and concat. */
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes);
 void reduction_release(struct reduction *r);
 /* One value: valid JSON without surrounding white space. Once r->error is set, nothing more is taken. */

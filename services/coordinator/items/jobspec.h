@@ -89,6 +89,5 @@ MUST_CHECK bool jobspec_write_items(const struct jobspec *spec, uint64_t first, 
 bool jobspec_keeps_order(const struct jobspec *spec);
 
 const char *job_reduce_name(enum job_reduce reduce);
-const char *job_order_name(enum job_order order);
 
 #endif

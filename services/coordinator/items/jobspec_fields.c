@@ -59,11 +59,6 @@ const char *job_reduce_name(enum job_reduce reduce)
     return reduce == REDUCE_NONE ? "none" : reduce_words[reduce];
 }
 
-const char *job_order_name(enum job_order order)
-{
-    return order_words[order];
-}
-
 const struct field *jobspec_field(const char *name)
 {
     for (size_t i = 0; i < jobspec_field_count; i++) {

@@ -44,18 +44,6 @@ enum split_status splitter_finish(struct splitter *s)
     return status;
 }
 
-void splitter_drained(struct splitter *s, size_t bytes, uint64_t count)
-{
-    if (bytes > s->items.len || count > s->items_in_buf) BUG("more was drained than there was");
-    buf_drop_front(&s->items, bytes);
-    s->items_in_buf -= count;
-}
-
-size_t splitter_held_bytes(const struct splitter *s)
-{
-    return s->items.len + s->partial.len;
-}
-
 enum split_status split_fail(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
 {
     s->error.status = status;

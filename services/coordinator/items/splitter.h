@@ -3,8 +3,9 @@
  * is validated, copied and forgotten. A pure module: no I/O, no time.
  *
  * Every whole item is appended to `items` as one line of JSON, ended by '\n'. Its bytes are the client's, except that
- * white space around it is dropped and so are line breaks between its tokens. The caller drains `items` whenever it
- * likes (splitter_drained()), and limits memory by how much it feeds: a call appends no item that did not end in it.
+ * white space around it is dropped and so are line breaks between its tokens. The caller takes lines from the front of
+ * `items` whenever it likes and lowers `items_in_buf`. It limits memory by how much it feeds: a call appends only items
+ * that end in it.
  * What is held besides is one unfinished item (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
  *
  *     SPLIT_JOB      one JSON object; the elements of its "items" array are the items, its other members the options
@@ -49,7 +50,7 @@ struct splitter {
     /* Private. */
     enum split_format format;
     unsigned max_depth;
-    uint8_t state;           /* SPLIT_JOB: enum job_state */
+    uint8_t state;           /* SPLIT_JOB: enum split_state */
     uint64_t offset;         /* of the first byte of the piece being fed */
     uint64_t partial_offset; /* lines: of the first byte of `partial` */
     struct json_scan scan;
@@ -72,11 +73,6 @@ void splitter_release(struct splitter *s);
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
 /* The body is whole. May append a last item (a line without a newline). */
 MUST_CHECK enum split_status splitter_finish(struct splitter *s);
-
-/* The caller has taken `bytes` from the front of s->items, `count` whole items. */
-void splitter_drained(struct splitter *s, size_t bytes, uint64_t count);
-/* Bytes held: items plus the unfinished one. For backpressure. */
-size_t splitter_held_bytes(const struct splitter *s);
 
 /* How many bytes the first lines of data are: as many whole lines as fit in max_bytes, at most max_lines, but always
  * at least one if there is one. *lines tells how many. Counts newlines 16 bytes at a time; for cutting chunks. */

@@ -358,11 +358,6 @@ struct sched_counts sched_job_counts(const struct sched_job *job)
     return job->counts;
 }
 
-uint64_t sched_job_uncut_items(const struct sched_job *job)
-{
-    return job->uncut;
-}
-
 uint64_t sched_job_eta_ns(const struct sched_job *job)
 {
     double left = (double)(job->uncut + job->pending_items + job->backoff_items + job->in_flight_items);

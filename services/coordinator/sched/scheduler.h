@@ -298,8 +298,7 @@ void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
 void *sched_job_owner(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
-/* Items offered and not yet cut, and the time they and those in flight are expected to take (0: not known yet). */
-uint64_t sched_job_uncut_items(const struct sched_job *job);
+/* The time that items not yet cut and those in flight are expected to take; 0: not known yet. */
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 
 /* Endpoints. */
