@@ -38,13 +38,11 @@ LIBCOORDINATOR := $(BUILD)/libcoordinator.a
 LIBWORKER      := $(BUILD)/libworker.a
 LIBCLI         := $(BUILD)/libcli.a
 LIBHOSTS       := $(BUILD)/libhosts.a
+# A program takes from them what it calls. Their names are unique (make house), so one is never taken for another.
 TESTED_LIBS    := $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI) $(LIBHOSTS) $(LIBCOMMON)
-# The libraries for a test's object: those of which it includes a header, as its .d file lists them.
-link_tested     = $$(for lib in services/coordinator/:$(LIBCOORDINATOR) services/worker/:$(LIBWORKER) \
-                         clients/cli/:$(LIBCLI) services/hosts/:$(LIBHOSTS); do ! grep -q "[ /]$${lib%%:*}" $(1:.o=.d) || echo $${lib\#*:}; done) $(LIBCOMMON)
 
 .DEFAULT_GOAL := all
-include $(sort $(wildcard services/hosts/rules.mk examples/rules.mk tests/*/rules.mk bench/rules.mk))
+include $(sort $(wildcard services/hosts/rules.mk examples/rules.mk tests/*/rules.mk bench/rules.mk scripts/rules.mk))
 
 PROGRAMS := $(BIN)/fantail-coordinator $(BIN)/fantail-worker $(BIN)/fantail
 .PHONY: all

@@ -7,7 +7,7 @@
 
 static void on_reload(void *data)
 {
-    fleet_reload(&((struct coordinator *)data)->fleet);
+    worker_fleet_reload(&((struct coordinator *)data)->fleet);
 }
 
 /* Shutdown. */
@@ -30,7 +30,7 @@ static void on_stop(void *data)
     struct coordinator *c = data;
     on_cut(c);
     scheduler_turn_stop(&c->turn);
-    fleet_stop(&c->fleet);
+    worker_fleet_stop(&c->fleet);
     emf_stop(c->emf);
     trace_export_close(c->trace);
     c->trace = NULL;
@@ -64,7 +64,7 @@ static int start_parts(struct coordinator *c, struct trace_config *tracing, char
     char instance[UUID_TEXT_SIZE];
     uuid7_new(instance);
     c->trace = trace_export_new(c->loop, tracing, "fantail-coordinator", instance);
-    if (!fleet_start(&c->fleet, c->loop, err, err_size)) return 2;
+    if (!worker_fleet_start(&c->fleet, c->loop, err, err_size)) return 2;
     c->turn.before_run = before_run;
     c->turn.data = c;
     scheduler_turn_start(&c->turn, c->loop);
@@ -72,7 +72,7 @@ static int start_parts(struct coordinator *c, struct trace_config *tracing, char
     c->tick_timer.data = c;
     dispatcher_start(&c->dispatcher, &c->fleet, &c->turn, c->config->worker_wait_s);
     c->status = (struct status_source){c->dispatcher.scheduler, &c->job_count};
-    if (!fleet_find_workers(&c->fleet, &dispatcher_endpoints_ops, &c->dispatcher, err, err_size)) return 2;
+    if (!worker_fleet_find_workers(&c->fleet, &dispatcher_endpoints_ops, &c->dispatcher, err, err_size)) return 2;
     c->emf = emf_start(c->loop, &c->config->emf, &c->status);
     return 0;
 }
@@ -105,6 +105,6 @@ int coordinator_serve(struct coordinator *c)
     int status = service_run(c->service);
     service_free(c->service);
     dispatcher_release(&c->dispatcher);
-    fleet_release(&c->fleet);
+    worker_fleet_release(&c->fleet);
     return status;
 }

@@ -10,7 +10,7 @@
 #include "common/service/service.h"
 #include "common/trace/trace_export.h"
 #include "coordinator/dispatch/dispatcher.h"
-#include "coordinator/fleet/fleet.h"
+#include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/sched/scheduler.h"
 #include "coordinator/status/emf.h"
 #include "coordinator/status/status.h"
@@ -20,7 +20,7 @@ struct job;
 
 struct coordinator_config {
     struct service_config service;
-    struct fleet_config fleet;
+    struct worker_fleet_config fleet;
     double worker_wait_s;
     double heartbeat_s;
     const char *spill_dir;
@@ -43,7 +43,7 @@ struct coordinator {
     struct service_hooks hooks;
     struct service *service;
     struct trace_export *trace; /* NULL: traces are passed on, not recorded */
-    struct fleet fleet;
+    struct worker_fleet fleet;
     struct scheduler_turn turn;
     struct dispatcher dispatcher;
     struct coordinator_metrics metrics;
@@ -55,8 +55,8 @@ struct coordinator {
     struct emf *emf;       /* NULL without --emf */
 };
 
-/* Starts the service, its parts and the ways to the workers. c is zeroed but for config, and fleet_check() has passed;
- * tracing is used up. Returns 0, or the exit status, with a sentence in err. */
+/* Starts the service, its parts and the ways to the workers. c is zeroed but for config, and worker_fleet_check() has
+ * passed; tracing is used up. Returns 0, or the exit status, with a sentence in err. */
 MUST_CHECK int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_config *tracing, char *err,
                                  size_t err_size);
 /* Serves until the service has stopped, then releases all that coordinator_start() made. Returns the exit status. */

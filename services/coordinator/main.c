@@ -70,7 +70,7 @@ static void keep_buffers_on_the_heap(void)
 /* 0, or the exit status after a message about the options. Reads the files that they name. */
 static int check(struct coordinator *c, const struct coordinator_config *config)
 {
-    int fault = fleet_check(&c->fleet, &spec);
+    int fault = worker_fleet_check(&c->fleet, &spec);
     const char *option, *why = emf_check(&config->emf, (int)config->service.ready_fd, &option);
     if (!fault && why) fault = option_complain(&spec, option, "%s", why);
     return fault ? fault : service_check(&spec, &config->service);

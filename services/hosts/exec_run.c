@@ -30,7 +30,7 @@ struct launch {
     int error; /* errno when it could not become the program */
 };
 
-struct run {
+struct exec_run {
     pid_t pid;
     int pid_fd, out_fd;
     uint64_t deadline_ns; /* 0: none */
@@ -126,7 +126,7 @@ static int open_input(const struct runner *r, const char *input, size_t len)
     return fd;
 }
 
-static int launch(struct runner *r, struct run *run, char **argv, const char *input, size_t len)
+static int launch(struct runner *r, struct exec_run *run, char **argv, const char *input, size_t len)
 {
     static char stack[CHILD_STACK_BYTES] __attribute__((aligned(16)));
     int out[2] = {-1, -1}, error = 0, in = open_input(r, input, len);
@@ -151,14 +151,14 @@ static int launch(struct runner *r, struct run *run, char **argv, const char *in
     return error;
 }
 
-static void kill_run(struct run *run, bool *why)
+static void kill_run(struct exec_run *run, bool *why)
 {
     *why = true;
     kill(run->pid, SIGKILL);
 }
 
 /* One read of stdout; false when there is no more now, or ever (then out_fd is closed). */
-static bool take_output(struct runner *r, struct run *run)
+static bool take_output(struct runner *r, struct exec_run *run)
 {
     if (!buf_reserve(&r->out, READ_BYTES)) {
         if (!run->too_long) kill_run(run, &run->too_long);
@@ -192,7 +192,7 @@ static bool take_stderr(struct runner *r)
     return len == sizeof piece;
 }
 
-static int remaining_ms(const struct run *run)
+static int remaining_ms(const struct exec_run *run)
 {
     if (!run->deadline_ns || run->timed_out) return -1;
     uint64_t now = now_ns();
@@ -201,7 +201,7 @@ static int remaining_ms(const struct run *run)
 }
 
 /* Until the command has ended and what it printed is taken. */
-static void attend(struct runner *r, struct run *run)
+static void attend(struct runner *r, struct exec_run *run)
 {
     for (bool ended = false; !ended;) {
         struct pollfd fds[] = {
@@ -224,7 +224,7 @@ static void attend(struct runner *r, struct run *run)
 
 struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len)
 {
-    struct run run = {.out_fd = -1};
+    struct exec_run run = {.out_fd = -1};
     buf_clear(&r->out);
     r->stderr_len = 0;
     if (!r->path) find_program(r, argv[0]);

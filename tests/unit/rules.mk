@@ -1,13 +1,12 @@
 # Every tests/unit/FOLDER/test_*.c is one Criterion program; the folders are those of services/ and clients/. It is linked
-# with all objects but main.o of those programs whose headers it includes, as static libraries, so that it takes only the
-# modules it calls.
+# with the objects of all programs but their main.o, as static libraries, so that it takes only the modules it calls.
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(shell find tests/unit -name 'test_*.c')))
 UNIT_HELPERS := $(call objects,$(sort $(shell find tests/unit -name '*.c' ! -name 'test_*')))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_HELPERS) $(TESTED_LIBS)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(UNIT_HELPERS) $(call link_tested,$<) -lcriterion $(LIBS_HTTP) $(LIBS_JSON)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(UNIT_HELPERS) $(TESTED_LIBS) -lcriterion $(LIBS_HTTP) $(LIBS_JSON)
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)

@@ -30,7 +30,7 @@ size_t http_percent_decode(char *s)
 }
 
 /* What the headers say about the framing of the message, gathered in one pass over them. */
-struct framing {
+struct framing_headers {
     unsigned lengths, encodings, hosts, authorizations;
     const char *length, *encoding;
     const char *fault;
@@ -55,7 +55,7 @@ static bool is_field_text(const char *s, size_t len)
 static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
                                   const char *value, size_t value_len)
 {
-    struct framing *f = cls;
+    struct framing_headers *f = cls;
     if (!is_token(name, name_len)) f->fault = "a header name has a character that is not allowed in one";
     if (!is_field_text(value, value_len)) f->fault = "a header value has a control character";
     if (name_len == 14 && strcasecmp(name, "Content-Length") == 0) f->lengths++, f->length = value;
@@ -70,7 +70,7 @@ static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char
 
 /* Two parties that disagree on where a request ends can be made to answer a smuggled one (RFC 9112, 6.3 and 11.2):
  * every doubt is an error. libmicrohttpd 0.9.75 lets most of these through. */
-static const char *framing_fault(const struct framing *f, const struct http_exchange *x)
+static const char *framing_fault(const struct framing_headers *f, const struct http_exchange *x)
 {
     if (f->fault) return f->fault;
     if (f->lengths > 1) return "Content-Length is given more than once";
@@ -95,7 +95,7 @@ static bool refuse(struct http_exchange *x, int status, const char *detail)
 
 bool http_request_check(struct http_exchange *x)
 {
-    struct framing f = {0};
+    struct framing_headers f = {0};
     MHD_get_connection_values_n(x->connection->mhd, MHD_HEADER_KIND, see_header, &f);
     const char *fault = framing_fault(&f, x);
     if (fault) return refuse(x, 400, fault);

@@ -11,7 +11,7 @@
 
 /* Reading and judging. */
 
-struct reading {
+struct pem_reading {
     struct tls_material *m;
     const struct tls_words *words;
     const char *option; /* that a fault is about */
@@ -19,8 +19,8 @@ struct reading {
     size_t err_size;
 };
 
-static bool fault(struct reading *r, enum tls_file file, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static bool fault(struct reading *r, enum tls_file file, const char *fmt, ...)
+static bool fault(struct pem_reading *r, enum tls_file file, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static bool fault(struct pem_reading *r, enum tls_file file, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -30,7 +30,7 @@ static bool fault(struct reading *r, enum tls_file file, const char *fmt, ...)
     return false;
 }
 
-static bool read_file(struct reading *r, enum tls_file file, const char *path)
+static bool read_file(struct pem_reading *r, enum tls_file file, const char *path)
 {
     struct buf *b = &r->m->pem[file];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -54,7 +54,7 @@ static gnutls_datum_t datum(const struct buf *b)
 }
 
 /* What our own chain says of itself: the subject of its first certificate, and when the first of all ends. */
-static bool examine_chain(struct reading *r, const char *path)
+static bool examine_chain(struct pem_reading *r, const char *path)
 {
     gnutls_datum_t pem = datum(&r->m->pem[TLS_CERT]);
     gnutls_x509_crt_t *chain = NULL;
@@ -75,7 +75,7 @@ static bool examine_chain(struct reading *r, const char *path)
     return true;
 }
 
-static bool take_own(struct reading *r, const char *cert_path, const char *key_path)
+static bool take_own(struct pem_reading *r, const char *cert_path, const char *key_path)
 {
     if (!examine_chain(r, cert_path)) return false;
     gnutls_datum_t cert = datum(&r->m->pem[TLS_CERT]), key = datum(&r->m->pem[TLS_KEY]);
@@ -87,7 +87,7 @@ static bool take_own(struct reading *r, const char *cert_path, const char *key_p
     return true;
 }
 
-static bool take_authorities(struct reading *r, const char *path)
+static bool take_authorities(struct pem_reading *r, const char *path)
 {
     gnutls_datum_t pem = datum(&r->m->pem[TLS_CA]);
     int code = gnutls_certificate_set_x509_trust_mem(r->m->credentials, &pem, GNUTLS_X509_FMT_PEM);
@@ -95,7 +95,7 @@ static bool take_authorities(struct reading *r, const char *path)
     return fault(r, TLS_CA, "%s: no certificates in PEM: %s", path, code < 0 ? gnutls_strerror(code) : "it is empty");
 }
 
-static bool take_all(struct reading *r, const struct tls_files *files)
+static bool take_all(struct pem_reading *r, const struct tls_files *files)
 {
     const char *cert = files->path[TLS_CERT], *key = files->path[TLS_KEY], *ca = files->path[TLS_CA];
     const struct tls_words *w = r->words;
@@ -110,7 +110,7 @@ struct tls_material *tls_material_load(const struct tls_files *files, const stru
                                        const char **option, char *err, size_t err_size)
 {
     struct tls_material *m = xcalloc(1, sizeof *m);
-    struct reading r = {.m = m, .words = words, .err = err, .err_size = err_size};
+    struct pem_reading r = {.m = m, .words = words, .err = err, .err_size = err_size};
     m->references = 1;
     if (gnutls_certificate_allocate_credentials(&m->credentials) < 0) BUG("GnuTLS has no memory");
     if (take_all(&r, files)) return m;

@@ -41,6 +41,6 @@ void api_list_tasks(struct http_exchange *x, void *data)
     struct task_listing *l = xcalloc(1, sizeof *l);
     *l = (struct task_listing){.coordinator = c, .exchange = x};
     http_exchange_accept(x, &ops, l);
-    l->question = fleet_ask_tasks(&c->fleet, tasks_answered, l);
+    l->question = worker_fleet_ask_tasks(&c->fleet, tasks_answered, l);
     if (!l->question) tasks_answered(l, false);
 }

@@ -140,7 +140,8 @@ void dispatcher_register_metrics(struct dispatcher *d)
                     d->attempts);
 }
 
-void dispatcher_start(struct dispatcher *d, struct fleet *fleet, struct scheduler_turn *turn, double worker_wait_s)
+void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_turn *turn,
+                      double worker_wait_s)
 {
     struct scheduler_config config;
     scheduler_config_init(&config);

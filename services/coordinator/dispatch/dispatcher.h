@@ -6,22 +6,23 @@
 #ifndef FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 #define FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 
-#include "coordinator/fleet/fleet.h"
+#include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/turn/scheduler_turn.h"
 
 struct dispatcher {
-    struct fleet *fleet;
+    struct worker_fleet *fleet;
     struct scheduler_turn *turn;
     struct scheduler *scheduler;         /* owned */
     uint64_t *attempts[SCHED_END_COUNT]; /* counters: ended attempts, by how */
 };
 
-/* Given to fleet_find_workers() with the dispatcher as data. */
+/* Given to worker_fleet_find_workers() with the dispatcher as data. */
 extern const struct endpoints_ops dispatcher_endpoints_ops;
 
 void dispatcher_register_metrics(struct dispatcher *d);
 /* Makes the scheduler, also that of turn. worker_wait_s: how long items wait when no worker can be reached. */
-void dispatcher_start(struct dispatcher *d, struct fleet *fleet, struct scheduler_turn *turn, double worker_wait_s);
+void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_turn *turn,
+                      double worker_wait_s);
 /* After the fleet has stopped and the last scheduler_run(). */
 void dispatcher_release(struct dispatcher *d);
 

@@ -49,7 +49,7 @@ static void on_probe_end(void *data, const struct http_call_result *r)
 
 void worker_endpoint_probe(struct worker_endpoint *e)
 {
-    struct fleet *f = e->dispatcher->fleet;
+    struct worker_fleet *f = e->dispatcher->fleet;
     char url[512];
     const char *headers[] = {f->authorization, NULL};
     if (e->probe) return;

@@ -7,14 +7,14 @@ static const struct tls_words words = {
     .use = "client",
 };
 
-static struct tls_files files_of(const struct fleet_config *config)
+static struct tls_files files_of(const struct worker_fleet_config *config)
 {
     return (struct tls_files){
         .path = {[TLS_CERT] = config->client_cert, [TLS_KEY] = config->client_key, [TLS_CA] = config->ca}};
 }
 
 /* Nobody would notice that certificates are never used, because the workers are reached without TLS. */
-int worker_tls_check(const struct option_spec *spec, const struct fleet_config *config)
+int worker_tls_check(const struct option_spec *spec, const struct worker_fleet_config *config)
 {
     struct tls_files files = files_of(config);
     for (int i = 0; i < TLS_FILE_COUNT && !endpoints_use_tls(config->workers); i++)
@@ -24,7 +24,7 @@ int worker_tls_check(const struct option_spec *spec, const struct fleet_config *
     return tls_files_check(spec, &files, &words);
 }
 
-bool worker_tls_start(struct tls_store *store, const struct fleet_config *config, uv_loop_t *loop, char *err,
+bool worker_tls_start(struct tls_store *store, const struct worker_fleet_config *config, uv_loop_t *loop, char *err,
                       size_t err_size)
 {
     struct tls_files files = files_of(config);

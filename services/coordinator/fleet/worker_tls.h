@@ -2,12 +2,12 @@
 #ifndef FANTAIL_COORDINATOR_FLEET_WORKER_TLS_H
 #define FANTAIL_COORDINATOR_FLEET_WORKER_TLS_H
 
-#include "coordinator/fleet/fleet.h"
+#include "coordinator/fleet/worker_fleet.h"
 
 /* Before anything starts: 0, or 2 after a message that names the option. The option --workers is right already. */
-MUST_CHECK int worker_tls_check(const struct option_spec *spec, const struct fleet_config *config);
+MUST_CHECK int worker_tls_check(const struct option_spec *spec, const struct worker_fleet_config *config);
 /* Fills the store and keeps it up to date. False with a sentence in err. */
-MUST_CHECK bool worker_tls_start(struct tls_store *store, const struct fleet_config *config, uv_loop_t *loop, char *err,
-                                 size_t err_size);
+MUST_CHECK bool worker_tls_start(struct tls_store *store, const struct worker_fleet_config *config, uv_loop_t *loop,
+                                 char *err, size_t err_size);
 
 #endif

@@ -6,7 +6,7 @@
 #define MAX_MEMBERS 64
 
 /* What comes next. White space may stand before each but the three that are inside a value. */
-enum job_state {
+enum split_state {
     OPEN,        /* { */
     FIRST_NAME,  /* a name or } */
     NAME,        /* a name */
@@ -141,7 +141,7 @@ static enum split_status take_inside(struct splitter *s, const char *p, size_t l
 }
 
 /* What begins at p is scanned from its first byte on, in state `inside`. */
-static void begin(struct splitter *s, enum job_state inside, unsigned max_depth)
+static void begin(struct splitter *s, enum split_state inside, unsigned max_depth)
 {
     json_scan_init(&s->scan, max_depth);
     buf_clear(&s->partial);
@@ -190,7 +190,7 @@ static const char *take_scalars(struct splitter *s, const char *p, const char *e
 
 static enum split_status take_mark(struct splitter *s, char c, uint64_t offset)
 {
-    switch ((enum job_state)s->state) {
+    switch ((enum split_state)s->state) {
     case OPEN:
         if (c != '{') return fail_here(s, SPLIT_BAD, offset, "a job object was expected");
         s->state = FIRST_NAME;
@@ -221,7 +221,7 @@ static enum split_status take_mark(struct splitter *s, char c, uint64_t offset)
 static enum split_status take_token(struct splitter *s, const char *p, uint64_t offset, size_t *taken)
 {
     *taken = 0;
-    switch ((enum job_state)s->state) {
+    switch ((enum split_state)s->state) {
     case FIRST_NAME:
     case NAME:
         if (*p == '"') {

@@ -154,6 +154,6 @@ void job_start_when_known(struct job *j)
 {
     j->start_asked = true;
     bool good = !first_unknown_task(j) && !first_broken_task(j);
-    if (!good) j->question = fleet_ask_tasks(&j->coordinator->fleet, catalog_answered, j);
+    if (!good) j->question = worker_fleet_ask_tasks(&j->coordinator->fleet, catalog_answered, j);
     if (!j->question) start(j);
 }

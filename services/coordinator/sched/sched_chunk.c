@@ -13,7 +13,7 @@ const char *sched_chunk_state_name(enum sched_chunk_state state)
     return state < CHUNK_STATE_COUNT ? state_names[state] : "new";
 }
 
-struct sched_chunk *chunk_new(struct sched_job *job, uint64_t first, uint32_t count)
+struct sched_chunk *sched_chunk_new(struct sched_job *job, uint64_t first, uint32_t count)
 {
     struct sched_chunk *chunk = xcalloc(1, sizeof *chunk);
     chunk->job = job;
@@ -99,7 +99,7 @@ void chunk_answered(struct sched_chunk *chunk, uint32_t items)
 
 struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t end)
 {
-    struct sched_chunk *part = chunk_new(chunk->job, chunk->first + at, end - at);
+    struct sched_chunk *part = sched_chunk_new(chunk->job, chunk->first + at, end - at);
     part->bytes = (size_t)((double)chunk->bytes * (double)(end - at) / (double)chunk->count);
     part->parent = chunk;
     part->charged = chunk->charged;

@@ -103,7 +103,7 @@ static struct sched_chunk *cut(struct sched_job *job, const struct sched_endpoin
 {
     struct scheduler *s = job->s;
     uint32_t items = chunker_items(job, e);
-    struct sched_chunk *chunk = chunk_new(job, 0, items);
+    struct sched_chunk *chunk = sched_chunk_new(job, 0, items);
     size_t n = s->ops.cut(s->ctx, chunk, items, job->p.max_chunk_bytes, &chunk->bytes);
     if (n == 0 || n > items) BUG("cut took %zu items of %u", n, items);
     s->cut_bytes += chunk->bytes;

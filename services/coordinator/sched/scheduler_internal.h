@@ -205,7 +205,7 @@ void timer_set(struct scheduler *s, struct sched_timer *t, uint64_t at_ns);
 void timer_stop(struct scheduler *s, struct sched_timer *t);
 
 /* sched_chunk.c */
-struct sched_chunk *chunk_new(struct sched_job *job, uint64_t first, uint32_t count);
+struct sched_chunk *sched_chunk_new(struct sched_job *job, uint64_t first, uint32_t count);
 void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_front);
 /* Items [at, end) of it as a chunk of their own, not on a list yet; to be sliced in the next run. */
 struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t end);

@@ -22,7 +22,7 @@ struct status status_now(const struct status_source *from)
 /* Metrics. */
 
 #define AT(member) offsetof(struct status, member)
-static const struct series {
+static const struct status_series {
     const char *name, *help;
     void (*add)(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
     size_t offset; /* of its uint64_t */
@@ -37,14 +37,14 @@ static const struct series {
 };
 
 /* What a series reads when it is rendered. */
-static struct reading {
+static struct metric_reading {
     const struct status_source *from;
     size_t offset;
 } readings[ARRAY_SIZE(series) + ENDPOINT_STATE_COUNT];
 
 static double read_series(void *data)
 {
-    const struct reading *r = data;
+    const struct metric_reading *r = data;
     struct status now = status_now(r->from);
     uint64_t value;
     memcpy(&value, (const char *)&now + r->offset, sizeof value);
@@ -54,9 +54,9 @@ static double read_series(void *data)
 static void register_endpoints(const struct status_source *from)
 {
     for (unsigned i = 0; i < ENDPOINT_STATE_COUNT; i++) {
-        struct reading *r = &readings[ARRAY_SIZE(series) + i];
+        struct metric_reading *r = &readings[ARRAY_SIZE(series) + i];
         struct buf label = {0};
-        *r = (struct reading){from, AT(endpoints) + i * sizeof(uint64_t)};
+        *r = (struct metric_reading){from, AT(endpoints) + i * sizeof(uint64_t)};
         metric_add_label(&label, "state", sched_endpoint_state_name((enum sched_endpoint_state)i));
         metric_gauge_fn("fantail_endpoints", "Endpoints by state.", buf_cstr(&label), read_series, r);
         buf_release(&label);
@@ -66,7 +66,7 @@ static void register_endpoints(const struct status_source *from)
 void status_register_metrics(const struct status_source *from)
 {
     for (size_t i = 0; i < ARRAY_SIZE(series); i++) {
-        readings[i] = (struct reading){from, series[i].offset};
+        readings[i] = (struct metric_reading){from, series[i].offset};
         series[i].add(series[i].name, series[i].help, NULL, read_series, &readings[i]);
     }
     register_endpoints(from);

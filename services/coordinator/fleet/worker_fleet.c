@@ -1,4 +1,4 @@
-#include "coordinator/fleet/fleet.h"
+#include "coordinator/fleet/worker_fleet.h"
 
 #include "common/service/access.h"
 #include "coordinator/fleet/worker_tls.h"
@@ -6,7 +6,7 @@
 /* A balancer that spreads connections sends nothing to a new worker until connections are made anew. */
 #define BALANCER_CONNECTION_MS 10000
 
-int fleet_check(struct fleet *f, const struct option_spec *spec)
+int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec)
 {
     char err[512];
     if (!endpoints_check(f->config->workers, err, sizeof err)) return option_complain(spec, "workers", "%s", err);
@@ -16,7 +16,7 @@ int fleet_check(struct fleet *f, const struct option_spec *spec)
     return option_complain(spec, "worker-token-file", "%s", err);
 }
 
-static void forget_authorization(struct fleet *f)
+static void forget_authorization(struct worker_fleet *f)
 {
     if (f->authorization) explicit_bzero(f->authorization, strlen(f->authorization));
     free(f->authorization);
@@ -24,7 +24,7 @@ static void forget_authorization(struct fleet *f)
     f->catalog.authorization = NULL;
 }
 
-static void set_authorization(struct fleet *f)
+static void set_authorization(struct worker_fleet *f)
 {
     const char *token = tokens_first(&f->tokens);
     struct buf line = {0};
@@ -37,7 +37,7 @@ static void set_authorization(struct fleet *f)
     f->catalog.authorization = f->authorization;
 }
 
-bool fleet_start(struct fleet *f, uv_loop_t *loop, char *err, size_t err_size)
+bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size)
 {
     if (!worker_tls_start(&f->tls, f->config, loop, err, err_size)) return false;
     struct http_client_options client = {.tls = &f->tls};
@@ -49,7 +49,8 @@ bool fleet_start(struct fleet *f, uv_loop_t *loop, char *err, size_t err_size)
     return true;
 }
 
-bool fleet_find_workers(struct fleet *f, const struct endpoints_ops *ops, void *data, char *err, size_t err_size)
+bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_ops *ops, void *data, char *err,
+                               size_t err_size)
 {
     char why[512];
     if (endpoints_start(&f->endpoints, f->endpoints.loop, f->config->workers,
@@ -59,14 +60,14 @@ bool fleet_find_workers(struct fleet *f, const struct endpoints_ops *ops, void *
     return false;
 }
 
-void fleet_reload(struct fleet *f)
+void worker_fleet_reload(struct worker_fleet *f)
 {
     const char *path = f->config->token_file;
     if (path && access_read_again(&f->tokens, "worker-token-file", path)) set_authorization(f);
     tls_store_reload(&f->tls);
 }
 
-void fleet_stop(struct fleet *f)
+void worker_fleet_stop(struct worker_fleet *f)
 {
     catalog_release(&f->catalog);
     endpoints_stop(&f->endpoints);
@@ -75,13 +76,14 @@ void fleet_stop(struct fleet *f)
     tls_store_release(&f->tls);
 }
 
-void fleet_release(struct fleet *f)
+void worker_fleet_release(struct worker_fleet *f)
 {
     tokens_release(&f->tokens);
     forget_authorization(f);
 }
 
-struct catalog_question *fleet_ask_tasks(struct fleet *f, void (*answered)(void *data, bool ok), void *data)
+struct catalog_question *worker_fleet_ask_tasks(struct worker_fleet *f, void (*answered)(void *data, bool ok),
+                                                void *data)
 {
     const struct endpoint *any = f->endpoints.list;
     return any ? catalog_ask(&f->catalog, any->url, any->connect_to, answered, data) : NULL;

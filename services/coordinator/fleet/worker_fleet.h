@@ -2,8 +2,8 @@
  * The workers as the coordinator reaches them: where they are, which tasks they have, what it shows them and trusts,
  * and why none can be reached. Owner: the coordinator; it knows nothing of jobs and chunks.
  */
-#ifndef FANTAIL_COORDINATOR_FLEET_FLEET_H
-#define FANTAIL_COORDINATOR_FLEET_FLEET_H
+#ifndef FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
+#define FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
 
 #include "common/http_client/http_client.h"
 #include "common/net/tls_material.h"
@@ -13,15 +13,15 @@
 #include "coordinator/fleet/connect_error.h"
 #include "coordinator/fleet/endpoints.h"
 
-struct fleet_config {
+struct worker_fleet_config {
     const char *workers;                       /* as endpoints.h reads it */
     const char *token_file;                    /* NULL: workers get no token */
     const char *ca, *client_cert, *client_key; /* files; NULL: none */
     double dns_refresh_s;
 };
 
-struct fleet {
-    const struct fleet_config *config;
+struct worker_fleet {
+    const struct worker_fleet_config *config;
     struct http_client *client;
     struct tls_store tls; /* of client */
     struct tokens tokens;
@@ -33,20 +33,21 @@ struct fleet {
 
 /* Before anything starts: 0, or the exit status after a message that names the option. f is zeroed but for config; its
  * tokens are read here. */
-MUST_CHECK int fleet_check(struct fleet *f, const struct option_spec *spec);
+MUST_CHECK int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec);
 /* Everything but the addresses. False with a sentence in err. */
-MUST_CHECK bool fleet_start(struct fleet *f, uv_loop_t *loop, char *err, size_t err_size);
+MUST_CHECK bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size);
 /* The addresses: ops are called with data from now on. False with a sentence in err. */
-MUST_CHECK bool fleet_find_workers(struct fleet *f, const struct endpoints_ops *ops, void *data, char *err,
-                                   size_t err_size);
+MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_ops *ops, void *data,
+                                          char *err, size_t err_size);
 /* Reads tokens and certificates again. Requests under way keep what they were sent with. */
-void fleet_reload(struct fleet *f);
+void worker_fleet_reload(struct worker_fleet *f);
 /* Ends every request and the addresses, each with its op. The loop must run on until the handles are closed. */
-void fleet_stop(struct fleet *f);
-/* After fleet_stop(), when nothing can ask any more. */
-void fleet_release(struct fleet *f);
+void worker_fleet_stop(struct worker_fleet *f);
+/* After worker_fleet_stop(), when nothing can ask any more. */
+void worker_fleet_release(struct worker_fleet *f);
 
 /* Asks one worker which tasks there are (catalog_ask()). NULL when there is no address to ask. */
-struct catalog_question *fleet_ask_tasks(struct fleet *f, void (*answered)(void *data, bool ok), void *data);
+struct catalog_question *worker_fleet_ask_tasks(struct worker_fleet *f, void (*answered)(void *data, bool ok),
+                                                void *data);
 
 #endif
