@@ -218,12 +218,12 @@ static bool apply_header(struct request *r)
         ok = false;
     }
     for (unsigned i = 1; ok && i < h.tasks; i++) ok = add_stage(r, h.task[i], false);
-    struct common *common = ok && h.common ? common_new(h.common, h.common_len) : NULL;
+    struct common_value *common = ok && h.common ? common_value_new(h.common, h.common_len) : NULL;
     for (unsigned i = 0; ok && i < r->count; i++) {
-        r->stages[i].chunk->common = common_ref(common);
+        r->stages[i].chunk->common = common_value_ref(common);
         if (h.has_item_timeout) r->stages[i].chunk->item_timeout_ns = h.item_timeout_ns;
     }
-    common_unref(common);
+    common_value_unref(common);
     chunk_header_release(&h);
     return ok;
 }
