@@ -26,7 +26,7 @@ import threading
 import time
 import unittest
 
-from ports import HeldPort
+from ports import HeldPort, is_listened_on
 
 # Programs inherit what is ignored, and a run started in the background or by nohup ignores these two.
 for number in (signal.SIGINT, signal.SIGHUP):
@@ -388,6 +388,8 @@ class FantailTest(unittest.TestCase):
 
     def worker(self, *arguments, tasks=None, processes=2, port=None, env=None):
         """On a free port, or on that of a worker of this test that has ended."""
+        if port:
+            wait_until(lambda: not is_listened_on(port), what=f"the end of what listens on port {port}")
         return self.start("fantail-worker", "--port", port or self.free_port(), "--admin-port", self.free_port(),
                           "--tasks", tasks or EXAMPLE_TASKS, "--processes", processes, *arguments, ready=True, env=env)
 

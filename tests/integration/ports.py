@@ -11,7 +11,25 @@ It is held by a socket that is bound and never listens. Until a program listens 
 program can listen there if it sets SO_REUSEADDR, as every server does. The kernel gives the number to nobody who asks
 for a free port, neither to listen nor to connect from.
 """
+import errno
 import socket
+
+
+def is_listened_on(port, host="127.0.0.1"):
+    """Whether a program listens there, without a connection to it.
+
+    A killed worker may seem to for a moment longer: a task process that it was just starting has its sockets too, until
+    that one has become another program, or has been ended as well.
+    """
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((host, port))
+        except OSError as e:
+            if e.errno != errno.EADDRINUSE:
+                raise
+            return True
+    return False
 
 
 class HeldPort:

@@ -9,9 +9,11 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 
 import fantail_testing as ft
 from fantail_testing import FantailTest
+from ports import is_listened_on
 
 IP_LOCAL_PORT_RANGE = 51  # of Linux 6.3 and later; Python has no name for it
 
@@ -52,6 +54,19 @@ class Ports(FantailTest):
                 self.assertEqual(self.error_of(lambda: self.only(port).bind(("127.0.0.1", 0))), errno.EADDRINUSE)
             worker = self.worker(port=worker.port)
             self.assertEqual(ft.request(worker.port, "GET", "/livez").status, 200)
+
+    def test_a_worker_is_started_again_only_when_nothing_listens_on_its_port_any_more(self):
+        """As when a task process had just been begun, and had the sockets of its killed worker a moment longer."""
+        port = self.free_port()
+        listener = socket.socket()
+        self.addCleanup(listener.close)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        self.assertFalse(is_listened_on(port))
+        listener.listen()
+        self.assertTrue(is_listened_on(port))
+        threading.Timer(0.3, listener.close).start()
+        self.assertEqual(self.worker(port=port).port, port)
 
 
 # Each way to fail, beside what passes.
