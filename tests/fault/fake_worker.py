@@ -14,6 +14,7 @@ import struct
 import threading
 import time
 
+RETRY_AFTER_S = 1
 TASKS = ("square", "sleep", "echo", "misbehave")
 
 
@@ -87,11 +88,11 @@ def server_error(request):
 
 
 def too_many_requests(request):
-    request.refuse("429 Too Many Requests", "Retry-After: 1\r\n")
+    request.refuse("429 Too Many Requests", f"Retry-After: {RETRY_AFTER_S}\r\n")
 
 
 def unavailable(request):
-    request.refuse("503 Service Unavailable", "Retry-After: 1\r\n")
+    request.refuse("503 Service Unavailable", f"Retry-After: {RETRY_AFTER_S}\r\n")
 
 
 def reset_before_headers(request):

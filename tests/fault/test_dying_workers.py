@@ -6,8 +6,9 @@ import unittest
 
 import fake_worker as fw
 import fantail_testing as ft
-from fault_testing import SLOW, SLOW_REASON, FaultTest, Monkey, Supervisor, drain, freeze, kill, say, sleep_items
-from fantail_testing import wait_until
+from fault_testing import (EJECTION_S, SLOW, SLOW_REASON, FaultTest, Monkey, Supervisor, drain, freeze, kill, say,
+                           sleep_items)
+from fantail_testing import in_time, wait_until, with_more_time
 
 
 # The retry budget of docs/decisions-scheduler.md: a share of first attempts, so many per job, and a trickle.
@@ -53,23 +54,17 @@ class Monkeys(FaultTest):
 
 class ComingAndGoing(FaultTest):
     def test_a_job_waits_for_the_first_worker(self):
-        delay = 10 if SLOW else 2
-        worker = self.worker()
-        port = worker.port
-        worker.stop()
+        delay = 10 if SLOW else 1
+        port = self.free_port()
         fleet = ft.Fleet(self, self.coordinator(f"static://127.0.0.1:{port}", "--worker-wait-s", "60"), [])
-        timer = threading.Timer(delay, lambda: fleet.workers.append(self.worker(port=port)))
-        timer.start()
-        try:
+        with fleet.stream({"task": "square", "items": [1, 2, 3]}) as stream:
+            self.assertEqual(stream.line_of("waiting")["reason"], "no_workers")
+            time.sleep(delay)
+            fleet.workers.append(self.worker(port=port))
             start = time.monotonic()
-            with fleet.stream({"task": "square", "items": [1, 2, 3]}) as stream:
-                lines = stream.rest()
-            seconds = time.monotonic() - start
-        finally:
-            timer.join()
-        say(f"the worker came after {delay} s, the job ended after {seconds:.1f} s")
+            lines = stream.rest()
+        say(f"the worker came after {delay} s, the job ended {time.monotonic() - start:.1f} s later")
         self.assertEqual([line["value"] for line in lines if line["type"] == "result"], [1, 4, 9])
-        self.assertIn("no_workers", [line.get("reason") for line in lines if line["type"] == "waiting"])
 
     def test_no_worker_is_503_after_the_wait(self):
         gone = self.worker()
@@ -82,16 +77,17 @@ class ComingAndGoing(FaultTest):
         self.assertIn("Retry-After", answer.headers)
 
     def test_a_worker_that_comes_during_the_job_gets_work(self):
-        items = sleep_items(400, 0.02)
-        first, late = self.worker(processes=1), self.worker(processes=1)
-        late.stop()
-        fleet = ft.Fleet(self, self.coordinator([first, late]), [first])
-        with fleet.stream({"task": "sleep", "items": items}) as stream:
-            lines = [stream.line() for _ in range(20)]
-            added = self.worker(port=late.port, processes=1)
-            lines += stream.rest()
-        self.assert_all_right(lines, items)
-        self.assertGreater(fleet.metric(added, "fantail_items_total"), 40)
+        def attempt(count):
+            items = sleep_items(count, 0.02)
+            first, port = self.worker(processes=1), self.free_port()
+            fleet = ft.Fleet(self, self.coordinator(f"static://127.0.0.1:{first.port},127.0.0.1:{port}"), [first])
+            with fleet.stream({"task": "sleep", "items": items}) as stream:
+                lines = [stream.line() for _ in range(20)]
+                added = self.worker(port=port, processes=1)
+                lines += stream.rest()
+            self.assert_all_right(lines, items)
+            in_time(fleet.metric(added, "fantail_items_total") > 40, "work for the worker that came")
+        with_more_time(attempt, (400, 1600, 6400))
 
 
 class Poison(FaultTest):
@@ -134,22 +130,23 @@ class Uneven(FaultTest):
     """One worker is much worse than the rest."""
 
     def test_a_slow_worker_holds_nobody(self):
-        items = sleep_items(800, 0.01)
+        items, each_s = sleep_items(800, 0.01), 0.2
         good = [self.worker(processes=1) for _ in range(3)]
-        fake = self.fake(fw.slow(0.2), slots=1)
+        fake = self.fake(fw.slow(each_s), slots=1)
         fleet = ft.Fleet(self, self.coordinator([*good, fake]), good)
-        _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+        seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
         self.assert_all_right(lines, items)
-        self.assertLess(sum(fake.item_deliveries().values()), 100)
+        # Not a quarter, but what it can do, beside what it was given before that was known.
+        self.assertLess(sum(fake.item_deliveries().values()), seconds / each_s + 60)
 
     def test_a_black_hole_is_ejected(self):
         items = sleep_items(800, 0.01)
         good = [self.worker(processes=1) for _ in range(3)]
         fake = self.fake(fw.server_error, slots=1)
         fleet = ft.Fleet(self, self.coordinator([*good, fake]), good)
-        _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+        seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
         self.assert_all_right(lines, items)
-        self.assertLessEqual(len(fake.requests), 8)
+        self.assertLessEqual(len(fake.requests), 8 + seconds / EJECTION_S)
 
     @unittest.skipUnless(SLOW, SLOW_REASON)
     def test_figures_of_one_bad_worker_among_eight(self):
@@ -179,26 +176,26 @@ class Fairness(FaultTest):
         return time.monotonic() - start
 
     def test_a_small_job_ends_while_a_big_one_runs(self):
-        count = 1000000 if SLOW else 100000
         fleet = self.fleet(workers=2)
         self.small(fleet)
         alone = sorted(self.small(fleet) for _ in range(15))[7]
-        with fleet.stream({"task": "square" if SLOW else "sleep",
-                           **({"range": {"start": 0, "stop": count}} if SLOW else {"items": [0.001] * 20000})},
-                          timeout_s=300) as stream:
+        big = {"task": "square", "range": {"start": 0, "stop": 1000000}} if SLOW else \
+            {"task": "sleep", "items": [0.001] * 400000}
+        with fleet.stream(big, timeout_s=300) as stream:
             for _ in range(100):
                 stream.line()
-            drained = threading.Thread(target=stream.rest)
-            drained.start()
+            reader = threading.Thread(target=stream.read_until_cut)
+            reader.start()
             beside = []
-            while drained.is_alive() and len(beside) < 15:
+            while reader.is_alive() and len(beside) < 15:
                 beside.append(self.small(fleet))
-            self.assertTrue(drained.is_alive() or SLOW, "the big job ended before the small ones")
-            drained.join()
+            self.assertTrue(reader.is_alive() or SLOW, "the big job ended before the small ones")
+            stream.shut_down()
+            reader.join()
         beside.sort()
         say(f"10 items alone {alone * 1e3:.1f} ms, beside a big job {beside[len(beside) // 2] * 1e3:.1f} ms (medians, "
             f"{beside[len(beside) // 2] / alone:.1f}x, {len(beside)} times)")
-        wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"] == [], 20, "no job left")
+        wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"] == [], "no job left")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
 """Lost packets, a cut wire, names that change: in network namespaces of this process."""
-import contextlib
 import http.client
 import socket
 import struct
@@ -11,7 +10,7 @@ import unittest
 import fantail_testing as ft
 import private_network
 from fault_testing import SLOW, FaultTest, say, sleep_items
-from fantail_testing import wait_until
+from fantail_testing import in_time, wait_until, with_more_time
 
 REASON = None
 
@@ -123,13 +122,18 @@ class Names(FaultTest):
 
     def test_equal_workers_get_equal_work(self):
         fleet = self.named_fleet(20 if SLOW else 5)
-        items = sleep_items(200 * len(fleet.workers), 0.01)
-        _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
-        self.assert_all_right(lines, items)
-        done = [fleet.metric(w, "fantail_items_total") for w in fleet.workers]
-        ratio = max(done) / (sum(done) / len(done))
-        say(f"balance over {len(done)} workers in dns mode: max/mean {ratio:.2f}")
-        self.assertLess(ratio, 1.2 if SLOW else 1.5)
+
+        def attempt(count):
+            """Chance and a busy machine favour now this one and now that one: less so the longer it takes."""
+            items = sleep_items(count * len(fleet.workers), 0.01)
+            before = [fleet.metric(w, "fantail_items_total") for w in fleet.workers]
+            _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
+            self.assert_all_right(lines, items)
+            done = [fleet.metric(w, "fantail_items_total") - n for w, n in zip(fleet.workers, before)]
+            ratio = max(done) / (sum(done) / len(done))
+            say(f"balance over {len(done)} workers in dns mode: max/mean {ratio:.2f}")
+            in_time(ratio < (1.2 if SLOW else 1.5), f"a balance better than {ratio:.2f}")
+        with_more_time(attempt, (200, 800))
 
     def test_a_worker_added_to_the_name_gets_work_and_one_removed_gets_none(self):
         fleet = self.named_fleet(2)
@@ -137,11 +141,11 @@ class Names(FaultTest):
         with fleet.stream({"task": "sleep", "items": [0.02] * 20000}, timeout_s=120) as stream:
             for _ in range(20):
                 stream.line()
-            reader = threading.Thread(target=self.read_until_cut, args=(stream,))
+            reader = threading.Thread(target=stream.read_until_cut)
             reader.start()
             self.names.addresses = ["127.0.1.2", "127.0.1.3"]
             start = time.monotonic()
-            wait_until(lambda: fleet.metric(added, "fantail_items_total") > 0, 20, "work for the added one")
+            wait_until(lambda: fleet.metric(added, "fantail_items_total") > 0, "work for the added one")
             got = time.monotonic() - start
             first = fleet.workers[0]
 
@@ -149,16 +153,10 @@ class Names(FaultTest):
                 before = fleet.metric(first, "fantail_items_total")
                 time.sleep(0.5)
                 return fleet.metric(first, "fantail_items_total") == before
-            wait_until(idle, 20, "no work for the removed one")
+            wait_until(idle, "no work for the removed one")
             say(f"dns: added has work after {got:.1f} s, removed has none after {time.monotonic() - start:.1f} s")
             fleet.coordinator.kill()
             reader.join()
-
-    @staticmethod
-    def read_until_cut(stream):
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            while stream.line():
-                pass
 
     def test_a_name_server_that_forgets_and_remembers_costs_no_item(self):
         fleet = self.named_fleet(2)

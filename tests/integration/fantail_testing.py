@@ -11,6 +11,7 @@ report, a process left behind, or an unexpected end fails the test and shows wha
 """
 import contextlib
 import ctypes
+import datetime
 import glob
 import http.client
 import json
@@ -27,6 +28,7 @@ import time
 import unittest
 
 from ports import HeldPort, is_listened_on
+from waiting import LIMIT_S, Gate, in_time, wait_until, with_more_time  # noqa: F401 (tests take them from here)
 
 # Programs inherit what is ignored, and a run started in the background or by nohup ignores these two.
 for number in (signal.SIGINT, signal.SIGHUP):
@@ -40,7 +42,10 @@ DATA = os.path.join(ROOT, "tests", "data")
 EXAMPLE_TASKS = os.path.join(BUILD, "tasks")
 
 SANITIZER_WORDS = re.compile(r"ERROR: (Address|Leak|UndefinedBehavior)Sanitizer|runtime error: |^BUG at ", re.M)
-STOP_TIMEOUT_S = 45
+STOP_TIMEOUT_S = 60
+
+BURNING_S = 0.5  # processor time; to start Python takes a tenth of it
+QUIET_S = 10  # the protocol promises the end of running processes within 2 s, on a machine that has time for it
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
@@ -54,18 +59,6 @@ ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 class TooSlow(BaseException):
     """The test's time limit passed. Not an Exception, so that no test swallows it."""
-
-
-def wait_until(condition, timeout_s=20, what="the condition"):
-    """The first true value of condition(); fails after timeout_s."""
-    end = time.monotonic() + timeout_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"{what} did not come true within {timeout_s} s")
-        time.sleep(0.02)
 
 
 # ---- Processes ----------------------------------------------------------------------------------------------------
@@ -100,6 +93,11 @@ def cpu_seconds(pids):
     return sum(stat[2] for pid in pids if (stat := read_stat(pid)))
 
 
+def runs(pid):
+    stat = read_stat(pid)
+    return stat is not None and stat[1] != "Z"
+
+
 def command_line(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as line:
@@ -129,12 +127,12 @@ class Program:
             self._read_ready(read_fd)
 
     def _read_ready(self, fd):
-        text, end = b"", time.monotonic() + 30
+        text, end = b"", time.monotonic() + LIMIT_S
         with os.fdopen(fd, "rb", buffering=0) as pipe:
             while not text.endswith(b"\n"):
                 left = end - time.monotonic()
                 if left <= 0 or not select.select([pipe], [], [], left)[0]:
-                    raise AssertionError(f"{self.name} was not ready within 30 s\n{self.describe()}")
+                    raise AssertionError(f"{self.name} was not ready within {LIMIT_S} s\n{self.describe()}")
                 piece = pipe.read(200)
                 if not piece:
                     self.process.wait(10)
@@ -159,6 +157,11 @@ class Program:
             with contextlib.suppress(ValueError):
                 lines.append(json.loads(line))
         return lines
+
+    def logged_at(self, message):
+        """When it first logged this, in seconds since 1970."""
+        ts = next(line["ts"] for line in self.log_lines() if line["msg"] == message)
+        return datetime.datetime.strptime(ts, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
     def describe(self):
         tail = self.stderr()[-6000:]
@@ -237,20 +240,25 @@ def request(port, method, path, body=None, headers=None, timeout_s=60):
         connection.close()
 
 
-def raw_request(port, data, timeout_s=20):
-    """Sends bytes as they are; returns everything that comes until the peer closes or is silent for a second."""
-    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as s:
-        s.sendall(data)
+def raw_request(port, data):
+    """Sends bytes as they are; returns everything that comes until the peer closes, which it must."""
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as s:
         received = b""
-        while True:
-            try:
-                piece = s.recv(65536)
-            except (socket.timeout, ConnectionResetError):
-                return received
-            if not piece:
-                return received
-            received += piece
-            s.settimeout(1)
+        with contextlib.suppress(ConnectionError):
+            s.sendall(data)
+        try:
+            while piece := s.recv(65536):
+                received += piece
+        except ConnectionError:
+            pass
+        except socket.timeout:
+            raise AssertionError(f"open after {LIMIT_S} s, with {received!r}") from None
+        return received
+
+
+def metrics(program):
+    """What a program says of itself on its admin port."""
+    return request(program.admin_port, "GET", "/metrics").body.decode()
 
 
 def metric_sum(text, name, **labels):
@@ -274,16 +282,32 @@ class Stream:
         line = self.response.readline()
         return json.loads(line) if line else None
 
+    def line_of(self, kind):
+        """The next line of this type. Those before it are dropped."""
+        while (line := self.line()) and line["type"] != kind:
+            pass
+        assert line, f"the answer ended without a line of type {kind}"
+        return line
+
     def rest(self):
         lines = []
         while (line := self.line()) is not None:
             lines.append(line)
         return lines
 
-    def hang_up(self):
-        """What Ctrl-C in curl does."""
+    def read_until_cut(self):
+        """For a thread that keeps the answer flowing until the job ends, or the service, or shut_down() is called."""
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # the last line may be half a line
+            while self.line():
+                pass
+
+    def shut_down(self):
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
+
+    def hang_up(self):
+        """What Ctrl-C in curl does."""
+        self.shut_down()
         self.close()
 
     def close(self):
@@ -327,9 +351,30 @@ class Fleet:
         """The task processes of all living workers."""
         return [pid for worker in self.workers if worker.alive() for pid in descendants(worker.pid)]
 
-    def metric(self, program, name):
+    def metric(self, program, name, **labels):
         """The sum of a metric's series on a program's admin port."""
-        return metric_sum(request(program.admin_port, "GET", "/metrics").body.decode(), name)
+        return metric_sum(metrics(program), name, **labels)
+
+    def busy_slots(self):
+        """How many items run now, on all living workers."""
+        return sum(self.metric(w, "fantail_worker_slots", state="busy") for w in self.workers if w.alive())
+
+    def burning(self):
+        """The task processes that have used more of a processor than a start takes."""
+        return [pid for pid in self.task_processes() if cpu_seconds([pid]) > BURNING_S]
+
+    def wait_until_burning(self, least=1, limit_s=LIMIT_S):
+        """At least so many of them, which are returned. In an attempt of with_more_time() limit_s may be too short."""
+        end = time.monotonic() + limit_s
+        while len(burning := self.burning()) < least:
+            in_time(time.monotonic() < end, "burning processes")
+            time.sleep(0.02)
+        return burning
+
+    def wait_until_quiet(self, burning):
+        """Those processes have been ended, and no item runs in another one."""
+        wait_until(lambda: not any(map(runs, burning)), "the end of the burning processes", QUIET_S)
+        wait_until(lambda: self.busy_slots() == 0 and not self.burning(), "idle workers", QUIET_S)
 
 
 # ---- Tests --------------------------------------------------------------------------------------------------------
@@ -337,7 +382,7 @@ class Fleet:
 class FantailTest(unittest.TestCase):
     """A test with programs. TIME_LIMIT_S bounds each test; its programs end with it."""
 
-    TIME_LIMIT_S = 90
+    TIME_LIMIT_S = 180
     maxDiff = 2000
 
     def setUp(self):
@@ -389,7 +434,7 @@ class FantailTest(unittest.TestCase):
     def worker(self, *arguments, tasks=None, processes=2, port=None, env=None):
         """On a free port, or on that of a worker of this test that has ended."""
         if port:
-            wait_until(lambda: not is_listened_on(port), what=f"the end of what listens on port {port}")
+            wait_until(lambda: not is_listened_on(port), f"the end of what listens on port {port}")
         return self.start("fantail-worker", "--port", port or self.free_port(), "--admin-port", self.free_port(),
                           "--tasks", tasks or EXAMPLE_TASKS, "--processes", processes, *arguments, ready=True, env=env)
 
@@ -416,6 +461,12 @@ class FantailTest(unittest.TestCase):
             for file_name, content in files.items():
                 write_file(os.path.join(path, file_name), content, 0o755)
         return folder
+
+    def gate(self):
+        """A task for items that end when the test says so, at the latest when it is over."""
+        gate = Gate(self.folder)
+        self.addCleanup(gate.open)
+        return gate
 
     # Ending things.
 
@@ -447,9 +498,9 @@ class FantailTest(unittest.TestCase):
             self.fail("\n".join(problems))
 
     def _left_behind(self):
-        """Nothing of ours may outlive its worker, not even a killed one, for longer than a few seconds."""
+        """Nothing of ours may outlive its worker, not even a killed one."""
         try:
-            wait_until(lambda: not self._strangers(), 5)
+            wait_until(lambda: not self._strangers(), limit_s=15)
             return []
         except (AssertionError, TooSlow):
             left = self._strangers()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 import fantail_testing as ft
-from fantail_testing import JSON, NDJSON, TEXT, FantailTest, SharedFleetTest, wait_until
+from fantail_testing import NDJSON, TEXT, FantailTest, SharedFleetTest, wait_until
 
 ECHO = {"mode": "stream", "command": ["cat"], "envelope": False}
 
@@ -321,7 +321,7 @@ class Http(SharedFleetTest):
         for _ in range(5):
             with socket.create_connection(("127.0.0.1", self.shared.port), timeout=20) as s:
                 s.sendall(head + b"1\n2\n3\n" * 1000)
-        wait_until(lambda: self.shared.request("GET", "/v1/jobs").json["jobs"] == [], 20, "no job left")
+        wait_until(lambda: self.shared.request("GET", "/v1/jobs").json["jobs"] == [], "no job left")
 
 
 class LargeBodies(SharedFleetTest):
@@ -355,7 +355,7 @@ class LargeBodies(SharedFleetTest):
         document = self.assert_problem(answer, 400, f"/items/{fault_at}")
         head = len(b'{"task":"echo","items":[')
         self.assertEqual(document["offset"], head + fault_at * len(self.ITEM) + offset_in_fault)
-        wait_until(lambda: self.shared.request("GET", "/v1/jobs").json["jobs"] == [], 20, "no job left")
+        wait_until(lambda: self.shared.request("GET", "/v1/jobs").json["jobs"] == [], "no job left")
         wait_until(lambda: self.shared.metric(self.shared.coordinator, "fantail_chunks_in_flight") == 0)
 
     def test_a_fault_at_the_start_is_located(self):
@@ -383,7 +383,7 @@ class DiskFull(FantailTest):
         s.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: "
                   b"application/x-ndjson\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"] == [] or
-                   fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 0, 40, "the job's end")
+                   fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 0, "the job's end")
         received = b""
         while piece := s.recv(1 << 20):
             received += piece

@@ -91,16 +91,6 @@ class Words(CliTest):
                 self.assertEqual(ended.status, 2, ended)
                 self.assertIn(word, ended.err)
 
-    def test_wrong_usage_shows_what_to_type_instead(self):
-        for arguments, advice in ((["map", "square", "numbers.txt"], "`fantail map square < numbers.txt`"),
-                                  (["map", "square", "numbers.txt"], "`fantail map -- COMMAND`"),
-                                  (["map"], "`fantail map square < numbers.txt`"),
-                                  (["map", "--"], "`fantail map -- wc -c`"),
-                                  (["tasks"], "`--url http://localhost:8080` or set FANTAIL_URL"),
-                                  (["submit"], "`--url http://localhost:8080` or set FANTAIL_URL")):
-            with self.subTest(arguments):
-                self.assertIn(advice, self.cli(*arguments).err.decode())
-
     def test_help_names_the_variables_that_are_read_where_not_all_are(self):
         told = self.cli("map", "--help").out
         self.assertIn(b"FANTAIL_CHUNK_SIZE", told)
@@ -281,7 +271,7 @@ class MapOnAFleet(SharedFleetTest, CliTest):
                 process.stdin.flush()
                 self.assertEqual(process.stdout.readline(), b"%d\n" % (n * n))
             process.stdin.close()
-            self.assertEqual(process.wait(20), 0)
+            self.assertEqual(process.wait(60), 0)
 
     def test_it_ends_quietly_when_nobody_reads_any_more(self):
         script = f"yes 2 | {FANTAIL} map square | head -3; echo ${{PIPESTATUS[1]}}"
@@ -297,7 +287,7 @@ class MapOnAFleet(SharedFleetTest, CliTest):
             process.stdin.flush()
             self.assertEqual(process.stdout.readline(), b"0\n")
             process.send_signal(signal.SIGINT)
-            self.assertEqual(process.wait(20), -signal.SIGINT)
+            self.assertEqual(process.wait(60), -signal.SIGINT)
         self.assertEqual(self.map("square", stdin="5\n").lines, ["25"])
 
 
@@ -461,9 +451,9 @@ class PrivateFleet(CliTest):
             process.stdin.write(b"1000\n" * 4)
             process.stdin.flush()
             wait_until(lambda: any(command_line(pid) == "sleep 1000" for pid in descendants(process.pid)),
-                       what="a running command")
+                       "a running command")
             os.killpg(process.pid, signal.SIGINT)
-            self.assertEqual(process.wait(20), -signal.SIGINT)
+            self.assertEqual(process.wait(60), -signal.SIGINT)
         self.assertEqual(os.listdir(tmp), [])
         self.assertEqual(self._strangers(), [])
 
@@ -481,9 +471,9 @@ class PrivateFleet(CliTest):
         os.mkdir(tmp)
         with subprocess.Popen([FANTAIL, "map", "--", "sleep"], stdin=subprocess.PIPE,
                               env=self.environment(TMPDIR=tmp)) as process:
-            wait_until(lambda: os.listdir(tmp), what="the directory of the run")
+            wait_until(lambda: os.listdir(tmp), "the directory of the run")
             process.kill()
-        wait_until(lambda: not self._strangers(), what="the end of its services, which write there")
+        wait_until(lambda: not self._strangers(), "the end of its services, which write there")
         left = [os.path.join(tmp, name) for name in os.listdir(tmp)]
         another = os.path.join(tmp, "fantail-mine")
         os.mkdir(another)
@@ -520,9 +510,9 @@ class PrivateFleet(CliTest):
         with process:
             process.stdin.write(b"1000\n")
             process.stdin.flush()
-            wait_until(lambda: len(descendants(process.pid)) >= 3, what="a task process")
+            wait_until(lambda: len(descendants(process.pid)) >= 3, "a task process")
             process.kill()
-        wait_until(lambda: not self._strangers(), 10, "the end of the services")
+        wait_until(lambda: not self._strangers(), "the end of the services")
 
 
 class Local(CliTest):
@@ -532,7 +522,7 @@ class Local(CliTest):
     def local(self, *arguments):
         program = self.start("fantail", "local", "--port", 0, "--tasks", EXAMPLE_TASKS, *arguments)
         found = wait_until(lambda: re.search(r"^fantail: ready at (http://127\.0\.0\.1:\d+)$", program.stdout(), re.M)
-                           or not program.alive(), what="the ready line")
+                           or not program.alive(), "the ready line")
         self.assertNotEqual(found, True, program.describe())
         yield program, found[1]
 
@@ -547,7 +537,7 @@ class Local(CliTest):
     def test_it_may_listen_on_a_socket_file(self):
         path = os.path.join(self.folder, "fleet.sock")
         program = self.start("fantail", "local", "--host", f"unix:{path}", "--tasks", EXAMPLE_TASKS)
-        wait_until(lambda: f"fantail: ready at unix:{path}\n" in program.stdout(), what="the ready line")
+        wait_until(lambda: f"fantail: ready at unix:{path}\n" in program.stdout(), "the ready line")
         ended = self.cli("map", "square", stdin="7\n", FANTAIL_URL=f"unix:{path}")
         self.assertEqual((ended.status, ended.lines), (0, ["49"]), ended)
         self.assertEqual(self.cli("tasks", "--url", f"unix:{path}").status, 0)
@@ -567,7 +557,7 @@ class Local(CliTest):
             for times, name in enumerate(("fantail-worker", "fantail-coordinator"), 1):
                 before = self.services(program, name)
                 os.kill(before[0], signal.SIGKILL)
-                wait_until(lambda: program.stderr().count("is ready again") == times, what="the restart")
+                wait_until(lambda: program.stderr().count("is ready again") == times, "the restart")
                 self.assertEqual(len(self.services(program, name)), len(before))
                 self.assertEqual(self.cli("map", "square", "--url", url, stdin="7\n").lines, ["49"])
 
@@ -588,7 +578,7 @@ class Local(CliTest):
             self.tasks(thrice={"command": ["cat"], "mode": "exec", "output": "text"})
             write_file(tokens, "the-token-that-came-later\n")
             program.send_signal(signal.SIGHUP)
-            wait_until(lambda: job("thrice", "the-token-that-came-later").status == 200, what="the reload")
+            wait_until(lambda: job("thrice", "the-token-that-came-later").status == 200, "the reload")
             self.assertEqual(job("twice", "the-token-of-the-start").status, 401)
             self.assertEqual(set(before) - set(self.services(program, "fantail-")), set(), "who was restarted")
 
@@ -597,7 +587,7 @@ class Local(CliTest):
         program = self.start("fantail", "local", "--port", 0, "--tasks", EXAMPLE_TASKS,
                              before_exec=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0))
         os.close(slave)
-        wait_until(lambda: "ready at" in program.stdout(), what="the ready line")
+        wait_until(lambda: "ready at" in program.stdout(), "the ready line")
         os.close(master)
         self.assertEqual(program.wait(), 0)
         self.assertEqual(self._strangers(), [])

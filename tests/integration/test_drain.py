@@ -8,7 +8,7 @@ import threading
 import time
 
 import fantail_testing as ft
-from fantail_testing import NDJSON, FantailTest, wait_until
+from fantail_testing import NDJSON, FantailTest, in_time, wait_until, with_more_time
 
 NDJSON_HEADERS = {"Content-Type": NDJSON}
 
@@ -24,7 +24,7 @@ class Watch:
 
     def __enter__(self):
         self.thread.start()
-        wait_until(lambda: self.seen, 20, f"an answer of {self.path}")
+        wait_until(lambda: self.seen, f"an answer of {self.path}")
         return self
 
     def __exit__(self, *_):
@@ -101,26 +101,27 @@ class Drain(FantailTest):
 
 
 class Order(Drain):
-    DELAY_S = 0.7
-
-    def check(self, kind):
-        fleet = self.fleet(processes=1, **{f"{kind}_arguments": ("--shutdown-delay-s", self.DELAY_S)})
+    def check(self, kind, delay_s):
+        gate = self.gate()
+        fleet = self.fleet(processes=1, tasks=f"{self.tasks(wait=gate.task)}:{ft.EXAMPLE_TASKS}",
+                           **{f"{kind}_arguments": ("--shutdown-delay-s", delay_s)})
         program = self.program_of(kind, fleet)
         with Watch(program.port, "/livez") as public, Watch(program.port, "/readyz") as public_ready, \
                 Watch(program.admin_port, "/livez") as admin, Watch(program.admin_port, "/readyz") as admin_ready:
-            running = self.begin_work(kind, fleet, "sleep", [0.1, 2.5])
-            first = running.line()
+            running = self.begin_work(kind, fleet, "wait", [1])
+            wait_until(lambda: fleet.busy_slots() == 1, "the item")
             signalled = time.monotonic()
             program.send_signal(signal.SIGTERM)
-            wait_until(lambda: admin_ready.first(503) < float("inf"), 20, "unready")
+            wait_until(lambda: admin_ready.first(503) < float("inf"), "unready")
             self.check_that_work_is_still_taken(kind, fleet)
-            lines = [first] + running.rest()
-            work_ended = time.monotonic()
+            wait_until(lambda: admin.last(200) > public.first(None), "the end of the public port and not the other")
+            opened = time.monotonic()
+            gate.open()
+            self.assertEqual([line["value"] for line in running.rest() if "value" in line], [1])
             self.assertEqual(program.wait(), 0)
-            wait_until(lambda: None in [seen[2] for seen in admin.seen[-2:]], 20, "the admin port's end")
-        values = [line["value"] for line in lines if "value" in line]
-        self.assertEqual(values, [0.1, 2.5])
+            wait_until(lambda: admin.first(None) < float("inf"), "the admin port's end")
         for ready in (public_ready, admin_ready):
+            in_time(ready.first(503) < public.first(None), "a probe during the delay")
             self.assertEqual({seen[3] for seen in ready.seen if seen[2] == 503}, {"draining"})
             self.assertGreater(ready.first(503), signalled)
             self.assertFalse([seen for seen in ready.seen if seen[2] == 200 and seen[0] > ready.first(503)])
@@ -128,38 +129,37 @@ class Order(Drain):
         for live in (public, admin):
             self.assertLessEqual({seen[2] for seen in live.seen}, {200, None})
         closing = [seen for seen in public.seen if seen[2] == 200 and seen[0] > admin_ready.first(503)]
-        self.assertTrue(closing)
+        in_time(closing, "a probe during the delay")
         self.assertEqual({seen[4] for seen in closing}, {"close"})
         # Unready, then the delay, then the listener, then the end of what runs, then the admin port.
-        self.assertGreaterEqual(public.first(None) - signalled, self.DELAY_S)
-        self.assertLess(admin_ready.first(503), public.first(None))
-        self.assertLess(public.last(200), work_ended)
-        self.assertGreater(admin.last(200), public.first(None))
-        self.assertGreaterEqual(admin.first(None), work_ended)
-        self.check_log(program)
+        self.assertGreaterEqual(public.first(None) - signalled, delay_s)
+        self.assertLess(public.last(200), opened)
+        self.assertGreater(admin.first(None), opened)
+        self.check_log(program, delay_s)
 
     def check_that_work_is_still_taken(self, kind, fleet):
         port, path, body, headers = self.post_for(kind, fleet, "square", [3])
-        answer = ft.request(port, "POST", path, body, headers)
+        try:
+            answer = ft.request(port, "POST", path, body, headers)
+        except ConnectionRefusedError:
+            in_time(False, "more work during the delay")
+        in_time(answer.status != 503, "more work during the delay")
         self.assertEqual(answer.status, 200)
         self.assertEqual([line["value"] for line in answer.lines if "value" in line], [9])
         self.assertEqual(answer.headers["Connection"].lower(), "close")
 
-    def check_log(self, program):
+    def check_log(self, program, delay_s):
         steps = ["asked to end", "not ready", "draining", "drained", "closed"]
         at = {line["msg"]: line["ts"] for line in program.log_lines() if line["msg"] in steps}
         self.assertEqual([msg for msg in at], steps)
         self.assertEqual(sorted(at.values()), list(at.values()))
-
-        def seconds(ts):
-            return float(ts[17:23]) + 60 * float(ts[14:16])
-        self.assertGreaterEqual((seconds(at["draining"]) - seconds(at["asked to end"])) % 3600, self.DELAY_S - 0.01)
+        self.assertGreaterEqual(program.logged_at("draining") - program.logged_at("asked to end"), delay_s - 0.01)
 
     def test_a_worker_walks_out_step_by_step(self):
-        self.check("worker")
+        with_more_time(lambda delay_s: self.check("worker", delay_s))
 
     def test_a_coordinator_walks_out_step_by_step(self):
-        self.check("coordinator")
+        with_more_time(lambda delay_s: self.check("coordinator", delay_s))
 
 
 class Kept(Drain):
@@ -183,7 +183,7 @@ class Kept(Drain):
             kept = self.kept_connection(program)
             program.any_status = True
             program.send_signal(signal.SIGTERM)
-            wait_until(lambda: ft.request(program.admin_port, "GET", "/readyz").status == 503, 20, "unready")
+            wait_until(lambda: ft.request(program.admin_port, "GET", "/readyz").status == 503, "unready")
             _, path, body, headers = self.post_for(kind, fleet, "square", [5])
             answer = self.ask_on(kept, "POST", path, body, headers)
             self.assertEqual([line["value"] for line in answer.lines if "value" in line], [25])
@@ -191,17 +191,19 @@ class Kept(Drain):
             program.send_signal(signal.SIGTERM)
 
     def test_a_chunk_on_one_is_handed_back_while_the_worker_drains(self):
-        fleet = self.fleet(processes=1)
+        gate = self.gate()
+        fleet = self.fleet(processes=1, tasks=f"{self.tasks(wait=gate.task)}:{ft.EXAMPLE_TASKS}")
         worker = fleet.workers[0]
         kept = self.kept_connection(worker)
-        running = self.begin_work("worker", fleet, "sleep", [0.1, 3])
-        running.line()
+        running = self.begin_work("worker", fleet, "wait", [1])
+        wait_until(lambda: fleet.busy_slots() == 1, "the item")
         worker.send_signal(signal.SIGTERM)
-        wait_until(lambda: "draining" in [line["msg"] for line in worker.log_lines()], 20, "the drain")
+        wait_until(lambda: "draining" in [line["msg"] for line in worker.log_lines()], "the drain")
         answer = self.ask_on(kept, "POST", "/v1/tasks/square", b"2\n", NDJSON_HEADERS)
         self.assert_problem(answer, 503, words="draining")
         self.assertEqual(answer.headers["Connection"].lower(), "close")
-        self.assertEqual(running.rest()[-1], {"end": "complete", "done": 2})
+        gate.open()
+        self.assertEqual(running.rest(), [{"value": 1}, {"end": "complete", "done": 1}])
         self.assertEqual(worker.wait(), 0)
 
     def test_nobody_is_left_in_doubt_by_a_worker_that_goes(self):
@@ -230,7 +232,7 @@ class Kept(Drain):
             clients = [threading.Thread(target=client, args=(i,)) for i in range(len(answered))]
             for thread in clients:
                 thread.start()
-            wait_until(lambda: min(answered) > 3, 20, "answers for all")
+            wait_until(lambda: min(answered) > 3, "answers for all")
             self.assertEqual(worker.stop(), 0)
             for thread in clients:
                 thread.join()
@@ -258,7 +260,7 @@ class Slow(Drain):
         def answered():
             return fleet.metric(fleet.workers[0], "fantail_items_total") == items if kind == "coordinator" else \
                 fleet.metric(fleet.workers[0], "fantail_items_queued") == 0
-        wait_until(answered, 60, "the items' answers")
+        wait_until(answered, "the items' answers")
 
     def test_a_slow_reader_gets_all_of_it(self):
         items = [self.BIG] * 120
@@ -268,8 +270,9 @@ class Slow(Drain):
             self.assertEqual(s.recv(12, socket.MSG_PEEK), b"HTTP/1.1 200")
             self.wait_for_the_work(kind, fleet, len(items))
             program.send_signal(signal.SIGTERM)
-            wait_until(lambda: "draining" in [line["msg"] for line in program.log_lines()], 20, "the drain")
-            # What the kernel holds for it is as good as lost once the container is gone: it is waited for too.
+            wait_until(lambda: "draining" in [line["msg"] for line in program.log_lines()], "the drain")
+            # What the kernel holds for it is as good as lost once the container is gone: it is waited for too. Half a
+            # second is enough to see that it is not; a busy machine can only hide a fault here.
             time.sleep(0.5)
             self.assertNotIn("drained", [line["msg"] for line in program.log_lines()])
             response = http.client.HTTPResponse(s)
@@ -308,14 +311,14 @@ class Slow(Drain):
         self.assertIn("shutting down", json.dumps(lines[-1]))
         self.assert_counts(lines[-1]["counts"], total=2, succeeded=1, cancelled=1)
         # The worker saw it too.
-        wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 0, 20, "a quiet worker")
+        wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 0, "a quiet worker")
 
     def test_an_item_longer_than_the_workers_drain_is_handed_back_and_costs_no_retry(self):
         first = self.worker("--drain-s", "0.3", processes=1)
         fleet = ft.Fleet(self, self.coordinator([first]), [first])
         with fleet.stream({"task": "sleep", "items": [0, 4], "chunk_size": 1}) as stream:
             stream.line()
-            wait_until(lambda: fleet.metric(first, "fantail_chunks_in_flight") == 1, 20, "the long item")
+            wait_until(lambda: fleet.metric(first, "fantail_chunks_in_flight") == 1, "the long item")
             self.assertEqual(first.stop(), 0)
             fleet.workers.append(self.worker(port=first.port, processes=1))
             lines = stream.rest()
@@ -350,7 +353,7 @@ class Slow(Drain):
         fleet = self.fleet(processes=1, tasks=tasks, worker_arguments=("--drain-s", "0.3"))
         stream = self.begin_work("worker", fleet, "once", [0, 1, 2, 3])
         first = stream.line()
-        wait_until(lambda: self.read_file(marks) == "0\n1\n", 20, "the second item")
+        wait_until(lambda: self.read_file(marks) == "0\n1\n", "the second item")
         fleet.workers[0].send_signal(signal.SIGTERM)
         lines = [first] + stream.rest()
         self.assertEqual(lines[0], {"value": 0})
@@ -375,18 +378,18 @@ class Twice(Drain):
 
             def sleepers():
                 return [pid for pid in ft.descendants(worker.pid) if ft.command_line(pid).startswith("sleep 600")]
-            wait_until(lambda: len(sleepers()) == 4, 20, "the family")
+            wait_until(lambda: len(sleepers()) == 4, "the family")
             family = ft.descendants(worker.pid)
             program.any_status = True
             program.send_signal(signal.SIGTERM)
-            wait_until(lambda: ft.request(program.admin_port, "GET", "/readyz").status == 503, 20, "unready")
+            wait_until(lambda: ft.request(program.admin_port, "GET", "/readyz").status == 503, "unready")
             program.send_signal(signal.SIGTERM)
-            self.assertEqual(program.wait(20), 1)
+            self.assertEqual(program.wait(), 1)
             if kind == "worker":
                 left = [ft.command_line(pid) for pid in family if (stat := ft.read_stat(pid)) and stat[1] != "Z"]
                 self.assertEqual(left, [])
             else:
-                wait_until(lambda: not sleepers(), 20, "the cancelled items' end")
+                wait_until(lambda: not sleepers(), "the cancelled items' end")
         self.assertIn("asked twice to end: ending at once", [line["msg"] for line in program.log_lines()])
 
     def test_a_worker_in_its_drain_ends_at_once_and_leaves_no_process_behind(self):

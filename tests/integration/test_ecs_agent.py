@@ -79,8 +79,8 @@ class Protection(FantailTest):
     def tearDown(self):
         self.assertEqual(self.agent.strange, [])
 
-    def protected_worker(self, *arguments, uri=None):
-        return self.worker(*arguments, env=self.environment(ECS_AGENT_URI=uri or self.agent.uri))
+    def protected_worker(self, *arguments, uri=None, tasks=None):
+        return self.worker(*arguments, tasks=tasks, env=self.environment(ECS_AGENT_URI=uri or self.agent.uri))
 
     def hold(self, worker):
         """A chunk that runs until its client hangs up: closes the connection that this returns."""
@@ -98,7 +98,7 @@ class Protection(FantailTest):
         return ft.Fleet(self, worker, [worker]).metric(worker, name)
 
     def wait_for_protection(self, worker):
-        wait_until(lambda: self.metric(worker, "fantail_task_protection") == 1, 30, "protection")
+        wait_until(lambda: self.metric(worker, "fantail_task_protection") == 1, "protection")
 
     def warnings(self, worker):
         return [line for line in worker.log_lines() if "ECS agent does not" in line["msg"]]
@@ -111,9 +111,9 @@ class Protection(FantailTest):
         self.assertEqual([request[1:] for request in self.agent.requests], [(True, 10)])
         idle = time.monotonic()
         connection.close()
-        wait_until(lambda: self.agent.wishes == [True, False], 20, "the end of the protection")
+        wait_until(lambda: self.agent.wishes == [True, False], "the end of the protection")
         self.assertGreater(self.agent.requests[1][0] - idle, 0.9)
-        wait_until(lambda: self.metric(worker, "fantail_task_protection") == 0, 10, "the gauge")
+        wait_until(lambda: self.metric(worker, "fantail_task_protection") == 0, "the gauge")
         self.assertEqual(self.metric(worker, "fantail_task_protection_failures_total"), 0)
 
     def test_many_chunks_are_one_request(self):
@@ -126,8 +126,8 @@ class Protection(FantailTest):
     def test_it_is_renewed_while_work_goes_on(self):
         worker = self.protected_worker("--protection-s", "6")
         self.hold(worker)
-        wait_until(lambda: len(self.agent.requests) == 4, 40, "renewals")
-        self.assertEqual([request[1:] for request in self.agent.requests], [(True, 1)] * 4)
+        wait_until(lambda: len(self.agent.requests) >= 4, "renewals")
+        self.assertEqual({request[1:] for request in self.agent.requests}, {(True, 1)})
 
     def test_an_agent_that_fails_is_retried_and_told_once(self):
         for mood, reason in (("failing", "ServerException: try later"), ("refusing", "TASK_NOT_VALID")):
@@ -135,14 +135,14 @@ class Protection(FantailTest):
                 self.agent.mood, self.agent.requests = mood, []
                 worker = self.protected_worker()
                 connection = self.hold(worker)
-                wait_until(lambda: len(self.agent.requests) >= 3, 30, "retries")
+                wait_until(lambda: len(self.agent.requests) >= 3, "retries")
                 self.square(worker)
                 self.assertEqual(self.metric(worker, "fantail_task_protection"), 0)
                 self.assertGreaterEqual(self.metric(worker, "fantail_task_protection_failures_total"), 2)
                 self.assertEqual([warning["reason"] for warning in self.warnings(worker)], [reason])
                 self.agent.mood = "good"
                 self.wait_for_protection(worker)
-                wait_until(lambda: any("protection again" in line["msg"] for line in worker.log_lines()), 10, "the log line")
+                wait_until(lambda: any("protection again" in line["msg"] for line in worker.log_lines()), "the log line")
                 connection.close()
 
     def test_a_slow_agent_holds_nothing_up(self):
@@ -150,7 +150,7 @@ class Protection(FantailTest):
         worker = self.protected_worker()
         for _ in range(20):
             self.square(worker)
-        wait_until(lambda: self.agent.wishes == [True], 10, "the request")
+        wait_until(lambda: self.agent.wishes == [True], "the request")
         self.assertEqual(worker.stop(), 0)
         self.assertEqual(self.agent.wishes, [True], "it left before the agent had answered, or had been given up")
 
@@ -159,27 +159,21 @@ class Protection(FantailTest):
             with self.subTest(uri):
                 worker = self.protected_worker(uri=uri)
                 self.square(worker)
-                wait_until(lambda: self.metric(worker, "fantail_task_protection_failures_total") > 0, 20, "the failure")
+                wait_until(lambda: self.metric(worker, "fantail_task_protection_failures_total") > 0, "the failure")
                 self.assertEqual(len(self.warnings(worker)), 1)
                 self.assertEqual(worker.stop(), 0)
 
     def test_a_draining_worker_gives_it_back_and_finishes(self):
-        worker, ended = self.protected_worker(), []
-
-        def work():
-            ended.append((ft.request(worker.port, "POST", "/v1/tasks/sleep", b"6\n", {"Content-Type": ft.NDJSON}),
-                          time.monotonic()))
-        thread = threading.Thread(target=work)
-        thread.start()
-        self.addCleanup(thread.join)
-        self.wait_for_protection(worker)
-        worker.send_signal(signal.SIGTERM)
+        gate = self.gate()
+        worker = self.protected_worker(tasks=self.tasks(wait=gate.task))
+        with ft.Stream(worker.port, b"6\n", {"Content-Type": ft.NDJSON}, "/v1/tasks/wait") as stream:
+            self.wait_for_protection(worker)
+            worker.send_signal(signal.SIGTERM)
+            wait_until(lambda: self.agent.wishes == [True, False], "the end of the protection when the drain begins")
+            gate.open()
+            self.assertEqual(stream.rest(), [{"value": 6}, {"end": "complete", "done": 1}])
         self.assertEqual(worker.wait(), 0)
-        thread.join()
-        [(answer, at)] = ended
-        self.assertEqual(answer.lines[-1]["done"], 1)
         self.assertEqual(self.agent.wishes, [True, False])
-        self.assertLess(self.agent.requests[1][0], at, "given back when the drain began, not when it was over")
 
     def test_an_idle_worker_that_is_still_protected_gives_it_back_before_it_ends(self):
         worker = self.protected_worker()

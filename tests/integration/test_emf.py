@@ -45,7 +45,7 @@ class Emf(FantailTest):
         return [json.loads(line) for line in text.splitlines()]
 
     def line(self, program, condition=lambda line: True):
-        return wait_until(lambda: next(filter(condition, self.lines(program)), None), 20, "the line")
+        return wait_until(lambda: next(filter(condition, self.lines(program)), None), "the line")
 
     def test_without_it_standard_output_is_silent(self):
         fleet = self.fleet()
@@ -69,7 +69,7 @@ class Emf(FantailTest):
 
     def test_lines_belong_to_the_same_instants_whoever_writes_them(self):
         first, second = (self.emf("static://127.0.0.1:1") for _ in range(2))
-        wait_until(lambda: len(self.lines(first)) > 2 and len(self.lines(second)) > 2, 20, "lines of both")
+        wait_until(lambda: len(self.lines(first)) > 2 and len(self.lines(second)) > 2, "lines of both")
         for program in (first, second):
             stamps = [line["_aws"]["Timestamp"] for line in self.lines(program)]
             self.assertEqual([stamp % 1000 for stamp in stamps], [0] * len(stamps))
@@ -84,7 +84,7 @@ class Emf(FantailTest):
                 names = {"queued_items": "queued", "in_flight_items": "in_flight", "demand_slots": "demand", "slots": "slots"}
                 return next((line for line in self.lines(fleet.coordinator)[-1:] if line["in_flight_items"] > 0
                              and all(line[emf] == told[plain] for emf, plain in names.items())), None)
-            line = wait_until(the_same, 20, "a line that says the same")
+            line = wait_until(the_same, "a line that says the same")
             self.assertEqual(line["queued_items"] + line["in_flight_items"], 20)
             self.assertEqual((line["demand_items"], line["jobs_running"], line["unserved_slots"]), (20, 1, 0))
             stream.hang_up()
@@ -112,7 +112,7 @@ class Emf(FantailTest):
         worker = self.worker()
         coordinator = self.coordinator([worker], "--emf", "--emf-period-s", 1, before_exec=lambda: os.dup2(write, 1))
         os.close(write)
-        wait_until(lambda: any("embedded metrics" in line["msg"] for line in coordinator.log_lines()), 20, "the warning")
+        wait_until(lambda: any("embedded metrics" in line["msg"] for line in coordinator.log_lines()), "the warning")
         fleet = ft.Fleet(self, coordinator, [worker])
         self.assertEqual(fleet.job({"task": "square", "items": [3]}).json["results"], [9])
 

@@ -5,7 +5,7 @@ import threading
 import time
 
 import fantail_testing as ft
-from fantail_testing import JSON, NDJSON, TEXT, FantailTest, SharedFleetTest, wait_until
+from fantail_testing import JSON, NDJSON, TEXT, FantailTest, SharedFleetTest, wait_until, with_more_time
 
 
 def echo_tasks(keeper, **more):
@@ -209,15 +209,19 @@ class Carrying(SharedFleetTest):
                              '{"type":"result","index":%d,"value":%s}' % (index, item))
 
     def test_a_job_begins_at_once_behind_another_on_its_connection(self):
-        """Nothing but the job itself wakes the coordinator: were it left to the next tick, a tenth of a second away,
-        so many would take half a minute."""
+        """Nothing but the job itself wakes the coordinator. Were each left to the next tick, a tenth of a second away,
+        they would take so much longer than the same jobs on connections of their own, whose arrival wakes it."""
         count, body = 300, b'{"task":"echo","items":[12]}'
         head = b"POST /v1/jobs HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: %d%s\r\n\r\n"
         requests = (head % (len(body), b"") + body) * (count - 1) + head % (len(body), b"\r\nConnection: close") + body
         begun = time.monotonic()
-        answers = ft.raw_request(self.shared.port, requests, timeout_s=30)
+        for _ in range(count):
+            self.shared.job(body)
+        one_by_one = time.monotonic() - begun
+        begun = time.monotonic()
+        answers = ft.raw_request(self.shared.port, requests)
         self.assertEqual(answers.count(b'"results":[12]'), count)
-        self.assertLess(time.monotonic() - begun, 15)
+        self.assertLess(time.monotonic() - begun, one_by_one + count * 0.1 / 2)
 
     def test_large_items_come_back_whole(self):
         items = [letter * 3_000_000 for letter in "abc"]
@@ -229,7 +233,7 @@ class Carrying(SharedFleetTest):
         items = [f"{n}-" + "x" * 10_000 for n in range(800)]
         with fleet.stream({"task": "echo", "items": items}) as stream:
             wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_items_total") >= 800 or
-                       fleet.metric(fleet.coordinator, "fantail_items_queued") == 0, 30, "all items answered")
+                       fleet.metric(fleet.coordinator, "fantail_items_queued") == 0, "all items answered")
             lines = stream.rest()
         self.assertEqual([line["value"] for line in lines[:-1]], items)
         self.assertEqual(lines[-1]["status"], "succeeded")
@@ -270,10 +274,8 @@ class Streaming(FantailTest):
 
     def test_all_slots_are_known_before_the_first_item_has_ended(self):
         fleet = self.fleet(processes=8)
-        busy = lambda: ft.metric_sum(ft.request(fleet.workers[0].admin_port, "GET", "/metrics").body.decode(),
-                                     "fantail_worker_slots", task="sleep", state="busy")
         with fleet.stream({"task": "sleep", "items": [3600] * 8}) as stream:
-            wait_until(lambda: busy() == 8, 30, "an item on each slot")
+            wait_until(lambda: fleet.busy_slots() == 8, "an item on each slot")
             stream.hang_up()
 
     def test_work_starts_while_the_upload_is_still_coming(self):
@@ -283,7 +285,7 @@ class Streaming(FantailTest):
         def body():
             for n in range(40):
                 yield (json.dumps("x" * 100_000) + "\n").encode()
-            wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_items_total") > 0, 20, "work during the upload")
+            wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_items_total") > 0, "work during the upload")
             seen_early.append(True)
             yield b'"last"\n'
         answer = fleet.job(body(), NDJSON, NDJSON, "?task=echo")
@@ -317,30 +319,38 @@ class Streaming(FantailTest):
         asker = threading.Thread(target=lambda: answers.append(fleet.job(body)))
         asker.start()
         # Nobody tells the coordinator whether there is such a task, so it starts the job all the same.
-        wait_until(lambda: [job["status"] for job in fleet.request("GET", "/v1/jobs").json["jobs"]] == ["running"], 30)
+        wait_until(lambda: [job["status"] for job in fleet.request("GET", "/v1/jobs").json["jobs"]] == ["running"])
         worker.send_signal(signal.SIGCONT)
         asker.join()
         self.assertEqual(answers[0].json.get("result"), 4000, answers[0])
 
     def test_a_silent_stream_carries_heartbeats(self):
-        fleet = self.fleet(coordinator_arguments=("--heartbeat-s", "0.3"))
-        answer = fleet.job({"task": "sleep", "items": [1.5]}, NDJSON)
-        self.assertIn({"type": "heartbeat"}, answer.lines)
-        self.assertEqual(answer.values, [1.5])
+        gate = self.gate()
+        fleet = self.fleet(tasks=self.tasks(wait=gate.task), coordinator_arguments=("--heartbeat-s", "0.3"))
+        with fleet.stream({"task": "wait", "items": [1.5]}) as stream:
+            self.assertEqual(stream.line_of("heartbeat"), {"type": "heartbeat"})
+            gate.open()
+            self.assertEqual(stream.line_of("result")["value"], 1.5)
 
     def test_a_long_document_is_kept_alive_by_leading_white_space(self):
-        fleet = self.fleet(coordinator_arguments=("--heartbeat-s", "0.3"))
-        answer = fleet.job({"task": "sleep", "items": [1.5]})
-        self.assertRegex(answer.body, rb"^\n+\{")
-        self.assertEqual(answer.json["results"], [1.5])
+        gate = self.gate()
+        fleet = self.fleet(tasks=self.tasks(wait=gate.task), coordinator_arguments=("--heartbeat-s", "0.3"))
+        body = json.dumps({"task": "wait", "items": [1.5]})
+        with ft.Stream(fleet.port, body, {"Content-Type": JSON}) as answer:
+            self.assertEqual(answer.response.read(2), b"\n\n")
+            gate.open()
+            rest = answer.response.read()
+        self.assertRegex(rest, rb"^\n*\{")
+        self.assertEqual(json.loads(rest)["results"], [1.5])
 
     def test_progress_lines_come_when_asked_for(self):
         fleet = self.fleet()
-        answer = fleet.job({"task": "sleep", "items": [0.1] * 20, "chunk_size": 1}, NDJSON, query="?progress_s=0.2")
-        progress = [line for line in answer.lines if line["type"] == "progress"]
-        self.assertGreaterEqual(len(progress), 2)
+        job = {"task": "sleep", "items": [0.1] * 6000, "chunk_size": 1}
+        with fleet.stream(job, query="?progress_s=0.2") as stream:
+            progress = [stream.line_of("progress") for _ in range(3)]
+            stream.hang_up()
         for line in progress:
-            self.assertEqual(line["counts"]["total"], 20)
+            self.assertEqual(line["counts"]["total"], 6000)
             self.assertIn("eta_s", line)
         done = [line["counts"]["succeeded"] for line in progress]
         self.assertEqual(done, sorted(done))
@@ -360,9 +370,7 @@ class Streaming(FantailTest):
 
     def test_a_job_without_workers_ends_clearly_when_the_wait_is_over(self):
         fleet = ft.Fleet(self, self.coordinator("static://127.0.0.1:1", "--worker-wait-s", "1"), [])
-        start = time.monotonic()
-        answer = fleet.job({"task": "square", "items": [3]})
-        self.assertLess(time.monotonic() - start, 30)
+        answer = fleet.job({"task": "square", "items": [3]})  # which waits for less than the default is
         if answer.status == 200:
             self.assertEqual(answer.json["status"], "failed")
             self.assertEqual(answer.json["errors"][0]["error"]["name"], "worker_lost")
@@ -402,10 +410,8 @@ class Outcomes(SharedFleetTest):
         self.assertEqual(answer.end["status"], "partial")
 
     def test_failures_beyond_the_tolerated_count_fail_the_job_and_cancel_the_rest(self):
-        start = time.monotonic()
-        document = self.shared.job({"task": "picky", "items": [-1, -1] + [30] * 50, "chunk_size": 1,
-                                    "tolerated_failure_count": 1}).json
-        self.assertLess(time.monotonic() - start, 20)
+        document = self.shared.job({"task": "picky", "items": [-1, -1] + [600] * 50, "chunk_size": 1,
+                                    "tolerated_failure_count": 1, "item_timeout_s": 900}).json
         self.assertEqual(document["status"], "failed")
         self.assertEqual(document["reason"], "more items failed than is tolerated")
         self.assertEqual(document["counts"]["failed"], 2)
@@ -424,12 +430,13 @@ class Outcomes(SharedFleetTest):
         self.assertEqual(document["status"], "partial")
 
     def test_a_deadline_ends_the_job_and_names_what_it_cost(self):
-        start = time.monotonic()
-        document = self.shared.job({"task": "picky", "items": [0, 60, 60, 60], "chunk_size": 1, "deadline_s": 1}).json
-        self.assertLess(time.monotonic() - start, 15)
-        self.assertEqual(document["status"], "timed_out")
-        self.assertEqual(document["results"][0], 0)
-        self.assertEqual({entry["error"]["name"] for entry in document["errors"]}, {"deadline_exceeded"})
+        def attempt(deadline_s):
+            document = self.shared.job({"task": "picky", "items": [0, 600, 600, 600], "chunk_size": 1,
+                                        "deadline_s": deadline_s, "item_timeout_s": 900}).json
+            self.assertEqual(document["status"], "timed_out")
+            ft.in_time(document["results"][0] == 0, "the first item")
+            self.assertEqual({entry["error"]["name"] for entry in document["errors"]}, {"deadline_exceeded"})
+        with_more_time(attempt)
         wait_until(lambda: self.shared.metric(self.shared.coordinator, "fantail_chunks_in_flight") == 0)
 
     def test_max_concurrency_is_kept(self):
@@ -439,12 +446,13 @@ class Outcomes(SharedFleetTest):
         self.assertGreaterEqual(time.monotonic() - start, 1.2)
 
     def test_a_hung_item_times_out_alone(self):
-        start = time.monotonic()
-        document = self.shared.job({"task": "picky", "items": [0, 60, 0], "item_timeout_s": 1,
-                                    "retry": {"max_attempts": 1}}).json
-        self.assertLess(time.monotonic() - start, 15)
-        self.assertEqual(document["results"], [0, None, 0])
-        self.assertEqual(document["errors"][0]["error"]["name"], "timed_out")
+        def attempt(limit_s):
+            document = self.shared.job({"task": "picky", "items": [0, 600, 0], "item_timeout_s": limit_s,
+                                        "retry": {"max_attempts": 1}}).json
+            ft.in_time({e["error"]["name"] for e in document["errors"] if e["index"] != 1} != {"timed_out"}, "the others")
+            self.assertEqual(document["results"], [0, None, 0])
+            self.assertEqual(document["errors"][0]["error"]["name"], "timed_out")
+        with_more_time(attempt)
 
     def test_values_that_cannot_be_reduced_fail_the_job_with_a_reason(self):
         document = self.shared.job({"task": "echo", "items": [1, "two"], "reduce": "sum"}).json
@@ -458,7 +466,7 @@ class RunningJobs(FantailTest):
     def test_running_jobs_are_listed_and_can_be_cancelled(self):
         fleet = self.fleet()
         with fleet.stream({"task": "sleep", "items": [60] * 4}) as stream:
-            jobs = wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"], 10, "the job in the list")
+            jobs = wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"], "the job in the list")
             self.assertEqual(fleet.request("GET", "/v1/jobs").json["scope"], "replica")
             path = "/v1/jobs/" + jobs[0]["id"]
             self.assertEqual(fleet.request("GET", path).json["status"], "running")
@@ -475,7 +483,7 @@ class RunningJobs(FantailTest):
         self.assert_problem(answer, 429)
         self.assertGreater(int(answer.headers["Retry-After"]), 0)
         sleepers[0].hang_up()
-        answer = wait_until(lambda: (a := fleet.job({"task": "square", "items": [3]})).status == 200 and a, 20, "room")
+        answer = wait_until(lambda: (a := fleet.job({"task": "square", "items": [3]})).status == 200 and a, "room")
         self.assertEqual(answer.json["results"], [9])
         sleepers[1].hang_up()
 

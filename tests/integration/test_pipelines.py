@@ -1,10 +1,9 @@
 """Jobs of several tasks: each item's value is the next task's item, and what goes wrong in one of them is that item's."""
 import json
 import signal
-import time
 
 import fantail_testing as ft
-from fantail_testing import NDJSON, FantailTest, SharedFleetTest, wait_until
+from fantail_testing import NDJSON, FantailTest, SharedFleetTest, with_more_time
 
 CHUNK = "application/vnd.fantail.chunk+x-ndjson"
 # Answers [item, what it was given beside it], so that a second one shows what it got from the first.
@@ -18,6 +17,11 @@ ONCE = {"json": {"mode": "python", "command": ["once:run"], "idempotent": False}
 def with_examples(keeper, **more):
     """The example tasks, and what a test brings along."""
     return ":".join([keeper.tasks(**more), ft.EXAMPLE_TASKS])
+
+
+def timed_out(document):
+    """The items that ran out of time."""
+    return [e["index"] for e in document["errors"] if e["error"]["name"] in ("timed_out", "deadline_exceeded")]
 
 
 class Values(SharedFleetTest):
@@ -83,10 +87,13 @@ class Errors(SharedFleetTest):
         self.assertEqual((errors[1]["attempts"], errors[3]["attempts"]), (2, 1))
 
     def test_an_item_that_hangs_in_a_later_task_times_out_alone(self):
-        document = self.shared.job({"task": ["echo", "misbehave"], "items": [1, {"do": "hang"}, 2],
-                                    "item_timeout_s": 0.5, "retry": {"max_attempts": 1}}).json
-        self.assertEqual(document["results"], [1, None, 2])
-        self.assertEqual(document["errors"][0]["error"]["name"], "timed_out")
+        def attempt(limit_s):
+            document = self.shared.job({"task": ["echo", "misbehave"], "items": [1, {"do": "hang"}, 2],
+                                        "item_timeout_s": limit_s, "retry": {"max_attempts": 1}}).json
+            ft.in_time(timed_out(document) == [1], "the other items")
+            self.assertEqual(document["results"], [1, None, 2])
+            self.assertEqual(document["errors"][0]["error"]["name"], "timed_out")
+        with_more_time(attempt, (0.5, 4, 16))
 
     def test_a_task_that_must_not_run_twice_holds_for_all_of_them(self):
         document = self.shared.job({"task": ["echo", "once", "echo"], "items": ["a", "crash", "b"]}).json
@@ -100,11 +107,14 @@ class Errors(SharedFleetTest):
         self.assert_problem(self.shared.job({"task": ["echo", "broken", "echo"], "items": [1]}), 422, "/task", "broken")
 
     def test_a_deadline_ends_all_of_them(self):
-        document = self.shared.job({"task": ["echo", "sleep", "echo"], "items": [0, 60, 0], "chunk_size": 1,
-                                    "deadline_s": 1}).json
-        self.assertEqual(document["status"], "timed_out")
-        self.assertEqual(document["results"], [0, None, 0])
-        self.assertEqual(document["errors"][0]["error"]["name"], "deadline_exceeded")
+        def attempt(deadline_s):
+            document = self.shared.job({"task": ["echo", "sleep", "echo"], "items": [0, 600, 0], "chunk_size": 1,
+                                        "deadline_s": deadline_s}).json
+            self.assertEqual(document["status"], "timed_out")
+            ft.in_time(timed_out(document) == [1], "the other items")
+            self.assertEqual(document["results"], [0, None, 0])
+            self.assertEqual(document["errors"][0]["error"]["name"], "deadline_exceeded")
+        with_more_time(attempt)
 
     def test_a_worker_refuses_what_it_cannot_run(self):
         port = self.shared.workers[0].port
@@ -116,17 +126,12 @@ class Errors(SharedFleetTest):
 
 
 class Fleets(FantailTest):
-    def burning(self, fleet):
-        before = {pid: ft.cpu_seconds([pid]) for pid in fleet.task_processes()}
-        time.sleep(0.3)
-        return [pid for pid, seconds in before.items() if ft.cpu_seconds([pid]) - seconds > 0.1]
-
     def test_a_client_that_hangs_up_stops_the_later_tasks_too(self):
         fleet = self.fleet(processes=2)
         stream = fleet.stream({"task": ["echo", "misbehave"], "items": [{"do": "burn"}] * 4, "chunk_size": 1})
-        wait_until(lambda: self.burning(fleet), 30, "burning processes")
+        burning = fleet.wait_until_burning()
         stream.hang_up()
-        wait_until(lambda: not self.burning(fleet), 30, "quiet")
+        fleet.wait_until_quiet(burning)
 
     def test_a_killed_and_a_drained_worker_cost_no_item(self):
         fleet = self.fleet(workers=3)

@@ -1,12 +1,13 @@
 """What both services have around their work: options, health, metrics, log, and the way out."""
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
-import time
 
 import fantail_testing as ft
-from fantail_testing import NDJSON, FantailTest, wait_until
+from fantail_testing import FantailTest, wait_until
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
 
@@ -67,6 +68,10 @@ class SocketFiles(FantailTest):
         return self.start("fantail-worker", "--host", f"unix:{self.path(name)}", "--admin-port", 0, "--tasks",
                           ft.EXAMPLE_TASKS, "--processes", 2, ready=True)
 
+    def is_refused(self, name):
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(self.path(name)) == errno.ECONNREFUSED
+
     def squares(self, coordinator, count):
         body = json.dumps({"task": "square", "items": list(range(count))})
         answer = ft.request(coordinator.port, "POST", "/v1/jobs", body, {"Content-Type": "application/json"})
@@ -81,6 +86,7 @@ class SocketFiles(FantailTest):
         workers[0].kill()
         self.assertTrue(os.path.exists(self.path("one")))
         self.squares(coordinator, 20000)
+        wait_until(lambda: self.is_refused("one"), "the end of what the killed worker was starting")
         self.worker_at("one")
         workers[1].stop()
         self.assertFalse(os.path.exists(self.path("two")))
@@ -170,7 +176,7 @@ class Health(FantailTest):
         self.assertEqual({k: ft.request(*url).json[k] for k in ("queued", "in_flight", "demand")},
                          {"queued": 0, "in_flight": 0, "demand": 0})
         with fleet.stream({"task": "sleep", "items": [60] * 20}) as stream:
-            told = wait_until(lambda: (a := ft.request(*url).json)["demand"] > 0 and a, 10, "demand")
+            told = wait_until(lambda: (a := ft.request(*url).json)["demand"] > 0 and a, "demand")
             self.assertEqual(told["queued"] + told["in_flight"], 20)
             stream.hang_up()
 
@@ -195,15 +201,15 @@ class Health(FantailTest):
         worker = document["errors"][0]["error"]["worker"]
         said = lambda program, msg: [line for line in program.log_lines() if line["msg"] == msg]
         ended = wait_until(lambda: (lines := said(fleet.coordinator, "attempt ended")) and said(
-            fleet.coordinator, "job ended") and lines, 20, "the job's end in the log")
-        for line in ended + wait_until(lambda: said(fleet.workers[0], "chunk ended"), 20):
+            fleet.coordinator, "job ended") and lines, "the job's end in the log")
+        for line in ended + wait_until(lambda: said(fleet.workers[0], "chunk ended")):
             self.assertEqual((line["job"], line["trace_id"]), (document["id"], trace), line)
             self.assertRegex(line["chunk"], rf"^{document['id']}/\d+$")
             self.assertGreaterEqual(line["attempt"], 1)
             self.assertGreaterEqual(line["duration_ms"], 0)
         self.assertEqual({line["worker"] for line in ended}, {worker})
         failed = wait_until(lambda: len(lines := said(fleet.workers[0], "an item failed with its process")) == 3
-                            and lines, 20, "three failures in the log")
+                            and lines, "three failures in the log")
         self.assertEqual(sorted((line["index"], line["attempt"], line["error"]) for line in failed),
                          [(7, 1, "crashed"), (7, 2, "crashed"), (8, 1, "bad_output")])
         words = [line for line in said(fleet.workers[0], "stderr") if line["line"] == "about to crash"]
@@ -222,26 +228,26 @@ class Health(FantailTest):
                            worker_arguments=("--log-level", "debug"))
         document = fleet.job({"task": "prints", "items": ["twice", "ok", "print"], "retry": {"max_attempts": 1}}).json
         self.assertEqual(document["results"], [None, "a secret word", None], document)
-        wait_until(lambda: "an item failed with its process" in fleet.workers[0].stderr(), 20)
+        wait_until(lambda: "an item failed with its process" in fleet.workers[0].stderr())
         for program in (fleet.coordinator, fleet.workers[0]):
             self.assertNotIn("a secret word", program.stderr())
 
 
 class TheWayOut(FantailTest):
     def test_both_services_end_with_0_when_idle(self):
-        fleet = self.fleet()
+        fleet = self.fleet(coordinator_arguments=("--drain-s", "3600"), worker_arguments=("--drain-s", "3600"))
         for program in (fleet.coordinator, fleet.workers[0]):
-            start = time.monotonic()
             self.assertEqual(program.stop(), 0)
-            self.assertLess(time.monotonic() - start, 10)
 
     def test_a_coordinator_finishes_its_running_job_before_it_ends(self):
-        fleet = self.fleet()
-        with fleet.stream({"task": "sleep", "items": [0.1] * 30}) as stream:
-            stream.line()
+        gate = self.gate()
+        fleet = self.fleet(tasks=self.tasks(wait=gate.task))
+        with fleet.stream({"task": "wait", "items": [1] * 30}) as stream:
+            wait_until(lambda: fleet.busy_slots() == 2, "the first items")
             fleet.coordinator.send_signal(signal.SIGTERM)
-            wait_until(lambda: ft.request(fleet.coordinator.admin_port, "GET", "/readyz").status == 503, 10, "unready")
+            wait_until(lambda: ft.request(fleet.coordinator.admin_port, "GET", "/readyz").status == 503, "unready")
             self.assertEqual(ft.request(fleet.coordinator.admin_port, "GET", "/livez").status, 200)
+            gate.open()
             lines = stream.rest()
         self.assertEqual(lines[-1]["status"], "succeeded")
         self.assertEqual(lines[-1]["counts"]["succeeded"], 30)
@@ -250,33 +256,35 @@ class TheWayOut(FantailTest):
     def test_the_drain_has_an_end(self):
         fleet = self.fleet(coordinator_arguments=("--drain-s", "1"))
         with fleet.stream({"task": "sleep", "items": [600]}) as stream:
-            wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, 10, "the chunk")
-            start = time.monotonic()
-            fleet.coordinator.send_signal(signal.SIGTERM)
-            fleet.coordinator.wait()
-            self.assertLess(time.monotonic() - start, 15)
+            wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, "the chunk")
+            self.assertEqual(fleet.coordinator.stop(), 0)
             stream.close()
+        drain_s = (fleet.coordinator.logged_at("the drain took too long; what still runs is ended") -
+                   fleet.coordinator.logged_at("draining"))
+        self.assertGreaterEqual(drain_s, 0.99)
+        self.assertLess(drain_s, 25, "the default is 30 s")
 
     def test_a_second_signal_ends_at_once_and_not_with_0(self):
         fleet = self.fleet()
         with fleet.stream({"task": "sleep", "items": [600]}) as stream:
-            wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, 10, "the chunk")
+            wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, "the chunk")
             for program in (fleet.workers[0], fleet.coordinator):
                 program.any_status = True
                 program.send_signal(signal.SIGTERM)
-                time.sleep(0.3)
+                wait_until(lambda p=program: "asked to end" in [line["msg"] for line in p.log_lines()], "the first signal")
                 program.send_signal(signal.SIGTERM)
-                self.assertNotEqual(program.wait(10), 0)
+                self.assertNotEqual(program.wait(), 0)
             stream.close()
 
     def test_answers_say_that_the_connection_closes_while_leaving(self):
-        coordinator = self.coordinator([self.worker()], "--shutdown-delay-s", "2")
+        coordinator = self.coordinator([self.worker()], "--shutdown-delay-s", "600")
         coordinator.send_signal(signal.SIGTERM)
-        wait_until(lambda: ft.request(coordinator.port, "GET", "/readyz").status == 503, 10, "unready")
+        wait_until(lambda: ft.request(coordinator.port, "GET", "/readyz").status == 503, "unready")
         answer = ft.request(coordinator.port, "POST", "/v1/jobs", b'{"task":"square","items":[2]}')
         self.assertEqual(answer.json["results"], [4])
         self.assertEqual(answer.headers["Connection"].lower(), "close")
-        self.assertEqual(coordinator.wait(), 0)
+        coordinator.any_status = True
+        coordinator.send_signal(signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ another client."""
 import threading
 
 import fantail_testing as ft
-from fantail_testing import FantailTest
+from fantail_testing import FantailTest, in_time, with_more_time
 
 # Answers {"value": item}, flushed line by line. What it prints beside that is chosen by the item: "before" comes while
 # the true answer is still being worked out, so that the count of lines is right a line too early.
@@ -140,12 +140,16 @@ class SurplusLines(FantailTest):
         for i, what in (10, "bad"), (11, "nothing"), (12, "nothing"), (300, "nothing"), (301, "bad"):
             items[i]["print"] = what
         # An answer that is left out is noticed by the next one, or by the clock when the process was given no more.
-        answer = fleet.job({"task": "prints", "items": items, "retry": {"max_attempts": 1}, "item_timeout_s": 2}).json
-        names = {e["index"]: e["error"]["name"] for e in answer["errors"]}
-        self.assertEqual(sorted(names), [10, 11, 12, 300, 301])
-        self.assertEqual((names[10], names[301]), ("bad_output", "bad_output"))
-        self.assertEqual(set(names.values()) - {"bad_output", "timed_out"}, set())
-        self.assertEqual(answer["results"], [None if i in names else item for i, item in enumerate(items)])
+        def attempt(limit_s):
+            answer = fleet.job({"task": "prints", "items": items, "retry": {"max_attempts": 1},
+                                "item_timeout_s": limit_s}).json
+            names = {e["index"]: e["error"]["name"] for e in answer["errors"]}
+            in_time({i for i, name in names.items() if name == "timed_out"} <= {11, 12, 300}, "the other items")
+            self.assertEqual(sorted(names), [10, 11, 12, 300, 301])
+            self.assertEqual((names[10], names[301]), ("bad_output", "bad_output"))
+            self.assertEqual(set(names.values()) - {"bad_output", "timed_out"}, set())
+            self.assertEqual(answer["results"], [None if i in names else item for i, item in enumerate(items)])
+        with_more_time(attempt, (2, 8, 32))
         logged = [line.get("line") for line in fleet.workers[0].log_lines()]
         self.assertIn("Loading the model ...", logged)
 
@@ -164,10 +168,14 @@ class SurplusLines(FantailTest):
 
     def test_with_ids_an_answer_that_never_comes_is_timed_out(self):
         fleet = self.fleet_of("ids")
-        answer = fleet.job({"task": "prints", "items": [{"n": 0}, {"print": "nothing"}], "item_timeout_s": 0.5,
-                            "retry": {"max_attempts": 1}}).json
-        self.assertEqual(answer["results"], [{"n": 0}, None])
-        self.assertEqual(answer["errors"][0]["error"]["name"], "timed_out")
+
+        def attempt(limit_s):
+            answer = fleet.job({"task": "prints", "items": [{"n": 0}, {"print": "nothing"}], "item_timeout_s": limit_s,
+                                "retry": {"max_attempts": 1}}).json
+            in_time([e["index"] for e in answer["errors"] if e["error"]["name"] == "timed_out"] == [1], "the first item")
+            self.assertEqual(answer["results"], [{"n": 0}, None])
+            self.assertEqual(answer["errors"][0]["error"]["name"], "timed_out")
+        with_more_time(attempt, (0.5, 4, 16))
 
     def test_ids_are_refused_where_they_cannot_be(self):
         tasks = self.tasks(a={"mode": "exec", "command": ["true"], "ids": True},

@@ -127,7 +127,7 @@ class TracingTest(FantailTest):
 
     def spans(self, collector, fleet, job_spans=1):
         """All spans, once those of the jobs themselves have come and both services have nothing left to send."""
-        wait_until(lambda: len(collector.found(service="fantail-coordinator", kind=SERVER)) >= job_spans, 20,
+        wait_until(lambda: len(collector.found(service="fantail-coordinator", kind=SERVER)) >= job_spans,
                    "the job's span")
         for program in (fleet.coordinator, *fleet.workers):
             if program.alive():
@@ -139,8 +139,10 @@ class Spans(TracingTest):
     def test_a_job_is_one_trace_from_its_request_to_its_items(self):
         collector = self.collector()
         fleet = self.traced_fleet(self.traced(collector))
+        begun = time.time()
         answer = fleet.job({"task": "square", "items": [1, 2, "x"]},
                            headers={"traceparent": TRACEPARENT, "tracestate": "a=1,b=2"})
+        took_ns = int((time.time() - begun) * 1e9)
         self.assertEqual(answer.json["counts"]["failed"], 1)
         spans = self.spans(collector, fleet)
         self.assertEqual({s.trace_id for s in spans}, {TRACE_ID})
@@ -174,11 +176,11 @@ class Spans(TracingTest):
         self.assertEqual([s["error.type"] for s in items if s.failed], ["task_error"])
         for span in spans:
             self.assertLessEqual(span.start, span.end, span)
-            self.assertLess(abs(span.end / 1e9 - time.time()), 90, span)
+            self.assertLess(abs(span.end / 1e9 - time.time()), self.TIME_LIMIT_S, span)
             above = by_id.get(span.parent)
             if above:
                 # Both services share this machine's clock, but each reads it once for many spans.
-                self.assertLess(above.start, span.start + 50_000_000, (above, span))
+                self.assertLess(above.start, span.start + max(50_000_000, took_ns), (above, span))
         self.check_logs(fleet, job, attempts, chunks)
 
     def check_logs(self, fleet, job, attempts, chunks):
@@ -197,7 +199,7 @@ class Spans(TracingTest):
         env["OTEL_EXPORTER_OTLP_ENDPOINT"] += "/base/"
         fleet = self.traced_fleet(env)
         fleet.job({"task": "square", "items": [1]})
-        wait_until(lambda: len(collector.found(kind=SERVER)) == 2, 20, "both services' spans")
+        wait_until(lambda: len(collector.found(kind=SERVER)) == 2, "both services' spans")
         for path, headers, _ in collector.requests:
             self.assertEqual((path, headers["Content-Type"]), ("/base/v1/traces", "application/json"))
             self.assertEqual((headers["Authorization"], headers["x-tenant"]), ("Bearer a,b", "7"))
@@ -205,7 +207,7 @@ class Spans(TracingTest):
             self.assertEqual((span.service, span.resource["deployment.environment.name"]), ("batch", "test"))
             self.assertRegex(span.resource["service.version"], r"^\d+\.\d+")
         for program in (fleet.coordinator, fleet.workers[0]):
-            wait_until(lambda p=program: fleet.metric(p, 'fantail_spans_total{result="exported"}') > 0, 20, "the count")
+            wait_until(lambda p=program: fleet.metric(p, 'fantail_spans_total{result="exported"}') > 0, "the count")
             self.assertNotIn("Bearer", program.stderr())
 
     def test_a_killed_worker_is_a_failed_attempt_and_the_next_one_has_the_spans_below(self):
@@ -214,7 +216,7 @@ class Spans(TracingTest):
         tasks = self.tasks(wait={"mode": "exec", "command": ["sh", "-c", f"until [ -e {gate} ]; do sleep 0.05; done"]})
         fleet = self.traced_fleet(self.traced(collector), workers=2, processes=1, tasks=tasks)
         with fleet.stream({"task": "wait", "items": [1], "hedge": {"enabled": False}}) as stream:
-            busy = wait_until(lambda: [w for w in fleet.workers if fleet.metric(w, "fantail_chunks_in_flight")], 20,
+            busy = wait_until(lambda: [w for w in fleet.workers if fleet.metric(w, "fantail_chunks_in_flight")],
                               "the chunk")
             opened = time.time()
             busy[0].kill()
@@ -249,7 +251,7 @@ class Spans(TracingTest):
         body = json.dumps({"task": "fragile", "items": [1], "retry": {"max_attempts": 1}}).encode()
         headers = {"Content-Type": ft.JSON, "Accept": ft.NDJSON, "traceparent": TRACEPARENT}
         with ft.Stream(fleet.port, body, headers) as stream:
-            [said] = wait_until(lambda: log_of(fleet.workers[0], "stderr"), 20, "its last words")
+            [said] = wait_until(lambda: log_of(fleet.workers[0], "stderr"), "its last words")
             ft.write_file(gate, "")
             [error] = [line for line in stream.rest() if line["type"] == "error"]
         self.assertEqual(error["error"]["name"], "crashed")
@@ -287,9 +289,9 @@ class Spans(TracingTest):
         collector = self.collector()
         fleet = self.traced_fleet(self.traced(collector), processes=1)
         with fleet.stream({"task": "sleep", "items": [600]}) as stream:
-            wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 1, 20, "the chunk")
+            wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 1, "the chunk")
             stream.hang_up()
-            wait_until(lambda: collector.found(kind=CLIENT) and len(collector.found(kind=SERVER)) == 2, 20, "the spans")
+            wait_until(lambda: collector.found(kind=CLIENT) and len(collector.found(kind=SERVER)) == 2, "the spans")
         [attempt] = collector.found(kind=CLIENT)
         self.assertEqual((attempt["fantail.result"], attempt.failed), ("cut_off", False))
         [job] = collector.found(service="fantail-coordinator", kind=SERVER)
@@ -365,7 +367,7 @@ class Settings(TracingTest):
         collector = self.collector()
         worker = self.worker(env=self.traced(collector, OTEL_TRACES_SAMPLER="jaeger_remote",
                                              OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_TIMEOUT="soon"))
-        wait_until(lambda: log_of(worker, "worker is ready"), 20, "the start")
+        wait_until(lambda: log_of(worker, "worker is ready"), "the start")
         told = {line["variable"] for line in log_of(worker, "an environment variable is ignored")}
         self.assertEqual(told, {"OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TIMEOUT"})
 
@@ -383,8 +385,8 @@ class BadCollectors(TracingTest):
         fleet = self.traced_fleet(self.traced(nobody, OTEL_BSP_MAX_QUEUE_SIZE="10"))
         self.run_jobs(fleet)
         for program in (fleet.coordinator, fleet.workers[0]):
-            wait_until(lambda p=program: self.dropped(fleet, p) > 0, 20, "dropped spans")
-            wait_until(lambda p=program: log_of(p, "spans cannot be delivered"), 20, "the log line")
+            wait_until(lambda p=program: self.dropped(fleet, p) > 0, "dropped spans")
+            wait_until(lambda p=program: log_of(p, "spans cannot be delivered"), "the log line")
             self.assertEqual(program.stop(), 0)
             self.assertEqual(len(log_of(program, "spans cannot be delivered")), 1)
             self.assertEqual(len(log_of(program, "spans are dropped: the queue is full")), 1)
@@ -395,7 +397,7 @@ class BadCollectors(TracingTest):
         fleet = self.traced_fleet(self.traced(collector, OTEL_BSP_MAX_QUEUE_SIZE="10"))
         self.run_jobs(fleet)
         for program in (fleet.coordinator, fleet.workers[0]):
-            wait_until(lambda p=program: self.dropped(fleet, p) > 0, 20, "dropped spans")
+            wait_until(lambda p=program: self.dropped(fleet, p) > 0, "dropped spans")
             self.assertEqual(program.stop(), 0)
             self.assertTrue(log_of(program, "spans were not delivered before the end"))
 
@@ -404,9 +406,9 @@ class BadCollectors(TracingTest):
         collector.release.clear()
         fleet = self.traced_fleet(self.traced(collector, OTEL_EXPORTER_OTLP_TIMEOUT="200"))
         self.run_jobs(fleet, 1)
-        wait_until(lambda: log_of(fleet.coordinator, "spans cannot be delivered"), 20, "the timeout")
+        wait_until(lambda: log_of(fleet.coordinator, "spans cannot be delivered"), "the timeout")
         collector.release.set()
-        wait_until(lambda: log_of(fleet.coordinator, "spans are delivered again"), 30, "the second try")
+        wait_until(lambda: log_of(fleet.coordinator, "spans are delivered again"), "the second try")
         self.assertTrue(collector.found(service="fantail-coordinator", kind=SERVER))
 
     def test_429_and_503_are_tried_again_when_they_say_and_nothing_is_lost(self):
@@ -419,10 +421,10 @@ class BadCollectors(TracingTest):
             collector = self.collector(answer=answer)
             fleet = self.traced_fleet(self.environment(), coordinator_env=self.traced(collector))
             self.run_jobs(fleet, 3)
-            wait_until(lambda c=collector: len(c.found(kind=SERVER)) == 3, 30, "the spans")
+            wait_until(lambda c=collector: len(c.found(kind=SERVER)) == 3, "the spans")
             self.assertGreaterEqual(instants[1] - instants[0], 0.99)
             self.assertEqual(self.dropped(fleet, fleet.coordinator), 0)
-            wait_until(lambda f=fleet: log_of(f.coordinator, "spans are delivered again"), 20, "the log line")
+            wait_until(lambda f=fleet: log_of(f.coordinator, "spans are delivered again"), "the log line")
             self.assertEqual(len(log_of(fleet.coordinator, "spans cannot be delivered")), 1)
 
     def test_what_is_refused_for_good_is_dropped_and_counted(self):
@@ -430,7 +432,7 @@ class BadCollectors(TracingTest):
         fleet = self.traced_fleet(self.environment(), coordinator_env=self.traced(collector))
         self.run_jobs(fleet, 2)
         # A span for each job and one for its attempt.
-        wait_until(lambda: self.dropped(fleet, fleet.coordinator) == 4, 20, "the count")
+        wait_until(lambda: self.dropped(fleet, fleet.coordinator) == 4, "the count")
 
     def test_what_a_200_rejects_is_counted_as_dropped(self):
         body = '{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}'
@@ -438,7 +440,7 @@ class BadCollectors(TracingTest):
         fleet = self.traced_fleet(self.environment(), coordinator_env=self.traced(collector))
         self.run_jobs(fleet, 1)
         wait_until(lambda: fleet.metric(fleet.coordinator, 'fantail_spans_total{result="exported"}') +
-                   self.dropped(fleet, fleet.coordinator) == 2, 20, "the counts")
+                   self.dropped(fleet, fleet.coordinator) == 2, "the counts")
         self.assertGreaterEqual(self.dropped(fleet, fleet.coordinator), 1)
 
     def test_the_last_spans_leave_with_the_program(self):

@@ -4,7 +4,7 @@
 
 #include "common/observe/otlp.h"
 
-struct variable_reader {
+struct reader {
     struct trace_config *c;
     const char *(*get)(const char *name);
 };
@@ -15,15 +15,14 @@ static void note(struct trace_config *c, const char *variable, const char *why)
 }
 
 /* An empty variable counts as none. */
-static const char *lookup(const struct variable_reader *r, const char *name)
+static const char *lookup(const struct reader *r, const char *name)
 {
     const char *value = r->get(name);
     return value && *value ? value : NULL;
 }
 
 /* The first of the two that is set; *name says which. */
-static const char *lookup_either(const struct variable_reader *r, const char *first, const char *second,
-                                 const char **name)
+static const char *lookup_either(const struct reader *r, const char *first, const char *second, const char **name)
 {
     const char *value = lookup(r, first);
     *name = value ? first : second;
@@ -95,7 +94,7 @@ static bool is_http_url(const char *text)
     return true;
 }
 
-static bool read_endpoint(struct variable_reader *r, char *err, size_t err_size)
+static bool read_endpoint(struct reader *r, char *err, size_t err_size)
 {
     const char *name, *suffix = "";
     const char *value = lookup_either(r, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", &name);
@@ -133,7 +132,7 @@ static void add_header(void *data, const char *key, const char *value)
     buf_release(&line);
 }
 
-static bool read_headers(struct variable_reader *r, char *err, size_t err_size)
+static bool read_headers(struct reader *r, char *err, size_t err_size)
 {
     const char *name;
     const char *value = lookup_either(r, "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", &name);
@@ -156,7 +155,7 @@ static bool read_number(const char *text, uint64_t most, uint64_t *number)
     return true;
 }
 
-static uint64_t read_count(struct variable_reader *r, const char *name, uint64_t fallback, uint64_t most)
+static uint64_t read_count(struct reader *r, const char *name, uint64_t fallback, uint64_t most)
 {
     const char *value = lookup(r, name);
     uint64_t n = fallback;
@@ -164,14 +163,14 @@ static uint64_t read_count(struct variable_reader *r, const char *name, uint64_t
     return n;
 }
 
-static uint64_t read_timeout(struct variable_reader *r)
+static uint64_t read_timeout(struct reader *r)
 {
     const char *name = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT";
     return read_count(r, lookup(r, name) ? name : "OTEL_EXPORTER_OTLP_TIMEOUT", 10000, 3600000);
 }
 
 /* Variables with one value that we can do: another is noted, and that one done. */
-static void read_only_one(struct variable_reader *r)
+static void read_only_one(struct reader *r)
 {
     static const struct {
         const char *first, *second, *value, *why;
@@ -188,7 +187,7 @@ static void read_only_one(struct variable_reader *r)
 
 /* ---- the sampler ---- */
 
-static double read_ratio(struct variable_reader *r)
+static double read_ratio(struct reader *r)
 {
     static const char name[] = "OTEL_TRACES_SAMPLER_ARG";
     const char *text = lookup(r, name);
@@ -200,7 +199,7 @@ static double read_ratio(struct variable_reader *r)
     return 1;
 }
 
-static void read_sampler(struct variable_reader *r)
+static void read_sampler(struct reader *r)
 {
     static const char name[] = "OTEL_TRACES_SAMPLER";
     static const struct {
@@ -228,7 +227,7 @@ static void read_sampler(struct variable_reader *r)
 
 /* ---- all of it ---- */
 
-static bool is_off(struct variable_reader *r)
+static bool is_off(struct reader *r)
 {
     const char *disabled = lookup(r, "OTEL_SDK_DISABLED"), *exporter = lookup(r, "OTEL_TRACES_EXPORTER");
     if (disabled && strcasecmp(disabled, "true") == 0) return true;
@@ -238,7 +237,7 @@ static bool is_off(struct variable_reader *r)
     return false;
 }
 
-static void read_resource(struct variable_reader *r)
+static void read_resource(struct reader *r)
 {
     static const char name[] = "OTEL_RESOURCE_ATTRIBUTES";
     const char *service = lookup(r, "OTEL_SERVICE_NAME"), *attributes = lookup(r, name);
@@ -252,7 +251,7 @@ static void read_resource(struct variable_reader *r)
 
 bool trace_config_read(struct trace_config *c, const char *(*get)(const char *name), char *err, size_t err_size)
 {
-    struct variable_reader r = {c, get};
+    struct reader r = {c, get};
     *c = (struct trace_config){0};
     if (is_off(&r)) return true;
     if (!read_endpoint(&r, err, err_size)) return false;
