@@ -1,23 +1,24 @@
-# fantail's images.
+# The images of fantail.
 #
 #   docker build --target coordinator   -t fantail-coordinator .
-#   docker build --target worker        -t fantail-worker .         exec, stream and native tasks; no distribution
-#   docker build --target worker-python -t fantail-worker-python .  those and Python tasks; Debian, with apt
+#   docker build --target worker        -t fantail-worker .         for exec, stream and native tasks; without a distribution
+#   docker build --target worker-python -t fantail-worker-python .  for these and Python tasks; Debian, with apt
 #   docker build --target haproxy       -t fantail-haproxy .        the load balancer of deploy/compose.yaml
 #
-# Tasks of your own:  FROM fantail-worker
+# Your own tasks:  FROM fantail-worker
 #                     COPY tasks /tasks
 #
-# They listen on every address, so they need --token-file (FANTAIL_TOKEN_FILE and a mounted secret), or FANTAIL_INSECURE=true.
+# The services listen on every address. So they need tokens (--token-file, or FANTAIL_TOKEN_FILE with a mounted secret) or
+# FANTAIL_INSECURE=true.
 #
-# Pin the base with --build-arg BASE=debian:trixie-slim@sha256:...  It works with BuildKit and with the older builder.
+# --build-arg BASE=debian:trixie-slim@sha256:... pins the base image. BuildKit and the older builder both work.
 ARG BASE=debian:trixie-slim
 
 FROM ${BASE} AS build
 ARG DEBIAN_FRONTEND=noninteractive
 WORKDIR /src
 COPY scripts/install-packages scripts/
-# python3 writes the bill of materials; a static busybox is the worker's shell for tasks that are shell commands.
+# python3 writes the bill of materials. The worker image has a static busybox as the shell for exec tasks.
 RUN apt-get update -q && apt-get install -q -y --no-install-recommends make busybox-static ca-certificates python3-minimal \
  && scripts/install-packages build && rm -rf /var/lib/apt/lists/*
 COPY . .
@@ -26,7 +27,7 @@ RUN make -j1 CFLAGS= BUILD=/build all && strip /build/bin/fantail-coordinator /b
     /build/bin/fantail-host-exec /build/bin/fantail-host-native \
  && for p in coordinator worker; do /build/bin/fantail-$p --version | grep -qx "fantail-$p $VERSION" || { \
         echo "build argument VERSION is $VERSION, but: $(/build/bin/fantail-$p --version)" >&2; exit 1; }; done
-# SOURCE_DATE_EPOCH makes the bill of materials the same in every build of one commit.
+# With SOURCE_DATE_EPOCH, every build of one commit has the same bill of materials.
 ARG SOURCE_DATE_EPOCH
 RUN B=/build/bin && export VERSION \
  && deploy/image/rootfs /roots/coordinator $B/fantail-coordinator \
@@ -38,7 +39,7 @@ RUN B=/build/bin && export VERSION \
 FROM scratch AS coordinator
 COPY --from=build /roots/coordinator /
 ENV FANTAIL_HOST=0.0.0.0 FANTAIL_ADMIN_HOST=0.0.0.0
-# Writable where the root is read-only, and by our user also as a Fargate volume.
+# Writable even with a read-only root, and writable for this user even as a volume of Fargate.
 VOLUME ["/tmp"]
 EXPOSE 8080 9080
 USER 65532:65532
@@ -49,7 +50,7 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="fantail-coordinator" \
-      org.opencontainers.image.description="Splits jobs into chunks, fans them out to workers, streams the answers back" \
+      org.opencontainers.image.description="Splits jobs into chunks, sends them to workers and streams the answers back" \
       org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}" org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="scratch"
@@ -68,7 +69,7 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="fantail-worker" \
-      org.opencontainers.image.description="Runs chunks of items on warm processes of its tasks" \
+      org.opencontainers.image.description="Runs chunks of items in processes of its tasks" \
       org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}" org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="scratch"
@@ -88,7 +89,7 @@ COPY --from=build /src/LICENSE /usr/share/doc/fantail/LICENSE
 ARG VERSION=0.1.0
 ARG SOURCE_DATE_EPOCH
 RUN /tmp/sbom.py --all fantail-worker-python "$VERSION" && rm /tmp/sbom.py
-# No .pyc files: the root may be read-only.
+# .pyc files are off, as the root may be read-only.
 ENV FANTAIL_HOST=0.0.0.0 FANTAIL_ADMIN_HOST=0.0.0.0 FANTAIL_TASKS=/tasks PYTHONDONTWRITEBYTECODE=1
 VOLUME ["/tmp"]
 EXPOSE 8081 9081
@@ -105,7 +106,7 @@ LABEL org.opencontainers.image.title="fantail-worker-python" \
       org.opencontainers.image.created="${CREATED}" org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${BASE}"
 
-# ---- The example tasks on the Python worker: what the tests and the walk-throughs run ------------------------------
+# ---- worker-examples: the Python worker with the example tasks, for tests and walk-throughs -------------------------
 FROM worker-python AS worker-examples
 COPY --from=build /build/tasks /tasks
 

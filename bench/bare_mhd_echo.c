@@ -1,6 +1,6 @@
 /*
- * bare_mhd_echo: the least HTTP service libmicrohttpd can make: answers a POST with its own body. Prints the port it
- * took, and runs until stdin ends. http_latency measures it exactly as it measures a coordinator.
+ * bare_mhd_echo: the smallest HTTP service that can be made with libmicrohttpd. It answers a POST with the same body.
+ * Prints its port and runs until the end of standard input. http_latency measures it in the same way as a coordinator.
  */
 #include <microhttpd.h>
 #include <netinet/in.h>

@@ -1,6 +1,6 @@
 /*
- * bare_pool WORKERS sleep ITEMS SECONDS | bare_pool WORKERS primes SPANS STOP: a pool of forked processes that are
- * given one item after another over socket pairs. The least a pool can do. The time starts when the pool stands.
+ * bare_pool WORKERS sleep ITEMS SECONDS | bare_pool WORKERS primes SPANS STOP: a pool of forked processes, each of which
+ * gets one item after another over a socket pair. No pool can do less. The starting of the processes is not measured.
  */
 #include <poll.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 
 #include "bench.h"
 
-/* The example task itself is the work. */
+/* The work is the example task itself. */
 #include "../examples/tasks/primes/primes.c" // NOLINT(bugprone-suspicious-include)
 
 struct work {

@@ -1,7 +1,7 @@
 /*
- * bare_spawn_loop RUNS AT_ONCE INPUT COMMAND [ARGUMENTS]: runs a command again and again by posix_spawn, feeds it INPUT
- * on stdin and reads its stdout, AT_ONCE of them at a time (each in a process of this program). The least a runner of
- * commands can do.
+ * bare_spawn_loop RUNS AT_ONCE INPUT COMMAND [ARGUMENTS]: runs a command RUNS times with posix_spawn. Each run gets INPUT
+ * on standard input, and its output is read. AT_ONCE processes of this program each run one command at a time. Nothing
+ * that runs commands can do less.
  */
 #include <fcntl.h>
 #include <spawn.h>

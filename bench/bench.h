@@ -1,4 +1,4 @@
-/* What the baseline programs share: time, medians, and ending with a reason. Each prints one JSON object. */
+/* Used by all programs to compare with: durations, medians, and exit with a message. Each prints one JSON object. */
 #ifndef FANTAIL_BENCH_H
 #define FANTAIL_BENCH_H
 
@@ -18,7 +18,7 @@ static inline long parse_count(const char *word)
     char *end;
     long n = strtol(word, &end, 10);
     if (end == word || *end || n <= 0) {
-        fprintf(stderr, "a number above 0 was expected, not %s\n", word);
+        fprintf(stderr, "expected a number above 0, not %s\n", word);
         exit(2);
     }
     return n;

@@ -1,6 +1,6 @@
 /*
- * gearman_do PORT COUNT: the round trip of gearman_client_do() with a worker in a process of its own, through the
- * gearmand at 127.0.0.1:PORT. The worker squares an integer.
+ * gearman_do PORT COUNT: measures the round trip of gearman_client_do() through the gearmand at 127.0.0.1:PORT. The
+ * worker squares an integer, in its own process.
  */
 #include <libgearman/gearman.h>
 #include <signal.h>

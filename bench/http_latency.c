@@ -1,6 +1,7 @@
 /*
- * http_latency PORT PATH BODY COUNT: sends COUNT POST requests one after another on one kept connection to 127.0.0.1,
- * waits for each whole answer, and prints the median. A tenth as many go before, unmeasured.
+ * http_latency PORT PATH BODY COUNT: sends COUNT POST requests to 127.0.0.1, one after another on one connection. It
+ * waits for each whole answer and prints the median and the 99th percentile. COUNT / 10 requests before that are not
+ * measured.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -21,7 +22,7 @@ static int connect_to(long port)
     return fd;
 }
 
-/* True when text holds a whole answer: by Content-Length, or by the last chunk. */
+/* Whether the answer is complete, by its Content-Length or its last chunk. */
 static bool is_whole(struct buf *answer)
 {
     const char *text = buf_cstr(answer), *body = strstr(text, "\r\n\r\n");

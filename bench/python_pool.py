@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""multiprocessing.Pool beside us. Prints one JSON object.
+"""Measures multiprocessing.Pool, to compare with. Prints one JSON object.
 
-python_pool.py map ITEMS      Pool(2).map of a square over range(ITEMS), default chunks; the pool stands before
-python_pool.py apply COUNT    the round trip of Pool(2).apply
-python_pool.py echo COUNT SIZE    Pool(2).map, and .imap, of a function that returns its item over COUNT strings of SIZE
-python_pool.py start          from nothing to the answer of one item and the end of the pool, in this process
+python_pool.py map ITEMS         Pool(2).map of a square over range(ITEMS) with default chunks; the pool is started before
+python_pool.py apply COUNT       the round trip of Pool(2).apply
+python_pool.py echo COUNT SIZE   Pool(2).map and .imap of a function that returns its item, over COUNT strings of SIZE
+python_pool.py start             starting a pool, one item, and the end of the pool
 """
 import json
 import multiprocessing
@@ -42,7 +42,7 @@ def same(item):
 
 
 def measure_echo(count, size):
-    items, rates = [f"{n:09}" + "x" * (size - 9) for n in range(count)], {}  # the same one twice is pickled once
+    items, rates = [f"{n:09}" + "x" * (size - 9) for n in range(count)], {}  # all different, as pickle writes an object that occurs twice only once
     with multiprocessing.Pool(2) as pool:
         pool.map(same, items[:2])
         for name, run in (("map", pool.map), ("imap", pool.imap)):

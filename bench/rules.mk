@@ -1,6 +1,6 @@
-# The numbers, and what they are compared with. `make bench` measures everything; see docs/benchmarks.md.
+# The benchmarks and the programs that they compare with. `make bench` runs everything; see docs/benchmarks.md.
 BENCH_NAMES    := http_latency bare_mhd_echo bare_spawn_loop bare_pool bare_socketpair_echo
-# The Gearman peer is measured where its library is installed.
+# Gearman is measured only if its library is installed.
 BENCH_NAMES    += $(if $(wildcard /usr/include/libgearman/gearman.h),gearman_do)
 BENCH_PROGRAMS := $(patsubst %,$(BUILD)/bench/%,$(BENCH_NAMES))
 

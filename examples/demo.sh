@@ -1,7 +1,8 @@
 #!/bin/sh
-# What `make demo` shows: a fleet of three workers on this machine counts primes while one of them is killed, then
-# counts the words of the licence texts. Ends by itself, leaves nothing running, exits 0 only if every answer is right.
-#     examples/demo.sh [BUILD]        the build folder, by default build
+# The demo of `make demo`. A fleet of three workers on this machine counts primes while one worker is killed. Then it
+# counts the words of the licence texts. At the end nothing runs any more; the exit status is 0 only if every answer is
+# right.
+#     examples/demo.sh [BUILD]        BUILD: the build folder, build by default
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${1:-build}
@@ -50,11 +51,11 @@ url=$(first 'ready at \(http[^ ]*\)' "$folder/fleet.out")
 [ -n "$url" ] || fail "the fleet did not become ready"
 say "A coordinator and 3 workers are ready at $url"
 
-# ---- Primes, and a worker that dies ----
+# ---- Primes, while a worker is killed ----
 request='{"task": "primes", "spans": {"start": 0, "stop": 5000000, "size": 250},
   "chunk_size": 1, "reduce": "sum"}'
 say
-say "How many primes are there below 5,000,000? Asked in 20,000 spans, each a request of its own, and added up:"
+say "How many primes are below 5,000,000? One job counts them in 20,000 spans, one per request, and adds them up:"
 say "  curl $url/v1/jobs -d '$request'"
 curl -sSN "$url/v1/jobs?progress_s=0.02" -H 'Accept: application/x-ndjson' -d "$request" > "$folder/primes" 2>&1 &
 job=$!
@@ -64,12 +65,12 @@ some_more_done_or_over() { [ "$(grep -c '"type":"progress"' "$folder/primes")" -
 until_true 60 some_done_or_over
 victim=$(pgrep -P "$fleet" -f fantail-worker | head -n 1)
 [ -n "$victim" ] || fail "found no worker to kill"
-# Such short spans leave a worker without any now and then. One that hangs for a moment has some for certain.
+# The spans are so short that a worker may have none at some moments. A stopped worker gets spans and finishes none.
 kill -STOP "$victim"
 lines=$(grep -c '"type":"progress"' "$folder/primes")
 until_true 60 some_more_done_or_over
 kill -9 "$victim"
-! is_over || fail "the job was over before a worker could be killed"
+! is_over || fail "the job ended before a worker could be killed"
 when=$(sed -n 's/.*"succeeded":\([0-9]*\).*/\1/p' "$folder/primes" | tail -n 1)
 say "  kill -9 $victim     (one of the workers, after about ${when:-0} of 20,000 spans)"
 wait "$job"
@@ -79,13 +80,13 @@ status=$(first '"type":"end".*"status":"\([a-z_]*\)"' "$folder/primes")
 retried=$(first '"type":"end".*"retried":\([0-9]*\)' "$folder/primes")
 [ "$primes" = 348513 ] || fail "expected 348513 primes, got '$primes': $(tail -n 3 "$folder/primes")"
 [ "$status" = succeeded ] || fail "the job ended as '$status'"
-say "  $primes        (the job $status; $retried spans went to another worker; the dead one is started again)"
+say "  $primes        (the job $status; $retried spans were sent again; the killed worker is restarted)"
 
 # ---- Words, streamed ----
 cat /usr/share/common-licenses/* > "$folder/text" 2> /dev/null || cat LICENSE > "$folder/text"
 lines=$(wc -l < "$folder/text")
 say
-say "How often does each word occur in this machine's licence texts? One item for each of $lines lines, streamed:"
+say "How often does each word occur in the licence texts of this machine? Each of $lines lines is one item, streamed:"
 say "  cat /usr/share/common-licenses/* | curl '$url/v1/jobs?task=wordcount' -T - -X POST \\"
 say "      -H 'Content-Type: text/plain' -H 'Accept: application/x-ndjson'"
 curl -sSN "$url/v1/jobs?task=wordcount" -X POST -T - -H 'Content-Type: text/plain' \
@@ -120,4 +121,4 @@ wait "$fleet"
 status=$?
 fleet=
 [ "$status" -eq 0 ] || [ "$status" -eq 143 ] || [ "$status" -eq 130 ] || fail "the fleet ended with status $status"
-say "The fleet has ended. Next: README.md, and your own task in a folder of its own beside those in examples/tasks."
+say "The fleet has ended. Next: read README.md, and add a folder with your own task to examples/tasks."

@@ -1,11 +1,11 @@
-# Example tasks: build/tasks/NAME/ is what examples/tasks/NAME/ is, plus NAME.so when there is a NAME.c. So
+# Example tasks: build/tasks/NAME/ is a copy of examples/tasks/NAME/, and has NAME.so if there is a NAME.c.
 # `--tasks build/tasks` serves them all.
 TASKS          := $(BUILD)/tasks
 EXAMPLE_FILES  := $(filter-out %.c,$(wildcard examples/tasks/*/*.*))
 EXAMPLE_SOURCE := $(wildcard examples/tasks/*/*.c)
 EXAMPLES       := $(patsubst examples/%,$(BUILD)/%,$(EXAMPLE_FILES) $(EXAMPLE_SOURCE:.c=.so))
 
-# Objects that a host loads are built plainly, as their authors would.
+# A shared object that a host loads is built without our flags, as other authors build theirs.
 $(TASKS)/%.so: examples/tasks/%.c services/hosts/fantail_task.h
 	$(call say,TASK,$@)
 	@mkdir -p $(@D)

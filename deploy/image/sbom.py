@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Writes an image's bill of materials as SPDX 2.3 JSON to /usr/share/sbom/NAME.spdx.json.
 
-sbom.py --root DIR NAME VERSION   of the packages whose files are listed in DIR.files, written below DIR
-sbom.py --all NAME VERSION        of every package that is installed here, written here
+sbom.py --root DIR NAME VERSION   for the image in DIR: the packages that own the files listed in DIR.files
+sbom.py --all NAME VERSION        for this image: every installed package
 """
 import datetime
 import hashlib
@@ -14,7 +14,7 @@ import sys
 
 
 def installed():
-    """{(package, architecture): fields} of dpkg's database."""
+    """{package: fields} from the database of dpkg."""
     lines = subprocess.check_output(
         ["dpkg-query", "-W", "-f", "${binary:Package}\t${Package}\t${Version}\t${Architecture}\t${source:Package}\t"
                                    "${source:Version}\t${Maintainer}\t${db:Status-Status}\n"], text=True).splitlines()
@@ -24,12 +24,12 @@ def installed():
 
 
 def owner(path):
-    """The package a file is from. dpkg may know it by its name from before /usr was merged."""
+    """The package that owns a file. dpkg may list the file by its path from before the merge of /usr."""
     for name in (path, re.sub(r"^/usr(/(?:lib|bin|sbin))", r"\1", path)):
         found = subprocess.run(["dpkg-query", "-S", name], text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if found.returncode == 0:
             return found.stdout.split(":")[0].split(",")[0]
-    if path == "/etc/ssl/certs/ca-certificates.crt":  # made by its package's own script
+    if path == "/etc/ssl/certs/ca-certificates.crt":  # its package makes it at installation
         return "ca-certificates"
     sys.exit(f"sbom.py: no package owns {path}")
 

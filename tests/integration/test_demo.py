@@ -16,7 +16,7 @@ class Demo(FantailTest):
         self.assertEqual(ended.returncode, 0, said)
         self.assertIn("348513", ended.stdout)
         self.assertIn("kill -9", ended.stdout)
-        self.assertRegex(ended.stdout, r"; [1-9]\d* spans went to another worker")
+        self.assertRegex(ended.stdout, r"; [1-9]\d* spans were sent again")
         self.assertEqual(ended.stderr, "")
         self.assertNotRegex(said, ft.SANITIZER_WORDS)
 
