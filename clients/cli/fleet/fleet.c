@@ -24,7 +24,7 @@ bool fleet_fail(struct fleet *f, const char *fmt, ...)
     return false;
 }
 
-static bool start_service(struct fleet *f, struct service *s)
+static bool start_service(struct fleet *f, struct fleet_service *s)
 {
     int error = child_service_start(&s->process, s->argv, f->envp, now_ns());
     if (error) return fleet_fail(f, "cannot start %s: %s", s->argv[0], strerror(error));
@@ -91,7 +91,7 @@ size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms
     size_t n = 0;
     uint64_t now = now_ns();
     for (size_t i = 0; i < f->count; i++) {
-        const struct service *s = &f->services[i];
+        const struct fleet_service *s = &f->services[i];
         if (s->process.ready_fd >= 0) fds[n++] = (struct pollfd){.fd = s->process.ready_fd, .events = POLLIN};
         if (s->process.state != CHILD_DOWN) continue;
         int wait_ms = s->restart_ns > now ? (int)((s->restart_ns - now) / NS_PER_MS) + 1 : 0;
@@ -100,7 +100,7 @@ size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms
     return n;
 }
 
-static void reload_if_ready(struct service *s)
+static void reload_if_ready(struct fleet_service *s)
 {
     if (!s->reload_pending || s->process.state != CHILD_READY) return;
     s->reload_pending = false;
@@ -124,14 +124,14 @@ static void describe_end(int status, char *text, size_t size)
 }
 
 /* The first restart is immediate: it costs nothing if the failure was a single one. */
-static void schedule_restart(struct service *s, bool steady, uint64_t now)
+static void schedule_restart(struct fleet_service *s, bool steady, uint64_t now)
 {
     s->backoff_ms = steady ? RESTART_MIN_MS : s->backoff_ms * 2;
     if (s->backoff_ms > RESTART_MAX_MS) s->backoff_ms = RESTART_MAX_MS;
     s->restart_ns = steady || s->backoff_ms == UINT64_C(2) * RESTART_MIN_MS ? now : now + s->backoff_ms * NS_PER_MS;
 }
 
-static bool service_ended(struct fleet *f, struct service *s, int status)
+static bool service_ended(struct fleet *f, struct fleet_service *s, int status)
 {
     char how[96];
     uint64_t now = now_ns();
@@ -160,7 +160,7 @@ static bool reap(struct fleet *f)
     return true;
 }
 
-static void service_ready(struct fleet *f, struct service *s)
+static void service_ready(struct fleet *f, struct fleet_service *s)
 {
     if (f->announce && s->was_ready) complain("%s is ready again (pid %d)", s->name, (int)s->process.pid);
     s->was_ready = true;
@@ -175,7 +175,7 @@ bool fleet_turn(struct fleet *f)
     if (!reap(f)) return false;
     uint64_t now = now_ns();
     for (size_t i = 0; i < f->count; i++) {
-        struct service *s = &f->services[i];
+        struct fleet_service *s = &f->services[i];
         if (s->process.state == CHILD_DOWN && s->restart_ns <= now && !start_service(f, s)) return false;
     }
     return true;

@@ -2,19 +2,19 @@
 
 #include <unistd.h>
 
-static void add_argument(struct service *s, const char *text)
+static void add_argument(struct fleet_service *s, const char *text)
 {
     if (s->argc + 1 >= FLEET_MAX_ARGUMENTS) BUG("too many arguments for %s", s->name);
     s->argv[s->argc++] = xstrdup(text);
 }
 
-static void add_option(struct service *s, const char *name, const char *value)
+static void add_option(struct fleet_service *s, const char *name, const char *value)
 {
     add_argument(s, name);
     add_argument(s, value);
 }
 
-static void add_number(struct service *s, const char *name, unsigned value)
+static void add_number(struct fleet_service *s, const char *name, unsigned value)
 {
     char text[16];
     snprintf(text, sizeof(text), "%u", value);
@@ -22,7 +22,7 @@ static void add_number(struct service *s, const char *name, unsigned value)
 }
 
 /* Adds the path of a program that is in the same directory as this one. */
-static void add_program(struct service *s, const char *program)
+static void add_program(struct fleet_service *s, const char *program)
 {
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
@@ -34,7 +34,7 @@ static void add_program(struct service *s, const char *program)
     add_argument(s, path);
 }
 
-static void add_common_options(struct service *s, const struct fleet_options *o)
+static void add_common_options(struct fleet_service *s, const struct fleet_options *o)
 {
     add_option(s, "--admin-port", "off");
     add_number(s, "--ready-fd", CHILD_READY_FD);
@@ -54,7 +54,7 @@ void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number)
 
 static void set_worker(struct fleet *f, const struct fleet_options *o, size_t number)
 {
-    struct service *s = &f->services[number];
+    struct fleet_service *s = &f->services[number];
     struct buf address = {0};
     char id[32];
     snprintf(s->name, sizeof(s->name), "worker %zu", number);
@@ -71,7 +71,7 @@ static void set_worker(struct fleet *f, const struct fleet_options *o, size_t nu
 
 static void set_coordinator(struct fleet *f, const struct fleet_options *o)
 {
-    struct service *s = &f->services[0];
+    struct fleet_service *s = &f->services[0];
     struct buf workers = {0};
     snprintf(s->name, sizeof(s->name), "coordinator");
     add_program(s, "fantail-coordinator");

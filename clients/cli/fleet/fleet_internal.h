@@ -19,7 +19,7 @@
 /* The longest name that fleet_add_socket() gives to a socket file. */
 #define FLEET_LONGEST_SOCKET_NAME "/coordinator"
 
-struct service {
+struct fleet_service {
     struct child_service process;
     char *argv[FLEET_MAX_ARGUMENTS]; /* owned; NULL-ended */
     size_t argc;
@@ -32,7 +32,7 @@ struct service {
 };
 
 struct fleet {
-    struct service *services; /* services[0] is the coordinator */
+    struct fleet_service *services; /* services[0] is the coordinator */
     size_t count;
     struct run_dir sockets;
     char url[UNIX_PATH_BYTES + 8]; /* of the coordinator */
