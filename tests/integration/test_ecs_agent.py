@@ -150,9 +150,9 @@ class Protection(FantailTest):
         worker = self.protected_worker()
         for _ in range(20):
             self.square(worker)
-        wait_until(lambda: self.agent.wishes == [True], "the request")
+        wait_until(lambda: self.agent.wishes, "the request")
         self.assertEqual(worker.stop(), 0)
-        self.assertEqual(self.agent.wishes, [True], "it left before the agent had answered, or had been given up")
+        self.assertEqual(set(self.agent.wishes), {True}, "it left before the agent had answered, or had been given up")
 
     def test_an_agent_that_is_not_there_costs_only_the_protection(self):
         for uri in ("http://127.0.0.1:1", "nonsense://nowhere"):

@@ -267,8 +267,8 @@ class FullAndDraining(FantailTest):
     def test_a_full_worker_answers_429_with_retry_after_and_stays_ready(self):
         worker = self.worker()
         held = [self.post_later(worker.port, b"60\n") for _ in range(64)]
-        answer = wait_until(lambda: (a := ft.request(worker.port, "POST", "/v1/tasks/sleep", b"0\n",
-                                                     {"Content-Type": NDJSON})).status == 429 and a, "a 429")
+        wait_until(lambda: ft.Fleet(self, worker, [worker]).metric(worker, "fantail_chunks_in_flight") == 64, "64 chunks")
+        answer = ft.request(worker.port, "POST", "/v1/tasks/sleep", b"0\n", {"Content-Type": NDJSON})
         self.assert_problem(answer, 429)
         self.assertIn("Retry-After", answer.headers)
         self.assertEqual((answer.headers["Fantail-Slots"], answer.headers["Fantail-Free"]), ("2", "0"))
