@@ -22,44 +22,45 @@ struct local_config {
 
 static const struct option_row rows[] = {
     OPTION_PATH("tasks", struct local_config, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
-    OPTION_INT("workers", struct local_config, workers, "1", 1, FLEET_MAX_WORKERS, "how many workers to start",
+    OPTION_INT("workers", struct local_config, workers, "1", 1, FLEET_MAX_WORKERS, "number of workers to start",
                .value = "N", .no_env = true),
     OPTION_INT("processes", struct local_config, processes, "0", 0, 4096,
-               "task processes of each worker; 0 shares the machine's processors among the workers", .value = "P",
+               "task processes of each worker; 0: the machine's processors are divided among the workers", .value = "P",
                .no_env = true),
-    OPTION_PORT("port", struct local_config, port, "8080", 0, "where the coordinator listens; 0 takes a free port",
-                .no_env = true),
-    OPTION_STRING("host", struct local_config, host, "127.0.0.1",
-                  "the address the coordinator listens on, or unix:PATH; one that others can reach needs --token-file",
-                  .value = "ADDRESS", .no_env = true),
+    OPTION_PORT("port", struct local_config, port, "8080", 0, "port of the coordinator; 0: a free one", .no_env = true),
+    OPTION_STRING(
+        "host", struct local_config, host, "127.0.0.1",
+        "address the coordinator listens on, or unix:PATH; one that other machines can reach needs --token-file",
+        .value = "ADDRESS", .no_env = true),
     OPTION_PATH("token-file", struct local_config, token_file, NULL,
-                "a file of bearer tokens, one a line; requests must carry one of them", .value = "FILE",
+                "a file of bearer tokens, one per line; each request must carry one of them", .value = "FILE",
                 .no_env = true),
     OPTION_BOOL("insecure", struct local_config, insecure, NULL,
-                "let others reach it without a token: they may run tasks here", .no_env = true),
+                "accept requests from other machines without a token: anyone who can reach the port can run tasks here",
+                .no_env = true),
     OPTION_STRING("log-level", struct local_config, log_level, "warn",
-                  "what the services log on standard error: debug, info, warn, error", .value = "LEVEL",
+                  "lowest level that the services log on standard error: debug, info, warn or error", .value = "LEVEL",
                   .no_env = true),
     OPTION_ROWS_END};
 
 static const struct option_spec spec = {
     .program = "fantail local",
     .usage = "[--tasks DIR] [--workers N] [--processes P] [--port PORT]",
-    .about = "Runs a coordinator and workers on this machine until Ctrl-C. When every worker answers, one line on\n"
-             "standard output says where: \"fantail: ready at http://127.0.0.1:8080\". A service that dies is\n"
-             "restarted under its old address, and standard error says so.",
+    .about = "Runs a coordinator and workers on this machine until Ctrl-C. Once every service is ready, it prints the\n"
+             "address on standard output: \"fantail: ready at http://127.0.0.1:8080\". A service that ends is\n"
+             "restarted with the same address, and a message on standard error says so.",
     .epilogue =
         "Then, from another terminal:\n"
         "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
         "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
         "  fantail tasks --url http://localhost:8080\n"
-        "Ctrl-C or SIGTERM gives running work 5 s to end; a second one does not wait. SIGHUP makes the services\n"
-        "read tasks, tokens and certificates again.",
+        "After Ctrl-C or SIGTERM, running work has 5 s to end; a second Ctrl-C or SIGTERM ends it at once. SIGHUP\n"
+        "makes the services read their tasks, tokens and certificates again.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
 
-/* Runs until asked to end. */
+/* Runs the fleet until a signal asks for its end. */
 static int serve(struct fleet *f)
 {
     static struct pollfd fds[FLEET_MAX_POLL_FDS + 1];
@@ -94,8 +95,8 @@ int command_local(int argc, char **argv)
         return option_complain(&spec, "tasks", "%s is not a directory", config.tasks ? config.tasks : "./tasks");
     if (!config.token_file && !config.insecure && !is_loopback(config.host))
         return option_complain(&spec, "host",
-                               "%s can be reached from other machines, and whoever reaches it may run tasks here. Give "
-                               "a file with tokens by --token-file, or accept it with --insecure",
+                               "other machines can reach %s and run tasks here. Require a token with --token-file, or "
+                               "allow it with --insecure",
                                config.host);
     unsigned processes = (unsigned)config.processes;
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);

@@ -13,14 +13,14 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"map", command_map, "map a task, or any command, over the items on standard input"},
+    {"map", command_map, "run a task or any command on each item of standard input"},
     {"local", command_local, "run a coordinator and workers on this machine"},
-    {"submit", command_submit, "send a job described by a JSON file and print the answer"},
-    {"tasks", command_tasks, "list the tasks the workers have"},
+    {"submit", command_submit, "send the job in a JSON file and print the answer"},
+    {"tasks", command_tasks, "list the tasks of the workers"},
 };
 
 static const char help_head[] =
-    "fantail maps a task over many items, in parallel, and answers every item, whatever dies on the way.\n"
+    "fantail runs a task on many items in parallel. Every item gets an answer, even if processes or machines fail.\n"
     "\n"
     "usage: fantail COMMAND [argument...]\n"
     "\n"
@@ -29,13 +29,15 @@ static const char help_head[] =
 static const char help_tail[] =
     "\n"
     "examples:\n"
-    "  seq 5 | fantail map -- expr 2 +                  any command, one run for each line\n"
+    "  seq 5 | fantail map -- expr 2 +                  any command, run once for each line\n"
     "  ls *.png | fantail map -- convert {} {}.jpg      {} is the item\n"
-    "  seq 1000000 | fantail map square                 a task of ./tasks, in warm processes\n"
+    "  seq 1000000 | fantail map square                 a task of ./tasks, in processes that are started once\n"
     "  fantail map ocr --url http://fantail:8080 < pages.ndjson > text.ndjson --errors failed.ndjson\n"
     "\n"
-    "`fantail COMMAND --help` says more. FANTAIL_URL names the fleet to use; without it, map starts a private one.\n"
-    "Exit status: 0 all succeeded, 1 some items failed, 2 wrong usage, 3 the job failed or nothing could be reached.\n";
+    "See also `fantail COMMAND --help`. FANTAIL_URL is the address of the fleet; without it, map starts a private "
+    "one.\n"
+    "Exit status: 0 all succeeded, 1 some items failed, 2 wrong usage, 3 the job failed or the service was "
+    "unreachable.\n";
 
 static void print_help(FILE *out)
 {
@@ -51,7 +53,7 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* A descriptor of ours must not take the place of a standard one that the caller closed. */
+/* If the caller closed a standard descriptor, a file opened here would get its number. /dev/null takes it instead. */
 static void open_standard_descriptors(void)
 {
     int fd;
@@ -83,6 +85,6 @@ int main(int argc, char **argv)
     }
     const struct command *command = find_command(word);
     if (command) return command->run(argc - 1, argv + 1);
-    complain("there is no command \"%s\"; see fantail --help", word);
+    complain("unknown command \"%s\"; see fantail --help", word);
     return EXIT_USAGE;
 }

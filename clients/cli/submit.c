@@ -1,4 +1,4 @@
-/* `fantail submit`: sends a job as it is written in a file and prints the answer. */
+/* `fantail submit`: sends the job in a file and prints the answer. */
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -21,25 +21,26 @@ struct submit_config {
 };
 
 static const struct option_row rows[] = {
-    OPTION_PATH("file", struct submit_config, file, "-", "the job as a JSON object; - is standard input",
+    OPTION_PATH("file", struct submit_config, file, "-", "a file with the job as a JSON object; -: standard input",
                 .value = "FILE", .letter = 'f', .no_env = true),
     OPTION_BOOL("ndjson", struct submit_config, ndjson, NULL,
-                "print results as they come, a line each, in place of one document at the end"),
+                "print each result on a line when it comes, instead of one document at the end"),
     TARGET_OPTION_ROWS(struct submit_config, client), OPTION_ROWS_END};
 
 static const struct option_spec spec = {
     .program = "fantail submit",
     .usage = "-f job.json [option...]",
-    .about = "Sends a job to a coordinator and prints its answer as it came. The job is the object that POST /v1/jobs\n"
-             "takes: {\"task\": \"square\", \"items\": [1, 2, 3]}, with every option of docs/protocol.md.",
+    .about =
+        "Sends a job to a coordinator and prints the answer unchanged. The job is the body of POST /v1/jobs, such as\n"
+        "{\"task\": \"square\", \"items\": [1, 2, 3]}. docs/protocol.md lists its options.",
     .epilogue =
         "Examples:\n"
         "  fantail submit -f job.json --url http://localhost:8080\n"
         "  echo '{\"task\":\"primes\",\"spans\":{\"start\":0,\"stop\":5000000,\"size\":50000},\"reduce\":\"sum\"}' |\n"
         "    fantail submit --url http://localhost:8080\n"
         "\n"
-        "Exit status: 0 the job succeeded, 1 it is partial (some items failed), 2 wrong usage, 3 it failed, was\n"
-        "cancelled or ran out of time, was refused or cut off, or nothing could be reached.",
+        "Exit status: 0 the job succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, was cancelled or\n"
+        "refused, passed its deadline, its connection was cut, or the service could not be reached.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -64,7 +65,7 @@ static int status_code(const char *status, size_t len)
     return EXIT_JOB_FAILED;
 }
 
-/* Prints the whole lines that have come and looks for the end line. */
+/* Prints the whole lines that have come. The end line sets *status. */
 static void print_lines(struct connection *c, struct output *out, int *status)
 {
     const char *at = c->answer.data + c->answer_at, *end = c->answer.data + c->answer.len, *newline;
@@ -78,7 +79,7 @@ static void print_lines(struct connection *c, struct output *out, int *status)
     output_flush(out);
 }
 
-/* -1 while the job's end was not seen. */
+/* Returns the exit status of the job; -1 if its end line has not come. */
 static int follow(struct connection *c, bool ndjson)
 {
     struct output out;
@@ -100,7 +101,7 @@ static int print_document(const struct connection *c)
     struct buf status = {0};
     int code = EXIT_JOB_FAILED;
     size_t blank = 0;
-    /* White space kept the connection alive while the job ran. */
+    /* The service sends newlines while the job runs, to keep the connection alive. */
     while (blank < c->answer.len && c->answer.data[blank] == '\n') blank++;
     fwrite(c->answer.data + blank, 1, c->answer.len - blank, stdout);
     if (c->answer.len && c->answer.data[c->answer.len - 1] != '\n') putchar('\n');
@@ -122,7 +123,7 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     if (c->state != CONNECTION_DONE) return EXIT_JOB_FAILED;
     if (c->status != 200) return refusal_complain(c);
     if (!config->ndjson) return print_document(c);
-    if (status < 0) complain("the stream of results was cut: it has no end line");
+    if (status < 0) complain("the stream of results was cut: the end line is missing");
     return status < 0 ? EXIT_JOB_FAILED : status;
 }
 
@@ -136,7 +137,6 @@ int command_submit(int argc, char **argv)
     char err[256];
     int status;
     if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
-    if (!config.client.url) return option_complain(&spec, "url", "which coordinator? This or FANTAIL_URL says it");
     if ((status = target_config_check(&spec, &config.client)) != EXIT_OK) return status;
     status = EXIT_JOB_FAILED;
     interrupt_init();

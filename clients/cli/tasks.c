@@ -1,4 +1,4 @@
-/* `fantail tasks`: what the workers can do. */
+/* `fantail tasks`: lists the tasks of the workers. */
 #include "cli/base/exit_status.h"
 #include "cli/base/json_member.h"
 #include "cli/cli.h"
@@ -14,13 +14,13 @@ struct tasks_config {
 };
 
 static const struct option_row rows[] = {
-    OPTION_BOOL("json", struct tasks_config, json, NULL, "print the service's answer as it is"),
+    OPTION_BOOL("json", struct tasks_config, json, NULL, "print the service's answer unchanged"),
     TARGET_OPTION_ROWS(struct tasks_config, client), OPTION_ROWS_END};
 
 static const struct option_spec spec = {
     .program = "fantail tasks",
     .usage = "[--url URL] [--json]",
-    .about = "Lists the tasks that the workers behind a coordinator have, a line each: name, mode, description.",
+    .about = "Lists the tasks of a coordinator's workers, one per line: name, mode, description.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -61,7 +61,6 @@ int command_tasks(int argc, char **argv)
     struct target target = {0};
     struct connection c = {.fd = -1};
     if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
-    if (!config.client.url) return option_complain(&spec, "url", "which coordinator? This or FANTAIL_URL says it");
     int status = target_config_check(&spec, &config.client);
     if (status) return status;
     status = simple_request(&target, &c, &config.client, "GET", PATH_TASKS, "Accept: " TYPE_JSON "\r\n");

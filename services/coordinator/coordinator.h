@@ -11,30 +11,19 @@
 #include "common/trace/trace_export.h"
 #include "coordinator/dispatch/dispatcher.h"
 #include "coordinator/fleet/worker_fleet.h"
+#include "coordinator/job/jobs.h"
 #include "coordinator/sched/scheduler.h"
 #include "coordinator/status/emf.h"
 #include "coordinator/status/status.h"
 #include "coordinator/turn/scheduler_turn.h"
 
-struct job;
-
 struct coordinator_config {
     struct service_config service;
     struct worker_fleet_config fleet;
-    double worker_wait_s;
-    double heartbeat_s;
-    const char *spill_dir;
+    struct jobs_config jobs;
     int64_t max_body_bytes;
     int64_t max_connections;
-    int64_t max_jobs;
-    int64_t result_memory_bytes;
     struct emf_config emf;
-};
-
-struct coordinator_metrics {
-    uint64_t *jobs[SCHED_STATUS_COUNT]; /* ended, by status */
-    uint64_t *items_succeeded, *items_failed, *items_cancelled;
-    struct metric_histogram *job_seconds;
 };
 
 struct coordinator {
@@ -46,13 +35,9 @@ struct coordinator {
     struct worker_fleet fleet;
     struct scheduler_turn turn;
     struct dispatcher dispatcher;
-    struct coordinator_metrics metrics;
+    struct jobs jobs;
     struct status_source status;
-    struct job *jobs; /* running, newest first */
-    unsigned job_count;
-    bool cancels_wanted;
-    uv_timer_t tick_timer; /* progress and heartbeats, while there are jobs */
-    struct emf *emf;       /* NULL without --emf */
+    struct emf *emf; /* NULL without --emf */
 };
 
 /* Starts the service, its parts and the ways to the workers. c is zeroed but for config, and worker_fleet_check() has

@@ -4,14 +4,14 @@
 #include "worker/chunk/item_trace.h"
 
 /* What the processes are told: the next items belong to this span. */
-static struct common *control_lines(const struct trace_scope *s)
+static struct common_value *control_lines(const struct trace_scope *s)
 {
     char parent[TRACEPARENT_SIZE];
     struct buf lines = {0};
     trace_context_format(&s->context, parent);
     buf_addf(&lines, "#traceparent %s\n", parent);
     if (s->state) buf_addf(&lines, "#tracestate %s\n", s->state);
-    struct common *c = common_from_lines(lines.data, lines.len);
+    struct common_value *c = common_value_from_lines(lines.data, lines.len);
     buf_release(&lines);
     return c;
 }
@@ -26,7 +26,7 @@ void request_trace_begin(struct request_trace *t, struct trace_export *export, c
 
 void request_trace_release(struct request_trace *t)
 {
-    common_unref(t->lines);
+    common_value_unref(t->lines);
     trace_scope_release(&t->scope);
     t->lines = NULL;
 }
@@ -34,7 +34,7 @@ void request_trace_release(struct request_trace *t)
 void request_trace_add_chunk(const struct request_trace *t, struct chunk *c)
 {
     if (!t->scope.known) return;
-    c->trace = common_ref(t->lines);
+    c->trace = common_value_ref(t->lines);
     c->trace_id = t->scope.trace_id;
     if (trace_scope_records(&t->scope)) c->item_trace = item_trace_new(now_ns);
 }

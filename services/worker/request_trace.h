@@ -10,7 +10,7 @@
 
 struct request_trace {
     struct trace_scope scope;
-    struct common *lines; /* for the processes; NULL: there is no trace */
+    struct common_value *lines; /* for the processes; NULL: there is no trace */
 };
 
 /* export may be NULL. */

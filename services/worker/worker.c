@@ -54,7 +54,7 @@ static double queued_items(void *data)
 
 static double open_chunks(void *data)
 {
-    return ((const struct worker *)data)->open;
+    return ((const struct worker *)data)->requests.open;
 }
 
 static double task_is_protected(void *data)
@@ -187,7 +187,7 @@ static void choose_id(struct worker *w)
 bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err, size_t err_size)
 {
     *w = (struct worker){.loop = loop, .config = config, .scratch_fd = -1};
-    requests_init(w);
+    requests_init(&w->requests, loop);
     w->hosts_dir = config->hosts_dir ? realpath(config->hosts_dir, NULL) : default_hosts_dir();
     if (!w->hosts_dir) {
         snprintf(err, err_size, "--hosts-dir: %s: %s", config->hosts_dir, strerror(errno));
@@ -208,9 +208,9 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
 
 void worker_count_request(struct worker *w, int change)
 {
-    w->open += (unsigned)change;
-    ecs_agent_work(w->ecs_agent, w->open > 0);
-    if (w->draining && !w->open) service_poke(w->service);
+    w->requests.open += (unsigned)change;
+    ecs_agent_work(w->ecs_agent, w->requests.open > 0);
+    if (w->draining && !w->requests.open) service_poke(w->service);
 }
 
 void worker_drain(void *data)
@@ -224,7 +224,7 @@ void worker_drain(void *data)
 bool worker_idle(void *data)
 {
     const struct worker *w = data;
-    return w->open == 0 && ecs_agent_left(w->ecs_agent);
+    return w->requests.open == 0 && ecs_agent_left(w->ecs_agent);
 }
 
 void worker_cut(void *data)
@@ -232,7 +232,7 @@ void worker_cut(void *data)
     struct worker *w = data;
     w->cut = true;
     for (struct pool *p = w->pools; p; p = p->next) pool_cut(p);
-    requests_cut(w);
+    requests_cut(&w->requests);
 }
 
 static void on_pool_closed(uv_handle_t *handle)
@@ -253,7 +253,7 @@ void worker_stop(void *data)
     /* Their ends are waited for here: what they left behind is only found once they are gone. */
     for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
-    requests_close(w);
+    requests_close(&w->requests);
     trace_export_close(w->trace);
     w->trace = NULL;
 }

@@ -9,8 +9,7 @@
 #include "common/trace/trace_export.h"
 #include "worker/ecs/ecs_agent.h"
 #include "worker/process/pool.h"
-
-struct request;
+#include "worker/request.h"
 
 enum chunk_result { RESULT_COMPLETE, RESULT_DRAINING, RESULT_DEADLINE, RESULT_CANCELLED, RESULT_COUNT };
 
@@ -42,11 +41,7 @@ struct worker {
     bool draining, cut;
     unsigned handles; /* closing */
 
-    struct request *requests, **requests_tail; /* oldest first */
-    uv_timer_t gather;                         /* runs while answers wait for others that come soon */
-    uv_timer_t heads;                          /* runs while the head of an answer waits for its first value */
-    unsigned open;
-    size_t held_bytes; /* item bytes of all requests */
+    struct requests requests;
 
     uint64_t *items_succeeded, *items_failed;
     uint64_t *results[RESULT_COUNT];
@@ -83,12 +78,6 @@ void worker_count_request(struct worker *w, int change);
 /* Items that processes are at. */
 unsigned worker_busy(const struct worker *w);
 
-/* POST /v1/tasks/{task}. */
-void request_handle(struct http_exchange *x, void *data);
-void requests_init(struct worker *w);
-void requests_close(struct worker *w);
-/* Hands back what is not answered yet, started or not. */
-void requests_cut(struct worker *w);
 /* Adds Fantail-Worker, -Slots and -Free. pool may be NULL. */
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool);
 

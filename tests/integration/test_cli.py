@@ -91,6 +91,16 @@ class Words(CliTest):
                 self.assertEqual(ended.status, 2, ended)
                 self.assertIn(word, ended.err)
 
+    def test_wrong_usage_shows_what_to_type_instead(self):
+        for arguments, advice in ((["map", "square", "numbers.txt"], "`fantail map square < numbers.txt`"),
+                                  (["map", "square", "numbers.txt"], "`fantail map -- COMMAND`"),
+                                  (["map"], "`fantail map square < numbers.txt`"),
+                                  (["map", "--"], "`fantail map -- wc -c`"),
+                                  (["tasks"], "`--url http://localhost:8080` or set FANTAIL_URL"),
+                                  (["submit"], "`--url http://localhost:8080` or set FANTAIL_URL")):
+            with self.subTest(arguments):
+                self.assertIn(advice, self.cli(*arguments).err.decode())
+
     def test_help_names_the_variables_that_are_read_where_not_all_are(self):
         told = self.cli("map", "--help").out
         self.assertIn(b"FANTAIL_CHUNK_SIZE", told)

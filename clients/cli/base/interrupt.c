@@ -38,14 +38,14 @@ void interrupt_init(void)
     for (size_t i = 0; i < ARRAY_SIZE(handled); i++) {
         struct sigaction before;
         sigaction(handled[i], NULL, &before);
-        /* nohup's choice stands. A shell's background job ignores SIGINT the same way. */
+        /* What the caller ignores stays ignored: SIGHUP after nohup, SIGINT in a background job of a shell. */
         if (before.sa_handler == SIG_IGN && handled[i] != SIGCHLD) continue;
         sigaction(handled[i], &action, NULL);
     }
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* The kernel takes a closed terminal from its programs before it tells them. */
+/* When a terminal is closed, /dev/tty cannot be opened any more by the time SIGHUP arrives. */
 static bool has_terminal(void)
 {
     int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);

@@ -1,7 +1,7 @@
 /*
- * Signals as something to poll: SIGINT, SIGTERM and SIGHUP ask the program to end, SIGCHLD says that a child may have
- * ended. Handlers note the signal and make interrupt_fd() readable; blocking calls are cut short (EINTR). A third
- * request to end leaves at once. SIGPIPE is ignored, so that writing to a closed pipe is an error to handle.
+ * Signals as a descriptor to poll. SIGINT, SIGTERM and SIGHUP ask the program to end; SIGCHLD means that a child may
+ * have ended. The handlers only note the signal and make interrupt_fd() readable. Blocking calls return with EINTR. The
+ * third request to end exits at once. SIGPIPE is ignored, so that a write to a closed pipe returns an error.
  */
 #ifndef FANTAIL_CLI_BASE_INTERRUPT_H
 #define FANTAIL_CLI_BASE_INTERRUPT_H
@@ -9,19 +9,19 @@
 #include "common/base/base.h"
 
 void interrupt_init(void);
-/* From here on SIGHUP asks for a reload, as of any service; but when the terminal is closed that this program was
- * started from it still asks for the end, unless nohup was there. */
+/* From now on SIGHUP asks for a reload, as with any service. The SIGHUP that comes when the terminal of this program is
+ * closed still asks for the end, unless SIGHUP was ignored at the start, as nohup does. */
 void interrupt_reload_on_hangup(void);
-/* True once after one or more SIGHUP that ask for a reload. */
+/* True if a reload was asked for since the last call. */
 MUST_CHECK bool interrupt_take_reload(void);
-/* Readable after a signal, until interrupt_clear(). */
+/* The descriptor; readable after a signal, until interrupt_clear(). */
 int interrupt_fd(void);
 void interrupt_clear(void);
-/* The first signal that asked for the end; 0 when there was none. */
+/* The first signal that asked for the end; 0: none has. */
 int interrupt_signal(void);
-/* How often the end was asked for: the second time means "now". */
+/* How many signals have asked for the end. The second one means: at once. */
 int interrupt_count(void);
-/* Ends this program the way `signal` ends programs, so that the caller sees why. */
+/* Ends this program by the signal itself, so that the parent process sees the reason. */
 _Noreturn void interrupt_die_of(int signal);
 
 #endif

@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* 0, or why this file is no program. */
-static int judge(const char *path)
+/* Returns 0 if the file can be run, or the errno that says why not. */
+static int check_file(const char *path)
 {
     struct stat st;
     if (stat(path, &st) < 0) return errno;
@@ -19,7 +19,7 @@ bool program_can_run(const char *word, const char **why)
     const char *path = getenv("PATH");
     int error = ENOENT;
     if (strchr(word, '/')) {
-        error = judge(word);
+        error = check_file(word);
         *why = strerror(error);
         return error == 0;
     }
@@ -27,11 +27,11 @@ bool program_can_run(const char *word, const char **why)
         char file[4096];
         int len = (int)strcspn(at, ":");
         snprintf(file, sizeof(file), "%.*s/%s", len ? len : 1, len ? at : ".", word);
-        int found = judge(file);
+        int found = check_file(file);
         if (found == 0) return true;
         if (found == EACCES) error = EACCES;
         at += len + (at[len] == ':');
     }
-    *why = error == EACCES ? strerror(EACCES) : "there is no such program in PATH";
+    *why = error == EACCES ? strerror(EACCES) : "PATH has no such program";
     return false;
 }

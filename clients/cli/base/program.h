@@ -1,10 +1,10 @@
-/* Whether a command can be started here, as a shell would look for it. */
+/* Whether a program can be started on this machine. It is searched for as a shell does. */
 #ifndef FANTAIL_CLI_BASE_PROGRAM_H
 #define FANTAIL_CLI_BASE_PROGRAM_H
 
 #include "common/base/base.h"
 
-/* word: a path, or a name to be searched in PATH. If false, *why says so in words that need not be freed. */
+/* word: a path, or a name to search for in PATH. If false, *why is the reason; it is static. */
 MUST_CHECK bool program_can_run(const char *word, const char **why);
 
 #endif

@@ -1,10 +1,10 @@
-/* What this machine offers to a private fleet. */
+/* The processors of this machine. */
 #ifndef FANTAIL_CLI_FLEET_MACHINE_H
 #define FANTAIL_CLI_FLEET_MACHINE_H
 
-/* Processors this process may use: the affinity mask and the cgroup's CPU quota, at least 1. */
+/* How many processors this process may use, by its affinity mask and the CPU quota of its cgroup; at least 1. */
 unsigned machine_processors(void);
-/* Task processes of each of `workers` workers when they share the processors; at least 1. */
+/* How many task processes each of `workers` workers gets if they share the processors; at least 1. */
 unsigned machine_share(unsigned workers);
 
 #endif

@@ -17,10 +17,10 @@ static bool make_dir(struct private_fleet *p, const char *below, char *err, size
 {
     char path[sizeof(p->dir.path) + 32];
     snprintf(path, sizeof(path), "%s/%s", p->dir.path, below);
-    return mkdir(path, 0700) == 0 || fail(err, err_size, "make", path);
+    return mkdir(path, 0700) == 0 || fail(err, err_size, "create", path);
 }
 
-/* The command as a task of mode exec, run where this program was started. */
+/* Describes the command as a task of mode exec. It runs in the current directory of this program. */
 static void describe_command(const struct private_fleet_options *o, struct buf *json)
 {
     char cwd[4096];

@@ -1,6 +1,6 @@
 /*
- * A fleet of one run: started for it, and gone with it, its temporary directory included. In command mode it brings
- * its one task with it, made of the command line.
+ * The fleet of one run of `fantail map`, with a temporary directory. Both end with the run. For a command, the
+ * directory has one task, which is made from the command line.
  */
 #ifndef FANTAIL_CLI_FLEET_PRIVATE_FLEET_H
 #define FANTAIL_CLI_FLEET_PRIVATE_FLEET_H
@@ -9,11 +9,11 @@
 #include "cli/fleet/run_dir.h"
 
 struct private_fleet_options {
-    const char *tasks_dir; /* without a command */
-    char *const *command;  /* NULL-ended; NULL: none */
-    bool items_are_text;   /* of the command: its items are text and not JSON ... */
-    bool values_are_text;  /* ... and so is what it prints */
-    bool item_to_stdin;    /* the command gets the item on standard input, not as an argument */
+    const char *tasks_dir; /* used if there is no command */
+    char *const *command;  /* NULL-terminated; NULL: none */
+    bool items_are_text;   /* the items of the command are text; false: JSON */
+    bool values_are_text;  /* the output of the command is text; false: JSON if it can be */
+    bool item_to_stdin;    /* the command gets the item on standard input; false: as an argument */
     unsigned workers, processes;
 };
 
@@ -22,10 +22,10 @@ struct private_fleet {
     struct run_dir dir;
 };
 
-/* Starts the processes and returns at once. False with a sentence in err. */
+/* Starts the processes and returns at once. False, with a sentence in err, on failure. */
 MUST_CHECK bool private_fleet_start(struct private_fleet *p, const struct private_fleet_options *o, char *err,
                                     size_t err_size);
-/* Kills what runs and removes the directory. A zeroed one is fine. */
+/* Kills all processes of the fleet and removes the directory. A zeroed one is fine. */
 void private_fleet_end(struct private_fleet *p);
 
 #endif

@@ -9,9 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STALE_S 60 /* a younger directory may not be locked yet */
+#define STALE_S 60 /* a younger directory may be one that is not locked yet */
 
-/* Nobody else makes such names. */
+/* No other program uses such names. */
 static const char *const prefixes[] = {[RUN_DIR_MAP] = "fantail-map-", [RUN_DIR_FLEET] = "fantail-fleet-"};
 
 static const char *tmp_dir(void)
@@ -20,7 +20,7 @@ static const char *tmp_dir(void)
     return tmp && *tmp ? tmp : "/tmp";
 }
 
-/* -1 when another run holds it. */
+/* Opens and locks the directory. -1 if another run has locked it. */
 static int open_locked(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -38,7 +38,7 @@ bool run_dir_make(struct run_dir *d, enum run_dir_kind kind, size_t max_len, cha
     if (strlen(base) + 1 + strlen(prefixes[kind]) + strlen(pattern) > max_len) base = "/tmp";
     snprintf(d->path, sizeof(d->path), "%s/%s%s", base, prefixes[kind], pattern);
     if (!mkdtemp(d->path)) {
-        snprintf(err, err_size, "cannot make a directory like %s: %s", d->path, strerror(errno));
+        snprintf(err, err_size, "cannot create a directory such as %s: %s", d->path, strerror(errno));
         d->path[0] = '\0';
         return false;
     }
@@ -69,7 +69,7 @@ static bool is_ours(const char *path)
            st.st_mtime + STALE_S < time(NULL);
 }
 
-/* A run that was killed outright could not clean up: its directory is there, and nobody holds its lock. */
+/* Removes the directories of killed runs: those without a lock. */
 static void remove_stale(const char *base)
 {
     DIR *dir = opendir(base);

@@ -1,11 +1,12 @@
-/* The span that this program runs in, as OpenTelemetry passes it in environments: TRACEPARENT and TRACESTATE. Jobs
- * become part of it. */
+/* The trace that this program is part of: OpenTelemetry passes it in TRACEPARENT and TRACESTATE. Jobs become part of
+ * it.
+ */
 #ifndef FANTAIL_CLI_HTTP_CALLER_TRACE_H
 #define FANTAIL_CLI_HTTP_CALLER_TRACE_H
 
 #include "common/base/buf.h"
 
-/* Header lines, each ended by CRLF; nothing when there is no such span. */
+/* Appends the header lines, each with its CRLF; nothing if there is no such trace. */
 void caller_trace_add(struct buf *headers);
 
 #endif

@@ -48,7 +48,7 @@ static bool load(char *err, size_t err_size)
     }
     if (handle && lib.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) return true;
     lib.easy_init = NULL;
-    snprintf(err, err_size, "https needs libcurl, which cannot be loaded: %s", dlerror());
+    snprintf(err, err_size, "https needs libcurl, but it cannot be loaded: %s", dlerror());
     return false;
 }
 
@@ -76,9 +76,9 @@ struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err,
     if (code != CURLE_OK || socket_fd == CURL_SOCKET_BAD) {
         const char *why = s->error[0] ? curl_stream_error(s) : lib.easy_strerror(code);
         if (code == CURLE_SSL_CACERT_BADFILE && t->cacert)
-            snprintf(err, err_size, "--cacert: a certificate in %s is broken (%s)", t->cacert, why);
+            snprintf(err, err_size, "--cacert: %s has an invalid certificate (%s)", t->cacert, why);
         else if (code == CURLE_SSL_CERTPROBLEM)
-            snprintf(err, err_size, "--cert, --key: these cannot be used: %s", why);
+            snprintf(err, err_size, "cannot use --cert and --key: %s", why);
         else
             snprintf(err, err_size, "%s", why);
         curl_stream_close(s);
@@ -110,19 +110,19 @@ ssize_t curl_stream_write(struct curl_stream *s, const void *data, size_t len)
     return result(code, n);
 }
 
-/* With TLS 1.3 a server judges our certificate after the handshake, so its refusal may come with the first reading. */
+/* With TLS 1.3 a server checks our certificate after the handshake, so its alert may come with the first read. */
 const char *curl_stream_error(const struct curl_stream *s)
 {
-    static const char *const refusals[] = {"certificate required", "handshake failure"};
-    static const char *const dislikes[] = {"unknown ca", "bad certificate", "certificate expired",
-                                           "certificate revoked", "unsupported certificate"};
+    static const char *const needs[] = {"certificate required", "handshake failure"};
+    static const char *const rejects[] = {"unknown ca", "bad certificate", "certificate expired", "certificate revoked",
+                                          "unsupported certificate"};
     const char *alert = strstr(s->error, "alert ");
-    for (size_t i = 0; alert && i < ARRAY_SIZE(refusals); i++)
-        if (strstr(alert, refusals[i])) return "the service demands a client certificate; --cert and --key give one";
-    for (size_t i = 0; alert && i < ARRAY_SIZE(dislikes); i++)
-        if (strstr(alert, dislikes[i])) return "the service does not accept the certificate of --cert";
+    for (size_t i = 0; alert && i < ARRAY_SIZE(needs); i++)
+        if (strstr(alert, needs[i])) return "the service requires a client certificate; give one with --cert and --key";
+    for (size_t i = 0; alert && i < ARRAY_SIZE(rejects); i++)
+        if (strstr(alert, rejects[i])) return "the service rejects the certificate of --cert";
     if (strstr(s->error, "wrong version number") || strstr(s->error, "packet length"))
-        return "what answers there speaks no TLS; perhaps it is an http:// URL";
+        return "the service does not use TLS; perhaps its URL begins with http://";
     return s->error;
 }
 

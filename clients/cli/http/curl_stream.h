@@ -1,7 +1,7 @@
 /*
- * A TLS byte stream made by libcurl, loaded only when an https:// URL asks for it: the library brings ten milliseconds
- * of start and several MiB, which a run against this machine should not pay. curl connects, verifies, and goes through
- * proxies (https_proxy); HTTP itself is spoken by connection.c either way.
+ * A TLS byte stream made by libcurl. The library is loaded only for an https:// URL, because it costs ten milliseconds
+ * at the start and several MiB. curl connects, verifies the certificate and uses proxies (https_proxy). HTTP itself is
+ * always in connection.c.
  */
 #ifndef FANTAIL_CLI_HTTP_CURL_STREAM_H
 #define FANTAIL_CLI_HTTP_CURL_STREAM_H
@@ -12,13 +12,13 @@
 
 struct curl_stream;
 
-/* Connects, blocking. NULL with a sentence in err. *fd is the socket to poll. */
+/* Connects, blocking. *fd becomes the socket to poll. On failure NULL, with a sentence in err. */
 MUST_CHECK struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err, size_t err_size);
-/* As read() and write() on a socket that does not block: -1 with EAGAIN. A write that was refused is repeated with the
- * same bytes. Read until EAGAIN before polling: the library may hold decrypted bytes. */
+/* Like read() and write() on a non-blocking socket: -1 with EAGAIN if nothing can be done now. After EAGAIN, a write
+ * must be repeated with the same bytes. Read until EAGAIN before polling, as the library may hold decrypted bytes. */
 ssize_t curl_stream_read(struct curl_stream *s, void *data, size_t size);
 ssize_t curl_stream_write(struct curl_stream *s, const void *data, size_t len);
-/* Why the last read or write failed for good; "" when that is not known. */
+/* Why the last read or write failed; "" if that is not known. */
 const char *curl_stream_error(const struct curl_stream *s);
 void curl_stream_close(struct curl_stream *s);
 

@@ -13,8 +13,8 @@ void refusal_add_text(const struct connection *c, struct buf *text)
         !strstr(buf_cstr(text), buf_cstr(&pointer)))
         buf_addf(text, " (at %s)", buf_cstr(&pointer));
     if (c->status == 401)
-        buf_add_str(text, c->target->token ? "; it was the first one of --token-file"
-                                           : "; --token-file or FANTAIL_TOKEN_FILE gives it");
+        buf_add_str(text, c->target->token ? "; the first token of --token-file was sent"
+                                           : "; no token was sent: give one with --token-file or FANTAIL_TOKEN_FILE");
     buf_release(&pointer);
 }
 

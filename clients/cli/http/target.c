@@ -7,11 +7,7 @@
 #include "common/net/unix_address.h"
 #include "common/service/tokens.h"
 
-static bool bad_url(const struct target *t, char *err, size_t err_size)
-{
-    snprintf(err, err_size, "\"%s\" is no URL like http://127.0.0.1:8080, nor unix:PATH", t->url);
-    return false;
-}
+#define BAD_URL "\"%s\" is not a URL such as http://127.0.0.1:8080 or unix:PATH"
 
 static bool is_port(const char *text)
 {
@@ -97,10 +93,10 @@ static bool read_token(struct target *t, const char *path, char *err, size_t err
 
 struct file_option {
     const char *option, *path;
-    const char *block; /* what a PEM file of this use has */
+    const char *block; /* the end of a line that the file must have */
 };
 
-/* 0, or why the file cannot be used. What is wrong inside a block the library finds that reads it. */
+/* Complains if the file cannot be read or has no such block. The library that uses the file checks the block itself. */
 static int check_pem(const struct option_spec *spec, const struct file_option *f)
 {
     struct buf text = {0};
@@ -112,16 +108,17 @@ static int check_pem(const struct option_spec *spec, const struct file_option *f
     if (file) fclose(file);
     buf_release(&text);
     if (!readable) return option_complain(spec, f->option, "cannot read %s: %s", f->path, why);
-    return right ? 0 : option_complain(spec, f->option, "%s is no PEM file with a \"%s\"", f->path, f->block);
+    return right ? 0 : option_complain(spec, f->option, "%s is not a PEM file with a \"%s\"", f->path, f->block);
 }
 
 int target_config_check(const struct option_spec *spec, const struct target_config *config)
 {
-    struct target t = {.url = xstrdup(config->url)};
     char err[512];
     int status = 0;
-    if (!split_url(&t))
-        status = option_complain(spec, "url", "\"%s\" is no URL like http://127.0.0.1:8080, nor unix:PATH", t.url);
+    if (!config->url)
+        return option_complain(spec, NULL, "--url is missing. Give `--url http://localhost:8080` or set FANTAIL_URL.");
+    struct target t = {.url = xstrdup(config->url)};
+    if (!split_url(&t)) status = option_complain(spec, "url", BAD_URL, t.url);
     if (!status && config->token_file && !read_token(&t, config->token_file, err, sizeof(err)))
         status = option_complain(spec, "token-file", "%s", err);
     target_release(&t);
@@ -130,7 +127,7 @@ int target_config_check(const struct option_spec *spec, const struct target_conf
                                         {"key", config->key, "PRIVATE KEY-----"}};
     for (size_t n = 0; n < ARRAY_SIZE(files) && !status; n++)
         if (files[n].path) status = check_pem(spec, &files[n]);
-    if (!status && config->key && !config->cert) status = option_complain(spec, "cert", "is needed beside --key");
+    if (!status && config->key && !config->cert) status = option_complain(spec, "cert", "is needed with --key");
     return status;
 }
 
@@ -138,7 +135,10 @@ bool target_init(struct target *t, const struct target_config *config, char *err
 {
     *t = (struct target){.cacert = config->cacert, .cert = config->cert, .key = config->key};
     t->url = xstrdup(config->url);
-    if (!split_url(t)) return bad_url(t, err, err_size);
+    if (!split_url(t)) {
+        snprintf(err, err_size, BAD_URL, t->url);
+        return false;
+    }
     if (config->token_file && !read_token(t, config->token_file, err, err_size)) return false;
     return t->tls || t->addresses || look_up(t, err, err_size);
 }

@@ -4,7 +4,7 @@
 #include "cli/base/json_member.h"
 #include "common/base/buf.h"
 
-#define TOLD_MAX 5
+#define REPORTED_MAX 5 /* on standard error */
 
 bool failures_init(struct failures *f, const char *path, bool quiet)
 {
@@ -14,21 +14,21 @@ bool failures_init(struct failures *f, const char *path, bool quiet)
     return f->file != NULL;
 }
 
-/* The last line that is not empty: where programs say what was wrong. */
-static void last_line(struct buf *text)
+/* Keeps the last line that is not empty: most programs write the reason there. */
+static void keep_last_line(struct buf *text)
 {
     while (text->len && (text->data[text->len - 1] == '\n' || text->data[text->len - 1] == '\r')) text->len--;
     const char *newline = text->len ? memrchr(text->data, '\n', text->len) : NULL;
     if (newline) buf_drop_front(text, (size_t)(newline + 1 - text->data));
 }
 
-static void tell(uint64_t index, const char *error, size_t len)
+static void report(uint64_t index, const char *error, size_t len)
 {
     struct buf name = {0}, cause = {0}, output = {0};
     bool named = json_member_read(error, len, "name", &name);
     bool caused = json_member_read(error, len, "cause", &cause) && cause.len;
     bool said = json_member_read(error, len, "stderr", &output);
-    if (said) last_line(&output);
+    if (said) keep_last_line(&output);
     fprintf(stderr, "fantail: item %llu: %s%s%s%s%s\n", (unsigned long long)index, named ? buf_cstr(&name) : "failed",
             caused ? ": " : "", caused ? buf_cstr(&cause) : "", output.len ? " | " : "",
             output.len ? buf_cstr(&output) : "");
@@ -37,8 +37,8 @@ static void tell(uint64_t index, const char *error, size_t len)
     buf_release(&output);
 }
 
-static void record(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
-                   size_t item_len, bool text)
+static void write_to_file(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
+                          size_t item_len, bool text)
 {
     struct buf line = {0};
     buf_addf(&line, "{\"index\":%llu,\"error\":", (unsigned long long)index);
@@ -59,10 +59,10 @@ void failures_add(struct failures *f, uint64_t index, const char *error, size_t 
                   size_t item_len, bool text)
 {
     f->count++;
-    if (f->file) record(f, index, error, error_len, item, item_len, text);
-    if (f->quiet || f->told >= TOLD_MAX) return;
-    f->told++;
-    tell(index, error, error_len);
+    if (f->file) write_to_file(f, index, error, error_len, item, item_len, text);
+    if (f->quiet || f->reported >= REPORTED_MAX) return;
+    f->reported++;
+    report(index, error, error_len);
 }
 
 bool failures_finish(struct failures *f, uint64_t total)

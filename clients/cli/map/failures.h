@@ -1,5 +1,5 @@
 /*
- * What is told of failed items: the first few on standard error, all of them in the --errors file.
+ * Reports failed items: the first few on standard error, all of them in the file of --errors.
  */
 #ifndef FANTAIL_CLI_MAP_FAILURES_H
 #define FANTAIL_CLI_MAP_FAILURES_H
@@ -9,16 +9,16 @@
 struct failures {
     FILE *file; /* NULL: none */
     bool quiet;
-    unsigned told;
+    unsigned reported; /* on standard error */
     uint64_t count;
 };
 
-/* path may be NULL. False, with errno, when the file cannot be made. */
+/* path may be NULL. False, with errno, if the file cannot be created. */
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
-/* error: the error object; item: the line it came from, JSON or (text) as it is; item_len 0 when not known. */
+/* error: the error object. item: the line of the item, which is JSON unless `text`; item_len 0: it is not known. */
 void failures_add(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
                   size_t item_len, bool text);
-/* Closes the file and sums up on standard error. False when the file could not be written whole. */
+/* Closes the file and writes the number of failures to standard error. False if the file could not be written. */
 MUST_CHECK bool failures_finish(struct failures *f, uint64_t total);
 
 #endif

@@ -271,7 +271,7 @@ static bool begin(struct map_run *run, const struct map_options *o)
         return false;
     }
     if (map_reduce_init(&run->reduction, o->reduce && o->errors)) return true;
-    map_run_fail(run, "--errors: cannot make a file in $TMPDIR or /tmp to keep the items in: %s", strerror(errno));
+    map_run_fail(run, "--errors: cannot create a temporary file for the items: %s", strerror(errno));
     return false;
 }
 
@@ -299,7 +299,7 @@ static int finish(struct map_run *run)
     if (run->output.error) map_run_fail(run, "cannot write the results: %s", strerror(run->output.error));
     uint64_t failed = run->failures.count;
     if (!failures_finish(&run->failures, run->done))
-        map_run_fail(run, "%s could not be written whole", run->options->errors);
+        map_run_fail(run, "--errors: cannot write all of %s", run->options->errors);
     if (run->state == MAP_STOPPED) return run->status;
     return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
 }

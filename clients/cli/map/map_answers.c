@@ -4,10 +4,10 @@
 #include "cli/map/result_line.h"
 #include "common/json/json_walk.h"
 
-/* The name of an item that was never sent; names of the service's making are in protocol.h. */
+/* The error name of an item that was not sent. The names that the service uses are in protocol.h. */
 #define BAD_ITEM_NAME "bad_item"
 
-/* A value as people want it in a terminal: a string's characters. */
+/* Prints a value as plain text: of a string, its characters without quotes and escapes. */
 static void print_text(struct map_run *run, const char *value, size_t len)
 {
     if (value[0] != '"') {
@@ -29,12 +29,12 @@ static void print_value(struct map_run *run, const struct result_line *r)
         output_line(&run->output, r->body, r->len);
 }
 
-/* error: the error object; the item's line at `item` is only wanted for the file. */
+/* error: the error object. item: the item's line, for the file of --errors; it may be empty. */
 static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
                         struct json_slice item, bool text)
 {
-    bool counted = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
-    uint64_t index = counted ? run->done : j->first + in_batch;
+    bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
+    uint64_t index = in_order ? run->done : j->first + in_batch;
     progress_clear(&run->progress);
     failures_add(&run->failures, index, error.data, error.len, item.data, item.len, text);
     if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
@@ -42,7 +42,7 @@ static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batc
     run->done++;
     int64_t tolerated = run->options->tolerated_failure_count;
     if (tolerated >= 0 && run->failures.count > (uint64_t)tolerated)
-        map_run_fail(run, "more items failed than --tolerated-failure-count (%lld)", (long long)tolerated);
+        map_run_fail(run, "more items have failed than --tolerated-failure-count allows (%lld)", (long long)tolerated);
 }
 
 static void add_failed_item(struct map_run *run, struct map_job *j, const struct result_line *r)
@@ -58,7 +58,7 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
     add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->sends_text);
 }
 
-/* In the file it stands as text: it may be anything. Bytes that are no UTF-8 are replaced. */
+/* The file of --errors gets the item as text, as it may not be JSON. Bytes that are not UTF-8 are replaced. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 {
     const struct bad_item *bad = &j->bad;
@@ -75,14 +75,14 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 static void add_end(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     j->end_seen = true;
-    /* A reduction has no line for each item. */
+    /* With --reduce there is no line for each item, so they are counted here. */
     if (run->options->reduce) run->done = r->total + run->reduction.left_out_count;
     bool good =
         (r->len == 9 && memcmp(r->body, "succeeded", 9) == 0) || (r->len == 7 && memcmp(r->body, "partial", 7) == 0);
     if (!good) map_run_fail(run, "the job ended as %.*s", (int)r->len, r->body);
 }
 
-/* Told once where no progress line tells it. */
+/* Writes the message once, unless the progress line shows it. */
 static void wait_for_worker(struct map_run *run)
 {
     if (!run->waiting_is_said && !run->progress.on && !run->options->quiet) complain("waiting for a worker");
@@ -93,7 +93,7 @@ static void wait_for_worker(struct map_run *run)
 static void handle_rare_line(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     switch (r->kind) {
-    case RESULT_VALUE: /* of a reduction: it has no index */ print_value(run, r); break;
+    case RESULT_VALUE: /* of --reduce: it has no index */ print_value(run, r); break;
     case RESULT_ERROR:
         if (r->has_index) {
             add_failed_item(run, j, r);
@@ -104,7 +104,7 @@ static void handle_rare_line(struct map_run *run, struct map_job *j, const struc
     case RESULT_END: add_end(run, j, r); break;
     case RESULT_WAITING: wait_for_worker(run); break;
     case RESULT_OTHER: break;
-    case RESULT_BAD: map_run_fail(run, "the service answered something that is no result line"); break;
+    case RESULT_BAD: map_run_fail(run, "the service sent a line that is not a result"); break;
     }
 }
 

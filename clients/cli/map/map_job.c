@@ -95,18 +95,18 @@ static void back_off(struct map_job *j, double wait_s, uint64_t now)
     map_job_move(j, MAP_JOB_BACKOFF);
 }
 
-/* The connection ended before the job did. */
+/* The connection ended before the job. */
 static void was_cut(struct map_run *run, struct map_job *j, uint64_t now)
 {
     bool answered_some = j->answered > j->base;
-    const char *why = j->http.error[0] ? j->http.error : "the answer has no end line";
+    const char *why = j->http.error[0] ? j->http.error : "the end line is missing";
     if (answered_some) j->retries = 0;
     if (run->state < MAP_ANSWERED && !run->private_fleet.fleet) {
         map_run_fail(run, "%s", why);
     } else if (run->options->reduce || (run->options->order == MAP_ORDER_COMPLETION && answered_some)) {
         map_run_fail(run, "the stream of results was cut: %s", why);
     } else if (j->retries >= MAP_RETRIES) {
-        map_run_fail(run, "the stream of results was cut, also when sent again: %s", why);
+        map_run_fail(run, "the stream of results was cut again after each retry: %s", why);
     } else {
         back_off(j, -1, now);
     }

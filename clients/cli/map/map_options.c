@@ -14,56 +14,61 @@ static const char *const progress_words[] = {"auto", "always", "never", NULL};
 #define S struct map_options
 static const struct option_row rows[] = {
     OPTION_HEADING("Items and results"),
-    OPTION_BOOL("text", S, text, NULL, "items are lines of text, not of JSON; always so with a command",
+    OPTION_BOOL("text", S, text, NULL, "items are lines of text instead of JSON; always on with a command",
                 .no_env = true),
-    OPTION_BOOL("null", S, null, NULL, "items are text that ends with a NUL byte and may hold newlines (find -print0)",
-                .letter = '0', .no_env = true),
+    OPTION_BOOL("null", S, null, NULL,
+                "each item is text that ends with a NUL byte, so it may contain newlines (find -print0)", .letter = '0',
+                .no_env = true),
     OPTION_BOOL("json", S, json, NULL, "with a command: items are JSON, and results are printed as JSON",
                 .no_env = true),
-    OPTION_CHOICE("order", S, order, "input", orders, "the order of results: input, or completion as they come",
+    OPTION_CHOICE("order", S, order, "input", orders, "order of the results: as in the input, or as the items complete",
                   .no_env = true),
-    OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, in place of null",
+    OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, instead of null",
                 .no_env = true),
-    OPTION_PATH("errors", S, errors, NULL, "write failed items there: {\"index\",\"error\",\"item\"} a line",
+    OPTION_PATH("errors", S, errors, NULL,
+                "write each failed item to this file, as a line {\"index\":...,\"error\":...,\"item\":...}",
                 .value = "FILE", .no_env = true),
-    OPTION_STRING("reduce", S, reduce, NULL,
-                  "print one result: sum, count, min, max or concat of all values; the whole input is one job. What a "
-                  "command prints is compared as text unless --json is there",
-                  .value = "HOW", .no_env = true),
-    OPTION_STRING("common", S, common, NULL, "a JSON value that the task gets beside every item", .value = "JSON",
+    OPTION_STRING(
+        "reduce", S, reduce, NULL,
+        "print one result for all items: the sum, count, min, max or concat of their values. The whole input is "
+        "one job. The output of a command is compared as text unless --json is given",
+        .value = "HOW", .no_env = true),
+    OPTION_STRING("common", S, common, NULL, "a JSON value that the task gets with every item", .value = "JSON",
                   .no_env = true),
     OPTION_HEADING("Limits"),
-    OPTION_INT("chunk-size", S, chunk_size, "0", 0, 1e9, "items sent to a worker at once; 0 finds it by itself",
+    OPTION_INT("chunk-size", S, chunk_size, "0", 0, 1e9, "items in one request to a worker; 0: chosen automatically",
                .value = "N"),
-    OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, 1e9, "items running at once; 0 is as many as fit",
-               .value = "N"),
+    OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, 1e9,
+               "items that may run at once; 0: as many as the workers can run", .value = "N"),
     OPTION_SECONDS("item-timeout-s", S, item_timeout_s, "-1", -1, 1e9,
-                   "seconds an item may run, 0 for ever; -1 is the service's default, 0 with a command", .value = "S"),
-    OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, 1e9, "seconds the whole run may take; 0 is no limit",
+                   "seconds an item may run; 0: no limit; -1: the service's default, or no limit with a command",
+                   .value = "S"),
+    OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, 1e9, "seconds the whole run may take; 0: no limit",
                    .value = "S"),
     OPTION_HEADING("When items fail"),
     OPTION_INT("max-attempts", S, max_attempts, "0", 0, 1000,
-               "how often an item is tried that crashed, timed out or lost its worker; 0 is the service's default, 1 "
-               "with a command",
+               "attempts per item after a crash, a timeout or a lost worker. Any other failure is final, such as an "
+               "exception or a non-zero exit status. 0: the service's default, or 1 with a command",
                .value = "N"),
-    OPTION_BOOL("hedge", S, hedge, "true", "late items also run on another worker; never so with a command"),
+    OPTION_BOOL(
+        "hedge", S, hedge, "true",
+        "an item that seems late is run a second time on another worker, and the first answer counts; always off "
+        "with a command"),
     OPTION_INT("tolerated-failure-count", S, tolerated_failure_count, "-1", -1, 1e15,
-               "failed items that are put up with; one more ends the run with status 3; -1 is any number",
-               .value = "N"),
+               "the run ends with status 3 once more than this many items have failed; -1: no limit", .value = "N"),
     TARGET_OPTION_ROWS(S, client),
-    OPTION_HEADING("Without a URL: a private fleet for this run"),
+    OPTION_HEADING("A private fleet for this run (without a URL, or with a command)"),
     OPTION_PATH("tasks", S, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
-    OPTION_INT("workers", S, workers, "1", 1, FLEET_MAX_WORKERS, "workers to start", .value = "N", .no_env = true),
-    OPTION_INT("processes", S, processes, "0", 0, 4096,
-               "task processes of each worker; 0 is as many as there are processors", .value = "P", .letter = 'P',
+    OPTION_INT("workers", S, workers, "1", 1, FLEET_MAX_WORKERS, "number of workers to start", .value = "N",
                .no_env = true),
-    OPTION_BOOL("stdin", S, to_stdin, NULL, "with a command: the item goes to its standard input", .no_env = true),
-    OPTION_HEADING("Telling"),
+    OPTION_INT("processes", S, processes, "0", 0, 4096, "task processes of each worker; 0: one per processor",
+               .value = "P", .letter = 'P', .no_env = true),
+    OPTION_BOOL("stdin", S, to_stdin, NULL, "with a command: give it the item on standard input", .no_env = true),
+    OPTION_HEADING("Messages"),
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,
-                  "the progress line on standard error; auto: when that is a terminal and the results are not on it",
+                  "show a progress line on standard error; auto: if that is a terminal and standard output is not",
                   .no_env = true),
-    OPTION_BOOL("quiet", S, quiet, NULL, "say nothing of failed items on standard error", .letter = 'q',
-                .no_env = true),
+    OPTION_BOOL("quiet", S, quiet, NULL, "do not report failed items on standard error", .letter = 'q', .no_env = true),
     OPTION_ROWS_END};
 #undef S
 
@@ -71,31 +76,31 @@ static const struct option_spec spec = {
     .program = "fantail map",
     .usage = "TASK [option...]   or   fantail map [option...] -- COMMAND [argument...]",
     .about =
-        "Maps a task over the items on standard input, one JSON value a line, and prints each result on a line of\n"
-        "standard output, in the order of the items, while later items still run. Input may be endless.\n"
+        "Runs a task on each item of standard input, one JSON value per line. Prints each result on a line of\n"
+        "standard output, in the order of the items, while later items still run. The input may be endless.\n"
         "\n"
-        "With --, any command is run once for each line: {} in its arguments is replaced by the line; without {}\n"
-        "the line is added as last argument, and with --stdin it is fed to the command. What the command prints is\n"
-        "the result, as UTF-8 text without its last newline. A command that exits with another status than 0 has\n"
-        "failed for that line.",
+        "With --, any command is run once for each line. {} in its arguments is replaced by the line. Without {},\n"
+        "the line is added as the last argument; with --stdin, the command gets it on standard input. The result is\n"
+        "what the command prints, as UTF-8 text without its last newline. If the command's exit status is not 0,\n"
+        "the item has failed.",
     .epilogue =
-        "A failed item prints null, so that results keep step with items; standard error tells the first few.\n"
+        "For a failed item, null is printed, so that result N belongs to item N. Standard error names the first few.\n"
         "\n"
         "Examples:\n"
         "  seq 1000000 | fantail map square | tail -1\n"
         "  seq 5 | fantail map -- expr 2 +\n"
         "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {}.mp3\n"
         "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
-        "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       {} inside shell code would be run as code\n"
+        "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       {} in the code itself would run as code\n"
         "  fantail map wordcount --text --url http://fantail:8080 < lines.txt\n"
         "\n"
-        "Exit status: 0 every item succeeded, 1 some failed, 2 wrong usage, 3 the job failed, was cut off, or\n"
-        "nothing could be reached. Ctrl-C cancels; work on the fleet stops.",
+        "Exit status: 0 every item succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, its connection\n"
+        "was cut, or the service could not be reached. Ctrl-C cancels the run, and its work on the fleet stops.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
 
-/* sh -c 'wc {}' and the like. */
+/* Whether the command is shell code with {} in it, such as sh -c 'wc {}'. */
 static bool puts_items_into_code(char *const *command)
 {
     static const char *const shells[] = {"sh", "bash", "dash", "zsh", "ksh"};
@@ -105,46 +110,50 @@ static bool puts_items_into_code(char *const *command)
     return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
 }
 
-/* Told once and before anything is run, and not for each line. */
+/* Checked once here, so that the error does not come for each line. */
 static int check_program(const struct map_options *o)
 {
     const char *name = o->command[0], *why;
     if (program_can_run(name, &why)) return EXIT_OK;
-    return option_complain(&spec, NULL, "the command %s cannot be run: %s", name, why);
+    return option_complain(&spec, NULL, "cannot run the command %s: %s", name, why);
 }
 
 static int check_command(struct map_options *o)
 {
-    if (o->task) return option_complain(&spec, NULL, "a task and a command (behind --) cannot both be given");
-    if (!o->command[0]) return option_complain(&spec, NULL, "a command is expected behind --");
-    if (o->json && o->null) return option_complain(&spec, "null", "--json says the contrary");
-    /* FANTAIL_URL is for tasks; on the command line it is a contradiction. */
+    if (o->task)
+        return option_complain(&spec, NULL, "give either the task %s or a command after --, not both", o->task);
+    if (!o->command[0])
+        return option_complain(&spec, NULL, "the command after -- is missing, as in `fantail map -- wc -c`");
+    if (o->json && o->null) return option_complain(&spec, NULL, "--null and --json exclude each other");
     o->text = !o->json;
     if (!o->quiet && puts_items_into_code(o->command))
-        complain("warning: {} stands in code for %s, where an item with quotes or $(...) runs as code; better: "
+        complain("warning: {} is in the code for %s, so an item with quotes or $(...) runs as code. Safer: "
                  "%s -c '... \"$1\" ...' %s {}",
                  o->command[0], o->command[0], o->command[0]);
     o->values_are_text = !o->json;
     if (o->item_timeout_s < 0) o->item_timeout_s = 0;
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
         return option_complain(&spec, "reduce",
-                               "what a command prints is text, which has no sum; --json makes it numbers");
+                               "the output of a command is text, which has no sum; --json reads it as numbers");
     return check_program(o);
 }
 
 static int check_task(struct map_options *o)
 {
-    if (!o->task) return option_complain(&spec, NULL, "which task? See fantail map --help");
-    if (o->to_stdin) return option_complain(&spec, "stdin", "this is for commands (behind --)");
+    if (!o->task)
+        return option_complain(&spec, NULL,
+                               "the task is missing, as in `fantail map square < numbers.txt`; see fantail map --help");
+    if (o->to_stdin) return option_complain(&spec, "stdin", "is for a command (after --) only");
     if (o->json && (o->text || o->null))
-        return option_complain(&spec, "json", "--%s says the contrary", o->text ? "text" : "null");
+        return option_complain(&spec, NULL, "--json and --%s exclude each other", o->text ? "text" : "null");
     if (o->client.url) return target_config_check(&spec, &o->client);
     const char *given = o->tasks;
     o->tasks = tasks_dir_find(given);
     if (o->tasks) return EXIT_OK;
-    return option_complain(&spec, "tasks",
-                           "%s is not a directory; name the one with the tasks, or a fleet by --url or FANTAIL_URL",
-                           given ? given : "./tasks");
+    return option_complain(
+        &spec, "tasks",
+        "%s is not a directory. Name the directory of the tasks, or give a fleet with --url or FANTAIL_URL",
+        given ? given : "./tasks");
 }
 
 static int check(struct map_options *o)
@@ -184,21 +193,25 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     if (result.first_operand < options_end) o->task = argv[result.first_operand];
     if (options_end < argc) o->command = argv + options_end + 1;
     if (result.first_operand + 1 < options_end) {
-        option_complain(&spec, NULL, "%s: there is one task only; a command stands behind --",
-                        argv[result.first_operand + 1]);
+        const char *extra = argv[result.first_operand + 1];
+        option_complain(
+            &spec, NULL,
+            "unexpected argument %s. Items come on standard input: `fantail map %s < %s`. To run a command: "
+            "`fantail map -- COMMAND`.",
+            extra, o->task, extra);
         return false;
     }
     if (o->command && has_option(argv, options_end, "--url")) {
-        option_complain(&spec, "url", "a command runs on this machine only; a fleet has tasks");
+        option_complain(&spec, "url", "a command runs on this machine only; a fleet runs tasks");
         return false;
     }
-    if (o->command) o->client.url = NULL;
+    if (o->command) o->client.url = NULL; /* FANTAIL_URL is for tasks only */
     *status = check(o);
-    o->sends_text = o->text && !o->null; /* an item with a newline is no line, but JSON can say it */
+    o->sends_text = o->text && !o->null; /* JSON can carry an item with a newline, a line of text cannot */
     return *status == EXIT_OK;
 }
 
-/* Percent-encoded, as a query argument. */
+/* Adds a query argument, percent-encoded. */
 static void add_argument(struct buf *path, const char *name, const char *value)
 {
     buf_addf(path, "&%s=", name);
@@ -219,7 +232,7 @@ void map_options_query(const struct map_options *o, double deadline_s, struct bu
     buf_add_str(path, PATH_JOBS "?order=");
     buf_add_str(path, orders[o->order]);
     add_argument(path, "task", o->command ? "command" : o->task);
-    /* A command may do anything: it is run once for its line, as xargs does, and never a second time to be sure. */
+    /* A command can have side effects, so it runs once for each line, as with xargs: without retries and hedging. */
     int64_t max_attempts = o->max_attempts == 0 && o->command ? 1 : o->max_attempts;
     if (max_attempts) buf_addf(path, "&retry.max_attempts=%lld", (long long)max_attempts);
     if (o->command || !o->hedge) buf_add_str(path, "&hedge.enabled=false");

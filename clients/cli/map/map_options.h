@@ -1,4 +1,4 @@
-/* What `fantail map` was asked to do: its options, and what follows from them. */
+/* The options of `fantail map`, and what follows from them. */
 #ifndef FANTAIL_CLI_MAP_MAP_OPTIONS_H
 #define FANTAIL_CLI_MAP_MAP_OPTIONS_H
 
@@ -15,18 +15,18 @@ struct map_options {
     int order, progress;
     const char *errors, *common, *reduce, *tasks;
     int64_t chunk_size, max_concurrency, max_attempts, workers, processes;
-    int64_t tolerated_failure_count;   /* -1: any number */
-    double item_timeout_s, deadline_s; /* item_timeout_s below 0: not given */
+    int64_t tolerated_failure_count;   /* -1: no limit */
+    double item_timeout_s, deadline_s; /* item_timeout_s < 0: not given */
 
     const char *task;     /* NULL in command mode */
-    char **command;       /* NULL-ended; NULL without one */
-    bool values_are_text; /* JSON strings are printed as their characters */
-    bool sends_text;      /* jobs are of lines of text; false: of JSON */
+    char **command;       /* NULL-terminated; NULL: none */
+    bool values_are_text; /* JSON strings are printed without quotes and escapes */
+    bool sends_text;      /* the body of a job has lines of text; false: lines of JSON */
 };
 
-/* False when the program should end with *status. Strings are borrowed from argv and the environment. */
+/* False if the program should end with *status. Strings are borrowed from argv and the environment. */
 MUST_CHECK bool map_options_read(struct map_options *o, int argc, char **argv, int *status);
-/* The path and query of a job; `deadline_s` is what is left of it, 0 for none. */
+/* Sets *path to the path and query of a job. deadline_s: the seconds left; 0: no deadline. */
 void map_options_query(const struct map_options *o, double deadline_s, struct buf *path);
 
 #endif

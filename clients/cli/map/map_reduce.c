@@ -8,7 +8,7 @@
 
 #include "cli/map/map_internal.h"
 
-/* A file that is gone when this program is, however it ends. */
+/* Opens a file that the kernel removes when this program ends, however it ends. */
 static int open_nameless(void)
 {
     char path[4096];
@@ -36,7 +36,7 @@ void map_reduce_release(struct map_reduce *r)
     *r = (struct map_reduce){0};
 }
 
-static bool keep(struct map_reduce *r, const char *data, size_t len)
+static bool keep_lines(struct map_reduce *r, const char *data, size_t len)
 {
     while (r->keeps && len > 0) {
         ssize_t n = write(r->kept_fd, data, len);
@@ -61,8 +61,8 @@ static void leave_out(struct map_run *run, struct map_job *j)
     map_answers_add_bad_item(run, j);
 }
 
-/* The next lines of the batch go out, or its next bad one is left out. */
-static void go_on(struct map_run *run, struct map_job *j)
+/* Sends the next lines of the batch, or leaves out the bad one that is next. */
+static void send_lines(struct map_run *run, struct map_job *j)
 {
     struct map_reduce *r = &run->reduction;
     const char *lines = j->batch.data + r->offset;
@@ -70,12 +70,12 @@ static void go_on(struct map_run *run, struct map_job *j)
     size_t end = bad ? j->bad.offset : j->batch.len;
     if (end == r->offset) {
         leave_out(run, j);
-    } else if (keep(r, lines, end - r->offset)) {
+    } else if (keep_lines(r, lines, end - r->offset)) {
         connection_give_piece(&j->http, lines, end - r->offset);
         if (bad) r->index = j->bad.index;
         r->offset = end;
     } else {
-        map_run_fail(run, "cannot keep the items, which --errors quotes: %s", strerror(errno));
+        map_run_fail(run, "cannot keep the items for --errors in a temporary file: %s", strerror(errno));
     }
 }
 
@@ -85,8 +85,8 @@ static bool next_batch(struct map_run *run, struct map_job *j)
     if (run->input.cut == 0) return false;
     input_cut(&run->input, &j->batch);
     r->offset = 0;
-    r->index = r->behind;
-    r->behind += batch_count(&j->batch, run->input.skip_blank);
+    r->index = r->next_index;
+    r->next_index += batch_count(&j->batch, run->input.skip_blank);
     return true;
 }
 
@@ -97,7 +97,7 @@ void map_reduce_feed(struct map_run *run, uint64_t now)
     struct map_job *j = run->running[0];
     while (run->count > 0 && run->state != MAP_STOPPED && connection_wants_piece(&j->http)) {
         if (run->reduction.offset < j->batch.len || next_batch(run, j))
-            go_on(run, j);
+            send_lines(run, j);
         else if (run->input.ended)
             connection_give_piece(&j->http, NULL, 0);
         else
@@ -108,7 +108,7 @@ void map_reduce_feed(struct map_run *run, uint64_t now)
 
 uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index)
 {
-    size_t low = 0, high = r->left_out_count; /* how many stand before it: left_out[k] - k never falls */
+    size_t low = 0, high = r->left_out_count; /* a binary search works, as left_out[k] - k never decreases */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (r->left_out[middle] - middle <= index)

@@ -10,7 +10,7 @@
 void output_init(struct output *o, int fd)
 {
     *o = (struct output){.fd = fd, .data = xmalloc(OUTPUT_BYTES)};
-    /* Fewer switches between us and the reader. Fails on what is no pipe. */
+    /* A larger pipe means fewer switches between this program and its reader. Fails if it is not a pipe. */
     fcntl(fd, F_SETPIPE_SZ, 1 << 20);
 }
 

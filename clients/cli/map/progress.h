@@ -1,4 +1,4 @@
-/* The progress line on standard error: how much is done, how fast, how long still. Drawn a few times a second. */
+/* The progress line on standard error: items done, items per second, time left. Drawn a few times a second. */
 #ifndef FANTAIL_CLI_MAP_PROGRESS_H
 #define FANTAIL_CLI_MAP_PROGRESS_H
 
@@ -10,8 +10,8 @@ struct progress {
     bool on;
     bool drawn;
     uint64_t started_ns, drawn_ns;
-    double rate; /* items a second, smoothed */
-    uint64_t rate_ns, rate_done;
+    double rate;                 /* items per second, smoothed */
+    uint64_t rate_ns, rate_done; /* when it was measured last, and the items done then */
 };
 
 struct progress_state {
@@ -22,9 +22,9 @@ struct progress_state {
 };
 
 void progress_init(struct progress *p, bool on, uint64_t now);
-/* Draws when it is time. */
+/* Draws the line if PROGRESS_MS have passed. */
 void progress_draw(struct progress *p, const struct progress_state *state, uint64_t now);
-/* Takes the line away, before something else is written to the terminal. */
+/* Erases the line, before something else is written to the terminal. */
 void progress_clear(struct progress *p);
 
 #endif

@@ -25,7 +25,7 @@ static enum result_kind kind_of(struct json_slice type)
     return RESULT_OTHER;
 }
 
-/* The member that matters for each kind. */
+/* The member that becomes `body`, for each kind. */
 static const char *const body_names[] = {
     [RESULT_VALUE] = "value", [RESULT_ERROR] = "error", [RESULT_END] = "status", [RESULT_WAITING] = "reason"};
 
@@ -62,7 +62,7 @@ struct result_line result_line_read_slowly(const char *line, size_t len)
     size_t offset;
     const char *error;
     if (!json_valid(line, len, &offset, &error) || !json_walk_init(&walk, line, len)) return r;
-    /* "type" comes first: every coordinator writes it so. */
+    /* Every coordinator writes "type" first. */
     if (!json_walk_next(&walk, &name, &value) || !json_string_is(name, "type")) return r;
     r.kind = kind_of(unquoted(value));
     while (json_walk_next(&walk, &name, &value)) read_member(&r, name, value);

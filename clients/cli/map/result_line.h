@@ -1,16 +1,16 @@
-/* One line of a job's NDJSON answer, taken apart in place. Pure. */
+/* One line of a job's NDJSON answer, read in place. Pure. */
 #ifndef FANTAIL_CLI_MAP_RESULT_LINE_H
 #define FANTAIL_CLI_MAP_RESULT_LINE_H
 
 #include "common/base/base.h"
 
 enum result_kind {
-    RESULT_VALUE, /* an item's value, or with reduce the job's */
+    RESULT_VALUE, /* the value of an item, or of the job with reduce */
     RESULT_ERROR,
     RESULT_END,
     RESULT_WAITING,
-    RESULT_OTHER, /* progress, heartbeat, and what later versions may add */
-    RESULT_BAD    /* not what a coordinator writes */
+    RESULT_OTHER, /* progress, heartbeat, and types that later versions may add */
+    RESULT_BAD    /* not a line of a coordinator */
 };
 
 struct result_line {
@@ -22,10 +22,10 @@ struct result_line {
     uint64_t total, failed; /* END: of its counts */
 };
 
-/* The line without its newline. */
+/* Reads any line. len: without the newline. */
 struct result_line result_line_read_slowly(const char *line, size_t len);
 
-/* {"type":"result","index":N,"value":V} is nearly every line, in just this form. */
+/* Reads a line. Nearly every line is {"type":"result","index":N,"value":V} in exactly this form, which is read fast. */
 static inline struct result_line result_line_read(const char *line, size_t len)
 {
     static const char head[] = "{\"type\":\"result\",\"index\":", middle[] = ",\"value\":";

@@ -1,10 +1,10 @@
 #include "common/loop/turn.h"
 
-enum phase { IDLE, BEFORE_SLEEP, AFTER_POLL, PHASE_COUNT };
+enum turn_phase { IDLE, BEFORE_SLEEP, AFTER_POLL, PHASE_COUNT };
 
 /* The order of the steps of a phase is the order of these lines. */
 static const struct {
-    enum phase phase;
+    enum turn_phase phase;
     const char *name;
 } places[] = {
     [TURN_IDLE_LONG_ANSWERS] = {IDLE, "idle: long answers"},
@@ -38,7 +38,7 @@ const char *turn_place_name(enum turn_place place)
     return places[place].name;
 }
 
-static void run_phase(struct turn *t, enum phase phase)
+static void run_phase(struct turn *t, enum turn_phase phase)
 {
     for (struct turn_step *step = t->steps[phase]; step; step = t->next) {
         t->next = step->next;

@@ -4,7 +4,7 @@
 
 #include "common/observe/otlp.h"
 
-struct reader {
+struct variable_reader {
     struct trace_config *c;
     const char *(*get)(const char *name);
 };
@@ -15,14 +15,15 @@ static void note(struct trace_config *c, const char *variable, const char *why)
 }
 
 /* An empty variable counts as none. */
-static const char *lookup(const struct reader *r, const char *name)
+static const char *lookup(const struct variable_reader *r, const char *name)
 {
     const char *value = r->get(name);
     return value && *value ? value : NULL;
 }
 
 /* The first of the two that is set; *name says which. */
-static const char *lookup_either(const struct reader *r, const char *first, const char *second, const char **name)
+static const char *lookup_either(const struct variable_reader *r, const char *first, const char *second,
+                                 const char **name)
 {
     const char *value = lookup(r, first);
     *name = value ? first : second;
@@ -94,7 +95,7 @@ static bool is_http_url(const char *text)
     return true;
 }
 
-static bool read_endpoint(struct reader *r, char *err, size_t err_size)
+static bool read_endpoint(struct variable_reader *r, char *err, size_t err_size)
 {
     const char *name, *suffix = "";
     const char *value = lookup_either(r, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", &name);
@@ -132,7 +133,7 @@ static void add_header(void *data, const char *key, const char *value)
     buf_release(&line);
 }
 
-static bool read_headers(struct reader *r, char *err, size_t err_size)
+static bool read_headers(struct variable_reader *r, char *err, size_t err_size)
 {
     const char *name;
     const char *value = lookup_either(r, "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", &name);
@@ -155,7 +156,7 @@ static bool read_number(const char *text, uint64_t most, uint64_t *number)
     return true;
 }
 
-static uint64_t read_count(struct reader *r, const char *name, uint64_t fallback, uint64_t most)
+static uint64_t read_count(struct variable_reader *r, const char *name, uint64_t fallback, uint64_t most)
 {
     const char *value = lookup(r, name);
     uint64_t n = fallback;
@@ -163,14 +164,14 @@ static uint64_t read_count(struct reader *r, const char *name, uint64_t fallback
     return n;
 }
 
-static uint64_t read_timeout(struct reader *r)
+static uint64_t read_timeout(struct variable_reader *r)
 {
     const char *name = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT";
     return read_count(r, lookup(r, name) ? name : "OTEL_EXPORTER_OTLP_TIMEOUT", 10000, 3600000);
 }
 
 /* Variables with one value that we can do: another is noted, and that one done. */
-static void read_only_one(struct reader *r)
+static void read_only_one(struct variable_reader *r)
 {
     static const struct {
         const char *first, *second, *value, *why;
@@ -187,7 +188,7 @@ static void read_only_one(struct reader *r)
 
 /* ---- the sampler ---- */
 
-static double read_ratio(struct reader *r)
+static double read_ratio(struct variable_reader *r)
 {
     static const char name[] = "OTEL_TRACES_SAMPLER_ARG";
     const char *text = lookup(r, name);
@@ -199,7 +200,7 @@ static double read_ratio(struct reader *r)
     return 1;
 }
 
-static void read_sampler(struct reader *r)
+static void read_sampler(struct variable_reader *r)
 {
     static const char name[] = "OTEL_TRACES_SAMPLER";
     static const struct {
@@ -227,7 +228,7 @@ static void read_sampler(struct reader *r)
 
 /* ---- all of it ---- */
 
-static bool is_off(struct reader *r)
+static bool is_off(struct variable_reader *r)
 {
     const char *disabled = lookup(r, "OTEL_SDK_DISABLED"), *exporter = lookup(r, "OTEL_TRACES_EXPORTER");
     if (disabled && strcasecmp(disabled, "true") == 0) return true;
@@ -237,7 +238,7 @@ static bool is_off(struct reader *r)
     return false;
 }
 
-static void read_resource(struct reader *r)
+static void read_resource(struct variable_reader *r)
 {
     static const char name[] = "OTEL_RESOURCE_ATTRIBUTES";
     const char *service = lookup(r, "OTEL_SERVICE_NAME"), *attributes = lookup(r, name);
@@ -251,7 +252,7 @@ static void read_resource(struct reader *r)
 
 bool trace_config_read(struct trace_config *c, const char *(*get)(const char *name), char *err, size_t err_size)
 {
-    struct reader r = {c, get};
+    struct variable_reader r = {c, get};
     *c = (struct trace_config){0};
     if (is_off(&r)) return true;
     if (!read_endpoint(&r, err, err_size)) return false;

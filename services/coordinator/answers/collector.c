@@ -276,7 +276,7 @@ static struct segment *due(struct collector *c)
     return seg && seg->first == c->next ? seg : NULL;
 }
 
-bool collector_peek(struct collector *c, struct collector_run *run, enum collector_status *status)
+bool collector_peek(struct collector *c, struct answer_run *run, enum collector_status *status)
 {
     *status = COLLECTOR_OK;
     struct segment *seg = c->shown = due(c);
@@ -291,11 +291,11 @@ bool collector_peek(struct collector *c, struct collector_run *run, enum collect
             segments_put(&c->held, seg);
         }
     }
-    *run = (struct collector_run){.first = seg->first + seg->gone_items,
-                                  .n = (size_t)(seg->n - seg->gone_items),
-                                  .bytes = seg->bytes + seg->gone_bytes,
-                                  .len = seg->len - seg->gone_bytes,
-                                  .repeated = seg->repeated};
+    *run = (struct answer_run){.first = seg->first + seg->gone_items,
+                               .n = (size_t)(seg->n - seg->gone_items),
+                               .bytes = seg->bytes + seg->gone_bytes,
+                               .len = seg->len - seg->gone_bytes,
+                               .repeated = seg->repeated};
     return true;
 }
 

@@ -15,6 +15,7 @@
 #define FANTAIL_COORDINATOR_ANSWERS_COLLECTOR_H
 
 #include "common/base/buf.h"
+#include "coordinator/answers/answer_source.h"
 
 struct collector;
 
@@ -41,15 +42,6 @@ struct collector_config {
     struct collector_spill spill; /* zeroed: nothing is spilled, whatever the cap */
 };
 
-/* Lines ready to go out. */
-struct collector_run {
-    uint64_t first;
-    size_t n;
-    const char *bytes;
-    size_t len;
-    bool repeated; /* bytes is one line, and it is the answer of each of the n items */
-};
-
 struct collector *collector_new(const struct collector_config *config);
 void collector_free(struct collector *c);
 
@@ -63,9 +55,9 @@ MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uin
                                                         const char *line, size_t len);
 
 /* True with the next run to go out; false when there is none yet, or when reading the spill failed (*status). */
-MUST_CHECK bool collector_peek(struct collector *c, struct collector_run *run, enum collector_status *status);
-/* The first n items, len bytes, of the run just peeked have gone out (whole lines). For a repeated run len is not
- * looked at. */
+MUST_CHECK bool collector_peek(struct collector *c, struct answer_run *run, enum collector_status *status);
+/* The first n items of the run just peeked, len bytes in whole lines, have gone out. len is ignored for a repeated
+ * run. */
 void collector_consume(struct collector *c, size_t n, size_t len);
 
 uint64_t collector_added(const struct collector *c);         /* items taken in */

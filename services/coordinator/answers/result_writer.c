@@ -4,6 +4,7 @@
 
 static const char ndjson_value[] = "{\"type\":\"result\",\"index\":";
 static const char ndjson_error[] = "{\"type\":\"error\",\"index\":";
+static const char errors_index[] = "{\"index\":";
 static const char canonical_value[] = "{\"value\":";
 enum { CANONICAL_VALUE_LEN = sizeof canonical_value - 1 };
 
@@ -60,6 +61,16 @@ static void begin_json(struct result_writer *w, const char *line, size_t len, bo
     w->body_len = 0;
 }
 
+static void begin_error(struct result_writer *w, size_t len)
+{
+    if (w->written_lines) add_prefix(w, ",", 1);
+    add_prefix(w, errors_index, sizeof errors_index - 1);
+    add_prefix(w, w->digits, w->digits_len);
+    add_prefix(w, ",", 1);
+    w->body_from = 1;
+    w->body_len = len - 2; /* without its brace in front, and its newline */
+}
+
 static bool is_value_line(const char *line, size_t len)
 {
     return len > CANONICAL_VALUE_LEN && memcmp(line, canonical_value, CANONICAL_VALUE_LEN) == 0;
@@ -70,10 +81,11 @@ static void begin(struct result_writer *w, const char *line, size_t len)
     w->prefix_len = w->prefix_at = w->body_at = 0;
     w->line_len = len;
     w->in_line = true;
-    if (w->format == RESULTS_NDJSON)
-        begin_ndjson(w, len, is_value_line(line, len));
-    else
-        begin_json(w, line, len, is_value_line(line, len));
+    switch (w->format) {
+    case RESULTS_NDJSON: begin_ndjson(w, len, is_value_line(line, len)); break;
+    case RESULTS_JSON: begin_json(w, line, len, is_value_line(line, len)); break;
+    case RESULTS_ERRORS: begin_error(w, len); break;
+    }
 }
 
 static size_t copy_some(char *dst, size_t cap, const char *src, size_t len, size_t *at)

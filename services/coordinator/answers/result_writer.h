@@ -7,13 +7,14 @@
  *                      {"error":{}} ->  {"type":"error","index":0,"error":{}}
  *     RESULTS_JSON     {"value":1}  ->  1     with commas between; an error line becomes null and is handed to
  *                      on_error, which keeps it for the document's "errors"
+ *     RESULTS_ERRORS   {"error":{}} ->  {"index":0,"error":{}}     with commas between; there are only error lines
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_RESULT_WRITER_H
 #define FANTAIL_COORDINATOR_ANSWERS_RESULT_WRITER_H
 
 #include "common/base/buf.h"
 
-enum result_format { RESULTS_NDJSON, RESULTS_JSON };
+enum result_format { RESULTS_NDJSON, RESULTS_JSON, RESULTS_ERRORS };
 
 struct result_writer {
     enum result_format format;

@@ -1,43 +1,49 @@
 #include "coordinator/answers/spill_log.h"
 
-void tape_init(struct tape *t, const char *dir, size_t memory_cap)
+void spill_log_init(struct spill_log *l, const char *dir, size_t memory_cap)
 {
-    *t = (struct tape){.memory_cap = memory_cap};
-    spill_file_init(&t->file, dir);
+    *l = (struct spill_log){.memory_cap = memory_cap};
+    spill_file_init(&l->file, dir);
 }
 
-void tape_release(struct tape *t)
+void spill_log_release(struct spill_log *l)
 {
-    buf_release(&t->head);
-    spill_file_release(&t->file);
+    buf_release(&l->head);
+    spill_file_release(&l->file);
 }
 
-uint64_t tape_length(const struct tape *t)
+uint64_t spill_log_length(const struct spill_log *l)
 {
-    return t->head.len + t->file_bytes;
+    return l->head.len + l->file_bytes;
 }
 
-bool tape_append(struct tape *t, const void *data, size_t len)
+void spill_log_clear(struct spill_log *l)
 {
-    if (t->file.error) return false;
+    buf_clear(&l->head);
+    l->file_bytes = 0;
+}
+
+bool spill_log_append(struct spill_log *l, const void *data, size_t len)
+{
+    if (l->file.error) return false;
     const char *bytes = data;
-    size_t room = t->file_bytes == 0 && t->head.len < t->memory_cap ? t->memory_cap - t->head.len : 0;
+    size_t room = l->file_bytes == 0 && l->head.len < l->memory_cap ? l->memory_cap - l->head.len : 0;
     size_t in_memory = len < room ? len : room;
-    buf_add(&t->head, bytes, in_memory);
+    buf_add(&l->head, bytes, in_memory);
     if (in_memory == len) return true;
-    if (!spill_file_write(&t->file, t->file_bytes, bytes + in_memory, len - in_memory)) return false;
-    t->file_bytes += len - in_memory;
+    if (!spill_file_write(&l->file, l->file_bytes, bytes + in_memory, len - in_memory)) return false;
+    l->file_bytes += len - in_memory;
     return true;
 }
 
-ssize_t tape_read(struct tape *t, uint64_t offset, void *dst, size_t cap)
+ssize_t spill_log_read(struct spill_log *l, uint64_t offset, void *dst, size_t cap)
 {
-    uint64_t length = tape_length(t);
+    uint64_t length = spill_log_length(l);
     size_t want = offset >= length ? 0 : length - offset < cap ? (size_t)(length - offset) : cap, got = 0;
-    if (offset < t->head.len) {
-        got = t->head.len - offset < want ? t->head.len - (size_t)offset : want;
-        memcpy(dst, t->head.data + offset, got);
+    if (offset < l->head.len) {
+        got = l->head.len - offset < want ? l->head.len - (size_t)offset : want;
+        memcpy(dst, l->head.data + offset, got);
     }
-    if (got < want && !spill_file_read(&t->file, offset + got - t->head.len, (char *)dst + got, want - got)) return -1;
+    if (got < want && !spill_file_read(&l->file, offset + got - l->head.len, (char *)dst + got, want - got)) return -1;
     return (ssize_t)want;
 }

@@ -1,6 +1,6 @@
 /*
- * An append-only run of bytes with random reads, held in memory up to a cap and beyond it in a spill file, so that what
- * a job holds back is bounded by the disk and not by the memory.
+ * Bytes that are only appended and can be read anywhere: in memory up to a cap, and beyond it in a temporary file, so
+ * that the disk bounds what a job keeps back, not the memory.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_SPILL_LOG_H
 #define FANTAIL_COORDINATOR_ANSWERS_SPILL_LOG_H
@@ -10,20 +10,22 @@
 #include "common/base/buf.h"
 #include "coordinator/answers/spill_file.h"
 
-struct tape {
+struct spill_log {
     size_t memory_cap;
     struct buf head; /* the first bytes, never more than memory_cap */
     struct spill_file file;
     uint64_t file_bytes;
 };
 
-void tape_init(struct tape *t, const char *dir, size_t memory_cap);
-/* Releasing a zeroed tape is fine. */
-void tape_release(struct tape *t);
-/* False when the disk refused (t->file.error says why); the tape is then of no more use. */
-MUST_CHECK bool tape_append(struct tape *t, const void *data, size_t len);
-uint64_t tape_length(const struct tape *t);
+void spill_log_init(struct spill_log *l, const char *dir, size_t memory_cap);
+/* Releasing a zeroed one is fine. */
+void spill_log_release(struct spill_log *l);
+/* False when the disk refused (l->file.error says why); the log cannot be used any more. */
+MUST_CHECK bool spill_log_append(struct spill_log *l, const void *data, size_t len);
+uint64_t spill_log_length(const struct spill_log *l);
+/* Forgets what was appended. */
+void spill_log_clear(struct spill_log *l);
 /* Reads up to cap bytes at `offset`; fewer only at the end. -1 when the disk failed. */
-MUST_CHECK ssize_t tape_read(struct tape *t, uint64_t offset, void *dst, size_t cap);
+MUST_CHECK ssize_t spill_log_read(struct spill_log *l, uint64_t offset, void *dst, size_t cap);
 
 #endif

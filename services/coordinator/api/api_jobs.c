@@ -6,7 +6,7 @@
 
 void api_post_job(struct http_exchange *x, void *data)
 {
-    job_handle_post(x, data);
+    submission_handle(x, &((struct coordinator *)data)->jobs);
 }
 
 static void write_job(struct buf *out, const struct job *j)
@@ -20,9 +20,9 @@ void api_list_jobs(struct http_exchange *x, void *data)
     struct coordinator *c = data;
     struct buf out = {0};
     buf_add_str(&out, "{\"scope\":\"replica\",\"jobs\":[");
-    for (const struct job *j = c->jobs; j; j = j->next) {
+    for (const struct job *j = jobs_next(&c->jobs, NULL); j; j = jobs_next(&c->jobs, j)) {
+        if (j != jobs_next(&c->jobs, NULL)) buf_add_char(&out, ',');
         write_job(&out, j);
-        if (j->next) buf_add_char(&out, ',');
     }
     buf_add_str(&out, "]}\n");
     http_answer(x, 200, TYPE_JSON, out.data, out.len);
@@ -33,8 +33,8 @@ void api_list_jobs(struct http_exchange *x, void *data)
 static struct job *find_job(struct http_exchange *x, struct coordinator *c)
 {
     const char *id = http_exchange_param(x, "id");
-    for (struct job *j = c->jobs; j; j = j->next)
-        if (strcmp(j->id, id) == 0) return j;
+    struct job *j = jobs_find(&c->jobs, id);
+    if (j) return j;
     http_answer_problem(x, 404, "\"scope\":\"replica\"", "this coordinator is not running a job %.64s", id);
     return NULL;
 }

@@ -8,6 +8,7 @@
 #include "coordinator/answers/item_error.h"
 #include "coordinator/dispatch/attempt_trace.h"
 #include "coordinator/dispatch/worker_endpoint.h"
+#include "coordinator/items/payload.h"
 #include "coordinator/job/job.h"
 #include "protocol/protocol.h"
 
@@ -16,7 +17,7 @@
 struct attempt_call {
     struct dispatcher *dispatcher;
     struct sched_attempt *attempt;
-    struct job *job;
+    struct phase *phase;
     struct http_call *http;
     struct answer_reader reader;
     const char *items; /* borrowed from the chunk's payload, which outlives the attempt */
@@ -57,14 +58,14 @@ static void on_values(void *data, uint64_t n, const char *lines, size_t len)
     if (!count_values(call, n, &accept)) return;
     uint64_t counted;
     size_t skip = accept.drop ? lines_cut(lines, len, accept.drop, SIZE_MAX, &counted) : 0;
-    job_add_values(call->job, accept.first, accept.keep, lines + skip, len - skip);
+    phase_add_values(call->phase, accept.first, accept.keep, lines + skip, len - skip);
 }
 
 static void on_value(void *data, struct buf *line)
 {
     struct attempt_call *call = data;
     struct sched_accept accept;
-    if (count_values(call, 1, &accept)) job_take_value(call->job, accept.first, line);
+    if (count_values(call, 1, &accept)) phase_take_value(call->phase, accept.first, line);
 }
 
 static void on_error(void *data, const struct answer_line *line, const char *bytes, size_t len)
@@ -79,7 +80,7 @@ static void on_error(void *data, const struct answer_line *line, const char *byt
     if (v.verdict != SCHED_ITEM_FINAL) return;
     struct buf out = {0};
     item_error_write(&out, line, v.attempts, http_call_header(call->http, HEADER_WORKER));
-    job_add_error(call->job, v.index, 1, out.data, out.len);
+    phase_add_error(call->phase, v.index, 1, out.data, out.len);
     buf_release(&out);
 }
 
@@ -161,16 +162,16 @@ static void attempt_call_free(struct attempt_call *call)
 static void write_chunk_name(const struct attempt_call *call, char name[CHUNK_NAME_SIZE])
 {
     const struct sched_attempt *a = call->attempt;
-    snprintf(name, CHUNK_NAME_SIZE, "%s/%" PRIu64, call->job->id, a->chunk->first + a->from);
+    snprintf(name, CHUNK_NAME_SIZE, "%s/%" PRIu64, call->phase->job->id, a->chunk->first + a->from);
 }
 
 /* The fields of every log line about an attempt. */
 #define LOG_ATTEMPT(call, name, span_id)                                                                               \
-    LOG_STR("job", (call)->job->id), LOG_STR("chunk", name), LOG_U64("attempt", (call)->attempt->chunk->sends),        \
+    LOG_STR("job", (call)->phase->job->id), LOG_STR("chunk", name), LOG_U64("attempt", (call)->attempt->chunk->sends), \
         LOG_STR("worker", http_call_header((call)->http, HEADER_WORKER)),                                              \
         LOG_MS("duration_ms", now_ns() - (call)->attempt->started_ns),                                                 \
-        LOG_STR("trace_id", trace_scope_id(&(call)->job->trace)),                                                      \
-        LOG_STR("span_id", trace_scope_span_id(&(call)->job->trace, &(call)->trace.context, span_id))
+        LOG_STR("trace_id", trace_scope_id(&(call)->phase->job->trace)),                                               \
+        LOG_STR("span_id", trace_scope_span_id(&(call)->phase->job->trace, &(call)->trace.context, span_id))
 
 static void log_end(const struct attempt_call *call, enum sched_end how, const struct http_call_result *r)
 {
@@ -190,7 +191,7 @@ static void trace_end(struct attempt_call *call, enum sched_end how, const struc
 {
     bool fine = how == SCHED_END_COMPLETE || how == SCHED_END_DRAINING || how == SCHED_END_DEADLINE;
     const char *why = call->fault ? call->fault : r->reason;
-    attempt_trace_end(&call->trace, call->job,
+    attempt_trace_end(&call->trace, call->phase,
                       &(struct attempt_outcome){
                           .attempt = call->attempt,
                           .worker = http_call_header(call->http, HEADER_WORKER),
@@ -237,15 +238,9 @@ static size_t copy_part(char *dst, size_t cap, const char *src, size_t len, size
 static size_t read_body(void *data, char *dst, size_t cap)
 {
     struct attempt_call *call = data;
-    const struct buf *header = &call->job->chunk_header;
+    const struct buf *header = &call->phase->chunk_header;
     size_t n = copy_part(dst, cap, header->data, header->len, &call->header_at);
     return n + copy_part(dst + n, cap - n, call->items, call->items_len, &call->items_at);
-}
-
-/* A worker that sends nothing for longer than an item may take counts as lost. */
-static uint64_t silence_ms(const struct job *j)
-{
-    return j->spec.item_timeout_s > 0 ? (uint64_t)(j->spec.item_timeout_s * 1e3) + 10000 : 0;
 }
 
 /* The header lines of the request, and the memory of those that are made for it. */
@@ -256,12 +251,11 @@ struct request_headers {
     struct trace_headers trace;
 };
 
-static void add_deadline(struct request_headers *h, const struct job *j)
+static void add_deadline(struct request_headers *h, const struct phase *p)
 {
-    if (j->spec.deadline_s <= 0) return;
-    uint64_t end = j->started_ns + (uint64_t)(j->spec.deadline_s * 1e9), now = now_ns();
-    snprintf(h->deadline, sizeof h->deadline, "%s: %llu", HEADER_DEADLINE_MS,
-             (unsigned long long)(end > now ? (end - now) / NS_PER_MS : 0));
+    uint64_t left_ms = phase_deadline_ms(p);
+    if (left_ms == UINT64_MAX) return;
+    snprintf(h->deadline, sizeof h->deadline, "%s: %" PRIu64, HEADER_DEADLINE_MS, left_ms);
     h->lines[h->n++] = h->deadline;
 }
 
@@ -275,19 +269,19 @@ static void make_headers(struct request_headers *h, const struct attempt_call *c
     h->lines[h->n++] = "Content-Type: " TYPE_CHUNK;
     h->lines[h->n++] = h->chunk;
     h->lines[h->n++] = h->attempt;
-    add_deadline(h, call->job);
-    h->n += attempt_trace_headers(&call->trace, call->job, &h->trace, h->lines + h->n);
+    add_deadline(h, call->phase);
+    h->n += attempt_trace_headers(&call->trace, call->phase, &h->trace, h->lines + h->n);
     h->lines[h->n++] = call->dispatcher->fleet->authorization;
     h->lines[h->n] = NULL;
 }
 
 static void start_http(struct attempt_call *call, const struct endpoint *to)
 {
-    const struct job *j = call->job;
+    const struct phase *p = call->phase;
     struct request_headers headers;
     char url[512];
-    snprintf(url, sizeof url, "%s%s/%s", to->url, PATH_TASKS, j->spec.tasks[0]);
-    attempt_trace_begin(&call->trace, j, call->attempt, url, to->connect_to);
+    snprintf(url, sizeof url, "%s%s/%s", to->url, PATH_TASKS, phase_task(p));
+    attempt_trace_begin(&call->trace, p, call->attempt, url, to->connect_to);
     make_headers(&headers, call);
     call->http = http_call_start(call->dispatcher->fleet->client,
                                  &(struct http_call_options){
@@ -295,13 +289,13 @@ static void start_http(struct attempt_call *call, const struct endpoint *to)
                                      .url = url,
                                      .connect_to = to->connect_to,
                                      .headers = headers.lines,
-                                     .body_bytes = (int64_t)(j->chunk_header.len + call->items_len),
+                                     .body_bytes = (int64_t)(p->chunk_header.len + call->items_len),
                                      .read = read_body,
                                      .on_head = on_head,
                                      .on_body = on_body,
                                      .on_end = on_end,
                                      .data = call,
-                                     .silence_timeout_ms = silence_ms(j),
+                                     .silence_timeout_ms = phase_silence_ms(p),
                                  });
     trace_headers_release(&headers.trace);
 }
@@ -311,7 +305,7 @@ void attempt_call_start(struct dispatcher *dispatcher, struct sched_attempt *a)
     struct attempt_call *call = xcalloc(1, sizeof *call);
     call->dispatcher = dispatcher;
     call->attempt = a;
-    call->job = sched_job_owner(a->chunk->job);
+    call->phase = sched_job_owner(a->chunk->job);
     call->expected = a->to - a->from;
     call->items = payload_range(a->chunk->payload, a->from, a->to, &call->items_len);
     answer_reader_init(&call->reader, &reader_ops, call);
@@ -327,7 +321,7 @@ void attempt_call_cut_off(struct sched_attempt *a, const char *why)
     char span_id[SPAN_ID_SIZE], name[CHUNK_NAME_SIZE];
     write_chunk_name(call, name);
     log_debug("attempt cut off", LOG_ATTEMPT(call, name, span_id), LOG_STR("reason", why));
-    attempt_trace_end(&call->trace, call->job,
+    attempt_trace_end(&call->trace, call->phase,
                       &(struct attempt_outcome){
                           .attempt = a,
                           .worker = http_call_header(call->http, HEADER_WORKER),

@@ -22,10 +22,10 @@ struct attempt_trace {
 };
 
 /* Call it before the request is made, also when nothing is traced. address may be NULL. */
-void attempt_trace_begin(struct attempt_trace *t, const struct job *j, const struct sched_attempt *a, const char *url,
+void attempt_trace_begin(struct attempt_trace *t, const struct phase *p, const struct sched_attempt *a, const char *url,
                          const char *address);
 /* Puts the headers that the worker gets at `headers`; returns how many. Release h afterwards. */
-size_t attempt_trace_headers(const struct attempt_trace *t, const struct job *j, struct trace_headers *h,
+size_t attempt_trace_headers(const struct attempt_trace *t, const struct phase *p, struct trace_headers *h,
                              const char **headers);
 void trace_headers_release(struct trace_headers *h);
 
@@ -38,6 +38,6 @@ struct attempt_outcome {
     const char *reason; /* of an end before the last answer; NULL: none */
 };
 /* The attempt is over, or cut off: exports its span and releases t. */
-void attempt_trace_end(struct attempt_trace *t, const struct job *j, const struct attempt_outcome *o);
+void attempt_trace_end(struct attempt_trace *t, const struct phase *p, const struct attempt_outcome *o);
 
 #endif

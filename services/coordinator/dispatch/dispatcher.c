@@ -5,6 +5,7 @@
 #include "coordinator/answers/item_error.h"
 #include "coordinator/dispatch/attempt_call.h"
 #include "coordinator/dispatch/worker_endpoint.h"
+#include "coordinator/items/payload.h"
 #include "coordinator/job/job.h"
 
 /* The scheduler's actions. */
@@ -21,12 +22,12 @@ static void op_cut_off(void *ctx, struct sched_attempt *a, const char *why)
 
 static size_t op_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
 {
-    return job_cut(sched_job_owner(chunk->job), chunk, max_items, max_bytes, bytes);
+    return phase_cut(sched_job_owner(chunk->job), chunk, max_items, max_bytes, bytes);
 }
 
 static uint64_t op_drop(void *ctx, struct sched_job *sched, uint64_t max_items, uint64_t *first)
 {
-    return job_drop(sched_job_owner(sched), max_items, first);
+    return phase_drop(sched_job_owner(sched), max_items, first);
 }
 
 static void op_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
@@ -53,18 +54,18 @@ static void op_settle_error(void *ctx, struct sched_job *sched, uint64_t first, 
     buf_add_json_string(&line, cause, strlen(cause));
     buf_addf(&line, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":%u,\"worker\":null}}\n",
              why->attempts);
-    job_add_error(sched_job_owner(sched), first, count, line.data, line.len);
+    phase_add_error(sched_job_owner(sched), first, count, line.data, line.len);
     buf_release(&line);
 }
 
 static void op_job_finished(void *ctx, struct sched_job *sched, const struct sched_outcome *outcome)
 {
-    job_finished(sched_job_owner(sched), outcome);
+    phase_finished(sched_job_owner(sched), outcome);
 }
 
 static void op_waiting(void *ctx, struct sched_job *sched, enum sched_waiting why)
 {
-    job_set_waiting(sched_job_owner(sched), why);
+    phase_waiting(sched_job_owner(sched), why);
 }
 
 static void op_probe(void *ctx, struct sched_endpoint *e)
@@ -75,8 +76,8 @@ static void op_probe(void *ctx, struct sched_endpoint *e)
 static void op_chunk_moved(void *ctx, const struct sched_chunk *chunk, enum sched_chunk_state from,
                            enum sched_chunk_state to)
 {
-    const struct job *j = sched_job_owner(chunk->job);
-    log_debug("chunk moved", LOG_STR("job", j->id), LOG_U64("first", chunk->first),
+    const struct phase *p = sched_job_owner(chunk->job);
+    log_debug("chunk moved", LOG_STR("job", p->job->id), LOG_U64("first", chunk->first),
               LOG_STR("from", sched_chunk_state_name(from)), LOG_STR("to", sched_chunk_state_name(to)));
 }
 

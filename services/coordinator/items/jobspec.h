@@ -82,6 +82,10 @@ MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, siz
  * items, and sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
+/* A job began with `early`; later its options are whole. NULL, or the pointer of the first option that says something
+ * else too late. */
+const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
+
 /* RANGE and SPANS: appends items first .. first + count - 1, a line each. False when the buffer's cap forbids it. */
 MUST_CHECK bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out);
 

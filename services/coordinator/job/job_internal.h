@@ -1,23 +1,40 @@
-/*
- * Private to the job's own files: job.c (life, answers, end), job_intake.c (the request and its body) and job_start.c
- * (from options to the scheduler).
- */
+/* Private to the job's own files. */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_INTERNAL_H
 #define FANTAIL_COORDINATOR_JOB_JOB_INTERNAL_H
 
 #include "coordinator/job/job.h"
-#include "protocol/protocol.h"
+#include "coordinator/job/reader.h"
 
-MUST_CHECK struct job *job_new(struct coordinator *c, struct http_exchange *x, enum split_format format);
-/* Frees j when neither the client nor the scheduler has it any more. */
-void job_free_when_over(struct job *j);
+/* jobs.c */
+void jobs_add(struct jobs *t, struct job *j);
+void jobs_remove(struct jobs *t, struct job *j);
 
-/* The request was wrong: it gets its problem, and what runs of it already is cancelled. members may be NULL. */
+/* job.c */
+
+MUST_CHECK struct job *job_new(struct jobs *jobs);
+void job_move(struct job *j, enum job_state to);
+/* The client of its POST has gone, or has its answer. May free j. */
+void job_client_gone(struct job *j);
+void job_tick(struct job *j, uint64_t now_ns);
+
+/* The request was wrong: it gets its problem, and what runs already is cancelled. members may be NULL. */
 void job_refuse(struct job *j, int status, const char *members, const char *detail_fmt, ...) PRINTF_LIKE(4, 5);
 /* Clears b and writes "pointer":"..." to it; borrowed from b. */
 const char *job_pointer_member(struct buf *b, const char *pointer);
 
-/* The spec is whole: starts the job when its tasks are known to exist, refuses it with 404 when one does not. */
+/* Its answers go through a reduction: readers get the value that it makes, and the errors. */
+bool job_is_reduced(const struct job *j);
+/* The body has become whole, or the job has started: when both are true, readers get their answers. */
+void job_open_answers(struct job *j);
+void job_answers_came(struct job *j);
+/* A sink could not keep answers: the job fails. */
+void job_fail_to_keep(struct job *j, const struct answer_sink *sink);
+/* The scheduler has reported the end. May free j. */
+void job_phase_finished(struct job *j, const struct sched_outcome *outcome);
+void job_set_waiting(struct job *j, enum sched_waiting why);
+
+/* job_start.c: the options are known. Starts the job when its tasks are known to exist, refuses it when one does not.
+ */
 void job_start_when_known(struct job *j);
 
 #endif

@@ -2,10 +2,10 @@
 
 #include "protocol/protocol.h"
 
-void job_trace_begin(struct trace_scope *trace, struct coordinator *c, struct http_exchange *x)
+void job_trace_begin(struct trace_scope *trace, struct trace_export *export, struct http_exchange *x)
 {
     char response[TRACEPARENT_SIZE];
-    trace_scope_begin(trace, c->trace, x);
+    trace_scope_begin(trace, export, x);
     if (!trace->export) return;
     trace_context_format(&trace->context, response);
     http_exchange_set_header(x, "traceresponse", response);
@@ -23,14 +23,14 @@ static void export_job(const struct job *j)
     bool ended = j->state == JOB_ENDED,
          bad_end = j->outcome.status == SCHED_FAILED || j->outcome.status == SCHED_TIMED_OUT;
     struct span s = trace_scope_span(&j->trace, SPAN_SERVER, "POST " PATH_JOBS);
-    struct span_attribute status = SPAN_INT("http.response.status_code", j->answer_status);
-    s.failed = j->answer_status >= 500 || j->failure[0] || (ended && bad_end);
+    struct span_attribute status = SPAN_INT("http.response.status_code", j->submission.status);
+    s.failed = j->submission.status >= 500 || j->failure[0] || (ended && bad_end);
     s.failure = j->failure[0] ? j->failure : ended && bad_end ? j->outcome.reason : NULL;
     if (!ended) {
         export_request(&j->trace, &s,
                        (struct span_attribute[]){SPAN_STR("http.request.method", "POST"),
                                                  SPAN_STR("http.route", PATH_JOBS), SPAN_STR("fantail.job.id", j->id),
-                                                 j->answer_status ? status : SPAN_END, SPAN_END});
+                                                 j->submission.status ? status : SPAN_END, SPAN_END});
         return;
     }
     export_request(&j->trace, &s,
@@ -42,7 +42,7 @@ static void export_job(const struct job *j)
                        SPAN_INT("fantail.items.total", n->total), SPAN_INT("fantail.items.succeeded", n->succeeded),
                        SPAN_INT("fantail.items.failed", n->failed), SPAN_INT("fantail.items.cancelled", n->cancelled),
                        SPAN_INT("fantail.items.retried", n->retried), SPAN_INT("fantail.items.hedged", n->hedged),
-                       j->answer_status ? status : SPAN_END, SPAN_END});
+                       j->submission.status ? status : SPAN_END, SPAN_END});
 }
 
 void job_trace_end(struct job *j)
@@ -51,11 +51,11 @@ void job_trace_end(struct job *j)
     trace_scope_release(&j->trace);
 }
 
-void job_trace_refused(struct coordinator *c, struct http_exchange *x)
+void job_trace_refused(struct trace_export *export, struct http_exchange *x)
 {
-    if (!c->trace) return;
+    if (!export) return;
     struct trace_scope trace;
-    trace_scope_begin(&trace, c->trace, x);
+    trace_scope_begin(&trace, export, x);
     struct span s = trace_scope_span(&trace, SPAN_SERVER, "POST " PATH_JOBS);
     export_request(&trace, &s,
                    (struct span_attribute[]){SPAN_STR("http.request.method", "POST"), SPAN_STR("http.route", PATH_JOBS),

@@ -1,23 +1,62 @@
 #include "coordinator/job/reader.h"
 
 #include "common/base/limits.h"
-#include "coordinator/job/job.h"
+#include "common/net/media_type.h"
+#include "common/observe/log.h"
+#include "coordinator/job/job_internal.h"
 #include "protocol/protocol.h"
 
 /* A document whose answers are no more than this goes out in one piece, with its length. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
+/* After so long without bytes the head goes out alone, so that the client knows that its job was accepted. */
+#define HEAD_ALONE_NS (NS_PER_S / 5)
 
-void job_output_init(struct job_output *o, const char *spill_dir)
+static const char *const state_names[] = {
+    [READER_IDLE] = "idle",     [READER_OPEN] = "open", [READER_RESULTS] = "results",
+    [READER_ERRORS] = "errors", [READER_TAIL] = "tail", [READER_DONE] = "done",
+};
+static_assert(ARRAY_SIZE(state_names) == READER_STATE_COUNT, "one name per state");
+
+static void move(struct reader *r, enum reader_state to)
 {
-    tape_init(&o->errors, spill_dir, ERRORS_MEMORY_BYTES);
+    log_debug("reader moved", LOG_STR("job", r->job->id), LOG_STR("from", state_names[r->state]),
+              LOG_STR("to", state_names[to]));
+    r->state = to;
 }
 
-void job_output_release(struct job_output *o)
+/* The JSON document's errors, one {"index":N,"error":{...}} each. */
+static bool keep_error(void *data, uint64_t index, const char *object, size_t len)
 {
-    reduction_release(&o->reduction);
-    tape_release(&o->errors);
-    buf_release(&o->pending);
+    struct reader *r = data;
+    char head[64];
+    int n = snprintf(head, sizeof head, "%s{\"index\":%llu,\"error\":", spill_log_length(&r->errors) ? "," : "",
+                     (unsigned long long)index);
+    return spill_log_append(&r->errors, head, (size_t)n) && spill_log_append(&r->errors, object, len) &&
+           spill_log_append(&r->errors, "}", 1);
 }
+
+struct reader *reader_new(struct job *j, struct http_exchange *x)
+{
+    struct reader *r = xcalloc(1, sizeof *r);
+    r->job = j;
+    r->exchange = x;
+    r->ndjson = accept_is_stream(http_exchange_header(x, "Accept"));
+    r->last_output_ns = r->last_progress_ns = now_ns();
+    spill_log_init(&r->errors, j->jobs->config->spill_dir, ERRORS_MEMORY_BYTES);
+    list_push_back(&j->readers, &r->link);
+    return r;
+}
+
+void reader_free(struct reader *r)
+{
+    if (!r) return;
+    list_remove(&r->job->readers, &r->link);
+    spill_log_release(&r->errors);
+    buf_release(&r->pending);
+    free(r);
+}
+
+/* What the documents and lines say. */
 
 static void write_stats(const struct job *j, struct buf *out)
 {
@@ -39,73 +78,70 @@ static void write_outcome(const struct job *j, struct buf *out)
     status_write_counts(out, &j->outcome.counts);
 }
 
-/* The document's errors, one {"index":N,"error":{...}} each. */
-static bool keep_error(void *data, uint64_t index, const char *object, size_t len)
+static void write_reduced(const struct job *j, struct buf *out)
 {
-    struct job_output *o = data;
-    char head[64];
-    int n = snprintf(head, sizeof head, "%s{\"index\":%llu,\"error\":", tape_length(&o->errors) ? "," : "",
-                     (unsigned long long)index);
-    return tape_append(&o->errors, head, (size_t)n) && tape_append(&o->errors, object, len) &&
-           tape_append(&o->errors, "}", 1);
+    if (j->failure[0] || !fold_result(&j->fold, out)) buf_add_str(out, "null");
 }
 
-static void reduce_line(struct job *j, uint64_t index, const char *line, size_t len)
+static void write_document_head(const struct job *j, struct buf *out)
 {
-    struct job_output *o = &j->output;
-    struct answer_line parsed = answer_line_parse(line, len - 1, false);
-    if (parsed.kind == ANSWER_VALUE) {
-        reduction_add(&o->reduction, index, parsed.body, parsed.body_len);
-    } else if (o->ndjson) {
-        buf_addf(&o->pending, "{\"type\":\"error\",\"index\":%llu,", (unsigned long long)index);
-        buf_add(&o->pending, line + 1, len - 1);
-    } else if (!keep_error(o, index, parsed.body, parsed.body_len) && !j->failure[0]) {
-        snprintf(j->failure, sizeof j->failure, "the errors could not be kept: %s", strerror(o->errors.file.error));
+    buf_addf(out, "{\"id\":\"%s\",", j->id);
+    write_outcome(j, out);
+    if (!job_is_reduced(j)) {
+        buf_add_str(out, ",\"results\":[");
+        return;
     }
+    buf_add_str(out, ",\"result\":");
+    write_reduced(j, out);
+    buf_add_str(out, ",\"errors\":[");
 }
 
-/* The collector's bytes are lost to us: nothing sensible can follow. */
-static void fail_on_read(struct job *j)
+static void write_document_tail(const struct job *j, struct buf *out)
 {
-    if (!j->failure[0]) snprintf(j->failure, sizeof j->failure, "answers could not be read back from the disk");
-    job_cancel(j, SCHED_FAILED, j->failure);
+    buf_add_str(out, "],");
+    write_stats(j, out);
+    buf_add_str(out, "}\n");
 }
 
-/* Folds what is there into the reduction; stops while a slow client has many error lines to take. */
-static void reduce_available(struct job *j)
+static void write_end_lines(const struct job *j, struct buf *out)
 {
-    struct collector_run run;
-    enum collector_status status = COLLECTOR_OK;
-    while (j->output.pending.len < MIB && collector_peek(j->collector, &run, &status)) {
-        const char *at = run.bytes, *end = run.bytes + run.len;
-        for (uint64_t i = 0; i < run.n; i++) {
-            const char *newline = memchr(at, '\n', (size_t)(end - at));
-            reduce_line(j, run.first + i, at, (size_t)(newline + 1 - at));
-            if (!run.repeated) at = newline + 1;
-        }
-        collector_consume(j->collector, run.n, run.len);
+    if (job_is_reduced(j) && !j->failure[0]) {
+        buf_add_str(out, "{\"type\":\"result\",\"value\":");
+        write_reduced(j, out);
+        buf_add_str(out, "}\n");
     }
-    if (status != COLLECTOR_OK) fail_on_read(j);
-    if (!j->output.reduction.error[0] || j->failure[0]) return;
-    snprintf(j->failure, sizeof j->failure, "%s", j->output.reduction.error);
-    job_cancel(j, SCHED_FAILED, j->failure);
+    buf_addf(out, "{\"type\":\"end\",\"id\":\"%s\",", j->id);
+    write_outcome(j, out);
+    buf_add_char(out, ',');
+    write_stats(j, out);
+    buf_add_str(out, "}\n");
 }
 
-/* Bytes of `pending` first: they stand between two results. */
-static size_t copy_pending(struct job_output *o, char *dst, size_t cap)
+static void write_progress(const struct job *j, struct buf *out)
 {
-    size_t n = o->pending.len - o->pending_at < cap ? o->pending.len - o->pending_at : cap;
-    if (n) memcpy(dst, o->pending.data + o->pending_at, n);
-    o->pending_at += n;
-    if (o->pending_at == o->pending.len) {
-        buf_clear(&o->pending);
-        o->pending_at = 0;
+    struct status_job now = job_status(j);
+    buf_add_str(out, "{\"type\":\"progress\",");
+    status_write_counts(out, &now.counts);
+    if (now.eta_ns) buf_addf(out, ",\"eta_s\":%.3f", (double)now.eta_ns / 1e9);
+    buf_add_str(out, "}\n");
+}
+
+/* Pulling. */
+
+static size_t copy_pending(struct reader *r, char *dst, size_t cap)
+{
+    size_t n = r->pending.len - r->pending_at < cap ? r->pending.len - r->pending_at : cap;
+    if (n) memcpy(dst, r->pending.data + r->pending_at, n);
+    r->pending_at += n;
+    if (r->pending_at == r->pending.len) {
+        buf_clear(&r->pending);
+        r->pending_at = 0;
     }
     return n;
 }
 
 /* A run of one line that stands for many items goes out a line each. */
-static struct result_written write_run(struct result_writer *w, const struct collector_run *run, char *dst, size_t cap)
+static struct result_written write_run(struct result_writer *w, const struct answer_run *run, char *dst, size_t cap)
 {
     if (!run->repeated) return result_writer_write(w, run->first, run->bytes, run->len, dst, cap);
     struct result_written all = {0};
@@ -119,250 +155,212 @@ static struct result_written write_run(struct result_writer *w, const struct col
     return all;
 }
 
-/* Fills dst with results until it is full or none is left; *ran_dry tells which. -1 when the disk failed. */
-static ssize_t pull_results(struct job *j, char *dst, size_t cap, bool *ran_dry)
+/* Fills dst with answers, control lines between them, until it is full or no answer is left: then *dry is true. -1 when
+ * the disk failed. */
+static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
 {
-    struct job_output *o = &j->output;
-    struct collector_run run;
-    enum collector_status status = COLLECTOR_OK;
+    struct answer_run run;
+    bool failed = false;
     size_t total = 0;
-    *ran_dry = false;
+    *dry = false;
     while (total < cap) {
-        if (!o->writer.in_line && o->pending.len && o->ndjson) total += copy_pending(o, dst + total, cap - total);
+        if (r->ndjson && !r->writer.in_line && r->pending.len) total += copy_pending(r, dst + total, cap - total);
         if (total == cap) break;
-        if (!j->collector || !collector_peek(j->collector, &run, &status)) {
-            *ran_dry = true;
+        if (!answer_source_peek(&r->source, &run, &failed)) {
+            *dry = true;
             break;
         }
-        struct result_written n = write_run(&o->writer, &run, dst + total, cap - total);
+        struct result_written n = write_run(&r->writer, &run, dst + total, cap - total);
         total += n.bytes;
-        if (n.lines) collector_consume(j->collector, n.lines, n.line_bytes);
-        if (o->writer.failed) return -1;
+        if (n.lines) answer_source_consume(&r->source, n.lines, n.line_bytes);
+        if (r->writer.failed) return -1;
     }
-    return status == COLLECTOR_OK ? (ssize_t)total : -1;
+    return failed ? -1 : (ssize_t)total;
 }
 
-static void write_document_head(struct job *j, struct buf *out)
+/* One step of the document; dst has room. Returns the bytes it wrote there, -1 when the disk failed. */
+static ssize_t step_document(struct reader *r, char *dst, size_t cap)
 {
-    buf_addf(out, "{\"id\":\"%s\",", j->id);
-    write_outcome(j, out);
-    if (!j->output.reducing) {
-        buf_add_str(out, ",\"results\":[");
-        return;
+    bool dry;
+    ssize_t n = 0;
+    switch (r->state) {
+    case READER_IDLE:
+    case READER_OPEN:
+        write_document_head(r->job, &r->pending);
+        move(r, READER_RESULTS);
+        break;
+    case READER_RESULTS:
+        n = pull_answers(r, dst, cap, &dry);
+        if (n < 0 || !dry) return n;
+        if (!job_is_reduced(r->job)) buf_add_str(&r->pending, "],\"errors\":[");
+        move(r, READER_ERRORS);
+        break;
+    case READER_ERRORS:
+        n = spill_log_read(&r->errors, r->errors_at, dst, cap);
+        if (n > 0) r->errors_at += (uint64_t)n;
+        if (n != 0) return n;
+        write_document_tail(r->job, &r->pending);
+        move(r, READER_TAIL);
+        break;
+    case READER_TAIL:
+        if (!r->pending.len) move(r, READER_DONE);
+        break;
+    case READER_DONE:
+    case READER_STATE_COUNT: break;
     }
-    buf_add_str(out, ",\"result\":");
-    if (j->failure[0] || !reduction_result(&j->output.reduction, out)) buf_add_str(out, "null");
-    buf_add_str(out, ",\"errors\":[");
+    return n;
 }
 
-static void write_document_tail(struct job *j, struct buf *out)
+static ssize_t pull_document(struct reader *r, char *dst, size_t cap)
 {
-    buf_add_str(out, "],");
-    write_stats(j, out);
-    buf_add_str(out, "}\n");
-}
-
-/* The document: head, results, errors, tail. Its stages feed `pending`, or dst at once. */
-static ssize_t pull_document(struct job *j, char *dst, size_t cap)
-{
-    struct job_output *o = &j->output;
-    size_t total = copy_pending(o, dst, cap);
-    if (j->state != JOB_ENDED) return total ? (ssize_t)total : HTTP_PULL_WAIT;
-    while (total < cap && o->stage != OUTPUT_DONE) {
-        bool dry = true;
-        ssize_t n = 0;
-        switch (o->stage) {
-        case OUTPUT_HEAD:
-            write_document_head(j, &o->pending);
-            o->stage = o->reducing ? OUTPUT_ERRORS : OUTPUT_RESULTS;
-            break;
-        case OUTPUT_RESULTS:
-            n = pull_results(j, dst + total, cap - total, &dry);
-            if (n < 0) return HTTP_PULL_ABORT;
-            if (dry) buf_add_str(&o->pending, "],\"errors\":[");
-            if (dry) o->stage = OUTPUT_ERRORS;
-            break;
-        case OUTPUT_ERRORS:
-            n = tape_read(&o->errors, o->errors_at, dst + total, cap - total);
-            if (n < 0) return HTTP_PULL_ABORT;
-            o->errors_at += (uint64_t)n;
-            if (n == 0) write_document_tail(j, &o->pending);
-            if (n == 0) o->stage = OUTPUT_TAIL;
-            break;
-        case OUTPUT_TAIL: o->stage = o->pending.len ? OUTPUT_TAIL : OUTPUT_DONE; break;
-        case OUTPUT_DONE: break;
-        }
+    size_t total = copy_pending(r, dst, cap);
+    if (r->job->state != JOB_ENDED) return total ? (ssize_t)total : HTTP_PULL_WAIT;
+    while (total < cap && r->state != READER_DONE) {
+        ssize_t n = step_document(r, dst + total, cap - total);
+        if (n < 0) return HTTP_PULL_ABORT;
         total += (size_t)n;
-        total += copy_pending(o, dst + total, cap - total);
+        total += copy_pending(r, dst + total, cap - total);
     }
     return total ? (ssize_t)total : HTTP_PULL_END;
 }
 
-static void write_end_lines(struct job *j)
+static ssize_t pull_stream(struct reader *r, char *dst, size_t cap)
 {
-    struct job_output *o = &j->output;
-    if (o->reducing && !j->failure[0]) {
-        buf_add_str(&o->pending, "{\"type\":\"result\",\"value\":");
-        if (!reduction_result(&o->reduction, &o->pending)) buf_add_str(&o->pending, "null");
-        buf_add_str(&o->pending, "}\n");
-    }
-    buf_addf(&o->pending, "{\"type\":\"end\",\"id\":\"%s\",", j->id);
-    write_outcome(j, &o->pending);
-    buf_add_char(&o->pending, ',');
-    write_stats(j, &o->pending);
-    buf_add_str(&o->pending, "}\n");
-}
-
-static ssize_t pull_stream(struct job *j, char *dst, size_t cap)
-{
-    struct job_output *o = &j->output;
-    bool dry = true;
-    ssize_t total = 0;
-    if (o->reducing && j->collector) reduce_available(j);
-    if (o->reducing)
-        total = (ssize_t)copy_pending(o, dst, cap);
-    else
-        total = pull_results(j, dst, cap, &dry);
+    bool dry;
+    ssize_t total = pull_answers(r, dst, cap, &dry);
     if (total < 0) return HTTP_PULL_ABORT;
-    if (dry && !o->pending.len && j->state == JOB_ENDED && o->stage == OUTPUT_HEAD) {
-        write_end_lines(j);
-        o->stage = OUTPUT_TAIL;
-        total += (ssize_t)copy_pending(o, dst + total, cap - (size_t)total);
+    if (dry && !r->pending.len && r->job->state == JOB_ENDED && r->state == READER_OPEN) {
+        write_end_lines(r->job, &r->pending);
+        move(r, READER_TAIL);
+        total += (ssize_t)copy_pending(r, dst + total, cap - (size_t)total);
     }
-    if (total > 0) {
-        o->last_output_ns = now_ns();
-        return total;
+    if (total == 0) return r->state == READER_TAIL ? HTTP_PULL_END : HTTP_PULL_WAIT;
+    r->last_output_ns = now_ns();
+    return total;
+}
+
+ssize_t reader_pull(struct reader *r, char *dst, size_t cap)
+{
+    return r->ndjson ? pull_stream(r, dst, cap) : pull_document(r, dst, cap);
+}
+
+/* Beginning. */
+
+static void start_streaming(struct reader *r)
+{
+    move(r, READER_OPEN);
+    http_answer_stream(r->exchange, 200, r->ndjson ? TYPE_NDJSON : TYPE_JSON);
+}
+
+void reader_open(struct reader *r, const struct answer_source *source)
+{
+    enum result_format json = job_is_reduced(r->job) ? RESULTS_ERRORS : RESULTS_JSON;
+    r->source = *source;
+    result_writer_init(&r->writer, r->ndjson ? RESULTS_NDJSON : json);
+    r->writer.on_error = keep_error;
+    r->writer.data = r;
+    if (r->job->state == JOB_ENDED)
+        reader_finish(r);
+    else
+        reader_wake(r);
+}
+
+/* A stream begins with its first bytes, a document at the end of the job. */
+void reader_wake(struct reader *r)
+{
+    if (!r->source.ops || r->state == READER_DONE) return;
+    if (r->state == READER_IDLE) {
+        bool any = r->pending.len || r->job->state == JOB_ENDED || answer_source_unread_bytes(&r->source) > 0;
+        if (!r->ndjson || !any) return;
+        start_streaming(r);
     }
-    return o->stage == OUTPUT_TAIL ? HTTP_PULL_END : HTTP_PULL_WAIT;
+    http_exchange_wake(r->exchange);
 }
 
-ssize_t job_output_pull(struct job *j, char *dst, size_t cap)
-{
-    return j->output.ndjson ? pull_stream(j, dst, cap) : pull_document(j, dst, cap);
-}
+/* The end. */
 
-static void start_streaming(struct job *j)
-{
-    j->output.streaming = true;
-    http_answer_stream(j->exchange, 200, j->output.ndjson ? TYPE_NDJSON : TYPE_JSON);
-}
-
-void job_output_begin(struct job *j)
-{
-    struct job_output *o = &j->output;
-    o->last_output_ns = o->last_progress_ns = now_ns();
-    o->reducing = j->spec.reduce != REDUCE_NONE;
-    reduction_init(&o->reduction, j->spec.reduce, LIMIT_ANSWER_BYTES);
-    result_writer_init(&o->writer, o->ndjson ? RESULTS_NDJSON : RESULTS_JSON);
-    o->writer.on_error = keep_error;
-    o->writer.data = o;
-    if (j->state == JOB_ENDED)
-        job_output_finish(j);
-    else if (j->collector)
-        job_output_wake(j);
-}
-
-/* The answer may have begun once the body is whole and not before; then the first bytes begin it. */
-void job_output_wake(struct job *j)
-{
-    struct job_output *o = &j->output;
-    if (!j->exchange || j->refused || j->state == JOB_RECEIVING || !o->last_output_ns) return;
-    if (o->reducing && j->collector && j->state != JOB_ENDED) reduce_available(j);
-    if (!o->ndjson && !o->streaming) return;
-    bool more =
-        o->pending.len || j->state == JOB_ENDED || (!o->reducing && j->collector && collector_added(j->collector));
-    if (!o->streaming && more) start_streaming(j);
-    if (o->streaming) http_exchange_wake(j->exchange);
-}
-
-static void answer_whole(struct job *j)
+static void answer_whole(struct reader *r)
 {
     struct buf document = {0};
     for (;;) {
         if (!buf_reserve(&document, WHOLE_DOCUMENT_BYTES)) BUG("an unbounded buffer refused");
-        ssize_t n = pull_document(j, document.data + document.len, document.alloc - document.len);
+        ssize_t n = pull_document(r, document.data + document.len, document.alloc - document.len);
         if (n == HTTP_PULL_END) break;
         if (n <= 0) {
-            http_answer_problem(j->exchange, 500, NULL, "the answers could not be read back");
+            http_answer_problem(r->exchange, 500, NULL, "the answers could not be read back");
             break;
         }
         document.len += (size_t)n;
     }
-    if (!http_exchange_answered(j->exchange)) http_answer(j->exchange, 200, TYPE_JSON, document.data, document.len);
+    if (!http_exchange_answered(r->exchange)) http_answer(r->exchange, 200, TYPE_JSON, document.data, document.len);
     buf_release(&document);
 }
 
-void job_output_finish(struct job *j)
+static void answer_no_workers(struct reader *r)
 {
-    struct job_output *o = &j->output;
-    if (!o->last_output_ns) return; /* the body is still coming; job_output_begin() comes back here */
-    while (o->reducing && !o->ndjson && j->collector &&
-           collector_consumed(j->collector) < collector_added(j->collector) && !j->failure[0])
-        reduce_available(j);
-    if (o->ndjson || o->streaming) {
-        if (!o->streaming) start_streaming(j);
-        http_exchange_wake(j->exchange);
-    } else if (j->outcome.no_workers && !j->outcome.delivered) {
-        char sentence[120], why[640];
-        snprintf(sentence, sizeof sentence, "%s for %g seconds", j->outcome.reason,
-                 j->coordinator->config->worker_wait_s);
-        connect_error_explain(&j->coordinator->fleet.connect_error, sentence, why, sizeof why);
-        http_exchange_set_header(j->exchange, "Retry-After", "10");
-        http_answer_problem(j->exchange, 503, NULL, "%s", why);
-    } else if (j->spill.error || o->errors.file.error) {
-        http_answer_problem(j->exchange, 507, NULL, "%s", j->failure);
-    } else if (!j->collector ||
-               collector_memory_bytes(j->collector) + collector_spilled_bytes(j->collector) < WHOLE_DOCUMENT_BYTES) {
-        answer_whole(j);
-    } else {
-        start_streaming(j);
-    }
+    const struct jobs *jobs = r->job->jobs;
+    char sentence[120], why[640];
+    snprintf(sentence, sizeof sentence, "%s for %g seconds", r->job->outcome.reason, jobs->config->worker_wait_s);
+    connect_error_explain(&jobs->fleet->connect_error, sentence, why, sizeof why);
+    http_exchange_set_header(r->exchange, "Retry-After", "10");
+    http_answer_problem(r->exchange, 503, NULL, "%s", why);
 }
 
-static void write_progress(struct job *j)
+void reader_finish(struct reader *r)
 {
-    struct job_output *o = &j->output;
-    struct sched_counts counts = j->sched ? sched_job_counts(j->sched) : j->outcome.counts;
-    uint64_t eta_ns = j->sched ? sched_job_eta_ns(j->sched) : 0;
-    buf_add_str(&o->pending, "{\"type\":\"progress\",");
-    status_write_counts(&o->pending, &counts);
-    if (eta_ns) buf_addf(&o->pending, ",\"eta_s\":%.3f", (double)eta_ns / 1e9);
-    buf_add_str(&o->pending, "}\n");
+    const struct job *j = r->job;
+    if (!r->source.ops) return; /* the body is still coming; reader_open() comes back here */
+    if (r->ndjson || r->state != READER_IDLE)
+        reader_wake(r);
+    else if (j->outcome.no_workers && !j->outcome.delivered)
+        answer_no_workers(r);
+    else if (j->disk_failed)
+        http_answer_problem(r->exchange, 507, NULL, "%s", j->failure);
+    else if (answer_source_unread_bytes(&r->source) < WHOLE_DOCUMENT_BYTES)
+        answer_whole(r);
+    else
+        start_streaming(r);
 }
 
-void job_output_waiting(struct job *j, const char *reason)
+/* Control lines. */
+
+void reader_waiting(struct reader *r, const char *reason)
 {
-    if (!j->output.ndjson) return;
-    const char *detail = j->coordinator->fleet.connect_error.reason;
-    buf_addf(&j->output.pending, "{\"type\":\"waiting\",\"reason\":\"%s\"", reason);
+    if (!r->ndjson) return;
+    const char *detail = r->job->jobs->fleet->connect_error.reason;
+    buf_addf(&r->pending, "{\"type\":\"waiting\",\"reason\":\"%s\"", reason);
     if (detail[0]) {
-        buf_add_str(&j->output.pending, ",\"detail\":");
-        buf_add_json_string(&j->output.pending, detail, strlen(detail));
+        buf_add_str(&r->pending, ",\"detail\":");
+        buf_add_json_string(&r->pending, detail, strlen(detail));
     }
-    buf_add_str(&j->output.pending, "}\n");
-    job_output_wake(j);
+    buf_add_str(&r->pending, "}\n");
+    reader_wake(r);
 }
 
-/* A client that takes nothing gets no more control lines than the one that waits. */
-void job_output_tick(struct job *j, uint64_t now)
+static void add_heartbeat(struct reader *r, uint64_t now)
 {
-    struct job_output *o = &j->output;
-    /* Before it has started it may still be refused. */
-    if (!o->last_output_ns || !j->collector || j->state == JOB_ENDED || o->pending.len) return;
-    uint64_t heartbeat_ns = (uint64_t)(j->coordinator->config->heartbeat_s * 1e9);
+    buf_add_str(&r->pending, r->ndjson ? "{\"type\":\"heartbeat\"}\n" : "\n");
+    r->last_output_ns = now;
+    if (!r->ndjson && r->state == READER_IDLE) start_streaming(r);
+}
+
+/* A client that takes nothing gets no further control line while one is waiting for it. */
+void reader_tick(struct reader *r, uint64_t now)
+{
+    const struct job *j = r->job;
+    if (!r->source.ops || j->state == JOB_ENDED || r->pending.len) return;
+    uint64_t heartbeat_ns = (uint64_t)(j->jobs->config->heartbeat_s * 1e9);
     uint64_t progress_ns = (uint64_t)(j->spec.progress_s * 1e9);
-    if (o->ndjson && progress_ns && now - o->last_progress_ns >= progress_ns) {
-        write_progress(j);
-        o->last_progress_ns = now;
-    } else if (now - o->last_output_ns >= heartbeat_ns) {
-        buf_add_str(&o->pending, o->ndjson ? "{\"type\":\"heartbeat\"}\n" : "\n");
-        o->last_output_ns = now;
-        if (!o->ndjson && !o->streaming) start_streaming(j);
-    } else if (o->streaming || !o->ndjson || now - o->last_output_ns < NS_PER_S / 5) {
-        return;
+    if (r->ndjson && progress_ns && now - r->last_progress_ns >= progress_ns) {
+        write_progress(j, &r->pending);
+        r->last_progress_ns = now;
+    } else if (now - r->last_output_ns >= heartbeat_ns) {
+        add_heartbeat(r, now);
+    } else if (r->ndjson && r->state == READER_IDLE && now - r->last_output_ns >= HEAD_ALONE_NS) {
+        start_streaming(r);
+        http_exchange_send_head(r->exchange);
     } else {
-        start_streaming(j); /* the head at least, so that the client knows it was heard */
-        http_exchange_send_head(j->exchange);
+        return;
     }
-    job_output_wake(j);
+    reader_wake(r);
 }

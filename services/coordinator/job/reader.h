@@ -1,46 +1,70 @@
 /*
- * What a job's client reads: the NDJSON stream, or the one JSON document at the end. Pulls answers from the collector
- * as the client takes them, so a slow client costs spill and not memory.
+ * One client that reads a job's answers, as an NDJSON stream or as one JSON document at the end. Takes them out of its
+ * source as the client takes them, so that a slow client costs disk and not memory. A job may have several readers, if
+ * its answers can be read several times. Owner: the exchange's side (submission.c); the job has a list of them.
+ *
+ *   IDLE       nothing is sent yet; a problem may still be the answer
+ *   OPEN       the answer has begun. NDJSON: lines go out as they come. JSON: nothing but white space before the end
+ *   RESULTS    JSON: the results
+ *   ERRORS     JSON: the errors
+ *   TAIL       the last bytes are made
+ *   DONE       they are handed out
  */
 #ifndef FANTAIL_COORDINATOR_JOB_READER_H
 #define FANTAIL_COORDINATOR_JOB_READER_H
 
 #include <sys/types.h>
 
-#include "coordinator/answers/reduce.h"
+#include "common/base/list.h"
+#include "coordinator/answers/answer_source.h"
 #include "coordinator/answers/result_writer.h"
 #include "coordinator/answers/spill_log.h"
 
+struct http_exchange;
 struct job;
 
-enum output_stage { OUTPUT_HEAD, OUTPUT_RESULTS, OUTPUT_ERRORS, OUTPUT_TAIL, OUTPUT_DONE };
+enum reader_state {
+    READER_IDLE,
+    READER_OPEN,
+    READER_RESULTS,
+    READER_ERRORS,
+    READER_TAIL,
+    READER_DONE,
+    READER_STATE_COUNT
+};
 
-struct job_output {
+struct reader {
+    struct job *job;
+    struct list_link link; /* on job->readers */
+    struct http_exchange *exchange;
+    enum reader_state state;
     bool ndjson;
-    bool streaming; /* http_answer_stream() was called */
-    bool reducing;
-    enum output_stage stage;
+    struct answer_source source; /* zeroed until the answers can be read */
     struct result_writer writer;
-    struct reduction reduction;
-    struct tape errors; /* JSON document: its "errors", comma-separated */
+    struct spill_log errors; /* JSON: those met among the results, comma-separated */
     uint64_t errors_at;
-    struct buf pending; /* written between results: control lines, head, tail */
+    struct buf pending; /* what goes out before the next result: control lines, head, tail */
     size_t pending_at;
     uint64_t last_output_ns, last_progress_ns;
 };
 
-void job_output_init(struct job_output *o, const char *spill_dir);
-void job_output_release(struct job_output *o);
+/* The exchange's body is whole: its Accept header says in which form the answers go out. */
+MUST_CHECK struct reader *reader_new(struct job *j, struct http_exchange *x);
+/* The exchange is over, or is answered otherwise. NULL is fine. */
+void reader_free(struct reader *r);
 
-/* The body is whole: the answer may begin. */
-void job_output_begin(struct job *j);
-/* Answers, the end, or a control line came: passes them on. */
-void job_output_wake(struct job *j);
-/* The job ended: the document can be written. */
-void job_output_finish(struct job *j);
-ssize_t job_output_pull(struct job *j, char *dst, size_t cap);
-/* {"type":"waiting","reason":...} */
-void job_output_waiting(struct job *j, const char *reason);
-void job_output_tick(struct job *j, uint64_t now_ns);
+/* The job has started: its answers are in source. */
+void reader_open(struct reader *r, const struct answer_source *source);
+/* Answers came. */
+void reader_wake(struct reader *r);
+/* The job waits: {"type":"waiting","reason":...} */
+void reader_waiting(struct reader *r, const char *reason);
+/* The job has ended. */
+void reader_finish(struct reader *r);
+/* Time goes by: progress lines and heartbeats. */
+void reader_tick(struct reader *r, uint64_t now_ns);
+
+/* Writes up to cap bytes of the answer at dst; returns as http_exchange_ops.pull does. */
+ssize_t reader_pull(struct reader *r, char *dst, size_t cap);
 
 #endif

@@ -1,8 +1,7 @@
 #include "worker/chunk/chunk.h"
 
 #include "common/json/json_scan.h"
-
-#define TAKEN_BYTES ((size_t)64 * KIB) /* fewer are copied */
+#include "worker/chunk/chunk_internal.h"
 
 static const char *const end_names[] = {"complete", "draining", "deadline"};
 static_assert(ARRAY_SIZE(end_names) == CHUNK_END_COUNT, "a name for each end");
@@ -23,12 +22,6 @@ struct chunk *chunk_ref(struct chunk *c)
     return c;
 }
 
-static void run_free(struct run *r)
-{
-    buf_release(&r->answers);
-    free(r);
-}
-
 void chunk_unref(struct chunk *c)
 {
     if (!c || --c->refs) return;
@@ -37,15 +30,15 @@ void chunk_unref(struct chunk *c)
         c->runs = r->next;
         run_free(r);
     }
-    common_unref(c->common);
-    common_unref(c->trace);
+    common_value_unref(c->common);
+    common_value_unref(c->trace);
     item_trace_free(c->item_trace);
     buf_release(&c->items);
     buf_release(&c->out);
     free(c);
 }
 
-/* White space only, or is it an item? */
+/* A line of white space only is not an item. */
 static bool is_blank(const char *line, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -53,7 +46,7 @@ static bool is_blank(const char *line, size_t len)
     return true;
 }
 
-/* A control line must never come from a client, so not even trusted senders may start an item with '#'. */
+/* A client must not be able to send a control line. So no item may begin with '#', not even one of a trusted sender. */
 static bool item_ok(const struct chunk *c, const char *line, size_t len, struct chunk_fault *fault)
 {
     size_t at = 0;
@@ -65,9 +58,9 @@ static bool item_ok(const struct chunk *c, const char *line, size_t len, struct 
     return ok;
 }
 
-/* Counts the whole lines that have arrived. Blank ones are squeezed out in place, so that a run is one stretch of
- * bytes; as long as there is none, nothing moves. */
-static bool take_lines(struct chunk *c, struct chunk_fault *fault)
+/* Counts the whole lines that have arrived. Blank lines are removed in place, so that the bytes of a run are
+ * contiguous. Nothing moves before the first blank line. */
+static bool read_lines(struct chunk *c, struct chunk_fault *fault)
 {
     char *base = c->items.data;
     size_t end = c->items.len, read = c->line_start, write = c->line_start, seen = c->line_seen;
@@ -95,7 +88,7 @@ bool chunk_add(struct chunk *c, const char *data, size_t len, struct chunk_fault
 {
     if (c->ended || len == 0) return true;
     if (!buf_add(&c->items, data, len)) BUG("an item buffer without a cap refused %zu bytes", len);
-    return take_lines(c, fault);
+    return read_lines(c, fault);
 }
 
 bool chunk_finish(struct chunk *c, struct chunk_fault *fault)
@@ -106,22 +99,8 @@ bool chunk_finish(struct chunk *c, struct chunk_fault *fault)
     return true;
 }
 
-static struct run *run_new(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len)
-{
-    struct run *r = xcalloc(1, sizeof *r);
-    *r = (struct run){.chunk = c, .first = first, .count = count, .offset = offset, .len = len};
-    return r;
-}
-
-static void append_run(struct chunk *c, struct run *r)
-{
-    *c->tail = r;
-    c->tail = &r->next;
-}
-
-/* The bytes of the first items from offset on, within both limits but at least one item. */
-static size_t measure(const struct chunk *c, size_t offset, size_t len, uint64_t max_items, size_t max_bytes,
-                      uint64_t *items)
+size_t chunk_measure(const struct chunk *c, size_t offset, size_t len, uint64_t max_items, size_t max_bytes,
+                     uint64_t *items)
 {
     const char *start = c->items.data + offset, *end = start + len, *at = start;
     uint64_t n = 0;
@@ -146,13 +125,12 @@ static struct run *cut_fresh(struct chunk *c, uint64_t max_items, size_t max_byt
     uint64_t items, fresh = c->received - c->cut;
     size_t len = fresh_bytes(c);
     if (fresh > 1 && (max_items < fresh || max_bytes < len))
-        len = measure(c, c->cut_bytes, len, max_items, max_bytes, &items);
+        len = chunk_measure(c, c->cut_bytes, len, max_items, max_bytes, &items);
     else
         items = fresh;
-    struct run *r = run_new(c, c->cut, items, c->cut_bytes, len);
+    struct run *r = run_append(c, c->cut, items, c->cut_bytes, len);
     c->cut += items;
     c->cut_bytes += len;
-    append_run(c, r);
     return r;
 }
 
@@ -161,23 +139,6 @@ uint64_t chunk_available(const struct chunk *c)
     if (c->ended) return 0;
     bool fresh_allowed = !c->draining && c->held < LIMIT_WORKER_ANSWER_BYTES;
     return c->waiting + (fresh_allowed ? c->received - c->cut : 0);
-}
-
-/* Leaves the first items in r, puts the others in a waiting run behind it. */
-static void split_run(struct run *r, uint64_t max_items, size_t max_bytes)
-{
-    struct chunk *c = r->chunk;
-    if (r->count <= 1 || (r->count <= max_items && r->len <= max_bytes)) return;
-    uint64_t items;
-    size_t len = measure(c, r->offset, r->len, max_items, max_bytes, &items);
-    if (items == r->count) return;
-    struct run *rest = run_new(c, r->first + items, r->count - items, r->offset + len, r->len - len);
-    rest->careful = r->careful;
-    rest->next = r->next;
-    if (c->tail == &r->next) c->tail = &rest->next;
-    r->next = rest;
-    r->count = items;
-    r->len = len;
 }
 
 static struct run *first_waiting(const struct chunk *c)
@@ -198,7 +159,7 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes)
     struct run *r = NULL;
     if (c->waiting) {
         r = first_waiting(c);
-        split_run(r, max_items, max_bytes);
+        run_split(r, max_items, max_bytes);
         c->waiting -= r->count;
     } else {
         r = cut_fresh(c, max_items, max_bytes);
@@ -208,20 +169,6 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes)
     c->given++;
     chunk_ref(c);
     return r;
-}
-
-static void unlink_run(struct run *r)
-{
-    struct chunk *c = r->chunk;
-    struct run **at = &c->runs;
-    while (*at != r) at = &(*at)->next;
-    *at = r->next;
-    if (c->tail == &r->next) c->tail = at;
-}
-
-static bool run_is_done(const struct run *r)
-{
-    return r->answered == r->count;
 }
 
 static void move_answers(struct chunk *c, struct run *r)
@@ -237,14 +184,14 @@ static void move_answers(struct chunk *c, struct run *r)
     buf_clear(&r->answers);
 }
 
-/* The first run hands its answers to the client; done ones make room for the next. */
-static void advance(struct chunk *c)
+void chunk_advance(struct chunk *c)
 {
     while (c->runs) {
         struct run *r = c->runs;
-        move_answers(c, r); /* NOLINT(clang-analyzer-unix.Malloc): unlink_run() has moved c->runs on */
-        if (!run_is_done(r)) break;
-        unlink_run(r);
+        move_answers(c, r);
+        if (r->answered < r->count) break;
+        c->runs = r->next;
+        if (!c->runs) c->tail = &c->runs;
         run_free(r);
     }
 }
@@ -266,122 +213,15 @@ void chunk_settle(struct chunk *c)
         chunk_end(c, CHUNK_DRAINING);
 }
 
-static void trace_answers(struct run *r, const char *lines, size_t len, uint64_t n)
-{
-    struct chunk *c = r->chunk;
-    if (!c->ended) item_trace_answers(c->item_trace, r->first + r->answered, r->since_ns, lines, len, n, c->failed);
-}
-
-/* Where the answers of a run go. */
-static struct buf *answers_of(struct run *r)
-{
-    return r->chunk->runs == r ? &r->chunk->out : &r->answers;
-}
-
-static void add_answers(struct run *r, const char *lines, size_t len)
-{
-    struct chunk *c = r->chunk;
-    if (c->ended) return;
-    struct buf *to = answers_of(r);
-    if (!buf_add(to, lines, len)) BUG("an answer buffer without a cap refused %zu bytes", len);
-    c->held += len;
-}
-
-/* A given run comes back, done or not. */
-static void take_back(struct run *r)
-{
-    struct chunk *c = r->chunk;
-    c->given--;
-    if (c->ended) {
-        unlink_run(r);
-        run_free(r);
-    } else {
-        r->state = RUN_WAITING;
-        if (run_is_done(r)) r->count = r->answered = 0;
-        c->waiting += r->count;
-        advance(c);
-        chunk_settle(c);
-    }
-}
-
-static bool count_answers(struct run *r, uint64_t n)
-{
-    struct chunk *c = r->chunk;
-    r->answered += n;
-    if (!run_is_done(r)) return false;
-    take_back(r);
-    chunk_unref(c);
-    return true;
-}
-
-bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n)
-{
-    if (r->chunk->item_trace) trace_answers(r, lines, len, n);
-    add_answers(r, lines, len);
-    return count_answers(r, n);
-}
-
-bool run_take_answers(struct run *r, struct buf *lines, uint64_t n)
-{
-    struct buf *to = answers_of(r);
-    if (r->chunk->ended || to->len || lines->len < TAKEN_BYTES) return run_answer(r, lines->data, lines->len, n);
-    if (r->chunk->item_trace) trace_answers(r, lines->data, lines->len, n);
-    buf_release(to);
-    buf_trim(lines);
-    r->chunk->held += lines->len;
-    to->alloc = lines->alloc;
-    to->data = buf_detach(lines, &to->len);
-    return count_answers(r, n);
-}
-
-void run_return(struct run *r, const char *line, size_t len)
-{
-    struct chunk *c = r->chunk;
-    if (line) {
-        if (c->item_trace) trace_answers(r, line, len, 1);
-        add_answers(r, line, len);
-        r->answered++;
-    }
-    if (!run_is_done(r) && r->answered) {
-        uint64_t items;
-        size_t done = measure(c, r->offset, r->len, r->answered, SIZE_MAX, &items);
-        r->first += items;
-        r->count -= items;
-        r->offset += done;
-        r->len -= done;
-        r->answered = 0;
-    }
-    take_back(r);
-    chunk_unref(c);
-}
-
-void run_return_at(struct run *r, uint64_t at, const char *line, size_t len)
-{
-    struct chunk *c = r->chunk;
-    if (at == 0 || c->ended) {
-        run_return(r, line, len);
-        return;
-    }
-    split_run(r, at, SIZE_MAX);
-    struct run *rest = r->next;
-    rest->state = RUN_GIVEN;
-    rest->since_ns = r->since_ns;
-    c->given++;
-    chunk_ref(c);
-    run_return(r, NULL, 0);
-    run_return(rest, line, len);
-}
-
 void chunk_add_settled(struct chunk *c, const char *line, size_t len)
 {
     if (c->ended) return;
     if (c->cut < c->received) c->waiting += cut_fresh(c, UINT64_MAX, SIZE_MAX)->count;
-    struct run *r = run_new(c, c->received, 0, c->cut_bytes, 0);
-    append_run(c, r);
-    add_answers(r, line, len);
+    struct run *r = run_append(c, c->received, 0, c->cut_bytes, 0);
+    run_add_answers(r, line, len);
     c->received++;
     c->cut++;
-    advance(c);
+    chunk_advance(c);
     chunk_settle(c);
 }
 
@@ -413,7 +253,7 @@ ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap)
 
 bool chunk_take_whole(struct chunk *c, struct buf *answer)
 {
-    if (!c->ended || c->out_at || c->out.len < TAKEN_BYTES) return false;
+    if (!c->ended || c->out_at || c->out.len < TAKE_MIN_BYTES) return false;
     *answer = c->out;
     c->out = (struct buf){0};
     c->held -= answer->len;
@@ -453,47 +293,4 @@ void chunk_abandon(struct chunk *c, uint64_t now)
     c->ended = true;
     if (!c->abandoned_ns) c->abandoned_ns = now;
     drop_runs_not_given(c);
-}
-
-static struct common *common_of(size_t len)
-{
-    struct common *c = xmalloc(sizeof *c + len);
-    c->refs = 1;
-    c->len = len;
-    return c;
-}
-
-struct common *common_from_lines(const char *lines, size_t len)
-{
-    struct common *c = common_of(len);
-    memcpy(c->line, lines, len);
-    return c;
-}
-
-struct common *common_new(const char *json, size_t len)
-{
-    static const char prefix[] = "#common ";
-    size_t prefix_len = sizeof prefix - 1;
-    struct common *c = common_of(prefix_len + len + 1);
-    memcpy(c->line, prefix, prefix_len);
-    memcpy(c->line + prefix_len, json, len);
-    c->line[c->len - 1] = '\n';
-    return c;
-}
-
-struct common *common_ref(struct common *c)
-{
-    if (c) c->refs++;
-    return c;
-}
-
-void common_unref(struct common *c)
-{
-    if (c && --c->refs == 0) free(c);
-}
-
-bool common_equal(const struct common *a, const struct common *b)
-{
-    if (a == b || !a || !b) return a == b;
-    return a->len == b->len && memcmp(a->line, b->line, a->len) == 0;
 }

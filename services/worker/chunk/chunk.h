@@ -1,16 +1,18 @@
 /*
  * The bookkeeping of one chunk: its items as they arrive, the runs they are cut into, and its answers in order.
  *
- * A run is consecutive items given to one process in one go. The runs of a chunk form a list by index; the answers of
- * the first one go straight to the client's bytes (`out`), those of later ones are held in the run until it is first.
+ * A run is consecutive items given to one process in one go (run.h). The runs of a chunk form a list, ordered by index.
+ * The answers of the first run go straight to the output (`out`). Those of later runs are held until their run is
+ * first.
  *
- *     fresh items --chunk_take--> GIVEN --run_answer (all)--> gone
- *                                 ^   |
- *                    chunk_take   |   | run_return (its process is gone)
- *                                 WAITING
+ *     items without a run --chunk_take--> GIVEN --run_answer (all)--> freed
+ *                                          ^ |
+ *                               chunk_take | | run_return (its process has gone)
+ *                                          | v
+ *                                        WAITING
  *
  * Items stay where the upload put them until the chunk is freed; runs name them by offset. A pure module: no I/O, no
- * clock. Owner: whoever called chunk_new() holds one reference, each GIVEN run holds another.
+ * clock. The caller of chunk_new() owns one reference, and each GIVEN run holds one.
  */
 #ifndef FANTAIL_WORKER_CHUNK_CHUNK_H
 #define FANTAIL_WORKER_CHUNK_CHUNK_H
@@ -21,45 +23,22 @@
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 #include "protocol/protocol.h"
+#include "worker/chunk/common_value.h"
 #include "worker/chunk/item_trace.h"
-
-struct chunk;
-
-enum run_state { RUN_WAITING, RUN_GIVEN };
-
-struct run {
-    struct chunk *chunk;
-    struct run *next;       /* the run behind it in the chunk */
-    struct run *next_given; /* the run behind it in its process */
-    enum run_state state;
-    uint64_t first, count; /* indexes of items */
-    uint64_t answered;     /* of count, since it was given */
-    uint64_t since_ns;     /* its process has been at the next of these items since then */
-    size_t offset, len;    /* its items' bytes, newlines included */
-    uint64_t careful;   /* a process died over it: at most so many at once, and nothing else beside; 0: no such care */
-    struct buf answers; /* held until it is the chunk's first run */
-};
-
-/* The common value of a chunk, or its trace, as the control lines its processes are sent. Shared by chunks and
- * processes. */
-struct common {
-    unsigned refs;
-    size_t len;
-    char line[]; /* "#common {...}\n"; "#traceparent ...\n#tracestate ...\n" */
-};
+#include "worker/chunk/run.h"
 
 struct chunk {
     unsigned refs;
-    bool check_items; /* validate each item's JSON (items that come from a person) */
+    bool check_items; /* validate the JSON of each item; for items that do not come from a coordinator */
     bool whole;       /* no more items will come */
-    bool draining;    /* hands out no fresh items */
-    bool ended;       /* the end line is in out, or nobody wants it: answers are dropped */
+    bool draining;    /* items without a run are not given any more */
+    bool ended;       /* the end line is in out, or the chunk was abandoned: further answers are dropped */
 
     struct buf items;
     size_t line_start;        /* where the line that is still arriving starts */
-    size_t line_seen;         /* how far it was searched for its end */
-    size_t cut_bytes;         /* items before it are in runs or done */
-    uint64_t received, cut;   /* items: whole lines arrived, and those cut into runs */
+    size_t line_seen;         /* its newline was searched for up to here */
+    size_t cut_bytes;         /* bytes of the items that were cut into runs */
+    uint64_t received, cut;   /* items: arrived whole; cut into runs */
     uint64_t waiting;         /* items in WAITING runs */
     unsigned given;           /* GIVEN runs */
     struct run *runs, **tail; /* by index */
@@ -70,31 +49,31 @@ struct chunk {
     uint64_t succeeded; /* counts of answers, for metrics */
     uint64_t failed;
 
-    struct common *common;         /* NULL: none */
-    struct common *trace;          /* NULL: none */
+    struct common_value *common;   /* NULL: none */
+    struct common_value *trace;    /* NULL: none */
     struct item_trace *item_trace; /* NULL: its items are not recorded */
     uint64_t item_timeout_ns;      /* 0: none */
-    uint64_t abandoned_ns;         /* since when nobody waits for it; 0: somebody does */
+    uint64_t abandoned_ns;         /* when its client stopped waiting for it; 0: the client waits */
 
-    /* The rest belongs to the pool and to the owner; the bookkeeping does not look at it. */
+    /* The rest belongs to the pool and to the owner; chunk.c and run.c do not use it. */
     struct chunk *next_turn, *prev_turn;
-    uint64_t turn, job_turn;              /* the last it and its job were given, counted in turns.h; 0: none */
+    uint64_t turn, job_turn;              /* the last turn that it and its job had, see turns.h; 0: none */
     void (*on_progress)(struct chunk *c); /* out has grown */
     void *owner;
     /* For the log, borrowed from the owner. */
     const char *name;     /* "<job>/<first index>"; "" when unknown */
-    const char *job;      /* NULL when unknown, and the next two are 0 */
+    const char *job;      /* NULL when unknown; base and attempt are 0 then */
     uint64_t base;        /* its first item's index in the job */
     unsigned attempt;     /* how often it was sent, this time included */
     const char *trace_id; /* NULL: none */
 };
 
-/* What a log line about one of its items or about itself says of it. */
+/* The fields that name a chunk in a log line. */
 #define LOG_CHUNK(c)                                                                                                   \
     LOG_STR("job", (c)->job), LOG_STR("chunk", *(c)->name ? (c)->name : NULL),                                         \
         (c)->attempt ? LOG_U64("attempt", (c)->attempt) : LOG_STR("attempt", NULL), LOG_STR("trace_id", (c)->trace_id)
 
-/* size_hint: the bytes the client announced, or 0. */
+/* size_hint: the bytes that the client announced, or 0. */
 struct chunk *chunk_new(bool check_items, size_t size_hint);
 struct chunk *chunk_ref(struct chunk *c);
 void chunk_unref(struct chunk *c);
@@ -105,49 +84,37 @@ struct chunk_fault {
     const char *reason; /* a static phrase */
 };
 
-/* Bytes of the upload; blank lines are dropped. False when an item is refused: the chunk takes no more. */
+/* Adds bytes of the upload; blank lines are dropped. False when an item is refused: no more may be added then. */
 MUST_CHECK bool chunk_add(struct chunk *c, const char *data, size_t len, struct chunk_fault *fault);
-/* The upload is whole; a last line without a newline counts. */
+/* The upload is whole; a last line without a newline counts. False as for chunk_add(). */
 MUST_CHECK bool chunk_finish(struct chunk *c, struct chunk_fault *fault);
-/* The next item is not to be run: `line` (with its newline) is its answer. For pipelines. */
+/* Adds an item that is answered already: `line` (with its newline) is the answer. For pipelines. */
 void chunk_add_settled(struct chunk *c, const char *line, size_t len);
 
-/* Items a process could be given now. */
+/* How many items could be given to processes now. */
 uint64_t chunk_available(const struct chunk *c);
-/* The care that the next run needs: run->careful, or 0. */
+/* run->careful of the run that chunk_take() would return next, or 0. */
 uint64_t chunk_careful(const struct chunk *c);
-/* Cuts the next run: at most max_items, at most max_bytes but at least one item. NULL when there is none. */
+/* The next run to give: a waiting one, or items without a run. It has at most max_items, and at most max_bytes but at
+ * least one item. NULL when there is none. */
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 
-/* n answers of the run, whole lines. When that was its last, the run is gone (and perhaps the chunk): true. */
-bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
-/* The same; takes the memory of many bytes instead of copying them, which leaves `lines` empty. */
-bool run_take_answers(struct run *r, struct buf *lines, uint64_t n);
-/* The run's process is gone. `line`, when not NULL, is the answer of the item it was at; the rest waits again. */
-void run_return(struct run *r, const char *line, size_t len);
-/* The same when the process was at the item `at` of the run: those before it wait again too. */
-void run_return_at(struct run *r, uint64_t at, const char *line, size_t len);
-
-/* The answer bytes that can be had now, borrowed until the next call, and the dropping of those that were used. */
+/* The answer bytes that are ready, borrowed until the next call. */
 const char *chunk_peek(const struct chunk *c, size_t *len);
+/* Drops the first answer bytes, which were used. */
 void chunk_skip(struct chunk *c, size_t len);
-/* Up to cap answer bytes for the client; 0 when there are none yet, -1 when the end line was the last. */
+/* Moves up to cap answer bytes to dst. Returns 0 when none are ready yet, -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
-/* All the answer at once, with its memory: true when it has ended, is long, and nothing of it was pulled. */
+/* Gives away the whole answer with its memory: true if it has ended, is long, and no byte of it was pulled. */
 MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
-/* Moves on what can be moved: call after chunk_finish() or after setting `draining`. */
+
+/* Adds the end line if nothing is left to do. Call it after setting `draining`. */
 void chunk_settle(struct chunk *c);
-/* Ends it now, before all items have answers: runs not given are dropped, answers of the others too. */
+/* Ends it now, before all items have answers: waiting runs are dropped, and so are the answers of given ones. */
 void chunk_end(struct chunk *c, enum chunk_end how);
-/* Nobody waits for the chunk any more. */
+/* Its client does not wait for it any more. */
 void chunk_abandon(struct chunk *c, uint64_t now);
 /* How many items are answered without a gap. */
 uint64_t chunk_done(const struct chunk *c);
-
-struct common *common_new(const char *json, size_t len);
-struct common *common_from_lines(const char *lines, size_t len);
-struct common *common_ref(struct common *c);
-void common_unref(struct common *c);
-bool common_equal(const struct common *a, const struct common *b);
 
 #endif

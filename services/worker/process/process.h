@@ -67,8 +67,8 @@ struct process {
     struct run *writing; /* first run of the window that is not wholly written */
     size_t written;      /* bytes of it, its control line included */
     /* What the process was told last, and what of it stands before the run being written (NULL: nothing). */
-    struct common *common, *trace;
-    struct common *telling[PROCESS_TELLINGS];
+    struct common_value *common, *trace;
+    struct common_value *telling[PROCESS_TELLINGS];
     struct buf partial;     /* the beginning of a line */
     size_t long_line;       /* how long the last line was if it was long; 0: it was not */
     struct buf numbered;    /* the run being written, with its ids; only in that form */

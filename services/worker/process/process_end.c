@@ -30,8 +30,8 @@ void process_release(struct process *p)
 {
     if (p->handles || (p->child.pid && !p->reaped)) return;
     scratch_remove_inner(p->env->loop, p->scratch);
-    common_unref(p->common);
-    common_unref(p->trace);
+    common_value_unref(p->common);
+    common_value_unref(p->trace);
     buf_release(&p->partial);
     buf_release(&p->numbered);
     window_release(&p->window);

@@ -59,8 +59,8 @@ static int stretches(const struct process *p, struct iovec iov[STRETCHES], size_
     int n = 0;
     *left = 0;
     for (int i = 0; i < STRETCHES; i++) {
-        struct common *told = i < PROCESS_TELLINGS ? p->telling[i] : NULL;
-        char *data = told ? told->line : items;
+        struct common_value *told = i < PROCESS_TELLINGS ? p->telling[i] : NULL;
+        char *data = told ? told->lines : items;
         size_t len = told ? told->len : i < PROCESS_TELLINGS ? 0 : items_len, skip = at < len ? at : len;
         at -= skip;
         if (skip == len) continue;
@@ -71,17 +71,17 @@ static int stretches(const struct process *p, struct iovec iov[STRETCHES], size_
 }
 
 /* The process is to know `now` instead of *told; returns what it is sent for that. */
-static struct common *tell(struct common **told, struct common *now, struct common *none)
+static struct common_value *tell(struct common_value **told, struct common_value *now, struct common_value *none)
 {
-    common_unref(*told);
-    *told = common_ref(now);
+    common_value_unref(*told);
+    *told = common_value_ref(now);
     return now ? now : none;
 }
 
 /* Before a run of a chunk with another common value or trace the process is told the new one. */
 void process_begin_run(struct process *p, struct run *r)
 {
-    static struct common *no_common, *no_trace;
+    static struct common_value *no_common, *no_trace;
     p->writing = r;
     p->written = 0;
     p->telling[0] = p->telling[1] = NULL;
@@ -92,11 +92,12 @@ void process_begin_run(struct process *p, struct run *r)
         p->numbered_next += r->count;
     }
     if (!no_common) {
-        no_common = common_new("null", 4);
-        no_trace = common_from_lines("#traceparent\n", 13);
+        no_common = common_value_new("null", 4);
+        no_trace = common_value_from_lines("#traceparent\n", 13);
     }
     struct chunk *c = r->chunk;
-    if (p->task->common && !common_equal(p->common, c->common)) p->telling[0] = tell(&p->common, c->common, no_common);
+    if (p->task->common && !common_value_equal(p->common, c->common))
+        p->telling[0] = tell(&p->common, c->common, no_common);
     if (p->task->trace && p->trace != c->trace) p->telling[1] = tell(&p->trace, c->trace, no_trace);
 }
 

@@ -47,7 +47,7 @@ static enum collector_status add(struct collector *c, uint64_t first, size_t n)
 /* Takes all that is ready, checks that each line belongs to its index; returns the items. */
 static uint64_t drain(struct collector *c, unsigned char *seen)
 {
-    struct collector_run run;
+    struct answer_run run;
     enum collector_status status;
     uint64_t items = 0;
     while (collector_peek(c, &run, &status)) {
@@ -90,7 +90,7 @@ Test(collector, nothing_goes_out_before_its_turn)
 Test(collector, completion_order_gives_what_came_first)
 {
     struct collector *c = collector(COLLECT_COMPLETION_ORDER, 0, NULL);
-    struct collector_run run;
+    struct answer_run run;
     enum collector_status status;
     cr_assert_eq(add(c, 5, 2), COLLECTOR_OK);
     cr_assert_eq(add(c, 0, 2), COLLECTOR_OK);
@@ -120,7 +120,7 @@ Test(collector, an_index_is_taken_once)
 Test(collector, a_run_can_be_consumed_in_pieces_while_it_grows)
 {
     struct collector *c = collector(COLLECT_INPUT_ORDER, 0, NULL);
-    struct collector_run run;
+    struct answer_run run;
     enum collector_status status;
     uint64_t next = 0;
     for (uint64_t i = 0; i < 5000; i += 5) {
@@ -258,7 +258,7 @@ Test(collector, a_spill_that_cannot_be_read_is_an_error)
     for (uint64_t i = 1; i < 100; i++) cr_assert_eq(add(c, i * 100, 100), COLLECTOR_OK);
     spill.unreadable = true;
     cr_assert_eq(add(c, 0, 100), COLLECTOR_OK);
-    struct collector_run run;
+    struct answer_run run;
     enum collector_status status;
     while (collector_peek(c, &run, &status)) collector_consume(c, run.n, run.len);
     cr_assert_eq(status, COLLECTOR_SPILL_FAILED);

@@ -53,3 +53,27 @@ Test(result_writer, json_gives_values_with_null_for_errors_and_keeps_those)
         expect(RESULTS_JSON, 0, room, "1,null,[\"x\"]", "1={\"name\":\"crashed\"};");
     assert_no_leaks();
 }
+
+Test(result_writer, the_errors_of_a_document_in_buffers_of_any_size)
+{
+    static const char errors[] = "{\"error\":{\"name\":\"crashed\"}}\n{\"error\":{}}\n";
+    for (size_t room = 1; room < 100; room++) {
+        struct result_writer w;
+        struct buf out = {0};
+        size_t used = 0;
+        uint64_t done = 0;
+        result_writer_init(&w, RESULTS_ERRORS);
+        while (used < sizeof errors - 1) {
+            cr_assert(buf_reserve(&out, room));
+            struct result_written n =
+                result_writer_write(&w, 9 + done, errors + used, sizeof errors - 1 - used, out.data + out.len, room);
+            cr_assert(n.bytes > 0 && n.bytes <= room);
+            out.len += n.bytes;
+            used += n.line_bytes;
+            done += n.lines;
+        }
+        cr_assert_str_eq(buf_cstr(&out), "{\"index\":9,\"error\":{\"name\":\"crashed\"}},{\"index\":10,\"error\":{}}");
+        buf_release(&out);
+    }
+    assert_no_leaks();
+}

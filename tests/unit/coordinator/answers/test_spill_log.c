@@ -4,33 +4,33 @@
 #include "coordinator/answers/spill_log.h"
 #include "unit/leaks.h"
 
-Test(tape, reads_back_what_was_appended_across_memory_and_file)
+Test(spill_log, reads_back_what_was_appended_across_memory_and_file)
 {
-    struct tape t;
+    struct spill_log l;
     char all[1000], got[1000];
     for (size_t i = 0; i < sizeof all; i++) all[i] = (char)('a' + i % 26);
-    tape_init(&t, "/tmp", 100);
-    for (size_t at = 0; at < sizeof all; at += 50) cr_assert(tape_append(&t, all + at, 50));
-    cr_assert_eq(tape_length(&t), sizeof all);
-    cr_assert(t.file.fd >= 0);
+    spill_log_init(&l, "/tmp", 100);
+    for (size_t at = 0; at < sizeof all; at += 50) cr_assert(spill_log_append(&l, all + at, 50));
+    cr_assert_eq(spill_log_length(&l), sizeof all);
+    cr_assert(l.file.fd >= 0);
     for (size_t at = 0; at < sizeof all; at += 37) {
-        ssize_t n = tape_read(&t, at, got, 61);
+        ssize_t n = spill_log_read(&l, at, got, 61);
         cr_assert_eq((size_t)n, sizeof all - at < 61 ? sizeof all - at : 61);
         cr_assert_eq(memcmp(got, all + at, (size_t)n), 0);
     }
-    tape_release(&t);
+    spill_log_release(&l);
     assert_no_leaks();
 }
 
-Test(tape, a_refusing_disk_is_an_error_that_stays)
+Test(spill_log, a_refusing_disk_is_an_error_that_stays)
 {
-    struct tape t;
-    tape_init(&t, "/nowhere/at/all", 4);
-    cr_assert(tape_append(&t, "1234", 4));
-    cr_assert_not(tape_append(&t, "5", 1));
-    cr_assert_eq(t.file.error, ENOENT);
-    cr_assert_not(tape_append(&t, "6", 1));
-    tape_release(&t);
-    tape_release(&t);
+    struct spill_log l;
+    spill_log_init(&l, "/nowhere/at/all", 4);
+    cr_assert(spill_log_append(&l, "1234", 4));
+    cr_assert_not(spill_log_append(&l, "5", 1));
+    cr_assert_eq(l.file.error, ENOENT);
+    cr_assert_not(spill_log_append(&l, "6", 1));
+    spill_log_release(&l);
+    spill_log_release(&l);
     assert_no_leaks();
 }

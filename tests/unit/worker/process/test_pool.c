@@ -273,7 +273,7 @@ Test(pool, the_common_value_precedes_the_items_it_is_for)
     static const char *const expected[] = {"[{\"a\":1},7]", "[{\"a\":1},7]", "[2,7]", "[null,7]"};
     for (size_t i = 0; i < ARRAY_SIZE(commons); i++) {
         struct chunk *c = chunk_new(true, 0);
-        if (commons[i]) c->common = common_new(commons[i], strlen(commons[i]));
+        if (commons[i]) c->common = common_value_new(commons[i], strlen(commons[i]));
         cr_assert(chunk_add(c, "7", 1, &fault) && chunk_finish(c, &fault));
         pool_submit(&pool, c);
         pool_feed(&pool);

@@ -1,0 +1,81 @@
+#include "coordinator/answers/answer_buffer.h"
+
+static bool spill_write(void *ctx, uint64_t offset, const char *bytes, size_t len)
+{
+    return spill_file_write(ctx, offset, bytes, len);
+}
+
+static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
+{
+    return spill_file_read(ctx, offset, bytes, len);
+}
+
+void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, const char *spill_dir)
+{
+    spill_file_init(&b->spill, spill_dir);
+    b->collector = collector_new(&(struct collector_config){
+        .order = order, .memory_cap = memory_cap, .spill = {spill_write, spill_read, &b->spill}});
+}
+
+void answer_buffer_release(struct answer_buffer *b)
+{
+    collector_free(b->collector);
+    b->collector = NULL;
+    spill_file_release(&b->spill);
+}
+
+static bool add(void *sink, uint64_t first, uint64_t n, const char *lines, size_t len)
+{
+    struct answer_buffer *b = sink;
+    return collector_add(b->collector, first, n, lines, len) != COLLECTOR_SPILL_FAILED;
+}
+
+static bool take(void *sink, uint64_t index, struct buf *line)
+{
+    struct answer_buffer *b = sink;
+    return collector_take(b->collector, index, 1, line) != COLLECTOR_SPILL_FAILED;
+}
+
+static bool add_repeated(void *sink, uint64_t first, uint64_t n, const char *line, size_t len)
+{
+    struct answer_buffer *b = sink;
+    return collector_add_repeated(b->collector, first, n, line, len) != COLLECTOR_SPILL_FAILED;
+}
+
+static void explain(void *sink, char *out, size_t out_size)
+{
+    const struct answer_buffer *b = sink;
+    snprintf(out, out_size, "the answers could not be kept in %s: %s", b->spill.dir, strerror(b->spill.error));
+}
+
+struct answer_sink answer_buffer_sink(struct answer_buffer *b)
+{
+    static const struct answer_sink_ops ops = {add, take, add_repeated, explain};
+    return (struct answer_sink){&ops, b};
+}
+
+static bool peek(void *source, struct answer_run *run, bool *failed)
+{
+    struct answer_buffer *b = source;
+    enum collector_status status;
+    bool shown = collector_peek(b->collector, run, &status);
+    *failed = status != COLLECTOR_OK;
+    return shown;
+}
+
+static void consume(void *source, size_t n, size_t len)
+{
+    collector_consume(((struct answer_buffer *)source)->collector, n, len);
+}
+
+static uint64_t unread_bytes(const void *source)
+{
+    const struct collector *c = ((const struct answer_buffer *)source)->collector;
+    return collector_memory_bytes(c) + collector_spilled_bytes(c);
+}
+
+struct answer_source answer_buffer_source(struct answer_buffer *b)
+{
+    static const struct answer_source_ops ops = {peek, consume, unread_bytes};
+    return (struct answer_source){&ops, b};
+}

@@ -1,0 +1,26 @@
+/*
+ * The answers of a job between the workers and one reader: a collector in memory, and a temporary file for what has no
+ * room there. What was read is gone, so it can be read once.
+ */
+#ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_BUFFER_H
+#define FANTAIL_COORDINATOR_ANSWERS_ANSWER_BUFFER_H
+
+#include "coordinator/answers/answer_sink.h"
+#include "coordinator/answers/answer_source.h"
+#include "coordinator/answers/collector.h"
+#include "coordinator/answers/spill_file.h"
+
+struct answer_buffer {
+    struct collector *collector;
+    struct spill_file spill;
+};
+
+/* memory_cap: bytes held in memory before the newest answers go to a file in spill_dir, which is borrowed. */
+void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, const char *spill_dir);
+/* A zeroed one is fine. */
+void answer_buffer_release(struct answer_buffer *b);
+struct answer_sink answer_buffer_sink(struct answer_buffer *b);
+/* Two sources at once would take answers from each other. */
+struct answer_source answer_buffer_source(struct answer_buffer *b);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Where a reader finds the answers of a job. Each reader has a source of its own, with its own place in the answers.
+ * Whoever keeps them implements it (answer_buffer.h, fold.h).
+ */
+#ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_SOURCE_H
+#define FANTAIL_COORDINATOR_ANSWERS_ANSWER_SOURCE_H
+
+#include "common/base/base.h"
+
+/* Answer lines of items first .. first + n - 1. */
+struct answer_run {
+    uint64_t first;
+    size_t n;
+    const char *bytes; /* borrowed until the next call on the same source */
+    size_t len;
+    bool repeated; /* bytes is one line, and it is the answer of each of the n items */
+};
+
+struct answer_source_ops {
+    /* True with the next run; false when there is none yet, or when it cannot be read (*failed). */
+    bool (*peek)(void *source, struct answer_run *run, bool *failed);
+    /* The first n items of the run just peeked, len bytes in whole lines, have been read. len is ignored for a repeated
+     * run. */
+    void (*consume)(void *source, size_t n, size_t len);
+    /* How many bytes are there and not read, with what it takes to keep them. */
+    uint64_t (*unread_bytes)(const void *source);
+};
+
+/* Borrows the source; copied freely. Zeroed: none. */
+struct answer_source {
+    const struct answer_source_ops *ops;
+    void *source;
+};
+
+static inline bool answer_source_peek(const struct answer_source *s, struct answer_run *run, bool *failed)
+{
+    *failed = false;
+    return s->ops->peek(s->source, run, failed);
+}
+
+static inline void answer_source_consume(const struct answer_source *s, size_t n, size_t len)
+{
+    s->ops->consume(s->source, n, len);
+}
+
+static inline uint64_t answer_source_unread_bytes(const struct answer_source *s)
+{
+    return s->ops->unread_bytes(s->source);
+}
+
+#endif

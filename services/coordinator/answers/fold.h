@@ -1,0 +1,50 @@
+/*
+ * Between the answers of a job and its reader, where the job asks for a built-in reduction: folds the values into one,
+ * and keeps the errors, which the reader still gets. Owner: the job.
+ */
+#ifndef FANTAIL_COORDINATOR_ANSWERS_FOLD_H
+#define FANTAIL_COORDINATOR_ANSWERS_FOLD_H
+
+#include "coordinator/answers/answer_source.h"
+#include "coordinator/answers/reduce.h"
+#include "coordinator/answers/spill_log.h"
+
+enum fold_status {
+    FOLD_OK,
+    FOLD_NOT_REDUCIBLE, /* a value does not fit the reduction */
+    FOLD_SOURCE_FAILED, /* the answers cannot be read back */
+    FOLD_DISK_FAILED,   /* the errors cannot be kept */
+};
+
+/* Head of a record in the log of errors; the line of its items follows. */
+struct fold_record {
+    uint64_t first, n;
+    size_t len;
+};
+
+struct fold {
+    struct answer_source from;
+    struct reduction reduction;
+    struct spill_log errors;
+
+    /* Private to fold_source(): the record being read. */
+    uint64_t read_at; /* its place in `errors` */
+    bool in_record;
+    struct fold_record record; /* what of it has not been read */
+    struct buf line;
+};
+
+/* from gives the answers in input order. spill_dir is borrowed. */
+void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, const char *spill_dir);
+/* A zeroed one is fine. */
+void fold_release(struct fold *f);
+/* Folds what has come since. After a failure it still keeps the errors, as far as that is possible. */
+MUST_CHECK enum fold_status fold_advance(struct fold *f);
+/* Why it failed: one sentence. */
+void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);
+/* The errors, for one reader: what was read is gone. */
+struct answer_source fold_source(struct fold *f);
+/* Appends the result of the reduction. False when it does not fit. */
+MUST_CHECK bool fold_result(const struct fold *f, struct buf *out);
+
+#endif

@@ -1,0 +1,124 @@
+#include "coordinator/job/jobs.h"
+
+#include "common/observe/metrics.h"
+#include "coordinator/job/job_internal.h"
+
+/* How often progress lines and heartbeats may be due, while there are jobs. */
+enum { TICK_MS = 100 };
+enum { BUCKETS_MIN = 64 };
+
+static void tick(uv_timer_t *timer)
+{
+    struct jobs *t = timer->data;
+    uint64_t now = now_ns();
+    for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) job_tick(j, now);
+}
+
+void jobs_init(struct jobs *t, uv_loop_t *loop)
+{
+    list_init(&t->by_age);
+    list_init(&t->cancels);
+    t->buckets_n = BUCKETS_MIN;
+    t->buckets = xcalloc(t->buckets_n, sizeof *t->buckets);
+    uv_timer_init(loop, &t->tick_timer);
+    t->tick_timer.data = t;
+}
+
+void jobs_register_metrics(struct jobs *t)
+{
+    static const char items[] = "fantail_items_total", items_help[] = "Items settled, by outcome.";
+    const char *statuses[SCHED_STATUS_COUNT];
+    struct jobs_metrics *m = &t->metrics;
+    for (unsigned i = 0; i < SCHED_STATUS_COUNT; i++) statuses[i] = sched_status_name((enum sched_status)i);
+    metric_counters("fantail_jobs_total", "Jobs that ended, by status.", "status", statuses, SCHED_STATUS_COUNT,
+                    m->jobs);
+    m->items_succeeded = metric_counter(items, items_help, "outcome=\"succeeded\"");
+    m->items_failed = metric_counter(items, items_help, "outcome=\"failed\"");
+    m->items_cancelled = metric_counter(items, items_help, "outcome=\"cancelled\"");
+    m->job_seconds = metric_histogram("fantail_job_duration_seconds", "From a job's POST to its outcome.", NULL);
+}
+
+void jobs_stop(struct jobs *t)
+{
+    uv_close((uv_handle_t *)&t->tick_timer, NULL);
+}
+
+void jobs_release(struct jobs *t)
+{
+    free(t->buckets);
+    t->buckets = NULL;
+    t->buckets_n = 0;
+}
+
+/* The table. */
+
+/* FNV-1a, 32 bits. */
+static struct job **bucket_of(const struct jobs *t, const char *id)
+{
+    uint32_t h = 2166136261u;
+    for (; *id; id++) h = (h ^ (unsigned char)*id) * 16777619u;
+    return &t->buckets[h & (t->buckets_n - 1)];
+}
+
+static void put_in_bucket(struct jobs *t, struct job *j)
+{
+    struct job **bucket = bucket_of(t, j->id);
+    j->next_in_bucket = *bucket;
+    *bucket = j;
+}
+
+static void grow(struct jobs *t)
+{
+    free(t->buckets);
+    t->buckets_n *= 2;
+    t->buckets = xcalloc(t->buckets_n, sizeof *t->buckets);
+    for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) put_in_bucket(t, j);
+}
+
+void jobs_add(struct jobs *t, struct job *j)
+{
+    if (t->count == t->buckets_n) grow(t);
+    put_in_bucket(t, j);
+    list_push_front(&t->by_age, &j->by_age);
+    if (t->count++ == 0) uv_timer_start(&t->tick_timer, tick, TICK_MS, TICK_MS);
+}
+
+void jobs_remove(struct jobs *t, struct job *j)
+{
+    struct job **link = bucket_of(t, j->id);
+    while (*link != j) link = &(*link)->next_in_bucket;
+    *link = j->next_in_bucket;
+    list_remove(&t->by_age, &j->by_age);
+    if (--t->count == 0) uv_timer_stop(&t->tick_timer);
+}
+
+struct job *jobs_find(const struct jobs *t, const char *id)
+{
+    struct job *j = *bucket_of(t, id);
+    while (j && strcmp(j->id, id) != 0) j = j->next_in_bucket;
+    return j;
+}
+
+struct job *jobs_next(const struct jobs *t, const struct job *j)
+{
+    struct list_link *next = list_next(&t->by_age, j ? &j->by_age : NULL);
+    return next ? CONTAINER_OF(next, struct job, by_age) : NULL;
+}
+
+/* Cancels. */
+
+void jobs_cancel_all(struct jobs *t, const char *reason)
+{
+    for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) job_cancel(j, SCHED_CANCELLED, reason);
+}
+
+void jobs_carry_out_cancels(struct jobs *t)
+{
+    struct list_link *at;
+    while ((at = list_next(&t->cancels, NULL)) != NULL) {
+        struct job *j = CONTAINER_OF(at, struct job, cancel_link);
+        list_remove(&t->cancels, at);
+        j->cancel_is_noted = false;
+        sched_job_cancel(j->phase.sched, j->cancel_status, j->cancel_reason);
+    }
+}

@@ -1,0 +1,67 @@
+/*
+ * The jobs of this coordinator: a table by id, in order of age, and what they share: the scheduler, the fleet, the
+ * clock of progress lines and heartbeats. Owner: the coordinator.
+ */
+#ifndef FANTAIL_COORDINATOR_JOB_JOBS_H
+#define FANTAIL_COORDINATOR_JOB_JOBS_H
+
+#include <uv.h>
+
+#include "common/base/list.h"
+#include "common/trace/trace_export.h"
+#include "coordinator/fleet/worker_fleet.h"
+#include "coordinator/turn/scheduler_turn.h"
+
+struct job;
+
+struct jobs_config {
+    double worker_wait_s; /* how long items wait when no worker can be reached */
+    double heartbeat_s;
+    const char *spill_dir;
+    int64_t max_jobs;
+    int64_t result_memory_bytes;
+};
+
+struct jobs_metrics {
+    uint64_t *jobs[SCHED_STATUS_COUNT]; /* ended, by status */
+    uint64_t *items_succeeded, *items_failed, *items_cancelled;
+    struct metric_histogram *job_seconds;
+};
+
+struct jobs {
+    /* Set before jobs_init(). */
+    const struct jobs_config *config;
+    struct worker_fleet *fleet;
+    struct scheduler_turn *turn; /* and its scheduler */
+    void (*job_gone)(void *data);
+    void *data;
+
+    struct trace_export *trace; /* NULL: traces are passed on, not recorded */
+    unsigned count;
+
+    /* Private. */
+    struct job **buckets; /* by a hash of the id */
+    unsigned buckets_n;   /* a power of two */
+    struct list by_age;   /* newest first */
+    struct list cancels;  /* noted, and not yet known to the scheduler */
+    uv_timer_t tick_timer;
+    struct jobs_metrics metrics;
+};
+
+void jobs_init(struct jobs *t, uv_loop_t *loop);
+void jobs_register_metrics(struct jobs *t);
+/* No progress lines and heartbeats any more. The loop must run on until the timer is closed. */
+void jobs_stop(struct jobs *t);
+/* When all jobs are gone. */
+void jobs_release(struct jobs *t);
+
+/* NULL when there is none. O(1). */
+struct job *jobs_find(const struct jobs *t, const char *id);
+/* The next older job, or the newest when j is NULL; NULL at the end. */
+struct job *jobs_next(const struct jobs *t, const struct job *j);
+/* Every running job ends as cancelled, before the next scheduler_run(); reason is a literal. */
+void jobs_cancel_all(struct jobs *t, const char *reason);
+/* Gives the scheduler the cancels noted since; it must not run meanwhile. */
+void jobs_carry_out_cancels(struct jobs *t);
+
+#endif

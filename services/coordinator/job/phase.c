@@ -1,0 +1,202 @@
+#include "coordinator/job/phase.h"
+
+#include "coordinator/items/payload.h"
+#include "coordinator/job/job_internal.h"
+
+/* How much longer than an item's timeout a worker may be silent. */
+enum { SILENCE_MARGIN_MS = 10000 };
+/* About as long as generated items are; the scheduler's estimate. */
+enum { GENERATED_ITEM_BYTES = 16 };
+
+static void write_chunk_header(struct buf *b, const struct jobspec *spec)
+{
+    buf_addf(b, "{\"item_timeout_s\":%.17g", spec->item_timeout_s);
+    if (spec->task_count > 1) {
+        buf_add_str(b, ",\"pipeline\":[");
+        for (size_t i = 0; i < spec->task_count; i++) {
+            if (i) buf_add_char(b, ',');
+            buf_add_json_string(b, spec->tasks[i], strlen(spec->tasks[i]));
+        }
+        buf_add_char(b, ']');
+    }
+    if (spec->common) {
+        buf_add_str(b, ",\"common\":");
+        buf_add(b, spec->common, spec->common_len);
+    }
+    buf_add_str(b, "}\n");
+}
+
+static bool all_idempotent(const struct job *j)
+{
+    for (size_t i = 0; i < j->spec.task_count; i++) {
+        const struct catalog_task *task = catalog_find(&j->jobs->fleet->catalog, j->spec.tasks[i]);
+        if (task && !task->idempotent) return false;
+    }
+    return true;
+}
+
+static struct sched_retry retry_params(const struct job_retry *retry)
+{
+    return (struct sched_retry){
+        .max_attempts = (unsigned)retry->max_attempts,
+        .interval_s = retry->interval_s,
+        .backoff_rate = retry->backoff_rate,
+        .max_delay_s = retry->max_delay_s,
+        .full_jitter = retry->jitter == JITTER_FULL,
+        .on = retry->on,
+    };
+}
+
+static unsigned priority_of(const struct jobspec *spec)
+{
+    return (unsigned)(spec->priority > 0 ? spec->priority : 1);
+}
+
+static uint64_t tolerated_failures(const struct jobspec *spec)
+{
+    return spec->tolerated_failure_count < 0 ? SCHED_NO_LIMIT : (uint64_t)spec->tolerated_failure_count;
+}
+
+static uint64_t deadline_ns(const struct job *j)
+{
+    return j->spec.deadline_s > 0 ? j->started_ns + (uint64_t)(j->spec.deadline_s * 1e9) : SCHED_NEVER;
+}
+
+static void fill_params(struct sched_job_params *params, struct phase *p)
+{
+    const struct jobspec *spec = &p->job->spec;
+    sched_job_params_init(params);
+    params->owner = p;
+    params->chunk_size = (uint32_t)spec->chunk_size;
+    params->max_chunk_bytes = (size_t)spec->max_chunk_bytes;
+    params->common_bytes = p->chunk_header.len;
+    params->max_concurrency = (uint64_t)spec->max_concurrency;
+    params->priority = priority_of(spec);
+    params->retry = retry_params(&spec->retry);
+    params->hedge_enabled = spec->hedge_enabled;
+    params->hedge_max_extra_percent = spec->hedge_max_extra_percent;
+    params->tolerated_failure_count = tolerated_failures(spec);
+    params->tolerated_failure_percentage = spec->tolerated_failure_percentage;
+    params->deadline_ns = deadline_ns(p->job);
+    params->idempotent = all_idempotent(p->job);
+}
+
+static bool makes_items(const struct jobspec *spec)
+{
+    return spec->source == SOURCE_RANGE || spec->source == SOURCE_SPANS;
+}
+
+static void choose_items(struct phase *p)
+{
+    p->generated.spec = &p->job->spec;
+    p->spooled.spool = &p->job->submission.spool;
+    p->items = makes_items(&p->job->spec) ? generated_items_source(&p->generated) : spooled_items_source(&p->spooled);
+}
+
+void phase_start(struct phase *p, struct job *job)
+{
+    struct sched_job_params params;
+    const struct spool *spool = &job->submission.spool;
+    uint64_t generated = makes_items(&job->spec) ? job->spec.generated_count : 0;
+    p->job = job;
+    p->answers = answer_buffer_sink(&job->answers);
+    choose_items(p);
+    write_chunk_header(&p->chunk_header, &job->spec);
+    fill_params(&params, p);
+    p->sched = sched_job_add(job->jobs->turn->scheduler, &params, now_ns());
+    sched_job_offer(p->sched, generated + spool->items, generated * GENERATED_ITEM_BYTES + spool->bytes);
+    scheduler_turn_want(job->jobs->turn);
+}
+
+void phase_offer(struct phase *p, uint64_t items, uint64_t bytes)
+{
+    if (!p->sched) return;
+    sched_job_offer(p->sched, items, bytes);
+    scheduler_turn_want(p->job->jobs->turn);
+}
+
+void phase_no_more_items(struct phase *p)
+{
+    sched_job_no_more_items(p->sched);
+    scheduler_turn_want(p->job->jobs->turn);
+}
+
+void phase_update(struct phase *p)
+{
+    const struct jobspec *spec = &p->job->spec;
+    sched_job_set_priority(p->sched, priority_of(spec));
+    sched_job_set_max_concurrency(p->sched, (uint64_t)spec->max_concurrency);
+    sched_job_set_tolerance(p->sched, tolerated_failures(spec), spec->tolerated_failure_percentage);
+}
+
+void phase_release(struct phase *p)
+{
+    buf_release(&p->chunk_header);
+}
+
+/* For the dispatcher. */
+
+size_t phase_cut(struct phase *p, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
+{
+    struct buf lines = {0};
+    uint64_t n = item_source_cut(&p->items, max_items, max_bytes, &chunk->first, &lines);
+    submission_drained(&p->job->submission);
+    *bytes = lines.len;
+    chunk->payload = payload_new(&lines, n);
+    return (size_t)n;
+}
+
+uint64_t phase_drop(struct phase *p, uint64_t max_items, uint64_t *first)
+{
+    return item_source_drop(&p->items, max_items, first);
+}
+
+void phase_finished(struct phase *p, const struct sched_outcome *outcome)
+{
+    p->sched = NULL;
+    job_phase_finished(p->job, outcome);
+}
+
+void phase_waiting(struct phase *p, enum sched_waiting why)
+{
+    job_set_waiting(p->job, why);
+}
+
+static void added(struct phase *p, bool kept)
+{
+    if (!kept) job_fail_to_keep(p->job, &p->answers);
+    job_answers_came(p->job);
+}
+
+void phase_add_values(struct phase *p, uint64_t first, uint64_t n, const char *lines, size_t len)
+{
+    added(p, p->answers.ops->add(p->answers.sink, first, n, lines, len));
+}
+
+void phase_take_value(struct phase *p, uint64_t index, struct buf *line)
+{
+    added(p, p->answers.ops->take(p->answers.sink, index, line));
+}
+
+void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len)
+{
+    added(p, p->answers.ops->add_repeated(p->answers.sink, first, n, line, len));
+}
+
+const char *phase_task(const struct phase *p)
+{
+    return p->job->spec.tasks[0];
+}
+
+uint64_t phase_deadline_ms(const struct phase *p)
+{
+    uint64_t end = deadline_ns(p->job), now = now_ns();
+    if (end == SCHED_NEVER) return UINT64_MAX;
+    return end > now ? (end - now) / NS_PER_MS : 0;
+}
+
+uint64_t phase_silence_ms(const struct phase *p)
+{
+    double timeout_s = p->job->spec.item_timeout_s;
+    return timeout_s > 0 ? (uint64_t)(timeout_s * 1e3) + SILENCE_MARGIN_MS : 0;
+}

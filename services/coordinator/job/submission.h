@@ -1,0 +1,42 @@
+/*
+ * How a job comes in: the request of its client, the options in it and the items of its body, which may be running
+ * before the body is whole. Owner: the job.
+ *
+ *   OPEN       the body arrives
+ *   WHOLE      it is there; from now on the same exchange is the reader's (reader.h)
+ *   REFUSED    the request was wrong and is answered with a problem; the rest of the body is dropped
+ */
+#ifndef FANTAIL_COORDINATOR_JOB_SUBMISSION_H
+#define FANTAIL_COORDINATOR_JOB_SUBMISSION_H
+
+#include "common/http_server/http_server.h"
+#include "coordinator/items/splitter.h"
+#include "coordinator/items/spool.h"
+
+struct jobs;
+struct job;
+struct reader;
+
+enum submission_state { SUBMISSION_OPEN, SUBMISSION_WHOLE, SUBMISSION_REFUSED, SUBMISSION_STATE_COUNT };
+
+struct submission {
+    struct job *job;
+    enum submission_state state;
+    struct http_exchange *exchange; /* NULL once it is over */
+    int status;                     /* of its answer, once it is over; 0: there was none */
+    struct splitter splitter;
+    struct spool spool;    /* items that no chunk was made of yet */
+    struct reader *reader; /* of the same exchange; NULL before the body is whole */
+};
+
+/* POST /v1/jobs: answers the exchange, or accepts it and makes the job. */
+void submission_handle(struct http_exchange *x, struct jobs *jobs);
+/* The request is wrong: it gets its problem, unless it is answered or over. members may be NULL. */
+void submission_refuse(struct submission *s, int status, const char *members, const char *detail);
+/* The spool has become shorter: a paused upload may go on. */
+void submission_drained(struct submission *s);
+/* The job has ended: what is left of a paused upload is read and dropped. */
+void submission_job_ended(struct submission *s);
+void submission_release(struct submission *s);
+
+#endif

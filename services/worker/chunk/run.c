@@ -1,0 +1,160 @@
+#include "worker/chunk/run.h"
+
+#include "worker/chunk/chunk_internal.h"
+
+void run_free(struct run *r)
+{
+    buf_release(&r->answers);
+    free(r);
+}
+
+static struct run *new_run(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len)
+{
+    struct run *r = xcalloc(1, sizeof *r);
+    *r = (struct run){.chunk = c, .first = first, .count = count, .offset = offset, .len = len};
+    return r;
+}
+
+struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len)
+{
+    struct run *r = new_run(c, first, count, offset, len);
+    *c->tail = r;
+    c->tail = &r->next;
+    return r;
+}
+
+static void unlink_run(struct run *r)
+{
+    struct chunk *c = r->chunk;
+    struct run **at = &c->runs;
+    while (*at != r) at = &(*at)->next;
+    *at = r->next;
+    if (c->tail == &r->next) c->tail = at;
+}
+
+static bool is_done(const struct run *r)
+{
+    return r->answered == r->count;
+}
+
+void run_split(struct run *r, uint64_t max_items, size_t max_bytes)
+{
+    struct chunk *c = r->chunk;
+    if (r->count <= 1 || (r->count <= max_items && r->len <= max_bytes)) return;
+    uint64_t items;
+    size_t len = chunk_measure(c, r->offset, r->len, max_items, max_bytes, &items);
+    if (items == r->count) return;
+    struct run *rest = new_run(c, r->first + items, r->count - items, r->offset + len, r->len - len);
+    rest->careful = r->careful;
+    rest->next = r->next;
+    if (c->tail == &r->next) c->tail = &rest->next;
+    r->next = rest;
+    r->count = items;
+    r->len = len;
+}
+
+static void trace_answers(struct run *r, const char *lines, size_t len, uint64_t n)
+{
+    struct chunk *c = r->chunk;
+    if (!c->ended) item_trace_answers(c->item_trace, r->first + r->answered, r->since_ns, lines, len, n, c->failed);
+}
+
+/* Where the answers of a run go. */
+static struct buf *answers_of(struct run *r)
+{
+    return r->chunk->runs == r ? &r->chunk->out : &r->answers;
+}
+
+void run_add_answers(struct run *r, const char *lines, size_t len)
+{
+    struct chunk *c = r->chunk;
+    if (c->ended) return;
+    struct buf *to = answers_of(r);
+    if (!buf_add(to, lines, len)) BUG("an answer buffer without a cap refused %zu bytes", len);
+    c->held += len;
+}
+
+/* The process has nothing more to do with the run, which may be done or not. */
+static void take_back(struct run *r)
+{
+    struct chunk *c = r->chunk;
+    c->given--;
+    if (c->ended) {
+        unlink_run(r);
+        run_free(r);
+    } else {
+        r->state = RUN_WAITING;
+        if (is_done(r)) r->count = r->answered = 0;
+        c->waiting += r->count;
+        chunk_advance(c);
+        chunk_settle(c);
+    }
+}
+
+static bool count_answers(struct run *r, uint64_t n)
+{
+    struct chunk *c = r->chunk;
+    r->answered += n;
+    if (!is_done(r)) return false;
+    take_back(r);
+    chunk_unref(c);
+    return true;
+}
+
+bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n)
+{
+    if (r->chunk->item_trace) trace_answers(r, lines, len, n);
+    run_add_answers(r, lines, len);
+    return count_answers(r, n);
+}
+
+bool run_take_answers(struct run *r, struct buf *lines, uint64_t n)
+{
+    struct buf *to = answers_of(r);
+    if (r->chunk->ended || to->len || lines->len < TAKE_MIN_BYTES) return run_answer(r, lines->data, lines->len, n);
+    if (r->chunk->item_trace) trace_answers(r, lines->data, lines->len, n);
+    buf_release(to);
+    buf_trim(lines);
+    r->chunk->held += lines->len;
+    to->alloc = lines->alloc;
+    to->data = buf_detach(lines, &to->len);
+    return count_answers(r, n);
+}
+
+void run_return(struct run *r, const char *line, size_t len)
+{
+    struct chunk *c = r->chunk;
+    if (line) {
+        if (c->item_trace) trace_answers(r, line, len, 1);
+        run_add_answers(r, line, len);
+        r->answered++;
+    }
+    if (!is_done(r) && r->answered) {
+        uint64_t items;
+        size_t done = chunk_measure(c, r->offset, r->len, r->answered, SIZE_MAX, &items);
+        r->first += items;
+        r->count -= items;
+        r->offset += done;
+        r->len -= done;
+        r->answered = 0;
+    }
+    take_back(r);
+    chunk_unref(c);
+}
+
+void run_return_at(struct run *r, uint64_t at, const char *line, size_t len)
+{
+    struct chunk *c = r->chunk;
+    if (at == 0 || c->ended) {
+        run_return(r, line, len);
+        return;
+    }
+    run_split(r, at, SIZE_MAX);
+    struct run *rest = r->next;
+    rest->state = RUN_GIVEN;
+    rest->since_ns = r->since_ns;
+    c->given++;
+    chunk_ref(c);
+    run_return(r, NULL, 0);
+    run_return(rest, line, len);
+}

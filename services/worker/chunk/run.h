@@ -1,0 +1,42 @@
+/*
+ * A run: consecutive items of one chunk, given to one process in one go. See chunk.h for its states, chunk_take() for
+ * where runs come from. A given run holds a reference to its chunk.
+ *
+ * A run is answered from its first item on. Its answers go straight to the chunk's output if it is the first run of the
+ * chunk, and are held in the run otherwise. A pure module.
+ */
+#ifndef FANTAIL_WORKER_CHUNK_RUN_H
+#define FANTAIL_WORKER_CHUNK_RUN_H
+
+#include "common/base/base.h"
+#include "common/base/buf.h"
+
+struct chunk;
+
+enum run_state { RUN_WAITING, RUN_GIVEN };
+
+struct run {
+    struct chunk *chunk;
+    struct run *next;       /* the next run of the chunk */
+    struct run *next_given; /* the next run of its process */
+    enum run_state state;
+    uint64_t first, count; /* indexes of items in the chunk */
+    uint64_t answered;     /* of count, since it was given */
+    uint64_t since_ns;     /* when its process began the first unanswered item */
+    size_t offset, len;    /* its items' bytes, newlines included */
+    uint64_t careful;      /* a process died over it: the most items to give at once, and alone; 0: no limit */
+    struct buf answers;    /* held until it is the chunk's first run */
+};
+
+/* Adds n answers, as whole lines. After the last answer the run is freed (and perhaps the chunk): returns true. */
+bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
+/* The same for lines in memory of their own. If they are long, their memory is taken and `lines` is left empty. */
+bool run_take_answers(struct run *r, struct buf *lines, uint64_t n);
+
+/* The process of the run has gone. `line`, if not NULL, is the answer of the first unanswered item. The items after it
+ * wait again. */
+void run_return(struct run *r, const char *line, size_t len);
+/* The same, but `line` answers the item `at` of the run; the items before it wait again too. */
+void run_return_at(struct run *r, uint64_t at, const char *line, size_t len);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * POST /v1/tasks/{task}: a request for one chunk. Its body becomes the items of a chunk, and the answers of that chunk
+ * become its answer. In a pipeline each task is a stage with a chunk of its own: the values that one stage answers are
+ * the items of the next, and the answers of the last stage are the request's.
+ *
+ * A request owns its chunks and lives until its exchange is closed.
+ */
+#ifndef FANTAIL_WORKER_REQUEST_H
+#define FANTAIL_WORKER_REQUEST_H
+
+#include <uv.h>
+
+#include "common/base/base.h"
+#include "common/http_server/http_server.h"
+
+struct request;
+
+/* The requests that a worker is answering. */
+struct requests {
+    struct request *first, **tail; /* oldest first */
+    unsigned open;
+    size_t held_bytes; /* item bytes of all requests */
+    uv_timer_t gather; /* runs while answers wait for others that come soon */
+    uv_timer_t heads;  /* runs while the head of an answer waits for its first value */
+};
+
+void requests_init(struct requests *set, uv_loop_t *loop);
+/* Closes the timers; all requests have ended. */
+void requests_close(struct requests *set);
+/* Ends all requests now: what is not answered is handed back, started or not. */
+void requests_cut(struct requests *set);
+
+/* The route's handler; data is the worker. */
+void request_handle(struct http_exchange *x, void *data);
+
+#endif

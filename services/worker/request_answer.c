@@ -1,0 +1,114 @@
+/* The answering half of a request: the answers of its last stage, and their way from stage to stage. */
+#include "worker/request_internal.h"
+
+/* Hands the answers of one stage to the next: values are its items, errors pass it by. */
+static void pump(struct stage *s)
+{
+    struct stage *to = s + 1;
+    size_t len;
+    const char *at = chunk_peek(s->chunk, &len), *end = at + len;
+    bool held_back = s->chunk->held >= LIMIT_WORKER_ANSWER_BYTES;
+    while (at < end) {
+        size_t n = (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at);
+        struct answer_line a = answer_line_parse(at, n, false);
+        if (a.kind == ANSWER_VALUE) {
+            request_add_items(to, a.body, a.body_len);
+            request_add_items(to, "\n", 1);
+        } else if (a.kind == ANSWER_ERROR) {
+            chunk_add_settled(to->chunk, at, n + 1);
+        } else {
+            struct chunk_fault fault;
+            if (a.end != CHUNK_COMPLETE)
+                to->chunk->draining = true;
+            else if (!chunk_finish(to->chunk, &fault))
+                BUG("a value of a task was refused");
+            chunk_settle(to->chunk);
+        }
+        at += n + 1;
+    }
+    chunk_skip(s->chunk, len);
+    if (to->chunk->on_progress) to->chunk->on_progress(to->chunk);
+    pool_feed(to->pool);
+    if (held_back) pool_feed(s->pool);
+}
+
+static void send_answers(struct request *r)
+{
+    r->gathers = false;
+    r->woken_ns = now_ns();
+    http_exchange_wake(r->x);
+}
+
+static void on_gathered(uv_timer_t *timer)
+{
+    const struct requests *set = timer->data;
+    for (struct request *r = set->first; r; r = r->next)
+        if (r->gathers) send_answers(r);
+}
+
+/* Sent one by one, answers a millisecond apart cost the coordinator and its client as much as the sending costs us. So
+ * one that comes soon after another waits a little for more, unless it is the last or they are many. */
+static void gather_answers(struct request *r)
+{
+    const struct chunk *c = request_last_stage(r)->chunk;
+    struct requests *set = &r->worker->requests;
+    if (c->ended || c->held >= LIMIT_GATHER_BYTES || now_ns() - r->woken_ns >= LIMIT_GATHER_MS * NS_PER_MS) {
+        send_answers(r);
+        return;
+    }
+    r->gathers = true;
+    if (!uv_is_active((uv_handle_t *)&set->gather)) uv_timer_start(&set->gather, on_gathered, LIMIT_GATHER_MS, 0);
+}
+
+void request_on_progress(struct chunk *c)
+{
+    struct stage *s = c->owner;
+    if (s == request_last_stage(s->request))
+        gather_answers(s->request);
+    else
+        pump(s);
+}
+
+ssize_t request_on_pull(struct http_exchange *x, char *dst, size_t cap)
+{
+    struct request *r = http_exchange_data(x);
+    struct stage *s = request_last_stage(r);
+    bool held_back = s->chunk->held >= LIMIT_WORKER_ANSWER_BYTES;
+    ssize_t n = chunk_pull(s->chunk, dst, cap);
+    if (n) r->begun = true;
+    if (n < 0) return HTTP_PULL_END;
+    if (held_back && s->chunk->held < LIMIT_WORKER_ANSWER_BYTES) pool_feed(s->pool);
+    return n ? n : HTTP_PULL_WAIT;
+}
+
+bool request_on_whole(struct http_exchange *x, struct buf *answer)
+{
+    struct request *r = http_exchange_data(x);
+    if (!chunk_take_whole(request_last_stage(r)->chunk, answer)) return false;
+    r->begun = true;
+    return true;
+}
+
+/* The head of an answer leaves with the first value, which saves a packet, unless that takes long: its sender must
+ * learn how many slots there are before the first item has ended. */
+static void on_heads(uv_timer_t *timer)
+{
+    const struct requests *set = timer->data;
+    bool others = false;
+    for (struct request *r = set->first; r; r = r->next) {
+        if (r->begun || !r->answering_ns) continue;
+        r->begun = now_ns() - r->answering_ns >= LIMIT_HEAD_WAIT_MS * NS_PER_MS / 2;
+        if (r->begun) http_exchange_send_head(r->x);
+        others = others || !r->begun;
+    }
+    if (others) uv_timer_start(timer, on_heads, LIMIT_HEAD_WAIT_MS / 2, 0);
+}
+
+void request_begin_answer(struct request *r)
+{
+    struct requests *set = &r->worker->requests;
+    worker_set_headers(r->worker, r->x, r->stages[0].pool);
+    http_answer_stream(r->x, 200, TYPE_NDJSON);
+    r->answering_ns = now_ns();
+    if (!uv_is_active((uv_handle_t *)&set->heads)) uv_timer_start(&set->heads, on_heads, LIMIT_HEAD_WAIT_MS, 0);
+}

@@ -1,0 +1,71 @@
+/*
+ * What the files of request.h share; only for them. request.c has admission and the end of a request, request_upload.c
+ * reads its body, request_answer.c sends its answers.
+ */
+#ifndef FANTAIL_WORKER_REQUEST_INTERNAL_H
+#define FANTAIL_WORKER_REQUEST_INTERNAL_H
+
+#include "worker/request.h"
+#include "worker/request_trace.h"
+#include "worker/worker.h"
+
+struct stage {
+    struct request *request;
+    struct pool *pool;
+    struct chunk *chunk;
+};
+
+struct request {
+    struct request *next, **prev;
+    struct worker *worker;
+    struct http_exchange *x;
+    char *name; /* Fantail-Chunk; NULL: none */
+    char *job;  /* the job in it; NULL: it has none */
+    uint64_t base;
+    unsigned attempt;
+    bool has_header, header_done, suspended, refused, uploaded;
+    bool begun;        /* the answer's head is out, or on its way */
+    bool gathers;      /* answers wait for those that come soon */
+    uint64_t woken_ns; /* when answers last left */
+    struct buf header;
+    size_t body_bytes;
+    uint64_t started_ns, answering_ns; /* the upload was whole; 0: not yet */
+    struct request_trace trace;
+    uv_timer_t deadline;
+    bool timed; /* the deadline timer runs; the request lives until it is closed */
+    struct stage stages[PIPELINE_TASKS_MAX];
+    unsigned count;
+};
+
+/* The stage whose answers are the request's. */
+static inline struct stage *request_last_stage(struct request *r)
+{
+    return &r->stages[r->count - 1];
+}
+
+/* ---- request.c ---- */
+
+/* Cancels the chunks and answers with a problem; members as for http_answer_problem(). Nothing if it was refused. */
+void request_refuse(struct request *r, int status, const char *members, const char *detail);
+
+/* ---- request_upload.c ---- */
+
+/* Adds a stage to the pipeline. False when the request was refused: the task does not exist. */
+MUST_CHECK bool request_add_stage(struct request *r, const char *task, bool check_items);
+/* Adds item bytes to the chunk of a stage. May refuse the request. */
+void request_add_items(struct stage *s, const char *data, size_t len);
+/* Lets uploads go on that were held back because requests hold many item bytes. */
+void request_wake_uploads(struct requests *set);
+size_t request_on_body(struct http_exchange *x, const char *data, size_t len);
+void request_on_body_end(struct http_exchange *x);
+
+/* ---- request_answer.c ---- */
+
+/* The upload is whole: the answer begins. */
+void request_begin_answer(struct request *r);
+/* A chunk of the request has more answers, or has ended. */
+void request_on_progress(struct chunk *c);
+ssize_t request_on_pull(struct http_exchange *x, char *dst, size_t cap);
+bool request_on_whole(struct http_exchange *x, struct buf *answer);
+
+#endif

@@ -1,0 +1,137 @@
+/* The reading half of a request: its header line, its items, and the stages they go through. */
+#include "worker/chunk/chunk_header.h"
+#include "worker/request_internal.h"
+
+static void item_fault(struct request *r, const struct chunk_fault *f)
+{
+    char members[128], detail[256];
+    snprintf(members, sizeof members, "\"item\":%llu,\"offset\":%zu", (unsigned long long)f->item, f->offset);
+    snprintf(detail, sizeof detail, "item %llu is not valid JSON: %s", (unsigned long long)f->item, f->reason);
+    request_refuse(r, 400, members, detail);
+}
+
+void request_add_items(struct stage *s, const char *data, size_t len)
+{
+    struct chunk_fault fault;
+    if (!chunk_add(s->chunk, data, len, &fault)) item_fault(s->request, &fault);
+}
+
+bool request_add_stage(struct request *r, const char *task, bool check)
+{
+    struct pool *pool = worker_pool(r->worker, task);
+    if (!pool) {
+        char detail[300];
+        snprintf(detail, sizeof detail, "the pipeline names \"%.200s\", which is no task here", task);
+        request_refuse(r, 404, NULL, detail);
+        return false;
+    }
+    int64_t announced = r->count ? 0 : http_exchange_content_length(r->x);
+    struct stage *s = &r->stages[r->count++];
+    *s = (struct stage){.request = r, .pool = pool, .chunk = chunk_new(check, announced > 0 ? (size_t)announced : 0)};
+    s->chunk->item_timeout_ns = pool->task->item_timeout_ns;
+    s->chunk->on_progress = request_on_progress;
+    s->chunk->owner = s;
+    if (r->name) s->chunk->name = r->name;
+    s->chunk->job = r->job;
+    s->chunk->base = r->base;
+    s->chunk->attempt = r->attempt;
+    request_trace_add_chunk(&r->trace, s->chunk);
+    pool_submit(pool, s->chunk);
+    return true;
+}
+
+static bool apply_header(struct request *r)
+{
+    struct chunk_header h;
+    char err[200];
+    if (!chunk_header_parse(&h, r->header.data, r->header.len, err, sizeof err)) {
+        request_refuse(r, 400, "\"line\":1", err);
+        return false;
+    }
+    bool ok = true;
+    if (h.tasks && strcmp(h.task[0], r->stages[0].pool->task->name) != 0) {
+        request_refuse(r, 400, "\"pointer\":\"/pipeline/0\"", "the pipeline must begin with the task of the path");
+        ok = false;
+    }
+    for (unsigned i = 1; ok && i < h.tasks; i++) ok = request_add_stage(r, h.task[i], false);
+    struct common_value *common = ok && h.common ? common_value_new(h.common, h.common_len) : NULL;
+    for (unsigned i = 0; ok && i < r->count; i++) {
+        r->stages[i].chunk->common = common_value_ref(common);
+        if (h.has_item_timeout) r->stages[i].chunk->item_timeout_ns = h.item_timeout_ns;
+    }
+    common_value_unref(common);
+    chunk_header_release(&h);
+    return ok;
+}
+
+/* The first line of a body with a header; returns how much of data it took. */
+static size_t read_header(struct request *r, const char *data, size_t len)
+{
+    const char *newline = memchr(data, '\n', len);
+    size_t n = newline ? (size_t)(newline - data) : len;
+    if (!buf_add(&r->header, data, n)) {
+        request_refuse(r, 413, NULL, "the header line is too large");
+        return len;
+    }
+    if (!newline) return len;
+    r->header_done = true;
+    if (!apply_header(r)) return len;
+    buf_release(&r->header);
+    return n + 1;
+}
+
+/* Item bytes of all requests together are bounded; the oldest upload always goes on, so that none waits for ever. */
+static bool must_wait(const struct request *r)
+{
+    const struct requests *set = &r->worker->requests;
+    if (set->held_bytes < LIMIT_WORKER_QUEUED_BYTES) return false;
+    const struct request *oldest = set->first;
+    while (oldest->uploaded || oldest->refused) oldest = oldest->next;
+    return oldest != r;
+}
+
+void request_wake_uploads(struct requests *set)
+{
+    for (struct request *r = set->first; r; r = r->next) {
+        if (!r->suspended) continue;
+        r->suspended = false;
+        http_exchange_wake(r->x);
+    }
+}
+
+size_t request_on_body(struct http_exchange *x, const char *data, size_t len)
+{
+    struct request *r = http_exchange_data(x);
+    if (r->refused) return len;
+    if (must_wait(r)) {
+        r->suspended = true;
+        return 0;
+    }
+    size_t used = r->has_header && !r->header_done ? read_header(r, data, len) : 0;
+    if (r->refused) return len;
+    r->body_bytes += len;
+    r->worker->requests.held_bytes += len;
+    request_add_items(&r->stages[0], data + used, len - used);
+    if (!r->refused) pool_feed(r->stages[0].pool);
+    return len;
+}
+
+void request_on_body_end(struct http_exchange *x)
+{
+    struct request *r = http_exchange_data(x);
+    r->uploaded = true;
+    request_wake_uploads(&r->worker->requests);
+    if (!r->refused && r->has_header && !r->header_done) {
+        r->header_done = true;
+        if (!apply_header(r)) return;
+    }
+    struct chunk_fault fault;
+    if (r->refused) return;
+    if (!chunk_finish(r->stages[0].chunk, &fault)) {
+        item_fault(r, &fault);
+        return;
+    }
+    request_begin_answer(r);
+    request_on_progress(r->stages[0].chunk);
+    pool_feed(r->stages[0].pool);
+}

@@ -1,0 +1,143 @@
+#include <criterion/criterion.h>
+#include <errno.h>
+
+#include "coordinator/answers/answer_buffer.h"
+#include "coordinator/answers/fold.h"
+#include "unit/leaks.h"
+
+static const char value[] = "{\"value\":5}\n", crashed[] = "{\"error\":{\"name\":\"crashed\"}}\n";
+
+struct setting {
+    struct answer_buffer answers;
+    struct fold fold;
+    struct answer_sink in;
+    struct answer_source errors;
+};
+
+static void begin(struct setting *s, enum job_reduce kind, const char *spill_dir)
+{
+    answer_buffer_init(&s->answers, COLLECT_INPUT_ORDER, 0, "/tmp");
+    s->in = answer_buffer_sink(&s->answers);
+    struct answer_source from = answer_buffer_source(&s->answers);
+    fold_init(&s->fold, kind, &from, spill_dir);
+    s->errors = fold_source(&s->fold);
+}
+
+static void end(struct setting *s)
+{
+    fold_release(&s->fold);
+    answer_buffer_release(&s->answers);
+    assert_no_leaks();
+}
+
+static void put(struct setting *s, uint64_t index, const char *line)
+{
+    cr_assert(s->in.ops->add(s->in.sink, index, 1, line, strlen(line)));
+}
+
+static void expect_error(struct setting *s, uint64_t first, size_t n, const char *line)
+{
+    struct answer_run run;
+    bool failed;
+    cr_assert(answer_source_peek(&s->errors, &run, &failed));
+    cr_assert_eq(run.first, first);
+    cr_assert_eq(run.n, n);
+    cr_assert_eq(run.repeated, n > 1);
+    cr_assert_eq(run.len, strlen(line));
+    cr_assert_eq(memcmp(run.bytes, line, run.len), 0);
+}
+
+static void expect_no_error(struct setting *s)
+{
+    struct answer_run run;
+    bool failed;
+    cr_assert_not(answer_source_peek(&s->errors, &run, &failed));
+    cr_assert_not(failed);
+    cr_assert_eq(answer_source_unread_bytes(&s->errors), 0);
+}
+
+static void expect_result(struct setting *s, const char *wanted)
+{
+    struct buf out = {0};
+    cr_assert(fold_result(&s->fold, &out));
+    cr_assert_str_eq(buf_cstr(&out), wanted);
+    buf_release(&out);
+}
+
+Test(fold, values_become_one_and_errors_stay)
+{
+    struct setting s;
+    begin(&s, REDUCE_SUM, "/tmp");
+    put(&s, 1, crashed);
+    put(&s, 2, value);
+    cr_assert_eq(fold_advance(&s.fold), FOLD_OK);
+    expect_no_error(&s); /* item 0 comes first */
+    put(&s, 0, value);
+    cr_assert_eq(fold_advance(&s.fold), FOLD_OK);
+    expect_result(&s, "10");
+    expect_error(&s, 1, 1, crashed);
+    answer_source_consume(&s.errors, 1, strlen(crashed));
+    expect_no_error(&s);
+    end(&s);
+}
+
+Test(fold, an_error_of_many_items_is_kept_once_and_read_in_parts)
+{
+    struct setting s;
+    begin(&s, REDUCE_COUNT, "/tmp");
+    cr_assert(s.in.ops->add_repeated(s.in.sink, 0, 1000000, crashed, strlen(crashed)));
+    put(&s, 1000000, value);
+    cr_assert_eq(fold_advance(&s.fold), FOLD_OK);
+    cr_assert_lt(answer_source_unread_bytes(&s.errors), 200);
+    expect_error(&s, 0, 1000000, crashed);
+    answer_source_consume(&s.errors, 999999, 0);
+    expect_error(&s, 999999, 1, crashed);
+    answer_source_consume(&s.errors, 1, strlen(crashed));
+    expect_no_error(&s);
+    expect_result(&s, "1");
+    end(&s);
+}
+
+Test(fold, errors_that_were_read_leave_no_room_taken)
+{
+    struct setting s;
+    begin(&s, REDUCE_COUNT, "/nowhere/at/all"); /* more than what memory holds at once would fail */
+    for (uint64_t i = 0; i < 100000; i++) {
+        put(&s, i, crashed);
+        cr_assert_eq(fold_advance(&s.fold), FOLD_OK);
+        expect_error(&s, i, 1, crashed);
+        answer_source_consume(&s.errors, 1, strlen(crashed));
+    }
+    end(&s);
+}
+
+Test(fold, a_value_that_does_not_fit_is_a_failure_and_later_errors_still_come)
+{
+    struct setting s;
+    char why[200];
+    begin(&s, REDUCE_SUM, "/tmp");
+    put(&s, 0, "{\"value\":\"x\"}\n");
+    cr_assert_eq(fold_advance(&s.fold), FOLD_NOT_REDUCIBLE);
+    fold_explain(&s.fold, FOLD_NOT_REDUCIBLE, why, sizeof why);
+    cr_assert_str_eq(why, "sum cannot be applied to the value of item 0: it is not a number");
+    put(&s, 1, crashed);
+    cr_assert_eq(fold_advance(&s.fold), FOLD_NOT_REDUCIBLE);
+    expect_error(&s, 1, 1, crashed);
+    end(&s);
+}
+
+Test(fold, a_full_disk_is_named)
+{
+    struct setting s;
+    char why[200];
+    enum fold_status status = FOLD_OK;
+    begin(&s, REDUCE_COUNT, "/nowhere/at/all");
+    for (uint64_t i = 0; i < 100000 && status == FOLD_OK; i++) {
+        put(&s, i, crashed);
+        status = fold_advance(&s.fold);
+    }
+    cr_assert_eq(status, FOLD_DISK_FAILED);
+    fold_explain(&s.fold, status, why, sizeof why);
+    cr_assert_str_eq(why, "the errors could not be kept: No such file or directory");
+    end(&s);
+}
