@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "unit/leaks.h"
-#include "worker/chunk/chunk_header.h"
 #include "worker/task/task.h"
 
 static char dir[64];
@@ -112,42 +111,5 @@ Test(tasks, the_set_has_directories_and_executables_and_passes_over_other_files)
     cr_assert_not_null(task_set_find(&set, "broken")->error);
     cr_assert_null(task_set_find(&set, "README.md"));
     task_set_release(&set);
-    assert_no_leaks();
-}
-
-Test(tasks, the_header_line_of_a_chunk_is_read_and_its_common_value_kept_as_written)
-{
-    static const char line[] =
-        "{\"common\": {\"n\":12345678901234567890},\"item_timeout_s\":0.5,\"pipeline\":[\"a\",\"b\"]}";
-    struct chunk_header h;
-    char err[200];
-    cr_assert(chunk_header_parse(&h, line, sizeof line - 1, err, sizeof err), "%s", err);
-    cr_assert_eq(memcmp(h.common, "{\"n\":12345678901234567890}", h.common_len), 0);
-    cr_assert_eq(h.item_timeout_ns, 500 * NS_PER_MS);
-    cr_assert_eq(h.tasks, 2);
-    cr_assert_str_eq(h.task[1], "b");
-    chunk_header_release(&h);
-    assert_no_leaks();
-}
-
-Test(tasks, a_wrong_header_line_is_refused)
-{
-    static const char *const bad[] = {"",
-                                      "1",
-                                      "{",
-                                      "[]",
-                                      "{\"x\":1}",
-                                      "{\"item_timeout_s\":-1}",
-                                      "{\"item_timeout_s\":\"1\"}",
-                                      "{\"pipeline\":[]}",
-                                      "{\"pipeline\":[1]}",
-                                      "{\"pipeline\":\"a\"}",
-                                      "{\"pipeline\":[\"a\"],\"pipeline\":[\"a\"]}",
-                                      "{\"pipeline\":[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\","
-                                      "\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]}"};
-    struct chunk_header h;
-    char err[200];
-    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-        cr_assert_not(chunk_header_parse(&h, bad[i], strlen(bad[i]), err, sizeof err), "%s", bad[i]);
     assert_no_leaks();
 }

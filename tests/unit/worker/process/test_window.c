@@ -1,0 +1,272 @@
+/* What a process may be given, and how its lines become answers. */
+#include <criterion/criterion.h>
+
+#include "unit/leaks.h"
+#include "worker/process/window.h"
+
+static struct chunk_fault fault;
+
+static struct chunk *chunk_of(const char *body)
+{
+    struct chunk *c = chunk_new(true, strlen(body));
+    cr_assert(chunk_add(c, body, strlen(body), &fault));
+    cr_assert(chunk_finish(c, &fault));
+    return c;
+}
+
+static void assert_answers(struct chunk *c, const char *expected)
+{
+    char got[4096] = "";
+    ssize_t n = chunk_pull(c, got, sizeof got - 1);
+    cr_assert_str_eq(n > 0 ? got : "", expected);
+}
+
+static unsigned progressed;
+
+static void on_progress(struct chunk *c)
+{
+    progressed++;
+}
+
+static struct intake take_in(struct window *w, const char *text, uint64_t now)
+{
+    return window_intake(w, text, strlen(text), now, on_progress);
+}
+
+Test(window, doubles_while_items_are_quick_and_falls_to_one_when_one_is_slow)
+{
+    struct window w;
+    struct buf body = {0};
+    for (int i = 0; i < 4000; i++) buf_add_str(&body, "1\n");
+    struct chunk *c = chunk_of(buf_cstr(&body));
+    uint64_t now = 1000, last = 0;
+    window_init(&w, FORM_TRUSTED);
+    for (int round = 0; round < 6; round++) {
+        uint64_t room = window_room(&w, now);
+        cr_assert_eq(room, UINT64_C(1) << round);
+        window_push(&w, chunk_take(c, room, SIZE_MAX), now);
+        for (last = room; room; room--) cr_assert_null(take_in(&w, "{\"value\":1}\n", now += 1000).fault);
+    }
+    cr_assert_eq(last, 32);
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), now);
+    take_in(&w, "{\"value\":1}\n", now += 50 * NS_PER_MS);
+    cr_assert_eq(window_room(&w, now), 1);
+    chunk_unref(c);
+    buf_release(&body);
+    assert_no_leaks();
+}
+
+Test(window, nothing_is_added_behind_an_item_that_already_takes_long)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n2\n");
+    window_init(&w, FORM_TRUSTED);
+    w.limit = 1000;
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+    cr_assert_gt(window_room(&w, 1000), 0);
+    cr_assert_eq(window_room(&w, NS_PER_S), 0);
+    run_return(window_pop(&w), NULL, 0);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(window, answers_are_counted_across_runs_and_pieces)
+{
+    static const char lines[] = "{\"value\":1}\n{\"error\":{\"name\":\"task_error\"}}\n{\"value\":3}\n";
+    struct window w;
+    struct chunk *a = chunk_of("1\n2\n"), *b = chunk_of("3\n");
+    window_init(&w, FORM_TRUSTED);
+    window_push(&w, chunk_take(a, 9, SIZE_MAX), 0);
+    window_push(&w, chunk_take(b, 9, SIZE_MAX), 0);
+    struct intake in = window_intake(&w, lines, 20, 1, on_progress);
+    cr_assert_eq(in.used, 12);
+    in = take_in(&w, lines + 12, 2);
+    cr_assert_eq(in.answers, 2);
+    cr_assert_eq(w.items, 0);
+    cr_assert_eq(w.bytes, 0);
+    cr_assert_eq(a->succeeded + a->failed, 2);
+    assert_answers(b, "{\"value\":3}\n{\"end\":\"complete\",\"done\":1}\n");
+    chunk_unref(a);
+    chunk_unref(b);
+    assert_no_leaks();
+}
+
+/* Long answers change hands with their memory; it must not matter whose turn it is, nor who still listens. */
+static void take_long_answers(enum window_form form)
+{
+    bool envelope = form == FORM_TRUSTED;
+    enum { LEN = 100000 };
+    struct window w;
+    struct chunk *c = chunk_of("1\n2\n3\n");
+    window_init(&w, form);
+    w.limit = 100;
+    for (int i = 0; i < 3 && envelope; i++) window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+    for (int i = 0; i < 3; i++) {
+        if (!envelope) window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+        struct buf line = {0};
+        buf_add_str(&line, envelope ? "{\"value\":\"" : "\"");
+        while (line.len < LEN) buf_add_char(&line, (char)('a' + i));
+        buf_add_str(&line, envelope ? "\"}\n" : "\"\n");
+        struct intake in = window_take(&w, &line, 1, on_progress);
+        if (!envelope) window_sure(&w, 1, on_progress);
+        cr_assert_null(in.fault);
+        cr_assert_eq(in.answers, 1);
+        if (envelope && i == 0) cr_assert_null(line.data);
+        buf_release(&line);
+    }
+    size_t len;
+    const char *out = chunk_peek(c, &len), *end = out + len;
+    cr_assert_eq(c->held, len);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(memcmp(out, "{\"value\":\"", 10), 0);
+        out += 10;
+        out += strspn(out, (char[2]){(char)('a' + i)});
+        cr_assert_eq(memcmp(out, "\"}\n", 3), 0);
+        out += 3;
+    }
+    static const char last[] = "{\"end\":\"complete\",\"done\":3}\n";
+    cr_assert_eq(end - out, (ptrdiff_t)sizeof last - 1);
+    cr_assert_eq(memcmp(out, last, sizeof last - 1), 0);
+    window_release(&w);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(window, long_answers_are_taken_with_their_memory)
+{
+    take_long_answers(FORM_TRUSTED);
+    take_long_answers(FORM_CHECKED_VALUE);
+}
+
+Test(window, a_long_answer_for_an_abandoned_chunk_is_dropped)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n");
+    struct buf line = {0};
+    window_init(&w, FORM_TRUSTED);
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+    chunk_abandon(c, 1);
+    chunk_unref(c);
+    buf_add_str(&line, "{\"value\":\"");
+    while (line.len < 100000) buf_add_char(&line, 'x');
+    buf_add_str(&line, "\"}\n");
+    cr_assert_null(window_take(&w, &line, 1, on_progress).fault);
+    cr_assert_eq(w.items, 0);
+    buf_release(&line);
+    assert_no_leaks();
+}
+
+Test(window, bare_values_get_their_envelope)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n2\n");
+    window_init(&w, FORM_CHECKED_VALUE);
+    window_push(&w, chunk_take(c, 9, SIZE_MAX), 0);
+    take_in(&w, "\"A\"\r\n[1]\n", 1);
+    window_sure(&w, 2, on_progress);
+    assert_answers(c, "{\"value\":\"A\"}\n{\"value\":[1]}\n{\"end\":\"complete\",\"done\":2}\n");
+    window_release(&w);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(window, lines_that_are_no_answers_are_told_apart)
+{
+    static const char *const bad[] = {
+        "\n", "{\"value\":}\n", "{\"value\":nan}\n", "{\"end\":\"complete\",\"done\":1}\n", "{\"value\":1", "hello\n"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct window w;
+        struct chunk *c = chunk_of("1\n");
+        window_init(&w, FORM_TRUSTED);
+        window_push(&w, chunk_take(c, 9, SIZE_MAX), 0);
+        struct intake in = take_in(&w, bad[i], 1);
+        bool whole = strchr(bad[i], '\n');
+        cr_assert_eq(in.fault != NULL, whole, "%s", bad[i]);
+        cr_assert_eq(in.used, 0);
+        run_return(window_pop(&w), NULL, 0);
+        chunk_unref(c);
+    }
+    struct window idle;
+    window_init(&idle, FORM_TRUSTED);
+    cr_assert(take_in(&idle, "{\"value\":1}\n", 1).unasked);
+    assert_no_leaks();
+}
+
+Test(window, a_checked_window_believes_a_run_only_when_told)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n2\n3\n");
+    window_init(&w, FORM_CHECKED);
+    w.limit = 2;
+    window_push(&w, chunk_take(c, 2, SIZE_MAX), 0);
+    cr_assert_eq(window_room(&w, 1), 0);
+    take_in(&w, "{\"value\":1}\n", 1);
+    cr_assert_eq(window_index(&w), 1);
+    cr_assert_null(take_in(&w, "{\"error\":{\"cause\":\"x\"}}\n", 2).fault);
+    cr_assert_not_null(w.unsure);
+    cr_assert_eq(c->out.len, 0);
+    cr_assert_gt(window_room(&w, 2), 0);
+    window_sure(&w, 3, on_progress);
+    cr_assert_eq(c->succeeded, 1);
+    cr_assert_eq(c->failed, 1);
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 4);
+    take_in(&w, "{\"value\":3}\n", 5);
+    window_sure(&w, 6, on_progress);
+    assert_answers(c,
+                   "{\"value\":1}\n{\"error\":{\"cause\":\"x\"}}\n{\"value\":3}\n{\"end\":\"complete\",\"done\":3}\n");
+    window_release(&w);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(window, a_surplus_line_leaves_nothing_of_its_run_and_nothing_to_the_next)
+{
+    struct window w;
+    struct chunk *a = chunk_of("1\n2\n"), *b = chunk_of("3\n");
+    window_init(&w, FORM_CHECKED);
+    window_push(&w, chunk_take(a, 2, SIZE_MAX), 0);
+    take_in(&w, "{\"value\":1}\n{\"value\":1}\n", 1);
+    window_push(&w, chunk_take(b, 1, SIZE_MAX), 2);
+    struct intake in = take_in(&w, "{\"value\":2}\n", 3);
+    cr_assert(in.fault && in.unasked);
+    run_return(window_pop(&w), NULL, 0);
+    run_return(window_take_unsure(&w), NULL, 0);
+    cr_assert_eq(a->out.len + b->out.len, 0);
+    cr_assert_eq(chunk_available(a), 2);
+    cr_assert_eq(chunk_available(b), 1);
+    window_release(&w);
+    chunk_unref(a);
+    chunk_unref(b);
+    assert_no_leaks();
+}
+
+Test(window, ids_name_what_is_missing_and_pass_over_what_is_surplus)
+{
+    static const char bad_output[] = "{\"error\":{\"name\":\"bad_output\"";
+    struct window w;
+    struct chunk *a = chunk_of("1\n2\n"), *b = chunk_of("3\n4\n");
+    window_init(&w, FORM_NUMBERED);
+    window_push(&w, chunk_take(a, 2, SIZE_MAX), 0);
+    window_push(&w, chunk_take(b, 2, SIZE_MAX), 0);
+    struct intake in = take_in(&w,
+                               "Loading\n{\"id\":1,\"value\":1}\n{\"id\":1,\"value\":7}\n7\n{\"id\":9,\"value\":7}\n"
+                               "{ \"value\": 3, \"id\": 3 }\n{\"id\":4,\"value\":NaN}\n{\"id\":4,\"value\":7}\n",
+                               1);
+    cr_assert_null(in.fault);
+    cr_assert_eq(in.answers, 4);
+    cr_assert_eq(a->succeeded, 1);
+    cr_assert_eq(b->failed, 1);
+    size_t len;
+    const char *got = chunk_peek(a, &len);
+    cr_assert_eq(memcmp(got, "{\"value\":1}\n", 12), 0);
+    cr_assert_eq(memcmp(got + 12, bad_output, sizeof bad_output - 1), 0);
+    got = chunk_peek(b, &len);
+    cr_assert_eq(memcmp(got, "{\"value\":3}\n", 12), 0);
+    cr_assert_eq(memcmp(got + 12, bad_output, sizeof bad_output - 1), 0);
+    cr_assert_str_eq(buf_cstr(&w.strays), "Loading\n{\"id\":1,\"value\":7}\n7\n{\"id\":9,\"value\":7}\n"
+                                          "{\"id\":4,\"value\":7}\n");
+    window_release(&w);
+    chunk_unref(a);
+    chunk_unref(b);
+    assert_no_leaks();
+}
