@@ -11,11 +11,26 @@
 #define OOM_SCORE_ADJUST 500
 #define DATA_FACTOR      4 /* RLIMIT_DATA over memory_bytes: a backstop between two looks at its memory */
 
-static void open_pipe(struct process *p, uv_poll_t *poll, bool *open, int fd)
+static const char *const state_names[] = {
+    [PROCESS_STARTING] = "starting", [PROCESS_RUNNING] = "running", [PROCESS_RETIRING] = "retiring",
+    [PROCESS_ENDING] = "ending",     [PROCESS_EXITED] = "exited",   [PROCESS_KILLED] = "killed",
+    [PROCESS_GONE] = "gone",
+};
+static_assert(ARRAY_SIZE(state_names) == PROCESS_STATE_COUNT, "a name for each state");
+
+void process_move(struct process *p, enum process_state to)
 {
-    if (uv_poll_init(p->env->loop, poll, fd) != 0) BUG("a pipe cannot be polled");
-    poll->data = p;
-    *open = true;
+    log_debug("process moved", LOG_STR("task", p->task->name), LOG_I64("pid", p->child.pid),
+              LOG_STR("from", state_names[p->state]), LOG_STR("to", state_names[to]));
+    p->state = to;
+}
+
+static void open_pipe(struct process *p, struct process_pipe *pipe, int fd)
+{
+    if (uv_poll_init(p->env->loop, &pipe->poll, fd) != 0) BUG("a pipe cannot be polled");
+    pipe->poll.data = p;
+    pipe->fd = fd;
+    pipe->open = true;
     p->handles++;
 }
 
@@ -72,27 +87,28 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     window_init(&p->window, task_form(task));
     struct spawned s;
     if (!spawn_process(p, &s, f)) {
+        process_move(p, PROCESS_GONE);
         process_release(p);
         return NULL;
     }
     p->child.pid = s.pid;
     p->child.on_exit = process_on_exit;
     reaper_add(env->reaper, &p->child);
-    p->in_fd = s.in;
-    open_pipe(p, &p->in, &p->in_open, s.in);
-    open_pipe(p, &p->out, &p->out_open, s.out);
-    open_pipe(p, &p->err, &p->err_open, s.err);
-    uv_poll_start(&p->out, UV_READABLE, process_on_readable);
-    uv_poll_start(&p->err, UV_READABLE, process_on_stderr);
+    open_pipe(p, &p->in, s.in);
+    open_pipe(p, &p->out, s.out);
+    open_pipe(p, &p->err, s.err);
+    uv_poll_start(&p->out.poll, UV_READABLE, process_on_readable);
+    uv_poll_start(&p->err.poll, UV_READABLE, process_on_stderr);
     uv_timer_init(env->loop, &p->timer);
     p->timer.data = p;
     p->handles++;
+    process_move(p, PROCESS_RUNNING);
     return p;
 }
 
 uint64_t process_room(struct process *p, uint64_t now)
 {
-    if (p->state != PROCESS_RUNNING || p->grace_until_ns) return 0;
+    if (p->state != PROCESS_RUNNING) return 0;
     uint64_t room = window_room(&p->window, now), max = p->task->max_items_per_process;
     if (!max) return room;
     uint64_t left = p->window.given < max ? max - p->window.given : 0;
@@ -114,9 +130,9 @@ void process_give(struct process *p, struct run *r, uint64_t now)
 
 void process_retire(struct process *p)
 {
-    if (p->state != PROCESS_RUNNING) return;
-    p->state = PROCESS_RETIRING;
+    if (p->state != PROCESS_RUNNING && p->state != PROCESS_ENDING) return;
     p->retired = true;
-    if (!p->writing) process_close_stdin(p);
-    if (!p->window.head) process_set_grace(p, PROCESS_RETIRE_GRACE_NS, "it did not end when its input ended");
+    if (p->state == PROCESS_RUNNING) process_move(p, PROCESS_RETIRING);
+    if (!p->writing) process_close_pipe(&p->in);
+    if (!p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, "it did not end when its input ended");
 }

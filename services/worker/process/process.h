@@ -2,13 +2,18 @@
  * One warm process of a task: its pipes, its window, its end. Feeds it the runs it is given, reads its answers, keeps
  * its stderr, watches the time and memory of the item it is at, and kills it when it must.
  *
- *     STARTING/RUNNING --retire--> RETIRING --exit--> gone
- *            |  kill, exit                |
- *            +----------> DYING ----------+
+ *     STARTING --its program runs--> RUNNING --process_retire()--> RETIRING
+ *                                       |                             |
+ *             it closed stdin or stdout |                             | the same, or it has answered all it was given
+ *                                       +----------> ENDING <---------+
  *
- * hooks->lost() is called exactly once, when it will answer no more (killed, exited or retired and ended); the runs
- * left in its window are then the pool's to take. The struct frees itself once the child is reaped and its handles are
- * closed. Does not choose what runs where.
+ *     RUNNING, RETIRING, ENDING --it exits--> EXITED --its last output is read--> GONE --handles closed--> freed
+ *     RUNNING, RETIRING, ENDING --process_kill()--> KILLED --it is reaped-------> GONE
+ *     STARTING --its program cannot be started----------------------------------> GONE
+ *
+ * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read. It
+ * answers no more then, and the runs left in its window are the pool's to take. process_kill() may also be called in
+ * EXITED, where it leads to GONE. The struct frees itself. What runs where is decided by the pool.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_H
@@ -31,7 +36,16 @@ struct process_hooks {
 
 #define PROCESS_TELLINGS 2 /* control lines that may stand before a run: the common value, the trace */
 
-enum process_state { PROCESS_RUNNING, PROCESS_RETIRING, PROCESS_DYING };
+enum process_state {
+    PROCESS_STARTING, /* its program does not run yet */
+    PROCESS_RUNNING,
+    PROCESS_RETIRING, /* gets no more items; its stdin is closed after those it has */
+    PROCESS_ENDING,   /* gets no more items and must exit by itself soon; killed when its grace is over */
+    PROCESS_EXITED,   /* has been reaped */
+    PROCESS_KILLED,   /* lost, and still to be reaped */
+    PROCESS_GONE,     /* lost and reaped */
+    PROCESS_STATE_COUNT
+};
 
 /* What all processes of a worker share. */
 struct process_env {
@@ -39,6 +53,15 @@ struct process_env {
     struct reaper *reaper;
     const char *worker_id;
     const char *scratch; /* directory for the processes' temporary directories; NULL: none */
+};
+
+/* Our end of a pipe. */
+struct process_pipe {
+    uv_poll_t poll;
+    int fd;
+    bool open;
+    bool enlarged;
+    bool waits; /* stdin: it is full, and libuv watches for room */
 };
 
 struct process {
@@ -49,19 +72,13 @@ struct process {
     struct task *task;
     enum process_state state;
     bool retired; /* it was asked to end */
-    bool lost;    /* hooks->lost() was called */
 
     struct reaped child;
-    bool reaped;
     char *scratch; /* its temporary directory */
 
-    int in_fd;
-    uv_poll_t in, out, err;
-    bool in_open, out_open, err_open, in_polled;
-    bool in_enlarged, out_enlarged;
+    struct process_pipe in, out, err;
     unsigned handles; /* not closed yet */
     uv_timer_t timer;
-    bool timer_due;
 
     struct window window;
     struct run *writing; /* first run of the window that is not wholly written */
@@ -75,7 +92,7 @@ struct process {
     uint64_t numbered_next; /* the next id */
 
     uint64_t started_ns;
-    uint64_t grace_until_ns; /* killed then, for grace_cause; 0: no */
+    uint64_t grace_until_ns; /* ENDING: killed then, for grace_cause */
     const char *grace_cause;
     struct tail tail;
 };

@@ -15,20 +15,18 @@ static void on_pipe_closed(uv_handle_t *handle)
 }
 
 /* uv_close() of a poll leaves the descriptor to us, and it must not be reused while libuv watches it. */
-void process_close_pipe(struct process *p, uv_poll_t *poll, bool *open)
+void process_close_pipe(struct process_pipe *pipe)
 {
-    if (!*open) return;
-    *open = false;
-    uv_os_fd_t fd = -1;
-    uv_fileno((uv_handle_t *)poll, &fd);
-    uv_poll_stop(poll);
-    uv_close((uv_handle_t *)poll, on_pipe_closed);
-    close(fd);
+    if (!pipe->open) return;
+    pipe->open = false;
+    uv_poll_stop(&pipe->poll);
+    uv_close((uv_handle_t *)&pipe->poll, on_pipe_closed);
+    close(pipe->fd);
 }
 
 void process_release(struct process *p)
 {
-    if (p->handles || (p->child.pid && !p->reaped)) return;
+    if (p->handles || p->state != PROCESS_GONE) return;
     scratch_remove_inner(p->env->loop, p->scratch);
     common_value_unref(p->common);
     common_value_unref(p->trace);
@@ -41,25 +39,23 @@ void process_release(struct process *p)
 
 static void lose(struct process *p, struct fault *f)
 {
-    if (p->lost) return;
-    p->lost = true;
-    p->state = PROCESS_DYING;
+    process_move(p, p->state == PROCESS_EXITED ? PROCESS_GONE : PROCESS_KILLED);
     p->writing = NULL;
     p->hooks->lost(p, f);
 }
 
 static void close_all(struct process *p)
 {
-    process_close_pipe(p, &p->in, &p->in_open);
-    process_close_pipe(p, &p->out, &p->out_open);
-    process_close_pipe(p, &p->err, &p->err_open);
+    process_close_pipe(&p->in);
+    process_close_pipe(&p->out);
+    process_close_pipe(&p->err);
     if (!uv_is_closing((uv_handle_t *)&p->timer)) uv_close((uv_handle_t *)&p->timer, on_pipe_closed);
 }
 
 void process_kill(struct process *p, const struct fault *f)
 {
-    if (p->state == PROCESS_DYING) return;
-    if (!p->reaped) kill(-p->child.pid, SIGKILL);
+    if (process_is_lost(p)) return;
+    if (p->state != PROCESS_EXITED) kill(-p->child.pid, SIGKILL);
     process_read_rest(p, false);
     struct fault copy = *f;
     lose(p, &copy);
@@ -87,23 +83,30 @@ static void tell_out_of_memory(const struct process *p, struct fault *f, const s
     known_kills = kills;
 }
 
+/* Reads what it wrote before its end, and finds the cause. */
+static void read_last_words(struct process *p, int status, const struct rusage *usage)
+{
+    process_read_rest(p, true);
+    if (process_is_lost(p)) return;
+    /* The count was right to the end, unless it died over an item it had not answered yet. */
+    bool good_end = p->retired || status == 0;
+    if (p->window.unsure && good_end) window_sure(&p->window, now_ns(), p->hooks->progress);
+    if (process_is_lost(p)) return;
+    struct fault f;
+    fault_from_exit(&f, status, p->window.answered > 0);
+    if (p->partial.len && f.exit_code == 0) fault_set(&f, ITEM_BAD_OUTPUT, "it ended in the middle of a line");
+    tell_out_of_memory(p, &f, usage);
+    lose(p, &f);
+}
+
 void process_on_exit(struct reaped *child, int status, const struct rusage *usage)
 {
     struct process *p = CONTAINER_OF(child, struct process, child);
-    p->reaped = true;
-    if (p->state != PROCESS_DYING) {
-        process_read_rest(p, true);
-        /* The count was right to the end, unless it died over an item it had not answered yet. */
-        bool good_end = p->retired || status == 0;
-        if (p->window.unsure && good_end && p->state != PROCESS_DYING)
-            window_sure(&p->window, now_ns(), p->hooks->progress);
-        if (p->state != PROCESS_DYING) {
-            struct fault f;
-            fault_from_exit(&f, status, p->window.answered > 0);
-            if (p->partial.len && f.exit_code == 0) fault_set(&f, ITEM_BAD_OUTPUT, "it ended in the middle of a line");
-            tell_out_of_memory(p, &f, usage);
-            lose(p, &f);
-        }
+    if (process_is_lost(p)) {
+        process_move(p, PROCESS_GONE);
+    } else {
+        process_move(p, PROCESS_EXITED);
+        read_last_words(p, status, usage);
     }
     struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
     tail_end(&p->tail, &from, now_ns());

@@ -9,22 +9,28 @@
 
 #define PROCESS_RETIRE_GRACE_NS (2 * NS_PER_S)
 
+void process_move(struct process *p, enum process_state to);
+/* hooks->lost() was called: nothing may be given, read or judged any more. */
+static inline bool process_is_lost(const struct process *p)
+{
+    return p->state >= PROCESS_KILLED;
+}
+
 void process_on_readable(uv_poll_t *poll, int status, int events);
 void process_on_stderr(uv_poll_t *poll, int status, int events);
 /* r is the run to be written next; NULL: none. */
 void process_begin_run(struct process *p, struct run *r);
 /* Writes as much as the pipe takes now, and goes on by itself when there is room. */
 void process_write_runs(struct process *p);
-void process_close_stdin(struct process *p);
 
-/* It is killed after so long, unless it ends before. The first cause counts. */
-void process_set_grace(struct process *p, uint64_t duration_ns, const char *cause);
+/* Moves it to ENDING: it is killed for this cause after this time. Does nothing with one that is ending already. */
+void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause);
 /* Believes the unsure run if the process has read on and wrote nothing more. May kill it. */
 void process_confirm(struct process *p, uint64_t now);
 
 void process_on_exit(struct reaped *child, int status, const struct rusage *usage);
-/* Closes one of its pipes; *open turns false. */
-void process_close_pipe(struct process *p, uv_poll_t *poll, bool *open);
+/* Does nothing with a closed one. */
+void process_close_pipe(struct process_pipe *pipe);
 /* Frees it when nothing can name it any more. */
 void process_release(struct process *p);
 /* Reads what its pipes still hold, without waiting. */

@@ -21,29 +21,23 @@
 
 static void on_writable(uv_poll_t *poll, int status, int events);
 
-void process_close_stdin(struct process *p)
-{
-    if (!p->in_open) return;
-    process_close_pipe(p, &p->in, &p->in_open);
-}
-
 static void wait_for_room(struct process *p)
 {
-    if (!p->in_enlarged) {
+    if (!p->in.enlarged) {
         /* Only pipes that fill are enlarged: the kernel grants an unprivileged user few of them. */
-        p->in_enlarged = true;
-        if (fcntl(p->in_fd, F_SETPIPE_SZ, (int)PIPE_BYTES) > 0) return;
+        p->in.enlarged = true;
+        if (fcntl(p->in.fd, F_SETPIPE_SZ, (int)PIPE_BYTES) > 0) return;
     }
-    if (p->in_polled) return;
-    p->in_polled = true;
-    uv_poll_start(&p->in, UV_WRITABLE, on_writable);
+    if (p->in.waits) return;
+    p->in.waits = true;
+    uv_poll_start(&p->in.poll, UV_WRITABLE, on_writable);
 }
 
 static void stop_waiting_for_room(struct process *p)
 {
-    if (!p->in_polled) return;
-    p->in_polled = false;
-    uv_poll_stop(&p->in);
+    if (!p->in.waits) return;
+    p->in.waits = false;
+    uv_poll_stop(&p->in.poll);
 }
 
 #define STRETCHES (PROCESS_TELLINGS + 1)
@@ -111,30 +105,30 @@ static int first_byte(const struct process *p, struct iovec *iov)
 
 void process_write_runs(struct process *p)
 {
-    while (p->writing && p->in_open) {
+    while (p->writing && p->in.open) {
         struct iovec iov[STRETCHES];
         size_t left;
         int count = stretches(p, iov, &left);
         if (p->window.unsure) count = first_byte(p, iov);
         if (count == 0) return;
-        ssize_t n = writev(p->in_fd, iov, count);
+        ssize_t n = writev(p->in.fd, iov, count);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) {
-            bool was_enlarged = p->in_enlarged;
+            bool was_enlarged = p->in.enlarged;
             wait_for_room(p);
-            if (was_enlarged || p->in_polled) return;
+            if (was_enlarged || p->in.waits) return;
             continue;
         }
         if (n < 0) {
-            process_close_stdin(p);
-            process_set_grace(p, CLOSED_GRACE_NS, "it closed its stdin");
+            process_close_pipe(&p->in);
+            process_expect_end(p, CLOSED_GRACE_NS, "it closed its stdin");
             return;
         }
         p->written += (size_t)n;
         if ((size_t)n == left) process_begin_run(p, p->writing->next_given);
     }
     stop_waiting_for_room(p);
-    if (p->state == PROCESS_RETIRING && !p->writing) process_close_stdin(p);
+    if (p->retired && !p->writing) process_close_pipe(&p->in);
 }
 
 static void on_writable(uv_poll_t *poll, int status, int events)
@@ -174,7 +168,7 @@ static void log_strays(struct process *p)
 static bool judge_output(struct process *p, const struct intake *in, const char *line, size_t rest)
 {
     log_strays(p);
-    if (p->state == PROCESS_DYING) return false;
+    if (process_is_lost(p)) return false;
     if (in->fault) {
         fault_from_intake(p, in, line, rest);
         return false;
@@ -261,24 +255,17 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
     return ok ? n : -1;
 }
 
-static int pipe_fd(const uv_poll_t *poll)
-{
-    uv_os_fd_t fd = -1;
-    uv_fileno((const uv_handle_t *)poll, &fd);
-    return fd;
-}
-
 /* Reads about so many bytes, or what there is. False at the end of the output. */
 static bool read_output(struct process *p, size_t most)
 {
-    int fd = pipe_fd(&p->out);
+    int fd = p->out.fd;
     for (size_t taken = 0; taken < most;) {
         size_t room;
         ssize_t n = read_once(p, fd, &room);
         if (n == 0) return false;
-        if (n < 0) return p->state == PROCESS_DYING || errno == EAGAIN;
-        if (!p->out_enlarged && n >= 60 * (ssize_t)KIB) {
-            p->out_enlarged = true;
+        if (n < 0) return process_is_lost(p) || errno == EAGAIN;
+        if (!p->out.enlarged && n >= 60 * (ssize_t)KIB) {
+            p->out.enlarged = true;
             fcntl(fd, F_SETPIPE_SZ, (int)PIPE_BYTES);
         }
         if ((size_t)n < room && n < 60 * (ssize_t)KIB) break; /* it was all there was */
@@ -292,17 +279,16 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
     struct process *p = poll->data;
     uint64_t before = p->window.answered;
     bool more = read_output(p, has_long_lines(p) ? LONG_TURN_BYTES : SHORT_TURN_BYTES);
-    if (p->state == PROCESS_DYING) return;
+    if (process_is_lost(p)) return;
     if (!more) {
-        process_close_pipe(p, &p->out, &p->out_open);
-        process_set_grace(p, p->state == PROCESS_RETIRING ? PROCESS_RETIRE_GRACE_NS : CLOSED_GRACE_NS,
-                          "it closed its stdout");
+        process_close_pipe(&p->out);
+        process_expect_end(p, p->retired ? PROCESS_RETIRE_GRACE_NS : CLOSED_GRACE_NS, "it closed its stdout");
     }
     if (p->state == PROCESS_RETIRING && !p->window.head)
-        process_set_grace(p, PROCESS_RETIRE_GRACE_NS, "it did not end when its input ended");
+        process_expect_end(p, PROCESS_RETIRE_GRACE_NS, "it did not end when its input ended");
     if (p->window.answered == before) return;
     process_confirm(p, now_ns());
-    if (p->state == PROCESS_DYING) return;
+    if (process_is_lost(p)) return;
     p->hooks->answered(p);
     process_check_time(p, now_ns());
 }
@@ -328,11 +314,11 @@ static void read_stderr(struct process *p)
 {
     char text[STDERR_BYTES];
     struct tail_origin from = item_origin(p);
-    for (int i = 0; i < STDERR_READS && p->err_open; i++) {
-        ssize_t n = read(pipe_fd(&p->err), text, sizeof text);
+    for (int i = 0; i < STDERR_READS && p->err.open; i++) {
+        ssize_t n = read(p->err.fd, text, sizeof text);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
         if (n <= 0) {
-            process_close_pipe(p, &p->err, &p->err_open);
+            process_close_pipe(&p->err);
             return;
         }
         tail_add(&p->tail, text, (size_t)n, &from, now_ns());
@@ -346,7 +332,7 @@ void process_on_stderr(uv_poll_t *poll, int status, int events)
 
 void process_read_rest(struct process *p, bool answers)
 {
-    if (p->err_open) read_stderr(p);
+    if (p->err.open) read_stderr(p);
     /* An enlarged pipe holds a few reads; a descendant that goes on writing must not keep us here. */
-    if (answers && p->out_open) read_output(p, 3 * PIPE_BYTES);
+    if (answers && p->out.open) read_output(p, 3 * PIPE_BYTES);
 }

@@ -19,11 +19,12 @@
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
 
-void process_set_grace(struct process *p, uint64_t duration_ns, const char *cause)
+void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause)
 {
-    if (p->grace_until_ns) return;
+    if (p->state != PROCESS_RUNNING && p->state != PROCESS_RETIRING) return;
     uint64_t now = now_ns();
-    p->grace_until_ns = now + duration_ns;
+    process_move(p, PROCESS_ENDING);
+    p->grace_until_ns = now + grace_ns;
     p->grace_cause = cause;
     process_check_time(p, now);
 }
@@ -51,7 +52,7 @@ static uint64_t item_deadline(const struct process *p)
 static bool over_time(struct process *p, uint64_t now)
 {
     struct fault f;
-    if (p->grace_until_ns && now >= p->grace_until_ns) {
+    if (p->state == PROCESS_ENDING && now >= p->grace_until_ns) {
         fault_set(&f, ITEM_BAD_OUTPUT, "%s", p->grace_cause);
     } else if (now >= item_deadline(p)) {
         double limit = (double)timed_run(p)->chunk->item_timeout_ns / (double)NS_PER_S;
@@ -130,8 +131,8 @@ static bool is_silent(const struct window *w, uint64_t now)
 static bool has_read_on(const struct process *p, uint64_t now)
 {
     const struct window *w = &p->window;
-    if (!p->in_open) return is_silent(w, now);
-    if (!is_empty(p->in_fd)) return false;
+    if (!p->in.open) return is_silent(w, now);
+    if (!is_empty(p->in.fd)) return false;
     if (w->head) return p->written > 0;
     switch (what_it_does(p->child.pid)) {
     case DOING_INPUT: return true;
@@ -152,13 +153,13 @@ static uint64_t look_pause(const struct process *p, uint64_t now)
 /* True when there is nothing to confirm any more, or it was killed. */
 static bool confirm(struct process *p, uint64_t now)
 {
-    if (p->state == PROCESS_DYING || !p->window.unsure) return true;
+    if (process_is_lost(p) || !p->window.unsure) return true;
     if (!has_read_on(p, now)) return false;
     /* Only now: what it wrote before it read on is in the pipe, and would be a line too many. */
-    if (p->out_open) process_read_rest(p, true);
-    if (p->state == PROCESS_DYING || !p->window.unsure) return true;
+    if (p->out.open) process_read_rest(p, true);
+    if (process_is_lost(p) || !p->window.unsure) return true;
     window_sure(&p->window, now, p->hooks->progress);
-    if (p->state != PROCESS_DYING) process_write_runs(p);
+    if (!process_is_lost(p)) process_write_runs(p);
     return true;
 }
 
@@ -174,27 +175,25 @@ static void on_timer(uv_timer_t *timer)
 {
     struct process *p = timer->data;
     uint64_t now = now_ns();
-    p->timer_due = false;
-    if (p->state == PROCESS_DYING) return;
+    if (process_is_lost(p)) return;
     /* An answer may lie in the pipe already: read before judging. */
-    if (p->out_open) process_on_readable(&p->out, 0, UV_READABLE);
+    if (p->out.open) process_on_readable(&p->out.poll, 0, UV_READABLE);
     confirm(p, now);
-    if (p->state == PROCESS_DYING || over_time(p, now) || over_memory(p)) return;
+    if (process_is_lost(p) || over_time(p, now) || over_memory(p)) return;
     process_check_time(p, now);
 }
 
 /* The timer is left alone while it runs: it looks again when it fires, so a quick item costs no timer call. */
 void process_check_time(struct process *p, uint64_t now)
 {
-    if (p->state == PROCESS_DYING) return;
+    if (process_is_lost(p)) return;
     uint64_t until = item_deadline(p);
     if (p->task->memory_bytes && p->window.head && now + MEMORY_CHECK_NS < until) until = now + MEMORY_CHECK_NS;
-    if (p->grace_until_ns && p->grace_until_ns < until) until = p->grace_until_ns;
+    if (p->state == PROCESS_ENDING && p->grace_until_ns < until) until = p->grace_until_ns;
     uint64_t look_ns = p->window.unsure ? now + look_pause(p, now) : UINT64_MAX;
     if (look_ns < until) until = look_ns;
     if (until == UINT64_MAX) return;
     uint64_t ms = until > now ? (until - now) / NS_PER_MS + 1 : 0;
-    if (p->timer_due && uv_timer_get_due_in(&p->timer) <= ms) return;
-    p->timer_due = true;
+    if (uv_is_active((const uv_handle_t *)&p->timer) && uv_timer_get_due_in(&p->timer) <= ms) return;
     uv_timer_start(&p->timer, on_timer, ms, 0);
 }

@@ -282,3 +282,28 @@ Test(pool, the_common_value_precedes_the_items_it_is_for)
     }
     stop();
 }
+
+static struct chunk *follower;
+
+/* Submits a second chunk as soon as the first has an answer, as the next stage of a pipeline would. */
+static void submit_follower(struct chunk *c)
+{
+    if (!follower && c->out.len) follower = submit("2\n");
+}
+
+Test(pool, a_process_that_has_exited_is_given_no_item_while_its_last_answer_is_passed_on)
+{
+    struct chunk_fault fault;
+    /* The child keeps its stdout open: so its exit is all that is seen of its end. */
+    start("sleep 1000 & read -r x; echo \"{\\\"value\\\":$x}\"", 1);
+    struct chunk *c = chunk_new(true, 0);
+    c->on_progress = submit_follower;
+    cr_assert(chunk_add(c, "1\n", 2, &fault) && chunk_finish(c, &fault));
+    pool_submit(&pool, c);
+    pool_feed(&pool);
+    cr_assert_not_null(strstr(answers(c), "{\"value\":1}\n"));
+    cr_assert_not_null(strstr(answers(follower), "{\"value\":2}\n"), "%s", answers(follower));
+    finish(c);
+    finish(follower);
+    stop();
+}
