@@ -3,10 +3,21 @@
 #include "common/observe/log.h"
 #include "worker/request_internal.h"
 
+static const char *const state_names[] = {"reading_header", "reading_items", "answering",
+                                          "streaming",      "refused",       "closed"};
+static_assert(ARRAY_SIZE(state_names) == REQUEST_STATE_COUNT, "a name for each state");
+
+void request_move(struct request *r, enum request_state to)
+{
+    log_debug("request moved", LOG_STR("chunk", r->name), LOG_STR("from", state_names[r->state]),
+              LOG_STR("to", state_names[to]));
+    r->state = to;
+}
+
 void request_refuse(struct request *r, int status, const char *members, const char *detail)
 {
-    if (r->refused) return;
-    r->refused = true;
+    if (r->state == REQUEST_REFUSED) return;
+    request_move(r, REQUEST_REFUSED);
     for (unsigned i = 0; i < r->count; i++) pool_cancel(r->stages[i].pool, r->stages[i].chunk);
     worker_set_headers(r->worker, r->x, r->count ? r->stages[0].pool : NULL);
     http_answer_problem(r->x, status, members, "%s", detail);
@@ -62,7 +73,7 @@ void requests_close(struct requests *set)
 void requests_cut(struct requests *set)
 {
     for (struct request *r = set->first; r; r = r->next)
-        if (!r->refused) end_early(r, CHUNK_DRAINING);
+        if (r->state != REQUEST_REFUSED) end_early(r, CHUNK_DRAINING);
 }
 
 static void trace_end(const struct request *r, enum chunk_result result, uint64_t succeeded, uint64_t failed)
@@ -96,7 +107,7 @@ static void account(struct request *r, enum http_closed how)
     *w->items_succeeded += succeeded;
     *w->items_failed += failed;
     const struct chunk *c = request_last_stage(r)->chunk;
-    enum chunk_result result = how != HTTP_CLOSED_DONE || r->refused ? RESULT_CANCELLED
+    enum chunk_result result = how != HTTP_CLOSED_DONE || r->state == REQUEST_REFUSED ? RESULT_CANCELLED
                                : c->whole && c->cut == c->received && !c->abandoned_ns && !c->draining ? RESULT_COMPLETE
                                : c->abandoned_ns && !w->cut                                            ? RESULT_DEADLINE
                                                             : RESULT_DRAINING;
@@ -115,6 +126,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     struct request *r = http_exchange_data(x);
     struct worker *w = r->worker;
     account(r, how);
+    request_move(r, REQUEST_CLOSED);
     for (unsigned i = 0; i < r->count; i++) {
         struct stage *s = &r->stages[i];
         s->chunk->on_progress = NULL;
@@ -256,7 +268,7 @@ void request_handle(struct http_exchange *x, void *data)
     r->worker = w;
     r->x = x;
     read_names(r);
-    r->has_header = has_header;
+    r->state = has_header ? REQUEST_READING_HEADER : REQUEST_READING_ITEMS;
     r->started_ns = now_ns();
     request_trace_begin(&r->trace, w->trace, x);
     buf_init(&r->header, LIMIT_OPTIONS_BYTES);

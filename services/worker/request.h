@@ -3,7 +3,15 @@
  * become its answer. In a pipeline each task is a stage with a chunk of its own: the values that one stage answers are
  * the items of the next, and the answers of the last stage are the request's.
  *
- * A request owns its chunks and lives until its exchange is closed.
+ *
+ *     READING_HEADER --its header line is read--> READING_ITEMS --its body is whole--> ANSWERING
+ *                                                                                        |
+ *     any of these --request_refuse()--> REFUSED                             its head leaves
+ *                                          |                                             |
+ *                                          v                                             v
+ *     freed <--its timer is closed-- CLOSED <--its exchange is closed, in any state-- STREAMING
+ *
+ * A request without a header line begins in READING_ITEMS. A request owns its chunks and frees itself.
  */
 #ifndef FANTAIL_WORKER_REQUEST_H
 #define FANTAIL_WORKER_REQUEST_H

@@ -69,13 +69,19 @@ void request_on_progress(struct chunk *c)
         pump(s);
 }
 
+/* The head leaves with the bytes that were pulled, unless it has left before. */
+static void note_head(struct request *r)
+{
+    if (r->state == REQUEST_ANSWERING) request_move(r, REQUEST_STREAMING);
+}
+
 ssize_t request_on_pull(struct http_exchange *x, char *dst, size_t cap)
 {
     struct request *r = http_exchange_data(x);
     struct stage *s = request_last_stage(r);
     bool held_back = s->chunk->held >= LIMIT_WORKER_ANSWER_BYTES;
     ssize_t n = chunk_pull(s->chunk, dst, cap);
-    if (n) r->begun = true;
+    if (n) note_head(r);
     if (n < 0) return HTTP_PULL_END;
     if (held_back && s->chunk->held < LIMIT_WORKER_ANSWER_BYTES) pool_feed(s->pool);
     return n ? n : HTTP_PULL_WAIT;
@@ -85,7 +91,7 @@ bool request_on_whole(struct http_exchange *x, struct buf *answer)
 {
     struct request *r = http_exchange_data(x);
     if (!chunk_take_whole(request_last_stage(r)->chunk, answer)) return false;
-    r->begun = true;
+    note_head(r);
     return true;
 }
 
@@ -96,10 +102,13 @@ static void on_heads(uv_timer_t *timer)
     const struct requests *set = timer->data;
     bool others = false;
     for (struct request *r = set->first; r; r = r->next) {
-        if (r->begun || !r->answering_ns) continue;
-        r->begun = now_ns() - r->answering_ns >= LIMIT_HEAD_WAIT_MS * NS_PER_MS / 2;
-        if (r->begun) http_exchange_send_head(r->x);
-        others = others || !r->begun;
+        if (r->state != REQUEST_ANSWERING) continue;
+        if (now_ns() - r->answering_ns < LIMIT_HEAD_WAIT_MS * NS_PER_MS / 2) {
+            others = true;
+            continue;
+        }
+        request_move(r, REQUEST_STREAMING);
+        http_exchange_send_head(r->x);
     }
     if (others) uv_timer_start(timer, on_heads, LIMIT_HEAD_WAIT_MS / 2, 0);
 }
@@ -108,6 +117,7 @@ void request_begin_answer(struct request *r)
 {
     struct requests *set = &r->worker->requests;
     worker_set_headers(r->worker, r->x, r->stages[0].pool);
+    request_move(r, REQUEST_ANSWERING);
     http_answer_stream(r->x, 200, TYPE_NDJSON);
     r->answering_ns = now_ns();
     if (!uv_is_active((uv_handle_t *)&set->heads)) uv_timer_start(&set->heads, on_heads, LIMIT_HEAD_WAIT_MS, 0);

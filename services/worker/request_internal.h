@@ -15,6 +15,16 @@ struct stage {
     struct chunk *chunk;
 };
 
+enum request_state {
+    REQUEST_READING_HEADER,
+    REQUEST_READING_ITEMS,
+    REQUEST_ANSWERING, /* the head of the answer waits for the first value */
+    REQUEST_STREAMING, /* the head has left, or is about to */
+    REQUEST_REFUSED,   /* answered with a problem: the rest of its body is dropped */
+    REQUEST_CLOSED,    /* its exchange is over */
+    REQUEST_STATE_COUNT
+};
+
 struct request {
     struct request *next, **prev;
     struct worker *worker;
@@ -23,13 +33,14 @@ struct request {
     char *job;  /* the job in it; NULL: it has none */
     uint64_t base;
     unsigned attempt;
-    bool has_header, header_done, suspended, refused, uploaded;
-    bool begun;        /* the answer's head is out, or on its way */
-    bool gathers;      /* answers wait for those that come soon */
+    enum request_state state;
+    bool suspended;    /* its upload waits, see must_wait() */
+    bool gathers;      /* answers wait for others that come soon */
     uint64_t woken_ns; /* when answers last left */
     struct buf header;
     size_t body_bytes;
-    uint64_t started_ns, answering_ns; /* the upload was whole; 0: not yet */
+    uint64_t started_ns;
+    uint64_t answering_ns; /* when the upload was whole */
     struct request_trace trace;
     uv_timer_t deadline;
     bool timed; /* the deadline timer runs; the request lives until it is closed */
@@ -44,6 +55,8 @@ static inline struct stage *request_last_stage(struct request *r)
 }
 
 /* ---- request.c ---- */
+
+void request_move(struct request *r, enum request_state to);
 
 /* Cancels the chunks and answers with a problem; members as for http_answer_problem(). Nothing if it was refused. */
 void request_refuse(struct request *r, int status, const char *members, const char *detail);

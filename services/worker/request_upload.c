@@ -61,6 +61,8 @@ static bool apply_header(struct request *r)
     }
     common_value_unref(common);
     chunk_header_release(&h);
+    buf_release(&r->header);
+    if (ok) request_move(r, REQUEST_READING_ITEMS);
     return ok;
 }
 
@@ -74,10 +76,7 @@ static size_t read_header(struct request *r, const char *data, size_t len)
         return len;
     }
     if (!newline) return len;
-    r->header_done = true;
-    if (!apply_header(r)) return len;
-    buf_release(&r->header);
-    return n + 1;
+    return apply_header(r) ? n + 1 : len;
 }
 
 /* Item bytes of all requests together are bounded; the oldest upload always goes on, so that none waits for ever. */
@@ -86,7 +85,7 @@ static bool must_wait(const struct request *r)
     const struct requests *set = &r->worker->requests;
     if (set->held_bytes < LIMIT_WORKER_QUEUED_BYTES) return false;
     const struct request *oldest = set->first;
-    while (oldest->uploaded || oldest->refused) oldest = oldest->next;
+    while (oldest->state > REQUEST_READING_ITEMS) oldest = oldest->next;
     return oldest != r;
 }
 
@@ -102,36 +101,29 @@ void request_wake_uploads(struct requests *set)
 size_t request_on_body(struct http_exchange *x, const char *data, size_t len)
 {
     struct request *r = http_exchange_data(x);
-    if (r->refused) return len;
+    if (r->state == REQUEST_REFUSED) return len;
     if (must_wait(r)) {
         r->suspended = true;
         return 0;
     }
-    size_t used = r->has_header && !r->header_done ? read_header(r, data, len) : 0;
-    if (r->refused) return len;
+    size_t used = r->state == REQUEST_READING_HEADER ? read_header(r, data, len) : 0;
+    if (r->state == REQUEST_REFUSED) return len;
     r->body_bytes += len;
     r->worker->requests.held_bytes += len;
     request_add_items(&r->stages[0], data + used, len - used);
-    if (!r->refused) pool_feed(r->stages[0].pool);
+    if (r->state != REQUEST_REFUSED) pool_feed(r->stages[0].pool);
     return len;
 }
 
 void request_on_body_end(struct http_exchange *x)
 {
     struct request *r = http_exchange_data(x);
-    r->uploaded = true;
-    request_wake_uploads(&r->worker->requests);
-    if (!r->refused && r->has_header && !r->header_done) {
-        r->header_done = true;
-        if (!apply_header(r)) return;
-    }
     struct chunk_fault fault;
-    if (r->refused) return;
-    if (!chunk_finish(r->stages[0].chunk, &fault)) {
-        item_fault(r, &fault);
-        return;
-    }
-    request_begin_answer(r);
+    if (r->state == REQUEST_READING_HEADER) apply_header(r);
+    if (r->state == REQUEST_READING_ITEMS && !chunk_finish(r->stages[0].chunk, &fault)) item_fault(r, &fault);
+    if (r->state == REQUEST_READING_ITEMS) request_begin_answer(r);
+    request_wake_uploads(&r->worker->requests); /* another one is the oldest now */
+    if (r->state == REQUEST_REFUSED) return;
     request_on_progress(r->stages[0].chunk);
     pool_feed(r->stages[0].pool);
 }
