@@ -67,8 +67,40 @@ static bool read_done(struct json_slice number, uint64_t *done)
     return number.len > 0;
 }
 
+/* Seconds as our workers write them: a decimal fraction below 1e9. */
+static bool read_seconds(struct json_slice number, uint64_t *ns)
+{
+    char text[40];
+    if (number.len == 0 || number.len >= sizeof text) return false;
+    memcpy(text, number.data, number.len);
+    text[number.len] = '\0';
+    char *end;
+    double seconds = strtod(text, &end);
+    if (*end || !(seconds >= 0 && seconds < 1e9)) return false;
+    *ns = (uint64_t)(seconds * 1e9 + 0.5);
+    return true;
+}
+
+/* A cost that cannot be read is no cost. */
+static bool read_cost(struct json_slice object, struct chunk_cost *cost)
+{
+    struct json_walk w;
+    struct json_slice name, value;
+    bool ok = object.len > 0 && object.data[0] == '{' && json_walk_init(&w, object.data, object.len);
+    while (ok && json_walk_next(&w, &name, &value)) {
+        if (json_string_is(name, "items"))
+            ok = read_done(value, &cost->items);
+        else if (json_string_is(name, "slot_s"))
+            ok = read_seconds(value, &cost->slot_ns);
+        else if (json_string_is(name, "chunk_s"))
+            ok = read_seconds(value, &cost->chunk_ns);
+    }
+    if (!ok) *cost = (struct chunk_cost){0};
+    return ok;
+}
+
 struct frame {
-    struct json_slice value, error, end, done;
+    struct json_slice value, error, end, done, cost;
     int kinds; /* how many members said what kind of line it is */
 };
 
@@ -89,11 +121,12 @@ static bool read_frame(const char *line, size_t len, struct frame *frame)
             frame->end = value;
         } else {
             if (json_string_is(name, "done")) frame->done = value;
+            if (json_string_is(name, "cost")) frame->cost = value;
             continue;
         }
         frame->kinds++;
     }
-    return frame->kinds == 1;
+    return frame->kinds == 1 || (frame->kinds == 0 && frame->cost.data);
 }
 
 /* Any legal spelling of the frame, by scanning all of the line. */
@@ -108,8 +141,11 @@ static struct answer_line parse_slowly(const char *line, size_t len)
         answer.body_len = frame.value.len;
     } else if (frame.error.data) {
         if (read_error(frame.error, &answer)) answer.kind = ANSWER_ERROR;
+    } else if (!frame.end.data) {
+        if (read_cost(frame.cost, &answer.cost)) answer.kind = ANSWER_COST;
     } else if (read_end(frame.end, &answer) && read_done(frame.done, &answer.done)) {
         answer.kind = ANSWER_END;
+        if (frame.cost.data) (void)read_cost(frame.cost, &answer.cost);
     }
     return answer;
 }

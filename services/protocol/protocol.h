@@ -16,6 +16,7 @@
 #define HEADER_WORKER      "Fantail-Worker" /* the worker's id, stable while it lives */
 #define HEADER_SLOTS       "Fantail-Slots"
 #define HEADER_FREE        "Fantail-Free"
+#define HEADER_COST        "Fantail-Cost" /* of a request: "lines" asks for lines of cost before the end line */
 
 #define TYPE_JSON    "application/json"
 #define TYPE_NDJSON  "application/x-ndjson"
@@ -43,9 +44,18 @@ const char *item_error_name(enum item_error e);
 /* How a chunk's answer ended. */
 enum chunk_end { CHUNK_COMPLETE, CHUNK_DRAINING, CHUNK_DEADLINE, CHUNK_END_COUNT };
 
-enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_BAD };
+enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_COST, ANSWER_BAD };
 
-/* One line of a chunk's answer, or of a process: {"value":V}, {"error":{...}} or {"end":"complete","done":N}. */
+/* What the items of a chunk have cost until now. Slot time is how long an item had a process for itself. */
+struct chunk_cost {
+    uint64_t items;    /* those that were measured */
+    uint64_t slot_ns;  /* of them together */
+    uint64_t chunk_ns; /* processor time of the worker's own loop for one chunk; 0: not known */
+};
+
+/* One line of a chunk's answer, or of a process: {"value":V}, {"error":{...}}, {"end":"complete","done":N,"cost":{...}}
+ * or
+ * {"cost":{"items":N,"slot_s":S,"chunk_s":S}}. */
 struct answer_line {
     enum answer_kind kind;
     const char *body; /* VALUE: V; ERROR: the error object; borrowed from the line */
@@ -53,6 +63,7 @@ struct answer_line {
     enum item_error error; /* ERROR: by its "name"; ITEM_TASK_ERROR when the name is not ours */
     enum chunk_end end;
     uint64_t done;
+    struct chunk_cost cost; /* COST, and END where it has one: items is 0 otherwise */
 };
 
 /* Reads one line (without its newline). `strict` also validates the JSON of V; without it only the frame is checked,

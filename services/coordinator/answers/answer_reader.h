@@ -17,6 +17,8 @@ struct answer_reader_ops {
     /* One error line; `line` is it whole, newline included. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);
     void (*end)(void *data, const struct answer_line *line);
+    /* From a line of cost, or from the end line before end() is called. */
+    void (*cost)(void *data, const struct chunk_cost *cost);
 };
 
 struct answer_reader {

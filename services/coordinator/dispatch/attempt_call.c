@@ -23,6 +23,7 @@ struct attempt_call {
     const char *items; /* borrowed from the chunk's payload, which outlives the attempt */
     size_t items_len;
     size_t header_at, items_at; /* bytes of the body handed out */
+    size_t answer_bytes;
     int status;
     uint32_t expected; /* answers that may still come */
     bool ended;        /* the end line has come, and says `end` */
@@ -91,12 +92,19 @@ static void on_chunk_end(void *data, const struct answer_line *line)
     call->end = line->end;
 }
 
-static const struct answer_reader_ops reader_ops = {on_values, on_value, on_error, on_chunk_end};
+static void on_cost(void *data, const struct chunk_cost *cost)
+{
+    struct attempt_call *call = data;
+    sched_attempt_cost(call->attempt, cost->items, cost->slot_ns, cost->chunk_ns);
+}
+
+static const struct answer_reader_ops reader_ops = {on_values, on_value, on_error, on_chunk_end, on_cost};
 
 static bool on_body(void *data, const char *bytes, size_t len)
 {
     struct attempt_call *call = data;
     if (call->status != 200) return true;
+    call->answer_bytes += len;
     scheduler_turn_want(call->dispatcher->turn);
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
@@ -221,6 +229,7 @@ static void on_end(void *data, const struct http_call_result *r)
     bool rejected_before = e && sched_endpoint_rejects_token(at);
     sched_attempt_ended(a, how, retry_after_ms, now);
     if (e) worker_endpoint_log_token(e, rejected_before);
+    dispatcher_count_chunk(d, call->items_len + call->answer_bytes);
     attempt_call_free(call);
     scheduler_turn_want(d->turn);
 }
@@ -245,7 +254,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
 
 /* The header lines of the request, and the memory of those that are made for it. */
 struct request_headers {
-    const char *lines[6 + TRACE_HEADERS_MAX]; /* NULL-ended */
+    const char *lines[7 + TRACE_HEADERS_MAX]; /* NULL-ended */
     size_t n;
     char chunk[sizeof HEADER_CHUNK + CHUNK_NAME_SIZE + 2], attempt[48], deadline[64];
     struct trace_headers trace;
@@ -267,6 +276,7 @@ static void make_headers(struct request_headers *h, const struct attempt_call *c
     snprintf(h->attempt, sizeof h->attempt, "%s: %u", HEADER_ATTEMPT, call->attempt->chunk->sends);
     h->n = 0;
     h->lines[h->n++] = "Content-Type: " TYPE_CHUNK;
+    h->lines[h->n++] = HEADER_COST ": lines";
     h->lines[h->n++] = h->chunk;
     h->lines[h->n++] = h->attempt;
     add_deadline(h, call->phase);

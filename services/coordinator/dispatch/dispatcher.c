@@ -1,5 +1,6 @@
 #include "coordinator/dispatch/dispatcher.h"
 
+#include "common/base/limits.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "coordinator/answers/item_error.h"
@@ -151,6 +152,13 @@ void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct s
     d->fleet = fleet;
     d->turn = turn;
     d->scheduler = turn->scheduler = scheduler_new(&config, &scheduler_ops, d);
+    unit_cost_init(&d->chunk_cost, DEFAULT_CHUNK_COST_NS, thread_cpu_ns());
+}
+
+void dispatcher_count_chunk(struct dispatcher *d, uint64_t bytes)
+{
+    if (unit_cost_add(&d->chunk_cost, bytes))
+        sched_set_chunk_cost(d->scheduler, unit_cost_measure(&d->chunk_cost, thread_cpu_ns()));
 }
 
 void dispatcher_release(struct dispatcher *d)

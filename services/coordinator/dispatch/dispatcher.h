@@ -6,6 +6,7 @@
 #ifndef FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 #define FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 
+#include "common/base/unit_cost.h"
 #include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/turn/scheduler_turn.h"
 
@@ -14,6 +15,7 @@ struct dispatcher {
     struct scheduler_turn *turn;
     struct scheduler *scheduler;         /* owned */
     uint64_t *attempts[SCHED_END_COUNT]; /* counters: ended attempts, by how */
+    struct unit_cost chunk_cost;
 };
 
 /* Given to worker_fleet_find_workers() with the dispatcher as data. */
@@ -23,6 +25,8 @@ void dispatcher_register_metrics(struct dispatcher *d);
 /* Makes the scheduler, also that of turn. worker_wait_s: how long items wait when no worker can be reached. */
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_turn *turn,
                       double worker_wait_s);
+/* An attempt is over that moved so many bytes: what chunks cost this thread is measured now and then. */
+void dispatcher_count_chunk(struct dispatcher *d, uint64_t bytes);
 /* After the fleet has stopped and the last scheduler_run(). */
 void dispatcher_release(struct dispatcher *d);
 

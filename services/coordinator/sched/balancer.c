@@ -69,7 +69,7 @@ struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool
     e->slots = slots_hint > 0 ? slots_hint : SLOTS_UNKNOWN;
     e->slots_known = slots_hint > 0;
     e->scale = 1;
-    e->chunk_cost_ns = (double)CHUNK_COST_NS;
+    e->chunk_cost_ns = (double)DEFAULT_CHUNK_COST_NS;
     e->clock_ns = now_ns;
     e->timer.kind = TIMER_ENDPOINT;
     e->open_index = e->available_index = UINT32_MAX;

@@ -10,14 +10,14 @@
  * that estimate. So a chunk is never so small that the coordinator could not keep all slots busy with such chunks:
  * otherwise its own delay would be taken for work, which keeps chunks small, which keeps it busy.
  */
-double chunker_seen_ns(const struct sched_job *job)
+static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
-    return job->seen_items > 0 ? job->seen_ns / job->seen_items : 0;
+    return job->told.items > 0 ? &job->told : &job->seen;
 }
 
 double chunker_item_ns(const struct sched_job *job)
 {
-    return job->told_items > 0 ? job->told_ns / job->told_items : chunker_seen_ns(job);
+    return item_cost_mean_ns(cost_of(job));
 }
 
 double chunker_slowness(const struct sched_endpoint *e)
@@ -33,22 +33,11 @@ void chunker_advance(struct sched_endpoint *e, uint64_t now_ns)
     e->clock_ns = now_ns;
 }
 
-/* Adds to a mean that forgets. */
-static void remember(double *sum_ns, double *items, double ns, double n)
-{
-    *sum_ns += ns;
-    *items += n;
-    if (*items > ITEMS_REMEMBERED && *sum_ns > (double)NS_PER_S) {
-        *sum_ns /= 2;
-        *items /= 2;
-    }
-}
-
 void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_ns, uint64_t chunk_ns)
 {
     struct sched_job *job = a->chunk->job;
     if (items > a->cost_items && items <= a->to - a->from && slot_ns >= a->cost_ns) {
-        remember(&job->told_ns, &job->told_items, (double)(slot_ns - a->cost_ns), (double)(items - a->cost_items));
+        item_cost_add(&job->told, (double)(items - a->cost_items), (double)(slot_ns - a->cost_ns));
         a->cost_items = items;
         a->cost_ns = slot_ns;
         job_changed(job);
@@ -69,9 +58,10 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
     a->clock = e->clock;
     if (n == 0) return;
     /* At a job's end mostly the long items are still out: they would raise the mean, and what is late would wait. */
-    if (job->was_at_tail && job->seen_items >= TAIL_ITEMS_KNOWN) return;
-    remember(&job->seen_ns, &job->seen_items, used, n);
-    double item_ns = chunker_seen_ns(job);
+    if (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN) return;
+    item_cost_add(&job->seen, n, used);
+    a->seen_ns += used;
+    double item_ns = item_cost_mean_ns(&job->seen);
     e->prior_ns = 4 * item_ns;
     e->used_ns += used;
     e->expected_ns += item_ns * n;
@@ -79,6 +69,14 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
         e->used_ns /= 2;
         e->expected_ns /= 2;
     }
+}
+
+void chunker_observe_whole(const struct sched_attempt *a)
+{
+    struct sched_job *job = a->chunk->job;
+    if (a->cost_items == a->to - a->from) item_cost_add_chunk(&job->told, (double)a->cost_items, (double)a->cost_ns);
+    item_cost_add_chunk(&job->seen, a->to - a->from, a->seen_ns);
+    if (a->charged_ns > 0) fairness_correct(job, a->charged_ns, (a->to - a->from) * chunker_item_ns(job));
 }
 
 static double slots_of(const struct sched_job *job, const struct sched_endpoint *e)
@@ -96,11 +94,12 @@ static double least_ns(const struct sched_job *job, const struct sched_endpoint 
     return fmax(share, slots_of(job, e) * s->chunk_cost_ns / COORDINATOR_SHARE);
 }
 
-/* The same in items. Fewer when slots would idle otherwise, as long as splitting gains more than it costs. */
+/* The same in items, rounded up: 1.6 is two, or a fleet of chunks of one item would stay one. Fewer when slots would
+ * idle otherwise, as long as splitting gains more than it costs. */
 static double least_items(const struct sched_job *job, const struct sched_endpoint *e, double item_ns)
 {
     if (item_ns <= 0) return 0;
-    double least = least_ns(job, e) / item_ns;
+    double least = ceil(least_ns(job, e) / item_ns);
     if (!job->no_more) return least;
     double worth = CHUNK_COST_TIMES * (job->s->chunk_cost_ns + e->chunk_cost_ns) / item_ns;
     return fmin(least, fmax((double)(job->uncut + job->pending_items) / (2 * slots_of(job, e)), worth));
@@ -110,11 +109,15 @@ static double least_items(const struct sched_job *job, const struct sched_endpoi
  * no more than half a fair share of what is left, so that all slots end together (guided self-scheduling). */
 static double ahead(const struct sched_job *job, const struct sched_endpoint *e)
 {
-    double item_ns = chunker_item_ns(job) * chunker_slowness(e);
+    double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(e);
     double items = item_ns > 0 ? (double)AHEAD_NS / item_ns : 1;
+    double least = least_items(job, e, item_ns), slots = endpoint_window(e) / endpoint_workers(e);
+    /* Answers come in order: an item that takes long holds back those after it, whose slots are free again. So whole
+     * chunks must be able to wait, not only items. */
+    items = fmax(items, CHUNKS_AHEAD * least / slots);
     if (!job->no_more) return items;
     double share = (double)(job->uncut + job->pending_items) / (2 * slots_of(job, e));
-    return fmin(items, fmax(share, least_items(job, e, item_ns)));
+    return fmin(items, fmax(share, least));
 }
 
 static double growth_limit(const struct sched_job *job)
@@ -137,14 +140,25 @@ static uint64_t concurrency_room(const struct sched_job *job)
     return job->in_flight_items < job->p.max_concurrency ? job->p.max_concurrency - job->in_flight_items : 0;
 }
 
+/* Chunks of one size do not show what one more item costs: twice as many are tried, if they are no long work even so.
+ */
+static double larger_to_try(const struct sched_job *job, const struct sched_endpoint *e, double item_ns)
+{
+    double most = CHUNK_FIXED_MOST_NS / item_ns;
+    if (job->no_more) most = fmin(most, (double)(job->uncut + job->pending_items) / (4 * slots_of(job, e)));
+    return fmin(2.0 * job->largest_answered, most);
+}
+
 static double adaptive_items(const struct sched_job *job, const struct sched_endpoint *e)
 {
-    double item_ns = fmax(chunker_item_ns(job) * chunker_slowness(e), 1);
+    const struct sched_item_cost *cost = cost_of(job);
+    double item_ns = fmax(item_cost_marginal_ns(cost) * chunker_slowness(e), 1);
     double window = endpoint_window(e) * (1 + ahead(job, e)) / endpoint_workers(e);
     double items = fmin((double)job->s->config.chunk_target_ns / item_ns, window / CHUNKS_PER_WINDOW);
     /* Sending `common` must stay a small part of a chunk's time: about a nanosecond a byte, below a twentieth. */
     double amortised = fmin(20.0 * (double)job->p.common_bytes / item_ns, window);
     items = fmax(items, fmax(amortised, least_items(job, e, item_ns)));
+    if (!item_cost_is_sure(cost)) items = fmax(items, larger_to_try(job, e, item_ns));
     items = fmin(items, growth_limit(job));
     return fmax(items, ceil(window / job->s->config.max_chunks_per_worker));
 }
@@ -161,7 +175,7 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_endpoint 
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;
-    double item_ns = chunker_item_ns(job), cost_ns = job->s->chunk_cost_ns + CHUNK_COST_NS;
+    double item_ns = item_cost_marginal_ns(cost_of(job)), cost_ns = job->s->chunk_cost_ns + DEFAULT_CHUNK_COST_NS;
     if (item_ns > 0 && growth_limit(job) * item_ns * CHUNK_COST_SHARE >= cost_ns) return false;
     if (job->ramp_timer.node.place == 0) timer_set(job->s, &job->ramp_timer, job->s->now_ns + RAMP_NS);
     return true;

@@ -61,6 +61,21 @@ void fairness_charge(struct sched_job *job, double slot_ns)
     if (job->ready_node.place != 0) heap_set(&s->ready, &job->ready_node, job->vtime);
 }
 
+static uint64_t less(uint64_t vtime, double change, uint64_t floor)
+{
+    uint64_t back = (uint64_t)change;
+    if (vtime <= floor) return vtime;
+    return vtime - floor > back ? vtime - back : floor;
+}
+
+void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns)
+{
+    struct scheduler *s = job->s;
+    double change = (cost_ns - charged_ns) * VTIME_PER_NS / job->p.priority;
+    job->vtime = change < 0 ? less(job->vtime, -change, s->vtime) : job->vtime + (uint64_t)change;
+    if (job->ready_node.place != 0) heap_set(&s->ready, &job->ready_node, job->vtime);
+}
+
 void fairness_block(struct sched_job *job)
 {
     job->blocked = true;

@@ -27,7 +27,7 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
 static double expected_wait_ns(const struct sched_job *job, const struct sched_endpoint *e)
 {
     double queue = e ? fmax(1, (double)e->in_flight / e->slots) : 1;
-    return chunker_seen_ns(job) * queue;
+    return item_cost_mean_ns(&job->seen) * queue;
 }
 
 /* Like a retransmission timer: mean and mean deviation of what is seen, here in units of what was expected. */
@@ -35,7 +35,7 @@ void hedge_observe(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;
     double expected = expected_wait_ns(job, a->endpoint);
-    if (expected <= 0 || (job->was_at_tail && job->seen_items >= TAIL_ITEMS_KNOWN)) return;
+    if (expected <= 0 || (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN)) return;
     double wait = fmin((double)(job->s->now_ns - a->progress_ns) / expected, WAIT_MAX);
     job->wait_mean += (wait - job->wait_mean) / 32;
     job->wait_deviation += (fabs(wait - job->wait_mean) - job->wait_deviation) / 32;

@@ -265,6 +265,7 @@ void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t r
     else if (how == SCHED_END_COMPLETE)
         how = SCHED_END_PROTOCOL;
     s->stats.attempts_ended[how]++;
+    if (how == SCHED_END_COMPLETE && !a->dead) chunker_observe_whole(a);
     struct sched_attempt gone = *a;
     attempt_free(a);
     if (gone.endpoint) endpoint_ended(gone.endpoint, &gone, how, retry_after_ms);

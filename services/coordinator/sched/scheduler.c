@@ -23,7 +23,7 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, const str
     s->ctx = ctx;
     s->random.state = config->seed;
     s->tokens = BUDGET_ALL_MIN;
-    s->chunk_cost_ns = (double)CHUNK_COST_NS;
+    s->chunk_cost_ns = (double)DEFAULT_CHUNK_COST_NS;
     s->timer.kind = TIMER_SCHEDULER;
     list_init(&s->jobs);
     list_init(&s->ending);
@@ -120,8 +120,9 @@ static void send(struct sched_job *job, struct sched_chunk *chunk, struct sched_
     double weight = chunker_weight(job, e, chunk_left(chunk));
     double item_ns = chunker_item_ns(job);
     chunk_move(chunk, CHUNK_IN_FLIGHT, false);
-    fairness_charge(job, chunk_left(chunk) * (item_ns > 0 ? item_ns : (double)NS_PER_MS));
-    attempt_start(chunk, e, ATTEMPT_PLAIN, weight);
+    double charge_ns = chunk_left(chunk) * (item_ns > 0 ? item_ns : (double)NS_PER_MS);
+    fairness_charge(job, charge_ns);
+    attempt_start(chunk, e, ATTEMPT_PLAIN, weight)->charged_ns = charge_ns;
 }
 
 /* One of the first chunks that wait, or a new one. False when none of them can go anywhere now. */

@@ -128,6 +128,8 @@ struct sched_attempt {
     double weight;                /* of one item in the endpoint's load */
     double clock;                 /* the endpoint's service clock at the last answer */
     uint64_t cost_items, cost_ns; /* what its worker said last */
+    double seen_ns;               /* slot time of its answered items, as it looks from here */
+    double charged_ns;            /* to its job's turn, until its cost is known */
     uint64_t progress_ns;         /* last answer, or started_ns */
     bool is_hedge;
     bool is_rescue;      /* of a chunk on a worker that seems dead: paid by the retry budget */

@@ -13,15 +13,18 @@
 #include "coordinator/sched/scheduler.h"
 
 /* The numbers. docs/decisions-scheduler.md says why each is what it is. */
-#define AHEAD_NS              (40 * NS_PER_MS) /* work queued at a worker beyond its busy slots, per slot */
-#define CHUNK_COST_NS         (50 * NS_PER_US) /* of a chunk, on each side, until it is measured */
-#define CHUNK_COST_SHARE      0.03             /* of a chunk's slot time that its own cost may be ... */
-#define CHUNK_COST_TIMES      5.0 /* ... unless slots would idle: then its slot time is this many times its cost */
-#define COORDINATOR_SHARE     0.5 /* of the coordinator's time that chunks may take with all slots busy */
-#define RAMP_CHUNKS           32  /* chunks of a job that may be out while they are still small for their cost */
-#define RAMP_NS               NS_PER_MS /* ... twice as many after each such time */
-#define CHUNKS_PER_WINDOW     4         /* an adaptive chunk is so small a part of a worker's window */
-#define CHUNK_GROWTH          8         /* times the largest chunk that was answered */
+#define AHEAD_NS          (40 * NS_PER_MS) /* work queued at a worker beyond its busy slots, per slot */
+#define CHUNK_COST_SHARE  0.03             /* of a chunk's slot time that its own cost may be ... */
+#define CHUNK_COST_TIMES  5.0       /* ... unless slots would idle: then its slot time is this many times its cost */
+#define COORDINATOR_SHARE 0.5       /* of the coordinator's time that chunks may take with all slots busy */
+#define RAMP_CHUNKS       32        /* chunks of a job that may be out while they are still small for their cost */
+#define RAMP_NS           NS_PER_MS /* ... twice as many after each such time */
+#define CHUNKS_AHEAD      2.0       /* of the least size, waiting at a worker beyond its busy slots */
+#define CHUNK_FIXED_MOST_NS                                                                                            \
+    ((double)30 *                                                                                                      \
+     NS_PER_MS) /* of a chunk's slot time that is not its items'; a slope over longer items is mostly noise */
+#define CHUNKS_PER_WINDOW     4    /* an adaptive chunk is so small a part of a worker's window */
+#define CHUNK_GROWTH          8    /* times the largest chunk that was answered */
 #define ITEMS_REMEMBERED      1024 /* the mean item time forgets by halves beyond this, and beyond 1 s of slot time */
 #define CUT_RUN_BYTES         (128 * KIB) /* item bytes cut in one run; the next one follows at once */
 #define TAIL_ITEMS_KNOWN      64          /* with a mean over that many, a job learns nothing more at its tail */
@@ -118,6 +121,12 @@ struct sched_endpoint {
     bool counted_usable, counted_serving;
 };
 
+/* What items cost in slot time, item_cost.c. */
+struct sched_item_cost {
+    double ns, items;            /* decaying sums over items */
+    double chunks, n, nn, y, ny; /* decaying sums over whole chunks: n items, y ns, and their products */
+};
+
 struct sched_job {
     struct scheduler *s;
     struct sched_job_params p;
@@ -135,10 +144,10 @@ struct sched_job {
     const char *reason;
     enum sched_waiting waiting;
 
-    double load;                /* weights of its items in flight, at all endpoints */
-    double told_ns, told_items; /* slot time per item, as workers say it; decaying */
-    double seen_ns, seen_items; /* the same, as it looks from here: round trips and queues are in it */
-    uint64_t ramp;              /* chunks that may be out while they still grow */
+    double load;                 /* weights of its items in flight, at all endpoints */
+    struct sched_item_cost told; /* as workers say it */
+    struct sched_item_cost seen; /* as it looks from here: round trips and queues are in it */
+    uint64_t ramp;               /* chunks that may be out while they still grow */
     struct sched_timer ramp_timer;
     double wait_mean, wait_deviation; /* of the waits for an answer, in expected waits, hedge.c */
     uint32_t largest_answered;        /* items of the largest chunk answered */
@@ -253,6 +262,8 @@ void demand_forget(struct sched_job *job);
 /* The job whose turn it is; NULL: none can send. */
 struct sched_job *fairness_next(const struct scheduler *s);
 void fairness_charge(struct sched_job *job, double slot_ns);
+/* What was charged before the cost was known is set right; the job does not get credit by this. */
+void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns);
 /* Whether the job's next items can become a chunk now. */
 bool fairness_may_cut(struct sched_job *job);
 /* After a change of what the job could send. */
@@ -290,15 +301,25 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
 void endpoint_timer_fired(struct sched_endpoint *e);
 void endpoint_free(struct sched_endpoint *e);
 
+/* item_cost.c */
+void item_cost_add(struct sched_item_cost *c, double items, double ns);
+/* A whole chunk of so many items has held slots for so long. */
+void item_cost_add_chunk(struct sched_item_cost *c, double items, double ns);
+double item_cost_mean_ns(const struct sched_item_cost *c); /* 0: not known */
+/* What one more item in a chunk adds; the mean as long as that is not sure. */
+double item_cost_marginal_ns(const struct sched_item_cost *c);
+bool item_cost_is_sure(const struct sched_item_cost *c);
+
 /* chunker.c */
 double chunker_item_ns(const struct sched_job *job);     /* slot time; 0: not known */
-double chunker_seen_ns(const struct sched_job *job);     /* the same with round trips and queues */
 double chunker_slowness(const struct sched_endpoint *e); /* 1: as the others */
 /* One item's part of the endpoint's window, when it travels with so many others. */
 double chunker_weight(const struct sched_job *job, const struct sched_endpoint *e, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_endpoint *e);
 /* `left` of the attempt's items were unanswered until now, when n of them were answered. */
 void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n);
+/* All of the attempt's items are answered, and its end has come. */
+void chunker_observe_whole(const struct sched_attempt *a);
 void chunker_advance(struct sched_endpoint *e, uint64_t now_ns);
 /* Whether the job must wait for answers before it sends more, as its chunks are still small for their cost. */
 bool chunker_ramp_is_full(struct sched_job *job);

@@ -78,6 +78,11 @@ Test(protocol, lines_that_are_no_answer_are_bad)
         "{\"end\":\"complete\",\"done\":9999999999999999999}",
         "{\"done\":1}",
         "{\"value\":\"\xFF\"}",
+        "{\"cost\":1}",
+        "{\"cost\":{\"items\":1.5}}",
+        "{\"cost\":{\"slot_s\":-1}}",
+        "{\"cost\":{\"slot_s\":\"1\"}}",
+        "{\"cost\":{},\"value\":1,\"error\":{}}",
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) cr_assert_eq(kind_of(bad[i], true), ANSWER_BAD, "%s", bad[i]);
     assert_no_leak();
@@ -104,6 +109,20 @@ Test(protocol, ends_tell_how_and_how_far)
     cr_assert_eq(a.done, 17);
     a = answer_line_parse(other, strlen(other), true);
     cr_assert(a.kind == ANSWER_END && a.end == CHUNK_DEADLINE && a.done == 0);
+}
+
+Test(protocol, a_line_of_cost_and_an_end_say_what_items_cost)
+{
+    const char line[] = "{\"cost\":{\"items\":64,\"slot_s\":0.25,\"chunk_s\":0.00003}}";
+    struct answer_line a = answer_line_parse(line, strlen(line), true);
+    cr_assert_eq(a.kind, ANSWER_COST);
+    cr_assert(a.cost.items == 64 && a.cost.slot_ns == 250000000 && a.cost.chunk_ns == 30000);
+    const char end[] = "{\"end\":\"complete\",\"done\":3,\"cost\":{\"items\":2,\"slot_s\":1e-3}}";
+    a = answer_line_parse(end, strlen(end), true);
+    cr_assert(a.kind == ANSWER_END && a.done == 3 && a.cost.items == 2 && a.cost.slot_ns == 1000000);
+    const char odd[] = "{\"end\":\"complete\",\"done\":3,\"cost\":{\"items\":2,\"slot_s\":\"long\"}}";
+    a = answer_line_parse(odd, strlen(odd), true);
+    cr_assert(a.kind == ANSWER_END && a.cost.items == 0, "an end whose cost cannot be read is an end");
 }
 
 Test(protocol, error_names_go_there_and_back)

@@ -6,7 +6,8 @@
 struct seen {
     struct buf text; /* everything reported, canonical */
     uint64_t values, errors, calls;
-    uint64_t done;
+    uint64_t done, costs;
+    struct chunk_cost cost;
 };
 
 static void on_values(void *data, uint64_t n, const char *lines, size_t len)
@@ -37,11 +38,19 @@ static void on_end(void *data, const struct answer_line *line)
     s->done = line->done;
 }
 
-static const struct answer_reader_ops ops = {on_values, on_value, on_error, on_end};
+static void on_cost(void *data, const struct chunk_cost *cost)
+{
+    struct seen *s = data;
+    s->costs += cost->items > 0;
+    s->cost = *cost;
+}
+
+static const struct answer_reader_ops ops = {on_values, on_value, on_error, on_end, on_cost};
 
 static const char answer[] = "{\"value\":1}\n{\"value\":\"two\"}\n{ \"value\" : 3 }\n"
+                             "{\"cost\":{\"items\":3,\"slot_s\":0.5}}\n"
                              "{\"error\":{\"name\":\"crashed\",\"cause\":\"killed\"}}\n{\"value\":5}\n"
-                             "{\"end\":\"complete\",\"done\":5}\n";
+                             "{\"end\":\"complete\",\"done\":5,\"cost\":{\"items\":4,\"slot_s\":0.75}}\n";
 static const char canonical[] = "{\"value\":1}\n{\"value\":\"two\"}\n{\"value\":3}\n"
                                 "{\"error\":{\"name\":\"crashed\",\"cause\":\"killed\"}}\n{\"value\":5}\n";
 
@@ -58,6 +67,7 @@ Test(answer_reader, reads_the_same_in_pieces_of_any_size)
         cr_assert(r.ended);
         cr_assert_eq(s.values, 4);
         cr_assert_eq(s.errors, 1);
+        cr_assert(s.costs == 2 && s.cost.items == 4 && s.cost.slot_ns == 750000000);
         cr_assert_eq(s.done, 5);
         cr_assert_str_eq(buf_cstr(&s.text), canonical);
         buf_release(&s.text);

@@ -1,0 +1,57 @@
+#include "common/base/unit_cost.h"
+
+#include <time.h>
+
+#define UNITS_MEASURED 32  /* per measurement: reading the clock is a system call */
+#define DECAY          0.9 /* of the sums, per measurement */
+#define PRIOR_UNITS    8.0 /* weight of the prior */
+#define PRIOR_BYTE_NS  1.0
+#define PRIOR_BYTES    4096.0
+#define LEAST_NS       5000.0
+#define MOST_NS        1000000.0
+
+/* The prior is two measurements: units without bytes, and bytes without units. */
+void unit_cost_init(struct unit_cost *c, uint64_t unit_ns, uint64_t cpu_ns)
+{
+    *c = (struct unit_cost){.cpu_ns = cpu_ns, .unit_ns = (double)unit_ns};
+    c->nn = PRIOR_UNITS * PRIOR_UNITS;
+    c->ny = PRIOR_UNITS * PRIOR_UNITS * (double)unit_ns;
+    c->bb = PRIOR_BYTES * PRIOR_BYTES;
+    c->by = PRIOR_BYTES * PRIOR_BYTES * PRIOR_BYTE_NS;
+}
+
+bool unit_cost_add(struct unit_cost *c, uint64_t bytes)
+{
+    c->bytes += bytes;
+    return ++c->n >= UNITS_MEASURED;
+}
+
+static double clamp(double value, double least, double most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
+uint64_t unit_cost_measure(struct unit_cost *c, uint64_t cpu_ns)
+{
+    double n = (double)c->n, b = (double)c->bytes, y = (double)(cpu_ns - c->cpu_ns);
+    c->nn = DECAY * c->nn + n * n;
+    c->nb = DECAY * c->nb + n * b;
+    c->bb = DECAY * c->bb + b * b;
+    c->ny = DECAY * c->ny + n * y;
+    c->by = DECAY * c->by + b * y;
+    c->cpu_ns = cpu_ns;
+    c->n = c->bytes = 0;
+    double determinant = c->nn * c->bb - c->nb * c->nb;
+    /* Chunks of one size only: what is bytes and what is units cannot be told apart, so bytes cost what is usual. */
+    bool alike = determinant < 0.01 * c->nn * c->bb;
+    double unit = alike ? (c->ny - PRIOR_BYTE_NS * c->nb) / c->nn : (c->ny * c->bb - c->by * c->nb) / determinant;
+    c->unit_ns = clamp(unit, LEAST_NS, MOST_NS);
+    return (uint64_t)c->unit_ns;
+}
+
+uint64_t thread_cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}

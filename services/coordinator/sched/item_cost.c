@@ -1,0 +1,67 @@
+#include <math.h>
+
+#include "coordinator/sched/scheduler_internal.h"
+
+/*
+ * What an item costs, from the slot time of whole chunks: slot time = fixed + items * marginal, by least squares over
+ * the chunks answered lately. What is fixed (a round trip, a wake-up, waiting for a processor) is the same for a chunk
+ * of one and of a thousand, so it must not decide how many items travel together. Chunks of one size only cannot tell
+ * the two apart: then the mean stands for the marginal cost, and larger chunks are to be tried.
+ */
+#define CHUNKS_REMEMBERED 64.0        /* beyond it the sums forget by halves */
+#define CHUNKS_NEEDED     4.0         /* to believe a slope */
+#define SPREAD_NEEDED     0.04        /* variance of the sizes against the square of their mean */
+#define MARGINAL_LEAST    (1.0 / 256) /* of the mean */
+
+void item_cost_add(struct sched_item_cost *c, double items, double ns)
+{
+    c->ns += ns;
+    c->items += items;
+    if (c->items > ITEMS_REMEMBERED && c->ns > (double)NS_PER_S) {
+        c->ns /= 2;
+        c->items /= 2;
+    }
+}
+
+void item_cost_add_chunk(struct sched_item_cost *c, double items, double ns)
+{
+    if (c->chunks >= CHUNKS_REMEMBERED) {
+        c->chunks /= 2;
+        c->n /= 2;
+        c->nn /= 2;
+        c->y /= 2;
+        c->ny /= 2;
+    }
+    c->chunks += 1;
+    c->n += items;
+    c->nn += items * items;
+    c->y += ns;
+    c->ny += items * ns;
+}
+
+double item_cost_mean_ns(const struct sched_item_cost *c)
+{
+    return c->items > 0 ? c->ns / c->items : 0;
+}
+
+static double variance(const struct sched_item_cost *c)
+{
+    double mean = c->n / c->chunks;
+    return c->nn / c->chunks - mean * mean;
+}
+
+bool item_cost_is_sure(const struct sched_item_cost *c)
+{
+    if (c->chunks < CHUNKS_NEEDED) return false;
+    double mean = c->n / c->chunks;
+    return variance(c) >= SPREAD_NEEDED * mean * mean;
+}
+
+double item_cost_marginal_ns(const struct sched_item_cost *c)
+{
+    double mean_ns = item_cost_mean_ns(c);
+    if (!item_cost_is_sure(c)) return mean_ns;
+    double slope = (c->ny / c->chunks - c->n / c->chunks * c->y / c->chunks) / variance(c);
+    double least = fmax((c->y / c->chunks - CHUNK_FIXED_MOST_NS) / (c->n / c->chunks), mean_ns * MARGINAL_LEAST);
+    return fmin(fmax(slope, least), mean_ns);
+}

@@ -1,0 +1,55 @@
+#include <criterion/criterion.h>
+
+#include "common/base/random.h"
+#include "common/base/unit_cost.h"
+
+/* The processor spends 30 us on a unit and 0.7 ns on a byte, give or take a tenth. */
+static uint64_t spend(struct random_source *r, uint64_t units, uint64_t bytes)
+{
+    double exact = 30000.0 * (double)units + 0.7 * (double)bytes;
+    return (uint64_t)(exact * (0.9 + 0.2 * random_unit(r)));
+}
+
+static uint64_t after(unsigned measurements, uint64_t least_bytes, uint64_t most_bytes)
+{
+    struct unit_cost c;
+    struct random_source r = {5};
+    uint64_t cpu = 1000, unit = 0;
+    unit_cost_init(&c, 100000, cpu);
+    for (unsigned i = 0; i < measurements; i++) {
+        uint64_t n = 0, bytes = 0, each = least_bytes + random_below(&r, (uint32_t)(most_bytes - least_bytes + 1));
+        do {
+            n++;
+            bytes += each;
+        } while (!unit_cost_add(&c, each));
+        cpu += spend(&r, n, bytes);
+        unit = unit_cost_measure(&c, cpu);
+    }
+    return unit;
+}
+
+Test(unit_cost, finds_the_cost_of_a_unit_when_bytes_are_few)
+{
+    uint64_t unit = after(100, 0, 200);
+    cr_assert_gt(unit, 25000);
+    cr_assert_lt(unit, 36000);
+}
+
+Test(unit_cost, does_not_take_the_cost_of_bytes_for_that_of_units)
+{
+    uint64_t unit = after(200, 0, 200000); /* bytes cost more than twice what units do */
+    cr_assert_lt(unit, 60000);
+}
+
+Test(unit_cost, is_bounded_when_units_are_all_alike_and_large)
+{
+    uint64_t unit = after(100, 1000000, 1000000);
+    cr_assert_lt(unit, 100000);
+}
+
+Test(unit_cost, the_clock_of_the_thread_advances_with_its_work)
+{
+    uint64_t before = thread_cpu_ns(), sum = 0;
+    for (uint64_t i = 0; thread_cpu_ns() == before; i++) sum += i * i;
+    cr_assert_gt(thread_cpu_ns(), before);
+}
