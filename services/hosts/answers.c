@@ -9,8 +9,8 @@
 enum {
     START_BYTES = 256 * KIB,
     KEEP_BYTES = 4 * MIB, /* a buffer grown beyond it for a large answer is given back */
-    LOOK_US = 20000,      /* pause between two looks of the helper */
-    IDLE_LOOKS = 25,      /* looks in vain before it sleeps until woken */
+    PERIOD_US = 20000,    /* pause between two looks of the helper */
+    IDLE_PERIODS = 25,    /* looks in vain before it sleeps until woken */
     HELPER_STACK_BYTES = 64 * KIB,
 };
 
@@ -39,7 +39,7 @@ static void write_whole(struct answers *a)
     a->written = whole;
 }
 
-static void *look_from_time_to_time(void *arg)
+static void *run_helper(void *arg)
 {
     struct answers *a = arg;
     pthread_mutex_lock(&a->lock);
@@ -47,13 +47,13 @@ static void *look_from_time_to_time(void *arg)
     pthread_cond_signal(&a->wake);
     pthread_mutex_unlock(&a->lock);
     for (unsigned idle = 0;;) {
-        usleep(LOOK_US);
+        usleep(PERIOD_US);
         pthread_mutex_lock(&a->lock);
         idle = atomic_load(&a->whole) > a->written ? 0 : idle + 1;
         write_whole(a);
-        if (idle > IDLE_LOOKS) {
-            atomic_store(&a->watched, false);
-            while (!atomic_load(&a->watched)) pthread_cond_wait(&a->wake, &a->lock);
+        if (idle > IDLE_PERIODS) {
+            atomic_store(&a->helper_awake, false);
+            while (!atomic_load(&a->helper_awake)) pthread_cond_wait(&a->wake, &a->lock);
             idle = 0;
         }
         pthread_mutex_unlock(&a->lock);
@@ -77,7 +77,7 @@ static void start_helper(struct answers *a)
      * fork: what a thread allocates and locks while it starts would stay locked in the child for ever.
      */
     pthread_mutex_lock(&a->lock);
-    if (pthread_create(&thread, &attributes, look_from_time_to_time, a) == 0)
+    if (pthread_create(&thread, &attributes, run_helper, a) == 0)
         while (!a->has_helper) pthread_cond_wait(&a->wake, &a->lock);
     pthread_mutex_unlock(&a->lock);
     pthread_attr_destroy(&attributes);
@@ -87,7 +87,7 @@ static void start_helper(struct answers *a)
 void answers_wake_helper(struct answers *a)
 {
     pthread_mutex_lock(&a->lock);
-    atomic_store(&a->watched, true);
+    atomic_store(&a->helper_awake, true);
     pthread_cond_signal(&a->wake);
     pthread_mutex_unlock(&a->lock);
     if (!a->has_helper) start_helper(a);

@@ -22,14 +22,14 @@ struct answers {
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    atomic_bool watched; /* the helper exists and does not sleep */
+    atomic_bool helper_awake; /* the helper exists and does not sleep */
     bool has_helper;
 };
 
 void answers_init(struct answers *a, int fd);
 /* Room for at least `size` bytes behind the whole ones; data may move. */
 void answers_reserve(struct answers *a, size_t size);
-/* Wakes the helper, or starts it. See answers_watch(). */
+/* Wakes the helper, or starts it. See answers_need_helper(). */
 void answers_wake_helper(struct answers *a);
 /* Writes what is whole; the process ends when nobody reads any more. */
 void answers_flush(struct answers *a);
@@ -45,9 +45,9 @@ static inline size_t answers_add(struct answers *a, size_t size)
 }
 
 /* Answers wait and another item is about to run: have the helper look from time to time. */
-static inline void answers_watch(struct answers *a)
+static inline void answers_need_helper(struct answers *a)
 {
-    if (!atomic_load_explicit(&a->watched, memory_order_relaxed)) answers_wake_helper(a);
+    if (!atomic_load_explicit(&a->helper_awake, memory_order_relaxed)) answers_wake_helper(a);
 }
 
 static inline char *answers_end(const struct answers *a)

@@ -98,7 +98,7 @@ static void answer(struct exec_host *h, const char *item, size_t len)
     exec_answer(&h->line, h->options.output, &h->runner, runner_run(&h->runner, h->args.argv, input, input_len));
 }
 
-static void give_back(struct buf *b)
+static void shrink(struct buf *b)
 {
     if (b->alloc > KEEP_BYTES) buf_release(b);
 }
@@ -113,7 +113,7 @@ static void put_variable(const char *name, const char *value)
 
 static void control(struct line_common *common, const char *line, size_t len)
 {
-    line_control(common, line, len);
+    line_read_control(common, line, len);
     if (common->json) setenv("FANTAIL_COMMON", common->json, 1);
     put_variable("TRACEPARENT", common->traceparent);
     put_variable("TRACESTATE", common->tracestate);
@@ -134,9 +134,9 @@ static void serve(struct exec_host *h, int items_fd, int answers_fd)
             buf_clear(&h->line);
             answer(h, line, len);
             if (!write_all(answers_fd, h->line.data, h->line.len)) _exit(0);
-            give_back(&h->line);
-            give_back(&h->text);
-            give_back(&h->runner.out);
+            shrink(&h->line);
+            shrink(&h->text);
+            shrink(&h->runner.out);
         }
     }
     line_reader_release(&items);

@@ -158,7 +158,7 @@ static void kill_run(struct exec_run *run, bool *why)
 }
 
 /* One read of stdout; false when there is no more now, or ever (then out_fd is closed). */
-static bool take_output(struct runner *r, struct exec_run *run)
+static bool read_stdout(struct runner *r, struct exec_run *run)
 {
     if (!buf_reserve(&r->out, READ_BYTES)) {
         if (!run->too_long) kill_run(run, &run->too_long);
@@ -176,7 +176,7 @@ static bool take_output(struct runner *r, struct exec_run *run)
 }
 
 /* One read of stderr; true when there may be more now. */
-static bool take_stderr(struct runner *r)
+static bool read_stderr(struct runner *r)
 {
     char piece[LIMIT_STDERR_TAIL_BYTES];
     ssize_t n = read(r->stderr_read, piece, sizeof piece);
@@ -201,7 +201,7 @@ static int remaining_ms(const struct exec_run *run)
 }
 
 /* Until the command has ended and what it printed is taken. */
-static void attend(struct runner *r, struct exec_run *run)
+static void wait_for_end(struct runner *r, struct exec_run *run)
 {
     for (bool ended = false; !ended;) {
         struct pollfd fds[] = {
@@ -213,13 +213,13 @@ static void attend(struct runner *r, struct exec_run *run)
         if (n == 0 && remaining_ms(run) == 0) kill_run(run, &run->timed_out);
         if (n <= 0) continue;
         ended = fds[0].revents != 0;
-        if (fds[1].revents) take_output(r, run);
-        if (fds[2].revents) take_stderr(r);
+        if (fds[1].revents) read_stdout(r, run);
+        if (fds[2].revents) read_stderr(r);
     }
     /* A descendant may hold the pipes open, and go on printing: take what is there, wait for nothing. */
     if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
-    while (run->out_fd >= 0 && take_output(r, run)) continue;
-    for (int pieces = 0; pieces < LAST_STDERR_PIECES && take_stderr(r); pieces++) continue;
+    while (run->out_fd >= 0 && read_stdout(r, run)) continue;
+    for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r); pieces++) continue;
 }
 
 struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len)
@@ -232,7 +232,7 @@ struct run_outcome runner_run(struct runner *r, char **argv, const char *input, 
     if (error) return (struct run_outcome){RUN_NOT_STARTED, error};
 
     if (r->timeout_ms) run.deadline_ns = now_ns() + r->timeout_ms * NS_PER_MS;
-    attend(r, &run);
+    wait_for_end(r, &run);
     if (run.out_fd >= 0) close(run.out_fd);
     close(run.pid_fd);
     int status = 0;

@@ -20,8 +20,8 @@ from json.encoder import encode_basestring_ascii as encode_string
 
 READ_BYTES = 1 << 18
 FLUSH_CHARS = 1 << 18
-LOOK_S = 0.02
-IDLE_LOOKS = 25
+PERIOD_S = 0.02
+IDLE_PERIODS = 25
 TRACEBACK_BYTES = 2048
 
 
@@ -32,7 +32,7 @@ class Answers:
         self.fd = fd
         self.lines = []
         self.lock = _thread.allocate_lock()
-        self.watched = False  # the helper exists and does not sleep
+        self.helper_awake = False  # the helper exists and does not sleep
         self.wake = None
         self.is_child = False  # this is no host but a process that the task made
 
@@ -48,25 +48,25 @@ class Answers:
             except BrokenPipeError:
                 os._exit(0)
 
-    def watch(self):
+    def need_helper(self):
         """Answers wait and another item is about to run."""
-        self.watched = True
+        self.helper_awake = True
         if self.wake is None:
             self.wake = _thread.allocate_lock()
             self.wake.acquire()
-            _thread.start_new_thread(self._look, ())
+            _thread.start_new_thread(self._run_helper, ())
         elif self.wake.locked():
             self.wake.release()
 
-    def _look(self):
+    def _run_helper(self):
         idle = 0
         while True:
-            time.sleep(LOOK_S)
+            time.sleep(PERIOD_S)
             idle = 0 if self.lines else idle + 1
             if self.lines:
                 self.flush()
-            if idle > IDLE_LOOKS:
-                self.watched = False
+            if idle > IDLE_PERIODS:
+                self.helper_awake = False
                 self.wake.acquire()
                 idle = 0
 
@@ -136,7 +136,7 @@ def wanted_extras(function):
     return {name: None for name in EXTRAS if name in names}
 
 
-def obey(line, extras):
+def apply_control(line, extras):
     """A control line: what it says is what the next items get."""
     word, _, value = line[1:].partition(" ")
     if word == "traceparent" and "tracestate" in extras:
@@ -183,7 +183,7 @@ def serve(function, items_fd, answers):
         for line in lines:
             left -= 1
             if line.startswith("#"):
-                obey(line, extras)
+                apply_control(line, extras)
                 continue
             try:
                 item = decode(line)
@@ -198,8 +198,8 @@ def serve(function, items_fd, answers):
             if size > FLUSH_CHARS or not left:
                 answers.flush()
                 size = 0
-            elif not answers.watched:
-                answers.watch()
+            elif not answers.helper_awake:
+                answers.need_helper()
         answers.flush()
 
 
@@ -214,7 +214,7 @@ def claim_stdio():
     return items_fd, answers_fd
 
 
-def cut_child_off(items_fd, answers):
+def isolate_child(items_fd, answers):
     """A child of the task inherits our pipes, and the answers not yet written: it must not repeat those. Its copy of the
     lock may be held by a thread it does not have."""
     null = os.open(os.devnull, os.O_RDWR)
@@ -231,7 +231,7 @@ def main():
         sys.exit(2)
     items_fd, answers_fd = claim_stdio()
     answers = Answers(answers_fd)
-    os.register_at_fork(after_in_child=lambda: cut_child_off(items_fd, answers))
+    os.register_at_fork(after_in_child=lambda: isolate_child(items_fd, answers))
     function = load(sys.argv[1])
     try:
         serve(function, items_fd, answers)

@@ -69,7 +69,7 @@ static void replace(char **value, const char *now)
     *value = now && *now ? xstrdup(now) : NULL;
 }
 
-void line_control(struct line_common *common, const char *line, size_t len)
+void line_read_control(struct line_common *common, const char *line, size_t len)
 {
     const char *value;
     if ((value = after("#common", line, len)) && *value) {

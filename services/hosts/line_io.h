@@ -32,7 +32,7 @@ MUST_CHECK bool line_reader_fill(struct line_reader *r, int fd);
 void line_reader_release(struct line_reader *r);
 
 /* Obeys a control line. */
-void line_control(struct line_common *common, const char *line, size_t len);
+void line_read_control(struct line_common *common, const char *line, size_t len);
 void line_common_release(struct line_common *common);
 
 /* Writes everything, waiting as long as it takes; false when nobody reads any more. */

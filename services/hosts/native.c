@@ -111,7 +111,7 @@ static void serve(struct host *h, task_function *task)
     while (line_reader_fill(&items, h->items_fd)) {
         while (line_reader_next(&items, &line, &len)) {
             if (*line == '#') {
-                line_control(&common, line, len);
+                line_read_control(&common, line, len);
                 continue;
             }
             struct fantail_item item = {.json = line,
@@ -125,7 +125,7 @@ static void serve(struct host *h, task_function *task)
             if (h->is_child) _exit(0);
             end_answer(h, status);
             if (h->answers.whole > FLUSH_BYTES) answers_flush(&h->answers);
-            if (!line_reader_is_empty(&items)) answers_watch(&h->answers);
+            if (!line_reader_is_empty(&items)) answers_need_helper(&h->answers);
         }
         answers_flush(&h->answers);
     }
@@ -149,7 +149,7 @@ static void catch_crashes(void)
 }
 
 /* A child of the task inherits our pipes, and the answers not yet written: it must not repeat those. */
-static void cut_child_off(void)
+static void isolate_child(void)
 {
     host.is_child = true;
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -179,7 +179,7 @@ int main(int argc, char **argv)
     if (!claim_stdio(&host.items_fd, &answers_fd)) die(1, "cannot set up stdin and stdout: %s", strerror(errno));
     answers_init(&host.answers, answers_fd);
     host.reply.grow = host_grow;
-    pthread_atfork(NULL, NULL, cut_child_off);
+    pthread_atfork(NULL, NULL, isolate_child);
     task_function *task = load(argv[1]);
     catch_crashes();
     serve(&host, task);

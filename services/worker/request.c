@@ -81,7 +81,7 @@ static void trace_end(const struct request *r, enum chunk_result result, uint64_
     uint64_t without_span = 0;
     for (unsigned i = 0; i < r->count; i++)
         without_span += request_trace_items(&r->trace, r->stages[i].chunk, r->stages[i].pool->task->name);
-    struct request_story story = {
+    struct request_summary summary = {
         .worker = r->worker->id,
         .task = r->stages[0].pool->task->name,
         .chunk = r->name,
@@ -93,7 +93,7 @@ static void trace_end(const struct request *r, enum chunk_result result, uint64_
         .succeeded = succeeded,
         .failed = failed,
     };
-    request_trace_end(&r->trace, &story, without_span);
+    request_trace_end(&r->trace, &summary, without_span);
 }
 
 static void account(struct request *r, enum http_closed how)

@@ -70,25 +70,25 @@ uint64_t request_trace_items(const struct request_trace *t, const struct chunk *
     return items->answered - items->count;
 }
 
-void request_trace_end(const struct request_trace *t, const struct request_story *story, uint64_t without_span)
+void request_trace_end(const struct request_trace *t, const struct request_summary *summary, uint64_t without_span)
 {
     if (!trace_scope_records(&t->scope)) return;
     struct span s = trace_scope_span(&t->scope, SPAN_SERVER, "POST " PATH_TASKS "/{task}");
-    s.failed = story->status >= 500;
+    s.failed = summary->status >= 500;
     s.attributes = (struct span_attribute[]){
         SPAN_STR("http.request.method", "POST"),
         SPAN_STR("http.route", PATH_TASKS "/{task}"),
-        SPAN_STR("fantail.job.id", story->job),
-        SPAN_STR("fantail.task", story->task),
-        SPAN_STR("fantail.chunk", story->chunk),
-        SPAN_INT("fantail.attempt", story->attempt),
-        SPAN_STR("fantail.worker", story->worker),
-        SPAN_STR("fantail.result", story->result),
-        SPAN_INT("fantail.items.total", story->items),
-        SPAN_INT("fantail.items.succeeded", story->succeeded),
-        SPAN_INT("fantail.items.failed", story->failed),
+        SPAN_STR("fantail.job.id", summary->job),
+        SPAN_STR("fantail.task", summary->task),
+        SPAN_STR("fantail.chunk", summary->chunk),
+        SPAN_INT("fantail.attempt", summary->attempt),
+        SPAN_STR("fantail.worker", summary->worker),
+        SPAN_STR("fantail.result", summary->result),
+        SPAN_INT("fantail.items.total", summary->items),
+        SPAN_INT("fantail.items.succeeded", summary->succeeded),
+        SPAN_INT("fantail.items.failed", summary->failed),
         SPAN_INT("fantail.items.without_span", without_span),
-        story->status ? SPAN_INT("http.response.status_code", story->status) : SPAN_END,
+        summary->status ? SPAN_INT("http.response.status_code", summary->status) : SPAN_END,
         SPAN_END,
     };
     trace_export_add(t->scope.export, &s);

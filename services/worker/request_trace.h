@@ -20,7 +20,7 @@ void request_trace_release(struct request_trace *t);
 void request_trace_add_chunk(const struct request_trace *t, struct chunk *c);
 
 /* The request is over. */
-struct request_story {
+struct request_summary {
     const char *worker, *task;
     const char *chunk, *job; /* Fantail-Chunk, and the job in it; NULL: none */
     unsigned attempt;
@@ -30,6 +30,6 @@ struct request_story {
 };
 /* Exports the spans of the items of one of its chunks; returns how many items got none. */
 uint64_t request_trace_items(const struct request_trace *t, const struct chunk *c, const char *task);
-void request_trace_end(const struct request_trace *t, const struct request_story *story, uint64_t without_span);
+void request_trace_end(const struct request_trace *t, const struct request_summary *summary, uint64_t without_span);
 
 #endif

@@ -115,19 +115,19 @@ size_t chunk_measure(const struct chunk *c, size_t offset, size_t len, uint64_t 
     return (size_t)(at - start);
 }
 
-static size_t fresh_bytes(const struct chunk *c)
+static size_t uncut_bytes(const struct chunk *c)
 {
     return c->line_start - c->cut_bytes;
 }
 
-static struct run *cut_fresh(struct chunk *c, uint64_t max_items, size_t max_bytes)
+static struct run *cut_run(struct chunk *c, uint64_t max_items, size_t max_bytes)
 {
-    uint64_t items, fresh = c->received - c->cut;
-    size_t len = fresh_bytes(c);
-    if (fresh > 1 && (max_items < fresh || max_bytes < len))
+    uint64_t items, uncut = c->received - c->cut;
+    size_t len = uncut_bytes(c);
+    if (uncut > 1 && (max_items < uncut || max_bytes < len))
         len = chunk_measure(c, c->cut_bytes, len, max_items, max_bytes, &items);
     else
-        items = fresh;
+        items = uncut;
     struct run *r = run_append(c, c->cut, items, c->cut_bytes, len);
     c->cut += items;
     c->cut_bytes += len;
@@ -137,8 +137,8 @@ static struct run *cut_fresh(struct chunk *c, uint64_t max_items, size_t max_byt
 uint64_t chunk_available(const struct chunk *c)
 {
     if (c->ended) return 0;
-    bool fresh_allowed = !c->draining && c->held < LIMIT_WORKER_ANSWER_BYTES;
-    return c->waiting + (fresh_allowed ? c->received - c->cut : 0);
+    bool may_cut = !c->draining && c->held < LIMIT_WORKER_ANSWER_BYTES;
+    return c->waiting + (may_cut ? c->received - c->cut : 0);
 }
 
 static struct run *first_waiting(const struct chunk *c)
@@ -148,9 +148,9 @@ static struct run *first_waiting(const struct chunk *c)
     return r;
 }
 
-uint64_t chunk_careful(const struct chunk *c)
+uint64_t chunk_bisect_limit(const struct chunk *c)
 {
-    return c->waiting ? first_waiting(c)->careful : 0;
+    return c->waiting ? first_waiting(c)->bisect_limit : 0;
 }
 
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes)
@@ -162,7 +162,7 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes)
         run_split(r, max_items, max_bytes);
         c->waiting -= r->count;
     } else {
-        r = cut_fresh(c, max_items, max_bytes);
+        r = cut_run(c, max_items, max_bytes);
     }
     r->state = RUN_GIVEN;
     r->answered = 0;
@@ -216,7 +216,7 @@ void chunk_settle(struct chunk *c)
 void chunk_add_settled(struct chunk *c, const char *line, size_t len)
 {
     if (c->ended) return;
-    if (c->cut < c->received) c->waiting += cut_fresh(c, UINT64_MAX, SIZE_MAX)->count;
+    if (c->cut < c->received) c->waiting += cut_run(c, UINT64_MAX, SIZE_MAX)->count;
     struct run *r = run_append(c, c->received, 0, c->cut_bytes, 0);
     run_add_answers(r, line, len);
     c->received++;

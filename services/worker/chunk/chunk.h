@@ -93,8 +93,8 @@ void chunk_add_settled(struct chunk *c, const char *line, size_t len);
 
 /* How many items could be given to processes now. */
 uint64_t chunk_available(const struct chunk *c);
-/* run->careful of the run that chunk_take() would return next, or 0. */
-uint64_t chunk_careful(const struct chunk *c);
+/* run->bisect_limit of the run that chunk_take() would return next, or 0. */
+uint64_t chunk_bisect_limit(const struct chunk *c);
 /* The next run to give: a waiting one, or items without a run. It has at most max_items, and at most max_bytes but at
  * least one item. NULL when there is none. */
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);

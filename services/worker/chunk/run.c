@@ -45,7 +45,7 @@ void run_split(struct run *r, uint64_t max_items, size_t max_bytes)
     size_t len = chunk_measure(c, r->offset, r->len, max_items, max_bytes, &items);
     if (items == r->count) return;
     struct run *rest = new_run(c, r->first + items, r->count - items, r->offset + len, r->len - len);
-    rest->careful = r->careful;
+    rest->bisect_limit = r->bisect_limit;
     rest->next = r->next;
     if (c->tail == &r->next) c->tail = &rest->next;
     r->next = rest;

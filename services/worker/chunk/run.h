@@ -24,7 +24,7 @@ struct run {
     uint64_t answered;     /* of count, since it was given */
     uint64_t since_ns;     /* when its process began the first unanswered item */
     size_t offset, len;    /* its items' bytes, newlines included */
-    uint64_t careful;      /* a process died over it: the most items to give at once, and alone; 0: no limit */
+    uint64_t bisect_limit; /* a process died over it: the most items to give at once, and alone; 0: no limit */
     struct buf answers;    /* held until it is the chunk's first run */
 };
 

@@ -60,7 +60,8 @@ static bool was_done(const struct ecs_agent *a, int status, struct buf *why)
     return done;
 }
 
-static enum protection_answer judge(const struct ecs_agent *a, const struct http_call_result *r, struct buf *why)
+static enum protection_answer classify_answer(const struct ecs_agent *a, const struct http_call_result *r,
+                                              struct buf *why)
 {
     if (r->outcome == HTTP_CALL_OK) return was_done(a, r->status, why) ? PROTECTION_DONE : PROTECTION_REFUSED;
     buf_add_str(why, r->reason);
@@ -68,7 +69,7 @@ static enum protection_answer judge(const struct ecs_agent *a, const struct http
 }
 
 /* Said when it begins and when it is over, not with every retry. */
-static void tell(struct ecs_agent *a, bool failed, const char *why)
+static void log_failing(struct ecs_agent *a, bool failed, const char *why)
 {
     if (failed && !a->failing) log_warn("the ECS agent does not change this task's protection", LOG_STR("reason", why));
     if (!failed && a->failing) log_info("the ECS agent changes this task's protection again");
@@ -79,12 +80,12 @@ static void on_end(void *data, const struct http_call_result *result)
 {
     struct ecs_agent *a = data;
     struct buf why = {0};
-    enum protection_answer answer = judge(a, result, &why);
+    enum protection_answer answer = classify_answer(a, result, &why);
     bool on = a->protection.asking == PROTECTION_ON;
     a->call = NULL;
     protection_answered(&a->protection, answer, now_ns());
     if (answer != PROTECTION_DONE) *a->failures += 1;
-    tell(a, answer != PROTECTION_DONE, buf_cstr(&why));
+    log_failing(a, answer != PROTECTION_DONE, buf_cstr(&why));
     log_debug("task protection was asked for", LOG_BOOL("on", on), LOG_BOOL("done", answer == PROTECTION_DONE));
     buf_release(&why);
     step(a);
@@ -190,7 +191,7 @@ bool ecs_agent_left(const struct ecs_agent *a)
 
 bool ecs_agent_protected(const struct ecs_agent *a)
 {
-    return a && protection_sure(&a->protection, now_ns());
+    return a && protection_certain(&a->protection, now_ns());
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -27,7 +27,7 @@ static enum protection_request wanted(const struct protection *p, uint64_t now_n
     *from_ns = 0;
     if (p->working && !p->leaving) {
         /* Two thirds are left for retries. */
-        if (protection_sure(p, now_ns)) *from_ns = p->sure_until_ns - p->lasts_ns + p->lasts_ns / 3;
+        if (protection_certain(p, now_ns)) *from_ns = p->certain_until_ns - p->lasts_ns + p->lasts_ns / 3;
         return PROTECTION_ON;
     }
     if (p->possible_until_ns <= now_ns) return PROTECTION_NONE;
@@ -73,7 +73,7 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
         p->failures = 0;
         p->retry_ns = 0;
         /* It runs out after the agent got the request: not before the one, not after the other. */
-        p->sure_until_ns = on ? p->asked_ns + p->lasts_ns : 0;
+        p->certain_until_ns = on ? p->asked_ns + p->lasts_ns : 0;
         p->possible_until_ns = on ? now_ns + p->lasts_ns : 0;
         return;
     }
@@ -82,12 +82,12 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     if (answer == PROTECTION_UNKNOWN) {
         if (on) p->possible_until_ns = now_ns + p->lasts_ns;
         /* Perhaps it was given back. */
-        if (!on) p->sure_until_ns = 0;
+        if (!on) p->certain_until_ns = 0;
     }
     if (!on && p->leaving) p->possible_until_ns = 0;
 }
 
-bool protection_sure(const struct protection *p, uint64_t now_ns)
+bool protection_certain(const struct protection *p, uint64_t now_ns)
 {
-    return p->sure_until_ns > now_ns;
+    return p->certain_until_ns > now_ns;
 }

@@ -31,7 +31,7 @@ struct protection {
     bool working, leaving;
     enum protection_request asking; /* under way */
     uint64_t asked_ns, idle_since_ns;
-    uint64_t sure_until_ns;     /* protected until then; 0: not */
+    uint64_t certain_until_ns;  /* protected until then; 0: not */
     uint64_t possible_until_ns; /* and perhaps until then */
     uint64_t retry_ns;
     unsigned failures; /* in a row */
@@ -48,6 +48,6 @@ void protection_leave(struct protection *p);
 MUST_CHECK enum protection_request protection_next(struct protection *p, uint64_t now_ns, uint64_t *next_ns);
 void protection_answered(struct protection *p, enum protection_answer answer, uint64_t now_ns);
 
-bool protection_sure(const struct protection *p, uint64_t now_ns);
+bool protection_certain(const struct protection *p, uint64_t now_ns);
 
 #endif

@@ -23,14 +23,14 @@ static void wake_at(struct pool *p, uint64_t at_ns)
 static void on_timer(uv_timer_t *timer)
 {
     struct pool *p = timer->data;
-    if (p->trial) {
-        uint64_t until = p->trial->started_ns + TRIAL_NS;
+    if (p->probe) {
+        uint64_t until = p->probe->started_ns + POOL_PROBE_NS;
         if (until > now_ns()) {
             wake_at(p, until); /* timers go by the loop's clock, which may be a little ahead */
             return;
         }
         /* It lives: the deaths were the items' doing. */
-        p->trial = NULL;
+        p->probe = NULL;
         p->deaths = 0;
     }
     pool_feed(p);
@@ -71,51 +71,51 @@ unsigned pool_free_slots(const struct pool *p)
 
 /* A chunk is shared out among the processes: none takes more than its part of what is left, unless that is too little
  * work to be worth a run. */
-static uint64_t fair_part(const struct pool *p, const struct process *process, const struct chunk *c)
+static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
-    uint64_t part = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
-    return part > least ? part : least;
+    uint64_t share = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
+    return share > least ? share : least;
 }
 
 /* The chunk whose next run needs care; NULL: none. */
-static struct chunk *careful_chunk(const struct pool *p)
+static struct chunk *bisecting_chunk(const struct pool *p)
 {
     struct chunk *c = p->turns.at;
     for (unsigned i = 0; i < p->turns.n; i++, c = c->next_turn)
-        if (chunk_careful(c)) return c;
+        if (chunk_bisect_limit(c)) return c;
     return NULL;
 }
 
 /* Gives an idle process a run that a process died over. A busy one gets nothing: it will soon be idle. */
-static void fill_carefully(struct process *process, struct chunk *c, uint64_t now)
+static void feed_bisecting(struct process *process, struct chunk *c, uint64_t now)
 {
     if (process->window.head || process_room(process, now) == 0) return;
-    process_give(process, chunk_take(c, chunk_careful(c), SIZE_MAX), now);
+    process_give(process, chunk_take(c, chunk_bisect_limit(c), SIZE_MAX), now);
 }
 
 /* False when there is nothing left to give. */
-static bool fill(struct pool *p, struct process *process, uint64_t now)
+static bool feed_process(struct pool *p, struct process *process, uint64_t now)
 {
     for (;;) {
-        struct chunk *suspect = careful_chunk(p);
-        if (suspect) {
-            fill_carefully(process, suspect, now);
+        struct chunk *bisecting = bisecting_chunk(p);
+        if (bisecting) {
+            feed_bisecting(process, bisecting, now);
             return true;
         }
         const struct run *given = process->window.head;
-        if (given && (given->careful || !p->task->idempotent)) return true;
+        if (given && (given->bisect_limit || !p->task->idempotent)) return true;
         uint64_t room = process_room(process, now);
         if (room == 0) return true;
         if (!p->task->idempotent) room = 1;
         struct chunk *c = turns_next(&p->turns);
         if (!c) return false;
-        uint64_t part = fair_part(p, process, c);
-        struct run *r = chunk_take(c, room < part ? room : part, window_room_bytes(&process->window));
+        uint64_t share = fair_share(p, process, c);
+        struct run *r = chunk_take(c, room < share ? room : share, window_room_bytes(&process->window));
         process_give(process, r, now);
     }
 }
 
-static void fail_all(struct pool *p)
+static void fail_waiting(struct pool *p)
 {
     struct chunk *c;
     struct buf lines = {0};
@@ -134,10 +134,10 @@ static void fail_all(struct pool *p)
 
 static void set_broken(struct pool *p, const struct fault *f, const struct process *process, uint64_t now)
 {
-    p->broken_for_ns = p->broken_for_ns ? p->broken_for_ns * 2 : BROKEN_MIN_NS;
-    if (p->broken_for_ns > BROKEN_MAX_NS) p->broken_for_ns = BROKEN_MAX_NS;
+    p->broken_for_ns = p->broken_for_ns ? p->broken_for_ns * 2 : POOL_BROKEN_MIN_NS;
+    if (p->broken_for_ns > POOL_BROKEN_MAX_NS) p->broken_for_ns = POOL_BROKEN_MAX_NS;
     p->broken_until_ns = now + p->broken_for_ns;
-    p->deaths = POOL_TRIAL_AFTER;
+    p->deaths = POOL_PROBE_AFTER;
     buf_clear(&p->broken_line);
     fault_add_line(&p->broken_line, f, process ? process->tail.kept : "", process ? process->tail.kept_len : 0,
                    p->env->worker_id);
@@ -157,40 +157,40 @@ static bool start_one(struct pool *p, uint64_t now)
     process->next = p->processes;
     p->processes = process;
     p->count++;
-    if (p->deaths < POOL_TRIAL_AFTER) return true;
-    p->trial = process;
-    wake_at(p, now + TRIAL_NS);
+    if (p->deaths < POOL_PROBE_AFTER) return true;
+    p->probe = process;
+    wake_at(p, now + POOL_PROBE_NS);
     return true;
 }
 
 /* Idle processes first, then new ones, then more for those that work already. */
-static void share_out(struct pool *p, uint64_t now)
+static void feed_all(struct pool *p, uint64_t now)
 {
     for (struct process *process = p->processes; process; process = process->next)
-        if (!process->window.head && process != p->trial && !fill(p, process, now)) return;
-    while (p->count < p->size && !p->trial && now >= p->broken_until_ns) {
+        if (!process->window.head && process != p->probe && !feed_process(p, process, now)) return;
+    while (p->count < p->size && !p->probe && now >= p->broken_until_ns) {
         if (!has_work(p)) return;
-        if (!start_one(p, now) || p->trial) break;
-        if (!fill(p, p->processes, now)) return;
+        if (!start_one(p, now) || p->probe) break;
+        if (!feed_process(p, p->processes, now)) return;
     }
     /* Slow items wait for whoever is free first, once they are fewer than the processes. */
     bool few = pool_queued(p) < p->size;
     for (struct process *process = p->processes; process; process = process->next) {
-        if (process == p->trial || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;
-        if (!fill(p, process, now)) return;
+        if (process == p->probe || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;
+        if (!feed_process(p, process, now)) return;
     }
 }
 
 void pool_feed(struct pool *p)
 {
-    p->again = true;
+    p->feed_again = true;
     if (p->feeding) return; /* giving may kill, and a death feeds */
     p->feeding = true;
-    while (p->again && p->turns.at) {
-        p->again = false;
+    while (p->feed_again && p->turns.at) {
+        p->feed_again = false;
         uint64_t now = now_ns();
-        share_out(p, now);
-        if (p->broken_until_ns > now && p->count == 0) fail_all(p);
+        feed_all(p, now);
+        if (p->broken_until_ns > now && p->count == 0) fail_waiting(p);
     }
     p->feeding = false;
 }
@@ -222,18 +222,18 @@ static void list_remove(struct pool *p, struct process *process)
 
 /* Several items that went wrong together, none of which can be blamed, go out again in parts, and in smaller ones where
  * that goes wrong again, until the one at fault is alone. */
-#define CAREFUL_PARTS 8
+#define BISECT_PARTS 8
 
-static uint64_t in_parts(uint64_t items)
+static uint64_t part_of(uint64_t items)
 {
-    return items / CAREFUL_PARTS ? items / CAREFUL_PARTS : 1;
+    return items / BISECT_PARTS ? items / BISECT_PARTS : 1;
 }
 
 /* A process that died may have kept answers to itself, so with several items unanswered none can be blamed. */
-static uint64_t care_after(const struct process *process, const struct fault *f)
+static uint64_t bisect_limit_after(const struct process *process, const struct fault *f)
 {
     bool died = f->name == ITEM_CRASHED || f->name == ITEM_OUT_OF_MEMORY;
-    return died && process->window.items > 1 ? in_parts(process->window.items) : 0;
+    return died && process->window.items > 1 ? part_of(process->window.items) : 0;
 }
 
 /* The item `at` of a run is charged. */
@@ -250,11 +250,11 @@ static void charge(struct pool *p, struct process *process, struct run *r, uint6
     buf_release(&line);
 }
 
-static void give_back(struct pool *p, struct process *process, struct run *r, uint64_t at, bool charged, uint64_t care,
-                      const struct fault *f)
+static void give_back(struct pool *p, struct process *process, struct run *r, uint64_t at, bool charged,
+                      uint64_t bisect_limit, const struct fault *f)
 {
     struct chunk *c = chunk_ref(r->chunk);
-    if (care) r->careful = care;
+    if (bisect_limit) r->bisect_limit = bisect_limit;
     if (charged && !c->ended)
         charge(p, process, r, at, f);
     else
@@ -264,23 +264,24 @@ static void give_back(struct pool *p, struct process *process, struct run *r, ui
 }
 
 /* The first run's item is charged, unless nobody wants its answer or it may be another's fault; everything else waits
- * again, items whose answers were kept included. With an unsure run it is that one's fault: the next has not begun. */
+ * again, items whose answers were kept included. With an unconfirmed run it is that one's fault: the next has not
+ * begun. */
 static void take_runs_back(struct pool *p, struct process *process, const struct fault *f)
 {
     struct window *w = &process->window;
-    uint64_t at = w->unsure ? 0 : w->kept_items, care = w->unsure ? 0 : care_after(process, f);
-    bool charged = !w->unsure && !care;
-    for (struct run *r; (r = window_pop(w)); charged = false, at = 0) give_back(p, process, r, at, charged, care, f);
-    struct run *unsure = window_take_unsure(w);
-    if (!unsure) return;
-    bool alone = unsure->count == 1;
-    give_back(p, process, unsure, 0, alone, alone ? 0 : in_parts(unsure->count), f);
+    uint64_t at = w->unconfirmed ? 0 : w->kept_items, limit = w->unconfirmed ? 0 : bisect_limit_after(process, f);
+    bool charged = !w->unconfirmed && !limit;
+    for (struct run *r; (r = window_pop(w)); charged = false, at = 0) give_back(p, process, r, at, charged, limit, f);
+    struct run *unconfirmed = window_take_unconfirmed(w);
+    if (!unconfirmed) return;
+    bool alone = unconfirmed->count == 1;
+    give_back(p, process, unconfirmed, 0, alone, alone ? 0 : part_of(unconfirmed->count), f);
 }
 
 static enum pool_loss loss_of(const struct process *process, const struct fault *f)
 {
     const struct window *w = &process->window;
-    const struct run *r = w->unsure ? w->unsure : w->head;
+    const struct run *r = w->unconfirmed ? w->unconfirmed : w->head;
     if (!r && process->retired) return LOSS_RETIRED;
     if (r && r->chunk->ended) return LOSS_CANCELLED;
     switch (f->name) {
@@ -296,16 +297,16 @@ static void on_lost(struct process *process, struct fault *f)
     struct pool *p = process->pool;
     uint64_t now = now_ns();
     enum pool_loss loss = loss_of(process, f);
-    bool was_trial = p->trial == process, had_item = process->window.head || process->window.unsure,
+    bool was_probe = p->probe == process, had_item = process->window.head || process->window.unconfirmed,
          expected = loss == LOSS_RETIRED || loss == LOSS_CANCELLED;
     p->losses[loss]++;
     if (p->loss_counters[loss]) *p->loss_counters[loss] += 1;
     list_remove(p, process);
-    if (was_trial) p->trial = NULL;
+    if (was_probe) p->probe = NULL;
     take_runs_back(p, process, f);
     if (!expected && process->window.answered == 0 && process->task == p->task) {
         p->deaths++;
-        if (!had_item && (was_trial || p->deaths >= POOL_TRIAL_AFTER)) set_broken(p, f, process, now);
+        if (!had_item && (was_probe || p->deaths >= POOL_PROBE_AFTER)) set_broken(p, f, process, now);
     }
     if (p->broken_until_ns > now && p->turns.at) wake_at(p, p->broken_until_ns);
     pool_feed(p);
@@ -377,7 +378,7 @@ void pool_reload(struct pool *p, struct task *task, unsigned size)
     p->size = size;
     p->deaths = 0;
     p->broken_until_ns = p->broken_for_ns = 0;
-    p->trial = NULL;
+    p->probe = NULL;
     for (struct process *process = p->processes; process; process = process->next) process_retire(process);
     pool_feed(p);
 }

@@ -3,8 +3,8 @@
  * when there is work for them and stay warm; one that dies is replaced, and only the item it was at is charged.
  *
  * A task whose processes cannot start, or die before they are given anything, is broken for a while: its items fail at
- * once with the reason, and the while doubles up to BROKEN_MAX_NS. Deaths that might be an item's doing are told apart
- * by a trial: a process that gets no item until it has lived TRIAL_NS.
+ * once with the reason, and the while doubles up to POOL_BROKEN_MAX_NS. Deaths that might be an item's doing are told
+ * apart by a trial: a process that gets no item until it has lived POOL_PROBE_NS.
  *
  * Owner: the worker. Chunks belong to their requests; the pool holds a reference to each it was given.
  */
@@ -16,10 +16,10 @@
 #include "worker/chunk/turns.h"
 #include "worker/process/process.h"
 
-#define POOL_TRIAL_AFTER 3 /* deaths in a row without one answer */
-#define TRIAL_NS         (100 * NS_PER_MS)
-#define BROKEN_MIN_NS    (200 * NS_PER_MS)
-#define BROKEN_MAX_NS    (10 * NS_PER_S)
+#define POOL_PROBE_AFTER   3 /* deaths in a row without one answer */
+#define POOL_PROBE_NS      (100 * NS_PER_MS)
+#define POOL_BROKEN_MIN_NS (200 * NS_PER_MS)
+#define POOL_BROKEN_MAX_NS (10 * NS_PER_S)
 
 enum pool_loss {
     LOSS_CRASHED,
@@ -39,11 +39,11 @@ struct pool {
     unsigned size; /* processes wanted at most */
     struct process *processes;
     unsigned count; /* in the list: alive and of use */
-    struct process *trial;
+    struct process *probe;
 
     struct turns turns;
     bool draining;
-    bool feeding, again;
+    bool feeding, feed_again;
 
     unsigned deaths; /* in a row, without an answer in between */
     uint64_t broken_until_ns, broken_for_ns;
@@ -51,7 +51,6 @@ struct pool {
     uv_timer_t timer;
     uint64_t losses[LOSS_COUNT];
     uint64_t *loss_counters[LOSS_COUNT];
-    void (*changed)(struct pool *p); /* a chunk has left */
 };
 
 void pool_init(struct pool *p, const struct process_env *env, struct task *task, unsigned size);

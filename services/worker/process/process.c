@@ -118,7 +118,7 @@ uint64_t process_room(struct process *p, uint64_t now)
 void process_give(struct process *p, struct run *r, uint64_t now)
 {
     bool idle = !p->window.head;
-    if (idle && p->window.answered && !p->window.unsure) tail_restart(&p->tail);
+    if (idle && p->window.answered && !p->window.unconfirmed) tail_restart(&p->tail);
     window_push(&p->window, r, now);
     if (!p->writing) {
         process_begin_run(p, r);

@@ -34,7 +34,7 @@ struct process_hooks {
     void (*progress)(struct chunk *c);
 };
 
-#define PROCESS_TELLINGS 2 /* control lines that may stand before a run: the common value, the trace */
+#define PROCESS_PREAMBLE 2 /* control lines that may stand before a run: the common value, the trace */
 
 enum process_state {
     PROCESS_STARTING, /* its program does not run yet */
@@ -85,7 +85,7 @@ struct process {
     size_t written;      /* bytes of it, its control line included */
     /* What the process was told last, and what of it stands before the run being written (NULL: nothing). */
     struct common_value *common, *trace;
-    struct common_value *telling[PROCESS_TELLINGS];
+    struct common_value *preamble[PROCESS_PREAMBLE];
     struct buf partial;     /* the beginning of a line */
     size_t long_line;       /* how long the last line was if it was long; 0: it was not */
     struct buf numbered;    /* the run being written, with its ids; only in that form */

@@ -72,7 +72,7 @@ static bool says_out_of_memory(const struct tail *t)
 }
 
 /* The kernel's out-of-memory killer, or our limit, looks like any other end: tell them apart. */
-static void tell_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
+static void detect_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
 {
     static uint64_t known_kills;
     uint64_t kills = f->signal == SIGKILL ? memory_oom_kills() : known_kills, peak = (uint64_t)usage->ru_maxrss * KIB;
@@ -90,12 +90,12 @@ static void read_last_words(struct process *p, int status, const struct rusage *
     if (process_is_lost(p)) return;
     /* The count was right to the end, unless it died over an item it had not answered yet. */
     bool good_end = p->retired || status == 0;
-    if (p->window.unsure && good_end) window_sure(&p->window, now_ns(), p->hooks->progress);
+    if (p->window.unconfirmed && good_end) window_confirm(&p->window, now_ns(), p->hooks->progress);
     if (process_is_lost(p)) return;
     struct fault f;
     fault_from_exit(&f, status, p->window.answered > 0);
     if (p->partial.len && f.exit_code == 0) fault_set(&f, ITEM_BAD_OUTPUT, "it ended in the middle of a line");
-    tell_out_of_memory(p, &f, usage);
+    detect_out_of_memory(p, &f, usage);
     lose(p, &f);
 }
 

@@ -25,7 +25,7 @@ void process_write_runs(struct process *p);
 
 /* Moves it to ENDING: it is killed for this cause after this time. Does nothing with one that is ending already. */
 void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause);
-/* Believes the unsure run if the process has read on and wrote nothing more. May kill it. */
+/* Believes the unconfirmed run if the process has read on and wrote nothing more. May kill it. */
 void process_confirm(struct process *p, uint64_t now);
 
 void process_on_exit(struct reaped *child, int status, const struct rusage *usage);

@@ -40,10 +40,10 @@ static void stop_waiting_for_room(struct process *p)
     uv_poll_stop(&p->in.poll);
 }
 
-#define STRETCHES (PROCESS_TELLINGS + 1)
+#define PROCESS_IOV (PROCESS_PREAMBLE + 1)
 
 /* The bytes of the run being written that are still to go. */
-static int stretches(const struct process *p, struct iovec iov[STRETCHES], size_t *left)
+static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size_t *left)
 {
     const struct run *r = p->writing;
     bool numbered = p->window.form == FORM_NUMBERED;
@@ -52,10 +52,10 @@ static int stretches(const struct process *p, struct iovec iov[STRETCHES], size_
     size_t at = p->written;
     int n = 0;
     *left = 0;
-    for (int i = 0; i < STRETCHES; i++) {
-        struct common_value *told = i < PROCESS_TELLINGS ? p->telling[i] : NULL;
-        char *data = told ? told->lines : items;
-        size_t len = told ? told->len : i < PROCESS_TELLINGS ? 0 : items_len, skip = at < len ? at : len;
+    for (int i = 0; i < PROCESS_IOV; i++) {
+        struct common_value *value = i < PROCESS_PREAMBLE ? p->preamble[i] : NULL;
+        char *data = value ? value->lines : items;
+        size_t len = value ? value->len : i < PROCESS_PREAMBLE ? 0 : items_len, skip = at < len ? at : len;
         at -= skip;
         if (skip == len) continue;
         iov[n++] = (struct iovec){data + skip, len - skip};
@@ -64,12 +64,13 @@ static int stretches(const struct process *p, struct iovec iov[STRETCHES], size_
     return n;
 }
 
-/* The process is to know `now` instead of *told; returns what it is sent for that. */
-static struct common_value *tell(struct common_value **told, struct common_value *now, struct common_value *none)
+/* Replaces the value that the process has by `value`. Returns the control lines to send for that: `none` for NULL. */
+static struct common_value *set_preamble(struct common_value **current, struct common_value *value,
+                                         struct common_value *none)
 {
-    common_value_unref(*told);
-    *told = common_value_ref(now);
-    return now ? now : none;
+    common_value_unref(*current);
+    *current = common_value_ref(value);
+    return value ? value : none;
 }
 
 /* Before a run of a chunk with another common value or trace the process is told the new one. */
@@ -78,7 +79,7 @@ void process_begin_run(struct process *p, struct run *r)
     static struct common_value *no_common, *no_trace;
     p->writing = r;
     p->written = 0;
-    p->telling[0] = p->telling[1] = NULL;
+    p->preamble[0] = p->preamble[1] = NULL;
     buf_clear(&p->numbered);
     if (!r) return;
     if (p->window.form == FORM_NUMBERED) {
@@ -91,12 +92,12 @@ void process_begin_run(struct process *p, struct run *r)
     }
     struct chunk *c = r->chunk;
     if (p->task->common && !common_value_equal(p->common, c->common))
-        p->telling[0] = tell(&p->common, c->common, no_common);
-    if (p->task->trace && p->trace != c->trace) p->telling[1] = tell(&p->trace, c->trace, no_trace);
+        p->preamble[0] = set_preamble(&p->common, c->common, no_common);
+    if (p->task->trace && p->trace != c->trace) p->preamble[1] = set_preamble(&p->trace, c->trace, no_trace);
 }
 
-/* While the run before is unsure, the next one's first byte goes ahead alone: a process that has taken it is back at
- * its input, done with everything before. Part of a line does not make it do anything yet. */
+/* While the run before is unconfirmed, the next one's first byte goes ahead alone: a process that has taken it is back
+ * at its input, done with everything before. Part of a line does not make it do anything yet. */
 static int first_byte(const struct process *p, struct iovec *iov)
 {
     iov->iov_len = 1;
@@ -106,10 +107,10 @@ static int first_byte(const struct process *p, struct iovec *iov)
 void process_write_runs(struct process *p)
 {
     while (p->writing && p->in.open) {
-        struct iovec iov[STRETCHES];
+        struct iovec iov[PROCESS_IOV];
         size_t left;
-        int count = stretches(p, iov, &left);
-        if (p->window.unsure) count = first_byte(p, iov);
+        int count = fill_iov(p, iov, &left);
+        if (p->window.unconfirmed) count = first_byte(p, iov);
         if (count == 0) return;
         ssize_t n = writev(p->in.fd, iov, count);
         if (n < 0 && errno == EINTR) continue;
@@ -148,7 +149,7 @@ static void fault_from_intake(struct process *p, const struct intake *in, const 
     struct fault f;
     fault_set(&f, ITEM_BAD_OUTPUT, "%s", in->fault);
     fault_quote(&f, line, n);
-    if (in->unasked)
+    if (in->surplus)
         log_warn("a process is ended: it wrote a line more than it had items", LOG_STR("task", p->task->name),
                  LOG_I64("pid", p->child.pid), LOG_U64("line_bytes", n));
     process_kill(p, &f);
@@ -165,7 +166,7 @@ static void log_strays(struct process *p)
 
 /* False when the process was killed, for what it wrote or meanwhile. `line`, `rest`:
  * what was not taken, the beginning of a line or the line at fault. */
-static bool judge_output(struct process *p, const struct intake *in, const char *line, size_t rest)
+static bool check_output(struct process *p, const struct intake *in, const char *line, size_t rest)
 {
     log_strays(p);
     if (process_is_lost(p)) return false;
@@ -183,32 +184,32 @@ static bool judge_output(struct process *p, const struct intake *in, const char 
 }
 
 /* Takes the answers in data; keeps the beginning of the last line. */
-static bool take_output(struct process *p, const char *data, size_t len)
+static bool read_answers(struct process *p, const char *data, size_t len)
 {
     struct intake in = window_intake(&p->window, data, len, now_ns(), p->hooks->progress);
     buf_add(&p->partial, data + in.used, len - in.used);
-    return judge_output(p, &in, data + in.used, len - in.used);
+    return check_output(p, &in, data + in.used, len - in.used);
 }
 
 /* The same for a long line that gathers in p->partial, of which `seen` bytes were there before. When its end has come
  * it goes to its chunk with its memory; what stands behind it begins anew. */
-static bool take_long_line(struct process *p, size_t seen)
+static bool read_long_line(struct process *p, size_t seen)
 {
     struct buf line = p->partial, behind = {0};
     struct intake in = {0};
     char *newline = memchr(line.data + seen, '\n', line.len - seen);
     if (!newline) {
         p->window.seen = line.len;
-        return judge_output(p, &in, line.data, line.len);
+        return check_output(p, &in, line.data, line.len);
     }
     size_t len = (size_t)(newline + 1 - line.data);
     buf_add(&behind, newline + 1, line.len - len);
     line.len = len;
     p->partial = (struct buf){0};
     p->long_line = len >= READ_BYTES ? len : 0;
-    in = window_take(&p->window, &line, now_ns(), p->hooks->progress);
-    bool ok = judge_output(p, &in, line.data, in.fault ? line.len : 0) &&
-              (behind.len == 0 || take_output(p, behind.data, behind.len));
+    in = window_intake_buf(&p->window, &line, now_ns(), p->hooks->progress);
+    bool ok = check_output(p, &in, line.data, in.fault ? line.len : 0) &&
+              (behind.len == 0 || read_answers(p, behind.data, behind.len));
     buf_release(&line);
     buf_release(&behind);
     return ok;
@@ -247,10 +248,10 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
     bool ok;
     if (is_long) {
         b->len += (size_t)n;
-        ok = take_long_line(p, before);
+        ok = read_long_line(p, before);
     } else {
         buf_clear(b);
-        ok = take_output(p, dst, before + (size_t)n);
+        ok = read_answers(p, dst, before + (size_t)n);
     }
     return ok ? n : -1;
 }

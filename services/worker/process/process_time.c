@@ -11,9 +11,9 @@
 
 #define ABANDONED_NS    (100 * NS_PER_MS) /* an item nobody waits for any more may still take so long */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
-#define LOOK_MIN_NS     (NS_PER_MS / 2)  /* between two looks whether it has read on */
-#define LOOK_SPIN_NS    (50 * NS_PER_US) /* of looking, right after its last answer */
-#define LOOK_MAX_NS     (20 * NS_PER_MS)
+#define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* between two looks whether it has read on */
+#define RECHECK_SPIN_NS (50 * NS_PER_US) /* of looking, right after its last answer */
+#define RECHECK_MAX_NS  (20 * NS_PER_MS)
 /* A process that cannot be seen waiting for input must have been silent for so long: twice what an item takes, as the
  * answer behind a surplus line comes an item's time later. */
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
@@ -29,10 +29,10 @@ void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause)
     process_check_time(p, now);
 }
 
-/* Whose time runs. While a run is unsure the process may still be at its last item. */
+/* Whose time runs. While a run is unconfirmed the process may still be at its last item. */
 static const struct run *timed_run(const struct process *p)
 {
-    return p->window.unsure ? p->window.unsure : p->window.head;
+    return p->window.unconfirmed ? p->window.unconfirmed : p->window.head;
 }
 
 /* When the item it is at must be answered; UINT64_MAX: whenever. */
@@ -56,8 +56,8 @@ static bool over_time(struct process *p, uint64_t now)
         fault_set(&f, ITEM_BAD_OUTPUT, "%s", p->grace_cause);
     } else if (now >= item_deadline(p)) {
         double limit = (double)timed_run(p)->chunk->item_timeout_ns / (double)NS_PER_S;
-        fault_set(&f, ITEM_TIMED_OUT, p->window.unsure ? "it did not read on within %g s" : "no answer within %g s",
-                  limit);
+        fault_set(&f, ITEM_TIMED_OUT,
+                  p->window.unconfirmed ? "it did not read on within %g s" : "no answer within %g s", limit);
     } else {
         return false;
     }
@@ -87,11 +87,11 @@ static bool is_empty(int pipe_fd)
 }
 
 /* What the main thread of a process is doing, as far as the kernel tells. */
-enum doing {
-    DOING_INPUT,   /* it waits in read(0, ...) */
-    DOING_WAIT,    /* it waits for one of several things; its input may be one of them */
-    DOING_WORK,    /* it runs, or waits for something else */
-    DOING_UNKNOWN, /* such as when we may not look */
+enum activity {
+    ACTIVITY_READS_INPUT, /* it waits in read(0, ...) */
+    ACTIVITY_WAITS,       /* it waits for one of several things; its input may be one of them */
+    ACTIVITY_WORKS,       /* it runs, or waits for something else */
+    ACTIVITY_UNKNOWN,     /* such as when we may not look */
 };
 
 static const int waits_for_several[] = {
@@ -100,23 +100,23 @@ static const int waits_for_several[] = {
 #endif
     SYS_ppoll, SYS_pselect6, SYS_epoll_pwait, SYS_futex, SYS_wait4, SYS_waitid, SYS_rt_sigtimedwait, SYS_rt_sigsuspend};
 
-static enum doing what_it_does(pid_t pid)
+static enum activity activity_of(pid_t pid)
 {
     char path[64], text[64];
     snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return DOING_UNKNOWN;
+    if (fd < 0) return ACTIVITY_UNKNOWN;
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
-    if (n <= 0) return DOING_UNKNOWN;
+    if (n <= 0) return ACTIVITY_UNKNOWN;
     text[n] = '\0';
     char *end;
     long call = strtol(text, &end, 10);
-    if (end == text || call < 0) return DOING_WORK; /* "running" */
-    if (call == SYS_read) return strncmp(end, " 0x0 ", 5) == 0 ? DOING_INPUT : DOING_WORK;
+    if (end == text || call < 0) return ACTIVITY_WORKS; /* "running" */
+    if (call == SYS_read) return strncmp(end, " 0x0 ", 5) == 0 ? ACTIVITY_READS_INPUT : ACTIVITY_WORKS;
     for (size_t i = 0; i < ARRAY_SIZE(waits_for_several); i++)
-        if (call == waits_for_several[i]) return DOING_WAIT;
-    return DOING_WORK;
+        if (call == waits_for_several[i]) return ACTIVITY_WAITS;
+    return ACTIVITY_WORKS;
 }
 
 static bool is_silent(const struct window *w, uint64_t now)
@@ -128,37 +128,37 @@ static bool is_silent(const struct window *w, uint64_t now)
 }
 
 /* Is it done with everything it was given? */
-static bool has_read_on(const struct process *p, uint64_t now)
+static bool awaits_input(const struct process *p, uint64_t now)
 {
     const struct window *w = &p->window;
     if (!p->in.open) return is_silent(w, now);
     if (!is_empty(p->in.fd)) return false;
     if (w->head) return p->written > 0;
-    switch (what_it_does(p->child.pid)) {
-    case DOING_INPUT: return true;
-    case DOING_WORK: return false;
-    case DOING_WAIT:
-    case DOING_UNKNOWN: break;
+    switch (activity_of(p->child.pid)) {
+    case ACTIVITY_READS_INPUT: return true;
+    case ACTIVITY_WORKS: return false;
+    case ACTIVITY_WAITS:
+    case ACTIVITY_UNKNOWN: break;
     }
     return is_silent(w, now);
 }
 
 /* Until the next look. Mostly the first or second one sees it waiting. */
-static uint64_t look_pause(const struct process *p, uint64_t now)
+static uint64_t recheck_delay(const struct process *p, uint64_t now)
 {
     uint64_t passed = (now - p->window.head_since_ns) / 8;
-    return passed < LOOK_MIN_NS ? LOOK_MIN_NS : passed > LOOK_MAX_NS ? LOOK_MAX_NS : passed;
+    return passed < RECHECK_MIN_NS ? RECHECK_MIN_NS : passed > RECHECK_MAX_NS ? RECHECK_MAX_NS : passed;
 }
 
 /* True when there is nothing to confirm any more, or it was killed. */
 static bool confirm(struct process *p, uint64_t now)
 {
-    if (process_is_lost(p) || !p->window.unsure) return true;
-    if (!has_read_on(p, now)) return false;
+    if (process_is_lost(p) || !p->window.unconfirmed) return true;
+    if (!awaits_input(p, now)) return false;
     /* Only now: what it wrote before it read on is in the pipe, and would be a line too many. */
     if (p->out.open) process_read_rest(p, true);
-    if (process_is_lost(p) || !p->window.unsure) return true;
-    window_sure(&p->window, now, p->hooks->progress);
+    if (process_is_lost(p) || !p->window.unconfirmed) return true;
+    window_confirm(&p->window, now, p->hooks->progress);
     if (!process_is_lost(p)) process_write_runs(p);
     return true;
 }
@@ -166,7 +166,7 @@ static bool confirm(struct process *p, uint64_t now)
 void process_confirm(struct process *p, uint64_t now)
 {
     /* Between its answer and its input lie microseconds, and a timer takes a millisecond. */
-    while (!confirm(p, now) && now_ns() < now + LOOK_SPIN_NS) sched_yield();
+    while (!confirm(p, now) && now_ns() < now + RECHECK_SPIN_NS) sched_yield();
 }
 
 /* ---- the timer ---- */
@@ -190,8 +190,8 @@ void process_check_time(struct process *p, uint64_t now)
     uint64_t until = item_deadline(p);
     if (p->task->memory_bytes && p->window.head && now + MEMORY_CHECK_NS < until) until = now + MEMORY_CHECK_NS;
     if (p->state == PROCESS_ENDING && p->grace_until_ns < until) until = p->grace_until_ns;
-    uint64_t look_ns = p->window.unsure ? now + look_pause(p, now) : UINT64_MAX;
-    if (look_ns < until) until = look_ns;
+    uint64_t recheck_ns = p->window.unconfirmed ? now + recheck_delay(p, now) : UINT64_MAX;
+    if (recheck_ns < until) until = recheck_ns;
     if (until == UINT64_MAX) return;
     uint64_t ms = until > now ? (until - now) / NS_PER_MS + 1 : 0;
     if (uv_is_active((const uv_handle_t *)&p->timer) && uv_timer_get_due_in(&p->timer) <= ms) return;

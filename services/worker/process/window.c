@@ -77,7 +77,7 @@ struct run *window_pop(struct window *w)
     if (!r) return NULL;
     w->head = r->next_given;
     if (!w->head) w->tail = &w->head;
-    w->items -= r->count - r->answered - (w->unsure ? 0 : w->kept_items);
+    w->items -= r->count - r->answered - (w->unconfirmed ? 0 : w->kept_items);
     w->bytes -= r->len;
     r->next_given = NULL;
     return r;
@@ -85,7 +85,7 @@ struct run *window_pop(struct window *w)
 
 uint64_t window_index(const struct window *w)
 {
-    return w->head->first + w->head->answered + (w->unsure ? 0 : w->kept_items);
+    return w->head->first + w->head->answered + (w->unconfirmed ? 0 : w->kept_items);
 }
 
 static void forget_kept(struct window *w)
@@ -95,12 +95,12 @@ static void forget_kept(struct window *w)
     else
         buf_clear(&w->kept);
     w->kept_items = w->kept_failed = 0;
-    w->unsure = NULL;
+    w->unconfirmed = NULL;
 }
 
-void window_sure(struct window *w, uint64_t now, void (*progress)(struct chunk *c))
+void window_confirm(struct window *w, uint64_t now, void (*progress)(struct chunk *c))
 {
-    struct run *r = w->unsure;
+    struct run *r = w->unconfirmed;
     struct chunk *c = chunk_ref(r->chunk);
     c->failed += w->kept_failed;
     c->succeeded += r->count - w->kept_failed;
@@ -111,9 +111,9 @@ void window_sure(struct window *w, uint64_t now, void (*progress)(struct chunk *
     chunk_unref(c);
 }
 
-struct run *window_take_unsure(struct window *w)
+struct run *window_take_unconfirmed(struct window *w)
 {
-    struct run *r = w->unsure;
+    struct run *r = w->unconfirmed;
     forget_kept(w);
     return r;
 }

@@ -9,8 +9,8 @@
  *
  * Lines are answers by their order alone, unless they have ids. A process that writes one too many would be a line
  * ahead from then on, into the items of another client. So a `checked` window takes one run at a time and keeps its
- * answers until the process has shown that they were all (window_sure()); a line that comes before that is one too
- * many, and the run is not believed at all. The run whose answers wait for this is `unsure`.
+ * answers until the process has shown that they were all (window_confirm()); a line that comes before that is one too
+ * many, and the run is not believed at all. The run whose answers wait for this is `unconfirmed`.
  *
  * A pure module: the time is an argument. Owner: the process that embeds it. window.c says what may be given,
  * window_intake.c reads answers.
@@ -48,8 +48,9 @@ struct window {
     uint64_t given, answered; /* in its life */
     size_t seen;              /* bytes of the last, unfinished line that were searched for its end */
 
-    /* Checked windows: the answers of the run at the head, or of the unsure one, as there is never a line of both. */
-    struct run *unsure;
+    /* Checked windows: the answers of the run at the head, or of the unconfirmed one, as there is never a line of both.
+     */
+    struct run *unconfirmed;
     struct buf kept;
     uint64_t kept_items, kept_failed;
 
@@ -75,23 +76,23 @@ static inline bool window_is_checked(const struct window *w)
 /* The index in its chunk of the item the process is at; there is a head. */
 uint64_t window_index(const struct window *w);
 
-/* The process has answered all it was given, and nothing more: the unsure run's answers go to its chunk. */
-void window_sure(struct window *w, uint64_t now, void (*progress)(struct chunk *c));
-/* The process is gone: forgets the kept answers. Returns the unsure run, or NULL. */
-struct run *window_take_unsure(struct window *w);
+/* The process has answered all it was given, and nothing more: the unconfirmed run's answers go to its chunk. */
+void window_confirm(struct window *w, uint64_t now, void (*progress)(struct chunk *c));
+/* The process is gone: forgets the kept answers. Returns the unconfirmed run, or NULL. */
+struct run *window_take_unconfirmed(struct window *w);
 
 /* What window_intake() did with the bytes. */
 struct intake {
     size_t used;       /* whole lines taken */
     uint64_t answers;  /* how many */
     const char *fault; /* not NULL: the line at `used` is no answer; a static phrase */
-    bool unasked;      /* the fault: there was no item to answer */
+    bool surplus;      /* the fault: there was no item to answer */
 };
 
 /* Reads answer lines of the process. progress() is called for each chunk whose answers grew. */
 struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
                             void (*progress)(struct chunk *c));
 /* The same for whole lines in memory of their own, which may be taken. */
-struct intake window_take(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c));
+struct intake window_intake_buf(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c));
 
 #endif

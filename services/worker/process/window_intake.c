@@ -16,7 +16,7 @@ struct reading {
 };
 
 /* The first run is answered as far as `done`: takes it off when that was its end. */
-static bool take_off(struct window *w, struct run *r, uint64_t done)
+static bool pop_answered(struct window *w, struct run *r, uint64_t done)
 {
     if (done < r->count) return false;
     w->head = r->next_given;
@@ -43,7 +43,7 @@ static void settle(struct reading *rd, const char *end)
     if (window_is_checked(w)) {
         w->kept_items += n;
         w->kept_failed += failed;
-        if (take_off(w, r, w->kept_items)) w->unsure = r;
+        if (pop_answered(w, r, w->kept_items)) w->unconfirmed = r;
         return;
     }
     struct buf *memory = rd->memory;
@@ -55,7 +55,7 @@ static void settle(struct reading *rd, const char *end)
     struct chunk *c = chunk_ref(r->chunk);
     c->failed += failed;
     c->succeeded += n - failed;
-    take_off(w, r, r->answered + n);
+    pop_answered(w, r, r->answered + n);
     if (memory && memory->len == len)
         run_take_answers(r, memory, n);
     else
@@ -77,7 +77,7 @@ static void count_answer(struct reading *rd, bool failed, const char *end)
 
 /* ---- answers by their order ---- */
 
-static const char *take_envelope(struct reading *rd, const char *line, size_t len)
+static const char *read_envelope(struct reading *rd, const char *line, size_t len)
 {
     struct answer_line a = answer_line_parse(line, len, true);
     if (a.kind != ANSWER_VALUE && a.kind != ANSWER_ERROR)
@@ -87,7 +87,7 @@ static const char *take_envelope(struct reading *rd, const char *line, size_t le
     return NULL;
 }
 
-static const char *take_value(struct reading *rd, const char *line, size_t len)
+static const char *read_value(struct reading *rd, const char *line, size_t len)
 {
     static const char open[] = "{\"value\":";
     struct buf *kept = &rd->w->kept;
@@ -121,7 +121,7 @@ static void add_answer(struct reading *rd, const struct numbered_line *a, const 
     count_answer(rd, a->kind == NUMBERED_ERROR, end);
 }
 
-static void take_numbered(struct reading *rd, const char *line, size_t len)
+static void read_numbered(struct reading *rd, const char *line, size_t len)
 {
     struct window *w = rd->w;
     struct numbered_line a = numbered_parse(line, len);
@@ -137,18 +137,18 @@ static void take_numbered(struct reading *rd, const char *line, size_t len)
 
 /* ---- */
 
-static const char *take_line(struct reading *rd, const char *line, size_t len)
+static const char *read_line(struct reading *rd, const char *line, size_t len)
 {
     switch (rd->w->form) {
     case FORM_TRUSTED:
-    case FORM_CHECKED: return take_envelope(rd, line, len);
-    case FORM_CHECKED_VALUE: return take_value(rd, line, len);
-    case FORM_NUMBERED: take_numbered(rd, line, len); return NULL;
+    case FORM_CHECKED: return read_envelope(rd, line, len);
+    case FORM_CHECKED_VALUE: return read_value(rd, line, len);
+    case FORM_NUMBERED: read_numbered(rd, line, len); return NULL;
     }
     BUG("no such form");
 }
 
-static struct intake take_lines(struct window *w, const char *data, size_t len, struct buf *memory, uint64_t now,
+static struct intake read_lines(struct window *w, const char *data, size_t len, struct buf *memory, uint64_t now,
                                 void (*progress)(struct chunk *c))
 {
     struct intake in = {0};
@@ -158,8 +158,8 @@ static struct intake take_lines(struct window *w, const char *data, size_t len, 
         const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);
         if (!newline) break;
         w->seen = 0;
-        in.unasked = w->form != FORM_NUMBERED && (!w->head || w->unsure);
-        in.fault = in.unasked ? "it wrote a line more than it had items" : take_line(&rd, at, (size_t)(newline - at));
+        in.surplus = w->form != FORM_NUMBERED && (!w->head || w->unconfirmed);
+        in.fault = in.surplus ? "it wrote a line more than it had items" : read_line(&rd, at, (size_t)(newline - at));
         if (in.fault) break;
         at = newline + 1;
     }
@@ -175,10 +175,10 @@ static struct intake take_lines(struct window *w, const char *data, size_t len, 
 struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
                             void (*progress)(struct chunk *c))
 {
-    return take_lines(w, data, len, NULL, now, progress);
+    return read_lines(w, data, len, NULL, now, progress);
 }
 
-struct intake window_take(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c))
+struct intake window_intake_buf(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c))
 {
-    return take_lines(w, lines->data, lines->len, lines, now, progress);
+    return read_lines(w, lines->data, lines->len, lines, now, progress);
 }

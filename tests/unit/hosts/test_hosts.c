@@ -202,35 +202,35 @@ Test(hosts, lines_come_whole_however_they_were_cut)
 Test(hosts, control_lines_set_the_common_value_and_unknown_ones_do_nothing)
 {
     struct line_common common = {0};
-    line_control(&common, "#unknown 1", 10);
+    line_read_control(&common, "#unknown 1", 10);
     cr_assert_null(common.json);
-    line_control(&common, "#common {\"a\":1}", 15);
+    line_read_control(&common, "#common {\"a\":1}", 15);
     cr_assert_str_eq(common.json, "{\"a\":1}");
-    line_control(&common, "#common 2", 9);
+    line_read_control(&common, "#common 2", 9);
     cr_assert_str_eq(common.json, "2");
     cr_assert_eq(common.len, 1);
     line_common_release(&common);
     assert_no_leaks();
 }
 
-static void told(struct line_common *common, const char *line)
+static void read_control(struct line_common *common, const char *line)
 {
-    line_control(common, line, strlen(line));
+    line_read_control(common, line, strlen(line));
 }
 
 Test(hosts, control_lines_name_the_span_until_the_next_one_does)
 {
     struct line_common common = {0};
-    told(&common, "#traceparent 00-a-b-01");
-    told(&common, "#tracestate a=1,b=2");
+    read_control(&common, "#traceparent 00-a-b-01");
+    read_control(&common, "#tracestate a=1,b=2");
     cr_assert_str_eq(common.traceparent, "00-a-b-01");
     cr_assert_str_eq(common.tracestate, "a=1,b=2");
-    told(&common, "#traceparents 1");
+    read_control(&common, "#traceparents 1");
     cr_assert_str_eq(common.traceparent, "00-a-b-01");
-    told(&common, "#traceparent 00-c-d-00");
+    read_control(&common, "#traceparent 00-c-d-00");
     cr_assert_str_eq(common.traceparent, "00-c-d-00");
     cr_assert_null(common.tracestate);
-    told(&common, "#traceparent");
+    read_control(&common, "#traceparent");
     cr_assert_null(common.traceparent);
     cr_assert_null(common.json);
     line_common_release(&common);

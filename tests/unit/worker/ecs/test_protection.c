@@ -43,12 +43,12 @@ Test(protection, on_at_once_and_off_after_a_while_without_work)
     cr_assert_eq(quiet(START), UINT64_MAX);
     protection_work(&p, true, START);
     due_and_done(PROTECTION_ON, START);
-    cr_assert(protection_sure(&p, START));
+    cr_assert(protection_certain(&p, START));
     protection_work(&p, false, START + 5 * S);
     cr_assert_eq(quiet(START + 5 * S), START + 5 * S + IDLE);
     quiet(START + 5 * S + IDLE - 1);
     due_and_done(PROTECTION_OFF, START + 5 * S + IDLE);
-    cr_assert_not(protection_sure(&p, START + 5 * S + IDLE));
+    cr_assert_not(protection_certain(&p, START + 5 * S + IDLE));
     cr_assert_eq(quiet(START + 100 * S), UINT64_MAX);
 }
 
@@ -85,7 +85,7 @@ Test(protection, what_runs_out_by_itself_is_not_given_back)
     due_and_done(PROTECTION_ON, START);
     protection_work(&p, false, START + S);
     quiet(START + S);
-    cr_assert_not(protection_sure(&p, START + 10 * S));
+    cr_assert_not(protection_certain(&p, START + 10 * S));
     cr_assert_eq(quiet(START + S + IDLE), UINT64_MAX);
 }
 
@@ -121,7 +121,7 @@ Test(protection, failures_are_retried_later_and_later_up_to_a_minute)
     for (unsigned i = 0; i < 12; i++) {
         due(PROTECTION_ON, now);
         protection_answered(&p, PROTECTION_REFUSED, now);
-        cr_assert_not(protection_sure(&p, now));
+        cr_assert_not(protection_certain(&p, now));
         uint64_t next = quiet(now);
         cr_assert_geq(next, now + (most / 2 > PROTECTION_PACE_NS ? most / 2 : PROTECTION_PACE_NS));
         cr_assert_leq(next, now + most);
@@ -130,7 +130,7 @@ Test(protection, failures_are_retried_later_and_later_up_to_a_minute)
         if (most > PROTECTION_RETRY_MAX_NS) most = PROTECTION_RETRY_MAX_NS;
     }
     due_and_done(PROTECTION_ON, now);
-    cr_assert(protection_sure(&p, now));
+    cr_assert(protection_certain(&p, now));
     cr_assert_eq(quiet(now), now + LASTS / 3, "and the failures are forgotten");
 }
 
@@ -142,7 +142,7 @@ Test(protection, a_renewal_that_fails_is_retried_while_the_old_one_holds)
     uint64_t now = START + LASTS / 3;
     due(PROTECTION_ON, now);
     protection_answered(&p, PROTECTION_REFUSED, now);
-    cr_assert(protection_sure(&p, now));
+    cr_assert(protection_certain(&p, now));
     uint64_t retry = quiet(now);
     cr_assert_leq(retry, now + PROTECTION_RETRY_NS);
     due_and_done(PROTECTION_ON, retry);
@@ -155,7 +155,7 @@ Test(protection, a_lost_answer_is_taken_for_protection_only_when_giving_back)
     protection_work(&p, true, START);
     due(PROTECTION_ON, START);
     protection_answered(&p, PROTECTION_UNKNOWN, START + 10 * S);
-    cr_assert_not(protection_sure(&p, START + 10 * S));
+    cr_assert_not(protection_certain(&p, START + 10 * S));
     protection_work(&p, false, START + 10 * S);
     quiet(START + 10 * S);
     due(PROTECTION_OFF, START + 10 * S + IDLE);
@@ -175,7 +175,7 @@ Test(protection, work_that_begins_after_a_lost_giving_back_is_protected_anew)
     due(PROTECTION_OFF, START + IDLE);
     protection_work(&p, true, START + 25 * S);
     protection_answered(&p, PROTECTION_UNKNOWN, START + 30 * S);
-    cr_assert_not(protection_sure(&p, START + 30 * S));
+    cr_assert_not(protection_certain(&p, START + 30 * S));
     due_and_done(PROTECTION_ON, quiet(START + 30 * S));
 }
 

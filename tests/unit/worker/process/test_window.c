@@ -107,8 +107,8 @@ static void take_long_answers(enum window_form form)
         buf_add_str(&line, envelope ? "{\"value\":\"" : "\"");
         while (line.len < LEN) buf_add_char(&line, (char)('a' + i));
         buf_add_str(&line, envelope ? "\"}\n" : "\"\n");
-        struct intake in = window_take(&w, &line, 1, on_progress);
-        if (!envelope) window_sure(&w, 1, on_progress);
+        struct intake in = window_intake_buf(&w, &line, 1, on_progress);
+        if (!envelope) window_confirm(&w, 1, on_progress);
         cr_assert_null(in.fault);
         cr_assert_eq(in.answers, 1);
         if (envelope && i == 0) cr_assert_null(line.data);
@@ -150,7 +150,7 @@ Test(window, a_long_answer_for_an_abandoned_chunk_is_dropped)
     buf_add_str(&line, "{\"value\":\"");
     while (line.len < 100000) buf_add_char(&line, 'x');
     buf_add_str(&line, "\"}\n");
-    cr_assert_null(window_take(&w, &line, 1, on_progress).fault);
+    cr_assert_null(window_intake_buf(&w, &line, 1, on_progress).fault);
     cr_assert_eq(w.items, 0);
     buf_release(&line);
     assert_no_leaks();
@@ -163,7 +163,7 @@ Test(window, bare_values_get_their_envelope)
     window_init(&w, FORM_CHECKED_VALUE);
     window_push(&w, chunk_take(c, 9, SIZE_MAX), 0);
     take_in(&w, "\"A\"\r\n[1]\n", 1);
-    window_sure(&w, 2, on_progress);
+    window_confirm(&w, 2, on_progress);
     assert_answers(c, "{\"value\":\"A\"}\n{\"value\":[1]}\n{\"end\":\"complete\",\"done\":2}\n");
     window_release(&w);
     chunk_unref(c);
@@ -188,7 +188,7 @@ Test(window, lines_that_are_no_answers_are_told_apart)
     }
     struct window idle;
     window_init(&idle, FORM_TRUSTED);
-    cr_assert(take_in(&idle, "{\"value\":1}\n", 1).unasked);
+    cr_assert(take_in(&idle, "{\"value\":1}\n", 1).surplus);
     assert_no_leaks();
 }
 
@@ -203,15 +203,15 @@ Test(window, a_checked_window_believes_a_run_only_when_told)
     take_in(&w, "{\"value\":1}\n", 1);
     cr_assert_eq(window_index(&w), 1);
     cr_assert_null(take_in(&w, "{\"error\":{\"cause\":\"x\"}}\n", 2).fault);
-    cr_assert_not_null(w.unsure);
+    cr_assert_not_null(w.unconfirmed);
     cr_assert_eq(c->out.len, 0);
     cr_assert_gt(window_room(&w, 2), 0);
-    window_sure(&w, 3, on_progress);
+    window_confirm(&w, 3, on_progress);
     cr_assert_eq(c->succeeded, 1);
     cr_assert_eq(c->failed, 1);
     window_push(&w, chunk_take(c, 1, SIZE_MAX), 4);
     take_in(&w, "{\"value\":3}\n", 5);
-    window_sure(&w, 6, on_progress);
+    window_confirm(&w, 6, on_progress);
     assert_answers(c,
                    "{\"value\":1}\n{\"error\":{\"cause\":\"x\"}}\n{\"value\":3}\n{\"end\":\"complete\",\"done\":3}\n");
     window_release(&w);
@@ -228,9 +228,9 @@ Test(window, a_surplus_line_leaves_nothing_of_its_run_and_nothing_to_the_next)
     take_in(&w, "{\"value\":1}\n{\"value\":1}\n", 1);
     window_push(&w, chunk_take(b, 1, SIZE_MAX), 2);
     struct intake in = take_in(&w, "{\"value\":2}\n", 3);
-    cr_assert(in.fault && in.unasked);
+    cr_assert(in.fault && in.surplus);
     run_return(window_pop(&w), NULL, 0);
-    run_return(window_take_unsure(&w), NULL, 0);
+    run_return(window_take_unconfirmed(&w), NULL, 0);
     cr_assert_eq(a->out.len + b->out.len, 0);
     cr_assert_eq(chunk_available(a), 2);
     cr_assert_eq(chunk_available(b), 1);
