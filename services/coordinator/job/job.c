@@ -49,10 +49,10 @@ static void free_when_over(struct job *j)
     jobs->job_gone(jobs->data);
 }
 
-/* Nobody else can get at the answers of a job that lives in memory. */
+/* A job lives for its clients: once the last one is gone, nobody can get at its answers. */
 void job_client_gone(struct job *j)
 {
-    job_cancel(j, SCHED_CANCELLED, "the client went away");
+    if (!j->submission.exchange && j->readers.n == 0) job_cancel(j, SCHED_CANCELLED, "the client went away");
     free_when_over(j);
 }
 

@@ -13,7 +13,7 @@ void jobs_remove(struct jobs *t, struct job *j);
 
 MUST_CHECK struct job *job_new(struct jobs *jobs);
 void job_move(struct job *j, enum job_state to);
-/* The client of its POST has gone, or has its answer. May free j. */
+/* The exchange of its submission or of a reader is over, and that reader is freed. May free j. */
 void job_client_gone(struct job *j);
 void job_tick(struct job *j, uint64_t now_ns);
 

@@ -1,0 +1,166 @@
+/*
+ * HTTP exchanges of the server that a test plays by hand: it brings the body in pieces, pulls the answer, and closes.
+ * Defines what the coordinator calls of http_server.h, so that the server itself is not linked.
+ */
+#ifndef FANTAIL_TEST_FAKE_EXCHANGE_H
+#define FANTAIL_TEST_FAKE_EXCHANGE_H
+
+#include <criterion/criterion.h>
+#include <stdarg.h>
+
+#include "common/http_server/http_server.h"
+
+struct http_exchange {
+    const char *accept, *content_type, *query_task; /* of the request; NULL: absent */
+    const struct http_exchange_ops *ops;
+    void *data;
+    int status; /* of the answer; 0: none yet */
+    bool streaming, head_sent, closed;
+    unsigned wakes;
+    struct buf answer; /* its body; of a problem its detail */
+    struct buf members;
+};
+
+const char *http_exchange_header(const struct http_exchange *x, const char *name)
+{
+    if (strcmp(name, "Accept") == 0) return x->accept;
+    return strcmp(name, "Content-Type") == 0 ? x->content_type : NULL;
+}
+
+unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined)
+{
+    return http_exchange_header(x, name) != NULL;
+}
+
+const char *http_exchange_query(const struct http_exchange *x, const char *name)
+{
+    return strcmp(name, "task") == 0 ? x->query_task : NULL;
+}
+
+void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, const char *name, const char *value),
+                              void *data)
+{
+    if (x->query_task) fn(data, "task", x->query_task);
+}
+
+int64_t http_exchange_content_length(const struct http_exchange *x)
+{
+    return -1;
+}
+
+void http_exchange_accept(struct http_exchange *x, const struct http_exchange_ops *ops, void *data)
+{
+    x->ops = ops;
+    x->data = data;
+}
+
+void *http_exchange_data(const struct http_exchange *x)
+{
+    return x->data;
+}
+
+void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value)
+{
+}
+
+bool http_exchange_answered(const struct http_exchange *x)
+{
+    return x->status != 0;
+}
+
+int http_exchange_status(const struct http_exchange *x)
+{
+    return x->status;
+}
+
+static inline void fake_answer(struct http_exchange *x, int status)
+{
+    cr_assert_not(x->closed, "answered after its end");
+    cr_assert_eq(x->status, 0, "answered twice: %d, then %d", x->status, status);
+    x->status = status;
+}
+
+void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len)
+{
+    fake_answer(x, status);
+    buf_add(&x->answer, body, len);
+}
+
+void http_answer_stream(struct http_exchange *x, int status, const char *content_type)
+{
+    fake_answer(x, status);
+    x->streaming = true;
+}
+
+void http_answer_problem(struct http_exchange *x, int status, const char *members, const char *detail_fmt, ...)
+{
+    char detail[1024];
+    va_list args;
+    va_start(args, detail_fmt);
+    vsnprintf(detail, sizeof detail, detail_fmt, args);
+    va_end(args);
+    fake_answer(x, status);
+    buf_add_str(&x->answer, detail);
+    buf_add_str(&x->members, members ? members : "");
+}
+
+void http_exchange_send_head(struct http_exchange *x)
+{
+    x->head_sent = true;
+}
+
+void http_exchange_leave_body(struct http_exchange *x)
+{
+}
+
+void http_exchange_wake(struct http_exchange *x)
+{
+    cr_assert_not(x->closed, "woken after its end");
+    x->wakes++;
+}
+
+/* Gives a piece of the body. Returns how much of it was taken. */
+static inline size_t exchange_send(struct http_exchange *x, const char *bytes, size_t len)
+{
+    size_t sent = 0;
+    while (sent < len && !http_exchange_answered(x)) {
+        size_t n = x->ops->body(x, bytes + sent, len - sent);
+        if (n == 0) break;
+        sent += n;
+    }
+    return sent;
+}
+
+static inline void exchange_send_text(struct http_exchange *x, const char *text)
+{
+    cr_assert_eq(exchange_send(x, text, strlen(text)), strlen(text));
+}
+
+static inline void exchange_end_body(struct http_exchange *x)
+{
+    if (!http_exchange_answered(x)) x->ops->body_end(x);
+}
+
+/* Takes what there is of a streamed answer, at most so many bytes at once. True when that was its end. */
+static inline bool exchange_pull(struct http_exchange *x, size_t cap)
+{
+    while (x->streaming) {
+        cr_assert(buf_reserve(&x->answer, cap));
+        ssize_t n = x->ops->pull(x, x->answer.data + x->answer.len, cap);
+        if (n == HTTP_PULL_END) return true;
+        cr_assert_neq(n, HTTP_PULL_ABORT);
+        if (n == HTTP_PULL_WAIT) return false;
+        x->answer.len += (size_t)n;
+    }
+    return x->status != 0;
+}
+
+static inline void exchange_close(struct http_exchange *x, enum http_closed how)
+{
+    x->closed = true;
+    if (x->ops) x->ops->closed(x, how);
+    buf_release(&x->answer);
+    buf_release(&x->members);
+}
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * Jobs without HTTP and without workers: exchanges are fake ones, a test answers what the scheduler sends. Each item's
+ * value is the item itself.
+ */
+#ifndef FANTAIL_TEST_JOB_HARNESS_H
+#define FANTAIL_TEST_JOB_HARNESS_H
+
+#include "common/base/limits.h"
+#include "common/observe/log.h"
+#include "common/observe/metrics.h"
+#include "coordinator/items/payload.h"
+#include "coordinator/job/job.h"
+#include "coordinator/job/job_internal.h"
+#include "unit/coordinator/fake_client.h"
+#include "unit/coordinator/fake_exchange.h"
+#include "unit/leaks.h"
+
+struct stage {
+    uv_loop_t loop;
+    struct jobs_config config;
+    struct worker_fleet fleet;
+    struct endpoint endpoint; /* of the fleet, once stage_has_worker() was called */
+    struct scheduler_turn turn;
+    struct jobs jobs;
+    struct sched_attempt *out[256]; /* sent and not ended */
+    unsigned out_n, cut_offs;
+    unsigned jobs_gone;
+};
+
+static inline size_t stage_cut(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
+{
+    return phase_cut(sched_job_owner(chunk->job), chunk, max_items, max_bytes, bytes);
+}
+
+static inline uint64_t stage_drop(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first)
+{
+    return phase_drop(sched_job_owner(job), max_items, first);
+}
+
+static inline void stage_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
+{
+    part->payload = payload_slice(whole->payload, part->first - whole->first, part->count);
+}
+
+static inline void stage_release(void *ctx, struct sched_chunk *chunk)
+{
+    payload_free(chunk->payload);
+}
+
+static inline void stage_send(void *ctx, struct sched_attempt *a)
+{
+    struct stage *s = ctx;
+    cr_assert_lt(s->out_n, ARRAY_SIZE(s->out));
+    s->out[s->out_n++] = a;
+}
+
+static inline void stage_forget(struct stage *s, const struct sched_attempt *a)
+{
+    unsigned i = 0;
+    while (i < s->out_n && s->out[i] != a) i++;
+    cr_assert_lt(i, s->out_n, "the attempt is not out");
+    memmove(&s->out[i], &s->out[i + 1], (--s->out_n - i) * sizeof s->out[0]);
+}
+
+static inline void stage_cut_off(void *ctx, struct sched_attempt *a, const char *why)
+{
+    struct stage *s = ctx;
+    stage_forget(s, a);
+    s->cut_offs++;
+}
+
+static inline void stage_settle_error(void *ctx, struct sched_job *job, uint64_t first, uint64_t count,
+                                      const struct sched_failure *why)
+{
+    struct buf line = {0};
+    buf_addf(&line, "{\"error\":{\"name\":\"%s\"}}\n", item_error_name(why->error));
+    phase_add_error(sched_job_owner(job), first, count, line.data, line.len);
+    buf_release(&line);
+}
+
+static inline void stage_finished(void *ctx, struct sched_job *job, const struct sched_outcome *outcome)
+{
+    phase_finished(sched_job_owner(job), outcome);
+}
+
+static inline void stage_waiting(void *ctx, struct sched_job *job, enum sched_waiting why)
+{
+    phase_waiting(sched_job_owner(job), why);
+}
+
+static inline void stage_before_run(void *data)
+{
+    jobs_carry_out_cancels(&((struct stage *)data)->jobs);
+}
+
+static inline void stage_job_gone(void *data)
+{
+    ((struct stage *)data)->jobs_gone++;
+}
+
+static inline void stage_init(struct stage *s)
+{
+    static const struct scheduler_ops ops = {
+        .cut = stage_cut,
+        .drop = stage_drop,
+        .slice = stage_slice,
+        .release = stage_release,
+        .send = stage_send,
+        .cut_off = stage_cut_off,
+        .settle_error = stage_settle_error,
+        .job_finished = stage_finished,
+        .waiting = stage_waiting,
+    };
+    struct scheduler_config config;
+    *s = (struct stage){.config = {.worker_wait_s = 300,
+                                   .heartbeat_s = 15,
+                                   .spill_dir = "/tmp",
+                                   .max_jobs = 100,
+                                   .result_memory_bytes = 4096}};
+    log_set_level(LOG_LEVEL_ERROR);
+    uv_loop_init(&s->loop);
+    scheduler_config_init(&config);
+    s->turn = (struct scheduler_turn){
+        .scheduler = scheduler_new(&config, &ops, s), .before_run = stage_before_run, .data = s};
+    scheduler_turn_start(&s->turn, &s->loop);
+    s->jobs = (struct jobs){
+        .config = &s->config, .fleet = &s->fleet, .turn = &s->turn, .job_gone = stage_job_gone, .data = s};
+    jobs_register_metrics(&s->jobs);
+    jobs_init(&s->jobs, &s->loop);
+}
+
+/* There is an address, so that a job asks there for its tasks; the scheduler may send to it. */
+static inline void stage_has_worker(struct stage *s)
+{
+    s->endpoint = (struct endpoint){.url = (char *)"http://worker"};
+    s->fleet.endpoints.list = &s->endpoint;
+    catalog_init(&s->fleet.catalog, NULL);
+}
+
+static inline struct sched_endpoint *stage_add_slots(struct stage *s, unsigned slots)
+{
+    struct sched_endpoint *e = sched_endpoint_add(s->turn.scheduler, NULL, false, slots, now_ns());
+    sched_endpoint_learned(s->turn.scheduler, e, 1, slots, slots, now_ns());
+    return e;
+}
+
+static inline void stage_over(struct stage *s)
+{
+    cr_assert_eq(s->jobs.count, 0, "%u jobs are left", s->jobs.count);
+    scheduler_turn_stop(&s->turn);
+    scheduler_free(s->turn.scheduler);
+    jobs_stop(&s->jobs);
+    jobs_release(&s->jobs);
+    catalog_release(&s->fleet.catalog);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&s->loop), 0);
+    metrics_release();
+    fake_client_release();
+    assert_no_leaks();
+}
+
+static inline void stage_run(struct stage *s)
+{
+    scheduler_turn_run(&s->turn);
+}
+
+/* The newest job. */
+static inline struct job *stage_job(struct stage *s)
+{
+    return jobs_next(&s->jobs, NULL);
+}
+
+static inline void stage_post(struct stage *s, struct http_exchange *x)
+{
+    submission_handle(x, &s->jobs);
+}
+
+/* The whole of a request. */
+static inline void stage_post_body(struct stage *s, struct http_exchange *x, const char *body)
+{
+    stage_post(s, x);
+    if (x->ops && !http_exchange_answered(x)) exchange_send_text(x, body);
+    if (x->ops) exchange_end_body(x);
+    stage_run(s);
+}
+
+/* Answers n items of the attempt that was sent first. */
+static inline void stage_answer(struct stage *s, uint32_t n)
+{
+    cr_assert_gt(s->out_n, 0, "nothing was sent");
+    struct sched_attempt *a = s->out[0];
+    struct phase *p = sched_job_owner(a->chunk->job);
+    size_t len;
+    const char *item = payload_range(a->chunk->payload, a->from + a->received, a->from + a->received + n, &len);
+    struct buf lines = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        const char *end = strchr(item, '\n');
+        buf_addf(&lines, "{\"value\":%.*s}\n", (int)(end - item), item);
+        item = end + 1;
+    }
+    struct sched_accept accept = sched_attempt_answered(a, n, now_ns());
+    cr_assert_eq(accept.keep, n);
+    phase_add_values(p, accept.first, n, lines.data, lines.len);
+    buf_release(&lines);
+}
+
+/* Answers all that is sent, until nothing more is. */
+static inline void stage_answer_all(struct stage *s)
+{
+    stage_run(s);
+    while (s->out_n > 0) {
+        struct sched_attempt *a = s->out[0];
+        uint32_t left = a->to - a->from - a->received;
+        if (left > 0) stage_answer(s, left);
+        stage_forget(s, a);
+        sched_attempt_ended(a, SCHED_END_COMPLETE, 0, now_ns());
+        stage_run(s);
+    }
+}
+
+#endif

@@ -1,0 +1,261 @@
+/* How answers go out: as they come, to clients that are slow, and to several of them. */
+#include "unit/coordinator/job/job_harness.h"
+
+#define STREAM "application/x-ndjson"
+
+/* Items of a job, each some hundred bytes. */
+static void add_long_items(struct buf *body, unsigned n)
+{
+    buf_add_str(body, "{\"task\":\"echo\",\"items\":[");
+    for (unsigned i = 0; i < n; i++) buf_addf(body, "%s\"%0500u\"", i ? "," : "", i);
+    buf_add_str(body, "]}");
+}
+
+Test(reader, a_client_that_stops_reading_costs_disk_and_not_memory)
+{
+    enum { N = 2000 };
+    struct stage s;
+    struct http_exchange x = {.accept = STREAM};
+    struct buf body = {0}, line = {0};
+    stage_init(&s);
+    s.config.result_memory_bytes = 100000;
+    stage_add_slots(&s, 8);
+    add_long_items(&body, N);
+    stage_post_body(&s, &x, buf_cstr(&body));
+    stage_answer_all(&s);
+    const struct collector *c = stage_job(&s)->answers.collector;
+    cr_assert_gt(collector_spilled_bytes(c), N * 500 / 2);
+    cr_assert_lt(collector_memory_bytes(c), 200000);
+    while (!exchange_pull(&x, 1000)) continue;
+    const char *at = buf_cstr(&x.answer);
+    for (unsigned i = 0; i < N; i++) {
+        buf_clear(&line);
+        buf_addf(&line, "{\"type\":\"result\",\"index\":%u,\"value\":\"%0500u\"}\n", i, i);
+        cr_assert_eq(strncmp(at, line.data, line.len), 0, "line %u is %.60s", i, at);
+        at += line.len;
+    }
+    cr_assert_eq(strncmp(at, "{\"type\":\"end\"", 13), 0);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    buf_release(&body);
+    buf_release(&line);
+    stage_over(&s);
+}
+
+Test(reader, control_lines_for_a_client_that_stops_reading_do_not_pile_up)
+{
+    struct stage s;
+    struct http_exchange x = {.accept = STREAM};
+    stage_init(&s);
+    stage_post_body(&s, &x, "{\"task\":\"echo\",\"items\":[1]}");
+    struct reader *r = stage_job(&s)->submission.reader;
+    for (uint64_t i = 1; i <= 1000; i++) job_tick(stage_job(&s), now_ns() + i * 60 * NS_PER_S);
+    cr_assert_str_eq(buf_cstr(&r->pending), "{\"type\":\"heartbeat\"}\n");
+    cr_assert_not(exchange_pull(&x, 4096));
+    job_tick(stage_job(&s), now_ns() + 2000 * 60 * NS_PER_S);
+    cr_assert_not(exchange_pull(&x, 4096));
+    cr_assert_str_eq(buf_cstr(&x.answer), "{\"type\":\"heartbeat\"}\n{\"type\":\"heartbeat\"}\n");
+    exchange_close(&x, HTTP_CLOSED_HANG_UP);
+    stage_run(&s);
+    stage_over(&s);
+}
+
+Test(reader, a_document_is_one_piece_when_it_is_small_and_a_stream_when_it_is_not)
+{
+    for (unsigned n = 1; n <= 1000; n += 999) {
+        struct stage s;
+        struct http_exchange x = {0};
+        struct buf body = {0};
+        stage_init(&s);
+        stage_add_slots(&s, 8);
+        add_long_items(&body, n);
+        stage_post_body(&s, &x, buf_cstr(&body));
+        cr_assert_eq(x.status, 0, "nothing is known of the end");
+        stage_answer_all(&s);
+        cr_assert_eq(x.status, 200);
+        cr_assert_eq(x.streaming, n > 1);
+        cr_assert(exchange_pull(&x, 3000));
+        cr_assert(strstr(buf_cstr(&x.answer), "],\"errors\":[],\"stats\":{"), "%.200s", x.answer.data);
+        exchange_close(&x, HTTP_CLOSED_DONE);
+        buf_release(&body);
+        stage_over(&s);
+    }
+}
+
+Test(reader, a_client_that_comes_while_the_job_waits_is_told_why)
+{
+    struct stage s;
+    struct http_exchange x = {.accept = STREAM};
+    stage_init(&s);
+    stage_post(&s, &x);
+    exchange_send_text(&x, "{\"task\":\"echo\",\"items\":[1]}");
+    job_set_waiting(stage_job(&s), SCHED_WAITING_NO_WORKERS);
+    exchange_end_body(&x);
+    cr_assert_not(exchange_pull(&x, 4096));
+    cr_assert_str_eq(buf_cstr(&x.answer), "{\"type\":\"waiting\",\"reason\":\"no_workers\"}\n");
+    exchange_close(&x, HTTP_CLOSED_HANG_UP);
+    stage_run(&s);
+    stage_over(&s);
+}
+
+Test(reader, a_reduced_job_gives_one_value_and_its_errors)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    stage_init(&s);
+    stage_add_slots(&s, 1);
+    stage_post_body(&s, &x, "{\"task\":\"echo\",\"items\":[1,2,3,4],\"reduce\":\"sum\",\"chunk_size\":2}");
+    stage_answer(&s, 2);
+    job_cancel(stage_job(&s), SCHED_CANCELLED, "enough");
+    stage_run(&s);
+    cr_assert_eq(x.status, 200);
+    cr_assert(strstr(buf_cstr(&x.answer), "\"result\":3,\"errors\":[{\"index\":2,\"error\":{\"name\":\"cancelled\"}},"
+                                          "{\"index\":3,\"error\":{\"name\":\"cancelled\"}}],\"stats\""),
+              "%s", x.answer.data);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
+
+Test(reader, a_value_that_cannot_be_reduced_fails_the_job)
+{
+    struct stage s;
+    struct http_exchange x = {.accept = STREAM};
+    stage_init(&s);
+    stage_add_slots(&s, 1);
+    stage_post_body(&s, &x, "{\"task\":\"echo\",\"items\":[\"x\",2,3],\"reduce\":\"sum\",\"chunk_size\":1}");
+    stage_answer(&s, 1);
+    stage_run(&s);
+    cr_assert(exchange_pull(&x, 4096));
+    cr_assert(strstr(buf_cstr(&x.answer), "\"status\":\"failed\",\"reason\":\"sum cannot be applied"), "%s",
+              x.answer.data);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
+
+Test(reader, answers_that_no_disk_takes_fail_the_job)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    struct buf body = {0};
+    stage_init(&s);
+    s.config.spill_dir = "/nowhere/at/all";
+    stage_add_slots(&s, 8);
+    add_long_items(&body, 2000);
+    stage_post_body(&s, &x, buf_cstr(&body));
+    stage_answer_all(&s);
+    cr_assert_eq(x.status, 507);
+    cr_assert_str_eq(buf_cstr(&x.answer),
+                     "the answers could not be kept in /nowhere/at/all: No such file or directory");
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    buf_release(&body);
+    stage_over(&s);
+}
+
+/* A store in which answers stay, whoever reads them. */
+struct store {
+    struct buf lines;
+    uint64_t n;
+};
+
+static bool store_add(void *sink, uint64_t first, uint64_t n, const char *lines, size_t len)
+{
+    struct store *s = sink;
+    cr_assert_eq(first, s->n, "this store takes answers in order");
+    s->n += n;
+    return buf_add(&s->lines, lines, len);
+}
+
+static bool store_take(void *sink, uint64_t index, struct buf *line)
+{
+    return store_add(sink, index, 1, line->data, line->len);
+}
+
+static bool store_add_repeated(void *sink, uint64_t first, uint64_t n, const char *line, size_t len)
+{
+    for (uint64_t i = 0; i < n; i++) store_add(sink, first + i, 1, line, len);
+    return true;
+}
+
+/* One reader's place in it. */
+struct place {
+    const struct store *store;
+    uint64_t index;
+    size_t at;
+};
+
+static bool place_peek(void *source, struct answer_run *run, bool *failed)
+{
+    struct place *p = source;
+    *run = (struct answer_run){.first = p->index,
+                               .n = p->store->n - p->index,
+                               .bytes = p->store->lines.data + p->at,
+                               .len = p->store->lines.len - p->at};
+    return run->n > 0;
+}
+
+static void place_consume(void *source, size_t n, size_t len)
+{
+    struct place *p = source;
+    p->index += n;
+    p->at += len;
+}
+
+static uint64_t place_unread(const void *source)
+{
+    const struct place *p = source;
+    return p->store->lines.len - p->at;
+}
+
+static const struct answer_sink_ops store_ops = {
+    .add = store_add, .take = store_take, .add_repeated = store_add_repeated};
+static const struct answer_source_ops place_ops = {place_peek, place_consume, place_unread};
+
+static ssize_t pull_second(struct http_exchange *x, char *dst, size_t cap)
+{
+    return reader_pull(http_exchange_data(x), dst, cap);
+}
+
+static void close_second(struct http_exchange *x, enum http_closed how)
+{
+    struct reader *r = http_exchange_data(x);
+    struct job *j = r->job;
+    reader_free(r);
+    job_client_gone(j);
+}
+
+Test(reader, a_second_reader_gets_every_answer_too)
+{
+    static const struct http_exchange_ops second_ops = {.pull = pull_second, .closed = close_second};
+    static const char both[] = "{\"type\":\"result\",\"index\":0,\"value\":1}\n{\"type\":\"result\",\"index\":1,"
+                               "\"value\":2}\n{\"type\":\"result\",\"index\":2,\"value\":3}\n{\"type\":\"end\",";
+    struct stage s;
+    struct store store = {0};
+    struct place first_place = {&store, 0, 0}, second_place = {&store, 0, 0};
+    struct answer_source first_source = {&place_ops, &first_place}, second_source = {&place_ops, &second_place};
+    struct http_exchange first = {.accept = STREAM}, second = {.accept = STREAM};
+    stage_init(&s);
+    stage_post_body(&s, &first, "{\"task\":\"echo\",\"items\":[1,2,3]}");
+    struct job *j = stage_job(&s);
+    j->phase.answers = (struct answer_sink){&store_ops, &store};
+    reader_open(j->submission.reader, &first_source);
+    stage_add_slots(&s, 1);
+    stage_run(&s);
+    stage_answer(&s, 1);
+    cr_assert_not(exchange_pull(&first, 4096));
+
+    struct reader *r = reader_new(j, &second);
+    http_exchange_accept(&second, &second_ops, r);
+    reader_open(r, &second_source);
+    cr_assert_not(exchange_pull(&second, 7));
+    cr_assert_str_eq(buf_cstr(&second.answer), buf_cstr(&first.answer), "it begins with the first answer");
+    first.wakes = second.wakes = 0;
+    stage_answer_all(&s);
+    cr_assert(first.wakes > 0 && second.wakes > 0, "both hear of new answers");
+    cr_assert(exchange_pull(&first, 4096));
+    exchange_close(&first, HTTP_CLOSED_DONE);
+    cr_assert_eq(s.jobs.count, 1, "the second has not read all");
+    cr_assert(exchange_pull(&second, 7));
+    cr_assert_eq(strncmp(buf_cstr(&second.answer), both, sizeof both - 1), 0, "%s", second.answer.data);
+    exchange_close(&second, HTTP_CLOSED_DONE);
+    buf_release(&store.lines);
+    stage_over(&s);
+}

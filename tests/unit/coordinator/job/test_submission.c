@@ -1,0 +1,167 @@
+/* How requests come in: options, bodies, refusals, backpressure. */
+#include "unit/coordinator/job/job_harness.h"
+
+static void add_items(struct buf *body, size_t bytes)
+{
+    while (body->len < bytes) buf_add_str(body, ",1234567890");
+}
+
+Test(submission, a_body_that_breaks_off_into_nonsense_is_refused_and_what_runs_is_ended)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    struct buf body = {0};
+    stage_init(&s);
+    stage_add_slots(&s, 2);
+    stage_post(&s, &x);
+    buf_add_str(&body, "{\"task\":\"echo\",\"items\":[0");
+    add_items(&body, 2 * LIMIT_EARLY_START_BYTES);
+    cr_assert_eq(exchange_send(&x, body.data, body.len), body.len);
+    stage_run(&s);
+    cr_assert_gt(s.out_n, 0);
+    exchange_send_text(&x, ",]");
+    cr_assert_eq(x.status, 400);
+    char offset[64];
+    snprintf(offset, sizeof offset, "\"offset\":%zu", body.len + 1);
+    cr_assert(strstr(buf_cstr(&x.members), offset), "%s, not %s", x.members.data, offset);
+    cr_assert_eq(x.ops->body(&x, "more", 4), 4, "the rest is dropped");
+    stage_run(&s);
+    cr_assert_eq(s.out_n, 0);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    buf_release(&body);
+    stage_over(&s);
+}
+
+Test(submission, a_wrong_option_is_refused_before_anything_runs)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    stage_init(&s);
+    stage_add_slots(&s, 2);
+    stage_post_body(&s, &x, "{\"task\":\"echo\",\"items\":[1],\"chunk_size\":-1}");
+    cr_assert_eq(x.status, 400);
+    cr_assert_str_eq(buf_cstr(&x.members), "\"pointer\":\"/chunk_size\"");
+    cr_assert_eq(stage_job(&s)->state, JOB_REFUSED);
+    cr_assert_eq(s.out_n, 0);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
+
+static void expect_late_option(const char *option, int status)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    struct buf body = {0};
+    stage_init(&s);
+    stage_post(&s, &x);
+    buf_add_str(&body, "{\"task\":\"echo\",\"items\":[0");
+    add_items(&body, 2 * LIMIT_EARLY_START_BYTES);
+    buf_addf(&body, "],%s}", option);
+    cr_assert_eq(exchange_send(&x, body.data, body.len), body.len);
+    exchange_end_body(&x);
+    cr_assert_eq(x.status, status, "%s: %d", option, x.status);
+    if (!status) job_cancel(stage_job(&s), SCHED_CANCELLED, "enough");
+    stage_run(&s);
+    exchange_pull(&x, LIMIT_PULL_BYTES);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    buf_release(&body);
+    stage_over(&s);
+}
+
+Test(submission, after_many_items_only_some_options_may_come)
+{
+    expect_late_option("\"priority\":9", 0);
+    expect_late_option("\"reduce\":\"sum\"", 0);
+    expect_late_option("\"common\":1", 400);
+    expect_late_option("\"task\":\"other\"", 400);
+    expect_late_option("\"order\":\"completion\"", 400);
+}
+
+Test(submission, an_unknown_task_is_refused_with_those_there_are)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    stage_init(&s);
+    stage_has_worker(&s);
+    stage_post_body(&s, &x, "{\"task\":\"ecko\",\"items\":[1]}");
+    cr_assert_eq(x.status, 0);
+    struct http_call *call = last_call();
+    cr_assert(call_body(call, "{\"tasks\":[{\"name\":\"echo\"},{\"name\":\"sum\"}]}"));
+    call_end(call, HTTP_CALL_OK, 200, false);
+    cr_assert_eq(x.status, 404);
+    cr_assert_str_eq(buf_cstr(&x.answer), "there is no task \"ecko\"; the workers have echo and sum");
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
+
+Test(submission, a_job_starts_all_the_same_when_no_worker_can_say_which_tasks_there_are)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    stage_init(&s);
+    stage_has_worker(&s);
+    stage_post_body(&s, &x, "{\"task\":\"echo\",\"items\":[1]}");
+    call_end(last_call(), HTTP_CALL_NOT_CONNECTED, 0, false);
+    cr_assert_eq(stage_job(&s)->state, JOB_RUNNING);
+    stage_add_slots(&s, 1);
+    stage_answer_all(&s);
+    cr_assert_eq(x.status, 200);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
+
+Test(submission, an_upload_is_paused_while_nothing_is_sent_and_goes_on_when_it_is)
+{
+    struct stage s;
+    struct http_exchange x = {.content_type = "application/x-ndjson", .query_task = "echo"};
+    struct buf body = {0};
+    stage_init(&s);
+    stage_post(&s, &x);
+    while (body.len < 3 * LIMIT_UNDISPATCHED_BYTES) buf_add_str(&body, "1234567890\n");
+    size_t sent = exchange_send(&x, body.data, body.len);
+    cr_assert_lt(sent, LIMIT_UNDISPATCHED_BYTES + 2 * LIMIT_PULL_BYTES);
+    cr_assert_geq(sent, LIMIT_UNDISPATCHED_BYTES);
+    x.wakes = 0;
+    stage_add_slots(&s, 4);
+    for (unsigned turns = 0; turns < 1000 && x.wakes == 0; turns++) stage_answer_all(&s);
+    cr_assert_gt(x.wakes, 0);
+    cr_assert_gt(exchange_send(&x, body.data + sent - sent % 11, 11), 0, "there is room again");
+    exchange_close(&x, HTTP_CLOSED_HANG_UP);
+    stage_run(&s);
+    buf_release(&body);
+    stage_over(&s);
+}
+
+Test(submission, items_without_a_task_are_kept_up_to_a_limit)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    struct buf body = {0};
+    stage_init(&s);
+    stage_post(&s, &x);
+    buf_add_str(&body, "{\"items\":[0");
+    add_items(&body, LIMIT_UNSTARTED_BYTES + 2 * MIB);
+    cr_assert_lt(exchange_send(&x, body.data, body.len), body.len);
+    cr_assert_eq(x.status, 413);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    buf_release(&body);
+    stage_over(&s);
+}
+
+Test(submission, more_jobs_than_may_run_are_turned_away)
+{
+    struct stage s;
+    struct http_exchange first = {0}, second = {0}, odd = {.content_type = "image/png"};
+    stage_init(&s);
+    s.config.max_jobs = 1;
+    stage_post(&s, &first);
+    stage_post(&s, &second);
+    cr_assert_eq(second.status, 429);
+    stage_post(&s, &odd);
+    cr_assert_eq(odd.status, 415);
+    cr_assert_eq(s.jobs.count, 1);
+    exchange_close(&first, HTTP_CLOSED_HANG_UP);
+    exchange_close(&second, HTTP_CLOSED_DONE);
+    exchange_close(&odd, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
