@@ -89,15 +89,16 @@ const char *job_pointer_member(struct buf *b, const char *pointer)
 
 /* Its readers. */
 
-#define FOR_EACH_READER(r, j)                                                                                          \
-    for (struct list_link *at_ = list_next(&(j)->readers, NULL), *next_;                                               \
-         at_ && ((r) = CONTAINER_OF(at_, struct reader, link), next_ = list_next(&(j)->readers, at_), true);           \
-         at_ = next_)
+/* The first when r is NULL; NULL at the end. */
+static struct reader *next_reader(const struct job *j, const struct reader *r)
+{
+    struct list_link *next = list_next(&j->readers, r ? &r->link : NULL);
+    return next ? CONTAINER_OF(next, struct reader, link) : NULL;
+}
 
 void job_tick(struct job *j, uint64_t now)
 {
-    struct reader *r;
-    FOR_EACH_READER(r, j) reader_tick(r, now);
+    for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_tick(r, now);
 }
 
 bool job_is_reduced(const struct job *j)
@@ -140,14 +141,12 @@ static void begin_fold(struct job *j)
 
 void job_open_answers(struct job *j)
 {
-    struct reader *r;
     bool started = j->state == JOB_RUNNING || j->state == JOB_ENDED;
     if (!started || j->submission.state != SUBMISSION_WHOLE) return;
     if (!j->readable && job_is_reduced(j)) begin_fold(j);
     j->readable = true;
     struct answer_source source = job_is_reduced(j) ? fold_source(&j->fold) : answer_buffer_source(&j->answers);
-    FOR_EACH_READER(r, j)
-    {
+    for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) {
         if (r->source.ops) continue;
         if (j->waiting != SCHED_NOT_WAITING) reader_waiting(r, sched_waiting_name(j->waiting));
         reader_open(r, &source);
@@ -157,18 +156,16 @@ void job_open_answers(struct job *j)
 /* Nobody is there to get the value of a reduction once the readers are gone. */
 void job_answers_came(struct job *j)
 {
-    struct reader *r;
     if (!j->readable || j->readers.n == 0) return;
     if (job_is_reduced(j)) fold_answers(j);
-    FOR_EACH_READER(r, j) reader_wake(r);
+    for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_wake(r);
 }
 
 void job_set_waiting(struct job *j, enum sched_waiting why)
 {
-    struct reader *r;
     j->waiting = why;
     if (why == SCHED_NOT_WAITING) return;
-    FOR_EACH_READER(r, j) reader_waiting(r, sched_waiting_name(why));
+    for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_waiting(r, sched_waiting_name(why));
 }
 
 /* Its end. */
@@ -194,7 +191,6 @@ static void log_outcome(const struct job *j, uint64_t took_ns)
 
 void job_phase_finished(struct job *j, const struct sched_outcome *outcome)
 {
-    struct reader *r;
     uint64_t took_ns = now_ns() - j->started_ns;
     job_move(j, JOB_ENDED);
     if (j->cancel_is_noted) list_remove(&j->jobs->cancels, &j->cancel_link);
@@ -202,7 +198,7 @@ void job_phase_finished(struct job *j, const struct sched_outcome *outcome)
     j->outcome = *outcome;
     count_outcome(&j->jobs->metrics, outcome, took_ns);
     log_outcome(j, took_ns);
-    FOR_EACH_READER(r, j) reader_finish(r);
+    for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_finish(r);
     submission_job_ended(&j->submission);
     free_when_over(j);
 }

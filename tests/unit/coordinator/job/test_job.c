@@ -163,6 +163,32 @@ Test(job, a_cancel_just_before_the_end_changes_nothing)
     stage_over(&s);
 }
 
+static bool refuse_repeated(void *sink, uint64_t first, uint64_t n, const char *line, size_t len)
+{
+    return false;
+}
+
+static void explain_refusal(void *sink, char *out, size_t out_size)
+{
+    snprintf(out, out_size, "this disk takes nothing");
+}
+
+Test(job, a_failure_while_its_end_is_settled_is_the_reason_and_does_not_outlive_it)
+{
+    static const struct answer_sink_ops refusing = {.add_repeated = refuse_repeated, .explain = explain_refusal};
+    struct stage s;
+    struct http_exchange x = {0};
+    stage_init(&s);
+    stage_post_body(&s, &x, "{\"task\":\"echo\",\"items\":[1,2,3],\"deadline_s\":0.01}");
+    stage_job(&s)->phase.answers = (struct answer_sink){&refusing, NULL};
+    while (x.status == 0) stage_run(&s);
+    cr_assert_eq(x.status, 507);
+    cr_assert_str_eq(buf_cstr(&x.answer), "this disk takes nothing");
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_run(&s); /* nothing of the job is left to be cancelled */
+    stage_over(&s);
+}
+
 Test(job, jobs_are_found_by_their_id_and_listed_by_age_however_many_there_are)
 {
     enum { N = 500 };
