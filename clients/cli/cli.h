@@ -1,5 +1,5 @@
 /*
- * The subcommands of `fantail` that stand beside main.c; `fantail map` is in map/map.h.
+ * The subcommands of `fantail` in this folder. `fantail map` is in map/map.h.
  * A command gets its own arguments (argv[0] is the command's name) and returns the exit status.
  *
  * The folders call downwards only: main.c and the commands, then map/, fleet/, http/ and base/.

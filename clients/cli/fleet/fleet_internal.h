@@ -21,10 +21,10 @@
 
 struct fleet_service {
     struct child_service process;
-    char *argv[FLEET_MAX_ARGUMENTS]; /* owned; NULL-ended */
+    char *argv[FLEET_MAX_ARGUMENTS]; /* owned; NULL-terminated */
     size_t argc;
     char name[32];       /* "coordinator", "worker 2": for messages */
-    bool was_ready;      /* at least once since the fleet was started */
+    bool was_ready;      /* it has been ready at least once */
     bool reload_pending; /* SIGHUP is due as soon as it is ready; before that, the signal would end it */
     unsigned failed_starts;
     uint64_t restart_ns; /* while it is down: when to start it */

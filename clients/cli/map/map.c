@@ -102,7 +102,7 @@ struct map_job *map_run_use_idle(struct map_run *run)
     return j;
 }
 
-/* A task that does not exist is an error even if there are no items. A job without items finds out. */
+/* If the input has no items, an empty job still checks that the task exists. */
 static bool needs_empty_job(const struct map_run *run)
 {
     return run->state == MAP_READY && !run->options->command && input_is_empty(&run->input);
@@ -316,7 +316,7 @@ int command_map(int argc, char **argv)
     bool closed = run.output.closed;
     release(&run);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
-    /* Other programs in a pipe end in this way, too, when their reader is gone. */
+    /* When the reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */
     if (closed && status == EXIT_OK) interrupt_die_of(SIGPIPE);
     return status;
 }

@@ -31,7 +31,7 @@
 #define MAP_WORK_S     5
 #define MAP_JOB_BYTES  (8u << 20) /* the most input bytes in all jobs; a single larger batch is allowed */
 #define MAP_HELD_BYTES (4u << 20) /* the most answer bytes held of a job that is not the oldest */
-#define MAP_RETRIES    5          /* of one job without any new answer */
+#define MAP_RETRIES    5          /* the most retries of a job without a new answer */
 
 /*
  * A job. Only map_job_move() changes its state:
@@ -98,13 +98,13 @@ struct map_run {
     struct map_job jobs[MAP_JOBS];
     struct map_job *running[MAP_JOBS]; /* oldest first */
     struct map_job *idle[MAP_JOBS];    /* a stack, so that open connections and memory are used again first */
-    unsigned count;                    /* of running; the other jobs are idle */
+    unsigned count;                    /* how many are running; the others are idle */
     size_t bytes_in_jobs;              /* of their batches */
 
     uint64_t deadline_ns; /* 0: none */
-    uint64_t began_ns;    /* the first job */
+    uint64_t began_ns;    /* when the first job was begun; 0: none was */
     uint64_t lines_begun; /* about the number of items in all jobs begun */
-    uint64_t items_begun; /* exactly that, in completion order only */
+    uint64_t items_begun; /* the exact number; counted in completion order only */
     uint64_t done;        /* items that have an answer */
     struct buf path, text;
     struct buf headers; /* of every job */

@@ -7,7 +7,7 @@
 
 #define BACKOFF_MIN_MS UINT64_C(50)
 #define BACKOFF_MAX_MS UINT64_C(2000)
-#define FULL_RETRIES   60 /* of a job that is refused because the service is full */
+#define FULL_RETRIES   60 /* the most retries of a job that is refused because the service is full */
 
 void map_job_move(struct map_job *j, enum map_job_state to)
 {
