@@ -1,4 +1,5 @@
-/* Job options, as an object or as a query of lines NAME=VALUE: taken within their bounds, or refused with a reason. */
+/* Job options, as an object or as a query of lines NAME=VALUE: accepted within their bounds, or refused with a reason.
+ * */
 #include "common/json/json_scan.h"
 #include "coordinator/items/jobspec.h"
 

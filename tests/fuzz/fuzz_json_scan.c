@@ -1,4 +1,4 @@
-/* The scanner in pieces, the scanner at once and the fast paths agree on every input. */
+/* The scanner gives the same result for every input, whether it gets it in pieces, at once or by a fast path. */
 #include "common/json/json_scan.h"
 #include "fuzz/fuzz_pieces.h"
 

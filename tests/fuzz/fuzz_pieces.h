@@ -1,17 +1,17 @@
-/* Cuts a fuzzer's input into pieces of sizes the input itself chooses. */
+/* Cuts the input of a fuzzer into pieces. Bytes of the input determine their sizes. */
 #ifndef FANTAIL_FUZZ_PIECES_H
 #define FANTAIL_FUZZ_PIECES_H
 
 #include "common/base/base.h"
 
-/* A small generator: any seed gives a sequence, the same one each time. */
+/* A small random number generator: each seed gives always the same sequence. */
 static inline uint32_t fuzz_next(uint32_t *state)
 {
     *state = *state * 1664525u + 1013904223u;
     return *state >> 16;
 }
 
-/* The size of the next piece of what is left: mostly a few bytes, now and then many. */
+/* The size of the next piece of the remaining bytes: usually small, sometimes large. */
 static inline size_t fuzz_piece(uint32_t *state, size_t left)
 {
     uint32_t n = fuzz_next(state);
@@ -19,7 +19,7 @@ static inline size_t fuzz_piece(uint32_t *state, size_t left)
     return size < left ? size : left;
 }
 
-/* A copy of its exact size, so that a sanitizer sees every step beyond it. free() it. */
+/* A copy in memory of exactly its size, so that a sanitizer reports every access after its end. free() it. */
 MUST_CHECK static inline char *fuzz_copy(const char *data, size_t len)
 {
     char *copy = xmalloc(len);

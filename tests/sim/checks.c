@@ -2,8 +2,8 @@
 
 #include "sim/world.h"
 
-/* The invariants that hold between two events, and those of a run that is over. */
-/* What an endpoint is thought to have is what its attempts have not been answered. */
+/* The invariants that hold between two events, and those that hold at the end of a run. */
+/* The items in flight of an endpoint are the unanswered items of its attempts. */
 static void check_share(struct sim_world *w, const struct sched_job *job)
 {
     double load = 0;
@@ -31,7 +31,7 @@ static void check_load(struct sim_world *w, const struct sched_endpoint *e)
         sim_broken(w, "an endpoint's load is %.3f and %.3f in the books", e->load, load);
 }
 
-/* Whoever works on a chunk that is all answered is cut off in the same turn. */
+/* If a chunk is answered completely, all its attempts are cancelled in the same turn. */
 static void check_losers(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
@@ -43,7 +43,8 @@ static void check_losers(struct sim_world *w, const struct sched_job *job)
     }
 }
 
-/* A chunk waits in backoff no longer than its delay allows, or than the trickle that stands in for a lacking budget. */
+/* A chunk is in backoff no longer than its delay. If the retry budget is used up, the limit is the interval at which
+ * retries are still allowed. */
 static void check_backoff(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *backoff = &job->lists[CHUNK_BACKOFF];
@@ -73,7 +74,7 @@ static void check_job(struct sim_world *w, struct sim_job *job)
     if (w->sc->params.deadline_ns != SCHED_NEVER && job->index == 0 &&
         (double)w->now_ns / 1e9 > job->start_s + (double)w->sc->params.deadline_ns / 1e9 + 0.001)
         sim_broken(w, "job %u runs on after its deadline", job->index);
-    if (!w->sc->check_items) return; /* what follows walks lists */
+    if (!w->sc->check_items) return; /* the checks below walk lists: too slow for the largest runs */
     check_backoff(w, j);
     if (w->result.events % 8 == 0) check_losers(w, j);
 }

@@ -3,12 +3,12 @@
 #include "sim/world.h"
 
 /*
- * The coordinator's shell as the scheduler sees it. It keeps books of every item, apart from the scheduler's own, and
- * checks what can be checked at once; checks.c looks at the whole.
+ * Plays the coordinator for the scheduler. It records the state of every item independently of the scheduler, and
+ * checks each event at once. checks.c checks the whole state.
  */
-enum { GAP = 3 }; /* indexes that are missing after each run of items, where a scenario has runs */
+enum { GAP = 3 }; /* how many indexes are missing after each run of items, in scenarios with runs */
 
-/* The books count a job's items without gaps; the scheduler knows them by their indexes. */
+/* The records number the items of a job without gaps, while the scheduler uses their indexes. */
 static uint64_t index_of(const struct sim_job *job, uint64_t item)
 {
     uint64_t run = job->w->sc->run;
@@ -23,7 +23,7 @@ static uint64_t item_of(const struct sim_job *job, uint64_t index)
     return index - index / (run + GAP) * GAP;
 }
 
-/* The items from here on whose indexes are consecutive. */
+/* How many items, starting with this one, have consecutive indexes. */
 static uint64_t run_left(const struct sim_job *job)
 {
     uint64_t run = job->w->sc->run, left = job->offered - job->cut;
@@ -230,7 +230,7 @@ static void deliver_values(struct sim_world *w, struct sim_call *call, uint32_t 
     if (accept.drop + accept.keep != n)
         sim_broken(w, "of %u answers %u are kept and %u dropped", n, accept.keep, accept.drop);
     for (uint32_t i = 0; i < accept.keep && !w->stop; i++) {
-        uint64_t answers = call->base + call->delivered + accept.drop + i; /* the item whose value this is */
+        uint64_t answers = call->base + call->delivered + accept.drop + i; /* the item that has this value */
         uint64_t taken_for = item_of(job, accept.first + i);
         if (answers != taken_for)
             sim_broken(w, "the value of item %llu is taken for that of %llu", (unsigned long long)answers,
@@ -282,7 +282,7 @@ static void deliver(struct sim_world *w, struct sim_call *call, uint32_t upto)
     }
 }
 
-/* Books on what failed, kept apart from the scheduler's own. */
+/* Records what failed, independently of the scheduler. */
 static void note_failure(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
     struct sched_attempt *a = call->attempt;
@@ -397,7 +397,7 @@ void shell_start_jobs(struct sim_world *w)
         }
         job->poison_n = i == 0 ? sc->poison : 0;
         job->poison = xcalloc(job->poison_n + 1, sizeof *job->poison);
-        for (unsigned k = 0; k < job->poison_n; k++) /* all different, unless there are too few items */
+        for (unsigned k = 0; k < job->poison_n; k++) /* all different, if there are enough items */
             job->poison[k] = (random_u64(&w->random) % job->total / job->poison_n * job->poison_n + k) % job->total;
         sim_at(w, i == 0 ? 0 : sc->small_job_s * i, EV_JOB, job, 0, 0);
     }

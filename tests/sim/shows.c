@@ -2,12 +2,12 @@
 
 #include "sim/world.h"
 
-#define SEEDS_LARGE 3 /* of the scenarios in which luck counts */
+#define SEEDS_LARGE 3 /* how often a scenario is run if its result depends on chance */
 
 /*
- * The large scenarios and the figures they must reach. Each prints what it measured beside what is asked.
+ * The large scenarios and the figures they must reach. Each prints what it measured and what is required.
  */
-static unsigned missed; /* figures, and invariants broken */
+static unsigned missed; /* figures that were missed, and broken invariants */
 
 static struct sim_scenario fleet(const char *name, unsigned workers, unsigned slots, uint64_t items, double item_s)
 {
@@ -80,7 +80,7 @@ static void stragglers(void)
         sc.params.hedge_enabled = false;
         struct sim_result off = run(&sc);
         if (!on.ok || !off.ok) return;
-        /* The ideal has the stragglers' work in it, and as longest item one that does not straggle. */
+        /* The ideal includes the work of the stragglers; its longest item is not a straggler. */
         ratio = fmax(ratio, on.makespan_s / (on.ideal_s + on.work_s * 0.09 / 8000));
         better += off.makespan_s / on.makespan_s / SEEDS_LARGE;
         hedged = fmax(hedged, 100.0 * (double)on.counts.hedged / 1e6);
@@ -288,7 +288,7 @@ static void huge(void)
     judge(sc.name, "memory, against a fifth of the items", (double)peak / (double)r.peak_memory, 1.2, true);
 }
 
-/* Many workers and tiny items: the coordinator is what all wait for, and its own delay must not be taken for work. */
+/* Many workers and tiny items: the coordinator is the bottleneck, and its own delay must not be counted as work. */
 static void many_workers(void)
 {
     const char *name = "many workers";

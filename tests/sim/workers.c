@@ -2,7 +2,7 @@
 
 #include "sim/world.h"
 
-/* Workers, the network before them, and all that goes wrong there. */
+/* Workers, the network between them and the coordinator, and their faults. */
 static bool chance(struct sim_world *w, double p)
 {
     return p > 0 && random_unit(&w->random) < p;
@@ -67,7 +67,7 @@ void call_new(struct sim_world *w, struct sched_attempt *a)
     call->from = a->from;
     call->n = a->to - a->from;
     call->base = payload->first + a->from;
-    call->refs = 1; /* the shell's */
+    call->refs = 1; /* given by the shell */
     call->cut_at = UINT32_MAX;
     call->job->calls++;
     a->call = call;
@@ -105,7 +105,7 @@ static void unlink_call(struct sim_call *call)
     call_unref(call);
 }
 
-/* The call is over at the worker; what it has sent arrives first. */
+/* The call has ended on the worker. What the worker sent before that still arrives first. */
 static void end_call(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
     unlink_call(call);
@@ -130,7 +130,7 @@ static double start_seconds(struct sim_world *w, struct sim_worker *worker, stru
     return seconds;
 }
 
-/* Free slots take items from the calls in turns. */
+/* Free slots start items of the calls in turn. */
 static void fill_slots(struct sim_world *w, struct sim_worker *worker)
 {
     unsigned in_vain = 0;
@@ -152,7 +152,7 @@ static void fill_slots(struct sim_world *w, struct sim_worker *worker)
     }
 }
 
-/* The worker's loop takes one chunk after the other. */
+/* The loop of the worker reads one chunk after the other. */
 static bool loop_is_busy(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
@@ -170,7 +170,7 @@ static void arrive(struct sim_world *w, struct sim_call *call)
     const struct sim_faults *f = worker->faults;
     if (loop_is_busy(w, call)) return;
     call->generation = worker->generation;
-    if (worker->up && worker->frozen) { /* the kernel accepts it; it is read when the worker is back */
+    if (worker->up && worker->frozen) { /* the kernel accepts the connection; the worker reads it when it is back */
         at_call(w, 0.02, EV_ARRIVE, call, 0);
         return;
     }
@@ -223,7 +223,7 @@ static void item_done(struct sim_world *w, struct sim_call *call, uint32_t i)
 {
     struct sim_worker *worker = call->worker;
     if (worker->generation != call->generation || !worker->up) return;
-    if (worker->frozen) { /* it goes on when it is back */
+    if (worker->frozen) { /* it continues when it is back */
         at_call(w, 0.05, EV_ITEM, call, i);
         return;
     }
@@ -253,7 +253,7 @@ static void flush_now(struct sim_world *w, struct sim_call *call)
         end_call(w, call, SCHED_END_DRAINING);
 }
 
-/* The client has gone: the processes that ran its items are ended. */
+/* The client has closed the connection: the processes that ran its items are ended. */
 static void hung_up(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
@@ -272,7 +272,7 @@ static double rate_delay(struct sim_world *w, double per_s)
     return -log(1 - random_unit(&w->random)) / per_s;
 }
 
-/* What will happen to it in this life. */
+/* Draws the faults that this worker will have until it dies. */
 static void plan_life(struct sim_world *w, struct sim_worker *worker)
 {
     const struct sim_faults *f = worker->faults;
@@ -290,7 +290,7 @@ static void join(struct sim_world *w, struct sim_worker *worker)
     plan_life(w, worker);
 }
 
-/* Its processes and connections are gone. */
+/* Ends its processes and connections. */
 static void vanish(struct sim_world *w, struct sim_worker *worker)
 {
     if (!worker->up) return;

@@ -4,7 +4,7 @@
 
 #include "sim/world.h"
 
-/* The clock, the events, the dice, and a run from its first event to its last. */
+/* The clock, the events, the random numbers, and a run from its first event to its last. */
 static bool before(const struct sim_event *a, const struct sim_event *b)
 {
     return a->at_ns < b->at_ns || (a->at_ns == b->at_ns && a->sequence < b->sequence);
@@ -106,7 +106,7 @@ static bool is_shells(enum sim_event_kind kind)
            kind == EV_CANCEL || kind == EV_PROBED;
 }
 
-/* The next event of the coordinator that is due now. */
+/* The next event for the coordinator that is due now. */
 static bool shells_event_now(struct sim_world *w, struct sim_event *ev)
 {
     if (w->stop || w->events_n == 0 || w->events[0].at_ns > w->now_ns) return false;
@@ -115,7 +115,7 @@ static bool shells_event_now(struct sim_world *w, struct sim_event *ev)
     return true;
 }
 
-/* The shell measures what a chunk costs, over some of them at a time. */
+/* The shell measures the cost of a chunk as the mean of several chunks. */
 static void tell_chunk_cost(struct sim_world *w)
 {
     if (!w->sc->tell_costs || w->costed_chunks < 32) return;
@@ -124,7 +124,7 @@ static void tell_chunk_cost(struct sim_world *w)
     w->costed_chunks = 0;
 }
 
-/* One turn of the coordinator's loop: all that has come, then the scheduler. */
+/* One turn of the coordinator's loop: first all events that have come, then the scheduler. */
 static void turn(struct sim_world *w, struct sim_event ev)
 {
     w->turn_s = 0;

@@ -1,5 +1,5 @@
-/* Criterion's sandbox hides leaks: the last line of each test asks for them itself. Nothing without AddressSanitizer.
- */
+/* Criterion's sandbox hides leaks, so the last line of each test checks for them. Does nothing without
+ * AddressSanitizer. */
 #ifndef FANTAIL_TEST_LEAKS_H
 #define FANTAIL_TEST_LEAKS_H
 

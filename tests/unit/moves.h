@@ -11,7 +11,7 @@
 
 static int moves_fd = -1;
 
-/* From here on the log goes into a pipe, debug lines included. */
+/* From now on the log goes to a pipe, including debug lines. */
 static inline void moves_record(void)
 {
     int ends[2];
@@ -29,7 +29,7 @@ static inline void moves_add_member(struct buf *moves, const char *line, const c
     buf_add(moves, at, strcspn(at, "\""));
 }
 
-/* "new>running running>ended" from the lines with this message, since the last call. Release it. */
+/* The moves in the lines with this message since the last call, as "new>running running>ended". Release the buffer. */
 static inline struct buf moves_of(const char *message)
 {
     struct buf log = {0}, moves = {0};

@@ -5,7 +5,7 @@
 #include "common/base/buf.h"
 #include "unit/json_suite.h"
 
-/* Each line in an allocation of its size. */
+/* Each line has an allocation of exactly its size. */
 static enum answer_kind kind_of(const char *line, bool strict)
 {
     size_t len = strlen(line);

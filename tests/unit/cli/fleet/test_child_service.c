@@ -16,7 +16,7 @@ static void start(struct child_service *s, char *script)
     cr_assert_eq(s->state, CHILD_STARTING);
 }
 
-/* Reads until the pipe has said all it will. */
+/* Reads until the service is ready or the pipe is closed. */
 static bool becomes_ready(struct child_service *s)
 {
     while (s->ready_fd >= 0) {
@@ -86,7 +86,7 @@ Test(child_service, a_reserved_port_is_for_the_service_alone)
     cr_assert(child_service_reserve_port(&b));
     cr_assert_neq(a.port, b.port);
     cr_assert_not(child_service_port_is_taken(a.port));
-    /* The service binds as this does. */
+    /* A service binds its port in this way. */
     address.sin_port = htons(a.port);
     cr_assert_eq(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
     cr_assert_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);

@@ -34,7 +34,7 @@ static void make(struct run_dir *d, enum run_dir_kind kind)
     cr_assert(run_dir_make(d, kind, sizeof d->path, err, sizeof err), "%s", err);
 }
 
-/* As if it had been made an hour ago. */
+/* Makes it look an hour old. */
 static void age(const char *path)
 {
     struct timespec times[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};

@@ -1,4 +1,4 @@
-/* A connection against a peer of this test, which writes its answers piece by piece. */
+/* A connection to a peer in this test, which writes its answers in pieces. */
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <stdlib.h>

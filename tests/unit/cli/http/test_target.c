@@ -1,4 +1,4 @@
-/* Targets: URLs taken apart. */
+/* Targets: the parts of URLs. */
 #include <criterion/criterion.h>
 
 #include "cli/http/target.h"

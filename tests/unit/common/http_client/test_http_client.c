@@ -1,4 +1,4 @@
-/* The client against a scripted server in the same loop, so that every order of events is ours to make. */
+/* The client with a server of this test in the same loop, so that the test determines the order of events. */
 #include "common/http_client/http_client.h"
 
 #include <netinet/in.h>
@@ -14,10 +14,10 @@
 
 static uv_loop_t loop;
 static uv_tcp_t listener;
-static uv_timer_t tick; /* turns the loop, so that a test may look at its condition */
+static uv_timer_t tick; /* wakes the loop, so that a test can check its condition */
 static struct http_client *client;
 static unsigned port, connections, requests, hang_ups;
-static uv_tcp_t *held; /* the connection of the last request that the server answers by hand */
+static uv_tcp_t *held; /* the connection of the last request that the test itself answers */
 
 struct connection {
     uv_tcp_t tcp;
@@ -131,7 +131,7 @@ static void on_connection(uv_stream_t *server, int status)
     connections++;
 }
 
-/* One call and what was heard of it. */
+/* One call and what came of it. */
 struct heard {
     const char *body;
     size_t body_len, given;
@@ -234,7 +234,7 @@ static void close_connection(uv_handle_t *handle, void *data)
     if (handle->type == UV_TCP && handle != (uv_handle_t *)&listener && c) hang_up(&c->tcp);
 }
 
-/* Also proves that a freed client leaves nothing on the loop. */
+/* Also checks that a freed client leaves nothing on the loop. */
 static void tear_down(void)
 {
     http_client_free(client);
@@ -394,7 +394,7 @@ Test(http_client, a_post_whose_reused_connection_dies_is_lost_and_never_sent_twi
     tear_down();
 }
 
-/* curl tries again on a connection of its own making, and its error is then about that one. */
+/* curl itself tries again on another connection, and its error is about that one. */
 Test(http_client, a_post_whose_server_was_killed_says_that_it_was_delivered)
 {
     struct heard first = {.body = "x", .body_len = 1}, second = {.body = "y", .body_len = 1}, third = second;

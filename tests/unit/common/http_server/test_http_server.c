@@ -1,4 +1,5 @@
-/* The server and its clients live in one thread: a client's socket never blocks, and whoever waits turns the loop. */
+/* The server and its clients are in one thread: the sockets of clients do not block, and a test that waits runs the
+ * loop. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <linux/filter.h>
@@ -19,16 +20,16 @@ TestSuite(http_server, .timeout = 60);
 
 static uv_loop_t loop;
 static struct http_server *server;
-static const char *listens_at; /* its file; NULL: a port of 127.0.0.1 */
+static const char *listens_at; /* its socket file; NULL: it has a port of 127.0.0.1 */
 
-/* What the routes below saw. */
+/* What the routes below recorded. */
 static struct {
-    struct http_exchange *held; /* the exchange of the routes that answer later */
+    struct http_exchange *held; /* the exchange of a route that answers later */
     unsigned bodies, ends, closes, dones;
     size_t body_bytes, body_room, pull_room, pulled;
     size_t whole_bytes;
     bool pull_ends, pull_aborts;
-    bool slow; /* bodies and pulls take longer than a step may before others get theirs */
+    bool slow; /* handling a body or a pull takes longer than an exchange may use before others get their turn */
     unsigned pulls;
     enum http_closed how;
     int done_status;
@@ -169,7 +170,7 @@ static void on_done(void *data, const char *method, const char *route, int statu
     snprintf(saw.done_route, sizeof saw.done_route, "%s", route);
 }
 
-/* Admits all but POST /count. */
+/* Accepts every request except POST /count. */
 static bool admit(void *data, struct http_exchange *x)
 {
     unsigned *asked = data;
@@ -238,7 +239,7 @@ static int client(void)
     return fd;
 }
 
-/* Sends all of it while the server runs; stops quietly when the server closes first. */
+/* Sends all bytes while the server runs. Stops without an error if the server closes the connection first. */
 static void say_bytes(int fd, const char *data, size_t len)
 {
     while (len > 0) {
@@ -254,7 +255,7 @@ static void say(int fd, const char *text)
     say_bytes(fd, text, strlen(text));
 }
 
-/* Reads until `needle` has come or the server closes; *closed tells which. */
+/* Reads until `needle` has come or the server has closed the connection, which sets *closed. */
 static struct buf hear(int fd, const char *needle, bool *closed)
 {
     struct buf got = {0};
@@ -286,7 +287,7 @@ static void assert_hears_end(int fd)
     buf_release(&got);
 }
 
-/* One request on its own connection is answered with all of these in the answer. */
+/* Sends one request on its own connection and checks that the answer has all of these texts. */
 static void assert_exchange(const char *request, const char *status, const char *needle)
 {
     int fd = client();
@@ -469,7 +470,7 @@ Test(http_server, garbage_gets_400_as_a_problem)
     start();
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) assert_exchange(bad[i], "400", "\"status\":400");
     assert_exchange("GET / HTTP/2.0\r\n" HOST "\r\n", "505", "\"status\":505");
-    /* Not all versions of the library answer these; all close. */
+    /* Not all versions of the library answer these requests, but all close the connection. */
     static const char *const hopeless[] = {"GARBAGE IN\r\n\r\n", "GARBAGE\r\n\r\n", "GET /\r\n\r\n",
                                            "\x16\x03\x01\x02\r\n\r\n"};
     for (size_t i = 0; i < ARRAY_SIZE(hopeless); i++) {
@@ -527,7 +528,7 @@ Test(http_server, a_body_is_suspended_when_not_taken_and_goes_on_when_woken)
     cr_assert_eq(saw.body_bytes, 100000);
     cr_assert_leq(saw.bodies, 5);
     saw.body_room = 0;
-    http_exchange_wake(saw.held); /* nothing to take yet: waits again */
+    http_exchange_wake(saw.held); /* no answer yet: waits again */
     for (int i = 0; i < 100; i++) turn();
     cr_assert_eq(saw.body_bytes, 100000);
     saw.body_room = SIZE_MAX;
@@ -604,7 +605,7 @@ Test(http_server, without_a_body_the_connection_of_one_who_is_not_admitted_is_ke
     stop();
 }
 
-/* Sends so much after the refusal; each byte is to be taken. */
+/* Sends this many bytes after the refusal; the server must read them all. */
 static void send_on(int fd, size_t len)
 {
     static const char zeros[64 * KIB];
@@ -616,7 +617,7 @@ static void send_on(int fd, size_t len)
     }
 }
 
-/* A socket closed with unread bytes is reset, and a reset may overtake the answer. */
+/* Closing a socket with unread bytes resets the connection, and then the client may lose the answer. */
 Test(http_server, a_client_that_sends_on_after_the_refusal_still_reads_it)
 {
     static const struct {
@@ -811,7 +812,7 @@ Test(http_server, a_client_that_does_not_read_holds_the_stream_back)
     stop();
 }
 
-/* One iteration of the loop may take a step of the long exchange and no more. */
+/* One iteration of the loop may run one step of the long exchange, not more. */
 static void assert_small_turn(const unsigned *steps)
 {
     unsigned before = *steps;
@@ -998,7 +999,7 @@ Test(http_server, a_slow_head_gets_408)
         for (int turns = 0; turns < 50; turns++) turn();
         if (!*starts[i]) {
             close(fd);
-            continue; /* merely idle */
+            continue; /* idle */
         }
         say(fd, starts[i]);
         assert_hears(fd, "\"status\":408");
@@ -1083,7 +1084,7 @@ Test(http_server, after_stop_listening_running_exchanges_go_on)
     stop();
 }
 
-/* Connects without waiting for it. */
+/* Begins to connect. */
 static int client_under_way(uint16_t port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -1100,7 +1101,7 @@ static int error_of(int fd)
     return error;
 }
 
-/* Some sandboxes forbid what turns newcomers away. */
+/* Some sandboxes forbid the system call that makes the kernel refuse new connections. */
 static bool filters_are_permitted(void)
 {
     struct sock_filter take_all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
@@ -1115,13 +1116,13 @@ Test(http_server, whoever_was_connecting_when_listening_stops_is_served)
 {
     static const char request[] = "GET / HTTP/1.1\r\n" HOST "\r\n";
     start_with((struct http_server_options){.port = hold_port()});
-    int waiting = client(); /* connected, and not accepted as the loop has not turned */
+    int waiting = client(); /* connected, but not accepted, as the loop has not run */
     cr_assert_eq(send(waiting, request, sizeof request - 1, 0), (ssize_t)(sizeof request - 1));
     cr_assert(!http_server_stop_listening(server));
     int late = client_under_way(http_server_port(server));
     TURN_UNTIL(http_server_stop_listening(server));
     assert_hears(waiting, "hello");
-    /* It was not let in, and is told so when it asks again. */
+    /* It was not accepted; the next use of it fails. */
     struct pollfd p = {.fd = late, .events = POLLOUT};
     TURN_UNTIL(poll(&p, 1, 0) > 0);
     if (filters_are_permitted()) cr_assert_eq(error_of(late), ECONNREFUSED);
@@ -1144,7 +1145,7 @@ Test(http_server, a_kept_connection_is_ended_by_an_answer_that_a_crossing_reques
     TURN_UNTIL(saw.ends == 1);
     http_server_drain(server);
     cr_assert(!http_server_part(server));
-    /* The request is sent after the answer, all of it, and does not reach the route. */
+    /* The whole request is sent after the answer, and it does not reach the route. */
     snprintf(head, sizeof head, "POST /count HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", sizeof body);
     say(kept, head);
     say_bytes(kept, body, sizeof body);
@@ -1158,7 +1159,7 @@ Test(http_server, a_kept_connection_is_ended_by_an_answer_that_a_crossing_reques
     close(running);
     close(kept);
     close(fresh);
-    TURN_UNTIL(http_server_part(server)); /* the silent one is not waited for without end */
+    TURN_UNTIL(http_server_part(server)); /* the server does not wait for the silent one for ever */
     assert_hears(silent, "HTTP/1.1 503 Service Unavailable\r\n");
     close(silent);
     stop();
@@ -1234,7 +1235,7 @@ Test(http_server, a_taken_port_is_a_sentence)
     stop();
 }
 
-/* Servers on a socket in the file system. The directory is this test's own. */
+/* Servers on a socket file, in a directory that only this test uses. */
 
 static char socket_dir[64], socket_host[128];
 

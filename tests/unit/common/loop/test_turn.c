@@ -1,4 +1,4 @@
-/* The order of the steps of a loop turn, and which of them keep the loop awake or alive. */
+/* The order of the steps in a turn of the loop, and which of them keep the loop awake or running. */
 #include <criterion/criterion.h>
 #include <unistd.h>
 
@@ -7,8 +7,8 @@
 #include "unit/leaks.h"
 
 static uv_loop_t loop;
-static uv_async_t keeper; /* the loop runs no step without a handle that keeps it */
-static struct buf seen;   /* the names of the steps that ran, one a line */
+static uv_async_t keeper; /* the loop runs steps only while a handle is active */
+static struct buf seen;   /* the names of the steps that ran, one per line */
 
 struct named_step {
     struct turn_step step;
@@ -30,7 +30,7 @@ static void add(struct named_step *s)
     turn_add(&loop, &s->step, s->place, note, s);
 }
 
-/* One turn that does not sleep. */
+/* Runs one turn that does not sleep. */
 static const char *run_turn(void)
 {
     buf_clear(&seen);
@@ -40,7 +40,7 @@ static const char *run_turn(void)
 
 static void open_loop(void)
 {
-    memset(&loop, 0xAA, sizeof loop); /* as on a stack: nothing of it may be relied on */
+    memset(&loop, 0xAA, sizeof loop); /* like memory on a stack, its bytes can have any value */
     cr_assert_eq(uv_loop_init(&loop), 0);
     cr_assert_eq(uv_async_init(&loop, &keeper, NULL), 0);
 }

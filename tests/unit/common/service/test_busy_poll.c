@@ -1,4 +1,4 @@
-/* When the loop looks for events before it sleeps: the thinking with made-up times, and the looking in a real loop. */
+/* When the loop polls for events before it sleeps: the decision with invented times, and the polling in a real loop. */
 #include <criterion/criterion.h>
 #include <unistd.h>
 
@@ -87,7 +87,7 @@ Test(busy_poll, with_a_limit_of_0_it_never_looks)
     cr_assert_eq(busy_poll_budget(&b, NOW), 0);
 }
 
-/* A loop whose every wait ends at once: an earlier step of the turn writes to a pipe that the loop reads. */
+/* A loop in which every wait ends at once, as an earlier step of the turn writes to a pipe that the loop reads. */
 
 struct chat {
     struct busy_poller poller;

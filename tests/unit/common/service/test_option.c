@@ -57,7 +57,7 @@ static void finish(void)
     assert_no_leaks();
 }
 
-/* What went to standard error or output of the criterion redirection. */
+/* Reads what was written to standard error or standard output, which Criterion has redirected. */
 static void assert_said(FILE *f, const char *words)
 {
     char text[8192];

@@ -1,4 +1,4 @@
-/* The way in and out of a service, in a child process that behaves as a main does. */
+/* The start and the end of a service, in a child process that does what a main() does. */
 #include "common/service/service.h"
 
 #include <arpa/inet.h>
@@ -15,13 +15,13 @@
 
 struct child {
     pid_t pid;
-    int control; /* a byte written here makes the child's work end */
+    int control; /* a byte written here ends the work of the child */
     unsigned port, admin_port;
 };
 
 struct work {
     struct service *service;
-    bool holds; /* not idle until a byte comes */
+    bool holds; /* busy until a byte comes */
     bool draining, stopped;
     int control;
     uv_poll_t poll;
@@ -137,7 +137,7 @@ static int connect_to(unsigned port)
 
 static char answer[1 << 16];
 
-/* The whole answer to a GET on a connection of its own; "" when there was no connection. */
+/* The whole answer to a GET on a new connection; "" if it could not connect. */
 static const char *get(unsigned port, const char *path)
 {
     char request[256];
@@ -271,7 +271,7 @@ Test(service, exit_with_parent_ends_an_orphan)
     if (parent == 0) {
         struct child c = start_child(false);
         cr_assert(write(out[1], &c, sizeof c) == sizeof c);
-        _exit(0); /* the service's parent dies here */
+        _exit(0); /* the parent of the service ends here */
     }
     struct child c;
     cr_assert(read(out[0], &c, sizeof c) == sizeof c);

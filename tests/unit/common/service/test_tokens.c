@@ -1,4 +1,4 @@
-/* Tokens of a file, and what an Authorization header is worth against them. */
+/* Tokens of a file, and which Authorization headers they accept. */
 #include "common/service/tokens.h"
 
 #include <sys/stat.h>

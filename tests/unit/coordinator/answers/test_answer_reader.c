@@ -4,7 +4,7 @@
 #include "unit/leaks.h"
 
 struct seen {
-    struct buf text; /* everything reported, canonical */
+    struct buf text; /* everything that was reported, in one form */
     uint64_t values, errors, calls;
     uint64_t done, costs;
     struct chunk_cost cost;
@@ -18,7 +18,7 @@ static void on_values(void *data, uint64_t n, const char *lines, size_t len)
     buf_add(&s->text, lines, len);
 }
 
-/* Takes every other one. */
+/* Accepts every second one. */
 static void on_value(void *data, struct buf *line)
 {
     on_values(data, 1, line->data, line->len);

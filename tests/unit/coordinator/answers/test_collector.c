@@ -3,7 +3,7 @@
 #include "coordinator/answers/collector.h"
 #include "unit/leaks.h"
 
-/* A spill in memory, which can be told to fail. */
+/* A spill in memory, which can be made to fail. */
 struct spill {
     char bytes[1 << 22];
     bool full, unreadable;
@@ -34,7 +34,7 @@ static struct collector *collector(enum collector_order order, size_t cap, struc
     return collector_new(&config);
 }
 
-/* Lines that name their item: "7\n". */
+/* Lines with the index of their item: "7\n". */
 static enum collector_status add(struct collector *c, uint64_t first, size_t n)
 {
     static char lines[1 << 20];
@@ -44,7 +44,7 @@ static enum collector_status add(struct collector *c, uint64_t first, size_t n)
     return collector_add(c, first, n, lines, len);
 }
 
-/* Takes all that is ready, checks that each line belongs to its index; returns the items. */
+/* Takes everything that is ready and checks that each line belongs to its index. Returns the number of items. */
 static uint64_t drain(struct collector *c, unsigned char *seen)
 {
     struct answer_run run;
@@ -82,7 +82,7 @@ Test(collector, nothing_goes_out_before_its_turn)
     cr_assert_eq(drain(c, NULL), 0);
     cr_assert_eq(add(c, 0, 4), COLLECTOR_OK);
     cr_assert_eq(drain(c, NULL), 4);
-    cr_assert_eq(add(c, 4, 1), COLLECTOR_OK); /* the hole */
+    cr_assert_eq(add(c, 4, 1), COLLECTOR_OK); /* the item that is missing */
     cr_assert_eq(drain(c, NULL), 6);
     assert_empty_and_free(c);
 }
@@ -151,7 +151,7 @@ static void take_lines_of_all_sizes(enum collector_order order)
     struct collector *c = collector(order, 300000, spill);
     unsigned char seen[ITEMS] = {0};
     for (uint64_t i = 0; i < ITEMS; i++) {
-        uint64_t index = i ^ 3; /* not in order */
+        uint64_t index = i ^ 3; /* completion order */
         struct buf line = {0};
         fill_line(&line, index, index % 3 == 0 ? 100 : 70000);
         bool large = line.len > 1000;
@@ -186,7 +186,7 @@ Test(collector, a_million_equal_errors_cost_one_line)
     assert_empty_and_free(c);
 }
 
-/* Chunks finish in any order, in pieces of any size. */
+/* Chunks finish in random order, in pieces of random size. */
 static void shuffle_through(enum collector_order order, size_t cap)
 {
     enum { CHUNKS = 200, CHUNK = 100 };
@@ -209,7 +209,7 @@ static void shuffle_through(enum collector_order order, size_t cap)
         left -= n;
         if (random % 7 == 0) out += drain(c, seen);
         if (cap && order == COLLECT_INPUT_ORDER)
-            cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000); /* a thousand runs, spilled */
+            cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000); /* a thousand spilled runs of items */
     }
     if (cap && order == COLLECT_INPUT_ORDER) cr_assert_gt(spill.writes, 0);
     cr_assert_eq(out + drain(c, seen), CHUNKS * CHUNK);

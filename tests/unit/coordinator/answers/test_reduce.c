@@ -3,7 +3,7 @@
 #include "coordinator/answers/reduce.h"
 #include "unit/leaks.h"
 
-/* Reduces the NULL-ended values and compares the result's text. */
+/* Reduces the values, up to NULL, and compares the text of the result. */
 static void expect(enum job_reduce kind, const char *const *values, const char *result)
 {
     struct reduction r;

@@ -10,7 +10,7 @@ static bool keep_error(void *data, uint64_t index, const char *object, size_t le
     return buf_addf(data, "%llu=%.*s;", (unsigned long long)index, (int)len, object);
 }
 
-/* Writes the lines with `room` bytes a call and compares all that came. */
+/* Writes the lines with `room` bytes per call and compares everything that was written. */
 static void expect(enum result_format format, uint64_t first, size_t room, const char *wanted, const char *errors)
 {
     struct result_writer w;

@@ -5,7 +5,7 @@
 #include "protocol/protocol.h"
 #include "unit/json_suite.h"
 
-/* Reads a whole job object; have_items as the splitter would say it. */
+/* Reads a whole job object. have_items: whether the body has items, which the splitter would know. */
 static bool read_job(struct jobspec *spec, const char *json, bool have_items, struct jobspec_error *err)
 {
     jobspec_init(spec);

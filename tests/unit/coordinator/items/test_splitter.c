@@ -6,7 +6,7 @@
 
 #define WHOLE SIZE_MAX
 
-/* Feeds body in pieces, each an allocation of its own, and finishes. */
+/* Feeds the body in pieces, each with its own allocation, and finishes. */
 static enum split_status split_into(struct splitter *s, enum split_format format, const char *body, size_t len,
                                     size_t piece)
 {
@@ -32,7 +32,7 @@ static void assert_sane(const struct splitter *s)
     cr_assert(s->items.len == 0 || s->items.data[s->items.len - 1] == '\n');
 }
 
-/* Takes whole items from the front, as the coordinator does. */
+/* Takes whole items from the front, like the coordinator. */
 static void take_items(struct splitter *s, size_t bytes, uint64_t count)
 {
     buf_drop_front(&s->items, bytes);
@@ -106,7 +106,7 @@ Test(splitter, lines_of_json_are_items_whatever_ends_them)
     assert_no_leak();
 }
 
-/* Long lines take another way than short ones when they come in pieces: it must lead to the same items. */
+/* Long lines that come in pieces are read by other code than short ones; the items must be the same. */
 Test(splitter, long_lines_are_the_same_items_whatever_the_pieces_and_the_guess)
 {
     static const char *const shapes[][2] = {{"\"%s\"\n", "\"%s\"\n"},
@@ -332,12 +332,12 @@ Test(splitter, lines_are_cut_by_count_and_by_bytes)
     assert_no_leak();
 }
 
-/* Expects what each format makes of one case, given what it is as JSON. */
+/* Checks what each format makes of one case. Whether the case is valid JSON is given. */
 static void check_body(const char *name, enum split_format format, const struct buf *body, bool accepted,
                        const char *item, size_t item_len)
 {
     for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
-        /* Cases of 100,000 brackets fail early; the pieces of one byte do not take long. */
+        /* Cases with 100,000 brackets fail early, so pieces of one byte do not take long. */
         struct splitter s;
         enum split_status status = split_into(&s, format, body->data, body->len, pieces[i]);
         assert_sane(&s);
@@ -356,7 +356,7 @@ static void check_case(const char *name, char verdict, const char *data, size_t 
     size_t offset;
     const char *why;
     bool valid = json_valid(data, len, &offset, &why), one_line = !memchr(data, '\n', len);
-    /* The item as it should come out: without white space around it and line breaks in it. */
+    /* The expected item: without white space around it and without line breaks in it. */
     struct buf item = {0}, body = {0};
     size_t begin = 0, end = len;
     while (begin < end && strchr(" \t\r\n", data[begin]) && data[begin]) begin++;
@@ -368,7 +368,7 @@ static void check_case(const char *name, char verdict, const char *data, size_t 
     buf_add_str(&body, "{\"items\":[");
     buf_add(&body, data, len);
     buf_add_str(&body, "]}");
-    /* Nothing but white space makes an empty array, which is not the case's fault. */
+    /* A case with only white space makes an empty array, which is valid. */
     if (begin < end) check_body(name, SPLIT_JOB, &body, valid, item.data, item.len);
 
     buf_clear(&body);

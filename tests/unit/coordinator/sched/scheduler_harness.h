@@ -1,6 +1,6 @@
 /*
- * A shell for the scheduler that a test plays by hand: what was sent lies in an array, the clock stands until it is
- * moved. Included by the scheduler's tests only.
+ * The environment of the scheduler in its tests, controlled by the test: sent attempts are in an array, and the clock
+ * moves only when the test moves it. Only the tests of the scheduler include this.
  */
 #ifndef FANTAIL_TEST_SCHEDULER_HARNESS_H
 #define FANTAIL_TEST_SCHEDULER_HARNESS_H
@@ -16,11 +16,11 @@
 struct shell {
     struct scheduler *s;
     uint64_t now, next;
-    struct sched_attempt *out[4096]; /* sent and not ended */
+    struct sched_attempt *out[4096]; /* sent attempts that have not ended */
     unsigned out_n, sends, cuts, probes, payloads, finished, waits;
     struct sched_endpoint *probed;
-    uint64_t cut_items; /* of the jobs' items, all jobs */
-    uint64_t run_items; /* 0, or after so many items of one job indexes are missing */
+    uint64_t cut_items; /* of the items of all jobs */
+    uint64_t run_items; /* after this many items of one job, indexes are missing; 0: never */
     uint64_t errors[ITEM_ERROR_COUNT];
     uint64_t last_error_first;
     unsigned last_error_attempts;
@@ -28,7 +28,7 @@ struct shell {
     enum sched_waiting waiting;
 };
 
-/* Where the items of the shell's one job have gaps: RUN_GAP indexes are missing after each run_items. */
+/* The index of an item, if the only job has gaps: RUN_GAP indexes are missing after each run_items. */
 #define RUN_GAP 5
 static inline uint64_t shell_next(struct shell *sh, uint64_t most, uint64_t *first)
 {
@@ -150,7 +150,7 @@ static inline void shell_init(struct shell *sh)
     sh->s = scheduler_new(&config, &shell_ops, sh);
 }
 
-/* A worker that has told its slots. */
+/* Adds a worker that has reported its slots. */
 static inline struct sched_endpoint *worker(struct shell *sh, unsigned slots)
 {
     struct sched_endpoint *e = sched_endpoint_add(sh->s, NULL, false, slots, sh->now);
@@ -169,7 +169,7 @@ static inline void run(struct shell *sh)
     run_at(sh, sh->now);
 }
 
-/* Lets the clock go to the next deadline, so many times. */
+/* Moves the clock to the next deadline, this many times. */
 static inline void run_on(struct shell *sh, unsigned turns)
 {
     while (turns-- > 0 && sh->next != SCHED_NEVER) run_at(sh, sh->next > sh->now ? sh->next : sh->now + 1);
@@ -195,7 +195,7 @@ static inline uint32_t items_of(const struct sched_attempt *a)
     return a->to - a->from;
 }
 
-/* The attempt answers n items, after so many milliseconds. */
+/* The attempt answers n items after this many milliseconds. */
 static inline void answer(struct shell *sh, struct sched_attempt *a, uint32_t n, uint64_t after_ms)
 {
     sh->now += after_ms * MS;
@@ -215,7 +215,7 @@ static inline void complete(struct shell *sh, struct sched_attempt *a, uint64_t 
     end(sh, a, SCHED_END_COMPLETE);
 }
 
-/* Lets the clock go until something is out. */
+/* Moves the clock until an attempt is sent. */
 static inline void until_sent(struct shell *sh)
 {
     for (unsigned turns = 0; sh->out_n == 0; turns++) {
@@ -224,7 +224,7 @@ static inline void until_sent(struct shell *sh)
     }
 }
 
-/* All that is out is answered, until nothing is left to do. */
+/* Answers all sent attempts until the job has ended. */
 static inline void complete_all(struct shell *sh)
 {
     for (unsigned turn = 0; turn < 100000 && (sh->out_n > 0 || sh->next != SCHED_NEVER) && sh->finished == 0; turn++) {

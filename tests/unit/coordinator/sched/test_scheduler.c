@@ -64,7 +64,7 @@ Test(scheduler, long_items_go_one_by_one_and_do_not_pile_up)
     job_of(&sh, 10000);
     run(&sh);
     for (unsigned i = 0; i < 100; i++) {
-        complete(&sh, sh.out[0], 125); /* eight slots, a second each */
+        complete(&sh, sh.out[0], 125); /* eight slots, one second per item */
         run(&sh);
     }
     for (unsigned i = 0; i < sh.out_n; i++) cr_assert_eq(items_of(sh.out[i]), 1);
@@ -188,7 +188,7 @@ static unsigned out_of(const struct shell *sh, const struct sched_job *job)
     return n;
 }
 
-/* All attempts of the job that are out are answered, at once. */
+/* Answers all sent attempts of the job at once. */
 static void complete_job(struct shell *sh, const struct sched_job *job)
 {
     for (unsigned i = 0; i < sh->out_n;) {

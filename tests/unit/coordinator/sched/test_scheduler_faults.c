@@ -94,7 +94,7 @@ Test(scheduler_faults, a_chunk_that_lost_two_workers_is_halved_until_one_item_is
     p.hedge_enabled = false;
     one_chunk(&sh, &p, 8);
     unsigned losses = 0;
-    /* Item 5 takes down every worker. */
+    /* Item 5 kills every worker that runs it. */
     for (unsigned turn = 0; turn < 1000 && sh.finished == 0; turn++) {
         if (sh.out_n > 0) {
             struct sched_attempt *a = sh.out[0];
@@ -244,7 +244,7 @@ Test(scheduler_faults, a_late_item_is_sent_twice_the_first_answer_wins_and_the_l
     cr_assert(sh.out[1]->is_hedge);
     cr_assert_neq(sh.out[1]->endpoint, late->endpoint);
     complete(&sh, sh.out[1], 1);
-    struct sched_accept accept = sched_attempt_answered(late, 1, sh.now); /* in the same turn: a duplicate */
+    struct sched_accept accept = sched_attempt_answered(late, 1, sh.now); /* in the same turn, as a duplicate */
     cr_assert_eq(accept.keep, 0);
     run(&sh);
     cr_assert_eq(sh.cuts, 1);
@@ -502,7 +502,8 @@ Test(scheduler_faults, a_draining_worker_that_still_answers_is_asked_before_it_g
     shell_over(&sh);
 }
 
-/* The budget protects the fleet from faults of its workers. What the job asks for is bounded by max_attempts. */
+/* The budget protects the fleet from failures of its workers. Retries that a job asks for are limited by max_attempts.
+ * */
 Test(scheduler_faults, errors_that_the_job_wants_tried_again_are_tried_max_attempts_times_each)
 {
     struct shell sh;

@@ -1,4 +1,4 @@
-/* The embedded metric format's line, read back with a JSON parser. */
+/* The line of the embedded metric format, read by a JSON parser. */
 #include <cjson/cJSON.h>
 #include <criterion/criterion.h>
 

@@ -1,4 +1,4 @@
-/* Whose turn it is. */
+/* Which chunk gets the next turn. */
 #include <criterion/criterion.h>
 
 #include "unit/leaks.h"
@@ -15,7 +15,7 @@ static struct chunk *add(struct turns *t, const char *name, unsigned items)
     return c;
 }
 
-/* Takes one item of whose turn it is. */
+/* Takes one item of the chunk that is next. */
 static const char *turn(struct turns *t)
 {
     struct chunk *c = turns_next(t);

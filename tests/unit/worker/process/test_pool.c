@@ -1,4 +1,4 @@
-/* The pool with real processes: small shell programs as tasks, on a loop of the test. */
+/* The pool with real processes: small shell programs as tasks, and a loop of the test. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -8,7 +8,8 @@
 #include "unit/leaks.h"
 #include "worker/process/pool.h"
 
-/* Answers each item itself; "crash" kills the process, "hang" stops it, "exit" ends it, "bad" writes no JSON. */
+/* Answers each item with itself. "crash" kills the process, "hang" stops it, "exit" ends it, "bad" writes text that is
+ * not JSON. */
 #define SCRIPT                                                                                                         \
     "while read -r x; do case $x in *crash*) echo dying >&2; kill -9 $$;; *hang*) sleep 1000;; *exit*) exit 3;; "      \
     "*bad*) echo nonsense;; *) echo \"{\\\"value\\\":$x}\";; esac; done"
@@ -65,7 +66,7 @@ static struct chunk *submit(const char *items)
     return c;
 }
 
-/* Runs the loop until the chunk has ended; its answers, NUL-terminated. */
+/* Runs the loop until the chunk has ended. Returns its answers, NUL-terminated. */
 static const char *answers(struct chunk *c)
 {
     while (!c->ended) uv_run(&loop, UV_RUN_ONCE);
@@ -129,7 +130,7 @@ Test(pool, each_of_many_crashing_items_is_charged_and_no_other)
     stop();
 }
 
-/* Whether there was time for the items before and after it. */
+/* Whether the items before and after it had time to run. */
 static bool end_a_hanging_item(uint64_t item_timeout_ns)
 {
     struct chunk_fault fault;
@@ -151,7 +152,7 @@ Test(pool, an_item_that_hangs_is_ended_by_its_time_limit)
     uint64_t limit_ns = 200 * NS_PER_MS;
     start(SCRIPT, 1);
     while (!end_a_hanging_item(limit_ns)) {
-        limit_ns *= 4; /* too short for a shell to start on a busy machine */
+        limit_ns *= 4; /* on a busy machine, a shell may take longer to start */
         cr_assert_lt(limit_ns, 20 * NS_PER_S);
     }
     stop();
@@ -203,11 +204,11 @@ Test(pool, a_process_that_has_written_much_gets_one_read_in_a_turn_of_the_loop)
     struct buf items = {0};
     for (int i = 0; i < ITEMS; i++) buf_addf(&items, "%d\n", i);
     start("s=$(head -c 2000 /dev/zero | tr '\\0' x); while read -r x; do echo \"{\\\"value\\\":\\\"$s\\\"}\"; done", 1);
-    task->mode = TASK_NATIVE; /* its host is believed line by line */
+    task->mode = TASK_NATIVE; /* a native host, whose every line counts as an answer */
     struct chunk *c = submit(buf_cstr(&items));
     while (!c->ended) {
         size_t before = c->out.len;
-        usleep(1000); /* it writes meanwhile, once it is trusted with many items */
+        usleep(1000); /* the process writes meanwhile, once it is given many items at a time */
         uv_run(&loop, UV_RUN_NOWAIT);
         cr_assert_leq(c->out.len - before, TURN_BYTES);
     }
@@ -255,7 +256,7 @@ Test(pool, what_a_process_started_dies_with_it_even_in_a_session_of_its_own)
     c = submit("\"crash\"\n");
     answers(c);
     finish(c);
-    /* Nothing else keeps this loop alive, and a loop that is not alive does not look at signals. */
+    /* Nothing else keeps this loop running, and a loop that does not run handles no signals. */
     while (kill(pid, 0) == 0) {
         reaper_poll(&reaper);
         usleep(1000);
