@@ -16,7 +16,7 @@
 #define HEADER_WORKER      "Fantail-Worker" /* the worker's id, stable while it lives */
 #define HEADER_SLOTS       "Fantail-Slots"
 #define HEADER_FREE        "Fantail-Free"
-#define HEADER_COST        "Fantail-Cost" /* of a request: "lines" asks for lines of cost before the end line */
+#define HEADER_COST        "Fantail-Cost" /* of a request: "lines" asks what the items cost, struct chunk_cost */
 
 #define TYPE_JSON    "application/json"
 #define TYPE_NDJSON  "application/x-ndjson"

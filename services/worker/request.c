@@ -113,6 +113,7 @@ static void account(struct request *r, enum http_closed how)
                                                             : RESULT_DRAINING;
     *w->results[result] += 1;
     metric_observe_ns(w->chunk_seconds, duration);
+    if (unit_cost_add(&w->chunk_cost, 2 * r->body_bytes)) unit_cost_measure(&w->chunk_cost, thread_cpu_ns());
     char span_id[SPAN_ID_SIZE];
     log_debug("chunk ended", LOG_CHUNK(c), LOG_STR("task", r->stages[0].pool->task->name),
               LOG_U64("items", c->received), LOG_U64("failed", failed), LOG_STR("how", worker_result_name(result)),

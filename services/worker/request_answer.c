@@ -16,8 +16,9 @@ static void pump(struct stage *s)
             request_add_items(to, "\n", 1);
         } else if (a.kind == ANSWER_ERROR) {
             chunk_add_settled(to->chunk, at, n + 1);
-        } else {
+        } else if (a.kind == ANSWER_END) {
             struct chunk_fault fault;
+            to->chunk->cost.slot_ns += s->chunk->cost.slot_ns;
             if (a.end != CHUNK_COMPLETE)
                 to->chunk->draining = true;
             else if (!chunk_finish(to->chunk, &fault))
@@ -116,6 +117,10 @@ static void on_heads(uv_timer_t *timer)
 void request_begin_answer(struct request *r)
 {
     struct requests *set = &r->worker->requests;
+    const char *cost = http_exchange_header(r->x, HEADER_COST);
+    struct chunk *last = request_last_stage(r)->chunk;
+    last->cost.chunk_ns = (uint64_t)r->worker->chunk_cost.unit_ns;
+    last->says_cost = cost && strcmp(cost, "lines") == 0;
     worker_set_headers(r->worker, r->x, r->stages[0].pool);
     request_move(r, REQUEST_ANSWERING);
     http_answer_stream(r->x, 200, TYPE_NDJSON);

@@ -188,6 +188,7 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
 {
     *w = (struct worker){.loop = loop, .config = config, .scratch_fd = -1};
     requests_init(&w->requests, loop);
+    unit_cost_init(&w->chunk_cost, DEFAULT_CHUNK_COST_NS, thread_cpu_ns());
     w->hosts_dir = config->hosts_dir ? realpath(config->hosts_dir, NULL) : default_hosts_dir();
     if (!w->hosts_dir) {
         snprintf(err, err_size, "--hosts-dir: %s: %s", config->hosts_dir, strerror(errno));

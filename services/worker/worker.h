@@ -4,6 +4,7 @@
 #ifndef FANTAIL_WORKER_WORKER_H
 #define FANTAIL_WORKER_WORKER_H
 
+#include "common/base/unit_cost.h"
 #include "common/observe/metrics.h"
 #include "common/service/service.h"
 #include "common/trace/trace_export.h"
@@ -42,6 +43,7 @@ struct worker {
     unsigned handles; /* closing */
 
     struct requests requests;
+    struct unit_cost chunk_cost; /* of our own loop */
 
     uint64_t *items_succeeded, *items_failed;
     uint64_t *results[RESULT_COUNT];

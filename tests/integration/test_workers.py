@@ -180,6 +180,14 @@ class WorkerHttp(SharedFleetTest):
     def test_a_last_line_without_a_newline_counts(self):
         self.assertEqual(self.post("square", b"5").body, b'{"value":25}\n{"end":"complete","done":1}\n')
 
+    def test_a_client_that_asks_is_told_what_its_items_cost(self):
+        answer = self.post("sleep", b"0.3\n0.2\n", headers={"Fantail-Cost": "lines"})
+        cost = answer.lines[-1]["cost"]
+        self.assertEqual(cost["items"], 2)
+        self.assertGreaterEqual(cost["slot_s"], 0.5)
+        self.assertGreater(cost["chunk_s"], 0)
+        self.assertTrue(any(list(line) == ["cost"] and line["cost"]["slot_s"] >= 0.25 for line in answer.lines[:-1]), answer.lines)
+
     def test_no_lines_are_no_items(self):
         self.assertEqual(self.post("square", b"").body, b'{"end":"complete","done":0}\n')
 

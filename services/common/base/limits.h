@@ -66,6 +66,7 @@
 #define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; above it its processes are not fed */
 #define LIMIT_HEAD_WAIT_MS        10         /* the head of a chunk's answer waits no longer for the first value */
 #define LIMIT_GATHER_MS           2          /* an answer waits no longer for others of its chunk */
+#define COST_LINE_NS              250000000  /* slot time from one line of cost in a chunk's answer to the next */
 #define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of so many bytes do not wait */
 #define LIMIT_TASK_PROCESSES      1024       /* of one task on one worker */
 

@@ -196,10 +196,36 @@ void chunk_advance(struct chunk *c)
     }
 }
 
+static void add_cost(struct chunk *c)
+{
+    buf_addf(&c->out, "\"cost\":{\"items\":%llu,\"slot_s\":%.9f", (unsigned long long)c->cost.items,
+             (double)c->cost.slot_ns / 1e9);
+    if (c->cost.chunk_ns) buf_addf(&c->out, ",\"chunk_s\":%.9f", (double)c->cost.chunk_ns / 1e9);
+    buf_add_str(&c->out, "}}\n");
+}
+
+void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns)
+{
+    c->cost.items += items;
+    c->cost.slot_ns += slot_ns;
+    if (!c->says_cost || c->ended || c->cost.slot_ns < c->cost_said_ns + COST_LINE_NS) return;
+    size_t before = c->out.len;
+    c->cost_said_ns = c->cost.slot_ns;
+    buf_add_char(&c->out, '{');
+    add_cost(c);
+    c->held += c->out.len - before;
+}
+
 static void add_end_line(struct chunk *c, enum chunk_end how)
 {
     size_t before = c->out.len;
-    buf_addf(&c->out, "{\"end\":\"%s\",\"done\":%llu}\n", end_names[how], (unsigned long long)chunk_done(c));
+    buf_addf(&c->out, "{\"end\":\"%s\",\"done\":%llu", end_names[how], (unsigned long long)chunk_done(c));
+    if (c->says_cost && c->cost.items) {
+        buf_add_char(&c->out, ',');
+        add_cost(c);
+    } else {
+        buf_add_str(&c->out, "}\n");
+    }
     c->held += c->out.len - before;
     c->ended = true;
 }

@@ -13,6 +13,7 @@ struct reading {
     struct buf lines;   /* numbered: the answers that are not settled */
     uint64_t n, failed; /* of the answers that are not settled */
     uint64_t answers;   /* settled */
+    uint64_t slot_ns;   /* since the last answers of the process, not yet charged to a chunk */
 };
 
 /* The first run is answered as far as `done`: takes it off when that was its end. */
@@ -38,6 +39,9 @@ static void settle(struct reading *rd, const char *end)
     if (n == 0) return;
     rd->n = rd->failed = 0;
     rd->answers += n;
+    /* All that the process did since its last answers is charged to the first of these. */
+    chunk_add_cost(r->chunk, n, rd->slot_ns);
+    rd->slot_ns = 0;
     w->items -= n;
     w->answered += n;
     if (window_is_checked(w)) {
@@ -153,6 +157,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
 {
     struct intake in = {0};
     struct reading rd = {.w = w, .progress = progress, .memory = memory, .batch = data};
+    if (w->head && now > w->head_since_ns) rd.slot_ns = now - w->head_since_ns;
     const char *at = data, *end = data + len;
     while (at + w->seen < end) {
         const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);

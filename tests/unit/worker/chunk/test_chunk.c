@@ -215,3 +215,24 @@ Test(chunk, a_run_that_ends_in_its_middle_is_redone_round_the_item_at_fault)
     chunk_unref(c);
     assert_no_leaks();
 }
+
+Test(chunk, says_what_its_items_cost_to_a_client_that_asked)
+{
+    struct chunk *c = chunk_of("1\n2\n3\n");
+    struct run *r = chunk_take(c, 3, SIZE_MAX);
+    c->says_cost = true;
+    c->cost.chunk_ns = 30000;
+    chunk_add_cost(c, 1, COST_LINE_NS / 2);
+    answer(r, "{\"value\":1}\n");
+    assert_answers(c, "{\"value\":1}\n");
+    chunk_add_cost(c, 1, COST_LINE_NS / 2);
+    answer(r, "{\"value\":2}\n");
+    assert_answers(c, "{\"cost\":{\"items\":2,\"slot_s\":0.250000000,\"chunk_s\":0.000030000}}\n{\"value\":2}\n");
+    chunk_add_cost(c, 1, 1000);
+    answer(r, "{\"value\":3}\n");
+    assert_answers(c, "{\"value\":3}\n{\"end\":\"complete\",\"done\":3,"
+                      "\"cost\":{\"items\":3,\"slot_s\":0.250001000,\"chunk_s\":0.000030000}}\n");
+    cr_assert_eq(c->held, 0);
+    chunk_unref(c);
+    assert_no_leaks();
+}
