@@ -1,6 +1,6 @@
 /*
  * The trace of one request for a chunk: read from its headers, told to the task's processes by control lines, exported
- * as a span for the request with spans for its items below. See docs/operations.md for what they say.
+ * as a span for the request with spans for its items below. See docs/observing.md for what they say.
  */
 #ifndef FANTAIL_WORKER_REQUEST_TRACE_H
 #define FANTAIL_WORKER_REQUEST_TRACE_H

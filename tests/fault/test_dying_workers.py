@@ -11,7 +11,7 @@ from fault_testing import (EJECTION_S, SLOW, SLOW_REASON, FaultTest, Monkey, Sup
 from fantail_testing import in_time, wait_until, with_more_time
 
 
-# The retry budget of docs/decisions-scheduler.md: a share of first attempts, so many per job, and a trickle.
+# The retry budget of docs/decisions/scheduler.md: a share of first attempts, so many per job, and a trickle.
 BUDGET_SHARE, BUDGET_MIN, BUDGET_PER_S = 0.2, 3, 10
 
 

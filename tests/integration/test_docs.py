@@ -7,6 +7,13 @@ import fantail_testing as ft
 from fantail_testing import FantailTest
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
+COMMANDS = ("map", "local", "submit", "tasks")
+# Options of curl, docker, aws and grep.
+FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered"}
+# Files that a document tells its reader to make.
+READERS_FILES = {"k8s/overlays/mine/kustomization.yaml"}
+# Labels whose values depend on what a service runs.
+OPEN_LABELS = {"le", "task", "route", "method", "version", "service"}
 
 
 def read(*path):
@@ -14,30 +21,100 @@ def read(*path):
         return source.read()
 
 
+def pages():
+    """The paths of all documents from the root of the tree."""
+    found = [name for name in os.listdir(ft.ROOT) if name.endswith(".md")]
+    for place, _, names in os.walk(os.path.join(ft.ROOT, "docs")):
+        found += [os.path.relpath(os.path.join(place, name), ft.ROOT) for name in names if name.endswith(".md")]
+    return sorted(found)
+
+
+def rows(page, heading):
+    """The cells of each row of the tables below a heading, without those of the next heading of that level."""
+    level = heading.split()[0]
+    [part] = re.findall(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", read("docs", page), re.M | re.S)
+    return [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in part.splitlines() if line.startswith("| `")]
+
+
+def words(cell):
+    return re.findall(r"`([^`]*)`", cell)
+
+
+def heading_anchor(heading):
+    """The anchor that a heading gets where the documents are shown."""
+    return re.sub(r"[^\w -]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).strip().replace(" ", "-")
+
+
+def anchors(page):
+    text = re.sub(r"^```.*?^```", "", read(page), flags=re.M | re.S)
+    return {heading_anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
 class Docs(FantailTest):
-    def help_of(self, program):
-        return subprocess.run([os.path.join(ft.BIN, program), "--help"], capture_output=True, text=True, timeout=30,
+    def help_of(self, program, *command):
+        return subprocess.run([os.path.join(ft.BIN, program), *command, "--help"], capture_output=True, text=True, timeout=30,
                               env=self.environment(), check=True).stdout
 
-    def test_every_option_of_the_services_is_in_operations_and_none_that_is_not(self):
-        document = read("docs", "operations.md")
-        options = set().union(*(re.findall(r"^  (--[a-z-]+)", self.help_of(program), re.M) for program in SERVICES))
-        options |= {"--version"}
-        documented = set(re.findall(r"`(--[a-z-]+)", document))
-        self.assertEqual(sorted(options - documented), [])
-        self.assertEqual(sorted(documented - options), [])
+    def options_of(self, program, *command):
+        """{option: its default, or ""} as --help says them."""
+        found = {}
+        for name, text in re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)(.*?)(?=^  \S|^\S|^$)", self.help_of(program, *command), re.M | re.S):
+            default = re.search(r"\[([^][]*)\]\s*$", text)
+            found[name] = default.group(1) if default else ""
+        return found
 
-    def test_every_metric_is_in_operations_and_none_that_is_not(self):
+    def test_every_option_of_a_service_has_its_row_and_its_default_in_options_and_no_other_has(self):
+        both, own = rows("options.md", "## Both services"), []
+        for program in SERVICES:
+            mine = rows("options.md", f"## {program}")
+            own += mine
+            options = {**self.options_of(program), "--version": "", "--print-config": ""}
+            documented = {name: default for cells, default, *_ in both + mine for name in words(cells)}
+            self.assertEqual(sorted(documented), sorted(options))
+            for name, default in options.items():
+                if default and (name, default) != ("--ready-fd", "-1"):
+                    self.assertIn(default, documented[name].replace(",", "").split(), name)
+        names = [name for cells, *_ in both + own for name in words(cells)]
+        self.assertEqual(sorted(set(names)), sorted(names))
+
+    def test_every_option_that_a_document_names_is_an_option(self):
+        options = set().union(*(self.options_of(program) for program in SERVICES),
+                              *(self.options_of("fantail", command) for command in COMMANDS))
+        options |= {"--version"} | FOREIGN_OPTIONS
+        for page in pages():
+            self.assertEqual(sorted(set(re.findall(r"`(--[a-z][a-z-]*)", read(page))) - options), [], page)
+
+    def metrics(self):
+        """{name: {label: its values}} of both services."""
         fleet = self.fleet()
         fleet.job({"task": "square", "items": [1]})
-        document = read("docs", "operations.md")
-        metrics = set()
+        found = {}
         for program in (fleet.coordinator, fleet.workers[0]):
             text = ft.request(program.admin_port, "GET", "/metrics").body.decode()
-            metrics |= set(re.findall(r"^# TYPE (\S+)", text, re.M))
-        documented = set(re.findall(r"`((?:fantail|process)_[a-z_]+)", document))
-        self.assertEqual(sorted(metrics - documented), [])
-        self.assertEqual(sorted(documented - metrics), [])
+            found.update({name: {} for name in re.findall(r"^# TYPE (\S+)", text, re.M) if name not in found})
+            for series, labels in re.findall(r"^(\w+)\{(.*)\} ", text, re.M):
+                name = series if series in found else re.sub(r"_(bucket|sum|count)$", "", series)
+                for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
+                    found[name].setdefault(label, set()).add(value)
+        return found
+
+    def test_every_metric_its_labels_and_their_values_are_in_observing_and_none_that_is_not(self):
+        metrics = self.metrics()
+        documented = {}
+        for heading in ("### Both services", "### fantail-coordinator", "### fantail-worker"):
+            for cells, _, labels, meaning in rows("observing.md", heading):
+                for name in words(cells):
+                    self.assertNotIn(name, documented)
+                    documented[name] = (set(words(labels)), set(words(meaning)))
+        self.assertEqual(sorted(documented), sorted(metrics))
+        for name, labels in metrics.items():
+            self.assertEqual(documented[name][0], set(labels) - {"le"}, name)
+            for label in set(labels) - OPEN_LABELS:
+                self.assertLessEqual(labels[label], documented[name][1], f"{name} {label}")
+        named = set(re.findall(r"`((?:fantail|process)_[a-z_]+)", read("docs", "observing.md")))
+        for page in pages():
+            named |= set(re.findall(r"`(fantail_\w+(?:_total|_seconds|_bytes))\b", read(page)))
+        self.assertEqual(sorted(named - set(metrics)), [])
 
     def test_every_error_name_and_job_status_is_in_the_protocol(self):
         document = read("docs", "protocol.md")
@@ -63,9 +140,22 @@ class Docs(FantailTest):
             for path in re.findall(r'\{"GET", "(/\w+)", \w+\}', read("services", service, table)):
                 self.assertRegex(document, rf"`GET {path}`[^|]* \(admin[^|]*\b{service}\b")
 
-    def test_no_file_stands_twice_in_the_architecture(self):
-        rows = re.findall(r"^\| `([^|]*)` \|", read("docs", "architecture.md"), re.M)
-        self.assertEqual(sorted({row for row in rows if rows.count(row) > 1}), [])
+    def test_the_folders_of_the_architecture_are_those_of_the_layers_from_the_top_down(self):
+        layers = re.sub(r"#.*", "", read("scripts", "layers.conf"))
+        parts = re.findall(r"^((?:services|clients)/\S+).*\n((?:[ \t]+\S.*\n)+)", layers, re.M)
+        self.assertEqual(len(parts), 6)
+        for part, lines in parts:
+            folders = lines.split()
+            if folders == ["."]:
+                continue
+            table = rows("architecture.md", f"### {part}")
+            self.assertEqual([words(cell)[0].rstrip("/") for cell, *_ in table], folders)
+            for folder, (_, cell, _) in zip(folders, table):
+                names = words(cell)
+                self.assertEqual(sorted(set(names)), sorted(names), folder)
+                there = os.listdir(os.path.join(ft.ROOT, part, folder))
+                for name in names:
+                    self.assertTrue({name + ".c", name + ".h"} & set(there), f"{part}/{folder}: {name}")
 
     def test_the_steps_of_a_loop_turn_stand_in_the_architecture_in_their_order(self):
         steps = re.findall(r'"((?:idle|before sleep|after poll): [a-z ]+)"', read("services", "common", "loop", "turn.c"))
@@ -84,12 +174,18 @@ class Docs(FantailTest):
         self.assertEqual(starts, ["services/common/loop/turn.c"])
 
     def test_links_between_the_documents_lead_somewhere(self):
-        pages = ["README.md"] + ["docs/" + name for name in os.listdir(os.path.join(ft.ROOT, "docs"))
-                                 if name.endswith(".md")]
-        for page in pages:
-            for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(page)):
-                target = os.path.join(ft.ROOT, os.path.dirname(page), link)
-                self.assertTrue(os.path.exists(target), f"{page}: {link}")
+        for page in pages():
+            for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", read(page)):
+                target = os.path.normpath(os.path.join(os.path.dirname(page), link)) if link else page
+                self.assertTrue(os.path.exists(os.path.join(ft.ROOT, target)), f"{page}: {link}")
+                if anchor:
+                    self.assertIn(anchor, anchors(target), f"{page}: {link}#{anchor}")
+
+    def test_every_path_that_a_document_names_is_there(self):
+        for page in pages():
+            found = re.findall(r"`((?:services|clients|tests|docs|deploy|k8s|scripts|examples|bench)/[\w./-]+)`", read(page))
+            for path in set(found) - READERS_FILES:
+                self.assertTrue(any(os.path.exists(os.path.join(ft.ROOT, path + end)) for end in ("", ".c")), f"{page}: {path}")
 
 
 if __name__ == "__main__":

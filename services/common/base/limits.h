@@ -1,6 +1,6 @@
 /*
  * Every cap and default of fantail, in one place, with its unit. A cap protects the service from a peer or a job; a
- * default is what a person gets who sets nothing. Options (docs/operations.md) override the ones they name.
+ * default is what a person gets who sets nothing. Options (docs/options.md) override the ones they name.
  */
 #ifndef FANTAIL_COMMON_BASE_LIMITS_H
 #define FANTAIL_COMMON_BASE_LIMITS_H

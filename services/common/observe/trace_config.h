@@ -1,5 +1,5 @@
 /*
- * What OpenTelemetry's environment variables ask for (docs/operations.md lists those we know). Tracing is off unless an
+ * What OpenTelemetry's environment variables ask for (docs/observing.md lists those we know). Tracing is off unless an
  * endpoint is named. As the standard wants it, a value that is not understood is noted and ignored; only what could
  * never work (an endpoint or headers that are none) is an error. A pure module: it is given getenv().
  */

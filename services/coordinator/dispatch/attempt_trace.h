@@ -1,5 +1,5 @@
 /*
- * The span of one attempt at a chunk. A worker gets its id with the request. docs/operations.md names the spans and
+ * The span of one attempt at a chunk. A worker gets its id with the request. docs/observing.md names the spans and
  * their attributes.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_ATTEMPT_TRACE_H

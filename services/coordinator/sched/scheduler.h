@@ -202,7 +202,7 @@ struct sched_job_params {
     uint64_t deadline_ns;                /* SCHED_NEVER: none */
     bool idempotent;                     /* false: never sent again once delivered, never hedged */
 };
-/* The defaults of DESIGN.md section 4. */
+/* The defaults of the job object in docs/protocol.md. */
 void sched_job_params_init(struct sched_job_params *p);
 
 struct sched_counts {

@@ -12,7 +12,7 @@
 #include "common/base/random.h"
 #include "coordinator/sched/scheduler.h"
 
-/* The numbers. docs/decisions-scheduler.md says why each is what it is. */
+/* The numbers. docs/decisions/scheduler.md says why each is what it is. */
 #define AHEAD_NS          (40 * NS_PER_MS) /* work queued at a worker beyond its busy slots, per slot */
 #define CHUNK_COST_SHARE  0.03             /* of a chunk's slot time that its own cost may be ... */
 #define CHUNK_COST_TIMES  5.0       /* ... unless slots would idle: then its slot time is this many times its cost */
