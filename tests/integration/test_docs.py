@@ -130,7 +130,7 @@ class Docs(FantailTest):
     def test_every_field_of_a_task_is_in_the_protocol_and_none_that_is_not(self):
         fields = re.findall(r'\{"(\w+)", read_\w+\}', read("services", "worker", "task", "task_json.c"))
         self.assertIn("command", fields)
-        table = read("docs", "protocol.md").split("`task.json`:\n\n")[1].split("\n\n")[0]
+        table = read("docs", "protocol.md").split("The fields of `task.json`:\n\n")[1].split("\n\n")[0]
         documented = [name for cell in re.findall(r"^\| ([^|]*) \|", table, re.M) for name in re.findall(r"`(\w+)`", cell)]
         self.assertEqual(sorted(fields), sorted(documented))
 
