@@ -1,0 +1,289 @@
+/* Chunks as HTTP calls: what is sent, what becomes of the answers, and how each end of a call is understood. */
+#include "coordinator/dispatch/dispatcher.h"
+
+#include "common/observe/log.h"
+#include "common/observe/metrics.h"
+#include "coordinator/job/job.h"
+#include "coordinator/job/job_internal.h"
+#include "protocol/protocol.h"
+#include "unit/coordinator/fake_client.h"
+#include "unit/coordinator/fake_exchange.h"
+#include "unit/leaks.h"
+
+#define FOUR "{\"task\":\"echo\",\"items\":[1,2,3,4],\"chunk_size\":4,\"hedge\":{\"enabled\":false}}"
+
+/* A dispatcher between the job and a worker, both played by the test. */
+struct post {
+    uv_loop_t loop;
+    struct jobs_config config;
+    struct worker_fleet_config fleet_config;
+    struct worker_fleet fleet;
+    struct scheduler_turn turn;
+    struct dispatcher dispatcher;
+    struct jobs jobs;
+    struct http_exchange x;
+};
+
+static void before_run(void *data)
+{
+    jobs_carry_out_cancels(&((struct post *)data)->jobs);
+}
+
+static void job_gone(void *data)
+{
+}
+
+static void post_init(struct post *p, const char *workers)
+{
+    char err[200];
+    *p = (struct post){.config = {.worker_wait_s = 300,
+                                  .heartbeat_s = 15,
+                                  .spill_dir = "/tmp",
+                                  .max_jobs = 100,
+                                  .result_memory_bytes = 1 << 20},
+                       .fleet_config = {.workers = workers, .dns_refresh_s = 5}};
+    log_set_level(LOG_LEVEL_ERROR + 1);
+    uv_loop_init(&p->loop);
+    p->fleet.config = &p->fleet_config;
+    cr_assert(worker_fleet_start(&p->fleet, &p->loop, err, sizeof err));
+    p->turn.before_run = before_run;
+    p->turn.data = p;
+    scheduler_turn_start(&p->turn, &p->loop);
+    dispatcher_register_metrics(&p->dispatcher);
+    dispatcher_start(&p->dispatcher, &p->fleet, &p->turn, p->config.worker_wait_s);
+    p->jobs =
+        (struct jobs){.config = &p->config, .fleet = &p->fleet, .turn = &p->turn, .job_gone = job_gone, .data = p};
+    jobs_register_metrics(&p->jobs);
+    jobs_init(&p->jobs, &p->loop);
+    cr_assert(worker_fleet_find_workers(&p->fleet, &dispatcher_endpoints_ops, &p->dispatcher, err, sizeof err));
+    cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS);
+    last_call()->options.on_body(last_call()->options.data, "{\"tasks\":[{\"name\":\"echo\"}]}", 27);
+    call_end(last_call(), HTTP_CALL_OK, 200, false);
+    scheduler_turn_run(&p->turn);
+}
+
+static struct http_call *post_job(struct post *p, const char *body)
+{
+    unsigned before = fake_calls_n;
+    submission_handle(&p->x, &p->jobs);
+    exchange_send_text(&p->x, body);
+    exchange_end_body(&p->x);
+    scheduler_turn_run(&p->turn);
+    cr_assert_eq(fake_calls_n, before + 1, "the chunk is sent");
+    return last_call();
+}
+
+static void post_over(struct post *p)
+{
+    exchange_close(&p->x, HTTP_CLOSED_HANG_UP);
+    scheduler_turn_run(&p->turn);
+    cr_assert_eq(p->jobs.count, 0);
+    scheduler_turn_stop(&p->turn);
+    worker_fleet_stop(&p->fleet);
+    dispatcher_release(&p->dispatcher);
+    worker_fleet_release(&p->fleet);
+    jobs_stop(&p->jobs);
+    jobs_release(&p->jobs);
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&p->loop), 0);
+    metrics_release();
+    fake_client_release();
+    assert_no_leaks();
+}
+
+static void answer_values(struct http_call *call, unsigned first, unsigned n)
+{
+    for (unsigned i = first; i < first + n; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "{\"value\":%u}\n", i);
+        cr_assert(call_body(call, line));
+    }
+}
+
+Test(dispatcher, a_chunk_is_sent_with_all_that_a_worker_must_know)
+{
+    struct post p;
+    struct buf body = {0};
+    post_init(&p, "static://worker:8081");
+    p.fleet.authorization = xstrdup("Authorization: Bearer 1234");
+    struct http_call *call =
+        post_job(&p, "{\"task\":\"echo\",\"items\":[\"a\",{\"b\":1}],\"chunk_size\":2,\"common\":7,"
+                     "\"item_timeout_s\":2,\"deadline_s\":100}");
+    const struct job *j = jobs_next(&p.jobs, NULL);
+    cr_assert_str_eq(call->options.method, "POST");
+    cr_assert_str_eq(call->url, "http://worker:8081" PATH_TASKS "/echo");
+    cr_assert_eq(call->options.silence_timeout_ms, 12000);
+    call_read_body(call, &body);
+    cr_assert_str_eq(buf_cstr(&body), "{\"item_timeout_s\":2,\"common\":7}\n\"a\"\n{\"b\":1}\n");
+    char chunk[80];
+    snprintf(chunk, sizeof chunk, "%s/0", j->id);
+    cr_assert_str_eq(call_sent_header(call, HEADER_CHUNK), chunk);
+    cr_assert_str_eq(call_sent_header(call, HEADER_ATTEMPT), "1");
+    cr_assert_str_eq(call_sent_header(call, "Content-Type"), TYPE_CHUNK);
+    cr_assert_str_eq(call_sent_header(call, "Authorization"), "Bearer 1234");
+    long left_ms = strtol(call_sent_header(call, HEADER_DEADLINE_MS), NULL, 10);
+    cr_assert(left_ms > 90000 && left_ms <= 100000, "%ld", left_ms);
+    buf_release(&body);
+    post_over(&p);
+}
+
+Test(dispatcher, answers_reach_the_job_as_they_come)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    p.x.accept = "application/x-ndjson";
+    struct http_call *call = post_job(&p, FOUR);
+    call_head(call, 200);
+    cr_assert(call_body(call, "{\"value\":1}\n{\"val"));
+    cr_assert_not(exchange_pull(&p.x, 4096));
+    cr_assert_str_eq(buf_cstr(&p.x.answer), "{\"type\":\"result\",\"index\":0,\"value\":1}\n");
+    cr_assert(call_body(call, "ue\":2}\n{\"error\":{\"name\":\"task_error\",\"cause\":\"no\"}}\n{\"value\":4}\n"));
+    cr_assert(call_body(call, "{\"end\":\"complete\",\"done\":4}\n"));
+    call_end(call, HTTP_CALL_OK, 200, false);
+    scheduler_turn_run(&p.turn);
+    cr_assert(exchange_pull(&p.x, 4096));
+    cr_assert(
+        strstr(p.x.answer.data, "{\"type\":\"result\",\"index\":1,\"value\":2}\n{\"type\":\"error\",\"index\":2,"),
+        "%s", buf_cstr(&p.x.answer));
+    cr_assert(strstr(p.x.answer.data, "\"status\":\"partial\""), "%s", p.x.answer.data);
+    cr_assert_eq(*p.dispatcher.attempts[SCHED_END_COMPLETE], 1);
+    post_over(&p);
+}
+
+Test(dispatcher, more_answers_than_items_end_the_call_and_change_nothing)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct http_call *call = post_job(&p, FOUR);
+    call_head(call, 200);
+    answer_values(call, 1, 4);
+    cr_assert_not(call_body(call, "{\"value\":5}\n"));
+    call_end(call, HTTP_CALL_REFUSED_BY_US, 200, false);
+    scheduler_turn_run(&p.turn);
+    cr_assert_eq(p.x.status, 200);
+    cr_assert(strstr(buf_cstr(&p.x.answer), "\"results\":[1,2,3,4],"), "%s", p.x.answer.data);
+    post_over(&p);
+}
+
+/* How a call ends; `lines` come before, of an answer with that status. */
+static const struct ending {
+    const char *name, *lines;
+    enum http_call_outcome outcome;
+    int status;
+    enum sched_end how;
+} endings[] = {
+    {"no connection", NULL, HTTP_CALL_NOT_CONNECTED, 0, SCHED_END_NOT_CONNECTED},
+    {"a connection lost", "{\"value\":1}\n", HTTP_CALL_LOST, 200, SCHED_END_LOST},
+    {"a connection lost after the end line", "{\"end\":\"draining\",\"done\":0}\n", HTTP_CALL_LOST, 200,
+     SCHED_END_DRAINING},
+    {"silence", NULL, HTTP_CALL_TIMED_OUT, 0, SCHED_END_SILENT},
+    {"no end line", "{\"value\":1}\n", HTTP_CALL_OK, 200, SCHED_END_PROTOCOL},
+    {"too few answers", "{\"value\":1}\n{\"end\":\"complete\",\"done\":1}\n", HTTP_CALL_OK, 200, SCHED_END_COMPLETE},
+    {"work handed back", "{\"end\":\"draining\",\"done\":0}\n", HTTP_CALL_OK, 200, SCHED_END_DRAINING},
+    {"the worker's own deadline", "{\"end\":\"deadline\",\"done\":0}\n", HTTP_CALL_OK, 200, SCHED_END_DEADLINE},
+    {"https only", "no", HTTP_CALL_OK, 426, SCHED_END_NOT_CONNECTED},
+    {"no such task", "no", HTTP_CALL_OK, 404, SCHED_END_TASK_UNKNOWN},
+    {"a broken task", "no", HTTP_CALL_OK, 422, SCHED_END_TASK_UNKNOWN},
+    {"the chunk still runs", "no", HTTP_CALL_OK, 409, SCHED_END_BUSY},
+    {"busy", "no", HTTP_CALL_OK, 429, SCHED_END_BUSY},
+    {"unavailable", "no", HTTP_CALL_OK, 503, SCHED_END_UNAVAILABLE},
+    {"no token", "no", HTTP_CALL_LOST, 401, SCHED_END_REFUSED},
+    {"a wrong token", "no", HTTP_CALL_OK, 403, SCHED_END_REFUSED},
+    {"anything else", "no", HTTP_CALL_OK, 500, SCHED_END_BAD_STATUS},
+};
+
+Test(dispatcher, each_end_of_a_call_has_its_meaning)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+        const struct ending *e = &endings[i];
+        struct post p;
+        post_init(&p, "static://worker:8081");
+        struct http_call *call = post_job(&p, FOUR);
+        if (e->status) call_head(call, e->status);
+        if (e->lines) cr_assert(call_body(call, e->lines), "%s", e->name);
+        call_end(call, e->outcome, e->status, false);
+        for (unsigned how = 0; how < SCHED_END_COUNT; how++)
+            cr_assert_eq(*p.dispatcher.attempts[how], how == e->how, "%s: %s is %llu", e->name,
+                         sched_end_name((enum sched_end)how), (unsigned long long)*p.dispatcher.attempts[how]);
+        post_over(&p);
+    }
+}
+
+Test(dispatcher, a_line_that_is_not_of_the_protocol_ends_the_call)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct http_call *call = post_job(&p, FOUR);
+    call_head(call, 200);
+    cr_assert_not(call_body(call, "hello\n"));
+    call_end(call, HTTP_CALL_REFUSED_BY_US, 200, false);
+    cr_assert_eq(*p.dispatcher.attempts[SCHED_END_PROTOCOL], 1);
+    post_over(&p);
+}
+
+Test(dispatcher, a_job_that_ends_cuts_its_calls_off)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct http_call *call = post_job(&p, FOUR);
+    call_head(call, 200);
+    answer_values(call, 1, 2);
+    job_cancel(jobs_next(&p.jobs, NULL), SCHED_CANCELLED, "enough");
+    scheduler_turn_run(&p.turn);
+    cr_assert(call->cancelled);
+    cr_assert(strstr(buf_cstr(&p.x.answer), "\"results\":[1,2,null,null]"), "%s", p.x.answer.data);
+    post_over(&p);
+}
+
+Test(dispatcher, the_slots_that_a_worker_says_are_used_and_why_it_cannot_be_reached_is_kept)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct http_call *call = post_job(&p, FOUR);
+    call->answered[0] = HEADER_WORKER;
+    call->answered[1] = "w1";
+    call->answered[2] = HEADER_SLOTS;
+    call->answered[3] = "12";
+    call->answered[4] = HEADER_FREE;
+    call->answered[5] = "12";
+    call_head(call, 200);
+    cr_assert_eq(sched_stats(p.dispatcher.scheduler).slots, 12);
+    call_end(call, HTTP_CALL_NOT_CONNECTED, 0, false);
+    cr_assert_str_eq(p.fleet.connect_error.reason, "http://worker:8081: as it was told");
+    post_over(&p);
+}
+
+Test(dispatcher, a_worker_that_rejects_the_token_is_probed_with_a_call_that_needs_it)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct http_call *call = post_job(&p, FOUR);
+    const struct worker_endpoint *e = p.fleet.endpoints.list->owner;
+    call_head(call, 401);
+    call_end(call, HTTP_CALL_OK, 401, false);
+    cr_assert_not_null(e);
+    scheduler_turn_run(&p.turn);
+    for (unsigned sent = fake_calls_n; fake_calls_n == sent;) uv_run(&p.loop, UV_RUN_ONCE);
+    cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS);
+    cr_assert_str_eq(last_call()->options.method, "GET");
+    call_end(last_call(), HTTP_CALL_OK, 200, false);
+    scheduler_turn_run(&p.turn);
+    cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS "/echo", "it gets the chunk again");
+    post_over(&p);
+}
+
+Test(dispatcher, an_endpoint_may_go_while_its_call_runs)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct http_call *call = post_job(&p, FOUR);
+    call_head(call, 200);
+    answer_values(call, 1, 2);
+    endpoints_stop(&p.fleet.endpoints);
+    answer_values(call, 3, 2);
+    cr_assert(call_body(call, "{\"end\":\"complete\",\"done\":4}\n"));
+    call_end(call, HTTP_CALL_OK, 200, false);
+    scheduler_turn_run(&p.turn);
+    cr_assert(strstr(buf_cstr(&p.x.answer), "\"results\":[1,2,3,4],"), "%s", p.x.answer.data);
+    post_over(&p);
+}
