@@ -57,14 +57,31 @@ void job_client_gone(struct job *j)
 }
 
 /* Only noted: this may be inside an action of the scheduler, which must not be called back from there. */
-void job_cancel(struct job *j, enum sched_status status, const char *reason)
+static void note_cancel(struct job *j)
 {
-    if (!j->phase.sched || j->cancel_reason) return;
-    j->cancel_status = status;
-    j->cancel_reason = reason;
     j->cancel_is_noted = true;
     list_push_back(&j->jobs->cancels, &j->cancel_link);
     scheduler_turn_want(j->jobs->turn);
+}
+
+void job_cancel(struct job *j, enum sched_status status, const char *reason)
+{
+    if (j->state == JOB_ENDED || j->cancel_reason) return;
+    j->cancel_status = status;
+    j->cancel_reason = reason;
+    if (j->phase.sched) note_cancel(j);
+}
+
+void job_start(struct job *j)
+{
+    const struct jobs_config *config = j->jobs->config;
+    enum collector_order order = jobspec_keeps_order(&j->spec) ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER;
+    answer_buffer_init(&j->answers, order, (size_t)config->result_memory_bytes, config->spill_dir);
+    job_move(j, JOB_RUNNING);
+    phase_start(&j->phase, j);
+    if (j->submission.state == SUBMISSION_WHOLE) phase_no_more_items(&j->phase);
+    if (j->cancel_reason) note_cancel(j);
+    job_open_answers(j);
 }
 
 void job_refuse(struct job *j, int status, const char *members, const char *detail_fmt, ...)

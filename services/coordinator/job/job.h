@@ -54,8 +54,8 @@ struct job {
     bool disk_failed;  /* that is why */
 };
 
-/* Ends it early, before the next scheduler_run(); reason is a literal or lives as long as the job. The first one
- * counts. */
+/* Ends it early, before the next scheduler_run(), or when it starts. reason is a literal or lives as long as the job.
+ * The first one counts. */
 void job_cancel(struct job *j, enum sched_status status, const char *reason);
 /* What watchers see of it. Borrowed from the job. */
 struct status_job job_status(const struct job *j);

@@ -13,6 +13,8 @@ void jobs_remove(struct jobs *t, struct job *j);
 
 MUST_CHECK struct job *job_new(struct jobs *jobs);
 void job_move(struct job *j, enum job_state to);
+/* Its tasks are known to exist, or nobody can say. */
+void job_start(struct job *j);
 /* The exchange of its submission or of a reader is over, and that reader is freed. May free j. */
 void job_client_gone(struct job *j);
 void job_tick(struct job *j, uint64_t now_ns);
@@ -33,8 +35,9 @@ void job_fail_to_keep(struct job *j, const struct answer_sink *sink);
 void job_phase_finished(struct job *j, const struct sched_outcome *outcome);
 void job_set_waiting(struct job *j, enum sched_waiting why);
 
-/* job_start.c: the options are known. Starts the job when its tasks are known to exist, refuses it when one does not.
- */
-void job_start_when_known(struct job *j);
+/* task_check.c */
+
+/* The options are known: starts the job when its tasks are known to exist, refuses it when one does not. */
+void job_check_tasks(struct job *j);
 
 #endif

@@ -111,7 +111,7 @@ static void start_early(struct job *j)
         jobspec_release(&spec);
         if (!enough) return;
     }
-    job_start_when_known(j);
+    job_check_tasks(j);
 }
 
 /* The body. */
@@ -169,7 +169,7 @@ static void finish_options(struct job *j)
         if (j->submission.state != SUBMISSION_REFUSED) phase_no_more_items(&j->phase);
     } else {
         take_spec(j, &spec); /* also while the workers are asked for the task, as nothing was sent yet */
-        if (j->state == JOB_NEW) job_start_when_known(j);
+        if (j->state == JOB_NEW) job_check_tasks(j);
     }
     jobspec_release(&spec);
 }

@@ -130,6 +130,32 @@ Test(job, cancelled_while_it_runs_it_ends_with_what_was_answered)
     stage_over(&s);
 }
 
+Test(job, cancelled_before_its_start_it_ends_when_it_starts)
+{
+    for (int asking = 0; asking <= 1; asking++) {
+        struct stage s;
+        struct http_exchange x = {0};
+        stage_init(&s);
+        stage_add_slots(&s, 1);
+        if (asking) stage_has_worker(&s);
+        stage_post(&s, &x);
+        exchange_send_text(&x, "{\"task\":\"echo\",\"items\":[1");
+        if (!asking) job_cancel(stage_job(&s), SCHED_CANCELLED, "enough");
+        exchange_send_text(&x, "]}");
+        exchange_end_body(&x);
+        if (asking) {
+            cr_assert_eq(stage_job(&s)->state, JOB_ASKING);
+            job_cancel(stage_job(&s), SCHED_CANCELLED, "enough");
+            call_end(last_call(), HTTP_CALL_NOT_CONNECTED, 0, false);
+        }
+        stage_run(&s);
+        cr_assert_eq(s.out_n, 0);
+        cr_assert(strstr(buf_cstr(&x.answer), "\"status\":\"cancelled\",\"reason\":\"enough\","), "%s", x.answer.data);
+        exchange_close(&x, HTTP_CLOSED_DONE);
+        stage_over(&s);
+    }
+}
+
 Test(job, cancelled_in_the_middle_of_its_upload_it_drops_the_rest_and_answers_at_its_end)
 {
     struct stage s;

@@ -1,15 +1,5 @@
+/* Whether the workers have the tasks of a job. */
 #include "coordinator/job/job_internal.h"
-
-static void start(struct job *j)
-{
-    const struct jobs_config *config = j->jobs->config;
-    enum collector_order order = jobspec_keeps_order(&j->spec) ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER;
-    answer_buffer_init(&j->answers, order, (size_t)config->result_memory_bytes, config->spill_dir);
-    job_move(j, JOB_RUNNING);
-    phase_start(&j->phase, j);
-    if (j->submission.state == SUBMISSION_WHOLE) phase_no_more_items(&j->phase);
-    job_open_answers(j);
-}
 
 /* The first task that the workers have but cannot run. It may work again since, so they are asked anew. */
 static const struct catalog_task *first_broken_task(const struct job *j)
@@ -59,15 +49,15 @@ static void catalog_answered(void *data, bool ok)
     else if (ok && broken)
         refuse_broken_task(j, broken);
     else
-        start(j);
+        job_start(j);
 }
 
-void job_start_when_known(struct job *j)
+void job_check_tasks(struct job *j)
 {
     bool good = !first_unknown_task(j) && !first_broken_task(j);
     if (!good) j->question = worker_fleet_ask_tasks(j->jobs->fleet, catalog_answered, j);
     if (j->question)
         job_move(j, JOB_ASKING);
     else
-        start(j);
+        job_start(j);
 }
