@@ -1,4 +1,4 @@
-/* The moves between states that the debug log shows. */
+/* The moves between states, as the debug log shows them. */
 #ifndef FANTAIL_TEST_MOVES_H
 #define FANTAIL_TEST_MOVES_H
 
@@ -10,8 +10,9 @@
 #include "common/observe/log.h"
 
 static int moves_fd = -1;
+static struct buf moves_log;
 
-/* From now on the log goes to a pipe, including debug lines. */
+/* From now on the log is kept here, including debug lines. */
 static inline void moves_record(void)
 {
     int ends[2];
@@ -19,6 +20,20 @@ static inline void moves_record(void)
     moves_fd = ends[0];
     log_set_fd(ends[1]);
     log_set_level(LOG_LEVEL_DEBUG);
+}
+
+static inline void moves_read(void)
+{
+    char piece[4096];
+    log_flush();
+    for (ssize_t n; (n = read(moves_fd, piece, sizeof piece)) > 0;) buf_add(&moves_log, piece, (size_t)n);
+}
+
+/* Begins anew; releases what was kept. */
+static inline void moves_forget(void)
+{
+    moves_read();
+    buf_release(&moves_log);
 }
 
 static inline void moves_add_member(struct buf *moves, const char *line, const char *name)
@@ -29,15 +44,14 @@ static inline void moves_add_member(struct buf *moves, const char *line, const c
     buf_add(moves, at, strcspn(at, "\""));
 }
 
-/* The moves in the lines with this message since the last call, as "new>running running>ended". Release the buffer. */
+/* "new>running running>ended" of the lines with this message. Release it. */
 static inline struct buf moves_of(const char *message)
 {
-    struct buf log = {0}, moves = {0};
-    char piece[4096], want[80];
+    struct buf moves = {0};
+    char want[80];
     snprintf(want, sizeof want, "\"msg\":\"%s\"", message);
-    log_flush();
-    for (ssize_t n; (n = read(moves_fd, piece, sizeof piece)) > 0;) buf_add(&log, piece, (size_t)n);
-    for (const char *line = buf_cstr(&log), *end; (end = strchr(line, '\n')); line = end + 1) {
+    moves_read();
+    for (const char *line = buf_cstr(&moves_log), *end; (end = strchr(line, '\n')); line = end + 1) {
         const char *found = strstr(line, want);
         if (!found || found > end) continue;
         if (moves.len) buf_add_char(&moves, ' ');
@@ -45,7 +59,6 @@ static inline struct buf moves_of(const char *message)
         buf_add_char(&moves, '>');
         moves_add_member(&moves, line, "\"to\":\"");
     }
-    buf_release(&log);
     buf_cstr(&moves);
     return moves;
 }

@@ -18,7 +18,7 @@
 #define LIMIT_BODY_STEP_BYTES  (2 * KIB)   /* and so is one that brings less in that time */
 #define LIMIT_KEEPALIVE_MS     75000       /* an idle kept connection */
 #define LIMIT_ARRIVE_MS        30          /* of a drain: for connections that were being made when it began */
-#define LIMIT_PART_MS          300         /* of a drain, at its end: for peers to close kept connections */
+#define LIMIT_CLOSE_IDLE_MS    300         /* of a drain, at its end: for peers to close kept connections */
 #define LIMIT_CONNECTION_BYTES (128 * KIB) /* head, read and write buffer; zeroed at each request */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
 #define LIMIT_PEM_BYTES        (1 * MIB)   /* a file with certificates or a key */

@@ -1,8 +1,42 @@
 #include "common/http_server/http_server_internal.h"
+#include "common/observe/log.h"
 
 #define FREE_EXCHANGES_KEPT 64
-/* Beyond this an exchange that has had a step in the server's turn waits for the next one. */
+/* A turn that has lasted this long parks an exchange that has already had a step in it. */
 #define STEPS_NS (100 * NS_PER_US)
+
+static const char *const stage_names[] = {
+    [HTTP_STAGE_HEAD] = "head",     [HTTP_STAGE_BODY] = "body", [HTTP_STAGE_WHOLE] = "whole",
+    [HTTP_STAGE_ANSWER] = "answer", [HTTP_STAGE_GONE] = "gone",
+};
+static_assert(ARRAY_SIZE(stage_names) == HTTP_STAGE_COUNT, "every stage has a name");
+
+static const char *const flow_names[] = {
+    [HTTP_FLOW_RUNS] = "runs",
+    [HTTP_FLOW_WAITS] = "waits",
+    [HTTP_FLOW_PARKED] = "parked",
+};
+static_assert(ARRAY_SIZE(flow_names) == HTTP_FLOW_COUNT, "every flow has a name");
+
+static const char *const closed_names[] = {
+    [HTTP_CLOSED_DONE] = "done",
+    [HTTP_CLOSED_HANG_UP] = "hang_up",
+    [HTTP_CLOSED_SHUTDOWN] = "shutdown",
+};
+
+void http_exchange_move(struct http_exchange *x, enum http_stage to)
+{
+    log_debug("exchange moved", LOG_I64("fd", x->connection->fd), LOG_STR("from", stage_names[x->stage]),
+              LOG_STR("to", stage_names[to]));
+    x->stage = to;
+}
+
+static void move_flow(struct http_exchange *x, enum http_flow to)
+{
+    log_debug("exchange flow moved", LOG_I64("fd", x->connection->fd), LOG_STR("from", flow_names[x->flow]),
+              LOG_STR("to", flow_names[to]));
+    x->flow = to;
+}
 
 static struct http_exchange *exchange_new(struct http_server *s)
 {
@@ -46,37 +80,37 @@ void http_exchange_free_list(struct http_server *s)
     }
 }
 
-static void exchange_suspend(struct http_exchange *x)
+void http_exchange_suspend(struct http_exchange *x)
 {
     MHD_suspend_connection(x->connection->mhd);
-    x->suspended = true;
+    move_flow(x, HTTP_FLOW_WAITS);
     if (x->woken)
         http_exchange_wake(x);
     else
-        http_connection_judge(x->connection);
+        http_peer_check(x->connection);
 }
 
 void http_exchange_wake(struct http_exchange *x)
 {
     x->woken = true;
-    if (!x->suspended || x->parked || x->server->stopping) return;
-    x->suspended = false;
+    if (x->flow != HTTP_FLOW_WAITS || x->server->stopping) return;
+    move_flow(x, HTTP_FLOW_RUNS);
     x->connection->seen_in_turn = x->server->turn + 1;
     x->connection->since_ms = uv_now(x->server->loop);
     MHD_resume_connection(x->connection->mhd);
     http_server_want_turn(x->server);
 }
 
-/* Many steps of long bodies and answers would fill the server's turn, and short requests would go on between them, one
- * step at a time. So whoever has had a step lets the others come to their end once the turn has taken long. */
-static bool park(struct http_exchange *x)
+/* Once a turn has lasted STEPS_NS, an exchange that already moved bytes waits for the next turn, so that short requests
+ * can finish. */
+bool http_exchange_park(struct http_exchange *x)
 {
     struct http_server *s = x->server;
     bool first = x->stepped_in_turn != s->turn;
     x->stepped_in_turn = s->turn;
     if (first || uv_hrtime() - s->turn_ns < STEPS_NS) return false;
     MHD_suspend_connection(x->connection->mhd);
-    x->suspended = x->parked = true;
+    move_flow(x, HTTP_FLOW_PARKED);
     x->next_parked = s->parked;
     s->parked = x;
     return true;
@@ -86,7 +120,7 @@ void http_exchange_unpark(struct http_server *s)
 {
     for (struct http_exchange *x; (x = s->parked);) {
         s->parked = x->next_parked;
-        x->suspended = x->parked = false;
+        move_flow(x, HTTP_FLOW_RUNS);
         x->connection->seen_in_turn = s->turn;
         MHD_resume_connection(x->connection->mhd);
     }
@@ -108,104 +142,6 @@ void *http_exchange_on_uri(void *cls, const char *uri, struct MHD_Connection *mh
     return x;
 }
 
-/* Pulls until dst is nearly full or there is no more now; a nearly full rest is not worth a pull of its own. */
-static size_t gather(struct http_exchange *x, char *dst, size_t cap)
-{
-    size_t got = 0;
-    while (!x->pull_end && (got == 0 || cap - got >= 4 * KIB)) {
-        ssize_t n = x->ops->pull(x, dst + got, cap - got); /* NOLINT(clang-analyzer-core.NullDereference): accepted */
-        if (n < 0) x->pull_end = n;
-        if (n <= 0) break;
-        got += (size_t)n;
-    }
-    return got;
-}
-
-/* libmicrohttpd's reader for streamed answers: pull() writes straight into its send buffer. */
-static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
-{
-    struct http_exchange *x = cls;
-    if (x->dead) return MHD_CONTENT_READER_END_WITH_ERROR;
-    size_t got = x->early.len - x->early_used;
-    if (got > 0) {
-        got = got < cap ? got : cap;
-        memcpy(dst, x->early.data + x->early_used, got);
-        x->early_used += got;
-        return (ssize_t)got;
-    }
-    buf_release(&x->early);
-    x->early_used = 0;
-    if (park(x)) return 0;
-    x->woken = false;
-    got = gather(x, dst, cap);
-    if (got > 0) return (ssize_t)got;
-    if (x->pull_end == HTTP_PULL_END) return MHD_CONTENT_READER_END_OF_STREAM;
-    if (x->pull_end) return MHD_CONTENT_READER_END_WITH_ERROR;
-    exchange_suspend(x);
-    return 0;
-}
-
-/* A large answer that is whole before it begins leaves from its own memory. */
-static bool take_whole(struct http_exchange *x)
-{
-    struct buf answer = {0};
-    if (x->is_head || !x->ops->whole || !x->ops->whole(x, &answer)) return false;
-    x->pull_end = HTTP_PULL_END;
-    x->response = MHD_create_response_from_buffer_with_free_callback(answer.len, answer.data, free);
-    if (!x->response) BUG("out of memory for an answer");
-    return true;
-}
-
-/* Makes the response of a streamed answer as soon as its first bytes, or its end, are there or it must not wait for
- * them. False: not yet. */
-static bool begin_stream(struct http_exchange *x)
-{
-    size_t got = 0;
-    if (take_whole(x)) return true;
-    if (!x->is_head) {
-        x->woken = false;
-        got = gather(x, x->server->scratch, HTTP_SCRATCH_BYTES);
-        if (got == 0 && x->pull_end == HTTP_PULL_WAIT && !x->head_now) return false;
-    }
-    if (x->pull_end == HTTP_PULL_END) {
-        x->response = MHD_create_response_from_buffer(got, x->server->scratch, MHD_RESPMEM_MUST_COPY);
-    } else {
-        buf_add(&x->early, x->server->scratch, got);
-        /* Chunks are pulled into the connection's buffer; only HTTP/1.0, without chunks, reads through this block. */
-        size_t block = x->is_http_1_0 ? LIMIT_PULL_BYTES : 1;
-        x->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, on_read, x, NULL);
-    }
-    if (!x->response) BUG("out of memory for an answer");
-    return true;
-}
-
-static void add_headers(struct http_exchange *x)
-{
-    for (size_t at = 0; at < x->headers.len;) {
-        const char *name = x->headers.data + at, *value = name + strlen(name) + 1;
-        MHD_add_response_header(x->response, name, value);
-        at += strlen(name) + strlen(value) + 2;
-    }
-    if (x->server->draining || x->must_close) MHD_add_response_header(x->response, "Connection", "close");
-}
-
-/* Hands the answer to libmicrohttpd, or waits for a stream's first bytes. Only in a call of the access handler. */
-static enum MHD_Result send_answer(struct http_exchange *x)
-{
-    if (!x->response && !begin_stream(x)) {
-        exchange_suspend(x);
-        return MHD_YES;
-    }
-    if (x->pull_end == HTTP_PULL_ABORT && !x->early.len) return MHD_NO;
-    add_headers(x);
-    x->connection->lingers = x->stage == HTTP_STAGE_BODY && (x->has_body || x->must_close);
-    x->stage = HTTP_STAGE_ANSWER;
-    enum MHD_Result queued = MHD_queue_response(x->connection->mhd, (unsigned)x->status, x->response);
-    MHD_destroy_response(x->response);
-    x->response = NULL;
-    return queued;
-}
-
 static bool admit(struct http_exchange *x)
 {
     const struct http_server_options *o = &x->server->options;
@@ -215,7 +151,7 @@ static bool admit(struct http_exchange *x)
 static enum MHD_Result on_head(struct http_exchange *x, const char *url, const char *method, const char *version)
 {
     struct http_connection *c = x->connection;
-    x->stage = HTTP_STAGE_BODY;
+    http_exchange_move(x, HTTP_STAGE_BODY);
     x->method = method;
     x->path = url;
     x->is_head = strcmp(method, "HEAD") == 0;
@@ -223,18 +159,19 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     x->server->open_exchanges++;
     c->used = true;
     c->since_ms = uv_now(c->server->loop);
-    if (!http_tls_admits(c)) return MHD_NO; /* the handshake has refused it already */
-    if (c->parted) {
-        http_answer_problem(x, 503, NULL, "draining"); /* it was told so already: its body is read and dropped */
+    if (!http_tls_admits(c)) return MHD_NO; /* the peer was refused during the handshake */
+    if (c->state == HTTP_CONNECTION_CLOSE_SENT) {
+        /* The peer has this answer already; what it sends is read and dropped. */
+        http_answer_problem(x, 503, NULL, "draining");
         return MHD_YES;
     }
     if (http_request_check(x) && admit(x) && http_route_find(x)) {
         x->route->handle(x, x->server->options.data);
-        if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not taken up");
+        if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not handled");
     }
-    /* Answered at once: a body that the client still holds back need not come; libmicrohttpd then closes, as HTTP
-     * demands of a server that does not read on. */
-    if (http_exchange_answered(x) && (x->must_close || x->expects_continue)) return send_answer(x);
+    /* Answered at once: a client that holds its body back need not send it. libmicrohttpd then closes the connection,
+     * as HTTP demands of a server that does not read on. */
+    if (http_exchange_answered(x) && (x->must_close || x->expects_continue)) return http_answer_send(x);
     return MHD_YES;
 }
 
@@ -247,10 +184,10 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
         return MHD_NO;
     }
     size_t taken = *size;
-    if (park(x)) return MHD_YES;
+    if (http_exchange_park(x)) return MHD_YES;
     x->woken = false;
     if (x->ops && x->ops->body && !http_exchange_answered(x)) taken = x->ops->body(x, data, *size);
-    if (taken > *size) BUG("body() took more than it was given");
+    if (taken > *size) BUG("body() returned more than its len");
     if (http_exchange_answered(x)) taken = *size;
     x->body_bytes += taken;
     x->body_step_bytes += taken;
@@ -258,7 +195,7 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
         x->body_step_bytes = 0;
         c->since_ms = uv_now(c->server->loop);
     }
-    if (taken < *size) exchange_suspend(x);
+    if (taken < *size) http_exchange_suspend(x);
     *size -= taken;
     return MHD_YES;
 }
@@ -266,13 +203,13 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
 static enum MHD_Result on_whole(struct http_exchange *x)
 {
     if (x->stage == HTTP_STAGE_BODY) {
-        x->stage = HTTP_STAGE_WHOLE;
+        http_exchange_move(x, HTTP_STAGE_WHOLE);
         x->woken = false;
         if (!http_exchange_answered(x) && x->ops->body_end) x->ops->body_end(x);
     }
-    if (http_exchange_answered(x)) return send_answer(x);
+    if (http_exchange_answered(x)) return http_answer_send(x);
     x->woken = false;
-    exchange_suspend(x);
+    http_exchange_suspend(x);
     return MHD_YES;
 }
 
@@ -281,10 +218,16 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, 
 {
     struct http_exchange *x = *context;
     x->connection->seen_in_turn = x->server->turn;
-    if (x->dead || x->connection->cut) return MHD_NO;
+    if (x->stage == HTTP_STAGE_GONE || x->connection->state == HTTP_CONNECTION_CUT) return MHD_NO;
     if (x->stage == HTTP_STAGE_HEAD) return on_head(x, url, method, version);
     if (*upload_size > 0) return on_body(x, upload, upload_size);
     return on_whole(x);
+}
+
+static enum http_closed how_closed(const struct http_exchange *x, enum MHD_RequestTerminationCode code)
+{
+    if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->stage == HTTP_STAGE_ANSWER) return HTTP_CLOSED_DONE;
+    return code == MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN ? HTTP_CLOSED_SHUTDOWN : HTTP_CLOSED_HANG_UP;
 }
 
 void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
@@ -294,7 +237,9 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
     if (!x) return;
     struct http_server *s = x->server;
     struct http_connection *c = x->connection;
-    bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->stage == HTTP_STAGE_ANSWER && !x->dead;
+    enum http_closed how = how_closed(x, code);
+    log_debug("exchange closed", LOG_I64("fd", c->fd), LOG_STR("stage", stage_names[x->stage]),
+              LOG_STR("how", closed_names[how]));
     *context = NULL;
     s->request_ended = true;
     c->exchange = NULL;
@@ -302,10 +247,7 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
     c->since_ms = uv_now(s->loop);
     c->head_began_ms = 0;
     if (x->stage != HTTP_STAGE_HEAD) {
-        if (x->ops && x->ops->closed)
-            x->ops->closed(x, whole                                            ? HTTP_CLOSED_DONE
-                              : code == MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN ? HTTP_CLOSED_SHUTDOWN
-                                                                               : HTTP_CLOSED_HANG_UP);
+        if (x->ops && x->ops->closed) x->ops->closed(x, how);
         s->open_exchanges--;
         if (s->options.on_done)
             s->options.on_done(s->options.data, x->method, x->route ? x->route->path : "", x->status,
@@ -328,65 +270,4 @@ void http_exchange_accept(struct http_exchange *x, const struct http_exchange_op
 void *http_exchange_data(const struct http_exchange *x)
 {
     return x->data;
-}
-
-static void drop_header(struct buf *headers, const char *name)
-{
-    for (size_t at = 0, len; at < headers->len; at += len) {
-        char *header = headers->data + at;
-        len = strlen(header) + 1;
-        len += strlen(header + len) + 1;
-        if (strcasecmp(header, name) != 0) continue;
-        memmove(header, header + len, headers->len - at - len);
-        headers->len -= len;
-        return;
-    }
-}
-
-void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value)
-{
-    drop_header(&x->headers, name);
-    buf_add(&x->headers, name, strlen(name) + 1);
-    buf_add(&x->headers, value, strlen(value) + 1);
-}
-
-bool http_exchange_answered(const struct http_exchange *x)
-{
-    return x->status != 0;
-}
-
-int http_exchange_status(const struct http_exchange *x)
-{
-    return x->status;
-}
-
-static bool take_answer(struct http_exchange *x, int status, const char *content_type)
-{
-    if (http_exchange_answered(x)) BUG("a second answer to one request");
-    x->status = status;
-    if (content_type) http_exchange_set_header(x, "Content-Type", content_type);
-    return !x->dead;
-}
-
-void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len)
-{
-    if (!take_answer(x, status, content_type)) return;
-    /* The library takes a pointer to non-const but only reads, as it is told to copy. */
-    x->response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
-    if (!x->response) BUG("out of memory for an answer");
-    http_exchange_wake(x);
-}
-
-void http_answer_stream(struct http_exchange *x, int status, const char *content_type)
-{
-    if (!x->ops || !x->ops->pull) BUG("a streamed answer without pull()");
-    x->streamed = true;
-    if (take_answer(x, status, content_type)) http_exchange_wake(x);
-}
-
-void http_exchange_send_head(struct http_exchange *x)
-{
-    if (!x->streamed || x->head_now || x->dead) return;
-    x->head_now = true;
-    if (x->stage != HTTP_STAGE_ANSWER) http_exchange_wake(x);
 }

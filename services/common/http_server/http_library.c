@@ -41,14 +41,14 @@ static bool is_between_requests(const struct http_connection *c, const union tcp
 static bool is_being_parsed(const struct http_exchange *x)
 {
     if (!x || x->stage == HTTP_STAGE_HEAD) return true;
-    return x->stage == HTTP_STAGE_BODY && !x->suspended && x->content_length < 0;
+    return x->stage == HTTP_STAGE_BODY && x->flow == HTTP_FLOW_RUNS && x->content_length < 0;
 }
 
 static bool is_suspect(const struct http_connection *c, uint64_t window_ms)
 {
     union tcp_facts tcp;
     socklen_t size = sizeof tcp;
-    if (c->cut || !is_being_parsed(c->exchange)) return false;
+    if (c->state == HTTP_CONNECTION_CUT || !is_being_parsed(c->exchange)) return false;
     if (c->tls) return c->seen_in_turn + 1 >= c->server->turn; /* also when the library only reads from it */
     if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &tcp, &size) < 0 || size < sizeof tcp.more) return true;
     if (is_between_requests(c, &tcp)) return false;

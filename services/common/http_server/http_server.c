@@ -113,8 +113,8 @@ static void start_handles(struct http_server *s)
     s->daemon_poll.data = s->watch_poll.data = s->sweep.data = s;
     s->open_handles = 3;
     uv_poll_start(&s->daemon_poll, UV_READABLE, on_daemon_poll);
-    uv_poll_start(&s->watch_poll, UV_READABLE, http_connection_watch_event);
-    uv_timer_start(&s->sweep, http_connection_sweep, sweep_ms, sweep_ms);
+    uv_poll_start(&s->watch_poll, UV_READABLE, http_peer_on_event);
+    uv_timer_start(&s->sweep, http_deadline_sweep, sweep_ms, sweep_ms);
     turn_add(s->loop, &s->after_poll, TURN_AFTER_POLL_SERVER, after_poll, s);
     turn_add(s->loop, &s->before_sleep, TURN_BEFORE_SLEEP_SERVER, before_sleep, s);
     http_server_want_turn(s);
@@ -200,19 +200,19 @@ bool http_server_stop_listening(struct http_server *s)
 
 bool http_server_has_unsent(const struct http_server *s)
 {
-    for (const struct http_leaver *leaver = s->leavers; leaver; leaver = leaver->next)
-        if (http_connection_has_unsent(leaver->fd)) return true;
+    for (const struct http_unsent_socket *u = s->unsent; u; u = u->next)
+        if (http_connection_has_unsent(u->fd)) return true;
     for (const struct http_connection *c = s->connections; c; c = c->next)
         if (http_connection_has_unsent(c->fd)) return true;
     return false;
 }
 
-bool http_server_part(struct http_server *s)
+bool http_server_close_idle(struct http_server *s)
 {
     uint64_t now_ms = uv_now(s->loop);
-    if (!s->part_end_ms) s->part_end_ms = now_ms + LIMIT_PART_MS;
-    for (struct http_connection *c = s->connections; c; c = c->next) http_connection_part(c);
-    return (!s->connections && !s->lingering) || now_ms >= s->part_end_ms;
+    if (!s->close_idle_end_ms) s->close_idle_end_ms = now_ms + LIMIT_CLOSE_IDLE_MS;
+    for (struct http_connection *c = s->connections; c; c = c->next) http_connection_close_idle(c);
+    return (!s->connections && !s->lingering) || now_ms >= s->close_idle_end_ms;
 }
 
 void http_server_handle_closed(struct http_server *s)
@@ -239,9 +239,9 @@ void http_server_stop(struct http_server *s)
     http_linger_sweep(s, UINT64_MAX);
     /* The daemon aborts the process when it is stopped with a suspended connection. */
     for (struct http_connection *c = s->connections; c; c = c->next)
-        if (c->tls_waits || (c->exchange && c->exchange->suspended)) MHD_resume_connection(c->mhd);
+        if (c->tls_waits || (c->exchange && c->exchange->flow != HTTP_FLOW_RUNS)) MHD_resume_connection(c->mhd);
     MHD_stop_daemon(s->daemon);
-    http_connection_free_leavers(s);
+    http_connection_free_unsent(s);
     close(s->watch_fd);
     http_exchange_free_list(s);
     s->free_exchanges = NULL;

@@ -100,8 +100,8 @@ bool http_server_has_unsent(const struct http_server *s);
 /* Ends the connections on which no exchange is open so that no request is lost between us and the peer: each is sent an
  * answer ahead of any request (503, Connection: close) and then shut for sending, while what still arrives is read and
  * dropped. A peer whose request crosses that takes it for the answer, and knows that nothing was done. Call it now and
- * then, once the drain is over, until it returns true: all peers have closed, or had LIMIT_PART_MS to do so. */
-MUST_CHECK bool http_server_part(struct http_server *s);
+ * then, once the drain is over, until it returns true: all peers have closed, or had LIMIT_CLOSE_IDLE_MS to do so. */
+MUST_CHECK bool http_server_close_idle(struct http_server *s);
 /* Ends what still runs (closed() with HTTP_CLOSED_SHUTDOWN), frees the server. The loop must still run once more for
  * the handles to close. NULL is fine. */
 void http_server_stop(struct http_server *s);

@@ -1,11 +1,20 @@
 /*
- * What the files of the HTTP server share: http_server.c (the daemon inside the loop), http_connection.c (sockets:
- * hang-ups and deadlines), http_exchange.c (one request and its answer), http_request.c (reading and judging the
- * head), http_routes.c (templates), http_problem.c (errors), http_library.c (errors the library makes), http_linger.c
- * (closing without cutting off the answer), http_tls.c (sessions of https). Nobody else includes this.
+ * What the files of the HTTP server share. Private to http_*.c of this folder:
+ *     http_server.c      the daemon inside the loop
+ *     http_connection.c  the life of a connection, and error answers written past the daemon
+ *     http_peer.c        whether the peer of a connection is still there
+ *     http_deadline.c    connections that are too slow
+ *     http_exchange.c    one request: its life and its body
+ *     http_answer.c      its answer
+ *     http_request.c     checks and reads the head
+ *     http_routes.c      finds the route
+ *     http_problem.c     error documents
+ *     http_library.c     errors that the library answers by itself
+ *     http_linger.c      keeps a socket until its client has read the answer
+ *     http_tls.c         the sessions of https
  *
- * Everything that libmicrohttpd calls happens inside MHD_run(), which only server_turn() calls, or inside
- * MHD_stop_daemon(). Our own functions never run the daemon; they ask for a turn with http_server_want_turn().
+ * libmicrohttpd calls us only inside MHD_run(), which only server_turn() calls, and inside MHD_stop_daemon(). Our own
+ * functions never run the daemon. They ask for a turn with http_server_want_turn().
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_INTERNAL_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_INTERNAL_H
@@ -19,7 +28,52 @@
 #include "common/loop/turn.h"
 #include "common/net/tls_material.h"
 
-#define HTTP_PARAMS 4 /* {names} in one route template */
+#define HTTP_PARAMS        4 /* {names} in one route template */
+#define HTTP_SCRATCH_BYTES (32 * KIB)
+
+/*
+ *     OPEN --http_server_close_idle()--> CLOSE_SENT
+ *       |                                    |
+ *       +--too slow, refused, the library--> CUT <--too slow--+
+ *
+ * From every state the connection ends when its peer closes.
+ */
+enum http_connection_state {
+    HTTP_CONNECTION_OPEN,
+    HTTP_CONNECTION_CLOSE_SENT, /* answered ahead of any request and shut for sending; read until the peer closes */
+    HTTP_CONNECTION_CUT,        /* given up; the library is about to close it */
+    HTTP_CONNECTION_STATE_COUNT
+};
+
+/*
+ * What is known of the peer, from its FIN on. A FIN comes from a peer that closed, and from one that only shut its
+ * sending side and still reads.
+ *
+ *     HERE --FIN--> SHUT --an interim answer is sent--> PROBED --reset--> GONE
+ *      +-------------+---------------reset---------------------------------^
+ */
+enum http_peer {
+    HTTP_PEER_HERE,
+    HTTP_PEER_SHUT,   /* it sent a FIN */
+    HTTP_PEER_PROBED, /* and an interim answer is out; a closed peer answers that with a reset */
+    HTTP_PEER_GONE,   /* it has certainly closed */
+    HTTP_PEER_COUNT
+};
+
+/*
+ *     SILENT --first byte--> SHAKING --its certificate is good--> KNOWN
+ *        |                     |                                    |
+ *        +---------------------+--the handshake fails--> FAILED <---+
+ *
+ * Without a demand for certificates a good session stays in SHAKING. Without TLS it is SILENT.
+ */
+enum http_tls_state {
+    HTTP_TLS_SILENT,
+    HTTP_TLS_SHAKING,
+    HTTP_TLS_KNOWN,
+    HTTP_TLS_FAILED, /* the first fault is counted and logged */
+    HTTP_TLS_STATE_COUNT
+};
 
 struct http_param {
     const char *name;
@@ -33,71 +87,91 @@ struct http_connection {
     struct http_connection *next, *prev;
     struct http_exchange *exchange; /* NULL between requests */
     int fd;
-    bool peer_shut;                /* the peer's FIN came: it closed, or will only listen */
-    bool probed;                   /* an interim answer is out that a closed peer refuses */
-    bool peer_gone;                /* certainly closed */
-    bool cut;                      /* we gave it up: only its end is awaited */
-    bool parted;                   /* http_server_part(): answered and shut for sending, read until the peer closes */
-    uint64_t counted_bytes;        /* of all requests so far, heads and announced bodies */
-    bool uncounted;                /* a chunked body: its bytes on the wire are not known */
-    uint64_t seen_in_turn;         /* the server's turn in which the library last spoke of it, or we woke it */
-    bool lingers;                  /* its last answer went out before the body was read */
-    bool used;                     /* has had a request: it may be idle for the keep-alive time */
-    uint64_t since_ms;             /* what is awaited now (a head, a step of the body) is awaited since then */
-    uint64_t head_began_ms;        /* a kept connection brought the start of another head by then; 0: nothing yet */
-    gnutls_session_t tls;          /* the library's; NULL without TLS */
-    struct tls_material *material; /* what the session began with */
-    uint8_t tls_alert;             /* what the peer cried in clear text; 0: nothing */
-    bool tls_begun;                /* its first byte was seen */
-    bool tls_waits;                /* suspended until bytes come */
+    enum http_connection_state state;
+    enum http_peer peer;
+    bool used;              /* has had a request, so it may be idle for the keep-alive time */
+    bool lingers;           /* its last answer went out before the body was read */
+    bool uncounted;         /* has had a chunked body, whose bytes on the wire are not known */
+    uint64_t counted_bytes; /* of all requests so far: heads and announced bodies */
+    uint64_t seen_in_turn;  /* the server's turn in which the library last used it, or we resumed it */
+    uint64_t since_ms;      /* since when we wait for what comes next: a head, or a step of the body */
+    uint64_t head_began_ms; /* a kept connection has brought the start of a head by then; 0: nothing yet */
+
+    gnutls_session_t tls; /* the library's; NULL without TLS */
+    enum http_tls_state tls_state;
+    struct tls_material *material; /* the certificates of the session */
+    uint8_t tls_alert;             /* an alert that the peer sent in clear text; 0: none */
+    bool tls_waits;                /* suspended until bytes of the handshake come */
     bool tls_ended;                /* the peer sends nothing more */
-    bool tls_told;                 /* its fault is logged */
-    bool tls_client_known;         /* the peer's certificate is good */
 };
 
 enum http_tls_fault {
-    HTTP_TLS_NO_CERTIFICATE,
-    HTTP_TLS_BAD_CERTIFICATE,
-    HTTP_TLS_PLAIN,
-    HTTP_TLS_REFUSED_BY_CLIENT,
-    HTTP_TLS_TOO_SLOW,
-    HTTP_TLS_OTHER,
+    HTTP_TLS_FAULT_NO_CERTIFICATE,
+    HTTP_TLS_FAULT_BAD_CERTIFICATE,
+    HTTP_TLS_FAULT_PLAIN,
+    HTTP_TLS_FAULT_REFUSED_BY_CLIENT,
+    HTTP_TLS_FAULT_TOO_SLOW,
+    HTTP_TLS_FAULT_OTHER,
     HTTP_TLS_FAULT_COUNT
 };
 
 struct http_tls {
-    struct http_connection *reading; /* whose bytes the library asked for last; NULL when it is gone */
+    struct http_connection *reading; /* the one whose bytes the library asked for last; NULL: it is gone */
     uint64_t *failures[HTTP_TLS_FAULT_COUNT];
     uint64_t log_since_ms, unlogged;
     unsigned logged;
 };
 
+/*
+ *     HEAD --the headers are in--> BODY --the body is whole--> WHOLE --there is an answer--> ANSWER
+ *                                   |                                                          ^
+ *                                   +----an answer that does not wait for the body-------------+
+ *
+ *     BODY, WHOLE, ANSWER --the client is gone--> GONE
+ *
+ * closed() comes once from every stage after HEAD.
+ */
 enum http_stage {
     HTTP_STAGE_HEAD,   /* the request line is in, headers are arriving */
-    HTTP_STAGE_BODY,   /* the route has it, the body is arriving */
-    HTTP_STAGE_WHOLE,  /* the request is whole, the answer is awaited */
+    HTTP_STAGE_BODY,   /* the route has the request, the body is arriving */
+    HTTP_STAGE_WHOLE,  /* the request is whole, the route's answer is awaited */
     HTTP_STAGE_ANSWER, /* the answer is with libmicrohttpd */
+    HTTP_STAGE_GONE,   /* the client is gone: the route is asked for nothing more */
+    HTTP_STAGE_COUNT
+};
+
+/*
+ *     RUNS --the route cannot go on--> WAITS --http_exchange_wake()--> RUNS
+ *     RUNS --its turn was long-------> PARKED --the next turn--------> RUNS
+ */
+enum http_flow {
+    HTTP_FLOW_RUNS,
+    HTTP_FLOW_WAITS,  /* suspended until http_exchange_wake() */
+    HTTP_FLOW_PARKED, /* suspended until the server's next turn */
+    HTTP_FLOW_COUNT
 };
 
 struct http_exchange {
     struct http_server *server;
     struct http_connection *connection;
-    struct http_exchange *next_free;
+    struct http_exchange *next_free, *next_parked;
     enum http_stage stage;
-    bool suspended, woken;
-    bool parked;     /* suspended until the server's next turn */
-    bool streamed;   /* the answer comes from pull() */
-    bool head_now;   /* and does not wait for its first bytes */
+    enum http_flow flow;
+    bool woken;      /* http_exchange_wake() was called since the route was last asked */
+    bool streamed;   /* the answer comes from pull() ... */
+    bool head_now;   /* ... and its head does not wait for the first bytes */
     bool must_close; /* answer at once and close: what follows on this connection cannot be trusted */
-    bool dead;       /* the client is gone: nothing more is asked of the route */
-    bool is_head, is_http_1_0, has_body, expects_continue, query_parsed;
-    int status;
+    bool has_body;   /* facts of the request, from its head */
+    bool is_head;    /* its method is HEAD */
+    bool is_http_1_0;
+    bool expects_continue; /* the client sends the body only when it is asked to */
+    bool query_parsed;
+    int status; /* of the answer; 0: there is none yet */
     size_t uri_bytes;
     int64_t content_length; /* -1: chunked */
     uint64_t body_bytes, body_step_bytes;
     uint64_t start_ns;
-    uint64_t stepped_in_turn; /* the server's turn in which it last brought or took bytes */
-    struct http_exchange *next_parked;
+    uint64_t stepped_in_turn; /* the server's turn in which bytes last came or went */
     const char *method, *path;
     const struct http_route *route;
     struct http_param params[HTTP_PARAMS];
@@ -105,16 +179,16 @@ struct http_exchange {
     struct buf params_text;
     const struct http_exchange_ops *ops;
     void *data;
-    struct buf headers; /* name NUL value NUL ... */
+    struct buf headers; /* of the answer: name NUL value NUL ... */
     struct MHD_Response *response;
-    ssize_t pull_end; /* HTTP_PULL_END or _ABORT seen behind bytes already given; else 0 */
+    ssize_t pull_end; /* HTTP_PULL_END or _ABORT, when pull() has returned it; else 0 */
     struct buf early; /* the first bytes of a stream, pulled before its head left */
     size_t early_used;
 };
 
-/* A connection that was closed during the drain while its peer was still receiving: a copy of its descriptor. */
-struct http_leaver {
-    struct http_leaver *next;
+/* A copy of the descriptor of a connection that was closed during the drain while its peer was still receiving. */
+struct http_unsent_socket {
+    struct http_unsent_socket *next;
     int fd;
 };
 
@@ -131,50 +205,55 @@ struct http_server {
     unsigned open_handles;
     uint64_t turn, turn_ns, previous_turn_ns; /* number and times of the daemon's turns */
     bool turn_wanted, in_turn, draining, stopping;
-    bool request_ended; /* the daemon has not settled since */
+    bool request_ended; /* a request has ended, and the daemon has not run since */
     bool unfinished;    /* the last turn left something to do */
     struct http_exchange *parked;
     struct http_connection *connections;
     struct http_linger *lingering; /* closed, but for their sockets */
     unsigned lingering_count;
-    struct http_leaver *leavers;
+    struct http_unsent_socket *unsent;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
-    uint64_t arrive_end_ms; /* when those on their way have arrived; 0: everyone may come */
-    uint64_t part_end_ms;   /* when the peers have had time to close; 0: no parting yet */
-    char *scratch;          /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
+    uint64_t arrive_end_ms;     /* until then connections that were being made are accepted; 0: all are */
+    uint64_t close_idle_end_ms; /* until then peers may close their idle connections; 0: they were not asked to */
+    char *scratch;              /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
     struct http_tls tls;
 };
 
-#define HTTP_SCRATCH_BYTES (32 * KIB)
-
 /* http_server.c */
 void http_server_want_turn(struct http_server *s);
-/* One of s->open_handles is closed; s may be freed by this. */
+/* One of s->open_handles is closed. Frees s with the last. */
 void http_server_handle_closed(struct http_server *s);
 
 /* http_connection.c */
 void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context,
                             enum MHD_ConnectionNotificationCode code);
 struct http_connection *http_connection_of(struct MHD_Connection *mhd);
-/* A suspended exchange's peer closed, perhaps: finds out and ends the exchange if so. */
-void http_connection_judge(struct http_connection *c);
-void http_connection_watch_event(uv_poll_t *poll, int status, int events);
-void http_connection_sweep(uv_timer_t *timer);
-/* Writes a whole error answer past libmicrohttpd, for the states in which it takes none (nothing of another answer may
- * be under way), and gives the connection up. */
+/* Shuts the connection both ways, so that the library closes it. */
+void http_connection_cut(struct http_connection *c);
+/* Writes a whole error answer past libmicrohttpd and cuts the connection. For states in which the library accepts no
+ * answer; nothing of another answer may be under way. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
-/* The same in a call of libmicrohttpd that makes it close by itself: what the client is still sending is not lost in a
- * reset, which might overtake the answer. */
+/* The same inside a call of libmicrohttpd that closes the connection by itself. What the client is still sending is
+ * then read and dropped, as a reset could overtake the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
+/* The part of http_server_close_idle() for one connection. */
+void http_connection_close_idle(struct http_connection *c);
+/* Bytes that were sent on this socket are still in the kernel. */
 bool http_connection_has_unsent(int fd);
-void http_connection_free_leavers(struct http_server *s);
-/* Its part of http_server_part(). */
-void http_connection_part(struct http_connection *c);
+void http_connection_free_unsent(struct http_server *s);
+
+/* http_peer.c */
+/* Ends the exchange of a suspended connection if its peer has closed, which it may have to find out first. */
+void http_peer_check(struct http_connection *c);
+void http_peer_on_event(uv_poll_t *poll, int status, int events);
+
+/* http_deadline.c */
+void http_deadline_sweep(uv_timer_t *timer);
 
 /* http_linger.c: keeps the socket of a connection that is being closed until its client has read the answer. */
 void http_linger_start(struct http_server *s, int fd);
-/* Ends those whose time is over. */
+/* Ends those that have had their time. */
 void http_linger_sweep(struct http_server *s, uint64_t now_ms);
 
 /* http_exchange.c: the callbacks of libmicrohttpd */
@@ -183,32 +262,41 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, 
                                          const char *version, const char *upload, size_t *upload_size, void **context);
 void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
                                 enum MHD_RequestTerminationCode code);
-/* At the beginning of a turn: those that the last one made wait go on. */
+void http_exchange_move(struct http_exchange *x, enum http_stage to);
+/* Only in a call of libmicrohttpd. */
+void http_exchange_suspend(struct http_exchange *x);
+/* True when the exchange now waits for the server's next turn, as this one has lasted long. */
+bool http_exchange_park(struct http_exchange *x);
+/* At the beginning of a turn: those that the last one parked go on. */
 void http_exchange_unpark(struct http_server *s);
 void http_exchange_free_list(struct http_server *s);
 
+/* http_answer.c: gives the answer to libmicrohttpd, or waits for the first bytes of a stream. Only in a call of
+ * http_exchange_on_request(). */
+enum MHD_Result http_answer_send(struct http_exchange *x);
+
 /* http_tls.c. All but http_tls_open() do nothing, or the plain thing, for a connection without TLS. */
 void http_tls_start(struct http_server *s);
-/* Returns what its socket is to be watched for, beyond hang-ups, until the first request has arrived. */
+/* Returns what the socket is to be watched for, beyond hang-ups, until the first request has arrived. */
 uint32_t http_tls_open(struct http_connection *c);
 void http_tls_arrived(struct http_connection *c);
 /* Something has happened to the socket. */
 void http_tls_continue(struct http_connection *c);
 void http_tls_closed(struct http_connection *c);
-/* The library gave up a handshake: says why, to the peer where it can be told and to the log. */
+/* The library gave up a handshake: reports why, to the peer if it can still read that, and to the log. */
 void http_tls_handshake_failed(struct http_server *s);
 /* Whether the peer has shown the certificate that is demanded, if one is. */
 bool http_tls_admits(const struct http_connection *c);
 /* Writes past the library, when nothing of its own is under way. What the peer has no room for is lost. False when the
  * peer is certainly gone. */
 bool http_connection_send(struct http_connection *c, const char *data, size_t len);
-/* Tells the peer that nothing follows. */
+/* Announces to the peer that nothing follows. */
 void http_tls_bye(struct http_connection *c);
 
 /* http_library.c: the library's log */
 void http_library_log(void *cls, const char *format, va_list args);
 
-/* http_request.c: judges the head; false when x was answered with an error. */
+/* http_request.c: checks the head. False when x was answered with an error. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
 size_t http_percent_decode(char *s);
 

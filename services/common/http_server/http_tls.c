@@ -20,14 +20,29 @@
 #include "common/observe/metrics.h"
 
 static const char *const fault_names[] = {
-    [HTTP_TLS_NO_CERTIFICATE] = "no_client_certificate",
-    [HTTP_TLS_BAD_CERTIFICATE] = "bad_client_certificate",
-    [HTTP_TLS_PLAIN] = "plain_http",
-    [HTTP_TLS_REFUSED_BY_CLIENT] = "refused_by_client",
-    [HTTP_TLS_TOO_SLOW] = "too_slow",
-    [HTTP_TLS_OTHER] = "other",
+    [HTTP_TLS_FAULT_NO_CERTIFICATE] = "no_client_certificate",
+    [HTTP_TLS_FAULT_BAD_CERTIFICATE] = "bad_client_certificate",
+    [HTTP_TLS_FAULT_PLAIN] = "plain_http",
+    [HTTP_TLS_FAULT_REFUSED_BY_CLIENT] = "refused_by_client",
+    [HTTP_TLS_FAULT_TOO_SLOW] = "too_slow",
+    [HTTP_TLS_FAULT_OTHER] = "other",
 };
-static_assert(ARRAY_SIZE(fault_names) == HTTP_TLS_FAULT_COUNT, "a name for each fault");
+static_assert(ARRAY_SIZE(fault_names) == HTTP_TLS_FAULT_COUNT, "every fault has a name");
+
+static const char *const state_names[] = {
+    [HTTP_TLS_SILENT] = "silent",
+    [HTTP_TLS_SHAKING] = "shaking",
+    [HTTP_TLS_KNOWN] = "known",
+    [HTTP_TLS_FAILED] = "failed",
+};
+static_assert(ARRAY_SIZE(state_names) == HTTP_TLS_STATE_COUNT, "every state has a name");
+
+static void tls_move(struct http_connection *c, enum http_tls_state to)
+{
+    log_debug("connection tls moved", LOG_I64("fd", c->fd), LOG_STR("from", state_names[c->tls_state]),
+              LOG_STR("to", state_names[to]));
+    c->tls_state = to;
+}
 
 /* The log is not to be filled by whoever reaches the port. */
 static bool may_log(struct http_tls *t, uint64_t now_ms)
@@ -58,8 +73,8 @@ static void tell(struct http_connection *c, enum http_tls_fault fault, const cha
 {
     struct http_tls *t = &c->server->tls;
     char peer[80];
-    if (c->tls_told) return;
-    c->tls_told = true;
+    if (c->tls_state == HTTP_TLS_FAILED) return;
+    tls_move(c, HTTP_TLS_FAILED);
     ++*t->failures[fault];
     if (!may_log(t, uv_now(c->server->loop))) return;
     name_peer(c, peer, sizeof peer);
@@ -121,21 +136,22 @@ static int judge_client(gnutls_session_t session)
     char text[512];
     if (!gnutls_certificate_get_peers(session, NULL)) {
         bool newest = gnutls_protocol_get_version(session) >= GNUTLS_TLS1_3;
-        return refuse(c, HTTP_TLS_NO_CERTIFICATE, newest ? GNUTLS_A_CERTIFICATE_REQUIRED : GNUTLS_A_HANDSHAKE_FAILURE,
+        return refuse(c, HTTP_TLS_FAULT_NO_CERTIFICATE,
+                      newest ? GNUTLS_A_CERTIFICATE_REQUIRED : GNUTLS_A_HANDSHAKE_FAILURE,
                       "the client gave no certificate");
     }
     if (gnutls_certificate_verify_peers(session, &purpose, 1, &status) < 0) status |= GNUTLS_CERT_INVALID;
     if (status == 0) {
-        c->tls_client_known = true;
+        tls_move(c, HTTP_TLS_KNOWN);
         return 0;
     }
     describe(session, status, text, sizeof text);
-    return refuse(c, HTTP_TLS_BAD_CERTIFICATE, alert_for(status), text);
+    return refuse(c, HTTP_TLS_FAULT_BAD_CERTIFICATE, alert_for(status), text);
 }
 
 bool http_tls_admits(const struct http_connection *c)
 {
-    return !c->tls || c->tls_client_known || c->material->pem[TLS_CA].len == 0;
+    return !c->tls || c->tls_state == HTTP_TLS_KNOWN || c->material->pem[TLS_CA].len == 0;
 }
 
 /* The way in. */
@@ -149,9 +165,9 @@ static bool look_at_record(struct http_connection *c)
 {
     unsigned char record[RECORD_HEAD + 2];
     ssize_t n = recv(c->fd, record, sizeof record, MSG_PEEK | MSG_DONTWAIT);
-    bool first = !c->tls_begun;
+    bool first = c->tls_state == HTTP_TLS_SILENT;
     if (n <= 0) return true;
-    c->tls_begun = true;
+    if (first) tls_move(c, HTTP_TLS_SHAKING);
     if (n == sizeof record && record[0] == RECORD_ALERT && record[3] == 0 && record[4] == 2) c->tls_alert = record[6];
     return !first || record[0] == RECORD_HANDSHAKE;
 }
@@ -163,7 +179,7 @@ static void answer_plain(struct http_connection *c)
                                  "{\"type\":\"about:blank\",\"title\":\"Upgrade Required\",\"status\":426,"
                                  "\"detail\":\"this port speaks https only\"}\n";
     char dropped[4096];
-    tell(c, HTTP_TLS_PLAIN, "what came first is no TLS");
+    tell(c, HTTP_TLS_FAULT_PLAIN, "what came first is no TLS");
     if (send(c->fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return;
     shutdown(c->fd, SHUT_WR);
     /* Unread bytes would turn the close into a reset, which may overtake the answer. */
@@ -212,19 +228,19 @@ static ssize_t pull(gnutls_transport_ptr_t from, void *data, size_t size)
 void http_tls_handshake_failed(struct http_server *s)
 {
     struct http_connection *c = s->tls.reading;
-    if (!c || c->used || c->tls_told) return;
+    if (!c || c->used || c->tls_state == HTTP_TLS_FAILED) return;
     gnutls_alert_description_t alert = gnutls_alert_get(c->tls);
     if (alert == GNUTLS_A_CLOSE_NOTIFY) alert = (gnutls_alert_description_t)c->tls_alert;
     if (alert != GNUTLS_A_CLOSE_NOTIFY) {
-        tell(c, HTTP_TLS_REFUSED_BY_CLIENT, gnutls_alert_get_name(alert));
-    } else if (c->cut) {
-        tell(c, HTTP_TLS_TOO_SLOW, "it was not done in time");
+        tell(c, HTTP_TLS_FAULT_REFUSED_BY_CLIENT, gnutls_alert_get_name(alert));
+    } else if (c->state == HTTP_CONNECTION_CUT) {
+        tell(c, HTTP_TLS_FAULT_TOO_SLOW, "it was not done in time");
     } else if (c->tls_ended) {
         /* Port scanners and health checks of load balancers do that all day. */
         log_debug("a connection ended before its TLS handshake did");
     } else {
         gnutls_alert_send(c->tls, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
-        tell(c, HTTP_TLS_OTHER, "no protocol version or cipher in common, or broken messages");
+        tell(c, HTTP_TLS_FAULT_OTHER, "no protocol version or cipher in common, or broken messages");
     }
 }
 

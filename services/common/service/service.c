@@ -16,7 +16,7 @@
 /* For the program's own handles to close after hooks->stop; beyond it the program ends anyway. */
 #define CLOSE_MS 5000
 
-enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, PARTING, CLOSING };
+enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, CLOSING_IDLE, CLOSING };
 
 struct service {
     uv_loop_t *loop;
@@ -50,7 +50,7 @@ void service_set_ready(struct service *s, bool ready, const char *reason)
     service_http_set_ready(&s->http, ready, reason);
 }
 
-/* The way out: RUNNING -> DELAYING -> DRAINING (-> CUTTING) -> PARTING -> CLOSING. */
+/* The way out: RUNNING -> DELAYING -> DRAINING (-> CUTTING) -> CLOSING_IDLE -> CLOSING. */
 
 static void on_close_late(uv_timer_t *timer)
 {
@@ -79,9 +79,9 @@ static bool is_idle(const struct service *s)
            !http_server_has_unsent(server);
 }
 
-static void begin_parting(struct service *s)
+static void begin_closing_idle(struct service *s)
 {
-    s->state = PARTING;
+    s->state = CLOSING_IDLE;
     log_info(is_idle(s) ? "drained" : "the drain took too long; what still runs is cut off");
 }
 
@@ -94,15 +94,15 @@ static void begin_cutting(struct service *s)
     if (s->hooks->cut) s->hooks->cut(s->hooks->data);
 }
 
-/* One look at what DRAINING, CUTTING and PARTING wait for; a state may be over at the first. */
+/* One look at what DRAINING, CUTTING and CLOSING_IDLE wait for; a state may be over at the first. */
 static void on_look(uv_timer_t *timer)
 {
     struct service *s = timer->data;
     bool alone = http_server_stop_listening(s->http.server), late = uv_now(s->loop) >= s->drain_end_ms;
     if (s->state == DRAINING && late && !is_idle(s)) begin_cutting(s);
     late = uv_now(s->loop) >= s->drain_end_ms;
-    if (s->state < PARTING && alone && (late || is_idle(s))) begin_parting(s);
-    if (s->state == PARTING && http_server_part(s->http.server))
+    if (s->state < CLOSING_IDLE && alone && (late || is_idle(s))) begin_closing_idle(s);
+    if (s->state == CLOSING_IDLE && http_server_close_idle(s->http.server))
         begin_closing(s);
     else
         uv_timer_start(timer, on_look, LOOK_MS, 0);

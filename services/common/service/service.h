@@ -14,7 +14,7 @@
  *
  * The way out, on SIGTERM or SIGINT: not ready, answers carry Connection: close, requests are still taken for
  * shutdown_delay_s; then hooks->drain runs and the listener closes; when hooks->idle says so and no exchange is open,
- * or drain_s have passed and hooks->cut has ended the rest, kept connections are ended (http_server_part()); then the
+ * or drain_s have passed and hooks->cut has ended the rest, kept connections are ended (http_server_close_idle()); then the
  * public server, hooks->stop, the admin server, the log. A second signal ends the process at once with status 1, after
  * hooks->abort. SIGHUP: tokens and certificates are read again, then hooks->reload. SIGPIPE and SIGXFSZ are
  * ignored.

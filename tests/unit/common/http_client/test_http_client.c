@@ -270,6 +270,7 @@ Test(http_client, every_move_of_a_call_is_in_the_debug_log)
     start(&h, "/echo");
     run_until(&h.ends, 1);
     assert_moves("call moved", "spare>new new>running running>ended ended>spare");
+    moves_forget();
     start(&silent, "/silent");
     uv_run(&loop, UV_RUN_ONCE);
     http_call_cancel(silent.call);
@@ -281,6 +282,7 @@ Test(http_client, every_move_of_a_call_is_in_the_debug_log)
     cr_assert_eq(strncmp(buf_cstr(&moves), "short>held held>long long>", 26), 0, "%s", moves.data);
     cr_assert_str_eq(moves.data + moves.len - 6, ">short");
     buf_release(&moves);
+    moves_forget();
     buf_release(&h.answer);
     buf_release(&big.answer);
     tear_down();

@@ -1,0 +1,162 @@
+#include "common/http_server/http_server_internal.h"
+
+#define WORTH_A_PULL_BYTES (4 * KIB)
+
+/* Pulls until there is no more now, or until the rest of dst is not worth a pull of its own. */
+static size_t gather(struct http_exchange *x, char *dst, size_t cap)
+{
+    size_t got = 0;
+    while (!x->pull_end && (got == 0 || cap - got >= WORTH_A_PULL_BYTES)) {
+        ssize_t n = x->ops->pull(x, dst + got, cap - got); /* NOLINT(clang-analyzer-core.NullDereference): accepted */
+        if (n < 0) x->pull_end = n;
+        if (n <= 0) break;
+        got += (size_t)n;
+    }
+    return got;
+}
+
+/* libmicrohttpd's reader of streamed answers: pull() writes straight into its send buffer. */
+static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
+{
+    struct http_exchange *x = cls;
+    if (x->stage == HTTP_STAGE_GONE) return MHD_CONTENT_READER_END_WITH_ERROR;
+    size_t got = x->early.len - x->early_used;
+    if (got > 0) {
+        got = got < cap ? got : cap;
+        memcpy(dst, x->early.data + x->early_used, got);
+        x->early_used += got;
+        return (ssize_t)got;
+    }
+    buf_release(&x->early);
+    x->early_used = 0;
+    if (http_exchange_park(x)) return 0;
+    x->woken = false;
+    got = gather(x, dst, cap);
+    if (got > 0) return (ssize_t)got;
+    if (x->pull_end == HTTP_PULL_END) return MHD_CONTENT_READER_END_OF_STREAM;
+    if (x->pull_end) return MHD_CONTENT_READER_END_WITH_ERROR;
+    http_exchange_suspend(x);
+    return 0;
+}
+
+/* A large answer that is whole before it begins is sent from its own memory. */
+static bool begin_whole(struct http_exchange *x)
+{
+    struct buf answer = {0};
+    if (x->is_head || !x->ops->whole || !x->ops->whole(x, &answer)) return false;
+    x->pull_end = HTTP_PULL_END;
+    x->response = MHD_create_response_from_buffer_with_free_callback(answer.len, answer.data, free);
+    if (!x->response) BUG("out of memory for an answer");
+    return true;
+}
+
+/* Makes the response of a streamed answer as soon as its first bytes or its end are there, or at once when its head
+ * must not wait for them. False: not yet. */
+static bool begin_stream(struct http_exchange *x)
+{
+    size_t got = 0;
+    if (begin_whole(x)) return true;
+    if (!x->is_head) {
+        x->woken = false;
+        got = gather(x, x->server->scratch, HTTP_SCRATCH_BYTES);
+        if (got == 0 && x->pull_end == HTTP_PULL_WAIT && !x->head_now) return false;
+    }
+    if (x->pull_end == HTTP_PULL_END) {
+        x->response = MHD_create_response_from_buffer(got, x->server->scratch, MHD_RESPMEM_MUST_COPY);
+    } else {
+        buf_add(&x->early, x->server->scratch, got);
+        /* Chunks are pulled into the connection's buffer. Only HTTP/1.0, which has no chunks, uses this block. */
+        size_t block = x->is_http_1_0 ? LIMIT_PULL_BYTES : 1;
+        x->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, on_read, x, NULL);
+    }
+    if (!x->response) BUG("out of memory for an answer");
+    return true;
+}
+
+static void add_headers(struct http_exchange *x)
+{
+    for (size_t at = 0; at < x->headers.len;) {
+        const char *name = x->headers.data + at, *value = name + strlen(name) + 1;
+        MHD_add_response_header(x->response, name, value);
+        at += strlen(name) + strlen(value) + 2;
+    }
+    if (x->server->draining || x->must_close) MHD_add_response_header(x->response, "Connection", "close");
+}
+
+enum MHD_Result http_answer_send(struct http_exchange *x)
+{
+    if (!x->response && !begin_stream(x)) {
+        http_exchange_suspend(x);
+        return MHD_YES;
+    }
+    if (x->pull_end == HTTP_PULL_ABORT && !x->early.len) return MHD_NO;
+    add_headers(x);
+    x->connection->lingers = x->stage == HTTP_STAGE_BODY && (x->has_body || x->must_close);
+    http_exchange_move(x, HTTP_STAGE_ANSWER);
+    enum MHD_Result queued = MHD_queue_response(x->connection->mhd, (unsigned)x->status, x->response);
+    MHD_destroy_response(x->response);
+    x->response = NULL;
+    return queued;
+}
+
+static void drop_header(struct buf *headers, const char *name)
+{
+    for (size_t at = 0, len; at < headers->len; at += len) {
+        char *header = headers->data + at;
+        len = strlen(header) + 1;
+        len += strlen(header + len) + 1;
+        if (strcasecmp(header, name) != 0) continue;
+        memmove(header, header + len, headers->len - at - len);
+        headers->len -= len;
+        return;
+    }
+}
+
+void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value)
+{
+    drop_header(&x->headers, name);
+    buf_add(&x->headers, name, strlen(name) + 1);
+    buf_add(&x->headers, value, strlen(value) + 1);
+}
+
+bool http_exchange_answered(const struct http_exchange *x)
+{
+    return x->status != 0;
+}
+
+int http_exchange_status(const struct http_exchange *x)
+{
+    return x->status;
+}
+
+/* False when the client is gone, and no answer is sent. */
+static bool begin_answer(struct http_exchange *x, int status, const char *content_type)
+{
+    if (http_exchange_answered(x)) BUG("a second answer to one request");
+    x->status = status;
+    if (content_type) http_exchange_set_header(x, "Content-Type", content_type);
+    return x->stage != HTTP_STAGE_GONE;
+}
+
+void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len)
+{
+    if (!begin_answer(x, status, content_type)) return;
+    /* The library declares a pointer to non-const, but with MUST_COPY it only reads. */
+    x->response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+    if (!x->response) BUG("out of memory for an answer");
+    http_exchange_wake(x);
+}
+
+void http_answer_stream(struct http_exchange *x, int status, const char *content_type)
+{
+    if (!x->ops || !x->ops->pull) BUG("a streamed answer without pull()");
+    x->streamed = true;
+    if (begin_answer(x, status, content_type)) http_exchange_wake(x);
+}
+
+void http_exchange_send_head(struct http_exchange *x)
+{
+    if (!x->streamed || x->head_now || x->stage == HTTP_STAGE_GONE) return;
+    x->head_now = true;
+    if (x->stage != HTTP_STAGE_ANSWER) http_exchange_wake(x);
+}

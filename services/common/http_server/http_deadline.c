@@ -1,0 +1,77 @@
+/* The time limits of a connection: for a head, for each step of a body, and between requests. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "common/http_server/http_server_internal.h"
+
+static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
+{
+    return now_ms > then_ms ? now_ms - then_ms : 0;
+}
+
+/* libmicrohttpd does not report the first byte of a head. The kernel knows when the last byte came. One that came after
+ * we began to wait belongs to a head that is not whole yet. */
+static bool has_begun_a_head(struct http_connection *c, uint64_t now_ms)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return false;
+    return info.tcpi_last_data_recv + 5 < ms_since(now_ms, c->since_ms);
+}
+
+static void sweep_head(struct http_connection *c, uint64_t now_ms)
+{
+    const struct http_server_options *o = &c->server->options;
+    uint64_t waited = ms_since(now_ms, c->since_ms);
+    if (!c->used) {
+        if (waited >= o->header_timeout_ms) http_connection_refuse(c, 408, "the request's head took too long");
+    } else if (c->head_began_ms) {
+        if (ms_since(now_ms, c->head_began_ms) >= o->header_timeout_ms)
+            http_connection_refuse(c, 408, "the request's head took too long");
+    } else if (waited >= o->keepalive_timeout_ms) {
+        http_connection_cut(c);
+    } else if (waited >= o->header_timeout_ms && has_begun_a_head(c, now_ms)) {
+        c->head_began_ms = now_ms;
+    }
+}
+
+/* The body is not whole, the peer sends nothing more and nothing is left to read: it will never be whole. */
+static bool will_stay_short(struct http_connection *c, uint64_t now_ms)
+{
+    enum { SETTLED_MS = 200 }; /* by then the library has passed on what it has read */
+    int unread = 0;
+    return c->peer != HTTP_PEER_HERE && ms_since(now_ms, c->since_ms) >= SETTLED_MS &&
+           ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+static void sweep_body(struct http_connection *c, uint64_t now_ms)
+{
+    if (ms_since(now_ms, c->since_ms) >= c->server->options.body_timeout_ms)
+        http_connection_refuse(c, 408, "the request's body came too slowly");
+    else if (will_stay_short(c, now_ms))
+        http_connection_cut(c);
+}
+
+static void sweep_connection(struct http_connection *c, uint64_t now_ms)
+{
+    struct http_exchange *x = c->exchange;
+    if (c->state == HTTP_CONNECTION_CUT) return;
+    if (!x) {
+        sweep_head(c, now_ms);
+    } else if (x->stage == HTTP_STAGE_HEAD) {
+        if (ms_since(now_ms, c->since_ms) >= c->server->options.header_timeout_ms)
+            http_connection_refuse(c, 408, "the request's head took too long");
+    } else if (x->stage == HTTP_STAGE_BODY && x->flow == HTTP_FLOW_RUNS && !x->response) {
+        sweep_body(c, now_ms);
+    }
+}
+
+void http_deadline_sweep(uv_timer_t *timer)
+{
+    struct http_server *s = timer->data;
+    uint64_t now_ms = uv_now(s->loop);
+    for (struct http_connection *c = s->connections; c; c = c->next) sweep_connection(c, now_ms);
+    http_linger_sweep(s, now_ms);
+}

@@ -1,0 +1,70 @@
+/*
+ * Whether a peer is still there. A suspended connection reads nothing, and a FIN alone does not tell a client that
+ * closed from one that has only shut its sending side and still waits for the answer. A closed socket answers anything
+ * that is sent to it with a reset. So, before an answer has begun, the server sends an interim answer, which HTTP/1.1
+ * allows at any time. The reset of a closed peer comes back as EPOLLHUP.
+ *
+ * Once the answer has begun nothing may stand between its bytes, and HTTP/1.0 knows no interim answers. In both cases a
+ * FIN counts as a hang-up.
+ */
+#include <sys/epoll.h>
+
+#include "common/http_server/http_server_internal.h"
+#include "common/observe/log.h"
+
+static const char *const peer_names[] = {
+    [HTTP_PEER_HERE] = "here",
+    [HTTP_PEER_SHUT] = "shut",
+    [HTTP_PEER_PROBED] = "probed",
+    [HTTP_PEER_GONE] = "gone",
+};
+static_assert(ARRAY_SIZE(peer_names) == HTTP_PEER_COUNT, "every state of a peer has a name");
+
+static void peer_move(struct http_connection *c, enum http_peer to)
+{
+    if (c->peer == to) return;
+    log_debug("connection peer moved", LOG_I64("fd", c->fd), LOG_STR("from", peer_names[c->peer]),
+              LOG_STR("to", peer_names[to]));
+    c->peer = to;
+}
+
+static bool may_probe(const struct http_exchange *x)
+{
+    return x->stage != HTTP_STAGE_ANSWER && !x->is_http_1_0;
+}
+
+static void probe(struct http_connection *c)
+{
+    static const char interim[] = "HTTP/1.1 102 Processing\r\n\r\n";
+    peer_move(c, http_connection_send(c, interim, sizeof interim - 1) ? HTTP_PEER_PROBED : HTTP_PEER_GONE);
+}
+
+void http_peer_check(struct http_connection *c)
+{
+    struct http_exchange *x = c->exchange;
+    if (!x || x->flow != HTTP_FLOW_WAITS || x->stage == HTTP_STAGE_GONE || c->peer == HTTP_PEER_HERE) return;
+    if (c->peer == HTTP_PEER_SHUT && may_probe(x)) probe(c);
+    if (c->peer == HTTP_PEER_PROBED && x->stage != HTTP_STAGE_ANSWER) return;
+    http_exchange_move(x, HTTP_STAGE_GONE);
+    http_exchange_wake(x);
+}
+
+void http_peer_on_event(uv_poll_t *poll, int status, int events)
+{
+    struct http_server *s = poll->data;
+    struct epoll_event ready[64];
+    int count;
+    do {
+        count = epoll_wait(s->watch_fd, ready, ARRAY_SIZE(ready), 0);
+        for (int i = 0; i < count; i++) {
+            struct http_connection *c = ready[i].data.ptr;
+            http_tls_continue(c);
+            if (!(ready[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) continue;
+            if (ready[i].events & (EPOLLHUP | EPOLLERR))
+                peer_move(c, HTTP_PEER_GONE);
+            else if (c->peer == HTTP_PEER_HERE)
+                peer_move(c, HTTP_PEER_SHUT);
+            http_peer_check(c);
+        }
+    } while (count == ARRAY_SIZE(ready));
+}

@@ -1,0 +1,152 @@
+/* Where a server listens: ports, files, and its cap of connections. */
+#include "unit/common/http_server/http_server_harness.h"
+
+Test(http_server, beyond_the_connection_cap_clients_wait_their_turn)
+{
+    start_with((struct http_server_options){.max_connections = 2});
+    int a = client(), b = client(), c = client();
+    say(a, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    say(b, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(a, "hello");
+    assert_hears(b, "hello");
+    say(c, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    for (int i = 0; i < 50; i++) turn();
+    cr_assert_eq(saw.dones, 2);
+    close(a);
+    assert_hears(c, "hello");
+    close(b), close(c);
+    stop();
+}
+
+Test(http_server, a_taken_port_is_a_sentence)
+{
+    char err[200];
+    start();
+    struct http_server_options o = {.port = http_server_port(server), .routes = routes};
+    cr_assert_null(http_server_start(&loop, &o, err, sizeof err));
+    cr_assert(strstr(err, "cannot listen on 127.0.0.1:") && strstr(err, "in use"), "%s", err);
+    o.host = "nonsense";
+    cr_assert_null(http_server_start(&loop, &o, err, sizeof err));
+    cr_assert(strstr(err, "numeric"), "%s", err);
+    stop();
+}
+
+/* Servers on a socket file, in a directory that only this test uses. */
+
+static char socket_dir[64], socket_host[128];
+
+static void start_on_file(void)
+{
+    if (!socket_dir[0]) {
+        snprintf(socket_dir, sizeof socket_dir, "/tmp/fantail-server-XXXXXX");
+        cr_assert(mkdtemp(socket_dir));
+        snprintf(socket_host, sizeof socket_host, "unix:%s/s", socket_dir);
+    }
+    start_with((struct http_server_options){.host = socket_host});
+}
+
+static void stop_on_file(void)
+{
+    stop();
+    cr_assert_eq(access(listens_at, F_OK), -1, "the file is gone");
+    cr_assert_eq(rmdir(socket_dir), 0);
+}
+
+Test(http_server, serves_on_a_file_as_on_a_port)
+{
+    enum { LEN = 3 * MIB };
+    start_on_file();
+    static char body[LEN];
+    memset(body, 'b', LEN);
+    int fd = client();
+    say(fd, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 3145728\r\n\r\n");
+    say_bytes(fd, body, LEN);
+    assert_hears(fd, "3145728");
+    close(fd);
+    assert_exchange("GET /v1/echo/a HTTP/1.1\r\n" HOST "\r\n", "200", "name=a");
+    assert_exchange("POST /early HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", "422", "no thanks");
+    stop_on_file();
+}
+
+Test(http_server, a_client_on_a_file_that_leaves_is_noticed_and_one_that_only_listens_is_not)
+{
+    start_on_file();
+    for (int leaves = 0; leaves < 2; leaves++) {
+        int fd = client();
+        unsigned before = saw.closes;
+        say(fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi");
+        TURN_UNTIL(saw.held && saw.ends == (unsigned)leaves + 1);
+        if (leaves) {
+            close(fd);
+            TURN_UNTIL(saw.closes == before + 1);
+            cr_assert_eq(saw.how, HTTP_CLOSED_HANG_UP);
+            continue;
+        }
+        shutdown(fd, SHUT_WR);
+        for (int i = 0; i < 50; i++) turn();
+        cr_assert_eq(saw.closes, before, "it only said all it had to say");
+        http_answer(saw.held, 200, "text/plain", "late", 4);
+        assert_hears(fd, "late");
+        close(fd);
+        TURN_UNTIL(saw.closes == before + 1);
+        cr_assert_eq(saw.how, HTTP_CLOSED_DONE);
+    }
+    stop_on_file();
+}
+
+Test(http_server, a_file_that_a_killed_process_left_is_replaced_and_any_other_is_not)
+{
+    char err[300], path[200];
+    start_on_file();
+    stop();
+    snprintf(path, sizeof path, "%s", listens_at);
+    struct sockaddr_un address;
+    socklen_t len = unix_address_fill(&address, path);
+    int killed = socket(AF_UNIX, SOCK_STREAM, 0);
+    cr_assert_eq(bind(killed, (struct sockaddr *)&address, len), 0);
+    close(killed);
+    start_on_file();
+    struct http_server_options second = {.host = socket_host, .routes = routes};
+    cr_assert_null(http_server_start(&loop, &second, err, sizeof err), "one lives");
+    cr_assert(strstr(err, path) && strstr(err, "in use"), "%s", err);
+    assert_exchange("GET / HTTP/1.1\r\n" HOST "\r\n", "200", "hello");
+    stop();
+    int file = open(path, O_CREAT | O_WRONLY, 0600);
+    close(file);
+    cr_assert_null(http_server_start(&loop, &second, err, sizeof err), "a file is no socket");
+    cr_assert_eq(access(path, F_OK), 0, "it is not ours to remove");
+    unlink(path);
+    rmdir(socket_dir);
+}
+
+Test(http_server, a_path_that_no_socket_can_have_is_told)
+{
+    static const char *const hosts[] = {"unix:",
+                                        "unix:/x/"
+                                        "0123456789012345678901234567890123456789012345678901234567890123456789"
+                                        "0123456789012345678901234567890123456789"};
+    char err[300];
+    uv_loop_init(&loop);
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+        struct http_server_options options = {.host = hosts[i], .routes = routes};
+        cr_assert_null(http_server_start(&loop, &options, err, sizeof err));
+        cr_assert(strstr(err, "cannot listen on"), "%s", err);
+    }
+    uv_loop_close(&loop);
+}
+
+Test(http_server, a_drained_server_takes_its_file_away_and_serves_who_is_there)
+{
+    start_on_file();
+    int fd = client(), waits = client();
+    say(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(fd, "hello");
+    http_server_drain(server);
+    say(waits, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    TURN_UNTIL(http_server_stop_listening(server));
+    cr_assert_eq(access(listens_at, F_OK), -1);
+    assert_hears(waits, "hello");
+    close(fd);
+    close(waits);
+    stop_on_file();
+}

@@ -1,0 +1,125 @@
+/* Clients that hang up, that only shut their sending side, and that are too slow. */
+#include "unit/common/http_server/http_server_harness.h"
+#include "unit/moves.h"
+
+Test(http_server, a_hang_up_is_noticed_while_the_answer_is_awaited)
+{
+    start();
+    moves_record();
+    int fd = client();
+    say(fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc");
+    TURN_UNTIL(saw.ends == 1);
+    close(fd);
+    TURN_UNTIL(saw.closes == 1);
+    cr_assert_eq(saw.how, HTTP_CLOSED_HANG_UP);
+    assert_moves("exchange moved", "head>body body>whole whole>gone");
+    moves_forget();
+    cr_assert_eq(http_server_open_exchanges(server), 0);
+    stop();
+}
+
+Test(http_server, a_hang_up_is_noticed_while_the_upload_is_suspended)
+{
+    start();
+    saw.body_room = 1;
+    int fd = client();
+    say(fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 6\r\n\r\nabc");
+    TURN_UNTIL(saw.body_bytes == 1);
+    close(fd);
+    TURN_UNTIL(saw.closes == 1);
+    cr_assert_eq(saw.how, HTTP_CLOSED_HANG_UP);
+    stop();
+}
+
+Test(http_server, a_hang_up_is_noticed_while_a_stream_waits)
+{
+    start();
+    saw.pull_room = 10;
+    int fd = client();
+    say(fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(fd, "xxxxxxxxxx");
+    close(fd);
+    TURN_UNTIL(saw.closes == 1);
+    cr_assert_eq(saw.how, HTTP_CLOSED_HANG_UP);
+    stop();
+}
+
+Test(http_server, a_client_that_only_closes_its_sending_side_still_gets_its_answer)
+{
+    start();
+    moves_record();
+    int fd = client();
+    say(fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc");
+    shutdown(fd, SHUT_WR);
+    TURN_UNTIL(saw.ends == 1);
+    for (int i = 0; i < 100; i++) turn();
+    cr_assert_eq(saw.closes, 0);
+    assert_moves("connection peer moved", "here>shut shut>probed");
+    moves_forget();
+    http_answer(saw.held, 200, "text/plain", "patience", 8);
+    assert_hears(fd, "patience");
+    close(fd);
+    stop();
+}
+
+Test(http_server, a_slow_head_gets_408)
+{
+    start_with((struct http_server_options){.header_timeout_ms = 100, .keepalive_timeout_ms = 100000});
+    static const char *const starts[] = {"", "GE", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost:"};
+    for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+        int fd = client();
+        say(fd, starts[i]);
+        assert_hears(fd, "\"status\":408");
+        assert_hears_end(fd);
+        close(fd);
+        fd = client();
+        say(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+        assert_hears(fd, "hello");
+        for (int turns = 0; turns < 50; turns++) turn();
+        if (!*starts[i]) {
+            close(fd);
+            continue; /* idle */
+        }
+        say(fd, starts[i]);
+        assert_hears(fd, "\"status\":408");
+        close(fd);
+    }
+    stop();
+}
+
+Test(http_server, an_idle_kept_connection_is_closed)
+{
+    start_with((struct http_server_options){.keepalive_timeout_ms = 50});
+    int fd = client();
+    say(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(fd, "hello");
+    assert_hears_end(fd);
+    close(fd);
+    stop();
+}
+
+Test(http_server, a_body_that_trickles_gets_408_but_a_suspended_one_waits)
+{
+    start_with((struct http_server_options){.body_timeout_ms = 100});
+    int fd = client(), suspended = client();
+    say(fd, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n");
+    bool closed = false;
+    while (!closed) {
+        char piece[512];
+        send(fd, "a", 1, MSG_NOSIGNAL);
+        for (int i = 0; i < 10; i++) turn();
+        ssize_t n = recv(fd, piece, sizeof piece - 1, 0);
+        if (n > 0) cr_assert_eq(strncmp(piece, "HTTP/1.1 408", 12), 0);
+        if (n >= 0 || errno != EAGAIN) closed = true;
+    }
+    TURN_UNTIL(saw.closes == 1);
+    saw.body_room = 1;
+    say(suspended, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 6\r\n\r\nabc");
+    TURN_UNTIL(saw.held);
+    uint64_t until = now_ns() + 400 * NS_PER_MS;
+    TURN_UNTIL(now_ns() > until);
+    cr_assert_eq(saw.closes, 1);
+    close(fd);
+    close(suspended);
+    stop();
+}
