@@ -132,6 +132,28 @@ static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
     call->upload_bytes = want;
 }
 
+/* FNV-1a, 64 bits. */
+static uint64_t hash_text(const char *s)
+{
+    uint64_t h = 14695981039346656037u;
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return h;
+}
+
+/* curl keeps the idle connections of one host and port in one list, and asks the kernel about each of them whenever it
+ * looks for one to use. All socket files would be in the list of one host, so each gets a host name of its own here;
+ * the Host header is made from the URL as ever. */
+static void set_connect_to(struct http_call *call, const char *address, const char *path)
+{
+    char line[512];
+    if (path)
+        snprintf(line, sizeof line, "::%016llx.unix:80", (unsigned long long)hash_text(path));
+    else if (address)
+        snprintf(line, sizeof line, "::%s", address);
+    if (address) call->connect_to = curl_slist_append(NULL, line);
+    curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+}
+
 void call_prepare(struct http_call *call, const struct http_call_options *options)
 {
     call->options = *options;
@@ -146,12 +168,7 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     curl_easy_setopt(call->easy, CURLOPT_URL, options->url);
     const char *path = unix_address_path(options->connect_to);
     curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);
-    if (options->connect_to && !path) {
-        char line[512];
-        snprintf(line, sizeof line, "::%s", options->connect_to);
-        call->connect_to = curl_slist_append(NULL, line);
-    }
-    curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+    set_connect_to(call, options->connect_to, path);
     curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(options->connect_timeout_ms ? options->connect_timeout_ms : DEFAULT_CONNECT_MS));
     call_set_tls(call);
