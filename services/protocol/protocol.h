@@ -23,6 +23,7 @@
 #define TYPE_TEXT    "text/plain"
 #define TYPE_CHUNK   "application/vnd.fantail.chunk+x-ndjson"
 #define TYPE_PROBLEM "application/problem+json"
+#define TYPE_FORM    "application/x-www-form-urlencoded" /* what curl -d sends: it does not say what the body is */
 
 #define PIPELINE_TASKS_MAX 16 /* the tasks of one job */
 

@@ -1,5 +1,6 @@
 #include "worker/request.h"
 
+#include "common/net/media_type.h"
 #include "common/observe/log.h"
 #include "worker/request_internal.h"
 
@@ -159,12 +160,6 @@ static const struct http_exchange_ops ops = {.body = request_on_body,
 
 /* ---- admission ---- */
 
-static bool type_is(const char *type, const char *name)
-{
-    size_t len = strlen(name);
-    return strncasecmp(type, name, len) == 0 && (type[len] == '\0' || type[len] == ';' || type[len] == ' ');
-}
-
 static bool is_running(const struct worker *w, const char *name)
 {
     for (const struct request *r = w->requests.first; r; r = r->next)
@@ -211,8 +206,8 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
     const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");
     const char *name = http_exchange_header(x, HEADER_CHUNK);
     struct pool *pool = worker_pool(w, task);
-    *has_header = type && type_is(type, TYPE_CHUNK);
-    bool items = !type || type_is(type, TYPE_NDJSON) || type_is(type, "application/x-www-form-urlencoded");
+    *has_header = media_type_is(type, TYPE_CHUNK);
+    bool items = !type || media_type_is(type, TYPE_NDJSON) || media_type_is(type, TYPE_FORM);
     if (!pool) {
         answer_unknown(w, x, task);
         return false;

@@ -2,7 +2,12 @@
 
 #include <strings.h>
 
-#include "protocol/protocol.h"
+/* Whether the text begins with this type, and then ends or goes on with one of `ends`. */
+static bool names(const char *text, const char *type, const char *ends)
+{
+    size_t len = strlen(type);
+    return strncasecmp(text, type, len) == 0 && strchr(ends, text[len]);
+}
 
 static const char *skip_space(const char *s)
 {
@@ -22,22 +27,25 @@ static double read_q(const char *s, const char *end)
 /* The highest q the list gives to the type by its name; 0 when it is not there. */
 static double q_of(const char *list, const char *type)
 {
-    size_t len = strlen(type);
     double best = 0;
     for (const char *at = list; *at;) {
         const char *end = at + strcspn(at, ",");
         at = skip_space(at);
-        bool named = strncasecmp(at, type, len) == 0 && strchr(" \t;,", at[len]);
-        double q = named ? read_q(at, end) : 0;
+        double q = names(at, type, " \t;,") ? read_q(at, end) : 0;
         if (q > best) best = q;
         at = *end ? end + 1 : end;
     }
     return best;
 }
 
-bool accept_is_stream(const char *accept)
+bool media_type_is(const char *content_type, const char *type)
+{
+    return content_type && names(content_type, type, " \t;");
+}
+
+bool media_type_prefers(const char *accept, const char *type, const char *other)
 {
     if (!accept) return false;
-    double lines = q_of(accept, TYPE_NDJSON);
-    return lines > 0 && lines >= q_of(accept, TYPE_JSON);
+    double q = q_of(accept, type);
+    return q > 0 && q >= q_of(accept, other);
 }

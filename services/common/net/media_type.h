@@ -1,13 +1,17 @@
 /*
- * Which of the two kinds of answer a job's client asks for. A pure module.
+ * Reads the headers Content-Type and Accept. A pure module; the types are named by its callers.
  */
 #ifndef FANTAIL_COMMON_NET_MEDIA_TYPE_H
 #define FANTAIL_COMMON_NET_MEDIA_TYPE_H
 
 #include "common/base/base.h"
 
-/* `accept` is the Accept header; NULL: there is none. A stream of lines is for who names it, and does not name
- * application/json with a higher q. */
-bool accept_is_stream(const char *accept);
+/* Whether a Content-Type header names this type. Upper and lower case are the same, and parameters do not count. NULL,
+ * which is no header, names none. */
+bool media_type_is(const char *content_type, const char *type);
+
+/* Whether an Accept header names `type`, and does not name `other` with a higher q. Wildcards name neither. NULL, which
+ * is no header, names none. */
+bool media_type_prefers(const char *accept, const char *type, const char *other);
 
 #endif

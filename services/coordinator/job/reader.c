@@ -40,7 +40,7 @@ struct reader *reader_new(struct job *j, struct http_exchange *x)
     struct reader *r = xcalloc(1, sizeof *r);
     r->job = j;
     r->exchange = x;
-    r->ndjson = accept_is_stream(http_exchange_header(x, "Accept"));
+    r->ndjson = media_type_prefers(http_exchange_header(x, "Accept"), TYPE_NDJSON, TYPE_JSON);
     r->last_output_ns = r->last_progress_ns = now_ns();
     spill_log_init(&r->errors, j->jobs->config->spill_dir, ERRORS_MEMORY_BYTES);
     list_push_back(&j->readers, &r->link);

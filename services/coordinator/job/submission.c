@@ -1,8 +1,7 @@
 #include "coordinator/job/submission.h"
 
-#include <strings.h>
-
 #include "common/base/limits.h"
+#include "common/net/media_type.h"
 #include "common/observe/log.h"
 #include "coordinator/job/job_internal.h"
 #include "coordinator/job/job_trace.h"
@@ -241,23 +240,25 @@ static bool query_makes_items(const struct http_exchange *x)
            http_exchange_query(x, "spans.stop") || http_exchange_query(x, "spans.start");
 }
 
-/* What the body is, by its Content-Type: that of a bare `curl -d` says nothing. False: an unknown type. */
+/* What the body is, by its Content-Type. Without one, or with the one that `curl -d` sends, the query decides. False:
+ * the type is unknown. */
 static bool choose_format(const struct http_exchange *x, enum split_format *format)
 {
+    static const struct {
+        const char *type;
+        enum split_format format;
+    } formats[] = {{TYPE_JSON, SPLIT_JOB}, {TYPE_NDJSON, SPLIT_NDJSON}, {TYPE_TEXT, SPLIT_TEXT}};
     const char *type = http_exchange_header(x, "Content-Type");
-    size_t len = type ? strcspn(type, "; \t") : 0;
-    bool by_query = len == 0 || (len == 33 && strncasecmp(type, "application/x-www-form-urlencoded", len) == 0);
-    if (by_query)
+    if (!type || !*type || media_type_is(type, TYPE_FORM)) {
         *format = http_exchange_query(x, "task") && !query_makes_items(x) ? SPLIT_NDJSON : SPLIT_JOB;
-    else if (len == sizeof TYPE_JSON - 1 && strncasecmp(type, TYPE_JSON, len) == 0)
-        *format = SPLIT_JOB;
-    else if (len == sizeof TYPE_NDJSON - 1 && strncasecmp(type, TYPE_NDJSON, len) == 0)
-        *format = SPLIT_NDJSON;
-    else if (len == sizeof TYPE_TEXT - 1 && strncasecmp(type, TYPE_TEXT, len) == 0)
-        *format = SPLIT_TEXT;
-    else
-        return false;
-    return true;
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+        if (!media_type_is(type, formats[i].type)) continue;
+        *format = formats[i].format;
+        return true;
+    }
+    return false;
 }
 
 static bool admit(struct http_exchange *x, const struct jobs *jobs, enum split_format *format)
