@@ -26,13 +26,16 @@ static const struct option_row rows[] = {
                    "with no worker reachable, hold a job's items for so long before they fail"),
     OPTION_SECONDS("dns-refresh-s", S, fleet.dns_refresh_s, "5", 0.1, 3600, "how often dns:// is asked again"),
     OPTION_HEADING("Jobs"),
-    OPTION_INT("max-jobs", S, jobs.max_jobs, "256", 1, 100000, "jobs running at once; more are answered 429"),
-    OPTION_BYTES("max-body-bytes", S, max_body_bytes, "1G", 1024, 1e15, "largest request body; more is 413"),
-    OPTION_INT("max-connections", S, max_connections, "4096", 1, 1000000, "open connections at once"),
-    OPTION_BYTES("result-memory-bytes", S, jobs.result_memory_bytes, "16M", 4096, 1e12,
+    OPTION_INT("max-jobs", S, jobs.max_jobs, TEXT_OF(LIMIT_RUNNING_JOBS), 1, 100000,
+               "jobs running at once; more are answered 429"),
+    OPTION_BYTES("max-body-bytes", S, max_body_bytes, TEXT_OF(LIMIT_BODY_GIB) "G", 1024, 1e15,
+                 "largest request body; more is 413"),
+    OPTION_INT("max-connections", S, max_connections, TEXT_OF(LIMIT_CONNECTIONS), 1, 1000000,
+               "open connections at once"),
+    OPTION_BYTES("result-memory-bytes", S, jobs.result_memory_bytes, TEXT_OF(LIMIT_RESULT_MEMORY_MIB) "M", 4096, 1e12,
                  "answers one job holds in memory; more go to an unlinked temporary file"),
     OPTION_PATH("spill-dir", S, jobs.spill_dir, "/tmp", "where those temporary files are"),
-    OPTION_SECONDS("heartbeat-s", S, jobs.heartbeat_s, "15", 0.1, 3600,
+    OPTION_SECONDS("heartbeat-s", S, jobs.heartbeat_s, TEXT_OF(DEFAULT_HEARTBEAT_S), 0.1, 3600,
                    "after so long without output, send a heartbeat so that proxies keep the connection"),
     OPTION_HEADING("CloudWatch"),
     OPTION_BOOL("emf", S, emf.enabled, NULL,
@@ -44,9 +47,6 @@ static const struct option_row rows[] = {
     OPTION_ROWS_END,
 };
 #undef S
-static_assert(LIMIT_RUNNING_JOBS == 256 && LIMIT_BODY_BYTES == 1024 * MIB && LIMIT_CONNECTIONS == 4096 &&
-                  LIMIT_RESULT_MEMORY_BYTES == 16 * MIB && DEFAULT_HEARTBEAT_MS == 15000,
-              "the defaults above");
 
 static const struct option_spec spec = {
     .program = "fantail-coordinator",

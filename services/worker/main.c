@@ -14,7 +14,7 @@ static const struct option_row rows[] = {
                 "where the host programs are; default: beside this program"),
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,
                   "name in answers and logs; default: made of the host's name and the process"),
-    OPTION_INT("max-chunks", struct worker_config, max_chunks, "64", 1, 65536,
+    OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
                "chunks held at once; more are answered 429, but never fewer than 4 per process"),
     OPTION_HEADING("ECS (where ECS_AGENT_URI is set)"),
     OPTION_SECONDS(
@@ -26,7 +26,6 @@ static const struct option_row rows[] = {
     SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"),
     OPTION_ROWS_END,
 };
-static_assert(LIMIT_WORKER_CHUNKS == 64, "the default of --max-chunks");
 
 static const struct option_spec spec = {
     .program = "fantail-worker",

@@ -12,7 +12,10 @@
 
 #include "common/base/banned.h"
 
-#define ARRAY_SIZE(a)           (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+/* The text of a number that a macro names: TEXT_OF(LIMIT_RUNNING_JOBS) is "256". */
+#define TEXT_OF(macro)          TEXT_OF_(macro)
+#define TEXT_OF_(text)          #text
 #define MUST_CHECK              __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
 /* Versions 14 and 19 of clang-format differ on this line. */

@@ -1,18 +1,21 @@
 /*
- * Every cap and default of fantail, in one place, with its unit. A cap protects the service from a peer or a job; a
- * default is what a person gets who sets nothing. Options (docs/options.md) override the ones they name.
+ * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job; a default holds
+ * where nothing else is set. Those that are an option's default say so, and the option's row is made from them
+ * (TEXT_OF). A default that nothing but one option needs stands in that option's row; docs/options.md lists all.
  */
 #ifndef FANTAIL_COMMON_BASE_LIMITS_H
 #define FANTAIL_COMMON_BASE_LIMITS_H
 
 #define KIB 1024u
 #define MIB (1024u * 1024u)
+#define GIB (1024ull * MIB)
 
 /* HTTP, both services. */
-#define LIMIT_HEADER_BYTES     (32 * KIB)      /* request line and headers together; more is 431 */
-#define LIMIT_URI_BYTES        (8 * KIB)       /* more is 414 */
-#define LIMIT_BODY_BYTES       (1024ull * MIB) /* one request body; more is 413 */
-#define LIMIT_CONNECTIONS      4096
+#define LIMIT_HEADER_BYTES     (32 * KIB) /* request line and headers together; more is 431 */
+#define LIMIT_URI_BYTES        (8 * KIB)  /* more is 414 */
+#define LIMIT_BODY_GIB         1          /* one request body; more is 413; --max-body-bytes of the coordinator */
+#define LIMIT_BODY_BYTES       (LIMIT_BODY_GIB * GIB)
+#define LIMIT_CONNECTIONS      4096        /* --max-connections of the coordinator */
 #define LIMIT_HEADER_MS        10000       /* from the first byte of a request to the end of its headers */
 #define LIMIT_BODY_IDLE_MS     30000       /* a body that brings nothing for so long is cut off */
 #define LIMIT_BODY_STEP_BYTES  (2 * KIB)   /* and so is one that brings less in that time */
@@ -40,18 +43,18 @@
 #define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items (`common` is in here) */
 
 /* A job on the coordinator. */
-#define LIMIT_ITEM_BYTES          (64 * MIB)
-#define LIMIT_ITEMS               1000000000000ull
-#define LIMIT_UNDISPATCHED_BYTES  (8 * MIB)  /* split but not sent; above it the upload is suspended */
-#define LIMIT_UNSTARTED_BYTES     (64 * MIB) /* items held while the task is not known yet */
-#define LIMIT_EARLY_START_BYTES   (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
-#define LIMIT_RESULT_MEMORY_BYTES (16 * MIB) /* answers held in memory for one job; above it they spill */
-#define LIMIT_RUNNING_JOBS        256        /* more is 429 */
-#define DEFAULT_MAX_CHUNK_BYTES   (1 * MIB)
-#define DEFAULT_ITEM_TIMEOUT_S    60.0
-#define DEFAULT_CHUNK_COST_NS     50000 /* of a chunk, on each side, until it is measured */
-#define DEFAULT_CHUNK_TARGET_MS   250
-#define DEFAULT_HEARTBEAT_MS      15000
+#define LIMIT_ITEM_BYTES         (64 * MIB)
+#define LIMIT_ITEMS              1000000000000ull
+#define LIMIT_UNDISPATCHED_BYTES (8 * MIB)  /* split but not sent; above it the upload is suspended */
+#define LIMIT_UNSTARTED_BYTES    (64 * MIB) /* items held while the task is not known yet */
+#define LIMIT_EARLY_START_BYTES  (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
+#define LIMIT_RESULT_MEMORY_MIB  16         /* answers held in memory for one job; --result-memory-bytes */
+#define LIMIT_RUNNING_JOBS       256        /* more is 429; --max-jobs */
+#define DEFAULT_MAX_CHUNK_BYTES  (1 * MIB)
+#define DEFAULT_ITEM_TIMEOUT_S   60.0
+#define DEFAULT_CHUNK_COST_NS    50000 /* of a chunk, on each side, until it is measured */
+#define DEFAULT_CHUNK_TARGET_MS  250
+#define DEFAULT_HEARTBEAT_S      15 /* --heartbeat-s */
 
 /* Traces, both services. */
 #define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; more are dropped */
@@ -61,7 +64,7 @@
 #define LIMIT_STDERR_TAIL_BYTES (2 * KIB)
 
 /* A worker. */
-#define LIMIT_WORKER_CHUNKS       64         /* chunks held at once; more is 429 */
+#define LIMIT_WORKER_CHUNKS       64         /* chunks held at once; more is 429; --max-chunks */
 #define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; above it an upload is suspended */
 #define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; above it its processes are not fed */
 #define LIMIT_HEAD_WAIT_MS        10         /* the head of a chunk's answer waits no longer for the first value */
