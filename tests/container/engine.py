@@ -1,4 +1,4 @@
-"""What every part of the container tests uses: commands, checks and what they print."""
+"""Used by all container tests: commands, checks and their output."""
 import os
 import subprocess
 import time

@@ -1,6 +1,6 @@
-"""Runs the task definitions of deploy/ecs/fantail.yaml as containers, in the order and with the rights that Fargate gives
-them: the container that writes the secrets first, then the service on the same volume. HAProxy stands for both ALBs, and
-standard output for CloudWatch.
+"""Runs the task definitions of deploy/ecs/fantail.yaml as containers, in the order and with the rights of Fargate: first
+the container that writes the secrets, then the service with the same volume. HAProxy plays both load balancers, and
+standard output plays CloudWatch.
 """
 import json
 import re
@@ -10,13 +10,13 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 
 sys.path.append(ROOT + "/tests/manifests")
 TOKENS = {"CLIENT_TOKENS": "aB3" * 16, "WORKER_TOKENS": "cD4" * 16}
-# What the template refers to and CloudFormation would know.
+# Values that the template refers to, which CloudFormation would have.
 NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer.DNSName": "balancer", "CoordinatorImage": "fantail-coordinator",
          "WorkerImage": "fantail-worker-examples"}
 
 
 def resolved(value):
-    """A value of the template for a stack that makes its cluster."""
+    """A value of the template, for a stack that creates its own cluster."""
     if isinstance(value, str):
         return value
     [(function, argument)] = value.items()
@@ -47,7 +47,7 @@ class Task:
         return self
 
     def healthy(self):
-        """By the template's health check; its first word says that no shell is asked."""
+        """Whether it is healthy by the health check of the template. Its first word means: without a shell."""
         return run("docker", "exec", self.container, *self.service["HealthCheck"]["Command"][1:], check=False) == ""
 
     def end(self):
@@ -61,13 +61,13 @@ class Task:
 
 
 def show():
-    import test_ecs  # finds what reads the template, and says why not
+    import test_ecs  # finds a reader for the template, or the reason why there is none
     if not test_ecs.YAML:
         say(f"        skipped: tasks of deploy/ecs: {test_ecs.NO_YAML}")
         return
     resources = test_ecs.load_template()["Resources"]
     network = run("docker", "network", "create", f"{PROJECT}-fargate").splitlines()[-1]
-    # The names that haproxy.cfg asks for.
+    # The host names in haproxy.cfg.
     tasks = [Task(resources[name]["Properties"], network, alias) for name, alias in
              (("WorkerTask", "worker"), ("WorkerTask", "worker"), ("CoordinatorTask", "coordinator"))]
     balancer = None
@@ -85,7 +85,7 @@ def show():
 
 
 def demand_lines(coordinator):
-    """The metrics among what the coordinator wrote."""
+    """The metrics in the output of the coordinator."""
     lines = [json.loads(line) for line in run("docker", "logs", coordinator.container).splitlines()]
     return [line for line in lines if "_aws" in line]
 

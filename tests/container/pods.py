@@ -1,7 +1,7 @@
-"""Runs the pods of rendered Kubernetes manifests as containers: the same user, rights, limits, environment and volumes,
-Services as names on a network, readiness asked as a kubelet asks it.
+"""Runs the pods of rendered Kubernetes manifests as containers, with the same user, rights, limits, environment and
+volumes. Services are names on a network, and readiness is checked like by a kubelet.
 
-Secrets are folders: `Secrets` makes them with the very commands of docs/deploy-kubernetes.md.
+Secrets are folders. `Secrets` makes them with the exact commands of docs/deploy-kubernetes.md.
 """
 import json
 import os
@@ -16,7 +16,7 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 sys.path.append(ROOT + "/tests/manifests")
 USER = 65532
 IMAGES = {"coordinator": "fantail-coordinator", "worker": "fantail-worker-examples"}
-# `kubectl create secret` into files, which is all of kubectl that the commands need.
+# Plays kubectl: `kubectl create secret` writes files. The commands need nothing else of it.
 KUBECTL = """#!/bin/bash
 case "$*" in *"create secret generic "*) ;; *) exit 0 ;; esac
 while [ "$1" != generic ]; do shift; done
@@ -36,7 +36,7 @@ done
 
 
 def make_secrets(folder):
-    """Runs the document's commands that make Secrets; returns where they are."""
+    """Runs the commands of the document that make Secrets. Returns their folder."""
     with open(ROOT + "/docs/deploy-kubernetes.md", encoding="utf-8") as file:
         lines = [line for block in re.findall(r"```console\n(.*?)```", file.read(), re.S) for line in block.split("\n")]
     commands, wanted = [], False
@@ -55,20 +55,20 @@ def make_secrets(folder):
 
 
 def quantity(text):
-    """Kubernetes' 512Mi as bytes."""
+    """Bytes of a quantity such as 512Mi."""
     number, unit = re.fullmatch(r"(\d+)(\w*)", str(text)).groups()
     return int(number) * {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}[unit]
 
 
 class Pods:
-    """The Deployments of rendered objects, to be started as containers."""
+    """The Deployments among the rendered objects, which can be started as containers."""
 
     def __init__(self, objects, network, secrets, folder):
         self.objects, self.network, self.secrets, self.folder = objects, network, secrets, folder
         self.started = []
 
     def _files(self, name, source, items, mode):
-        """A volume's files, owned as a kubelet does it: by root, with the pod's group."""
+        """Makes the files of a volume like a kubelet: owned by root, with the group of the pod."""
         folder = f"{self.folder}/{len(os.listdir(self.folder))}-{name}"
         os.makedirs(folder)
         os.chmod(folder, 0o755)
@@ -124,7 +124,7 @@ class Pods:
         return run("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
 
     def ready(self, component, container):
-        """As the readiness probe would find it."""
+        """Whether the readiness probe succeeds."""
         spec = self.deployment(component)["spec"]["template"]["spec"]["containers"][0]
         probe = spec["readinessProbe"]["httpGet"]
         port = next(p["containerPort"] for p in spec["ports"] if p["name"] == probe["port"])
@@ -135,12 +135,12 @@ class Pods:
             return False
 
     def demand(self):
-        """What the autoscaler is told of the coordinator, which was started last."""
+        """The answer of /autoscale of the coordinator that was started last."""
         with urllib.request.urlopen(f"http://{self.address(self.started[-1])}:9080/autoscale", timeout=10) as answer:
             return json.load(answer)["demand"]
 
     def end(self, component, container):
-        """As a kubelet ends it; returns the exit status."""
+        """Ends the pod like a kubelet. Returns the exit status."""
         grace = self.deployment(component)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
         run("docker", "stop", "-t", str(grace), container)
         return json.loads(run("docker", "inspect", "-f", "{{.State.ExitCode}}", container))
@@ -151,8 +151,8 @@ class Pods:
 
 
 def show():
-    """What `kubectl apply` would give a machine to run: the rendered pods, with the Secrets that the document makes."""
-    import test_manifests  # finds what renders, and says why not
+    """The pods that a node would run after `kubectl apply`, with the Secrets made by the commands of the document."""
+    import test_manifests  # finds a program that renders, or the reason why there is none
     if not (test_manifests.YAML and test_manifests.KUSTOMIZE):
         say(f"        skipped: pods of k8s/: {test_manifests.NO_YAML or test_manifests.NO_KUSTOMIZE}")
         return
@@ -174,7 +174,7 @@ def show():
 
 
 def one_job_by_pods(name, fleet, secrets, tls, token):
-    """2,000 items while one worker is killed and another one is ended; every pod then ends with 0."""
+    """Runs 2,000 items while one worker is killed and another one is ended. Then every pod ends with status 0."""
     workers = [fleet.start("worker") for _ in range(3)]
     coordinator = fleet.start("coordinator")
     for component, container in [("worker", w) for w in workers] + [("coordinator", coordinator)]:

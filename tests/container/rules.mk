@@ -1,4 +1,4 @@
-# The images and the compose fleet on a real engine. Not part of `make test`: it needs Docker and minutes.
+# Tests the images and the compose fleet on a container engine. Not part of `make test`, as it needs Docker and minutes.
 .PHONY: container
 container:
 	@tests/container/run

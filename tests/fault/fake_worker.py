@@ -1,10 +1,10 @@
-"""A worker that misbehaves as it is told: speaks just enough HTTP for the coordinator, and every lie as well.
+"""A worker that misbehaves as a test asks. It knows just enough HTTP for the coordinator, and can give false answers.
 
     fake = FakeWorker(reset_mid_line)      # listens at once on fake.port
     fake.requests                          # every chunk it was sent, in order
     fake.close()
 
-A behaviour is a function of a Request; when it returns, the connection is kept, unless it closed or reset it.
+A behaviour is a function of a Request. After it has returned, the connection stays open, unless it closed or reset it.
 """
 import collections
 import contextlib
@@ -19,7 +19,7 @@ TASKS = ("square", "sleep", "echo", "misbehave")
 
 
 class Request:
-    """One POST /v1/tasks/X as the fake got it, and the means to answer it."""
+    """One POST /v1/tasks/X, and functions to answer it."""
 
     def __init__(self, fake, connection, reader, headers, body):
         self.fake, self.connection, self.reader, self.at = fake, connection, reader, time.monotonic()
@@ -46,7 +46,7 @@ class Request:
                   "Transfer-Encoding: chunked\r\n\r\n")
 
     def values(self, items):
-        """What a worker of the tasks sleep and echo answers."""
+        """The answer of a correct worker with the tasks sleep and echo."""
         return "".join('{"value":%s}\n' % json.dumps(item, separators=(",", ":")) for item in items)
 
     def end_line(self, done=None, end="complete"):
@@ -56,7 +56,7 @@ class Request:
         self.send(b"0\r\n\r\n")
 
     def answer(self):
-        """As an honest worker does."""
+        """Answers as a correct worker does."""
         self.head()
         self.send_chunk(self.values(self.items) + self.end_line())
         self.finish()
@@ -67,12 +67,12 @@ class Request:
                   f"{more}\r\n".encode() + body)
 
     def reset(self):
-        """Ends the connection with RST, as a killed process with unread bytes does."""
+        """Resets the connection, as the end of a killed process with unread bytes does."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
     def close(self):
-        # The descriptor lives until its reader is closed too.
+        # The descriptor stays open until its reader is closed, too.
         self.reader.close()
         self.connection.close()
 
@@ -109,14 +109,14 @@ def reset_mid_line(request):
 
 
 def truncated(request):
-    """The answer ends politely (the last chunk of the body comes), but the end line and some answers are missing."""
+    """The HTTP answer is complete, with its last chunk, but its end line and some answers are missing."""
     request.head()
     request.send_chunk(request.values(request.items[:-1]))
     request.finish()
 
 
 def cut_in_the_body(request):
-    """The connection closes in good order, in the middle of the body."""
+    """Closes the connection without a reset, in the middle of the body."""
     request.head()
     request.send_chunk(request.values(request.items[:-1]))
     request.close()
@@ -154,7 +154,7 @@ def broken_json(request):
 
 
 def wrong_type(request):
-    """A web page with status 200: what a captive portal or a wrong port answers."""
+    """A web page with status 200, as from a captive portal or a wrong port."""
     request.head(content_type="text/html")
     request.send_chunk("<!doctype html>\n<title>hello</title>\n")
     request.finish()
@@ -178,7 +178,7 @@ def endless_answers(request):
 
 
 def no_answer(request):
-    """Takes the request and says nothing, until the coordinator hangs up."""
+    """Reads the request and answers nothing until the coordinator closes the connection."""
     with contextlib.suppress(OSError):
         while not request.fake.closed and request.connection.recv(4096):
             pass
@@ -192,7 +192,7 @@ def silent_after_half(request):
 
 
 def slow(seconds):
-    """Each item takes so long; one chunk after another."""
+    """Each item takes this long; one chunk runs after another."""
     def behave(request):
         request.head()
         for item in request.items:
@@ -205,7 +205,7 @@ def slow(seconds):
 
 
 def answers_then_dies(request):
-    """Answers its first chunk on a connection honestly, then dies when the next one arrives on it, before a byte."""
+    """Answers the first chunk of a connection correctly. When the next one comes, it dies without an answer."""
     if request.connection in request.fake.seen:
         request.reset()
         return
@@ -238,12 +238,12 @@ class FakeWorker:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def deliveries(self):
-        """How often each (chunk, attempt) came; two of one are a silent repetition."""
+        """How often each (chunk, attempt) came. More than once means that it was repeated silently."""
         with self.lock:
             return collections.Counter((r.chunk, r.attempt) for r in self.requests)
 
     def item_deliveries(self):
-        """How often each item index was sent here."""
+        """How often each item was sent here, by its index."""
         with self.lock:
             return collections.Counter(r.first + i for r in self.requests for i in range(len(r.items)))
 
@@ -259,7 +259,7 @@ class FakeWorker:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
-        # Errors of a connection that the coordinator or the behaviour ended are no news.
+        # Errors on a connection that the coordinator or the behaviour has closed are expected.
         with contextlib.suppress(OSError, ValueError):
             reader = connection.makefile("rb")
             while not reader.closed and self._one(connection, reader):

@@ -1,4 +1,4 @@
-"""What the fault tests share: fleets that are hurt on purpose, and checks that nothing was lost."""
+"""Used by all fault tests: fleets that are damaged on purpose, and checks that nothing was lost."""
 import http.client
 import os
 import random
@@ -13,21 +13,21 @@ import fantail_testing as ft  # noqa: E402
 from fake_worker import FakeWorker  # noqa: E402
 from fantail_testing import FantailTest  # noqa: E402
 
-# `make fault` sets it: full sizes, and figures that need a quiet machine.
+# Set by `make fault`: tests of full size, and figures that need an idle machine.
 SLOW = bool(os.environ.get("FANTAIL_SLOW_TESTS"))
 SLOW_REASON = "takes long and measures times: make fault"
 
-# Of the scheduler: an ejected worker is tried again after so long, the next time after twice as long.
+# From the scheduler: how long an ejected worker gets no attempts. The next time it is twice as long.
 EJECTION_S = 5
 
 
 def say(text):
-    """A measured figure, for whoever reads the output."""
+    """Prints a measured figure."""
     print(f"    measured: {text}", file=sys.stderr, flush=True)
 
 
 def sleep_items(count, seconds):
-    """Distinct items for the task sleep, each of about so many seconds: an answer shows whose it is."""
+    """Items for the task sleep, each of about this many seconds. They all differ, so that an answer shows its item."""
     return [round(seconds + i * 1e-9, 9) for i in range(count)]
 
 
@@ -40,7 +40,7 @@ class FaultTest(FantailTest):
         return fake
 
     def assert_all_right(self, lines, items, status="succeeded"):
-        """Every item has its own value, once and in order, and nothing else came."""
+        """Checks that every item has its own value, once and in order, and that there are no other lines."""
         errors = [line for line in lines if line["type"] == "error"]
         self.assertEqual(errors[:3], [], f"{len(errors)} items failed; the end: {lines[-1]}")
         results = [line for line in lines if line["type"] == "result"]
@@ -56,7 +56,7 @@ class FaultTest(FantailTest):
         self.assertEqual(document["status"], "succeeded")
 
     def timed_stream(self, fleet, body, timeout_s=600):
-        """(seconds, lines) of a job. Seconds are for bounds that grow with them."""
+        """(seconds, lines) of a job. The seconds are for limits that depend on them."""
         start = time.monotonic()
         with fleet.stream(body, timeout_s=timeout_s) as stream:
             lines = stream.rest()
@@ -64,7 +64,7 @@ class FaultTest(FantailTest):
 
 
 class Supervisor:
-    """Keeps the workers of a fleet alive, as an orchestrator does: a dead one is started again on its port."""
+    """Restarts each worker of a fleet that has died, on the same port, as an orchestrator does."""
 
     def __init__(self, test, fleet, **worker_options):
         self.test, self.fleet, self.options = test, fleet, worker_options
@@ -93,15 +93,15 @@ class Supervisor:
             while not self.ending.wait(0.02):
                 self.turn()
                 self._restart_the_dead()
-        except BaseException as e:  # told by the main thread
+        except BaseException as e:  # the main thread reports it
             self.problem = e
 
     def turn(self):
-        """What happens every 20 ms besides."""
+        """Called every 20 ms; for subclasses."""
 
     @staticmethod
     def _serves(worker):
-        """A dying program closes its sockets before it can be waited for: the job may be over by then."""
+        """Whether the worker answers. A dying program closes its sockets some time before it can be reaped."""
         try:
             return ft.request(worker.admin_port, "GET", "/livez").status == 200
         except (OSError, http.client.HTTPException):
@@ -120,7 +120,7 @@ class Supervisor:
 
 
 class Monkey(Supervisor):
-    """Hurts a random worker every `every_s`. hurt(worker) is called in the supervisor's thread."""
+    """Damages a random worker every `every_s` seconds: calls hurt(worker) in the thread of the supervisor."""
 
     def __init__(self, test, fleet, hurt, every_s=0.2, seed=1, **worker_options):
         super().__init__(test, fleet, **worker_options)
@@ -147,7 +147,7 @@ def kill(monkey, worker):
 
 
 def freeze(seconds):
-    """SIGSTOP for a while: alive for the kernel, dead for everyone else."""
+    """Stops a worker with SIGSTOP for a while: its connections stay open, but it does not answer."""
     def hurt(monkey, worker):
         worker.send_signal(signal.SIGSTOP)
 
@@ -159,5 +159,5 @@ def freeze(seconds):
 
 
 def drain(monkey, worker):
-    if not worker.asked_to_end:  # a second signal would end it at once
+    if not worker.asked_to_end:  # a second SIGTERM would end it at once
         worker.send_signal(signal.SIGTERM)

@@ -1,9 +1,9 @@
-"""Puts this test process, and whatever it starts, into network and mount namespaces of its own.
+"""Moves this test process and its later children to their own network and mount namespaces.
 
-    reason = private_network.enter()       # None, or why it cannot be: skip with it
-    private_network.add_host("10.77.1.2")  # a second machine: address, behind a wire that can be cut or made lossy
+    reason = private_network.enter()       # None, or the reason why it is not possible: skip the test with it
+    private_network.add_host("10.77.1.2")  # another host with this address; its link can be cut or lose packets
 
-Nothing outside is touched, and all of it goes away with the process.
+Nothing outside is changed, and the namespaces end with the process.
 """
 import ctypes
 import os
@@ -39,7 +39,7 @@ def enter():
 
 
 class Host:
-    """Another machine, one wire away. run_inside prefixes a command so that it runs there."""
+    """Another host, with a link to this one. A command with the prefix run_inside runs there."""
 
     def __init__(self, number):
         self.number, self.address = number, f"10.77.{number}.2"
@@ -60,13 +60,13 @@ class Host:
         return ["nsenter", "-t", str(self.holder.pid), "-n"]
 
     def enter(self):
-        """For a program's preexec_fn: it then runs there."""
+        """For the preexec_fn of a program, so that it runs on this host."""
         with open(f"/proc/{self.holder.pid}/ns/net", "rb") as namespace:
             if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
                 os._exit(126)
 
     def lose(self, percent):
-        """Packets to it and from it are lost at random. Returns by which means; None when this kernel has none."""
+        """Packets to it and from it are lost at random. Returns the method; None if this kernel has none."""
         netem = [*self.inside(), "tc", "qdisc", "add", "dev", f"far{self.number}", "root", "netem", "loss",
                  f"{percent}%"]
         drop = ["-m", "statistic", "--mode", "random", "--probability", str(percent / 100), "-j", "DROP"]
@@ -76,7 +76,7 @@ class Host:
                 run("tc", "qdisc", "add", "dev", f"near{self.number}", "root", "netem", "loss", f"{percent}%")
                 return "netem"
         except OSError:
-            pass  # a kernel without sch_netem: the packet filter can lose packets too
+            pass  # on a kernel without sch_netem, the packet filter can drop packets, too
         try:
             run(*self.inside(), "iptables", "-A", "INPUT", *drop)
             run("iptables", "-A", "INPUT", "-i", f"near{self.number}", *drop)
@@ -94,7 +94,7 @@ class Host:
 
 
 def use_resolver(folder, address="127.0.0.1"):
-    """Names are asked there from now on, by this process and what it starts."""
+    """Makes this process and its later children use this name server."""
     path = os.path.join(folder, "resolv.conf")
     with open(path, "w", encoding="utf-8") as out:
         out.write(f"nameserver {address}\noptions timeout:1 attempts:1\n")

@@ -1,5 +1,5 @@
-# Real processes killed, stopped, cut off and lied to, at full size and with the times measured, on a release build.
-# The short form is part of `make test`.
+# Real processes are killed, stopped, disconnected and given false answers, at full size, on a release build; times are
+# measured. `make test` has the short form.
 .PHONY: fault
 fault: all
 	$(Q)for test in tests/fault/test_*.py; do \

@@ -1,4 +1,4 @@
-"""A real load balancer between coordinator and workers."""
+"""A real load balancer between the coordinator and the workers."""
 import os
 import shutil
 import signal

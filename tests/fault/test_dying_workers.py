@@ -11,12 +11,13 @@ from fault_testing import (EJECTION_S, SLOW, SLOW_REASON, FaultTest, Monkey, Sup
 from fantail_testing import in_time, wait_until, with_more_time
 
 
-# The retry budget of docs/decisions/scheduler.md: a share of first attempts, so many per job, and a trickle.
+# The retry budget of docs/decisions/scheduler.md: a share of the first attempts, a number per job, and a number per
+# second.
 BUDGET_SHARE, BUDGET_MIN, BUDGET_PER_S = 0.2, 3, 10
 
 
 class Monkeys(FaultTest):
-    """5 ms items while a random worker is hurt every 200 ms for the whole run."""
+    """Items of 5 ms, while a random worker is damaged every 200 ms during the whole run."""
 
     ITEMS = sleep_items(20000 if SLOW else 3000, 0.005)
 
@@ -32,7 +33,8 @@ class Monkeys(FaultTest):
         return counts
 
     def assert_within_budget(self, fleet, seconds):
-        """An attempt is made again because one failed, so that failures bound from above what the budget bounds."""
+        """Checks the number of failed attempts. The budget limits the repeated attempts, of which there are at most as
+        many."""
         text = ft.request(fleet.coordinator.admin_port, "GET", "/metrics").body.decode()
         ended = {result: ft.metric_sum(text, "fantail_chunk_attempts_total", result=result)
                  for result in ("complete", "lost", "silent", "not_connected", "unavailable", "bad_status", "protocol")}
@@ -91,7 +93,7 @@ class ComingAndGoing(FaultTest):
 
 
 class Poison(FaultTest):
-    """Items that kill the whole worker service."""
+    """Items that kill the worker itself."""
 
     def test_only_the_items_that_kill_workers_fail(self):
         self.check_poison()
@@ -119,7 +121,7 @@ class Poison(FaultTest):
         self.assertEqual([e["index"] for e in errors], poison)
         self.assertEqual({e["error"]["name"] for e in errors}, {"worker_lost"})
         self.assertEqual([r["value"] for r in results], [i for i in items if isinstance(i, int)])
-        # Every death is one attempt: three for each poison item, and the halvings of the chunk it came in.
+        # Each death is one attempt: three for each poison item, and some while its chunk is halved.
         self.assertLessEqual(supervisor.deaths, 3 * (3 + math.log2(largest_chunk)))
         for error in errors:
             self.assertGreaterEqual(error["error"]["attempts"], 3)
@@ -136,7 +138,7 @@ class Uneven(FaultTest):
         fleet = ft.Fleet(self, self.coordinator([*good, fake]), good)
         seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
         self.assert_all_right(lines, items)
-        # Not a quarter, but what it can do, beside what it was given before that was known.
+        # Not a quarter of the items, but its share by its speed, and what it was given before its speed was known.
         self.assertLess(sum(fake.item_deliveries().values()), seconds / each_s + 60)
 
     def test_a_black_hole_is_ejected(self):

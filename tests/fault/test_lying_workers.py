@@ -1,4 +1,5 @@
-"""Workers that refuse, lie, break off or fall silent: beside a good one nobody notices; alone, the reason is told."""
+"""Workers that refuse, give false answers, close connections or do not answer. If there is a good worker, too, the job
+succeeds. If not, it fails with the reason."""
 import time
 
 import fake_worker as fw
@@ -6,15 +7,16 @@ import fantail_testing as ft
 from fantail_testing import in_time, wait_until, with_more_time
 from fault_testing import EJECTION_S, FaultTest, sleep_items
 
-# One item fails where it would hold the test for long otherwise.
+# Fewer attempts and a shorter wait, so that an item that fails does not keep the test waiting.
 QUICK_RETRY = {"max_attempts": 2, "interval_s": 0.01}
 
 
 class BesideAGoodWorker(FaultTest):
-    """The job ends complete and right, whatever the other worker does."""
+    """The job ends with all right answers, whatever the other worker does."""
 
     def run_beside(self, behaviour, count=300, requests=1, answered=0, **job):
-        """A job of so many items, or of more until the fake was asked often enough and answered enough of them."""
+        """Runs a job of this many items. Repeats it with more items until the fake had enough requests and answered
+        enough items."""
         def attempt(count):
             items = sleep_items(count, 0.004)
             fake = self.fake(behaviour)
@@ -26,7 +28,7 @@ class BesideAGoodWorker(FaultTest):
             self.hedges = fleet.metric(fleet.coordinator, "fantail_hedges_total")
             self.assertEqual(answer.status, 200, answer)
             self.assert_document_right(answer.json, items)
-            # The good one may have done everything by the time that the fake has read what it was asked.
+            # The good worker may have finished all items before the fake has read its request.
             wait_until(lambda: fake.requests, "a request to the fake")
             repeated = {k: n for k, n in fake.deliveries().items() if n > 1}
             self.assertEqual(repeated, {}, "a chunk came twice under one attempt number: something repeats it unasked")
@@ -97,7 +99,7 @@ class BesideAGoodWorker(FaultTest):
 
 
 class Alone(FaultTest):
-    """With no other worker the items fail, with a name and a cause, and the job ends."""
+    """Without another worker, the items fail with a name and a cause, and the job ends."""
 
     def run_alone(self, behaviour, *arguments, items=2, **job):
         fake = self.fake(behaviour)
@@ -169,7 +171,7 @@ class Alone(FaultTest):
 
 
 class SlowToTell(FaultTest):
-    """A worker that is asked for its tasks and takes its time."""
+    """A worker that is slow to answer which tasks it has."""
 
     def test_a_job_that_waits_for_the_list_of_tasks_is_left_alone_by_the_clock(self):
         fake = self.fake(fw.honest, get_delay_s=1)
@@ -185,7 +187,7 @@ class SlowToTell(FaultTest):
 
 
 class RetryStorm(FaultTest):
-    """Workers that are all ill are not beaten with requests."""
+    """If all workers fail, they do not get many requests."""
 
     def test_every_worker_answering_503_sees_few_requests(self):
         fakes = [self.fake(fw.unavailable, name=f"fake{i}") for i in range(4)]
@@ -203,7 +205,7 @@ class RetryStorm(FaultTest):
         self.assertIn(answer.json["status"], ("timed_out", "partial"))
         requests = [r for fake in fakes for r in fake.requests]
         first = sum(1 for r in requests if r.attempt == 1)
-        # Beyond the budget they trickle, one a second.
+        # Above the budget, one retry per second is allowed.
         self.assertLessEqual(len(requests), 1.2 * first + 3 + 6, f"{first} of them first attempts")
 
 

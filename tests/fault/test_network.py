@@ -1,4 +1,4 @@
-"""Lost packets, a cut wire, names that change: in network namespaces of this process."""
+"""Lost packets, a cut link and names that change, in network namespaces of this process."""
 import http.client
 import socket
 import struct
@@ -32,7 +32,7 @@ class OtherHosts(FaultTest):
         return host, worker
 
     def work_of(self, host):
-        """Items the far worker has answered."""
+        """How many items the worker on the other host has answered."""
         connection = http.client.HTTPConnection(host.address, 9081, timeout=10)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
@@ -71,7 +71,7 @@ class OtherHosts(FaultTest):
 
 
 class NameServer:
-    """Answers every A question with the addresses of the moment, and AAAA with none."""
+    """Answers every A query with the current addresses, and every AAAA query with none."""
 
     def __init__(self):
         self.addresses = []
@@ -100,7 +100,7 @@ class NameServer:
 
 
 class Names(FaultTest):
-    """dns:// with a name server of ours."""
+    """dns:// with a name server of this test."""
 
     @classmethod
     def setUpClass(cls):
@@ -124,7 +124,7 @@ class Names(FaultTest):
         fleet = self.named_fleet(20 if SLOW else 5)
 
         def attempt(count):
-            """Chance and a busy machine favour now this one and now that one: less so the longer it takes."""
+            """By chance or on a busy machine, one worker may get more for a while. Longer runs are more equal."""
             items = sleep_items(count * len(fleet.workers), 0.01)
             before = [fleet.metric(w, "fantail_items_total") for w in fleet.workers]
             _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})

@@ -1,5 +1,5 @@
-# Every tests/fuzz/fuzz_*.c is one libFuzzer program, built by clang with all objects instrumented. Inputs to start
-# from lie in tests/fuzz/corpus/NAME/ (kept small); what a run finds stays in build-fuzz.
+# Every tests/fuzz/fuzz_*.c is one libFuzzer program, built by clang with all objects instrumented. The first inputs are
+# in tests/fuzz/corpus/NAME/, which is kept small; inputs that a run finds stay in build-fuzz.
 FUZZ_S     ?= 20
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 

@@ -1,4 +1,4 @@
-"""Certificates for tests, made by the openssl command: an authority, and what it signs."""
+"""Certificates for tests, made with the openssl command: an authority, and the certificates that it signs."""
 import datetime
 import os
 import subprocess
@@ -9,7 +9,7 @@ def openssl(*arguments, text=None):
 
 
 class Authority:
-    """A folder with an authority. `ca` is its certificate's path."""
+    """A folder with a certificate authority. `ca` is the path of its certificate."""
 
     def __init__(self, folder, name="ca"):
         self.folder, self.name = folder, name
@@ -20,7 +20,7 @@ class Authority:
                 "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
 
     def issue(self, name, hosts=("localhost", "127.0.0.1"), use="serverAuth,clientAuth", ended=False, days=1):
-        """The paths of a certificate and its key. `ended`: it was good until yesterday."""
+        """The paths of a certificate and its key. `ended`: the certificate expired yesterday."""
         cert, key = (os.path.join(self.folder, f"{name}.{end}") for end in ("crt", "key"))
         request = os.path.join(self.folder, f"{name}.csr")
         names = ",".join(("IP:" if h.replace(".", "").isdigit() or ":" in h else "DNS:") + h for h in hosts)

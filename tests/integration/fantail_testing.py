@@ -1,13 +1,14 @@
-"""Starts the real programs and speaks to them: what every integration test stands on. Standard library only.
+"""Starts the real programs and sends them requests: the base of every integration test. Standard library only.
 
     class Jobs(FantailTest):
         def test_a_job_is_answered(self):
             fleet = self.fleet(workers=2)
             self.assertEqual(fleet.job({"task": "square", "items": [2]}).json["results"], [4])
 
-Each test has its own folder and its own time limit. Every program runs in a process group of its own, on ports that
-stay the test's own until its end (see ports.py), with what it prints kept in the folder. After a test the programs get SIGTERM and must end with status 0; a sanitizer
-report, a process left behind, or an unexpected end fails the test and shows what the program printed.
+Each test has its own folder and its own time limit. Every program runs in its own process group, on ports that belong to
+the test until its end (ports.py), and its output is kept in the folder. After a test, the programs get SIGTERM and must
+end with status 0. A sanitizer report, a remaining process or an unexpected end fails the test and shows what the program
+printed.
 """
 import contextlib
 import ctypes
@@ -28,9 +29,9 @@ import time
 import unittest
 
 from ports import HeldPort, is_listened_on
-from waiting import LIMIT_S, Gate, in_time, wait_until, with_more_time  # noqa: F401 (tests take them from here)
+from waiting import LIMIT_S, Gate, in_time, wait_until, with_more_time  # noqa: F401 (tests import them from here)
 
-# Programs inherit what is ignored, and a run started in the background or by nohup ignores these two.
+# Programs inherit ignored signals, and these two are ignored in a background job or after nohup.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
@@ -44,8 +45,8 @@ EXAMPLE_TASKS = os.path.join(BUILD, "tasks")
 SANITIZER_WORDS = re.compile(r"ERROR: (Address|Leak|UndefinedBehavior)Sanitizer|runtime error: |^BUG at ", re.M)
 STOP_TIMEOUT_S = 60
 
-BURNING_S = 0.5  # processor time; to start Python takes a tenth of it
-QUIET_S = 10  # the protocol promises the end of running processes within 2 s, on a machine that has time for it
+BURNING_S = 0.5  # processor time; starting Python takes a tenth of it
+QUIET_S = 10  # the protocol promises the end of running processes within 2 s on an idle machine
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
@@ -58,13 +59,13 @@ ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class TooSlow(BaseException):
-    """The test's time limit passed. Not an Exception, so that no test swallows it."""
+    """The time limit of the test has passed. Not an Exception, so that no test catches it."""
 
 
 # ---- Processes ----------------------------------------------------------------------------------------------------
 
 def read_stat(pid):
-    """(parent, state, CPU seconds, name) of a process, or None when it is gone."""
+    """(parent, state, CPU seconds, name) of a process, or None if it does not exist."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
             text = stat.read()
@@ -76,7 +77,7 @@ def read_stat(pid):
 
 
 def descendants(root):
-    """Living process ids below root, zombies left out."""
+    """The ids of all descendants of root, without zombies."""
     children = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit() and (stat := read_stat(int(entry))) and stat[1] != "Z":
@@ -107,7 +108,7 @@ def command_line(pid):
 
 
 class Program:
-    """One running program. `ok_status` is what stop() accepts besides death by the signal we sent."""
+    """One running program. stop() accepts the exit statuses `ok_status`, and an end by the signal that was sent."""
 
     def __init__(self, argv, folder, name, env=None, ready=False, before_exec=None, stdin=subprocess.DEVNULL):
         self.name, self.argv = name, argv
@@ -151,7 +152,7 @@ class Program:
             return out.read()
 
     def log_lines(self):
-        """What it logged, as objects."""
+        """Its log lines, as objects."""
         lines = []
         for line in self.stderr().splitlines():
             with contextlib.suppress(ValueError):
@@ -159,7 +160,7 @@ class Program:
         return lines
 
     def logged_at(self, message):
-        """When it first logged this, in seconds since 1970."""
+        """When it logged this message first, in seconds since 1970."""
         ts = next(line["ts"] for line in self.log_lines() if line["msg"] == message)
         return datetime.datetime.strptime(ts, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
@@ -175,7 +176,7 @@ class Program:
         self.process.send_signal(number)
 
     def kill(self):
-        """kill -9 of the program alone, as the out-of-memory killer does."""
+        """kill -9 of only the program, as the out-of-memory killer does."""
         self.killed = True
         self.process.kill()
         self.process.wait()
@@ -192,7 +193,7 @@ class Program:
         return self.wait()
 
     def destroy(self):
-        """Last resort at the end of a test: the whole group, whatever state it is in."""
+        """Kills the whole group, in any state, as the last step of a test."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
@@ -201,7 +202,7 @@ class Program:
 # ---- HTTP ---------------------------------------------------------------------------------------------------------
 
 class Answer:
-    """A whole HTTP answer. `lines` are the objects of an NDJSON body, `json` a JSON body."""
+    """A whole HTTP answer. `lines` are the objects of an NDJSON body; `json` is a JSON body."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -216,7 +217,7 @@ class Answer:
 
     @property
     def values(self):
-        """The values of result lines, in the order they came."""
+        """The values of the result lines, in the order in which they came."""
         return [line["value"] for line in self.lines if line["type"] == "result"]
 
     @property
@@ -230,7 +231,7 @@ class Answer:
 
 
 def request(port, method, path, body=None, headers=None, timeout_s=60):
-    """One request on a connection of its own. A body may be bytes or an iterable of bytes (sent as chunks)."""
+    """One request on a new connection. The body is bytes, or an iterable of bytes that are sent as chunks."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
         connection.request(method, path, body=body, headers=headers or {})
@@ -241,7 +242,7 @@ def request(port, method, path, body=None, headers=None, timeout_s=60):
 
 
 def raw_request(port, data):
-    """Sends bytes as they are; returns everything that comes until the peer closes, which it must."""
+    """Sends bytes unchanged. Returns everything that comes until the peer closes the connection, as it must."""
     with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as s:
         received = b""
         with contextlib.suppress(ConnectionError):
@@ -257,18 +258,18 @@ def raw_request(port, data):
 
 
 def metrics(program):
-    """What a program says of itself on its admin port."""
+    """The text of /metrics on the admin port of a program."""
     return request(program.admin_port, "GET", "/metrics").body.decode()
 
 
 def metric_sum(text, name, **labels):
-    """The sum of those of a metric's series that have all these labels."""
+    """The sum of all series of a metric that have at least these labels."""
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(re.escape(name) + r"[{ ]", line)
                and all(f'{label}="{value}"' in line for label, value in labels.items()))
 
 
 class Stream:
-    """An NDJSON answer read line by line while the job runs."""
+    """An NDJSON answer that is read line by line while the job runs."""
 
     def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
@@ -283,7 +284,7 @@ class Stream:
         return json.loads(line) if line else None
 
     def line_of(self, kind):
-        """The next line of this type. Those before it are dropped."""
+        """The next line of this type. The lines before it are dropped."""
         while (line := self.line()) and line["type"] != kind:
             pass
         assert line, f"the answer ended without a line of type {kind}"
@@ -296,8 +297,8 @@ class Stream:
         return lines
 
     def read_until_cut(self):
-        """For a thread that keeps the answer flowing until the job ends, or the service, or shut_down() is called."""
-        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # the last line may be half a line
+        """For a thread: reads the answer until the job ends, the service ends, or shut_down() is called."""
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # the last line may be incomplete
             while self.line():
                 pass
 
@@ -306,7 +307,7 @@ class Stream:
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def hang_up(self):
-        """What Ctrl-C in curl does."""
+        """Closes the connection, as Ctrl-C in curl does."""
         self.shut_down()
         self.close()
 
@@ -332,7 +333,7 @@ class Fleet:
         return request(self.port, method, path, body, headers, timeout_s)
 
     def job(self, body, accept=None, content_type=JSON, query="", headers=None, timeout_s=60):
-        """Posts a job. A dict is sent as JSON, bytes and iterables as they are."""
+        """Posts a job. A dict is sent as JSON, bytes and iterables are sent unchanged."""
         if isinstance(body, dict):
             body = json.dumps(body).encode()
         all_headers = dict(headers or {})
@@ -348,23 +349,24 @@ class Fleet:
         return Stream(self.port, body, {"Content-Type": content_type, "Accept": NDJSON}, "/v1/jobs" + query, timeout_s)
 
     def task_processes(self):
-        """The task processes of all living workers."""
+        """The task processes of all running workers."""
         return [pid for worker in self.workers if worker.alive() for pid in descendants(worker.pid)]
 
     def metric(self, program, name, **labels):
-        """The sum of a metric's series on a program's admin port."""
+        """The sum of the series of a metric, from the admin port of a program."""
         return metric_sum(metrics(program), name, **labels)
 
     def busy_slots(self):
-        """How many items run now, on all living workers."""
+        """How many items run now on all running workers."""
         return sum(self.metric(w, "fantail_worker_slots", state="busy") for w in self.workers if w.alive())
 
     def burning(self):
-        """The task processes that have used more of a processor than a start takes."""
+        """The task processes that have used more processor time than their start takes."""
         return [pid for pid in self.task_processes() if cpu_seconds([pid]) > BURNING_S]
 
     def wait_until_burning(self, least=1, limit_s=LIMIT_S):
-        """At least so many of them, which are returned. In an attempt of with_more_time() limit_s may be too short."""
+        """Waits for at least this many burning processes and returns them. In an attempt of with_more_time(), limit_s
+        may be too short."""
         end = time.monotonic() + limit_s
         while len(burning := self.burning()) < least:
             in_time(time.monotonic() < end, "burning processes")
@@ -372,7 +374,7 @@ class Fleet:
         return burning
 
     def wait_until_quiet(self, burning):
-        """Those processes have been ended, and no item runs in another one."""
+        """Waits until those processes have ended and no item runs in another one."""
         wait_until(lambda: not any(map(runs, burning)), "the end of the burning processes", QUIET_S)
         wait_until(lambda: self.busy_slots() == 0 and not self.burning(), "idle workers", QUIET_S)
 
@@ -380,7 +382,7 @@ class Fleet:
 # ---- Tests --------------------------------------------------------------------------------------------------------
 
 class FantailTest(unittest.TestCase):
-    """A test with programs. TIME_LIMIT_S bounds each test; its programs end with it."""
+    """A test with programs, which end with the test. TIME_LIMIT_S limits each test."""
 
     TIME_LIMIT_S = 180
     maxDiff = 2000
@@ -390,7 +392,7 @@ class FantailTest(unittest.TestCase):
         self.folder = self._folder_object.name
         self._programs, self._ports = [], []
         self._watch_time()
-        # Cleanups run last in, first out, also when a test fails or takes too long.
+        # Cleanups run in reverse order, even if the test fails or takes too long.
         self.addCleanup(self._folder_object.cleanup)
         self.addCleanup(signal.alarm, 0)
         self.addCleanup(self._release_ports)
@@ -415,7 +417,7 @@ class FantailTest(unittest.TestCase):
         return env
 
     def start(self, program, *arguments, name=None, ready=False, env=None, before_exec=None, stdin=subprocess.DEVNULL):
-        """Starts a program of ours by name; it is ended and checked after the test."""
+        """Starts one of the programs by its name. It is ended and checked after the test."""
         name = name or f"{program}-{len(self._programs)}"
         argv = [os.path.join(BIN, program), *map(str, arguments)]
         started = Program.__new__(Program)
@@ -427,12 +429,12 @@ class FantailTest(unittest.TestCase):
         return started
 
     def free_port(self):
-        """A port that nobody else gets before the test is over. A program may listen there, end, and listen again."""
+        """A port that no other program gets before the end of the test. A program can listen there more than once."""
         self._ports.append(HeldPort())
         return self._ports[-1].number
 
     def worker(self, *arguments, tasks=None, processes=2, port=None, env=None):
-        """On a free port, or on that of a worker of this test that has ended."""
+        """Starts a worker on a free port, or on the port of a worker of this test that has ended."""
         if port:
             wait_until(lambda: not is_listened_on(port), f"the end of what listens on port {port}")
         return self.start("fantail-worker", "--port", port or self.free_port(), "--admin-port", self.free_port(),
@@ -463,7 +465,7 @@ class FantailTest(unittest.TestCase):
         return folder
 
     def gate(self):
-        """A task for items that end when the test says so, at the latest when it is over."""
+        """A task whose items end when the test opens the gate, or at the end of the test."""
         gate = Gate(self.folder)
         self.addCleanup(gate.open)
         return gate
@@ -498,7 +500,7 @@ class FantailTest(unittest.TestCase):
             self.fail("\n".join(problems))
 
     def _left_behind(self):
-        """Nothing of ours may outlive its worker, not even a killed one."""
+        """No task process may outlive its worker, not even a killed one."""
         try:
             wait_until(lambda: not self._strangers(), limit_s=15)
             return []
@@ -538,7 +540,7 @@ class FantailTest(unittest.TestCase):
 
 
 class SharedFleetTest(FantailTest):
-    """Tests that do not hurt the fleet share one per class: cls.fleet_options tells how it is started."""
+    """Tests that do not damage the fleet share one per class. make_fleet_options() returns how it is started."""
 
     fleet_options = {}
 
@@ -580,7 +582,8 @@ def write_file(path, content, mode=0o644):
 
 
 def json_suite():
-    """[(name, bytes)] of the JSON test suite: y_ must be accepted, n_ refused, i_ either."""
+    """[(name, bytes)] of the JSON test suite. Cases with y_ must be accepted and those with n_ refused; i_ may be
+    either."""
     files = sorted(glob.glob(os.path.join(DATA, "json-test-suite", "*.json")))
     assert len(files) > 300, "tests/data/json-test-suite is not there"
     suite = []

@@ -1,25 +1,25 @@
-"""Ports that belong to a test until it is over.
+"""Ports that belong to a test until its end.
 
-A port that was free a moment ago, or that a program of ours has just left, may be given to any other program on the
-machine. A test that starts a program there again would fail, and one that expects a refused connection would speak to
-a stranger. So the harness takes the port first and keeps it:
+The kernel may give a free port to any other program on the machine, even if a program of the test has just used it. Then
+a test that starts a program there again would fail, and a test that expects a refused connection would reach another
+program. So the harness reserves the port first and keeps it:
 
-    port = HeldPort()       # a free port of 127.0.0.1, ours until close()
+    port = HeldPort()       # a free port of 127.0.0.1, reserved until close()
     port.number
 
-It is held by a socket that is bound and never listens. Until a program listens there, connections are refused. A
-program can listen there if it sets SO_REUSEADDR, as every server does. The kernel gives the number to nobody who asks
-for a free port, neither to listen nor to connect from.
+It is reserved by a socket that is bound and never listens. Until a program listens there, connections are refused. A
+program can listen there if it sets SO_REUSEADDR, as every server does. The kernel chooses this port for no other socket,
+neither to listen nor to connect from.
 """
 import errno
 import socket
 
 
 def is_listened_on(port, host="127.0.0.1"):
-    """Whether a program listens there, without a connection to it.
+    """Whether a program listens there, tested without a connection.
 
-    A killed worker may seem to for a moment longer: a task process that it was just starting has its sockets too, until
-    that one has become another program, or has been ended as well.
+    A killed worker can seem to listen for a moment: a task process that it was just starting still has its sockets,
+    until it runs its program or has ended, too.
     """
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -36,7 +36,7 @@ class HeldPort:
     def __init__(self, host="127.0.0.1"):
         self._socket = socket.socket()
         try:
-            # Only after the bind, so that the number is ours alone, and then shared with who asks for it by name.
+            # Set after the bind, so that no other socket had the port. Then a program that asks for it can share it.
             self._socket.bind((host, 0))
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         except OSError:

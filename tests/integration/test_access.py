@@ -1,4 +1,4 @@
-"""Who may ask: bearer tokens of clients and of coordinators, given, refused, and changed while jobs run."""
+"""Bearer tokens of clients and of coordinators: accepted, refused, and changed while jobs run."""
 import contextlib
 import http.client
 import json
@@ -26,7 +26,7 @@ class AccessTest(FantailTest):
         return path
 
     def reload(self, program):
-        """SIGHUP, and the log's word that it was followed."""
+        """Sends SIGHUP and waits for the log line that says it was handled."""
         before = self.reloads(program)
         program.send_signal(signal.SIGHUP)
         wait_until(lambda: self.reloads(program) > before, "the reload")
@@ -157,7 +157,7 @@ class Clients(AccessTest):
 
 class Workers(AccessTest):
     def pair(self, coordinator_tokens, worker_tokens, *arguments, workers=1):
-        """A fleet whose coordinator presents coordinator_tokens[0] to workers that know worker_tokens."""
+        """Starts a fleet whose coordinator sends coordinator_tokens[0] to workers that accept worker_tokens."""
         self.sent = self.token_file("sent", *coordinator_tokens) if coordinator_tokens else None
         known = ("--token-file", self.token_file("known", *worker_tokens)) if worker_tokens else ()
         given = ("--worker-token-file", self.sent) if self.sent else ()
@@ -260,7 +260,7 @@ class Workers(AccessTest):
 
 
 class Doors(AccessTest):
-    """What may listen where."""
+    """Which addresses a service may listen on without tokens."""
 
     def call(self, program, *arguments, **env):
         return subprocess.run([os.path.join(ft.BIN, program), "--port", "0", "--admin-port", "0", *arguments],
@@ -308,7 +308,7 @@ class Doors(AccessTest):
 
 
 class WriteSecret(AccessTest):
-    """Where a platform has secrets as environment variables only."""
+    """For platforms that pass secrets as environment variables only."""
 
     def write(self, program, *pairs, **env):
         return subprocess.run([os.path.join(ft.BIN, program), "write-secret", *pairs], capture_output=True, text=True,
@@ -317,7 +317,7 @@ class WriteSecret(AccessTest):
     def test_tokens_become_files_that_only_their_owner_reads(self):
         one, two = (os.path.join(self.folder, name) for name in ("one", "two"))
         for program in SERVICES:
-            for _ in range(2):  # again over what is there
+            for _ in range(2):  # again, over the existing file
                 ended = self.write(program, "A", one, "B", two, A=ONE, B=f"# both\n{TWO}\n{THREE}\n")
                 self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "", ""))
             self.assertEqual([os.stat(path).st_mode & 0o777 for path in (one, two)], [0o400, 0o400])

@@ -1,4 +1,4 @@
-"""Bad input: what each kind is answered with. The service must be as well after it as before."""
+"""Bad input: the answer to each kind. The service must work afterwards as before."""
 import gzip
 import json
 import os
@@ -13,7 +13,7 @@ ECHO = {"mode": "stream", "command": ["cat"], "envelope": False}
 
 
 def reads_as_json(data):
-    """Whether Python's parser, made strict, takes these bytes."""
+    """Whether Python's parser, in a strict mode, accepts these bytes."""
     def refuse(word):
         raise ValueError(word)
     try:
@@ -58,7 +58,7 @@ class JsonTestSuite(SharedFleetTest):
                 body = b'{"task":"echo","items":[' + data + b"]}"
                 with self.subTest(name):
                     answer = self.shared.job(body)
-                    if reads_as_json(body):  # no data and a lone space: an empty list
+                    if reads_as_json(body):  # no data, and a single space: empty lists
                         self.assertEqual(answer.status, 200, answer)
                         continue
                     document = self.assert_problem(answer, 400)
@@ -109,7 +109,7 @@ class JsonTestSuite(SharedFleetTest):
 
 
 class Fields(SharedFleetTest):
-    """Faults of the job object and of the query: 400 with the JSON pointer of the fault."""
+    """Errors in the job object and in the query: 400 with the JSON pointer of the error."""
 
     fleet_options = {}
 
@@ -239,7 +239,7 @@ class Fields(SharedFleetTest):
 
 
 class Http(SharedFleetTest):
-    """Faults of the request itself."""
+    """Errors in the request itself."""
 
     fleet_options = {}
 
@@ -325,7 +325,7 @@ class Http(SharedFleetTest):
 
 
 class LargeBodies(SharedFleetTest):
-    """A fault anywhere in a body of 100 MB."""
+    """An error anywhere in a body of 100 MB."""
 
     TIME_LIMIT_S = 240
     ITEM = b'"' + b"x" * 998 + b'",'
@@ -336,7 +336,7 @@ class LargeBodies(SharedFleetTest):
         return {"tasks": keeper.tasks(echo=dict(ECHO))}
 
     def body(self, fault_at, fault):
-        """A job object whose item `fault_at` is `fault`; None cuts the body off there."""
+        """A job object whose item `fault_at` is `fault`; with None the body ends there."""
         block = self.ITEM * 1000
         yield b'{"task":"echo","items":['
         for first in range(0, self.ITEMS, 1000):
@@ -372,12 +372,12 @@ class LargeBodies(SharedFleetTest):
 
 
 class DiskFull(FantailTest):
-    """No room to spill: that job fails clearly, the service lives."""
+    """No disk space to spill: the job fails with a clear error, and the service goes on."""
 
     def check(self, spill_dir, before_exec=None):
         fleet = self.fleet(tasks=self.tasks(echo=dict(ECHO)), processes=1, before_exec=before_exec, coordinator_arguments=(
             "--result-memory-bytes", "64K", "--spill-dir", spill_dir))
-        # Nobody reads, so the answers pile up.
+        # The client does not read, so the answers accumulate.
         body = json.dumps({"task": "echo", "items": ["x" * 100_000] * 400}).encode()
         s = socket.create_connection(("127.0.0.1", fleet.port), timeout=60)
         s.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: "

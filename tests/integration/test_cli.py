@@ -1,5 +1,5 @@
-"""The command line, as a person or a script uses it: standard input, standard output, exit codes, and what is left
-behind."""
+"""The command line, as a person or a script uses it: standard input, standard output, exit statuses, and that nothing
+remains afterwards."""
 import contextlib
 import fcntl
 import glob
@@ -33,7 +33,7 @@ class Ended:
 
 
 class CliTest(FantailTest):
-    """Adds run(): the program to its end."""
+    """Adds cli(), which runs the program to its end."""
 
     def cli(self, *arguments, stdin=b"", cwd=None, timeout_s=60, **env):
         if isinstance(stdin, str):
@@ -51,7 +51,7 @@ class CliTest(FantailTest):
 
 
 def listens_on_a_port(pid):
-    """A listening TCP socket is among its descriptors."""
+    """Whether the process has a listening TCP socket."""
     inodes = set()
     for name in ("tcp", "tcp6"):
         with open(f"/proc/{pid}/net/{name}", encoding="ascii") as table:
@@ -65,7 +65,7 @@ def numbers(*span):
 
 
 class Words(CliTest):
-    """What needs no service."""
+    """Commands that need no service."""
 
     def test_version_and_help_are_on_standard_output(self):
         self.assertRegex(self.cli("--version").out, rb"^fantail \d+\.\d+\.\d+\n$")
@@ -302,10 +302,10 @@ class MapOnAFleet(SharedFleetTest, CliTest):
 
 
 class CutOff(CliTest):
-    """A service that breaks off, played by a small server."""
+    """A service that closes connections early, played by a small server."""
 
     def serve(self, answers):
-        """Each answer is a list of lines that one POST gets; what it asked for is kept in .bodies."""
+        """Each answer is a list of lines for one POST. The bodies of the requests are kept in .bodies."""
         bodies = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -355,10 +355,10 @@ class CutOff(CliTest):
 
 
 class PrivateFleet(CliTest):
-    """Without a URL."""
+    """`fantail map` without a URL."""
 
     def cli(self, *arguments, **more):
-        """Also checks that nothing is left behind: no process, no file."""
+        """Also checks that no process and no file remains."""
         with tempfile.TemporaryDirectory(prefix="fantail-test-tmp-") as tmp:
             ended = super().cli(*arguments, **more, TMPDIR=tmp)
             self.assertEqual(os.listdir(tmp), [])
@@ -391,7 +391,7 @@ class PrivateFleet(CliTest):
         with subprocess.Popen([FANTAIL, "map", "--max-concurrency", "1", "-P", "4", "--", "sh", "-c",
                                "mkdir alone && sleep 0.05 && rmdir alone"], stdin=subprocess.PIPE,
                               stdout=subprocess.DEVNULL, cwd=self.folder, env=self.environment()) as process:
-            for _ in range(20):  # each line is more input after a quiet moment: another batch
+            for _ in range(20):  # each line comes after a pause, so it is another batch
                 process.stdin.write(b"x\n")
                 process.stdin.flush()
                 time.sleep(0.015)
@@ -487,14 +487,14 @@ class PrivateFleet(CliTest):
         left = [os.path.join(tmp, name) for name in os.listdir(tmp)]
         another = os.path.join(tmp, "fantail-mine")
         os.mkdir(another)
-        for age_s, there in ((0, [*left, another]), (1000, [another])):  # a young one may belong to a run that begins
+        for age_s, there in ((0, [*left, another]), (1000, [another])):  # a new one may be of a run that is starting
             for path in (*left, another):
                 os.utime(path, (time.time() - age_s,) * 2)
             self.assertEqual(CliTest.cli(self, "map", "--", "echo", stdin="1\n", TMPDIR=tmp).status, 0)
             self.assertEqual(sorted(os.path.join(tmp, name) for name in os.listdir(tmp)), sorted(there))
 
     def test_no_other_user_reaches_it(self):
-        """Its services have no port; their sockets lie in a directory that only we may enter."""
+        """Its services have no port. Their sockets are in a directory that only this user can enter."""
         with tempfile.TemporaryDirectory(prefix="fantail-test-tmp-") as tmp:
             process = subprocess.Popen([FANTAIL, "map", "square", "--tasks", EXAMPLE_TASKS], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, env=self.environment(TMPDIR=tmp))

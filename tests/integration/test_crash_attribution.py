@@ -1,8 +1,8 @@
-"""A process that dies with answers still in its buffers: only the item that killed it fails, its neighbours never."""
+"""A process that dies with answers still in its buffers. Only the item that killed it fails, never the items around it."""
 import fantail_testing as ft
 from fantail_testing import FantailTest
 
-# A stream program that answers in batches of its own, as any program with a buffered stdout does.
+# A stream program that writes its answers in batches, as any program with a buffered stdout does.
 BATCHES = """
 import os, signal, sys
 out = []

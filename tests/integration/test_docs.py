@@ -1,4 +1,4 @@
-"""The documents are true to the programs."""
+"""The documents agree with the programs."""
 import os
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The way out of both services: the order of its steps, and that nobody loses anything by it."""
+"""The shutdown of both services: the order of its steps, and that no client loses anything."""
 import http.client
 import json
 import os
@@ -14,11 +14,11 @@ NDJSON_HEADERS = {"Content-Type": NDJSON}
 
 
 class Watch:
-    """Asks one path of one port again and again, each time on a new connection, until it is stopped."""
+    """Sends requests for one path to one port until it is stopped, each on a new connection."""
 
     def __init__(self, port, path):
         self.port, self.path = port, path
-        self.seen = []  # (begun, ended, status, detail, Connection); status None: there was no connection
+        self.seen = []  # (begun, ended, status, detail, Connection header); status None: it could not connect
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._run)
 
@@ -49,17 +49,17 @@ class Watch:
             connection.close()
 
     def first(self, status):
-        """When the first such answer was there; never: infinity."""
+        """When the first such answer had come; infinity if none has."""
         return next((ended for _, ended, s, _, _ in self.seen if s == status), float("inf"))
 
     def last(self, status):
-        """When the last request was sent that was answered so; never: minus infinity."""
+        """When the last request with such an answer was sent; minus infinity if there was none."""
         return max((begun for begun, _, s, _, _ in self.seen if s == status), default=float("-inf"))
 
 
 class Drain(FantailTest):
     def start_both(self, *arguments, processes=2, **options):
-        """{"coordinator": ..., "worker": ...}, each with its own fleet, so that only one of them is told to end."""
+        """{"coordinator": ..., "worker": ...}, each from its own fleet, so that only one of them is ended."""
         return {"coordinator": self.fleet(coordinator_arguments=arguments, processes=processes, **options),
                 "worker": self.fleet(worker_arguments=arguments, processes=processes, **options)}
 
@@ -67,7 +67,7 @@ class Drain(FantailTest):
         return fleet.coordinator if kind == "coordinator" else fleet.workers[0]
 
     def post_for(self, kind, fleet, task, items):
-        """(port, path, body, headers) of work for the service itself."""
+        """(port, path, body, headers) of a request that gives the service work."""
         if kind == "worker":
             return (fleet.workers[0].port, f"/v1/tasks/{task}", "".join(json.dumps(i) + "\n" for i in items).encode(),
                     NDJSON_HEADERS)
@@ -87,7 +87,7 @@ class Drain(FantailTest):
         return ft.Answer(response.status, response.headers, response.read())
 
     def kept_connection(self, program):
-        """A connection on which a request has been answered."""
+        """A connection on which one request was answered."""
         connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
         self.addCleanup(connection.close)
         self.assertEqual(self.ask_on(connection, "GET", "/livez").status, 200)
@@ -125,13 +125,13 @@ class Order(Drain):
             self.assertEqual({seen[3] for seen in ready.seen if seen[2] == 503}, {"draining"})
             self.assertGreater(ready.first(503), signalled)
             self.assertFalse([seen for seen in ready.seen if seen[2] == 200 and seen[0] > ready.first(503)])
-        # Alive throughout: the only other thing a probe sees is the closed port.
+        # /livez answers 200 until the port is closed.
         for live in (public, admin):
             self.assertLessEqual({seen[2] for seen in live.seen}, {200, None})
         closing = [seen for seen in public.seen if seen[2] == 200 and seen[0] > admin_ready.first(503)]
         in_time(closing, "a probe during the delay")
         self.assertEqual({seen[4] for seen in closing}, {"close"})
-        # Unready, then the delay, then the listener, then the end of what runs, then the admin port.
+        # The order: not ready, the delay, the listener closed, running work ended, the admin port closed.
         self.assertGreaterEqual(public.first(None) - signalled, delay_s)
         self.assertLess(public.last(200), opened)
         self.assertGreater(admin.first(None), opened)
@@ -163,14 +163,14 @@ class Order(Drain):
 
 
 class Kept(Drain):
-    """Connections that outlive their requests."""
+    """Connections that stay open after their requests."""
 
     def test_an_idle_one_is_ended_with_an_answer_and_delays_nothing(self):
         for kind, fleet in self.start_both("--drain-s", "600").items():
             program = self.program_of(kind, fleet)
             idle = self.kept_connection(program)
             self.assertEqual(program.stop(), 0, kind)
-            # What a request would have met that crossed the end.
+            # The answer to a request that is sent at the moment of the end.
             answer = self.read_to_end(idle.sock)
             self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
             self.assertIn(b"\r\nConnection: close\r\n", answer)
@@ -207,7 +207,8 @@ class Kept(Drain):
         self.assertEqual(worker.wait(), 0)
 
     def test_nobody_is_left_in_doubt_by_a_worker_that_goes(self):
-        """Each request is answered, or told 503, or its connection was refused; some cross the end."""
+        """Each request is answered, or gets a 503, or its connection is refused. Some are sent at the moment of the
+        end."""
         for _ in range(8):
             worker, unclear, answered = self.worker(), [], [0] * 8
 
@@ -240,12 +241,12 @@ class Kept(Drain):
 
 
 class Slow(Drain):
-    """Clients that take their time, and work that takes longer than the drain."""
+    """Slow clients, and work that takes longer than the drain."""
 
     BIG = "x" * 100000
 
     def open_unread(self, kind, fleet, items):
-        """A request whose answer nobody reads yet, through a small window."""
+        """A request whose answer is not read yet, with a small receive buffer."""
         port, path, body, headers = self.post_for(kind, fleet, "upper", items)
         s = socket.socket()
         self.addCleanup(s.close)
@@ -271,8 +272,9 @@ class Slow(Drain):
             self.wait_for_the_work(kind, fleet, len(items))
             program.send_signal(signal.SIGTERM)
             wait_until(lambda: "draining" in [line["msg"] for line in program.log_lines()], "the drain")
-            # What the kernel holds for it is as good as lost once the container is gone: it is waited for too. Half a
-            # second is enough to see that it is not; a busy machine can only hide a fault here.
+            # Bytes that are still in the kernel are lost once the container has ended, so the service must wait for
+            # them too. Half a second is enough to see that it does not wait. A busy machine can only hide an error
+            # here.
             time.sleep(0.5)
             self.assertNotIn("drained", [line["msg"] for line in program.log_lines()])
             response = http.client.HTTPResponse(s)
@@ -310,7 +312,7 @@ class Slow(Drain):
         self.assertEqual(lines[-1]["status"], "cancelled")
         self.assertIn("shutting down", json.dumps(lines[-1]))
         self.assert_counts(lines[-1]["counts"], total=2, succeeded=1, cancelled=1)
-        # The worker saw it too.
+        # The worker has noticed it, too.
         wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 0, "a quiet worker")
 
     def test_an_item_longer_than_the_workers_drain_is_handed_back_and_costs_no_retry(self):
@@ -364,7 +366,7 @@ class Slow(Drain):
 
 
 class Twice(Drain):
-    """The second signal."""
+    """A second signal."""
 
     def check(self, kind, *arguments):
         tasks = self.tasks(family={"json": {"mode": "exec", "command": ["./family.sh"], "item_timeout_s": 900},

@@ -1,4 +1,4 @@
-"""Task scale-in protection: a real worker and an agent that stands in for the one of ECS."""
+"""Task scale-in protection: a real worker, and an agent that plays the one of ECS."""
 import http.server
 import json
 import signal
@@ -13,7 +13,7 @@ PATH = "/api/the-task/task-protection/v1/state"
 
 
 class Agent:
-    """Keeps every request as (time, ProtectionEnabled, ExpiresInMinutes). `mood` decides its answers."""
+    """Records every request as (time, ProtectionEnabled, ExpiresInMinutes). `mood` determines its answers."""
 
     def __init__(self):
         self.requests, self.strange = [], []
@@ -83,7 +83,7 @@ class Protection(FantailTest):
         return self.worker(*arguments, tasks=tasks, env=self.environment(ECS_AGENT_URI=uri or self.agent.uri))
 
     def hold(self, worker):
-        """A chunk that runs until its client hangs up: closes the connection that this returns."""
+        """Starts a chunk that runs until its client closes the connection. Returns the connection."""
         connection = socket.create_connection(("127.0.0.1", worker.port))
         self.addCleanup(connection.close)
         connection.sendall(b"POST /v1/tasks/sleep HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"

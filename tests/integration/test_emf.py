@@ -1,4 +1,4 @@
-"""--emf: the demand on standard output, in CloudWatch's embedded metric format."""
+"""--emf: the demand on standard output, in the embedded metric format of CloudWatch."""
 import json
 import os
 import socket
@@ -12,7 +12,7 @@ METRICS = {"queued_items", "in_flight_items", "demand_items", "demand_slots", "u
 
 
 class FullBalancer:
-    """A load balancer without a target: 503 to everything."""
+    """Plays a load balancer without a target: answers 503 to everything."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -39,7 +39,7 @@ class Emf(FantailTest):
         return self.coordinator(workers, "--emf", "--emf-period-s", 1, *arguments)
 
     def lines(self, program):
-        """Whole lines only: each is written at once."""
+        """The lines so far. Each line is written at once, so they are all complete."""
         text = program.stdout()
         self.assertTrue(not text or text.endswith("\n"), text)
         return [json.loads(line) for line in text.splitlines()]

@@ -1,4 +1,4 @@
-"""The harness itself: what every other test relies on."""
+"""The test harness, on which every other test relies."""
 import contextlib
 import errno
 import importlib.machinery
@@ -15,7 +15,7 @@ import fantail_testing as ft
 from fantail_testing import FantailTest
 from ports import is_listened_on
 
-IP_LOCAL_PORT_RANGE = 51  # of Linux 6.3 and later; Python has no name for it
+IP_LOCAL_PORT_RANGE = 51  # since Linux 6.3; Python has no name for it
 
 
 class Ports(FantailTest):
@@ -27,7 +27,7 @@ class Ports(FantailTest):
         return None
 
     def only(self, port):
-        """A socket that gets no other number than this one from the kernel."""
+        """A socket for which the kernel can choose this port only."""
         s = socket.socket()
         self.addCleanup(s.close)
         try:
@@ -42,7 +42,7 @@ class Ports(FantailTest):
         self.addCleanup(listener.close)
         self.assertEqual(self.error_of(lambda: self.only(port).bind(("127.0.0.1", 0))), errno.EADDRINUSE)
         self.assertEqual(self.error_of(lambda: self.only(port).connect(listener.getsockname())), errno.EADDRNOTAVAIL)
-        # The same number is to be had where it is not held.
+        # The same port is available once it is not held.
         self.assertIsNone(self.error_of(lambda: self.only(port).bind(("127.77.77.77", 0))))
 
     def test_the_ports_of_a_killed_worker_are_its_own_until_it_comes_back(self):
@@ -56,7 +56,7 @@ class Ports(FantailTest):
             self.assertEqual(ft.request(worker.port, "GET", "/livez").status, 200)
 
     def test_a_worker_is_started_again_only_when_nothing_listens_on_its_port_any_more(self):
-        """As when a task process had just been begun, and had the sockets of its killed worker a moment longer."""
+        """As if a task process had just been started and still had the sockets of its killed worker."""
         port = self.free_port()
         listener = socket.socket()
         self.addCleanup(listener.close)
@@ -69,7 +69,7 @@ class Ports(FantailTest):
         self.assertEqual(self.worker(port=port).port, port)
 
 
-# Each way to fail, beside what passes.
+# Each way to fail, next to tests that pass.
 SAMPLES = """
 import unittest
 
@@ -95,7 +95,7 @@ class Unprepared(unittest.TestCase):
 
 
 class Run(FantailTest):
-    """tests/run: it names what failed so that the same words run it again."""
+    """tests/run names what failed with the words that run it again."""
 
     RUN = os.path.join(ft.ROOT, "tests", "run")
 
@@ -106,7 +106,7 @@ class Run(FantailTest):
         loader.exec_module(cls.run_module)
 
     def outcome(self, *patterns):
-        """What the tests above, or those of them that match, add up to."""
+        """Runs the tests above, or those that match, and returns the counts."""
         path, report = (os.path.join(self.folder, name) for name in ("test_samples.py", "report"))
         ft.write_file(path, SAMPLES)
         subprocess.run([sys.executable, self.RUN, "--python-child", path, report, *patterns], capture_output=True,

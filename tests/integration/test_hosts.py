@@ -1,4 +1,4 @@
-"""The host programs, spoken to directly as the worker does: items on stdin, answer lines on stdout."""
+"""The host programs, used directly as the worker uses them: items on stdin, answer lines on stdout."""
 import json
 import os
 import select
@@ -33,7 +33,7 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
 }
 """
 
-# The child returns as if it were the host, crashes, or exits.
+# A forked child returns from the task, crashes, or exits.
 FORKS = """
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,7 +112,7 @@ class Hosts(unittest.TestCase):
         self.folder = folder.name
 
     def run_host(self, command, lines, status=0):
-        """Answers to the lines, as values; the host must end by itself."""
+        """The values that answer the lines. The host must end by itself."""
         given = "".join(line + "\n" for line in lines).encode()
         done = subprocess.run(command, input=given, capture_output=True, timeout=TIMEOUT_S, cwd=self.folder)
         self.stderr = done.stderr.decode()

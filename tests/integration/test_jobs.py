@@ -1,4 +1,4 @@
-"""Jobs over HTTP: every way in, every way out, and every option."""
+"""Jobs over HTTP: every kind of body, every kind of answer, and every option."""
 import json
 import signal
 import threading
@@ -191,7 +191,7 @@ class Answers(SharedFleetTest):
 
 
 class Carrying(SharedFleetTest):
-    """What passes through unchanged."""
+    """Values that must not be changed on their way."""
 
     @classmethod
     def make_fleet_options(cls, keeper):
@@ -209,8 +209,8 @@ class Carrying(SharedFleetTest):
                              '{"type":"result","index":%d,"value":%s}' % (index, item))
 
     def test_a_job_begins_at_once_behind_another_on_its_connection(self):
-        """Nothing but the job itself wakes the coordinator. Were each left to the next tick, a tenth of a second away,
-        they would take so much longer than the same jobs on connections of their own, whose arrival wakes it."""
+        """Only the job itself wakes the coordinator. If each job waited for the next tick, up to a tenth of a second,
+        these jobs would take longer than the same jobs on new connections, which wake the coordinator."""
         count, body = 300, b'{"task":"echo","items":[12]}'
         head = b"POST /v1/jobs HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: %d%s\r\n\r\n"
         requests = (head % (len(body), b"") + body) * (count - 1) + head % (len(body), b"\r\nConnection: close") + body
@@ -258,7 +258,7 @@ class Carrying(SharedFleetTest):
 
 
 class Streaming(FantailTest):
-    """When lines come, and what they say."""
+    """When the lines come, and what they contain."""
 
     def test_first_results_come_before_the_last_item_is_done(self):
         fleet = self.fleet()
@@ -318,7 +318,7 @@ class Streaming(FantailTest):
         answers = []
         asker = threading.Thread(target=lambda: answers.append(fleet.job(body)))
         asker.start()
-        # Nobody tells the coordinator whether there is such a task, so it starts the job all the same.
+        # The coordinator cannot learn whether the task exists, so it starts the job anyway.
         wait_until(lambda: [job["status"] for job in fleet.request("GET", "/v1/jobs").json["jobs"]] == ["running"])
         worker.send_signal(signal.SIGCONT)
         asker.join()
@@ -361,7 +361,7 @@ class Streaming(FantailTest):
         late.stop()
         fleet = ft.Fleet(self, self.coordinator(f"static://127.0.0.1:{port}"), [])
         with fleet.stream({"task": "square", "items": [3]}) as stream:
-            waiting = stream.line()  # with a "detail" once the address was tried
+            waiting = stream.line()  # has a "detail" once the address was tried
             self.assertEqual((waiting["type"], waiting["reason"]), ("waiting", "no_workers"))
             self.worker(port=port)
             lines = stream.rest()
@@ -370,7 +370,7 @@ class Streaming(FantailTest):
 
     def test_a_job_without_workers_ends_clearly_when_the_wait_is_over(self):
         fleet = ft.Fleet(self, self.coordinator("static://127.0.0.1:1", "--worker-wait-s", "1"), [])
-        answer = fleet.job({"task": "square", "items": [3]})  # which waits for less than the default is
+        answer = fleet.job({"task": "square", "items": [3]})  # it waits 1 s instead of the default
         if answer.status == 200:
             self.assertEqual(answer.json["status"], "failed")
             self.assertEqual(answer.json["errors"][0]["error"]["name"], "worker_lost")
@@ -380,7 +380,7 @@ class Streaming(FantailTest):
 
 
 class Outcomes(SharedFleetTest):
-    """Status, tolerance, deadline."""
+    """Status, tolerated failures, deadline."""
 
     @classmethod
     def make_fleet_options(cls, keeper):
@@ -461,7 +461,7 @@ class Outcomes(SharedFleetTest):
 
 
 class RunningJobs(FantailTest):
-    """Jobs seen from beside."""
+    """Jobs as other requests show them."""
 
     def test_running_jobs_are_listed_and_can_be_cancelled(self):
         fleet = self.fleet()

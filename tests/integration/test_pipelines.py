@@ -1,4 +1,5 @@
-"""Jobs of several tasks: each item's value is the next task's item, and what goes wrong in one of them is that item's."""
+"""Jobs of several tasks: the value of each item is the item of the next task, and a failure in any task is a failure of
+that item."""
 import json
 import signal
 
@@ -6,7 +7,7 @@ import fantail_testing as ft
 from fantail_testing import NDJSON, FantailTest, SharedFleetTest, with_more_time
 
 CHUNK = "application/vnd.fantail.chunk+x-ndjson"
-# Answers [item, what it was given beside it], so that a second one shows what it got from the first.
+# Answers [item, common], so that the second task shows what it got from the first.
 WRAP = {"json": {"mode": "python", "command": ["wrap:run"]},
         "files": {"wrap.py": "def run(item, common=None):\n    return [item, common]\n"}}
 ONCE = {"json": {"mode": "python", "command": ["once:run"], "idempotent": False},
@@ -15,12 +16,12 @@ ONCE = {"json": {"mode": "python", "command": ["once:run"], "idempotent": False}
 
 
 def with_examples(keeper, **more):
-    """The example tasks, and what a test brings along."""
+    """The example tasks and the tasks of a test."""
     return ":".join([keeper.tasks(**more), ft.EXAMPLE_TASKS])
 
 
 def timed_out(document):
-    """The items that ran out of time."""
+    """The items that passed their time limit or the deadline."""
     return [e["index"] for e in document["errors"] if e["error"]["name"] in ("timed_out", "deadline_exceeded")]
 
 

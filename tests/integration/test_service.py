@@ -1,4 +1,4 @@
-"""What both services have around their work: options, health, metrics, log, and the way out."""
+"""What both services have in common: options, health, metrics, log, and shutdown."""
 import errno
 import json
 import os

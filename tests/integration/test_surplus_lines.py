@@ -1,12 +1,12 @@
-"""Stream programs that print too much, or leave an answer out: no item may have another's value, least of all one of
-another client."""
+"""Stream programs that print too many lines, or omit an answer. No item may get the value of another item, especially
+not of another client."""
 import threading
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, in_time, with_more_time
 
-# Answers {"value": item}, flushed line by line. What it prints beside that is chosen by the item: "before" comes while
-# the true answer is still being worked out, so that the count of lines is right a line too early.
+# Answers {"value": item} and flushes each line. The item determines what else it prints. "before" is printed while the
+# true answer is still being computed, so that the number of lines is right one line too early.
 PROGRAM = """
 import json, sys, time
 mode = sys.argv[1]
@@ -44,7 +44,7 @@ for line in sys.stdin:
         answer(number, "surplus")
 """
 
-# The same without a loop over items that tells: prints a surplus line now and then, by itself.
+# Prints a surplus line at random, whatever the item.
 RANDOM = """
 import json, random, sys
 for line in sys.stdin:
@@ -67,7 +67,7 @@ class SurplusLines(FantailTest):
         return self.fleet(tasks=tasks)
 
     def assert_only(self, fleet, items, bad, **options):
-        """Items whose number is in `bad` are bad_output, all others have their own value."""
+        """Checks that the items in `bad` failed with bad_output and that all others have their own value."""
         answer = fleet.job({"task": "prints", "items": items, "retry": {"max_attempts": 1}, **options}).json
         self.assertEqual([e["index"] for e in answer["errors"]], sorted(bad), answer["errors"])
         for e in answer["errors"]:
@@ -139,7 +139,7 @@ class SurplusLines(FantailTest):
             items[i]["print"] = what
         for i, what in (10, "bad"), (11, "nothing"), (12, "nothing"), (300, "nothing"), (301, "bad"):
             items[i]["print"] = what
-        # An answer that is left out is noticed by the next one, or by the clock when the process was given no more.
+        # An omitted answer is noticed at the next answer, or by the time limit if the process has no more items.
         def attempt(limit_s):
             answer = fleet.job({"task": "prints", "items": items, "retry": {"max_attempts": 1},
                                 "item_timeout_s": limit_s}).json

@@ -1,4 +1,5 @@
-"""Tasks that misbehave: a named error per item, no hang, no process left, and the neighbours unharmed."""
+"""Tasks that misbehave: each such item gets a named error, nothing hangs, no process remains, and other items are not
+affected."""
 import json
 import os
 import signal
@@ -6,7 +7,7 @@ import signal
 import fantail_testing as ft
 from fantail_testing import FantailTest, SharedFleetTest, wait_until, with_more_time
 
-# A Python task that does to its own process what the item says.
+# A Python task. The item says what it does to its own process.
 DOES_AS_TOLD = """
 import os, signal, sys, time
 
@@ -32,7 +33,7 @@ def run(item):
     raise ValueError(item)
 """
 
-# A stream program in Python: answers 1, then does what `sys.argv[1]` says with whatever comes.
+# A stream program in Python. It answers "good" items and does what `sys.argv[1]` says with all others.
 STREAM = """
 import os, sys, time
 mode = sys.argv[1]
@@ -96,7 +97,7 @@ class Misbehaving(SharedFleetTest):
         self.assertEqual(self.shared.job({"task": "echo", "items": ["well"]}).json["results"], ["well"])
 
     def errors(self, task, items, **options):
-        """The job's document and its errors by index."""
+        """The document of the job, and its errors by index."""
         answer = self.shared.job({"task": task, "items": items, "retry": {"max_attempts": 1}, **options})
         self.assertEqual(answer.status, 200, answer)
         return answer.json, {entry["index"]: entry["error"] for entry in answer.json["errors"]}
@@ -196,7 +197,7 @@ class Misbehaving(SharedFleetTest):
             ft.in_time([i for i, e in errors.items() if e["name"] == "timed_out"] == [10], "the other items")
             self.assertEqual(document["results"], [None if n == 10 else n + 1 for n in range(1000)])
             self.assertEqual((errors[10]["name"], errors[10]["attempts"]), ("timed_out", 1))
-            # Once: it costs its neighbours one time limit.
+            # One attempt only: each attempt costs the other items one time limit.
             self.assertEqual(self.shared.metric(worker, "fantail_process_restarts_total", reason="timed_out"), killed + 1)
         with_more_time(attempt)
 
@@ -294,7 +295,7 @@ for line in sys.stdin:
         self.assertEqual(fleet.job({"task": "env", "items": ["GREETING"]}).json["results"], ["hello"])
 
     def test_a_task_cannot_harm_the_worker_through_its_files(self):
-        """Each process has its own temporary directory, new privileges are off, and it leads its own group."""
+        """Each process has its own temporary directory, cannot gain privileges, and leads its own process group."""
         tasks = self.tasks(look={
             "json": {"mode": "python", "command": ["task:run"], "processes": 2},
             "files": {"task.py": "import os, time\n\ndef run(item):\n    time.sleep(0.05)\n    return {\n"

@@ -1,4 +1,4 @@
-"""https on both ways, to the coordinator and from it to the workers: certificates shown, demanded, refused, replaced."""
+"""https to the coordinator and from it to the workers: certificates that are sent, required, refused and replaced."""
 import contextlib
 import http.client
 import json
@@ -43,7 +43,7 @@ def serve(name, client_ca=None):
 
 
 def show(name):
-    """The options of a coordinator that shows this certificate to workers."""
+    """The options of a coordinator that sends this certificate to workers."""
     cert, key = certs[name]
     return ["--worker-client-cert", cert, "--worker-client-key", key]
 
@@ -79,7 +79,7 @@ def read_all(s):
 
 
 def metric(program, series):
-    """The sum of the series that have these labels, whatever others they have: 'name{label="value"}'."""
+    """The sum of all series that have at least these labels: 'name{label="value"}'."""
     name, *labels = re.split(r"[{},]", series)
     text = ft.request(program.admin_port, "GET", "/metrics").body.decode()
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
@@ -179,7 +179,7 @@ class Serving(Tls):
         self.assert_problem(ft.request(worker.port, "GET", "/livez"), 426, words=["https"])
         self.assert_log(worker, "TLS handshake failed", reason="plain_http", peer="127.0.0.1")
         self.assertEqual(metric(worker, 'fantail_tls_handshake_failures_total{reason="plain_http"}'), 1)
-        # Garbage that is no HTTP either.
+        # Bytes that are neither TLS nor HTTP.
         self.assertIn(b" 426 ", ft.raw_request(worker.port, os.urandom(1).replace(b"\x16", b"\x17") + b"\0" * 3000))
         self.assertEqual(ask(worker.port, "GET", "/livez").status, 200)
 
@@ -282,10 +282,10 @@ class ClientCertificates(Tls):
 
 class Workers(Tls):
     def assert_unreachable(self, fleet, fault):
-        """A job fails in its time, and everyone is told why: the waiting client, the items, the log."""
+        """A job fails in time, and the reason is given to the waiting client, in the items and in the log."""
         with fleet.stream({"task": "square", "items": [1, 2]}) as stream:
             lines = stream.rest()
-        # The first one has no detail when no address has been tried by then.
+        # The first line has no detail if no address was tried before.
         waiting = [line["detail"] for line in lines if line["type"] == "waiting" and "detail" in line]
         self.assertRegex(waiting[0], fault)
         errors = [line["error"] for line in lines if line["type"] == "error"]
@@ -341,7 +341,7 @@ class Workers(Tls):
         worker = self.worker()
         fleet = ft.Fleet(self, self.coordinator(f"https://localhost:{worker.port}", "--worker-ca", good.ca,
                                                 "--worker-wait-s", 2), [worker])
-        # What a reset leaves of the answer tells which it is.
+        # A reset may cut the answer, so the part that has come must identify it.
         self.assert_unreachable(fleet, "TLS (not_tls|handshake_failed)")
 
     def test_http_to_a_worker_that_speaks_tls(self):
@@ -358,7 +358,8 @@ class Workers(Tls):
 
 
 class Mount:
-    """A folder as Kubernetes mounts a Secret: files are links into ..data, a link that is swapped at once."""
+    """A folder like a Secret mounted by Kubernetes: its files are links into ..data, which is a link that is replaced
+    atomically."""
 
     def __init__(self, folder):
         self.folder, self.version = folder, 0
@@ -428,7 +429,7 @@ class Rotation(Tls):
             wait_until(lambda p=program: self.subject_served(p.port, second, self.both) == "second")
         wait_until(lambda: metric(coordinator, 'fantail_tls_reloads_total{use="client",result="ok"}') == 1)
         self.assertGreater(metric(coordinator, 'fantail_tls_certificate_not_after_seconds{use="server"}'), ends)
-        # Now the old authority is withdrawn: first is refused, the job that came with it runs on.
+        # Now the old authority is removed: the certificate `first` is refused, but the job that came with it continues.
         self.mount.put(*second, self.new.ca)
         wait_until(lambda: metric(worker, 'fantail_tls_reloads_total{use="server",result="ok"}') == 2)
         with self.assertRaises(REFUSED):
@@ -452,7 +453,7 @@ class Rotation(Tls):
         fleet = ft.Fleet(self, coordinator, [worker])
         with fleet.stream({"task": "square", "items": [5]}) as stream:
             while "detail" not in (waiting := stream.line_of("waiting")):
-                pass  # no address has been tried yet
+                pass  # no address was tried yet
             self.assertIn("client_certificate_refused", waiting["detail"])
             self.mount.put(*client, self.old.ca)
             self.assertEqual([line["value"] for line in stream.rest() if line["type"] == "result"], [25])

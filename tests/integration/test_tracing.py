@@ -1,4 +1,5 @@
-"""Traces: from the client's traceparent to the task's environment, to the log, and to an OTLP collector (a stand-in)."""
+"""Traces: from the traceparent of the client to the environment of the task, to the log, and to an OTLP collector
+played by the test."""
 import contextlib
 import http.server
 import json
@@ -16,7 +17,7 @@ SERVER, CLIENT, INTERNAL = 2, 3, 1
 
 def attribute_value(value):
     if "intValue" in value:
-        assert isinstance(value["intValue"], str), value  # the JSON mapping of int64
+        assert isinstance(value["intValue"], str), value  # int64 is a string in JSON
         return int(value["intValue"])
     return value.get("stringValue", value.get("boolValue"))
 
@@ -38,7 +39,7 @@ class Span:
 
 
 class Collector(http.server.ThreadingHTTPServer):
-    """Takes POST /v1/traces. answer(count) -> (status, headers) decides; no request is answered before `release`."""
+    """Plays a collector: POST /v1/traces is answered with (status, headers) from answer(count), after `release` is set."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -56,7 +57,7 @@ class Collector(http.server.ThreadingHTTPServer):
         return self.server_address[1]
 
     def found(self, **wanted):
-        """Spans by their fields: found(service=..., kind=...)."""
+        """Finds spans by their fields: found(service=..., kind=...)."""
         with self.lock:
             return [s for s in self.spans if all(getattr(s, k) == v for k, v in wanted.items())]
 
@@ -85,7 +86,7 @@ class CollectorHandler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it did not wait so long
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it waited for less time
             self.wfile.write(answer)
 
     def log_message(self, *_):
@@ -112,7 +113,7 @@ class TracingTest(FantailTest):
         return collector
 
     def traced(self, collector, **more):
-        """The environment of a service that exports; collector may be a port where nobody listens."""
+        """The environment of a service that exports. collector: a Collector, or a port where nothing listens."""
         port = collector if isinstance(collector, int) else collector.port
         return self.environment(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_BSP_SCHEDULE_DELAY="50",
                                 **more)
@@ -126,7 +127,7 @@ class TracingTest(FantailTest):
         return Fleet(self, coordinator, started)
 
     def spans(self, collector, fleet, job_spans=1):
-        """All spans, once those of the jobs themselves have come and both services have nothing left to send."""
+        """All spans. Waits until those of the jobs have come and both services have nothing left to send."""
         wait_until(lambda: len(collector.found(service="fantail-coordinator", kind=SERVER)) >= job_spans,
                    "the job's span")
         for program in (fleet.coordinator, *fleet.workers):
@@ -179,7 +180,7 @@ class Spans(TracingTest):
             self.assertLess(abs(span.end / 1e9 - time.time()), self.TIME_LIMIT_S, span)
             above = by_id.get(span.parent)
             if above:
-                # Both services share this machine's clock, but each reads it once for many spans.
+                # Both services use the clock of this machine, but each reads it once for many spans.
                 self.assertLess(above.start, span.start + max(50_000_000, took_ns), (above, span))
         self.check_logs(fleet, job, attempts, chunks)
 
@@ -230,7 +231,7 @@ class Spans(TracingTest):
         again = [s for s in attempts if s["fantail.chunk"] == lost["fantail.chunk"] and s is not lost]
         self.assertTrue(lost.failed)
         self.assertEqual((lost["error.type"], lost["fantail.attempt"]), ("lost", 1))
-        # It may have been offered to the dead worker once more before it went to the other one.
+        # It may have been sent to the dead worker once more before it was sent to the other one.
         whole = [s for s in again if s["fantail.result"] == "complete"]
         self.assertEqual(len(whole), 1, attempts)
         self.assertGreater(whole[0]["fantail.attempt"], 1)
@@ -308,7 +309,7 @@ class Sampling(TracingTest):
         fleet.job({"task": "square", "items": [1]}, headers={"traceparent": "00-" + "a" * 32 + f"-{CALLER}-01"})
         spans = self.spans(collector, fleet)
         self.assertEqual({s.trace_id for s in spans}, {"a" * 32})
-        # What is not recorded still has its ids, in the log and on the wire.
+        # A trace that is not recorded still has its ids, in the log and in requests.
         lines = log_of(fleet.coordinator, "job ended")
         self.assertEqual([line["trace_id"] for line in lines], [TRACE_ID, "a" * 32])
         self.assertEqual([line["trace_id"] for line in log_of(fleet.workers[0], "chunk ended")], [TRACE_ID, "a" * 32])
@@ -431,7 +432,7 @@ class BadCollectors(TracingTest):
         collector = self.collector(answer=lambda count: (400, {}))
         fleet = self.traced_fleet(self.environment(), coordinator_env=self.traced(collector))
         self.run_jobs(fleet, 2)
-        # A span for each job and one for its attempt.
+        # One span for each job and one for its attempt.
         wait_until(lambda: self.dropped(fleet, fleet.coordinator) == 4, "the count")
 
     def test_what_a_200_rejects_is_counted_as_dropped(self):
@@ -473,7 +474,7 @@ for line in sys.stdin:
 
 
 class Tasks(TracingTest):
-    """What reaches the tasks. Each gets the id of the worker's span for its chunk, which is always recorded."""
+    """What the tasks get: each gets the id of the worker's span for its chunk. Here that span is always recorded."""
 
     def tasks_folder(self):
         return self.tasks(
@@ -484,7 +485,7 @@ class Tasks(TracingTest):
 
     def test_a_task_gets_the_span_of_its_chunk(self):
         collector = self.collector()
-        # The worker's own start was traced too; that is not what the items belong to.
+        # The start of the worker was traced too, but the items must not belong to that trace.
         env = self.traced(collector, TRACEPARENT="00-" + "b" * 32 + "-" + "c" * 16 + "-01", TRACESTATE="z=9")
         fleet = self.traced_fleet(env, tasks=self.tasks_folder(), processes=1)
         headers = {"traceparent": TRACEPARENT, "tracestate": "a=1"}

@@ -1,4 +1,4 @@
-"""Workers that die, drain, fill up or are left alone; and the worker's own HTTP face."""
+"""Workers that die, drain, get full or lose their clients; and the HTTP interface of the worker."""
 import contextlib
 import json
 import signal
@@ -13,7 +13,7 @@ CHUNK = "application/vnd.fantail.chunk+x-ndjson"
 
 class Dying(FantailTest):
     def results_while(self, fleet, act, items=120, seconds=0.05):
-        """Streams a job of sleeping items; act() is called once a few have been answered. Returns its lines."""
+        """Streams a job of items that sleep, and calls act() once a few have been answered. Returns its lines."""
         with fleet.stream({"task": "sleep", "items": [seconds] * items}) as stream:
             lines = [stream.line() for _ in range(8)]
             act()
@@ -55,7 +55,7 @@ class Dying(FantailTest):
         def stop():
             fleet.workers[0].send_signal(signal.SIGSTOP)
             self.addCleanup(fleet.workers[0].send_signal, signal.SIGCONT)
-        # Hedging answers what the stopped worker holds.
+        # Hedging answers the items of the stopped worker.
         lines = self.results_while(fleet, stop, items=40)
         self.assert_complete(lines, items=40)
 
@@ -73,7 +73,7 @@ class Dying(FantailTest):
         programs = [fleet.coordinator.pid, fleet.workers[0].pid]
 
         def rests():
-            """Processor time, not time: what the job has left to do on a busy machine may take longer."""
+            """Measures processor time instead of time, as the rest of the job may take longer on a busy machine."""
             before = ft.cpu_seconds(programs)
             time.sleep(2)
             return ft.cpu_seconds(programs) - before < 0.3
@@ -81,7 +81,7 @@ class Dying(FantailTest):
 
 
 class HangingUp(FantailTest):
-    """Who leaves stops the work."""
+    """A client that closes its connection stops its work."""
 
     BURN = {"task": "misbehave", "items": [{"do": "burn"}] * 6}
 
@@ -125,7 +125,7 @@ class HangingUp(FantailTest):
 
 
 class WorkerHttp(SharedFleetTest):
-    """What a person with curl gets from a worker."""
+    """What a person gets from a worker with curl."""
 
     def post(self, task, body, content_type=NDJSON, headers=None):
         return ft.request(self.shared.workers[0].port, "POST", f"/v1/tasks/{task}", body,
@@ -313,7 +313,7 @@ class FullAndDraining(FantailTest):
             received += piece
         lines = [json.loads(line) for line in received.split(b"\r\n") if line.startswith(b"{")
                  for line in line.splitlines()]
-        # Behind the answer comes the end of the connection, a 503 that nobody asked for.
+        # After the answer, the connection ends. There is no second answer, such as a 503.
         self.assertTrue(any("end" in line for line in lines), received)
         lines = lines[:1 + next(i for i, line in enumerate(lines) if "end" in line)]
         self.assertEqual(lines[-1]["end"], "draining", received)

@@ -1,10 +1,10 @@
 """Waiting, on a machine of any speed.
 
-A test never says how quick something must be, because a busy machine is slow at everything. It waits for a condition,
-with a limit that only something broken reaches (wait_until). Work that must still run while the test looks at it ends
-when the test says so (Gate). A limit that the product is given, such as an item's time limit, may be too short for the
-machine of the moment: the test says what had to be done by then (in_time), and is repeated with a longer limit if it
-was not (with_more_time). How quick things are is measured by bench/.
+A test does not check how fast something is, because everything is slow on a busy machine; bench/ measures speed. A test
+waits for a condition, with a limit that is reached only if something is broken (wait_until). Work that must still run
+while the test checks something ends when the test opens a gate (Gate). A time limit of the product, such as the one of an
+item, may be too short on a busy machine. Then the test says what should have happened before (in_time), and is repeated
+with a longer limit (with_more_time).
 """
 import os
 import time
@@ -13,7 +13,7 @@ LIMIT_S = 60
 
 
 def wait_until(condition, what="the condition", limit_s=LIMIT_S):
-    """The first true value of condition(); fails after limit_s."""
+    """Returns the first true value of condition(). Fails after limit_s."""
     end = time.monotonic() + limit_s
     while True:
         value = condition()
@@ -25,17 +25,18 @@ def wait_until(condition, what="the condition", limit_s=LIMIT_S):
 
 
 class TooLittleTime(AssertionError):
-    """An attempt says nothing, because the machine was too slow for its limit."""
+    """The machine was too slow for the time limit of the attempt, so the attempt proves nothing."""
 
 
 def in_time(holds, what):
-    """Ends an attempt of with_more_time() that needs a longer limit. Nothing but slowness may be the cause."""
+    """Ends an attempt of with_more_time() that needs a longer limit, if `holds` is false. Only a slow machine may be
+    the cause."""
     if not holds:
         raise TooLittleTime(f"{what}: not in time")
 
 
 def with_more_time(attempt, limits=(1, 4, 16)):
-    """attempt(limit) with one limit after the other until there was time enough. Every other failure counts at once."""
+    """Calls attempt(limit) with longer and longer limits until one was long enough. Any other failure counts at once."""
     for limit in limits[:-1]:
         try:
             return attempt(limit)
@@ -45,7 +46,7 @@ def with_more_time(attempt, limits=(1, 4, 16)):
 
 
 class Gate:
-    """Items that end when the test says so: a task that waits for open() and then answers each item with itself."""
+    """A task whose items end when the test calls open(). Each item is answered with itself."""
 
     def __init__(self, folder):
         self.path = os.path.join(folder, f"gate-{id(self)}")

@@ -1,7 +1,7 @@
-"""A Kubernetes without machines: etcd, kube-apiserver and the controllers, on loopback and in a folder of their own.
+"""A Kubernetes control plane without nodes: etcd, kube-apiserver and the controllers, on loopback and in their own folder.
 
-It admits, defaults, stores and rolls out as a cluster does, but nothing runs a container: `Ready` says of each pod that it
-runs, so that rollouts end. build-control-plane builds the programs.
+It validates, sets defaults, stores and rolls out like a cluster, but runs no containers. `Ready` reports each pod as
+running, so that rollouts end. build-control-plane builds the programs.
 """
 import contextlib
 import json
@@ -29,7 +29,7 @@ CONTROLLERS = ("deployment-controller", "replicaset-controller", "namespace-cont
 
 
 def programs():
-    """(True, None) or (None, why not)."""
+    """(True, None), or (None, the reason why it is not available)."""
     missing = [name for name in PROGRAMS if not os.access(f"{FOLDER}/{name}", os.X_OK)]
     return (None, f"no {missing[0]} in {FOLDER}: tests/manifests/build-control-plane makes it") if missing else (True, None)
 
@@ -109,7 +109,7 @@ class ControlPlane:
 
 
 class Ready(threading.Thread):
-    """Says of each pod of a namespace that it runs and is ready, as a machine would."""
+    """Reports each pod of a namespace as running and ready, as a node would."""
 
     def __init__(self, plane, namespace):
         super().__init__(daemon=True)
@@ -127,5 +127,5 @@ class Ready(threading.Thread):
         while not self.over.wait(0.3):
             for pod in json.loads(self.plane.ask(self.pods))["items"]:
                 if pod["status"]["phase"] == "Pending":
-                    with contextlib.suppress(urllib.error.HTTPError):  # it has gone
+                    with contextlib.suppress(urllib.error.HTTPError):  # it was deleted
                         self.plane.ask(f"{self.pods}/{pod['metadata']['name']}/status", ready)

@@ -1,10 +1,10 @@
-"""What the tests of manifests need beyond Python: found on the machine, or fetched once into build-tools.
+"""Finds the tools of the manifest tests on this machine, or downloads them once to build-tools.
 
     KUSTOMIZE, why = manifest_tools.kustomize()
     @unittest.skipUnless(KUSTOMIZE, why)
 
-Each function returns (what to run or True, None) or (None, the reason why it is not here): without a network, or
-without the package manager that has the tool, its tests are skipped and say so. Nothing is installed on the machine.
+Each function returns (the command or True, None), or (None, the reason why the tool is missing). Without a network or
+without the package manager that has the tool, its tests are skipped with that reason. Nothing is installed on the machine.
 """
 import contextlib
 import fcntl
@@ -26,7 +26,7 @@ KUSTOMIZE_MODULE = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
 
 @contextlib.contextmanager
 def one_at_a_time():
-    """Test files run side by side; one of them fetches, the others find it."""
+    """A lock: of the test files that run at the same time, one downloads a tool and the others find it."""
     os.makedirs(TOOLS, exist_ok=True)
     with open(os.path.join(TOOLS, "lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -34,7 +34,7 @@ def one_at_a_time():
 
 
 def fetch(command, timeout_s, cwd=None, env=None):
-    """None, or the last line of what it said when it failed."""
+    """Runs a command. Returns None, or the last line of its output if it failed."""
     try:
         done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=timeout_s)
@@ -52,8 +52,8 @@ def importable(module):
 
 @functools.cache
 def python_packages(*modules):
-    """True when the modules can be imported, from the machine or from PyPI."""
-    # Behind the machine's own packages, so that a module that is there wins.
+    """Whether the modules can be imported, from this machine or from PyPI."""
+    # At the end of the path, so that modules of the machine are preferred.
     if PYTHON_FOLDER not in sys.path:
         sys.path.append(PYTHON_FOLDER)
     missing = [m for m in modules if not importable(m)]
@@ -71,13 +71,13 @@ def python_packages(*modules):
 
 
 def python_environment():
-    """The environment of a Python that is to find these modules too."""
+    """The environment for a Python that should find these modules, too."""
     return dict(os.environ, PYTHONPATH=PYTHON_FOLDER)
 
 
 @functools.cache
 def promtool():
-    """Of the machine, or out of Debian's package: installing that one would also start a server."""
+    """The program of this machine, or from the Debian package without installing it, as that would start a server."""
     own = os.path.join(TOOLS, "promtool")
     found = shutil.which("promtool") or (own if os.path.exists(own) else None)
     if found:
@@ -87,9 +87,9 @@ def promtool():
     with one_at_a_time(), tempfile.TemporaryDirectory(dir=TOOLS) as folder:
         if os.path.exists(own):
             return own, None
-        # As root apt would hand over to a user of its own, who cannot write here.
+        # If it runs as root, apt switches to its own user, which cannot write to this folder.
         why = fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus"], 60, cwd=folder)
-        # Later releases of Debian have it as a package of its own.
+        # In later releases of Debian it is a separate package.
         fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "promtool"], 60, cwd=folder)
         for package in glob.glob(folder + "/*.deb"):
             why = why or fetch(["dpkg-deb", "-x", package, folder], 60)
@@ -103,7 +103,7 @@ def promtool():
 
 @functools.cache
 def kustomize():
-    """[program, "build"] or the like."""
+    """The command that renders: [program, "build"] or similar."""
     own = os.path.join(TOOLS, "kustomize")
     if shutil.which("kustomize"):
         return ["kustomize", "build"], None
@@ -127,7 +127,7 @@ BIN = os.environ.get("FANTAIL_BIN", os.path.join(ROOT, "build/bin"))
 
 @functools.cache
 def program_options(program):
-    """The environment variables that a program of ours knows; None when it is not built."""
+    """The environment variables that one of the services knows; None if it is not built."""
     path = f"{BIN}/{program}"
     if not os.access(path, os.X_OK):
         return None

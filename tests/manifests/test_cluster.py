@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The manifests on a real control plane, by the very commands of docs/deploy-kubernetes.md. Nothing runs their pods."""
+"""The manifests on a real control plane, with the exact commands of docs/deploy-kubernetes.md. No pod is run."""
 import json
 import os
 import re
@@ -14,10 +14,10 @@ from manifest_tools import ROOT
 from test_manifests import KUSTOMIZE, NO_KUSTOMIZE, NO_YAML, YAML
 
 PROGRAMS, NO_PROGRAMS = control_plane.programs()
-# Other projects' kinds, taken as they come.
+# Kinds of other projects, which are accepted unchecked.
 KINDS = {"keda.sh/v1alpha1": ("ScaledObject",), "monitoring.coreos.com/v1": ("PodMonitor", "PrometheusRule"),
          "cert-manager.io/v1": ("Issuer", "Certificate")}
-# What needs containers that run, a registry or people who look. `kubectl` is the real one but for these words.
+# These commands need running containers, a registry or a person. For all others, `kubectl` is the real one.
 STUBS = {
     "docker": "", "kind": "", "curl": "echo fantail_answer",
     "kubectl": 'case " $* " in *" port-forward "* | *" logs "*) exit 0 ;; esac; exec timeout 100 "$KUBECTL" "$@"'}
@@ -39,7 +39,7 @@ def as_list(objects):
 
 
 def console(text):
-    """The commands of a document's part."""
+    """The commands in one part of a document."""
     blocks = re.findall(r"```console\n(.*?)```", text, re.S)
     return "\n".join(re.sub(r"^\$ ", "", line) for block in blocks for line in block.split("\n") if line[:1] in "$ ")
 
@@ -64,7 +64,7 @@ class OnACluster(unittest.TestCase):
         return set(self.kubectl("-n", "fantail", "get", kind, "-o", "name").stdout.split())
 
     def run_steps(self, commands):
-        """In a copy of k8s/, as one shell session."""
+        """Runs the commands as one shell session, in a copy of k8s/."""
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
         shutil.copytree(ROOT + "/k8s", folder + "/k8s")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The compose fleet's times fit together, as those of Kubernetes and ECS do."""
+"""The time limits of the compose fleet fit together, like those of Kubernetes and ECS."""
 import re
 import unittest
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The CloudFormation template against its rules."""
+"""The CloudFormation template: its rules, and that its values fit together."""
 import json
 import os
 import re
@@ -21,7 +21,7 @@ TARGETS = {"coordinator": "CoordinatorTargets", "worker": "WorkerTargets"}
 
 
 def load_template():
-    """The template as objects; `!Ref X` is {"Ref": "X"}, and so on."""
+    """The template as objects: `!Ref X` becomes {"Ref": "X"}, and so on."""
     class Loader(yaml.SafeLoader):
         pass
 
@@ -81,7 +81,7 @@ class Life(TemplateTest):
     def test_a_service_of_one_task_can_be_replaced_without_a_gap(self):
         for name in ("CoordinatorService", "WorkerService"):
             rule = self.properties(name)["DeploymentConfiguration"]
-            at_least, at_most = -(-rule["MinimumHealthyPercent"] // 100), rule["MaximumPercent"] // 100  # as ECS rounds
+            at_least, at_most = -(-rule["MinimumHealthyPercent"] // 100), rule["MaximumPercent"] // 100  # rounded like ECS does
             self.assertGreaterEqual(at_least, 1, name)
             self.assertGreater(at_most, at_least, name)
             self.assertEqual(rule["DeploymentCircuitBreaker"], {"Enable": True, "Rollback": True}, name)
@@ -132,7 +132,7 @@ class WalkThrough(TemplateTest):
 @unittest.skipUnless(YAML, NO_YAML)
 class Access(TemplateTest):
     def before(self, name):
-        """The container that runs before a service, as it is in the service's task."""
+        """The container that runs before the service, from the task definition of the service."""
         [task] = [r["Properties"] for r in self.resources.values() if r["Type"] == "AWS::ECS::TaskDefinition"
                   and r["Properties"]["ContainerDefinitions"][0]["Name"] == name]
         [_, first] = task["ContainerDefinitions"]
@@ -187,7 +187,7 @@ class Access(TemplateTest):
 @unittest.skipUnless(YAML, NO_YAML)
 class Scaling(TemplateTest):
     def emf_environment(self):
-        """What the template gives the coordinator, with words in place of references."""
+        """The environment of the coordinator in the template, with words instead of references."""
         env = {n: v if isinstance(v, str) else "name" for n, v in self.environments["coordinator"].items()}
         return {n: v for n, v in env.items() if n.startswith("FANTAIL_EMF")}
 
@@ -206,7 +206,7 @@ class Scaling(TemplateTest):
             service.communicate(timeout=60)
 
     def own_metrics(self):
-        """Every metric of ours that a policy or an alarm looks at: (name, names of its dimensions, period)."""
+        """Every metric of fantail that a policy or an alarm uses: (name, names of its dimensions, period)."""
         def walk(value):
             if isinstance(value, dict):
                 if value.get("Namespace") == "fantail":

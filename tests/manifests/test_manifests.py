@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Renders every overlay with every set of components and checks what comes out.
 
-The schemas come from the package kubernetes-validate. Whatever is missing skips its tests, with the reason.
+The schemas come from the package kubernetes-validate. If a tool is missing, its tests are skipped with the reason.
 """
 import itertools
 import json
@@ -26,7 +26,7 @@ if SCHEMAS:
 VERSION = os.environ.get("KUBERNETES_VERSION", "1.34")
 BASES = ("base", "overlays/dev", "overlays/production", "overlays/scale-to-zero")
 COMPONENTS = ("keda", "network-policy", "monitoring", "ingress", "cert-manager", "tls")
-# Of other projects: not in the Kubernetes schema.
+# Kinds of other projects, which the schema of Kubernetes does not have.
 CUSTOM = {"ScaledObject", "PodMonitor", "PrometheusRule", "Issuer", "Certificate"}
 
 
@@ -36,7 +36,7 @@ def already_in(base):
 
 
 def combinations():
-    """(base, components beyond its own)."""
+    """(base, components that it does not have itself)."""
     for base in BASES:
         free = [c for c in COMPONENTS if c not in already_in(base)]
         for count in range(len(free) + 1):
@@ -225,7 +225,7 @@ class Kubernetes(unittest.TestCase):
                 self.assertNotIn("client auth", made["fantail-worker-tls"]["usages"], "a worker is no coordinator")
 
     def test_policies_let_through_what_the_pods_need(self):
-        """Everything is denied first, so a port or a label that is not the pods' would cut the fleet off."""
+        """All traffic is denied by default. So a wrong port or label in a policy would block traffic of the fleet."""
         for objects, policy in self.each("NetworkPolicy"):
             pods = {d["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: d["spec"]["template"]
                     for d in of_kind(objects, "Deployment")}

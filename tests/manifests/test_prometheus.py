@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Metrics, alert rules and dashboard, checked by Prometheus' own tool."""
+"""Metrics, alert rules and the dashboard, checked by promtool."""
 import contextlib
 import json
 import os
@@ -28,7 +28,7 @@ def rule_groups():
 
 @contextlib.contextmanager
 def metrics_of(name):
-    """What a service that just started says at /metrics."""
+    """The answer of /metrics of a service that has just started."""
     more = ["--tasks", EXAMPLE_TASKS] if name == "worker" else []
     service = subprocess.Popen([f"{BIN}/fantail-{name}", "--port", "0", "--admin-port", "0", "--ready-fd", "1", *more],
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -72,7 +72,7 @@ class Metrics(unittest.TestCase):
 
     @unittest.skipUnless(YAML, NO_YAML)
     def test_dashboard_and_alerts_use_metrics_that_exist(self):
-        """Exist: are served by a program that has done nothing yet."""
+        """Checks that the metrics exist, even in a program that has done nothing yet."""
         known = set()
         for name in ("coordinator", "worker"):
             with metrics_of(name) as metrics:

@@ -1,5 +1,5 @@
-# The scheduler against simulated fleets: a virtual clock, seeded randomness. `make sim SEEDS=10000`; a seed that breaks
-# is replayed by `build/tests/sim/sim --seed N --verbose`.
+# Runs the scheduler with simulated fleets, with a virtual clock and seeded random numbers: `make sim SEEDS=10000`. To run
+# a seed that failed again: `build/tests/sim/sim --seed N --verbose`.
 SEEDS ?= 1000
 SIM   := $(BUILD)/tests/sim/sim
 
@@ -12,7 +12,7 @@ $(SIM): $(call objects,$(wildcard tests/sim/*.c)) $(LIBCOORDINATOR) $(LIBCOMMON)
 sim: $(SIM)
 	@$(SIM) --seeds $(SEEDS)
 
-# The large scenarios with the figures they must reach (minutes), and proof that each broken rule is noticed.
+# sim-shows: the large scenarios and the figures they must reach (minutes). sim-mutations: each broken rule is noticed.
 .PHONY: sim-shows sim-mutations
 sim-shows: $(SIM)
 	@$(SIM) --shows
