@@ -160,9 +160,10 @@ struct sim_world {
     struct sim_result result;
     struct scheduler *s;
     uint64_t now_ns, wake_ns;
-    double turn_s, busy_s;  /* processor time of this turn, and of all turns */
-    uint64_t free_ns;       /* when the turn of the coordinator ends */
-    uint64_t costed_chunks; /* calls that have ended, and their part of busy_s, since the scheduler was told last */
+    double turn_s, busy_s; /* processor time of this turn, and of all turns */
+    uint64_t free_ns;      /* when the turn of the coordinator ends */
+    uint64_t
+        costed_chunks; /* calls that have ended, and their part of busy_s, since the last report to the scheduler */
     struct random_source random;
     struct sim_event *events; /* heap */
     size_t events_n, events_alloc;

@@ -1,6 +1,6 @@
 /*
- * Calls of the HTTP client that a test plays by hand: it says what was answered and how the call ended. Defines what
- * the coordinator calls of http_client.h, so that the client itself is not linked.
+ * Plays the HTTP client: the test sets the answer of each call and how the call ends. Defines the functions of
+ * http_client.h that the coordinator calls, so that the real client is not linked.
  */
 #ifndef FANTAIL_TEST_FAKE_CLIENT_H
 #define FANTAIL_TEST_FAKE_CLIENT_H
@@ -16,11 +16,11 @@ struct http_call {
     struct http_call_options options;
     char *url;
     char *sent[FAKE_HEADERS_MAX + 1]; /* the header lines of the request */
-    const char *answered[8];          /* name, value, name, value ... of the answer */
+    const char *answered[8];          /* headers of the answer: name, value, name, value ... */
     bool over, cancelled;
 };
 
-/* All calls there have been, the oldest first. */
+/* All calls so far, oldest first. */
 static struct http_call *fake_calls[FAKE_CALLS_MAX];
 static unsigned fake_calls_n;
 
@@ -65,7 +65,7 @@ static inline struct http_call *last_call(void)
     return fake_calls[fake_calls_n - 1];
 }
 
-/* The header of the request, after its name; NULL when it was not sent. */
+/* The value of a header of the request; NULL: it was not sent. */
 static inline const char *call_sent_header(const struct http_call *call, const char *name)
 {
     size_t len = strlen(name);
@@ -74,7 +74,7 @@ static inline const char *call_sent_header(const struct http_call *call, const c
     return NULL;
 }
 
-/* Reads the request's body, some bytes at a time. */
+/* Reads the body of the request, a few bytes at a time. */
 static inline void call_read_body(struct http_call *call, struct buf *out)
 {
     char piece[7];

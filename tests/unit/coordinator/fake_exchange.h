@@ -1,6 +1,6 @@
 /*
- * HTTP exchanges of the server that a test plays by hand: it brings the body in pieces, pulls the answer, and closes.
- * Defines what the coordinator calls of http_server.h, so that the server itself is not linked.
+ * Plays the HTTP server: the test delivers the body in pieces, pulls the answer, and closes the exchange. Defines the
+ * functions of http_server.h that the coordinator calls, so that the real server is not linked.
  */
 #ifndef FANTAIL_TEST_FAKE_EXCHANGE_H
 #define FANTAIL_TEST_FAKE_EXCHANGE_H
@@ -17,7 +17,7 @@ struct http_exchange {
     int status; /* of the answer; 0: none yet */
     bool streaming, head_sent, closed;
     unsigned wakes;
-    struct buf answer; /* its body; of a problem its detail */
+    struct buf answer; /* the body of the answer; of a problem document, its detail */
     struct buf members;
 };
 
@@ -119,7 +119,7 @@ void http_exchange_wake(struct http_exchange *x)
     x->wakes++;
 }
 
-/* Gives a piece of the body. Returns how much of it was taken. */
+/* Delivers a piece of the body. Returns how many bytes were accepted. */
 static inline size_t exchange_send(struct http_exchange *x, const char *bytes, size_t len)
 {
     size_t sent = 0;
@@ -141,7 +141,7 @@ static inline void exchange_end_body(struct http_exchange *x)
     if (!http_exchange_answered(x)) x->ops->body_end(x);
 }
 
-/* Takes what there is of a streamed answer, at most so many bytes at once. True when that was its end. */
+/* Pulls what is ready of a streamed answer, at most this many bytes at a time. True if the answer has ended. */
 static inline bool exchange_pull(struct http_exchange *x, size_t cap)
 {
     while (x->streaming) {

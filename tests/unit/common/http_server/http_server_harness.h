@@ -1,6 +1,6 @@
 /*
- * A server and its clients in one thread. A client's socket never blocks: a test that waits for something turns the
- * loop. `saw` is what the routes were called with.
+ * A server and its clients in one thread. The sockets of clients do not block, and a test that waits runs the loop.
+ * `saw` records the calls of the routes.
  */
 #ifndef FANTAIL_TEST_HTTP_SERVER_HARNESS_H
 #define FANTAIL_TEST_HTTP_SERVER_HARNESS_H

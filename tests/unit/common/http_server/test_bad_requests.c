@@ -1,4 +1,4 @@
-/* Requests that break the rules of HTTP or pass a cap. */
+/* Requests that break the rules of HTTP or exceed a limit. */
 #include "unit/common/http_server/http_server_harness.h"
 
 Test(http_server, doubtful_framing_gets_400_and_the_connection_ends)

@@ -1,4 +1,4 @@
-/* Where a server listens: ports, files, and its cap of connections. */
+/* Where a server listens: ports and socket files; and its limit of connections. */
 #include "unit/common/http_server/http_server_harness.h"
 
 Test(http_server, beyond_the_connection_cap_clients_wait_their_turn)

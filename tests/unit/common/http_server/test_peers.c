@@ -1,4 +1,4 @@
-/* Clients that hang up, that only shut their sending side, and that are too slow. */
+/* Clients that close the connection, that close only their sending side, and that are too slow. */
 #include "unit/common/http_server/http_server_harness.h"
 #include "unit/moves.h"
 

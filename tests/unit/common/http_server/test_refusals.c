@@ -1,4 +1,4 @@
-/* Requests that are refused by their head, while the client still sends. */
+/* Requests that are refused because of their head, while the client is still sending. */
 #include "unit/common/http_server/http_server_harness.h"
 
 Test(http_server, who_is_not_admitted_is_answered_before_the_body_and_before_the_route)

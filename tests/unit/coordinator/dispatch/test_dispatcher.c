@@ -1,4 +1,4 @@
-/* Chunks as HTTP calls: what is sent, what becomes of the answers, and how each end of a call is understood. */
+/* Chunks as HTTP calls: what is sent, what becomes of the answers, and what each end of a call means. */
 #include "coordinator/dispatch/dispatcher.h"
 
 #include "common/observe/log.h"
@@ -12,7 +12,7 @@
 
 #define FOUR "{\"task\":\"echo\",\"items\":[1,2,3,4],\"chunk_size\":4,\"hedge\":{\"enabled\":false}}"
 
-/* A dispatcher between the job and a worker, both played by the test. */
+/* A dispatcher between a job and a worker, both played by the test. */
 struct post {
     uv_loop_t loop;
     struct jobs_config config;
@@ -165,7 +165,7 @@ Test(dispatcher, more_answers_than_items_end_the_call_and_change_nothing)
     post_over(&p);
 }
 
-/* How a call ends; `lines` come before, of an answer with that status. */
+/* How a call ends, after an answer with this status and these lines. */
 static const struct ending {
     const char *name, *lines;
     enum http_call_outcome outcome;

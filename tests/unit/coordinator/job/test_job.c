@@ -1,11 +1,11 @@
-/* What becomes of a job when its client goes, or it is cancelled, in each of its states. */
+/* What happens to a job in each state if it is cancelled or its client closes the connection. */
 #include "unit/coordinator/job/job_harness.h"
 
 #define STREAM "application/x-ndjson"
 
 static const char three[] = "{\"task\":\"echo\",\"items\":[1,2,3]}";
 
-/* A job object whose items alone start a job before its body is whole; without its end. */
+/* The beginning of a job object, with enough items to start the job before the body has ended. */
 static void add_early_items(struct buf *body)
 {
     buf_add_str(body, "{\"task\":\"echo\",\"items\":[0");
@@ -61,7 +61,7 @@ Test(job, a_client_that_goes_while_a_worker_is_asked_takes_its_job_along)
     cr_assert_eq(stage_job(&s)->state, JOB_ASKING);
     exchange_close(&x, HTTP_CLOSED_HANG_UP);
     cr_assert_eq(s.jobs.count, 0);
-    call_end(last_call(), HTTP_CALL_OK, 500, false); /* nobody asks any more */
+    call_end(last_call(), HTTP_CALL_OK, 500, false); /* no client waits for it any more */
     stage_over(&s);
 }
 
@@ -211,7 +211,7 @@ Test(job, a_failure_while_its_end_is_settled_is_the_reason_and_does_not_outlive_
     cr_assert_eq(x.status, 507);
     cr_assert_str_eq(buf_cstr(&x.answer), "this disk takes nothing");
     exchange_close(&x, HTTP_CLOSED_DONE);
-    stage_run(&s); /* nothing of the job is left to be cancelled */
+    stage_run(&s); /* the job has nothing left to cancel */
     stage_over(&s);
 }
 

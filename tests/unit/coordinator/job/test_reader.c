@@ -1,9 +1,9 @@
-/* How answers go out: as they come, to clients that are slow, and to several of them. */
+/* How answers are sent: as they come, to slow clients, and to several clients. */
 #include "unit/coordinator/job/job_harness.h"
 
 #define STREAM "application/x-ndjson"
 
-/* Items of a job, each some hundred bytes. */
+/* Items of a job, each of a few hundred bytes. */
 static void add_long_items(struct buf *body, unsigned n)
 {
     buf_add_str(body, "{\"task\":\"echo\",\"items\":[");
@@ -150,7 +150,7 @@ Test(reader, answers_that_no_disk_takes_fail_the_job)
     stage_over(&s);
 }
 
-/* A store in which answers stay, whoever reads them. */
+/* A store that keeps the answers after they were read. */
 struct store {
     struct buf lines;
     uint64_t n;
@@ -175,7 +175,7 @@ static bool store_add_repeated(void *sink, uint64_t first, uint64_t n, const cha
     return true;
 }
 
-/* One reader's place in it. */
+/* The position of one reader in the store. */
 struct place {
     const struct store *store;
     uint64_t index;

@@ -1,4 +1,4 @@
-/* How requests come in: options, bodies, refusals, backpressure. */
+/* How jobs are submitted: options, bodies, refusals, backpressure. */
 #include "unit/coordinator/job/job_harness.h"
 
 static void add_items(struct buf *body, size_t bytes)

@@ -295,7 +295,7 @@ static void submit_follower(struct chunk *c)
 Test(pool, a_process_that_has_exited_is_given_no_item_while_its_last_answer_is_passed_on)
 {
     struct chunk_fault fault;
-    /* The child keeps its stdout open: so its exit is all that is seen of its end. */
+    /* A child of the process keeps stdout open, so only the exit shows that the process has ended. */
     start("sleep 1000 & read -r x; echo \"{\\\"value\\\":$x}\"", 1);
     struct chunk *c = chunk_new(true, 0);
     c->on_progress = submit_follower;

@@ -1,4 +1,4 @@
-/* What a process may be given, and how its lines become answers. */
+/* Which items a process may get, and how its lines become answers. */
 #include <criterion/criterion.h>
 
 #include "unit/leaks.h"
@@ -91,7 +91,8 @@ Test(window, answers_are_counted_across_runs_and_pieces)
     assert_no_leaks();
 }
 
-/* Long answers change hands with their memory; it must not matter whose turn it is, nor who still listens. */
+/* Long answers are passed on with their memory. It must not matter which chunk is served next, or whether its client is
+ * still there. */
 static void take_long_answers(enum window_form form)
 {
     bool envelope = form == FORM_TRUSTED;
