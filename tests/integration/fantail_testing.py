@@ -22,6 +22,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -303,12 +304,15 @@ class Stream:
                 pass
 
     def shut_down(self):
+        """Ends read_until_cut(). The service learns of it when this is closed: by a reset, as when bytes are unread."""
         with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def hang_up(self):
         """Closes the connection, as Ctrl-C in curl does."""
-        self.shut_down()
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.close()
 
     def close(self):
