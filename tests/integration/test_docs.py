@@ -8,8 +8,8 @@ from fantail_testing import FantailTest
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
 COMMANDS = ("map", "local", "submit", "tasks")
-# Options of curl, docker, aws and grep.
-FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered"}
+# Options of curl, docker, aws, grep and ld.
+FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered", "--gc-sections"}
 # Files that a document tells its reader to make.
 READERS_FILES = {"k8s/overlays/mine/kustomization.yaml"}
 # Labels whose values depend on what a service runs.
