@@ -8,9 +8,9 @@
 
 enum {
     START_BYTES = 256 * KIB,
-    KEEP_BYTES = 4 * MIB, /* a buffer grown beyond it for a large answer is given back */
-    PERIOD_US = 20000,    /* pause between two looks of the helper */
-    IDLE_PERIODS = 25,    /* looks in vain before it sleeps until woken */
+    KEEP_BYTES = 4 * MIB, /* a buffer that has grown larger for one answer is freed */
+    PERIOD_US = 20000,    /* the helper writes answers in such periods */
+    IDLE_PERIODS = 25,    /* periods without answers before it sleeps until it is woken */
     HELPER_STACK_BYTES = 64 * KIB,
 };
 
@@ -66,15 +66,15 @@ static void start_helper(struct answers *a)
     pthread_attr_t attributes;
     pthread_t thread;
     sigset_t all, before;
-    /* Signals are the task's business and arrive on its thread. */
+    /* Signals are for the task, so they must arrive on its thread. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /*
-     * Without a helper answers are only later, so a failure here is none. The start is awaited because the task may
-     * fork: what a thread allocates and locks while it starts would stay locked in the child for ever.
+     * Without a helper answers are only late, so a failure is ignored. The task may fork, so the start is awaited: a
+     * lock that a starting thread holds would stay locked for ever in the forked process.
      */
     pthread_mutex_lock(&a->lock);
     if (pthread_create(&thread, &attributes, run_helper, a) == 0)
@@ -109,7 +109,7 @@ void answers_flush(struct answers *a)
 
 void answers_rescue(struct answers *a)
 {
-    /* The lock may be held by the helper, which will let go, or by the crash itself. */
+    /* The helper may hold the lock, and will release it. But the code that crashed may hold it, too. */
     for (int tries = 0; pthread_mutex_trylock(&a->lock) != 0; tries++) {
         if (tries == 1000) return;
         usleep(1000);

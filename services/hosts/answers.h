@@ -1,10 +1,10 @@
 /*
- * The answers a host has not written yet. They are gathered and written together, by the host when the items that have
- * arrived are used up or many bytes wait; and, should one item take long or hang, by a helper thread that looks every
- * few milliseconds, so that no answer waits for the item behind it and the worker can tell which item hangs. The
- * thread starts with the first batch of several items and sleeps while there are none.
+ * The answers that a host has not written yet. The host writes them together, when it has no more items or many bytes
+ * wait. If an item takes long, a helper thread writes the answers before it. So no answer waits for the next item, and
+ * the worker can tell which item hangs. The thread is started when several items have arrived together, and sleeps
+ * while there are no answers.
  *
- * Owner of data's bytes behind `whole`: the host, which builds the running answer there without any lock.
+ * The host builds the next answer after the whole ones, without a lock.
  */
 #ifndef FANTAIL_HOSTS_ANSWERS_H
 #define FANTAIL_HOSTS_ANSWERS_H
@@ -17,8 +17,8 @@
 struct answers {
     char *data;
     size_t alloc;
-    atomic_size_t whole; /* bytes of whole answers; the running one is behind them */
-    size_t written;      /* of them; guarded by lock, as is moving data */
+    atomic_size_t whole; /* bytes of whole answers; the one being built follows them */
+    size_t written;      /* how many of these bytes are written; the lock guards it, and guards moving data */
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -27,16 +27,16 @@ struct answers {
 };
 
 void answers_init(struct answers *a, int fd);
-/* Room for at least `size` bytes behind the whole ones; data may move. */
+/* Makes room for `size` bytes after the whole answers; data may move. */
 void answers_reserve(struct answers *a, size_t size);
-/* Wakes the helper, or starts it. See answers_need_helper(). */
+/* Wakes the helper, or starts it; for answers_need_helper(). */
 void answers_wake_helper(struct answers *a);
-/* Writes what is whole; the process ends when nobody reads any more. */
+/* Writes the whole answers. Ends the process if the other end is closed. */
 void answers_flush(struct answers *a);
-/* The same from a signal handler of a crashing process, if it can be done. */
+/* The same in a signal handler of a process that crashes, if possible. */
 void answers_rescue(struct answers *a);
 
-/* The running answer ends `size` bytes behind the whole ones and is one of them now. */
+/* The answer being built has `size` bytes and is whole now. */
 static inline size_t answers_add(struct answers *a, size_t size)
 {
     size_t whole = atomic_load_explicit(&a->whole, memory_order_relaxed) + size;
@@ -44,7 +44,7 @@ static inline size_t answers_add(struct answers *a, size_t size)
     return whole;
 }
 
-/* Answers wait and another item is about to run: have the helper look from time to time. */
+/* Call it before an item runs while answers wait. */
 static inline void answers_need_helper(struct answers *a)
 {
     if (!atomic_load_explicit(&a->helper_awake, memory_order_relaxed)) answers_wake_helper(a);

@@ -1,7 +1,7 @@
 /*
- * fantail-host-exec: runs a command once for every item. See exec_item.h for how the item reaches it, exec_answer.h
- * for what becomes of its output, line_io.h for the protocol. The job's common value is JSON in FANTAIL_COMMON, the
- * span that the item belongs to is in TRACEPARENT and TRACESTATE, as OpenTelemetry has it for environments.
+ * fantail-host-exec: runs a command once for every item. exec_item.h says how the command gets the item, exec_answer.h
+ * what becomes of its output, line_io.h what the protocol is. The job's common value is in FANTAIL_COMMON, as JSON. The
+ * span that the item belongs to is in TRACEPARENT and TRACESTATE, as OpenTelemetry defines for environments.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -15,15 +15,16 @@
 
 static const char help[] =
     "usage: fantail-host-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n"
-    "Runs COMMAND once for every line (one JSON value) of stdin and writes one answer line for each.\n"
-    "{} in the arguments is replaced by the item; without it the item is the command's stdin.\n"
+    "Runs COMMAND once for every line of stdin, which is one JSON value, and writes one answer line for each.\n"
+    "{} in the arguments is replaced by the item. Without {} the item is the command's stdin.\n"
     "\n"
-    "  --text          a string item is given to stdin as its characters, not as JSON\n"
-    "  --append        without {}, the item is added as the last argument\n"
-    "  --output HOW    what stdout becomes: json, text (a string), lines (strings), auto (json, else text)\n"
+    "  --text          write a string to stdin without its quotes and escapes\n"
+    "  --append        if no argument has {}, add the item as the last argument\n"
+    "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
+    "                  auto (json if it is valid, else text; this is the default)\n"
     "  --timeout S     kill the command after S seconds\n";
 
-enum { KEEP_BYTES = 4 * MIB }; /* a buffer grown beyond it for one item is given back */
+enum { KEEP_BYTES = 4 * MIB }; /* a buffer that has grown larger for one item is freed */
 
 struct options {
     bool text, append;
@@ -43,7 +44,8 @@ static uint64_t parse_timeout(const char *word)
 {
     char *end;
     double seconds = strtod(word, &end);
-    if (end == word || *end || !(seconds > 0 && seconds < 1e9)) die(2, "--timeout %s: seconds above 0 expected", word);
+    if (end == word || *end || !(seconds > 0 && seconds < 1e9))
+        die(2, "--timeout must be a number of seconds above 0, not %s", word);
     return (uint64_t)(seconds * 1000) + 1;
 }
 
@@ -65,14 +67,14 @@ static char **parse_options(int argc, char **argv, struct options *o)
         case 's': o->timeout_ms = parse_timeout(optarg); break;
         case 'o':
             if (!exec_output_parse(optarg, &o->output))
-                die(2, "--output %s: auto, json, text or lines expected", optarg);
+                die(2, "--output must be auto, json, text or lines, not %s", optarg);
             break;
         case 'h': fputs(help, stdout); exit(0);
         case 'v': puts("fantail-host-exec " FANTAIL_VERSION); exit(0);
         default: fputs(help, stderr); exit(2);
         }
     }
-    if (optind == argc) die(2, "a command is missing; see --help");
+    if (optind == argc) die(2, "the command is missing; see --help");
     return argv + optind;
 }
 
@@ -90,7 +92,7 @@ static void answer(struct exec_host *h, const char *item, size_t len)
         input_len = h->text.len;
     }
     if (in_args && memchr(input, '\0', input_len)) {
-        exec_answer_error(&h->line, "task_error", "a NUL character cannot be part of an argument");
+        exec_answer_error(&h->line, "task_error", "the item has a NUL character, which an argument cannot have");
         return;
     }
     exec_args_build(&h->args, &h->template, input, input_len);

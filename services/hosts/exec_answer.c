@@ -32,7 +32,7 @@ void exec_answer_error(struct buf *line, const char *name, const char *cause)
     buf_add_str(line, "}}\n");
 }
 
-/* The output as the JSON value it is; false when it is none. Newlines in it are white space and become blanks. */
+/* Adds the output if it is a JSON value, else false. Newlines in it can only be white space; they become blanks. */
 static bool add_json(struct buf *line, const char *text, size_t len)
 {
     const char *why;

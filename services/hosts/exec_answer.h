@@ -1,4 +1,4 @@
-/* From the outcome of a command to an answer line. Knows no processes. */
+/* Makes the answer line from what a command has printed and how it ended. Knows nothing of processes. */
 #ifndef FANTAIL_HOSTS_EXEC_ANSWER_H
 #define FANTAIL_HOSTS_EXEC_ANSWER_H
 
@@ -6,17 +6,17 @@
 #include "hosts/exec_run.h"
 
 enum exec_output {
-    EXEC_OUTPUT_AUTO,  /* json if it is one JSON value, else text */
-    EXEC_OUTPUT_JSON,  /* one JSON value; anything else is an error */
+    EXEC_OUTPUT_AUTO,  /* a JSON value if it is one, else a string */
+    EXEC_OUTPUT_JSON,  /* a JSON value; anything else is an error */
     EXEC_OUTPUT_TEXT,  /* a string, without the last newline */
-    EXEC_OUTPUT_LINES, /* an array of strings */
+    EXEC_OUTPUT_LINES, /* an array of strings, one for each line */
     EXEC_OUTPUT_COUNT
 };
 
-/* False when the word is none of auto, json, text, lines. */
+/* False if the word is not one of auto, json, text and lines. */
 MUST_CHECK bool exec_output_parse(const char *word, enum exec_output *output);
 
-/* Appends the answer line of a run, newline and all. */
+/* Appends the answer line of a run, with its newline. */
 void exec_answer(struct buf *line, enum exec_output output, const struct runner *r, struct run_outcome outcome);
 /* Appends {"error":{"name":...,"cause":...}} and a newline. */
 void exec_answer_error(struct buf *line, const char *name, const char *cause);

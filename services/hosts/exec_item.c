@@ -39,7 +39,7 @@ static void add_utf8(struct buf *b, unsigned code)
     buf_add(b, bytes, n);
 }
 
-/* at is behind "\u". A lone surrogate becomes U+FFFD, as there is no UTF-8 for it. */
+/* `at` is the place after "\u". Half a surrogate pair becomes U+FFFD, because UTF-8 cannot express it. */
 static const char *add_unicode_escape(struct buf *b, const char *at, const char *end)
 {
     unsigned code, low;
@@ -124,7 +124,7 @@ void exec_args_build(struct exec_args *args, const struct exec_template *t, cons
         args->offsets[i] = changes ? args->text.len : SIZE_MAX;
         if (changes) add_with_item(&args->text, arg, text, len);
     }
-    /* Only now does the text stay where it is. */
+    /* The text is whole now, so it does not move any more. */
     for (size_t i = 0; i < count; i++)
         args->argv[i] = args->offsets[i] == SIZE_MAX ? t->argv[i] : args->text.data + args->offsets[i];
     args->argv[count] = NULL;

@@ -1,38 +1,39 @@
 /*
- * From an item to a command's arguments and standard input. Knows no processes.
+ * Makes a command's arguments and standard input from an item. Knows nothing of processes.
  *
- * A JSON string goes into arguments, and with --text to stdin, as its characters; every other value as its JSON text.
+ * In arguments, and with --text on stdin, a JSON string is written without its quotes and escapes. Any other value is
+ * written as JSON.
  */
 #ifndef FANTAIL_HOSTS_EXEC_ITEM_H
 #define FANTAIL_HOSTS_EXEC_ITEM_H
 
 #include "common/base/buf.h"
 
-/* The command as given, with {} where the item goes. Borrows argv. */
+/* The command with {} in place of the item. Borrows argv. */
 struct exec_template {
     char **argv; /* NULL-ended */
     int argc;
     bool has_marker;
-    bool append; /* the item is one more argument at the end, if no {} exists */
+    bool append; /* the item becomes the last argument, because there is no {} */
 };
 
-/* One item's arguments. Owned; reused for the next item. */
+/* The arguments for one item. Owns them; used again for the next item. */
 struct exec_args {
-    char **argv; /* NULL-ended; argv[-1] is room for an interpreter */
+    char **argv; /* NULL-ended; argv[-1] is room for the name of an interpreter */
     char **base;
     size_t room;
-    struct buf text; /* what the changed arguments point into */
-    size_t *offsets; /* of each argument in text, or SIZE_MAX when it is the template's */
+    struct buf text; /* the arguments that have the item */
+    size_t *offsets; /* where each argument begins in text; SIZE_MAX: it is the template's */
 };
 
-/* The item's plain text: a JSON string's characters, any other value's JSON. False when a string is malformed. */
+/* The text of an item: a string without quotes and escapes, any other value as JSON. False if a string is malformed. */
 MUST_CHECK bool exec_item_text(const char *json, size_t len, struct buf *text);
 
 void exec_template_init(struct exec_template *t, char **argv, bool append);
-/* True when the arguments take the item, so that stdin does not. */
+/* True if the item goes into the arguments, and so not to stdin. */
 bool exec_template_uses_item(const struct exec_template *t);
 
-/* Fills args for an item given as plain text without NULs. */
+/* Fills args for an item, given as its text, which has no NUL. */
 void exec_args_build(struct exec_args *args, const struct exec_template *t, const char *text, size_t len);
 void exec_args_release(struct exec_args *args);
 

@@ -14,20 +14,20 @@
 #include "hosts/line_io.h"
 
 enum {
-    PIPE_BYTES = 4 * KIB, /* an empty pipe takes so much without waiting, whatever its size */
+    PIPE_BYTES = 4 * KIB, /* an empty pipe of any size takes this much at once */
     READ_BYTES = 64 * KIB,
     CHILD_STACK_BYTES = 64 * KIB,
     OUTPUT_BYTES = LIMIT_ANSWER_BYTES,
     LAST_STDERR_PIECES = 512, /* 1 MiB, the largest pipe */
 };
 
-/* What parent and child share: the child runs in the parent's memory until it has become the program. */
+/* What parent and child share. The child runs in the memory of the parent until it has become the program. */
 struct launch {
     const char *path;
     char **argv;
     int stdin_fd, stdout_fd, stderr_fd;
     pid_t parent;
-    int error; /* errno when it could not become the program */
+    int error; /* errno if it could not become the program; else 0 */
 };
 
 struct exec_run {
@@ -83,7 +83,7 @@ void runner_release(struct runner *r)
     buf_release(&r->out);
 }
 
-/* In the child, in the parent's memory: only system calls. */
+/* Runs in the child, in the memory of the parent, so it may only make system calls. */
 static int become_program(void *arg)
 {
     struct launch *l = arg;
@@ -95,7 +95,7 @@ static int become_program(void *arg)
     dup2(l->stderr_fd, 2);
     execve(l->path, l->argv, environ);
     if (errno == ENOEXEC) {
-        /* A script without #! is the shell's, as with execvp(). */
+        /* The shell runs a script without #!, as with execvp(). */
         static char shell[] = "/bin/sh";
         char *name = l->argv[0];
         l->argv[0] = (char *)(uintptr_t)l->path;
@@ -107,7 +107,8 @@ static int become_program(void *arg)
     _exit(127);
 }
 
-/* The item as a descriptor to read it from. Small ones wait in a pipe, large ones in memory; neither needs feeding. */
+/* Returns a descriptor from which the command reads the item. A small item fits a pipe, a large one is a file in
+ * memory: both are written before the command starts. */
 static int open_input(const struct runner *r, const char *input, size_t len)
 {
     if (!input) return fcntl(r->null_fd, F_DUPFD_CLOEXEC, 3);
@@ -157,7 +158,7 @@ static void kill_run(struct exec_run *run, bool *why)
     kill(run->pid, SIGKILL);
 }
 
-/* One read of stdout; false when there is no more now, or ever (then out_fd is closed). */
+/* Reads stdout once. False if there is no more now. At the end of stdout out_fd is closed. */
 static bool read_stdout(struct runner *r, struct exec_run *run)
 {
     if (!buf_reserve(&r->out, READ_BYTES)) {
@@ -175,7 +176,7 @@ static bool read_stdout(struct runner *r, struct exec_run *run)
     return n == (ssize_t)room;
 }
 
-/* One read of stderr; true when there may be more now. */
+/* Reads stderr once. True if there may be more now. */
 static bool read_stderr(struct runner *r)
 {
     char piece[LIMIT_STDERR_TAIL_BYTES];
@@ -200,7 +201,7 @@ static int remaining_ms(const struct exec_run *run)
     return (int)((run->deadline_ns - now) / NS_PER_MS) + 1;
 }
 
-/* Until the command has ended and what it printed is taken. */
+/* Reads what the command prints, until it has ended. */
 static void wait_for_end(struct runner *r, struct exec_run *run)
 {
     for (bool ended = false; !ended;) {
@@ -216,7 +217,7 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
         if (fds[1].revents) read_stdout(r, run);
         if (fds[2].revents) read_stderr(r);
     }
-    /* A descendant may hold the pipes open, and go on printing: take what is there, wait for nothing. */
+    /* A descendant may keep the pipes open and print more. So what is there is read, without waiting. */
     if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
     while (run->out_fd >= 0 && read_stdout(r, run)) continue;
     for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r); pieces++) continue;

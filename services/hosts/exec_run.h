@@ -1,7 +1,7 @@
 /*
- * Runs one command from start to end: feeds its stdin, takes its stdout, passes its stderr on while keeping the tail.
- * The run is over when the command has ended; what descendants that it left behind print afterwards is not waited for.
- * The command dies with this process (PR_SET_PDEATHSIG).
+ * Runs one command from its start to its end: gives it stdin, reads its stdout, passes its stderr on and keeps the last
+ * bytes of it. The run ends when the command does, even if descendants of it still print something. The command dies
+ * with this process (PR_SET_PDEATHSIG).
  */
 #ifndef FANTAIL_HOSTS_EXEC_RUN_H
 #define FANTAIL_HOSTS_EXEC_RUN_H
@@ -28,16 +28,16 @@ struct runner {
     size_t stderr_len;
     int stderr_read, stderr_write; /* one pipe for all runs */
     int null_fd;
-    const char *path; /* of the program; NULL: argv[0] was not found in PATH */
+    const char *path; /* of the program; NULL: it was not found in PATH */
     char *found_path;
     uint64_t timeout_ms; /* 0: none */
 };
 
-/* False when a descriptor cannot be had; errno says why. `program` is looked up in PATH as a shell would. */
+/* Finds `program` in PATH as a shell does. False if a descriptor cannot be opened; errno says why. */
 MUST_CHECK bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms);
 void runner_release(struct runner *r);
 
-/* argv[-1] must be writable. input NULL: stdin is /dev/null. */
+/* Runs argv, where argv[-1] must be writable. input NULL: stdin is /dev/null. */
 struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len);
 
 #endif

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """fantail-host-python MODULE:FUNCTION: calls a Python function for every item.
 
-The function gets the item (decoded JSON) and returns its value: anything JSON can hold, and generators, sets and
-other iterables, which become arrays. If it has a parameter named `common`, it gets the job's common value; in one named
-`traceparent`, or `tracestate`, the span that the item belongs to (W3C Trace Context) for spans of its own, else None.
-An exception is the item's error. What it prints goes to the worker's log. The working directory is on sys.path.
+The function gets the item, which is decoded JSON, and returns its value: anything that JSON can express. Generators, sets
+and other iterables become arrays. A parameter named `common` gets the job's common value. A parameter named `traceparent`
+or `tracestate` gets the span that the item belongs to (W3C Trace Context), or None. An exception is the item's error. What
+the function prints goes to the worker's log. The working directory is on sys.path.
 
-Protocol: every line on stdin is one item; a line that begins with '#' is control and gets no answer. Every item gets
-one line on stdout, in order: {"value":...} or {"error":{...}}. Answers are gathered and written together, by the main
-thread when the items that have arrived are used up, and by a helper thread that looks every few milliseconds, so that
-no answer waits for a slow or hanging item behind it.
+Each line on stdin is one item. A line that begins with '#' is a control line and gets no answer. Each item gets one line on
+stdout, in the same order: {"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more
+items. If an item takes long, a helper thread writes the answers before it, so that no answer waits for the next item.
 """
 import _thread
 import json
@@ -26,7 +25,7 @@ TRACEBACK_BYTES = 2048
 
 
 class Answers:
-    """Answer lines that are not written yet."""
+    """The answer lines that are not written yet."""
 
     def __init__(self, fd):
         self.fd = fd
@@ -34,11 +33,11 @@ class Answers:
         self.lock = _thread.allocate_lock()
         self.helper_awake = False  # the helper exists and does not sleep
         self.wake = None
-        self.is_child = False  # this is no host but a process that the task made
+        self.is_child = False  # this process is not the host: the task has forked it
 
     def flush(self):
         with self.lock:
-            # Appending goes on meanwhile, so the list is not replaced: only what was taken is removed.
+            # The main thread may append meanwhile, so only the lines that are written now are removed.
             count = len(self.lines)
             data = memoryview("".join(self.lines[:count]).encode())
             del self.lines[:count]
@@ -49,7 +48,7 @@ class Answers:
                 os._exit(0)
 
     def need_helper(self):
-        """Answers wait and another item is about to run."""
+        """Call it before an item runs while answers wait."""
         self.helper_awake = True
         if self.wake is None:
             self.wake = _thread.allocate_lock()
@@ -72,10 +71,10 @@ class Answers:
 
 
 def to_json(value):
-    """What json does not know by itself: iterables are arrays."""
+    """For values that json does not encode by itself: iterables become arrays."""
     if hasattr(value, "__iter__") and not isinstance(value, (bytes, bytearray, memoryview)):
         return list(value)
-    raise TypeError(f"a value of type {type(value).__name__} cannot be answered as JSON")
+    raise TypeError(f"a value of type {type(value).__name__} cannot be expressed in JSON")
 
 
 encode_other = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=True, default=to_json).encode
@@ -94,7 +93,7 @@ decoder = json.JSONDecoder()
 
 
 def decode(line):
-    """One item. The scanner alone is several times faster than json.loads(), and enough for what coordinators send."""
+    """Decodes one item. The scanner alone is several times faster than json.loads(), and mostly enough."""
     try:
         value, end = decoder.scan_once(line, 0)
         if end == len(line):
@@ -110,7 +109,7 @@ def describe(error):
     import traceback
 
     cause = "".join(traceback.format_exception_only(type(error), error)).strip()
-    frames = error.__traceback__.tb_next  # without the line of this file
+    frames = error.__traceback__.tb_next  # without the frame of this file
     trace = "".join(traceback.format_exception(type(error), error, frames))[-TRACEBACK_BYTES:]
     return (
         '{"error":{"name":"task_error","cause":%s,"traceback":%s}}\n'
@@ -122,12 +121,12 @@ EXTRAS = ("common", "traceparent", "tracestate")
 
 
 def wanted_extras(function):
-    """What the function takes beside the item, as keyword arguments that have no value yet."""
+    """The keyword arguments that the function takes besides the item, without values yet."""
     code = getattr(function, "__code__", None)
     if code:
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     else:
-        import inspect  # slow to import, seldom needed
+        import inspect  # slow to import, and seldom needed
 
         try:
             names = inspect.signature(function).parameters
@@ -137,7 +136,7 @@ def wanted_extras(function):
 
 
 def apply_control(line, extras):
-    """A control line: what it says is what the next items get."""
+    """Sets the keyword argument that a control line names, for the items after it."""
     word, _, value = line[1:].partition(" ")
     if word == "traceparent" and "tracestate" in extras:
         extras["tracestate"] = None
@@ -148,7 +147,7 @@ def apply_control(line, extras):
 def load(name):
     module_name, _, function_name = name.partition(":")
     if not module_name or not function_name:
-        sys.exit(f"fantail-host-python: {name}: MODULE:FUNCTION expected")
+        sys.exit(f"fantail-host-python: {name}: the argument must be MODULE:FUNCTION")
     sys.path.insert(0, os.getcwd())
     __import__(module_name)
     target = sys.modules[module_name]
@@ -160,7 +159,7 @@ def load(name):
 
 
 def blocks_of_lines(fd):
-    """Lists of whole lines, as many as have arrived. A last line without its newline was cut off: it is no item."""
+    """Yields lists of the whole lines that have arrived. A last line without a newline was cut off and is not an item."""
     parts = []
     while True:
         block = os.read(fd, READ_BYTES)
@@ -204,7 +203,7 @@ def serve(function, items_fd, answers):
 
 
 def claim_stdio():
-    """What the task prints must not get between the answers, and it must not eat items."""
+    """Lets the task neither read items nor print between the answers."""
     items_fd, answers_fd = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -215,8 +214,8 @@ def claim_stdio():
 
 
 def isolate_child(items_fd, answers):
-    """A child of the task inherits our pipes, and the answers not yet written: it must not repeat those. Its copy of the
-    lock may be held by a thread it does not have."""
+    """Runs in a process that the task has forked. It has copies of our pipes, and of answers that it must not write again.
+    Its copy of the lock may be held by a thread that it does not have."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, items_fd, inheritable=False)
     os.dup2(null, answers.fd, inheritable=False)

@@ -1,7 +1,7 @@
 /*
- * A fantail task in C or C++. Needs nothing but this file.
+ * A fantail task in C or C++. It needs nothing but this file.
  *
- *     #include "hosts/fantail_task.h"
+ *     #include "fantail_task.h"
  *
  *     int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
  *     {
@@ -13,13 +13,12 @@
  *     cc -O2 -fPIC -shared -I DIR_OF_THIS_FILE -o square.so square.c      (in C++ fantail_task is extern "C")
  *     task.json: {"mode": "native", "command": ["./square.so"]}
  *
- * The worker keeps several processes of a task; each calls fantail_task() for one item after another, on one thread.
- * State may be kept in static variables; a constructor function is the place for costly preparation. A crash costs only
- * the item that was running. What the task prints goes to the worker's log, never into an answer.
+ * A worker has several processes of a task. Each calls fantail_task() for one item after the other, on one thread. So a
+ * task may keep state in static variables, and may prepare it in a constructor function. If the task crashes, only the
+ * item that was running fails. What the task prints goes to the worker's log, never into an answer.
  *
- * Every get function returns false, and leaves its result untouched, when the value is of another type or out of range.
- * Every reply function replaces what was replied before. Those that return int return what fantail_task() should
- * return.
+ * If the value has another type or is out of range, a get function returns false and does not change its result. Each
+ * reply function replaces the reply before. Those that return int return what fantail_task() should return.
  */
 #ifndef FANTAIL_TASK_H
 #define FANTAIL_TASK_H
@@ -39,11 +38,11 @@ extern "C" {
 
 /* One JSON value, valid and without white space around it. Borrowed until fantail_task() returns. */
 struct fantail_item {
-    const char *json; /* of an item given to the task: NUL-terminated; of a member of it: not */
+    const char *json; /* NUL-terminated, if it is the item itself and not a member of it */
     size_t len;
-    const char *common; /* the job's common value, NUL-terminated JSON; NULL when it has none */
+    const char *common; /* the job's common value, as NUL-terminated JSON; NULL: it has none */
     size_t common_len;
-    const char *traceparent; /* the span it belongs to, by W3C Trace Context, for spans of your own; NULL when none */
+    const char *traceparent; /* W3C Trace Context: the span it belongs to, for spans of your own; NULL: none */
     const char *tracestate;
 };
 
@@ -51,18 +50,18 @@ struct fantail_item {
 struct fantail_reply {
     char *data;
     size_t len, room;
-    void (*grow)(struct fantail_reply *reply,
-                 size_t extra); /* makes room - len at least `extra`, or ends the process */
-    bool failed;                /* data is the message of an error */
+    /* Makes room - len at least `extra`. If there is no memory, it ends the process. */
+    void (*grow)(struct fantail_reply *reply, size_t extra);
+    bool failed; /* data is the message of an error */
 };
 
-/* You write this. Zero: the reply is the item's value (null when nothing was replied). Anything else: the item failed;
- * fantail_reply_error() says why. */
+/* You write this. If it returns 0, the reply is the value of the item: null if there was no reply. Otherwise the item
+ * has failed; fantail_reply_error() says why. */
 int fantail_task(const struct fantail_item *item, struct fantail_reply *reply);
 
 /* ---- Reading the item ---- */
 
-/* A whole number without fraction or exponent, within int64_t. */
+/* A whole number that fits int64_t, without fraction or exponent. */
 static inline bool fantail_get_integer(const struct fantail_item *item, int64_t *value)
 {
     const char *at = item->json, *end = at + item->len;
@@ -89,7 +88,7 @@ static inline bool fantail_get_number(const struct fantail_item *item, double *v
     return true;
 }
 
-/* Four hexadecimal digits, known to be there. */
+/* Reads four hexadecimal digits; the caller knows that they are there. */
 static inline unsigned fantail_hex4(const char *at)
 {
     unsigned code = 0;
@@ -100,7 +99,7 @@ static inline unsigned fantail_hex4(const char *at)
     return code;
 }
 
-/* Appends a character as UTF-8. Returns the place behind it. */
+/* Writes a character as UTF-8. Returns the place after it. */
 static inline char *fantail_put_utf8(char *to, unsigned code)
 {
     if (code < 0x80) {
@@ -113,8 +112,7 @@ static inline char *fantail_put_utf8(char *to, unsigned code)
     return to;
 }
 
-/* The character that the escape behind a backslash stands for; *at is moved behind it. Half a surrogate pair is U+FFFD.
- */
+/* Reads an escape; *at is after its backslash, and is moved after the escape. Half a surrogate pair becomes U+FFFD. */
 static inline unsigned fantail_unescape(const char **at, const char *end)
 {
     static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
@@ -132,8 +130,9 @@ static inline unsigned fantail_unescape(const char **at, const char *end)
     return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
-/* A string's characters as UTF-8, escapes undone, with a NUL behind them (and perhaps among them: \u0000). `size` bytes
- * at `text`; item->len bytes are always enough. *len may be NULL. False also when it does not fit. */
+/* The characters of a string as UTF-8, without quotes and escapes. They are followed by a NUL; \u0000 gives a NUL among
+ * them. `text` has `size` bytes: item->len is always enough, and if they are too few the result is false. len may be
+ * NULL. */
 static inline bool fantail_get_string(const struct fantail_item *item, char *text, size_t size, size_t *len)
 {
     enum { CHARACTER_BYTES = 4 };
@@ -161,7 +160,7 @@ static inline bool fantail_get_string(const struct fantail_item *item, char *tex
     return true;
 }
 
-/* Where the JSON value at `at` ends. Only for JSON that is known to be valid, as items are. */
+/* Where the JSON value at `at` ends. Only for valid JSON, as items are. */
 static inline const char *fantail_skip_value(const char *at, const char *end)
 {
     size_t depth = 0;
@@ -190,9 +189,9 @@ static inline const char *fantail_skip_space(const char *at, const char *end)
     return at;
 }
 
-/* The value of an object's member, to be read with the other functions: member->json[0] tells its type ('{', '[', '"',
- * 't', 'f', 'n', or a digit or minus). The name is compared byte by byte, escapes are not undone. False when item is no
- * object or has no such member. */
+/* A member of an object, for use as an item with the other functions. Its first character shows its type: '{', '[',
+ * '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in it are not decoded. False if
+ * the item is not an object, or has no such member. */
 static inline bool fantail_get_member(const struct fantail_item *item, const char *name, struct fantail_item *member)
 {
     const char *at = item->json, *end = at + item->len;
@@ -230,8 +229,9 @@ static inline bool fantail_get_member_number(const struct fantail_item *item, co
 
 /* ---- Replying ---- */
 
-/* For values built in place: `extra` bytes may be written at the pointer, then fantail_reply_wrote() counts those that
- * were. The bytes must be JSON without newlines in the end. Borrowed until the next call. */
+/* For a value that you build in place. Write up to `extra` bytes at the pointer, then call fantail_reply_wrote() with
+ * how many you have written. In the end the bytes must be JSON without newlines. The pointer is valid until the next
+ * call. */
 static inline char *fantail_reply_room(struct fantail_reply *reply, size_t extra)
 {
     if (reply->room - reply->len < extra) reply->grow(reply, extra);
@@ -249,7 +249,7 @@ static inline void fantail_reply_clear(struct fantail_reply *reply)
     reply->failed = false;
 }
 
-/* Appends a piece of JSON text. Newlines, which JSON allows only as white space, become spaces. */
+/* Appends a piece of JSON. Newlines become spaces: in JSON they can only be white space. */
 static inline void fantail_reply_append(struct fantail_reply *reply, const char *json, size_t len)
 {
     char *at = fantail_reply_room(reply, len), *end = at + len;
@@ -280,7 +280,7 @@ static inline int fantail_reply_integer(struct fantail_reply *reply, int64_t val
     return 0;
 }
 
-/* Text as a JSON string, escaped where it must be. It should be UTF-8: other bytes make the answer bad output. */
+/* Text as a JSON string; adds quotes and escapes. The text must be UTF-8, otherwise the answer is bad output. */
 static inline int fantail_reply_string(struct fantail_reply *reply, const char *text, size_t len)
 {
     static const char hex[] = "0123456789abcdef", escape[4] = {'\\', 'u', '0', '0'};
@@ -305,7 +305,7 @@ static inline int fantail_reply_string(struct fantail_reply *reply, const char *
     return 0;
 }
 
-/* The error is the item's answer; its message is cut at 1,000 bytes. Returns 1. */
+/* The item fails with this message, of which at most 1,000 bytes are kept. Returns 1. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
@@ -327,7 +327,7 @@ fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
     return 1;
 }
 
-/* The shortest of 15 to 17 digits that reads back as the same double. NaN and infinities are errors: JSON has none. */
+/* As many of 15 to 17 digits as give the same double again. NaN and infinities are errors: JSON does not have them. */
 static inline int fantail_reply_number(struct fantail_reply *reply, double value)
 {
     enum { NUMBER_BYTES = 32 };

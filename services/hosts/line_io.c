@@ -8,8 +8,8 @@
 #include "common/base/limits.h"
 
 enum {
-    READ_BYTES = 256 * KIB, /* room offered to one read() */
-    KEEP_BYTES = 4 * MIB,   /* a buffer grown beyond it for a large item is given back afterwards */
+    READ_BYTES = 256 * KIB, /* the first size of the buffer; each read() has room for half of it */
+    KEEP_BYTES = 4 * MIB,   /* a buffer that has grown larger for one item is freed */
 };
 
 static void make_room(struct line_reader *r)
@@ -19,8 +19,7 @@ static void make_room(struct line_reader *r)
         *r = (struct line_reader){0};
     }
     if (r->start > 0) {
-        /* What is left is part of one line, and moves at most once: a line longer than half the buffer starts at 0
-         * from then on. */
+        /* Only a part of one line is left, and it moves at most once: after that the line begins at 0. */
         memmove(r->data, r->data + r->start, r->end - r->start);
         r->end -= r->start;
         r->scanned -= r->start;
@@ -54,7 +53,7 @@ void line_reader_release(struct line_reader *r)
     *r = (struct line_reader){0};
 }
 
-/* What follows the word on its line, "" when nothing does; NULL when it is another word. */
+/* The rest of the line after `word`, which may be ""; NULL if the line begins with another word. */
 static const char *after(const char *word, const char *line, size_t len)
 {
     size_t word_len = strlen(word);

@@ -1,11 +1,14 @@
 /*
- * The stream protocol's two ends for a host program: whole lines in, by reads as large as the input allows, and bytes
- * out. A line is never copied or scanned twice, whatever its size.
+ * Reading and writing for host programs: whole lines in, bytes out. A line is not copied and not searched twice,
+ * whatever its size.
  *
- * Protocol: every line on stdin is one item's JSON; a line that begins with '#' is control and gets no answer
- * ("#common <json>" gives the common value of the items after it, "#traceparent <value>" the span they belong to, with
- * "#tracestate <value>" behind it if there is one; unknown ones are ignored). Every item gets exactly one line on
- * stdout, in order. A last line without its newline was cut off: it is no item.
+ * The protocol: each line on stdin is the JSON of one item. Each item gets one line on stdout, in the same order. A
+ * line that begins with '#' is a control line, applies to the items after it, and gets no answer:
+ *
+ *     #common JSON          the common value
+ *     #traceparent VALUE    the span that the items belong to; "#tracestate VALUE" may follow
+ *
+ * Other control lines are ignored. A last line without a newline was cut off, and is not an item.
  */
 #ifndef FANTAIL_HOSTS_LINE_IO_H
 #define FANTAIL_HOSTS_LINE_IO_H
@@ -14,36 +17,35 @@
 
 struct line_reader {
     char *data;
-    size_t start;   /* first byte not handed out */
-    size_t scanned; /* no newline in [start, scanned) */
+    size_t start;   /* where the next line begins */
+    size_t scanned; /* there is no newline in [start, scanned) */
     size_t end;
     size_t alloc;
 };
 
-/* What control lines have set: the job's common value and the trace of the items that follow. NULL: not set. Owned. */
+/* What control lines have set for the items after them. Owns the strings; NULL: not set. */
 struct line_common {
     char *json;
     size_t len;
-    char *traceparent, *tracestate; /* as the headers of that name */
+    char *traceparent, *tracestate; /* values of the headers with these names */
 };
 
-/* Fetches more with one read(); false at the end of the input. Invalidates lines handed out before. */
+/* Reads more with one read(). False at the end of the input. Lines that were returned before are not valid any more. */
 MUST_CHECK bool line_reader_fill(struct line_reader *r, int fd);
 void line_reader_release(struct line_reader *r);
 
-/* Obeys a control line. */
+/* Applies a control line to `common`. */
 void line_read_control(struct line_common *common, const char *line, size_t len);
 void line_common_release(struct line_common *common);
 
-/* Writes everything, waiting as long as it takes; false when nobody reads any more. */
+/* Writes everything, and waits as long as that takes. False if the other end is closed. */
 bool write_all(int fd, const char *data, size_t len);
 
-/* Moves stdin and stdout to private descriptors that no child inherits, puts /dev/null at 0, and stderr at 1: what a
- * task prints cannot get between the answers, and it cannot eat items. False: errno says why. */
+/* Moves stdin and stdout to other descriptors, which no child inherits. Then 0 is /dev/null and 1 is stderr: so a task
+ * cannot read items, and what it prints does not get between the answers. False: errno says why. */
 MUST_CHECK bool claim_stdio(int *items_fd, int *answers_fd);
 
-/* The next whole line that is already here, NUL-terminated in place of its newline. Borrowed until line_reader_fill().
- */
+/* The next whole line that was read, with a NUL in place of its newline. Borrowed until line_reader_fill(). */
 static inline bool line_reader_next(struct line_reader *r, char **line, size_t *len)
 {
     if (r->scanned == r->end) return false;
@@ -59,7 +61,7 @@ static inline bool line_reader_next(struct line_reader *r, char **line, size_t *
     return true;
 }
 
-/* No whole line is left here: the caller is about to wait. */
+/* Nothing that was read is left: the caller will wait for more. */
 static inline bool line_reader_is_empty(const struct line_reader *r)
 {
     return r->start == r->end;

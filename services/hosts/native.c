@@ -1,9 +1,9 @@
 /*
- * fantail-host-native PATH.so: runs the fantail_task() of a shared object for every item. See fantail_task.h for the
- * task's side and line_io.h for the protocol.
+ * fantail-host-native PATH.so: calls fantail_task() of a shared object for every item. fantail_task.h is the task's
+ * side, line_io.h says what the protocol is.
  *
- * Answers are gathered and written together, see answers.h. When the task crashes, the answers it gave before still go
- * out, so that the worker sees which item it was.
+ * Answers are gathered and written together (answers.h). If the task crashes, the answers that it gave before are still
+ * written. So the worker sees on which item it crashed.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,10 +21,10 @@ enum { FLUSH_BYTES = 128 * KIB, SIGNAL_STACK_BYTES = 16 * KIB, START_BYTES = 4 *
 typedef int task_function(const struct fantail_item *, struct fantail_reply *);
 
 struct host {
-    struct fantail_reply reply; /* a window into answers, behind the running answer's head */
+    struct fantail_reply reply; /* a part of answers: the value of the answer that is being built */
     struct answers answers;
     int items_fd;
-    volatile bool is_child; /* this is no host but a process that the task made */
+    volatile bool is_child; /* this process is not the host: the task has forked it */
 };
 
 static struct host host;
@@ -34,7 +34,7 @@ static const char error_head[] = "{\"error\":{\"name\":\"task_error\",\"cause\":
 static const char error_tail[] = "\"}}\n";
 enum { VALUE_HEAD = sizeof value_head - 1, ERROR_HEAD = sizeof error_head - 1, ERROR_TAIL = sizeof error_tail - 1 };
 
-/* The reply's window starts where the head of a value ends and leaves room for any tail. */
+/* The reply begins where the head of a value ends, and leaves room for any tail. */
 static void open_window(struct host *h)
 {
     h->reply.data = answers_end(&h->answers) + VALUE_HEAD;
@@ -56,7 +56,8 @@ static void start_answer(struct host *h)
     fantail_reply_clear(&h->reply);
 }
 
-/* The worst byte of a message needs six in JSON. Bytes that are not ASCII pass through: the worker checks UTF-8. */
+/* A byte becomes at most six bytes of JSON. Bytes that are not ASCII are copied: the worker checks that they are UTF-8.
+ */
 static size_t escape(char *dst, const char *src, size_t len)
 {
     char *at = dst;
@@ -136,7 +137,7 @@ static void serve(struct host *h, task_function *task)
 static void on_crash(int signal_number)
 {
     answers_rescue(&host.answers);
-    raise(signal_number); /* SA_RESETHAND: now it ends the process */
+    raise(signal_number); /* because of SA_RESETHAND it ends the process now */
 }
 
 static void catch_crashes(void)
@@ -148,7 +149,8 @@ static void catch_crashes(void)
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) sigaction(signals[i], &action, NULL);
 }
 
-/* A child of the task inherits our pipes, and the answers not yet written: it must not repeat those. */
+/* Runs in a process that the task has forked. It has copies of our pipes, and of answers that it must not write again.
+ */
 static void isolate_child(void)
 {
     host.is_child = true;

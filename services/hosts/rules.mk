@@ -6,13 +6,13 @@ HOST_NATIVE := $(call objects,services/hosts/native.c services/hosts/answers.c) 
 HOST_EXEC   := $(call objects,$(wildcard services/hosts/exec*.c)) $(HOST_COMMON) \
                $(call objects,services/common/base/buf.c services/common/json/json_scan.c)
 
-# Many of these processes live at once: link nothing but libc.
+# Many such processes run at the same time, so they are linked with nothing but libc.
 $(BIN)/fantail-host-native: $(HOST_NATIVE)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ldl -lm
 
-# A static program starts its children from a small address space and starts quickly itself.
+# A static program starts quickly, and its small address space lets it start commands quickly.
 $(BIN)/fantail-host-exec: $(HOST_EXEC)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

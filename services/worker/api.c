@@ -1,4 +1,4 @@
-/* The worker's routes besides POST /v1/tasks/{task}, and the headers that every answer carries. */
+/* The tables of routes, all handlers but that of POST /v1/tasks/{task}, and the headers of every answer. */
 #include "protocol/protocol.h"
 #include "worker/worker.h"
 

@@ -1,4 +1,4 @@
-/* fantail-worker: options, and the worker inside a service. */
+/* fantail-worker: its options, and the worker as part of a service. */
 #include <malloc.h>
 
 #include "common/base/limits.h"
@@ -7,22 +7,22 @@
 static const struct option_row rows[] = {
     OPTION_HEADING("Tasks"),
     OPTION_PATH("tasks", struct worker_config, tasks, "tasks",
-                "directories with tasks, colon separated; of two tasks with one name the first wins"),
+                "directories that hold tasks, separated by colons; of two tasks with the same name the first is used"),
     OPTION_INT("processes", struct worker_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
-               "processes of each task that does not say itself; 0 is one per processor we may use"),
+               "processes of each task whose task.json does not say; 0: one per available processor"),
     OPTION_PATH("hosts-dir", struct worker_config, hosts_dir, NULL,
-                "where the host programs are; default: beside this program"),
+                "directory of the host programs; default: the directory of this program"),
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,
-                  "name in answers and logs; default: made of the host's name and the process"),
+                  "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
-               "chunks held at once; more are answered 429, but never fewer than 4 per process"),
-    OPTION_HEADING("ECS (where ECS_AGENT_URI is set)"),
+               "chunks held at once; more are answered 429, but 4 for each process of the task are always accepted"),
+    OPTION_HEADING("ECS (if ECS_AGENT_URI is set)"),
     OPTION_SECONDS(
         "protection-s", struct worker_config, protection_s, "600", 0, 172800,
-        "how long a task with chunks is protected from scale-in at a time, in whole minutes; renewed after a "
-        "third; 0 never protects"),
+        "while the worker has chunks, its ECS task is protected from scale-in for this time, in whole minutes; the "
+        "protection is renewed after a third of it; 0: no protection"),
     OPTION_SECONDS("protection-idle-s", struct worker_config, protection_idle_s, "20", 0, 86400,
-                   "without a chunk for so long, the protection is given back"),
+                   "the protection is given up after this time without a chunk"),
     SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"),
     OPTION_ROWS_END,
 };
@@ -30,10 +30,11 @@ static const struct option_row rows[] = {
 static const struct option_spec spec = {
     .program = "fantail-worker",
     .usage = "[OPTION...] | healthcheck [OPTION...] | write-secret VARIABLE FILE ...",
-    .about = "Runs the chunks it is sent over HTTP on warm processes of its tasks.",
-    .epilogue = "POST items to /v1/tasks/TASK, one JSON value per line; GET /v1/tasks lists the tasks.\n"
-                "SIGHUP reads tasks and tokens again. SIGTERM drains.\n"
-                "`write-secret` writes tokens out of environment variables into files, for --token-file elsewhere.\n",
+    .about = "Takes chunks of items over HTTP and runs them on warm processes of its tasks.",
+    .epilogue =
+        "POST items to /v1/tasks/TASK, one JSON value per line; GET /v1/tasks lists the tasks.\n"
+        "SIGHUP reads the tasks and tokens again. SIGTERM drains the worker.\n"
+        "`write-secret` copies tokens from environment variables to files, for --token-file of another container.\n",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -42,7 +43,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
 {
     struct worker w;
     char err[1000];
-    if (!worker_init(&w, loop, config, err, sizeof err)) die(2, "%s", err); /* what it needs are its options */
+    if (!worker_init(&w, loop, config, err, sizeof err)) die(2, "%s", err);
     const struct service_hooks hooks = {
         .name = "worker",
         .routes = worker_routes,
@@ -54,7 +55,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
         .abort = worker_abort,
         .stop = worker_stop,
         .reload = worker_reload,
-        /* One item of the largest size, with its header line. */
+        /* Enough for one item of the largest size and a header line. */
         .max_body_bytes = LIMIT_ITEM_BYTES + LIMIT_OPTIONS_BYTES + 1 * MIB,
     };
     w.service = service_start(loop, &config->service, &hooks, err, sizeof err);
@@ -73,7 +74,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
     return status;
 }
 
-/* Chunks of a MiB and their answers come and go all the time: kept on the heap they cost no page faults each time. */
+/* Buffers of a MiB are allocated and freed all the time. On the heap they do not cost page faults each time. */
 static void keep_buffers_on_the_heap(void)
 {
     mallopt(M_MMAP_THRESHOLD, 32 * (int)MIB);

@@ -43,7 +43,7 @@ static void on_deadline_closed(uv_handle_t *handle)
 static void end_early(struct request *r, enum chunk_end how)
 {
     uint64_t now = now_ns();
-    /* From the last stage on: what an earlier one still answers must not be taken for an item. */
+    /* The last stage first: what an earlier stage still answers must not become an item of a later one. */
     for (unsigned i = r->count; i-- > 0;) {
         chunk_end(r->stages[i].chunk, how);
         pool_forget(r->stages[i].pool, r->stages[i].chunk, now);
@@ -167,7 +167,7 @@ static bool is_running(const struct worker *w, const char *name)
     return false;
 }
 
-/* What the client is told of an unknown task: the ones there are. */
+/* The problem for an unknown task lists the tasks that exist. */
 static void answer_unknown(struct worker *w, struct http_exchange *x, const char *name)
 {
     struct buf members = {0};
@@ -183,7 +183,7 @@ static void answer_unknown(struct worker *w, struct http_exchange *x, const char
         buf_add_json_string(&members, w->tasks.list[i]->name, strlen(w->tasks.list[i]->name));
     }
     buf_add_str(&members, "]");
-    http_answer_problem(x, 404, buf_cstr(&members), "there is no task \"%s\" here", name);
+    http_answer_problem(x, 404, buf_cstr(&members), "there is no task \"%s\" on this worker", name);
     buf_release(&members);
 }
 
@@ -196,11 +196,11 @@ static bool read_deadline(const struct http_exchange *x, uint64_t *ms)
     if (!text) return true;
     size_t digits = strspn(text, "0123456789");
     if (digits == 0 || text[digits]) return false;
-    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* longer: as good as none */
+    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* longer: practically none */
     return true;
 }
 
-/* Answers and returns false when the request is not taken. */
+/* False after answering a request that cannot be accepted. */
 static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, uint64_t *deadline_ms)
 {
     const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");
@@ -214,9 +214,9 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
     }
     worker_set_headers(w, x, pool);
     if (!*has_header && !items) {
-        http_answer_problem(x, 415, NULL, "items come as %s or %s", TYPE_NDJSON, TYPE_CHUNK);
+        http_answer_problem(x, 415, NULL, "the Content-Type must be %s or %s", TYPE_NDJSON, TYPE_CHUNK);
     } else if (!read_deadline(x, deadline_ms)) {
-        http_answer_problem(x, 400, NULL, "%s is no number of milliseconds", HEADER_DEADLINE_MS);
+        http_answer_problem(x, 400, NULL, "%s must be a number of milliseconds", HEADER_DEADLINE_MS);
     } else if (w->draining) {
         http_exchange_set_header(x, "Retry-After", "1");
         http_exchange_set_header(x, "Connection", "close");
@@ -226,7 +226,7 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
         http_answer_problem(x, 429, NULL, "the worker is full: it holds %u chunks", w->requests.open);
     } else if (name && is_running(w, name)) {
         http_exchange_set_header(x, "Retry-After", "1");
-        http_answer_problem(x, 409, NULL, "the chunk \"%s\" is running here already", name);
+        http_answer_problem(x, 409, NULL, "the chunk \"%s\" is already running on this worker", name);
     } else {
         return true;
     }
@@ -241,7 +241,7 @@ static void start_deadline(struct request *r, uint64_t ms)
     uv_timer_start(&r->deadline, on_deadline, ms, 0);
 }
 
-/* What the headers call the chunk. */
+/* Reads from the headers which chunk of which job this is. */
 static void read_names(struct request *r)
 {
     const char *name = http_exchange_header(r->x, HEADER_CHUNK), *attempt = http_exchange_header(r->x, HEADER_ATTEMPT);

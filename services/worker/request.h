@@ -1,7 +1,9 @@
 /*
- * POST /v1/tasks/{task}: a request for one chunk. Its body becomes the items of a chunk, and the answers of that chunk
- * become its answer. In a pipeline each task is a stage with a chunk of its own: the values that one stage answers are
- * the items of the next, and the answers of the last stage are the request's.
+ * A request to run one chunk: POST /v1/tasks/{task}. The body becomes the items of a chunk, and the answers of the
+ * chunk become the body of the answer.
+ *
+ * A pipeline has one stage for each task, and each stage has a chunk of its own. The values that one stage answers are
+ * the items of the next stage. The answers of the last stage are the request's.
  *
  *
  *     READING_HEADER --its header line is read--> READING_ITEMS --its body is whole--> ANSWERING
@@ -28,17 +30,17 @@ struct requests {
     struct request *first, **tail; /* oldest first */
     unsigned open;
     size_t held_bytes; /* item bytes of all requests */
-    uv_timer_t gather; /* runs while answers wait for others that come soon */
-    uv_timer_t heads;  /* runs while the head of an answer waits for its first value */
+    uv_timer_t gather; /* runs while answers wait for more answers, to be sent together */
+    uv_timer_t heads;  /* runs while the head of an answer waits for the first value */
 };
 
 void requests_init(struct requests *set, uv_loop_t *loop);
 /* Closes the timers; all requests have ended. */
 void requests_close(struct requests *set);
-/* Ends all requests now: what is not answered is handed back, started or not. */
+/* Ends all requests now. Items without an answer are handed back, whether they were started or not. */
 void requests_cut(struct requests *set);
 
-/* The route's handler; data is the worker. */
+/* Handles the route; data is the worker. */
 void request_handle(struct http_exchange *x, void *data);
 
 #endif

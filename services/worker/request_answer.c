@@ -1,7 +1,7 @@
-/* The answering half of a request: the answers of its last stage, and their way from stage to stage. */
+/* The answering half of a request: answers go from stage to stage, and from the last stage to the client. */
 #include "worker/request_internal.h"
 
-/* Hands the answers of one stage to the next: values are its items, errors pass it by. */
+/* Passes the answers of one stage to the next. A value is an item there; an error is that item's answer. */
 static void pump(struct stage *s)
 {
     struct stage *to = s + 1;
@@ -47,8 +47,8 @@ static void on_gathered(uv_timer_t *timer)
         if (r->gathers) send_answers(r);
 }
 
-/* Sent one by one, answers a millisecond apart cost the coordinator and its client as much as the sending costs us. So
- * one that comes soon after another waits a little for more, unless it is the last or they are many. */
+/* Each sending costs this worker, the coordinator and its client about the same, however few answers are sent. So an
+ * answer that comes soon after a sending waits a little for more, unless it is the last or there are many. */
 static void gather_answers(struct request *r)
 {
     const struct chunk *c = request_last_stage(r)->chunk;
@@ -70,7 +70,7 @@ void request_on_progress(struct chunk *c)
         pump(s);
 }
 
-/* The head leaves with the bytes that were pulled, unless it has left before. */
+/* The head leaves with the bytes that were pulled, if it has not left before. */
 static void note_head(struct request *r)
 {
     if (r->state == REQUEST_ANSWERING) request_move(r, REQUEST_STREAMING);
@@ -96,8 +96,8 @@ bool request_on_whole(struct http_exchange *x, struct buf *answer)
     return true;
 }
 
-/* The head of an answer leaves with the first value, which saves a packet, unless that takes long: its sender must
- * learn how many slots there are before the first item has ended. */
+/* The head of an answer is sent together with the first value, which saves a packet. If the first value takes long, the
+ * head is sent alone: the coordinator needs the number of slots in it. */
 static void on_heads(uv_timer_t *timer)
 {
     const struct requests *set = timer->data;

@@ -1,6 +1,6 @@
 /*
- * What the files of request.h share; only for them. request.c has admission and the end of a request, request_upload.c
- * reads its body, request_answer.c sends its answers.
+ * What the files of request.h share; only for them. request.c admits a request and ends it, request_upload.c reads its
+ * body, request_answer.c sends its answers.
  */
 #ifndef FANTAIL_WORKER_REQUEST_INTERNAL_H
 #define FANTAIL_WORKER_REQUEST_INTERNAL_H
@@ -20,7 +20,7 @@ enum request_state {
     REQUEST_READING_ITEMS,
     REQUEST_ANSWERING, /* the head of the answer waits for the first value */
     REQUEST_STREAMING, /* the head has left, or is about to */
-    REQUEST_REFUSED,   /* answered with a problem: the rest of its body is dropped */
+    REQUEST_REFUSED,   /* answered with a problem; the rest of its body is dropped */
     REQUEST_CLOSED,    /* its exchange is over */
     REQUEST_STATE_COUNT
 };
@@ -35,7 +35,7 @@ struct request {
     unsigned attempt;
     enum request_state state;
     bool suspended;    /* its upload waits, see must_wait() */
-    bool gathers;      /* answers wait for others that come soon */
+    bool gathers;      /* answers wait for more answers, to be sent together */
     uint64_t woken_ns; /* when answers last left */
     struct buf header;
     size_t body_bytes;
@@ -43,7 +43,7 @@ struct request {
     uint64_t answering_ns; /* when the upload was whole */
     struct request_trace trace;
     uv_timer_t deadline;
-    bool timed; /* the deadline timer runs; the request lives until it is closed */
+    bool timed; /* it has a deadline timer, and is freed after the timer is closed */
     struct stage stages[PIPELINE_TASKS_MAX];
     unsigned count;
 };
@@ -58,25 +58,25 @@ static inline struct stage *request_last_stage(struct request *r)
 
 void request_move(struct request *r, enum request_state to);
 
-/* Cancels the chunks and answers with a problem; members as for http_answer_problem(). Nothing if it was refused. */
+/* Cancels the chunks and answers with a problem; members as for http_answer_problem(). Only the first call counts. */
 void request_refuse(struct request *r, int status, const char *members, const char *detail);
 
 /* ---- request_upload.c ---- */
 
-/* Adds a stage to the pipeline. False when the request was refused: the task does not exist. */
+/* Adds a stage to the pipeline. If the worker does not have the task, refuses the request and returns false. */
 MUST_CHECK bool request_add_stage(struct request *r, const char *task, bool check_items);
 /* Adds item bytes to the chunk of a stage. May refuse the request. */
 void request_add_items(struct stage *s, const char *data, size_t len);
-/* Lets uploads go on that were held back because requests hold many item bytes. */
+/* Lets the suspended uploads check again whether they must wait. */
 void request_wake_uploads(struct requests *set);
 size_t request_on_body(struct http_exchange *x, const char *data, size_t len);
 void request_on_body_end(struct http_exchange *x);
 
 /* ---- request_answer.c ---- */
 
-/* The upload is whole: the answer begins. */
+/* Begins the answer, after the upload. */
 void request_begin_answer(struct request *r);
-/* A chunk of the request has more answers, or has ended. */
+/* The hook of chunks: the output of one has grown. */
 void request_on_progress(struct chunk *c);
 ssize_t request_on_pull(struct http_exchange *x, char *dst, size_t cap);
 bool request_on_whole(struct http_exchange *x, struct buf *answer);

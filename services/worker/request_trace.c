@@ -3,7 +3,7 @@
 #include "protocol/protocol.h"
 #include "worker/chunk/item_trace.h"
 
-/* What the processes are told: the next items belong to this span. */
+/* They name the span that the next items belong to. */
 static struct common_value *control_lines(const struct trace_scope *s)
 {
     char parent[TRACEPARENT_SIZE];

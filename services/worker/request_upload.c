@@ -21,7 +21,8 @@ bool request_add_stage(struct request *r, const char *task, bool check)
     struct pool *pool = worker_pool(r->worker, task);
     if (!pool) {
         char detail[300];
-        snprintf(detail, sizeof detail, "the pipeline names \"%.200s\", which is no task here", task);
+        snprintf(detail, sizeof detail, "the pipeline names the task \"%.200s\", which this worker does not have",
+                 task);
         request_refuse(r, 404, NULL, detail);
         return false;
     }
@@ -50,7 +51,8 @@ static bool apply_header(struct request *r)
     }
     bool ok = true;
     if (h.tasks && strcmp(h.task[0], r->stages[0].pool->task->name) != 0) {
-        request_refuse(r, 400, "\"pointer\":\"/pipeline/0\"", "the pipeline must begin with the task of the path");
+        request_refuse(r, 400, "\"pointer\":\"/pipeline/0\"",
+                       "the first task of the pipeline must be the task of the path");
         ok = false;
     }
     for (unsigned i = 1; ok && i < h.tasks; i++) ok = request_add_stage(r, h.task[i], false);
@@ -66,20 +68,22 @@ static bool apply_header(struct request *r)
     return ok;
 }
 
-/* The first line of a body with a header; returns how much of data it took. */
+/* Reads the header line of a body. Returns how many bytes of data belong to it. */
 static size_t read_header(struct request *r, const char *data, size_t len)
 {
     const char *newline = memchr(data, '\n', len);
     size_t n = newline ? (size_t)(newline - data) : len;
     if (!buf_add(&r->header, data, n)) {
-        request_refuse(r, 413, NULL, "the header line is too large");
+        char detail[80];
+        snprintf(detail, sizeof detail, "the header line is larger than %u bytes", (unsigned)LIMIT_OPTIONS_BYTES);
+        request_refuse(r, 413, NULL, detail);
         return len;
     }
     if (!newline) return len;
     return apply_header(r) ? n + 1 : len;
 }
 
-/* Item bytes of all requests together are bounded; the oldest upload always goes on, so that none waits for ever. */
+/* The item bytes of all requests together are bounded. The oldest upload never waits, so that none waits for ever. */
 static bool must_wait(const struct request *r)
 {
     const struct requests *set = &r->worker->requests;

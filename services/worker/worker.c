@@ -18,7 +18,7 @@ const char *worker_result_name(enum chunk_result result)
     return result_names[result];
 }
 
-/* ---- what the metrics ask ---- */
+/* ---- metrics ---- */
 
 unsigned worker_busy(const struct worker *w)
 {
@@ -34,8 +34,7 @@ uint64_t worker_queued(const struct worker *w)
     return n;
 }
 
-/* A slot is of one task, as in its answers' headers: the processes of different tasks do not stand in for each other.
- */
+/* Slots are counted per task, as in the headers of answers: a process of one task cannot run items of another. */
 static double busy_slots(void *data)
 {
     const struct pool *p = data;
@@ -72,8 +71,9 @@ static void register_metrics(struct worker *w)
     metric_gauge_fn("fantail_task_protection", "Whether ECS protects this task from scale-in.", NULL, task_is_protected,
                     w);
     w->protection_failures = metric_counter("fantail_task_protection_failures_total",
-                                            "Requests for task protection, or for its end, that failed.", NULL);
-    w->chunk_seconds = metric_histogram("fantail_chunk_duration_seconds", "From a chunk's headers to its end.", NULL);
+                                            "Failed requests to set or to end task protection.", NULL);
+    w->chunk_seconds =
+        metric_histogram("fantail_chunk_duration_seconds", "Time from the headers of a chunk to its end.", NULL);
 }
 
 static void register_slots(struct pool *p, const char *state, double (*count)(void *data))
@@ -81,7 +81,8 @@ static void register_slots(struct pool *p, const char *state, double (*count)(vo
     struct buf labels = {0};
     metric_add_label(&labels, "task", p->task->name);
     metric_add_label(&labels, "state", state);
-    metric_gauge_fn("fantail_worker_slots", "Items of a task that can run at once.", buf_cstr(&labels), count, p);
+    metric_gauge_fn("fantail_worker_slots", "Processes of a task, each of which runs one item at a time.",
+                    buf_cstr(&labels), count, p);
     buf_release(&labels);
 }
 
@@ -103,7 +104,7 @@ static void register_pool_metrics(struct pool *p)
 
 unsigned worker_slots(const struct worker *w, const struct task *t)
 {
-    return t && t->processes ? t->processes : w->processes;
+    return t->processes ? t->processes : w->processes;
 }
 
 static struct pool *find_pool(struct worker *w, const char *name)
@@ -137,7 +138,7 @@ static void adopt_task(struct worker *w, struct task *t)
     w->pools = p;
 }
 
-/* Pools of tasks that are gone stay, without processes: requests may still name them. */
+/* The pool of a task that is not there any more stays, without processes: requests may still use it. */
 static bool load_tasks(struct worker *w, char *err, size_t err_size)
 {
     struct task_set set;
@@ -155,13 +156,13 @@ void worker_reload(void *data)
 {
     struct worker *w = data;
     char err[500] = "";
-    if (!load_tasks(w, err, sizeof err)) log_error("tasks were not all read", LOG_STR("error", err));
+    if (!load_tasks(w, err, sizeof err)) log_error("some tasks could not be read", LOG_STR("error", err));
     log_info("tasks were read again", LOG_U64("tasks", w->tasks.count));
 }
 
 /* ---- life ---- */
 
-/* The host programs are installed beside the worker. */
+/* The host programs are installed in the directory of the worker. */
 static char *default_hosts_dir(void)
 {
     char path[4096];
@@ -251,7 +252,7 @@ void worker_stop(void *data)
     w->pools = NULL;
     ecs_agent_stop(w->ecs_agent);
     w->ecs_agent = NULL;
-    /* Their ends are waited for here: what they left behind is only found once they are gone. */
+    /* Wait until they have ended: only then the reaper finds the processes that they left behind. */
     for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

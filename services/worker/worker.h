@@ -1,5 +1,6 @@
 /*
- * The worker as a whole: its tasks, a pool for each, the requests it is answering. The one wiring struct handed down.
+ * The worker as a whole: its tasks, one pool for each, and the requests it is answering. This is the one struct that is
+ * passed down to wire the parts together.
  */
 #ifndef FANTAIL_WORKER_WORKER_H
 #define FANTAIL_WORKER_WORKER_H
@@ -28,22 +29,21 @@ struct worker {
     uv_loop_t *loop;
     struct service *service;
     const struct worker_config *config;
-    struct trace_export *trace; /* NULL: traces are passed on, not recorded */
+    struct trace_export *trace; /* NULL: traces are passed on but not recorded */
     char *hosts_dir;
     char id[128];
     char *scratch;
     int scratch_fd;
-    unsigned processes; /* of a task that names no number */
+    unsigned processes; /* of a task whose task.json does not say */
     struct task_set tasks;
     struct pool *pools;
     struct reaper reaper;
     struct process_env env;
     struct ecs_agent *ecs_agent; /* NULL outside ECS */
     bool draining, cut;
-    unsigned handles; /* closing */
 
     struct requests requests;
-    struct unit_cost chunk_cost; /* of our own loop */
+    struct unit_cost chunk_cost; /* processor time that a chunk costs our event loop */
 
     uint64_t *items_succeeded, *items_failed;
     uint64_t *results[RESULT_COUNT];
@@ -60,7 +60,7 @@ const char *worker_result_name(enum chunk_result result);
 /* False with a sentence in err. */
 MUST_CHECK bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err,
                             size_t err_size);
-/* hooks of the service; data is the worker. */
+/* Hooks of the service; data is the worker. */
 void worker_drain(void *data);
 bool worker_idle(void *data);
 void worker_cut(void *data);
@@ -70,14 +70,14 @@ void worker_reload(void *data);
 /* After the loop has ended. */
 void worker_release(struct worker *w);
 
-/* NULL when there is no such task or it is broken. */
+/* NULL if there is no such task, or its description is broken. */
 struct pool *worker_pool(struct worker *w, const char *task);
-/* Processes of a task, and of the worker when t is NULL. */
+/* How many processes a task may have. */
 unsigned worker_slots(const struct worker *w, const struct task *t);
 uint64_t worker_queued(const struct worker *w);
-/* A request was taken (1) or has ended (-1). */
+/* A request was accepted (change is 1) or has ended (-1). */
 void worker_count_request(struct worker *w, int change);
-/* Items that processes are at. */
+/* How many items run now. */
 unsigned worker_busy(const struct worker *w);
 
 /* Adds Fantail-Worker, -Slots and -Free. pool may be NULL. */

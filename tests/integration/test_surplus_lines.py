@@ -110,7 +110,7 @@ class SurplusLines(FantailTest):
                 for i in 0, 160:
                     items[i]["print"] = "after"
                 answer = self.assert_only(fleet, items, {0, 20, 21, 150, 160, 299})
-                self.assertIn("a line more than it had items: ", answer["errors"][0]["error"]["cause"])
+                self.assertIn("more lines than it had items: ", answer["errors"][0]["error"]["cause"])
 
     def test_a_surplus_line_long_before_the_true_answer_is_found(self):
         fleet = self.fleet_of("envelopes")

@@ -1,4 +1,4 @@
-"""A Fibonacci number, computed the slow way: the CPU-bound example that process pools are usually shown with."""
+"""A Fibonacci number, computed the slow way: the usual CPU-bound example for process pools."""
 
 
 def fib(n):

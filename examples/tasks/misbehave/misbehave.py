@@ -1,17 +1,17 @@
-"""Does what the item says that a task should not do. An item without "do" is answered as it is.
+"""Misbehaves in the way that the item names, for tests. An item without "do" is its own answer.
 
   {"do": "crash", "signal": 9}       ends by a signal          {"do": "exit", "code": 3}        ends
   {"do": "hang"}                     sleeps for ever           {"do": "burn"}                   computes for ever
   {"do": "sleep", "seconds": 1}      takes its time            {"do": "error"}                  says that it failed
-  {"do": "garbage"}                  a line that is no JSON    {"do": "half"}                   half a line, then hangs
+  {"do": "garbage"}                  a line that is not JSON   {"do": "half"}                   half a line, then hangs
   {"do": "half_exit"}                half a line, then ends    {"do": "many", "lines": 3}       too many lines
   {"do": "huge", "bytes": 100000000} a huge value              {"do": "endless"}                a line without end
   {"do": "close"}                    closes stdout, hangs      {"do": "noise", "bytes": 100000} floods stderr
   {"do": "memory"}                   eats memory               {"do": "child"}                  leaves a child behind
   {"do": "close_stdin"}              closes stdin, hangs       {"do": "empty"}                  an empty line
   {"do": "pid"}                      answers its process id    {"do": "ignore_term"}            ignores SIGTERM, hangs
-  {"do": "nan"}                      a value JSON has not      {"do": "count"}                  answers how many came so far
-  {"do": "kill_worker"}              kills the worker service it belongs to
+  {"do": "nan"}                      answers NaN, not JSON     {"do": "count"}                  answers how many items came
+  {"do": "kill_worker"}              kills its worker
 """
 import json
 import os
@@ -111,7 +111,7 @@ DEEDS = {
     "hang": lambda item: hang(),
     "burn": burn,
     "sleep": slow,
-    "error": lambda item: out('{"error":{"name":"task_error","cause":"as you asked"}}\n'),
+    "error": lambda item: out('{"error":{"name":"task_error","cause":"as requested"}}\n'),
     "garbage": lambda item: out("this is not JSON\n"),
     "half": half,
     "half_exit": half_exit,

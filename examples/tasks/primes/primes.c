@@ -2,13 +2,13 @@
 #include "fantail_task.h"
 
 enum {
-    SEGMENT = 1 << 15,    /* odd numbers sieved at once: they fit the fastest cache */
-    STRIDE = 2 * SEGMENT, /* so far do they reach */
+    SEGMENT = 1 << 15,    /* odd numbers to sieve at once: they fit the fastest cache */
+    STRIDE = 2 * SEGMENT, /* numbers in a segment, even ones included */
 };
 
 static const int64_t LARGEST = INT64_C(1000000000000);
 
-/* The odd primes up to the root of what was asked so far. */
+/* The odd primes up to small_limit, which grows to the square root of the largest `stop`. */
 static uint32_t *small;
 static size_t small_count;
 static int64_t small_limit;
@@ -16,7 +16,7 @@ static int64_t small_limit;
 static bool find_small_primes(int64_t limit)
 {
     if (limit <= small_limit) return true;
-    if (limit < 2 * small_limit) limit = 2 * small_limit; /* spans that climb do not start over each time */
+    if (limit < 2 * small_limit) limit = 2 * small_limit; /* so that growing spans do not start again each time */
     size_t size = (size_t)limit + 1;
     bool *composite = (bool *)calloc(size, sizeof *composite);
     uint32_t *primes = (uint32_t *)malloc((size / 2 + 1) * sizeof *primes);
@@ -38,7 +38,7 @@ static bool find_small_primes(int64_t limit)
     return true;
 }
 
-/* The odd primes in [start, start + STRIDE) that are below stop; start is odd. */
+/* How many odd primes are in [start, start + STRIDE) and below stop; start is odd. */
 static int64_t count_segment(int64_t start, int64_t stop)
 {
     static bool composite[SEGMENT];
@@ -58,11 +58,11 @@ static int64_t count_segment(int64_t start, int64_t stop)
     return count;
 }
 
-/* -1 when memory is out. */
+/* -1: out of memory. */
 static int64_t count_primes(int64_t start, int64_t stop)
 {
     if (!find_small_primes((int64_t)sqrt((double)(stop > 0 ? stop : 0)) + 1)) return -1;
-    int64_t count = start <= 2 && stop > 2; /* the even one */
+    int64_t count = start <= 2 && stop > 2; /* the only even one */
     if (start < 3) start = 3;
     for (start |= 1; start < stop; start += STRIDE) count += count_segment(start, stop);
     return count;

@@ -1,4 +1,4 @@
-/* Sleeps the item's seconds, and answers the item. */
+/* Sleeps for as many seconds as the item says, then answers the item. */
 #include <errno.h>
 #include <time.h>
 

@@ -1,4 +1,4 @@
-"""A plain filter: reads a JSON value per line, writes a JSON value per line, at once."""
+"""A plain filter: for each line, which is a JSON value, it writes a line with a JSON value, and flushes it."""
 import json
 import sys
 

@@ -46,9 +46,9 @@ struct chunk {
     struct buf out;
     size_t out_at;          /* bytes already pulled */
     size_t held;            /* answer bytes in out and in runs */
-    struct chunk_cost cost; /* of its items until now, and of a chunk on this worker: set chunk_ns when it begins */
-    bool says_cost;         /* in its end line, and now and then before it */
-    uint64_t cost_said_ns;  /* slot time in the last such line */
+    struct chunk_cost cost; /* of its items until now; chunk_ns is set when the answer begins */
+    bool says_cost;         /* its end line, and some lines before it, say the cost */
+    uint64_t cost_said_ns;  /* the slot time that the last such line said */
     uint64_t succeeded;     /* counts of answers, for metrics */
     uint64_t failed;
 
@@ -111,7 +111,7 @@ ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
 /* Gives away the whole answer with its memory: true if it has ended, is long, and no byte of it was pulled. */
 MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 
-/* `items` more of its items held slots for slot_ns together. Call it before their answers are added. */
+/* Adds the cost of more items, which held slots for slot_ns together. Call it before their answers are added. */
 void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
 /* Adds the end line if nothing is left to do. Call it after setting `draining`. */
 void chunk_settle(struct chunk *c);

@@ -3,6 +3,8 @@
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
+#define TIMEOUT_MAX_S 1e7
+
 static bool read_timeout(struct chunk_header *h, struct json_slice v)
 {
     char text[40];
@@ -10,7 +12,7 @@ static bool read_timeout(struct chunk_header *h, struct json_slice v)
     memcpy(text, v.data, v.len);
     text[v.len] = '\0';
     double seconds = strtod(text, NULL);
-    if (!(seconds >= 0 && seconds <= 1e7)) return false;
+    if (!(seconds >= 0 && seconds <= TIMEOUT_MAX_S)) return false;
     h->has_item_timeout = true;
     h->item_timeout_ns = (uint64_t)(seconds * (double)NS_PER_S);
     return true;
@@ -39,6 +41,27 @@ void chunk_header_release(struct chunk_header *h)
     h->tasks = 0;
 }
 
+static bool read_member(struct chunk_header *h, struct json_slice name, struct json_slice value, char *err,
+                        size_t err_size)
+{
+    if (json_string_is(name, "common")) {
+        h->common = value.data;
+        h->common_len = value.len;
+        return true;
+    }
+    if (json_string_is(name, "item_timeout_s")) {
+        if (read_timeout(h, value)) return true;
+        snprintf(err, err_size, "the header line's item_timeout_s must be a number from 0 to %.0f", TIMEOUT_MAX_S);
+    } else if (json_string_is(name, "pipeline")) {
+        if (h->tasks == 0 && read_pipeline(h, value)) return true;
+        snprintf(err, err_size, "the header line's pipeline must be an array of 1 to %d task names",
+                 PIPELINE_TASKS_MAX);
+    } else {
+        snprintf(err, err_size, "the header line has an unknown member %.*s", (int)name.len, name.data);
+    }
+    return false;
+}
+
 bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, char *err, size_t err_size)
 {
     *h = (struct chunk_header){0};
@@ -52,22 +75,11 @@ bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, ch
     }
     while (len && (*line == ' ' || *line == '\t' || *line == '\r')) line++, len--;
     if (*line != '{' || !json_walk_init(&w, line, len)) {
-        snprintf(err, err_size, "the first line must be a header object");
+        snprintf(err, err_size, "the header line must be a JSON object");
         return false;
     }
     while (json_walk_next(&w, &name, &value)) {
-        bool ok = false;
-        if (json_string_is(name, "common")) {
-            h->common = value.data;
-            h->common_len = value.len;
-            ok = true;
-        } else if (json_string_is(name, "item_timeout_s")) {
-            ok = read_timeout(h, value);
-        } else if (json_string_is(name, "pipeline")) {
-            ok = h->tasks == 0 && read_pipeline(h, value);
-        }
-        if (ok) continue;
-        snprintf(err, err_size, "the header line's %.*s is unknown or has the wrong type", (int)name.len, name.data);
+        if (read_member(h, name, value, err, err_size)) continue;
         chunk_header_release(h);
         return false;
     }

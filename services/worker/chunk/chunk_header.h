@@ -1,6 +1,6 @@
 /*
- * The first line of a TYPE_CHUNK body: {"common":...,"item_timeout_s":...,"pipeline":["a","b"]}, all optional. A pure
- * module.
+ * The header line of a TYPE_CHUNK body: {"common":...,"item_timeout_s":...,"pipeline":["a","b"]}. Each member is
+ * optional. A pure module.
  */
 #ifndef FANTAIL_WORKER_CHUNK_CHUNK_HEADER_H
 #define FANTAIL_WORKER_CHUNK_CHUNK_HEADER_H
@@ -10,7 +10,7 @@
 #include "protocol/protocol.h"
 
 struct chunk_header {
-    const char *common; /* JSON as written, without newlines; borrowed from the line; NULL: none */
+    const char *common; /* its JSON text, borrowed from the line; NULL: none */
     size_t common_len;
     bool has_item_timeout;
     uint64_t item_timeout_ns; /* 0: none */
@@ -18,7 +18,7 @@ struct chunk_header {
     unsigned tasks; /* 0: no pipeline */
 };
 
-/* False with a sentence in err, nothing to release. */
+/* False with a sentence in err; nothing has to be released then. */
 MUST_CHECK bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, char *err, size_t err_size);
 void chunk_header_release(struct chunk_header *h);
 

@@ -1,6 +1,6 @@
 /*
- * What chunk.c and run.c share; only for them. chunk.c has the items as they arrive, the cutting of runs and the
- * output; run.c has the list of runs and what becomes of a run that was given.
+ * What chunk.c and run.c share; only for them. chunk.c reads items as they arrive, cuts runs and has the output. run.c
+ * has the list of runs, and takes answers and runs from processes.
  */
 #ifndef FANTAIL_WORKER_CHUNK_CHUNK_INTERNAL_H
 #define FANTAIL_WORKER_CHUNK_CHUNK_INTERNAL_H
@@ -13,16 +13,17 @@
 
 /* A new waiting run at the end of the chunk's list. */
 struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len);
-/* Keeps the first items within both limits, at least one, in r. The others become a waiting run after it. */
+/* Keeps the first items in r: as many as both limits allow, but at least one. The others become a waiting run after r.
+ */
 void run_split(struct run *r, uint64_t max_items, size_t max_bytes);
-/* Adds answer bytes to the chunk's output or to the run. */
+/* Adds answer bytes to the chunk's output if the run is first, else to the run. */
 void run_add_answers(struct run *r, const char *lines, size_t len);
 /* Frees a run that is not in a list. */
 void run_free(struct run *r);
 
 /* ---- chunk.c ---- */
 
-/* The bytes of the first items from offset on, within both limits but at least one item. *items: how many. */
+/* How many bytes the items from offset on have, as many as both limits allow but at least one. *items: how many. */
 size_t chunk_measure(const struct chunk *c, size_t offset, size_t len, uint64_t max_items, size_t max_bytes,
                      uint64_t *items);
 /* Removes the runs at the front of the list that are done, and moves their answers to the output. */

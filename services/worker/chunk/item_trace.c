@@ -37,7 +37,7 @@ void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns,
     struct item_record r = {.index = first, .start_ns = since_ns, .end_ns = t->clock(), .together = n};
     t->answered += n;
     t->failed_seen = failed_total;
-    /* Most batches of a large chunk are not even looked at. */
+    /* In a large chunk most batches are skipped: their lines are not parsed. */
     for (; at < end && (has_room(t, false) || (failed && has_room(t, true))); r.index++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         struct answer_line a = answer_line_parse(at, (size_t)(newline - at), false);

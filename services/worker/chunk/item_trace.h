@@ -1,10 +1,10 @@
 /*
- * Which items of a chunk get a span of their own: the first ITEM_TRACE_OTHERS, and of those that failed the first
- * ITEM_TRACE_FAILED. A million items must not make a million spans; the chunk's own span counts the others. A chunk
- * that is not recorded has none of this. A pure module, but for the clock it is given.
+ * Which items of a chunk get a span of their own: the first ITEM_TRACE_FAILED that failed, and the first
+ * ITEM_TRACE_OTHERS of the others. So a million items do not make a million spans; the span of the request counts those
+ * without one. A pure module, apart from the clock that it is given.
  *
- * An item's time is from when its process turned to it until its answer was read. Quick items are answered together:
- * they share these two instants, and `together` says how many did.
+ * The time of an item begins when its process begins it, and ends when its answer is read. Quick items are answered
+ * together. They share both instants, and `together` says how many they are.
  */
 #ifndef FANTAIL_WORKER_CHUNK_ITEM_TRACE_H
 #define FANTAIL_WORKER_CHUNK_ITEM_TRACE_H
@@ -28,14 +28,14 @@ struct item_trace {
     size_t count, alloc;
     size_t others, failed; /* of the records */
     uint64_t answered;     /* items, recorded or not */
-    uint64_t failed_seen;  /* of the chunk's count */
+    uint64_t failed_seen;  /* the chunk's count of failed items after the last call */
 };
 
 struct item_trace *item_trace_new(uint64_t (*clock)(void));
 void item_trace_free(struct item_trace *t);
 
-/* n answers, as whole lines, from item `first` on, which a process had turned to at since_ns. failed_total: those of
- * the chunk up to and with these. */
+/* Records n answers, as whole lines, of the items from `first` on, which their process began at since_ns. failed_total:
+ * how many items of the chunk have failed, these included. */
 void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns, const char *lines, size_t len,
                         uint64_t n, uint64_t failed_total);
 

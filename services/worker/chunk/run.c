@@ -59,7 +59,7 @@ static void trace_answers(struct run *r, const char *lines, size_t len, uint64_t
     if (!c->ended) item_trace_answers(c->item_trace, r->first + r->answered, r->since_ns, lines, len, n, c->failed);
 }
 
-/* Where the answers of a run go. */
+/* Where the answers of the run go. */
 static struct buf *answers_of(struct run *r)
 {
     return r->chunk->runs == r ? &r->chunk->out : &r->answers;
@@ -74,7 +74,7 @@ void run_add_answers(struct run *r, const char *lines, size_t len)
     c->held += len;
 }
 
-/* The process has nothing more to do with the run, which may be done or not. */
+/* Ends the part of the process in a given run, done or not. */
 static void take_back(struct run *r)
 {
     struct chunk *c = r->chunk;

@@ -1,9 +1,9 @@
 /*
- * A run: consecutive items of one chunk, given to one process in one go. See chunk.h for its states, chunk_take() for
- * where runs come from. A given run holds a reference to its chunk.
+ * A run: consecutive items of one chunk that are given to one process together. chunk_take() makes runs, and chunk.h
+ * draws their states. A given run holds a reference to its chunk.
  *
- * A run is answered from its first item on. Its answers go straight to the chunk's output if it is the first run of the
- * chunk, and are held in the run otherwise. A pure module.
+ * The items of a run are answered in order. The answers of a chunk's first run go straight to the chunk's output; other
+ * runs hold theirs until they are first. A pure module.
  */
 #ifndef FANTAIL_WORKER_CHUNK_RUN_H
 #define FANTAIL_WORKER_CHUNK_RUN_H
@@ -24,7 +24,7 @@ struct run {
     uint64_t answered;     /* of count, since it was given */
     uint64_t since_ns;     /* when its process began the first unanswered item */
     size_t offset, len;    /* its items' bytes, newlines included */
-    uint64_t bisect_limit; /* a process died over it: the most items to give at once, and alone; 0: no limit */
+    uint64_t bisect_limit; /* not 0: a process was lost over it, so at most this many items are given, and alone */
     struct buf answers;    /* held until it is the chunk's first run */
 };
 
@@ -33,10 +33,10 @@ bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
 /* The same for lines in memory of their own. If they are long, their memory is taken and `lines` is left empty. */
 bool run_take_answers(struct run *r, struct buf *lines, uint64_t n);
 
-/* The process of the run has gone. `line`, if not NULL, is the answer of the first unanswered item. The items after it
- * wait again. */
+/* Takes the run back from a process that was lost. `line`, if not NULL, is the answer of the first unanswered item. The
+ * other unanswered items wait again. */
 void run_return(struct run *r, const char *line, size_t len);
-/* The same, but `line` answers the item `at` of the run; the items before it wait again too. */
+/* The same, but `line` answers the item `at` of the run. The items before it wait again, too. */
 void run_return_at(struct run *r, uint64_t at, const char *line, size_t len);
 
 #endif

@@ -9,7 +9,7 @@
 #include "worker/ecs/protection.h"
 
 #define AGENT_PATH        "/task-protection/v1/state"
-#define AGENT_SILENCE_MS  10000 /* the agent itself waits some seconds for ECS */
+#define AGENT_SILENCE_MS  10000 /* the agent waits some seconds for an answer of ECS */
 #define LEAVE_PATIENCE_NS (2 * NS_PER_S)
 #define ANSWER_BYTES      (64 * 1024)
 
@@ -23,7 +23,7 @@ struct ecs_agent {
     char body[80];
     size_t body_len, body_sent;
     struct buf answer;
-    bool failing; /* and told */
+    bool failing; /* the last request failed, which was logged */
     bool leaving;
     uint64_t leave_by_ns;
     uint64_t *failures;
@@ -33,7 +33,7 @@ static void step(struct ecs_agent *a);
 
 /* ---- the answer ---- */
 
-/* "CODE: message" out of {"error":{"Code","Message"}} or {"failure":{"Reason","Detail"}}. */
+/* Adds "CODE: message" from {"error":{"Code","Message"}} or {"failure":{"Reason","Detail"}}. */
 static bool add_reason(const cJSON *root, const char *member, const char *code, const char *more, struct buf *why)
 {
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, member);
@@ -45,7 +45,7 @@ static bool add_reason(const cJSON *root, const char *member, const char *code, 
     return true;
 }
 
-/* Whether the agent did what was asked. A failure may come as 200, so the status alone says nothing. */
+/* Whether the agent did what was asked. The body decides: some failures have status 200. */
 static bool was_done(const struct ecs_agent *a, int status, struct buf *why)
 {
     cJSON *root = cJSON_ParseWithLength(a->answer.data, a->answer.len);
@@ -55,7 +55,7 @@ static bool was_done(const struct ecs_agent *a, int status, struct buf *why)
     bool done = status == 200 && cJSON_IsBool(enabled) && cJSON_IsTrue(enabled) == on;
     if (!done && !add_reason(root, "error", "Code", "Message", why) &&
         !add_reason(root, "failure", "Reason", "Detail", why))
-        buf_addf(why, "status %d and not what was asked for", status);
+        buf_addf(why, "status %d, without what was requested", status);
     cJSON_Delete(root);
     return done;
 }
@@ -68,7 +68,7 @@ static enum protection_answer classify_answer(const struct ecs_agent *a, const s
     return r->outcome == HTTP_CALL_NOT_CONNECTED ? PROTECTION_REFUSED : PROTECTION_UNKNOWN;
 }
 
-/* Said when it begins and when it is over, not with every retry. */
+/* Logs the first failure and the next success, not each retry. */
 static void log_failing(struct ecs_agent *a, bool failed, const char *why)
 {
     if (failed && !a->failing) log_warn("the ECS agent does not change this task's protection", LOG_STR("reason", why));
@@ -86,7 +86,7 @@ static void on_end(void *data, const struct http_call_result *result)
     protection_answered(&a->protection, answer, now_ns());
     if (answer != PROTECTION_DONE) *a->failures += 1;
     log_failing(a, answer != PROTECTION_DONE, buf_cstr(&why));
-    log_debug("task protection was asked for", LOG_BOOL("on", on), LOG_BOOL("done", answer == PROTECTION_DONE));
+    log_debug("task protection was requested", LOG_BOOL("on", on), LOG_BOOL("done", answer == PROTECTION_DONE));
     buf_release(&why);
     step(a);
 }

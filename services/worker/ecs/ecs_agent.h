@@ -1,7 +1,7 @@
 /*
- * Protects this worker's ECS task from scale-in while it has chunks, by the agent that ECS puts into each task
- * (ECS_AGENT_URI). When is decided by protection.h; here is the request, the timer and the log. An agent that fails, is
- * slow or absent costs nothing but the protection: chunks never wait for it.
+ * Protects this worker's ECS task from scale-in while it has chunks. It sends requests to the agent that ECS runs in
+ * each task (ECS_AGENT_URI). protection.h decides when; this module has the request, the timer and the log. If the
+ * agent fails or is slow, the task is not protected, but chunks never wait for it.
  */
 #ifndef FANTAIL_WORKER_ECS_ECS_AGENT_H
 #define FANTAIL_WORKER_ECS_ECS_AGENT_H
@@ -12,16 +12,16 @@
 
 struct ecs_agent;
 
-/* NULL outside ECS, and when `protection_s` is 0. `failures` counts requests that failed. All calls below take NULL. */
+/* NULL outside ECS, or if protection_s is 0; the functions below accept NULL. *failures counts failed requests. */
 MUST_CHECK struct ecs_agent *ecs_agent_start(uv_loop_t *loop, double protection_s, double idle_s, uint64_t *failures);
-/* Work began or is over. */
+/* Whether the worker has chunks now. */
 void ecs_agent_work(struct ecs_agent *a, bool working);
-/* Gives the protection back for good. */
+/* Gives up the protection for good. */
 void ecs_agent_leave(struct ecs_agent *a);
-/* After ecs_agent_leave(): it is given back, or was tried for long enough. */
+/* After ecs_agent_leave(): the protection is given up, or that has taken too long. */
 bool ecs_agent_left(const struct ecs_agent *a);
 bool ecs_agent_protected(const struct ecs_agent *a);
-/* Frees itself when the loop has closed its handles. */
+/* The agent is freed when the loop has closed its handles. */
 void ecs_agent_stop(struct ecs_agent *a);
 
 #endif

@@ -21,12 +21,12 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* What the situation asks for, and from when on. */
+/* The request that should be made, and from when on. */
 static enum protection_request wanted(const struct protection *p, uint64_t now_ns, uint64_t *from_ns)
 {
     *from_ns = 0;
     if (p->working && !p->leaving) {
-        /* Two thirds are left for retries. */
+        /* Renew it after a third: the rest is for retries. */
         if (protection_certain(p, now_ns)) *from_ns = p->certain_until_ns - p->lasts_ns + p->lasts_ns / 3;
         return PROTECTION_ON;
     }
@@ -55,7 +55,7 @@ enum protection_request protection_next(struct protection *p, uint64_t now_ns, u
     return request;
 }
 
-/* Between half and all of a time that doubles with each failure. */
+/* A random time between half and all of a limit, which doubles with each failure. */
 static uint64_t retry_delay(struct protection *p)
 {
     uint64_t most = PROTECTION_RETRY_NS;
@@ -72,7 +72,7 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     if (answer == PROTECTION_DONE) {
         p->failures = 0;
         p->retry_ns = 0;
-        /* It runs out after the agent got the request: not before the one, not after the other. */
+        /* It begins between the request and the answer, so its end is known only within these limits. */
         p->certain_until_ns = on ? p->asked_ns + p->lasts_ns : 0;
         p->possible_until_ns = on ? now_ns + p->lasts_ns : 0;
         return;
@@ -81,7 +81,7 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     p->retry_ns = now_ns + retry_delay(p);
     if (answer == PROTECTION_UNKNOWN) {
         if (on) p->possible_until_ns = now_ns + p->lasts_ns;
-        /* Perhaps it was given back. */
+        /* It may have been given up. */
         if (!on) p->certain_until_ns = 0;
     }
     if (!on && p->leaving) p->possible_until_ns = 0;

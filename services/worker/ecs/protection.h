@@ -1,11 +1,11 @@
 /*
- * When to ask for protection from scale-in, and when to give it back. On as soon as there is work, renewed long before
- * it runs out, off after a while without work, so that a pause between two chunks changes nothing. One request at a
- * time, at least PROTECTION_PACE_NS apart; failures are retried later and later. A pure module: events and the time go
- * in, requests come out.
+ * When to request protection from scale-in, and when to give it up. Protection is requested as soon as there is work,
+ * and renewed long before it expires. It is given up after some time without work, so that a pause between two chunks
+ * does not matter. There is one request at a time, and PROTECTION_PACE_NS between two of them. Failures are retried
+ * after growing pauses. A pure module: events and the time go in, requests come out.
  *
- * A request whose answer was lost may have been carried out: it counts as protection that must be given back, but not
- * as protection that work can rely on.
+ * A request without an answer may have been carried out or not. So what it protects must be given up, but work does not
+ * rely on it.
  */
 #ifndef FANTAIL_WORKER_ECS_PROTECTION_H
 #define FANTAIL_WORKER_ECS_PROTECTION_H
@@ -20,31 +20,31 @@ enum protection_request { PROTECTION_NONE, PROTECTION_ON, PROTECTION_OFF };
 
 enum protection_answer {
     PROTECTION_DONE,
-    PROTECTION_REFUSED, /* it was certainly not carried out */
-    PROTECTION_UNKNOWN, /* no answer: perhaps it was */
+    PROTECTION_REFUSED, /* it was not carried out */
+    PROTECTION_UNKNOWN, /* no answer: it may have been carried out */
 };
 
 struct protection {
-    uint64_t lasts_ns; /* of one request */
-    uint64_t idle_ns;  /* without work for so long: off */
-    uint64_t random;   /* spreads the retries of a fleet */
+    uint64_t lasts_ns; /* how long one request protects */
+    uint64_t idle_ns;  /* given up after this time without work */
+    uint64_t random;   /* state; so that the workers of a fleet do not retry at the same time */
     bool working, leaving;
-    enum protection_request asking; /* under way */
+    enum protection_request asking; /* the request that has no answer yet */
     uint64_t asked_ns, idle_since_ns;
-    uint64_t certain_until_ns;  /* protected until then; 0: not */
-    uint64_t possible_until_ns; /* and perhaps until then */
+    uint64_t certain_until_ns;  /* it is protected until then; 0: it is not */
+    uint64_t possible_until_ns; /* it may be protected until then */
     uint64_t retry_ns;
     unsigned failures; /* in a row */
 };
 
 void protection_init(struct protection *p, uint64_t lasts_ns, uint64_t idle_ns, uint64_t random);
-/* There is work now, or none. */
+/* Whether there is work now. */
 void protection_work(struct protection *p, bool working, uint64_t now_ns);
-/* The worker leaves: what is protected is given back at once, tried once, and nothing is protected any more. */
+/* The worker ends: protection is given up at once, with one attempt, and not requested again. */
 void protection_leave(struct protection *p);
 
-/* The request to send now, which protection_answered() must follow. With NONE *next_ns is when to ask again, UINT64_MAX
- * when only an event can bring one. */
+/* The request to send now; call protection_answered() with its result. After PROTECTION_NONE call it again at *next_ns;
+ * UINT64_MAX: only after an event. */
 MUST_CHECK enum protection_request protection_next(struct protection *p, uint64_t now_ns, uint64_t *next_ns);
 void protection_answered(struct protection *p, enum protection_answer answer, uint64_t now_ns);
 

@@ -1,6 +1,6 @@
 /*
- * Why an item has no value, and its answer line: {"error":{"name":...,"cause":...,"signal":...,...}}.
- * A pure module.
+ * Why an item has no value, and the answer line for it: {"error":{"name":...,"cause":...,"signal":...,...}}. A pure
+ * module.
  */
 #ifndef FANTAIL_WORKER_PROCESS_FAULT_H
 #define FANTAIL_WORKER_PROCESS_FAULT_H
@@ -14,15 +14,15 @@ struct fault {
     int signal;    /* 0: none */
     int exit_code; /* -1: none */
     char cause[256];
-    size_t own; /* bytes of cause that are our words; the rest was quoted from the task's output: not for the log */
+    size_t own; /* bytes of cause that are not output of the task; only they may be logged */
 };
 
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Adds the beginning of a line that is no answer to the cause. */
+/* Adds the beginning of the line at fault to the cause. */
 void fault_quote(struct fault *f, const char *line, size_t len);
-/* From waitpid()'s status; `answered` tells whether the process had ever answered an item. */
+/* From the status that waitpid() gave; answered: whether the process has ever answered an item. */
 void fault_from_exit(struct fault *f, int status, bool answered);
-/* Appends the line with its newline. */
+/* Appends the answer line, with its newline. */
 void fault_add_line(struct buf *b, const struct fault *f, const char *stderr_tail, size_t tail_len,
                     const char *worker_id);
 

@@ -29,7 +29,7 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Behind `token` and the white space around it; NULL when something else stands there, or at was NULL. */
+/* Returns the place after `token` and the white space around it. NULL if something else is there, or at is NULL. */
 static const char *expect(const char *at, const char *end, const char *token)
 {
     size_t len = strlen(token);
@@ -39,7 +39,7 @@ static const char *expect(const char *at, const char *end, const char *token)
     return skip_space(at + len, end);
 }
 
-/* NULL when no number of ours stands there. */
+/* Returns the place after the id; NULL if there is no id that we may have given. */
 static const char *read_id(const char *at, const char *end, uint64_t *id)
 {
     const char *start = at;
@@ -50,7 +50,7 @@ static const char *read_id(const char *at, const char *end, uint64_t *id)
     return at;
 }
 
-/* The order nearly everybody writes, id first. False leaves `a` with the id, if that much could be read. */
+/* Reads a line whose members are in the usual order, the id first. If it returns false, `a` may have the id. */
 static bool parse_usual(const char *line, const char *end, struct numbered_line *a)
 {
     const char *at = expect(expect(expect(line, end, "{"), end, "\"id\""), end, ":");

@@ -1,7 +1,7 @@
 /*
- * The numbered form of the line protocol ("ids": true in task.json): an item goes out as {"id":N,"item":...} and its
- * answer comes back as {"id":N,"value":...} or {"id":N,"error":{...}}, so that a line too many or too few is seen for
- * what it is. Ids count the items of one process from 1. A pure module.
+ * The line protocol with ids ("ids": true in task.json). An item is written as {"id":N,"item":...}; its answer is
+ * {"id":N,"value":...} or {"id":N,"error":{...}}. So surplus and missing lines are recognised. The items of a process
+ * have the ids 1, 2, 3 and so on. A pure module.
  */
 #ifndef FANTAIL_WORKER_PROCESS_NUMBERED_H
 #define FANTAIL_WORKER_PROCESS_NUMBERED_H
@@ -9,14 +9,14 @@
 #include "common/base/base.h"
 #include "common/base/buf.h"
 
-/* Appends the items (whole lines) in the form the process gets them. */
+/* Appends the items, given as whole lines, in the form with ids. */
 void numbered_add_items(struct buf *b, const char *items, size_t len, uint64_t first_id);
 
 enum numbered_kind {
-    NUMBERED_STRAY, /* it has no id: no answer */
+    NUMBERED_STRAY, /* it has no id, so it is not an answer */
     NUMBERED_VALUE,
     NUMBERED_ERROR,
-    NUMBERED_BAD /* it has an id, but is no answer */
+    NUMBERED_BAD /* it has an id, but is not an answer */
 };
 
 /* body: the value or the error object, borrowed from the line. */
@@ -27,7 +27,7 @@ struct numbered_line {
     size_t body_len;
 };
 
-/* Reads one line, without its newline, of any legal spelling. */
+/* Reads one line without its newline. Any order of members and any white space that JSON allows is fine. */
 struct numbered_line numbered_parse(const char *line, size_t len);
 
 #endif

@@ -1,16 +1,13 @@
 #include "worker/process/pool.h"
 
 #include "common/observe/log.h"
+#include "worker/process/pool_internal.h"
 
-const char *const pool_loss_names[] = {"crashed", "timed_out", "out_of_memory", "bad_output", "cancelled", "retired"};
-static_assert(ARRAY_SIZE(pool_loss_names) == LOSS_COUNT, "a name for each loss");
-
-#define BROKEN_BATCH 1000 /* items failed at once while the task is broken */
+#define BROKEN_BATCH 1000 /* items to answer at once while the task is broken */
 
 static void on_answered(struct process *p);
 static void on_lost(struct process *p, struct fault *f);
-static void on_progress(struct chunk *c);
-static const struct process_hooks hooks = {.answered = on_answered, .lost = on_lost, .progress = on_progress};
+static const struct process_hooks hooks = {.answered = on_answered, .lost = on_lost, .progress = pool_progress};
 
 static void on_timer(uv_timer_t *timer);
 
@@ -26,10 +23,10 @@ static void on_timer(uv_timer_t *timer)
     if (p->probe) {
         uint64_t until = p->probe->started_ns + POOL_PROBE_NS;
         if (until > now_ns()) {
-            wake_at(p, until); /* timers go by the loop's clock, which may be a little ahead */
+            wake_at(p, until); /* the timer uses the clock of the loop, which may be a little ahead */
             return;
         }
-        /* It lives: the deaths were the items' doing. */
+        /* The probe lives without an item, so the items killed the others. */
         p->probe = NULL;
         p->deaths = 0;
     }
@@ -69,15 +66,15 @@ unsigned pool_free_slots(const struct pool *p)
 
 /* ---- feeding ---- */
 
-/* A chunk is shared out among the processes: none takes more than its part of what is left, unless that is too little
- * work to be worth a run. */
+/* How many items of the chunk one process may take, so that the others get their share of what is left. A run has at
+ * least as many items as are worth a run. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t share = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
     return share > least ? share : least;
 }
 
-/* The chunk whose next run needs care; NULL: none. */
+/* A chunk whose next run has a bisect_limit; NULL: none. */
 static struct chunk *bisecting_chunk(const struct pool *p)
 {
     struct chunk *c = p->turns.at;
@@ -86,14 +83,14 @@ static struct chunk *bisecting_chunk(const struct pool *p)
     return NULL;
 }
 
-/* Gives an idle process a run that a process died over. A busy one gets nothing: it will soon be idle. */
+/* Gives a run with a bisect_limit to an idle process. A busy one gets no run now, and such a run when it is idle. */
 static void feed_bisecting(struct process *process, struct chunk *c, uint64_t now)
 {
     if (process->window.head || process_room(process, now) == 0) return;
     process_give(process, chunk_take(c, chunk_bisect_limit(c), SIZE_MAX), now);
 }
 
-/* False when there is nothing left to give. */
+/* Gives the process what it can take. False when no items are left. */
 static bool feed_process(struct pool *p, struct process *process, uint64_t now)
 {
     for (;;) {
@@ -126,12 +123,22 @@ static void fail_waiting(struct pool *p)
         for (; in_lines < r->count; in_lines++) buf_add(&lines, p->broken_line.data, p->broken_line.len);
         c->failed += r->count;
         run_answer(r, lines.data, r->count * p->broken_line.len, r->count);
-        on_progress(c);
+        pool_progress(c);
         chunk_unref(c);
     }
     buf_release(&lines);
 }
 
+static void log_broken(const struct pool *p, const struct fault *f)
+{
+    char message[500];
+    snprintf(message, sizeof message, "task %s cannot start (%.*s). Its items fail until it is tried again in %g s.",
+             p->task->name, (int)f->own, f->cause, (double)p->broken_for_ns / (double)NS_PER_S);
+    log_error(message, LOG_STR("task", p->task->name), LOG_STRN("cause", f->cause, f->own),
+              LOG_MS("retry_in_ms", p->broken_for_ns));
+}
+
+/* The task is broken from now on. process: the one that died; NULL: none could be started. */
 static void set_broken(struct pool *p, const struct fault *f, const struct process *process, uint64_t now)
 {
     p->broken_for_ns = p->broken_for_ns ? p->broken_for_ns * 2 : POOL_BROKEN_MIN_NS;
@@ -141,11 +148,10 @@ static void set_broken(struct pool *p, const struct fault *f, const struct proce
     buf_clear(&p->broken_line);
     fault_add_line(&p->broken_line, f, process ? process->tail.kept : "", process ? process->tail.kept_len : 0,
                    p->env->worker_id);
-    log_error("a task cannot run: its items fail until the next trial", LOG_STR("task", p->task->name),
-              LOG_STRN("cause", f->cause, f->own), LOG_MS("retry_in_ms", p->broken_for_ns));
+    log_broken(p, f);
 }
 
-/* True when there is one process more. */
+/* Starts a process. If it cannot be started, the task is broken: false. */
 static bool start_one(struct pool *p, uint64_t now)
 {
     struct fault f;
@@ -163,7 +169,7 @@ static bool start_one(struct pool *p, uint64_t now)
     return true;
 }
 
-/* Idle processes first, then new ones, then more for those that work already. */
+/* First feeds the idle processes, then starts new ones, then gives more items to those that work. */
 static void feed_all(struct pool *p, uint64_t now)
 {
     for (struct process *process = p->processes; process; process = process->next)
@@ -173,7 +179,7 @@ static void feed_all(struct pool *p, uint64_t now)
         if (!start_one(p, now) || p->probe) break;
         if (!feed_process(p, p->processes, now)) return;
     }
-    /* Slow items wait for whoever is free first, once they are fewer than the processes. */
+    /* When fewer items than processes are left and items are slow, they wait until some process is idle. */
     bool few = pool_queued(p) < p->size;
     for (struct process *process = p->processes; process; process = process->next) {
         if (process == p->probe || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;
@@ -184,7 +190,7 @@ static void feed_all(struct pool *p, uint64_t now)
 void pool_feed(struct pool *p)
 {
     p->feed_again = true;
-    if (p->feeding) return; /* giving may kill, and a death feeds */
+    if (p->feeding) return; /* giving a run may kill a process, and its end feeds the others */
     p->feeding = true;
     while (p->feed_again && p->turns.at) {
         p->feed_again = false;
@@ -195,12 +201,7 @@ void pool_feed(struct pool *p)
     p->feeding = false;
 }
 
-/* ---- ends ---- */
-
-static void on_progress(struct chunk *c)
-{
-    if (c->on_progress) c->on_progress(c);
-}
+/* ---- the end of a process ---- */
 
 static void on_answered(struct process *process)
 {
@@ -220,90 +221,18 @@ static void list_remove(struct pool *p, struct process *process)
     }
 }
 
-/* Several items that went wrong together, none of which can be blamed, go out again in parts, and in smaller ones where
- * that goes wrong again, until the one at fault is alone. */
-#define BISECT_PARTS 8
-
-static uint64_t part_of(uint64_t items)
-{
-    return items / BISECT_PARTS ? items / BISECT_PARTS : 1;
-}
-
-/* A process that died may have kept answers to itself, so with several items unanswered none can be blamed. */
-static uint64_t bisect_limit_after(const struct process *process, const struct fault *f)
-{
-    bool died = f->name == ITEM_CRASHED || f->name == ITEM_OUT_OF_MEMORY;
-    return died && process->window.items > 1 ? part_of(process->window.items) : 0;
-}
-
-/* The item `at` of a run is charged. */
-static void charge(struct pool *p, struct process *process, struct run *r, uint64_t at, const struct fault *f)
-{
-    struct buf line = {0};
-    struct chunk *c = r->chunk;
-    fault_add_line(&line, f, process->tail.kept, process->tail.kept_len, p->env->worker_id);
-    c->failed++;
-    log_warn("an item failed with its process", LOG_STR("task", p->task->name), LOG_CHUNK(c),
-             LOG_U64("index", c->base + r->first + r->answered + at), LOG_STR("error", item_error_name(f->name)),
-             LOG_STRN("cause", f->cause, f->own), LOG_I64("pid", process->child.pid));
-    run_return_at(r, at, line.data, line.len);
-    buf_release(&line);
-}
-
-static void give_back(struct pool *p, struct process *process, struct run *r, uint64_t at, bool charged,
-                      uint64_t bisect_limit, const struct fault *f)
-{
-    struct chunk *c = chunk_ref(r->chunk);
-    if (bisect_limit) r->bisect_limit = bisect_limit;
-    if (charged && !c->ended)
-        charge(p, process, r, at, f);
-    else
-        run_return(r, NULL, 0);
-    on_progress(c);
-    chunk_unref(c);
-}
-
-/* The first run's item is charged, unless nobody wants its answer or it may be another's fault; everything else waits
- * again, items whose answers were kept included. With an unconfirmed run it is that one's fault: the next has not
- * begun. */
-static void take_runs_back(struct pool *p, struct process *process, const struct fault *f)
-{
-    struct window *w = &process->window;
-    uint64_t at = w->unconfirmed ? 0 : w->kept_items, limit = w->unconfirmed ? 0 : bisect_limit_after(process, f);
-    bool charged = !w->unconfirmed && !limit;
-    for (struct run *r; (r = window_pop(w)); charged = false, at = 0) give_back(p, process, r, at, charged, limit, f);
-    struct run *unconfirmed = window_take_unconfirmed(w);
-    if (!unconfirmed) return;
-    bool alone = unconfirmed->count == 1;
-    give_back(p, process, unconfirmed, 0, alone, alone ? 0 : part_of(unconfirmed->count), f);
-}
-
-static enum pool_loss loss_of(const struct process *process, const struct fault *f)
-{
-    const struct window *w = &process->window;
-    const struct run *r = w->unconfirmed ? w->unconfirmed : w->head;
-    if (!r && process->retired) return LOSS_RETIRED;
-    if (r && r->chunk->ended) return LOSS_CANCELLED;
-    switch (f->name) {
-    case ITEM_TIMED_OUT: return LOSS_TIMED_OUT;
-    case ITEM_OUT_OF_MEMORY: return LOSS_OUT_OF_MEMORY;
-    case ITEM_BAD_OUTPUT: return LOSS_BAD_OUTPUT;
-    default: return LOSS_CRASHED;
-    }
-}
-
 static void on_lost(struct process *process, struct fault *f)
 {
     struct pool *p = process->pool;
     uint64_t now = now_ns();
-    enum pool_loss loss = loss_of(process, f);
+    enum pool_loss loss = pool_loss_of(process, f);
     bool was_probe = p->probe == process, had_item = process->window.head || process->window.unconfirmed,
          expected = loss == LOSS_RETIRED || loss == LOSS_CANCELLED;
     p->losses[loss]++;
     if (p->loss_counters[loss]) *p->loss_counters[loss] += 1;
     list_remove(p, process);
     if (was_probe) p->probe = NULL;
-    take_runs_back(p, process, f);
+    pool_take_back(p, process, f);
     if (!expected && process->window.answered == 0 && process->task == p->task) {
         p->deaths++;
         if (!had_item && (was_probe || p->deaths >= POOL_PROBE_AFTER)) set_broken(p, f, process, now);
@@ -322,7 +251,7 @@ void pool_submit(struct pool *p, struct chunk *c)
 
 static void check_processes_of(struct pool *p, struct chunk *c, uint64_t now)
 {
-    /* A kill changes the list: start over after each. */
+    /* A kill removes the process from the list. */
     for (struct process *process = p->processes, *next; process; process = next) {
         next = process->next;
         if (process->window.head && process->window.head->chunk == c) process_check_time(process, now);
@@ -353,7 +282,7 @@ void pool_drain(struct pool *p)
         struct chunk *next = c->next_turn;
         c->draining = true;
         chunk_settle(c);
-        on_progress(c);
+        pool_progress(c);
         c = next;
     }
 }
@@ -361,8 +290,8 @@ void pool_drain(struct pool *p)
 void pool_cut(struct pool *p)
 {
     struct fault f;
-    fault_set(&f, ITEM_WORKER_LOST, "the worker ended before the item did");
-    p->feeding = true;
+    fault_set(&f, ITEM_WORKER_LOST, "the worker was shut down before the item was answered");
+    p->feeding = true; /* so that nothing is given any more */
     if (p->task->idempotent) return;
     for (struct process *process = p->processes, *next; process; process = next) {
         next = process->next;
@@ -385,9 +314,9 @@ void pool_reload(struct pool *p, struct task *task, unsigned size)
 
 void pool_close(struct pool *p, uv_close_cb closed)
 {
-    p->feeding = true; /* no replacements */
+    p->feeding = true; /* so that no process is started or fed any more */
     struct fault f;
-    fault_set(&f, ITEM_CANCELLED, "the worker ends");
+    fault_set(&f, ITEM_CANCELLED, "the worker is shut down");
     while (p->processes) process_kill(p->processes, &f);
     while (p->turns.at) turns_remove(&p->turns, p->turns.at);
     buf_release(&p->broken_line);

@@ -1,12 +1,13 @@
 /*
- * The processes of one task: jobs and their chunks take fair turns at them, run by run (turns.h); processes are started
- * when there is work for them and stay warm; one that dies is replaced, and only the item it was at is charged.
+ * The processes of one task. A process is started when there is work for it, and stays warm. Jobs and their chunks take
+ * turns at the processes, run by run (turns.h). A process that dies is replaced, and only its current item is charged.
  *
- * A task whose processes cannot start, or die before they are given anything, is broken for a while: its items fail at
- * once with the reason, and the while doubles up to POOL_BROKEN_MAX_NS. Deaths that might be an item's doing are told
- * apart by a trial: a process that gets no item until it has lived POOL_PROBE_NS.
+ * A task is broken if its processes cannot start or die without an item. While it is broken its items fail at once,
+ * with the cause. After a pause it is tried again; the pause doubles each time, up to POOL_BROKEN_MAX_NS. When several
+ * processes in a row have died with an item, a probe shows whether the items or the task are at fault: one process that
+ * gets no item until it has lived for POOL_PROBE_NS.
  *
- * Owner: the worker. Chunks belong to their requests; the pool holds a reference to each it was given.
+ * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each that it was given.
  */
 #ifndef FANTAIL_WORKER_PROCESS_POOL_H
 #define FANTAIL_WORKER_PROCESS_POOL_H
@@ -16,11 +17,12 @@
 #include "worker/chunk/turns.h"
 #include "worker/process/process.h"
 
-#define POOL_PROBE_AFTER   3 /* deaths in a row without one answer */
+#define POOL_PROBE_AFTER   3 /* deaths in a row, without an answer */
 #define POOL_PROBE_NS      (100 * NS_PER_MS)
 #define POOL_BROKEN_MIN_NS (200 * NS_PER_MS)
 #define POOL_BROKEN_MAX_NS (10 * NS_PER_S)
 
+/* Why a process ended. */
 enum pool_loss {
     LOSS_CRASHED,
     LOSS_TIMED_OUT,
@@ -33,49 +35,51 @@ enum pool_loss {
 extern const char *const pool_loss_names[LOSS_COUNT];
 
 struct pool {
-    struct pool *next; /* the worker's to use */
+    struct pool *next; /* for the worker: its list */
     const struct process_env *env;
     struct task *task;
-    unsigned size; /* processes wanted at most */
+    unsigned size; /* how many processes it may have */
     struct process *processes;
-    unsigned count; /* in the list: alive and of use */
-    struct process *probe;
+    unsigned count;        /* of processes */
+    struct process *probe; /* one of processes; NULL: none */
 
     struct turns turns;
     bool draining;
-    bool feeding, feed_again;
+    bool feeding, feed_again; /* pool_feed() runs; it was called meanwhile */
 
-    unsigned deaths; /* in a row, without an answer in between */
+    unsigned deaths; /* in a row, without an answer */
     uint64_t broken_until_ns, broken_for_ns;
-    struct buf broken_line; /* the answer of every item while it is broken */
-    uv_timer_t timer;
+    struct buf broken_line; /* the answer of every item while the task is broken */
+    uv_timer_t timer;       /* for the probe, and for the end of a pause */
     uint64_t losses[LOSS_COUNT];
     uint64_t *loss_counters[LOSS_COUNT];
 };
 
 void pool_init(struct pool *p, const struct process_env *env, struct task *task, unsigned size);
-/* Kills what is left. The struct may be freed once the loop has closed its timer. */
+/* Kills its processes. The struct may be freed in closed(), which gets the handle of its timer. */
 void pool_close(struct pool *p, uv_close_cb closed);
 
-/* Takes a reference to the chunk; items may arrive later: call pool_feed() then. */
+/* Takes a reference to the chunk. Call pool_feed() when its items have arrived. */
 void pool_submit(struct pool *p, struct chunk *c);
-/* Gives processes what they can take. Call after items have arrived or answers were pulled. */
+/* Gives out as many items as the processes can take. Call it after items have arrived or answers were pulled. */
 void pool_feed(struct pool *p);
-/* Nobody waits for the chunk any more: stops its processes. The pool's reference is dropped. */
+/* Abandons the chunk: its items are dropped, and processes that run one of them are killed soon. Drops the reference.
+ */
 void pool_cancel(struct pool *p, struct chunk *c);
-/* The chunk was ended (chunk_end()): as pool_cancel(), but its answers can still be pulled. */
+/* The same for a chunk after chunk_end(): the answers that it has can still be pulled. */
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);
-/* Hands back what was not started. */
+/* Begins a drain: items that no process was given yet are handed back. */
 void pool_drain(struct pool *p);
-/* The drain took too long: nothing is given out any more. The item that a process of a task that is not idempotent is
- * at is answered worker_lost, as it must not run again; what else runs may be handed back (chunk_end(), pool_forget()).
+/* Ends a drain that takes too long: gives out nothing any more. If the task is not idempotent, running items must not
+ * run again, so they are answered with worker_lost. The caller may hand back all others (chunk_end(), pool_forget()).
  */
 void pool_cut(struct pool *p);
-/* Another description of the task: its processes end when they have answered what they were given. */
+/* Sets another description of the task. Processes of the former one end when they have answered what they have. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
 
-/* Processes that have nothing to do, started or not. */
+/* How many more items could run at once: idle processes, and those that may still be started. */
 unsigned pool_free_slots(const struct pool *p);
+/* How many items wait. */
 uint64_t pool_queued(const struct pool *p);
 
 #endif

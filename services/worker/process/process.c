@@ -9,7 +9,7 @@
 #include "worker/system/spawn.h"
 
 #define OOM_SCORE_ADJUST 500
-#define DATA_FACTOR      4 /* RLIMIT_DATA over memory_bytes: a backstop between two looks at its memory */
+#define DATA_FACTOR      4 /* RLIMIT_DATA / memory_bytes: stops growth that is too quick for the checks of its memory */
 
 static const char *const state_names[] = {
     [PROCESS_STARTING] = "starting", [PROCESS_RUNNING] = "running", [PROCESS_RETIRING] = "retiring",
@@ -55,7 +55,7 @@ static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
                               .env = env,
                               .cwd = p->task->cwd,
                               .data_bytes = p->task->memory_bytes * DATA_FACTOR,
-                              .sockets = p->task->mode != TASK_STREAM, /* its hosts are ours */
+                              .sockets = p->task->mode != TASK_STREAM, /* host programs can use them */
                               .oom_score_adj = OOM_SCORE_ADJUST};
     int error;
     const char *step;
@@ -134,5 +134,5 @@ void process_retire(struct process *p)
     p->retired = true;
     if (p->state == PROCESS_RUNNING) process_move(p, PROCESS_RETIRING);
     if (!p->writing) process_close_pipe(&p->in);
-    if (!p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, "it did not end when its input ended");
+    if (!p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
 }

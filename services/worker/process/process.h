@@ -1,6 +1,8 @@
 /*
- * One warm process of a task: its pipes, its window, its end. Feeds it the runs it is given, reads its answers, keeps
- * its stderr, watches the time and memory of the item it is at, and kills it when it must.
+ * One warm process of a task. Gives it runs of items, reads its answers and its stderr, watches its time and memory,
+ * kills it when it must, and finds out why it ended. The pool decides which process gets which run.
+ *
+ * The current item of a process is the first item that it has not answered (window.h).
  *
  *     STARTING --its program runs--> RUNNING --process_retire()--> RETIRING
  *                                       |                             |
@@ -11,9 +13,9 @@
  *     RUNNING, RETIRING, ENDING --process_kill()--> KILLED --it is reaped-------> GONE
  *     STARTING --its program cannot be started----------------------------------> GONE
  *
- * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read. It
- * answers no more then, and the runs left in its window are the pool's to take. process_kill() may also be called in
- * EXITED, where it leads to GONE. The struct frees itself. What runs where is decided by the pool.
+ * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read.
+ * After that it answers nothing more, and the pool takes the runs that are left in its window. process_kill() may also
+ * be called in EXITED, where it leads to GONE. The struct frees itself.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_H
@@ -29,20 +31,20 @@
 struct process;
 
 struct process_hooks {
-    void (*answered)(struct process *p);              /* there may be room in its window */
-    void (*lost)(struct process *p, struct fault *f); /* f->name is meaningless when the process was merely retired */
-    void (*progress)(struct chunk *c);
+    void (*answered)(struct process *p);              /* its window may have room */
+    void (*lost)(struct process *p, struct fault *f); /* why; of no meaning if it was only retired */
+    void (*progress)(struct chunk *c);                /* the chunk has more answers */
 };
 
-#define PROCESS_PREAMBLE 2 /* control lines that may stand before a run: the common value, the trace */
+#define PROCESS_PREAMBLE 2 /* values whose control lines may precede a run: the common value, the trace */
 
 enum process_state {
     PROCESS_STARTING, /* its program does not run yet */
     PROCESS_RUNNING,
-    PROCESS_RETIRING, /* gets no more items; its stdin is closed after those it has */
-    PROCESS_ENDING,   /* gets no more items and must exit by itself soon; killed when its grace is over */
-    PROCESS_EXITED,   /* has been reaped */
-    PROCESS_KILLED,   /* lost, and still to be reaped */
+    PROCESS_RETIRING, /* gets no more items; its stdin is closed after the last one */
+    PROCESS_ENDING,   /* gets no more items; must exit by itself, and is killed when its grace is over */
+    PROCESS_EXITED,   /* reaped; not lost yet */
+    PROCESS_KILLED,   /* lost; not reaped yet */
     PROCESS_GONE,     /* lost and reaped */
     PROCESS_STATE_COUNT
 };
@@ -52,7 +54,7 @@ struct process_env {
     uv_loop_t *loop;
     struct reaper *reaper;
     const char *worker_id;
-    const char *scratch; /* directory for the processes' temporary directories; NULL: none */
+    const char *scratch; /* the directory in which processes get temporary directories; NULL: they get none */
 };
 
 /* Our end of a pipe. */
@@ -61,17 +63,17 @@ struct process_pipe {
     int fd;
     bool open;
     bool enlarged;
-    bool waits; /* stdin: it is full, and libuv watches for room */
+    bool waits; /* stdin: it is full, and libuv waits for room */
 };
 
 struct process {
-    struct process *next; /* in the pool's list; the pool's to use */
-    void *pool;
+    struct process *next; /* for the pool: its list */
+    void *pool;           /* for the pool */
     const struct process_env *env;
     const struct process_hooks *hooks;
     struct task *task;
     enum process_state state;
-    bool retired; /* it was asked to end */
+    bool retired; /* process_retire() was called */
 
     struct reaped child;
     char *scratch; /* its temporary directory */
@@ -82,32 +84,33 @@ struct process {
 
     struct window window;
     struct run *writing; /* first run of the window that is not wholly written */
-    size_t written;      /* bytes of it, its control line included */
-    /* What the process was told last, and what of it stands before the run being written (NULL: nothing). */
+    size_t written;      /* bytes of it, its control lines included */
+    /* The values that the process has, and those whose control lines precede the run being written (NULL: none). */
     struct common_value *common, *trace;
     struct common_value *preamble[PROCESS_PREAMBLE];
-    struct buf partial;     /* the beginning of a line */
-    size_t long_line;       /* how long the last line was if it was long; 0: it was not */
-    struct buf numbered;    /* the run being written, with its ids; only in that form */
+    struct buf partial;     /* the beginning of an answer line */
+    size_t long_line;       /* length of the last line, if that was long; else 0 */
+    struct buf numbered;    /* form with ids: the run being written, with its ids */
     uint64_t numbered_next; /* the next id */
 
     uint64_t started_ns;
-    uint64_t grace_until_ns; /* ENDING: killed then, for grace_cause */
+    uint64_t grace_until_ns; /* in ENDING: when it is killed, for grace_cause */
     const char *grace_cause;
     struct tail tail;
 };
 
-/* Starts a process; NULL with a fault when it cannot. */
+/* Starts a process; NULL with a fault when it cannot be started. */
 MUST_CHECK struct process *process_start(const struct process_env *env, struct task *task,
                                          const struct process_hooks *hooks, void *pool, uint64_t now, struct fault *f);
-/* Items that may be given now. */
+/* How many items may be given now. */
 uint64_t process_room(struct process *p, uint64_t now);
+/* Gives it a run, which must fit in its room. May kill it. */
 void process_give(struct process *p, struct run *r, uint64_t now);
-/* Ends it in a friendly way: its stdin is closed once what it was given is written. */
+/* Lets it answer what it was given, then end: its stdin is closed after the last item. */
 void process_retire(struct process *p);
 /* Ends it now; hooks->lost() is called before this returns. */
 void process_kill(struct process *p, const struct fault *f);
-/* Its head run's chunk was abandoned, or it was given something with a time limit: look at the clock again. */
+/* Sets its timer again. Call it when its current item may have a new time limit, or its chunk was abandoned. */
 void process_check_time(struct process *p, uint64_t now);
 
 #endif

@@ -14,7 +14,7 @@ static void on_pipe_closed(uv_handle_t *handle)
     process_release(p);
 }
 
-/* uv_close() of a poll leaves the descriptor to us, and it must not be reused while libuv watches it. */
+/* uv_close() of a poll handle does not close the descriptor. It may be closed once libuv does not watch it any more. */
 void process_close_pipe(struct process_pipe *pipe)
 {
     if (!pipe->open) return;
@@ -62,7 +62,7 @@ void process_kill(struct process *p, const struct fault *f)
     close_all(p);
 }
 
-/* Under our limit an allocation fails before anybody is killed, and most runtimes then say so as they end. */
+/* With RLIMIT_DATA an allocation fails and nothing is killed. Most runtimes say so on stderr when they end. */
 static bool says_out_of_memory(const struct tail *t)
 {
     static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};
@@ -71,7 +71,7 @@ static bool says_out_of_memory(const struct tail *t)
     return false;
 }
 
-/* The kernel's out-of-memory killer, or our limit, looks like any other end: tell them apart. */
+/* An end for lack of memory, by the kernel or by RLIMIT_DATA, looks like any other: finds out whether this one is. */
 static void detect_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
 {
     static uint64_t known_kills;
@@ -83,18 +83,18 @@ static void detect_out_of_memory(const struct process *p, struct fault *f, const
     known_kills = kills;
 }
 
-/* Reads what it wrote before its end, and finds the cause. */
-static void read_last_words(struct process *p, int status, const struct rusage *usage)
+/* For a process that was reaped: reads what is left of its output, and finds out why it ended. */
+static void lose_exited(struct process *p, int status, const struct rusage *usage)
 {
     process_read_rest(p, true);
     if (process_is_lost(p)) return;
-    /* The count was right to the end, unless it died over an item it had not answered yet. */
+    /* It wrote as many lines as it had items, up to a regular end: that confirms them. */
     bool good_end = p->retired || status == 0;
     if (p->window.unconfirmed && good_end) window_confirm(&p->window, now_ns(), p->hooks->progress);
     if (process_is_lost(p)) return;
     struct fault f;
     fault_from_exit(&f, status, p->window.answered > 0);
-    if (p->partial.len && f.exit_code == 0) fault_set(&f, ITEM_BAD_OUTPUT, "it ended in the middle of a line");
+    if (p->partial.len && f.exit_code == 0) fault_set(&f, ITEM_BAD_OUTPUT, "it exited in the middle of a line");
     detect_out_of_memory(p, &f, usage);
     lose(p, &f);
 }
@@ -106,7 +106,7 @@ void process_on_exit(struct reaped *child, int status, const struct rusage *usag
         process_move(p, PROCESS_GONE);
     } else {
         process_move(p, PROCESS_EXITED);
-        read_last_words(p, status, usage);
+        lose_exited(p, status, usage);
     }
     struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
     tail_end(&p->tail, &from, now_ns());

@@ -1,6 +1,6 @@
 /*
- * What the parts of process.c share; only for them. process_io.c has the pipes, process_time.c the clock and the
- * memory, process_end.c the end: killing, the last words, the fault its item is charged with, and what is freed when.
+ * What the files of process.h share; only for them. process_io.c has the pipes. process_time.c has the timer: time
+ * limits, memory, the confirming of answers. process_end.c has the end: killing, reaping, the cause, freeing.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
@@ -8,9 +8,10 @@
 #include "worker/process/process.h"
 
 #define PROCESS_RETIRE_GRACE_NS (2 * NS_PER_S)
+#define PROCESS_STAYED          "it did not exit after its stdin was closed"
 
 void process_move(struct process *p, enum process_state to);
-/* hooks->lost() was called: nothing may be given, read or judged any more. */
+/* hooks->lost() was called: it must not be given, read or confirmed any more. */
 static inline bool process_is_lost(const struct process *p)
 {
     return p->state >= PROCESS_KILLED;
@@ -18,22 +19,22 @@ static inline bool process_is_lost(const struct process *p)
 
 void process_on_readable(uv_poll_t *poll, int status, int events);
 void process_on_stderr(uv_poll_t *poll, int status, int events);
-/* r is the run to be written next; NULL: none. */
+/* Makes r the run to be written next; NULL: none. */
 void process_begin_run(struct process *p, struct run *r);
-/* Writes as much as the pipe takes now, and goes on by itself when there is room. */
+/* Writes as much as the pipe takes now, and the rest when there is room. */
 void process_write_runs(struct process *p);
 
-/* Moves it to ENDING: it is killed for this cause after this time. Does nothing with one that is ending already. */
+/* Moves it to ENDING: after grace_ns it is killed for this cause. Only the first call counts. */
 void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause);
-/* Believes the unconfirmed run if the process has read on and wrote nothing more. May kill it. */
+/* Confirms the unconfirmed run if the process waits for input and has written no more lines. May kill it. */
 void process_confirm(struct process *p, uint64_t now);
 
 void process_on_exit(struct reaped *child, int status, const struct rusage *usage);
-/* Does nothing with a closed one. */
+/* Does nothing if it is closed already. */
 void process_close_pipe(struct process_pipe *pipe);
-/* Frees it when nothing can name it any more. */
+/* Frees it if it is GONE and its handles are closed. */
 void process_release(struct process *p);
-/* Reads what its pipes still hold, without waiting. */
+/* Reads what is in the pipes of stderr and, if answers is true, of stdout. Does not wait for more. */
 void process_read_rest(struct process *p, bool answers);
 
 #endif

@@ -1,4 +1,4 @@
-/* The pipes of a process: its runs go in, its answers and its last words come out. A part of process.c. */
+/* The pipes of a process: runs are written to its stdin, answers and stderr are read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -10,12 +10,12 @@
 #include "worker/process/process_internal.h"
 
 #define READ_BYTES       (256 * KIB)
-#define LONG_TURN_BYTES  (1 * MIB)  /* read in one turn of the loop from a process whose lines are long */
-#define SHORT_TURN_BYTES (64 * KIB) /* where they are short: counting and copying takes a tenth of a millisecond */
+#define LONG_TURN_BYTES  (1 * MIB)  /* to read in one turn of the loop from a process whose lines are long */
+#define SHORT_TURN_BYTES (64 * KIB) /* the same for short lines: counting and copying them takes 0.1 ms */
 #define STDERR_READS     4
 #define PIPE_BYTES       (1 * MIB)
 #define STDERR_BYTES     (16 * KIB)
-#define CLOSED_GRACE_NS  (300 * NS_PER_MS) /* between the end of its stdout and the end of the process */
+#define CLOSED_GRACE_NS  (300 * NS_PER_MS) /* for its exit after it has closed a pipe */
 
 /* ---- stdin ---- */
 
@@ -24,7 +24,7 @@ static void on_writable(uv_poll_t *poll, int status, int events);
 static void wait_for_room(struct process *p)
 {
     if (!p->in.enlarged) {
-        /* Only pipes that fill are enlarged: the kernel grants an unprivileged user few of them. */
+        /* Only pipes that were full are enlarged: the kernel lets an unprivileged user have only a few such pipes. */
         p->in.enlarged = true;
         if (fcntl(p->in.fd, F_SETPIPE_SZ, (int)PIPE_BYTES) > 0) return;
     }
@@ -42,7 +42,7 @@ static void stop_waiting_for_room(struct process *p)
 
 #define PROCESS_IOV (PROCESS_PREAMBLE + 1)
 
-/* The bytes of the run being written that are still to go. */
+/* Sets iov to the bytes of the run being written that are not written yet; *left: how many. Returns its length. */
 static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size_t *left)
 {
     const struct run *r = p->writing;
@@ -73,7 +73,7 @@ static struct common_value *set_preamble(struct common_value **current, struct c
     return value ? value : none;
 }
 
-/* Before a run of a chunk with another common value or trace the process is told the new one. */
+/* If the chunk of the run has another common value or trace than the process, control lines precede the run. */
 void process_begin_run(struct process *p, struct run *r)
 {
     static struct common_value *no_common, *no_trace;
@@ -96,8 +96,8 @@ void process_begin_run(struct process *p, struct run *r)
     if (p->task->trace && p->trace != c->trace) p->preamble[1] = set_preamble(&p->trace, c->trace, no_trace);
 }
 
-/* While the run before is unconfirmed, the next one's first byte goes ahead alone: a process that has taken it is back
- * at its input, done with everything before. Part of a line does not make it do anything yet. */
+/* While a run is unconfirmed, only the first byte of the next run is written. When the process has read that byte, it
+ * is done with all items before. And a part of a line does not let it begin the item. */
 static int first_byte(const struct process *p, struct iovec *iov)
 {
     iov->iov_len = 1;
@@ -141,7 +141,7 @@ static void on_writable(uv_poll_t *poll, int status, int events)
 
 static char read_buffer[READ_BYTES];
 
-/* `line` and what follows it: the line at fault. */
+/* Kills the process. `line` is the beginning of the line at fault; other lines may follow. */
 static void fault_from_intake(struct process *p, const struct intake *in, const char *line, size_t len)
 {
     const char *newline = memchr(line, '\n', len);
@@ -150,12 +150,12 @@ static void fault_from_intake(struct process *p, const struct intake *in, const 
     fault_set(&f, ITEM_BAD_OUTPUT, "%s", in->fault);
     fault_quote(&f, line, n);
     if (in->surplus)
-        log_warn("a process is ended: it wrote a line more than it had items", LOG_STR("task", p->task->name),
+        log_warn("killing a process: it wrote more lines than it had items", LOG_STR("task", p->task->name),
                  LOG_I64("pid", p->child.pid), LOG_U64("line_bytes", n));
     process_kill(p, &f);
 }
 
-/* What a numbered process printed beside its answers is worth as much as what it prints on stderr. */
+/* Lines that are not answers are logged like stderr, if answers have ids. */
 static void log_strays(struct process *p)
 {
     struct buf *strays = &p->window.strays;
@@ -164,8 +164,8 @@ static void log_strays(struct process *p)
     buf_clear(strays);
 }
 
-/* False when the process was killed, for what it wrote or meanwhile. `line`, `rest`:
- * what was not taken, the beginning of a line or the line at fault. */
+/* Kills the process if what it wrote is at fault; false when it is lost. The `rest` bytes at `line` were not read as
+ * answers: they are the beginning of a line, or begin with the line at fault. */
 static bool check_output(struct process *p, const struct intake *in, const char *line, size_t rest)
 {
     log_strays(p);
@@ -183,7 +183,7 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
-/* Takes the answers in data; keeps the beginning of the last line. */
+/* Reads the answers in data, and keeps the unfinished line. False when the process is lost. */
 static bool read_answers(struct process *p, const char *data, size_t len)
 {
     struct intake in = window_intake(&p->window, data, len, now_ns(), p->hooks->progress);
@@ -191,11 +191,11 @@ static bool read_answers(struct process *p, const char *data, size_t len)
     return check_output(p, &in, data + in.used, len - in.used);
 }
 
-/* The same for a long line that gathers in p->partial, of which `seen` bytes were there before. When its end has come
- * it goes to its chunk with its memory; what stands behind it begins anew. */
+/* The same for a long line, which grows in p->partial and had `seen` bytes before. When it is whole, the chunk gets it
+ * with its memory. What follows the line is read as above. */
 static bool read_long_line(struct process *p, size_t seen)
 {
-    struct buf line = p->partial, behind = {0};
+    struct buf line = p->partial, rest = {0};
     struct intake in = {0};
     char *newline = memchr(line.data + seen, '\n', line.len - seen);
     if (!newline) {
@@ -203,15 +203,15 @@ static bool read_long_line(struct process *p, size_t seen)
         return check_output(p, &in, line.data, line.len);
     }
     size_t len = (size_t)(newline + 1 - line.data);
-    buf_add(&behind, newline + 1, line.len - len);
+    buf_add(&rest, newline + 1, line.len - len);
     line.len = len;
     p->partial = (struct buf){0};
     p->long_line = len >= READ_BYTES ? len : 0;
     in = window_intake_buf(&p->window, &line, now_ns(), p->hooks->progress);
     bool ok = check_output(p, &in, line.data, in.fault ? line.len : 0) &&
-              (behind.len == 0 || read_answers(p, behind.data, behind.len));
+              (rest.len == 0 || read_answers(p, rest.data, rest.len));
     buf_release(&line);
-    buf_release(&behind);
+    buf_release(&rest);
     return ok;
 }
 
@@ -220,8 +220,9 @@ static bool has_long_lines(const struct process *p)
     return p->partial.len >= READ_BYTES / 4 || p->long_line;
 }
 
-/* One read() and its answers. Returns the bytes read, 0 at the end, -1 for nothing now or killed. A short beginning of
- * a line is put before the shared buffer's bytes; a long line grows in the process's own. */
+/* Calls read() once, and reads the answers. Returns how many bytes came; 0 at the end of the output; -1 when there are
+ * none now or the process is lost. Short lines are read into a buffer that all processes share, after the unfinished
+ * line; a long line grows in the buffer of its process. */
 static ssize_t read_once(struct process *p, int fd, size_t *room)
 {
     struct buf *b = &p->partial;
@@ -256,7 +257,7 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
     return ok ? n : -1;
 }
 
-/* Reads about so many bytes, or what there is. False at the end of the output. */
+/* Reads about `most` bytes, or what there is. False at the end of the output. */
 static bool read_output(struct process *p, size_t most)
 {
     int fd = p->out.fd;
@@ -269,7 +270,7 @@ static bool read_output(struct process *p, size_t most)
             p->out.enlarged = true;
             fcntl(fd, F_SETPIPE_SZ, (int)PIPE_BYTES);
         }
-        if ((size_t)n < room && n < 60 * (ssize_t)KIB) break; /* it was all there was */
+        if ((size_t)n < room && n < 60 * (ssize_t)KIB) break; /* the pipe is empty now */
         taken += (size_t)n;
     }
     return true;
@@ -285,8 +286,7 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
         process_close_pipe(&p->out);
         process_expect_end(p, p->retired ? PROCESS_RETIRE_GRACE_NS : CLOSED_GRACE_NS, "it closed its stdout");
     }
-    if (p->state == PROCESS_RETIRING && !p->window.head)
-        process_expect_end(p, PROCESS_RETIRE_GRACE_NS, "it did not end when its input ended");
+    if (p->state == PROCESS_RETIRING && !p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
     if (p->window.answered == before) return;
     process_confirm(p, now_ns());
     if (process_is_lost(p)) return;
@@ -296,7 +296,7 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
 
 /* ---- stderr ---- */
 
-/* The item it is at, unless its client has gone. */
+/* For a line of stderr: its current item, unless that was abandoned. */
 static struct tail_origin item_origin(const struct process *p)
 {
     struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
@@ -334,6 +334,6 @@ void process_on_stderr(uv_poll_t *poll, int status, int events)
 void process_read_rest(struct process *p, bool answers)
 {
     if (p->err.open) read_stderr(p);
-    /* An enlarged pipe holds a few reads; a descendant that goes on writing must not keep us here. */
+    /* Enough for all that an enlarged pipe holds. The limit is for a descendant that never stops writing. */
     if (answers && p->out.open) read_output(p, 3 * PIPE_BYTES);
 }

@@ -1,5 +1,4 @@
-/* Time and memory of a process: what its item may take, and when its answers are to be believed. A part of process.c.
- */
+/* The timer of a process: the time limit and the memory of its current item, and the confirming of answers. */
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -9,13 +8,13 @@
 #include "worker/process/process_internal.h"
 #include "worker/system/memory.h"
 
-#define ABANDONED_NS    (100 * NS_PER_MS) /* an item nobody waits for any more may still take so long */
+#define ABANDONED_NS    (100 * NS_PER_MS) /* that an item may still take after its chunk was abandoned */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
-#define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* between two looks whether it has read on */
-#define RECHECK_SPIN_NS (50 * NS_PER_US) /* of looking, right after its last answer */
+#define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* between two checks whether it waits for input */
+#define RECHECK_SPIN_NS (50 * NS_PER_US) /* of checking again and again, right after its last answer */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
-/* A process that cannot be seen waiting for input must have been silent for so long: twice what an item takes, as the
- * answer behind a surplus line comes an item's time later. */
+/* The kernel may not say whether a process waits for input. Then it must have written nothing for twice the time of an
+ * item, within these limits: after a surplus line the next answer comes about the time of an item later. */
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
 
@@ -29,13 +28,13 @@ void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause)
     process_check_time(p, now);
 }
 
-/* Whose time runs. While a run is unconfirmed the process may still be at its last item. */
+/* The run whose time limit counts. While a run is unconfirmed, its last item may still be running. */
 static const struct run *timed_run(const struct process *p)
 {
     return p->window.unconfirmed ? p->window.unconfirmed : p->window.head;
 }
 
-/* When the item it is at must be answered; UINT64_MAX: whenever. */
+/* When the current item must be answered; UINT64_MAX: no limit. */
 static uint64_t item_deadline(const struct process *p)
 {
     const struct run *r = timed_run(p);
@@ -57,7 +56,9 @@ static bool over_time(struct process *p, uint64_t now)
     } else if (now >= item_deadline(p)) {
         double limit = (double)timed_run(p)->chunk->item_timeout_ns / (double)NS_PER_S;
         fault_set(&f, ITEM_TIMED_OUT,
-                  p->window.unconfirmed ? "it did not read on within %g s" : "no answer within %g s", limit);
+                  p->window.unconfirmed ? "it answered its last item but did not read on within %g s"
+                                        : "no answer within %g s",
+                  limit);
     } else {
         return false;
     }
@@ -78,7 +79,7 @@ static bool over_memory(struct process *p)
     return true;
 }
 
-/* ---- belief ---- */
+/* ---- confirming answers ---- */
 
 static bool is_empty(int pipe_fd)
 {
@@ -86,12 +87,12 @@ static bool is_empty(int pipe_fd)
     return ioctl(pipe_fd, FIONREAD, &bytes) == 0 && bytes == 0;
 }
 
-/* What the main thread of a process is doing, as far as the kernel tells. */
+/* What the main thread of a process is doing, as the kernel shows it. */
 enum activity {
     ACTIVITY_READS_INPUT, /* it waits in read(0, ...) */
-    ACTIVITY_WAITS,       /* it waits for one of several things; its input may be one of them */
+    ACTIVITY_WAITS,       /* it waits for one of several things; input may be one of them */
     ACTIVITY_WORKS,       /* it runs, or waits for something else */
-    ACTIVITY_UNKNOWN,     /* such as when we may not look */
+    ACTIVITY_UNKNOWN,     /* the kernel does not show it to us, or the process has ended */
 };
 
 static const int waits_for_several[] = {
@@ -127,7 +128,7 @@ static bool is_silent(const struct window *w, uint64_t now)
     return now >= w->head_since_ns + silence;
 }
 
-/* Is it done with everything it was given? */
+/* Whether it is done with all it was given. If another run waits, its first byte has been written: see process_io.c. */
 static bool awaits_input(const struct process *p, uint64_t now)
 {
     const struct window *w = &p->window;
@@ -143,19 +144,19 @@ static bool awaits_input(const struct process *p, uint64_t now)
     return is_silent(w, now);
 }
 
-/* Until the next look. Mostly the first or second one sees it waiting. */
+/* The pause before the next check. Mostly the first or second check is enough. */
 static uint64_t recheck_delay(const struct process *p, uint64_t now)
 {
     uint64_t passed = (now - p->window.head_since_ns) / 8;
     return passed < RECHECK_MIN_NS ? RECHECK_MIN_NS : passed > RECHECK_MAX_NS ? RECHECK_MAX_NS : passed;
 }
 
-/* True when there is nothing to confirm any more, or it was killed. */
+/* True when nothing is left to confirm, or it is lost. */
 static bool confirm(struct process *p, uint64_t now)
 {
     if (process_is_lost(p) || !p->window.unconfirmed) return true;
     if (!awaits_input(p, now)) return false;
-    /* Only now: what it wrote before it read on is in the pipe, and would be a line too many. */
+    /* All that it wrote before is in the pipe now. A further line would be a surplus one. */
     if (p->out.open) process_read_rest(p, true);
     if (process_is_lost(p) || !p->window.unconfirmed) return true;
     window_confirm(&p->window, now, p->hooks->progress);
@@ -165,7 +166,7 @@ static bool confirm(struct process *p, uint64_t now)
 
 void process_confirm(struct process *p, uint64_t now)
 {
-    /* Between its answer and its input lie microseconds, and a timer takes a millisecond. */
+    /* After an answer it mostly waits for input within microseconds. A timer would take a millisecond. */
     while (!confirm(p, now) && now_ns() < now + RECHECK_SPIN_NS) sched_yield();
 }
 
@@ -176,14 +177,15 @@ static void on_timer(uv_timer_t *timer)
     struct process *p = timer->data;
     uint64_t now = now_ns();
     if (process_is_lost(p)) return;
-    /* An answer may lie in the pipe already: read before judging. */
+    /* Read first: the answer may be in the pipe already. */
     if (p->out.open) process_on_readable(&p->out.poll, 0, UV_READABLE);
     confirm(p, now);
     if (process_is_lost(p) || over_time(p, now) || over_memory(p)) return;
     process_check_time(p, now);
 }
 
-/* The timer is left alone while it runs: it looks again when it fires, so a quick item costs no timer call. */
+/* A running timer is not moved to a later time: it checks the time when it fires. So quick items cost no timer calls.
+ */
 void process_check_time(struct process *p, uint64_t now)
 {
     if (process_is_lost(p)) return;

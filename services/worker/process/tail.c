@@ -37,13 +37,18 @@ static bool may_log(struct tail *t, uint64_t now)
     return true;
 }
 
+static void log_suppressed(struct tail *t, const struct tail_origin *from)
+{
+    if (t->suppressed)
+        log_warn("stderr lines were dropped: there were too many", LOG_STR("task", from->task),
+                 LOG_I64("pid", from->pid), LOG_U64("lines", t->suppressed));
+    t->suppressed = 0;
+}
+
 static void log_line(struct tail *t, const struct tail_origin *from, uint64_t now)
 {
     if (t->line_len && may_log(t, now)) {
-        if (t->suppressed)
-            log_warn("stderr lines were left out", LOG_STR("task", from->task), LOG_I64("pid", from->pid),
-                     LOG_U64("lines", t->suppressed));
-        t->suppressed = 0;
+        log_suppressed(t, from);
         log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid), LOG_STR("job", from->job),
                  LOG_STR("chunk", from->chunk),
                  from->attempt ? LOG_U64("attempt", from->attempt) : LOG_STR("attempt", NULL),
@@ -73,9 +78,7 @@ void tail_add(struct tail *t, const char *data, size_t len, const struct tail_or
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now)
 {
     log_line(t, from, now);
-    if (t->suppressed)
-        log_warn("stderr lines were left out", LOG_STR("task", from->task), LOG_I64("pid", from->pid),
-                 LOG_U64("lines", t->suppressed));
+    log_suppressed(t, from);
 }
 
 void tail_restart(struct tail *t)

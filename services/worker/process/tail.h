@@ -1,6 +1,6 @@
 /*
- * What a process says on stderr: whole lines go to the log, at a bounded rate, and the last bytes are kept for the
- * error of the item it dies on. Owner: the process that embeds it.
+ * The stderr of a process. Its lines go to the log, at a bounded rate. Its last bytes are kept: they become part of the
+ * error if the process dies. The process embeds its tail.
  */
 #ifndef FANTAIL_WORKER_PROCESS_TAIL_H
 #define FANTAIL_WORKER_PROCESS_TAIL_H
@@ -8,7 +8,7 @@
 #include "common/base/base.h"
 #include "common/base/limits.h"
 
-#define TAIL_LINE_BYTES  1024 /* of a line in the log */
+#define TAIL_LINE_BYTES  1024 /* of a line in the log; the rest is left out */
 #define TAIL_LINES_PER_S 20
 #define TAIL_LINES_BURST 50
 
@@ -34,9 +34,9 @@ struct tail {
 };
 
 void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now);
-/* The process is gone: logs what is left of a line. */
+/* Logs the unfinished line of a process that has ended. */
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now);
-/* Forgets the kept bytes: what follows is about another item. */
+/* Forgets the kept bytes, because the process begins another item. */
 void tail_restart(struct tail *t);
 
 #endif

@@ -15,11 +15,11 @@ void window_release(struct window *w)
     buf_release(&w->strays);
 }
 
-/* Time per item as far as we know, the item it is at included. */
+/* The time of an item, as far as it is known. */
 static uint64_t expected_ns(const struct window *w, uint64_t now)
 {
     uint64_t running = w->items && now > w->head_since_ns ? now - w->head_since_ns : 0;
-    /* Waiting for a batch to be answered is not one slow item, until it takes longer than the whole batch should. */
+    /* Many items may be answered together. Only if that takes longer than all of them should, an item is slow. */
     return running > WINDOW_TARGET_NS ? running : w->item_ns;
 }
 
@@ -47,7 +47,7 @@ size_t window_room_bytes(const struct window *w)
 {
     size_t left = w->bytes < WINDOW_MAX_BYTES ? WINDOW_MAX_BYTES - w->bytes : 0;
     if (window_is_checked(w)) return left;
-    /* Half at once: the process should have a second run to go on with when it ends the first. */
+    /* Half of it: when the process has ended this run, it should have a second one to go on with. */
     return left < WINDOW_MAX_BYTES / 2 ? left : WINDOW_MAX_BYTES / 2;
 }
 

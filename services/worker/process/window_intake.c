@@ -1,4 +1,4 @@
-/* The reading half of window.c: lines of a process become answers of its runs. */
+/* The reading half of window.h: lines of a process become answers of its runs. */
 #include "worker/process/window_internal.h"
 
 #include "common/json/json_scan.h"
@@ -8,15 +8,15 @@
 struct reading {
     struct window *w;
     void (*progress)(struct chunk *c);
-    struct buf *memory; /* NULL, or what the lines are in, which may be taken */
-    const char *batch;  /* trusted: the first line that is not settled */
-    struct buf lines;   /* numbered: the answers that are not settled */
-    uint64_t n, failed; /* of the answers that are not settled */
-    uint64_t answers;   /* settled */
-    uint64_t slot_ns;   /* since the last answers of the process, not yet charged to a chunk */
+    struct buf *memory; /* the buffer of the lines, whose memory may be taken; NULL: none */
+    const char *batch;  /* FORM_TRUSTED: the first line that is not settled */
+    struct buf lines;   /* FORM_NUMBERED: the answers that are not settled */
+    uint64_t n, failed; /* how many answers are not settled, and how many of them are errors */
+    uint64_t answers;   /* how many are settled */
+    uint64_t slot_ns;   /* time since the last answers of the process that no chunk has been charged with yet */
 };
 
-/* The first run is answered as far as `done`: takes it off when that was its end. */
+/* The first `done` items of the first run are answered. Removes the run, and returns true, if that is all of it. */
 static bool pop_answered(struct window *w, struct run *r, uint64_t done)
 {
     if (done < r->count) return false;
@@ -26,8 +26,8 @@ static bool pop_answered(struct window *w, struct run *r, uint64_t done)
     return true;
 }
 
-/* What was read belongs to the first run: to its chunk, or to the answers that are kept. `end`: behind the last line.
- */
+/* Passes on the answers that were read, which are those of the first run: to its chunk, or to the kept answers. `end`
+ * is the end of the last line. */
 static void settle(struct reading *rd, const char *end)
 {
     struct window *w = rd->w;
@@ -39,7 +39,7 @@ static void settle(struct reading *rd, const char *end)
     if (n == 0) return;
     rd->n = rd->failed = 0;
     rd->answers += n;
-    /* All that the process did since its last answers is charged to the first of these. */
+    /* The first run answered now is charged with the time since the last answers. */
     chunk_add_cost(r->chunk, n, rd->slot_ns);
     rd->slot_ns = 0;
     w->items -= n;
@@ -69,7 +69,7 @@ static void settle(struct reading *rd, const char *end)
     chunk_unref(c);
 }
 
-/* One more answer of the first run. */
+/* Counts one more answer of the first run; `end` is the end of its line. */
 static void count_answer(struct reading *rd, bool failed, const char *end)
 {
     struct window *w = rd->w;
@@ -85,7 +85,7 @@ static const char *read_envelope(struct reading *rd, const char *line, size_t le
 {
     struct answer_line a = answer_line_parse(line, len, true);
     if (a.kind != ANSWER_VALUE && a.kind != ANSWER_ERROR)
-        return "its output is not {\"value\":...} or {\"error\":{...}} with valid JSON";
+        return "its output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}";
     if (rd->w->form == FORM_CHECKED) buf_add(&rd->w->kept, line, len + 1);
     count_answer(rd, a.kind == ANSWER_ERROR, line + len + 1);
     return NULL;
@@ -97,7 +97,7 @@ static const char *read_value(struct reading *rd, const char *line, size_t len)
     struct buf *kept = &rd->w->kept;
     size_t offset;
     const char *reason;
-    if (!json_valid(line, len, &offset, &reason)) return "its output is not JSON";
+    if (!json_valid(line, len, &offset, &reason)) return "its output is not valid JSON";
     buf_add(kept, open, sizeof open - 1);
     buf_add(kept, line, len && line[len - 1] == '\r' ? len - 1 : len);
     buf_add(kept, "}\n", 2);
@@ -116,7 +116,7 @@ static void add_bad(struct reading *rd, const char *cause, const char *end)
 static void add_answer(struct reading *rd, const struct numbered_line *a, const char *end)
 {
     if (a->kind == NUMBERED_BAD) {
-        add_bad(rd, "its output has neither a value nor an error, or is not valid JSON", end);
+        add_bad(rd, "its output is not valid JSON, or has not exactly one of value and error", end);
         return;
     }
     buf_add_str(&rd->lines, a->kind == NUMBERED_VALUE ? "{\"value\":" : "{\"error\":");
@@ -135,11 +135,11 @@ static void read_numbered(struct reading *rd, const char *line, size_t len)
         buf_add(&w->strays, line, len + 1);
         return;
     }
-    for (; next < a.id; next++) add_bad(rd, "its process left it out: it answered the next one", end);
+    for (; next < a.id; next++) add_bad(rd, "its process answered the next item and not this one", end);
     add_answer(rd, &a, end);
 }
 
-/* ---- */
+/* ---- lines ---- */
 
 static const char *read_line(struct reading *rd, const char *line, size_t len)
 {
@@ -164,7 +164,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
         if (!newline) break;
         w->seen = 0;
         in.surplus = w->form != FORM_NUMBERED && (!w->head || w->unconfirmed);
-        in.fault = in.surplus ? "it wrote a line more than it had items" : read_line(&rd, at, (size_t)(newline - at));
+        in.fault = in.surplus ? "it wrote more lines than it had items" : read_line(&rd, at, (size_t)(newline - at));
         if (in.fault) break;
         at = newline + 1;
     }

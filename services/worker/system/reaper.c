@@ -41,7 +41,7 @@ void reaper_add(struct reaper *r, struct reaped *child)
     r->children = child;
 }
 
-/* Reads a whole small file of /proc; returns its length, 0 when it cannot. */
+/* Reads a small file of /proc. Returns its length; 0 if it cannot be read. */
 static size_t read_proc(const char *path, char *dst, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -54,7 +54,7 @@ static size_t read_proc(const char *path, char *dst, size_t size)
     return len;
 }
 
-/* The token in the environment that process had when it started; 0 when it has none of this worker. */
+/* The token in the environment with which the process was started; 0 if it has no token of this worker. */
 static uint64_t token_of(pid_t pid)
 {
     static char env[64 * 1024];
@@ -81,7 +81,8 @@ static bool token_lives(const struct reaper *r, uint64_t token)
     return false;
 }
 
-/* Children we did not start were adopted. Those of a process that still lives may stay: it will be killed with it. */
+/* Kills adopted children, which are those that we did not start. One stays if the process that started it still lives:
+ * it will be killed with it. */
 static void kill_strays(struct reaper *r)
 {
     static char list[64 * 1024];
@@ -95,11 +96,11 @@ static void kill_strays(struct reaper *r)
         uint64_t token = token_of(pid);
         if (token && token_lives(r, token)) continue;
         if (kill(pid, SIGKILL) == 0)
-            log_warn("killed a process that its task left behind", LOG_I64("pid", pid), LOG_U64("process", token));
+            log_warn("killed a process that a task left behind", LOG_I64("pid", pid), LOG_U64("process", token));
     }
 }
 
-/* Takes the child off the list; NULL when it was adopted. */
+/* Removes the child from the list; NULL if it is an adopted one. */
 static struct reaped *forget(struct reaper *r, pid_t pid)
 {
     for (struct reaped **at = &r->children; *at; at = &(*at)->next) {
@@ -120,7 +121,7 @@ bool reaper_poll(struct reaper *r)
         if (!left || info.si_pid == 0) break;
         any = true;
         struct reaped *c = forget(r, info.si_pid);
-        /* Before the wait: its group may outlive it, and its number is not free for others yet. */
+        /* Kill its group before the wait: until then no other group can have the same number. */
         if (c) kill(-info.si_pid, SIGKILL);
         int status = 0;
         struct rusage usage = {0};

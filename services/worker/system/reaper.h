@@ -1,7 +1,7 @@
 /*
- * Every child of the worker ends here: SIGCHLD, waitpid(), and the hunt for descendants that a task process left
- * behind. The worker is a subreaper, so whatever a dead process had started becomes our child, also after setsid(); it
- * is told by the token in its environment (FANTAIL_PROCESS) and killed. Single-threaded; one per program.
+ * Reaps every child of the worker, and kills the descendants that a task process leaves behind. The worker is a
+ * subreaper: when a process dies, what it has started becomes a child of the worker, even after setsid(). The token in
+ * the environment (FANTAIL_PROCESS) shows which process it belongs to. Single-threaded; one for each program.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_REAPER_H
 #define FANTAIL_WORKER_SYSTEM_REAPER_H
@@ -11,11 +11,11 @@
 
 #include "common/base/base.h"
 
-/* Embedded by whoever started a process. */
+/* A child that we started; embedded in its owner. */
 struct reaped {
     struct reaped *next;
     pid_t pid;
-    uint64_t token; /* unique in this worker; its environment has FANTAIL_PROCESS=<worker pid>-<token> */
+    uint64_t token; /* unique in this worker; in its environment as FANTAIL_PROCESS=<worker pid>-<token> */
     void (*on_exit)(struct reaped *r, int status, const struct rusage *usage);
 };
 
@@ -28,9 +28,9 @@ struct reaper {
 MUST_CHECK bool reaper_init(struct reaper *r, uv_loop_t *loop);
 void reaper_close(struct reaper *r);
 uint64_t reaper_new_token(struct reaper *r);
-/* Watches child->pid until its on_exit, after which the reaper has forgotten it. */
+/* Waits for the end of child->pid, then forgets the child and calls on_exit(). */
 void reaper_add(struct reaper *r, struct reaped *child);
-/* Looks for ended children now; false when there is no child left, adopted ones included. */
+/* Reaps the children that have ended. False if no child is left, not even an adopted one. */
 bool reaper_poll(struct reaper *r);
 
 #endif

@@ -33,8 +33,8 @@ static int lock_dir(const char *path)
     return -1;
 }
 
-/* A directory of the same user that nobody locks is left over from a worker that was killed. One that is a moment old
- * may belong to a worker between making and locking it. */
+/* Removes the directories of workers that were killed: those of the same user that are not locked. A new one stays,
+ * because its worker may not have locked it yet. */
 static void remove_stale(const char *base)
 {
     DIR *d = opendir(base);
@@ -64,7 +64,7 @@ char *scratch_make(int *lock_fd)
         *lock_fd = lock_dir(path);
         return path;
     }
-    log_warn("no temporary directories for the tasks", LOG_STR("path", path), LOG_STR("error", strerror(errno)));
+    log_warn("tasks get no temporary directories", LOG_STR("path", path), LOG_STR("error", strerror(errno)));
     free(path);
     return NULL;
 }
@@ -107,7 +107,7 @@ static void on_removed(uv_work_t *work, int status)
 
 void scratch_remove_inner(uv_loop_t *loop, char *path)
 {
-    /* Mostly it is empty: then one call is enough. */
+    /* Mostly the directory is empty, and rmdir() is enough. */
     if (!path || rmdir(path) == 0 || errno != ENOTEMPTY) {
         free(path);
         return;

@@ -1,6 +1,6 @@
 /*
- * Temporary directories: one for the worker, and in it one for each of its processes. The worker holds a lock on its
- * own while it lives, so that a later worker can recognise and remove one whose worker was killed.
+ * Temporary directories: one for the worker, and in it one for each of its processes. The worker keeps its directory
+ * locked while it lives. So a later worker can recognise the directory of a killed one, and remove it.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_SCRATCH_H
 #define FANTAIL_WORKER_SYSTEM_SCRATCH_H
@@ -9,13 +9,14 @@
 
 #include "common/base/base.h"
 
-/* The worker's directory; NULL when no place is writable. *lock_fd keeps the lock. The caller frees the path. */
+/* Makes the worker's directory. Returns its path, which the caller frees, and the lock; NULL if it cannot be made. */
 MUST_CHECK char *scratch_make(int *lock_fd);
+/* Removes it with all that is in it, and gives up the lock. path may be NULL. */
 void scratch_remove(const char *path, int lock_fd);
 
-/* A process's directory in the worker's, named by the process's token. NULL when it cannot be made, or base is NULL. */
+/* Makes the directory of a process in `base`, named by its token. NULL if it cannot be made, or base is NULL. */
 MUST_CHECK char *scratch_make_inner(const char *base, uint64_t token);
-/* Removes it; what a task left in it is removed on another thread. Takes the path, which may be NULL. */
+/* Removes it; if it is not empty, on another thread. Takes the path, which may be NULL. */
 void scratch_remove_inner(uv_loop_t *loop, char *path);
 
 #endif

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What the child reads and writes while it borrows our memory. */
+/* What the child reads and writes while it shares our memory. */
 struct child {
     const struct spawn_plan *plan;
     int in, out, err;
@@ -30,19 +30,19 @@ static void set_limits(const struct child *c)
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0) return;
     if (write(fd, c->oom_score, strlen(c->oom_score)) < 0) {
-    } /* best effort: it may be forbidden */
+    } /* it may be forbidden, and then it stays as it is */
     close(fd);
 }
 
 static void close_the_rest(void)
 {
 #ifdef SYS_close_range
-    /* Everything of ours is close-on-exec; this is for what a library may have forgotten. */
+    /* All our descriptors are close-on-exec. This is for those of libraries that are not. */
     syscall(SYS_close_range, 3U, ~0U, 0U);
 #endif
 }
 
-/* Signals the worker ignores would stay ignored; task programs expect the defaults. */
+/* Signals that the worker ignores would stay ignored, but programs expect the default actions. */
 static void reset_signals(void)
 {
     static const int signals[] = {SIGPIPE, SIGXFSZ, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
@@ -52,7 +52,7 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Runs between vfork() and exec: system calls only. */
+/* Runs between vfork() and execve(), so it may only make system calls. */
 static _Noreturn void run_child(struct child *c)
 {
     const struct spawn_plan *plan = c->plan;
@@ -92,7 +92,7 @@ static int own_oom_score(void)
 
 static pid_t start_child(struct child *c)
 {
-    /* A signal handler of ours must not run in the child: it shares our memory. */
+    /* The child shares our memory, so none of our signal handlers may run in it. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -104,7 +104,7 @@ static pid_t start_child(struct child *c)
     return pid;
 }
 
-/* A script without "#!" is run by the shell, as every shell does. */
+/* Runs a script without "#!" with the shell, as shells do. */
 static pid_t start_script(struct child *c)
 {
     size_t n = 0;
@@ -133,10 +133,10 @@ static bool nonblocking(int fd)
 /* Bytes flow from pair[1] to pair[0]. */
 static bool open_channel(int pair[2], bool sockets)
 {
-    static const int roomy = 1 << 20; /* the kernel takes its own maximum, and uses it only when it is needed */
+    static const int buffer_bytes = 1 << 20; /* the kernel may allow less, and uses memory only when it is needed */
     if (!sockets) return pipe2(pair, O_CLOEXEC) == 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return false;
-    setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &roomy, sizeof roomy);
+    setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
     return true;
 }
 
@@ -153,7 +153,7 @@ bool spawn(const struct spawn_plan *plan, struct spawned *s, int *error, const c
     int score = own_oom_score() + plan->oom_score_adj;
     snprintf(c.oom_score, sizeof c.oom_score, "%d", score > 1000 ? 1000 : score);
     pid_t pid = start_child(&c);
-    /* A child that could not exec leaves a zombie; the worker's reaper takes it with the others. */
+    /* If the child could not become the program, it has ended, and the reaper reaps it like an adopted child. */
     if (c.error == ENOEXEC) pid = start_script(&c);
     if (c.error) {
         *error = c.error;

@@ -72,8 +72,9 @@ char *path_join(const char *dir, const char *name)
     return path;
 }
 
-/* The program a command word names: a path is relative to the task's directory, a bare word is searched there and then
- * in PATH. A path that does not exist is kept: starting it will say why it cannot. */
+/* The path of the program that the first word of a command names. A path is relative to the task's directory; a word
+ * without "/" is searched there, then in PATH. A path that does not exist is returned, too: starting it gives the
+ * error. */
 char *find_program(const char *word, const char *cwd)
 {
     if (word[0] == '/') return xstrdup(word);
@@ -151,7 +152,7 @@ void task_set_release(struct task_set *set)
     *set = (struct task_set){0};
 }
 
-/* A file that cannot be a task (a README, a library) is passed over; a directory always is meant as one. */
+/* A directory is always taken for a task. A file that is not executable, like a README, is passed over. */
 static bool is_candidate(const char *dir, const char *name)
 {
     if (name[0] == '.' || name[0] == '_') return false;

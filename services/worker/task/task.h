@@ -1,7 +1,8 @@
 /*
- * A task as its directory describes it: <dir>/<name>/task.json, or an executable <dir>/<name> or <dir>/<name>/<name>
- * (mode exec). A task that cannot be read is kept with the reason in `error`, so that callers learn it by name.
- * Tasks are shared by reference: a reload makes new ones, processes of the old end with the old.
+ * A task as its directory describes it: by <dir>/<name>/task.json, or by an executable <dir>/<name> or
+ * <dir>/<name>/<name> (mode exec). A task that cannot be read is kept, with the reason in `error`, so that clients get
+ * the reason when they name it. Tasks are shared by reference. Reading a task again makes a new one; the former one
+ * lives as long as its processes.
  */
 #ifndef FANTAIL_WORKER_TASK_TASK_H
 #define FANTAIL_WORKER_TASK_TASK_H
@@ -14,20 +15,20 @@ enum task_mode { TASK_STREAM, TASK_EXEC, TASK_NATIVE, TASK_PYTHON, TASK_MODE_COU
 struct task {
     unsigned refs;
     char *name;
-    char *error; /* NULL: it is fine */
+    char *error; /* why it cannot be run; NULL: it can */
     enum task_mode mode;
     char *description; /* may be NULL */
     char *cwd;
-    char *path;                     /* the program to start */
-    const char **argv;              /* NULL-ended */
-    const char **env;               /* NULL-ended: the worker's, with the task's own over it, and FANTAIL_TASK */
-    unsigned processes;             /* 0: as many as the worker's default */
+    char *path;         /* the program to start */
+    const char **argv;  /* NULL-ended */
+    const char **env;   /* NULL-ended: the worker's, replaced by the task's own where both have one, and FANTAIL_TASK */
+    unsigned processes; /* 0: the worker's default */
     uint64_t item_timeout_ns;       /* 0: none */
     uint64_t memory_bytes;          /* 0: unlimited */
     uint64_t max_items_per_process; /* 0: unlimited */
     bool idempotent;
-    bool envelope; /* its lines are envelopes already */
-    bool ids;      /* stream: items and answers carry ids, see numbered.h */
+    bool envelope; /* it writes envelopes, not values */
+    bool ids;      /* items and answers have ids, see numbered.h; mode stream only */
     bool common;   /* it understands #common lines */
     bool trace;    /* it understands #traceparent and #tracestate lines */
 };
@@ -37,14 +38,14 @@ struct task_set {
     size_t count;
 };
 
-/* dirs: colon separated; of two tasks with one name the first wins. hosts_dir has the host programs. A directory that
- * cannot be read is an error in err; the set then has the tasks of the others. */
+/* dirs: paths separated by colons; of two tasks with the same name the first is used. hosts_dir has the host programs.
+ * If a directory cannot be read: false with a sentence in err, and the set has the tasks of the others. */
 MUST_CHECK bool task_set_load(struct task_set *set, const char *dirs, const char *hosts_dir, char *err,
                               size_t err_size);
 void task_set_release(struct task_set *set);
 struct task *task_set_find(const struct task_set *set, const char *name);
 
-/* One task of a directory entry. Never NULL: see `error`. */
+/* Reads the task `name` in `dir`. Never NULL: see `error`. */
 MUST_CHECK struct task *task_load(const char *dir, const char *name, const char *hosts_dir);
 struct task *task_ref(struct task *t);
 void task_unref(struct task *t);

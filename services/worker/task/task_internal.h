@@ -1,5 +1,6 @@
 /*
- * Reading of task.json into a struct task, and what both forms of a task share. The other half of task.c; only for it.
+ * What task.c and task_json.c share; only for them. task.c finds the tasks in directories, task_json.c reads task.json
+ * and builds the command line.
  */
 #ifndef FANTAIL_WORKER_TASK_TASK_INTERNAL_H
 #define FANTAIL_WORKER_TASK_TASK_INTERNAL_H
@@ -8,12 +9,12 @@
 
 #include "worker/task/task.h"
 
-/* Fills t, whose cwd is set; a fault goes to t->error. */
+/* Fills t from task.json at `path`; t->cwd is set. A fault goes to t->error. */
 void task_read_json(struct task *t, const char *path, const char *hosts_dir);
-/* The executable `program` in t->cwd is run once for every item. */
+/* Makes t a task of mode exec that runs the executable `program` in t->cwd. */
 void task_set_bare(struct task *t, const char *program, const char *hosts_dir);
 
-/* The first reason is kept. */
+/* Sets t->error, if it is not set yet. */
 void task_fail(struct task *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 MUST_CHECK bool task_mode_parse(const char *word, enum task_mode *mode);
 MUST_CHECK char *path_join(const char *dir, const char *name);

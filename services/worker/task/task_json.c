@@ -8,7 +8,7 @@
 
 #define TASK_JSON_BYTES (1 * MIB)
 
-/* What task.json says that decides only the command line. */
+/* The fields of task.json that only the command line depends on. */
 struct command_options {
     const cJSON *command;
     bool text, append;
@@ -263,7 +263,7 @@ static void build_command(struct task *t, const struct command_options *o, const
     if (access(t->path, X_OK) != 0 && t->mode != TASK_STREAM) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
 
-/* The worker's environment with the own variables of the task over it. */
+/* Sets t->env: the worker's environment, in which the task's own variables replace those with the same name. */
 static void build_env(struct task *t)
 {
     struct words env = {0};

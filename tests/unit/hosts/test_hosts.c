@@ -16,7 +16,7 @@ static struct fantail_item item_of(const char *json)
 
 /* ---- fantail_task.h ---- */
 
-Test(hosts, integers_are_read_within_their_range_and_nothing_else_is)
+Test(hosts, only_integers_within_their_range_are_read_as_integers)
 {
     static const struct {
         const char *json;
@@ -61,7 +61,7 @@ Test(hosts, numbers_are_read_and_strings_and_infinities_are_not)
     }
 }
 
-Test(hosts, strings_are_read_with_their_escapes_undone_into_as_much_room_as_they_need)
+Test(hosts, strings_are_read_without_escapes_if_there_is_enough_room)
 {
     static const struct {
         const char *json, *text;
@@ -92,7 +92,7 @@ Test(hosts, strings_are_read_with_their_escapes_undone_into_as_much_room_as_they
     assert_no_leaks();
 }
 
-Test(hosts, members_are_found_behind_nested_values_and_strings_that_look_like_them)
+Test(hosts, members_are_found_after_nested_values_and_strings_that_look_like_them)
 {
     struct fantail_item item = item_of("{ \"a\" : {\"stop\":1,\"x\":[{}, \"]}\"]} , \"t\":\"\\\"stop\\\":2,\\\\\",\n"
                                        "\"e\":[],\"n\":null,\"f\":-1.5 ,\"stop\":77}");
@@ -114,7 +114,7 @@ Test(hosts, members_are_found_behind_nested_values_and_strings_that_look_like_th
     cr_assert_not(fantail_get_member_integer(&item, "f", &value));
 }
 
-Test(hosts, members_of_what_is_no_object_are_absent)
+Test(hosts, a_value_that_is_not_an_object_has_no_members)
 {
     static const char *const none[] = {"{}", "[]", "1", "\"{\"", "", "null", "{ }"};
     struct fantail_item member;
@@ -169,12 +169,12 @@ Test(hosts, a_long_error_message_is_not_cut_within_a_character)
     message[2000] = '\0';
     fantail_reply_error(&reply, "%sx%s", "a", message);
     cr_assert(reply.len > 990 && reply.len < 1000);
-    cr_assert_eq(reply.len % 2, 0, "ends behind a two-byte character");
+    cr_assert_eq(reply.len % 2, 0, "ends after a two-byte character");
 }
 
 /* ---- line_io.h ---- */
 
-Test(hosts, lines_come_whole_however_they_were_cut)
+Test(hosts, lines_are_whole_wherever_the_input_was_cut)
 {
     static const char input[] = "1\n\"two\"\n\n[3]\ncut off";
     static const char *const expected[] = {"1", "\"two\"", "", "[3]"};
@@ -265,7 +265,7 @@ Test(hosts, strings_lose_their_quotes_and_escapes_and_other_values_stay_json)
     assert_no_leaks();
 }
 
-Test(hosts, every_marker_is_replaced_and_an_item_with_a_marker_in_it_is_left_alone)
+Test(hosts, every_marker_is_replaced_but_not_a_marker_in_the_item)
 {
     char *argv[] = {"cmd", "-o{}.{}", "plain", "{}", NULL};
     struct exec_template template;
@@ -282,7 +282,7 @@ Test(hosts, every_marker_is_replaced_and_an_item_with_a_marker_in_it_is_left_alo
     assert_no_leaks();
 }
 
-Test(hosts, without_a_marker_the_item_is_appended_only_when_asked)
+Test(hosts, without_a_marker_the_item_is_appended_only_on_request)
 {
     char *argv[] = {"cmd", "x", NULL};
     struct exec_template template;
@@ -312,7 +312,7 @@ static void check_output(enum exec_output output, const char *printed, const cha
     buf_release(&runner.out);
 }
 
-Test(hosts, what_a_command_prints_becomes_the_value_in_the_way_that_was_asked)
+Test(hosts, output_becomes_the_value_in_the_requested_way)
 {
     check_output(EXEC_OUTPUT_AUTO, "5\n", "{\"value\":5}\n");
     check_output(EXEC_OUTPUT_AUTO, " {\"a\":\n1}\n\n", "{\"value\":{\"a\": 1}}\n");

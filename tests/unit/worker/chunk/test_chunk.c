@@ -40,7 +40,7 @@ Test(chunk, an_empty_body_is_complete_at_once)
     assert_no_leaks();
 }
 
-Test(chunk, an_answer_is_taken_whole_when_it_is_long_and_ended_and_untouched)
+Test(chunk, a_whole_answer_is_taken_if_it_is_long_has_ended_and_was_not_pulled)
 {
     enum { LONG = 100000 };
     static char line[LONG + 16], byte[1];
@@ -69,7 +69,7 @@ Test(chunk, an_answer_is_taken_whole_when_it_is_long_and_ended_and_untouched)
     assert_no_leaks();
 }
 
-Test(chunk, blank_lines_vanish_wherever_the_upload_is_cut)
+Test(chunk, blank_lines_are_removed_wherever_the_upload_is_cut)
 {
     static const char body[] = "\n1\n\n \t\r\n[2,\"a\"]\n\n\n3";
     for (size_t cut = 0; cut <= sizeof body - 1; cut++) {
@@ -96,7 +96,7 @@ Test(chunk, broken_json_is_refused_with_its_item_and_offset)
     assert_no_leaks();
 }
 
-Test(chunk, no_sender_can_slip_in_a_control_line)
+Test(chunk, no_client_can_send_a_control_line)
 {
     struct chunk *c = chunk_new(false, 0);
     cr_assert_not(chunk_add(c, "#common 1\n", 10, &fault));
@@ -132,7 +132,7 @@ Test(chunk, a_run_is_bounded_by_bytes_but_never_empty)
     assert_no_leaks();
 }
 
-Test(chunk, a_crash_costs_the_item_the_process_was_at_and_the_rest_waits_again)
+Test(chunk, after_a_crash_the_current_item_is_answered_and_the_others_wait_again)
 {
     struct chunk *c = chunk_of("1\n2\n3\n4\n5\n");
     struct run *first = chunk_take(c, 1, SIZE_MAX), *r = chunk_take(c, 10, SIZE_MAX);
@@ -180,7 +180,7 @@ Test(chunk, a_deadline_keeps_the_answered_prefix_and_drops_the_rest)
     assert_no_leaks();
 }
 
-Test(chunk, an_abandoned_chunk_lives_until_its_last_run_is_back)
+Test(chunk, an_abandoned_chunk_lives_until_its_last_run_is_returned)
 {
     struct chunk *c = chunk_of("1\n2\n3\n");
     struct run *a = chunk_take(c, 2, SIZE_MAX);
@@ -205,7 +205,7 @@ Test(chunk, settled_items_keep_their_place_between_others)
     assert_no_leaks();
 }
 
-Test(chunk, a_run_that_ends_in_its_middle_is_redone_round_the_item_at_fault)
+Test(chunk, a_run_can_be_returned_with_the_answer_of_an_item_in_its_middle)
 {
     struct chunk *c = chunk_of("1\n2\n3\n4\n");
     run_return_at(chunk_take(c, 4, SIZE_MAX), 2, "X\n", 2);

@@ -69,7 +69,7 @@ Test(item_trace, the_first_items_and_the_failed_ones_are_recorded)
     assert_no_leaks();
 }
 
-Test(item_trace, a_long_answer_that_goes_on_with_its_memory_is_recorded_too)
+Test(item_trace, a_long_answer_whose_memory_is_taken_is_recorded_too)
 {
     struct chunk *c = traced_chunk(1);
     struct run *r = chunk_take(c, 1, SIZE_MAX);
@@ -87,7 +87,7 @@ Test(item_trace, a_long_answer_that_goes_on_with_its_memory_is_recorded_too)
     assert_no_leaks();
 }
 
-Test(item_trace, failures_have_a_cap_too)
+Test(item_trace, failed_items_have_a_limit_too)
 {
     struct chunk *c = traced_chunk(1000);
     for (int i = 0; i < 10; i++) answer_many(c, 100, fails_always);
@@ -97,7 +97,7 @@ Test(item_trace, failures_have_a_cap_too)
     assert_no_leaks();
 }
 
-Test(item_trace, an_item_that_its_process_died_on_is_recorded_once_and_the_rest_when_answered)
+Test(item_trace, an_item_that_killed_its_process_is_recorded_once_and_the_others_when_they_are_answered)
 {
     struct chunk *c = traced_chunk(3);
     struct run *r = chunk_take(c, 3, SIZE_MAX);

@@ -75,7 +75,7 @@ Test(turns, chunks_without_a_name_are_jobs_of_their_own_and_names_are_compared_w
     empty(&t);
 }
 
-Test(turns, a_chunk_that_is_not_there_can_be_removed)
+Test(turns, removing_a_chunk_twice_does_nothing)
 {
     struct turns t = {0};
     struct chunk *c = add(&t, "a/0", 1);

@@ -37,7 +37,7 @@ static void due_and_done(enum protection_request request, uint64_t now)
     protection_answered(&p, PROTECTION_DONE, now);
 }
 
-Test(protection, on_at_once_and_off_after_a_while_without_work)
+Test(protection, it_is_requested_at_once_and_given_up_after_some_time_without_work)
 {
     begin();
     cr_assert_eq(quiet(START), UINT64_MAX);
@@ -52,7 +52,7 @@ Test(protection, on_at_once_and_off_after_a_while_without_work)
     cr_assert_eq(quiet(START + 100 * S), UINT64_MAX);
 }
 
-Test(protection, pauses_between_chunks_ask_for_nothing)
+Test(protection, pauses_between_chunks_cause_no_request)
 {
     begin();
     protection_work(&p, true, START);
@@ -78,7 +78,7 @@ Test(protection, it_is_renewed_after_a_third_as_long_as_there_is_work)
     }
 }
 
-Test(protection, what_runs_out_by_itself_is_not_given_back)
+Test(protection, protection_that_has_expired_is_not_given_up)
 {
     protection_init(&p, 10 * S, IDLE, 7);
     protection_work(&p, true, START);
@@ -89,7 +89,7 @@ Test(protection, what_runs_out_by_itself_is_not_given_back)
     cr_assert_eq(quiet(START + S + IDLE), UINT64_MAX);
 }
 
-Test(protection, one_request_at_a_time)
+Test(protection, there_is_one_request_at_a_time)
 {
     begin();
     protection_work(&p, true, START);
@@ -101,7 +101,7 @@ Test(protection, one_request_at_a_time)
     due(PROTECTION_OFF, START + 60 * S);
 }
 
-Test(protection, requests_keep_their_distance)
+Test(protection, requests_are_not_closer_than_the_least_pause)
 {
     protection_init(&p, LASTS, 0, 7);
     protection_work(&p, true, START);
@@ -113,7 +113,7 @@ Test(protection, requests_keep_their_distance)
     cr_assert_eq(quiet(START + PROTECTION_PACE_NS), START + 2 * PROTECTION_PACE_NS);
 }
 
-Test(protection, failures_are_retried_later_and_later_up_to_a_minute)
+Test(protection, failures_are_retried_after_growing_pauses_of_up_to_a_minute)
 {
     begin();
     protection_work(&p, true, START);
@@ -134,7 +134,7 @@ Test(protection, failures_are_retried_later_and_later_up_to_a_minute)
     cr_assert_eq(quiet(now), now + LASTS / 3, "and the failures are forgotten");
 }
 
-Test(protection, a_renewal_that_fails_is_retried_while_the_old_one_holds)
+Test(protection, a_renewal_that_fails_is_retried_before_the_protection_expires)
 {
     begin();
     protection_work(&p, true, START);
@@ -149,7 +149,7 @@ Test(protection, a_renewal_that_fails_is_retried_while_the_old_one_holds)
     cr_assert_eq(quiet(retry), retry + LASTS / 3);
 }
 
-Test(protection, a_lost_answer_is_taken_for_protection_only_when_giving_back)
+Test(protection, after_a_request_without_an_answer_protection_is_given_up_but_not_relied_on)
 {
     begin();
     protection_work(&p, true, START);
@@ -166,7 +166,7 @@ Test(protection, a_lost_answer_is_taken_for_protection_only_when_giving_back)
     cr_assert_eq(quiet(retry), UINT64_MAX);
 }
 
-Test(protection, work_that_begins_after_a_lost_giving_back_is_protected_anew)
+Test(protection, work_is_protected_again_if_giving_up_had_no_answer)
 {
     begin();
     protection_work(&p, true, START);
@@ -179,7 +179,7 @@ Test(protection, work_that_begins_after_a_lost_giving_back_is_protected_anew)
     due_and_done(PROTECTION_ON, quiet(START + 30 * S));
 }
 
-Test(protection, what_was_never_given_needs_no_giving_back)
+Test(protection, protection_that_was_refused_is_not_given_up)
 {
     begin();
     protection_work(&p, true, START);
@@ -189,7 +189,7 @@ Test(protection, what_was_never_given_needs_no_giving_back)
     cr_assert_eq(quiet(START + IDLE + 2 * S), UINT64_MAX);
 }
 
-Test(protection, leaving_gives_back_at_once_and_once)
+Test(protection, leaving_gives_protection_up_at_once_with_one_request)
 {
     begin();
     protection_work(&p, true, START);
@@ -200,7 +200,7 @@ Test(protection, leaving_gives_back_at_once_and_once)
     cr_assert_eq(quiet(START + 100 * S), UINT64_MAX, "work goes on, but nothing is protected again");
 }
 
-Test(protection, leaving_while_a_request_is_under_way_gives_back_what_it_brings)
+Test(protection, leaving_during_a_request_gives_up_what_it_protects)
 {
     begin();
     protection_work(&p, true, START);
@@ -212,7 +212,7 @@ Test(protection, leaving_while_a_request_is_under_way_gives_back_what_it_brings)
     cr_assert_eq(quiet(START + S), UINT64_MAX);
 }
 
-Test(protection, leaving_without_protection_asks_for_nothing)
+Test(protection, leaving_without_protection_causes_no_request)
 {
     begin();
     protection_leave(&p);

@@ -3,7 +3,7 @@
 #include "unit/leaks.h"
 #include "worker/process/numbered.h"
 
-Test(numbered, items_get_the_ids_that_follow)
+Test(numbered, items_get_consecutive_ids)
 {
     struct buf b = {0};
     numbered_add_items(&b, "1\n{\"a\":[]}\r\n\"x\"\n", 16, 9);
@@ -13,7 +13,7 @@ Test(numbered, items_get_the_ids_that_follow)
     assert_no_leaks();
 }
 
-Test(numbered, lines_of_any_legal_spelling_are_read)
+Test(numbered, members_in_any_order_and_white_space_are_read)
 {
     static const struct {
         const char *line, *body;

@@ -103,7 +103,7 @@ Test(pool, items_are_answered_in_order_by_several_processes)
     stop();
 }
 
-Test(pool, a_crash_costs_its_item_only_and_names_the_signal_and_the_last_words)
+Test(pool, a_crash_fails_only_its_item_with_the_signal_and_the_end_of_stderr)
 {
     start(SCRIPT, 2);
     struct chunk *c = submit("1\n2\n\"crash\"\n3\n4\n5\n");
@@ -158,7 +158,7 @@ Test(pool, an_item_that_hangs_is_ended_by_its_time_limit)
     stop();
 }
 
-Test(pool, a_program_that_cannot_start_fails_its_items_by_name)
+Test(pool, the_items_of_a_program_that_cannot_start_fail_with_the_cause)
 {
     start("exit 4", 2);
     free(task->path);
@@ -171,7 +171,7 @@ Test(pool, a_program_that_cannot_start_fails_its_items_by_name)
     stop();
 }
 
-Test(pool, a_program_that_ends_at_once_fails_its_items_and_does_not_loop)
+Test(pool, the_items_of_a_program_that_exits_at_once_fail_after_a_few_starts)
 {
     struct buf items = {0};
     for (int i = 0; i < 3000; i++) buf_add_str(&items, "1\n");
@@ -218,7 +218,7 @@ Test(pool, a_process_that_has_written_much_gets_one_read_in_a_turn_of_the_loop)
     stop();
 }
 
-Test(pool, draining_ends_what_runs_and_hands_back_the_rest)
+Test(pool, draining_answers_what_runs_and_hands_back_the_rest)
 {
     start("while read -r x; do sleep 0.05; echo \"{\\\"value\\\":$x}\"; done", 1);
     struct chunk *c = submit("1\n2\n3\n4\n5\n6\n7\n8\n9\n");
@@ -243,7 +243,7 @@ Test(pool, a_process_is_replaced_after_its_share_of_items)
     stop();
 }
 
-Test(pool, what_a_process_started_dies_with_it_even_in_a_session_of_its_own)
+Test(pool, what_a_process_has_started_dies_with_it_even_in_another_session)
 {
     start("while read -r x; do case $x in *crash*) kill -9 $$;; *) setsid sleep 1000 >/dev/null 2>&1 & "
           "echo \"{\\\"value\\\":$!}\";; esac; done",

@@ -33,7 +33,7 @@ static struct intake take_in(struct window *w, const char *text, uint64_t now)
     return window_intake(w, text, strlen(text), now, on_progress);
 }
 
-Test(window, doubles_while_items_are_quick_and_falls_to_one_when_one_is_slow)
+Test(window, the_limit_doubles_while_items_are_quick_and_falls_to_one_after_a_slow_one)
 {
     struct window w;
     struct buf body = {0};
@@ -56,7 +56,7 @@ Test(window, doubles_while_items_are_quick_and_falls_to_one_when_one_is_slow)
     assert_no_leaks();
 }
 
-Test(window, nothing_is_added_behind_an_item_that_already_takes_long)
+Test(window, nothing_is_given_while_the_current_item_takes_long)
 {
     struct window w;
     struct chunk *c = chunk_of("1\n2\n");
@@ -157,7 +157,7 @@ Test(window, a_long_answer_for_an_abandoned_chunk_is_dropped)
     assert_no_leaks();
 }
 
-Test(window, bare_values_get_their_envelope)
+Test(window, values_get_an_envelope)
 {
     struct window w;
     struct chunk *c = chunk_of("1\n2\n");
@@ -171,7 +171,7 @@ Test(window, bare_values_get_their_envelope)
     assert_no_leaks();
 }
 
-Test(window, lines_that_are_no_answers_are_told_apart)
+Test(window, a_line_that_is_not_an_answer_is_a_fault)
 {
     static const char *const bad[] = {
         "\n", "{\"value\":}\n", "{\"value\":nan}\n", "{\"end\":\"complete\",\"done\":1}\n", "{\"value\":1", "hello\n"};
@@ -193,7 +193,7 @@ Test(window, lines_that_are_no_answers_are_told_apart)
     assert_no_leaks();
 }
 
-Test(window, a_checked_window_believes_a_run_only_when_told)
+Test(window, a_checked_window_keeps_the_answers_of_a_run_until_they_are_confirmed)
 {
     struct window w;
     struct chunk *c = chunk_of("1\n2\n3\n");
@@ -220,7 +220,7 @@ Test(window, a_checked_window_believes_a_run_only_when_told)
     assert_no_leaks();
 }
 
-Test(window, a_surplus_line_leaves_nothing_of_its_run_and_nothing_to_the_next)
+Test(window, after_a_surplus_line_no_answer_of_its_run_or_of_the_next_is_passed_on)
 {
     struct window w;
     struct chunk *a = chunk_of("1\n2\n"), *b = chunk_of("3\n");
@@ -241,7 +241,7 @@ Test(window, a_surplus_line_leaves_nothing_of_its_run_and_nothing_to_the_next)
     assert_no_leaks();
 }
 
-Test(window, ids_name_what_is_missing_and_pass_over_what_is_surplus)
+Test(window, with_ids_missing_answers_are_errors_and_surplus_lines_are_passed_over)
 {
     static const char bad_output[] = "{\"error\":{\"name\":\"bad_output\"";
     struct window w;

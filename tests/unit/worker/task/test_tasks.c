@@ -94,7 +94,7 @@ Test(tasks, a_broken_task_json_keeps_its_reason)
     assert_no_leaks();
 }
 
-Test(tasks, the_set_has_directories_and_executables_and_passes_over_other_files)
+Test(tasks, directories_and_executables_are_tasks_and_other_files_are_not)
 {
     put("a/task.json", "{\"command\":\"cat\"}", 0644);
     put("b", "#!/bin/sh\n", 0755);

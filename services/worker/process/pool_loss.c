@@ -1,0 +1,77 @@
+/* What becomes of the items of a process that was lost. */
+#include "common/observe/log.h"
+#include "worker/process/pool_internal.h"
+
+const char *const pool_loss_names[] = {"crashed", "timed_out", "out_of_memory", "bad_output", "cancelled", "retired"};
+static_assert(ARRAY_SIZE(pool_loss_names) == LOSS_COUNT, "a name for each loss");
+
+/* If a process is lost and it is not known which item is at fault, the items are given again in this many parts. If
+ * that happens again to a part, it is divided again, until the item at fault is alone. */
+#define BISECT_PARTS 8
+
+static uint64_t part_of(uint64_t items)
+{
+    return items / BISECT_PARTS ? items / BISECT_PARTS : 1;
+}
+
+/* Answers may have been in a buffer of a process that died. So with several unanswered items none is known to be at
+ * fault. Returns the bisect_limit for them, or 0 if the current item is to be charged. */
+static uint64_t bisect_limit_after(const struct process *process, const struct fault *f)
+{
+    bool died = f->name == ITEM_CRASHED || f->name == ITEM_OUT_OF_MEMORY;
+    return died && process->window.items > 1 ? part_of(process->window.items) : 0;
+}
+
+/* Answers the item `at` of the run, counted from the first unanswered one, with the fault. */
+static void charge(struct pool *p, struct process *process, struct run *r, uint64_t at, const struct fault *f)
+{
+    struct buf line = {0};
+    struct chunk *c = r->chunk;
+    fault_add_line(&line, f, process->tail.kept, process->tail.kept_len, p->env->worker_id);
+    c->failed++;
+    log_warn("an item failed because its process ended", LOG_STR("task", p->task->name), LOG_CHUNK(c),
+             LOG_U64("index", c->base + r->first + r->answered + at), LOG_STR("error", item_error_name(f->name)),
+             LOG_STRN("cause", f->cause, f->own), LOG_I64("pid", process->child.pid));
+    run_return_at(r, at, line.data, line.len);
+    buf_release(&line);
+}
+
+/* Takes one run back. charged: its item `at` is answered with the fault. */
+static void give_back(struct pool *p, struct process *process, struct run *r, uint64_t at, bool charged,
+                      uint64_t bisect_limit, const struct fault *f)
+{
+    struct chunk *c = chunk_ref(r->chunk);
+    if (bisect_limit) r->bisect_limit = bisect_limit;
+    if (charged && !c->ended)
+        charge(p, process, r, at, f);
+    else
+        run_return(r, NULL, 0);
+    pool_progress(c);
+    chunk_unref(c);
+}
+
+void pool_take_back(struct pool *p, struct process *process, const struct fault *f)
+{
+    struct window *w = &process->window;
+    uint64_t at = w->unconfirmed ? 0 : w->kept_items, limit = w->unconfirmed ? 0 : bisect_limit_after(process, f);
+    bool charged = !w->unconfirmed && !limit;
+    for (struct run *r; (r = window_pop(w)); charged = false, at = 0) give_back(p, process, r, at, charged, limit, f);
+    struct run *unconfirmed = window_take_unconfirmed(w);
+    if (!unconfirmed) return;
+    bool alone = unconfirmed->count == 1;
+    give_back(p, process, unconfirmed, 0, alone, alone ? 0 : part_of(unconfirmed->count), f);
+}
+
+enum pool_loss pool_loss_of(const struct process *process, const struct fault *f)
+{
+    const struct window *w = &process->window;
+    const struct run *r = w->unconfirmed ? w->unconfirmed : w->head;
+    if (!r && process->retired) return LOSS_RETIRED;
+    if (r && r->chunk->ended) return LOSS_CANCELLED;
+    switch (f->name) {
+    case ITEM_TIMED_OUT: return LOSS_TIMED_OUT;
+    case ITEM_OUT_OF_MEMORY: return LOSS_OUT_OF_MEMORY;
+    case ITEM_BAD_OUTPUT: return LOSS_BAD_OUTPUT;
+    default: return LOSS_CRASHED;
+    }
+}
