@@ -18,17 +18,43 @@ static void check_share(struct sim_world *w, const struct sched_job *job)
         sim_broken(w, "a job's load is %.3f and %.3f in the books", job->load, load);
 }
 
-static void check_load(struct sim_world *w, const struct sched_endpoint *e)
+static void check_lane(struct sim_world *w, const struct sched_lane *l)
 {
+    const struct list *all = &l->endpoint->attempts;
     double load = 0;
     uint64_t items = 0;
-    for (struct list_link *at = list_next(&e->attempts, NULL); at; at = list_next(&e->attempts, at)) {
+    size_t n = 0;
+    for (struct list_link *at = list_next(all, NULL); at; at = list_next(all, at)) {
         const struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, link);
+        if (a->lane != l) continue;
+        n++;
         load += a->weight * (a->to - a->from - a->received);
         items += a->to - a->from - a->received;
     }
-    if (items != e->in_flight || fabs(load - e->load) > 1e-6 * (1 + load))
-        sim_broken(w, "an endpoint's load is %.3f and %.3f in the books", e->load, load);
+    if (n != l->attempts_n || items != l->in_flight || fabs(load - l->load) > 1e-6 * (1 + load))
+        sim_broken(w, "a lane's load is %.3f and %.3f in the books", l->load, load);
+}
+
+static void check_load(struct sim_world *w, const struct sched_endpoint *e)
+{
+    for (struct list_link *at = list_next(&e->lanes, NULL); at; at = list_next(&e->lanes, at))
+        check_lane(w, CONTAINER_OF(at, struct sched_lane, endpoint_link));
+}
+
+/* What the scheduler has summed up by task is what its jobs have. */
+static void check_task(struct sim_world *w, const struct sched_task *t)
+{
+    uint64_t pending = 0, backoff = 0, in_flight = 0, uncut = 0;
+    for (struct list_link *at = list_next(&t->jobs, NULL); at; at = list_next(&t->jobs, at)) {
+        const struct sched_job *job = CONTAINER_OF(at, struct sched_job, task_link);
+        pending += job->pending_items;
+        backoff += job->backoff_items;
+        in_flight += job->in_flight_items;
+        uncut += job->uncut;
+    }
+    if (pending != t->pending_items || backoff != t->backoff_items || in_flight != t->in_flight_items ||
+        uncut != t->uncut_items)
+        sim_broken(w, "the items of task %s are not those of its jobs", t->name);
 }
 
 /* If a chunk is answered completely, all its attempts are cancelled in the same turn. */
@@ -95,6 +121,9 @@ void sim_check_step(struct sim_world *w)
     if (!w->balancer && stats.chunks > most) sim_broken(w, "%llu chunks are alive", (unsigned long long)stats.chunks);
     for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
         check_load(w, w->s->endpoints[i]);
+    for (struct list_link *at = list_next(&w->s->tasks, NULL); at && w->result.events % 8 == 0;
+         at = list_next(&w->s->tasks, at))
+        check_task(w, CONTAINER_OF(at, struct sched_task, link));
     for (unsigned i = 0; i < w->sc->jobs && w->sc->check_items && w->result.events % 8 == 0; i++)
         if (w->jobs[i].job) check_share(w, w->jobs[i].job);
     for (unsigned i = 0; i < w->sc->jobs && (w->result.events % 16 == 0 || w->sc->check_items); i++)
@@ -169,6 +198,9 @@ void sim_check_end(struct sim_world *w)
     if (w->jobs_running > 0) sim_broken(w, "%u jobs have not ended", w->jobs_running);
     for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
         check_load(w, w->s->endpoints[i]);
+    for (struct list_link *at = list_next(&w->s->tasks, NULL); at && w->result.events % 8 == 0;
+         at = list_next(&w->s->tasks, at))
+        check_task(w, CONTAINER_OF(at, struct sched_task, link));
     for (unsigned i = 0; i < w->sc->jobs && !w->stop; i++) {
         struct sim_job *job = &w->jobs[i];
         if (job->settled != (job->outcome.status == SCHED_SUCCEEDED ? job->total : job->offered) &&

@@ -106,23 +106,25 @@ static void op_release(void *ctx, struct sched_chunk *chunk)
 static void check_send(struct sim_world *w, struct sim_job *job, const struct sched_attempt *a)
 {
     const struct sched_endpoint *e = a->endpoint;
+    const struct sched_lane *l = a->lane;
     const struct sched_job_params *p = &w->sc->params;
     const struct sim_payload *payload = a->chunk->payload;
-    double window = endpoint_window(e) * OVERCOMMIT;
+    double window = lane_window(l) * OVERCOMMIT;
     double added = a->weight * (a->to - a->from);
     uint32_t items = a->to - a->from;
     if (a->from != a->chunk->answered || a->to <= a->from)
         sim_broken(w, "an attempt begins at %u, %u are answered", a->from, a->chunk->answered);
     if (!endpoint_takes_attempts(e))
         sim_broken(w, "sent to an endpoint that is %s", sched_endpoint_state_name(e->state));
-    if (e->in_flight > items && e->load - added > window + 1e-6)
-        sim_broken(w, "an endpoint has %.2f in its window of %.2f", e->load, window);
-    if (e->attempts.n > w->s->config.max_chunks_per_worker * endpoint_workers(e) + (a->is_hedge ? 1 : 0))
+    if (l->in_flight > items && l->load - added > window + 1e-6)
+        sim_broken(w, "a lane has %.2f in its window of %.2f", l->load, window);
+    if (l->lacks) sim_broken(w, "sent to an endpoint that does not have the task");
+    if (l->attempts_n > w->s->config.max_chunks_per_worker * lane_workers(l) + (a->is_hedge ? 1 : 0))
         sim_broken(w, "an endpoint has %zu requests", e->attempts.n);
     if (e->state == ENDPOINT_PROBATION && e->attempts.n > 1)
         sim_broken(w, "an endpoint on probation has %zu requests", e->attempts.n);
-    if (!w->balancer && payload->failed_at == e && !a->is_hedge && w->s->usable >= 2)
-        sim_broken(w, "a chunk goes back to the worker where it failed, though %u are usable", w->s->usable);
+    if (!w->balancer && payload->failed_at == e && !a->is_hedge && l->task->usable >= 2)
+        sim_broken(w, "a chunk goes back to the worker where it failed, though %u are usable", l->task->usable);
     if (job->index == 0 && p->max_concurrency > 0 && !a->is_hedge && job->job->in_flight_items > p->max_concurrency &&
         job->job->lists[CHUNK_IN_FLIGHT].n > 1)
         sim_broken(w, "%llu items in flight", (unsigned long long)job->job->in_flight_items);
@@ -315,9 +317,7 @@ static void ended(struct sim_world *w, struct sim_call *call, enum sched_end how
 static void learned(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
-    if (!call->attempt || !call->attempt->endpoint) return;
-    unsigned slots = w->sc->slots;
-    sched_endpoint_learned(w->s, call->attempt->endpoint, worker->id, slots, slots - worker->busy_slots, w->now_ns);
+    if (call->attempt) sched_attempt_learned(call->attempt, worker->id, w->sc->slots, w->now_ns);
 }
 
 static void start_job(struct sim_world *w, struct sim_job *job)

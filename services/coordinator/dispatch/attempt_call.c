@@ -133,8 +133,7 @@ static void on_head(void *data, struct http_call *http, int status)
     /* The slots of a worker that drains, or lacks the task, cannot be used. */
     bool serves = status == 200 || status == 409 || status == 429;
     if (!serves || !worker || !call->attempt->endpoint) return;
-    sched_endpoint_learned(call->dispatcher->scheduler, call->attempt->endpoint, hash_text(worker),
-                           header_number(http, HEADER_SLOTS), header_number(http, HEADER_FREE), now_ns());
+    sched_attempt_learned(call->attempt, hash_text(worker), header_number(http, HEADER_SLOTS), now_ns());
     scheduler_turn_want(call->dispatcher->turn);
 }
 

@@ -62,6 +62,15 @@ static uint64_t deadline_ns(const struct job *j)
     return j->spec.deadline_s > 0 ? j->started_ns + (uint64_t)(j->spec.deadline_s * 1e9) : SCHED_NEVER;
 }
 
+/* The scheduler's name of what the job runs: its task, or the tasks of its pipeline with commas. */
+static void write_task_name(struct buf *b, const struct jobspec *spec)
+{
+    for (size_t i = 0; i < spec->task_count; i++) {
+        if (i) buf_add_char(b, ',');
+        buf_add_str(b, spec->tasks[i]);
+    }
+}
+
 static void fill_params(struct sched_job_params *params, struct phase *p)
 {
     const struct jobspec *spec = &p->job->spec;
@@ -96,6 +105,7 @@ static void choose_items(struct phase *p)
 void phase_start(struct phase *p, struct job *job)
 {
     struct sched_job_params params;
+    struct buf task = {0};
     const struct spool *spool = &job->submission.spool;
     uint64_t generated = makes_items(&job->spec) ? job->spec.generated_count : 0;
     p->job = job;
@@ -103,7 +113,10 @@ void phase_start(struct phase *p, struct job *job)
     choose_items(p);
     write_chunk_header(&p->chunk_header, &job->spec);
     fill_params(&params, p);
+    write_task_name(&task, &job->spec);
+    params.task = buf_cstr(&task);
     p->sched = sched_job_add(job->jobs->turn->scheduler, &params, now_ns());
+    buf_release(&task);
     sched_job_offer(p->sched, generated + spool->items, generated * GENERATED_ITEM_BYTES + spool->bytes);
     scheduler_turn_want(job->jobs->turn);
 }

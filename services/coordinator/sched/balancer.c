@@ -3,53 +3,70 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Which endpoint: power of two choices on the load per slot, among those with room. An endpoint is in the array `open`
- * while its state is open, and in `available` while it may have room, so that choosing costs the same with ten workers
- * and with ten thousand.
+ * Which endpoint: power of two choices on the load per slot, among those with room for the task. A lane is in its
+ * task's array `open` while its endpoint takes attempts and has the task, and in `available` while it may have room, so
+ * that choosing costs the same with ten workers and with ten thousand.
  */
-static void array_put(struct sched_endpoint **array, uint32_t *n, struct sched_endpoint *e, uint32_t *place)
+static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
     *place = *n;
-    array[(*n)++] = e;
+    array[(*n)++] = l;
 }
 
-#define ARRAY_TAKE(s, array, e, field)                                                                                 \
+#define ARRAY_TAKE(t, array, l, field)                                                                                 \
     do {                                                                                                               \
-        struct sched_endpoint *last_ = (s)->array[--(s)->array##_n];                                                   \
-        (s)->array[(e)->field] = last_;                                                                                \
-        last_->field = (e)->field;                                                                                     \
-        (e)->field = UINT32_MAX;                                                                                       \
+        struct sched_lane *last_ = (t)->array[--(t)->array##_n];                                                       \
+        (t)->array[(l)->field] = last_;                                                                                \
+        last_->field = (l)->field;                                                                                     \
+        (l)->field = UINT32_MAX;                                                                                       \
     } while (0)
 
-static unsigned requests_max(const struct sched_endpoint *e)
+/* A worker holds so many chunks of all tasks. One that has none of a task yet may still get one of it. */
+static bool has_request_room(const struct sched_lane *l)
 {
-    return e->s->config.max_chunks_per_worker * endpoint_workers(e);
+    const struct sched_endpoint *e = l->endpoint;
+    unsigned most = e->s->config.max_chunks_per_worker * lane_workers(l);
+    size_t n = e->balancer ? l->attempts_n : e->attempts.n;
+    return n < most || (l->attempts_n == 0 && n < most + most / 4);
 }
 
-static bool is_available(const struct sched_endpoint *e)
+static bool is_open(const struct sched_lane *l)
 {
-    if (!endpoint_takes_attempts(e) || e->index == UINT32_MAX) return false;
-    if (e->isolated || (e == e->s->isolating && e->in_flight > 0)) return false;
+    const struct sched_endpoint *e = l->endpoint;
+    return endpoint_takes_attempts(e) && e->index != UINT32_MAX && !l->lacks && !l->gone;
+}
+
+static bool is_available(const struct sched_lane *l)
+{
+    const struct sched_endpoint *e = l->endpoint;
+    if (!is_open(l)) return false;
+    if (e->isolated || (e == e->s->isolating && e->attempts.n > 0)) return false;
     if (e->state == ENDPOINT_PROBATION) return e->attempts.n == 0;
-    if (e->attempts.n >= requests_max(e)) return false;
-    double window = endpoint_window(e);
-    return e->in_flight == 0 || (!e->window_full && e->load < window * ROUNDING);
+    if (!has_request_room(l)) return false;
+    return l->in_flight == 0 || (!l->window_full && l->load < lane_window(l) * ROUNDING);
 }
 
-void balancer_update(struct sched_endpoint *e)
+void balancer_update(struct sched_lane *l)
 {
-    struct scheduler *s = e->s;
-    if (e == s->isolating && (e->state != ENDPOINT_OPEN || e->index == UINT32_MAX)) s->isolating = NULL;
-    bool is_open = endpoint_takes_attempts(e) && e->index != UINT32_MAX;
-    if (is_open && e->open_index == UINT32_MAX)
-        array_put(s->open, &s->open_n, e, &e->open_index);
-    else if (!is_open && e->open_index != UINT32_MAX)
-        ARRAY_TAKE(s, open, e, open_index);
-    bool has_room = is_available(e);
-    if (has_room && e->available_index == UINT32_MAX)
-        array_put(s->available, &s->available_n, e, &e->available_index);
-    else if (!has_room && e->available_index != UINT32_MAX)
-        ARRAY_TAKE(s, available, e, available_index);
+    struct sched_task *t = l->task;
+    struct sched_endpoint *e = l->endpoint;
+    if (e == e->s->isolating && (e->state != ENDPOINT_OPEN || e->index == UINT32_MAX)) e->s->isolating = NULL;
+    bool open = is_open(l);
+    if (open && l->open_index == UINT32_MAX)
+        array_put(t->open, &t->open_n, l, &l->open_index);
+    else if (!open && l->open_index != UINT32_MAX)
+        ARRAY_TAKE(t, open, l, open_index);
+    bool has_room = is_available(l);
+    if (has_room && l->available_index == UINT32_MAX)
+        array_put(t->available, &t->available_n, l, &l->available_index);
+    else if (!has_room && l->available_index != UINT32_MAX)
+        ARRAY_TAKE(t, available, l, available_index);
+}
+
+void balancer_update_all(struct sched_endpoint *e)
+{
+    for (struct list_link *at = list_next(&e->lanes, NULL); at; at = list_next(&e->lanes, at))
+        balancer_update(CONTAINER_OF(at, struct sched_lane, endpoint_link));
 }
 
 struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool balancer, unsigned slots_hint,
@@ -59,24 +76,21 @@ struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool
     if (s->endpoints_n == s->endpoints_alloc) {
         s->endpoints_alloc = s->endpoints_alloc ? 2 * s->endpoints_alloc : 16;
         s->endpoints = xrealloc(s->endpoints, s->endpoints_alloc * sizeof(struct sched_endpoint *));
-        s->open = xrealloc(s->open, s->endpoints_alloc * sizeof(struct sched_endpoint *));
-        s->available = xrealloc(s->available, s->endpoints_alloc * sizeof(struct sched_endpoint *));
     }
     struct sched_endpoint *e = xcalloc(1, sizeof *e);
     e->s = s;
     e->owner = owner;
     e->balancer = balancer;
-    e->slots = slots_hint > 0 ? slots_hint : SLOTS_UNKNOWN;
-    e->slots_known = slots_hint > 0;
-    e->scale = 1;
-    e->chunk_cost_ns = (double)DEFAULT_CHUNK_COST_NS;
-    e->clock_ns = now_ns;
+    e->slots_hint = slots_hint;
     e->timer.kind = TIMER_ENDPOINT;
-    e->open_index = e->available_index = UINT32_MAX;
     list_init(&e->attempts);
-    array_put(s->endpoints, &s->endpoints_n, e, &e->index);
+    list_init(&e->lanes);
+    e->index = s->endpoints_n;
+    s->endpoints[s->endpoints_n++] = e;
     s->stats.endpoints[ENDPOINT_OPEN]++;
     endpoint_move(e, ENDPOINT_OPEN, ENDPOINT_OPEN, SCHED_NEVER);
+    for (struct list_link *at = list_next(&s->tasks, NULL); at; at = list_next(&s->tasks, at))
+        lane_new(CONTAINER_OF(at, struct sched_task, link), e);
     return e;
 }
 
@@ -84,100 +98,104 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e)
 {
     for (struct list_link *at; (at = list_next(&e->attempts, NULL)) != NULL;)
         attempt_orphan(CONTAINER_OF(at, struct sched_attempt, link));
-    ARRAY_TAKE(s, endpoints, e, index);
+    struct sched_endpoint *last = s->endpoints[--s->endpoints_n];
+    s->endpoints[e->index] = last;
+    last->index = e->index;
     endpoint_gone(e);
     timer_stop(s, &e->timer);
     s->stats.endpoints[e->state]--;
     endpoint_free(e);
 }
 
-/* What the chunk would add to the endpoint's load. */
-static double need_of(const struct sched_job *job, const struct sched_chunk *chunk, const struct sched_endpoint *e)
+/* What the chunk would add to the lane's load. */
+static double need_of(const struct sched_job *job, const struct sched_chunk *chunk, const struct sched_lane *l)
 {
-    uint32_t items = chunk ? chunk_left(chunk) : chunker_items(job, e);
-    return items * chunker_weight(job, e, items);
+    uint32_t items = chunk ? chunk_left(chunk) : chunker_items(job, l);
+    return items * chunker_weight(job, l, items);
 }
 
 /* At the end of a job an endpoint that needs longer for one item than the others for all that is left gets none. */
-static bool too_slow(const struct sched_job *job, const struct sched_endpoint *e)
+static bool too_slow(const struct sched_job *job, const struct sched_lane *l)
 {
-    const struct scheduler *s = e->s;
-    double slowness = chunker_slowness(e);
-    if (slowness < SLOW || !job->no_more || job->in_flight_items == 0 || s->usable < 2) return false;
-    return slowness > 2 + (double)(job->uncut + job->pending_items) / fmax(s->slots, 1);
+    const struct sched_task *t = l->task;
+    double slowness = chunker_slowness(l);
+    if (slowness < SLOW || !job->no_more || job->in_flight_items == 0 || t->usable < 2) return false;
+    return slowness > 2 + (double)(job->uncut + job->pending_items) / fmax(t->slots, 1);
 }
 
-static bool avoided(const struct sched_chunk *chunk, const struct sched_endpoint *e)
+static bool avoided(const struct sched_chunk *chunk, const struct sched_lane *l)
 {
-    if (!chunk || chunk->avoid != e || e->balancer) return false;
-    return e->s->usable > (e->counted_usable ? 1u : 0u); /* another one is usable */
+    if (!chunk || chunk->avoid != l->endpoint || l->endpoint->balancer) return false;
+    return l->task->usable > (l->counted_usable ? 1u : 0u); /* another one is usable */
 }
 
 /* Whether the chunk may go there, for a window that counts `times`. A chunk too large for the window goes to an
  * endpoint that is idle. */
-static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct sched_endpoint *e, double times)
+static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct sched_lane *l, double times)
 {
+    const struct sched_endpoint *e = l->endpoint;
     bool alone = chunk && chunk->needs_isolation && !e->balancer;
     if (e->isolated || (alone ? e->attempts.n > 0 : e == e->s->isolating)) return false;
-    if (avoided(chunk, e) || !blame_allows(chunk, e)) return false;
-    if (!(chunk && chunk->avoid) && too_slow(job, e)) return false;
+    if (avoided(chunk, l) || !blame_allows(chunk, l)) return false;
+    if (!(chunk && chunk->avoid) && too_slow(job, l)) return false;
     if (e->state == ENDPOINT_PROBATION)
         return e->attempts.n == 0 && ((chunk && chunk->prepaid) || retry_may_try(job, e));
-    if (e->in_flight == 0) return true;
-    if (e->attempts.n >= requests_max(e)) return false;
-    double window = endpoint_window(e) * times;
-    double need = need_of(job, chunk, e);
+    if (!has_request_room(l)) return false;
+    if (l->in_flight == 0) return true;
+    double window = lane_window(l) * times;
+    double need = need_of(job, chunk, l);
     if (need > window / 2) need = window / 2;
-    if (e->load < window * ROUNDING && e->load + need <= window * (2 - ROUNDING)) return true;
+    if (l->load < window * ROUNDING && l->load + need <= window * (2 - ROUNDING)) return true;
     if (times <= 1) {
-        e->window_full = true;
-        balancer_update(e);
+        l->window_full = true;
+        balancer_update(l);
     }
     return false;
 }
 
-static double load_of(const struct sched_endpoint *e)
+static double load_of(const struct sched_lane *l)
 {
-    return e->load / endpoint_window(e);
+    return l->load / lane_window(l);
 }
 
-static struct sched_endpoint *better(struct sched_endpoint *a, struct sched_endpoint *b)
+static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
 {
     return !a || load_of(b) < load_of(a) ? b : a;
 }
 
 /* Two fitting ones drawn at random, the less loaded; after some misses, the first that fits. */
-static struct sched_endpoint *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
+static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
-    struct scheduler *s = job->s;
-    struct sched_endpoint *best = NULL;
+    struct sched_task *t = job->task;
+    struct random_source *random = &job->s->random;
+    struct sched_lane *best = NULL;
     unsigned found = 0;
-    for (unsigned i = 0; i < PICK_DRAWS && s->available_n > 0 && found < 2; i++) {
-        struct sched_endpoint *e = s->available[random_below(&s->random, s->available_n)];
-        if (!fits(job, chunk, e, 1)) continue;
-        best = better(best, e);
+    for (unsigned i = 0; i < PICK_DRAWS && t->available_n > 0 && found < 2; i++) {
+        struct sched_lane *l = t->available[random_below(random, t->available_n)];
+        if (!fits(job, chunk, l, 1)) continue;
+        best = better(best, l);
         found++;
     }
-    if (found > 0 || s->available_n == 0) return best;
-    uint32_t start = random_below(&s->random, s->available_n);
-    for (uint32_t i = 0, n = 0; i < s->available_n && n < PICK_SCAN; n++) {
-        struct sched_endpoint *e = s->available[(start + i) % s->available_n];
-        if (fits(job, chunk, e, 1)) return e;
-        if (e->available_index != UINT32_MAX) /* one without room leaves the array: another stands in its place */
+    if (found > 0 || t->available_n == 0) return best;
+    uint32_t start = random_below(random, t->available_n);
+    for (uint32_t i = 0, n = 0; i < t->available_n && n < PICK_SCAN; n++) {
+        struct sched_lane *l = t->available[(start + i) % t->available_n];
+        if (fits(job, chunk, l, 1)) return l;
+        if (l->available_index != UINT32_MAX) /* one without room leaves the array: another stands in its place */
             i++;
     }
     return NULL;
 }
 
 /* A job that has less in flight than its share may go where the others have filled the window. */
-static struct sched_endpoint *pick_overcommitted(struct sched_job *job, const struct sched_chunk *chunk)
+static struct sched_lane *pick_overcommitted(struct sched_job *job, const struct sched_chunk *chunk)
 {
-    struct scheduler *s = job->s;
-    if (s->jobs.n < 2 || job->load * s->priorities >= s->slots * job->p.priority * ROUNDING) return NULL;
-    struct sched_endpoint *best = NULL;
-    for (unsigned i = 0; i < PICK_DRAWS && s->open_n > 0; i++) {
-        struct sched_endpoint *e = s->open[random_below(&s->random, s->open_n)];
-        if (fits(job, chunk, e, OVERCOMMIT)) best = better(best, e);
+    struct sched_task *t = job->task;
+    if (t->jobs.n < 2 || job->load * t->priorities >= t->slots * job->p.priority * ROUNDING) return NULL;
+    struct sched_lane *best = NULL;
+    for (unsigned i = 0; i < PICK_DRAWS && t->open_n > 0; i++) {
+        struct sched_lane *l = t->open[random_below(&job->s->random, t->open_n)];
+        if (fits(job, chunk, l, OVERCOMMIT)) best = better(best, l);
     }
     return best;
 }
@@ -186,40 +204,44 @@ void isolation_end(struct scheduler *s)
 {
     struct sched_endpoint *e = s->isolating;
     s->isolating = NULL;
-    if (e) balancer_update(e);
+    if (e) balancer_update_all(e);
 }
 
 /* No endpoint is idle: one of them gets nothing more until it is. */
-static void isolation_begin(struct scheduler *s, const struct sched_chunk *chunk)
+static void isolation_begin(const struct sched_chunk *chunk)
 {
-    for (unsigned i = 0; i < PICK_DRAWS && s->open_n > 0 && !s->isolating; i++) {
-        struct sched_endpoint *e = s->open[random_below(&s->random, s->open_n)];
-        if (e->state == ENDPOINT_PROBATION || e->balancer || e->isolated || avoided(chunk, e)) continue;
+    struct sched_task *t = chunk->job->task;
+    struct scheduler *s = t->s;
+    for (unsigned i = 0; i < PICK_DRAWS && t->open_n > 0 && !s->isolating; i++) {
+        struct sched_lane *l = t->open[random_below(&s->random, t->open_n)];
+        struct sched_endpoint *e = l->endpoint;
+        if (e->state == ENDPOINT_PROBATION || e->balancer || e->isolated || avoided(chunk, l)) continue;
         s->isolating = e;
-        balancer_update(e);
+        balancer_update_all(e);
     }
 }
 
-struct sched_endpoint *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk)
+struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk)
 {
-    struct sched_endpoint *e = pick_available(job, chunk);
-    if (!e && chunk && chunk->needs_isolation) {
-        isolation_begin(job->s, chunk);
+    struct sched_lane *l = pick_available(job, chunk);
+    if (!l && chunk && chunk->needs_isolation) {
+        isolation_begin(chunk);
         return NULL;
     }
-    return e ? e : pick_overcommitted(job, chunk);
+    return l ? l : pick_overcommitted(job, chunk);
 }
 
-struct sched_endpoint *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late)
+struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late)
 {
-    struct scheduler *s = job->s;
-    struct sched_endpoint *best = NULL;
-    for (unsigned i = 0; i < 2 * PICK_DRAWS && s->available_n > 0; i++) {
-        struct sched_endpoint *e = s->available[random_below(&s->random, s->available_n)];
-        if (e->state == ENDPOINT_PROBATION || e->isolated || e == s->isolating ||
-            (e == late->endpoint && !e->balancer) || chunker_slowness(e) >= SLOW)
+    struct sched_task *t = job->task;
+    struct sched_lane *best = NULL;
+    for (unsigned i = 0; i < 2 * PICK_DRAWS && t->available_n > 0; i++) {
+        struct sched_lane *l = t->available[random_below(&job->s->random, t->available_n)];
+        const struct sched_endpoint *e = l->endpoint;
+        if (e->state == ENDPOINT_PROBATION || e->isolated || e == e->s->isolating ||
+            (e == late->endpoint && !e->balancer) || chunker_slowness(l) >= SLOW)
             continue;
-        best = better(best, e);
+        best = better(best, l);
     }
     return best;
 }

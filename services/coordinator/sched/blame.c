@@ -13,9 +13,9 @@ bool blame_is_poison_suspect(const struct sched_chunk *chunk)
     return chunk->lost >= HALVE_AFTER_LOST;
 }
 
-bool blame_allows(const struct sched_chunk *chunk, const struct sched_endpoint *e)
+bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l)
 {
-    return !chunk || !blame_is_poison_suspect(chunk) || e->poison_suspects < endpoint_workers(e);
+    return !chunk || !blame_is_poison_suspect(chunk) || l->endpoint->poison_suspects < lane_workers(l);
 }
 
 /* Having answered half of what it was sent is as good as a halving: what is left is suspected for the first time. */

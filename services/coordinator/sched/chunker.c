@@ -20,17 +20,17 @@ double chunker_item_ns(const struct sched_job *job)
     return item_cost_mean_ns(cost_of(job));
 }
 
-double chunker_slowness(const struct sched_endpoint *e)
+double chunker_slowness(const struct sched_lane *l)
 {
-    return e->expected_ns > 0 ? fmin(fmax((e->used_ns + e->prior_ns) / (e->expected_ns + e->prior_ns), 0.5), 100) : 1;
+    return l->expected_ns > 0 ? fmin(fmax((l->used_ns + l->prior_ns) / (l->expected_ns + l->prior_ns), 0.5), 100) : 1;
 }
 
-void chunker_advance(struct sched_endpoint *e, uint64_t now_ns)
+void chunker_advance(struct sched_lane *l, uint64_t now_ns)
 {
-    if (now_ns <= e->clock_ns) return;
-    double rate = e->in_flight > 0 ? fmin(1, e->slots / (double)e->in_flight) : 1;
-    e->clock += (double)(now_ns - e->clock_ns) * rate;
-    e->clock_ns = now_ns;
+    if (now_ns <= l->clock_ns) return;
+    double rate = l->in_flight > 0 ? fmin(1, l->slots / (double)l->in_flight) : 1;
+    l->clock += (double)(now_ns - l->clock_ns) * rate;
+    l->clock_ns = now_ns;
 }
 
 void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_ns, uint64_t chunk_ns)
@@ -42,7 +42,7 @@ void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_n
         a->cost_ns = slot_ns;
         job_changed(job);
     }
-    if (a->endpoint && chunk_ns > 0) a->endpoint->chunk_cost_ns += ((double)chunk_ns - a->endpoint->chunk_cost_ns) / 8;
+    if (a->lane && chunk_ns > 0) a->lane->chunk_cost_ns += ((double)chunk_ns - a->lane->chunk_cost_ns) / 8;
 }
 
 void sched_set_chunk_cost(struct scheduler *s, uint64_t ns)
@@ -52,22 +52,22 @@ void sched_set_chunk_cost(struct scheduler *s, uint64_t ns)
 
 void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
 {
-    struct sched_endpoint *e = a->endpoint;
+    struct sched_lane *l = a->lane;
     struct sched_job *job = a->chunk->job;
-    double used = (e->clock - a->clock) * left;
-    a->clock = e->clock;
+    double used = (l->clock - a->clock) * left;
+    a->clock = l->clock;
     if (n == 0) return;
     /* At a job's end mostly the long items are still out: they would raise the mean, and what is late would wait. */
     if (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN) return;
     item_cost_add(&job->seen, n, used);
     a->seen_ns += used;
     double item_ns = item_cost_mean_ns(&job->seen);
-    e->prior_ns = 4 * item_ns;
-    e->used_ns += used;
-    e->expected_ns += item_ns * n;
-    if (e->expected_ns > fmax(64 * item_ns, e->slots * 0.2 * (double)NS_PER_S)) {
-        e->used_ns /= 2;
-        e->expected_ns /= 2;
+    l->prior_ns = 4 * item_ns;
+    l->used_ns += used;
+    l->expected_ns += item_ns * n;
+    if (l->expected_ns > fmax(64 * item_ns, l->slots * 0.2 * (double)NS_PER_S)) {
+        l->used_ns /= 2;
+        l->expected_ns /= 2;
     }
 }
 
@@ -79,44 +79,44 @@ void chunker_observe_whole(const struct sched_attempt *a)
     if (a->charged_ns > 0) fairness_correct(job, a->charged_ns, (a->to - a->from) * chunker_item_ns(job));
 }
 
-static double slots_of(const struct sched_job *job, const struct sched_endpoint *e)
+static double slots_of(const struct sched_job *job, const struct sched_lane *l)
 {
-    double slots = fmax(job->s->slots, e->slots);
+    double slots = fmax(job->task->slots, l->slots);
     return job->p.max_concurrency > 0 ? fmin(slots, (double)job->p.max_concurrency) : slots;
 }
 
 /* Slot time that a chunk should have at least: its own cost must stay a small part of it, and the coordinator must be
  * able to keep all slots busy with such chunks. */
-static double least_ns(const struct sched_job *job, const struct sched_endpoint *e)
+static double least_ns(const struct sched_job *job, const struct sched_lane *l)
 {
     const struct scheduler *s = job->s;
-    double share = (s->chunk_cost_ns + e->chunk_cost_ns) / CHUNK_COST_SHARE;
-    return fmax(share, slots_of(job, e) * s->chunk_cost_ns / COORDINATOR_SHARE);
+    double share = (s->chunk_cost_ns + l->chunk_cost_ns) / CHUNK_COST_SHARE;
+    return fmax(share, slots_of(job, l) * s->chunk_cost_ns / COORDINATOR_SHARE);
 }
 
 /* The same in items, rounded up: 1.6 is two, or a fleet of chunks of one item would stay one. Fewer when slots would
  * idle otherwise, as long as splitting gains more than it costs. */
-static double least_items(const struct sched_job *job, const struct sched_endpoint *e, double item_ns)
+static double least_items(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     if (item_ns <= 0) return 0;
-    double least = ceil(least_ns(job, e) / item_ns);
+    double least = ceil(least_ns(job, l) / item_ns);
     if (!job->no_more) return least;
-    double worth = CHUNK_COST_TIMES * (job->s->chunk_cost_ns + e->chunk_cost_ns) / item_ns;
-    return fmin(least, fmax((double)(job->uncut + job->pending_items) / (2 * slots_of(job, e)), worth));
+    double worth = CHUNK_COST_TIMES * (job->s->chunk_cost_ns + l->chunk_cost_ns) / item_ns;
+    return fmin(least, fmax((double)(job->uncut + job->pending_items) / (2 * slots_of(job, l)), worth));
 }
 
 /* Items per slot that may wait at a worker beyond the one that runs: enough that no slot waits for a round trip, but
  * no more than half a fair share of what is left, so that all slots end together (guided self-scheduling). */
-static double ahead(const struct sched_job *job, const struct sched_endpoint *e)
+static double ahead(const struct sched_job *job, const struct sched_lane *l)
 {
-    double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(e);
+    double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(l);
     double items = item_ns > 0 ? (double)AHEAD_NS / item_ns : 1;
-    double least = least_items(job, e, item_ns), slots = endpoint_window(e) / endpoint_workers(e);
+    double least = least_items(job, l, item_ns), slots = lane_window(l) / lane_workers(l);
     /* Answers come in order: an item that takes long holds back those after it, whose slots are free again. So whole
      * chunks must be able to wait, not only items. */
     items = fmax(items, CHUNKS_AHEAD * least / slots);
     if (!job->no_more) return items;
-    double share = (double)(job->uncut + job->pending_items) / (2 * slots_of(job, e));
+    double share = (double)(job->uncut + job->pending_items) / (2 * slots_of(job, l));
     return fmin(items, fmax(share, least));
 }
 
@@ -126,11 +126,11 @@ static double growth_limit(const struct sched_job *job)
 }
 
 /* While chunks still grow, few of them fill a window: more would only be many small ones to wait for. */
-double chunker_weight(const struct sched_job *job, const struct sched_endpoint *e, uint32_t items)
+double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items)
 {
-    double weight = 1 / (1 + ahead(job, e));
+    double weight = 1 / (1 + ahead(job, l));
     if (job->p.chunk_size > 0 || items < growth_limit(job)) return weight;
-    double share = endpoint_window(e) / endpoint_workers(e) / CHUNKS_PER_WINDOW;
+    double share = lane_window(l) / lane_workers(l) / CHUNKS_PER_WINDOW;
     return fmin(fmax(weight, share / items), 1);
 }
 
@@ -142,30 +142,30 @@ static uint64_t concurrency_room(const struct sched_job *job)
 
 /* Chunks of one size do not show what one more item costs: twice as many are tried, if they are no long work even so.
  */
-static double larger_to_try(const struct sched_job *job, const struct sched_endpoint *e, double item_ns)
+static double larger_to_try(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     double most = CHUNK_FIXED_MOST_NS / item_ns;
-    if (job->no_more) most = fmin(most, (double)(job->uncut + job->pending_items) / (4 * slots_of(job, e)));
+    if (job->no_more) most = fmin(most, (double)(job->uncut + job->pending_items) / (4 * slots_of(job, l)));
     return fmin(2.0 * job->largest_answered, most);
 }
 
-static double adaptive_items(const struct sched_job *job, const struct sched_endpoint *e)
+static double adaptive_items(const struct sched_job *job, const struct sched_lane *l)
 {
     const struct sched_item_cost *cost = cost_of(job);
-    double item_ns = fmax(item_cost_marginal_ns(cost) * chunker_slowness(e), 1);
-    double window = endpoint_window(e) * (1 + ahead(job, e)) / endpoint_workers(e);
+    double item_ns = fmax(item_cost_marginal_ns(cost) * chunker_slowness(l), 1);
+    double window = lane_window(l) * (1 + ahead(job, l)) / lane_workers(l);
     double items = fmin((double)job->s->config.chunk_target_ns / item_ns, window / CHUNKS_PER_WINDOW);
     /* Sending `common` must stay a small part of a chunk's time: about a nanosecond a byte, below a twentieth. */
     double amortised = fmin(20.0 * (double)job->p.common_bytes / item_ns, window);
-    items = fmax(items, fmax(amortised, least_items(job, e, item_ns)));
-    if (!item_cost_is_sure(cost)) items = fmax(items, larger_to_try(job, e, item_ns));
+    items = fmax(items, fmax(amortised, least_items(job, l, item_ns)));
+    if (!item_cost_is_sure(cost)) items = fmax(items, larger_to_try(job, l, item_ns));
     items = fmin(items, growth_limit(job));
     return fmax(items, ceil(window / job->s->config.max_chunks_per_worker));
 }
 
-uint32_t chunker_items(const struct sched_job *job, const struct sched_endpoint *e)
+uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
 {
-    double items = job->p.chunk_size > 0 ? job->p.chunk_size : adaptive_items(job, e);
+    double items = job->p.chunk_size > 0 ? job->p.chunk_size : adaptive_items(job, l);
     items = fmin(items, fmin((double)job->uncut, (double)concurrency_room(job)));
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }

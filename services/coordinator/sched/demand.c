@@ -19,10 +19,12 @@ void demand_update(struct sched_job *job)
 {
     uint64_t slots = demand_of(job);
     job->s->demand_slots += slots - job->demand_slots;
+    job->task->demand_slots += slots - job->demand_slots;
     job->demand_slots = slots;
 }
 
 void demand_forget(struct sched_job *job)
 {
     job->s->demand_slots -= job->demand_slots;
+    job->task->demand_slots -= job->demand_slots;
 }

@@ -1,9 +1,9 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Which job: start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queueing", 1996), in slot time. A job's
- * virtual time grows by the slot time it is given, divided by its priority; the job whose virtual time is least goes
- * first. A job that had nothing to send comes back at the scheduler's virtual time: it keeps no credit, and a new job
+ * Which job of a task: start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queueing", 1996), in slot time. A
+ * job's virtual time grows by the slot time it is given, divided by its priority; the job whose virtual time is least
+ * goes first. A job that had nothing to send comes back at its task's virtual time: it keeps no credit, and a new job
  * starts there too. Jobs that can send are in a heap, so that a choice costs O(log n).
  */
 #define VTIME_PER_NS 64.0 /* at priority 1; keeps fractions of cheap items */
@@ -29,36 +29,36 @@ static bool is_ready(struct sched_job *job)
 
 void fairness_update(struct sched_job *job)
 {
-    struct scheduler *s = job->s;
+    struct sched_task *t = job->task;
     bool ready = is_ready(job);
     if (ready == (job->ready_node.place != 0)) return;
     if (!ready) {
-        heap_remove(&s->ready, &job->ready_node);
+        heap_remove(&t->ready, &job->ready_node);
         return;
     }
-    if (job->vtime < s->vtime) job->vtime = s->vtime;
-    heap_set(&s->ready, &job->ready_node, job->vtime);
+    if (job->vtime < t->vtime) job->vtime = t->vtime;
+    heap_set(&t->ready, &job->ready_node, job->vtime);
 }
 
 void fairness_forget(struct sched_job *job)
 {
-    heap_remove(&job->s->ready, &job->ready_node);
-    if (job->blocked) list_remove(&job->s->blocked, &job->blocked_link);
+    heap_remove(&job->task->ready, &job->ready_node);
+    if (job->blocked) list_remove(&job->task->blocked, &job->blocked_link);
     job->blocked = false;
 }
 
-struct sched_job *fairness_next(const struct scheduler *s)
+struct sched_job *fairness_next(const struct sched_task *t)
 {
-    struct heap_node *first = heap_first(&s->ready);
+    struct heap_node *first = heap_first(&t->ready);
     return first ? CONTAINER_OF(first, struct sched_job, ready_node) : NULL;
 }
 
 void fairness_charge(struct sched_job *job, double slot_ns)
 {
-    struct scheduler *s = job->s;
-    if (job->vtime > s->vtime) s->vtime = job->vtime;
+    struct sched_task *t = job->task;
+    if (job->vtime > t->vtime) t->vtime = job->vtime;
     job->vtime += (uint64_t)(slot_ns * VTIME_PER_NS / job->p.priority) + 1;
-    if (job->ready_node.place != 0) heap_set(&s->ready, &job->ready_node, job->vtime);
+    if (job->ready_node.place != 0) heap_set(&t->ready, &job->ready_node, job->vtime);
 }
 
 static uint64_t less(uint64_t vtime, double change, uint64_t floor)
@@ -70,25 +70,25 @@ static uint64_t less(uint64_t vtime, double change, uint64_t floor)
 
 void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns)
 {
-    struct scheduler *s = job->s;
+    struct sched_task *t = job->task;
     double change = (cost_ns - charged_ns) * VTIME_PER_NS / job->p.priority;
-    job->vtime = change < 0 ? less(job->vtime, -change, s->vtime) : job->vtime + (uint64_t)change;
-    if (job->ready_node.place != 0) heap_set(&s->ready, &job->ready_node, job->vtime);
+    job->vtime = change < 0 ? less(job->vtime, -change, t->vtime) : job->vtime + (uint64_t)change;
+    if (job->ready_node.place != 0) heap_set(&t->ready, &job->ready_node, job->vtime);
 }
 
 void fairness_block(struct sched_job *job)
 {
     job->blocked = true;
-    list_push_back(&job->s->blocked, &job->blocked_link);
+    list_push_back(&job->task->blocked, &job->blocked_link);
     fairness_update(job);
 }
 
-void fairness_unblock_all(struct scheduler *s)
+void fairness_unblock_all(struct sched_task *t)
 {
     struct list_link *at;
-    while ((at = list_next(&s->blocked, NULL)) != NULL) {
+    while ((at = list_next(&t->blocked, NULL)) != NULL) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, blocked_link);
-        list_remove(&s->blocked, at);
+        list_remove(&t->blocked, at);
         job->blocked = false;
         fairness_update(job);
     }

@@ -24,9 +24,9 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
 }
 
 /* The wait for the next answer that the mean item time lets expect. */
-static double expected_wait_ns(const struct sched_job *job, const struct sched_endpoint *e)
+static double expected_wait_ns(const struct sched_job *job, const struct sched_lane *l)
 {
-    double queue = e ? fmax(1, (double)e->in_flight / e->slots) : 1;
+    double queue = l ? fmax(1, (double)l->in_flight / l->slots) : 1;
     return item_cost_mean_ns(&job->seen) * queue;
 }
 
@@ -34,7 +34,7 @@ static double expected_wait_ns(const struct sched_job *job, const struct sched_e
 void hedge_observe(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;
-    double expected = expected_wait_ns(job, a->endpoint);
+    double expected = expected_wait_ns(job, a->lane);
     if (expected <= 0 || (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN)) return;
     double wait = fmin((double)(job->s->now_ns - a->progress_ns) / expected, WAIT_MAX);
     job->wait_mean += (wait - job->wait_mean) / 32;
@@ -49,7 +49,7 @@ static double patience(const struct sched_job *job)
 /* The instant from which the attempt's next answer is late. */
 static uint64_t late_at(const struct sched_job *job, const struct sched_attempt *a, double times)
 {
-    double wait_ns = fmax(times * expected_wait_ns(job, a->endpoint), (double)HEDGE_MIN_NS);
+    double wait_ns = fmax(times * expected_wait_ns(job, a->lane), (double)HEDGE_MIN_NS);
     return a->progress_ns + (uint64_t)fmin(wait_ns, 1e18);
 }
 
@@ -71,14 +71,14 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;
     uint32_t left = chunk_left(chunk);
-    struct sched_endpoint *e = balancer_pick_hedge(job, chunk->attempt);
-    if (!e) return false;
+    struct sched_lane *l = balancer_pick_hedge(job, chunk->attempt);
+    if (!l) return false;
     bool rescue = dead_at(chunk) <= job->s->now_ns && retry_take_token(job);
     if (!rescue && (!tail || chunk->lost > 0 || !within_extra(job, left))) return false;
     if (!rescue) job->counts.hedged += left;
     chunk->hedges++;
     job->s->stats.items_hedged += left;
-    attempt_start(chunk, e, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, e, left));
+    attempt_start(chunk, l, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, l, left));
     return true;
 }
 

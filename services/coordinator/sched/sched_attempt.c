@@ -33,13 +33,27 @@ static void count_send(struct sched_attempt *a)
     chunk->sends++;
 }
 
-struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endpoint *e, enum attempt_kind kind,
+/* An attempt more or less in the lane matters to the endpoint's other lanes only where they share its room. */
+static void attempts_changed(struct sched_lane *l)
+{
+    struct sched_endpoint *e = l->endpoint;
+    bool shared = e->state == ENDPOINT_PROBATION || e->isolated || e == e->s->isolating ||
+                  e->attempts.n + 1 >= e->s->config.max_chunks_per_worker;
+    if (shared)
+        balancer_update_all(e);
+    else
+        balancer_update(l);
+}
+
+struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane *l, enum attempt_kind kind,
                                     double weight)
 {
+    struct sched_endpoint *e = l->endpoint;
     struct scheduler *s = e->s;
     struct sched_attempt *a = xcalloc(1, sizeof *a);
     a->chunk = chunk;
     a->endpoint = e;
+    a->lane = l;
     a->from = chunk->answered;
     a->to = chunk->count;
     a->started_ns = a->progress_ns = s->now_ns;
@@ -51,12 +65,13 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     a->alone = chunk->needs_isolation && !e->balancer && !a->is_hedge;
     e->isolated |= a->alone;
     a->weight = weight;
-    chunker_advance(e, s->now_ns);
-    a->clock = e->clock;
+    chunker_advance(l, s->now_ns);
+    a->clock = l->clock;
     uint32_t items = a->to - a->from;
-    e->load += weight * items;
+    l->load += weight * items;
     chunk->job->load += weight * items;
-    e->in_flight += items;
+    l->in_flight += items;
+    l->attempts_n++;
     list_push_back(&e->attempts, &a->link);
     if (a->is_hedge)
         chunk->hedge = a;
@@ -66,20 +81,20 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endp
     if (a->is_probation && !chunk->prepaid) a->paid = retry_take_probation(chunk->job, e);
     chunk->prepaid = false;
     count_send(a);
-    balancer_update(e);
+    attempts_changed(l);
     s->ops.send(s->ctx, a);
     return a;
 }
 
-/* Its items leave the endpoint's load. */
+/* Its items leave the lane's load. */
 static void leave(struct sched_attempt *a, uint32_t items)
 {
-    struct sched_endpoint *e = a->endpoint;
-    if (!e || items == 0) return;
-    e->load -= a->weight * items;
-    e->in_flight -= items;
-    e->window_full = false;
-    if (e->in_flight == 0) e->load = 0;
+    struct sched_lane *l = a->lane;
+    if (!l || items == 0) return;
+    l->load -= a->weight * items;
+    l->in_flight -= items;
+    l->window_full = false;
+    if (l->in_flight == 0) l->load = 0;
     a->chunk->job->load -= a->weight * items;
 }
 
@@ -92,7 +107,9 @@ void attempt_orphan(struct sched_attempt *a)
 {
     list_remove(&a->endpoint->attempts, &a->link);
     leave(a, unreceived(a));
+    a->lane->attempts_n--;
     a->endpoint = NULL;
+    a->lane = NULL;
 }
 
 /* Out of every list but its chunk's. */
@@ -105,12 +122,17 @@ static void detach(struct sched_attempt *a)
     else if (a->lingers)
         list_remove(&s->lingering, &a->queue);
     if (e) {
-        chunker_advance(e, s->now_ns);
+        bool was_isolated = e->isolated;
+        chunker_advance(a->lane, s->now_ns);
         leave(a, unreceived(a));
         e->poison_suspects -= a->poison_suspect;
         e->isolated &= !a->alone;
         list_remove(&e->attempts, &a->link);
-        balancer_update(e);
+        a->lane->attempts_n--;
+        if (was_isolated)
+            balancer_update_all(e);
+        else
+            attempts_changed(a->lane);
     }
 }
 
@@ -169,7 +191,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
     struct scheduler *s = a->chunk->job->s;
     struct sched_endpoint *e = a->endpoint;
     if (e) {
-        chunker_advance(e, s->now_ns);
+        chunker_advance(a->lane, s->now_ns);
         chunker_observe(a, unreceived(a), measures ? n : 0);
         hedge_observe(a);
         leave(a, n);
@@ -179,7 +201,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
     }
     a->received += n;
     a->progress_ns = s->now_ns;
-    if (e) balancer_update(e);
+    if (a->lane) balancer_update(a->lane);
     if (unreceived(a) == 0 && !a->dead) {
         a->lingers = true;
         list_push_back(&s->lingering, &a->queue);

@@ -46,14 +46,17 @@ static void gauge(struct sched_chunk *chunk, enum sched_chunk_state state, uint6
     case CHUNK_PENDING:
         job->pending_items += items;
         job->s->pending_items += items;
+        job->task->pending_items += items;
         break;
     case CHUNK_BACKOFF:
         job->backoff_items += items;
         job->s->backoff_items += items;
+        job->task->backoff_items += items;
         break;
     case CHUNK_IN_FLIGHT:
         job->in_flight_items += items;
         job->s->stats.in_flight_items += items;
+        job->task->in_flight_items += items;
         break;
     case CHUNK_SETTLED:
     case CHUNK_STATE_COUNT: break;

@@ -3,9 +3,8 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * One endpoint's window and health. The window is slots * scale: slots as its workers report them (until then a few,
- * doubling with each answer), scale halved by 429 and regained step by step. A failure puts it on probation: one
- * attempt at a time until it answers. Most failures pause it first, longer each time. scheduler.h draws the states.
+ * One endpoint's health. A failure puts it on probation: one attempt at a time until it answers. Most failures pause it
+ * first, longer each time. scheduler.h draws the states.
  */
 static const char *const state_names[] = {
     [ENDPOINT_OPEN] = "open",           [ENDPOINT_FULL] = "full",
@@ -20,16 +19,6 @@ const char *sched_endpoint_state_name(enum sched_endpoint_state state)
     return state_names[state];
 }
 
-double endpoint_window(const struct sched_endpoint *e)
-{
-    return fmax(e->slots * e->scale, 1);
-}
-
-unsigned endpoint_workers(const struct sched_endpoint *e)
-{
-    return e->workers_n > 0 ? e->workers_n : 1;
-}
-
 static bool is_member(const struct sched_endpoint *e)
 {
     return e->index != UINT32_MAX;
@@ -40,29 +29,10 @@ bool endpoint_takes_attempts(const struct sched_endpoint *e)
     return e->state == ENDPOINT_OPEN || e->state == ENDPOINT_PROBATION;
 }
 
-/* Keeps the scheduler's sums of usable endpoints and their slots. */
 static void recount(struct sched_endpoint *e)
 {
-    struct scheduler *s = e->s;
-    bool usable = e->state == ENDPOINT_OPEN && is_member(e);
-    bool serving = (usable || (e->state == ENDPOINT_FULL && is_member(e))) && e->has_answered;
-    double slots = usable ? e->slots : 0;
-    s->slots += slots - e->counted_slots;
-    e->window_full = false;
-    e->counted_slots = slots;
-    if (usable != e->counted_usable) {
-        e->counted_usable = usable;
-        s->usable += usable ? 1 : UINT32_MAX;
-        if (s->usable == 0) s->slots = 0;
-        if (s->usable <= 1) jobs_serving_changed(s);
-    }
-    if (serving != e->counted_serving) {
-        e->counted_serving = serving;
-        s->serving += serving ? 1 : UINT32_MAX;
-        if (s->serving == 0) s->unserved_since_ns = s->now_ns;
-        if (s->serving <= 1) jobs_serving_changed(s);
-    }
-    balancer_update(e);
+    for (struct list_link *at = list_next(&e->lanes, NULL); at; at = list_next(&e->lanes, at))
+        lane_recount(CONTAINER_OF(at, struct sched_lane, endpoint_link));
 }
 
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e)
@@ -158,7 +128,7 @@ static void busy(struct sched_endpoint *e, const struct sched_attempt *a, uint64
     e->has_answered = true;
     if (a->started_ns < e->busy_ns) return; /* one halving for all that were on their way */
     e->busy_ns = s->now_ns + 1;
-    e->scale = fmax(e->scale / 2, WINDOW_SCALE_MIN);
+    if (a->lane) a->lane->scale = fmax(a->lane->scale / 2, WINDOW_SCALE_MIN);
     if (!endpoint_takes_attempts(e)) return;
     uint64_t asked_ns = retry_after_ms * NS_PER_MS;
     uint64_t pause_ns = pause_length(e);
@@ -220,13 +190,11 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
 {
     switch (how) {
     case SCHED_END_COMPLETE:
-        /* One slot for a window of answers, but never at a snail's pace. */
-        e->scale = fmin(e->scale + fmax(1 / (e->slots * (double)(e->attempts.n + 1)), WINDOW_SCALE_STEP), 1);
-        if (!e->slots_known) e->slots = fmin(e->slots * 2, SLOTS_UNKNOWN_MAX);
+        lane_widen(a->lane);
         if (e->state == ENDPOINT_FULL)
             full_is_over(e);
         else
-            recount(e);
+            lane_recount(a->lane);
         break;
     case SCHED_END_DRAINING: sched_endpoint_drain(e->s, e, e->s->now_ns); break;
     case SCHED_END_BUSY: busy(e, a, retry_after_ms); break;
@@ -240,8 +208,10 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
     case SCHED_END_SILENT:
     case SCHED_END_BAD_STATUS:
     case SCHED_END_PROTOCOL: failed(e, a, how, retry_after_ms); break;
-    case SCHED_END_DEADLINE:
     case SCHED_END_TASK_UNKNOWN:
+        if (!e->balancer) lane_task_unknown(a->lane);
+        break;
+    case SCHED_END_DEADLINE:
     case SCHED_END_COUNT: break;
     }
 }
@@ -280,78 +250,10 @@ void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_
                   now_ns + (s->ops.probe ? PAUSE_DRAIN_PROBED_NS : PAUSE_DRAIN_NS));
 }
 
-/* The place of a worker in the endpoint's table, or the free one it would take. */
-static struct sched_worker *find_worker(struct sched_worker *table, uint32_t alloc, uint64_t id)
-{
-    uint32_t i = (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (alloc - 1);
-    while (table[i].id != 0 && table[i].id != id) i = (i + 1) & (alloc - 1);
-    return &table[i];
-}
-
-/* Rebuilds the table without the workers not heard from lately, with room for one more. */
-static void sweep_workers(struct sched_endpoint *e)
-{
-    struct scheduler *s = e->s;
-    struct sched_worker *old = e->workers;
-    uint32_t old_alloc = e->workers_alloc;
-    uint32_t alloc = 4;
-    while (alloc < 2 * (e->workers_n + 2)) alloc *= 2;
-    e->workers = xcalloc(alloc, sizeof *e->workers);
-    e->workers_alloc = alloc;
-    e->workers_n = 0;
-    for (uint32_t i = 0; i < old_alloc; i++) {
-        if (old[i].id == 0 || old[i].heard_ns + s->config.worker_forget_ns < s->now_ns) continue;
-        *find_worker(e->workers, alloc, old[i].id) = old[i];
-        e->workers_n++;
-    }
-    s->worker_table_bytes += (alloc - (size_t)old_alloc) * sizeof *old;
-    e->swept_ns = s->now_ns;
-    free(old);
-}
-
-static void sum_slots(struct sched_endpoint *e)
-{
-    double slots = 0;
-    for (uint32_t i = 0; i < e->workers_alloc; i++) slots += e->workers[i].slots;
-    chunker_advance(e, e->s->now_ns);
-    e->slots = fmax(slots, 1);
-    e->slots_known = true;
-    recount(e);
-}
-
-void sched_endpoint_learned(struct scheduler *s, struct sched_endpoint *e, uint64_t worker_id, unsigned slots,
-                            unsigned free_slots, uint64_t now_ns)
-{
-    s->now_ns = now_ns;
-    uint64_t id = worker_id != 0 ? worker_id : 1;
-    if (slots == 0) return;
-    bool full = 2 * (e->workers_n + 1) > e->workers_alloc;
-    bool stale = e->workers_n > 1 && now_ns > e->swept_ns + s->config.worker_forget_ns / 4;
-    uint32_t before = e->workers_n;
-    if (full || stale) sweep_workers(e);
-    if (!e->balancer && e->workers_n > 0 && find_worker(e->workers, e->workers_alloc, id)->id == 0) {
-        /* Another worker at this address: forget the one before it, and how fast that was. */
-        memset(e->workers, 0, e->workers_alloc * sizeof *e->workers);
-        e->workers_n = 0;
-        e->used_ns = e->expected_ns = 0;
-    }
-    struct sched_worker *w = find_worker(e->workers, e->workers_alloc, id);
-    bool changed = w->id == 0 || w->slots != slots || e->workers_n != before;
-    if (w->id == 0) {
-        if (e->workers_n >= WORKERS_PER_BALANCER_MAX) return;
-        e->workers_n++;
-        w->id = id;
-    }
-    w->heard_ns = now_ns;
-    w->slots = slots;
-    if (changed || !e->slots_known) sum_slots(e);
-}
-
 void endpoint_free(struct sched_endpoint *e)
 {
     if (!e) return;
-    e->s->worker_table_bytes -= e->workers_alloc * sizeof *e->workers;
-    free(e->workers);
+    lanes_free(e);
     free(e);
 }
 

@@ -9,9 +9,8 @@ static const char *const status_names[] = {
 static_assert(ARRAY_SIZE(status_names) == SCHED_STATUS_COUNT, "one name per status");
 
 static const char *const waiting_names[] = {
-    [SCHED_NOT_WAITING] = "not_waiting",
-    [SCHED_WAITING_NO_WORKERS] = "no_workers",
-    [SCHED_WAITING_TOKEN_REFUSED] = "token_refused",
+    [SCHED_NOT_WAITING] = "not_waiting",           [SCHED_WAITING_NO_WORKERS] = "no_workers",
+    [SCHED_WAITING_NO_TASK] = "no_task",           [SCHED_WAITING_TOKEN_REFUSED] = "token_refused",
     [SCHED_WAITING_RETRY_BUDGET] = "retry_budget",
 };
 static_assert(ARRAY_SIZE(waiting_names) == SCHED_WAITING_COUNT, "one name per reason");
@@ -63,8 +62,11 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->ramp_timer.kind = TIMER_RAMP;
     job->ramp = RAMP_CHUNKS;
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) list_init(&job->lists[i]);
+    job->task = task_get(s, params->task ? params->task : "");
+    job->p.task = NULL;
     list_push_back(&s->jobs, &job->link);
-    s->priorities += job->p.priority;
+    list_push_back(&job->task->jobs, &job->task_link);
+    job->task->priorities += job->p.priority;
     job_arm_timer(job);
     return job;
 }
@@ -76,6 +78,7 @@ void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes)
     job->uncut_bytes += bytes;
     job->counts.total += items;
     job->s->uncut_items += items;
+    job->task->uncut_items += items;
     job_changed(job);
 }
 
@@ -88,26 +91,28 @@ void sched_job_no_more_items(struct sched_job *job)
 }
 
 const char sched_cause_no_workers[] = "no worker could be reached";
+const char sched_cause_no_task[] = "no worker has the task";
 
 /* The instant at which it stops hoping for a worker. */
 static uint64_t give_up_ns(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
-    uint64_t since = job->progress_ns > s->unserved_since_ns ? job->progress_ns : s->unserved_since_ns;
+    const struct sched_task *t = job->task;
+    uint64_t since = job->progress_ns > t->unserved_since_ns ? job->progress_ns : t->unserved_since_ns;
     return since + s->config.worker_wait_ns < since ? SCHED_NEVER : since + s->config.worker_wait_ns;
 }
 
 static uint64_t waits_from_ns(const struct sched_job *job)
 {
-    const struct scheduler *s = job->s;
-    return (job->added_ns > s->unserved_since_ns ? job->added_ns : s->unserved_since_ns) + WAITING_AFTER_NS;
+    const struct sched_task *t = job->task;
+    return (job->added_ns > t->unserved_since_ns ? job->added_ns : t->unserved_since_ns) + WAITING_AFTER_NS;
 }
 
 void job_arm_timer(struct sched_job *job)
 {
     const struct scheduler *s = job->s;
     uint64_t at = job->p.deadline_ns;
-    if (s->serving == 0) {
+    if (job->task->serving == 0) {
         uint64_t give_up = give_up_ns(job);
         uint64_t waits = waits_from_ns(job);
         at = give_up < at ? give_up : at;
@@ -116,11 +121,12 @@ void job_arm_timer(struct sched_job *job)
     timer_set(job->s, &job->timer, job->ended ? SCHED_NEVER : at);
 }
 
-void jobs_serving_changed(struct scheduler *s)
+void task_serving_changed(struct sched_task *t)
 {
-    for (struct list_link *at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
-        job_arm_timer(CONTAINER_OF(at, struct sched_job, link));
-        job_changed(CONTAINER_OF(at, struct sched_job, link));
+    for (struct list_link *at = list_next(&t->jobs, NULL); at; at = list_next(&t->jobs, at)) {
+        struct sched_job *job = CONTAINER_OF(at, struct sched_job, task_link);
+        job_arm_timer(job);
+        job_changed(job);
     }
 }
 
@@ -143,14 +149,16 @@ static bool has_hope(const struct sched_job *job)
 void job_timer_fired(struct sched_job *job)
 {
     struct scheduler *s = job->s;
-    bool too_long = s->serving == 0 && s->now_ns >= give_up_ns(job);
+    bool too_long = job->task->serving == 0 && s->now_ns >= give_up_ns(job);
     job_changed(job);
     if (s->now_ns >= job->p.deadline_ns) {
         job_end(job, SCHED_TIMED_OUT, ITEM_DEADLINE_EXCEEDED, "the job's deadline has passed");
     } else if (too_long && wants_worker(job) && !has_hope(job)) {
         job->no_workers = true;
         job_end(job, SCHED_FAILED, ITEM_WORKER_LOST,
-                s->rejecting_n > 0 ? "the workers refuse the coordinator's token" : sched_cause_no_workers);
+                s->rejecting_n > 0           ? "the workers refuse the coordinator's token"
+                : task_is_nowhere(job->task) ? sched_cause_no_task
+                                             : sched_cause_no_workers);
     } else {
         job_arm_timer(job);
         uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
@@ -230,6 +238,7 @@ static void settle_uncut(struct sched_job *job)
         if (n == 0 || n > job->uncut) BUG("drop took %" PRIu64 " items of %" PRIu64, n, job->uncut);
         job->uncut -= n;
         s->uncut_items -= n;
+        job->task->uncut_items -= n;
         job_changed(job);
         job_settled(job, n, job->rest, false);
         s->ops.settle_error(s->ctx, job, first, n, &why);
@@ -280,7 +289,8 @@ void job_free(struct sched_job *job)
     timer_stop(job->s, &job->timer);
     timer_stop(job->s, &job->ramp_timer);
     list_remove(&job->s->jobs, &job->link);
-    job->s->priorities -= job->p.priority;
+    list_remove(&job->task->jobs, &job->task_link);
+    job->task->priorities -= job->p.priority;
     if (job->changed) list_remove(&job->s->changed, &job->changed_link);
     demand_forget(job);
     fairness_forget(job);
@@ -292,8 +302,11 @@ static enum sched_waiting waits_for(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
     bool to_send = job->uncut > 0 || job->pending_items > 0;
-    if (s->usable == 0 && s->serving == 0 && to_send && s->now_ns >= waits_from_ns(job))
-        return s->rejecting_n > 0 ? SCHED_WAITING_TOKEN_REFUSED : SCHED_WAITING_NO_WORKERS;
+    const struct sched_task *t = job->task;
+    if (t->usable == 0 && t->serving == 0 && to_send && s->now_ns >= waits_from_ns(job))
+        return s->rejecting_n > 0   ? SCHED_WAITING_TOKEN_REFUSED
+               : task_is_nowhere(t) ? SCHED_WAITING_NO_TASK
+                                    : SCHED_WAITING_NO_WORKERS;
     if (!to_send && job->in_flight_items == 0 && job->backoff_items > 0 && job->starved)
         return SCHED_WAITING_RETRY_BUDGET;
     return SCHED_NOT_WAITING;
@@ -337,7 +350,7 @@ void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurren
 
 void sched_job_set_priority(struct sched_job *job, unsigned priority)
 {
-    job->s->priorities += priority - job->p.priority;
+    job->task->priorities += priority - job->p.priority;
     job->p.priority = priority;
 }
 
@@ -361,7 +374,7 @@ struct sched_counts sched_job_counts(const struct sched_job *job)
 uint64_t sched_job_eta_ns(const struct sched_job *job)
 {
     double left = (double)(job->uncut + job->pending_items + job->backoff_items + job->in_flight_items);
-    double slots = job->s->slots;
+    double slots = job->task->slots;
     if (job->p.max_concurrency > 0 && (double)job->p.max_concurrency < slots) slots = (double)job->p.max_concurrency;
     return (uint64_t)(left * chunker_item_ns(job) / (slots > 1 ? slots : 1));
 }

@@ -32,7 +32,7 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, const str
     list_init(&s->cuts);
     list_init(&s->lingering);
     list_init(&s->changed);
-    list_init(&s->blocked);
+    list_init(&s->tasks);
     return s;
 }
 
@@ -62,11 +62,9 @@ void scheduler_free(struct scheduler *s)
     }
     while ((at = list_next(&s->jobs, NULL)) != NULL) job_free(CONTAINER_OF(at, struct sched_job, link));
     while (s->endpoints_n > 0) sched_endpoint_remove(s, s->endpoints[0]);
+    while ((at = list_next(&s->tasks, NULL)) != NULL) task_free(CONTAINER_OF(at, struct sched_task, link));
     free(s->endpoints);
-    free(s->open);
-    free(s->available);
     heap_release(&s->timers);
-    heap_release(&s->ready);
     heap_release(&s->hedge_scans);
     free(s);
 }
@@ -99,10 +97,10 @@ static void run_timers(struct scheduler *s)
     }
 }
 
-static struct sched_chunk *cut(struct sched_job *job, const struct sched_endpoint *e)
+static struct sched_chunk *cut(struct sched_job *job, const struct sched_lane *l)
 {
     struct scheduler *s = job->s;
-    uint32_t items = chunker_items(job, e);
+    uint32_t items = chunker_items(job, l);
     struct sched_chunk *chunk = sched_chunk_new(job, 0, items);
     size_t n = s->ops.cut(s->ctx, chunk, items, job->p.max_chunk_bytes, &chunk->bytes);
     if (n == 0 || n > items) BUG("cut took %zu items of %u", n, items);
@@ -110,19 +108,20 @@ static struct sched_chunk *cut(struct sched_job *job, const struct sched_endpoin
     chunk->count = chunk->origin = (uint32_t)n;
     job->uncut -= n;
     s->uncut_items -= n;
+    job->task->uncut_items -= n;
     job_changed(job);
     job->uncut_bytes -= chunk->bytes < job->uncut_bytes ? chunk->bytes : job->uncut_bytes;
     return chunk;
 }
 
-static void send(struct sched_job *job, struct sched_chunk *chunk, struct sched_endpoint *e)
+static void send(struct sched_job *job, struct sched_chunk *chunk, struct sched_lane *l)
 {
-    double weight = chunker_weight(job, e, chunk_left(chunk));
+    double weight = chunker_weight(job, l, chunk_left(chunk));
     double item_ns = chunker_item_ns(job);
     chunk_move(chunk, CHUNK_IN_FLIGHT, false);
     double charge_ns = chunk_left(chunk) * (item_ns > 0 ? item_ns : (double)NS_PER_MS);
     fairness_charge(job, charge_ns);
-    attempt_start(chunk, e, ATTEMPT_PLAIN, weight)->charged_ns = charge_ns;
+    attempt_start(chunk, l, ATTEMPT_PLAIN, weight)->charged_ns = charge_ns;
 }
 
 /* One of the first chunks that wait, or a new one. False when none of them can go anywhere now. */
@@ -136,32 +135,45 @@ static bool send_one(struct sched_job *job)
         if (job->p.max_concurrency > 0 && job->in_flight_items > 0 &&
             job->in_flight_items + chunk_left(chunk) > job->p.max_concurrency)
             continue;
-        struct sched_endpoint *e = balancer_pick(job, chunk);
-        if (!e) continue;
-        send(job, chunk, e);
+        struct sched_lane *l = balancer_pick(job, chunk);
+        if (!l) continue;
+        send(job, chunk, l);
         return true;
     }
     if (!fairness_may_cut(job)) return false;
-    struct sched_endpoint *e = balancer_pick(job, NULL);
-    if (!e) return false;
-    send(job, cut(job, e), e);
+    struct sched_lane *l = balancer_pick(job, NULL);
+    if (!l) return false;
+    send(job, cut(job, l), l);
     return true;
 }
 
-/* Cutting large chunks takes time, which others may not have: true when enough was cut for this run. */
-static bool dispatch(struct scheduler *s)
+static bool dispatch_task(struct sched_task *t)
 {
-    s->cut_bytes = 0;
+    struct scheduler *s = t->s;
     unsigned misses = 0;
-    fairness_unblock_all(s);
-    if (s->isolations_pending == 0) isolation_end(s);
-    if (s->open_n == 0) return false;
-    for (struct sched_job *job; (job = fairness_next(s)) != NULL;) {
+    fairness_unblock_all(t);
+    if (t->open_n == 0) return false;
+    for (struct sched_job *job; (job = fairness_next(t)) != NULL;) {
         if (s->cut_bytes >= CUT_RUN_BYTES) return true;
         if (send_one(job))
             fairness_update(job);
-        else if (fairness_block(job), s->available_n == 0 && ++misses >= MISSES_MAX)
+        else if (fairness_block(job), t->available_n == 0 && ++misses >= MISSES_MAX)
             break;
+    }
+    return false;
+}
+
+/* Cutting large chunks takes time, which others may not have: true when enough was cut for this run. The task that was
+ * cut short comes last in the next one. */
+static bool dispatch(struct scheduler *s)
+{
+    s->cut_bytes = 0;
+    if (s->isolations_pending == 0) isolation_end(s);
+    for (struct list_link *at = list_next(&s->tasks, NULL); at; at = list_next(&s->tasks, at)) {
+        if (!dispatch_task(CONTAINER_OF(at, struct sched_task, link))) continue;
+        list_remove(&s->tasks, at);
+        list_push_back(&s->tasks, at);
+        return true;
     }
     return false;
 }
@@ -180,7 +192,8 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     uint64_t next = hedge_run(s);
     jobs_run_changed(s);
     /* On probation an endpoint may get an attempt without a token after some time: looked at now and then. */
-    if (s->usable < s->open_n && s->now_ns + PROBATION_LOOK_NS < next) next = s->now_ns + PROBATION_LOOK_NS;
+    if (s->stats.endpoints[ENDPOINT_PROBATION] > 0 && s->now_ns + PROBATION_LOOK_NS < next)
+        next = s->now_ns + PROBATION_LOOK_NS;
     struct list_link *linger = list_next(&s->lingering, NULL);
     if (linger) {
         uint64_t over = CONTAINER_OF(linger, struct sched_attempt, queue)->progress_ns + LINGER_NS;
@@ -191,15 +204,25 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     return more ? s->now_ns : next;
 }
 
+/* Of the task that has most. What tasks have together is no number of processors. */
+static uint64_t slots_of_all(const struct scheduler *s)
+{
+    double most = 0;
+    for (struct list_link *at = list_next(&s->tasks, NULL); at; at = list_next(&s->tasks, at))
+        most = fmax(most, CONTAINER_OF(at, struct sched_task, link)->slots);
+    return (uint64_t)(most + 0.5);
+}
+
 struct sched_stats sched_stats(const struct scheduler *s)
 {
     struct sched_stats stats = s->stats;
     stats.queued_items = s->uncut_items + s->pending_items + s->backoff_items;
-    stats.slots = (uint64_t)(s->slots + 0.5);
+    stats.slots = slots_of_all(s);
     stats.demand_slots = s->demand_slots;
     stats.memory_bytes = sizeof *s + s->jobs.n * sizeof(struct sched_job) +
                          stats.chunks * (sizeof(struct sched_chunk) + sizeof(struct sched_attempt)) +
-                         s->endpoints_alloc * (sizeof(struct sched_endpoint) + 3 * sizeof(void *)) +
+                         s->endpoints_alloc * (sizeof(struct sched_endpoint) + sizeof(void *)) +
+                         s->lanes_n * (sizeof(struct sched_lane) + 2 * sizeof(void *)) +
                          s->timers.alloc * sizeof(void *) + s->worker_table_bytes;
     return stats;
 }

@@ -116,6 +116,7 @@ struct sched_chunk {
 struct sched_attempt {
     struct sched_chunk *chunk;
     struct sched_endpoint *endpoint; /* NULL after its removal */
+    struct sched_lane *lane;         /* of its task there; the scheduler's own */
     uint32_t from;     /* first item sent, counted from chunk->first; the suffix is [from, count at send) */
     uint32_t to;       /* one past the last item sent */
     uint32_t received; /* items answered, duplicates included */
@@ -172,11 +173,12 @@ const char *sched_status_name(enum sched_status status);
 enum sched_waiting {
     SCHED_NOT_WAITING,
     SCHED_WAITING_NO_WORKERS,
+    SCHED_WAITING_NO_TASK, /* no worker has the task */
     SCHED_WAITING_TOKEN_REFUSED,
     SCHED_WAITING_RETRY_BUDGET,
     SCHED_WAITING_COUNT
 };
-/* "no_workers", "token_refused", "retry_budget" */
+/* "no_workers", "no_task", "token_refused", "retry_budget" */
 const char *sched_waiting_name(enum sched_waiting why);
 
 struct sched_retry {
@@ -189,6 +191,7 @@ struct sched_retry {
 
 struct sched_job_params {
     void *owner;
+    const char *task;         /* its task, or a pipeline's tasks with commas; borrowed for the call; NULL: "" */
     uint32_t chunk_size;      /* 0: adaptive */
     size_t max_chunk_bytes;   /* 0: DEFAULT_MAX_CHUNK_BYTES */
     size_t common_bytes;      /* sent with each chunk beside its items */
@@ -214,6 +217,7 @@ struct sched_counts {
 
 /* The cause when a job gave up waiting for a worker; compared by address. */
 extern const char sched_cause_no_workers[];
+extern const char sched_cause_no_task[];
 
 /* Why items end without an answer line of a worker. */
 struct sched_failure {
@@ -311,9 +315,17 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
 /* It said Connection: close or that it drains: nothing more is sent to it until it is ready again. Ignored for a
  * balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
-/* From the headers of an answer: worker_id is a hash of Fantail-Worker. */
-void sched_endpoint_learned(struct scheduler *s, struct sched_endpoint *e, uint64_t worker_id, unsigned slots,
-                            unsigned free_slots, uint64_t now_ns);
+/* From the headers of an answer about a task: worker_id is a hash of Fantail-Worker, slots are the task's there. */
+void sched_endpoint_learned(struct scheduler *s, struct sched_endpoint *e, const char *task, uint64_t worker_id,
+                            unsigned slots, uint64_t now_ns);
+/* The tasks that the worker has, all of them, and their slots (0: not known). Jobs of others are not sent there. Until
+ * it is called, and for a balancer always, an endpoint is taken to have every task. */
+struct sched_endpoint_task {
+    const char *name; /* borrowed for the call */
+    unsigned slots;
+};
+void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
+                              size_t n, uint64_t now_ns);
 /* The answer to the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
 /* Its last word was SCHED_END_REFUSED (for a balancer: its last few words). */
@@ -322,6 +334,8 @@ void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
 
 /* Attempts. */
+/* As sched_endpoint_learned(), from the headers of its answer. */
+void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
 struct sched_accept {
     uint64_t first; /* index in the job of the first line to keep */
     uint32_t drop;  /* so many lines at the front are duplicates */
@@ -358,7 +372,7 @@ struct sched_stats {
     uint64_t in_flight_items;
     uint64_t demand_slots; /* slots that would be busy if there were enough */
     uint64_t in_flight_chunks;
-    uint64_t slots; /* of the open endpoints */
+    uint64_t slots; /* of the open endpoints, for the task that has most of them */
     uint64_t endpoints[ENDPOINT_STATE_COUNT];
     uint64_t attempts_first, attempts_retry, attempts_free,
         attempts_hedge; /* sent, since the start; only retries cost budget */
@@ -370,5 +384,18 @@ struct sched_stats {
     size_t memory_bytes; /* of jobs, chunks, attempts and endpoints */
 };
 struct sched_stats sched_stats(const struct scheduler *s);
+
+/* The same for one task (or pipeline), and for each that jobs have named lately. */
+struct sched_task_stats {
+    const char *name;
+    size_t jobs;
+    uint64_t queued_items, in_flight_items, demand_slots;
+    uint64_t slots;     /* of its open endpoints */
+    uint32_t endpoints; /* open ones that have it */
+};
+/* False when no job has named it lately. */
+MUST_CHECK bool sched_task_stats(const struct scheduler *s, const char *name, struct sched_task_stats *stats);
+void sched_each_task(const struct scheduler *s, void (*visit)(void *data, const struct sched_task_stats *stats),
+                     void *data);
 
 #endif

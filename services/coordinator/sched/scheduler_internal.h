@@ -86,20 +86,45 @@ struct sched_endpoint {
     struct scheduler *s;
     void *owner;
     bool balancer;
-    enum sched_endpoint_state state, before;     /* `before`: the one that led to FULL, PROBING or PROBATION */
-    bool probe_ok;                               /* its last probe said that it is ready */
-    struct sched_timer timer;                    /* end of a pause, ejection or drain */
-    uint32_t index, open_index, available_index; /* places in the scheduler's arrays; UINT32_MAX: not there */
-    struct list attempts;
+    enum sched_endpoint_state state, before; /* `before`: the one that led to FULL, PROBING or PROBATION */
+    bool probe_ok;                           /* its last probe said that it is ready */
+    struct sched_timer timer;                /* end of a pause, ejection or drain */
+    uint32_t index;                          /* in s->endpoints; UINT32_MAX: removed */
+    struct list attempts;                    /* of all tasks */
+    struct list lanes;
+    unsigned slots_hint;               /* 0: unknown */
+    struct sched_endpoint_task *tasks; /* as it said, when tasks_known */
+    size_t tasks_n;
+    bool tasks_known;
+
+    /* Its health. */
+    unsigned failures; /* in a row */
+    unsigned pauses, ejections;
+    uint64_t failed_ns;       /* attempts begun before it say nothing new */
+    uint64_t busy_ns;         /* the same for 429 */
+    bool isolated;            /* an item runs here alone, blame.c */
+    uint32_t poison_suspects; /* attempts of chunks that are poison suspects, blame.c */
+    bool has_answered;        /* it has answered since its last failure */
+};
+
+/* The slots of one task at one endpoint. */
+struct sched_lane {
+    struct sched_endpoint *endpoint;
+    struct sched_task *task;
+    struct list_link endpoint_link, task_link;
+    uint32_t open_index, available_index; /* places in the task's arrays; UINT32_MAX: not there */
+    bool lacks;                           /* the endpoint does not have the task */
+    bool gone;                            /* it is being freed */
 
     /* The window. */
     double slots;         /* known or assumed */
-    double counted_slots; /* its part in the scheduler's sum */
-    bool slots_known;
+    double counted_slots; /* its part in the task's sum */
+    bool slots_known, counted_usable, counted_serving;
     double scale;                 /* of the window, by 429 */
     double load;                  /* weights of the items in flight; full at slots * scale */
     bool window_full;             /* a chunk has found no room since the load last fell or the window grew */
     uint64_t in_flight;           /* items */
+    size_t attempts_n;            /* that run */
     struct sched_worker *workers; /* open hash table */
     uint32_t workers_n, workers_alloc;
     uint64_t swept_ns;
@@ -109,16 +134,30 @@ struct sched_endpoint {
     double chunk_cost_ns; /* processor time of a chunk at the worker */
     uint64_t clock_ns;
     double used_ns, expected_ns, prior_ns;
+};
 
-    /* Its health. */
-    unsigned failures; /* in a row */
-    unsigned pauses, ejections;
-    uint64_t failed_ns;       /* attempts begun before it say nothing new */
-    bool isolated;            /* an item runs here alone, blame.c */
-    uint32_t poison_suspects; /* attempts of chunks that are poison suspects, blame.c */
-    uint64_t busy_ns;         /* the same for 429 */
-    bool has_answered;        /* it has answered since its last failure */
-    bool counted_usable, counted_serving;
+/* A task, or a pipeline of them, that jobs name. */
+struct sched_task {
+    struct scheduler *s;
+    char *name;
+    struct list_link link; /* on s->tasks */
+    struct list jobs;
+    unsigned priorities; /* of all its jobs */
+
+    struct list lanes; /* one for each endpoint */
+    uint32_t lanes_alloc;
+    struct sched_lane **open, **available; /* those that take attempts; of these, those with room */
+    uint32_t open_n, available_n;
+    double slots;               /* of the usable ones */
+    uint32_t usable;            /* lanes whose endpoint is OPEN and has the task */
+    uint32_t serving;           /* lanes known to work: usable or full, and not only hoped for */
+    uint32_t lacking;           /* lanes whose endpoint does not have the task */
+    uint64_t unserved_since_ns; /* when serving became 0 */
+
+    struct heap ready;   /* jobs that can send, fairness.c */
+    struct list blocked; /* jobs that found no room in the last run */
+    uint64_t vtime;      /* of the job served last */
+    uint64_t uncut_items, pending_items, backoff_items, in_flight_items, demand_slots;
 };
 
 /* What items cost in slot time, item_cost.c. */
@@ -130,7 +169,9 @@ struct sched_item_cost {
 struct sched_job {
     struct scheduler *s;
     struct sched_job_params p;
+    struct sched_task *task;
     struct list_link link;            /* on s->jobs */
+    struct list_link task_link;       /* on task->jobs */
     struct list_link ending_link;     /* on s->ending */
     struct list lists[CHUNK_SETTLED]; /* pending, backoff, in flight */
     struct sched_timer timer;         /* deadline or give-up, whichever is first */
@@ -157,8 +198,8 @@ struct sched_job {
     struct heap_node hedge_node;       /* in s->hedge_scans, by when to look for late attempts */
 
     uint64_t vtime;              /* fairness.c */
-    struct heap_node ready_node; /* in s->ready, by vtime */
-    bool blocked;                /* on s->blocked: it found no room in this run */
+    struct heap_node ready_node; /* in task->ready, by vtime */
+    bool blocked;                /* on task->blocked: it found no room in this run */
     struct list_link blocked_link;
 
     bool changed; /* on s->changed */
@@ -175,17 +216,13 @@ struct scheduler {
     struct heap timers;
     struct sched_timer timer; /* lingering attempts and hedge scans */
 
-    unsigned priorities; /* of all jobs */
     struct list jobs;
+    struct list tasks;  /* the next one to be served first */
     struct list ending; /* jobs that may have come to their end */
-    struct sched_endpoint **endpoints, **open,
-        **available; /* all; those that take attempts; of these, those with room */
-    uint32_t endpoints_n, open_n, available_n, endpoints_alloc;
-    double slots;                     /* of the open ones */
-    uint32_t usable;                  /* endpoints in state OPEN */
-    uint32_t serving;                 /* endpoints known to work: usable or full, and not only hoped for */
+    struct sched_endpoint **endpoints;
+    uint32_t endpoints_n, endpoints_alloc;
+    size_t lanes_n;
     uint32_t rejecting_n;             /* endpoints that do not take our token */
-    uint64_t unserved_since_ns;       /* when serving became 0 */
     struct sched_endpoint *isolating; /* being emptied for an item that must run alone */
     uint32_t isolations_pending;
 
@@ -194,10 +231,7 @@ struct scheduler {
     struct list cuts;    /* attempts to be cut off */
     struct list lingering;
     struct list changed;     /* jobs whose demand, turn, hedging and waiting are to be looked at again */
-    struct list blocked;     /* jobs that found no room in the last run */
-    struct heap ready;       /* jobs that can send, fairness.c */
     struct heap hedge_scans; /* jobs that may hedge, hedge.c */
-    uint64_t vtime;          /* of the job served last */
     uint64_t demand_slots;
     double tokens;
     double chunk_cost_ns;        /* processor time of a chunk here */
@@ -230,7 +264,7 @@ void chunk_free(struct sched_chunk *chunk);
 
 /* sched_attempt.c */
 enum attempt_kind { ATTEMPT_PLAIN, ATTEMPT_HEDGE, ATTEMPT_RESCUE };
-struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_endpoint *e, enum attempt_kind kind,
+struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane *l, enum attempt_kind kind,
                                     double weight);
 /* Its endpoint is being removed. */
 void attempt_orphan(struct sched_attempt *a);
@@ -248,7 +282,7 @@ void job_settled(struct sched_job *job, uint64_t items, enum item_error error, b
 void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason);
 void job_check_end(struct sched_job *job);
 void job_check_tolerance(struct sched_job *job);
-void jobs_serving_changed(struct scheduler *s);
+void task_serving_changed(struct sched_task *t);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);
 void jobs_run_ending(struct scheduler *s);
@@ -260,7 +294,7 @@ void demand_forget(struct sched_job *job);
 
 /* fairness.c */
 /* The job whose turn it is; NULL: none can send. */
-struct sched_job *fairness_next(const struct scheduler *s);
+struct sched_job *fairness_next(const struct sched_task *t);
 void fairness_charge(struct sched_job *job, double slot_ns);
 /* What was charged before the cost was known is set right; the job does not get credit by this. */
 void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns);
@@ -270,22 +304,45 @@ bool fairness_may_cut(struct sched_job *job);
 void fairness_update(struct sched_job *job);
 /* It found no room: it has no turn until fairness_unblock_all(). */
 void fairness_block(struct sched_job *job);
-void fairness_unblock_all(struct scheduler *s);
+void fairness_unblock_all(struct sched_task *t);
 void fairness_forget(struct sched_job *job);
 
 /* balancer.c */
 /* After any change of state, load or window. */
-void balancer_update(struct sched_endpoint *e);
-/* An endpoint with room for the chunk (NULL: for the job's next one); NULL when there is none. */
-struct sched_endpoint *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
+void balancer_update(struct sched_lane *l);
+/* The same for all lanes of the endpoint. */
+void balancer_update_all(struct sched_endpoint *e);
+/* A lane with room for the chunk (NULL: for the job's next one); NULL when there is none. */
+struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
 /* The endpoint that was being emptied is free for all again. */
 void isolation_end(struct scheduler *s);
 /* One for a copy of the attempt's suffix. */
-struct sched_endpoint *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late);
+struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late);
+
+/* sched_task.c */
+/* Makes it when it is new. */
+struct sched_task *task_get(struct scheduler *s, const char *name);
+/* Its jobs are gone. */
+void task_free(struct sched_task *t);
+/* There are endpoints, and none has the task. */
+bool task_is_nowhere(const struct sched_task *t);
+
+/* sched_lane.c */
+struct sched_lane *lane_new(struct sched_task *t, struct sched_endpoint *e);
+struct sched_lane *lane_of(struct sched_task *t, struct sched_endpoint *e);
+void lane_free(struct sched_lane *l);
+/* Those of an endpoint that is going away; its attempts are gone. */
+void lanes_free(struct sched_endpoint *e);
+double lane_window(const struct sched_lane *l);
+unsigned lane_workers(const struct sched_lane *l);
+/* After a change of its slots, or of its endpoint's state. */
+void lane_recount(struct sched_lane *l);
+/* A chunk was answered whole: more may be sent. */
+void lane_widen(struct sched_lane *l);
+/* The endpoint answered that it does not have the task. */
+void lane_task_unknown(struct sched_lane *l);
 
 /* sched_endpoint.c */
-double endpoint_window(const struct sched_endpoint *e);
-unsigned endpoint_workers(const struct sched_endpoint *e);
 /* OPEN or PROBATION. */
 bool endpoint_takes_attempts(const struct sched_endpoint *e);
 /* The one that changes e->state. `until_ns` is the end of the state (SCHED_NEVER: an event ends it). */
@@ -311,16 +368,16 @@ double item_cost_marginal_ns(const struct sched_item_cost *c);
 bool item_cost_is_sure(const struct sched_item_cost *c);
 
 /* chunker.c */
-double chunker_item_ns(const struct sched_job *job);     /* slot time; 0: not known */
-double chunker_slowness(const struct sched_endpoint *e); /* 1: as the others */
-/* One item's part of the endpoint's window, when it travels with so many others. */
-double chunker_weight(const struct sched_job *job, const struct sched_endpoint *e, uint32_t items);
-uint32_t chunker_items(const struct sched_job *job, const struct sched_endpoint *e);
+double chunker_item_ns(const struct sched_job *job); /* slot time; 0: not known */
+double chunker_slowness(const struct sched_lane *l); /* 1: as the others */
+/* One item's part of the lane's window, when it travels with so many others. */
+double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items);
+uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l);
 /* `left` of the attempt's items were unanswered until now, when n of them were answered. */
 void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n);
 /* All of the attempt's items are answered, and its end has come. */
 void chunker_observe_whole(const struct sched_attempt *a);
-void chunker_advance(struct sched_endpoint *e, uint64_t now_ns);
+void chunker_advance(struct sched_lane *l, uint64_t now_ns);
 /* Whether the job must wait for answers before it sends more, as its chunks are still small for their cost. */
 bool chunker_ramp_is_full(struct sched_job *job);
 void chunker_ramp_timer_fired(struct sched_job *job);
@@ -349,7 +406,7 @@ bool blame_is_poison_suspect(const struct sched_chunk *chunk);
 /* A single item that the next loss would convict: it is to be run alone on a worker. */
 bool blame_needs_isolation(const struct sched_chunk *chunk);
 /* Whether it may join what the endpoint has. */
-bool blame_allows(const struct sched_chunk *chunk, const struct sched_endpoint *e);
+bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a);
 /* Its worker has vanished, and no other attempt of it runs: where it goes now. */
 void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause);

@@ -139,9 +139,7 @@ static inline void stage_has_worker(struct stage *s)
 
 static inline struct sched_endpoint *stage_add_slots(struct stage *s, unsigned slots)
 {
-    struct sched_endpoint *e = sched_endpoint_add(s->turn.scheduler, NULL, false, slots, now_ns());
-    sched_endpoint_learned(s->turn.scheduler, e, 1, slots, slots, now_ns());
-    return e;
+    return sched_endpoint_add(s->turn.scheduler, NULL, false, slots, now_ns());
 }
 
 static inline void stage_over(struct stage *s)

@@ -151,13 +151,13 @@ Test(scheduler, a_balancer_has_the_slots_of_the_workers_heard_from_lately)
     struct shell sh;
     shell_init(&sh);
     struct sched_endpoint *e = sched_endpoint_add(sh.s, NULL, true, 0, sh.now);
-    for (uint64_t id = 1; id <= 5; id++) sched_endpoint_learned(sh.s, e, id, 8, 8, sh.now);
+    for (uint64_t id = 1; id <= 5; id++) sched_endpoint_learned(sh.s, e, "", id, 8, sh.now);
     cr_assert_eq(sched_stats(sh.s).slots, 40);
-    sched_endpoint_learned(sh.s, e, 3, 16, 8, sh.now);
+    sched_endpoint_learned(sh.s, e, "", 3, 16, sh.now);
     cr_assert_eq(sched_stats(sh.s).slots, 48);
     sh.now += 60 * NS_PER_S;
-    sched_endpoint_learned(sh.s, e, 2, 8, 8, sh.now);
-    sched_endpoint_learned(sh.s, e, 6, 4, 4, sh.now);
+    sched_endpoint_learned(sh.s, e, "", 2, 8, sh.now);
+    sched_endpoint_learned(sh.s, e, "", 6, 4, sh.now);
     cr_assert_eq(sched_stats(sh.s).slots, 12);
     shell_over(&sh);
 }

@@ -1,0 +1,252 @@
+#include <math.h>
+
+#include "coordinator/sched/scheduler_internal.h"
+
+/*
+ * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale: slots as workers
+ * report them (until then a few, doubling with each answer), scale halved by 429 and regained step by step.
+ */
+double lane_window(const struct sched_lane *l)
+{
+    return fmax(l->slots * l->scale, 1);
+}
+
+unsigned lane_workers(const struct sched_lane *l)
+{
+    return l->workers_n > 0 ? l->workers_n : 1;
+}
+
+/* Keeps the task's sums of usable lanes and their slots. */
+void lane_recount(struct sched_lane *l)
+{
+    const struct sched_endpoint *e = l->endpoint;
+    struct sched_task *t = l->task;
+    bool there = e->index != UINT32_MAX && !l->lacks && !l->gone;
+    bool usable = e->state == ENDPOINT_OPEN && there;
+    bool serving = (usable || (e->state == ENDPOINT_FULL && there)) && e->has_answered;
+    double slots = usable ? l->slots : 0;
+    t->slots += slots - l->counted_slots;
+    l->window_full = false;
+    l->counted_slots = slots;
+    if (usable != l->counted_usable) {
+        l->counted_usable = usable;
+        t->usable += usable ? 1 : UINT32_MAX;
+        if (t->usable == 0) t->slots = 0;
+        if (t->usable <= 1) task_serving_changed(t);
+    }
+    if (serving != l->counted_serving) {
+        l->counted_serving = serving;
+        t->serving += serving ? 1 : UINT32_MAX;
+        if (t->serving == 0) t->unserved_since_ns = t->s->now_ns;
+        if (t->serving <= 1) task_serving_changed(t);
+    }
+    balancer_update(l);
+}
+
+static void set_lacks(struct sched_lane *l, bool lacks)
+{
+    if (l->lacks == lacks) return;
+    l->lacks = lacks;
+    l->task->lacking += lacks ? 1 : UINT32_MAX;
+    lane_recount(l);
+    task_serving_changed(l->task);
+}
+
+void lane_task_unknown(struct sched_lane *l)
+{
+    set_lacks(l, true);
+}
+
+/* What the endpoint said of one task; NULL: it does not have it. */
+static const struct sched_endpoint_task *find_known(const struct sched_endpoint *e, const char *name, size_t len)
+{
+    for (size_t i = 0; i < e->tasks_n; i++)
+        if (strlen(e->tasks[i].name) == len && memcmp(e->tasks[i].name, name, len) == 0) return &e->tasks[i];
+    return NULL;
+}
+
+/* A pipeline needs all of its tasks, and has as many slots as the one with fewest. */
+static void apply_known_tasks(struct sched_lane *l)
+{
+    const struct sched_endpoint *e = l->endpoint;
+    unsigned slots = 0;
+    if (!e->tasks_known) return;
+    for (const char *at = l->task->name;; at++) {
+        size_t len = strcspn(at, ",");
+        const struct sched_endpoint_task *known = find_known(e, at, len);
+        if (!known) {
+            set_lacks(l, true);
+            return;
+        }
+        if (slots == 0 || (known->slots && known->slots < slots)) slots = known->slots;
+        at += len;
+        if (!*at) break;
+    }
+    if (slots && l->workers_n == 0) {
+        l->slots = slots;
+        l->slots_known = true;
+    }
+    set_lacks(l, false);
+    lane_recount(l);
+}
+
+static void free_known_tasks(struct sched_endpoint *e)
+{
+    for (size_t i = 0; i < e->tasks_n; i++) free((char *)(uintptr_t)e->tasks[i].name);
+    free(e->tasks);
+    e->tasks = NULL;
+    e->tasks_n = 0;
+}
+
+void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
+                              size_t n, uint64_t now_ns)
+{
+    s->now_ns = now_ns;
+    if (e->balancer) return;
+    free_known_tasks(e);
+    e->tasks = xcalloc(n + 1, sizeof *e->tasks);
+    e->tasks_n = n;
+    e->tasks_known = true;
+    for (size_t i = 0; i < n; i++) e->tasks[i] = (struct sched_endpoint_task){xstrdup(tasks[i].name), tasks[i].slots};
+    for (struct list_link *at = list_next(&e->lanes, NULL); at; at = list_next(&e->lanes, at))
+        apply_known_tasks(CONTAINER_OF(at, struct sched_lane, endpoint_link));
+}
+
+struct sched_lane *lane_new(struct sched_task *t, struct sched_endpoint *e)
+{
+    struct scheduler *s = t->s;
+    struct sched_lane *l = xcalloc(1, sizeof *l);
+    l->endpoint = e;
+    l->task = t;
+    l->slots = e->slots_hint > 0 ? e->slots_hint : SLOTS_UNKNOWN;
+    l->slots_known = e->slots_hint > 0;
+    l->scale = 1;
+    l->chunk_cost_ns = (double)DEFAULT_CHUNK_COST_NS;
+    l->clock_ns = s->now_ns;
+    l->open_index = l->available_index = UINT32_MAX;
+    if (t->lanes.n == t->lanes_alloc) {
+        t->lanes_alloc = t->lanes_alloc ? 2 * t->lanes_alloc : 16;
+        t->open = xrealloc(t->open, t->lanes_alloc * sizeof(struct sched_lane *));
+        t->available = xrealloc(t->available, t->lanes_alloc * sizeof(struct sched_lane *));
+    }
+    list_push_back(&t->lanes, &l->task_link);
+    list_push_back(&e->lanes, &l->endpoint_link);
+    s->lanes_n++;
+    apply_known_tasks(l);
+    lane_recount(l);
+    return l;
+}
+
+void lane_free(struct sched_lane *l)
+{
+    struct scheduler *s = l->task->s;
+    set_lacks(l, false);
+    l->gone = true;
+    lane_recount(l);
+    list_remove(&l->task->lanes, &l->task_link);
+    list_remove(&l->endpoint->lanes, &l->endpoint_link);
+    s->worker_table_bytes -= l->workers_alloc * sizeof *l->workers;
+    s->lanes_n--;
+    free(l->workers);
+    free(l);
+}
+
+void lanes_free(struct sched_endpoint *e)
+{
+    for (struct list_link *at; (at = list_next(&e->lanes, NULL)) != NULL;)
+        lane_free(CONTAINER_OF(at, struct sched_lane, endpoint_link));
+    free_known_tasks(e);
+}
+
+struct sched_lane *lane_of(struct sched_task *t, struct sched_endpoint *e)
+{
+    for (struct list_link *at = list_next(&e->lanes, NULL); at; at = list_next(&e->lanes, at)) {
+        struct sched_lane *l = CONTAINER_OF(at, struct sched_lane, endpoint_link);
+        if (l->task == t) return l;
+    }
+    BUG("an endpoint has no lane for a task");
+}
+
+/* One slot for a window of answers, but never at a snail's pace. */
+void lane_widen(struct sched_lane *l)
+{
+    l->scale = fmin(l->scale + fmax(1 / (l->slots * (double)(l->attempts_n + 1)), WINDOW_SCALE_STEP), 1);
+    if (!l->slots_known) l->slots = fmin(l->slots * 2, SLOTS_UNKNOWN_MAX);
+}
+
+/* The place of a worker in the lane's table, or the free one it would take. */
+static struct sched_worker *find_worker(struct sched_worker *table, uint32_t alloc, uint64_t id)
+{
+    uint32_t i = (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (alloc - 1);
+    while (table[i].id != 0 && table[i].id != id) i = (i + 1) & (alloc - 1);
+    return &table[i];
+}
+
+/* Rebuilds the table without the workers not heard from lately, with room for one more. */
+static void sweep_workers(struct sched_lane *l)
+{
+    struct scheduler *s = l->task->s;
+    struct sched_worker *old = l->workers;
+    uint32_t old_alloc = l->workers_alloc;
+    uint32_t alloc = 4;
+    while (alloc < 2 * (l->workers_n + 2)) alloc *= 2;
+    l->workers = xcalloc(alloc, sizeof *l->workers);
+    l->workers_alloc = alloc;
+    l->workers_n = 0;
+    for (uint32_t i = 0; i < old_alloc; i++) {
+        if (old[i].id == 0 || old[i].heard_ns + s->config.worker_forget_ns < s->now_ns) continue;
+        *find_worker(l->workers, alloc, old[i].id) = old[i];
+        l->workers_n++;
+    }
+    s->worker_table_bytes += (alloc - (size_t)old_alloc) * sizeof *old;
+    l->swept_ns = s->now_ns;
+    free(old);
+}
+
+static void sum_slots(struct sched_lane *l)
+{
+    double slots = 0;
+    for (uint32_t i = 0; i < l->workers_alloc; i++) slots += l->workers[i].slots;
+    chunker_advance(l, l->task->s->now_ns);
+    l->slots = fmax(slots, 1);
+    l->slots_known = true;
+    lane_recount(l);
+}
+
+static void learn(struct sched_lane *l, uint64_t id, unsigned slots)
+{
+    struct scheduler *s = l->task->s;
+    bool full = 2 * (l->workers_n + 1) > l->workers_alloc;
+    bool stale = l->workers_n > 1 && s->now_ns > l->swept_ns + s->config.worker_forget_ns / 4;
+    uint32_t before = l->workers_n;
+    if (full || stale) sweep_workers(l);
+    if (!l->endpoint->balancer && l->workers_n > 0 && find_worker(l->workers, l->workers_alloc, id)->id == 0) {
+        /* Another worker at this address: forget the one before it, and how fast that was. */
+        memset(l->workers, 0, l->workers_alloc * sizeof *l->workers);
+        l->workers_n = 0;
+        l->used_ns = l->expected_ns = 0;
+    }
+    struct sched_worker *w = find_worker(l->workers, l->workers_alloc, id);
+    bool changed = w->id == 0 || w->slots != slots || l->workers_n != before;
+    if (w->id == 0) {
+        if (l->workers_n >= WORKERS_PER_BALANCER_MAX) return;
+        l->workers_n++;
+        w->id = id;
+    }
+    w->heard_ns = s->now_ns;
+    w->slots = slots;
+    if (changed || !l->slots_known) sum_slots(l);
+}
+
+void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns)
+{
+    a->chunk->job->s->now_ns = now_ns;
+    if (a->lane && slots > 0) learn(a->lane, worker_id != 0 ? worker_id : 1, slots);
+}
+
+void sched_endpoint_learned(struct scheduler *s, struct sched_endpoint *e, const char *task, uint64_t worker_id,
+                            unsigned slots, uint64_t now_ns)
+{
+    s->now_ns = now_ns;
+    if (slots > 0) learn(lane_of(task_get(s, task), e), worker_id != 0 ? worker_id : 1, slots);
+}

@@ -1,0 +1,89 @@
+#include "coordinator/sched/scheduler_internal.h"
+
+/*
+ * The tasks that jobs name, or the pipelines of tasks ("a,b"). Slots are a task's: each has its own turns between jobs,
+ * and a lane at each endpoint, so that jobs of one task do not wait for the items of another. A task is made when a job
+ * first names it, and is kept for the next one; the oldest without jobs goes when there are many.
+ */
+#define IDLE_TASKS_MAX 64
+
+static struct sched_task *find(const struct scheduler *s, const char *name)
+{
+    for (struct list_link *at = list_next(&s->tasks, NULL); at; at = list_next(&s->tasks, at)) {
+        struct sched_task *t = CONTAINER_OF(at, struct sched_task, link);
+        if (strcmp(t->name, name) == 0) return t;
+    }
+    return NULL;
+}
+
+void task_free(struct sched_task *t)
+{
+    for (struct list_link *at; (at = list_next(&t->lanes, NULL)) != NULL;)
+        lane_free(CONTAINER_OF(at, struct sched_lane, task_link));
+    list_remove(&t->s->tasks, &t->link);
+    heap_release(&t->ready);
+    free(t->open);
+    free(t->available);
+    free(t->name);
+    free(t);
+}
+
+static void make_room(struct scheduler *s)
+{
+    struct list_link *at = list_next(&s->tasks, NULL), *next;
+    for (; at && s->tasks.n > IDLE_TASKS_MAX; at = next) {
+        struct sched_task *t = CONTAINER_OF(at, struct sched_task, link);
+        next = list_next(&s->tasks, at);
+        if (t->jobs.n == 0) task_free(t);
+    }
+}
+
+struct sched_task *task_get(struct scheduler *s, const char *name)
+{
+    struct sched_task *t = find(s, name);
+    if (t) return t;
+    make_room(s);
+    t = xcalloc(1, sizeof *t);
+    t->s = s;
+    t->name = xstrdup(name);
+    list_init(&t->jobs);
+    list_init(&t->lanes);
+    list_init(&t->blocked);
+    list_push_back(&s->tasks, &t->link);
+    for (uint32_t i = 0; i < s->endpoints_n; i++) lane_new(t, s->endpoints[i]);
+    return t;
+}
+
+bool task_is_nowhere(const struct sched_task *t)
+{
+    return t->lanes.n > 0 && t->lacking == t->lanes.n;
+}
+
+static struct sched_task_stats stats_of(const struct sched_task *t)
+{
+    return (struct sched_task_stats){
+        .name = t->name,
+        .jobs = t->jobs.n,
+        .queued_items = t->uncut_items + t->pending_items + t->backoff_items,
+        .in_flight_items = t->in_flight_items,
+        .demand_slots = t->demand_slots,
+        .slots = (uint64_t)(t->slots + 0.5),
+        .endpoints = t->usable,
+    };
+}
+
+bool sched_task_stats(const struct scheduler *s, const char *name, struct sched_task_stats *stats)
+{
+    const struct sched_task *t = find(s, name);
+    if (t) *stats = stats_of(t);
+    return t != NULL;
+}
+
+void sched_each_task(const struct scheduler *s, void (*visit)(void *data, const struct sched_task_stats *stats),
+                     void *data)
+{
+    for (struct list_link *at = list_next(&s->tasks, NULL); at; at = list_next(&s->tasks, at)) {
+        struct sched_task_stats stats = stats_of(CONTAINER_OF(at, struct sched_task, link));
+        visit(data, &stats);
+    }
+}

@@ -1,0 +1,128 @@
+#include "unit/coordinator/sched/scheduler_harness.h"
+
+/* Jobs of several tasks, and workers that do not have them all. */
+
+static struct sched_job *job_of_task(struct shell *sh, const char *task, uint64_t items)
+{
+    struct sched_job_params p;
+    sched_job_params_init(&p);
+    p.task = task;
+    p.chunk_size = 1;
+    return job_with(sh, &p, items);
+}
+
+static void has(struct shell *sh, struct sched_endpoint *e, const char *first, const char *second)
+{
+    struct sched_endpoint_task tasks[2] = {{first, 4}, {second, 2}};
+    sched_endpoint_set_tasks(sh->s, e, tasks, second ? 2 : 1, sh->now);
+}
+
+static unsigned out_at(const struct shell *sh, const struct sched_job *job, const struct sched_endpoint *e)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < sh->out_n; i++) n += sh->out[i]->chunk->job == job && (!e || sh->out[i]->endpoint == e);
+    return n;
+}
+
+Test(scheduler_tasks, a_job_goes_only_where_its_task_is)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *a = worker(&sh, 4), *b = worker(&sh, 4), *both = worker(&sh, 4);
+    has(&sh, a, "a", NULL);
+    has(&sh, b, "b", NULL);
+    has(&sh, both, "a", "b");
+    struct sched_job *of_a = job_of_task(&sh, "a", 100), *of_b = job_of_task(&sh, "b", 100);
+    struct sched_job *of_two = job_of_task(&sh, "a,b", 100);
+    run(&sh);
+    cr_assert(out_at(&sh, of_a, a) > 0 && out_at(&sh, of_a, both) > 0 && out_at(&sh, of_a, b) == 0);
+    cr_assert(out_at(&sh, of_b, b) > 0 && out_at(&sh, of_b, both) > 0 && out_at(&sh, of_b, a) == 0);
+    cr_assert_gt(out_at(&sh, of_two, both), 0);
+    cr_assert_eq(out_at(&sh, of_two, both), out_at(&sh, of_two, NULL));
+    sched_job_cancel(of_a, SCHED_CANCELLED, "enough");
+    sched_job_cancel(of_b, SCHED_CANCELLED, "enough");
+    sched_job_cancel(of_two, SCHED_CANCELLED, "enough");
+    run(&sh);
+    shell_over(&sh);
+}
+
+Test(scheduler_tasks, a_job_does_not_wait_for_the_items_of_another_task)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 2);
+    struct sched_job *slow = job_of_task(&sh, "slow", 100);
+    run(&sh);
+    unsigned busy = out_at(&sh, slow, NULL);
+    cr_assert_gt(busy, 0);
+    struct sched_job *quick = job_of_task(&sh, "quick", 2);
+    run(&sh);
+    cr_assert_eq(out_at(&sh, slow, NULL), busy, "the lane of the slow task was full");
+    cr_assert_eq(out_at(&sh, quick, NULL), 2);
+    sched_job_cancel(slow, SCHED_CANCELLED, "enough");
+    sched_job_cancel(quick, SCHED_CANCELLED, "enough");
+    run(&sh);
+    shell_over(&sh);
+}
+
+Test(scheduler_tasks, a_worker_that_lacks_the_task_costs_no_attempt)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *without = worker(&sh, 4);
+    struct sched_job *job = job_of_task(&sh, "t", 8);
+    run(&sh);
+    cr_assert_gt(sh.out_n, 0);
+    while (sh.out_n > 0) end(&sh, sh.out[0], SCHED_END_TASK_UNKNOWN);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 0, "it is not asked again");
+    struct sched_endpoint *with = worker(&sh, 4);
+    run(&sh);
+    cr_assert_eq(out_at(&sh, job, with), sh.out_n);
+    cr_assert_gt(sh.out_n, 0);
+    has(&sh, without, "t", NULL);
+    run(&sh);
+    cr_assert_gt(out_at(&sh, job, without), 0, "now it has it");
+    complete_all(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    cr_assert_eq(sh.outcome.counts.retried, 0);
+    shell_over(&sh);
+}
+
+Test(scheduler_tasks, a_job_whose_task_no_worker_has_waits_says_so_and_gives_up)
+{
+    struct shell sh;
+    shell_init(&sh);
+    has(&sh, worker(&sh, 4), "other", NULL);
+    job_of_task(&sh, "t", 3);
+    run(&sh);
+    run_on(&sh, 1);
+    cr_assert_eq(sh.sends, 0);
+    cr_assert_eq(sh.waiting, SCHED_WAITING_NO_TASK);
+    while (sh.finished == 0) run_on(&sh, 1);
+    cr_assert_eq(sh.outcome.status, SCHED_FAILED);
+    cr_assert_str_eq(sh.outcome.reason, sched_cause_no_task);
+    cr_assert_eq(sh.errors[ITEM_WORKER_LOST], 3);
+    shell_over(&sh);
+}
+
+Test(scheduler_tasks, demand_is_counted_for_each_task)
+{
+    struct shell sh;
+    struct sched_task_stats stats;
+    shell_init(&sh);
+    has(&sh, worker(&sh, 4), "a", "b");
+    struct sched_job *a = job_of_task(&sh, "a", 30), *b = job_of_task(&sh, "b", 7);
+    run(&sh);
+    cr_assert(sched_task_stats(sh.s, "a", &stats));
+    cr_assert(stats.queued_items + stats.in_flight_items == 30 && stats.demand_slots == 30 && stats.slots == 4);
+    cr_assert(sched_task_stats(sh.s, "b", &stats));
+    cr_assert(stats.queued_items + stats.in_flight_items == 7 && stats.demand_slots == 7 && stats.slots == 2);
+    cr_assert_eq(sched_stats(sh.s).demand_slots, 37);
+    cr_assert(!sched_task_stats(sh.s, "c", &stats));
+    sched_job_cancel(a, SCHED_CANCELLED, "enough");
+    sched_job_cancel(b, SCHED_CANCELLED, "enough");
+    run(&sh);
+    cr_assert(sched_task_stats(sh.s, "a", &stats) && stats.jobs == 0 && stats.demand_slots == 0);
+    shell_over(&sh);
+}
