@@ -73,8 +73,8 @@ static void start_helper(struct answers *a)
     pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /*
-     * Without a helper answers are only late, so a failure is ignored. The task may fork, so the start is awaited: a
-     * lock that a starting thread holds would stay locked for ever in the forked process.
+     * If the helper cannot be started, answers are only late, so that is ignored. The start is awaited because the task
+     * may fork: a lock that a starting thread holds would stay locked for ever in the forked process.
      */
     pthread_mutex_lock(&a->lock);
     if (pthread_create(&thread, &attributes, run_helper, a) == 0)

@@ -18,7 +18,7 @@ struct answers {
     char *data;
     size_t alloc;
     atomic_size_t whole; /* bytes of whole answers; the one being built follows them */
-    size_t written;      /* how many of these bytes are written; the lock guards it, and guards moving data */
+    size_t written;      /* how many of these bytes are written; needs the lock, like moving data */
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t wake;

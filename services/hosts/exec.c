@@ -1,7 +1,8 @@
 /*
- * fantail-host-exec: runs a command once for every item. exec_item.h says how the command gets the item, exec_answer.h
- * what becomes of its output, line_io.h what the protocol is. The job's common value is in FANTAIL_COMMON, as JSON. The
- * span that the item belongs to is in TRACEPARENT and TRACESTATE, as OpenTelemetry defines for environments.
+ * fantail-host-exec: runs a command once for every item. exec_item.h describes how the command gets the item,
+ * exec_answer.h how its output becomes an answer, and line_io.h the protocol. The job's common value is in
+ * FANTAIL_COMMON, as JSON. The span that the item belongs to is in TRACEPARENT and TRACESTATE, as OpenTelemetry defines
+ * for environments.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -32,7 +32,8 @@ void exec_answer_error(struct buf *line, const char *name, const char *cause)
     buf_add_str(line, "}}\n");
 }
 
-/* Adds the output if it is a JSON value, else false. Newlines in it can only be white space; they become blanks. */
+/* Adds the output if it is a JSON value; otherwise returns false. Newlines in it become blanks: they are white space.
+ */
 static bool add_json(struct buf *line, const char *text, size_t len)
 {
     const char *why;

@@ -1,6 +1,6 @@
 /*
- * fantail-host-native PATH.so: calls fantail_task() of a shared object for every item. fantail_task.h is the task's
- * side, line_io.h says what the protocol is.
+ * fantail-host-native PATH.so: calls fantail_task() of a shared object for every item. fantail_task.h is what tasks
+ * use, and line_io.h describes the protocol.
  *
  * Answers are gathered and written together (answers.h). If the task crashes, the answers that it gave before are still
  * written. So the worker sees on which item it crashed.

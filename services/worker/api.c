@@ -1,4 +1,4 @@
-/* The tables of routes, all handlers but that of POST /v1/tasks/{task}, and the headers of every answer. */
+/* The routes, their handlers except that of POST /v1/tasks/{task}, and the headers that every answer has. */
 #include "protocol/protocol.h"
 #include "worker/worker.h"
 

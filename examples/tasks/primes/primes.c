@@ -16,7 +16,7 @@ static int64_t small_limit;
 static bool find_small_primes(int64_t limit)
 {
     if (limit <= small_limit) return true;
-    if (limit < 2 * small_limit) limit = 2 * small_limit; /* so that growing spans do not start again each time */
+    if (limit < 2 * small_limit) limit = 2 * small_limit; /* so that the next larger span does not compute them again */
     size_t size = (size_t)limit + 1;
     bool *composite = (bool *)calloc(size, sizeof *composite);
     uint32_t *primes = (uint32_t *)malloc((size / 2 + 1) * sizeof *primes);

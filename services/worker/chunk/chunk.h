@@ -1,9 +1,9 @@
 /*
  * The bookkeeping of one chunk: its items as they arrive, the runs they are cut into, and its answers in order.
  *
- * A run is consecutive items given to one process in one go (run.h). The runs of a chunk form a list, ordered by index.
- * The answers of the first run go straight to the output (`out`). Those of later runs are held until their run is
- * first.
+ * A run is consecutive items that are given to one process together (run.h). The runs of a chunk form a list, ordered
+ * by index. The answers of the first run go straight to the output (`out`). Those of later runs are held until their
+ * run is first.
  *
  *     items without a run --chunk_take--> GIVEN --run_answer (all)--> freed
  *                                          ^ |

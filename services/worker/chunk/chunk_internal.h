@@ -1,6 +1,6 @@
 /*
- * What chunk.c and run.c share; only for them. chunk.c reads items as they arrive, cuts runs and has the output. run.c
- * has the list of runs, and takes answers and runs from processes.
+ * What chunk.c and run.c share; only for them. chunk.c reads items as they arrive, cuts runs, and has the output. run.c
+ * has the list of runs, and receives answers and returned runs.
  */
 #ifndef FANTAIL_WORKER_CHUNK_CHUNK_INTERNAL_H
 #define FANTAIL_WORKER_CHUNK_CHUNK_INTERNAL_H
@@ -11,7 +11,7 @@
 
 /* ---- run.c ---- */
 
-/* A new waiting run at the end of the chunk's list. */
+/* Adds a new waiting run at the end of the chunk's list. */
 struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len);
 /* Keeps the first items in r: as many as both limits allow, but at least one. The others become a waiting run after r.
  */
@@ -23,7 +23,8 @@ void run_free(struct run *r);
 
 /* ---- chunk.c ---- */
 
-/* How many bytes the items from offset on have, as many as both limits allow but at least one. *items: how many. */
+/* How many bytes the items from `offset` on have: as many items as both limits allow, but at least one. *items is set
+ * to how many these are. */
 size_t chunk_measure(const struct chunk *c, size_t offset, size_t len, uint64_t max_items, size_t max_bytes,
                      uint64_t *items);
 /* Removes the runs at the front of the list that are done, and moves their answers to the output. */

@@ -13,7 +13,7 @@ struct common_value {
     char lines[]; /* "#common {...}\n", or "#traceparent ...\n#tracestate ...\n" */
 };
 
-/* All copy their input. The caller owns one reference. */
+/* Both copy their input. The caller owns one reference. */
 MUST_CHECK struct common_value *common_value_new(const char *json, size_t len);
 MUST_CHECK struct common_value *common_value_from_lines(const char *lines, size_t len);
 /* NULL is allowed in both. */

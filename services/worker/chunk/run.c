@@ -74,7 +74,7 @@ void run_add_answers(struct run *r, const char *lines, size_t len)
     c->held += len;
 }
 
-/* Ends the part of the process in a given run, done or not. */
+/* Takes a given run from its process, done or not. */
 static void take_back(struct run *r)
 {
     struct chunk *c = r->chunk;

@@ -24,8 +24,9 @@ struct run {
     uint64_t answered;     /* of count, since it was given */
     uint64_t since_ns;     /* when its process began the first unanswered item */
     size_t offset, len;    /* its items' bytes, newlines included */
-    uint64_t bisect_limit; /* not 0: a process was lost over it, so at most this many items are given, and alone */
-    struct buf answers;    /* held until it is the chunk's first run */
+    uint64_t
+        bisect_limit;   /* not 0: an item is at fault; a process gets at most this many, and no other run with them */
+    struct buf answers; /* held until it is the chunk's first run */
 };
 
 /* Adds n answers, as whole lines. After the last answer the run is freed (and perhaps the chunk): returns true. */

@@ -18,7 +18,8 @@ struct turns {
 void turns_add(struct turns *t, struct chunk *c);
 /* Drops the reference. Does nothing with a chunk that is not in the ring. */
 void turns_remove(struct turns *t, struct chunk *c);
-/* Gives the next turn: returns the chunk that has it. Chunks with no item to give are passed over; NULL if all are. */
+/* Gives the next turn: returns the chunk that has it. Chunks with no item to give are passed over. NULL if no
+ * chunk has one. */
 struct chunk *turns_next(struct turns *t);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * When to request protection from scale-in, and when to give it up. Protection is requested as soon as there is work,
  * and renewed long before it expires. It is given up after some time without work, so that a pause between two chunks
- * does not matter. There is one request at a time, and PROTECTION_PACE_NS between two of them. Failures are retried
+ * does not matter. There is one request at a time, and two are at least PROTECTION_PACE_NS apart. Failures are retried
  * after growing pauses. A pure module: events and the time go in, requests come out.
  *
  * A request without an answer may have been carried out or not. So what it protects must be given up, but work does not

@@ -2,10 +2,10 @@
  * The processes of one task. A process is started when there is work for it, and stays warm. Jobs and their chunks take
  * turns at the processes, run by run (turns.h). A process that dies is replaced, and only its current item is charged.
  *
- * A task is broken if its processes cannot start or die without an item. While it is broken its items fail at once,
+ * A task is broken if its processes cannot start, or die without an item. While it is broken, its items fail at once
  * with the cause. After a pause it is tried again; the pause doubles each time, up to POOL_BROKEN_MAX_NS. When several
- * processes in a row have died with an item, a probe shows whether the items or the task are at fault: one process that
- * gets no item until it has lived for POOL_PROBE_NS.
+ * processes in a row have died before they answered an item, a probe shows whether the items or the task are at fault:
+ * a process that gets no item until it has lived for POOL_PROBE_NS.
  *
  * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each that it was given.
  */

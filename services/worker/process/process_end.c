@@ -71,7 +71,7 @@ static bool says_out_of_memory(const struct tail *t)
     return false;
 }
 
-/* An end for lack of memory, by the kernel or by RLIMIT_DATA, looks like any other: finds out whether this one is. */
+/* Finds out whether it ended for lack of memory. Such an end, by the kernel or by RLIMIT_DATA, looks like any other. */
 static void detect_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
 {
     static uint64_t known_kills;
@@ -88,7 +88,7 @@ static void lose_exited(struct process *p, int status, const struct rusage *usag
 {
     process_read_rest(p, true);
     if (process_is_lost(p)) return;
-    /* It wrote as many lines as it had items, up to a regular end: that confirms them. */
+    /* It ended regularly, and wrote exactly as many lines as it had items. That confirms its answers. */
     bool good_end = p->retired || status == 0;
     if (p->window.unconfirmed && good_end) window_confirm(&p->window, now_ns(), p->hooks->progress);
     if (process_is_lost(p)) return;

@@ -96,8 +96,8 @@ void process_begin_run(struct process *p, struct run *r)
     if (p->task->trace && p->trace != c->trace) p->preamble[1] = set_preamble(&p->trace, c->trace, no_trace);
 }
 
-/* While a run is unconfirmed, only the first byte of the next run is written. When the process has read that byte, it
- * is done with all items before. And a part of a line does not let it begin the item. */
+/* While a run is unconfirmed, only the first byte of the next run is written. When the process has read it, the process
+ * is done with all items before. It cannot begin an item of which it has only one byte. */
 static int first_byte(const struct process *p, struct iovec *iov)
 {
     iov->iov_len = 1;
@@ -164,8 +164,8 @@ static void log_strays(struct process *p)
     buf_clear(strays);
 }
 
-/* Kills the process if what it wrote is at fault; false when it is lost. The `rest` bytes at `line` were not read as
- * answers: they are the beginning of a line, or begin with the line at fault. */
+/* Kills the process if what it wrote is at fault. False when the process is lost. The `rest` bytes at `line` are the
+ * beginning of a line, or they begin with the line at fault. */
 static bool check_output(struct process *p, const struct intake *in, const char *line, size_t rest)
 {
     log_strays(p);

@@ -19,7 +19,7 @@ void window_release(struct window *w)
 static uint64_t expected_ns(const struct window *w, uint64_t now)
 {
     uint64_t running = w->items && now > w->head_since_ns ? now - w->head_since_ns : 0;
-    /* Many items may be answered together. Only if that takes longer than all of them should, an item is slow. */
+    /* Items may be answered together. So an item is slow only if more time has passed than all of them should take. */
     return running > WINDOW_TARGET_NS ? running : w->item_ns;
 }
 
