@@ -1,4 +1,5 @@
-/* Used by all programs to compare with: durations, medians, and exit with a message. Each prints one JSON object. */
+/* Shared by the programs of this folder: durations, medians, and exit with a message. Each program prints one JSON
+ * object. */
 #ifndef FANTAIL_BENCH_H
 #define FANTAIL_BENCH_H
 

@@ -19,7 +19,7 @@ int interrupt_fd(void);
 void interrupt_clear(void);
 /* The first signal that asked for the end; 0: none has. */
 int interrupt_signal(void);
-/* How many signals have asked for the end. The second one means: at once. */
+/* How many signals have asked for the end. The second one asks to end at once. */
 int interrupt_count(void);
 /* Ends this program by the signal itself, so that the parent process sees the reason. */
 _Noreturn void interrupt_die_of(int signal);

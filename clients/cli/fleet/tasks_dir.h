@@ -2,9 +2,9 @@
 #ifndef FANTAIL_CLI_FLEET_TASKS_DIR_H
 #define FANTAIL_CLI_FLEET_TASKS_DIR_H
 
-/* If `given` is not NULL: that directory, or NULL if it does not exist. Otherwise ./tasks or, if there is none, the
- * example tasks of this program: ../tasks from the directory of the program in a build, ../share/fantail/tasks once
- * installed. NULL if none of them exists. Borrowed: static, or `given`. */
+/* Returns `given`, or NULL if that directory does not exist. If `given` is NULL, returns ./tasks. If that does not
+ * exist, returns the example tasks: ../tasks from the directory of this program in a build, ../share/fantail/tasks once
+ * it is installed. NULL if there is none of these. Borrowed: static, or `given`. */
 const char *tasks_dir_find(const char *given);
 
 #define TASKS_DIR_HELP                                                                                                 \
