@@ -1,4 +1,4 @@
-# fantail. `make help` lists what can be made. Everything built lands in $(BUILD), the programs in $(BUILD)/bin.
+# fantail. `make help` lists the targets. Everything is built in $(BUILD), the programs in $(BUILD)/bin.
 
 VERSION   := 0.1.0
 PREFIX    ?= /usr/local
@@ -11,8 +11,8 @@ say        = $(if $(V),,@echo "  $(1)	$(2)")
 
 WARN      := -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
-# Release builds: checked libc calls, stack guards, address randomisation, read-only relocations. Sanitized builds keep
-# frame pointers for readable stacks instead (fortified calls would hide faults from the sanitizers).
+# Release builds have checked libc calls, stack guards, address randomisation and read-only relocations. Sanitized builds
+# have frame pointers instead, for readable stacks; with checked libc calls the sanitizers would miss errors.
 HARDEN    := $(if $(SANITIZE),-fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstack-protector-strong \
              -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIE)
 OPT       ?= $(if $(SANITIZE),-O1,-O2)
@@ -31,14 +31,14 @@ COORDINATOR := $(call objects,$(call sources,services/coordinator))
 WORKER      := $(call objects,$(call sources,services/worker))
 CLI         := $(call objects,$(call sources,clients/cli))
 
-# A static library lets each program link only the common parts it calls.
+# A static library, so that each program links only the common parts that it calls.
 LIBCOMMON   := $(BUILD)/libcommon.a
-# The same for tests: everything of a program but its main.o.
+# The same for the tests: all objects of a program except its main.o.
 LIBCOORDINATOR := $(BUILD)/libcoordinator.a
 LIBWORKER      := $(BUILD)/libworker.a
 LIBCLI         := $(BUILD)/libcli.a
 LIBHOSTS       := $(BUILD)/libhosts.a
-# A program takes from them what it calls. Their names are unique (make house), so one is never taken for another.
+# A test links only the objects that it calls. Names are unique in all of them (make house), so the order does not matter.
 TESTED_LIBS    := $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI) $(LIBHOSTS) $(LIBCOMMON)
 
 .DEFAULT_GOAL := all
@@ -48,7 +48,7 @@ PROGRAMS := $(BIN)/fantail-coordinator $(BIN)/fantail-worker $(BIN)/fantail
 .PHONY: all
 all: $(PROGRAMS) $(HOSTS) $(EXAMPLES)
 
-# Changes only when the compiler or its flags do, and then everything is rebuilt.
+# This file changes only if the compiler or its flags change. Then everything is rebuilt.
 FLAGS_STAMP := $(BUILD)/flags
 $(FLAGS_STAMP): always
 	@mkdir -p $(@D)
@@ -88,16 +88,16 @@ $(BIN)/fantail: $(CLI) $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_HTTP) $(LIBS_JSON)
 
-# ---- What a person runs -------------------------------------------------------------------------------------------
+# ---- Targets to run by hand ---------------------------------------------------------------------------------------
 .PHONY: help demo test check fuzz sim tidy format headers bench install clean
 
 help:
 	@echo 'make             the programs, the task hosts and the example tasks, in build/bin and build/tasks'
-	@echo 'make demo        installs what is missing, then: a fleet on this machine loses a worker and still answers'
-	@echo 'make test        installs what is missing, then: every test, under sanitizers'
+	@echo 'make demo        installs missing packages, then runs a fleet that loses a worker and still answers'
+	@echo 'make test        installs missing packages, then runs every test under sanitizers'
 	@echo 'make check       headers and unit tests under sanitizers; installs nothing'
 	@echo 'make check TEST=scheduler     only the unit tests and Python tests in files test_*scheduler*'
-	@echo 'make sim         the scheduler against simulated fleets; SEEDS=1000 of them'
+	@echo 'make sim         the scheduler with simulated fleets; SEEDS=1000 of them'
 	@echo 'make fuzz        each fuzzer for FUZZ_S=20 seconds'
 	@echo 'make fault       real processes killed, stopped and cut off, at full size'
 	@echo 'make container   the images and the compose fleet, on a container engine; make manifests: k8s and ECS rules'

@@ -1,19 +1,19 @@
-# Checks of the tree itself. Each prints what is wrong, and `make` fails then.
+# Checks of the source tree. Each prints what is wrong and fails.
 .PHONY: layers house unused format format-check tidy headers
 
-# Which folder may include which: scripts/layers.conf.
+# Checks the includes; scripts/layers.conf says which folder may include which.
 layers:
 	@scripts/layers
 
-# The folders, their sizes and the calls between them; circles, clashing names, full folders.
+# Prints the folders, their sizes and the calls between them. Checks for circles, clashing names and full folders.
 house: $(COORDINATOR) $(WORKER) $(CLI) $(COMMON) $(HOST_NATIVE) $(HOST_EXEC)
 	@scripts/house $(BUILD)
 
-# Functions that no program calls. Each program is linked again from all objects that it may use, none of them inlined, each
-# function in a section of its own, and the linker names the sections that it drops.
+# Finds functions that no program calls. Each program is linked again from all objects that it may use. They are compiled
+# without inlining and with one section per function, and the linker reports the sections that it drops.
 UNUSED          := $(BUILD)/unused
 UNUSED_PROGRAMS := coordinator worker cli host-native host-exec
-# CURL_DISABLE_TYPECHECK: curl.h makes functions of its own in each object otherwise.
+# Without CURL_DISABLE_TYPECHECK, curl.h defines functions in each object.
 UNUSED_CFLAGS    = -std=gnu11 -O0 -w -DCURL_DISABLE_TYPECHECK -ffunction-sections -fdata-sections $(filter -D_GNU% -DFANTAIL% -I%,$(ALL_CFLAGS)) -MMD -MP
 unused_objects   = $(patsubst $(BUILD)/obj/%,$(UNUSED)/obj/%,$(1))
 
