@@ -31,7 +31,7 @@ struct coordinator {
     uv_loop_t *loop;
     struct service_hooks hooks;
     struct service *service;
-    struct trace_export *trace; /* NULL: traces are passed on, not recorded */
+    struct trace_export *trace; /* NULL: traces are passed on, but not recorded */
     struct worker_fleet fleet;
     struct scheduler_turn turn;
     struct dispatcher dispatcher;

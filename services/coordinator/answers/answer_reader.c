@@ -11,7 +11,7 @@ void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops 
 void answer_reader_release(struct answer_reader *r)
 {
     buf_release(&r->partial);
-    buf_release(&r->spelt);
+    buf_release(&r->canonical);
 }
 
 enum { VALUE_FRAME_LEN = sizeof "{\"value\":" - 1 };
@@ -22,7 +22,7 @@ static bool is_canonical_value(const char *bytes, size_t len, const struct answe
            memcmp(bytes, "{\"value\":", VALUE_FRAME_LEN) == 0;
 }
 
-/* One line that is not part of a run of canonical values. */
+/* Reports a line that is not a canonical value. */
 static void report_line(struct answer_reader *r, const struct answer_line *line)
 {
     if (line->kind == ANSWER_COST || line->kind == ANSWER_END) r->ops->cost(r->data, &line->cost);
@@ -32,17 +32,17 @@ static void report_line(struct answer_reader *r, const struct answer_line *line)
         r->ops->end(r->data, line);
         return;
     }
-    buf_clear(&r->spelt);
-    buf_add_str(&r->spelt, line->kind == ANSWER_VALUE ? "{\"value\":" : "{\"error\":");
-    buf_add(&r->spelt, line->body, line->body_len);
-    buf_add_str(&r->spelt, "}\n");
+    buf_clear(&r->canonical);
+    buf_add_str(&r->canonical, line->kind == ANSWER_VALUE ? "{\"value\":" : "{\"error\":");
+    buf_add(&r->canonical, line->body, line->body_len);
+    buf_add_str(&r->canonical, "}\n");
     if (line->kind == ANSWER_VALUE)
-        r->ops->values(r->data, 1, r->spelt.data, r->spelt.len);
+        r->ops->values(r->data, 1, r->canonical.data, r->canonical.len);
     else
-        r->ops->error(r->data, line, r->spelt.data, r->spelt.len);
+        r->ops->error(r->data, line, r->canonical.data, r->canonical.len);
 }
 
-/* Reports the whole lines of bytes; the values between two other lines go in one call. */
+/* Reports the whole lines of bytes. Consecutive values go in one call. */
 static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
 {
     const char *at = bytes, *end = bytes + len, *run = bytes;
@@ -59,14 +59,14 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
         if (values) r->ops->values(r->data, values, run, (size_t)(at - run));
         values = 0;
         if (line.kind == ANSWER_BAD) {
-            r->fault = "a line of the answer is no envelope";
+            r->fault = "a line of the answer is not an envelope";
             return false;
         }
         report_line(r, &line);
         at = run = next;
     }
     if (values) r->ops->values(r->data, values, run, (size_t)(at - run));
-    if (r->ended && at < end) r->fault = "bytes follow the end line";
+    if (r->ended && at < end) r->fault = "bytes come after the end line";
     return !r->fault;
 }
 
@@ -95,7 +95,7 @@ static bool hold(struct answer_reader *r, const char *bytes, size_t len)
 bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len)
 {
     if (r->fault || r->ended) {
-        if (!r->fault && len) r->fault = "bytes follow the end line";
+        if (!r->fault && len) r->fault = "bytes come after the end line";
         return !r->fault;
     }
     if (r->partial.len) {
@@ -110,6 +110,6 @@ bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len)
     const char *last = len ? memrchr(bytes, '\n', len) : NULL;
     size_t whole = last ? (size_t)(last + 1 - bytes) : 0;
     if (whole && !read_lines(r, bytes, whole)) return false;
-    if (r->ended && len > whole) r->fault = "bytes follow the end line";
+    if (r->ended && len > whole) r->fault = "bytes come after the end line";
     return !r->fault && hold(r, bytes + whole, len - whole);
 }

@@ -1,7 +1,7 @@
 /*
- * Reads the answer of one attempt as it arrives in pieces and reports it in batches: runs of value lines with one call
- * a run, error lines one by one, the end line once. What it reports is canonical: {"value":V} or {"error":{...}} with
- * nothing else in it, however the worker spelt it. Pure: bytes in, calls out.
+ * Reads the answer of one attempt as it arrives in pieces and reports it in batches: each run of value lines in one
+ * call, each error line in its own call, the end line once. It reports lines in canonical form, {"value":V} or
+ * {"error":{...}} without other members, also where the worker wrote them differently. Pure: bytes in, calls out.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
@@ -10,11 +10,11 @@
 #include "protocol/protocol.h"
 
 struct answer_reader_ops {
-    /* `lines` is n whole value lines; borrowed. */
+    /* `lines` are n whole value lines; borrowed. */
     void (*values)(void *data, uint64_t n, const char *lines, size_t len);
-    /* One value line that came in several pieces, and so may be large; its memory may be taken. */
+    /* One value line that came in several pieces, so that it may be large. The callee may take its memory. */
     void (*value)(void *data, struct buf *line);
-    /* One error line; `line` is it whole, newline included. */
+    /* One error line: parsed, and as bytes with its newline. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);
     void (*end)(void *data, const struct answer_line *line);
     /* From a line of cost, or from the end line before end() is called. */
@@ -24,16 +24,16 @@ struct answer_reader_ops {
 struct answer_reader {
     const struct answer_reader_ops *ops;
     void *data;
-    struct buf partial; /* the start of a line whose end has not come */
-    size_t line_hint;   /* how long a long line may be; 0: unknown */
-    bool ended;         /* the end line was read */
-    struct buf spelt;   /* a line spelt anew */
-    const char *fault;  /* what was wrong with the bytes; a static phrase */
+    struct buf partial;   /* the first part of a line, without its end */
+    size_t line_hint;     /* how long a long line probably is; 0: unknown */
+    bool ended;           /* the end line was read */
+    struct buf canonical; /* a line in canonical form */
+    const char *fault;    /* what is wrong with the bytes: a static phrase; NULL: nothing */
 };
 
 void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops *ops, void *data);
 void answer_reader_release(struct answer_reader *r);
-/* False when the bytes are no chunk answer: r->fault says why; what was reported before stands. */
+/* False when the bytes are not the answer of a chunk: r->fault says why. Lines that were reported before are good. */
 MUST_CHECK bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len);
 
 #endif

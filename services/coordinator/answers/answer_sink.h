@@ -2,8 +2,8 @@
  * Where the answers of a job go as they come: lines in canonical form (answer_reader.h), each with its newline, by the
  * index of their item, in any order. Whoever keeps them implements it (answer_buffer.h).
  *
- * The functions return false when the answers cannot be kept (the disk is full): the job cannot go on. An answer that
- * was there before is dropped, and that is no failure.
+ * The functions return false when the answers cannot be kept (the disk is full): the job cannot go on. A second answer
+ * of an item is dropped; that is not a failure.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H

@@ -1,20 +1,20 @@
 #include "coordinator/answers/collector.h"
 #include "coordinator/answers/segments.h"
 
-#define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment that grows stops growing here */
+#define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows no larger, unless one call brings more */
 #define SEGMENT_MIN_BYTES ((size_t)256)
 
 struct collector {
     struct collector_config config;
-    struct segments held, spilled; /* input order: by where their bytes are */
-    struct segments taken;         /* completion order: which indexes have come, merged */
+    struct segments held, spilled; /* input order: in memory, and in the spill */
+    struct segments taken;         /* completion order: which indexes were added, merged */
     struct segment *queue, *queue_last;
     struct segment *shown; /* of the last peek */
-    uint64_t next;         /* input order: the index to go out next */
+    uint64_t next;         /* input order: the index that goes out next */
     uint64_t added, consumed;
     size_t memory_bytes;
     uint64_t spilled_bytes, spill_end;
-    char *spare; /* SEGMENT_BYTES that the last segment left behind */
+    char *spare; /* SEGMENT_BYTES of a segment that was freed, for the next one */
 };
 
 struct collector *collector_new(const struct collector_config *config)
@@ -70,7 +70,7 @@ void collector_free(struct collector *c)
     free(c);
 }
 
-/* Memory for `need` bytes in all; grows by doubling up to SEGMENT_BYTES. */
+/* Makes room for `need` bytes in all. Memory doubles up to SEGMENT_BYTES. */
 static void grow(struct collector *c, struct segment *seg, size_t need)
 {
     if (need <= seg->alloc) return;
@@ -90,7 +90,7 @@ static void grow(struct collector *c, struct segment *seg, size_t need)
 static void append(struct collector *c, struct segment *seg, uint64_t n, const char *bytes, size_t len)
 {
     if (seg->gone_bytes > 0 && seg->gone_bytes >= seg->len - seg->gone_bytes) {
-        /* Half of it has gone out already: the rest moves to the front, which costs no more than what has gone. */
+        /* Half of it is consumed: the rest moves to the front, which costs no more than was consumed. */
         memmove(seg->bytes, seg->bytes + seg->gone_bytes, seg->len - seg->gone_bytes);
         seg->len -= seg->gone_bytes;
         seg->first += seg->gone_items;
@@ -124,8 +124,8 @@ static bool overlaps(const struct segments *t, uint64_t first, uint64_t n)
     return (before && before->first + before->n > first) || (after && after->first < first + n);
 }
 
-/* Completion order: notes the range, merged with its neighbours. */
-static void take_range(struct collector *c, uint64_t first, uint64_t n)
+/* Completion order: notes the range, and merges it with its neighbours. */
+static void note_range(struct collector *c, uint64_t first, uint64_t n)
 {
     struct segment *before = segments_at_or_before(&c->taken, first);
     struct segment *after = segments_after(&c->taken, first);
@@ -156,7 +156,7 @@ static void enqueue(struct collector *c, struct segment *seg)
     c->queue_last = seg;
 }
 
-/* The segment that the lines at `first` are to be appended to: one they continue, or a new one. */
+/* The segment that the lines at `first` continue, or a new one. */
 static struct segment *segment_for(struct collector *c, uint64_t first, size_t len, bool repeated)
 {
     struct segment *seg = in_input_order(c) ? segments_at_or_before(&c->held, first) : c->queue_last;
@@ -191,14 +191,14 @@ static bool unspill(struct collector *c, struct segment *seg)
     return true;
 }
 
-/* What spilling can make less: not the bookkeeping of what is spilled. */
+/* The memory that spilling can free: all but the bookkeeping of what is in the spill. */
 static size_t held_bytes(const struct collector *c)
 {
     return c->memory_bytes - c->spilled.n * sizeof(struct segment);
 }
 
-/* The newest run that is not the next to go out. Down to three quarters of the cap at once, so that a full collector
- * does not write with every answer. */
+/* Spills the last runs in input order, but not the one that goes out next. It stops at three quarters of the cap, so
+ * that a full collector does not write with every answer. */
 static enum collector_status spill_input_order(struct collector *c)
 {
     while (held_bytes(c) > c->config.memory_cap / 4 * 3) {
@@ -214,7 +214,7 @@ static enum collector_status spill_input_order(struct collector *c)
     return COLLECTOR_OK;
 }
 
-/* Only the end of the queue, when it is long enough to be worth a write: what is before it fits the cap. */
+/* Spills the last run of the queue when it is long enough for a write. The runs before it fit the cap. */
 static enum collector_status spill_queue_end(struct collector *c)
 {
     struct segment *seg = c->queue_last;
@@ -222,10 +222,10 @@ static enum collector_status spill_queue_end(struct collector *c)
     return spill(c, seg) ? COLLECTOR_OK : COLLECTOR_SPILL_FAILED;
 }
 
-/* The items first .. first + n - 1 have their answers in a segment. */
+/* The answers of items first .. first + n - 1 are in a segment now. */
 static enum collector_status note_added(struct collector *c, uint64_t first, uint64_t n)
 {
-    if (!in_input_order(c)) take_range(c, first, n);
+    if (!in_input_order(c)) note_range(c, first, n);
     c->added += n;
     if (!c->config.spill.write || c->config.memory_cap == 0 || held_bytes(c) <= c->config.memory_cap)
         return COLLECTOR_OK;

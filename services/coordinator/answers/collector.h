@@ -1,15 +1,15 @@
 /*
- * Answers of one job on their way to its reader: envelope lines come in by index, in any order, and go out in input
- * order or in the order they came. Pure: no I/O; spilling goes through two functions of the caller.
+ * Answers of one job on their way to its reader. Lines come in by index, in any order. They go out in input order, or
+ * in the order in which they came. Pure: it has no I/O; the caller gives it two functions for spilling.
  *
- * Owner: the job. Bytes given to collector_add() are copied, those of collector_take() are not. A run that
- * collector_peek() shows is borrowed until the next call on the same collector.
+ * Owner: the job. collector_add() copies its bytes, collector_take() takes them. A run that collector_peek() shows is
+ * borrowed until the next call on the same collector.
  *
- * Invariants: an index is taken once (a second time is COLLECTOR_DUPLICATE and nothing is added); a shown run has
- * consecutive indexes; in input order the runs follow one another without a gap. Counts are O(1); adding costs one
- * copy, and a search among the runs held only when the bytes do not continue the run added to last.
+ * Invariants: an index is added once (the second time is COLLECTOR_DUPLICATE and adds nothing). The indexes of a run
+ * are consecutive. In input order there is no gap between one run and the next. Counts are O(1). Adding costs one copy,
+ * and a search among the runs held if the bytes do not continue the run that was added last.
  *
- * It does not read the lines: n is the number of lines in the bytes, by the caller's word.
+ * It does not read the lines: the caller says how many lines the bytes are.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_COLLECTOR_H
 #define FANTAIL_COORDINATOR_ANSWERS_COLLECTOR_H
@@ -23,12 +23,12 @@ enum collector_order { COLLECT_INPUT_ORDER, COLLECT_COMPLETION_ORDER };
 
 enum collector_status {
     COLLECTOR_OK,
-    COLLECTOR_DUPLICATE,    /* some of these indexes were taken before; nothing added */
-    COLLECTOR_SPILL_FAILED, /* writing or reading the spill failed (disk full): the job cannot go on */
+    COLLECTOR_DUPLICATE,    /* some of these indexes were added before; nothing is added */
+    COLLECTOR_SPILL_FAILED, /* the spill cannot be written or read (disk full): the job cannot go on */
 };
 
-/* Where runs beyond the memory cap go. Both return false on failure. `write` is called with growing offsets, which
- * start again at 0 once everything spilled has been read back and consumed. */
+/* Where runs beyond the memory cap go. Both functions return false on failure. The offsets of `write` grow; they start
+ * at 0 again once everything in the spill was read back and consumed. */
 struct collector_spill {
     bool (*write)(void *ctx, uint64_t offset, const char *bytes, size_t len);
     bool (*read)(void *ctx, uint64_t offset, char *bytes, size_t len);
@@ -37,32 +37,31 @@ struct collector_spill {
 
 struct collector_config {
     enum collector_order order;
-    uint64_t first_index;         /* the index that comes first in input order */
-    size_t memory_cap;            /* bytes of answers held in memory before the newest are spilled; 0: no cap */
-    struct collector_spill spill; /* zeroed: nothing is spilled, whatever the cap */
+    uint64_t first_index;         /* the first index in input order */
+    size_t memory_cap;            /* bytes in memory beyond which the newest answers are spilled; 0: no cap */
+    struct collector_spill spill; /* zeroed: nothing is spilled */
 };
 
 struct collector *collector_new(const struct collector_config *config);
 void collector_free(struct collector *c);
 
-/* n lines, each with its newline, answers of items first .. first + n - 1. */
+/* n lines, each with its newline: the answers of items first .. first + n - 1. */
 MUST_CHECK enum collector_status collector_add(struct collector *c, uint64_t first, size_t n, const char *bytes,
                                                size_t len);
-/* The same without a copy, for a few large lines: takes their memory, which leaves `lines` empty, if it adds them. */
+/* The same without a copy, for a few large lines. If it adds them, it takes their memory and leaves `lines` empty. */
 MUST_CHECK enum collector_status collector_take(struct collector *c, uint64_t first, size_t n, struct buf *lines);
-/* The same line for each of n items (a million cancelled items cost one line of memory). */
+/* The same line for each of n items: a million cancelled items cost the memory of one line. */
 MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uint64_t first, uint64_t n,
                                                         const char *line, size_t len);
 
-/* True with the next run to go out; false when there is none yet, or when reading the spill failed (*status). */
+/* True with the next run. False when there is none yet, or when the spill cannot be read (*status). */
 MUST_CHECK bool collector_peek(struct collector *c, struct answer_run *run, enum collector_status *status);
-/* The first n items of the run just peeked, len bytes in whole lines, have gone out. len is ignored for a repeated
- * run. */
+/* The first n items of the run just peeked, len bytes in whole lines, were read. len is ignored for a repeated run. */
 void collector_consume(struct collector *c, size_t n, size_t len);
 
-uint64_t collector_added(const struct collector *c);         /* items taken in */
-uint64_t collector_consumed(const struct collector *c);      /* items gone out */
-size_t collector_memory_bytes(const struct collector *c);    /* answers in memory, their bookkeeping included */
+uint64_t collector_added(const struct collector *c);         /* items added */
+uint64_t collector_consumed(const struct collector *c);      /* items consumed */
+size_t collector_memory_bytes(const struct collector *c);    /* answers in memory, with their bookkeeping */
 uint64_t collector_spilled_bytes(const struct collector *c); /* answers in the spill now */
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "common/json/json_walk.h"
 
-/* What stands in an error that does not say. */
+/* The value of a member that an error does not have. */
 static const struct {
     const char *name, *otherwise;
 } members[] = {
@@ -12,7 +12,7 @@ static const struct {
 };
 enum { NAME, WORKER = ARRAY_SIZE(members) - 1 };
 
-/* ARRAY_SIZE(members) when it is none of them. */
+/* ARRAY_SIZE(members): an unknown member. */
 static size_t find_member(struct json_slice name)
 {
     size_t i = 0;
@@ -39,7 +39,7 @@ void item_error_write(struct buf *out, const struct answer_line *line, unsigned 
     struct json_slice name, value;
     bool seen[ARRAY_SIZE(members) + 1] = {0};
     buf_add_str(out, "{\"error\":{");
-    if (!json_walk_init(&w, line->body, line->body_len)) BUG("an error that is no object");
+    if (!json_walk_init(&w, line->body, line->body_len)) BUG("an error that is not an object");
     while (json_walk_next(&w, &name, &value)) {
         size_t member = find_member(name);
         if (member == NAME && (seen[NAME] || !is_a_name(value))) continue;

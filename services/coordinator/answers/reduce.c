@@ -14,7 +14,7 @@ void reduction_release(struct reduction *r)
     buf_release(&r->best);
 }
 
-static void refuse(struct reduction *r, uint64_t index, const char *why)
+static void fail(struct reduction *r, uint64_t index, const char *why)
 {
     snprintf(r->error, sizeof r->error, "%s cannot be applied to the value of item %llu: %s", job_reduce_name(r->kind),
              (unsigned long long)index, why);
@@ -25,8 +25,8 @@ static bool is_number(const char *v)
     return *v == '-' || (*v >= '0' && *v <= '9');
 }
 
-/* A JSON integer of at most 25 digits: as many as LIMIT_ITEMS of them can be without passing 127 bits in their sum. */
-static bool parse_integer(const char *v, size_t len, __int128 *n)
+/* A JSON integer of at most 25 digits: the sum of LIMIT_ITEMS of them fits in 127 bits. */
+static bool read_integer(const char *v, size_t len, __int128 *n)
 {
     bool negative = *v == '-';
     size_t at = negative;
@@ -40,7 +40,7 @@ static bool parse_integer(const char *v, size_t len, __int128 *n)
     return true;
 }
 
-static double parse_double(const char *v, size_t len)
+static double read_double(const char *v, size_t len)
 {
     char text[64];
     if (len < sizeof text) {
@@ -66,41 +66,41 @@ static void add_to_sum(struct reduction *r, uint64_t index, const char *v, size_
 {
     __int128 n;
     if (!is_number(v))
-        refuse(r, index, "it is not a number");
-    else if (parse_integer(v, len, &n))
+        fail(r, index, "it is not a number");
+    else if (read_integer(v, len, &n))
         r->integer += n;
     else
-        add_real(r, parse_double(v, len));
-    if (r->has_real && !isfinite(r->real)) refuse(r, index, "the sum passes the largest number there is");
+        add_real(r, read_double(v, len));
+    if (r->has_real && !isfinite(r->real)) fail(r, index, "the sum is larger than the largest number");
 }
 
-/* <0, 0, >0 as a is less, equal or greater; both numbers or both strings. */
+/* Below 0, 0 or above 0 when a is less than b, equal or greater. Both are numbers, or both are strings. */
 static int compare(const char *a, size_t alen, const char *b, size_t blen)
 {
     if (*a == '"') {
         int order = memcmp(a, b, alen < blen ? alen : blen);
         return order ? order : (alen > blen) - (alen < blen);
     }
-    double x = parse_double(a, alen), y = parse_double(b, blen);
+    double x = read_double(a, alen), y = read_double(b, blen);
     return (x > y) - (x < y);
 }
 
 static void keep_best(struct reduction *r, uint64_t index, const char *v, size_t len)
 {
     if (!is_number(v) && *v != '"') {
-        refuse(r, index, "it is neither a number nor a string");
+        fail(r, index, "it is neither a number nor a string");
         return;
     }
     if (r->values > 0) {
         if ((r->best.data[0] == '"') != (*v == '"')) {
-            refuse(r, index, "numbers and strings are mixed");
+            fail(r, index, "numbers and strings are mixed");
             return;
         }
         int order = compare(v, len, r->best.data, r->best.len);
         if (r->kind == REDUCE_MIN ? order >= 0 : order <= 0) return;
     }
     buf_clear(&r->best);
-    if (!buf_add(&r->best, v, len)) refuse(r, index, "it is too large");
+    if (!buf_add(&r->best, v, len)) fail(r, index, "it is too large");
 }
 
 static bool is_blank(const char *v, size_t len)
@@ -113,17 +113,17 @@ static bool is_blank(const char *v, size_t len)
 static void concat(struct reduction *r, uint64_t index, const char *v, size_t len)
 {
     if (*v != '[' && *v != '"') {
-        refuse(r, index, "it is neither an array nor a string");
+        fail(r, index, "it is neither an array nor a string");
         return;
     }
     if (r->values == 0) r->open = *v;
     if (r->open != *v) {
-        refuse(r, index, "arrays and strings are mixed");
+        fail(r, index, "arrays and strings are mixed");
         return;
     }
     if (*v == '[' && is_blank(v + 1, len - 2)) return;
     bool fits = (*v != '[' || r->best.len == 0 || buf_add_char(&r->best, ',')) && buf_add(&r->best, v + 1, len - 2);
-    if (!fits) refuse(r, index, "the result passes its size limit");
+    if (!fits) fail(r, index, "the result is too large");
 }
 
 void reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len)
@@ -134,7 +134,7 @@ void reduction_add(struct reduction *r, uint64_t index, const char *value, size_
     case REDUCE_MIN:
     case REDUCE_MAX: keep_best(r, index, value, len); break;
     case REDUCE_CONCAT: concat(r, index, value, len); break;
-    default: break; /* count needs no more than r->values */
+    default: break; /* count needs r->values alone */
     }
     r->values++;
 }
@@ -151,7 +151,7 @@ static bool write_int128(struct buf *out, __int128 n)
     return buf_add(out, digits + at, sizeof digits - at);
 }
 
-/* In as few digits as read back to the same number. */
+/* With the fewest digits that read back as the same number. */
 static bool write_double(struct buf *out, double d)
 {
     char text[32];

@@ -37,7 +37,7 @@ static void add_prefix(struct result_writer *w, const char *bytes, size_t len)
     w->prefix_len += len;
 }
 
-/* NDJSON keeps the members of the line and puts its own two in front. */
+/* In NDJSON two members come before those of the line. */
 static void begin_ndjson(struct result_writer *w, size_t len, bool is_value)
 {
     add_prefix(w, is_value ? ndjson_value : ndjson_error, is_value ? sizeof ndjson_value - 1 : sizeof ndjson_error - 1);
@@ -68,7 +68,7 @@ static void begin_error(struct result_writer *w, size_t len)
     add_prefix(w, w->digits, w->digits_len);
     add_prefix(w, ",", 1);
     w->body_from = 1;
-    w->body_len = len - 2; /* without its brace in front, and its newline */
+    w->body_len = len - 2; /* without its first brace and its newline */
 }
 
 static bool is_value_line(const char *line, size_t len)

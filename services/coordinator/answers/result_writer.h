@@ -1,7 +1,7 @@
 /*
- * Turns answer lines into what the client reads, straight into the buffer it is sent from: per line one prefix and one
- * copy, resumable at any byte, so that a line may be larger than the buffer. The lines are canonical, as
- * answer_reader.h makes them. Pure.
+ * Turns answer lines into what the client reads, directly in the buffer that is sent. A line costs one prefix and one
+ * copy. Writing can stop at any byte and go on later, so that a line may be larger than the buffer. The lines are in
+ * canonical form (answer_reader.h). Pure.
  *
  *     RESULTS_NDJSON   {"value":1}  ->  {"type":"result","index":0,"value":1}
  *                      {"error":{}} ->  {"type":"error","index":0,"error":{}}
@@ -21,7 +21,7 @@ struct result_writer {
     /* An error object (JSON text) of the item `index`; false when it cannot be kept. RESULTS_JSON only. */
     bool (*on_error)(void *data, uint64_t index, const char *object, size_t len);
     void *data;
-    bool failed; /* on_error said no */
+    bool failed; /* on_error returned false */
 
     /* Private: the line being written. */
     uint64_t index; /* of the next line */
@@ -29,22 +29,23 @@ struct result_writer {
     char prefix[64];
     size_t prefix_len, prefix_at;
     bool in_line;
-    size_t line_len, body_from, body_len, body_at; /* its part from body_from on is copied, body_at bytes so far */
-    char digits[24];                               /* `index` in decimal, kept by counting up */
+    size_t line_len, body_from, body_len,
+        body_at;     /* body_len bytes from body_from on are copied, body_at of them so far */
+    char digits[24]; /* `index` in decimal */
     size_t digits_len;
 };
 
 void result_writer_init(struct result_writer *w, enum result_format format);
 
-/* What one call wrote and used up. A line is used up once its last byte was written. */
+/* What one call wrote. A line counts once its last byte was written. */
 struct result_written {
     size_t bytes; /* at dst */
     uint64_t lines;
     size_t line_bytes; /* the length of those lines */
 };
 
-/* Writes answer lines, the first of them that of item `first`, to dst. A line begun by the last call must be the first
- * one again, at any address. */
+/* Writes answer lines to dst; the first one is that of item `first`. A line that the last call left unfinished must be
+ * the first one again, at any address. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, const char *lines, size_t len,
                                           char *dst, size_t cap);
 

@@ -1,4 +1,7 @@
-/* An unlinked temporary file for bytes that memory has no room for: made at the first write, gone with the process. */
+/*
+ * An unlinked temporary file for bytes that have no room in memory. It is made at the first write and disappears with
+ * the process.
+ */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_SPILL_FILE_H
 #define FANTAIL_COORDINATOR_ANSWERS_SPILL_FILE_H
 
@@ -7,12 +10,12 @@
 struct spill_file {
     const char *dir; /* borrowed */
     int fd;          /* -1 until the first write */
-    int error;       /* the errno of the first failure; sticky */
+    int error;       /* the errno of the first failure; 0: none */
 };
 
 void spill_file_init(struct spill_file *f, const char *dir);
 void spill_file_release(struct spill_file *f);
-/* False when the disk refused: f->error says why. */
+/* False when it cannot be written: f->error says why. Later writes fail too. */
 MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const char *bytes, size_t len);
 /* Reads exactly len bytes that were written before. */
 MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len);

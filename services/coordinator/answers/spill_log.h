@@ -12,7 +12,7 @@
 
 struct spill_log {
     size_t memory_cap;
-    struct buf head; /* the first bytes, never more than memory_cap */
+    struct buf head; /* the first bytes, at most memory_cap */
     struct spill_file file;
     uint64_t file_bytes;
 };
@@ -20,12 +20,12 @@ struct spill_log {
 void spill_log_init(struct spill_log *l, const char *dir, size_t memory_cap);
 /* Releasing a zeroed one is fine. */
 void spill_log_release(struct spill_log *l);
-/* False when the disk refused (l->file.error says why); the log cannot be used any more. */
+/* False when it cannot be written (l->file.error says why): the log cannot be used any more. */
 MUST_CHECK bool spill_log_append(struct spill_log *l, const void *data, size_t len);
 uint64_t spill_log_length(const struct spill_log *l);
 /* Forgets what was appended. */
 void spill_log_clear(struct spill_log *l);
-/* Reads up to cap bytes at `offset`; fewer only at the end. -1 when the disk failed. */
+/* Reads up to cap bytes at `offset`; fewer only at the end. -1 when they cannot be read. */
 MUST_CHECK ssize_t spill_log_read(struct spill_log *l, uint64_t offset, void *dst, size_t cap);
 
 #endif

@@ -3,7 +3,7 @@
 #include "coordinator/coordinator.h"
 #include "protocol/protocol.h"
 
-/* Workers are asked anew each time, as tasks come and go. */
+/* A worker is asked each time, as tasks come and go. */
 struct task_listing {
     struct coordinator *coordinator;
     struct http_exchange *exchange;
@@ -22,8 +22,8 @@ static void tasks_answered(void *data, bool ok)
     http_exchange_set_header(l->exchange, "Retry-After", "5");
     const struct catalog *c = &l->coordinator->fleet.catalog;
     http_answer_problem(l->exchange, 503, NULL, "%s%s%s",
-                        c->refused ? "the workers refuse the coordinator's token"
-                                   : "no worker could be asked for its tasks",
+                        c->rejects_token ? "the workers refuse the coordinator's token"
+                                         : "no worker could be asked for its tasks",
                         c->fault[0] ? ": " : "", c->fault);
 }
 

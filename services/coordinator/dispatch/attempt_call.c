@@ -37,7 +37,7 @@ static const enum sched_end ends[] = {
     [CHUNK_DRAINING] = SCHED_END_DRAINING,
     [CHUNK_DEADLINE] = SCHED_END_DEADLINE,
 };
-static_assert(ARRAY_SIZE(ends) == CHUNK_END_COUNT, "every end of a chunk has its word");
+static_assert(ARRAY_SIZE(ends) == CHUNK_END_COUNT, "one end of an attempt per end of a chunk");
 
 /* Answers. */
 
@@ -152,8 +152,8 @@ static enum sched_end classify_end(const struct attempt_call *call, const struct
     case 200: return call->fault || !call->ended ? SCHED_END_PROTOCOL : ends[call->end];
     case 426: return SCHED_END_NOT_CONNECTED; /* plain HTTP to a port that speaks https */
     case 404:
-    case 422: return SCHED_END_TASK_UNKNOWN; /* 422: it has the task, and cannot run it */
-    case 409: /* it still runs an earlier sending of this chunk, whose connection was lost */
+    case 422: return SCHED_END_TASK_UNKNOWN; /* 422: it has the task, but cannot run it */
+    case 409: /* it still runs this chunk, of an earlier attempt whose connection was lost */
     case 429: return SCHED_END_BUSY;
     case 503: return SCHED_END_UNAVAILABLE;
     default: return SCHED_END_BAD_STATUS;

@@ -18,24 +18,24 @@ struct attempt_trace {
     struct trace_context context;
     uint64_t started_ns;
     unsigned attempt;
-    char *url, *address; /* where it went, as the endpoint may be gone at the end; NULL when it is not recorded */
+    char *url, *address; /* where it was sent, as the endpoint may be gone at its end; NULL: not recorded */
 };
 
-/* Call it before the request is made, also when nothing is traced. address may be NULL. */
+/* Call it before the request is made, also without a trace. address may be NULL. */
 void attempt_trace_begin(struct attempt_trace *t, const struct phase *p, const struct sched_attempt *a, const char *url,
                          const char *address);
-/* Puts the headers that the worker gets at `headers`; returns how many. Release h afterwards. */
+/* Puts the headers for the worker at `headers` and returns how many. They are borrowed from t and h; release h. */
 size_t attempt_trace_headers(const struct attempt_trace *t, const struct phase *p, struct trace_headers *h,
                              const char **headers);
 void trace_headers_release(struct trace_headers *h);
 
 struct attempt_outcome {
     const struct sched_attempt *attempt;
-    const char *worker; /* who answered; NULL: nobody said */
-    int status;         /* 0: none came */
+    const char *worker; /* the name of the worker that answered; NULL: unknown */
+    int status;         /* 0: no status came */
     const char *result; /* a word of sched_end_name(), or "cut_off" */
     bool failed;
-    const char *reason; /* of an end before the last answer; NULL: none */
+    const char *reason; /* why it ended before its last answer; NULL: it did not */
 };
 /* The attempt is over, or cut off: exports its span and releases t. */
 void attempt_trace_end(struct attempt_trace *t, const struct phase *p, const struct attempt_outcome *o);

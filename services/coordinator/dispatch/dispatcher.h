@@ -25,7 +25,7 @@ void dispatcher_register_metrics(struct dispatcher *d);
 /* Makes the scheduler, also that of turn. worker_wait_s: how long items wait when no worker can be reached. */
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_turn *turn,
                       double worker_wait_s);
-/* An attempt is over that moved so many bytes: what chunks cost this thread is measured now and then. */
+/* An attempt that moved this many bytes has ended. From time to time it measures what chunks cost this thread. */
 void dispatcher_count_chunk(struct dispatcher *d, uint64_t bytes);
 /* After the fleet has stopped and the last scheduler_run(). */
 void dispatcher_release(struct dispatcher *d);

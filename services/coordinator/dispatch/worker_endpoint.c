@@ -3,7 +3,7 @@
 #include "common/observe/log.h"
 #include "protocol/protocol.h"
 
-/* A worker that is well answers a probe at once. */
+/* A healthy worker answers a probe at once. */
 enum { PROBE_TIMEOUT_MS = 2000 };
 
 struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at)

@@ -45,8 +45,8 @@ const struct catalog_task *catalog_find(const struct catalog *c, const char *nam
     return NULL;
 }
 
-/* Takes {"tasks":[{"name":...,"idempotent":...}]}; a document of another shape changes nothing. */
-static bool take_document(struct catalog *c)
+/* Reads {"tasks":[{"name":...,"idempotent":...}]}. A document of another shape changes nothing. */
+static bool read_document(struct catalog *c)
 {
     cJSON *root = cJSON_ParseWithLength(c->incoming.data, c->incoming.len);
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "tasks"), *one;
@@ -85,8 +85,8 @@ static void on_end(void *data, const struct http_call_result *result)
 {
     struct catalog *c = data;
     c->call = NULL;
-    c->refused = result->status == 401 || result->status == 403;
-    bool ok = result->outcome == HTTP_CALL_OK && result->status == 200 && take_document(c);
+    c->rejects_token = result->status == 401 || result->status == 403;
+    bool ok = result->outcome == HTTP_CALL_OK && result->status == 200 && read_document(c);
     snprintf(c->fault, sizeof c->fault, "%s", ok || result->outcome == HTTP_CALL_OK ? "" : result->reason);
     while (c->questions) {
         struct catalog_question *q = c->questions;

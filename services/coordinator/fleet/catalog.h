@@ -1,7 +1,8 @@
 /*
- * Which tasks the workers have, as one of them said last. Asked when an endpoint appears and again when somebody names
- * a task that is not in it, so that a task installed a moment ago is found. Workers are taken to be alike; one that
- * lacks a task says so itself when it is sent a chunk of it.
+ * Which tasks the workers have, as the last one that was asked answered. A worker is asked when the first endpoint
+ * appears, and again when a job names a task that the catalog does not have, so that a task installed a moment ago is
+ * found. All workers are expected to have the same tasks. A worker that lacks one answers so when it gets a chunk of
+ * it.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_CATALOG_H
@@ -11,7 +12,7 @@
 
 struct catalog_task {
     char *name;
-    char *error; /* why it cannot run; NULL: it can */
+    char *error; /* why it cannot run; NULL: it can run */
     bool idempotent;
 };
 
@@ -19,13 +20,13 @@ struct catalog_question;
 
 struct catalog {
     struct http_client *client;
-    const char *authorization; /* a header line to send; NULL: none; borrowed, may change between questions */
+    const char *authorization; /* a header line to send; NULL: none. Borrowed; may change between questions */
     struct catalog_task *tasks;
     size_t count;
-    bool known;          /* some worker has answered */
-    bool refused;        /* the last one asked did not take our token */
-    char fault[400];     /* why the last one asked could not be; "" when it could */
-    struct buf document; /* its answer, as GET /v1/tasks gives it on */
+    bool known;          /* a worker has answered */
+    bool rejects_token;  /* the last one asked rejected our token */
+    char fault[400];     /* why the last one could not be asked; "": it could */
+    struct buf document; /* its answer, as GET /v1/tasks passes it on */
     struct http_call *call;
     struct buf incoming;
     struct catalog_question *questions;
@@ -34,11 +35,11 @@ struct catalog {
 void catalog_init(struct catalog *c, struct http_client *client);
 void catalog_release(struct catalog *c);
 
-/* NULL when it is not known. Borrowed until the loop turns. */
+/* NULL: unknown. Borrowed until the next turn of the loop. */
 const struct catalog_task *catalog_find(const struct catalog *c, const char *name);
 
-/* Asks the worker at url anew; then answered(data, ok), unless the question is dropped before. connect_to may be NULL.
- * A question while one is under way shares its answer. */
+/* Asks the worker at url, then calls answered(data, ok), unless the question is dropped before. connect_to may be NULL.
+ * A question that comes while another one waits gets the same answer. */
 struct catalog_question *catalog_ask(struct catalog *c, const char *url, const char *connect_to,
                                      void (*answered)(void *data, bool ok), void *data);
 void catalog_drop(struct catalog *c, struct catalog_question *q);

@@ -19,7 +19,7 @@ static const struct prefix prefixes[] = {
     {"dns://", ENDPOINTS_DNS, "http"},       {"dns+https://", ENDPOINTS_DNS, "https"},
 };
 
-/* The length of the "host:port" or "[v6]:port" that text starts with, up to a comma or the end; 0 when it is none. */
+/* The length of the "host:port" or "[v6]:port" at the start of text, up to a comma or the end; 0: there is none. */
 static size_t host_port_length(const char *text)
 {
     size_t len = strcspn(text, ",");
@@ -35,7 +35,7 @@ static size_t host_port_length(const char *text)
     return port ? len : 0;
 }
 
-/* The same of a "unix:/path/of/a/socket". */
+/* The same for a "unix:/path/of/a/socket". */
 static size_t socket_length(const char *text)
 {
     const char *path = unix_address_path(text);
@@ -43,7 +43,7 @@ static size_t socket_length(const char *text)
     return path_len && path_len <= UNIX_PATH_BYTES && path[0] == '/' ? (size_t)(path - text) + path_len : 0;
 }
 
-/* Sockets of this machine stand in lists only, and without TLS. */
+/* Sockets of this machine may only be in lists, and without TLS. */
 static size_t address_length(const struct prefix *p, const char *text)
 {
     bool takes_sockets = p->mode == ENDPOINTS_STATIC && strcmp(p->scheme, "http") == 0;
@@ -62,14 +62,14 @@ static bool check_list(const struct prefix *p, const char *list, char *err, size
         at += len;
         if (!*at) return true;
         if (p->mode != ENDPOINTS_STATIC) {
-            snprintf(err, err_size, "one name:port is expected, not a list: '%s'", list);
+            snprintf(err, err_size, "a single name:port was expected, not a list: '%s'", list);
             return false;
         }
         at++;
     }
 }
 
-/* What the text starts with; NULL when it is nothing known. */
+/* NULL: the text starts with no known prefix. */
 static const struct prefix *find_prefix(const char *workers)
 {
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
@@ -167,7 +167,7 @@ static void add_resolved(struct endpoints *e, const struct addrinfo *a)
     buf_release(&url);
 }
 
-/* A name server that fails or times out tells nothing: the addresses known stay. "No such name" means none are left. */
+/* The known addresses stay when a name server fails or times out. "No such name" means that none is left. */
 static void resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
 {
     struct endpoints *e = lookup->data;

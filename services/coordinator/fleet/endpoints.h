@@ -1,15 +1,15 @@
 /*
- * Where the workers are. Reads the --workers option and keeps the set of addresses behind it:
+ * Where the workers are. Reads the option --workers and keeps the set of addresses:
  *
  *   static://a:8081,b:8081   these, for ever
  *   static://unix:/run/a.sock,b:8081   also Unix-domain sockets of this machine (unix_address.h)
- *   http://name:8081         one load balancer; its name is resolved by each new connection
- *   dns://name:8081          every address of the name, asked again every refresh_ms
+ *   http://name:8081         one load balancer; each new connection resolves its name
+ *   dns://name:8081          every address of the name, resolved again every refresh_ms
  *
- * With TLS: static+https://, https:// and dns+https://. The certificate must be for the name that stands there, also
- * where an address of it is dialled.
+ * With TLS: static+https://, https:// and dns+https://. The certificate must be for the name in the option, also where
+ * a connection goes to one of its addresses.
  *
- * Tells its owner of each address that comes and goes; knows nothing of what is sent there.
+ * Calls its owner for each address that comes and goes. It does not know what is sent there.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H
 #define FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H
@@ -23,14 +23,14 @@ enum endpoints_mode { ENDPOINTS_STATIC, ENDPOINTS_BALANCER, ENDPOINTS_DNS };
 struct endpoint {
     struct endpoint *next;
     char *url;        /* "http://name:8081", without a final slash */
-    char *connect_to; /* "10.0.0.7:8081" in DNS mode, "unix:/path" of a socket, else NULL */
+    char *connect_to; /* DNS mode: "10.0.0.7:8081"; a socket: "unix:/path"; else NULL */
     void *owner;      /* what added() returned */
     bool seen;        /* private: in the newest DNS answer */
 };
 
 struct endpoints_ops {
     void *(*added)(void *data, struct endpoint *e);
-    void (*removed)(void *data, struct endpoint *e); /* e is freed after it */
+    void (*removed)(void *data, struct endpoint *e); /* e is freed afterwards */
 };
 
 struct endpoints {
@@ -47,12 +47,12 @@ struct endpoints {
     uv_getaddrinfo_t *lookup;
 };
 
-/* Parses and adds what is known at once. False with a sentence in err when the text is no such option. */
+/* Reads the text and adds the addresses in it. False with a sentence in err when the text is wrong. */
 MUST_CHECK bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, uint64_t refresh_ms,
                                 const struct endpoints_ops *ops, void *data, char *err, size_t err_size);
-/* Only the parse: for checking the option before anything starts. */
+/* The check alone, before anything starts. */
 MUST_CHECK bool endpoints_check(const char *workers, char *err, size_t err_size);
-/* How a text that passed the check is meant. */
+/* The mode of a text that passed the check. */
 enum endpoints_mode endpoints_mode(const char *workers);
 bool endpoints_use_tls(const char *workers);
 void endpoints_stop(struct endpoints *e);

@@ -32,7 +32,7 @@ void jobspec_release(struct jobspec *spec)
     *spec = (struct jobspec){0};
 }
 
-/* Every bound is below 2^53, so no difference or sum of two passes 2^54. */
+/* Every bound is below 2^53, so that a difference or sum of two stays below 2^54. */
 static uint64_t generated_count(const struct jobspec *spec)
 {
     int64_t way = spec->stop - spec->start, step = spec->step;
@@ -122,7 +122,7 @@ static char *put_item(const struct jobspec *spec, uint64_t index, char *p)
 
 bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out)
 {
-    enum { ROOM = 64, BATCH = 1024 }; /* bytes that hold any generated item; items between two looks at the room */
+    enum { ROOM = 64, BATCH = 1024 }; /* bytes of the longest generated item; items for which room is made at once */
     if (spec->source != SOURCE_RANGE && spec->source != SOURCE_SPANS) BUG("these items are not generated");
     if (first > spec->generated_count || count > spec->generated_count - first) BUG("no such items");
     size_t before = out->len;

@@ -1,10 +1,10 @@
 /*
- * What a job asks for: the options of the job object, or of the query, checked and with their defaults. A pure
- * module. It does not know which tasks exist, and never sees the items: the splitter takes those out first.
+ * What a job asks for: the options of the job object and of the query, checked, with their defaults. Pure. It does not
+ * know which tasks exist, and does not see the items: the splitter removes them first.
  *
  * Life: jobspec_init(), then jobspec_read_query() for each query argument, jobspec_read_options() with the splitter's
- * options, jobspec_finish(). The first fault ends it: the reader returns false and the error says the rest.
- * Numbers are taken from the text, never through a double, so 2^53 + 1 is refused and `common` goes on byte for byte.
+ * options, jobspec_finish(). After the first fault a function returns false, and the error says what is wrong.
+ * Whole numbers beyond 2^53 - 1 are refused. `common` keeps the client's bytes.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_JOBSPEC_H
 #define FANTAIL_COORDINATOR_ITEMS_JOBSPEC_H
@@ -22,12 +22,12 @@ enum job_reduce { REDUCE_NONE, REDUCE_SUM, REDUCE_COUNT, REDUCE_MIN, REDUCE_MAX,
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
 struct job_retry {
-    int64_t max_attempts; /* 1: never again */
+    int64_t max_attempts; /* 1: an item is not tried again */
     double interval_s;
     double backoff_rate;
     double max_delay_s;
     enum retry_jitter jitter;
-    uint32_t on; /* bit e: an item that failed with enum item_error e is tried again */
+    uint32_t on; /* bit e: an item that fails with enum item_error e is tried again */
 };
 
 struct jobspec {
@@ -35,18 +35,18 @@ struct jobspec {
     size_t task_count;
 
     enum job_source source;
-    /* RANGE: the integers start, start + step ... before stop. SPANS: {"start":a,"stop":b} of `step` each. */
+    /* RANGE: the integers start, start + step ... before stop. SPANS: {"start":a,"stop":b}, each of `step`. */
     int64_t start, stop, step;
-    uint64_t generated_count; /* how many items RANGE or SPANS make */
+    uint64_t generated_count; /* RANGE, SPANS: how many items */
 
-    char *common; /* JSON text in one line, NUL-ended; NULL when there is none */
+    char *common; /* JSON text in one line, with a NUL at its end; NULL: none */
     size_t common_len;
 
     enum job_order order;
     int64_t chunk_size; /* items; 0: adaptive */
     int64_t max_chunk_bytes;
-    int64_t max_concurrency; /* items running at once; 0: as many as there are slots */
-    int64_t priority;        /* 0..9, 9 the most urgent */
+    int64_t max_concurrency; /* items that run at once; 0: as many as there are slots */
+    int64_t priority;        /* 0 .. 9; 9 is the most urgent */
     double item_timeout_s;   /* 0: none */
     double deadline_s;       /* 0: none */
     struct job_retry retry;
@@ -55,41 +55,41 @@ struct jobspec {
     int64_t tolerated_failure_count; /* -1: no limit */
     double tolerated_failure_percentage;
     enum job_reduce reduce;
-    char *reduce_task; /* read to be refused: no task can reduce yet */
+    char *reduce_task; /* a job with it is refused, as tasks cannot reduce yet */
     int64_t reduce_fan_in;
-    double progress_s; /* query only: a progress line so often; 0: none */
+    double progress_s; /* query only: seconds from one progress line to the next; 0: none */
 
-    uint64_t seen; /* private: bit i: field i of the table was given */
+    uint64_t seen; /* private; bit i: field i of the table was given */
 };
 
 struct jobspec_error {
-    int status;       /* 400; 404 for a name no task can have */
-    char pointer[96]; /* "/retry/max_attempts"; "" for the whole */
+    int status;       /* 400; 404: a name that no task can have */
+    char pointer[96]; /* "/retry/max_attempts"; "": the whole */
     char detail[256]; /* one sentence */
 };
 
 void jobspec_init(struct jobspec *spec);
-/* May be called on a zeroed or released spec. */
+/* A zeroed or released one is fine. */
 void jobspec_release(struct jobspec *spec);
 
-/* One query argument: the same names as in the job object, nested ones with a dot ("retry.max_attempts"), several
- * tasks with commas ("task=fetch,parse"). An unknown name is an error. */
+/* One query argument. Names are those of the job object, nested ones with a dot ("retry.max_attempts"); several tasks
+ * have commas between them ("task=fetch,parse"). An unknown name is an error. */
 MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const char *value,
                                    struct jobspec_error *err);
-/* The job object without its items, as JSON text. A field given here and in the query is an error. */
+/* The job object without its items, as JSON text. A field that is here and in the query is an error. */
 MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
-/* Everything was read; have_items: the body brought items. Checks that there is a task and exactly one source of
- * items, and sets source and generated_count. */
+/* Everything was read. have_items: the body has items. Checks that there is a task and exactly one source of items, and
+ * sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
-/* A job began with `early`; later its options are whole. NULL, or the pointer of the first option that says something
- * else too late. */
+/* A job started with `early`, before its options were whole. Returns the pointer of the first option that is different
+ * in `late` and may not be; NULL: there is none. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
-/* RANGE and SPANS: appends items first .. first + count - 1, a line each. False when the buffer's cap forbids it. */
+/* RANGE and SPANS: appends items first .. first + count - 1, one line each. False when they pass the buffer's cap. */
 MUST_CHECK bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out);
 
-/* Answers are taken in the order of the items. A reduction wants that whatever `order` says. */
+/* Answers go out in the order of the items. A reduction needs that, whatever `order` is. */
 bool jobspec_keeps_order(const struct jobspec *spec);
 
 const char *job_reduce_name(enum job_reduce reduce);

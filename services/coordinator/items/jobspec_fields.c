@@ -2,7 +2,7 @@
 
 #include <stdarg.h>
 
-#define MAX_WHOLE (LIMIT_JSON_INTEGER - 1) /* 2^53 - 1: all the integers below it are kept apart everywhere */
+#define MAX_WHOLE (LIMIT_JSON_INTEGER - 1) /* 2^53 - 1: up to here a double holds every integer */
 #define YEAR_S    (366.0 * 86400)
 #define DAY_S     86400.0
 
@@ -12,9 +12,9 @@ static const char *const reduce_words[] = {
     [REDUCE_NONE] = NULL, [REDUCE_SUM] = "sum", [REDUCE_COUNT] = "count",
     [REDUCE_MIN] = "min", [REDUCE_MAX] = "max", [REDUCE_CONCAT] = "concat",
 };
-static_assert(ARRAY_SIZE(order_words) == ORDER_COUNT, "every order has its word");
-static_assert(ARRAY_SIZE(jitter_words) == JITTER_COUNT, "every jitter has its word");
-static_assert(ARRAY_SIZE(reduce_words) == REDUCE_KIND_COUNT, "every reducer has its place");
+static_assert(ARRAY_SIZE(order_words) == ORDER_COUNT, "one word per order");
+static_assert(ARRAY_SIZE(jitter_words) == JITTER_COUNT, "one word per jitter");
+static_assert(ARRAY_SIZE(reduce_words) == REDUCE_KIND_COUNT, "one word per reducer");
 
 #define AT(member)  .offset = offsetof(struct jobspec, member)
 #define WORDS(list) .words = (list), .word_count = ARRAY_SIZE(list)
@@ -51,7 +51,7 @@ const struct field jobspec_fields[] = {
     {"progress_s", FIELD_NUMBER, AT(progress_s), 0, DAY_S, .query_only = true},
 };
 const size_t jobspec_field_count = ARRAY_SIZE(jobspec_fields);
-static_assert(ARRAY_SIZE(jobspec_fields) <= 64, "jobspec.seen has a bit for every field");
+static_assert(ARRAY_SIZE(jobspec_fields) <= 64, "one bit of jobspec.seen per field");
 static_assert(sizeof(enum job_order) == sizeof(unsigned), "words are stored as unsigned");
 
 const char *job_reduce_name(enum job_reduce reduce)

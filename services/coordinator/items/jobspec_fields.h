@@ -1,6 +1,6 @@
 /*
- * The table of what a job may say: every field's name, type, place and range. jobspec_read.c reads by it; the
- * sentences of its errors are made of it too.
+ * The table of the options of a job: name, type, place and range of every field. jobspec_read.c reads options by it,
+ * and makes the sentences of its errors from it. Private to jobspec*.c.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_JOBSPEC_FIELDS_H
 #define FANTAIL_COORDINATOR_ITEMS_JOBSPEC_FIELDS_H
@@ -22,10 +22,10 @@ struct field {
     const char *name; /* "retry.jitter" is the member jitter of the member retry */
     enum field_type type;
     bool nullable;   /* null leaves the default */
-    bool query_only; /* asks for something of this answer, not of the job */
+    bool query_only; /* it is about this answer, not about the job */
     size_t offset;
     double min, max;
-    const char *const *words; /* by the enum's value; NULL where a value has no word */
+    const char *const *words; /* by the value of the enum; NULL: that value has no word */
     size_t word_count;
 };
 
@@ -33,14 +33,14 @@ struct field {
 extern const struct field jobspec_fields[];
 extern const size_t jobspec_field_count;
 
-/* NULL when there is none of that name. */
+/* NULL: there is no such field. */
 const struct field *jobspec_field(const char *name);
 /* Whether the field of that name was given. */
 bool jobspec_given(const struct jobspec *spec, const char *name);
 /* Whether there are fields called "<name>.something". */
 bool jobspec_is_group(const char *name);
 
-/* Sets status, pointer (the name with slashes for dots) and sentence; returns false. */
+/* Sets status, pointer (the name with slashes instead of dots) and sentence; returns false. */
 bool jobspec_fail(struct jobspec_error *err, int status, const char *name, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 #endif

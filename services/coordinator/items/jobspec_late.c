@@ -1,4 +1,4 @@
-/* Which options a job may still be given after its first items have been sent. */
+/* Which options may still change after the first items of a job were sent. */
 #include "coordinator/items/jobspec.h"
 
 static bool same_text(const char *a, const char *b)

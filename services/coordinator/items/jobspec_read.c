@@ -1,4 +1,4 @@
-/* From the options' JSON and the query's arguments into the spec, by the table of fields. */
+/* Reads the options in JSON and the arguments of the query into the spec, by the table of fields. */
 #include <math.h>
 
 #include "common/json/json_scan.h"
@@ -6,7 +6,7 @@
 #include "coordinator/items/jobspec_fields.h"
 #include "protocol/protocol.h"
 
-#define NAME_SIZE 64 /* longer names are nobody's */
+#define NAME_SIZE 64 /* no field has a longer name */
 
 static const char *describe_words(const struct field *f, char *out, size_t size)
 {
@@ -21,7 +21,7 @@ static const char *describe_words(const struct field *f, char *out, size_t size)
 
 static bool is_retriable(enum item_error e)
 {
-    /* These two are decisions on the job, which no other attempt would change. */
+    /* Another attempt would not change these two: they are decisions about the job. */
     return e != ITEM_CANCELLED && e != ITEM_DEADLINE_EXCEEDED;
 }
 
@@ -73,7 +73,7 @@ static bool read_number(struct json_slice v, double *n)
     return isfinite(*n);
 }
 
-/* Through a double, which is exact up to the cap of 2^53 - 1, and never below it for what lies beyond. */
+/* A double is exact up to the cap of 2^53 - 1, and a larger number does not become smaller than the cap. */
 static bool read_int(const struct field *f, struct json_slice v, int64_t *n)
 {
     double d;
@@ -82,7 +82,7 @@ static bool read_int(const struct field *f, struct json_slice v, int64_t *n)
     return true;
 }
 
-/* Names become directories and parts of paths, so only some can be. */
+/* Names become directories and parts of paths, so not all characters are allowed. */
 static bool is_task_name(const char *name, size_t len)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
@@ -162,8 +162,8 @@ static bool read_errors(struct json_slice v, uint32_t *out)
     return true;
 }
 
-/* The text in one line: what goes into a chunk's first line must have no line break. */
-static void keep_raw(struct jobspec *spec, struct json_slice v)
+/* Keeps the text in one line: it becomes part of the first line of every chunk. */
+static void read_raw(struct jobspec *spec, struct json_slice v)
 {
     spec->common = xmalloc(v.len + 1);
     for (size_t i = 0; i < v.len; i++) {
@@ -190,7 +190,7 @@ static bool read_value(struct jobspec *spec, const struct field *f, struct json_
     case FIELD_WORD: ok = read_word(f, v, place); break;
     case FIELD_TASKS: return read_tasks(spec, f, v, err);
     case FIELD_TASK: return read_task(f, v, place, err);
-    case FIELD_RAW: keep_raw(spec, v); return true;
+    case FIELD_RAW: read_raw(spec, v); return true;
     case FIELD_ERRORS: ok = read_errors(v, place); break;
     }
     return ok || fail_type(f, err);
@@ -213,11 +213,11 @@ static bool fail_unknown(struct jobspec_error *err, const char *name)
     if (strcmp(name, "input") == 0 || strncmp(name, "input.", 6) == 0)
         return jobspec_fail(err, 400, "input", "input is not available yet: send items, range or spans.");
     if (strcmp(name, "items") == 0)
-        return jobspec_fail(err, 400, "items", "The items are the body's, not the query's.");
+        return jobspec_fail(err, 400, "items", "Items belong in the body, not in the query.");
     return jobspec_fail(err, 400, name, "A job has no such field.");
 }
 
-/* "<group>.<name>", or "?" when no field can have the name. */
+/* "<group>.<name>", or "?": a name that no field can have. */
 static void full_name(char out[NAME_SIZE], const char *group, const struct buf *name)
 {
     bool odd = name->len == 0 || name->len + strlen(group) + 2 > NAME_SIZE || memchr(name->data, 0, name->len) ||
@@ -228,7 +228,7 @@ static void full_name(char out[NAME_SIZE], const char *group, const struct buf *
         snprintf(out, NAME_SIZE, "%s%s%.*s", group, *group ? "." : "", (int)name->len, name->data);
 }
 
-/* The JSON pointer of a member that is no field, whatever its name; cut off when it is long. */
+/* The JSON pointer of an unknown member, whatever its name; a long one is cut off. */
 static void point_at(struct jobspec_error *err, const char *group, const struct buf *name)
 {
     size_t at = (size_t)snprintf(err->pointer, sizeof(err->pointer), "%s%s/", *group ? "/" : "", group);
@@ -272,7 +272,7 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
         empty = false;
     }
     buf_release(&text);
-    /* An empty source would otherwise pass for none at all. */
+    /* Otherwise an empty source would count as none. */
     if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop.");
     if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size.");
     return ok;
@@ -291,7 +291,7 @@ bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, st
     return read_object(spec, "", (struct json_slice){json, len}, err);
 }
 
-/* What the value of a query argument would be in the job object. */
+/* The value of a query argument, as it would be in the job object. */
 static void query_to_json(const struct field *f, const char *value, struct buf *json)
 {
     bool list = f->type == FIELD_ERRORS || (f->type == FIELD_TASKS && strchr(value, ','));
@@ -303,7 +303,7 @@ static void query_to_json(const struct field *f, const char *value, struct buf *
     if (list) buf_add_char(json, '[');
     for (const char *p = value;; p++) {
         size_t n = list ? strcspn(p, ",") : strlen(p);
-        /* An empty list of errors is a list without elements. */
+        /* An empty list of errors has no element. */
         if (n || !list || f->type != FIELD_ERRORS) buf_add_json_string(json, p, n);
         p += n;
         if (!*p) break;
@@ -326,7 +326,7 @@ bool jobspec_read_query(struct jobspec *spec, const char *name, const char *valu
     if (!json_valid(json.data, json.len, &offset, &why)) {
         ok = fail_type(f, err);
     } else {
-        /* Only values that are taken as they are can have white space around them. */
+        /* Only values that are JSON already may have white space around them. */
         if (f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK || f->type == FIELD_ERRORS)
             begin = 0;
         const char *text = json.data + begin;

@@ -5,7 +5,7 @@
 
 #define MAX_MEMBERS 64
 
-/* What comes next. White space may stand before each but the three that are inside a value. */
+/* What comes next. White space may come before it, except in the three states inside a value. */
 enum split_state {
     OPEN,        /* { */
     FIRST_NAME,  /* a name or } */
@@ -80,15 +80,15 @@ static bool name_is_new(struct splitter *s)
     return true;
 }
 
-/* The name in s->partial is whole; `offset` is behind it. */
+/* The name in s->partial is whole; `offset` is that of the next byte. */
 static enum split_status name_ended(struct splitter *s, uint64_t offset)
 {
     buf_clear(&s->name);
     if (!json_string_decode((struct json_slice){s->partial.data, s->partial.len}, &s->name))
-        BUG("a scanned name is no string");
+        BUG("a scanned name is not a string");
     s->state = COLON;
     if (s->name_count == MAX_MEMBERS) return fail_here(s, SPLIT_BAD, offset, "the job object has too many members");
-    if (!name_is_new(s)) return fail_here(s, SPLIT_BAD, offset, "a name stands twice in the job object");
+    if (!name_is_new(s)) return fail_here(s, SPLIT_BAD, offset, "a name is there twice in the job object");
     return SPLIT_OK;
 }
 
@@ -97,7 +97,7 @@ static bool name_is_items(const struct splitter *s)
     return s->name.len == 5 && memcmp(s->name.data, "items", 5) == 0;
 }
 
-/* The option's value in s->partial is whole: it joins the object in s->options. */
+/* The option's value in s->partial is whole: it becomes a member of the object in s->options. */
 static void option_ended(struct splitter *s)
 {
     s->options.len--; /* the closing brace */
@@ -115,8 +115,8 @@ static void item_ended(struct splitter *s, const char *json, size_t len)
     s->state = AFTER_ITEM;
 }
 
-/* Inside a name, an option or an item: takes what belongs to it. */
-static enum split_status take_inside(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *used)
+/* Inside a name, an option or an item: reads what belongs to it. */
+static enum split_status read_inside(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *used)
 {
     enum json_scan_status scanned = json_scan_feed(&s->scan, p, len, used);
     if (scanned == JSON_SCAN_ERROR) return fail_here(s, SPLIT_BAD, offset + *used, s->scan.error);
@@ -140,7 +140,7 @@ static enum split_status take_inside(struct splitter *s, const char *p, size_t l
     return SPLIT_OK;
 }
 
-/* What begins at p is scanned from its first byte on, in state `inside`. */
+/* A name, an option or an item begins: it is scanned from its first byte on, in state `inside`. */
 static void begin(struct splitter *s, enum split_state inside, unsigned max_depth)
 {
     json_scan_init(&s->scan, max_depth);
@@ -152,24 +152,24 @@ static void begin(struct splitter *s, enum split_state inside, unsigned max_dept
 static inline size_t small_copy(char *dst, const char *src, size_t len, size_t readable)
 {
     if (len <= 16 && readable >= 16)
-        memcpy(dst, src, 16); /* two moves beat a call; the buffer has room for them */
+        memcpy(dst, src, 16); /* two moves are quicker than a call; the buffer has room for them */
     else
         memcpy(dst, src, len);
     return len;
 }
 
-/* The hot loop: scalars, each with a comma behind it, one after another. Returns where something else begins, which
- * may be an item (state ITEM) or what is behind one (AFTER_ITEM). */
-static const char *take_scalars(struct splitter *s, const char *p, const char *end)
+/* The hot loop: scalars one after another, each with a comma after it. Returns where something else begins: an item
+ * (state ITEM), or what comes after one (AFTER_ITEM). */
+static const char *read_scalars(struct splitter *s, const char *p, const char *end)
 {
     if (*p == '{' || *p == '[') return p;
-    /* Each item takes no more room than its bytes and its comma. */
+    /* Each item needs no more room than its bytes and its comma. */
     if (!buf_reserve(&s->items, (size_t)(end - p) + 32)) BUG("the items have no cap");
     char *out = s->items.data + s->items.len;
     uint64_t count = 0;
     while (p < end && *p != '{' && *p != '[') {
         size_t readable = (size_t)(end - p), n = json_value_length(p, readable);
-        /* A number that ends with the piece may go on in the next. */
+        /* A number at the end of the piece may go on in the next one. */
         if (n == 0 || n == readable || n > LIMIT_ITEM_BYTES) break;
         out += small_copy(out, p, n, readable);
         *out++ = '\n';
@@ -188,7 +188,7 @@ static const char *take_scalars(struct splitter *s, const char *p, const char *e
     return p;
 }
 
-static enum split_status take_mark(struct splitter *s, char c, uint64_t offset)
+static enum split_status read_mark(struct splitter *s, char c, uint64_t offset)
 {
     switch ((enum split_state)s->state) {
     case OPEN:
@@ -213,14 +213,14 @@ static enum split_status take_mark(struct splitter *s, char c, uint64_t offset)
         s->items_ended = c == ']';
         s->state = c == ',' ? ITEM : AFTER_VALUE;
         return SPLIT_OK;
-    default: return fail_here(s, SPLIT_BAD, offset, "nothing was expected behind the job object");
+    default: return fail_here(s, SPLIT_BAD, offset, "nothing was expected after the job object");
     }
 }
 
-/* At p, which is no white space: takes one mark, or begins a name, an option or an item. Only a mark is *taken. */
-static enum split_status take_token(struct splitter *s, const char *p, uint64_t offset, size_t *taken)
+/* p is not at white space: reads one mark, or begins a name, an option or an item. *used is 1 after a mark, else 0. */
+static enum split_status read_token(struct splitter *s, const char *p, uint64_t offset, size_t *used)
 {
-    *taken = 0;
+    *used = 0;
     switch ((enum split_state)s->state) {
     case FIRST_NAME:
     case NAME:
@@ -241,9 +241,9 @@ static enum split_status take_token(struct splitter *s, const char *p, uint64_t 
         s->items_ended = true;
         s->state = AFTER_VALUE;
         break;
-    default: *taken = 1; return take_mark(s, *p, offset);
+    default: *used = 1; return read_mark(s, *p, offset);
     }
-    *taken = 1;
+    *used = 1;
     return SPLIT_OK;
 }
 
@@ -259,7 +259,7 @@ enum split_status split_job_feed(struct splitter *s, const char *data, size_t le
             continue;
         }
         if (s->state == ITEM || s->state == FIRST_ITEM) {
-            const char *q = take_scalars(s, p, end);
+            const char *q = read_scalars(s, p, end);
             if (q > p) {
                 p = q;
                 continue;
@@ -267,9 +267,9 @@ enum split_status split_job_feed(struct splitter *s, const char *data, size_t le
         }
         uint64_t offset = s->offset + (uint64_t)(p - data);
         if (inside)
-            status = take_inside(s, p, (size_t)(end - p), offset, &used);
+            status = read_inside(s, p, (size_t)(end - p), offset, &used);
         else
-            status = take_token(s, p, offset, &used);
+            status = read_token(s, p, offset, &used);
         if (status != SPLIT_OK) return status;
         p += used;
     }

@@ -1,7 +1,7 @@
 /* Bodies of lines: NDJSON and text. */
 #include "coordinator/items/splitter_internal.h"
 
-#define HANDED_OVER_BYTES ((size_t)64 * KIB) /* smaller lines are gathered */
+#define HANDED_OVER_BYTES ((size_t)64 * KIB) /* shorter lines are copied */
 
 static enum split_status fail_item(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
 {
@@ -14,18 +14,18 @@ static enum split_status fail_too_large(struct splitter *s, uint64_t offset)
     return fail_item(s, SPLIT_ITEM_TOO_LARGE, offset, "an item is too large");
 }
 
-/* Valid JSON within the depth; *used is where it ends or fails, *why the phrase. */
+/* Whether the line is valid JSON within the depth. *used: where it ends or fails; *why: the phrase about it. */
 static bool scan_line(struct splitter *s, const char *line, size_t len, size_t *used, const char **why)
 {
     json_scan_init(&s->scan, s->max_depth);
     enum json_scan_status status = json_scan_feed(&s->scan, line, len, used);
     if (status == JSON_SCAN_MORE) status = json_scan_finish(&s->scan);
-    *why = status == JSON_SCAN_WHOLE ? "nothing was expected behind the value in its line" : s->scan.error;
+    *why = status == JSON_SCAN_WHOLE ? "nothing was expected after the value in its line" : s->scan.error;
     return status == JSON_SCAN_WHOLE && *used == len;
 }
 
-/* One line without its newline, begun at absolute `offset`. */
-static enum split_status take_json_line(struct splitter *s, const char *line, size_t len, uint64_t offset)
+/* One line without its newline; `offset` is that of its first byte in the whole body. */
+static enum split_status read_json_line(struct splitter *s, const char *line, size_t len, uint64_t offset)
 {
     const char *end = line + len, *p = line;
     while (p < end && split_is_space(*p)) p++;
@@ -40,13 +40,13 @@ static enum split_status take_json_line(struct splitter *s, const char *line, si
     return SPLIT_OK;
 }
 
-/* The length with its newline of a line at p that is, byte for byte, an item; 0 for anything else. */
+/* The length, with its newline, of a line at p that is an item byte for byte; 0: it is not. */
 static size_t plain_line(struct splitter *s, const char *p, const char *end)
 {
     size_t n, used;
     const char *why;
     if (*p != '{' && *p != '[') {
-        /* No scalar holds a newline, so it need not be searched first. */
+        /* A scalar has no newline in it, so the end need not be searched first. */
         n = json_value_length(p, (size_t)(end - p));
         return n && n <= LIMIT_ITEM_BYTES && (size_t)(end - p) > n && p[n] == '\n' ? n + 1 : 0;
     }
@@ -64,9 +64,9 @@ static void append_run(struct splitter *s, const char *run, const char *end, uin
     s->item_count += count;
 }
 
-/* Takes the whole lines of a piece; *rest is what is left, the start of a line. Lines that are their items, which is
- * nearly all there ever are, are copied together. */
-static enum split_status take_json_lines(struct splitter *s, const char *data, size_t len, const char **rest)
+/* Reads the whole lines of a piece; *rest is the start of the line that is left. Lines that are items byte for byte,
+ * which nearly all are, are copied together. */
+static enum split_status read_json_lines(struct splitter *s, const char *data, size_t len, const char **rest)
 {
     const char *p = data, *end = data + len, *run = p;
     uint64_t count = 0;
@@ -82,7 +82,7 @@ static enum split_status take_json_lines(struct splitter *s, const char *data, s
         count = 0;
         const char *lf = memchr(p, '\n', (size_t)(end - p));
         if (!lf) break;
-        enum split_status status = take_json_line(s, p, (size_t)(lf - p), s->offset + (uint64_t)(p - data));
+        enum split_status status = read_json_line(s, p, (size_t)(lf - p), s->offset + (uint64_t)(p - data));
         if (status != SPLIT_OK) return status;
         p = run = lf + 1;
     }
@@ -101,8 +101,8 @@ static void append_escaped(struct buf *out, unsigned char c)
         buf_addf(out, "\\u%04x", c);
 }
 
-/* One line without its newline, begun at absolute `offset`. */
-static enum split_status take_text_line(struct splitter *s, const char *line, size_t len, uint64_t offset)
+/* One line without its newline; `offset` is that of its first byte in the whole body. */
+static enum split_status read_text_line(struct splitter *s, const char *line, size_t len, uint64_t offset)
 {
     struct buf *out = &s->items;
     size_t begin = out->len;
@@ -129,13 +129,13 @@ static enum split_status take_text_line(struct splitter *s, const char *line, si
     return SPLIT_OK;
 }
 
-static enum split_status take_text_lines(struct splitter *s, const char *data, size_t len, const char **rest)
+static enum split_status read_text_lines(struct splitter *s, const char *data, size_t len, const char **rest)
 {
     const char *p = data, *end = data + len;
     while (p < end) {
         const char *lf = memchr(p, '\n', (size_t)(end - p));
         if (!lf) break;
-        enum split_status status = take_text_line(s, p, (size_t)(lf - p), s->offset + (uint64_t)(p - data));
+        enum split_status status = read_text_line(s, p, (size_t)(lf - p), s->offset + (uint64_t)(p - data));
         if (status != SPLIT_OK) return status;
         p = lf + 1;
     }
@@ -143,8 +143,8 @@ static enum split_status take_text_lines(struct splitter *s, const char *data, s
     return SPLIT_OK;
 }
 
-/* A large line that is its item, byte for byte, goes with its memory: no copy, and no second search for line breaks.
- * The next one is expected to be as large, so that it does not grow from nothing. */
+/* A large line that is an item byte for byte moves with its memory: there is no copy, and no second search for line
+ * breaks. The next one is expected to be as large, so that its memory does not grow step by step. */
 static bool hand_over(struct splitter *s)
 {
     size_t len = s->partial.len;
@@ -160,20 +160,20 @@ static bool hand_over(struct splitter *s)
     return true;
 }
 
-/* The line in s->partial is whole, with its newline unless the body ended without one. */
-static enum split_status take_partial(struct splitter *s)
+/* The line in s->partial is whole. It has its newline, unless the body ended without one. */
+static enum split_status read_partial(struct splitter *s)
 {
     if (hand_over(s)) return SPLIT_OK;
     const char *line = s->partial.data;
     size_t len = s->partial.len;
     if (line[len - 1] == '\n') len--;
-    enum split_status status = s->format == SPLIT_TEXT ? take_text_line(s, line, len, s->partial_offset)
-                                                       : take_json_line(s, line, len, s->partial_offset);
+    enum split_status status = s->format == SPLIT_TEXT ? read_text_line(s, line, len, s->partial_offset)
+                                                       : read_json_line(s, line, len, s->partial_offset);
     buf_clear(&s->partial);
     return status;
 }
 
-/* Keeps a part of a line; `whole` when its newline is in it, which does not count against the item's limit. */
+/* Keeps a part of a line. `whole`: its newline is in it, which the limit of an item does not include. */
 static bool hold(struct splitter *s, const char *part, size_t len, bool whole)
 {
     buf_expect(&s->partial, len, s->line_hint);
@@ -188,15 +188,15 @@ enum split_status split_lines_feed(struct splitter *s, const char *data, size_t 
         const char *lf = memchr(data, '\n', len);
         if (!hold(s, data, lf ? (size_t)(lf + 1 - data) : len, lf != NULL)) return fail_too_large(s, s->partial_offset);
         if (!lf) return SPLIT_OK;
-        status = take_partial(s);
+        status = read_partial(s);
         p = lf + 1;
     }
-    /* The takers count offsets from the start of what they are given. */
+    /* The functions below count offsets from the first byte of what they get. */
     uint64_t skipped = (uint64_t)(p - data);
     s->offset += skipped;
     if (status == SPLIT_OK && p < end) {
-        status = s->format == SPLIT_TEXT ? take_text_lines(s, p, (size_t)(end - p), &p)
-                                         : take_json_lines(s, p, (size_t)(end - p), &p);
+        status = s->format == SPLIT_TEXT ? read_text_lines(s, p, (size_t)(end - p), &p)
+                                         : read_json_lines(s, p, (size_t)(end - p), &p);
     }
     s->offset -= skipped;
     if (status != SPLIT_OK || p == end) return status;
@@ -207,5 +207,5 @@ enum split_status split_lines_feed(struct splitter *s, const char *data, size_t 
 
 enum split_status split_lines_finish(struct splitter *s)
 {
-    return s->partial.len ? take_partial(s) : SPLIT_OK;
+    return s->partial.len ? read_partial(s) : SPLIT_OK;
 }

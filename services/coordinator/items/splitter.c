@@ -55,7 +55,7 @@ enum split_status split_fail(struct splitter *s, enum split_status status, uint6
 void append_in_one_line(struct buf *out, const char *json, size_t len)
 {
     const char *end = json + len;
-    /* The caps are checked before anything is appended, so these cannot fail. */
+    /* The caps were checked before, so these calls cannot fail. */
     while (json < end) {
         const char *lf = memchr(json, '\n', (size_t)(end - json));
         const char *stop = lf ? lf : end;
@@ -80,10 +80,10 @@ bool split_hold(struct splitter *s, const char *data, size_t len, size_t limit)
     return buf_add(&s->partial, data, len);
 }
 
-/* The place behind the max_lines'th newline, or behind the last one before end; adds the newlines passed to *lines. */
+/* The place after the max_lines'th newline, or after the last one before end; adds the newlines before it to *lines. */
 static const char *skip_lines(const char *p, const char *end, uint64_t max_lines, uint64_t *lines)
 {
-    const char *behind = p;
+    const char *after = p;
 #ifdef __SSE2__
     const __m128i newline = _mm_set1_epi8('\n');
     for (; end - p >= 16; p += 16) {
@@ -93,16 +93,16 @@ static const char *skip_lines(const char *p, const char *end, uint64_t max_lines
         if (n == 0) continue;
         if (*lines + n >= max_lines) break;
         *lines += n;
-        behind = p + 32 - __builtin_clz(mask);
+        after = p + 32 - __builtin_clz(mask);
     }
 #endif
     while (*lines < max_lines) {
         const char *lf = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
         if (!lf) break;
-        p = behind = lf + 1;
+        p = after = lf + 1;
         ++*lines;
     }
-    return behind;
+    return after;
 }
 
 size_t lines_cut(const char *data, size_t len, uint64_t max_lines, size_t max_bytes, uint64_t *lines)
@@ -110,8 +110,8 @@ size_t lines_cut(const char *data, size_t len, uint64_t max_lines, size_t max_by
     *lines = 0;
     if (max_lines == 0 || len == 0) return 0;
     const char *end = data + (len < max_bytes ? len : max_bytes);
-    const char *behind = skip_lines(data, end, max_lines, lines);
-    /* A first line beyond max_bytes goes alone. */
-    if (*lines == 0) behind = skip_lines(data, data + len, 1, lines);
-    return (size_t)(behind - data);
+    const char *after = skip_lines(data, end, max_lines, lines);
+    /* A first line of more than max_bytes goes alone. */
+    if (*lines == 0) after = skip_lines(data, data + len, 1, lines);
+    return (size_t)(after - data);
 }

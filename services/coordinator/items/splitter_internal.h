@@ -1,4 +1,4 @@
-/* What splitter.c, split_lines.c and split_job.c share. Nobody else includes it. */
+/* Private to splitter.c, split_lines.c and split_job.c. */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_INTERNAL_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_INTERNAL_H
 
@@ -11,13 +11,13 @@ void split_job_init(struct splitter *s);
 enum split_status split_job_feed(struct splitter *s, const char *data, size_t len);
 enum split_status split_job_finish(struct splitter *s);
 
-/* Records the fault and its absolute offset, with the pointer of the item or member being read. */
+/* Notes the fault and its offset in the whole body. */
 enum split_status split_fail(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase);
-/* Appends valid JSON without its line breaks, which can only stand between tokens. */
+/* Appends valid JSON without its line breaks. These can only be between tokens. */
 void append_in_one_line(struct buf *out, const char *json, size_t len);
-/* One item: valid JSON, without its newline. */
+/* Appends one item: valid JSON, without its newline. */
 void split_emit(struct splitter *s, const char *json, size_t len);
-/* Appends to s->partial; false when that passes `limit`. */
+/* Appends to s->partial. False when that would make more than `limit` bytes. */
 MUST_CHECK bool split_hold(struct splitter *s, const char *data, size_t len, size_t limit);
 
 static inline bool split_is_space(char c)

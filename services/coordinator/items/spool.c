@@ -5,7 +5,7 @@
 struct spool_block {
     struct spool_block *next;
     struct buf lines;
-    size_t at; /* bytes before it are gone */
+    size_t at; /* the bytes before it were taken */
     uint64_t items;
 };
 
@@ -61,7 +61,7 @@ uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct
         if (items > max_items - taken || (left > room && items > 1)) {
             bytes = lines_cut(b->lines.data + b->at, left, max_items - taken, room, &items);
         }
-        if (taken > 0 && bytes > room) break; /* only the first item of a cut may pass max_bytes */
+        if (taken > 0 && bytes > room) break; /* only the first item of a cut may have more than max_bytes */
         s->items -= items;
         s->bytes -= bytes;
         taken += items;

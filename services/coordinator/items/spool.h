@@ -1,6 +1,6 @@
 /*
- * The items of one job that were split but not yet cut into a chunk: lines in arrival order. The upload fills it, the
- * scheduler's cuts empty it; its size decides about backpressure. Pure: no I/O.
+ * The items of one job that are split and not yet cut into a chunk: lines in the order in which they came. The upload
+ * fills it, the scheduler's cuts empty it; its size decides about backpressure. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPOOL_H
 #define FANTAIL_COORDINATOR_ITEMS_SPOOL_H
@@ -17,10 +17,10 @@ struct spool {
 
 /* Releasing a zeroed spool is fine. */
 void spool_release(struct spool *s);
-/* Takes the bytes of `lines` (whole newline-terminated lines, `items` of them) and leaves it empty. */
+/* Takes the memory of `lines` (`items` whole lines, each with its newline), which leaves it empty. */
 void spool_take(struct spool *s, struct buf *lines, uint64_t items);
-/* Moves the next items into `out` (which must be empty): at most max_items, and no more than max_bytes unless the
- * first item alone is larger. Returns how many; 0 when the spool is empty. */
+/* Moves the next items into `out`, which must be empty: at most max_items, and no more than max_bytes unless the first
+ * item alone is larger. Returns how many; 0 when the spool is empty. */
 uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct buf *out);
 /* Frees the next items: at most max_items. Returns how many; 0 when the spool is empty. */
 uint64_t spool_drop(struct spool *s, uint64_t max_items);

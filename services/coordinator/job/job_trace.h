@@ -4,11 +4,11 @@
 
 #include "coordinator/job/job.h"
 
-/* export may be NULL. Reads the request's headers. The answer gets `traceresponse` when we record. */
+/* Reads the headers of the request. The answer gets `traceresponse` if spans are recorded. export may be NULL. */
 void job_trace_begin(struct trace_scope *trace, struct trace_export *export, struct http_exchange *x);
-/* The job is over: its span is exported, the scope released. */
+/* The job is over: exports its span and releases the scope. */
 void job_trace_end(struct job *j);
-/* The same for a request that did not become a job; it is answered already. */
+/* The same for a request that did not become a job, and is answered. */
 void job_trace_refused(struct trace_export *export, struct http_exchange *x);
 
 #endif

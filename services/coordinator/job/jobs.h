@@ -36,7 +36,7 @@ struct jobs {
     void (*job_gone)(void *data);
     void *data;
 
-    struct trace_export *trace; /* NULL: traces are passed on, not recorded */
+    struct trace_export *trace; /* NULL: traces are passed on, but not recorded */
     unsigned count;
 
     /* Private. */

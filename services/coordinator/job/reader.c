@@ -8,7 +8,7 @@
 
 /* A document whose answers are no more than this goes out in one piece, with its length. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
-/* After so long without bytes the head goes out alone, so that the client knows that its job was accepted. */
+/* After this time without bytes the head goes out alone, so that the client knows that its job was accepted. */
 #define HEAD_ALONE_NS (NS_PER_S / 5)
 
 static const char *const state_names[] = {

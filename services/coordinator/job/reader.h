@@ -1,7 +1,8 @@
 /*
- * One client that reads a job's answers, as an NDJSON stream or as one JSON document at the end. Takes them out of its
- * source as the client takes them, so that a slow client costs disk and not memory. A job may have several readers, if
- * its answers can be read several times. Owner: the exchange's side (submission.c); the job has a list of them.
+ * One client that reads the answers of a job, as a stream of NDJSON lines or as one JSON document at the end. It takes
+ * answers from its source only when the client takes them, so that a slow client costs disk and not memory. A job may
+ * have several readers, if its answers can be read several times. Owner: whatever has the exchange (submission.c);
+ * the job has a list of its readers.
  *
  *   IDLE       nothing is sent yet; a problem may still be the answer
  *   OPEN       the answer has begun. NDJSON: lines go out as they come. JSON: nothing but white space before the end

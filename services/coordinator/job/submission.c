@@ -91,7 +91,7 @@ static void take_late_options(struct job *j, struct jobspec *late)
     if (pointer) {
         struct buf members = {0};
         job_refuse(j, 400, job_pointer_member(&members, pointer),
-                   "with more than %u bytes of items this option must stand before \"items\"", LIMIT_EARLY_START_BYTES);
+                   "with more than %u bytes of items this option must come before \"items\"", LIMIT_EARLY_START_BYTES);
         buf_release(&members);
         return;
     }
@@ -124,15 +124,15 @@ static void take_items(struct submission *s)
     phase_offer(&s->job->phase, items, bytes);
 }
 
-/* Before the start only so many bytes are kept: the options must come first when there are more. */
+/* A job that has not started keeps a limited number of bytes: if there are more items, the options must come first. */
 static void start_or_refuse(struct job *j)
 {
     const struct submission *s = &j->submission;
     bool lines = s->splitter.format != SPLIT_JOB;
     if (j->state == JOB_NEW && s->spool.bytes >= (lines ? 1 : LIMIT_EARLY_START_BYTES)) start_early(j);
     if (j->state == JOB_NEW && s->spool.bytes >= LIMIT_UNSTARTED_BYTES)
-        job_refuse(j, 413, "\"pointer\":\"/task\"", "\"task\" must stand before \"items\" when these pass %u bytes",
-                   LIMIT_UNSTARTED_BYTES);
+        job_refuse(j, 413, "\"pointer\":\"/task\"",
+                   "\"task\" must come before \"items\" when these have more than %u bytes", LIMIT_UNSTARTED_BYTES);
 }
 
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
@@ -269,7 +269,7 @@ static bool admit(struct http_exchange *x, const struct jobs *jobs, enum split_f
     }
     if (jobs->count >= (unsigned)jobs->config->max_jobs) {
         http_exchange_set_header(x, "Retry-After", "1");
-        http_answer_problem(x, 429, NULL, "%u jobs are running, which is the most this coordinator takes", jobs->count);
+        http_answer_problem(x, 429, NULL, "%u jobs are running, as many as this coordinator runs at once", jobs->count);
         return false;
     }
     return true;

@@ -1,10 +1,10 @@
 /*
- * How a job comes in: the request of its client, the options in it and the items of its body, which may be running
- * before the body is whole. Owner: the job.
+ * How a job comes in: the request of its client with the options, and the items of its body. Items may run before the
+ * body is whole. Owner: the job.
  *
  *   OPEN       the body arrives
- *   WHOLE      it is there; from now on the same exchange is the reader's (reader.h)
- *   REFUSED    the request was wrong and is answered with a problem; the rest of the body is dropped
+ *   WHOLE      the body is whole; the exchange now belongs to a reader too (reader.h)
+ *   REFUSED    the request is wrong and answered with a problem; the rest of the body is dropped
  */
 #ifndef FANTAIL_COORDINATOR_JOB_SUBMISSION_H
 #define FANTAIL_COORDINATOR_JOB_SUBMISSION_H
@@ -25,7 +25,7 @@ struct submission {
     struct http_exchange *exchange; /* NULL once it is over */
     int status;                     /* of its answer, once it is over; 0: there was none */
     struct splitter splitter;
-    struct spool spool;    /* items that no chunk was made of yet */
+    struct spool spool;    /* items that are not in a chunk yet */
     struct reader *reader; /* of the same exchange; NULL before the body is whole */
 };
 

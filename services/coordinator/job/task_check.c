@@ -1,7 +1,7 @@
 /* Whether the workers have the tasks of a job. */
 #include "coordinator/job/job_internal.h"
 
-/* The first task that the workers have but cannot run. It may work again since, so they are asked anew. */
+/* The first task that the workers have but could not run when they were last asked. */
 static const struct catalog_task *first_broken_task(const struct job *j)
 {
     for (size_t i = 0; i < j->spec.task_count; i++) {

@@ -13,7 +13,7 @@ struct emf {
     const struct status_source *from;
     uv_timer_t timer;
     uint64_t due_ms; /* Unix time */
-    bool losing;     /* the last line was not taken */
+    bool losing;     /* the last line was dropped */
 };
 
 const char *emf_check(const struct emf_config *config, int ready_fd, const char **option)
@@ -21,9 +21,11 @@ const char *emf_check(const struct emf_config *config, int ready_fd, const char 
     *option = "emf-period-s";
     if (60 % config->period_s != 0) return "must divide 60, so that each minute has the same number of lines";
     *option = "emf-cluster";
-    if (!emf_dimension_ok(config->cluster)) return "must be 1 to 255 printable ASCII characters, no colon in front";
+    if (!emf_dimension_ok(config->cluster))
+        return "must be 1 to 255 printable ASCII characters without a leading colon";
     *option = "emf-service";
-    if (!emf_dimension_ok(config->service)) return "must be 1 to 255 printable ASCII characters, no colon in front";
+    if (!emf_dimension_ok(config->service))
+        return "must be 1 to 255 printable ASCII characters without a leading colon";
     *option = "emf";
     if (config->enabled && ready_fd == STDOUT_FILENO)
         return "its lines go to standard output, which --ready-fd 1 closes";
@@ -56,7 +58,7 @@ static struct emf_demand measure(const struct status_source *from)
     };
 }
 
-/* A pipe that has room at all takes a whole line of this size. */
+/* A pipe that has any room takes a whole line of this size. */
 static_assert(EMF_LINE_BYTES <= 4096, "PIPE_BUF of Linux");
 static bool write_at_once(const struct buf *line)
 {
@@ -91,7 +93,7 @@ static void on_time(uv_timer_t *timer)
 {
     struct emf *e = timer->data;
     uint64_t now = unix_ms();
-    /* Earlier than due: the timer's clock is ahead, or the wall clock was set back. */
+    /* It is too early when the timer's clock is ahead, or when the wall clock was set back. */
     if (now >= e->due_ms) write_line(e, emf_tick(now, period_ms(e)));
     wait_for_next(e);
 }

@@ -1,10 +1,10 @@
 /*
- * --emf: every few seconds a line of CloudWatch's embedded metric format (emf_line.h) on standard output, which a
- * container's log driver takes to CloudWatch. Lines are written at the same instants of the clock by every coordinator,
- * so that each minute holds the same number from each and the sum over a minute, divided by it, is the sum over the
- * coordinators.
+ * --emf: every few seconds, a line of CloudWatch's embedded metric format (emf_line.h) on standard output. The log
+ * driver of the container sends it to CloudWatch. All coordinators write at the same instants of the wall clock, so
+ * that each minute has the same number of lines from each of them. The sum over a minute, divided by that number, is
+ * then the sum over the coordinators.
  *
- * A line that standard output does not take at once is dropped: the next one replaces it, and nothing waits for a log.
+ * A line that standard output cannot take at once is dropped, as the next one replaces it. Nothing waits for a log.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_EMF_H
 #define FANTAIL_COORDINATOR_STATUS_EMF_H

@@ -12,7 +12,7 @@ static const struct {
     {"slots", offsetof(struct emf_demand, slots)},
     {"jobs_running", offsetof(struct emf_demand, jobs_running)},
 };
-static_assert(ARRAY_SIZE(metrics) == sizeof(struct emf_demand) / sizeof(uint64_t), "a name for each number");
+static_assert(ARRAY_SIZE(metrics) == sizeof(struct emf_demand) / sizeof(uint64_t), "one name per number");
 
 bool emf_dimension_ok(const char *text)
 {

@@ -1,6 +1,6 @@
 /*
- * What this coordinator is doing now, for whoever watches it: the job list, /autoscale, /metrics and the embedded
- * metrics all take their figures from here, so that they agree. Pure but for the registration of the gauges.
+ * What this coordinator does now. The job list, /autoscale, /metrics and the embedded metrics take their figures from
+ * here, so that they agree. Pure, except for the registration of metrics.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_STATUS_H
 #define FANTAIL_COORDINATOR_STATUS_STATUS_H
@@ -31,9 +31,9 @@ void status_register_metrics(const struct status_source *from);
 struct status_job {
     const char *id;
     const char *state; /* "pending", "running", or how it ended */
-    const char *task;  /* of a pipeline the first; "" while it is not known */
+    const char *task;  /* the first one of a pipeline; "": not known yet */
     struct sched_counts counts;
-    uint64_t eta_ns; /* until its end; 0: not known */
+    uint64_t eta_ns; /* until its end; 0: unknown */
     uint64_t elapsed_ns;
 };
 

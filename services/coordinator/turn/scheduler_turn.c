@@ -39,7 +39,7 @@ void scheduler_turn_want(struct scheduler_turn *t)
     turn_stay_awake(&t->before_sleep, true);
 }
 
-/* Actions may be answered by further events at once (a send that fails), so it runs until none is left. */
+/* An action may cause an event at once (a send that fails), so it runs until no event is left. */
 void scheduler_turn_run(struct scheduler_turn *t)
 {
     uint64_t deadline, now;

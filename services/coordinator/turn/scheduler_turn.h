@@ -1,6 +1,6 @@
 /*
- * When the scheduler runs: once in each step of a loop turn that follows events, however many came, and at the instant
- * that it asked for. Owner: the coordinator; job and dispatch say that they gave the scheduler an event.
+ * When the scheduler runs: at its places in a turn of the loop (turn.h) if there were events, however many, and at the
+ * instant that it asked for. Owner: the coordinator. job and dispatch call scheduler_turn_want() after an event.
  */
 #ifndef FANTAIL_COORDINATOR_TURN_SCHEDULER_TURN_H
 #define FANTAIL_COORDINATOR_TURN_SCHEDULER_TURN_H
@@ -12,7 +12,7 @@
 
 struct scheduler_turn {
     struct scheduler *scheduler; /* set it before the first event */
-    /* Called before each run; may give events to the scheduler, which must not get them inside its own ops. */
+    /* Called before each run. It may give the scheduler those events that came inside of its ops. */
     void (*before_run)(void *data);
     void *data;
 
@@ -29,7 +29,7 @@ void scheduler_turn_stop(struct scheduler_turn *t);
 
 /* The scheduler got an event: its actions are wanted before the loop sleeps. */
 void scheduler_turn_want(struct scheduler_turn *t);
-/* Runs it now, where the end of the turn would be too late. */
+/* Runs it now, where the next place in the turn would be too late. */
 void scheduler_turn_run(struct scheduler_turn *t);
 
 #endif

@@ -102,12 +102,12 @@ static void expect_fault(const char *bytes, const char *phrase)
     assert_no_leaks();
 }
 
-Test(answer_reader, what_is_no_envelope_is_a_fault)
+Test(answer_reader, a_line_that_is_not_an_envelope_is_a_fault)
 {
-    expect_fault("{\"value\":}\n", "no envelope");
-    expect_fault("hello\n", "no envelope");
-    expect_fault("\n", "no envelope");
-    expect_fault("{\"value\":nan}\n", "no envelope");
-    expect_fault("{\"end\":\"complete\",\"done\":0}\nx", "follow the end");
-    expect_fault("{\"end\":\"complete\",\"done\":0}\n{\"value\":1}\n", "follow the end");
+    expect_fault("{\"value\":}\n", "not an envelope");
+    expect_fault("hello\n", "not an envelope");
+    expect_fault("\n", "not an envelope");
+    expect_fault("{\"value\":nan}\n", "not an envelope");
+    expect_fault("{\"end\":\"complete\",\"done\":0}\nx", "after the end");
+    expect_fault("{\"end\":\"complete\",\"done\":0}\n{\"value\":1}\n", "after the end");
 }

@@ -80,5 +80,5 @@ Test(reduce, a_value_of_the_wrong_kind_is_named)
     expect_refusal(REDUCE_MAX, VALUES("1", "\"x\""), "mixed");
     expect_refusal(REDUCE_MIN, VALUES("{}"), "neither");
     expect_refusal(REDUCE_CONCAT, VALUES("[1]", "\"x\""), "mixed");
-    expect_refusal(REDUCE_CONCAT, VALUES("\"0123456789\"", "\"0123456789\""), "size limit");
+    expect_refusal(REDUCE_CONCAT, VALUES("\"0123456789\"", "\"0123456789\""), "too large");
 }
