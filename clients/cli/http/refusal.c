@@ -22,7 +22,7 @@ int refusal_complain(const struct connection *c)
 {
     struct buf text = {0};
     refusal_add_text(c, &text);
-    complain("the service refused (%d): %s", c->status, buf_cstr(&text));
+    complain("the service refused the request (%d): %s", c->status, buf_cstr(&text));
     buf_release(&text);
     return EXIT_JOB_FAILED;
 }

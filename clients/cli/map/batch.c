@@ -62,15 +62,15 @@ static bool is_bad(const char *line, size_t len, bool text, struct bad_item *bad
     }
     if (!text) {
         if (json_valid(line, len, &at, &error)) return false;
-        const char *hint = len && line[0] == '"' ? "" : " (is it text? then say --text)";
-        snprintf(bad->reason, sizeof(bad->reason), "not JSON at its byte %zu: %s%s", at, error, hint);
+        const char *hint = len && line[0] == '"' ? "" : " (if the items are text, give --text)";
+        snprintf(bad->reason, sizeof(bad->reason), "not JSON at byte %zu of the item: %s%s", at, error, hint);
         return true;
     }
     while (at < len) {
         at += json_text_length(line + at, len - at);
         if (at == len) break;
         if ((unsigned char)line[at] >= 0x80) {
-            snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at its byte %zu", at);
+            snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at byte %zu of the item", at);
             return true;
         }
         at++;
