@@ -81,6 +81,9 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
         sc.chunk_cost_s = 50e-6;
     }
     sc.tell_costs = sc.seed % 2 == 0;
+    sc.tasks = sc.seed % 5 < 2 ? 1 + (unsigned)(sc.seed % 3) : 0;
+    sc.lacking = sc.seed % 5 == 0 ? 0.4 : 0;
+    sc.tell_tasks = sc.seed % 10 == 0;
     sc.worker_wait_s = maybe(r, 0.2) ? between(r, 0.1, 5) : 60;
     sc.speed_spread = maybe(r, 0.5) ? 0.5 * random_unit(r) : 0;
     sc.slow_share = maybe(r, 0.2) ? 0.3 : 0;

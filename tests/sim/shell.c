@@ -118,6 +118,9 @@ static void check_send(struct sim_world *w, struct sim_job *job, const struct sc
         sim_broken(w, "sent to an endpoint that is %s", sched_endpoint_state_name(e->state));
     if (l->in_flight > items && l->load - added > window + 1e-6)
         sim_broken(w, "a lane has %.2f in its window of %.2f", l->load, window);
+    if (w->sc->tell_tasks && !w->balancer && !worker_has(w, e->owner, task_of(job)) &&
+        ((struct sim_worker *)e->owner)->up)
+        sim_broken(w, "sent to a worker that said it does not have the task");
     if (l->lacks) sim_broken(w, "sent to an endpoint that does not have the task");
     if (l->attempts_n > w->s->config.max_chunks_per_worker * lane_workers(l) + (a->is_hedge ? 1 : 0))
         sim_broken(w, "an endpoint has %zu requests", e->attempts.n);
@@ -162,7 +165,8 @@ static void check_error(struct sim_job *job, uint64_t index, const struct sched_
 {
     struct sim_world *w = job->w;
     const struct sched_job_params *p = &w->sc->params;
-    if (why->error != ITEM_WORKER_LOST || !job->charged || strcmp(why->cause, "no worker could be reached") == 0)
+    if (why->error != ITEM_WORKER_LOST || !job->charged || why->cause == sched_cause_no_workers ||
+        why->cause == sched_cause_no_task)
         return;
     if (p->idempotent && job->charged[index] < p->retry.max_attempts)
         sim_broken(w, "item %llu is given up after %u failed attempts", (unsigned long long)index, job->charged[index]);
@@ -323,7 +327,10 @@ static void learned(struct sim_world *w, struct sim_call *call)
 static void start_job(struct sim_world *w, struct sim_job *job)
 {
     struct sched_job_params p = w->sc->params;
+    char task[8];
+    write_task_name(task_of(job), task);
     p.owner = job;
+    p.task = task;
     if (job->index > 0) {
         p.deadline_ns = SCHED_NEVER;
         p.max_concurrency = 0;

@@ -23,6 +23,24 @@ double item_seconds(const struct sim_job *job, uint64_t index)
     return sc->item_s;
 }
 
+unsigned task_of(const struct sim_job *job)
+{
+    unsigned tasks = job->w->sc->tasks;
+    return tasks > 0 ? job->index % tasks : 0;
+}
+
+void write_task_name(unsigned task, char name[8])
+{
+    snprintf(name, 8, "t%u", task % 1000);
+}
+
+/* A worker that comes back may have other tasks than before; behind a balancer all are alike. */
+bool worker_has(const struct sim_world *w, const struct sim_worker *worker, unsigned task)
+{
+    if (w->sc->lacking <= 0 || w->sc->balancer) return true;
+    return sim_unit(sim_hash(w->sc->seed, 500 + task, worker->index + 1000u * worker->generation)) >= w->sc->lacking;
+}
+
 static bool is_poison(const struct sim_job *job, uint64_t index)
 {
     for (unsigned i = 0; i < job->poison_n; i++)
@@ -182,6 +200,8 @@ static void arrive(struct sim_world *w, struct sim_call *call)
     enum sched_end how = SCHED_END_COUNT;
     if (!worker->up || !worker->joined)
         how = SCHED_END_NOT_CONNECTED;
+    else if (!worker_has(w, worker, task_of(call->job)))
+        how = SCHED_END_TASK_UNKNOWN;
     else if (worker->draining || chance(w, f->unavailable))
         how = SCHED_END_UNAVAILABLE;
     else if (worker->calls_n >= w->sc->chunk_limit)
@@ -282,11 +302,26 @@ static void plan_life(struct sim_world *w, struct sim_worker *worker)
     if (f->cut_per_s > 0) sim_at(w, rate_delay(w, f->cut_per_s), EV_CUT, worker, 0, worker->generation);
 }
 
+static void tell_tasks(struct sim_world *w, struct sim_worker *worker)
+{
+    struct sched_endpoint_task tasks[4];
+    char names[4][8];
+    size_t n = 0;
+    for (unsigned i = 0; i < w->sc->tasks && n < ARRAY_SIZE(tasks); i++) {
+        if (!worker_has(w, worker, i)) continue;
+        write_task_name(i, names[n]);
+        tasks[n] = (struct sched_endpoint_task){names[n], w->sc->slots};
+        n++;
+    }
+    sched_endpoint_set_tasks(w->s, worker->endpoint, tasks, n, w->now_ns);
+}
+
 static void join(struct sim_world *w, struct sim_worker *worker)
 {
     worker->joined = worker->up = true;
     worker->id = sim_hash(w->sc->seed, 1000 + worker->index, worker->generation) | 1;
     if (!w->balancer && !worker->endpoint) worker->endpoint = sched_endpoint_add(w->s, worker, false, 0, w->now_ns);
+    if (worker->endpoint && w->sc->tasks > 0 && (w->sc->tell_tasks || worker->generation > 0)) tell_tasks(w, worker);
     plan_life(w, worker);
 }
 

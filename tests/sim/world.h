@@ -55,6 +55,9 @@ struct sim_scenario {
     struct sim_faults faults;
     unsigned faulty; /* how many workers have the faults; 0: all */
 
+    unsigned tasks;  /* job i is of task i % tasks; 0: all of one */
+    double lacking;  /* share of the tasks that a worker does not have */
+    bool tell_tasks; /* the scheduler is told what each worker has; else it learns it by 404 */
     unsigned jobs;
     uint64_t items; /* items of the first job; the other jobs have small_items each */
     uint64_t small_items;
@@ -224,6 +227,10 @@ void call_hang_up(struct sim_world *w, struct sim_call *call);
 void call_unref(struct sim_call *call);
 /* The shell has finished with the call. */
 void call_forget(struct sim_world *w, struct sim_call *call);
+/* Whether the worker has the task. */
+bool worker_has(const struct sim_world *w, const struct sim_worker *worker, unsigned task);
+unsigned task_of(const struct sim_job *job);
+void write_task_name(unsigned task, char name[8]);
 double item_seconds(const struct sim_job *job, uint64_t index);
 void worker_probe(struct sim_world *w, struct sim_worker *worker);
 

@@ -158,15 +158,6 @@ void lanes_free(struct sched_endpoint *e)
     free_known_tasks(e);
 }
 
-struct sched_lane *lane_of(struct sched_task *t, struct sched_endpoint *e)
-{
-    for (struct list_link *at = list_next(&e->lanes, NULL); at; at = list_next(&e->lanes, at)) {
-        struct sched_lane *l = CONTAINER_OF(at, struct sched_lane, endpoint_link);
-        if (l->task == t) return l;
-    }
-    BUG("an endpoint has no lane for a task");
-}
-
 /* One slot for a window of answers, but never at a snail's pace. */
 void lane_widen(struct sched_lane *l)
 {
@@ -242,11 +233,4 @@ void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned
 {
     a->chunk->job->s->now_ns = now_ns;
     if (a->lane && slots > 0) learn(a->lane, worker_id != 0 ? worker_id : 1, slots);
-}
-
-void sched_endpoint_learned(struct scheduler *s, struct sched_endpoint *e, const char *task, uint64_t worker_id,
-                            unsigned slots, uint64_t now_ns)
-{
-    s->now_ns = now_ns;
-    if (slots > 0) learn(lane_of(task_get(s, task), e), worker_id != 0 ? worker_id : 1, slots);
 }

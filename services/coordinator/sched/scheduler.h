@@ -315,9 +315,6 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
 /* It said Connection: close or that it drains: nothing more is sent to it until it is ready again. Ignored for a
  * balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
-/* From the headers of an answer about a task: worker_id is a hash of Fantail-Worker, slots are the task's there. */
-void sched_endpoint_learned(struct scheduler *s, struct sched_endpoint *e, const char *task, uint64_t worker_id,
-                            unsigned slots, uint64_t now_ns);
 /* The tasks that the worker has, all of them, and their slots (0: not known). Jobs of others are not sent there. Until
  * it is called, and for a balancer always, an endpoint is taken to have every task. */
 struct sched_endpoint_task {
@@ -334,7 +331,7 @@ void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
 
 /* Attempts. */
-/* As sched_endpoint_learned(), from the headers of its answer. */
+/* From the headers of its answer: worker_id is a hash of Fantail-Worker, slots are those of its task there. */
 void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
 struct sched_accept {
     uint64_t first; /* index in the job of the first line to keep */

@@ -329,7 +329,6 @@ bool task_is_nowhere(const struct sched_task *t);
 
 /* sched_lane.c */
 struct sched_lane *lane_new(struct sched_task *t, struct sched_endpoint *e);
-struct sched_lane *lane_of(struct sched_task *t, struct sched_endpoint *e);
 void lane_free(struct sched_lane *l);
 /* Those of an endpoint that is going away; its attempts are gone. */
 void lanes_free(struct sched_endpoint *e);

@@ -153,9 +153,7 @@ static inline void shell_init(struct shell *sh)
 /* Adds a worker that has reported its slots. */
 static inline struct sched_endpoint *worker(struct shell *sh, unsigned slots)
 {
-    struct sched_endpoint *e = sched_endpoint_add(sh->s, NULL, false, slots, sh->now);
-    sched_endpoint_learned(sh->s, e, "", sh->now + (uint64_t)(uintptr_t)e, slots, sh->now);
-    return e;
+    return sched_endpoint_add(sh->s, NULL, false, slots, sh->now);
 }
 
 static inline void run_at(struct shell *sh, uint64_t now)

@@ -150,15 +150,20 @@ Test(scheduler, a_balancer_has_the_slots_of_the_workers_heard_from_lately)
 {
     struct shell sh;
     shell_init(&sh);
-    struct sched_endpoint *e = sched_endpoint_add(sh.s, NULL, true, 0, sh.now);
-    for (uint64_t id = 1; id <= 5; id++) sched_endpoint_learned(sh.s, e, "", id, 8, sh.now);
+    sched_endpoint_add(sh.s, NULL, true, 0, sh.now);
+    struct sched_job *job = job_of(&sh, 1000);
+    run(&sh);
+    struct sched_attempt *a = sh.out[0];
+    for (uint64_t id = 1; id <= 5; id++) sched_attempt_learned(a, id, 8, sh.now);
     cr_assert_eq(sched_stats(sh.s).slots, 40);
-    sched_endpoint_learned(sh.s, e, "", 3, 16, sh.now);
+    sched_attempt_learned(a, 3, 16, sh.now);
     cr_assert_eq(sched_stats(sh.s).slots, 48);
     sh.now += 60 * NS_PER_S;
-    sched_endpoint_learned(sh.s, e, "", 2, 8, sh.now);
-    sched_endpoint_learned(sh.s, e, "", 6, 4, sh.now);
+    sched_attempt_learned(a, 2, 8, sh.now);
+    sched_attempt_learned(a, 6, 4, sh.now);
     cr_assert_eq(sched_stats(sh.s).slots, 12);
+    sched_job_cancel(job, SCHED_CANCELLED, "enough");
+    run(&sh);
     shell_over(&sh);
 }
 
