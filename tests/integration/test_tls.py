@@ -269,8 +269,8 @@ class ClientCertificates(Tls):
                 (("--cacert", good.ca, "--cert", certs["stranger"][0], "--key", certs["stranger"][1]), 3, "--cert"),
                 (("--cacert", made.name + "/nothing"), 2, "--cacert"),
                 (("--cacert", made.name), 2, f"--cacert: cannot read {made.name}"),
-                (("--cacert", key), 2, f"--cacert: {key} is no PEM file"),
-                (("--cacert", broken), 3, f"--cacert: a certificate in {broken} is broken"),
+                (("--cacert", key), 2, f"--cacert: {key} is not a PEM file"),
+                (("--cacert", broken), 3, f"--cacert: {broken} has an invalid certificate"),
                 (("--cacert", good.ca, "--cert", broken), 3, broken),
                 (("--cacert", good.ca, "--key", key), 2, "--cert")):
             with self.subTest(options=options):
@@ -334,7 +334,7 @@ class Workers(Tls):
                 asked.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
                 _, told = done.communicate(timeout=30)
         self.assertEqual(done.returncode, 3)
-        self.assertIn(b"speaks no TLS", told)
+        self.assertIn(b"does not use TLS", told)
         self.assertNotIn(b"SSL routines", told)
 
     def test_a_worker_that_speaks_no_tls(self):
