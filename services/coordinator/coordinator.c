@@ -31,8 +31,8 @@ static void on_stop(void *data)
     scheduler_turn_stop(&c->turn);
     worker_fleet_stop(&c->fleet);
     emf_stop(c->emf);
-    trace_export_close(c->trace);
-    c->trace = c->jobs.trace = NULL;
+    trace_export_close(c->jobs.trace);
+    c->jobs.trace = NULL;
     jobs_stop(&c->jobs);
 }
 
@@ -53,7 +53,6 @@ static void start_jobs(struct coordinator *c)
     c->jobs.config = &c->config->jobs;
     c->jobs.fleet = &c->fleet;
     c->jobs.turn = &c->turn;
-    c->jobs.trace = c->trace;
     c->jobs.job_gone = job_gone;
     c->jobs.data = c;
     jobs_init(&c->jobs, c->loop);
@@ -63,7 +62,7 @@ static int start_parts(struct coordinator *c, struct trace_config *tracing, char
 {
     char instance[UUID_TEXT_SIZE];
     uuid7_new(instance);
-    c->trace = trace_export_new(c->loop, tracing, "fantail-coordinator", instance);
+    c->jobs.trace = trace_export_new(c->loop, tracing, "fantail-coordinator", instance);
     if (!worker_fleet_start(&c->fleet, c->loop, err, err_size)) return 2;
     c->turn.before_run = before_run;
     c->turn.data = c;

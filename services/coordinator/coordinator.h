@@ -1,6 +1,6 @@
 /*
- * The coordinator: one of each part, the jobs that run, and the steps of one loop turn. main.c makes one; api, job and
- * dispatcher get it; no other part knows it.
+ * The coordinator: one of each part, wired to each other. main.c makes one; the handlers of api/ get it, and no other
+ * part knows it.
  */
 #ifndef FANTAIL_COORDINATOR_COORDINATOR_H
 #define FANTAIL_COORDINATOR_COORDINATOR_H
@@ -31,7 +31,6 @@ struct coordinator {
     uv_loop_t *loop;
     struct service_hooks hooks;
     struct service *service;
-    struct trace_export *trace; /* NULL: traces are passed on, but not recorded */
     struct worker_fleet fleet;
     struct scheduler_turn turn;
     struct dispatcher dispatcher;

@@ -11,7 +11,6 @@ struct collector {
     struct segment *queue, *queue_last;
     struct segment *shown; /* of the last peek */
     uint64_t next;         /* input order: the index that goes out next */
-    uint64_t added, consumed;
     size_t memory_bytes;
     uint64_t spilled_bytes, spill_end;
     char *spare; /* SEGMENT_BYTES of a segment that was freed, for the next one */
@@ -226,7 +225,6 @@ static enum collector_status spill_queue_end(struct collector *c)
 static enum collector_status note_added(struct collector *c, uint64_t first, uint64_t n)
 {
     if (!in_input_order(c)) note_range(c, first, n);
-    c->added += n;
     if (!c->config.spill.write || c->config.memory_cap == 0 || held_bytes(c) <= c->config.memory_cap)
         return COLLECTOR_OK;
     return in_input_order(c) ? spill_input_order(c) : spill_queue_end(c);
@@ -306,7 +304,6 @@ void collector_consume(struct collector *c, size_t n, size_t len)
         BUG("consumed more than was shown");
     seg->gone_items += n;
     if (!seg->repeated) seg->gone_bytes += len;
-    c->consumed += n;
     c->next += n;
     if (seg->gone_items < seg->n) return;
     if (in_input_order(c)) {
@@ -317,16 +314,6 @@ void collector_consume(struct collector *c, size_t n, size_t len)
     }
     c->shown = NULL;
     free_segment(c, seg);
-}
-
-uint64_t collector_added(const struct collector *c)
-{
-    return c->added;
-}
-
-uint64_t collector_consumed(const struct collector *c)
-{
-    return c->consumed;
 }
 
 size_t collector_memory_bytes(const struct collector *c)

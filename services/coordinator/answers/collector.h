@@ -59,8 +59,6 @@ MUST_CHECK bool collector_peek(struct collector *c, struct answer_run *run, enum
 /* The first n items of the run just peeked, len bytes in whole lines, were read. len is ignored for a repeated run. */
 void collector_consume(struct collector *c, size_t n, size_t len);
 
-uint64_t collector_added(const struct collector *c);         /* items added */
-uint64_t collector_consumed(const struct collector *c);      /* items consumed */
 size_t collector_memory_bytes(const struct collector *c);    /* answers in memory, with their bookkeeping */
 uint64_t collector_spilled_bytes(const struct collector *c); /* answers in the spill now */
 

@@ -78,7 +78,7 @@ void job_start(struct job *j)
     enum collector_order order = jobspec_keeps_order(&j->spec) ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER;
     answer_buffer_init(&j->answers, order, (size_t)config->result_memory_bytes, config->spill_dir);
     job_move(j, JOB_RUNNING);
-    phase_start(&j->phase, j);
+    phase_start(&j->phase, j, answer_buffer_sink(&j->answers));
     if (j->submission.state == SUBMISSION_WHOLE) phase_no_more_items(&j->phase);
     if (j->cancel_reason) note_cancel(j);
     job_open_answers(j);
@@ -151,7 +151,7 @@ static void fold_answers(struct job *j)
 
 static void begin_fold(struct job *j)
 {
-    struct answer_source from = answer_buffer_source(&j->answers);
+    const struct answer_source from = answer_buffer_source(&j->answers);
     fold_init(&j->fold, j->spec.reduce, &from, j->jobs->config->spill_dir);
     fold_answers(j);
 }
@@ -162,7 +162,7 @@ void job_open_answers(struct job *j)
     if (!started || j->submission.state != SUBMISSION_WHOLE) return;
     if (!j->readable && job_is_reduced(j)) begin_fold(j);
     j->readable = true;
-    struct answer_source source = job_is_reduced(j) ? fold_source(&j->fold) : answer_buffer_source(&j->answers);
+    const struct answer_source source = job_is_reduced(j) ? fold_source(&j->fold) : answer_buffer_source(&j->answers);
     for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) {
         if (r->source.ops) continue;
         if (j->waiting != SCHED_NOT_WAITING) reader_waiting(r, sched_waiting_name(j->waiting));

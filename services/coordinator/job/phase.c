@@ -102,14 +102,14 @@ static void choose_items(struct phase *p)
     p->items = makes_items(&p->job->spec) ? generated_items_source(&p->generated) : spooled_items_source(&p->spooled);
 }
 
-void phase_start(struct phase *p, struct job *job)
+void phase_start(struct phase *p, struct job *job, struct answer_sink answers)
 {
     struct sched_job_params params;
     struct buf task = {0};
     const struct spool *spool = &job->submission.spool;
     uint64_t generated = makes_items(&job->spec) ? job->spec.generated_count : 0;
     p->job = job;
-    p->answers = answer_buffer_sink(&job->answers);
+    p->answers = answers;
     choose_items(p);
     write_chunk_header(&p->chunk_header, &job->spec);
     fill_params(&params, p);

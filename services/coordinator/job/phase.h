@@ -21,8 +21,8 @@ struct phase {
     struct answer_sink answers;
 };
 
-/* Starts what job->spec asks for; job->answers are where its answers go. */
-void phase_start(struct phase *p, struct job *job);
+/* Starts what job->spec asks for; its answers go to the sink. */
+void phase_start(struct phase *p, struct job *job, struct answer_sink answers);
 /* Before the start it does nothing, as the start finds all items in the spool. */
 void phase_offer(struct phase *p, uint64_t items, uint64_t bytes);
 void phase_no_more_items(struct phase *p);
