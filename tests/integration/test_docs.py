@@ -8,8 +8,9 @@ from fantail_testing import FantailTest
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
 COMMANDS = ("map", "local", "submit", "tasks")
-# Options of curl, docker, aws, grep and ld.
-FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered", "--gc-sections"}
+# Options of curl, docker, aws, grep, ld and Criterion.
+FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered", "--gc-sections",
+                   "--debug"}
 # Files that a document tells its reader to make.
 READERS_FILES = {"k8s/overlays/mine/kustomization.yaml"}
 # Labels whose values depend on what a service runs.
@@ -172,6 +173,27 @@ class Docs(FantailTest):
                     if path.endswith((".c", ".h")) and re.search(r"uv_(prepare|check|idle)_(t|init|start)\b", read(path)):
                         starts.append(path)
         self.assertEqual(starts, ["services/common/loop/turn.c"])
+
+    def test_no_pure_module_reads_a_clock(self):
+        pure = [path for line in re.findall(r"^pure (.*)", read("scripts", "layers.conf"), re.M) for path in line.split()]
+        self.assertIn("coordinator/sched", pure)
+        readers = []
+        for folder, _, names in os.walk(os.path.join(ft.ROOT, "services")):
+            place = os.path.relpath(folder, os.path.join(ft.ROOT, "services"))
+            for name in names:
+                path = os.path.normpath(os.path.join(place, name))
+                # common/base has the clock itself.
+                if place != "common/base" and name.endswith(".c") and (place in pure or path[:-2] in pure):
+                    if re.search(r"\b(now_ns|thread_cpu_ns|uv_now|uv_hrtime|clock_gettime|gettimeofday|time)\((?!void)", read("services", path)):
+                        readers.append(path)
+        self.assertEqual(readers, [])
+
+    def test_every_test_that_the_principles_name_is_there(self):
+        named = re.findall(r"^- `(tests/[^`]+)`: (.*)$", read("docs", "principles.md"), re.M)
+        self.assertGreater(len(named), 10)
+        for path, tests in named:
+            for test in words(tests):
+                self.assertIn(test, read(path), f"{path}: {test}")
 
     def test_links_between_the_documents_lead_somewhere(self):
         for page in pages():
