@@ -1,4 +1,4 @@
-/* Calls that have no safe use here do not compile. Idea: git's banned.h. */
+/* Functions that are easy to use unsafely do not compile. The idea is from git's banned.h. */
 #ifndef FANTAIL_COMMON_BASE_BANNED_H
 #define FANTAIL_COMMON_BASE_BANNED_H
 

@@ -1,6 +1,6 @@
 /*
- * Words every file may use: sizes of arrays, must-check results, and the difference between a bug and an error.
- * Knows nothing of jobs, sockets or time.
+ * What every file may use: sizes of arrays, results that must be checked, the ends of a program, allocation, a clock.
+ * Knows nothing of jobs or sockets.
  */
 #ifndef FANTAIL_COMMON_BASE_BASE_H
 #define FANTAIL_COMMON_BASE_BASE_H
@@ -27,22 +27,23 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
-/* A broken promise of our own code: says where, and aborts. Never for anything a caller or a peer can cause. */
+/* For a bug of our own code: prints where and why, and aborts. Never for anything that a user or a peer can cause. */
 #define BUG(...) fantail_bug(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Start-up only, only from a main.c: prints "program: message" on stderr and exits with `status`. */
 _Noreturn void die(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Allocation that cannot fail: out of memory is a BUG-class end with a clear message, as a service that cannot get
- * a few bytes cannot answer either. Sizes a peer controls are bounded by limits.h before they come here. */
+/* Allocation that cannot fail: without memory the program ends with BUG(), as a service that cannot get a few bytes
+ * cannot answer either. Check sizes that a peer controls against limits.h before. */
 MUST_CHECK void *xmalloc(size_t size);
 MUST_CHECK void *xcalloc(size_t count, size_t size);
 MUST_CHECK void *xrealloc(void *ptr, size_t size);
 MUST_CHECK char *xstrdup(const char *s);
 MUST_CHECK char *xstrndup(const char *s, size_t len);
 
-/* A monotonic instant in nanoseconds (CLOCK_MONOTONIC). Pure modules never call it; they are given the time. */
+/* A monotonic instant in nanoseconds (CLOCK_MONOTONIC). Pure modules never call it: they get the time as an argument.
+ */
 uint64_t now_ns(void);
 
 #endif

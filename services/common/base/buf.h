@@ -1,5 +1,5 @@
 /*
- * A growable run of bytes, born with a cap (idea: curl's dynbuf, git's strbuf). Zero-filled is a valid empty buffer
+ * A growable array of bytes with a cap (ideas: curl's dynbuf, git's strbuf). A zeroed struct is a valid empty buffer
  * without a cap. The bytes are not NUL-terminated unless buf_cstr() is called.
  * Owner: whoever embeds it; buf_release() may be called on a zeroed or released buffer.
  */
@@ -23,10 +23,10 @@ void buf_clear(struct buf *b);
 /* Makes room for `extra` more bytes; the caller may write them at data + len and then add to len.
  * False when that would pass the cap: nothing changed. */
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
-/* Before `extra` bytes are added to something of unknown length: once it is seen to be long, b gets memory for `guess`
- * bytes in all (within reason), as growing step by step would copy it twice over. 0: no guess. */
+/* Call it before `extra` bytes are added to something of unknown length. Once that is long, b gets memory for `guess`
+ * bytes in all, up to 4 MiB: growing step by step would copy the bytes twice. 0: no guess. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
-/* Gives back memory that the bytes do not fill, when it is much. */
+/* Gives back unused memory, if there is much of it. */
 void buf_trim(struct buf *b);
 /* These append; false when the cap forbids it, with nothing appended. */
 bool buf_add(struct buf *b, const void *data, size_t len);
@@ -38,9 +38,9 @@ bool buf_add_i64(struct buf *b, int64_t n);
 /* A JSON string with its quotes, escaping what RFC 8259 asks for; invalid UTF-8 becomes U+FFFD. */
 bool buf_add_json_string(struct buf *b, const char *s, size_t len);
 
-/* Drops `len` bytes from the front (moves the rest). */
+/* Drops `len` bytes from the front, and moves the rest. */
 void buf_drop_front(struct buf *b, size_t len);
-/* The bytes with a NUL behind them (not counted in len); borrowed until the next call that changes b. */
+/* The bytes with a NUL after them, which is not counted in len; borrowed until the next call that changes b. */
 const char *buf_cstr(struct buf *b);
 /* Hands the memory to the caller (free() it) and leaves b empty. NULL when empty. */
 MUST_CHECK char *buf_detach(struct buf *b, size_t *len);

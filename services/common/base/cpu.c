@@ -20,7 +20,7 @@ static size_t read_text(const char *path, char *dst, size_t size)
     return n;
 }
 
-/* The least quota from our group up to the root; a container sees its own group as the root. */
+/* The smallest quota of our group and of the groups above it. A container sees its own group as the root. */
 static unsigned v2_quota(void)
 {
     char group[1024] = "", path[1200], text[64];

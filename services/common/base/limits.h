@@ -17,18 +17,18 @@
 #define LIMIT_BODY_BYTES       (LIMIT_BODY_GIB * GIB)
 #define LIMIT_CONNECTIONS      4096        /* --max-connections of the coordinator */
 #define LIMIT_HEADER_MS        10000       /* from the first byte of a request to the end of its headers */
-#define LIMIT_BODY_IDLE_MS     30000       /* a body that brings nothing for so long is cut off */
-#define LIMIT_BODY_STEP_BYTES  (2 * KIB)   /* and so is one that brings less in that time */
+#define LIMIT_BODY_IDLE_MS     30000       /* a body that brings no byte for this long is ended */
+#define LIMIT_BODY_STEP_BYTES  (2 * KIB)   /* and so is one that brings fewer bytes in that time */
 #define LIMIT_KEEPALIVE_MS     75000       /* an idle kept connection */
-#define LIMIT_ARRIVE_MS        30          /* of a drain: for connections that were being made when it began */
-#define LIMIT_CLOSE_IDLE_MS    300         /* of a drain, at its end: for peers to close kept connections */
+#define LIMIT_ARRIVE_MS        30          /* in a drain: for connections that are being made when it begins */
+#define LIMIT_CLOSE_IDLE_MS    300         /* at the end of a drain: for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES (128 * KIB) /* head, read and write buffer; zeroed at each request */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
 #define LIMIT_PEM_BYTES        (1 * MIB)   /* a file with certificates or a key */
-#define LIMIT_TLS_LOG_LINES    20          /* refused handshakes told in any minute; the others are only counted */
+#define LIMIT_TLS_LOG_LINES    20          /* failed handshakes logged in a minute; others are only counted */
 
-#define LIMIT_LINGER_MS    2000      /* after an answer to an unread body: for the client to read it */
-#define LIMIT_LINGER_BYTES (1 * MIB) /* and so much of that body is taken and dropped */
+#define LIMIT_LINGER_MS    2000      /* for a client to read an answer that left before its body was read */
+#define LIMIT_LINGER_BYTES (1 * MIB) /* of that body, read and dropped */
 #define LIMIT_LINGERING    256       /* connections at once in that state */
 
 /* Access. */
@@ -39,8 +39,8 @@
 
 /* JSON. */
 #define LIMIT_JSON_DEPTH    512                /* nesting of arrays and objects in a body, an item or an answer */
-#define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53: beyond it option numbers lose their value */
-#define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items (`common` is in here) */
+#define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53: a larger number is not exact as a double */
+#define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items, with `common` */
 
 /* A job on the coordinator. */
 #define LIMIT_ITEM_BYTES         (64 * MIB)
@@ -70,7 +70,7 @@
 #define LIMIT_HEAD_WAIT_MS        10         /* the head of a chunk's answer waits no longer for the first value */
 #define LIMIT_GATHER_MS           2          /* an answer waits no longer for others of its chunk */
 #define COST_LINE_NS              250000000  /* slot time from one line of cost in a chunk's answer to the next */
-#define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of so many bytes do not wait */
+#define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of this size do not wait */
 #define LIMIT_TASK_PROCESSES      1024       /* of one task on one worker */
 
 #endif

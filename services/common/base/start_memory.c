@@ -8,8 +8,8 @@
 
 typedef ElfW(Phdr) program_header;
 
-/* Only segments that can never have been written to: of others, those protected after their relocation among them, the
- * file is not the whole truth. */
+/* Only segments that were never writable. The memory of others can differ from the file, also when they are protected
+ * after their relocation. */
 static bool is_code(const program_header *segment)
 {
     return segment->p_type == PT_LOAD && (segment->p_flags & (PF_X | PF_W)) == PF_X;

@@ -1,10 +1,10 @@
-/* The memory that only the start of a program needed. */
+/* Memory that only the start of a program needs. */
 #ifndef FANTAIL_COMMON_BASE_START_MEMORY_H
 #define FANTAIL_COMMON_BASE_START_MEMORY_H
 
-/* Takes the code of the program and its libraries out of this process's memory; what is called again comes back from
- * the page cache by itself, a fault for 64 KiB. To be called once everything has started: most of what is resident by
- * then is code that will not run again (libraries making themselves ready, TLS above all). */
+/* Removes the code of the program and its libraries from this process's memory. Code that is called again comes back
+ * from the page cache, 64 KiB with each fault. Call it when everything has started: most code that is resident then has
+ * initialised libraries, TLS above all, and will not run again. */
 void start_memory_release(void);
 
 #endif

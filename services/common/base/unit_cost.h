@@ -1,6 +1,6 @@
 /*
- * What one unit of work (a chunk) costs the processor where its bytes cost something too: cpu = unit * n + byte *
- * bytes, by least squares over what was measured lately, with a prior that counts until enough was measured. Pure.
+ * Estimates the processor time of one unit of work (a chunk) without that of its bytes: cpu = unit * n + byte * bytes.
+ * A least-squares fit to the latest measurements, with a prior that dominates until there are enough. Pure.
  */
 #ifndef FANTAIL_COMMON_BASE_UNIT_COST_H
 #define FANTAIL_COMMON_BASE_UNIT_COST_H
@@ -16,7 +16,7 @@ struct unit_cost {
 
 /* unit_ns is the prior for a unit, which the result starts with. */
 void unit_cost_init(struct unit_cost *c, uint64_t unit_ns, uint64_t cpu_ns);
-/* A unit was done that moved so many bytes. True when enough units came to measure: call unit_cost_measure(). */
+/* One unit is done, and it moved this many bytes. True: there are enough units; call unit_cost_measure(). */
 bool unit_cost_add(struct unit_cost *c, uint64_t bytes);
 /* cpu_ns is the processor time of the thread until now. Returns what a unit costs, ns. */
 uint64_t unit_cost_measure(struct unit_cost *c, uint64_t cpu_ns);

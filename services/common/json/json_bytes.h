@@ -1,6 +1,6 @@
 /*
- * The scanner's quick steps over runs of bytes: white space, the plain part of a string, a number. Each takes where it
- * is and where the data ends. Only json_scan.c includes it.
+ * Fast functions of the scanner for runs of bytes: white space, the plain part of a string, a number. Each gets the
+ * current place and the end of the data. Private to json_scan.c.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_BYTES_H
 #define FANTAIL_COMMON_JSON_JSON_BYTES_H
@@ -58,7 +58,7 @@ static inline bool is_continuation(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/* Skips valid two- and three-byte characters, the bulk of the world's text; stops at anything else. */
+/* Skips valid characters of two and three bytes, which are most of those beyond ASCII. Stops at anything else. */
 static inline const char *skip_utf8(const char *p, const char *end)
 {
     while (end - p >= 3) {
@@ -76,7 +76,7 @@ static inline const char *skip_utf8(const char *p, const char *end)
     return p;
 }
 
-/* The end of the number at p, or NULL when it is malformed or data ends where a number cannot. */
+/* The end of the number at p; NULL when it is malformed or cut off. */
 static inline const char *number_end(const char *p, const char *end)
 {
     if (p < end && *p == '-') p++;

@@ -3,7 +3,7 @@
 #include "common/json/json_bytes.h"
 
 /*
- * Where the scanner stands between two bytes. What may come, and the state after it:
+ * The state of the scanner between two bytes: what may come, and the state after it.
  *
  *   VALUE           a value: scalar -> AFTER, '[' -> VALUE_OR_CLOSE, '{' -> NAME_OR_CLOSE
  *   VALUE_OR_CLOSE  the same, or ']' -> AFTER
@@ -13,7 +13,7 @@
  *   AFTER           ',' -> VALUE or NAME; ']' or '}' -> AFTER, one level up; at depth 0 the value is whole
  *   STRING          characters; '\' -> ESCAPE; first byte of a longer character -> UTF8; '"' -> s->after_string
  *   ESCAPE          one of "\/bfnrt -> STRING, 'u' -> HEX_1 -> HEX_2 -> HEX_3 -> HEX_4 -> STRING
- *   UTF8            utf8_left more bytes, the next one between utf8_low and utf8_high -> STRING
+ *   UTF8            utf8_left more bytes, the next one from utf8_low to utf8_high -> STRING
  *   LITERAL         the rest of true, false or null -> AFTER
  *   MINUS .. EXP    inside a number; INT, ZERO, FRACTION and EXP may be its end -> AFTER
  */
@@ -43,7 +43,7 @@ enum json_state {
     FAILED,
 };
 
-/* What the first byte of a longer character asks for. False when no character starts with it. */
+/* Reads the first byte of a character of several bytes. False when no character starts with it. */
 static bool utf8_lead(struct json_scan *s, unsigned char c)
 {
     s->utf8_low = 0x80;
@@ -76,7 +76,7 @@ static const char *open_container(struct json_scan *s, const char *p)
     uint64_t bit = UINT64_C(1) << (s->depth % 64);
     uint64_t *word = &s->is_object[s->depth / 64];
     bool object = *p == '{';
-    if (s->depth % 64 == 0) *word = 0; /* the first use of a word: json_scan_init() clears none */
+    if (s->depth % 64 == 0) *word = 0; /* the first use of this word: json_scan_init() does not clear them */
     *word = object ? *word | bit : *word & ~bit;
     s->depth++;
     s->state = object ? NAME_OR_CLOSE : VALUE_OR_CLOSE;
@@ -112,12 +112,12 @@ static const char *begin_number(struct json_scan *s, const char *p, const char *
         s->state = AFTER;
         return q;
     }
-    /* It goes on in the next piece, or is wrong: byte after byte finds out. */
+    /* It goes on in the next piece, or is malformed. The states of a number find out, byte by byte. */
     s->state = *p == '-' ? MINUS : *p == '0' ? ZERO : INT;
     return p + 1;
 }
 
-static const char *take_value(struct json_scan *s, const char *p, const char *end)
+static const char *read_value(struct json_scan *s, const char *p, const char *end)
 {
     switch (*p) {
     case '"': return begin_string(s, p, AFTER);
@@ -135,7 +135,7 @@ static const char *take_value(struct json_scan *s, const char *p, const char *en
     return fail(s, p, s->state == VALUE ? "a value was expected" : "a value or ] was expected");
 }
 
-static const char *take_name(struct json_scan *s, const char *p)
+static const char *read_name(struct json_scan *s, const char *p)
 {
     if (*p == '"') return begin_string(s, p, COLON);
     if (s->state == NAME) return fail(s, p, "a name in quotes was expected");
@@ -143,7 +143,7 @@ static const char *take_name(struct json_scan *s, const char *p)
     return fail(s, p, "a name in quotes or } was expected");
 }
 
-static const char *take_after(struct json_scan *s, const char *p)
+static const char *read_after(struct json_scan *s, const char *p)
 {
     bool object = in_object(s);
     if (*p == ',') {
@@ -154,7 +154,7 @@ static const char *take_after(struct json_scan *s, const char *p)
     return fail(s, p, object ? "a comma or } was expected" : "a comma or ] was expected");
 }
 
-static const char *take_string(struct json_scan *s, const char *p, const char *end)
+static const char *read_string(struct json_scan *s, const char *p, const char *end)
 {
     while (p < end) {
         p = skip_plain(p, end);
@@ -167,7 +167,7 @@ static const char *take_string(struct json_scan *s, const char *p, const char *e
             s->state = ESCAPE;
             return p + 1;
         }
-        if ((unsigned char)*p < 0x20) return fail(s, p, "a control character stands bare in a string");
+        if ((unsigned char)*p < 0x20) return fail(s, p, "a control character in a string is not escaped");
         const char *q = skip_utf8(p, end);
         if (q == p) {
             if (!utf8_lead(s, (unsigned char)*p)) return fail(s, p, "a string is not valid UTF-8");
@@ -179,7 +179,7 @@ static const char *take_string(struct json_scan *s, const char *p, const char *e
     return p;
 }
 
-static const char *take_escape(struct json_scan *s, const char *p)
+static const char *read_escape(struct json_scan *s, const char *p)
 {
     if (*p == 'u') {
         s->state = HEX_1;
@@ -191,14 +191,14 @@ static const char *take_escape(struct json_scan *s, const char *p)
     return p + 1;
 }
 
-static const char *take_hex(struct json_scan *s, const char *p)
+static const char *read_hex(struct json_scan *s, const char *p)
 {
     if (!is_digit(*p) && (unsigned)(*p | 0x20) - 'a' > 5) return fail(s, p, "four hexadecimal digits were expected");
     s->state = s->state == HEX_4 ? STRING : (uint8_t)(s->state + 1);
     return p + 1;
 }
 
-static const char *take_utf8(struct json_scan *s, const char *p)
+static const char *read_utf8(struct json_scan *s, const char *p)
 {
     unsigned char c = (unsigned char)*p;
     if (c < s->utf8_low || c > s->utf8_high) return fail(s, p, "a string is not valid UTF-8");
@@ -208,7 +208,7 @@ static const char *take_utf8(struct json_scan *s, const char *p)
     return p + 1;
 }
 
-static const char *take_literal(struct json_scan *s, const char *p)
+static const char *read_literal(struct json_scan *s, const char *p)
 {
     if (*p != s->literal[s->literal_pos]) return fail(s, p, "a word that is not true, false or null");
     s->literal_pos++;
@@ -216,8 +216,8 @@ static const char *take_literal(struct json_scan *s, const char *p)
     return p + 1;
 }
 
-/* One byte of a number; a byte that is none of it ends it and is not taken. */
-static const char *take_number(struct json_scan *s, const char *p)
+/* Reads one byte of a number. A byte that does not belong to it ends it and is not used. */
+static const char *read_number(struct json_scan *s, const char *p)
 {
     bool digit = is_digit(*p), e = (*p | 0x20) == 'e';
     switch (s->state) {
@@ -244,37 +244,37 @@ static const char *take_number(struct json_scan *s, const char *p)
             return p + 1;
         }
         break;
-    default: /* DOT and E_SIGN ask for a digit, as E does now */ break;
+    default: /* DOT and E_SIGN need a digit, and so does E without a sign */ break;
     }
     if (!digit) return fail(s, p, "a digit was expected");
     s->state = s->state == DOT ? FRACTION : EXP;
     return p + 1;
 }
 
-/* Takes at least a byte, or changes the state. */
-static const char *take(struct json_scan *s, const char *p, const char *end)
+/* Uses at least one byte, or changes the state. */
+static const char *step(struct json_scan *s, const char *p, const char *end)
 {
     switch ((enum json_state)s->state) {
     case VALUE:
-    case VALUE_OR_CLOSE: return is_space(*p) ? skip_space(p, end) : take_value(s, p, end);
+    case VALUE_OR_CLOSE: return is_space(*p) ? skip_space(p, end) : read_value(s, p, end);
     case NAME_OR_CLOSE:
-    case NAME: return is_space(*p) ? skip_space(p, end) : take_name(s, p);
+    case NAME: return is_space(*p) ? skip_space(p, end) : read_name(s, p);
     case COLON:
         if (is_space(*p)) return skip_space(p, end);
         if (*p != ':') return fail(s, p, "a colon was expected");
         s->state = VALUE;
         return p + 1;
-    case AFTER: return is_space(*p) ? skip_space(p, end) : take_after(s, p);
-    case STRING: return take_string(s, p, end);
-    case ESCAPE: return take_escape(s, p);
+    case AFTER: return is_space(*p) ? skip_space(p, end) : read_after(s, p);
+    case STRING: return read_string(s, p, end);
+    case ESCAPE: return read_escape(s, p);
     case HEX_1:
     case HEX_2:
     case HEX_3:
-    case HEX_4: return take_hex(s, p);
-    case UTF8: return take_utf8(s, p);
-    case LITERAL: return take_literal(s, p);
+    case HEX_4: return read_hex(s, p);
+    case UTF8: return read_utf8(s, p);
+    case LITERAL: return read_literal(s, p);
     case FAILED: return p;
-    default: return take_number(s, p);
+    default: return read_number(s, p);
     }
 }
 
@@ -296,7 +296,7 @@ enum json_scan_status json_scan_feed(struct json_scan *s, const char *data, size
     for (;;) {
         if (s->state == AFTER && s->depth == 0) break;
         if (s->state == FAILED || p == end) break;
-        p = take(s, p, end);
+        p = step(s, p, end);
     }
     *used = (size_t)(p - data);
     if (s->state == FAILED) return JSON_SCAN_ERROR;
@@ -314,7 +314,7 @@ enum json_scan_status json_scan_finish(struct json_scan *s)
     return JSON_SCAN_ERROR;
 }
 
-/* The end of the value at p if it is a scalar of the plain kind, without escapes or long characters; else NULL. */
+/* The end of the value at p if it is a scalar without escapes and with ASCII only; else NULL. */
 static const char *plain_scalar_end(const char *p, const char *end)
 {
     if (p == end) return NULL;
@@ -347,7 +347,7 @@ bool json_valid(const char *data, size_t len, size_t *offset, const char **error
     p = skip_space(p, end);
     if (p == end) return true;
     *offset = (size_t)(p - data);
-    *error = "nothing was expected behind the value";
+    *error = "nothing was expected after the value";
     return false;
 }
 
@@ -378,7 +378,7 @@ size_t json_text_length(const char *data, size_t len)
         }
         struct json_scan s = {.state = UTF8};
         if (!utf8_lead(&s, (unsigned char)*p)) break;
-        for (q = p + 1; q < end && s.state == UTF8;) q = take_utf8(&s, q);
+        for (q = p + 1; q < end && s.state == UTF8;) q = read_utf8(&s, q);
         if (s.state != STRING) break;
         p = q;
     }

@@ -7,7 +7,7 @@ static void skip_space(struct json_walk *w)
     while (w->at < w->end && (*w->at == ' ' || *w->at == '\n' || *w->at == '\r' || *w->at == '\t')) w->at++;
 }
 
-static struct json_slice take_value(struct json_walk *w)
+static struct json_slice read_value(struct json_walk *w)
 {
     skip_space(w);
     struct json_slice value = {w->at, json_value_length(w->at, (size_t)(w->end - w->at))};
@@ -29,11 +29,11 @@ bool json_walk_init(struct json_walk *w, const char *text, size_t len)
 bool json_walk_next(struct json_walk *w, struct json_slice *name, struct json_slice *value)
 {
     if (w->at == w->end || *w->at == '}' || *w->at == ']') return false;
-    struct json_slice first = take_value(w), second = {NULL, 0};
+    struct json_slice first = read_value(w), second = {NULL, 0};
     bool member = w->at < w->end && *w->at == ':';
     if (member) {
         w->at++;
-        second = take_value(w);
+        second = read_value(w);
     }
     if (w->at < w->end && *w->at == ',') {
         w->at++;
@@ -78,8 +78,8 @@ static size_t utf8_encode(uint32_t c, char out[4])
     return 4;
 }
 
-/* The character of the \u escape at p, which two escapes may spell; returns what follows. */
-static const char *take_unicode_escape(const char *p, const char *end, uint32_t *c)
+/* Reads the character of the \u escape at p, or of a pair of them. Returns the place after it. */
+static const char *read_unicode_escape(const char *p, const char *end, uint32_t *c)
 {
     *c = hex4(p + 2);
     p += 6;
@@ -95,10 +95,10 @@ static const char *take_unicode_escape(const char *p, const char *end, uint32_t 
     return p;
 }
 
-static const char *take_escape(const char *p, const char *end, uint32_t *c)
+static const char *read_escape(const char *p, const char *end, uint32_t *c)
 {
     static const char names[] = "bfnrt", meanings[] = "\b\f\n\r\t";
-    if (p[1] == 'u') return take_unicode_escape(p, end, c);
+    if (p[1] == 'u') return read_unicode_escape(p, end, c);
     const char *named = strchr(names, p[1]);
     *c = (uint32_t)(named ? meanings[named - names] : p[1]);
     return p + 2;
@@ -115,7 +115,7 @@ bool json_string_decode(struct json_slice string, struct buf *out)
         if (!escape) break;
         uint32_t c;
         char bytes[4];
-        p = take_escape(escape, end, &c);
+        p = read_escape(escape, end, &c);
         if (!buf_add(out, bytes, utf8_encode(c, bytes))) return false;
     }
     return true;

@@ -1,7 +1,7 @@
 /*
  * Reads small JSON texts in place: one level at a time, as slices of the text, without a tree. Numbers keep all their
- * digits and values their bytes, which a tree of doubles would lose. For options and envelopes; each level is scanned
- * anew, so not for deep or big documents. A pure module.
+ * digits, which a tree of doubles would lose. For options and envelopes, not for deep or big documents: each level is
+ * scanned again. A pure module.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_WALK_H
 #define FANTAIL_COMMON_JSON_JSON_WALK_H
@@ -20,12 +20,12 @@ struct json_walk {
 
 /* The text must be valid (json_valid()). False when it is neither an object nor an array. */
 MUST_CHECK bool json_walk_init(struct json_walk *w, const char *text, size_t len);
-/* The next member or element; false behind the last one. *name is the JSON string with its quotes, as written; of an
- * array's element it is empty. Either may be NULL. */
+/* The next member or element; false after the last one. *name is the JSON string with its quotes, as written, and empty
+ * for an element of an array. name and value may be NULL. */
 MUST_CHECK bool json_walk_next(struct json_walk *w, struct json_slice *name, struct json_slice *value);
 
 /* Appends what a valid JSON string means, as UTF-8; a lone surrogate becomes U+FFFD, \u0000 a NUL byte.
- * False when the slice is no string or the buffer is full. */
+ * False when the slice is not a string or the buffer is full. */
 MUST_CHECK bool json_string_decode(struct json_slice string, struct buf *out);
 /* Whether the JSON string means exactly `text`. */
 bool json_string_is(struct json_slice string, const char *text);

@@ -66,7 +66,7 @@ Test(json_scan, says_what_was_expected_and_where)
     expect_fault("{\"a\":1,}", 7, "a name in quotes was expected");
     expect_fault("{1:2}", 1, "a name in quotes or } was expected");
     expect_fault("{\"a\":1]", 6, "a comma or } was expected");
-    expect_fault("\"a\nb\"", 2, "a control character stands bare in a string");
+    expect_fault("\"a\nb\"", 2, "a control character in a string is not escaped");
     expect_fault("\"\\x\"", 2, "an unknown escape in a string");
     expect_fault("\"\\u12g4\"", 5, "four hexadecimal digits were expected");
     expect_fault("\"\xC0\xAF\"", 1, "a string is not valid UTF-8");
@@ -74,11 +74,11 @@ Test(json_scan, says_what_was_expected_and_where)
     expect_fault("-", 1, "the text ends too early");
     expect_fault("-x", 1, "a digit was expected");
     expect_fault("1.e5", 2, "a digit was expected");
-    expect_fault("01", 1, "nothing was expected behind the value");
+    expect_fault("01", 1, "nothing was expected after the value");
     expect_fault("nul", 3, "the text ends too early");
     expect_fault("nule", 3, "a word that is not true, false or null");
     expect_fault("NaN", 0, "a value was expected");
-    expect_fault("1 2", 2, "nothing was expected behind the value");
+    expect_fault("1 2", 2, "nothing was expected after the value");
 }
 
 Test(json_scan, checks_every_two_and_three_byte_form_of_utf8)
