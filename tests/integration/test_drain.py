@@ -297,7 +297,7 @@ class Slow(Drain):
             s = self.open_unread(kind, fleet, items)
             self.assertEqual(s.recv(12, socket.MSG_PEEK), b"HTTP/1.1 200")
             self.assertEqual(program.stop(), 0, kind)
-            self.assertIn("the drain took too long; what still runs is cut off",
+            self.assertIn("the drain timed out; running requests are cut off",
                           [line["msg"] for line in program.log_lines()])
 
     def test_a_job_longer_than_the_coordinators_drain_ends_cancelled_with_what_was_answered(self):
@@ -392,7 +392,7 @@ class Twice(Drain):
                 self.assertEqual(left, [])
             else:
                 wait_until(lambda: not sleepers(), "the cancelled items' end")
-        self.assertIn("asked twice to end: ending at once", [line["msg"] for line in program.log_lines()])
+        self.assertIn("asked to end a second time: ending at once", [line["msg"] for line in program.log_lines()])
 
     def test_a_worker_in_its_drain_ends_at_once_and_leaves_no_process_behind(self):
         self.check("worker", "--drain-s", "600")

@@ -259,7 +259,7 @@ class TheWayOut(FantailTest):
             wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, "the chunk")
             self.assertEqual(fleet.coordinator.stop(), 0)
             stream.close()
-        drain_s = (fleet.coordinator.logged_at("the drain took too long; what still runs is ended") -
+        drain_s = (fleet.coordinator.logged_at("the drain timed out; running work is ended") -
                    fleet.coordinator.logged_at("draining"))
         self.assertGreaterEqual(drain_s, 0.99)
         self.assertLess(drain_s, 25, "the default is 30 s")

@@ -463,11 +463,11 @@ class Rotation(Tls):
         self.mount.put(*first, self.old.ca)
         worker = self.worker(*self.mount.server())
         self.mount.put(first[0], second[1], self.old.ca)
-        self.assert_log(worker, "certificates could not be read again; those from before stay", option="tls-key",
+        self.assert_log(worker, "certificates could not be read again; the old ones stay in use", option="tls-key",
                         error="is not the key of the certificate")
         self.assertEqual(self.subject_served(worker.port, first, self.old.ca), "first")
         os.unlink(self.mount.path("..data"))
-        self.assert_log(worker, "certificates could not be read again; those from before stay", option="tls-cert",
+        self.assert_log(worker, "certificates could not be read again; the old ones stay in use", option="tls-cert",
                         error="No such file")
         self.assertEqual(self.subject_served(worker.port, first, self.old.ca), "first")
         self.mount.put(*second, self.old.ca)

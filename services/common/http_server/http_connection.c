@@ -123,7 +123,7 @@ static void send_problem(struct http_connection *c, int status, const char *more
              "close\r\n\r\n",
              status, http_status_title(status), body.len, more_headers);
     buf_add(&all, body.data, body.len);
-    /* A peer whose window has no room for this does not read, so it gets no answer. */
+    /* A peer whose window has no room for this does not read; it gets no answer. */
     if (http_connection_send(c, all.data, all.len)) http_tls_bye(c);
     buf_release(&body);
     buf_release(&all);

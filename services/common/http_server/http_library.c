@@ -1,12 +1,13 @@
 /*
- * Errors that libmicrohttpd answers by itself (a request line it cannot read, a header without a colon, broken chunk
- * sizes, a head beyond its memory) go out as its own HTML. Its only word about them before they go out is a line of its
- * log, which does not name the connection. Here that line becomes our answer, sent in the library's place, whenever
- * it is certain which connection is meant: exactly one is not waiting for us, has given bytes that belong to no
- * finished request, and either was spoken of in this turn of the daemon or has received bytes lately.
- * With several such connections (broken requests within the same fraction of a millisecond as others) the library's own
- * answer stays: the right status, without our document. A first line without even a space is not logged either: the
- * library closes without an answer.
+ * Some errors are answered by libmicrohttpd itself, as HTML: a request line that it cannot read, a header without a
+ * colon, broken chunk sizes, a head beyond its memory. Before that it writes a line to its log, which does not name the
+ * connection. Here that line makes the server send its own answer first, if exactly one connection can be meant: one
+ * that does not wait for us, has sent bytes of a request that is not finished, and was used in this turn of the daemon
+ * or received bytes lately.
+ *
+ * If several connections can be meant, because other requests came within the same fraction of a millisecond, the
+ * library's answer stays: the right status, without our document. A first line without a space is not logged: the
+ * library closes the connection without an answer.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,8 +16,8 @@
 
 #include "common/http_server/http_server_internal.h"
 
-#define CONNECTIONS_SEARCHED 1024 /* a broken request may not cost more than this many looks */
-/* Bytes that came longer ago than this before the previous turn were taken and judged long before this one. */
+#define CONNECTIONS_SEARCHED 1024 /* limits the cost of a broken request */
+/* Bytes that came earlier than this before the previous turn were handled before the current one. */
 #define WINDOW_MS 1000
 
 /* The kernel's struct tcp_info is longer than some C libraries declare it; its layout is fixed. */
@@ -28,7 +29,7 @@ union tcp_facts {
     } more;
 };
 
-/* Every byte that was taken from the socket belongs to a request that was answered. A FIN counts as one byte. */
+/* Every byte that was read from the socket belongs to an answered request. A FIN counts as one byte. */
 static bool is_between_requests(const struct http_connection *c, const union tcp_facts *tcp)
 {
     int unread;
@@ -37,7 +38,7 @@ static bool is_between_requests(const struct http_connection *c, const union tcp
     return tcp->more.bytes_received - fin - (uint64_t)unread == c->counted_bytes;
 }
 
-/* A body of announced length holds nothing that the library could find fault with. */
+/* In a body with a Content-Length there is nothing that the library could reject. */
 static bool is_being_parsed(const struct http_exchange *x)
 {
     if (!x || x->stage == HTTP_STAGE_HEAD) return true;
@@ -49,7 +50,7 @@ static bool is_suspect(const struct http_connection *c, uint64_t window_ms)
     union tcp_facts tcp;
     socklen_t size = sizeof tcp;
     if (c->state == HTTP_CONNECTION_CUT || !is_being_parsed(c->exchange)) return false;
-    if (c->tls) return c->seen_in_turn + 1 >= c->server->turn; /* also when the library only reads from it */
+    if (c->tls) return c->seen_in_turn + 1 >= c->server->turn; /* the library at least read from it */
     if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &tcp, &size) < 0 || size < sizeof tcp.more) return true;
     if (is_between_requests(c, &tcp)) return false;
     return c->seen_in_turn + 1 >= c->server->turn || tcp.info.tcpi_last_data_recv <= window_ms;
@@ -76,7 +77,7 @@ static const char *explain(unsigned status)
     case 413: return "the body is longer than allowed";
     case 414: return "the request's URI is too long";
     case 431: return "the request's headers are too long";
-    case 505: return "only HTTP/1.0 and HTTP/1.1 are spoken here";
+    case 505: return "only HTTP/1.0 and HTTP/1.1 are supported";
     default: return "the request cannot be served";
     }
 }
@@ -92,6 +93,6 @@ void http_library_log(void *cls, const char *format, va_list args)
     struct http_connection *c = find_culprit(s);
     if (!c) return;
     if (c->exchange && !c->exchange->status) c->exchange->status = (int)status;
-    /* The socket is shut behind our answer: the library's own finds it closed. */
+    /* The socket is shut after our answer, so that of the library fails. */
     http_connection_refuse_in_call(c, (int)status, explain(status));
 }

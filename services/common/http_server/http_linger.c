@@ -1,8 +1,8 @@
 /*
- * After an answer to a body that was not read: closing a socket with unread bytes makes the kernel send a reset, and a
- * reset may overtake the answer, so that the client learns of a lost connection in place of the reason. So a second
- * descriptor keeps the socket for a moment after libmicrohttpd has closed its own: a little of the body is taken and
- * dropped, the rest is left to press back, and the client's own close ends it.
+ * Keeps a socket open after an answer to a body that was not read. Closing a socket with unread bytes makes the kernel
+ * send a reset. The reset can overtake the answer, and the client then sees a lost connection instead of the answer. So
+ * a second descriptor keeps the socket open for a while after libmicrohttpd has closed its own. Some of the body is
+ * read and dropped; the rest stays in the kernel, which stops the client. It ends when the client closes.
  */
 #include <errno.h>
 #include <fcntl.h>

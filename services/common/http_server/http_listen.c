@@ -46,7 +46,8 @@ uint16_t http_listen_port(int fd)
     return ntohs(bound.sin6_port);
 }
 
-/* Accepted sockets inherit these: no call per connection. Keep-alive probes find peers that vanished without a word. */
+/* Accepted sockets inherit these options, so none are set for each connection. Keep-alive probes find peers that are
+ * gone without a FIN. */
 static void set_socket_options(int fd, int family, bool reuse_port)
 {
     static const int on = 1, off = 0, idle_s = 60, interval_s = 15, probes = 4;
@@ -73,7 +74,7 @@ static int listen_on_port(const struct http_server_options *o, const char *host,
     struct sockaddr_storage storage;
     socklen_t len;
     const struct sockaddr *address = parse_address(host, o->port, &storage, &len);
-    if (!address) return fail(-1, err, err_size, host, "not a numeric address, nor unix:PATH");
+    if (!address) return fail(-1, err, err_size, host, "must be a numeric address or unix:PATH");
     snprintf(where, sizeof where, "%s:%u", host, o->port);
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) set_socket_options(fd, address->sa_family, o->reuse_port);
@@ -82,9 +83,9 @@ static int listen_on_port(const struct http_server_options *o, const char *host,
     return fd;
 }
 
-/* A process that was killed leaves the file of its socket, and the kernel refuses connections to it; as to any other
- * kind of file, which must stay. */
-static bool is_left_behind(const struct sockaddr_un *address, socklen_t len)
+/* A process that was killed leaves its socket file, and the kernel refuses connections to it. Other kinds of files are
+ * not replaced. */
+static bool is_abandoned(const struct sockaddr_un *address, socklen_t len)
 {
     struct stat file;
     if (lstat(address->sun_path, &file) < 0 || !S_ISSOCK(file.st_mode)) return false;
@@ -103,7 +104,7 @@ static int listen_on_file(const char *path, char *err, size_t err_size)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0;
     if (fd >= 0 && !bound && errno == EADDRINUSE) {
-        if (!is_left_behind(&address, len)) return fail(fd, err, err_size, path, strerror(EADDRINUSE));
+        if (!is_abandoned(&address, len)) return fail(fd, err, err_size, path, strerror(EADDRINUSE));
         unlink(path);
         bound = bind(fd, (struct sockaddr *)&address, len) == 0;
     }
@@ -117,13 +118,13 @@ int http_listen(const struct http_server_options *o, char *err, size_t err_size)
     return path ? listen_on_file(path, err, err_size) : listen_on_port(o, host, err, err_size);
 }
 
-/* Closing a listening socket resets the connections that wait to be accepted: their peers are connected, have perhaps
- * sent their request, and cannot know that nobody saw it. So the kernel is first told to drop whatever asks for a new
- * connection; such a peer asks again, and is then refused. If the kernel takes no filter, we only close a little less
- * politely. A socket in the file system is found by its file: without it, nobody new comes. */
-void http_listen_turn_newcomers_away(int fd, const char *host)
+/* Closing a listening socket resets the connections that wait to be accepted. Their peers have perhaps sent a request,
+ * and cannot know that it was not read. So a filter first makes the kernel drop segments that ask for a new connection.
+ * Such a peer asks again, and is refused once the socket is closed. Without the filter, if the kernel forbids it, a few
+ * peers see a reset. For a socket file it is enough to remove the file. */
+void http_listen_refuse_new(int fd, const char *host)
 {
-    enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter sees a segment from its TCP header on */
+    enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter gets segments from their TCP header on */
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
@@ -138,7 +139,7 @@ void http_listen_turn_newcomers_away(int fd, const char *host)
         setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
-bool http_listen_someone_waits(int fd)
+bool http_listen_has_waiting(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     return poll(&p, 1, 0) > 0;

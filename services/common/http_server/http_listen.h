@@ -8,14 +8,14 @@
 
 struct http_server_options;
 
-/* The descriptor; -1 on failure, with a sentence in err. The file of a Unix-domain socket that nobody listens on any
- * more, left by a process that was killed, is replaced. */
+/* The descriptor; -1 on failure, with a sentence in err. A socket file on which no process listens any more, left by
+ * one that was killed, is replaced. */
 MUST_CHECK int http_listen(const struct http_server_options *o, char *err, size_t err_size);
 /* 0 for a Unix-domain socket. */
 uint16_t http_listen_port(int fd);
-/* Whoever connects from now on is turned away; those who have connected stay, accepted or not. */
-void http_listen_turn_newcomers_away(int fd, const char *host);
-/* Somebody is connected and not accepted yet. */
-bool http_listen_someone_waits(int fd);
+/* Refuses new connections from now on. Those that are made stay, accepted or not. */
+void http_listen_refuse_new(int fd, const char *host);
+/* Whether a connection waits to be accepted. */
+bool http_listen_has_waiting(int fd);
 
 #endif

@@ -11,7 +11,7 @@ static int hex_digit(char c)
     return -1;
 }
 
-/* In place; %00 and broken escapes stay as they are, so a decoded string never ends early. */
+/* Decodes in place. %00 and broken escapes are not changed, so a decoded string never ends early. */
 size_t http_percent_decode(char *s)
 {
     char *to = s;
@@ -29,7 +29,7 @@ size_t http_percent_decode(char *s)
     return (size_t)(to - s);
 }
 
-/* What the headers say about the framing of the message, gathered in one pass over them. */
+/* The framing of the message, collected in one pass over its headers. */
 struct framing_headers {
     unsigned lengths, encodings, hosts, authorizations;
     const char *length, *encoding;
@@ -68,8 +68,8 @@ static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
-/* Two parties that disagree on where a request ends can be made to answer a smuggled one (RFC 9112, 6.3 and 11.2):
- * every doubt is an error. libmicrohttpd 0.9.75 lets most of these through. */
+/* When a proxy and a server disagree about the end of a request, another one can be smuggled past the proxy (RFC
+ * 9112, 6.3 and 11.2). So every doubt is an error. libmicrohttpd 0.9.75 accepts most of these requests. */
 static const char *framing_fault(const struct framing_headers *f, const struct http_exchange *x)
 {
     if (f->fault) return f->fault;
@@ -77,7 +77,8 @@ static const char *framing_fault(const struct framing_headers *f, const struct h
     if (f->encodings > 1) return "Transfer-Encoding is given more than once";
     if (f->lengths && f->encodings) return "both Content-Length and Transfer-Encoding are given";
     if (f->encodings && x->is_http_1_0) return "HTTP/1.0 has no Transfer-Encoding";
-    if (f->encodings && strcasecmp(f->encoding, "chunked") != 0) return "the only Transfer-Encoding here is chunked";
+    if (f->encodings && strcasecmp(f->encoding, "chunked") != 0)
+        return "the only supported Transfer-Encoding is chunked";
     if (f->lengths && (!*f->length || f->length[strspn(f->length, "0123456789")]))
         return "Content-Length is not a number";
     if (f->hosts > 1) return "Host is given more than once";
@@ -105,7 +106,7 @@ bool http_request_check(struct http_exchange *x)
     if (head && head->header_size > LIMIT_HEADER_BYTES) return refuse(x, 431, "the request's headers are too long");
     if (f.packed) {
         http_exchange_set_header(x, "Accept-Encoding", "identity");
-        return refuse(x, 415, "bodies are taken as they are: Content-Encoding must be identity, or not there");
+        return refuse(x, 415, "Content-Encoding must be identity or absent");
     }
     x->content_length = f.encodings ? -1 : f.lengths ? (int64_t)strtoull(f.length, NULL, 10) : 0;
     x->has_body = x->content_length != 0;
@@ -166,13 +167,13 @@ unsigned http_exchange_header_all(const struct http_exchange *x, const char *nam
 
 static enum MHD_Result decode_argument(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    /* The strings lie in the connection's memory, which is ours to change while the request lives. */
+    /* The strings are in the connection's memory, which we may change while the request lives. */
     http_percent_decode((char *)(uintptr_t)name);
     if (value) http_percent_decode((char *)(uintptr_t)value);
     return MHD_YES;
 }
 
-/* libmicrohttpd is told not to decode, as the route templates need the path undecoded; so the query is ours too. */
+/* libmicrohttpd does not decode, because the route templates need the path undecoded. So the query is decoded here. */
 static void parse_query(const struct http_exchange *x)
 {
     if (x->query_parsed) return;

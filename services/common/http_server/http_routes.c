@@ -8,7 +8,7 @@ static size_t segment_length(const char *s)
     return strcspn(s, "/");
 }
 
-/* Puts the decoded segment behind a NUL-terminated run of others in x->params_text; its offset there. */
+/* Appends the decoded segment and a NUL to x->params_text. Returns its offset there. */
 static size_t keep_decoded(struct http_exchange *x, const char *segment, size_t len)
 {
     size_t at = x->params_text.len;
@@ -18,7 +18,7 @@ static size_t keep_decoded(struct http_exchange *x, const char *segment, size_t 
     return at;
 }
 
-/* A literal segment matches itself however the client chose to escape it. */
+/* A literal segment matches also when the client has escaped characters of it. */
 static bool literal_matches(struct http_exchange *x, const char *want, size_t want_len, const char *got, size_t got_len)
 {
     if (!memchr(got, '%', got_len)) return want_len == got_len && memcmp(want, got, got_len) == 0;
@@ -28,7 +28,7 @@ static bool literal_matches(struct http_exchange *x, const char *want, size_t wa
     return same;
 }
 
-/* Params point into a buffer that may still move: offsets are kept until the match is whole. */
+/* The buffer of the params may still move, so they are offsets until the match is complete. */
 static bool template_matches(struct http_exchange *x, const char *template)
 {
     size_t offsets[HTTP_PARAMS];
@@ -68,7 +68,7 @@ static void answer_not_allowed(struct http_exchange *x)
         if (strcmp(r->method, "GET") == 0) buf_add_str(&allow, ", HEAD");
     }
     http_exchange_set_header(x, "Allow", buf_cstr(&allow));
-    http_answer_problem(x, 405, NULL, "%.20s is not possible here; Allow tells what is", x->method);
+    http_answer_problem(x, 405, NULL, "the method %.20s is not allowed; see the Allow header", x->method);
     buf_release(&allow);
 }
 

@@ -6,17 +6,17 @@
 
 #include "common/http_server/http_listen.h"
 
-/* Steps of the daemon in one turn: enough for a request, its answer and the end of a stream; few enough for the rest of
- * the loop not to wait. */
+/* Runs of the daemon in one turn: enough for a request, its answer and the end of a stream, and few enough that the
+ * rest of the loop does not wait. */
 #define RUNS_PER_TURN 8
 
-/* The library decodes nothing: see http_routes.c and http_request.c. */
+/* Paths and queries are decoded in http_routes.c and http_request.c, not by the library. */
 static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
 {
     return strlen(s);
 }
 
-/* TLS 1.2 and 1.3, no tickets: a resumed session would not show its certificate again. */
+/* TLS 1.2 and 1.3, without tickets: in a resumed session the client would not show its certificate again. */
 static const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
 
 static struct MHD_Daemon *start_daemon(struct http_server *s)
@@ -38,9 +38,9 @@ static struct MHD_Daemon *start_daemon(struct http_server *s)
         s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, m ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
-/* A connection whose request has ended is watched anew, and the library's edge-triggered set says at once that it can
- * be written to. One more step hears that now; otherwise it would wake the loop for nothing. */
-static bool wants_step(struct http_server *s)
+/* When a request has ended, the library watches the connection again, and its edge-triggered set reports at once that
+ * the socket is writable. One more run consumes that event, which would wake the loop for nothing. */
+static bool wants_run(struct http_server *s)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
     if (s->turn_wanted || (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0)) return true;
@@ -49,7 +49,7 @@ static bool wants_step(struct http_server *s)
     return ended;
 }
 
-/* Runs the daemon until it has nothing left to do without waiting, or has had its turn. */
+/* Runs the daemon until it can do nothing more without waiting, or RUNS_PER_TURN times. */
 static void server_turn(struct http_server *s)
 {
     if (s->stopping) return;
@@ -62,7 +62,7 @@ static void server_turn(struct http_server *s)
     for (int i = 0; i < RUNS_PER_TURN && more; i++) {
         s->turn_wanted = false;
         MHD_run(s->daemon);
-        more = wants_step(s);
+        more = wants_run(s);
     }
     s->in_turn = false;
     s->turn_wanted = false;
@@ -83,7 +83,7 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* Does what was asked for since the turn after the poll. What that one left over waits for the next poll. */
+/* Handles what was asked for since the turn after the poll. What that turn left unfinished waits for the next poll. */
 static void before_sleep(void *server)
 {
     struct http_server *s = server;
@@ -173,8 +173,8 @@ unsigned http_server_open_exchanges(const struct http_server *s)
 static void close_listener(struct http_server *s)
 {
     if (s->listen_fd < 0) return;
-    if (!s->arrive_end_ms) http_listen_turn_newcomers_away(s->listen_fd, s->options.host);
-    /* The daemon gives the socket back and never closes it. */
+    if (!s->arrive_end_ms) http_listen_refuse_new(s->listen_fd, s->options.host);
+    /* The daemon stops using the socket, and does not close it. */
     MHD_quiesce_daemon(s->daemon);
     close(s->listen_fd);
     s->listen_fd = -1;
@@ -182,15 +182,15 @@ static void close_listener(struct http_server *s)
 
 bool http_server_stop_listening(struct http_server *s)
 {
-    enum { FULL_MS = 1000 }; /* at its cap of connections the daemon accepts nobody: then not for ever */
+    enum { FULL_MS = 1000 }; /* at its cap of connections the daemon accepts none; do not wait for ever then */
     uint64_t now_ms = uv_now(s->loop);
     if (s->listen_fd < 0) return true;
     if (!s->arrive_end_ms) {
-        http_listen_turn_newcomers_away(s->listen_fd, s->options.host);
+        http_listen_refuse_new(s->listen_fd, s->options.host);
         s->arrive_end_ms = now_ms + LIMIT_ARRIVE_MS;
     }
     if (now_ms < s->arrive_end_ms) return false;
-    if (http_listen_someone_waits(s->listen_fd) && now_ms < s->arrive_end_ms + FULL_MS) {
+    if (http_listen_has_waiting(s->listen_fd) && now_ms < s->arrive_end_ms + FULL_MS) {
         http_server_want_turn(s);
         return false;
     }
@@ -229,7 +229,7 @@ void http_server_stop(struct http_server *s)
 {
     if (!s) return;
     uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep};
-    /* Before the descriptors go: the loop must not poll a number that someone else may get. */
+    /* Before the descriptors are closed: the loop must not poll a number that another file may get. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     turn_remove(&s->after_poll);
     turn_remove(&s->before_sleep);

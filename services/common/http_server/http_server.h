@@ -1,20 +1,19 @@
 /*
- * An HTTP/1.1 server inside a libuv loop: libmicrohttpd in external epoll mode, its epoll descriptor polled by the
- * loop, its timeout a uv timer. Routes, streamed request bodies with backpressure, streamed answers with
- * backpressure, hang-up detection while suspended, strict framing, own header and body deadlines, and
- * application/problem+json for every error.
+ * An HTTP/1.1 server inside a libuv loop: libmicrohttpd in external epoll mode, with its epoll descriptor in the loop.
+ * It has routes, streamed request bodies and answers with backpressure, hang-up detection while suspended, strict
+ * framing, deadlines for heads and bodies, and application/problem+json for every error.
  *
- * Does not know what a job or a task is. Single-threaded: every function is called on the loop's thread.
+ * Does not know what a job or a task is. Single-threaded: call every function on the loop's thread.
  *
  * One request and its answer is a `struct http_exchange`. Its life:
  *     route's handle()  ->  body()*  ->  body_end()  ->  [answer sent]  ->  closed()
- * handle() runs when the headers are in; it must either answer at once or call http_exchange_accept(). An answer given
- * before the body is whole is kept, the rest of the body is read and dropped, then the answer goes out. closed() comes
- * exactly once for an accepted exchange, last, after which the pointer is dead; it never comes inside a call of ours,
- * but for http_server_stop(). Once an exchange is answered, body() and body_end() are not called any more.
+ * handle() runs when the headers are in. It must answer at once or call http_exchange_accept(). An answer that is given
+ * before the body is whole is kept: the rest of the body is read and dropped, then the answer is sent. Once an exchange
+ * is answered, body() and body_end() are not called any more. closed() comes last and exactly once for an accepted
+ * exchange, and then the pointer is dead. It comes from the loop, or inside http_server_stop().
  *
- * A client that only shuts its sending side (printf | nc) still gets an answer, unless it does so when the answer is
- * already under way, or speaks HTTP/1.0: then it counts as gone.
+ * A client that only shuts its sending side (printf | nc) still gets its answer. It counts as gone when it does so
+ * after the answer has begun, or when it speaks HTTP/1.0.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
@@ -31,15 +30,15 @@ struct tls_store;
 
 enum http_closed {
     HTTP_CLOSED_DONE,     /* the whole answer was handed to the kernel */
-    HTTP_CLOSED_HANG_UP,  /* the client went away, or was too slow, or sent broken framing */
+    HTTP_CLOSED_HANG_UP,  /* the client hung up, was too slow, or sent broken framing */
     HTTP_CLOSED_SHUTDOWN, /* http_server_stop() ended it */
 };
 
 enum { HTTP_PULL_WAIT = 0, HTTP_PULL_END = -1, HTTP_PULL_ABORT = -2 };
 
 struct http_exchange_ops {
-    /* A piece of the body. Returns the bytes taken; fewer than len suspends the upload until http_exchange_wake().
-     * NULL: the body is read and dropped. */
+    /* A piece of the body. Returns how many bytes it used; fewer than len suspends the upload until
+     * http_exchange_wake(). NULL: the body is read and dropped. */
     size_t (*body)(struct http_exchange *x, const char *data, size_t len);
     /* The body is whole. Answer now or later. */
     void (*body_end)(struct http_exchange *x);
@@ -47,15 +46,15 @@ struct http_exchange_ops {
      * http_exchange_wake(), HTTP_PULL_END ends it, HTTP_PULL_ABORT cuts the connection so that the client sees a
      * truncated answer. */
     ssize_t (*pull)(struct http_exchange *x, char *dst, size_t cap);
-    /* Asked before a streamed answer begins: true when all of it is there and worth more than a copy, after moving it
-     * to `answer`, from where it is sent; pull() is not called then. May be NULL. */
+    /* Called before a streamed answer begins. When the whole answer is there and too large to copy, it moves the answer
+     * to `answer` and returns true; pull() is then not called. May be NULL. */
     bool (*whole)(struct http_exchange *x, struct buf *answer);
-    /* The exchange is over and x is dead after this returns: drop every pointer to it. */
+    /* The exchange is over. x is dead when this returns, so drop every pointer to it. */
     void (*closed)(struct http_exchange *x, enum http_closed how);
 };
 
-/* path is a template: "/v1/tasks/{task}". A path that matches with another method answers 405 with Allow by itself;
- * HEAD is answered as GET without a body. */
+/* path is a template: "/v1/tasks/{task}". A path that matches only with another method is answered 405 with Allow. HEAD
+ * is answered like GET, without the body. */
 struct http_route {
     const char *method;
     const char *path;
@@ -63,23 +62,23 @@ struct http_route {
 };
 
 struct http_server_options {
-    const char *host;                /* numeric address, "::" is both families; or unix:PATH; NULL is 127.0.0.1 */
-    uint16_t port;                   /* 0: a free one, see http_server_port(); of a numeric address */
+    const char *host;                /* numeric address, "::" for both families; or unix:PATH; NULL: 127.0.0.1 */
+    uint16_t port;                   /* of a numeric address; 0: a free one, see http_server_port() */
     const struct http_route *routes; /* ends with a {0} entry; borrowed */
     void *data;                      /* given to every handle() */
     size_t max_body_bytes;           /* 0: LIMIT_BODY_BYTES */
     unsigned max_connections;        /* 0: LIMIT_CONNECTIONS */
     bool reuse_port;
-    struct tls_store *tls;      /* https only, with what it holds when a connection begins; NULL: http; borrowed */
-    uint64_t header_timeout_ms; /* 0: LIMIT_HEADER_MS; a head that takes longer is answered 408 and cut */
-    uint64_t body_timeout_ms;   /* 0: LIMIT_BODY_IDLE_MS; the body must bring LIMIT_BODY_STEP_BYTES in each such time */
+    struct tls_store *tls;         /* https; a connection uses what it holds when it begins; NULL: http; borrowed */
+    uint64_t header_timeout_ms;    /* 0: LIMIT_HEADER_MS; a head that takes longer is answered 408 */
+    uint64_t body_timeout_ms;      /* 0: LIMIT_BODY_IDLE_MS; in this time LIMIT_BODY_STEP_BYTES of a body must come */
     uint64_t keepalive_timeout_ms; /* 0: LIMIT_KEEPALIVE_MS */
-    /* Called with the headers of every request, before its route is looked for: false after answering it. NULL: all
-     * are admitted. */
+    /* Called for every request when its headers are in, before its route is searched. Returns false after answering
+     * it. NULL: all are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);
     void *admit_data;
-    /* Called for every finished exchange, for metrics and the access log; may be NULL. route is the template, "" when
-     * none matched. */
+    /* Called for every finished exchange, for metrics and the log; may be NULL. route is the template, "" without
+     * one. */
     void (*on_done)(void *data, const char *method, const char *route, int status, uint64_t duration_ns);
 };
 
@@ -89,26 +88,26 @@ MUST_CHECK struct http_server *http_server_start(uv_loop_t *loop, const struct h
 uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */
 /* From now on every answer carries "Connection: close". */
 void http_server_drain(struct http_server *s);
-/* No new connections are taken; running exchanges go on. Whoever had a connection, or was getting one, keeps it: new
- * ones are turned away first, those on their way are accepted, then the socket is closed. So it takes LIMIT_ARRIVE_MS:
- * call it now and then until it returns true. */
+/* Stops accepting connections; running exchanges go on. New connections are refused first, then those that were being
+ * made are accepted, then the socket is closed: no client loses a connection that it had. This takes LIMIT_ARRIVE_MS,
+ * so call it again until it returns true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);
 unsigned http_server_open_exchanges(const struct http_server *s);
-/* While draining: bytes of answers lie in the kernel that a peer has not received yet, also of connections that are
- * closed. They would be lost with the container's network. */
+/* While draining: the kernel has bytes of answers that a peer has not received yet, also of closed connections. They
+ * would be lost with the container's network. */
 bool http_server_has_unsent(const struct http_server *s);
-/* Ends the connections on which no exchange is open so that no request is lost between us and the peer: each is sent an
- * answer ahead of any request (503, Connection: close) and then shut for sending, while what still arrives is read and
- * dropped. A peer whose request crosses that takes it for the answer, and knows that nothing was done. Call it now and
- * then, once the drain is over, until it returns true: all peers have closed, or had LIMIT_CLOSE_IDLE_MS to do so. */
+/* Closes the connections without an open exchange so that no request is lost on its way. Each is sent an answer ahead
+ * of any request (503, Connection: close) and then shut for sending; what still arrives is read and dropped. A peer
+ * that has just sent a request takes this for the answer, and knows that nothing was done. Call it after the drain, and
+ * again until it returns true: all peers have closed, or had LIMIT_CLOSE_IDLE_MS to do so. */
 MUST_CHECK bool http_server_close_idle(struct http_server *s);
-/* Ends what still runs (closed() with HTTP_CLOSED_SHUTDOWN), frees the server. The loop must still run once more for
- * the handles to close. NULL is fine. */
+/* Ends what still runs (closed() with HTTP_CLOSED_SHUTDOWN) and frees the server. The loop must run on until the
+ * handles are closed. NULL is fine. */
 void http_server_stop(struct http_server *s);
 
 /* The request. Strings are borrowed until closed(). */
 const char *http_exchange_path(const struct http_exchange *x);
-/* The part of the path that {name} of the template matched, percent-decoded. */
+/* The part of the path that matched {name} of the template, percent-decoded. */
 const char *http_exchange_param(const struct http_exchange *x, const char *name);
 /* A query argument, percent-decoded; "" when it has no value; NULL when absent. */
 const char *http_exchange_query(const struct http_exchange *x, const char *name);
@@ -117,36 +116,38 @@ void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, co
                               void *data);
 /* A header by name, any case; NULL when absent. */
 const char *http_exchange_header(const struct http_exchange *x, const char *name);
-/* How often a header is there. Its values are appended to joined, comma separated; nothing is when they pass its cap.
- * joined may be NULL. */
+/* How often the request has this header. Appends its values to joined, separated by commas; nothing if they pass its
+ * cap. joined may be NULL. */
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined);
 /* The length the client announced, or -1 when it sends chunks. */
 int64_t http_exchange_content_length(const struct http_exchange *x);
 
-/* The answer, given in the same call, goes out at once and the rest of the body is not read; after it the connection is
- * closed when there is a body. */
+/* For an answer that is given in handle(): it is sent at once, and the body is not read. If there is a body, the
+ * connection is closed after the answer. */
 void http_exchange_leave_body(struct http_exchange *x);
 
 void http_exchange_accept(struct http_exchange *x, const struct http_exchange_ops *ops, void *data);
 void *http_exchange_data(const struct http_exchange *x);
 
-/* Answers. One of them, once; answer headers are set before it (copied), a second value in place of the first. */
+/* Answers: one of these, once. Set the headers of the answer before. They are copied; a second value replaces the
+ * first.
+ */
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value);
 void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len);
-/* pull() of the accepted ops gives the bytes. The head leaves together with the first of them; an answer that ends
- * within its first pieces gets a Content-Length and leaves in one piece. */
+/* The bytes come from pull() of the accepted ops. The head leaves together with the first of them. An answer that ends
+ * within its first pieces has a Content-Length and leaves in one piece. */
 void http_answer_stream(struct http_exchange *x, int status, const char *content_type);
-/* The head of such an answer leaves now, though there are no bytes yet. Nothing when it has left. */
+/* Sends the head of such an answer now, before there are bytes. Does nothing when it has left. */
 void http_exchange_send_head(struct http_exchange *x);
-/* application/problem+json: {"type":"about:blank","title":"...","status":N,"detail":"..."} plus, when not NULL,
- * `members`: ready JSON members such as "\"pointer\":\"/items\",\"offset\":17". */
+/* application/problem+json: {"type":"about:blank","title":"...","status":N,"detail":"..."}. `members` is NULL, or
+ * further JSON members such as "\"pointer\":\"/items\",\"offset\":17". */
 void http_answer_problem(struct http_exchange *x, int status, const char *members, const char *detail_fmt, ...)
     PRINTF_LIKE(4, 5);
 bool http_exchange_answered(const struct http_exchange *x);
 /* The status of the answer; 0 before there is one. */
 int http_exchange_status(const struct http_exchange *x);
 
-/* More body can be taken, or pull() has more to give. Cheap, may be called at any time, also twice. */
+/* body() can use more, or pull() has more. Cheap; may be called at any time and more than once. */
 void http_exchange_wake(struct http_exchange *x);
 
 #endif

@@ -1,12 +1,13 @@
 /*
- * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes; here each session is given the
- * credentials that hold when it begins (the library itself knows one certificate for its whole life), the client's
- * certificate is judged, what is refused is told to the peer and to the log, and what the server's other files would
- * write to the socket goes through the session.
+ * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes. Here each session gets the
+ * credentials that hold when it begins, as the library itself has one certificate for its whole life. The client's
+ * certificate is verified here, and failures are reported to the peer and to the log. What the server writes past the
+ * library goes through the session.
  *
- * The library reads through our pull function. So it is known whose bytes it works on, which its log does not tell; a
- * client that speaks plain HTTP to this port gets an answer that it can read; and a connection whose handshake waits
- * for bytes is suspended until some come, as the library would ask for them without a pause.
+ * The library reads through our pull function, for three reasons. Its log does not name the connection, which is the
+ * one that was read last. A client that speaks plain HTTP to this port gets an answer that it can read. And a
+ * connection whose handshake waits for bytes is suspended until some come, as the library would try to read without a
+ * pause.
  */
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -44,7 +45,7 @@ static void tls_move(struct http_connection *c, enum http_tls_state to)
     c->tls_state = to;
 }
 
-/* The log is not to be filled by whoever reaches the port. */
+/* A client must not be able to fill the log. */
 static bool may_log(struct http_tls *t, uint64_t now_ms)
 {
     if (now_ms - t->log_since_ms >= 60000) {
@@ -68,8 +69,8 @@ static void name_peer(const struct http_connection *c, char *name, size_t size)
         snprintf(name, size, a->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-/* Once for each connection: the first fault is the reason. */
-static void tell(struct http_connection *c, enum http_tls_fault fault, const char *detail)
+/* Counts and logs the first fault of a connection. */
+static void fail(struct http_connection *c, enum http_tls_fault fault, const char *detail)
 {
     struct http_tls *t = &c->server->tls;
     char peer[80];
@@ -81,8 +82,6 @@ static void tell(struct http_connection *c, enum http_tls_fault fault, const cha
     log_warn("TLS handshake failed", LOG_STR("reason", fault_names[fault]), LOG_STR("detail", detail),
              LOG_STR("peer", peer));
 }
-
-/* The client's certificate. */
 
 static gnutls_alert_description_t alert_for(unsigned status)
 {
@@ -119,15 +118,15 @@ static struct http_connection *connection_of(gnutls_session_t session)
 static int refuse(struct http_connection *c, enum http_tls_fault fault, gnutls_alert_description_t alert,
                   const char *detail)
 {
-    tell(c, fault, detail);
-    c->lingers = true; /* its first request may be on its way */
+    fail(c, fault, detail);
+    c->lingers = true; /* it may be sending its first request */
     gnutls_alert_send(c->tls, GNUTLS_AL_FATAL, alert);
     return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-/* Called inside the handshake. A certificate is asked for rather than demanded of GnuTLS, whose own refusal would close
- * the connection without a word. */
-static int judge_client(gnutls_session_t session)
+/* Called inside the handshake. GnuTLS only requests a certificate, as it would close the connection without an alert if
+ * it demanded one. */
+static int verify_client(gnutls_session_t session)
 {
     struct http_connection *c = connection_of(session);
     gnutls_typed_vdata_st purpose = {GNUTLS_DT_KEY_PURPOSE_OID, (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT,
@@ -138,7 +137,7 @@ static int judge_client(gnutls_session_t session)
         bool newest = gnutls_protocol_get_version(session) >= GNUTLS_TLS1_3;
         return refuse(c, HTTP_TLS_FAULT_NO_CERTIFICATE,
                       newest ? GNUTLS_A_CERTIFICATE_REQUIRED : GNUTLS_A_HANDSHAKE_FAILURE,
-                      "the client gave no certificate");
+                      "the client sent no certificate");
     }
     if (gnutls_certificate_verify_peers(session, &purpose, 1, &status) < 0) status |= GNUTLS_CERT_INVALID;
     if (status == 0) {
@@ -154,14 +153,14 @@ bool http_tls_admits(const struct http_connection *c)
     return !c->tls || c->tls_state == HTTP_TLS_KNOWN || c->material->pem[TLS_CA].len == 0;
 }
 
-/* The way in. */
+/* Reading. */
 
-/* The types of records, their first byte (RFC 8446, 5.1), and what stands before what they carry. */
+/* The first byte of a record is its type (RFC 8446, 5.1). Its header has RECORD_HEAD bytes. */
 enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22, RECORD_HEAD = 5 };
 
-/* At the start of a record, before the first request. False when the peer does not speak TLS. An alert that is not
- * encrypted is noted: some clients refuse our certificate so, and GnuTLS then only knows that something is wrong. */
-static bool look_at_record(struct http_connection *c)
+/* Called at the start of a record, before the first request. False when the peer does not speak TLS. Notes an alert
+ * that is not encrypted: some clients refuse our certificate so, and GnuTLS does not report the reason. */
+static bool check_record(struct http_connection *c)
 {
     unsigned char record[RECORD_HEAD + 2];
     ssize_t n = recv(c->fd, record, sizeof record, MSG_PEEK | MSG_DONTWAIT);
@@ -177,17 +176,17 @@ static void answer_plain(struct http_connection *c)
     static const char answer[] = "HTTP/1.1 426 Upgrade Required\r\nContent-Type: application/problem+json\r\n"
                                  "Upgrade: TLS/1.2\r\nConnection: Upgrade, close\r\n\r\n"
                                  "{\"type\":\"about:blank\",\"title\":\"Upgrade Required\",\"status\":426,"
-                                 "\"detail\":\"this port speaks https only\"}\n";
+                                 "\"detail\":\"this port accepts only https\"}\n";
     char dropped[4096];
-    tell(c, HTTP_TLS_FAULT_PLAIN, "what came first is no TLS");
+    fail(c, HTTP_TLS_FAULT_PLAIN, "the first bytes are not TLS");
     if (send(c->fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return;
     shutdown(c->fd, SHUT_WR);
-    /* Unread bytes would turn the close into a reset, which may overtake the answer. */
+    /* With unread bytes the close would be a reset, which can overtake the answer. */
     while (recv(c->fd, dropped, sizeof dropped, MSG_DONTWAIT) == sizeof dropped) {
     }
 }
 
-/* Until the first request has begun. */
+/* True until the first request has begun. */
 static bool is_arriving(const struct http_connection *c)
 {
     return !c->used && !c->exchange;
@@ -213,7 +212,7 @@ static ssize_t pull(gnutls_transport_ptr_t from, void *data, size_t size)
     bool arriving = is_arriving(c);
     c->server->tls.reading = c;
     c->seen_in_turn = c->server->turn;
-    if (arriving && size == RECORD_HEAD && !look_at_record(c)) {
+    if (arriving && size == RECORD_HEAD && !check_record(c)) {
         answer_plain(c);
         return 0;
     }
@@ -224,7 +223,7 @@ static ssize_t pull(gnutls_transport_ptr_t from, void *data, size_t size)
     return n;
 }
 
-/* The library logs that a handshake failed, and closes. */
+/* The library has logged that a handshake failed, and closes the connection. */
 void http_tls_handshake_failed(struct http_server *s)
 {
     struct http_connection *c = s->tls.reading;
@@ -232,19 +231,19 @@ void http_tls_handshake_failed(struct http_server *s)
     gnutls_alert_description_t alert = gnutls_alert_get(c->tls);
     if (alert == GNUTLS_A_CLOSE_NOTIFY) alert = (gnutls_alert_description_t)c->tls_alert;
     if (alert != GNUTLS_A_CLOSE_NOTIFY) {
-        tell(c, HTTP_TLS_FAULT_REFUSED_BY_CLIENT, gnutls_alert_get_name(alert));
+        fail(c, HTTP_TLS_FAULT_REFUSED_BY_CLIENT, gnutls_alert_get_name(alert));
     } else if (c->state == HTTP_CONNECTION_CUT) {
-        tell(c, HTTP_TLS_FAULT_TOO_SLOW, "it was not done in time");
+        fail(c, HTTP_TLS_FAULT_TOO_SLOW, "the handshake took too long");
     } else if (c->tls_ended) {
-        /* Port scanners and health checks of load balancers do that all day. */
+        /* Port scanners and health checks of load balancers do this. */
         log_debug("a connection ended before its TLS handshake did");
     } else {
         gnutls_alert_send(c->tls, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
-        tell(c, HTTP_TLS_FAULT_OTHER, "no protocol version or cipher in common, or broken messages");
+        fail(c, HTTP_TLS_FAULT_OTHER, "no protocol version or cipher in common, or broken messages");
     }
 }
 
-/* The way out: as send() that does not block; false when the peer's end is certain. */
+/* Writing: like send() without blocking. False when the peer has certainly closed. */
 bool http_connection_send(struct http_connection *c, const char *data, size_t len)
 {
     if (!c->tls) return send(c->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno == EAGAIN;
@@ -257,8 +256,6 @@ void http_tls_bye(struct http_connection *c)
     if (c->tls && !c->tls_ended) gnutls_bye(c->tls, GNUTLS_SHUT_WR);
 }
 
-/* Life. */
-
 uint32_t http_tls_open(struct http_connection *c)
 {
     struct http_server *s = c->server;
@@ -270,7 +267,7 @@ uint32_t http_tls_open(struct http_connection *c)
     gnutls_transport_set_pull_function(c->tls, pull);
     if (c->material->pem[TLS_CA].len > 0) {
         gnutls_certificate_server_set_request(c->tls, GNUTLS_CERT_REQUEST);
-        gnutls_session_set_verify_function(c->tls, judge_client);
+        gnutls_session_set_verify_function(c->tls, verify_client);
     }
     return EPOLLIN;
 }
@@ -281,7 +278,7 @@ void http_tls_arrived(struct http_connection *c)
     if (c->tls && !c->used) epoll_ctl(c->server->watch_fd, EPOLL_CTL_MOD, c->fd, &event);
 }
 
-/* The library has freed the session by now. */
+/* The library has already freed the session. */
 void http_tls_closed(struct http_connection *c)
 {
     struct http_tls *t = &c->server->tls;
@@ -294,8 +291,8 @@ void http_tls_start(struct http_server *s)
     for (size_t i = 0; i < HTTP_TLS_FAULT_COUNT; i++) {
         struct buf label = {0};
         metric_add_label(&label, "reason", fault_names[i]);
-        s->tls.failures[i] = metric_counter("fantail_tls_handshake_failures_total",
-                                            "TLS handshakes of clients that failed.", buf_cstr(&label));
+        s->tls.failures[i] = metric_counter("fantail_tls_handshake_failures_total", "Failed TLS handshakes of clients.",
+                                            buf_cstr(&label));
         buf_release(&label);
     }
 }

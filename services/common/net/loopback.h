@@ -1,4 +1,4 @@
-/* Which addresses only this machine reaches. Pure. */
+/* Addresses that can be reached from this machine only. Pure. */
 #ifndef FANTAIL_COMMON_NET_LOOPBACK_H
 #define FANTAIL_COMMON_NET_LOOPBACK_H
 

@@ -14,7 +14,7 @@ static const char *skip_space(const char *s)
     return s + strspn(s, " \t");
 }
 
-/* The q of one entry, whose parameters begin at `s`: 1 when it does not say. */
+/* The q of one entry, whose parameters begin at `s`; 1 without one. */
 static double read_q(const char *s, const char *end)
 {
     while (s < end && (s = memchr(s, ';', (size_t)(end - s))) != NULL) {
@@ -24,7 +24,7 @@ static double read_q(const char *s, const char *end)
     return 1;
 }
 
-/* The highest q the list gives to the type by its name; 0 when it is not there. */
+/* The highest q that the list gives to the type by name; 0 when it does not name the type. */
 static double q_of(const char *list, const char *type)
 {
     double best = 0;

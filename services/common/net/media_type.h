@@ -6,12 +6,12 @@
 
 #include "common/base/base.h"
 
-/* Whether a Content-Type header names this type. Upper and lower case are the same, and parameters do not count. NULL,
- * which is no header, names none. */
+/* Whether a Content-Type header names this type. Upper and lower case are the same, and parameters do not matter.
+ * Without a header (NULL) it is false. */
 bool media_type_is(const char *content_type, const char *type);
 
-/* Whether an Accept header names `type`, and does not name `other` with a higher q. Wildcards name neither. NULL, which
- * is no header, names none. */
+/* Whether an Accept header names `type`, and does not name `other` with a higher q. Wildcards name neither. Without
+ * a header (NULL) it is false. */
 bool media_type_prefers(const char *accept, const char *type, const char *other);
 
 #endif

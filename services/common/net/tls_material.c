@@ -9,8 +9,6 @@
 
 #include "common/base/limits.h"
 
-/* Reading and judging. */
-
 struct pem_reading {
     struct tls_material *m;
     const struct tls_words *words;
@@ -53,14 +51,14 @@ static gnutls_datum_t datum(const struct buf *b)
     return (gnutls_datum_t){(unsigned char *)b->data, (unsigned)b->len};
 }
 
-/* What our own chain says of itself: the subject of its first certificate, and when the first of all ends. */
+/* Notes the subject of our certificate, and when the first certificate of its chain to end does so. */
 static bool examine_chain(struct pem_reading *r, const char *path)
 {
     gnutls_datum_t pem = datum(&r->m->pem[TLS_CERT]);
     gnutls_x509_crt_t *chain = NULL;
     unsigned count = 0;
     int code = gnutls_x509_crt_list_import2(&chain, &count, &pem, GNUTLS_X509_FMT_PEM, 0);
-    if (code < 0) return fault(r, TLS_CERT, "%s: no certificates in PEM: %s", path, gnutls_strerror(code));
+    if (code < 0) return fault(r, TLS_CERT, "%s: cannot read certificates in PEM: %s", path, gnutls_strerror(code));
     size_t len = sizeof r->m->subject;
     if (gnutls_x509_crt_get_dn(chain[0], r->m->subject, &len) < 0) r->m->subject[0] = '\0';
     for (unsigned i = 0; i < count; i++) {
@@ -75,35 +73,36 @@ static bool examine_chain(struct pem_reading *r, const char *path)
     return true;
 }
 
-static bool take_own(struct pem_reading *r, const char *cert_path, const char *key_path)
+static bool read_own(struct pem_reading *r, const char *cert_path, const char *key_path)
 {
     if (!examine_chain(r, cert_path)) return false;
     gnutls_datum_t cert = datum(&r->m->pem[TLS_CERT]), key = datum(&r->m->pem[TLS_KEY]);
     int code = gnutls_certificate_set_x509_key_mem2(r->m->credentials, &cert, &key, GNUTLS_X509_FMT_PEM, NULL, 0);
     if (code == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
         return fault(r, TLS_KEY, "%s: is not the key of the certificate in %s", key_path, cert_path);
-    if (code < 0) return fault(r, TLS_KEY, "%s: no private key in PEM: %s", key_path, gnutls_strerror(code));
+    if (code < 0) return fault(r, TLS_KEY, "%s: cannot read a private key in PEM: %s", key_path, gnutls_strerror(code));
     r->m->has_own = true;
     return true;
 }
 
-static bool take_authorities(struct pem_reading *r, const char *path)
+static bool read_authorities(struct pem_reading *r, const char *path)
 {
     gnutls_datum_t pem = datum(&r->m->pem[TLS_CA]);
     int code = gnutls_certificate_set_x509_trust_mem(r->m->credentials, &pem, GNUTLS_X509_FMT_PEM);
     if (code > 0) return true;
-    return fault(r, TLS_CA, "%s: no certificates in PEM: %s", path, code < 0 ? gnutls_strerror(code) : "it is empty");
+    return fault(r, TLS_CA, "%s: cannot read certificates in PEM: %s", path,
+                 code < 0 ? gnutls_strerror(code) : "there are none");
 }
 
-static bool take_all(struct pem_reading *r, const struct tls_files *files)
+static bool read_all(struct pem_reading *r, const struct tls_files *files)
 {
     const char *cert = files->path[TLS_CERT], *key = files->path[TLS_KEY], *ca = files->path[TLS_CA];
     const struct tls_words *w = r->words;
-    if (cert && !key) return fault(r, TLS_KEY, "is needed beside --%s", w->option[TLS_CERT]);
-    if (key && !cert) return fault(r, TLS_CERT, "is needed beside --%s", w->option[TLS_KEY]);
+    if (cert && !key) return fault(r, TLS_KEY, "is needed together with --%s", w->option[TLS_CERT]);
+    if (key && !cert) return fault(r, TLS_CERT, "is needed together with --%s", w->option[TLS_KEY]);
     for (int i = 0; i < TLS_FILE_COUNT; i++)
         if (files->path[i] && !read_file(r, (enum tls_file)i, files->path[i])) return false;
-    return (!cert || take_own(r, cert, key)) && (!ca || take_authorities(r, ca));
+    return (!cert || read_own(r, cert, key)) && (!ca || read_authorities(r, ca));
 }
 
 struct tls_material *tls_material_load(const struct tls_files *files, const struct tls_words *words,
@@ -112,8 +111,8 @@ struct tls_material *tls_material_load(const struct tls_files *files, const stru
     struct tls_material *m = xcalloc(1, sizeof *m);
     struct pem_reading r = {.m = m, .words = words, .err = err, .err_size = err_size};
     m->references = 1;
-    if (gnutls_certificate_allocate_credentials(&m->credentials) < 0) BUG("GnuTLS has no memory");
-    if (take_all(&r, files)) return m;
+    if (gnutls_certificate_allocate_credentials(&m->credentials) < 0) BUG("GnuTLS has no memory for credentials");
+    if (read_all(&r, files)) return m;
     *option = r.option;
     tls_material_unref(m);
     return NULL;

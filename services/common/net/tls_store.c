@@ -4,8 +4,8 @@
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 
-/* Files are looked at so often. A change is taken when the next look finds it complete, so at most twice as late. */
-#define LOOK_MS 2000
+/* How often the files are checked. A change is used when the check after it finds no further one. */
+#define CHECK_MS 2000
 
 enum { RELOAD_FAILED, RELOAD_OK };
 static const char *const reload_results[] = {[RELOAD_FAILED] = "failed", [RELOAD_OK] = "ok"};
@@ -15,8 +15,8 @@ static bool has_files(const struct tls_store *t)
     return t->files.path[TLS_CERT] || t->files.path[TLS_KEY] || t->files.path[TLS_CA];
 }
 
-/* Through links: a swapped one gives another inode. A file that is missing for a moment has a stamp of zeros. */
-static void look(const struct tls_store *t, struct tls_stamp *stamps)
+/* stat() follows links, so a link that was swapped gives another inode. A missing file has a stamp of zeros. */
+static void read_stamps(const struct tls_store *t, struct tls_stamp *stamps)
 {
     memset(stamps, 0, TLS_FILE_COUNT * sizeof *stamps);
     for (size_t i = 0; i < TLS_FILE_COUNT; i++) {
@@ -38,7 +38,7 @@ static bool same(const struct tls_stamp *a, const struct tls_stamp *b)
     return true;
 }
 
-static void tell(const struct tls_store *t)
+static void log_current(const struct tls_store *t)
 {
     const struct tls_material *m = t->current;
     const char *use = t->words->use;
@@ -71,7 +71,7 @@ static void register_metrics(struct tls_store *t)
                             buf_cstr(&labels), not_after, t);
         metric_add_label(&labels, "result", reload_results[i]);
         t->reloads[i] =
-            metric_counter("fantail_tls_reloads_total", "Times that certificates were read again.", buf_cstr(&labels));
+            metric_counter("fantail_tls_reloads_total", "How often certificates were read again.", buf_cstr(&labels));
         buf_release(&labels);
     }
 }
@@ -82,10 +82,10 @@ bool tls_store_init(struct tls_store *t, const struct tls_files *files, const st
     *t = (struct tls_store){.files = *files, .words = words};
     register_metrics(t);
     if (!has_files(t)) return true;
-    look(t, t->read);
+    read_stamps(t, t->read);
     memcpy(t->seen, t->read, sizeof t->seen);
     t->current = tls_material_load(files, words, option, err, err_size);
-    if (t->current) tell(t);
+    if (t->current) log_current(t);
     return t->current;
 }
 
@@ -94,25 +94,25 @@ void tls_store_reload(struct tls_store *t)
     const char *option;
     char err[512];
     if (!has_files(t)) return;
-    look(t, t->read); /* before the reading: a change during it will be found */
+    read_stamps(t, t->read); /* before the files are read, so that a change meanwhile is found */
     memcpy(t->seen, t->read, sizeof t->seen);
     struct tls_material *fresh = tls_material_load(&t->files, t->words, &option, err, sizeof err);
     ++*t->reloads[fresh ? RELOAD_OK : RELOAD_FAILED];
     if (!fresh) {
-        log_error("certificates could not be read again; those from before stay", LOG_STR("option", option),
+        log_error("certificates could not be read again; the old ones stay in use", LOG_STR("option", option),
                   LOG_STR("error", err));
         return;
     }
     tls_material_unref(t->current);
     t->current = fresh;
-    tell(t);
+    log_current(t);
 }
 
-static void on_look(uv_timer_t *timer)
+static void on_check(uv_timer_t *timer)
 {
     struct tls_store *t = timer->data;
     struct tls_stamp now[TLS_FILE_COUNT];
-    look(t, now);
+    read_stamps(t, now);
     bool settled = same(now, t->seen);
     memcpy(t->seen, now, sizeof now);
     if (settled && !same(now, t->read)) tls_store_reload(t);
@@ -124,7 +124,7 @@ void tls_store_watch(struct tls_store *t, uv_loop_t *loop)
     t->timer = xcalloc(1, sizeof *t->timer);
     uv_timer_init(loop, t->timer);
     t->timer->data = t;
-    uv_timer_start(t->timer, on_look, LOOK_MS, LOOK_MS);
+    uv_timer_start(t->timer, on_check, CHECK_MS, CHECK_MS);
     uv_unref((uv_handle_t *)t->timer);
 }
 

@@ -1,7 +1,7 @@
 /*
- * Addresses of the form unix:PATH, a Unix-domain socket in the file system: between programs on one machine it carries
- * a byte for a third of the processor time of a loopback connection, takes no port, and is reached only by those who
- * may write to the file.
+ * Addresses of the form unix:PATH: Unix-domain sockets in the file system. Between programs on one machine a byte costs
+ * a third of the processor time that it costs over loopback. They need no port, and only a user who may write to the
+ * file can connect.
  */
 #ifndef FANTAIL_COMMON_NET_UNIX_ADDRESS_H
 #define FANTAIL_COMMON_NET_UNIX_ADDRESS_H
@@ -14,12 +14,12 @@
 /* The longest path, in bytes; the kernel's limit. */
 #define UNIX_PATH_BYTES (sizeof((struct sockaddr_un *)NULL)->sun_path - 1)
 
-/* The path of an address of that form, a part of it; NULL when it is another. An address may be NULL. */
+/* The path in an address of this form; NULL for another form. An address may be NULL. */
 const char *unix_address_path(const char *address);
 /* Returns the length for bind() and connect(); 0 when the path is empty or too long. */
 MUST_CHECK socklen_t unix_address_fill(struct sockaddr_un *a, const char *path);
-/* Gives a connected socket room for more bytes on their way than the kernel's default: fewer wake-ups. The room of a
- * listening socket is not inherited, so each side does it for itself. */
+/* Lets a connected socket hold more sent bytes than the kernel's default: fewer wake-ups. A listening socket does not
+ * pass this on, so each side calls it for its own socket. */
 void unix_address_widen(int fd);
 
 #endif

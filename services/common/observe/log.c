@@ -11,20 +11,20 @@
 #include "common/base/buf.h"
 
 #define PENDING_BYTES (256 * 1024)
-#define STRING_BYTES  (16 * 1024) /* of one field; what is longer is cut */
+#define STRING_BYTES  (16 * 1024) /* of one field; a longer one is cut */
 
 const char *const log_level_names[LOG_LEVEL_COUNT + 1] = {"debug", "info", "warn", "error", NULL};
 enum log_level log_threshold = LOG_LEVEL_INFO;
 
 static struct {
     int fd;
-    bool fd_is_file; /* always takes what it is given: no need to ask */
+    bool fd_is_file; /* always writable, so poll() is not needed */
     bool fd_known;
     bool deferred;
     const char *service;
-    struct buf line;    /* the one being made */
-    struct buf pending; /* whole lines, but for the first one when it was written in part */
-    uint64_t dropped, dropped_told;
+    struct buf line;    /* the line that is being made */
+    struct buf pending; /* whole lines; of the first one perhaps only the rest */
+    uint64_t dropped, dropped_reported;
     time_t second; /* the one `date` shows */
     char date[sizeof "2025-01-31T12:00:00"];
 } out = {.fd = STDERR_FILENO, .pending = {.cap = PENDING_BYTES}};
@@ -79,11 +79,11 @@ static void add_line(enum log_level level, const struct log_field *fields)
 
 void log_write(enum log_level level, const struct log_field *fields)
 {
-    if (out.dropped != out.dropped_told && out.pending.len == 0) {
-        uint64_t lost = out.dropped - out.dropped_told;
-        out.dropped_told = out.dropped;
-        const struct log_field told[] = {LOG_STR("msg", "log lines were dropped"), LOG_U64("lines", lost), LOG_END};
-        add_line(LOG_LEVEL_WARN, told);
+    if (out.dropped != out.dropped_reported && out.pending.len == 0) {
+        uint64_t lost = out.dropped - out.dropped_reported;
+        out.dropped_reported = out.dropped;
+        const struct log_field line[] = {LOG_STR("msg", "log lines were dropped"), LOG_U64("lines", lost), LOG_END};
+        add_line(LOG_LEVEL_WARN, line);
     }
     add_line(level, fields);
     if (!out.deferred || level >= LOG_LEVEL_ERROR) log_flush();
@@ -110,8 +110,8 @@ void log_set_deferred(bool deferred)
     out.deferred = deferred;
 }
 
-/* The most that is written at once: whole lines up to PIPE_BUF, so that a pipe that has room does not block and that
- * several processes sharing it do not mix their lines; else a piece of a long line. */
+/* How much is written at once: whole lines up to PIPE_BUF, or a piece of a longer line. Up to PIPE_BUF a pipe with room
+ * does not block, and processes that share it do not mix their lines. */
 static size_t writable_piece(const struct buf *b)
 {
     size_t most = out.fd_is_file || b->len < PIPE_BUF ? b->len : PIPE_BUF;
@@ -120,7 +120,7 @@ static size_t writable_piece(const struct buf *b)
     return end ? (size_t)(end - b->data) + 1 : most;
 }
 
-/* Our descriptor may be shared with other processes, so it is not made non-blocking; it is asked first. */
+/* Other processes may share the descriptor, so it is not made non-blocking. poll() checks it before each write. */
 static bool is_writable(int timeout_ms)
 {
     if (!out.fd_known) {
@@ -140,7 +140,7 @@ static void flush(int timeout_ms)
         ssize_t n = write(out.fd, b->data, writable_piece(b));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return;
-        if (n < 0) { /* nobody reads any more */
+        if (n < 0) { /* the reader is gone */
             out.dropped++;
             buf_clear(b);
             return;

@@ -4,9 +4,9 @@
  *
  *     log_info("chunk ended", LOG_STR("job", id), LOG_U64("items", n), LOG_MS("duration_ms", ns));
  *
- * A line below the level costs one comparison; its fields are not evaluated. Writing never blocks: what standard error
- * does not take at once waits in a bounded buffer, what does not fit there is dropped, counted and reported later.
- * Global state, single-threaded. No bodies, no secrets.
+ * A line below the level costs one comparison; its fields are not evaluated. Writing never blocks: lines that standard
+ * error does not accept at once wait in a bounded buffer. Lines that do not fit there are dropped, counted and reported
+ * later. Global state, single-threaded. Do not log bodies or secrets.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_LOG_H
 #define FANTAIL_COMMON_OBSERVE_LOG_H
@@ -17,7 +17,7 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 
 /* "debug", "info", ... NULL: the choices of the option log-level. */
 extern const char *const log_level_names[LOG_LEVEL_COUNT + 1];
-/* Lines below it are not written. Set it by log_set_level(). */
+/* Lines below it are not written. Set it with log_set_level(). */
 extern enum log_level log_threshold;
 
 enum log_kind { LOG_KIND_END, LOG_KIND_STR, LOG_KIND_U64, LOG_KIND_I64, LOG_KIND_F64, LOG_KIND_BOOL, LOG_KIND_MS };
@@ -63,15 +63,15 @@ struct log_field {
 void log_write(enum log_level level, const struct log_field *fields);
 
 void log_set_level(enum log_level level);
-/* The descriptor lines go to (default 2); its flags are left alone. For tests. */
+/* The descriptor that lines go to, by default 2. Its flags are not changed. For tests. */
 void log_set_fd(int fd);
-/* Every later line carries "service":name. NULL drops it. Borrowed. */
+/* Every later line has "service":name. NULL: without it. Borrowed. */
 void log_set_service(const char *name);
-/* Lines below error wait for log_flush() instead of being written one by one; for programs that flush once a turn. */
+/* With true, lines below error wait for log_flush(). For programs that flush once in a loop turn. */
 void log_set_deferred(bool deferred);
-/* Offers what waits to the descriptor again, without blocking; call it now and then (service.c does). */
+/* Writes what waits, without blocking. The service calls it in every loop turn. */
 void log_flush(void);
-/* Before the program ends: as log_flush(), waiting up to timeout_ms for a slow reader. */
+/* The same before the program ends: waits up to timeout_ms for a slow reader. */
 void log_flush_wait(int timeout_ms);
 
 #endif

@@ -36,7 +36,7 @@ static const struct {
 };
 
 struct metric_histogram {
-    uint64_t counts[ARRAY_SIZE(bounds) + 1]; /* not cumulated; the last is +Inf */
+    uint64_t counts[ARRAY_SIZE(bounds) + 1]; /* of each bucket alone; the last is +Inf */
     uint64_t sum_ns;
 };
 

@@ -5,13 +5,12 @@
  *     uint64_t *jobs = metric_counter("fantail_jobs_total", "Jobs that ended.", "status=\"succeeded\"");
  *     *jobs += 1;
  *
- * Series exist at 0 from their registration on, so register at start-up every value a label can have (the functions
- * with an array do it in one call) and never label by anything a peer chooses. Registering the same name and labels
- * again gives the same pointer. Pointers live until metrics_release(). Global state, single-threaded. Not for per-item
- * paths other than the add itself.
+ * A series has the value 0 from its registration on. So register at start-up every value that a label can have, and
+ * never use a label value that a peer chooses. Registering the same name and labels again gives the same pointer.
+ * Pointers live until metrics_release(). Global state, single-threaded. Per item, only the add itself is cheap enough.
  *
- * `labels` is ready text as between the braces (`status="ok",task="square"`), NULL for none; metric_add_label() escapes
- * values that are not ours. help and names are borrowed and must be literals; labels are copied.
+ * `labels` is the text between the braces (`status="ok",task="square"`); NULL: none. metric_add_label() escapes values.
+ * help and names are borrowed and must be literals; labels are copied.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_METRICS_H
 #define FANTAIL_COMMON_OBSERVE_METRICS_H
@@ -21,7 +20,7 @@
 
 uint64_t *metric_counter(const char *name, const char *help, const char *labels);
 int64_t *metric_gauge(const char *name, const char *help, const char *labels);
-/* Asked at every rendering. */
+/* fn is called whenever the metrics are rendered. */
 void metric_gauge_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 void metric_counter_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 
@@ -29,7 +28,7 @@ void metric_counter_fn(const char *name, const char *help, const char *labels, d
 void metric_counters(const char *name, const char *help, const char *label, const char *const *values, size_t count,
                      uint64_t **out);
 
-/* Durations; bounds from 100 microseconds to 10 minutes, the same for all. */
+/* Durations. All histograms have the same bounds, from 100 microseconds to 10 minutes. */
 struct metric_histogram;
 struct metric_histogram *metric_histogram(const char *name, const char *help, const char *labels);
 void metric_observe_ns(struct metric_histogram *h, uint64_t duration_ns);
@@ -40,7 +39,7 @@ bool metric_add_label(struct buf *labels, const char *name, const char *value);
 /* process_* and fantail_build_info{version}; `service` is "coordinator" or "worker". */
 void metrics_register_process(const char *service);
 
-/* Appends everything, families in order of registration. False when out's cap was reached. */
+/* Appends all metrics, in order of registration. False when out has reached its cap. */
 MUST_CHECK bool metrics_render(struct buf *out);
 /* Content-Type of the text. */
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"

@@ -3,7 +3,8 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 
-/* Of the field `flags`: that bit 9 is meant, and that the parent is in another process. */
+/* Bits of the field `flags`: the second one says that the parent is in another process, the first that this is known.
+ */
 #define FLAG_REMOTE_KNOWN 0x100u
 #define FLAG_REMOTE       0x200u
 

@@ -1,6 +1,6 @@
 /*
- * Spans as the JSON that OTLP/HTTP takes (ExportTraceServiceRequest by the JSON mapping of opentelemetry-proto: ids in
- * hexadecimal, 64-bit integers as strings, enums as numbers). A request is otlp_begin(), spans with commas between
+ * Spans as the JSON of OTLP/HTTP: an ExportTraceServiceRequest in the JSON mapping of opentelemetry-proto, with ids in
+ * hexadecimal, 64-bit integers as strings and enums as numbers. A request is otlp_begin(), spans with commas between
  * them, otlp_end(). A pure module.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_OTLP_H
@@ -33,23 +33,23 @@ struct span {
     const char *state; /* tracestate; NULL: none */
     enum span_kind kind;
     const char *name;
-    uint64_t start_ns, end_ns;               /* as now_ns(); the exporter knows what o'clock that was */
+    uint64_t start_ns, end_ns;               /* from now_ns(); the exporter converts them */
     const struct span_attribute *attributes; /* up to SPAN_END; NULL: none */
     bool failed;
-    const char *failure; /* one phrase; NULL: none */
+    const char *failure; /* a short reason; NULL: none */
 };
 
-/* unix_offset_ns is added to its instants. */
+/* unix_offset_ns is added to the instants, to make them Unix time. */
 void otlp_add_span(struct buf *out, const struct span *s, uint64_t unix_offset_ns);
 
-/* One of the service's resource attributes, ready for otlp_begin(): {"key":...,"value":{"stringValue":...}}. Values may
- * be any text. A comma comes first unless out is empty. */
+/* Appends one of the service's resource attributes for otlp_begin(): {"key":...,"value":{"stringValue":...}}. The value
+ * may be any text. A comma comes first unless out is empty. */
 void otlp_add_resource(struct buf *out, const char *key, const char *value);
 /* resource: what otlp_add_resource() wrote. */
 void otlp_begin(struct buf *out, const char *resource, size_t resource_len);
 void otlp_end(struct buf *out);
 
-/* How many spans a 200 refused all the same (partialSuccess), 0 when none. */
+/* How many spans the collector rejected in an answer with status 200 (partialSuccess). */
 uint64_t otlp_rejected(const char *answer, size_t len);
 
 #endif

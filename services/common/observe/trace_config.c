@@ -21,7 +21,7 @@ static const char *lookup(const struct variable_reader *r, const char *name)
     return value && *value ? value : NULL;
 }
 
-/* The first of the two that is set; *name says which. */
+/* The value of the first of the two that is set; *name is its name. */
 static const char *lookup_either(const struct variable_reader *r, const char *first, const char *second,
                                  const char **name)
 {
@@ -61,7 +61,7 @@ static void trim(const char **text, size_t *len)
     while (*len && ((*text)[*len - 1] == ' ' || (*text)[*len - 1] == '\t')) --*len;
 }
 
-/* Calls fn for every pair; false when the list is malformed, then fn may have seen its beginning. */
+/* Calls fn for every pair. False when the list is malformed; fn may have been called for its beginning. */
 static bool each_pair(const char *list, void (*fn)(void *data, const char *key, const char *value), void *data)
 {
     bool ok = true;
@@ -101,7 +101,7 @@ static bool read_endpoint(struct variable_reader *r, char *err, size_t err_size)
     const char *value = lookup_either(r, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", &name);
     if (!value) return true;
     if (!is_http_url(value)) {
-        snprintf(err, err_size, "%s: a URL that begins with http:// or https:// was expected", name);
+        snprintf(err, err_size, "%s: must be a URL that begins with http:// or https://", name);
         return false;
     }
     size_t len = strlen(value);
@@ -125,7 +125,7 @@ static void add_header(void *data, const char *key, const char *value)
     struct headers *h = data;
     struct buf line = {0};
     if (key[strspn(key, token)]) h->ok = false;
-    /* libcurl takes "Name:" for "leave that header out", and "Name;" for an empty one. */
+    /* For libcurl "Name:" removes the header, and "Name;" sends it empty. */
     buf_addf(&line, *value ? "%s: %s" : "%s;", key, value);
     h->list = xrealloc(h->list, (h->count + 2) * sizeof *h->list);
     h->list[h->count++] = xstrdup(buf_cstr(&line));
@@ -142,7 +142,7 @@ static bool read_headers(struct variable_reader *r, char *err, size_t err_size)
     bool ok = each_pair(value, add_header, &h) && h.ok;
     r->c->headers = h.list;
     /* The value is not shown: it may be a secret. */
-    if (!ok) snprintf(err, err_size, "%s: name=value,name=value was expected, with %%-encoded values", name);
+    if (!ok) snprintf(err, err_size, "%s: must be name=value,name=value with %%-encoded values", name);
     return ok;
 }
 
@@ -160,7 +160,7 @@ static uint64_t read_count(struct variable_reader *r, const char *name, uint64_t
 {
     const char *value = lookup(r, name);
     uint64_t n = fallback;
-    if (value && !read_number(value, most, &n)) note(r->c, name, "it is no number within its bounds");
+    if (value && !read_number(value, most, &n)) note(r->c, name, "it is not a number in the allowed range");
     return n;
 }
 
@@ -170,15 +170,16 @@ static uint64_t read_timeout(struct variable_reader *r)
     return read_count(r, lookup(r, name) ? name : "OTEL_EXPORTER_OTLP_TIMEOUT", 10000, 3600000);
 }
 
-/* Variables with one value that we can do: another is noted, and that one done. */
+/* Variables of which one value is supported. Another one is noted, and the supported one holds. */
 static void read_only_one(struct variable_reader *r)
 {
     static const struct {
         const char *first, *second, *value, *why;
     } known[] = {
-        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "spans go out as http/json"},
+        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL", "http/json",
+         "only http/json is supported"},
         {"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION", "none",
-         "requests are not compressed"},
+         "compression is not supported"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
         const char *name, *value = lookup_either(r, known[i].first, known[i].second, &name);
@@ -196,7 +197,7 @@ static double read_ratio(struct variable_reader *r)
     if (!text) return 1;
     double ratio = strtod(text, &end);
     if (end != text && !*end && ratio >= 0 && ratio <= 1) return ratio;
-    note(r->c, name, "it is no number from 0 to 1: every trace is recorded");
+    note(r->c, name, "it is not a number from 0 to 1; every trace is recorded");
     return 1;
 }
 
@@ -223,7 +224,7 @@ static void read_sampler(struct variable_reader *r)
         r->c->sampler.ratio = known[i].takes_ratio ? read_ratio(r) : known[i].ratio;
         return;
     }
-    if (word) note(r->c, name, "no such sampler here: it is parentbased_always_on");
+    if (word) note(r->c, name, "the sampler is not known; parentbased_always_on is used");
 }
 
 /* ---- all of it ---- */
@@ -234,7 +235,8 @@ static bool is_off(struct variable_reader *r)
     if (disabled && strcasecmp(disabled, "true") == 0) return true;
     if (disabled && strcasecmp(disabled, "false") != 0) note(r->c, "OTEL_SDK_DISABLED", "it is neither true nor false");
     if (exporter && strcmp(exporter, "none") == 0) return true;
-    if (exporter && strcmp(exporter, "otlp") != 0) note(r->c, "OTEL_TRACES_EXPORTER", "the only exporter here is otlp");
+    if (exporter && strcmp(exporter, "otlp") != 0)
+        note(r->c, "OTEL_TRACES_EXPORTER", "only the exporter otlp is supported");
     return false;
 }
 
@@ -304,7 +306,8 @@ static void add_given(void *data, const char *key, const char *value)
 void trace_config_resource(const struct trace_config *c, const char *service, const char *instance, struct buf *out)
 {
     struct resource r = {.out = out, .c = c};
-    if (c->resource_text && !each_pair(c->resource_text, add_given, &r)) BUG("a list was well formed and is not");
+    if (c->resource_text && !each_pair(c->resource_text, add_given, &r))
+        BUG("a list that was well formed no longer is");
     if (!r.has_name) otlp_add_resource(out, "service.name", c->service_name ? c->service_name : service);
     if (!r.has_version) otlp_add_resource(out, "service.version", FANTAIL_VERSION);
     if (!r.has_instance) otlp_add_resource(out, "service.instance.id", instance);

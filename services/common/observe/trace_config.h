@@ -1,7 +1,7 @@
 /*
- * What OpenTelemetry's environment variables ask for (docs/observing.md lists those we know). Tracing is off unless an
- * endpoint is named. As the standard wants it, a value that is not understood is noted and ignored; only what could
- * never work (an endpoint or headers that are none) is an error. A pure module: it is given getenv().
+ * Reads OpenTelemetry's environment variables; docs/observing.md lists those that are known. Tracing is off unless an
+ * endpoint is given. As the standard demands, a value that is not understood is noted and ignored. Only an endpoint or
+ * headers that cannot work are an error. A pure module: getenv() is an argument.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
@@ -20,22 +20,22 @@ struct trace_config {
     char *url;      /* where spans are posted; NULL: tracing is off */
     char **headers; /* "Name: value" of the exporter's requests, NULL-ended; NULL: none. Secrets */
     uint64_t timeout_ms;
-    uint64_t delay_ms; /* a span waits so long for others */
+    uint64_t delay_ms; /* how long a span waits for others */
     unsigned batch_spans, queue_spans;
     struct trace_sampler sampler;
     char *service_name;  /* NULL: not given */
-    char *resource_text; /* OTEL_RESOURCE_ATTRIBUTES as given, found well formed; NULL: none */
+    char *resource_text; /* OTEL_RESOURCE_ATTRIBUTES, which is well formed; NULL: none */
     struct trace_note notes[TRACE_CONFIG_NOTES];
     unsigned note_count;
 };
 
-/* get is getenv() or its like. False with a sentence in err that begins with the variable's name; nothing to release
- * then. */
+/* get is getenv() or a function like it. False on failure, with a sentence in err that begins with the variable's name;
+ * then there is nothing to release. */
 MUST_CHECK bool trace_config_read(struct trace_config *c, const char *(*get)(const char *name), char *err,
                                   size_t err_size);
 void trace_config_release(struct trace_config *c);
 
-/* The service's resource attributes for otlp_begin(): what was given, and ours where nothing was. */
+/* Writes the service's resource attributes for otlp_begin(): those that were given, and our own for the others. */
 void trace_config_resource(const struct trace_config *c, const char *service, const char *instance, struct buf *out);
 
 #endif

@@ -38,7 +38,7 @@ static bool is_zero(const uint8_t *bytes, size_t count)
     return any == 0;
 }
 
-/* Version 00 ends behind the flags; a later one may go on behind a dash. */
+/* Version 00 ends after the flags. A later version may go on after a dash. */
 static bool ends_well(const char *header, uint8_t version)
 {
     char next = header[END_AT];
@@ -100,11 +100,11 @@ static void put_random(uint8_t out[8], struct trace_random *r)
 {
     uint64_t n;
     do n = trace_random_next(r);
-    while (n == 0); /* zero is no id */
+    while (n == 0); /* an id must not be zero */
     memcpy(out, &n, sizeof n);
 }
 
-/* The same traces everywhere: as other implementations do, the last eight bytes of the id are compared. */
+/* Compares the last eight bytes of the id, as other implementations do, so that all services record the same traces. */
 static bool falls_within(const uint8_t trace_id[16], double ratio)
 {
     uint64_t n = 0;

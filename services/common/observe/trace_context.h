@@ -1,15 +1,15 @@
 /*
- * W3C Trace Context: the identity of a span as it travels between services (`traceparent`), and whether its trace is
- * recorded. A pure module: randomness is an argument, nothing allocates.
+ * W3C Trace Context: the ids of a span as services pass them on (`traceparent`), and whether its trace is recorded. A
+ * pure module: randomness is an argument, and nothing allocates.
  *
- * `tracestate` is not read here: it is passed on as it came, or dropped with a `traceparent` that is invalid.
+ * `tracestate` is not read here. It is passed on unchanged, or dropped together with an invalid `traceparent`.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_CONTEXT_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_CONTEXT_H
 
 #include "common/base/base.h"
 
-#define TRACE_SAMPLED    0x01 /* somebody records this trace */
+#define TRACE_SAMPLED    0x01 /* the trace is recorded */
 #define TRACE_RANDOM     0x02 /* the trace id's last seven bytes are random (Level 2 of the standard) */
 #define TRACESTATE_BYTES 4096 /* a longer tracestate is dropped; the standard asks for 512 */
 
@@ -21,15 +21,15 @@ struct trace_context {
     uint8_t flags;
 };
 
-/* Reads a traceparent header; false when it is invalid, as the standard has it. A version we do not know is read as
- * far as version 00 goes. */
+/* Reads a traceparent header. False when it is invalid by the standard. Of an unknown version the fields of version 00
+ * are read. */
 MUST_CHECK bool trace_context_parse(struct trace_context *t, const char *header);
-/* Version 00, with the flags that version has. */
+/* Writes version 00, with the flags of that version. */
 void trace_context_format(const struct trace_context *t, char out[TRACEPARENT_SIZE]);
 void trace_id_format(const struct trace_context *t, char out[TRACE_ID_SIZE]);
 void span_id_format(const uint8_t span_id[8], char out[SPAN_ID_SIZE]);
 
-/* Random numbers for ids (xoshiro256++): quick, and never a system call per span. Not for secrets. */
+/* Random numbers for ids (xoshiro256++), without a system call for each span. Not for secrets. */
 struct trace_random {
     uint64_t state[4]; /* not all zero; seed it from the kernel */
 };
@@ -37,14 +37,14 @@ uint64_t trace_random_next(struct trace_random *r);
 
 /* Whether a trace is recorded: OTEL_TRACES_SAMPLER. */
 struct trace_sampler {
-    bool follows_parent; /* a caller's decision holds; the rest is for traces that begin here */
-    double ratio;        /* of the traces that are recorded: 0 .. 1 */
+    bool follows_parent; /* keep the decision of the caller; `ratio` is then for traces that begin here */
+    double ratio;        /* the share of traces that is recorded, 0 to 1 */
 };
 
 /* The context of a new span: in the parent's trace, or in a trace of its own when parent is NULL. */
 void trace_context_child(struct trace_context *t, const struct trace_context *parent, const struct trace_sampler *s,
                          struct trace_random *r);
-/* The context of a span within our own service: the decision is made already. */
+/* The context of a span below one of our own: the decision of the parent holds. */
 void trace_context_inner(struct trace_context *t, const struct trace_context *parent, struct trace_random *r);
 
 #endif

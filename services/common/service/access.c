@@ -10,16 +10,16 @@ static const struct {
 } refusals[] = {
     [ACCESS_GRANTED] = {NULL, NULL, NULL},
     [ACCESS_MISSING] = {"missing", "Bearer realm=\"fantail\"",
-                        "a token is needed here: the header \"Authorization: Bearer TOKEN\" is missing"},
+                        "a token is needed: the header \"Authorization: Bearer TOKEN\" is missing"},
     [ACCESS_MALFORMED] = {"malformed",
                           "Bearer realm=\"fantail\", error=\"invalid_token\", error_description=\"malformed\"",
                           "the Authorization header is not of the form \"Bearer TOKEN\""},
     [ACCESS_UNKNOWN] = {"unknown", "Bearer realm=\"fantail\", error=\"invalid_token\", error_description=\"not known\"",
-                        "the token is not known here"},
+                        "the token is not known"},
 };
 static_assert(ARRAY_SIZE(refusals) == ACCESS_VERDICT_COUNT, "a reason for each verdict");
 
-enum access_verdict access_judge(const struct tokens *tokens, const char *authorization)
+enum access_verdict access_classify(const struct tokens *tokens, const char *authorization)
 {
     static const char scheme[] = "Bearer ";
     if (!authorization) return ACCESS_MISSING;
@@ -34,7 +34,7 @@ enum access_verdict access_judge(const struct tokens *tokens, const char *author
 bool access_admit(struct access *a, struct http_exchange *x)
 {
     enum access_verdict verdict =
-        a->path ? access_judge(&a->tokens, http_exchange_header(x, "Authorization")) : ACCESS_GRANTED;
+        a->path ? access_classify(&a->tokens, http_exchange_header(x, "Authorization")) : ACCESS_GRANTED;
     if (verdict == ACCESS_GRANTED) return true;
     char reason[40];
     snprintf(reason, sizeof reason, "\"reason\":\"%s\"", refusals[verdict].name);
@@ -50,9 +50,8 @@ static void register_metrics(struct access *a)
     for (int v = ACCESS_GRANTED + 1; v < ACCESS_VERDICT_COUNT; v++) {
         struct buf label = {0};
         metric_add_label(&label, "reason", refusals[v].name);
-        a->refused[v] =
-            metric_counter("fantail_http_unauthorized_total",
-                           "Requests refused with 401, by what was wrong with their token.", buf_cstr(&label));
+        a->refused[v] = metric_counter("fantail_http_unauthorized_total",
+                                       "Requests refused with 401, by the fault of their token.", buf_cstr(&label));
         buf_release(&label);
     }
 }
@@ -69,7 +68,7 @@ bool access_read_again(struct tokens *t, const char *option, const char *path)
     struct tokens fresh;
     char err[512];
     if (!tokens_read(&fresh, path, err, sizeof err)) {
-        log_error("the tokens could not be read again; those from before stay", LOG_STR("option", option),
+        log_error("the tokens could not be read again; the old ones stay in use", LOG_STR("option", option),
                   LOG_STR("error", err));
         return false;
     }

@@ -1,7 +1,7 @@
 /*
- * Who may ask: requests must carry one of the tokens of a file ("Authorization: Bearer TOKEN", RFC 6750), or are
- * answered 401 with the reason, before their body is read. Without a file everybody may.
- * Private to service*.c, but for the two functions that need no service.
+ * Access by tokens. A request must have one of the tokens of a file ("Authorization: Bearer TOKEN", RFC 6750). Without
+ * one it is answered 401 with the reason, before its body is read. Without a file every request is admitted.
+ * Private to service*.c, except the two functions at the end.
  */
 #ifndef FANTAIL_COMMON_SERVICE_ACCESS_H
 #define FANTAIL_COMMON_SERVICE_ACCESS_H
@@ -12,24 +12,24 @@
 enum access_verdict { ACCESS_GRANTED, ACCESS_MISSING, ACCESS_MALFORMED, ACCESS_UNKNOWN, ACCESS_VERDICT_COUNT };
 
 struct access {
-    const char *path; /* of the file; NULL: everybody may; borrowed */
+    const char *path; /* of the file; NULL: every request is admitted; borrowed */
     struct tokens tokens;
     uint64_t *refused[ACCESS_VERDICT_COUNT]; /* counters */
 };
 
-/* False with a sentence in err. Registers its metrics. */
+/* Reads the file and registers the metrics. False on failure, with a sentence in err. */
 MUST_CHECK bool access_start(struct access *a, const char *path, char *err, size_t err_size);
 /* Reads the file again. */
 void access_reload(struct access *a);
-/* May be called on a zeroed one. */
+/* A zeroed struct is fine. */
 void access_release(struct access *a);
 /* False after answering 401. */
 MUST_CHECK bool access_admit(struct access *a, struct http_exchange *x);
 
-/* What an Authorization header (NULL: none) is worth. Pure. */
-enum access_verdict access_judge(const struct tokens *tokens, const char *authorization);
-/* Takes the file's tokens in place of those in t. A file that cannot be read or holds none leaves them as they are, and
- * the log says so. True when they were taken. `option` is named in the log. */
+/* Checks an Authorization header; NULL: there is none. Pure. */
+enum access_verdict access_classify(const struct tokens *tokens, const char *authorization);
+/* Replaces the tokens in t by those of the file. False when the file cannot be read or has none; then t is unchanged
+ * and the log has an error that names `option`. */
 bool access_read_again(struct tokens *t, const char *option, const char *path);
 
 #endif

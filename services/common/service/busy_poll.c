@@ -7,11 +7,12 @@
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100
-/* Being woken, and the first events' own work, of which a sleeper's wait is longer. */
-#define WAKING_NS     (50 * NS_PER_US)
-#define KEPT_NS       NS_PER_MS
-#define REST_LEAST_NS (5 * NS_PER_MS)
-#define REST_MOST_NS  (500 * NS_PER_MS)
+/* How much longer a wait is when the loop sleeps: it wakes up and handles the first events before the clock is read. */
+#define WAKING_NS (50 * NS_PER_US)
+/* A yield that lasted this long went to a process with long work. */
+#define LONG_YIELD_NS  NS_PER_MS
+#define PAUSE_LEAST_NS (5 * NS_PER_MS)
+#define PAUSE_MOST_NS  (500 * NS_PER_MS)
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -20,10 +21,10 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 
 uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns)
 {
-    return b->score >= BUSY_POLL_SCORE && now_ns >= b->rest_until_ns ? b->limit_ns : 0;
+    return b->score >= BUSY_POLL_SCORE && now_ns >= b->pause_until_ns ? b->limit_ns : 0;
 }
 
-static void judge(struct busy_poll *b, bool quick)
+static void count_wait(struct busy_poll *b, bool quick)
 {
     if (!quick)
         b->score -= b->score < BUSY_POLL_PRICE ? b->score : BUSY_POLL_PRICE;
@@ -31,41 +32,41 @@ static void judge(struct busy_poll *b, bool quick)
         b->score++;
 }
 
-void busy_poll_looked(struct busy_poll *b, uint64_t waited_ns)
+void busy_poll_polled(struct busy_poll *b, uint64_t waited_ns)
 {
-    judge(b, waited_ns < b->limit_ns);
-    if (waited_ns < b->limit_ns) b->rest_ns -= b->rest_ns / 32;
+    count_wait(b, waited_ns < b->limit_ns);
+    if (waited_ns < b->limit_ns) b->pause_ns -= b->pause_ns / 32;
 }
 
 void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns)
 {
-    judge(b, waited_ns < b->limit_ns + WAKING_NS);
+    count_wait(b, waited_ns < b->limit_ns + WAKING_NS);
 }
 
-/* Those we wait for may well have run meanwhile, on our processor; but their work is short, as the waits before say. */
-bool busy_poll_given_away(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
+/* A short yield is fine: the processes that the loop waits for run on this processor too. */
+bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
 {
-    if (away_ns < KEPT_NS) return true;
-    b->rest_ns = b->rest_ns < REST_LEAST_NS ? REST_LEAST_NS : min_u64(2 * b->rest_ns, REST_MOST_NS);
-    b->rest_until_ns = now_ns + b->rest_ns;
+    if (away_ns < LONG_YIELD_NS) return true;
+    b->pause_ns = b->pause_ns < PAUSE_LEAST_NS ? PAUSE_LEAST_NS : min_u64(2 * b->pause_ns, PAUSE_MOST_NS);
+    b->pause_until_ns = now_ns + b->pause_ns;
     return false;
 }
 
-/* The loop's own wait, which follows, finds the same events at once. Descriptors that the loop watches anew are only
- * added to its set by that wait: their first event may be found as late as when we have looked in vain. */
-static uint64_t *look(struct busy_poller *p, int fd, uint64_t begun, uint64_t budget_ns)
+/* The loop's own poll, which follows, finds the same events at once. It also adds descriptors that are newly watched,
+ * so an event of these can be found only after polling here in vain. Returns the counter for how it ended. */
+static uint64_t *poll_events(struct busy_poller *p, int fd, uint64_t begun, uint64_t budget_ns)
 {
     struct pollfd events = {.fd = fd, .events = POLLIN};
     for (uint64_t now = begun, before;;) {
         bool found = poll(&events, 1, 0) > 0;
         if (found || now - begun >= budget_ns) {
-            busy_poll_looked(&p->thinking, now - begun);
+            busy_poll_polled(&p->state, now - begun);
             return found ? p->found : p->in_vain;
         }
         before = now;
         sched_yield();
         now = uv_hrtime();
-        if (!busy_poll_given_away(&p->thinking, now - before, now)) return p->given_up;
+        if (!busy_poll_yielded(&p->state, now - before, now)) return p->given_up;
     }
 }
 
@@ -74,10 +75,10 @@ static void before_sleep(void *poller)
     struct busy_poller *p = poller;
     int timeout_ms = uv_backend_timeout(p->loop);
     if (timeout_ms == 0) return;
-    uint64_t now = uv_hrtime(), budget_ns = busy_poll_budget(&p->thinking, now);
+    uint64_t now = uv_hrtime(), budget_ns = busy_poll_budget(&p->state, now);
     if (timeout_ms > 0) budget_ns = min_u64(budget_ns, (uint64_t)timeout_ms * NS_PER_MS);
     if (budget_ns)
-        ++*look(p, uv_backend_fd(p->loop), now, budget_ns);
+        ++*poll_events(p, uv_backend_fd(p->loop), now, budget_ns);
     else
         p->slept_from_ns = now;
 }
@@ -85,16 +86,16 @@ static void before_sleep(void *poller)
 static void after_poll(void *poller)
 {
     struct busy_poller *p = poller;
-    if (p->slept_from_ns) busy_poll_slept(&p->thinking, uv_hrtime() - p->slept_from_ns);
+    if (p->slept_from_ns) busy_poll_slept(&p->state, uv_hrtime() - p->slept_from_ns);
     p->slept_from_ns = 0;
 }
 
-static void count(struct busy_poller *p)
+static void register_metrics(struct busy_poller *p)
 {
     static const char *const ends[] = {"found", "in_vain", "given_up"};
     uint64_t *counters[ARRAY_SIZE(ends)];
-    metric_counters("fantail_busy_polls_total", "Times the loop looked for events before it slept, by how that ended.",
-                    "end", ends, ARRAY_SIZE(ends), counters);
+    metric_counters("fantail_busy_polls_total", "Polls for events before the loop slept, by how they ended.", "end",
+                    ends, ARRAY_SIZE(ends), counters);
     p->found = counters[0];
     p->in_vain = counters[1];
     p->given_up = counters[2];
@@ -103,8 +104,8 @@ static void count(struct busy_poller *p)
 void busy_poller_start(struct busy_poller *p, uv_loop_t *loop, int64_t limit_us)
 {
     if (limit_us < 0) limit_us = cpu_is_metered() ? 0 : DEFAULT_LIMIT_US;
-    p->thinking.limit_ns = (uint64_t)limit_us * NS_PER_US;
-    count(p);
+    p->state.limit_ns = (uint64_t)limit_us * NS_PER_US;
+    register_metrics(p);
     p->loop = loop;
     if (limit_us == 0) return;
     turn_add(loop, &p->before_sleep, TURN_BEFORE_SLEEP_BUSY_POLL, before_sleep, p);

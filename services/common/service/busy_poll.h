@@ -1,10 +1,10 @@
 /*
- * Looking for the next event before sleeping. A processor that sleeps takes tens of microseconds to be woken, which is
- * most of what a small request waits for; so when events have come quickly lately, the loop first looks for the next
- * one for a while, and gives the processor away between two looks. That is worth it only while nobody else has long
- * work to do: who gives its processor away to such a one gets it back late, so that is followed by a rest.
+ * Polls for the next event before the loop sleeps. A sleeping processor takes tens of microseconds to wake up, which is
+ * most of the latency of a small request. So when events have come quickly lately, the loop polls for a while first,
+ * and yields the processor between two polls. This pays only while no other process has long work to do: that process
+ * would keep the processor that was yielded to it. So when the processor comes back late, polling pauses for a while.
  *
- * busy_poll_* is the thinking, and pure. busy_poller is a part of an event loop and does the looking.
+ * busy_poll_* decides, and is pure. busy_poller polls, as steps of an event loop.
  */
 #ifndef FANTAIL_COMMON_SERVICE_BUSY_POLL_H
 #define FANTAIL_COMMON_SERVICE_BUSY_POLL_H
@@ -12,36 +12,36 @@
 #include "common/loop/turn.h"
 
 struct busy_poll {
-    uint64_t limit_ns;      /* looks for no longer; 0: never looks */
-    unsigned score;         /* a wait that looking would have ended adds one, another takes BUSY_POLL_PRICE */
-    uint64_t rest_until_ns; /* does not look before */
-    uint64_t rest_ns;       /* the last rest, less what was found since has made up for */
+    uint64_t limit_ns; /* the longest poll; 0: never polls */
+    unsigned score;    /* plus 1 for a wait that a poll would have ended, minus BUSY_POLL_PRICE for a longer one */
+    uint64_t pause_until_ns; /* does not poll before */
+    uint64_t pause_ns;       /* the length of the last pause; shrinks with every poll that found an event */
 };
 
-/* The score that it takes to look, and what is more than enough. */
+/* The score from which on it polls, and the highest score. */
 #define BUSY_POLL_SCORE      8
 #define BUSY_POLL_SCORE_MOST 16
 #define BUSY_POLL_PRICE      3
 
-/* For how long to look before sleeping; 0: not at all. */
+/* How long to poll before sleeping; 0: not at all. */
 uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns);
-/* The loop waited so long for an event: looked for so long, or slept, which counts the time of being woken. */
-void busy_poll_looked(struct busy_poll *b, uint64_t waited_ns);
+/* The loop waited this long for an event: it polled, or it slept, with the time to wake up. */
+void busy_poll_polled(struct busy_poll *b, uint64_t waited_ns);
 void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns);
-/* Between two looks the processor was given away for so long. False: somebody has long work to do, so sleep now. */
-MUST_CHECK bool busy_poll_given_away(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns);
+/* Between two polls another process had the processor for this long. False: it has long work to do, so sleep now. */
+MUST_CHECK bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns);
 
 struct busy_poller {
-    struct busy_poll thinking;
+    struct busy_poll state;
     uv_loop_t *loop;
     struct turn_step before_sleep, after_poll;
-    uint64_t slept_from_ns; /* 0: it does not sleep */
+    uint64_t slept_from_ns; /* 0: the loop did not sleep */
     uint64_t *found, *in_vain, *given_up;
 };
 
-/* limit_us: -1 is 100, or 0 where processor time is metered. Polls as the last step of a turn (turn.h). */
+/* limit_us: -1 is 100, or 0 where processor time is limited. Polls in the last step of a turn (turn.h). */
 void busy_poller_start(struct busy_poller *p, uv_loop_t *loop, int64_t limit_us);
-/* Fine when it was not started. */
+/* Does nothing when it was not started. */
 void busy_poller_stop(struct busy_poller *p);
 
 #endif

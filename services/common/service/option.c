@@ -14,8 +14,8 @@ struct parse {
     enum option_source *sources; /* of each row */
     int argc;
     char **argv;
-    int at;       /* the argument being read */
-    int operands; /* those found so far, moved to argv[1..operands] */
+    int at;       /* the argument that is being read */
+    int operands; /* how many were found so far; they are at argv[1..operands] */
     bool failed, help, version, print_config;
 };
 
@@ -31,16 +31,16 @@ int option_complain(const struct option_spec *spec, const char *name, const char
     return 2;
 }
 
-/* Values: each reader writes the field and returns NULL, or a phrase of what the value must be. */
+/* Values: each reader writes the field, and returns false when the text is not a value of the row. */
 
-static const char *read_bool(const char *text, bool *out)
+static bool read_bool(const char *text, bool *out)
 {
     static const char *const on[] = {"true", "yes", "on", "1"}, *const off[] = {"false", "no", "off", "0"};
     for (size_t i = 0; i < ARRAY_SIZE(on); i++) {
-        if (strcasecmp(text, on[i]) == 0) return *out = true, NULL;
-        if (strcasecmp(text, off[i]) == 0) return *out = false, NULL;
+        if (strcasecmp(text, on[i]) == 0) return *out = true, true;
+        if (strcasecmp(text, off[i]) == 0) return *out = false, true;
     }
-    return "true or false";
+    return false;
 }
 
 static bool starts_a_number(const char *text)
@@ -58,14 +58,19 @@ static bool read_int(const char *text, int64_t *out, const char **end)
     return starts_a_number(text) && stop != text && errno == 0;
 }
 
-static const char *read_number(const char *text, double *out)
+static bool is_within(const struct option_row *row, double n)
+{
+    return n >= row->min && n <= row->max;
+}
+
+static bool read_number(const struct option_row *row, const char *text, double *out)
 {
     char *end;
     errno = 0;
     double n = strtod(text, &end);
-    if (!starts_a_number(text) || end == text || *end || errno || !isfinite(n)) return "a number";
+    if (!starts_a_number(text) || end == text || *end || errno || !isfinite(n) || !is_within(row, n)) return false;
     *out = n;
-    return NULL;
+    return true;
 }
 
 bool option_read_bytes(const char *text, int64_t *bytes)
@@ -84,50 +89,36 @@ bool option_read_bytes(const char *text, int64_t *bytes)
     return false;
 }
 
-static const char *read_choice(const struct option_row *row, const char *text, int *out)
+static bool read_choice(const struct option_row *row, const char *text, int *out)
 {
     for (int i = 0; row->choices[i]; i++)
-        if (strcmp(row->choices[i], text) == 0) return *out = i, NULL;
-    return "one of the words of --help";
+        if (strcmp(row->choices[i], text) == 0) return *out = i, true;
+    return false;
 }
 
-static const char *read_integer_row(const struct option_row *row, const char *text, int64_t *out)
+static bool read_integer(const struct option_row *row, const char *text, int64_t *out)
 {
-    const char *end;
+    const char *end = "";
     int64_t n;
-    if (row->type == OPTION_TYPE_PORT && row->min < 0 && strcmp(text, "off") == 0) return *out = -1, NULL;
-    if (row->type == OPTION_TYPE_BYTES) {
-        if (!option_read_bytes(text, &n)) return "a number of bytes such as 65536 or 64K";
-    } else if (!read_int(text, &n, &end) || *end) {
-        return "a whole number";
-    }
-    if ((double)n < row->min || (double)n > row->max) return "";
+    if (row->type == OPTION_TYPE_PORT && row->min < 0 && strcmp(text, "off") == 0) return *out = -1, true;
+    if (!(row->type == OPTION_TYPE_BYTES ? option_read_bytes(text, &n) : read_int(text, &n, &end)) || *end)
+        return false;
+    if (!is_within(row, (double)n)) return false;
     *out = n;
-    return NULL;
+    return true;
 }
 
-static const char *read_value(const struct option_row *row, const char *text, void *at)
+static bool read_value(const struct option_row *row, const char *text, void *at)
 {
-    const char *wrong;
     switch (row->type) {
     case OPTION_TYPE_BOOL: return read_bool(text, at);
     case OPTION_TYPE_INT:
     case OPTION_TYPE_BYTES:
-    case OPTION_TYPE_PORT: return read_integer_row(row, text, at);
+    case OPTION_TYPE_PORT: return read_integer(row, text, at);
     case OPTION_TYPE_NUMBER:
-    case OPTION_TYPE_SECONDS: {
-        double n;
-        wrong = read_number(text, &n);
-        if (wrong) return wrong;
-        if (n < row->min || n > row->max) return "";
-        *(double *)at = n;
-        return NULL;
-    }
+    case OPTION_TYPE_SECONDS: return read_number(row, text, at);
     case OPTION_TYPE_PATH:
-        if (!*text) return "a path, not an empty word";
-        *(const char **)at = text;
-        return NULL;
-    case OPTION_TYPE_STRING: *(const char **)at = text; return NULL;
+    case OPTION_TYPE_STRING: *(const char **)at = text; return *text || row->type == OPTION_TYPE_STRING;
     case OPTION_TYPE_CHOICE: return read_choice(row, text, at);
     case OPTION_TYPE_HEADING:
     case OPTION_TYPE_END: break;
@@ -140,31 +131,48 @@ static void *field(const struct parse *p, const struct option_row *row)
     return (char *)p->config + row->offset;
 }
 
+/* "a whole number from 1 to 64" */
+static void describe_value(const struct option_row *row, char *text, size_t size)
+{
+    static const char *const words[] = {
+        [OPTION_TYPE_BOOL] = "true or false",
+        [OPTION_TYPE_INT] = "a whole number",
+        [OPTION_TYPE_BYTES] = "a number of bytes such as 65536 or 64K,",
+        [OPTION_TYPE_PORT] = "a port",
+        [OPTION_TYPE_NUMBER] = "a number",
+        [OPTION_TYPE_SECONDS] = "a number of seconds",
+        [OPTION_TYPE_STRING] = "a text",
+        [OPTION_TYPE_PATH] = "a path",
+        [OPTION_TYPE_CHOICE] = "one of",
+    };
+    size_t len = (size_t)snprintf(text, size, "%s", words[row->type]);
+    if (row->type == OPTION_TYPE_PORT)
+        snprintf(text + len, size - len, " from 0 to %.15g%s", row->max, row->min < 0 ? ", or off" : "");
+    else if (row->min < row->max)
+        snprintf(text + len, size - len, " from %.15g to %.15g", row->min, row->max);
+    for (size_t i = 0; row->choices && row->choices[i] && len < size; i++)
+        len += (size_t)snprintf(text + len, size - len, "%s %s", i ? "," : "", row->choices[i]);
+}
+
 static void complain_of_value(struct parse *p, const struct option_row *row, enum option_source source,
-                              const char *text, const char *wrong)
+                              const char *text)
 {
     struct option_env_name env = {""};
-    char words[256] = "";
+    char want[256];
     if (source == OPTION_FROM_ENV) env = option_env_name(row);
-    if (!*wrong) snprintf(words, sizeof words, "%.15g to %.15g", row->min, row->max);
-    for (size_t i = 0; row->choices && row->choices[i]; i++) {
-        size_t len = strlen(words);
-        snprintf(words + len, sizeof words - len, "%s%s", i ? ", " : "one of ", row->choices[i]);
-    }
-    option_complain(p->spec, row->name, "%s%smust be %s, not \"%s\"", env.text, *env.text ? " " : "",
-                    *words ? words : wrong, text);
+    describe_value(row, want, sizeof want);
+    option_complain(p->spec, row->name, "%s%smust be %s, not \"%s\"", env.text, *env.text ? " " : "", want, text);
     p->failed = true;
 }
 
 static void set(struct parse *p, const struct option_row *row, enum option_source source, const char *text)
 {
-    const char *wrong = read_value(row, text, field(p, row));
-    if (!wrong)
+    if (read_value(row, text, field(p, row)))
         p->sources[row - p->spec->rows] = source;
     else if (source == OPTION_FROM_DEFAULT)
-        BUG("the default \"%s\" of --%s is no good", text, row->name);
+        BUG("the default \"%s\" of --%s is not valid", text, row->name);
     else
-        complain_of_value(p, row, source, text, wrong);
+        complain_of_value(p, row, source, text);
 }
 
 static void set_default(struct parse *p, const struct option_row *row)
@@ -199,8 +207,8 @@ static const struct option_row *find_letter(const struct option_spec *spec, char
     return NULL;
 }
 
-/* The flags that every table has. */
-static bool take_common(struct parse *p, const char *name)
+/* The options that every program has. */
+static bool read_common(struct parse *p, const char *name)
 {
     if (strcmp(name, "help") == 0) return p->help = true;
     if (strcmp(name, "version") == 0) return p->version = true;
@@ -208,7 +216,7 @@ static bool take_common(struct parse *p, const char *name)
     return false;
 }
 
-static void take_value(struct parse *p, const struct option_row *row, const char *given)
+static void read_given(struct parse *p, const struct option_row *row, const char *given)
 {
     if (!given && p->at + 1 < p->argc) given = p->argv[++p->at];
     if (given)
@@ -219,7 +227,7 @@ static void take_value(struct parse *p, const struct option_row *row, const char
     }
 }
 
-static void take_long(struct parse *p, const char *name)
+static void read_long(struct parse *p, const char *name)
 {
     const char *equals = strchr(name, '=');
     size_t len = equals ? (size_t)(equals - name) : strlen(name);
@@ -229,38 +237,38 @@ static void take_long(struct parse *p, const char *name)
     if (row && row->type == OPTION_TYPE_BOOL)
         set(p, row, OPTION_FROM_FLAG, equals ? equals + 1 : "true");
     else if (row)
-        take_value(p, row, equals ? equals + 1 : NULL);
+        read_given(p, row, equals ? equals + 1 : NULL);
     else if (negated && negated->type == OPTION_TYPE_BOOL)
         set(p, negated, OPTION_FROM_FLAG, "false");
-    else if (equals || !take_common(p, name)) {
-        fprintf(stderr, "%s: --%.*s: no such option; --help lists them\n", p->spec->program, (int)len, name);
+    else if (equals || !read_common(p, name)) {
+        fprintf(stderr, "%s: --%.*s: unknown option; see --help\n", p->spec->program, (int)len, name);
         p->failed = true;
     }
 }
 
-static void take_letters(struct parse *p, const char *letters)
+static void read_letters(struct parse *p, const char *letters)
 {
     for (; *letters; letters++) {
         const struct option_row *row = find_letter(p->spec, *letters);
         if (row && row->type == OPTION_TYPE_BOOL) {
             set(p, row, OPTION_FROM_FLAG, "true");
         } else if (row) {
-            take_value(p, row, letters[1] ? letters + 1 : NULL);
+            read_given(p, row, letters[1] ? letters + 1 : NULL);
             return;
         } else if (*letters == 'h') {
             p->help = true;
         } else {
-            option_complain(p->spec, NULL, "-%c: no such option; --help lists them", *letters);
+            option_complain(p->spec, NULL, "-%c: unknown option; see --help", *letters);
             p->failed = true;
         }
     }
 }
 
-/* Moves the operand at p->at to the others at the front of argv, keeping the order of both. */
-static void take_operand(struct parse *p)
+/* Moves the operand at p->at to the others at the front of argv. Operands and options keep their order. */
+static void read_operand(struct parse *p)
 {
     if (p->spec->operands == OPTION_OPERANDS_NONE) {
-        option_complain(p->spec, NULL, "\"%s\" was not expected; --help tells what is", p->argv[p->at]);
+        option_complain(p->spec, NULL, "unexpected argument \"%s\"; see --help", p->argv[p->at]);
         p->failed = true;
         return;
     }
@@ -270,7 +278,7 @@ static void take_operand(struct parse *p)
     p->argv[++p->operands] = operand;
 }
 
-/* Turns argv[1..operands] and the options behind them round, so that operands come last. */
+/* Moves argv[1..operands] after the options, up to `end`. */
 static void operands_last(struct parse *p, int end)
 {
     for (int i = 0; i < p->operands; i++) {
@@ -281,38 +289,38 @@ static void operands_last(struct parse *p, int end)
 }
 
 /* Returns the index of the first operand. */
-static int take_arguments(struct parse *p)
+static int read_arguments(struct parse *p)
 {
     for (p->at = 1; p->at < p->argc; p->at++) {
         const char *arg = p->argv[p->at];
         if (strcmp(arg, "--") == 0) {
             p->at++;
-            if (p->at < p->argc && p->spec->operands == OPTION_OPERANDS_NONE) take_operand(p);
+            if (p->at < p->argc && p->spec->operands == OPTION_OPERANDS_NONE) read_operand(p);
             break;
         }
         if (arg[0] == '-' && arg[1] == '-')
-            take_long(p, arg + 2);
+            read_long(p, arg + 2);
         else if (arg[0] == '-' && arg[1])
-            take_letters(p, arg + 1);
+            read_letters(p, arg + 1);
         else if (p->spec->operands == OPTION_OPERANDS_STOP)
             break;
         else
-            take_operand(p);
+            read_operand(p);
     }
     operands_last(p, p->at < p->argc ? p->at : p->argc);
     return (p->at < p->argc ? p->at : p->argc) - p->operands;
 }
 
-static void take_environment(struct parse *p)
+static void read_environment(struct parse *p)
 {
     for (const struct option_row *row = p->spec->rows; row->type != OPTION_TYPE_END; row++) {
         enum option_source *source = &p->sources[row - p->spec->rows];
         if (row->type == OPTION_TYPE_HEADING) continue;
         const char *text = row->no_env || *source == OPTION_FROM_FLAG ? NULL : getenv(option_env_name(row).text);
-        /* An empty variable is what a manifest writes to unset one. */
+        /* An empty variable counts as unset: a manifest cannot remove one. */
         if (text && *text) set(p, row, OPTION_FROM_ENV, text);
         if (row->required && *source == OPTION_FROM_DEFAULT && !p->failed) {
-            option_complain(p->spec, row->name, "is needed");
+            option_complain(p->spec, row->name, "must be given");
             p->failed = true;
         }
     }
@@ -325,19 +333,19 @@ bool option_parse(const struct option_spec *spec, void *config, int argc, char *
     for (; spec->rows[rows].type != OPTION_TYPE_END; rows++) continue;
     p.sources = xcalloc(rows + 1, sizeof *p.sources);
     for (size_t i = 0; i < rows; i++) set_default(&p, &spec->rows[i]);
-    r->first_operand = take_arguments(&p);
-    bool told = p.help || p.version;
+    r->first_operand = read_arguments(&p);
+    bool done = p.help || p.version;
     if (p.help)
         option_print_help(spec);
     else if (p.version)
         printf("%s %s\n", spec->program, FANTAIL_VERSION);
     else
-        take_environment(&p);
-    if (p.print_config && !told && !p.failed) {
+        read_environment(&p);
+    if (p.print_config && !done && !p.failed) {
         option_print_config(spec, config, p.sources);
-        told = true;
+        done = true;
     }
     free(p.sources);
     r->exit_status = p.failed && !p.help && !p.version ? 2 : 0;
-    return !told && !p.failed;
+    return !done && !p.failed;
 }

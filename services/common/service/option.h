@@ -1,11 +1,11 @@
 /*
- * Command-line options from one table: a row names the option, its type, its default, its bounds, its help, and the
- * field of a config struct that takes the value. `--drain-s 30` or `--drain-s=30` over FANTAIL_DRAIN_S over the
- * default. Every table also has --help, --version and --print-config.
+ * Command-line options from one table. A row has the option's name, type, default, bounds and help, and the field of a
+ * config struct for its value. `--drain-s 30` or `--drain-s=30` wins over FANTAIL_DRAIN_S, which wins over the default.
+ * Every program also has --help, --version and --print-config.
  *
  *     static const struct option_row rows[] = {
  *         OPTION_HEADING("Shutting down"),
- *         OPTION_SECONDS("drain-s", struct config, drain_s, "30", 0, 86400, "time running work gets to end"),
+ *         OPTION_SECONDS("drain-s", struct config, drain_s, "30", 0, 86400, "time for running work to end"),
  *         OPTION_ROWS_END};
  *     struct option_result r;
  *     if (!option_parse(&spec, &config, argc, argv, &r)) return r.exit_status;
@@ -22,31 +22,31 @@ enum option_type {
     OPTION_TYPE_HEADING,
     OPTION_TYPE_BOOL,    /* bool: --x, --no-x, --x=true|false|yes|no|on|off|1|0 */
     OPTION_TYPE_INT,     /* int64_t within min..max */
-    OPTION_TYPE_BYTES,   /* int64_t within min..max; K, M and G (or KiB, MiB, GiB) behind the number are understood */
+    OPTION_TYPE_BYTES,   /* int64_t within min..max; K, M, G and T (or KiB ...) may follow the number */
     OPTION_TYPE_PORT,    /* int64_t, 0..65535; with min -1 the word "off" is -1 */
     OPTION_TYPE_NUMBER,  /* double within min..max */
     OPTION_TYPE_SECONDS, /* double within min..max */
     OPTION_TYPE_STRING,  /* const char *; default may be NULL */
     OPTION_TYPE_PATH,    /* const char *, not empty; default may be NULL */
-    OPTION_TYPE_CHOICE,  /* int: the place of the word in choices */
+    OPTION_TYPE_CHOICE,  /* int: the index of the word in choices */
 };
 
 struct option_row {
     const char *name; /* "drain-s", without dashes; of a heading: its text */
     enum option_type type;
     size_t offset;
-    const char *fallback; /* the default, as one would type it; of a bool NULL is false */
+    const char *fallback; /* the default, as it would be typed; for a bool NULL is false */
     double min, max;
     const char *const *choices; /* NULL-ended */
-    const char *help;           /* one sentence without its full stop; the default is added by itself */
-    const char *value;          /* what --help calls the value; NULL: by type */
+    const char *help;           /* one sentence without its full stop; the default is added to it */
+    const char *value;          /* the name of the value in --help; NULL: by its type */
     char letter;                /* 'q' for -q; 0: none */
-    bool no_env;                /* has no FANTAIL_... twin */
+    bool no_env;                /* cannot be set by FANTAIL_... */
     bool hidden;                /* not in --help */
     bool required;
 };
 
-/* The offset of a field, refusing to compile when the field is not of the type the option writes. */
+/* The offset of a field. Does not compile when the field does not have the type that the option writes. */
 #define OPTION_FIELD(S, field, T)                                                                                      \
     (offsetof(S, field) + 0 * sizeof(struct {                                                                          \
                               _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->field), T),             \
@@ -83,13 +83,13 @@ struct option_row {
     OPTION_ROW_(n, OPTION_TYPE_CHOICE, S, f, int, d, .choices = (words), .help = (h), __VA_ARGS__)
 
 enum option_operands {
-    OPTION_OPERANDS_NONE,     /* an argument that is no option is an error */
-    OPTION_OPERANDS_ANYWHERE, /* they may stand between options; argv is reordered so that they come last */
+    OPTION_OPERANDS_NONE,     /* an argument that is not an option is an error */
+    OPTION_OPERANDS_ANYWHERE, /* may stand between options; argv is reordered so that they come last */
     OPTION_OPERANDS_STOP,     /* parsing ends at the first one (subcommands) */
 };
 
 struct option_spec {
-    const char *program;  /* "fantail-worker", "fantail map": heads messages */
+    const char *program;  /* "fantail-worker", "fantail map": messages begin with it */
     const char *usage;    /* what follows the program's name: "[option...]" */
     const char *about;    /* what the program does; --help prints it first */
     const char *epilogue; /* examples and pointers, printed last; may be NULL */
@@ -98,18 +98,19 @@ struct option_spec {
 };
 
 struct option_result {
-    int exit_status;   /* when option_parse() is false: 0 after --help and the like, 2 after a mistake */
+    int exit_status;   /* when option_parse() returns false: 0 after --help and such, 2 after an error */
     int first_operand; /* index in argv; argc when there are none */
 };
 
-/* argv[0] is skipped. False when the program should end with r->exit_status; everything was said already: --help,
- * --version and --print-config on standard output, a message naming the option on standard error. "--" ends options. */
+/* argv[0] is skipped, and "--" ends the options. False when the program should end with r->exit_status. By then --help,
+ * --version or --print-config is on standard output, or a message that names the option on standard error. */
 MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
                              struct option_result *r);
-/* For checks that need several options: "program: --name: message" on standard error. name may be NULL. Returns 2. */
+/* For checks of several options together. Prints "program: --name: message" on standard error. name may be NULL.
+ * Returns 2. */
 int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* "64K" and the like to bytes; false when it is no size. */
+/* Reads a size such as "64K". False when it is not one. */
 MUST_CHECK bool option_read_bytes(const char *text, int64_t *bytes);
 
 #endif

@@ -67,7 +67,7 @@ static void print_body(const struct option_row *row)
         }
     }
     if (row->required)
-        print_wrapped("[needed]", &column);
+        print_wrapped("[required]", &column);
     else if (row->fallback && *row->fallback && row->type != OPTION_TYPE_BOOL) {
         snprintf(note, sizeof note, "[%s]", row->fallback);
         print_wrapped(note, &column);
@@ -78,7 +78,7 @@ static void print_body(const struct option_row *row)
     putchar('\n');
 }
 
-/* Which options the environment may give: all of them, or these. */
+/* Which options can be set in the environment: all of them, or those that are listed. */
 static void print_env(const struct option_spec *spec)
 {
     unsigned with = 0, without = 0;
@@ -89,9 +89,9 @@ static void print_env(const struct option_spec *spec)
         without += row->no_env;
     }
     if (!with) return;
-    printf("\n%s also come from the environment: --an-option is FANTAIL_AN_OPTION. A flag wins over the\n"
-           "environment, the environment over the default, which stands in [brackets].\n",
-           without ? "Some options may" : "An option may");
+    printf("\n%s can also be set in the environment: --an-option is FANTAIL_AN_OPTION. An option on the command\n"
+           "line wins over the environment, which wins over the default in [brackets].\n",
+           without ? "These options" : "Every option");
     if (!without) return;
     printf("%*s", HELP_INDENT, "");
     for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++)
@@ -114,7 +114,7 @@ void option_print_help(const struct option_spec *spec)
     }
     printf("\nOther\n"
            "  --help, --version\n"
-           "  --print-config\n%*sprint every option's value and where it comes from, and end\n",
+           "  --print-config\n%*sprint the value of every option and its source, and end\n",
            HELP_INDENT, "");
     print_env(spec);
     if (spec->epilogue) printf("\n%s\n", spec->epilogue);

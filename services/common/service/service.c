@@ -10,10 +10,10 @@
 #include "common/service/busy_poll.h"
 #include "common/service/service_http.h"
 
-#define LOOK_MS 20
-/* For what was cut off by the end of the drain to tell its clients. */
+#define CHECK_MS 20
+/* For requests that hooks->cut has ended to send their answers. */
 #define CUT_MS 2000
-/* For the program's own handles to close after hooks->stop; beyond it the program ends anyway. */
+/* For the program's own handles to close after hooks->stop. After that the program ends anyway. */
 #define CLOSE_MS 5000
 
 enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, CLOSING_IDLE, CLOSING };
@@ -24,15 +24,15 @@ struct service {
     const struct service_hooks *hooks;
     struct service_http http;
     enum service_state state;
-    uint64_t drain_end_ms; /* then of CUTTING */
+    uint64_t drain_end_ms; /* of DRAINING, then of CUTTING */
     uv_signal_t signals[3];
-    uv_timer_t timer; /* the end of the delay, then the looks at the way out, then the end of closing */
+    uv_timer_t timer; /* the end of DELAYING, then the checks of the states after it, then the end of CLOSING */
     struct turn_step log_step;
     struct busy_poller busy_poller;
 };
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
-static_assert(ARRAY_SIZE(signal_numbers) == ARRAY_SIZE(((struct service *)0)->signals), "a watcher per signal");
+static_assert(ARRAY_SIZE(signal_numbers) == ARRAY_SIZE(((struct service *)0)->signals), "a handle for each signal");
 
 uint16_t service_port(const struct service *s)
 {
@@ -50,12 +50,12 @@ void service_set_ready(struct service *s, bool ready, const char *reason)
     service_http_set_ready(&s->http, ready, reason);
 }
 
-/* The way out: RUNNING -> DELAYING -> DRAINING (-> CUTTING) -> CLOSING_IDLE -> CLOSING. */
+/* Shutdown: RUNNING -> DELAYING -> DRAINING (-> CUTTING) -> CLOSING_IDLE -> CLOSING. */
 
 static void on_close_late(uv_timer_t *timer)
 {
     struct service *s = timer->data;
-    log_warn("something did not close in time");
+    log_warn("not everything was closed in time");
     uv_stop(s->loop);
 }
 
@@ -66,7 +66,7 @@ static void begin_closing(struct service *s)
     if (s->hooks->stop) s->hooks->stop(s->hooks->data);
     log_info("closed");
     service_http_stop(&s->http);
-    /* From here on the loop lives only as long as handles of others do. */
+    /* From here on only handles of others keep the loop alive. */
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_unref((uv_handle_t *)&s->signals[i]);
     uv_timer_start(&s->timer, on_close_late, CLOSE_MS, 0);
     uv_unref((uv_handle_t *)&s->timer);
@@ -82,30 +82,30 @@ static bool is_idle(const struct service *s)
 static void begin_closing_idle(struct service *s)
 {
     s->state = CLOSING_IDLE;
-    log_info(is_idle(s) ? "drained" : "the drain took too long; what still runs is cut off");
+    log_info(is_idle(s) ? "drained" : "the drain timed out; running requests are cut off");
 }
 
 static void begin_cutting(struct service *s)
 {
     s->state = CUTTING;
     s->drain_end_ms = uv_now(s->loop) + CUT_MS;
-    log_warn("the drain took too long; what still runs is ended",
+    log_warn("the drain timed out; running work is ended",
              LOG_U64("requests", http_server_open_exchanges(s->http.server)));
     if (s->hooks->cut) s->hooks->cut(s->hooks->data);
 }
 
-/* One look at what DRAINING, CUTTING and CLOSING_IDLE wait for; a state may be over at the first. */
-static void on_look(uv_timer_t *timer)
+/* Checks what DRAINING, CUTTING and CLOSING_IDLE wait for. A state may be over at its first check. */
+static void on_check(uv_timer_t *timer)
 {
     struct service *s = timer->data;
-    bool alone = http_server_stop_listening(s->http.server), late = uv_now(s->loop) >= s->drain_end_ms;
+    bool closed = http_server_stop_listening(s->http.server), late = uv_now(s->loop) >= s->drain_end_ms;
     if (s->state == DRAINING && late && !is_idle(s)) begin_cutting(s);
     late = uv_now(s->loop) >= s->drain_end_ms;
-    if (s->state < CLOSING_IDLE && alone && (late || is_idle(s))) begin_closing_idle(s);
+    if (s->state < CLOSING_IDLE && closed && (late || is_idle(s))) begin_closing_idle(s);
     if (s->state == CLOSING_IDLE && http_server_close_idle(s->http.server))
         begin_closing(s);
     else
-        uv_timer_start(timer, on_look, LOOK_MS, 0);
+        uv_timer_start(timer, on_check, CHECK_MS, 0);
 }
 
 static void begin_draining(struct service *s)
@@ -114,7 +114,7 @@ static void begin_draining(struct service *s)
     log_info("draining", LOG_U64("requests", http_server_open_exchanges(s->http.server)));
     if (s->hooks->drain) s->hooks->drain(s->hooks->data);
     s->drain_end_ms = uv_now(s->loop) + (uint64_t)(s->config->drain_s * 1000);
-    uv_timer_start(&s->timer, on_look, 0, 0);
+    uv_timer_start(&s->timer, on_check, 0, 0);
 }
 
 static void on_delay_over(uv_timer_t *timer)
@@ -134,7 +134,7 @@ void service_shutdown(struct service *s)
 
 void service_poke(struct service *s)
 {
-    if (s->state > DELAYING && s->state < CLOSING) uv_timer_start(&s->timer, on_look, 0, 0);
+    if (s->state > DELAYING && s->state < CLOSING) uv_timer_start(&s->timer, on_check, 0, 0);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -148,7 +148,7 @@ static void on_signal(uv_signal_t *handle, int number)
         return;
     }
     if (s->state != RUNNING) {
-        log_error("asked twice to end: ending at once", LOG_I64("signal", number));
+        log_error("asked to end a second time: ending at once", LOG_I64("signal", number));
         if (s->state < CLOSING && s->hooks->abort) s->hooks->abort(s->hooks->data);
         log_flush_wait(100);
         _exit(1);
@@ -167,8 +167,8 @@ static void flush_log(void *unused)
 
 static void start_handles(struct service *s)
 {
-    /* A write that fails is an error to handle: to a closed pipe, or beyond the size that files may have here. The
-     * worker gives its task processes the default actions back. */
+    /* A failed write is handled as an error, also to a closed pipe or beyond the largest size of a file. The worker
+     * restores the default actions for its task processes. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
@@ -182,12 +182,12 @@ static void start_handles(struct service *s)
     turn_add(s->loop, &s->log_step, TURN_BEFORE_SLEEP_LOG, flush_log, NULL);
 }
 
-/* A parent that says who it is can end at any time before this and is still missed. */
+/* If the parent passed its process ID, its end is noticed even when it came before this call. */
 static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
 {
     if (parent == 0) parent = getppid();
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0) {
-        snprintf(err, err_size, "cannot ask for the parent's death: %s", strerror(errno));
+        snprintf(err, err_size, "cannot ask the kernel for a signal when the parent ends: %s", strerror(errno));
         return false;
     }
     if (getppid() == parent) return true;
@@ -195,18 +195,18 @@ static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
     return false;
 }
 
-/* A reader that is gone is no reason to stop, unless it is the parent we must not outlive. */
-static bool tell_ready(struct service *s, char *err, size_t err_size)
+/* The service goes on when the reader is gone, except with --exit-with-parent: the reader is then the parent. */
+static bool write_ready(struct service *s, char *err, size_t err_size)
 {
     int fd = (int)s->config->ready_fd;
     if (fd < 0) return true;
     char line[64];
     int len = snprintf(line, sizeof line, "ready %u %u\n", service_port(s), service_admin_port(s));
-    bool told = write(fd, line, (size_t)len) == len;
+    bool written = write(fd, line, (size_t)len) == len;
     int why = errno;
     close(fd);
-    if (told || !s->config->exit_with_parent) return true;
-    snprintf(err, err_size, "nobody waits at --ready-fd %d: %s", fd, strerror(why));
+    if (written || !s->config->exit_with_parent) return true;
+    snprintf(err, err_size, "cannot write to --ready-fd %d: %s", fd, strerror(why));
     return false;
 }
 
@@ -221,10 +221,10 @@ struct service *service_start(uv_loop_t *loop, const struct service_config *conf
     if (config->exit_with_parent && !tie_to_parent((pid_t)config->parent_pid, err, err_size)) goto fail;
     metrics_register_process(hooks->name);
     if (!service_http_start(&s->http, loop, config, hooks, err, err_size)) goto fail;
-    if (!tell_ready(s, err, err_size)) goto fail;
+    if (!write_ready(s, err, err_size)) goto fail;
     log_info("listening", LOG_STR("host", config->host), LOG_U64("port", service_port(s)),
              LOG_U64("admin_port", service_admin_port(s)), LOG_STR("version", FANTAIL_VERSION));
-    service_warn_of_open_door(config);
+    service_warn_of_open_port(config);
     log_set_deferred(true);
     return s;
 fail:

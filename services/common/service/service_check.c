@@ -1,4 +1,4 @@
-/* What must hold of a service's options together, before anything listens. */
+/* Checks the options of a service together, before anything listens. */
 #include "common/net/loopback.h"
 #include "common/net/unix_address.h"
 #include "common/service/service_http.h"
@@ -10,7 +10,7 @@ int service_check(const struct option_spec *spec, const struct service_config *c
     int fault = tls_server_check(spec, &config->tls);
     if (fault) return fault;
     if (config->reuse_port && unix_address_path(config->host))
-        return option_complain(spec, "reuse-port", "is for ports; --host %s has none", config->host);
+        return option_complain(spec, "reuse-port", "needs a port; --host %s has none", config->host);
     if (config->token_file) {
         if (!tokens_read(&tokens, config->token_file, err, sizeof err))
             return option_complain(spec, "token-file", "%s", err);
@@ -19,15 +19,15 @@ int service_check(const struct option_spec *spec, const struct service_config *c
     }
     if (config->tls.client_ca || is_loopback(config->host) || config->insecure) return 0;
     return option_complain(spec, "token-file",
-                           "is needed, as --host %s can be reached from other machines and whoever reaches it may run "
-                           "tasks here. Give a file with tokens, or demand certificates by --tls-client-ca, or listen "
-                           "on 127.0.0.1, or accept it with --insecure",
+                           "must be given: other machines can connect to --host %s, and all who can connect may run "
+                           "tasks here. Give a file with tokens, demand certificates with --tls-client-ca, listen on "
+                           "127.0.0.1, or accept the risk with --insecure",
                            config->host);
 }
 
-void service_warn_of_open_door(const struct service_config *config)
+void service_warn_of_open_port(const struct service_config *config)
 {
     if (config->token_file || config->tls.client_ca || is_loopback(config->host)) return;
-    log_warn("INSECURE: listening beyond this machine without --token-file; whoever reaches this port may run tasks",
+    log_warn("INSECURE: other machines can connect without a token, and all who can connect may run tasks",
              LOG_STR("host", config->host), LOG_I64("port", config->port));
 }

@@ -1,4 +1,4 @@
-/* The client side of /readyz, for images that have neither a shell nor curl. Blocking, so never inside a service. */
+/* The client side of /readyz, for images without a shell and curl. It blocks, so it is never used inside a service. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,7 +18,7 @@ union address {
     struct sockaddr_un local;
 };
 
-/* A service that listens on every address is asked on loopback. Returns the length, 0 when host is no address. */
+/* A service that listens on all addresses is asked on loopback. Returns the length; 0 when host is not an address. */
 static socklen_t make_address(union address *a, const char *host, uint16_t port)
 {
     *a = (union address){0};
@@ -40,7 +40,7 @@ static socklen_t make_address(union address *a, const char *host, uint16_t port)
     return 0;
 }
 
-/* Reads the start of the answer into text, up to its end or until text is full. */
+/* Sends the request, and reads the answer into text until it ends or text is full. */
 static bool ask(int fd, char *text, size_t size)
 {
     static const char request[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -67,7 +67,8 @@ int service_healthcheck(const struct service_config *config)
     char answer[1024] = "";
     bool asked = false;
     if (!admin && config->tls.cert) {
-        fprintf(stderr, "not known: without --admin-port only https is spoken, which this check does not\n");
+        fprintf(stderr,
+                "cannot check: without --admin-port the service has only https, which this check does not support\n");
         return 1;
     }
     int fd = len ? socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;

@@ -4,12 +4,11 @@
 
 #define METRICS_BYTES (16 * 1024 * 1024)
 
-/* The routes' handle() gets the program's own data, so health needs another way to what it tells. A process has one
- * service. */
+/* handle() of a route gets the program's own data, so the routes of health read this. A process has one service. */
 static struct {
     bool ready;
     char reason[128];
-    struct service_http *http; /* whose requests are counted */
+    struct service_http *http; /* the service whose requests are counted */
 } health = {.reason = "starting"};
 
 enum status_class { CLASS_2XX, CLASS_3XX, CLASS_4XX, CLASS_5XX, CLASS_COUNT };
@@ -17,7 +16,7 @@ static const char *const class_names[] = {"2xx", "3xx", "4xx", "5xx"};
 static_assert(ARRAY_SIZE(class_names) == CLASS_COUNT, "every class has a name");
 
 struct route_metrics {
-    const char *method, *path; /* NULL for requests that no route took */
+    const char *method, *path; /* NULL: of requests without a route */
     uint64_t *requests[CLASS_COUNT];
     struct metric_histogram *duration;
 };
@@ -57,7 +56,8 @@ static void handle_metrics(struct http_exchange *x, void *data)
 
 static const struct http_route health_routes[] = {
     {"GET", "/livez", handle_live}, {"GET", "/healthz", handle_live}, {"GET", "/readyz", handle_ready}, {0}};
-/* Probes carry no token, and learn nothing but whether this service is well. */
+
+/* Probes have no token, and learn only whether this service is ready. */
 static bool admit(void *data, struct http_exchange *x)
 {
     struct service_http *h = data;
@@ -75,7 +75,7 @@ static size_t count_routes(const struct http_route *routes)
     return n;
 }
 
-/* All of them in one array that ends with {0}; lists may be NULL. */
+/* Joins the lists in one array that ends with {0}. A list may be NULL. */
 static struct http_route *join_routes(const struct http_route *const *lists, size_t count)
 {
     size_t total = 0, at = 0;
@@ -104,7 +104,7 @@ static void register_route(struct route_metrics *m, const char *method, const ch
     buf_release(&labels);
 }
 
-/* Through health, as the registry outlives a service. */
+/* Reads `health`, as the registry of metrics outlives a service. */
 static double open_exchanges(void *unused)
 {
     const struct service_http *h = health.http;
@@ -116,7 +116,7 @@ static void register_metrics(struct service_http *h)
     h->metrics_count = count_routes(h->routes) + 1;
     h->metrics = xcalloc(h->metrics_count, sizeof *h->metrics);
     for (size_t i = 0; i < h->metrics_count; i++)
-        register_route(&h->metrics[i], h->routes[i].method, h->routes[i].path); /* the last is {0}: no route */
+        register_route(&h->metrics[i], h->routes[i].method, h->routes[i].path); /* the last one is {0}, for no route */
     metric_gauge_fn("fantail_http_requests_in_flight", "Requests being read or answered.", NULL, open_exchanges, NULL);
 }
 

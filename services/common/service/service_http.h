@@ -1,5 +1,5 @@
 /*
- * The two servers of a service: its own routes, health on both, metrics on the admin one, and the count and duration
+ * The two servers of a service: its own routes, health on both, metrics on the admin server, and the count and duration
  * of every request. Private to service*.c.
  */
 #ifndef FANTAIL_COMMON_SERVICE_SERVICE_HTTP_H
@@ -22,15 +22,15 @@ struct service_http {
 MUST_CHECK bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct service_config *config,
                                    const struct service_hooks *hooks, char *err, size_t err_size);
 void service_http_set_ready(struct service_http *h, bool ready, const char *reason);
-/* Says in the log when anybody may run tasks from other machines. */
-void service_warn_of_open_door(const struct service_config *config);
+/* Logs a warning when other machines can connect without a token. */
+void service_warn_of_open_port(const struct service_config *config);
 /* Ends what still runs on the public server; health and metrics go on. */
 void service_http_stop_public(struct service_http *h);
 /* Reads the certificates again. */
 void service_http_reload(struct service_http *h);
 /* Ends what still runs. */
 void service_http_stop(struct service_http *h);
-/* After the loop has closed the servers' handles. */
+/* Call it after the loop has closed the servers' handles. */
 void service_http_release(struct service_http *h);
 
 #endif

@@ -1,5 +1,6 @@
-/* Secrets are given by file. Some platforms hand them to a container only as environment variables; there a container
- * that runs before the service writes them into a volume of both, and the service's own environment has none. */
+/* Services read secrets from files. Some platforms give a container its secrets only as environment variables. There
+ * another container runs first and writes them into a volume that both share, so the environment of the service has
+ * none. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -20,7 +21,7 @@ static bool write_all(int fd, const char *text, size_t len)
     return fsync(fd) == 0;
 }
 
-/* Whole or not at all, readable by this user only. */
+/* Writes the file whole or not at all. Only this user can read it. */
 static bool write_file(const char *path, const char *text)
 {
     char fresh[4096];
@@ -47,7 +48,7 @@ static int write_secret(const struct option_spec *spec, const char *variable, co
     struct tokens tokens;
     char err[256];
     const char *text = getenv(variable);
-    if (!text) return option_complain(spec, NULL, "write-secret: the environment has no %s", variable);
+    if (!text) return option_complain(spec, NULL, "write-secret: the environment variable %s is not set", variable);
     if (!tokens_parse(&tokens, text, strlen(text), err, sizeof err))
         return option_complain(spec, NULL, "write-secret: %s: %s", variable, err);
     tokens_release(&tokens);
@@ -60,7 +61,7 @@ int service_write_secrets(const struct option_spec *spec, int argc, char **argv)
 {
     int status = 0;
     if (argc < 3 || argc % 2 == 0)
-        return option_complain(spec, NULL, "write-secret: expected VARIABLE FILE, and perhaps more such pairs");
+        return option_complain(spec, NULL, "write-secret: must have arguments VARIABLE FILE, once or more");
     for (int i = 1; i < argc && status == 0; i += 2) status = write_secret(spec, argv[i], argv[i + 1]);
     return status;
 }

@@ -25,6 +25,6 @@ int tls_server_check(const struct option_spec *spec, const struct tls_server_con
 {
     struct tls_files files = tls_server_files(config);
     if (config->client_ca && !config->cert)
-        return option_complain(spec, "tls-cert", "is needed beside --tls-client-ca");
+        return option_complain(spec, "tls-cert", "is needed together with --tls-client-ca");
     return tls_files_check(spec, &files, &tls_server_words);
 }

@@ -1,4 +1,4 @@
-/* The options with which a service is given its certificate, and what must hold of them together. */
+/* The options for the certificate of a service, and the check of these options together. */
 #ifndef FANTAIL_COMMON_SERVICE_TLS_OPTIONS_H
 #define FANTAIL_COMMON_SERVICE_TLS_OPTIONS_H
 
@@ -12,17 +12,18 @@ struct tls_server_config {
 #define TLS_SERVER_OPTION_ROWS(S, f)                                                                                   \
     OPTION_HEADING("TLS"),                                                                                             \
         OPTION_PATH("tls-cert", S, f.cert, NULL,                                                                       \
-                    "serve https on the public port with this certificate (PEM, chain included); read again when "     \
+                    "serve https on the public port with this certificate (PEM, with its chain); read again when "     \
                     "it changes",                                                                                      \
                     .value = "FILE"),                                                                                  \
         OPTION_PATH("tls-key", S, f.key, NULL, "the certificate's private key (PEM)", .value = "FILE"),                \
         OPTION_PATH("tls-client-ca", S, f.client_ca, NULL,                                                             \
-                    "demand certificates of clients, signed by one of these authorities (PEM)", .value = "FILE")
+                    "demand a certificate from every client, signed by one of these authorities (PEM)",                \
+                    .value = "FILE")
 
 struct tls_files tls_server_files(const struct tls_server_config *config);
 extern const struct tls_words tls_server_words;
 
-/* Before anything listens: 0, or 2 after a message that names the option. */
+/* Call it before anything listens. 0, or 2 after a message that names the option. */
 MUST_CHECK int tls_server_check(const struct option_spec *spec, const struct tls_server_config *config);
 MUST_CHECK int tls_files_check(const struct option_spec *spec, const struct tls_files *files,
                                const struct tls_words *words);

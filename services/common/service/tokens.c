@@ -23,11 +23,11 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* What is wrong with a token of a file; NULL: nothing. */
+/* Why a text is not a token for a file; NULL: it is one. */
 static const char *fault(const char *text, size_t len)
 {
     if (len > LIMIT_TOKEN_BYTES) return "the token is too long";
-    if (!token_is_well_formed(text, len)) return "there is a character that no token has";
+    if (!token_is_well_formed(text, len)) return "the token has a character that is not allowed";
     return len < LIMIT_TOKEN_LEAST_BYTES ? "the token is too short" : NULL;
 }
 
@@ -37,7 +37,7 @@ static void add(struct tokens *t, const char *token, size_t len)
     memcpy(t->list[t->count++], token, len);
 }
 
-static bool take_line(struct tokens *t, const char *line, size_t len, unsigned number, char *err, size_t err_size)
+static bool read_line(struct tokens *t, const char *line, size_t len, unsigned number, char *err, size_t err_size)
 {
     while (len > 0 && is_blank(*line)) line++, len--;
     while (len > 0 && is_blank(line[len - 1])) len--;
@@ -47,7 +47,7 @@ static bool take_line(struct tokens *t, const char *line, size_t len, unsigned n
         add(t, line, len);
         return true;
     }
-    snprintf(err, err_size, "line %u: %s; %u to %u letters, digits and -._~+/ are one", number, wrong,
+    snprintf(err, err_size, "line %u: %s; a token has %u to %u letters, digits and -._~+/", number, wrong,
              LIMIT_TOKEN_LEAST_BYTES, LIMIT_TOKEN_BYTES);
     return false;
 }
@@ -59,17 +59,18 @@ bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, siz
     for (unsigned number = 1; at < end; number++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *stop = newline ? newline : end;
-        if (!take_line(t, at, (size_t)(stop - at), number, err, err_size)) {
+        if (!read_line(t, at, (size_t)(stop - at), number, err, err_size)) {
             tokens_release(t);
             return false;
         }
         at = stop + 1;
     }
-    if (t->count == 0) snprintf(err, err_size, "there is no token in it");
+    if (t->count == 0) snprintf(err, err_size, "the file has no token");
     return t->count > 0;
 }
 
-/* The bytes of the file; -1 with errno. Only a file: a pipe could be read once only, and make a service wait. */
+/* The number of bytes in the file; -1 with errno. It must be a regular file: a pipe can be read only once, and the
+ * service could wait for it. */
 static ssize_t read_whole(int fd, char *text, size_t size)
 {
     size_t len = 0;
@@ -98,7 +99,7 @@ bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     ssize_t len = fd < 0 ? -1 : read_whole(fd, text, sizeof text);
     if (len < 0)
-        snprintf(why, sizeof why, "%s", errno == EINVAL ? "it is no regular file" : strerror(errno));
+        snprintf(why, sizeof why, "%s", errno == EINVAL ? "it is not a regular file" : strerror(errno));
     else if (len == sizeof text)
         snprintf(why, sizeof why, "it is longer than %u bytes", LIMIT_TOKEN_FILE_BYTES);
     else
@@ -119,7 +120,7 @@ bool tokens_has(const struct tokens *t, const char *token, size_t len)
     for (size_t i = 0; i < t->count; i++) {
         unsigned char differs = 0;
         for (size_t at = 0; at < sizeof asked; at++) differs |= (unsigned char)(asked[at] ^ t->list[i][at]);
-        /* 0 becomes 1, all else 0, without a branch. */
+        /* 1 when differs is 0, else 0, without a branch. */
         known |= (unsigned char)(((unsigned)differs - 1u) >> 31);
     }
     explicit_bzero(asked, sizeof asked);

@@ -11,7 +11,7 @@
 
 #define RETRY_MIN_MS  1000
 #define RETRY_MAX_MS  30000
-#define RETRY_MOST_MS 300000 /* the longest Retry-After that is obeyed */
+#define RETRY_MOST_MS 300000 /* the longest Retry-After that is honoured */
 #define SENDS_MAX     6      /* of one batch */
 #define ANSWER_BYTES  (16 * KIB)
 
@@ -30,11 +30,11 @@ struct trace_export {
 
     struct trace_queue queue;
     struct http_call *call;
-    size_t sent; /* bytes of the first batch's body handed out */
+    size_t sent; /* bytes of the first batch's body that curl has read */
     unsigned sends;
     struct buf answer;
 
-    bool failing, dropping; /* told so in the log */
+    bool failing, dropping; /* since the last line of the log about this */
     uint64_t *exported, *dropped;
     uint64_t dropped_before;
 };
@@ -46,9 +46,9 @@ static uint64_t unix_offset(void)
     return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec - now_ns();
 }
 
-/* ---- what the log is told ---- */
+/* ---- the log ---- */
 
-/* The URL without what may be secret in it. */
+/* The URL without the parts that may be secret. */
 static const char *shown_url(const char *url, char *out, size_t size)
 {
     const char *host = strstr(url, "://") + 3, *end = host + strcspn(host, "/?#");
@@ -58,7 +58,7 @@ static const char *shown_url(const char *url, char *out, size_t size)
     return out;
 }
 
-static void tell_failing(struct trace_export *t, const char *reason, int status)
+static void report_failing(struct trace_export *t, const char *reason, int status)
 {
     char url[256];
     if (t->failing) return;
@@ -68,14 +68,14 @@ static void tell_failing(struct trace_export *t, const char *reason, int status)
              LOG_STR("reason", reason), LOG_I64("status", status));
 }
 
-static void tell_dropping(struct trace_export *t)
+static void report_dropping(struct trace_export *t)
 {
     if (t->dropping) return;
     t->dropping = true;
     log_warn("spans are dropped: the queue is full", LOG_U64("spans", t->queue.spans));
 }
 
-static void tell_delivering(struct trace_export *t)
+static void report_delivering(struct trace_export *t)
 {
     char url[256];
     if (!t->failing) return;
@@ -86,7 +86,7 @@ static void tell_delivering(struct trace_export *t)
 
 /* ---- sending ---- */
 
-/* The first batch is done with. Returns how many spans it had. */
+/* Removes the first batch, sent or not. Returns how many spans it had. */
 static unsigned drop_first(struct trace_export *t)
 {
     t->sends = 0;
@@ -128,7 +128,7 @@ static void on_timer(uv_timer_t *timer)
     case SENDING:
         http_call_cancel(t->call);
         t->call = NULL;
-        tell_failing(t, "no answer in time", 0);
+        report_failing(t, "the collector did not answer in time", 0);
         try_again_later(t, 0);
         return;
     case CLOSING: finish(t); return;
@@ -137,7 +137,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void set_timer(struct trace_export *t, uint64_t ms)
 {
-    if (t->state == CLOSING) return; /* it bounds the whole end */
+    if (t->state == CLOSING) return; /* the timer is then for the end of closing */
     uv_update_time(t->loop);
     uv_timer_start(&t->timer, on_timer, ms, 0);
     t->timer_runs = true;
@@ -160,7 +160,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return n;
 }
 
-/* What is beyond the cap is left out; the answer is then not understood, which is no harm. */
+/* Bytes beyond the cap are dropped. The answer is then not understood, which does no harm. */
 static bool on_answer(void *data, const char *bytes, size_t len)
 {
     struct trace_export *t = data;
@@ -175,9 +175,9 @@ static void deliver_first(struct trace_export *t)
     *t->exported += spans - rejected;
     *t->dropped += rejected;
     if (rejected)
-        tell_failing(t, "the collector rejected some of them", 200);
+        report_failing(t, "the collector rejected some of them", 200);
     else
-        tell_delivering(t);
+        report_delivering(t);
     drop_first(t);
 }
 
@@ -186,7 +186,7 @@ static void give_up_first(struct trace_export *t)
     *t->dropped += drop_first(t);
 }
 
-/* With jitter, so that a fleet does not come back all at once. */
+/* With jitter, so that the services of a fleet do not all try again at once. */
 static uint64_t backoff_ms(struct trace_export *t)
 {
     uint64_t ms = (uint64_t)RETRY_MIN_MS << (t->sends < 6 ? t->sends : 6);
@@ -223,7 +223,7 @@ static void on_end(void *data, const struct http_call_result *r)
     if (r->outcome == HTTP_CALL_OK && r->status >= 200 && r->status < 300) {
         deliver_first(t);
     } else {
-        tell_failing(t, r->reason, r->status);
+        report_failing(t, r->reason, r->status);
         if (may_try_again(r)) {
             try_again_later(t, retry_after_s < RETRY_MOST_MS / 1000 ? retry_after_s * 1000 : RETRY_MOST_MS);
             return;
@@ -242,7 +242,7 @@ static void send_first(struct trace_export *t)
         return;
     }
     t->sent = 0;
-    t->unix_offset_ns = unix_offset(); /* the wall clock may have been set */
+    t->unix_offset_ns = unix_offset(); /* the system clock may have been changed */
     buf_clear(&t->answer);
     t->call = http_call_start(t->client, &(struct http_call_options){
                                              .method = "POST",
@@ -258,7 +258,7 @@ static void send_first(struct trace_export *t)
     set_timer(t, t->config.timeout_ms);
 }
 
-/* Nothing is under way: the next batch, now or after its delay. */
+/* No request is running: sends the next batch, now or after its delay. */
 static void go_on(struct trace_export *t)
 {
     if (t->state == CLOSING) {
@@ -291,7 +291,7 @@ void trace_export_add(struct trace_export *t, const struct span *s)
     if (!(s->context.flags & TRACE_SAMPLED)) return;
     if (!trace_queue_add(&t->queue, s, t->unix_offset_ns)) {
         ++*t->dropped;
-        tell_dropping(t);
+        report_dropping(t);
         return;
     }
     if (t->state == IDLE) go_on(t);
@@ -324,7 +324,7 @@ bool trace_export_configure(struct trace_config *config, char *err, size_t err_s
     return trace_config_read(config, from_environment, err, err_size);
 }
 
-static void tell_start(const struct trace_config *c)
+static void report_start(const struct trace_config *c)
 {
     char url[256];
     for (unsigned i = 0; i < c->note_count; i++)
@@ -339,7 +339,7 @@ struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *conf
     static const char name[] = "fantail_spans_total", help[] = "Spans of recorded traces.";
     uint64_t *exported = metric_counter(name, help, "result=\"exported\""),
              *dropped = metric_counter(name, help, "result=\"dropped\"");
-    tell_start(config);
+    report_start(config);
     if (!config->url) {
         trace_config_release(config);
         return NULL;

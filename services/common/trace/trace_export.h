@@ -1,7 +1,7 @@
 /*
- * Sends finished spans to an OTLP/HTTP collector, in batches, and never in anybody's way: a span is one append to a
- * bounded queue, a queue that is full drops what comes (counted in fantail_spans_total), a collector that cannot be
- * reached costs one log line when that begins and one when it ends.
+ * Sends finished spans to an OTLP/HTTP collector, in batches, at little cost for the service: adding a span is an
+ * append to a bounded queue. A full queue drops new spans, which fantail_spans_total counts. While a collector cannot
+ * be reached, the log has one line when that begins and one when it ends.
  *
  *     IDLE ----- a batch is full, or its delay is over -----> SENDING ----- 2xx, or refused for good --+
  *      ^                                                        ^  |                                   |
@@ -10,7 +10,7 @@
  *      +------------------------------------------------------ WAITING (Retry-After, else backoff)     |
  *      +-----------------------------------------------------------------------------------------------+
  *
- * Owns its HTTP client and timer. Single-threaded. Does not know what a span is about.
+ * Owns its HTTP client and timer. Single-threaded. Does not know what a span means.
  */
 #ifndef FANTAIL_COMMON_TRACE_TRACE_EXPORT_H
 #define FANTAIL_COMMON_TRACE_TRACE_EXPORT_H
@@ -24,19 +24,19 @@ struct trace_export;
 
 /* trace_config_read() of the environment. */
 MUST_CHECK bool trace_export_configure(struct trace_config *config, char *err, size_t err_size);
-/* Takes config. Counters are there in any case; NULL when config says that tracing is off. service ("fantail-worker")
- * and instance are for the resource. */
+/* Takes over config. NULL when tracing is off; the counters are registered in any case. service ("fantail-worker") and
+ * instance are for the resource. */
 MUST_CHECK struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *config, const char *service,
                                                  const char *instance);
-/* Sends what is left, for no longer than TRACE_CLOSE_MS, then frees itself as the loop runs on. NULL is fine. */
+/* Sends what is left, for up to TRACE_CLOSE_MS, then frees t while the loop runs on. NULL is fine. */
 void trace_export_close(struct trace_export *t);
 #define TRACE_CLOSE_MS 2000
 
-/* The context of a span that begins; parent NULL: it begins a trace. The sampler decides unless parent is our own
- * span's. */
+/* Makes the context of a new span. parent NULL: a new trace. The sampler decides whether it is recorded, unless parent
+ * is a span of this service. */
 void trace_export_begin(struct trace_export *t, struct trace_context *context, const struct trace_context *parent,
                         bool parent_is_ours);
-/* Takes a span that has ended; one of a trace that is not recorded is nothing. */
+/* Adds a span that has ended. Ignores it when its trace is not recorded. */
 void trace_export_add(struct trace_export *t, const struct span *s);
 
 #endif

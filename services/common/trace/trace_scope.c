@@ -1,6 +1,6 @@
 #include "common/trace/trace_scope.h"
 
-/* Several traceparents are none; several tracestates are one list. */
+/* More than one traceparent is invalid. Several tracestates are one list. */
 static bool read_parent(struct trace_scope *s, const struct http_exchange *x)
 {
     struct buf joined = {0};

@@ -38,10 +38,10 @@ Test(busy_poll, goes_on_through_a_long_wait_now_and_then_but_not_through_several
 {
     struct busy_poll b = used_to_quick_events();
     for (int i = 0; i < 1000; i++) {
-        busy_poll_looked(&b, i % 10 == 0 ? LIMIT : LIMIT - 1);
+        busy_poll_polled(&b, i % 10 == 0 ? LIMIT : LIMIT - 1);
         cr_assert(looks(&b, NOW));
     }
-    for (int i = 0; i < 4; i++) busy_poll_looked(&b, LIMIT);
+    for (int i = 0; i < 4; i++) busy_poll_polled(&b, LIMIT);
     cr_assert_not(looks(&b, NOW));
 }
 
@@ -59,14 +59,14 @@ Test(busy_poll, rests_when_somebody_kept_the_processor_and_longer_each_time)
 {
     struct busy_poll b = used_to_quick_events();
     uint64_t now = NOW, least = 5 * NS_PER_MS, most = 500 * NS_PER_MS;
-    cr_assert(busy_poll_given_away(&b, LIMIT, now), "the one we wait for may have run");
+    cr_assert(busy_poll_yielded(&b, LIMIT, now), "the one we wait for may have run");
     cr_assert(looks(&b, now));
     for (uint64_t rest = least; rest < most; rest *= 2) {
-        cr_assert_not(busy_poll_given_away(&b, 3 * NS_PER_MS, now));
+        cr_assert_not(busy_poll_yielded(&b, 3 * NS_PER_MS, now));
         cr_assert_not(looks(&b, now + rest - 1));
         cr_assert(looks(&b, now += rest));
     }
-    cr_assert_not(busy_poll_given_away(&b, 3 * NS_PER_MS, now));
+    cr_assert_not(busy_poll_yielded(&b, 3 * NS_PER_MS, now));
     cr_assert_not(looks(&b, now + most - 1));
     cr_assert(looks(&b, now + most));
 }
@@ -74,9 +74,9 @@ Test(busy_poll, rests_when_somebody_kept_the_processor_and_longer_each_time)
 Test(busy_poll, what_it_finds_shortens_the_next_rest)
 {
     struct busy_poll b = used_to_quick_events();
-    for (int i = 0; i < 10; i++) cr_assert_not(busy_poll_given_away(&b, 3 * NS_PER_MS, NOW));
-    for (int i = 0; i < 1000; i++) busy_poll_looked(&b, 20 * US);
-    cr_assert_not(busy_poll_given_away(&b, 3 * NS_PER_MS, NOW));
+    for (int i = 0; i < 10; i++) cr_assert_not(busy_poll_yielded(&b, 3 * NS_PER_MS, NOW));
+    for (int i = 0; i < 1000; i++) busy_poll_polled(&b, 20 * US);
+    cr_assert_not(busy_poll_yielded(&b, 3 * NS_PER_MS, NOW));
     cr_assert(looks(&b, NOW + 5 * NS_PER_MS));
 }
 
@@ -173,8 +173,8 @@ Test(busy_poll, a_loop_with_nothing_but_a_timer_looks_in_vain_once_and_the_timer
     uv_timer_t timer;
     chat_open(&c, 1000);
     uv_run(&c.loop, UV_RUN_DEFAULT);
-    c.poller.thinking.score = BUSY_POLL_SCORE;
-    c.poller.thinking.rest_until_ns = 0;
+    c.poller.state.score = BUSY_POLL_SCORE;
+    c.poller.state.pause_until_ns = 0;
     uint64_t tried = *c.poller.in_vain + *c.poller.given_up;
     uv_timer_init(&c.loop, &timer);
     uv_timer_start(&timer, end_timer, 50, 0);

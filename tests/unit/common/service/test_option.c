@@ -116,7 +116,7 @@ Test(option, bad_values_name_the_option_and_end_with_2, .init = cr_redirect_stde
         cr_assert_eq(r.exit_status, 2);
         forget();
     }
-    assert_said(cr_get_redirected_stderr(), "prog: --count: must be 1 to 64, not \"0\"\n");
+    assert_said(cr_get_redirected_stderr(), "prog: --count: must be a whole number from 1 to 64, not \"0\"\n");
     finish();
 }
 
@@ -135,7 +135,7 @@ Test(option, unknown_and_incomplete_flags_end_with_2, .init = cr_redirect_stderr
         cr_assert(!parse(bad[i], NULL) && r.exit_status == 2, "%s was taken", bad[i]);
         forget();
     }
-    assert_said(cr_get_redirected_stderr(), "prog: --nope: no such option");
+    assert_said(cr_get_redirected_stderr(), "prog: --nope: unknown option");
     finish();
 }
 
@@ -193,6 +193,6 @@ Test(option, a_required_option_is_asked_for, .init = cr_redirect_stderr)
         OPTION_STRING("task", struct config, name, NULL, "which", .required = true), OPTION_ROWS_END};
     spec.rows = needs;
     cr_assert(!parse(NULL) && r.exit_status == 2);
-    assert_said(cr_get_redirected_stderr(), "prog: --task: is needed");
+    assert_said(cr_get_redirected_stderr(), "prog: --task: must be given");
     finish();
 }

@@ -78,11 +78,11 @@ Test(tokens, what_is_no_token_is_told_with_its_line_and_never_quoted)
         {"", "no token"},
         {"\n# " ONE "\n \n", "no token"},
         {ONE "\nsecret-too-short\nsecret\n", "line 3: the token is too short"},
-        {"secret-0123456789 # comment\n", "line 1: there is a character"},
-        {"\nsecret-0123456789\x01\n", "line 2: there is a character"},
-        {"secret-0123=456789\n", "line 1: there is a character"},
-        {"secret-0123456789\xc3\xa9\n", "line 1: there is a character"},
-        {"================\n", "line 1: there is a character"},
+        {"secret-0123456789 # comment\n", "line 1: the token has a character"},
+        {"\nsecret-0123456789\x01\n", "line 2: the token has a character"},
+        {"secret-0123=456789\n", "line 1: the token has a character"},
+        {"secret-0123456789\xc3\xa9\n", "line 1: the token has a character"},
+        {"================\n", "line 1: the token has a character"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
         cr_assert(!parse(faults[i].text), "%s", faults[i].text);
@@ -139,7 +139,7 @@ Test(token_file, a_file_that_cannot_be_used_is_told_with_its_path)
     cr_assert(!tokens_read(&set, "/tmp", err, sizeof err) && strstr(err, "/tmp: "), "%s", err);
     cr_assert(!tokens_read(&set, path, err, sizeof err) && strstr(err, "no token"), "%s", err);
     cr_assert(unlink(path) == 0 && mkfifo(path, 0600) == 0);
-    cr_assert(!tokens_read(&set, path, err, sizeof err) && strstr(err, "no regular file"), "%s", err);
+    cr_assert(!tokens_read(&set, path, err, sizeof err) && strstr(err, "not a regular file"), "%s", err);
 }
 
 Test(token_file, a_file_that_is_too_long_is_refused)
@@ -169,7 +169,7 @@ Test(token_file, reading_again_takes_new_tokens_and_keeps_the_old_ones_when_it_f
 
 /* The header. */
 
-Test(tokens, an_authorization_header_is_judged)
+Test(tokens, an_authorization_header_is_checked)
 {
     static const struct {
         const char *header;
@@ -192,7 +192,7 @@ Test(tokens, an_authorization_header_is_judged)
     };
     cr_assert(parse(ONE "\n" TWO "\n"));
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-        cr_assert_eq(access_judge(&set, cases[i].header), cases[i].verdict, "%s", cases[i].header);
+        cr_assert_eq(access_classify(&set, cases[i].header), cases[i].verdict, "%s", cases[i].header);
 }
 
 Test(tokens, loopback_is_told_from_the_rest_of_the_world)
