@@ -195,6 +195,14 @@ class Docs(FantailTest):
             for test in words(tests):
                 self.assertIn(test, read(path), f"{path}: {test}")
 
+    def test_the_functions_of_the_tour_are_in_headers(self):
+        [names] = re.findall(r"Ten functions explain the rest: (.*?)\.\n", read("README.md"), re.S)
+        self.assertEqual(len(words(names)), 10)
+        headers = "".join(read(place, name) for place, _, found in os.walk(os.path.join(ft.ROOT, "services"))
+                          for name in found if name.endswith(".h"))
+        for name in words(names):
+            self.assertRegex(headers, rf"\b{name}\(")
+
     def test_links_between_the_documents_lead_somewhere(self):
         for page in pages():
             for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", read(page)):
