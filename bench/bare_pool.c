@@ -1,6 +1,7 @@
 /*
- * bare_pool WORKERS sleep ITEMS SECONDS | bare_pool WORKERS primes SPANS STOP: a pool of forked processes, each of which
- * gets one item after another over a socket pair. No pool can do less. The starting of the processes is not measured.
+ * bare_pool WORKERS sleep ITEMS SECONDS | bare_pool WORKERS primes SPANS STOP: a pool of forked processes, each of
+ * which gets one item after another over a socket pair. No pool can do less. The starting of the processes is not
+ * measured.
  */
 #include <poll.h>
 #include <sys/socket.h>
