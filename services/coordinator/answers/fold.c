@@ -10,27 +10,20 @@ void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source 
 {
     *f = (struct fold){.from = *from};
     reduction_init(&f->reduction, kind, LIMIT_ANSWER_BYTES);
-    spill_log_init(&f->errors, spill_dir, ERRORS_MEMORY_BYTES);
+    error_log_init(&f->errors, spill_dir, ERRORS_MEMORY_BYTES);
 }
 
 void fold_release(struct fold *f)
 {
     reduction_release(&f->reduction);
-    spill_log_release(&f->errors);
-    buf_release(&f->line);
-}
-
-static bool keep_error(struct fold *f, uint64_t first, uint64_t n, const char *line, size_t len)
-{
-    struct fold_record record = {first, n, len};
-    return spill_log_append(&f->errors, &record, sizeof record) && spill_log_append(&f->errors, line, len);
+    error_log_release(&f->errors);
 }
 
 /* A line that stands for many items is an error, as the scheduler settles them. */
 static bool fold_line(struct fold *f, uint64_t first, uint64_t n, const char *line, size_t len)
 {
     struct answer_line parsed = answer_line_parse(line, len - 1, false);
-    if (parsed.kind != ANSWER_VALUE) return keep_error(f, first, n, line, len);
+    if (parsed.kind != ANSWER_VALUE) return error_log_add(&f->errors, first, n, line, len);
     for (uint64_t i = 0; i < n; i++) reduction_add(&f->reduction, first + i, parsed.body, parsed.body_len);
     return true;
 }
@@ -51,11 +44,11 @@ enum fold_status fold_advance(struct fold *f)
 {
     struct answer_run run;
     bool failed = false;
-    while (!f->errors.file.error && answer_source_peek(&f->from, &run, &failed)) {
+    while (!f->errors.log.file.error && answer_source_peek(&f->from, &run, &failed)) {
         if (!fold_run(f, &run)) break;
         answer_source_consume(&f->from, run.n, run.len);
     }
-    if (f->errors.file.error) return FOLD_DISK_FAILED;
+    if (f->errors.log.file.error) return FOLD_DISK_FAILED;
     if (failed) return FOLD_SOURCE_FAILED;
     return f->reduction.error[0] ? FOLD_NOT_REDUCIBLE : FOLD_OK;
 }
@@ -67,7 +60,7 @@ void fold_explain(const struct fold *f, enum fold_status status, char *out, size
     case FOLD_NOT_REDUCIBLE: snprintf(out, out_size, "%s", f->reduction.error); break;
     case FOLD_SOURCE_FAILED: snprintf(out, out_size, "answers could not be read back from the disk"); break;
     case FOLD_DISK_FAILED:
-        snprintf(out, out_size, "the errors could not be kept: %s", strerror(f->errors.file.error));
+        snprintf(out, out_size, "the errors could not be kept: %s", strerror(f->errors.log.file.error));
         break;
     }
 }
@@ -77,58 +70,7 @@ bool fold_result(const struct fold *f, struct buf *out)
     return reduction_result(&f->reduction, out);
 }
 
-/* The errors. */
-
-static bool read_record(struct fold *f)
-{
-    struct fold_record *r = &f->record;
-    if (f->in_record) return true;
-    if (spill_log_read(&f->errors, f->read_at, r, sizeof *r) != (ssize_t)sizeof *r) return false;
-    buf_clear(&f->line);
-    if (!buf_reserve(&f->line, r->len)) BUG("an unbounded buffer refused");
-    if (spill_log_read(&f->errors, f->read_at + sizeof *r, f->line.data, r->len) != (ssize_t)r->len) return false;
-    f->line.len = r->len;
-    return f->in_record = true;
-}
-
-static bool peek(void *source, struct answer_run *run, bool *failed)
-{
-    struct fold *f = source;
-    if (f->read_at == spill_log_length(&f->errors)) return false;
-    if (!read_record(f)) {
-        *failed = true;
-        return false;
-    }
-    *run = (struct answer_run){.first = f->record.first,
-                               .n = (size_t)f->record.n,
-                               .bytes = f->line.data,
-                               .len = f->line.len,
-                               .repeated = f->record.n > 1};
-    return true;
-}
-
-static void consume(void *source, size_t n, size_t len)
-{
-    struct fold *f = source;
-    if (!f->in_record || n > f->record.n) BUG("consumed more than was shown");
-    f->record.first += n;
-    f->record.n -= n;
-    if (f->record.n > 0) return;
-    f->in_record = false;
-    f->read_at += sizeof f->record + f->record.len;
-    if (f->read_at < spill_log_length(&f->errors)) return;
-    spill_log_clear(&f->errors);
-    f->read_at = 0;
-}
-
-static uint64_t unread_bytes(const void *source)
-{
-    const struct fold *f = source;
-    return spill_log_length(&f->errors) - f->read_at;
-}
-
 struct answer_source fold_source(struct fold *f)
 {
-    static const struct answer_source_ops ops = {peek, consume, unread_bytes};
-    return (struct answer_source){&ops, f};
+    return error_log_source(&f->errors);
 }

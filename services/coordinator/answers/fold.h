@@ -6,8 +6,8 @@
 #define FANTAIL_COORDINATOR_ANSWERS_FOLD_H
 
 #include "coordinator/answers/answer_source.h"
+#include "coordinator/answers/error_log.h"
 #include "coordinator/answers/reduce.h"
-#include "coordinator/answers/spill_log.h"
 
 enum fold_status {
     FOLD_OK,
@@ -16,22 +16,10 @@ enum fold_status {
     FOLD_DISK_FAILED,   /* the errors cannot be kept */
 };
 
-/* Head of a record in the log of errors; the line of its items follows. */
-struct fold_record {
-    uint64_t first, n;
-    size_t len;
-};
-
 struct fold {
     struct answer_source from;
     struct reduction reduction;
-    struct spill_log errors;
-
-    /* Private to fold_source(): the record being read. */
-    uint64_t read_at; /* its place in `errors` */
-    bool in_record;
-    struct fold_record record; /* what of it has not been read */
-    struct buf line;
+    struct error_log errors;
 };
 
 /* from gives the answers in input order. spill_dir is borrowed. */

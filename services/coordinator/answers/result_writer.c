@@ -1,7 +1,5 @@
 #include "coordinator/answers/result_writer.h"
 
-#include "protocol/protocol.h"
-
 static const char ndjson_value[] = "{\"type\":\"result\",\"index\":";
 static const char ndjson_error[] = "{\"type\":\"error\",\"index\":";
 static const char errors_index[] = "{\"index\":";
@@ -37,11 +35,19 @@ static void add_prefix(struct result_writer *w, const char *bytes, size_t len)
     w->prefix_len += len;
 }
 
+static void add_count(struct result_writer *w)
+{
+    char count[40];
+    if (w->count > 1)
+        add_prefix(w, count, (size_t)snprintf(count, sizeof count, ",\"count\":%llu", (unsigned long long)w->count));
+}
+
 /* In NDJSON two members come before those of the line. */
 static void begin_ndjson(struct result_writer *w, size_t len, bool is_value)
 {
     add_prefix(w, is_value ? ndjson_value : ndjson_error, is_value ? sizeof ndjson_value - 1 : sizeof ndjson_error - 1);
     add_prefix(w, w->digits, w->digits_len);
+    add_count(w);
     add_prefix(w, ",", 1);
     w->body_from = 1;
     w->body_len = len - 1;
@@ -55,8 +61,7 @@ static void begin_json(struct result_writer *w, const char *line, size_t len, bo
         w->body_len = len - CANONICAL_VALUE_LEN - 2;
         return;
     }
-    struct answer_line parsed = answer_line_parse(line, len - 1, false);
-    if (w->on_error && !w->on_error(w->data, w->index, parsed.body, parsed.body_len)) w->failed = true;
+    if (w->on_error && !w->on_error(w->data, w->index, line, len)) w->failed = true;
     add_prefix(w, "null", 4);
     w->body_len = 0;
 }
@@ -66,6 +71,7 @@ static void begin_error(struct result_writer *w, size_t len)
     if (w->written_lines) add_prefix(w, ",", 1);
     add_prefix(w, errors_index, sizeof errors_index - 1);
     add_prefix(w, w->digits, w->digits_len);
+    add_count(w);
     add_prefix(w, ",", 1);
     w->body_from = 1;
     w->body_len = len - 2; /* without its first brace and its newline */

@@ -18,15 +18,17 @@ enum result_format { RESULTS_NDJSON, RESULTS_JSON, RESULTS_ERRORS };
 
 struct result_writer {
     enum result_format format;
-    /* An error object (JSON text) of the item `index`; false when it cannot be kept. RESULTS_JSON only. */
-    bool (*on_error)(void *data, uint64_t index, const char *object, size_t len);
+    /* The error line of the item `index`; false when it cannot be kept. RESULTS_JSON only. */
+    bool (*on_error)(void *data, uint64_t index, const char *line, size_t len);
     void *data;
     bool failed; /* on_error returned false */
+
+    uint64_t count; /* above 1: the line stands for so many items, and says so as "count". Not in RESULTS_JSON */
 
     /* Private: the line being written. */
     uint64_t index; /* of the next line */
     uint64_t written_lines;
-    char prefix[64];
+    char prefix[96];
     size_t prefix_len, prefix_at;
     bool in_line;
     size_t line_len, body_from, body_len,

@@ -18,6 +18,8 @@
 
 enum job_source { SOURCE_NONE, SOURCE_ITEMS, SOURCE_RANGE, SOURCE_SPANS };
 enum job_order { ORDER_INPUT, ORDER_COMPLETION, ORDER_COUNT };
+/* Errors that are alike, of items that follow each other: a line for each, or one with their number. */
+enum job_errors { ERRORS_EACH, ERRORS_RUNS, ERRORS_COUNT };
 enum job_reduce { REDUCE_NONE, REDUCE_SUM, REDUCE_COUNT, REDUCE_MIN, REDUCE_MAX, REDUCE_CONCAT, REDUCE_KIND_COUNT };
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
@@ -43,6 +45,7 @@ struct jobspec {
     size_t common_len;
 
     enum job_order order;
+    enum job_errors errors;
     int64_t chunk_size; /* items; 0: adaptive */
     int64_t max_chunk_bytes;
     int64_t max_concurrency; /* items that run at once; 0: as many as there are slots */

@@ -7,12 +7,14 @@
 #define DAY_S     86400.0
 
 static const char *const order_words[] = {[ORDER_INPUT] = "input", [ORDER_COMPLETION] = "completion"};
+static const char *const errors_words[] = {[ERRORS_EACH] = "each", [ERRORS_RUNS] = "runs"};
 static const char *const jitter_words[] = {[JITTER_NONE] = "none", [JITTER_FULL] = "full"};
 static const char *const reduce_words[] = {
     [REDUCE_NONE] = NULL, [REDUCE_SUM] = "sum", [REDUCE_COUNT] = "count",
     [REDUCE_MIN] = "min", [REDUCE_MAX] = "max", [REDUCE_CONCAT] = "concat",
 };
 static_assert(ARRAY_SIZE(order_words) == ORDER_COUNT, "one word per order");
+static_assert(ARRAY_SIZE(errors_words) == ERRORS_COUNT, "one word per way");
 static_assert(ARRAY_SIZE(jitter_words) == JITTER_COUNT, "one word per jitter");
 static_assert(ARRAY_SIZE(reduce_words) == REDUCE_KIND_COUNT, "one word per reducer");
 
@@ -29,6 +31,7 @@ const struct field jobspec_fields[] = {
     {"spans.size", FIELD_INT, AT(step), 1, MAX_WHOLE},
     {"common", FIELD_RAW, AT(common)},
     {"order", FIELD_WORD, AT(order), WORDS(order_words)},
+    {"errors", FIELD_WORD, AT(errors), WORDS(errors_words)},
     {"chunk_size", FIELD_INT, AT(chunk_size), 0, 1e9},
     {"max_chunk_bytes", FIELD_INT, AT(max_chunk_bytes), 1, LIMIT_ITEM_BYTES},
     {"max_concurrency", FIELD_INT, AT(max_concurrency), 0, 1e9},

@@ -24,15 +24,11 @@ static void move(struct reader *r, enum reader_state to)
     r->state = to;
 }
 
-/* The JSON document's errors, one {"index":N,"error":{...}} each. */
-static bool keep_error(void *data, uint64_t index, const char *object, size_t len)
+/* The errors among the results of a JSON document, for its "errors". */
+static bool keep_error(void *data, uint64_t index, const char *line, size_t len)
 {
     struct reader *r = data;
-    char head[64];
-    int n = snprintf(head, sizeof head, "%s{\"index\":%llu,\"error\":", spill_log_length(&r->errors) ? "," : "",
-                     (unsigned long long)index);
-    return spill_log_append(&r->errors, head, (size_t)n) && spill_log_append(&r->errors, object, len) &&
-           spill_log_append(&r->errors, "}", 1);
+    return error_log_add(&r->errors, index, 1, line, len);
 }
 
 struct reader *reader_new(struct job *j, struct http_exchange *x)
@@ -42,7 +38,7 @@ struct reader *reader_new(struct job *j, struct http_exchange *x)
     r->exchange = x;
     r->ndjson = media_type_prefers(http_exchange_header(x, "Accept"), TYPE_NDJSON, TYPE_JSON);
     r->last_output_ns = r->last_progress_ns = now_ns();
-    spill_log_init(&r->errors, j->jobs->config->spill_dir, ERRORS_MEMORY_BYTES);
+    error_log_init(&r->errors, j->jobs->config->spill_dir, ERRORS_MEMORY_BYTES);
     list_push_back(&j->readers, &r->link);
     return r;
 }
@@ -51,7 +47,7 @@ void reader_free(struct reader *r)
 {
     if (!r) return;
     list_remove(&r->job->readers, &r->link);
-    spill_log_release(&r->errors);
+    error_log_release(&r->errors);
     buf_release(&r->pending);
     free(r);
 }
@@ -140,10 +136,24 @@ static size_t copy_pending(struct reader *r, char *dst, size_t cap)
     return n;
 }
 
-/* A run of one line that stands for many items goes out a line each. */
-static struct result_written write_run(struct result_writer *w, const struct answer_run *run, char *dst, size_t cap)
+/* One line that stands for all the items of a run, which are consumed together. */
+static struct result_written write_run_once(struct result_writer *w, const struct answer_run *run, char *dst,
+                                            size_t cap)
 {
+    if (!w->in_line) w->count = run->n;
+    struct result_written n = result_writer_write(w, run->first, run->bytes, run->len, dst, cap);
+    if (n.lines) n.lines = w->count; /* the run may have grown since the line was begun */
+    return n;
+}
+
+/* A run of one line that stands for many items goes out a line each, unless the job wants runs of errors. */
+static struct result_written write_run(const struct reader *r, struct result_writer *w, const struct answer_run *run,
+                                       char *dst, size_t cap)
+{
+    bool once = r->job->spec.errors == ERRORS_RUNS && w->format != RESULTS_JSON;
+    if (!w->in_line) w->count = 1;
     if (!run->repeated) return result_writer_write(w, run->first, run->bytes, run->len, dst, cap);
+    if (once) return write_run_once(w, run, dst, cap);
     struct result_written all = {0};
     while (all.lines < run->n && all.bytes < cap) {
         struct result_written one =
@@ -170,12 +180,21 @@ static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
             *dry = true;
             break;
         }
-        struct result_written n = write_run(&r->writer, &run, dst + total, cap - total);
+        struct result_written n = write_run(r, &r->writer, &run, dst + total, cap - total);
         total += n.bytes;
         if (n.lines) answer_source_consume(&r->source, n.lines, n.line_bytes);
         if (r->writer.failed) return -1;
     }
     return failed ? -1 : (ssize_t)total;
+}
+
+/* The answers of the job are written: the errors that were among them follow. */
+static void turn_to_errors(struct reader *r)
+{
+    if (job_is_reduced(r->job)) return; /* its only answers are errors */
+    buf_add_str(&r->pending, "],\"errors\":[");
+    r->source = error_log_source(&r->errors);
+    result_writer_init(&r->writer, RESULTS_ERRORS);
 }
 
 /* One step of the document; dst has room. Returns the bytes it wrote there, -1 when the disk failed. */
@@ -192,13 +211,12 @@ static ssize_t step_document(struct reader *r, char *dst, size_t cap)
     case READER_RESULTS:
         n = pull_answers(r, dst, cap, &dry);
         if (n < 0 || !dry) return n;
-        if (!job_is_reduced(r->job)) buf_add_str(&r->pending, "],\"errors\":[");
+        turn_to_errors(r);
         move(r, READER_ERRORS);
         break;
     case READER_ERRORS:
-        n = spill_log_read(&r->errors, r->errors_at, dst, cap);
-        if (n > 0) r->errors_at += (uint64_t)n;
-        if (n != 0) return n;
+        n = pull_answers(r, dst, cap, &dry);
+        if (n < 0 || !dry) return n;
         write_document_tail(r->job, &r->pending);
         move(r, READER_TAIL);
         break;
@@ -279,20 +297,30 @@ void reader_wake(struct reader *r)
 
 /* The end. */
 
+/* A small document goes out in one piece. One that turns out to be large (one line may stand for millions of items)
+ * goes on as a stream. */
 static void answer_whole(struct reader *r)
 {
     struct buf document = {0};
-    for (;;) {
+    ssize_t n = 0;
+    while (document.len < WHOLE_DOCUMENT_BYTES) {
         if (!buf_reserve(&document, WHOLE_DOCUMENT_BYTES)) BUG("an unbounded buffer refused");
-        ssize_t n = pull_document(r, document.data + document.len, document.alloc - document.len);
-        if (n == HTTP_PULL_END) break;
-        if (n <= 0) {
-            http_answer_problem(r->exchange, 500, NULL, "the answers could not be read back");
-            break;
-        }
+        n = pull_document(r, document.data + document.len, document.alloc - document.len);
+        if (n <= 0) break;
         document.len += (size_t)n;
     }
-    if (!http_exchange_answered(r->exchange)) http_answer(r->exchange, 200, TYPE_JSON, document.data, document.len);
+    if (n == HTTP_PULL_END) {
+        http_answer(r->exchange, 200, TYPE_JSON, document.data, document.len);
+    } else if (n <= 0) {
+        http_answer_problem(r->exchange, 500, NULL, "the answers could not be read back");
+    } else {
+        buf_add(&document, r->pending.data + r->pending_at, r->pending.len - r->pending_at);
+        buf_release(&r->pending);
+        r->pending = document;
+        r->pending_at = 0;
+        http_answer_stream(r->exchange, 200, TYPE_JSON);
+        return;
+    }
     buf_release(&document);
 }
 

@@ -18,8 +18,8 @@
 
 #include "common/base/list.h"
 #include "coordinator/answers/answer_source.h"
+#include "coordinator/answers/error_log.h"
 #include "coordinator/answers/result_writer.h"
-#include "coordinator/answers/spill_log.h"
 
 struct http_exchange;
 struct job;
@@ -42,9 +42,8 @@ struct reader {
     bool ndjson;
     struct answer_source source; /* zeroed until the answers can be read */
     struct result_writer writer;
-    struct spill_log errors; /* JSON: those met among the results, comma-separated */
-    uint64_t errors_at;
-    struct buf pending; /* what goes out before the next result: control lines, head, tail */
+    struct error_log errors; /* JSON: those met among the results */
+    struct buf pending;      /* what goes out before the next result: control lines, head, tail */
     size_t pending_at;
     uint64_t last_output_ns, last_progress_ns;
 };

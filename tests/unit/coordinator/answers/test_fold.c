@@ -5,7 +5,8 @@
 #include "coordinator/answers/fold.h"
 #include "unit/leaks.h"
 
-static const char value[] = "{\"value\":5}\n", crashed[] = "{\"error\":{\"name\":\"crashed\"}}\n";
+static const char value[] = "{\"value\":5}\n", crashed[] = "{\"error\":{\"name\":\"crashed\"}}\n",
+                  lost[] = "{\"error\":{\"name\":\"worker_lost\"}}\n";
 
 struct setting {
     struct answer_buffer answers;
@@ -133,7 +134,7 @@ Test(fold, a_full_disk_is_named)
     enum fold_status status = FOLD_OK;
     begin(&s, REDUCE_COUNT, "/nowhere/at/all");
     for (uint64_t i = 0; i < 100000 && status == FOLD_OK; i++) {
-        put(&s, i, crashed);
+        put(&s, i, i % 2 ? crashed : lost); /* alike, they would be one */
         status = fold_advance(&s.fold);
     }
     cr_assert_eq(status, FOLD_DISK_FAILED);

@@ -5,9 +5,9 @@
 
 static const char lines[] = "{\"value\":1}\n{\"error\":{\"name\":\"crashed\"}}\n{\"value\":[\"x\"]}\n";
 
-static bool keep_error(void *data, uint64_t index, const char *object, size_t len)
+static bool keep_error(void *data, uint64_t index, const char *line, size_t len)
 {
-    return buf_addf(data, "%llu=%.*s;", (unsigned long long)index, (int)len, object);
+    return buf_addf(data, "%llu=%.*s;", (unsigned long long)index, (int)len - 1, line);
 }
 
 /* Writes the lines with `room` bytes per call and compares everything that was written. */
@@ -50,7 +50,7 @@ Test(result_writer, ndjson_in_buffers_of_any_size)
 Test(result_writer, json_gives_values_with_null_for_errors_and_keeps_those)
 {
     for (size_t room = 1; room < 40; room++)
-        expect(RESULTS_JSON, 0, room, "1,null,[\"x\"]", "1={\"name\":\"crashed\"};");
+        expect(RESULTS_JSON, 0, room, "1,null,[\"x\"]", "1={\"error\":{\"name\":\"crashed\"}};");
     assert_no_leaks();
 }
 
@@ -76,4 +76,21 @@ Test(result_writer, the_errors_of_a_document_in_buffers_of_any_size)
         buf_release(&out);
     }
     assert_no_leaks();
+}
+
+Test(result_writer, a_line_of_many_items_says_how_many)
+{
+    static const char line[] = "{\"error\":{\"name\":\"cancelled\"}}\n";
+    struct result_writer w;
+    char out[200];
+    result_writer_init(&w, RESULTS_NDJSON);
+    w.count = 5000000;
+    struct result_written n = result_writer_write(&w, 7, line, sizeof line - 1, out, sizeof out - 1);
+    out[n.bytes] = '\0';
+    cr_assert_str_eq(out, "{\"type\":\"error\",\"index\":7,\"count\":5000000,\"error\":{\"name\":\"cancelled\"}}\n");
+    result_writer_init(&w, RESULTS_ERRORS);
+    w.count = 2;
+    n = result_writer_write(&w, 7, line, sizeof line - 1, out, sizeof out - 1);
+    out[n.bytes] = '\0';
+    cr_assert_str_eq(out, "{\"index\":7,\"count\":2,\"error\":{\"name\":\"cancelled\"}}");
 }

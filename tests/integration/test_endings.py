@@ -1,0 +1,68 @@
+"""Jobs of very many items that end early: what they cost is bounded, whatever their size."""
+import json
+
+import fantail_testing as ft
+from fantail_testing import FantailTest
+
+ITEMS = 1_000_000_000_000
+
+
+def peak_memory_mib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+
+
+class Endings(FantailTest):
+    def setUp(self):
+        super().setUp()
+        self.running = self.fleet()
+        self.peak_mib = peak_memory_mib(self.running.coordinator.pid)
+
+    def tearDown(self):
+        grown = peak_memory_mib(self.running.coordinator.pid) - self.peak_mib
+        self.assertLess(grown, 200, "the coordinator's peak memory has grown by so many MiB")
+        super().tearDown()
+
+    def post(self, job, accept="application/json"):
+        return ft.request(self.running.coordinator.port, "POST", "/v1/jobs", json.dumps(job).encode(),
+                          {"Content-Type": "application/json", "Accept": accept})
+
+    def assert_told_in_runs(self, errors, name):
+        """The errors of that name are told in few entries, which reach the last item without a gap."""
+        told = [error for error in errors if error["error"]["name"] == name]
+        self.assertLess(len(told), 200)
+        for one, following in zip(told, told[1:] + [{"index": ITEMS}]):
+            self.assertEqual(one["index"] + one.get("count", 1), following["index"])
+
+    def test_a_deadline_of_a_job_of_a_trillion_items(self):
+        answer = self.post({"task": "sleep", "range": {"start": 1, "stop": ITEMS + 1}, "deadline_s": 0.5, "errors": "runs"},
+                           "application/x-ndjson").lines
+        self.assertEqual(answer[-1]["status"], "timed_out")
+        self.assertEqual(answer[-1]["counts"]["total"], ITEMS)
+        self.assert_told_in_runs([line for line in answer if line["type"] == "error"], "deadline_exceeded")
+
+    def test_a_deadline_with_a_reduction(self):
+        document = self.post({"task": "sleep", "range": {"start": 1, "stop": ITEMS + 1}, "deadline_s": 0.5, "errors": "runs",
+                              "reduce": "sum"}).json
+        self.assertEqual(document["status"], "timed_out")
+        self.assert_told_in_runs(document["errors"], "deadline_exceeded")
+
+    def test_one_failure_too_many(self):
+        failing = self.post({"task": "sleep", "range": {"start": -1, "stop": ITEMS - 1}, "tolerated_failure_count": 0,
+                             "errors": "runs", "reduce": "count"}).json
+        self.assertEqual(failing["status"], "failed", failing)
+        self.assert_told_in_runs(failing["errors"], "cancelled")
+
+    def test_errors_of_a_document_are_told_one_by_one_unless_runs_are_asked_for(self):
+        items = 300_000
+        document = self.post({"task": "sleep", "range": {"start": 1, "stop": items + 1}, "deadline_s": 0.5}).json
+        self.assertEqual(len(document["results"]), items)
+        self.assertEqual([error["index"] for error in document["errors"]], list(range(items)))
+        runs = self.post({"task": "sleep", "range": {"start": 1, "stop": items + 1}, "deadline_s": 0.5, "errors": "runs"}).json
+        self.assertEqual(len(runs["results"]), items)
+        self.assertEqual(sum(error.get("count", 1) for error in runs["errors"]), items)
+        self.assertLess(len(runs["errors"]), 100)
+
+
+if __name__ == "__main__":
+    ft.main()
