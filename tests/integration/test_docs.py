@@ -203,6 +203,15 @@ class Docs(FantailTest):
         for name in words(names):
             self.assertRegex(headers, rf"\b{name}\(")
 
+    def test_the_log_messages_that_documents_quote_are_logged(self):
+        [steps] = re.findall(r"^The log shows the steps: (.*?)\.\n\n", read("docs", "shutdown.md"), re.M | re.S)
+        messages = [" ".join(message.split()) for message in words(steps)]
+        self.assertGreater(len(messages), 4)
+        sources = "".join(read(place, name) for place, _, found in os.walk(os.path.join(ft.ROOT, "services"))
+                          for name in found if name.endswith(".c"))
+        for message in messages + ["TLS handshake failed", "attempt ended early", "chunk moved"]:
+            self.assertRegex(sources, rf'log_\w+\([^;"]*(?:"[^"]*"[^;"]*)*"{message}')
+
     def test_links_between_the_documents_lead_somewhere(self):
         for page in pages():
             for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", read(page)):
