@@ -220,6 +220,17 @@ class Docs(FantailTest):
                 if anchor:
                     self.assertIn(anchor, anchors(target), f"{page}: {link}#{anchor}")
 
+    def test_every_document_that_a_file_of_the_tree_names_is_there(self):
+        named = set()
+        for place, folders, names in os.walk(ft.ROOT):
+            folders[:] = [f for f in folders if not f.startswith(("build", ".git")) and f not in ("__pycache__", "data")]
+            for name in names:
+                if name.endswith((".c", ".h", ".py", ".md", ".mk", ".yaml", ".cfg", ".sh")) or "." not in name:
+                    with open(os.path.join(place, name), encoding="utf-8", errors="replace") as source:
+                        named |= set(re.findall(r"\bdocs/[\w/-]+\.md\b", source.read()))
+        self.assertIn("docs/protocol.md", named)
+        self.assertEqual([path for path in sorted(named) if not os.path.exists(os.path.join(ft.ROOT, path))], [])
+
     def test_every_path_that_a_document_names_is_there(self):
         for page in pages():
             found = re.findall(r"`((?:services|clients|tests|docs|deploy|k8s|scripts|examples|bench)/[\w./-]+)`", read(page))
