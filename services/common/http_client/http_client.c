@@ -3,7 +3,7 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/observe/log.h"
 
-#define SPARE_CALLS     256
+#define SPARE_CALLS     64
 #define MAX_CONNECTIONS 4096 /* that curl keeps when idle; its default follows the number of calls */
 
 static const char *const state_names[] = {
