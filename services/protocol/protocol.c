@@ -56,7 +56,7 @@ static bool read_end(struct json_slice how, struct answer_line *answer)
     return false;
 }
 
-/* A count as our workers write it: digits, nothing else, and no more than fit. */
+/* A count as our workers write it: only digits, at most 18. */
 static bool read_done(struct json_slice number, uint64_t *done)
 {
     *done = 0;
@@ -81,7 +81,7 @@ static bool read_seconds(struct json_slice number, uint64_t *ns)
     return true;
 }
 
-/* A cost that cannot be read is no cost. */
+/* An invalid cost counts as none. */
 static bool read_cost(struct json_slice object, struct chunk_cost *cost)
 {
     struct json_walk w;
@@ -101,7 +101,7 @@ static bool read_cost(struct json_slice object, struct chunk_cost *cost)
 
 struct frame {
     struct json_slice value, error, end, done, cost;
-    int kinds; /* how many members said what kind of line it is */
+    int kinds; /* how many members name a kind of line */
 };
 
 static bool read_frame(const char *line, size_t len, struct frame *frame)
@@ -129,7 +129,7 @@ static bool read_frame(const char *line, size_t len, struct frame *frame)
     return frame->kinds == 1 || (frame->kinds == 0 && frame->cost.data);
 }
 
-/* Any legal spelling of the frame, by scanning all of the line. */
+/* Reads any legal form of the frame, and scans the whole line. */
 static struct answer_line parse_slowly(const char *line, size_t len)
 {
     struct answer_line answer = {.kind = ANSWER_BAD};

@@ -16,20 +16,20 @@
 #define HEADER_WORKER      "Fantail-Worker" /* the worker's id, stable while it lives */
 #define HEADER_SLOTS       "Fantail-Slots"
 #define HEADER_FREE        "Fantail-Free"
-#define HEADER_COST        "Fantail-Cost" /* of a request: "lines" asks what the items cost, struct chunk_cost */
+#define HEADER_COST        "Fantail-Cost" /* of a request: "lines" asks for the cost of the items, struct chunk_cost */
 
 #define TYPE_JSON    "application/json"
 #define TYPE_NDJSON  "application/x-ndjson"
 #define TYPE_TEXT    "text/plain"
 #define TYPE_CHUNK   "application/vnd.fantail.chunk+x-ndjson"
 #define TYPE_PROBLEM "application/problem+json"
-#define TYPE_FORM    "application/x-www-form-urlencoded" /* what curl -d sends: it does not say what the body is */
+#define TYPE_FORM    "application/x-www-form-urlencoded" /* the default of curl -d, for any kind of body */
 
 #define PIPELINE_TASKS_MAX 16 /* the tasks of one job */
 
 /* Why an item has no value. The names are the wire names. */
 enum item_error {
-    ITEM_TASK_ERROR, /* the task said so */
+    ITEM_TASK_ERROR, /* the task reported it */
     ITEM_CRASHED,
     ITEM_TIMED_OUT,
     ITEM_OUT_OF_MEMORY,

@@ -1,7 +1,7 @@
 /*
  * A growable array of bytes with a cap (ideas: curl's dynbuf, git's strbuf). A zeroed struct is a valid empty buffer
  * without a cap. The bytes are not NUL-terminated unless buf_cstr() is called.
- * Owner: whoever embeds it; buf_release() may be called on a zeroed or released buffer.
+ * Owner: the struct that embeds it; buf_release() may be called on a zeroed or released buffer.
  */
 #ifndef FANTAIL_COMMON_BASE_BUF_H
 #define FANTAIL_COMMON_BASE_BUF_H
@@ -35,7 +35,7 @@ bool buf_add_char(struct buf *b, char c);
 bool buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool buf_add_u64(struct buf *b, uint64_t n);
 bool buf_add_i64(struct buf *b, int64_t n);
-/* A JSON string with its quotes, escaping what RFC 8259 asks for; invalid UTF-8 becomes U+FFFD. */
+/* Appends a JSON string with its quotes, escaped as RFC 8259 demands. Invalid UTF-8 becomes U+FFFD. */
 bool buf_add_json_string(struct buf *b, const char *s, size_t len);
 
 /* Drops `len` bytes from the front, and moves the rest. */

@@ -1,6 +1,6 @@
 /*
  * A doubly linked list whose links are members of the listed structs (CONTAINER_OF leads back). It allocates nothing,
- * and counts its members. Owner of the members: whoever made them; a member is on one list per link.
+ * and counts its members. The list does not own its members. A member is on one list for each of its links.
  */
 #ifndef FANTAIL_COMMON_BASE_LIST_H
 #define FANTAIL_COMMON_BASE_LIST_H
@@ -16,7 +16,7 @@ struct list {
     size_t n;
 };
 
-/* A list holds its own address: initialise it where it will stay. */
+/* A list points to itself, so do not move it after this. */
 void list_init(struct list *l);
 void list_push_back(struct list *l, struct list_link *k);
 void list_push_front(struct list *l, struct list_link *k);

@@ -171,7 +171,7 @@ void call_resume(struct http_call *call)
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
-    /* curl hands out inside that call what it held back, and a callback that refuses does not end the call. */
+    /* Inside that call curl passes on what it held back. It does not end a call whose callback refuses. */
     bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the latter: no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
 }

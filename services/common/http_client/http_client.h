@@ -30,12 +30,13 @@ struct http_call_result {
     enum http_call_outcome outcome;
     int status;         /* 0 when no status line came */
     bool sent_body;     /* at least one byte of the request went out */
-    bool closes;        /* the answer said Connection: close */
+    bool closes;        /* the answer has Connection: close */
     const char *reason; /* one sentence; borrowed until on_end returns */
     /* NULL, or why there is no TLS connection; the outcome is then HTTP_CALL_NOT_CONNECTED.
      *     of the peer's certificate: wrong_name, expired, not_yet_valid, unknown_authority, revoked, wrong_purpose,
      *                                not_trusted
-     *     of ours:                   client_certificate_refused (or the peer demands one), no_authorities (to trust)
+     *     of ours:                   client_certificate_refused (also when there is none and the peer demands one),
+     *                                no_authorities (there are none to trust)
      *     of the handshake:          not_tls, handshake_failed */
     const char *tls_fault;
 };
@@ -43,7 +44,8 @@ struct http_call_result {
 struct http_call_options {
     const char *method; /* "POST" */
     const char *url;    /* "http://10.0.0.7:8081/v1/tasks/square" */
-    /* "10.0.0.7:8081" or "unix:PATH": connect to this, and keep the URL's host and TLS name. NULL: as the URL says. */
+    /* "10.0.0.7:8081" or "unix:PATH": connect to this, and keep the URL's host and TLS name. NULL: to the URL's
+     * host and port. */
     const char *connect_to;
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
     /* The body has body_bytes. read() writes up to cap of them at dst and returns how many, never 0 before the end.

@@ -141,7 +141,7 @@ struct http_call_result call_classify_end(struct http_call *call, CURLcode code)
 
 /* http_client_tls.c */
 void call_set_tls(struct http_call *call);
-/* The name of what went wrong with TLS; NULL when something else did. */
+/* The name of the TLS fault; NULL when the fault is another. */
 const char *call_tls_fault(struct http_call *call, CURLcode code);
 
 /* http_client_loop.c */

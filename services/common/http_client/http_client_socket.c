@@ -104,8 +104,8 @@ curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0) return CURL_SOCKET_BAD;
     if (address->family == AF_UNIX) unix_address_widen(fd);
-    /* curl closed this descriptor without a call and now gets it again. It takes it for the same socket and will not
-     * repeat what it wants of it. */
+    /* curl closed a socket with this descriptor without a call. It believes that this is the old one, and will not
+     * repeat what it waits for. */
     const struct client_socket *stale = socket_find(c, fd);
     int wanted = stale ? stale->wanted : 0;
     socket_bury(c, fd);

@@ -2,7 +2,7 @@
 #include "common/observe/log.h"
 
 #define FREE_EXCHANGES_KEPT 64
-/* A turn that has lasted this long parks an exchange that has already had a step in it. */
+/* In a turn that has lasted this long, an exchange that has already moved bytes is parked. */
 #define STEPS_NS (100 * NS_PER_US)
 
 static const char *const stage_names[] = {

@@ -93,6 +93,6 @@ void http_library_log(void *cls, const char *format, va_list args)
     struct http_connection *c = find_culprit(s);
     if (!c) return;
     if (c->exchange && !c->exchange->status) c->exchange->status = (int)status;
-    /* The socket is shut after our answer, so that of the library fails. */
+    /* The socket is shut after our answer, so the library cannot send its own. */
     http_connection_refuse_in_call(c, (int)status, explain(status));
 }

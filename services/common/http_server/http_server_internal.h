@@ -33,8 +33,8 @@
 
 /*
  *     OPEN --http_server_close_idle()--> CLOSE_SENT
- *       |                                    |
- *       +--too slow, refused, the library--> CUT <--too slow--+
+ *      |                                      |
+ *      +--refused, or too slow--> CUT <-------+
  *
  * From every state the connection ends when its peer closes.
  */
@@ -61,15 +61,15 @@ enum http_peer {
 };
 
 /*
- *     SILENT --first byte--> SHAKING --its certificate is good--> KNOWN
- *        |                     |                                    |
- *        +---------------------+--the handshake fails--> FAILED <---+
+ *     SILENT --first byte--> HANDSHAKE --the client's certificate is good--> KNOWN
+ *        |                       |                                             |
+ *        +-----------------------+--the handshake fails--> FAILED <------------+
  *
- * Without a demand for certificates a good session stays in SHAKING. Without TLS it is SILENT.
+ * If no certificates are demanded, a good session stays in HANDSHAKE. Without TLS a connection stays SILENT.
  */
 enum http_tls_state {
     HTTP_TLS_SILENT,
-    HTTP_TLS_SHAKING,
+    HTTP_TLS_HANDSHAKE,
     HTTP_TLS_KNOWN,
     HTTP_TLS_FAILED, /* the first fault is counted and logged */
     HTTP_TLS_STATE_COUNT
@@ -95,7 +95,7 @@ struct http_connection {
     uint64_t counted_bytes; /* of all requests so far: heads and announced bodies */
     uint64_t seen_in_turn;  /* the server's turn in which the library last used it, or we resumed it */
     uint64_t since_ms;      /* since when we wait for what comes next: a head, or a step of the body */
-    uint64_t head_began_ms; /* a kept connection has brought the start of a head by then; 0: nothing yet */
+    uint64_t head_began_ms; /* when the start of the next head was seen on a kept connection; 0: not yet */
 
     gnutls_session_t tls; /* the library's; NULL without TLS */
     enum http_tls_state tls_state;
@@ -161,12 +161,12 @@ struct http_exchange {
     bool streamed;   /* the answer comes from pull() ... */
     bool head_now;   /* ... and its head does not wait for the first bytes */
     bool must_close; /* answer at once and close: what follows on this connection cannot be trusted */
-    bool has_body;   /* facts of the request, from its head */
+    bool has_body;   /* this and the next three: facts of the request */
     bool is_head;    /* its method is HEAD */
     bool is_http_1_0;
     bool expects_continue; /* the client sends the body only when it is asked to */
-    bool query_parsed;
-    int status; /* of the answer; 0: there is none yet */
+    bool query_parsed;     /* the query is decoded */
+    int status;            /* of the answer; 0: there is none yet */
     size_t uri_bytes;
     int64_t content_length; /* -1: chunked */
     uint64_t body_bytes, body_step_bytes;
@@ -197,7 +197,7 @@ struct http_server {
     struct http_server_options options;
     struct MHD_Daemon *daemon;
     int listen_fd;
-    int watch_fd; /* our epoll set of all sockets, for hang-ups only: edge triggered, so silent in ordinary traffic */
+    int watch_fd; /* our epoll set of all sockets, edge triggered, for hang-ups; ordinary traffic causes no events */
     uint16_t port;
     uv_poll_t daemon_poll, watch_poll;
     uv_timer_t sweep;
@@ -209,13 +209,13 @@ struct http_server {
     bool unfinished;    /* the last turn left something to do */
     struct http_exchange *parked;
     struct http_connection *connections;
-    struct http_linger *lingering; /* closed, but for their sockets */
+    struct http_linger *lingering; /* closed connections whose sockets are kept */
     unsigned lingering_count;
     struct http_unsent_socket *unsent;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
-    uint64_t arrive_end_ms;     /* until then connections that were being made are accepted; 0: all are */
-    uint64_t close_idle_end_ms; /* until then peers may close their idle connections; 0: they were not asked to */
+    uint64_t arrive_end_ms;     /* until then connections that were being made are accepted; 0: all are accepted */
+    uint64_t close_idle_end_ms; /* until then peers may close their idle connections; 0: they need not yet */
     char *scratch;              /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
     struct http_tls tls;
 };
@@ -244,7 +244,7 @@ bool http_connection_has_unsent(int fd);
 void http_connection_free_unsent(struct http_server *s);
 
 /* http_peer.c */
-/* Ends the exchange of a suspended connection if its peer has closed, which it may have to find out first. */
+/* Ends the exchange of a suspended connection if its peer has closed. It may have to probe the peer first. */
 void http_peer_check(struct http_connection *c);
 void http_peer_on_event(uv_poll_t *poll, int status, int events);
 
@@ -267,7 +267,7 @@ void http_exchange_move(struct http_exchange *x, enum http_stage to);
 void http_exchange_suspend(struct http_exchange *x);
 /* True when the exchange now waits for the server's next turn, as this one has lasted long. */
 bool http_exchange_park(struct http_exchange *x);
-/* At the beginning of a turn: those that the last one parked go on. */
+/* At the beginning of a turn: the exchanges that the last turn parked go on. */
 void http_exchange_unpark(struct http_server *s);
 void http_exchange_free_list(struct http_server *s);
 
@@ -275,20 +275,20 @@ void http_exchange_free_list(struct http_server *s);
  * http_exchange_on_request(). */
 enum MHD_Result http_answer_send(struct http_exchange *x);
 
-/* http_tls.c. All but http_tls_open() do nothing, or the plain thing, for a connection without TLS. */
+/* http_tls.c. Without TLS, http_connection_send() is send(), and the others do nothing. */
 void http_tls_start(struct http_server *s);
 /* Returns what the socket is to be watched for, beyond hang-ups, until the first request has arrived. */
 uint32_t http_tls_open(struct http_connection *c);
 void http_tls_arrived(struct http_connection *c);
-/* Something has happened to the socket. */
+/* Call it after an event of the socket: a handshake that waits for bytes goes on. */
 void http_tls_continue(struct http_connection *c);
 void http_tls_closed(struct http_connection *c);
 /* The library gave up a handshake: reports why, to the peer if it can still read that, and to the log. */
 void http_tls_handshake_failed(struct http_server *s);
-/* Whether the peer has shown the certificate that is demanded, if one is. */
+/* False when a certificate is demanded and the peer has not shown a valid one. */
 bool http_tls_admits(const struct http_connection *c);
-/* Writes past the library, when nothing of its own is under way. What the peer has no room for is lost. False when the
- * peer is certainly gone. */
+/* Writes past the library; only while the library itself is not sending. Bytes for which the peer has no room are lost.
+ * False when the peer is certainly gone. */
 bool http_connection_send(struct http_connection *c, const char *data, size_t len);
 /* Announces to the peer that nothing follows. */
 void http_tls_bye(struct http_connection *c);

@@ -4,8 +4,8 @@
  * certificate is verified here, and failures are reported to the peer and to the log. What the server writes past the
  * library goes through the session.
  *
- * The library reads through our pull function, for three reasons. Its log does not name the connection, which is the
- * one that was read last. A client that speaks plain HTTP to this port gets an answer that it can read. And a
+ * The library reads through our pull function, for three reasons. The library's log names no connection, and pull()
+ * knows which one was read last. A client that speaks plain HTTP to this port gets an answer that it can read. And a
  * connection whose handshake waits for bytes is suspended until some come, as the library would try to read without a
  * pause.
  */
@@ -32,7 +32,7 @@ static_assert(ARRAY_SIZE(fault_names) == HTTP_TLS_FAULT_COUNT, "every fault has 
 
 static const char *const state_names[] = {
     [HTTP_TLS_SILENT] = "silent",
-    [HTTP_TLS_SHAKING] = "shaking",
+    [HTTP_TLS_HANDSHAKE] = "handshake",
     [HTTP_TLS_KNOWN] = "known",
     [HTTP_TLS_FAILED] = "failed",
 };
@@ -166,7 +166,7 @@ static bool check_record(struct http_connection *c)
     ssize_t n = recv(c->fd, record, sizeof record, MSG_PEEK | MSG_DONTWAIT);
     bool first = c->tls_state == HTTP_TLS_SILENT;
     if (n <= 0) return true;
-    if (first) tls_move(c, HTTP_TLS_SHAKING);
+    if (first) tls_move(c, HTTP_TLS_HANDSHAKE);
     if (n == sizeof record && record[0] == RECORD_ALERT && record[3] == 0 && record[4] == 2) c->tls_alert = record[6];
     return !first || record[0] == RECORD_HANDSHAKE;
 }

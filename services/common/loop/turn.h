@@ -4,7 +4,7 @@
  *
  *     timers                            libuv
  *     idle           long answers       the client reads a share of each; only while such a step is awake
- *     before sleep   scheduler          answers events that came after its last run
+ *     before sleep   scheduler          acts on events that came after its last run
  *                    client             sends the calls that were started since
  *                    server             reads and answers what was asked for since
  *                    log                writes the lines of this turn
@@ -16,8 +16,8 @@
  *                    busy poll          notes how long the loop slept
  *                    scheduler again    acts on the jobs that the server read
  *
- * The order is a promise about latency: an answer of a worker reaches its client in the turn in which it came, and a
- * request leaves in the turn in which it was decided. Of several steps at one place, the newest runs first.
+ * The order is a promise about latency: an answer of a worker is passed on to its client in the turn in which it came,
+ * and a request leaves in the turn in which it was decided. Of several steps at one place, the newest runs first.
  *
  * A loop has one turn: made with its first step, closed with its last. The loop must run on until the handles are
  * closed. Steps belong to their callers. A step may add and remove steps while it runs, itself too. The turn keeps no
@@ -70,7 +70,7 @@ void turn_stay_awake(struct turn_step *step, bool awake);
 /* While any step keeps the loop, uv_run() does not return for want of handles. */
 void turn_keep_loop(struct turn_step *step, bool keep);
 
-/* "after poll: server" */
+/* Such as "after poll: server". */
 const char *turn_place_name(enum turn_place place);
 
 #endif

@@ -23,7 +23,7 @@ static struct {
     bool deferred;
     const char *service;
     struct buf line;    /* the line that is being made */
-    struct buf pending; /* whole lines; of the first one perhaps only the rest */
+    struct buf pending; /* whole lines; the start of the first one may be written already */
     uint64_t dropped, dropped_reported;
     time_t second; /* the one `date` shows */
     char date[sizeof "2025-01-31T12:00:00"];

@@ -46,7 +46,7 @@ struct log_field {
 #define LOG_BOOL(n, v)      ((struct log_field){.name = (n), .kind = LOG_KIND_BOOL, .as.boolean = (v)})
 /* Takes nanoseconds, writes milliseconds with their fraction. */
 #define LOG_MS(n, ns) ((struct log_field){.name = (n), .kind = LOG_KIND_MS, .as.u64 = (uint64_t)(ns)})
-/* Ends the fields; added by the calls below, harmless when given. */
+/* Ends the fields. The macros below add it. */
 #define LOG_END ((struct log_field){.kind = LOG_KIND_END})
 
 #define log_debug(...) LOG_AT_(LOG_LEVEL_DEBUG, __VA_ARGS__)

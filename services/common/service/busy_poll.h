@@ -18,7 +18,7 @@ struct busy_poll {
     uint64_t pause_ns;       /* the length of the last pause; shrinks with every poll that found an event */
 };
 
-/* The score from which on it polls, and the highest score. */
+/* The score that is needed to poll, and the highest score. */
 #define BUSY_POLL_SCORE      8
 #define BUSY_POLL_SCORE_MOST 16
 #define BUSY_POLL_PRICE      3

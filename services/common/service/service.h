@@ -14,11 +14,14 @@
  *
  * Shutdown, on SIGTERM or SIGINT:
  *     DELAYING      not ready; answers have Connection: close; requests are still accepted, for shutdown_delay_s
- *     DRAINING      hooks->drain has run, the listener closes; until hooks->idle is true and no exchange is open, or
- * for drain_s CUTTING       only if drain_s were too short: hooks->cut ends the rest CLOSING_IDLE  idle connections are
- * closed (http_server_close_idle()) CLOSING       the public server, hooks->stop, the admin server, the log A second
- * signal ends the process at once with status 1, after hooks->abort. SIGHUP: tokens and certificates are read again,
- * then hooks->reload. SIGPIPE and SIGXFSZ are ignored.
+ *     DRAINING      hooks->drain has run and the listener closes; ends when hooks->idle is true and no exchange is
+ *                   open, at the latest after drain_s
+ *     CUTTING       only if the drain timed out: hooks->cut has ended the rest, and its answers are sent
+ *     CLOSING_IDLE  idle connections are closed (http_server_close_idle())
+ *     CLOSING       closes the public server, calls hooks->stop, closes the admin server and the log
+ *
+ * A second signal ends the process at once with status 1, after hooks->abort. SIGHUP: tokens and certificates are read
+ * again, then hooks->reload. SIGPIPE and SIGXFSZ are ignored.
  *
  * With a token file every request to the public server needs one of its tokens (access.h), except those for health. The
  * admin server needs none, as probes and scrapers expect: it reveals no secrets and changes nothing.
@@ -57,7 +60,7 @@ struct service_config {
     int64_t busy_poll_us; /* -1: busy_poller_start() chooses */
 };
 
-/* SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), among the rows of a table. */
+/* Put it among the rows of a table: SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), */
 #define SERVICE_OPTION_ROWS(S, f, default_port, default_admin_port)                                                    \
     OPTION_HEADING("Listening"),                                                                                       \
         OPTION_STRING("host", S, f.host, "127.0.0.1",                                                                  \

@@ -5,7 +5,7 @@
  * -._~+/ and = at its end.
  *
  * All tokens are padded to one length, and a comparison reads all bytes of all of them, so its time reveals nothing. No
- * message quotes a token. Owner: whoever embeds the struct. A zeroed set is empty, and may be released.
+ * message quotes a token. Owner: the struct that embeds it. A zeroed set is empty, and may be released.
  */
 #ifndef FANTAIL_COMMON_SERVICE_TOKENS_H
 #define FANTAIL_COMMON_SERVICE_TOKENS_H

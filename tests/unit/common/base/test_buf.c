@@ -143,7 +143,7 @@ Test(buf, a_guess_is_used_for_what_is_long_and_given_back)
     buf_trim(&b);
     cr_assert_lt(b.alloc, sizeof bytes + 1000);
     char *data = b.data;
-    cr_assert(buf_add_str(&b, "a short line behind it"));
+    cr_assert(buf_add_str(&b, "a short line after it"));
     cr_assert_eq(b.data, data, "a short line does not move a long one");
     b.len = sizeof bytes;
     buf_expect(&b, 1000, 2000000);

@@ -84,7 +84,7 @@ Test(http_server, a_client_on_a_file_that_leaves_is_noticed_and_one_that_only_li
         }
         shutdown(fd, SHUT_WR);
         for (int i = 0; i < 50; i++) turn();
-        cr_assert_eq(saw.closes, before, "it only said all it had to say");
+        cr_assert_eq(saw.closes, before, "it only shut its sending side");
         http_answer(saw.held, 200, "text/plain", "late", 4);
         assert_hears(fd, "late");
         close(fd);
@@ -113,7 +113,7 @@ Test(http_server, a_file_that_a_killed_process_left_is_replaced_and_any_other_is
     stop();
     int file = open(path, O_CREAT | O_WRONLY, 0600);
     close(file);
-    cr_assert_null(http_server_start(&loop, &second, err, sizeof err), "a file is no socket");
+    cr_assert_null(http_server_start(&loop, &second, err, sizeof err), "a file is not a socket");
     cr_assert_eq(access(path, F_OK), 0, "it is not ours to remove");
     unlink(path);
     rmdir(socket_dir);

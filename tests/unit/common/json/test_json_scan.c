@@ -131,7 +131,7 @@ Test(json_scan, a_number_at_top_level_ends_at_the_byte_behind_it)
     cr_assert_eq(used, 3);
     cr_assert_eq(json_scan_feed(&s, "3,", 2, &used), JSON_SCAN_WHOLE);
     cr_assert_eq(used, 1);
-    cr_assert_eq(json_scan_feed(&s, ",", 1, &used), JSON_SCAN_WHOLE, "a whole value takes nothing more");
+    cr_assert_eq(json_scan_feed(&s, ",", 1, &used), JSON_SCAN_WHOLE, "nothing is read after a whole value");
     cr_assert_eq(used, 0);
 }
 

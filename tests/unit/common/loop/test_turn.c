@@ -125,7 +125,7 @@ Test(turn, a_step_may_remove_itself_or_the_next_one)
     b.removes = &c;
     cr_assert_str_eq(run_turn(), "b\n");
     b.removes = &b;
-    cr_assert_str_eq(run_turn(), "b\n", "the last step takes the turn with it");
+    cr_assert_str_eq(run_turn(), "b\n", "the turn ends with its last step");
     cr_assert_str_eq(run_turn(), "");
     turn_remove(&b.step);
     close_loop();
@@ -206,7 +206,7 @@ Test(turn, the_loop_ends_unless_a_step_keeps_it)
     cr_assert_not(uv_loop_alive(&loop), "a step that is removed keeps nothing");
     turn_keep_loop(&b.step, true);
     turn_stay_awake(&b.step, true);
-    cr_assert_not(uv_loop_alive(&loop), "nor can it be told to");
+    cr_assert_not(uv_loop_alive(&loop), "and cannot be made to");
     turn_remove(&a.step);
     close_loop();
 }

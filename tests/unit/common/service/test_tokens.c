@@ -50,7 +50,7 @@ Test(tokens, only_the_very_token_is_known)
         ONE ONE, ONE "\n" TWO, "0123456789012345",
     };
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) cr_assert(!has(others[i]), "%s", others[i]);
-    cr_assert(!tokens_has(&set, ONE "\0", sizeof ONE), "padding is no part of a token");
+    cr_assert(!tokens_has(&set, ONE "\0", sizeof ONE), "padding is not part of a token");
 }
 
 Test(tokens, the_longest_fits_and_is_compared_to_its_end)
@@ -91,7 +91,7 @@ Test(tokens, what_is_no_token_is_told_with_its_line_and_never_quoted)
         cr_assert_eq(set.count, 0);
         cr_assert_null(tokens_first(&set));
     }
-    cr_assert(!tokens_parse(&set, "0123456789\0abcdefgh", 19, err, sizeof err), "a NUL is no character of a token");
+    cr_assert(!tokens_parse(&set, "0123456789\0abcdefgh", 19, err, sizeof err), "a token has no NUL");
 }
 
 Test(tokens, there_may_be_many_and_not_endlessly_many)

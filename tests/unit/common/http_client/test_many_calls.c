@@ -1,0 +1,106 @@
+/* Long answers and many calls at once. */
+#include "unit/common/http_client/http_client_harness.h"
+
+Test(http_client, a_big_body_goes_and_comes_unharmed)
+{
+    char *big = xmalloc(BIG);
+    for (size_t i = 0; i < BIG; i++) big[i] = (char)(i * 2654435761u >> 13);
+    struct heard h = {.body = big, .body_len = BIG};
+    start(&h, "/echo");
+    run_until(&h.ends, 1);
+    cr_assert_eq(h.result.outcome, HTTP_CALL_OK, "%s", h.reason);
+    cr_assert(h.answer.len == BIG && memcmp(h.answer.data, big, BIG) == 0);
+    free(big);
+    buf_release(&h.answer);
+    tear_down();
+}
+
+Test(http_client, long_answers_are_read_in_turns_and_others_in_between)
+{
+    enum { COUNT = 4, FIRST_TURN = 64 * 1024, LATER_TURN = 192 * 1024 };
+    struct heard big[COUNT] = {{0}}, h = {.body = "x", .body_len = 1};
+    int ended = 0;
+    for (int i = 0; i < COUNT; i++) {
+        big[i] = (struct heard){.slow = true};
+        start(&big[i], "/big");
+    }
+    while (ended < COUNT) {
+        size_t before = 0, after = 0;
+        for (int i = 0; i < COUNT; i++) before += big[i].answer.len;
+        uv_run(&loop, UV_RUN_ONCE);
+        ended = 0;
+        for (int i = 0; i < COUNT; i++) ended += big[i].ends, after += big[i].answer.len;
+        cr_assert_leq(after - before, COUNT * FIRST_TURN + LATER_TURN, "%zu bytes in one turn", after - before);
+        if (after > BIG && !h.call) start(&h, "/echo");
+        if (h.call && !h.ends) cr_assert_leq(after, 2 * BIG, "the short one waits");
+    }
+    cr_assert_eq(h.result.outcome, HTTP_CALL_OK);
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert_eq(big[i].result.outcome, HTTP_CALL_OK, "%s", big[i].reason);
+        cr_assert_eq(big[i].answer.len, BIG);
+        buf_release(&big[i].answer);
+    }
+    buf_release(&h.answer);
+    tear_down();
+}
+
+Test(http_client, a_long_answer_that_waits_for_its_turn_can_be_cancelled)
+{
+    enum { COUNT = 4 };
+    struct heard big[COUNT] = {{0}};
+    for (int i = 0; i < COUNT; i++) {
+        big[i] = (struct heard){.slow = true};
+        start(&big[i], "/big");
+    }
+    while (big[0].answer.len == 0 || big[COUNT - 1].answer.len == 0) uv_run(&loop, UV_RUN_ONCE);
+    for (int i = 0; i < COUNT; i += 2) http_call_cancel(big[i].call);
+    for (int i = 1; i < COUNT; i += 2) run_until(&big[i].ends, 1);
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert_eq(big[i].ends, i % 2);
+        if (i % 2) cr_assert_eq(big[i].answer.len, BIG);
+        buf_release(&big[i].answer);
+    }
+    tear_down();
+}
+
+Test(http_client, many_calls_at_once_all_end)
+{
+    enum { COUNT = 300 };
+    static struct heard all[COUNT];
+    int ended = 0;
+    for (int i = 0; i < COUNT; i++) {
+        all[i] = (struct heard){.body = "0123456789", .body_len = (size_t)(i % 10) + 1};
+        start(&all[i], i % 7 == 3 ? "/lost" : "/echo");
+    }
+    while (ended < COUNT) {
+        uv_run(&loop, UV_RUN_ONCE);
+        ended = 0;
+        for (int i = 0; i < COUNT; i++) ended += all[i].ends;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert_eq(all[i].result.outcome, i % 7 == 3 ? HTTP_CALL_LOST : HTTP_CALL_OK, "%s", all[i].reason);
+        buf_release(&all[i].answer);
+    }
+    cr_assert_eq(requests, COUNT);
+    tear_down();
+}
+
+Test(http_client, timeouts_and_hang_ups_in_one_turn_name_no_freed_socket)
+{
+    enum { COUNT = 100 };
+    static struct heard all[COUNT];
+    int ended = 0;
+    for (int i = 0; i < COUNT; i++) {
+        all[i] = (struct heard){.body = "x", .body_len = 1};
+        start_options(&all[i], (struct http_call_options){.silence_timeout_ms = (uint64_t)(5 + i % 3)},
+                      i % 2 ? "/silent" : "/half");
+    }
+    while (ended < COUNT) {
+        uv_run(&loop, UV_RUN_ONCE);
+        if (held && requests % 3 == 0) hang_up(held);
+        ended = 0;
+        for (int i = 0; i < COUNT; i++) ended += all[i].ends;
+    }
+    for (int i = 0; i < COUNT; i++) buf_release(&all[i].answer);
+    tear_down();
+}
