@@ -20,7 +20,16 @@ static bool at_tail(const struct sched_job *job)
 static bool within_extra(const struct sched_job *job, uint32_t items)
 {
     double most = job->p.hedge_max_extra_percent / 100 * (double)job->counts.total;
-    return (double)(job->counts.hedged + items) <= fmax(most, job->p.hedge_max_extra_percent > 0 ? 1 : 0);
+    return (double)(job->counts.hedged + items) <= fmax(most, job->p.hedge_max_extra_percent > 0 ? 1 : 0) &&
+           job->s->hedge_tokens >= items;
+}
+
+/* Each job may hedge one item at least. So that many small jobs do not hedge all of theirs, what they add up to is
+ * bounded too: each item sent brings its share of a token for the coordinator's jobs together. */
+void hedge_first_attempt(struct sched_job *job, uint32_t items)
+{
+    struct scheduler *s = job->s;
+    s->hedge_tokens = fmin(s->hedge_tokens + job->p.hedge_max_extra_percent / 100 * items, HEDGE_TOKENS_MAX);
 }
 
 /* The wait for the next answer that the mean item time lets expect. */
@@ -76,6 +85,7 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     bool rescue = dead_at(chunk) <= job->s->now_ns && retry_take_token(job);
     if (!rescue && (!tail || chunk->lost > 0 || !within_extra(job, left))) return false;
     if (!rescue) job->counts.hedged += left;
+    if (!rescue) job->s->hedge_tokens -= left;
     chunk->hedges++;
     job->s->stats.items_hedged += left;
     attempt_start(chunk, l, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, l, left));

@@ -27,7 +27,10 @@ static void count_send(struct sched_attempt *a)
         stats->attempts_free++;
     else
         stats->attempts_retry++;
-    if (!chunk->was_sent) retry_first_attempt(chunk->job);
+    if (!chunk->was_sent) {
+        retry_first_attempt(chunk->job);
+        hedge_first_attempt(chunk->job, chunk_left(chunk));
+    }
     chunk->was_sent = true;
     chunk->is_item_retry = false;
     chunk->sends++;

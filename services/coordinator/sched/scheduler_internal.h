@@ -71,6 +71,8 @@
 #define HEDGE_SCAN_CHUNK_NS      (2 * NS_PER_US)
 #define LINGER_NS                NS_PER_S /* all answered, but no end line: cut off after this */
 #define HEDGES_MAX               4        /* second attempts of a chunk, one after the other */
+#define HEDGE_TOKENS_MIN         10.0     /* items that may be sent twice before any job has brought its share */
+#define HEDGE_TOKENS_MAX         100000.0
 #define HEDGE_MIN_NS             (10 * NS_PER_MS)
 #define HALVE_AFTER_LOST         2
 #define WORKERS_PER_BALANCER_MAX 16384
@@ -234,6 +236,7 @@ struct scheduler {
     struct heap hedge_scans; /* jobs that may hedge, hedge.c */
     uint64_t demand_slots;
     double tokens;
+    double hedge_tokens;         /* items that may be sent twice, of all jobs together */
     double chunk_cost_ns;        /* processor time of a chunk here */
     unsigned failed_after_ready; /* trials that failed since one succeeded, of endpoints that said they were ready */
     uint64_t pending_items, backoff_items, uncut_items;
@@ -415,6 +418,8 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
 uint64_t hedge_run(struct scheduler *s);
 /* After a change of what the job has in flight or has left to send. */
 void hedge_update(struct sched_job *job);
+/* So many items of the job were sent for the first time. */
+void hedge_first_attempt(struct sched_job *job, uint32_t items);
 /* The attempt is being answered. */
 void hedge_observe(const struct sched_attempt *a);
 

@@ -25,6 +25,7 @@ struct shell {
     uint64_t last_error_first;
     unsigned last_error_attempts;
     struct sched_outcome outcome;
+    uint64_t hedged; /* items, of the jobs that have finished */
     enum sched_waiting waiting;
 };
 
@@ -113,6 +114,7 @@ static inline void shell_finished(void *ctx, struct sched_job *job, const struct
     struct shell *sh = ctx;
     sh->finished++;
     sh->outcome = *outcome;
+    sh->hedged += outcome->counts.hedged;
 }
 
 static inline void shell_waiting(void *ctx, struct sched_job *job, enum sched_waiting why)

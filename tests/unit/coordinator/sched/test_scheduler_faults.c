@@ -535,3 +535,23 @@ Test(scheduler_faults, errors_that_the_job_wants_tried_again_are_tried_max_attem
     cr_assert_lt(sh.now, 1000 * MS + 5 * NS_PER_S, "a trickle of one in 100 ms would take 90 s");
     shell_over(&sh);
 }
+
+Test(scheduler_faults, many_small_jobs_do_not_hedge_most_of_their_items)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 4);
+    worker(&sh, 4);
+    for (unsigned i = 0; i < 300; i++) {
+        job_of(&sh, 1);
+        run(&sh);
+        sh.now += 500 * MS; /* late, and not yet as good as dead */
+        run(&sh);
+        while (sh.out_n > 0) complete(&sh, sh.out[0], 0);
+        run(&sh);
+    }
+    cr_assert_eq(sh.finished, 300);
+    cr_assert_gt(sh.hedged, 0);
+    cr_assert_leq(sh.hedged, 10 + 300 * 5 / 100);
+    shell_over(&sh);
+}
