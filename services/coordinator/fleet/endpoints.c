@@ -151,20 +151,87 @@ static void add_static(struct endpoints *e, const struct prefix *p, const char *
     }
 }
 
-static void add_resolved(struct endpoints *e, const struct addrinfo *a)
+static void add_address(struct endpoints *e, const char *connect_to)
 {
-    char ip[INET6_ADDRSTRLEN], connect_to[INET6_ADDRSTRLEN + 16];
-    if (getnameinfo(a->ai_addr, a->ai_addrlen, ip, sizeof ip, NULL, 0, NI_NUMERICHOST) != 0) return;
-    snprintf(connect_to, sizeof connect_to, a->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", ip, e->port);
-    for (struct endpoint *one = e->list; one; one = one->next)
-        if (strcmp(one->connect_to, connect_to) == 0) {
-            one->seen = true;
-            return;
-        }
     struct buf url = {0};
     buf_addf(&url, "%s://%s:%s", e->scheme, e->name, e->port);
     add(e, buf_cstr(&url), connect_to);
     buf_release(&url);
+}
+
+struct found_address {
+    char connect_to[INET6_ADDRSTRLEN + 16];
+    bool known; /* an endpoint has it, or it was found before */
+};
+
+static size_t read_addresses(const struct endpoints *e, const struct addrinfo *addresses, struct found_address *found)
+{
+    size_t n = 0;
+    for (const struct addrinfo *a = addresses; a; a = a->ai_next) {
+        char ip[INET6_ADDRSTRLEN];
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, ip, sizeof ip, NULL, 0, NI_NUMERICHOST) != 0) continue;
+        bool v6 = a->ai_family == AF_INET6;
+        snprintf(found[n++].connect_to, sizeof found->connect_to, "%s%s%s:%s", v6 ? "[" : "", ip, v6 ? "]" : "",
+                 e->port);
+    }
+    return n;
+}
+
+static int compare_found(const void *a, const void *b)
+{
+    return strcmp((*(struct found_address *const *)a)->connect_to, (*(struct found_address *const *)b)->connect_to);
+}
+
+static int compare_text(const void *text, const void *one)
+{
+    return strcmp(text, (*(struct found_address *const *)one)->connect_to);
+}
+
+/* Sorts the addresses and moves the distinct ones to the front. Returns how many these are. */
+static size_t sort_distinct(struct found_address **sorted, size_t n)
+{
+    size_t distinct = 0;
+    qsort(sorted, n, sizeof *sorted, compare_found);
+    for (size_t i = 0; i < n; i++) {
+        if (distinct && compare_found(&sorted[distinct - 1], &sorted[i]) == 0)
+            sorted[i]->known = true;
+        else
+            sorted[distinct++] = sorted[i];
+    }
+    return distinct;
+}
+
+static void mark_known(struct endpoints *e, struct found_address **sorted, size_t n)
+{
+    for (struct endpoint *one = e->list; one; one = one->next) {
+        struct found_address **at = bsearch(one->connect_to, sorted, n, sizeof *sorted, compare_text);
+        one->seen = at;
+        if (at) (*at)->known = true;
+    }
+}
+
+static void drop_unseen(struct endpoints *e)
+{
+    for (struct endpoint **link = &e->list; *link;)
+        if ((*link)->seen)
+            link = &(*link)->next;
+        else
+            drop(e, link);
+}
+
+void endpoints_update(struct endpoints *e, const struct addrinfo *addresses)
+{
+    size_t n = 0;
+    for (const struct addrinfo *a = addresses; a; a = a->ai_next) n++;
+    struct found_address *found = xcalloc(n + 1, sizeof *found), **sorted = xcalloc(n + 1, sizeof *sorted);
+    n = read_addresses(e, addresses, found);
+    for (size_t i = 0; i < n; i++) sorted[i] = &found[i];
+    mark_known(e, sorted, sort_distinct(sorted, n));
+    for (size_t i = 0; i < n; i++)
+        if (!found[i].known) add_address(e, found[i].connect_to);
+    drop_unseen(e);
+    free(sorted);
+    free(found);
 }
 
 /* The known addresses stay when a name server fails or times out. "No such name" means that none is left. */
@@ -172,19 +239,9 @@ static void resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *foun
 {
     struct endpoints *e = lookup->data;
     free(lookup);
-    if (!e) {
-        uv_freeaddrinfo(found);
-        return;
-    }
-    e->lookup = NULL;
-    if (status != 0 && status != UV_EAI_NONAME && status != UV_EAI_NODATA) return;
-    for (struct endpoint *one = e->list; one; one = one->next) one->seen = false;
-    for (const struct addrinfo *a = status == 0 ? found : NULL; a; a = a->ai_next) add_resolved(e, a);
-    for (struct endpoint **link = &e->list; *link;)
-        if ((*link)->seen)
-            link = &(*link)->next;
-        else
-            drop(e, link);
+    if (e) e->lookup = NULL;
+    if (e && (status == 0 || status == UV_EAI_NONAME || status == UV_EAI_NODATA))
+        endpoints_update(e, status == 0 ? found : NULL);
     uv_freeaddrinfo(found);
 }
 

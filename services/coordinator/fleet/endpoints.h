@@ -57,4 +57,9 @@ enum endpoints_mode endpoints_mode(const char *workers);
 bool endpoints_use_tls(const char *workers);
 void endpoints_stop(struct endpoints *e);
 
+/* DNS mode: these are all addresses of the name now; NULL: it has none. Adds the new ones, in their order, and then
+ * removes those that are gone. Takes O(n log n). The lookups call it. */
+struct addrinfo;
+void endpoints_update(struct endpoints *e, const struct addrinfo *addresses);
+
 #endif

@@ -1,4 +1,6 @@
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <netdb.h>
 
 #include "coordinator/fleet/endpoints.h"
 #include "unit/leaks.h"
@@ -114,6 +116,81 @@ Test(endpoints, a_name_gives_every_address_it_has, .timeout = 20)
     uv_timer_start(&look, stop_when_known, 5, 5);
     uv_run(&loop, UV_RUN_DEFAULT);
     cr_assert_eq(known, 0);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+    assert_no_leaks();
+}
+
+enum { NAME_ADDRESSES = 1000 };
+
+struct name_answer {
+    struct addrinfo nodes[NAME_ADDRESSES + 2];
+    struct sockaddr_in addresses[NAME_ADDRESSES + 2];
+    size_t n;
+};
+
+static void answer_with(struct name_answer *a, unsigned number)
+{
+    struct sockaddr_in *in = &a->addresses[a->n];
+    *in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000000 + number)};
+    a->nodes[a->n] = (struct addrinfo){
+        .ai_family = AF_INET, .ai_addr = (struct sockaddr *)in, .ai_addrlen = sizeof *in, .ai_next = NULL};
+    if (a->n) a->nodes[a->n - 1].ai_next = &a->nodes[a->n];
+    a->n++;
+}
+
+struct changes {
+    unsigned added, removed;
+    char last_added[40];
+};
+
+static void *note_added(void *data, struct endpoint *e)
+{
+    struct changes *c = data;
+    c->added++;
+    snprintf(c->last_added, sizeof c->last_added, "%s", e->connect_to);
+    return NULL;
+}
+
+static void note_removed(void *data, struct endpoint *e)
+{
+    ((struct changes *)data)->removed++;
+}
+
+static void expect_changes(struct endpoints *e, struct changes *c, const struct addrinfo *answer, unsigned added,
+                           unsigned removed)
+{
+    unsigned before = e->count;
+    *c = (struct changes){0};
+    endpoints_update(e, answer);
+    cr_assert_eq(c->added, added, "%u were added", c->added);
+    cr_assert_eq(c->removed, removed, "%u were removed", c->removed);
+    cr_assert_eq(e->count, before + added - removed);
+}
+
+Test(endpoints, of_a_thousand_addresses_only_the_changes_are_reported)
+{
+    static const struct endpoints_ops noting = {note_added, note_removed};
+    static struct name_answer first, turned, less, twice;
+    struct endpoints e;
+    struct changes c = {0};
+    uv_loop_t loop;
+    char err[200];
+    for (unsigned i = 0; i < NAME_ADDRESSES; i++) answer_with(&first, i);
+    for (unsigned i = 0; i < NAME_ADDRESSES; i++) answer_with(&turned, (i * 7 + 3) % NAME_ADDRESSES);
+    for (unsigned i = 10; i <= NAME_ADDRESSES + 1; i++) answer_with(&less, i);
+    for (unsigned i = 0; i < 4; i++) answer_with(&twice, 5000 + i / 2);
+
+    uv_loop_init(&loop);
+    cr_assert(endpoints_start(&e, &loop, "dns://workers:8081", 5000, &noting, &c, err, sizeof err));
+    expect_changes(&e, &c, first.nodes, NAME_ADDRESSES, 0);
+    cr_assert_str_eq(c.last_added, "10.0.3.231:8081");
+    cr_assert_str_eq(e.list->url, "http://workers:8081");
+    expect_changes(&e, &c, turned.nodes, 0, 0);
+    expect_changes(&e, &c, less.nodes, 2, 10);
+    expect_changes(&e, &c, twice.nodes, 2, NAME_ADDRESSES - 8);
+    expect_changes(&e, &c, NULL, 0, 2);
+    endpoints_stop(&e);
+    uv_run(&loop, UV_RUN_DEFAULT);
     cr_assert_eq(uv_loop_close(&loop), 0);
     assert_no_leaks();
 }
