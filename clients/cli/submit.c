@@ -47,14 +47,15 @@ static const struct option_spec spec = {
 
 static bool read_all(const char *path, struct buf *text)
 {
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(path, "re");
     while (file && !feof(file) && !ferror(file)) {
         if (!buf_reserve(text, 256u << 10)) break;
         text->len += fread(text->data + text->len, 1, 256u << 10, file);
     }
     bool good = file && !ferror(file);
     if (!good) complain("--file: cannot read %s: %s", path, strerror(errno));
-    if (file && file != stdin) fclose(file);
+    if (file && !standard) fclose(file);
     return good;
 }
 

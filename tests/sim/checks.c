@@ -89,10 +89,10 @@ static void check_job(struct sim_world *w, struct sim_job *job)
     if (!j) return;
     struct sched_counts counts = sched_job_counts(j);
     uint64_t open = j->uncut + j->pending_items + j->backoff_items + j->in_flight_items;
-    if (counts.succeeded + counts.failed + counts.cancelled + open != counts.total)
-        sim_broken(w, "job %u: %llu items are settled, %llu open, of %llu", job->index,
-                   (unsigned long long)(counts.succeeded + counts.failed + counts.cancelled), (unsigned long long)open,
-                   (unsigned long long)counts.total);
+    uint64_t settled = counts.succeeded + counts.failed + counts.cancelled;
+    if (settled + open != counts.total)
+        sim_broken(w, "job %u: %llu items are settled, %llu open, of %llu", job->index, (unsigned long long)settled,
+                   (unsigned long long)open, (unsigned long long)counts.total);
     double most = fmax(w->sc->params.hedge_max_extra_percent / 100 * (double)job->total, 1);
     if ((double)job->hedged_items > most)
         sim_broken(w, "job %u: %llu items hedged, %.0f allowed", job->index, (unsigned long long)job->hedged_items,
@@ -187,7 +187,7 @@ static void sum_work(struct sim_world *w)
         all += w->workers[i].items_done;
         if (w->workers[i].items_done > r->load_max) r->load_max = (unsigned)w->workers[i].items_done;
     }
-    r->load_mean = (unsigned)(all / w->workers_n);
+    if (w->workers_n) r->load_mean = (unsigned)(all / w->workers_n);
 }
 
 void sim_check_end(struct sim_world *w)

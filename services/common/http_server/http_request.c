@@ -161,7 +161,7 @@ unsigned http_exchange_header_all(const struct http_exchange *x, const char *nam
     struct header_search h = {.name = name, .joined = joined};
     size_t before = joined ? joined->len : 0;
     MHD_get_connection_values(x->connection->mhd, MHD_HEADER_KIND, see_value, &h);
-    if (h.too_long) joined->len = before;
+    if (joined && h.too_long) joined->len = before;
     return h.count;
 }
 

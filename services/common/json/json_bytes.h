@@ -81,11 +81,14 @@ static inline const char *number_end(const char *p, const char *end)
 {
     if (p < end && *p == '-') p++;
     if (p == end || !is_digit(*p)) return NULL;
-    if (*p++ != '0') {
+    if (*p == '0') {
+        p++;
+    } else {
         while (p < end && is_digit(*p)) p++;
     }
     if (p < end && *p == '.') {
-        if (++p == end || !is_digit(*p)) return NULL;
+        p++;
+        if (p == end || !is_digit(*p)) return NULL;
         while (p < end && is_digit(*p)) p++;
     }
     if (p < end && (*p | 0x20) == 'e') {
