@@ -89,20 +89,23 @@ $(BIN)/fantail: $(CLI) $(LIBCOMMON)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_HTTP) $(LIBS_JSON)
 
 # ---- Targets to run by hand ---------------------------------------------------------------------------------------
-.PHONY: help demo test check fuzz sim tidy format headers bench install clean
+.PHONY: help demo test check fuzz sim bench install clean
 
 help:
 	@echo 'make             the programs, the task hosts and the example tasks, in build/bin and build/tasks'
 	@echo 'make demo        installs missing packages, then runs a fleet that loses a worker and still answers'
 	@echo 'make test        installs missing packages, then runs every test under sanitizers'
-	@echo 'make check       headers and unit tests under sanitizers; installs nothing'
+	@echo 'make check       layers, format, headers and unit tests, under sanitizers; installs nothing'
 	@echo 'make check TEST=scheduler     only the unit tests and Python tests in files test_*scheduler*'
 	@echo 'make sim         the scheduler with simulated fleets; SEEDS=1000 of them'
 	@echo 'make fuzz        each fuzzer for FUZZ_S=20 seconds'
 	@echo 'make fault       real processes killed, stopped and cut off, at full size'
 	@echo 'make container   the images and the compose fleet, on a container engine; make manifests: k8s and ECS rules'
 	@echo 'make bench       the figures of docs/benchmarks.md'
-	@echo 'make tidy        clang-tidy; make format: clang-format; make headers: each header compiles alone'
+	@echo 'make layers      which folder includes which; make house: the folders and the calls between them'
+	@echo 'make unused      functions that no program calls; make headers: each header compiles alone'
+	@echo 'make tidy        clang-tidy; make format: clang-format -i; make format-check: is anything left for it?'
+	@echo 'make compile_commands.json    for clangd and other editors'
 	@echo 'make install     into $$DESTDIR$$PREFIX (/usr/local)'
 	@echo 'make clean'
 	@echo 'settings: SANITIZE=address,undefined  CC=clang  V=1 (show commands)  BUILD=dir'
@@ -117,29 +120,7 @@ test:
 	@tests/run
 
 check:
-	@tests/run $(if $(TEST),--match '$(TEST)',--only headers$(comma)unit)
-
-SOURCES := $(shell find services clients examples tests bench -name '*.[ch]' 2>/dev/null | sort)
-# A peer's client is looked at where the peer is installed.
-UNTIDY := $(if $(wildcard /usr/include/libgearman/gearman.h),,bench/gearman_do.c)
-
-tidy:
-	@command -v clang-tidy > /dev/null || { echo 'make tidy: clang-tidy is missing (package clang-tidy)'; exit 1; }
-	$(Q)printf '%s\n' $(filter-out $(UNTIDY),$(filter services/%.c clients/%.c examples/%.c bench/%.c,$(SOURCES))) | xargs -P 2 -I{} \
-	    clang-tidy --quiet {} -- $(filter -std% -D% -I%,$(ALL_CFLAGS)) 2> /dev/null
-
-format:
-	$(Q)clang-format -i $(SOURCES)
-
-# Each header is compiled by itself: none relies on what another file included before it.
-HEADERS := $(filter services/%.h clients/%.h,$(SOURCES))
-HEADER_CHECKS := $(patsubst %.h,$(BUILD)/headers/%.ok,$(HEADERS))
-headers: $(HEADER_CHECKS)
-	@echo "$(words $(HEADERS)) headers compile alone"
-$(BUILD)/headers/%.ok: %.h $(FLAGS_STAMP)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fsyntax-only -include $< -x c /dev/null
-	@touch $@
+	@tests/run $(if $(TEST),--match '$(TEST)',--only layers$(comma)format-check$(comma)headers$(comma)unit)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include

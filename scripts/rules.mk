@@ -1,12 +1,13 @@
 # Checks of the source tree. Each prints what is wrong and fails.
-.PHONY: layers house unused format format-check tidy headers
+HOST_OBJECTS := $(call objects,$(wildcard services/hosts/*.c))
+.PHONY: layers house unused headers format format-check tidy
 
 # Checks the includes; scripts/layers.conf says which folder may include which.
 layers:
 	@scripts/layers
 
 # Prints the folders, their sizes and the calls between them. Checks for circles, clashing names and full folders.
-house: $(COORDINATOR) $(WORKER) $(CLI) $(COMMON) $(HOST_NATIVE) $(HOST_EXEC)
+house: $(COORDINATOR) $(WORKER) $(CLI) $(COMMON) $(HOST_OBJECTS)
 	@scripts/house $(BUILD)
 
 # Finds functions that no program calls. Each program is linked again from all objects that it may use. They are compiled
@@ -17,12 +18,11 @@ UNUSED_PROGRAMS := coordinator worker cli host-native host-exec
 UNUSED_CFLAGS    = -std=gnu11 -O0 -w -DCURL_DISABLE_TYPECHECK -ffunction-sections -fdata-sections $(filter -D_GNU% -DFANTAIL% -I%,$(ALL_CFLAGS)) -MMD -MP
 unused_objects   = $(patsubst $(BUILD)/obj/%,$(UNUSED)/obj/%,$(1))
 
-$(UNUSED)/obj/%.o: %.c
+$(UNUSED)/obj/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UNUSED_CFLAGS) -c -o $@ $<
 
-HOST_OBJECTS := $(call objects,$(wildcard services/hosts/*.c))
 $(UNUSED)/coordinator.dropped: $(call unused_objects,$(COORDINATOR) $(COMMON))
 $(UNUSED)/worker.dropped:      $(call unused_objects,$(WORKER) $(COMMON))
 $(UNUSED)/cli.dropped:         $(call unused_objects,$(CLI) $(COMMON))
@@ -37,3 +37,43 @@ $(UNUSED)/%.dropped:
 
 unused: $(UNUSED_PROGRAMS:%=$(UNUSED)/%.dropped)
 	@scripts/unused scripts/unused.allow $(UNUSED_PROGRAMS:%=$(UNUSED)/%)
+
+SOURCES := $(sort $(shell find services clients examples tests bench -name '*.[ch]'))
+
+# Compiles each header alone. So no header needs another one before it.
+HEADERS := $(filter services/%.h clients/%.h,$(SOURCES))
+headers: $(HEADERS:%.h=$(BUILD)/headers/%.ok)
+	@echo "$(words $(HEADERS)) headers compile alone"
+$(BUILD)/headers/%.ok: %.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MT $@ -MF $(@:.ok=.d) -fsyntax-only -include $< -x c /dev/null
+	@touch $@
+
+format:
+	$(Q)clang-format -i $(SOURCES)
+
+format-check:
+	@scripts/format-check $(SOURCES)
+
+# Keeps the report of clang-tidy for each file. Makes it again when the file, one of its headers or the configuration
+# changes. The client of Gearman is checked only where Gearman is installed.
+UNTIDY         := $(if $(wildcard /usr/include/libgearman/gearman.h),,bench/gearman_do.c)
+TIDY_REPORTS   := $(patsubst %.c,$(BUILD)/tidy/%.txt,$(filter-out $(UNTIDY),$(filter %.c,$(SOURCES))))
+TIDY_CFLAGS     = $(filter -std% -D_GNU% -DFANTAIL% -I%,$(ALL_CFLAGS)) -Itests -Iservices/hosts
+$(BUILD)/tidy/%.txt: %.c .clang-tidy $(wildcard tests/*/.clang-tidy)
+	@mkdir -p $(@D)
+	@$(CC) $(TIDY_CFLAGS) -MM -MP -MT $@ -MF $(@:.txt=.d) $<
+	$(Q)clang-tidy --quiet $< -- $(TIDY_CFLAGS) > $@.new 2> $@.log || test -s $@.new || mv $@.log $@.new
+	@mv $@.new $@
+
+tidy:
+	@if ! command -v clang-tidy > /dev/null; then echo 'skipped: clang-tidy is missing (package clang-tidy)'; exit 0; fi; \
+	$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(BUILD)/tidy/report
+.PHONY: $(BUILD)/tidy/report
+$(BUILD)/tidy/report: $(TIDY_REPORTS)
+	@cat $^; test -z "$$(cat $^)"
+
+# The commands that compile each file, as make would run them, for clangd.
+compile_commands.json: $(SOURCES) Makefile $(wildcard */rules.mk */*/rules.mk)
+	$(call say,GEN,$@)
+	$(Q)$(MAKE) --no-print-directory -n -B V=1 all unit-tests fuzzers bench-programs $(SIM) | scripts/compile-commands > $@
