@@ -88,8 +88,9 @@ class BesideAGoodWorker(FaultTest):
         self.run_beside(fw.endless_answers)
 
     def test_a_worker_that_never_answers_is_hedged(self):
-        self.run_beside(fw.no_answer)
-        self.assertGreaterEqual(self.hedges, 1)
+        fake, document = self.run_beside(fw.no_answer)
+        held = [len(request.items) for request in fake.requests]
+        self.assertGreaterEqual(self.hedges, 1, f"{self.seconds:.1f} s, {document['counts']}, it was given {held}")
 
     def test_a_worker_that_falls_silent_halfway_is_hedged(self):
         self.run_beside(fw.silent_after_half, count=60, chunk_size=8)

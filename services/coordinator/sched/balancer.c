@@ -231,7 +231,7 @@ struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk
     return l ? l : pick_overcommitted(job, chunk);
 }
 
-struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late)
+static struct sched_lane *draw_hedge(struct sched_job *job, const struct sched_attempt *late, bool may_be_slow)
 {
     struct sched_task *t = job->task;
     struct sched_lane *best = NULL;
@@ -239,9 +239,16 @@ struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched
         struct sched_lane *l = t->available[random_below(&job->s->random, t->available_n)];
         const struct sched_endpoint *e = l->endpoint;
         if (e->state == ENDPOINT_PROBATION || e->isolated || e == e->s->isolating ||
-            (e == late->endpoint && !e->balancer) || chunker_slowness(l) >= SLOW)
+            (e == late->endpoint && !e->balancer) || (!may_be_slow && chunker_slowness(l) >= SLOW))
             continue;
         best = better(best, l);
     }
     return best;
+}
+
+/* A slow worker is no help against a late one, but against one that seems dead it is. */
+struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead)
+{
+    struct sched_lane *l = draw_hedge(job, late, false);
+    return l || !seems_dead ? l : draw_hedge(job, late, true);
 }

@@ -80,9 +80,10 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;
     uint32_t left = chunk_left(chunk);
-    struct sched_lane *l = balancer_pick_hedge(job, chunk->attempt);
+    bool seems_dead = dead_at(chunk) <= job->s->now_ns;
+    struct sched_lane *l = balancer_pick_hedge(job, chunk->attempt, seems_dead);
     if (!l) return false;
-    bool rescue = dead_at(chunk) <= job->s->now_ns && retry_take_token(job);
+    bool rescue = seems_dead && retry_take_token(job);
     if (!rescue && (!tail || chunk->lost > 0 || !within_extra(job, left))) return false;
     if (!rescue) job->counts.hedged += left;
     if (!rescue) job->s->hedge_tokens -= left;

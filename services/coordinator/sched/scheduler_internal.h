@@ -320,7 +320,7 @@ struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk
 /* The endpoint that was being emptied is free for all again. */
 void isolation_end(struct scheduler *s);
 /* One for a copy of the attempt's suffix. */
-struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late);
+struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead);
 
 /* sched_task.c */
 /* Makes it when it is new. */

@@ -253,6 +253,40 @@ Test(scheduler_faults, a_late_item_is_sent_twice_the_first_answer_wins_and_the_l
     shell_over(&sh);
 }
 
+/* The first sent attempt that is not at this worker. */
+static struct sched_attempt *sent_elsewhere(struct shell *sh, const struct sched_endpoint *e)
+{
+    for (unsigned i = 0; i < sh->out_n; i++)
+        if (sh->out[i]->endpoint != e) return sh->out[i];
+    return NULL;
+}
+
+/* As on a machine that becomes busy: a worker that seems slow is still better than one that is silent. */
+Test(scheduler_faults, what_a_silent_worker_holds_is_sent_again_though_the_only_other_one_has_become_slow)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *silent = worker(&sh, 2);
+    worker(&sh, 2);
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    job_with(&sh, &p, 300);
+    run(&sh);
+    uint64_t begun = sh.now;
+    for (unsigned done = 0; sh.finished == 0;) {
+        struct sched_attempt *a = sent_elsewhere(&sh, silent);
+        if (a) {
+            complete(&sh, a, done++ < 200 ? 1 : 10);
+            run(&sh);
+        } else {
+            run_on(&sh, 1);
+        }
+        cr_assert_lt(sh.now - begun, 20 * NS_PER_S, "%u items are still held", sh.out_n);
+    }
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    shell_over(&sh);
+}
+
 Test(scheduler_faults, a_full_worker_gets_a_smaller_window_and_a_pause)
 {
     struct shell sh;
