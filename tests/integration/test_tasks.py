@@ -114,6 +114,9 @@ class Misbehaving(SharedFleetTest):
     def test_a_missing_program_fails_each_item_by_name(self):
         errors = self.assert_each_item_fails("missing", ["crashed", "task_error", "bad_output"])
         self.assertRegex(json.dumps(errors), "is-not-there|[Nn]o such file")
+        messages = "\n".join(line["msg"] for worker in self.shared.workers for line in worker.log_lines())
+        self.assertRegex(messages, r"task missing cannot start \(.*is-not-there.*No such file.*\)\. Its items fail until it "
+                                   r"is tried again in [0-9.]+ s\.")
 
     def test_a_program_that_is_not_executable_fails_each_item(self):
         errors = self.assert_each_item_fails("not_executable", ["crashed", "task_error", "bad_output"])
