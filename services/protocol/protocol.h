@@ -10,6 +10,7 @@
 #define PATH_JOBS  "/v1/jobs"
 #define PATH_TASKS "/v1/tasks"
 
+#define HEADER_JOB         "Fantail-Job"         /* the id of the job, in every answer to an accepted one */
 #define HEADER_CHUNK       "Fantail-Chunk"       /* "<job>/<first index>" */
 #define HEADER_DEADLINE_MS "Fantail-Deadline-Ms" /* milliseconds left */
 #define HEADER_ATTEMPT     "Fantail-Attempt"

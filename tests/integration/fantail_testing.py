@@ -202,8 +202,13 @@ class Program:
 
 # ---- HTTP ---------------------------------------------------------------------------------------------------------
 
+def is_start(line):
+    """Whether a line is the first one of a coordinator's stream. A worker's stream has none."""
+    return isinstance(line, dict) and line.get("type") == "start"
+
+
 class Answer:
-    """A whole HTTP answer. `lines` are the objects of an NDJSON body; `json` is a JSON body."""
+    """A whole HTTP answer. `lines` are the objects of an NDJSON body without its start line; `json` is a JSON body."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -213,8 +218,13 @@ class Answer:
         return json.loads(self.body)
 
     @property
-    def lines(self):
+    def all_lines(self):
         return [json.loads(line) for line in self.body.splitlines()]
+
+    @property
+    def lines(self):
+        lines = self.all_lines
+        return lines[1:] if lines and is_start(lines[0]) else lines
 
     @property
     def values(self):
@@ -270,7 +280,7 @@ def metric_sum(text, name, **labels):
 
 
 class Stream:
-    """An NDJSON answer that is read line by line while the job runs."""
+    """An NDJSON answer that is read line by line while the job runs. The start line is kept apart, as `start`."""
 
     def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
@@ -278,11 +288,16 @@ class Stream:
         self.socket = self.connection.sock
         self.response = self.connection.getresponse()
         self.status = self.response.status
+        self.start = None
 
     def line(self):
         """The next line as an object; None at the end."""
         line = self.response.readline()
-        return json.loads(line) if line else None
+        answer = json.loads(line) if line else None
+        if self.start is None and is_start(answer):
+            self.start = answer
+            return self.line()
+        return answer
 
     def line_of(self, kind):
         """The next line of this type. The lines before it are dropped."""

@@ -184,6 +184,7 @@ class Workers(AccessTest):
         fleet = self.pair((), (ONE,), "--token-file", self.token_file("clients", ONE), "--worker-wait-s", "1")
         answer = fleet.job({"task": "square", "items": [2]}, headers=bearer(ONE))
         self.assert_problem(answer, 503, words="refuse the coordinator's token")
+        self.assertRegex(answer.headers["Fantail-Job"], "^[0-9a-f-]{36}$", "the job was accepted")
 
     def test_a_wrong_token_has_a_clear_outcome_and_no_loop(self):
         fleet = self.pair((ONE,), (TWO,), "--worker-wait-s", "3", workers=2)

@@ -267,6 +267,7 @@ class MapOnAFleet(SharedFleetTest, CliTest):
             self.assertEqual(json.loads(whole.out)["results"][0], 1)
             lines = self.cli("submit", "--ndjson", "-f", "-", "--url", url, stdin=job)
             self.assertEqual(lines.status, status, lines)
+            self.assertEqual(json.loads(lines.lines[0])["type"], "start")
             self.assertEqual(json.loads(lines.lines[-1])["type"], "end")
         refused = self.cli("submit", "--url", url, stdin='{"task": "square", "items": [1], "itms": 2}')
         self.assertEqual(refused.status, 3, refused)
@@ -343,7 +344,9 @@ class CutOff(CliTest):
     def test_items_without_an_answer_are_sent_again(self):
         def value(index, what):
             return {"type": "result", "index": index, "value": what}
-        url, bodies = self.serve([[value(0, "a"), value(1, "b")], [value(0, "c"), {"type": "end", "status": "succeeded"}]])
+        start = {"type": "start", "id": "0195"}  # an older coordinator does not send it
+        url, bodies = self.serve([[start, value(0, "a"), value(1, "b")],
+                                  [value(0, "c"), {"type": "end", "status": "succeeded"}]])
         ended = self.cli("map", "x", "--url", url, stdin="1\n2\n3\n")
         self.assertEqual((ended.status, ended.lines), (0, ['"a"', '"b"', '"c"']), ended)
         self.assertEqual(bodies, [b"1\n2\n3\n", b"3\n"])

@@ -35,13 +35,33 @@ class Answers(SharedFleetTest):
         answer = self.shared.job({"task": "square", "items": [1, 2, 3]}, accept=NDJSON)
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(answer.headers.get_content_type(), NDJSON)
-        self.assertEqual(answer.body.splitlines()[:3], [b'{"type":"result","index":0,"value":1}',
-                                                        b'{"type":"result","index":1,"value":4}',
-                                                        b'{"type":"result","index":2,"value":9}'])
+        self.assertEqual(answer.body.splitlines()[1:4], [b'{"type":"result","index":0,"value":1}',
+                                                         b'{"type":"result","index":1,"value":4}',
+                                                         b'{"type":"result","index":2,"value":9}'])
         self.assertEqual(len(answer.lines), 4)
         self.assertEqual(answer.end["status"], "succeeded")
         self.assert_counts(answer.end["counts"], total=3, succeeded=3, failed=0)
         self.assertIsInstance(answer.end["stats"], dict)
+
+    def test_an_answer_begins_with_the_id_of_its_job(self):
+        job = {"task": "square", "items": [1]}
+        document = self.shared.job(job)
+        self.assertEqual(document.headers["Fantail-Job"], document.json["id"])
+        stream = self.shared.job(job, accept=NDJSON)
+        self.assertEqual(stream.all_lines[0], {"type": "start", "id": stream.end["id"]})
+        self.assertEqual(stream.headers["Fantail-Job"], stream.end["id"])
+        self.assertNotIn("start", [line["type"] for line in stream.lines])
+
+    def test_the_id_of_a_job_is_known_while_it_runs(self):
+        with self.shared.stream({"task": "sleep", "items": [60]}) as stream:
+            job = stream.response.headers["Fantail-Job"]
+            self.assertEqual(json.loads(stream.response.readline()), {"type": "start", "id": job})
+            self.assertEqual(self.shared.request("DELETE", f"/v1/jobs/{job}").status, 202)
+            self.assertEqual(stream.line_of("end")["status"], "cancelled")
+
+    def test_a_job_that_is_refused_has_no_id(self):
+        for job in ({"task": "no_such", "items": [1]}, {"task": "square", "items": [1], "priority": 10}):
+            self.assertIsNone(self.shared.job(job).headers["Fantail-Job"])
 
     def test_ndjson_lines_are_items_and_the_query_has_the_options(self):
         for accept in (JSON, NDJSON):
@@ -205,7 +225,7 @@ class Carrying(SharedFleetTest):
         body = '{"task":"echo","items":[' + ",".join(items) + "]}"
         answer = self.shared.job(body.encode(), NDJSON)
         for index, item in enumerate(items):
-            self.assertEqual(answer.body.splitlines()[index].decode(),
+            self.assertEqual(answer.body.splitlines()[1 + index].decode(),
                              '{"type":"result","index":%d,"value":%s}' % (index, item))
 
     def test_a_job_begins_at_once_behind_another_on_its_connection(self):

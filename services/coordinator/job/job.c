@@ -6,6 +6,7 @@
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
 #include "coordinator/job/job_trace.h"
+#include "protocol/protocol.h"
 
 static const char *const state_names[] = {
     [JOB_NEW] = "new",     [JOB_ASKING] = "asking",   [JOB_RUNNING] = "running",
@@ -78,6 +79,7 @@ void job_start(struct job *j)
     enum collector_order order = jobspec_keeps_order(&j->spec) ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER;
     answer_buffer_init(&j->answers, order, (size_t)config->result_memory_bytes, config->spill_dir);
     job_move(j, JOB_RUNNING);
+    if (j->submission.exchange) http_exchange_set_header(j->submission.exchange, HEADER_JOB, j->id);
     phase_start(&j->phase, j, answer_buffer_sink(&j->answers));
     if (j->submission.state == SUBMISSION_WHOLE) phase_no_more_items(&j->phase);
     if (j->cancel_reason) note_cancel(j);

@@ -8,8 +8,9 @@
 
 /* A document whose answers are no more than this goes out in one piece, with its length. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
-/* After this time without bytes the head goes out alone, so that the client knows that its job was accepted. */
-#define HEAD_ALONE_NS (NS_PER_S / 5)
+/* After this time without another line the start line goes out alone, so that the client knows the job's id. A shorter
+ * job is answered in one piece. */
+#define START_ALONE_NS (NS_PER_S / 5)
 
 static const char *const state_names[] = {
     [READER_IDLE] = "idle",     [READER_OPEN] = "open", [READER_RESULTS] = "results",
@@ -264,9 +265,20 @@ ssize_t reader_pull(struct reader *r, char *dst, size_t cap)
 
 /* Beginning. */
 
+/* It comes before the control lines that are there already. */
+static void add_start_line(struct reader *r)
+{
+    struct buf lines = {0};
+    buf_addf(&lines, "{\"type\":\"start\",\"id\":\"%s\"}\n", r->job->id);
+    if (r->pending.len) buf_add(&lines, r->pending.data, r->pending.len);
+    buf_release(&r->pending);
+    r->pending = lines;
+}
+
 static void start_streaming(struct reader *r)
 {
     move(r, READER_OPEN);
+    if (r->ndjson) add_start_line(r);
     http_answer_stream(r->exchange, 200, r->ndjson ? TYPE_NDJSON : TYPE_JSON);
 }
 
@@ -384,9 +396,8 @@ void reader_tick(struct reader *r, uint64_t now)
         r->last_progress_ns = now;
     } else if (now - r->last_output_ns >= heartbeat_ns) {
         add_heartbeat(r, now);
-    } else if (r->ndjson && r->state == READER_IDLE && now - r->last_output_ns >= HEAD_ALONE_NS) {
+    } else if (r->ndjson && r->state == READER_IDLE && now - r->last_output_ns >= START_ALONE_NS) {
         start_streaming(r);
-        http_exchange_send_head(r->exchange);
     } else {
         return;
     }

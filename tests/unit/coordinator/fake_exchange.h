@@ -16,6 +16,7 @@ struct http_exchange {
     void *data;
     int status; /* of the answer; 0: none yet */
     bool streaming, head_sent, closed;
+    char job[64]; /* the header Fantail-Job of the answer */
     unsigned wakes;
     struct buf answer; /* the body of the answer; of a problem document, its detail */
     struct buf members;
@@ -61,6 +62,7 @@ void *http_exchange_data(const struct http_exchange *x)
 
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value)
 {
+    if (strcmp(name, "Fantail-Job") == 0) snprintf(x->job, sizeof x->job, "%s", value);
 }
 
 bool http_exchange_answered(const struct http_exchange *x)

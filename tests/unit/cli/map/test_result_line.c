@@ -34,6 +34,7 @@ Test(result_line, the_end_has_its_status_and_counts)
 Test(result_line, a_line_of_an_unknown_type_is_not_a_bad_line)
 {
     cr_assert_eq(read_line("{\"type\":\"news\",\"x\":1}").kind, RESULT_OTHER);
+    cr_assert_eq(read_line("{\"type\":\"start\",\"id\":\"0195\"}").kind, RESULT_OTHER);
     cr_assert_eq(read_line("{\"type\":\"heartbeat\"}").kind, RESULT_OTHER);
     cr_assert_eq(read_line("{\"type\":\"result\",\"index\":1}").kind, RESULT_BAD);
     cr_assert_eq(read_line("{\"index\":1,\"type\":\"result\",\"value\":1}").kind, RESULT_BAD);

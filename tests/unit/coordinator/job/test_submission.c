@@ -90,6 +90,7 @@ Test(submission, an_unknown_task_is_refused_with_those_there_are)
     call_end(call, HTTP_CALL_OK, 200, false);
     cr_assert_eq(x.status, 404);
     cr_assert_str_eq(buf_cstr(&x.answer), "there is no task \"ecko\"; the workers have echo and sum");
+    cr_assert_str_eq(x.job, "", "a refused job was not accepted");
     exchange_close(&x, HTTP_CLOSED_DONE);
     stage_over(&s);
 }
