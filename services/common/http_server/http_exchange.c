@@ -153,7 +153,7 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     struct http_connection *c = x->connection;
     http_exchange_move(x, HTTP_STAGE_BODY);
     x->method = method;
-    x->path = url;
+    x->path = http_request_path(url);
     x->is_head = strcmp(method, "HEAD") == 0;
     x->is_http_1_0 = strcmp(version, "HTTP/1.0") == 0;
     x->server->open_exchanges++;

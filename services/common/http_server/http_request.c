@@ -123,6 +123,17 @@ bool http_request_check(struct http_exchange *x)
     return true;
 }
 
+/* A server must take the absolute form too, which is meant for proxies (RFC 9112, 3.2.2). libmicrohttpd leaves scheme
+ * and authority in its path. */
+const char *http_request_path(const char *url)
+{
+    size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
+    size_t authority = scheme ? strcspn(url + scheme, "/") : 0;
+    if (!authority) return url;
+    const char *path = url + scheme + authority;
+    return *path ? path : "/";
+}
+
 const char *http_exchange_path(const struct http_exchange *x)
 {
     return x->path;

@@ -299,6 +299,8 @@ void http_library_log(void *cls, const char *format, va_list args);
 /* http_request.c: checks the head. False when x was answered with an error. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
 size_t http_percent_decode(char *s);
+/* The path of a request target in origin or absolute form. Borrowed from url, or static. */
+const char *http_request_path(const char *url);
 
 /* http_routes.c: finds the route and its params, or answers 404 or 405. */
 MUST_CHECK bool http_route_find(struct http_exchange *x);

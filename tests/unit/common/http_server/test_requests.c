@@ -48,6 +48,18 @@ Test(http_server, routes_by_template_and_decodes_params_and_query)
     stop();
 }
 
+Test(http_server, an_absolute_target_is_served_like_its_path)
+{
+    start();
+    assert_exchange("GET http://h/ HTTP/1.1\r\n" HOST "\r\n", "200", "hello");
+    assert_exchange("GET HTTP://u@[::1]:80/v1/echo/a%2Fb?q=1 HTTP/1.1\r\n" HOST "\r\n", "200", "name=a/b q=1");
+    assert_exchange("GET https://h HTTP/1.1\r\n" HOST "\r\n", "200", "hello");
+    assert_exchange("GET http://h?q=1 HTTP/1.1\r\n" HOST "\r\n", "200", "hello");
+    assert_exchange("GET http:///v1/echo/a HTTP/1.1\r\n" HOST "\r\n", "404", "nothing at");
+    assert_exchange("GET ftp://h/ HTTP/1.1\r\n" HOST "\r\n", "404", "nothing at");
+    stop();
+}
+
 Test(http_server, wrong_method_gets_405_with_allow)
 {
     start();
