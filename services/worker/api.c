@@ -43,6 +43,7 @@ static void list_tasks(struct http_exchange *x, void *data)
 {
     struct worker *w = data;
     struct buf b = {0};
+    if (!http_check_no_query(x, NULL)) return;
     buf_add_str(&b, "{\"worker\":");
     buf_add_json_string(&b, w->id, strlen(w->id));
     buf_addf(&b, ",\"slots\":%u,\"tasks\":[", w->processes);
@@ -60,6 +61,7 @@ static void autoscale(struct http_exchange *x, void *data)
 {
     const struct worker *w = data;
     struct buf b = {0};
+    if (!http_check_no_query(x, NULL)) return;
     uint64_t queued = worker_queued(w);
     unsigned busy = worker_busy(w);
     buf_addf(&b, "{\"queued\":%llu,\"in_flight\":%u,\"demand\":%llu}\n", (unsigned long long)queued, busy,

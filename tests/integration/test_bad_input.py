@@ -249,6 +249,23 @@ class Http(SharedFleetTest):
             self.assertIn(answer.status, (400, 404, 405), (path, answer))
             self.assert_problem(answer, answer.status)
 
+    def test_an_unknown_query_parameter_of_a_get_is_400_and_named(self):
+        worker = self.shared.workers[0]
+        calls = [(self.shared.port, "/v1/jobs"), (self.shared.port, "/v1/jobs/x"), (self.shared.port, "/v1/tasks"),
+                 (self.shared.coordinator.admin_port, "/autoscale"), (worker.port, "/v1/tasks"),
+                 (worker.admin_port, "/autoscale")]
+        for port, path in calls:
+            answer = ft.request(port, "GET", path + "?limit=5")
+            self.assert_problem(answer, 400, words=f'GET {path} has no query parameter "limit"')
+        self.assert_problem(self.shared.request("GET", "/v1/jobs?task=square"), 400, words="-X POST")
+
+    def test_a_request_target_may_be_absolute(self):
+        for port, path in ((self.shared.port, "/livez"), (self.shared.workers[0].port, "/livez"),
+                           (self.shared.port, "/v1/tasks")):
+            answer = ft.raw_request(port, b"GET http://localhost%s HTTP/1.1\r\nHost: localhost\r\nConnection: close"
+                                          b"\r\n\r\n" % path.encode())
+            self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
+
     def test_a_wrong_method_is_405_with_allow(self):
         for method, path, allowed in (("PUT", "/v1/jobs", "POST"), ("PATCH", "/v1/tasks", "GET"),
                                       ("DELETE", "/v1/tasks", "GET"), ("POST", "/livez", "GET")):

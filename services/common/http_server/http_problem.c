@@ -36,3 +36,20 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
     http_answer(x, status, "application/problem+json", body.data, body.len);
     buf_release(&body);
 }
+
+static void keep_first(void *data, const char *name, const char *value)
+{
+    const char **first = data;
+    if (!*first) *first = name;
+}
+
+bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name))
+{
+    const char *name = NULL;
+    http_exchange_each_query(x, keep_first, &name);
+    if (!name) return true;
+    const char *more = hint ? hint(name) : NULL;
+    http_answer_problem(x, 400, NULL, "%s %.100s has no query parameter \"%.64s\"%s%s", x->method, x->path, name,
+                        more ? "; " : "", more ? more : "");
+    return false;
+}

@@ -8,6 +8,7 @@
 static void show_demand(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;
+    if (!http_check_no_query(x, NULL)) return;
     struct status now = status_now(&c->status);
     struct buf out = {0};
     status_write_demand(&out, &now);

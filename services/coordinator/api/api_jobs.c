@@ -15,10 +15,18 @@ static void write_job(struct buf *out, const struct job *j)
     status_write_job(out, &status);
 }
 
+/* `curl URL?task=...` without a body is a GET. */
+static const char *hint_at_post(const char *name)
+{
+    bool is_task = strcmp(name, "task") == 0;
+    return is_task ? "a job is posted: use curl -X POST, or give curl the items with -d or --data-binary" : NULL;
+}
+
 void api_list_jobs(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;
     struct buf out = {0};
+    if (!http_check_no_query(x, hint_at_post)) return;
     buf_add_str(&out, "{\"scope\":\"replica\",\"jobs\":[");
     for (const struct job *j = jobs_next(&c->jobs, NULL); j; j = jobs_next(&c->jobs, j)) {
         if (j != jobs_next(&c->jobs, NULL)) buf_add_char(&out, ',');
@@ -42,6 +50,7 @@ static struct job *find_job(struct http_exchange *x, struct coordinator *c)
 void api_show_job(struct http_exchange *x, void *data)
 {
     struct buf out = {0};
+    if (!http_check_no_query(x, NULL)) return;
     const struct job *j = find_job(x, data);
     if (!j) return;
     write_job(&out, j);

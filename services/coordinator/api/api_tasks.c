@@ -38,6 +38,7 @@ void api_list_tasks(struct http_exchange *x, void *data)
 {
     static const struct http_exchange_ops ops = {.closed = listing_closed};
     struct coordinator *c = data;
+    if (!http_check_no_query(x, NULL)) return;
     struct task_listing *l = xcalloc(1, sizeof *l);
     *l = (struct task_listing){.coordinator = c, .exchange = x};
     http_exchange_accept(x, &ops, l);
