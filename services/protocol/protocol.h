@@ -19,12 +19,11 @@
 #define HEADER_FREE        "Fantail-Free"
 #define HEADER_COST        "Fantail-Cost" /* of a request: "lines" asks for the cost of the items, struct chunk_cost */
 
-#define TYPE_JSON    "application/json"
-#define TYPE_NDJSON  "application/x-ndjson"
-#define TYPE_TEXT    "text/plain"
-#define TYPE_CHUNK   "application/vnd.fantail.chunk+x-ndjson"
-#define TYPE_PROBLEM "application/problem+json"
-#define TYPE_FORM    "application/x-www-form-urlencoded" /* the default of curl -d, for any kind of body */
+#define TYPE_JSON   "application/json"
+#define TYPE_NDJSON "application/x-ndjson"
+#define TYPE_TEXT   "text/plain"
+#define TYPE_CHUNK  "application/vnd.fantail.chunk+x-ndjson"
+#define TYPE_FORM   "application/x-www-form-urlencoded" /* the default of curl -d, for any kind of body */
 
 #define PIPELINE_TASKS_MAX 16 /* the tasks of one job */
 

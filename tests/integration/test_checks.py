@@ -1,5 +1,6 @@
 """The checks of the tree itself: each finds what is planted in a small tree, and finds nothing in a good one."""
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -189,6 +190,30 @@ class FormatCheck(Tree):
             ended = subprocess.run([os.path.join(ROOT, "scripts/format-check"), "a.c"], cwd=self.root, capture_output=True,
                                    text=True, timeout=60, env=dict(os.environ, CLANG_FORMAT="./format"))
             self.assertEqual((ended.returncode, ended.stdout), (0, reason + "\n"))
+
+
+class Comments(unittest.TestCase):
+    """Comments of the C tree name functions and files. Those must exist."""
+    OF_LIBC = {"execvp"}
+
+    def test_each_function_and_file_that_a_comment_names_is_there(self):
+        sources, files = {}, set()
+        for top in ("services", "clients", "tests", "bench", "examples"):
+            for folder, _, names in os.walk(os.path.join(ROOT, top)):
+                files.update(names)
+                for name in (n for n in names if n.endswith((".c", ".h"))):
+                    path = os.path.join(folder, name)
+                    with open(path, encoding="utf-8") as file:
+                        sources[os.path.relpath(path, ROOT)] = file.read()
+        comment = re.compile(r"/\*.*?\*/", re.S)
+        words = self.OF_LIBC | {w for text in sources.values() for w in re.findall(r"\w+", comment.sub(" ", text))}
+        wrong = []
+        for path, text in sorted(sources.items()):
+            for found in comment.findall(text):
+                wrong += [f"{path}: {name}()" for name in re.findall(r"\b([a-z_]\w+)\(\)", found) if name not in words]
+                wrong += [f"{path}: {name}" for name in re.findall(r"\b([a-z]\w*\.[ch])\b", found)
+                          if name not in files and name != "uv.h"]
+        self.assertEqual(wrong, [])
 
 
 if __name__ == "__main__":

@@ -115,7 +115,6 @@ static bool read_value(const struct option_row *row, const char *text, void *at)
     case OPTION_TYPE_INT:
     case OPTION_TYPE_BYTES:
     case OPTION_TYPE_PORT: return read_integer(row, text, at);
-    case OPTION_TYPE_NUMBER:
     case OPTION_TYPE_SECONDS: return read_number(row, text, at);
     case OPTION_TYPE_PATH:
     case OPTION_TYPE_STRING: *(const char **)at = text; return *text || row->type == OPTION_TYPE_STRING;
@@ -139,7 +138,6 @@ static void describe_value(const struct option_row *row, char *text, size_t size
         [OPTION_TYPE_INT] = "a whole number",
         [OPTION_TYPE_BYTES] = "a number of bytes such as 65536 or 64K,",
         [OPTION_TYPE_PORT] = "a port",
-        [OPTION_TYPE_NUMBER] = "a number",
         [OPTION_TYPE_SECONDS] = "a number of seconds",
         [OPTION_TYPE_STRING] = "a text",
         [OPTION_TYPE_PATH] = "a path",
@@ -186,7 +184,7 @@ static void set_default(struct parse *p, const struct option_row *row)
         *(bool *)field(p, row) = false;
     else if (row->type == OPTION_TYPE_CHOICE)
         *(int *)field(p, row) = -1;
-    else if (row->type == OPTION_TYPE_NUMBER || row->type == OPTION_TYPE_SECONDS)
+    else if (row->type == OPTION_TYPE_SECONDS)
         *(double *)field(p, row) = 0;
     else
         *(int64_t *)field(p, row) = 0;

@@ -24,7 +24,6 @@ enum option_type {
     OPTION_TYPE_INT,     /* int64_t within min..max */
     OPTION_TYPE_BYTES,   /* int64_t within min..max; K, M, G and T (or KiB ...) may follow the number */
     OPTION_TYPE_PORT,    /* int64_t, 0..65535; with min -1 the word "off" is -1 */
-    OPTION_TYPE_NUMBER,  /* double within min..max */
     OPTION_TYPE_SECONDS, /* double within min..max */
     OPTION_TYPE_STRING,  /* const char *; default may be NULL */
     OPTION_TYPE_PATH,    /* const char *, not empty; default may be NULL */
@@ -71,8 +70,6 @@ struct option_row {
                 __VA_ARGS__)
 #define OPTION_PORT(n, S, f, d, lo, h, ...)                                                                            \
     OPTION_ROW_(n, OPTION_TYPE_PORT, S, f, int64_t, d, .min = (lo), .max = 65535, .help = (h), __VA_ARGS__)
-#define OPTION_NUMBER(n, S, f, d, lo, hi, h, ...)                                                                      \
-    OPTION_ROW_(n, OPTION_TYPE_NUMBER, S, f, double, d, .min = (lo), .max = (hi), .help = (h), __VA_ARGS__)
 #define OPTION_SECONDS(n, S, f, d, lo, hi, h, ...)                                                                     \
     OPTION_ROW_(n, OPTION_TYPE_SECONDS, S, f, double, d, .min = (lo), .max = (hi), .help = (h), __VA_ARGS__)
 #define OPTION_STRING(n, S, f, d, h, ...)                                                                              \

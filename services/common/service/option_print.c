@@ -18,9 +18,9 @@ struct option_env_name option_env_name(const struct option_row *row)
 static const char *value_word(const struct option_row *row)
 {
     static const char *const words[] = {
-        [OPTION_TYPE_INT] = "N",         [OPTION_TYPE_BYTES] = "BYTES", [OPTION_TYPE_PORT] = "PORT",
-        [OPTION_TYPE_NUMBER] = "NUMBER", [OPTION_TYPE_SECONDS] = "S",   [OPTION_TYPE_STRING] = "TEXT",
-        [OPTION_TYPE_PATH] = "PATH",     [OPTION_TYPE_CHOICE] = "WORD",
+        [OPTION_TYPE_INT] = "N",       [OPTION_TYPE_BYTES] = "BYTES", [OPTION_TYPE_PORT] = "PORT",
+        [OPTION_TYPE_SECONDS] = "S",   [OPTION_TYPE_STRING] = "TEXT", [OPTION_TYPE_PATH] = "PATH",
+        [OPTION_TYPE_CHOICE] = "WORD",
     };
     return row->value ? row->value : words[row->type];
 }
@@ -134,7 +134,6 @@ static void print_value(const struct option_row *row, const void *config)
         else
             printf("%" PRId64, *(const int64_t *)(const void *)at);
         break;
-    case OPTION_TYPE_NUMBER:
     case OPTION_TYPE_SECONDS: printf("%.15g", *(const double *)(const void *)at); break;
     case OPTION_TYPE_STRING:
     case OPTION_TYPE_PATH:
