@@ -220,6 +220,14 @@ class Fields(SharedFleetTest):
                 document = self.assert_problem(self.shared.job(b"1\n", None, NDJSON, query), 400)
                 self.assertIn(word, document["pointer"] + document["detail"])
 
+    def test_a_job_object_that_was_sent_as_an_item_gets_a_hint(self):
+        for body in (b'{"items":[1,2]}', b'{"task":"square","range":{"stop":3}}\n'):
+            for accept in (ft.JSON, NDJSON):
+                answer = self.shared.job(body, accept, None, "?task=square")
+                self.assertIn("application/json", (answer.json if accept == ft.JSON else answer.end)["hint"])
+        for body in (b'{"items":[1]}\n{"items":[2]}', b'{"item":1}', b'[{"items":1}]', b'3'):
+            self.assertNotIn("hint", self.shared.job(body, None, None, "?task=square").json, body)
+
     def test_nesting_up_to_the_cap_is_taken_and_beyond_it_refused(self):
         for depth, status in ((400, 200), (600, 400), (100_000, 400)):
             body = b'{"task":"misbehave","items":[' + b"[" * depth + b"]" * depth + b"]}"

@@ -35,6 +35,13 @@ void job_fail_to_keep(struct job *j, const struct answer_sink *sink);
 void job_phase_finished(struct job *j, const struct sched_outcome *outcome);
 void job_set_waiting(struct job *j, enum sched_waiting why);
 
+/* job_hint.c */
+
+/* What the members of an item, a valid JSON text, make it look like. */
+enum job_likeness job_likeness(const char *item, size_t len);
+/* For the end of its answer: what its client may have meant; NULL. Static. */
+const char *job_hint(const struct job *j);
+
 /* task_check.c */
 
 /* The options are known: starts the job when its tasks are known to exist, refuses it when one does not. */

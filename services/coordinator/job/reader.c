@@ -72,6 +72,8 @@ static void write_outcome(const struct job *j, struct buf *out)
         buf_add_json_string(out, reason, strlen(reason));
         buf_add_char(out, ',');
     }
+    const char *hint = job_hint(j);
+    if (hint) buf_addf(out, "\"hint\":\"%s\",", hint);
     status_write_counts(out, &j->outcome.counts);
 }
 

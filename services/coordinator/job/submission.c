@@ -119,6 +119,8 @@ static void take_items(struct submission *s)
 {
     uint64_t items = s->splitter.items_in_buf, bytes = s->splitter.items.len;
     if (!items) return;
+    if (s->splitter.format == SPLIT_NDJSON && s->splitter.item_count == 1)
+        s->likeness = job_likeness(s->splitter.items.data, bytes - 1);
     spool_take(&s->spool, &s->splitter.items, items);
     s->splitter.items_in_buf = 0;
     phase_offer(&s->job->phase, items, bytes);

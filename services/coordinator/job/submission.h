@@ -19,14 +19,18 @@ struct reader;
 
 enum submission_state { SUBMISSION_OPEN, SUBMISSION_WHOLE, SUBMISSION_REFUSED, SUBMISSION_STATE_COUNT };
 
+/* An item with "items", "range" or "spans"; with "task" too. */
+enum job_likeness { LIKE_NOTHING, LIKE_SOURCE, LIKE_JOB };
+
 struct submission {
     struct job *job;
     enum submission_state state;
     struct http_exchange *exchange; /* NULL once it is over */
     int status;                     /* of its answer, once it is over; 0: there was none */
     struct splitter splitter;
-    struct spool spool;    /* items that are not in a chunk yet */
-    struct reader *reader; /* of the same exchange; NULL before the body is whole */
+    struct spool spool;         /* items that are not in a chunk yet */
+    enum job_likeness likeness; /* of the first item, if it came alone and as NDJSON */
+    struct reader *reader;      /* of the same exchange; NULL before the body is whole */
 };
 
 /* POST /v1/jobs: answers the exchange, or accepts it and makes the job. */

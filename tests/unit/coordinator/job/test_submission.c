@@ -166,3 +166,27 @@ Test(submission, more_jobs_than_may_run_are_turned_away)
     exchange_close(&odd, HTTP_CLOSED_DONE);
     stage_over(&s);
 }
+
+/* The item succeeds. */
+static void expect_hint(const char *item, bool hint)
+{
+    struct stage s;
+    struct http_exchange x = {.content_type = "application/x-ndjson", .query_task = "echo"};
+    stage_init(&s);
+    stage_add_slots(&s, 1);
+    stage_post_body(&s, &x, item);
+    stage_answer_all(&s);
+    cr_assert_eq(x.status, 200);
+    cr_assert_eq(strstr(buf_cstr(&x.answer), "\"hint\":") != NULL, hint, "%s", x.answer.data);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
+
+Test(submission, an_item_that_succeeds_gets_a_hint_only_if_it_is_a_whole_job_object)
+{
+    expect_hint("{\"task\":\"echo\",\"items\":[1]}", true);
+    expect_hint("{\"task\":\"echo\",\"spans\":{}}\n", true);
+    expect_hint("{\"items\":[1]}", false);
+    expect_hint("{\"task\":\"echo\"}", false);
+    expect_hint("{\"task\":\"echo\",\"items\":[1]}\n2\n", false);
+}

@@ -1,0 +1,31 @@
+/* A job object that was sent as an item: what its client is told. */
+#include "common/json/json_walk.h"
+#include "coordinator/job/job_internal.h"
+
+/* Longer items are not looked at, as that would hold up the loop. */
+enum { LOOK_BYTES = 1024 * 1024 };
+
+enum job_likeness job_likeness(const char *item, size_t len)
+{
+    struct json_walk walk;
+    struct json_slice name;
+    bool task = false, source = false;
+    if (!len || len > LOOK_BYTES || item[0] != '{' || !json_walk_init(&walk, item, len)) return LIKE_NOTHING;
+    while (json_walk_next(&walk, &name, NULL)) {
+        task |= json_string_is(name, "task");
+        source |= json_string_is(name, "items") || json_string_is(name, "range") || json_string_is(name, "spans");
+    }
+    if (!source) return LIKE_NOTHING;
+    return task ? LIKE_JOB : LIKE_SOURCE;
+}
+
+/* A task may take objects with such members, so nothing is refused. */
+const char *job_hint(const struct job *j)
+{
+    const struct submission *s = &j->submission;
+    bool failed = j->outcome.counts.failed > 0;
+    if (s->splitter.item_count != 1 || s->likeness == LIKE_NOTHING) return NULL;
+    if (s->likeness == LIKE_SOURCE && !failed) return NULL;
+    return "the only item looks like a job object: send that as application/json, with the task in it and not in the "
+           "query";
+}
