@@ -4,8 +4,8 @@
 
 /*
  * Which endpoint: power of two choices on the load per slot, among those with room for the task. A lane is in its
- * task's array `open` while its endpoint takes attempts and has the task, and in `available` while it may have room, so
- * that choosing costs the same with ten workers and with ten thousand.
+ * task's array `open` while its endpoint takes attempts and has the task. It is in `available` while it may also have
+ * room. So choosing costs the same with ten workers and with ten thousand.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -21,7 +21,8 @@ static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane 
         (l)->field = UINT32_MAX;                                                                                       \
     } while (0)
 
-/* A worker holds so many chunks of all tasks. One that has none of a task yet may still get one of it. */
+/* A worker holds at most this many chunks of all tasks together. If it has none of a task, it may still get one of that
+ * task. */
 static bool has_request_room(const struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -114,7 +115,8 @@ static double need_of(const struct sched_job *job, const struct sched_chunk *chu
     return items * chunker_weight(job, l, items);
 }
 
-/* At the end of a job an endpoint that needs longer for one item than the others for all that is left gets none. */
+/* At the end of a job, an endpoint gets no items if it needs longer for one item than the others need for all the
+ * rest. */
 static bool too_slow(const struct sched_job *job, const struct sched_lane *l)
 {
     const struct sched_task *t = l->task;
@@ -129,7 +131,7 @@ static bool avoided(const struct sched_chunk *chunk, const struct sched_lane *l)
     return l->task->usable > (l->counted_usable ? 1u : 0u); /* another one is usable */
 }
 
-/* Whether the chunk may go there, for a window that counts `times`. A chunk too large for the window goes to an
+/* Whether the chunk may go there, if the window counts `times` as large. A chunk too large for the window goes to an
  * endpoint that is idle. */
 static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct sched_lane *l, double times)
 {
@@ -163,7 +165,7 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
     return !a || load_of(b) < load_of(a) ? b : a;
 }
 
-/* Two fitting ones drawn at random, the less loaded; after some misses, the first that fits. */
+/* The less loaded of two that fit, drawn at random; after some misses, the first that fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -187,7 +189,7 @@ static struct sched_lane *pick_available(struct sched_job *job, const struct sch
     return NULL;
 }
 
-/* A job that has less in flight than its share may go where the others have filled the window. */
+/* A job with less than its share in flight may exceed a window that other jobs have filled. */
 static struct sched_lane *pick_overcommitted(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;

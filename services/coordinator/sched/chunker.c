@@ -7,8 +7,9 @@
  * Workers say it in their answers. For those that do not, it is estimated: an endpoint's clock runs at the rate at
  * which one item in flight is being served, min(1, slots / items in flight), and an attempt's slot time between two
  * answers is its unanswered items times what the clock has advanced. Round trips, queues and a busy coordinator are in
- * that estimate. So a chunk is never so small that the coordinator could not keep all slots busy with such chunks:
- * otherwise its own delay would be taken for work, which keeps chunks small, which keeps it busy.
+ * that estimate. So a chunk is never so small that the coordinator could not keep all slots busy with such chunks.
+ * Otherwise its own delay would be taken for work. That would keep chunks small, and small chunks would keep the
+ * coordinator busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
@@ -57,7 +58,8 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
     double used = (l->clock - a->clock) * left;
     a->clock = l->clock;
     if (n == 0) return;
-    /* At a job's end mostly the long items are still out: they would raise the mean, and what is late would wait. */
+    /* At a job's end mostly the long items are still in flight. They would raise the mean, and late items would be
+     * noticed later. */
     if (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN) return;
     item_cost_add(&job->seen, n, used);
     a->seen_ns += used;
@@ -94,8 +96,8 @@ static double least_ns(const struct sched_job *job, const struct sched_lane *l)
     return fmax(share, slots_of(job, l) * s->chunk_cost_ns / COORDINATOR_SHARE);
 }
 
-/* The same in items, rounded up: 1.6 is two, or a fleet of chunks of one item would stay one. Fewer when slots would
- * idle otherwise, as long as splitting gains more than it costs. */
+/* The same in items, rounded up. If 1.6 were rounded down, chunks of one item would never grow. It is smaller when
+ * slots would otherwise be idle, as long as splitting gains more than it costs. */
 static double least_items(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     if (item_ns <= 0) return 0;
@@ -112,8 +114,8 @@ static double ahead(const struct sched_job *job, const struct sched_lane *l)
     double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(l);
     double items = item_ns > 0 ? (double)AHEAD_NS / item_ns : 1;
     double least = least_items(job, l, item_ns), slots = lane_window(l) / lane_workers(l);
-    /* Answers come in order: an item that takes long holds back those after it, whose slots are free again. So whole
-     * chunks must be able to wait, not only items. */
+    /* Answers come in order, so a long item holds back the answers after it, although their slots are free again. So
+     * whole chunks must be able to wait, not only items. */
     items = fmax(items, CHUNKS_AHEAD * least / slots);
     if (!job->no_more) return items;
     double share = (double)(job->uncut + job->pending_items) / (2 * slots_of(job, l));
@@ -125,7 +127,8 @@ static double growth_limit(const struct sched_job *job)
     return fmax(1, (double)CHUNK_GROWTH * job->largest_answered);
 }
 
-/* While chunks still grow, few of them fill a window: more would only be many small ones to wait for. */
+/* While chunks still grow, a few of them fill a window. Otherwise many small chunks would have to end before larger
+ * ones are sent. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items)
 {
     double weight = 1 / (1 + ahead(job, l));
@@ -140,8 +143,7 @@ static uint64_t concurrency_room(const struct sched_job *job)
     return job->in_flight_items < job->p.max_concurrency ? job->p.max_concurrency - job->in_flight_items : 0;
 }
 
-/* Chunks of one size do not show what one more item costs: twice as many are tried, if they are no long work even so.
- */
+/* Chunks of one size do not show what one more item costs: twice as many are tried, unless they would take long. */
 static double larger_to_try(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     double most = CHUNK_FIXED_MOST_NS / item_ns;
@@ -155,7 +157,7 @@ static double adaptive_items(const struct sched_job *job, const struct sched_lan
     double item_ns = fmax(item_cost_marginal_ns(cost) * chunker_slowness(l), 1);
     double window = lane_window(l) * (1 + ahead(job, l)) / lane_workers(l);
     double items = fmin((double)job->s->config.chunk_target_ns / item_ns, window / CHUNKS_PER_WINDOW);
-    /* Sending `common` must stay a small part of a chunk's time: about a nanosecond a byte, below a twentieth. */
+    /* Sending `common` takes about a nanosecond a byte. This must stay below a twentieth of the chunk's time. */
     double amortised = fmin(20.0 * (double)job->p.common_bytes / item_ns, window);
     items = fmax(items, fmax(amortised, least_items(job, l, item_ns)));
     if (!item_cost_is_sure(cost)) items = fmax(items, larger_to_try(job, l, item_ns));
@@ -170,8 +172,8 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* While chunks are too small for their cost, few are sent at once: with many slots, one for each would be thousands.
- * Items that take long are no reason to wait, so the limit doubles with time. */
+/* While chunks are too small for their cost, few are sent at once: one for each slot could be thousands. Long items
+ * should not have to wait for this, so the limit doubles with time. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;

@@ -2,8 +2,8 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-/* Slots that would be busy if there were enough: one for each item while nothing is known of them, later as many as do
- * the work in a second. */
+/* Slots that would be busy if there were enough: one for each item while the items' cost is unknown, later as many as
+ * would finish the work in one second. */
 static uint64_t demand_of(const struct sched_job *job)
 {
     uint64_t items = job->uncut + job->pending_items + job->backoff_items + job->in_flight_items;

@@ -3,9 +3,9 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * When a job has nothing left to send, a chunk that has been silent for longer than it should gets a second attempt
- * at its unanswered suffix, within max_extra_percent of the job's items. Before that, only a chunk on a worker that
- * seems dead does (silent for many times longer), and it takes a retry token. The first answer of each item wins.
+ * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
+ * unanswered suffix, within max_extra_percent of the job's items. Before that, a chunk is sent twice only if its worker
+ * seems dead, which means silent for many times longer. This takes a retry token. The first answer of each item wins.
  */
 static bool can_hedge(const struct sched_job *job)
 {
@@ -24,22 +24,22 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
            job->s->hedge_tokens >= items;
 }
 
-/* Each job may hedge one item at least. So that many small jobs do not hedge all of theirs, what they add up to is
- * bounded too: each item sent brings its share of a token for the coordinator's jobs together. */
+/* Each job may hedge at least one item. Many small jobs could then hedge all their items, so the sum over all jobs is
+ * bounded too: each item sent adds a fraction of a token to a common budget. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items)
 {
     struct scheduler *s = job->s;
     s->hedge_tokens = fmin(s->hedge_tokens + job->p.hedge_max_extra_percent / 100 * items, HEDGE_TOKENS_MAX);
 }
 
-/* The wait for the next answer that the mean item time lets expect. */
+/* The wait for the next answer that the mean item time predicts. */
 static double expected_wait_ns(const struct sched_job *job, const struct sched_lane *l)
 {
     double queue = l ? fmax(1, (double)l->in_flight / l->slots) : 1;
     return item_cost_mean_ns(&job->seen) * queue;
 }
 
-/* Like a retransmission timer: mean and mean deviation of what is seen, here in units of what was expected. */
+/* Like a retransmission timer: mean and mean deviation of the waits, as multiples of the expected wait. */
 void hedge_observe(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;
@@ -67,8 +67,8 @@ static uint64_t dead_at(const struct sched_chunk *chunk)
     return late_at(chunk->job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
 }
 
-/* When it is to be sent twice. What took a worker down with it is not given two at once, unless it seems that the
- * worker was to blame. */
+/* When the chunk is to be sent a second time. A chunk that took a worker down is not given to two workers at once,
+ * unless the worker seems to be the cause. */
 static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
 {
     bool is_last = chunk->charged > 0 && chunk->charged + 1 >= chunk->job->p.retry.max_attempts;
@@ -93,8 +93,9 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     return true;
 }
 
-/* The second attempt may be unlucky too: of n items in order, each can hold up the others. It is cut off, and another
- * takes its place in the next run; each time it may take twice as long. Returns when it is late, or SCHED_NEVER. */
+/* The second attempt may be late too, because any of its items can hold back those after it. Then it is cut off and
+ * replaced in the next run. Each replacement may take twice as long. Returns when the attempt is late, or
+ * SCHED_NEVER. */
 static uint64_t give_up_hedge(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
@@ -129,7 +130,7 @@ static uint64_t scan(struct sched_job *job)
     return next == SCHED_NEVER || next > soonest ? next : soonest;
 }
 
-/* New attempts may be late before those just seen; at a job's tail there are none. */
+/* New attempts may become late before those just scanned. At a job's tail there are no new attempts. */
 static uint64_t next_scan(struct sched_job *job)
 {
     uint64_t next = scan(job), most = job->s->now_ns + DEAD_MIN_NS;

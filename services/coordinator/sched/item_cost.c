@@ -4,11 +4,11 @@
 
 /*
  * What an item costs, from the slot time of whole chunks: slot time = fixed + items * marginal, by least squares over
- * the chunks answered lately. What is fixed (a round trip, a wake-up, waiting for a processor) is the same for a chunk
- * of one and of a thousand, so it must not decide how many items travel together. Chunks of one size only cannot tell
- * the two apart: then the mean stands for the marginal cost, and larger chunks are to be tried.
+ * the chunks answered lately. The fixed part (a round trip, a wake-up, waiting for a processor) is the same for one
+ * item and for a thousand, so it must not decide the size of a chunk. Chunks of a single size cannot separate the two
+ * parts. Then the mean stands for the marginal cost, and larger chunks are tried.
  */
-#define CHUNKS_REMEMBERED 64.0        /* beyond it the sums forget by halves */
+#define CHUNKS_REMEMBERED 64.0        /* beyond it the sums are halved */
 #define CHUNKS_NEEDED     4.0         /* to believe a slope */
 #define SPREAD_NEEDED     0.04        /* variance of the sizes against the square of their mean */
 #define MARGINAL_LEAST    (1.0 / 256) /* of the mean */

@@ -3,10 +3,10 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Whether and when what failed goes out again. A budget bounds what faults of workers cost: the retries of a job and of
- * the whole coordinator, to a share of their first attempts. Without budget they trickle, one each BUDGET_TRICKLE_NS,
- * as each chunk's attempts are bounded anyway. An item whose task reported an error that the job wants tried again
- * takes no token: max_attempts and the delays bound it.
+ * Whether and when failed items are sent again. A budget bounds the cost of workers' faults: the retries of a job, and
+ * of all jobs together, may be a share of the first attempts. When the budget is used up, one retry is made every
+ * BUDGET_TRICKLE_NS. This is safe, as each chunk's attempts are bounded anyway. A retry for an error that the task
+ * itself reported takes no token: max_attempts and the delays bound it.
  */
 void retry_first_attempt(struct sched_job *job)
 {
@@ -68,7 +68,7 @@ void retry_return_probation(struct sched_job *job)
     job->s->tokens = fmin(job->s->tokens + 1, BUDGET_ALL_MAX);
 }
 
-/* Full jitter: anywhere between now and the delay, so that what failed together does not come back together. */
+/* Full jitter: anywhere between now and the delay, so that chunks that failed together are not sent again together. */
 static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;

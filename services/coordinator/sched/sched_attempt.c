@@ -36,7 +36,7 @@ static void count_send(struct sched_attempt *a)
     chunk->sends++;
 }
 
-/* An attempt more or less in the lane matters to the endpoint's other lanes only where they share its room. */
+/* One attempt more or less in this lane changes the room of the endpoint's other lanes only if they share its limit. */
 static void attempts_changed(struct sched_lane *l)
 {
     struct sched_endpoint *e = l->endpoint;
@@ -158,7 +158,7 @@ void attempt_cut(struct sched_attempt *a)
     list_push_back(&s->cuts, &a->queue);
 }
 
-/* A chunk that is all answered is settled when the last of its attempts is gone. */
+/* A chunk with all its answers is settled when the last of its attempts is gone. */
 static void settle_if_done(struct sched_chunk *chunk)
 {
     if (chunk->state == CHUNK_IN_FLIGHT && chunk_left(chunk) == 0 && !chunk->attempt && !chunk->hedge)
@@ -211,7 +211,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
     }
 }
 
-/* Whoever else works on a chunk that is all answered is cut off. */
+/* Once all of a chunk is answered, its other attempt is cut off. */
 static void cut_losers(struct sched_chunk *chunk)
 {
     if (chunk_left(chunk) > 0) return;

@@ -105,7 +105,7 @@ static void pause(struct sched_endpoint *e, enum sched_endpoint_state state, uin
     endpoint_move(e, state, state, e->s->now_ns + (pause_ns > least_ns ? pause_ns : least_ns));
 }
 
-/* Never more than half of them, so that a wrong suspicion cannot take the fleet away. */
+/* At most half of the endpoints are ejected, so that a wrong suspicion cannot disable the whole fleet. */
 static bool may_eject(const struct scheduler *s)
 {
     return 2 * (s->stats.endpoints[ENDPOINT_EJECTED] + 1) <= s->endpoints_n;
@@ -120,8 +120,8 @@ static void eject(struct sched_endpoint *e)
                   s->now_ns + (eject_ns < EJECT_MAX_NS ? eject_ns : EJECT_MAX_NS));
 }
 
-/* Full: a smaller window, and nothing more until it has answered something or a pause is over. Retry-After counts in
- * whole seconds, far longer than a slot usually stays taken: it is the upper bound. */
+/* Full: the window shrinks, and nothing is sent until it has answered something or the pause is over. Retry-After is in
+ * whole seconds. A slot is usually free much sooner, so this is only the upper bound. */
 static void busy(struct sched_endpoint *e, const struct sched_attempt *a, uint64_t retry_after_ms)
 {
     struct scheduler *s = e->s;
@@ -147,7 +147,7 @@ static void stop_trusting(struct sched_endpoint *e)
     e->has_answered = false;
 }
 
-/* A balancer stands for many workers: only failure after failure says something about all of them. */
+/* A balancer stands for many workers: only several failures in a row say something about all of them. */
 static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
     if (how != SCHED_END_NOT_CONNECTED && e->failures < BALANCER_PATIENCE) return;
@@ -157,7 +157,7 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 
 static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
-    /* A worker that dies of what it is given was ready all the same. */
+    /* A worker that an item crashed was nevertheless ready. */
     if (e->probe_ok && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->failed_after_ready++;
     stop_trusting(e);
     if (how == SCHED_END_REFUSED)
@@ -174,7 +174,7 @@ static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum
 {
     if (a->started_ns < e->failed_ns) return; /* it began before the last failure was known: the same incident */
     e->failed_ns = e->s->now_ns + 1;
-    /* Refusing is not failing: a worker that is away or full for a while has not earned an ejection. */
+    /* A refusal is not a failure: a worker that is away or full for a while must not be ejected. */
     if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))
         e->failures++;
     if (!endpoint_takes_attempts(e)) return;

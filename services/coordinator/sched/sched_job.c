@@ -93,7 +93,7 @@ void sched_job_no_more_items(struct sched_job *job)
 const char sched_cause_no_workers[] = "no worker could be reached";
 const char sched_cause_no_task[] = "no worker has the task";
 
-/* The instant at which it stops hoping for a worker. */
+/* The instant at which the job stops waiting for a worker. */
 static uint64_t give_up_ns(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
@@ -135,7 +135,7 @@ static bool wants_worker(const struct sched_job *job)
     return job->uncut > 0 || job->pending_items > 0 || job->backoff_items > 0 || job->in_flight_items > 0;
 }
 
-/* A first answer may take long: an attempt that is not refused soon is a reason to hope. */
+/* A first answer may take long. So an attempt that is not refused soon counts as a worker that may work. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
@@ -202,7 +202,7 @@ void job_check_tolerance(struct sched_job *job)
     uint64_t failed = job->counts.failed;
     double percent = job->p.tolerated_failure_percentage;
     bool too_many = failed > job->p.tolerated_failure_count;
-    /* Of how many is known when all are there, or does not matter. */
+    /* The total is final once all items have arrived, or it does not matter. */
     if (job->no_more || percent <= 0) too_many |= (double)failed * 100 > percent * (double)job->counts.total;
     if (failed > 0 && too_many) job_end(job, SCHED_FAILED, ITEM_CANCELLED, "more items failed than is tolerated");
 }
@@ -245,7 +245,7 @@ static void settle_uncut(struct sched_job *job)
     }
 }
 
-/* What an ended job still has is cut off and settled. */
+/* The attempts of an ended job are cut off, and its other items are settled. */
 static void settle_rest(struct sched_job *job)
 {
     struct scheduler *s = job->s;
@@ -283,7 +283,7 @@ void jobs_run_ending(struct scheduler *s)
     }
 }
 
-/* Off the ring; its chunks must be gone. */
+/* Removes the job from the list of jobs; its chunks must be gone. */
 void job_free(struct sched_job *job)
 {
     timer_stop(job->s, &job->timer);

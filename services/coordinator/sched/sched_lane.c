@@ -4,7 +4,8 @@
 
 /*
  * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale: slots as workers
- * report them (until then a few, doubling with each answer), scale halved by 429 and regained step by step.
+ * report them (until then a few, doubled with each answer). A 429 halves the scale, and answers raise it again step by
+ * step.
  */
 double lane_window(const struct sched_lane *l)
 {
@@ -65,7 +66,7 @@ static const struct sched_endpoint_task *find_known(const struct sched_endpoint 
     return NULL;
 }
 
-/* A pipeline needs all of its tasks, and has as many slots as the one with fewest. */
+/* A pipeline needs all of its tasks, and has as many slots as the task with the fewest. */
 static void apply_known_tasks(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -158,7 +159,7 @@ void lanes_free(struct sched_endpoint *e)
     free_known_tasks(e);
 }
 
-/* One slot for a window of answers, but never at a snail's pace. */
+/* Adds one slot after each window of answers, and at least WINDOW_SCALE_STEP with each answered chunk. */
 void lane_widen(struct sched_lane *l)
 {
     l->scale = fmin(l->scale + fmax(1 / (l->slots * (double)(l->attempts_n + 1)), WINDOW_SCALE_STEP), 1);
@@ -212,7 +213,7 @@ static void learn(struct sched_lane *l, uint64_t id, unsigned slots)
     uint32_t before = l->workers_n;
     if (full || stale) sweep_workers(l);
     if (!l->endpoint->balancer && l->workers_n > 0 && find_worker(l->workers, l->workers_alloc, id)->id == 0) {
-        /* Another worker at this address: forget the one before it, and how fast that was. */
+        /* Another worker has this address now: forget the previous one and its speed. */
         memset(l->workers, 0, l->workers_alloc * sizeof *l->workers);
         l->workers_n = 0;
         l->used_ns = l->expected_ns = 0;

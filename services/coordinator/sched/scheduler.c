@@ -164,8 +164,8 @@ static bool dispatch_task(struct sched_task *t)
     return false;
 }
 
-/* Cutting large chunks takes time, which others may not have: true when enough was cut for this run. The task that was
- * cut short comes last in the next one. */
+/* Cutting large chunks takes time that other work may need. True when enough was cut for this run. The task that was
+ * interrupted comes last in the next run. */
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;
@@ -192,7 +192,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     bool more = dispatch(s);
     uint64_t next = hedge_run(s);
     jobs_run_changed(s);
-    /* On probation an endpoint may get an attempt without a token after some time: looked at now and then. */
+    /* An endpoint on probation may get an attempt without a token after some time, so it is checked now and then. */
     if (s->stats.endpoints[ENDPOINT_PROBATION] > 0 && s->now_ns + PROBATION_LOOK_NS < next)
         next = s->now_ns + PROBATION_LOOK_NS;
     struct list_link *linger = list_next(&s->lingering, NULL);
@@ -205,7 +205,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     return more ? s->now_ns : next;
 }
 
-/* Of the task that has most. What tasks have together is no number of processors. */
+/* Slots of the task that has the most. Tasks share processors, so the sum over tasks would be too large. */
 static uint64_t slots_of_all(const struct scheduler *s)
 {
     double most = 0;

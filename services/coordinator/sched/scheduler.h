@@ -1,7 +1,7 @@
 /*
- * The scheduler: which items go in which chunk, to which endpoint, when, and again when that went wrong. Pure: it has
- * no socket and no clock. Events come in as function calls that carry the time; actions go out through scheduler_ops,
- * only from inside scheduler_run(), which the shell calls once per loop turn after the turn's events.
+ * The scheduler: which items go in which chunk, to which endpoint, when, and when they are sent again after a failure.
+ * Pure: it has no socket and no clock. Events come in as function calls that carry the time; actions go out through
+ * scheduler_ops, only from inside scheduler_run(), which the shell calls once per loop turn after the turn's events.
  *
  * Promises: each item offered is settled exactly once (an answer taken in, or settle_error); job_finished comes exactly
  * once per job, after its last item; memory grows with what is in flight, not with the job.
@@ -62,7 +62,7 @@ const char *sched_chunk_state_name(enum sched_chunk_state state);
 enum sched_endpoint_state {
     ENDPOINT_OPEN,
     ENDPOINT_FULL,          /* it answered 429 */
-    ENDPOINT_PROBATION,     /* its last word was a failure: one attempt at a time until it answers */
+    ENDPOINT_PROBATION,     /* it failed last: one attempt at a time until it answers */
     ENDPOINT_PAUSED,        /* it failed */
     ENDPOINT_PROBING,       /* it is being asked whether it is ready */
     ENDPOINT_EJECTED,       /* it failed several times in a row */
@@ -84,7 +84,7 @@ struct sched_chunk {
     struct sched_job *job;
     uint64_t first;    /* index in the job of its first item */
     uint32_t count;    /* items; shrinks when the chunk is halved */
-    uint32_t answered; /* items at its front that are no more its concern */
+    uint32_t answered; /* items at its front that it is done with */
     unsigned sends;    /* attempts started, free ones included (Fantail-Attempt) */
     void *payload;     /* the shell's: set in cut() and slice(), given up in release() */
 
@@ -98,7 +98,7 @@ struct sched_chunk {
     struct sched_endpoint *avoid; /* where it failed last; compared, never followed */
     size_t bytes;
     unsigned charged;                  /* failures that count towards max_attempts */
-    unsigned lost;                     /* of these, workers that vanished under it since it last got half-way */
+    unsigned lost;                     /* of these, lost workers since it was last half answered */
     unsigned failures, failures_alone; /* all of them; those as a single item */
     uint32_t origin;                   /* items of the chunk it comes from */
     bool handed_back;                  /* its last attempt was refused */
@@ -108,7 +108,7 @@ struct sched_chunk {
     bool was_sent;        /* its next attempt is not the first of its items */
     int hedges;           /* second attempts sent */
     const char *cause;    /* of the last charged failure */
-    uint32_t given_up;    /* so many items at its end are to be settled with ... */
+    uint32_t given_up;    /* items at its end that are to be settled with ... */
     enum item_error given_up_as;
 };
 
@@ -129,13 +129,13 @@ struct sched_attempt {
     double weight;                /* of one item in the endpoint's load */
     double clock;                 /* the endpoint's service clock at the last answer */
     uint64_t cost_items, cost_ns; /* what its worker said last */
-    double seen_ns;               /* slot time of its answered items, as it looks from here */
+    double seen_ns;               /* slot time of its answered items, as measured here */
     double charged_ns;            /* to its job's turn, until its cost is known */
     uint64_t progress_ns;         /* last answer, or started_ns */
     bool is_hedge;
     bool is_rescue;      /* of a chunk on a worker that seems dead: paid by the retry budget */
     bool dead;           /* to be cut off in the next run: what it still reports is dropped */
-    bool lingers;        /* all is answered, the end is not in yet */
+    bool lingers;        /* all is answered, but the end line has not come */
     bool alone;          /* it must run alone: nothing else is sent to its endpoint */
     bool poison_suspect; /* its chunk was; counts on its endpoint */
     bool is_probation;   /* its endpoint was on probation */
@@ -152,7 +152,7 @@ enum sched_end {
     SCHED_END_UNAVAILABLE,   /* 503: free; give retry_after_ms */
     SCHED_END_REFUSED,       /* 401 or 403: it does not take our token; free */
     SCHED_END_LOST,          /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
-    SCHED_END_SILENT,        /* nothing heard for too long; the shell gave up on it */
+    SCHED_END_SILENT,        /* silent for too long; the shell gave up on it */
     SCHED_END_BAD_STATUS,    /* any other status */
     SCHED_END_PROTOCOL,      /* wrong type, wrong count, not our lines */
     SCHED_END_TASK_UNKNOWN,  /* 404 */
@@ -212,7 +212,7 @@ struct sched_counts {
     uint64_t total; /* items offered */
     uint64_t succeeded, failed, cancelled;
     uint64_t retried; /* items that were sent again after a failure */
-    uint64_t hedged;  /* items sent twice to be sure */
+    uint64_t hedged;  /* items sent a second time because they were late */
 };
 
 /* The cause when a job gave up waiting for a worker; compared by address. */
@@ -228,7 +228,7 @@ struct sched_failure {
 
 struct sched_outcome {
     enum sched_status status;
-    const char *reason; /* one phrase; static, or the one given to sched_job_cancel(); NULL: every item had its turn */
+    const char *reason; /* one phrase; static, or as given to sched_job_cancel(); NULL: every item had its turn */
     struct sched_counts counts;
     bool no_workers; /* it gave up waiting for a worker */
     bool delivered;  /* at least one chunk was answered in part */
@@ -256,7 +256,7 @@ struct scheduler_ops {
     void (*settle_error)(void *ctx, struct sched_job *job, uint64_t first, uint64_t count,
                          const struct sched_failure *why);
     void (*job_finished)(void *ctx, struct sched_job *job, const struct sched_outcome *outcome);
-    /* The job began or ceased (SCHED_NOT_WAITING) to wait. May be NULL. */
+    /* The job began to wait, or stopped waiting (SCHED_NOT_WAITING). May be NULL. */
     void (*waiting)(void *ctx, struct sched_job *job, enum sched_waiting why);
 
     /* Ask an endpoint that failed whether it is ready (GET /readyz; when it refuses our token, something that needs the
@@ -274,8 +274,8 @@ struct scheduler_ops {
 struct scheduler_config {
     uint64_t seed;
     uint64_t chunk_target_ns;       /* 0: DEFAULT_CHUNK_TARGET_MS */
-    uint64_t worker_wait_ns;        /* hold chunks for so long when no worker is reachable */
-    uint64_t worker_forget_ns;      /* a worker behind a balancer not heard from for so long is no longer counted */
+    uint64_t worker_wait_ns;        /* how long chunks are held when no worker is reachable */
+    uint64_t worker_forget_ns;      /* a worker behind a balancer counts for this long after its last answer */
     unsigned max_chunks_per_worker; /* requests in flight to one worker at most; 0: half of LIMIT_WORKER_CHUNKS */
 };
 void scheduler_config_init(struct scheduler_config *config);
@@ -315,8 +315,8 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
 /* It said Connection: close or that it drains: nothing more is sent to it until it is ready again. Ignored for a
  * balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
-/* The tasks that the worker has, all of them, and their slots (0: not known). Jobs of others are not sent there. Until
- * it is called, and for a balancer always, an endpoint is taken to have every task. */
+/* The tasks that the worker has, all of them, and their slots (0: not known). Jobs of other tasks are not sent there.
+ * Until it is called, and for a balancer always, an endpoint is taken to have every task. */
 struct sched_endpoint_task {
     const char *name; /* borrowed for the call */
     unsigned slots;
@@ -325,7 +325,7 @@ void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, con
                               size_t n, uint64_t now_ns);
 /* The answer to the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
-/* Its last word was SCHED_END_REFUSED (for a balancer: its last few words). */
+/* Its last attempt ended as SCHED_END_REFUSED (for a balancer: its last few attempts). */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
@@ -335,8 +335,8 @@ enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
 void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
 struct sched_accept {
     uint64_t first; /* index in the job of the first line to keep */
-    uint32_t drop;  /* so many lines at the front are duplicates */
-    uint32_t keep;  /* so many after them are new */
+    uint32_t drop;  /* lines at the front that are duplicates */
+    uint32_t keep;  /* lines after them that are new */
 };
 /* What the worker says of the attempt until now: `items` of its items took `slot_ns` of slot time in all, and a chunk
  * costs the worker `chunk_ns` of processor time beside its items (0: it does not say). Both sums grow from call to
@@ -372,7 +372,7 @@ struct sched_stats {
     uint64_t slots; /* of the open endpoints, for the task that has most of them */
     uint64_t endpoints[ENDPOINT_STATE_COUNT];
     uint64_t attempts_first, attempts_retry, attempts_free,
-        attempts_hedge; /* sent, since the start; only retries cost budget */
+        attempts_hedge; /* sent since the start; only retries use the budget */
     uint64_t attempts_ended[SCHED_END_COUNT];
     uint64_t attempts_cut;
     uint64_t budget_exhausted; /* times a retry had to wait for its budget */

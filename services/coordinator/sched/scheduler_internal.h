@@ -1,9 +1,9 @@
 /*
- * What the scheduler's files share, and nobody else includes: its objects and the functions between the files.
- * The files, in reading order: scheduler.c (the loop), sched_job.c, sched_chunk.c, sched_attempt.c (the objects and
- * their events), then the thinking: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its window
- * and its health), chunker.c (how many items), retry.c (again, when and whether), blame.c (who took the
- * worker down), hedge.c (a second attempt for what is late), demand.c (slots wanted).
+ * Private to the scheduler's files: its objects and the functions between the files. The files, in reading order:
+ * scheduler.c (the loop), sched_job.c, sched_chunk.c, sched_attempt.c (the objects and their events), then the
+ * thinking: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its window and its health),
+ * chunker.c (how many items), retry.c (again, when and whether), blame.c (who took the worker down), hedge.c (a second
+ * attempt for what is late), demand.c (slots wanted).
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
@@ -14,20 +14,20 @@
 
 /* The numbers. docs/decisions/scheduler.md says why each is what it is. */
 #define AHEAD_NS          (40 * NS_PER_MS) /* work queued at a worker beyond its busy slots, per slot */
-#define CHUNK_COST_SHARE  0.03             /* of a chunk's slot time that its own cost may be ... */
+#define CHUNK_COST_SHARE  0.03             /* largest share of a chunk's slot time for its own cost ... */
 #define CHUNK_COST_TIMES  5.0       /* ... unless slots would idle: then its slot time is this many times its cost */
 #define COORDINATOR_SHARE 0.5       /* of the coordinator's time that chunks may take with all slots busy */
 #define RAMP_CHUNKS       32        /* chunks of a job that may be out while they are still small for their cost */
-#define RAMP_NS           NS_PER_MS /* ... twice as many after each such time */
+#define RAMP_NS           NS_PER_MS /* ... doubled after each such time */
 #define CHUNKS_AHEAD      2.0       /* of the least size, waiting at a worker beyond its busy slots */
 #define CHUNK_FIXED_MOST_NS                                                                                            \
     ((double)30 *                                                                                                      \
      NS_PER_MS) /* of a chunk's slot time that is not its items'; a slope over longer items is mostly noise */
-#define CHUNKS_PER_WINDOW     4    /* an adaptive chunk is so small a part of a worker's window */
-#define CHUNK_GROWTH          8    /* times the largest chunk that was answered */
-#define ITEMS_REMEMBERED      1024 /* the mean item time forgets by halves beyond this, and beyond 1 s of slot time */
+#define CHUNKS_PER_WINDOW     4           /* least number of adaptive chunks in a worker's window */
+#define CHUNK_GROWTH          8           /* times the largest chunk that was answered */
+#define ITEMS_REMEMBERED      1024        /* beyond this, or 1 s of slot time, the sums of the mean are halved */
 #define CUT_RUN_BYTES         (128 * KIB) /* item bytes cut in one run; the next one follows at once */
-#define TAIL_ITEMS_KNOWN      64          /* with a mean over that many, a job learns nothing more at its tail */
+#define TAIL_ITEMS_KNOWN      64          /* with a mean over this many, a job stops measuring at its tail */
 #define CHUNK_ITEMS_MAX       (1u << 22)
 #define CHUNKS_PER_WORKER     (LIMIT_WORKER_CHUNKS * 3 / 4)
 #define SLOTS_UNKNOWN         2 /* assumed of a worker never heard from; doubles with each answer */
@@ -36,10 +36,10 @@
 #define WINDOW_SCALE_STEP     0.02 /* regained at least with each answered chunk after 429 halved the window */
 #define OVERCOMMIT            2.0  /* windows a job below its share may fill at an endpoint that others keep full */
 #define BUDGET_SHARE          0.2  /* retries per first attempt ... */
-#define BUDGET_MIN            3.0  /* ... and so many at least per job */
+#define BUDGET_MIN            3.0  /* ... and at least this many per job */
 #define BUDGET_ALL_MIN        100.0
 #define BUDGET_ALL_MAX        1000.0
-#define BUDGET_TRICKLE_NS     (100 * NS_PER_MS) /* without budget, one retry of a job in so long a time */
+#define BUDGET_TRICKLE_NS     (100 * NS_PER_MS) /* without budget, one retry of a job in this time */
 #define PAUSE_MIN_NS          (20 * NS_PER_MS)
 #define PAUSE_MAX_NS          (2 * NS_PER_S)
 #define PAUSE_RETRY_MAX_NS    (30 * NS_PER_S) /* a Retry-After beyond this is not believed */
@@ -50,28 +50,28 @@
 #define EJECT_MAX_NS          (60 * NS_PER_S)
 #define BALANCER_PATIENCE     5 /* failures in a row that say something about all workers of a balancer */
 #define PROBATION_TRICKLE_NS                                                                                           \
-    (30 * NS_PER_S) /* without budget, one attempt at an endpoint on probation in that time                            \
+    (30 * NS_PER_S) /* without budget, one attempt at an endpoint on probation in this time                            \
                      */
-#define WAITING_AFTER_NS         (500 * NS_PER_MS) /* without a usable endpoint for so long, a job is said to wait */
+#define WAITING_AFTER_NS         (500 * NS_PER_MS) /* without a usable endpoint for this time, a job waits */
 #define DEFAULT_WORKER_WAIT_NS   (60 * NS_PER_S)
 #define PROBE_PATIENCE_NS        (5 * NS_PER_S)
 #define ROUNDING                 0.999 /* weights are sums of fractions */
-#define SLOW                     2.0   /* times the mean: an endpoint of which the end of a job must beware */
+#define SLOW                     2.0   /* times the mean: an endpoint to avoid at the end of a job */
 #define PICK_DRAWS               8
 #define PICK_SCAN                64
 #define PENDING_LOOKED_AT        8
-#define MISSES_MAX               16 /* jobs in one run that may look for room where there is none */
+#define MISSES_MAX               16 /* jobs in one run that may search in vain for room */
 #define PROBATION_LOOK_NS        NS_PER_S
-#define HEDGE_PATIENCE_MIN       1.5 /* times the expected wait for an answer: late; what is seen decides between these */
+#define HEDGE_PATIENCE_MIN       1.5 /* times the expected wait: late; measured waits decide between these */
 #define HEDGE_PATIENCE_MAX       4.0
 #define WAIT_MAX                 10.0
-#define DEAD_PATIENCE            10.0 /* ... and so many times, and a second: as good as dead */
+#define DEAD_PATIENCE            10.0 /* this many times, and a second: treated as dead */
 #define DEAD_MIN_NS              NS_PER_S
 #define HEDGE_SCAN_NS            NS_PER_MS
 #define HEDGE_SCAN_CHUNK_NS      (2 * NS_PER_US)
 #define LINGER_NS                NS_PER_S /* all answered, but no end line: cut off after this */
 #define HEDGES_MAX               4        /* second attempts of a chunk, one after the other */
-#define HEDGE_TOKENS_MIN         10.0     /* items that may be sent twice before any job has brought its share */
+#define HEDGE_TOKENS_MIN         10.0     /* items that may be sent twice at the start */
 #define HEDGE_TOKENS_MAX         100000.0
 #define HEDGE_MIN_NS             (10 * NS_PER_MS)
 #define HALVE_AFTER_LOST         2
@@ -89,7 +89,7 @@ struct sched_endpoint {
     void *owner;
     bool balancer;
     enum sched_endpoint_state state, before; /* `before`: the one that led to FULL, PROBING or PROBATION */
-    bool probe_ok;                           /* its last probe said that it is ready */
+    bool probe_ok;                           /* its last probe answered that it is ready */
     struct sched_timer timer;                /* end of a pause, ejection or drain */
     uint32_t index;                          /* in s->endpoints; UINT32_MAX: removed */
     struct list attempts;                    /* of all tasks */
@@ -131,7 +131,7 @@ struct sched_lane {
     uint32_t workers_n, workers_alloc;
     uint64_t swept_ns;
 
-    /* Its speed: slot time used here by items, against what their jobs' means let expect. */
+    /* Its speed: slot time used here by items, compared with the means of their jobs. */
     double clock;         /* service one item in flight has had, ns; see chunker.c */
     double chunk_cost_ns; /* processor time of a chunk at the worker */
     uint64_t clock_ns;
@@ -189,7 +189,7 @@ struct sched_job {
 
     double load;                 /* weights of its items in flight, at all endpoints */
     struct sched_item_cost told; /* as workers say it */
-    struct sched_item_cost seen; /* as it looks from here: round trips and queues are in it */
+    struct sched_item_cost seen; /* as measured here, round trips and queues included */
     uint64_t ramp;               /* chunks that may be out while they still grow */
     struct sched_timer ramp_timer;
     double wait_mean, wait_deviation; /* of the waits for an answer, in expected waits, hedge.c */
@@ -232,7 +232,7 @@ struct scheduler {
     struct list slices;  /* chunks to be sliced */
     struct list cuts;    /* attempts to be cut off */
     struct list lingering;
-    struct list changed;     /* jobs whose demand, turn, hedging and waiting are to be looked at again */
+    struct list changed;     /* jobs whose demand, turn, hedging and waiting must be updated */
     struct heap hedge_scans; /* jobs that may hedge, hedge.c */
     uint64_t demand_slots;
     double tokens;
@@ -278,7 +278,7 @@ void attempts_run_cuts(struct scheduler *s);
 void attempts_run_lingering(struct scheduler *s);
 
 /* sched_job.c */
-/* Items came, moved or went: what depends on them is looked at again in this run or the next. */
+/* Items were added, moved or removed: what depends on them is updated in this run or the next. */
 void job_changed(struct sched_job *job);
 void jobs_run_changed(struct scheduler *s);
 void job_settled(struct sched_job *job, uint64_t items, enum item_error error, bool succeeded);
@@ -299,7 +299,7 @@ void demand_forget(struct sched_job *job);
 /* The job whose turn it is; NULL: none can send. */
 struct sched_job *fairness_next(const struct sched_task *t);
 void fairness_charge(struct sched_job *job, double slot_ns);
-/* What was charged before the cost was known is set right; the job does not get credit by this. */
+/* Corrects the charge that was made before the cost was known. The job gets no credit from this. */
 void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns);
 /* Whether the job's next items can become a chunk now. */
 bool fairness_may_cut(struct sched_job *job);
@@ -317,7 +317,7 @@ void balancer_update(struct sched_lane *l);
 void balancer_update_all(struct sched_endpoint *e);
 /* A lane with room for the chunk (NULL: for the job's next one); NULL when there is none. */
 struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
-/* The endpoint that was being emptied is free for all again. */
+/* The endpoint that was being emptied takes all chunks again. */
 void isolation_end(struct scheduler *s);
 /* One for a copy of the attempt's suffix. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead);
@@ -350,11 +350,11 @@ bool endpoint_takes_attempts(const struct sched_endpoint *e);
 /* The one that changes e->state. `until_ns` is the end of the state (SCHED_NEVER: an event ends it). */
 void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
                    uint64_t until_ns);
-/* It is out of the scheduler's arrays. */
+/* It has left the scheduler's arrays. */
 void endpoint_gone(struct sched_endpoint *e);
 /* The attempt brought an answer. */
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a);
-/* The attempt, already gone, has ended so. */
+/* The attempt, already gone, has ended in this way. */
 void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how,
                     uint64_t retry_after_ms);
 void endpoint_timer_fired(struct sched_endpoint *e);
@@ -362,7 +362,7 @@ void endpoint_free(struct sched_endpoint *e);
 
 /* item_cost.c */
 void item_cost_add(struct sched_item_cost *c, double items, double ns);
-/* A whole chunk of so many items has held slots for so long. */
+/* A whole chunk of `items` items has used `slot_ns` of slot time. */
 void item_cost_add_chunk(struct sched_item_cost *c, double items, double ns);
 double item_cost_mean_ns(const struct sched_item_cost *c); /* 0: not known */
 /* What one more item in a chunk adds; the mean as long as that is not sure. */
@@ -372,7 +372,7 @@ bool item_cost_is_sure(const struct sched_item_cost *c);
 /* chunker.c */
 double chunker_item_ns(const struct sched_job *job); /* slot time; 0: not known */
 double chunker_slowness(const struct sched_lane *l); /* 1: as the others */
-/* One item's part of the lane's window, when it travels with so many others. */
+/* One item's part of the lane's window, in a chunk of `items` items. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l);
 /* `left` of the attempt's items were unanswered until now, when n of them were answered. */
@@ -388,9 +388,9 @@ void chunker_ramp_timer_fired(struct sched_job *job);
 void retry_first_attempt(struct sched_job *job);
 /* Whether a retry may go out now; takes the tokens. */
 bool retry_take_token(struct sched_job *job);
-/* A try at an endpoint that failed last: may it be made, and it is made. */
+/* Whether an endpoint that failed last may be tried now; if so, this counts as the try. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
-/* True when it took a token, which is given back when it answers or was not reached. */
+/* True if it took a token. The token is given back when the endpoint answers or was not reached. */
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_probation(struct sched_job *job);
 /* The chunk's attempt failed in this way, and no other of its attempts runs: where it goes now. */
@@ -405,20 +405,20 @@ void retry_count_items(struct sched_chunk *chunk);
 /* blame.c */
 /* It has lost two workers. */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk);
-/* A single item that the next loss would convict: it is to be run alone on a worker. */
+/* A single item that the next loss would convict: it must run alone on a worker. */
 bool blame_needs_isolation(const struct sched_chunk *chunk);
-/* Whether it may join what the endpoint has. */
+/* Whether the chunk may join those that the endpoint already has. */
 bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a);
 /* Its worker has vanished, and no other attempt of it runs: where it goes now. */
 void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause);
 
 /* hedge.c */
-/* Sends what is late twice; returns when to look again. */
+/* Sends late chunks a second time; returns when to scan again. */
 uint64_t hedge_run(struct scheduler *s);
 /* After a change of what the job has in flight or has left to send. */
 void hedge_update(struct sched_job *job);
-/* So many items of the job were sent for the first time. */
+/* `items` items of the job were sent for the first time. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items);
 /* The attempt is being answered. */
 void hedge_observe(const struct sched_attempt *a);
