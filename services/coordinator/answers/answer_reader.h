@@ -1,7 +1,7 @@
 /*
  * Reads the answer of one attempt as it arrives in pieces and reports it in batches: each run of value lines in one
  * call, each error line in its own call, the end line once. It reports lines in canonical form, {"value":V} or
- * {"error":{...}} without other members, also where the worker wrote them differently. Pure: bytes in, calls out.
+ * {"error":{...}} without other members, even where the worker wrote them differently. Pure: bytes in, calls out.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H

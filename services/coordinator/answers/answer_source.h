@@ -22,7 +22,7 @@ struct answer_source_ops {
     /* The first n items of the run just peeked, len bytes in whole lines, have been read. len is ignored for a repeated
      * run. */
     void (*consume)(void *source, size_t n, size_t len);
-    /* How many bytes are there and not read, with what it takes to keep them. */
+    /* How many bytes are unread, bookkeeping included. */
     uint64_t (*unread_bytes)(const void *source);
 };
 

@@ -89,7 +89,7 @@ static void grow(struct collector *c, struct segment *seg, size_t need)
 static void append(struct collector *c, struct segment *seg, uint64_t n, const char *bytes, size_t len)
 {
     if (seg->gone_bytes > 0 && seg->gone_bytes >= seg->len - seg->gone_bytes) {
-        /* Half of it is consumed: the rest moves to the front, which costs no more than was consumed. */
+        /* Half of it is consumed: the rest moves to the front. This copies no more bytes than were consumed. */
         memmove(seg->bytes, seg->bytes + seg->gone_bytes, seg->len - seg->gone_bytes);
         seg->len -= seg->gone_bytes;
         seg->first += seg->gone_items;

@@ -1,6 +1,6 @@
 /*
- * Between the answers of a job and its reader, where the job asks for a built-in reduction: folds the values into one,
- * and keeps the errors, which the reader still gets. Owner: the job.
+ * The built-in reduction of a job, between its answers and its reader. It folds the values into one, and keeps the
+ * errors for the reader. Owner: the job.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_FOLD_H
 #define FANTAIL_COORDINATOR_ANSWERS_FOLD_H
@@ -26,11 +26,12 @@ struct fold {
 void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, const char *spill_dir);
 /* A zeroed one is fine. */
 void fold_release(struct fold *f);
-/* Folds what has come since. After a failure it still keeps the errors, as far as that is possible. */
+/* Folds the answers that have arrived since the last call. After a failure it still keeps the errors, as far as
+ * possible. */
 MUST_CHECK enum fold_status fold_advance(struct fold *f);
 /* Why it failed: one sentence. */
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);
-/* The errors, for one reader: what was read is gone. */
+/* The errors, for one reader: errors that were read are gone. */
 struct answer_source fold_source(struct fold *f);
 /* Appends the result of the reduction. False when it does not fit. */
 MUST_CHECK bool fold_result(const struct fold *f, struct buf *out);

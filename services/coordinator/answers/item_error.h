@@ -8,7 +8,7 @@
 #include "common/base/buf.h"
 #include "protocol/protocol.h"
 
-/* Appends {"error":{...}} as a line: the members of `line` (an ANSWER_ERROR) as they are, also unknown ones, and then
+/* Appends {"error":{...}} as a line: the members of `line` (an ANSWER_ERROR) as they are, unknown ones too, and then
  * those that are missing. attempts counts all attempts of the item; worker is the one that answered (NULL: unknown). */
 void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker);
 

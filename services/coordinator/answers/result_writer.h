@@ -23,7 +23,7 @@ struct result_writer {
     void *data;
     bool failed; /* on_error returned false */
 
-    uint64_t count; /* above 1: the line stands for so many items, and says so as "count". Not in RESULTS_JSON */
+    uint64_t count; /* above 1: the line stands for this many items, and says so in "count". Not in RESULTS_JSON */
 
     /* Private: the line being written. */
     uint64_t index; /* of the next line */
@@ -39,7 +39,7 @@ struct result_writer {
 
 void result_writer_init(struct result_writer *w, enum result_format format);
 
-/* What one call wrote. A line counts once its last byte was written. */
+/* What one call wrote. A line counts when its last byte has been written. */
 struct result_written {
     size_t bytes; /* at dst */
     uint64_t lines;

@@ -1,6 +1,6 @@
 /*
- * An unlinked temporary file for bytes that have no room in memory. It is made at the first write and disappears with
- * the process.
+ * An unlinked temporary file for bytes that do not fit in memory. It is made at the first write and disappears with the
+ * process.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_SPILL_FILE_H
 #define FANTAIL_COORDINATOR_ANSWERS_SPILL_FILE_H

@@ -1,6 +1,6 @@
 /*
- * Bytes that are only appended and can be read anywhere: in memory up to a cap, and beyond it in a temporary file, so
- * that the disk bounds what a job keeps back, not the memory.
+ * Bytes that are only appended and can be read anywhere: in memory up to a cap, and beyond it in a temporary file. So a
+ * job can keep as much as the disk has room for.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_SPILL_LOG_H
 #define FANTAIL_COORDINATOR_ANSWERS_SPILL_LOG_H

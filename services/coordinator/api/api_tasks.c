@@ -3,7 +3,7 @@
 #include "coordinator/coordinator.h"
 #include "protocol/protocol.h"
 
-/* A worker is asked each time, as tasks come and go. */
+/* A worker is asked each time, as its tasks may have changed. */
 struct task_listing {
     struct coordinator *coordinator;
     struct http_exchange *exchange;

@@ -139,7 +139,7 @@ static void on_head(void *data, struct http_call *http, int status)
 
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
 {
-    /* A worker that answers so does not read the body: the rest of the exchange may look like a loss. */
+    /* A worker that answers this does not read the body, so the connection may seem lost afterwards. */
     if (call->status == 401 || call->status == 403) return SCHED_END_REFUSED;
     switch (r->outcome) {
     case HTTP_CALL_NOT_CONNECTED: return SCHED_END_NOT_CONNECTED;

@@ -1,7 +1,7 @@
 /*
  * Carries out what the scheduler decides: turns its actions into HTTP calls to the workers (attempt_call.h) and their
- * answers into its events, and keeps its endpoints in step with those of the fleet. What becomes of answers is the
- * job's part.
+ * answers into its events, and keeps its endpoints in step with those of the fleet. The job decides what happens to
+ * answers.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 #define FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
@@ -22,7 +22,7 @@ struct dispatcher {
 extern const struct endpoints_ops dispatcher_endpoints_ops;
 
 void dispatcher_register_metrics(struct dispatcher *d);
-/* Makes the scheduler, also that of turn. worker_wait_s: how long items wait when no worker can be reached. */
+/* Makes the scheduler, and gives it to turn. worker_wait_s: how long items wait when no worker can be reached. */
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_turn *turn,
                       double worker_wait_s);
 /* An attempt that moved this many bytes has ended. From time to time it measures what chunks cost this thread. */

@@ -53,7 +53,7 @@ void worker_endpoint_probe(struct worker_endpoint *e)
     char url[512];
     const char *headers[] = {f->authorization, NULL};
     if (e->probe) return;
-    /* /readyz needs no token, so that only a call that needs one shows whether it is accepted again. */
+    /* /readyz needs no token. Only a call that needs one shows whether the token is accepted again. */
     snprintf(url, sizeof url, "%s%s", e->at->url, sched_endpoint_rejects_token(e->sched) ? PATH_TASKS : "/readyz");
     e->probe = http_call_start(f->client, &(struct http_call_options){
                                               .method = "GET",

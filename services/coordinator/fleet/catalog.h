@@ -1,8 +1,7 @@
 /*
- * Which tasks the workers have, as the last one that was asked answered. A worker is asked when the first endpoint
+ * Which tasks the workers have, by the answer of the last one that was asked. A worker is asked when the first endpoint
  * appears, and again when a job names a task that the catalog does not have, so that a task installed a moment ago is
- * found. All workers are expected to have the same tasks. A worker that lacks one answers so when it gets a chunk of
- * it.
+ * found. All workers are expected to have the same tasks. A worker without a task says so when it gets a chunk of it.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_CATALOG_H

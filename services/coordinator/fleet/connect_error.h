@@ -1,5 +1,5 @@
 /*
- * Why the workers cannot be reached, for the people that wait for them: the reason of the last connection that failed.
+ * Why the workers cannot be reached, for the clients that wait for them: the reason of the last connection that failed.
  * A connection that succeeds clears it. Owner: the fleet.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CONNECT_ERROR_H

@@ -9,7 +9,7 @@
  * With TLS: static+https://, https:// and dns+https://. The certificate must be for the name in the option, also where
  * a connection goes to one of its addresses.
  *
- * Calls its owner for each address that comes and goes. It does not know what is sent there.
+ * Calls its owner for each address that appears or disappears. It does not know what is sent there.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H
 #define FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H

@@ -1,6 +1,6 @@
 /*
- * The workers as the coordinator reaches them: where they are, which tasks they have, what it shows them and trusts,
- * and why none can be reached. Owner: the coordinator; it knows nothing of jobs and chunks.
+ * The coordinator's view of its workers: where they are, which tasks they have, which tokens and certificates it uses
+ * for them, and why none can be reached. Owner: the coordinator; it knows nothing of jobs and chunks.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
 #define FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
@@ -41,7 +41,7 @@ MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct e
                                           char *err, size_t err_size);
 /* Reads tokens and certificates again. Requests under way keep what they were sent with. */
 void worker_fleet_reload(struct worker_fleet *f);
-/* Ends every request and the addresses, each with its op. The loop must run on until the handles are closed. */
+/* Ends every request, and removes every address by its op. The loop must run on until the handles are closed. */
 void worker_fleet_stop(struct worker_fleet *f);
 /* After worker_fleet_stop(), when nothing can ask any more. */
 void worker_fleet_release(struct worker_fleet *f);

@@ -4,7 +4,7 @@
 
 #include "coordinator/fleet/worker_fleet.h"
 
-/* Before anything starts: 0, or 2 after a message that names the option. The option --workers is right already. */
+/* Before anything starts: 0, or 2 after a message that names the option. The option --workers was checked before. */
 MUST_CHECK int worker_tls_check(const struct option_spec *spec, const struct worker_fleet_config *config);
 /* Fills the store and keeps it up to date. False with a sentence in err. */
 MUST_CHECK bool worker_tls_start(struct tls_store *store, const struct worker_fleet_config *config, uv_loop_t *loop,

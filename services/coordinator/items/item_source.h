@@ -1,6 +1,6 @@
 /*
- * Where the items of a phase come from, in the order of their indexes. Between one cut and the next there may be a gap
- * (items that need no work any more), never inside of one. Pure: no I/O.
+ * Where the items of a phase come from, in the order of their indexes. There may be a gap between one cut and the next
+ * (items that need no work any more), but never inside a cut. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
 #define FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H

@@ -18,7 +18,7 @@
 
 enum job_source { SOURCE_NONE, SOURCE_ITEMS, SOURCE_RANGE, SOURCE_SPANS };
 enum job_order { ORDER_INPUT, ORDER_COMPLETION, ORDER_COUNT };
-/* Errors that are alike, of items that follow each other: a line for each, or one with their number. */
+/* Consecutive items with the same error: a line for each, or one line with their number. */
 enum job_errors { ERRORS_EACH, ERRORS_RUNS, ERRORS_COUNT };
 enum job_reduce { REDUCE_NONE, REDUCE_SUM, REDUCE_COUNT, REDUCE_MIN, REDUCE_MAX, REDUCE_CONCAT, REDUCE_KIND_COUNT };
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
@@ -85,8 +85,8 @@ MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, siz
  * sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
-/* A job started with `early`, before its options were whole. Returns the pointer of the first option that is different
- * in `late` and may not be; NULL: there is none. */
+/* A job was started with `early`, before all its options had arrived. Returns the pointer of the first option that is
+ * different in `late` and may not be; NULL: there is none. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
 /* RANGE and SPANS: appends items first .. first + count - 1, one line each. False when they pass the buffer's cap. */

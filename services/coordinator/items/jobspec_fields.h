@@ -22,7 +22,7 @@ struct field {
     const char *name; /* "retry.jitter" is the member jitter of the member retry */
     enum field_type type;
     bool nullable;   /* null leaves the default */
-    bool query_only; /* it is about this answer, not about the job */
+    bool query_only; /* it concerns this answer, not the job */
     size_t offset;
     double min, max;
     const char *const *words; /* by the value of the enum; NULL: that value has no word */

@@ -21,7 +21,7 @@ static const char *describe_words(const struct field *f, char *out, size_t size)
 
 static bool is_retriable(enum item_error e)
 {
-    /* Another attempt would not change these two: they are decisions about the job. */
+    /* A retry cannot help with these two: they are decisions about the job. */
     return e != ITEM_CANCELLED && e != ITEM_DEADLINE_EXCEEDED;
 }
 
@@ -217,7 +217,7 @@ static bool fail_unknown(struct jobspec_error *err, const char *name)
     return jobspec_fail(err, 400, name, "A job has no such field.");
 }
 
-/* "<group>.<name>", or "?": a name that no field can have. */
+/* "<group>.<name>"; or "?", which is never a field's name. */
 static void full_name(char out[NAME_SIZE], const char *group, const struct buf *name)
 {
     bool odd = name->len == 0 || name->len + strlen(group) + 2 > NAME_SIZE || memchr(name->data, 0, name->len) ||

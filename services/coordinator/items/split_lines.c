@@ -46,7 +46,7 @@ static size_t plain_line(struct splitter *s, const char *p, const char *end)
     size_t n, used;
     const char *why;
     if (*p != '{' && *p != '[') {
-        /* A scalar has no newline in it, so the end need not be searched first. */
+        /* A scalar has no newline in it, so its end need not be searched for first. */
         n = json_value_length(p, (size_t)(end - p));
         return n && n <= LIMIT_ITEM_BYTES && (size_t)(end - p) > n && p[n] == '\n' ? n + 1 : 0;
     }
@@ -143,8 +143,8 @@ static enum split_status read_text_lines(struct splitter *s, const char *data, s
     return SPLIT_OK;
 }
 
-/* A large line that is an item byte for byte moves with its memory: there is no copy, and no second search for line
- * breaks. The next one is expected to be as large, so that its memory does not grow step by step. */
+/* A large line that is an item byte for byte moves with its memory, without a copy and without a second search for line
+ * breaks. Room for an equally large next line is made at once, so that it does not grow step by step. */
 static bool hand_over(struct splitter *s)
 {
     size_t len = s->partial.len;
@@ -173,7 +173,7 @@ static enum split_status read_partial(struct splitter *s)
     return status;
 }
 
-/* Keeps a part of a line. `whole`: its newline is in it, which the limit of an item does not include. */
+/* Keeps a part of a line. `whole`: its newline is in it, and does not count towards the limit of an item. */
 static bool hold(struct splitter *s, const char *part, size_t len, bool whole)
 {
     buf_expect(&s->partial, len, s->line_hint);

@@ -4,9 +4,9 @@
  *
  * Every whole item is appended to `items` as one line of JSON that ends in '\n'. It has the client's bytes, but without
  * white space around the item and without line breaks between its tokens. The caller takes lines from the front of
- * `items` whenever it likes and lowers `items_in_buf`. It limits memory by how much it feeds: a call appends only items
- * that end in it.
- * Beside them it holds one unfinished item (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
+ * `items` whenever it likes and lowers `items_in_buf`. It limits memory by how much it feeds: a call appends only the
+ * items that end in the bytes fed. Beside them it holds one unfinished item (LIMIT_ITEM_BYTES) and the options
+ * (LIMIT_OPTIONS_BYTES).
  *
  *     SPLIT_JOB      one JSON object: the elements of its "items" array are the items, its other members the options
  *     SPLIT_NDJSON   one JSON value per line, which ends in "\n" or "\r\n"; blank lines are skipped
@@ -71,7 +71,7 @@ void splitter_release(struct splitter *s);
 /* Reads all of data, or fails: then s->error says why, the items before the fault are in s->items, and every later call
  * fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
-/* The body is whole. The last line may lack its newline and still be an item. */
+/* The body is whole. The last line is an item even without its newline. */
 MUST_CHECK enum split_status splitter_finish(struct splitter *s);
 
 /* How many bytes the first lines of data have: as many whole lines as fit in max_bytes, at most max_lines, but always

@@ -1,6 +1,6 @@
 /*
  * The items of one job that are split and not yet cut into a chunk: lines in the order in which they came. The upload
- * fills it, the scheduler's cuts empty it; its size decides about backpressure. Pure: no I/O.
+ * fills it, and the scheduler's cuts empty it. Its size decides when the upload is paused. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPOOL_H
 #define FANTAIL_COORDINATOR_ITEMS_SPOOL_H

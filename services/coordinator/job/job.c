@@ -50,7 +50,7 @@ static void free_when_over(struct job *j)
     jobs->job_gone(jobs->data);
 }
 
-/* A job lives for its clients: once the last one is gone, nobody can get at its answers. */
+/* A job without clients is cancelled: nobody could read its answers. */
 void job_client_gone(struct job *j)
 {
     if (!j->submission.exchange && j->readers.n == 0) job_cancel(j, SCHED_CANCELLED, "the client went away");
@@ -172,7 +172,7 @@ void job_open_answers(struct job *j)
     }
 }
 
-/* Nobody is there to get the value of a reduction once the readers are gone. */
+/* Without readers nobody could get the value of a reduction. */
 void job_answers_came(struct job *j)
 {
     if (!j->readable || j->readers.n == 0) return;

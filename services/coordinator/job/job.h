@@ -40,7 +40,7 @@ struct job {
     struct catalog_question *question; /* ASKING */
     struct phase phase;
     struct answer_buffer answers;
-    struct fold fold; /* of a job that is reduced, once its answers can be read */
+    struct fold fold; /* of a reduced job, from when its answers can be read */
     bool readable;    /* job_open_answers() has opened them */
     struct list readers;
 

@@ -13,13 +13,14 @@ void jobs_remove(struct jobs *t, struct job *j);
 
 MUST_CHECK struct job *job_new(struct jobs *jobs);
 void job_move(struct job *j, enum job_state to);
-/* Its tasks are known to exist, or nobody can say. */
+/* Its tasks are known to exist, or no worker could be asked. */
 void job_start(struct job *j);
 /* The exchange of its submission or of a reader is over, and that reader is freed. May free j. */
 void job_client_gone(struct job *j);
 void job_tick(struct job *j, uint64_t now_ns);
 
-/* The request was wrong: it gets its problem, and what runs already is cancelled. members may be NULL. */
+/* The request was wrong: it is answered with the problem, and items that already run are cancelled. members may be
+ * NULL. */
 void job_refuse(struct job *j, int status, const char *members, const char *detail_fmt, ...) PRINTF_LIKE(4, 5);
 /* Clears b and writes "pointer":"..." to it; borrowed from b. */
 const char *job_pointer_member(struct buf *b, const char *pointer);

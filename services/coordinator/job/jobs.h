@@ -50,7 +50,7 @@ struct jobs {
 
 void jobs_init(struct jobs *t, uv_loop_t *loop);
 void jobs_register_metrics(struct jobs *t);
-/* No progress lines and heartbeats any more. The loop must run on until the timer is closed. */
+/* Stops progress lines and heartbeats. The loop must run on until the timer is closed. */
 void jobs_stop(struct jobs *t);
 /* When all jobs are gone. */
 void jobs_release(struct jobs *t);

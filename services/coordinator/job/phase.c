@@ -3,7 +3,7 @@
 #include "coordinator/items/payload.h"
 #include "coordinator/job/job_internal.h"
 
-/* How much longer than an item's timeout a worker may be silent. */
+/* A worker may be silent for an item's timeout and this time. */
 enum { SILENCE_MARGIN_MS = 10000 };
 /* About as long as generated items are; the scheduler's estimate. */
 enum { GENERATED_ITEM_BYTES = 16 };

@@ -23,7 +23,7 @@ struct phase {
 
 /* Starts what job->spec asks for; its answers go to the sink. */
 void phase_start(struct phase *p, struct job *job, struct answer_sink answers);
-/* Before the start it does nothing, as the start finds all items in the spool. */
+/* Does nothing before the start, because the start counts all items in the spool itself. */
 void phase_offer(struct phase *p, uint64_t items, uint64_t bytes);
 void phase_no_more_items(struct phase *p);
 /* Options that may change while it runs. */

@@ -6,9 +6,9 @@
 #include "coordinator/job/job_internal.h"
 #include "protocol/protocol.h"
 
-/* A document whose answers are no more than this goes out in one piece, with its length. */
+/* A document is sent in one piece, with its length, if its answers are no larger than this. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
-/* After this time without another line the start line goes out alone, so that the client knows the job's id. A shorter
+/* After this time without another line the start line is sent alone, so that the client knows the job's id. A shorter
  * job is answered in one piece. */
 #define START_ALONE_NS (NS_PER_S / 5)
 
@@ -149,7 +149,7 @@ static struct result_written write_run_once(struct result_writer *w, const struc
     return n;
 }
 
-/* A run of one line that stands for many items goes out a line each, unless the job wants runs of errors. */
+/* If one line stands for many items, a line is sent for each of them, unless the job wants runs of errors. */
 static struct result_written write_run(const struct reader *r, struct result_writer *w, const struct answer_run *run,
                                        char *dst, size_t cap)
 {
@@ -191,7 +191,7 @@ static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
     return failed ? -1 : (ssize_t)total;
 }
 
-/* The answers of the job are written: the errors that were among them follow. */
+/* The answers of the job are written. The errors among them follow. */
 static void turn_to_errors(struct reader *r)
 {
     if (job_is_reduced(r->job)) return; /* its only answers are errors */
@@ -297,7 +297,7 @@ void reader_open(struct reader *r, const struct answer_source *source)
         reader_wake(r);
 }
 
-/* A stream begins with its first bytes, a document at the end of the job. */
+/* A stream of lines begins when there is something to send. A JSON document waits until the job ends. */
 void reader_wake(struct reader *r)
 {
     if (!r->source.ops || r->state == READER_DONE) return;
@@ -311,8 +311,8 @@ void reader_wake(struct reader *r)
 
 /* The end. */
 
-/* A small document goes out in one piece. One that turns out to be large (one line may stand for millions of items)
- * goes on as a stream. */
+/* A small document goes out in one piece. A document may prove large only while it is written (one line may stand for
+ * millions of items). Then it is streamed. */
 static void answer_whole(struct reader *r)
 {
     struct buf document = {0};
@@ -386,7 +386,7 @@ static void add_heartbeat(struct reader *r, uint64_t now)
     if (!r->ndjson && r->state == READER_IDLE) start_streaming(r);
 }
 
-/* A client that takes nothing gets no further control line while one is waiting for it. */
+/* While a control line waits for a slow client, no other is added. */
 void reader_tick(struct reader *r, uint64_t now)
 {
     const struct job *j = r->job;

@@ -99,7 +99,7 @@ static void take_late_options(struct job *j, struct jobspec *late)
     phase_update(&j->phase);
 }
 
-/* Many items are there and the body is not whole: the job starts if the options so far are enough. */
+/* Many items have arrived, but the body is not whole: the job starts if the options so far are enough. */
 static void start_early(struct job *j)
 {
     struct jobspec_error err;
@@ -169,7 +169,7 @@ static void finish_options(struct job *j)
         take_late_options(j, &spec);
         if (j->submission.state != SUBMISSION_REFUSED) phase_no_more_items(&j->phase);
     } else {
-        take_spec(j, &spec); /* also while the workers are asked for the task, as nothing was sent yet */
+        take_spec(j, &spec); /* also while the workers are asked for the task: nothing has been sent yet */
         if (j->state == JOB_NEW) job_check_tasks(j);
     }
     jobspec_release(&spec);

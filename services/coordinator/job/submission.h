@@ -35,7 +35,7 @@ struct submission {
 
 /* POST /v1/jobs: answers the exchange, or accepts it and makes the job. */
 void submission_handle(struct http_exchange *x, struct jobs *jobs);
-/* The request is wrong: it gets its problem, unless it is answered or over. members may be NULL. */
+/* The request is wrong: it is answered with the problem, unless it is already answered or over. members may be NULL. */
 void submission_refuse(struct submission *s, int status, const char *members, const char *detail);
 /* The spool has become shorter: a paused upload may go on. */
 void submission_drained(struct submission *s);

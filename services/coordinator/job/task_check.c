@@ -36,7 +36,7 @@ static void refuse_unknown_task(struct job *j, const char *task)
     buf_release(&members);
 }
 
-/* When no worker could answer, the job starts all the same and waits for one that can. */
+/* If no worker could answer, the job starts anyway and waits for one that can. */
 static void catalog_answered(void *data, bool ok)
 {
     struct job *j = data;

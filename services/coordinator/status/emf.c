@@ -93,7 +93,7 @@ static void on_time(uv_timer_t *timer)
 {
     struct emf *e = timer->data;
     uint64_t now = unix_ms();
-    /* It is too early when the timer's clock is ahead, or when the wall clock was set back. */
+    /* The timer fires too early when its clock is ahead, or when the wall clock was set back. */
     if (now >= e->due_ms) write_line(e, emf_tick(now, period_ms(e)));
     wait_for_next(e);
 }

@@ -31,8 +31,8 @@ void scheduler_turn_stop(struct scheduler_turn *t)
     uv_close((uv_handle_t *)&t->timer, NULL);
 }
 
-/* The server's step before sleep may read the next request of a kept connection. It comes after ours, so the loop must
- * not sleep before another turn. */
+/* The server's step before sleep may read the next request of a kept connection. It runs after this one, so the loop
+ * must make another turn before it sleeps. */
 void scheduler_turn_want(struct scheduler_turn *t)
 {
     t->wanted = true;

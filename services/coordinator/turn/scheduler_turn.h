@@ -12,7 +12,7 @@
 
 struct scheduler_turn {
     struct scheduler *scheduler; /* set it before the first event */
-    /* Called before each run. It may give the scheduler those events that came inside of its ops. */
+    /* Called before each run. It may give the scheduler the events that arose inside its ops. */
     void (*before_run)(void *data);
     void *data;
 
@@ -29,7 +29,7 @@ void scheduler_turn_stop(struct scheduler_turn *t);
 
 /* The scheduler got an event: its actions are wanted before the loop sleeps. */
 void scheduler_turn_want(struct scheduler_turn *t);
-/* Runs it now, where the next place in the turn would be too late. */
+/* Runs it now; for callers that cannot wait for its next place in the turn. */
 void scheduler_turn_run(struct scheduler_turn *t);
 
 #endif
