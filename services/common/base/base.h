@@ -34,8 +34,8 @@ _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRI
 /* Start-up only, only from a main.c: prints "program: message" on stderr and exits with `status`. */
 _Noreturn void die(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Allocation that cannot fail: without memory the program ends with BUG(), as a service that cannot get a few bytes
- * cannot answer either. Check sizes that a peer controls against limits.h before. */
+/* Allocation that cannot fail: without memory the program ends with BUG(), because a service without a few free bytes
+ * could not answer anyway. Check a size that a peer controls against limits.h first. */
 MUST_CHECK void *xmalloc(size_t size);
 MUST_CHECK void *xcalloc(size_t count, size_t size);
 MUST_CHECK void *xrealloc(void *ptr, size_t size);

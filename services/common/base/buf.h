@@ -20,11 +20,11 @@ void buf_release(struct buf *b);
 /* Forgets the bytes, keeps the memory. */
 void buf_clear(struct buf *b);
 
-/* Makes room for `extra` more bytes; the caller may write them at data + len and then add to len.
- * False when that would pass the cap: nothing changed. */
+/* Makes room for `extra` more bytes; the caller may write them at data + len and then add to len. False when that would
+ * pass the cap; then nothing has changed. */
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
-/* Call it before `extra` bytes are added to something of unknown length. Once that is long, b gets memory for `guess`
- * bytes in all, up to 4 MiB: growing step by step would copy the bytes twice. 0: no guess. */
+/* Call it before `extra` bytes are added to something of unknown length. Once b is long, it gets memory for `guess`
+ * bytes in all, up to 4 MiB, because growing step by step would copy the bytes twice. 0: no guess. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
 /* Gives back unused memory, if there is much of it. */
 void buf_trim(struct buf *b);

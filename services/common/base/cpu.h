@@ -5,7 +5,7 @@
 #include "common/base/base.h"
 
 unsigned cpu_quota(void);
-/* Whether a control group limits our processor time. Then time spent on polling is missing for work. */
+/* Whether a control group limits our processor time. Then the time spent on polling is not available for work. */
 bool cpu_is_metered(void);
 
 #endif

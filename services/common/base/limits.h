@@ -1,7 +1,7 @@
 /*
  * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job; a default holds
- * where nothing else is set. Those that are an option's default say so, and the option's row is made from them
- * (TEXT_OF). A default that nothing but one option needs stands in that option's row; docs/options.md lists all.
+ * where nothing else is set. A constant that is the default of an option says so, and the option's row uses it
+ * (TEXT_OF). A default that only one option needs is in that option's row. docs/options.md lists all defaults.
  */
 #ifndef FANTAIL_COMMON_BASE_LIMITS_H
 #define FANTAIL_COMMON_BASE_LIMITS_H
@@ -17,17 +17,17 @@
 #define LIMIT_BODY_BYTES       (LIMIT_BODY_GIB * GIB)
 #define LIMIT_CONNECTIONS      4096        /* --max-connections of the coordinator */
 #define LIMIT_HEADER_MS        10000       /* from the first byte of a request to the end of its headers */
-#define LIMIT_BODY_IDLE_MS     30000       /* a body that brings no byte for this long is ended */
-#define LIMIT_BODY_STEP_BYTES  (2 * KIB)   /* and so is one that brings fewer bytes in that time */
+#define LIMIT_BODY_IDLE_MS     30000       /* without a byte of a body for this long, the request is ended */
+#define LIMIT_BODY_STEP_BYTES  (2 * KIB)   /* the same with fewer bytes in that time */
 #define LIMIT_KEEPALIVE_MS     75000       /* an idle kept connection */
-#define LIMIT_ARRIVE_MS        30          /* in a drain: for connections that are being made when it begins */
+#define LIMIT_ARRIVE_MS        30          /* when a drain begins: for connections that are just being made */
 #define LIMIT_CLOSE_IDLE_MS    300         /* at the end of a drain: for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES (128 * KIB) /* head, read and write buffer; zeroed at each request */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
 #define LIMIT_PEM_BYTES        (1 * MIB)   /* a file with certificates or a key */
 #define LIMIT_TLS_LOG_LINES    20          /* failed handshakes logged in a minute; others are only counted */
 
-#define LIMIT_LINGER_MS    2000      /* for a client to read an answer that left before its body was read */
+#define LIMIT_LINGER_MS    2000      /* for a client to read an answer that was sent before its body was read */
 #define LIMIT_LINGER_BYTES (1 * MIB) /* of that body, read and dropped */
 #define LIMIT_LINGERING    256       /* connections at once in that state */
 
@@ -67,8 +67,8 @@
 #define LIMIT_WORKER_CHUNKS       64         /* chunks held at once; more is 429; --max-chunks */
 #define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; above it an upload is suspended */
 #define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; above it its processes are not fed */
-#define LIMIT_HEAD_WAIT_MS        10         /* the head of a chunk's answer waits no longer for the first value */
-#define LIMIT_GATHER_MS           2          /* an answer waits no longer for others of its chunk */
+#define LIMIT_HEAD_WAIT_MS        10         /* longest wait of an answer's head for the first value */
+#define LIMIT_GATHER_MS           2          /* longest wait of an answer for others of its chunk */
 #define COST_LINE_NS              250000000  /* slot time from one line of cost in a chunk's answer to the next */
 #define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of this size do not wait */
 #define LIMIT_TASK_PROCESSES      1024       /* of one task on one worker */

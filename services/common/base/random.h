@@ -1,6 +1,6 @@
 /*
- * Seeded randomness for jitter and choices: splitmix64 (Steele, Lea, Flood 2014), small and the same on every machine,
- * so that a simulation's seed replays. Not for secrets.
+ * Seeded randomness for jitter and choices: splitmix64 (Steele, Lea, Flood 2014). It gives the same numbers on every
+ * machine, so that a seed repeats a simulation. Not for secrets.
  */
 #ifndef FANTAIL_COMMON_BASE_RANDOM_H
 #define FANTAIL_COMMON_BASE_RANDOM_H

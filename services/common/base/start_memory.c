@@ -8,8 +8,8 @@
 
 typedef ElfW(Phdr) program_header;
 
-/* Only segments that were never writable. The memory of others can differ from the file, also when they are protected
- * after their relocation. */
+/* Only segments that were never writable. Others may differ from the file, even if they were made read-only after
+ * relocation. */
 static bool is_code(const program_header *segment)
 {
     return segment->p_type == PT_LOAD && (segment->p_flags & (PF_X | PF_W)) == PF_X;

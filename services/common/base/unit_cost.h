@@ -14,7 +14,7 @@ struct unit_cost {
     double unit_ns;            /* the result */
 };
 
-/* unit_ns is the prior for a unit, which the result starts with. */
+/* unit_ns is the prior for a unit: the result before any measurement. */
 void unit_cost_init(struct unit_cost *c, uint64_t unit_ns, uint64_t cpu_ns);
 /* One unit is done, and it moved this many bytes. True: there are enough units; call unit_cost_measure(). */
 bool unit_cost_add(struct unit_cost *c, uint64_t bytes);

@@ -4,7 +4,7 @@
 #include "common/observe/log.h"
 
 #define SPARE_CALLS     64
-#define MAX_CONNECTIONS 4096 /* that curl keeps when idle; its default follows the number of calls */
+#define MAX_CONNECTIONS 4096 /* idle connections that curl keeps; its default depends on the number of calls */
 
 static const char *const state_names[] = {
     [CALL_SPARE] = "spare",         [CALL_NEW] = "new",     [CALL_RUNNING] = "running",
@@ -88,7 +88,7 @@ static bool reap(struct http_client *c)
     int left;
     CURLMsg *message = curl_multi_info_read(c->multi, &left);
     if (!message) return false;
-    CURLcode code = message->data.result; /* the message dies with the handle's removal */
+    CURLcode code = message->data.result; /* the message is freed when the handle is removed */
     char *owner = NULL;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
     struct http_call *call = (struct http_call *)(void *)owner;
@@ -130,8 +130,8 @@ static void end_silent(struct http_call *call)
     call_end(call, &result);
 }
 
-/* Bytes only move deadlines back, so the timer does not follow them: it fires at what was the earliest deadline, and
- * finds the next one. on_end may do anything to other calls, so the search begins anew after each. */
+/* Each byte only makes a deadline later, so the timer is not set again: it fires at the former deadline and then finds
+ * the next one. on_end may do anything to other calls, so the search restarts after each. */
 static void on_silence(uv_timer_t *timer)
 {
     struct http_client *c = timer->data;
@@ -152,7 +152,7 @@ static void on_silence(uv_timer_t *timer)
     client_settle(c);
 }
 
-/* What waited until curl was free. */
+/* What had to wait until curl was not busy. */
 
 static void begin(struct http_call *call)
 {
@@ -171,7 +171,7 @@ void call_resume(struct http_call *call)
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
-    /* Inside that call curl passes on what it held back. It does not end a call whose callback refuses. */
+    /* Inside that call curl passes on the bytes that it held back. There it ignores a callback that refuses. */
     bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the latter: no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
 }

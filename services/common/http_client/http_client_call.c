@@ -2,7 +2,7 @@
 
 #include "common/http_client/http_client_internal.h"
 
-/* Bytes came or are wanted, and a callback of the call may run. */
+/* Bytes arrived or are wanted, and a callback of the call may run. */
 static void heard(struct http_call *call)
 {
     call->heard_ms = uv_now(call->client->loop);

@@ -141,8 +141,8 @@ static uint64_t hash_text(const char *s)
 }
 
 /* curl keeps the idle connections of one host and port in one list, and asks the kernel about each of them whenever it
- * looks for one to use. All socket files would be in the list of one host, so each gets a host name of its own here;
- * the Host header is made from the URL as ever. */
+ * searches for one. All socket files would be in the list of one host, so each gets a host name of its own here. The
+ * Host header still comes from the URL. */
 static void set_connect_to(struct http_call *call, const char *address, const char *path)
 {
     char line[512];

@@ -11,8 +11,8 @@ static void name_tls_fault(struct http_call *call, CURLcode code, struct http_ca
 }
 
 /* When a kept connection dies before the answer, curl makes another one to repeat the request. Its error is then about
- * that second connection, but the request was sent on the first. `sent` is above 0 only when a request was sent, and
- * curl makes a second connection only in this case. */
+ * that second connection, but the request was sent on the first. `sent` is above 0 only when a request was sent. Only
+ * in this case does curl make a second connection. */
 static bool kept_connection_died(const struct http_call *call, CURLcode code, long sent)
 {
     if (call->may_repeat || sent == 0) return false;

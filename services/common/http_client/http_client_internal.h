@@ -28,7 +28,7 @@
  *                                   +--http_call_cancel()--> SPARE
  */
 enum call_state {
-    CALL_SPARE,     /* in no use; its easy handle waits for the next call */
+    CALL_SPARE,     /* unused; its easy handle waits for the next call */
     CALL_NEW,       /* to be given to curl when curl is not busy */
     CALL_RUNNING,   /* with curl */
     CALL_CANCELLED, /* to be taken away from curl when curl is not busy; its callbacks refuse */
@@ -62,7 +62,7 @@ struct http_call {
     enum call_flow flow;
     uint64_t number; /* of the client's calls, in debug lines */
     CURL *easy;
-    struct http_call_options options; /* its strings are dead after http_call_start() */
+    struct http_call_options options; /* its strings are invalid after http_call_start() */
     struct curl_slist *headers, *connect_to;
     struct buf head; /* the answer's header lines, NUL-ended, without the status line */
     int status;
@@ -117,7 +117,7 @@ static inline bool call_is_over(const struct http_call *call)
 
 /* http_client.c */
 void call_move(struct http_call *call, enum call_state to);
-/* Does what was put off while curl was busy, and reports what ended. Does nothing while curl is busy. */
+/* Does what was postponed while curl was busy, and reports the calls that ended. Does nothing while curl is busy. */
 void client_settle(struct http_client *c);
 /* Lets a held answer flow again. curl must be free, and the client marked as busy. */
 void call_resume(struct http_call *call);
@@ -149,11 +149,11 @@ void client_loop_init(struct http_client *c);
 /* Closes the handles; the client is freed with the last of them. */
 void client_loop_close(struct http_client *c);
 void client_handle_closed(struct http_client *c);
-/* The loop lives while calls do; idle connections do not keep it. */
+/* Calls keep the loop alive; idle connections do not. */
 void client_keep_loop(struct http_client *c, bool keep);
 /* Makes the loop run client_settle() and curl before it sleeps the next time. */
 void client_kick(struct http_client *c);
-/* Lets curl work on a socket, or with CURL_SOCKET_TIMEOUT on what is due. */
+/* Lets curl work on a socket, or with CURL_SOCKET_TIMEOUT on its due timers. */
 void client_drive(struct http_client *c, curl_socket_t fd, int mask);
 
 /* http_client_socket.c */

@@ -41,11 +41,9 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
 }
 
 /* A call must be sent before the loop sleeps. The step after the poll sends what this turn's events started. The step
- * before sleep sends what was started since.
- *
- * A callback that runs in the step before sleep may need another part of the program, whose own step is over by then.
- * So after such a callback the loop does not sleep. Without one it may sleep at once, although a call was just sent:
- * the peer often waits for this very processor. */
+ * before sleep sends what was started since. * A callback that runs in the step before sleep may give work to another
+ * part of the program, whose own step is already over. So after such a callback the loop does not sleep. Otherwise the
+ * loop may sleep at once, even if a call was just sent: the peer often needs this processor to answer. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;
@@ -89,7 +87,7 @@ static void after_poll(void *client)
     sleep_if_done(c);
 }
 
-/* Requests and short answers are done by then, in the steps after the poll. */
+/* Requests and short answers have already been handled, in the steps after the poll. */
 static void read_long_answers(void *client)
 {
     struct http_client *c = client;

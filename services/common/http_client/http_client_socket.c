@@ -1,6 +1,6 @@
 /*
- * curl's sockets in the loop. Watching costs system calls to begin and to end, so a pooled connection stays watched
- * between two requests. What comes then is its end.
+ * curl's sockets in the loop. Starting and ending a watch costs system calls, so a pooled connection stays watched
+ * between two requests. An event in between means that the peer closed it.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -9,7 +9,7 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/net/unix_address.h"
 
-/* Freed by uv_close(), so never in the turn of an event that may still name it. */
+/* Freed in the callback of uv_close(), so never in a turn in which an event may still refer to it. */
 struct client_socket {
     uv_poll_t poll;
     struct http_client *client;
@@ -87,7 +87,7 @@ static void on_socket_closed(uv_handle_t *handle)
     free(s);
 }
 
-/* Must come before the loop sleeps with the descriptor closed. */
+/* Must run before the loop sleeps with the closed descriptor. */
 static void socket_bury(struct http_client *c, int fd)
 {
     struct client_socket *s = socket_find(c, fd);

@@ -28,7 +28,7 @@ static const char *fault_of_certificate(long verify, const char *text)
     return verify == VERIFY_PURPOSE ? "wrong_purpose" : "not_trusted";
 }
 
-/* The alerts of a peer that does not accept our certificate, or misses one. */
+/* The alerts of a peer that does not accept our certificate, or demands one that we do not have. */
 static bool refuses_us(const char *text)
 {
     static const char *const alerts[] = {"certificate required",    "unknown ca",          "bad certificate",
@@ -40,8 +40,8 @@ static bool refuses_us(const char *text)
     return false;
 }
 
-/* With TLS 1.3 a server checks our certificate when the handshake is already over for us. Its refusal then comes
- * instead of the answer, as an error of receiving or sending. */
+/* With TLS 1.3 a server checks our certificate after our side of the handshake has ended. Its refusal then comes in
+ * place of the answer, as an error of receiving or sending. */
 static bool may_be_late_refusal(const struct http_call *call, CURLcode code)
 {
     return call->status == 0 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING);

@@ -50,8 +50,8 @@ static bool begin_whole(struct http_exchange *x)
     return true;
 }
 
-/* Makes the response of a streamed answer as soon as its first bytes or its end are there, or at once when its head
- * must not wait for them. False: not yet. */
+/* Makes the response of a streamed answer. Waits for the first bytes or the end, unless the head must be sent at once.
+ * False: not yet. */
 static bool begin_stream(struct http_exchange *x)
 {
     size_t got = 0;

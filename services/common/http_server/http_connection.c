@@ -72,8 +72,8 @@ void http_connection_free_unsent(struct http_server *s)
     }
 }
 
-/* Removed from the set by hand: a child that is being started may hold the descriptor a moment longer, and then its
- * events would still come. */
+/* Removed from the set explicitly: a child that is being started may hold the descriptor a moment longer, and then
+ * events would still be reported. */
 static void connection_closed(struct http_connection *c)
 {
     epoll_ctl(c->server->watch_fd, EPOLL_CTL_DEL, c->fd, NULL);
@@ -83,7 +83,7 @@ static void connection_closed(struct http_connection *c)
         c->prev->next = c->next;
     else
         c->server->connections = c->next;
-    /* At the cap of connections the daemon does not listen. It begins again only when it runs. */
+    /* At the limit of connections the daemon stops accepting. It accepts again only after its next run. */
     if (!c->server->stopping) http_server_want_turn(c->server);
     if (!c->server->stopping && c->lingers) http_linger_start(c->server, c->fd);
     http_tls_closed(c);
@@ -144,7 +144,7 @@ void http_connection_refuse_in_call(struct http_connection *c, int status, const
     http_server_want_turn(c->server);
 }
 
-/* It is not closed at once: data that comes for a closed socket is answered by a reset, which could overtake the
+/* It is not closed at once: the kernel answers data for a closed socket with a reset, which could overtake the
  * answer. */
 void http_connection_close_idle(struct http_connection *c)
 {

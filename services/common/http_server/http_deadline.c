@@ -11,8 +11,8 @@ static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
     return now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
-/* libmicrohttpd does not report the first byte of a head. The kernel knows when the last byte came. One that came after
- * we began to wait belongs to a head that is not whole yet. */
+/* libmicrohttpd does not report the first byte of a head. The kernel knows when the last byte came. A byte that came
+ * after we began to wait belongs to an unfinished head. */
 static bool has_begun_a_head(struct http_connection *c, uint64_t now_ms)
 {
     struct tcp_info info;

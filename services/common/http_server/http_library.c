@@ -1,13 +1,12 @@
 /*
  * Some errors are answered by libmicrohttpd itself, as HTML: a request line that it cannot read, a header without a
  * colon, broken chunk sizes, a head beyond its memory. Before that it writes a line to its log, which does not name the
- * connection. Here that line makes the server send its own answer first, if exactly one connection can be meant: one
- * that does not wait for us, has sent bytes of a request that is not finished, and was used in this turn of the daemon
- * or received bytes lately.
+ * connection. This line makes the server send its own answer first, if exactly one connection matches: it does not wait
+ * for us, has sent part of a request, and was used in this turn of the daemon or received bytes lately.
  *
- * If several connections can be meant, because other requests came within the same fraction of a millisecond, the
- * library's answer stays: the right status, without our document. A first line without a space is not logged: the
- * library closes the connection without an answer.
+ * Several connections match if other requests came within the same fraction of a millisecond. Then the library's own
+ * answer is sent, which has the right status but not our problem document. A first line without a space is not logged:
+ * the library closes the connection without an answer.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>

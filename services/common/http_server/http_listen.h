@@ -8,12 +8,11 @@
 
 struct http_server_options;
 
-/* The descriptor; -1 on failure, with a sentence in err. A socket file on which no process listens any more, left by
- * one that was killed, is replaced. */
+/* The descriptor; -1 on failure, with a sentence in err. A socket file that a killed process has left is replaced. */
 MUST_CHECK int http_listen(const struct http_server_options *o, char *err, size_t err_size);
 /* 0 for a Unix-domain socket. */
 uint16_t http_listen_port(int fd);
-/* Refuses new connections from now on. Those that are made stay, accepted or not. */
+/* Refuses new connections from now on. Existing connections stay, accepted or not. */
 void http_listen_refuse_new(int fd, const char *host);
 /* Whether a connection waits to be accepted. */
 bool http_listen_has_waiting(int fd);

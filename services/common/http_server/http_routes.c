@@ -18,7 +18,7 @@ static size_t keep_decoded(struct http_exchange *x, const char *segment, size_t 
     return at;
 }
 
-/* A literal segment matches also when the client has escaped characters of it. */
+/* A literal segment also matches if the client has percent-encoded some of it. */
 static bool literal_matches(struct http_exchange *x, const char *want, size_t want_len, const char *got, size_t got_len)
 {
     if (!memchr(got, '%', got_len)) return want_len == got_len && memcmp(want, got, got_len) == 0;

@@ -83,7 +83,8 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* Handles what was asked for since the turn after the poll. What that turn left unfinished waits for the next poll. */
+/* Handles what was asked for since the turn after the poll. Work that was left unfinished then waits for the next
+ * poll. */
 static void before_sleep(void *server)
 {
     struct http_server *s = server;
@@ -182,7 +183,7 @@ static void close_listener(struct http_server *s)
 
 bool http_server_stop_listening(struct http_server *s)
 {
-    enum { FULL_MS = 1000 }; /* at its cap of connections the daemon accepts none; do not wait for ever then */
+    enum { FULL_MS = 1000 }; /* at its limit of connections the daemon accepts none: do not wait for ever */
     uint64_t now_ms = uv_now(s->loop);
     if (s->listen_fd < 0) return true;
     if (!s->arrive_end_ms) {
@@ -229,7 +230,7 @@ void http_server_stop(struct http_server *s)
 {
     if (!s) return;
     uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep};
-    /* Before the descriptors are closed: the loop must not poll a number that another file may get. */
+    /* Before the descriptors are closed: their numbers may be used again, and the loop must not poll another file. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     turn_remove(&s->after_poll);
     turn_remove(&s->before_sleep);

@@ -10,7 +10,7 @@
  * handle() runs when the headers are in. It must answer at once or call http_exchange_accept(). An answer that is given
  * before the body is whole is kept: the rest of the body is read and dropped, then the answer is sent. Once an exchange
  * is answered, body() and body_end() are not called any more. closed() comes last and exactly once for an accepted
- * exchange, and then the pointer is dead. It comes from the loop, or inside http_server_stop().
+ * exchange, and then the pointer is dead. It is called from the loop or from http_server_stop().
  *
  * A client that only shuts its sending side (printf | nc) still gets its answer. It counts as gone when it does so
  * after the answer has begun, or when it speaks HTTP/1.0.
@@ -98,8 +98,8 @@ unsigned http_server_open_exchanges(const struct http_server *s);
 bool http_server_has_unsent(const struct http_server *s);
 /* Closes the connections without an open exchange so that no request is lost on its way. Each is sent an answer ahead
  * of any request (503, Connection: close) and then shut for sending; what still arrives is read and dropped. A peer
- * that has just sent a request takes this for the answer, and knows that nothing was done. Call it after the drain, and
- * again until it returns true: all peers have closed, or had LIMIT_CLOSE_IDLE_MS to do so. */
+ * that has just sent a request takes this as the answer, and knows that the request was not read. Call it after the
+ * drain, repeatedly until it returns true. Then all peers have closed, or have had LIMIT_CLOSE_IDLE_MS to do so. */
 MUST_CHECK bool http_server_close_idle(struct http_server *s);
 /* Ends what still runs (closed() with HTTP_CLOSED_SHUTDOWN) and frees the server. The loop must run on until the
  * handles are closed. NULL is fine. */
@@ -134,10 +134,10 @@ void *http_exchange_data(const struct http_exchange *x);
  */
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value);
 void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len);
-/* The bytes come from pull() of the accepted ops. The head leaves together with the first of them. An answer that ends
- * within its first pieces has a Content-Length and leaves in one piece. */
+/* The bytes come from pull() of the accepted ops. The head is sent together with the first of them. An answer that ends
+ * within its first pieces has a Content-Length and is sent in one piece. */
 void http_answer_stream(struct http_exchange *x, int status, const char *content_type);
-/* Sends the head of such an answer now, before there are bytes. Does nothing when it has left. */
+/* Sends the head of such an answer now, before there are bytes. Does nothing when the head has been sent. */
 void http_exchange_send_head(struct http_exchange *x);
 /* application/problem+json: {"type":"about:blank","title":"...","status":N,"detail":"..."}. `members` is NULL, or
  * further JSON members such as "\"pointer\":\"/items\",\"offset\":17". */

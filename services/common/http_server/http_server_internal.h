@@ -94,7 +94,7 @@ struct http_connection {
     bool uncounted;         /* has had a chunked body, whose bytes on the wire are not known */
     uint64_t counted_bytes; /* of all requests so far: heads and announced bodies */
     uint64_t seen_in_turn;  /* the server's turn in which the library last used it, or we resumed it */
-    uint64_t since_ms;      /* since when we wait for what comes next: a head, or a step of the body */
+    uint64_t since_ms;      /* since when we wait for the next head or step of the body */
     uint64_t head_began_ms; /* when the start of the next head was seen on a kept connection; 0: not yet */
 
     gnutls_session_t tls; /* the library's; NULL without TLS */
@@ -136,7 +136,7 @@ enum http_stage {
     HTTP_STAGE_BODY,   /* the route has the request, the body is arriving */
     HTTP_STAGE_WHOLE,  /* the request is whole, the route's answer is awaited */
     HTTP_STAGE_ANSWER, /* the answer is with libmicrohttpd */
-    HTTP_STAGE_GONE,   /* the client is gone: the route is asked for nothing more */
+    HTTP_STAGE_GONE,   /* the client is gone: the route is not called any more */
     HTTP_STAGE_COUNT
 };
 
@@ -231,8 +231,8 @@ void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **contex
 struct http_connection *http_connection_of(struct MHD_Connection *mhd);
 /* Shuts the connection both ways, so that the library closes it. */
 void http_connection_cut(struct http_connection *c);
-/* Writes a whole error answer past libmicrohttpd and cuts the connection. For states in which the library accepts no
- * answer; nothing of another answer may be under way. */
+/* Writes a whole error answer to the socket, without libmicrohttpd, and cuts the connection. For states in which the
+ * library accepts no answer. No other answer may have begun. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
 /* The same inside a call of libmicrohttpd that closes the connection by itself. What the client is still sending is
  * then read and dropped, as a reset could overtake the answer. */
@@ -253,7 +253,7 @@ void http_deadline_sweep(uv_timer_t *timer);
 
 /* http_linger.c: keeps the socket of a connection that is being closed until its client has read the answer. */
 void http_linger_start(struct http_server *s, int fd);
-/* Ends those that have had their time. */
+/* Closes the sockets whose time is over. */
 void http_linger_sweep(struct http_server *s, uint64_t now_ms);
 
 /* http_exchange.c: the callbacks of libmicrohttpd */
@@ -277,20 +277,20 @@ enum MHD_Result http_answer_send(struct http_exchange *x);
 
 /* http_tls.c. Without TLS, http_connection_send() is send(), and the others do nothing. */
 void http_tls_start(struct http_server *s);
-/* Returns what the socket is to be watched for, beyond hang-ups, until the first request has arrived. */
+/* Returns the events to watch the socket for until the first request has arrived, beside hang-ups. */
 uint32_t http_tls_open(struct http_connection *c);
 void http_tls_arrived(struct http_connection *c);
 /* Call it after an event of the socket: a handshake that waits for bytes goes on. */
 void http_tls_continue(struct http_connection *c);
 void http_tls_closed(struct http_connection *c);
-/* The library gave up a handshake: reports why, to the peer if it can still read that, and to the log. */
+/* The library gave up a handshake: reports the reason to the log, and to the peer if it can still read it. */
 void http_tls_handshake_failed(struct http_server *s);
 /* False when a certificate is demanded and the peer has not shown a valid one. */
 bool http_tls_admits(const struct http_connection *c);
-/* Writes past the library; only while the library itself is not sending. Bytes for which the peer has no room are lost.
- * False when the peer is certainly gone. */
+/* Writes to the socket, without the library. Only while the library is not sending. Bytes that do not fit in the
+ * socket's buffer are lost. False when the peer is certainly gone. */
 bool http_connection_send(struct http_connection *c, const char *data, size_t len);
-/* Announces to the peer that nothing follows. */
+/* Tells the peer that no more bytes follow. */
 void http_tls_bye(struct http_connection *c);
 
 /* http_library.c: the library's log */

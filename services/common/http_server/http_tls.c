@@ -1,13 +1,13 @@
 /*
  * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes. Here each session gets the
- * credentials that hold when it begins, as the library itself has one certificate for its whole life. The client's
- * certificate is verified here, and failures are reported to the peer and to the log. What the server writes past the
- * library goes through the session.
+ * current credentials when it begins. The library alone would use one certificate for its whole life. The client's
+ * certificate is verified here, and failures are reported to the peer and to the log. Bytes that the server writes
+ * without the library also go through the session.
  *
- * The library reads through our pull function, for three reasons. The library's log names no connection, and pull()
- * knows which one was read last. A client that speaks plain HTTP to this port gets an answer that it can read. And a
- * connection whose handshake waits for bytes is suspended until some come, as the library would try to read without a
- * pause.
+ * The library reads through our pull function, for three reasons. The library's log does not name a connection, but
+ * pull() knows which one was read last. A client that speaks plain HTTP to this port gets an answer that it can read.
+ * And a connection whose handshake waits for bytes is suspended until some come, as the library would try to read
+ * without a pause.
  */
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -159,7 +159,7 @@ bool http_tls_admits(const struct http_connection *c)
 enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22, RECORD_HEAD = 5 };
 
 /* Called at the start of a record, before the first request. False when the peer does not speak TLS. Notes an alert
- * that is not encrypted: some clients refuse our certificate so, and GnuTLS does not report the reason. */
+ * that is not encrypted: some clients refuse our certificate with such an alert, and GnuTLS does not report it. */
 static bool check_record(struct http_connection *c)
 {
     unsigned char record[RECORD_HEAD + 2];

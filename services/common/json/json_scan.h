@@ -1,6 +1,6 @@
 /*
  * An incremental, strict RFC 8259 scanner. It validates bytes as they come, in pieces of any size, and finds where a
- * value ends. It builds no tree and copies nothing. It is strict also about UTF-8 (RFC 3629: no overlong forms, no
+ * value ends. It builds no tree and copies nothing. It is also strict about UTF-8 (RFC 3629: no overlong forms, no
  * encoded surrogates) and control characters. It does not check number ranges, duplicate names or lone \u surrogates. A
  * pure module: no I/O, no allocation.
  */
@@ -40,8 +40,8 @@ MUST_CHECK enum json_scan_status json_scan_finish(struct json_scan *s);
 MUST_CHECK bool json_valid(const char *data, size_t len, size_t *offset, const char **error);
 /* The length of the valid value that data starts with (no leading white space); 0 when there is none. */
 size_t json_value_length(const char *data, size_t len);
-/* How many bytes of data can stand in a JSON string unchanged. The next byte is a quote, a backslash, a control
- * character, or the start of a character that is not valid UTF-8 or is cut off. */
+/* How many of the first bytes of data can be in a JSON string unchanged. The next byte is a quote, a backslash, a
+ * control character, or the start of a character that is not valid UTF-8 or is cut off. */
 size_t json_text_length(const char *data, size_t len);
 
 #endif

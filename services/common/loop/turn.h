@@ -20,9 +20,9 @@
  * and a request leaves in the turn in which it was decided. Of several steps at one place, the newest runs first.
  *
  * A loop has one turn: made with its first step, closed with its last. The loop must run on until the handles are
- * closed. Steps belong to their callers. A step may add and remove steps while it runs, itself too. The turn keeps no
- * loop alive, unless turn_keep_loop() asks for that. It lies below the HTTP server and client, so that each of them
- * works alone in any loop. Single-threaded.
+ * closed. Steps belong to their callers. While it runs, a step may add and remove steps, itself included. The turn
+ * keeps no loop alive, unless turn_keep_loop() asks for that. It does not depend on the HTTP server and client, so each
+ * of them also works alone in any loop. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_H
 #define FANTAIL_COMMON_LOOP_TURN_H
@@ -67,7 +67,7 @@ void turn_add(uv_loop_t *loop, struct turn_step *step, enum turn_place place, vo
 void turn_remove(struct turn_step *step);
 /* While any step is awake, the loop does not sleep. */
 void turn_stay_awake(struct turn_step *step, bool awake);
-/* While any step keeps the loop, uv_run() does not return for want of handles. */
+/* While any step keeps the loop, uv_run() does not return, even without other handles. */
 void turn_keep_loop(struct turn_step *step, bool keep);
 
 /* Such as "after poll: server". */

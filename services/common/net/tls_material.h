@@ -4,9 +4,9 @@
  * What was read is a `struct tls_material`, which never changes. A connection holds the material that it began with,
  * while the store may already have a newer one.
  *
- * Kubernetes swaps a mounted Secret by a symbolic link; other tools write file after file in place. So the files are
- * checked every few seconds by their paths. They are read when they differ from what was read and have stopped
- * changing. If they cannot be used, the old material stays and the log has an error.
+ * Kubernetes replaces a mounted Secret by changing a symbolic link; other tools write one file after the other in
+ * place. So the files are checked every few seconds by their paths. They are read again when they have changed since
+ * the last reading and no longer change. If they cannot be used, the old material stays and the log has an error.
  *
  * Knows nothing of sockets or HTTP. Single-threaded.
  */

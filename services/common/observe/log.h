@@ -67,7 +67,7 @@ void log_set_level(enum log_level level);
 void log_set_fd(int fd);
 /* Every later line has "service":name. NULL: without it. Borrowed. */
 void log_set_service(const char *name);
-/* With true, lines below error wait for log_flush(). For programs that flush once in a loop turn. */
+/* If true, lines below the level error wait for log_flush(). For programs that flush once in a loop turn. */
 void log_set_deferred(bool deferred);
 /* Writes what waits, without blocking. The service calls it in every loop turn. */
 void log_flush(void);

@@ -7,7 +7,8 @@
  *
  * A series has the value 0 from its registration on. So register at start-up every value that a label can have, and
  * never use a label value that a peer chooses. Registering the same name and labels again gives the same pointer.
- * Pointers live until metrics_release(). Global state, single-threaded. Per item, only the add itself is cheap enough.
+ * Pointers live until metrics_release(). Global state, single-threaded. Code that runs for each item may only add to a
+ * counter; anything else costs too much.
  *
  * `labels` is the text between the braces (`status="ok",task="square"`); NULL: none. metric_add_label() escapes values.
  * help and names are borrowed and must be literals; labels are copied.

@@ -170,7 +170,7 @@ static uint64_t read_timeout(struct variable_reader *r)
     return read_count(r, lookup(r, name) ? name : "OTEL_EXPORTER_OTLP_TIMEOUT", 10000, 3600000);
 }
 
-/* Variables of which one value is supported. Another one is noted, and the supported one holds. */
+/* Variables with only one supported value. Another value is noted, and the supported one is used. */
 static void read_only_one(struct variable_reader *r)
 {
     static const struct {

@@ -1,7 +1,7 @@
 /*
  * Reads OpenTelemetry's environment variables; docs/observing.md lists those that are known. Tracing is off unless an
- * endpoint is given. As the standard demands, a value that is not understood is noted and ignored. Only an endpoint or
- * headers that cannot work are an error. A pure module: getenv() is an argument.
+ * endpoint is given. As the standard demands, a value that is not understood is noted and ignored. Only a wrong
+ * endpoint or wrong headers are an error. A pure module: getenv() is an argument.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H

@@ -21,8 +21,8 @@ struct trace_context {
     uint8_t flags;
 };
 
-/* Reads a traceparent header. False when it is invalid by the standard. Of an unknown version the fields of version 00
- * are read. */
+/* Reads a traceparent header. False when it is invalid by the standard. If the version is unknown, the fields of
+ * version 00 are read. */
 MUST_CHECK bool trace_context_parse(struct trace_context *t, const char *header);
 /* Writes version 00, with the flags of that version. */
 void trace_context_format(const struct trace_context *t, char out[TRACEPARENT_SIZE]);

@@ -52,8 +52,8 @@ bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
     return false;
 }
 
-/* The loop's own poll, which follows, finds the same events at once. It also adds descriptors that are newly watched,
- * so an event of these can be found only after polling here in vain. Returns the counter for how it ended. */
+/* The loop's own poll, which follows, finds the same events at once. It also adds newly watched descriptors, so their
+ * events are found only then. Returns the counter for how it ended. */
 static uint64_t *poll_events(struct busy_poller *p, int fd, uint64_t begun, uint64_t budget_ns)
 {
     struct pollfd events = {.fd = fd, .events = POLLIN};

@@ -2,7 +2,8 @@
  * Polls for the next event before the loop sleeps. A sleeping processor takes tens of microseconds to wake up, which is
  * most of the latency of a small request. So when events have come quickly lately, the loop polls for a while first,
  * and yields the processor between two polls. This pays only while no other process has long work to do: that process
- * would keep the processor that was yielded to it. So when the processor comes back late, polling pauses for a while.
+ * would keep the processor that was yielded to it. So if the other process keeps the processor for long, polling pauses
+ * for a while.
  *
  * busy_poll_* decides, and is pure. busy_poller polls, as steps of an event loop.
  */

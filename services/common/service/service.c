@@ -11,9 +11,9 @@
 #include "common/service/service_http.h"
 
 #define CHECK_MS 20
-/* For requests that hooks->cut has ended to send their answers. */
+/* The time to send the answers of requests that hooks->cut has ended. */
 #define CUT_MS 2000
-/* For the program's own handles to close after hooks->stop. After that the program ends anyway. */
+/* The time for the program's own handles to close after hooks->stop. Then the program ends anyway. */
 #define CLOSE_MS 5000
 
 enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, CLOSING_IDLE, CLOSING };
@@ -66,7 +66,7 @@ static void begin_closing(struct service *s)
     if (s->hooks->stop) s->hooks->stop(s->hooks->data);
     log_info("closed");
     service_http_stop(&s->http);
-    /* From here on only handles of others keep the loop alive. */
+    /* From here on only the program's own handles keep the loop alive. */
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_unref((uv_handle_t *)&s->signals[i]);
     uv_timer_start(&s->timer, on_close_late, CLOSE_MS, 0);
     uv_unref((uv_handle_t *)&s->timer);
@@ -182,7 +182,7 @@ static void start_handles(struct service *s)
     turn_add(s->loop, &s->log_step, TURN_BEFORE_SLEEP_LOG, flush_log, NULL);
 }
 
-/* If the parent passed its process ID, its end is noticed even when it came before this call. */
+/* If the parent passed its process ID, its end is noticed even if it ended before this call. */
 static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
 {
     if (parent == 0) parent = getppid();

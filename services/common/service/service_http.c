@@ -104,7 +104,7 @@ static void register_route(struct route_metrics *m, const char *method, const ch
     buf_release(&labels);
 }
 
-/* Reads `health`, as the registry of metrics outlives a service. */
+/* Reads `health`, because the registry of metrics exists longer than a service. */
 static double open_exchanges(void *unused)
 {
     const struct service_http *h = health.http;

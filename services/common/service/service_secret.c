@@ -1,6 +1,6 @@
 /* Services read secrets from files. Some platforms give a container its secrets only as environment variables. There
- * another container runs first and writes them into a volume that both share, so the environment of the service has
- * none. */
+ * another container runs first and writes them into a shared volume. So the environment of the service has no
+ * secrets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

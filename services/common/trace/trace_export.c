@@ -137,7 +137,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void set_timer(struct trace_export *t, uint64_t ms)
 {
-    if (t->state == CLOSING) return; /* the timer is then for the end of closing */
+    if (t->state == CLOSING) return; /* the timer then ends the closing */
     uv_update_time(t->loop);
     uv_timer_start(&t->timer, on_timer, ms, 0);
     t->timer_runs = true;
@@ -160,7 +160,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return n;
 }
 
-/* Bytes beyond the cap are dropped. The answer is then not understood, which does no harm. */
+/* Bytes beyond the cap are dropped. Such an answer cannot be parsed, which does no harm. */
 static bool on_answer(void *data, const char *bytes, size_t len)
 {
     struct trace_export *t = data;

@@ -1,7 +1,7 @@
 /*
  * The trace of a request, and our span in it. The context is read from the request's headers and written to the headers
- * of the requests that we send for it. Without an exporter we have no span: the caller's context is passed on
- * unchanged, and without one none is made.
+ * of the requests that we send for it. Without an exporter there is no span: the caller's context is passed on
+ * unchanged, and no context is made.
  */
 #ifndef FANTAIL_COMMON_TRACE_TRACE_SCOPE_H
 #define FANTAIL_COMMON_TRACE_TRACE_SCOPE_H
