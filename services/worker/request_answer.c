@@ -47,8 +47,8 @@ static void on_gathered(uv_timer_t *timer)
         if (r->gathers) send_answers(r);
 }
 
-/* Each sending costs this worker, the coordinator and its client about the same, however few answers are sent. So an
- * answer that comes soon after a sending waits a little for more, unless it is the last or there are many. */
+/* Each send costs the worker, the coordinator and its client about the same, even with few answers. So an answer that
+ * comes soon after the last send waits a little for more answers, unless it is the last one or many are waiting. */
 static void gather_answers(struct request *r)
 {
     const struct chunk *c = request_last_stage(r)->chunk;

@@ -19,7 +19,7 @@ void request_trace_release(struct request_trace *t);
 /* Call it before a chunk of the request is submitted. */
 void request_trace_add_chunk(const struct request_trace *t, struct chunk *c);
 
-/* What the span of a request that is over says. */
+/* The facts for the span of a request that has ended. */
 struct request_summary {
     const char *worker, *task;
     const char *chunk, *job; /* Fantail-Chunk, and the job in it; NULL: unknown */

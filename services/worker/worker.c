@@ -252,7 +252,7 @@ void worker_stop(void *data)
     w->pools = NULL;
     ecs_agent_stop(w->ecs_agent);
     w->ecs_agent = NULL;
-    /* Wait until they have ended: only then the reaper finds the processes that they left behind. */
+    /* Wait until they have ended: only then can the reaper find the processes that they left running. */
     for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

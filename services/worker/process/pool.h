@@ -70,9 +70,9 @@ void pool_cancel(struct pool *p, struct chunk *c);
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);
 /* Begins a drain: items that no process was given yet are handed back. */
 void pool_drain(struct pool *p);
-/* Ends a drain that takes too long: gives out nothing any more. If the task is not idempotent, running items must not
- * run again, so they are answered with worker_lost. The caller may hand back all others (chunk_end(), pool_forget()).
- */
+/* Ends a drain that takes too long: no more items are given out. If the task is not idempotent, running items must not
+ * run again, so they are answered with worker_lost. The caller may hand back all others (chunk_end(),
+ * pool_forget()). */
 void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former one end when they have answered what they have. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);

@@ -1,4 +1,4 @@
-/* What becomes of the items of a process that was lost. */
+/* What happens to the items of a process that was lost. */
 #include "common/observe/log.h"
 #include "worker/process/pool_internal.h"
 

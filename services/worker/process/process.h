@@ -14,7 +14,7 @@
  *     STARTING --its program cannot be started----------------------------------> GONE
  *
  * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read.
- * After that it answers nothing more, and the pool takes the runs that are left in its window. process_kill() may also
+ * After that it gives no more answers, and the pool takes the runs that are left in its window. process_kill() may also
  * be called in EXITED, where it leads to GONE. The struct frees itself.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_H
@@ -32,7 +32,7 @@ struct process;
 
 struct process_hooks {
     void (*answered)(struct process *p);              /* its window may have room */
-    void (*lost)(struct process *p, struct fault *f); /* why; of no meaning if it was only retired */
+    void (*lost)(struct process *p, struct fault *f); /* the reason; meaningless if it was only retired */
     void (*progress)(struct chunk *c);                /* the chunk has more answers */
 };
 

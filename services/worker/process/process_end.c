@@ -14,7 +14,7 @@ static void on_pipe_closed(uv_handle_t *handle)
     process_release(p);
 }
 
-/* uv_close() of a poll handle does not close the descriptor. It may be closed once libuv does not watch it any more. */
+/* uv_close() of a poll handle does not close the descriptor. It may be closed once libuv no longer watches it. */
 void process_close_pipe(struct process_pipe *pipe)
 {
     if (!pipe->open) return;
@@ -62,7 +62,7 @@ void process_kill(struct process *p, const struct fault *f)
     close_all(p);
 }
 
-/* With RLIMIT_DATA an allocation fails and nothing is killed. Most runtimes say so on stderr when they end. */
+/* With RLIMIT_DATA an allocation fails, but the kernel kills nothing. Most runtimes say so on stderr when they end. */
 static bool says_out_of_memory(const struct tail *t)
 {
     static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};

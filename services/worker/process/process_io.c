@@ -42,7 +42,7 @@ static void stop_waiting_for_room(struct process *p)
 
 #define PROCESS_IOV (PROCESS_PREAMBLE + 1)
 
-/* Sets iov to the bytes of the run being written that are not written yet; *left: how many. Returns its length. */
+/* Sets iov to the unwritten bytes of the current run, and *left to their number. Returns the length of iov. */
 static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size_t *left)
 {
     const struct run *r = p->writing;

@@ -11,10 +11,10 @@
 #define ABANDONED_NS    (100 * NS_PER_MS) /* that an item may still take after its chunk was abandoned */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
 #define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* between two checks whether it waits for input */
-#define RECHECK_SPIN_NS (50 * NS_PER_US) /* of checking again and again, right after its last answer */
+#define RECHECK_SPIN_NS (50 * NS_PER_US) /* of repeated checks, right after its last answer */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
 /* The kernel may not say whether a process waits for input. Then it must have written nothing for twice the time of an
- * item, within these limits: after a surplus line the next answer comes about the time of an item later. */
+ * item, within these limits: after a surplus line the next answer comes about one item's time later. */
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
 
@@ -144,7 +144,7 @@ static bool awaits_input(const struct process *p, uint64_t now)
     return is_silent(w, now);
 }
 
-/* The pause before the next check. Mostly the first or second check is enough. */
+/* The pause before the next check. Usually the first or second check is enough. */
 static uint64_t recheck_delay(const struct process *p, uint64_t now)
 {
     uint64_t passed = (now - p->window.head_since_ns) / 8;
@@ -166,7 +166,7 @@ static bool confirm(struct process *p, uint64_t now)
 
 void process_confirm(struct process *p, uint64_t now)
 {
-    /* After an answer it mostly waits for input within microseconds. A timer would take a millisecond. */
+    /* After an answer it usually waits for input again within microseconds. A timer would take a millisecond. */
     while (!confirm(p, now) && now_ns() < now + RECHECK_SPIN_NS) sched_yield();
 }
 

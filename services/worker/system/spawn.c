@@ -30,14 +30,14 @@ static void set_limits(const struct child *c)
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0) return;
     if (write(fd, c->oom_score, strlen(c->oom_score)) < 0) {
-    } /* it may be forbidden, and then it stays as it is */
+    } /* it may be forbidden; then nothing changes */
     close(fd);
 }
 
 static void close_the_rest(void)
 {
 #ifdef SYS_close_range
-    /* All our descriptors are close-on-exec. This is for those of libraries that are not. */
+    /* All our descriptors are close-on-exec. This closes those of libraries that are not. */
     syscall(SYS_close_range, 3U, ~0U, 0U);
 #endif
 }
