@@ -1,5 +1,5 @@
-/* Answer lines and whole chunk answers: no read passes their end, and the result does not depend on how they are cut.
- * */
+/* Answer lines and whole chunk answers: nothing is read after their end, and the result does not depend on how they are
+ * cut. */
 #include "common/json/json_scan.h"
 #include "coordinator/answers/answer_reader.h"
 

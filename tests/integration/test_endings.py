@@ -28,7 +28,7 @@ class Endings(FantailTest):
                           {"Content-Type": "application/json", "Accept": accept})
 
     def assert_told_in_runs(self, errors, name):
-        """The errors of that name are told in few entries, which reach the last item without a gap."""
+        """The errors of that name are in a few entries, which cover all items up to the last without a gap."""
         told = [error for error in errors if error["error"]["name"] == name]
         self.assertLess(len(told), 200)
         for one, following in zip(told, told[1:] + [{"index": ITEMS}]):

@@ -41,7 +41,7 @@ static void check_load(struct sim_world *w, const struct sched_endpoint *e)
         check_lane(w, CONTAINER_OF(at, struct sched_lane, endpoint_link));
 }
 
-/* What the scheduler has summed up by task is what its jobs have. */
+/* The scheduler's sums for each task agree with its jobs. */
 static void check_task(struct sim_world *w, const struct sched_task *t)
 {
     uint64_t pending = 0, backoff = 0, in_flight = 0, uncut = 0;

@@ -29,7 +29,7 @@ static inline void moves_read(void)
     for (ssize_t n; (n = read(moves_fd, piece, sizeof piece)) > 0;) buf_add(&moves_log, piece, (size_t)n);
 }
 
-/* Begins anew; releases what was kept. */
+/* Starts again, and frees the kept log. */
 static inline void moves_forget(void)
 {
     moves_read();

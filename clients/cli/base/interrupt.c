@@ -45,7 +45,7 @@ void interrupt_init(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* When a terminal is closed, /dev/tty cannot be opened any more by the time SIGHUP arrives. */
+/* When SIGHUP arrives because a terminal was closed, /dev/tty can no longer be opened. */
 static bool has_terminal(void)
 {
     int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);

@@ -71,7 +71,7 @@ static unsigned jobs_max(const struct map_run *run)
     return run->options->max_concurrency > 0 ? 1 : MAP_JOBS;
 }
 
-/* Whether the running jobs have work for MAP_WORK_S at the pace so far. More jobs would then only reduce the share of
+/* Whether the running jobs have work for MAP_WORK_S at the present rate. More jobs would then only reduce the share of
  * other clients: the service divides the fleet among jobs. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {

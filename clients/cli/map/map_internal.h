@@ -1,8 +1,8 @@
 /*
  * One run of `fantail map`. Standard input is cut into batches (input.h). Each batch is one job on the coordinator, and
  * several jobs run at once, so that endless input needs bounded memory. run->running lists the jobs in the order of
- * their items. In input order only the answers of the oldest job are printed. Those of the others wait in their
- * connections, which stop reading once MAP_HELD_BYTES have come. The service still works on these jobs and keeps their
+ * their items. In input order only the answers of the oldest job are printed. The answers of the other jobs wait in
+ * their connections, which stop reading after MAP_HELD_BYTES. The service still works on these jobs and keeps their
  * answers.
  *
  * The prefix rule: what was received of a job in input order is a prefix of its answers. If its connection is cut, the

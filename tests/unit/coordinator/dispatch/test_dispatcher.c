@@ -1,4 +1,4 @@
-/* Chunks as HTTP calls: what is sent, what becomes of the answers, and what each end of a call means. */
+/* Chunks as HTTP calls: what is sent, what happens to the answers, and what each end of a call means. */
 #include "coordinator/dispatch/dispatcher.h"
 
 #include "common/observe/log.h"

@@ -579,7 +579,7 @@ Test(scheduler_faults, many_small_jobs_do_not_hedge_most_of_their_items)
     for (unsigned i = 0; i < 300; i++) {
         job_of(&sh, 1);
         run(&sh);
-        sh.now += 500 * MS; /* late, and not yet as good as dead */
+        sh.now += 500 * MS; /* late, but not yet treated as dead */
         run(&sh);
         while (sh.out_n > 0) complete(&sh, sh.out[0], 0);
         run(&sh);

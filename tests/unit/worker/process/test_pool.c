@@ -208,7 +208,7 @@ Test(pool, a_process_that_has_written_much_gets_one_read_in_a_turn_of_the_loop)
     struct chunk *c = submit(buf_cstr(&items));
     while (!c->ended) {
         size_t before = c->out.len;
-        usleep(1000); /* the process writes meanwhile, once it is given many items at a time */
+        usleep(1000); /* the process writes meanwhile, when it is given many items at a time */
         uv_run(&loop, UV_RUN_NOWAIT);
         cr_assert_leq(c->out.len - before, TURN_BYTES);
     }
