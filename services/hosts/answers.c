@@ -109,7 +109,7 @@ void answers_flush(struct answers *a)
 
 void answers_rescue(struct answers *a)
 {
-    /* The helper may hold the lock, and will release it. But the code that crashed may hold it, too. */
+    /* The helper may hold the lock, and will release it. But the code that crashed may itself hold the lock. */
     for (int tries = 0; pthread_mutex_trylock(&a->lock) != 0; tries++) {
         if (tries == 1000) return;
         usleep(1000);

@@ -138,7 +138,7 @@ static void adopt_task(struct worker *w, struct task *t)
     w->pools = p;
 }
 
-/* The pool of a task that is not there any more stays, without processes: requests may still use it. */
+/* The pool of a removed task is kept, without processes, because requests may still use it. */
 static bool load_tasks(struct worker *w, char *err, size_t err_size)
 {
     struct task_set set;

@@ -205,7 +205,7 @@ def slow(seconds):
 
 
 def answers_then_dies(request):
-    """Answers the first chunk of a connection correctly. When the next one comes, it dies without an answer."""
+    """Answers the first chunk of a connection correctly. At the next one it dies without an answer."""
     if request.connection in request.fake.seen:
         request.reset()
         return

@@ -1,4 +1,4 @@
-"""Jobs of very many items that end early: what they cost is bounded, whatever their size."""
+"""Jobs of very many items that end early: their cost is bounded, whatever their size."""
 import json
 
 import fantail_testing as ft

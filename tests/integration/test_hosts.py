@@ -112,7 +112,7 @@ class Hosts(unittest.TestCase):
         self.folder = folder.name
 
     def run_host(self, command, lines, status=0):
-        """The values that answer the lines. The host must end by itself."""
+        """The values of the answers to the lines. The host must end by itself."""
         given = "".join(line + "\n" for line in lines).encode()
         done = subprocess.run(command, input=given, capture_output=True, timeout=TIMEOUT_S, cwd=self.folder)
         self.stderr = done.stderr.decode()

@@ -6,7 +6,7 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, in_time, with_more_time
 
 # Answers {"value": item} and flushes each line. The item determines what else it prints. "before" is printed while the
-# true answer is still being computed, so that the number of lines is right one line too early.
+# true answer is still being computed, so the number of lines is right before the answers are.
 PROGRAM = """
 import json, sys, time
 mode = sys.argv[1]

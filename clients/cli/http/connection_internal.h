@@ -9,17 +9,17 @@
 
 #include "cli/http/connection.h"
 
-#define CONNECTION_RAW_BYTES    65536u       /* size of c->raw, where heads and framing are read to */
+#define CONNECTION_RAW_BYTES    65536u       /* size of c->raw, into which heads and framing are read */
 #define CONNECTION_DIRECT_BYTES (256u << 10) /* the most that is read into the answer at once */
 
 /* The only function that changes a state. */
 void connection_move(struct connection *c, enum connection_state to);
 
-/* A request begins: forgets the answer before. */
+/* A request begins: drops the previous answer. */
 void connection_answer_begin(struct connection *c);
 /* Room in c->answer for bytes that are known to belong to the body; NULL if the next byte is framing. */
 char *connection_answer_room(struct connection *c, size_t *room);
-/* `len` bytes were read to that room. */
+/* `len` bytes were read into that room. */
 void connection_answer_added(struct connection *c, size_t len);
 /* Reads the heads and framing in c->raw. False if it is not HTTP. Moves c to CONNECTION_READING once the head is
  * complete, and to CONNECTION_DONE at the end of the answer. */

@@ -52,7 +52,7 @@
 #define LIMIT_RUNNING_JOBS       256        /* more is 429; --max-jobs */
 #define DEFAULT_MAX_CHUNK_BYTES  (1 * MIB)
 #define DEFAULT_ITEM_TIMEOUT_S   60.0
-#define DEFAULT_CHUNK_COST_NS    50000 /* of a chunk, on each side, until it is measured */
+#define DEFAULT_CHUNK_COST_NS    50000 /* cost of a chunk, on each side, until it is measured */
 #define DEFAULT_CHUNK_TARGET_MS  250
 #define DEFAULT_HEARTBEAT_S      15 /* --heartbeat-s */
 

@@ -119,7 +119,7 @@ static inline bool call_is_over(const struct http_call *call)
 void call_move(struct http_call *call, enum call_state to);
 /* Does what was postponed while curl was busy, and reports the calls that ended. Does nothing while curl is busy. */
 void client_settle(struct http_client *c);
-/* Lets a held answer flow again. curl must be free, and the client marked as busy. */
+/* Resumes a held answer. curl must be free, and the client marked as busy. */
 void call_resume(struct http_call *call);
 
 /* http_client_call.c: curl's callbacks. `call` is a struct http_call. */
@@ -131,9 +131,9 @@ int call_on_sending(void *call, char *peer_ip, char *own_ip, int peer_port, int 
 struct http_call *call_new(struct http_client *c);
 void call_free(struct http_call *call);
 void call_prepare(struct http_call *call, const struct http_call_options *options);
-/* Right before curl gets the call: reads a small body. False when read() cancelled the call. */
+/* Reads a small body. Call it right before curl gets the call. False when read() cancelled the call. */
 MUST_CHECK bool call_load(struct http_call *call);
-/* After curl let go of the call: drops what belongs to one request. */
+/* Drops what belongs to one request. Call it after the call was removed from curl. */
 void call_clear(struct http_call *call);
 
 /* http_client_end.c */
@@ -153,7 +153,7 @@ void client_handle_closed(struct http_client *c);
 void client_keep_loop(struct http_client *c, bool keep);
 /* Makes the loop run client_settle() and curl before it sleeps the next time. */
 void client_kick(struct http_client *c);
-/* Lets curl work on a socket, or with CURL_SOCKET_TIMEOUT on its due timers. */
+/* Lets curl handle a socket, or its timers if the socket is CURL_SOCKET_TIMEOUT. */
 void client_drive(struct http_client *c, curl_socket_t fd, int mask);
 
 /* http_client_socket.c */

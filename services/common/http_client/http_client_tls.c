@@ -62,8 +62,8 @@ const char *call_tls_fault(struct http_call *call, CURLcode code)
     }
 }
 
-/* Blobs, not names of files. curl compares blobs when it searches a connection to reuse, so after a change a call gets
- * a connection that was made with the new ones. And what we checked is what curl uses. */
+/* Blobs, not names of files. curl compares blobs when it searches for a connection to reuse, so after a change a call
+ * gets a connection made with the new ones. Blobs also ensure that curl uses the bytes that were checked. */
 static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)
 {
     struct curl_blob blob = {pem->data, pem->len, CURL_BLOB_NOCOPY};

@@ -169,8 +169,8 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
         x->route->handle(x, x->server->options.data);
         if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not handled");
     }
-    /* Answered at once: a client that holds its body back need not send it. libmicrohttpd then closes the connection,
-     * as HTTP demands of a server that does not read on. */
+    /* Answered at once, so that a client that waits to send its body need not send it. libmicrohttpd then closes the
+     * connection, as HTTP demands of a server that does not read on. */
     if (http_exchange_answered(x) && (x->must_close || x->expects_continue)) return http_answer_send(x);
     return MHD_YES;
 }

@@ -234,8 +234,8 @@ void http_connection_cut(struct http_connection *c);
 /* Writes a whole error answer to the socket, without libmicrohttpd, and cuts the connection. For states in which the
  * library accepts no answer. No other answer may have begun. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
-/* The same inside a call of libmicrohttpd that closes the connection by itself. What the client is still sending is
- * then read and dropped, as a reset could overtake the answer. */
+/* The same inside a call of libmicrohttpd that closes the connection by itself. Bytes that the client still sends are
+ * read and dropped, because a reset could overtake the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
 /* The part of http_server_close_idle() for one connection. */
 void http_connection_close_idle(struct http_connection *c);

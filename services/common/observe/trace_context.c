@@ -38,7 +38,7 @@ static bool is_zero(const uint8_t *bytes, size_t count)
     return any == 0;
 }
 
-/* Version 00 ends after the flags. A later version may go on after a dash. */
+/* Version 00 ends after the flags. A later version may have more fields after a dash. */
 static bool ends_well(const char *header, uint8_t version)
 {
     char next = header[END_AT];

@@ -34,7 +34,7 @@ struct option_row {
     const char *name; /* "drain-s", without dashes; of a heading: its text */
     enum option_type type;
     size_t offset;
-    const char *fallback; /* the default, as it would be typed; for a bool NULL is false */
+    const char *fallback; /* the default, as a user would type it; for a bool NULL is false */
     double min, max;
     const char *const *choices; /* NULL-ended */
     const char *help;           /* one sentence without its full stop; the default is added to it */

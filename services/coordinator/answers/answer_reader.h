@@ -12,7 +12,7 @@
 struct answer_reader_ops {
     /* `lines` are n whole value lines; borrowed. */
     void (*values)(void *data, uint64_t n, const char *lines, size_t len);
-    /* One value line that came in several pieces, so that it may be large. The callee may take its memory. */
+    /* One value line that came in several pieces. It may be large. The callee may take its memory. */
     void (*value)(void *data, struct buf *line);
     /* One error line: parsed, and as bytes with its newline. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);

@@ -13,7 +13,7 @@
 struct answer_sink_ops {
     /* n lines of items first .. first + n - 1; copied. */
     bool (*add)(void *sink, uint64_t first, uint64_t n, const char *lines, size_t len);
-    /* One line, likely a long one. Its memory may be taken, which leaves `line` empty. */
+    /* One line, likely a long one. If its memory is taken, `line` becomes empty. */
     bool (*take)(void *sink, uint64_t index, struct buf *line);
     /* The same line for each of n items; copied once. */
     bool (*add_repeated)(void *sink, uint64_t first, uint64_t n, const char *line, size_t len);

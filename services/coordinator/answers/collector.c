@@ -190,7 +190,7 @@ static bool unspill(struct collector *c, struct segment *seg)
     return true;
 }
 
-/* The memory that spilling can free: all but the bookkeeping of what is in the spill. */
+/* The memory that spilling can free: everything except the bookkeeping of spilled runs. */
 static size_t held_bytes(const struct collector *c)
 {
     return c->memory_bytes - c->spilled.n * sizeof(struct segment);

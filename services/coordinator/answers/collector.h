@@ -6,8 +6,8 @@
  * borrowed until the next call on the same collector.
  *
  * Invariants: an index is added once (the second time is COLLECTOR_DUPLICATE and adds nothing). The indexes of a run
- * are consecutive. In input order there is no gap between one run and the next. Counts are O(1). Adding costs one copy,
- * and a search among the runs held if the bytes do not continue the run that was added last.
+ * are consecutive. In input order there is no gap between one run and the next. Counts are O(1). Adding costs one copy.
+ * It also costs a search among the runs if the bytes do not continue the last run.
  *
  * It does not read the lines: the caller says how many lines the bytes are.
  */

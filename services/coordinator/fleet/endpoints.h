@@ -6,8 +6,8 @@
  *   http://name:8081         one load balancer; each new connection resolves its name
  *   dns://name:8081          every address of the name, resolved again every refresh_ms
  *
- * With TLS: static+https://, https:// and dns+https://. The certificate must be for the name in the option, also where
- * a connection goes to one of its addresses.
+ * With TLS: static+https://, https:// and dns+https://. The certificate must be for the name in the option, even if a
+ * connection goes to one of its addresses.
  *
  * Calls its owner for each address that appears or disappears. It does not know what is sent there.
  */

@@ -9,9 +9,9 @@
 #include "coordinator/items/spool.h"
 
 struct item_source_ops {
-    /* Moves the next items into `lines`, which must be empty, a line each: at most max_items, and no more than
-     * max_bytes unless the first alone is larger. Returns how many, 0 when there are none; *first is the index of the
-     * first. */
+    /* Moves the next items into `lines`, which must be empty, as one line each: at most max_items, and at most
+     * max_bytes unless the first item alone is larger. Returns how many, 0 when there are none; *first is the index of
+     * the first. */
     uint64_t (*cut)(void *source, uint64_t max_items, size_t max_bytes, uint64_t *first, struct buf *lines);
     /* Leaves out the next items: at most max_items. Returns how many. */
     uint64_t (*drop)(void *source, uint64_t max_items, uint64_t *first);
@@ -34,7 +34,7 @@ static inline uint64_t item_source_drop(const struct item_source *s, uint64_t ma
     return s->ops->drop(s->source, max_items, first);
 }
 
-/* The items of a range or of spans, made as they are cut. Zeroed but for spec, which is borrowed. */
+/* The items of a range or of spans, which are made when they are cut. Zeroed but for spec, which is borrowed. */
 struct generated_items {
     const struct jobspec *spec;
     uint64_t next; /* index of the next one */

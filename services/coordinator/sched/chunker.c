@@ -4,12 +4,12 @@
 
 /*
  * How many items go in a chunk, and how much work an item is. The measure is slot time: how long an item holds a slot.
- * Workers say it in their answers. For those that do not, it is estimated: an endpoint's clock runs at the rate at
- * which one item in flight is being served, min(1, slots / items in flight), and an attempt's slot time between two
- * answers is its unanswered items times what the clock has advanced. Round trips, queues and a busy coordinator are in
- * that estimate. So a chunk is never so small that the coordinator could not keep all slots busy with such chunks.
- * Otherwise its own delay would be taken for work. That would keep chunks small, and small chunks would keep the
- * coordinator busy.
+ * Workers report it in their answers. For other workers it is estimated: an endpoint's clock runs at the rate at which
+ * one item in flight is being served, min(1, slots / items in flight), and an attempt's slot time between two answers
+ * is its unanswered items times what the clock has advanced. Round trips, queues and a busy coordinator are in that
+ * estimate. So a chunk is never so small that the coordinator could not keep all slots busy with such chunks. Otherwise
+ * its own delay would be taken for work. That would keep chunks small, and small chunks would keep the coordinator
+ * busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {

@@ -25,8 +25,8 @@
  *   job       from sched_job_add() until job_finished() returns;
  *   chunk     from cut() or slice() until release() returns;
  *   attempt   from send() until the shell reports sched_attempt_ended(), or cut_off() returns;
- *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. Its attempts still running go on and are
- *             reported as ever; their ->endpoint is then NULL.
+ *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. Its running attempts go on and are
+ *             reported as before; their ->endpoint is then NULL.
  * Ops must not call back into the scheduler, except for reading (accessors).
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
@@ -66,7 +66,7 @@ enum sched_endpoint_state {
     ENDPOINT_PAUSED,        /* it failed */
     ENDPOINT_PROBING,       /* it is being asked whether it is ready */
     ENDPOINT_EJECTED,       /* it failed several times in a row */
-    ENDPOINT_DRAINING,      /* it said that it drains, or closes its connections */
+    ENDPOINT_DRAINING,      /* it answered that it drains or closes its connections */
     ENDPOINT_REJECTS_TOKEN, /* it answered 401 or 403 */
     ENDPOINT_STATE_COUNT
 };
@@ -103,7 +103,7 @@ struct sched_chunk {
     uint32_t origin;                   /* items of the chunk it comes from */
     bool handed_back;                  /* its last attempt was refused */
     bool prepaid;                      /* it has its token for the next attempt */
-    bool is_item_retry;   /* its next attempt is for an item's own error, as retry.on asks: it takes no token */
+    bool is_item_retry;   /* its next attempt is a retry for an item's own error (retry.on): it takes no token */
     bool needs_isolation; /* blame.c */
     bool was_sent;        /* its next attempt is not the first of its items */
     int hedges;           /* second attempts sent */
@@ -136,13 +136,13 @@ struct sched_attempt {
     bool is_rescue;      /* of a chunk on a worker that seems dead: paid by the retry budget */
     bool dead;           /* to be cut off in the next run: what it still reports is dropped */
     bool lingers;        /* all is answered, but the end line has not come */
-    bool alone;          /* it must run alone: nothing else is sent to its endpoint */
+    bool alone;          /* it must run alone: no other chunk is sent to its endpoint */
     bool poison_suspect; /* its chunk was; counts on its endpoint */
     bool is_probation;   /* its endpoint was on probation */
     bool paid;           /* ... and it took a token */
 };
 
-/* How an attempt ended. What it answered until then stands. */
+/* How an attempt ended. Its answers until then are valid. */
 enum sched_end {
     SCHED_END_COMPLETE,      /* end line "complete" */
     SCHED_END_DRAINING,      /* end line "draining": hand-back, free */
@@ -283,16 +283,16 @@ void scheduler_config_init(struct scheduler_config *config);
 struct scheduler *scheduler_new(const struct scheduler_config *config, const struct scheduler_ops *ops, void *ctx);
 /* Frees everything; the only op called is release(), for the chunks there still are. */
 void scheduler_free(struct scheduler *s);
-/* Acts on what has happened and on the time; returns when to be called again at the latest (SCHED_NEVER: an event
- * will come first). Calling it more often is harmless. */
+/* Acts on the events and on the time. Returns the latest instant for the next call (SCHED_NEVER: an event will come
+ * first). Calling it more often is harmless. */
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns);
 
-/* What one chunk costs the coordinator's processor, as the shell measures it now. */
+/* The processor time that one chunk costs the coordinator, as measured by the shell. */
 void sched_set_chunk_cost(struct scheduler *s, uint64_t ns);
 
 /* Jobs. */
 struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_params *params, uint64_t now_ns);
-/* items more can be cut; their bytes together (an estimate is good enough for generators). */
+/* `items` more items can be cut, with `bytes` in all (for generated items an estimate is enough). */
 void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes);
 void sched_job_no_more_items(struct sched_job *job);
 /* Ends it: running attempts are cut, the rest is settled as cancelled. `status` is CANCELLED or FAILED; `reason` must

@@ -23,8 +23,8 @@ void run_free(struct run *r);
 
 /* ---- chunk.c ---- */
 
-/* How many bytes the items from `offset` on have: as many items as both limits allow, but at least one. *items is set
- * to how many these are. */
+/* The size in bytes of the next items from `offset` on: as many as both limits allow, but at least one. *items is set
+ * to their number. */
 size_t chunk_measure(const struct chunk *c, size_t offset, size_t len, uint64_t max_items, size_t max_bytes,
                      uint64_t *items);
 /* Removes the runs at the front of the list that are done, and moves their answers to the output. */

@@ -18,7 +18,7 @@ MUST_CHECK struct ecs_agent *ecs_agent_start(uv_loop_t *loop, double protection_
 void ecs_agent_work(struct ecs_agent *a, bool working);
 /* Gives up the protection for good. */
 void ecs_agent_leave(struct ecs_agent *a);
-/* After ecs_agent_leave(): the protection is given up, or that has taken too long. */
+/* After ecs_agent_leave(): true when the protection is given up, or when that has taken too long. */
 bool ecs_agent_left(const struct ecs_agent *a);
 bool ecs_agent_protected(const struct ecs_agent *a);
 /* The agent is freed when the loop has closed its handles. */

@@ -81,7 +81,7 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     p->retry_ns = now_ns + retry_delay(p);
     if (answer == PROTECTION_UNKNOWN) {
         if (on) p->possible_until_ns = now_ns + p->lasts_ns;
-        /* It may have been given up. */
+        /* The protection may have been given up. */
         if (!on) p->certain_until_ns = 0;
     }
     if (!on && p->leaving) p->possible_until_ns = 0;

@@ -4,8 +4,8 @@
  * does not matter. There is one request at a time, and two are at least PROTECTION_PACE_NS apart. Failures are retried
  * after growing pauses. A pure module: events and the time go in, requests come out.
  *
- * A request without an answer may have been carried out or not. So what it protects must be given up, but work does not
- * rely on it.
+ * A request without an answer may have been carried out or not. So the protection must be given up as if it were
+ * granted, but work does not rely on it.
  */
 #ifndef FANTAIL_WORKER_ECS_PROTECTION_H
 #define FANTAIL_WORKER_ECS_PROTECTION_H

@@ -14,8 +14,8 @@ static uint64_t part_of(uint64_t items)
     return items / BISECT_PARTS ? items / BISECT_PARTS : 1;
 }
 
-/* Answers may have been in a buffer of a process that died. So with several unanswered items none is known to be at
- * fault. Returns the bisect_limit for them, or 0 if the current item is to be charged. */
+/* A process that died may have had unwritten answers in a buffer. So if several items are unanswered, it is not known
+ * which one is at fault. Returns the bisect_limit for them, or 0 if the current item is to be charged. */
 static uint64_t bisect_limit_after(const struct process *process, const struct fault *f)
 {
     bool died = f->name == ITEM_CRASHED || f->name == ITEM_OUT_OF_MEMORY;

@@ -155,7 +155,7 @@ static void fault_from_intake(struct process *p, const struct intake *in, const 
     process_kill(p, &f);
 }
 
-/* Lines that are not answers are logged like stderr, if answers have ids. */
+/* If answers have ids, lines that are not answers are logged like stderr. */
 static void log_strays(struct process *p)
 {
     struct buf *strays = &p->window.strays;

@@ -3,8 +3,8 @@
  * and reads answers.
  *
  * The current item of the process is the first unanswered item of the first run. If the process dies, the current item
- * is charged with that: it is answered with the error. But the process may have answered it into a buffer that was lost
- * with it. So if further items are unanswered, none is charged, and the pool gives them out again in smaller parts.
+ * is charged with that: it is answered with the error. But the process may have written the answer to a buffer that was
+ * lost. So if further items are unanswered, no item is charged, and the pool gives them out again in smaller parts.
  *
  * The limit of items doubles while items are quick, and falls to one when they are slow. It aims at WINDOW_TARGET_NS of
  * work. A slow sample replaces the estimated time of an item at once, a quick one only halves the difference.

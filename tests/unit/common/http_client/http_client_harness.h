@@ -136,7 +136,7 @@ static inline void on_connection(uv_stream_t *server, int status)
     connections++;
 }
 
-/* One call and what came of it. */
+/* One call and its result. */
 struct heard {
     const char *body;
     size_t body_len, given;
