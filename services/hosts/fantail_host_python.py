@@ -93,7 +93,7 @@ decoder = json.JSONDecoder()
 
 
 def decode(line):
-    """Decodes one item. The scanner alone is several times faster than json.loads(), and mostly enough."""
+    """Decodes one item. The scanner alone is several times faster than json.loads(), and usually enough."""
     try:
         value, end = decoder.scan_once(line, 0)
         if end == len(line):
@@ -215,7 +215,7 @@ def claim_stdio():
 
 def isolate_child(items_fd, answers):
     """Runs in a process that the task has forked. It has copies of our pipes, and of answers that it must not write again.
-    Its copy of the lock may be held by a thread that it does not have."""
+    Its copy of the lock may be held by a thread that was not copied."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, items_fd, inheritable=False)
     os.dup2(null, answers.fd, inheritable=False)

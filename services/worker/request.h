@@ -35,7 +35,7 @@ struct requests {
 };
 
 void requests_init(struct requests *set, uv_loop_t *loop);
-/* Closes the timers; all requests have ended. */
+/* Closes the timers. Call it when all requests have ended. */
 void requests_close(struct requests *set);
 /* Ends all requests now. Items without an answer are handed back, whether they were started or not. */
 void requests_cut(struct requests *set);

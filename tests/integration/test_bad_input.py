@@ -1,4 +1,4 @@
-"""Bad input: the answer to each kind. The service must work afterwards as before."""
+"""Bad input: the answer to each kind. Afterwards the service must work as before."""
 import gzip
 import json
 import os

@@ -7,7 +7,7 @@ enum exit_status {
     EXIT_ITEMS_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_JOB_FAILED = 3, /* also: the service could not be reached */
-    EXIT_BY_SIGNAL = 128 /* plus the signal's number, as shells do */
+    EXIT_BY_SIGNAL = 128 /* plus the signal's number, as in shells */
 };
 
 #endif

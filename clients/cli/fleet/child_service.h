@@ -22,7 +22,7 @@ struct child_service {
     int reserved_fd; /* keeps `port` reserved; -1: none */
     uint16_t port;   /* where it listens, or will; 0: none */
     uint64_t started_ns;
-    char line[64]; /* what has come of the ready line */
+    char line[64]; /* the received part of the ready line */
     size_t line_len;
 };
 

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STALE_S 60 /* a younger directory may be one that is not locked yet */
+#define STALE_S 60 /* a younger directory may not be locked yet */
 
 /* No other program uses such names. */
 static const char *const prefixes[] = {[RUN_DIR_MAP] = "fantail-map-", [RUN_DIR_FLEET] = "fantail-fleet-"};

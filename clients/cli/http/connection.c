@@ -187,7 +187,7 @@ void connection_upload(struct connection *c, const char *method, const char *pat
     c->body_len = 0;
     c->uploading = true;
     start(c, method, path_and_query, headers);
-    /* The head lacks its empty line: each piece begins with the CRLF that ends what was sent before it. */
+    /* The head has no empty line yet: each piece begins with the CRLF that ends the bytes before it. */
     buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
 }
 

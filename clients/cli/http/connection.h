@@ -35,7 +35,7 @@ struct curl_stream;
 struct connection {
     enum connection_state state;
     const struct target *target; /* borrowed */
-    struct addrinfo *address;    /* the one that is tried or used */
+    struct addrinfo *address;    /* the address that is tried or used */
     int fd;
     struct curl_stream *tls; /* NULL: plain */
 
@@ -60,7 +60,7 @@ struct connection {
 void connection_init(struct connection *c, const struct target *target);
 /* Closes and frees. A zeroed connection is fine. */
 void connection_release(struct connection *c);
-/* Closes the connection; what has come of the answer stays. */
+/* Closes the connection; the received part of the answer is kept. */
 void connection_close(struct connection *c);
 
 /* Starts a request, and connects if needed. headers: whole lines, each with its CRLF, or "". body is borrowed until the

@@ -29,7 +29,7 @@
 
 #define LIMIT_LINGER_MS    2000      /* for a client to read an answer that was sent before its body was read */
 #define LIMIT_LINGER_BYTES (1 * MIB) /* of that body, read and dropped */
-#define LIMIT_LINGERING    256       /* connections at once in that state */
+#define LIMIT_LINGERING    256       /* most connections in that state */
 
 /* Access. */
 #define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter ones can be guessed */

@@ -124,7 +124,7 @@ int http_listen(const struct http_server_options *o, char *err, size_t err_size)
  * forbids it, a few peers see a reset. For a socket file it is enough to remove the file. */
 void http_listen_refuse_new(int fd, const char *host)
 {
-    enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter gets segments from their TCP header on */
+    enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter sees each segment from its TCP header on */
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),

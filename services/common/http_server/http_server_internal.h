@@ -251,7 +251,7 @@ void http_peer_on_event(uv_poll_t *poll, int status, int events);
 /* http_deadline.c */
 void http_deadline_sweep(uv_timer_t *timer);
 
-/* http_linger.c: keeps the socket of a connection that is being closed until its client has read the answer. */
+/* http_linger.c: keeps the socket of a closed connection until its client has read the answer. */
 void http_linger_start(struct http_server *s, int fd);
 /* Closes the sockets whose time is over. */
 void http_linger_sweep(struct http_server *s, uint64_t now_ms);

@@ -122,7 +122,7 @@ MUST_CHECK int service_run(struct service *s);
 /* After service_run(). NULL is fine. */
 void service_free(struct service *s);
 
-/* What /readyz answers. reason is copied, and needed when not ready. After a signal it stays "draining". */
+/* Sets the answer of /readyz. reason is copied; it must be given when not ready. After a signal it stays "draining". */
 void service_set_ready(struct service *s, bool ready, const char *reason);
 /* The same as SIGTERM. */
 void service_shutdown(struct service *s);

@@ -17,7 +17,7 @@ struct answer_reader_ops {
     /* One error line: parsed, and as bytes with its newline. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);
     void (*end)(void *data, const struct answer_line *line);
-    /* From a line of cost, or from the end line before end() is called. */
+    /* Called for a cost line, and for the cost in the end line before end() is called. */
     void (*cost)(void *data, const struct chunk_cost *cost);
 };
 

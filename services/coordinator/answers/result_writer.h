@@ -1,6 +1,6 @@
 /*
  * Turns answer lines into what the client reads, directly in the buffer that is sent. A line costs one prefix and one
- * copy. Writing can stop at any byte and go on later, so that a line may be larger than the buffer. The lines are in
+ * copy. Writing can stop at any byte and continue later, so a line may be larger than the buffer. The lines are in
  * canonical form (answer_reader.h). Pure.
  *
  *     RESULTS_NDJSON   {"value":1}  ->  {"type":"result","index":0,"value":1}
@@ -32,7 +32,7 @@ struct result_writer {
     size_t prefix_len, prefix_at;
     bool in_line;
     size_t line_len, body_from, body_len,
-        body_at;     /* body_len bytes from body_from on are copied, body_at of them so far */
+        body_at;     /* body_len bytes from body_from on are to be copied; body_at of them have been */
     char digits[24]; /* `index` in decimal */
     size_t digits_len;
 };

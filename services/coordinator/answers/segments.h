@@ -1,6 +1,6 @@
 /*
  * Segments: answer lines of consecutive items, ordered by first index in a treap (a binary search tree balanced by
- * random priorities), so that finding one of n costs O(log n). Private to the collector.
+ * random priorities), so finding one of n costs O(log n). Private to the collector.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_SEGMENTS_H
 #define FANTAIL_COORDINATOR_ANSWERS_SEGMENTS_H

@@ -4,9 +4,9 @@
 
 /*
  * Whether and when failed items are sent again. A budget bounds the cost of workers' faults: the retries of a job, and
- * of all jobs together, may be a share of the first attempts. When the budget is used up, one retry is made every
- * BUDGET_TRICKLE_NS. This is safe, as each chunk's attempts are bounded anyway. A retry for an error that the task
- * itself reported takes no token: max_attempts and the delays bound it.
+ * those of all jobs together, are limited to a share of the first attempts. When the budget is used up, one retry is
+ * made every BUDGET_TRICKLE_NS. This is safe, as each chunk's attempts are bounded anyway. A retry for an error that
+ * the task itself reported takes no token: max_attempts and the delays bound it.
  */
 void retry_first_attempt(struct sched_job *job)
 {

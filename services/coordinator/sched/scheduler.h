@@ -334,7 +334,7 @@ enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
 /* From the headers of its answer: worker_id is a hash of Fantail-Worker, slots are those of its task there. */
 void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
 struct sched_accept {
-    uint64_t first; /* index in the job of the first line to keep */
+    uint64_t first; /* the index, in the job, of the first line to keep */
     uint32_t drop;  /* lines at the front that are duplicates */
     uint32_t keep;  /* lines after them that are new */
 };

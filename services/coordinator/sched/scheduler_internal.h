@@ -176,7 +176,7 @@ struct sched_job {
     struct list_link task_link;       /* on task->jobs */
     struct list_link ending_link;     /* on s->ending */
     struct list lists[CHUNK_SETTLED]; /* pending, backoff, in flight */
-    struct sched_timer timer;         /* deadline or give-up, whichever is first */
+    struct sched_timer timer;         /* when the job must end or gives up, whichever is first */
     struct sched_counts counts;
     uint64_t added_ns;
     uint64_t uncut, uncut_bytes;
@@ -375,9 +375,9 @@ double chunker_slowness(const struct sched_lane *l); /* 1: as the others */
 /* One item's part of the lane's window, in a chunk of `items` items. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l);
-/* `left` of the attempt's items were unanswered until now, when n of them were answered. */
+/* n of the attempt's items were answered now; `left` were unanswered before. */
 void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n);
-/* All of the attempt's items are answered, and its end has come. */
+/* The attempt has ended, and all of its items are answered. */
 void chunker_observe_whole(const struct sched_attempt *a);
 void chunker_advance(struct sched_lane *l, uint64_t now_ns);
 /* Whether the job must wait for answers before it sends more, as its chunks are still small for their cost. */

@@ -46,7 +46,7 @@ struct chunk {
     struct buf out;
     size_t out_at;          /* bytes already pulled */
     size_t held;            /* answer bytes in out and in runs */
-    struct chunk_cost cost; /* of its items until now; chunk_ns is set when the answer begins */
+    struct chunk_cost cost; /* cost of its items until now; chunk_ns is set when the answer begins */
     bool says_cost;         /* its end line, and some lines before it, say the cost */
     uint64_t cost_said_ns;  /* the slot time that the last such line said */
     uint64_t succeeded;     /* counts of answers, for metrics */
@@ -117,7 +117,7 @@ void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
 void chunk_settle(struct chunk *c);
 /* Ends it now, before all items have answers: waiting runs are dropped, and so are the answers of given ones. */
 void chunk_end(struct chunk *c, enum chunk_end how);
-/* Its client does not wait for it any more. */
+/* Its client no longer waits for it. */
 void chunk_abandon(struct chunk *c, uint64_t now);
 /* How many items are answered without a gap. */
 uint64_t chunk_done(const struct chunk *c);

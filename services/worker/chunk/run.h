@@ -35,7 +35,7 @@ bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
 bool run_take_answers(struct run *r, struct buf *lines, uint64_t n);
 
 /* Takes the run back from a process that was lost. `line`, if not NULL, is the answer of the first unanswered item. The
- * other unanswered items wait again. */
+ * other unanswered items go back to waiting. */
 void run_return(struct run *r, const char *line, size_t len);
 /* The same, but `line` answers the item `at` of the run. The items before it wait again, too. */
 void run_return_at(struct run *r, uint64_t at, const char *line, size_t len);

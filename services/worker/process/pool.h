@@ -77,7 +77,7 @@ void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former one end when they have answered what they have. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
 
-/* How many more items could run at once: idle processes, and those that may still be started. */
+/* How many more items could run now: on idle processes, and on processes that may still be started. */
 unsigned pool_free_slots(const struct pool *p);
 /* How many items wait. */
 uint64_t pool_queued(const struct pool *p);

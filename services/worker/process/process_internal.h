@@ -11,7 +11,7 @@
 #define PROCESS_STAYED          "it did not exit after its stdin was closed"
 
 void process_move(struct process *p, enum process_state to);
-/* hooks->lost() was called: it must not be given, read or confirmed any more. */
+/* hooks->lost() was called: the process gets no more runs, and is not read or confirmed. */
 static inline bool process_is_lost(const struct process *p)
 {
     return p->state >= PROCESS_KILLED;

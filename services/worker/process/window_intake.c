@@ -13,7 +13,7 @@ struct reading {
     struct buf lines;   /* FORM_NUMBERED: the answers that are not settled */
     uint64_t n, failed; /* how many answers are not settled, and how many of them are errors */
     uint64_t answers;   /* how many are settled */
-    uint64_t slot_ns;   /* time since the last answers of the process that no chunk has been charged with yet */
+    uint64_t slot_ns;   /* time since the process answered last; not yet charged to a chunk */
 };
 
 /* The first `done` items of the first run are answered. Removes the run, and returns true, if that is all of it. */

@@ -16,7 +16,7 @@ void scratch_remove(const char *path, int lock_fd);
 
 /* Makes the directory of a process in `base`, named by its token. NULL if it cannot be made, or base is NULL. */
 MUST_CHECK char *scratch_make_inner(const char *base, uint64_t token);
-/* Removes it; if it is not empty, on another thread. Takes the path, which may be NULL. */
+/* Removes the directory, on another thread if it is not empty. Takes the path, which may be NULL. */
 void scratch_remove_inner(uv_loop_t *loop, char *path);
 
 #endif

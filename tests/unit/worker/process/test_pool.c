@@ -152,7 +152,7 @@ Test(pool, an_item_that_hangs_is_ended_by_its_time_limit)
     uint64_t limit_ns = 200 * NS_PER_MS;
     start(SCRIPT, 1);
     while (!end_a_hanging_item(limit_ns)) {
-        limit_ns *= 4; /* on a busy machine, a shell may take longer to start */
+        limit_ns *= 4; /* on a busy machine, a shell may need more time to start */
         cr_assert_lt(limit_ns, 20 * NS_PER_S);
     }
     stop();
