@@ -16,7 +16,9 @@
 /* The time for the program's own handles to close after hooks->stop. Then the program ends anyway. */
 #define CLOSE_MS 5000
 
-enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, CLOSING_IDLE, CLOSING };
+enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, CLOSING_IDLE, CLOSING, SERVICE_STATE_COUNT };
+static const char *const state_names[] = {"running", "delaying", "draining", "cutting", "closing_idle", "closing"};
+static_assert(ARRAY_SIZE(state_names) == SERVICE_STATE_COUNT, "one name per state");
 
 struct service {
     uv_loop_t *loop;
@@ -44,6 +46,12 @@ uint16_t service_admin_port(const struct service *s)
     return s->http.admin ? http_server_port(s->http.admin) : 0;
 }
 
+static void move(struct service *s, enum service_state to)
+{
+    log_debug("service moved", LOG_STR("from", state_names[s->state]), LOG_STR("to", state_names[to]));
+    s->state = to;
+}
+
 void service_set_ready(struct service *s, bool ready, const char *reason)
 {
     if (s->state != RUNNING) return;
@@ -61,7 +69,7 @@ static void on_close_late(uv_timer_t *timer)
 
 static void begin_closing(struct service *s)
 {
-    s->state = CLOSING;
+    move(s, CLOSING);
     service_http_stop_public(&s->http);
     if (s->hooks->stop) s->hooks->stop(s->hooks->data);
     log_info("closed");
@@ -81,13 +89,13 @@ static bool is_idle(const struct service *s)
 
 static void begin_closing_idle(struct service *s)
 {
-    s->state = CLOSING_IDLE;
+    move(s, CLOSING_IDLE);
     log_info(is_idle(s) ? "drained" : "the drain timed out; running requests are cut off");
 }
 
 static void begin_cutting(struct service *s)
 {
-    s->state = CUTTING;
+    move(s, CUTTING);
     s->drain_end_ms = uv_now(s->loop) + CUT_MS;
     log_warn("the drain timed out; running work is ended",
              LOG_U64("requests", http_server_open_exchanges(s->http.server)));
@@ -110,7 +118,7 @@ static void on_check(uv_timer_t *timer)
 
 static void begin_draining(struct service *s)
 {
-    s->state = DRAINING;
+    move(s, DRAINING);
     log_info("draining", LOG_U64("requests", http_server_open_exchanges(s->http.server)));
     if (s->hooks->drain) s->hooks->drain(s->hooks->data);
     s->drain_end_ms = uv_now(s->loop) + (uint64_t)(s->config->drain_s * 1000);
@@ -125,7 +133,7 @@ static void on_delay_over(uv_timer_t *timer)
 void service_shutdown(struct service *s)
 {
     if (s->state != RUNNING) return;
-    s->state = DELAYING;
+    move(s, DELAYING);
     service_http_set_ready(&s->http, false, "draining");
     http_server_drain(s->http.server);
     uv_update_time(s->loop);
