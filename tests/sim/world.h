@@ -57,7 +57,7 @@ struct sim_scenario {
 
     unsigned tasks;  /* job i is of task i % tasks; 0: all of one */
     double lacking;  /* share of the tasks that a worker does not have */
-    bool tell_tasks; /* the scheduler is told what each worker has; else it learns it by 404 */
+    bool tell_tasks; /* the scheduler knows the tasks of each worker; else it learns them by 404 */
     unsigned jobs;
     uint64_t items; /* items of the first job; the other jobs have small_items each */
     uint64_t small_items;

@@ -153,7 +153,7 @@ static enum sched_end classify_end(const struct attempt_call *call, const struct
     case 426: return SCHED_END_NOT_CONNECTED; /* plain HTTP to a port that speaks https */
     case 404:
     case 422: return SCHED_END_TASK_UNKNOWN; /* 422: it has the task, but cannot run it */
-    case 409: /* it still runs this chunk, of an earlier attempt whose connection was lost */
+    case 409: /* it still runs this chunk for an earlier attempt whose connection was lost */
     case 429: return SCHED_END_BUSY;
     case 503: return SCHED_END_UNAVAILABLE;
     default: return SCHED_END_BAD_STATUS;

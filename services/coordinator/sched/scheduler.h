@@ -312,8 +312,7 @@ uint64_t sched_job_eta_ns(const struct sched_job *job);
 struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool balancer, unsigned slots_hint,
                                           uint64_t now_ns);
 void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
-/* It said Connection: close or that it drains: nothing more is sent to it until it is ready again. Ignored for a
- * balancer. */
+/* It drains, or it sent Connection: close. It gets no more chunks until it is ready again. Ignored for a balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* The tasks that the worker has, all of them, and their slots (0: not known). Jobs of other tasks are not sent there.
  * Until it is called, and for a balancer always, an endpoint is taken to have every task. */

@@ -33,7 +33,7 @@
 #define SLOTS_UNKNOWN         2 /* assumed of a worker never heard from; doubles with each answer */
 #define SLOTS_UNKNOWN_MAX     64
 #define WINDOW_SCALE_MIN      (1.0 / 64)
-#define WINDOW_SCALE_STEP     0.02 /* regained at least with each answered chunk after 429 halved the window */
+#define WINDOW_SCALE_STEP     0.02 /* least growth of the scale per answered chunk, after a 429 halved it */
 #define OVERCOMMIT            2.0  /* windows a job below its share may fill at an endpoint that others keep full */
 #define BUDGET_SHARE          0.2  /* retries per first attempt ... */
 #define BUDGET_MIN            3.0  /* ... and at least this many per job */

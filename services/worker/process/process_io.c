@@ -191,8 +191,8 @@ static bool read_answers(struct process *p, const char *data, size_t len)
     return check_output(p, &in, data + in.used, len - in.used);
 }
 
-/* The same for a long line, which grows in p->partial and had `seen` bytes before. When it is whole, the chunk gets it
- * with its memory. What follows the line is read as above. */
+/* The same for a long line, which grows in p->partial and had `seen` bytes before. When the line is whole, its memory
+ * moves to the chunk. What follows the line is read as above. */
 static bool read_long_line(struct process *p, size_t seen)
 {
     struct buf line = p->partial, rest = {0};

@@ -47,7 +47,7 @@ size_t window_room_bytes(const struct window *w)
 {
     size_t left = w->bytes < WINDOW_MAX_BYTES ? WINDOW_MAX_BYTES - w->bytes : 0;
     if (window_is_checked(w)) return left;
-    /* Half of it: when the process has ended this run, it should have a second one to go on with. */
+    /* Half of it, so that the process has a second run when it has finished this one. */
     return left < WINDOW_MAX_BYTES / 2 ? left : WINDOW_MAX_BYTES / 2;
 }
 
