@@ -7,7 +7,7 @@
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100
-/* How much longer a wait is when the loop sleeps: it wakes up and handles the first events before the clock is read. */
+/* The extra length of a wait in which the loop slept: waking up and the first events come before the clock is read. */
 #define WAKING_NS (50 * NS_PER_US)
 /* A yield that lasted this long went to a process with long work. */
 #define LONG_YIELD_NS  NS_PER_MS

@@ -1,7 +1,7 @@
 /*
- * Carries out what the scheduler decides: turns its actions into HTTP calls to the workers (attempt_call.h) and their
- * answers into its events, and keeps its endpoints in step with those of the fleet. The job decides what happens to
- * answers.
+ * Carries out what the scheduler decides. It turns actions into HTTP calls to the workers (attempt_call.h), and their
+ * answers into events. It also keeps the scheduler's endpoints equal to those of the fleet. The job decides what
+ * happens to answers.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 #define FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
