@@ -24,6 +24,20 @@ const char *item_error_name(enum item_error e)
     return item_error_names[e];
 }
 
+enum idempotency idempotency_of_both(enum idempotency a, enum idempotency b)
+{
+    if (a == IDEMPOTENCY_NO || b == IDEMPOTENCY_NO) return IDEMPOTENCY_NO;
+    return a == IDEMPOTENCY_YES && b == IDEMPOTENCY_YES ? IDEMPOTENCY_YES : IDEMPOTENCY_UNSAID;
+}
+
+const char *idempotency_json(enum idempotency i)
+{
+    static const char *const words[] = {
+        [IDEMPOTENCY_UNSAID] = "null", [IDEMPOTENCY_NO] = "false", [IDEMPOTENCY_YES] = "true"};
+    static_assert(ARRAY_SIZE(words) == IDEMPOTENCY_COUNT, "every idempotency has its word");
+    return words[i];
+}
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';

@@ -42,6 +42,19 @@ enum item_error {
 
 const char *item_error_name(enum item_error e);
 
+/* Whether an item of a task may run more than once, as "idempotent" of its task.json says. */
+enum idempotency {
+    IDEMPOTENCY_UNSAID, /* an item is sent again after a loss, and never hedged */
+    IDEMPOTENCY_NO,     /* an item that was delivered is never sent again */
+    IDEMPOTENCY_YES,    /* an item is sent again after a loss, and may be hedged */
+    IDEMPOTENCY_COUNT
+};
+
+/* Of two tasks, or of two answers about one: the one that lets an item be repeated less. */
+enum idempotency idempotency_of_both(enum idempotency a, enum idempotency b);
+/* As in JSON: "null", "false" or "true". */
+const char *idempotency_json(enum idempotency i);
+
 /* How a chunk's answer ended. */
 enum chunk_end { CHUNK_COMPLETE, CHUNK_DRAINING, CHUNK_DEADLINE, CHUNK_END_COUNT };
 

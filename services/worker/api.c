@@ -1,4 +1,7 @@
 /* The routes, their handlers except that of POST /v1/tasks/{task}, and the headers that every answer has. */
+#include <inttypes.h>
+
+#include "common/base/hash.h"
 #include "protocol/protocol.h"
 #include "worker/worker.h"
 
@@ -33,27 +36,41 @@ static void add_task(struct buf *b, const struct worker *w, const struct task *t
     } else {
         add_member(b, "mode", task_mode_name(t->mode));
         if (t->description) add_member(b, "description", t->description);
-        buf_addf(b, ",\"processes\":%u,\"idempotent\":%s", worker_slots(w, t), t->idempotent ? "true" : "false");
+        buf_addf(b, ",\"processes\":%u,\"slots\":%u,\"idempotent\":%s", worker_slots(w, t), worker_slots(w, t),
+                 idempotency_json(t->idempotent));
         if (t->item_timeout_ns) buf_addf(b, ",\"item_timeout_s\":%.9g", (double)t->item_timeout_ns / (double)NS_PER_S);
     }
     buf_add_char(b, '}');
 }
 
+static void write_tasks(struct buf *b, const struct worker *w)
+{
+    buf_add_str(b, "{\"worker\":");
+    buf_add_json_string(b, w->id, strlen(w->id));
+    buf_addf(b, ",\"slots\":%u,\"tasks\":[", w->processes);
+    for (size_t i = 0; i < w->tasks.count; i++) {
+        if (i) buf_add_char(b, ',');
+        add_task(b, w, w->tasks.list[i]);
+    }
+    buf_add_str(b, "]}\n");
+}
+
+/* A coordinator asks now and then. It gets the document only when that differs from the one it has. */
 static void list_tasks(struct http_exchange *x, void *data)
 {
     struct worker *w = data;
     struct buf b = {0};
+    char etag[24];
+    const char *known = http_exchange_header(x, "If-None-Match");
     if (!http_check_no_query(x, NULL)) return;
-    buf_add_str(&b, "{\"worker\":");
-    buf_add_json_string(&b, w->id, strlen(w->id));
-    buf_addf(&b, ",\"slots\":%u,\"tasks\":[", w->processes);
-    for (size_t i = 0; i < w->tasks.count; i++) {
-        if (i) buf_add_char(&b, ',');
-        add_task(&b, w, w->tasks.list[i]);
-    }
-    buf_add_str(&b, "]}\n");
+    write_tasks(&b, w);
+    snprintf(etag, sizeof etag, "\"%016" PRIx64 "\"", hash_bytes(b.data, b.len));
     worker_set_headers(w, x, NULL);
-    http_answer(x, 200, TYPE_JSON, b.data, b.len);
+    http_exchange_set_header(x, "ETag", etag);
+    if (known && strstr(known, etag))
+        http_answer(x, 304, TYPE_JSON, "", 0);
+    else
+        http_answer(x, 200, TYPE_JSON, b.data, b.len);
     buf_release(&b);
 }
 

@@ -15,7 +15,7 @@ static const struct option_row rows[] = {
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,
                   "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
-               "chunks held at once; more are answered 429, but 4 for each process of the task are always accepted"),
+               "chunks of one task held at once; more are answered 429, but 4 for each process are always accepted"),
     OPTION_HEADING("ECS (if ECS_AGENT_URI is set)"),
     OPTION_SECONDS(
         "protection-s", struct worker_config, protection_s, "600", 0, 172800,

@@ -160,6 +160,14 @@ static const struct http_exchange_ops ops = {.body = request_on_body,
 
 /* ---- admission ---- */
 
+/* Each task has room of its own, so that chunks of one do not keep out those of another. */
+static bool is_full(const struct worker *w, const struct pool *pool)
+{
+    unsigned n = 0;
+    for (const struct request *r = w->requests.first; r; r = r->next) n += r->stages[0].pool == pool;
+    return n >= (unsigned)w->config->max_chunks && n >= 4 * pool->size;
+}
+
 static bool is_running(const struct worker *w, const char *name)
 {
     for (const struct request *r = w->requests.first; r; r = r->next)
@@ -221,9 +229,10 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
         http_exchange_set_header(x, "Retry-After", "1");
         http_exchange_set_header(x, "Connection", "close");
         http_answer_problem(x, 503, NULL, "the worker is draining");
-    } else if (w->requests.open >= (unsigned)w->config->max_chunks && w->requests.open >= 4 * pool->size) {
+    } else if (is_full(w, pool)) {
         http_exchange_set_header(x, "Retry-After", "1");
-        http_answer_problem(x, 429, NULL, "the worker is full: it holds %u chunks", w->requests.open);
+        http_answer_problem(x, 429, NULL, "the worker is full: it holds the chunks of the task \"%s\" that it may",
+                            task);
     } else if (name && is_running(w, name)) {
         http_exchange_set_header(x, "Retry-After", "1");
         http_answer_problem(x, 409, NULL, "the chunk \"%s\" is already running on this worker", name);

@@ -254,6 +254,15 @@ class WorkerHttp(SharedFleetTest):
         square = next(task for task in tasks if task["name"] == "square")
         self.assertTrue(square["description"])
         self.assertIs(square["idempotent"], True)
+        self.assertEqual(square["slots"], 2)
+
+    def test_the_tasks_are_not_sent_again_while_they_are_the_same(self):
+        port = self.shared.workers[0].port
+        first = ft.request(port, "GET", "/v1/tasks")
+        again = ft.request(port, "GET", "/v1/tasks", headers={"If-None-Match": first.headers["ETag"]})
+        self.assertEqual((again.status, again.body), (304, b""))
+        other = ft.request(port, "GET", "/v1/tasks", headers={"If-None-Match": '"0"'})
+        self.assertEqual((other.status, other.body), (200, first.body))
 
 
 class FullAndDraining(FantailTest):
@@ -281,6 +290,9 @@ class FullAndDraining(FantailTest):
         self.assertIn("Retry-After", answer.headers)
         self.assertEqual((answer.headers["Fantail-Slots"], answer.headers["Fantail-Free"]), ("2", "0"))
         self.assertEqual(ft.request(worker.port, "GET", "/readyz").status, 200)
+        other = ft.request(worker.port, "POST", "/v1/tasks/square", b"3\n", {"Content-Type": NDJSON})
+        self.assertEqual(other.status, 200, "each task has room of its own")
+        self.assertIn(b'{"value":9}', other.body)
         for s in held:
             s.close()
         wait_until(lambda: ft.request(worker.port, "POST", "/v1/tasks/sleep", b"0\n",

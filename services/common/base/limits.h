@@ -49,6 +49,7 @@
 #define LIMIT_UNSTARTED_BYTES    (64 * MIB) /* items held while the task is not known yet */
 #define LIMIT_EARLY_START_BYTES  (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
 #define LIMIT_RESULT_MEMORY_MIB  16         /* answers held in memory for one job; --result-memory-bytes */
+#define LIMIT_TASK_SERIES        256        /* tasks with series of their own in /metrics */
 #define LIMIT_RUNNING_JOBS       256        /* more is 429; --max-jobs */
 #define DEFAULT_MAX_CHUNK_BYTES  (1 * MIB)
 #define DEFAULT_ITEM_TIMEOUT_S   60.0
@@ -64,7 +65,7 @@
 #define LIMIT_STDERR_TAIL_BYTES (2 * KIB)
 
 /* A worker. */
-#define LIMIT_WORKER_CHUNKS       64         /* chunks held at once; more is 429; --max-chunks */
+#define LIMIT_WORKER_CHUNKS       64         /* chunks of one task held at once; more is 429; --max-chunks */
 #define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; above it an upload is suspended */
 #define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; above it its processes are not fed */
 #define LIMIT_HEAD_WAIT_MS        10         /* longest wait of an answer's head for the first value */

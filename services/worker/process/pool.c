@@ -100,10 +100,10 @@ static bool feed_process(struct pool *p, struct process *process, uint64_t now)
             return true;
         }
         const struct run *given = process->window.head;
-        if (given && (given->bisect_limit || !p->task->idempotent)) return true;
+        if (given && (given->bisect_limit || p->task->idempotent == IDEMPOTENCY_NO)) return true;
         uint64_t room = process_room(process, now);
         if (room == 0) return true;
-        if (!p->task->idempotent) room = 1;
+        if (p->task->idempotent == IDEMPOTENCY_NO) room = 1;
         struct chunk *c = turns_next(&p->turns);
         if (!c) return false;
         uint64_t share = fair_share(p, process, c);
@@ -292,7 +292,7 @@ void pool_cut(struct pool *p)
     struct fault f;
     fault_set(&f, ITEM_WORKER_LOST, "the worker was shut down before the item was answered");
     p->feeding = true; /* so that nothing is given any more */
-    if (p->task->idempotent) return;
+    if (p->task->idempotent != IDEMPOTENCY_NO) return;
     for (struct process *process = p->processes, *next; process; process = next) {
         next = process->next;
         if (process->window.head) process_kill(process, &f);

@@ -104,7 +104,7 @@ static bool file_exists(const char *path)
 static struct task *new_task(const char *name)
 {
     struct task *t = xcalloc(1, sizeof *t);
-    *t = (struct task){.refs = 1, .name = xstrdup(name), .idempotent = true, .envelope = true};
+    *t = (struct task){.refs = 1, .name = xstrdup(name), .envelope = true};
     return t;
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/base/base.h"
 #include "common/base/buf.h"
+#include "protocol/protocol.h"
 
 enum task_mode { TASK_STREAM, TASK_EXEC, TASK_NATIVE, TASK_PYTHON, TASK_MODE_COUNT };
 
@@ -26,7 +27,7 @@ struct task {
     uint64_t item_timeout_ns;       /* 0: none */
     uint64_t memory_bytes;          /* 0: unlimited */
     uint64_t max_items_per_process; /* 0: unlimited */
-    bool idempotent;
+    enum idempotency idempotent;
     bool envelope; /* it writes envelopes, not values */
     bool ids;      /* items and answers have ids, see numbered.h; mode stream only */
     bool common;   /* it understands #common lines */

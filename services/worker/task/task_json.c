@@ -100,7 +100,9 @@ static void read_max_items(struct field_context *c, const cJSON *v)
 
 static void read_idempotent(struct field_context *c, const cJSON *v)
 {
-    read_bool(c->task, v, &c->task->idempotent);
+    bool yes = false;
+    read_bool(c->task, v, &yes);
+    c->task->idempotent = yes ? IDEMPOTENCY_YES : IDEMPOTENCY_NO;
 }
 
 static void read_envelope(struct field_context *c, const cJSON *v)

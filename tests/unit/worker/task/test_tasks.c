@@ -59,7 +59,7 @@ Test(tasks, a_stream_task_is_read_with_all_its_fields)
     cr_assert_eq(t->item_timeout_ns, 1500 * NS_PER_MS);
     cr_assert_eq(t->memory_bytes, 2000000);
     cr_assert_eq(t->max_items_per_process, 7);
-    cr_assert(!t->idempotent && !t->envelope && t->common);
+    cr_assert(t->idempotent == IDEMPOTENCY_NO && !t->envelope && t->common);
     cr_assert_eq(t->path[0], '/', "found in PATH");
     cr_assert_str_eq(t->argv[0], "cat");
     cr_assert_str_eq(t->argv[1], "-u");
