@@ -3,34 +3,41 @@
 #include "coordinator/coordinator.h"
 #include "protocol/protocol.h"
 
-/* A worker is asked each time, as its tasks may have changed. */
+/* The workers are asked each time, as their tasks may have changed. */
 struct task_listing {
     struct coordinator *coordinator;
     struct http_exchange *exchange;
-    struct catalog_question *question;
+    struct survey_question *question;
 };
 
-static void tasks_answered(void *data, bool ok)
+static void answer_failure(struct http_exchange *x, const struct survey *s)
+{
+    http_exchange_set_header(x, "Retry-After", "5");
+    http_answer_problem(x, 503, NULL, "%s%s%s",
+                        s->rejects_token ? "the workers refuse the coordinator's token"
+                                         : "no worker could be asked for its tasks",
+                        s->fault[0] ? ": " : "", s->fault);
+}
+
+static void workers_answered(void *data, bool ok)
 {
     struct task_listing *l = data;
-    const struct buf *document = &l->coordinator->fleet.catalog.document;
+    struct survey *s = &l->coordinator->fleet.survey;
+    struct buf document = {0};
     l->question = NULL;
-    if (ok) {
-        http_answer(l->exchange, 200, TYPE_JSON, document->data, document->len);
+    if (!ok) {
+        answer_failure(l->exchange, s);
         return;
     }
-    http_exchange_set_header(l->exchange, "Retry-After", "5");
-    const struct catalog *c = &l->coordinator->fleet.catalog;
-    http_answer_problem(l->exchange, 503, NULL, "%s%s%s",
-                        c->rejects_token ? "the workers refuse the coordinator's token"
-                                         : "no worker could be asked for its tasks",
-                        c->fault[0] ? ": " : "", c->fault);
+    catalog_write(&s->catalog, &document);
+    http_answer(l->exchange, 200, TYPE_JSON, document.data, document.len);
+    buf_release(&document);
 }
 
 static void listing_closed(struct http_exchange *x, enum http_closed how)
 {
     struct task_listing *l = http_exchange_data(x);
-    if (l->question) catalog_drop(&l->coordinator->fleet.catalog, l->question);
+    if (l->question) survey_question_drop(&l->coordinator->fleet.survey, l->question);
     free(l);
 }
 
@@ -42,6 +49,6 @@ void api_list_tasks(struct http_exchange *x, void *data)
     struct task_listing *l = xcalloc(1, sizeof *l);
     *l = (struct task_listing){.coordinator = c, .exchange = x};
     http_exchange_accept(x, &ops, l);
-    l->question = worker_fleet_ask_tasks(&c->fleet, tasks_answered, l);
-    if (!l->question) tasks_answered(l, false);
+    l->question = survey_question_new(&c->fleet.survey, NULL, workers_answered, l);
+    if (!l->question) workers_answered(l, false);
 }

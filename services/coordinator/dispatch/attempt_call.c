@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "common/base/hash.h"
 #include "common/base/limits.h"
 #include "common/observe/log.h"
 #include "coordinator/answers/answer_reader.h"
@@ -110,14 +111,6 @@ static bool on_body(void *data, const char *bytes, size_t len)
     return !call->fault;
 }
 
-/* FNV-1a, 64 bits: identifies a worker's name. */
-static uint64_t hash_text(const char *s)
-{
-    uint64_t h = 14695981039346656037u;
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
-    return h;
-}
-
 static unsigned header_number(struct http_call *http, const char *name)
 {
     const char *text = http_call_header(http, name);
@@ -132,7 +125,9 @@ static void on_head(void *data, struct http_call *http, int status)
     call->status = status;
     /* The slots of a worker that drains, or lacks the task, cannot be used. */
     bool serves = status == 200 || status == 409 || status == 429;
-    if (!serves || !worker || !call->attempt->endpoint) return;
+    if (!worker || !call->attempt->endpoint) return;
+    worker_endpoint_heard(sched_endpoint_owner(call->attempt->endpoint), hash_text(worker));
+    if (!serves) return;
     sched_attempt_learned(call->attempt, hash_text(worker), header_number(http, HEADER_SLOTS), now_ns());
     scheduler_turn_want(call->dispatcher->turn);
 }
@@ -227,6 +222,7 @@ static void on_end(void *data, const struct http_call_result *r)
         sched_endpoint_drain(d->scheduler, at, now);
     bool rejected_before = e && sched_endpoint_rejects_token(at);
     sched_attempt_ended(a, how, retry_after_ms, now);
+    if (e && how == SCHED_END_TASK_UNKNOWN) worker_endpoint_lacks_task(e);
     if (e) worker_endpoint_log_token(e, rejected_before);
     dispatcher_count_chunk(d, call->items_len + call->answer_bytes);
     attempt_call_free(call);

@@ -107,17 +107,11 @@ static const struct scheduler_ops scheduler_ops = {
 
 /* Endpoints come and go. */
 
-static void ignore_catalog(void *data, bool ok)
-{
-}
-
 static void *endpoint_added(void *data, struct endpoint *at)
 {
     struct dispatcher *d = data;
-    struct catalog *catalog = &d->fleet->catalog;
     struct worker_endpoint *e = worker_endpoint_new(d, at);
     log_info("endpoint added", LOG_STR("url", at->url), LOG_STR("address", at->connect_to));
-    if (!catalog->known && !catalog->call) catalog_ask(catalog, at->url, at->connect_to, ignore_catalog, NULL);
     scheduler_turn_want(d->turn);
     return e;
 }

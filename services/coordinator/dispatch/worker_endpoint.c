@@ -5,6 +5,20 @@
 
 /* A healthy worker answers a probe at once. */
 enum { PROBE_TIMEOUT_MS = 2000 };
+enum { LACKS_TASK_PAUSE_MS = 1000 };
+
+static void worker_said(void *owner, const struct task_list *has, uint64_t worker_id)
+{
+    struct worker_endpoint *e = owner;
+    struct sched_endpoint_task *tasks = xcalloc(has->count + 1, sizeof *tasks);
+    size_t n = 0;
+    for (size_t i = 0; i < has->count; i++)
+        if (!has->tasks[i].error) tasks[n++] = (struct sched_endpoint_task){has->tasks[i].name, has->tasks[i].slots};
+    sched_endpoint_set_tasks(e->dispatcher->scheduler, e->sched, tasks, n, now_ns());
+    free(tasks);
+    if (worker_id) e->worker_id = worker_id;
+    scheduler_turn_want(e->dispatcher->turn);
+}
 
 struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at)
 {
@@ -12,14 +26,30 @@ struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoin
     e->dispatcher = d;
     e->at = at;
     e->sched = sched_endpoint_add(d->scheduler, e, d->fleet->endpoints.mode == ENDPOINTS_BALANCER, 0, now_ns());
+    e->survey = survey_add(&d->fleet->survey, at, worker_said, e);
     return e;
 }
 
 void worker_endpoint_free(struct worker_endpoint *e)
 {
     if (e->probe) http_call_cancel(e->probe);
+    survey_remove(&e->dispatcher->fleet->survey, e->survey);
     sched_endpoint_remove(e->dispatcher->scheduler, e->sched);
     free(e);
+}
+
+void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id)
+{
+    struct worker_fleet *f = e->dispatcher->fleet;
+    if (f->endpoints.mode == ENDPOINTS_BALANCER || e->worker_id == worker_id) return;
+    if (e->worker_id) survey_ask(&f->survey, e->survey, 0);
+    e->worker_id = worker_id;
+}
+
+/* Not at once again and again, if it says that it has the task. */
+void worker_endpoint_lacks_task(struct worker_endpoint *e)
+{
+    survey_ask(&e->dispatcher->fleet->survey, e->survey, LACKS_TASK_PAUSE_MS);
 }
 
 void worker_endpoint_log_token(const struct worker_endpoint *e, bool rejected_before)
@@ -44,6 +74,7 @@ static void on_probe_end(void *data, const struct http_call_result *r)
     connect_error_note(&d->fleet->connect_error, e->at, r);
     sched_endpoint_probed(d->scheduler, e->sched, ready, now_ns());
     worker_endpoint_log_token(e, rejected_before);
+    if (ready) survey_ask(&d->fleet->survey, e->survey, 0);
     scheduler_turn_want(d->turn);
 }
 

@@ -1,139 +1,266 @@
 #include "coordinator/fleet/catalog.h"
 
-#include <cjson/cJSON.h>
+/* Tasks of workers that went away. */
+#define REMEMBER_NS  (7 * 24 * 3600 * NS_PER_S)
+#define REMEMBER_MAX 32
 
-#include "common/base/limits.h"
-#include "protocol/protocol.h"
-
-struct catalog_question {
-    struct catalog_question *next;
-    void (*answered)(void *data, bool ok);
-    void *data;
-};
-
-void catalog_init(struct catalog *c, struct http_client *client)
+void catalog_init(struct catalog *c, bool balancer)
 {
-    *c = (struct catalog){.client = client};
-    buf_init(&c->incoming, LIMIT_OPTIONS_BYTES);
+    *c = (struct catalog){.balancer = balancer};
+    list_init(&c->lists);
 }
 
-static void forget_tasks(struct catalog *c)
+static struct task_list *next_list(const struct catalog *c, const struct task_list *l)
 {
-    for (size_t i = 0; i < c->count; i++) {
-        free(c->tasks[i].name);
-        free(c->tasks[i].error);
-    }
+    struct list_link *at = list_next(&c->lists, l ? &l->link : NULL);
+    return at ? CONTAINER_OF(at, struct task_list, link) : NULL;
+}
+
+static void free_list(struct catalog *c, struct task_list *l)
+{
+    list_remove(&c->lists, &l->link);
+    task_list_free(l);
+}
+
+void catalog_release(struct catalog *c)
+{
+    if (c->lists.head.next)
+        for (struct task_list *l; (l = next_list(c, NULL));) free_list(c, l);
     free(c->tasks);
     c->tasks = NULL;
     c->count = 0;
 }
 
-void catalog_release(struct catalog *c)
+/* Workers. */
+
+static struct task_list *list_of(const struct catalog_worker *w)
 {
-    if (c->call) http_call_cancel(c->call);
-    c->call = NULL;
-    while (c->questions) catalog_drop(c, c->questions);
-    forget_tasks(c);
-    buf_release(&c->document);
-    buf_release(&c->incoming);
+    return (struct task_list *)(uintptr_t)w->has;
 }
 
-const struct catalog_task *catalog_find(const struct catalog *c, const char *name)
+static void count_reached(struct catalog *c, struct catalog_worker *w, bool reached)
 {
-    for (size_t i = 0; i < c->count; i++)
-        if (strcmp(c->tasks[i].name, name) == 0) return &c->tasks[i];
-    return NULL;
+    struct task_list *l = list_of(w);
+    if (w->reached == reached) return;
+    w->reached = reached;
+    c->changed = true;
+    c->reached += reached ? 1 : UINT32_MAX;
+    l->reached += reached ? 1 : UINT32_MAX;
 }
 
-/* Reads {"tasks":[{"name":...,"idempotent":...}]}. A document of another shape changes nothing. */
-static bool read_document(struct catalog *c)
+/* The list, if any, has one worker less. */
+static struct task_list *detach(struct catalog *c, struct catalog_worker *w)
 {
-    cJSON *root = cJSON_ParseWithLength(c->incoming.data, c->incoming.len);
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "tasks"), *one;
-    if (!cJSON_IsArray(list)) {
-        cJSON_Delete(root);
-        return false;
+    struct task_list *l = list_of(w);
+    if (!l) return NULL;
+    count_reached(c, w, false);
+    c->changed = true;
+    c->workers--;
+    l->workers--;
+    w->has = NULL;
+    return l;
+}
+
+static void attach(struct catalog *c, struct catalog_worker *w, struct task_list *l)
+{
+    w->has = l;
+    l->workers++;
+    c->workers++;
+    c->changed = true;
+    count_reached(c, w, true);
+}
+
+/* The one that the catalog has already, in place of a new one that says the same. */
+static struct task_list *share(struct catalog *c, struct task_list *fresh)
+{
+    for (struct task_list *l = next_list(c, NULL); l; l = next_list(c, l)) {
+        if (strcmp(l->text, fresh->text) != 0) continue;
+        task_list_free(fresh);
+        return l;
     }
-    forget_tasks(c);
-    c->tasks = xcalloc((size_t)cJSON_GetArraySize(list) + 1, sizeof *c->tasks);
-    cJSON_ArrayForEach(one, list)
-    {
-        const cJSON *name = cJSON_GetObjectItemCaseSensitive(one, "name");
-        const cJSON *idempotent = cJSON_GetObjectItemCaseSensitive(one, "idempotent");
-        const cJSON *error = cJSON_GetObjectItemCaseSensitive(one, "error");
-        if (!cJSON_IsString(name)) continue;
-        c->tasks[c->count++] = (struct catalog_task){
-            .name = xstrdup(name->valuestring),
-            .error = cJSON_IsString(error) ? xstrdup(error->valuestring) : NULL,
-            .idempotent = !cJSON_IsFalse(idempotent),
-        };
-    }
-    cJSON_Delete(root);
-    buf_clear(&c->document);
-    buf_add(&c->document, c->incoming.data, c->incoming.len);
-    c->known = true;
+    list_push_back(&c->lists, &fresh->link);
+    return fresh;
+}
+
+bool catalog_worker_said(struct catalog *c, struct catalog_worker *w, const char *text, size_t len)
+{
+    struct task_list *fresh = task_list_read(text, len);
+    if (!fresh) return false;
+    struct task_list *before = detach(c, w);
+    attach(c, w, share(c, fresh));
+    if (before && before->workers == 0) free_list(c, before);
     return true;
 }
 
-static bool on_body(void *data, const char *bytes, size_t len)
+void catalog_worker_reached(struct catalog *c, struct catalog_worker *w, bool reached)
 {
-    struct catalog *c = data;
-    return buf_add(&c->incoming, bytes, len);
+    if (w->has) count_reached(c, w, reached);
 }
 
-static void on_end(void *data, const struct http_call_result *result)
+static struct task_list *oldest_without_workers(const struct catalog *c, unsigned *n)
 {
-    struct catalog *c = data;
-    c->call = NULL;
-    c->rejects_token = result->status == 401 || result->status == 403;
-    bool ok = result->outcome == HTTP_CALL_OK && result->status == 200 && read_document(c);
-    snprintf(c->fault, sizeof c->fault, "%s", ok || result->outcome == HTTP_CALL_OK ? "" : result->reason);
-    while (c->questions) {
-        struct catalog_question *q = c->questions;
-        c->questions = q->next;
-        q->answered(q->data, ok);
-        free(q);
+    struct task_list *oldest = NULL;
+    *n = 0;
+    for (struct task_list *l = next_list(c, NULL); l; l = next_list(c, l)) {
+        if (l->workers > 0) continue;
+        ++*n;
+        if (!oldest || l->left_ns < oldest->left_ns) oldest = l;
+    }
+    return oldest;
+}
+
+static void forget_some(struct catalog *c, uint64_t now)
+{
+    unsigned n;
+    for (struct task_list *l; (l = oldest_without_workers(c, &n)); free_list(c, l))
+        if (n <= REMEMBER_MAX && l->left_ns + REMEMBER_NS > now) return;
+}
+
+void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t now)
+{
+    struct task_list *l = detach(c, w);
+    if (!l) return;
+    l->left_ns = now;
+    forget_some(c, now);
+}
+
+/* All of it together. */
+
+static void add_runnable(struct catalog_task *t, const struct task_list *l, const struct listed_task *one)
+{
+    t->idempotent = t->about ? idempotency_of_both(t->idempotent, one->idempotent) : one->idempotent;
+    if (!t->about || l->workers > 0) t->about = one->about;
+    t->workers += l->reached;
+    t->slots += (uint64_t)l->reached * one->slots;
+    t->runs |= l->workers > 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct catalog_task *)a)->name, ((const struct catalog_task *)b)->name);
+}
+
+/* A task of one list. */
+struct source {
+    const struct task_list *list;
+    const struct listed_task *task;
+};
+
+static int by_task_name(const void *a, const void *b)
+{
+    return strcmp(((const struct source *)a)->task->name, ((const struct source *)b)->task->name);
+}
+
+static size_t collect_sources(const struct catalog *c, struct source **sources)
+{
+    size_t n = 0, most = 1;
+    for (struct task_list *l = next_list(c, NULL); l; l = next_list(c, l)) most += l->count;
+    *sources = xcalloc(most, sizeof **sources);
+    for (struct task_list *l = next_list(c, NULL); l; l = next_list(c, l))
+        for (size_t i = 0; i < l->count; i++) (*sources)[n++] = (struct source){l, &l->tasks[i]};
+    qsort(*sources, n, sizeof **sources, by_task_name);
+    return n;
+}
+
+static void add_source(struct catalog *c, const struct source *from)
+{
+    struct catalog_task *t = &c->tasks[c->count > 0 ? c->count - 1 : 0];
+    if (c->count == 0 || strcmp(t->name, from->task->name) != 0) {
+        t = &c->tasks[c->count++];
+        t->name = from->task->name;
+    }
+    if (!from->task->error) {
+        add_runnable(t, from->list, from->task);
+    } else if (from->list->workers > 0) {
+        t->broken += from->list->workers;
+        t->error = from->task->error;
     }
 }
 
-struct catalog_question *catalog_ask(struct catalog *c, const char *url, const char *connect_to,
-                                     void (*answered)(void *data, bool ok), void *data)
+/* One that no worker has any more, and none could run, is not remembered. */
+static void drop_empty(struct catalog *c)
 {
-    struct catalog_question *q = xcalloc(1, sizeof *q);
-    *q = (struct catalog_question){.next = c->questions, .answered = answered, .data = data};
-    c->questions = q;
-    if (c->call) return q;
-    struct buf target = {0};
-    const char *headers[] = {c->authorization, NULL};
-    buf_addf(&target, "%s%s", url, PATH_TASKS);
-    buf_clear(&c->incoming);
-    c->call = http_call_start(c->client, &(struct http_call_options){
-                                             .method = "GET",
-                                             .url = buf_cstr(&target),
-                                             .connect_to = connect_to,
-                                             .headers = headers,
-                                             .on_body = on_body,
-                                             .on_end = on_end,
-                                             .data = c,
-                                             .silence_timeout_ms = 2000,
-                                         });
-    buf_release(&target);
-    return q;
+    size_t kept = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        struct catalog_task *t = &c->tasks[i];
+        t->runs |= t->about && t->broken == 0;
+        if (t->about || t->error) c->tasks[kept++] = *t;
+    }
+    c->count = kept;
 }
 
-void catalog_drop(struct catalog *c, struct catalog_question *q)
+static void gather(struct catalog *c)
 {
-    for (struct catalog_question **link = &c->questions; *link; link = &(*link)->next)
-        if (*link == q) {
-            *link = q->next;
-            free(q);
-            return;
-        }
+    struct source *sources;
+    if (!c->changed) return;
+    c->changed = false;
+    size_t n = collect_sources(c, &sources);
+    free(c->tasks);
+    c->tasks = xcalloc(n + 1, sizeof *c->tasks);
+    c->count = 0;
+    for (size_t i = 0; i < n; i++) add_source(c, &sources[i]);
+    free(sources);
+    drop_empty(c);
 }
 
-void catalog_list_names(const struct catalog *c, struct buf *out)
+const struct catalog_task *catalog_tasks(struct catalog *c, size_t *count)
 {
+    gather(c);
+    *count = c->count;
+    return c->tasks;
+}
+
+const struct catalog_task *catalog_find(struct catalog *c, const char *name)
+{
+    const struct catalog_task key = {.name = name};
+    gather(c);
+    return c->count ? bsearch(&key, c->tasks, c->count, sizeof *c->tasks, by_name) : NULL;
+}
+
+void catalog_list_names(struct catalog *c, struct buf *out)
+{
+    gather(c);
     if (c->count == 0) buf_add_str(out, "none");
     for (size_t i = 0; i < c->count; i++)
         buf_addf(out, "%s%s", i == 0 ? "" : i + 1 == c->count ? " and " : ", ", c->tasks[i].name);
+}
+
+/* JSON. */
+
+static void add_string(struct buf *out, const char *before, const char *text)
+{
+    buf_add_str(out, before);
+    buf_add_json_string(out, text, strlen(text));
+}
+
+/* "error" is only there when no worker can run the task. */
+static void write_broken(struct buf *out, const struct catalog *c, const struct catalog_task *t)
+{
+    if (!t->runs) add_string(out, ",\"error\":", t->error);
+    if (c->balancer) return;
+    buf_addf(out, ",\"broken\":{\"workers\":%u", t->broken);
+    add_string(out, ",\"error\":", t->error);
+    buf_add_char(out, '}');
+}
+
+static void write_task(struct buf *out, const struct catalog *c, const struct catalog_task *t)
+{
+    add_string(out, "{\"name\":", t->name);
+    if (t->about) buf_addf(out, "%s,\"idempotent\":%s", t->about, idempotency_json(t->idempotent));
+    if (!c->balancer) buf_addf(out, ",\"workers\":%u,\"slots\":%llu", t->workers, (unsigned long long)t->slots);
+    if (t->error) write_broken(out, c, t);
+    buf_add_char(out, '}');
+}
+
+void catalog_write(struct catalog *c, struct buf *out)
+{
+    gather(c);
+    buf_add_char(out, '{');
+    if (!c->balancer) buf_addf(out, "\"workers\":%u,", c->reached);
+    buf_add_str(out, "\"tasks\":[");
+    for (size_t i = 0; i < c->count; i++) {
+        if (i) buf_add_char(out, ',');
+        write_task(out, c, &c->tasks[i]);
+    }
+    buf_add_str(out, "]}\n");
 }

@@ -21,7 +21,7 @@ static void forget_authorization(struct worker_fleet *f)
     if (f->authorization) explicit_bzero(f->authorization, strlen(f->authorization));
     free(f->authorization);
     f->authorization = NULL;
-    f->catalog.authorization = NULL;
+    f->survey.authorization = NULL;
 }
 
 static void set_authorization(struct worker_fleet *f)
@@ -34,17 +34,18 @@ static void set_authorization(struct worker_fleet *f)
     buf_addf(&line, "Authorization: Bearer %s", token);
     buf_add_char(&line, '\0');
     f->authorization = buf_detach(&line, &len);
-    f->catalog.authorization = f->authorization;
+    f->survey.authorization = f->authorization;
 }
 
 bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size)
 {
     if (!worker_tls_start(&f->tls, f->config, loop, err, err_size)) return false;
     struct http_client_options client = {.tls = &f->tls};
-    if (endpoints_mode(f->config->workers) == ENDPOINTS_BALANCER) client.max_connection_age_ms = BALANCER_CONNECTION_MS;
+    bool balancer = endpoints_mode(f->config->workers) == ENDPOINTS_BALANCER;
+    if (balancer) client.max_connection_age_ms = BALANCER_CONNECTION_MS;
     f->client = http_client_new(loop, &client);
     f->endpoints.loop = loop;
-    catalog_init(&f->catalog, f->client);
+    survey_start(&f->survey, loop, f->client, balancer);
     set_authorization(f);
     return true;
 }
@@ -69,8 +70,8 @@ void worker_fleet_reload(struct worker_fleet *f)
 
 void worker_fleet_stop(struct worker_fleet *f)
 {
-    catalog_release(&f->catalog);
     endpoints_stop(&f->endpoints);
+    survey_stop(&f->survey);
     http_client_free(f->client);
     f->client = NULL;
     tls_store_release(&f->tls);
@@ -80,11 +81,4 @@ void worker_fleet_release(struct worker_fleet *f)
 {
     tokens_release(&f->tokens);
     forget_authorization(f);
-}
-
-struct catalog_question *worker_fleet_ask_tasks(struct worker_fleet *f, void (*answered)(void *data, bool ok),
-                                                void *data)
-{
-    const struct endpoint *any = f->endpoints.list;
-    return any ? catalog_ask(&f->catalog, any->url, any->connect_to, answered, data) : NULL;
 }

@@ -9,9 +9,9 @@
 #include "common/net/tls_material.h"
 #include "common/service/option.h"
 #include "common/service/tokens.h"
-#include "coordinator/fleet/catalog.h"
 #include "coordinator/fleet/connect_error.h"
 #include "coordinator/fleet/endpoints.h"
+#include "coordinator/fleet/survey.h"
 
 struct worker_fleet_config {
     const char *workers;                       /* as endpoints.h reads it */
@@ -27,7 +27,7 @@ struct worker_fleet {
     struct tokens tokens;
     char *authorization; /* the header line that every request to a worker carries; NULL: none */
     struct endpoints endpoints;
-    struct catalog catalog;
+    struct survey survey;
     struct connect_error connect_error;
 };
 
@@ -45,9 +45,5 @@ void worker_fleet_reload(struct worker_fleet *f);
 void worker_fleet_stop(struct worker_fleet *f);
 /* After worker_fleet_stop(), when nothing can ask any more. */
 void worker_fleet_release(struct worker_fleet *f);
-
-/* Asks one worker which tasks there are (catalog_ask()). NULL when there is no address to ask. */
-struct catalog_question *worker_fleet_ask_tasks(struct worker_fleet *f, void (*answered)(void *data, bool ok),
-                                                void *data);
 
 #endif

@@ -39,7 +39,7 @@ static void free_when_over(struct job *j)
     if (j->submission.exchange || j->phase.sched || j->readers.n > 0) return;
     struct jobs *jobs = j->jobs;
     job_trace_end(j);
-    if (j->question) catalog_drop(&jobs->fleet->catalog, j->question);
+    if (j->question) survey_question_drop(&jobs->fleet->survey, j->question);
     jobs_remove(jobs, j);
     submission_release(&j->submission);
     phase_release(&j->phase);

@@ -37,7 +37,7 @@ struct job {
     struct jobspec spec;
 
     struct submission submission;
-    struct catalog_question *question; /* ASKING */
+    struct survey_question *question; /* ASKING */
     struct phase phase;
     struct answer_buffer answers;
     struct fold fold; /* of a reduced job, from when its answers can be read */

@@ -26,13 +26,15 @@ static void write_chunk_header(struct buf *b, const struct jobspec *spec)
     buf_add_str(b, "}\n");
 }
 
-static bool all_idempotent(const struct job *j)
+/* Of the task whose items may be repeated least. */
+static enum idempotency idempotency_of(const struct job *j)
 {
+    enum idempotency all = IDEMPOTENCY_YES;
     for (size_t i = 0; i < j->spec.task_count; i++) {
-        const struct catalog_task *task = catalog_find(&j->jobs->fleet->catalog, j->spec.tasks[i]);
-        if (task && !task->idempotent) return false;
+        const struct catalog_task *task = catalog_find(&j->jobs->fleet->survey.catalog, j->spec.tasks[i]);
+        all = idempotency_of_both(all, task ? task->idempotent : IDEMPOTENCY_UNSAID);
     }
-    return true;
+    return all;
 }
 
 static struct sched_retry retry_params(const struct job_retry *retry)
@@ -82,12 +84,12 @@ static void fill_params(struct sched_job_params *params, struct phase *p)
     params->max_concurrency = (uint64_t)spec->max_concurrency;
     params->priority = priority_of(spec);
     params->retry = retry_params(&spec->retry);
-    params->hedge_enabled = spec->hedge_enabled;
+    params->hedge_enabled = spec->hedge_enabled && idempotency_of(p->job) == IDEMPOTENCY_YES;
     params->hedge_max_extra_percent = spec->hedge_max_extra_percent;
     params->tolerated_failure_count = tolerated_failures(spec);
     params->tolerated_failure_percentage = spec->tolerated_failure_percentage;
     params->deadline_ns = deadline_ns(p->job);
-    params->idempotent = all_idempotent(p->job);
+    params->idempotent = idempotency_of(p->job) != IDEMPOTENCY_NO;
 }
 
 static bool makes_items(const struct jobspec *spec)

@@ -1,12 +1,17 @@
 /* Whether the workers have the tasks of a job. */
 #include "coordinator/job/job_internal.h"
 
-/* The first task that the workers have but could not run when they were last asked. */
+static const struct catalog_task *find_task(const struct job *j, size_t i)
+{
+    return catalog_find(&j->jobs->fleet->survey.catalog, j->spec.tasks[i]);
+}
+
+/* The first task that workers have, and none of them could run when it was asked last. */
 static const struct catalog_task *first_broken_task(const struct job *j)
 {
     for (size_t i = 0; i < j->spec.task_count; i++) {
-        const struct catalog_task *task = catalog_find(&j->jobs->fleet->catalog, j->spec.tasks[i]);
-        if (task && task->error) return task;
+        const struct catalog_task *task = find_task(j, i);
+        if (task && !task->runs) return task;
     }
     return NULL;
 }
@@ -22,22 +27,28 @@ static void refuse_broken_task(struct job *j, const struct catalog_task *task)
 static const char *first_unknown_task(const struct job *j)
 {
     for (size_t i = 0; i < j->spec.task_count; i++)
-        if (!catalog_find(&j->jobs->fleet->catalog, j->spec.tasks[i])) return j->spec.tasks[i];
+        if (!find_task(j, i)) return j->spec.tasks[i];
     return NULL;
 }
 
 static void refuse_unknown_task(struct job *j, const char *task)
 {
     struct buf names = {0}, members = {0};
-    catalog_list_names(&j->jobs->fleet->catalog, &names);
+    catalog_list_names(&j->jobs->fleet->survey.catalog, &names);
     job_refuse(j, 404, job_pointer_member(&members, "/task"), "there is no task \"%s\"; the workers have %s", task,
                buf_cstr(&names));
     buf_release(&names);
     buf_release(&members);
 }
 
+static bool tasks_are_there(void *data)
+{
+    const struct job *j = data;
+    return !first_unknown_task(j) && !first_broken_task(j);
+}
+
 /* If no worker could answer, the job starts anyway and waits for one that can. */
-static void catalog_answered(void *data, bool ok)
+static void workers_answered(void *data, bool ok)
 {
     struct job *j = data;
     j->question = NULL;
@@ -54,8 +65,8 @@ static void catalog_answered(void *data, bool ok)
 
 void job_check_tasks(struct job *j)
 {
-    bool good = !first_unknown_task(j) && !first_broken_task(j);
-    if (!good) j->question = worker_fleet_ask_tasks(j->jobs->fleet, catalog_answered, j);
+    struct survey *survey = &j->jobs->fleet->survey;
+    if (!tasks_are_there(j)) j->question = survey_question_new(survey, tasks_are_there, workers_answered, j);
     if (j->question)
         job_move(j, JOB_ASKING);
     else

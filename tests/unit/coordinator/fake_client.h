@@ -10,7 +10,7 @@
 
 #include "common/http_client/http_client.h"
 
-enum { FAKE_CALLS_MAX = 64, FAKE_HEADERS_MAX = 12 };
+enum { FAKE_CALLS_MAX = 128, FAKE_HEADERS_MAX = 12 };
 
 struct http_call {
     struct http_call_options options;

@@ -20,6 +20,7 @@ struct stage {
     struct jobs_config config;
     struct worker_fleet fleet;
     struct endpoint endpoint; /* of the fleet, once stage_has_worker() was called */
+    struct survey_worker *asked;
     struct scheduler_turn turn;
     struct jobs jobs;
     struct sched_attempt *out[256]; /* sent and not ended */
@@ -133,8 +134,8 @@ static inline void stage_init(struct stage *s)
 static inline void stage_has_worker(struct stage *s)
 {
     s->endpoint = (struct endpoint){.url = (char *)"http://worker"};
-    s->fleet.endpoints.list = &s->endpoint;
-    catalog_init(&s->fleet.catalog, NULL);
+    survey_start(&s->fleet.survey, &s->loop, NULL, false);
+    s->asked = survey_add(&s->fleet.survey, &s->endpoint, NULL, NULL);
 }
 
 static inline struct sched_endpoint *stage_add_slots(struct stage *s, unsigned slots)
@@ -149,7 +150,8 @@ static inline void stage_over(struct stage *s)
     scheduler_free(s->turn.scheduler);
     jobs_stop(&s->jobs);
     jobs_release(&s->jobs);
-    catalog_release(&s->fleet.catalog);
+    if (s->asked) survey_remove(&s->fleet.survey, s->asked);
+    survey_stop(&s->fleet.survey);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     cr_assert_eq(uv_loop_close(&s->loop), 0);
     metrics_release();
