@@ -69,7 +69,7 @@ static int start_parts(struct coordinator *c, struct trace_config *tracing, char
     scheduler_turn_start(&c->turn, c->loop);
     dispatcher_start(&c->dispatcher, &c->fleet, &c->turn, c->config->jobs.worker_wait_s);
     start_jobs(c);
-    c->status = (struct status_source){c->dispatcher.scheduler, &c->jobs.count};
+    c->status = (struct status_source){c->dispatcher.scheduler, &c->jobs.count, &c->fleet.survey.catalog};
     if (!worker_fleet_find_workers(&c->fleet, &dispatcher_endpoints_ops, &c->dispatcher, err, err_size)) return 2;
     c->emf = emf_start(c->loop, &c->config->emf, &c->status);
     return 0;

@@ -37,19 +37,30 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
     buf_release(&body);
 }
 
+struct unknown_query {
+    const char *known; /* NULL: none is */
+    const char *first;
+};
+
 static void keep_first(void *data, const char *name, const char *value)
 {
-    const char **first = data;
-    if (!*first) *first = name;
+    struct unknown_query *q = data;
+    if (!q->first && !(q->known && strcmp(name, q->known) == 0)) q->first = name;
 }
 
-bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name))
+bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name))
 {
-    const char *name = NULL;
-    http_exchange_each_query(x, keep_first, &name);
+    struct unknown_query q = {.known = known};
+    http_exchange_each_query(x, keep_first, &q);
+    const char *name = q.first;
     if (!name) return true;
     const char *more = hint ? hint(name) : NULL;
     http_answer_problem(x, 400, NULL, "%s %.100s has no query parameter \"%.64s\"%s%s", x->method, x->path, name,
                         more ? "; " : "", more ? more : "");
     return false;
+}
+
+bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name))
+{
+    return http_check_query(x, NULL, hint);
 }

@@ -146,6 +146,8 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
 /* For a call without query parameters: answers 400 if the request has one, and returns false. hint(name) is NULL, or
  * says what the client may have meant by it; it may return NULL. */
 MUST_CHECK bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name));
+/* The same for a call that has only the query parameter `known`. */
+MUST_CHECK bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name));
 bool http_exchange_answered(const struct http_exchange *x);
 /* The status of the answer; 0 before there is one. */
 int http_exchange_status(const struct http_exchange *x);

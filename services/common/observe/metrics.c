@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum family_type { COUNTER, COUNTER_FN, GAUGE, GAUGE_FN, HISTOGRAM, FAMILY_TYPE_COUNT };
+enum family_type { COUNTER, COUNTER_FN, GAUGE, GAUGE_FN, GAUGE_EACH, HISTOGRAM, FAMILY_TYPE_COUNT };
 
-static const char *const type_names[] = {"counter", "counter", "gauge", "gauge", "histogram"};
+static const char *const type_names[] = {"counter", "counter", "gauge", "gauge", "gauge", "histogram"};
 static_assert(ARRAY_SIZE(type_names) == FAMILY_TYPE_COUNT, "every type has a name");
 
 static const struct {
@@ -42,7 +42,7 @@ struct metric_histogram {
 
 struct series {
     struct series *next;
-    char *labels; /* "" for none */
+    char *labels; /* "" for none; of GAUGE_EACH: the label's name */
     union {
         uint64_t counter;
         int64_t gauge;
@@ -50,6 +50,10 @@ struct series {
             double (*fn)(void *data);
             void *data;
         } asked;
+        struct {
+            void (*fn)(void *data, struct metric_emitter *to);
+            void *data;
+        } each;
         struct metric_histogram histogram;
     } as;
 };
@@ -120,6 +124,14 @@ void metric_gauge_fn(const char *name, const char *help, const char *labels, dou
 void metric_counter_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data)
 {
     register_asked(COUNTER_FN, name, help, labels, fn, data);
+}
+
+void metric_gauge_each(const char *name, const char *help, const char *label,
+                       void (*each)(void *data, struct metric_emitter *to), void *data)
+{
+    struct series *s = series_get(name, help, GAUGE_EACH, label);
+    s->as.each.fn = each;
+    s->as.each.data = data;
 }
 
 void metric_counters(const char *name, const char *help, const char *label, const char *const *values, size_t count,
@@ -199,15 +211,39 @@ static bool render_histogram(struct buf *out, const char *name, const struct ser
     return ok && add_name(out, name, "_count", s->labels, NULL) && buf_add_u64(out, total) && buf_add_char(out, '\n');
 }
 
+struct metric_emitter {
+    struct buf *out;
+    const char *name, *label;
+    bool ok; /* there was room */
+};
+
+void metric_emit(struct metric_emitter *to, const char *value, double n)
+{
+    struct buf label = {0};
+    metric_add_label(&label, to->label, value);
+    to->ok = to->ok && add_name(to->out, to->name, "", buf_cstr(&label), NULL) && add_number(to->out, n) &&
+             buf_add_char(to->out, '\n');
+    buf_release(&label);
+}
+
+static bool render_each(struct buf *out, const char *name, const struct series *s)
+{
+    struct metric_emitter to = {out, name, s->labels, true};
+    s->as.each.fn(s->as.each.data, &to);
+    return to.ok;
+}
+
 static bool render_series(struct buf *out, const struct family *f, const struct series *s)
 {
     if (f->type == HISTOGRAM) return render_histogram(out, f->name, s);
+    if (f->type == GAUGE_EACH) return render_each(out, f->name, s);
     bool ok = add_name(out, f->name, "", s->labels, NULL);
     switch (f->type) {
     case COUNTER: ok = ok && buf_add_u64(out, s->as.counter); break;
     case GAUGE: ok = ok && buf_add_i64(out, s->as.gauge); break;
     case COUNTER_FN:
     case GAUGE_FN: ok = ok && add_number(out, s->as.asked.fn(s->as.asked.data)); break;
+    case GAUGE_EACH:
     case HISTOGRAM:
     case FAMILY_TYPE_COUNT: break;
     }

@@ -25,6 +25,13 @@ int64_t *metric_gauge(const char *name, const char *help, const char *labels);
 void metric_gauge_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 void metric_counter_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 
+/* A gauge whose one label has other values from time to time. At every rendering each() calls metric_emit() for every
+ * value there is, with an escaped label; it must keep their number small. */
+struct metric_emitter;
+void metric_gauge_each(const char *name, const char *help, const char *label,
+                       void (*each)(void *data, struct metric_emitter *to), void *data);
+void metric_emit(struct metric_emitter *to, const char *value, double n);
+
 /* One series per value of one label; out[i] belongs to values[i]. */
 void metric_counters(const char *name, const char *help, const char *label, const char *const *values, size_t count,
                      uint64_t **out);

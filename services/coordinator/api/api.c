@@ -5,13 +5,27 @@
 #include "coordinator/coordinator.h"
 #include "protocol/protocol.h"
 
+static void answer_unknown_task(struct http_exchange *x, struct coordinator *c, const char *task)
+{
+    struct buf names = {0};
+    catalog_list_names(&c->fleet.survey.catalog, &names);
+    http_answer_problem(x, 404, NULL, "there is no task \"%.200s\"; the workers have %s", task, buf_cstr(&names));
+    buf_release(&names);
+}
+
+/* Of all tasks, or of one: ?task=NAME. */
 static void show_demand(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;
-    if (!http_check_no_query(x, NULL)) return;
-    struct status now = status_now(&c->status);
+    if (!http_check_query(x, "task", NULL)) return;
+    const char *task = http_exchange_query(x, "task");
+    struct status_demand demand = status_now(&c->status).demand;
     struct buf out = {0};
-    status_write_demand(&out, &now);
+    if (task && !status_of_task(&c->status, task, &demand)) {
+        answer_unknown_task(x, c, task);
+        return;
+    }
+    status_write_demand(&out, &demand);
     http_answer(x, 200, TYPE_JSON, out.data, out.len);
     buf_release(&out);
 }

@@ -46,7 +46,8 @@ static uint64_t period_ms(const struct emf *e)
 
 static struct emf_demand measure(const struct status_source *from)
 {
-    struct status s = status_now(from);
+    const struct status now = status_now(from);
+    const struct status_demand s = now.demand;
     return (struct emf_demand){
         .queued_items = s.queued_items,
         .in_flight_items = s.in_flight_items,
@@ -54,7 +55,7 @@ static struct emf_demand measure(const struct status_source *from)
         .demand_slots = s.demand_slots,
         .unserved_slots = s.slots == 0 ? s.demand_slots : 0,
         .slots = s.slots,
-        .jobs_running = s.jobs_running,
+        .jobs_running = now.jobs_running,
     };
 }
 

@@ -1,22 +1,61 @@
 #include "coordinator/status/status.h"
 
+#include "common/base/limits.h"
 #include "common/observe/metrics.h"
 
 struct status status_now(const struct status_source *from)
 {
     struct sched_stats stats = sched_stats(from->scheduler);
     struct status now = {
-        .queued_items = stats.queued_items,
-        .in_flight_items = stats.in_flight_items,
+        .demand = {stats.queued_items, stats.in_flight_items, stats.demand_slots, stats.slots},
         .in_flight_chunks = stats.in_flight_chunks,
-        .demand_slots = stats.demand_slots,
-        .slots = stats.slots,
         .jobs_running = *from->jobs_running,
         .hedges = stats.attempts_hedge,
         .budget_exhausted = stats.budget_exhausted,
     };
     memcpy(now.endpoints, stats.endpoints, sizeof now.endpoints);
     return now;
+}
+
+/* One task. */
+
+struct task_sum {
+    const char *task;
+    struct status_demand demand;
+    bool found, has_slots;
+};
+
+/* Whether `task` is in a list with commas, as the scheduler names a pipeline. */
+static bool is_among(const char *list, const char *task)
+{
+    size_t len = strlen(task);
+    for (const char *at = list; (at = strstr(at, task)); at++)
+        if ((at == list || at[-1] == ',') && (at[len] == ',' || !at[len])) return true;
+    return false;
+}
+
+static void add_stats(void *data, const struct sched_task_stats *stats)
+{
+    struct task_sum *sum = data;
+    if (!is_among(stats->name, sum->task)) return;
+    sum->found |= stats->jobs > 0;
+    sum->demand.queued_items += stats->queued_items;
+    sum->demand.in_flight_items += stats->in_flight_items;
+    sum->demand.demand_slots += stats->demand_slots;
+    if (strcmp(stats->name, sum->task) != 0) return;
+    sum->has_slots = true;
+    sum->demand.slots = stats->slots;
+}
+
+/* The scheduler has the slots of the tasks that jobs have named; of the others the workers have said them. */
+bool status_of_task(const struct status_source *from, const char *task, struct status_demand *demand)
+{
+    struct task_sum sum = {.task = task};
+    const struct catalog_task *listed = catalog_find(from->catalog, task);
+    if (*task) sched_each_task(from->scheduler, add_stats, &sum);
+    if (listed && !sum.has_slots && !from->catalog->balancer) sum.demand.slots = listed->slots;
+    *demand = sum.demand;
+    return listed || sum.found;
 }
 
 /* Metrics. */
@@ -28,8 +67,8 @@ static const struct status_series {
     size_t offset; /* of its uint64_t */
 } series[] = {
     {"fantail_jobs_running", "Jobs now held.", metric_gauge_fn, AT(jobs_running)},
-    {"fantail_items_queued", "Items offered and not in flight.", metric_gauge_fn, AT(queued_items)},
-    {"fantail_items_in_flight", "Items sent and not answered.", metric_gauge_fn, AT(in_flight_items)},
+    {"fantail_items_queued", "Items offered and not in flight.", metric_gauge_fn, AT(demand.queued_items)},
+    {"fantail_items_in_flight", "Items sent and not answered.", metric_gauge_fn, AT(demand.in_flight_items)},
     {"fantail_chunks_in_flight", "Chunks sent and not answered.", metric_gauge_fn, AT(in_flight_chunks)},
     {"fantail_hedges_total", "Attempts started as hedges.", metric_counter_fn, AT(hedges)},
     {"fantail_retry_budget_exhausted_total", "Times a retry had to wait for its budget.", metric_counter_fn,
@@ -63,6 +102,45 @@ static void register_endpoints(const struct status_source *from)
     }
 }
 
+/* The series by task. */
+static const struct task_series {
+    const char *name, *help;
+    size_t offset; /* in struct status_demand */
+} task_series[] = {
+    {"fantail_task_queued_items", "Items of the task's jobs, offered and not in flight.",
+     offsetof(struct status_demand, queued_items)},
+    {"fantail_task_in_flight_items", "Items of the task's jobs, sent and not answered.",
+     offsetof(struct status_demand, in_flight_items)},
+    {"fantail_task_demand_slots", "Slots of the task that would be busy if there were enough.",
+     offsetof(struct status_demand, demand_slots)},
+    {"fantail_task_slots", "Slots of the task on the workers that are reached.", offsetof(struct status_demand, slots)},
+};
+
+static struct metric_reading task_readings[ARRAY_SIZE(task_series)];
+
+/* The tasks that exist: those in the catalog. A job cannot add one. */
+static void emit_tasks(void *data, struct metric_emitter *to)
+{
+    const struct metric_reading *r = data;
+    size_t n;
+    const struct catalog_task *tasks = catalog_tasks(r->from->catalog, &n);
+    for (size_t i = 0; i < n && i < LIMIT_TASK_SERIES; i++) {
+        struct status_demand demand;
+        uint64_t value = 0;
+        if (status_of_task(r->from, tasks[i].name, &demand))
+            memcpy(&value, (const char *)&demand + r->offset, sizeof value);
+        metric_emit(to, tasks[i].name, (double)value);
+    }
+}
+
+static void register_tasks(const struct status_source *from)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(task_series); i++) {
+        task_readings[i] = (struct metric_reading){from, task_series[i].offset};
+        metric_gauge_each(task_series[i].name, task_series[i].help, "task", emit_tasks, &task_readings[i]);
+    }
+}
+
 void status_register_metrics(const struct status_source *from)
 {
     for (size_t i = 0; i < ARRAY_SIZE(series); i++) {
@@ -70,6 +148,7 @@ void status_register_metrics(const struct status_source *from)
         series[i].add(series[i].name, series[i].help, NULL, read_series, &readings[i]);
     }
     register_endpoints(from);
+    register_tasks(from);
 }
 
 /* JSON. */
@@ -93,9 +172,9 @@ void status_write_job(struct buf *out, const struct status_job *job)
     buf_addf(out, ",\"elapsed_s\":%.3f}", (double)job->elapsed_ns / 1e9);
 }
 
-void status_write_demand(struct buf *out, const struct status *s)
+void status_write_demand(struct buf *out, const struct status_demand *d)
 {
     buf_addf(out, "{\"queued\":%llu,\"in_flight\":%llu,\"demand\":%llu,\"slots\":%llu}\n",
-             (unsigned long long)s->queued_items, (unsigned long long)s->in_flight_items,
-             (unsigned long long)s->demand_slots, (unsigned long long)s->slots);
+             (unsigned long long)d->queued_items, (unsigned long long)d->in_flight_items,
+             (unsigned long long)d->demand_slots, (unsigned long long)d->slots);
 }

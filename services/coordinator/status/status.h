@@ -6,24 +6,34 @@
 #define FANTAIL_COORDINATOR_STATUS_STATUS_H
 
 #include "common/base/buf.h"
+#include "coordinator/fleet/catalog.h"
 #include "coordinator/sched/scheduler.h"
 
-/* Where the figures come from. Borrowed; both must outlive every user. */
+/* Where the figures come from. Borrowed; all must outlive every user. */
 struct status_source {
     const struct scheduler *scheduler;
     const unsigned *jobs_running;
+    struct catalog *catalog;
+};
+
+/* What autoscalers read: of all jobs, or of those of one task. */
+struct status_demand {
+    uint64_t queued_items, in_flight_items;
+    uint64_t demand_slots; /* slots that would be busy if there were enough */
+    uint64_t slots;        /* of the workers that are reached */
 };
 
 struct status {
-    uint64_t queued_items, in_flight_items, in_flight_chunks;
-    uint64_t demand_slots; /* slots that would be busy if there were enough */
-    uint64_t slots;        /* of the workers that are reached */
+    struct status_demand demand;
+    uint64_t in_flight_chunks;
     uint64_t jobs_running;
     uint64_t endpoints[ENDPOINT_STATE_COUNT];
     uint64_t hedges, budget_exhausted; /* since the start */
 };
 
 struct status status_now(const struct status_source *from);
+/* False when neither a worker has the task nor a job names it. The jobs of a pipeline count for each of its tasks. */
+MUST_CHECK bool status_of_task(const struct status_source *from, const char *task, struct status_demand *demand);
 /* The gauges and counters of /metrics, each read when it is rendered. `from` must live until metrics_release(). */
 void status_register_metrics(const struct status_source *from);
 
@@ -42,6 +52,6 @@ void status_write_job(struct buf *out, const struct status_job *job);
 /* Appends the member "counts":{...}. */
 void status_write_counts(struct buf *out, const struct sched_counts *counts);
 /* Appends the document of /autoscale. */
-void status_write_demand(struct buf *out, const struct status *status);
+void status_write_demand(struct buf *out, const struct status_demand *demand);
 
 #endif

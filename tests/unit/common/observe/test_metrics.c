@@ -78,6 +78,23 @@ Test(metrics, gauges_are_asked_when_they_are_shown)
     finish();
 }
 
+static void emit_two(void *data, struct metric_emitter *to)
+{
+    metric_emit(to, "a\"b", 1);
+    if (*(const bool *)data) metric_emit(to, "c", 2.5);
+}
+
+Test(metrics, a_gauge_may_have_other_series_each_time_it_is_shown)
+{
+    bool both = true;
+    metric_gauge_each("fantail_things", "Things.", "thing", emit_two, &both);
+    cr_assert(strstr(render(), "# TYPE fantail_things gauge\nfantail_things{thing=\"a\\\"b\"} 1\n"
+                               "fantail_things{thing=\"c\"} 2.5\n"));
+    both = false;
+    cr_assert_not(strstr(render(), "thing=\"c\""));
+    finish();
+}
+
 Test(metrics, label_values_are_escaped)
 {
     struct buf labels = {0};

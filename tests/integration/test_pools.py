@@ -1,0 +1,228 @@
+"""Workers with different tasks: each task goes where it is, and each pool scales by its own demand."""
+import json
+import os
+import signal
+import threading
+
+import fantail_testing as ft
+from fantail_testing import FantailTest, wait_until
+
+CAT = {"command": ["cat"], "envelope": False}
+
+
+class Pools(FantailTest):
+    def task_folder(self, name, **tasks):
+        """A tasks folder of its own."""
+        folder = os.path.join(self.folder, name)
+        for task, description in tasks.items():
+            os.makedirs(os.path.join(folder, task), exist_ok=True)
+            ft.write_file(os.path.join(folder, task, "task.json"), json.dumps(description))
+        return folder
+
+    def listed(self, fleet):
+        return {task["name"]: task for task in fleet.request("GET", "/v1/tasks").json["tasks"]}
+
+    def demand(self, fleet, task):
+        answer = ft.request(fleet.coordinator.admin_port, "GET", f"/autoscale?task={task}")
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json
+
+    def values(self, fleet, task, items):
+        answer = fleet.job({"task": task, "items": items})
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json["results"]
+
+    def unknown(self, fleet):
+        """How many chunks went to a worker that lacks the task."""
+        return fleet.metric(fleet.coordinator, "fantail_chunk_attempts_total", result="task_unknown")
+
+    def two_pools(self):
+        gates = {"a": self.gate(), "b": self.gate()}
+        a, b = ({f"hold_{name}": gates[name].task, name: CAT} for name in "ab")
+        folders = [self.task_folder("a", **a)] * 3 + [self.task_folder("b", **b)] * 2 + [self.task_folder("ab", **a, **b)]
+        workers = [self.worker(tasks=folder) for folder in folders]
+        fleet = ft.Fleet(self, self.coordinator(workers), workers)
+        wait_until(lambda: self.listed(fleet)["a"]["workers"] == 4 and self.listed(fleet)["b"]["workers"] == 3, "all tasks")
+        return fleet, gates
+
+    def test_each_task_goes_where_it_is(self):
+        fleet, _ = self.two_pools()
+        before, errors = self.unknown(fleet), []
+        def client(task, seed):
+            for n in range(20):
+                items = list(range(seed, seed + n))
+                try:
+                    self.assertEqual(self.values(fleet, task, items), items)
+                except Exception as e:  # pylint: disable=broad-except
+                    errors.append(e)
+        clients = [threading.Thread(target=client, args=("ab"[i % 2], 100 * i)) for i in range(6)]
+        for thread in clients:
+            thread.start()
+        for thread in clients:
+            thread.join()
+        self.assertEqual(errors, [])
+        self.assertEqual(self.unknown(fleet) - before, 0, "chunks went to workers that lack the task")
+
+    def test_demand_is_counted_for_each_task(self):
+        fleet, gates = self.two_pools()
+        with fleet.stream({"task": "hold_a", "items": list(range(40))}) as a, \
+                fleet.stream({"task": "hold_b", "items": list(range(15))}) as b:
+            wait_until(lambda: fleet.busy_slots() == 14, "full pools")
+            for task, items, slots in (("hold_a", 40, 8), ("hold_b", 15, 6), ("a", 0, 8), ("b", 0, 6)):
+                demand = self.demand(fleet, task)
+                self.assertEqual(demand["queued"] + demand["in_flight"], items, task)
+                self.assertEqual((demand["demand"], demand["slots"]), (items, slots), task)
+                shown = [fleet.metric(fleet.coordinator, f"fantail_task_{name}", task=task)
+                         for name in ("queued_items", "in_flight_items", "demand_slots", "slots")]
+                self.assertEqual(shown, [demand[name] for name in ("queued", "in_flight", "demand", "slots")])
+            unknown = ft.request(fleet.coordinator.admin_port, "GET", "/autoscale?task=c")
+            self.assert_problem(unknown, 404, words=("\"c\"", "hold_a"))
+            everything = ft.request(fleet.coordinator.admin_port, "GET", "/autoscale").json
+            self.assertEqual(everything["demand"], 55)
+            for gate in gates.values():
+                gate.open()
+            self.assertEqual([s.rest()[-1]["status"] for s in (a, b)], ["succeeded"] * 2)
+        self.assertEqual(self.demand(fleet, "hold_a")["demand"], 0)
+
+    def test_a_pipeline_runs_where_all_its_tasks_are_and_counts_for_each(self):
+        fleet, gates = self.two_pools()
+        before = self.unknown(fleet)
+        gates["a"].open()
+        with fleet.stream({"task": ["hold_a", "hold_b"], "items": [1, 2, 3]}) as stream:
+            wait_until(lambda: self.demand(fleet, "hold_b")["in_flight"] > 0, "items in flight")
+            for task in ("hold_a", "hold_b"):
+                demand = self.demand(fleet, task)
+                self.assertEqual(demand["queued"] + demand["in_flight"], 3, task)
+            gates["b"].open()
+            self.assertEqual(stream.rest()[-1]["status"], "succeeded")
+        self.assertEqual(self.unknown(fleet) - before, 0)
+
+    def test_the_first_job_of_a_new_task_on_a_new_worker_succeeds(self):
+        port = self.free_port()
+        first = self.worker(tasks=self.task_folder("a", a=CAT))
+        coordinator = self.coordinator(f"static://127.0.0.1:{first.port},127.0.0.1:{port}")
+        fleet = ft.Fleet(self, coordinator, [first])
+        self.assertEqual(self.values(fleet, "a", [1]), [1])
+        self.assert_problem(fleet.job({"task": "c", "items": [1]}), 404, words="the workers have a")
+        self.worker(tasks=self.task_folder("c", c=CAT), port=port)
+        self.assertEqual(self.values(fleet, "c", [2]), [2])
+        self.assertEqual(self.values(fleet, "a", [3]), [3])
+
+    def test_the_first_job_of_a_task_that_was_installed_a_moment_ago_succeeds(self):
+        folder = self.task_folder("a", a=CAT)
+        workers = [self.worker(tasks=folder) for _ in range(2)]
+        fleet = ft.Fleet(self, self.coordinator(workers), workers)
+        self.assertEqual(self.values(fleet, "a", [1]), [1])
+        self.task_folder("a", new=CAT)
+        workers[1].send_signal(signal.SIGHUP)
+        wait_until(lambda: "tasks were read again" in workers[1].stderr(), "the new task")
+        self.assertEqual(self.values(fleet, "new", list(range(50))), list(range(50)))
+        self.assertEqual(self.listed(fleet)["new"]["workers"], 1)
+
+    def test_a_worker_restarted_on_its_address_with_other_tasks(self):
+        for text in ("static://127.0.0.1:%d", "dns://localhost:%d"):
+            worker = self.worker(tasks=self.task_folder("a", a=CAT))
+            fleet = ft.Fleet(self, self.coordinator(text % worker.port), [worker])
+            self.assertEqual(self.values(fleet, "a", [1]), [1])
+            worker.stop()
+            self.worker(tasks=self.task_folder("b", b=CAT), port=worker.port)
+            self.assertEqual(self.values(fleet, "b", [2]), [2])
+            self.assertEqual(set(self.listed(fleet)), {"b"})
+            self.assert_problem(fleet.job({"task": "a", "items": [1]}), 404, words="the workers have b")
+
+    def test_a_task_that_one_worker_cannot_run_runs_on_the_others(self):
+        good, bad = self.worker(tasks=self.task_folder("good", a=CAT)), self.worker(tasks=self.task_folder("bad", a={}))
+        fleet = ft.Fleet(self, self.coordinator([bad, good]), [bad, good])
+        task = wait_until(lambda: "broken" in (t := self.listed(fleet)["a"]) and t["workers"] and t, "both workers")
+        self.assertEqual((task["workers"], task["broken"]["workers"]), (1, 1))
+        self.assertIn("command", task["broken"]["error"])
+        self.assertNotIn("error", task)
+        before = self.unknown(fleet)
+        self.assertEqual(self.values(fleet, "a", list(range(30))), list(range(30)))
+        self.assertEqual(self.unknown(fleet) - before, 0)
+
+    def test_a_job_of_a_task_whose_workers_are_away_waits_for_one(self):
+        workers = [self.worker(tasks=self.task_folder(name, **{name: CAT})) for name in "ab"]
+        fleet = ft.Fleet(self, self.coordinator(workers), workers)
+        self.assertEqual(self.values(fleet, "b", [1]), [1])
+        workers[1].stop()
+        self.assertEqual(self.values(fleet, "a", [1]), [1])
+        with fleet.stream({"task": "b", "items": [2]}) as stream:
+            wait_until(lambda: self.demand(fleet, "b")["demand"] == 1, "its demand")
+            self.worker(tasks=self.task_folder("b"), port=workers[1].port)
+            self.assertEqual(stream.line_of("result")["value"], 2)
+
+
+# The first run of an item that is not 0 to 9 appends and waits for the gate; the second one appends and answers.
+APPEND = """import os, time
+def run(item):
+    with open(%(log)r, "a") as log:
+        log.write(f"{item}\\n")
+    try:
+        os.mkdir(%(log)r + str(item))
+    except FileExistsError:
+        return item
+    while item >= 10 and not os.path.exists(%(gate)r):
+        time.sleep(0.02)
+    return item
+"""
+
+
+class Hedges(FantailTest):
+    def append_task(self, name, gate, **options):
+        log = os.path.join(self.folder, name + ".log")
+        return {"json": {"mode": "python", "command": ["task:run"], "item_timeout_s": 3600, **options},
+                "files": {"task.py": APPEND % {"log": log, "gate": gate.path}}}
+
+    def runs(self, name):
+        """The items that its processes have begun, each as often as it was begun."""
+        path = os.path.join(self.folder, name + ".log")
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="ascii") as log:
+            return sorted(map(int, log))
+
+    def test_only_a_task_that_says_it_is_idempotent_is_hedged(self):
+        gate = self.gate()
+        fleet = self.fleet(workers=3, tasks=self.tasks(unsaid=self.append_task("unsaid", gate),
+                                                       yes=self.append_task("yes", gate, idempotent=True),
+                                                       no=self.append_task("no", gate, idempotent=False)))
+        def job(task):
+            return {"task": task, "items": [*range(10), 10], "chunk_size": 1, "item_timeout_s": 3600,
+                    "hedge": {"enabled": True, "max_extra_percent": 100}}
+        with fleet.stream(job("unsaid")) as unsaid, fleet.stream(job("no")) as no:
+            wait_until(lambda: all(10 in self.runs(task) for task in ("unsaid", "no")), "the stragglers")
+            # Its straggler waits until it is hedged. By then those of the others, which began before, were late too.
+            counts = fleet.job(job("yes")).json["counts"]
+            self.assertEqual((counts["succeeded"], counts["hedged"]), (11, 1))
+            self.assertEqual(self.runs("yes"), [*range(10), 10, 10])
+            gate.open()
+            for task, stream in (("unsaid", unsaid), ("no", no)):
+                self.assert_counts(stream.rest()[-1]["counts"], succeeded=11, hedged=0, retried=0)
+                self.assertEqual(self.runs(task), [*range(10), 10], "each item ran once")
+
+    def test_the_three_states_are_listed(self):
+        gate = self.gate()
+        fleet = self.fleet(tasks=self.tasks(unsaid=self.append_task("unsaid", gate),
+                                            yes=self.append_task("yes", gate, idempotent=True),
+                                            no=self.append_task("no", gate, idempotent=False)))
+        for port in (fleet.port, fleet.workers[0].port):
+            tasks = ft.request(port, "GET", "/v1/tasks").json["tasks"]
+            self.assertEqual({t["name"]: t["idempotent"] for t in tasks}, {"no": False, "unsaid": None, "yes": True})
+
+
+class Lanes(FantailTest):
+    def test_short_jobs_of_one_task_do_not_wait_for_long_items_of_another(self):
+        """They all succeed while not one of the long items has ended."""
+        gate = self.gate()
+        fleet = self.fleet(workers=3, processes=2, tasks=self.tasks(long=gate.task, short=CAT))
+        with fleet.stream({"task": "long", "items": list(range(200)), "chunk_size": 1, "item_timeout_s": 3600}) as long:
+            wait_until(lambda: fleet.busy_slots() == 6, "busy slots")
+            for _ in range(50):
+                self.assertEqual(fleet.job({"task": "short", "items": list(range(50))}).json["results"], list(range(50)))
+            gate.open()
+            self.assert_counts(long.rest()[-1]["counts"], succeeded=200, retried=0)
+
+
+if __name__ == "__main__":
+    ft.main()
