@@ -24,7 +24,8 @@ if SCHEMAS:
     import kubernetes_validate
 
 VERSION = os.environ.get("KUBERNETES_VERSION", "1.34")
-BASES = ("base", "overlays/dev", "overlays/production", "overlays/scale-to-zero")
+BASES = ("base", "overlays/dev", "overlays/production", "overlays/scale-to-zero", "overlays/pools-keda",
+         "overlays/pools-hpa")
 COMPONENTS = ("keda", "network-policy", "monitoring", "ingress", "cert-manager", "tls")
 # Kinds of other projects, which the schema of Kubernetes does not have.
 CUSTOM = {"ScaledObject", "PodMonitor", "PrometheusRule", "Issuer", "Certificate"}
@@ -84,7 +85,7 @@ class Kubernetes(unittest.TestCase):
                     yield objects, o
 
     def test_every_combination_renders_and_names_each_object_once(self):
-        self.assertEqual(len(self.rendered), 176)
+        self.assertEqual(len(self.rendered), 240)
         for name, objects in self.rendered.items():
             keys = [(o["kind"], o["metadata"]["name"]) for o in objects]
             self.assertEqual(len(keys), len(set(keys)), name)
@@ -125,13 +126,40 @@ class Kubernetes(unittest.TestCase):
             self.assertEqual(set(s["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]),
                              {"scaleUp", "scaleDown"})
             self.assertIn("fallback", s["spec"])
-            trigger = s["spec"]["triggers"][0]["metadata"]
-            self.assertEqual(trigger["aggregationType"], "sum")
-            self.assertTrue(trigger["url"].endswith(":9080/autoscale"))
+            for trigger in (t["metadata"] for t in s["spec"]["triggers"]):
+                self.assertEqual((trigger["aggregationType"], trigger["aggregateFromKubeServiceEndpoints"]), ("sum", "true"))
+                # KEDA asks every coordinator for the path alone, without a query.
+                self.assertRegex(trigger["url"], r":9080/(autoscale|metrics)$")
+                self.assertEqual(trigger.get("format") == "prometheus", trigger["url"].endswith("/metrics"))
 
     def test_scale_to_zero_goes_to_zero(self):
         scaled = of_kind(self.rendered["overlays/scale-to-zero", ()], "ScaledObject")[0]
         self.assertEqual(scaled["spec"]["minReplicaCount"], 0)
+
+    def test_each_pool_scales_by_the_demand_of_its_own_tasks(self):
+        """By the metric as the coordinators name it, and with selectors that do not overlap."""
+        tasks = {"fantail-worker": {"square", "wordcount"}, "fantail-worker-gpu": {"embed"}}
+        for overlay, kind in (("overlays/pools-keda", "ScaledObject"), ("overlays/pools-hpa", "HorizontalPodAutoscaler")):
+            objects = self.rendered[overlay, ()]
+            scalers = {s["spec"]["scaleTargetRef"]["name"]: s["spec"] for s in of_kind(objects, kind)}
+            self.assertEqual(set(scalers), set(tasks))
+            for pool, scaler in scalers.items():
+                if kind == "ScaledObject":
+                    found = [re.fullmatch(r'(\w+)\{task="(\w+)"\}', t["metadata"]["valueLocation"]).groups()
+                             for t in scaler["triggers"]]
+                else:
+                    found = [(m["name"], m["selector"]["matchLabels"]["task"])
+                             for m in (metric["external"]["metric"] for metric in scaler["metrics"])]
+                self.assertEqual(sorted(found), [("fantail_task_demand_slots", task) for task in sorted(tasks[pool])])
+            pools = [d for d in of_kind(objects, "Deployment") if d["metadata"]["name"] in tasks]
+            for d in pools:
+                self.assertEqual([o["metadata"]["name"] for o in pools if d["spec"]["selector"]["matchLabels"].items()
+                                  <= o["spec"]["template"]["metadata"]["labels"].items()], [d["metadata"]["name"]])
+        with open(f"{ROOT}/k8s/overlays/pools-hpa/prometheus-adapter.yaml", encoding="utf-8") as file:
+            [rule] = yaml.safe_load(file)["rules"]["external"]
+        self.assertEqual(rule["name"]["as"], "fantail_task_demand_slots")
+        with open(ROOT + "/services/coordinator/status/status.c", encoding="utf-8") as file:
+            self.assertIn('"fantail_task_demand_slots"', file.read())
 
     def test_pods_are_restricted(self):
         for objects, d in self.each("Deployment"):
@@ -204,7 +232,9 @@ class Kubernetes(unittest.TestCase):
             with self.subTest(rendered=name):
                 workers = environment(coordinator)["FANTAIL_WORKERS"]
                 self.assertTrue(workers.startswith("dns+https://"))
-                self.assertIn("FANTAIL_TLS_CLIENT_CA", environment(worker))
+                for d in of_kind(objects, "Deployment"):
+                    self.assertIn("FANTAIL_TLS_CERT", environment(d))
+                    self.assertEqual("FANTAIL_TLS_CLIENT_CA" in environment(d), d["metadata"]["name"] != "fantail-coordinator")
                 self.assertIn("FANTAIL_WORKER_CLIENT_CERT", environment(coordinator))
                 secrets = set()
                 for d in (coordinator, worker):
