@@ -21,14 +21,10 @@ static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane 
         (l)->field = UINT32_MAX;                                                                                       \
     } while (0)
 
-/* A worker holds at most this many chunks of all tasks together. If it has none of a task, it may still get one of that
- * task. */
+/* A worker holds this many chunks of each task, so those of one task do not keep out another. */
 static bool has_request_room(const struct sched_lane *l)
 {
-    const struct sched_endpoint *e = l->endpoint;
-    unsigned most = e->s->config.max_chunks_per_worker * lane_workers(l);
-    size_t n = e->balancer ? l->attempts_n : e->attempts.n;
-    return n < most || (l->attempts_n == 0 && n < most + most / 4);
+    return l->attempts_n < (size_t)l->endpoint->s->config.max_chunks_per_worker * lane_workers(l);
 }
 
 static bool is_open(const struct sched_lane *l)

@@ -276,7 +276,7 @@ struct scheduler_config {
     uint64_t chunk_target_ns;       /* 0: DEFAULT_CHUNK_TARGET_MS */
     uint64_t worker_wait_ns;        /* how long chunks are held when no worker is reachable */
     uint64_t worker_forget_ns;      /* a worker behind a balancer counts for this long after its last answer */
-    unsigned max_chunks_per_worker; /* requests in flight to one worker at most; 0: half of LIMIT_WORKER_CHUNKS */
+    unsigned max_chunks_per_worker; /* of one task in flight to one worker; 0: CHUNKS_PER_WORKER */
 };
 void scheduler_config_init(struct scheduler_config *config);
 

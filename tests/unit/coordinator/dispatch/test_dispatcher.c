@@ -3,6 +3,7 @@
 
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
+#include "coordinator/dispatch/worker_endpoint.h"
 #include "coordinator/job/job.h"
 #include "coordinator/job/job_internal.h"
 #include "protocol/protocol.h"
@@ -271,6 +272,102 @@ Test(dispatcher, a_worker_that_rejects_the_token_is_probed_with_a_call_that_need
     scheduler_turn_run(&p.turn);
     cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS "/echo", "it gets the chunk again");
     post_over(&p);
+}
+
+/* The worker is asked for its tasks once more, and says these. */
+static void expect_asked(struct post *p, unsigned calls_before, const char *tasks)
+{
+    while (fake_calls_n == calls_before) uv_run(&p->loop, UV_RUN_ONCE);
+    struct http_call *call = last_call();
+    cr_assert_str_eq(call->options.method, "GET");
+    cr_assert_str_eq(call->url, "http://worker:8081" PATH_TASKS);
+    cr_assert(call_body(call, tasks));
+    call_end(call, HTTP_CALL_OK, 200, false);
+    scheduler_turn_run(&p->turn);
+}
+
+Test(dispatcher, a_worker_that_lacks_a_task_is_asked_for_its_tasks_and_gets_it_when_it_has_it_again)
+{
+    for (int status = 404; status <= 422; status += 18) {
+        struct post p;
+        post_init(&p, "static://worker:8081");
+        struct http_call *call = post_job(&p, FOUR);
+        unsigned before = fake_calls_n;
+        call_head(call, status);
+        call_end(call, HTTP_CALL_OK, status, false);
+        scheduler_turn_run(&p.turn);
+        cr_assert_eq(fake_calls_n, before, "neither the chunk again, nor a question at once");
+        expect_asked(&p, before, "{\"tasks\":[{\"name\":\"other\"},{\"name\":\"echo\",\"error\":\"no\"}]}");
+        cr_assert_eq(fake_calls_n, before + 1, "it still lacks the task");
+        survey_ask(&p.fleet.survey, ((struct worker_endpoint *)p.fleet.endpoints.list->owner)->survey, 0);
+        expect_asked(&p, before + 1, "{\"tasks\":[{\"name\":\"echo\",\"slots\":2}]}");
+        cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS "/echo");
+        post_over(&p);
+    }
+}
+
+static void set_worker(struct http_call *call, const char *id)
+{
+    call->answered[0] = HEADER_WORKER;
+    call->answered[1] = id;
+}
+
+Test(dispatcher, another_worker_at_an_address_is_asked_for_its_tasks)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct http_call *call = post_job(&p, FOUR);
+    unsigned before = fake_calls_n;
+    set_worker(call, "w1");
+    call_head(call, 200);
+    cr_assert_eq(fake_calls_n, before, "the first one was asked already");
+    call_end(call, HTTP_CALL_OK, 429, false);
+    while (fake_calls_n == before) uv_run(&p.loop, UV_RUN_ONCE);
+    call = last_call();
+    cr_assert_str_eq(call->options.method, "POST");
+    set_worker(call, "w2");
+    call_head(call, 200);
+    expect_asked(&p, before + 1, "{\"tasks\":[{\"name\":\"echo\"}]}");
+    post_over(&p);
+}
+
+Test(dispatcher, a_worker_that_comes_back_is_asked_for_its_tasks)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct http_call *call = post_job(&p, FOUR);
+    unsigned before = fake_calls_n;
+    call_end(call, HTTP_CALL_NOT_CONNECTED, 0, false);
+    scheduler_turn_run(&p.turn);
+    while (fake_calls_n == before) uv_run(&p.loop, UV_RUN_ONCE);
+    cr_assert_str_eq(last_call()->url, "http://worker:8081/readyz");
+    call_end(last_call(), HTTP_CALL_OK, 200, false);
+    expect_asked(&p, before + 1, "{\"tasks\":[{\"name\":\"echo\"}]}");
+    post_over(&p);
+}
+
+Test(dispatcher, an_item_is_sent_again_after_a_loss_unless_its_task_says_it_is_not_idempotent)
+{
+    static const struct {
+        const char *says;
+        enum idempotency want;
+    } cases[] = {{"true", IDEMPOTENCY_YES}, {"false", IDEMPOTENCY_NO}, {"null", IDEMPOTENCY_UNSAID}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct post p;
+        char text[100];
+        post_init(&p, "static://worker:8081");
+        unsigned before = fake_calls_n;
+        snprintf(text, sizeof text, "{\"tasks\":[{\"name\":\"echo\",\"idempotent\":%s}]}", cases[i].says);
+        survey_ask(&p.fleet.survey, ((struct worker_endpoint *)p.fleet.endpoints.list->owner)->survey, 0);
+        expect_asked(&p, before, text);
+        cr_assert_eq(catalog_find(&p.fleet.survey.catalog, "echo")->idempotent, cases[i].want);
+        struct http_call *call = post_job(&p, FOUR);
+        call_end(call, HTTP_CALL_LOST, 0, false);
+        scheduler_turn_run(&p.turn);
+        bool failed = jobs_next(&p.jobs, NULL)->state == JOB_ENDED;
+        cr_assert_eq(failed, cases[i].want == IDEMPOTENCY_NO, "%s: it is sent again after a loss", cases[i].says);
+        post_over(&p);
+    }
 }
 
 Test(dispatcher, an_endpoint_may_go_while_its_call_runs)

@@ -1,3 +1,4 @@
+#include "common/base/limits.h"
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 /* Jobs of several tasks, and workers that do not have them all. */
@@ -42,6 +43,26 @@ Test(scheduler_tasks, a_job_goes_only_where_its_task_is)
     sched_job_cancel(of_a, SCHED_CANCELLED, "enough");
     sched_job_cancel(of_b, SCHED_CANCELLED, "enough");
     sched_job_cancel(of_two, SCHED_CANCELLED, "enough");
+    run(&sh);
+    shell_over(&sh);
+}
+
+Test(scheduler_tasks, many_chunks_of_one_task_take_no_room_from_another)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    struct sched_endpoint_task tasks[] = {{"wide", 100}, {"other", 8}};
+    sched_endpoint_set_tasks(sh.s, e, tasks, 2, sh.now);
+    struct sched_job *wide = job_of_task(&sh, "wide", 500);
+    run(&sh);
+    unsigned most = out_at(&sh, wide, NULL);
+    cr_assert(most > 0 && most <= LIMIT_WORKER_CHUNKS, "%u", most);
+    struct sched_job *other = job_of_task(&sh, "other", 8);
+    run(&sh);
+    cr_assert_eq(out_at(&sh, other, NULL), 8, "%u", out_at(&sh, other, NULL));
+    sched_job_cancel(wide, SCHED_CANCELLED, "enough");
+    sched_job_cancel(other, SCHED_CANCELLED, "enough");
     run(&sh);
     shell_over(&sh);
 }
