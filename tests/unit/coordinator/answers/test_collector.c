@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <inttypes.h>
 
 #include "coordinator/answers/collector.h"
 #include "unit/leaks.h"
@@ -39,8 +40,7 @@ static enum collector_status add(struct collector *c, uint64_t first, size_t n)
 {
     static char lines[1 << 20];
     size_t len = 0;
-    for (size_t i = 0; i < n; i++)
-        len += (size_t)snprintf(lines + len, sizeof lines - len, "%llu\n", (unsigned long long)(first + i));
+    for (size_t i = 0; i < n; i++) len += (size_t)snprintf(lines + len, sizeof lines - len, "%" PRIu64 "\n", first + i);
     return collector_add(c, first, n, lines, len);
 }
 
