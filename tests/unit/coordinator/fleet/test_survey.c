@@ -33,7 +33,8 @@ static void said(void *owner, const struct task_list *has, uint64_t worker_id)
 
 static void add(struct fleet *f)
 {
-    f->at[f->n].url = (char *)(uintptr_t) "http://w";
+    static char url[] = "http://w";
+    f->at[f->n].url = url;
     f->w[f->n] = survey_add(&f->survey, &f->at[f->n], said, f);
     f->n++;
 }
