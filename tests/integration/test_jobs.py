@@ -18,7 +18,7 @@ class Answers(SharedFleetTest):
     fleet_options = {"workers": 2}
 
     def test_a_json_job_is_answered_with_one_document(self):
-        answer = self.shared.job({"task": "square", "items": [1, 2, 3]})
+        answer = self.shared.job({"task": "square", "items": [1, 2, 3], "hedge": {"enabled": False}})
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(answer.headers.get_content_type(), JSON)
         document = answer.json
