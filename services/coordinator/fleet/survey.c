@@ -8,6 +8,7 @@ enum {
     ASK_TIMEOUT_MS = 2000, /* of silence */
     ASKING_MAX = 64,       /* at the same time */
     PERIOD_MS = 30000,     /* of a worker that answers */
+    TICK_MS = 5000,        /* those that are due for their period are asked together, at multiples of this */
     RETRY_MIN_MS = 1000,   /* of one that does not; doubled each time, up to the period */
     FRESH_MAX_MS = 1000,
     QUESTION_MS = 3000,
@@ -118,14 +119,15 @@ static double jitter(struct survey *s, double least, double most)
 }
 
 /* The first time is anywhere in the period, so that workers that were added together are not asked together. */
-static uint64_t next_delay_ns(struct survey_worker *w, bool first)
+static uint64_t next_time_ns(struct survey_worker *w, bool first)
 {
     struct survey *s = w->survey;
     double ms = PERIOD_MS;
     if (w->failures > 0 && w->failures < 6) ms = RETRY_MIN_MS << (w->failures - 1);
     if (ms > PERIOD_MS) ms = PERIOD_MS;
     bool spread = first && w->failures == 0;
-    return (uint64_t)(ms * jitter(s, spread ? 0.1 : 0.8, spread ? 1 : 1.2) * (double)NS_PER_MS);
+    uint64_t at = now_ns() + (uint64_t)(ms * jitter(s, spread ? 0.1 : 0.7, spread ? 1 : 1.1) * (double)NS_PER_MS);
+    return w->failures > 0 ? at : at + TICK_MS * NS_PER_MS - at % (TICK_MS * NS_PER_MS);
 }
 
 static void keep_etag(struct survey_worker *w)
@@ -170,7 +172,7 @@ static void on_end(void *data, const struct http_call_result *r)
         w->failures = 0;
     else
         note_failure(w, r);
-    uint64_t next = now_ns() + next_delay_ns(w, first);
+    uint64_t next = next_time_ns(w, first);
     heap_set(&s->due, &w->due, next < w->again_ns ? next : w->again_ns);
     uncount(s, w);
     w->answered_ns = w->asked_ns;

@@ -161,9 +161,30 @@ Test(survey, one_that_does_not_answer_is_asked_again_soon)
     cr_assert_eq(f.said, 0);
     cr_assert_str_eq(f.survey.fault, "as it was told");
     run_until_calls(&f, 2);
-    cr_assert_geq(now_ns() - start, 700 * NS_PER_MS);
+    cr_assert_geq(now_ns() - start, 600 * NS_PER_MS);
     call_end(fake_calls[1], HTTP_CALL_OK, 401, false);
     cr_assert(f.survey.rejects_token);
+    fleet_over(&f);
+}
+
+Test(survey, those_of_a_period_are_asked_together_and_not_before_it_is_over)
+{
+    struct fleet f;
+    fleet_init(&f, 50);
+    uint64_t first[8] = {0};
+    unsigned different = 0;
+    for (unsigned i = 0; i < f.n; i++) answer(i, A);
+    cr_assert_eq(fake_calls_n, 50, "none is asked again at once");
+    for (unsigned i = 1; i <= f.survey.due.n; i++) {
+        uint64_t at = f.survey.due.nodes[i]->key;
+        unsigned k = 0;
+        cr_assert_gt(at, now_ns());
+        cr_assert_lt(at, now_ns() + 36 * NS_PER_S);
+        while (k < different && first[k] != at) k++;
+        cr_assert_lt(k, ARRAY_SIZE(first));
+        if (k == different) first[different++] = at;
+    }
+    cr_assert_gt(different, 2, "they are spread over the period");
     fleet_over(&f);
 }
 
