@@ -180,7 +180,7 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
     struct http_connection *c = x->connection;
     if (x->body_bytes + *size > x->server->options.max_body_bytes) {
         x->status = 413;
-        http_connection_refuse_in_call(c, 413, "the body is longer than allowed");
+        http_connection_refuse_in_call(c, 413, http_problem_detail(413));
         return MHD_NO;
     }
     size_t taken = *size;

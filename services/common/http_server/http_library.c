@@ -69,18 +69,6 @@ static struct http_connection *find_culprit(struct http_server *s)
     return found;
 }
 
-static const char *explain(unsigned status)
-{
-    switch (status) {
-    case 400: return "the request is not well-formed HTTP";
-    case 413: return "the body is longer than allowed";
-    case 414: return "the request's URI is too long";
-    case 431: return "the request's headers are too long";
-    case 505: return "only HTTP/1.0 and HTTP/1.1 are supported";
-    default: return "the request cannot be served";
-    }
-}
-
 void http_library_log(void *cls, const char *format, va_list args)
 {
     static const char mark[] = "Error processing request (HTTP response code is %u";
@@ -93,5 +81,5 @@ void http_library_log(void *cls, const char *format, va_list args)
     if (!c) return;
     if (c->exchange && !c->exchange->status) c->exchange->status = (int)status;
     /* The socket is shut after our answer, so the library cannot send its own. */
-    http_connection_refuse_in_call(c, (int)status, explain(status));
+    http_connection_refuse_in_call(c, (int)status, http_problem_detail((int)status));
 }

@@ -9,6 +9,24 @@ const char *http_status_title(int status)
     return title ? title : "Unknown";
 }
 
+const char *http_problem_detail(int status)
+{
+    switch (status) {
+    case 400: return "the request is not well-formed HTTP";
+    case 413: return "the body is longer than allowed";
+    case 414: return "the request's URI is too long";
+    case 431: return "the request's headers are too long";
+    case 505: return "only HTTP/1.0 and HTTP/1.1 are supported";
+    default: return "the request cannot be served";
+    }
+}
+
+void http_answer_body_too_long(struct http_exchange *x)
+{
+    http_answer_problem(x, 413, NULL, "the body has %lld bytes; %zu are allowed", (long long)x->content_length,
+                        x->server->options.max_body_bytes);
+}
+
 void http_problem_body(struct buf *b, int status, const char *members, const char *detail)
 {
     const char *title = http_status_title(status);

@@ -102,8 +102,8 @@ bool http_request_check(struct http_exchange *x)
     if (fault) return refuse(x, 400, fault);
     const union MHD_ConnectionInfo *head =
         MHD_get_connection_info(x->connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    if (x->uri_bytes > LIMIT_URI_BYTES) return refuse(x, 414, "the request's URI is too long");
-    if (head && head->header_size > LIMIT_HEADER_BYTES) return refuse(x, 431, "the request's headers are too long");
+    if (x->uri_bytes > LIMIT_URI_BYTES) return refuse(x, 414, http_problem_detail(414));
+    if (head && head->header_size > LIMIT_HEADER_BYTES) return refuse(x, 431, http_problem_detail(431));
     if (f.packed) {
         http_exchange_set_header(x, "Accept-Encoding", "identity");
         return refuse(x, 415, "Content-Encoding must be identity or absent");
@@ -116,8 +116,7 @@ bool http_request_check(struct http_exchange *x)
     x->expects_continue = f.continues && !x->is_http_1_0;
     if (x->content_length > 0 && (uint64_t)x->content_length > x->server->options.max_body_bytes) {
         x->must_close = true;
-        http_answer_problem(x, 413, NULL, "the body has %lld bytes; %zu are allowed", (long long)x->content_length,
-                            x->server->options.max_body_bytes);
+        http_answer_body_too_long(x);
         return false;
     }
     return true;

@@ -306,6 +306,9 @@ const char *http_request_path(const char *url);
 MUST_CHECK bool http_route_find(struct http_exchange *x);
 
 /* http_problem.c */
+/* The sentence for a status that the server itself answers. A body that is too long has one with its length. */
+const char *http_problem_detail(int status);
+void http_answer_body_too_long(struct http_exchange *x);
 void http_problem_body(struct buf *b, int status, const char *members, const char *detail);
 const char *http_status_title(int status);
 

@@ -2,7 +2,6 @@
 
 #include <strings.h>
 
-#include "common/observe/log.h"
 #include "common/observe/metrics.h"
 
 static const struct {
@@ -63,24 +62,9 @@ bool access_start(struct access *a, const char *path, char *err, size_t err_size
     return !path || tokens_read(&a->tokens, path, err, err_size);
 }
 
-bool access_read_again(struct tokens *t, const char *option, const char *path)
-{
-    struct tokens fresh;
-    char err[512];
-    if (!tokens_read(&fresh, path, err, sizeof err)) {
-        log_error("the tokens could not be read again; the old ones stay in use", LOG_STR("option", option),
-                  LOG_STR("error", err));
-        return false;
-    }
-    tokens_release(t);
-    *t = fresh;
-    log_info("tokens were read again", LOG_STR("option", option), LOG_U64("tokens", t->count));
-    return true;
-}
-
 void access_reload(struct access *a)
 {
-    if (a->path) access_read_again(&a->tokens, "token-file", a->path);
+    if (a->path) tokens_read_again(&a->tokens, "token-file", a->path);
 }
 
 void access_release(struct access *a)

@@ -1,7 +1,7 @@
 /*
  * Access by tokens. A request must have one of the tokens of a file ("Authorization: Bearer TOKEN", RFC 6750). Without
  * one it is answered 401 with the reason, before its body is read. Without a file every request is admitted.
- * Private to service*.c, except the two functions at the end.
+ * Private to service*.c, except access_classify().
  */
 #ifndef FANTAIL_COMMON_SERVICE_ACCESS_H
 #define FANTAIL_COMMON_SERVICE_ACCESS_H
@@ -28,8 +28,5 @@ MUST_CHECK bool access_admit(struct access *a, struct http_exchange *x);
 
 /* Checks an Authorization header; NULL: there is none. Pure. */
 enum access_verdict access_classify(const struct tokens *tokens, const char *authorization);
-/* Replaces the tokens in t by those of the file. False when the file cannot be read or has none; then t is unchanged
- * and the log has an error that names `option`. */
-bool access_read_again(struct tokens *t, const char *option, const char *path);
 
 #endif

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/observe/log.h"
+
 bool token_is_well_formed(const char *text, size_t len)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/";
@@ -108,6 +110,21 @@ bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
     explicit_bzero(text, sizeof text);
     if (!good) snprintf(err, err_size, "%s: %s", path, why);
     return good;
+}
+
+bool tokens_read_again(struct tokens *t, const char *option, const char *path)
+{
+    struct tokens fresh;
+    char err[512];
+    if (!tokens_read(&fresh, path, err, sizeof err)) {
+        log_error("the tokens could not be read again; the old ones stay in use", LOG_STR("option", option),
+                  LOG_STR("error", err));
+        return false;
+    }
+    tokens_release(t);
+    *t = fresh;
+    log_info("tokens were read again", LOG_STR("option", option), LOG_U64("tokens", t->count));
+    return true;
 }
 
 /* The padding makes a shorter token differ from a longer one that begins with it. */

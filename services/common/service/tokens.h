@@ -1,8 +1,7 @@
 /*
  * Bearer tokens from a file: one on each line; blank lines and lines that begin with # are skipped. There may be
  * several, so that a new token is valid before the old one is removed. A token has the characters of RFC 6750: letters,
- * digits,
- * -._~+/ and = at its end.
+ * digits, -._~+/ and = at its end.
  *
  * All tokens are padded to one length, and a comparison reads all bytes of all of them, so its time reveals nothing. No
  * message quotes a token. Owner: the struct that embeds it. A zeroed set is empty, and may be released.
@@ -23,6 +22,9 @@ struct tokens {
 MUST_CHECK bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, size_t err_size);
 /* The same for a file. The sentence begins with its path. */
 MUST_CHECK bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size);
+/* Replaces the tokens in t by those of the file. False when the file cannot be read or has none; then t is unchanged
+ * and the log has an error that names `option`. */
+bool tokens_read_again(struct tokens *t, const char *option, const char *path);
 MUST_CHECK bool tokens_has(const struct tokens *t, const char *token, size_t len);
 /* The token to present to others; NULL: none. Borrowed. */
 const char *tokens_first(const struct tokens *t);

@@ -64,7 +64,7 @@ bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_op
 void worker_fleet_reload(struct worker_fleet *f)
 {
     const char *path = f->config->token_file;
-    if (path && access_read_again(&f->tokens, "worker-token-file", path)) set_authorization(f);
+    if (path && tokens_read_again(&f->tokens, "worker-token-file", path)) set_authorization(f);
     tls_store_reload(&f->tls);
 }
 

@@ -1,13 +1,9 @@
 #include "worker/system/reaper.h"
+#include "worker/system/descendants.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include "common/observe/log.h"
 
 static void on_signal(uv_signal_t *signal, int number)
 {
@@ -41,63 +37,13 @@ void reaper_add(struct reaper *r, struct reaped *child)
     r->children = child;
 }
 
-/* Reads a small file of /proc. Returns its length; 0 if it cannot be read. */
-static size_t read_proc(const char *path, char *dst, size_t size)
+/* An adopted child may stay if the process that started it still lives: it will be killed with that one. */
+static bool may_live(void *data, pid_t pid, uint64_t token)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
-    size_t len = 0;
-    ssize_t n;
-    while (len < size - 1 && (n = read(fd, dst + len, size - 1 - len)) > 0) len += (size_t)n;
-    close(fd);
-    dst[len] = '\0';
-    return len;
-}
-
-/* The token in the environment with which the process was started; 0 if it has no token of this worker. */
-static uint64_t token_of(pid_t pid)
-{
-    static char env[64 * 1024];
-    char path[64], want[64];
-    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-    int want_len = snprintf(want, sizeof want, "FANTAIL_PROCESS=%d-", (int)getpid());
-    size_t len = read_proc(path, env, sizeof env);
-    for (char *at = env; at < env + len; at += strlen(at) + 1)
-        if (strncmp(at, want, (size_t)want_len) == 0) return strtoull(at + want_len, NULL, 10);
-    return 0;
-}
-
-static bool is_known(const struct reaper *r, pid_t pid)
-{
+    const struct reaper *r = data;
     for (const struct reaped *c = r->children; c; c = c->next)
-        if (c->pid == pid) return true;
+        if (c->pid == pid || (token && c->token == token)) return true;
     return false;
-}
-
-static bool token_lives(const struct reaper *r, uint64_t token)
-{
-    for (const struct reaped *c = r->children; c; c = c->next)
-        if (c->token == token) return true;
-    return false;
-}
-
-/* Kills adopted children, which are those that we did not start. One stays if the process that started it still lives:
- * it will be killed with it. */
-static void kill_strays(struct reaper *r)
-{
-    static char list[64 * 1024];
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    size_t len = read_proc(path, list, sizeof list);
-    for (char *at = list, *end; at < list + len; at = end) {
-        pid_t pid = (pid_t)strtol(at, &end, 10);
-        if (end == at) break;
-        if (is_known(r, pid)) continue;
-        uint64_t token = token_of(pid);
-        if (token && token_lives(r, token)) continue;
-        if (kill(pid, SIGKILL) == 0)
-            log_warn("killed a process that a task left behind", LOG_I64("pid", pid), LOG_U64("process", token));
-    }
 }
 
 /* Removes the child from the list; NULL if it is an adopted one. */
@@ -128,6 +74,6 @@ bool reaper_poll(struct reaper *r)
         wait4(info.si_pid, &status, WNOHANG, &usage);
         if (c) c->on_exit(c, status, &usage);
     }
-    if (any) kill_strays(r);
+    if (any) descendants_kill(may_live, r);
     return left;
 }

@@ -1,7 +1,6 @@
 /*
- * Reaps every child of the worker, and kills the descendants that a task process leaves behind. The worker is a
- * subreaper: when a process dies, what it has started becomes a child of the worker, even after setsid(). The token in
- * the environment (FANTAIL_PROCESS) shows which process it belongs to. Single-threaded; one for each program.
+ * Reaps every child of the worker, also those that it adopted from a process that died (see descendants.h, which kills
+ * them). Single-threaded; one for each program.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_REAPER_H
 #define FANTAIL_WORKER_SYSTEM_REAPER_H

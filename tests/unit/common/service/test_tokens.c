@@ -156,15 +156,15 @@ Test(token_file, reading_again_takes_new_tokens_and_keeps_the_old_ones_when_it_f
     put(ONE "\n");
     cr_assert(tokens_read(&set, path, err, sizeof err) && has(ONE));
     put(ONE "\n" TWO "\n");
-    cr_assert(access_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
+    cr_assert(tokens_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
     put("# nothing\n");
-    cr_assert(!access_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
+    cr_assert(!tokens_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
     put("bad token\n");
-    cr_assert(!access_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
+    cr_assert(!tokens_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
     unlink(path);
-    cr_assert(!access_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
+    cr_assert(!tokens_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
     put(TWO "\n");
-    cr_assert(access_read_again(&set, "token-file", path) && !has(ONE) && has(TWO));
+    cr_assert(tokens_read_again(&set, "token-file", path) && !has(ONE) && has(TWO));
 }
 
 /* The header. */

@@ -1,0 +1,18 @@
+/*
+ * Kills the descendants that a task process leaves behind. The worker is a subreaper: when a process dies, what it has
+ * started becomes a child of the worker, even after setsid(). The token in the environment (FANTAIL_PROCESS) shows
+ * which process it belongs to. Single-threaded.
+ */
+#ifndef FANTAIL_WORKER_SYSTEM_DESCENDANTS_H
+#define FANTAIL_WORKER_SYSTEM_DESCENDANTS_H
+
+#include "common/base/base.h"
+
+/* Whether a child of the worker may live on. token: of the process that started it; 0: not read
+ * yet. */
+typedef bool descendant_may_live(void *data, pid_t pid, uint64_t token);
+
+/* Sends SIGKILL to each child of the worker that may not live on. */
+void descendants_kill(descendant_may_live *may_live, void *data);
+
+#endif
