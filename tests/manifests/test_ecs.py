@@ -61,6 +61,14 @@ class Life(TemplateTest):
     def test_both_services_are_there(self):
         self.assertEqual(set(self.containers), {"coordinator", "worker"})
 
+    def test_the_balancers_close_idle_connections_before_the_services_do(self):
+        balancers = [r["Properties"] for r in self.resources.values() if r["Type"].endswith("::LoadBalancer")]
+        idle = [float(a["Value"]) for balancer in balancers for a in balancer["LoadBalancerAttributes"]
+                if a["Key"] == "idle_timeout.timeout_seconds"]
+        self.assertEqual(len(idle), 2)
+        for name, env in self.environments.items():
+            self.assertGreater(float(env["FANTAIL_KEEPALIVE_TIMEOUT_S"]), max(idle) + 30, name)
+
     def test_stop_timeout_and_deregistration_cover_delay_and_drain(self):
         for name, env in self.environments.items():
             delay, drain = float(env["FANTAIL_SHUTDOWN_DELAY_S"]), float(env["FANTAIL_DRAIN_S"])

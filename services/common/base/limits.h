@@ -17,9 +17,8 @@
 #define LIMIT_BODY_BYTES       (LIMIT_BODY_GIB * GIB)
 #define LIMIT_CONNECTIONS      4096        /* --max-connections of the coordinator */
 #define LIMIT_HEADER_MS        10000       /* from the first byte of a request to the end of its headers */
-#define LIMIT_BODY_IDLE_MS     30000       /* without a byte of a body for this long, the request is ended */
-#define LIMIT_BODY_STEP_BYTES  (2 * KIB)   /* the same with fewer bytes in that time */
-#define LIMIT_KEEPALIVE_MS     75000       /* an idle kept connection */
+#define LIMIT_UPLOAD_PAUSE_S   300         /* without a byte of a body, then it is 408; --upload-pause-s */
+#define LIMIT_KEEPALIVE_S      620         /* an idle kept connection; --keepalive-timeout-s */
 #define LIMIT_ARRIVE_MS        30          /* when a drain begins: for connections that are just being made */
 #define LIMIT_CLOSE_IDLE_MS    300         /* at the end of a drain: for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES (128 * KIB) /* head, read and write buffer; zeroed at each request */

@@ -1,4 +1,4 @@
-/* The time limits of a connection: for a head, for each step of a body, and between requests. */
+/* The time limits of a connection: for a head, for a pause in a body, and between requests. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -48,10 +48,14 @@ static bool will_stay_short(struct http_connection *c, uint64_t now_ms)
 
 static void sweep_body(struct http_connection *c, uint64_t now_ms)
 {
-    if (ms_since(now_ms, c->since_ms) >= c->server->options.body_timeout_ms)
-        http_connection_refuse(c, 408, "the request's body came too slowly");
-    else if (will_stay_short(c, now_ms))
+    uint64_t pause_ms = c->server->options.upload_pause_ms;
+    if (ms_since(now_ms, c->since_ms) >= pause_ms) {
+        char detail[64];
+        snprintf(detail, sizeof detail, "no byte of the body came for %g s", (double)pause_ms / 1000);
+        http_connection_refuse(c, 408, detail);
+    } else if (will_stay_short(c, now_ms)) {
         http_connection_cut(c);
+    }
 }
 
 static void sweep_connection(struct http_connection *c, uint64_t now_ms)

@@ -190,11 +190,7 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
     if (taken > *size) BUG("body() returned more than its len");
     if (http_exchange_answered(x)) taken = *size;
     x->body_bytes += taken;
-    x->body_step_bytes += taken;
-    if (x->body_step_bytes >= LIMIT_BODY_STEP_BYTES) {
-        x->body_step_bytes = 0;
-        c->since_ms = uv_now(c->server->loop);
-    }
+    c->since_ms = uv_now(c->server->loop);
     if (taken < *size) http_exchange_suspend(x);
     *size -= taken;
     return MHD_YES;

@@ -105,7 +105,7 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 static void start_handles(struct http_server *s)
 {
     const struct http_server_options *o = &s->options;
-    uint64_t shortest = min_u64(o->header_timeout_ms, min_u64(o->body_timeout_ms, o->keepalive_timeout_ms));
+    uint64_t shortest = min_u64(o->header_timeout_ms, min_u64(o->upload_pause_ms, o->keepalive_timeout_ms));
     uint64_t sweep_ms = min_u64(1000, shortest / 4 + 1);
     int daemon_fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     uv_poll_init(s->loop, &s->daemon_poll, daemon_fd);
@@ -126,8 +126,8 @@ static void set_defaults(struct http_server_options *o)
     if (!o->max_body_bytes) o->max_body_bytes = LIMIT_BODY_BYTES;
     if (!o->max_connections) o->max_connections = LIMIT_CONNECTIONS;
     if (!o->header_timeout_ms) o->header_timeout_ms = LIMIT_HEADER_MS;
-    if (!o->body_timeout_ms) o->body_timeout_ms = LIMIT_BODY_IDLE_MS;
-    if (!o->keepalive_timeout_ms) o->keepalive_timeout_ms = LIMIT_KEEPALIVE_MS;
+    if (!o->upload_pause_ms) o->upload_pause_ms = LIMIT_UPLOAD_PAUSE_S * 1000;
+    if (!o->keepalive_timeout_ms) o->keepalive_timeout_ms = LIMIT_KEEPALIVE_S * 1000;
 }
 
 struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_options *options, char *err,

@@ -12,6 +12,8 @@
  * is answered, body() and body_end() are not called any more. closed() comes last and exactly once for an accepted
  * exchange, and then the pointer is dead. It is called from the loop or from http_server_stop().
  *
+ * Every answer tells proxies not to keep it (Cache-Control). A streamed answer also tells them to pass on each piece.
+ *
  * A client that only shuts its sending side (printf | nc) still gets its answer. It counts as gone when it does so
  * after the answer has begun, or when it speaks HTTP/1.0.
  */
@@ -69,10 +71,10 @@ struct http_server_options {
     size_t max_body_bytes;           /* 0: LIMIT_BODY_BYTES */
     unsigned max_connections;        /* 0: LIMIT_CONNECTIONS */
     bool reuse_port;
-    struct tls_store *tls;         /* https; a connection uses what it holds when it begins; NULL: http; borrowed */
-    uint64_t header_timeout_ms;    /* 0: LIMIT_HEADER_MS; a head that takes longer is answered 408 */
-    uint64_t body_timeout_ms;      /* 0: LIMIT_BODY_IDLE_MS; in this time LIMIT_BODY_STEP_BYTES of a body must come */
-    uint64_t keepalive_timeout_ms; /* 0: LIMIT_KEEPALIVE_MS */
+    struct tls_store *tls;      /* https; a connection uses what it holds when it begins; NULL: http; borrowed */
+    uint64_t header_timeout_ms; /* 0: LIMIT_HEADER_MS; a head that takes longer is answered 408 */
+    uint64_t upload_pause_ms;   /* 0: LIMIT_UPLOAD_PAUSE_S; a body of which no byte comes for longer is answered 408 */
+    uint64_t keepalive_timeout_ms; /* 0: LIMIT_KEEPALIVE_S */
     /* Called for every request when its headers are in, before its route is searched. Returns false after answering
      * it. NULL: all are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);

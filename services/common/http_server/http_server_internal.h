@@ -94,7 +94,7 @@ struct http_connection {
     bool uncounted;         /* has had a chunked body, whose bytes on the wire are not known */
     uint64_t counted_bytes; /* of all requests so far: heads and announced bodies */
     uint64_t seen_in_turn;  /* the server's turn in which the library last used it, or we resumed it */
-    uint64_t since_ms;      /* since when we wait for the next head or step of the body */
+    uint64_t since_ms;      /* since when we wait for the next head, or for more of the body */
     uint64_t head_began_ms; /* when the start of the next head was seen on a kept connection; 0: not yet */
 
     gnutls_session_t tls; /* the library's; NULL without TLS */
@@ -169,7 +169,7 @@ struct http_exchange {
     int status;            /* of the answer; 0: there is none yet */
     size_t uri_bytes;
     int64_t content_length; /* -1: chunked */
-    uint64_t body_bytes, body_step_bytes;
+    uint64_t body_bytes;
     uint64_t start_ns;
     uint64_t stepped_in_turn; /* the server's turn in which bytes last came or went */
     const char *method, *path;

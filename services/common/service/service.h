@@ -34,6 +34,7 @@
 #include <uv.h>
 
 #include "common/base/base.h"
+#include "common/base/limits.h"
 #include "common/http_server/http_server.h"
 #include "common/observe/log.h"
 #include "common/service/option.h"
@@ -51,6 +52,7 @@ struct service_config {
     const char *token_file;       /* NULL: no tokens are needed */
     bool insecure;                /* other machines may connect without a token */
     struct tls_server_config tls; /* of the public port; the admin port has none */
+    double keepalive_timeout_s, upload_pause_s;
     double shutdown_delay_s;
     double drain_s;
     int log_level;
@@ -71,6 +73,10 @@ struct service_config {
         OPTION_STRING("admin-host", S, f.admin_host, "127.0.0.1", "address of health and metrics, in the same form"),  \
         OPTION_PORT("admin-port", S, f.admin_port, default_admin_port, -1,                                             \
                     "port of health and metrics; 0 is a free one, off is none"),                                       \
+        OPTION_SECONDS("keepalive-timeout-s", S, f.keepalive_timeout_s, TEXT_OF(LIMIT_KEEPALIVE_S), 0.1, 86400,        \
+                       "close a kept connection after this time without a request; load balancers must close first"),  \
+        OPTION_SECONDS("upload-pause-s", S, f.upload_pause_s, TEXT_OF(LIMIT_UPLOAD_PAUSE_S), 0.1, 86400,               \
+                       "answer 408 if no byte of a request's body comes for this time"),                               \
         OPTION_HEADING("Access"),                                                                                      \
         OPTION_PATH("token-file", S, f.token_file, NULL,                                                               \
                     "a file of bearer tokens, one on each line; every request must have one; read again on SIGHUP"),   \

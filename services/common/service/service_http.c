@@ -139,6 +139,11 @@ static void on_done(void *data, const char *method, const char *route, int statu
               LOG_MS("duration_ms", duration_ns));
 }
 
+static uint64_t milliseconds(double seconds)
+{
+    return (uint64_t)(seconds * 1000);
+}
+
 static bool start_admin(struct service_http *h, uv_loop_t *loop, const struct service_config *config,
                         const struct service_hooks *hooks, char *err, size_t err_size)
 {
@@ -148,7 +153,9 @@ static bool start_admin(struct service_http *h, uv_loop_t *loop, const struct se
     const struct http_server_options options = {.host = config->admin_host,
                                                 .port = (uint16_t)config->admin_port,
                                                 .routes = h->admin_routes,
-                                                .data = hooks->data};
+                                                .data = hooks->data,
+                                                .keepalive_timeout_ms = milliseconds(config->keepalive_timeout_s),
+                                                .upload_pause_ms = milliseconds(config->upload_pause_s)};
     h->admin = http_server_start(loop, &options, err, err_size);
     return h->admin;
 }
@@ -191,6 +198,8 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
                                                 .max_body_bytes = hooks->max_body_bytes,
                                                 .max_connections = hooks->max_connections,
                                                 .reuse_port = config->reuse_port,
+                                                .keepalive_timeout_ms = milliseconds(config->keepalive_timeout_s),
+                                                .upload_pause_ms = milliseconds(config->upload_pause_s),
                                                 .admit = admit,
                                                 .admit_data = h,
                                                 .tls = h->tls.current ? &h->tls : NULL,

@@ -11,6 +11,26 @@ Test(http_server, a_short_streamed_answer_has_a_length)
     stop();
 }
 
+Test(http_server, proxies_are_told_to_keep_no_answer_and_to_pass_on_each_piece_of_a_stream)
+{
+    bool closed;
+    start();
+    int fd = client();
+    say(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    struct buf head = hear(fd, "hello", &closed);
+    cr_assert(strstr(buf_cstr(&head), "\r\nCache-Control: no-store\r\n"));
+    cr_assert_not(strstr(buf_cstr(&head), "X-Accel-Buffering"));
+    buf_release(&head);
+    saw.pull_room = 5;
+    say(fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+    head = hear(fd, "xxxxx", &closed);
+    cr_assert(strstr(buf_cstr(&head), "\r\nCache-Control: no-store, no-transform\r\n"));
+    cr_assert(strstr(buf_cstr(&head), "\r\nX-Accel-Buffering: no\r\n"));
+    buf_release(&head);
+    close(fd);
+    stop();
+}
+
 Test(http_server, an_answer_that_is_whole_before_it_begins_has_a_length_and_is_not_pulled)
 {
     enum { LEN = 3 * MIB };
