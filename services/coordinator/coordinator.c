@@ -16,7 +16,7 @@ static void on_cut(void *data)
 {
     struct coordinator *c = data;
     jobs_cancel_all(&c->jobs, "the coordinator is shutting down");
-    scheduler_turn_run(&c->turn);
+    scheduler_timing_run(&c->turn);
 }
 
 static bool is_idle(void *data)
@@ -28,7 +28,7 @@ static void on_stop(void *data)
 {
     struct coordinator *c = data;
     on_cut(c);
-    scheduler_turn_stop(&c->turn);
+    scheduler_timing_stop(&c->turn);
     worker_fleet_stop(&c->fleet);
     emf_stop(c->emf);
     trace_export_close(c->jobs.trace);
@@ -66,7 +66,7 @@ static int start_parts(struct coordinator *c, struct trace_config *tracing, char
     if (!worker_fleet_start(&c->fleet, c->loop, err, err_size)) return 2;
     c->turn.before_run = before_run;
     c->turn.data = c;
-    scheduler_turn_start(&c->turn, c->loop);
+    scheduler_timing_start(&c->turn, c->loop);
     dispatcher_start(&c->dispatcher, &c->fleet, &c->turn, c->config->jobs.worker_wait_s);
     start_jobs(c);
     c->status = (struct status_source){c->dispatcher.scheduler, &c->jobs.count, &c->fleet.survey.catalog};

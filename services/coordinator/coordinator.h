@@ -15,7 +15,7 @@
 #include "coordinator/sched/scheduler.h"
 #include "coordinator/status/emf.h"
 #include "coordinator/status/status.h"
-#include "coordinator/turn/scheduler_turn.h"
+#include "coordinator/timing/scheduler_timing.h"
 
 struct coordinator_config {
     struct service_config service;
@@ -32,7 +32,7 @@ struct coordinator {
     struct service_hooks hooks;
     struct service *service;
     struct worker_fleet fleet;
-    struct scheduler_turn turn;
+    struct scheduler_timing turn;
     struct dispatcher dispatcher;
     struct jobs jobs;
     struct status_source status;

@@ -106,7 +106,7 @@ static bool on_body(void *data, const char *bytes, size_t len)
     struct attempt_call *call = data;
     if (call->status != 200) return true;
     call->answer_bytes += len;
-    scheduler_turn_want(call->dispatcher->turn);
+    scheduler_timing_want(call->dispatcher->turn);
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
 }
@@ -129,7 +129,7 @@ static void on_head(void *data, struct http_call *http, int status)
     worker_endpoint_heard(sched_endpoint_owner(call->attempt->endpoint), hash_text(worker));
     if (!serves) return;
     sched_attempt_learned(call->attempt, hash_text(worker), header_number(http, HEADER_SLOTS), now_ns());
-    scheduler_turn_want(call->dispatcher->turn);
+    scheduler_timing_want(call->dispatcher->turn);
 }
 
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
@@ -226,7 +226,7 @@ static void on_end(void *data, const struct http_call_result *r)
     if (e) worker_endpoint_log_token(e, rejected_before);
     dispatcher_count_chunk(d, call->items_len + call->answer_bytes);
     attempt_call_free(call);
-    scheduler_turn_want(d->turn);
+    scheduler_timing_want(d->turn);
 }
 
 /* Sending. */

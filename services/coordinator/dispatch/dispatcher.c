@@ -112,7 +112,7 @@ static void *endpoint_added(void *data, struct endpoint *at)
     struct dispatcher *d = data;
     struct worker_endpoint *e = worker_endpoint_new(d, at);
     log_info("endpoint added", LOG_STR("url", at->url), LOG_STR("address", at->connect_to));
-    scheduler_turn_want(d->turn);
+    scheduler_timing_want(d->turn);
     return e;
 }
 
@@ -121,7 +121,7 @@ static void endpoint_removed(void *data, struct endpoint *at)
     struct dispatcher *d = data;
     log_info("endpoint removed", LOG_STR("url", at->url), LOG_STR("address", at->connect_to));
     worker_endpoint_free(at->owner);
-    scheduler_turn_want(d->turn);
+    scheduler_timing_want(d->turn);
 }
 
 const struct endpoints_ops dispatcher_endpoints_ops = {endpoint_added, endpoint_removed};
@@ -136,7 +136,7 @@ void dispatcher_register_metrics(struct dispatcher *d)
                     d->attempts);
 }
 
-void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_turn *turn,
+void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,
                       double worker_wait_s)
 {
     struct scheduler_config config;

@@ -8,11 +8,11 @@
 
 #include "common/base/unit_cost.h"
 #include "coordinator/fleet/worker_fleet.h"
-#include "coordinator/turn/scheduler_turn.h"
+#include "coordinator/timing/scheduler_timing.h"
 
 struct dispatcher {
     struct worker_fleet *fleet;
-    struct scheduler_turn *turn;
+    struct scheduler_timing *turn;
     struct scheduler *scheduler;         /* owned */
     uint64_t *attempts[SCHED_END_COUNT]; /* counters: ended attempts, by how */
     struct unit_cost chunk_cost;
@@ -23,7 +23,7 @@ extern const struct endpoints_ops dispatcher_endpoints_ops;
 
 void dispatcher_register_metrics(struct dispatcher *d);
 /* Makes the scheduler, and gives it to turn. worker_wait_s: how long items wait when no worker can be reached. */
-void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_turn *turn,
+void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,
                       double worker_wait_s);
 /* An attempt that moved this many bytes has ended. From time to time it measures what chunks cost this thread. */
 void dispatcher_count_chunk(struct dispatcher *d, uint64_t bytes);

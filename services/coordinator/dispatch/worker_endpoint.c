@@ -17,7 +17,7 @@ static void worker_said(void *owner, const struct task_list *has, uint64_t worke
     sched_endpoint_set_tasks(e->dispatcher->scheduler, e->sched, tasks, n, now_ns());
     free(tasks);
     if (worker_id) e->worker_id = worker_id;
-    scheduler_turn_want(e->dispatcher->turn);
+    scheduler_timing_want(e->dispatcher->turn);
 }
 
 struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at)
@@ -75,7 +75,7 @@ static void on_probe_end(void *data, const struct http_call_result *r)
     sched_endpoint_probed(d->scheduler, e->sched, ready, now_ns());
     worker_endpoint_log_token(e, rejected_before);
     if (ready) survey_ask(&d->fleet->survey, e->survey, 0);
-    scheduler_turn_want(d->turn);
+    scheduler_timing_want(d->turn);
 }
 
 void worker_endpoint_probe(struct worker_endpoint *e)

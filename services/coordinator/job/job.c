@@ -62,7 +62,7 @@ static void note_cancel(struct job *j)
 {
     j->cancel_is_noted = true;
     list_push_back(&j->jobs->cancels, &j->cancel_link);
-    scheduler_turn_want(j->jobs->turn);
+    scheduler_timing_want(j->jobs->turn);
 }
 
 void job_cancel(struct job *j, enum sched_status status, const char *reason)

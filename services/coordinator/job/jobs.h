@@ -10,7 +10,7 @@
 #include "common/base/list.h"
 #include "common/trace/trace_export.h"
 #include "coordinator/fleet/worker_fleet.h"
-#include "coordinator/turn/scheduler_turn.h"
+#include "coordinator/timing/scheduler_timing.h"
 
 struct job;
 
@@ -32,7 +32,7 @@ struct jobs {
     /* Set before jobs_init(). */
     const struct jobs_config *config;
     struct worker_fleet *fleet;
-    struct scheduler_turn *turn; /* and its scheduler */
+    struct scheduler_timing *turn; /* and its scheduler */
     void (*job_gone)(void *data);
     void *data;
 

@@ -120,20 +120,20 @@ void phase_start(struct phase *p, struct job *job, struct answer_sink answers)
     p->sched = sched_job_add(job->jobs->turn->scheduler, &params, now_ns());
     buf_release(&task);
     sched_job_offer(p->sched, generated + spool->items, generated * GENERATED_ITEM_BYTES + spool->bytes);
-    scheduler_turn_want(job->jobs->turn);
+    scheduler_timing_want(job->jobs->turn);
 }
 
 void phase_offer(struct phase *p, uint64_t items, uint64_t bytes)
 {
     if (!p->sched) return;
     sched_job_offer(p->sched, items, bytes);
-    scheduler_turn_want(p->job->jobs->turn);
+    scheduler_timing_want(p->job->jobs->turn);
 }
 
 void phase_no_more_items(struct phase *p)
 {
     sched_job_no_more_items(p->sched);
-    scheduler_turn_want(p->job->jobs->turn);
+    scheduler_timing_want(p->job->jobs->turn);
 }
 
 void phase_update(struct phase *p)

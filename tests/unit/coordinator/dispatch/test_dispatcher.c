@@ -19,7 +19,7 @@ struct post {
     struct jobs_config config;
     struct worker_fleet_config fleet_config;
     struct worker_fleet fleet;
-    struct scheduler_turn turn;
+    struct scheduler_timing turn;
     struct dispatcher dispatcher;
     struct jobs jobs;
     struct http_exchange x;
@@ -49,7 +49,7 @@ static void post_init(struct post *p, const char *workers)
     cr_assert(worker_fleet_start(&p->fleet, &p->loop, err, sizeof err));
     p->turn.before_run = before_run;
     p->turn.data = p;
-    scheduler_turn_start(&p->turn, &p->loop);
+    scheduler_timing_start(&p->turn, &p->loop);
     dispatcher_register_metrics(&p->dispatcher);
     dispatcher_start(&p->dispatcher, &p->fleet, &p->turn, p->config.worker_wait_s);
     p->jobs =
@@ -60,7 +60,7 @@ static void post_init(struct post *p, const char *workers)
     cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS);
     last_call()->options.on_body(last_call()->options.data, "{\"tasks\":[{\"name\":\"echo\"}]}", 27);
     call_end(last_call(), HTTP_CALL_OK, 200, false);
-    scheduler_turn_run(&p->turn);
+    scheduler_timing_run(&p->turn);
 }
 
 static struct http_call *post_job(struct post *p, const char *body)
@@ -69,7 +69,7 @@ static struct http_call *post_job(struct post *p, const char *body)
     submission_handle(&p->x, &p->jobs);
     exchange_send_text(&p->x, body);
     exchange_end_body(&p->x);
-    scheduler_turn_run(&p->turn);
+    scheduler_timing_run(&p->turn);
     cr_assert_eq(fake_calls_n, before + 1, "the chunk is sent");
     return last_call();
 }
@@ -77,9 +77,9 @@ static struct http_call *post_job(struct post *p, const char *body)
 static void post_over(struct post *p)
 {
     exchange_close(&p->x, HTTP_CLOSED_HANG_UP);
-    scheduler_turn_run(&p->turn);
+    scheduler_timing_run(&p->turn);
     cr_assert_eq(p->jobs.count, 0);
-    scheduler_turn_stop(&p->turn);
+    scheduler_timing_stop(&p->turn);
     worker_fleet_stop(&p->fleet);
     dispatcher_release(&p->dispatcher);
     worker_fleet_release(&p->fleet);
@@ -142,7 +142,7 @@ Test(dispatcher, answers_reach_the_job_as_they_come)
     cr_assert(call_body(call, "ue\":2}\n{\"error\":{\"name\":\"task_error\",\"cause\":\"no\"}}\n{\"value\":4}\n"));
     cr_assert(call_body(call, "{\"end\":\"complete\",\"done\":4}\n"));
     call_end(call, HTTP_CALL_OK, 200, false);
-    scheduler_turn_run(&p.turn);
+    scheduler_timing_run(&p.turn);
     cr_assert(exchange_pull(&p.x, 4096));
     cr_assert(
         strstr(p.x.answer.data, "{\"type\":\"result\",\"index\":1,\"value\":2}\n{\"type\":\"error\",\"index\":2,"),
@@ -161,7 +161,7 @@ Test(dispatcher, more_answers_than_items_end_the_call_and_change_nothing)
     answer_values(call, 1, 4);
     cr_assert_not(call_body(call, "{\"value\":5}\n"));
     call_end(call, HTTP_CALL_REFUSED_BY_US, 200, false);
-    scheduler_turn_run(&p.turn);
+    scheduler_timing_run(&p.turn);
     cr_assert_eq(p.x.status, 200);
     cr_assert(strstr(buf_cstr(&p.x.answer), "\"results\":[1,2,3,4],"), "%s", p.x.answer.data);
     post_over(&p);
@@ -231,7 +231,7 @@ Test(dispatcher, a_job_that_ends_cuts_its_calls_off)
     call_head(call, 200);
     answer_values(call, 1, 2);
     job_cancel(jobs_next(&p.jobs, NULL), SCHED_CANCELLED, "enough");
-    scheduler_turn_run(&p.turn);
+    scheduler_timing_run(&p.turn);
     cr_assert(call->cancelled);
     cr_assert(strstr(buf_cstr(&p.x.answer), "\"results\":[1,2,null,null]"), "%s", p.x.answer.data);
     post_over(&p);
@@ -264,12 +264,12 @@ Test(dispatcher, a_worker_that_rejects_the_token_is_probed_with_a_call_that_need
     call_head(call, 401);
     call_end(call, HTTP_CALL_OK, 401, false);
     cr_assert_not_null(e);
-    scheduler_turn_run(&p.turn);
+    scheduler_timing_run(&p.turn);
     for (unsigned sent = fake_calls_n; fake_calls_n == sent;) uv_run(&p.loop, UV_RUN_ONCE);
     cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS);
     cr_assert_str_eq(last_call()->options.method, "GET");
     call_end(last_call(), HTTP_CALL_OK, 200, false);
-    scheduler_turn_run(&p.turn);
+    scheduler_timing_run(&p.turn);
     cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS "/echo", "it gets the chunk again");
     post_over(&p);
 }
@@ -283,7 +283,7 @@ static void expect_asked(struct post *p, unsigned calls_before, const char *task
     cr_assert_str_eq(call->url, "http://worker:8081" PATH_TASKS);
     cr_assert(call_body(call, tasks));
     call_end(call, HTTP_CALL_OK, 200, false);
-    scheduler_turn_run(&p->turn);
+    scheduler_timing_run(&p->turn);
 }
 
 Test(dispatcher, a_worker_that_lacks_a_task_is_asked_for_its_tasks_and_gets_it_when_it_has_it_again)
@@ -295,7 +295,7 @@ Test(dispatcher, a_worker_that_lacks_a_task_is_asked_for_its_tasks_and_gets_it_w
         unsigned before = fake_calls_n;
         call_head(call, status);
         call_end(call, HTTP_CALL_OK, status, false);
-        scheduler_turn_run(&p.turn);
+        scheduler_timing_run(&p.turn);
         cr_assert_eq(fake_calls_n, before, "neither the chunk again, nor a question at once");
         expect_asked(&p, before, "{\"tasks\":[{\"name\":\"other\"},{\"name\":\"echo\",\"error\":\"no\"}]}");
         cr_assert_eq(fake_calls_n, before + 1, "it still lacks the task");
@@ -338,7 +338,7 @@ Test(dispatcher, a_worker_that_comes_back_is_asked_for_its_tasks)
     struct http_call *call = post_job(&p, FOUR);
     unsigned before = fake_calls_n;
     call_end(call, HTTP_CALL_NOT_CONNECTED, 0, false);
-    scheduler_turn_run(&p.turn);
+    scheduler_timing_run(&p.turn);
     while (fake_calls_n == before) uv_run(&p.loop, UV_RUN_ONCE);
     cr_assert_str_eq(last_call()->url, "http://worker:8081/readyz");
     call_end(last_call(), HTTP_CALL_OK, 200, false);
@@ -363,7 +363,7 @@ Test(dispatcher, an_item_is_sent_again_after_a_loss_unless_its_task_says_it_is_n
         cr_assert_eq(catalog_find(&p.fleet.survey.catalog, "echo")->idempotent, cases[i].want);
         struct http_call *call = post_job(&p, FOUR);
         call_end(call, HTTP_CALL_LOST, 0, false);
-        scheduler_turn_run(&p.turn);
+        scheduler_timing_run(&p.turn);
         bool failed = jobs_next(&p.jobs, NULL)->state == JOB_ENDED;
         cr_assert_eq(failed, cases[i].want == IDEMPOTENCY_NO, "%s: it is sent again after a loss", cases[i].says);
         post_over(&p);
@@ -381,7 +381,7 @@ Test(dispatcher, an_endpoint_may_go_while_its_call_runs)
     answer_values(call, 3, 2);
     cr_assert(call_body(call, "{\"end\":\"complete\",\"done\":4}\n"));
     call_end(call, HTTP_CALL_OK, 200, false);
-    scheduler_turn_run(&p.turn);
+    scheduler_timing_run(&p.turn);
     cr_assert(strstr(buf_cstr(&p.x.answer), "\"results\":[1,2,3,4],"), "%s", p.x.answer.data);
     post_over(&p);
 }

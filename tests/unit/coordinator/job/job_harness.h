@@ -21,7 +21,7 @@ struct stage {
     struct worker_fleet fleet;
     struct endpoint endpoint; /* of the fleet, once stage_has_worker() was called */
     struct survey_worker *asked;
-    struct scheduler_turn turn;
+    struct scheduler_timing turn;
     struct jobs jobs;
     struct sched_attempt *out[256]; /* sent and not ended */
     unsigned out_n, cut_offs;
@@ -121,9 +121,9 @@ static inline void stage_init(struct stage *s)
     log_set_level(LOG_LEVEL_ERROR);
     uv_loop_init(&s->loop);
     scheduler_config_init(&config);
-    s->turn = (struct scheduler_turn){
+    s->turn = (struct scheduler_timing){
         .scheduler = scheduler_new(&config, &ops, s), .before_run = stage_before_run, .data = s};
-    scheduler_turn_start(&s->turn, &s->loop);
+    scheduler_timing_start(&s->turn, &s->loop);
     s->jobs = (struct jobs){
         .config = &s->config, .fleet = &s->fleet, .turn = &s->turn, .job_gone = stage_job_gone, .data = s};
     jobs_register_metrics(&s->jobs);
@@ -146,7 +146,7 @@ static inline struct sched_endpoint *stage_add_slots(struct stage *s, unsigned s
 static inline void stage_over(struct stage *s)
 {
     cr_assert_eq(s->jobs.count, 0, "%u jobs are left", s->jobs.count);
-    scheduler_turn_stop(&s->turn);
+    scheduler_timing_stop(&s->turn);
     scheduler_free(s->turn.scheduler);
     jobs_stop(&s->jobs);
     jobs_release(&s->jobs);
@@ -161,7 +161,7 @@ static inline void stage_over(struct stage *s)
 
 static inline void stage_run(struct stage *s)
 {
-    scheduler_turn_run(&s->turn);
+    scheduler_timing_run(&s->turn);
 }
 
 /* The newest job. */

@@ -1,16 +1,16 @@
 /*
  * When the scheduler runs: at its places in a turn of the loop (turn.h) if there were events, however many, and at the
- * instant that it asked for. Owner: the coordinator. job and dispatch call scheduler_turn_want() after an event.
+ * instant that it asked for. Owner: the coordinator. job and dispatch call scheduler_timing_want() after an event.
  */
-#ifndef FANTAIL_COORDINATOR_TURN_SCHEDULER_TURN_H
-#define FANTAIL_COORDINATOR_TURN_SCHEDULER_TURN_H
+#ifndef FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
+#define FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
 
 #include <uv.h>
 
 #include "common/loop/turn.h"
 #include "coordinator/sched/scheduler.h"
 
-struct scheduler_turn {
+struct scheduler_timing {
     struct scheduler *scheduler; /* set it before the first event */
     /* Called before each run. It may give the scheduler the events that arose inside its ops. */
     void (*before_run)(void *data);
@@ -23,13 +23,13 @@ struct scheduler_turn {
 };
 
 /* before_run and data are set already. */
-void scheduler_turn_start(struct scheduler_turn *t, uv_loop_t *loop);
-/* Nothing runs any more, unless scheduler_turn_run() is called. The loop must run on until the timer is closed. */
-void scheduler_turn_stop(struct scheduler_turn *t);
+void scheduler_timing_start(struct scheduler_timing *t, uv_loop_t *loop);
+/* Nothing runs any more, unless scheduler_timing_run() is called. The loop must run on until the timer is closed. */
+void scheduler_timing_stop(struct scheduler_timing *t);
 
 /* The scheduler got an event: its actions are wanted before the loop sleeps. */
-void scheduler_turn_want(struct scheduler_turn *t);
+void scheduler_timing_want(struct scheduler_timing *t);
 /* Runs it now; for callers that cannot wait for its next place in the turn. */
-void scheduler_turn_run(struct scheduler_turn *t);
+void scheduler_timing_run(struct scheduler_timing *t);
 
 #endif

@@ -1,19 +1,19 @@
-#include "coordinator/turn/scheduler_turn.h"
+#include "coordinator/timing/scheduler_timing.h"
 
 static void on_timer(uv_timer_t *timer)
 {
-    scheduler_turn_run(timer->data);
+    scheduler_timing_run(timer->data);
 }
 
 /* Runs before the server's step, so that the answers of workers reach clients in this turn, and once more after it,
  * for the jobs that arrived there. Runs also before the loop sleeps. */
 static void run_if_wanted(void *data)
 {
-    struct scheduler_turn *t = data;
-    if (t->wanted) scheduler_turn_run(t);
+    struct scheduler_timing *t = data;
+    if (t->wanted) scheduler_timing_run(t);
 }
 
-void scheduler_turn_start(struct scheduler_turn *t, uv_loop_t *loop)
+void scheduler_timing_start(struct scheduler_timing *t, uv_loop_t *loop)
 {
     uv_timer_init(loop, &t->timer);
     t->timer.data = t;
@@ -22,7 +22,7 @@ void scheduler_turn_start(struct scheduler_turn *t, uv_loop_t *loop)
     turn_add(loop, &t->after_server, TURN_AFTER_POLL_SCHEDULER_AGAIN, run_if_wanted, t);
 }
 
-void scheduler_turn_stop(struct scheduler_turn *t)
+void scheduler_timing_stop(struct scheduler_timing *t)
 {
     t->wanted = false;
     turn_remove(&t->after_poll);
@@ -33,14 +33,14 @@ void scheduler_turn_stop(struct scheduler_turn *t)
 
 /* The server's step before sleep may read the next request of a kept connection. It runs after this one, so the loop
  * must make another turn before it sleeps. */
-void scheduler_turn_want(struct scheduler_turn *t)
+void scheduler_timing_want(struct scheduler_timing *t)
 {
     t->wanted = true;
     turn_stay_awake(&t->before_sleep, true);
 }
 
 /* An action may cause an event at once (a send that fails), so it runs until no event is left. */
-void scheduler_turn_run(struct scheduler_turn *t)
+void scheduler_timing_run(struct scheduler_timing *t)
 {
     uint64_t deadline, now;
     do {
