@@ -1,5 +1,6 @@
 #include "protocol/protocol.h"
 
+#include "common/json/json_own.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
@@ -17,6 +18,16 @@ static const char *const chunk_end_names[] = {
     [CHUNK_DEADLINE] = "deadline",
 };
 static_assert(ARRAY_SIZE(chunk_end_names) == CHUNK_END_COUNT, "every chunk end has its name");
+
+bool is_task_name(const char *name, size_t len)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (len == 0 || len >= TASK_NAME_SIZE || name[0] == '.') return false;
+    for (size_t i = 0; i < len; i++) {
+        if (!name[i] || !strchr(allowed, name[i])) return false;
+    }
+    return true;
+}
 
 const char *item_error_name(enum item_error e)
 {
@@ -47,7 +58,10 @@ static bool read_error(struct json_slice object, struct answer_line *answer)
 {
     struct json_walk w;
     struct json_slice name, value;
+    size_t offset;
+    const char *why;
     if (object.len == 0 || object.data[0] != '{' || !json_walk_init(&w, object.data, object.len)) return false;
+    if (!json_own_check_names(object.data, object.len, &offset, &why)) return false;
     answer->error = ITEM_TASK_ERROR;
     while (json_walk_next(&w, &name, &value)) {
         if (!json_string_is(name, "name")) continue;
@@ -125,6 +139,7 @@ static bool read_frame(const char *line, size_t len, struct frame *frame)
     struct json_walk w;
     struct json_slice name, value;
     if (!json_valid(line, len, &offset, &why) || !json_walk_init(&w, line, len)) return false;
+    if (!json_own_check_names(line, len, &offset, &why)) return false;
     while (json_walk_next(&w, &name, &value)) {
         if (name.len == 0) return false; /* an array */
         if (json_string_is(name, "value")) {

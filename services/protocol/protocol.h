@@ -25,7 +25,12 @@
 #define TYPE_CHUNK  "application/vnd.fantail.chunk+x-ndjson"
 #define TYPE_FORM   "application/x-www-form-urlencoded" /* the default of curl -d, for any kind of body */
 
-#define PIPELINE_TASKS_MAX 16 /* the tasks of one job */
+#define PIPELINE_TASKS_MAX 16  /* the tasks of one job */
+#define TASK_NAME_SIZE     129 /* of a task's name with its NUL */
+#define TASK_NAME_RULE     "a task's name has up to 128 letters (A to Z, a to z), digits, '.', '_' and '-'"
+
+/* Whether a job may name a task so, see TASK_NAME_RULE. Names become parts of paths, so they cannot begin with '.'. */
+bool is_task_name(const char *name, size_t len);
 
 /* Why an item has no value. The names are the wire names. */
 enum item_error {

@@ -187,7 +187,7 @@ static void choose_id(struct worker *w)
 
 bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err, size_t err_size)
 {
-    *w = (struct worker){.loop = loop, .config = config, .scratch_fd = -1};
+    *w = (struct worker){.loop = loop, .config = config};
     requests_init(&w->requests, loop);
     unit_cost_init(&w->chunk_cost, DEFAULT_CHUNK_COST_NS, thread_cpu_ns());
     w->hosts_dir = config->hosts_dir ? realpath(config->hosts_dir, NULL) : default_hosts_dir();
@@ -201,8 +201,8 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
         snprintf(err, err_size, "cannot watch for ended processes");
         return false;
     }
-    w->scratch = scratch_make(&w->scratch_fd);
-    w->env = (struct process_env){.loop = loop, .reaper = &w->reaper, .worker_id = w->id, .scratch = w->scratch};
+    scratch_make(&w->scratch);
+    w->env = (struct process_env){.loop = loop, .reaper = &w->reaper, .worker_id = w->id, .scratch = w->scratch.path};
     register_metrics(w);
     w->ecs_agent = ecs_agent_start(loop, config->protection_s, config->protection_idle_s, w->protection_failures);
     return load_tasks(w, err, err_size);
@@ -264,13 +264,12 @@ void worker_abort(void *data)
 {
     struct worker *w = data;
     worker_stop(w);
-    scratch_remove(w->scratch, w->scratch_fd);
+    locked_dir_remove(&w->scratch);
 }
 
 void worker_release(struct worker *w)
 {
     task_set_release(&w->tasks);
-    scratch_remove(w->scratch, w->scratch_fd);
-    free(w->scratch);
+    locked_dir_remove(&w->scratch);
     free(w->hosts_dir);
 }

@@ -7,6 +7,7 @@
 
 #include "common/base/unit_cost.h"
 #include "common/observe/metrics.h"
+#include "common/files/locked_dir.h"
 #include "common/service/service.h"
 #include "common/trace/trace_export.h"
 #include "worker/ecs/ecs_agent.h"
@@ -32,9 +33,8 @@ struct worker {
     struct trace_export *trace; /* NULL: traces are passed on but not recorded */
     char *hosts_dir;
     char id[128];
-    char *scratch;
-    int scratch_fd;
-    unsigned processes; /* of a task whose task.json does not say */
+    struct locked_dir scratch; /* temporary files of the processes */
+    unsigned processes;        /* of a task whose task.json does not say */
     struct task_set tasks;
     struct pool *pools;
     struct reaper reaper;

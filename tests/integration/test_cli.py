@@ -479,22 +479,41 @@ class PrivateFleet(CliTest):
         self.assertIn(b"warning", self.cli("map", "--", "sh", "-c", "echo {}", stdin="1\n").err)
         self.assertEqual(self.cli("map", "--", "sh", "-c", "echo $1", "sh", "{}", stdin="1\n").err, b"")
 
-    def test_what_a_killed_run_left_behind_is_removed_later(self):
+    def test_what_a_killed_run_left_behind_is_removed_by_the_next_one(self):
+        """Whichever command was killed. What belongs to a living one stays, however old it looks, and so does what is
+        another program's."""
         tmp = os.path.join(self.folder, "killed")
         os.mkdir(tmp)
-        with subprocess.Popen([FANTAIL, "map", "--", "sleep"], stdin=subprocess.PIPE,
-                              env=self.environment(TMPDIR=tmp)) as process:
-            wait_until(lambda: os.listdir(tmp), "the directory of the run")
-            process.kill()
-        wait_until(lambda: not self._strangers(), "the end of its services, which write there")
-        left = [os.path.join(tmp, name) for name in os.listdir(tmp)]
         another = os.path.join(tmp, "fantail-mine")
         os.mkdir(another)
-        for age_s, there in ((0, [*left, another]), (1000, [another])):  # a new one may be of a run that is starting
-            for path in (*left, another):
-                os.utime(path, (time.time() - age_s,) * 2)
-            self.assertEqual(CliTest.cli(self, "map", "--", "echo", stdin="1\n", TMPDIR=tmp).status, 0)
-            self.assertEqual(sorted(os.path.join(tmp, name) for name in os.listdir(tmp)), sorted(there))
+        with subprocess.Popen([FANTAIL, "map", "--", "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              env=self.environment(TMPDIR=tmp)) as living:
+            kept = wait_until(lambda: glob.glob(os.path.join(tmp, "fantail-map-*", "fantail-worker-*")), "its worker")
+            kept = glob.glob(os.path.join(tmp, "fantail-*"))
+            services = set(self._strangers())
+            for path in kept:
+                os.utime(path, (time.time() - 100000,) * 2)
+            for command in (["map", "--", "sleep"], ["local", "--port", "0", "--tasks", EXAMPLE_TASKS]):
+                before = set(os.listdir(tmp))
+                with subprocess.Popen([FANTAIL, *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                      env=self.environment(TMPDIR=tmp)) as process:
+                    wait_until(lambda: set(os.listdir(tmp)) - before, "the directory of the run")
+                    process.kill()
+                wait_until(lambda: set(self._strangers()) <= services, "the end of its services, which write there")
+                self.assertNotEqual(set(os.listdir(tmp)), before)
+                self.assertEqual(CliTest.cli(self, "map", "--", "echo", stdin="1\n", TMPDIR=tmp).status, 0)
+                self.assertEqual(sorted(glob.glob(os.path.join(tmp, "*"))), sorted(kept))
+            living.stdin.close()
+        self.assertEqual((living.returncode, os.listdir(tmp)), (0, ["fantail-mine"]))
+
+    def test_a_command_and_a_folder_that_are_not_utf_8_are_meant_or_refused(self):
+        ended = self.cli("map", "--", "echo", "caf\udce9", stdin="1\n")
+        self.assertEqual((ended.status, ended.lines), (2, []), ended)
+        self.assertIn(b"word 2 of the command is not valid UTF-8 at its byte 3", ended.err)
+        folder = os.path.join(self.folder, "caf\udce9")
+        os.mkdir(folder)
+        ended = self.cli("map", "--json", "--", "sh", "-c", "pwd | od -An -tx1", stdin="1\n", cwd=folder)
+        self.assertIn("63 61 66 e9 0a", " ".join(json.loads(ended.lines[0]).split()), ended)
 
     def test_no_other_user_reaches_it(self):
         """Its services have no port. Their sockets are in a directory that only this user can enter."""

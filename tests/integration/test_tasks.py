@@ -3,6 +3,7 @@ affected."""
 import json
 import os
 import signal
+import time
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, SharedFleetTest, wait_until, with_more_time
@@ -254,6 +255,42 @@ class Limits(FantailTest):
         self.tasks(second={"mode": "stream", "command": ["cat"], "envelope": False})
         fleet.workers[0].send_signal(signal.SIGHUP)
         wait_until(lambda: fleet.job({"task": "second", "items": [1]}).status == 200, "the new task")
+
+    def test_many_sighups_are_few_reloads_and_the_last_one_counts(self):
+        tasks = self.tasks(first={"mode": "stream", "command": ["cat"], "envelope": False})
+        fleet = self.fleet(tasks=tasks)
+        for program in (fleet.workers[0], fleet.coordinator):
+            started, reloads = time.monotonic(), len([line for line in program.log_lines() if line["msg"] == "asked to reload"])
+            for _ in range(200):
+                program.send_signal(signal.SIGHUP)
+                time.sleep(0.002)
+            if program is fleet.workers[0]:
+                self.tasks(second={"mode": "stream", "command": ["cat"], "envelope": False})
+                program.send_signal(signal.SIGHUP)
+                wait_until(lambda: fleet.job({"task": "second", "items": [1]}).status == 200, "the new task")
+            took = time.monotonic() - started
+            reloads = len([line for line in program.log_lines() if line["msg"] == "asked to reload"]) - reloads
+            self.assertGreaterEqual(reloads, 1)
+            self.assertLessEqual(reloads, 2 + took / 0.5)
+
+    def test_a_folder_that_no_job_can_name_is_listed_and_logged_with_the_reason(self):
+        tasks = self.tasks(good={"mode": "stream", "command": ["cat"], "envelope": False})
+        for name in ("h\u00e9llo".encode(), "\u0437\u0430\u0434\u0430\u0447\u0430".encode(), b"caf\xe9", b"two words"):
+            os.makedirs(os.path.join(tasks.encode(), name))
+            with open(os.path.join(tasks.encode(), name, b"task.json"), "w", encoding="utf-8") as out:
+                out.write('{"command":"cat"}')
+        os.makedirs(os.path.join(tasks, "fifo"))
+        os.mkfifo(os.path.join(tasks, "fifo", "task.json"))
+        fleet = self.fleet(tasks=tasks)
+        listed = {task["name"]: task.get("error") for task in fleet.request("GET", "/v1/tasks").json["tasks"]}
+        self.assertEqual(sorted(listed), sorted(["good", "fifo", "h\u00e9llo", "\u0437\u0430\u0434\u0430\u0447\u0430", "caf\\xE9", "two words"]))
+        self.assertIsNone(listed.pop("good"))
+        self.assertIn("task.json: it is a FIFO, not a regular file", listed.pop("fifo"))
+        logged = {line["task"]: line["error"] for line in fleet.workers[0].log_lines() if line["msg"] == "a task cannot be read"}
+        for name, error in listed.items():
+            self.assertIn("no job can name it: a task's name has up to 128 letters", error)
+            self.assertEqual(logged[name], error)
+        self.assertEqual(fleet.job({"task": "good", "items": ["x"]}).json["results"], ["x"])
 
     def test_an_error_that_a_program_writes_itself_has_what_every_error_has_and_keeps_its_members(self):
         program = r"""#!/usr/bin/env python3

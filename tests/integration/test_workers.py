@@ -1,6 +1,7 @@
 """Workers that die, drain, get full or lose their clients; and the HTTP interface of the worker."""
 import contextlib
 import json
+import os
 import signal
 import socket
 import time
@@ -314,6 +315,22 @@ class FullAndDraining(FantailTest):
         self.assertEqual(post("j/1").status, 200)
         first.close()
         wait_until(lambda: post("j/0").status == 200, "the chunk's name being free again")
+
+    def test_the_next_worker_removes_the_temporary_folder_of_a_killed_one_and_not_of_a_living_one(self):
+        tmp = os.path.join(self.folder, "tmp")
+        os.mkdir(tmp)
+        living = self.worker(env=self.environment(TMPDIR=tmp))
+        kept = os.listdir(tmp)
+        killed = self.worker(env=self.environment(TMPDIR=tmp))
+        left = set(os.listdir(tmp)) - set(kept)
+        self.assertEqual(len(left), 1)
+        killed.kill()
+        self.assertLessEqual(left, set(os.listdir(tmp)))
+        self.worker(env=self.environment(TMPDIR=tmp))
+        now = set(os.listdir(tmp))
+        self.assertLessEqual(set(kept), now)
+        self.assertEqual((len(now), left & now), (2, set()))
+        self.assertEqual(living.stop(), 0)
 
     def test_a_draining_worker_ends_what_runs_and_hands_back_the_rest(self):
         worker = self.worker(processes=1)

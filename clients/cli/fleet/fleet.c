@@ -68,6 +68,8 @@ static bool start_all(struct fleet *f, const struct fleet_options *o)
     fleet_set_arguments(f, o);
     for (size_t i = 0; i < f->count; i++)
         if (!start_service(f, &f->services[i])) return false;
+    /* Now, while the services start. */
+    run_dirs_sweep(&f->sockets);
     return true;
 }
 

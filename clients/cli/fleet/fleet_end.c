@@ -58,7 +58,7 @@ static void fleet_free(struct fleet *f)
         child_service_release(&f->services[i].process);
         for (size_t a = 0; a < f->services[i].argc; a++) free(f->services[i].argv[a]);
     }
-    run_dir_remove(&f->sockets);
+    locked_dir_remove(&f->sockets);
     free(f->services);
     free(f->envp);
     free(f->tmpdir_variable);

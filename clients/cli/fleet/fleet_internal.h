@@ -34,7 +34,7 @@ struct fleet_service {
 struct fleet {
     struct fleet_service *services; /* services[0] is the coordinator */
     size_t count;
-    struct run_dir sockets;
+    struct locked_dir sockets;
     char url[UNIX_PATH_BYTES + 8]; /* of the coordinator */
     char **envp;                   /* owned array of borrowed strings */
     char *tmpdir_variable;         /* owned; one of the strings of envp */

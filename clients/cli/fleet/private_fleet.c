@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/buf.h"
+#include "common/json/json_scan.h"
 
 static bool fail(char *err, size_t err_size, const char *what, const char *path)
 {
@@ -13,17 +14,39 @@ static bool fail(char *err, size_t err_size, const char *what, const char *path)
     return false;
 }
 
-static bool make_dir(struct private_fleet *p, const char *below, char *err, size_t err_size)
+static char *path_below(const struct private_fleet *p, const char *name)
 {
-    char path[sizeof(p->dir.path) + 32];
-    snprintf(path, sizeof(path), "%s/%s", p->dir.path, below);
-    return mkdir(path, 0700) == 0 || fail(err, err_size, "create", path);
+    char *path;
+    if (asprintf(&path, "%s/%s", p->dir.path, name) < 0) BUG("out of memory for a path");
+    return path;
+}
+
+static bool is_utf8(const char *text)
+{
+    size_t len = strlen(text), at = 0;
+    /* Control characters and quotes stop it, too. */
+    while ((at += json_text_length(text + at, len - at)) < len && (unsigned char)text[at] < 0x80) at++;
+    return at == len;
+}
+
+/* The current directory; NULL if it cannot be found. A name that is not UTF-8 cannot be in task.json, so a link below
+ * our directory stands for it. */
+static char *working_dir(const struct private_fleet *p)
+{
+    char *cwd = getcwd(NULL, 0);
+    if (!cwd || is_utf8(cwd)) return cwd;
+    char *link = path_below(p, "cwd");
+    bool linked = symlink(cwd, link) == 0;
+    free(cwd);
+    if (linked) return link;
+    free(link);
+    return NULL;
 }
 
 /* Describes the command as a task of mode exec. It runs in the current directory of this program. */
-static void describe_command(const struct private_fleet_options *o, struct buf *json)
+static void describe_command(const struct private_fleet *p, const struct private_fleet_options *o, struct buf *json)
 {
-    char cwd[4096];
+    char *cwd = working_dir(p);
     buf_add_str(json, "{\"mode\":\"exec\",\"command\":[");
     for (char *const *word = o->command; *word; word++) {
         if (word != o->command) buf_add_char(json, ',');
@@ -31,42 +54,61 @@ static void describe_command(const struct private_fleet_options *o, struct buf *
     }
     buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"output\":\"%s\"", o->items_are_text ? "text" : "json",
              o->item_to_stdin ? "false" : "true", o->values_are_text ? "text" : "auto");
-    if (getcwd(cwd, sizeof(cwd))) {
+    if (cwd) {
         buf_add_str(json, ",\"cwd\":");
         buf_add_json_string(json, cwd, strlen(cwd));
     }
     buf_add_str(json, "}\n");
+    free(cwd);
 }
 
+static bool write_file(const char *path, const struct buf *text, char *err, size_t err_size)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool good = fd >= 0 && write(fd, text->data, text->len) == (ssize_t)text->len;
+    if (!good) fail(err, err_size, "write", path);
+    if (fd >= 0) close(fd);
+    return good;
+}
+
+/* Makes a folder of tasks with one task, "command". */
 static bool write_command(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
 {
-    char path[sizeof(p->dir.path) + 32];
     struct buf json = {0};
-    if (!make_dir(p, "tasks", err, err_size) || !make_dir(p, "tasks/command", err, err_size)) return false;
-    snprintf(path, sizeof(path), "%s/tasks/command/task.json", p->dir.path);
-    describe_command(o, &json);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool good = fd >= 0 && write(fd, json.data, json.len) == (ssize_t)json.len;
-    if (fd >= 0) close(fd);
+    p->tasks_dir = path_below(p, "tasks");
+    char *task = path_below(p, "tasks/command"), *file = path_below(p, "tasks/command/task.json");
+    bool good = (mkdir(p->tasks_dir, 0700) == 0 && mkdir(task, 0700) == 0) || fail(err, err_size, "create", task);
+    describe_command(p, o, &json);
+    good = good && write_file(file, &json, err, err_size);
     buf_release(&json);
-    return good || fail(err, err_size, "write", path);
+    free(task);
+    free(file);
+    return good;
+}
+
+/* The paths of the directory go into JSON and messages. */
+static bool make_dir(struct private_fleet *p, char *err, size_t err_size)
+{
+    if (!run_dir_make(&p->dir, RUN_DIR_MAP, SIZE_MAX, err, err_size)) return false;
+    if (is_utf8(p->dir.path)) return true;
+    snprintf(err, err_size, "TMPDIR must be UTF-8, and %s is not", p->dir.path);
+    return false;
 }
 
 bool private_fleet_start(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
 {
-    static char tasks[sizeof(p->dir.path) + 8];
     *p = (struct private_fleet){0};
-    if (!run_dir_make(&p->dir, RUN_DIR_MAP, sizeof(p->dir.path) - 32, err, err_size)) return false;
+    if (!make_dir(p, err, err_size)) return false;
     if (o->command && !write_command(p, o, err, err_size)) return false;
-    snprintf(tasks, sizeof(tasks), "%s/tasks", p->dir.path);
     struct fleet_options options = {
-        .tasks_dir = o->command ? tasks : o->tasks_dir,
+        .tasks_dir = o->command ? p->tasks_dir : o->tasks_dir,
         .workers = o->workers,
         .processes = o->processes,
         .tmp_dir = p->dir.path,
         .log_level = "error",
     };
     p->fleet = fleet_start(&options, err, err_size);
+    run_dirs_sweep(&p->dir);
     return p->fleet != NULL;
 }
 
@@ -74,5 +116,7 @@ void private_fleet_end(struct private_fleet *p)
 {
     fleet_kill(p->fleet);
     p->fleet = NULL;
-    run_dir_remove(&p->dir);
+    locked_dir_remove(&p->dir);
+    free(p->tasks_dir);
+    p->tasks_dir = NULL;
 }

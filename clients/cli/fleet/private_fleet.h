@@ -19,7 +19,8 @@ struct private_fleet_options {
 
 struct private_fleet {
     struct fleet *fleet;
-    struct run_dir dir;
+    struct locked_dir dir;
+    char *tasks_dir; /* of the command; NULL: none */
 };
 
 /* Starts the processes and returns at once. False, with a sentence in err, on failure. */

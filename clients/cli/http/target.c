@@ -1,9 +1,8 @@
 #include "cli/http/target.h"
 
-#include <errno.h>
-
 #include "common/base/buf.h"
 #include "common/base/limits.h"
+#include "common/files/regular_file.h"
 #include "common/net/unix_address.h"
 #include "common/service/tokens.h"
 
@@ -99,13 +98,11 @@ struct file_option {
 /* Complains if the file cannot be read or has no such block. The library that uses the file checks the block itself. */
 static int check_pem(const struct option_spec *spec, const struct file_option *f)
 {
-    struct buf text = {0};
-    FILE *file = fopen(f->path, "re");
-    while (file && !feof(file) && !ferror(file) && text.len < LIMIT_PEM_BYTES && buf_reserve(&text, 4096))
-        text.len += fread(text.data + text.len, 1, 4096, file);
-    bool readable = file && !ferror(file), right = readable && strstr(buf_cstr(&text), f->block);
-    const char *why = strerror(errno);
-    if (file) fclose(file);
+    struct buf text;
+    char why[200];
+    buf_init(&text, LIMIT_PEM_BYTES);
+    bool readable = regular_file_read(f->path, &text, why, sizeof(why)),
+         right = readable && strstr(text.data, f->block);
     buf_release(&text);
     if (!readable) return option_complain(spec, f->option, "cannot read %s: %s", f->path, why);
     return right ? 0 : option_complain(spec, f->option, "%s is not a PEM file with a \"%s\"", f->path, f->block);

@@ -118,6 +118,21 @@ static int check_program(const struct map_options *o)
     return option_complain(&spec, NULL, "cannot run the command %s: %s", name, why);
 }
 
+/* The command becomes a task.json, and a byte that is not UTF-8 would be another one there. */
+static int check_words(const struct map_options *o)
+{
+    for (unsigned i = 0; o->command[i]; i++) {
+        const char *word = o->command[i];
+        size_t len = strlen(word), at = 0;
+        while ((at += json_text_length(word + at, len - at)) < len && (unsigned char)word[at] < 0x80) at++;
+        if (at < len)
+            return option_complain(&spec, NULL,
+                                   "word %u of the command is not valid UTF-8 at its byte %zu; put it into a script",
+                                   i + 1, at);
+    }
+    return EXIT_OK;
+}
+
 static int check_command(struct map_options *o)
 {
     if (o->task)
@@ -135,7 +150,8 @@ static int check_command(struct map_options *o)
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
         return option_complain(&spec, "reduce",
                                "the output of a command is text, which has no sum; --json reads it as numbers");
-    return check_program(o);
+    int status = check_words(o);
+    return status ? status : check_program(o);
 }
 
 static int check_task(struct map_options *o)

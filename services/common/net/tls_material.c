@@ -1,13 +1,11 @@
 #include "common/net/tls_material.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <gnutls/x509.h>
 #include <stdarg.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/limits.h"
+#include "common/files/regular_file.h"
 
 struct pem_reading {
     struct tls_material *m;
@@ -30,20 +28,10 @@ static bool fault(struct pem_reading *r, enum tls_file file, const char *fmt, ..
 
 static bool read_file(struct pem_reading *r, enum tls_file file, const char *path)
 {
+    char why[200];
     struct buf *b = &r->m->pem[file];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : 1;
     buf_init(b, LIMIT_PEM_BYTES);
-    while (n > 0 && buf_reserve(b, 16 * KIB)) {
-        n = read(fd, b->data + b->len, 16 * KIB);
-        if (n > 0) b->len += (size_t)n;
-    }
-    int why = errno;
-    if (fd >= 0) close(fd);
-    if (n < 0) return fault(r, file, "%s: %s", path, strerror(why));
-    if (n > 0) return fault(r, file, "%s: longer than %u bytes", path, LIMIT_PEM_BYTES);
-    (void)buf_cstr(b);
-    return true;
+    return regular_file_read(path, b, why, sizeof why) || fault(r, file, "%s: %s", path, why);
 }
 
 static gnutls_datum_t datum(const struct buf *b)

@@ -16,6 +16,11 @@
 /* The time for the program's own handles to close after hooks->stop. Then the program ends anyway. */
 #define CLOSE_MS 5000
 
+/* Signals that come in this time after a reload are one reload at its end. After a slow one the time is longer, so that
+ * reloads never take more than a part of the loop, whoever sends the signals. */
+#define RELOAD_GAP_MS 500
+#define RELOAD_SHARE  10
+
 enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, CLOSING_IDLE, CLOSING, SERVICE_STATE_COUNT };
 static const char *const state_names[] = {"running", "delaying", "draining", "cutting", "closing_idle", "closing"};
 static_assert(ARRAY_SIZE(state_names) == SERVICE_STATE_COUNT, "one name per state");
@@ -28,7 +33,9 @@ struct service {
     enum service_state state;
     uint64_t drain_end_ms; /* of DRAINING, then of CUTTING */
     uv_signal_t signals[3];
-    uv_timer_t timer; /* the end of DELAYING, then the checks of the states after it, then the end of CLOSING */
+    uv_timer_t timer;        /* the end of DELAYING, then the checks of the states after it, then the end of CLOSING */
+    uv_timer_t reload_timer; /* active: the gap after a reload is not over */
+    bool reload_again;       /* a signal came in the gap */
     struct turn_step log_step;
     struct busy_poller busy_poller;
 };
@@ -145,14 +152,40 @@ void service_poke(struct service *s)
     if (s->state > DELAYING && s->state < CLOSING) uv_timer_start(&s->timer, on_check, 0, 0);
 }
 
+static void on_reload_gap_over(uv_timer_t *timer);
+
+static void reload(struct service *s)
+{
+    uint64_t began = now_ns();
+    s->reload_again = false;
+    log_info("asked to reload");
+    access_reload(&s->http.access);
+    service_http_reload(&s->http);
+    if (s->hooks->reload) s->hooks->reload(s->hooks->data);
+    uint64_t took_ms = (now_ns() - began) / NS_PER_MS;
+    uv_update_time(s->loop);
+    uv_timer_start(&s->reload_timer, on_reload_gap_over, RELOAD_GAP_MS + RELOAD_SHARE * took_ms, 0);
+}
+
+static void on_reload_gap_over(uv_timer_t *timer)
+{
+    struct service *s = timer->data;
+    if (s->reload_again) reload(s);
+}
+
+static void on_hangup(struct service *s)
+{
+    if (uv_is_active((uv_handle_t *)&s->reload_timer))
+        s->reload_again = true;
+    else
+        reload(s);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct service *s = handle->data;
     if (number == SIGHUP) {
-        log_info("asked to reload");
-        access_reload(&s->http.access);
-        service_http_reload(&s->http);
-        if (s->hooks->reload) s->hooks->reload(s->hooks->data);
+        on_hangup(s);
         return;
     }
     if (s->state != RUNNING) {
@@ -186,6 +219,9 @@ static void start_handles(struct service *s)
     }
     uv_timer_init(s->loop, &s->timer);
     s->timer.data = s;
+    uv_timer_init(s->loop, &s->reload_timer);
+    uv_unref((uv_handle_t *)&s->reload_timer);
+    s->reload_timer.data = s;
     busy_poller_start(&s->busy_poller, s->loop, s->config->busy_poll_us);
     turn_add(s->loop, &s->log_step, TURN_BEFORE_SLEEP_LOG, flush_log, NULL);
 }
@@ -257,6 +293,7 @@ void service_free(struct service *s)
     if (!s) return;
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_close((uv_handle_t *)&s->signals[i], NULL);
     uv_close((uv_handle_t *)&s->timer, NULL);
+    uv_close((uv_handle_t *)&s->reload_timer, NULL);
     turn_remove(&s->log_step);
     busy_poller_stop(&s->busy_poller);
     uv_run(s->loop, UV_RUN_NOWAIT);

@@ -1,13 +1,10 @@
 #include "common/service/tokens.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "common/files/regular_file.h"
 #include "common/observe/log.h"
 
 bool token_is_well_formed(const char *text, size_t len)
@@ -71,43 +68,18 @@ bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, siz
     return t->count > 0;
 }
 
-/* The number of bytes in the file; -1 with errno. It must be a regular file: a pipe can be read only once, and the
- * service could wait for it. */
-static ssize_t read_whole(int fd, char *text, size_t size)
-{
-    size_t len = 0;
-    struct stat st;
-    if (fstat(fd, &st) < 0) return -1;
-    if (!S_ISREG(st.st_mode)) {
-        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-        return -1;
-    }
-    while (len < size) {
-        ssize_t n = read(fd, text + len, size - len);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return -1;
-        if (n == 0) break;
-        len += (size_t)n;
-    }
-    return (ssize_t)len;
-}
-
 bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
 {
-    static char text[LIMIT_TOKEN_FILE_BYTES + 1];
+    struct buf text;
     char why[256];
-    bool good = false;
     *t = (struct tokens){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    ssize_t len = fd < 0 ? -1 : read_whole(fd, text, sizeof text);
-    if (len < 0)
-        snprintf(why, sizeof why, "%s", errno == EINVAL ? "it is not a regular file" : strerror(errno));
-    else if (len == sizeof text)
-        snprintf(why, sizeof why, "it is longer than %u bytes", LIMIT_TOKEN_FILE_BYTES);
-    else
-        good = tokens_parse(t, text, (size_t)len, why, sizeof why);
-    if (fd >= 0) close(fd);
-    explicit_bzero(text, sizeof text);
+    buf_init(&text, LIMIT_TOKEN_FILE_BYTES);
+    /* All memory at once: text that moves would leave copies of the tokens behind. */
+    if (!buf_reserve(&text, LIMIT_TOKEN_FILE_BYTES)) BUG("a reservation within the cap failed");
+    bool good =
+        regular_file_read(path, &text, why, sizeof why) && tokens_parse(t, text.data, text.len, why, sizeof why);
+    explicit_bzero(text.data, text.alloc);
+    buf_release(&text);
     if (!good) snprintf(err, err_size, "%s: %s", path, why);
     return good;
 }

@@ -3,6 +3,8 @@
 #include <cjson/cJSON.h>
 
 #include "common/base/buf.h"
+#include "common/json/json_own.h"
+#include "common/json/json_scan.h"
 
 enum { SLOTS_MAX = 1000000 };
 
@@ -56,6 +58,9 @@ static void read_task(struct task_list *l, const cJSON *task)
 
 struct task_list *task_list_read(const char *text, size_t len)
 {
+    size_t offset;
+    const char *why;
+    if (!json_valid(text, len, &offset, &why) || !json_own_check(text, len, &offset, &why)) return NULL;
     cJSON *root = cJSON_ParseWithLength(text, len);
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "tasks"), *task;
     struct task_list *l = NULL;

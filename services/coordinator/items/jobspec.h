@@ -14,8 +14,6 @@
 #include "common/base/limits.h"
 #include "protocol/protocol.h"
 
-#define JOBSPEC_TASK_NAME_SIZE 129 /* with its NUL */
-
 enum job_source { SOURCE_NONE, SOURCE_ITEMS, SOURCE_RANGE, SOURCE_SPANS };
 enum job_order { ORDER_INPUT, ORDER_COMPLETION, ORDER_COUNT };
 /* Consecutive items with the same error: a line for each, or one line with their number. */

@@ -82,17 +82,6 @@ static bool read_int(const struct field *f, struct json_slice v, int64_t *n)
     return true;
 }
 
-/* Names become directories and parts of paths, so not all characters are allowed. */
-static bool is_task_name(const char *name, size_t len)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    if (len == 0 || len >= JOBSPEC_TASK_NAME_SIZE || name[0] == '.') return false;
-    for (size_t i = 0; i < len; i++) {
-        if (!name[i] || !strchr(allowed, name[i])) return false;
-    }
-    return true;
-}
-
 static bool read_task(const struct field *f, struct json_slice v, char **out, struct jobspec_error *err)
 {
     struct buf name = {0};
@@ -104,9 +93,7 @@ static bool read_task(const struct field *f, struct json_slice v, char **out, st
     if (ok)
         *out = xstrndup(name.data, name.len);
     else
-        jobspec_fail(err, 404, f->name,
-                     "There is no such task: a task's name has up to %d letters, digits, '.', '_' and '-'.",
-                     JOBSPEC_TASK_NAME_SIZE - 1);
+        jobspec_fail(err, 404, f->name, "There is no such task: " TASK_NAME_RULE ".");
     buf_release(&name);
     return ok;
 }

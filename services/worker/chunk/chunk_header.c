@@ -1,5 +1,6 @@
 #include "worker/chunk/chunk_header.h"
 
+#include "common/json/json_own.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
@@ -25,7 +26,7 @@ static bool read_pipeline(struct chunk_header *h, struct json_slice v)
     if (v.data[0] != '[' || !json_walk_init(&w, v.data, v.len)) return false;
     while (json_walk_next(&w, NULL, &task)) {
         struct buf name = {0};
-        if (h->tasks == PIPELINE_TASKS_MAX || !json_string_decode(task, &name)) {
+        if (h->tasks == PIPELINE_TASKS_MAX || json_string_fault(task) || !json_string_decode(task, &name)) {
             buf_release(&name);
             return false;
         }
@@ -68,7 +69,7 @@ bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, ch
     struct json_walk w;
     struct json_slice name, value;
     size_t offset;
-    const char *reason;
+    const char *reason, *start = line;
     if (!json_valid(line, len, &offset, &reason)) {
         snprintf(err, err_size, "the header line is not valid JSON at byte %zu: %s", offset, reason);
         return false;
@@ -76,6 +77,10 @@ bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, ch
     while (len && (*line == ' ' || *line == '\t' || *line == '\r')) line++, len--;
     if (*line != '{' || !json_walk_init(&w, line, len)) {
         snprintf(err, err_size, "the header line must be a JSON object");
+        return false;
+    }
+    if (!json_own_check_names(line, len, &offset, &reason)) {
+        snprintf(err, err_size, "the header line, at byte %zu: %s", (size_t)(line - start) + offset, reason);
         return false;
     }
     while (json_walk_next(&w, &name, &value)) {

@@ -1,5 +1,6 @@
 #include "worker/process/numbered.h"
 
+#include "common/json/json_own.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
@@ -75,6 +76,7 @@ static struct numbered_line parse_any(const char *line, size_t len, struct numbe
     struct json_slice name, value;
     unsigned kinds = 0;
     if (!json_valid(line, len, &offset, &why) || !json_walk_init(&w, line, len)) return a;
+    if (!json_own_check_names(line, len, &offset, &why)) return a;
     a.kind = NUMBERED_STRAY;
     enum numbered_kind kind = NUMBERED_BAD;
     while (json_walk_next(&w, &name, &value)) {
@@ -84,7 +86,8 @@ static struct numbered_line parse_any(const char *line, size_t len, struct numbe
         if (!is_value && !is_error) continue;
         kinds++;
         if (is_value) kind = NUMBERED_VALUE;
-        if (is_error && value.data[0] == '{') kind = NUMBERED_ERROR;
+        if (is_error && value.data[0] == '{' && json_own_check_names(value.data, value.len, &offset, &why))
+            kind = NUMBERED_ERROR;
         a.body = value.data;
         a.body_len = value.len;
     }

@@ -36,7 +36,7 @@ static void open_pipe(struct process *p, struct process_pipe *pipe, int fd)
 
 static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
 {
-    char token[64], scratch[300];
+    char token[64], scratch[4200];
     size_t n = 0;
     while (p->task->env[n]) n++;
     const char **env = xcalloc(n + 4, sizeof *env);

@@ -1,78 +1,21 @@
 #include "worker/system/scratch.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/observe/log.h"
 
 #define PREFIX "fantail-worker-"
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+void scratch_make(struct locked_dir *d)
 {
-    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
-}
-
-static void remove_tree(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static int lock_dir(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return -1;
-    struct stat st;
-    if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-    close(fd);
-    return -1;
-}
-
-/* Removes the directories of workers that were killed: those of the same user that are not locked. A new one stays,
- * because its worker may not have locked it yet. */
-static void remove_stale(const char *base)
-{
-    DIR *d = opendir(base);
-    if (!d) return;
-    for (struct dirent *e; (e = readdir(d));) {
-        if (strncmp(e->d_name, PREFIX, sizeof PREFIX - 1) != 0) continue;
-        char path[4096];
-        struct stat st;
-        snprintf(path, sizeof path, "%s/%s", base, e->d_name);
-        if (lstat(path, &st) != 0 || !S_ISDIR(st.st_mode) || time(NULL) - st.st_ctime < 5) continue;
-        int fd = lock_dir(path);
-        if (fd < 0) continue;
-        remove_tree(path);
-        close(fd);
-    }
-    closedir(d);
-}
-
-char *scratch_make(int *lock_fd)
-{
-    const char *base = getenv("TMPDIR");
-    if (!base || !*base) base = "/tmp";
-    remove_stale(base);
-    char *path;
-    if (asprintf(&path, "%s/" PREFIX "%d-XXXXXX", base, (int)getpid()) < 0) BUG("out of memory for a path");
-    if (mkdtemp(path)) {
-        *lock_fd = lock_dir(path);
-        return path;
-    }
-    log_warn("tasks get no temporary directories", LOG_STR("path", path), LOG_STR("error", strerror(errno)));
-    free(path);
-    return NULL;
-}
-
-void scratch_remove(const char *path, int lock_fd)
-{
-    if (path && rmdir(path) != 0) remove_tree(path);
-    if (lock_fd >= 0) close(lock_fd);
+    const char *base = temporary_base();
+    char prefix[sizeof PREFIX + 16];
+    locked_dirs_sweep(base, PREFIX);
+    snprintf(prefix, sizeof prefix, PREFIX "%d-", (int)getpid());
+    if (!locked_dir_make(d, base, prefix))
+        log_warn("tasks get no temporary directories", LOG_STR("path", base), LOG_STR("error", strerror(errno)));
 }
 
 /* ---- one directory for each process ---- */

@@ -7,12 +7,10 @@
 
 #include <uv.h>
 
-#include "common/base/base.h"
+#include "common/files/locked_dir.h"
 
-/* Makes the worker's directory. Returns its path, which the caller frees, and the lock; NULL if it cannot be made. */
-MUST_CHECK char *scratch_make(int *lock_fd);
-/* Removes it with all that is in it, and gives up the lock. path may be NULL. */
-void scratch_remove(const char *path, int lock_fd);
+/* Makes the worker's directory, after those of killed workers were removed. It is empty if it cannot be made. */
+void scratch_make(struct locked_dir *d);
 
 /* Makes the directory of a process in `base`, named by its token. NULL if it cannot be made, or base is NULL. */
 MUST_CHECK char *scratch_make_inner(const char *base, uint64_t token);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/json/json_scan.h"
 #include "worker/task/task_internal.h"
 
 static const char *const mode_names[] = {"stream", "exec", "native", "python"};
@@ -101,16 +102,37 @@ static bool file_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
+/* The name of a folder as UTF-8. The name of a file may be any bytes: those that are not UTF-8 become "\xE9". */
+static char *shown_name(const char *name)
+{
+    struct buf b = {0};
+    size_t len = strlen(name);
+    for (size_t at = 0; at < len; at++) {
+        size_t n = json_text_length(name + at, len - at);
+        buf_add(&b, name + at, n);
+        at += n;
+        if (at == len) break;
+        if ((unsigned char)name[at] >= 0x80)
+            buf_addf(&b, "\\x%02X", (unsigned char)name[at]);
+        else
+            buf_add_char(&b, name[at]);
+    }
+    buf_add_char(&b, '\0');
+    return buf_detach(&b, &len);
+}
+
 static struct task *new_task(const char *name)
 {
     struct task *t = xcalloc(1, sizeof *t);
-    *t = (struct task){.refs = 1, .name = xstrdup(name), .envelope = true};
+    *t = (struct task){.refs = 1, .name = shown_name(name), .envelope = true};
+    if (!is_task_name(name, strlen(name))) task_fail(t, "no job can name it: " TASK_NAME_RULE);
     return t;
 }
 
 struct task *task_load(const char *dir, const char *name, const char *hosts_dir)
 {
     struct task *t = new_task(name);
+    if (t->error) return t;
     char *base = path_join(dir, name), *real = realpath(base, NULL);
     char *json = path_join(base, "task.json"), *program = path_join(base, name);
     struct stat st;

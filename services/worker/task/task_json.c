@@ -5,6 +5,10 @@
 #include <unistd.h>
 
 #include "common/base/limits.h"
+#include "common/files/regular_file.h"
+#include "common/json/encoding.h"
+#include "common/json/json_own.h"
+#include "common/json/json_scan.h"
 
 #define TASK_JSON_BYTES (1 * MIB)
 
@@ -306,46 +310,60 @@ void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
     if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
 
-static char *read_file(struct task *t, const char *path)
+/* Appends task.json to `text`, and checks it. The byte in a message counts from the start of the file. */
+static bool read_text(struct task *t, const char *path, struct buf *text)
 {
-    FILE *f = fopen(path, "re");
-    if (!f) {
-        task_fail(t, "%s: %s", path, strerror(errno));
-        return NULL;
+    char why[200];
+    size_t offset;
+    const char *error;
+    if (!regular_file_read(path, text, why, sizeof why)) {
+        task_fail(t, "%s: %s", path, why);
+        return false;
     }
-    char *text = xmalloc(TASK_JSON_BYTES + 1);
-    size_t len = fread(text, 1, TASK_JSON_BYTES + 1, f);
-    fclose(f);
-    if (len > TASK_JSON_BYTES) {
-        task_fail(t, "%s is larger than %u bytes", path, (unsigned)TASK_JSON_BYTES);
-        free(text);
-        return NULL;
+    enum encoding encoding = encoding_of(text->data, text->len);
+    size_t mark = encoding_mark_bytes(encoding);
+    if (encoding_is_wide(encoding)) {
+        task_fail(t, "%s is in %s, and must be in UTF-8", path, encoding_name(encoding));
+        return false;
     }
-    text[len] = '\0';
-    return text;
+    if (!json_valid(text->data + mark, text->len - mark, &offset, &error)) {
+        task_fail(t, "%s is not valid JSON at byte %zu: %s", path, mark + offset, error);
+        return false;
+    }
+    if (!json_own_check(text->data + mark, text->len - mark, &offset, &error)) {
+        task_fail(t, "%s, at byte %zu: %s", path, mark + offset, error);
+        return false;
+    }
+    buf_drop_front(text, mark);
+    return true;
 }
 
-void task_read_json(struct task *t, const char *path, const char *hosts_dir)
+static void read_members(struct task *t, const cJSON *json, const char *path, const char *hosts_dir)
 {
-    char *text = read_file(t, path);
-    if (!text) return;
     struct command_options options = {0};
     struct field_context c = {.task = t, .options = &options};
-    const char *end = NULL;
-    cJSON *json = cJSON_ParseWithOpts(text, &end, true);
-    if (!json)
-        task_fail(t, "%s is not valid JSON at byte %td", path, end ? end - text : 0);
-    else if (!cJSON_IsObject(json))
-        task_fail(t, "%s must be an object", path);
     const cJSON *v;
+    if (!cJSON_IsObject(json)) task_fail(t, "%s must be an object", path);
     if (!t->error) cJSON_ArrayForEach(v, json) read_field(&c, v);
     if (!t->error && !options.command) task_fail(t, "\"command\" is missing");
     if (t->ids && t->mode != TASK_STREAM) task_fail(t, "\"ids\" is for mode stream only");
     if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
-    if (!t->error) {
-        build_command(t, &options, hosts_dir);
-        build_env(t);
+    if (t->error) return;
+    build_command(t, &options, hosts_dir);
+    build_env(t);
+}
+
+void task_read_json(struct task *t, const char *path, const char *hosts_dir)
+{
+    struct buf text;
+    buf_init(&text, TASK_JSON_BYTES);
+    if (read_text(t, path, &text)) {
+        cJSON *json = cJSON_ParseWithLength(text.data, text.len);
+        if (json)
+            read_members(t, json, path, hosts_dir);
+        else
+            task_fail(t, "%s is nested too deeply", path);
+        cJSON_Delete(json);
     }
-    cJSON_Delete(json);
-    free(text);
+    buf_release(&text);
 }

@@ -83,6 +83,10 @@ Test(protocol, lines_that_are_no_answer_are_bad)
         "{\"cost\":{\"slot_s\":-1}}",
         "{\"cost\":{\"slot_s\":\"1\"}}",
         "{\"cost\":{},\"value\":1,\"error\":{}}",
+        "{\"end\":\"complete\",\"done\":1,\"done\":2}",
+        "{\"error\":{\"name\":\"crashed\",\"name\":\"timed_out\"}}",
+        "{\"value\":1,\"\\u0076alue\":2}",
+        "{\"value\":1,\"x\\u0000\":2}",
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) cr_assert_eq(kind_of(bad[i], true), ANSWER_BAD, "%s", bad[i]);
     assert_no_leak();

@@ -1,14 +1,12 @@
-/* Temporary directories of one run, and those of runs that were killed. */
-#include <criterion/criterion.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
+/* Where the temporary directory of a run is. locked_dir.h has its life. */
 #include "cli/fleet/run_dir.h"
 
-static char base[32];
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char base[32], err[256];
 
 static void setup(void)
 {
@@ -22,62 +20,36 @@ static void teardown(void)
     cr_assert_eq(rmdir(base), 0, "%s is not empty", base);
 }
 
-static bool exists(const char *path)
+TestSuite(run_dir, .init = setup, .fini = teardown);
+
+Test(run_dir, killed_runs_of_both_kinds_are_swept_and_living_ones_and_others_stay)
 {
-    struct stat st;
-    return lstat(path, &st) == 0;
+    struct locked_dir ours, living, killed[2];
+    char other[64];
+    snprintf(other, sizeof other, "%s/other-map-123456", base);
+    cr_assert(mkdir(other, 0700) == 0);
+    cr_assert(run_dir_make(&ours, RUN_DIR_MAP, SIZE_MAX, err, sizeof err), "%s", err);
+    cr_assert(run_dir_make(&living, RUN_DIR_FLEET, SIZE_MAX, err, sizeof err), "%s", err);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(run_dir_make(&killed[i], i ? RUN_DIR_MAP : RUN_DIR_FLEET, SIZE_MAX, err, sizeof err), "%s", err);
+        close(killed[i].lock_fd);
+    }
+    run_dirs_sweep(&ours);
+    cr_assert(access(ours.path, F_OK) == 0 && access(living.path, F_OK) == 0);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(access(killed[i].path, F_OK) != 0, "%s", killed[i].path);
+        free(killed[i].path);
+    }
+    locked_dir_remove(&ours);
+    locked_dir_remove(&living);
+    cr_assert_eq(rmdir(other), 0);
 }
 
-static void make(struct run_dir *d, enum run_dir_kind kind)
+Test(run_dir, is_below_tmp_when_tmpdir_is_too_long)
 {
-    char err[256];
-    cr_assert(run_dir_make(d, kind, sizeof d->path, err, sizeof err), "%s", err);
-}
-
-/* Makes it look an hour old. */
-static void age(const char *path)
-{
-    struct timespec times[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
-    cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
-}
-
-Test(run_dir, is_for_this_user_only_and_removed_with_what_is_in_it, .init = setup, .fini = teardown)
-{
-    struct run_dir d;
-    struct stat st;
-    char file[sizeof d.path + 8];
-    make(&d, RUN_DIR_MAP);
-    cr_assert_eq(stat(d.path, &st), 0);
-    cr_assert_eq(st.st_mode & 0777, 0700);
-    snprintf(file, sizeof file, "%s/file", d.path);
-    int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    cr_assert(fd >= 0);
-    close(fd);
-    run_dir_remove(&d);
-    cr_assert_not(exists(file));
-    run_dir_remove(&d);
-}
-
-Test(run_dir, that_of_a_killed_run_is_removed_and_that_of_a_living_one_stays, .init = setup, .fini = teardown)
-{
-    struct run_dir ours, living, killed;
-    make(&ours, RUN_DIR_MAP);
-    make(&living, RUN_DIR_FLEET);
-    make(&killed, RUN_DIR_FLEET);
-    close(killed.lock_fd);
-    age(living.path);
-    age(killed.path);
-    run_dir_remove(&ours);
-    cr_assert(exists(living.path));
-    cr_assert_not(exists(killed.path));
-    run_dir_remove(&living);
-}
-
-Test(run_dir, is_below_tmp_when_tmpdir_is_too_long, .init = setup, .fini = teardown)
-{
-    struct run_dir d;
-    char err[256];
-    cr_assert(run_dir_make(&d, RUN_DIR_FLEET, strlen("/tmp/fantail-fleet-XXXXXX"), err, sizeof err), "%s", err);
-    cr_assert(strncmp(d.path, "/tmp/fantail-fleet-", 19) == 0, "%s", d.path);
-    run_dir_remove(&d);
+    struct locked_dir d;
+    size_t least = strlen("/tmp/fantail-fleet-XXXXXX");
+    cr_assert(run_dir_make(&d, RUN_DIR_FLEET, least, err, sizeof err), "%s", err);
+    cr_assert(strncmp(d.path, "/tmp/fantail-fleet-", 19) == 0 && strlen(d.path) == least, "%s", d.path);
+    locked_dir_remove(&d);
 }

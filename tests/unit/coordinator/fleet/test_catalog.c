@@ -158,7 +158,14 @@ Test(catalog, a_task_that_a_worker_has_no_more_is_gone)
 
 Test(catalog, what_is_not_a_list_of_tasks_changes_nothing)
 {
-    static const char *const texts[] = {"", "{", "[]", "{\"tasks\":{}}", "null", "{\"tasks\":\"a\"}"};
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "[]",
+                                        "{\"tasks\":{}}",
+                                        "null",
+                                        "{\"tasks\":\"a\"}",
+                                        "{\"tasks\":[],\"tasks\":[]}",
+                                        "{\"tasks\":[{\"name\":\"a\\u0000b\"}]}"};
     struct set s;
     set_init(&s);
     say(&s, 0, SAID("{\"name\":\"a\"}"));

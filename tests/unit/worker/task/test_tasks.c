@@ -98,6 +98,84 @@ Test(tasks, a_broken_task_json_keeps_its_reason)
     assert_no_leaks();
 }
 
+Test(tasks, a_task_json_means_one_thing_or_is_refused_with_the_byte)
+{
+    static const struct {
+        const char *json, *reason;
+    } cases[] = {
+        {"{\"command\":\"x\",\"command\":\"y\"}", "at byte 15: a name is there twice"},
+        {"{\"command\":\"x\",\"\\u0063ommand\":\"y\"}", "at byte 15: a name is there twice"},
+        {"{\"command\":\"x\",\"env\":{\"A\":\"1\",\"A\":\"2\"}}", "at byte 30: a name is there twice"},
+        {"{\"command\\u0000\":\"x\"}", "at byte 1: a string has the NUL"},
+        {"{\"command\":\"x\\u0000y\"}", "at byte 11: a string has the NUL"},
+        {"{\"command\":[\"x\",\"\\ud800\"]}", "at byte 16: a string has half"},
+        {"{\"command\":\"\xff\"}", "at byte 12: a string is not valid UTF-8"},
+        {"\xEF\xBB\xBF{\"command\":1,}", "at byte 16: a name"},
+        {"\xFE\xFF", "is in UTF-16 (big endian)"},
+        {"\xFF\xFE{", "is in UTF-16 (little endian)"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct task *t = load_json(cases[i].json);
+        cr_assert(t->error && strstr(t->error, cases[i].reason), "%s: %s", cases[i].json, t->error);
+        cr_assert(strstr(t->error, "/t/task.json"), "the file is named: %s", t->error);
+        task_unref(t);
+    }
+    struct task *t = load_json("\xEF\xBB\xBF{\"command\":[\"cat\",\"\\ud834\\udd1e\"]}");
+    cr_assert_null(t->error, "%s", t->error);
+    cr_assert_str_eq(t->argv[1], "\xF0\x9D\x84\x9E");
+    task_unref(t);
+    assert_no_leaks();
+}
+
+Test(tasks, a_task_json_that_is_no_file_or_has_no_end_makes_the_task_unusable_at_once)
+{
+    char path[200];
+    mode_t kinds[] = {S_IFIFO, S_IFDIR, S_IFLNK, S_IFREG};
+    put("t/other", "", 0644);
+    snprintf(path, sizeof path, "%s/t/task.json", dir);
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (kinds[i] == S_IFIFO) cr_assert_eq(mkfifo(path, 0600), 0);
+        if (kinds[i] == S_IFDIR) cr_assert_eq(mkdir(path, 0700), 0);
+        if (kinds[i] == S_IFLNK) cr_assert_eq(symlink("/dev/zero", path), 0);
+        if (kinds[i] == S_IFREG) put("t/task.json", "", 0644);
+        if (kinds[i] == S_IFREG) cr_assert_eq(truncate(path, (off_t)1 << 40), 0);
+        struct task *t = task_load(dir, "t", "/nowhere");
+        const char *reason = kinds[i] == S_IFREG ? "longer than 1048576 bytes" : "not a regular file";
+        cr_assert(t->error && strstr(t->error, path) && strstr(t->error, reason), "%s", t->error);
+        task_unref(t);
+        remove(path);
+    }
+    assert_no_leaks();
+}
+
+Test(tasks, a_folder_that_no_job_can_name_is_a_task_with_the_reason)
+{
+    static const struct {
+        const char *folder, *shown;
+    } cases[] = {
+        {"h\xC3\xA9llo", "h\xC3\xA9llo"},
+        {"\xD0\xB7\xD0\xB0\xD0\xB4\xD0\xB0\xD1\x87\xD0\xB0", "\xD0\xB7\xD0\xB0\xD0\xB4\xD0\xB0\xD1\x87\xD0\xB0"},
+        {"caf\xE9", "caf\\xE9"},
+        {"two words", "two words"},
+        {"a\nb", "a\nb"},
+    };
+    struct task_set set;
+    char err[200], name[200];
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        snprintf(name, sizeof name, "%s/task.json", cases[i].folder);
+        put(name, "{\"command\":\"cat\"}", 0644);
+    }
+    put("good-1.task_", "#!/bin/sh\n", 0755);
+    cr_assert(task_set_load(&set, dir, dir, err, sizeof err), "%s", err);
+    cr_assert_eq(set.count, ARRAY_SIZE(cases) + 1);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct task *t = task_set_find(&set, cases[i].shown);
+        cr_assert(t && t->error && strstr(t->error, "no job can name it"), "%s", cases[i].shown);
+    }
+    task_set_release(&set);
+    assert_no_leaks();
+}
+
 Test(tasks, directories_and_executables_are_tasks_and_other_files_are_not)
 {
     put("a/task.json", "{\"command\":\"cat\"}", 0644);

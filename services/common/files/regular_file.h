@@ -1,0 +1,15 @@
+/*
+ * Reads a whole file that an operator or a task names, such as task.json, a token file or a certificate. It never
+ * waits: a FIFO or a device that is there instead of a file is refused, and a file beyond the cap is not read on.
+ */
+#ifndef FANTAIL_COMMON_FILES_REGULAR_FILE_H
+#define FANTAIL_COMMON_FILES_REGULAR_FILE_H
+
+#include "common/base/buf.h"
+
+/* Appends the content of the file to `text`, which was born with its cap, and a NUL that is not counted. False, with
+ * the reason in `why`, if the path cannot be opened, is not a regular file, or has more bytes than the cap allows. Then
+ * `text` may have a part of the file. */
+MUST_CHECK bool regular_file_read(const char *path, struct buf *text, char *why, size_t why_size);
+
+#endif

@@ -1,0 +1,49 @@
+#include "common/json/encoding.h"
+
+static const char *const names[] = {
+    [ENCODING_UTF8] = "UTF-8",
+    [ENCODING_UTF8_MARKED] = "UTF-8 (with a byte order mark)",
+    [ENCODING_UTF16_LE] = "UTF-16 (little endian)",
+    [ENCODING_UTF16_BE] = "UTF-16 (big endian)",
+    [ENCODING_UTF32_LE] = "UTF-32 (little endian)",
+    [ENCODING_UTF32_BE] = "UTF-32 (big endian)",
+};
+static_assert(ARRAY_SIZE(names) == ENCODING_COUNT, "a name for each encoding");
+
+/* One of the first two bytes is zero, or the first two bytes are a mark of UTF-16. */
+static enum encoding wide_encoding(const unsigned char *b, size_t len)
+{
+    bool zeros = len >= 4 && b[2] == 0 && b[3] == 0;
+    if (b[0] == 0 && b[1] == 0) return len >= 4 && !zeros ? ENCODING_UTF32_BE : ENCODING_UTF8;
+    if (b[0] == 0 || b[0] == 0xFE) return ENCODING_UTF16_BE;
+    return zeros ? ENCODING_UTF32_LE : ENCODING_UTF16_LE;
+}
+
+enum encoding encoding_of(const char *data, size_t len)
+{
+    const unsigned char *b = (const unsigned char *)data;
+    if (has_utf8_mark(data, len)) return ENCODING_UTF8_MARKED;
+    if (len < 2) return ENCODING_UTF8;
+    bool marked = (b[0] == 0xFF && b[1] == 0xFE) || (b[0] == 0xFE && b[1] == 0xFF);
+    return marked || b[0] == 0 || b[1] == 0 ? wide_encoding(b, len) : ENCODING_UTF8;
+}
+
+const char *encoding_name(enum encoding e)
+{
+    return names[e];
+}
+
+bool encoding_is_wide(enum encoding e)
+{
+    return e > ENCODING_UTF8_MARKED;
+}
+
+size_t encoding_mark_bytes(enum encoding e)
+{
+    return e == ENCODING_UTF8_MARKED ? sizeof(UTF8_MARK) - 1 : 0;
+}
+
+bool has_utf8_mark(const char *data, size_t len)
+{
+    return len >= sizeof(UTF8_MARK) - 1 && memcmp(data, UTF8_MARK, sizeof(UTF8_MARK) - 1) == 0;
+}

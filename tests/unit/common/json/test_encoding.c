@@ -1,0 +1,41 @@
+#include "common/json/encoding.h"
+
+#include <criterion/criterion.h>
+
+#define BYTES(text) text, sizeof(text) - 1
+
+Test(encoding, each_is_known_by_its_mark_and_by_the_zeros_of_its_first_character)
+{
+    static const struct {
+        const char *data;
+        size_t len;
+        enum encoding encoding;
+    } cases[] = {
+        {BYTES(""), ENCODING_UTF8},
+        {BYTES("1"), ENCODING_UTF8},
+        {BYTES("{}"), ENCODING_UTF8},
+        {BYTES("\xC3\xA9t\xC3\xA9"), ENCODING_UTF8},
+        {BYTES("\xEF\xBB"), ENCODING_UTF8},
+        {BYTES("\xEF\xBB\xBF"), ENCODING_UTF8_MARKED},
+        {BYTES("\xEF\xBB\xBF{}"), ENCODING_UTF8_MARKED},
+        {BYTES("\xFF\xFE"), ENCODING_UTF16_LE},
+        {BYTES("\xFF\xFE{\0}\0"), ENCODING_UTF16_LE},
+        {BYTES("\xFE\xFF\0{\0}"), ENCODING_UTF16_BE},
+        {BYTES("{\0}\0"), ENCODING_UTF16_LE},
+        {BYTES("1\0"), ENCODING_UTF16_LE},
+        {BYTES("\"\0\x1F\x04"), ENCODING_UTF16_LE},
+        {BYTES("\0{\0}"), ENCODING_UTF16_BE},
+        {BYTES("\0\"\x04\x1F"), ENCODING_UTF16_BE},
+        {BYTES("\xFF\xFE\0\0{\0\0\0"), ENCODING_UTF32_LE},
+        {BYTES("{\0\0\0"), ENCODING_UTF32_LE},
+        {BYTES("\0\0\xFE\xFF\0\0\0{"), ENCODING_UTF32_BE},
+        {BYTES("\0\0\0{"), ENCODING_UTF32_BE},
+        {BYTES("\0\0\0\0"), ENCODING_UTF8},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        enum encoding e = encoding_of(cases[i].data, cases[i].len);
+        cr_assert_eq(e, cases[i].encoding, "case %zu: %s", i, encoding_name(e));
+        cr_assert_eq(encoding_is_wide(e), e >= ENCODING_UTF16_LE);
+        cr_assert_eq(encoding_mark_bytes(e), e == ENCODING_UTF8_MARKED ? 3 : 0);
+    }
+}
