@@ -38,6 +38,8 @@ static const struct option_row rows[] = {
     OPTION_PATH("spill-dir", S, jobs.spill_dir, "/tmp", "directory of these temporary files"),
     OPTION_SECONDS("heartbeat-s", S, jobs.heartbeat_s, TEXT_OF(DEFAULT_HEARTBEAT_S), 0.1, 3600,
                    "send a heartbeat after this time without output, so that proxies keep the connection"),
+    OPTION_STRING("cors-origin", S, service.cors_origins, NULL,
+                  "origins, separated by commas, whose pages may use this service from a browser; * is every origin"),
     OPTION_HEADING("CloudWatch"),
     OPTION_BOOL("emf", S, emf.enabled, NULL,
                 "write the demand on workers to standard output, in CloudWatch's embedded metric format"),

@@ -112,16 +112,26 @@ void http_connection_cut(struct http_connection *c)
     http_server_want_turn(c->server);
 }
 
+/* The headers that every answer to this request has. */
+static void write_first_headers(const struct http_exchange *x, struct buf *out)
+{
+    for (size_t at = 0; x && at < x->first_headers_len;) {
+        const char *name = x->headers.data + at, *value = name + strlen(name) + 1;
+        buf_addf(out, "%s: %s\r\n", name, value);
+        at += strlen(name) + strlen(value) + 2;
+    }
+}
+
 static void send_problem(struct http_connection *c, int status, const char *more_headers, const char *detail)
 {
     struct buf body, all;
     buf_init(&body, 0);
     buf_init(&all, 0);
     http_problem_body(&body, status, NULL, detail);
-    buf_addf(&all,
-             "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n%sConnection: "
-             "close\r\n\r\n",
-             status, http_status_title(status), body.len, more_headers);
+    buf_addf(&all, "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n", status,
+             http_status_title(status), body.len);
+    write_first_headers(c->exchange, &all);
+    buf_addf(&all, "%sCache-Control: no-store\r\nConnection: close\r\n\r\n", more_headers);
     buf_add(&all, body.data, body.len);
     /* A peer whose window has no room for this does not read; it gets no answer. */
     if (http_connection_send(c, all.data, all.len)) http_tls_bye(c);

@@ -148,6 +148,13 @@ static bool admit(struct http_exchange *x)
     return !o->admit || o->admit(o->admit_data, x);
 }
 
+static void set_first_headers(struct http_exchange *x)
+{
+    const struct http_server_options *o = &x->server->options;
+    if (o->set_headers) o->set_headers(o->admit_data, x);
+    x->first_headers_len = x->headers.len;
+}
+
 static enum MHD_Result on_head(struct http_exchange *x, const char *url, const char *method, const char *version)
 {
     struct http_connection *c = x->connection;
@@ -165,6 +172,7 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
         http_answer_problem(x, 503, NULL, "draining");
         return MHD_YES;
     }
+    set_first_headers(x);
     if (http_request_check(x) && admit(x) && http_route_find(x)) {
         x->route->handle(x, x->server->options.data);
         if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not handled");

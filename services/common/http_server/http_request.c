@@ -133,6 +133,11 @@ const char *http_request_path(const char *url)
     return *path ? path : "/";
 }
 
+const char *http_exchange_method(const struct http_exchange *x)
+{
+    return x->method;
+}
+
 const char *http_exchange_path(const struct http_exchange *x)
 {
     return x->path;

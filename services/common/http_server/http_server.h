@@ -75,8 +75,11 @@ struct http_server_options {
     uint64_t header_timeout_ms; /* 0: LIMIT_HEADER_MS; a head that takes longer is answered 408 */
     uint64_t upload_pause_ms;   /* 0: LIMIT_UPLOAD_PAUSE_S; a body of which no byte comes for longer is answered 408 */
     uint64_t keepalive_timeout_ms; /* 0: LIMIT_KEEPALIVE_S */
-    /* Called for every request when its headers are in, before its route is searched. Returns false after answering
-     * it. NULL: all are admitted. */
+    /* Called for every request when its headers are in, before they are checked. Sets the headers that each answer has,
+     * also that of a refused request. The route must not set them again. NULL: there are none. */
+    void (*set_headers)(void *admit_data, struct http_exchange *x);
+    /* Called for every request when its headers are checked, before its route is searched. Returns false after
+     * answering it. NULL: all are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);
     void *admit_data;
     /* Called for every finished exchange, for metrics and the log; may be NULL. route is the template, "" without
@@ -108,6 +111,7 @@ MUST_CHECK bool http_server_close_idle(struct http_server *s);
 void http_server_stop(struct http_server *s);
 
 /* The request. Strings are borrowed until closed(). */
+const char *http_exchange_method(const struct http_exchange *x);
 const char *http_exchange_path(const struct http_exchange *x);
 /* The part of the path that matched {name} of the template, percent-decoded. */
 const char *http_exchange_param(const struct http_exchange *x, const char *name);

@@ -179,7 +179,8 @@ struct http_exchange {
     struct buf params_text;
     const struct http_exchange_ops *ops;
     void *data;
-    struct buf headers; /* of the answer: name NUL value NUL ... */
+    struct buf headers;       /* of the answer: name NUL value NUL ... */
+    size_t first_headers_len; /* those that set_headers() made */
     struct MHD_Response *response;
     ssize_t pull_end; /* HTTP_PULL_END or _ABORT, when pull() has returned it; else 0 */
     struct buf early; /* the first bytes of a stream, pulled before its head left */

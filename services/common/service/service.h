@@ -50,6 +50,7 @@ struct service_config {
     const char *admin_host;
     int64_t admin_port;           /* 0: a free one; -1: no admin server */
     const char *token_file;       /* NULL: no tokens are needed */
+    const char *cors_origins;     /* pages of other origins that may use the public port, see cors.h; NULL: none */
     bool insecure;                /* other machines may connect without a token */
     struct tls_server_config tls; /* of the public port; the admin port has none */
     double keepalive_timeout_s, upload_pause_s;

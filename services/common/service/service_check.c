@@ -1,6 +1,7 @@
 /* Checks the options of a service together, before anything listens. */
 #include "common/net/loopback.h"
 #include "common/net/unix_address.h"
+#include "common/service/cors.h"
 #include "common/service/service_http.h"
 
 int service_check(const struct option_spec *spec, const struct service_config *config)
@@ -9,6 +10,7 @@ int service_check(const struct option_spec *spec, const struct service_config *c
     char err[512];
     int fault = tls_server_check(spec, &config->tls);
     if (fault) return fault;
+    if (!cors_check(config->cors_origins, err, sizeof err)) return option_complain(spec, "cors-origin", "%s", err);
     if (config->reuse_port && unix_address_path(config->host))
         return option_complain(spec, "reuse-port", "needs a port; --host %s has none", config->host);
     if (config->token_file) {

@@ -1,6 +1,7 @@
 #include "common/service/service_http.h"
 
 #include "common/observe/metrics.h"
+#include "common/service/cors.h"
 
 #define METRICS_BYTES (16 * 1024 * 1024)
 
@@ -57,10 +58,17 @@ static void handle_metrics(struct http_exchange *x, void *data)
 static const struct http_route health_routes[] = {
     {"GET", "/livez", handle_live}, {"GET", "/healthz", handle_live}, {"GET", "/readyz", handle_ready}, {0}};
 
+static void set_headers(void *data, struct http_exchange *x)
+{
+    const struct service_http *h = data;
+    cors_set_headers(h->cors_origins, x);
+}
+
 /* Probes have no token, and learn only whether this service is ready. */
 static bool admit(void *data, struct http_exchange *x)
 {
     struct service_http *h = data;
+    if (cors_answer_preflight(h->cors_origins, x)) return false;
     for (const struct http_route *r = health_routes; r->path; r++)
         if (strcmp(http_exchange_path(x), r->path) == 0) return true;
     return access_admit(&h->access, x);
@@ -184,6 +192,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
 {
     if (health.http) BUG("a process has one service");
     health.http = h;
+    h->cors_origins = config->cors_origins;
     health.ready = false;
     snprintf(health.reason, sizeof health.reason, "starting");
     const struct http_route *const lists[] = {hooks->routes, health_routes};
@@ -200,6 +209,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
                                                 .reuse_port = config->reuse_port,
                                                 .keepalive_timeout_ms = milliseconds(config->keepalive_timeout_s),
                                                 .upload_pause_ms = milliseconds(config->upload_pause_s),
+                                                .set_headers = set_headers,
                                                 .admit = admit,
                                                 .admit_data = h,
                                                 .tls = h->tls.current ? &h->tls : NULL,

@@ -15,6 +15,7 @@ struct service_http {
     struct tls_store tls;               /* of server */
     struct http_route *routes, *admin_routes;
     struct access access;          /* to the public server */
+    const char *cors_origins;      /* of the public server; see cors.h */
     struct route_metrics *metrics; /* one per route of the public server and one for no route */
     size_t metrics_count;
 };

@@ -1,0 +1,20 @@
+/*
+ * Cross-origin resource sharing (the Fetch standard): pages of which origins may use the public port from a browser. A
+ * browser asks before most requests (a preflight, OPTIONS), and shows an answer to the page only if the answer allows
+ * it. Without this option no page of another origin can.
+ *
+ * `origins` is the text of --cors-origin: origins separated by commas, or "*". NULL: none.
+ */
+#ifndef FANTAIL_COMMON_SERVICE_CORS_H
+#define FANTAIL_COMMON_SERVICE_CORS_H
+
+#include "common/http_server/http_server.h"
+
+/* False when it is not such a list, with the reason in err. */
+MUST_CHECK bool cors_check(const char *origins, char *err, size_t err_size);
+/* Sets the headers that every answer has. */
+void cors_set_headers(const char *origins, struct http_exchange *x);
+/* True after answering a preflight. It has no token, because browsers send none with it. */
+MUST_CHECK bool cors_answer_preflight(const char *origins, struct http_exchange *x);
+
+#endif
