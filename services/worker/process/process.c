@@ -7,6 +7,7 @@
 #include "worker/process/process_internal.h"
 #include "worker/system/scratch.h"
 #include "worker/system/spawn.h"
+#include "worker/task/environment.h"
 
 #define OOM_SCORE_ADJUST 500
 #define DATA_FACTOR      4 /* RLIMIT_DATA / memory_bytes: stops growth that is too quick for the checks of its memory */
@@ -36,20 +37,9 @@ static void open_pipe(struct process *p, struct process_pipe *pipe, int fd)
 
 static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
 {
-    char token[64], scratch[4200];
-    size_t n = 0;
-    while (p->task->env[n]) n++;
-    const char **env = xcalloc(n + 4, sizeof *env);
-    if (n) memcpy(env, p->task->env, n * sizeof *env);
-    snprintf(token, sizeof token, "FANTAIL_PROCESS=%d-%llu", (int)getpid(), (unsigned long long)p->child.token);
-    env[n++] = token;
-    if (p->scratch) {
-        snprintf(scratch, sizeof scratch, "TMPDIR=%s", p->scratch);
-        env[n++] = scratch;
-    }
-    char worker[160];
-    snprintf(worker, sizeof worker, "FANTAIL_WORKER=%s", p->env->worker_id);
-    env[n++] = worker;
+    const struct environment_process of_process = {
+        .worker = getpid(), .token = p->child.token, .scratch = p->scratch, .worker_id = p->env->worker_id};
+    const char **env = environment_of_process(p->task->env, &of_process);
     struct spawn_plan plan = {.path = p->task->path,
                               .argv = p->task->argv,
                               .env = env,
@@ -61,7 +51,7 @@ static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
     const char *step;
     bool ok = spawn(&plan, s, &error, &step);
     if (!ok) fault_set(f, ITEM_CRASHED, "%s: cannot %s: %s", p->task->path, step, strerror(error));
-    free(env);
+    environment_free(env);
     return ok;
 }
 

@@ -9,6 +9,7 @@
 #include "common/json/encoding.h"
 #include "common/json/json_own.h"
 #include "common/json/json_scan.h"
+#include "worker/task/environment.h"
 
 #define TASK_JSON_BYTES (1 * MIB)
 
@@ -179,8 +180,7 @@ static void read_env(struct field_context *c, const cJSON *v)
         add_word(&env, line);
         free(line);
     }
-    for (size_t i = 0; c->task->env && c->task->env[i]; i++) free((void *)(uintptr_t)c->task->env[i]);
-    free(c->task->env);
+    environment_free(c->task->env);
     c->task->env = env.list;
 }
 
@@ -269,32 +269,6 @@ static void build_command(struct task *t, const struct command_options *o, const
     if (access(t->path, X_OK) != 0 && t->mode != TASK_STREAM) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
 
-/* Sets t->env: the worker's environment, in which the task's own variables replace those with the same name. */
-static void build_env(struct task *t)
-{
-    struct words env = {0};
-    const char **own = t->env;
-    for (char **e = environ; *e; e++) {
-        bool replaced = strncmp(*e, "FANTAIL_TASK=", 13) == 0 || strncmp(*e, "FANTAIL_PROCESS=", 16) == 0 ||
-                        strncmp(*e, "FANTAIL_WORKER=", 15) == 0 || strncmp(*e, "TMPDIR=", 7) == 0 ||
-                        strncmp(*e, "TRACEPARENT=", 12) == 0 || strncmp(*e, "TRACESTATE=", 11) == 0;
-        size_t name = strcspn(*e, "=") + 1;
-        for (size_t i = 0; own && own[i]; i++)
-            if (strncmp(*e, own[i], name) == 0) replaced = true;
-        if (!replaced) add_word(&env, *e);
-    }
-    for (size_t i = 0; own && own[i]; i++) {
-        add_word(&env, own[i]);
-        free((void *)(uintptr_t)own[i]);
-    }
-    free(own);
-    char *line;
-    if (asprintf(&line, "FANTAIL_TASK=%s", t->name) < 0) BUG("out of memory for a variable");
-    add_word(&env, line);
-    free(line);
-    t->env = env.list;
-}
-
 void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
 {
     struct words w = {0};
@@ -306,7 +280,7 @@ void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
     free(path);
     t->argv = w.list;
     t->envelope = t->common = t->trace = true;
-    build_env(t);
+    t->env = environment_of_task(t->env, t->name);
     if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
 
@@ -350,7 +324,7 @@ static void read_members(struct task *t, const cJSON *json, const char *path, co
     if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
     if (t->error) return;
     build_command(t, &options, hosts_dir);
-    build_env(t);
+    t->env = environment_of_task(t->env, t->name);
 }
 
 void task_read_json(struct task *t, const char *path, const char *hosts_dir)
