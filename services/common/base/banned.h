@@ -1,4 +1,4 @@
-/* Functions that are easy to use unsafely do not compile. The idea is from git's banned.h. */
+/* Makes the use of functions that are easily used unsafely a compile error. The idea is from git's banned.h. */
 #ifndef FANTAIL_COMMON_BASE_BANNED_H
 #define FANTAIL_COMMON_BASE_BANNED_H
 

@@ -27,11 +27,12 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
-/* For a bug of our own code: prints where and why, and aborts. Never for anything that a user or a peer can cause. */
+/* For a bug of our own code: prints where and why, and aborts. Do not use it for anything that a user or a peer can
+ * cause. */
 #define BUG(...) fantail_bug(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Start-up only, only from a main.c: prints "program: message" on stderr and exits with `status`. */
+/* Prints "program: message" on stderr and exits with `status`. Only a main.c may call it, and only at start-up. */
 _Noreturn void die(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Allocation that cannot fail: without memory the program ends with BUG(), because a service without a few free bytes
@@ -42,8 +43,8 @@ MUST_CHECK void *xrealloc(void *ptr, size_t size);
 MUST_CHECK char *xstrdup(const char *s);
 MUST_CHECK char *xstrndup(const char *s, size_t len);
 
-/* A monotonic instant in nanoseconds (CLOCK_MONOTONIC). Pure modules never call it: they get the time as an argument.
- */
+/* A monotonic instant in nanoseconds (CLOCK_MONOTONIC). Pure modules never call it: they get the time as an
+ * argument. */
 uint64_t now_ns(void);
 
 #endif

@@ -45,7 +45,7 @@ void buf_expect(struct buf *b, size_t extra, size_t guess)
 
 void buf_trim(struct buf *b)
 {
-    enum { LINE_BYTES = 256 }; /* a short line added after a large one must not move it */
+    enum { LINE_BYTES = 256 }; /* room for a short line after a large one, so that the large one is not copied */
     if (b->len == 0 || b->alloc - b->len <= b->len / 8 + LINE_BYTES) return;
     b->alloc = b->len + LINE_BYTES;
     b->data = xrealloc(b->data, b->alloc);
@@ -103,7 +103,7 @@ bool buf_add_i64(struct buf *b, int64_t n)
     return buf_add_char(b, '-') && buf_add_u64(b, 0 - (uint64_t)n);
 }
 
-/* Length of the valid UTF-8 character at s (RFC 3629); 0 when there is none. */
+/* Returns the length of the valid UTF-8 character at s (RFC 3629), or 0 when there is none. */
 static size_t utf8_length(const unsigned char *s, size_t len)
 {
     size_t need = s[0] < 0x80                   ? 1

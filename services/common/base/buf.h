@@ -12,7 +12,7 @@ struct buf {
     char *data;
     size_t len;
     size_t alloc;
-    size_t cap; /* len never passes it; 0 is no cap */
+    size_t cap; /* the largest len; 0: no cap */
 };
 
 void buf_init(struct buf *b, size_t cap);
@@ -20,15 +20,16 @@ void buf_release(struct buf *b);
 /* Forgets the bytes, keeps the memory. */
 void buf_clear(struct buf *b);
 
-/* Makes room for `extra` more bytes; the caller may write them at data + len and then add to len. False when that would
- * pass the cap; then nothing has changed. */
+/* Makes room for `extra` more bytes; the caller may write them at data + len and then add to len. If that would pass
+ * the cap, it changes nothing and returns false. */
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
-/* Call it before `extra` bytes are added to something of unknown length. Once b is long, it gets memory for `guess`
- * bytes in all, up to 4 MiB, because growing step by step would copy the bytes twice. 0: no guess. */
+/* Call it before `extra` bytes are added to something of unknown length. If b is already long, it gets memory for
+ * `guess` bytes in all, up to 4 MiB. Growing step by step would copy the bytes twice. A guess of 0 means that there is
+ * none. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
 /* Gives back unused memory, if there is much of it. */
 void buf_trim(struct buf *b);
-/* These append; false when the cap forbids it, with nothing appended. */
+/* These append. If the cap forbids it, they append nothing and return false. */
 bool buf_add(struct buf *b, const void *data, size_t len);
 bool buf_add_str(struct buf *b, const char *s);
 bool buf_add_char(struct buf *b, char c);
@@ -40,9 +41,10 @@ bool buf_add_json_string(struct buf *b, const char *s, size_t len);
 
 /* Drops `len` bytes from the front, and moves the rest. */
 void buf_drop_front(struct buf *b, size_t len);
-/* The bytes with a NUL after them, which is not counted in len; borrowed until the next call that changes b. */
+/* Returns the bytes with a NUL after them. The NUL is not counted in len. They are borrowed until the next call that
+ * changes b. */
 const char *buf_cstr(struct buf *b);
-/* Hands the memory to the caller (free() it) and leaves b empty. NULL when empty. */
+/* Hands the memory to the caller, who must free() it, and leaves b empty. Returns NULL when b was empty. */
 MUST_CHECK char *buf_detach(struct buf *b, size_t *len);
 
 #endif

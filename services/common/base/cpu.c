@@ -2,7 +2,7 @@
 
 #include <sched.h>
 
-/* quota / period, rounded up; 0 when there is none. */
+/* Returns quota / period, rounded up, or 0 when there is no quota. */
 static unsigned quota_of(const char *text)
 {
     char *end;
@@ -20,7 +20,8 @@ static size_t read_text(const char *path, char *dst, size_t size)
     return n;
 }
 
-/* The smallest quota of our group and of the groups above it. A container sees its own group as the root. */
+/* Returns the smallest quota of our group and of the groups above our group. A container sees its own group as the
+ * root. */
 static unsigned v2_quota(void)
 {
     char group[1024] = "", path[1200], text[64];

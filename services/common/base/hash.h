@@ -1,4 +1,4 @@
-/* A short name for bytes. Not against a peer that chooses them. */
+/* A hash of bytes. It gives no protection against a peer that chooses the bytes. */
 #ifndef FANTAIL_COMMON_BASE_HASH_H
 #define FANTAIL_COMMON_BASE_HASH_H
 

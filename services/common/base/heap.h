@@ -21,9 +21,9 @@ struct heap {
 
 /* Adds the node, or changes its key. */
 void heap_set(struct heap *h, struct heap_node *node, uint64_t key);
-/* Does nothing when the node is not in the heap. */
+/* Removes the node. Does nothing when the node is not in the heap. */
 void heap_remove(struct heap *h, struct heap_node *node);
-/* NULL when the heap is empty. */
+/* Returns the node with the smallest key; NULL when the heap is empty. */
 struct heap_node *heap_first(const struct heap *h);
 void heap_release(struct heap *h);
 

@@ -1,6 +1,6 @@
 /*
- * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job; a default holds
- * where nothing else is set. A constant that is the default of an option says so, and the option's row uses it
+ * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job; a default is
+ * used where nothing else is set. A constant that is the default of an option says so, and the option's row uses it
  * (TEXT_OF). A default that only one option needs is in that option's row. docs/options.md lists all defaults.
  */
 #ifndef FANTAIL_COMMON_BASE_LIMITS_H
@@ -11,45 +11,45 @@
 #define GIB (1024ull * MIB)
 
 /* HTTP, both services. */
-#define LIMIT_HEADER_BYTES     (32 * KIB) /* request line and headers together; more is 431 */
-#define LIMIT_URI_BYTES        (8 * KIB)  /* more is 414 */
-#define LIMIT_BODY_GIB         1          /* one request body; more is 413; --max-body-bytes of the coordinator */
+#define LIMIT_HEADER_BYTES     (32 * KIB) /* request line and headers together; a longer head is answered 431 */
+#define LIMIT_URI_BYTES        (8 * KIB)  /* a longer one is answered 414 */
+#define LIMIT_BODY_GIB         1 /* a longer request body is answered 413; --max-body-bytes of the coordinator */
 #define LIMIT_BODY_BYTES       (LIMIT_BODY_GIB * GIB)
-#define LIMIT_CONNECTIONS      4096        /* --max-connections of the coordinator */
-#define LIMIT_HEADER_MS        10000       /* from the first byte of a request to the end of its headers */
-#define LIMIT_UPLOAD_PAUSE_S   300         /* without a byte of a body, then it is 408; --upload-pause-s */
-#define LIMIT_KEEPALIVE_S      620         /* an idle kept connection; --keepalive-timeout-s */
-#define LIMIT_ARRIVE_MS        30          /* when a drain begins: for connections that are just being made */
-#define LIMIT_CLOSE_IDLE_MS    300         /* at the end of a drain: for peers to close idle connections */
-#define LIMIT_CONNECTION_BYTES (128 * KIB) /* head, read and write buffer; zeroed at each request */
+#define LIMIT_CONNECTIONS      4096  /* --max-connections of the coordinator */
+#define LIMIT_HEADER_MS        10000 /* from the first byte of a request to the end of its headers */
+#define LIMIT_UPLOAD_PAUSE_S   300   /* a request whose body pauses for longer is answered 408; --upload-pause-s */
+#define LIMIT_KEEPALIVE_S      620   /* an idle connection is closed after this time; --keepalive-timeout-s */
+#define LIMIT_ARRIVE_MS        30    /* how long a drain waits for connections that are being made */
+#define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
+#define LIMIT_CONNECTION_BYTES (128 * KIB) /* memory for head, read buffer and write buffer; zeroed at each request */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
-#define LIMIT_PEM_BYTES        (1 * MIB)   /* a file with certificates or a key */
+#define LIMIT_PEM_BYTES        (1 * MIB)   /* size of a file with certificates or a key */
 #define LIMIT_TLS_LOG_LINES    20          /* failed handshakes logged in a minute; others are only counted */
 
-#define LIMIT_LINGER_MS    2000      /* for a client to read an answer that was sent before its body was read */
-#define LIMIT_LINGER_BYTES (1 * MIB) /* of that body, read and dropped */
-#define LIMIT_LINGERING    256       /* most connections in that state */
+#define LIMIT_LINGER_MS    2000      /* how long a client may take to read an answer to a body that was not read */
+#define LIMIT_LINGER_BYTES (1 * MIB) /* how much of that body is read and dropped */
+#define LIMIT_LINGERING    256       /* the most connections in that state */
 
 /* Access. */
 #define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter ones can be guessed */
-#define LIMIT_TOKEN_BYTES       512 /* each is kept and compared at this length */
+#define LIMIT_TOKEN_BYTES       512 /* every token is padded to this length */
 #define LIMIT_TOKENS            64
 #define LIMIT_TOKEN_FILE_BYTES  (64 * KIB)
 
 /* JSON. */
 #define LIMIT_JSON_DEPTH    512                /* nesting of arrays and objects in a body, an item or an answer */
-#define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53: a larger number is not exact as a double */
-#define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items, with `common` */
+#define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53; a double cannot hold every larger integer */
+#define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items; `common` is counted */
 
 /* A job on the coordinator. */
 #define LIMIT_ITEM_BYTES         (64 * MIB)
 #define LIMIT_ITEMS              1000000000000ull
-#define LIMIT_UNDISPATCHED_BYTES (8 * MIB)  /* split but not sent; above it the upload is suspended */
+#define LIMIT_UNDISPATCHED_BYTES (8 * MIB)  /* items split but not sent; beyond this the upload is suspended */
 #define LIMIT_UNSTARTED_BYTES    (64 * MIB) /* items held while the task is not known yet */
 #define LIMIT_EARLY_START_BYTES  (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
 #define LIMIT_RESULT_MEMORY_MIB  16         /* answers held in memory for one job; --result-memory-bytes */
-#define LIMIT_TASK_SERIES        256        /* tasks with series of their own in /metrics */
-#define LIMIT_RUNNING_JOBS       256        /* more is 429; --max-jobs */
+#define LIMIT_TASK_SERIES        256        /* tasks that have their own series in /metrics */
+#define LIMIT_RUNNING_JOBS       256        /* one more job is answered 429; --max-jobs */
 #define DEFAULT_MAX_CHUNK_BYTES  (1 * MIB)
 #define DEFAULT_ITEM_TIMEOUT_S   60.0
 #define DEFAULT_CHUNK_COST_NS    50000 /* cost of a chunk, on each side, until it is measured */
@@ -64,13 +64,13 @@
 #define LIMIT_STDERR_TAIL_BYTES (2 * KIB)
 
 /* A worker. */
-#define LIMIT_WORKER_CHUNKS       64         /* chunks of one task held at once; more is 429; --max-chunks */
-#define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; above it an upload is suspended */
-#define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; above it its processes are not fed */
-#define LIMIT_HEAD_WAIT_MS        10         /* longest wait of an answer's head for the first value */
-#define LIMIT_GATHER_MS           2          /* longest wait of an answer for others of its chunk */
-#define COST_LINE_NS              250000000  /* slot time from one line of cost in a chunk's answer to the next */
+#define LIMIT_WORKER_CHUNKS       64 /* chunks of one task held at once; one more is answered 429; --max-chunks */
+#define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; beyond this an upload is suspended */
+#define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; beyond this its processes are not fed */
+#define LIMIT_HEAD_WAIT_MS        10         /* how long the head of an answer waits for the first value */
+#define LIMIT_GATHER_MS           2          /* how long an answer waits for others of its chunk */
+#define COST_LINE_NS              250000000  /* slot time between two lines of cost in a chunk's answer */
 #define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of this size do not wait */
-#define LIMIT_TASK_PROCESSES      1024       /* of one task on one worker */
+#define LIMIT_TASK_PROCESSES      1024       /* processes of one task on one worker */
 
 #endif

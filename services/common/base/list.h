@@ -20,9 +20,9 @@ struct list {
 void list_init(struct list *l);
 void list_push_back(struct list *l, struct list_link *k);
 void list_push_front(struct list *l, struct list_link *k);
-/* `k` must be on this list. */
+/* Removes `k`, which must be on this list. */
 void list_remove(struct list *l, struct list_link *k);
-/* The link after `at`, or the first when `at` is NULL; NULL at the end. */
+/* Returns the link after `at`, or the first link when `at` is NULL. Returns NULL at the end. */
 struct list_link *list_next(const struct list *l, const struct list_link *at);
 
 #endif

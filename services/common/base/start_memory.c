@@ -8,8 +8,8 @@
 
 typedef ElfW(Phdr) program_header;
 
-/* Only segments that were never writable. Others may differ from the file, even if they were made read-only after
- * relocation. */
+/* Accepts only segments that were never writable. Other segments may differ from the file, even if they were made
+ * read-only after relocation. */
 static bool is_code(const program_header *segment)
 {
     return segment->p_type == PT_LOAD && (segment->p_flags & (PF_X | PF_W)) == PF_X;
@@ -23,7 +23,7 @@ static int release_object(struct dl_phdr_info *object, size_t size, void *unused
         if (!is_code(segment)) continue;
         uintptr_t begin = object->dlpi_addr + segment->p_vaddr, end = begin + segment->p_memsz;
         begin &= ~(page - 1);
-        madvise((void *)begin, end - begin, MADV_DONTNEED); /* a failure only costs memory */
+        madvise((void *)begin, end - begin, MADV_DONTNEED); /* failing does no harm */
     }
     return 0;
 }
