@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAKE_ATTEMPTS 100 /* each but the last was lost to a sweeper */
+#define MAKE_ATTEMPTS 100 /* attempts; a sweeper removed the directory of each but the last */
 
 const char *temporary_base(void)
 {
@@ -28,7 +28,8 @@ void remove_tree(const char *path)
     nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
-/* Opens and locks a directory of this user. -1 with errno; EWOULDBLOCK: a living process has locked it. */
+/* Opens and locks a directory of this user. On failure it returns -1 with errno. EWOULDBLOCK means that a living
+ * process has locked the directory. */
 static int lock_dir(int parent, const char *name)
 {
     struct stat st, now;
@@ -39,7 +40,7 @@ static int lock_dir(int parent, const char *name)
     if (ours && fstatat(parent, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st.st_ino &&
         now.st_dev == st.st_dev)
         return fd;
-    if (ours) errno = ENOENT; /* it was removed before the lock was there */
+    if (ours) errno = ENOENT; /* it was removed before it was locked */
     int why = errno;
     close(fd);
     errno = why;
@@ -73,7 +74,7 @@ void locked_dir_remove(struct locked_dir *d)
     *d = (struct locked_dir){.lock_fd = -1};
 }
 
-/* Whether a directory that is directly in this one is locked: its owner outlives the owner of this one. */
+/* Whether a directory directly inside this one is locked. If so, its owner has outlived the owner of this one. */
 static bool has_living_inside(int dir)
 {
     bool living = false;

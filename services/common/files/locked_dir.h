@@ -1,9 +1,9 @@
 /*
- * Temporary directories of programs that may be killed. The owner keeps its directory locked (flock) while it lives,
- * and the kernel gives up the lock however it ends. So a directory without a lock belongs to no living process, and the
- * next program that looks removes it.
+ * Temporary directories of programs that may be killed. The owner keeps its directory locked (flock) while it lives.
+ * The kernel releases the lock however the owner ends. So a directory without a lock belongs to no living process, and
+ * the next program that sweeps removes it.
  *
- * The directory is made before it is locked. A sweeper that comes in between removes it; then its owner makes another.
+ * The directory is made before it is locked. If a sweeper removes it in between, its owner makes another.
  */
 #ifndef FANTAIL_COMMON_FILES_LOCKED_DIR_H
 #define FANTAIL_COMMON_FILES_LOCKED_DIR_H
@@ -15,15 +15,15 @@ struct locked_dir {
     int lock_fd;
 };
 
-/* Makes and locks <base>/<prefix>XXXXXX for this user only. False with errno, and *d is empty. */
+/* Makes and locks <base>/<prefix>XXXXXX for this user only. On failure it returns false with errno, and *d is empty. */
 MUST_CHECK bool locked_dir_make(struct locked_dir *d, const char *base, const char *prefix);
-/* Removes it with its contents, and gives up the lock. An empty one is fine. */
+/* Removes the directory with its contents, and releases the lock. An empty *d is fine. */
 void locked_dir_remove(struct locked_dir *d);
-/* Removes the directories of this user in `base` whose names begin with `prefix`, and that are not locked, nor have a
- * locked directory in them. */
+/* Removes the directories of this user in `base` whose names begin with `prefix`. A directory stays if it is locked or
+ * has a locked directory in it. */
 void locked_dirs_sweep(const char *base, const char *prefix);
 
-/* $TMPDIR, or /tmp. */
+/* Returns $TMPDIR, or /tmp. */
 const char *temporary_base(void);
 /* Removes a directory with its contents, but nothing on other file systems. What cannot be removed stays. */
 void remove_tree(const char *path);

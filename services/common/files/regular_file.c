@@ -19,8 +19,9 @@ static const char *kind_name(mode_t mode)
     }
 }
 
-/* The type is checked twice: before the file is opened, as opening a device may do something, and after it, as the path
- * may name something else by then. O_NONBLOCK is for a FIFO that came in between. */
+/* The type is checked twice. The check before opening is needed because opening a device may have an effect. The check
+ * after opening is needed because the path may name something else by then. O_NONBLOCK is for a FIFO that came in
+ * between. */
 static int open_regular(const char *path, struct stat *st)
 {
     if (stat(path, st) != 0) return -1;
@@ -32,11 +33,12 @@ static int open_regular(const char *path, struct stat *st)
     return -1;
 }
 
-/* Returns the last result of read(): 0 at the end of the file, less after an error, more if the cap is reached. */
+/* Returns the last result of read(). It is 0 at the end of the file, negative after an error, and positive if the cap
+ * is reached. */
 static ssize_t read_to_end(int fd, struct buf *text)
 {
     for (;;) {
-        /* A file of exactly the cap must still be seen to end. */
+        /* For a file of exactly the cap, one more read must show that it ends. */
         char last;
         size_t room = text->cap - text->len < READ_BYTES ? text->cap - text->len : READ_BYTES;
         if (!buf_reserve(text, room)) BUG("a reservation within the cap failed");

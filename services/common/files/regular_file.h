@@ -7,7 +7,7 @@
 
 #include "common/base/buf.h"
 
-/* Appends the content of the file to `text`, which was born with its cap, and a NUL that is not counted. False, with
+/* Appends the content of the file to `text`, which must have a cap, and a NUL that is not counted. Returns false, with
  * the reason in `why`, if the path cannot be opened, is not a regular file, or has more bytes than the cap allows. Then
  * `text` may have a part of the file. */
 MUST_CHECK bool regular_file_read(const char *path, struct buf *text, char *why, size_t why_size);
