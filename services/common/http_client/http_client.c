@@ -4,7 +4,7 @@
 #include "common/observe/log.h"
 
 #define SPARE_CALLS     64
-#define MAX_CONNECTIONS 4096 /* idle connections that curl keeps; its default depends on the number of calls */
+#define MAX_CONNECTIONS 4096 /* idle connections kept; curl's default would depend on the number of calls */
 
 static const char *const state_names[] = {
     [CALL_SPARE] = "spare",         [CALL_NEW] = "new",     [CALL_RUNNING] = "running",
@@ -103,7 +103,7 @@ static bool reap(struct http_client *c)
 
 static void on_silence(uv_timer_t *timer);
 
-/* UINT64_MAX: it may be silent for ever. */
+/* Returns when the call has been silent for too long. UINT64_MAX means that it may be silent for ever. */
 static uint64_t silence_end_ms(const struct http_call *call)
 {
     uint64_t timeout_ms = call->options.silence_timeout_ms;
@@ -130,8 +130,8 @@ static void end_silent(struct http_call *call)
     call_end(call, &result);
 }
 
-/* Each byte only makes a deadline later, so the timer is not set again: it fires at the former deadline and then finds
- * the next one. on_end may do anything to other calls, so the search restarts after each. */
+/* A byte can only make a deadline later, so bytes do not set the timer again. The timer fires at the old deadline and
+ * then finds the next one. on_end may do anything to other calls, so the search restarts after each on_end. */
 static void on_silence(uv_timer_t *timer)
 {
     struct http_client *c = timer->data;
@@ -152,7 +152,7 @@ static void on_silence(uv_timer_t *timer)
     client_settle(c);
 }
 
-/* What had to wait until curl was not busy. */
+/* Does what had to wait until curl was not busy. */
 
 static void begin(struct http_call *call)
 {
@@ -171,7 +171,8 @@ void call_resume(struct http_call *call)
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
-    /* Inside that call curl passes on the bytes that it held back. There it ignores a callback that refuses. */
+    /* Inside curl_easy_pause(), curl passes on the bytes that it held back, and ignores a callback that refuses
+     * them. */
     bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the latter: no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
 }

@@ -1,11 +1,11 @@
 /*
  * An HTTP/1.1 client inside a libuv loop: libcurl's multi interface with socket actions, easy handles recycled.
  *
- * It repeats no request by itself, except a GET or HEAD. When a kept connection dies before the first byte of the
+ * It never repeats a request by itself, except a GET or HEAD. When a kept connection dies before the first byte of the
  * answer, the call ends with HTTP_CALL_LOST, and the caller decides. Requests are never queued inside curl.
  *
  * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end comes exactly once, unless the
- * call was cancelled. After either of them the pointer is dead.
+ * call was cancelled. After on_end or a cancel the pointer is dead.
  */
 #ifndef FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_H
 #define FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_H
@@ -44,8 +44,8 @@ struct http_call_result {
 struct http_call_options {
     const char *method; /* "POST" */
     const char *url;    /* "http://10.0.0.7:8081/v1/tasks/square" */
-    /* "10.0.0.7:8081" or "unix:PATH": connect to this, and keep the URL's host and TLS name. NULL: to the URL's
-     * host and port. */
+    /* "10.0.0.7:8081" or "unix:PATH": the address to connect to; the Host header and the TLS name still come from the
+     * URL. NULL: the URL's host and port. */
     const char *connect_to;
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
     /* The body has body_bytes. read() writes up to cap of them at dst and returns how many, never 0 before the end.

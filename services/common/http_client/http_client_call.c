@@ -2,7 +2,7 @@
 
 #include "common/http_client/http_client_internal.h"
 
-/* Bytes arrived or are wanted, and a callback of the call may run. */
+/* Notes that bytes arrived or are wanted. A callback of the call may run after this. */
 static void heard(struct http_call *call)
 {
     call->heard_ms = uv_now(call->client->loop);
@@ -23,7 +23,7 @@ static bool has_token(const char *list, const char *token)
 
 static bool head_ends(struct http_call *call)
 {
-    if (call->status < 200) return true; /* an interim answer, such as "100 Continue": the head proper follows */
+    if (call->status < 200) return true; /* an interim answer, such as "100 Continue"; the final head follows */
     call->head_whole = true;
     const char *connection = http_call_header(call, "Connection");
     call->closes = connection && has_token(connection, "close");

@@ -110,7 +110,7 @@ static void set_method(struct http_call *call, const struct http_call_options *o
     const char *method = options->method ? options->method : "GET";
     bool post = strcmp(method, "POST") == 0, body = options->body_bytes > 0;
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* also undoes NOBODY and POST of an earlier call */
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* this also undoes NOBODY and POST of an earlier call */
     if (post || body) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body_bytes);
@@ -132,7 +132,7 @@ static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
     call->upload_bytes = want;
 }
 
-/* FNV-1a, 64 bits. */
+/* Returns a hash of the text: FNV-1a, 64 bits. */
 static uint64_t hash_text(const char *s)
 {
     uint64_t h = 14695981039346656037u;
@@ -141,8 +141,8 @@ static uint64_t hash_text(const char *s)
 }
 
 /* curl keeps the idle connections of one host and port in one list, and asks the kernel about each of them whenever it
- * searches for one. All socket files would be in the list of one host, so each gets a host name of its own here. The
- * Host header still comes from the URL. */
+ * searches for one. All socket files would be in the list of one host. So each file gets a host name of its own here.
+ * The Host header still comes from the URL. */
 static void set_connect_to(struct http_call *call, const char *address, const char *path)
 {
     char line[512];

@@ -10,16 +10,16 @@ static void name_tls_fault(struct http_call *call, CURLcode code, struct http_ca
     r->reason = call->reason;
 }
 
-/* When a kept connection dies before the answer, curl makes another one to repeat the request. Its error is then about
- * that second connection, but the request was sent on the first. `sent` is above 0 only when a request was sent. Only
- * in this case does curl make a second connection. */
+/* When a kept connection dies before the answer, curl opens a second connection to repeat the request. curl's error is
+ * then about the second connection, but the request was sent on the first. `sent` is above 0 only when a request was
+ * sent. curl opens a second connection only in this case. */
 static bool kept_connection_died(const struct http_call *call, CURLcode code, long sent)
 {
     if (call->may_repeat || sent == 0) return false;
     switch (code) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_OPERATION_TIMEDOUT: /* while connecting: curl has no other time limit */
+    case CURLE_OPERATION_TIMEDOUT: /* it timed out while connecting, because curl has no other time limit here */
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION: return true;
     case CURLE_ABORTED_BY_CALLBACK: return call->sendings > 1;

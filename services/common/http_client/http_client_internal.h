@@ -73,11 +73,11 @@ struct http_call {
     uint64_t heard_ms; /* when bytes last came or went, uv_now() */
     int fd;            /* its socket, as far as known */
     unsigned sendings; /* how often curl was about to send the request */
-    size_t turn_bytes; /* of the answer, read since its turn began */
+    size_t turn_bytes; /* bytes of the answer that were read since its turn began */
     long upload_bytes; /* size of the easy handle's upload buffer */
     struct buf small;  /* a body that is small enough to go with its head in one send */
     struct http_call *next_long;
-    struct tls_material *material; /* that the easy handle uses; NULL: none */
+    struct tls_material *material; /* the certificates that the easy handle uses; NULL: none */
     char error[CURL_ERROR_SIZE];
     char reason[CURL_ERROR_SIZE + 64]; /* error, with the name of the TLS fault */
 };
@@ -95,7 +95,7 @@ struct http_client {
     CURLM *multi;
     struct call_list calls[CALL_STATE_COUNT];
     uint64_t started; /* calls so far */
-    unsigned busy;    /* inside curl or inside client_settle(): calls are only marked, client_settle() does the rest */
+    unsigned busy; /* above 0 inside curl and inside client_settle(); calls are then only marked for client_settle() */
     bool freed;
 
     uv_timer_t curl_timer, silence_timer;
@@ -104,10 +104,10 @@ struct http_client {
     bool kicked;                    /* long_answers is awake, so that the loop does not sleep */
     bool callback_ran;              /* a callback of a call has run since the step before sleep began */
     bool due;                       /* curl asked for a timer of 0 ms */
-    struct client_socket **sockets; /* by descriptor */
+    struct client_socket **sockets; /* indexed by descriptor */
     size_t sockets_count;
     struct http_call *first_long, **last_long; /* the queue of long answers */
-    unsigned open_handles;                     /* those of libuv that are not closed yet */
+    unsigned open_handles;                     /* libuv's handles that are not closed yet */
 };
 
 static inline bool call_is_over(const struct http_call *call)
@@ -131,9 +131,9 @@ int call_on_sending(void *call, char *peer_ip, char *own_ip, int peer_port, int 
 struct http_call *call_new(struct http_client *c);
 void call_free(struct http_call *call);
 void call_prepare(struct http_call *call, const struct http_call_options *options);
-/* Reads a small body. Call it right before curl gets the call. False when read() cancelled the call. */
+/* Reads a small body. Use it right before curl gets the call. Returns false when read() cancelled the call. */
 MUST_CHECK bool call_load(struct http_call *call);
-/* Drops what belongs to one request. Call it after the call was removed from curl. */
+/* Frees what belongs to one request. Use it after the call was removed from curl. */
 void call_clear(struct http_call *call);
 
 /* http_client_end.c */
@@ -141,7 +141,7 @@ struct http_call_result call_classify_end(struct http_call *call, CURLcode code)
 
 /* http_client_tls.c */
 void call_set_tls(struct http_call *call);
-/* The name of the TLS fault; NULL when the fault is another. */
+/* Returns the name of the TLS fault; NULL when the fault is not one of TLS. */
 const char *call_tls_fault(struct http_call *call, CURLcode code);
 
 /* http_client_loop.c */
@@ -163,7 +163,8 @@ int client_close_socket(void *client, curl_socket_t fd);
 
 /* http_client_long.c */
 void call_move_flow(struct http_call *call, enum call_flow to);
-/* From a callback of the call: counts bytes of its answer, and holds the call when it has had its turn. */
+/* Counts bytes of the call's answer, and holds the call when it has had its turn. Only a callback of the call may call
+ * this. */
 void call_count_bytes(struct http_call *call, size_t len);
 /* Reads long answers for a while. */
 void client_read_long_answers(struct http_client *c);

@@ -1,6 +1,6 @@
 #include "common/http_client/http_client_internal.h"
 
-/* After this many rounds the other parts of the loop come first. */
+/* After this many rounds the other parts of the loop run first. */
 #define MAX_ROUNDS 8
 
 void client_drive(struct http_client *c, curl_socket_t fd, int mask)
@@ -44,8 +44,8 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
  * before sleep sends what was started since.
  *
  * A callback that runs in the step before sleep may give work to another part of the program, whose own step is already
- * over. So after such a callback the loop does not sleep. Otherwise the loop may sleep at once, even if a call was just
- * sent: the peer often needs this processor to answer. */
+ * over. So after such a callback the loop does not sleep. Without such a callback the loop may sleep at once, even if a
+ * call was just sent, because the peer often needs this processor to answer. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;

@@ -9,18 +9,19 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/net/unix_address.h"
 
-/* Freed in the callback of uv_close(), so never in a turn in which an event may still refer to it. */
+/* A socket in the loop. It is freed in the callback of uv_close(), when no event can refer to it any more. */
 struct client_socket {
     uv_poll_t poll;
     struct http_client *client;
     int fd;
-    int wanted;  /* UV_READABLE, UV_WRITABLE: what curl asked for */
-    int watched; /* the same: what libuv watches */
-    /* Both true: a connection that works, whose end curl reports to client_close_socket(). curl 7.88 closes sockets
-     * that never connected, and those of its resolver, without that call. For them CURL_POLL_REMOVE is the end. */
+    int wanted;  /* the events that curl asked for: UV_READABLE, UV_WRITABLE */
+    int watched; /* the events that libuv watches */
+    /* If both are true, the connection works, and curl calls client_close_socket() when it ends. curl 7.88 closes
+     * sockets that never connected, and sockets of its resolver, without that call. For such sockets CURL_POLL_REMOVE
+     * is the end. */
     bool opened_here, connected;
     bool dead;
-    struct http_call *call; /* that uses it now; NULL: none */
+    struct http_call *call; /* the call that uses the socket now; NULL: none */
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -35,15 +36,15 @@ static void watch(struct client_socket *s, int events)
         uv_poll_stop(&s->poll);
 }
 
-/* A broken socket is reported as ready, so that curl finds out what is wrong with it. */
+/* Reports a broken socket as ready, so that curl finds out what is wrong with it. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct client_socket *s = CONTAINER_OF(poll, struct client_socket, poll);
     if (status < 0) {
-        s->watched = 0; /* libuv stopped it */
+        s->watched = 0; /* libuv has stopped the watch */
         events = s->wanted;
     }
-    if (s->call && s->call->flow == CALL_FLOW_HELD) return; /* it queues, and will be read soon */
+    if (s->call && s->call->flow == CALL_FLOW_HELD) return; /* the call is in the queue, and will be read soon */
     if (events & ~s->wanted) watch(s, s->wanted);
     int mask = (events & s->wanted & UV_READABLE ? CURL_CSELECT_IN : 0) |
                (events & s->wanted & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
@@ -87,7 +88,7 @@ static void on_socket_closed(uv_handle_t *handle)
     free(s);
 }
 
-/* Must run before the loop sleeps with the closed descriptor. */
+/* Forgets a closed descriptor. It must run before the loop sleeps, so that the loop does not poll the descriptor. */
 static void socket_bury(struct http_client *c, int fd)
 {
     struct client_socket *s = socket_find(c, fd);
@@ -104,8 +105,8 @@ curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0) return CURL_SOCKET_BAD;
     if (address->family == AF_UNIX) unix_address_widen(fd);
-    /* curl closed a socket with this descriptor without a call. It believes that this is the old one, and will not
-     * repeat what it waits for. */
+    /* If an old socket has this descriptor, curl closed it without calling us. curl takes the new socket for the old
+     * one and will not tell us again which events to wait for. */
     const struct client_socket *stale = socket_find(c, fd);
     int wanted = stale ? stale->wanted : 0;
     socket_bury(c, fd);
@@ -131,7 +132,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, 
     struct http_client *c = client;
     struct client_socket *s = socket_find(c, fd);
     if (!s && what == CURL_POLL_REMOVE) return 0;
-    if (!s) s = socket_new(c, fd); /* curl opened it itself, for example for its resolver */
+    if (!s) s = socket_new(c, fd); /* curl opened this socket without calling us, for example for its resolver */
     if (!s) return -1;
     if (what == CURL_POLL_REMOVE && !(s->opened_here && s->connected)) {
         socket_bury(c, fd);
@@ -143,7 +144,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, 
     if (s->call) s->call->fd = fd;
     if (what == CURL_POLL_REMOVE) what = CURL_POLL_NONE;
     s->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (s->wanted & UV_READABLE) s->connected = true; /* until it is connected curl only waits to write */
+    if (s->wanted & UV_READABLE) s->connected = true; /* curl waits to read only when the socket is connected */
     if (s->wanted & ~s->watched) watch(s, s->wanted);
     return 0;
 }

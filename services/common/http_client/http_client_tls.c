@@ -16,7 +16,7 @@ enum {
     VERIFY_ADDRESS = 64
 };
 
-/* curl compares the names itself, and has no code for a difference. */
+/* Returns the fault of the peer's certificate. curl compares the names itself, and has no code for a difference. */
 static const char *fault_of_certificate(long verify, const char *text)
 {
     if (strstr(text, "subject name") || (verify >= VERIFY_NAME && verify <= VERIFY_ADDRESS)) return "wrong_name";
@@ -28,7 +28,8 @@ static const char *fault_of_certificate(long verify, const char *text)
     return verify == VERIFY_PURPOSE ? "wrong_purpose" : "not_trusted";
 }
 
-/* The alerts of a peer that does not accept our certificate, or demands one that we do not have. */
+/* Whether the text has an alert of a peer that does not accept our certificate, or that demands one when we have
+ * none. */
 static bool refuses_us(const char *text)
 {
     static const char *const alerts[] = {"certificate required",    "unknown ca",          "bad certificate",
@@ -40,8 +41,8 @@ static bool refuses_us(const char *text)
     return false;
 }
 
-/* With TLS 1.3 a server checks our certificate after our side of the handshake has ended. Its refusal then comes in
- * place of the answer, as an error of receiving or sending. */
+/* With TLS 1.3 a server checks our certificate after our side of the handshake has ended. Its refusal then comes
+ * instead of the answer. curl reports it as an error of receiving or sending. */
 static bool may_be_late_refusal(const struct http_call *call, CURLcode code)
 {
     return call->status == 0 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING);
@@ -62,8 +63,9 @@ const char *call_tls_fault(struct http_call *call, CURLcode code)
     }
 }
 
-/* Blobs, not names of files. curl compares blobs when it searches for a connection to reuse, so after a change a call
- * gets a connection made with the new ones. Blobs also ensure that curl uses the bytes that were checked. */
+/* Gives curl the bytes of a file instead of its name. curl compares these bytes when it searches for a connection to
+ * reuse. So after a change, a call gets a connection that was made with the new bytes. It also ensures that curl uses
+ * the bytes that were checked. */
 static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)
 {
     struct curl_blob blob = {pem->data, pem->len, CURL_BLOB_NOCOPY};
