@@ -15,7 +15,7 @@ static size_t gather(struct http_exchange *x, char *dst, size_t cap)
     return got;
 }
 
-/* libmicrohttpd's reader of streamed answers: pull() writes straight into its send buffer. */
+/* libmicrohttpd calls it to read a streamed answer. pull() writes directly into libmicrohttpd's send buffer. */
 static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
 {
     struct http_exchange *x = cls;
@@ -39,7 +39,7 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     return 0;
 }
 
-/* A large answer that is whole before it begins is sent from its own memory. */
+/* If a large answer is whole before it begins, it is sent from its own memory, without a copy. */
 static bool begin_whole(struct http_exchange *x)
 {
     struct buf answer = {0};
@@ -50,8 +50,8 @@ static bool begin_whole(struct http_exchange *x)
     return true;
 }
 
-/* Makes the response of a streamed answer. Waits for the first bytes or the end, unless the head must be sent at once.
- * False: not yet. */
+/* Makes the response of a streamed answer. It waits for the first bytes or the end, unless the head must be sent at
+ * once. Returns false while it must wait. */
 static bool begin_stream(struct http_exchange *x)
 {
     size_t got = 0;
@@ -65,7 +65,8 @@ static bool begin_stream(struct http_exchange *x)
         x->response = MHD_create_response_from_buffer(got, x->server->scratch, MHD_RESPMEM_MUST_COPY);
     } else {
         buf_add(&x->early, x->server->scratch, got);
-        /* Chunks are pulled into the connection's buffer. Only HTTP/1.0, which has no chunks, uses this block. */
+        /* For HTTP/1.1, chunks are pulled into the connection's own buffer. HTTP/1.0 has no chunks, so only it uses
+         * this block. */
         size_t block = x->is_http_1_0 ? LIMIT_PULL_BYTES : 1;
         x->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, on_read, x, NULL);
     }
@@ -80,8 +81,8 @@ static void add_headers(struct http_exchange *x)
         MHD_add_response_header(x->response, name, value);
         at += strlen(name) + strlen(value) + 2;
     }
-    /* Some proxies keep answers that do not forbid it. Some hold answers back, or compress them, until a block is full.
-     */
+    /* Some proxies keep answers that do not forbid it. Some hold answers back, or compress them, until a block is
+     * full. */
     MHD_add_response_header(x->response, "Cache-Control", x->streamed ? "no-store, no-transform" : "no-store");
     if (x->streamed) MHD_add_response_header(x->response, "X-Accel-Buffering", "no");
     if (x->server->draining || x->must_close) MHD_add_response_header(x->response, "Connection", "close");
@@ -133,7 +134,7 @@ int http_exchange_status(const struct http_exchange *x)
     return x->status;
 }
 
-/* False when the client is gone, and no answer is sent. */
+/* Returns false when the client is gone; then no answer is sent. */
 static bool begin_answer(struct http_exchange *x, int status, const char *content_type)
 {
     if (http_exchange_answered(x)) BUG("a second answer to one request");
@@ -145,7 +146,7 @@ static bool begin_answer(struct http_exchange *x, int status, const char *conten
 void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len)
 {
     if (!begin_answer(x, status, content_type)) return;
-    /* The library declares a pointer to non-const, but with MUST_COPY it only reads. */
+    /* The library declares a pointer to non-const, but with MUST_COPY it only reads the bytes. */
     x->response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
     if (!x->response) BUG("out of memory for an answer");
     http_exchange_wake(x);

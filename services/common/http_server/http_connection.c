@@ -50,7 +50,7 @@ bool http_connection_has_unsent(int fd)
     struct tcp_info info;
     socklen_t size = sizeof info;
     if (ioctl(fd, SIOCOUTQ, &unsent) != 0 || unsent <= 0) return false;
-    /* The count of a connection that its peer has reset never falls. */
+    /* If the peer has reset the connection, the kernel's count of unsent bytes never falls. */
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state != TCP_CLOSE;
 }
 
@@ -72,8 +72,8 @@ void http_connection_free_unsent(struct http_server *s)
     }
 }
 
-/* Removed from the set explicitly: a child that is being started may hold the descriptor a moment longer, and then
- * events would still be reported. */
+/* The descriptor is removed from the set explicitly. A child that is being started may hold it a moment longer, and
+ * then events would still be reported. */
 static void connection_closed(struct http_connection *c)
 {
     epoll_ctl(c->server->watch_fd, EPOLL_CTL_DEL, c->fd, NULL);
@@ -133,7 +133,7 @@ static void send_problem(struct http_connection *c, int status, const char *more
     write_first_headers(c->exchange, &all);
     buf_addf(&all, "%sCache-Control: no-store\r\nConnection: close\r\n\r\n", more_headers);
     buf_add(&all, body.data, body.len);
-    /* A peer whose window has no room for this does not read; it gets no answer. */
+    /* If the peer's window has no room for this, the peer does not read, and gets no answer. */
     if (http_connection_send(c, all.data, all.len)) http_tls_bye(c);
     buf_release(&body);
     buf_release(&all);
@@ -154,8 +154,8 @@ void http_connection_refuse_in_call(struct http_connection *c, int status, const
     http_server_want_turn(c->server);
 }
 
-/* It is not closed at once: the kernel answers data for a closed socket with a reset, which could overtake the
- * answer. */
+/* The socket is not closed at once. The kernel would answer data for a closed socket with a reset, and the reset could
+ * overtake the answer. */
 void http_connection_close_idle(struct http_connection *c)
 {
     if (c->state != HTTP_CONNECTION_OPEN || (c->exchange && c->exchange->stage != HTTP_STAGE_HEAD)) return;

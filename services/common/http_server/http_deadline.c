@@ -37,7 +37,7 @@ static void sweep_head(struct http_connection *c, uint64_t now_ms)
     }
 }
 
-/* The body is not whole, the peer sends nothing more and nothing is left to read: it will never be whole. */
+/* Whether the body will never be whole: the peer sends nothing more, and nothing is left to read. */
 static bool will_stay_short(struct http_connection *c, uint64_t now_ms)
 {
     enum { SETTLED_MS = 200 }; /* by then the library has passed on what it has read */

@@ -2,7 +2,7 @@
 #include "common/observe/log.h"
 
 #define FREE_EXCHANGES_KEPT 64
-/* In a turn that has lasted this long, an exchange that has already moved bytes is parked. */
+/* If a turn has lasted this long, an exchange that has already moved bytes is parked. */
 #define STEPS_NS (100 * NS_PER_US)
 
 static const char *const stage_names[] = {
@@ -168,7 +168,7 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     c->since_ms = uv_now(c->server->loop);
     if (!http_tls_admits(c)) return MHD_NO; /* the peer was refused during the handshake */
     if (c->state == HTTP_CONNECTION_CLOSE_SENT) {
-        /* The peer has this answer already; what it sends is read and dropped. */
+        /* The peer has already received this answer. What it sends now is read and dropped. */
         http_answer_problem(x, 503, NULL, "draining");
         return MHD_YES;
     }
@@ -177,8 +177,8 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
         x->route->handle(x, x->server->options.data);
         if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not handled");
     }
-    /* Answered at once, so that a client that waits to send its body need not send it. libmicrohttpd then closes the
-     * connection, as HTTP demands of a server that does not read on. */
+    /* It is answered at once, so that a client that waits to send its body need not send it. libmicrohttpd then closes
+     * the connection, as HTTP demands of a server that does not read on. */
     if (http_exchange_answered(x) && (x->must_close || x->expects_continue)) return http_answer_send(x);
     return MHD_YES;
 }

@@ -1,8 +1,9 @@
 /*
  * Some errors are answered by libmicrohttpd itself, as HTML: a request line that it cannot read, a header without a
  * colon, broken chunk sizes, a head beyond its memory. Before that it writes a line to its log, which does not name the
- * connection. This line makes the server send its own answer first, if exactly one connection matches: it does not wait
- * for us, has sent part of a request, and was used in this turn of the daemon or received bytes lately.
+ * connection. When this line comes, the server looks for the connection. A connection matches if it does not wait for
+ * us, has sent part of a request, and was used in this turn of the daemon or received bytes lately. If exactly one
+ * connection matches, the server sends its own answer first.
  *
  * Several connections match if other requests came within the same fraction of a millisecond. Then the library's own
  * answer is sent, which has the right status but not our problem document. A first line without a space is not logged:
@@ -15,11 +16,11 @@
 
 #include "common/http_server/http_server_internal.h"
 
-#define CONNECTIONS_SEARCHED 1024 /* limits the cost of a broken request */
-/* Bytes that came earlier than this before the previous turn were handled before the current one. */
+#define CONNECTIONS_SEARCHED 1024 /* it limits what a broken request costs */
+/* Bytes that came more than this before the previous turn were handled before the current turn. */
 #define WINDOW_MS 1000
 
-/* The kernel's struct tcp_info is longer than some C libraries declare it; its layout is fixed. */
+/* The kernel's struct tcp_info is longer than some C libraries declare it. Its layout never changes. */
 union tcp_facts {
     struct tcp_info info;
     struct {
@@ -28,7 +29,7 @@ union tcp_facts {
     } more;
 };
 
-/* Every byte that was read from the socket belongs to an answered request. A FIN counts as one byte. */
+/* Whether every byte that was read from the socket belongs to an answered request. A FIN counts as one byte. */
 static bool is_between_requests(const struct http_connection *c, const union tcp_facts *tcp)
 {
     int unread;
@@ -37,7 +38,7 @@ static bool is_between_requests(const struct http_connection *c, const union tcp
     return tcp->more.bytes_received - fin - (uint64_t)unread == c->counted_bytes;
 }
 
-/* In a body with a Content-Length there is nothing that the library could reject. */
+/* Whether the library may still reject the request. In a body with a Content-Length there is nothing to reject. */
 static bool is_being_parsed(const struct http_exchange *x)
 {
     if (!x || x->stage == HTTP_STAGE_HEAD) return true;
@@ -49,7 +50,7 @@ static bool is_suspect(const struct http_connection *c, uint64_t window_ms)
     union tcp_facts tcp;
     socklen_t size = sizeof tcp;
     if (c->state == HTTP_CONNECTION_CUT || !is_being_parsed(c->exchange)) return false;
-    if (c->tls) return c->seen_in_turn + 1 >= c->server->turn; /* the library at least read from it */
+    if (c->tls) return c->seen_in_turn + 1 >= c->server->turn; /* the library has at least read from the connection */
     if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &tcp, &size) < 0 || size < sizeof tcp.more) return true;
     if (is_between_requests(c, &tcp)) return false;
     return c->seen_in_turn + 1 >= c->server->turn || tcp.info.tcpi_last_data_recv <= window_ms;

@@ -8,9 +8,10 @@
 
 struct http_server_options;
 
-/* The descriptor; -1 on failure, with a sentence in err. A socket file that a killed process has left is replaced. */
+/* Returns the descriptor. On failure it returns -1, with a sentence in err. It replaces a socket file that a killed
+ * process has left. */
 MUST_CHECK int http_listen(const struct http_server_options *o, char *err, size_t err_size);
-/* 0 for a Unix-domain socket. */
+/* Returns the port; 0 for a Unix-domain socket. */
 uint16_t http_listen_port(int fd);
 /* Refuses new connections from now on. Existing connections stay, accepted or not. */
 void http_listen_refuse_new(int fd, const char *host);

@@ -4,7 +4,7 @@
 
 const char *http_status_title(int status)
 {
-    if (status == 413) return "Content Too Large"; /* older libraries know its older names */
+    if (status == 413) return "Content Too Large"; /* older libraries have an older title for 413 */
     const char *title = MHD_get_reason_phrase_for((unsigned)status);
     return title ? title : "Unknown";
 }
@@ -56,7 +56,7 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
 }
 
 struct unknown_query {
-    const char *known; /* NULL: none is */
+    const char *known; /* NULL: no parameter is known */
     const char *first;
 };
 

@@ -11,7 +11,7 @@ static int hex_digit(char c)
     return -1;
 }
 
-/* Decodes in place. %00 and broken escapes are not changed, so a decoded string never ends early. */
+/* Decodes in place. It leaves %00 and broken escapes as they are, so a decoded string never ends early. */
 size_t http_percent_decode(char *s)
 {
     char *to = s;
@@ -68,8 +68,8 @@ static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
-/* When a proxy and a server disagree about the end of a request, another one can be smuggled past the proxy (RFC
- * 9112, 6.3 and 11.2). So every doubt is an error. libmicrohttpd 0.9.75 accepts most of these requests. */
+/* When a proxy and a server disagree about the end of a request, another one can be smuggled past the proxy (RFC 9112,
+ * 6.3 and 11.2). So everything doubtful is an error. libmicrohttpd 0.9.75 accepts most of these requests. */
 static const char *framing_fault(const struct framing_headers *f, const struct http_exchange *x)
 {
     if (f->fault) return f->fault;

@@ -2,7 +2,7 @@
 
 #include <strings.h>
 
-/* One segment: from after a slash to the next slash or the end. */
+/* Returns the length of one segment: from after a slash to the next slash or the end. */
 static size_t segment_length(const char *s)
 {
     return strcspn(s, "/");
@@ -28,7 +28,7 @@ static bool literal_matches(struct http_exchange *x, const char *want, size_t wa
     return same;
 }
 
-/* The buffer of the params may still move, so they are offsets until the match is complete. */
+/* The buffer of the params may still move. So each param is an offset until the match is complete. */
 static bool template_matches(struct http_exchange *x, const char *template)
 {
     size_t offsets[HTTP_PARAMS];

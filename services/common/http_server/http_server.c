@@ -6,8 +6,8 @@
 
 #include "common/http_server/http_listen.h"
 
-/* Runs of the daemon in one turn: enough for a request, its answer and the end of a stream, and few enough that the
- * rest of the loop does not wait. */
+/* Runs of the daemon in one turn. They are enough for a request, its answer and the end of a stream. They are few
+ * enough that the rest of the loop does not wait long. */
 #define RUNS_PER_TURN 8
 
 /* Paths and queries are decoded in http_routes.c and http_request.c, not by the library. */
@@ -39,7 +39,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *s)
 }
 
 /* When a request has ended, the library watches the connection again, and its edge-triggered set reports at once that
- * the socket is writable. One more run consumes that event, which would wake the loop for nothing. */
+ * the socket is writable. That event would wake the loop for nothing, so one more run consumes it. */
 static bool wants_run(struct http_server *s)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
@@ -83,7 +83,7 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* Handles what was asked for since the turn after the poll. Work that was left unfinished then waits for the next
+/* Handles what was asked for since the step after the poll. Work that the step left unfinished waits for the next
  * poll. */
 static void before_sleep(void *server)
 {
@@ -183,7 +183,7 @@ static void close_listener(struct http_server *s)
 
 bool http_server_stop_listening(struct http_server *s)
 {
-    enum { FULL_MS = 1000 }; /* at its limit of connections the daemon accepts none: do not wait for ever */
+    enum { FULL_MS = 1000 }; /* at its limit of connections the daemon accepts none, so we do not wait for ever */
     uint64_t now_ms = uv_now(s->loop);
     if (s->listen_fd < 0) return true;
     if (!s->arrive_end_ms) {
@@ -230,7 +230,8 @@ void http_server_stop(struct http_server *s)
 {
     if (!s) return;
     uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep};
-    /* Before the descriptors are closed: their numbers may be used again, and the loop must not poll another file. */
+    /* This comes before the descriptors are closed. Their numbers may be used again, and the loop must not poll another
+     * file. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     turn_remove(&s->after_poll);
     turn_remove(&s->before_sleep);

@@ -1,7 +1,8 @@
 /*
  * An HTTP/1.1 server inside a libuv loop: libmicrohttpd in external epoll mode, with its epoll descriptor in the loop.
- * It has routes, streamed request bodies and answers with backpressure, hang-up detection while suspended, strict
- * framing, deadlines for heads and bodies, and application/problem+json for every error.
+ * It has routes, and streams request bodies and answers with backpressure. It checks framing strictly, and limits the
+ * time of heads and bodies. It notices a hang-up even while an exchange is suspended. Every error is answered with
+ * application/problem+json.
  *
  * Does not know what a job or a task is. Single-threaded: call every function on the loop's thread.
  *
@@ -44,12 +45,12 @@ struct http_exchange_ops {
     size_t (*body)(struct http_exchange *x, const char *data, size_t len);
     /* The body is whole. Answer now or later. */
     void (*body_end)(struct http_exchange *x);
-    /* Streamed answers: writes up to cap bytes at dst and returns how many; HTTP_PULL_WAIT suspends the answer until
-     * http_exchange_wake(), HTTP_PULL_END ends it, HTTP_PULL_ABORT cuts the connection so that the client sees a
-     * truncated answer. */
+    /* For streamed answers. Writes up to cap bytes at dst and returns how many. HTTP_PULL_WAIT suspends the answer
+     * until http_exchange_wake(), and HTTP_PULL_END ends it. HTTP_PULL_ABORT cuts the connection, so that the client
+     * sees a truncated answer. */
     ssize_t (*pull)(struct http_exchange *x, char *dst, size_t cap);
-    /* Called before a streamed answer begins. When the whole answer is there and too large to copy, it moves the answer
-     * to `answer` and returns true; pull() is then not called. May be NULL. */
+    /* Called before a streamed answer begins. If the whole answer is ready and too large to copy, it moves the answer
+     * to `answer` and returns true. Then pull() is not called. whole may be NULL. */
     bool (*whole)(struct http_exchange *x, struct buf *answer);
     /* The exchange is over. x is dead when this returns, so drop every pointer to it. */
     void (*closed)(struct http_exchange *x, enum http_closed how);
@@ -64,19 +65,19 @@ struct http_route {
 };
 
 struct http_server_options {
-    const char *host;                /* numeric address, "::" for both families; or unix:PATH; NULL: 127.0.0.1 */
-    uint16_t port;                   /* of a numeric address; 0: a free one, see http_server_port() */
+    const char *host;                /* a numeric address ("::" for both families) or unix:PATH; NULL: 127.0.0.1 */
+    uint16_t port;                   /* the port of a numeric address; 0: any free port, see http_server_port() */
     const struct http_route *routes; /* ends with a {0} entry; borrowed */
-    void *data;                      /* given to every handle() */
+    void *data;                      /* passed to every handle() */
     size_t max_body_bytes;           /* 0: LIMIT_BODY_BYTES */
     unsigned max_connections;        /* 0: LIMIT_CONNECTIONS */
     bool reuse_port;
-    struct tls_store *tls;      /* https; a connection uses what it holds when it begins; NULL: http; borrowed */
-    uint64_t header_timeout_ms; /* 0: LIMIT_HEADER_MS; a head that takes longer is answered 408 */
-    uint64_t upload_pause_ms;   /* 0: LIMIT_UPLOAD_PAUSE_S; a body of which no byte comes for longer is answered 408 */
+    struct tls_store *tls;         /* NULL: http; else https, with certificates from here; borrowed */
+    uint64_t header_timeout_ms;    /* a head that takes longer is answered 408; 0: LIMIT_HEADER_MS */
+    uint64_t upload_pause_ms;      /* a request whose body pauses for longer is answered 408; 0: LIMIT_UPLOAD_PAUSE_S */
     uint64_t keepalive_timeout_ms; /* 0: LIMIT_KEEPALIVE_S */
-    /* Called for every request when its headers are in, before they are checked. Sets the headers that each answer has,
-     * also that of a refused request. The route must not set them again. NULL: there are none. */
+    /* Called for every request when its headers are in, before they are checked. Sets headers that every answer has,
+     * even that of a refused request. The route must not set them again. NULL: there are no such headers. */
     void (*set_headers)(void *admit_data, struct http_exchange *x);
     /* Called for every request when its headers are checked, before its route is searched. Returns false after
      * answering it. NULL: all are admitted. */
@@ -87,24 +88,25 @@ struct http_server_options {
     void (*on_done)(void *data, const char *method, const char *route, int status, uint64_t duration_ns);
 };
 
-/* NULL on failure, with a sentence in err ("cannot listen on 127.0.0.1:80: Permission denied"). */
+/* Returns NULL on failure, with a sentence in err such as "cannot listen on 127.0.0.1:80: Permission denied". */
 MUST_CHECK struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_options *options, char *err,
                                                  size_t err_size);
 uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */
 /* From now on every answer carries "Connection: close". */
 void http_server_drain(struct http_server *s);
-/* Stops accepting connections; running exchanges go on. New connections are refused first, then those that were being
- * made are accepted, then the socket is closed: no client loses a connection that it had. This takes LIMIT_ARRIVE_MS,
+/* Stops accepting connections; running exchanges go on. First it refuses new connections, then it accepts those that
+ * were being made, then it closes the socket. So no client loses a connection that it had. This takes LIMIT_ARRIVE_MS,
  * so call it again until it returns true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);
 unsigned http_server_open_exchanges(const struct http_server *s);
-/* While draining: the kernel has bytes of answers that a peer has not received yet, also of closed connections. They
- * would be lost with the container's network. */
+/* For a drain: whether the kernel has bytes of answers that a peer has not received yet, including those of closed
+ * connections. If the container's network ended now, these bytes would be lost. */
 bool http_server_has_unsent(const struct http_server *s);
-/* Closes the connections without an open exchange so that no request is lost on its way. Each is sent an answer ahead
- * of any request (503, Connection: close) and then shut for sending; what still arrives is read and dropped. A peer
- * that has just sent a request takes this as the answer, and knows that the request was not read. Call it after the
- * drain, repeatedly until it returns true. Then all peers have closed, or have had LIMIT_CLOSE_IDLE_MS to do so. */
+/* Closes the connections without an open exchange so that no request is lost on its way. On each connection it sends an
+ * answer ahead of any request (503, Connection: close) and then shuts the connection for sending. What still arrives is
+ * read and dropped. A peer that has just sent a request takes this as the answer, and knows that the request was not
+ * read. Call it after the drain, repeatedly until it returns true. When it returns true, all peers have closed, or have
+ * had LIMIT_CLOSE_IDLE_MS to do so. */
 MUST_CHECK bool http_server_close_idle(struct http_server *s);
 /* Ends what still runs (closed() with HTTP_CLOSED_SHUTDOWN) and frees the server. The loop must run on until the
  * handles are closed. NULL is fine. */
@@ -115,42 +117,42 @@ const char *http_exchange_method(const struct http_exchange *x);
 const char *http_exchange_path(const struct http_exchange *x);
 /* The part of the path that matched {name} of the template, percent-decoded. */
 const char *http_exchange_param(const struct http_exchange *x, const char *name);
-/* A query argument, percent-decoded; "" when it has no value; NULL when absent. */
+/* A query argument, percent-decoded. It is "" when the argument has no value, and NULL when there is no such
+ * argument. */
 const char *http_exchange_query(const struct http_exchange *x, const char *name);
 /* Calls fn for every query argument. */
 void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, const char *name, const char *value),
                               void *data);
-/* A header by name, any case; NULL when absent. */
+/* A header by its name, in upper or lower case; NULL when the request has none. */
 const char *http_exchange_header(const struct http_exchange *x, const char *name);
-/* How often the request has this header. Appends its values to joined, separated by commas; nothing if they pass its
- * cap. joined may be NULL. */
+/* Returns how often the request has this header. Appends its values to joined, separated by commas, or nothing if they
+ * would pass the cap. joined may be NULL. */
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined);
 /* The length the client announced, or -1 when it sends chunks. */
 int64_t http_exchange_content_length(const struct http_exchange *x);
 
-/* For an answer that is given in handle(): it is sent at once, and the body is not read. If there is a body, the
- * connection is closed after the answer. */
+/* Call it in handle() to send the answer at once, without reading the body. If there is a body, the connection is
+ * closed after the answer. */
 void http_exchange_leave_body(struct http_exchange *x);
 
 void http_exchange_accept(struct http_exchange *x, const struct http_exchange_ops *ops, void *data);
 void *http_exchange_data(const struct http_exchange *x);
 
-/* Answers: one of these, once. Set the headers of the answer before. They are copied; a second value replaces the
- * first.
- */
+/* To answer, call one of the functions below, once. Set the headers before that. Their values are copied; a second
+ * value replaces the first. */
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value);
 void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len);
-/* The bytes come from pull() of the accepted ops. The head is sent together with the first of them. An answer that ends
+/* The bytes come from pull() of the accepted ops. The head is sent together with the first bytes. An answer that ends
  * within its first pieces has a Content-Length and is sent in one piece. */
 void http_answer_stream(struct http_exchange *x, int status, const char *content_type);
-/* Sends the head of such an answer now, before there are bytes. Does nothing when the head has been sent. */
+/* Sends the head of a streamed answer now, before there are bytes. Does nothing when the head has been sent. */
 void http_exchange_send_head(struct http_exchange *x);
 /* application/problem+json: {"type":"about:blank","title":"...","status":N,"detail":"..."}. `members` is NULL, or
  * further JSON members such as "\"pointer\":\"/items\",\"offset\":17". */
 void http_answer_problem(struct http_exchange *x, int status, const char *members, const char *detail_fmt, ...)
     PRINTF_LIKE(4, 5);
-/* For a call without query parameters: answers 400 if the request has one, and returns false. hint(name) is NULL, or
- * says what the client may have meant by it; it may return NULL. */
+/* For a call without query parameters: answers 400 if the request has one, and returns false. hint(name) says what the
+ * client may have meant by that parameter, or returns NULL. hint may be NULL. */
 MUST_CHECK bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name));
 /* The same for a call that has only the query parameter `known`. */
 MUST_CHECK bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name));
@@ -158,7 +160,8 @@ bool http_exchange_answered(const struct http_exchange *x);
 /* The status of the answer; 0 before there is one. */
 int http_exchange_status(const struct http_exchange *x);
 
-/* body() can use more, or pull() has more. Cheap; may be called at any time and more than once. */
+/* Call it when body() can use more bytes, or pull() has more. It is cheap, and may be called at any time and more than
+ * once. */
 void http_exchange_wake(struct http_exchange *x);
 
 #endif

@@ -40,7 +40,7 @@
  */
 enum http_connection_state {
     HTTP_CONNECTION_OPEN,
-    HTTP_CONNECTION_CLOSE_SENT, /* answered ahead of any request and shut for sending; read until the peer closes */
+    HTTP_CONNECTION_CLOSE_SENT, /* was answered ahead of any request and shut for sending; is still read */
     HTTP_CONNECTION_CUT,        /* given up; the library is about to close it */
     HTTP_CONNECTION_STATE_COUNT
 };
@@ -55,7 +55,7 @@ enum http_connection_state {
 enum http_peer {
     HTTP_PEER_HERE,
     HTTP_PEER_SHUT,   /* it sent a FIN */
-    HTTP_PEER_PROBED, /* and an interim answer is out; a closed peer answers that with a reset */
+    HTTP_PEER_PROBED, /* an interim answer was sent after the FIN; a peer that has closed answers it with a reset */
     HTTP_PEER_GONE,   /* it has certainly closed */
     HTTP_PEER_COUNT
 };
@@ -89,15 +89,15 @@ struct http_connection {
     int fd;
     enum http_connection_state state;
     enum http_peer peer;
-    bool used;              /* has had a request, so it may be idle for the keep-alive time */
+    bool used;              /* it has had a request, so it may be idle for the keep-alive time */
     bool lingers;           /* its last answer went out before the body was read */
-    bool uncounted;         /* has had a chunked body, whose bytes on the wire are not known */
-    uint64_t counted_bytes; /* of all requests so far: heads and announced bodies */
+    bool uncounted;         /* it has had a chunked body, whose bytes on the wire are not known */
+    uint64_t counted_bytes; /* bytes of all requests so far: heads and announced bodies */
     uint64_t seen_in_turn;  /* the server's turn in which the library last used it, or we resumed it */
-    uint64_t since_ms;      /* since when we wait for the next head, or for more of the body */
+    uint64_t since_ms;      /* when we began to wait for the next head, or for more of the body */
     uint64_t head_began_ms; /* when the start of the next head was seen on a kept connection; 0: not yet */
 
-    gnutls_session_t tls; /* the library's; NULL without TLS */
+    gnutls_session_t tls; /* the library's session; NULL without TLS */
     enum http_tls_state tls_state;
     struct tls_material *material; /* the certificates of the session */
     uint8_t tls_alert;             /* an alert that the peer sent in clear text; 0: none */
@@ -116,7 +116,7 @@ enum http_tls_fault {
 };
 
 struct http_tls {
-    struct http_connection *reading; /* the one whose bytes the library asked for last; NULL: it is gone */
+    struct http_connection *reading; /* the connection whose bytes the library asked for last; NULL: it is gone */
     uint64_t *failures[HTTP_TLS_FAULT_COUNT];
     uint64_t log_since_ms, unlogged;
     unsigned logged;
@@ -133,8 +133,8 @@ struct http_tls {
  */
 enum http_stage {
     HTTP_STAGE_HEAD,   /* the request line is in, headers are arriving */
-    HTTP_STAGE_BODY,   /* the route has the request, the body is arriving */
-    HTTP_STAGE_WHOLE,  /* the request is whole, the route's answer is awaited */
+    HTTP_STAGE_BODY,   /* the route has accepted the request, and the body is arriving */
+    HTTP_STAGE_WHOLE,  /* the request is whole, and the route has not answered yet */
     HTTP_STAGE_ANSWER, /* the answer is with libmicrohttpd */
     HTTP_STAGE_GONE,   /* the client is gone: the route is not called any more */
     HTTP_STAGE_COUNT
@@ -157,16 +157,17 @@ struct http_exchange {
     struct http_exchange *next_free, *next_parked;
     enum http_stage stage;
     enum http_flow flow;
-    bool woken;      /* http_exchange_wake() was called since the route was last asked */
-    bool streamed;   /* the answer comes from pull() ... */
-    bool head_now;   /* ... and its head does not wait for the first bytes */
-    bool must_close; /* answer at once and close: what follows on this connection cannot be trusted */
-    bool has_body;   /* this and the next three: facts of the request */
-    bool is_head;    /* its method is HEAD */
+    bool woken;    /* http_exchange_wake() was called since the route was last asked */
+    bool streamed; /* the answer comes from pull() */
+    bool head_now; /* the head of a streamed answer does not wait for the first bytes */
+    /* The exchange is answered at once and the connection closed, because what follows on it cannot be trusted. */
+    bool must_close;
+    bool has_body; /* this and the next three are facts of the request */
+    bool is_head;  /* its method is HEAD */
     bool is_http_1_0;
     bool expects_continue; /* the client sends the body only when it is asked to */
     bool query_parsed;     /* the query is decoded */
-    int status;            /* of the answer; 0: there is none yet */
+    int status;            /* status of the answer; 0: there is no answer yet */
     size_t uri_bytes;
     int64_t content_length; /* -1: chunked */
     uint64_t body_bytes;
@@ -179,11 +180,11 @@ struct http_exchange {
     struct buf params_text;
     const struct http_exchange_ops *ops;
     void *data;
-    struct buf headers;       /* of the answer: name NUL value NUL ... */
-    size_t first_headers_len; /* those that set_headers() made */
+    struct buf headers;       /* headers of the answer: name NUL value NUL ... */
+    size_t first_headers_len; /* length of the headers that set_headers() made */
     struct MHD_Response *response;
-    ssize_t pull_end; /* HTTP_PULL_END or _ABORT, when pull() has returned it; else 0 */
-    struct buf early; /* the first bytes of a stream, pulled before its head left */
+    ssize_t pull_end; /* HTTP_PULL_END or HTTP_PULL_ABORT, if pull() has returned it; else 0 */
+    struct buf early; /* the first bytes of a stream, which were pulled before its head was sent */
     size_t early_used;
 };
 
@@ -198,13 +199,13 @@ struct http_server {
     struct http_server_options options;
     struct MHD_Daemon *daemon;
     int listen_fd;
-    int watch_fd; /* our epoll set of all sockets, edge triggered, for hang-ups; ordinary traffic causes no events */
+    int watch_fd; /* our edge-triggered epoll set of all sockets, which reports hang-ups only */
     uint16_t port;
     uv_poll_t daemon_poll, watch_poll;
     uv_timer_t sweep;
     struct turn_step after_poll, before_sleep;
     unsigned open_handles;
-    uint64_t turn, turn_ns, previous_turn_ns; /* number and times of the daemon's turns */
+    uint64_t turn, turn_ns, previous_turn_ns; /* number of the daemon's turn, its time and that of the turn before */
     bool turn_wanted, in_turn, draining, stopping;
     bool request_ended; /* a request has ended, and the daemon has not run since */
     bool unfinished;    /* the last turn left something to do */
@@ -215,15 +216,15 @@ struct http_server {
     struct http_unsent_socket *unsent;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
-    uint64_t arrive_end_ms;     /* until then connections that were being made are accepted; 0: all are accepted */
-    uint64_t close_idle_end_ms; /* until then peers may close their idle connections; 0: they need not yet */
+    uint64_t arrive_end_ms;     /* until then, connections that were being made are accepted; 0: all are */
+    uint64_t close_idle_end_ms; /* until then, peers may close their idle connections; 0: not begun */
     char *scratch;              /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
     struct http_tls tls;
 };
 
 /* http_server.c */
 void http_server_want_turn(struct http_server *s);
-/* One of s->open_handles is closed. Frees s with the last. */
+/* Call it when one of s->open_handles is closed. Frees s with the last of them. */
 void http_server_handle_closed(struct http_server *s);
 
 /* http_connection.c */
@@ -232,15 +233,15 @@ void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **contex
 struct http_connection *http_connection_of(struct MHD_Connection *mhd);
 /* Shuts the connection both ways, so that the library closes it. */
 void http_connection_cut(struct http_connection *c);
-/* Writes a whole error answer to the socket, without libmicrohttpd, and cuts the connection. For states in which the
- * library accepts no answer. No other answer may have begun. */
+/* Writes a whole error answer to the socket, without libmicrohttpd, and cuts the connection. It is for states in which
+ * the library accepts no answer. No other answer may have begun. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
 /* The same inside a call of libmicrohttpd that closes the connection by itself. Bytes that the client still sends are
  * read and dropped, because a reset could overtake the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
-/* The part of http_server_close_idle() for one connection. */
+/* Does for one connection what http_server_close_idle() does for all. */
 void http_connection_close_idle(struct http_connection *c);
-/* Bytes that were sent on this socket are still in the kernel. */
+/* Whether bytes that were sent on this socket are still in the kernel. */
 bool http_connection_has_unsent(int fd);
 void http_connection_free_unsent(struct http_server *s);
 
@@ -264,21 +265,21 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, 
 void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
                                 enum MHD_RequestTerminationCode code);
 void http_exchange_move(struct http_exchange *x, enum http_stage to);
-/* Only in a call of libmicrohttpd. */
+/* May only be called inside a call of libmicrohttpd. */
 void http_exchange_suspend(struct http_exchange *x);
-/* True when the exchange now waits for the server's next turn, as this one has lasted long. */
+/* If this turn has lasted long, makes the exchange wait for the server's next turn, and returns true. */
 bool http_exchange_park(struct http_exchange *x);
-/* At the beginning of a turn: the exchanges that the last turn parked go on. */
+/* Lets the exchanges go on that the last turn parked. Call it at the beginning of a turn. */
 void http_exchange_unpark(struct http_server *s);
 void http_exchange_free_list(struct http_server *s);
 
-/* http_answer.c: gives the answer to libmicrohttpd, or waits for the first bytes of a stream. Only in a call of
+/* http_answer.c: gives the answer to libmicrohttpd, or waits for the first bytes of a stream. May only be called inside
  * http_exchange_on_request(). */
 enum MHD_Result http_answer_send(struct http_exchange *x);
 
 /* http_tls.c. Without TLS, http_connection_send() is send(), and the others do nothing. */
 void http_tls_start(struct http_server *s);
-/* Returns the events to watch the socket for until the first request has arrived, beside hang-ups. */
+/* Returns the events, besides hang-ups, to watch the socket for until the first request has arrived. */
 uint32_t http_tls_open(struct http_connection *c);
 void http_tls_arrived(struct http_connection *c);
 /* Call it after an event of the socket: a handshake that waits for bytes goes on. */
@@ -288,8 +289,8 @@ void http_tls_closed(struct http_connection *c);
 void http_tls_handshake_failed(struct http_server *s);
 /* False when a certificate is demanded and the peer has not shown a valid one. */
 bool http_tls_admits(const struct http_connection *c);
-/* Writes to the socket, without the library. Only while the library is not sending. Bytes that do not fit in the
- * socket's buffer are lost. False when the peer is certainly gone. */
+/* Writes to the socket without the library. The library must not be sending. Bytes that do not fit in the socket's
+ * buffer are lost. Returns false when the peer is certainly gone. */
 bool http_connection_send(struct http_connection *c, const char *data, size_t len);
 /* Tells the peer that no more bytes follow. */
 void http_tls_bye(struct http_connection *c);
@@ -300,14 +301,14 @@ void http_library_log(void *cls, const char *format, va_list args);
 /* http_request.c: checks the head. False when x was answered with an error. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
 size_t http_percent_decode(char *s);
-/* The path of a request target in origin or absolute form. Borrowed from url, or static. */
+/* Returns the path of a request target in origin or absolute form. The path is borrowed from url, or static. */
 const char *http_request_path(const char *url);
 
 /* http_routes.c: finds the route and its params, or answers 404 or 405. */
 MUST_CHECK bool http_route_find(struct http_exchange *x);
 
 /* http_problem.c */
-/* The sentence for a status that the server itself answers. A body that is too long has one with its length. */
+/* The sentence for a status that the server itself answers. The sentence for a body that is too long has its length. */
 const char *http_problem_detail(int status);
 void http_answer_body_too_long(struct http_exchange *x);
 void http_problem_body(struct buf *b, int status, const char *members, const char *detail);

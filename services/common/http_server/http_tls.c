@@ -1,13 +1,13 @@
 /*
  * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes. Here each session gets the
- * current credentials when it begins. The library alone would use one certificate for its whole life. The client's
- * certificate is verified here, and failures are reported to the peer and to the log. Bytes that the server writes
- * without the library also go through the session.
+ * current credentials when it begins. Without this, the library would use one certificate as long as it runs. The
+ * client's certificate is verified here, and failures are reported to the peer and to the log. Bytes that the server
+ * writes without the library also go through the session.
  *
  * The library reads through our pull function, for three reasons. The library's log does not name a connection, but
  * pull() knows which one was read last. A client that speaks plain HTTP to this port gets an answer that it can read.
- * And a connection whose handshake waits for bytes is suspended until some come, as the library would try to read
- * without a pause.
+ * And a connection whose handshake waits for bytes is suspended until some come. Otherwise the library would try to
+ * read again and again without a pause.
  */
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -124,8 +124,8 @@ static int refuse(struct http_connection *c, enum http_tls_fault fault, gnutls_a
     return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-/* Called inside the handshake. GnuTLS only requests a certificate, as it would close the connection without an alert if
- * it demanded one. */
+/* GnuTLS calls it inside the handshake. GnuTLS is set to request a certificate, not to demand one: if it demanded one,
+ * it would close the connection without an alert. */
 static int verify_client(gnutls_session_t session)
 {
     struct http_connection *c = connection_of(session);
@@ -181,12 +181,12 @@ static void answer_plain(struct http_connection *c)
     fail(c, HTTP_TLS_FAULT_PLAIN, "the first bytes are not TLS");
     if (send(c->fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return;
     shutdown(c->fd, SHUT_WR);
-    /* With unread bytes the close would be a reset, which can overtake the answer. */
+    /* If bytes were left unread, closing the socket would send a reset, which can overtake the answer. */
     while (recv(c->fd, dropped, sizeof dropped, MSG_DONTWAIT) == sizeof dropped) {
     }
 }
 
-/* True until the first request has begun. */
+/* Whether the first request has not begun yet. */
 static bool is_arriving(const struct http_connection *c)
 {
     return !c->used && !c->exchange;
