@@ -10,7 +10,7 @@ static const char *const names[] = {
 };
 static_assert(ARRAY_SIZE(names) == ENCODING_COUNT, "a name for each encoding");
 
-/* One of the first two bytes is zero, or the first two bytes are a mark of UTF-16. */
+/* Returns the encoding of a text if one of its first two bytes is zero, or if these bytes are a mark of UTF-16. */
 static enum encoding wide_encoding(const unsigned char *b, size_t len)
 {
     bool zeros = len >= 4 && b[2] == 0 && b[3] == 0;

@@ -1,14 +1,14 @@
 /*
- * What the first bytes of a text say about its encoding. Everything that fantail reads is UTF-8. A byte order mark
- * before it is not a part of the text. UTF-16 and UTF-32 are recognised, so that the reason can be named when they are
- * refused: by their mark, or by the zero bytes that their first character has if it is ASCII. Pure.
+ * What the first bytes of a text say about its encoding. Everything that fantail reads is UTF-8. A byte order mark at
+ * its beginning is not a part of the text. UTF-16 and UTF-32 are recognised, so that the reason can be named when they
+ * are refused. They are recognised by their mark, or by the zero bytes in a first character that is ASCII. Pure.
  */
 #ifndef FANTAIL_COMMON_JSON_ENCODING_H
 #define FANTAIL_COMMON_JSON_ENCODING_H
 
 #include "common/base/base.h"
 
-#define ENCODING_BYTES 4 /* as many first bytes decide */
+#define ENCODING_BYTES 4 /* the number of first bytes that decide */
 #define UTF8_MARK      "\xEF\xBB\xBF"
 
 enum encoding {
@@ -21,13 +21,13 @@ enum encoding {
     ENCODING_COUNT
 };
 
-/* `len` may be less than ENCODING_BYTES only if the text has no more. NULL with 0 is fine. */
+/* `len` may be less than ENCODING_BYTES only if the text has no more bytes. NULL with a len of 0 is fine. */
 enum encoding encoding_of(const char *data, size_t len);
-/* "UTF-16 (little endian)". */
+/* Returns a name such as "UTF-16 (little endian)". */
 const char *encoding_name(enum encoding e);
-/* UTF-16 or UTF-32. */
+/* Whether it is UTF-16 or UTF-32. */
 bool encoding_is_wide(enum encoding e);
-/* The length of the mark before UTF-8 text, which is not a part of it. */
+/* Returns the length of the mark at the beginning of UTF-8 text. The mark is not a part of the text. */
 size_t encoding_mark_bytes(enum encoding e);
 /* Whether data begins with the mark of UTF-8. */
 bool has_utf8_mark(const char *data, size_t len);

@@ -27,7 +27,8 @@ static inline const char *skip_space(const char *p, const char *end)
     return p;
 }
 
-/* The first byte that is not plain inside a string: a quote, a backslash, a control character, or not ASCII. */
+/* Returns the first byte that is not plain inside a string: a quote, a backslash, a control character, or a byte beyond
+ * ASCII. */
 static inline const char *skip_plain(const char *p, const char *end)
 {
 #ifdef __SSE2__
@@ -76,7 +77,7 @@ static inline const char *skip_utf8(const char *p, const char *end)
     return p;
 }
 
-/* The end of the number at p; NULL when it is malformed or cut off. */
+/* Returns the end of the number at p, or NULL when the number is malformed or cut off. */
 static inline const char *number_end(const char *p, const char *end)
 {
     if (p < end && *p == '-') p++;

@@ -3,8 +3,8 @@
 #include "common/base/buf.h"
 #include "common/json/json_bytes.h"
 
-#define MAX_NAMES 4096 /* of one object: each is compared with all */
-#define MAX_DEPTH 8    /* no text of ours is deeper; what is below is not looked at */
+#define MAX_NAMES 4096 /* names of one object; each is compared with all others */
+#define MAX_DEPTH 8    /* no text of ours is deeper; deeper levels are not checked */
 
 struct checking {
     const char *text;
@@ -27,7 +27,8 @@ static unsigned hex4(const char *p)
     return n;
 }
 
-/* Of the \u escape at p. *used: its length, or that of a pair. */
+/* Returns what is wrong with the \u escape at p; NULL when nothing is. *used is the length of the escape, or of a
+ * pair. */
 static const char *escape_fault(const char *p, const char *end, size_t *used)
 {
     unsigned code = hex4(p + 2);

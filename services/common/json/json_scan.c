@@ -112,7 +112,7 @@ static const char *begin_number(struct json_scan *s, const char *p, const char *
         s->state = AFTER;
         return q;
     }
-    /* It goes on in the next piece, or is malformed. Reading it byte by byte decides. */
+    /* The number goes on in the next piece, or is malformed. Reading it byte by byte finds out which. */
     s->state = *p == '-' ? MINUS : *p == '0' ? ZERO : INT;
     return p + 1;
 }
@@ -244,7 +244,7 @@ static const char *read_number(struct json_scan *s, const char *p)
             return p + 1;
         }
         break;
-    default: /* DOT and E_SIGN need a digit, and so does E without a sign */ break;
+    default: /* a digit must follow in the states DOT and E_SIGN, and in E if there is no sign */ break;
     }
     if (!digit) return fail(s, p, "a digit was expected");
     s->state = s->state == DOT ? FRACTION : EXP;
@@ -314,7 +314,7 @@ enum json_scan_status json_scan_finish(struct json_scan *s)
     return JSON_SCAN_ERROR;
 }
 
-/* The end of the value at p if it is a scalar without escapes and with ASCII only; else NULL. */
+/* Returns the end of the value at p if it is an ASCII scalar without escapes, else NULL. */
 static const char *plain_scalar_end(const char *p, const char *end)
 {
     if (p == end) return NULL;
@@ -330,7 +330,7 @@ static const char *plain_scalar_end(const char *p, const char *end)
 
 bool json_valid(const char *data, size_t len, size_t *offset, const char **error)
 {
-    if (len == 0) data = ""; /* NULL is fine too */
+    if (len == 0) data = ""; /* data may be NULL */
     const char *end = data + len;
     const char *p = plain_scalar_end(skip_space(data, end), end);
     if (!p) {

@@ -11,15 +11,16 @@
 #include "common/base/limits.h"
 
 enum json_scan_status {
-    JSON_SCAN_MORE,  /* all bytes are used, and the value is not whole yet */
-    JSON_SCAN_WHOLE, /* a value ended after *used bytes. A number at top level ends only with the byte after it, which
-                      * is not used, or with json_scan_finish() */
+    JSON_SCAN_MORE, /* all bytes are used, and the value is not whole yet */
+    /* A value ended after *used bytes. A number at top level ends only with json_scan_finish(), or when a byte comes
+     * that is not part of the number. That byte is not used. */
+    JSON_SCAN_WHOLE,
     JSON_SCAN_ERROR, /* s->error is the reason; *used is the offset of the wrong byte in this piece */
 };
 
 struct json_scan {
     uint8_t state;                          /* private: enum json_state */
-    uint8_t utf8_left, utf8_low, utf8_high; /* bytes that a character still needs, and the range of the next */
+    uint8_t utf8_left, utf8_low, utf8_high; /* bytes that a character still needs, and the range of the next byte */
     uint8_t literal_pos;
     uint8_t after_string; /* the state after the string that is being read */
     const char *literal;
@@ -28,20 +29,21 @@ struct json_scan {
     const char *error;                                /* a static phrase: "a comma or ] was expected" */
 };
 
-/* Ready for one value. max_depth is at most LIMIT_JSON_DEPTH. Also resets. Cheap: does not clear the depth bits. */
+/* Makes s ready for one value. It can also be used to start again. max_depth is at most LIMIT_JSON_DEPTH. It is cheap,
+ * because it does not clear the depth bits. */
 void json_scan_init(struct json_scan *s, unsigned max_depth);
 /* Reads up to the end of one value, after leading white space. *used is always set. */
 MUST_CHECK enum json_scan_status json_scan_feed(struct json_scan *s, const char *data, size_t len, size_t *used);
-/* No more bytes will come: JSON_SCAN_WHOLE or JSON_SCAN_ERROR. */
+/* Call it when no more bytes will come. Returns JSON_SCAN_WHOLE or JSON_SCAN_ERROR. */
 MUST_CHECK enum json_scan_status json_scan_finish(struct json_scan *s);
 
-/* True when data is one whole value, with optional white space around it. Else *offset is the place of the fault and
- * *error the reason. This is fast for short lines. */
+/* Returns true when data is one whole value, with optional white space around it. If not, *offset is the place of the
+ * fault and *error the reason. It is fast for short lines. */
 MUST_CHECK bool json_valid(const char *data, size_t len, size_t *offset, const char **error);
-/* The length of the valid value that data starts with (no leading white space); 0 when there is none. */
+/* Returns the length of the valid value at the start of data, without leading white space; 0 when there is none. */
 size_t json_value_length(const char *data, size_t len);
-/* How many of the first bytes of data can be in a JSON string unchanged. The next byte is a quote, a backslash, a
- * control character, or the start of a character that is not valid UTF-8 or is cut off. */
+/* Returns how many of the first bytes of data can be in a JSON string unchanged. The byte after them is a quote, a
+ * backslash, a control character, or the start of a character that is not valid UTF-8 or is cut off. */
 size_t json_text_length(const char *data, size_t len);
 
 #endif

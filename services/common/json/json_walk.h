@@ -18,14 +18,14 @@ struct json_walk {
     const char *at, *end;
 };
 
-/* The text must be valid (json_valid()). False when it is neither an object nor an array. */
+/* The text must be valid (json_valid()). Returns false when it is neither an object nor an array. */
 MUST_CHECK bool json_walk_init(struct json_walk *w, const char *text, size_t len);
-/* The next member or element; false after the last one. *name is the JSON string with its quotes, as written, and empty
- * for an element of an array. name and value may be NULL. */
+/* Gives the next member or element; returns false after the last one. *name is the JSON string with its quotes, as it
+ * was written. For an element of an array *name is empty. name and value may be NULL. */
 MUST_CHECK bool json_walk_next(struct json_walk *w, struct json_slice *name, struct json_slice *value);
 
-/* Appends what a valid JSON string means, as UTF-8; a lone surrogate becomes U+FFFD, \u0000 a NUL byte.
- * False when the slice is not a string or the buffer is full. */
+/* Appends the decoded text of a valid JSON string, as UTF-8. A lone surrogate becomes U+FFFD, and \u0000 becomes a NUL
+ * byte. Returns false when the slice is not a string or the buffer is full. */
 MUST_CHECK bool json_string_decode(struct json_slice string, struct buf *out);
 /* Whether the JSON string means exactly `text`. */
 bool json_string_is(struct json_slice string, const char *text);
