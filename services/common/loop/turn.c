@@ -26,7 +26,7 @@ static_assert(ARRAY_SIZE(places) == TURN_PLACE_COUNT, "a phase and a name for ea
 struct turn {
     uv_idle_t idle; /* runs while a step is awake */
     uv_prepare_t prepare;
-    uv_check_t check; /* referenced while a step keeps the loop */
+    uv_check_t check; /* referenced while a step keeps the loop alive */
     struct turn_step *steps[PHASE_COUNT];
     struct turn_step *next; /* the step that runs after the one that is running */
     unsigned step_count, awake_count, keeper_count;

@@ -1,6 +1,6 @@
 /*
- * The steps of one turn of an event loop, in a fixed order. A part of the program adds a step at a named place; nothing
- * else starts prepare, check or idle handles, so this list is the whole order of a turn:
+ * The steps of one turn of an event loop, in a fixed order. A part of the program adds a step at a named place. Nothing
+ * else starts prepare, check or idle handles. So this list is the whole order of a turn:
  *
  *     timers                            libuv
  *     idle           long answers       the client reads a share of each; only while such a step is awake
@@ -16,13 +16,13 @@
  *                    busy poll          notes how long the loop slept
  *                    scheduler again    acts on the jobs that the server read
  *
- * The order is a promise about latency: an answer of a worker is passed on to its client in the turn in which it came,
- * and a request leaves in the turn in which it was decided. Of several steps at one place, the newest runs first.
+ * The order keeps latency low. An answer of a worker is passed on to its client in the turn in which it came. A request
+ * is sent in the turn in which the scheduler decided to send it. Of several steps at one place, the newest runs first.
  *
- * A loop has one turn: made with its first step, closed with its last. The loop must run on until the handles are
- * closed. Steps belong to their callers. While it runs, a step may add and remove steps, itself included. The turn
- * keeps no loop alive, unless turn_keep_loop() asks for that. It does not depend on the HTTP server and client, so each
- * of them also works alone in any loop. Single-threaded.
+ * A loop has one turn, which is made with its first step and closed with its last step. The loop must run on until the
+ * handles are closed. Steps belong to their callers. While it runs, a step may add and remove steps, itself included.
+ * The turn keeps no loop alive, unless turn_keep_loop() asks for that. It does not depend on the HTTP server and
+ * client, so each of them also works alone in any loop. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_H
 #define FANTAIL_COMMON_LOOP_TURN_H
@@ -63,14 +63,14 @@ struct turn_step {
 
 /* run(data) is called in every turn, or, at an idle place, while the step is awake. */
 void turn_add(uv_loop_t *loop, struct turn_step *step, enum turn_place place, void (*run)(void *data), void *data);
-/* The calls below do nothing with a step that is not added. */
+/* Removes the step. This call and the two below do nothing if the step is not added. */
 void turn_remove(struct turn_step *step);
 /* While any step is awake, the loop does not sleep. */
 void turn_stay_awake(struct turn_step *step, bool awake);
 /* While any step keeps the loop, uv_run() does not return, even without other handles. */
 void turn_keep_loop(struct turn_step *step, bool keep);
 
-/* Such as "after poll: server". */
+/* Returns the name of the place, such as "after poll: server". */
 const char *turn_place_name(enum turn_place place);
 
 #endif
