@@ -2,7 +2,7 @@
 
 #include <strings.h>
 
-/* Whether the text begins with this type, and then ends or goes on with one of `ends`. */
+/* Whether the text begins with this type and ends there, or continues with one of the characters in `ends`. */
 static bool names(const char *text, const char *type, const char *ends)
 {
     size_t len = strlen(type);
@@ -14,7 +14,7 @@ static const char *skip_space(const char *s)
     return s + strspn(s, " \t");
 }
 
-/* The q of one entry, whose parameters begin at `s`; 1 without one. */
+/* Returns the q of one entry, whose parameters begin at `s`. Without a q it returns 1. */
 static double read_q(const char *s, const char *end)
 {
     while (s < end && (s = memchr(s, ';', (size_t)(end - s))) != NULL) {
@@ -24,7 +24,7 @@ static double read_q(const char *s, const char *end)
     return 1;
 }
 
-/* The highest q that the list gives to the type by name; 0 when it does not name the type. */
+/* Returns the highest q that the list gives to the type by name, or 0 when the list does not name the type. */
 static double q_of(const char *list, const char *type)
 {
     double best = 0;

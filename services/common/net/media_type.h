@@ -6,12 +6,12 @@
 
 #include "common/base/base.h"
 
-/* Whether a Content-Type header names this type. Upper and lower case are the same, and parameters do not matter.
- * Without a header (NULL) it is false. */
+/* Whether a Content-Type header names this type, in upper or lower case, with or without parameters. Returns false
+ * without a header (NULL). */
 bool media_type_is(const char *content_type, const char *type);
 
-/* Whether an Accept header names `type`, and does not name `other` with a higher q. Wildcards name neither. Without
- * a header (NULL) it is false. */
+/* Whether an Accept header names `type`, and does not name `other` with a higher q. Wildcards name neither. Returns
+ * false without a header (NULL). */
 bool media_type_prefers(const char *accept, const char *type, const char *other);
 
 #endif

@@ -10,7 +10,7 @@
 struct pem_reading {
     struct tls_material *m;
     const struct tls_words *words;
-    const char *option; /* that a fault is about */
+    const char *option; /* the option that a fault is about */
     char *err;
     size_t err_size;
 };
@@ -39,7 +39,7 @@ static gnutls_datum_t datum(const struct buf *b)
     return (gnutls_datum_t){(unsigned char *)b->data, (unsigned)b->len};
 }
 
-/* Notes the subject of our certificate, and the earliest end of a certificate in its chain. */
+/* Notes the subject of our certificate, and when the first certificate of its chain expires. */
 static bool examine_chain(struct pem_reading *r, const char *path)
 {
     gnutls_datum_t pem = datum(&r->m->pem[TLS_CERT]);

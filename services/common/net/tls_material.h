@@ -1,8 +1,8 @@
 /*
  * Certificates from files: read, checked, and read again when they change. A `struct tls_store` has the files of one
  * side: a server's certificate and the authorities of its clients, or a client's and the authorities of its servers.
- * What was read is a `struct tls_material`, which never changes. A connection holds the material that it began with,
- * while the store may already have a newer one.
+ * What was read from them is a `struct tls_material`, which never changes. A connection holds the material that it
+ * began with, while the store may already have a newer one.
  *
  * Kubernetes replaces a mounted Secret by changing a symbolic link; other tools write one file after the other in
  * place. So the files are checked every few seconds by their paths. They are read again when they have changed since
@@ -28,7 +28,7 @@ struct tls_files {
     const char *path[TLS_FILE_COUNT];
 };
 
-/* How messages name them. */
+/* How messages name these files. */
 struct tls_words {
     const char *option[TLS_FILE_COUNT]; /* without dashes */
     const char *use;                    /* label of the metrics: "server", "client" */
@@ -36,22 +36,23 @@ struct tls_words {
 
 struct tls_material {
     unsigned references;
-    struct buf pem[TLS_FILE_COUNT]; /* with a NUL after it, not counted; empty without such a file */
+    struct buf pem[TLS_FILE_COUNT]; /* the bytes, with a NUL after them that is not counted */
     gnutls_certificate_credentials_t credentials;
-    bool has_own;      /* a certificate and its key */
-    time_t not_after;  /* the earliest end of a certificate of our chain; 0 without one */
-    char subject[256]; /* of our certificate; "" without one */
+    bool has_own;      /* it has a certificate and its key */
+    time_t not_after;  /* when the first certificate of our chain expires; 0 without a certificate */
+    char subject[256]; /* subject of our certificate; "" without one */
     char ends[32];     /* not_after as text */
 };
 
-/* Reads and checks. NULL on failure, with a sentence in err and in *option the option that it is about. */
+/* Reads and checks the files. On failure it returns NULL, with a sentence in err. *option is then the option that the
+ * sentence is about. */
 MUST_CHECK struct tls_material *tls_material_load(const struct tls_files *files, const struct tls_words *words,
                                                   const char **option, char *err, size_t err_size);
 struct tls_material *tls_material_ref(struct tls_material *m);
 /* NULL is fine. */
 void tls_material_unref(struct tls_material *m);
 
-/* What identifies the content of a file without reading it. */
+/* Identifies the content of a file without reading the file. */
 struct tls_stamp {
     dev_t device;
     ino_t inode;
@@ -68,15 +69,15 @@ struct tls_store {
     uv_timer_t *timer;
 };
 
-/* Reads, and registers the metrics. False on failure, with err and *option as above. Files without any path give an
- * empty store, whose current is NULL. words is borrowed. */
+/* Reads the files, and registers the metrics. Returns false on failure, with err and *option as above. If no path is
+ * given, the store is empty, and current is NULL. words is borrowed. */
 MUST_CHECK bool tls_store_init(struct tls_store *t, const struct tls_files *files, const struct tls_words *words,
                                const char **option, char *err, size_t err_size);
-/* From now on changes of the files are noticed. Does not keep the loop alive. */
+/* Begins to watch the files for changes. This does not keep the loop alive. */
 void tls_store_watch(struct tls_store *t, uv_loop_t *loop);
-/* Reads again now, changed or not. */
+/* Reads the files again now, whether they have changed or not. */
 void tls_store_reload(struct tls_store *t);
-/* A zeroed store is fine. The loop must run on to close the timer. */
+/* Releasing a zeroed store is fine. The loop must run on to close the timer. */
 void tls_store_release(struct tls_store *t);
 
 #endif

@@ -4,7 +4,7 @@
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 
-/* How often the files are checked. A change is used when the check after it finds no further one. */
+/* How often the files are checked. A change is used when the next check finds no further change. */
 #define CHECK_MS 2000
 
 enum { RELOAD_FAILED, RELOAD_OK };
@@ -15,7 +15,8 @@ static bool has_files(const struct tls_store *t)
     return t->files.path[TLS_CERT] || t->files.path[TLS_KEY] || t->files.path[TLS_CA];
 }
 
-/* stat() follows links, so a link that was swapped gives another inode. A missing file has a stamp of zeros. */
+/* Notes a stamp of each file. stat() follows links, so a link that was swapped gives another inode. A missing file has
+ * a stamp of zeros. */
 static void read_stamps(const struct tls_store *t, struct tls_stamp *stamps)
 {
     memset(stamps, 0, TLS_FILE_COUNT * sizeof *stamps);
@@ -94,7 +95,7 @@ void tls_store_reload(struct tls_store *t)
     const char *option;
     char err[512];
     if (!has_files(t)) return;
-    read_stamps(t, t->read); /* before the files are read, so that a change meanwhile is found */
+    read_stamps(t, t->read); /* the stamps are read first, so that a change during the reading is noticed */
     memcpy(t->seen, t->read, sizeof t->seen);
     struct tls_material *fresh = tls_material_load(&t->files, t->words, &option, err, sizeof err);
     ++*t->reloads[fresh ? RELOAD_OK : RELOAD_FAILED];

@@ -1,7 +1,7 @@
 /*
- * Addresses of the form unix:PATH: Unix-domain sockets in the file system. Between programs on one machine a byte costs
- * a third of the processor time that it costs over loopback. They need no port, and only a user who may write to the
- * file can connect.
+ * Addresses of the form unix:PATH: Unix-domain sockets in the file system. Between programs on one machine, a byte
+ * costs a third of the processor time that it costs over loopback. They need no port, and only a user who may write to
+ * the file can connect.
  */
 #ifndef FANTAIL_COMMON_NET_UNIX_ADDRESS_H
 #define FANTAIL_COMMON_NET_UNIX_ADDRESS_H
@@ -11,10 +11,10 @@
 
 #include "common/base/base.h"
 
-/* The longest path, in bytes; the kernel's limit. */
+/* The longest path, in bytes. It is the kernel's limit. */
 #define UNIX_PATH_BYTES (sizeof((struct sockaddr_un *)NULL)->sun_path - 1)
 
-/* The path in an address of this form; NULL for another form. An address may be NULL. */
+/* Returns the path in an address of this form, or NULL for another form. The address may be NULL. */
 const char *unix_address_path(const char *address);
 /* Returns the length for bind() and connect(); 0 when the path is empty or too long. */
 MUST_CHECK socklen_t unix_address_fill(struct sockaddr_un *a, const char *path);
