@@ -11,7 +11,7 @@
 #include "common/base/buf.h"
 
 #define PENDING_BYTES (256 * 1024)
-#define STRING_BYTES  (16 * 1024) /* of one field; a longer one is cut */
+#define STRING_BYTES  (16 * 1024) /* longest string in a field; a longer one is cut */
 
 const char *const log_level_names[LOG_LEVEL_COUNT + 1] = {"debug", "info", "warn", "error", NULL};
 enum log_level log_threshold = LOG_LEVEL_INFO;
@@ -22,10 +22,10 @@ static struct {
     bool fd_known;
     bool deferred;
     const char *service;
-    struct buf line;    /* the line that is being made */
-    struct buf pending; /* whole lines; the start of the first one may be written already */
+    struct buf line;    /* the line that is being built */
+    struct buf pending; /* whole lines that wait; the start of the first one may be written already */
     uint64_t dropped, dropped_reported;
-    time_t second; /* the one `date` shows */
+    time_t second; /* the second that `date` shows */
     char date[sizeof "2025-01-31T12:00:00"];
 } out = {.fd = STDERR_FILENO, .pending = {.cap = PENDING_BYTES}};
 
@@ -110,8 +110,8 @@ void log_set_deferred(bool deferred)
     out.deferred = deferred;
 }
 
-/* How much is written at once: whole lines up to PIPE_BUF, or a piece of a longer line. Up to PIPE_BUF a pipe with room
- * does not block, and processes that share it do not mix their lines. */
+/* Returns how much to write at once: whole lines up to PIPE_BUF bytes, or a piece of a longer line. A write of at most
+ * PIPE_BUF bytes does not block if the pipe has room, and is not mixed with writes of other processes. */
 static size_t writable_piece(const struct buf *b)
 {
     size_t most = out.fd_is_file || b->len < PIPE_BUF ? b->len : PIPE_BUF;

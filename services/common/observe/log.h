@@ -44,7 +44,7 @@ struct log_field {
 #define LOG_I64(n, v)       ((struct log_field){.name = (n), .kind = LOG_KIND_I64, .as.i64 = (int64_t)(v)})
 #define LOG_F64(n, v)       ((struct log_field){.name = (n), .kind = LOG_KIND_F64, .as.f64 = (v)})
 #define LOG_BOOL(n, v)      ((struct log_field){.name = (n), .kind = LOG_KIND_BOOL, .as.boolean = (v)})
-/* Takes nanoseconds, writes milliseconds with their fraction. */
+/* Takes nanoseconds, and writes milliseconds with a fraction. */
 #define LOG_MS(n, ns) ((struct log_field){.name = (n), .kind = LOG_KIND_MS, .as.u64 = (uint64_t)(ns)})
 /* Ends the fields. The macros below add it. */
 #define LOG_END ((struct log_field){.kind = LOG_KIND_END})
@@ -59,19 +59,19 @@ struct log_field {
             log_write((lvl), (const struct log_field[]){LOG_STR("msg", message), ##__VA_ARGS__, LOG_END});             \
     } while (0)
 
-/* Fields up to LOG_END, the first being msg. Use the macros. */
+/* Writes the fields up to LOG_END; the first one is msg. Use the macros instead of this function. */
 void log_write(enum log_level level, const struct log_field *fields);
 
 void log_set_level(enum log_level level);
-/* The descriptor that lines go to, by default 2. Its flags are not changed. For tests. */
+/* For tests: sets the descriptor that lines are written to, which is 2 by default. Its flags are not changed. */
 void log_set_fd(int fd);
-/* Every later line has "service":name. NULL: without it. Borrowed. */
+/* Adds "service":name to every later line; NULL adds nothing. name is borrowed. */
 void log_set_service(const char *name);
-/* If true, lines below the level error wait for log_flush(). For programs that flush once in a loop turn. */
+/* If true, lines below the level error wait for log_flush(). It is for programs that flush once in a loop turn. */
 void log_set_deferred(bool deferred);
 /* Writes what waits, without blocking. The service calls it in every loop turn. */
 void log_flush(void);
-/* The same before the program ends: waits up to timeout_ms for a slow reader. */
+/* Writes what waits before the program ends. Waits up to timeout_ms for a slow reader. */
 void log_flush_wait(int timeout_ms);
 
 #endif

@@ -36,13 +36,13 @@ static const struct {
 };
 
 struct metric_histogram {
-    uint64_t counts[ARRAY_SIZE(bounds) + 1]; /* of each bucket alone; the last is +Inf */
+    uint64_t counts[ARRAY_SIZE(bounds) + 1]; /* the count of each bucket, not cumulative; the last bucket is +Inf */
     uint64_t sum_ns;
 };
 
 struct series {
     struct series *next;
-    char *labels; /* "" for none; of GAUGE_EACH: the label's name */
+    char *labels; /* "": none; for GAUGE_EACH: the label's name */
     union {
         uint64_t counter;
         int64_t gauge;
@@ -214,7 +214,7 @@ static bool render_histogram(struct buf *out, const char *name, const struct ser
 struct metric_emitter {
     struct buf *out;
     const char *name, *label;
-    bool ok; /* there was room */
+    bool ok; /* false: out was full */
 };
 
 void metric_emit(struct metric_emitter *to, const char *value, double n)

@@ -5,10 +5,10 @@
  *     uint64_t *jobs = metric_counter("fantail_jobs_total", "Jobs that ended.", "status=\"succeeded\"");
  *     *jobs += 1;
  *
- * A series has the value 0 from its registration on. So register at start-up every value that a label can have, and
- * never use a label value that a peer chooses. Registering the same name and labels again gives the same pointer.
- * Pointers live until metrics_release(). Global state, single-threaded. Code that runs for each item may only add to a
- * counter; anything else costs too much.
+ * A series has the value 0 from its registration on. So at start-up, register every value that a label can have. Never
+ * use a label value that a peer chooses. Registering the same name and labels again gives the same pointer. Pointers
+ * live until metrics_release(). Global state, single-threaded. Code that runs for each item may only add to a counter;
+ * anything else costs too much.
  *
  * `labels` is the text between the braces (`status="ok",task="square"`); NULL: none. metric_add_label() escapes values.
  * help and names are borrowed and must be literals; labels are copied.
@@ -21,22 +21,22 @@
 
 uint64_t *metric_counter(const char *name, const char *help, const char *labels);
 int64_t *metric_gauge(const char *name, const char *help, const char *labels);
-/* fn is called whenever the metrics are rendered. */
+/* Registers a gauge. fn is called for its value whenever the metrics are rendered. */
 void metric_gauge_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 void metric_counter_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 
-/* A gauge whose one label has other values from time to time. At every rendering each() calls metric_emit() for every
- * value there is, with an escaped label; it must keep their number small. */
+/* Registers a gauge with one label whose set of values changes. At every rendering, each() calls metric_emit() for
+ * every value, with an escaped label. each() must keep the number of values small. */
 struct metric_emitter;
 void metric_gauge_each(const char *name, const char *help, const char *label,
                        void (*each)(void *data, struct metric_emitter *to), void *data);
 void metric_emit(struct metric_emitter *to, const char *value, double n);
 
-/* One series per value of one label; out[i] belongs to values[i]. */
+/* Registers one counter for each value of one label; out[i] belongs to values[i]. */
 void metric_counters(const char *name, const char *help, const char *label, const char *const *values, size_t count,
                      uint64_t **out);
 
-/* Durations. All histograms have the same bounds, from 100 microseconds to 10 minutes. */
+/* A histogram of durations. All histograms have the same bounds, from 100 microseconds to 10 minutes. */
 struct metric_histogram;
 struct metric_histogram *metric_histogram(const char *name, const char *help, const char *labels);
 void metric_observe_ns(struct metric_histogram *h, uint64_t duration_ns);
@@ -44,10 +44,10 @@ void metric_observe_ns(struct metric_histogram *h, uint64_t duration_ns);
 /* Appends `name="value"` with a comma before it when needed. */
 bool metric_add_label(struct buf *labels, const char *name, const char *value);
 
-/* process_* and fantail_build_info{version}; `service` is "coordinator" or "worker". */
+/* Registers process_* and fantail_build_info{version}. `service` is "coordinator" or "worker". */
 void metrics_register_process(const char *service);
 
-/* Appends all metrics, in order of registration. False when out has reached its cap. */
+/* Appends all metrics in order of registration. Returns false when out has reached its cap. */
 MUST_CHECK bool metrics_render(struct buf *out);
 /* Content-Type of the text. */
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"

@@ -44,7 +44,7 @@ static double open_fds(void *unused)
 {
     DIR *dir = opendir("/proc/self/fd");
     if (!dir) return 0;
-    int count = -1; /* the directory itself */
+    int count = -1; /* starts at -1, because the listing's own descriptor is counted too */
     for (struct dirent *e; (e = readdir(dir));)
         if (e->d_name[0] != '.') count++;
     closedir(dir);

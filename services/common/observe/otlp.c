@@ -3,8 +3,8 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 
-/* Bits of the field `flags`: the second one says that the parent is in another process, the first that this is known.
- */
+/* Bits of the field `flags`: the first says whether it is known that the parent is in another process, the second says
+ * that it is. */
 #define FLAG_REMOTE_KNOWN 0x100u
 #define FLAG_REMOTE       0x200u
 

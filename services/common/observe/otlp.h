@@ -9,7 +9,7 @@
 #include "common/base/buf.h"
 #include "common/observe/trace_context.h"
 
-enum span_kind { SPAN_INTERNAL = 1, SPAN_SERVER = 2, SPAN_CLIENT = 3 }; /* the wire's numbers */
+enum span_kind { SPAN_INTERNAL = 1, SPAN_SERVER = 2, SPAN_CLIENT = 3 }; /* the values are those of OTLP */
 
 enum span_value { SPAN_VALUE_END, SPAN_VALUE_STR, SPAN_VALUE_INT, SPAN_VALUE_BOOL };
 
@@ -33,7 +33,7 @@ struct span {
     const char *state; /* tracestate; NULL: none */
     enum span_kind kind;
     const char *name;
-    uint64_t start_ns, end_ns;               /* from now_ns(); the exporter converts them */
+    uint64_t start_ns, end_ns;               /* by now_ns(); the exporter converts them */
     const struct span_attribute *attributes; /* up to SPAN_END; NULL: none */
     bool failed;
     const char *failure; /* a short reason; NULL: none */
@@ -45,11 +45,11 @@ void otlp_add_span(struct buf *out, const struct span *s, uint64_t unix_offset_n
 /* Appends one of the service's resource attributes for otlp_begin(): {"key":...,"value":{"stringValue":...}}. The value
  * may be any text. A comma comes first unless out is empty. */
 void otlp_add_resource(struct buf *out, const char *key, const char *value);
-/* resource: what otlp_add_resource() wrote. */
+/* Begins a request. `resource` is what otlp_add_resource() wrote. */
 void otlp_begin(struct buf *out, const char *resource, size_t resource_len);
 void otlp_end(struct buf *out);
 
-/* How many spans the collector rejected in an answer with status 200 (partialSuccess). */
+/* Returns how many spans the collector rejected, from an answer with status 200 (partialSuccess). */
 uint64_t otlp_rejected(const char *answer, size_t len);
 
 #endif

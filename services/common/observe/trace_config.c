@@ -21,7 +21,7 @@ static const char *lookup(const struct variable_reader *r, const char *name)
     return value && *value ? value : NULL;
 }
 
-/* The value of the first of the two that is set; *name is its name. */
+/* Returns the value of the first of the two variables that is set, and sets *name to its name. */
 static const char *lookup_either(const struct variable_reader *r, const char *first, const char *second,
                                  const char **name)
 {
@@ -170,7 +170,7 @@ static uint64_t read_timeout(struct variable_reader *r)
     return read_count(r, lookup(r, name) ? name : "OTEL_EXPORTER_OTLP_TIMEOUT", 10000, 3600000);
 }
 
-/* Variables with only one supported value. Another value is noted, and the supported one is used. */
+/* Reads variables that have only one supported value. Another value is noted, and the supported value is used. */
 static void read_only_one(struct variable_reader *r)
 {
     static const struct {

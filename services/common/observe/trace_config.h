@@ -1,7 +1,7 @@
 /*
- * Reads OpenTelemetry's environment variables; docs/observing.md lists those that are known. Tracing is off unless an
- * endpoint is given. As the standard demands, a value that is not understood is noted and ignored. Only a wrong
- * endpoint or wrong headers are an error. A pure module: getenv() is an argument.
+ * Reads OpenTelemetry's environment variables. docs/observing.md lists the variables that are known. Tracing is off
+ * unless an endpoint is given. As the standard demands, an invalid value is noted and ignored. Only a wrong endpoint or
+ * wrong headers are an error. A pure module: getenv() is an argument.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
@@ -11,14 +11,14 @@
 
 #define TRACE_CONFIG_NOTES 12
 
-/* A variable that is ignored, and why. Literals. */
+/* A variable that is ignored, and the reason. Both are literals. */
 struct trace_note {
     const char *variable, *why;
 };
 
 struct trace_config {
-    char *url;      /* where spans are posted; NULL: tracing is off */
-    char **headers; /* "Name: value" of the exporter's requests, NULL-ended; NULL: none. Secrets */
+    char *url;      /* where spans are sent by POST; NULL: tracing is off */
+    char **headers; /* "Name: value" for the exporter's requests, NULL-ended; NULL: none. They may be secret */
     uint64_t timeout_ms;
     uint64_t delay_ms; /* how long a span waits for others */
     unsigned batch_spans, queue_spans;
@@ -35,7 +35,7 @@ MUST_CHECK bool trace_config_read(struct trace_config *c, const char *(*get)(con
                                   size_t err_size);
 void trace_config_release(struct trace_config *c);
 
-/* Writes the service's resource attributes for otlp_begin(): those that were given, and our own for the others. */
+/* Writes the service's resource attributes for otlp_begin(). An attribute that was not given gets our own value. */
 void trace_config_resource(const struct trace_config *c, const char *service, const char *instance, struct buf *out);
 
 #endif

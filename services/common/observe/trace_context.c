@@ -3,7 +3,7 @@
 enum { VERSION_AT = 0, TRACE_AT = 3, SPAN_AT = 36, FLAGS_AT = 53, END_AT = 55 };
 static_assert(END_AT + 1 == TRACEPARENT_SIZE, "the length of a traceparent");
 
-/* Upper case is invalid. */
+/* Returns the value of a hexadecimal digit. Upper case is invalid. */
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
@@ -104,7 +104,7 @@ static void put_random(uint8_t out[8], struct trace_random *r)
     memcpy(out, &n, sizeof n);
 }
 
-/* Compares the last eight bytes of the id, as other implementations do, so that all services record the same traces. */
+/* Decides by the last eight bytes of the id, as other implementations do. So all services record the same traces. */
 static bool falls_within(const uint8_t trace_id[16], double ratio)
 {
     uint64_t n = 0;

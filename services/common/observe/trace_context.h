@@ -1,6 +1,6 @@
 /*
  * W3C Trace Context: the ids of a span as services pass them on (`traceparent`), and whether its trace is recorded. A
- * pure module: randomness is an argument, and nothing allocates.
+ * pure module: randomness is an argument, and nothing is allocated.
  *
  * `tracestate` is not read here. It is passed on unchanged, or dropped together with an invalid `traceparent`.
  */
@@ -13,7 +13,7 @@
 #define TRACE_RANDOM     0x02 /* the trace id's last seven bytes are random (Level 2 of the standard) */
 #define TRACESTATE_BYTES 4096 /* a longer tracestate is dropped; the standard asks for 512 */
 
-enum { TRACE_ID_SIZE = 33, SPAN_ID_SIZE = 17, TRACEPARENT_SIZE = 56 }; /* as text, with the NUL */
+enum { TRACE_ID_SIZE = 33, SPAN_ID_SIZE = 17, TRACEPARENT_SIZE = 56 }; /* sizes as text, with the NUL */
 
 struct trace_context {
     uint8_t trace_id[16];
@@ -21,8 +21,8 @@ struct trace_context {
     uint8_t flags;
 };
 
-/* Reads a traceparent header. False when it is invalid by the standard. If the version is unknown, the fields of
- * version 00 are read. */
+/* Reads a traceparent header. Returns false when the standard calls it invalid. If the version is unknown, the fields
+ * of version 00 are read. */
 MUST_CHECK bool trace_context_parse(struct trace_context *t, const char *header);
 /* Writes version 00, with the flags of that version. */
 void trace_context_format(const struct trace_context *t, char out[TRACEPARENT_SIZE]);
@@ -37,14 +37,14 @@ uint64_t trace_random_next(struct trace_random *r);
 
 /* Whether a trace is recorded: OTEL_TRACES_SAMPLER. */
 struct trace_sampler {
-    bool follows_parent; /* keep the decision of the caller; `ratio` is then for traces that begin here */
+    bool follows_parent; /* use the caller's decision; `ratio` then applies only to traces that begin here */
     double ratio;        /* the share of traces that is recorded, 0 to 1 */
 };
 
-/* The context of a new span: in the parent's trace, or in a trace of its own when parent is NULL. */
+/* Makes the context of a new span. The span is in the parent's trace, or in a new trace when parent is NULL. */
 void trace_context_child(struct trace_context *t, const struct trace_context *parent, const struct trace_sampler *s,
                          struct trace_random *r);
-/* The context of a span below one of our own: the decision of the parent holds. */
+/* Makes the context for a child of one of our own spans. The child is recorded if its parent is. */
 void trace_context_inner(struct trace_context *t, const struct trace_context *parent, struct trace_random *r);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Spans that wait for the collector, in batches. A batch is the body of a request, and open for more spans until it is
+ * Spans that wait for the collector, in batches. A batch is the body of one request. It takes more spans until it is
  * full or is being sent. The queue has a cap of spans and one of bytes; it refuses what does not fit. A pure module.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_QUEUE_H
@@ -24,9 +24,9 @@ struct trace_queue {
 
 /* False when the queue is full. */
 MUST_CHECK bool trace_queue_add(struct trace_queue *q, const struct span *s, uint64_t unix_offset_ns);
-/* There is a batch that does not have to wait for more spans. */
+/* Whether there is a batch that does not have to wait for more spans. */
 bool trace_queue_is_due(const struct trace_queue *q);
-/* Closes the first batch and returns it; NULL: there is none. It stays the first until it is dropped. */
+/* Closes the first batch and returns it, or NULL when there is none. The batch stays the first until it is dropped. */
 const struct trace_batch *trace_queue_close_first(struct trace_queue *q);
 /* Removes the first batch, sent or not. Returns how many spans it had. */
 unsigned trace_queue_drop_first(struct trace_queue *q);
