@@ -12,7 +12,7 @@
 enum access_verdict { ACCESS_GRANTED, ACCESS_MISSING, ACCESS_MALFORMED, ACCESS_UNKNOWN, ACCESS_VERDICT_COUNT };
 
 struct access {
-    const char *path; /* of the file; NULL: every request is admitted; borrowed */
+    const char *path; /* path of the file; NULL: every request is admitted; borrowed */
     struct tokens tokens;
     uint64_t *refused[ACCESS_VERDICT_COUNT]; /* counters */
 };
@@ -23,10 +23,10 @@ MUST_CHECK bool access_start(struct access *a, const char *path, char *err, size
 void access_reload(struct access *a);
 /* A zeroed struct is fine. */
 void access_release(struct access *a);
-/* False after answering 401. */
+/* Returns true if the request may go on. Otherwise answers 401 and returns false. */
 MUST_CHECK bool access_admit(struct access *a, struct http_exchange *x);
 
-/* Checks an Authorization header; NULL: there is none. Pure. */
+/* Checks an Authorization header, which is NULL when there is none. Pure. */
 enum access_verdict access_classify(const struct tokens *tokens, const char *authorization);
 
 #endif

@@ -7,9 +7,10 @@
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100
-/* The extra length of a wait in which the loop slept: waking up and the first events come before the clock is read. */
+/* How much longer a wait seems if the loop slept. The processor wakes up, and the first events are handled, before the
+ * clock is read. */
 #define WAKING_NS (50 * NS_PER_US)
-/* A yield that lasted this long went to a process with long work. */
+/* If a yield lasted this long, the other process has long work to do. */
 #define LONG_YIELD_NS  NS_PER_MS
 #define PAUSE_LEAST_NS (5 * NS_PER_MS)
 #define PAUSE_MOST_NS  (500 * NS_PER_MS)
@@ -43,7 +44,7 @@ void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns)
     count_wait(b, waited_ns < b->limit_ns + WAKING_NS);
 }
 
-/* A short yield is fine: the processes that the loop waits for run on this processor too. */
+/* A short yield is no reason to stop, because the processes that the loop waits for run on this processor too. */
 bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
 {
     if (away_ns < LONG_YIELD_NS) return true;
@@ -52,8 +53,9 @@ bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
     return false;
 }
 
-/* The loop's own poll, which follows, finds the same events at once. It also adds newly watched descriptors, so their
- * events are found only then. Returns the counter for how it ended. */
+/* Polls until there are events or the time is over. The loop's own poll follows and finds the same events at once.
+ * Newly watched descriptors are added only by the loop's poll, so their events are found there. Returns the counter for
+ * the way in which this poll ended. */
 static uint64_t *poll_events(struct busy_poller *p, int fd, uint64_t begun, uint64_t budget_ns)
 {
     struct pollfd events = {.fd = fd, .events = POLLIN};

@@ -4,11 +4,12 @@
 #include <strings.h>
 
 #define ALLOWED_METHODS "GET, HEAD, POST, DELETE"
-/* Headers of answers that a page can read, beside those that it always can. */
+/* Headers of answers that a page can read, besides those that it can always read. */
 #define EXPOSED_HEADERS "Allow, Fantail-Job, Retry-After, WWW-Authenticate, traceresponse"
-#define PREFLIGHT_AGE_S "7200" /* how long a browser need not ask again; the most that browsers allow */
+#define PREFLIGHT_AGE_S "7200" /* for this time a browser need not ask again; browsers allow no more */
 
-/* The next entry of the list at *at, without spaces around it. Moves *at to after its comma, or to NULL at the end. */
+/* Returns the next entry of the list at *at, without the spaces around it. Moves *at past the entry's comma, or to NULL
+ * at the end. */
 static const char *next_origin(const char **at, size_t *len)
 {
     const char *entry = *at + strspn(*at, " ");
@@ -24,7 +25,7 @@ static bool ends_with(const char *s, size_t len, const char *end)
     return len >= n && strncasecmp(s + len - n, end, n) == 0;
 }
 
-/* What is wrong with one entry; NULL: nothing. */
+/* Returns what is wrong with one entry; NULL when nothing is wrong. */
 static const char *origin_fault(const char *s, size_t len)
 {
     size_t scheme = 0, at;
@@ -91,8 +92,8 @@ bool cors_answer_preflight(const char *origins, struct http_exchange *x)
     if (!http_exchange_header(x, "Access-Control-Request-Method") ||
         !allows(origins, http_exchange_header(x, "Origin")))
         return false;
-    /* All headers are allowed: no header of ours does what a page of an allowed origin must not do. "*" would not
-     * include Authorization. */
+    /* All headers are allowed, because no header of ours does what a page of an allowed origin must not do. "*" would
+     * not include Authorization. */
     const char *headers = http_exchange_header(x, "Access-Control-Request-Headers");
     if (headers) http_exchange_set_header(x, "Access-Control-Allow-Headers", headers);
     http_exchange_set_header(x, "Access-Control-Allow-Methods", ALLOWED_METHODS);

@@ -1,7 +1,7 @@
 /*
- * Cross-origin resource sharing (the Fetch standard): pages of which origins may use the public port from a browser. A
- * browser asks before most requests (a preflight, OPTIONS), and shows an answer to the page only if the answer allows
- * it. Without this option no page of another origin can.
+ * Cross-origin resource sharing (the Fetch standard). It decides which origins' pages may use the public port from a
+ * browser. A browser asks before most requests (a preflight, OPTIONS), and shows an answer to the page only if the
+ * answer allows it. Without the option --cors-origin, no page of another origin can use the port.
  *
  * `origins` is the text of --cors-origin: origins separated by commas, or "*". NULL: none.
  */
@@ -10,11 +10,11 @@
 
 #include "common/http_server/http_server.h"
 
-/* False when it is not such a list, with the reason in err. */
+/* Returns false when `origins` is not such a list, with the reason in err. */
 MUST_CHECK bool cors_check(const char *origins, char *err, size_t err_size);
 /* Sets the headers that every answer has. */
 void cors_set_headers(const char *origins, struct http_exchange *x);
-/* True after answering a preflight. It has no token, because browsers send none with it. */
+/* Answers x and returns true if x is a preflight. A preflight has no token, because browsers send none with it. */
 MUST_CHECK bool cors_answer_preflight(const char *origins, struct http_exchange *x);
 
 #endif

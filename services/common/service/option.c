@@ -11,11 +11,11 @@
 struct parse {
     const struct option_spec *spec;
     void *config;
-    enum option_source *sources; /* of each row */
+    enum option_source *sources; /* the source of each row's value */
     int argc;
     char **argv;
     int at;       /* the argument that is being read */
-    int operands; /* how many were found so far; they are at argv[1..operands] */
+    int operands; /* how many operands were found so far; they are at argv[1..operands] */
     bool failed, help, version, print_config;
 };
 
@@ -31,7 +31,7 @@ int option_complain(const struct option_spec *spec, const char *name, const char
     return 2;
 }
 
-/* Values: each reader writes the field, and returns false when the text is not a value of the row. */
+/* The readers of values. Each writes the field, and returns false when the text is not a value of the row. */
 
 static bool read_bool(const char *text, bool *out)
 {
@@ -130,7 +130,7 @@ static void *field(const struct parse *p, const struct option_row *row)
     return (char *)p->config + row->offset;
 }
 
-/* "a whole number from 1 to 64" */
+/* Writes what values the row takes, such as "a whole number from 1 to 64". */
 static void describe_value(const struct option_row *row, char *text, size_t size)
 {
     static const char *const words[] = {
@@ -315,7 +315,7 @@ static void read_environment(struct parse *p)
         enum option_source *source = &p->sources[row - p->spec->rows];
         if (row->type == OPTION_TYPE_HEADING) continue;
         const char *text = row->no_env || *source == OPTION_FROM_FLAG ? NULL : getenv(option_env_name(row).text);
-        /* An empty variable counts as unset: a manifest cannot remove one. */
+        /* An empty variable counts as unset, because a manifest can empty a variable but not remove it. */
         if (text && *text) set(p, row, OPTION_FROM_ENV, text);
         if (row->required && *source == OPTION_FROM_DEFAULT && !p->failed) {
             option_complain(p->spec, row->name, "must be given");

@@ -23,7 +23,7 @@ enum option_type {
     OPTION_TYPE_BOOL,    /* bool: --x, --no-x, --x=true|false|yes|no|on|off|1|0 */
     OPTION_TYPE_INT,     /* int64_t within min..max */
     OPTION_TYPE_BYTES,   /* int64_t within min..max; K, M, G and T (or KiB ...) may follow the number */
-    OPTION_TYPE_PORT,    /* int64_t, 0..65535; with min -1 the word "off" is -1 */
+    OPTION_TYPE_PORT,    /* int64_t, 0..65535; if min is -1, the word "off" is allowed and gives -1 */
     OPTION_TYPE_SECONDS, /* double within min..max */
     OPTION_TYPE_STRING,  /* const char *; default may be NULL */
     OPTION_TYPE_PATH,    /* const char *, not empty; default may be NULL */
@@ -31,10 +31,10 @@ enum option_type {
 };
 
 struct option_row {
-    const char *name; /* "drain-s", without dashes; of a heading: its text */
+    const char *name; /* "drain-s", without dashes; for a heading: its text */
     enum option_type type;
     size_t offset;
-    const char *fallback; /* the default, as a user would type it; for a bool NULL is false */
+    const char *fallback; /* the default, as a user would type it; NULL for a bool means false */
     double min, max;
     const char *const *choices; /* NULL-ended */
     const char *help;           /* one sentence without its full stop; the default is added to it */
@@ -45,7 +45,7 @@ struct option_row {
     bool required;
 };
 
-/* The offset of a field. Does not compile when the field does not have the type that the option writes. */
+/* The offset of a field. It does not compile when the field has another type than the option writes. */
 #define OPTION_FIELD(S, field, T)                                                                                      \
     (offsetof(S, field) + 0 * sizeof(struct {                                                                          \
                               _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->field), T),             \
@@ -95,19 +95,20 @@ struct option_spec {
 };
 
 struct option_result {
-    int exit_status;   /* when option_parse() returns false: 0 after --help and such, 2 after an error */
-    int first_operand; /* index in argv; argc when there are none */
+    int exit_status;   /* set when option_parse() returns false: 0 after --help and the like, 2 after an error */
+    int first_operand; /* its index in argv; argc when there is none */
 };
 
-/* argv[0] is skipped, and "--" ends the options. False when the program should end with r->exit_status. By then --help,
- * --version or --print-config is on standard output, or a message that names the option on standard error. */
+/* Skips argv[0]; "--" ends the options. Returns false when the program should end with r->exit_status. It has then
+ * printed --help, --version or --print-config on standard output, or a message that names the option on standard
+ * error. */
 MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
                              struct option_result *r);
-/* For checks of several options together. Prints "program: --name: message" on standard error. name may be NULL.
- * Returns 2. */
+/* Prints "program: --name: message" on standard error and returns 2. It is for checks of several options together. name
+ * may be NULL. */
 int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Reads a size such as "64K". False when it is not one. */
+/* Reads a size such as "64K". Returns false when the text is not a size. */
 MUST_CHECK bool option_read_bytes(const char *text, int64_t *bytes);
 
 #endif

@@ -10,10 +10,10 @@ struct option_env_name {
     char text[64];
 };
 
-/* The name of the variable: FANTAIL_DRAIN_S for "drain-s". */
+/* Returns the name of the option's variable: FANTAIL_DRAIN_S for "drain-s". */
 struct option_env_name option_env_name(const struct option_row *row);
 void option_print_help(const struct option_spec *spec);
-/* Lines of the form "name = value  # source". sources[i] is that of rows[i]. */
+/* Prints lines of the form "name = value # source". sources[i] is the source of rows[i]. */
 void option_print_config(const struct option_spec *spec, const void *config, const enum option_source *sources);
 
 #endif

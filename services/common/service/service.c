@@ -11,13 +11,13 @@
 #include "common/service/service_http.h"
 
 #define CHECK_MS 20
-/* The time to send the answers of requests that hooks->cut has ended. */
+/* How long the answers of requests that hooks->cut has ended may take to be sent. */
 #define CUT_MS 2000
-/* The time for the program's own handles to close after hooks->stop. Then the program ends anyway. */
+/* How long the program's own handles may take to close after hooks->stop. After this time the program ends anyway. */
 #define CLOSE_MS 5000
 
-/* Signals that come in this time after a reload are one reload at its end. After a slow one the time is longer, so that
- * reloads never take more than a part of the loop, whoever sends the signals. */
+/* Signals that come in this time after a reload cause one reload at its end. After a slow reload the time is longer. So
+ * reloads never take more than a part of the loop, however many signals come. */
 #define RELOAD_GAP_MS 500
 #define RELOAD_SHARE  10
 
@@ -31,10 +31,10 @@ struct service {
     const struct service_hooks *hooks;
     struct service_http http;
     enum service_state state;
-    uint64_t drain_end_ms; /* of DRAINING, then of CUTTING */
+    uint64_t drain_end_ms; /* the latest end of DRAINING, then of CUTTING */
     uv_signal_t signals[3];
-    uv_timer_t timer;        /* the end of DELAYING, then the checks of the states after it, then the end of CLOSING */
-    uv_timer_t reload_timer; /* active: the gap after a reload is not over */
+    uv_timer_t timer;        /* ends DELAYING, then runs the checks of the next states, then ends CLOSING */
+    uv_timer_t reload_timer; /* active while the gap after a reload is not over */
     bool reload_again;       /* a signal came in the gap */
     struct turn_step log_step;
     struct busy_poller busy_poller;
@@ -109,7 +109,7 @@ static void begin_cutting(struct service *s)
     if (s->hooks->cut) s->hooks->cut(s->hooks->data);
 }
 
-/* Checks what DRAINING, CUTTING and CLOSING_IDLE wait for. A state may be over at its first check. */
+/* Checks whether DRAINING, CUTTING or CLOSING_IDLE is over. A state may be over at its first check. */
 static void on_check(uv_timer_t *timer)
 {
     struct service *s = timer->data;
@@ -208,8 +208,8 @@ static void flush_log(void *unused)
 
 static void start_handles(struct service *s)
 {
-    /* A failed write is handled as an error, also to a closed pipe or beyond the largest size of a file. The worker
-     * restores the default actions for its task processes. */
+    /* A write to a closed pipe, or beyond the largest size of a file, then fails with an error instead of a signal. The
+     * worker restores the default actions for its task processes. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
@@ -226,7 +226,8 @@ static void start_handles(struct service *s)
     turn_add(s->loop, &s->log_step, TURN_BEFORE_SLEEP_LOG, flush_log, NULL);
 }
 
-/* If the parent passed its process ID, its end is noticed even if it ended before this call. */
+/* Makes this process end with its parent. If the parent passed its process ID, this works even if the parent ended
+ * before this call. */
 static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
 {
     if (parent == 0) parent = getppid();
@@ -239,7 +240,8 @@ static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
     return false;
 }
 
-/* The service goes on when the reader is gone, except with --exit-with-parent: the reader is then the parent. */
+/* If the reader is gone, the service goes on. With --exit-with-parent it does not, because the reader is then the
+ * parent. */
 static bool write_ready(struct service *s, char *err, size_t err_size)
 {
     int fd = (int)s->config->ready_fd;

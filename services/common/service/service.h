@@ -1,6 +1,6 @@
 /*
- * What both services share around their main: the public and the admin server, health, metrics, readiness, signals and
- * shutdown. A main is
+ * What the main functions of both services share: the public and the admin server, health, metrics, readiness, signals
+ * and shutdown. Such a main is
  *
  *     option_parse(...)                      its rows include SERVICE_OPTION_ROWS
  *     service_check(&spec, &config.service)  2 when the options do not fit together
@@ -45,25 +45,25 @@ struct service;
 /* Embedded in each service's config struct and filled by SERVICE_OPTION_ROWS. */
 struct service_config {
     const char *host;
-    int64_t port; /* 0: a free one */
+    int64_t port; /* 0: any free port */
     bool reuse_port;
     const char *admin_host;
-    int64_t admin_port;           /* 0: a free one; -1: no admin server */
+    int64_t admin_port;           /* 0: any free port; -1: no admin server */
     const char *token_file;       /* NULL: no tokens are needed */
-    const char *cors_origins;     /* pages of other origins that may use the public port, see cors.h; NULL: none */
-    bool insecure;                /* other machines may connect without a token */
-    struct tls_server_config tls; /* of the public port; the admin port has none */
+    const char *cors_origins;     /* origins whose pages may use the public port, see cors.h; NULL: none */
+    bool insecure;                /* allows other machines to connect without a token */
+    struct tls_server_config tls; /* TLS of the public port; the admin port has none */
     double keepalive_timeout_s, upload_pause_s;
     double shutdown_delay_s;
     double drain_s;
     int log_level;
-    int64_t ready_fd; /* -1: none */
+    int64_t ready_fd; /* the descriptor for --ready-fd; -1: none */
     bool exit_with_parent;
-    int64_t parent_pid;   /* 0: the parent at the start */
-    int64_t busy_poll_us; /* -1: busy_poller_start() chooses */
+    int64_t parent_pid;   /* 0: the process that is our parent at the start */
+    int64_t busy_poll_us; /* -1: busy_poller_start() chooses the time */
 };
 
-/* Put it among the rows of a table: SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), */
+/* Put this among the rows of a table: SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), */
 #define SERVICE_OPTION_ROWS(S, f, default_port, default_admin_port)                                                    \
     OPTION_HEADING("Listening"),                                                                                       \
         OPTION_STRING("host", S, f.host, "127.0.0.1",                                                                  \
@@ -104,48 +104,49 @@ struct service_config {
 /* All but name and routes may be NULL or 0. */
 struct service_hooks {
     const char *name;                      /* "worker": in the log and in fantail_build_info */
-    const struct http_route *routes;       /* of the public server, ended by {0}; without health */
+    const struct http_route *routes;       /* routes of the public server without those for health, ended by {0} */
     const struct http_route *admin_routes; /* ended by {0} */
-    void *data;                            /* given to the routes' handle() and to these hooks */
-    void (*drain)(void *data);             /* the listener closes: start nothing new, give back what waits */
-    bool (*idle)(void *data);              /* nothing is left for the drain to wait for */
-    void (*cut)(void *data);               /* the drain timed out: end what still runs, with an outcome */
-    void (*abort)(void *data);             /* a second signal, before stop(): clean up, the process ends */
-    void (*stop)(void *data);              /* the last call: close all your handles on the loop */
-    void (*reload)(void *data);            /* SIGHUP */
+    void *data;                            /* passed to the routes' handle() and to these hooks */
+    void (*drain)(void *data); /* called when the listener closes; it must start nothing new and hand back what waits */
+    bool (*idle)(void *data);  /* returns true when nothing is left for the drain to wait for */
+    void (*cut)(void *data);   /* called when the drain timed out; it must end what still runs, with an outcome */
+    void (*abort)(void *data); /* called at a second signal before stop(); it must clean up, then the process ends */
+    void (*stop)(void *data);  /* the last call; it must close all its handles on the loop */
+    void (*reload)(void *data); /* SIGHUP */
     size_t max_body_bytes;
     unsigned max_connections;
 };
 
-/* Checks that the options fit together. 0, or 2 after a message that names the option. */
+/* Checks that the options fit together. Returns 0, or 2 after a message that names the option. */
 MUST_CHECK int service_check(const struct option_spec *spec, const struct service_config *config);
 
-/* Listens on both ports, sets up the log and signals, writes to ready_fd. Is not ready yet ("starting"). NULL on
- * failure, with a sentence in err and nothing left open. config and hooks are borrowed until service_free(). */
+/* Listens on both ports, sets up the log and signals, and writes to ready_fd. The service is not ready yet
+ * ("starting"). Returns NULL on failure, with a sentence in err and nothing left open. config and hooks are borrowed
+ * until service_free(). */
 MUST_CHECK struct service *service_start(uv_loop_t *loop, const struct service_config *config,
                                          const struct service_hooks *hooks, char *err, size_t err_size);
 /* Runs the loop until the shutdown is over. Returns the exit status. */
 MUST_CHECK int service_run(struct service *s);
-/* After service_run(). NULL is fine. */
+/* Frees the service. Call it after service_run(). NULL is fine. */
 void service_free(struct service *s);
 
 /* Sets the answer of /readyz. reason is copied; it must be given when not ready. After a signal it stays "draining". */
 void service_set_ready(struct service *s, bool ready, const char *reason);
-/* The same as SIGTERM. */
+/* Begins the shutdown, as SIGTERM does. */
 void service_shutdown(struct service *s);
-/* hooks->idle may have become true: checks it in the next loop turn instead of within 20 ms. */
+/* Call it when hooks->idle may have become true. It is then checked in the next loop turn, not within 20 ms. */
 void service_poke(struct service *s);
 
 uint16_t service_port(const struct service *s);
-uint16_t service_admin_port(const struct service *s); /* 0 when there is none */
+uint16_t service_admin_port(const struct service *s); /* 0 when there is no admin server */
 
-/* The subcommand `write-secret VARIABLE FILE ...` (argv[0] is its name): writes tokens from environment variables into
- * files for --token-file, on platforms that give secrets only as variables. Returns the exit status. */
+/* The subcommand `write-secret VARIABLE FILE ...`, whose name is argv[0]. It writes tokens from environment variables
+ * into files for --token-file. Some platforms give secrets only as variables. Returns the exit status. */
 MUST_CHECK int service_write_secrets(const struct option_spec *spec, int argc, char **argv);
 
-/* The subcommand `healthcheck`: asks a service with this config on this machine for /readyz, on the admin port or,
- * without one, the public port. Returns the exit status: 0 ready, 1 not ready, with the reason on standard error.
- * Blocks for up to 2 s. */
+/* The subcommand `healthcheck`: sends GET /readyz to the service with this config on this machine. It uses the admin
+ * port, or the public port if there is no admin port. Returns the exit status: 0 ready, 1 not ready, with the reason on
+ * standard error. Blocks for up to 2 s. */
 MUST_CHECK int service_healthcheck(const struct service_config *config);
 
 #endif

@@ -18,7 +18,8 @@ union address {
     struct sockaddr_un local;
 };
 
-/* A service that listens on all addresses is asked on loopback. Returns the length; 0 when host is not an address. */
+/* Makes the address to connect to. For a service that listens on all addresses it is a loopback address. Returns the
+ * length, or 0 when host is not an address. */
 static socklen_t make_address(union address *a, const char *host, uint16_t port)
 {
     *a = (union address){0};

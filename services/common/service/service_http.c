@@ -5,7 +5,8 @@
 
 #define METRICS_BYTES (16 * 1024 * 1024)
 
-/* handle() of a route gets the program's own data, so the routes of health read this. A process has one service. */
+/* What the routes of health read, because handle() of a route gets the program's own data. A process has one
+ * service. */
 static struct {
     bool ready;
     char reason[128];
@@ -17,7 +18,7 @@ static const char *const class_names[] = {"2xx", "3xx", "4xx", "5xx"};
 static_assert(ARRAY_SIZE(class_names) == CLASS_COUNT, "every class has a name");
 
 struct route_metrics {
-    const char *method, *path; /* NULL: of requests without a route */
+    const char *method, *path; /* NULL: for requests without a route */
     uint64_t *requests[CLASS_COUNT];
     struct metric_histogram *duration;
 };
@@ -64,7 +65,7 @@ static void set_headers(void *data, struct http_exchange *x)
     cors_set_headers(h->cors_origins, x);
 }
 
-/* Probes have no token, and learn only whether this service is ready. */
+/* Admits probes without a token. They learn only whether this service is ready. */
 static bool admit(void *data, struct http_exchange *x)
 {
     struct service_http *h = data;
@@ -112,7 +113,7 @@ static void register_route(struct route_metrics *m, const char *method, const ch
     buf_release(&labels);
 }
 
-/* Reads `health`, because the registry of metrics exists longer than a service. */
+/* Reads `health`, because the registry of metrics outlives a service. */
 static double open_exchanges(void *unused)
 {
     const struct service_http *h = health.http;

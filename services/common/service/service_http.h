@@ -11,11 +11,11 @@
 struct route_metrics;
 
 struct service_http {
-    struct http_server *server, *admin; /* admin is NULL without one */
-    struct tls_store tls;               /* of server */
+    struct http_server *server, *admin; /* admin is NULL if there is no admin server */
+    struct tls_store tls;               /* certificates of the public server */
     struct http_route *routes, *admin_routes;
-    struct access access;          /* to the public server */
-    const char *cors_origins;      /* of the public server; see cors.h */
+    struct access access;          /* access to the public server */
+    const char *cors_origins;      /* for the public server; see cors.h */
     struct route_metrics *metrics; /* one per route of the public server and one for no route */
     size_t metrics_count;
 };
@@ -25,11 +25,11 @@ MUST_CHECK bool service_http_start(struct service_http *h, uv_loop_t *loop, cons
 void service_http_set_ready(struct service_http *h, bool ready, const char *reason);
 /* Logs a warning when other machines can connect without a token. */
 void service_warn_of_open_port(const struct service_config *config);
-/* Ends what still runs on the public server; health and metrics go on. */
+/* Ends what still runs on the public server. The admin server goes on to answer health and metrics. */
 void service_http_stop_public(struct service_http *h);
 /* Reads the certificates again. */
 void service_http_reload(struct service_http *h);
-/* Ends what still runs. */
+/* Ends what still runs on both servers. */
 void service_http_stop(struct service_http *h);
 /* Call it after the loop has closed the servers' handles. */
 void service_http_release(struct service_http *h);

@@ -23,7 +23,7 @@ struct tls_server_config {
 struct tls_files tls_server_files(const struct tls_server_config *config);
 extern const struct tls_words tls_server_words;
 
-/* Call it before anything listens. 0, or 2 after a message that names the option. */
+/* Checks the options. Call it before anything listens. Returns 0, or 2 after a message that names the option. */
 MUST_CHECK int tls_server_check(const struct option_spec *spec, const struct tls_server_config *config);
 MUST_CHECK int tls_files_check(const struct option_spec *spec, const struct tls_files *files,
                                const struct tls_words *words);

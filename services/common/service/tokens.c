@@ -22,7 +22,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Why a text is not a token for a file; NULL: it is one. */
+/* Returns why a text is not a token for a file; NULL when it is a token. */
 static const char *fault(const char *text, size_t len)
 {
     if (len > LIMIT_TOKEN_BYTES) return "the token is too long";
@@ -74,7 +74,7 @@ bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
     char why[256];
     *t = (struct tokens){0};
     buf_init(&text, LIMIT_TOKEN_FILE_BYTES);
-    /* All memory at once: text that moves would leave copies of the tokens behind. */
+    /* All memory is allocated at once. Text that moves would leave copies of the tokens behind. */
     if (!buf_reserve(&text, LIMIT_TOKEN_FILE_BYTES)) BUG("a reservation within the cap failed");
     bool good =
         regular_file_read(path, &text, why, sizeof why) && tokens_parse(t, text.data, text.len, why, sizeof why);
@@ -109,7 +109,7 @@ bool tokens_has(const struct tokens *t, const char *token, size_t len)
     for (size_t i = 0; i < t->count; i++) {
         unsigned char differs = 0;
         for (size_t at = 0; at < sizeof asked; at++) differs |= (unsigned char)(asked[at] ^ t->list[i][at]);
-        /* 1 when differs is 0, else 0, without a branch. */
+        /* The expression is 1 when differs is 0, else 0. It has no branch. */
         known |= (unsigned char)(((unsigned)differs - 1u) >> 31);
     }
     explicit_bzero(asked, sizeof asked);

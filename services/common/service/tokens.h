@@ -17,18 +17,18 @@ struct tokens {
     size_t count;
 };
 
-/* Reads the lines of a text into t, whose earlier content is not released. False when a line is not a valid token or
- * there is no token; then t is empty and err has a sentence with the number of the line. */
+/* Reads the lines of a text into t. It does not release what t had before. Returns false when a line is not a valid
+ * token or there is no token. Then t is empty and err has a sentence with the number of the line. */
 MUST_CHECK bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, size_t err_size);
-/* The same for a file. The sentence begins with its path. */
+/* Does the same for a file. The sentence begins with its path. */
 MUST_CHECK bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size);
-/* Replaces the tokens in t by those of the file. False when the file cannot be read or has none; then t is unchanged
- * and the log has an error that names `option`. */
+/* Replaces the tokens in t by those of the file. Returns false when the file cannot be read or has no token. Then t is
+ * unchanged and the log has an error that names `option`. */
 bool tokens_read_again(struct tokens *t, const char *option, const char *path);
 MUST_CHECK bool tokens_has(const struct tokens *t, const char *token, size_t len);
-/* The token to present to others; NULL: none. Borrowed. */
+/* Returns the token to present to others, or NULL when there is none. It is borrowed. */
 const char *tokens_first(const struct tokens *t);
-/* Also overwrites the tokens in memory. */
+/* Releases the tokens, after overwriting them in memory. */
 void tokens_release(struct tokens *t);
 
 /* Whether these bytes have the form of a token. */
