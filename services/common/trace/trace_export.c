@@ -12,7 +12,7 @@
 #define RETRY_MIN_MS  1000
 #define RETRY_MAX_MS  30000
 #define RETRY_MOST_MS 300000 /* the longest Retry-After that is honoured */
-#define SENDS_MAX     6      /* of one batch */
+#define SENDS_MAX     6      /* most attempts to send one batch */
 #define ANSWER_BYTES  (16 * KIB)
 
 enum export_state { IDLE, SENDING, WAITING, CLOSING };
@@ -21,7 +21,7 @@ struct trace_export {
     uv_loop_t *loop;
     struct trace_config config;
     struct http_client *client;
-    uv_timer_t timer; /* IDLE: the delay; SENDING: the timeout; WAITING: the next try; CLOSING: the end */
+    uv_timer_t timer; /* ends the delay (IDLE), the request (SENDING), the wait (WAITING) or the closing (CLOSING) */
     bool timer_runs;
     enum export_state state;
     const char **headers;
@@ -34,7 +34,7 @@ struct trace_export {
     unsigned sends;
     struct buf answer;
 
-    bool failing, dropping; /* since the last line of the log about this */
+    bool failing, dropping; /* the log already says so */
     uint64_t *exported, *dropped;
     uint64_t dropped_before;
 };
@@ -86,7 +86,7 @@ static void report_delivering(struct trace_export *t)
 
 /* ---- sending ---- */
 
-/* Removes the first batch, sent or not. Returns how many spans it had. */
+/* Removes the first batch, whether it was sent or not. Returns how many spans it had. */
 static unsigned drop_first(struct trace_export *t)
 {
     t->sends = 0;
@@ -137,7 +137,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void set_timer(struct trace_export *t, uint64_t ms)
 {
-    if (t->state == CLOSING) return; /* the timer then ends the closing */
+    if (t->state == CLOSING) return; /* while closing, the timer stays set for the end of the closing */
     uv_update_time(t->loop);
     uv_timer_start(&t->timer, on_timer, ms, 0);
     t->timer_runs = true;
@@ -186,7 +186,8 @@ static void give_up_first(struct trace_export *t)
     *t->dropped += drop_first(t);
 }
 
-/* With jitter, so that the services of a fleet do not all try again at once. */
+/* Returns the delay before the next attempt. It has jitter, so that the services of a fleet do not all try again at
+ * once. */
 static uint64_t backoff_ms(struct trace_export *t)
 {
     uint64_t ms = (uint64_t)RETRY_MIN_MS << (t->sends < 6 ? t->sends : 6);
@@ -258,7 +259,7 @@ static void send_first(struct trace_export *t)
     set_timer(t, t->config.timeout_ms);
 }
 
-/* No request is running: sends the next batch, now or after its delay. */
+/* Sends the next batch, now or after its delay. No request may be running. */
 static void go_on(struct trace_export *t)
 {
     if (t->state == CLOSING) {

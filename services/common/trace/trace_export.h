@@ -22,21 +22,21 @@
 
 struct trace_export;
 
-/* trace_config_read() of the environment. */
+/* Calls trace_config_read() with the environment. */
 MUST_CHECK bool trace_export_configure(struct trace_config *config, char *err, size_t err_size);
-/* Takes over config. NULL when tracing is off; the counters are registered in any case. service ("fantail-worker") and
- * instance are for the resource. */
+/* Takes over config. Returns NULL when tracing is off; the counters are registered in any case. service (such as
+ * "fantail-worker") and instance become attributes of the resource. */
 MUST_CHECK struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *config, const char *service,
                                                  const char *instance);
-/* Sends what is left, for up to TRACE_CLOSE_MS, then frees t while the loop runs on. NULL is fine. */
+/* Sends what is left, for up to TRACE_CLOSE_MS, and then frees t. The loop must run on until then. NULL is fine. */
 void trace_export_close(struct trace_export *t);
 #define TRACE_CLOSE_MS 2000
 
-/* Makes the context of a new span. parent NULL: a new trace. The sampler decides whether it is recorded, unless parent
- * is a span of this service. */
+/* Makes the context of a new span. If parent is NULL, the span begins a new trace. The sampler decides whether the
+ * trace is recorded, unless parent is a span of this service. */
 void trace_export_begin(struct trace_export *t, struct trace_context *context, const struct trace_context *parent,
                         bool parent_is_ours);
-/* Adds a span that has ended. Ignores it when its trace is not recorded. */
+/* Adds a span that has ended. Ignores the span when its trace is not recorded. */
 void trace_export_add(struct trace_export *t, const struct span *s);
 
 #endif

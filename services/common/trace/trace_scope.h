@@ -10,11 +10,11 @@
 #include "common/trace/trace_export.h"
 
 struct trace_scope {
-    struct trace_export *export; /* NULL: no span of ours is recorded */
+    struct trace_export *export; /* NULL: no span of this service is recorded */
     bool known;                  /* there is a trace; the members below are set */
     bool has_parent;
     struct trace_context parent;
-    struct trace_context context; /* of our span; without an exporter the caller's */
+    struct trace_context context; /* the context of our span, or the caller's context without an exporter */
     char *state;                  /* tracestate; NULL: none */
     char trace_id[TRACE_ID_SIZE];
     uint64_t started_ns;
@@ -26,20 +26,21 @@ void trace_scope_release(struct trace_scope *s);
 
 /* Whether our span is to be recorded at the end. */
 bool trace_scope_records(const struct trace_scope *s);
-/* Makes the context of a span below ours; without an exporter it is the caller's. Only when `known`. */
+/* Makes the context for a child of our span. Without an exporter, child is a copy of the caller's context. Call it only
+ * when `known`. */
 void trace_scope_child(const struct trace_scope *s, struct trace_context *child);
-/* Our span, which ends now, with its ids and times. The caller sets the rest. */
+/* Returns our span, which ends now, with its ids and times. The caller sets the rest. */
 struct span trace_scope_span(const struct trace_scope *s, enum span_kind kind, const char *name);
-/* The same of a span below ours that began at start_ns. */
+/* Returns a child of our span that began at start_ns and ends now. The caller sets the rest. */
 struct span trace_scope_span_below(const struct trace_scope *s, const struct trace_context *context,
                                    enum span_kind kind, const char *name, uint64_t start_ns);
 
-/* For the field "trace_id" of the log. NULL without a trace, which leaves the field out. */
+/* Returns the field "trace_id" of the log. Without a trace it is NULL, and the log leaves the field out. */
 static inline const char *trace_scope_id(const struct trace_scope *s)
 {
     return s->known ? s->trace_id : NULL;
 }
-/* For the field "span_id": that of a context of this scope. NULL when it is not our span. */
+/* Returns the field "span_id" of the log for a context of this scope. It is NULL when the span is not ours. */
 const char *trace_scope_span_id(const struct trace_scope *s, const struct trace_context *context,
                                 char out[SPAN_ID_SIZE]);
 
