@@ -13,7 +13,9 @@ static const struct {
     [TURN_BEFORE_SLEEP_CLIENT] = {BEFORE_SLEEP, "before sleep: client"},
     [TURN_BEFORE_SLEEP_SERVER] = {BEFORE_SLEEP, "before sleep: server"},
     [TURN_BEFORE_SLEEP_LOG] = {BEFORE_SLEEP, "before sleep: log"},
+    [TURN_BEFORE_SLEEP_WORKED] = {BEFORE_SLEEP, "before sleep: worked"},
     [TURN_BEFORE_SLEEP_BUSY_POLL] = {BEFORE_SLEEP, "before sleep: busy poll"},
+    [TURN_BEFORE_SLEEP_SLEEPS] = {BEFORE_SLEEP, "before sleep: sleeps"},
 
     [TURN_AFTER_POLL_SCHEDULER] = {AFTER_POLL, "after poll: scheduler"},
     [TURN_AFTER_POLL_CLIENT] = {AFTER_POLL, "after poll: client"},

@@ -8,7 +8,9 @@
  *                    client             sends the calls that were started since
  *                    server             reads and answers what was asked for since
  *                    log                writes the lines of this turn
+ *                    worked             measures the turn (turn_time.h)
  *                    busy poll          polls for a while instead of sleeping
+ *                    sleeps             the next turn is measured from here, without the sleep
  *     the sleep, and the callbacks of sockets    libuv
  *     after poll     scheduler          acts on the answers of workers
  *                    client             sends the calls that the scheduler started
@@ -40,7 +42,9 @@ enum turn_place {
     TURN_BEFORE_SLEEP_CLIENT,
     TURN_BEFORE_SLEEP_SERVER,
     TURN_BEFORE_SLEEP_LOG,
+    TURN_BEFORE_SLEEP_WORKED,
     TURN_BEFORE_SLEEP_BUSY_POLL,
+    TURN_BEFORE_SLEEP_SLEEPS,
 
     TURN_AFTER_POLL_SCHEDULER,
     TURN_AFTER_POLL_CLIENT,

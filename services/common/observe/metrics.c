@@ -19,7 +19,7 @@ static const struct {
     {2500 * NS_PER_US, "0.0025"},
     {5 * NS_PER_MS, "0.005"},
     {10 * NS_PER_MS, "0.01"},
-    {25 * NS_PER_MS, "0.025"},
+    {20 * NS_PER_MS, "0.02"},
     {50 * NS_PER_MS, "0.05"},
     {100 * NS_PER_MS, "0.1"},
     {250 * NS_PER_MS, "0.25"},

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/start_memory.h"
+#include "common/loop/turn_time.h"
 #include "common/observe/metrics.h"
 #include "common/service/busy_poll.h"
 #include "common/service/service_http.h"
@@ -38,6 +39,7 @@ struct service {
     bool reload_again;       /* a signal came in the gap */
     struct turn_step log_step;
     struct busy_poller busy_poller;
+    struct turn_time turn_time;
 };
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -222,6 +224,7 @@ static void start_handles(struct service *s)
     uv_timer_init(s->loop, &s->reload_timer);
     uv_unref((uv_handle_t *)&s->reload_timer);
     s->reload_timer.data = s;
+    turn_time_start(&s->turn_time, s->loop);
     busy_poller_start(&s->busy_poller, s->loop, s->config->busy_poll_us);
     turn_add(s->loop, &s->log_step, TURN_BEFORE_SLEEP_LOG, flush_log, NULL);
 }
@@ -298,6 +301,7 @@ void service_free(struct service *s)
     uv_close((uv_handle_t *)&s->reload_timer, NULL);
     turn_remove(&s->log_step);
     busy_poller_stop(&s->busy_poller);
+    turn_time_stop(&s->turn_time);
     uv_run(s->loop, UV_RUN_NOWAIT);
     service_http_release(&s->http);
     log_set_service(NULL);

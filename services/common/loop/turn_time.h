@@ -1,0 +1,24 @@
+/*
+ * Measures how long each turn of an event loop takes, in the histogram fantail_loop_turn_seconds: from the end of its
+ * sleep until it is about to poll or sleep again. So it is how long the loop answered nobody else, such as a liveness
+ * probe. The busy poll is not part of a turn, because it ends with the next event. Owner: the service.
+ */
+#ifndef FANTAIL_COMMON_LOOP_TURN_TIME_H
+#define FANTAIL_COMMON_LOOP_TURN_TIME_H
+
+#include "common/loop/turn.h"
+#include "common/observe/metrics.h"
+
+struct turn_time {
+    uv_loop_t *loop;
+    struct turn_step worked, sleeps;
+    struct metric_histogram *seconds;
+    uint64_t begin_ns; /* when the turn began, or would have begun without a sleep; 0: no turn yet */
+    uint64_t slept_ns; /* how long the loop had slept in all */
+};
+
+void turn_time_start(struct turn_time *t, uv_loop_t *loop);
+/* Does nothing if it was not started. */
+void turn_time_stop(struct turn_time *t);
+
+#endif
