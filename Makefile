@@ -100,6 +100,7 @@ help:
 	@echo 'make sim         the scheduler with simulated fleets; SEEDS=1000 of them'
 	@echo 'make fuzz        each fuzzer for FUZZ_S=20 seconds'
 	@echo 'make fault       real processes killed, stopped and cut off, at full size'
+	@echo 'make soak        a mix of jobs and damage for SOAK_S=3600 seconds; nothing may be left over'
 	@echo 'make container   the images and the compose fleet, on a container engine; make manifests: k8s and ECS rules'
 	@echo 'make bench       the figures of docs/benchmarks.md'
 	@echo 'make layers      which folder includes which; make house: the folders and the calls between them'
