@@ -1,15 +1,19 @@
-"""Servers that our services call, and that lie: an OTLP collector and the agent of ECS. Jobs must not notice them."""
+"""Hostile surroundings: an OTLP collector and an ECS agent that lie, a shared port, a clock that jumps. Jobs must not
+notice them."""
 import contextlib
+import glob
 import os
 import socket
 import threading
 import time
+import unittest
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, Fleet, cpu_seconds, wait_until
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 BLOCK = b"x" * 65536
+FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
 
 
 def endless(head, part):
@@ -174,6 +178,29 @@ class Neighbours(FantailTest):
         started[0].kill()
         wait_until(lambda: not ft.runs(started[0].pid), "its end")
         self.assertEqual({a.status for a in jobs(60)}, {200})
+
+
+@unittest.skipUnless(FAKETIME, "libfaketime is missing (package faketime)")
+class Clock(FantailTest):
+    def test_the_wall_clock_jumps_in_the_middle_of_a_job(self):
+        clock = os.path.join(self.folder, "clock")
+        ft.write_file(clock, "+0\n")
+        env = self.environment(LD_PRELOAD=FAKETIME[0], FAKETIME_TIMESTAMP_FILE=clock, FAKETIME_NO_CACHE="1",
+                               DONT_FAKE_MONOTONIC="1")
+        env["ASAN_OPTIONS"] += ":verify_asan_link_order=0:detect_leaks=0"
+        worker = self.worker(env=env)
+        coordinator = self.start("fantail-coordinator", "--port", 0, "--admin-port", 0, "--workers",
+                                 f"static://127.0.0.1:{worker.port}", ready=True, env=env)
+        fleet = Fleet(self, coordinator, [worker])
+        for jump in ("+1d", "-1d", "+400d", "-3650d", "+0"):
+            with self.subTest(jump), fleet.stream({"task": "sleep", "items": [0.05] * 20, "deadline_s": 60,
+                                                   "item_timeout_s": 20}) as stream:
+                first = stream.line()
+                ft.write_file(clock, jump + "\n")
+                end = stream.rest()[-1]
+                self.assertEqual((end["status"], end["counts"]["succeeded"], end["counts"]["retried"]),
+                                 ("succeeded", 20, 0), first)
+                self.assertLess(end["stats"]["elapsed_s"], 60)
 
 
 if __name__ == "__main__":
