@@ -32,6 +32,7 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     if (http_exchange_park(x)) return 0;
     x->woken = false;
     got = gather(x, dst, cap);
+    if (got > 0) x->connection->moved_in_turn = x->server->turn;
     if (got > 0) return (ssize_t)got;
     if (x->pull_end == HTTP_PULL_END) return MHD_CONTENT_READER_END_OF_STREAM;
     if (x->pull_end) return MHD_CONTENT_READER_END_WITH_ERROR;

@@ -37,8 +37,9 @@ static void connection_opened(struct http_server *s, struct MHD_Connection *mhd,
     c->next = s->connections;
     if (c->next) c->next->prev = c;
     s->connections = c;
-    c->seen_in_turn = s->turn;
+    c->moved_in_turn = s->turn;
     c->since_ms = uv_now(s->loop);
+    http_wire_add(c);
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET | http_tls_open(c), .data.ptr = c};
     if (epoll_ctl(s->watch_fd, EPOLL_CTL_ADD, c->fd, &event) < 0) http_connection_refuse(c, 503, "out of resources");
     *context = c;
@@ -86,6 +87,7 @@ static void connection_closed(struct http_connection *c)
     /* At the limit of connections the daemon stops accepting. It accepts again only after its next run. */
     if (!c->server->stopping) http_server_want_turn(c->server);
     if (!c->server->stopping && c->lingers) http_linger_start(c->server, c->fd);
+    http_wire_remove(c);
     http_tls_closed(c);
     free(c);
 }
@@ -152,6 +154,17 @@ void http_connection_refuse_in_call(struct http_connection *c, int status, const
     c->lingers = true;
     shutdown(c->fd, SHUT_WR);
     http_server_want_turn(c->server);
+}
+
+void http_connection_reject(struct http_connection *c, int status, const char *detail)
+{
+    const struct http_server_options *o = &c->server->options;
+    struct http_exchange *x = c->exchange;
+    if (x && !x->status) x->status = status;
+    /* on_done() is called at the end of an exchange that has its headers. */
+    if ((!x || x->stage == HTTP_STAGE_HEAD) && o->on_done) o->on_done(o->data, "", "", status, 0);
+    log_debug("request refused", LOG_I64("fd", c->fd), LOG_I64("status", status), LOG_STR("detail", detail));
+    http_connection_refuse_in_call(c, status, detail);
 }
 
 /* The socket is not closed at once. The kernel would answer data for a closed socket with a reset, and the reset could

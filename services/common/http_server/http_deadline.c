@@ -1,8 +1,5 @@
 /* The time limits of a connection: for a head, for a pause in a body, and between requests. */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "common/http_server/http_server_internal.h"
 
@@ -11,29 +8,17 @@ static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
     return now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
-/* libmicrohttpd does not report the first byte of a head. The kernel knows when the last byte came. A byte that came
- * after we began to wait belongs to an unfinished head. */
-static bool has_begun_a_head(struct http_connection *c, uint64_t now_ms)
-{
-    struct tcp_info info;
-    socklen_t size = sizeof info;
-    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return false;
-    return info.tcpi_last_data_recv + 5 < ms_since(now_ms, c->since_ms);
-}
-
 static void sweep_head(struct http_connection *c, uint64_t now_ms)
 {
     const struct http_server_options *o = &c->server->options;
     uint64_t waited = ms_since(now_ms, c->since_ms);
-    if (!c->used) {
-        if (waited >= o->header_timeout_ms) http_connection_refuse(c, 408, "the request's head took too long");
-    } else if (c->head_began_ms) {
+    if (c->head_began_ms) {
         if (ms_since(now_ms, c->head_began_ms) >= o->header_timeout_ms)
             http_connection_refuse(c, 408, "the request's head took too long");
+    } else if (!c->used) {
+        if (waited >= o->header_timeout_ms) http_connection_refuse(c, 408, "no request has come");
     } else if (waited >= o->keepalive_timeout_ms) {
         http_connection_cut(c);
-    } else if (waited >= o->header_timeout_ms && has_begun_a_head(c, now_ms)) {
-        c->head_began_ms = now_ms;
     }
 }
 
@@ -62,11 +47,8 @@ static void sweep_connection(struct http_connection *c, uint64_t now_ms)
 {
     struct http_exchange *x = c->exchange;
     if (c->state == HTTP_CONNECTION_CUT) return;
-    if (!x) {
+    if (!x || x->stage == HTTP_STAGE_HEAD) {
         sweep_head(c, now_ms);
-    } else if (x->stage == HTTP_STAGE_HEAD) {
-        if (ms_since(now_ms, c->since_ms) >= c->server->options.header_timeout_ms)
-            http_connection_refuse(c, 408, "the request's head took too long");
     } else if (x->stage == HTTP_STAGE_BODY && x->flow == HTTP_FLOW_RUNS && !x->response) {
         sweep_body(c, now_ms);
     }

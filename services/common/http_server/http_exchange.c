@@ -95,7 +95,6 @@ void http_exchange_wake(struct http_exchange *x)
     x->woken = true;
     if (x->flow != HTTP_FLOW_WAITS || x->server->stopping) return;
     move_flow(x, HTTP_FLOW_RUNS);
-    x->connection->seen_in_turn = x->server->turn + 1;
     x->connection->since_ms = uv_now(x->server->loop);
     MHD_resume_connection(x->connection->mhd);
     http_server_want_turn(x->server);
@@ -121,7 +120,6 @@ void http_exchange_unpark(struct http_server *s)
     for (struct http_exchange *x; (x = s->parked);) {
         s->parked = x->next_parked;
         move_flow(x, HTTP_FLOW_RUNS);
-        x->connection->seen_in_turn = s->turn;
         MHD_resume_connection(x->connection->mhd);
     }
 }
@@ -135,9 +133,8 @@ void *http_exchange_on_uri(void *cls, const char *uri, struct MHD_Connection *mh
     x->connection = http_connection_of(mhd);
     x->connection->exchange = x;
     http_tls_arrived(x->connection);
-    x->connection->seen_in_turn = s->turn;
+    s->current = x->connection;
     if (x->connection->used) x->connection->since_ms = uv_now(s->loop);
-    x->uri_bytes = strlen(uri);
     x->start_ns = uv_hrtime();
     return x;
 }
@@ -199,6 +196,7 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
     if (http_exchange_answered(x)) taken = *size;
     x->body_bytes += taken;
     c->since_ms = uv_now(c->server->loop);
+    if (taken > 0) c->moved_in_turn = c->server->turn;
     if (taken < *size) http_exchange_suspend(x);
     *size -= taken;
     return MHD_YES;
@@ -221,7 +219,7 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, 
                                          const char *version, const char *upload, size_t *upload_size, void **context)
 {
     struct http_exchange *x = *context;
-    x->connection->seen_in_turn = x->server->turn;
+    x->server->current = x->connection;
     if (x->stage == HTTP_STAGE_GONE || x->connection->state == HTTP_CONNECTION_CUT) return MHD_NO;
     if (x->stage == HTTP_STAGE_HEAD) return on_head(x, url, method, version);
     if (*upload_size > 0) return on_body(x, upload, upload_size);
@@ -247,9 +245,8 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
     *context = NULL;
     s->request_ended = true;
     c->exchange = NULL;
-    c->seen_in_turn = s->turn;
+    s->current = c;
     c->since_ms = uv_now(s->loop);
-    c->head_began_ms = 0;
     if (x->stage != HTTP_STAGE_HEAD) {
         if (x->ops && x->ops->closed) x->ops->closed(x, how);
         s->open_exchanges--;
@@ -258,6 +255,8 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
                                uv_hrtime() - x->start_ns);
     }
     exchange_free(x);
+    http_wire_answered(c);
+    http_peer_check(c);
 }
 
 void http_exchange_leave_body(struct http_exchange *x)

@@ -1,7 +1,8 @@
 #include "common/http_server/http_server_internal.h"
 
-#include <ctype.h>
 #include <strings.h>
+
+#include "common/observe/log.h"
 
 static int hex_digit(char c)
 {
@@ -29,62 +30,24 @@ size_t http_percent_decode(char *s)
     return (size_t)(to - s);
 }
 
-/* The framing of the message, collected in one pass over its headers. */
-struct framing_headers {
-    unsigned lengths, encodings, hosts, authorizations;
-    const char *length, *encoding;
-    const char *fault;
-    bool continues, packed;
+/* What the headers say about the body and about who sends it. http_framing has checked them before the library. */
+struct head_facts {
+    unsigned authorizations;
+    const char *length;
+    bool chunked, continues, packed;
 };
-
-static bool is_token(const char *s, size_t len)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)s[i]) && (!s[i] || !strchr(others, s[i]))) return false;
-    return len > 0;
-}
-
-static bool is_field_text(const char *s, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (((unsigned char)s[i] < 0x20 && s[i] != '\t') || s[i] == 0x7F) return false;
-    return true;
-}
 
 static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
                                   const char *value, size_t value_len)
 {
-    struct framing_headers *f = cls;
-    if (!is_token(name, name_len)) f->fault = "a header name has a character that is not allowed in one";
-    if (!is_field_text(value, value_len)) f->fault = "a header value has a control character";
-    if (name_len == 14 && strcasecmp(name, "Content-Length") == 0) f->lengths++, f->length = value;
-    if (name_len == 17 && strcasecmp(name, "Transfer-Encoding") == 0) f->encodings++, f->encoding = value;
+    struct head_facts *h = cls;
+    if (name_len == 14 && strcasecmp(name, "Content-Length") == 0) h->length = value;
+    if (name_len == 17 && strcasecmp(name, "Transfer-Encoding") == 0) h->chunked = true;
     if (name_len == 16 && strcasecmp(name, "Content-Encoding") == 0 && strcasecmp(value, "identity") != 0)
-        f->packed = true;
-    if (name_len == 4 && strcasecmp(name, "Host") == 0) f->hosts++;
-    if (name_len == 13 && strcasecmp(name, "Authorization") == 0) f->authorizations++;
-    if (name_len == 6 && strcasecmp(name, "Expect") == 0 && strcasecmp(value, "100-continue") == 0) f->continues = true;
+        h->packed = true;
+    if (name_len == 13 && strcasecmp(name, "Authorization") == 0) h->authorizations++;
+    if (name_len == 6 && strcasecmp(name, "Expect") == 0 && strcasecmp(value, "100-continue") == 0) h->continues = true;
     return MHD_YES;
-}
-
-/* When a proxy and a server disagree about the end of a request, another one can be smuggled past the proxy (RFC 9112,
- * 6.3 and 11.2). So everything doubtful is an error. libmicrohttpd 0.9.75 accepts most of these requests. */
-static const char *framing_fault(const struct framing_headers *f, const struct http_exchange *x)
-{
-    if (f->fault) return f->fault;
-    if (f->lengths > 1) return "Content-Length is given more than once";
-    if (f->encodings > 1) return "Transfer-Encoding is given more than once";
-    if (f->lengths && f->encodings) return "both Content-Length and Transfer-Encoding are given";
-    if (f->encodings && x->is_http_1_0) return "HTTP/1.0 has no Transfer-Encoding";
-    if (f->encodings && strcasecmp(f->encoding, "chunked") != 0)
-        return "the only supported Transfer-Encoding is chunked";
-    if (f->lengths && (!*f->length || f->length[strspn(f->length, "0123456789")]))
-        return "Content-Length is not a number";
-    if (f->hosts > 1) return "Host is given more than once";
-    if (f->authorizations > 1) return "Authorization is given more than once";
-    if (!f->hosts && !x->is_http_1_0) return "Host is missing";
-    return NULL;
 }
 
 static bool refuse(struct http_exchange *x, int status, const char *detail)
@@ -96,24 +59,21 @@ static bool refuse(struct http_exchange *x, int status, const char *detail)
 
 bool http_request_check(struct http_exchange *x)
 {
-    struct framing_headers f = {0};
-    MHD_get_connection_values_n(x->connection->mhd, MHD_HEADER_KIND, see_header, &f);
-    const char *fault = framing_fault(&f, x);
-    if (fault) return refuse(x, 400, fault);
-    const union MHD_ConnectionInfo *head =
-        MHD_get_connection_info(x->connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    if (x->uri_bytes > LIMIT_URI_BYTES) return refuse(x, 414, http_problem_detail(414));
-    if (head && head->header_size > LIMIT_HEADER_BYTES) return refuse(x, 431, http_problem_detail(431));
-    if (f.packed) {
+    struct http_connection *c = x->connection;
+    struct head_facts h = {0};
+    if (++c->heads > c->framing.heads) {
+        log_error("libmicrohttpd has read a request that was not checked; it must call our recv()");
+        return refuse(x, 500, "the request was not checked");
+    }
+    MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, see_header, &h);
+    if (h.authorizations > 1) return refuse(x, 400, "Authorization is given more than once");
+    if (h.packed) {
         http_exchange_set_header(x, "Accept-Encoding", "identity");
         return refuse(x, 415, "Content-Encoding must be identity or absent");
     }
-    x->content_length = f.encodings ? -1 : f.lengths ? (int64_t)strtoull(f.length, NULL, 10) : 0;
+    x->content_length = h.chunked ? -1 : h.length ? (int64_t)strtoull(h.length, NULL, 10) : 0;
     x->has_body = x->content_length != 0;
-    if (head) x->connection->counted_bytes += head->header_size;
-    if (x->content_length > 0) x->connection->counted_bytes += (uint64_t)x->content_length;
-    if (!head || x->content_length < 0) x->connection->uncounted = true;
-    x->expects_continue = f.continues && !x->is_http_1_0;
+    x->expects_continue = h.continues && !x->is_http_1_0;
     if (x->content_length > 0 && (uint64_t)x->content_length > x->server->options.max_body_bytes) {
         x->must_close = true;
         http_answer_body_too_long(x);

@@ -56,12 +56,13 @@ static void server_turn(struct http_server *s)
     bool more = true;
     s->in_turn = true;
     s->turn++;
-    s->previous_turn_ns = s->turn_ns;
     s->turn_ns = uv_hrtime();
     http_exchange_unpark(s);
     for (int i = 0; i < RUNS_PER_TURN && more; i++) {
         s->turn_wanted = false;
+        http_wire_enter(s);
         MHD_run(s->daemon);
+        http_wire_leave();
         more = wants_run(s);
     }
     s->in_turn = false;
@@ -133,6 +134,10 @@ static void set_defaults(struct http_server_options *o)
 struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_options *options, char *err,
                                       size_t err_size)
 {
+    if (!http_wire_works()) {
+        snprintf(err, err_size, "cannot start the HTTP server: libmicrohttpd does not call this program's recv()");
+        return NULL;
+    }
     int listen_fd = http_listen(options, err, err_size);
     if (listen_fd < 0) return NULL;
     struct http_server *s = xcalloc(1, sizeof *s);
@@ -248,4 +253,7 @@ void http_server_stop(struct http_server *s)
     http_exchange_free_list(s);
     s->free_exchanges = NULL;
     free(s->scratch);
+    free(s->by_fd);
+    s->by_fd = NULL;
+    s->by_fd_size = 0;
 }

@@ -2,6 +2,8 @@
  * What the files of the HTTP server share. Private to http_*.c of this folder:
  *     http_server.c      the daemon inside the loop
  *     http_connection.c  the life of a connection, and error answers written past the daemon
+ *     http_wire.c        every byte that the library receives, before it does
+ *     http_framing*.c    the rules for these bytes
  *     http_peer.c        whether the peer of a connection is still there
  *     http_deadline.c    connections that are too slow
  *     http_exchange.c    one request: its life and its body
@@ -24,6 +26,7 @@
 #include <stdarg.h>
 
 #include "common/base/limits.h"
+#include "common/http_server/http_framing.h"
 #include "common/http_server/http_server.h"
 #include "common/loop/turn.h"
 #include "common/net/tls_material.h"
@@ -89,13 +92,13 @@ struct http_connection {
     int fd;
     enum http_connection_state state;
     enum http_peer peer;
-    bool used;              /* it has had a request, so it may be idle for the keep-alive time */
-    bool lingers;           /* its last answer went out before the body was read */
-    bool uncounted;         /* it has had a chunked body, whose bytes on the wire are not known */
-    uint64_t counted_bytes; /* bytes of all requests so far: heads and announced bodies */
-    uint64_t seen_in_turn;  /* the server's turn in which the library last used it, or we resumed it */
-    uint64_t since_ms;      /* when we began to wait for the next head, or for more of the body */
-    uint64_t head_began_ms; /* when the start of the next head was seen on a kept connection; 0: not yet */
+    bool used;                   /* it has had a request, so it may be idle for the keep-alive time */
+    bool lingers;                /* its last answer went out before the body was read */
+    struct http_framing framing; /* of the bytes that were received */
+    uint64_t heads, answered;    /* requests that the library began and ended; framing may be ahead of it */
+    uint64_t since_ms;           /* when we began to wait for the next head, or for more of the body */
+    uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
+    uint64_t moved_in_turn;      /* the server's turn in which it last received, sent or handed over bytes */
 
     gnutls_session_t tls; /* the library's session; NULL without TLS */
     enum http_tls_state tls_state;
@@ -116,7 +119,6 @@ enum http_tls_fault {
 };
 
 struct http_tls {
-    struct http_connection *reading; /* the connection whose bytes the library asked for last; NULL: it is gone */
     uint64_t *failures[HTTP_TLS_FAULT_COUNT];
     uint64_t log_since_ms, unlogged;
     unsigned logged;
@@ -165,10 +167,9 @@ struct http_exchange {
     bool has_body; /* this and the next three are facts of the request */
     bool is_head;  /* its method is HEAD */
     bool is_http_1_0;
-    bool expects_continue; /* the client sends the body only when it is asked to */
-    bool query_parsed;     /* the query is decoded */
-    int status;            /* status of the answer; 0: there is no answer yet */
-    size_t uri_bytes;
+    bool expects_continue;  /* the client sends the body only when it is asked to */
+    bool query_parsed;      /* the query is decoded */
+    int status;             /* status of the answer; 0: there is no answer yet */
     int64_t content_length; /* -1: chunked */
     uint64_t body_bytes;
     uint64_t start_ns;
@@ -205,13 +206,16 @@ struct http_server {
     uv_timer_t sweep;
     struct turn_step after_poll, before_sleep;
     unsigned open_handles;
-    uint64_t turn, turn_ns, previous_turn_ns; /* number of the daemon's turn, its time and that of the turn before */
+    uint64_t turn, turn_ns; /* number and start of the daemon's turn */
     bool turn_wanted, in_turn, draining, stopping;
     bool request_ended; /* a request has ended, and the daemon has not run since */
     bool unfinished;    /* the last turn left something to do */
     struct http_exchange *parked;
     struct http_connection *connections;
-    struct http_linger *lingering; /* closed connections whose sockets are kept */
+    struct http_connection **by_fd; /* by_fd_size of them */
+    size_t by_fd_size;
+    struct http_connection *current; /* the one that the library last read from or called us for; NULL: it is gone */
+    struct http_linger *lingering;   /* closed connections whose sockets are kept */
     unsigned lingering_count;
     struct http_unsent_socket *unsent;
     struct http_exchange *free_exchanges;
@@ -239,11 +243,24 @@ void http_connection_refuse(struct http_connection *c, int status, const char *d
 /* The same inside a call of libmicrohttpd that closes the connection by itself. Bytes that the client still sends are
  * read and dropped, because a reset could overtake the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
+/* http_connection_refuse_in_call() for a request that breaks a rule or a limit. It is counted. */
+void http_connection_reject(struct http_connection *c, int status, const char *detail);
 /* Does for one connection what http_server_close_idle() does for all. */
 void http_connection_close_idle(struct http_connection *c);
 /* Whether bytes that were sent on this socket are still in the kernel. */
 bool http_connection_has_unsent(int fd);
 void http_connection_free_unsent(struct http_server *s);
+
+/* http_wire.c */
+/* False when the library's calls do not come to us. */
+MUST_CHECK bool http_wire_works(void);
+/* Around each run of the daemon. */
+void http_wire_enter(struct http_server *s);
+void http_wire_leave(void);
+void http_wire_add(struct http_connection *c);
+void http_wire_remove(struct http_connection *c);
+/* The library has ended a request of this connection. */
+void http_wire_answered(struct http_connection *c);
 
 /* http_peer.c */
 /* Ends the exchange of a suspended connection if its peer has closed. It may have to probe the peer first. */

@@ -210,8 +210,7 @@ static ssize_t pull(gnutls_transport_ptr_t from, void *data, size_t size)
 {
     struct http_connection *c = from;
     bool arriving = is_arriving(c);
-    c->server->tls.reading = c;
-    c->seen_in_turn = c->server->turn;
+    c->server->current = c;
     if (arriving && size == RECORD_HEAD && !check_record(c)) {
         answer_plain(c);
         return 0;
@@ -226,7 +225,7 @@ static ssize_t pull(gnutls_transport_ptr_t from, void *data, size_t size)
 /* The library has logged that a handshake failed, and closes the connection. */
 void http_tls_handshake_failed(struct http_server *s)
 {
-    struct http_connection *c = s->tls.reading;
+    struct http_connection *c = s->current;
     if (!c || c->used || c->tls_state == HTTP_TLS_FAILED) return;
     gnutls_alert_description_t alert = gnutls_alert_get(c->tls);
     if (alert == GNUTLS_A_CLOSE_NOTIFY) alert = (gnutls_alert_description_t)c->tls_alert;
@@ -281,8 +280,6 @@ void http_tls_arrived(struct http_connection *c)
 /* The library has already freed the session. */
 void http_tls_closed(struct http_connection *c)
 {
-    struct http_tls *t = &c->server->tls;
-    if (t->reading == c) t->reading = NULL;
     tls_material_unref(c->material);
 }
 

@@ -1,0 +1,252 @@
+#include "common/http_server/http_framing.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/limits.h"
+#include "common/http_server/http_framing_internal.h"
+
+bool http_framing_is_token(unsigned char c)
+{
+    static const bool is_token[256] = {
+        ['0' ... '9'] = true,  ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
+        ['#' ... '\''] = true, ['*'] = true,         ['+'] = true,         ['-'] = true,
+        ['.'] = true,          ['^' ... '`'] = true, ['|'] = true,         ['~'] = true,
+    };
+    return is_token[c];
+}
+
+bool http_framing_is_text(unsigned char c)
+{
+    return (c >= 0x20 && c != 0x7F) || c == '\t';
+}
+
+void http_framing_fail(struct http_framing *f, int status, const char *fault)
+{
+    f->state = HTTP_FRAMING_FAULTY;
+    f->status = status;
+    f->fault = fault;
+}
+
+void http_framing_add(struct http_framing *f, unsigned char c)
+{
+    if (f->word_len < HTTP_FRAMING_WORD) f->word[f->word_len++] = (char)c;
+}
+
+bool http_framing_word_is(const struct http_framing *f, const char *word)
+{
+    return f->word_len == strlen(word) && strncasecmp(f->word, word, f->word_len) == 0;
+}
+
+/* Keeps what belongs to the connection, forgets the last message. */
+static void begin(struct http_framing *f)
+{
+    *f = (struct http_framing){
+        .state = HTTP_FRAMING_METHOD, .head_bytes = 1, .heads = f->heads, .messages = f->messages};
+}
+
+static void end_message(struct http_framing *f)
+{
+    bool closes = f->closes || (f->is_http_1_0 && !f->stays);
+    f->messages++;
+    f->empty_line = false;
+    f->state = closes ? HTTP_FRAMING_ENDED : HTTP_FRAMING_START;
+}
+
+static void on_method(struct http_framing *f, unsigned char c)
+{
+    if (c == ' ' && f->word_len > 0) {
+        /* Methods are case-sensitive. */
+        bool is_connect = f->word_len == 7 && memcmp(f->word, "CONNECT", 7) == 0;
+        f->is_options = f->word_len == 7 && memcmp(f->word, "OPTIONS", 7) == 0;
+        f->word_len = 0;
+        f->state = HTTP_FRAMING_TARGET;
+        if (is_connect) http_framing_fail(f, 501, "this is not a proxy");
+    } else if (!http_framing_is_token(c)) {
+        http_framing_fail(f, 400, "the method has a character that is not allowed in one");
+    } else if (f->word_len == HTTP_FRAMING_WORD) {
+        http_framing_fail(f, 501, "there is no such method");
+    } else {
+        http_framing_add(f, c);
+    }
+}
+
+static void on_start(struct http_framing *f, unsigned char c)
+{
+    if (c == '\r' && !f->empty_line) {
+        f->state = HTTP_FRAMING_EMPTY_LINE;
+        return;
+    }
+    begin(f);
+    on_method(f, c);
+}
+
+static void on_empty_line(struct http_framing *f, unsigned char c)
+{
+    f->empty_line = true;
+    f->state = HTTP_FRAMING_START;
+    if (c != '\n') http_framing_fail(f, 400, "a CR without an LF");
+}
+
+/* The word has the first bytes of the target. */
+static bool is_known_form(const struct http_framing *f)
+{
+    if (f->word[0] == '/') return true;
+    if (f->target_bytes == 1 && f->word[0] == '*') return f->is_options;
+    size_t scheme = 0;
+    while (isalnum((unsigned char)f->word[scheme])) scheme++;
+    const char *authority = f->word + scheme + 3;
+    return scheme > 0 && strncmp(f->word + scheme, "://", 3) == 0 && !strchr("/?", *authority);
+}
+
+static void on_target(struct http_framing *f, unsigned char c)
+{
+    if (c == ' ' && f->target_bytes > 0) {
+        http_framing_add(f, '\0');
+        f->state = HTTP_FRAMING_VERSION;
+        if (!is_known_form(f)) http_framing_fail(f, 400, "the request's target is neither a path nor a URI");
+        f->word_len = 0;
+    } else if (c <= ' ' || c == 0x7F || c == '#') {
+        http_framing_fail(f, 400, "the request's target has a character that is not allowed in one");
+    } else if (++f->target_bytes > LIMIT_URI_BYTES) {
+        http_framing_fail(f, 414, "the request's URI is too long");
+    } else if (f->word_len < HTTP_FRAMING_WORD - 1) {
+        http_framing_add(f, c);
+    }
+}
+
+static void on_version(struct http_framing *f, unsigned char c)
+{
+    static const char form[] = "HTTP/0.0";
+    if (c == '\r' && f->word_len == sizeof form - 1) {
+        f->is_http_1_0 = f->word[7] == '0';
+        f->state = HTTP_FRAMING_LINE_END;
+        if (f->word[5] != '1') http_framing_fail(f, 505, "only HTTP/1.0 and HTTP/1.1 are supported");
+        return;
+    }
+    bool fits = f->word_len < sizeof form - 1 && (form[f->word_len] == '0' ? isdigit(c) : (char)c == form[f->word_len]);
+    http_framing_add(f, c);
+    if (!fits) http_framing_fail(f, 400, "the request line does not end with an HTTP version and CRLF");
+}
+
+static void on_line_end(struct http_framing *f, unsigned char c)
+{
+    f->state = HTTP_FRAMING_FIELD;
+    if (c != '\n') http_framing_fail(f, 400, "a CR without an LF");
+}
+
+static void on_head_end(struct http_framing *f)
+{
+    const char *fault = http_framing_head_fault(f);
+    if (fault) {
+        http_framing_fail(f, 400, fault);
+        return;
+    }
+    f->heads++;
+    if (f->seen[HTTP_FIELD_ENCODING])
+        http_framing_chunks_start(f);
+    else if (f->left > 0)
+        f->state = HTTP_FRAMING_BODY;
+    else
+        end_message(f);
+}
+
+static void on_fields_end(struct http_framing *f, unsigned char c)
+{
+    if (c != '\n')
+        http_framing_fail(f, 400, "a CR without an LF");
+    else if (f->trailers)
+        end_message(f);
+    else
+        on_head_end(f);
+}
+
+static void on_fault(struct http_framing *f, unsigned char c)
+{
+}
+
+typedef void step(struct http_framing *f, unsigned char c);
+static step *const steps[HTTP_FRAMING_STATE_COUNT] = {
+    [HTTP_FRAMING_START] = on_start,
+    [HTTP_FRAMING_EMPTY_LINE] = on_empty_line,
+    [HTTP_FRAMING_METHOD] = on_method,
+    [HTTP_FRAMING_TARGET] = on_target,
+    [HTTP_FRAMING_VERSION] = on_version,
+    [HTTP_FRAMING_LINE_END] = on_line_end,
+    [HTTP_FRAMING_FIELD] = http_framing_field,
+    [HTTP_FRAMING_NAME] = http_framing_name,
+    [HTTP_FRAMING_VALUE_START] = http_framing_value_start,
+    [HTTP_FRAMING_VALUE] = http_framing_value,
+    [HTTP_FRAMING_FIELDS_END] = on_fields_end,
+    [HTTP_FRAMING_CHUNK_SIZE] = http_framing_chunk_size,
+    [HTTP_FRAMING_EXTENSION] = http_framing_extension,
+    [HTTP_FRAMING_QUOTED] = http_framing_quoted,
+    [HTTP_FRAMING_ESCAPED] = http_framing_escaped,
+    [HTTP_FRAMING_CHUNK_LINE_END] = http_framing_chunk_line_end,
+    [HTTP_FRAMING_CHUNK_CR] = http_framing_chunk_cr,
+    [HTTP_FRAMING_CHUNK_LF] = http_framing_chunk_lf,
+    [HTTP_FRAMING_FAULTY] = on_fault,
+};
+
+static bool is_in_fields(const struct http_framing *f)
+{
+    return f->state >= HTTP_FRAMING_METHOD && f->state <= HTTP_FRAMING_FIELDS_END;
+}
+
+bool http_framing_in_head(const struct http_framing *f)
+{
+    return is_in_fields(f) && !f->trailers;
+}
+
+static void count_head_byte(struct http_framing *f)
+{
+    f->head_bytes++;
+    if (f->trailers && f->head_bytes > LIMIT_TRAILER_BYTES)
+        http_framing_fail(f, 431, "the request's trailers are too long");
+    else if (f->head_bytes > LIMIT_HEADER_BYTES)
+        http_framing_fail(f, 431, "the request's headers are too long");
+}
+
+/* Most bytes of a head are in values that nothing depends on. */
+static size_t skip_text(struct http_framing *f, const char *data, size_t len)
+{
+    size_t at = 0, room = LIMIT_HEADER_BYTES - f->head_bytes;
+    if (f->trailers || f->field != HTTP_FIELD_OTHER) return 0;
+    while (at < len && at < room && http_framing_is_text((unsigned char)data[at])) at++;
+    f->head_bytes += (uint32_t)at;
+    return at;
+}
+
+/* Bytes of a body or chunk. */
+static size_t skip(struct http_framing *f, size_t len)
+{
+    size_t taken = f->left < len ? (size_t)f->left : len;
+    f->left -= taken;
+    if (f->left > 0) return taken;
+    if (f->state == HTTP_FRAMING_CHUNK)
+        f->state = HTTP_FRAMING_CHUNK_CR;
+    else
+        end_message(f);
+    return taken;
+}
+
+size_t http_framing_feed(struct http_framing *f, const char *data, size_t len, size_t *whole)
+{
+    size_t at = 0;
+    *whole = 0;
+    while (at < len && f->state < HTTP_FRAMING_ENDED) {
+        uint64_t before = f->messages;
+        if (f->state == HTTP_FRAMING_BODY || f->state == HTTP_FRAMING_CHUNK) {
+            at += skip(f, len - at);
+        } else {
+            if (f->state == HTTP_FRAMING_VALUE && (at += skip_text(f, data + at, len - at)) == len) break;
+            if (is_in_fields(f)) count_head_byte(f);
+            steps[f->state](f, (unsigned char)data[at]);
+            if (f->state == HTTP_FRAMING_FAULTY) break;
+            at++;
+        }
+        if (f->messages != before) *whole = at;
+    }
+    return at;
+}

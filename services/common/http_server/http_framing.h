@@ -1,0 +1,86 @@
+/*
+ * Reads the bytes of one connection before the HTTP library does, and finds the first byte that breaks the rules of RFC
+ * 9112. Where a proxy and a server disagree about the end of a request, a second request can be smuggled past the proxy
+ * (RFC 9112, 11.2). So this reader is stricter than the library in every version: what it passes has one meaning.
+ *
+ * It knows where each message begins and ends: head, body with a length, chunks, trailers, next head. It keeps no
+ * message, allocates nothing and does no I/O. The pieces may be cut anywhere, with the same result.
+ *
+ * Obsolete forms are faults too: folded lines, a bare LF or CR as the end of a line, spaces around a chunk's size or
+ * its extensions. It allows one empty line before a request (RFC 9112, 2.2), and bytes from 0x80 on in a request's
+ * target, which clients send for names in other scripts.
+ */
+#ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
+#define FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
+
+#include "common/base/base.h"
+
+enum http_framing_state {
+    HTTP_FRAMING_START,      /* between two messages; also the start */
+    HTTP_FRAMING_EMPTY_LINE, /* in the empty line before a request */
+    HTTP_FRAMING_METHOD,
+    HTTP_FRAMING_TARGET,
+    HTTP_FRAMING_VERSION,
+    HTTP_FRAMING_LINE_END, /* a CR has come, its LF is due */
+    HTTP_FRAMING_FIELD,    /* the first byte of a field line, or the end of the head or the trailers */
+    HTTP_FRAMING_NAME,
+    HTTP_FRAMING_VALUE_START, /* the space after the colon */
+    HTTP_FRAMING_VALUE,
+    HTTP_FRAMING_FIELDS_END,
+    HTTP_FRAMING_BODY,
+    HTTP_FRAMING_CHUNK_SIZE,
+    HTTP_FRAMING_EXTENSION,
+    HTTP_FRAMING_QUOTED, /* a quoted value of an extension */
+    HTTP_FRAMING_ESCAPED,
+    HTTP_FRAMING_CHUNK_LINE_END,
+    HTTP_FRAMING_CHUNK,
+    HTTP_FRAMING_CHUNK_CR, /* after the bytes of a chunk */
+    HTTP_FRAMING_CHUNK_LF,
+    HTTP_FRAMING_ENDED, /* the last request asked to close the connection; nothing more is read */
+    HTTP_FRAMING_FAULTY,
+    HTTP_FRAMING_STATE_COUNT
+};
+
+enum http_framing_field {
+    HTTP_FIELD_OTHER,
+    HTTP_FIELD_LENGTH,
+    HTTP_FIELD_ENCODING,
+    HTTP_FIELD_HOST,
+    HTTP_FIELD_CONNECTION,
+    HTTP_FIELD_COUNT
+};
+
+#define HTTP_FRAMING_WORD 32 /* longer than every word that is looked for */
+
+/* Embedded. Zeroed: at the start of a connection. */
+struct http_framing {
+    uint8_t state, field;
+    uint8_t seen[HTTP_FIELD_COUNT]; /* how often each field came */
+    uint8_t host_part;
+    uint8_t digits; /* of a length or of a chunk's size */
+    uint8_t word_len;
+    uint16_t fields_n;
+    bool is_http_1_0, is_options;
+    bool trailers;                /* the field lines are trailers */
+    bool empty_line;              /* the one before this request has come */
+    bool value_ended;             /* of Host: only space may follow; of an extension: it has its '=' */
+    bool closes, stays;           /* words of the Connection field */
+    char word[HTTP_FRAMING_WORD]; /* method, target, version, name or value so far; its first bytes */
+    uint32_t head_bytes, target_bytes, line_bytes, extension_bytes;
+    uint64_t left;            /* bytes of this body or chunk that are still due */
+    uint64_t heads, messages; /* that were whole */
+    int status;               /* of the fault's answer */
+    const char *fault;        /* static */
+};
+
+/* Reads a piece. Returns how many of its bytes may be passed on: all, or those before the fault, or before what follows
+ * the last request. *whole is how many of them belong to whole messages and to what came before this piece. */
+size_t http_framing_feed(struct http_framing *f, const char *data, size_t len, size_t *whole);
+/* A part of a head has come, and its end has not. */
+bool http_framing_in_head(const struct http_framing *f);
+static inline bool http_framing_is_faulty(const struct http_framing *f)
+{
+    return f->state == HTTP_FRAMING_FAULTY;
+}
+
+#endif

@@ -1,0 +1,162 @@
+/* Field lines, of the head and of trailers. */
+#include <ctype.h>
+#include <string.h>
+
+#include "common/base/limits.h"
+#include "common/http_server/http_framing_internal.h"
+
+static const char *const watched[HTTP_FIELD_COUNT] = {
+    [HTTP_FIELD_LENGTH] = "Content-Length",
+    [HTTP_FIELD_ENCODING] = "Transfer-Encoding",
+    [HTTP_FIELD_HOST] = "Host",
+    [HTTP_FIELD_CONNECTION] = "Connection",
+};
+
+static const char *const more_than_once[HTTP_FIELD_COUNT] = {
+    [HTTP_FIELD_LENGTH] = "Content-Length is given more than once",
+    [HTTP_FIELD_ENCODING] = "Transfer-Encoding is given more than once",
+    [HTTP_FIELD_HOST] = "Host is given more than once",
+};
+
+/* The parts of the value of Host: [IP literal]:port, or name:port. */
+enum { HOST_NAME, HOST_LITERAL, HOST_AFTER_LITERAL, HOST_PORT };
+
+void http_framing_field(struct http_framing *f, unsigned char c)
+{
+    f->word_len = 0;
+    if (c == '\r') {
+        f->state = HTTP_FRAMING_FIELDS_END;
+    } else if (c == ' ' || c == '\t') {
+        http_framing_fail(f, 400, "a line of the head begins with space");
+    } else if (++f->fields_n > LIMIT_HEADER_FIELDS) {
+        http_framing_fail(f, 431, "the request has too many headers");
+    } else {
+        f->state = HTTP_FRAMING_NAME;
+        http_framing_name(f, c);
+    }
+}
+
+static void on_name_end(struct http_framing *f)
+{
+    f->field = HTTP_FIELD_OTHER;
+    for (unsigned i = HTTP_FIELD_OTHER + 1; i < HTTP_FIELD_COUNT; i++)
+        if (http_framing_word_is(f, watched[i])) f->field = (uint8_t)i;
+    f->word_len = 0;
+    f->value_ended = false;
+    f->host_part = HOST_NAME;
+    f->state = HTTP_FRAMING_VALUE_START;
+    if (f->field == HTTP_FIELD_OTHER || f->field == HTTP_FIELD_CONNECTION) return;
+    if (f->trailers)
+        http_framing_fail(f, 400, "a trailer has a name that only a header may have");
+    else if (++f->seen[f->field] > 1)
+        http_framing_fail(f, 400, more_than_once[f->field]);
+}
+
+void http_framing_name(struct http_framing *f, unsigned char c)
+{
+    if (c == ':' && f->word_len > 0)
+        on_name_end(f);
+    else if (http_framing_is_token(c))
+        http_framing_add(f, c);
+    else
+        http_framing_fail(f, 400, "a header name has a character that is not allowed in one");
+}
+
+/* The digits go to `left`. It is 0 in a head until then. */
+static void on_length(struct http_framing *f, unsigned char c)
+{
+    uint64_t digit = (uint64_t)c - '0';
+    if (!isdigit(c))
+        http_framing_fail(f, 400, "Content-Length is not a number");
+    else if (f->left > (INT64_MAX - digit) / 10)
+        http_framing_fail(f, 413, "Content-Length is more than any server takes");
+    else
+        f->left = f->left * 10 + digit;
+    http_framing_add(f, c);
+}
+
+static bool fits_host(struct http_framing *f, unsigned char c)
+{
+    if (f->host_part == HOST_PORT) return isdigit(c);
+    if (f->host_part == HOST_LITERAL && c == ']')
+        f->host_part = HOST_AFTER_LITERAL;
+    else if (f->host_part == HOST_NAME && c == '[' && f->word_len == 0)
+        f->host_part = HOST_LITERAL;
+    else if (f->host_part != HOST_LITERAL && c == ':')
+        f->host_part = HOST_PORT;
+    else if (f->host_part == HOST_AFTER_LITERAL)
+        return false;
+    else
+        return c < 0x80 && (isalnum(c) || (c && strchr("-._~%!$&'()*+,;=", c)) || (c == ':' && f->word_len > 0));
+    return true;
+}
+
+static void on_host(struct http_framing *f, unsigned char c)
+{
+    if (c == ' ' || c == '\t')
+        f->value_ended = true;
+    else if (f->value_ended || !fits_host(f, c))
+        http_framing_fail(f, 400, "Host is not a host");
+    http_framing_add(f, c);
+}
+
+static void on_option(struct http_framing *f, unsigned char c)
+{
+    if (http_framing_is_token(c)) {
+        http_framing_add(f, c);
+        return;
+    }
+    f->closes |= http_framing_word_is(f, "close");
+    f->stays |= http_framing_word_is(f, "keep-alive");
+    f->word_len = 0;
+}
+
+static void on_value_end(struct http_framing *f)
+{
+    f->state = HTTP_FRAMING_LINE_END;
+    if (f->field == HTTP_FIELD_LENGTH && f->word_len == 0)
+        http_framing_fail(f, 400, "Content-Length is not a number");
+    else if (f->field == HTTP_FIELD_ENCODING && !http_framing_word_is(f, "chunked"))
+        http_framing_fail(f, 400, "the only supported Transfer-Encoding is chunked");
+    else if (f->field == HTTP_FIELD_HOST && f->host_part == HOST_LITERAL)
+        http_framing_fail(f, 400, "Host is not a host");
+    else if (f->field == HTTP_FIELD_CONNECTION && !f->trailers)
+        on_option(f, ',');
+}
+
+void http_framing_value(struct http_framing *f, unsigned char c)
+{
+    if (c == '\r') {
+        on_value_end(f);
+        return;
+    }
+    if (!http_framing_is_text(c)) {
+        http_framing_fail(f, 400, c == '\n' ? "an LF without a CR" : "a header value has a control character");
+        return;
+    }
+    switch (f->field) {
+    case HTTP_FIELD_LENGTH: on_length(f, c); break;
+    case HTTP_FIELD_ENCODING: http_framing_add(f, c); break;
+    case HTTP_FIELD_HOST: on_host(f, c); break;
+    case HTTP_FIELD_CONNECTION:
+        if (!f->trailers) on_option(f, c);
+        break;
+    default: break;
+    }
+}
+
+void http_framing_value_start(struct http_framing *f, unsigned char c)
+{
+    if (c == ' ' || c == '\t') return;
+    f->state = HTTP_FRAMING_VALUE;
+    http_framing_value(f, c);
+}
+
+const char *http_framing_head_fault(const struct http_framing *f)
+{
+    bool chunked = f->seen[HTTP_FIELD_ENCODING];
+    if (chunked && f->seen[HTTP_FIELD_LENGTH]) return "both Content-Length and Transfer-Encoding are given";
+    if (chunked && f->is_http_1_0) return "HTTP/1.0 has no Transfer-Encoding";
+    if (!f->seen[HTTP_FIELD_HOST] && !f->is_http_1_0) return "Host is missing";
+    return NULL;
+}

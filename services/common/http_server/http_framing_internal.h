@@ -1,0 +1,34 @@
+/* What the files of the reader share. Private to http_framing*.c. Each step takes one byte. */
+#ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_INTERNAL_H
+#define FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_INTERNAL_H
+
+#include "common/http_server/http_framing.h"
+
+void http_framing_fail(struct http_framing *f, int status, const char *fault);
+bool http_framing_is_token(unsigned char c);
+/* May stand in the value of a field, and in a quoted string. */
+bool http_framing_is_text(unsigned char c);
+/* Keeps the byte if there is room. */
+void http_framing_add(struct http_framing *f, unsigned char c);
+/* The word is this one; case does not matter. */
+bool http_framing_word_is(const struct http_framing *f, const char *word);
+
+/* http_framing_fields.c: field lines and trailers */
+void http_framing_field(struct http_framing *f, unsigned char c);
+void http_framing_name(struct http_framing *f, unsigned char c);
+void http_framing_value_start(struct http_framing *f, unsigned char c);
+void http_framing_value(struct http_framing *f, unsigned char c);
+/* NULL, or what is wrong with the head as a whole. */
+const char *http_framing_head_fault(const struct http_framing *f);
+
+/* http_framing_chunks.c: sizes of chunks and their extensions */
+void http_framing_chunks_start(struct http_framing *f);
+void http_framing_chunk_size(struct http_framing *f, unsigned char c);
+void http_framing_extension(struct http_framing *f, unsigned char c);
+void http_framing_quoted(struct http_framing *f, unsigned char c);
+void http_framing_escaped(struct http_framing *f, unsigned char c);
+void http_framing_chunk_line_end(struct http_framing *f, unsigned char c);
+void http_framing_chunk_cr(struct http_framing *f, unsigned char c);
+void http_framing_chunk_lf(struct http_framing *f, unsigned char c);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * The library reads and writes its sockets with recv(), send(), gnutls_record_recv() and gnutls_record_send(). A
+ * program that is linked with this file has functions of these names, and the dynamic linker gives them to the library.
+ * So every byte passes here before the library sees it, in the same order and without another system call. Calls for
+ * other descriptors, and all calls outside of the daemon's turns, go straight on.
+ *
+ * The bytes of a connection are read by its http_framing. Whatever it faults is never passed on: the client gets our
+ * answer, and for the library the peer has closed. If earlier requests of the connection are not answered yet, the
+ * fault waits until they are.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "common/http_server/http_server_internal.h"
+
+/* These names in the symbol table, without the headers' inline functions of the same names. */
+ssize_t http_wire_recv(int fd, void *data, size_t size, int flags) __asm__("recv");
+ssize_t http_wire_send(int fd, const void *data, size_t size, int flags) __asm__("send");
+ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size) __asm__("gnutls_record_recv");
+ssize_t http_wire_record_send(gnutls_session_t session, const void *data, size_t size) __asm__("gnutls_record_send");
+
+static ssize_t (*real_record_recv)(gnutls_session_t session, void *data, size_t size);
+static ssize_t (*real_record_send)(gnutls_session_t session, const void *data, size_t size);
+
+/* The server whose daemon runs on this thread. */
+static _Thread_local struct http_server *running;
+
+void http_wire_enter(struct http_server *s)
+{
+    running = s;
+}
+
+void http_wire_leave(void)
+{
+    running = NULL;
+}
+
+static void *real(const char *name)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+    if (!found) BUG("no %s() in the libraries", name);
+    return found;
+}
+
+static void find_real(void)
+{
+    real_record_recv = (ssize_t(*)(gnutls_session_t, void *, size_t))real("gnutls_record_recv");
+    real_record_send = (ssize_t(*)(gnutls_session_t, const void *, size_t))real("gnutls_record_send");
+}
+
+bool http_wire_works(void)
+{
+    find_real();
+    return dlsym(RTLD_DEFAULT, "recv") == (void *)http_wire_recv &&
+           dlsym(RTLD_DEFAULT, "send") == (void *)http_wire_send &&
+           dlsym(RTLD_DEFAULT, "gnutls_record_recv") == (void *)http_wire_record_recv &&
+           dlsym(RTLD_DEFAULT, "gnutls_record_send") == (void *)http_wire_record_send;
+}
+
+void http_wire_add(struct http_connection *c)
+{
+    struct http_server *s = c->server;
+    size_t fd = (size_t)c->fd;
+    if (fd >= s->by_fd_size) {
+        size_t size = (fd + 1) * 2;
+        s->by_fd = xrealloc(s->by_fd, size * sizeof(struct http_connection *));
+        memset(s->by_fd + s->by_fd_size, 0, (size - s->by_fd_size) * sizeof(struct http_connection *));
+        s->by_fd_size = size;
+    }
+    s->by_fd[fd] = c;
+}
+
+void http_wire_remove(struct http_connection *c)
+{
+    struct http_server *s = c->server;
+    if ((size_t)c->fd < s->by_fd_size) s->by_fd[c->fd] = NULL;
+    if (s->current == c) s->current = NULL;
+}
+
+static struct http_connection *connection_at(int fd)
+{
+    return running && fd >= 0 && (size_t)fd < running->by_fd_size ? running->by_fd[fd] : NULL;
+}
+
+static struct http_connection *connection_of(gnutls_session_t session)
+{
+    gnutls_transport_ptr_t from, to;
+    if (!running) return NULL;
+    gnutls_transport_get_ptr2(session, &from, &to);
+    struct http_connection *c = connection_at((int)(intptr_t)to);
+    return c && c->tls == session ? c : NULL;
+}
+
+static void note_head(struct http_connection *c)
+{
+    if (!http_framing_in_head(&c->framing))
+        c->head_began_ms = 0;
+    else if (!c->head_began_ms)
+        c->head_began_ms = uv_now(c->server->loop);
+}
+
+/* How many of the bytes the library gets. 0: it shall close the connection. -1: none now. */
+static ssize_t read_bytes(struct http_connection *c, const char *data, size_t len)
+{
+    struct http_framing *f = &c->framing;
+    bool was_faulty = http_framing_is_faulty(f);
+    size_t whole, passed = http_framing_feed(f, data, len, &whole);
+    if (c->state != HTTP_CONNECTION_OPEN && was_faulty) return -1;
+    note_head(c);
+    c->moved_in_turn = c->server->turn;
+    if (!http_framing_is_faulty(f)) return (ssize_t)passed;
+    if (whole > 0) return (ssize_t)whole;
+    if (c->answered < f->messages) return -1;
+    if (c->state != HTTP_CONNECTION_OPEN) return -1;
+    http_connection_reject(c, f->status, f->fault);
+    return 0;
+}
+
+void http_wire_answered(struct http_connection *c)
+{
+    struct http_framing *f = &c->framing;
+    c->answered++;
+    c->head_began_ms = 0;
+    note_head(c);
+    if (c->state != HTTP_CONNECTION_OPEN || c->lingers || c->server->draining) return; /* the answer closes it */
+    if (http_framing_is_faulty(f) && c->answered == f->messages) http_connection_refuse(c, f->status, f->fault);
+}
+
+ssize_t http_wire_recv(int fd, void *data, size_t size, int flags)
+{
+    struct http_connection *c = connection_at(fd);
+    ssize_t n = recvfrom(fd, data, size, flags, NULL, NULL);
+    if (!c) return n;
+    c->server->current = c;
+    if (n <= 0 || c->tls || flags & MSG_PEEK) return n;
+    n = read_bytes(c, data, (size_t)n);
+    if (n < 0) errno = EAGAIN;
+    return n;
+}
+
+ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size)
+{
+    struct http_connection *c = connection_of(session);
+    if (!real_record_recv) find_real();
+    ssize_t n = real_record_recv(session, data, size);
+    if (!c || n <= 0) return n;
+    c->server->current = c;
+    n = read_bytes(c, data, (size_t)n);
+    return n < 0 ? GNUTLS_E_AGAIN : n;
+}
+
+static ssize_t note_sent(struct http_connection *c, ssize_t n)
+{
+    if (c && n > 0) c->moved_in_turn = c->server->turn;
+    return n;
+}
+
+ssize_t http_wire_send(int fd, const void *data, size_t size, int flags)
+{
+    return note_sent(connection_at(fd), sendto(fd, data, size, flags, NULL, 0));
+}
+
+ssize_t http_wire_record_send(gnutls_session_t session, const void *data, size_t size)
+{
+    struct http_connection *c = connection_of(session);
+    if (!real_record_send) find_real();
+    return note_sent(c, real_record_send(session, data, size));
+}
