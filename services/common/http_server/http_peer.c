@@ -8,6 +8,7 @@
  * cases a FIN counts as a hang-up.
  */
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "common/http_server/http_server_internal.h"
 #include "common/observe/log.h"
@@ -39,9 +40,18 @@ static void probe(struct http_connection *c)
     peer_move(c, http_connection_send(c, interim, sizeof interim - 1) ? HTTP_PEER_PROBED : HTTP_PEER_GONE);
 }
 
+/* The library reads on only after an event of the socket. The FIN's event is over when it came with a request. This
+ * call makes another event; what the peer sent before its FIN can still be read. */
+static void read_end(struct http_connection *c)
+{
+    shutdown(c->fd, SHUT_RD);
+    http_server_want_turn(c->server);
+}
+
 void http_peer_check(struct http_connection *c)
 {
     struct http_exchange *x = c->exchange;
+    if (c->peer != HTTP_PEER_HERE && (!x || x->stage == HTTP_STAGE_HEAD)) read_end(c);
     if (!x || x->flow != HTTP_FLOW_WAITS || x->stage == HTTP_STAGE_GONE || c->peer == HTTP_PEER_HERE) return;
     if (c->peer == HTTP_PEER_SHUT && may_probe(x)) probe(c);
     if (c->peer == HTTP_PEER_PROBED && x->stage != HTTP_STAGE_ANSWER) return;

@@ -151,3 +151,40 @@ Test(http_server, a_body_that_the_route_does_not_take_yet_may_wait)
     close(suspended);
     stop();
 }
+
+/* The keep-alive time is longer than the test may take. */
+Test(http_server, a_connection_that_its_client_has_half_closed_ends_after_the_last_answer)
+{
+    static const char *const requests[] = {
+        "GET / HTTP/1.1\r\n" HOST "\r\n",
+        "GET / HTTP/1.1\r\n" HOST "\r\nGET / HTTP/1.1\r\n" HOST "\r\n",
+        "POST /count HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc",
+        "GET / HTTP/1.1\r\n" HOST "\r\nGET / HT",
+        "GET / HT",
+        "",
+    };
+    start();
+    for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+        int fd = client();
+        say(fd, requests[i]);
+        shutdown(fd, SHUT_WR);
+        assert_hears_end(fd);
+        close(fd);
+        fd = client();
+        say(fd, requests[i]);
+        for (int turns = 0; turns < 20; turns++) turn();
+        shutdown(fd, SHUT_WR);
+        assert_hears_end(fd);
+        close(fd);
+    }
+    int fd = client();
+    say(fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    TURN_UNTIL(saw.held);
+    for (int turns = 0; turns < 20; turns++) turn();
+    http_answer(saw.held, 200, "text/plain", "late", 4);
+    assert_hears(fd, "late");
+    assert_hears_end(fd);
+    close(fd);
+    stop();
+}
