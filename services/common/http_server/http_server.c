@@ -69,6 +69,7 @@ static void server_turn(struct http_server *s)
     s->turn_wanted = false;
     s->unfinished = more || s->parked;
     turn_stay_awake(&s->after_poll, s->unfinished);
+    http_progress_after_turn(s, s->unfinished);
 }
 
 void http_server_want_turn(struct http_server *s)
@@ -146,6 +147,7 @@ struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_
     s->listen_fd = listen_fd;
     set_defaults(&s->options);
     http_tls_start(s);
+    http_progress_start();
     s->port = http_listen_port(listen_fd);
     s->watch_fd = epoll_create1(EPOLL_CLOEXEC);
     s->daemon = s->watch_fd < 0 ? NULL : start_daemon(s);

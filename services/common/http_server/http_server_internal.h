@@ -4,6 +4,7 @@
  *     http_connection.c  the life of a connection, and error answers written past the daemon
  *     http_wire.c        every byte that the library receives, before it does
  *     http_framing*.c    the rules for these bytes
+ *     http_progress.c    connections that keep the daemon busy without moving bytes
  *     http_peer.c        whether the peer of a connection is still there
  *     http_deadline.c    connections that are too slow
  *     http_exchange.c    one request: its life and its body
@@ -99,6 +100,7 @@ struct http_connection {
     uint64_t since_ms;           /* when we began to wait for the next head, or for more of the body */
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
     uint64_t moved_in_turn;      /* the server's turn in which it last received, sent or handed over bytes */
+    uint64_t still_in_turn;      /* in which it was found ready and still; 0: it was not */
 
     gnutls_session_t tls; /* the library's session; NULL without TLS */
     enum http_tls_state tls_state;
@@ -215,6 +217,8 @@ struct http_server {
     struct http_connection **by_fd; /* by_fd_size of them */
     size_t by_fd_size;
     struct http_connection *current; /* the one that the library last read from or called us for; NULL: it is gone */
+    uint64_t busy_turns;             /* turns since the daemon last had nothing more to do */
+    uint64_t progress_check_ms;      /* when the last check was */
     struct http_linger *lingering;   /* closed connections whose sockets are kept */
     unsigned lingering_count;
     struct http_unsent_socket *unsent;
@@ -262,8 +266,14 @@ void http_wire_remove(struct http_connection *c);
 /* The library has ended a request of this connection. */
 void http_wire_answered(struct http_connection *c);
 
+/* http_progress.c */
+void http_progress_start(void);
+/* After each turn. Now and then it ends the connections for which the daemon runs again and again, to no effect. */
+void http_progress_after_turn(struct http_server *s, bool more);
+
 /* http_peer.c */
-/* Ends the exchange of a suspended connection if its peer has closed. It may have to probe the peer first. */
+/* Ends the exchange of a suspended connection if its peer has closed. It may have to probe the peer first. Makes the
+ * library read the end of a connection that has no more requests. */
 void http_peer_check(struct http_connection *c);
 void http_peer_on_event(uv_poll_t *poll, int status, int events);
 

@@ -1,0 +1,69 @@
+/* A connection for which the daemon runs again and again, to no effect, is ended. */
+#include "common/http_server/http_server_internal.h"
+#include "common/observe/metrics.h"
+#include "unit/common/http_server/http_server_harness.h"
+
+static uint64_t stuck(void)
+{
+    return *metric_counter("fantail_http_stuck_connections_total",
+                           "Connections ended because they kept the loop busy without moving bytes.", "");
+}
+
+/* The library runs without a pause when its buffer is full and no line ends in it. http_framing lets no such line
+ * through, so the test turns it off. */
+static void read_unchecked(struct http_connection *c)
+{
+    c->framing.state = HTTP_FRAMING_BODY;
+    c->framing.left = UINT64_MAX;
+}
+
+Test(http_server, a_connection_that_moves_no_bytes_while_the_daemon_runs_is_ended)
+{
+    static char extension[300000];
+    uint64_t before = stuck();
+    start();
+    int idle = client(), slow = client(), held = client();
+    say(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(idle, "hello");
+    say(held, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+    TURN_UNTIL(saw.ends == 1);
+    say(slow, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\na");
+    TURN_UNTIL(saw.body_bytes == 1);
+
+    int fd = client();
+    say(fd, "POST /count HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    TURN_UNTIL(server->open_exchanges == 3);
+    read_unchecked(server->connections);
+    memset(extension, 'a', sizeof extension);
+    say(fd, "3;");
+    say_bytes(fd, extension, sizeof extension);
+    TURN_UNTIL(server->unfinished || stuck() > before);
+    assert_hears(fd, "does not go on");
+    assert_hears_end(fd);
+    cr_assert_eq(stuck(), before + 1);
+    TURN_UNTIL(!server->unfinished);
+
+    say(slow, "b");
+    assert_hears(slow, "\r\n\r\n2");
+    say(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(idle, "hello");
+    close(idle), close(slow), close(held), close(fd);
+    stop();
+}
+
+/* A client that reads slowly keeps no daemon busy, and one that reads quickly moves bytes. */
+Test(http_server, long_answers_are_not_taken_for_a_standstill)
+{
+    uint64_t before = stuck();
+    start();
+    saw.pull_room = 64 * MIB;
+    saw.pull_ends = true;
+    int fd = client();
+    say(fd, "GET /stream HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    for (int turns = 0; turns < 3000; turns++) turn();
+    assert_hears_end(fd);
+    cr_assert_eq(saw.pulled, 64 * MIB);
+    cr_assert_eq(stuck(), before);
+    close(fd);
+    stop();
+}
