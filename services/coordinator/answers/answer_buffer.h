@@ -15,12 +15,13 @@ struct answer_buffer {
     struct spill_file spill;
 };
 
-/* memory_cap: bytes held in memory before the newest answers go to a file in spill_dir, which is borrowed. */
+/* When more than memory_cap bytes would be in memory, the newest answers go to a file in spill_dir, which is
+ * borrowed. */
 void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, const char *spill_dir);
-/* A zeroed one is fine. */
+/* Releasing a zeroed buffer is fine. */
 void answer_buffer_release(struct answer_buffer *b);
 struct answer_sink answer_buffer_sink(struct answer_buffer *b);
-/* Two sources at once would take answers from each other. */
+/* Use one source at a time: two would take answers from each other. */
 struct answer_source answer_buffer_source(struct answer_buffer *b);
 
 #endif

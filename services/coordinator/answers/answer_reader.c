@@ -70,7 +70,7 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
     return !r->fault;
 }
 
-/* The line in r->partial is whole. */
+/* Reads the line in r->partial, which is whole now. */
 static bool read_partial(struct answer_reader *r)
 {
     struct buf *b = &r->partial;

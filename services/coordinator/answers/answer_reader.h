@@ -1,6 +1,6 @@
 /*
- * Reads the answer of one attempt as it arrives in pieces and reports it in batches: each run of value lines in one
- * call, each error line in its own call, the end line once. It reports lines in canonical form, {"value":V} or
+ * Reads the answer of one attempt as it arrives in pieces, and reports it in calls. A run of value lines is one call.
+ * Each error line, and the end line, is a call of its own. It reports lines in canonical form, {"value":V} or
  * {"error":{...}} without other members, even where the worker wrote them differently. Pure: bytes in, calls out.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
@@ -14,17 +14,17 @@ struct answer_reader_ops {
     void (*values)(void *data, uint64_t n, const char *lines, size_t len);
     /* One value line that came in several pieces. It may be large. The callee may take its memory. */
     void (*value)(void *data, struct buf *line);
-    /* One error line: parsed, and as bytes with its newline. */
+    /* One error line, both parsed and as bytes with its newline. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);
     void (*end)(void *data, const struct answer_line *line);
-    /* Called for a cost line, and for the cost in the end line before end() is called. */
+    /* Called for a cost line. For the cost in the end line it is called before end(). */
     void (*cost)(void *data, const struct chunk_cost *cost);
 };
 
 struct answer_reader {
     const struct answer_reader_ops *ops;
     void *data;
-    struct buf partial;   /* the first part of a line, without its end */
+    struct buf partial;   /* the first part of a line that is not whole yet */
     size_t line_hint;     /* how long a long line probably is; 0: unknown */
     bool ended;           /* the end line was read */
     struct buf canonical; /* a line in canonical form */
@@ -33,7 +33,8 @@ struct answer_reader {
 
 void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops *ops, void *data);
 void answer_reader_release(struct answer_reader *r);
-/* False when the bytes are not the answer of a chunk: r->fault says why. Lines that were reported before are good. */
+/* Returns false when the bytes are not the answer of a chunk; r->fault says why. Lines that were reported before are
+ * good. */
 MUST_CHECK bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len);
 
 #endif

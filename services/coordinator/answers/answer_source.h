@@ -1,6 +1,6 @@
 /*
  * Where a reader finds the answers of a job. Each reader has a source of its own, with its own place in the answers.
- * Whoever keeps them implements it (answer_buffer.h, fold.h).
+ * What keeps the answers implements the source (answer_buffer.h, fold.h).
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_SOURCE_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_SOURCE_H
@@ -17,12 +17,13 @@ struct answer_run {
 };
 
 struct answer_source_ops {
-    /* True with the next run; false when there is none yet, or when it cannot be read (*failed). */
+    /* Returns true and sets *run to the next run. Returns false when there is no run yet, or when it cannot be read
+     * (*failed). */
     bool (*peek)(void *source, struct answer_run *run, bool *failed);
-    /* The first n items of the run just peeked, len bytes in whole lines, have been read. len is ignored for a repeated
-     * run. */
+    /* Call it when the first n items of the run just peeked have been read. They are len bytes in whole lines; len is
+     * ignored for a repeated run. */
     void (*consume)(void *source, size_t n, size_t len);
-    /* How many bytes are unread, bookkeeping included. */
+    /* Returns how many bytes are unread, including bookkeeping. */
     uint64_t (*unread_bytes)(const void *source);
 };
 

@@ -1,19 +1,19 @@
 #include "coordinator/answers/collector.h"
 #include "coordinator/answers/segments.h"
 
-#define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows no larger, unless one call brings more */
+#define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows to this size at most, unless one call brings more */
 #define SEGMENT_MIN_BYTES ((size_t)256)
 
 struct collector {
     struct collector_config config;
-    struct segments held, spilled; /* input order: in memory, and in the spill */
-    struct segments taken;         /* completion order: which indexes were added, merged */
+    struct segments held, spilled; /* input order: the segments in memory, and those in the spill */
+    struct segments taken;         /* completion order: the indexes that were added, as merged ranges */
     struct segment *queue, *queue_last;
-    struct segment *shown; /* of the last peek */
+    struct segment *shown; /* the segment that the last peek showed */
     uint64_t next;         /* input order: the index that goes out next */
     size_t memory_bytes;
     uint64_t spilled_bytes, spill_end;
-    char *spare; /* SEGMENT_BYTES of a segment that was freed, for the next one */
+    char *spare; /* SEGMENT_BYTES of memory of a segment that was freed, kept for the next segment */
 };
 
 struct collector *collector_new(const struct collector_config *config)
@@ -89,7 +89,8 @@ static void grow(struct collector *c, struct segment *seg, size_t need)
 static void append(struct collector *c, struct segment *seg, uint64_t n, const char *bytes, size_t len)
 {
     if (seg->gone_bytes > 0 && seg->gone_bytes >= seg->len - seg->gone_bytes) {
-        /* Half of it is consumed: the rest moves to the front. This copies no more bytes than were consumed. */
+        /* Half of the segment is consumed, so the rest moves to the front. This copies no more bytes than were
+         * consumed. */
         memmove(seg->bytes, seg->bytes + seg->gone_bytes, seg->len - seg->gone_bytes);
         seg->len -= seg->gone_bytes;
         seg->first += seg->gone_items;
@@ -123,7 +124,7 @@ static bool overlaps(const struct segments *t, uint64_t first, uint64_t n)
     return (before && before->first + before->n > first) || (after && after->first < first + n);
 }
 
-/* Completion order: notes the range, and merges it with its neighbours. */
+/* For completion order: notes the range, and merges it with its neighbours. */
 static void note_range(struct collector *c, uint64_t first, uint64_t n)
 {
     struct segment *before = segments_at_or_before(&c->taken, first);
@@ -155,7 +156,7 @@ static void enqueue(struct collector *c, struct segment *seg)
     c->queue_last = seg;
 }
 
-/* The segment that the lines at `first` continue, or a new one. */
+/* Returns the segment to which lines that begin at item `first` are appended, or a new one. */
 static struct segment *segment_for(struct collector *c, uint64_t first, size_t len, bool repeated)
 {
     struct segment *seg = in_input_order(c) ? segments_at_or_before(&c->held, first) : c->queue_last;
@@ -190,14 +191,14 @@ static bool unspill(struct collector *c, struct segment *seg)
     return true;
 }
 
-/* The memory that spilling can free: everything except the bookkeeping of spilled runs. */
+/* Returns how much memory spilling can free: everything except the bookkeeping of spilled runs. */
 static size_t held_bytes(const struct collector *c)
 {
     return c->memory_bytes - c->spilled.n * sizeof(struct segment);
 }
 
-/* Spills the last runs in input order, but not the one that goes out next. It stops at three quarters of the cap, so
- * that a full collector does not write with every answer. */
+/* Spills the last runs in input order, but not the run that goes out next. It stops at three quarters of the cap, so
+ * that a full collector does not write at every answer. */
 static enum collector_status spill_input_order(struct collector *c)
 {
     while (held_bytes(c) > c->config.memory_cap / 4 * 3) {
@@ -213,7 +214,7 @@ static enum collector_status spill_input_order(struct collector *c)
     return COLLECTOR_OK;
 }
 
-/* Spills the last run of the queue when it is long enough for a write. The runs before it fit the cap. */
+/* Spills the last run of the queue when it is long enough for a write. The runs before it are within the cap. */
 static enum collector_status spill_queue_end(struct collector *c)
 {
     struct segment *seg = c->queue_last;
@@ -221,7 +222,7 @@ static enum collector_status spill_queue_end(struct collector *c)
     return spill(c, seg) ? COLLECTOR_OK : COLLECTOR_SPILL_FAILED;
 }
 
-/* The answers of items first .. first + n - 1 are in a segment now. */
+/* Notes that the answers of items first .. first + n - 1 are in a segment now. */
 static enum collector_status note_added(struct collector *c, uint64_t first, uint64_t n)
 {
     if (!in_input_order(c)) note_range(c, first, n);
@@ -264,7 +265,7 @@ enum collector_status collector_add_repeated(struct collector *c, uint64_t first
     return add(c, first, n, line, len, n > 1);
 }
 
-/* The segment whose turn it is, or NULL. */
+/* Returns the segment that goes out next, or NULL. */
 static struct segment *due(struct collector *c)
 {
     if (!in_input_order(c)) return c->queue;

@@ -1,11 +1,11 @@
 /*
- * Answers of one job on their way to its reader. Lines come in by index, in any order. They go out in input order, or
- * in the order in which they came. Pure: it has no I/O; the caller gives it two functions for spilling.
+ * Answers of one job on their way to its reader. Lines come in with their index, in any order. They go out in input
+ * order, or in the order in which they came. Pure: it has no I/O, and the caller gives it two functions for spilling.
  *
  * Owner: the job. collector_add() copies its bytes, collector_take() takes them. A run that collector_peek() shows is
  * borrowed until the next call on the same collector.
  *
- * Invariants: an index is added once (the second time is COLLECTOR_DUPLICATE and adds nothing). The indexes of a run
+ * Invariants: an index is added once. Adding it again is COLLECTOR_DUPLICATE and changes nothing. The indexes of a run
  * are consecutive. In input order there is no gap between one run and the next. Counts are O(1). Adding costs one copy.
  * It also costs a search among the runs if the bytes do not continue the last run.
  *
@@ -24,11 +24,11 @@ enum collector_order { COLLECT_INPUT_ORDER, COLLECT_COMPLETION_ORDER };
 enum collector_status {
     COLLECTOR_OK,
     COLLECTOR_DUPLICATE,    /* some of these indexes were added before; nothing is added */
-    COLLECTOR_SPILL_FAILED, /* the spill cannot be written or read (disk full): the job cannot go on */
+    COLLECTOR_SPILL_FAILED, /* the spill cannot be written or read (disk full), so the job cannot go on */
 };
 
-/* Where runs beyond the memory cap go. Both functions return false on failure. The offsets of `write` grow; they start
- * at 0 again once everything in the spill was read back and consumed. */
+/* Where runs beyond the memory cap go. Both functions return false on failure. The offsets of `write` grow. They start
+ * at 0 again when everything in the spill has been read back and consumed. */
 struct collector_spill {
     bool (*write)(void *ctx, uint64_t offset, const char *bytes, size_t len);
     bool (*read)(void *ctx, uint64_t offset, char *bytes, size_t len);
@@ -38,28 +38,30 @@ struct collector_spill {
 struct collector_config {
     enum collector_order order;
     uint64_t first_index;         /* the first index in input order */
-    size_t memory_cap;            /* bytes in memory beyond which the newest answers are spilled; 0: no cap */
+    size_t memory_cap;            /* beyond this many bytes in memory, the newest answers are spilled; 0: no cap */
     struct collector_spill spill; /* zeroed: nothing is spilled */
 };
 
 struct collector *collector_new(const struct collector_config *config);
 void collector_free(struct collector *c);
 
-/* n lines, each with its newline: the answers of items first .. first + n - 1. */
+/* Adds n lines, each with its newline. They are the answers of items first .. first + n - 1. */
 MUST_CHECK enum collector_status collector_add(struct collector *c, uint64_t first, size_t n, const char *bytes,
                                                size_t len);
-/* The same without a copy, for a few large lines. If it adds them, it takes their memory and leaves `lines` empty. */
+/* Adds a few large lines without a copy. If they are added, their memory is taken and `lines` becomes empty. */
 MUST_CHECK enum collector_status collector_take(struct collector *c, uint64_t first, size_t n, struct buf *lines);
-/* The same line for each of n items: a million cancelled items cost the memory of one line. */
+/* Adds the same line for each of n items. So a million cancelled items cost the memory of one line. */
 MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uint64_t first, uint64_t n,
                                                         const char *line, size_t len);
 
-/* True with the next run. False when there is none yet, or when the spill cannot be read (*status). */
+/* Returns true and sets *run to the next run. Returns false when there is no run yet, or when the spill cannot be read
+ * (*status). */
 MUST_CHECK bool collector_peek(struct collector *c, struct answer_run *run, enum collector_status *status);
-/* The first n items of the run just peeked, len bytes in whole lines, were read. len is ignored for a repeated run. */
+/* Call it when the first n items of the run just peeked were read. They are len bytes in whole lines; len is ignored
+ * for a repeated run. */
 void collector_consume(struct collector *c, size_t n, size_t len);
 
-size_t collector_memory_bytes(const struct collector *c);    /* answers in memory, with their bookkeeping */
-uint64_t collector_spilled_bytes(const struct collector *c); /* answers in the spill now */
+size_t collector_memory_bytes(const struct collector *c); /* bytes of answers in memory, including their bookkeeping */
+uint64_t collector_spilled_bytes(const struct collector *c); /* bytes of answers that are in the spill now */
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The error lines of a job, kept until its reader asks for them: in memory up to a cap, then in a temporary file.
- * Consecutive items with the same line share one record. So a job whose items all fail in the same way needs only one.
- * Owner: fold.h or the reader.
+ * Keeps the error lines of a job until its reader asks for them. They are in memory up to a cap, then in a temporary
+ * file. Consecutive items with the same line share one record. So a job whose items all fail in the same way needs only
+ * one record. Owner: fold.h or the reader.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ERROR_LOG_H
 #define FANTAIL_COORDINATOR_ANSWERS_ERROR_LOG_H
@@ -9,7 +9,7 @@
 #include "coordinator/answers/answer_source.h"
 #include "coordinator/answers/spill_log.h"
 
-/* n items from `first` on, with the same line of len bytes. */
+/* n items from `first` on, which have the same line of len bytes. */
 struct error_record {
     uint64_t first, n;
     size_t len;
@@ -19,22 +19,22 @@ struct error_log {
     struct spill_log log; /* records, each followed by its line */
 
     /* Private. */
-    struct error_record last; /* not in the log yet, as the next line may be the same; none if n is 0 */
+    struct error_record last; /* not in the log yet, because the next line may be the same; n is 0: there is none */
     struct buf last_line;
-    uint64_t read_at;           /* of the record that is read next */
-    bool in_record;             /* `record` and `line` are the one at read_at */
-    struct error_record record; /* what of it has not been read */
+    uint64_t read_at;           /* offset in the log of the record that is read next */
+    bool in_record;             /* `record` and `line` are those of the record at read_at */
+    struct error_record record; /* the items of the record at read_at that were not read yet */
     struct buf line;
 };
 
 /* spill_dir is borrowed. */
 void error_log_init(struct error_log *l, const char *spill_dir, size_t memory_cap);
-/* A zeroed one is fine. */
+/* Releasing a zeroed log is fine. */
 void error_log_release(struct error_log *l);
-/* The line (canonical, with its newline) of n items; copied. False when it cannot be kept: l->log.file.error says why.
- */
+/* Adds the line of n items: canonical, with its newline. It is copied. Returns false when it cannot be kept;
+ * l->log.file.error says why. */
 MUST_CHECK bool error_log_add(struct error_log *l, uint64_t first, uint64_t n, const char *line, size_t len);
-/* For one reader: lines that were read are gone. */
+/* The source is for one reader: lines that were read are gone. */
 struct answer_source error_log_source(struct error_log *l);
 
 #endif

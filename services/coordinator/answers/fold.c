@@ -19,7 +19,7 @@ void fold_release(struct fold *f)
     error_log_release(&f->errors);
 }
 
-/* A line that stands for many items is an error, as the scheduler settles them. */
+/* A line that stands for many items is an error line: only the scheduler makes such lines, when it settles items. */
 static bool fold_line(struct fold *f, uint64_t first, uint64_t n, const char *line, size_t len)
 {
     struct answer_line parsed = answer_line_parse(line, len - 1, false);

@@ -22,18 +22,18 @@ struct fold {
     struct error_log errors;
 };
 
-/* from gives the answers in input order. spill_dir is borrowed. */
+/* `from` gives the answers in input order. spill_dir is borrowed. */
 void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, const char *spill_dir);
-/* A zeroed one is fine. */
+/* Releasing a zeroed fold is fine. */
 void fold_release(struct fold *f);
 /* Folds the answers that have arrived since the last call. After a failure it still keeps the errors, as far as
  * possible. */
 MUST_CHECK enum fold_status fold_advance(struct fold *f);
-/* Why it failed: one sentence. */
+/* Writes one sentence that says why it failed. */
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);
-/* The errors, for one reader: errors that were read are gone. */
+/* Returns a source of the errors. It is for one reader: errors that were read are gone. */
 struct answer_source fold_source(struct fold *f);
-/* Appends the result of the reduction. False when it does not fit. */
+/* Appends the result of the reduction. Returns false when the result does not fit. */
 MUST_CHECK bool fold_result(const struct fold *f, struct buf *out);
 
 #endif

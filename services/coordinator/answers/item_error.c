@@ -2,7 +2,7 @@
 
 #include "common/json/json_walk.h"
 
-/* The value of a member that an error does not have. */
+/* What is written for a member that the task's error leaves out. */
 static const struct {
     const char *name, *otherwise;
 } members[] = {
@@ -12,7 +12,7 @@ static const struct {
 };
 enum { NAME, WORKER = ARRAY_SIZE(members) - 1 };
 
-/* ARRAY_SIZE(members): an unknown member. */
+/* Returns the index of the member; ARRAY_SIZE(members) when it is unknown. */
 static size_t find_member(struct json_slice name)
 {
     size_t i = 0;

@@ -1,6 +1,6 @@
 /*
- * An item's error as the client sees it. Workers and tasks write the members that they know; here every error gets all
- * of them: name, cause, signal, exit_code, stderr, attempts, worker. Pure.
+ * An item's error as the client sees it. Workers and tasks write the members that they know. Here every error gets all
+ * members: name, cause, signal, exit_code, stderr, attempts, worker. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ITEM_ERROR_H
 #define FANTAIL_COORDINATOR_ANSWERS_ITEM_ERROR_H
@@ -8,8 +8,9 @@
 #include "common/base/buf.h"
 #include "protocol/protocol.h"
 
-/* Appends {"error":{...}} as a line: the members of `line` (an ANSWER_ERROR) as they are, unknown ones too, and then
- * those that are missing. attempts counts all attempts of the item; worker is the one that answered (NULL: unknown). */
+/* Appends {"error":{...}} as a line. It has the members of `line` (an ANSWER_ERROR) as they are, even unknown ones, and
+ * then the members that are missing. attempts counts all attempts of the item. worker is the worker that answered;
+ * NULL: unknown. */
 void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker);
 
 #endif

@@ -25,7 +25,7 @@ static bool is_number(const char *v)
     return *v == '-' || (*v >= '0' && *v <= '9');
 }
 
-/* A JSON integer of at most 25 digits: the sum of LIMIT_ITEMS of them fits in 127 bits. */
+/* Reads a JSON integer of at most 25 digits. The sum of LIMIT_ITEMS such integers fits in 127 bits. */
 static bool read_integer(const char *v, size_t len, __int128 *n)
 {
     bool negative = *v == '-';
@@ -74,7 +74,8 @@ static void add_to_sum(struct reduction *r, uint64_t index, const char *v, size_
     if (r->has_real && !isfinite(r->real)) fail(r, index, "the sum is larger than the largest number");
 }
 
-/* Below 0, 0 or above 0 when a is less than b, equal or greater. Both are numbers, or both are strings. */
+/* Returns a negative number, 0 or a positive number when a is less than, equal to or greater than b. Both must be
+ * numbers, or both strings. */
 static int compare(const char *a, size_t alen, const char *b, size_t blen)
 {
     if (*a == '"') {
@@ -134,7 +135,7 @@ void reduction_add(struct reduction *r, uint64_t index, const char *value, size_
     case REDUCE_MIN:
     case REDUCE_MAX: keep_best(r, index, value, len); break;
     case REDUCE_CONCAT: concat(r, index, value, len); break;
-    default: break; /* count needs r->values alone */
+    default: break; /* count needs only r->values */
     }
     r->values++;
 }
@@ -151,7 +152,7 @@ static bool write_int128(struct buf *out, __int128 n)
     return buf_add(out, digits + at, sizeof digits - at);
 }
 
-/* With the fewest digits that read back as the same number. */
+/* Writes a double with the fewest digits that read back as the same number. */
 static bool write_double(struct buf *out, double d)
 {
     char text[32];

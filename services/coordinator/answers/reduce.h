@@ -16,19 +16,19 @@ struct reduction {
     enum job_reduce kind;
     uint64_t values;
     __int128 integer;  /* sum: the integers so far */
-    double real, lost; /* sum: the rest and Neumaier's compensation */
+    double real, lost; /* sum: the other numbers so far, and Neumaier's compensation */
     bool has_real;
-    struct buf best; /* min, max: the text of the best value; concat: the inside of the result */
+    struct buf best; /* min, max: the text of the best value; concat: the result without its first and last character */
     char open;       /* concat: '[' or '"', as in the first value */
-    char error[160]; /* why the values cannot be reduced; "": nothing is wrong */
+    char error[160]; /* why the values cannot be reduced; "": they can */
 };
 
 /* kind is one of sum, count, min, max and concat. */
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes);
 void reduction_release(struct reduction *r);
-/* One value: valid JSON without white space around it. Ignored once r->error is set. */
+/* Adds one value: valid JSON without white space around it. It is ignored once r->error is set. */
 void reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len);
-/* Appends the result. Without values it is null, or 0 for sum and count. */
+/* Appends the result. If there was no value, the result is null, or 0 for sum and count. */
 bool reduction_result(const struct reduction *r, struct buf *out);
 
 #endif

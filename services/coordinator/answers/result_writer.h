@@ -18,15 +18,16 @@ enum result_format { RESULTS_NDJSON, RESULTS_JSON, RESULTS_ERRORS };
 
 struct result_writer {
     enum result_format format;
-    /* The error line of the item `index`; false when it cannot be kept. RESULTS_JSON only. */
+    /* Keeps the error line of the item `index`. Returns false when it cannot be kept. Called for RESULTS_JSON only. */
     bool (*on_error)(void *data, uint64_t index, const char *line, size_t len);
     void *data;
     bool failed; /* on_error returned false */
 
-    uint64_t count; /* above 1: the line stands for this many items, and says so in "count". Not in RESULTS_JSON */
+    /* If it is above 1, the line stands for this many items, and says so in "count". It is not used in RESULTS_JSON. */
+    uint64_t count;
 
     /* Private: the line being written. */
-    uint64_t index; /* of the next line */
+    uint64_t index; /* index of the next line */
     uint64_t written_lines;
     char prefix[96];
     size_t prefix_len, prefix_at;
@@ -41,13 +42,13 @@ void result_writer_init(struct result_writer *w, enum result_format format);
 
 /* What one call wrote. A line counts when its last byte has been written. */
 struct result_written {
-    size_t bytes; /* at dst */
+    size_t bytes; /* bytes written to dst */
     uint64_t lines;
-    size_t line_bytes; /* the length of those lines */
+    size_t line_bytes; /* the length of these lines */
 };
 
-/* Writes answer lines to dst; the first one is that of item `first`. A line that the last call left unfinished must be
- * the first one again, at any address. */
+/* Writes answer lines to dst. The first line is the answer of item `first`. If the last call left a line unfinished,
+ * that line must be the first one again; its address may be another. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, const char *lines, size_t len,
                                           char *dst, size_t cap);
 

@@ -15,7 +15,7 @@ struct spill_file {
 
 void spill_file_init(struct spill_file *f, const char *dir);
 void spill_file_release(struct spill_file *f);
-/* False when it cannot be written: f->error says why. Later writes fail too. */
+/* Returns false when the bytes cannot be written; f->error says why. Later writes fail too. */
 MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const char *bytes, size_t len);
 /* Reads exactly len bytes that were written before. */
 MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len);

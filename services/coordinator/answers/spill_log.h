@@ -1,6 +1,6 @@
 /*
- * Bytes that are only appended and can be read anywhere: in memory up to a cap, and beyond it in a temporary file. So a
- * job can keep as much as the disk has room for.
+ * A log of bytes. Bytes can only be appended, and can be read at any offset. They are in memory up to a cap, and beyond
+ * the cap in a temporary file. So a job can keep as much as the disk has room for.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_SPILL_LOG_H
 #define FANTAIL_COORDINATOR_ANSWERS_SPILL_LOG_H
@@ -18,14 +18,14 @@ struct spill_log {
 };
 
 void spill_log_init(struct spill_log *l, const char *dir, size_t memory_cap);
-/* Releasing a zeroed one is fine. */
+/* Releasing a zeroed log is fine. */
 void spill_log_release(struct spill_log *l);
-/* False when it cannot be written (l->file.error says why): the log cannot be used any more. */
+/* Returns false when the bytes cannot be written; l->file.error says why. Then the log cannot be used any more. */
 MUST_CHECK bool spill_log_append(struct spill_log *l, const void *data, size_t len);
 uint64_t spill_log_length(const struct spill_log *l);
 /* Forgets what was appended. */
 void spill_log_clear(struct spill_log *l);
-/* Reads up to cap bytes at `offset`; fewer only at the end. -1 when they cannot be read. */
+/* Reads up to cap bytes at `offset`, and fewer only at the end. Returns how many, or -1 when they cannot be read. */
 MUST_CHECK ssize_t spill_log_read(struct spill_log *l, uint64_t offset, void *dst, size_t cap);
 
 #endif
