@@ -13,7 +13,7 @@ static void answer_unknown_task(struct http_exchange *x, struct coordinator *c, 
     buf_release(&names);
 }
 
-/* Of all tasks, or of one: ?task=NAME. */
+/* Shows the demand of all tasks, or of one with ?task=NAME. */
 static void show_demand(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;

@@ -4,7 +4,7 @@
 
 #include "common/http_server/http_server.h"
 
-/* Their data is the struct coordinator. */
+/* The data of the handlers is the struct coordinator. */
 extern const struct http_route api_routes[], api_admin_routes[];
 
 #endif

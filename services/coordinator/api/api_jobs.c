@@ -37,7 +37,7 @@ void api_list_jobs(struct http_exchange *x, void *data)
     buf_release(&out);
 }
 
-/* NULL after answering 404. */
+/* Returns the job. Answers 404 and returns NULL when there is none. */
 static struct job *find_job(struct http_exchange *x, struct coordinator *c)
 {
     const char *id = http_exchange_param(x, "id");

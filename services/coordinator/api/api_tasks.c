@@ -3,7 +3,7 @@
 #include "coordinator/coordinator.h"
 #include "protocol/protocol.h"
 
-/* The workers are asked each time, as their tasks may have changed. */
+/* A request for the list of tasks. The workers are asked each time, because their tasks may have changed. */
 struct task_listing {
     struct coordinator *coordinator;
     struct http_exchange *exchange;
