@@ -23,11 +23,11 @@ struct attempt_call {
     struct answer_reader reader;
     const char *items; /* borrowed from the chunk's payload, which outlives the attempt */
     size_t items_len;
-    size_t header_at, items_at; /* bytes of the body handed out */
+    size_t header_at, items_at; /* bytes of the header and of the items that were handed out */
     size_t answer_bytes;
     int status;
-    uint32_t expected; /* answers that may still come */
-    bool ended;        /* the end line has come, and says `end` */
+    uint32_t expected; /* how many answers may still come */
+    bool ended;        /* the end line has come; `end` is what it says */
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
     struct attempt_trace trace;
@@ -123,7 +123,7 @@ static void on_head(void *data, struct http_call *http, int status)
     struct attempt_call *call = data;
     const char *worker = http_call_header(http, HEADER_WORKER);
     call->status = status;
-    /* The slots of a worker that drains, or lacks the task, cannot be used. */
+    /* If the worker drains or lacks the task, its slots cannot be used. */
     bool serves = status == 200 || status == 409 || status == 429;
     if (!worker || !call->attempt->endpoint) return;
     worker_endpoint_heard(sched_endpoint_owner(call->attempt->endpoint), hash_text(worker));
@@ -134,7 +134,7 @@ static void on_head(void *data, struct http_call *http, int status)
 
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
 {
-    /* A worker that answers this does not read the body, so the connection may seem lost afterwards. */
+    /* A worker that answers 401 or 403 does not read the body, so the connection may seem lost afterwards. */
     if (call->status == 401 || call->status == 403) return SCHED_END_REFUSED;
     switch (r->outcome) {
     case HTTP_CALL_NOT_CONNECTED: return SCHED_END_NOT_CONNECTED;
@@ -145,10 +145,10 @@ static enum sched_end classify_end(const struct attempt_call *call, const struct
     }
     switch (r->status) {
     case 200: return call->fault || !call->ended ? SCHED_END_PROTOCOL : ends[call->end];
-    case 426: return SCHED_END_NOT_CONNECTED; /* plain HTTP to a port that speaks https */
+    case 426: return SCHED_END_NOT_CONNECTED; /* we spoke plain HTTP to a port of https */
     case 404:
-    case 422: return SCHED_END_TASK_UNKNOWN; /* 422: it has the task, but cannot run it */
-    case 409: /* it still runs this chunk for an earlier attempt whose connection was lost */
+    case 422: return SCHED_END_TASK_UNKNOWN; /* 422: the worker has the task, but cannot run it */
+    case 409: /* the worker still runs this chunk for an earlier attempt whose connection was lost */
     case 429: return SCHED_END_BUSY;
     case 503: return SCHED_END_UNAVAILABLE;
     default: return SCHED_END_BAD_STATUS;
@@ -167,7 +167,7 @@ static void write_chunk_name(const struct attempt_call *call, char name[CHUNK_NA
     snprintf(name, CHUNK_NAME_SIZE, "%s/%" PRIu64, call->phase->job->id, a->chunk->first + a->from);
 }
 
-/* The fields of every log line about an attempt. */
+/* The fields that every log line about an attempt has. */
 #define LOG_ATTEMPT(call, name, span_id)                                                                               \
     LOG_STR("job", (call)->phase->job->id), LOG_STR("chunk", name), LOG_U64("attempt", (call)->attempt->chunk->sends), \
         LOG_STR("worker", http_call_header((call)->http, HEADER_WORKER)),                                              \
@@ -188,7 +188,7 @@ static void log_end(const struct attempt_call *call, enum sched_end how, const s
                  LOG_I64("status", r->status));
 }
 
-/* Work that is handed back has not failed. */
+/* Ends the span. Work that was handed back has not failed. */
 static void trace_end(struct attempt_call *call, enum sched_end how, const struct http_call_result *r)
 {
     bool fine = how == SCHED_END_COMPLETE || how == SCHED_END_DRAINING || how == SCHED_END_DEADLINE;
@@ -209,7 +209,7 @@ static void on_end(void *data, const struct http_call_result *r)
     struct attempt_call *call = data;
     struct dispatcher *d = call->dispatcher;
     struct sched_attempt *a = call->attempt;
-    struct sched_endpoint *at = a->endpoint; /* NULL when it is gone */
+    struct sched_endpoint *at = a->endpoint; /* NULL when the endpoint is gone */
     struct worker_endpoint *e = at ? sched_endpoint_owner(at) : NULL;
     enum sched_end how = classify_end(call, r);
     const char *retry_after = r->outcome == HTTP_CALL_OK ? http_call_header(call->http, "Retry-After") : NULL;
@@ -247,7 +247,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return n + copy_part(dst + n, cap - n, call->items, call->items_len, &call->items_at);
 }
 
-/* The header lines of the request, and the memory of those that are made for it. */
+/* The header lines of the request, and the memory of the lines that are made for it. */
 struct request_headers {
     const char *lines[7 + TRACE_HEADERS_MAX]; /* NULL-ended */
     size_t n;
@@ -314,7 +314,7 @@ void attempt_call_start(struct dispatcher *dispatcher, struct sched_attempt *a)
     call->expected = a->to - a->from;
     call->items = payload_range(a->chunk->payload, a->from, a->to, &call->items_len);
     answer_reader_init(&call->reader, &reader_ops, call);
-    call->reader.line_hint = call->items_len + KIB; /* the answer of a large item is often as large */
+    call->reader.line_hint = call->items_len + KIB; /* the answer of a large item is often about as large */
     a->call = call;
     const struct worker_endpoint *to = sched_endpoint_owner(a->endpoint);
     start_http(call, to->at);

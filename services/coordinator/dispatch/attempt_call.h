@@ -1,7 +1,7 @@
 /*
  * One attempt as an HTTP call. It sends items [from, to) of a chunk to a worker and reads the answer as it arrives. New
- * answers go to the phase, and the scheduler learns how the call ended. It lives as long as its sched_attempt, which
- * points to it by `call`.
+ * answers go to the phase, and the scheduler learns how the call ended. It lives as long as its sched_attempt, whose
+ * `call` points to it.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_ATTEMPT_CALL_H
 #define FANTAIL_COORDINATOR_DISPATCH_ATTEMPT_CALL_H
@@ -9,7 +9,7 @@
 #include "coordinator/dispatch/dispatcher.h"
 
 void attempt_call_start(struct dispatcher *d, struct sched_attempt *a);
-/* Ends it now, without an event for the scheduler. why is for the log and the trace. */
+/* Ends the call now, without an event for the scheduler. `why` is for the log and the trace. */
 void attempt_call_cut_off(struct sched_attempt *a, const char *why);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The span of one attempt at a chunk. A worker gets its id with the request. docs/observing.md names the spans and
- * their attributes.
+ * The span of one attempt at a chunk. The worker gets the span's id with the request. docs/observing.md names the spans
+ * and their attributes.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_ATTEMPT_TRACE_H
 #define FANTAIL_COORDINATOR_DISPATCH_ATTEMPT_TRACE_H
@@ -18,13 +18,15 @@ struct attempt_trace {
     struct trace_context context;
     uint64_t started_ns;
     unsigned attempt;
-    char *url, *address; /* where it was sent, as the endpoint may be gone at its end; NULL: not recorded */
+    /* Where the chunk was sent, because the endpoint may be gone at the end. NULL: not recorded. */
+    char *url, *address;
 };
 
-/* Call it before the request is made, also without a trace. address may be NULL. */
+/* Begins the span. Call it before the request is made, even without a trace. address may be NULL. */
 void attempt_trace_begin(struct attempt_trace *t, const struct phase *p, const struct sched_attempt *a, const char *url,
                          const char *address);
-/* Puts the headers for the worker at `headers` and returns how many. They are borrowed from t and h; release h. */
+/* Puts the headers for the worker at `headers` and returns how many they are. They are borrowed from t and h. The
+ * caller must release h. */
 size_t attempt_trace_headers(const struct attempt_trace *t, const struct phase *p, struct trace_headers *h,
                              const char **headers);
 void trace_headers_release(struct trace_headers *h);
@@ -33,11 +35,11 @@ struct attempt_outcome {
     const struct sched_attempt *attempt;
     const char *worker; /* the name of the worker that answered; NULL: unknown */
     int status;         /* 0: no status came */
-    const char *result; /* a word of sched_end_name(), or "cut_off" */
+    const char *result; /* a name from sched_end_name(), or "cut_off" */
     bool failed;
-    const char *reason; /* why it ended before its last answer; NULL: it did not */
+    const char *reason; /* why the attempt ended before its last answer; NULL: it had all answers */
 };
-/* The attempt is over, or cut off: exports its span and releases t. */
+/* Exports the span of an attempt that has ended or was cut off, and releases t. */
 void attempt_trace_end(struct attempt_trace *t, const struct phase *p, const struct attempt_outcome *o);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Carries out what the scheduler decides. It turns actions into HTTP calls to the workers (attempt_call.h), and their
- * answers into events. It also keeps the scheduler's endpoints equal to those of the fleet. The job decides what
- * happens to answers.
+ * answers into events. It also gives the scheduler the endpoints that the fleet has. The job decides what happens to
+ * answers.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 #define FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
@@ -14,20 +14,21 @@ struct dispatcher {
     struct worker_fleet *fleet;
     struct scheduler_timing *turn;
     struct scheduler *scheduler;         /* owned */
-    uint64_t *attempts[SCHED_END_COUNT]; /* counters: ended attempts, by how */
+    uint64_t *attempts[SCHED_END_COUNT]; /* counters of ended attempts, by how they ended */
     struct unit_cost chunk_cost;
 };
 
-/* Given to worker_fleet_find_workers() with the dispatcher as data. */
+/* The ops for worker_fleet_find_workers(); their data is the dispatcher. */
 extern const struct endpoints_ops dispatcher_endpoints_ops;
 
 void dispatcher_register_metrics(struct dispatcher *d);
-/* Makes the scheduler, and gives it to turn. worker_wait_s: how long items wait when no worker can be reached. */
+/* Makes the scheduler, and gives it to turn. worker_wait_s is how long items wait when no worker can be reached. */
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,
                       double worker_wait_s);
-/* An attempt that moved this many bytes has ended. From time to time it measures what chunks cost this thread. */
+/* Call it when an attempt that moved this many bytes has ended. From time to time it measures what chunks cost this
+ * thread. */
 void dispatcher_count_chunk(struct dispatcher *d, uint64_t bytes);
-/* After the fleet has stopped and the last scheduler_run(). */
+/* Call it after the fleet has stopped and after the last scheduler_run(). */
 void dispatcher_release(struct dispatcher *d);
 
 #endif

@@ -46,7 +46,7 @@ void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id)
     e->worker_id = worker_id;
 }
 
-/* Not at once again and again, if it says that it has the task. */
+/* Asks after a delay. Otherwise an endpoint that lists the task, but cannot run it, would be asked again and again. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e)
 {
     survey_ask(&e->dispatcher->fleet->survey, e->survey, LACKS_TASK_PAUSE_MS);

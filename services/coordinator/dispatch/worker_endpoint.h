@@ -1,6 +1,7 @@
 /*
- * One endpoint of the fleet and its counterpart in the scheduler; probes it, passes on which tasks it has, and logs
- * what its answers say about our token. Owner: the dispatcher, from endpoint_added to endpoint_removed.
+ * One endpoint of the fleet and its counterpart in the scheduler. It probes the endpoint, tells the scheduler which
+ * tasks the endpoint has, and logs what the answers say about our token. Owner: the dispatcher, from endpoint_added to
+ * endpoint_removed.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_WORKER_ENDPOINT_H
 #define FANTAIL_COORDINATOR_DISPATCH_WORKER_ENDPOINT_H
@@ -11,7 +12,7 @@ struct worker_endpoint {
     struct dispatcher *dispatcher;
     struct endpoint *at;
     struct sched_endpoint *sched; /* its owner is this struct */
-    struct survey_worker *survey; /* it asks which tasks the worker has */
+    struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
     uint64_t worker_id;           /* hash of Fantail-Worker; 0: not known yet */
 };
@@ -20,13 +21,14 @@ MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, str
 /* Ends the probe. Running attempts go on, with NULL as their endpoint. */
 void worker_endpoint_free(struct worker_endpoint *e);
 
-/* Asks it whether it is ready, and reports to the scheduler by sched_endpoint_probed(). */
+/* Asks the endpoint whether it is ready, and reports to the scheduler by sched_endpoint_probed(). */
 void worker_endpoint_probe(struct worker_endpoint *e);
-/* An answer of the worker with this id has come. Another one than before is asked for its tasks. */
+/* Call it when an answer of the worker with this id has come. If the id is new, the worker is asked for its tasks. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
-/* It answered that it does not have a task, or cannot run it: it is asked which tasks it has. */
+/* Call it when the endpoint answered that it does not have a task, or cannot run it. The endpoint is then asked which
+ * tasks it has. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e);
-/* Logs when it begins to reject our token, and when it accepts it again. */
+/* Logs when the endpoint begins to reject our token, and when it accepts the token again. */
 void worker_endpoint_log_token(const struct worker_endpoint *e, bool rejected_before);
 
 #endif
