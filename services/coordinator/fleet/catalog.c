@@ -1,6 +1,6 @@
 #include "coordinator/fleet/catalog.h"
 
-/* Tasks of workers that went away. */
+/* how long tasks of workers that went away are kept */
 #define REMEMBER_NS  (7 * 24 * 3600 * NS_PER_S)
 #define REMEMBER_MAX 32
 
@@ -48,7 +48,7 @@ static void count_reached(struct catalog *c, struct catalog_worker *w, bool reac
     l->reached += reached ? 1 : UINT32_MAX;
 }
 
-/* The list, if any, has one worker less. */
+/* Takes the worker off its list, and returns the list; NULL when it had none. */
 static struct task_list *detach(struct catalog *c, struct catalog_worker *w)
 {
     struct task_list *l = list_of(w);
@@ -70,7 +70,7 @@ static void attach(struct catalog *c, struct catalog_worker *w, struct task_list
     count_reached(c, w, true);
 }
 
-/* The one that the catalog has already, in place of a new one that says the same. */
+/* If the catalog already has an equal list, returns that one and frees the new one. */
 static struct task_list *share(struct catalog *c, struct task_list *fresh)
 {
     for (struct task_list *l = next_list(c, NULL); l; l = next_list(c, l)) {
@@ -124,7 +124,7 @@ void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t n
     forget_some(c, now);
 }
 
-/* All of it together. */
+/* The sum over all workers. */
 
 static void add_runnable(struct catalog_task *t, const struct task_list *l, const struct listed_task *one)
 {
@@ -177,7 +177,7 @@ static void add_source(struct catalog *c, const struct source *from)
     }
 }
 
-/* One that no worker has any more, and none could run, is not remembered. */
+/* Removes tasks that no worker has any more and that no worker could run. */
 static void drop_empty(struct catalog *c)
 {
     size_t kept = 0;
@@ -233,7 +233,7 @@ static void add_string(struct buf *out, const char *before, const char *text)
     buf_add_json_string(out, text, strlen(text));
 }
 
-/* "error" is only there when no worker can run the task. */
+/* Writes what is wrong. "error" is only written when no worker can run the task. */
 static void write_broken(struct buf *out, const struct catalog *c, const struct catalog_task *t)
 {
     if (!t->runs) add_string(out, ",\"error\":", t->error);

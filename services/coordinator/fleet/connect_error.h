@@ -1,6 +1,6 @@
 /*
- * Why the workers cannot be reached, for the clients that wait for them: the reason of the last connection that failed.
- * A connection that succeeds clears it. Owner: the fleet.
+ * Why the workers cannot be reached, for the clients that wait for workers. It is the reason why the last connection
+ * failed. A connection that succeeds clears it. Owner: the fleet.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CONNECT_ERROR_H
 #define FANTAIL_COORDINATOR_FLEET_CONNECT_ERROR_H
@@ -12,9 +12,9 @@ struct connect_error {
     char reason[512]; /* "" when nothing is wrong */
 };
 
-/* A call to e ended with this result. */
+/* Call it when a call to e ended with this result. */
 void connect_error_note(struct connect_error *c, const struct endpoint *e, const struct http_call_result *result);
-/* Writes the sentence and, where it is known, ": " and the reason. */
+/* Writes the sentence and, if the reason is known, ": " and the reason. */
 void connect_error_explain(const struct connect_error *c, const char *sentence, char *out, size_t out_size);
 
 #endif

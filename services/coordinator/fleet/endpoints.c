@@ -10,7 +10,7 @@
 struct prefix {
     const char *text;
     enum endpoints_mode mode;
-    const char *scheme; /* of the URLs */
+    const char *scheme; /* scheme of the URLs */
 };
 
 static const struct prefix prefixes[] = {
@@ -19,7 +19,8 @@ static const struct prefix prefixes[] = {
     {"dns://", ENDPOINTS_DNS, "http"},       {"dns+https://", ENDPOINTS_DNS, "https"},
 };
 
-/* The length of the "host:port" or "[v6]:port" at the start of text, up to a comma or the end; 0: there is none. */
+/* Returns the length of the "host:port" or "[v6]:port" at the start of text, up to a comma or the end. Returns 0 when
+ * there is none. */
 static size_t host_port_length(const char *text)
 {
     size_t len = strcspn(text, ",");
@@ -35,7 +36,7 @@ static size_t host_port_length(const char *text)
     return port ? len : 0;
 }
 
-/* The same for a "unix:/path/of/a/socket". */
+/* Returns the length of the "unix:/path/of/a/socket" at the start of text, or 0 when there is none. */
 static size_t socket_length(const char *text)
 {
     const char *path = unix_address_path(text);
@@ -43,7 +44,8 @@ static size_t socket_length(const char *text)
     return path_len && path_len <= UNIX_PATH_BYTES && path[0] == '/' ? (size_t)(path - text) + path_len : 0;
 }
 
-/* Sockets of this machine may only be in lists, and without TLS. */
+/* Returns the length of the address at the start of text. Sockets of this machine are allowed only in lists, and
+ * without TLS. */
 static size_t address_length(const struct prefix *p, const char *text)
 {
     bool takes_sockets = p->mode == ENDPOINTS_STATIC && strcmp(p->scheme, "http") == 0;
@@ -69,7 +71,7 @@ static bool check_list(const struct prefix *p, const char *list, char *err, size
     }
 }
 
-/* NULL: the text starts with no known prefix. */
+/* Returns the prefix of the text; NULL when it is not a known one. */
 static const struct prefix *find_prefix(const char *workers)
 {
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
@@ -161,7 +163,7 @@ static void add_address(struct endpoints *e, const char *connect_to)
 
 struct found_address {
     char connect_to[INET6_ADDRSTRLEN + 16];
-    bool known; /* an endpoint has it, or it was found before */
+    bool known; /* an endpoint has this address, or it was found before */
 };
 
 static size_t read_addresses(const struct endpoints *e, const struct addrinfo *addresses, struct found_address *found)
@@ -187,7 +189,7 @@ static int compare_text(const void *text, const void *one)
     return strcmp(text, (*(struct found_address *const *)one)->connect_to);
 }
 
-/* Sorts the addresses and moves the distinct ones to the front. Returns how many these are. */
+/* Sorts the addresses and moves the distinct ones to the front. Returns how many distinct ones there are. */
 static size_t sort_distinct(struct found_address **sorted, size_t n)
 {
     size_t distinct = 0;
@@ -234,7 +236,7 @@ void endpoints_update(struct endpoints *e, const struct addrinfo *addresses)
     free(found);
 }
 
-/* The known addresses stay when a name server fails or times out. "No such name" means that none is left. */
+/* When a name server fails or times out, the known addresses stay. "No such name" means that no address is left. */
 static void resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
 {
     struct endpoints *e = lookup->data;

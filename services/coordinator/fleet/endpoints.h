@@ -1,7 +1,7 @@
 /*
  * Where the workers are. Reads the option --workers and keeps the set of addresses:
  *
- *   static://a:8081,b:8081   these, for ever
+ *   static://a:8081,b:8081 these addresses, which never change
  *   static://unix:/run/a.sock,b:8081   also Unix-domain sockets of this machine (unix_address.h)
  *   http://name:8081         one load balancer; each new connection resolves its name
  *   dns://name:8081          every address of the name, resolved again every refresh_ms
@@ -22,10 +22,10 @@ enum endpoints_mode { ENDPOINTS_STATIC, ENDPOINTS_BALANCER, ENDPOINTS_DNS };
 
 struct endpoint {
     struct endpoint *next;
-    char *url;        /* "http://name:8081", without a final slash */
+    char *url;        /* "http://name:8081", without a slash at its end */
     char *connect_to; /* DNS mode: "10.0.0.7:8081"; a socket: "unix:/path"; else NULL */
     void *owner;      /* what added() returned */
-    bool seen;        /* private: in the newest DNS answer */
+    bool seen;        /* private: it is in the newest DNS answer */
 };
 
 struct endpoints_ops {
@@ -47,18 +47,18 @@ struct endpoints {
     uv_getaddrinfo_t *lookup;
 };
 
-/* Reads the text and adds the addresses in it. False with a sentence in err when the text is wrong. */
+/* Reads the text and adds the addresses in it. Returns false, with a sentence in err, when the text is wrong. */
 MUST_CHECK bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, uint64_t refresh_ms,
                                 const struct endpoints_ops *ops, void *data, char *err, size_t err_size);
-/* The check alone, before anything starts. */
+/* Only checks the text. Call it before anything starts. */
 MUST_CHECK bool endpoints_check(const char *workers, char *err, size_t err_size);
-/* The mode of a text that passed the check. */
+/* Returns the mode of a text that passed the check. */
 enum endpoints_mode endpoints_mode(const char *workers);
 bool endpoints_use_tls(const char *workers);
 void endpoints_stop(struct endpoints *e);
 
-/* DNS mode: these are all addresses of the name now; NULL: it has none. Adds the new ones, in their order, and then
- * removes those that are gone. Takes O(n log n). The lookups call it. */
+/* For DNS mode. `found` has all addresses that the name has now; NULL: it has none. Adds the new addresses in their
+ * order, and then removes those that are gone. Takes O(n log n). The lookups call it. */
 struct addrinfo;
 void endpoints_update(struct endpoints *e, const struct addrinfo *addresses);
 

@@ -5,11 +5,11 @@
 #include "protocol/protocol.h"
 
 enum {
-    ASK_TIMEOUT_MS = 2000, /* of silence */
-    ASKING_MAX = 64,       /* at the same time */
-    PERIOD_MS = 30000,     /* of a worker that answers */
-    TICK_MS = 5000,        /* those that are due for their period are asked together, at multiples of this */
-    RETRY_MIN_MS = 1000,   /* of one that does not; doubled each time, up to the period */
+    ASK_TIMEOUT_MS = 2000, /* a worker that is silent for longer has not answered */
+    ASKING_MAX = 64,       /* requests at the same time */
+    PERIOD_MS = 30000,     /* how often a worker that answers is asked */
+    TICK_MS = 5000,        /* workers whose period is over are asked together, at multiples of this time */
+    RETRY_MIN_MS = 1000,   /* delay after a worker did not answer; doubled each time, up to the period */
     FRESH_MAX_MS = 1000,
     QUESTION_MS = 3000,
 };
@@ -21,14 +21,14 @@ struct survey_worker {
     survey_said *said;
     void *owner;
     struct catalog_worker in_catalog;
-    struct heap_node due; /* when it is asked next; not in the heap while it is asked */
+    struct heap_node due; /* when the worker is asked next; not in the heap while it is being asked */
     struct http_call *call;
-    uint64_t again_ns;    /* when to ask once more after the call; UINT64_MAX: as always */
-    unsigned failures;    /* in a row */
+    uint64_t again_ns;    /* when to ask once more after this call; UINT64_MAX: at the usual time */
+    unsigned failures;    /* failures in a row */
     uint64_t asked_ns;    /* when the last request was sent */
-    uint64_t answered_ns; /* when the request was sent that ended last; 0: none has */
+    uint64_t answered_ns; /* when the request that ended last was sent; 0: none has ended */
     uint64_t added_ns;
-    char etag[80]; /* of what is in the catalog; "": none */
+    char etag[80]; /* ETag of what is in the catalog; "": none */
     struct buf incoming;
 };
 
@@ -37,8 +37,8 @@ struct survey_question {
     bool (*enough)(void *data);
     void (*answered)(void *data, bool ok);
     void *data;
-    uint64_t asked_ns, since_ns; /* answers to requests sent since are new enough */
-    unsigned left;               /* workers that it waits for */
+    uint64_t asked_ns, since_ns; /* since_ns: answers to requests that were sent later are new enough */
+    unsigned left;               /* how many workers it still waits for */
 };
 
 static void survey_run(struct survey *s);
@@ -70,7 +70,7 @@ static void answer_questions(struct survey *s)
     for (struct survey_question *q; (q = take_over(s, now_ns())); free(q)) q->answered(q->data, s->catalog.reached > 0);
 }
 
-/* This worker is not waited for any more. */
+/* Makes the questions not wait for this worker any more. */
 static void uncount(struct survey *s, const struct survey_worker *w)
 {
     for (struct survey_question *q = s->questions; q; q = q->next) q->left -= waits_for(q, w);
@@ -118,7 +118,8 @@ static double jitter(struct survey *s, double least, double most)
     return least + (most - least) * random_unit(&s->random);
 }
 
-/* The first time is anywhere in the period, so that workers that were added together are not asked together. */
+/* Returns when to ask next. The first time is a random point in the period, so that workers that were added together
+ * are not asked together. */
 static uint64_t next_time_ns(struct survey_worker *w, bool first)
 {
     struct survey *s = w->survey;
@@ -232,7 +233,7 @@ static void on_timer(uv_timer_t *timer)
     survey_run(s);
 }
 
-/* Sends what is due, and sets the timer. */
+/* Sends the requests that are due, and sets the timer. */
 static void survey_run(struct survey *s)
 {
     uint64_t now = now_ns();
@@ -273,7 +274,7 @@ void survey_remove(struct survey *s, struct survey_worker *w)
     s->workers--;
     buf_release(&w->incoming);
     free(w);
-    uv_timer_start(s->timer, on_timer, 0, 0); /* a question may have waited for it */
+    uv_timer_start(s->timer, on_timer, 0, 0); /* a question may have waited for this worker */
 }
 
 void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms)

@@ -14,7 +14,7 @@ static bool is_any_of(const char *name, const char *const *words)
     return *words != NULL;
 }
 
-/* What the coordinator only passes on: mode, description and the like. */
+/* Prints the members that the coordinator only passes on, such as mode and description. */
 static char *print_others(const cJSON *task)
 {
     static const char *const ours[] = {"name", "error", "idempotent", "slots", "workers", "broken", NULL};

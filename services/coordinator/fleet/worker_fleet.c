@@ -3,7 +3,8 @@
 #include "common/service/access.h"
 #include "coordinator/fleet/worker_tls.h"
 
-/* A balancer that spreads connections sends nothing to a new worker until new connections are made. */
+/* A connection to a balancer is used for this long at most. A balancer that spreads connections sends nothing to a new
+ * worker until new connections are made. */
 #define BALANCER_CONNECTION_MS 10000
 
 int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec)

@@ -1,6 +1,6 @@
 /*
  * The coordinator's view of its workers: where they are, which tasks they have, which tokens and certificates it uses
- * for them, and why none can be reached. Owner: the coordinator; it knows nothing of jobs and chunks.
+ * for them, and why none can be reached. Owner: the coordinator. It knows nothing of jobs and chunks.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
 #define FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
@@ -14,16 +14,16 @@
 #include "coordinator/fleet/survey.h"
 
 struct worker_fleet_config {
-    const char *workers;                       /* as endpoints.h reads it */
+    const char *workers;                       /* the option --workers, which endpoints.h reads */
     const char *token_file;                    /* NULL: workers get no token */
-    const char *ca, *client_cert, *client_key; /* files; NULL: none */
+    const char *ca, *client_cert, *client_key; /* paths of files; NULL: none */
     double dns_refresh_s;
 };
 
 struct worker_fleet {
     const struct worker_fleet_config *config;
     struct http_client *client;
-    struct tls_store tls; /* of client */
+    struct tls_store tls; /* certificates of `client` */
     struct tokens tokens;
     char *authorization; /* the header line that every request to a worker carries; NULL: none */
     struct endpoints endpoints;
@@ -31,19 +31,21 @@ struct worker_fleet {
     struct connect_error connect_error;
 };
 
-/* Before anything starts: 0, or the exit status after a message that names the option. f is zeroed but for config; its
- * tokens are read here. */
+/* Checks the options and reads the tokens, before anything starts. Returns 0, or the exit status after a message that
+ * names the option. f must be zeroed except for config. */
 MUST_CHECK int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec);
-/* Everything but the addresses. False with a sentence in err. */
+/* Starts everything but the search for addresses. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size);
-/* The addresses: ops are called with data from now on. False with a sentence in err. */
+/* Starts to find addresses: from now on the ops are called with data. On failure it returns false, with a sentence in
+ * err. */
 MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_ops *ops, void *data,
                                           char *err, size_t err_size);
-/* Reads tokens and certificates again. Requests under way keep what they were sent with. */
+/* Reads tokens and certificates again. Running requests keep those that they were sent with. */
 void worker_fleet_reload(struct worker_fleet *f);
-/* Ends every request, and removes every address by its op. The loop must run on until the handles are closed. */
+/* Ends every request, and calls the op `removed` for every address. The loop must run on until the handles are
+ * closed. */
 void worker_fleet_stop(struct worker_fleet *f);
-/* After worker_fleet_stop(), when nothing can ask any more. */
+/* Call it after worker_fleet_stop(), when nothing can ask any more. */
 void worker_fleet_release(struct worker_fleet *f);
 
 #endif
