@@ -1,6 +1,6 @@
 /*
- * Where the items of a phase come from, in the order of their indexes. There may be a gap between one cut and the next
- * (items that need no work any more), but never inside a cut. Pure: no I/O.
+ * Where the items of a phase come from, in the order of their indexes. Between one cut and the next there may be a gap:
+ * items that need no work any more. Inside a cut there is never a gap. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
 #define FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
@@ -9,11 +9,11 @@
 #include "coordinator/items/spool.h"
 
 struct item_source_ops {
-    /* Moves the next items into `lines`, which must be empty, as one line each: at most max_items, and at most
-     * max_bytes unless the first item alone is larger. Returns how many, 0 when there are none; *first is the index of
-     * the first. */
+    /* Moves the next items into `lines`, which must be empty, as one line each. It moves at most max_items, and at most
+     * max_bytes unless the first item alone is larger. Returns how many, or 0 when there are none. *first is the index
+     * of the first item. */
     uint64_t (*cut)(void *source, uint64_t max_items, size_t max_bytes, uint64_t *first, struct buf *lines);
-    /* Leaves out the next items: at most max_items. Returns how many. */
+    /* Leaves out the next items, at most max_items. Returns how many. *first is the index of the first item. */
     uint64_t (*drop)(void *source, uint64_t max_items, uint64_t *first);
 };
 
@@ -34,14 +34,14 @@ static inline uint64_t item_source_drop(const struct item_source *s, uint64_t ma
     return s->ops->drop(s->source, max_items, first);
 }
 
-/* The items of a range or of spans, which are made when they are cut. Zeroed but for spec, which is borrowed. */
+/* The items of a range or of spans, which are made when they are cut. All but spec must be zeroed; spec is borrowed. */
 struct generated_items {
     const struct jobspec *spec;
-    uint64_t next; /* index of the next one */
+    uint64_t next; /* index of the next item */
 };
 struct item_source generated_items_source(struct generated_items *g);
 
-/* Items that were put in a spool, with indexes from 0 on. Zeroed but for spool, which is borrowed. */
+/* Items that were put in a spool, with indexes from 0 on. All but spool must be zeroed; spool is borrowed. */
 struct spooled_items {
     struct spool *spool;
     uint64_t next;

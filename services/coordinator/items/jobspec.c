@@ -122,7 +122,7 @@ static char *put_item(const struct jobspec *spec, uint64_t index, char *p)
 
 bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out)
 {
-    enum { ROOM = 64, BATCH = 1024 }; /* bytes of the longest generated item; items for which room is made at once */
+    enum { ROOM = 64, BATCH = 1024 }; /* bytes of the longest generated item; room is made for BATCH items */
     if (spec->source != SOURCE_RANGE && spec->source != SOURCE_SPANS) BUG("these items are not generated");
     if (first > spec->generated_count || count > spec->generated_count - first) BUG("no such items");
     size_t before = out->len;

@@ -1,10 +1,10 @@
 /*
- * What a job asks for: the options of the job object and of the query, checked, with their defaults. Pure. It does not
- * know which tasks exist, and does not see the items: the splitter removes them first.
+ * What a job asks for: the options of the job object and of the query. They are checked, and have their defaults. Pure.
+ * It does not know which tasks exist. It does not see the items, because the splitter removes them first.
  *
  * Life: jobspec_init(), then jobspec_read_query() for each query argument, jobspec_read_options() with the splitter's
- * options, jobspec_finish(). After the first fault a function returns false, and the error says what is wrong.
- * Whole numbers beyond 2^53 - 1 are refused. `common` keeps the client's bytes.
+ * options, jobspec_finish(). At the first fault a function returns false, and the error says what is wrong. Whole
+ * numbers beyond 2^53 - 1 are refused. `common` keeps the client's bytes.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_JOBSPEC_H
 #define FANTAIL_COORDINATOR_ITEMS_JOBSPEC_H
@@ -16,13 +16,13 @@
 
 enum job_source { SOURCE_NONE, SOURCE_ITEMS, SOURCE_RANGE, SOURCE_SPANS };
 enum job_order { ORDER_INPUT, ORDER_COMPLETION, ORDER_COUNT };
-/* Consecutive items with the same error: a line for each, or one line with their number. */
+/* How consecutive items with the same error are written: a line for each, or one line with their number. */
 enum job_errors { ERRORS_EACH, ERRORS_RUNS, ERRORS_COUNT };
 enum job_reduce { REDUCE_NONE, REDUCE_SUM, REDUCE_COUNT, REDUCE_MIN, REDUCE_MAX, REDUCE_CONCAT, REDUCE_KIND_COUNT };
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
 struct job_retry {
-    int64_t max_attempts; /* 1: an item is not tried again */
+    int64_t max_attempts; /* attempts per item; 1: an item is not tried again */
     double interval_s;
     double backoff_rate;
     double max_delay_s;
@@ -31,15 +31,16 @@ struct job_retry {
 };
 
 struct jobspec {
-    char *tasks[PIPELINE_TASKS_MAX]; /* one, or the steps of a pipeline */
+    char *tasks[PIPELINE_TASKS_MAX]; /* one task, or the steps of a pipeline */
     size_t task_count;
 
     enum job_source source;
-    /* RANGE: the integers start, start + step ... before stop. SPANS: {"start":a,"stop":b}, each of `step`. */
+    /* RANGE: the integers start, start + step and so on, below stop. SPANS: {"start":a,"stop":b}, where b - a is
+     * `step`. */
     int64_t start, stop, step;
     uint64_t generated_count; /* RANGE, SPANS: how many items */
 
-    char *common; /* JSON text in one line, with a NUL at its end; NULL: none */
+    char *common; /* JSON text in one line, which ends with a NUL; NULL: none */
     size_t common_len;
 
     enum job_order order;
@@ -56,41 +57,42 @@ struct jobspec {
     int64_t tolerated_failure_count; /* -1: no limit */
     double tolerated_failure_percentage;
     enum job_reduce reduce;
-    char *reduce_task; /* a job with it is refused, as tasks cannot reduce yet */
+    char *reduce_task; /* a job that has it is refused, because tasks cannot reduce yet */
     int64_t reduce_fan_in;
-    double progress_s; /* query only: seconds from one progress line to the next; 0: none */
+    double progress_s; /* only in the query: seconds from one progress line to the next; 0: none */
 
-    uint64_t seen; /* private; bit i: field i of the table was given */
+    uint64_t seen; /* private: bit i is set when field i of the table was given */
 };
 
 struct jobspec_error {
-    int status;       /* 400; 404: a name that no task can have */
-    char pointer[96]; /* "/retry/max_attempts"; "": the whole */
+    int status;       /* 400, or 404 for a name that no task can have */
+    char pointer[96]; /* a JSON pointer such as "/retry/max_attempts"; "": the whole */
     char detail[256]; /* one sentence */
 };
 
 void jobspec_init(struct jobspec *spec);
-/* A zeroed or released one is fine. */
+/* Releasing a zeroed or released spec is fine. */
 void jobspec_release(struct jobspec *spec);
 
-/* One query argument. Names are those of the job object, nested ones with a dot ("retry.max_attempts"); several tasks
- * have commas between them ("task=fetch,parse"). An unknown name is an error. */
+/* Reads one query argument. Names are those of the job object. A nested name has a dot ("retry.max_attempts"). Several
+ * tasks have commas between them ("task=fetch,parse"). An unknown name is an error. */
 MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const char *value,
                                    struct jobspec_error *err);
-/* The job object without its items, as JSON text. A field that is here and in the query is an error. */
+/* Reads the job object without its items, as JSON text. A field that is both here and in the query is an error. */
 MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
-/* Everything was read. have_items: the body has items. Checks that there is a task and exactly one source of items, and
- * sets source and generated_count. */
+/* Call it when everything was read. have_items says whether the body has items. Checks that there is a task and exactly
+ * one source of items, and sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
-/* A job was started with `early`, before all its options had arrived. Returns the pointer of the first option that is
- * different in `late` and may not be; NULL: there is none. */
+/* For a job that was started with `early`, before all its options had arrived. Returns the pointer of the first option
+ * that differs in `late` and must not differ. Returns NULL when there is none. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
-/* RANGE and SPANS: appends items first .. first + count - 1, one line each. False when they pass the buffer's cap. */
+/* For RANGE and SPANS: appends items first .. first + count - 1, one line each. Returns false when they pass the
+ * buffer's cap. */
 MUST_CHECK bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out);
 
-/* Answers go out in the order of the items. A reduction needs that, whatever `order` is. */
+/* Whether answers go out in the order of the items. A reduction needs that, whatever `order` is. */
 bool jobspec_keeps_order(const struct jobspec *spec);
 
 const char *job_reduce_name(enum job_reduce reduce);

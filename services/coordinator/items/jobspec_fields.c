@@ -2,7 +2,7 @@
 
 #include <stdarg.h>
 
-#define MAX_WHOLE (LIMIT_JSON_INTEGER - 1) /* 2^53 - 1: up to here a double holds every integer */
+#define MAX_WHOLE (LIMIT_JSON_INTEGER - 1) /* 2^53 - 1; a double holds every integer up to this one */
 #define YEAR_S    (366.0 * 86400)
 #define DAY_S     86400.0
 

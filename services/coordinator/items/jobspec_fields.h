@@ -1,5 +1,5 @@
 /*
- * The table of the options of a job: name, type, place and range of every field. jobspec_read.c reads options by it,
+ * The table of the options of a job: name, type, offset and range of every field. jobspec_read.c reads options by it,
  * and makes the sentences of its errors from it. Private to jobspec*.c.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_JOBSPEC_FIELDS_H
@@ -22,18 +22,18 @@ struct field {
     const char *name; /* "retry.jitter" is the member jitter of the member retry */
     enum field_type type;
     bool nullable;   /* null leaves the default */
-    bool query_only; /* it concerns this answer, not the job */
+    bool query_only; /* it is about this answer, not the job */
     size_t offset;
     double min, max;
-    const char *const *words; /* by the value of the enum; NULL: that value has no word */
+    const char *const *words; /* indexed by the value of the enum; NULL: that value has no word */
     size_t word_count;
 };
 
-/* In the order of the bits of jobspec.seen. */
+/* The fields, in the order of the bits of jobspec.seen. */
 extern const struct field jobspec_fields[];
 extern const size_t jobspec_field_count;
 
-/* NULL: there is no such field. */
+/* Returns the field of that name; NULL when there is none. */
 const struct field *jobspec_field(const char *name);
 /* Whether the field of that name was given. */
 bool jobspec_given(const struct jobspec *spec, const char *name);

@@ -1,4 +1,4 @@
-/* Which options may still change after the first items of a job have been sent. */
+/* Decides which options may still change after the first items of a job have been sent. */
 #include "coordinator/items/jobspec.h"
 
 static bool same_text(const char *a, const char *b)

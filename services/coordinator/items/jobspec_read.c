@@ -21,7 +21,7 @@ static const char *describe_words(const struct field *f, char *out, size_t size)
 
 static bool is_retriable(enum item_error e)
 {
-    /* A retry cannot help with these two: they are decisions about the job. */
+    /* A retry cannot help with these two errors, because they are decisions about the job. */
     return e != ITEM_CANCELLED && e != ITEM_DEADLINE_EXCEEDED;
 }
 
@@ -73,7 +73,8 @@ static bool read_number(struct json_slice v, double *n)
     return isfinite(*n);
 }
 
-/* A double is exact up to the cap of 2^53 - 1, and a larger number does not become smaller than the cap. */
+/* Reads a whole number. A double is exact up to the cap of 2^53 - 1. A larger number is not rounded to one below the
+ * cap. */
 static bool read_int(const struct field *f, struct json_slice v, int64_t *n)
 {
     double d;
@@ -149,7 +150,7 @@ static bool read_errors(struct json_slice v, uint32_t *out)
     return true;
 }
 
-/* Keeps the text in one line: it becomes part of the first line of every chunk. */
+/* Keeps the text in one line, because it becomes part of the first line of every chunk. */
 static void read_raw(struct jobspec *spec, struct json_slice v)
 {
     spec->common = xmalloc(v.len + 1);
@@ -204,7 +205,7 @@ static bool fail_unknown(struct jobspec_error *err, const char *name)
     return jobspec_fail(err, 400, name, "A job has no such field.");
 }
 
-/* "<group>.<name>"; or "?", which is never a field's name. */
+/* Writes "<group>.<name>". If no field can have that name, it writes "?" instead. */
 static void full_name(char out[NAME_SIZE], const char *group, const struct buf *name)
 {
     bool odd = name->len == 0 || name->len + strlen(group) + 2 > NAME_SIZE || memchr(name->data, 0, name->len) ||
@@ -215,7 +216,7 @@ static void full_name(char out[NAME_SIZE], const char *group, const struct buf *
         snprintf(out, NAME_SIZE, "%s%s%.*s", group, *group ? "." : "", (int)name->len, name->data);
 }
 
-/* The JSON pointer of an unknown member, whatever its name; a long one is cut off. */
+/* Writes the JSON pointer of an unknown member, whatever its name is. A long pointer is cut off. */
 static void point_at(struct jobspec_error *err, const char *group, const struct buf *name)
 {
     size_t at = (size_t)snprintf(err->pointer, sizeof(err->pointer), "%s%s/", *group ? "/" : "", group);
@@ -259,7 +260,7 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
         empty = false;
     }
     buf_release(&text);
-    /* Otherwise an empty source would count as none. */
+    /* Without this check, an empty source would count as none. */
     if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop.");
     if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size.");
     return ok;
@@ -278,7 +279,7 @@ bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, st
     return read_object(spec, "", (struct json_slice){json, len}, err);
 }
 
-/* The value of a query argument, as it would be in the job object. */
+/* Writes the value of a query argument as it would be in the job object. */
 static void query_to_json(const struct field *f, const char *value, struct buf *json)
 {
     bool list = f->type == FIELD_ERRORS || (f->type == FIELD_TASKS && strchr(value, ','));
@@ -313,7 +314,7 @@ bool jobspec_read_query(struct jobspec *spec, const char *name, const char *valu
     if (!json_valid(json.data, json.len, &offset, &why)) {
         ok = fail_type(f, err);
     } else {
-        /* Only values that are JSON already may have white space around them. */
+        /* White space is allowed only around values that are JSON already. */
         if (f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK || f->type == FIELD_ERRORS)
             begin = 0;
         const char *text = json.data + begin;

@@ -16,12 +16,12 @@ struct payload {
     uint64_t count;
 };
 
-/* Takes the memory of `lines`, which leaves it empty. */
+/* Takes the memory of `lines`, and leaves `lines` empty. */
 MUST_CHECK struct payload *payload_new(struct buf *lines, uint64_t count);
-/* Items [from, from + count) of p. */
+/* Returns a payload of items [from, from + count) of p. */
 MUST_CHECK struct payload *payload_slice(const struct payload *p, uint64_t from, uint64_t count);
 void payload_free(struct payload *p);
-/* The lines of items [from, to); borrowed from p. */
+/* Returns the lines of items [from, to), borrowed from p. */
 const char *payload_range(const struct payload *p, uint64_t from, uint64_t to, size_t *len);
 
 #endif

@@ -1,4 +1,5 @@
-/* Bodies that are a job object: the elements of "items" stream out, the other members are kept as options. */
+/* Splits bodies that are a job object. The elements of "items" are passed on as they come. The other members are kept
+ * as options. */
 #include "coordinator/items/splitter_internal.h"
 
 #include "common/json/json_walk.h"
@@ -80,7 +81,7 @@ static bool name_is_new(struct splitter *s)
     return true;
 }
 
-/* The name in s->partial is whole; `offset` is that of the next byte. */
+/* Call it when the name in s->partial is whole. `offset` is the offset of the next byte. */
 static enum split_status name_ended(struct splitter *s, uint64_t offset)
 {
     buf_clear(&s->name);
@@ -97,7 +98,7 @@ static bool name_is_items(const struct splitter *s)
     return s->name.len == 5 && memcmp(s->name.data, "items", 5) == 0;
 }
 
-/* The option's value in s->partial is whole: it becomes a member of the object in s->options. */
+/* Call it when the option's value in s->partial is whole. The value becomes a member of the object in s->options. */
 static void option_ended(struct splitter *s)
 {
     s->options.len--; /* the closing brace */
@@ -115,7 +116,7 @@ static void item_ended(struct splitter *s, const char *json, size_t len)
     s->state = AFTER_ITEM;
 }
 
-/* Inside a name, an option or an item: reads what belongs to it. */
+/* Reads the rest of the name, option or item that has begun. */
 static enum split_status read_inside(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *used)
 {
     enum json_scan_status scanned = json_scan_feed(&s->scan, p, len, used);
@@ -140,7 +141,7 @@ static enum split_status read_inside(struct splitter *s, const char *p, size_t l
     return SPLIT_OK;
 }
 
-/* A name, an option or an item begins: it is scanned from its first byte on, in state `inside`. */
+/* Begins a name, an option or an item. It is scanned from its first byte on, in state `inside`. */
 static void begin(struct splitter *s, enum split_state inside, unsigned max_depth)
 {
     json_scan_init(&s->scan, max_depth);
@@ -152,18 +153,18 @@ static void begin(struct splitter *s, enum split_state inside, unsigned max_dept
 static inline size_t small_copy(char *dst, const char *src, size_t len, size_t readable)
 {
     if (len <= 16 && readable >= 16)
-        memcpy(dst, src, 16); /* two moves are quicker than a call; the buffer has room for them */
+        memcpy(dst, src, 16); /* two moves are faster than a call of memcpy(); the buffer has room for both */
     else
         memcpy(dst, src, len);
     return len;
 }
 
-/* The hot loop: scalars one after another, each with a comma after it. Returns where something else begins: an item
- * (state ITEM), or what comes after one (AFTER_ITEM). */
+/* Reads scalars, each with a comma after it. This is the loop in which most time is spent. Returns where something else
+ * begins: an item (state ITEM), or what comes after an item (AFTER_ITEM). */
 static const char *read_scalars(struct splitter *s, const char *p, const char *end)
 {
     if (*p == '{' || *p == '[') return p;
-    /* Each item needs no more room than its bytes and its comma. */
+    /* No item needs more room than its bytes and its comma. */
     if (!buf_reserve(&s->items, (size_t)(end - p) + 32)) BUG("the items have no cap");
     char *out = s->items.data + s->items.len;
     uint64_t count = 0;
@@ -217,7 +218,8 @@ static enum split_status read_mark(struct splitter *s, char c, uint64_t offset)
     }
 }
 
-/* p is not at white space: reads one mark, or begins a name, an option or an item. *used is 1 after a mark, else 0. */
+/* Reads one punctuation mark, or begins a name, an option or an item. p must not be at white space. *used is 1 after a
+ * mark, else 0. */
 static enum split_status read_token(struct splitter *s, const char *p, uint64_t offset, size_t *used)
 {
     *used = 0;

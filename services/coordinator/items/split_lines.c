@@ -1,7 +1,7 @@
-/* Bodies of lines: NDJSON and text. */
+/* Splits bodies of lines: NDJSON and text. */
 #include "coordinator/items/splitter_internal.h"
 
-#define HANDED_OVER_BYTES ((size_t)64 * KIB) /* shorter lines are copied */
+#define HANDED_OVER_BYTES ((size_t)64 * KIB) /* shorter lines are copied, longer ones handed over */
 
 static enum split_status fail_item(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
 {
@@ -14,7 +14,8 @@ static enum split_status fail_too_large(struct splitter *s, uint64_t offset)
     return fail_item(s, SPLIT_ITEM_TOO_LARGE, offset, "an item is too large");
 }
 
-/* Whether the line is valid JSON within the depth. *used: where it ends or fails; *why: the phrase about it. */
+/* Whether the line is valid JSON within the depth. *used is where it ends or fails; *why is the phrase about the
+ * fault. */
 static bool scan_line(struct splitter *s, const char *line, size_t len, size_t *used, const char **why)
 {
     json_scan_init(&s->scan, s->max_depth);
@@ -24,7 +25,7 @@ static bool scan_line(struct splitter *s, const char *line, size_t len, size_t *
     return status == JSON_SCAN_WHOLE && *used == len;
 }
 
-/* One line without its newline; `offset` is that of its first byte in the whole body. */
+/* Reads one line without its newline. `offset` is the offset of its first byte in the whole body. */
 static enum split_status read_json_line(struct splitter *s, const char *line, size_t len, uint64_t offset)
 {
     const char *end = line + len, *p = line;
@@ -40,13 +41,14 @@ static enum split_status read_json_line(struct splitter *s, const char *line, si
     return SPLIT_OK;
 }
 
-/* The length, with its newline, of a line at p that is an item byte for byte; 0: it is not. */
+/* Returns the length, including the newline, of a line at p that is an item byte for byte. Returns 0 for another
+ * line. */
 static size_t plain_line(struct splitter *s, const char *p, const char *end)
 {
     size_t n, used;
     const char *why;
     if (*p != '{' && *p != '[') {
-        /* A scalar has no newline in it, so its end need not be searched for first. */
+        /* A scalar has no newline in it, so the line's end need not be found first. */
         n = json_value_length(p, (size_t)(end - p));
         return n && n <= LIMIT_ITEM_BYTES && (size_t)(end - p) > n && p[n] == '\n' ? n + 1 : 0;
     }
@@ -64,8 +66,8 @@ static void append_run(struct splitter *s, const char *run, const char *end, uin
     s->item_count += count;
 }
 
-/* Reads the whole lines of a piece; *rest is the start of the line that is left. Lines that are items byte for byte,
- * which nearly all are, are copied together. */
+/* Reads the whole lines of a piece. *rest is the start of the unfinished line. Nearly all lines are items byte for
+ * byte. Such lines are copied together. */
 static enum split_status read_json_lines(struct splitter *s, const char *data, size_t len, const char **rest)
 {
     const char *p = data, *end = data + len, *run = p;
@@ -101,7 +103,7 @@ static void append_escaped(struct buf *out, unsigned char c)
         buf_addf(out, "\\u%04x", c);
 }
 
-/* One line without its newline; `offset` is that of its first byte in the whole body. */
+/* Reads one line without its newline. `offset` is the offset of its first byte in the whole body. */
 static enum split_status read_text_line(struct splitter *s, const char *line, size_t len, uint64_t offset)
 {
     struct buf *out = &s->items;
@@ -143,8 +145,8 @@ static enum split_status read_text_lines(struct splitter *s, const char *data, s
     return SPLIT_OK;
 }
 
-/* A large line that is an item byte for byte moves with its memory, without a copy and without a second search for line
- * breaks. Room for an equally large next line is made at once, so that it does not grow step by step. */
+/* If a large line is an item byte for byte, its memory is handed over, without a copy and without a second search for
+ * line breaks. Room for an equally large next line is made at once, so that the memory does not grow step by step. */
 static bool hand_over(struct splitter *s)
 {
     size_t len = s->partial.len;
@@ -160,7 +162,7 @@ static bool hand_over(struct splitter *s)
     return true;
 }
 
-/* The line in s->partial is whole. It has its newline, unless the body ended without one. */
+/* Reads the line in s->partial, which is whole. It has its newline, unless the body ended without one. */
 static enum split_status read_partial(struct splitter *s)
 {
     if (hand_over(s)) return SPLIT_OK;
@@ -173,7 +175,8 @@ static enum split_status read_partial(struct splitter *s)
     return status;
 }
 
-/* Keeps a part of a line. `whole`: its newline is in it, and does not count towards the limit of an item. */
+/* Keeps a part of a line. If `whole`, the part has the line's newline, which does not count towards the limit of an
+ * item. */
 static bool hold(struct splitter *s, const char *part, size_t len, bool whole)
 {
     buf_expect(&s->partial, len, s->line_hint);
@@ -191,7 +194,7 @@ enum split_status split_lines_feed(struct splitter *s, const char *data, size_t 
         status = read_partial(s);
         p = lf + 1;
     }
-    /* The functions below count offsets from the first byte of what they get. */
+    /* The functions called here count offsets from the first byte that they get. */
     uint64_t skipped = (uint64_t)(p - data);
     s->offset += skipped;
     if (status == SPLIT_OK && p < end) {

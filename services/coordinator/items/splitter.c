@@ -55,7 +55,7 @@ enum split_status split_fail(struct splitter *s, enum split_status status, uint6
 void append_in_one_line(struct buf *out, const char *json, size_t len)
 {
     const char *end = json + len;
-    /* The caps were checked before, so these calls cannot fail. */
+    /* The caps were checked before, so the calls below cannot fail. */
     while (json < end) {
         const char *lf = memchr(json, '\n', (size_t)(end - json));
         const char *stop = lf ? lf : end;
@@ -80,7 +80,8 @@ bool split_hold(struct splitter *s, const char *data, size_t len, size_t limit)
     return buf_add(&s->partial, data, len);
 }
 
-/* The place after the max_lines'th newline, or after the last one before end; adds the newlines before it to *lines. */
+/* Returns the place after newline number max_lines, or after the last newline before end. Adds the number of newlines
+ * before that place to *lines. */
 static const char *skip_lines(const char *p, const char *end, uint64_t max_lines, uint64_t *lines)
 {
     const char *after = p;
@@ -111,7 +112,7 @@ size_t lines_cut(const char *data, size_t len, uint64_t max_lines, size_t max_by
     if (max_lines == 0 || len == 0) return 0;
     const char *end = data + (len < max_bytes ? len : max_bytes);
     const char *after = skip_lines(data, end, max_lines, lines);
-    /* A first line of more than max_bytes goes alone. */
+    /* A first line of more than max_bytes is cut off alone. */
     if (*lines == 0) after = skip_lines(data, data + len, 1, lines);
     return (size_t)(after - data);
 }

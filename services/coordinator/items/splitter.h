@@ -1,18 +1,18 @@
 /*
- * Splits a request body into items as its bytes arrive, in pieces of any size. Strict RFC 8259. It builds no tree: an
- * item is checked and copied. Pure: no I/O, no time.
+ * Splits a request body into items as its bytes arrive, in pieces of any size. It follows RFC 8259 strictly. It builds
+ * no tree: an item is checked and copied. Pure: no I/O, no time.
  *
  * Every whole item is appended to `items` as one line of JSON that ends in '\n'. It has the client's bytes, but without
- * white space around the item and without line breaks between its tokens. The caller takes lines from the front of
- * `items` whenever it likes and lowers `items_in_buf`. It limits memory by how much it feeds: a call appends only the
- * items that end in the bytes fed. Beside them it holds one unfinished item (LIMIT_ITEM_BYTES) and the options
- * (LIMIT_OPTIONS_BYTES).
+ * white space around the item and without line breaks between its tokens. The caller may take lines from the front of
+ * `items` at any time, and then lowers `items_in_buf`. The caller limits memory by how much it feeds: a call appends
+ * only the items that end in the bytes fed. Besides these items, the splitter holds one unfinished item
+ * (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
  *
  *     SPLIT_JOB      one JSON object: the elements of its "items" array are the items, its other members the options
  *     SPLIT_NDJSON   one JSON value per line, which ends in "\n" or "\r\n"; blank lines are skipped
  *     SPLIT_TEXT     each line is one string item; an empty line is the item ""; a '\r' before the '\n' is dropped
  *
- * Of a job it knows the name "items" alone; jobspec.h reads the options.
+ * The only member of a job that it knows is "items"; jobspec.h reads the options.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
@@ -24,58 +24,61 @@ enum split_format { SPLIT_JOB, SPLIT_NDJSON, SPLIT_TEXT };
 
 enum split_status {
     SPLIT_OK = 0,
-    SPLIT_BAD,               /* not of the format: 400 */
+    SPLIT_BAD,               /* the body does not have the format: 400 */
     SPLIT_ITEM_TOO_LARGE,    /* an item of more than LIMIT_ITEM_BYTES: 413 */
     SPLIT_OPTIONS_TOO_LARGE, /* a job object of more than LIMIT_OPTIONS_BYTES without its items: 413 */
 };
 
 struct split_error {
     enum split_status status;
-    uint64_t offset;    /* of the wrong byte in the whole body; the body's length when it ends too early */
-    char pointer[96];   /* JSON pointer: "/items/17", "/retry"; "": the body. It may hold a name that the client
-                         * chose, so escape it; a long one is cut off */
-    const char *phrase; /* static: "a comma or ] was expected" */
+    uint64_t offset; /* offset of the wrong byte in the whole body; the body's length if it ends too early */
+    /* A JSON pointer, such as "/items/17"; "": the body. It may have a name that the client chose, so escape it. A long
+     * pointer is cut off. */
+    char pointer[96];
+    const char *phrase; /* a static phrase, such as "a comma or ] was expected" */
 };
 
 struct splitter {
     /* The results. */
     struct buf items;      /* whole items, one line each; the caller takes them */
-    uint64_t items_in_buf; /* how many are in `items` */
-    uint64_t item_count;   /* of the whole body so far */
-    bool items_seen;       /* the body has items, or may have: "items" was read; always true without SPLIT_JOB */
-    bool items_ended;      /* the "items" array has ended: item_count is final; options may follow */
-    struct buf options;    /* SPLIT_JOB: always one valid JSON object, with the members that are whole so far */
+    uint64_t items_in_buf; /* how many items are in `items` */
+    uint64_t item_count;   /* items of the whole body so far */
+    bool items_seen;       /* SPLIT_JOB: the member "items" was read; otherwise always true */
+    bool items_ended;      /* the array of "items" has ended, so item_count is final; options may follow */
+    struct buf options;    /* SPLIT_JOB: one valid JSON object at any time, with the members that are whole so far */
     struct split_error error;
 
     /* Private. */
     enum split_format format;
     unsigned max_depth;
     uint8_t state;           /* SPLIT_JOB: enum split_state */
-    uint64_t offset;         /* of the first byte of the piece being fed */
-    uint64_t partial_offset; /* lines: of the first byte of `partial` */
+    uint64_t offset;         /* offset of the first byte of the piece being fed */
+    uint64_t partial_offset; /* lines: offset of the first byte of `partial` */
     struct json_scan scan;
     struct buf partial; /* the unfinished item, line, name or option value */
-    size_t line_hint;   /* lines: how large a long one probably is: the body, later the last long one; 0: unknown */
-    struct buf name;    /* SPLIT_JOB: the decoded name of the member being read */
-    struct buf names;   /* SPLIT_JOB: the names so far, each after its length */
+    /* For lines: the probable size of a long line. It is first the size of the body, then that of the last long line.
+     * 0: unknown. */
+    size_t line_hint;
+    struct buf name;  /* SPLIT_JOB: the decoded name of the member being read */
+    struct buf names; /* SPLIT_JOB: the names so far, each after its length */
     unsigned name_count;
 };
 
 /* max_depth limits the nesting of an item and of the options; 0: LIMIT_JSON_DEPTH. */
 void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth);
-/* How many bytes the body will have. It only saves copies. */
+/* Says how many bytes the body will have. This only saves copies. */
 void splitter_expect(struct splitter *s, size_t body_bytes);
 /* May be called on a zeroed or released splitter. */
 void splitter_release(struct splitter *s);
 
-/* Reads all of data, or fails: then s->error says why, the items before the fault are in s->items, and every later call
- * fails in the same way. */
+/* Reads all of data, or fails. After a failure, s->error says why, the items before the fault are in s->items, and
+ * every later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
-/* The body is whole. The last line is an item even without its newline. */
+/* Call it when the body is whole. The last line is an item even without its newline. */
 MUST_CHECK enum split_status splitter_finish(struct splitter *s);
 
-/* How many bytes the first lines of data have: as many whole lines as fit in max_bytes, at most max_lines, but always
- * at least one if there is one. *lines is their number. It counts newlines 16 bytes at a time. */
+/* Cuts off the first lines of data: as many whole lines as fit in max_bytes, at most max_lines, but at least one if
+ * there is one. Returns their bytes, and sets *lines to their number. It counts newlines 16 bytes at a time. */
 size_t lines_cut(const char *data, size_t len, uint64_t max_lines, size_t max_bytes, uint64_t *lines);
 
 #endif

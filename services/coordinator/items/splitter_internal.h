@@ -13,11 +13,11 @@ enum split_status split_job_finish(struct splitter *s);
 
 /* Notes the fault and its offset in the whole body. */
 enum split_status split_fail(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase);
-/* Appends valid JSON without its line breaks. These can only be between tokens. */
+/* Appends valid JSON without its line breaks. Line breaks can only be between tokens. */
 void append_in_one_line(struct buf *out, const char *json, size_t len);
 /* Appends one item: valid JSON, without its newline. */
 void split_emit(struct splitter *s, const char *json, size_t len);
-/* Appends to s->partial. False when that would make more than `limit` bytes. */
+/* Appends to s->partial. Returns false when that would make more than `limit` bytes. */
 MUST_CHECK bool split_hold(struct splitter *s, const char *data, size_t len, size_t limit);
 
 static inline bool split_is_space(char c)

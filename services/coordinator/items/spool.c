@@ -5,7 +5,7 @@
 struct spool_block {
     struct spool_block *next;
     struct buf lines;
-    size_t at; /* the bytes before it were taken */
+    size_t at; /* the bytes before this offset were taken */
     uint64_t items;
 };
 
@@ -57,7 +57,7 @@ uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct
         size_t left = b->lines.len - b->at, room = max_bytes > out->len ? max_bytes - out->len : 0;
         uint64_t items = b->items;
         size_t bytes = left;
-        /* A single item goes whole, whatever its size: it ends where the block ends. */
+        /* A single item is moved whole, whatever its size. It ends where the block ends. */
         if (items > max_items - taken || (left > room && items > 1)) {
             bytes = lines_cut(b->lines.data + b->at, left, max_items - taken, room, &items);
         }
@@ -65,7 +65,7 @@ uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct
         s->items -= items;
         s->bytes -= bytes;
         taken += items;
-        if (bytes == left && b->at == 0 && out->len == 0) { /* a whole block: its memory moves, no copy */
+        if (bytes == left && b->at == 0 && out->len == 0) { /* a whole block is handed over without a copy */
             buf_release(out);
             out->data = buf_detach(&b->lines, &out->len);
             out->alloc = out->len;
