@@ -50,14 +50,15 @@ static void free_when_over(struct job *j)
     jobs->job_gone(jobs->data);
 }
 
-/* A job without clients is cancelled: nobody could read its answers. */
+/* A job without clients is cancelled, because nobody could read its answers. */
 void job_client_gone(struct job *j)
 {
     if (!j->submission.exchange && j->readers.n == 0) job_cancel(j, SCHED_CANCELLED, "the client went away");
     free_when_over(j);
 }
 
-/* Only noted: this may be inside an action of the scheduler, which must not be called back from there. */
+/* Only notes the cancel. This call may come from inside an action of the scheduler, which must not be called back from
+ * there. */
 static void note_cancel(struct job *j)
 {
     j->cancel_is_noted = true;
@@ -108,7 +109,7 @@ const char *job_pointer_member(struct buf *b, const char *pointer)
 
 /* Its readers. */
 
-/* The first when r is NULL; NULL at the end. */
+/* Returns the next reader, or the first one when r is NULL. Returns NULL at the end. */
 static struct reader *next_reader(const struct job *j, const struct reader *r)
 {
     struct list_link *next = list_next(&j->readers, r ? &r->link : NULL);
@@ -125,7 +126,7 @@ bool job_is_reduced(const struct job *j)
     return j->spec.reduce != REDUCE_NONE;
 }
 
-/* The first failure counts. */
+/* Makes the job fail. The first failure counts. */
 static void fail(struct job *j, const char *why, bool disk)
 {
     if (!j->failure[0]) {
@@ -172,7 +173,7 @@ void job_open_answers(struct job *j)
     }
 }
 
-/* Without readers nobody could get the value of a reduction. */
+/* Without a reader, nobody could get the value of a reduction. */
 void job_answers_came(struct job *j)
 {
     if (!j->readable || j->readers.n == 0) return;

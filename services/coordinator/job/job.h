@@ -1,6 +1,7 @@
 /*
- * One job from its POST to its last byte: its submission brings options and items, its phase runs the items, its
- * answers go to its readers. It lives until the scheduler, the submission's exchange and the readers are done with it.
+ * One job from its POST to its last byte. Its submission brings options and items, its phase runs the items, and its
+ * answers go to its readers. A job lives until the scheduler, the submission's exchange and the readers are done with
+ * it.
  *
  *                     the workers have its tasks
  *   NEW ---------------------------------------------------> RUNNING ---> ENDED
@@ -9,7 +10,7 @@
  *    |        |
  *    +--------+---> REFUSED (the request was wrong)
  *
- * A request that turns out wrong while the job runs already leaves it RUNNING: it is cancelled and ends.
+ * If the request turns out to be wrong when the job already runs, the job stays RUNNING until its cancellation ends it.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_H
 #define FANTAIL_COORDINATOR_JOB_JOB_H
@@ -28,8 +29,8 @@ enum job_state { JOB_NEW, JOB_ASKING, JOB_RUNNING, JOB_ENDED, JOB_REFUSED, JOB_S
 
 struct job {
     struct jobs *jobs;
-    struct list_link by_age;    /* jobs.c */
-    struct job *next_in_bucket; /* jobs.c */
+    struct list_link by_age;    /* used by jobs.c */
+    struct job *next_in_bucket; /* used by jobs.c */
     enum job_state state;
     char id[UUID_TEXT_SIZE];
     uint64_t started_ns;
@@ -37,27 +38,27 @@ struct job {
     struct jobspec spec;
 
     struct submission submission;
-    struct survey_question *question; /* ASKING */
+    struct survey_question *question; /* set while the state is ASKING */
     struct phase phase;
     struct answer_buffer answers;
-    struct fold fold; /* of a reduced job, from when its answers can be read */
+    struct fold fold; /* for a reduced job, set when its answers can be read */
     bool readable;    /* job_open_answers() has opened them */
     struct list readers;
 
     enum sched_status cancel_status;
     const char *cancel_reason; /* NULL: not cancelled */
-    bool cancel_is_noted;      /* on jobs->cancels */
+    bool cancel_is_noted;      /* the job is on jobs->cancels */
     struct list_link cancel_link;
     enum sched_waiting waiting;
     struct sched_outcome outcome;
-    char failure[200]; /* why the coordinator itself failed the job; "" */
-    bool disk_failed;  /* that is why */
+    char failure[200]; /* why the coordinator itself failed the job; "": it did not */
+    bool disk_failed;  /* it failed because of the disk */
 };
 
-/* Ends it early, before the next scheduler_run(), or when it starts. reason is a literal or lives as long as the job.
- * The first one counts. */
+/* Ends the job early: before the next scheduler_run(), or when the job starts. reason must be a literal or live as long
+ * as the job. If the job is cancelled again, the first reason counts. */
 void job_cancel(struct job *j, enum sched_status status, const char *reason);
-/* What watchers see of it. Borrowed from the job. */
+/* Returns the status of the job. Its strings are borrowed from the job. */
 struct status_job job_status(const struct job *j);
 
 #endif

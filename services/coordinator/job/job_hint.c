@@ -2,7 +2,7 @@
 #include "common/json/json_walk.h"
 #include "coordinator/job/job_internal.h"
 
-/* Longer items are not looked at, as that would hold up the loop. */
+/* Longer items are not checked, because that would delay the loop. */
 enum { LOOK_BYTES = 1024 * 1024 };
 
 enum job_likeness job_likeness(const char *item, size_t len)
@@ -19,7 +19,7 @@ enum job_likeness job_likeness(const char *item, size_t len)
     return task ? LIKE_JOB : LIKE_SOURCE;
 }
 
-/* A task may take objects with such members, so nothing is refused. */
+/* Returns a hint. A task may take objects with such members, so nothing is refused. */
 const char *job_hint(const struct job *j)
 {
     const struct submission *s = &j->submission;

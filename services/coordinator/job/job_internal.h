@@ -13,39 +13,41 @@ void jobs_remove(struct jobs *t, struct job *j);
 
 MUST_CHECK struct job *job_new(struct jobs *jobs);
 void job_move(struct job *j, enum job_state to);
-/* Its tasks are known to exist, or no worker could be asked. */
+/* Starts the job. Call it when its tasks are known to exist, or no worker could be asked. */
 void job_start(struct job *j);
-/* The exchange of its submission or of a reader is over, and that reader is freed. May free j. */
+/* Call it when the exchange of the submission or of a reader is over, and that reader is freed. May free j. */
 void job_client_gone(struct job *j);
 void job_tick(struct job *j, uint64_t now_ns);
 
-/* The request was wrong: it is answered with the problem, and items that already run are cancelled. members may be
- * NULL. */
+/* Call it when the request was wrong. The request is answered with the problem, and items that already run are
+ * cancelled. members may be NULL. */
 void job_refuse(struct job *j, int status, const char *members, const char *detail_fmt, ...) PRINTF_LIKE(4, 5);
-/* Clears b and writes "pointer":"..." to it; borrowed from b. */
+/* Clears b, writes "pointer":"..." to it and returns the text, which is borrowed from b. */
 const char *job_pointer_member(struct buf *b, const char *pointer);
 
-/* Its answers go through a reduction: readers get the value that it makes, and the errors. */
+/* Whether the answers go through a reduction. Then readers get the value that the reduction makes, and the errors. */
 bool job_is_reduced(const struct job *j);
-/* The body has become whole, or the job has started: when both are true, readers get their answers. */
+/* Call it when the body has become whole, and when the job has started. When both are true, readers get their
+ * answers. */
 void job_open_answers(struct job *j);
 void job_answers_came(struct job *j);
-/* A sink could not keep answers: the job fails. */
+/* Makes the job fail because a sink could not keep its answers. */
 void job_fail_to_keep(struct job *j, const struct answer_sink *sink);
-/* The scheduler has reported the end. May free j. */
+/* Call it when the scheduler has reported the end. May free j. */
 void job_phase_finished(struct job *j, const struct sched_outcome *outcome);
 void job_set_waiting(struct job *j, enum sched_waiting why);
 
 /* job_hint.c */
 
-/* What the members of an item, a valid JSON text, make it look like. */
+/* Returns what the members of an item make the item look like. The item must be valid JSON. */
 enum job_likeness job_likeness(const char *item, size_t len);
-/* For the end of its answer: what its client may have meant; NULL. Static. */
+/* Returns what the client may have meant, for the end of the answer, or NULL. The text is static. */
 const char *job_hint(const struct job *j);
 
 /* task_check.c */
 
-/* The options are known: starts the job when its tasks are known to exist, refuses it when one does not. */
+/* Call it when the options are known. Starts the job when its tasks are known to exist, and refuses it when one does
+ * not exist. */
 void job_check_tasks(struct job *j);
 
 #endif

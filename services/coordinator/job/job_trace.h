@@ -6,9 +6,9 @@
 
 /* Reads the headers of the request. The answer gets `traceresponse` if spans are recorded. export may be NULL. */
 void job_trace_begin(struct trace_scope *trace, struct trace_export *export, struct http_exchange *x);
-/* The job is over: exports its span and releases the scope. */
+/* Exports the span of a job that is over, and releases the scope. */
 void job_trace_end(struct job *j);
-/* The same for a request that did not become a job, and is answered. */
+/* Exports the span of a request that was answered without becoming a job. */
 void job_trace_refused(struct trace_export *export, struct http_exchange *x);
 
 #endif

@@ -3,7 +3,7 @@
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
 
-/* How often progress lines and heartbeats may be due, while there are jobs. */
+/* How often the timer of progress lines and heartbeats fires while there are jobs. */
 enum { TICK_MS = 100 };
 enum { BUCKETS_MIN = 64 };
 
@@ -52,7 +52,7 @@ void jobs_release(struct jobs *t)
 
 /* The table. */
 
-/* FNV-1a, 32 bits. */
+/* Returns the bucket of an id, by the hash FNV-1a of 32 bits. */
 static struct job **bucket_of(const struct jobs *t, const char *id)
 {
     uint32_t h = 2166136261u;

@@ -1,6 +1,6 @@
 /*
- * The jobs of this coordinator: a table by id, in order of age, and what they share: the scheduler, the fleet, the
- * clock of progress lines and heartbeats. Owner: the coordinator.
+ * The jobs of this coordinator, in a table by id and in order of age. It also has what jobs share: the scheduler, the
+ * fleet, and the timer of progress lines and heartbeats. Owner: the coordinator.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOBS_H
 #define FANTAIL_COORDINATOR_JOB_JOBS_H
@@ -23,16 +23,16 @@ struct jobs_config {
 };
 
 struct jobs_metrics {
-    uint64_t *jobs[SCHED_STATUS_COUNT]; /* ended, by status */
+    uint64_t *jobs[SCHED_STATUS_COUNT]; /* counters of ended jobs, by status */
     uint64_t *items_succeeded, *items_failed, *items_cancelled;
     struct metric_histogram *job_seconds;
 };
 
 struct jobs {
-    /* Set before jobs_init(). */
+    /* Set these before jobs_init(). */
     const struct jobs_config *config;
     struct worker_fleet *fleet;
-    struct scheduler_timing *turn; /* and its scheduler */
+    struct scheduler_timing *turn; /* the scheduler, and when it runs */
     void (*job_gone)(void *data);
     void *data;
 
@@ -40,10 +40,10 @@ struct jobs {
     unsigned count;
 
     /* Private. */
-    struct job **buckets; /* by a hash of the id */
-    unsigned buckets_n;   /* a power of two */
+    struct job **buckets; /* indexed by a hash of the id */
+    unsigned buckets_n;   /* their number, a power of two */
     struct list by_age;   /* newest first */
-    struct list cancels;  /* noted, and not yet known to the scheduler */
+    struct list cancels;  /* cancels that the scheduler does not know yet */
     uv_timer_t tick_timer;
     struct jobs_metrics metrics;
 };
@@ -52,16 +52,16 @@ void jobs_init(struct jobs *t, uv_loop_t *loop);
 void jobs_register_metrics(struct jobs *t);
 /* Stops progress lines and heartbeats. The loop must run on until the timer is closed. */
 void jobs_stop(struct jobs *t);
-/* When all jobs are gone. */
+/* Call it when all jobs are gone. */
 void jobs_release(struct jobs *t);
 
-/* NULL when there is none. O(1). */
+/* Returns the job; NULL when there is none. O(1). */
 struct job *jobs_find(const struct jobs *t, const char *id);
-/* The next older job, or the newest when j is NULL; NULL at the end. */
+/* Returns the next older job, or the newest job when j is NULL. Returns NULL at the end. */
 struct job *jobs_next(const struct jobs *t, const struct job *j);
-/* Every running job ends as cancelled, before the next scheduler_run(); reason is a literal. */
+/* Ends every running job as cancelled before the next scheduler_run(). reason must be a literal. */
 void jobs_cancel_all(struct jobs *t, const char *reason);
-/* Gives the scheduler the cancels noted since; it must not run meanwhile. */
+/* Gives the scheduler the cancels that were noted since the last call. The scheduler must not be running. */
 void jobs_carry_out_cancels(struct jobs *t);
 
 #endif

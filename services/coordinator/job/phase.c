@@ -3,9 +3,9 @@
 #include "coordinator/items/payload.h"
 #include "coordinator/job/job_internal.h"
 
-/* A worker may be silent for an item's timeout and this time. */
+/* A worker may be silent for an item's timeout plus this time. */
 enum { SILENCE_MARGIN_MS = 10000 };
-/* About as long as generated items are; the scheduler's estimate. */
+/* About the size of generated items, as an estimate for the scheduler. */
 enum { GENERATED_ITEM_BYTES = 16 };
 
 static void write_chunk_header(struct buf *b, const struct jobspec *spec)
@@ -26,7 +26,7 @@ static void write_chunk_header(struct buf *b, const struct jobspec *spec)
     buf_add_str(b, "}\n");
 }
 
-/* Of the task whose items may be repeated least. */
+/* The strictest idempotency of the job's tasks. */
 static enum idempotency idempotency_of(const struct job *j)
 {
     enum idempotency all = IDEMPOTENCY_YES;
@@ -64,7 +64,7 @@ static uint64_t deadline_ns(const struct job *j)
     return j->spec.deadline_s > 0 ? j->started_ns + (uint64_t)(j->spec.deadline_s * 1e9) : SCHED_NEVER;
 }
 
-/* The scheduler's name of what the job runs: its task, or the tasks of its pipeline with commas. */
+/* Writes the scheduler's name for what the job runs: its task, or the tasks of its pipeline with commas. */
 static void write_task_name(struct buf *b, const struct jobspec *spec)
 {
     for (size_t i = 0; i < spec->task_count; i++) {

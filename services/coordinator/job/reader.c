@@ -6,10 +6,10 @@
 #include "coordinator/job/job_internal.h"
 #include "protocol/protocol.h"
 
-/* A document is sent in one piece, with its length, if its answers are no larger than this. */
+/* If the answers of a document are no larger than this, it is sent in one piece with its length. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
-/* After this time without another line the start line is sent alone, so that the client knows the job's id. A shorter
- * job is answered in one piece. */
+/* After this time without another line the start line is sent alone, so that the client knows the job's id. The answer
+ * of a shorter job is sent in one piece. */
 #define START_ALONE_NS (NS_PER_S / 5)
 
 static const char *const state_names[] = {
@@ -25,7 +25,7 @@ static void move(struct reader *r, enum reader_state to)
     r->state = to;
 }
 
-/* The errors among the results of a JSON document, for its "errors". */
+/* Keeps an error from the results of a JSON document, for its "errors". */
 static bool keep_error(void *data, uint64_t index, const char *line, size_t len)
 {
     struct reader *r = data;
@@ -53,7 +53,7 @@ void reader_free(struct reader *r)
     free(r);
 }
 
-/* What the documents and lines say. */
+/* What the documents and lines have in them. */
 
 static void write_stats(const struct job *j, struct buf *out)
 {
@@ -139,7 +139,7 @@ static size_t copy_pending(struct reader *r, char *dst, size_t cap)
     return n;
 }
 
-/* One line that stands for all the items of a run, which are consumed together. */
+/* Writes one line that stands for all the items of a run. These items are consumed together. */
 static struct result_written write_run_once(struct result_writer *w, const struct answer_run *run, char *dst,
                                             size_t cap)
 {
@@ -168,8 +168,8 @@ static struct result_written write_run(const struct reader *r, struct result_wri
     return all;
 }
 
-/* Fills dst with answers, control lines between them, until it is full or no answer is left: then *dry is true. -1 when
- * the disk failed. */
+/* Fills dst with answers, and control lines between them, until dst is full or no answer is left. If no answer is left,
+ * *dry is true. Returns -1 when the disk failed. */
 static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
 {
     struct answer_run run;
@@ -191,16 +191,17 @@ static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
     return failed ? -1 : (ssize_t)total;
 }
 
-/* The answers of the job are written. The errors among them follow. */
+/* Call it when the answers of the job are written. The errors among them follow. */
 static void turn_to_errors(struct reader *r)
 {
-    if (job_is_reduced(r->job)) return; /* its only answers are errors */
+    if (job_is_reduced(r->job)) return; /* the only lines of a reduced job are errors */
     buf_add_str(&r->pending, "],\"errors\":[");
     r->source = error_log_source(&r->errors);
     result_writer_init(&r->writer, RESULTS_ERRORS);
 }
 
-/* One step of the document; dst has room. Returns the bytes it wrote there, -1 when the disk failed. */
+/* Makes one step of the document. dst must have room. Returns how many bytes it wrote there, or -1 when the disk
+ * failed. */
 static ssize_t step_document(struct reader *r, char *dst, size_t cap)
 {
     bool dry;
@@ -267,7 +268,7 @@ ssize_t reader_pull(struct reader *r, char *dst, size_t cap)
 
 /* Beginning. */
 
-/* It comes before the control lines that are there already. */
+/* Puts the start line before the control lines that wait already. */
 static void add_start_line(struct reader *r)
 {
     struct buf lines = {0};
@@ -311,8 +312,8 @@ void reader_wake(struct reader *r)
 
 /* The end. */
 
-/* A small document goes out in one piece. A document may prove large only while it is written (one line may stand for
- * millions of items). Then it is streamed. */
+/* Sends a small document in one piece. Some documents prove large only while they are written, because one line may
+ * stand for millions of items. Such a document is streamed. */
 static void answer_whole(struct reader *r)
 {
     struct buf document = {0};
@@ -351,7 +352,7 @@ static void answer_no_workers(struct reader *r)
 void reader_finish(struct reader *r)
 {
     const struct job *j = r->job;
-    if (!r->source.ops) return; /* the body is still coming; reader_open() comes back here */
+    if (!r->source.ops) return; /* the body is still coming; reader_open() calls this again */
     if (r->ndjson || r->state != READER_IDLE)
         reader_wake(r);
     else if (j->outcome.no_workers && !j->outcome.delivered)
@@ -386,7 +387,7 @@ static void add_heartbeat(struct reader *r, uint64_t now)
     if (!r->ndjson && r->state == READER_IDLE) start_streaming(r);
 }
 
-/* While a control line waits for a slow client, no other is added. */
+/* While a control line waits for a slow client, no other control line is added. */
 void reader_tick(struct reader *r, uint64_t now)
 {
     const struct job *j = r->job;

@@ -1,15 +1,15 @@
 /*
  * One client that reads the answers of a job, as a stream of NDJSON lines or as one JSON document at the end. It takes
  * answers from its source only when the client takes them, so that a slow client costs disk and not memory. A job may
- * have several readers, if its answers can be read several times. Owner: whatever has the exchange (submission.c);
- * the job has a list of its readers.
+ * have several readers, if its answers can be read several times. Owner: the part that has the exchange (submission.c).
+ * The job has a list of its readers.
  *
  *   IDLE       nothing is sent yet; a problem may still be the answer
  *   OPEN       the answer has begun. NDJSON: lines go out as they come. JSON: nothing but white space before the end
  *   RESULTS    JSON: the results
  *   ERRORS     JSON: the errors
- *   TAIL       the last bytes are made
- *   DONE       they are handed out
+ *   TAIL       the last bytes are being made
+ *   DONE       all bytes are handed out
  */
 #ifndef FANTAIL_COORDINATOR_JOB_READER_H
 #define FANTAIL_COORDINATOR_JOB_READER_H
@@ -36,35 +36,35 @@ enum reader_state {
 
 struct reader {
     struct job *job;
-    struct list_link link; /* on job->readers */
+    struct list_link link; /* link on job->readers */
     struct http_exchange *exchange;
     enum reader_state state;
     bool ndjson;
     struct answer_source source; /* zeroed until the answers can be read */
     struct result_writer writer;
-    struct error_log errors; /* JSON: those met among the results */
-    struct buf pending;      /* what goes out before the next result: control lines, head, tail */
+    struct error_log errors; /* JSON: the errors found among the results */
+    struct buf pending;      /* what is sent before the next result: control lines, head, tail */
     size_t pending_at;
     uint64_t last_output_ns, last_progress_ns;
 };
 
-/* The exchange's body is whole: its Accept header says in which form the answers go out. */
+/* Makes a reader for an exchange whose body is whole. Its Accept header says in which form the answers go out. */
 MUST_CHECK struct reader *reader_new(struct job *j, struct http_exchange *x);
-/* The exchange is over, or is answered otherwise. NULL is fine. */
+/* Call it when the exchange is over, or was answered in another way. NULL is fine. */
 void reader_free(struct reader *r);
 
-/* The job has started: its answers are in source. */
+/* Call it when the job has started and its answers are in `source`. */
 void reader_open(struct reader *r, const struct answer_source *source);
-/* Answers came. */
+/* Call it when answers have come. */
 void reader_wake(struct reader *r);
-/* The job waits: {"type":"waiting","reason":...} */
+/* Call it when the job waits. Sends {"type":"waiting","reason":...}. */
 void reader_waiting(struct reader *r, const char *reason);
-/* The job has ended. */
+/* Call it when the job has ended. */
 void reader_finish(struct reader *r);
-/* Time goes by: progress lines and heartbeats. */
+/* Call it regularly. Adds progress lines and heartbeats that are due. */
 void reader_tick(struct reader *r, uint64_t now_ns);
 
-/* Writes up to cap bytes of the answer at dst; returns as http_exchange_ops.pull does. */
+/* Writes up to cap bytes of the answer at dst. Returns what http_exchange_ops.pull returns. */
 ssize_t reader_pull(struct reader *r, char *dst, size_t cap);
 
 #endif

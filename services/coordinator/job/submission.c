@@ -84,7 +84,7 @@ static void take_spec(struct job *j, struct jobspec *spec)
     *spec = (struct jobspec){0};
 }
 
-/* The job runs already: it gets the options that may come late. */
+/* Gives a job that already runs the options that may come late. */
 static void take_late_options(struct job *j, struct jobspec *late)
 {
     const char *pointer = jobspec_changed_too_late(&j->spec, late);
@@ -99,7 +99,7 @@ static void take_late_options(struct job *j, struct jobspec *late)
     phase_update(&j->phase);
 }
 
-/* Many items have arrived, but the body is not whole: the job starts if the options so far are enough. */
+/* Starts the job before its body is whole, if many items have arrived and the options so far are enough. */
 static void start_early(struct job *j)
 {
     struct jobspec_error err;
@@ -126,7 +126,8 @@ static void take_items(struct submission *s)
     phase_offer(&s->job->phase, items, bytes);
 }
 
-/* A job that has not started keeps a limited number of bytes: if there are more items, the options must come first. */
+/* A job that has not started may keep a limited number of bytes. If it has more items, its options must come before the
+ * items. */
 static void start_or_refuse(struct job *j)
 {
     const struct submission *s = &j->submission;
@@ -153,7 +154,7 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
     return piece;
 }
 
-/* A job object may be left out altogether when the query has all options. */
+/* Whether the body is left out. This is allowed when the query has all options. */
 static bool body_is_left_out(const struct submission *s)
 {
     return s->splitter.format == SPLIT_JOB && s->splitter.offset == 0;
@@ -169,7 +170,7 @@ static void finish_options(struct job *j)
         take_late_options(j, &spec);
         if (j->submission.state != SUBMISSION_REFUSED) phase_no_more_items(&j->phase);
     } else {
-        take_spec(j, &spec); /* also while the workers are asked for the task: nothing has been sent yet */
+        take_spec(j, &spec); /* even while the workers are asked, because nothing has been sent yet */
         if (j->state == JOB_NEW) job_check_tasks(j);
     }
     jobspec_release(&spec);
@@ -242,8 +243,8 @@ static bool query_makes_items(const struct http_exchange *x)
            http_exchange_query(x, "spans.stop") || http_exchange_query(x, "spans.start");
 }
 
-/* What the body is, by its Content-Type. Without one, or with the one that `curl -d` sends, the query decides. False:
- * the type is unknown. */
+/* Finds out what the body is, by its Content-Type. Without a Content-Type, or with the one that `curl -d` sends, the
+ * query decides. Returns false when the type is unknown. */
 static bool choose_format(const struct http_exchange *x, enum split_format *format)
 {
     static const struct {

@@ -1,6 +1,6 @@
 /*
- * How a job comes in: the request of its client with the options, and the items of its body. Items may run before the
- * body is whole. Owner: the job.
+ * How a job arrives: the client's request with the options, and the items of its body. Items may run before the body is
+ * whole. Owner: the job.
  *
  *   OPEN       the body arrives
  *   WHOLE      the body is whole; the exchange now belongs to a reader too (reader.h)
@@ -19,27 +19,28 @@ struct reader;
 
 enum submission_state { SUBMISSION_OPEN, SUBMISSION_WHOLE, SUBMISSION_REFUSED, SUBMISSION_STATE_COUNT };
 
-/* An item with "items", "range" or "spans"; with "task" too. */
+/* What an item looks like: LIKE_SOURCE has "items", "range" or "spans"; LIKE_JOB also has "task". */
 enum job_likeness { LIKE_NOTHING, LIKE_SOURCE, LIKE_JOB };
 
 struct submission {
     struct job *job;
     enum submission_state state;
-    struct http_exchange *exchange; /* NULL once it is over */
-    int status;                     /* of its answer, once it is over; 0: there was none */
+    struct http_exchange *exchange; /* NULL when the exchange is over */
+    int status;                     /* status of its answer, when it is over; 0: there was no answer */
     struct splitter splitter;
     struct spool spool;         /* items that are not in a chunk yet */
-    enum job_likeness likeness; /* of the first item, if it came alone and as NDJSON */
-    struct reader *reader;      /* of the same exchange; NULL before the body is whole */
+    enum job_likeness likeness; /* what the first item looks like, if it came alone and as NDJSON */
+    struct reader *reader;      /* the reader on the same exchange; NULL before the body is whole */
 };
 
-/* POST /v1/jobs: answers the exchange, or accepts it and makes the job. */
+/* Handles POST /v1/jobs: answers the exchange, or accepts it and makes the job. */
 void submission_handle(struct http_exchange *x, struct jobs *jobs);
-/* The request is wrong: it is answered with the problem, unless it is already answered or over. members may be NULL. */
+/* Call it when the request is wrong. It is answered with the problem, unless it is already answered or over. members
+ * may be NULL. */
 void submission_refuse(struct submission *s, int status, const char *members, const char *detail);
-/* The spool has become shorter: a paused upload may go on. */
+/* Call it when the spool has become shorter. A paused upload may then go on. */
 void submission_drained(struct submission *s);
-/* The job has ended: what is left of a paused upload is read and dropped. */
+/* Call it when the job has ended. The rest of a paused upload is then read and dropped. */
 void submission_job_ended(struct submission *s);
 void submission_release(struct submission *s);
 

@@ -1,4 +1,4 @@
-/* Whether the workers have the tasks of a job. */
+/* Checks whether the workers have the tasks of a job. */
 #include "coordinator/job/job_internal.h"
 
 static const struct catalog_task *find_task(const struct job *j, size_t i)
@@ -6,7 +6,7 @@ static const struct catalog_task *find_task(const struct job *j, size_t i)
     return catalog_find(&j->jobs->fleet->survey.catalog, j->spec.tasks[i]);
 }
 
-/* The first task that workers have, and none of them could run when it was asked last. */
+/* Returns the first task that workers have, but that none of them could run when they were asked last. */
 static const struct catalog_task *first_broken_task(const struct job *j)
 {
     for (size_t i = 0; i < j->spec.task_count; i++) {

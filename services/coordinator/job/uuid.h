@@ -4,11 +4,11 @@
 
 #include "common/base/base.h"
 
-#define UUID_TEXT_SIZE 37 /* with its NUL */
+#define UUID_TEXT_SIZE 37 /* including its NUL */
 
-/* unix_ms: milliseconds since 1970. random: 10 bytes. Pure. */
+/* Writes an id. unix_ms is the time in milliseconds since 1970; random has 10 bytes. Pure. */
 void uuid7_format(uint64_t unix_ms, const uint8_t random[10], char out[UUID_TEXT_SIZE]);
-/* With the real clock and getrandom(2). */
+/* Makes a new id from the real clock and getrandom(2). */
 void uuid7_new(char out[UUID_TEXT_SIZE]);
 
 #endif
