@@ -3,9 +3,9 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Which endpoint: power of two choices on the load per slot, among those with room for the task. A lane is in its
- * task's array `open` while its endpoint takes attempts and has the task. It is in `available` while it may also have
- * room. So choosing costs the same with ten workers and with ten thousand.
+ * Chooses the endpoint: the less loaded of two random ones ("power of two choices"), by load per slot, among those with
+ * room for the task. A lane is in its task's array `open` while its endpoint takes attempts and has the task. It is in
+ * `available` while it may also have room. So choosing costs the same with ten workers and with ten thousand.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -21,7 +21,8 @@ static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane 
         (l)->field = UINT32_MAX;                                                                                       \
     } while (0)
 
-/* A worker holds this many chunks of each task, so those of one task do not keep out another. */
+/* Whether the worker may hold one more chunk of this task. The limit is per task, so the chunks of one task do not keep
+ * out another. */
 static bool has_request_room(const struct sched_lane *l)
 {
     return l->attempts_n < (size_t)l->endpoint->s->config.max_chunks_per_worker * lane_workers(l);
@@ -104,15 +105,15 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e)
     endpoint_free(e);
 }
 
-/* What the chunk would add to the lane's load. */
+/* Returns what the chunk would add to the lane's load. */
 static double need_of(const struct sched_job *job, const struct sched_chunk *chunk, const struct sched_lane *l)
 {
     uint32_t items = chunk ? chunk_left(chunk) : chunker_items(job, l);
     return items * chunker_weight(job, l, items);
 }
 
-/* At the end of a job, an endpoint gets no items if it needs longer for one item than the others need for all the
- * rest. */
+/* At the end of a job, an endpoint gets no items if one item would take longer there than all remaining items take
+ * elsewhere. */
 static bool too_slow(const struct sched_job *job, const struct sched_lane *l)
 {
     const struct sched_task *t = l->task;
@@ -124,11 +125,11 @@ static bool too_slow(const struct sched_job *job, const struct sched_lane *l)
 static bool avoided(const struct sched_chunk *chunk, const struct sched_lane *l)
 {
     if (!chunk || chunk->avoid != l->endpoint || l->endpoint->balancer) return false;
-    return l->task->usable > (l->counted_usable ? 1u : 0u); /* another one is usable */
+    return l->task->usable > (l->counted_usable ? 1u : 0u); /* whether another lane is usable */
 }
 
-/* Whether the chunk may go there, if the window counts `times` as large. A chunk too large for the window goes to an
- * endpoint that is idle. */
+/* Whether the chunk may go to the lane, if the window counts as `times` as large. A chunk that is too large for the
+ * window goes to an idle endpoint. */
 static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct sched_lane *l, double times)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -161,7 +162,8 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
     return !a || load_of(b) < load_of(a) ? b : a;
 }
 
-/* The less loaded of two that fit, drawn at random; after some misses, the first that fits. */
+/* Returns the less loaded of two lanes that fit, drawn at random. After some misses it returns the first lane that
+ * fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -179,7 +181,7 @@ static struct sched_lane *pick_available(struct sched_job *job, const struct sch
     for (uint32_t i = 0, n = 0; i < t->available_n && n < PICK_SCAN; n++) {
         struct sched_lane *l = t->available[(start + i) % t->available_n];
         if (fits(job, chunk, l, 1)) return l;
-        if (l->available_index != UINT32_MAX) /* one without room leaves the array: another stands in its place */
+        if (l->available_index != UINT32_MAX) /* else another lane has taken its place */
             i++;
     }
     return NULL;
@@ -205,7 +207,7 @@ void isolation_end(struct scheduler *s)
     if (e) balancer_update_all(e);
 }
 
-/* No endpoint is idle: one of them gets nothing more until it is. */
+/* Call it when no endpoint is idle. One endpoint then gets nothing more until it is idle. */
 static void isolation_begin(const struct sched_chunk *chunk)
 {
     struct sched_task *t = chunk->job->task;
@@ -244,7 +246,7 @@ static struct sched_lane *draw_hedge(struct sched_job *job, const struct sched_a
     return best;
 }
 
-/* A slow worker is no help against a late one, but against one that seems dead it is. */
+/* A slow worker does not help when a worker is late. It helps when a worker seems dead. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead)
 {
     struct sched_lane *l = draw_hedge(job, late, false);

@@ -3,10 +3,10 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Which item took the worker down. When a worker vanishes, any item that it had may be the cause. A chunk that lost two
- * workers is a poison suspect. It is halved, and halved again at each further loss, so that a poison item stands alone
- * after log2(n) steps. Suspects are kept apart, one to a worker, so that items next to a poison item are not blamed for
- * it. An item whose next loss would be final runs alone.
+ * Finds the item that crashed a worker. When a worker vanishes, any item that it had may be the cause. A chunk that
+ * lost two workers is a poison suspect. It is halved, and halved again at each further loss, so that a poison item
+ * stands alone after log2(n) steps. Suspects are kept apart, one to a worker, so that items next to a poison item are
+ * not blamed for it. An item whose next loss would be final runs alone.
  */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk)
 {
@@ -18,8 +18,8 @@ bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l)
     return !chunk || !blame_is_poison_suspect(chunk) || l->endpoint->poison_suspects < lane_workers(l);
 }
 
-/* If the worker had answered half of the chunk, this counts like a halving: the rest is suspected for the first
- * time. */
+/* Counts a lost worker. If the worker had answered half of the chunk, this counts like a halving: the rest is suspected
+ * for the first time. */
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
 {
     chunk->failures++;
@@ -29,9 +29,9 @@ void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
     chunk->charged = much ? 1 : chunk->charged + 1;
 }
 
-/* A single item is convicted when it was lost max_attempts times. An item from a larger chunk must have been lost that
- * often while alone. But its attempts never pass max_attempts + log2(items of that chunk). `more` failures are
- * added. */
+/* Whether the item is convicted, after `more` further failures. A single item is convicted when it was lost
+ * max_attempts times. An item from a larger chunk must have been lost that often while it was alone. But its attempts
+ * never pass max_attempts + log2(items of that chunk). */
 static bool convicted(const struct sched_chunk *chunk, unsigned more)
 {
     unsigned most = chunk->job->p.retry.max_attempts;

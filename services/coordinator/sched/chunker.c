@@ -3,13 +3,13 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * How many items go in a chunk, and how much work an item is. The measure is slot time: how long an item holds a slot.
- * Workers report it in their answers. For other workers it is estimated: an endpoint's clock runs at the rate at which
- * one item in flight is being served, min(1, slots / items in flight), and an attempt's slot time between two answers
- * is its unanswered items times what the clock has advanced. Round trips, queues and a busy coordinator are in that
- * estimate. So a chunk is never so small that the coordinator could not keep all slots busy with such chunks. Otherwise
- * its own delay would be taken for work. That would keep chunks small, and small chunks would keep the coordinator
- * busy.
+ * Decides how many items go in a chunk, and how much work an item is. The measure is slot time: how long an item holds
+ * a slot. Workers report it in their answers. For other workers it is estimated: an endpoint's clock runs at the rate
+ * at which one item in flight is being served, min(1, slots / items in flight), and an attempt's slot time between two
+ * answers is its unanswered items times what the clock has advanced. Round trips, queues and a busy coordinator are in
+ * that estimate. So a chunk is never so small that the coordinator could not keep all slots busy with such chunks.
+ * Otherwise its own delay would be taken for work. That would keep chunks small, and small chunks would keep the
+ * coordinator busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
@@ -58,8 +58,8 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
     double used = (l->clock - a->clock) * left;
     a->clock = l->clock;
     if (n == 0) return;
-    /* At a job's end mostly the long items are still in flight. They would raise the mean, and late items would be
-     * noticed later. */
+    /* At a job's end, mostly long items are still in flight. They would raise the mean, and late items would be noticed
+     * later. */
     if (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN) return;
     item_cost_add(&job->seen, n, used);
     a->seen_ns += used;
@@ -87,8 +87,8 @@ static double slots_of(const struct sched_job *job, const struct sched_lane *l)
     return job->p.max_concurrency > 0 ? fmin(slots, (double)job->p.max_concurrency) : slots;
 }
 
-/* Slot time that a chunk should have at least: its own cost must stay a small part of it, and the coordinator must be
- * able to keep all slots busy with such chunks. */
+/* Returns the least slot time that a chunk should have. Its own cost must be a small part of that time, and the
+ * coordinator must be able to keep all slots busy with such chunks. */
 static double least_ns(const struct sched_job *job, const struct sched_lane *l)
 {
     const struct scheduler *s = job->s;
@@ -96,8 +96,9 @@ static double least_ns(const struct sched_job *job, const struct sched_lane *l)
     return fmax(share, slots_of(job, l) * s->chunk_cost_ns / COORDINATOR_SHARE);
 }
 
-/* The same in items, rounded up. If 1.6 were rounded down, chunks of one item would never grow. It is smaller when
- * slots would otherwise be idle, as long as splitting gains more than it costs. */
+/* Returns the least number of items that a chunk should have, rounded up. If 1.6 were rounded down, chunks of one item
+ * would never grow. The number is smaller when slots would otherwise be idle, as long as splitting gains more than it
+ * costs. */
 static double least_items(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     if (item_ns <= 0) return 0;
@@ -107,15 +108,16 @@ static double least_items(const struct sched_job *job, const struct sched_lane *
     return fmin(least, fmax((double)(job->uncut + job->pending_items) / (2 * slots_of(job, l)), worth));
 }
 
-/* Items per slot that may wait at a worker beyond the one that runs: enough that no slot waits for a round trip, but
- * no more than half a fair share of what is left, so that all slots end together (guided self-scheduling). */
+/* Returns how many items per slot may wait at a worker, besides the one that runs. There must be enough that no slot
+ * waits for a round trip. There may be no more than half a fair share of what is left, so that all slots end together
+ * (guided self-scheduling). */
 static double ahead(const struct sched_job *job, const struct sched_lane *l)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(l);
     double items = item_ns > 0 ? (double)AHEAD_NS / item_ns : 1;
     double least = least_items(job, l, item_ns), slots = lane_window(l) / lane_workers(l);
-    /* Answers come in order, so a long item holds back the answers after it, although their slots are free again. So
-     * whole chunks must be able to wait, not only items. */
+    /* Answers come in order. So a long item delays the answers after it, although their slots are free again. So room
+     * is needed for whole chunks, not only for items. */
     items = fmax(items, CHUNKS_AHEAD * least / slots);
     if (!job->no_more) return items;
     double share = (double)(job->uncut + job->pending_items) / (2 * slots_of(job, l));
@@ -127,8 +129,8 @@ static double growth_limit(const struct sched_job *job)
     return fmax(1, (double)CHUNK_GROWTH * job->largest_answered);
 }
 
-/* While chunks still grow, a few of them fill a window. Otherwise many small chunks would have to end before larger
- * ones are sent. */
+/* While chunks still grow, a few chunks fill a window. Otherwise many small chunks would have to end before larger ones
+ * are sent. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items)
 {
     double weight = 1 / (1 + ahead(job, l));
@@ -143,7 +145,8 @@ static uint64_t concurrency_room(const struct sched_job *job)
     return job->in_flight_items < job->p.max_concurrency ? job->p.max_concurrency - job->in_flight_items : 0;
 }
 
-/* Chunks of one size do not show what one more item costs: twice as many are tried, unless they would take long. */
+/* Chunks of one size do not show what one more item costs. So twice as many items are tried, unless such a chunk would
+ * take long. */
 static double larger_to_try(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     double most = CHUNK_FIXED_MOST_NS / item_ns;
@@ -172,8 +175,8 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* While chunks are too small for their cost, few are sent at once: one for each slot could be thousands. Long items
- * should not have to wait for this, so the limit doubles with time. */
+/* While chunks are too small for their cost, few are sent at once, because one for each slot could be thousands. Long
+ * items should not have to wait for this limit, so it doubles with time. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;

@@ -4,8 +4,9 @@
 
 /*
  * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
- * unanswered suffix, within max_extra_percent of the job's items. Before that, a chunk is sent twice only if its worker
- * seems dead, which means silent for many times longer. This takes a retry token. The first answer of each item wins.
+ * unanswered suffix, within max_extra_percent of the job's items. While the job still has something to send, a chunk is
+ * sent twice only if its worker seems dead, which means silent for many times longer. This takes a retry token. The
+ * first answer of each item wins.
  */
 static bool can_hedge(const struct sched_job *job)
 {
@@ -32,14 +33,15 @@ void hedge_first_attempt(struct sched_job *job, uint32_t items)
     s->hedge_tokens = fmin(s->hedge_tokens + job->p.hedge_max_extra_percent / 100 * items, HEDGE_TOKENS_MAX);
 }
 
-/* The wait for the next answer that the mean item time predicts. */
+/* Returns the wait for the next answer, as the mean item time predicts it. */
 static double expected_wait_ns(const struct sched_job *job, const struct sched_lane *l)
 {
     double queue = l ? fmax(1, (double)l->in_flight / l->slots) : 1;
     return item_cost_mean_ns(&job->seen) * queue;
 }
 
-/* Like a retransmission timer: mean and mean deviation of the waits, as multiples of the expected wait. */
+/* Keeps the mean and the mean deviation of the waits, as multiples of the expected wait. A retransmission timer does
+ * the same. */
 void hedge_observe(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;
@@ -55,7 +57,7 @@ static double patience(const struct sched_job *job)
     return fmin(fmax(job->wait_mean + 3 * job->wait_deviation, HEDGE_PATIENCE_MIN), HEDGE_PATIENCE_MAX);
 }
 
-/* The instant from which the attempt's next answer is late. */
+/* Returns the instant from which the attempt's next answer is late. */
 static uint64_t late_at(const struct sched_job *job, const struct sched_attempt *a, double times)
 {
     double wait_ns = fmax(times * expected_wait_ns(job, a->lane), (double)HEDGE_MIN_NS);
@@ -67,7 +69,7 @@ static uint64_t dead_at(const struct sched_chunk *chunk)
     return late_at(chunk->job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
 }
 
-/* When the chunk is to be sent a second time. A chunk that took a worker down is not given to two workers at once,
+/* Returns when to send the chunk a second time. A chunk that crashed a worker is not given to two workers at once,
  * unless the worker seems to be the cause. */
 static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
 {
@@ -93,8 +95,8 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     return true;
 }
 
-/* The second attempt may be late too, because any of its items can hold back those after it. Then it is cut off and
- * replaced in the next run. Each replacement may take twice as long. Returns when the attempt is late, or
+/* The second attempt may be late too, because any of its items can delay the answers after it. Then the attempt is cut
+ * off, and replaced in the next run. Each replacement may take twice as long. Returns when the attempt is late, or
  * SCHED_NEVER. */
 static uint64_t give_up_hedge(struct sched_chunk *chunk)
 {
@@ -108,7 +110,7 @@ static uint64_t give_up_hedge(struct sched_chunk *chunk)
     return job->s->now_ns;
 }
 
-/* Returns when to look at this job again. */
+/* Returns when to check this job again. */
 static uint64_t scan(struct sched_job *job)
 {
     struct scheduler *s = job->s;

@@ -3,15 +3,15 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * What an item costs, from the slot time of whole chunks: slot time = fixed + items * marginal, by least squares over
- * the chunks answered lately. The fixed part (a round trip, a wake-up, waiting for a processor) is the same for one
- * item and for a thousand, so it must not decide the size of a chunk. Chunks of a single size cannot separate the two
- * parts. Then the mean stands for the marginal cost, and larger chunks are tried.
+ * Estimates what an item costs from the slot time of whole chunks: slot time = fixed + items * marginal. It uses least
+ * squares over the chunks answered lately. The fixed part (a round trip, a wake-up, waiting for a processor) is the
+ * same for one item and for a thousand, so it must not decide the size of a chunk. Chunks of a single size cannot
+ * separate the two parts. Then the mean stands for the marginal cost, and larger chunks are tried.
  */
-#define CHUNKS_REMEMBERED 64.0        /* beyond it the sums are halved */
-#define CHUNKS_NEEDED     4.0         /* to believe a slope */
-#define SPREAD_NEEDED     0.04        /* variance of the sizes against the square of their mean */
-#define MARGINAL_LEAST    (1.0 / 256) /* of the mean */
+#define CHUNKS_REMEMBERED 64.0        /* beyond this many chunks the sums are halved */
+#define CHUNKS_NEEDED     4.0         /* chunks needed before a slope is used */
+#define SPREAD_NEEDED     0.04        /* variance of the sizes, divided by the square of their mean */
+#define MARGINAL_LEAST    (1.0 / 256) /* the marginal cost is at least this part of the mean */
 
 void item_cost_add(struct sched_item_cost *c, double items, double ns)
 {

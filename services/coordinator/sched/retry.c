@@ -3,10 +3,10 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Whether and when failed items are sent again. A budget bounds the cost of workers' faults: the retries of a job, and
- * those of all jobs together, are limited to a share of the first attempts. When the budget is used up, one retry is
- * made every BUDGET_TRICKLE_NS. This is safe, as each chunk's attempts are bounded anyway. A retry for an error that
- * the task itself reported takes no token: max_attempts and the delays bound it.
+ * Decides whether and when failed items are sent again. A budget bounds the cost of workers' faults: the retries of a
+ * job, and those of all jobs together, are limited to a share of the first attempts. When the budget is used up, one
+ * retry is made every BUDGET_TRICKLE_NS. This is safe, because each chunk's attempts are bounded anyway. A retry for an
+ * error that the task itself reported takes no token: max_attempts and the delays bound it.
  */
 void retry_first_attempt(struct sched_job *job)
 {
@@ -43,7 +43,7 @@ bool retry_take_token(struct sched_job *job)
     return true;
 }
 
-/* It says that it is ready, and no one who said so lately has failed then. */
+/* Whether the endpoint says that it is ready, and no endpoint that said so lately has failed afterwards. */
 static bool is_trusted(const struct sched_endpoint *e)
 {
     return e->probe_ok && e->s->failed_after_ready == 0;
@@ -68,12 +68,13 @@ void retry_return_probation(struct sched_job *job)
     job->s->tokens = fmin(job->s->tokens + 1, BUDGET_ALL_MAX);
 }
 
-/* Full jitter: anywhere between now and the delay, so that chunks that failed together are not sent again together. */
+/* Returns a random time up to the delay (full jitter), so that chunks that failed together are not sent again
+ * together. */
 static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;
     unsigned failures =
-        chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged; /* halving is no retry */
+        chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged; /* halving is not a retry */
     double power = failures > 0 ? failures - 1 : 0;
     double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);
     if (r->full_jitter) delay *= random_unit(&chunk->job->s->random);
@@ -96,7 +97,7 @@ void retry_timer_fired(struct sched_chunk *chunk)
         chunk_move(chunk, CHUNK_PENDING, true);
         return;
     }
-    chunk->prepaid = has_token(job); /* the trickle is no token */
+    chunk->prepaid = has_token(job); /* a retry by the trickle takes no token */
     if (retry_take_token(job)) {
         chunk_move(chunk, CHUNK_PENDING, !blame_is_poison_suspect(chunk) || blame_needs_isolation(chunk));
         return;
@@ -161,7 +162,7 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_BAD_STATUS: worker_failed(chunk, how, "the worker answered with a server error"); return;
     case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer was not as agreed"); return;
     case SCHED_END_TASK_UNKNOWN:
-        /* Its lane is closed. Behind a balancer nobody knows who has the task. */
+        /* Closes the lane. With a balancer, the coordinator does not know which worker lacks the task. */
         if (a->endpoint && !a->endpoint->balancer)
             hand_back(chunk);
         else

@@ -36,7 +36,8 @@ static void count_send(struct sched_attempt *a)
     chunk->sends++;
 }
 
-/* One attempt more or less in this lane changes the room of the endpoint's other lanes only if they share its limit. */
+/* Call it when the lane has one attempt more or less. This changes the room in the endpoint's other lanes only if they
+ * share its limit. */
 static void attempts_changed(struct sched_lane *l)
 {
     struct sched_endpoint *e = l->endpoint;
@@ -89,7 +90,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane
     return a;
 }
 
-/* Its items leave the lane's load. */
+/* Takes the attempt's items off the lane's load. */
 static void leave(struct sched_attempt *a, uint32_t items)
 {
     struct sched_lane *l = a->lane;
@@ -115,7 +116,7 @@ void attempt_orphan(struct sched_attempt *a)
     a->lane = NULL;
 }
 
-/* Out of every list but its chunk's. */
+/* Takes the attempt off every list. Its chunk still points to it. */
 static void detach(struct sched_attempt *a)
 {
     struct scheduler *s = a->chunk->job->s;
@@ -158,7 +159,7 @@ void attempt_cut(struct sched_attempt *a)
     list_push_back(&s->cuts, &a->queue);
 }
 
-/* A chunk with all its answers is settled when the last of its attempts is gone. */
+/* A chunk whose items are all answered is settled when the last of its attempts is gone. */
 static void settle_if_done(struct sched_chunk *chunk)
 {
     if (chunk->state == CHUNK_IN_FLIGHT && chunk_left(chunk) == 0 && !chunk->attempt && !chunk->hedge)
@@ -188,7 +189,7 @@ void attempts_run_lingering(struct scheduler *s)
     }
 }
 
-/* n more of its items are answered, rightly or wrongly: load, speed, health. */
+/* Call it when n more of the attempt's items are answered, with values or errors. Updates load, speed and health. */
 static void progress(struct sched_attempt *a, uint32_t n, bool measures)
 {
     struct scheduler *s = a->chunk->job->s;
@@ -199,7 +200,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
         hedge_observe(a);
         leave(a, n);
         endpoint_succeeded(e, a);
-        if (a->paid) retry_return_probation(a->chunk->job); /* it was no retry in vain */
+        if (a->paid) retry_return_probation(a->chunk->job); /* the endpoint answered, so the token is given back */
         a->paid = false;
     }
     a->received += n;
@@ -211,7 +212,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
     }
 }
 
-/* Once all of a chunk is answered, its other attempt is cut off. */
+/* When all items of a chunk are answered, its other attempt is cut off. */
 static void cut_losers(struct sched_chunk *chunk)
 {
     if (chunk_left(chunk) > 0) return;
@@ -240,7 +241,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     return accept;
 }
 
-/* The item at the chunk's front leaves it as a chunk of its own, to be tried again elsewhere. */
+/* Makes the item at the chunk's front a chunk of its own, which is tried again elsewhere. */
 static void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned charged, enum item_error error)
 {
     struct sched_chunk *one = chunk_slice(chunk, chunk->answered, chunk->answered + 1);

@@ -37,8 +37,8 @@ uint32_t chunk_left(const struct sched_chunk *chunk)
     return chunk->count - chunk->answered;
 }
 
-/* The chunk's unanswered items are added to the gauges of the state it enters, and taken off those of the state it
- * leaves. */
+/* Adds the chunk's unanswered items to the gauges of the state that it enters, or takes them off the gauges of the
+ * state that it leaves. */
 static void gauge(struct sched_chunk *chunk, enum sched_chunk_state state, uint64_t items)
 {
     struct sched_job *job = chunk->job;

@@ -3,8 +3,8 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * One endpoint's health. A failure puts it on probation: one attempt at a time until it answers. Most failures pause it
- * first, longer each time. scheduler.h draws the states.
+ * One endpoint's health. A failure puts it on probation: one attempt at a time until it answers. After most failures it
+ * is paused first, longer each time. scheduler.h draws the states.
  */
 static const char *const state_names[] = {
     [ENDPOINT_OPEN] = "open",           [ENDPOINT_FULL] = "full",
@@ -88,7 +88,7 @@ void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a)
         recount(e);
 }
 
-/* Twice as long each time, with jitter. */
+/* Returns the length of the next pause. It is twice as long each time, with jitter. */
 static uint64_t pause_length(struct sched_endpoint *e)
 {
     uint64_t pause_ns = PAUSE_MIN_NS << (e->pauses < 7 ? e->pauses : 7);
@@ -97,7 +97,7 @@ static uint64_t pause_length(struct sched_endpoint *e)
     return (uint64_t)((double)pause_ns * (0.5 + 0.5 * random_unit(&e->s->random)));
 }
 
-/* At least as long as it asked for (`least_ns`), within reason. */
+/* Pauses the endpoint, for at least the time that it asked for (`least_ns`) up to a cap. */
 static void pause(struct sched_endpoint *e, enum sched_endpoint_state state, uint64_t least_ns)
 {
     uint64_t pause_ns = pause_length(e);
@@ -120,13 +120,14 @@ static void eject(struct sched_endpoint *e)
                   s->now_ns + (eject_ns < EJECT_MAX_NS ? eject_ns : EJECT_MAX_NS));
 }
 
-/* Full: the window shrinks, and nothing is sent until it has answered something or the pause is over. Retry-After is in
- * whole seconds. A slot is usually free much sooner, so this is only the upper bound. */
+/* Handles a 429. The window shrinks, and nothing is sent until the endpoint has answered something or the pause is
+ * over. Retry-After is in whole seconds, but a slot is usually free much sooner. So the pause is only an upper
+ * bound. */
 static void busy(struct sched_endpoint *e, const struct sched_attempt *a, uint64_t retry_after_ms)
 {
     struct scheduler *s = e->s;
     e->has_answered = true;
-    if (a->started_ns < e->busy_ns) return; /* one halving for all that were on their way */
+    if (a->started_ns < e->busy_ns) return; /* the window is halved once for all attempts that were already running */
     e->busy_ns = s->now_ns + 1;
     if (a->lane) a->lane->scale = fmax(a->lane->scale / 2, WINDOW_SCALE_MIN);
     if (!endpoint_takes_attempts(e)) return;
@@ -147,7 +148,7 @@ static void stop_trusting(struct sched_endpoint *e)
     e->has_answered = false;
 }
 
-/* A balancer stands for many workers: only several failures in a row say something about all of them. */
+/* A balancer stands for many workers. Only several failures in a row say something about all of them. */
 static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
     if (how != SCHED_END_NOT_CONNECTED && e->failures < BALANCER_PATIENCE) return;
@@ -157,7 +158,7 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 
 static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
-    /* A worker that an item crashed was nevertheless ready. */
+    /* If an item crashed the worker, the worker was ready all the same. */
     if (e->probe_ok && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->failed_after_ready++;
     stop_trusting(e);
     if (how == SCHED_END_REFUSED)
@@ -172,9 +173,9 @@ static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t
 
 static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms)
 {
-    if (a->started_ns < e->failed_ns) return; /* it began before the last failure was known: the same incident */
+    if (a->started_ns < e->failed_ns) return; /* it is the same incident: it began before that failure */
     e->failed_ns = e->s->now_ns + 1;
-    /* A refusal is not a failure: a worker that is away or full for a while must not be ejected. */
+    /* A refusal is not a failure. A worker that is away or full for a while must not be ejected. */
     if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))
         e->failures++;
     if (!endpoint_takes_attempts(e)) return;

@@ -93,7 +93,7 @@ void sched_job_no_more_items(struct sched_job *job)
 const char sched_cause_no_workers[] = "no worker could be reached";
 const char sched_cause_no_task[] = "no worker has the task";
 
-/* The instant at which the job stops waiting for a worker. */
+/* Returns the instant at which the job stops waiting for a worker. */
 static uint64_t give_up_ns(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
@@ -135,7 +135,8 @@ static bool wants_worker(const struct sched_job *job)
     return job->uncut > 0 || job->pending_items > 0 || job->backoff_items > 0 || job->in_flight_items > 0;
 }
 
-/* A first answer may take long. So an attempt that is not refused soon counts as a worker that may work. */
+/* Whether an attempt runs that may still be answered. A first answer may take long. So if an attempt is not refused
+ * soon, its worker counts as one that may work. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
@@ -162,7 +163,7 @@ void job_timer_fired(struct sched_job *job)
     } else {
         job_arm_timer(job);
         uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
-        /* Nothing to give up on, or not yet. */
+        /* The job need not end, or not yet, so the timer is set to check again. */
         if (too_long && job->timer.node.key <= s->now_ns) timer_set(s, &job->timer, again);
     }
 }
@@ -202,7 +203,8 @@ void job_check_tolerance(struct sched_job *job)
     uint64_t failed = job->counts.failed;
     double percent = job->p.tolerated_failure_percentage;
     bool too_many = failed > job->p.tolerated_failure_count;
-    /* The total is final once all items have arrived, or it does not matter. */
+    /* A percentage needs the final total, which is known when all items have arrived. For 0 percent the total does not
+     * matter. */
     if (job->no_more || percent <= 0) too_many |= (double)failed * 100 > percent * (double)job->counts.total;
     if (failed > 0 && too_many) job_end(job, SCHED_FAILED, ITEM_CANCELLED, "more items failed than is tolerated");
 }
@@ -245,7 +247,7 @@ static void settle_uncut(struct sched_job *job)
     }
 }
 
-/* The attempts of an ended job are cut off, and its other items are settled. */
+/* Cuts off the attempts of an ended job, and settles its other items. */
 static void settle_rest(struct sched_job *job)
 {
     struct scheduler *s = job->s;

@@ -3,9 +3,9 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale: slots as workers
- * report them (until then a few, doubled with each answer). A 429 halves the scale, and answers raise it again step by
- * step.
+ * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale. Workers report
+ * their slots. Until then a few are assumed, doubled with each answer. A 429 halves the scale, and answers raise it
+ * again step by step.
  */
 double lane_window(const struct sched_lane *l)
 {
@@ -17,7 +17,7 @@ unsigned lane_workers(const struct sched_lane *l)
     return l->workers_n > 0 ? l->workers_n : 1;
 }
 
-/* Keeps the task's sums of usable lanes and their slots. */
+/* Updates the task's sums of usable lanes and their slots. */
 void lane_recount(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -58,7 +58,7 @@ void lane_task_unknown(struct sched_lane *l)
     set_lacks(l, true);
 }
 
-/* What the endpoint said of one task; NULL: it does not have it. */
+/* Returns what the endpoint said about one task; NULL when it does not have the task. */
 static const struct sched_endpoint_task *find_known(const struct sched_endpoint *e, const char *name, size_t len)
 {
     for (size_t i = 0; i < e->tasks_n; i++)
@@ -66,7 +66,7 @@ static const struct sched_endpoint_task *find_known(const struct sched_endpoint 
     return NULL;
 }
 
-/* A pipeline needs all of its tasks, and has as many slots as the task with the fewest. */
+/* A pipeline needs all of its tasks. It has as many slots as its task with the fewest slots. */
 static void apply_known_tasks(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -166,7 +166,7 @@ void lane_widen(struct sched_lane *l)
     if (!l->slots_known) l->slots = fmin(l->slots * 2, SLOTS_UNKNOWN_MAX);
 }
 
-/* The place of a worker in the lane's table, or the free one it would take. */
+/* Returns the place of a worker in the lane's table, or the free place that it would take. */
 static struct sched_worker *find_worker(struct sched_worker *table, uint32_t alloc, uint64_t id)
 {
     uint32_t i = (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (alloc - 1);
@@ -174,7 +174,7 @@ static struct sched_worker *find_worker(struct sched_worker *table, uint32_t all
     return &table[i];
 }
 
-/* Rebuilds the table without the workers not heard from lately, with room for one more. */
+/* Rebuilds the table without the workers that have not answered lately, and with room for one more. */
 static void sweep_workers(struct sched_lane *l)
 {
     struct scheduler *s = l->task->s;
@@ -213,7 +213,7 @@ static void learn(struct sched_lane *l, uint64_t id, unsigned slots)
     uint32_t before = l->workers_n;
     if (full || stale) sweep_workers(l);
     if (!l->endpoint->balancer && l->workers_n > 0 && find_worker(l->workers, l->workers_alloc, id)->id == 0) {
-        /* Another worker has this address now: forget the previous one and its speed. */
+        /* Another worker has this address now, so the previous worker and its speed are forgotten. */
         memset(l->workers, 0, l->workers_alloc * sizeof *l->workers);
         l->workers_n = 0;
         l->used_ns = l->expected_ns = 0;

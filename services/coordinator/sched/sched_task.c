@@ -1,9 +1,9 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * The tasks that jobs name, or the pipelines of tasks ("a,b"). Each task has its own slots, its own turns between jobs,
+ * The tasks, or pipelines of tasks ("a,b"), that jobs name. Each task has its own slots, its own turns between jobs,
  * and a lane at each endpoint. So jobs of one task do not wait for the items of another. A task is made when a job
- * first names it, and is kept for later jobs. When there are many, the oldest without jobs is removed.
+ * first names it, and is kept for later jobs. When there are many tasks, the oldest one without jobs is removed.
  */
 #define IDLE_TASKS_MAX 64
 

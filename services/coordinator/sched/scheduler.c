@@ -125,7 +125,7 @@ static void send(struct sched_job *job, struct sched_chunk *chunk, struct sched_
     attempt_start(chunk, l, ATTEMPT_PLAIN, weight)->charged_ns = charge_ns;
 }
 
-/* One of the first chunks that wait, or a new one. False when none of them can go anywhere now. */
+/* Sends one of the first waiting chunks, or a new one. Returns false when none of them can be sent now. */
 static bool send_one(struct sched_job *job)
 {
     struct list *pending = &job->lists[CHUNK_PENDING];
@@ -164,8 +164,8 @@ static bool dispatch_task(struct sched_task *t)
     return false;
 }
 
-/* Cutting large chunks takes time that other work may need. True when enough was cut for this run. The task that was
- * interrupted comes last in the next run. */
+/* Sends what can be sent. Cutting large chunks takes time that other work may need, so it stops and returns true when
+ * enough was cut for this run. The task that was interrupted comes last in the next run. */
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;
@@ -192,7 +192,8 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     bool more = dispatch(s);
     uint64_t next = hedge_run(s);
     jobs_run_changed(s);
-    /* An endpoint on probation may get an attempt without a token after some time, so it is checked now and then. */
+    /* An endpoint on probation may get an attempt without a token after some time, so it is checked from time to
+     * time. */
     if (s->stats.endpoints[ENDPOINT_PROBATION] > 0 && s->now_ns + PROBATION_LOOK_NS < next)
         next = s->now_ns + PROBATION_LOOK_NS;
     struct list_link *linger = list_next(&s->lingering, NULL);
@@ -205,7 +206,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     return more ? s->now_ns : next;
 }
 
-/* Slots of the task that has the most. Tasks share processors, so the sum over tasks would be too large. */
+/* Returns the slots of the task that has the most. Tasks share processors, so the sum over tasks would be too large. */
 static uint64_t slots_of_all(const struct scheduler *s)
 {
     double most = 0;

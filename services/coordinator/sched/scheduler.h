@@ -1,10 +1,11 @@
 /*
- * The scheduler: which items go in which chunk, to which endpoint, when, and when they are sent again after a failure.
- * Pure: it has no socket and no clock. Events come in as function calls that carry the time; actions go out through
- * scheduler_ops, only from inside scheduler_run(), which the shell calls once per loop turn after the turn's events.
+ * The scheduler decides which items go in which chunk, to which endpoint they are sent and when, and when they are sent
+ * again after a failure. Pure: it has no socket and no clock. Events come in as function calls that carry the time.
+ * Actions go out through scheduler_ops, only from inside scheduler_run(). The shell (the code around the scheduler)
+ * calls scheduler_run() once per loop turn, after the turn's events.
  *
- * Promises: each item offered is settled exactly once (an answer taken in, or settle_error); job_finished comes exactly
- * once per job, after its last item; memory grows with what is in flight, not with the job.
+ * Promises: each item offered is settled exactly once, by an answer that is taken in or by settle_error. job_finished
+ * comes exactly once per job, after its last item. Memory grows with what is in flight, not with the job.
  *
  *                 cut()                    send()                     all answered
  *   [offered] ----------------> PENDING ----------------> IN_FLIGHT ------------------> SETTLED --> release()
@@ -18,16 +19,18 @@
  *                                              (lost twice: in two halves)
  *
  * A chunk is on exactly one of those lists of its job, moved by one function (chunk_move in sched_chunk.c). While in
- * flight it has one attempt, or two when it is hedged; each attempt answers a prefix of the suffix it was sent, and the
- * chunk's own answered prefix is the longest. What an attempt answers below that is a duplicate and is dropped.
+ * flight it has one attempt, or two when it is hedged. Each attempt is sent a suffix of the chunk and answers a prefix
+ * of that suffix. The chunk's own answered prefix is the longest one. An answer to an item inside that prefix is a
+ * duplicate and is dropped.
  *
- * Ownership: the scheduler owns jobs, chunks, attempts and endpoints; the shell owns what hangs on them by void *.
+ * Ownership: the scheduler owns jobs, chunks, attempts and endpoints. The shell owns what their void * members point
+ * to.
  *   job       from sched_job_add() until job_finished() returns;
  *   chunk     from cut() or slice() until release() returns;
  *   attempt   from send() until the shell reports sched_attempt_ended(), or cut_off() returns;
  *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. Its running attempts go on and are
  *             reported as before; their ->endpoint is then NULL.
- * Ops must not call back into the scheduler, except for reading (accessors).
+ * Ops may only call accessors of the scheduler, which change nothing.
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
@@ -62,7 +65,7 @@ const char *sched_chunk_state_name(enum sched_chunk_state state);
 enum sched_endpoint_state {
     ENDPOINT_OPEN,
     ENDPOINT_FULL,          /* it answered 429 */
-    ENDPOINT_PROBATION,     /* it failed last: one attempt at a time until it answers */
+    ENDPOINT_PROBATION,     /* its last attempt failed: it gets one attempt at a time until it answers */
     ENDPOINT_PAUSED,        /* it failed */
     ENDPOINT_PROBING,       /* it is being asked whether it is ready */
     ENDPOINT_EJECTED,       /* it failed several times in a row */
@@ -72,89 +75,89 @@ enum sched_endpoint_state {
 };
 const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 
-/* An instant at which a chunk, an endpoint, a job or the scheduler itself is due; the scheduler's own business. */
+/* An instant at which a chunk, an endpoint, a job or the scheduler itself is due. Only the scheduler uses it. */
 enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_JOB, TIMER_RAMP, TIMER_SCHEDULER };
 struct sched_timer {
-    struct heap_node node; /* its key is the instant, ns; not in the heap: not set */
+    struct heap_node node; /* its key is the instant, ns; if it is not in the heap, the timer is not set */
     enum sched_timer_kind kind;
 };
 
 /* Consecutive items of one job that travel together. The shell reads first, count and payload. */
 struct sched_chunk {
     struct sched_job *job;
-    uint64_t first;    /* index in the job of its first item */
-    uint32_t count;    /* items; shrinks when the chunk is halved */
-    uint32_t answered; /* items at its front that it is done with */
-    unsigned sends;    /* attempts started, free ones included (Fantail-Attempt) */
-    void *payload;     /* the shell's: set in cut() and slice(), given up in release() */
+    uint64_t first;    /* index of its first item in the job */
+    uint32_t count;    /* number of items; shrinks when the chunk is halved */
+    uint32_t answered; /* items at its front that are answered */
+    unsigned sends;    /* attempts started, including free ones (Fantail-Attempt) */
+    void *payload;     /* the shell sets it in cut() and slice(), and frees it in release() */
 
     /* The scheduler's own. */
     enum sched_chunk_state state;
     struct list_link link;       /* on its state's list */
-    struct sched_timer timer;    /* CHUNK_BACKOFF: when it is over */
-    struct list_link slice_link; /* parent is set: waiting to be sliced out of it */
+    struct sched_timer timer;    /* CHUNK_BACKOFF: when the backoff is over */
+    struct list_link slice_link; /* if parent is set: the chunk waits to be sliced out of its parent */
     struct sched_chunk *parent;
     struct sched_attempt *attempt, *hedge;
     struct sched_endpoint *avoid; /* where it failed last; compared, never followed */
     size_t bytes;
     unsigned charged;                  /* failures that count towards max_attempts */
-    unsigned lost;                     /* of these, lost workers since it was last half answered */
-    unsigned failures, failures_alone; /* all of them; those as a single item */
-    uint32_t origin;                   /* items of the chunk it comes from */
+    unsigned lost;                     /* of these, failures by a lost worker since it was last half answered */
+    unsigned failures, failures_alone; /* all failures; failures while it was a single item */
+    uint32_t origin;                   /* items of the chunk that it comes from */
     bool handed_back;                  /* its last attempt was refused */
     bool prepaid;                      /* it has its token for the next attempt */
     bool is_item_retry;   /* its next attempt is a retry for an item's own error (retry.on): it takes no token */
-    bool needs_isolation; /* blame.c */
-    bool was_sent;        /* its next attempt is not the first of its items */
-    int hedges;           /* second attempts sent */
-    const char *cause;    /* of the last charged failure */
-    uint32_t given_up;    /* items at its end that are to be settled with ... */
+    bool needs_isolation; /* it must run alone on a worker, blame.c */
+    bool was_sent;        /* its items have been sent before */
+    int hedges;           /* how many second attempts were sent */
+    const char *cause;    /* cause of the last charged failure */
+    uint32_t given_up;    /* items at its end that are to be settled with the error given_up_as */
     enum item_error given_up_as;
 };
 
 /* One sending of a chunk's suffix to one endpoint. The shell reads chunk, endpoint, from, and hangs its call on it. */
 struct sched_attempt {
     struct sched_chunk *chunk;
-    struct sched_endpoint *endpoint; /* NULL after its removal */
-    struct sched_lane *lane;         /* of its task there; the scheduler's own */
-    uint32_t from;     /* first item sent, counted from chunk->first; the suffix is [from, count at send) */
-    uint32_t to;       /* one past the last item sent */
-    uint32_t received; /* items answered, duplicates included */
+    struct sched_endpoint *endpoint; /* NULL after the endpoint's removal */
+    struct sched_lane *lane;         /* the lane of its task there; only the scheduler uses it */
+    uint32_t from;                   /* first item sent, counted from chunk->first */
+    uint32_t to;                     /* one past the last item sent: the chunk's count at that time */
+    uint32_t received;               /* items answered, including duplicates */
     uint64_t started_ns;
     void *call; /* the shell's */
 
     /* The scheduler's own. */
-    struct list_link link;        /* on its endpoint's list */
-    struct list_link queue;       /* on the list of those to be cut off, or of those that linger */
-    double weight;                /* of one item in the endpoint's load */
+    struct list_link link;        /* link on its endpoint's list */
+    struct list_link queue;       /* link on the list of attempts to be cut off, or of those that linger */
+    double weight;                /* weight of one item in the endpoint's load */
     double clock;                 /* the endpoint's service clock at the last answer */
-    uint64_t cost_items, cost_ns; /* what its worker said last */
+    uint64_t cost_items, cost_ns; /* the cost that its worker reported last */
     double seen_ns;               /* slot time of its answered items, as measured here */
-    double charged_ns;            /* to its job's turn, until its cost is known */
-    uint64_t progress_ns;         /* last answer, or started_ns */
+    double charged_ns;            /* slot time charged to its job until its cost is known */
+    uint64_t progress_ns;         /* when the last answer came; started_ns before that */
     bool is_hedge;
-    bool is_rescue;      /* of a chunk on a worker that seems dead: paid by the retry budget */
-    bool dead;           /* to be cut off in the next run: what it still reports is dropped */
-    bool lingers;        /* all is answered, but the end line has not come */
-    bool alone;          /* it must run alone: no other chunk is sent to its endpoint */
-    bool poison_suspect; /* its chunk was; counts on its endpoint */
+    bool is_rescue;      /* its chunk is on a worker that seems dead; the retry budget pays for it */
+    bool dead;           /* it is cut off in the next run; what it still reports is dropped */
+    bool lingers;        /* all items are answered, but the end line has not come */
+    bool alone;          /* it must run alone, so no other chunk is sent to its endpoint */
+    bool poison_suspect; /* its chunk was a poison suspect; it counts on its endpoint */
     bool is_probation;   /* its endpoint was on probation */
-    bool paid;           /* ... and it took a token */
+    bool paid;           /* its probation took a token */
 };
 
 /* How an attempt ended. Its answers until then are valid. */
 enum sched_end {
     SCHED_END_COMPLETE,      /* end line "complete" */
-    SCHED_END_DRAINING,      /* end line "draining": hand-back, free */
-    SCHED_END_DEADLINE,      /* end line "deadline": hand-back, free */
+    SCHED_END_DRAINING,      /* end line "draining": the items are handed back, free */
+    SCHED_END_DEADLINE,      /* end line "deadline": the items are handed back, free */
     SCHED_END_NOT_CONNECTED, /* certainly not delivered: free */
     SCHED_END_BUSY,          /* 429: free; give retry_after_ms */
     SCHED_END_UNAVAILABLE,   /* 503: free; give retry_after_ms */
-    SCHED_END_REFUSED,       /* 401 or 403: it does not take our token; free */
+    SCHED_END_REFUSED,       /* 401 or 403: it rejects our token; free */
     SCHED_END_LOST,          /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
-    SCHED_END_SILENT,        /* silent for too long; the shell gave up on it */
+    SCHED_END_SILENT,        /* silent for too long, so the shell ended it */
     SCHED_END_BAD_STATUS,    /* any other status */
-    SCHED_END_PROTOCOL,      /* wrong type, wrong count, not our lines */
+    SCHED_END_PROTOCOL,      /* the answer has a wrong type, a wrong count or lines of another form */
     SCHED_END_TASK_UNKNOWN,  /* 404 */
     SCHED_END_COUNT
 };
@@ -182,30 +185,30 @@ enum sched_waiting {
 const char *sched_waiting_name(enum sched_waiting why);
 
 struct sched_retry {
-    unsigned max_attempts; /* of an item; at least 1 */
+    unsigned max_attempts; /* attempts per item, at least 1 */
     double interval_s, backoff_rate, max_delay_s;
     bool full_jitter; /* the delay is drawn from [0, delay) */
-    uint32_t on;      /* bit 1 << enum item_error: these are retried */
+    uint32_t on;      /* the errors that are retried: a set of bits 1 << enum item_error */
 };
 #define SCHED_RETRY_ON(error) (1u << (error))
 
 struct sched_job_params {
     void *owner;
-    const char *task;         /* its task, or a pipeline's tasks with commas; borrowed for the call; NULL: "" */
+    const char *task;         /* its task, or a pipeline's tasks with commas; NULL: ""; borrowed for the call */
     uint32_t chunk_size;      /* 0: adaptive */
     size_t max_chunk_bytes;   /* 0: DEFAULT_MAX_CHUNK_BYTES */
-    size_t common_bytes;      /* sent with each chunk beside its items */
-    uint64_t max_concurrency; /* items in flight at most; 0: no limit */
-    unsigned priority;        /* 1 .. 9; the share grows with it */
+    size_t common_bytes;      /* bytes sent with each chunk besides its items */
+    uint64_t max_concurrency; /* the most items in flight; 0: no limit */
+    unsigned priority;        /* 1 .. 9; a job with a higher priority gets a larger share */
     struct sched_retry retry;
     bool hedge_enabled;
     double hedge_max_extra_percent;
-    uint64_t tolerated_failure_count;    /* SCHED_NO_LIMIT: none set */
-    double tolerated_failure_percentage; /* of all items; 100: never fails */
-    uint64_t deadline_ns;                /* SCHED_NEVER: none */
-    bool idempotent;                     /* false: never sent again once delivered, never hedged */
+    uint64_t tolerated_failure_count;    /* SCHED_NO_LIMIT: no limit is set */
+    double tolerated_failure_percentage; /* percentage of all items; 100: the job never fails */
+    uint64_t deadline_ns;                /* SCHED_NEVER: no deadline */
+    bool idempotent;                     /* if false, a delivered item is never sent again, and never hedged */
 };
-/* The defaults of the job object in docs/protocol.md. */
+/* Sets the defaults of the job object in docs/protocol.md. */
 void sched_job_params_init(struct sched_job_params *p);
 
 struct sched_counts {
@@ -215,7 +218,7 @@ struct sched_counts {
     uint64_t hedged;  /* items sent a second time because they were late */
 };
 
-/* The cause when a job gave up waiting for a worker; compared by address. */
+/* The cause of a job that stopped waiting for a worker. It is compared by address. */
 extern const char sched_cause_no_workers[];
 extern const char sched_cause_no_task[];
 
@@ -228,43 +231,44 @@ struct sched_failure {
 
 struct sched_outcome {
     enum sched_status status;
-    const char *reason; /* one phrase; static, or as given to sched_job_cancel(); NULL: every item had its turn */
+    const char *reason; /* one phrase: static, or from sched_job_cancel(); NULL: no item was left out */
     struct sched_counts counts;
-    bool no_workers; /* it gave up waiting for a worker */
+    bool no_workers; /* the job stopped waiting for a worker */
     bool delivered;  /* at least one chunk was answered in part */
 };
 
 struct scheduler_ops {
-    /* Takes at least one and at most max_items items (max_bytes bytes, unless one item is longer) off the front of the
-     * job's items into chunk->payload, and sets chunk->first. Their indexes are consecutive; between one cut and the
-     * next there may be a gap. Returns how many they are, and their bytes in *bytes. */
+    /* Moves items from the front of the job's items into chunk->payload, and sets chunk->first. Moves at least one
+     * item, at most max_items, and at most max_bytes unless the first item alone is longer. Their indexes are
+     * consecutive. Between one cut and the next there may be a gap. Returns how many they are, and sets *bytes to their
+     * size. */
     size_t (*cut)(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
-    /* Takes items off the front in the same way, without a chunk: they will not be sent. */
+    /* Removes items from the front in the same way, but without a chunk. They will not be sent. */
     uint64_t (*drop)(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first);
-    /* part->first .. part->first + part->count lies inside whole: make part->payload from whole->payload, which stays
-     * valid as it is (whole->count may shrink afterwards). */
+    /* Makes part->payload from whole->payload. The items of `part` are inside `whole`. whole->payload must stay as it
+     * is, although whole->count may shrink afterwards. */
     void (*slice)(void *ctx, struct sched_chunk *whole, struct sched_chunk *part);
-    /* The chunk is settled and goes away: give up chunk->payload. */
+    /* Frees chunk->payload. The chunk is settled and goes away. */
     void (*release)(void *ctx, struct sched_chunk *chunk);
 
-    /* Send items [from, to) of attempt->chunk to attempt->endpoint. A failure is reported by a later event. */
+    /* Sends items [from, to) of attempt->chunk to attempt->endpoint. It reports a failure by a later event. */
     void (*send)(void *ctx, struct sched_attempt *attempt);
-    /* Abort it; report nothing more of it. */
+    /* Aborts the attempt. The shell must report nothing more about it. */
     void (*cut_off)(void *ctx, struct sched_attempt *attempt, const char *why);
 
-    /* These items have ended without an answer line: put error lines in their place. */
+    /* These items have ended without an answer line. The shell must add error lines in their place. */
     void (*settle_error)(void *ctx, struct sched_job *job, uint64_t first, uint64_t count,
                          const struct sched_failure *why);
     void (*job_finished)(void *ctx, struct sched_job *job, const struct sched_outcome *outcome);
-    /* The job began to wait, or stopped waiting (SCHED_NOT_WAITING). May be NULL. */
+    /* Called when the job began to wait, or stopped waiting (SCHED_NOT_WAITING). May be NULL. */
     void (*waiting)(void *ctx, struct sched_job *job, enum sched_waiting why);
 
-    /* Ask an endpoint that failed whether it is ready (GET /readyz; when it refuses our token, something that needs the
-     * token) and report by sched_endpoint_probed(). May be NULL: then it is tried with a chunk when its pause is over
-     * and the budget allows. */
+    /* Asks an endpoint that failed whether it is ready, and reports by sched_endpoint_probed(). It uses GET /readyz, or
+     * a request that needs the token if the endpoint rejects our token. May be NULL. Then the endpoint is tried with a
+     * chunk when its pause is over and the budget allows it. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 
-    /* For debugging, called at each move. May be NULL. */
+    /* Called at each move, for debugging. May be NULL. */
     void (*chunk_moved)(void *ctx, const struct sched_chunk *chunk, enum sched_chunk_state from,
                         enum sched_chunk_state to);
     void (*endpoint_moved)(void *ctx, const struct sched_endpoint *endpoint, enum sched_endpoint_state from,
@@ -274,122 +278,127 @@ struct scheduler_ops {
 struct scheduler_config {
     uint64_t seed;
     uint64_t chunk_target_ns;       /* 0: DEFAULT_CHUNK_TARGET_MS */
-    uint64_t worker_wait_ns;        /* how long chunks are held when no worker is reachable */
+    uint64_t worker_wait_ns;        /* how long chunks wait when no worker is reachable */
     uint64_t worker_forget_ns;      /* a worker behind a balancer counts for this long after its last answer */
-    unsigned max_chunks_per_worker; /* of one task in flight to one worker; 0: CHUNKS_PER_WORKER */
+    unsigned max_chunks_per_worker; /* chunks of one task in flight to one worker; 0: CHUNKS_PER_WORKER */
 };
 void scheduler_config_init(struct scheduler_config *config);
 
 struct scheduler *scheduler_new(const struct scheduler_config *config, const struct scheduler_ops *ops, void *ctx);
-/* Frees everything; the only op called is release(), for the chunks there still are. */
+/* Frees everything. The only op it calls is release(), for the chunks that are left. */
 void scheduler_free(struct scheduler *s);
-/* Acts on the events and on the time. Returns the latest instant for the next call (SCHED_NEVER: an event will come
- * first). Calling it more often is harmless. */
+/* Acts on the events and on the time. Returns when it must be called again, at the latest. SCHED_NEVER means that an
+ * event will come first. Calling it more often is harmless. */
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns);
 
-/* The processor time that one chunk costs the coordinator, as measured by the shell. */
+/* Sets the processor time that one chunk costs the coordinator, as measured by the shell. */
 void sched_set_chunk_cost(struct scheduler *s, uint64_t ns);
 
 /* Jobs. */
 struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_params *params, uint64_t now_ns);
-/* `items` more items can be cut, with `bytes` in all (for generated items an estimate is enough). */
+/* Call it when `items` more items can be cut. They have `bytes` bytes in all; for generated items an estimate is
+ * enough. */
 void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes);
 void sched_job_no_more_items(struct sched_job *job);
-/* Ends it: running attempts are cut, the rest is settled as cancelled. `status` is CANCELLED or FAILED; `reason` must
- * outlive job_finished(). A second call is ignored. */
+/* Ends the job. Running attempts are cut off, and the other items are settled as cancelled. `status` is CANCELLED or
+ * FAILED. `reason` must outlive job_finished(). A second call is ignored. */
 void sched_job_cancel(struct sched_job *job, enum sched_status status, const char *reason);
-/* PATCH on a running job. */
+/* For a PATCH of a running job. */
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency);
 void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
 void *sched_job_owner(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
-/* The time that items not yet cut and those in flight are expected to take; 0: not known yet. */
+/* Returns how long the items that are not cut yet, and those in flight, are expected to take. 0: not known yet. */
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 
 /* Endpoints. */
-/* `balancer`: there may be many workers behind it. `slots_hint`: 0 when unknown. */
+/* Adds an endpoint. `balancer`: it may stand for many workers. `slots_hint`: its slots, 0 when unknown. */
 struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool balancer, unsigned slots_hint,
                                           uint64_t now_ns);
 void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
-/* It drains, or it sent Connection: close. It gets no more chunks until it is ready again. Ignored for a balancer. */
+/* Call it when the endpoint drains, or sent Connection: close. It gets no more chunks until it is ready again. Ignored
+ * for a balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
-/* The tasks that the worker has, all of them, and their slots (0: not known). Jobs of other tasks are not sent there.
- * Until it is called, and for a balancer always, an endpoint is taken to have every task. */
+/* Tells which tasks the worker has, all of them, and their slots (0: not known). Chunks of other tasks are not sent
+ * there. Until it is called, the endpoint counts as having every task. A balancer always counts as having every
+ * task. */
 struct sched_endpoint_task {
     const char *name; /* borrowed for the call */
     unsigned slots;
 };
 void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
                               size_t n, uint64_t now_ns);
-/* The answer to the op probe(). */
+/* Reports the answer to the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
-/* Its last attempt ended as SCHED_END_REFUSED (for a balancer: its last few attempts). */
+/* Whether its last attempt ended as SCHED_END_REFUSED. For a balancer: whether its last few attempts did. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
 
 /* Attempts. */
-/* From the headers of its answer: worker_id is a hash of Fantail-Worker, slots are those of its task there. */
+/* Reports what the headers of the answer say. worker_id is a hash of Fantail-Worker; slots are the slots of its task
+ * there. */
 void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
 struct sched_accept {
-    uint64_t first; /* the index, in the job, of the first line to keep */
+    uint64_t first; /* index in the job of the first line to keep */
     uint32_t drop;  /* lines at the front that are duplicates */
     uint32_t keep;  /* lines after them that are new */
 };
-/* What the worker says of the attempt until now: `items` of its items took `slot_ns` of slot time in all, and a chunk
- * costs the worker `chunk_ns` of processor time beside its items (0: it does not say). Both sums grow from call to
- * call. */
+/* Reports what the worker says about the attempt until now. `items` of its items took `slot_ns` of slot time in all. A
+ * chunk costs the worker `chunk_ns` of processor time besides its items (0: it does not say). Both sums grow from call
+ * to call. */
 void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_ns, uint64_t chunk_ns);
 
-/* n more items were answered with a value. The shell puts `keep` lines, after the first `drop`, into the collector. */
+/* Reports that n more items were answered with a value. The shell must drop the first `drop` lines and add the next
+ * `keep` lines to the collector. */
 MUST_CHECK struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, uint64_t now_ns);
 
 enum sched_verdict {
-    SCHED_ITEM_FINAL,   /* put the error line in the collector, at .index, with .attempts */
-    SCHED_ITEM_RETRIED, /* it will be tried again on another worker: drop the line */
-    SCHED_ITEM_DROPPED, /* a duplicate: drop the line */
+    SCHED_ITEM_FINAL,   /* add the error line to the collector, at .index, with .attempts */
+    SCHED_ITEM_RETRIED, /* drop the line: the item will be tried again on another worker */
+    SCHED_ITEM_DROPPED, /* drop the line: it is a duplicate */
 };
 struct sched_item_verdict {
     enum sched_verdict verdict;
     uint64_t index;
     unsigned attempts;
 };
-/* The next item was answered with an error. */
+/* Reports that the next item was answered with an error. */
 MUST_CHECK struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum item_error error,
                                                               uint64_t now_ns);
-/* The attempt is over; the pointer is dead. A "complete" with items unanswered counts as SCHED_END_PROTOCOL; any other
- * way with all items answered counts as complete. */
+/* Reports that the attempt is over. The pointer is then dead. SCHED_END_COMPLETE with items unanswered counts as
+ * SCHED_END_PROTOCOL. Any other end with all items answered counts as complete. */
 void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms, uint64_t now_ns);
 
 /* What /autoscale and /metrics show. O(1). */
 struct sched_stats {
-    uint64_t queued_items; /* offered and not in flight */
+    uint64_t queued_items; /* items offered and not in flight */
     uint64_t in_flight_items;
     uint64_t demand_slots; /* slots that would be busy if there were enough */
     uint64_t in_flight_chunks;
-    uint64_t slots; /* of the open endpoints, for the task that has most of them */
+    uint64_t slots; /* slots of the open endpoints, for the task that has the most slots */
     uint64_t endpoints[ENDPOINT_STATE_COUNT];
     uint64_t attempts_first, attempts_retry, attempts_free,
-        attempts_hedge; /* sent since the start; only retries use the budget */
+        attempts_hedge; /* attempts since the start; only retries use the budget */
     uint64_t attempts_ended[SCHED_END_COUNT];
     uint64_t attempts_cut;
-    uint64_t budget_exhausted; /* times a retry had to wait for its budget */
+    uint64_t budget_exhausted; /* how often a retry had to wait for its budget */
     uint64_t items_retried, items_hedged, items_succeeded, items_failed, items_cancelled;
-    uint64_t chunks;     /* now alive */
-    size_t memory_bytes; /* of jobs, chunks, attempts and endpoints */
+    uint64_t chunks;     /* chunks that exist now */
+    size_t memory_bytes; /* memory of jobs, chunks, attempts and endpoints */
 };
 struct sched_stats sched_stats(const struct scheduler *s);
 
-/* The same for one task (or pipeline), and for each that jobs have named lately. */
+/* The same for one task or pipeline that jobs have named lately. */
 struct sched_task_stats {
     const char *name;
     size_t jobs;
     uint64_t queued_items, in_flight_items, demand_slots;
-    uint64_t slots;     /* of its open endpoints */
-    uint32_t endpoints; /* open ones that have it */
+    uint64_t slots;     /* slots of its open endpoints */
+    uint32_t endpoints; /* open endpoints that have the task */
 };
-/* False when no job has named it lately. */
+/* Returns false when no job has named the task lately. */
 MUST_CHECK bool sched_task_stats(const struct scheduler *s, const char *name, struct sched_task_stats *stats);
 void sched_each_task(const struct scheduler *s, void (*visit)(void *data, const struct sched_task_stats *stats),
                      void *data);
