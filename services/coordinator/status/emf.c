@@ -12,7 +12,7 @@ struct emf {
     const struct emf_config *config;
     const struct status_source *from;
     uv_timer_t timer;
-    uint64_t due_ms; /* Unix time */
+    uint64_t due_ms; /* when the next line is due, in Unix time */
     bool losing;     /* the last line was dropped */
 };
 
@@ -59,7 +59,7 @@ static struct emf_demand measure(const struct status_source *from)
     };
 }
 
-/* A pipe that has any room takes a whole line of this size. */
+/* If a pipe has any room, it takes a whole line of this size. */
 static_assert(EMF_LINE_BYTES <= 4096, "PIPE_BUF of Linux");
 static bool write_at_once(const struct buf *line)
 {
@@ -94,7 +94,7 @@ static void on_time(uv_timer_t *timer)
 {
     struct emf *e = timer->data;
     uint64_t now = unix_ms();
-    /* The timer fires too early when its clock is ahead, or when the wall clock was set back. */
+    /* The timer fires too early if its clock is ahead, or if the wall clock was set back. */
     if (now >= e->due_ms) write_line(e, emf_tick(now, period_ms(e)));
     wait_for_next(e);
 }

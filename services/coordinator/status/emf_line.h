@@ -15,22 +15,22 @@
 
 struct emf_demand {
     uint64_t queued_items, in_flight_items;
-    uint64_t demand_items;   /* the sum of both */
+    uint64_t demand_items;   /* items that are queued or running */
     uint64_t demand_slots;   /* slots that would be busy if there were enough */
-    uint64_t unserved_slots; /* demand_slots if it reaches no slot at all (a fleet scaled to zero), else 0 */
-    uint64_t slots;          /* of the workers it reaches */
+    uint64_t unserved_slots; /* demand_slots if it reaches no slot (a fleet scaled to zero), else 0 */
+    uint64_t slots;          /* slots of the workers that this coordinator reaches */
     uint64_t jobs_running;
 };
 
-/* Whether CloudWatch accepts the text as a dimension's value: 1 to 255 printable ASCII characters, not all blank, the
- * first one not a colon. */
+/* Whether CloudWatch accepts the text as a dimension's value. It must have 1 to 255 printable ASCII characters. They
+ * must not all be blank, and the first must not be a colon. */
 MUST_CHECK bool emf_dimension_ok(const char *text);
 
 /* Appends the line with its newline. Both dimensions must have passed the check. */
 void emf_write_line(struct buf *out, const char *cluster, const char *service, uint64_t unix_ms,
                     const struct emf_demand *demand);
 
-/* The instant of a line that is written now: the last multiple of the period, which is the same for all
+/* Returns the instant of a line that is written now. It is the last multiple of the period, which is the same for all
  * coordinators. */
 uint64_t emf_tick(uint64_t unix_ms, uint64_t period_ms);
 

@@ -25,7 +25,7 @@ struct task_sum {
     bool found, has_slots;
 };
 
-/* Whether `task` is in a list with commas, as the scheduler names a pipeline. */
+/* Whether `task` is in a list with commas. The scheduler names a pipeline by such a list. */
 static bool is_among(const char *list, const char *task)
 {
     size_t len = strlen(task);
@@ -47,7 +47,8 @@ static void add_stats(void *data, const struct sched_task_stats *stats)
     sum->demand.slots = stats->slots;
 }
 
-/* The scheduler has the slots of the tasks that jobs have named; of the others the workers have said them. */
+/* The scheduler knows the slots of tasks that jobs have named. For other tasks, the catalog has the slots that workers
+ * reported. */
 bool status_of_task(const struct status_source *from, const char *task, struct status_demand *demand)
 {
     struct task_sum sum = {.task = task};
@@ -64,7 +65,7 @@ bool status_of_task(const struct status_source *from, const char *task, struct s
 static const struct status_series {
     const char *name, *help;
     void (*add)(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
-    size_t offset; /* of its uint64_t */
+    size_t offset; /* offset of its uint64_t */
 } series[] = {
     {"fantail_jobs_running", "Jobs now held.", metric_gauge_fn, AT(jobs_running)},
     {"fantail_items_queued", "Items offered and not in flight.", metric_gauge_fn, AT(demand.queued_items)},
@@ -75,7 +76,7 @@ static const struct status_series {
      AT(budget_exhausted)},
 };
 
-/* What a series reads when it is rendered. */
+/* What is read when a series is rendered. */
 static struct metric_reading {
     const struct status_source *from;
     size_t offset;
@@ -102,10 +103,10 @@ static void register_endpoints(const struct status_source *from)
     }
 }
 
-/* The series by task. */
+/* The series that have a label for the task. */
 static const struct task_series {
     const char *name, *help;
-    size_t offset; /* in struct status_demand */
+    size_t offset; /* offset in struct status_demand */
 } task_series[] = {
     {"fantail_task_queued_items", "Items of the task's jobs, offered and not in flight.",
      offsetof(struct status_demand, queued_items)},
@@ -118,7 +119,7 @@ static const struct task_series {
 
 static struct metric_reading task_readings[ARRAY_SIZE(task_series)];
 
-/* The tasks that exist: those in the catalog. A job cannot add one. */
+/* Writes a series for each task in the catalog. A job cannot add a task to the catalog. */
 static void emit_tasks(void *data, struct metric_emitter *to)
 {
     const struct metric_reading *r = data;

@@ -9,18 +9,18 @@
 #include "coordinator/fleet/catalog.h"
 #include "coordinator/sched/scheduler.h"
 
-/* Where the figures come from. Borrowed; all must outlive every user. */
+/* Where the figures come from. All are borrowed, and must outlive every user. */
 struct status_source {
     const struct scheduler *scheduler;
     const unsigned *jobs_running;
     struct catalog *catalog;
 };
 
-/* What autoscalers read: of all jobs, or of those of one task. */
+/* What autoscalers read, for all jobs or for the jobs of one task. */
 struct status_demand {
     uint64_t queued_items, in_flight_items;
     uint64_t demand_slots; /* slots that would be busy if there were enough */
-    uint64_t slots;        /* of the workers that are reached */
+    uint64_t slots;        /* slots of the workers that are reached */
 };
 
 struct status {
@@ -28,22 +28,23 @@ struct status {
     uint64_t in_flight_chunks;
     uint64_t jobs_running;
     uint64_t endpoints[ENDPOINT_STATE_COUNT];
-    uint64_t hedges, budget_exhausted; /* since the start */
+    uint64_t hedges, budget_exhausted; /* counted since the start */
 };
 
 struct status status_now(const struct status_source *from);
-/* False when neither a worker has the task nor a job names it. The jobs of a pipeline count for each of its tasks. */
+/* Returns false when no worker has the task and no job names it. The jobs of a pipeline count for each of its tasks. */
 MUST_CHECK bool status_of_task(const struct status_source *from, const char *task, struct status_demand *demand);
-/* The gauges and counters of /metrics, each read when it is rendered. `from` must live until metrics_release(). */
+/* Registers the gauges and counters of /metrics. Each is read when it is rendered. `from` must live until
+ * metrics_release(). */
 void status_register_metrics(const struct status_source *from);
 
 /* One job. Strings are borrowed. */
 struct status_job {
     const char *id;
     const char *state; /* "pending", "running", or how it ended */
-    const char *task;  /* the first one of a pipeline; "": not known yet */
+    const char *task;  /* the task, or the first task of a pipeline; "": not known yet */
     struct sched_counts counts;
-    uint64_t eta_ns; /* until its end; 0: unknown */
+    uint64_t eta_ns; /* time until the end of the job; 0: unknown */
     uint64_t elapsed_ns;
 };
 
