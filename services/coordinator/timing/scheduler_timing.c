@@ -5,8 +5,8 @@ static void on_timer(uv_timer_t *timer)
     scheduler_timing_run(timer->data);
 }
 
-/* Runs before the server's step, so that the answers of workers reach clients in this turn, and once more after it,
- * for the jobs that arrived there. Runs also before the loop sleeps. */
+/* It runs before the server's step, so that the answers of workers reach clients in this turn. It runs again after the
+ * server's step, for the jobs that arrived there. It also runs before the loop sleeps. */
 static void run_if_wanted(void *data)
 {
     struct scheduler_timing *t = data;
@@ -39,7 +39,7 @@ void scheduler_timing_want(struct scheduler_timing *t)
     turn_stay_awake(&t->before_sleep, true);
 }
 
-/* An action may cause an event at once (a send that fails), so it runs until no event is left. */
+/* An action may cause an event at once, such as a send that fails. So the scheduler runs until no event is left. */
 void scheduler_timing_run(struct scheduler_timing *t)
 {
     uint64_t deadline, now;

@@ -1,6 +1,7 @@
 /*
- * When the scheduler runs: at its places in a turn of the loop (turn.h) if there were events, however many, and at the
- * instant that it asked for. Owner: the coordinator. job and dispatch call scheduler_timing_want() after an event.
+ * Decides when the scheduler runs. If there were events, it runs once at its next place in a turn of the loop (turn.h).
+ * It also runs at the instant that it asked for. Owner: the coordinator. job and dispatch call scheduler_timing_want()
+ * after an event.
  */
 #ifndef FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
 #define FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
@@ -11,7 +12,7 @@
 #include "coordinator/sched/scheduler.h"
 
 struct scheduler_timing {
-    struct scheduler *scheduler; /* set it before the first event */
+    struct scheduler *scheduler; /* must be set before the first event */
     /* Called before each run. It may give the scheduler the events that arose inside its ops. */
     void (*before_run)(void *data);
     void *data;
@@ -22,14 +23,14 @@ struct scheduler_timing {
     bool wanted;
 };
 
-/* before_run and data are set already. */
+/* before_run and data must be set already. */
 void scheduler_timing_start(struct scheduler_timing *t, uv_loop_t *loop);
 /* Nothing runs any more, unless scheduler_timing_run() is called. The loop must run on until the timer is closed. */
 void scheduler_timing_stop(struct scheduler_timing *t);
 
-/* The scheduler got an event: its actions are wanted before the loop sleeps. */
+/* Call it when the scheduler got an event. The scheduler then acts before the loop sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t);
-/* Runs it now; for callers that cannot wait for its next place in the turn. */
+/* Runs the scheduler now. It is for callers that cannot wait for its next place in the turn. */
 void scheduler_timing_run(struct scheduler_timing *t);
 
 #endif
