@@ -1,4 +1,4 @@
-/* The start of the coordinator and its shutdown. */
+/* Starts the coordinator and shuts it down. */
 #include "coordinator/coordinator.h"
 
 #include "coordinator/api/api.h"
@@ -11,7 +11,7 @@ static void on_reload(void *data)
 
 /* Shutdown. */
 
-/* The clients still get the answers so far, and an end. */
+/* Ends all jobs. The clients still get the answers so far, and the end. */
 static void on_cut(void *data)
 {
     struct coordinator *c = data;

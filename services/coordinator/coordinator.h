@@ -1,6 +1,6 @@
 /*
- * The coordinator: one of each part, wired to each other. main.c makes one; the handlers of api/ get it, and no other
- * part knows it.
+ * The coordinator: one of each part, and the parts know each other as needed. main.c makes one coordinator. The
+ * handlers of api/ get it, and no other part knows it.
  */
 #ifndef FANTAIL_COORDINATOR_COORDINATOR_H
 #define FANTAIL_COORDINATOR_COORDINATOR_H
@@ -39,11 +39,12 @@ struct coordinator {
     struct emf *emf; /* NULL without --emf */
 };
 
-/* Starts the service, its parts and the ways to the workers. c is zeroed but for config, and worker_fleet_check() has
- * passed; tracing is used up. Returns 0, or the exit status, with a sentence in err. */
+/* Starts the service and its parts, and finds the workers. c must be zeroed except for config, and worker_fleet_check()
+ * must have passed. Takes over tracing. Returns 0, or the exit status with a sentence in err. */
 MUST_CHECK int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_config *tracing, char *err,
                                  size_t err_size);
-/* Serves until the service has stopped, then releases all that coordinator_start() made. Returns the exit status. */
+/* Serves until the service has stopped, then releases everything that coordinator_start() made. Returns the exit
+ * status. */
 int coordinator_serve(struct coordinator *c);
 
 #endif

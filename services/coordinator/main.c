@@ -63,14 +63,15 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-/* Buffers of a MiB come and go all the time, with items and answers. On the heap they cost no page faults each time. */
+/* Buffers of a MiB are allocated and freed all the time, for items and answers. On the heap they do not cost page
+ * faults each time. */
 static void keep_buffers_on_the_heap(void)
 {
     mallopt(M_MMAP_THRESHOLD, 32 * (int)MIB);
     mallopt(M_TRIM_THRESHOLD, 16 * (int)MIB);
 }
 
-/* 0, or the exit status after a message about the options. Reads the files that they name. */
+/* Checks the options and reads the files that they name. Returns 0, or the exit status after a message. */
 static int check(struct coordinator *c, const struct coordinator_config *config)
 {
     int fault = worker_fleet_check(&c->fleet, &spec);
