@@ -1,21 +1,33 @@
 #!/usr/bin/env python3
 """fantail-host-python MODULE:FUNCTION: calls a Python function for every item.
 
-The function gets the item, which is decoded JSON, and returns its value: anything that JSON can express. Generators, sets
-and other iterables become arrays. A parameter named `common` gets the job's common value. A parameter named `traceparent`
-or `tracestate` gets the span that the item belongs to (W3C Trace Context), or None. An exception is the item's error. What
-the function prints goes to the worker's log. The working directory is on sys.path.
+The function gets the item, which is decoded JSON, and returns its value. The values that are converted to JSON, and how, are
+in a table of docs/protocol.md. A parameter named `common` gets the job's common value. A parameter named `traceparent` or
+`tracestate` gets the span that the item belongs to (W3C Trace Context), or None. An exception is the item's error, and so is
+sys.exit(). What the function prints goes to standard error.
+
+The working directory comes first on sys.path. So a module of the task wins over a library of the same name, also over one
+that this program uses itself. This program keeps the library's own modules.
 
 Each line on stdin is one item. A line that begins with '#' is a control line and gets no answer. Each item gets one line on
 stdout, in the same order: {"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more
 items. If an item takes long, a helper thread writes the answers before it, so that no answer waits for the next item.
 """
 import _thread
+import binascii
 import json
 import os
 import sys
 import time
+import traceback
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
 from json.encoder import encode_basestring_ascii as encode_string
+
+# What the interpreter itself has imported before any program. A program cannot replace these by modules of its own.
+OF_INTERPRETER = frozenset(sys.builtin_module_names) | {
+    "__main__", "_collections_abc", "_sitebuiltins", "abc", "codecs", "encodings", "genericpath", "importlib", "io", "os",
+    "posixpath", "site", "stat", "types", "warnings", "zipimport"}
 
 READ_BYTES = 1 << 18
 FLUSH_CHARS = 1 << 18
@@ -70,14 +82,160 @@ class Answers:
                 idle = 0
 
 
+NOT_A_TIME = "NaT cannot be expressed in JSON; return None or a string instead"
+NOT_FINITE = "NaN and infinity cannot be expressed in JSON; return None or a string instead"
+
+
+def type_name(value):
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def refuse(value, why="cannot be expressed in JSON"):
+    raise TypeError(f"a value of type {type_name(value)} {why}")
+
+
+def of_library(module, name):
+    """A class of a library, or () if nobody has imported the library: then no value is of that class."""
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, type) else ()
+
+
+def from_numpy(value):
+    """A scalar or an array."""
+    numpy, kind = sys.modules["numpy"], value.dtype.kind
+    if kind in "Mm" and numpy.isnat(value).any():
+        raise ValueError(NOT_A_TIME)
+    if kind == "M":
+        return numpy.datetime_as_string(value).tolist()
+    if kind == "m":
+        return (value / numpy.timedelta64(1, "s")).tolist()
+    if kind == "c":
+        refuse(value, "has complex numbers, which JSON does not have")
+    if kind == "f" and value.dtype.itemsize > 8:
+        return value.astype("f8").tolist()
+    return value.tolist()
+
+
+def is_table(value):
+    """A DataFrame of any library."""
+    return any(base.__name__ in ("DataFrame", "LazyFrame") for base in type(value).__mro__)
+
+
+def from_time(value):
+    """A datetime, date, time or timedelta; those of pandas are among them. Returns value if it is none."""
+    if isinstance(value, (of_library("datetime", "date"), of_library("datetime", "time"))):
+        if value != value:
+            raise ValueError(NOT_A_TIME)
+        return value.isoformat()
+    if isinstance(value, of_library("datetime", "timedelta")):
+        return value.total_seconds()
+    return value
+
+
+def scalar(value):
+    """A single value as something that json can encode; returns value itself if it is not one that is converted."""
+    converted = from_time(value)
+    if converted is not value:
+        return converted
+    if isinstance(value, of_library("decimal", "Decimal")):
+        if not value.is_finite():
+            raise ValueError(NOT_FINITE)
+        return str(value)
+    if isinstance(value, (of_library("uuid", "UUID"), of_library("ipaddress", "_IPAddressBase"))):
+        return str(value)
+    if isinstance(value, of_library("fractions", "Fraction")):
+        return str(value)
+    if isinstance(value, of_library("enum", "Enum")):
+        return value.value
+    if isinstance(value, of_library("numpy", "generic")):
+        return from_numpy(value)
+    if hasattr(value, "__fspath__"):
+        return os.fspath(value)
+    return value
+
+
+spent = {}  # iterators that were read for the value that is being encoded: they can be read only once
+
+
 def to_json(value):
-    """For values that json does not encode by itself: iterables become arrays."""
-    if hasattr(value, "__iter__") and not isinstance(value, (bytes, bytearray, memoryview)):
-        return list(value)
-    raise TypeError(f"a value of type {type(value).__name__} cannot be expressed in JSON")
+    """For values that json does not encode by itself."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return binascii.b2a_base64(value, newline=False).decode()
+    converted = scalar(value)
+    if converted is not value:
+        return converted
+    if is_table(value):
+        refuse(value, "is not converted, because there are several ways to do that; return value.to_dict(\"records\") "
+                      "for a DataFrame of pandas, or value.to_dicts() for one of polars")
+    if isinstance(value, of_library("numpy", "ndarray")):
+        return from_numpy(value)
+    if isinstance(value, type):
+        refuse(value)
+    fields = getattr(value, "__dataclass_fields__", None)
+    if fields is not None:
+        return {name: getattr(value, name) for name in fields if hasattr(value, name)}
+    if hasattr(value, "model_dump"):  # pydantic
+        return value.model_dump()
+    for convert in "tolist", "to_list":  # arrays and columns of many libraries: array, torch, pandas, polars
+        if callable(getattr(value, convert, None)):
+            return getattr(value, convert)()
+    if hasattr(value, "keys") and hasattr(value, "__getitem__"):
+        return {key: value[key] for key in value.keys()}
+    if id(value) in spent:
+        return spent[id(value)][1]
+    if hasattr(value, "__iter__"):
+        items = list(value)
+        if hasattr(value, "__next__"):
+            spent[id(value)] = value, items
+        return items
+    return refuse(value)
+
+
+def plain_key(key):
+    """A key of a dict as a string, as json does it for the types that it knows."""
+    if key is None or isinstance(key, (bool, int, float)):
+        return key if isinstance(key, str) else encode_other(key)
+    converted = scalar(key)
+    if converted is key:
+        raise TypeError(f"a key of type {type_name(key)} cannot be expressed in JSON: keys are strings")
+    return converted if isinstance(converted, str) else plain_key(converted)
+
+
+def with_plain_keys(value, depth=0):
+    """The same value, with strings for the keys of all dicts."""
+    if depth > 500:
+        raise ValueError("the value is nested too deeply, or contains itself")
+    if isinstance(value, dict):
+        plain = {}
+        for key, member in value.items():
+            name = key if isinstance(key, str) else plain_key(key)
+            if name in plain:
+                raise ValueError(f"two keys of a dict are both {encode_string(name)} in JSON")
+            plain[name] = with_plain_keys(member, depth + 1)
+        return plain
+    if isinstance(value, (list, tuple)):
+        return [with_plain_keys(member, depth + 1) for member in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return with_plain_keys(to_json(value), depth + 1)
 
 
 encode_other = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=True, default=to_json).encode
+
+
+def encode_any(value):
+    """For a value that json does not encode alone, or whose parts it may not."""
+    try:
+        return encode_other(value)
+    except TypeError as error:
+        if not str(error).startswith("keys must be"):
+            raise
+    except ValueError as error:
+        if "JSON compliant" in str(error):
+            raise ValueError(NOT_FINITE) from None
+        raise
+    return encode_other(with_plain_keys(value))
 
 
 def encode(value):
@@ -86,7 +244,10 @@ def encode(value):
         return int.__repr__(value)
     if kind is str:
         return encode_string(value)
-    return encode_other(value)
+    try:
+        return encode_any(value)
+    finally:
+        spent.clear()
 
 
 decoder = json.JSONDecoder()
@@ -106,8 +267,6 @@ def decode(line):
 def describe(error):
     if isinstance(error, MemoryError):
         return '{"error":{"name":"out_of_memory","cause":"MemoryError"}}\n'
-    import traceback
-
     cause = "".join(traceback.format_exception_only(type(error), error)).strip()
     frames = error.__traceback__.tb_next  # without the frame of this file
     trace = "".join(traceback.format_exception(type(error), error, frames))[-TRACEBACK_BYTES:]
@@ -120,17 +279,25 @@ def describe(error):
 EXTRAS = ("common", "traceparent", "tracestate")
 
 
+def library_module(name):
+    """Imports a module of the library after the task was loaded."""
+    path = sys.path
+    sys.path = path[1:]
+    try:
+        return __import__(name)
+    finally:
+        sys.path = path
+
+
 def wanted_extras(function):
     """The keyword arguments that the function takes besides the item, without values yet."""
     code = getattr(function, "__code__", None)
     if code:
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     else:
-        import inspect  # slow to import, and seldom needed
-
-        try:
-            names = inspect.signature(function).parameters
-        except (TypeError, ValueError):
+        try:  # slow to import, and seldom needed
+            names = library_module("inspect").signature(function).parameters
+        except Exception:
             names = ()
     return {name: None for name in EXTRAS if name in names}
 
@@ -144,13 +311,41 @@ def apply_control(line, extras):
         extras[word] = json.loads(value) if word == "common" else value or None
 
 
+def forget_shadowed(folder):
+    """Forgets the modules that are imported already and of which the task has its own. So the task's is imported next. This
+    program keeps those that it has."""
+    specs = {}
+    for entry in os.listdir(folder):
+        top = entry.partition(".")[0]
+        if top in sys.modules and top not in OF_INTERPRETER and top not in specs:
+            specs[top] = PathFinder.find_spec(top, [folder])
+    for name in list(sys.modules):
+        spec = specs.get(name.partition(".")[0])
+        if spec and spec.has_location:
+            del sys.modules[name]
+
+
+def import_task(module_name, folder):
+    """The task's module. If the interpreter itself uses a module of this name, only the task sees its own."""
+    spec = PathFinder.find_spec(module_name, [folder]) if module_name in OF_INTERPRETER else None
+    if spec is None or not spec.has_location:
+        __import__(module_name)
+        return sys.modules[module_name]
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def load(name):
     module_name, _, function_name = name.partition(":")
     if not module_name or not function_name:
         sys.exit(f"fantail-host-python: {name}: the argument must be MODULE:FUNCTION")
-    sys.path.insert(0, os.getcwd())
-    __import__(module_name)
-    target = sys.modules[module_name]
+    folder = os.getcwd()
+    if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
+        del sys.path[0]  # where this program is has no modules for the task
+    sys.path.insert(0, folder)
+    forget_shadowed(folder)
+    target = import_task(module_name, folder)
     for part in function_name.split("."):
         target = getattr(target, part)
     if not callable(target):
@@ -188,7 +383,9 @@ def serve(function, items_fd, answers):
                 item = decode(line)
                 value = function(item, **extras) if extras else function(item)
                 text = '{"value":%s}\n' % encode(value)
-            except Exception as error:
+            except BaseException as error:  # sys.exit() too: it ends the item, and not this process
+                if answers.is_child:
+                    raise
                 text = describe(error)
             if answers.is_child:
                 os._exit(0)
