@@ -86,7 +86,8 @@ static void answer(struct exec_host *h, const char *item, size_t len)
     size_t input_len = len;
     if (in_args || h->options.text) {
         if (!exec_item_text(item, len, &h->text)) {
-            exec_answer_error(&h->line, "task_error", "the item is not valid JSON");
+            exec_answer_error(&h->line, "task_error",
+                              "the item has half of a surrogate pair (\\ud800 to \\udfff), which UTF-8 cannot express");
             return;
         }
         input = buf_cstr(&h->text);
@@ -98,7 +99,8 @@ static void answer(struct exec_host *h, const char *item, size_t len)
     }
     exec_args_build(&h->args, &h->template, input, input_len);
     if (in_args) input = NULL;
-    exec_answer(&h->line, h->options.output, &h->runner, runner_run(&h->runner, h->args.argv, input, input_len));
+    struct run_outcome outcome = runner_run(&h->runner, h->args.argv, input, input_len);
+    exec_answer(&h->line, h->options.output, &h->runner, h->args.argv[0], outcome);
 }
 
 static void shrink(struct buf *b)

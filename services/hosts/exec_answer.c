@@ -1,5 +1,8 @@
 #include "hosts/exec_answer.h"
 
+#include <unistd.h>
+
+#include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 
 static const char *const output_words[] = {"auto", "json", "text", "lines"};
@@ -49,9 +52,26 @@ static bool add_json(struct buf *line, const char *text, size_t len)
 
 static size_t without_newline(const char *text, size_t len)
 {
-    if (len > 0 && text[len - 1] == '\n') len--;
-    if (len > 0 && text[len - 1] == '\r') len--;
-    return len;
+    if (len == 0 || text[len - 1] != '\n') return len;
+    len--;
+    return len > 0 && text[len - 1] == '\r' ? len - 1 : len;
+}
+
+/* Appends an error if the output is not text. */
+static bool is_text(struct buf *line, const char *text, size_t len)
+{
+    char cause[160];
+    size_t at = 0;
+    while (at < len) {
+        at += json_text_length(text + at, len - at);
+        if (at == len || text[at] == 0 || (unsigned char)text[at] >= 0x80) break;
+        at++;
+    }
+    if (at == len) return true;
+    const char *what = text[at] ? "is not valid UTF-8" : "has a NUL byte, so it is not text";
+    snprintf(cause, sizeof cause, "the output %s, at byte %zu; a command can print binary data in base64", what, at);
+    exec_answer_error(line, "bad_output", cause);
+    return false;
 }
 
 static void add_lines(struct buf *line, const char *text, size_t len)
@@ -68,21 +88,43 @@ static void add_lines(struct buf *line, const char *text, size_t len)
     buf_add_char(line, ']');
 }
 
+static void add_string(struct buf *line, const char *text, size_t len)
+{
+    buf_add_str(line, "{\"value\":");
+    buf_add_json_string(line, text, without_newline(text, len));
+    buf_add_str(line, "}\n");
+}
+
 static void add_value(struct buf *line, enum exec_output output, const char *text, size_t len)
 {
-    size_t start = line->len;
-    buf_add_str(line, "{\"value\":");
-    if (output == EXEC_OUTPUT_LINES) {
-        add_lines(line, text, len);
-    } else if (output == EXEC_OUTPUT_TEXT || !add_json(line, text, len)) {
-        if (output == EXEC_OUTPUT_JSON) {
-            line->len = start;
-            exec_answer_error(line, "bad_output", "the output is not one JSON value");
-            return;
-        }
-        buf_add_json_string(line, text, without_newline(text, len));
+    enum encoding encoding = encoding_of(text, len);
+    const char *fault = encoding_fault(encoding);
+    size_t start = line->len, mark = encoding_mark_bytes(encoding);
+    if (fault) {
+        char cause[128];
+        snprintf(cause, sizeof cause, "the output: %s", fault);
+        exec_answer_error(line, "bad_output", cause);
+        return;
     }
-    buf_add_str(line, "}\n");
+    text = len ? text + mark : "";
+    len -= mark;
+    bool json = output == EXEC_OUTPUT_JSON || output == EXEC_OUTPUT_AUTO;
+    buf_add_str(line, "{\"value\":");
+    if (json && add_json(line, text, len)) {
+        buf_add_str(line, "}\n");
+        return;
+    }
+    line->len = start;
+    if (!is_text(line, text, len)) return;
+    if (output == EXEC_OUTPUT_JSON) {
+        exec_answer_error(line, "bad_output", "the output is not one JSON value");
+    } else if (output == EXEC_OUTPUT_LINES) {
+        buf_add_str(line, "{\"value\":");
+        add_lines(line, text, len);
+        buf_add_str(line, "}\n");
+    } else {
+        add_string(line, text, len);
+    }
 }
 
 static void add_failure(struct buf *line, const struct runner *r, struct run_outcome outcome)
@@ -102,9 +144,21 @@ static void add_failure(struct buf *line, const struct runner *r, struct run_out
     buf_add_str(line, "}}\n");
 }
 
-void exec_answer(struct buf *line, enum exec_output output, const struct runner *r, struct run_outcome outcome)
+static void add_not_started(struct buf *line, const char *program, int error)
 {
-    char cause[512];
+    char *cwd = getcwd(NULL, 0), *cause;
+    if (asprintf(&cause, "cannot run the command %s in the folder %s: %s", program, cwd ? cwd : "(unknown)",
+                 strerror(error)) < 0)
+        BUG("out of memory for a cause");
+    exec_answer_error(line, "task_error", cause);
+    free(cause);
+    free(cwd);
+}
+
+void exec_answer(struct buf *line, enum exec_output output, const struct runner *r, const char *program,
+                 struct run_outcome outcome)
+{
+    char cause[80];
     switch (outcome.end) {
     case RUN_EXITED:
         if (outcome.code == 0)
@@ -113,10 +167,7 @@ void exec_answer(struct buf *line, enum exec_output output, const struct runner 
             add_failure(line, r, outcome);
         return;
     case RUN_SIGNALLED: add_failure(line, r, outcome); return;
-    case RUN_NOT_STARTED:
-        snprintf(cause, sizeof cause, "cannot run the command: %s", strerror(outcome.code));
-        exec_answer_error(line, "task_error", cause);
-        return;
+    case RUN_NOT_STARTED: add_not_started(line, program, outcome.code); return;
     case RUN_TIMED_OUT: exec_answer_error(line, "timed_out", "the command took too long"); return;
     case RUN_TOO_LONG:
         snprintf(cause, sizeof cause, "more than %u bytes of output", LIMIT_ANSWER_BYTES);

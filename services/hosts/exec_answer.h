@@ -1,4 +1,9 @@
-/* Makes the answer line from what a command has printed and how it ended. Knows nothing of processes. */
+/*
+ * Makes the answer line from what a command has printed and how it ended. Knows nothing of processes.
+ *
+ * The output is UTF-8. A byte order mark at its start is dropped. Bytes that are not UTF-8, and NUL bytes in text, make
+ * it bad_output: no byte of a value is another one than the command has printed.
+ */
 #ifndef FANTAIL_HOSTS_EXEC_ANSWER_H
 #define FANTAIL_HOSTS_EXEC_ANSWER_H
 
@@ -16,8 +21,9 @@ enum exec_output {
 /* False if the word is not one of auto, json, text and lines. */
 MUST_CHECK bool exec_output_parse(const char *word, enum exec_output *output);
 
-/* Appends the answer line of a run, with its newline. */
-void exec_answer(struct buf *line, enum exec_output output, const struct runner *r, struct run_outcome outcome);
+/* Appends the answer line of a run of `program`, with its newline. */
+void exec_answer(struct buf *line, enum exec_output output, const struct runner *r, const char *program,
+                 struct run_outcome outcome);
 /* Appends {"error":{"name":...,"cause":...}} and a newline. */
 void exec_answer_error(struct buf *line, const char *name, const char *cause);
 

@@ -39,7 +39,7 @@ static void add_utf8(struct buf *b, unsigned code)
     buf_add(b, bytes, n);
 }
 
-/* `at` is the place after "\u". Half a surrogate pair becomes U+FFFD, because UTF-8 cannot express it. */
+/* `at` is the place after "\u". NULL for half a surrogate pair, because UTF-8 cannot express it. */
 static const char *add_unicode_escape(struct buf *b, const char *at, const char *end)
 {
     unsigned code, low;
@@ -50,7 +50,7 @@ static const char *add_unicode_escape(struct buf *b, const char *at, const char 
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
         at += 6;
     } else if (code >= 0xD800 && code < 0xE000) {
-        code = 0xFFFD;
+        return NULL;
     }
     add_utf8(b, code);
     return at;

@@ -26,7 +26,8 @@ struct exec_args {
     size_t *offsets; /* where each argument begins in text; SIZE_MAX: it is the template's */
 };
 
-/* The text of an item: a string without quotes and escapes, any other value as JSON. False if a string is malformed. */
+/* The text of an item: a string without quotes and escapes, any other value as JSON. False if a string is
+ * malformed, which the worker never sends, or has half of a surrogate pair. */
 MUST_CHECK bool exec_item_text(const char *json, size_t len, struct buf *text);
 
 void exec_template_init(struct exec_template *t, char **argv, bool append);

@@ -166,10 +166,13 @@ static task_function *load(const char *path)
     char with_slash[4096];
     snprintf(with_slash, sizeof with_slash, "%s%s", strchr(path, '/') ? "" : "./", path);
     void *object = dlopen(with_slash, RTLD_NOW | RTLD_LOCAL);
-    if (!object) die(1, "%s", dlerror());
+    const char *why = object ? NULL : dlerror();
+    char *cwd = getcwd(NULL, 0);
+    if (!object) die(1, "cannot load %s in the folder %s: %s", path, cwd ? cwd : "(unknown)", why);
     task_function *task;
     *(void **)&task = dlsym(object, "fantail_task");
-    if (!task) die(1, "%s does not define fantail_task()", path);
+    if (!task) die(1, "%s in the folder %s does not define fantail_task()", path, cwd ? cwd : "(unknown)");
+    free(cwd);
     return task;
 }
 

@@ -23,7 +23,6 @@
 #define TYPE_NDJSON "application/x-ndjson"
 #define TYPE_TEXT   "text/plain"
 #define TYPE_CHUNK  "application/vnd.fantail.chunk+x-ndjson"
-#define TYPE_FORM   "application/x-www-form-urlencoded" /* the default of curl -d, for any kind of body */
 
 #define PIPELINE_TASKS_MAX 16  /* the tasks of one job */
 #define TASK_NAME_SIZE     129 /* of a task's name with its NUL */

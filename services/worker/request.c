@@ -215,7 +215,9 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
     const char *name = http_exchange_header(x, HEADER_CHUNK);
     struct pool *pool = worker_pool(w, task);
     *has_header = media_type_is(type, TYPE_CHUNK);
-    bool items = !type || media_type_is(type, TYPE_NDJSON) || media_type_is(type, TYPE_FORM);
+    enum media_form form = media_type_form(type);
+    bool items = form == MEDIA_NONE || form == MEDIA_NDJSON || form == MEDIA_FORM;
+    char charset[MEDIA_CHARSET_SIZE];
     if (!pool) {
         answer_unknown(w, x, task);
         return false;
@@ -223,6 +225,9 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
     worker_set_headers(w, x, pool);
     if (!*has_header && !items) {
         http_answer_problem(x, 415, NULL, "the Content-Type must be %s or %s", TYPE_NDJSON, TYPE_CHUNK);
+    } else if (!media_type_is_utf8(type, charset)) {
+        http_answer_problem(x, 415, NULL, "the charset of the Content-Type is \"%s\", and a body must be UTF-8",
+                            charset);
     } else if (!read_deadline(x, deadline_ms)) {
         http_answer_problem(x, 400, NULL, "%s must be a number of milliseconds", HEADER_DEADLINE_MS);
     } else if (w->draining) {

@@ -68,7 +68,7 @@ class JsonTestSuite(SharedFleetTest):
     def test_n_files_are_refused_as_ndjson(self):
         for name, data in ft.json_suite():
             if name.startswith("n_"):
-                lines = [line for line in data.split(b"\n") if line.strip(b" \t\r")]
+                lines = [line for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip(b" \t\r")]
                 with self.subTest(name):
                     answer = self.shared.job(data, None, NDJSON, "?task=echo")
                     if all(map(reads_as_json, lines)):
@@ -95,7 +95,10 @@ class JsonTestSuite(SharedFleetTest):
                 except UnicodeDecodeError:
                     self.assertIn(answer.status, (200, 400), answer)
                     continue
-                lines = text.split("\n")
+                if "\0" in text:
+                    self.assert_problem(answer, 400)
+                    continue
+                lines = text.removeprefix("\ufeff").split("\n")
                 if lines[-1] == "":
                     lines.pop()
                 self.assertEqual(answer.status, 200, answer)

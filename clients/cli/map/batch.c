@@ -1,6 +1,7 @@
 #include "cli/map/batch.h"
 
 #include "common/base/limits.h"
+#include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 
 void batch_reserve(struct batch *b, size_t extra)
@@ -52,41 +53,86 @@ uint64_t batch_count(const struct batch *b, bool skip_blank)
     return count;
 }
 
-static bool is_bad(const char *line, size_t len, bool text, struct bad_item *bad)
+static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
 {
-    size_t at = 0;
-    const char *error = "";
-    if (len > LIMIT_ITEM_BYTES) {
-        snprintf(bad->reason, sizeof(bad->reason), "longer than %u MiB", LIMIT_ITEM_BYTES >> 20);
-        return true;
-    }
-    if (!text) {
-        if (json_valid(line, len, &at, &error)) return false;
-        const char *hint = len && line[0] == '"' ? "" : " (if the items are text, give --text)";
-        snprintf(bad->reason, sizeof(bad->reason), "not JSON at byte %zu of the item: %s%s", at, error, hint);
-        return true;
-    }
-    while (at < len) {
+    for (size_t at = 0; at < len; at++) {
         at += json_text_length(line + at, len - at);
         if (at == len) break;
         if ((unsigned char)line[at] >= 0x80) {
             snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at byte %zu of the item", at);
             return true;
         }
-        at++;
+        if (line[at] == 0) {
+            snprintf(bad->reason, sizeof(bad->reason),
+                     "a NUL byte at byte %zu of the item (is this UTF-16, or do the items end with NUL? then give -0)",
+                     at);
+            return true;
+        }
     }
     return false;
 }
 
-bool batch_find_bad(const struct batch *b, bool text, uint64_t index, size_t offset, struct bad_item *bad)
+/* The item is a JSON string that was made from bytes, so only UTF-8 can be wrong. Counts the byte in these. */
+static bool is_bad_string(const char *line, size_t len, struct bad_item *bad)
+{
+    size_t byte = 0;
+    for (size_t at = 1; at + 1 < len; byte++) {
+        size_t n = json_text_length(line + at, len - 1 - at);
+        at += n;
+        byte += n;
+        if (at + 1 >= len) break;
+        if ((unsigned char)line[at] >= 0x80) {
+            snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at byte %zu of the item", byte);
+            return true;
+        }
+        at += line[at + 1] == 'u' ? 6 : 2;
+    }
+    return false;
+}
+
+static bool is_bad_json(const char *line, size_t len, struct bad_item *bad)
+{
+    size_t at = 0;
+    const char *error = "";
+    if (json_valid(line, len, &at, &error)) return false;
+    const char *hint = len && line[0] == '"' ? "" : " (if the items are text, give --text)";
+    snprintf(bad->reason, sizeof(bad->reason), "not JSON at byte %zu of the item: %s%s", at, error, hint);
+    return true;
+}
+
+static bool is_bad(const char *line, size_t len, enum input_form form, struct bad_item *bad)
+{
+    if (len > LIMIT_ITEM_BYTES) {
+        snprintf(bad->reason, sizeof(bad->reason), "longer than %u MiB", LIMIT_ITEM_BYTES >> 20);
+        return true;
+    }
+    if (form != INPUT_NULLS && has_utf8_mark(line, len)) {
+        snprintf(bad->reason, sizeof(bad->reason),
+                 "a byte order mark, which is only allowed at the start of the input");
+        return true;
+    }
+    switch (form) {
+    case INPUT_JSON: return is_bad_json(line, len, bad);
+    case INPUT_TEXT: return is_bad_text(line, len, bad);
+    case INPUT_NULLS: return is_bad_string(line, len, bad);
+    }
+    BUG("no such form");
+}
+
+bool batch_has_mark_at(const struct batch *b, size_t offset)
+{
+    return offset < b->len && has_utf8_mark(b->data + offset, b->len - offset);
+}
+
+bool batch_find_bad(const struct batch *b, enum input_form form, uint64_t index, size_t offset, struct bad_item *bad)
 {
     while (offset < b->len) {
         const char *line = b->data + offset;
         size_t len = line_length(line, b->len - offset);
         *bad = (struct bad_item){.index = index, .offset = offset, .len = len};
-        if (b->too_long) return is_bad(line, SIZE_MAX, text, bad);
-        bool item = text || !begins_blank_line(line, len);
-        if (item && is_bad(line, len, text, bad)) return true;
+        if (b->too_long) return is_bad(line, SIZE_MAX, form, bad);
+        bool item = form != INPUT_JSON || !begins_blank_line(line, len);
+        if (item && is_bad(line, len, form, bad)) return true;
         index += item;
         offset += len + 1;
     }

@@ -9,6 +9,12 @@
 #include "common/base/base.h"
 #include "common/json/json_walk.h"
 
+enum input_form {
+    INPUT_JSON,  /* one JSON value per line; lines of white space are not items */
+    INPUT_TEXT,  /* one text per line */
+    INPUT_NULLS, /* each text ends with a NUL byte; batches hold them as JSON strings, one per line */
+};
+
 struct batch {
     char *data; /* owned by whoever holds the batch */
     size_t len, alloc;
@@ -34,8 +40,10 @@ struct bad_item {
     char reason[160];
 };
 
-/* Finds the first bad item, starting with item `index`, which is at `offset`. text: items are lines of text, not JSON.
- */
-MUST_CHECK bool batch_find_bad(const struct batch *b, bool text, uint64_t index, size_t offset, struct bad_item *bad);
+/* Finds the first bad item, starting with item `index`, which is at `offset`. */
+MUST_CHECK bool batch_find_bad(const struct batch *b, enum input_form form, uint64_t index, size_t offset,
+                               struct bad_item *bad);
+/* Whether the line at `offset` begins with a byte order mark. A service would pass over it at the start of a body. */
+bool batch_has_mark_at(const struct batch *b, size_t offset);
 
 #endif

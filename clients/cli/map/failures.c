@@ -3,6 +3,7 @@
 #include "cli/base/complain.h"
 #include "cli/base/json_member.h"
 #include "common/base/buf.h"
+#include "common/json/json_scan.h"
 
 #define REPORTED_MAX 5 /* on standard error */
 
@@ -37,6 +38,27 @@ static void report(uint64_t index, const char *error, size_t len)
     buf_release(&output);
 }
 
+static bool is_utf8(const char *text, size_t len)
+{
+    for (size_t at = 0; at < len; at++) {
+        at += json_text_length(text + at, len - at);
+        if (at < len && (unsigned char)text[at] >= 0x80) return false;
+    }
+    return true;
+}
+
+static void add_base64(struct buf *b, const char *data, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t at = 0; at < len; at += 3) {
+        uint32_t bits = 0;
+        for (size_t i = 0; i < 3; i++) bits = bits << 8 | (at + i < len ? (unsigned char)data[at + i] : 0);
+        char four[4];
+        for (size_t i = 0; i < 4; i++) four[i] = at + i > len ? '=' : digits[bits >> (18 - 6 * i) & 63];
+        buf_add(b, four, sizeof(four));
+    }
+}
+
 static void write_to_file(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
                           size_t item_len, bool text)
 {
@@ -49,6 +71,11 @@ static void write_to_file(struct failures *f, uint64_t index, const char *error,
             buf_add_json_string(&line, item, item_len);
         else
             buf_add(&line, item, item_len);
+    }
+    if (text && item && !is_utf8(item, item_len)) {
+        buf_add_str(&line, ",\"item_base64\":\"");
+        add_base64(&line, item, item_len);
+        buf_add_char(&line, '"');
     }
     buf_add_str(&line, "}\n");
     fwrite(line.data, 1, line.len, f->file);

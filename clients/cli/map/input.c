@@ -22,7 +22,8 @@ void input_init(struct input *in, int fd, enum input_form form)
 {
     struct stat st;
     *in = (struct input){.fd = fd,
-                         .nulls = form == INPUT_NULLS,
+                         .form = form,
+                         .begun = form == INPUT_NULLS,
                          .skip_blank = form == INPUT_JSON,
                          .target = FIRST_TARGET,
                          .last_was_newline = true};
@@ -180,10 +181,27 @@ static ssize_t read_bytes(struct input *in)
 {
     static char nulls[READ_BYTES];
     struct batch *b = &in->filling;
-    batch_reserve(b, in->nulls ? INPUT_NULLS_ROOM(READ_BYTES) : READ_BYTES);
-    if (!in->nulls) return read(in->fd, b->data + b->len, b->alloc - b->len);
+    bool encode = in->form == INPUT_NULLS;
+    batch_reserve(b, in->head + (encode ? INPUT_NULLS_ROOM(READ_BYTES) : READ_BYTES));
+    if (!encode) return read(in->fd, b->data + b->len + in->head, b->alloc - b->len - in->head);
     ssize_t n = read(in->fd, nulls, sizeof(nulls));
     return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
+}
+
+/* n more bytes came at the start of the input. Returns how many bytes of it are there, without its mark; 0 while more
+ * must be seen. */
+static ssize_t begin(struct input *in, ssize_t n)
+{
+    char *start = in->filling.data;
+    in->head += n > 0 ? (size_t)n : 0;
+    if (n > 0 && encoding_needs_more(start, in->head)) return 0;
+    in->begun = true;
+    in->encoding = encoding_of(start, in->head);
+    size_t mark = encoding_is_wide(in->encoding) ? in->head : encoding_mark_bytes(in->encoding), rest = in->head - mark;
+    memmove(start, start + mark, rest);
+    in->head = 0;
+    in->bytes += mark;
+    return (ssize_t)rest;
 }
 
 void input_read(struct input *in, uint64_t now)
@@ -192,11 +210,15 @@ void input_read(struct input *in, uint64_t now)
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (n < 0) in->error = errno;
     in->read_ns = now;
+    bool over = n <= 0;
+    if (!in->begun) {
+        n = begin(in, n);
+        over = over || encoding_is_wide(in->encoding);
+        if (n == 0 && !over) return;
+    }
     size_t kept = n > 0 && in->dropping ? drop_line(in, (size_t)n) : (size_t)(n > 0 ? n : 0);
-    if (n <= 0)
-        end_came(in);
-    else if (kept)
-        bytes_came(in, kept);
+    if (kept) bytes_came(in, kept);
+    if (over) end_came(in);
 }
 
 bool input_has_batch(const struct input *in, bool idle, uint64_t now)

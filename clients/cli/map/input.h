@@ -3,30 +3,30 @@
  * that results come at once; later ones grow while the input is fast. When the input pauses for INPUT_QUIET_MS, what
  * has come is passed on. A batch has whole lines only, so it can be as large as the largest line (LIMIT_ITEM_BYTES). Of
  * a longer line only the beginning is kept, as a batch with too_long set.
+ *
+ * The input is UTF-8. A byte order mark at its start is dropped, except with INPUT_NULLS, where each byte counts.
  */
 #ifndef FANTAIL_CLI_MAP_INPUT_H
 #define FANTAIL_CLI_MAP_INPUT_H
 
 #include "cli/map/batch.h"
 #include "common/base/base.h"
+#include "common/json/encoding.h"
 
 #define INPUT_QUIET_MS 5
 
-enum input_form {
-    INPUT_JSON,  /* one JSON value per line; lines of white space are not items */
-    INPUT_TEXT,  /* one text per line */
-    INPUT_NULLS, /* each text ends with a NUL byte; batches hold them as JSON strings, one per line */
-};
-
 struct input {
     int fd;
-    bool nulls;           /* the form is INPUT_NULLS */
-    bool in_text;         /* with INPUT_NULLS: the last byte read did not end an item */
-    bool skip_blank;      /* lines of white space are not items */
-    bool ended;           /* end of file or an error was read */
-    bool dropping;        /* the rest of a line that is too long is being skipped */
-    struct batch filling; /* the next batch, and the beginning of a line after it */
-    size_t cut;           /* the bytes of its whole lines */
+    enum input_form form;
+    bool begun;             /* the encoding is known */
+    enum encoding encoding; /* if it is wide, the input has ended, and nothing of it was taken */
+    size_t head;            /* until it has begun: the bytes after `filling` that are not looked at */
+    bool in_text;           /* with INPUT_NULLS: the last byte read did not end an item */
+    bool skip_blank;        /* lines of white space are not items */
+    bool ended;             /* end of file or an error was read */
+    bool dropping;          /* the rest of a line that is too long is being skipped */
+    struct batch filling;   /* the next batch, and the beginning of a line after it */
+    size_t cut;             /* the bytes of its whole lines */
     uint64_t cut_lines;
     size_t target; /* the size at which the next batch is cut */
     bool last_was_newline;

@@ -162,6 +162,8 @@ static void read_input(struct map_run *run, uint64_t now)
     struct input *in = &run->input;
     input_read(in, now);
     if (in->error) map_run_fail(run, "cannot read the items: %s", strerror(in->error));
+    const char *fault = encoding_fault(in->encoding);
+    if (fault) map_run_fail(run, "cannot read the items: %s. iconv or a similar program can convert them", fault);
 }
 
 /* Begins with the oldest job, so that one pass prints everything that has come in input order. */

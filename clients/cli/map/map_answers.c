@@ -58,18 +58,21 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
     add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->sends_text);
 }
 
-/* The file of --errors gets the item as text, as it may not be JSON. Bytes that are not UTF-8 are replaced. */
+/* The file of --errors gets the item as text, as it may not be JSON. Bytes that are not UTF-8 are replaced there, and
+ * the item is also in base64. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 {
     const struct bad_item *bad = &j->bad;
-    struct buf error = {0};
+    struct buf error = {0}, own = {0};
     struct json_slice item = {j->batch.data + bad->offset, bad->len};
+    if (run->input.form == INPUT_NULLS && json_string_decode(item, &own)) item = (struct json_slice){own.data, own.len};
     buf_add_str(&error, "{\"name\":\"" BAD_ITEM_NAME "\",\"cause\":");
     buf_add_json_string(&error, bad->reason, strlen(bad->reason));
     buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":0,\"worker\":null}");
     j->ends_at_bad = false;
     add_failure(run, j, bad->index, (struct json_slice){error.data, error.len}, item, true);
     buf_release(&error);
+    buf_release(&own);
 }
 
 static void add_end(struct map_run *run, struct map_job *j, const struct result_line *r)

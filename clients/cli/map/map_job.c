@@ -44,8 +44,8 @@ static double time_left_s(const struct map_run *run, uint64_t now)
 /* Returns the offset up to which the batch is sent: its end or the first bad item. */
 static size_t find_end(struct map_run *run, struct map_job *j, size_t from)
 {
-    if (j->batch.too_long) j->checks_items = true;
-    j->ends_at_bad = j->checks_items && batch_find_bad(&j->batch, run->options->sends_text, j->answered, from, &j->bad);
+    if (j->batch.too_long || batch_has_mark_at(&j->batch, from)) j->checks_items = true;
+    j->ends_at_bad = j->checks_items && batch_find_bad(&j->batch, run->input.form, j->answered, from, &j->bad);
     return j->ends_at_bad ? j->bad.offset : j->batch.len;
 }
 
@@ -141,7 +141,7 @@ static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);
     if (run->options->reduce || (j->http.status != 400 && j->http.status != 413)) return false;
-    if (!j->checks_items && batch_find_bad(&j->batch, run->options->sends_text, j->base, from, &j->bad)) {
+    if (!j->checks_items && batch_find_bad(&j->batch, run->input.form, j->base, from, &j->bad)) {
         j->checks_items = true;
         map_job_start(run, j, now);
         return true;

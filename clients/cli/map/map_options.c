@@ -1,5 +1,7 @@
 #include "cli/map/map_options.h"
 
+#include <unistd.h>
+
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/program.h"
@@ -115,7 +117,11 @@ static int check_program(const struct map_options *o)
 {
     const char *name = o->command[0], *why;
     if (program_can_run(name, &why)) return EXIT_OK;
-    return option_complain(&spec, NULL, "cannot run the command %s: %s", name, why);
+    char *cwd = getcwd(NULL, 0);
+    int status = option_complain(&spec, NULL, "cannot run the command %s in the folder %s: %s", name,
+                                 cwd ? cwd : "(unknown)", why);
+    free(cwd);
+    return status;
 }
 
 /* The command becomes a task.json, and a byte that is not UTF-8 would be another one there. */

@@ -66,7 +66,7 @@ static void send_lines(struct map_run *run, struct map_job *j)
 {
     struct map_reduce *r = &run->reduction;
     const char *lines = j->batch.data + r->offset;
-    bool bad = batch_find_bad(&j->batch, run->options->sends_text, r->index, r->offset, &j->bad);
+    bool bad = batch_find_bad(&j->batch, run->input.form, r->index, r->offset, &j->bad);
     size_t end = bad ? j->bad.offset : j->batch.len;
     if (end == r->offset) {
         leave_out(run, j);

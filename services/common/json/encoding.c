@@ -1,5 +1,7 @@
 #include "common/json/encoding.h"
 
+#define FAULT(name) "this is " name ", and UTF-8 is expected"
+
 static const char *const names[] = {
     [ENCODING_UTF8] = "UTF-8",
     [ENCODING_UTF8_MARKED] = "UTF-8 (with a byte order mark)",
@@ -9,6 +11,24 @@ static const char *const names[] = {
     [ENCODING_UTF32_BE] = "UTF-32 (big endian)",
 };
 static_assert(ARRAY_SIZE(names) == ENCODING_COUNT, "a name for each encoding");
+
+static const char *const faults[] = {
+    [ENCODING_UTF8] = NULL,
+    [ENCODING_UTF8_MARKED] = NULL,
+    [ENCODING_UTF16_LE] = FAULT("UTF-16 (little endian)"),
+    [ENCODING_UTF16_BE] = FAULT("UTF-16 (big endian)"),
+    [ENCODING_UTF32_LE] = FAULT("UTF-32 (little endian)"),
+    [ENCODING_UTF32_BE] = FAULT("UTF-32 (big endian)"),
+};
+static_assert(ARRAY_SIZE(faults) == ENCODING_COUNT, "a fault or none for each encoding");
+
+bool encoding_needs_more(const char *data, size_t len)
+{
+    if (len == 0 || len >= ENCODING_BYTES) return len == 0;
+    unsigned char first = (unsigned char)data[0];
+    if (first == 0 || first == 0xEF || first >= 0xFE) return true;
+    return len == 1 ? first != '\n' : data[1] == 0;
+}
 
 /* Returns the encoding of a text if one of its first two bytes is zero, or if these bytes are a mark of UTF-16. */
 static enum encoding wide_encoding(const unsigned char *b, size_t len)
@@ -23,7 +43,7 @@ enum encoding encoding_of(const char *data, size_t len)
 {
     const unsigned char *b = (const unsigned char *)data;
     if (has_utf8_mark(data, len)) return ENCODING_UTF8_MARKED;
-    if (len < 2) return ENCODING_UTF8;
+    if (len < 2 || b[0] == '\n') return ENCODING_UTF8; /* see encoding_needs_more() */
     bool marked = (b[0] == 0xFF && b[1] == 0xFE) || (b[0] == 0xFE && b[1] == 0xFF);
     return marked || b[0] == 0 || b[1] == 0 ? wide_encoding(b, len) : ENCODING_UTF8;
 }
@@ -31,6 +51,11 @@ enum encoding encoding_of(const char *data, size_t len)
 const char *encoding_name(enum encoding e)
 {
     return names[e];
+}
+
+const char *encoding_fault(enum encoding e)
+{
+    return faults[e];
 }
 
 bool encoding_is_wide(enum encoding e)

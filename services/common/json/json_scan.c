@@ -132,7 +132,14 @@ static const char *read_value(struct json_scan *s, const char *p, const char *en
     default:
         if (*p == '-' || is_digit(*p)) return begin_number(s, p, end);
     }
-    return fail(s, p, s->state == VALUE ? "a value was expected" : "a value or ] was expected");
+    bool closes = s->state == VALUE_OR_CLOSE;
+    switch ((unsigned char)*p) {
+    case 0xEF: return fail(s, p, "a value was expected, and not a byte order mark or other text");
+    case 0xFE:
+    case 0xFF:
+    case 0: return fail(s, p, "a value was expected in UTF-8, and not UTF-16 or UTF-32");
+    default: return fail(s, p, closes ? "a value or ] was expected" : "a value was expected");
+    }
 }
 
 static const char *read_name(struct json_scan *s, const char *p)

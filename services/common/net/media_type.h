@@ -1,17 +1,35 @@
 /*
- * Reads the headers Content-Type and Accept. A pure module; the types are named by its callers.
+ * Reads the headers Content-Type and Accept. A pure module.
+ *
+ * The same form has several names: NDJSON is also called JSON Lines, with and without "x-", below application and text.
+ * Upper and lower case are the same, and parameters other than q and charset do not matter.
  */
 #ifndef FANTAIL_COMMON_NET_MEDIA_TYPE_H
 #define FANTAIL_COMMON_NET_MEDIA_TYPE_H
 
 #include "common/base/base.h"
 
-/* Whether a Content-Type header names this type, in upper or lower case, with or without parameters. Returns false
- * without a header (NULL). */
+enum media_form {
+    MEDIA_NONE,   /* no header, or an empty one */
+    MEDIA_JSON,   /* application/json, text/json */
+    MEDIA_NDJSON, /* ndjson, jsonl, jsonlines, json-lines and ldjson */
+    MEDIA_TEXT,   /* text/plain */
+    MEDIA_FORM,   /* application/x-www-form-urlencoded, the default of curl -d for any kind of body */
+    MEDIA_OTHER
+};
+
+/* Returns the form that a Content-Type header names. NULL is fine. */
+enum media_form media_type_form(const char *content_type);
+/* Whether a Content-Type header names exactly this type. Returns false without a header (NULL). */
 bool media_type_is(const char *content_type, const char *type);
 
-/* Whether an Accept header names `type`, and does not name `other` with a higher q. Wildcards name neither. Returns
+#define MEDIA_CHARSET_SIZE 64
+/* Whether a Content-Type header allows UTF-8: it has no charset, or utf-8 or us-ascii. If not, `charset` gets the name
+ * of the charset, which may be cut off. */
+bool media_type_is_utf8(const char *content_type, char charset[MEDIA_CHARSET_SIZE]);
+
+/* Whether an Accept header names this form, and does not name `other` with a higher q. Wildcards name neither. Returns
  * false without a header (NULL). */
-bool media_type_prefers(const char *accept, const char *type, const char *other);
+bool media_type_prefers(const char *accept, enum media_form form, enum media_form other);
 
 #endif

@@ -1,6 +1,7 @@
 /* Reads the options in JSON and the arguments of the query into the spec, by the table of fields. */
 #include <math.h>
 
+#include "common/json/json_own.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 #include "coordinator/items/jobspec_fields.h"
@@ -254,10 +255,14 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
     bool ok = true, empty = true;
     if (!json_walk_init(&w, object.data, object.len)) BUG("not an object");
     while (ok && json_walk_next(&w, &name, &v)) {
+        const char *why = json_string_fault(name);
         buf_clear(&text);
         if (!json_string_decode(name, &text)) BUG("a member without a name");
-        ok = read_member(spec, group, &text, v, err);
+        ok = !why && read_member(spec, group, &text, v, err);
         empty = false;
+        if (!why) continue;
+        jobspec_fail(err, 400, group, "A name is not text: %s.", why);
+        point_at(err, group, &text);
     }
     buf_release(&text);
     /* Without this check, an empty source would count as none. */

@@ -2,6 +2,7 @@
  * as options. */
 #include "coordinator/items/splitter_internal.h"
 
+#include "common/json/json_own.h"
 #include "common/json/json_walk.h"
 
 #define MAX_MEMBERS 64
@@ -88,6 +89,8 @@ static enum split_status name_ended(struct splitter *s, uint64_t offset)
     if (!json_string_decode((struct json_slice){s->partial.data, s->partial.len}, &s->name))
         BUG("a scanned name is not a string");
     s->state = COLON;
+    const char *why = json_string_fault((struct json_slice){s->partial.data, s->partial.len});
+    if (why) return fail_here(s, SPLIT_BAD, offset - s->partial.len, why);
     if (s->name_count == MAX_MEMBERS) return fail_here(s, SPLIT_BAD, offset, "the job object has too many members");
     if (!name_is_new(s)) return fail_here(s, SPLIT_BAD, offset, "a name is there twice in the job object");
     return SPLIT_OK;

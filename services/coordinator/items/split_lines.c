@@ -1,12 +1,18 @@
 /* Splits bodies of lines: NDJSON and text. */
 #include "coordinator/items/splitter_internal.h"
 
+#define NUL_FAULT         "text has no NUL byte (is this UTF-16, or do the items end with NUL?); one was found"
 #define HANDED_OVER_BYTES ((size_t)64 * KIB) /* shorter lines are copied, longer ones handed over */
 
 static enum split_status fail_item(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
 {
     snprintf(s->error.pointer, sizeof(s->error.pointer), "/items/%llu", (unsigned long long)s->item_count);
     return split_fail(s, status, offset, phrase);
+}
+
+static enum split_status fail_mark(struct splitter *s, uint64_t offset)
+{
+    return fail_item(s, SPLIT_BAD, offset, "a byte order mark is only allowed at the start of the body");
 }
 
 static enum split_status fail_too_large(struct splitter *s, uint64_t offset)
@@ -34,6 +40,7 @@ static enum split_status read_json_line(struct splitter *s, const char *line, si
     size_t item_len = (size_t)(end - p), used;
     const char *why;
     if (item_len == 0) return SPLIT_OK;
+    if (has_utf8_mark(p, item_len)) return fail_mark(s, offset + (uint64_t)(p - line));
     if (item_len > LIMIT_ITEM_BYTES) return fail_too_large(s, offset);
     if (!scan_line(s, p, item_len, &used, &why))
         return fail_item(s, SPLIT_BAD, offset + (uint64_t)(p - line) + used, why);
@@ -96,7 +103,7 @@ static enum split_status read_json_lines(struct splitter *s, const char *data, s
 static void append_escaped(struct buf *out, unsigned char c)
 {
     static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
-    const char *name = c ? strchr(named, c) : NULL;
+    const char *name = strchr(named, c);
     if (name)
         buf_addf(out, "\\%c", letters[name - named]);
     else
@@ -110,6 +117,7 @@ static enum split_status read_text_line(struct splitter *s, const char *line, si
     size_t begin = out->len;
     if (len && line[len - 1] == '\r') len--;
     if (len > LIMIT_ITEM_BYTES) return fail_too_large(s, offset);
+    if (has_utf8_mark(line, len)) return fail_mark(s, offset);
     buf_add_char(out, '"');
     for (size_t at = 0; at < len;) {
         size_t n = json_text_length(line + at, len - at);
@@ -117,10 +125,10 @@ static enum split_status read_text_line(struct splitter *s, const char *line, si
         at += n;
         if (at == len) break;
         unsigned char c = (unsigned char)line[at];
-        if (c >= 0x80 || out->len - begin > LIMIT_ITEM_BYTES) {
+        const char *why = c >= 0x80 ? "the text is not valid UTF-8" : c == 0 ? NUL_FAULT : NULL;
+        if (why || out->len - begin > LIMIT_ITEM_BYTES) {
             out->len = begin;
-            if (c < 0x80) return fail_too_large(s, offset);
-            return fail_item(s, SPLIT_BAD, offset + at, "the text is not valid UTF-8");
+            return why ? fail_item(s, SPLIT_BAD, offset + at, why) : fail_too_large(s, offset);
         }
         append_escaped(out, c);
         at++;

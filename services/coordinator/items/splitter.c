@@ -28,16 +28,53 @@ void splitter_release(struct splitter *s)
     buf_release(&s->names);
 }
 
-enum split_status splitter_feed(struct splitter *s, const char *data, size_t len)
+static enum split_status feed(struct splitter *s, const char *data, size_t len)
 {
-    if (s->error.status != SPLIT_OK || len == 0) return s->error.status;
+    if (len == 0) return SPLIT_OK;
     enum split_status status = s->format == SPLIT_JOB ? split_job_feed(s, data, len) : split_lines_feed(s, data, len);
     s->offset += len;
     return status;
 }
 
+/* The first bytes of the body, with all that came with them, decide about its encoding. */
+static enum split_status begin(struct splitter *s, const char *data, size_t len)
+{
+    enum encoding encoding = encoding_of(data, len);
+    size_t mark = encoding_mark_bytes(encoding);
+    s->begun = true;
+    if (encoding_is_wide(encoding)) return split_fail(s, SPLIT_BAD, 0, encoding_fault(encoding));
+    s->offset = mark;
+    return feed(s, data + mark, len - mark);
+}
+
+/* Gathers the first bytes of a body that comes in very small pieces. Returns how many of data were used. */
+static size_t gather_head(struct splitter *s, const char *data, size_t len)
+{
+    size_t used = 0;
+    while (used < len && encoding_needs_more(s->head, s->head_len)) s->head[s->head_len++] = data[used++];
+    return used;
+}
+
+enum split_status splitter_feed(struct splitter *s, const char *data, size_t len)
+{
+    if (s->error.status != SPLIT_OK || len == 0) return s->error.status;
+    if (s->begun) return feed(s, data, len);
+    if (s->head_len == 0 && !encoding_needs_more(data, len)) return begin(s, data, len);
+    size_t used = gather_head(s, data, len);
+    if (encoding_needs_more(s->head, s->head_len)) return SPLIT_OK;
+    enum split_status status = begin(s, s->head, s->head_len);
+    return status == SPLIT_OK ? feed(s, data + used, len - used) : status;
+}
+
+bool splitter_is_empty(const struct splitter *s)
+{
+    size_t mark = encoding_mark_bytes(encoding_of(s->head, s->head_len));
+    return s->begun ? s->offset == 0 : s->head_len == mark;
+}
+
 enum split_status splitter_finish(struct splitter *s)
 {
+    if (s->error.status == SPLIT_OK && !s->begun) (void)begin(s, s->head, s->head_len);
     if (s->error.status != SPLIT_OK) return s->error.status;
     enum split_status status = s->format == SPLIT_JOB ? split_job_finish(s) : split_lines_finish(s);
     if (status == SPLIT_OK) s->items_ended = true;

@@ -13,11 +13,15 @@
  *     SPLIT_TEXT     each line is one string item; an empty line is the item ""; a '\r' before the '\n' is dropped
  *
  * The only member of a job that it knows is "items"; jobspec.h reads the options.
+ *
+ * The body is UTF-8. A byte order mark at its start is passed over. Before a later line it is refused. A NUL byte in a
+ * line of text is refused, too. So UTF-16 and joined files do not become other items than were meant.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 
 #include "common/base/buf.h"
+#include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 
 enum split_format { SPLIT_JOB, SPLIT_NDJSON, SPLIT_TEXT };
@@ -51,7 +55,10 @@ struct splitter {
     /* Private. */
     enum split_format format;
     unsigned max_depth;
-    uint8_t state;           /* SPLIT_JOB: enum split_state */
+    uint8_t state;    /* SPLIT_JOB: enum split_state */
+    bool begun;       /* the encoding is known */
+    uint8_t head_len; /* until then: the bytes in `head` */
+    char head[ENCODING_BYTES];
     uint64_t offset;         /* offset of the first byte of the piece being fed */
     uint64_t partial_offset; /* lines: offset of the first byte of `partial` */
     struct json_scan scan;
@@ -74,6 +81,8 @@ void splitter_release(struct splitter *s);
 /* Reads all of data, or fails. After a failure, s->error says why, the items before the fault are in s->items, and
  * every later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
+/* Whether the body has had no bytes until now, or a byte order mark alone. */
+bool splitter_is_empty(const struct splitter *s);
 /* Call it when the body is whole. The last line is an item even without its newline. */
 MUST_CHECK enum split_status splitter_finish(struct splitter *s);
 

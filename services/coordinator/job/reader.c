@@ -37,7 +37,7 @@ struct reader *reader_new(struct job *j, struct http_exchange *x)
     struct reader *r = xcalloc(1, sizeof *r);
     r->job = j;
     r->exchange = x;
-    r->ndjson = media_type_prefers(http_exchange_header(x, "Accept"), TYPE_NDJSON, TYPE_JSON);
+    r->ndjson = media_type_prefers(http_exchange_header(x, "Accept"), MEDIA_NDJSON, MEDIA_JSON);
     r->last_output_ns = r->last_progress_ns = now_ns();
     error_log_init(&r->errors, j->jobs->config->spill_dir, ERRORS_MEMORY_BYTES);
     list_push_back(&j->readers, &r->link);

@@ -157,7 +157,7 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
 /* Whether the body is left out. This is allowed when the query has all options. */
 static bool body_is_left_out(const struct submission *s)
 {
-    return s->splitter.format == SPLIT_JOB && s->splitter.offset == 0;
+    return s->splitter.format == SPLIT_JOB && splitter_is_empty(&s->splitter);
 }
 
 static void finish_options(struct job *j)
@@ -247,27 +247,29 @@ static bool query_makes_items(const struct http_exchange *x)
  * query decides. Returns false when the type is unknown. */
 static bool choose_format(const struct http_exchange *x, enum split_format *format)
 {
-    static const struct {
-        const char *type;
-        enum split_format format;
-    } formats[] = {{TYPE_JSON, SPLIT_JOB}, {TYPE_NDJSON, SPLIT_NDJSON}, {TYPE_TEXT, SPLIT_TEXT}};
-    const char *type = http_exchange_header(x, "Content-Type");
-    if (!type || !*type || media_type_is(type, TYPE_FORM)) {
+    switch (media_type_form(http_exchange_header(x, "Content-Type"))) {
+    case MEDIA_NONE:
+    case MEDIA_FORM:
         *format = http_exchange_query(x, "task") && !query_makes_items(x) ? SPLIT_NDJSON : SPLIT_JOB;
         return true;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-        if (!media_type_is(type, formats[i].type)) continue;
-        *format = formats[i].format;
-        return true;
+    case MEDIA_JSON: *format = SPLIT_JOB; return true;
+    case MEDIA_NDJSON: *format = SPLIT_NDJSON; return true;
+    case MEDIA_TEXT: *format = SPLIT_TEXT; return true;
+    case MEDIA_OTHER: break;
     }
     return false;
 }
 
 static bool admit(struct http_exchange *x, const struct jobs *jobs, enum split_format *format)
 {
+    char charset[MEDIA_CHARSET_SIZE];
     if (!choose_format(x, format)) {
         http_answer_problem(x, 415, NULL, "a job is %s, %s or %s", TYPE_JSON, TYPE_NDJSON, TYPE_TEXT);
+        return false;
+    }
+    if (!media_type_is_utf8(http_exchange_header(x, "Content-Type"), charset)) {
+        http_answer_problem(x, 415, NULL, "the charset of the Content-Type is \"%s\", and a body must be UTF-8",
+                            charset);
         return false;
     }
     if (jobs->count >= (unsigned)jobs->config->max_jobs) {

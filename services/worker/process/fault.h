@@ -13,7 +13,7 @@ struct fault {
     enum item_error name;
     int signal;    /* 0: none */
     int exit_code; /* -1: none */
-    char cause[256];
+    char cause[1024];
     size_t own; /* bytes of cause that are not output of the task; only they may be logged */
 };
 

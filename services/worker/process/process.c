@@ -50,7 +50,9 @@ static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
     int error;
     const char *step;
     bool ok = spawn(&plan, s, &error, &step);
-    if (!ok) fault_set(f, ITEM_CRASHED, "%s: cannot %s: %s", p->task->path, step, strerror(error));
+    if (!ok)
+        fault_set(f, ITEM_CRASHED, "the command %s in the folder %s: cannot %s: %s", p->task->path, p->task->cwd, step,
+                  strerror(error));
     environment_free(env);
     return ok;
 }

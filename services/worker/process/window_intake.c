@@ -1,6 +1,7 @@
 /* The reading half of window.h: lines of a process become answers of its runs. */
 #include "worker/process/window_internal.h"
 
+#include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 #include "worker/process/numbered.h"
 
@@ -81,11 +82,24 @@ static void count_answer(struct reading *rd, bool failed, const char *end)
 
 /* ---- answers by their order ---- */
 
+/* Why a line that could not be read is wrong: the encoding, if it is that, or else `otherwise`. */
+static const char *line_fault(const char *line, size_t len, const char *otherwise)
+{
+    if (has_utf8_mark(line, len)) return "its output begins with a byte order mark";
+    if (encoding_is_wide(encoding_of(line, len))) return "its output is UTF-16 or UTF-32, and not UTF-8";
+    for (size_t at = 0; at < len; at++) {
+        at += json_text_length(line + at, len - at);
+        if (at < len && (unsigned char)line[at] >= 0x80) return "its output is not valid UTF-8";
+        if (at < len && line[at] == 0) return "its output has NUL bytes";
+    }
+    return otherwise;
+}
+
 static const char *read_envelope(struct reading *rd, const char *line, size_t len)
 {
     struct answer_line a = answer_line_parse(line, len, true);
     if (a.kind != ANSWER_VALUE && a.kind != ANSWER_ERROR)
-        return "its output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}";
+        return line_fault(line, len, "its output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
     if (rd->w->form == FORM_CHECKED) buf_add(&rd->w->kept, line, len + 1);
     count_answer(rd, a.kind == ANSWER_ERROR, line + len + 1);
     return NULL;
@@ -97,7 +111,7 @@ static const char *read_value(struct reading *rd, const char *line, size_t len)
     struct buf *kept = &rd->w->kept;
     size_t offset;
     const char *reason;
-    if (!json_valid(line, len, &offset, &reason)) return "its output is not valid JSON";
+    if (!json_valid(line, len, &offset, &reason)) return line_fault(line, len, "its output is not valid JSON");
     buf_add(kept, open, sizeof open - 1);
     buf_add(kept, line, len && line[len - 1] == '\r' ? len - 1 : len);
     buf_add(kept, "}\n", 2);

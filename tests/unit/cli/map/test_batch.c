@@ -24,24 +24,45 @@ Test(batch, bad_items_are_found_one_after_another)
 {
     struct batch b = batch_of((char[]){"1\n\nx\n[1,\n2\n"});
     struct bad_item bad;
-    cr_assert(batch_find_bad(&b, false, 0, 0, &bad));
+    cr_assert(batch_find_bad(&b, INPUT_JSON, 0, 0, &bad));
     cr_assert_eq(bad.index, 1);
     cr_assert_eq(bad.offset, 3);
     cr_assert_eq(bad.len, 1);
-    cr_assert(batch_find_bad(&b, false, 2, 5, &bad));
+    cr_assert(batch_find_bad(&b, INPUT_JSON, 2, 5, &bad));
     cr_assert_eq(bad.index, 2);
     cr_assert(strstr(bad.reason, "byte 3"), "%s", bad.reason);
-    cr_assert_not(batch_find_bad(&b, false, 3, 9, &bad));
-    cr_assert_not(batch_find_bad(&b, true, 0, 0, &bad));
+    cr_assert_not(batch_find_bad(&b, INPUT_JSON, 3, 9, &bad));
+    cr_assert_not(batch_find_bad(&b, INPUT_TEXT, 0, 0, &bad));
 }
 
 Test(batch, text_must_be_utf_8)
 {
     struct batch b = batch_of((char[]){"a\"\\\t\n\xc3\xa4\n\xc3\nb\n"});
     struct bad_item bad;
-    cr_assert(batch_find_bad(&b, true, 0, 0, &bad));
+    cr_assert(batch_find_bad(&b, INPUT_TEXT, 0, 0, &bad));
     cr_assert_eq(bad.index, 2);
     cr_assert_eq(bad.len, 1);
+}
+
+Test(batch, a_byte_order_mark_and_nul_bytes_are_named)
+{
+    static char nul[] = "a\nb\0c\n",
+                mark[] = "1\n\xEF\xBB\xBF"
+                         "2\n",
+                string[] = "\"a\\u0001\\\"\xC3\xA4\xFF\"\n";
+    struct batch b = {.data = nul, .len = sizeof nul - 1};
+    struct bad_item bad;
+    cr_assert(batch_find_bad(&b, INPUT_TEXT, 0, 0, &bad));
+    cr_assert(bad.index == 1 && strstr(bad.reason, "NUL byte at byte 1"), "%s", bad.reason);
+    b = batch_of(mark);
+    cr_assert(!batch_has_mark_at(&b, 0) && batch_has_mark_at(&b, 2) && !batch_has_mark_at(&b, b.len));
+    for (enum input_form form = INPUT_JSON; form <= INPUT_TEXT; form++) {
+        cr_assert(batch_find_bad(&b, form, 0, 0, &bad));
+        cr_assert(bad.index == 1 && strstr(bad.reason, "byte order mark"), "%s", bad.reason);
+    }
+    b = batch_of(string);
+    cr_assert(batch_find_bad(&b, INPUT_NULLS, 0, 0, &bad));
+    cr_assert(strstr(bad.reason, "not valid UTF-8 at byte 5 of the item"), "%s", bad.reason);
 }
 
 Test(batch, the_beginning_of_a_line_that_is_too_long_is_a_bad_item)
@@ -49,7 +70,7 @@ Test(batch, the_beginning_of_a_line_that_is_too_long_is_a_bad_item)
     struct batch b = batch_of((char[]){"111\n"});
     struct bad_item bad;
     b.too_long = true;
-    cr_assert(batch_find_bad(&b, false, 0, 0, &bad));
+    cr_assert(batch_find_bad(&b, INPUT_JSON, 0, 0, &bad));
     cr_assert_eq(bad.index, 0);
     cr_assert_eq(bad.len, 3);
 }

@@ -31,11 +31,16 @@ Test(encoding, each_is_known_by_its_mark_and_by_the_zeros_of_its_first_character
         {BYTES("\0\0\xFE\xFF\0\0\0{"), ENCODING_UTF32_BE},
         {BYTES("\0\0\0{"), ENCODING_UTF32_BE},
         {BYTES("\0\0\0\0"), ENCODING_UTF8},
+        {BYTES("\n\0a\0"), ENCODING_UTF8},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         enum encoding e = encoding_of(cases[i].data, cases[i].len);
         cr_assert_eq(e, cases[i].encoding, "case %zu: %s", i, encoding_name(e));
         cr_assert_eq(encoding_is_wide(e), e >= ENCODING_UTF16_LE);
+        for (size_t n = 0; n <= cases[i].len; n++) {
+            bool decided = !encoding_needs_more(cases[i].data, n);
+            if (decided) cr_assert_eq(encoding_of(cases[i].data, n), e, "case %zu, %zu bytes", i, n);
+        }
         cr_assert_eq(encoding_mark_bytes(e), e == ENCODING_UTF8_MARKED ? 3 : 0);
     }
 }
