@@ -11,7 +11,7 @@ struct chunk *chunk_new(bool check_items, size_t size_hint)
     struct chunk *c = xcalloc(1, sizeof *c);
     *c = (struct chunk){.refs = 1, .check_items = check_items, .name = ""};
     c->tail = &c->runs;
-    /* One byte more than announced: the last line may lack its newline. */
+    /* One byte more than announced, because the last line may lack its newline. */
     if (size_hint && !buf_reserve(&c->items, size_hint + 1)) BUG("an item buffer without a cap refused %zu", size_hint);
     return c;
 }
@@ -38,7 +38,7 @@ void chunk_unref(struct chunk *c)
     free(c);
 }
 
-/* A line of white space only is not an item. */
+/* Whether the line has only white space. Such a line is not an item. */
 static bool is_blank(const char *line, size_t len)
 {
     for (size_t i = 0; i < len; i++)

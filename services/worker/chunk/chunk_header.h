@@ -10,7 +10,7 @@
 #include "protocol/protocol.h"
 
 struct chunk_header {
-    const char *common; /* its JSON text, borrowed from the line; NULL: none */
+    const char *common; /* JSON text, borrowed from the line; NULL: none */
     size_t common_len;
     bool has_item_timeout;
     uint64_t item_timeout_ns; /* 0: none */
@@ -18,7 +18,7 @@ struct chunk_header {
     unsigned tasks; /* 0: no pipeline */
 };
 
-/* False with a sentence in err; nothing has to be released then. */
+/* On failure it returns false, with a sentence in err. Then nothing has to be released. */
 MUST_CHECK bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, char *err, size_t err_size);
 void chunk_header_release(struct chunk_header *h);
 

@@ -13,8 +13,8 @@
 
 /* Adds a new waiting run at the end of the chunk's list. */
 struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len);
-/* Keeps the first items in r: as many as both limits allow, but at least one. The others become a waiting run after r.
- */
+/* Keeps as many of the first items in r as both limits allow, but at least one. The other items become a waiting run
+ * after r. */
 void run_split(struct run *r, uint64_t max_items, size_t max_bytes);
 /* Adds answer bytes to the chunk's output if the run is first, else to the run. */
 void run_add_answers(struct run *r, const char *lines, size_t len);
@@ -23,8 +23,8 @@ void run_free(struct run *r);
 
 /* ---- chunk.c ---- */
 
-/* The size in bytes of the next items from `offset` on: as many as both limits allow, but at least one. *items is set
- * to their number. */
+/* Measures the next items from `offset` on: as many as both limits allow, but at least one. Returns their bytes, and
+ * sets *items to their number. */
 size_t chunk_measure(const struct chunk *c, size_t offset, size_t len, uint64_t max_items, size_t max_bytes,
                      uint64_t *items);
 /* Removes the runs at the front of the list that are done, and moves their answers to the output. */

@@ -1,6 +1,7 @@
 /*
- * A value that all items of a chunk have in common, as the control lines that a process reads before the items: the
- * job's common value, or the trace that the items belong to. Chunks and processes share it by reference. A pure module.
+ * A value that all items of a chunk have in common: the job's common value, or the trace that the items belong to. It
+ * is kept as the control lines that a process reads before the items. Chunks and processes share it by reference. A
+ * pure module.
  */
 #ifndef FANTAIL_WORKER_CHUNK_COMMON_VALUE_H
 #define FANTAIL_WORKER_CHUNK_COMMON_VALUE_H
@@ -13,10 +14,10 @@ struct common_value {
     char lines[]; /* "#common {...}\n", or "#traceparent ...\n#tracestate ...\n" */
 };
 
-/* Both copy their input. The caller owns one reference. */
+/* Both functions copy their input. The caller owns one reference. */
 MUST_CHECK struct common_value *common_value_new(const char *json, size_t len);
 MUST_CHECK struct common_value *common_value_from_lines(const char *lines, size_t len);
-/* NULL is allowed in both. */
+/* Both functions accept NULL. */
 struct common_value *common_value_ref(struct common_value *v);
 void common_value_unref(struct common_value *v);
 /* Two NULLs are equal. */

@@ -1,7 +1,7 @@
 /*
  * Which items of a chunk get a span of their own: the first ITEM_TRACE_FAILED that failed, and the first
- * ITEM_TRACE_OTHERS of the others. So a million items do not make a million spans; the span of the request counts those
- * without one. A pure module, apart from the clock that it is given.
+ * ITEM_TRACE_OTHERS of the others. So a million items do not make a million spans. The span of the request counts the
+ * items without a span. A pure module, apart from the clock that it is given.
  *
  * The time of an item begins when its process begins it, and ends when its answer is read. Quick items are answered
  * together. They share both instants, and `together` is their number.
@@ -15,7 +15,7 @@
 #define ITEM_TRACE_FAILED 128
 
 struct item_record {
-    uint64_t index; /* in its chunk */
+    uint64_t index; /* index of the item in its chunk */
     uint64_t start_ns, end_ns;
     uint64_t together;
     bool failed;
@@ -26,16 +26,16 @@ struct item_trace {
     uint64_t (*clock)(void);
     struct item_record *records;
     size_t count, alloc;
-    size_t others, failed; /* of the records */
-    uint64_t answered;     /* items, recorded or not */
+    size_t others, failed; /* how many records there are of each kind */
+    uint64_t answered;     /* items answered, recorded or not */
     uint64_t failed_seen;  /* the chunk's count of failed items after the last call */
 };
 
 struct item_trace *item_trace_new(uint64_t (*clock)(void));
 void item_trace_free(struct item_trace *t);
 
-/* Records n answers, as whole lines, of the items from `first` on, which their process began at since_ns. failed_total:
- * how many items of the chunk have failed, these included. */
+/* Records n answers, as whole lines, of the items from `first` on. Their process began these items at since_ns.
+ * failed_total is how many items of the chunk have failed, including these. */
 void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns, const char *lines, size_t len,
                         uint64_t n, uint64_t failed_total);
 

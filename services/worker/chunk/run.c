@@ -59,7 +59,7 @@ static void trace_answers(struct run *r, const char *lines, size_t len, uint64_t
     if (!c->ended) item_trace_answers(c->item_trace, r->first + r->answered, r->since_ns, lines, len, n, c->failed);
 }
 
-/* Where the answers of the run go. */
+/* Returns the buffer to which the answers of the run are added. */
 static struct buf *answers_of(struct run *r)
 {
     return r->chunk->runs == r ? &r->chunk->out : &r->answers;
@@ -74,7 +74,7 @@ void run_add_answers(struct run *r, const char *lines, size_t len)
     c->held += len;
 }
 
-/* Takes a given run from its process, done or not. */
+/* Takes a given run from its process, whether the run is done or not. */
 static void take_back(struct run *r)
 {
     struct chunk *c = r->chunk;

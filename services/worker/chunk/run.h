@@ -21,23 +21,25 @@ struct run {
     struct run *next_given; /* the next run of its process */
     enum run_state state;
     uint64_t first, count; /* indexes of items in the chunk */
-    uint64_t answered;     /* of count, since it was given */
+    uint64_t answered;     /* how many of `count` were answered since the run was given to its process */
     uint64_t since_ns;     /* when its process began the first unanswered item */
-    size_t offset, len;    /* its items' bytes, newlines included */
+    size_t offset, len;    /* bytes of its items, including newlines */
     uint64_t
-        bisect_limit;   /* not 0: an item is at fault; a process gets at most this many, and no other run with them */
-    struct buf answers; /* held until it is the chunk's first run */
+        /* If it is not 0, one of the items is at fault, but it is not known which. A process then gets at most this
+         * many of them, and no other run at the same time. */
+        bisect_limit;
+    struct buf answers; /* held until the run is the chunk's first */
 };
 
-/* Adds n answers, as whole lines. After the last answer the run is freed (and perhaps the chunk): returns true. */
+/* Adds n answers, as whole lines. After the last answer it frees the run, and perhaps the chunk, and returns true. */
 bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
-/* The same for lines in memory of their own. If they are long, their memory is taken and `lines` is left empty. */
+/* Does the same for lines in memory of their own. If they are long, their memory is taken and `lines` becomes empty. */
 bool run_take_answers(struct run *r, struct buf *lines, uint64_t n);
 
 /* Takes the run back from a process that was lost. `line`, if not NULL, is the answer of the first unanswered item. The
  * other unanswered items go back to waiting. */
 void run_return(struct run *r, const char *line, size_t len);
-/* The same, but `line` answers the item `at` of the run. The items before it wait again, too. */
+/* Does the same, but `line` answers item number `at` of the run. The items before it wait again, too. */
 void run_return_at(struct run *r, uint64_t at, const char *line, size_t len);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Which chunk of a task is next to give a run. Jobs take turns, and within a job its chunks do. So a small job waits
- * for one run of a large job, and not for one run of each chunk of the large job. The job is the part of a chunk's name
- * before the slash; a chunk without a name counts as a job of its own. A pure module.
+ * Decides which chunk of a task gives the next run. Jobs take turns, and within a job its chunks take turns. So a small
+ * job waits for one run of a large job, and not for one run of each chunk of the large job. The job is the part of a
+ * chunk's name before the slash; a chunk without a name counts as a job of its own. A pure module.
  */
 #ifndef FANTAIL_WORKER_CHUNK_TURNS_H
 #define FANTAIL_WORKER_CHUNK_TURNS_H
@@ -9,7 +9,7 @@
 #include "worker/chunk/chunk.h"
 
 struct turns {
-    struct chunk *at; /* the oldest one, where the ring begins; NULL: there are none */
+    struct chunk *at; /* the oldest chunk, where the ring begins; NULL: there is no chunk */
     unsigned n;
     uint64_t given; /* turns so far */
 };
@@ -18,8 +18,8 @@ struct turns {
 void turns_add(struct turns *t, struct chunk *c);
 /* Drops the reference. Does nothing with a chunk that is not in the ring. */
 void turns_remove(struct turns *t, struct chunk *c);
-/* Gives the next turn: returns the chunk that has it. Chunks with no item to give are passed over. NULL if no
- * chunk has one. */
+/* Gives the next turn: returns the chunk that has it. Chunks without an item to give are passed over. Returns NULL if
+ * no chunk has one. */
 struct chunk *turns_next(struct turns *t);
 
 #endif
