@@ -9,7 +9,7 @@
 #include "worker/ecs/protection.h"
 
 #define AGENT_PATH        "/task-protection/v1/state"
-#define AGENT_SILENCE_MS  10000 /* the agent waits some seconds for an answer of ECS */
+#define AGENT_SILENCE_MS  10000 /* longer than the agent itself waits for an answer of ECS */
 #define LEAVE_PATIENCE_NS (2 * NS_PER_S)
 #define ANSWER_BYTES      (64 * 1024)
 
@@ -19,11 +19,11 @@ struct ecs_agent {
     uv_timer_t timer;
     struct protection protection;
     char *url;
-    unsigned minutes; /* ExpiresInMinutes */
+    unsigned minutes; /* the ExpiresInMinutes to request */
     char body[80];
     size_t body_len, body_sent;
     struct buf answer;
-    bool failing; /* the last request failed, which was logged */
+    bool failing; /* the last request failed, and this was logged */
     bool leaving;
     uint64_t leave_by_ns;
     uint64_t *failures;

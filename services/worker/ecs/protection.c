@@ -21,12 +21,12 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* The request that should be made, and from when on. */
+/* The request that should be made, and the earliest time for it. */
 static enum protection_request wanted(const struct protection *p, uint64_t now_ns, uint64_t *from_ns)
 {
     *from_ns = 0;
     if (p->working && !p->leaving) {
-        /* Renew it after a third: the rest is for retries. */
+        /* It is renewed after a third of its time. The rest is for retries. */
         if (protection_certain(p, now_ns)) *from_ns = p->certain_until_ns - p->lasts_ns + p->lasts_ns / 3;
         return PROTECTION_ON;
     }
@@ -55,7 +55,7 @@ enum protection_request protection_next(struct protection *p, uint64_t now_ns, u
     return request;
 }
 
-/* A random time between half and all of a limit, which doubles with each failure. */
+/* Returns a random time between half and all of a limit. The limit doubles with each failure. */
 static uint64_t retry_delay(struct protection *p)
 {
     uint64_t most = PROTECTION_RETRY_NS;
@@ -81,7 +81,7 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     p->retry_ns = now_ns + retry_delay(p);
     if (answer == PROTECTION_UNKNOWN) {
         if (on) p->possible_until_ns = now_ns + p->lasts_ns;
-        /* The protection may have been given up. */
+        /* The protection may have been released. */
         if (!on) p->certain_until_ns = 0;
     }
     if (!on && p->leaving) p->possible_until_ns = 0;

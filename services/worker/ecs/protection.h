@@ -1,11 +1,11 @@
 /*
- * When to request protection from scale-in, and when to give it up. Protection is requested as soon as there is work,
- * and renewed long before it expires. It is given up after some time without work, so that a pause between two chunks
- * does not matter. There is one request at a time, and two are at least PROTECTION_PACE_NS apart. Failures are retried
- * after growing pauses. A pure module: events and the time go in, requests come out.
+ * Decides when to request protection from scale-in, and when to release it. Protection is requested as soon as there is
+ * work, and renewed long before it expires. It is released only after some time without work, so that a pause between
+ * two chunks does not matter. There is one request at a time, and two requests are at least PROTECTION_PACE_NS apart.
+ * Failures are retried after growing pauses. A pure module: events and the time go in, requests come out.
  *
- * A request without an answer may have been carried out or not. So the protection must be given up as if it were
- * granted, but work does not rely on it.
+ * A request without an answer may have been carried out or not. So we release the protection as if we had it, but do
+ * not rely on it for work.
  */
 #ifndef FANTAIL_WORKER_ECS_PROTECTION_H
 #define FANTAIL_WORKER_ECS_PROTECTION_H
@@ -13,38 +13,38 @@
 #include "common/base/base.h"
 
 #define PROTECTION_PACE_NS      (1 * NS_PER_S)
-#define PROTECTION_RETRY_NS     (1 * NS_PER_S) /* after the first failure; doubles */
+#define PROTECTION_RETRY_NS     (1 * NS_PER_S) /* pause after the first failure; doubles with each failure */
 #define PROTECTION_RETRY_MAX_NS (60 * NS_PER_S)
 
 enum protection_request { PROTECTION_NONE, PROTECTION_ON, PROTECTION_OFF };
 
 enum protection_answer {
     PROTECTION_DONE,
-    PROTECTION_REFUSED, /* it was not carried out */
-    PROTECTION_UNKNOWN, /* no answer: it may have been carried out */
+    PROTECTION_REFUSED, /* the request was not carried out */
+    PROTECTION_UNKNOWN, /* no answer came, so the request may have been carried out */
 };
 
 struct protection {
     uint64_t lasts_ns; /* how long one request protects */
-    uint64_t idle_ns;  /* given up after this time without work */
-    uint64_t random;   /* state; so that the workers of a fleet do not retry at the same time */
+    uint64_t idle_ns;  /* protection is released after this time without work */
+    uint64_t random;   /* state of the jitter, which keeps the workers of a fleet from retrying at the same time */
     bool working, leaving;
     enum protection_request asking; /* the request that has no answer yet */
     uint64_t asked_ns, idle_since_ns;
-    uint64_t certain_until_ns;  /* it is protected until then; 0: it is not */
-    uint64_t possible_until_ns; /* it may be protected until then */
+    uint64_t certain_until_ns;  /* the worker is certainly protected until then; 0: it is not */
+    uint64_t possible_until_ns; /* the worker may be protected until then */
     uint64_t retry_ns;
-    unsigned failures; /* in a row */
+    unsigned failures; /* failures in a row */
 };
 
 void protection_init(struct protection *p, uint64_t lasts_ns, uint64_t idle_ns, uint64_t random);
-/* Whether there is work now. */
+/* Tells whether there is work now. */
 void protection_work(struct protection *p, bool working, uint64_t now_ns);
-/* The worker ends: protection is given up at once, with one attempt, and not requested again. */
+/* Call it when the worker ends. Protection is released at once, with one attempt, and is not requested again. */
 void protection_leave(struct protection *p);
 
-/* The request to send now; call protection_answered() with its result. After PROTECTION_NONE call it again at *next_ns;
- * UINT64_MAX: only after an event. */
+/* Returns the request to send now. Call protection_answered() with its result. After PROTECTION_NONE, call
+ * protection_next() again at *next_ns; UINT64_MAX: only after an event. */
 MUST_CHECK enum protection_request protection_next(struct protection *p, uint64_t now_ns, uint64_t *next_ns);
 void protection_answered(struct protection *p, enum protection_answer answer, uint64_t now_ns);
 
