@@ -1,6 +1,6 @@
 /*
- * Why an item has no value, and the answer line for it: {"error":{"name":...,"cause":...,"signal":...,...}}. A pure
- * module.
+ * Says why an item has no value, and makes the answer line for it: {"error":{"name":...,"cause":...,"signal":...,...}}.
+ * A pure module.
  */
 #ifndef FANTAIL_WORKER_PROCESS_FAULT_H
 #define FANTAIL_WORKER_PROCESS_FAULT_H
@@ -14,13 +14,13 @@ struct fault {
     int signal;    /* 0: none */
     int exit_code; /* -1: none */
     char cause[1024];
-    size_t own; /* bytes of cause that are not output of the task; only they may be logged */
+    size_t own; /* bytes at the start of cause that are not output of the task; only these may be logged */
 };
 
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Adds the beginning of the line at fault to the cause. */
 void fault_quote(struct fault *f, const char *line, size_t len);
-/* From the status that waitpid() gave; answered: whether the process has ever answered an item. */
+/* Fills f from the status that waitpid() gave. `answered` says whether the process has ever answered an item. */
 void fault_from_exit(struct fault *f, int status, bool answered);
 /* Appends the answer line, with its newline. */
 void fault_add_line(struct buf *b, const struct fault *f, const char *stderr_tail, size_t tail_len,

@@ -13,13 +13,13 @@
 void numbered_add_items(struct buf *b, const char *items, size_t len, uint64_t first_id);
 
 enum numbered_kind {
-    NUMBERED_STRAY, /* it has no id, so it is not an answer */
+    NUMBERED_STRAY, /* the line has no id, so it is not an answer */
     NUMBERED_VALUE,
     NUMBERED_ERROR,
-    NUMBERED_BAD /* it has an id, but is not an answer */
+    NUMBERED_BAD /* the line has an id, but is not an answer */
 };
 
-/* body: the value or the error object, borrowed from the line. */
+/* body is the value or the error object, borrowed from the line. */
 struct numbered_line {
     enum numbered_kind kind;
     uint64_t id;

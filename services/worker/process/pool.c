@@ -3,7 +3,7 @@
 #include "common/observe/log.h"
 #include "worker/process/pool_internal.h"
 
-#define BROKEN_BATCH 1000 /* items to answer at once while the task is broken */
+#define BROKEN_BATCH 1000 /* items that are answered at once while the task is broken */
 
 static void on_answered(struct process *p);
 static void on_lost(struct process *p, struct fault *f);
@@ -26,7 +26,7 @@ static void on_timer(uv_timer_t *timer)
             wake_at(p, until); /* the timer uses the clock of the loop, which may be a little ahead */
             return;
         }
-        /* The probe lives without an item, so the items killed the others. */
+        /* The probe lives without an item, so the items killed the other processes. */
         p->probe = NULL;
         p->deaths = 0;
     }
@@ -66,15 +66,15 @@ unsigned pool_free_slots(const struct pool *p)
 
 /* ---- feeding ---- */
 
-/* How many items of the chunk one process may take, so that the others get their share of what is left. A run has at
- * least as many items as are worth a run. */
+/* Returns how many items of the chunk one process may take, so that the other processes get their share of what is
+ * left. A run never has so few items that it is not worth its cost. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t share = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
     return share > least ? share : least;
 }
 
-/* A chunk whose next run has a bisect_limit; NULL: none. */
+/* Returns a chunk whose next run has a bisect_limit; NULL when there is none. */
 static struct chunk *bisecting_chunk(const struct pool *p)
 {
     struct chunk *c = p->turns.at;
@@ -83,14 +83,15 @@ static struct chunk *bisecting_chunk(const struct pool *p)
     return NULL;
 }
 
-/* Gives a run with a bisect_limit to an idle process. A busy one gets no run now, and such a run when it is idle. */
+/* Gives a run with a bisect_limit to an idle process. A busy process gets no run now. It gets such a run when it is
+ * idle. */
 static void feed_bisecting(struct process *process, struct chunk *c, uint64_t now)
 {
     if (process->window.head || process_room(process, now) == 0) return;
     process_give(process, chunk_take(c, chunk_bisect_limit(c), SIZE_MAX), now);
 }
 
-/* Gives the process what it can take. False when no items are left. */
+/* Gives the process what it can take. Returns false when no items are left. */
 static bool feed_process(struct pool *p, struct process *process, uint64_t now)
 {
     for (;;) {
@@ -138,7 +139,7 @@ static void log_broken(const struct pool *p, const struct fault *f)
               LOG_MS("retry_in_ms", p->broken_for_ns));
 }
 
-/* The task is broken from now on. process: the one that died; NULL: none could be started. */
+/* Makes the task broken from now on. `process` is the process that died; NULL: none could be started. */
 static void set_broken(struct pool *p, const struct fault *f, const struct process *process, uint64_t now)
 {
     p->broken_for_ns = p->broken_for_ns ? p->broken_for_ns * 2 : POOL_BROKEN_MIN_NS;
@@ -151,7 +152,7 @@ static void set_broken(struct pool *p, const struct fault *f, const struct proce
     log_broken(p, f);
 }
 
-/* Starts a process. If it cannot be started, the task is broken: false. */
+/* Starts a process. If that fails, the task is broken, and it returns false. */
 static bool start_one(struct pool *p, uint64_t now)
 {
     struct fault f;
@@ -169,7 +170,7 @@ static bool start_one(struct pool *p, uint64_t now)
     return true;
 }
 
-/* First feeds the idle processes, then starts new ones, then gives more items to those that work. */
+/* First gives items to idle processes, then starts new processes, then gives more items to busy ones. */
 static void feed_all(struct pool *p, uint64_t now)
 {
     for (struct process *process = p->processes; process; process = process->next)
@@ -251,7 +252,7 @@ void pool_submit(struct pool *p, struct chunk *c)
 
 static void check_processes_of(struct pool *p, struct chunk *c, uint64_t now)
 {
-    /* A kill removes the process from the list. */
+    /* A kill removes the process from the list, so `next` is read first. */
     for (struct process *process = p->processes, *next; process; process = next) {
         next = process->next;
         if (process->window.head && process->window.head->chunk == c) process_check_time(process, now);
@@ -291,7 +292,7 @@ void pool_cut(struct pool *p)
 {
     struct fault f;
     fault_set(&f, ITEM_WORKER_LOST, "the worker was shut down before the item was answered");
-    p->feeding = true; /* so that nothing is given any more */
+    p->feeding = true; /* this prevents that anything more is given */
     if (p->task->idempotent != IDEMPOTENCY_NO) return;
     for (struct process *process = p->processes, *next; process; process = next) {
         next = process->next;
@@ -314,7 +315,7 @@ void pool_reload(struct pool *p, struct task *task, unsigned size)
 
 void pool_close(struct pool *p, uv_close_cb closed)
 {
-    p->feeding = true; /* so that no process is started or fed any more */
+    p->feeding = true; /* this prevents that a process is started or gets items */
     struct fault f;
     fault_set(&f, ITEM_CANCELLED, "the worker is shut down");
     while (p->processes) process_kill(p->processes, &f);

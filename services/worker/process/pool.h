@@ -17,7 +17,7 @@
 #include "worker/chunk/turns.h"
 #include "worker/process/process.h"
 
-#define POOL_PROBE_AFTER   3 /* deaths in a row, without an answer */
+#define POOL_PROBE_AFTER   3 /* after this many deaths in a row without an answer, a probe is started */
 #define POOL_PROBE_NS      (100 * NS_PER_MS)
 #define POOL_BROKEN_MIN_NS (200 * NS_PER_MS)
 #define POOL_BROKEN_MAX_NS (10 * NS_PER_S)
@@ -35,22 +35,22 @@ enum pool_loss {
 extern const char *const pool_loss_names[LOSS_COUNT];
 
 struct pool {
-    struct pool *next; /* for the worker: its list */
+    struct pool *next; /* link for the worker's list */
     const struct process_env *env;
     struct task *task;
     unsigned size; /* how many processes it may have */
     struct process *processes;
-    unsigned count;        /* of processes */
-    struct process *probe; /* one of processes; NULL: none */
+    unsigned count;        /* how many processes there are */
+    struct process *probe; /* the process that is the probe; NULL: none */
 
     struct turns turns;
     bool draining;
-    bool feeding, feed_again; /* pool_feed() runs; it was called meanwhile */
+    bool feeding, feed_again; /* pool_feed() is running; it was called again meanwhile */
 
-    unsigned deaths; /* in a row, without an answer */
+    unsigned deaths; /* deaths in a row without an answer */
     uint64_t broken_until_ns, broken_for_ns;
     struct buf broken_line; /* the answer of every item while the task is broken */
-    uv_timer_t timer;       /* for the probe, and for the end of a pause */
+    uv_timer_t timer;       /* for the time of the probe, and for the end of a pause */
     uint64_t losses[LOSS_COUNT];
     uint64_t *loss_counters[LOSS_COUNT];
 };
@@ -63,23 +63,23 @@ void pool_close(struct pool *p, uv_close_cb closed);
 void pool_submit(struct pool *p, struct chunk *c);
 /* Gives out as many items as the processes can take. Call it after items have arrived or answers were pulled. */
 void pool_feed(struct pool *p);
-/* Abandons the chunk: its items are dropped, and processes that run one of them are killed soon. Drops the reference.
- */
+/* Abandons the chunk. Its items are dropped, and processes that run one of them are killed soon. Drops the
+ * reference. */
 void pool_cancel(struct pool *p, struct chunk *c);
-/* The same for a chunk after chunk_end(): the answers that it has can still be pulled. */
+/* Does the same for a chunk after chunk_end(). The answers that the chunk has can still be pulled. */
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);
-/* Begins a drain: items that no process was given yet are handed back. */
+/* Begins a drain. Items that were not given to a process yet are handed back. */
 void pool_drain(struct pool *p);
-/* Ends a drain that takes too long: no more items are given out. If the task is not idempotent, running items must not
- * run again, so they are answered with worker_lost. The caller may hand back all others (chunk_end(),
+/* Ends a drain that takes too long. No more items are given out. If the task is not idempotent, running items must not
+ * run again, so they are answered with worker_lost. The caller may hand back all other items (chunk_end(),
  * pool_forget()). */
 void pool_cut(struct pool *p);
-/* Sets another description of the task. Processes of the former one end when they have answered what they have. */
+/* Sets another description of the task. Processes of the former description end when they have answered their items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
 
-/* How many more items could run now: on idle processes, and on processes that may still be started. */
+/* Returns how many more items could run now, on idle processes and on processes that may still be started. */
 unsigned pool_free_slots(const struct pool *p);
-/* How many items wait. */
+/* Returns how many items wait. */
 uint64_t pool_queued(const struct pool *p);
 
 #endif

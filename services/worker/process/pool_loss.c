@@ -1,4 +1,4 @@
-/* What happens to the items of a process that was lost. */
+/* Decides what happens to the items of a process that was lost. */
 #include "common/observe/log.h"
 #include "worker/process/pool_internal.h"
 
@@ -22,7 +22,7 @@ static uint64_t bisect_limit_after(const struct process *process, const struct f
     return died && process->window.items > 1 ? part_of(process->window.items) : 0;
 }
 
-/* Answers the item `at` of the run, counted from the first unanswered one, with the fault. */
+/* Answers item number `at` of the run, counted from the first unanswered item, with the fault. */
 static void charge(struct pool *p, struct process *process, struct run *r, uint64_t at, const struct fault *f)
 {
     struct buf line = {0};
@@ -36,7 +36,7 @@ static void charge(struct pool *p, struct process *process, struct run *r, uint6
     buf_release(&line);
 }
 
-/* Takes one run back. charged: its item `at` is answered with the fault. */
+/* Takes one run back. If `charged`, its item number `at` is answered with the fault. */
 static void give_back(struct pool *p, struct process *process, struct run *r, uint64_t at, bool charged,
                       uint64_t bisect_limit, const struct fault *f)
 {

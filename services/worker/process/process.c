@@ -10,7 +10,7 @@
 #include "worker/task/environment.h"
 
 #define OOM_SCORE_ADJUST 500
-#define DATA_FACTOR      4 /* RLIMIT_DATA / memory_bytes: stops growth that is too quick for the checks of its memory */
+#define DATA_FACTOR      4 /* RLIMIT_DATA / memory_bytes; it stops growth that is too quick for the memory checks */
 
 static const char *const state_names[] = {
     [PROCESS_STARTING] = "starting", [PROCESS_RUNNING] = "running", [PROCESS_RETIRING] = "retiring",
@@ -45,7 +45,7 @@ static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
                               .env = env,
                               .cwd = p->task->cwd,
                               .data_bytes = p->task->memory_bytes * DATA_FACTOR,
-                              .sockets = p->task->mode != TASK_STREAM, /* host programs can use them */
+                              .sockets = p->task->mode != TASK_STREAM, /* host programs can use sockets */
                               .oom_score_adj = OOM_SCORE_ADJUST};
     int error;
     const char *step;

@@ -1,6 +1,7 @@
 /*
- * One warm process of a task. Gives it runs of items, reads its answers and its stderr, watches its time and memory,
- * kills it when it must, and finds out why it ended. The pool decides which process gets which run.
+ * One warm process of a task. This module writes runs of items to it, reads its answers and its stderr, and watches its
+ * time and memory. It kills the process when necessary, and finds out why it ended. The pool decides which process gets
+ * which run.
  *
  * The current item of a process is the first item that it has not answered (window.h).
  *
@@ -31,9 +32,9 @@
 struct process;
 
 struct process_hooks {
-    void (*answered)(struct process *p);              /* its window may have room */
-    void (*lost)(struct process *p, struct fault *f); /* the reason; meaningless if it was only retired */
-    void (*progress)(struct chunk *c);                /* the chunk has more answers */
+    void (*answered)(struct process *p);              /* called when its window may have room */
+    void (*lost)(struct process *p, struct fault *f); /* f: the reason; meaningless if it was only retired */
+    void (*progress)(struct chunk *c);                /* called when the chunk has more answers */
 };
 
 #define PROCESS_PREAMBLE 2 /* values whose control lines may precede a run: the common value, the trace */
@@ -41,7 +42,7 @@ struct process_hooks {
 enum process_state {
     PROCESS_STARTING, /* its program does not run yet */
     PROCESS_RUNNING,
-    PROCESS_RETIRING, /* gets no more items; its stdin is closed after the last one */
+    PROCESS_RETIRING, /* gets no more items; its stdin is closed after the last item */
     PROCESS_ENDING,   /* gets no more items; must exit by itself, and is killed when its grace is over */
     PROCESS_EXITED,   /* reaped; not lost yet */
     PROCESS_KILLED,   /* lost; not reaped yet */
@@ -63,12 +64,12 @@ struct process_pipe {
     int fd;
     bool open;
     bool enlarged;
-    bool waits; /* stdin: it is full, and libuv waits for room */
+    bool waits; /* for stdin: the pipe is full, and libuv waits for room */
 };
 
 struct process {
-    struct process *next; /* for the pool: its list */
-    void *pool;           /* for the pool */
+    struct process *next; /* link for the pool's list */
+    void *pool;           /* the pool's own data */
     const struct process_env *env;
     const struct process_hooks *hooks;
     struct task *task;
@@ -79,38 +80,40 @@ struct process {
     char *scratch; /* its temporary directory */
 
     struct process_pipe in, out, err;
-    unsigned handles; /* not closed yet */
+    unsigned handles; /* handles that are not closed yet */
     uv_timer_t timer;
 
     struct window window;
     struct run *writing; /* first run of the window that is not wholly written */
-    size_t written;      /* bytes of it, its control lines included */
-    /* The values that the process has, and those whose control lines precede the run being written (NULL: none). */
+    size_t written;      /* how many of its bytes were written, including its control lines */
+    /* The values that the process has, and the values whose control lines precede the run being written (NULL:
+     * none). */
     struct common_value *common, *trace;
     struct common_value *preamble[PROCESS_PREAMBLE];
     struct buf partial;     /* the beginning of an answer line */
-    size_t long_line;       /* length of the last line, if that was long; else 0 */
-    struct buf numbered;    /* form with ids: the run being written, with its ids */
+    size_t long_line;       /* length of the last line, if the line was long; else 0 */
+    struct buf numbered;    /* for the form with ids: the run being written, with its ids */
     uint64_t numbered_next; /* the next id */
 
     uint64_t started_ns;
-    uint64_t grace_until_ns; /* in ENDING: when it is killed, for grace_cause */
+    uint64_t grace_until_ns; /* in ENDING: when it is killed, with grace_cause as the reason */
     const char *grace_cause;
     struct tail tail;
 };
 
-/* Starts a process; NULL with a fault when it cannot be started. */
+/* Starts a process. Returns NULL, with a fault, when it cannot be started. */
 MUST_CHECK struct process *process_start(const struct process_env *env, struct task *task,
                                          const struct process_hooks *hooks, void *pool, uint64_t now, struct fault *f);
-/* How many items may be given now. */
+/* Returns how many items may be given now. */
 uint64_t process_room(struct process *p, uint64_t now);
-/* Gives it a run, which must fit in its room. May kill it. */
+/* Gives the process a run, which must fit in its room. May kill the process. */
 void process_give(struct process *p, struct run *r, uint64_t now);
-/* Lets it answer what it was given, then end: its stdin is closed after the last item. */
+/* Lets the process answer what it was given, and then end: its stdin is closed after the last item. */
 void process_retire(struct process *p);
-/* Ends it now; hooks->lost() is called before this returns. */
+/* Ends the process now. hooks->lost() is called before this returns. */
 void process_kill(struct process *p, const struct fault *f);
-/* Sets its timer again. Call it when its current item may have a new time limit, or its chunk was abandoned. */
+/* Sets the process's timer again. Call it when the current item may have a new time limit, or its chunk was
+ * abandoned. */
 void process_check_time(struct process *p, uint64_t now);
 
 #endif

@@ -62,7 +62,8 @@ void process_kill(struct process *p, const struct fault *f)
     close_all(p);
 }
 
-/* With RLIMIT_DATA an allocation fails, but the kernel kills nothing. Most runtimes say so on stderr when they end. */
+/* Whether stderr says that memory ran out. With RLIMIT_DATA an allocation fails, but the kernel kills nothing. Most
+ * runtimes then say so on stderr when they end. */
 static bool says_out_of_memory(const struct tail *t)
 {
     static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};
@@ -71,7 +72,8 @@ static bool says_out_of_memory(const struct tail *t)
     return false;
 }
 
-/* Finds out whether it ended for lack of memory. Such an end, by the kernel or by RLIMIT_DATA, looks like any other. */
+/* Finds out whether the process ended for lack of memory. Such an end, by the kernel or by RLIMIT_DATA, looks like any
+ * other end. */
 static void detect_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
 {
     static uint64_t known_kills;
@@ -88,7 +90,7 @@ static void lose_exited(struct process *p, int status, const struct rusage *usag
 {
     process_read_rest(p, true);
     if (process_is_lost(p)) return;
-    /* It ended regularly, and wrote exactly as many lines as it had items. That confirms its answers. */
+    /* If the process ended regularly, and wrote exactly as many lines as it had items, its answers are confirmed. */
     bool good_end = p->retired || status == 0;
     if (p->window.unconfirmed && good_end) window_confirm(&p->window, now_ns(), p->hooks->progress);
     if (process_is_lost(p)) return;

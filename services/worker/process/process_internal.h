@@ -11,7 +11,7 @@
 #define PROCESS_STAYED          "it did not exit after its stdin was closed"
 
 void process_move(struct process *p, enum process_state to);
-/* hooks->lost() was called: the process gets no more runs, and is not read or confirmed. */
+/* Whether hooks->lost() was called. Then the process gets no more runs, and is not read or confirmed. */
 static inline bool process_is_lost(const struct process *p)
 {
     return p->state >= PROCESS_KILLED;
@@ -19,22 +19,22 @@ static inline bool process_is_lost(const struct process *p)
 
 void process_on_readable(uv_poll_t *poll, int status, int events);
 void process_on_stderr(uv_poll_t *poll, int status, int events);
-/* Makes r the run to be written next; NULL: none. */
+/* Makes r the run that is written next; NULL: none. */
 void process_begin_run(struct process *p, struct run *r);
 /* Writes as much as the pipe takes now, and the rest when there is room. */
 void process_write_runs(struct process *p);
 
-/* Moves it to ENDING: after grace_ns it is killed for this cause. Only the first call counts. */
+/* Moves the process to ENDING. After grace_ns it is killed for this cause. Only the first call counts. */
 void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause);
-/* Confirms the unconfirmed run if the process waits for input and has written no more lines. May kill it. */
+/* Confirms the unconfirmed run if the process waits for input and has written no more lines. May kill the process. */
 void process_confirm(struct process *p, uint64_t now);
 
 void process_on_exit(struct reaped *child, int status, const struct rusage *usage);
-/* Does nothing if it is closed already. */
+/* Closes the pipe. Does nothing if it is closed already. */
 void process_close_pipe(struct process_pipe *pipe);
-/* Frees it if it is GONE and its handles are closed. */
+/* Frees the process if it is GONE and its handles are closed. */
 void process_release(struct process *p);
-/* Reads what is in the pipes of stderr and, if answers is true, of stdout. Does not wait for more. */
+/* Reads what is in the pipe of stderr and, if `answers`, in that of stdout. Does not wait for more. */
 void process_read_rest(struct process *p, bool answers);
 
 #endif

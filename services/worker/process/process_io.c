@@ -10,12 +10,12 @@
 #include "worker/process/process_internal.h"
 
 #define READ_BYTES       (256 * KIB)
-#define LONG_TURN_BYTES  (1 * MIB)  /* to read in one turn of the loop from a process whose lines are long */
-#define SHORT_TURN_BYTES (64 * KIB) /* the same for short lines: counting and copying them takes 0.1 ms */
+#define LONG_TURN_BYTES  (1 * MIB)  /* read in one turn of the loop from a process whose lines are long */
+#define SHORT_TURN_BYTES (64 * KIB) /* the same for short lines, whose counting and copying takes 0.1 ms */
 #define STDERR_READS     4
 #define PIPE_BYTES       (1 * MIB)
 #define STDERR_BYTES     (16 * KIB)
-#define CLOSED_GRACE_NS  (300 * NS_PER_MS) /* for its exit after it has closed a pipe */
+#define CLOSED_GRACE_NS  (300 * NS_PER_MS) /* how long a process may take to exit after it has closed a pipe */
 
 /* ---- stdin ---- */
 
@@ -24,7 +24,8 @@ static void on_writable(uv_poll_t *poll, int status, int events);
 static void wait_for_room(struct process *p)
 {
     if (!p->in.enlarged) {
-        /* Only pipes that were full are enlarged: the kernel lets an unprivileged user have only a few such pipes. */
+        /* Only pipes that were full are enlarged, because the kernel lets an unprivileged user have only a few such
+         * pipes. */
         p->in.enlarged = true;
         if (fcntl(p->in.fd, F_SETPIPE_SZ, (int)PIPE_BYTES) > 0) return;
     }
@@ -64,7 +65,7 @@ static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size
     return n;
 }
 
-/* Replaces the value that the process has by `value`. Returns the control lines to send for that: `none` for NULL. */
+/* Replaces the value that the process has by `value`. Returns the control lines to send, which are `none` for NULL. */
 static struct common_value *set_preamble(struct common_value **current, struct common_value *value,
                                          struct common_value *none)
 {
@@ -97,7 +98,7 @@ void process_begin_run(struct process *p, struct run *r)
 }
 
 /* While a run is unconfirmed, only the first byte of the next run is written. When the process has read it, the process
- * is done with all items before. It cannot begin an item of which it has only one byte. */
+ * is done with all items before. The process cannot begin an item of which it has only one byte. */
 static int first_byte(const struct process *p, struct iovec *iov)
 {
     iov->iov_len = 1;
@@ -164,8 +165,8 @@ static void log_strays(struct process *p)
     buf_clear(strays);
 }
 
-/* Kills the process if what it wrote is at fault. False when the process is lost. The `rest` bytes at `line` are the
- * beginning of a line, or they begin with the line at fault. */
+/* Kills the process if what it wrote is at fault. Returns false when the process is lost. `line` has `rest` bytes:
+ * either an unfinished line, or the line at fault and what follows it. */
 static bool check_output(struct process *p, const struct intake *in, const char *line, size_t rest)
 {
     log_strays(p);
@@ -183,7 +184,7 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
-/* Reads the answers in data, and keeps the unfinished line. False when the process is lost. */
+/* Reads the answers in data, and keeps the unfinished line. Returns false when the process is lost. */
 static bool read_answers(struct process *p, const char *data, size_t len)
 {
     struct intake in = window_intake(&p->window, data, len, now_ns(), p->hooks->progress);
@@ -191,8 +192,8 @@ static bool read_answers(struct process *p, const char *data, size_t len)
     return check_output(p, &in, data + in.used, len - in.used);
 }
 
-/* The same for a long line, which grows in p->partial and had `seen` bytes before. When the line is whole, its memory
- * moves to the chunk. What follows the line is read as above. */
+/* Does the same for a long line, which grows in p->partial and had `seen` bytes before. When the line is whole, its
+ * memory moves to the chunk. What follows the line is read by read_answers(). */
 static bool read_long_line(struct process *p, size_t seen)
 {
     struct buf line = p->partial, rest = {0};
@@ -220,9 +221,9 @@ static bool has_long_lines(const struct process *p)
     return p->partial.len >= READ_BYTES / 4 || p->long_line;
 }
 
-/* Calls read() once, and reads the answers. Returns how many bytes came; 0 at the end of the output; -1 when there are
- * none now or the process is lost. Short lines are read into a buffer that all processes share, after the unfinished
- * line; a long line grows in the buffer of its process. */
+/* Calls read() once, and reads the answers. Returns how many bytes came, 0 at the end of the output, or -1 when there
+ * are none now or the process is lost. Short lines are read into a buffer that all processes share, after the
+ * unfinished line. A long line grows in the buffer of its process. */
 static ssize_t read_once(struct process *p, int fd, size_t *room)
 {
     struct buf *b = &p->partial;
@@ -257,7 +258,7 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
     return ok ? n : -1;
 }
 
-/* Reads about `most` bytes, or what there is. False at the end of the output. */
+/* Reads about `most` bytes, or what there is. Returns false at the end of the output. */
 static bool read_output(struct process *p, size_t most)
 {
     int fd = p->out.fd;
@@ -296,7 +297,7 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
 
 /* ---- stderr ---- */
 
-/* For a line of stderr: its current item, unless that was abandoned. */
+/* Returns the origin of a line of stderr: the current item, unless its chunk was abandoned. */
 static struct tail_origin item_origin(const struct process *p)
 {
     struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
@@ -334,6 +335,7 @@ void process_on_stderr(uv_poll_t *poll, int status, int events)
 void process_read_rest(struct process *p, bool answers)
 {
     if (p->err.open) read_stderr(p);
-    /* Enough for all that an enlarged pipe holds. The limit is for a descendant that never stops writing. */
+    /* This is enough for everything that an enlarged pipe holds. The limit is for a descendant that never stops
+     * writing. */
     if (answers && p->out.open) read_output(p, 3 * PIPE_BYTES);
 }

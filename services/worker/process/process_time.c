@@ -1,4 +1,4 @@
-/* The timer of a process: the time limit and the memory of its current item, and the confirming of answers. */
+/* The timer of a process. It checks the time limit and the memory of the current item, and confirms answers. */
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -8,13 +8,13 @@
 #include "worker/process/process_internal.h"
 #include "worker/system/memory.h"
 
-#define ABANDONED_NS    (100 * NS_PER_MS) /* that an item may still take after its chunk was abandoned */
+#define ABANDONED_NS    (100 * NS_PER_MS) /* how long an item may still run after its chunk was abandoned */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
-#define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* between two checks whether it waits for input */
-#define RECHECK_SPIN_NS (50 * NS_PER_US) /* of repeated checks, right after its last answer */
+#define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* least time between two checks whether the process waits for input */
+#define RECHECK_SPIN_NS (50 * NS_PER_US) /* after its last answer, checks repeat for this long */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
-/* The kernel may not say whether a process waits for input. Then it must have written nothing for twice the time of an
- * item, within these limits: after a surplus line the next answer comes about one item's time later. */
+/* The kernel may not say whether a process waits for input. Then the process must have written nothing for twice the
+ * time of an item, within these limits. After a surplus line the next answer comes about one item's time later. */
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
 
@@ -28,13 +28,13 @@ void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause)
     process_check_time(p, now);
 }
 
-/* The run whose time limit counts. While a run is unconfirmed, its last item may still be running. */
+/* Returns the run whose time limit counts. While a run is unconfirmed, its last item may still be running. */
 static const struct run *timed_run(const struct process *p)
 {
     return p->window.unconfirmed ? p->window.unconfirmed : p->window.head;
 }
 
-/* When the current item must be answered; UINT64_MAX: no limit. */
+/* Returns when the current item must be answered; UINT64_MAX when there is no limit. */
 static uint64_t item_deadline(const struct process *p)
 {
     const struct run *r = timed_run(p);
@@ -89,9 +89,9 @@ static bool is_empty(int pipe_fd)
 
 /* What the main thread of a process is doing, as the kernel shows it. */
 enum activity {
-    ACTIVITY_READS_INPUT, /* it waits in read(0, ...) */
-    ACTIVITY_WAITS,       /* it waits for one of several things; input may be one of them */
-    ACTIVITY_WORKS,       /* it runs, or waits for something else */
+    ACTIVITY_READS_INPUT, /* the thread waits in read(0, ...) */
+    ACTIVITY_WAITS,       /* the thread waits for one of several things; input may be one of them */
+    ACTIVITY_WORKS,       /* the thread runs, or waits for something else */
     ACTIVITY_UNKNOWN,     /* the kernel does not show it to us, or the process has ended */
 };
 
@@ -128,7 +128,8 @@ static bool is_silent(const struct window *w, uint64_t now)
     return now >= w->head_since_ns + silence;
 }
 
-/* Whether it is done with all it was given. If another run waits, its first byte has been written: see process_io.c. */
+/* Whether the process is done with everything it was given. If another run waits, its first byte has been written, see
+ * process_io.c. */
 static bool awaits_input(const struct process *p, uint64_t now)
 {
     const struct window *w = &p->window;
@@ -144,19 +145,19 @@ static bool awaits_input(const struct process *p, uint64_t now)
     return is_silent(w, now);
 }
 
-/* The pause before the next check. Usually the first or second check is enough. */
+/* Returns the pause before the next check. Usually the first or second check is enough. */
 static uint64_t recheck_delay(const struct process *p, uint64_t now)
 {
     uint64_t passed = (now - p->window.head_since_ns) / 8;
     return passed < RECHECK_MIN_NS ? RECHECK_MIN_NS : passed > RECHECK_MAX_NS ? RECHECK_MAX_NS : passed;
 }
 
-/* True when nothing is left to confirm, or it is lost. */
+/* Returns true when nothing is left to confirm, or the process is lost. */
 static bool confirm(struct process *p, uint64_t now)
 {
     if (process_is_lost(p) || !p->window.unconfirmed) return true;
     if (!awaits_input(p, now)) return false;
-    /* All that it wrote before is in the pipe now. A further line would be a surplus one. */
+    /* Everything that the process wrote before is in the pipe now. A further line would be a surplus line. */
     if (p->out.open) process_read_rest(p, true);
     if (process_is_lost(p) || !p->window.unconfirmed) return true;
     window_confirm(&p->window, now, p->hooks->progress);
@@ -166,7 +167,8 @@ static bool confirm(struct process *p, uint64_t now)
 
 void process_confirm(struct process *p, uint64_t now)
 {
-    /* After an answer it usually waits for input again within microseconds. A timer would take a millisecond. */
+    /* After an answer the process usually waits for input again within microseconds. A timer would take a
+     * millisecond. */
     while (!confirm(p, now) && now_ns() < now + RECHECK_SPIN_NS) sched_yield();
 }
 
@@ -177,15 +179,15 @@ static void on_timer(uv_timer_t *timer)
     struct process *p = timer->data;
     uint64_t now = now_ns();
     if (process_is_lost(p)) return;
-    /* Read first: the answer may be in the pipe already. */
+    /* The pipe is read first, because the answer may be in it already. */
     if (p->out.open) process_on_readable(&p->out.poll, 0, UV_READABLE);
     confirm(p, now);
     if (process_is_lost(p) || over_time(p, now) || over_memory(p)) return;
     process_check_time(p, now);
 }
 
-/* A running timer is not moved to a later time: it checks the time when it fires. So quick items cost no timer calls.
- */
+/* A running timer is not moved to a later time, because it checks the time when it fires. So quick items cost no timer
+ * calls. */
 void process_check_time(struct process *p, uint64_t now)
 {
     if (process_is_lost(p)) return;

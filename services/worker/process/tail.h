@@ -1,5 +1,5 @@
 /*
- * The stderr of a process. Its lines go to the log, at a bounded rate. Its last bytes are kept: they become part of the
+ * The stderr of a process. Its lines go to the log, at a bounded rate. Its last bytes are kept, and become part of the
  * error if the process dies. The process embeds its tail.
  */
 #ifndef FANTAIL_WORKER_PROCESS_TAIL_H
@@ -8,7 +8,7 @@
 #include "common/base/base.h"
 #include "common/base/limits.h"
 
-#define TAIL_LINE_BYTES  1024 /* of a line in the log; the rest is left out */
+#define TAIL_LINE_BYTES  1024 /* bytes of a line in the log; the rest is left out */
 #define TAIL_LINES_PER_S 20
 #define TAIL_LINES_BURST 50
 
@@ -16,8 +16,8 @@
 struct tail_origin {
     const char *task;
     int64_t pid;
-    bool has_item;    /* false: no item was running, and the rest is empty */
-    uint64_t index;   /* of the item in its job */
+    bool has_item;    /* false: no item was running, and the members below are empty */
+    uint64_t index;   /* index of the item in its job */
     unsigned attempt; /* 0: unknown */
     const char *job, *chunk, *trace_id;
 };

@@ -15,7 +15,7 @@ void window_release(struct window *w)
     buf_release(&w->strays);
 }
 
-/* The time of an item, as far as it is known. */
+/* Returns the time of an item, as far as it is known. */
 static uint64_t expected_ns(const struct window *w, uint64_t now)
 {
     uint64_t running = w->items && now > w->head_since_ns ? now - w->head_since_ns : 0;
@@ -47,7 +47,7 @@ size_t window_room_bytes(const struct window *w)
 {
     size_t left = w->bytes < WINDOW_MAX_BYTES ? WINDOW_MAX_BYTES - w->bytes : 0;
     if (window_is_checked(w)) return left;
-    /* Half of it, so that the process has a second run when it has finished this one. */
+    /* A run gets half of the room, so that the process has a second run when it has finished this one. */
     return left < WINDOW_MAX_BYTES / 2 ? left : WINDOW_MAX_BYTES / 2;
 }
 

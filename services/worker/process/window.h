@@ -3,16 +3,16 @@
  * and reads answers.
  *
  * The current item of the process is the first unanswered item of the first run. If the process dies, the current item
- * is charged with that: it is answered with the error. But the process may have written the answer to a buffer that was
- * lost. So if further items are unanswered, no item is charged, and the pool gives them out again in smaller parts.
+ * is charged: it is answered with the error. But the process may have written the answer to a buffer that was lost. So
+ * if further items are unanswered, no item is charged, and the pool gives them out again in smaller parts.
  *
  * The limit of items doubles while items are quick, and falls to one when they are slow. It aims at WINDOW_TARGET_NS of
- * work. A slow sample replaces the estimated time of an item at once, a quick one only halves the difference.
+ * work. A slow sample replaces the estimated time of an item at once. A quick sample only halves the difference.
  *
- * Answers without ids belong to items by their order alone. After one surplus line each answer would go to the item of
- * another client. So a `checked` window takes one run at a time and keeps its answers until they are confirmed: the
- * process waits for input and has written no more lines. Until then the run is `unconfirmed`. If a surplus line comes
- * first, all kept answers are dropped.
+ * Answers without ids belong to items by their order alone. After one surplus line, each answer would go to the wrong
+ * item, perhaps of another client. So a `checked` window takes one run at a time and keeps its answers until they are
+ * confirmed: the process waits for input and has written no more lines. Until then the run is `unconfirmed`. If a
+ * surplus line comes first, all kept answers are dropped.
  *
  * A pure module: the time is an argument. The process embeds its window. window.c decides what may be given,
  * window_intake.c reads answers.
@@ -22,60 +22,60 @@
 
 #include "worker/chunk/chunk.h"
 
-#define WINDOW_TARGET_NS      (20 * NS_PER_MS) /* of work that a process may have been given */
+#define WINDOW_TARGET_NS      (20 * NS_PER_MS) /* work that a process may have been given */
 #define WINDOW_MAX_ITEMS      65536
-#define WINDOW_MAX_BYTES      (2 * MIB)         /* of items, and of expected answers; one item is always allowed */
-#define WINDOW_STRAY_BYTES    (16 * KIB)        /* of stray lines that are kept for the log, from one read */
-#define WINDOW_RUN_NS         (100 * NS_PER_US) /* of work in a run, at least, when items are shared among processes */
-#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* the same for a checked window, which pauses after each run */
+#define WINDOW_MAX_BYTES      (2 * MIB)  /* limit for items, and for expected answers; one item is always allowed */
+#define WINDOW_STRAY_BYTES    (16 * KIB) /* stray lines of one read that are kept for the log */
+#define WINDOW_RUN_NS         (100 * NS_PER_US) /* least work in a run when items are shared among processes */
+#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* the same for a checked window, because it pauses after each run */
 
-/* What the lines of a process are. */
+/* What form the lines of a process have. */
 enum window_form {
     FORM_TRUSTED,       /* envelopes, exactly one for each item, as from a host program */
     FORM_CHECKED,       /* envelopes, from a program that may write surplus lines */
-    FORM_CHECKED_VALUE, /* values, from such a program */
+    FORM_CHECKED_VALUE, /* values, from a program that may write surplus lines */
     FORM_NUMBERED,      /* envelopes with ids: see numbered.h */
 };
 
 struct window {
     enum window_form form;
     struct run *head, **tail;
-    uint64_t items;           /* given and not answered */
-    size_t bytes;             /* of the runs given; a run counts until it is done */
-    uint64_t limit;           /* items */
+    uint64_t items;           /* items that were given and are not answered */
+    size_t bytes;             /* bytes of the runs given; a run counts until it is done */
+    uint64_t limit;           /* the limit of items */
     bool filled;              /* the limit was reached since the last answer */
     uint64_t item_ns;         /* estimated time of an item */
-    size_t answer_bytes;      /* running mean of one answer */
+    size_t answer_bytes;      /* running mean of the bytes of an answer */
     uint64_t head_since_ns;   /* when the current item began */
-    uint64_t given, answered; /* in its life */
+    uint64_t given, answered; /* items in the life of the process */
     size_t seen;              /* bytes of the unfinished line that were searched for a newline */
 
-    struct run *unconfirmed; /* checked windows: see above */
-    /* Checked windows: answers of the unconfirmed run, or if there is none, of the first run. */
+    struct run *unconfirmed; /* for checked windows, see above */
+    /* For checked windows: answers of the unconfirmed run or, if there is none, of the first run. */
     struct buf kept;
     uint64_t kept_items, kept_failed;
 
-    struct buf strays; /* windows with ids: lines that are not answers, for the log; the owner clears it */
+    struct buf strays; /* for windows with ids: lines that are not answers, for the log; the owner clears it */
 };
 
 void window_init(struct window *w, enum window_form form);
 void window_release(struct window *w);
 
-/* How many items may be given now; 0: none. */
+/* Returns how many items may be given now; 0: none. */
 uint64_t window_room(struct window *w, uint64_t now);
-/* How many bytes the next run may have. */
+/* Returns how many bytes the next run may have. */
 size_t window_room_bytes(const struct window *w);
-/* How many items a run should have at least. */
+/* Returns how many items a run should have at least. */
 uint64_t window_min_run(const struct window *w);
 void window_push(struct window *w, struct run *r, uint64_t now);
-/* Removes the first run, answered or not; NULL when there is none. */
+/* Removes the first run, answered or not, and returns it. Returns NULL when there is none. */
 struct run *window_pop(struct window *w);
-/* It takes one run at a time, and answers must be confirmed. */
+/* Whether the window takes one run at a time, and answers must be confirmed. */
 static inline bool window_is_checked(const struct window *w)
 {
     return w->form == FORM_CHECKED || w->form == FORM_CHECKED_VALUE;
 }
-/* The index of the current item in its chunk. There must be a run. */
+/* Returns the index of the current item in its chunk. There must be a run. */
 uint64_t window_index(const struct window *w);
 
 /* Passes the answers of the unconfirmed run to its chunk. There must be such a run. */
@@ -86,15 +86,15 @@ struct run *window_take_unconfirmed(struct window *w);
 /* What window_intake() did with the bytes. */
 struct intake {
     size_t used;       /* bytes of the lines that were read */
-    uint64_t answers;  /* how many answers they had */
+    uint64_t answers;  /* how many answers these lines had */
     const char *fault; /* not NULL: why the line at `used` is not an answer; a static phrase */
-    bool surplus;      /* the fault: no item was left to answer */
+    bool surplus;      /* the fault is that no item was left to answer */
 };
 
 /* Reads lines of the process. progress() is called for each chunk that has more answers. */
 struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
                             void (*progress)(struct chunk *c));
-/* The same for whole lines in a buffer, whose memory may be taken. */
+/* Does the same for whole lines in a buffer, whose memory may be taken. */
 struct intake window_intake_buf(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c));
 
 #endif

@@ -1,11 +1,11 @@
-/* The reading half of window.h: lines of a process become answers of its runs. */
+/* The part of window.h that reads: it makes the lines of a process answers of its runs. */
 #include "worker/process/window_internal.h"
 
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 #include "worker/process/numbered.h"
 
-/* One call of window_intake(). */
+/* The state of one call of window_intake(). */
 struct reading {
     struct window *w;
     void (*progress)(struct chunk *c);
@@ -14,10 +14,11 @@ struct reading {
     struct buf lines;   /* FORM_NUMBERED: the answers that are not settled */
     uint64_t n, failed; /* how many answers are not settled, and how many of them are errors */
     uint64_t answers;   /* how many are settled */
-    uint64_t slot_ns;   /* time since the process answered last; not yet charged to a chunk */
+    uint64_t slot_ns;   /* time since the process answered last that is not yet charged to a chunk */
 };
 
-/* The first `done` items of the first run are answered. Removes the run, and returns true, if that is all of it. */
+/* Call it when the first `done` items of the first run are answered. If these are all its items, removes the run and
+ * returns true. */
 static bool pop_answered(struct window *w, struct run *r, uint64_t done)
 {
     if (done < r->count) return false;
@@ -27,8 +28,8 @@ static bool pop_answered(struct window *w, struct run *r, uint64_t done)
     return true;
 }
 
-/* Passes on the answers that were read, which are those of the first run: to its chunk, or to the kept answers. `end`
- * is the end of the last line. */
+/* Passes on the answers that were read, to the chunk of the first run or to the kept answers. They all belong to the
+ * first run. `end` is the end of the last line. */
 static void settle(struct reading *rd, const char *end)
 {
     struct window *w = rd->w;
@@ -40,7 +41,7 @@ static void settle(struct reading *rd, const char *end)
     if (n == 0) return;
     rd->n = rd->failed = 0;
     rd->answers += n;
-    /* The first run answered now is charged with the time since the last answers. */
+    /* The first run that is answered now is charged with the time since the last answers. */
     chunk_add_cost(r->chunk, n, rd->slot_ns);
     rd->slot_ns = 0;
     w->items -= n;
