@@ -22,7 +22,7 @@ static size_t read_proc(const char *path, char *dst, size_t size)
     return len;
 }
 
-/* The token in the environment with which the process was started; 0 if it has no token of this worker. */
+/* Returns the token in the environment with which the process was started; 0 if it has no token of this worker. */
 static uint64_t token_of(pid_t pid)
 {
     static char env[64 * 1024];
@@ -35,7 +35,7 @@ static uint64_t token_of(pid_t pid)
     return 0;
 }
 
-/* The list of the kernel has our own children and those that were adopted. */
+/* The kernel's list has our own children and adopted ones. */
 void descendants_kill(descendant_may_live *may_live, void *data)
 {
     static char list[64 * 1024];

@@ -1,5 +1,5 @@
 /*
- * The memory of processes, as /proc and the control group show it. Knows nothing of tasks.
+ * Reads the memory of processes from /proc and from the control group. Knows nothing of tasks.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_MEMORY_H
 #define FANTAIL_WORKER_SYSTEM_MEMORY_H
@@ -8,9 +8,10 @@
 
 #include "common/base/base.h"
 
-/* How many bytes a process and its descendants use, without pages shared with files; 0: unknown. */
+/* Returns how many bytes a process and its descendants use, without pages shared with files; 0: unknown. */
 uint64_t memory_of_tree(pid_t pid);
-/* How many processes of our control group the kernel has killed for lack of memory until now; 0: none, or unknown. */
+/* Returns how many processes of our control group the kernel has killed for lack of memory until now; 0: none, or
+ * unknown. */
 uint64_t memory_oom_kills(void);
 
 #endif

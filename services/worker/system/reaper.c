@@ -37,7 +37,7 @@ void reaper_add(struct reaper *r, struct reaped *child)
     r->children = child;
 }
 
-/* An adopted child may stay if the process that started it still lives: it will be killed with that one. */
+/* An adopted child may live on while the process that started it lives. It will be killed with that process. */
 static bool may_live(void *data, pid_t pid, uint64_t token)
 {
     const struct reaper *r = data;
@@ -46,7 +46,7 @@ static bool may_live(void *data, pid_t pid, uint64_t token)
     return false;
 }
 
-/* Removes the child from the list; NULL if it is an adopted one. */
+/* Removes the child from the list and returns it; NULL if the child was adopted. */
 static struct reaped *forget(struct reaper *r, pid_t pid)
 {
     for (struct reaped **at = &r->children; *at; at = &(*at)->next) {
@@ -67,7 +67,8 @@ bool reaper_poll(struct reaper *r)
         if (!left || info.si_pid == 0) break;
         any = true;
         struct reaped *c = forget(r, info.si_pid);
-        /* Kill its group before the wait: until then no other group can have the same number. */
+        /* The group is killed before the child is waited for. Until the wait no other group can have the same
+         * number. */
         if (c) kill(-info.si_pid, SIGKILL);
         int status = 0;
         struct rusage usage = {0};

@@ -1,6 +1,6 @@
 /*
- * Reaps every child of the worker, also those that it adopted from a process that died (see descendants.h, which kills
- * them). Single-threaded; one for each program.
+ * Reaps every child of the worker, including children that it adopted from a process that died. descendants.h kills
+ * adopted children. Single-threaded; one for each program.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_REAPER_H
 #define FANTAIL_WORKER_SYSTEM_REAPER_H
@@ -14,7 +14,7 @@
 struct reaped {
     struct reaped *next;
     pid_t pid;
-    uint64_t token; /* unique in this worker; in its environment as FANTAIL_PROCESS=<worker pid>-<token> */
+    uint64_t token; /* unique in this worker; the child's environment has FANTAIL_PROCESS=<worker pid>-<token> */
     void (*on_exit)(struct reaped *r, int status, const struct rusage *usage);
 };
 
@@ -29,7 +29,7 @@ void reaper_close(struct reaper *r);
 uint64_t reaper_new_token(struct reaper *r);
 /* Waits for the end of child->pid, then forgets the child and calls on_exit(). */
 void reaper_add(struct reaper *r, struct reaped *child);
-/* Reaps the children that have ended. False if no child is left, not even an adopted one. */
+/* Reaps the children that have ended. Returns false if no child is left, not even an adopted one. */
 bool reaper_poll(struct reaper *r);
 
 #endif

@@ -50,7 +50,7 @@ static void on_removed(uv_work_t *work, int status)
 
 void scratch_remove_inner(uv_loop_t *loop, char *path)
 {
-    /* Mostly the directory is empty, and rmdir() is enough. */
+    /* Usually the directory is empty, and rmdir() is enough. */
     if (!path || rmdir(path) == 0 || errno != ENOTEMPTY) {
         free(path);
         return;

@@ -1,5 +1,5 @@
 /*
- * Temporary directories: one for the worker, and in it one for each of its processes. The worker keeps its directory
+ * Temporary directories: one for the worker, which has one for each of its processes. The worker keeps its directory
  * locked while it lives. So a later worker can recognise the directory of a killed one, and remove it.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_SCRATCH_H
@@ -9,10 +9,11 @@
 
 #include "common/files/locked_dir.h"
 
-/* Makes the worker's directory, after those of killed workers were removed. It is empty if it cannot be made. */
+/* Removes the directories of killed workers, then makes the worker's own. If it cannot be made, *d is empty. */
 void scratch_make(struct locked_dir *d);
 
-/* Makes the directory of a process in `base`, named by its token. NULL if it cannot be made, or base is NULL. */
+/* Makes the directory of a process in `base`, named by its token. Returns NULL if it cannot be made, or if base is
+ * NULL. */
 MUST_CHECK char *scratch_make_inner(const char *base, uint64_t token);
 /* Removes the directory, on another thread if it is not empty. Takes the path, which may be NULL. */
 void scratch_remove_inner(uv_loop_t *loop, char *path);

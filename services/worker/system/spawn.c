@@ -30,7 +30,7 @@ static void set_limits(const struct child *c)
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0) return;
     if (write(fd, c->oom_score, strlen(c->oom_score)) < 0) {
-    } /* it may be forbidden; then nothing changes */
+    } /* this may be forbidden; then nothing changes */
     close(fd);
 }
 
@@ -104,7 +104,7 @@ static pid_t start_child(struct child *c)
     return pid;
 }
 
-/* Runs a script without "#!" with the shell, as shells do. */
+/* Starts a script without "#!" in the shell, as shells do. */
 static pid_t start_script(struct child *c)
 {
     size_t n = 0;

@@ -1,7 +1,7 @@
 /*
  * Starts one task process. It has a process group of its own and no new privileges, and it dies with the worker. The
  * kernel's out-of-memory killer prefers it to the worker. It inherits nothing but stdin, stdout and stderr, which are
- * pipes or sockets. It is started by vfork(): so the size of the worker does not matter, and a failed execve() is known
+ * pipes or sockets. It is started by vfork(). So the size of the worker does not matter, and a failed execve() is known
  * at once. Knows nothing of tasks.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_SPAWN_H
@@ -12,12 +12,12 @@
 #include "common/base/base.h"
 
 struct spawn_plan {
-    const char *path;    /* of the program; not searched in PATH */
+    const char *path;    /* path of the program, which is not searched in PATH */
     const char **argv;   /* NULL-ended */
     const char **env;    /* NULL-ended, "NAME=value" */
     const char *cwd;     /* NULL: that of the worker */
     uint64_t data_bytes; /* RLIMIT_DATA; 0: that of the worker */
-    bool sockets; /* stdin and stdout are sockets: they are cheaper than pipes, but cannot be opened as /dev/stdin */
+    bool sockets; /* stdin and stdout are sockets; these are cheaper than pipes, but cannot be opened as /dev/stdin */
     int oom_score_adj; /* added to the worker's own; the sum is at most 1000 */
 };
 
@@ -26,7 +26,7 @@ struct spawned {
     int in, out, err; /* our ends: non-blocking, close-on-exec */
 };
 
-/* False: `*error` is an errno, and `*step` is what failed ("start it", "change to its directory"). */
+/* If it returns false, `*error` is an errno, and `*step` is what failed ("start it", "change to its directory"). */
 MUST_CHECK bool spawn(const struct spawn_plan *plan, struct spawned *s, int *error, const char **step);
 
 #endif
