@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* fantail sets these, so a value that the worker inherited from elsewhere is dropped. */
+/* fantail sets these variables, so values that the worker inherited are dropped. */
 static const char *const ours[] = {"FANTAIL_TASK", "FANTAIL_PROCESS", "FANTAIL_WORKER",
                                    "TMPDIR",       "TRACEPARENT",     "TRACESTATE"};
 

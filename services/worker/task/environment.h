@@ -1,6 +1,6 @@
 /*
- * The environment of a task process. It is the worker's, in which the variables of task.json replace those with the
- * same name; then come the variables that fantail sets. docs/protocol.md lists them. Lists end with NULL.
+ * The environment of a task process. It begins as the worker's environment. The variables of task.json replace those
+ * with the same name. Then come the variables that fantail sets, which docs/protocol.md lists. Lists end with NULL.
  */
 #ifndef FANTAIL_WORKER_TASK_ENVIRONMENT_H
 #define FANTAIL_WORKER_TASK_ENVIRONMENT_H
@@ -9,18 +9,18 @@
 
 #include "common/base/base.h"
 
-/* The variables that are the same for each process of a task. `own` are those of task.json, "NAME=value"; NULL: none.
- * Takes `own`. */
+/* Makes the list of variables that all processes of a task have. `own` has the variables of task.json, "NAME=value";
+ * NULL: none. Takes `own`. */
 MUST_CHECK const char **environment_of_task(const char **own, const char *task_name);
 
 struct environment_process {
-    pid_t worker;        /* with `token` it marks the process and all that it starts (descendants.h) */
+    pid_t worker;        /* together with `token` it marks the process and everything that it starts (descendants.h) */
     uint64_t token;      /* unique in the worker */
     const char *scratch; /* the process's own TMPDIR; NULL: it has none */
     const char *worker_id;
 };
 
-/* The variables of one process: those of its task and its own. */
+/* Makes the list of variables of one process: those of its task and its own. */
 MUST_CHECK const char **environment_of_process(const char *const *of_task, const struct environment_process *p);
 
 /* Frees a list with its variables. NULL is fine. */

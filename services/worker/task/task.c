@@ -73,9 +73,9 @@ char *path_join(const char *dir, const char *name)
     return path;
 }
 
-/* The path of the program that the first word of a command names. A path is relative to the task's directory; a word
- * without "/" is searched there, then in PATH. A path that does not exist is returned, too: starting it gives the
- * error. */
+/* Returns the path of the program that the first word of a command names. A path is relative to the task's directory. A
+ * word without "/" is searched there, then in PATH. A path that does not exist is returned too, because starting it
+ * gives the error. */
 char *find_program(const char *word, const char *cwd)
 {
     if (word[0] == '/') return xstrdup(word);
@@ -102,7 +102,8 @@ static bool file_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
-/* The name of a folder as UTF-8. The name of a file may be any bytes: those that are not UTF-8 become "\xE9". */
+/* Returns the name of a folder as UTF-8. The name of a file may be any bytes. A byte that is not UTF-8 is written like
+ * "\xE9". */
 static char *shown_name(const char *name)
 {
     struct buf b = {0};
@@ -174,7 +175,8 @@ void task_set_release(struct task_set *set)
     *set = (struct task_set){0};
 }
 
-/* A directory is always taken for a task. A file that is not executable, like a README, is passed over. */
+/* Whether the entry may be a task. A directory always counts as one. A file that is not executable, like a README, is
+ * passed over. */
 static bool is_candidate(const char *dir, const char *name)
 {
     if (name[0] == '.' || name[0] == '_') return false;

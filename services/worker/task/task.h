@@ -1,7 +1,7 @@
 /*
  * A task as its directory describes it: by <dir>/<name>/task.json, or by an executable <dir>/<name> or
- * <dir>/<name>/<name> (mode exec). A task that cannot be read is kept, with the reason in `error`, so that clients get
- * the reason when they name it. Tasks are shared by reference. Reading a task again makes a new one; the former one
+ * <dir>/<name>/<name> (mode exec). A task that cannot be read is kept, with the reason in `error`, so that clients who
+ * name it get the reason. Tasks are shared by reference. Reading a task again makes a new struct task. The former one
  * lives as long as its processes.
  */
 #ifndef FANTAIL_WORKER_TASK_TASK_H
@@ -16,7 +16,7 @@ enum task_mode { TASK_STREAM, TASK_EXEC, TASK_NATIVE, TASK_PYTHON, TASK_MODE_COU
 struct task {
     unsigned refs;
     char *name;
-    char *error; /* why it cannot be run; NULL: it can */
+    char *error; /* why the task cannot run; NULL: it can */
     enum task_mode mode;
     char *description; /* may be NULL */
     char *cwd;
@@ -28,25 +28,26 @@ struct task {
     uint64_t memory_bytes;          /* 0: unlimited */
     uint64_t max_items_per_process; /* 0: unlimited */
     enum idempotency idempotent;
-    bool envelope; /* it writes envelopes, not values */
+    bool envelope; /* the program writes envelopes, not values */
     bool ids;      /* items and answers have ids, see numbered.h; mode stream only */
-    bool common;   /* it understands #common lines */
-    bool trace;    /* it understands #traceparent and #tracestate lines */
+    bool common;   /* the program understands #common lines */
+    bool trace;    /* the program understands #traceparent and #tracestate lines */
 };
 
 struct task_set {
-    struct task **list; /* by name */
+    struct task **list; /* sorted by name */
     size_t count;
 };
 
-/* dirs: paths separated by colons; of two tasks with the same name the first is used. hosts_dir has the host programs.
- * If a directory cannot be read: false with a sentence in err, and the set has the tasks of the others. */
+/* Reads the tasks in dirs, which has paths separated by colons. Of two tasks with the same name the first is used.
+ * hosts_dir has the host programs. If a directory cannot be read, it returns false, with a sentence in err. Then the
+ * set has the tasks of the other directories. */
 MUST_CHECK bool task_set_load(struct task_set *set, const char *dirs, const char *hosts_dir, char *err,
                               size_t err_size);
 void task_set_release(struct task_set *set);
 struct task *task_set_find(const struct task_set *set, const char *name);
 
-/* Reads the task `name` in `dir`. Never NULL: see `error`. */
+/* Reads the task `name` in `dir`. It never returns NULL: a task that cannot be read has `error`. */
 MUST_CHECK struct task *task_load(const char *dir, const char *name, const char *hosts_dir);
 struct task *task_ref(struct task *t);
 void task_unref(struct task *t);
