@@ -1,4 +1,4 @@
-/* The routes, their handlers except that of POST /v1/tasks/{task}, and the headers that every answer has. */
+/* Has the routes, their handlers except that of POST /v1/tasks/{task}, and the headers that every answer has. */
 #include <inttypes.h>
 
 #include "common/base/hash.h"
@@ -55,7 +55,8 @@ static void write_tasks(struct buf *b, const struct worker *w)
     buf_add_str(b, "]}\n");
 }
 
-/* A coordinator asks now and then. It gets the document only when that differs from the one it has. */
+/* Answers GET /v1/tasks. A coordinator asks from time to time. It gets the document only if it does not have the same
+ * one. */
 static void list_tasks(struct http_exchange *x, void *data)
 {
     struct worker *w = data;

@@ -55,7 +55,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
         .abort = worker_abort,
         .stop = worker_stop,
         .reload = worker_reload,
-        /* Enough for one item of the largest size and a header line. */
+        /* This is enough for one item of the largest size and a header line. */
         .max_body_bytes = LIMIT_ITEM_BYTES + LIMIT_OPTIONS_BYTES + 1 * MIB,
     };
     w.service = service_start(loop, &config->service, &hooks, err, sizeof err);

@@ -43,7 +43,7 @@ static void on_deadline_closed(uv_handle_t *handle)
 static void end_early(struct request *r, enum chunk_end how)
 {
     uint64_t now = now_ns();
-    /* The last stage first: what an earlier stage still answers must not become an item of a later one. */
+    /* The last stage comes first. What an earlier stage still answers must not become an item of a later stage. */
     for (unsigned i = r->count; i-- > 0;) {
         chunk_end(r->stages[i].chunk, how);
         pool_forget(r->stages[i].pool, r->stages[i].chunk, now);
@@ -160,7 +160,8 @@ static const struct http_exchange_ops ops = {.body = request_on_body,
 
 /* ---- admission ---- */
 
-/* Each task has room of its own, so that chunks of one do not keep out those of another. */
+/* Whether there is no room for a chunk. Each task has room of its own, so that chunks of one task do not keep out those
+ * of another. */
 static bool is_full(const struct worker *w, const struct pool *pool)
 {
     unsigned n = 0;
@@ -175,7 +176,7 @@ static bool is_running(const struct worker *w, const char *name)
     return false;
 }
 
-/* The problem for an unknown task lists the tasks that exist. */
+/* Answers with the problem for an unknown task, which lists the tasks that exist. */
 static void answer_unknown(struct worker *w, struct http_exchange *x, const char *name)
 {
     struct buf members = {0};
@@ -204,11 +205,11 @@ static bool read_deadline(const struct http_exchange *x, uint64_t *ms)
     if (!text) return true;
     size_t digits = strspn(text, "0123456789");
     if (digits == 0 || text[digits]) return false;
-    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* longer: practically none */
+    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* a longer number is as good as no deadline */
     return true;
 }
 
-/* False after answering a request that cannot be accepted. */
+/* Returns true if the request can be accepted. Otherwise answers it and returns false. */
 static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, uint64_t *deadline_ms)
 {
     const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");
@@ -255,7 +256,7 @@ static void start_deadline(struct request *r, uint64_t ms)
     uv_timer_start(&r->deadline, on_deadline, ms, 0);
 }
 
-/* Reads from the headers which chunk of which job this is. */
+/* Reads the names of the chunk and of its job from the headers. */
 static void read_names(struct request *r)
 {
     const char *name = http_exchange_header(r->x, HEADER_CHUNK), *attempt = http_exchange_header(r->x, HEADER_ATTEMPT);

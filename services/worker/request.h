@@ -3,7 +3,7 @@
  * chunk become the body of the answer.
  *
  * A pipeline has one stage for each task, and each stage has a chunk of its own. The values that one stage answers are
- * the items of the next stage. The answers of the last stage are the request's.
+ * the items of the next stage. The answers of the last stage are the answers of the request.
  *
  *
  *     READING_HEADER --its header line is read--> READING_ITEMS --its body is whole--> ANSWERING
@@ -27,17 +27,17 @@ struct request;
 
 /* The requests that a worker is answering. */
 struct requests {
-    struct request *first, **tail; /* oldest first */
+    struct request *first, **tail; /* the requests, oldest first */
     unsigned open;
     size_t held_bytes; /* item bytes of all requests */
-    uv_timer_t gather; /* runs while answers wait for more answers, to be sent together */
+    uv_timer_t gather; /* runs while answers wait for more answers to be sent with them */
     uv_timer_t heads;  /* runs while the head of an answer waits for the first value */
 };
 
 void requests_init(struct requests *set, uv_loop_t *loop);
 /* Closes the timers. Call it when all requests have ended. */
 void requests_close(struct requests *set);
-/* Ends all requests now. Items without an answer are handed back, whether they were started or not. */
+/* Ends all requests now. All items without an answer are handed back, whether they were started or not. */
 void requests_cut(struct requests *set);
 
 /* Handles the route; data is the worker. */

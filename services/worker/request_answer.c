@@ -1,7 +1,8 @@
-/* The answering half of a request: answers go from stage to stage, and from the last stage to the client. */
+/* The part of a request that answers. Answers go from stage to stage, and from the last stage to the client. */
 #include "worker/request_internal.h"
 
-/* Passes the answers of one stage to the next. A value is an item there; an error is that item's answer. */
+/* Passes the answers of one stage to the next stage. A value becomes an item there. An error is already the answer of
+ * its item. */
 static void pump(struct stage *s)
 {
     struct stage *to = s + 1;
@@ -70,7 +71,7 @@ void request_on_progress(struct chunk *c)
         pump(s);
 }
 
-/* The head leaves with the bytes that were pulled, if it has not left before. */
+/* Notes that the head is sent with the bytes that were pulled, if it was not sent before. */
 static void note_head(struct request *r)
 {
     if (r->state == REQUEST_ANSWERING) request_move(r, REQUEST_STREAMING);
@@ -97,7 +98,7 @@ bool request_on_whole(struct http_exchange *x, struct buf *answer)
 }
 
 /* The head of an answer is sent together with the first value, which saves a packet. If the first value takes long, the
- * head is sent alone: the coordinator needs the number of slots in it. */
+ * head is sent alone, because the coordinator needs the number of slots in it. */
 static void on_heads(uv_timer_t *timer)
 {
     const struct requests *set = timer->data;

@@ -30,13 +30,13 @@ struct request {
     struct worker *worker;
     struct http_exchange *x;
     char *name; /* Fantail-Chunk; NULL: none */
-    char *job;  /* the job in it; NULL: it has none */
+    char *job;  /* the job named in Fantail-Chunk; NULL: none */
     uint64_t base;
     unsigned attempt;
     enum request_state state;
-    bool suspended;    /* its upload waits, see must_wait() */
-    bool gathers;      /* answers wait for more answers, to be sent together */
-    uint64_t woken_ns; /* when answers last left */
+    bool suspended;    /* the upload waits, see must_wait() */
+    bool gathers;      /* answers wait for more answers to be sent with them */
+    uint64_t woken_ns; /* when answers were last sent */
     struct buf header;
     size_t body_bytes;
     uint64_t started_ns;
@@ -48,7 +48,7 @@ struct request {
     unsigned count;
 };
 
-/* The stage whose answers are the request's. */
+/* Returns the stage whose answers are the answers of the request. */
 static inline struct stage *request_last_stage(struct request *r)
 {
     return &r->stages[r->count - 1];
@@ -58,7 +58,8 @@ static inline struct stage *request_last_stage(struct request *r)
 
 void request_move(struct request *r, enum request_state to);
 
-/* Cancels the chunks and answers with a problem; members as for http_answer_problem(). Only the first call counts. */
+/* Cancels the chunks and answers with a problem. `members` is as for http_answer_problem(). Only the first call
+ * counts. */
 void request_refuse(struct request *r, int status, const char *members, const char *detail);
 
 /* ---- request_upload.c ---- */
@@ -76,7 +77,7 @@ void request_on_body_end(struct http_exchange *x);
 
 /* Begins the answer, after the upload. */
 void request_begin_answer(struct request *r);
-/* The hook of chunks: the output of one has grown. */
+/* The hook of chunks. It is called when the output of a chunk has grown. */
 void request_on_progress(struct chunk *c);
 ssize_t request_on_pull(struct http_exchange *x, char *dst, size_t cap);
 bool request_on_whole(struct http_exchange *x, struct buf *answer);

@@ -3,7 +3,7 @@
 #include "protocol/protocol.h"
 #include "worker/chunk/item_trace.h"
 
-/* They name the span that the next items belong to. */
+/* Makes the control lines that name the span of the next items. */
 static struct common_value *control_lines(const struct trace_scope *s)
 {
     char parent[TRACEPARENT_SIZE];

@@ -1,6 +1,6 @@
 /*
- * The trace of one request: it is read from the headers, sent to the task's processes as control lines, and exported as
- * a span for the request with spans for its items below. docs/observing.md describes the spans.
+ * The trace of one request. It is read from the headers, and sent to the task's processes as control lines. It is
+ * exported as a span for the request, whose children are spans for items. docs/observing.md describes the spans.
  */
 #ifndef FANTAIL_WORKER_REQUEST_TRACE_H
 #define FANTAIL_WORKER_REQUEST_TRACE_H
@@ -10,7 +10,7 @@
 
 struct request_trace {
     struct trace_scope scope;
-    struct common_value *lines; /* for the processes; NULL: no trace */
+    struct common_value *lines; /* control lines for the processes; NULL: no trace */
 };
 
 /* export may be NULL. */
@@ -22,10 +22,10 @@ void request_trace_add_chunk(const struct request_trace *t, struct chunk *c);
 /* The facts for the span of a request that has ended. */
 struct request_summary {
     const char *worker, *task;
-    const char *chunk, *job; /* Fantail-Chunk, and the job in it; NULL: unknown */
+    const char *chunk, *job; /* Fantail-Chunk, and the job named in it; NULL: unknown */
     unsigned attempt;
     const char *result;
-    int status; /* of the answer; 0: it was not answered */
+    int status; /* status of the answer; 0: it was not answered */
     uint64_t items, succeeded, failed;
 };
 /* Exports the spans for the items of one chunk. Returns how many answered items have no span. */

@@ -1,4 +1,4 @@
-/* The reading half of a request: its header line, its items, and the stages they go through. */
+/* The part of a request that reads its header line and its items, and makes the stages that items go through. */
 #include "worker/chunk/chunk_header.h"
 #include "worker/request_internal.h"
 
@@ -83,7 +83,8 @@ static size_t read_header(struct request *r, const char *data, size_t len)
     return apply_header(r) ? n + 1 : len;
 }
 
-/* The item bytes of all requests together are bounded. The oldest upload never waits, so that none waits for ever. */
+/* Whether the upload must wait. The item bytes of all requests together are bounded. The oldest upload never waits, so
+ * that no upload waits for ever. */
 static bool must_wait(const struct request *r)
 {
     const struct requests *set = &r->worker->requests;
@@ -126,7 +127,7 @@ void request_on_body_end(struct http_exchange *x)
     if (r->state == REQUEST_READING_HEADER) apply_header(r);
     if (r->state == REQUEST_READING_ITEMS && !chunk_finish(r->stages[0].chunk, &fault)) item_fault(r, &fault);
     if (r->state == REQUEST_READING_ITEMS) request_begin_answer(r);
-    request_wake_uploads(&r->worker->requests); /* another one is the oldest now */
+    request_wake_uploads(&r->worker->requests); /* another upload is the oldest now */
     if (r->state == REQUEST_REFUSED) return;
     request_on_progress(r->stages[0].chunk);
     pool_feed(r->stages[0].pool);

@@ -34,7 +34,8 @@ uint64_t worker_queued(const struct worker *w)
     return n;
 }
 
-/* Slots are counted per task, as in the headers of answers: a process of one task cannot run items of another. */
+/* Slots are counted per task, as in the headers of answers, because a process of one task cannot run items of
+ * another. */
 static double busy_slots(void *data)
 {
     const struct pool *p = data;
@@ -252,7 +253,7 @@ void worker_stop(void *data)
     w->pools = NULL;
     ecs_agent_stop(w->ecs_agent);
     w->ecs_agent = NULL;
-    /* Wait until they have ended: only then can the reaper find the processes that they left running. */
+    /* This waits until the processes have ended. Only then can the reaper find the processes that they left running. */
     for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

@@ -33,8 +33,8 @@ struct worker {
     struct trace_export *trace; /* NULL: traces are passed on but not recorded */
     char *hosts_dir;
     char id[128];
-    struct locked_dir scratch; /* temporary files of the processes */
-    unsigned processes;        /* of a task whose task.json does not say */
+    struct locked_dir scratch; /* the directory for temporary files of the processes */
+    unsigned processes;        /* processes of a task whose task.json does not say how many */
     struct task_set tasks;
     struct pool *pools;
     struct reaper reaper;
@@ -54,30 +54,30 @@ struct worker {
 extern const struct http_route worker_routes[];
 extern const struct http_route worker_admin_routes[];
 
-/* "complete", "draining", ... */
+/* Returns a name such as "complete" or "draining". */
 const char *worker_result_name(enum chunk_result result);
 
-/* False with a sentence in err. */
+/* On failure it returns false, with a sentence in err. */
 MUST_CHECK bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err,
                             size_t err_size);
-/* Hooks of the service; data is the worker. */
+/* The hooks of the service. Their data is the worker. */
 void worker_drain(void *data);
 bool worker_idle(void *data);
 void worker_cut(void *data);
 void worker_abort(void *data);
 void worker_stop(void *data);
 void worker_reload(void *data);
-/* After the loop has ended. */
+/* Call it after the loop has ended. */
 void worker_release(struct worker *w);
 
-/* NULL if there is no such task, or its description is broken. */
+/* Returns the pool of a task; NULL if there is no such task, or its description is broken. */
 struct pool *worker_pool(struct worker *w, const char *task);
-/* How many processes a task may have. */
+/* Returns how many processes a task may have. */
 unsigned worker_slots(const struct worker *w, const struct task *t);
 uint64_t worker_queued(const struct worker *w);
-/* A request was accepted (change is 1) or has ended (-1). */
+/* Call it when a request was accepted (change is 1) or has ended (-1). */
 void worker_count_request(struct worker *w, int change);
-/* How many items run now. */
+/* Returns how many items run now. */
 unsigned worker_busy(const struct worker *w);
 
 /* Adds Fantail-Worker, -Slots and -Free. pool may be NULL. */
