@@ -10,7 +10,7 @@ enum {
     START_BYTES = 256 * KIB,
     KEEP_BYTES = 4 * MIB, /* a buffer that has grown larger for one answer is freed */
     PERIOD_US = 20000,    /* the helper writes answers in such periods */
-    IDLE_PERIODS = 25,    /* periods without answers before it sleeps until it is woken */
+    IDLE_PERIODS = 25,    /* after this many periods without answers the helper sleeps until it is woken */
     HELPER_STACK_BYTES = 64 * KIB,
 };
 
@@ -73,8 +73,9 @@ static void start_helper(struct answers *a)
     pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /*
-     * If the helper cannot be started, answers are only late, so that is ignored. The start is awaited because the task
-     * may fork: a lock that a starting thread holds would stay locked for ever in the forked process.
+     * If the helper cannot be started, answers are only late, so the failure is ignored. We wait until the helper has
+     * started, because the task may fork. A lock that a starting thread holds would stay locked for ever in the forked
+     * process.
      */
     pthread_mutex_lock(&a->lock);
     if (pthread_create(&thread, &attributes, run_helper, a) == 0)

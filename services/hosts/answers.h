@@ -18,7 +18,7 @@ struct answers {
     char *data;
     size_t alloc;
     atomic_size_t whole; /* bytes of whole answers; the one being built follows them */
-    size_t written;      /* how many of these bytes are written; needs the lock, like moving data */
+    size_t written;      /* how many of these bytes are written; changed only under the lock, as is the place of data */
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -33,10 +33,10 @@ void answers_reserve(struct answers *a, size_t size);
 void answers_wake_helper(struct answers *a);
 /* Writes the whole answers. Ends the process if the other end is closed. */
 void answers_flush(struct answers *a);
-/* The same in a signal handler of a process that crashes, if possible. */
+/* Does the same in a signal handler of a process that crashes, if possible. */
 void answers_rescue(struct answers *a);
 
-/* The answer being built has `size` bytes and is whole now. */
+/* Call it when the answer being built is whole. The answer has `size` bytes. */
 static inline size_t answers_add(struct answers *a, size_t size)
 {
     size_t whole = atomic_load_explicit(&a->whole, memory_order_relaxed) + size;

@@ -11,14 +11,14 @@
 #include "hosts/exec_run.h"
 
 enum exec_output {
-    EXEC_OUTPUT_AUTO,  /* a JSON value if it is one, else a string */
-    EXEC_OUTPUT_JSON,  /* a JSON value; anything else is an error */
+    EXEC_OUTPUT_AUTO,  /* a JSON value if the output is one, else a string */
+    EXEC_OUTPUT_JSON,  /* a JSON value; any other output is an error */
     EXEC_OUTPUT_TEXT,  /* a string, without the last newline */
     EXEC_OUTPUT_LINES, /* an array of strings, one for each line */
     EXEC_OUTPUT_COUNT
 };
 
-/* False if the word is not one of auto, json, text and lines. */
+/* Returns false if the word is not one of auto, json, text and lines. */
 MUST_CHECK bool exec_output_parse(const char *word, enum exec_output *output);
 
 /* Appends the answer line of a run of `program`, with its newline. */

@@ -23,7 +23,7 @@ struct exec_args {
     char **base;
     size_t room;
     struct buf text; /* the arguments that have the item */
-    size_t *offsets; /* where each argument begins in text; SIZE_MAX: it is the template's */
+    size_t *offsets; /* where each argument begins in text; SIZE_MAX: the argument is the template's */
 };
 
 /* The text of an item: a string without quotes and escapes, any other value as JSON. False if a string is
@@ -31,7 +31,7 @@ struct exec_args {
 MUST_CHECK bool exec_item_text(const char *json, size_t len, struct buf *text);
 
 void exec_template_init(struct exec_template *t, char **argv, bool append);
-/* True if the item goes into the arguments, and so not to stdin. */
+/* Whether the item goes into the arguments, and so not to stdin. */
 bool exec_template_uses_item(const struct exec_template *t);
 
 /* Fills args for an item, given as its text, which has no NUL. */

@@ -18,7 +18,7 @@ enum {
     READ_BYTES = 64 * KIB,
     CHILD_STACK_BYTES = 64 * KIB,
     OUTPUT_BYTES = LIMIT_ANSWER_BYTES,
-    LAST_STDERR_PIECES = 512, /* 1 MiB, the largest pipe */
+    LAST_STDERR_PIECES = 512, /* 1 MiB in all, which is the largest pipe */
 };
 
 /* What parent and child share. The child runs in the memory of the parent until it has become the program. */
@@ -107,8 +107,8 @@ static int become_program(void *arg)
     _exit(127);
 }
 
-/* Returns a descriptor from which the command reads the item. A small item fits a pipe, a large one is a file in
- * memory: both are written before the command starts. */
+/* Returns a descriptor from which the command reads the item. A small item is put in a pipe, and a large one in a file
+ * in memory. Both are written before the command starts. */
 static int open_input(const struct runner *r, const char *input, size_t len)
 {
     if (!input) return fcntl(r->null_fd, F_DUPFD_CLOEXEC, 3);
@@ -158,7 +158,7 @@ static void kill_run(struct exec_run *run, bool *why)
     kill(run->pid, SIGKILL);
 }
 
-/* Reads stdout once. False if there is no more now. At the end of stdout out_fd is closed. */
+/* Reads stdout once. Returns false if there is no more now. At the end of stdout, out_fd is closed. */
 static bool read_stdout(struct runner *r, struct exec_run *run)
 {
     if (!buf_reserve(&r->out, READ_BYTES)) {
@@ -176,7 +176,7 @@ static bool read_stdout(struct runner *r, struct exec_run *run)
     return n == (ssize_t)room;
 }
 
-/* Reads stderr once. True if there may be more now. */
+/* Reads stderr once. Returns true if there may be more now. */
 static bool read_stderr(struct runner *r)
 {
     char piece[LIMIT_STDERR_TAIL_BYTES];
@@ -217,7 +217,7 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
         if (fds[1].revents) read_stdout(r, run);
         if (fds[2].revents) read_stderr(r);
     }
-    /* A descendant may keep the pipes open and print more. So what is there is read, without waiting. */
+    /* A descendant may keep the pipes open and print more. So only what is there now is read, without waiting. */
     if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
     while (run->out_fd >= 0 && read_stdout(r, run)) continue;
     for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r); pieces++) continue;

@@ -24,16 +24,16 @@ struct run_outcome {
 
 struct runner {
     struct buf out;                            /* stdout of the last run */
-    char stderr_tail[LIMIT_STDERR_TAIL_BYTES]; /* of the last run */
+    char stderr_tail[LIMIT_STDERR_TAIL_BYTES]; /* the end of stderr of the last run */
     size_t stderr_len;
     int stderr_read, stderr_write; /* one pipe for all runs */
     int null_fd;
-    const char *path; /* of the program; NULL: it was not found in PATH */
+    const char *path; /* path of the program; NULL: it was not found in PATH */
     char *found_path;
     uint64_t timeout_ms; /* 0: none */
 };
 
-/* Finds `program` in PATH as a shell does. False if a descriptor cannot be opened; errno says why. */
+/* Finds `program` in PATH as a shell does. Returns false if a descriptor cannot be opened; errno says why. */
 MUST_CHECK bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms);
 void runner_release(struct runner *r);
 

@@ -18,7 +18,7 @@
  * item that was running fails. What the task prints goes to the worker's log, never into an answer.
  *
  * If the value has another type or is out of range, a get function returns false and does not change its result. Each
- * reply function replaces the reply before. Those that return int return what fantail_task() should return.
+ * reply function replaces the earlier reply. If a reply function returns int, fantail_task() should return that int.
  */
 #ifndef FANTAIL_TASK_H
 #define FANTAIL_TASK_H
@@ -42,7 +42,7 @@ struct fantail_item {
     size_t len;
     const char *common; /* the job's common value, as NUL-terminated JSON; NULL: it has none */
     size_t common_len;
-    const char *traceparent; /* W3C Trace Context: the span it belongs to, for spans of your own; NULL: none */
+    const char *traceparent; /* W3C Trace Context: the item's span, for spans of your own; NULL: none */
     const char *tracestate;
 };
 
@@ -52,16 +52,16 @@ struct fantail_reply {
     size_t len, room;
     /* Makes room - len at least `extra`. If there is no memory, it ends the process. */
     void (*grow)(struct fantail_reply *reply, size_t extra);
-    bool failed; /* data is the message of an error */
+    bool failed; /* `data` is the message of an error */
 };
 
 /* You write this. If it returns 0, the reply is the value of the item: null if there was no reply. Otherwise the item
- * has failed; fantail_reply_error() says why. */
+ * has failed. Call fantail_reply_error() to say why. */
 int fantail_task(const struct fantail_item *item, struct fantail_reply *reply);
 
 /* ---- Reading the item ---- */
 
-/* A whole number that fits int64_t, without fraction or exponent. */
+/* Reads a whole number that fits in int64_t, without fraction or exponent. */
 static inline bool fantail_get_integer(const struct fantail_item *item, int64_t *value)
 {
     const char *at = item->json, *end = at + item->len;
@@ -130,9 +130,9 @@ static inline unsigned fantail_unescape(const char **at, const char *end)
     return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
-/* The characters of a string as UTF-8, without quotes and escapes. They are followed by a NUL; \u0000 gives a NUL among
- * them. `text` has `size` bytes: item->len is always enough, and if they are too few the result is false. len may be
- * NULL. */
+/* Reads the characters of a string as UTF-8, without quotes and escapes. A NUL follows them. \u0000 gives a NUL among
+ * them. `text` has `size` bytes. item->len bytes are always enough. If there are too few, the result is false. len may
+ * be NULL. */
 static inline bool fantail_get_string(const struct fantail_item *item, char *text, size_t size, size_t *len)
 {
     enum { CHARACTER_BYTES = 4 };
@@ -160,7 +160,7 @@ static inline bool fantail_get_string(const struct fantail_item *item, char *tex
     return true;
 }
 
-/* Where the JSON value at `at` ends. Only for valid JSON, as items are. */
+/* Returns where the JSON value at `at` ends. The JSON must be valid, as that of items is. */
 static inline const char *fantail_skip_value(const char *at, const char *end)
 {
     size_t depth = 0;
@@ -189,9 +189,9 @@ static inline const char *fantail_skip_space(const char *at, const char *end)
     return at;
 }
 
-/* A member of an object, for use as an item with the other functions. Its first character shows its type: '{', '[',
- * '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in it are not decoded. False if
- * the item is not an object, or has no such member. */
+/* Finds a member of an object, which can be used as an item with the other functions. Its first character shows its
+ * type: '{', '[', '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in it are not
+ * decoded. The result is false if the item is not an object, or has no such member. */
 static inline bool fantail_get_member(const struct fantail_item *item, const char *name, struct fantail_item *member)
 {
     const char *at = item->json, *end = at + item->len;
@@ -280,7 +280,8 @@ static inline int fantail_reply_integer(struct fantail_reply *reply, int64_t val
     return 0;
 }
 
-/* Text as a JSON string; adds quotes and escapes. The text must be UTF-8, otherwise the answer is bad output. */
+/* Replies with text as a JSON string, and adds quotes and escapes. If the text is not UTF-8, the item fails as bad
+ * output. */
 static inline int fantail_reply_string(struct fantail_reply *reply, const char *text, size_t len)
 {
     static const char hex[] = "0123456789abcdef", escape[4] = {'\\', 'u', '0', '0'};
@@ -305,7 +306,7 @@ static inline int fantail_reply_string(struct fantail_reply *reply, const char *
     return 0;
 }
 
-/* The item fails with this message, of which at most 1,000 bytes are kept. Returns 1. */
+/* Makes the item fail with this message. At most 1,000 bytes of it are kept. Returns 1. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
@@ -320,14 +321,15 @@ fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
     va_end(args);
     if (len >= MESSAGE_BYTES) {
         len = MESSAGE_BYTES - 2;
-        while (len > 0 && (reply->data[len] & 0xC0) == 0x80) len--; /* not in the middle of a character */
+        while (len > 0 && (reply->data[len] & 0xC0) == 0x80) len--; /* a character is not cut in the middle */
     }
     fantail_reply_wrote(reply, len < 0 ? 0 : (size_t)len);
     reply->failed = true;
     return 1;
 }
 
-/* As many of 15 to 17 digits as give the same double again. NaN and infinities are errors: JSON does not have them. */
+/* Replies with a number. It has 15 to 17 digits, as many as give the same double again. NaN and infinities are errors,
+ * because JSON does not have them. */
 static inline int fantail_reply_number(struct fantail_reply *reply, double value)
 {
     enum { NUMBER_BYTES = 32 };

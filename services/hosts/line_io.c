@@ -19,7 +19,7 @@ static void make_room(struct line_reader *r)
         *r = (struct line_reader){0};
     }
     if (r->start > 0) {
-        /* Only a part of one line is left, and it moves at most once: after that the line begins at 0. */
+        /* Only a part of one line is left. It moves at most once, because afterwards the line begins at 0. */
         memmove(r->data, r->data + r->start, r->end - r->start);
         r->end -= r->start;
         r->scanned -= r->start;
@@ -53,7 +53,7 @@ void line_reader_release(struct line_reader *r)
     *r = (struct line_reader){0};
 }
 
-/* The rest of the line after `word`, which may be ""; NULL if the line begins with another word. */
+/* Returns the rest of the line after `word`, which may be ""; NULL if the line begins with another word. */
 static const char *after(const char *word, const char *line, size_t len)
 {
     size_t word_len = strlen(word);

@@ -1,6 +1,6 @@
 /*
- * Reading and writing for host programs: whole lines in, bytes out. A line is not copied and not searched twice,
- * whatever its size.
+ * Reading and writing for host programs: whole lines in, bytes out. A line of any size is neither copied nor searched
+ * twice.
  *
  * The protocol: each line on stdin is the JSON of one item. Each item gets one line on stdout, in the same order. A
  * line that begins with '#' is a control line, applies to the items after it, and gets no answer:
@@ -30,7 +30,8 @@ struct line_common {
     char *traceparent, *tracestate; /* values of the headers with these names */
 };
 
-/* Reads more with one read(). False at the end of the input. Lines that were returned before are not valid any more. */
+/* Reads more with one read(). Returns false at the end of the input. Lines that were returned before are not valid any
+ * more. */
 MUST_CHECK bool line_reader_fill(struct line_reader *r, int fd);
 void line_reader_release(struct line_reader *r);
 
@@ -38,14 +39,16 @@ void line_reader_release(struct line_reader *r);
 void line_read_control(struct line_common *common, const char *line, size_t len);
 void line_common_release(struct line_common *common);
 
-/* Writes everything, and waits as long as that takes. False if the other end is closed. */
+/* Writes everything, and waits as long as that takes. Returns false if the other end is closed. */
 bool write_all(int fd, const char *data, size_t len);
 
-/* Moves stdin and stdout to other descriptors, which no child inherits. Then 0 is /dev/null and 1 is stderr: so a task
- * cannot read items, and what it prints does not get between the answers. False: errno says why. */
+/* Moves stdin and stdout to other descriptors, which no child inherits. Then 0 is /dev/null and 1 is stderr. So a task
+ * cannot read items, and what it prints does not get between the answers. On failure it returns false; errno says
+ * why. */
 MUST_CHECK bool claim_stdio(int *items_fd, int *answers_fd);
 
-/* The next whole line that was read, with a NUL in place of its newline. Borrowed until line_reader_fill(). */
+/* Gives the next whole line that was read, with a NUL in place of its newline. It is borrowed until
+ * line_reader_fill(). */
 static inline bool line_reader_next(struct line_reader *r, char **line, size_t *len)
 {
     if (r->scanned == r->end) return false;
@@ -61,7 +64,7 @@ static inline bool line_reader_next(struct line_reader *r, char **line, size_t *
     return true;
 }
 
-/* Nothing that was read is left: the caller will wait for more. */
+/* Whether nothing that was read is left. Then the caller will wait for more. */
 static inline bool line_reader_is_empty(const struct line_reader *r)
 {
     return r->start == r->end;

@@ -24,7 +24,7 @@ struct host {
     struct fantail_reply reply; /* a part of answers: the value of the answer that is being built */
     struct answers answers;
     int items_fd;
-    volatile bool is_child; /* this process is not the host: the task has forked it */
+    volatile bool is_child; /* this process is not the host, but one that the task has forked */
 };
 
 static struct host host;
@@ -56,8 +56,8 @@ static void start_answer(struct host *h)
     fantail_reply_clear(&h->reply);
 }
 
-/* A byte becomes at most six bytes of JSON. Bytes that are not ASCII are copied: the worker checks that they are UTF-8.
- */
+/* A byte becomes at most six bytes of JSON. Bytes that are not ASCII are copied: the worker checks that they are
+ * UTF-8. */
 static size_t escape(char *dst, const char *src, size_t len)
 {
     char *at = dst;
@@ -149,8 +149,8 @@ static void catch_crashes(void)
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) sigaction(signals[i], &action, NULL);
 }
 
-/* Runs in a process that the task has forked. It has copies of our pipes, and of answers that it must not write again.
- */
+/* Runs in a process that the task has forked. It has copies of our pipes, and of answers that it must not write
+ * again. */
 static void isolate_child(void)
 {
     host.is_child = true;
