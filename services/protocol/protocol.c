@@ -84,7 +84,7 @@ static bool read_end(struct json_slice how, struct answer_line *answer)
     return false;
 }
 
-/* A count as our workers write it: only digits, at most 18. */
+/* Reads a count as our workers write it: only digits, at most 18. */
 static bool read_done(struct json_slice number, uint64_t *done)
 {
     *done = 0;
@@ -95,7 +95,7 @@ static bool read_done(struct json_slice number, uint64_t *done)
     return number.len > 0;
 }
 
-/* Seconds as our workers write them: a decimal fraction below 1e9. */
+/* Reads seconds as our workers write them: a decimal fraction below 1e9. */
 static bool read_seconds(struct json_slice number, uint64_t *ns)
 {
     char text[40];
@@ -129,7 +129,7 @@ static bool read_cost(struct json_slice object, struct chunk_cost *cost)
 
 struct frame {
     struct json_slice value, error, end, done, cost;
-    int kinds; /* how many members name a kind of line */
+    int kinds; /* how many of the members say what kind of line it is */
 };
 
 static bool read_frame(const char *line, size_t len, struct frame *frame)
@@ -141,7 +141,7 @@ static bool read_frame(const char *line, size_t len, struct frame *frame)
     if (!json_valid(line, len, &offset, &why) || !json_walk_init(&w, line, len)) return false;
     if (!json_own_check_names(line, len, &offset, &why)) return false;
     while (json_walk_next(&w, &name, &value)) {
-        if (name.len == 0) return false; /* an array */
+        if (name.len == 0) return false; /* it is an array */
         if (json_string_is(name, "value")) {
             frame->value = value;
         } else if (json_string_is(name, "error")) {

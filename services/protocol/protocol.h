@@ -10,25 +10,26 @@
 #define PATH_JOBS  "/v1/jobs"
 #define PATH_TASKS "/v1/tasks"
 
-#define HEADER_JOB         "Fantail-Job"         /* the id of the job, in every answer to an accepted one */
+#define HEADER_JOB         "Fantail-Job"         /* the id of the job, in every answer to an accepted job */
 #define HEADER_CHUNK       "Fantail-Chunk"       /* "<job>/<first index>" */
-#define HEADER_DEADLINE_MS "Fantail-Deadline-Ms" /* milliseconds left */
+#define HEADER_DEADLINE_MS "Fantail-Deadline-Ms" /* milliseconds until the deadline */
 #define HEADER_ATTEMPT     "Fantail-Attempt"
-#define HEADER_WORKER      "Fantail-Worker" /* the worker's id, stable while it lives */
+#define HEADER_WORKER      "Fantail-Worker" /* the worker's id, which does not change while it lives */
 #define HEADER_SLOTS       "Fantail-Slots"
 #define HEADER_FREE        "Fantail-Free"
-#define HEADER_COST        "Fantail-Cost" /* of a request: "lines" asks for the cost of the items, struct chunk_cost */
+#define HEADER_COST        "Fantail-Cost" /* in a request: "lines" asks for the cost of the items, struct chunk_cost */
 
 #define TYPE_JSON   "application/json"
 #define TYPE_NDJSON "application/x-ndjson"
 #define TYPE_TEXT   "text/plain"
 #define TYPE_CHUNK  "application/vnd.fantail.chunk+x-ndjson"
 
-#define PIPELINE_TASKS_MAX 16  /* the tasks of one job */
-#define TASK_NAME_SIZE     129 /* of a task's name with its NUL */
+#define PIPELINE_TASKS_MAX 16  /* the most tasks of one job */
+#define TASK_NAME_SIZE     129 /* size of a task's name with its NUL */
 #define TASK_NAME_RULE     "a task's name has up to 128 letters (A to Z, a to z), digits, '.', '_' and '-'"
 
-/* Whether a job may name a task so, see TASK_NAME_RULE. Names become parts of paths, so they cannot begin with '.'. */
+/* Whether this may be the name of a task, see TASK_NAME_RULE. Names become parts of paths, so they cannot begin with
+ * '.'. */
 bool is_task_name(const char *name, size_t len);
 
 /* Why an item has no value. The names are the wire names. */
@@ -54,7 +55,7 @@ enum idempotency {
     IDEMPOTENCY_COUNT
 };
 
-/* Of two tasks, or of two answers about one: the one that lets an item be repeated less. */
+/* Returns the stricter of two: of two tasks, or of two answers about one task. */
 enum idempotency idempotency_of_both(enum idempotency a, enum idempotency b);
 /* As in JSON: "null", "false" or "true". */
 const char *idempotency_json(enum idempotency i);
@@ -66,8 +67,8 @@ enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_COST, ANSWER_B
 
 /* What the items of a chunk have cost until now. Slot time is how long an item had a process for itself. */
 struct chunk_cost {
-    uint64_t items;    /* those that were measured */
-    uint64_t slot_ns;  /* of them together */
+    uint64_t items;    /* items that were measured */
+    uint64_t slot_ns;  /* slot time of these items together */
     uint64_t chunk_ns; /* processor time of the worker's own loop for one chunk; 0: not known */
 };
 
@@ -76,16 +77,16 @@ struct chunk_cost {
  * {"cost":{"items":N,"slot_s":S,"chunk_s":S}}. */
 struct answer_line {
     enum answer_kind kind;
-    const char *body; /* VALUE: V; ERROR: the error object; borrowed from the line */
+    const char *body; /* for VALUE: V; for ERROR: the error object; borrowed from the line */
     size_t body_len;
-    enum item_error error; /* ERROR: by its "name"; ITEM_TASK_ERROR when the name is not ours */
+    enum item_error error; /* for ERROR: by its "name"; ITEM_TASK_ERROR when the name is not ours */
     enum chunk_end end;
     uint64_t done;
-    struct chunk_cost cost; /* COST, and END where it has one: items is 0 otherwise */
+    struct chunk_cost cost; /* for COST, and for END if it has a cost; otherwise items is 0 */
 };
 
-/* Reads one line (without its newline). `strict` also validates the JSON of V; without it only the frame is checked,
- * for bytes that were validated before. Never allocates for values; errors may be slower. */
+/* Reads one line (without its newline). `strict` also validates the JSON of V. Without `strict` only the frame is
+ * checked, for bytes that were validated before. It never allocates for values. Errors may be slower. */
 struct answer_line answer_line_parse(const char *line, size_t len, bool strict);
 
 #endif
