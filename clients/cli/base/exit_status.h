@@ -6,8 +6,8 @@ enum exit_status {
     EXIT_OK = 0,
     EXIT_ITEMS_FAILED = 1,
     EXIT_USAGE = 2,
-    EXIT_JOB_FAILED = 3, /* also: the service could not be reached */
-    EXIT_BY_SIGNAL = 128 /* plus the signal's number, as in shells */
+    EXIT_JOB_FAILED = 3, /* the job failed, or the service could not be reached */
+    EXIT_BY_SIGNAL = 128 /* the signal's number is added, as shells do */
 };
 
 #endif

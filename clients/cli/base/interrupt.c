@@ -38,14 +38,16 @@ void interrupt_init(void)
     for (size_t i = 0; i < ARRAY_SIZE(handled); i++) {
         struct sigaction before;
         sigaction(handled[i], NULL, &before);
-        /* What the caller ignores stays ignored: SIGHUP after nohup, SIGINT in a background job of a shell. */
+        /* A signal that the caller ignores stays ignored, such as SIGHUP after nohup, and SIGINT in a background job of
+         * a shell. */
         if (before.sa_handler == SIG_IGN && handled[i] != SIGCHLD) continue;
         sigaction(handled[i], &action, NULL);
     }
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* When SIGHUP arrives because a terminal was closed, /dev/tty can no longer be opened. */
+/* Whether this program has a terminal. If SIGHUP arrives because the terminal was closed, /dev/tty can no longer be
+ * opened. */
 static bool has_terminal(void)
 {
     int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);

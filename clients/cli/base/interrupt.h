@@ -1,7 +1,8 @@
 /*
- * Signals as a descriptor to poll. SIGINT, SIGTERM and SIGHUP ask the program to end; SIGCHLD means that a child may
- * have ended. The handlers only note the signal and make interrupt_fd() readable. Blocking calls return with EINTR. The
- * third request to end exits at once. SIGPIPE is ignored, so that a write to a closed pipe returns an error.
+ * Makes signals readable from a descriptor that can be polled. SIGINT, SIGTERM and SIGHUP ask the program to end;
+ * SIGCHLD means that a child may have ended. The handlers only note the signal and make interrupt_fd() readable.
+ * Blocking calls return with EINTR. The third request to end exits at once. SIGPIPE is ignored, so that a write to a
+ * closed pipe returns an error.
  */
 #ifndef FANTAIL_CLI_BASE_INTERRUPT_H
 #define FANTAIL_CLI_BASE_INTERRUPT_H
@@ -9,17 +10,17 @@
 #include "common/base/base.h"
 
 void interrupt_init(void);
-/* From now on SIGHUP asks for a reload, as with any service. The SIGHUP that comes when the terminal of this program is
- * closed still asks for the end, unless SIGHUP was ignored at the start, as nohup does. */
+/* From now on SIGHUP asks for a reload, as with any service. A SIGHUP that comes because the terminal of this program
+ * was closed still asks for the end, unless SIGHUP was ignored at the start, as nohup does. */
 void interrupt_reload_on_hangup(void);
-/* True if a reload was asked for since the last call. */
+/* Returns true if a reload was asked for since the last call. */
 MUST_CHECK bool interrupt_take_reload(void);
-/* The descriptor; readable after a signal, until interrupt_clear(). */
+/* Returns the descriptor. It is readable after a signal, until interrupt_clear(). */
 int interrupt_fd(void);
 void interrupt_clear(void);
-/* The first signal that asked for the end; 0: none has. */
+/* Returns the first signal that asked for the end; 0: none has. */
 int interrupt_signal(void);
-/* How many signals have asked for the end. The second one asks to end at once. */
+/* Returns how many signals have asked for the end. The second one asks to end at once. */
 int interrupt_count(void);
 /* Ends this program by the signal itself, so that the parent process sees the reason. */
 _Noreturn void interrupt_die_of(int signal);
