@@ -31,8 +31,8 @@ void child_service_init(struct child_service *s)
     *s = (struct child_service){.state = CHILD_DOWN, .ready_fd = -1, .reserved_fd = -1};
 }
 
-/* A bound socket that never listens keeps the port. SO_REUSEADDR is set after the bind. So the service can bind the
- * same port and listen on it, while the kernel chooses this port for no other program. */
+/* A socket that is bound but never listens keeps the port. SO_REUSEADDR is set after the bind. So the service can bind
+ * the same port and listen on it, but the kernel does not choose this port for another program. */
 bool child_service_reserve_port(struct child_service *s)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -80,7 +80,8 @@ static int spawn(pid_t *pid, int ready_fd, char *const argv[], char *const envp[
     posix_spawn_file_actions_adddup2(&actions, ready_fd, CHILD_READY_FD);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    /* A process group of its own: Ctrl-C signals this program only, which then ends the services in order. */
+    /* The child gets a process group of its own. So Ctrl-C signals only this program, which then ends the services in
+     * order. */
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &ours);

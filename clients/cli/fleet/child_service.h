@@ -1,6 +1,7 @@
 /*
- * One service as a child process: it is started with a pipe on which it writes "ready PORT ADMIN_PORT", and watched.
- * Knows nothing of fleets. The caller reaps the process (waitpid) and then calls child_service_ended().
+ * One service as a child process. It is started with a pipe, on which it writes "ready PORT ADMIN_PORT", and is
+ * watched. This module knows nothing of fleets. The caller reaps the process (waitpid) and then calls
+ * child_service_ended().
  *
  *   DOWN ---- child_service_start() ----> STARTING ---- the ready line ----> READY
  *     ^                                      |                                 |
@@ -20,28 +21,28 @@ struct child_service {
     pid_t pid;       /* 0: none */
     int ready_fd;    /* our end of the pipe; -1: none */
     int reserved_fd; /* keeps `port` reserved; -1: none */
-    uint16_t port;   /* where it listens, or will; 0: none */
+    uint16_t port;   /* the port on which it listens, or will listen; 0: none */
     uint64_t started_ns;
     char line[64]; /* the received part of the ready line */
     size_t line_len;
 };
 
-/* The number under which the child finds its end of the pipe: the value of --ready-fd. */
+/* The descriptor that is the child's end of the pipe, and the value of --ready-fd. */
 #define CHILD_READY_FD 3
 
 void child_service_init(struct child_service *s);
-/* Closes the pipe and gives up the port. Does not touch the process. */
+/* Closes the pipe and releases the port. Does not touch the process. */
 void child_service_release(struct child_service *s);
 
-/* Reserves a free port of 127.0.0.1 for the service. False, with errno, on failure. */
+/* Reserves a free port of 127.0.0.1 for the service. On failure it returns false, with errno. */
 MUST_CHECK bool child_service_reserve_port(struct child_service *s);
-/* Whether another process listens on that port of 127.0.0.1. */
+/* Whether another process listens on this port of 127.0.0.1. */
 bool child_service_port_is_taken(uint16_t port);
 /* Starts argv[0]. Returns 0 or an errno. */
 MUST_CHECK int child_service_start(struct child_service *s, char *const argv[], char *const envp[], uint64_t now);
-/* Reads the ready pipe without blocking. True if the service has become ready just now. */
+/* Reads the ready pipe without blocking. Returns true if the service has just become ready. */
 bool child_service_read(struct child_service *s);
-/* The process was reaped. */
+/* Call it when the process was reaped. */
 void child_service_ended(struct child_service *s);
 
 #endif

@@ -68,7 +68,7 @@ static bool start_all(struct fleet *f, const struct fleet_options *o)
     fleet_set_arguments(f, o);
     for (size_t i = 0; i < f->count; i++)
         if (!start_service(f, &f->services[i])) return false;
-    /* Now, while the services start. */
+    /* This is done now, while the services start. */
     run_dirs_sweep(&f->sockets);
     return true;
 }
@@ -125,7 +125,7 @@ static void describe_end(int status, char *text, size_t size)
         snprintf(text, size, "ended with status %d", WEXITSTATUS(status));
 }
 
-/* The first restart is immediate: it costs nothing if the failure was a single one. */
+/* The first restart is immediate. If the failure was a single one, no time is lost. */
 static void schedule_restart(struct fleet_service *s, bool steady, uint64_t now)
 {
     s->backoff_ms = steady ? RESTART_MIN_MS : s->backoff_ms * 2;

@@ -8,7 +8,8 @@
  * 0) stays reserved while the fleet lives, so a restarted coordinator has the address it had before. The services end
  * when this process ends, however it ends (--exit-with-parent).
  *
- * Driven by poll(): fleet_poll_fds(), then fleet_turn(). SIGCHLD must end the poll (interrupt.h).
+ * The owner calls fleet_poll_fds(), poll() and then fleet_turn(), again and again. SIGCHLD must end the poll
+ * (interrupt.h).
  */
 #ifndef FANTAIL_CLI_FLEET_FLEET_H
 #define FANTAIL_CLI_FLEET_FLEET_H
@@ -24,31 +25,34 @@ struct fleet;
 struct fleet_options {
     const char *tasks_dir;
     unsigned workers;       /* 1..FLEET_MAX_WORKERS */
-    unsigned processes;     /* of each worker; 0: the worker's default */
+    unsigned processes;     /* task processes of each worker; 0: the worker's default */
     const char *host;       /* where the coordinator listens: an address or unix:PATH; NULL: a socket of ours */
-    uint16_t port;          /* of the coordinator, if host is an address; 0: a free one */
-    const char *token_file; /* of the coordinator; NULL: none */
+    uint16_t port;          /* port of the coordinator, if host is an address; 0: any free port */
+    const char *token_file; /* token file of the coordinator; NULL: none */
     bool insecure;          /* the coordinator may be reached from other machines without a token */
-    const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, TMPDIR is inherited */
+    const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, so TMPDIR is inherited */
     const char *log_level;  /* NULL: "warn" */
     unsigned drain_s;       /* how long fleet_stop() lets running work end; 0: the services' default */
-    bool announce;          /* writes to standard error which service ended and which is ready again */
+    bool announce;          /* say on standard error which service ended and which is ready again */
 };
 
-/* Starts every process and returns at once. NULL on failure, with a sentence in err. Strings are borrowed. */
+/* Starts every process and returns at once. On failure it returns NULL, with a sentence in err. Strings are
+ * borrowed. */
 MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t err_size);
 /* Writes at most FLEET_MAX_POLL_FDS entries to fds and returns how many; lowers *timeout_ms if a restart is due. */
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (FLEET_MAX_WORKERS + 1)
-/* Reads ready lines, reaps and restarts. False if the fleet cannot be started; fleet_error() has the reason. */
+/* Reads ready lines, and reaps and restarts services. Returns false if the fleet cannot be started; fleet_error() has
+ * the reason. */
 MUST_CHECK bool fleet_turn(struct fleet *f);
 const char *fleet_error(const struct fleet *f);
 /* Whether every service is ready now. */
 bool fleet_is_ready(const struct fleet *f);
-/* The address of the coordinator: http://127.0.0.1:PORT or unix:PATH. Borrowed. */
+/* Returns the address of the coordinator: http://127.0.0.1:PORT or unix:PATH. It is borrowed. */
 const char *fleet_url(const struct fleet *f);
 
-/* Makes every service read its tasks, tokens and certificates again. A service that is starting does so once ready. */
+/* Makes every service read its tasks, tokens and certificates again. A service that is starting reads them again when
+ * it is ready. */
 void fleet_reload(struct fleet *f);
 
 /* Asks every service to end and waits. If the user asks for the end again (interrupt_count()), kills them. Frees f.

@@ -20,7 +20,7 @@ static size_t count_running(const struct fleet *f)
     return n;
 }
 
-/* The process was reaped. */
+/* Notes that the process was reaped. */
 static void note_end(struct fleet *f, pid_t pid)
 {
     for (size_t i = 0; i < f->count; i++)
@@ -41,8 +41,8 @@ static void kill_children(void)
     fclose(file);
 }
 
-/* The children of a killed process become our children, as this process is a subreaper. So this repeats until there
- * are none. */
+/* The children of a killed process become our children, because this process is a subreaper. So the killing is repeated
+ * until there are none. */
 static void kill_descendants(void)
 {
     for (;;) {

@@ -21,11 +21,11 @@
 
 struct fleet_service {
     struct child_service process;
-    char *argv[FLEET_MAX_ARGUMENTS]; /* owned; NULL-terminated */
+    char *argv[FLEET_MAX_ARGUMENTS]; /* owned strings; ends with NULL */
     size_t argc;
     char name[32];       /* "coordinator", "worker 2": for messages */
     bool was_ready;      /* it has been ready at least once */
-    bool reload_pending; /* SIGHUP is due as soon as it is ready; before that, the signal would end it */
+    bool reload_pending; /* SIGHUP is sent when it is ready; before that, the signal would end it */
     unsigned failed_starts;
     uint64_t restart_ns; /* while it is down: when to start it */
     uint64_t backoff_ms;
@@ -35,7 +35,7 @@ struct fleet {
     struct fleet_service *services; /* services[0] is the coordinator */
     size_t count;
     struct locked_dir sockets;
-    char url[UNIX_PATH_BYTES + 8]; /* of the coordinator */
+    char url[UNIX_PATH_BYTES + 8]; /* address of the coordinator */
     char **envp;                   /* owned array of borrowed strings */
     char *tmpdir_variable;         /* owned; one of the strings of envp */
     bool announce;

@@ -4,7 +4,7 @@
 
 #include "common/base/base.h"
 
-/* cgroup v2: "QUOTA PERIOD" in microseconds, or "max PERIOD". */
+/* Returns the quota in processors. In cgroup v2 the file has "QUOTA PERIOD" in microseconds, or "max PERIOD". */
 static unsigned quota_processors(void)
 {
     char text[64] = "", *rest;

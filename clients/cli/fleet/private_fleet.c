@@ -24,13 +24,13 @@ static char *path_below(const struct private_fleet *p, const char *name)
 static bool is_utf8(const char *text)
 {
     size_t len = strlen(text), at = 0;
-    /* Control characters and quotes stop it, too. */
+    /* json_text_length() also stops at control characters and quotes. */
     while ((at += json_text_length(text + at, len - at)) < len && (unsigned char)text[at] < 0x80) at++;
     return at == len;
 }
 
-/* The current directory; NULL if it cannot be found. A name that is not UTF-8 cannot be in task.json, so a link below
- * our directory stands for it. */
+/* Returns the current directory; NULL if it cannot be found. If its name is not UTF-8, it cannot be in task.json. Then
+ * a link in our directory stands for it. */
 static char *working_dir(const struct private_fleet *p)
 {
     char *cwd = getcwd(NULL, 0);
@@ -86,7 +86,7 @@ static bool write_command(struct private_fleet *p, const struct private_fleet_op
     return good;
 }
 
-/* The paths of the directory go into JSON and messages. */
+/* Makes the directory. Its path must be UTF-8, because it goes into JSON and messages. */
 static bool make_dir(struct private_fleet *p, char *err, size_t err_size)
 {
     if (!run_dir_make(&p->dir, RUN_DIR_MAP, SIZE_MAX, err, err_size)) return false;

@@ -11,22 +11,22 @@
 struct private_fleet_options {
     const char *tasks_dir; /* used if there is no command */
     char *const *command;  /* NULL-terminated; NULL: none */
-    bool items_are_text;   /* the items of the command are text; false: JSON */
-    bool values_are_text;  /* the output of the command is text; false: JSON if it can be */
-    bool item_to_stdin;    /* the command gets the item on standard input; false: as an argument */
+    bool items_are_text;   /* whether the items of the command are text; if not, they are JSON */
+    bool values_are_text;  /* whether the output of the command is text; if not, it is JSON where possible */
+    bool item_to_stdin;    /* whether the command gets the item on standard input; if not, it gets an argument */
     unsigned workers, processes;
 };
 
 struct private_fleet {
     struct fleet *fleet;
     struct locked_dir dir;
-    char *tasks_dir; /* of the command; NULL: none */
+    char *tasks_dir; /* tasks directory of the command; NULL: none */
 };
 
-/* Starts the processes and returns at once. False, with a sentence in err, on failure. */
+/* Starts the processes and returns at once. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool private_fleet_start(struct private_fleet *p, const struct private_fleet_options *o, char *err,
                                     size_t err_size);
-/* Kills all processes of the fleet and removes the directory. A zeroed one is fine. */
+/* Kills all processes of the fleet and removes the directory. A zeroed struct is fine. */
 void private_fleet_end(struct private_fleet *p);
 
 #endif

@@ -1,17 +1,17 @@
 /*
  * The temporary directory of one run, in $TMPDIR or /tmp, for this user only. It is locked while the run lives. So a
- * directory without a lock belongs to a run that was killed, and the next run removes it.
+ * directory without a lock belongs to a run that was killed. The next run removes it.
  */
 #ifndef FANTAIL_CLI_FLEET_RUN_DIR_H
 #define FANTAIL_CLI_FLEET_RUN_DIR_H
 
 #include "common/files/locked_dir.h"
 
-/* "fantail-map-XXXXXX" has the files of a private fleet, "fantail-fleet-XXXXXX" the sockets of a fleet. */
+/* "fantail-map-XXXXXX" has the files of a private fleet. "fantail-fleet-XXXXXX" has the sockets of a fleet. */
 enum run_dir_kind { RUN_DIR_MAP, RUN_DIR_FLEET, RUN_DIR_KIND_COUNT };
 
-/* Makes a directory whose path has at most max_len bytes: in /tmp if $TMPDIR is too long for that. False, with a
- * sentence in err, on failure. The caller removes it with locked_dir_remove(). */
+/* Makes a directory whose path has at most max_len bytes. If $TMPDIR is too long for that, it is made in /tmp. On
+ * failure it returns false, with a sentence in err. The caller removes the directory with locked_dir_remove(). */
 MUST_CHECK bool run_dir_make(struct locked_dir *d, enum run_dir_kind kind, size_t max_len, char *err, size_t err_size);
 /* Removes the directories of killed runs next to this one. */
 void run_dirs_sweep(const struct locked_dir *d);

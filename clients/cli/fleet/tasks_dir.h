@@ -1,10 +1,10 @@
-/* The directory of the tasks that a fleet on this machine serves. */
+/* Finds the directory of the tasks that a fleet on this machine serves. */
 #ifndef FANTAIL_CLI_FLEET_TASKS_DIR_H
 #define FANTAIL_CLI_FLEET_TASKS_DIR_H
 
 /* Returns `given`, or NULL if that directory does not exist. If `given` is NULL, returns ./tasks. If that does not
- * exist, returns the example tasks: ../tasks from the directory of this program in a build, ../share/fantail/tasks once
- * it is installed. NULL if there is none of these. Borrowed: static, or `given`. */
+ * exist, returns the example tasks. In a build they are in ../tasks from the directory of this program. Once installed
+ * they are in ../share/fantail/tasks. Returns NULL if none of these exists. The result is static, or `given`. */
 const char *tasks_dir_find(const char *given);
 
 #define TASKS_DIR_HELP                                                                                                 \
