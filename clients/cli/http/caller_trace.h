@@ -1,12 +1,11 @@
 /* The trace that this program is part of: OpenTelemetry passes it in TRACEPARENT and TRACESTATE. Jobs become part of
- * it.
- */
+ * it. */
 #ifndef FANTAIL_CLI_HTTP_CALLER_TRACE_H
 #define FANTAIL_CLI_HTTP_CALLER_TRACE_H
 
 #include "common/base/buf.h"
 
-/* Appends the header lines, each with its CRLF; nothing if there is no such trace. */
+/* Appends the header lines, each with its CRLF. Appends nothing if there is no such trace. */
 void caller_trace_add(struct buf *headers);
 
 #endif

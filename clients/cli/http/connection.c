@@ -187,7 +187,7 @@ void connection_upload(struct connection *c, const char *method, const char *pat
     c->body_len = 0;
     c->uploading = true;
     start(c, method, path_and_query, headers);
-    /* The head has no empty line yet: each piece begins with the CRLF that ends the bytes before it. */
+    /* The head has no empty line yet, because each piece begins with the CRLF that ends the bytes before it. */
     buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
 }
 
@@ -242,7 +242,7 @@ static void send_all(struct connection *c)
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return;
         if (n < 0) {
-            /* The service may have answered before it closed the connection: that answer has the reason. */
+            /* The service may have answered before it closed the connection. That answer has the reason. */
             connection_move(c, CONNECTION_WAITING);
             c->uploading = false;
             return;
@@ -253,8 +253,8 @@ static void send_all(struct connection *c)
 }
 
 /* Most of a long answer is read directly into c->answer. The bytes after a chunk are framing; they are read to c->raw
- * in the same call. Body bytes in c->raw must be copied, so only few are read there: enough for the next chunk's
- * length. */
+ * in the same call. Body bytes in c->raw must be copied. So only a few bytes are read there, enough for the next
+ * chunk's length. */
 static ssize_t receive_some(struct connection *c)
 {
     enum { LONG_CHUNK = 16 * 1024, FRAMING = 1024 };
@@ -283,7 +283,7 @@ static const char *why_lost(const struct connection *c)
     return why[0] ? why : strerror(errno);
 }
 
-/* TLS is read until it has no bytes left: poll() does not report bytes that are decrypted already. */
+/* TLS is read until it has no bytes left, because poll() does not report bytes that are decrypted already. */
 static void receive(struct connection *c)
 {
     for (int i = 0; i < READS_PER_STEP || c->tls; i++) {

@@ -23,8 +23,8 @@ enum connection_state {
     CONNECTION_IDLE, /* connected, without a request */
     CONNECTION_CONNECTING,
     CONNECTION_SENDING,
-    CONNECTION_WAITING, /* the request was sent (of an upload: what was given), and no answer has come */
-    CONNECTION_READING, /* the head of the answer has come */
+    CONNECTION_WAITING, /* the request, or the given part of an upload, was sent, and no answer has come */
+    CONNECTION_READING, /* the head of the answer has come, and its body is coming */
     CONNECTION_DONE,    /* the whole answer has come */
     CONNECTION_BROKEN,  /* `error` says why */
     CONNECTION_STATE_COUNT
@@ -37,48 +37,49 @@ struct connection {
     const struct target *target; /* borrowed */
     struct addrinfo *address;    /* the address that is tried or used */
     int fd;
-    struct curl_stream *tls; /* NULL: plain */
+    struct curl_stream *tls; /* NULL: plain HTTP */
 
     struct buf head;
     const char *body;      /* borrowed */
-    size_t body_len, sent; /* sent: of head and body together */
+    size_t body_len, sent; /* sent: bytes of head and body together that were sent */
     bool uploading;        /* more pieces of the body will be given */
 
-    int status; /* of the answer; 0: none has come */
+    int status; /* status of the answer; 0: none has come */
     char content_type[64];
     double retry_after_s;      /* -1: none */
-    bool close_after, chunked; /* of the answer: the connection ends after it; it has chunked framing */
+    bool close_after, chunked; /* the connection ends after the answer; the answer has chunked framing */
     uint8_t framing;           /* an enum of connection_answer.c */
-    uint64_t remaining;        /* bytes of the chunk, or of the body */
+    uint64_t remaining;        /* bytes that are left of the chunk, or of the body */
     char *raw;
     size_t raw_len, raw_at;
     struct buf answer;
-    size_t answer_at; /* how much of it the owner has consumed */
+    size_t answer_at; /* how many bytes of `answer` the owner has consumed */
     char error[256];
 };
 
 void connection_init(struct connection *c, const struct target *target);
-/* Closes and frees. A zeroed connection is fine. */
+/* Closes the connection and frees its memory. A zeroed connection is fine. */
 void connection_release(struct connection *c);
-/* Closes the connection; the received part of the answer is kept. */
+/* Closes the connection. The received part of the answer is kept. */
 void connection_close(struct connection *c);
 
-/* Starts a request, and connects if needed. headers: whole lines, each with its CRLF, or "". body is borrowed until the
- * state is CONNECTION_DONE or CONNECTION_BROKEN. A failure leads to CONNECTION_BROKEN. */
+/* Starts a request, and connects if needed. headers has whole lines, each with its CRLF, or is "". body is borrowed
+ * until the state is CONNECTION_DONE or CONNECTION_BROKEN. A failure leads to CONNECTION_BROKEN. */
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len);
-/* The same with a body of unknown length, which is given in pieces: */
+/* Does the same with a body of unknown length, which is given in pieces by the next two functions. */
 void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers);
 /* Whether the next piece can be given. */
 bool connection_wants_piece(const struct connection *c);
-/* The piece is borrowed until the next one is wanted; len 0 ends the body. */
+/* Gives a piece, which is borrowed until the next piece is wanted. A len of 0 ends the body. */
 void connection_give_piece(struct connection *c, const char *data, size_t len);
 
-/* The events to poll c->fd for; 0: none. */
+/* Returns the events to poll c->fd for; 0: none. */
 short connection_events(const struct connection *c);
 void connection_step(struct connection *c);
 
-/* Runs the request to its end, blocking. False if it broke. The whole answer is held in memory. */
+/* Runs the request to its end, and blocks until then. Returns false if the connection broke. The whole answer is held
+ * in memory. */
 MUST_CHECK bool connection_run(struct connection *c);
 
 #endif

@@ -4,9 +4,9 @@
 
 enum framing {
     IN_HEAD,
-    IN_SIZE,    /* the line with a chunk's length */
-    IN_DATA,    /* `remaining` bytes of a chunk, or of the body */
-    AFTER_DATA, /* the line break after a chunk */
+    IN_SIZE,    /* in the line with a chunk's length */
+    IN_DATA,    /* in a chunk or the body, of which `remaining` bytes are left */
+    AFTER_DATA, /* at the line break after a chunk */
     IN_TRAILER,
     UNTIL_CLOSE
 };
@@ -82,7 +82,7 @@ static void read_header(struct connection *c, char *line)
     }
 }
 
-/* head: the whole head without its last empty line, NUL-terminated. */
+/* Reads the head, which is whole, without its last empty line, and NUL-terminated. */
 static bool read_head(struct connection *c, char *head)
 {
     char *at = head, *line;
@@ -97,7 +97,7 @@ static bool read_head(struct connection *c, char *head)
         read_header(c, line);
     }
     if (c->status < 200) {
-        c->framing = IN_HEAD; /* an interim answer such as 100 Continue: the final one follows */
+        c->framing = IN_HEAD; /* an interim answer, such as 100 Continue; the final answer follows */
         return true;
     }
     c->uploading = false;
@@ -109,7 +109,8 @@ static bool read_head(struct connection *c, char *head)
     return true;
 }
 
-/* The next line of raw, NUL-terminated and without its line break; NULL while it is incomplete. */
+/* Returns the next line of raw, NUL-terminated and without its line break. Returns NULL while the line is
+ * incomplete. */
 static char *read_line(struct connection *c)
 {
     char *line = c->raw + c->raw_at;
@@ -151,7 +152,7 @@ static bool find_head(struct connection *c)
     return read_head(c, start);
 }
 
-/* Reads one element of the framing. False if it is not HTTP. */
+/* Reads one element of the framing. Returns false if it is not HTTP. */
 static bool read_element(struct connection *c)
 {
     char *line;

@@ -15,16 +15,18 @@
 /* The only function that changes a state. */
 void connection_move(struct connection *c, enum connection_state to);
 
-/* A request begins: drops the previous answer. */
+/* Call it when a request begins. Drops the previous answer. */
 void connection_answer_begin(struct connection *c);
-/* Room in c->answer for bytes that are known to belong to the body; NULL if the next byte is framing. */
+/* Returns room in c->answer for bytes that are known to belong to the body. Returns NULL if the next byte is
+ * framing. */
 char *connection_answer_room(struct connection *c, size_t *room);
-/* `len` bytes were read into that room. */
+/* Call it when `len` bytes were read into that room. */
 void connection_answer_added(struct connection *c, size_t len);
-/* Reads the heads and framing in c->raw. False if it is not HTTP. Moves c to CONNECTION_READING once the head is
- * complete, and to CONNECTION_DONE at the end of the answer. */
+/* Reads the heads and framing in c->raw. Returns false if they are not HTTP. Moves c to CONNECTION_READING once the
+ * head is complete, and to CONNECTION_DONE at the end of the answer. */
 MUST_CHECK bool connection_answer_decode(struct connection *c);
-/* The peer closed the connection. True if that is how this answer ends; then moves c to CONNECTION_DONE. */
+/* Call it when the peer has closed the connection. If the answer ends in this way, moves c to CONNECTION_DONE and
+ * returns true. */
 MUST_CHECK bool connection_answer_ended_by_close(struct connection *c);
 
 #endif

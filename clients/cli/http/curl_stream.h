@@ -12,13 +12,15 @@
 
 struct curl_stream;
 
-/* Connects, blocking. *fd becomes the socket to poll. On failure NULL, with a sentence in err. */
+/* Connects, and blocks until then. *fd becomes the socket to poll. On failure it returns NULL, with a sentence in
+ * err. */
 MUST_CHECK struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err, size_t err_size);
-/* Like read() and write() on a non-blocking socket: -1 with EAGAIN if nothing can be done now. After EAGAIN, a write
- * must be repeated with the same bytes. Read until EAGAIN before polling, as the library may hold decrypted bytes. */
+/* Like read() and write() on a non-blocking socket: they return -1 with EAGAIN if nothing can be done now. After
+ * EAGAIN, a write must be repeated with the same bytes. Read until EAGAIN before polling, because the library may hold
+ * decrypted bytes. */
 ssize_t curl_stream_read(struct curl_stream *s, void *data, size_t size);
 ssize_t curl_stream_write(struct curl_stream *s, const void *data, size_t len);
-/* Why the last read or write failed; "" if that is not known. */
+/* Returns why the last read or write failed; "" if that is not known. */
 const char *curl_stream_error(const struct curl_stream *s);
 void curl_stream_close(struct curl_stream *s);
 

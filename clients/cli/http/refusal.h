@@ -1,10 +1,10 @@
-/* What a service said when it refused a request: a problem document (application/problem+json) is the body. */
+/* Reads why a service refused a request. The body is then a problem document (application/problem+json). */
 #ifndef FANTAIL_CLI_HTTP_REFUSAL_H
 #define FANTAIL_CLI_HTTP_REFUSAL_H
 
 #include "cli/http/connection.h"
 
-/* Appends the reason, and the place in the job that it names. */
+/* Appends the reason, and the place in the job that the document names. */
 void refusal_add_text(const struct connection *c, struct buf *text);
 /* Complains with the status and the reason. Returns EXIT_JOB_FAILED. */
 int refusal_complain(const struct connection *c);

@@ -15,7 +15,7 @@ static bool is_port(const char *text)
     return *text >= '0' && *text <= '9' && *end == '\0' && n > 0 && n <= 65535;
 }
 
-/* HOST, HOST:PORT, [IPv6] or [IPv6]:PORT. */
+/* Splits HOST, HOST:PORT, [IPv6] or [IPv6]:PORT. */
 static bool split_authority(struct target *t)
 {
     char *host = t->authority, *port = NULL, *end;
@@ -92,7 +92,7 @@ static bool read_token(struct target *t, const char *path, char *err, size_t err
 
 struct file_option {
     const char *option, *path;
-    const char *block; /* the end of a line that the file must have */
+    const char *block; /* the file must have a line that ends with this */
 };
 
 /* Complains if the file cannot be read or has no such block. The library that uses the file checks the block itself. */

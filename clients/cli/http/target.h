@@ -29,22 +29,22 @@ struct target_config {
                     .value = "FILE")
 
 struct target {
-    char *url;  /* as given, for messages */
-    char *host; /* without brackets; NULL with unix:PATH */
+    char *url;  /* the URL as it was given, for messages */
+    char *host; /* the host without brackets; NULL with unix:PATH */
     char port[6];
     char *authority;                 /* for the Host header */
     char *prefix;                    /* comes before every path: "" or "/base" */
     char *token;                     /* NULL: none */
     const char *cacert, *cert, *key; /* paths; NULL: none */
     bool tls;
-    struct addrinfo *addresses; /* NULL with TLS: libcurl looks them up */
-    struct addrinfo file_info;  /* with unix:PATH, addresses points to it; so a target must not be moved */
+    struct addrinfo *addresses; /* NULL with TLS, because libcurl looks them up */
+    struct addrinfo file_info;  /* with unix:PATH, `addresses` points here, so a target must not be moved */
     struct sockaddr_un file;
 };
 
-/* Checks the options: complains and returns EXIT_USAGE, or returns 0. config->url may be NULL, which is an error. */
+/* Checks the options. Returns 0, or complains and returns EXIT_USAGE. It is an error if config->url is NULL. */
 MUST_CHECK int target_config_check(const struct option_spec *spec, const struct target_config *config);
-/* False, with a sentence in err, on failure. Call target_release() either way. */
+/* On failure it returns false, with a sentence in err. Call target_release() in both cases. */
 MUST_CHECK bool target_init(struct target *t, const struct target_config *config, char *err, size_t err_size);
 void target_release(struct target *t);
 
