@@ -12,7 +12,7 @@ void batch_reserve(struct batch *b, size_t extra)
     b->data = xrealloc(b->data, b->alloc);
 }
 
-/* The length of the line without its newline. `left` bytes follow `line`. */
+/* Returns the length of the line without its newline. There are `left` bytes at `line`. */
 static size_t line_length(const char *line, size_t left)
 {
     const char *newline = memchr(line, '\n', left);
@@ -32,7 +32,7 @@ size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64
     if (index < *at) *at = *offset = 0;
     while (*offset < b->len) {
         bool item = !skip_blank || !begins_blank_line(b->data + *offset, b->len - *offset);
-        if (item && *at == index) break; /* its end is not searched for: it may be far */
+        if (item && *at == index) break; /* the end of this line is not searched for, because it may be far */
         *offset += line_length(b->data + *offset, b->len - *offset) + 1;
         *at += item;
     }

@@ -1,7 +1,7 @@
 /*
  * A batch: consecutive items of the input as whole lines. One job takes one batch. Pure.
  *
- * Functions with `skip_blank` do not count lines of white space: in JSON input they are not items.
+ * If `skip_blank`, the functions do not count lines of white space. Such lines are not items in JSON input.
  */
 #ifndef FANTAIL_CLI_MAP_BATCH_H
 #define FANTAIL_CLI_MAP_BATCH_H
@@ -16,26 +16,26 @@ enum input_form {
 };
 
 struct batch {
-    char *data; /* owned by whoever holds the batch */
+    char *data; /* owned by the holder of the batch */
     size_t len, alloc;
-    uint64_t lines; /* lines with at least one byte: for the progress line; batch_count() is exact */
+    uint64_t lines; /* lines with at least one byte, for the progress line; batch_count() is exact */
     bool too_long;  /* the batch is the beginning of one line of more than LIMIT_ITEM_BYTES */
 };
 
 /* Makes room for `extra` more bytes. */
 void batch_reserve(struct batch *b, size_t extra);
 
-/* How many items the batch has. */
+/* Returns how many items the batch has. */
 uint64_t batch_count(const struct batch *b, bool skip_blank);
-/* The offset of item `index` of the batch. The search starts from an earlier position (item *at is at *offset), and
- * that position is moved to the item. b->len if there is no such item. */
+/* Returns the offset of item `index` of the batch, or b->len if there is no such item. The search starts from an
+ * earlier position (item *at is at *offset), and moves that position to the item. */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
-/* The line of that item without its newline, borrowed; empty if there is no such item. */
+/* Returns the line of that item without its newline. It is borrowed, and empty if there is no such item. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 
 /* An item that no coordinator accepts. */
 struct bad_item {
-    uint64_t index; /* in the batch */
+    uint64_t index; /* index of the item in the batch */
     size_t offset, len;
     char reason[160];
 };

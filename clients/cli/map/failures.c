@@ -5,7 +5,7 @@
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"
 
-#define REPORTED_MAX 5 /* on standard error */
+#define REPORTED_MAX 5 /* failures reported on standard error */
 
 bool failures_init(struct failures *f, const char *path, bool quiet)
 {
@@ -15,7 +15,7 @@ bool failures_init(struct failures *f, const char *path, bool quiet)
     return f->file != NULL;
 }
 
-/* Keeps the last line that is not empty: most programs write the reason there. */
+/* Keeps the last line that is not empty, because most programs write the reason there. */
 static void keep_last_line(struct buf *text)
 {
     while (text->len && (text->data[text->len - 1] == '\n' || text->data[text->len - 1] == '\r')) text->len--;

@@ -9,16 +9,18 @@
 struct failures {
     FILE *file; /* NULL: none */
     bool quiet;
-    unsigned reported; /* on standard error */
+    unsigned reported; /* failures that were reported on standard error */
     uint64_t count;
 };
 
-/* path may be NULL. False, with errno, if the file cannot be created. */
+/* path may be NULL. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
-/* error: the error object. item: the line of the item, which is JSON unless `text`; item_len 0: it is not known. */
+/* error is the error object. item is the line of the item, which is JSON unless `text`; item_len is 0 if it is not
+ * known. */
 void failures_add(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
                   size_t item_len, bool text);
-/* Closes the file and writes the number of failures to standard error. False if the file could not be written. */
+/* Closes the file and writes the number of failures to standard error. Returns false if the file could not be
+ * written. */
 MUST_CHECK bool failures_finish(struct failures *f, uint64_t total);
 
 #endif

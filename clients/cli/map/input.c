@@ -16,7 +16,7 @@
 #define LAST_TARGET  (2u << 20)
 #define READ_BYTES   (256u << 10)
 #define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
-#define SHOWN_BYTES  200u /* how much is kept of a line longer than LINE_CAP */
+#define SHOWN_BYTES  200u /* how many bytes are kept of a line longer than LINE_CAP */
 
 void input_init(struct input *in, int fd, enum input_form form)
 {
@@ -42,8 +42,8 @@ bool input_wants_bytes(const struct input *in)
     return !in->ended && !in->filling.too_long && (in->cut == 0 || in->filling.len < in->target);
 }
 
-/* Counts the newlines in the len bytes at p. len is a multiple of 16. With skip_blank, a newline after another newline
- * is not counted; for the first byte, p[-1] is read. All input goes through here, so it must be fast. */
+/* Counts the newlines in the len bytes at p. len is a multiple of 16. If skip_blank, a newline after another newline is
+ * not counted. For the first byte, p[-1] is read. All input goes through here, so it must be fast. */
 static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
 {
     uint64_t lines = 0;
@@ -51,7 +51,7 @@ static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
     const __m128i newline = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
     const __m128i blank = _mm_set1_epi8(skip_blank ? -1 : 0);
     while (len > 0) {
-        __m128i counts = zero; /* at most 255 in each byte */
+        __m128i counts = zero; /* each byte counts up to 255 */
         for (unsigned round = 0; round < 255 && len > 0; round++, p += 16, len -= 16) {
             __m128i here = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), newline);
             __m128i before = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p - 1)), newline);
@@ -66,7 +66,8 @@ static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
     return lines;
 }
 
-/* The same for any len. memchr() skips the pieces without a newline, which are most of the input if lines are long. */
+/* Counts the newlines for any len. memchr() skips the pieces without a newline. If lines are long, these are most of
+ * the input. */
 static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
 {
     enum { STEP = 4096 };
@@ -81,7 +82,7 @@ static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
     return lines;
 }
 
-/* Counts the lines that end in these bytes; with skip_blank, only lines that are not empty. */
+/* Counts the lines that end in these bytes. If skip_blank, it counts only lines that are not empty. */
 static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool *last_was_newline)
 {
     if (len == 0) return 0;
@@ -91,7 +92,7 @@ static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool 
     return lines;
 }
 
-/* `filling` is the beginning of one line that is too long. A short piece of it becomes a batch. */
+/* Call it when `filling` is the beginning of one line that is too long. A short piece of the line becomes a batch. */
 static void give_up_line(struct input *in)
 {
     struct batch *b = &in->filling;
@@ -103,8 +104,8 @@ static void give_up_line(struct input *in)
     in->lines++;
 }
 
-/* n bytes were read after the end of `filling`. Keeps only those after the end of the line that is being dropped.
- * Returns how many are kept. */
+/* Call it when n bytes were read after the end of `filling`. Keeps only the bytes after the end of the line that is
+ * being dropped. Returns how many are kept. */
 static size_t drop_line(struct input *in, size_t n)
 {
     char *fresh = in->filling.data + in->filling.len, *newline = memchr(fresh, '\n', n);
@@ -176,7 +177,7 @@ static void end_came(struct input *in)
     in->bytes--;
 }
 
-/* Reads to the end of `filling`, without changing its length. */
+/* Reads bytes to the place after `filling`, without changing its length. */
 static ssize_t read_bytes(struct input *in)
 {
     static char nulls[READ_BYTES];
@@ -246,7 +247,7 @@ void input_cut(struct input *in, struct batch *b)
     *b = in->filling;
     b->len = in->cut;
     b->lines = in->cut_lines;
-    in->filling = next; /* its too_long is false */
+    in->filling = next; /* in `next`, too_long is false */
     in->cut = 0;
     in->cut_lines = 0;
 }

@@ -1,8 +1,8 @@
 /*
- * Standard input, cut at line ends into batches: each becomes the body of one job. The first batches are small, so
- * that results come at once; later ones grow while the input is fast. When the input pauses for INPUT_QUIET_MS, what
- * has come is passed on. A batch has whole lines only, so it can be as large as the largest line (LIMIT_ITEM_BYTES). Of
- * a longer line only the beginning is kept, as a batch with too_long set.
+ * Standard input, cut at line ends into batches. Each batch becomes the body of one job. The first batches are small,
+ * so that results come at once. Later batches grow while the input is fast. When the input pauses for INPUT_QUIET_MS,
+ * what has come is passed on. A batch has whole lines only, so it can be as large as the largest line
+ * (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
  *
  * The input is UTF-8. A byte order mark at its start is dropped, except with INPUT_NULLS, where each byte counts.
  */
@@ -26,12 +26,12 @@ struct input {
     bool ended;             /* end of file or an error was read */
     bool dropping;          /* the rest of a line that is too long is being skipped */
     struct batch filling;   /* the next batch, and the beginning of a line after it */
-    size_t cut;             /* the bytes of its whole lines */
+    size_t cut;             /* the bytes of the whole lines in `filling` */
     uint64_t cut_lines;
     size_t target; /* the size at which the next batch is cut */
     bool last_was_newline;
     uint64_t read_ns;      /* when the last bytes came */
-    uint64_t bytes, lines; /* read so far */
+    uint64_t bytes, lines; /* bytes and lines read so far */
     uint64_t file_size;    /* 0: standard input is not a regular file */
     int error;             /* errno of a failed read; 0: none */
 };
@@ -40,11 +40,11 @@ void input_init(struct input *in, int fd, enum input_form form);
 void input_release(struct input *in);
 /* Whether more bytes should be read; then poll the descriptor for input. */
 bool input_wants_bytes(const struct input *in);
-/* Reads once. Failures are in in->error. */
+/* Reads once. in->error says whether that failed. */
 void input_read(struct input *in, uint64_t now);
-/* Whether a batch should be cut now. idle: no job is running, so nothing is gained by waiting for more lines. */
+/* Whether a batch should be cut now. If `idle`, no job is running, so nothing is gained by waiting for more lines. */
 bool input_has_batch(const struct input *in, bool idle, uint64_t now);
-/* Milliseconds until input_has_batch() can become true without more input; -1: never. */
+/* Returns how many milliseconds it takes until input_has_batch() can become true without more input; -1: never. */
 int input_timeout_ms(const struct input *in, uint64_t now);
 /* Moves the whole lines into *b. The memory that *b had is used for the next batch. */
 void input_cut(struct input *in, struct batch *b);

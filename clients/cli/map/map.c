@@ -48,7 +48,7 @@ static void draw_progress(struct map_run *run, uint64_t now)
     progress_draw(&run->progress, &state, now);
 }
 
-/* The private fleet may have become ready, or have lost a service. */
+/* Handles that the private fleet has become ready, or has lost a service. */
 static void turn_fleet(struct map_run *run)
 {
     struct fleet *f = run->private_fleet.fleet;
@@ -72,7 +72,7 @@ static unsigned jobs_max(const struct map_run *run)
 }
 
 /* Whether the running jobs have work for MAP_WORK_S at the present rate. More jobs would then only reduce the share of
- * other clients: the service divides the fleet among jobs. */
+ * other clients, because the service divides the fleet among jobs. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
     if (run->count < MAP_JOBS_SLOW) return false;
@@ -250,7 +250,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
     return private_fleet_start(&run->private_fleet, &options, err, err_size);
 }
 
-/* The fleet is started first, so that it starts while the rest is set up. */
+/* Begins the run. The fleet is started first, so that it starts while the rest is set up. */
 static bool begin(struct map_run *run, const struct map_options *o)
 {
     char err[512];

@@ -7,7 +7,7 @@
 /* The error name of an item that was not sent. The names that the service uses are in protocol.h. */
 #define BAD_ITEM_NAME "bad_item"
 
-/* Prints a value as plain text: of a string, its characters without quotes and escapes. */
+/* Prints a value as plain text. A string is printed without quotes and escapes. */
 static void print_text(struct map_run *run, const char *value, size_t len)
 {
     if (value[0] != '"') {
@@ -29,7 +29,7 @@ static void print_value(struct map_run *run, const struct result_line *r)
         output_line(&run->output, r->body, r->len);
 }
 
-/* error: the error object. item: the item's line, for the file of --errors; it may be empty. */
+/* error is the error object. item is the item's line, for the file of --errors; it may be empty. */
 static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
                         struct json_slice item, bool text)
 {
@@ -96,7 +96,7 @@ static void wait_for_worker(struct map_run *run)
 static void handle_rare_line(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     switch (r->kind) {
-    case RESULT_VALUE: /* of --reduce: it has no index */ print_value(run, r); break;
+    case RESULT_VALUE: /* the value of --reduce, which has no index */ print_value(run, r); break;
     case RESULT_ERROR:
         if (r->has_index) {
             add_failed_item(run, j, r);

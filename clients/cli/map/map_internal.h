@@ -5,9 +5,9 @@
  * their connections, which stop reading after MAP_HELD_BYTES. The service still works on these jobs and keeps their
  * answers.
  *
- * The prefix rule: what was received of a job in input order is a prefix of its answers. If its connection is cut, the
- * rest of its items is sent again as a new job. A bad item is handled in the same way. The items before it are sent
- * again as one job, then the bad item fails, then the items after it are sent as another job.
+ * The prefix rule: when answers come in input order, what was received of a job is a prefix of its answers. If its
+ * connection is cut, the rest of its items is sent again as a new job. A bad item is handled in the same way. The items
+ * before it are sent again as one job, then the bad item fails, then the items after it are sent as another job.
  *
  *     map.c          the loop: polls, reads, starts, prints, ends
  *     map_job.c      one job: request, retry, refusal
@@ -27,10 +27,10 @@
 #include "cli/map/progress.h"
 
 #define MAP_JOBS       16 /* the most jobs at once */
-#define MAP_JOBS_SLOW  2  /* the most jobs at once while these have work for MAP_WORK_S */
+#define MAP_JOBS_SLOW  2  /* the most jobs at once if these have work for MAP_WORK_S */
 #define MAP_WORK_S     5
 #define MAP_JOB_BYTES  (8u << 20) /* the most input bytes in all jobs; a single larger batch is allowed */
-#define MAP_HELD_BYTES (4u << 20) /* the most answer bytes held of a job that is not the oldest */
+#define MAP_HELD_BYTES (4u << 20) /* the most answer bytes that are held for a job that is not the oldest */
 #define MAP_RETRIES    5          /* the most retries of a job without a new answer */
 
 /*
@@ -60,12 +60,12 @@ struct map_job {
     uint64_t base;       /* the first item of the running attempt */
     uint64_t first;      /* in completion order: the number of items in all jobs before this one */
     size_t scanned;      /* bytes of the answer known to have no newline */
-    bool end_seen;       /* of the running attempt */
-    bool checks_items;   /* look for bad items before sending: only after a refusal, as most input has none */
-    bool ends_at_bad;    /* the running attempt has the items before `bad` only */
-    struct bad_item bad; /* if ends_at_bad, or in MAP_JOB_AT_BAD */
+    bool end_seen;       /* the end line of the running attempt has come */
+    bool checks_items;   /* search for bad items before sending; set after a refusal */
+    bool ends_at_bad;    /* the running attempt has only the items before `bad` */
+    struct bad_item bad; /* set if ends_at_bad, and in MAP_JOB_AT_BAD */
     unsigned retries;
-    uint64_t retry_ns;   /* in MAP_JOB_BACKOFF: when it is over */
+    uint64_t retry_ns;   /* in MAP_JOB_BACKOFF: when the backoff is over */
     uint64_t seek_index; /* the last position of batch_seek() */
     size_t seek_offset;
 };
@@ -82,7 +82,7 @@ enum map_run_state {
 
 struct map_run {
     enum map_run_state state;
-    int status; /* in MAP_STOPPED */
+    int status; /* set in MAP_STOPPED */
     const struct map_options *options;
     struct private_fleet private_fleet;
     struct target target;
@@ -90,24 +90,24 @@ struct map_run {
     struct input input;
     struct output output;
     struct failures failures;
-    struct map_reduce reduction; /* with --reduce only */
+    struct map_reduce reduction; /* used only with --reduce */
     struct progress progress;
-    const char *note;     /* for the progress line: what is waited for; NULL: nothing */
+    const char *note;     /* for the progress line: what the run waits for; NULL: nothing */
     bool waiting_is_said; /* the message "waiting for a worker" was written */
 
     struct map_job jobs[MAP_JOBS];
-    struct map_job *running[MAP_JOBS]; /* oldest first */
+    struct map_job *running[MAP_JOBS]; /* the running jobs, oldest first */
     struct map_job *idle[MAP_JOBS];    /* a stack, so that open connections and memory are used again first */
     unsigned count;                    /* how many are running; the others are idle */
-    size_t bytes_in_jobs;              /* of their batches */
+    size_t bytes_in_jobs;              /* bytes of the batches of running jobs */
 
     uint64_t deadline_ns; /* 0: none */
-    uint64_t began_ns;    /* when the first job was begun; 0: none was */
+    uint64_t began_ns;    /* when the first job was begun; 0: no job was begun */
     uint64_t lines_begun; /* about the number of items in all jobs begun */
-    uint64_t items_begun; /* the exact number; counted in completion order only */
+    uint64_t items_begun; /* the exact number of these items; counted in completion order only */
     uint64_t done;        /* items that have an answer */
     struct buf path, text;
-    struct buf headers; /* of every job */
+    struct buf headers; /* header lines of every job */
 };
 
 /* Whether jobs may be begun. */
@@ -127,11 +127,11 @@ void map_job_move(struct map_job *j, enum map_job_state to);
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
 /* With --reduce: begins the one job, whose body is given in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
-/* Reads and prints what has come; may end, retry or fail the job. oldest: no job before it is unanswered. */
+/* Reads and prints what has come. May end, retry or fail the job. `oldest` means that no earlier job is unanswered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
-/* Whether the job is at a bad item whose turn it is to fail. */
+/* Whether the job is at a bad item that must fail now. */
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);
-/* The events to poll the job's connection for. */
+/* Returns the events to poll the job's connection for. */
 short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest);
 
 /* Prints every whole line that has come of the answer. May stop the run. */

@@ -95,7 +95,7 @@ static void back_off(struct map_job *j, double wait_s, uint64_t now)
     map_job_move(j, MAP_JOB_BACKOFF);
 }
 
-/* The connection ended before the job. */
+/* Handles a connection that ended before its job. */
 static void was_cut(struct map_run *run, struct map_job *j, uint64_t now)
 {
     bool answered_some = j->answered > j->base;
@@ -112,7 +112,7 @@ static void was_cut(struct map_run *run, struct map_job *j, uint64_t now)
     }
 }
 
-/* Sets j->bad to the item that the problem document names as "/items/N"; N counts from the attempt's first item. */
+/* Sets j->bad to the item that the problem document names as "/items/N". N counts from the attempt's first item. */
 static bool find_named_item(struct map_run *run, struct map_job *j)
 {
     const struct buf *answer = &j->http.answer;
@@ -134,9 +134,9 @@ static bool find_named_item(struct map_run *run, struct map_job *j)
     return named;
 }
 
-/* The body may have been refused because of one item; then the others are sent without it. Items that are bad by the
- * rules known here are all found from now on, so that there is one refusal and not one for each. An item that only the
- * service rejects is found by the name in its answer. */
+/* The body may have been refused because of one item. Then the other items are sent without that one. From now on all
+ * items that are bad by the rules known here are found before sending, so that there is one refusal and not one for
+ * each. An item that only the service rejects is found by the name in its answer. */
 static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);

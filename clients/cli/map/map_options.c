@@ -112,7 +112,7 @@ static bool puts_items_into_code(char *const *command)
     return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
 }
 
-/* Checked once here, so that the error does not come for each line. */
+/* The program is checked once here. Otherwise the error would come for each line. */
 static int check_program(const struct map_options *o)
 {
     const char *name = o->command[0], *why;
@@ -124,7 +124,7 @@ static int check_program(const struct map_options *o)
     return status;
 }
 
-/* The command becomes a task.json, and a byte that is not UTF-8 would be another one there. */
+/* The words must be UTF-8. The command becomes a task.json, where other bytes would be changed. */
 static int check_words(const struct map_options *o)
 {
     for (unsigned i = 0; o->command[i]; i++) {
@@ -229,7 +229,7 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     }
     if (o->command) o->client.url = NULL; /* FANTAIL_URL is for tasks only */
     *status = check(o);
-    o->sends_text = o->text && !o->null; /* JSON can carry an item with a newline, a line of text cannot */
+    o->sends_text = o->text && !o->null; /* an item with a newline can be JSON, but not a line of text */
     return *status == EXIT_OK;
 }
 
@@ -254,7 +254,7 @@ void map_options_query(const struct map_options *o, double deadline_s, struct bu
     buf_add_str(path, PATH_JOBS "?order=");
     buf_add_str(path, orders[o->order]);
     add_argument(path, "task", o->command ? "command" : o->task);
-    /* A command can have side effects, so it runs once for each line, as with xargs: without retries and hedging. */
+    /* A command can have side effects. So it runs once for each line, as with xargs, without retries and hedging. */
     int64_t max_attempts = o->max_attempts == 0 && o->command ? 1 : o->max_attempts;
     if (max_attempts) buf_addf(path, "&retry.max_attempts=%lld", (long long)max_attempts);
     if (o->command || !o->hedge) buf_add_str(path, "&hedge.enabled=false");

@@ -1,4 +1,4 @@
-/* The options of `fantail map`, and what follows from them. */
+/* The options of `fantail map`, and the settings that follow from them. */
 #ifndef FANTAIL_CLI_MAP_MAP_OPTIONS_H
 #define FANTAIL_CLI_MAP_MAP_OPTIONS_H
 
@@ -16,17 +16,17 @@ struct map_options {
     const char *errors, *common, *reduce, *tasks;
     int64_t chunk_size, max_concurrency, max_attempts, workers, processes;
     int64_t tolerated_failure_count;   /* -1: no limit */
-    double item_timeout_s, deadline_s; /* item_timeout_s < 0: not given */
+    double item_timeout_s, deadline_s; /* if item_timeout_s is below 0, it was not given */
 
     const char *task;     /* NULL in command mode */
     char **command;       /* NULL-terminated; NULL: none */
     bool values_are_text; /* JSON strings are printed without quotes and escapes */
-    bool sends_text;      /* the body of a job has lines of text; false: lines of JSON */
+    bool sends_text;      /* whether the body of a job has lines of text; if not, lines of JSON */
 };
 
-/* False if the program should end with *status. Strings are borrowed from argv and the environment. */
+/* Returns false if the program should end with *status. Strings are borrowed from argv and the environment. */
 MUST_CHECK bool map_options_read(struct map_options *o, int argc, char **argv, int *status);
-/* Sets *path to the path and query of a job. deadline_s: the seconds left; 0: no deadline. */
+/* Sets *path to the path and query of a job. deadline_s is the number of seconds left; 0: no deadline. */
 void map_options_query(const struct map_options *o, double deadline_s, struct buf *path);
 
 #endif

@@ -108,7 +108,7 @@ void map_reduce_feed(struct map_run *run, uint64_t now)
 
 uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index)
 {
-    size_t low = 0, high = r->left_out_count; /* a binary search works, as left_out[k] - k never decreases */
+    size_t low = 0, high = r->left_out_count; /* a binary search works, because left_out[k] - k never decreases */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (r->left_out[middle] - middle <= index)

@@ -1,7 +1,8 @@
 /*
  * `fantail map --reduce`: the whole input is one job, whose body is sent while standard input is still read. Nothing
  * can be sent again, so each line is checked before it is sent. A line that no coordinator accepts is left out, and
- * only that item fails. The service counts items without those, so its indices are translated to those of the input.
+ * only that item fails. The service does not count the items that are left out, so its indices are translated to those
+ * of the input.
  */
 #ifndef FANTAIL_CLI_MAP_MAP_REDUCE_H
 #define FANTAIL_CLI_MAP_MAP_REDUCE_H
@@ -12,26 +13,26 @@
 struct map_run;
 
 struct map_reduce {
-    size_t offset;       /* in the batch: the lines before it were sent */
+    size_t offset;       /* offset in the batch; the lines before it were sent */
     uint64_t index;      /* items of the input before `offset` */
     uint64_t next_index; /* items of the input before the next batch */
     uint64_t *left_out;  /* indices of the bad items in the input */
     size_t left_out_count, left_out_alloc;
-    bool keeps;          /* all lines sent are also written to a file, as --errors needs the lines of failed items */
-    int kept_fd;         /* the file, which has no name */
-    struct batch kept;   /* the file mapped to memory, once a line is needed */
+    bool keeps;        /* all lines sent are also written to a file, because --errors needs the lines of failed items */
+    int kept_fd;       /* the file, which has no name */
+    struct batch kept; /* the file mapped to memory, once a line is needed */
     uint64_t kept_index; /* the last position of batch_seek() */
     size_t kept_offset;
 };
 
-/* keep: see `keeps`. False, with errno, if the file cannot be created. */
+/* keep: see `keeps`. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool map_reduce_init(struct map_reduce *r, bool keep);
 void map_reduce_release(struct map_reduce *r);
 /* Begins the job if needed, and sends what has been read as far as the connection accepts it. */
 void map_reduce_feed(struct map_run *run, uint64_t now);
-/* The index in the input of the item that has this index for the service. */
+/* Returns the index in the input of the item that has this index for the service. */
 uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index);
-/* The line of that item, borrowed; empty if it was not kept. */
+/* Returns the line of that item. It is borrowed, and empty if it was not kept. */
 struct json_slice map_reduce_item(struct map_run *run, uint64_t index);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Standard output, written in large pieces. Small values are copied into one buffer; large ones are written without a
- * copy. Whether the descriptor blocks is not changed, as it may be shared with other programs.
+ * Standard output, written in large pieces. Small values are copied into one buffer. Large values are written without a
+ * copy. The descriptor's flag O_NONBLOCK is not changed, because other programs may share it.
  */
 #ifndef FANTAIL_CLI_MAP_OUTPUT_H
 #define FANTAIL_CLI_MAP_OUTPUT_H
@@ -12,7 +12,7 @@
 
 struct output {
     int fd;
-    char *data; /* OUTPUT_BYTES */
+    char *data; /* room for OUTPUT_BYTES */
     size_t len;
     bool closed; /* the reader is gone (EPIPE) */
     int error;   /* errno of any other failure to write; 0: none */
@@ -22,7 +22,7 @@ void output_init(struct output *o, int fd);
 void output_release(struct output *o);
 /* Writes the buffer. Returns early if a signal asks for the end (interrupt.h). */
 void output_flush(struct output *o);
-/* What output_line() calls if the line does not fit into the buffer. */
+/* output_line() calls this if the line does not fit into the buffer. */
 void output_big_line(struct output *o, const char *data, size_t len);
 
 static inline bool output_failed(const struct output *o)

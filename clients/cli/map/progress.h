@@ -11,14 +11,14 @@ struct progress {
     bool drawn;
     uint64_t started_ns, drawn_ns;
     double rate;                 /* items per second, smoothed */
-    uint64_t rate_ns, rate_done; /* when it was measured last, and the items done then */
+    uint64_t rate_ns, rate_done; /* when the rate was last measured, and the items done then */
 };
 
 struct progress_state {
     uint64_t done, failed;
     uint64_t total;     /* 0: not known */
-    bool total_is_sure; /* false: estimated from the size of the input file */
-    const char *note;   /* "waiting for a worker"; NULL: none */
+    bool total_is_sure; /* if false, total is estimated from the size of the input file */
+    const char *note;   /* a note such as "waiting for a worker"; NULL: none */
 };
 
 void progress_init(struct progress *p, bool on, uint64_t now);

@@ -25,7 +25,7 @@ static enum result_kind kind_of(struct json_slice type)
     return RESULT_OTHER;
 }
 
-/* The member that becomes `body`, for each kind. */
+/* For each kind, the member that becomes `body`. */
 static const char *const body_names[] = {
     [RESULT_VALUE] = "value", [RESULT_ERROR] = "error", [RESULT_END] = "status", [RESULT_WAITING] = "reason"};
 

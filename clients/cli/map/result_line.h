@@ -16,13 +16,13 @@ enum result_kind {
 struct result_line {
     enum result_kind kind;
     bool has_index;
-    uint64_t index;   /* VALUE, ERROR: of the item in its job */
+    uint64_t index;   /* VALUE, ERROR: index of the item in its job */
     const char *body; /* VALUE: the value; ERROR: the error object; WAITING: the reason; END: the status, as text */
     size_t len;
-    uint64_t total, failed; /* END: of its counts */
+    uint64_t total, failed; /* END: the counts */
 };
 
-/* Reads any line. len: without the newline. */
+/* Reads any line. len does not count the newline. */
 struct result_line result_line_read_slowly(const char *line, size_t len);
 
 /* Reads a line. Nearly every line is {"type":"result","index":N,"value":V} in exactly this form, which is read fast. */
