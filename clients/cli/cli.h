@@ -2,7 +2,7 @@
  * The subcommands of `fantail` in this folder. `fantail map` is in map/map.h.
  * A command gets its own arguments (argv[0] is the command's name) and returns the exit status.
  *
- * The folders call downwards only: main.c and the commands, then map/, fleet/, http/ and base/.
+ * A folder calls only folders that come after it in this list: main.c and the commands, map/, fleet/, http/, base/.
  */
 #ifndef FANTAIL_CLI_CLI_H
 #define FANTAIL_CLI_CLI_H

@@ -1,4 +1,4 @@
-/* `fantail local`: a coordinator and workers on this machine, until Ctrl-C. */
+/* `fantail local`: runs a coordinator and workers on this machine until Ctrl-C. */
 #include <errno.h>
 #include <unistd.h>
 

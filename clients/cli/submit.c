@@ -80,7 +80,7 @@ static void print_lines(struct connection *c, struct output *out, int *status)
     output_flush(out);
 }
 
-/* Returns the exit status of the job; -1 if its end line has not come. */
+/* Returns the exit status of the job, or -1 if its end line has not come. */
 static int follow(struct connection *c, bool ndjson)
 {
     struct output out;

@@ -37,7 +37,7 @@ static void print_task(struct json_slice task)
     for (size_t i = 0; i < ARRAY_SIZE(columns); i++) buf_release(&text[i]);
 }
 
-/* {"tasks":[{"name":...},...]} */
+/* Prints the tasks. The answer is {"tasks":[{"name":...},...]}. */
 static bool print_table(const struct buf *answer)
 {
     struct json_walk members, list;
