@@ -8,7 +8,7 @@
 #include "coordinator/answers/answer_sink.h"
 #include "coordinator/answers/answer_source.h"
 #include "coordinator/answers/collector.h"
-#include "coordinator/answers/spill_file.h"
+#include "coordinator/spill/spill_file.h"
 
 struct answer_buffer {
     struct collector *collector;

@@ -7,7 +7,7 @@
 #define FANTAIL_COORDINATOR_ANSWERS_ERROR_LOG_H
 
 #include "coordinator/answers/answer_source.h"
-#include "coordinator/answers/spill_log.h"
+#include "coordinator/spill/spill_log.h"
 
 /* n items from `first` on, which have the same line of len bytes. */
 struct error_record {

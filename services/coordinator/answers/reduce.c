@@ -3,6 +3,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "coordinator/answers/ordering.h"
+
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes)
 {
     *r = (struct reduction){.kind = kind};
@@ -74,18 +76,6 @@ static void add_to_sum(struct reduction *r, uint64_t index, const char *v, size_
     if (r->has_real && !isfinite(r->real)) fail(r, index, "the sum is larger than the largest number");
 }
 
-/* Returns a negative number, 0 or a positive number when a is less than, equal to or greater than b. Both must be
- * numbers, or both strings. */
-static int compare(const char *a, size_t alen, const char *b, size_t blen)
-{
-    if (*a == '"') {
-        int order = memcmp(a, b, alen < blen ? alen : blen);
-        return order ? order : (alen > blen) - (alen < blen);
-    }
-    double x = read_double(a, alen), y = read_double(b, blen);
-    return (x > y) - (x < y);
-}
-
 static void keep_best(struct reduction *r, uint64_t index, const char *v, size_t len)
 {
     if (!is_number(v) && *v != '"') {
@@ -97,7 +87,8 @@ static void keep_best(struct reduction *r, uint64_t index, const char *v, size_t
             fail(r, index, "numbers and strings are mixed");
             return;
         }
-        int order = compare(v, len, r->best.data, r->best.len);
+        struct json_slice value = {v, len}, best = {r->best.data, r->best.len};
+        int order = *v == '"' ? ordering_of_strings(value, best) : ordering_of_numbers(value, best);
         if (r->kind == REDUCE_MIN ? order >= 0 : order <= 0) return;
     }
     buf_clear(&r->best);

@@ -67,6 +67,21 @@ Test(reduce, min_and_max_give_the_value_as_it_came)
     expect(REDUCE_MAX, VALUES("\"a\"", "\"c\"", "\"b\""), "\"c\"");
 }
 
+Test(reduce, of_equal_values_the_first_one_is_the_result)
+{
+    expect(REDUCE_MIN, VALUES("1.0", "1", "1e0"), "1.0");
+    expect(REDUCE_MAX, VALUES("-0", "0", "0.0"), "-0");
+    expect(REDUCE_MAX, VALUES("\"A\"", "\"\\u0041\""), "\"A\"");
+}
+
+Test(reduce, min_and_max_see_what_a_value_means)
+{
+    expect(REDUCE_MIN, VALUES("\"B\"", "\"\\u0041\""), "\"\\u0041\"");
+    expect(REDUCE_MAX, VALUES("9007199254740993", "9007199254740992"), "9007199254740993");
+    expect(REDUCE_MIN, VALUES("9007199254740993", "9007199254740992"), "9007199254740992");
+    expect(REDUCE_MAX, VALUES("1e400", "2e399", "-1e500"), "1e400");
+}
+
 Test(reduce, concat_joins_arrays_and_strings)
 {
     expect(REDUCE_CONCAT, VALUES("[1,2]", "[]", "[ ]", "[3]"), "[1,2,3]");

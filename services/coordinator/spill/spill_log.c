@@ -1,4 +1,4 @@
-#include "coordinator/answers/spill_log.h"
+#include "coordinator/spill/spill_log.h"
 
 void spill_log_init(struct spill_log *l, const char *dir, size_t memory_cap)
 {

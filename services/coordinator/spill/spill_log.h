@@ -2,13 +2,13 @@
  * A log of bytes. Bytes can only be appended, and can be read at any offset. They are in memory up to a cap, and beyond
  * the cap in a temporary file. So a job can keep as much as the disk has room for.
  */
-#ifndef FANTAIL_COORDINATOR_ANSWERS_SPILL_LOG_H
-#define FANTAIL_COORDINATOR_ANSWERS_SPILL_LOG_H
+#ifndef FANTAIL_COORDINATOR_SPILL_SPILL_LOG_H
+#define FANTAIL_COORDINATOR_SPILL_SPILL_LOG_H
 
 #include <sys/types.h>
 
 #include "common/base/buf.h"
-#include "coordinator/answers/spill_file.h"
+#include "coordinator/spill/spill_file.h"
 
 struct spill_log {
     size_t memory_cap;

@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
-#include "coordinator/answers/spill_log.h"
+#include "coordinator/spill/spill_log.h"
 #include "unit/leaks.h"
 
 Test(spill_log, reads_back_what_was_appended_across_memory_and_file)

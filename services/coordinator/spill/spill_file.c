@@ -1,4 +1,4 @@
-#include "coordinator/answers/spill_file.h"
+#include "coordinator/spill/spill_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

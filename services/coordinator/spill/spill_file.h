@@ -2,8 +2,8 @@
  * An unlinked temporary file for bytes that do not fit in memory. It is made at the first write and disappears with the
  * process.
  */
-#ifndef FANTAIL_COORDINATOR_ANSWERS_SPILL_FILE_H
-#define FANTAIL_COORDINATOR_ANSWERS_SPILL_FILE_H
+#ifndef FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H
+#define FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H
 
 #include "common/base/base.h"
 
