@@ -78,6 +78,14 @@ static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
     return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
 }
 
+static void count_hedged(struct sched_job *job, uint32_t items)
+{
+    job->counts.hedged += items;
+    job->s->stats.items_hedged += items;
+    job->s->hedge_tokens -= items;
+}
+
+/* A rescue is a retry, as its worker seems lost; otherwise this is a hedge. */
 static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;
@@ -87,10 +95,11 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     if (!l) return false;
     bool rescue = seems_dead && retry_take_token(job);
     if (!rescue && (!tail || chunk->lost > 0 || !within_extra(job, left))) return false;
-    if (!rescue) job->counts.hedged += left;
-    if (!rescue) job->s->hedge_tokens -= left;
+    if (rescue)
+        retry_count_items(chunk);
+    else
+        count_hedged(job, left);
     chunk->hedges++;
-    job->s->stats.items_hedged += left;
     attempt_start(chunk, l, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, l, left));
     return true;
 }

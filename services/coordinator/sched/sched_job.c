@@ -247,6 +247,16 @@ static void settle_uncut(struct sched_job *job)
     }
 }
 
+static const char waited_for_budget[] =
+    "the job's deadline has passed while the item waited to be sent again, because the retry budget was used up";
+
+/* Why chunks in this state end with an ended job. */
+static const char *cause_of_rest(const struct sched_job *job, enum sched_chunk_state state)
+{
+    bool waited = state == CHUNK_BACKOFF && job->starved && job->rest == ITEM_DEADLINE_EXCEEDED;
+    return waited ? waited_for_budget : job->reason;
+}
+
 /* Cuts off the attempts of an ended job, and settles its other items. */
 static void settle_rest(struct sched_job *job)
 {
@@ -257,7 +267,8 @@ static void settle_rest(struct sched_job *job)
     attempts_run_cuts(s);
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++)
         for (struct list_link *at; (at = list_next(&job->lists[i], NULL)) != NULL;)
-            chunk_give_up(CONTAINER_OF(at, struct sched_chunk, link), job->rest, job->reason);
+            chunk_give_up(CONTAINER_OF(at, struct sched_chunk, link), job->rest,
+                          cause_of_rest(job, (enum sched_chunk_state)i));
     chunks_run_settled(s);
     settle_uncut(job);
 }

@@ -23,6 +23,7 @@ struct shell {
     uint64_t run_items; /* after this many items of one job, indexes are missing; 0: never */
     uint64_t errors[ITEM_ERROR_COUNT];
     uint64_t last_error_first;
+    uint64_t budget_errors; /* items whose error names the retry budget */
     unsigned last_error_attempts;
     struct sched_outcome outcome;
     uint64_t hedged; /* items, of the jobs that have finished */
@@ -107,6 +108,7 @@ static inline void shell_settle_error(void *ctx, struct sched_job *job, uint64_t
     sh->errors[why->error] += count;
     sh->last_error_first = first;
     sh->last_error_attempts = why->attempts;
+    if (strstr(why->cause, "retry budget")) sh->budget_errors += count;
 }
 
 static inline void shell_finished(void *ctx, struct sched_job *job, const struct sched_outcome *outcome)

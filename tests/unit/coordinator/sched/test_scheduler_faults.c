@@ -284,6 +284,9 @@ Test(scheduler_faults, what_a_silent_worker_holds_is_sent_again_though_the_only_
         cr_assert_lt(sh.now - begun, 20 * NS_PER_S, "%u items are still held", sh.out_n);
     }
     cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    /* Every item that was sent again is in one of the counts. */
+    cr_assert_gt(sh.outcome.counts.retried, 0);
+    cr_assert_eq(sh.sends, 300 + sh.outcome.counts.retried + sh.outcome.counts.hedged);
     shell_over(&sh);
 }
 
@@ -488,6 +491,31 @@ Test(scheduler_faults, a_job_that_waited_goes_on_when_a_worker_comes)
     cr_assert_eq(sh.waiting, SCHED_NOT_WAITING);
     complete_all(&sh);
     cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    shell_over(&sh);
+}
+
+Test(scheduler_faults, an_item_that_waited_for_the_retry_budget_until_the_deadline_says_so)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 8; i++) worker(&sh, 8);
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    p.retry.max_attempts = 100;
+    p.retry.interval_s = 0;
+    p.deadline_ns = sh.now + 2 * NS_PER_S;
+    job_with(&sh, &p, 60);
+    run(&sh);
+    for (unsigned turn = 0; turn < 10000 && sh.finished == 0; turn++) {
+        if (sh.out_n > 0)
+            end(&sh, sh.out[0], SCHED_END_BAD_STATUS);
+        else
+            sh.now = sh.next > sh.now ? sh.next : sh.now + 1;
+        run(&sh);
+    }
+    cr_assert_eq(sh.outcome.status, SCHED_TIMED_OUT);
+    cr_assert_gt(sh.budget_errors, 0);
+    cr_assert_leq(sh.budget_errors, sh.errors[ITEM_DEADLINE_EXCEEDED]);
     shell_over(&sh);
 }
 
