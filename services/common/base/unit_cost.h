@@ -1,6 +1,7 @@
 /*
  * Estimates the processor time of one unit of work (a chunk) apart from that of its bytes: cpu = unit * n + byte *
- * bytes. A least-squares fit to the latest measurements, with a prior that dominates until there are enough. Pure.
+ * bytes. It fits the latest measurements by least squares, with a prior that dominates until there are enough of them.
+ * Pure.
  */
 #ifndef FANTAIL_COMMON_BASE_UNIT_COST_H
 #define FANTAIL_COMMON_BASE_UNIT_COST_H
