@@ -82,7 +82,7 @@ static void add_headers(struct http_exchange *x)
         MHD_add_response_header(x->response, name, value);
         at += strlen(name) + strlen(value) + 2;
     }
-    /* Some proxies keep answers that do not forbid it. Some hold answers back, or compress them, until a block is
+    /* Some proxies store answers, unless the answer forbids it. Some delay answers, or compress them, until a block is
      * full. */
     MHD_add_response_header(x->response, "Cache-Control", x->streamed ? "no-store, no-transform" : "no-store");
     if (x->streamed) MHD_add_response_header(x->response, "X-Accel-Buffering", "no");

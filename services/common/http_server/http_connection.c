@@ -114,7 +114,7 @@ void http_connection_cut(struct http_connection *c)
     http_server_want_turn(c->server);
 }
 
-/* The headers that every answer to this request has. */
+/* Writes the headers that every answer to this request has. */
 static void write_first_headers(const struct http_exchange *x, struct buf *out)
 {
     for (size_t at = 0; x && at < x->first_headers_len;) {
@@ -161,7 +161,7 @@ void http_connection_reject(struct http_connection *c, int status, const char *d
     const struct http_server_options *o = &c->server->options;
     struct http_exchange *x = c->exchange;
     if (x && !x->status) x->status = status;
-    /* on_done() is called at the end of an exchange that has its headers. */
+    /* An exchange that has its headers calls on_done() at its end, so it is not called here. */
     if ((!x || x->stage == HTTP_STAGE_HEAD) && o->on_done) o->on_done(o->data, "", "", status, 0);
     log_debug("request refused", LOG_I64("fd", c->fd), LOG_I64("status", status), LOG_STR("detail", detail));
     http_connection_refuse_in_call(c, status, detail);

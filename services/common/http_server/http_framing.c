@@ -39,7 +39,7 @@ bool http_framing_word_is(const struct http_framing *f, const char *word)
     return f->word_len == strlen(word) && strncasecmp(f->word, word, f->word_len) == 0;
 }
 
-/* Keeps what belongs to the connection, forgets the last message. */
+/* Begins a message. It keeps what belongs to the connection, and forgets the last message. */
 static void begin(struct http_framing *f)
 {
     *f = (struct http_framing){
@@ -89,7 +89,7 @@ static void on_empty_line(struct http_framing *f, unsigned char c)
     if (c != '\n') http_framing_fail(f, 400, "a CR without an LF");
 }
 
-/* The word has the first bytes of the target. */
+/* Whether the target has a known form. `word` has its first bytes. */
 static bool is_known_form(const struct http_framing *f)
 {
     if (f->word[0] == '/') return true;
@@ -208,7 +208,7 @@ static void count_head_byte(struct http_framing *f)
         http_framing_fail(f, 431, "the request's headers are too long");
 }
 
-/* Most bytes of a head are in values that nothing depends on. */
+/* Returns how many bytes can be skipped. Most bytes of a head are in values on which nothing depends. */
 static size_t skip_text(struct http_framing *f, const char *data, size_t len)
 {
     size_t at = 0, room = LIMIT_HEADER_BYTES - f->head_bytes;
@@ -218,7 +218,7 @@ static size_t skip_text(struct http_framing *f, const char *data, size_t len)
     return at;
 }
 
-/* Bytes of a body or chunk. */
+/* Skips bytes of a body or of a chunk. */
 static size_t skip(struct http_framing *f, size_t len)
 {
     size_t taken = f->left < len ? (size_t)f->left : len;

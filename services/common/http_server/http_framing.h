@@ -16,21 +16,21 @@
 #include "common/base/base.h"
 
 enum http_framing_state {
-    HTTP_FRAMING_START,      /* between two messages; also the start */
+    HTTP_FRAMING_START,      /* before the first message, or between two messages */
     HTTP_FRAMING_EMPTY_LINE, /* in the empty line before a request */
     HTTP_FRAMING_METHOD,
     HTTP_FRAMING_TARGET,
     HTTP_FRAMING_VERSION,
-    HTTP_FRAMING_LINE_END, /* a CR has come, its LF is due */
-    HTTP_FRAMING_FIELD,    /* the first byte of a field line, or the end of the head or the trailers */
+    HTTP_FRAMING_LINE_END, /* a CR has come, and its LF must follow */
+    HTTP_FRAMING_FIELD,    /* at the first byte of a field line, or at the end of the head or the trailers */
     HTTP_FRAMING_NAME,
-    HTTP_FRAMING_VALUE_START, /* the space after the colon */
+    HTTP_FRAMING_VALUE_START, /* in the space after the colon */
     HTTP_FRAMING_VALUE,
     HTTP_FRAMING_FIELDS_END,
     HTTP_FRAMING_BODY,
     HTTP_FRAMING_CHUNK_SIZE,
     HTTP_FRAMING_EXTENSION,
-    HTTP_FRAMING_QUOTED, /* a quoted value of an extension */
+    HTTP_FRAMING_QUOTED, /* in a quoted value of an extension */
     HTTP_FRAMING_ESCAPED,
     HTTP_FRAMING_CHUNK_LINE_END,
     HTTP_FRAMING_CHUNK,
@@ -50,33 +50,33 @@ enum http_framing_field {
     HTTP_FIELD_COUNT
 };
 
-#define HTTP_FRAMING_WORD 32 /* longer than every word that is looked for */
+#define HTTP_FRAMING_WORD 32 /* longer than every word that the reader compares */
 
-/* Embedded. Zeroed: at the start of a connection. */
+/* Embedded in its owner. A zeroed one is at the start of a connection. */
 struct http_framing {
     uint8_t state, field;
     uint8_t seen[HTTP_FIELD_COUNT]; /* how often each field came */
     uint8_t host_part;
-    uint8_t digits; /* of a length or of a chunk's size */
+    uint8_t digits; /* digits so far of a length or of a chunk's size */
     uint8_t word_len;
     uint16_t fields_n;
     bool is_http_1_0, is_options;
     bool trailers;                /* the field lines are trailers */
-    bool empty_line;              /* the one before this request has come */
-    bool value_ended;             /* of Host: only space may follow; of an extension: it has its '=' */
-    bool closes, stays;           /* words of the Connection field */
-    char word[HTTP_FRAMING_WORD]; /* method, target, version, name or value so far; its first bytes */
+    bool empty_line;              /* the empty line before this request has come */
+    bool value_ended;             /* in Host: only space may follow; in an extension: the '=' has come */
+    bool closes, stays;           /* the Connection field has the word close, or keep-alive */
+    char word[HTTP_FRAMING_WORD]; /* the first bytes of the method, target, version, name or value that is being read */
     uint32_t head_bytes, target_bytes, line_bytes, extension_bytes;
-    uint64_t left;            /* bytes of this body or chunk that are still due */
-    uint64_t heads, messages; /* that were whole */
-    int status;               /* of the fault's answer */
-    const char *fault;        /* static */
+    uint64_t left;            /* bytes of this body or chunk that must still come */
+    uint64_t heads, messages; /* how many heads, and how many messages, were whole */
+    int status;               /* status of the answer to the fault */
+    const char *fault;        /* a static phrase; NULL: there is no fault */
 };
 
-/* Reads a piece. Returns how many of its bytes may be passed on: all, or those before the fault, or before what follows
- * the last request. *whole is how many of them belong to whole messages and to what came before this piece. */
+/* Reads a piece. Returns how many of its bytes may be passed on: all bytes, or the bytes before the fault, or the bytes
+ * up to the end of the last request. *whole is how many of these bytes belong to messages that are now whole. */
 size_t http_framing_feed(struct http_framing *f, const char *data, size_t len, size_t *whole);
-/* A part of a head has come, and its end has not. */
+/* Whether a part of a head has come, but not its end. */
 bool http_framing_in_head(const struct http_framing *f);
 static inline bool http_framing_is_faulty(const struct http_framing *f)
 {

@@ -1,10 +1,10 @@
-/* The lines between the chunks of a body: CHUNK-SIZE *( ";" name [ "=" ( token / quoted string ) ] ) CRLF. */
+/* Reads the lines between the chunks of a body: CHUNK-SIZE *( ";" name [ "=" ( token / quoted string ) ] ) CRLF. */
 #include <ctype.h>
 
 #include "common/base/limits.h"
 #include "common/http_server/http_framing_internal.h"
 
-/* 16 digits hold 64 bits. The first of them decides whether 63 are enough. */
+/* 16 digits have 64 bits. The first digit decides whether the size fits in 63 bits. */
 #define MAX_DIGITS 16
 
 void http_framing_chunks_start(struct http_framing *f)
@@ -45,8 +45,8 @@ static void count_extension_byte(struct http_framing *f)
         http_framing_fail(f, 400, "the extensions of the chunks are too long");
 }
 
-/* The last byte decides what may follow: a name does not follow '=', and nothing but a new extension or the end follows
- * a quoted string. */
+/* The last byte decides what may follow. A quoted string, for example, may only be followed by a new extension or the
+ * end. */
 void http_framing_extension(struct http_framing *f, unsigned char c)
 {
     char last = f->word_len ? f->word[0] : ';';

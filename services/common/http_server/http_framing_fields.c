@@ -1,4 +1,4 @@
-/* Field lines, of the head and of trailers. */
+/* Reads field lines, of the head and of trailers. */
 #include <ctype.h>
 #include <string.h>
 
@@ -62,7 +62,7 @@ void http_framing_name(struct http_framing *f, unsigned char c)
         http_framing_fail(f, 400, "a header name has a character that is not allowed in one");
 }
 
-/* The digits go to `left`. It is 0 in a head until then. */
+/* Reads a digit of Content-Length into `left`, which is 0 in a head before that. */
 static void on_length(struct http_framing *f, unsigned char c)
 {
     uint64_t digit = (uint64_t)c - '0';

@@ -6,11 +6,11 @@
 
 void http_framing_fail(struct http_framing *f, int status, const char *fault);
 bool http_framing_is_token(unsigned char c);
-/* May stand in the value of a field, and in a quoted string. */
+/* Whether the byte may be in the value of a field and in a quoted string. */
 bool http_framing_is_text(unsigned char c);
-/* Keeps the byte if there is room. */
+/* Adds the byte to `word` if there is room. */
 void http_framing_add(struct http_framing *f, unsigned char c);
-/* The word is this one; case does not matter. */
+/* Whether `word` is this word, in upper or lower case. */
 bool http_framing_word_is(const struct http_framing *f, const char *word);
 
 /* http_framing_fields.c: field lines and trailers */
@@ -18,7 +18,7 @@ void http_framing_field(struct http_framing *f, unsigned char c);
 void http_framing_name(struct http_framing *f, unsigned char c);
 void http_framing_value_start(struct http_framing *f, unsigned char c);
 void http_framing_value(struct http_framing *f, unsigned char c);
-/* NULL, or what is wrong with the head as a whole. */
+/* Returns what is wrong with the head as a whole, or NULL. */
 const char *http_framing_head_fault(const struct http_framing *f);
 
 /* http_framing_chunks.c: sizes of chunks and their extensions */

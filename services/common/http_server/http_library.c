@@ -1,7 +1,8 @@
 /*
- * A few errors are found by libmicrohttpd and answered by it, as HTML: a head with so many query arguments, cookies or
- * trailers that its memory is full. Before that it writes a line to its log. The line does not name the connection, but
- * it is the one that the library last read from or called us for. The line makes the server send its own answer first.
+ * libmicrohttpd itself finds a few errors and answers them, as HTML. An example is a head with so many query arguments,
+ * cookies or trailers that its memory is full. Before that it writes a line to its log. The line does not name the
+ * connection. It is the connection that the library last read from or called us for. When the line comes, the server
+ * sends its own answer first.
  */
 #include "common/http_server/http_server_internal.h"
 

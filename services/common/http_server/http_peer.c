@@ -40,8 +40,9 @@ static void probe(struct http_connection *c)
     peer_move(c, http_connection_send(c, interim, sizeof interim - 1) ? HTTP_PEER_PROBED : HTTP_PEER_GONE);
 }
 
-/* The library reads on only after an event of the socket. The FIN's event is over when it came with a request. This
- * call makes another event; what the peer sent before its FIN can still be read. */
+/* Makes the library read the end of the connection. The library reads on only after an event of the socket. If the FIN
+ * came with a request, its event is over. This call makes another event. What the peer sent before its FIN can still be
+ * read. */
 static void read_end(struct http_connection *c)
 {
     shutdown(c->fd, SHUT_RD);

@@ -1,9 +1,9 @@
 /*
  * Finds connections that keep the daemon busy without moving bytes. The library reports only that it wants to run
- * again, not for which connection. So, when the daemon has not rested for many turns, the connections are looked
- * through for one whose socket is ready for what it waits for, and that has received, sent and handed over nothing in
- * all these turns. A second look after as many turns decides, because its bytes may have come just before the first. An
- * idle connection is not ready, and a suspended one does not wait for its socket.
+ * again, not for which connection. So when the daemon has not rested for many turns, all connections are checked. A
+ * connection is suspect if its socket is ready for what it waits for, but it has received, sent and handed over nothing
+ * in all these turns. Its bytes may have come just before this check. So a second check, after as many turns, decides.
+ * An idle connection is not ready, and a suspended one does not wait for its socket.
  */
 #include <poll.h>
 
@@ -12,7 +12,7 @@
 #include "common/observe/metrics.h"
 
 #define STILL_TURNS 256
-/* With many connections a look takes milliseconds. */
+/* Time between two checks. With many connections a check takes milliseconds. */
 #define CHECK_MS 500
 
 static uint64_t *stuck;

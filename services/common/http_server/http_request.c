@@ -30,7 +30,7 @@ size_t http_percent_decode(char *s)
     return (size_t)(to - s);
 }
 
-/* What the headers say about the body and about who sends it. http_framing has checked them before the library. */
+/* What the headers say about the body and its sender. http_framing has checked them before the library. */
 struct head_facts {
     unsigned authorizations;
     const char *length;

@@ -75,7 +75,7 @@ struct http_server_options {
     struct tls_store *tls;         /* NULL: http; else https, with certificates from here; borrowed */
     uint64_t header_timeout_ms;    /* a head that takes longer is answered 408; 0: LIMIT_HEADER_MS */
     uint64_t upload_pause_ms;      /* a request whose body pauses for longer is answered 408; 0: LIMIT_UPLOAD_PAUSE_S */
-    uint64_t keepalive_timeout_ms; /* 0: LIMIT_KEEPALIVE_S */
+    uint64_t keepalive_timeout_ms; /* an idle connection is closed after this time; 0: LIMIT_KEEPALIVE_S */
     /* Called for every request when its headers are in, before they are checked. Sets headers that every answer has,
      * even that of a refused request. The route must not set them again. NULL: there are no such headers. */
     void (*set_headers)(void *admit_data, struct http_exchange *x);

@@ -95,12 +95,12 @@ struct http_connection {
     enum http_peer peer;
     bool used;                   /* it has had a request, so it may be idle for the keep-alive time */
     bool lingers;                /* its last answer went out before the body was read */
-    struct http_framing framing; /* of the bytes that were received */
+    struct http_framing framing; /* reads the bytes that were received */
     uint64_t heads, answered;    /* requests that the library began and ended; framing may be ahead of it */
     uint64_t since_ms;           /* when we began to wait for the next head, or for more of the body */
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
-    uint64_t moved_in_turn;      /* the server's turn in which it last received, sent or handed over bytes */
-    uint64_t still_in_turn;      /* in which it was found ready and still; 0: it was not */
+    uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
+    uint64_t still_in_turn; /* the turn in which it was found ready but still, see http_progress.c; 0: it was not */
 
     gnutls_session_t tls; /* the library's session; NULL without TLS */
     enum http_tls_state tls_state;
@@ -208,7 +208,7 @@ struct http_server {
     uv_timer_t sweep;
     struct turn_step after_poll, before_sleep;
     unsigned open_handles;
-    uint64_t turn, turn_ns; /* number and start of the daemon's turn */
+    uint64_t turn, turn_ns; /* number of the daemon's turn, and when it began */
     bool turn_wanted, in_turn, draining, stopping;
     bool request_ended; /* a request has ended, and the daemon has not run since */
     bool unfinished;    /* the last turn left something to do */
@@ -216,9 +216,9 @@ struct http_server {
     struct http_connection *connections;
     struct http_connection **by_fd; /* by_fd_size of them */
     size_t by_fd_size;
-    struct http_connection *current; /* the one that the library last read from or called us for; NULL: it is gone */
+    struct http_connection *current; /* the library last read from it or called us for it; NULL: it is gone */
     uint64_t busy_turns;             /* turns since the daemon last had nothing more to do */
-    uint64_t progress_check_ms;      /* when the last check was */
+    uint64_t progress_check_ms;      /* when http_progress.c last checked the connections */
     struct http_linger *lingering;   /* closed connections whose sockets are kept */
     unsigned lingering_count;
     struct http_unsent_socket *unsent;
@@ -247,7 +247,7 @@ void http_connection_refuse(struct http_connection *c, int status, const char *d
 /* The same inside a call of libmicrohttpd that closes the connection by itself. Bytes that the client still sends are
  * read and dropped, because a reset could overtake the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
-/* http_connection_refuse_in_call() for a request that breaks a rule or a limit. It is counted. */
+/* Calls http_connection_refuse_in_call() for a request that breaks a rule or a limit, and counts the request. */
 void http_connection_reject(struct http_connection *c, int status, const char *detail);
 /* Does for one connection what http_server_close_idle() does for all. */
 void http_connection_close_idle(struct http_connection *c);
@@ -256,19 +256,20 @@ bool http_connection_has_unsent(int fd);
 void http_connection_free_unsent(struct http_server *s);
 
 /* http_wire.c */
-/* False when the library's calls do not come to us. */
+/* Returns false when the library's calls do not come to us. */
 MUST_CHECK bool http_wire_works(void);
-/* Around each run of the daemon. */
+/* Call these before and after each run of the daemon. */
 void http_wire_enter(struct http_server *s);
 void http_wire_leave(void);
 void http_wire_add(struct http_connection *c);
 void http_wire_remove(struct http_connection *c);
-/* The library has ended a request of this connection. */
+/* Call it when the library has ended a request of this connection. */
 void http_wire_answered(struct http_connection *c);
 
 /* http_progress.c */
 void http_progress_start(void);
-/* After each turn. Now and then it ends the connections for which the daemon runs again and again, to no effect. */
+/* Call it after each turn. From time to time it ends connections for which the daemon runs again and again without
+ * effect. */
 void http_progress_after_turn(struct http_server *s, bool more);
 
 /* http_peer.c */

@@ -2,11 +2,11 @@
  * The library reads and writes its sockets with recv(), send(), gnutls_record_recv() and gnutls_record_send(). A
  * program that is linked with this file has functions of these names, and the dynamic linker gives them to the library.
  * So every byte passes here before the library sees it, in the same order and without another system call. Calls for
- * other descriptors, and all calls outside of the daemon's turns, go straight on.
+ * other descriptors, and all calls outside the daemon's turns, are passed on unchanged.
  *
- * The bytes of a connection are read by its http_framing. Whatever it faults is never passed on: the client gets our
- * answer, and for the library the peer has closed. If earlier requests of the connection are not answered yet, the
- * fault waits until they are.
+ * The bytes of a connection are read by its http_framing. If they have a fault, they are not passed on. The client then
+ * gets our answer, and the library is told that the peer has closed. If earlier requests of the connection are not
+ * answered yet, the fault waits until they are.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +14,8 @@
 
 #include "common/http_server/http_server_internal.h"
 
-/* These names in the symbol table, without the headers' inline functions of the same names. */
+/* Gives these functions their names in the symbol table. The headers have inline functions of the same names, which are
+ * not used. */
 ssize_t http_wire_recv(int fd, void *data, size_t size, int flags) __asm__("recv");
 ssize_t http_wire_send(int fd, const void *data, size_t size, int flags) __asm__("send");
 ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size) __asm__("gnutls_record_recv");
@@ -100,7 +101,8 @@ static void note_head(struct http_connection *c)
         c->head_began_ms = uv_now(c->server->loop);
 }
 
-/* How many of the bytes the library gets. 0: it shall close the connection. -1: none now. */
+/* Returns how many of the bytes the library gets. 0 makes the library close the connection. -1 means that there are
+ * none now. */
 static ssize_t read_bytes(struct http_connection *c, const char *data, size_t len)
 {
     struct http_framing *f = &c->framing;
