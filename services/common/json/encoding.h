@@ -21,15 +21,15 @@ enum encoding {
     ENCODING_COUNT
 };
 
-/* Whether more than these first bytes must be seen. False as soon as they cannot be anything but UTF-8 without a mark,
- * so that a first short line need not wait. */
+/* Whether more first bytes are needed to know the encoding. It is false as soon as the bytes can only be UTF-8 without
+ * a mark, so that a short first line need not wait. */
 bool encoding_needs_more(const char *data, size_t len);
-/* NULL with a len of 0 is fine. */
+/* data may be NULL if len is 0. */
 enum encoding encoding_of(const char *data, size_t len);
 /* Returns a name such as "UTF-16 (little endian)". */
 const char *encoding_name(enum encoding e);
-/* Returns a sentence without its end, such as "this is UTF-16 (little endian), and UTF-8 is expected". NULL for UTF-8.
- */
+/* Returns a sentence without its full stop, such as "this is UTF-16 (little endian), and UTF-8 is expected". Returns
+ * NULL for UTF-8. */
 const char *encoding_fault(enum encoding e);
 /* Whether it is UTF-16 or UTF-32. */
 bool encoding_is_wide(enum encoding e);
