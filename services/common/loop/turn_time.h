@@ -1,7 +1,7 @@
 /*
- * Measures how long each turn of an event loop takes, in the histogram fantail_loop_turn_seconds: from the end of its
- * sleep until it is about to poll or sleep again. So it is how long the loop answered nobody else, such as a liveness
- * probe. The busy poll is not part of a turn, because it ends with the next event. Owner: the service.
+ * Measures how long each turn of an event loop takes, for the histogram fantail_loop_turn_seconds. A turn lasts from
+ * the end of a sleep until the loop is about to poll or sleep again. During a turn the loop answers nobody else, such
+ * as a liveness probe. The busy poll is not part of a turn, because it ends with the next event. Owner: the service.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_TIME_H
 #define FANTAIL_COMMON_LOOP_TURN_TIME_H
@@ -18,7 +18,7 @@ struct turn_time {
 };
 
 void turn_time_start(struct turn_time *t, uv_loop_t *loop);
-/* Does nothing if it was not started. */
+/* Does nothing if t was not started. */
 void turn_time_stop(struct turn_time *t);
 
 #endif
