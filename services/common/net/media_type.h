@@ -1,8 +1,8 @@
 /*
  * Reads the headers Content-Type and Accept. A pure module.
  *
- * The same form has several names: NDJSON is also called JSON Lines, with and without "x-", below application and text.
- * Upper and lower case are the same, and parameters other than q and charset do not matter.
+ * A form may have several names. NDJSON is also called JSON Lines, with and without "x-", as application/... and
+ * text/... . Upper and lower case are the same. Parameters other than q and charset do not matter.
  */
 #ifndef FANTAIL_COMMON_NET_MEDIA_TYPE_H
 #define FANTAIL_COMMON_NET_MEDIA_TYPE_H
@@ -18,7 +18,7 @@ enum media_form {
     MEDIA_OTHER
 };
 
-/* Returns the form that a Content-Type header names. NULL is fine. */
+/* Returns the form that a Content-Type header names. The header may be NULL. */
 enum media_form media_type_form(const char *content_type);
 /* Whether a Content-Type header names exactly this type. Returns false without a header (NULL). */
 bool media_type_is(const char *content_type, const char *type);
