@@ -36,7 +36,7 @@ struct service {
     uv_signal_t signals[3];
     uv_timer_t timer;        /* ends DELAYING, then runs the checks of the next states, then ends CLOSING */
     uv_timer_t reload_timer; /* active while the gap after a reload is not over */
-    bool reload_again;       /* a signal came in the gap */
+    bool reload_again;       /* a signal came in this gap */
     struct turn_step log_step;
     struct busy_poller busy_poller;
     struct turn_time turn_time;
