@@ -6,7 +6,7 @@
 struct decimal {
     int sign; /* -1, 0 or 1 */
     int64_t power;
-    const char *at, *end; /* the digits from the first one that is not 0, with the point; "" for 0 */
+    const char *at, *end; /* the digits and the point, from the first digit that is not 0; "" for 0 */
 };
 
 static bool is_digit(char c)
@@ -38,7 +38,7 @@ static struct decimal read_decimal(struct json_slice number)
     return d;
 }
 
-/* The next digit; 0 after the last one. */
+/* Returns the next digit; 0 after the last one. */
 static char next_digit(struct decimal *d)
 {
     if (d->at < d->end && *d->at == '.') d->at++;
