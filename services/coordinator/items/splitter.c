@@ -36,7 +36,7 @@ static enum split_status feed(struct splitter *s, const char *data, size_t len)
     return status;
 }
 
-/* The first bytes of the body, with all that came with them, decide about its encoding. */
+/* Finds the encoding from the first bytes of the body, and reads everything that came with these bytes. */
 static enum split_status begin(struct splitter *s, const char *data, size_t len)
 {
     enum encoding encoding = encoding_of(data, len);
@@ -47,7 +47,7 @@ static enum split_status begin(struct splitter *s, const char *data, size_t len)
     return feed(s, data + mark, len - mark);
 }
 
-/* Gathers the first bytes of a body that comes in very small pieces. Returns how many of data were used. */
+/* Gathers the first bytes of a body that comes in very small pieces. Returns how many bytes of data were used. */
 static size_t gather_head(struct splitter *s, const char *data, size_t len)
 {
     size_t used = 0;

@@ -14,8 +14,8 @@
  *
  * The only member of a job that it knows is "items"; jobspec.h reads the options.
  *
- * The body is UTF-8. A byte order mark at its start is passed over. Before a later line it is refused. A NUL byte in a
- * line of text is refused, too. So UTF-16 and joined files do not become other items than were meant.
+ * The body is UTF-8. A byte order mark at its start is skipped. A mark before a later line is refused, and so is a NUL
+ * byte in a line of text. So UTF-16 and joined files do not become items that nobody meant.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
@@ -57,7 +57,7 @@ struct splitter {
     unsigned max_depth;
     uint8_t state;    /* SPLIT_JOB: enum split_state */
     bool begun;       /* the encoding is known */
-    uint8_t head_len; /* until then: the bytes in `head` */
+    uint8_t head_len; /* until the encoding is known: how many bytes are in `head` */
     char head[ENCODING_BYTES];
     uint64_t offset;         /* offset of the first byte of the piece being fed */
     uint64_t partial_offset; /* lines: offset of the first byte of `partial` */
@@ -81,7 +81,7 @@ void splitter_release(struct splitter *s);
 /* Reads all of data, or fails. After a failure, s->error says why, the items before the fault are in s->items, and
  * every later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
-/* Whether the body has had no bytes until now, or a byte order mark alone. */
+/* Whether the body has had no bytes until now, or only a byte order mark. */
 bool splitter_is_empty(const struct splitter *s);
 /* Call it when the body is whole. The last line is an item even without its newline. */
 MUST_CHECK enum split_status splitter_finish(struct splitter *s);
