@@ -85,7 +85,8 @@ static void count_hedged(struct sched_job *job, uint32_t items)
     job->s->hedge_tokens -= items;
 }
 
-/* A rescue is a retry, as its worker seems lost; otherwise this is a hedge. */
+/* Sends the chunk a second time. If its worker seems dead, this is a rescue, which counts as a retry. Otherwise it is a
+ * hedge. */
 static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;
