@@ -83,7 +83,8 @@ static void count_answer(struct reading *rd, bool failed, const char *end)
 
 /* ---- answers by their order ---- */
 
-/* Why a line that could not be read is wrong: the encoding, if it is that, or else `otherwise`. */
+/* Returns why a line that could not be read is wrong. That is its encoding if the encoding is wrong, else
+ * `otherwise`. */
 static const char *line_fault(const char *line, size_t len, const char *otherwise)
 {
     if (has_utf8_mark(line, len)) return "its output begins with a byte order mark";
