@@ -23,7 +23,7 @@ struct environment_process {
 /* Makes the list of variables of one process: those of its task and its own. */
 MUST_CHECK const char **environment_of_process(const char *const *of_task, const struct environment_process *p);
 
-/* Frees a list with its variables. NULL is fine. */
+/* Frees a list and its variables. NULL is fine. */
 void environment_free(const char **list);
 
 #endif

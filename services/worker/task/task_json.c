@@ -284,7 +284,7 @@ void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
     if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
 
-/* Appends task.json to `text`, and checks it. The byte in a message counts from the start of the file. */
+/* Appends task.json to `text`, and checks it. The byte offset in a message counts from the start of the file. */
 static bool read_text(struct task *t, const char *path, struct buf *text)
 {
     char why[200];
