@@ -83,7 +83,7 @@ static void keep_buffers_on_the_heap(void)
 
 int main(int argc, char **argv)
 {
-    struct worker_config config = {0}; /* a field that no option sets */
+    struct worker_config config = {0}; /* for the field that no option sets */
     struct option_result r;
     struct trace_config tracing;
     char err[256];
