@@ -2,7 +2,7 @@
  * Makes the answer line from what a command has printed and how it ended. Knows nothing of processes.
  *
  * The output is UTF-8. A byte order mark at its start is dropped. Bytes that are not UTF-8, and NUL bytes in text, make
- * it bad_output: no byte of a value is another one than the command has printed.
+ * it bad_output. So no byte of a value differs from what the command printed.
  */
 #ifndef FANTAIL_HOSTS_EXEC_ANSWER_H
 #define FANTAIL_HOSTS_EXEC_ANSWER_H

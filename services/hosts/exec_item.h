@@ -26,8 +26,8 @@ struct exec_args {
     size_t *offsets; /* where each argument begins in text; SIZE_MAX: the argument is the template's */
 };
 
-/* The text of an item: a string without quotes and escapes, any other value as JSON. False if a string is
- * malformed, which the worker never sends, or has half of a surrogate pair. */
+/* Appends the text of an item: a string without quotes and escapes, any other value as JSON. Returns false if a string
+ * has half of a surrogate pair, or is malformed. The worker never sends a malformed string. */
 MUST_CHECK bool exec_item_text(const char *json, size_t len, struct buf *text);
 
 void exec_template_init(struct exec_template *t, char **argv, bool append);
