@@ -40,7 +40,7 @@ struct bad_item {
     char reason[160];
 };
 
-/* Finds the first bad item, starting with item `index`, which is at `offset`. */
+/* Finds the first bad item. The search starts with item `index`, which is at `offset`. */
 MUST_CHECK bool batch_find_bad(const struct batch *b, enum input_form form, uint64_t index, size_t offset,
                                struct bad_item *bad);
 /* Whether the line at `offset` begins with a byte order mark. A service would pass over it at the start of a body. */

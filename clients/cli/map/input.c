@@ -189,8 +189,8 @@ static ssize_t read_bytes(struct input *in)
     return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
 }
 
-/* n more bytes came at the start of the input. Returns how many bytes of it are there, without its mark; 0 while more
- * must be seen. */
+/* Call it when n more bytes of the start of the input came. Returns how many bytes there are now, without the mark.
+ * Returns 0 while more bytes are needed to know the encoding. */
 static ssize_t begin(struct input *in, ssize_t n)
 {
     char *start = in->filling.data;

@@ -4,7 +4,8 @@
  * what has come is passed on. A batch has whole lines only, so it can be as large as the largest line
  * (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
  *
- * The input is UTF-8. A byte order mark at its start is dropped, except with INPUT_NULLS, where each byte counts.
+ * The input is UTF-8. A byte order mark at its start is dropped. With INPUT_NULLS it is kept, because there each byte
+ * counts.
  */
 #ifndef FANTAIL_CLI_MAP_INPUT_H
 #define FANTAIL_CLI_MAP_INPUT_H
@@ -19,8 +20,8 @@ struct input {
     int fd;
     enum input_form form;
     bool begun;             /* the encoding is known */
-    enum encoding encoding; /* if it is wide, the input has ended, and nothing of it was taken */
-    size_t head;            /* until it has begun: the bytes after `filling` that are not looked at */
+    enum encoding encoding; /* if it is UTF-16 or UTF-32, the input counts as ended, and no byte was used */
+    size_t head;            /* until then: the bytes after `filling` that were not read yet */
     bool in_text;           /* with INPUT_NULLS: the last byte read did not end an item */
     bool skip_blank;        /* lines of white space are not items */
     bool ended;             /* end of file or an error was read */

@@ -58,8 +58,8 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
     add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->sends_text);
 }
 
-/* The file of --errors gets the item as text, as it may not be JSON. Bytes that are not UTF-8 are replaced there, and
- * the item is also in base64. */
+/* The file of --errors gets the item as text, because it may not be JSON. Bytes that are not UTF-8 are replaced in that
+ * text, so the item is also written in base64. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 {
     const struct bad_item *bad = &j->bad;
