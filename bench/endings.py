@@ -1,0 +1,188 @@
+"""Every way in which a job of millions of items can end, with /livez asked every 10 ms meanwhile."""
+import contextlib
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ITEMS = 5_000_000
+BODY_ITEMS = 4_000_000  # of 2 bytes each: what a coordinator holds before it lets an upload wait
+RUNS_FOR_S = 1
+SMALL_DISK_BYTES = 4 << 20
+NDJSON, JSON = "application/x-ndjson", "application/json"
+CURL_TIMEOUT_S = 600
+
+
+class Service:
+    """One program on free ports of 127.0.0.1."""
+
+    def __init__(self, build, name, *arguments, before_exec=None):
+        command = [os.path.join(build, "bin", name), "--host", "127.0.0.1", "--port", "0", "--admin-port", "0", "--ready-fd", "1",
+                   "--log-level", "error", *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=before_exec)
+        _, self.port, self.admin_port = (int(word) if word.isdigit() else word for word in
+                                         self.process.stdout.readline().decode().split())
+
+    def turns(self):
+        """{upper bound in seconds: turns up to it} of the histogram of turns."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics") as answer:
+            found = re.findall(r'fantail_loop_turn_seconds_bucket\{le="([^"]+)"\} (\d+)', answer.read().decode())
+        return {float(bound): int(count) for bound, count in found}
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Probe:
+    def __init__(self, port):
+        self.process = subprocess.Popen([sys.executable, os.path.join(HERE, "livez_probe.py"), str(port)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process.stdout.readline()
+
+    def close(self):
+        self.process.stdin.close()
+        times = json.loads(self.process.stdout.read())
+        self.process.wait()
+        self.process.stdout.close()
+        return times
+
+
+def start_curl(coordinator, job, accept, body, query):
+    content, data = ("application/x-ndjson", f"@{body}") if body else ("application/json", json.dumps(job))
+    return subprocess.Popen(["curl", "-sS", "-N", "-o", "/dev/null", "-D", "-", "--max-time", str(CURL_TIMEOUT_S), "-H",
+                             f"Content-Type: {content}", "-H", f"Accept: {accept}", "-H", "Expect:", "--data-binary", data,
+                             f"http://127.0.0.1:{coordinator.port}/v1/jobs{query}"], stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL)
+
+
+def running_job(coordinator):
+    """The id of the job that has all its items."""
+    while True:
+        with urllib.request.urlopen(f"http://127.0.0.1:{coordinator.port}/v1/jobs") as answer:
+            jobs = json.loads(answer.read())["jobs"]
+        if jobs and jobs[0]["counts"]["total"] >= BODY_ITEMS:
+            return jobs[0]["id"]
+        time.sleep(0.02)
+
+
+# Each ending: the fields it adds to the job, and what is done once the job runs.
+
+def delete(coordinator, _client):
+    urllib.request.urlopen(urllib.request.Request(
+        f"http://127.0.0.1:{coordinator.port}/v1/jobs/{running_job(coordinator)}", method="DELETE")).close()
+
+
+def hang_up(coordinator, client):
+    running_job(coordinator)
+    client.send_signal(signal.SIGKILL)
+
+
+def drain(coordinator, _client):
+    running_job(coordinator)
+    coordinator.process.send_signal(signal.SIGTERM)
+
+
+def nothing(_coordinator, _client):
+    pass
+
+
+ENDINGS = {
+    "deadline": ({"deadline_s": RUNS_FOR_S}, nothing),
+    "tolerance": ({"tolerated_failure_count": 0}, nothing),
+    "DELETE": ({}, delete),
+    "hang-up": ({}, hang_up),
+    "drain": ({}, drain),
+    "disk full": ({}, nothing),
+}
+# Each form: where the items come from, the answer, and other fields.
+FORMS = {
+    "range, stream": (False, NDJSON, {}),
+    "range, stream of runs": (False, NDJSON, {"errors": "runs"}),
+    "range, document": (False, JSON, {"errors": "runs"}),
+    "range, reduced": (False, JSON, {"reduce": "count"}),
+    "body, stream": (True, NDJSON, {}),
+    "body, document": (True, JSON, {"errors": "runs"}),
+    "body, reduced": (True, JSON, {"reduce": "count"}),
+}
+
+
+def item_range(ending):
+    """Items of `sleep` that take long; the first one fails if a failure is to end the job. Of `square` to fill a disk."""
+    first = {"tolerance": -1, "disk full": 0}.get(ending, 1)
+    return {"start": first, "stop": first + ITEMS}
+
+
+def write_body(path, ending):
+    first, rest = {"tolerance": ("-1", "9"), "disk full": ("9", "9")}.get(ending, ("9", "9"))
+    with open(path, "w", encoding="ascii") as out:
+        out.write(first + "\n" + (rest + "\n") * (BODY_ITEMS - 1))
+
+
+def limit_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_DISK_BYTES, SMALL_DISK_BYTES))
+
+
+def start_coordinator(build, worker, ending):
+    small = ending == "disk full"
+    return Service(build, "fantail-coordinator", "--workers", f"static://127.0.0.1:{worker.port}", "--drain-s", "1",
+                   *(("--result-memory-bytes", "64K") if small else ()), before_exec=limit_files if small else None)
+
+
+def run_one(build, tasks, folder, ending, form):
+    """One job to its end. Returns the times of /livez and of a bare loop, and how many turns of each service were long."""
+    fields, act = ENDINGS[ending]
+    in_body, accept, more = FORMS[form]
+    task = "square" if ending == "disk full" else "sleep"
+    options = {"task": task, **fields, **more}
+    body = os.path.join(folder, "body") if in_body else None
+    if in_body:
+        write_body(body, ending)
+    query = "?" + "&".join(f"{name}={value}" for name, value in options.items()) if in_body else ""
+    with contextlib.ExitStack() as stack:
+        worker = stack.enter_context(contextlib.closing(Service(build, "fantail-worker", "--tasks", tasks, "--processes", "2")))
+        coordinator = stack.enter_context(contextlib.closing(start_coordinator(build, worker, ending)))
+        bare = stack.enter_context(subprocess.Popen([os.path.join(build, "bench", "bare_mhd_echo")], stdin=subprocess.PIPE,
+                                                    stdout=subprocess.PIPE))
+        probes = [Probe(port) for port in (coordinator.admin_port, worker.admin_port, int(bare.stdout.readline()))]
+        begun = time.perf_counter()
+        client = start_curl(coordinator, {**options, "range": item_range(ending)}, accept, body, query)
+        act(coordinator, client)
+        head = client.communicate()[0].decode()
+        if ending == "hang-up":
+            time.sleep(1)  # the coordinator sees it and ends the job
+        took_s = time.perf_counter() - begun
+        if ending not in ("hang-up", "drain") and " 200 " not in head and " 507 " not in head:
+            raise SystemExit(f"{ending}, {form}: {head}")
+        turns = [{}, worker.turns()] if ending == "drain" else [coordinator.turns(), worker.turns()]
+        times = [probe.close() for probe in probes]
+        bare.stdin.close()
+    return times, [count[float("inf")] - count[0.02] if count else 0 for count in turns], took_s
+
+
+def endings(report, build, tasks, folder, endings_wanted=None):
+    worst = [0.0, 0.0, 0.0]
+    for ending in ENDINGS:
+        for form in FORMS:
+            if ending == "disk full" and "reduced" in form:
+                continue  # the answers of a reduction need no disk
+            if endings_wanted and f"{ending} {form}" not in endings_wanted:
+                continue
+            times, long_turns, took_s = run_one(build, tasks, folder, ending, form)
+            own, worker, bare = (one["p100"] for one in times)
+            worst = [max(pair) for pair in zip(worst, (own, worker, bare))]
+            report.add("endings", f"{ending}, {form} ({took_s:.1f} s; long turns {long_turns[0]}, worker {long_turns[1]}; "
+                       f"worker p100 {worker:.0f} ms, bare loop {bare:.0f} ms): /livez p100", own, "ms")
+    own, worker, bare = worst
+    report.add("endings", "bare loop beside it, the worst p100: the machine's own noise", bare, "ms")
+    noise = max(0.0, bare - 5)
+    report.add("endings", "worker, the worst p100 of /livez", worker, "ms", "below 50 + noise", worker < 50 + noise)
+    report.add("endings", "coordinator, the worst p100 of /livez", own, "ms", "below 50 + noise", own < 50 + noise)
