@@ -231,22 +231,33 @@ static size_t skip(struct http_framing *f, size_t len)
     return taken;
 }
 
-size_t http_framing_feed(struct http_framing *f, const char *data, size_t len, size_t *whole)
+static bool is_in_extension(const struct http_framing *f)
 {
-    size_t at = 0;
+    return f->state == HTTP_FRAMING_EXTENSION || f->state == HTTP_FRAMING_QUOTED || f->state == HTTP_FRAMING_ESCAPED;
+}
+
+/* Takes at least one byte, unless it is the fault. */
+static size_t take(struct http_framing *f, const char *data, size_t len)
+{
+    if (f->state == HTTP_FRAMING_BODY || f->state == HTTP_FRAMING_CHUNK) return skip(f, len);
+    size_t taken = f->state == HTTP_FRAMING_VALUE ? skip_text(f, data, len) : 0;
+    if (taken == len) return taken;
+    if (is_in_fields(f)) count_head_byte(f);
+    steps[f->state](f, (unsigned char)data[taken]);
+    return http_framing_is_faulty(f) ? taken : taken + 1;
+}
+
+size_t http_framing_feed(struct http_framing *f, char *data, size_t len, size_t *whole)
+{
+    size_t kept = 0;
     *whole = 0;
-    while (at < len && f->state < HTTP_FRAMING_ENDED) {
+    for (size_t at = 0, taken; at < len && f->state < HTTP_FRAMING_ENDED; at += taken) {
         uint64_t before = f->messages;
-        if (f->state == HTTP_FRAMING_BODY || f->state == HTTP_FRAMING_CHUNK) {
-            at += skip(f, len - at);
-        } else {
-            if (f->state == HTTP_FRAMING_VALUE && (at += skip_text(f, data + at, len - at)) == len) break;
-            if (is_in_fields(f)) count_head_byte(f);
-            steps[f->state](f, (unsigned char)data[at]);
-            if (f->state == HTTP_FRAMING_FAULTY) break;
-            at++;
-        }
-        if (f->messages != before) *whole = at;
+        taken = take(f, data + at, len - at);
+        if (is_in_extension(f)) continue;
+        if (kept != at) memmove(data + kept, data + at, taken);
+        kept += taken;
+        if (f->messages != before) *whole = kept;
     }
-    return at;
+    return kept;
 }

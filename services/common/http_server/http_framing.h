@@ -6,6 +6,8 @@
  * It knows where each message begins and ends: head, body with a length, chunks, trailers, next head. It keeps no
  * message, allocates nothing and does no I/O. The pieces may be cut anywhere, with the same result.
  *
+ * Extensions of chunks are checked and removed: they mean nothing here, and libmicrohttpd 1.0.1 refuses them.
+ *
  * Obsolete forms are faults too: folded lines, a bare LF or CR as the end of a line, spaces around a chunk's size or
  * its extensions. It allows one empty line before a request (RFC 9112, 2.2), and bytes from 0x80 on in a request's
  * target, which clients send for names in other scripts.
@@ -73,9 +75,10 @@ struct http_framing {
     const char *fault;        /* a static phrase; NULL: there is no fault */
 };
 
-/* Reads a piece. Returns how many of its bytes may be passed on: all bytes, or the bytes before the fault, or the bytes
- * up to the end of the last request. *whole is how many of these bytes belong to messages that are now whole. */
-size_t http_framing_feed(struct http_framing *f, const char *data, size_t len, size_t *whole);
+/* Reads a piece, and removes the extensions of chunks from it. Returns how many bytes are left at data to pass on: all
+ * bytes, or the bytes before the fault, or the bytes up to the end of the last request. *whole is how many of these bytes
+ * belong to messages that are now whole. */
+size_t http_framing_feed(struct http_framing *f, char *data, size_t len, size_t *whole);
 /* Whether a part of a head has come, but not its end. */
 bool http_framing_in_head(const struct http_framing *f);
 static inline bool http_framing_is_faulty(const struct http_framing *f)

@@ -20,7 +20,7 @@ static const char *explain(unsigned status)
 static bool is_being_read(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
-    return c->state == HTTP_CONNECTION_OPEN && (!x || (x->stage <= HTTP_STAGE_BODY && !x->response));
+    return c->state == HTTP_CONNECTION_OPEN && (!x || x->stage <= HTTP_STAGE_BODY);
 }
 
 void http_library_log(void *cls, const char *format, va_list args)

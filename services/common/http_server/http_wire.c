@@ -9,7 +9,6 @@
  * answered yet, the fault waits until they are.
  */
 #include <dlfcn.h>
-#include <errno.h>
 #include <sys/socket.h>
 
 #include "common/http_server/http_server_internal.h"
@@ -101,22 +100,22 @@ static void note_head(struct http_connection *c)
         c->head_began_ms = uv_now(c->server->loop);
 }
 
-/* Returns how many of the bytes the library gets. 0 makes the library close the connection. -1 means that there are
- * none now. */
-static ssize_t read_bytes(struct http_connection *c, const char *data, size_t len)
+enum { CLOSE = -1 };
+
+/* Returns how many of the bytes the library gets. CLOSE makes the library close the connection. */
+static ssize_t read_bytes(struct http_connection *c, char *data, size_t len)
 {
     struct http_framing *f = &c->framing;
     bool was_faulty = http_framing_is_faulty(f);
     size_t whole, passed = http_framing_feed(f, data, len, &whole);
-    if (c->state != HTTP_CONNECTION_OPEN && was_faulty) return -1;
+    if (c->state != HTTP_CONNECTION_OPEN && was_faulty) return 0;
     note_head(c);
     c->moved_in_turn = c->server->turn;
+    if (f->state == HTTP_FRAMING_ENDED && passed == 0) return CLOSE;
     if (!http_framing_is_faulty(f)) return (ssize_t)passed;
-    if (whole > 0) return (ssize_t)whole;
-    if (c->answered < f->messages) return -1;
-    if (c->state != HTTP_CONNECTION_OPEN) return -1;
+    if (whole > 0 || c->answered < f->messages || c->state != HTTP_CONNECTION_OPEN) return (ssize_t)whole;
     http_connection_reject(c, f->status, f->fault);
-    return 0;
+    return CLOSE;
 }
 
 void http_wire_answered(struct http_connection *c)
@@ -129,27 +128,41 @@ void http_wire_answered(struct http_connection *c)
     if (http_framing_is_faulty(f) && c->answered == f->messages) http_connection_refuse(c, f->status, f->fault);
 }
 
+/* The library takes less than it asked for as a sign that the socket is empty. So, if the socket is not, what the
+ * reader removed is replaced by the bytes that follow. */
+static ssize_t receive(struct http_connection *c, char *data, size_t size, int flags)
+{
+    size_t got = 0;
+    for (;;) {
+        ssize_t n = recvfrom(c->fd, data + got, size - got, flags, NULL, NULL);
+        if (n <= 0) return got > 0 ? (ssize_t)got : n;
+        ssize_t kept = read_bytes(c, data + got, (size_t)n);
+        if (kept == CLOSE) return 0;
+        bool is_empty = (size_t)n < size - got;
+        got += (size_t)kept;
+        if (got > 0 && (kept == n || is_empty)) return (ssize_t)got;
+    }
+}
+
 ssize_t http_wire_recv(int fd, void *data, size_t size, int flags)
 {
     struct http_connection *c = connection_at(fd);
-    ssize_t n = recvfrom(fd, data, size, flags, NULL, NULL);
-    if (!c) return n;
-    c->server->current = c;
-    if (n <= 0 || c->tls || flags & MSG_PEEK) return n;
-    n = read_bytes(c, data, (size_t)n);
-    if (n < 0) errno = EAGAIN;
-    return n;
+    if (c) c->server->current = c;
+    if (!c || c->tls) return recvfrom(fd, data, size, flags, NULL, NULL);
+    return receive(c, data, size, flags);
 }
 
 ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size)
 {
     struct http_connection *c = connection_of(session);
     if (!real_record_recv) find_real();
-    ssize_t n = real_record_recv(session, data, size);
-    if (!c || n <= 0) return n;
-    c->server->current = c;
-    n = read_bytes(c, data, (size_t)n);
-    return n < 0 ? GNUTLS_E_AGAIN : n;
+    for (;;) {
+        ssize_t n = real_record_recv(session, data, size);
+        if (!c || n <= 0) return n;
+        c->server->current = c;
+        n = read_bytes(c, data, (size_t)n);
+        if (n != 0) return n == CLOSE ? 0 : n;
+    }
 }
 
 static ssize_t note_sent(struct http_connection *c, ssize_t n)

@@ -1,0 +1,56 @@
+/* The reader of raw HTTP: nothing is read or written outside of a piece, the cuts make no difference, and what it
+ * passes has one reading: read again, it passes unchanged and has as many messages. */
+#include "common/http_server/http_framing.h"
+
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "fuzz_pieces.h"
+
+static void check_piece(const struct http_framing *f, size_t len, size_t kept, size_t whole)
+{
+    if (kept > len || whole > kept) BUG("%zu of %zu bytes are whole, of a piece of %zu", whole, kept, len);
+    if (http_framing_is_faulty(f) != (f->status != 0) || (f->status != 0) != (f->fault != NULL))
+        BUG("a fault without a status or a reason");
+}
+
+/* piece 0: of varying sizes. */
+static void read_all(struct http_framing *f, const char *data, size_t len, size_t piece, struct buf *out)
+{
+    uint32_t seed = (uint32_t)len;
+    *f = (struct http_framing){0};
+    for (size_t at = 0, size; at < len; at += size) {
+        size_t whole, left = len - at;
+        size = piece == 0 ? fuzz_piece(&seed, left) : piece < left ? piece : left;
+        char *copy = fuzz_copy(data + at, size);
+        size_t kept = http_framing_feed(f, copy, size, &whole);
+        check_piece(f, size, kept, whole);
+        buf_add(out, copy, kept);
+        free(copy);
+    }
+}
+
+static void assert_same(const struct http_framing *a, const struct buf *x, const struct http_framing *b,
+                        const struct buf *y)
+{
+    if (a->state != b->state || a->status != b->status || a->messages != b->messages || a->heads != b->heads)
+        BUG("read differently: states %d and %d", a->state, b->state);
+    if (x->len != y->len || (x->len && memcmp(x->data, y->data, x->len) != 0)) BUG("passed differently");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct http_framing once, bytes, pieces, again;
+    struct buf a = {0}, b = {0}, c = {0}, d = {0};
+    read_all(&once, (const char *)data, size, size, &a);
+    read_all(&bytes, (const char *)data, size, 1, &b);
+    read_all(&pieces, (const char *)data, size, 0, &c);
+    assert_same(&once, &a, &bytes, &b);
+    assert_same(&once, &a, &pieces, &c);
+    read_all(&again, a.data ? a.data : "", a.len, a.len, &d);
+    if (http_framing_is_faulty(&again)) BUG("passed a fault: %s", again.fault);
+    if (again.messages != once.messages || again.heads != once.heads) BUG("read again, it has other messages");
+    if (d.len != a.len || (a.len && memcmp(a.data, d.data, a.len) != 0)) BUG("read again, it passes other bytes");
+    buf_release(&a), buf_release(&b), buf_release(&c), buf_release(&d);
+    return 0;
+}
