@@ -26,6 +26,7 @@
 #define LIMIT_ARRIVE_MS        30    /* how long a drain waits for connections that are being made */
 #define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES (128 * KIB) /* memory for head, read buffer and write buffer; zeroed at each request */
+#define LIMIT_IDLE_MEMORY_MS   1000        /* an idle connection gives its memory back after this time */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
 #define LIMIT_PEM_BYTES        (1 * MIB)   /* size of a file with certificates or a key */
 #define LIMIT_TLS_LOG_LINES    20          /* failed handshakes logged in a minute; others are only counted */

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -104,6 +105,26 @@ void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **contex
 struct http_connection *http_connection_of(struct MHD_Connection *mhd)
 {
     return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static bool is_zero(const char *data, size_t len)
+{
+    return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;
+}
+
+/* Between requests the library keeps all memory of a connection, and fills it with zeros. Zeros are what a page has
+ * that was given back, so nothing changes for the library. Memory with anything else in it is left alone. */
+bool http_connection_free_memory(struct http_connection *c)
+{
+    const struct http_framing *f = &c->framing;
+    char *memory = c->memory;
+    unsigned char pages[LIMIT_CONNECTION_BYTES / 4096];
+    if (!memory || c->exchange || f->state != HTTP_FRAMING_START || f->empty_line) return false;
+    c->memory = NULL;
+    if ((uintptr_t)memory % (uintptr_t)getpagesize() != 0) return false;
+    if (mincore(memory, LIMIT_CONNECTION_BYTES, pages) < 0) return false; /* not all of it is ours */
+    if (is_zero(memory, LIMIT_CONNECTION_BYTES)) madvise(memory, LIMIT_CONNECTION_BYTES, MADV_DONTNEED);
+    return true;
 }
 
 /* libmicrohttpd sees that both directions have ended, and closes. */

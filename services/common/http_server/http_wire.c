@@ -107,6 +107,7 @@ static ssize_t read_bytes(struct http_connection *c, char *data, size_t len)
 {
     struct http_framing *f = &c->framing;
     bool was_faulty = http_framing_is_faulty(f);
+    if (f->state == HTTP_FRAMING_START) c->memory = data;
     size_t whole, passed = http_framing_feed(f, data, len, &whole);
     if (c->state != HTTP_CONNECTION_OPEN && was_faulty) return 0;
     note_head(c);
