@@ -36,6 +36,8 @@ static const struct option_row rows[] = {
     OPTION_BYTES("result-memory-bytes", S, jobs.result_memory_bytes, TEXT_OF(LIMIT_RESULT_MEMORY_MIB) "M", 4096, 1e12,
                  "answers that one job may hold in memory; the rest goes to a temporary file without a name"),
     OPTION_PATH("spill-dir", S, jobs.spill_dir, "/tmp", "directory of these temporary files"),
+    OPTION_BYTES("max-spill-bytes", S, jobs.max_spill_bytes, TEXT_OF(LIMIT_SPILL_GIB) "G", 0, 1e15,
+                 "the temporary files of all jobs may have this many bytes together; 0: no limit"),
     OPTION_SECONDS("heartbeat-s", S, jobs.heartbeat_s, TEXT_OF(DEFAULT_HEARTBEAT_S), 0.1, 3600,
                    "send a heartbeat after this time without output, so that proxies keep the connection"),
     OPTION_STRING("cors-origin", S, service.cors_origins, NULL,

@@ -53,6 +53,20 @@ class Endings(FantailTest):
         self.assertEqual(failing["status"], "failed", failing)
         self.assert_told_in_runs(failing["errors"], "cancelled")
 
+    def test_a_document_that_cannot_be_kept_is_refused_at_once(self):
+        for source in ({"range": {"stop": ITEMS}}, {"spans": {"stop": ITEMS, "size": 1}}):
+            answer = self.post({"task": "square", **source})
+            document = self.assert_problem(answer, 400, "/" + next(iter(source)), ("application/x-ndjson", "reduce"))
+            self.assertIn("--max-spill-bytes", document["detail"])
+        self.assertEqual(ft.metric_sum(ft.metrics(self.running.coordinator), "fantail_items_total"), 0)
+
+    def test_answers_beyond_the_limit_of_all_files_fail_the_job_and_leave_the_disk_alone(self):
+        limited = ft.Fleet(self, self.coordinator(self.running.workers, "--result-memory-bytes", "64K", "--max-spill-bytes", "4M"),
+                           self.running.workers)
+        job = {"task": "square", "range": {"stop": 300_000}}
+        self.assert_problem(limited.job(job), 507, words="--max-spill-bytes")
+        self.assertEqual(limited.job({"task": "square", "range": {"stop": 10_000}}).json["status"], "succeeded")
+
     def test_errors_of_a_document_are_told_one_by_one_unless_runs_are_asked_for(self):
         items = 300_000
         document = self.post({"task": "sleep", "range": {"start": 1, "stop": items + 1}, "deadline_s": 0.5}).json

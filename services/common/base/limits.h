@@ -53,6 +53,7 @@
 #define LIMIT_UNSTARTED_BYTES    (64 * MIB) /* items held while the task is not known yet */
 #define LIMIT_EARLY_START_BYTES  (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
 #define LIMIT_RESULT_MEMORY_MIB  16         /* answers held in memory for one job; --result-memory-bytes */
+#define LIMIT_SPILL_GIB          4          /* temporary files of all jobs; --max-spill-bytes */
 #define LIMIT_TASK_SERIES        256        /* tasks that have their own series in /metrics */
 #define LIMIT_RUNNING_JOBS       256        /* one more job is answered 429; --max-jobs */
 #define DEFAULT_MAX_CHUNK_BYTES  (1 * MIB)

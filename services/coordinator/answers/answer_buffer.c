@@ -10,9 +10,9 @@ static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
     return spill_file_read(ctx, offset, bytes, len);
 }
 
-void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, const char *spill_dir)
+void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, struct spill_dir *dir)
 {
-    spill_file_init(&b->spill, spill_dir);
+    spill_file_init(&b->spill, dir);
     b->collector = collector_new(&(struct collector_config){
         .order = order, .memory_cap = memory_cap, .spill = {spill_write, spill_read, &b->spill}});
 }
@@ -45,7 +45,7 @@ static bool add_repeated(void *sink, uint64_t first, uint64_t n, const char *lin
 static void explain(void *sink, char *out, size_t out_size)
 {
     const struct answer_buffer *b = sink;
-    snprintf(out, out_size, "the answers could not be kept in %s: %s", b->spill.dir, strerror(b->spill.error));
+    snprintf(out, out_size, "the answers could not be kept in %s: %s", b->spill.dir->path, spill_file_why(&b->spill));
 }
 
 struct answer_sink answer_buffer_sink(struct answer_buffer *b)

@@ -15,9 +15,9 @@ struct answer_buffer {
     struct spill_file spill;
 };
 
-/* When more than memory_cap bytes would be in memory, the newest answers go to a file in spill_dir, which is
+/* When more than memory_cap bytes would be in memory, the newest answers go to a file in dir, which is
  * borrowed. */
-void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, const char *spill_dir);
+void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, struct spill_dir *dir);
 /* Releasing a zeroed buffer is fine. */
 void answer_buffer_release(struct answer_buffer *b);
 struct answer_sink answer_buffer_sink(struct answer_buffer *b);

@@ -1,9 +1,9 @@
 #include "coordinator/answers/error_log.h"
 
-void error_log_init(struct error_log *l, const char *spill_dir, size_t memory_cap)
+void error_log_init(struct error_log *l, struct spill_dir *dir, size_t memory_cap)
 {
     *l = (struct error_log){0};
-    spill_log_init(&l->log, spill_dir, memory_cap);
+    spill_log_init(&l->log, dir, memory_cap);
 }
 
 void error_log_release(struct error_log *l)

@@ -27,8 +27,8 @@ struct error_log {
     struct buf line;
 };
 
-/* spill_dir is borrowed. */
-void error_log_init(struct error_log *l, const char *spill_dir, size_t memory_cap);
+/* dir is borrowed. */
+void error_log_init(struct error_log *l, struct spill_dir *dir, size_t memory_cap);
 /* Releasing a zeroed log is fine. */
 void error_log_release(struct error_log *l);
 /* Adds the line of n items: canonical, with its newline. It is copied. Returns false when it cannot be kept;

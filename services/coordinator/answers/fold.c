@@ -6,11 +6,11 @@
 /* Bytes of errors that are kept in memory. */
 enum { ERRORS_MEMORY_BYTES = 1024 * 1024 };
 
-void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, const char *spill_dir)
+void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, struct spill_dir *dir)
 {
     *f = (struct fold){.from = *from};
     reduction_init(&f->reduction, kind, LIMIT_ANSWER_BYTES);
-    error_log_init(&f->errors, spill_dir, ERRORS_MEMORY_BYTES);
+    error_log_init(&f->errors, dir, ERRORS_MEMORY_BYTES);
 }
 
 void fold_release(struct fold *f)
@@ -60,7 +60,7 @@ void fold_explain(const struct fold *f, enum fold_status status, char *out, size
     case FOLD_NOT_REDUCIBLE: snprintf(out, out_size, "%s", f->reduction.error); break;
     case FOLD_SOURCE_FAILED: snprintf(out, out_size, "answers could not be read back from the disk"); break;
     case FOLD_DISK_FAILED:
-        snprintf(out, out_size, "the errors could not be kept: %s", strerror(f->errors.log.file.error));
+        snprintf(out, out_size, "the errors could not be kept: %s", spill_file_why(&f->errors.log.file));
         break;
     }
 }

@@ -22,8 +22,8 @@ struct fold {
     struct error_log errors;
 };
 
-/* `from` gives the answers in input order. spill_dir is borrowed. */
-void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, const char *spill_dir);
+/* `from` gives the answers in input order. dir is borrowed. */
+void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, struct spill_dir *dir);
 /* Releasing a zeroed fold is fine. */
 void fold_release(struct fold *f);
 /* Folds the answers that have arrived since the last call. After a failure it still keeps the errors, as far as

@@ -78,7 +78,7 @@ void job_start(struct job *j)
 {
     const struct jobs_config *config = j->jobs->config;
     enum collector_order order = jobspec_keeps_order(&j->spec) ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER;
-    answer_buffer_init(&j->answers, order, (size_t)config->result_memory_bytes, config->spill_dir);
+    answer_buffer_init(&j->answers, order, (size_t)config->result_memory_bytes, &j->jobs->spill);
     job_move(j, JOB_RUNNING);
     if (j->submission.exchange) http_exchange_set_header(j->submission.exchange, HEADER_JOB, j->id);
     phase_start(&j->phase, j, answer_buffer_sink(&j->answers));
@@ -155,7 +155,7 @@ static void fold_answers(struct job *j)
 static void begin_fold(struct job *j)
 {
     const struct answer_source from = answer_buffer_source(&j->answers);
-    fold_init(&j->fold, j->spec.reduce, &from, j->jobs->config->spill_dir);
+    fold_init(&j->fold, j->spec.reduce, &from, &j->jobs->spill);
     fold_answers(j);
 }
 

@@ -3,7 +3,7 @@
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
 
-/* How often the timer of progress lines and heartbeats fires while there are jobs. */
+/* How often the timer of progress lines and heartbeats fires while there are jobs, or files that are being removed. */
 enum { TICK_MS = 100 };
 enum { BUCKETS_MIN = 64 };
 
@@ -12,12 +12,15 @@ static void tick(uv_timer_t *timer)
     struct jobs *t = timer->data;
     uint64_t now = now_ns();
     for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) job_tick(j, now);
+    bool more = spill_dir_step(&t->spill);
+    if (t->count == 0 && !more) uv_timer_stop(timer);
 }
 
 void jobs_init(struct jobs *t, uv_loop_t *loop)
 {
     list_init(&t->by_age);
     list_init(&t->cancels);
+    t->spill = (struct spill_dir){.path = t->config->spill_dir, .max_bytes = (uint64_t)t->config->max_spill_bytes};
     t->buckets_n = BUCKETS_MIN;
     t->buckets = xcalloc(t->buckets_n, sizeof *t->buckets);
     uv_timer_init(loop, &t->tick_timer);
@@ -45,6 +48,7 @@ void jobs_stop(struct jobs *t)
 
 void jobs_release(struct jobs *t)
 {
+    spill_dir_release(&t->spill);
     free(t->buckets);
     t->buckets = NULL;
     t->buckets_n = 0;
@@ -80,7 +84,8 @@ void jobs_add(struct jobs *t, struct job *j)
     if (t->count == t->buckets_n) grow(t);
     put_in_bucket(t, j);
     list_push_front(&t->by_age, &j->by_age);
-    if (t->count++ == 0) uv_timer_start(&t->tick_timer, tick, TICK_MS, TICK_MS);
+    t->count++;
+    if (!uv_is_active((uv_handle_t *)&t->tick_timer)) uv_timer_start(&t->tick_timer, tick, TICK_MS, TICK_MS);
 }
 
 void jobs_remove(struct jobs *t, struct job *j)
@@ -89,7 +94,7 @@ void jobs_remove(struct jobs *t, struct job *j)
     while (*link != j) link = &(*link)->next_in_bucket;
     *link = j->next_in_bucket;
     list_remove(&t->by_age, &j->by_age);
-    if (--t->count == 0) uv_timer_stop(&t->tick_timer);
+    t->count--;
 }
 
 struct job *jobs_find(const struct jobs *t, const char *id)

@@ -10,6 +10,7 @@
 #include "common/base/list.h"
 #include "common/trace/trace_export.h"
 #include "coordinator/fleet/worker_fleet.h"
+#include "coordinator/spill/spill_dir.h"
 #include "coordinator/timing/scheduler_timing.h"
 
 struct job;
@@ -18,6 +19,7 @@ struct jobs_config {
     double worker_wait_s; /* how long items wait when no worker can be reached */
     double heartbeat_s;
     const char *spill_dir;
+    int64_t max_spill_bytes; /* of the temporary files of all jobs together; 0: no limit */
     int64_t max_jobs;
     int64_t result_memory_bytes;
 };
@@ -38,6 +40,7 @@ struct jobs {
 
     struct trace_export *trace; /* NULL: traces are passed on, but not recorded */
     unsigned count;
+    struct spill_dir spill;
 
     /* Private. */
     struct job **buckets; /* indexed by a hash of the id */

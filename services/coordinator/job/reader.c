@@ -32,14 +32,19 @@ static bool keep_error(void *data, uint64_t index, const char *line, size_t len)
     return error_log_add(&r->errors, index, 1, line, len);
 }
 
+bool reader_takes_lines(const struct http_exchange *x)
+{
+    return media_type_prefers(http_exchange_header(x, "Accept"), MEDIA_NDJSON, MEDIA_JSON);
+}
+
 struct reader *reader_new(struct job *j, struct http_exchange *x)
 {
     struct reader *r = xcalloc(1, sizeof *r);
     r->job = j;
     r->exchange = x;
-    r->ndjson = media_type_prefers(http_exchange_header(x, "Accept"), MEDIA_NDJSON, MEDIA_JSON);
+    r->ndjson = reader_takes_lines(x);
     r->last_output_ns = r->last_progress_ns = now_ns();
-    error_log_init(&r->errors, j->jobs->config->spill_dir, ERRORS_MEMORY_BYTES);
+    error_log_init(&r->errors, &j->jobs->spill, ERRORS_MEMORY_BYTES);
     list_push_back(&j->readers, &r->link);
     return r;
 }

@@ -50,6 +50,8 @@ struct reader {
 
 /* Makes a reader for an exchange whose body is whole. Its Accept header says in which form the answers go out. */
 MUST_CHECK struct reader *reader_new(struct job *j, struct http_exchange *x);
+/* Returns whether the client of the exchange asks for a stream of lines, and not for a document. */
+bool reader_takes_lines(const struct http_exchange *x);
 /* Call it when the exchange is over, or was answered in another way. NULL is fine. */
 void reader_free(struct reader *r);
 

@@ -160,6 +160,29 @@ static bool body_is_left_out(const struct submission *s)
     return s->splitter.format == SPLIT_JOB && splitter_is_empty(&s->splitter);
 }
 
+/* The least that is kept of an answer until it goes into a document: {"value":0} and its newline. */
+enum { LEAST_ANSWER_BYTES = 12 };
+
+/* Refuses a document that cannot be kept until the job ends, if this is known from the number of its items. A stream
+ * is read while the job runs, and a reduction keeps one value. */
+static bool refuse_large_document(struct job *j)
+{
+    const struct jobs_config *config = j->jobs->config;
+    uint64_t most = (uint64_t)config->max_spill_bytes + (uint64_t)config->result_memory_bytes;
+    uint64_t items = j->spec.generated_count;
+    bool document = j->submission.exchange && !reader_takes_lines(j->submission.exchange);
+    if (!document || job_is_reduced(j) || config->max_spill_bytes == 0 || items <= most / LEAST_ANSWER_BYTES)
+        return false;
+    struct buf members = {0};
+    job_refuse(
+        j, 400, job_pointer_member(&members, j->spec.source == SOURCE_SPANS ? "/spans" : "/range"),
+        "a document with %llu results would be larger than the coordinator can keep (%llu bytes, --max-spill-bytes); "
+        "take a stream with the header Accept: application/x-ndjson, or use \"reduce\"",
+        (unsigned long long)items, (unsigned long long)most);
+    buf_release(&members);
+    return true;
+}
+
 static void finish_options(struct job *j)
 {
     struct jobspec_error err;
@@ -171,7 +194,7 @@ static void finish_options(struct job *j)
         if (j->submission.state != SUBMISSION_REFUSED) phase_no_more_items(&j->phase);
     } else {
         take_spec(j, &spec); /* even while the workers are asked, because nothing has been sent yet */
-        if (j->state == JOB_NEW) job_check_tasks(j);
+        if (!refuse_large_document(j) && j->state == JOB_NEW) job_check_tasks(j);
     }
     jobspec_release(&spec);
 }

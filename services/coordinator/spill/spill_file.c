@@ -4,21 +4,40 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-void spill_file_init(struct spill_file *f, const char *dir)
+void spill_file_init(struct spill_file *f, struct spill_dir *dir)
 {
     *f = (struct spill_file){.dir = dir, .fd = -1};
 }
 
 void spill_file_release(struct spill_file *f)
 {
-    if (f->dir && f->fd >= 0) close(f->fd);
+    if (f->dir && f->fd >= 0) spill_dir_remove(f->dir, f->fd, f->bytes);
     f->fd = -1;
+}
+
+const char *spill_file_why(const struct spill_file *f)
+{
+    return f->error == EDQUOT ? "the temporary files of all jobs would have more than --max-spill-bytes"
+                              : strerror(f->error);
+}
+
+/* Takes the bytes by which a write up to `end` makes the file longer. */
+static bool lengthen(struct spill_file *f, uint64_t end)
+{
+    if (end <= f->bytes) return true;
+    if (!spill_dir_take(f->dir, end - f->bytes)) {
+        f->error = EDQUOT;
+        return false;
+    }
+    f->bytes = end;
+    return true;
 }
 
 bool spill_file_write(struct spill_file *f, uint64_t offset, const char *bytes, size_t len)
 {
     if (f->error) return false;
-    if (f->fd < 0) f->fd = open(f->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (f->fd < 0) f->fd = open(f->dir->path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (f->fd >= 0 && !lengthen(f, offset + len)) return false;
     while (f->fd >= 0 && len > 0) {
         ssize_t n = pwrite(f->fd, bytes, len, (off_t)offset);
         if (n < 0 && errno == EINTR) continue;

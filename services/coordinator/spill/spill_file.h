@@ -5,19 +5,23 @@
 #ifndef FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H
 #define FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H
 
-#include "common/base/base.h"
+#include "coordinator/spill/spill_dir.h"
 
 struct spill_file {
-    const char *dir; /* borrowed */
-    int fd;          /* -1 until the first write */
-    int error;       /* the errno of the first failure; 0: none */
+    struct spill_dir *dir; /* borrowed */
+    int fd;                /* -1 until the first write */
+    uint64_t bytes;        /* its length */
+    int error;             /* the errno of the first failure; 0: none. EDQUOT if the limit of dir was reached */
 };
 
-void spill_file_init(struct spill_file *f, const char *dir);
+void spill_file_init(struct spill_file *f, struct spill_dir *dir);
 void spill_file_release(struct spill_file *f);
 /* Returns false when the bytes cannot be written; f->error says why. Later writes fail too. */
 MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const char *bytes, size_t len);
 /* Reads exactly len bytes that were written before. */
 MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len);
+
+/* After a failure: why, in a few words. Borrowed until the next call. */
+const char *spill_file_why(const struct spill_file *f);
 
 #endif

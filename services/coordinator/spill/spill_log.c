@@ -1,6 +1,6 @@
 #include "coordinator/spill/spill_log.h"
 
-void spill_log_init(struct spill_log *l, const char *dir, size_t memory_cap)
+void spill_log_init(struct spill_log *l, struct spill_dir *dir, size_t memory_cap)
 {
     *l = (struct spill_log){.memory_cap = memory_cap};
     spill_file_init(&l->file, dir);

@@ -17,7 +17,7 @@ struct spill_log {
     uint64_t file_bytes;
 };
 
-void spill_log_init(struct spill_log *l, const char *dir, size_t memory_cap);
+void spill_log_init(struct spill_log *l, struct spill_dir *dir, size_t memory_cap);
 /* Releasing a zeroed log is fine. */
 void spill_log_release(struct spill_log *l);
 /* Returns false when the bytes cannot be written; l->file.error says why. Then the log cannot be used any more. */

@@ -33,7 +33,7 @@ static void expect_nothing(struct error_log *l)
 Test(error_log, lines_that_are_alike_are_one_record)
 {
     struct error_log l;
-    error_log_init(&l, "/nowhere/at/all", 300);
+    error_log_init(&l, &(struct spill_dir){.path = "/nowhere/at/all"}, 300);
     for (uint64_t i = 0; i < 1000000; i++) add(&l, i, 1, a);
     add(&l, 1000000, 5, a);
     add(&l, 1000005, 1, b);
@@ -51,7 +51,7 @@ Test(error_log, what_was_read_while_it_grows_is_not_read_again)
     struct error_log l;
     struct answer_run run;
     bool failed;
-    error_log_init(&l, "/tmp", 0);
+    error_log_init(&l, &(struct spill_dir){.path = "/tmp"}, 0);
     struct answer_source s = error_log_source(&l);
     add(&l, 0, 10, a);
     cr_assert(answer_source_peek(&s, &run, &failed));

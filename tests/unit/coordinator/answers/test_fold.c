@@ -9,6 +9,7 @@ static const char value[] = "{\"value\":5}\n", crashed[] = "{\"error\":{\"name\"
                   lost[] = "{\"error\":{\"name\":\"worker_lost\"}}\n";
 
 struct setting {
+    struct spill_dir dir;
     struct answer_buffer answers;
     struct fold fold;
     struct answer_sink in;
@@ -17,10 +18,11 @@ struct setting {
 
 static void begin(struct setting *s, enum job_reduce kind, const char *spill_dir)
 {
-    answer_buffer_init(&s->answers, COLLECT_INPUT_ORDER, 0, "/tmp");
+    s->dir = (struct spill_dir){.path = spill_dir};
+    answer_buffer_init(&s->answers, COLLECT_INPUT_ORDER, 0, &s->dir);
     s->in = answer_buffer_sink(&s->answers);
     struct answer_source from = answer_buffer_source(&s->answers);
-    fold_init(&s->fold, kind, &from, spill_dir);
+    fold_init(&s->fold, kind, &from, &s->dir);
     s->errors = fold_source(&s->fold);
 }
 

@@ -165,7 +165,7 @@ Test(reader, answers_that_no_disk_takes_fail_the_job)
     struct http_exchange x = {0};
     struct buf body = {0};
     stage_init(&s);
-    s.config.spill_dir = "/nowhere/at/all";
+    s.jobs.spill.path = "/nowhere/at/all";
     stage_add_slots(&s, 8);
     add_long_items(&body, 2000);
     stage_post_body(&s, &x, buf_cstr(&body));
@@ -286,5 +286,18 @@ Test(reader, a_second_reader_gets_every_answer_too)
     cr_assert_eq(strncmp(after_start(&second, j->id), both, sizeof both - 1), 0, "%s", second.answer.data);
     exchange_close(&second, HTTP_CLOSED_DONE);
     buf_release(&store.lines);
+    stage_over(&s);
+}
+
+Test(reader, a_document_that_could_not_be_kept_is_refused_when_its_size_is_known)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    stage_init(&s);
+    s.config.max_spill_bytes = 1000000;
+    stage_post_body(&s, &x, "{\"task\":\"square\",\"range\":{\"stop\":100000}}");
+    cr_assert_eq(x.status, 400);
+    cr_assert(strstr(buf_cstr(&x.answer), "application/x-ndjson"), "%s", buf_cstr(&x.answer));
+    exchange_close(&x, HTTP_CLOSED_DONE);
     stage_over(&s);
 }

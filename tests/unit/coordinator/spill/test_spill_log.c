@@ -9,7 +9,7 @@ Test(spill_log, reads_back_what_was_appended_across_memory_and_file)
     struct spill_log l;
     char all[1000], got[1000];
     for (size_t i = 0; i < sizeof all; i++) all[i] = (char)('a' + i % 26);
-    spill_log_init(&l, "/tmp", 100);
+    spill_log_init(&l, &(struct spill_dir){.path = "/tmp"}, 100);
     for (size_t at = 0; at < sizeof all; at += 50) cr_assert(spill_log_append(&l, all + at, 50));
     cr_assert_eq(spill_log_length(&l), sizeof all);
     cr_assert(l.file.fd >= 0);
@@ -25,7 +25,7 @@ Test(spill_log, reads_back_what_was_appended_across_memory_and_file)
 Test(spill_log, a_refusing_disk_is_an_error_that_stays)
 {
     struct spill_log l;
-    spill_log_init(&l, "/nowhere/at/all", 4);
+    spill_log_init(&l, &(struct spill_dir){.path = "/nowhere/at/all"}, 4);
     cr_assert(spill_log_append(&l, "1234", 4));
     cr_assert_not(spill_log_append(&l, "5", 1));
     cr_assert_eq(l.file.error, ENOENT);
