@@ -157,6 +157,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, command[0], h.options.timeout_ms))
         die(1, "cannot set up: %s", strerror(errno));
+    if (!write_all(answers_fd, LINE_READY, sizeof LINE_READY - 1)) return 0;
     serve(&h, items_fd, answers_fd);
     runner_release(&h.runner);
     exec_args_release(&h.args);

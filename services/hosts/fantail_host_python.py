@@ -9,9 +9,10 @@ sys.exit(). What the function prints goes to standard error.
 The working directory comes first on sys.path. So a module of the task wins over a library of the same name, also over one
 that this program uses itself. This program keeps the library's own modules.
 
-Each line on stdin is one item. A line that begins with '#' is a control line and gets no answer. Each item gets one line on
-stdout, in the same order: {"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more
-items. If an item takes long, a helper thread writes the answers before it, so that no answer waits for the next item.
+When the function is loaded, the line #ready is written to stdout. After that each line on stdin is one item. A line that
+begins with '#' is a control line and gets no answer. Each item gets one line on stdout, in the same order: {"value":...} or
+{"error":{...}}. The main thread writes answers together, when it has no more items. If an item takes long, a helper thread
+writes the answers before it, so that no answer waits for the next item.
 """
 import _thread
 import binascii
@@ -429,6 +430,8 @@ def main():
     answers = Answers(answers_fd)
     os.register_at_fork(after_in_child=lambda: isolate_child(items_fd, answers))
     function = load(sys.argv[1])
+    answers.lines.append("#ready\n")
+    answers.flush()
     try:
         serve(function, items_fd, answers)
     finally:

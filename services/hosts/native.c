@@ -180,6 +180,7 @@ int main(int argc, char **argv)
 {
     if (argc != 2 || argv[1][0] == '-') die(2, "usage: fantail-host-native PATH.so");
     signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what a task prints is shown line by line */
     int answers_fd;
     if (!claim_stdio(&host.items_fd, &answers_fd)) die(1, "cannot set up stdin and stdout: %s", strerror(errno));
     answers_init(&host.answers, answers_fd);
@@ -187,6 +188,7 @@ int main(int argc, char **argv)
     pthread_atfork(NULL, NULL, isolate_child);
     task_function *task = load(argv[1]);
     catch_crashes();
+    if (!write_all(answers_fd, LINE_READY, sizeof LINE_READY - 1)) return 0;
     serve(&host, task);
     return 0;
 }

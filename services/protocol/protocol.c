@@ -5,10 +5,15 @@
 #include "common/json/json_walk.h"
 
 static const char *const item_error_names[] = {
-    [ITEM_TASK_ERROR] = "task_error", [ITEM_CRASHED] = "crashed",
-    [ITEM_TIMED_OUT] = "timed_out",   [ITEM_OUT_OF_MEMORY] = "out_of_memory",
-    [ITEM_BAD_OUTPUT] = "bad_output", [ITEM_WORKER_LOST] = "worker_lost",
-    [ITEM_CANCELLED] = "cancelled",   [ITEM_DEADLINE_EXCEEDED] = "deadline_exceeded",
+    [ITEM_TASK_ERROR] = "task_error",
+    [ITEM_CRASHED] = "crashed",
+    [ITEM_TIMED_OUT] = "timed_out",
+    [ITEM_OUT_OF_MEMORY] = "out_of_memory",
+    [ITEM_BAD_OUTPUT] = "bad_output",
+    [ITEM_WORKER_LOST] = "worker_lost",
+    [ITEM_START_TIMED_OUT] = "start_timed_out",
+    [ITEM_CANCELLED] = "cancelled",
+    [ITEM_DEADLINE_EXCEEDED] = "deadline_exceeded",
 };
 static_assert(ARRAY_SIZE(item_error_names) == ITEM_ERROR_COUNT, "every item error has its name");
 
@@ -128,7 +133,7 @@ static bool read_cost(struct json_slice object, struct chunk_cost *cost)
 }
 
 struct frame {
-    struct json_slice value, error, end, done, cost;
+    struct json_slice value, error, end, done, cost, starting;
     int kinds; /* how many of the members say what kind of line it is */
 };
 
@@ -151,11 +156,12 @@ static bool read_frame(const char *line, size_t len, struct frame *frame)
         } else {
             if (json_string_is(name, "done")) frame->done = value;
             if (json_string_is(name, "cost")) frame->cost = value;
+            if (json_string_is(name, "starting")) frame->starting = value;
             continue;
         }
         frame->kinds++;
     }
-    return frame->kinds == 1 || (frame->kinds == 0 && frame->cost.data);
+    return frame->kinds == 1 || (frame->kinds == 0 && (frame->cost.data || frame->starting.data));
 }
 
 /* Reads any legal form of the frame, and scans the whole line. */
@@ -170,6 +176,8 @@ static struct answer_line parse_slowly(const char *line, size_t len)
         answer.body_len = frame.value.len;
     } else if (frame.error.data) {
         if (read_error(frame.error, &answer)) answer.kind = ANSWER_ERROR;
+    } else if (!frame.end.data && !frame.cost.data) {
+        if (read_done(frame.starting, &answer.starting)) answer.kind = ANSWER_STARTING;
     } else if (!frame.end.data) {
         if (read_cost(frame.cost, &answer.cost)) answer.kind = ANSWER_COST;
     } else if (read_end(frame.end, &answer) && read_done(frame.done, &answer.done)) {

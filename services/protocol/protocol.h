@@ -18,6 +18,7 @@
 #define HEADER_SLOTS       "Fantail-Slots"
 #define HEADER_FREE        "Fantail-Free"
 #define HEADER_COST        "Fantail-Cost" /* in a request: "lines" asks for the cost of the items, struct chunk_cost */
+#define HEADER_STARTING    "Fantail-Starting" /* in a request: "lines" asks for ANSWER_STARTING */
 
 #define TYPE_JSON   "application/json"
 #define TYPE_NDJSON "application/x-ndjson"
@@ -40,6 +41,7 @@ enum item_error {
     ITEM_OUT_OF_MEMORY,
     ITEM_BAD_OUTPUT,
     ITEM_WORKER_LOST,
+    ITEM_START_TIMED_OUT, /* no process of the task was ready in time */
     ITEM_CANCELLED,
     ITEM_DEADLINE_EXCEEDED,
     ITEM_ERROR_COUNT
@@ -63,7 +65,7 @@ const char *idempotency_json(enum idempotency i);
 /* How a chunk's answer ended. */
 enum chunk_end { CHUNK_COMPLETE, CHUNK_DRAINING, CHUNK_DEADLINE, CHUNK_END_COUNT };
 
-enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_COST, ANSWER_BAD };
+enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_COST, ANSWER_STARTING, ANSWER_BAD };
 
 /* What the items of a chunk have cost until now. Slot time is how long an item had a process for itself. */
 struct chunk_cost {
@@ -82,6 +84,7 @@ struct answer_line {
     enum item_error error; /* for ERROR: by its "name"; ITEM_TASK_ERROR when the name is not ours */
     enum chunk_end end;
     uint64_t done;
+    uint64_t starting;      /* for STARTING: how many processes of the task are */
     struct chunk_cost cost; /* for COST, and for END if it has a cost; otherwise items is 0 */
 };
 

@@ -27,7 +27,7 @@ static void add_member(struct buf *b, const char *name, const char *value)
     buf_add_json_string(b, value, strlen(value));
 }
 
-static void add_task(struct buf *b, const struct worker *w, const struct task *t)
+static void add_task(struct buf *b, struct worker *w, const struct task *t)
 {
     buf_add_str(b, "{\"name\":");
     buf_add_json_string(b, t->name, strlen(t->name));
@@ -38,12 +38,15 @@ static void add_task(struct buf *b, const struct worker *w, const struct task *t
         if (t->description) add_member(b, "description", t->description);
         buf_addf(b, ",\"processes\":%u,\"slots\":%u,\"idempotent\":%s", worker_slots(w, t), worker_slots(w, t),
                  idempotency_json(t->idempotent));
+        const struct pool *pool = worker_pool(w, t->name);
+        unsigned starting = pool ? pool_starting(pool) : 0;
+        if (starting) buf_addf(b, ",\"starting\":%u", starting);
         if (t->item_timeout_ns) buf_addf(b, ",\"item_timeout_s\":%.9g", (double)t->item_timeout_ns / (double)NS_PER_S);
     }
     buf_add_char(b, '}');
 }
 
-static void write_tasks(struct buf *b, const struct worker *w)
+static void write_tasks(struct buf *b, struct worker *w)
 {
     buf_add_str(b, "{\"worker\":");
     buf_add_json_string(b, w->id, strlen(w->id));

@@ -9,6 +9,8 @@ static void pump(struct stage *s)
     size_t len;
     const char *at = chunk_peek(s->chunk, &len), *end = at + len;
     bool held_back = s->chunk->held >= LIMIT_WORKER_ANSWER_BYTES;
+    if (s->chunk->starting) chunk_say_starting(to->chunk, s->chunk->starting);
+    s->chunk->starting = 0;
     while (at < end) {
         size_t n = (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at);
         struct answer_line a = answer_line_parse(at, n, false);
@@ -121,7 +123,9 @@ void request_begin_answer(struct request *r)
     const char *cost = http_exchange_header(r->x, HEADER_COST);
     struct chunk *last = request_last_stage(r)->chunk;
     last->cost.chunk_ns = (uint64_t)r->worker->chunk_cost.unit_ns;
+    const char *starting = http_exchange_header(r->x, HEADER_STARTING);
     last->says_cost = cost && strcmp(cost, "lines") == 0;
+    last->says_starting = starting && strcmp(starting, "lines") == 0;
     worker_set_headers(r->worker, r->x, r->stages[0].pool);
     request_move(r, REQUEST_ANSWERING);
     http_answer_stream(r->x, 200, TYPE_NDJSON);

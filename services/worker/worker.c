@@ -42,9 +42,15 @@ static double busy_slots(void *data)
     return p->size - pool_free_slots(p);
 }
 
+static double starting_slots(void *data)
+{
+    return pool_starting(data);
+}
+
 static double idle_slots(void *data)
 {
-    return pool_free_slots(data);
+    const double idle = pool_free_slots(data) - starting_slots(data);
+    return idle > 0 ? idle : 0;
 }
 
 static double queued_items(void *data)
@@ -91,6 +97,7 @@ static void register_pool_metrics(struct pool *p)
 {
     register_slots(p, "busy", busy_slots);
     register_slots(p, "idle", idle_slots);
+    register_slots(p, "starting", starting_slots);
     for (size_t i = 0; i < LOSS_COUNT; i++) {
         struct buf labels = {0};
         metric_add_label(&labels, "task", p->task->name);

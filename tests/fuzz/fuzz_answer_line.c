@@ -60,10 +60,20 @@ static void on_cost(void *data, const struct chunk_cost *cost)
     t->costs += cost->items + cost->slot_ns + cost->chunk_ns;
 }
 
+static void on_starting(void *data, uint64_t processes)
+{
+    struct tally *t = data;
+    t->costs += processes;
+}
+
 static bool read_answer(const char *text, size_t len, size_t piece, struct tally *t)
 {
-    static const struct answer_reader_ops ops = {
-        .values = on_values, .value = on_value, .error = on_error, .end = on_end, .cost = on_cost};
+    static const struct answer_reader_ops ops = {.values = on_values,
+                                                 .value = on_value,
+                                                 .error = on_error,
+                                                 .end = on_end,
+                                                 .cost = on_cost,
+                                                 .starting = on_starting};
     struct answer_reader r;
     bool ok = true;
     answer_reader_init(&r, &ops, t);
@@ -80,7 +90,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size) memcpy(text, data, size);
     for (int strict = 0; strict < 2; strict++) {
         struct answer_line line = answer_line_parse(text, size, strict);
-        if (line.kind == ANSWER_BAD || line.kind == ANSWER_END || line.kind == ANSWER_COST) continue;
+        if (line.kind == ANSWER_BAD || line.kind == ANSWER_END || line.kind == ANSWER_COST ||
+            line.kind == ANSWER_STARTING)
+            continue;
         if (line.body < text || line.body + line.body_len > text + size) BUG("a body outside of its line");
     }
     struct tally whole = {0}, bytes = {0};

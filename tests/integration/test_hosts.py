@@ -121,7 +121,14 @@ class Hosts(unittest.TestCase):
         done = subprocess.run(command, input=given, capture_output=True, timeout=TIMEOUT_S, cwd=self.folder)
         self.stderr = done.stderr.decode()
         self.assertEqual(done.returncode, status, self.stderr)
-        return [json.loads(line) for line in done.stdout.decode().splitlines()]
+        return self.answers_of(done.stdout, status)
+
+    def answers_of(self, output, status=0):
+        """The answers in the output of a host. Before them it says that it is ready, unless it could not load the task."""
+        lines = output.decode().splitlines()
+        if lines or status == 0:
+            self.assertEqual(lines.pop(0), "#ready")
+        return [json.loads(line) for line in lines]
 
     def values(self, command, items):
         answers = self.run_host(command, [json.dumps(item) for item in items])
@@ -149,12 +156,12 @@ class Hosts(unittest.TestCase):
     def answers_before_an_end(self, process, count):
         """Reads `count` answers from a host whose stdin stays open."""
         data, end = b"", time.monotonic() + TIMEOUT_S
-        while data.count(b"\n") < count:
+        while data.replace(b"#ready\n", b"").count(b"\n") < count:
             self.assertTrue(select.select([process.stdout], [], [], end - time.monotonic())[0], data)
             piece = os.read(process.stdout.fileno(), 65536)
             self.assertTrue(piece, data)
             data += piece
-        return [json.loads(line) for line in data.splitlines()]
+        return [json.loads(line) for line in data.replace(b"#ready\n", b"").splitlines()]
 
 
 class Native(Hosts):
@@ -217,7 +224,7 @@ class Native(Hosts):
 
     def test_a_line_that_was_cut_off_is_no_item(self):
         done = subprocess.run(self.example("square"), input=b"2\n33", capture_output=True, timeout=TIMEOUT_S)
-        self.assertEqual((done.returncode, done.stdout), (0, b'{"value":4}\n'))
+        self.assertEqual((done.returncode, done.stdout), (0, b'#ready\n{"value":4}\n'))
 
     def test_an_object_that_cannot_be_loaded_ends_the_host_with_a_reason(self):
         self.run_host(host("native", "absent.so"), ["1"], status=1)
@@ -583,7 +590,7 @@ class Examples(Hosts):
         done = subprocess.run(command, input=given, capture_output=True, timeout=TIMEOUT_S,
                               cwd=os.path.join(TASKS, name))
         self.assertEqual(done.returncode, 0, done.stderr)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line) for line in done.stdout.splitlines() if line != b"#ready"]
 
     def test_every_example_is_described(self):
         for name in sorted(os.listdir(TASKS)):

@@ -86,8 +86,14 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
 }
 
 /* Writes the message once, unless the progress line shows it. */
-static void wait_for_worker(struct map_run *run)
+static void wait_for_worker(struct map_run *run, const struct result_line *r)
 {
+    if (r->len == 8 && memcmp(r->body, "starting", 8) == 0) {
+        snprintf(run->starting_note, sizeof(run->starting_note), "starting (%llu process%s)",
+                 (unsigned long long)r->processes, r->processes == 1 ? "" : "es");
+        run->note = run->starting_note;
+        return;
+    }
     if (!run->waiting_is_said && !run->progress.on && !run->options->quiet) complain("waiting for a worker");
     run->waiting_is_said = true;
     run->note = "waiting for a worker";
@@ -105,7 +111,7 @@ static void handle_rare_line(struct map_run *run, struct map_job *j, const struc
         }
         break;
     case RESULT_END: add_end(run, j, r); break;
-    case RESULT_WAITING: wait_for_worker(run); break;
+    case RESULT_WAITING: wait_for_worker(run, r); break;
     case RESULT_OTHER: break;
     case RESULT_BAD: map_run_fail(run, "the service sent a line that is not a result"); break;
     }

@@ -92,7 +92,8 @@ struct map_run {
     struct failures failures;
     struct map_reduce reduction; /* used only with --reduce */
     struct progress progress;
-    const char *note;     /* for the progress line: what the run waits for; NULL: nothing */
+    const char *note; /* for the progress line: what the run waits for; NULL: nothing */
+    char starting_note[48];
     bool waiting_is_said; /* the message "waiting for a worker" was written */
 
     struct map_job jobs[MAP_JOBS];

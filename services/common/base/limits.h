@@ -58,7 +58,8 @@
 #define LIMIT_RUNNING_JOBS       256        /* one more job is answered 429; --max-jobs */
 #define DEFAULT_MAX_CHUNK_BYTES  (1 * MIB)
 #define DEFAULT_ITEM_TIMEOUT_S   60.0
-#define DEFAULT_CHUNK_COST_NS    50000 /* cost of a chunk, on each side, until it is measured */
+#define DEFAULT_START_TIMEOUT_S  UINT64_C(300) /* for a process of a task to be ready */
+#define DEFAULT_CHUNK_COST_NS    50000         /* cost of a chunk, on each side, until it is measured */
 #define DEFAULT_CHUNK_TARGET_MS  250
 #define DEFAULT_HEARTBEAT_S      15 /* --heartbeat-s */
 

@@ -26,7 +26,8 @@ static bool is_canonical_value(const char *bytes, size_t len, const struct answe
 static void report_line(struct answer_reader *r, const struct answer_line *line)
 {
     if (line->kind == ANSWER_COST || line->kind == ANSWER_END) r->ops->cost(r->data, &line->cost);
-    if (line->kind == ANSWER_COST) return;
+    if (line->kind == ANSWER_STARTING) r->ops->starting(r->data, line->starting);
+    if (line->kind == ANSWER_COST || line->kind == ANSWER_STARTING) return;
     if (line->kind == ANSWER_END) {
         r->ended = true;
         r->ops->end(r->data, line);

@@ -99,7 +99,14 @@ static void on_cost(void *data, const struct chunk_cost *cost)
     sched_attempt_cost(call->attempt, cost->items, cost->slot_ns, cost->chunk_ns);
 }
 
-static const struct answer_reader_ops reader_ops = {on_values, on_value, on_error, on_chunk_end, on_cost};
+static void on_starting(void *data, uint64_t processes)
+{
+    struct attempt_call *call = data;
+    call->phase->job->starting = processes;
+    sched_attempt_starting(call->attempt, now_ns());
+}
+
+static const struct answer_reader_ops reader_ops = {on_values, on_value, on_error, on_chunk_end, on_cost, on_starting};
 
 static bool on_body(void *data, const char *bytes, size_t len)
 {
@@ -249,7 +256,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
 
 /* The header lines of the request, and the memory of the lines that are made for it. */
 struct request_headers {
-    const char *lines[7 + TRACE_HEADERS_MAX]; /* NULL-ended */
+    const char *lines[8 + TRACE_HEADERS_MAX]; /* NULL-ended */
     size_t n;
     char chunk[sizeof HEADER_CHUNK + CHUNK_NAME_SIZE + 2], attempt[48], deadline[64];
     struct trace_headers trace;
@@ -272,6 +279,7 @@ static void make_headers(struct request_headers *h, const struct attempt_call *c
     h->n = 0;
     h->lines[h->n++] = "Content-Type: " TYPE_CHUNK;
     h->lines[h->n++] = HEADER_COST ": lines";
+    h->lines[h->n++] = HEADER_STARTING ": lines";
     h->lines[h->n++] = h->chunk;
     h->lines[h->n++] = h->attempt;
     add_deadline(h, call->phase);

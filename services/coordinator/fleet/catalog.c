@@ -132,6 +132,7 @@ static void add_runnable(struct catalog_task *t, const struct task_list *l, cons
     if (!t->about || l->workers > 0) t->about = one->about;
     t->workers += l->reached;
     t->slots += (uint64_t)l->reached * one->slots;
+    t->starting += (uint64_t)l->reached * one->starting;
     t->runs |= l->workers > 0;
 }
 
@@ -248,6 +249,7 @@ static void write_task(struct buf *out, const struct catalog *c, const struct ca
     add_string(out, "{\"name\":", t->name);
     if (t->about) buf_addf(out, "%s,\"idempotent\":%s", t->about, idempotency_json(t->idempotent));
     if (!c->balancer) buf_addf(out, ",\"workers\":%u,\"slots\":%llu", t->workers, (unsigned long long)t->slots);
+    if (!c->balancer && t->starting) buf_addf(out, ",\"starting\":%llu", (unsigned long long)t->starting);
     if (t->error) write_broken(out, c, t);
     buf_add_char(out, '}');
 }

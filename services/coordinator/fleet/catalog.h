@@ -24,6 +24,7 @@ struct catalog_task {
     bool runs;
     unsigned workers;  /* workers that can run the task and were reached */
     uint64_t slots;    /* slots of these workers */
+    uint64_t starting; /* processes that are starting, on these workers */
     unsigned broken;   /* workers that have the task and cannot run it */
     const char *error; /* why one of these cannot run it; NULL: broken is 0 */
     const char *about; /* description by a worker that can run the task; NULL: none can */

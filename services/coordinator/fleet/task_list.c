@@ -17,7 +17,7 @@ static bool is_any_of(const char *name, const char *const *words)
 /* Prints the members that the coordinator only passes on, such as mode and description. */
 static char *print_others(const cJSON *task)
 {
-    static const char *const ours[] = {"name", "error", "idempotent", "slots", "workers", "broken", NULL};
+    static const char *const ours[] = {"name", "error", "idempotent", "slots", "starting", "workers", "broken", NULL};
     struct buf out = {0};
     const cJSON *member;
     size_t len;
@@ -52,6 +52,7 @@ static void read_task(struct task_list *l, const cJSON *task)
                       : cJSON_IsFalse(idempotent) ? IDEMPOTENCY_NO
                                                   : IDEMPOTENCY_UNSAID,
         .slots = read_slots(cJSON_GetObjectItemCaseSensitive(task, "slots")),
+        .starting = read_slots(cJSON_GetObjectItemCaseSensitive(task, "starting")),
         .about = print_others(task),
     };
 }

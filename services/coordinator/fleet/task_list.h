@@ -10,8 +10,9 @@ struct listed_task {
     char *name;
     char *error; /* why the worker cannot run it; NULL: it can */
     enum idempotency idempotent;
-    unsigned slots; /* items that the worker runs at once; 0: it does not say */
-    char *about;    /* the other members of its description, each with a comma in front */
+    unsigned slots;    /* items that the worker runs at once; 0: it does not say */
+    unsigned starting; /* processes that are starting */
+    char *about;       /* the other members of its description, each with a comma in front */
 };
 
 struct task_list {

@@ -377,7 +377,9 @@ void reader_waiting(struct reader *r, const char *reason)
     if (!r->ndjson) return;
     const char *detail = r->job->jobs->fleet->connect_error.reason;
     buf_addf(&r->pending, "{\"type\":\"waiting\",\"reason\":\"%s\"", reason);
-    if (detail[0]) {
+    if (r->job->waiting == SCHED_WAITING_STARTING) {
+        buf_addf(&r->pending, ",\"processes\":%llu", (unsigned long long)r->job->starting);
+    } else if (detail[0]) {
         buf_add_str(&r->pending, ",\"detail\":");
         buf_add_json_string(&r->pending, detail, strlen(detail));
     }

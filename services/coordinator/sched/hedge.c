@@ -61,7 +61,8 @@ static double patience(const struct sched_job *job)
 static uint64_t late_at(const struct sched_job *job, const struct sched_attempt *a, double times)
 {
     double wait_ns = fmax(times * expected_wait_ns(job, a->lane), (double)HEDGE_MIN_NS);
-    return a->progress_ns + (uint64_t)fmin(wait_ns, 1e18);
+    uint64_t late = a->progress_ns + (uint64_t)fmin(wait_ns, 1e18);
+    return late > a->starting_until_ns ? late : a->starting_until_ns;
 }
 
 static uint64_t dead_at(const struct sched_chunk *chunk)

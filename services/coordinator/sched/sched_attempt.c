@@ -220,6 +220,22 @@ static void cut_losers(struct sched_chunk *chunk)
     if (chunk->hedge && !chunk->hedge->lingers) attempt_cut(chunk->hedge);
 }
 
+/* The time until now is neither an item's nor a sign that the worker hangs. */
+void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns)
+{
+    struct sched_job *job = a->chunk->job;
+    job->s->now_ns = now_ns;
+    if (a->dead || a->lingers || job->ended) return;
+    a->progress_ns = now_ns;
+    a->starting_until_ns = job->starting_until_ns = now_ns + STARTING_NS;
+    if (!job->starting_since_ns) job->starting_since_ns = now_ns;
+    if (a->lane) {
+        chunker_advance(a->lane, now_ns);
+        a->clock = a->lane->clock;
+    }
+    job_changed(job);
+}
+
 struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, uint64_t now_ns)
 {
     struct sched_chunk *chunk = a->chunk;
@@ -235,6 +251,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     chunk_answered(chunk, accept.keep);
     if (a->received > job->largest_answered) job->largest_answered = a->received;
     job->progress_ns = now_ns;
+    job->starting_since_ns = job->starting_until_ns = 0;
     job->delivered = true;
     job_settled(job, accept.keep, ITEM_ERROR_COUNT, true);
     cut_losers(chunk);
@@ -272,6 +289,7 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
         (job->p.retry.on & SCHED_RETRY_ON(error)) != 0 && job->p.idempotent && v.attempts < job->p.retry.max_attempts;
     v.verdict = again ? SCHED_ITEM_RETRIED : SCHED_ITEM_FINAL;
     job->progress_ns = now_ns;
+    job->starting_since_ns = job->starting_until_ns = 0;
     job->delivered = true;
     if (again) retry_item(chunk, a->endpoint, v.attempts, error);
     chunk_answered(chunk, 1);

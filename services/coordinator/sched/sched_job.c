@@ -11,7 +11,7 @@ static_assert(ARRAY_SIZE(status_names) == SCHED_STATUS_COUNT, "one name per stat
 static const char *const waiting_names[] = {
     [SCHED_NOT_WAITING] = "not_waiting",           [SCHED_WAITING_NO_WORKERS] = "no_workers",
     [SCHED_WAITING_NO_TASK] = "no_task",           [SCHED_WAITING_TOKEN_REFUSED] = "token_refused",
-    [SCHED_WAITING_RETRY_BUDGET] = "retry_budget",
+    [SCHED_WAITING_RETRY_BUDGET] = "retry_budget", [SCHED_WAITING_STARTING] = "starting",
 };
 static_assert(ARRAY_SIZE(waiting_names) == SCHED_WAITING_COUNT, "one name per reason");
 
@@ -322,6 +322,8 @@ static enum sched_waiting waits_for(const struct sched_job *job)
                                     : SCHED_WAITING_NO_WORKERS;
     if (!to_send && job->in_flight_items == 0 && job->backoff_items > 0 && job->starved)
         return SCHED_WAITING_RETRY_BUDGET;
+    if (job->starting_until_ns > s->now_ns && s->now_ns >= job->starting_since_ns + WAITING_AFTER_NS)
+        return SCHED_WAITING_STARTING;
     return SCHED_NOT_WAITING;
 }
 

@@ -135,6 +135,7 @@ struct sched_attempt {
     double seen_ns;               /* slot time of its answered items, as measured here */
     double charged_ns;            /* slot time charged to its job until its cost is known */
     uint64_t progress_ns;         /* when the last answer came; started_ns before that */
+    uint64_t starting_until_ns;   /* its worker starts processes for it: it is not late before this */
     bool is_hedge;
     bool is_rescue;      /* its chunk is on a worker that seems dead; the retry budget pays for it */
     bool dead;           /* it is cut off in the next run; what it still reports is dropped */
@@ -179,9 +180,10 @@ enum sched_waiting {
     SCHED_WAITING_NO_TASK, /* no worker has the task */
     SCHED_WAITING_TOKEN_REFUSED,
     SCHED_WAITING_RETRY_BUDGET,
+    SCHED_WAITING_STARTING, /* processes of its task are starting */
     SCHED_WAITING_COUNT
 };
-/* "no_workers", "no_task", "token_refused", "retry_budget" */
+/* "no_workers", "no_task", "token_refused", "retry_budget", "starting" */
 const char *sched_waiting_name(enum sched_waiting why);
 
 struct sched_retry {
@@ -340,6 +342,9 @@ enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
 /* Reports what the headers of the answer say. worker_id is a hash of Fantail-Worker; slots are the slots of its task
  * there. */
 void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
+/* Reports that no item of it can run yet, because processes of its task are starting at its worker. Say it every
+ * second. */
+void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns);
 struct sched_accept {
     uint64_t first; /* index in the job of the first line to keep */
     uint32_t drop;  /* lines at the front that are duplicates */

@@ -216,6 +216,16 @@ void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns)
     c->held += c->out.len - before;
 }
 
+void chunk_say_starting(struct chunk *c, uint64_t processes)
+{
+    if (c->ended) return;
+    c->starting = processes;
+    if (!c->says_starting) return;
+    size_t before = c->out.len;
+    buf_addf(&c->out, "{\"starting\":%llu}\n", (unsigned long long)processes);
+    c->held += c->out.len - before;
+}
+
 static void add_end_line(struct chunk *c, enum chunk_end how)
 {
     size_t before = c->out.len;

@@ -7,7 +7,10 @@
 
 static void on_answered(struct process *p);
 static void on_lost(struct process *p, struct fault *f);
-static const struct process_hooks hooks = {.answered = on_answered, .lost = on_lost, .progress = pool_progress};
+static void on_starting(struct process *p);
+static void on_ready(struct process *p);
+static const struct process_hooks hooks = {
+    .starting = on_starting, .ready = on_ready, .answered = on_answered, .lost = on_lost, .progress = pool_progress};
 
 static void on_timer(uv_timer_t *timer);
 
@@ -21,7 +24,8 @@ static void on_timer(uv_timer_t *timer)
 {
     struct pool *p = timer->data;
     if (p->probe) {
-        uint64_t until = p->probe->started_ns + POOL_PROBE_NS;
+        if (p->probe->state == PROCESS_STARTING) return; /* on_ready() continues */
+        uint64_t until = p->probe->ready_ns + POOL_PROBE_NS;
         if (until > now_ns()) {
             wake_at(p, until); /* the timer uses the clock of the loop, which may be a little ahead */
             return;
@@ -62,6 +66,14 @@ unsigned pool_free_slots(const struct pool *p)
     for (const struct process *process = p->processes; process; process = process->next)
         if (process->window.head) busy++;
     return busy < p->size ? p->size - busy : 0;
+}
+
+unsigned pool_starting(const struct pool *p)
+{
+    unsigned n = 0;
+    for (const struct process *process = p->processes; process; process = process->next)
+        n += process->state == PROCESS_STARTING;
+    return n;
 }
 
 /* ---- feeding ---- */
@@ -177,6 +189,9 @@ static void feed_all(struct pool *p, uint64_t now)
         if (!process->window.head && process != p->probe && !feed_process(p, process, now)) return;
     while (p->count < p->size && !p->probe && now >= p->broken_until_ns) {
         if (!has_work(p)) return;
+        /* A process that is starting will take at least one item. */
+        unsigned starting = pool_starting(p);
+        if (starting && pool_queued(p) <= starting) break;
         if (!start_one(p, now) || p->probe) break;
         if (!feed_process(p, p->processes, now)) return;
     }
@@ -186,6 +201,36 @@ static void feed_all(struct pool *p, uint64_t now)
         if (process == p->probe || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;
         if (!feed_process(p, process, now)) return;
     }
+}
+
+/* Tells the chunks of which no item runs that processes are starting. */
+static void tell_starting(struct pool *p, uint64_t now)
+{
+    unsigned starting = pool_starting(p);
+    if (starting == 0) return;
+    struct chunk *c = p->turns.at;
+    for (unsigned i = 0, n = p->turns.n; i < n; i++) {
+        struct chunk *next = c->next_turn;
+        bool waits = !c->given && chunk_available(c);
+        if (waits && (!c->starting_said_ns || now - c->starting_said_ns >= PROCESS_STARTING_NS / 2)) {
+            c->starting_said_ns = now;
+            chunk_say_starting(c, starting);
+            pool_progress(c);
+        }
+        c = next;
+    }
+}
+
+static void on_starting(struct process *process)
+{
+    tell_starting(process->pool, now_ns());
+}
+
+static void on_ready(struct process *process)
+{
+    struct pool *p = process->pool;
+    if (process == p->probe) wake_at(p, process->ready_ns + POOL_PROBE_NS);
+    pool_feed(p);
 }
 
 void pool_feed(struct pool *p)
@@ -198,6 +243,7 @@ void pool_feed(struct pool *p)
         uint64_t now = now_ns();
         feed_all(p, now);
         if (p->broken_until_ns > now && p->count == 0) fail_waiting(p);
+        tell_starting(p, now);
     }
     p->feeding = false;
 }
@@ -236,7 +282,8 @@ static void on_lost(struct process *process, struct fault *f)
     pool_take_back(p, process, f);
     if (!expected && process->window.answered == 0 && process->task == p->task) {
         p->deaths++;
-        if (!had_item && (was_probe || p->deaths >= POOL_PROBE_AFTER)) set_broken(p, f, process, now);
+        bool hopeless = was_probe || f->name == ITEM_START_TIMED_OUT; /* another start would only take as long */
+        if (!had_item && (hopeless || p->deaths >= POOL_PROBE_AFTER)) set_broken(p, f, process, now);
     }
     if (p->broken_until_ns > now && p->turns.at) wake_at(p, p->broken_until_ns);
     pool_feed(p);

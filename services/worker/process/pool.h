@@ -28,6 +28,7 @@ enum pool_loss {
     LOSS_TIMED_OUT,
     LOSS_OUT_OF_MEMORY,
     LOSS_BAD_OUTPUT,
+    LOSS_START_TIMED_OUT,
     LOSS_CANCELLED,
     LOSS_RETIRED,
     LOSS_COUNT
@@ -79,6 +80,8 @@ void pool_reload(struct pool *p, struct task *task, unsigned size);
 
 /* Returns how many more items could run now, on idle processes and on processes that may still be started. */
 unsigned pool_free_slots(const struct pool *p);
+/* Returns how many processes are starting. They do not take items yet. */
+unsigned pool_starting(const struct pool *p);
 /* Returns how many items wait. */
 uint64_t pool_queued(const struct pool *p);
 

@@ -2,7 +2,8 @@
 #include "common/observe/log.h"
 #include "worker/process/pool_internal.h"
 
-const char *const pool_loss_names[] = {"crashed", "timed_out", "out_of_memory", "bad_output", "cancelled", "retired"};
+const char *const pool_loss_names[] = {"crashed",         "timed_out", "out_of_memory", "bad_output",
+                                       "start_timed_out", "cancelled", "retired"};
 static_assert(ARRAY_SIZE(pool_loss_names) == LOSS_COUNT, "a name for each loss");
 
 /* If a process is lost and it is not known which item is at fault, the items are given again in this many parts. If
@@ -72,6 +73,7 @@ enum pool_loss pool_loss_of(const struct process *process, const struct fault *f
     case ITEM_TIMED_OUT: return LOSS_TIMED_OUT;
     case ITEM_OUT_OF_MEMORY: return LOSS_OUT_OF_MEMORY;
     case ITEM_BAD_OUTPUT: return LOSS_BAD_OUTPUT;
+    case ITEM_START_TIMED_OUT: return LOSS_START_TIMED_OUT;
     default: return LOSS_CRASHED;
     }
 }

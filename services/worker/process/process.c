@@ -94,8 +94,20 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     uv_timer_init(env->loop, &p->timer);
     p->timer.data = p;
     p->handles++;
-    process_move(p, PROCESS_RUNNING);
+    p->ready_ns = now;
+    if (task->ready)
+        process_check_time(p, now);
+    else
+        process_move(p, PROCESS_RUNNING);
     return p;
+}
+
+void process_become_ready(struct process *p, uint64_t now)
+{
+    p->ready_ns = now;
+    process_move(p, PROCESS_RUNNING);
+    log_debug("a process is ready", LOG_STR("task", p->task->name), LOG_I64("pid", p->child.pid),
+              LOG_MS("duration_ms", now - p->started_ns));
 }
 
 uint64_t process_room(struct process *p, uint64_t now)
@@ -122,8 +134,9 @@ void process_give(struct process *p, struct run *r, uint64_t now)
 
 void process_retire(struct process *p)
 {
-    if (p->state != PROCESS_RUNNING && p->state != PROCESS_ENDING) return;
+    if (p->state > PROCESS_ENDING) return;
     p->retired = true;
+    if (p->state == PROCESS_STARTING) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
     if (p->state == PROCESS_RUNNING) process_move(p, PROCESS_RETIRING);
     if (!p->writing) process_close_pipe(&p->in);
     if (!p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);

@@ -5,14 +5,18 @@
  *
  * The current item of a process is the first item that it has not answered (window.h).
  *
- *     STARTING --its program runs--> RUNNING --process_retire()--> RETIRING
+ *     STARTING --it is ready-------> RUNNING --process_retire()--> RETIRING
  *                                       |                             |
  *             it closed stdin or stdout |                             | the same, or it has answered all it was given
  *                                       +----------> ENDING <---------+
  *
- *     RUNNING, RETIRING, ENDING --it exits--> EXITED --its last output is read--> GONE --handles closed--> freed
- *     RUNNING, RETIRING, ENDING --process_kill()--> KILLED --it is reaped-------> GONE
- *     STARTING --its program cannot be started----------------------------------> GONE
+ *     STARTING --process_retire()--> ENDING
+ *     STARTING, RUNNING, RETIRING, ENDING --it exits--> EXITED --its last output is read--> GONE --handles closed-->
+ * freed STARTING, RUNNING, RETIRING, ENDING --process_kill()--> KILLED --it is reaped-------> GONE STARTING --its
+ * program cannot be started----------------------------------> GONE
+ *
+ * A process of a host program says when it has loaded its task, and so may others ("ready" of task.json). Until then it
+ * is STARTING, gets no item, and has a time limit of its own. Other processes are ready at once.
  *
  * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read.
  * After that it gives no more answers, and the pool takes the runs that are left in its window. process_kill() may also
@@ -32,15 +36,18 @@
 struct process;
 
 struct process_hooks {
+    void (*starting)(struct process *p);              /* called now and then while it is STARTING */
+    void (*ready)(struct process *p);                 /* called when it was STARTING and is RUNNING */
     void (*answered)(struct process *p);              /* called when its window may have room */
     void (*lost)(struct process *p, struct fault *f); /* f: the reason; meaningless if it was only retired */
     void (*progress)(struct chunk *c);                /* called when the chunk has more answers */
 };
 
-#define PROCESS_PREAMBLE 2 /* values whose control lines may precede a run: the common value, the trace */
+#define PROCESS_STARTING_NS (200 * NS_PER_MS) /* between two calls of hooks->starting() */
+#define PROCESS_PREAMBLE    2 /* values whose control lines may precede a run: the common value, the trace */
 
 enum process_state {
-    PROCESS_STARTING, /* its program does not run yet */
+    PROCESS_STARTING, /* its program does not run yet, or has not said that it is ready */
     PROCESS_RUNNING,
     PROCESS_RETIRING, /* gets no more items; its stdin is closed after the last item */
     PROCESS_ENDING,   /* gets no more items; must exit by itself, and is killed when its grace is over */
@@ -95,7 +102,7 @@ struct process {
     struct buf numbered;    /* for the form with ids: the run being written, with its ids */
     uint64_t numbered_next; /* the next id */
 
-    uint64_t started_ns;
+    uint64_t started_ns, ready_ns;
     uint64_t grace_until_ns; /* in ENDING: when it is killed, with grace_cause as the reason */
     const char *grace_cause;
     struct tail tail;

@@ -19,6 +19,8 @@ static inline bool process_is_lost(const struct process *p)
 
 void process_on_readable(uv_poll_t *poll, int status, int events);
 void process_on_stderr(uv_poll_t *poll, int status, int events);
+/* Call it when the process has said that it is ready. */
+void process_become_ready(struct process *p, uint64_t now);
 /* Makes r the run that is written next; NULL: none. */
 void process_begin_run(struct process *p, struct run *r);
 /* Writes as much as the pipe takes now, and the rest when there is room. */

@@ -184,10 +184,37 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
+/* Reads the output of a process that has not said yet that it is ready. What it writes before that is logged like
+ * stderr. Returns how many bytes were read: whole lines. */
+static size_t read_start(struct process *p, const char *data, size_t len)
+{
+    static const char ready[] = "#ready";
+    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
+    size_t used = 0;
+    while (p->state == PROCESS_STARTING) {
+        const char *line = data + used, *newline = memchr(line, '\n', len - used);
+        if (!newline) break;
+        size_t n = (size_t)(newline - line);
+        used += n + 1;
+        if (n && line[n - 1] == '\r') n--;
+        if (n == sizeof ready - 1 && memcmp(line, ready, n) == 0)
+            process_become_ready(p, now_ns());
+        else
+            tail_add(&p->tail, line, (size_t)(newline + 1 - line), &from, now_ns());
+    }
+    return used;
+}
+
 /* Reads the answers in data, and keeps the unfinished line. Returns false when the process is lost. */
 static bool read_answers(struct process *p, const char *data, size_t len)
 {
-    struct intake in = window_intake(&p->window, data, len, now_ns(), p->hooks->progress);
+    if (p->state == PROCESS_STARTING) {
+        size_t used = read_start(p, data, len);
+        data += used;
+        len -= used;
+    }
+    struct intake in = {0};
+    if (p->state != PROCESS_STARTING) in = window_intake(&p->window, data, len, now_ns(), p->hooks->progress);
     buf_add(&p->partial, data + in.used, len - in.used);
     return check_output(p, &in, data + in.used, len - in.used);
 }
@@ -281,6 +308,7 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
 {
     struct process *p = poll->data;
     uint64_t before = p->window.answered;
+    bool was_starting = p->state == PROCESS_STARTING;
     bool more = read_output(p, has_long_lines(p) ? LONG_TURN_BYTES : SHORT_TURN_BYTES);
     if (process_is_lost(p)) return;
     if (!more) {
@@ -288,7 +316,8 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
         process_expect_end(p, p->retired ? PROCESS_RETIRE_GRACE_NS : CLOSED_GRACE_NS, "it closed its stdout");
     }
     if (p->state == PROCESS_RETIRING && !p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
-    if (p->window.answered == before) return;
+    if (was_starting && p->state == PROCESS_RUNNING) p->hooks->ready(p);
+    if (p->window.answered == before || process_is_lost(p)) return;
     process_confirm(p, now_ns());
     if (process_is_lost(p)) return;
     p->hooks->answered(p);

@@ -20,7 +20,7 @@
 
 void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause)
 {
-    if (p->state != PROCESS_RUNNING && p->state != PROCESS_RETIRING) return;
+    if (p->state > PROCESS_RETIRING) return;
     uint64_t now = now_ns();
     process_move(p, PROCESS_ENDING);
     p->grace_until_ns = now + grace_ns;
@@ -48,10 +48,19 @@ static uint64_t item_deadline(const struct process *p)
     return until;
 }
 
+static uint64_t start_deadline(const struct process *p)
+{
+    uint64_t limit = p->task->start_timeout_ns;
+    return limit ? p->started_ns + limit : UINT64_MAX;
+}
+
 static bool over_time(struct process *p, uint64_t now)
 {
     struct fault f;
-    if (p->state == PROCESS_ENDING && now >= p->grace_until_ns) {
+    if (p->state == PROCESS_STARTING && now >= start_deadline(p)) {
+        fault_set(&f, ITEM_START_TIMED_OUT, "task %s: its process was not ready after %.3g s (start_timeout_s)",
+                  p->task->name, (double)(now - p->started_ns) / (double)NS_PER_S);
+    } else if (p->state == PROCESS_ENDING && now >= p->grace_until_ns) {
         fault_set(&f, ITEM_BAD_OUTPUT, "%s", p->grace_cause);
     } else if (now >= item_deadline(p)) {
         double limit = (double)timed_run(p)->chunk->item_timeout_ns / (double)NS_PER_S;
@@ -66,10 +75,16 @@ static bool over_time(struct process *p, uint64_t now)
     return true;
 }
 
+/* Its memory is checked while it loads and while it has items. */
+static bool has_to_be_small(const struct process *p)
+{
+    return p->window.head || p->state == PROCESS_STARTING;
+}
+
 static bool over_memory(struct process *p)
 {
     uint64_t limit = p->task->memory_bytes;
-    if (!limit || !p->window.head) return false;
+    if (!limit || !has_to_be_small(p)) return false;
     uint64_t used = memory_of_tree(p->child.pid);
     if (used <= limit) return false;
     struct fault f;
@@ -183,6 +198,7 @@ static void on_timer(uv_timer_t *timer)
     if (p->out.open) process_on_readable(&p->out.poll, 0, UV_READABLE);
     confirm(p, now);
     if (process_is_lost(p) || over_time(p, now) || over_memory(p)) return;
+    if (p->state == PROCESS_STARTING) p->hooks->starting(p);
     process_check_time(p, now);
 }
 
@@ -192,8 +208,10 @@ void process_check_time(struct process *p, uint64_t now)
 {
     if (process_is_lost(p)) return;
     uint64_t until = item_deadline(p);
-    if (p->task->memory_bytes && p->window.head && now + MEMORY_CHECK_NS < until) until = now + MEMORY_CHECK_NS;
+    if (p->task->memory_bytes && has_to_be_small(p) && now + MEMORY_CHECK_NS < until) until = now + MEMORY_CHECK_NS;
     if (p->state == PROCESS_ENDING && p->grace_until_ns < until) until = p->grace_until_ns;
+    if (p->state == PROCESS_STARTING && now + PROCESS_STARTING_NS < until) until = now + PROCESS_STARTING_NS;
+    if (p->state == PROCESS_STARTING && start_deadline(p) < until) until = start_deadline(p);
     uint64_t recheck_ns = p->window.unconfirmed ? now + recheck_delay(p, now) : UINT64_MAX;
     if (recheck_ns < until) until = recheck_ns;
     if (until == UINT64_MAX) return;

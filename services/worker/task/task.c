@@ -125,7 +125,8 @@ static char *shown_name(const char *name)
 static struct task *new_task(const char *name)
 {
     struct task *t = xcalloc(1, sizeof *t);
-    *t = (struct task){.refs = 1, .name = shown_name(name), .envelope = true};
+    *t = (struct task){
+        .refs = 1, .name = shown_name(name), .envelope = true, .start_timeout_ns = DEFAULT_START_TIMEOUT_S * NS_PER_S};
     if (!is_task_name(name, strlen(name))) task_fail(t, "no job can name it: " TASK_NAME_RULE);
     return t;
 }

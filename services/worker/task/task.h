@@ -25,11 +25,13 @@ struct task {
     const char **env;   /* NULL-ended: the worker's, replaced by the task's own where both have one, and FANTAIL_TASK */
     unsigned processes; /* 0: the worker's default */
     uint64_t item_timeout_ns;       /* 0: none */
+    uint64_t start_timeout_ns;      /* 0: none */
     uint64_t memory_bytes;          /* 0: unlimited */
     uint64_t max_items_per_process; /* 0: unlimited */
     enum idempotency idempotent;
     bool envelope; /* the program writes envelopes, not values */
     bool ids;      /* items and answers have ids, see numbered.h; mode stream only */
+    bool ready;    /* the processes say when they are ready; before that they get no item */
     bool common;   /* the program understands #common lines */
     bool trace;    /* the program understands #traceparent and #tracestate lines */
 };

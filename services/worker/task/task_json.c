@@ -93,6 +93,11 @@ static void read_item_timeout(struct field_context *c, const cJSON *v)
     c->task->item_timeout_ns = (uint64_t)(read_number(c->task, v, 0, 1e6, false) * (double)NS_PER_S);
 }
 
+static void read_start_timeout(struct field_context *c, const cJSON *v)
+{
+    c->task->start_timeout_ns = (uint64_t)(read_number(c->task, v, 0, 1e6, false) * (double)NS_PER_S);
+}
+
 static void read_memory(struct field_context *c, const cJSON *v)
 {
     c->task->memory_bytes = (uint64_t)read_number(c->task, v, 1 * MIB, 1e15, true);
@@ -118,6 +123,11 @@ static void read_envelope(struct field_context *c, const cJSON *v)
 static void read_ids(struct field_context *c, const cJSON *v)
 {
     read_bool(c->task, v, &c->task->ids);
+}
+
+static void read_ready(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->ready);
 }
 
 static void read_common(struct field_context *c, const cJSON *v)
@@ -192,6 +202,7 @@ static const struct {
     {"mode", read_mode},
     {"processes", read_processes},
     {"item_timeout_s", read_item_timeout},
+    {"start_timeout_s", read_start_timeout},
     {"memory_bytes", read_memory},
     {"max_items_per_process", read_max_items},
     {"env", read_env},
@@ -200,6 +211,7 @@ static const struct {
     {"cwd", read_cwd},
     {"envelope", read_envelope},
     {"ids", read_ids},
+    {"ready", read_ready},
     {"common", read_common},
     {"traceparent", read_traceparent},
     {"input", read_input},
@@ -265,7 +277,7 @@ static void build_command(struct task *t, const struct command_options *o, const
     case TASK_MODE_COUNT: BUG("no such mode");
     }
     t->argv = w.list;
-    if (t->mode != TASK_STREAM) t->envelope = t->common = t->trace = true;
+    if (t->mode != TASK_STREAM) t->envelope = t->common = t->trace = t->ready = true;
     if (access(t->path, X_OK) != 0 && t->mode != TASK_STREAM) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
 
@@ -279,7 +291,7 @@ void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
     add_word(&w, path);
     free(path);
     t->argv = w.list;
-    t->envelope = t->common = t->trace = true;
+    t->envelope = t->common = t->trace = t->ready = true;
     t->env = environment_of_task(t->env, t->name);
     if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
@@ -321,6 +333,7 @@ static void read_members(struct task *t, const cJSON *json, const char *path, co
     if (!t->error) cJSON_ArrayForEach(v, json) read_field(&c, v);
     if (!t->error && !options.command) task_fail(t, "\"command\" is missing");
     if (t->ids && t->mode != TASK_STREAM) task_fail(t, "\"ids\" is for mode stream only");
+    if (t->ready && !t->ids) task_fail(t, "\"ready\" is for mode stream with \"ids\" only");
     if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
     if (t->error) return;
     build_command(t, &options, hosts_dir);

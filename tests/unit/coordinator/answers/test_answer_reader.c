@@ -6,7 +6,7 @@
 struct seen {
     struct buf text; /* everything that was reported, in one form */
     uint64_t values, errors, calls;
-    uint64_t done, costs;
+    uint64_t done, costs, starting;
     struct chunk_cost cost;
 };
 
@@ -45,9 +45,14 @@ static void on_cost(void *data, const struct chunk_cost *cost)
     s->cost = *cost;
 }
 
-static const struct answer_reader_ops ops = {on_values, on_value, on_error, on_end, on_cost};
+static void on_starting(void *data, uint64_t processes)
+{
+    ((struct seen *)data)->starting += processes;
+}
 
-static const char answer[] = "{\"value\":1}\n{\"value\":\"two\"}\n{ \"value\" : 3 }\n"
+static const struct answer_reader_ops ops = {on_values, on_value, on_error, on_end, on_cost, on_starting};
+
+static const char answer[] = "{\"starting\":2}\n{\"value\":1}\n{\"value\":\"two\"}\n{ \"value\" : 3 }\n"
                              "{\"cost\":{\"items\":3,\"slot_s\":0.5}}\n"
                              "{\"error\":{\"name\":\"crashed\",\"cause\":\"killed\"}}\n{\"value\":5}\n"
                              "{\"end\":\"complete\",\"done\":5,\"cost\":{\"items\":4,\"slot_s\":0.75}}\n";
@@ -69,6 +74,7 @@ Test(answer_reader, reads_the_same_in_pieces_of_any_size)
         cr_assert_eq(s.errors, 1);
         cr_assert(s.costs == 2 && s.cost.items == 4 && s.cost.slot_ns == 750000000);
         cr_assert_eq(s.done, 5);
+        cr_assert_eq(s.starting, 2);
         cr_assert_str_eq(buf_cstr(&s.text), canonical);
         buf_release(&s.text);
         answer_reader_release(&r);

@@ -253,6 +253,38 @@ Test(scheduler_faults, a_late_item_is_sent_twice_the_first_answer_wins_and_the_l
     shell_over(&sh);
 }
 
+/* Loading takes longer than items, so a worker that loads seems dead. */
+Test(scheduler_faults, an_item_whose_process_is_starting_is_late_only_once_its_worker_no_longer_says_so)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 4);
+    worker(&sh, 4);
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    job_with(&sh, &p, 100);
+    run(&sh);
+    struct sched_attempt *late = sh.out[0];
+    while (sh.out_n > 1) {
+        sched_attempt_starting(late, sh.now);
+        complete(&sh, sh.out[1], 2);
+        run(&sh);
+    }
+    for (uint64_t from = sh.now; sh.now < from + 100 * NS_PER_S; run_at(&sh, sh.now + NS_PER_S)) {
+        sched_attempt_starting(late, sh.now);
+        cr_assert_eq(sh.out_n, 1);
+        cr_assert_eq(sh.cuts, 0);
+    }
+    for (unsigned i = 0; i < 50000 && sh.out_n < 2; i++) run_on(&sh, 1);
+    cr_assert_eq(sh.out_n, 2);
+    cr_assert(sh.out[1]->is_hedge);
+    complete(&sh, late, 1);
+    run(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    cr_assert_eq(sh.outcome.counts.retried, 0);
+    shell_over(&sh);
+}
+
 /* The first sent attempt that is not at this worker. */
 static struct sched_attempt *sent_elsewhere(struct shell *sh, const struct sched_endpoint *e)
 {
