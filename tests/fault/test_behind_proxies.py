@@ -1,0 +1,78 @@
+"""Real proxies at full size: uploads and answers of 2 GB, and how late a line is."""
+import json
+import time
+import unittest
+
+import fantail_testing as ft
+import test_proxies
+from fault_testing import SLOW, SLOW_REASON, say
+
+GIB = 1024 * 1024 * 1024
+LATE_S = 0.1
+
+
+class FullSize(test_proxies.Answers, test_proxies.Uploads):
+    TIME_LIMIT_S = 900
+    upload_bytes = answer_bytes = 2 * GIB + 10 * 1024 * 1024
+
+    @classmethod
+    def setUpClass(cls):
+        if not SLOW:
+            raise unittest.SkipTest(SLOW_REASON)
+        super().setUpClass()
+
+    @classmethod
+    def make_fleet_options(cls, keeper):
+        options = super().make_fleet_options(keeper)
+        clock = "import sys, time\nfor line in sys.stdin:\n    time.sleep(1)\n    print(time.time(), flush=True)\n"
+        keeper.tasks(clock={"mode": "stream", "command": ["python3", "clock.py"], "envelope": False,
+                            "files": {"clock.py": clock}})
+        return options
+
+    def test_a_line_a_second_is_at_most_100_ms_late(self):
+        late = []
+        with self.stream(json.dumps({"task": "clock", "range": {"stop": 10}}).encode()) as stream:
+            for _ in range(10):
+                answered = stream.line_of("result")["value"]
+                late.append(time.time() - answered)
+        say(f"a line a second through {self.proxy} ({self.kind}): at most {max(late) * 1000:.1f} ms late")
+        self.assertLess(max(late), LATE_S)
+
+
+class StockNginx(FullSize, test_proxies.ProxyTest):
+    """Its own configuration allows no upload of this size."""
+
+    proxy = "nginx"
+    upload_bytes = 1024 * 1024 - 65536
+
+
+class Nginx(FullSize, test_proxies.ProxyTest):
+    proxy, kind = "nginx", "documented"
+
+
+class StockHaproxy(FullSize, test_proxies.ProxyTest):
+    proxy = "haproxy"
+
+
+class Haproxy(FullSize, test_proxies.ProxyTest):
+    proxy, kind = "haproxy", "documented"
+
+
+class Caddy(FullSize, test_proxies.ProxyTest):
+    proxy = "caddy"
+
+
+class Apache(FullSize, test_proxies.ProxyTest):
+    proxy, kind = "apache", "documented"
+
+
+class Varnish(FullSize, test_proxies.ProxyTest):
+    proxy, kind = "varnish", "documented"
+
+
+class Envoy(FullSize, test_proxies.ProxyTest):
+    proxy, kind = "envoy", "documented"
+
+
+if __name__ == "__main__":
+    ft.main()

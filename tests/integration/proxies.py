@@ -1,0 +1,209 @@
+"""Real proxies in front of a service: nginx, HAProxy, Caddy, Apache, Varnish, Squid and Envoy.
+
+    port = proxies.start(test, "nginx", coordinator.port)              the stock configuration
+    port = proxies.start(test, "nginx", coordinator.port, "documented")     the one of docs/proxies.md
+
+The stock configuration is the one that the package installs, with the lines that name the service. Only what belongs to
+the machine is changed: the port to listen on, the paths of logs and temporary files, the user. The documented one has the
+block of docs/proxies.md in the place of these lines. Varnish and Squid need nothing else. Envoy has no stock
+configuration, so its own first example is used, without anything that is optional.
+"""
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+
+import fantail_testing as ft
+from fantail_testing import wait_until
+
+COMMANDS = {"nginx": "nginx", "haproxy": "haproxy", "caddy": "caddy", "apache": "apache2", "varnish": "varnishd",
+            "squid": "squid", "envoy": "envoy"}
+
+
+def have(name):
+    with in_system_path():
+        return shutil.which(COMMANDS[name]) is not None
+
+
+@contextlib.contextmanager
+def in_system_path():
+    """Servers are in /usr/sbin, which is not in the path of every user."""
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = path + ":/usr/local/sbin:/usr/sbin"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = path
+
+
+def read(path):
+    with open(path, encoding="utf-8") as source:
+        return source.read()
+
+
+def replace(text, *pairs):
+    """Each pattern must be there."""
+    for pattern, new in pairs:
+        text, count = re.subn(pattern, lambda _, new=new: new, text, flags=re.M)
+        assert count, f"{pattern} is not in\n{text}"
+    return text
+
+
+def documented(language, upstream):
+    """The block of docs/proxies.md in this language, with the address of the service."""
+    page = read(os.path.join(ft.ROOT, "docs", "proxies.md"))
+    [block] = re.findall(rf"^```{language}\n(.*?)^```", page, re.M | re.S)
+    return re.sub(r"\bcoordinator:8080\b", upstream, block)
+
+
+class Place:
+    """What a configuration needs: the port to listen on, the service, a folder, and the documented block if wanted."""
+
+    def __init__(self, folder, port, upstream_port, kind):
+        self.folder, self.port, self.kind = folder, port, kind
+        self.upstream = f"127.0.0.1:{upstream_port}"
+        self.upstream_port = upstream_port
+
+    def lines(self, language, stock):
+        return documented(language, self.upstream) if self.kind == "documented" else stock
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        ft.write_file(path, text)
+        return path
+
+
+def nginx(place):
+    stock = f"location / {{\n    proxy_pass http://{place.upstream};\n}}\n"
+    site = replace(re.sub(r"#.*", "", read("/etc/nginx/sites-available/default")),
+                   (r"listen 80 default_server;", f"listen 127.0.0.1:{place.port};"), (r"listen \[::\]:80 .*", ""),
+                   (r"location / \{[^}]*\}", place.lines("nginx", stock)))
+    paths = "".join(f"{kind}_temp_path {place.folder}/{kind};\n"
+                    for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    config = replace(read("/etc/nginx/nginx.conf"), (r"^user .*", "user root;" if os.geteuid() == 0 else ""),
+                     (r"/run/nginx\.pid", f"{place.folder}/pid"), (r"/var/log/nginx", place.folder),
+                     (r"include /etc/nginx/sites-enabled/\*;", site + paths))
+    return ["nginx", "-e", f"{place.folder}/error.log", "-c", place.write("nginx.conf", config), "-g", "daemon off;"]
+
+
+def haproxy(place):
+    stock = (f"frontend clients\n    bind :8080\n    default_backend coordinators\n"
+             f"backend coordinators\n    server coordinator1 {place.upstream}\n")
+    config = replace(read("/etc/haproxy/haproxy.cfg"), (r"/run/haproxy/", place.folder + "/"), (r"^\s*daemon$", ""),
+                     (r"^\s*(chroot|user|group) .*", ""))
+    config += replace(place.lines("haproxy", stock), (r"bind :8080", f"bind 127.0.0.1:{place.port}"))
+    return ["haproxy", "-db", "-f", place.write("haproxy.cfg", config)]
+
+
+def caddy(place):
+    stock = f"reverse_proxy {place.upstream}\n"
+    config = replace(read("/etc/caddy/Caddyfile"), (r"^:80 ", f":{place.port} "), (r"^\s*root \* .*", ""),
+                     (r"^\s*file_server$", place.lines("caddy", stock)))
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", place.write("Caddyfile", "{\n\tadmin off\n}\n" + config)]
+
+
+def apache(place):
+    modules = "".join(f"Include /etc/apache2/mods-available/{name}\n" for name in ("proxy.load", "proxy.conf", "proxy_http.load"))
+    stock = f"ProxyPass / http://{place.upstream}/\n"
+    site = f"<VirtualHost *:{place.port}>\n{place.lines('apache', stock)}</VirtualHost>\n"
+    config = replace(read("/etc/apache2/apache2.conf"), (r"^Include ports\.conf", f"Listen 127.0.0.1:{place.port}\n{modules}"),
+                     (r"^IncludeOptional sites-enabled/.*", site), (r"^User .*", ""), (r"^Group .*", ""))
+    config = config.replace("IncludeOptional mods-enabled", "IncludeOptional /etc/apache2/mods-enabled")
+    config = config.replace("IncludeOptional conf-enabled", "IncludeOptional /etc/apache2/conf-enabled")
+    return ["apache2", "-D", "FOREGROUND", "-f", place.write("apache2.conf", config)]
+
+
+def varnish(place):
+    vcl = replace(read("/etc/varnish/default.vcl"), (r'\.port = "8080"', f'.port = "{place.upstream_port}"'))
+    more = documented("varnish", place.upstream).split() if place.kind == "documented" else []
+    return ["varnishd", *more, "-F", "-j", "none", "-n", f"{place.folder}/varnish", "-a", f"127.0.0.1:{place.port}",
+            "-f", place.write("default.vcl", vcl), "-s", "malloc,256m"]
+
+
+def squid(place):
+    """A forward proxy: its clients ask it for absolute addresses."""
+    config = replace(read("/etc/squid/squid.conf"), (r"^http_port 3128$", f"http_port 127.0.0.1:{place.port}"),
+                     (r"^include /etc/squid/conf\.d/.*", "pid_filename none\npinger_enable off\naccess_log none\ncache_log /dev/null\n"),
+                     (r"^coredump_dir .*", "shutdown_lifetime 0 seconds"))
+    return ["squid", "-N", "-n", f"fantail{place.port}", "-f", place.write("squid.conf", config)]
+
+
+ENVOY = """
+static_resources:
+  listeners:
+  - address: {socket_address: {address: 127.0.0.1, port_value: %(port)d}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: fantail
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+          route_config:
+            virtual_hosts:
+            - name: fantail
+              domains: ["*"]
+              routes:
+%(routes)s
+  clusters:
+  - name: coordinators
+    load_assignment:
+      cluster_name: coordinators
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %(upstream)d}}}
+"""
+
+
+def envoy(place):
+    block = place.lines("yaml", "- match: {prefix: /}\n  route: {cluster: coordinators}\n")
+    routes = "".join(" " * 14 + line for line in block.splitlines(True))
+    text = ENVOY % {"port": place.port, "routes": routes, "upstream": place.upstream_port}
+    return ["envoy", "-c", place.write("envoy.yaml", text), "--disable-hot-restart", "--concurrency", "1", "-l", "warning"]
+
+
+CONFIGURE = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy, "apache": apache, "varnish": varnish, "squid": squid,
+             "envoy": envoy}
+
+
+def environment(folder):
+    env = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin", "HOME": folder,
+           "XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder}
+    env.update({"APACHE_RUN_DIR": folder, "APACHE_LOG_DIR": folder, "APACHE_LOCK_DIR": folder,
+                "APACHE_PID_FILE": folder + "/apache.pid"})
+    return env
+
+
+def end(process):
+    """With all its children. Some proxies wait for their clients at SIGTERM, so a few seconds must do."""
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(3)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def start(test, name, upstream_port, kind="stock", add_cleanup=None):
+    """Starts a proxy, which ends with the test, or when the cleanups of add_cleanup run. Returns its port."""
+    folder = os.path.join(test.folder, f"{name}-{upstream_port}-{kind}")
+    os.makedirs(folder)
+    place = Place(folder, test.free_port(), upstream_port, kind)
+    argv = CONFIGURE[name](place)
+    with open(os.path.join(folder, "output"), "wb") as output:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
+                                   start_new_session=True, env=environment(folder))
+    (add_cleanup or test.addCleanup)(end, process)
+
+    def listens():
+        said = read(os.path.join(folder, "output"))[-3000:]
+        assert process.poll() is None, f"{' '.join(argv)} ended with {process.poll()}:\n{said}"
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", place.port)) == 0
+    wait_until(listens, name)
+    return place.port
