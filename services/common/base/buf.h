@@ -29,7 +29,7 @@ MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 void buf_expect(struct buf *b, size_t extra, size_t guess);
 /* Gives back unused memory, if there is much of it. */
 void buf_trim(struct buf *b);
-/* These append. If the cap forbids it, they append nothing and return false. */
+/* The functions below append. If the cap forbids it, they append nothing and return false. */
 bool buf_add(struct buf *b, const void *data, size_t len);
 bool buf_add_str(struct buf *b, const char *s);
 bool buf_add_char(struct buf *b, char c);

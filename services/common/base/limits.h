@@ -12,7 +12,7 @@
 
 /* HTTP, both services. */
 #define LIMIT_HEADER_BYTES     (32 * KIB) /* request line and headers together; a longer head is answered 431 */
-#define LIMIT_HEADER_FIELDS    256        /* header lines of a request; one with more is answered 431 */
+#define LIMIT_HEADER_FIELDS    256        /* header lines of a request; a request with more is answered 431 */
 #define LIMIT_TRAILER_BYTES    (8 * KIB)  /* trailers together; longer ones are answered 431 */
 #define LIMIT_EXTENSION_BYTES  256        /* extensions of one line; longer ones are answered 400 */
 #define LIMIT_EXTENSIONS_BYTES (64 * KIB) /* extensions of all chunks of a body; longer ones are answered 400 */
