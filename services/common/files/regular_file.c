@@ -38,7 +38,7 @@ static int open_regular(const char *path, struct stat *st)
 static ssize_t read_to_end(int fd, struct buf *text)
 {
     for (;;) {
-        /* For a file of exactly the cap, one more read must show that it ends. */
+        /* If a file has exactly as many bytes as the cap, one more read must show that it ends there. */
         char last;
         size_t room = text->cap - text->len < READ_BYTES ? text->cap - text->len : READ_BYTES;
         if (!buf_reserve(text, room)) BUG("a reservation within the cap failed");
