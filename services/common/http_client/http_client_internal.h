@@ -30,7 +30,7 @@
 enum call_state {
     CALL_SPARE,     /* unused; its easy handle waits for the next call */
     CALL_NEW,       /* to be given to curl when curl is not busy */
-    CALL_RUNNING,   /* with curl */
+    CALL_RUNNING,   /* curl has the call */
     CALL_CANCELLED, /* to be taken away from curl when curl is not busy; its callbacks refuse */
     CALL_ENDED,     /* taken away from curl; on_end is running */
     CALL_STATE_COUNT
@@ -60,9 +60,9 @@ struct http_call {
     struct http_client *client;
     enum call_state state;
     enum call_flow flow;
-    uint64_t number; /* of the client's calls, in debug lines */
+    uint64_t number; /* number of the call in debug lines */
     CURL *easy;
-    struct http_call_options options; /* its strings are invalid after http_call_start() */
+    struct http_call_options options; /* the strings in it are invalid after http_call_start() */
     struct curl_slist *headers, *connect_to;
     struct buf head; /* the answer's header lines, NUL-ended, without the status line */
     int status;
@@ -71,7 +71,7 @@ struct http_call {
     bool refused;      /* on_body returned false */
     bool may_repeat;   /* a GET or HEAD without a body: curl may send it again */
     uint64_t heard_ms; /* when bytes last came or went, uv_now() */
-    int fd;            /* its socket, as far as known */
+    int fd;            /* the socket of the call, if it is known */
     unsigned sendings; /* how often curl was about to send the request */
     size_t turn_bytes; /* bytes of the answer that were read since its turn began */
     long upload_bytes; /* size of the easy handle's upload buffer */
@@ -141,7 +141,7 @@ struct http_call_result call_classify_end(struct http_call *call, CURLcode code)
 
 /* http_client_tls.c */
 void call_set_tls(struct http_call *call);
-/* Returns the name of the TLS fault; NULL when the fault is not one of TLS. */
+/* Returns the name of the TLS fault; NULL when the fault has nothing to do with TLS. */
 const char *call_tls_fault(struct http_call *call, CURLcode code);
 
 /* http_client_loop.c */
