@@ -27,7 +27,7 @@ static void sweep_head(struct http_connection *c, uint64_t now_ms)
 /* Whether the body will never be whole: the peer sends nothing more, and nothing is left to read. */
 static bool will_stay_short(struct http_connection *c, uint64_t now_ms)
 {
-    enum { SETTLED_MS = 200 }; /* by then the library has passed on what it has read */
+    enum { SETTLED_MS = 200 }; /* after this time the library has passed on everything that it has read */
     int unread = 0;
     return c->peer != HTTP_PEER_HERE && ms_since(now_ms, c->since_ms) >= SETTLED_MS &&
            ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0;

@@ -41,8 +41,8 @@ static void probe(struct http_connection *c)
 }
 
 /* Makes the library read the end of the connection. The library reads on only after an event of the socket. If the FIN
- * came with a request, its event is over. This call makes another event. What the peer sent before its FIN can still be
- * read. */
+ * came together with a request, that event has already happened. This call makes another event. What the peer sent
+ * before its FIN can still be read. */
 static void read_end(struct http_connection *c)
 {
     shutdown(c->fd, SHUT_RD);

@@ -80,7 +80,7 @@ struct http_server_options {
      * even that of a refused request. The route must not set them again. NULL: there are no such headers. */
     void (*set_headers)(void *admit_data, struct http_exchange *x);
     /* Called for every request when its headers are checked, before its route is searched. Returns false after
-     * answering it. NULL: all are admitted. */
+     * answering it. NULL: all requests are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);
     void *admit_data;
     /* Called for every finished exchange, for metrics and the log; may be NULL. route is the template, "" without

@@ -218,7 +218,7 @@ struct http_server {
     struct http_connection **by_fd; /* by_fd_size of them */
     size_t by_fd_size;
     struct http_connection *current; /* the library last read from it or called us for it; NULL: it is gone */
-    uint64_t busy_turns;             /* turns since the daemon last had nothing more to do */
+    uint64_t busy_turns;             /* turns since the daemon last had nothing to do */
     uint64_t progress_check_ms;      /* when http_progress.c last checked the connections */
     struct http_linger *lingering;   /* closed connections whose sockets are kept */
     unsigned lingering_count;
@@ -319,7 +319,8 @@ void http_tls_continue(struct http_connection *c);
 void http_tls_closed(struct http_connection *c);
 /* The library gave up a handshake: reports the reason to the log, and to the peer if it can still read it. */
 void http_tls_handshake_failed(struct http_server *s);
-/* False when a certificate is demanded and the peer has not shown a valid one. */
+/* Whether the connection may send requests. Returns false when a certificate is demanded and the peer has not shown a
+ * valid one. */
 bool http_tls_admits(const struct http_connection *c);
 /* Writes to the socket without the library. The library must not be sending. Bytes that do not fit in the socket's
  * buffer are lost. Returns false when the peer is certainly gone. */
@@ -330,7 +331,7 @@ void http_tls_bye(struct http_connection *c);
 /* http_library.c: the library's log */
 void http_library_log(void *cls, const char *format, va_list args);
 
-/* http_request.c: checks the head. False when x was answered with an error. */
+/* http_request.c: checks the head. Returns false after answering x with an error. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
 size_t http_percent_decode(char *s);
 /* Returns the path of a request target in origin or absolute form. The path is borrowed from url, or static. */

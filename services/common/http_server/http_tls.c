@@ -124,8 +124,8 @@ static int refuse(struct http_connection *c, enum http_tls_fault fault, gnutls_a
     return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-/* GnuTLS calls it inside the handshake. GnuTLS is set to request a certificate, not to demand one: if it demanded one,
- * it would close the connection without an alert. */
+/* GnuTLS calls this function inside the handshake. GnuTLS is set to request a certificate, not to demand one: if it
+ * demanded one, it would close the connection without an alert. */
 static int verify_client(gnutls_session_t session)
 {
     struct http_connection *c = connection_of(session);
@@ -158,8 +158,9 @@ bool http_tls_admits(const struct http_connection *c)
 /* The first byte of a record is its type (RFC 8446, 5.1). Its header has RECORD_HEAD bytes. */
 enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22, RECORD_HEAD = 5 };
 
-/* Called at the start of a record, before the first request. False when the peer does not speak TLS. Notes an alert
- * that is not encrypted: some clients refuse our certificate with such an alert, and GnuTLS does not report it. */
+/* Checks the start of a record, before the first request. Returns false when the peer does not speak TLS. Notes an
+ * alert that is not encrypted, because some clients refuse our certificate with such an alert, and GnuTLS does not
+ * report it. */
 static bool check_record(struct http_connection *c)
 {
     unsigned char record[RECORD_HEAD + 2];
@@ -242,7 +243,7 @@ void http_tls_handshake_failed(struct http_server *s)
     }
 }
 
-/* Writing: like send() without blocking. False when the peer has certainly closed. */
+/* Writes like send(), without blocking. Returns false when the peer has certainly closed. */
 bool http_connection_send(struct http_connection *c, const char *data, size_t len)
 {
     if (!c->tls) return send(c->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno == EAGAIN;
