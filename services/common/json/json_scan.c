@@ -43,7 +43,7 @@ enum json_state {
     FAILED,
 };
 
-/* Reads the first byte of a character of several bytes. False when no character starts with it. */
+/* Reads the first byte of a character of several bytes. Returns false when no character starts with this byte. */
 static bool utf8_lead(struct json_scan *s, unsigned char c)
 {
     s->utf8_low = 0x80;
@@ -76,7 +76,7 @@ static const char *open_container(struct json_scan *s, const char *p)
     uint64_t bit = UINT64_C(1) << (s->depth % 64);
     uint64_t *word = &s->is_object[s->depth / 64];
     bool object = *p == '{';
-    if (s->depth % 64 == 0) *word = 0; /* the first use of this word: json_scan_init() does not clear them */
+    if (s->depth % 64 == 0) *word = 0; /* this is the first use of the word, and json_scan_init() does not clear it */
     *word = object ? *word | bit : *word & ~bit;
     s->depth++;
     s->state = object ? NAME_OR_CLOSE : VALUE_OR_CLOSE;
