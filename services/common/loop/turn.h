@@ -55,7 +55,7 @@ enum turn_place {
     TURN_PLACE_COUNT
 };
 
-/* Embedded in its owner. Zeroed: not added. */
+/* Embedded in its owner. A zeroed step is not added. */
 struct turn_step {
     struct turn *turn; /* NULL: not added */
     enum turn_place place;
