@@ -17,7 +17,7 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 
 /* "debug", "info", ... NULL: the choices of the option log-level. */
 extern const char *const log_level_names[LOG_LEVEL_COUNT + 1];
-/* Lines below it are not written. Set it with log_set_level(). */
+/* Lines below this level are not written. Set it with log_set_level(). */
 extern enum log_level log_threshold;
 
 enum log_kind { LOG_KIND_END, LOG_KIND_STR, LOG_KIND_U64, LOG_KIND_I64, LOG_KIND_F64, LOG_KIND_BOOL, LOG_KIND_MS };

@@ -29,8 +29,8 @@ struct trace_config {
     unsigned note_count;
 };
 
-/* get is getenv() or a function like it. False on failure, with a sentence in err that begins with the variable's name;
- * then there is nothing to release. */
+/* `get` is getenv() or a function like it. On failure it returns false, with a sentence in err that begins with the
+ * variable's name. Then there is nothing to release. */
 MUST_CHECK bool trace_config_read(struct trace_config *c, const char *(*get)(const char *name), char *err,
                                   size_t err_size);
 void trace_config_release(struct trace_config *c);

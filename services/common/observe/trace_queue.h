@@ -22,7 +22,7 @@ struct trace_queue {
     size_t bytes;
 };
 
-/* False when the queue is full. */
+/* Adds a span. Returns false when the queue is full. */
 MUST_CHECK bool trace_queue_add(struct trace_queue *q, const struct span *s, uint64_t unix_offset_ns);
 /* Whether there is a batch that does not have to wait for more spans. */
 bool trace_queue_is_due(const struct trace_queue *q);
