@@ -17,7 +17,7 @@ struct access {
     uint64_t *refused[ACCESS_VERDICT_COUNT]; /* counters */
 };
 
-/* Reads the file and registers the metrics. False on failure, with a sentence in err. */
+/* Reads the file and registers the metrics. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool access_start(struct access *a, const char *path, char *err, size_t err_size);
 /* Reads the file again. */
 void access_reload(struct access *a);
