@@ -21,7 +21,7 @@ struct answer_sink_ops {
     void (*explain)(void *sink, char *out, size_t out_size);
 };
 
-/* Borrows the sink; copied freely. */
+/* Borrows the sink, and may be copied freely. */
 struct answer_sink {
     const struct answer_sink_ops *ops;
     void *sink;

@@ -27,7 +27,7 @@ struct answer_source_ops {
     uint64_t (*unread_bytes)(const void *source);
 };
 
-/* Borrows the source; copied freely. Zeroed: none. */
+/* Borrows the source, and may be copied freely. A zeroed one means that there is no source. */
 struct answer_source {
     const struct answer_source_ops *ops;
     void *source;
