@@ -17,7 +17,7 @@ struct item_source_ops {
     uint64_t (*drop)(void *source, uint64_t max_items, uint64_t *first);
 };
 
-/* Borrows the source; copied freely. */
+/* Borrows the source, and may be copied freely. */
 struct item_source {
     const struct item_source_ops *ops;
     void *source;
