@@ -3,8 +3,8 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * One endpoint's health. A failure puts it on probation: one attempt at a time until it answers. After most failures it
- * is paused first, longer each time. scheduler.h draws the states.
+ * One endpoint's health. A failure puts the endpoint on probation: it gets one attempt at a time until it answers.
+ * After most failures it is paused first, longer each time. scheduler.h draws the states.
  */
 static const char *const state_names[] = {
     [ENDPOINT_OPEN] = "open",           [ENDPOINT_FULL] = "full",

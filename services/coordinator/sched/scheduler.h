@@ -101,12 +101,12 @@ struct sched_chunk {
     struct sched_endpoint *avoid; /* where it failed last; compared, never followed */
     size_t bytes;
     unsigned charged;                  /* failures that count towards max_attempts */
-    unsigned lost;                     /* of these, failures by a lost worker since it was last half answered */
+    unsigned lost;                     /* of these, lost workers, counted since half of the chunk was answered */
     unsigned failures, failures_alone; /* all failures; failures while it was a single item */
     uint32_t origin;                   /* items of the chunk that it comes from */
     bool handed_back;                  /* its last attempt was refused */
     bool prepaid;                      /* it has its token for the next attempt */
-    bool is_item_retry;   /* its next attempt is a retry for an item's own error (retry.on): it takes no token */
+    bool is_item_retry;   /* its next attempt is a retry for an item's own error (retry.on), which takes no token */
     bool needs_isolation; /* it must run alone on a worker, blame.c */
     bool was_sent;        /* its items have been sent before */
     int hedges;           /* how many second attempts were sent */
@@ -115,7 +115,8 @@ struct sched_chunk {
     enum item_error given_up_as;
 };
 
-/* One sending of a chunk's suffix to one endpoint. The shell reads chunk, endpoint, from, and hangs its call on it. */
+/* One sending of a chunk's suffix to one endpoint. The shell reads chunk, endpoint, from and to, and stores its own
+ * call in `call`. */
 struct sched_attempt {
     struct sched_chunk *chunk;
     struct sched_endpoint *endpoint; /* NULL after the endpoint's removal */
@@ -141,7 +142,7 @@ struct sched_attempt {
     bool dead;           /* it is cut off in the next run; what it still reports is dropped */
     bool lingers;        /* all items are answered, but the end line has not come */
     bool alone;          /* it must run alone, so no other chunk is sent to its endpoint */
-    bool poison_suspect; /* its chunk was a poison suspect; it counts on its endpoint */
+    bool poison_suspect; /* its chunk was a poison suspect, and the endpoint counts it */
     bool is_probation;   /* its endpoint was on probation */
     bool paid;           /* its probation took a token */
 };

@@ -86,7 +86,7 @@ struct sched_endpoint {
     void *owner;
     bool balancer;
     enum sched_endpoint_state state, before; /* `before` is the state that led to FULL, PROBING or PROBATION */
-    bool probe_ok;                           /* its last probe answered that it is ready */
+    bool probe_ok;                           /* the endpoint answered the last probe that it is ready */
     struct sched_timer timer;                /* fires at the end of a pause, ejection or drain */
     uint32_t index;                          /* index in s->endpoints; UINT32_MAX: removed */
     struct list attempts;                    /* attempts of all tasks */
@@ -96,14 +96,14 @@ struct sched_endpoint {
     size_t tasks_n;
     bool tasks_known;
 
-    /* Its health. */
+    /* The endpoint's health. */
     unsigned failures; /* failures in a row */
     unsigned pauses, ejections;
     uint64_t failed_ns;       /* when it last failed; failures of attempts that began earlier are not counted */
     uint64_t busy_ns;         /* when it last answered 429; a 429 to an attempt that began earlier is not counted */
     bool isolated;            /* an item runs alone here, blame.c */
     uint32_t poison_suspects; /* attempts of chunks that are poison suspects, blame.c */
-    bool has_answered;        /* it has answered since its last failure */
+    bool has_answered;        /* the endpoint has answered since its last failure */
 };
 
 /* The slots of one task at one endpoint. */
@@ -117,7 +117,7 @@ struct sched_lane {
 
     /* The window. */
     double slots;         /* slots, known or assumed */
-    double counted_slots; /* its part of the task's sum */
+    double counted_slots; /* the lane's part of the task's sum */
     bool slots_known, counted_usable, counted_serving;
     double scale;       /* scale of the window, which a 429 halves */
     double load;        /* weights of the items in flight; full at slots * scale */
@@ -128,7 +128,7 @@ struct sched_lane {
     uint32_t workers_n, workers_alloc;
     uint64_t swept_ns;
 
-    /* Its speed: slot time used here by items, compared with the means of their jobs. */
+    /* The endpoint's speed: slot time that items used here, compared with the means of their jobs. */
     double clock;         /* slot time that one item in flight would have had so far, ns; see chunker.c */
     double chunk_cost_ns; /* processor time of a chunk at the worker */
     uint64_t clock_ns;
@@ -189,7 +189,7 @@ struct sched_job {
     struct sched_item_cost seen; /* cost as measured here, which includes round trips and queues */
     uint64_t ramp;               /* chunks that may be in flight while they still grow */
     struct sched_timer ramp_timer;
-    double wait_mean, wait_deviation; /* of the waits for an answer, as multiples of the expected wait, hedge.c */
+    double wait_mean, wait_deviation; /* mean and deviation of the waits for an answer, in expected waits, hedge.c */
     uint32_t largest_answered;        /* items of the largest chunk that was answered */
     double tokens;
     uint64_t trickle_ns, probation_ns;             /* when the next retry, or the next probation, needs no token */
@@ -204,7 +204,7 @@ struct sched_job {
 
     bool changed; /* the job is on s->changed */
     struct list_link changed_link;
-    uint64_t demand_slots; /* its part of the scheduler's sum */
+    uint64_t demand_slots; /* the job's part of the scheduler's sum */
 };
 
 struct scheduler {
