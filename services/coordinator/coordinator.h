@@ -1,6 +1,6 @@
 /*
- * The coordinator: one of each part, and the parts know each other as needed. main.c makes one coordinator. The
- * handlers of api/ get it, and no other part knows it.
+ * The coordinator has one of each part, and connects the parts. main.c makes one coordinator. The handlers of api/ get
+ * it, and no other part knows it.
  */
 #ifndef FANTAIL_COORDINATOR_COORDINATOR_H
 #define FANTAIL_COORDINATOR_COORDINATOR_H
