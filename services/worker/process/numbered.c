@@ -30,7 +30,8 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Returns the place after `token` and the white space around it. NULL if something else is there, or at is NULL. */
+/* Returns the place after `token` and the white space around it. Returns NULL if something else is there, or if `at` is
+ * NULL. */
 static const char *expect(const char *at, const char *end, const char *token)
 {
     size_t len = strlen(token);

@@ -339,7 +339,7 @@ void pool_cut(struct pool *p)
 {
     struct fault f;
     fault_set(&f, ITEM_WORKER_LOST, "the worker was shut down before the item was answered");
-    p->feeding = true; /* this prevents that anything more is given */
+    p->feeding = true; /* from now on nothing more is given to processes */
     if (p->task->idempotent != IDEMPOTENCY_NO) return;
     for (struct process *process = p->processes, *next; process; process = next) {
         next = process->next;
@@ -362,7 +362,7 @@ void pool_reload(struct pool *p, struct task *task, unsigned size)
 
 void pool_close(struct pool *p, uv_close_cb closed)
 {
-    p->feeding = true; /* this prevents that a process is started or gets items */
+    p->feeding = true; /* from now on no process is started or gets items */
     struct fault f;
     fault_set(&f, ITEM_CANCELLED, "the worker is shut down");
     while (p->processes) process_kill(p->processes, &f);

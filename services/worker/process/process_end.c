@@ -14,7 +14,8 @@ static void on_pipe_closed(uv_handle_t *handle)
     process_release(p);
 }
 
-/* uv_close() of a poll handle does not close the descriptor. It may be closed once libuv no longer watches it. */
+/* uv_close() of a poll handle does not close the descriptor. We may close the descriptor once libuv no longer watches
+ * it. */
 void process_close_pipe(struct process_pipe *pipe)
 {
     if (!pipe->open) return;

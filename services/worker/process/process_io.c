@@ -10,8 +10,8 @@
 #include "worker/process/process_internal.h"
 
 #define READ_BYTES       (256 * KIB)
-#define LONG_TURN_BYTES  (1 * MIB)  /* read in one turn of the loop from a process whose lines are long */
-#define SHORT_TURN_BYTES (64 * KIB) /* the same for short lines, whose counting and copying takes 0.1 ms */
+#define LONG_TURN_BYTES  (1 * MIB)  /* read in one turn of the loop if the lines of the process are long */
+#define SHORT_TURN_BYTES (64 * KIB) /* read in one turn if lines are short; counting and copying them takes 0.1 ms */
 #define STDERR_READS     4
 #define PIPE_BYTES       (1 * MIB)
 #define STDERR_BYTES     (16 * KIB)
