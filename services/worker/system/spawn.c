@@ -37,7 +37,7 @@ static void set_limits(const struct child *c)
 static void close_the_rest(void)
 {
 #ifdef SYS_close_range
-    /* All our descriptors are close-on-exec. This closes those of libraries that are not. */
+    /* All our descriptors are close-on-exec. This call closes descriptors of libraries that are not close-on-exec. */
     syscall(SYS_close_range, 3U, ~0U, 0U);
 #endif
 }

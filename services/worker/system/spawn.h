@@ -15,8 +15,8 @@ struct spawn_plan {
     const char *path;    /* path of the program, which is not searched in PATH */
     const char **argv;   /* NULL-ended */
     const char **env;    /* NULL-ended, "NAME=value" */
-    const char *cwd;     /* NULL: that of the worker */
-    uint64_t data_bytes; /* RLIMIT_DATA; 0: that of the worker */
+    const char *cwd;     /* NULL: the worker's directory */
+    uint64_t data_bytes; /* RLIMIT_DATA; 0: the worker's limit */
     bool sockets; /* stdin and stdout are sockets; these are cheaper than pipes, but cannot be opened as /dev/stdin */
     int oom_score_adj; /* added to the worker's own; the sum is at most 1000 */
 };
