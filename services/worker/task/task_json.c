@@ -13,7 +13,7 @@
 
 #define TASK_JSON_BYTES (1 * MIB)
 
-/* The fields of task.json that only the command line depends on. */
+/* The fields of task.json that only affect the command line. */
 struct command_options {
     const cJSON *command;
     bool text, append;
