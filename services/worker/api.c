@@ -58,8 +58,8 @@ static void write_tasks(struct buf *b, struct worker *w)
     buf_add_str(b, "]}\n");
 }
 
-/* Answers GET /v1/tasks. A coordinator asks from time to time. It gets the document only if it does not have the same
- * one. */
+/* Answers GET /v1/tasks. A coordinator asks from time to time. If the coordinator already has this document, it is not
+ * sent again. */
 static void list_tasks(struct http_exchange *x, void *data)
 {
     struct worker *w = data;
