@@ -9,7 +9,7 @@
 
 #include "common/base/buf.h"
 
-/* The command with {} in place of the item. Borrows argv. */
+/* The command, with {} in place of the item. The struct borrows argv. */
 struct exec_template {
     char **argv; /* NULL-ended */
     int argc;
@@ -17,7 +17,7 @@ struct exec_template {
     bool append; /* the item becomes the last argument, because there is no {} */
 };
 
-/* The arguments for one item. Owns them; used again for the next item. */
+/* The arguments for one item. The struct owns them, and is used again for the next item. */
 struct exec_args {
     char **argv; /* NULL-ended; argv[-1] is room for the name of an interpreter */
     char **base;

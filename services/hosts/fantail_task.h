@@ -328,8 +328,8 @@ fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
     return 1;
 }
 
-/* Replies with a number. It has 15 to 17 digits, as many as give the same double again. NaN and infinities are errors,
- * because JSON does not have them. */
+/* Replies with a number. The number has 15 to 17 digits: the fewest that give the same double again. NaN and infinities
+ * are errors, because JSON does not have them. */
 static inline int fantail_reply_number(struct fantail_reply *reply, double value)
 {
     enum { NUMBER_BYTES = 32 };

@@ -25,7 +25,7 @@ struct line_reader {
     size_t alloc;
 };
 
-/* What control lines have set for the items after them. Owns the strings; NULL: not set. */
+/* What control lines have set for the items after them. The struct owns the strings; NULL: not set. */
 struct line_common {
     char *json;
     size_t len;
