@@ -25,9 +25,9 @@ struct fleet_service {
     size_t argc;
     char name[32];       /* "coordinator", "worker 2": for messages */
     bool was_ready;      /* it has been ready at least once */
-    bool reload_pending; /* SIGHUP is sent when it is ready; before that, the signal would end it */
+    bool reload_pending; /* SIGHUP is sent when the service is ready; before that, the signal would end it */
     unsigned failed_starts;
-    uint64_t restart_ns; /* while it is down: when to start it */
+    uint64_t restart_ns; /* if the service is down: when to start it */
     uint64_t backoff_ms;
 };
 
