@@ -97,7 +97,8 @@ struct map_job *map_run_use_idle(struct map_run *run)
     j->seek_offset = 0;
     j->retries = 0;
     j->end_seen = j->ends_at_bad = false;
-    /* After a refusal, items that ran already run again. A command must run once only, so its items are checked. */
+    /* After a refusal, items that ran already run again. A command must run only once for each item, so its items are
+     * checked first. */
     j->checks_items = run->options->command != NULL;
     return j;
 }
