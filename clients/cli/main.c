@@ -53,7 +53,8 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* If the caller closed a standard descriptor, a file opened here would get its number. /dev/null takes it instead. */
+/* If the caller closed a standard descriptor, a file opened here would get its number. So /dev/null is opened to take
+ * that number. */
 static void open_standard_descriptors(void)
 {
     int fd;
