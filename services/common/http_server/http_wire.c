@@ -9,6 +9,7 @@
  * answered yet, the fault waits until they are.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <sys/socket.h>
 
 #include "common/http_server/http_server_internal.h"
@@ -139,10 +140,13 @@ static ssize_t receive(struct http_connection *c, char *data, size_t size, int f
         if (n <= 0) return got > 0 ? (ssize_t)got : n;
         ssize_t kept = read_bytes(c, data + got, (size_t)n);
         if (kept == CLOSE) return 0;
-        bool is_empty = (size_t)n < size - got;
+        bool is_empty = (size_t)n < size - got, reads_on = c->framing.state < HTTP_FRAMING_ENDED;
         got += (size_t)kept;
-        if (got > 0 && (kept == n || is_empty)) return (ssize_t)got;
+        if (got > 0 && (kept == n || is_empty || !reads_on)) return (ssize_t)got;
+        if (!reads_on) break;
     }
+    errno = EAGAIN;
+    return -1;
 }
 
 ssize_t http_wire_recv(int fd, void *data, size_t size, int flags)
@@ -163,6 +167,7 @@ ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size)
         c->server->current = c;
         n = read_bytes(c, data, (size_t)n);
         if (n != 0) return n == CLOSE ? 0 : n;
+        if (c->framing.state >= HTTP_FRAMING_ENDED) return GNUTLS_E_AGAIN;
     }
 }
 

@@ -111,3 +111,30 @@ Test(http_server, a_long_body_has_one_slow_step_in_a_turn)
     close(fd);
     stop();
 }
+
+/* The library takes a short read as a sign that the socket is empty, and here many bytes are removed from what is read.
+ */
+Test(http_server, a_body_of_chunks_with_long_extensions_arrives_whole)
+{
+    enum { CHUNKS = 300, CHUNK_BYTES = 1000, EXTENSION_BYTES = 200 };
+    static char bytes[CHUNK_BYTES];
+    struct buf b = {0};
+    memset(bytes, 'a', sizeof bytes);
+    buf_add_str(&b, "POST /count HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < CHUNKS; i++) {
+        buf_add_str(&b, "3e8;");
+        buf_add(&b, bytes, EXTENSION_BYTES);
+        buf_add_str(&b, "\r\n");
+        buf_add(&b, bytes, CHUNK_BYTES);
+        buf_add_str(&b, "\r\n");
+    }
+    buf_add_str(&b, "0\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n");
+    start();
+    int fd = client();
+    say_bytes(fd, b.data, b.len);
+    assert_hears(fd, "hello");
+    cr_assert_eq(saw.body_bytes, CHUNKS * CHUNK_BYTES);
+    buf_release(&b);
+    close(fd);
+    stop();
+}

@@ -129,3 +129,23 @@ Test(http_server, serves_a_thousand_connections)
     for (int i = 0; i < CONNECTIONS; i++) close(fds[i]);
     stop();
 }
+
+Test(http_server, a_request_that_closes_the_connection_is_answered_whatever_follows)
+{
+    static char more[300000];
+    memset(more, 'x', sizeof more);
+    start();
+    for (size_t len = 1; len <= sizeof more; len = len * 17 + 1) {
+        int fd = client();
+        struct buf b = {0};
+        buf_add_str(&b, "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+        buf_add(&b, more, len < sizeof more ? len : sizeof more);
+        ssize_t sent = send(fd, b.data, b.len, MSG_NOSIGNAL);
+        cr_assert_gt(sent, 0);
+        assert_hears(fd, "hello");
+        assert_hears_end(fd);
+        buf_release(&b);
+        close(fd);
+    }
+    stop();
+}
