@@ -4,6 +4,8 @@
 #include "common/observe/log.h"
 #include "worker/request_internal.h"
 
+#define NAME_BYTES 200 /* of a chunk's name */
+
 static const char *const state_names[] = {"reading_header", "reading_items", "answering",
                                           "streaming",      "refused",       "closed"};
 static_assert(ARRAY_SIZE(state_names) == REQUEST_STATE_COUNT, "a name for each state");
@@ -209,12 +211,21 @@ static bool read_deadline(const struct http_exchange *x, uint64_t *ms)
     return true;
 }
 
+/* Says in the answer which attempt of which chunk it answers. */
+static void name_answer(struct http_exchange *x, const char *header)
+{
+    const char *value = http_exchange_header(x, header);
+    if (value && strlen(value) <= NAME_BYTES) http_exchange_set_header(x, header, value);
+}
+
 /* Returns true if the request can be accepted. Otherwise answers it and returns false. */
 static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, uint64_t *deadline_ms)
 {
     const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");
     const char *name = http_exchange_header(x, HEADER_CHUNK);
     struct pool *pool = worker_pool(w, task);
+    name_answer(x, HEADER_CHUNK);
+    name_answer(x, HEADER_ATTEMPT);
     *has_header = media_type_is(type, TYPE_CHUNK);
     enum media_form form = media_type_form(type);
     bool items = form == MEDIA_NONE || form == MEDIA_NDJSON || form == MEDIA_FORM;
@@ -261,7 +272,7 @@ static void read_names(struct request *r)
 {
     const char *name = http_exchange_header(r->x, HEADER_CHUNK), *attempt = http_exchange_header(r->x, HEADER_ATTEMPT);
     if (!name) return;
-    r->name = xstrndup(name, 200);
+    r->name = xstrndup(name, NAME_BYTES);
     const char *slash = strrchr(r->name, '/');
     if (!slash) return;
     r->job = xstrndup(r->name, (size_t)(slash - r->name));

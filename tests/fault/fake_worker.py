@@ -40,7 +40,12 @@ class Request:
         data = text if isinstance(text, bytes) else text.encode()
         self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
-    def head(self, status="200 OK", content_type="application/x-ndjson", more=""):
+    def names(self):
+        """The headers that say which attempt of which chunk this answers. Workers of older versions have none."""
+        return f"Fantail-Chunk: {self.chunk}\r\nFantail-Attempt: {self.attempt}\r\n"
+
+    def head(self, status="200 OK", content_type="application/x-ndjson", more="", names=None):
+        more += self.names() if names is None else names
         self.send(f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nFantail-Worker: {self.fake.name}\r\n"
                   f"Fantail-Slots: {self.fake.slots}\r\nFantail-Free: {self.fake.slots}\r\n{more}"
                   "Transfer-Encoding: chunked\r\n\r\n")
@@ -55,10 +60,10 @@ class Request:
     def finish(self):
         self.send(b"0\r\n\r\n")
 
-    def answer(self):
-        """Answers as a correct worker does."""
-        self.head()
-        self.send_chunk(self.values(self.items) + self.end_line())
+    def answer(self, items=None, names=None):
+        """Answers as a correct worker does, unless other values or names are given."""
+        self.head(names=names)
+        self.send_chunk(self.values(self.items if items is None else items) + self.end_line())
         self.finish()
 
     def refuse(self, status, more=""):
@@ -213,6 +218,36 @@ def answers_then_dies(request):
     request.answer()
 
 
+def unasked(names):
+    """Answers correctly, and then answers again with wrong values, under the names that names(request) gives."""
+    def behave(request):
+        request.answer()
+        request.answer([-1] * len(request.items), names(request))
+    return behave
+
+
+def misnamed(names):
+    def behave(request):
+        request.answer([-1] * len(request.items), names(request))
+    return behave
+
+
+def nameless(request):
+    """A worker of an older version."""
+    request.answer(names="")
+
+
+SAME_NAMES = Request.names
+UNASKED_NAMES = {
+    "the same": SAME_NAMES,
+    "none": lambda request: "",
+    "the chunk only": lambda request: f"Fantail-Chunk: {request.chunk}\r\n",
+    "another chunk": lambda request: f"Fantail-Chunk: {request.chunk}0\r\nFantail-Attempt: {request.attempt}\r\n",
+    "another job": lambda request: f"Fantail-Chunk: x/{request.first}\r\nFantail-Attempt: {request.attempt}\r\n",
+    "another attempt": lambda request: f"Fantail-Chunk: {request.chunk}\r\nFantail-Attempt: {request.attempt + 1}\r\n",
+}
+
+
 # ---- The server ---------------------------------------------------------------------------------------------------
 
 class FakeWorker:
@@ -221,6 +256,7 @@ class FakeWorker:
         self.behaviour, self.name, self.slots, self.ready = behaviour, name, slots, ready
         self.get_delay_s = get_delay_s
         self.requests, self.seen, self.connections = [], [], set()
+        self.chunk_connections = []  # one for each chunk, in order
         self.lock, self.slot = threading.Lock(), threading.Lock()
         self.closed = False
         self.listener = socket.create_server((host, port), backlog=256)
@@ -286,6 +322,7 @@ class FakeWorker:
         request = Request(self, connection, reader, headers, body)
         with self.lock:
             self.requests.append(request)
+            self.chunk_connections.append(connection)
         self.behaviour(request)
         return True
 

@@ -171,6 +171,62 @@ class Alone(FaultTest):
         self.assertEqual({e["error"]["name"] for e in answer.json["errors"]}, {"deadline_exceeded"})
 
 
+class Unasked(FaultTest):
+    """An answer is taken only for the attempt that it names."""
+
+    def run_jobs(self, fake, count=30):
+        """Jobs of one item each, one after another, so that each goes out on a connection that was used before."""
+        fleet = ft.Fleet(self, self.coordinator([fake]), [])
+        results = []
+        for i in range(count):
+            answer = fleet.job({"task": "echo", "items": [i], "retry": {"max_attempts": 20, "interval_s": 0.001}})
+            results += [(i, value) for value in answer.json["results"]]
+        return fleet, results
+
+    def test_an_unasked_second_answer_is_taken_for_no_chunk(self):
+        for name, names in fw.UNASKED_NAMES.items():
+            with self.subTest(name):
+                _, results = self.run_jobs(self.fake(fw.unasked(names)))
+                self.assertEqual([pair for pair in results if pair[1] is not None and pair[0] != pair[1]], [])
+                self.assertTrue(any(pair[0] == pair[1] for pair in results), results)
+
+    def test_an_answer_for_another_attempt_ends_its_connection_and_counts_as_a_fault(self):
+        for name, names in fw.UNASKED_NAMES.items():
+            if names is fw.SAME_NAMES or name in ("none", "the chunk only"):
+                continue
+            with self.subTest(name):
+                fake = self.fake(fw.misnamed(names))
+                fleet = ft.Fleet(self, self.coordinator([fake]), [])
+                answer = fleet.job({"task": "echo", "items": [1], "retry": QUICK_RETRY})
+                [entry] = answer.json["errors"]
+                self.assertEqual(entry["error"]["name"], "worker_lost")
+                self.assertIn("not as agreed", entry["error"]["cause"])
+                wait_until(lambda f=fake: all(c not in f.chunk_connections for c in f.connections),
+                           "the end of its connections")
+
+    def test_a_worker_that_names_nothing_gets_a_connection_for_each_chunk(self):
+        fake = self.fake(fw.nameless)
+        _, results = self.run_jobs(fake, 10)
+        self.assertEqual(results, [(i, i) for i in range(10)])
+        self.assertEqual(len(set(fake.chunk_connections)), 10)
+
+    def test_a_worker_that_names_its_answers_keeps_its_connection(self):
+        fake = self.fake(fw.honest)
+        _, results = self.run_jobs(fake, 10)
+        self.assertEqual(results, [(i, i) for i in range(10)])
+        self.assertLess(len(set(fake.chunk_connections)), 5)
+
+    def test_a_worker_of_an_older_version_may_take_the_place_of_a_newer_one(self):
+        newer = self.fake(fw.honest)
+        fleet, results = self.run_jobs(newer, 3)
+        newer.close()
+        older = fw.FakeWorker(fw.nameless, port=newer.port)
+        self.addCleanup(older.close)
+        job = {"task": "echo", "items": [5], "retry": {"max_attempts": 20}}
+        wait_until(lambda: fleet.job(job).json["results"] == [5], "an answer of the older one")
+        self.assertEqual([fleet.job(job).json["results"] for _ in range(5)], [[5]] * 5)
+
+
 class SlowToTell(FaultTest):
     """A worker that is slow to answer which tasks it has."""
 

@@ -101,3 +101,16 @@ const char *http_call_header(struct http_call *call, const char *name)
     }
     return NULL;
 }
+
+void http_call_close_after(struct http_call *call)
+{
+    call->close_after = true;
+    curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
+bool http_call_connected(struct http_call *call)
+{
+    long made = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &made);
+    return made > 0;
+}

@@ -165,6 +165,8 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     call->turn_bytes = 0;
     call->error[0] = '\0';
     call->heard_ms = uv_now(call->client->loop);
+    if (call->close_after) curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 0L);
+    call->close_after = false;
     curl_easy_setopt(call->easy, CURLOPT_URL, options->url);
     const char *path = unix_address_path(options->connect_to);
     curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);

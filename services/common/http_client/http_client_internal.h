@@ -68,6 +68,7 @@ struct http_call {
     int status;
     bool head_whole;   /* the answer's head has ended */
     bool closes;       /* the answer has Connection: close */
+    bool close_after;  /* CURLOPT_FORBID_REUSE is set */
     bool refused;      /* on_body returned false */
     bool may_repeat;   /* a GET or HEAD without a body: curl may send it again */
     uint64_t heard_ms; /* when bytes last came or went, uv_now() */

@@ -30,6 +30,8 @@ struct attempt_call {
     bool ended;        /* the end line has come; `end` is what it says */
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
+    unsigned number;   /* Fantail-Attempt */
+    char chunk[CHUNK_NAME_SIZE];
     struct attempt_trace trace;
 };
 
@@ -111,6 +113,7 @@ static const struct answer_reader_ops reader_ops = {on_values, on_value, on_erro
 static bool on_body(void *data, const char *bytes, size_t len)
 {
     struct attempt_call *call = data;
+    if (call->fault) return false;
     if (call->status != 200) return true;
     call->answer_bytes += len;
     scheduler_timing_want(call->dispatcher->turn);
@@ -125,11 +128,29 @@ static unsigned header_number(struct http_call *http, const char *name)
     return n > 1000000 ? 1000000 : (unsigned)n;
 }
 
+/* A worker names in its answer the chunk and the attempt that it answers. So an answer that came unasked, after the
+ * answer of an earlier chunk on the same connection, is not taken for this one. Workers of older versions name nothing;
+ * their connections are used once. */
+static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
+{
+    const char *chunk = http_call_header(http, HEADER_CHUNK), *attempt = http_call_header(http, HEADER_ATTEMPT);
+    struct sched_endpoint *at = call->attempt->endpoint;
+    bool named = chunk && attempt;
+    if (named && (strcmp(chunk, call->chunk) != 0 || strtoul(attempt, NULL, 10) != call->number))
+        call->fault = "the answer is for another chunk or attempt";
+    else if (call->status == 200 && at &&
+             !worker_endpoint_check_named(sched_endpoint_owner(at), named, !http_call_connected(http)))
+        call->fault = "the answer does not name its chunk, and earlier ones did";
+    if (call->fault || (call->status == 200 && !named)) http_call_close_after(http);
+    return !call->fault;
+}
+
 static void on_head(void *data, struct http_call *http, int status)
 {
     struct attempt_call *call = data;
     const char *worker = http_call_header(http, HEADER_WORKER);
     call->status = status;
+    if (!is_answer_of_this(call, http)) return;
     /* If the worker drains or lacks the task, its slots cannot be used. */
     bool serves = status == 200 || status == 409 || status == 429;
     if (!worker || !call->attempt->endpoint) return;
@@ -141,6 +162,7 @@ static void on_head(void *data, struct http_call *http, int status)
 
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
 {
+    if (call->fault && r->outcome == HTTP_CALL_OK) return SCHED_END_PROTOCOL;
     /* A worker that answers 401 or 403 does not read the body, so the connection may seem lost afterwards. */
     if (call->status == 401 || call->status == 403) return SCHED_END_REFUSED;
     switch (r->outcome) {
@@ -151,7 +173,7 @@ static enum sched_end classify_end(const struct attempt_call *call, const struct
     case HTTP_CALL_OK: break;
     }
     switch (r->status) {
-    case 200: return call->fault || !call->ended ? SCHED_END_PROTOCOL : ends[call->end];
+    case 200: return !call->ended ? SCHED_END_PROTOCOL : ends[call->end];
     case 426: return SCHED_END_NOT_CONNECTED; /* we spoke plain HTTP to a port of https */
     case 404:
     case 422: return SCHED_END_TASK_UNKNOWN; /* 422: the worker has the task, but cannot run it */
@@ -168,15 +190,16 @@ static void attempt_call_free(struct attempt_call *call)
     free(call);
 }
 
-static void write_chunk_name(const struct attempt_call *call, char name[CHUNK_NAME_SIZE])
+static void name_attempt(struct attempt_call *call)
 {
     const struct sched_attempt *a = call->attempt;
-    snprintf(name, CHUNK_NAME_SIZE, "%s/%" PRIu64, call->phase->job->id, a->chunk->first + a->from);
+    snprintf(call->chunk, CHUNK_NAME_SIZE, "%s/%" PRIu64, call->phase->job->id, a->chunk->first + a->from);
+    call->number = a->chunk->sends;
 }
 
 /* The fields that every log line about an attempt has. */
-#define LOG_ATTEMPT(call, name, span_id)                                                                               \
-    LOG_STR("job", (call)->phase->job->id), LOG_STR("chunk", name), LOG_U64("attempt", (call)->attempt->chunk->sends), \
+#define LOG_ATTEMPT(call, span_id)                                                                                     \
+    LOG_STR("job", (call)->phase->job->id), LOG_STR("chunk", (call)->chunk), LOG_U64("attempt", (call)->number),       \
         LOG_STR("worker", http_call_header((call)->http, HEADER_WORKER)),                                              \
         LOG_MS("duration_ms", now_ns() - (call)->attempt->started_ns),                                                 \
         LOG_STR("trace_id", trace_scope_id(&(call)->phase->job->trace)),                                               \
@@ -185,12 +208,11 @@ static void write_chunk_name(const struct attempt_call *call, char name[CHUNK_NA
 static void log_end(const struct attempt_call *call, enum sched_end how, const struct http_call_result *r)
 {
     const struct sched_attempt *a = call->attempt;
-    char span_id[SPAN_ID_SIZE], name[CHUNK_NAME_SIZE];
-    write_chunk_name(call, name);
+    char span_id[SPAN_ID_SIZE];
     if (how == SCHED_END_COMPLETE)
-        log_debug("attempt ended", LOG_ATTEMPT(call, name, span_id), LOG_U64("answered", a->received));
+        log_debug("attempt ended", LOG_ATTEMPT(call, span_id), LOG_U64("answered", a->received));
     else
-        log_info("attempt ended early", LOG_ATTEMPT(call, name, span_id), LOG_U64("answered", a->received),
+        log_info("attempt ended early", LOG_ATTEMPT(call, span_id), LOG_U64("answered", a->received),
                  LOG_STR("how", sched_end_name(how)), LOG_STR("reason", call->fault ? call->fault : r->reason),
                  LOG_I64("status", r->status));
 }
@@ -272,10 +294,8 @@ static void add_deadline(struct request_headers *h, const struct phase *p)
 
 static void make_headers(struct request_headers *h, const struct attempt_call *call)
 {
-    char name[CHUNK_NAME_SIZE];
-    write_chunk_name(call, name);
-    snprintf(h->chunk, sizeof h->chunk, "%s: %s", HEADER_CHUNK, name);
-    snprintf(h->attempt, sizeof h->attempt, "%s: %u", HEADER_ATTEMPT, call->attempt->chunk->sends);
+    snprintf(h->chunk, sizeof h->chunk, "%s: %s", HEADER_CHUNK, call->chunk);
+    snprintf(h->attempt, sizeof h->attempt, "%s: %u", HEADER_ATTEMPT, call->number);
     h->n = 0;
     h->lines[h->n++] = "Content-Type: " TYPE_CHUNK;
     h->lines[h->n++] = HEADER_COST ": lines";
@@ -324,6 +344,7 @@ void attempt_call_start(struct dispatcher *dispatcher, struct sched_attempt *a)
     answer_reader_init(&call->reader, &reader_ops, call);
     call->reader.line_hint = call->items_len + KIB; /* the answer of a large item is often about as large */
     a->call = call;
+    name_attempt(call);
     const struct worker_endpoint *to = sched_endpoint_owner(a->endpoint);
     start_http(call, to->at);
 }
@@ -331,9 +352,8 @@ void attempt_call_start(struct dispatcher *dispatcher, struct sched_attempt *a)
 void attempt_call_cut_off(struct sched_attempt *a, const char *why)
 {
     struct attempt_call *call = a->call;
-    char span_id[SPAN_ID_SIZE], name[CHUNK_NAME_SIZE];
-    write_chunk_name(call, name);
-    log_debug("attempt cut off", LOG_ATTEMPT(call, name, span_id), LOG_STR("reason", why));
+    char span_id[SPAN_ID_SIZE];
+    log_debug("attempt cut off", LOG_ATTEMPT(call, span_id), LOG_STR("reason", why));
     attempt_trace_end(&call->trace, call->phase,
                       &(struct attempt_outcome){
                           .attempt = a,

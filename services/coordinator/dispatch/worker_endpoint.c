@@ -46,6 +46,15 @@ void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id)
     e->worker_id = worker_id;
 }
 
+/* Behind a balancer there may be workers of two versions. */
+bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection)
+{
+    if (e->dispatcher->fleet->endpoints.mode == ENDPOINTS_BALANCER) return true;
+    if (!named && kept_connection && e->names_answers) return false;
+    e->names_answers = named;
+    return true;
+}
+
 /* Asks after a delay. Otherwise an endpoint that lists the task, but cannot run it, would be asked again and again. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e)
 {

@@ -15,6 +15,7 @@ struct worker_endpoint {
     struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
     uint64_t worker_id;           /* hash of Fantail-Worker; 0: not known yet */
+    bool names_answers;           /* an answer named its chunk, so one that does not is a fault */
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);
@@ -25,6 +26,10 @@ void worker_endpoint_free(struct worker_endpoint *e);
 void worker_endpoint_probe(struct worker_endpoint *e);
 /* Call it when an answer of the worker with this id has come. If the id is new, the worker is asked for its tasks. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
+/* Call it when an answer with status 200 has come. False: it does not name its chunk, came on a kept connection, and
+ * earlier answers of the worker named theirs. On a new connection, a worker of an older version may have taken its
+ * place. */
+MUST_CHECK bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection);
 /* Call it when the endpoint answered that it does not have a task, or cannot run it. The endpoint is then asked which
  * tasks it has. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e);

@@ -18,6 +18,7 @@ struct http_call {
     char *sent[FAKE_HEADERS_MAX + 1]; /* the header lines of the request */
     const char *answered[8];          /* headers of the answer: name, value, name, value ... */
     bool over, cancelled;
+    bool kept_connection, close_after;
 };
 
 /* All calls so far, oldest first. */
@@ -48,6 +49,16 @@ const char *http_call_header(struct http_call *call, const char *name)
     for (size_t i = 0; i + 1 < ARRAY_SIZE(call->answered) && call->answered[i]; i += 2)
         if (strcasecmp(call->answered[i], name) == 0) return call->answered[i + 1];
     return NULL;
+}
+
+bool http_call_connected(struct http_call *call)
+{
+    return !call->kept_connection;
+}
+
+void http_call_close_after(struct http_call *call)
+{
+    call->close_after = true;
 }
 
 struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_options *options)

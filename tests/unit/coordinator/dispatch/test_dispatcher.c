@@ -255,6 +255,54 @@ Test(dispatcher, the_slots_that_a_worker_says_are_used_and_why_it_cannot_be_reac
     post_over(&p);
 }
 
+/* The names in an answer: of this attempt, of another one, or none; and whether the connection was kept. */
+struct naming {
+    const char *chunk, *attempt; /* "": as in the request; NULL: the header is missing */
+    bool kept;
+    bool accepted, closed;
+};
+
+static void check_naming(const struct naming *n, unsigned number)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct worker_endpoint *e = p.fleet.endpoints.list->owner;
+    e->names_answers = true; /* an earlier answer named its chunk */
+    struct http_call *call = post_job(&p, FOUR);
+    call->kept_connection = n->kept;
+    size_t at = 0;
+    if (n->chunk) {
+        call->answered[at++] = HEADER_CHUNK;
+        call->answered[at++] = *n->chunk ? n->chunk : call_sent_header(call, HEADER_CHUNK);
+    }
+    if (n->attempt) {
+        call->answered[at++] = HEADER_ATTEMPT;
+        call->answered[at++] = *n->attempt ? n->attempt : call_sent_header(call, HEADER_ATTEMPT);
+    }
+    call_head(call, 200);
+    cr_assert_eq(call->close_after, n->closed, "case %u", number);
+    cr_assert_eq(call_body(call, "{\"value\":0}\n"), n->accepted, "case %u", number);
+    call_end(call, n->accepted ? HTTP_CALL_LOST : HTTP_CALL_REFUSED_BY_US, 200, false);
+    cr_assert_eq(*p.dispatcher.attempts[SCHED_END_PROTOCOL], n->accepted ? 0 : 1, "case %u", number);
+    post_over(&p);
+}
+
+Test(dispatcher, an_answer_is_taken_only_for_the_attempt_that_it_names)
+{
+    static const struct naming cases[] = {
+        {.chunk = "", .attempt = "", .kept = true, .accepted = true},
+        {.chunk = "", .attempt = "", .accepted = true},
+        {.chunk = "x/0", .attempt = "", .kept = true, .closed = true},
+        {.chunk = "x/0", .attempt = "", .closed = true},
+        {.chunk = "", .attempt = "2", .kept = true, .closed = true},
+        {.chunk = "", .kept = true, .closed = true},
+        {.attempt = "", .kept = true, .closed = true},
+        {.kept = true, .closed = true},
+        {.accepted = true, .closed = true}, /* a new connection: perhaps to a worker of an older version */
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) check_naming(&cases[i], i);
+}
+
 Test(dispatcher, a_worker_that_rejects_the_token_is_probed_with_a_call_that_needs_it)
 {
     struct post p;
