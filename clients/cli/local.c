@@ -17,7 +17,7 @@
 struct local_config {
     const char *tasks, *host, *log_level, *token_file;
     bool insecure;
-    int64_t workers, processes, port;
+    int64_t workers, processes, port, admin_port;
 };
 
 static const struct option_row rows[] = {
@@ -28,6 +28,11 @@ static const struct option_row rows[] = {
                "task processes of each worker; 0: the machine's processors are divided among the workers", .value = "P",
                .no_env = true),
     OPTION_PORT("port", struct local_config, port, "8080", 0, "port of the coordinator; 0: a free one", .no_env = true),
+    OPTION_PORT(
+        "admin-port", struct local_config, admin_port, "off", -1,
+        "admin port of the coordinator on 127.0.0.1, with health, metrics and /autoscale; those of the workers are the "
+        "next ports; 0: free ones; off: none",
+        .no_env = true),
     OPTION_STRING(
         "host", struct local_config, host, "127.0.0.1",
         "address the coordinator listens on, or unix:PATH; one that other machines can reach needs --token-file",
@@ -98,6 +103,9 @@ int command_local(int argc, char **argv)
                                "other machines can reach %s and run tasks here. Require a token with --token-file, or "
                                "allow it with --insecure",
                                config.host);
+    if (config.admin_port > UINT16_MAX - config.workers)
+        return option_complain(&spec, "admin-port", "no ports are left after %d for the workers",
+                               (int)config.admin_port);
     unsigned processes = (unsigned)config.processes;
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
     struct fleet_options options = {
@@ -105,6 +113,7 @@ int command_local(int argc, char **argv)
         .workers = (unsigned)config.workers,
         .processes = processes,
         .port = (uint16_t)config.port,
+        .admin_port = config.admin_port,
         .host = config.host,
         .token_file = config.token_file,
         .insecure = config.insecure,

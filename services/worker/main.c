@@ -4,6 +4,8 @@
 #include "common/base/limits.h"
 #include "worker/worker.h"
 
+static const char *const task_outputs[] = {"log", "plain", NULL};
+
 static const struct option_row rows[] = {
     OPTION_HEADING("Tasks"),
     OPTION_PATH("tasks", struct worker_config, tasks, "tasks",
@@ -16,6 +18,10 @@ static const struct option_row rows[] = {
                   "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
                "chunks of one task held at once; more are answered 429, but 4 for each process are always accepted"),
+    OPTION_CHOICE(
+        "task-output", struct worker_config, task_output, "log", task_outputs,
+        "how lines that tasks print are shown on standard error: as log lines at a bounded rate, or plain after the "
+        "task's name"),
     OPTION_HEADING("ECS (if ECS_AGENT_URI is set)"),
     OPTION_SECONDS(
         "protection-s", struct worker_config, protection_s, "600", 0, 172800,

@@ -210,7 +210,11 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
         return false;
     }
     scratch_make(&w->scratch);
-    w->env = (struct process_env){.loop = loop, .reaper = &w->reaper, .worker_id = w->id, .scratch = w->scratch.path};
+    w->env = (struct process_env){.loop = loop,
+                                  .reaper = &w->reaper,
+                                  .worker_id = w->id,
+                                  .scratch = w->scratch.path,
+                                  .plain_output = config->task_output == 1};
     register_metrics(w);
     w->ecs_agent = ecs_agent_start(loop, config->protection_s, config->protection_idle_s, w->protection_failures);
     return load_tasks(w, err, err_size);

@@ -23,6 +23,7 @@ struct worker_config {
     const char *worker_id;
     int64_t processes; /* 0: the CPU quota */
     int64_t max_chunks;
+    int task_output; /* 0: log, 1: plain */
     double protection_s, protection_idle_s;
 };
 

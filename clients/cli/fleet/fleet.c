@@ -162,8 +162,17 @@ static bool reap(struct fleet *f)
     return true;
 }
 
+/* A service that is ready has said "ready PORT ADMIN_PORT". */
+static void announce_metrics(const struct fleet_service *s)
+{
+    const char *at = strrchr(s->process.line, ' ');
+    unsigned long port = at ? strtoul(at, NULL, 10) : 0;
+    if (port) complain("metrics of %s: http://127.0.0.1:%lu/metrics", s->name, port);
+}
+
 static void service_ready(struct fleet *f, struct fleet_service *s)
 {
+    if (f->announce) announce_metrics(s);
     if (f->announce && s->was_ready) complain("%s is ready again (pid %d)", s->name, (int)s->process.pid);
     s->was_ready = true;
     s->failed_starts = 0;

@@ -34,9 +34,13 @@ static void add_program(struct fleet_service *s, const char *program)
     add_argument(s, path);
 }
 
-static void add_common_options(struct fleet_service *s, const struct fleet_options *o)
+/* number: 0 is the coordinator. */
+static void add_common_options(struct fleet_service *s, const struct fleet_options *o, size_t number)
 {
-    add_option(s, "--admin-port", "off");
+    if (o->admin_port < 0)
+        add_option(s, "--admin-port", "off");
+    else
+        add_number(s, "--admin-port", o->admin_port ? (unsigned)o->admin_port + (unsigned)number : 0);
     add_number(s, "--ready-fd", CHILD_READY_FD);
     add_argument(s, "--exit-with-parent");
     add_number(s, "--parent-pid", (unsigned)getpid());
@@ -63,8 +67,9 @@ static void set_worker(struct fleet *f, const struct fleet_options *o, size_t nu
     fleet_add_socket(f, &address, number);
     add_option(s, "--host", buf_cstr(&address));
     buf_release(&address);
-    add_common_options(s, o);
+    add_common_options(s, o, number);
     add_option(s, "--worker-id", id);
+    add_option(s, "--task-output", "plain");
     add_option(s, "--tasks", o->tasks_dir);
     if (o->processes) add_number(s, "--processes", o->processes);
 }
@@ -77,7 +82,7 @@ static void set_coordinator(struct fleet *f, const struct fleet_options *o)
     add_program(s, "fantail-coordinator");
     add_option(s, "--host", unix_address_path(f->url) ? f->url : o->host);
     add_number(s, "--port", s->process.port);
-    add_common_options(s, o);
+    add_common_options(s, o, 0);
     for (size_t i = 1; i < f->count; i++) {
         buf_add_str(&workers, i == 1 ? "static://" : ",");
         fleet_add_socket(f, &workers, i);

@@ -106,6 +106,7 @@ bool private_fleet_start(struct private_fleet *p, const struct private_fleet_opt
         .processes = o->processes,
         .tmp_dir = p->dir.path,
         .log_level = "error",
+        .admin_port = -1,
     };
     p->fleet = fleet_start(&options, err, err_size);
     run_dirs_sweep(&p->dir);

@@ -89,6 +89,18 @@ void log_write(enum log_level level, const struct log_field *fields)
     if (!out.deferred || level >= LOG_LEVEL_ERROR) log_flush();
 }
 
+void log_plain(const char *prefix, const char *text, size_t len)
+{
+    struct buf *b = &out.line;
+    buf_clear(b);
+    if (isatty(out.fd)) buf_add_str(b, "\r\033[K");
+    buf_addf(b, "%s: ", prefix);
+    buf_add(b, text, len);
+    buf_add_char(b, '\n');
+    if (!buf_add(&out.pending, b->data, b->len)) out.dropped++;
+    if (!out.deferred) log_flush();
+}
+
 void log_set_level(enum log_level level)
 {
     log_threshold = level;

@@ -62,6 +62,10 @@ struct log_field {
 /* Writes the fields up to LOG_END; the first one is msg. Use the macros instead of this function. */
 void log_write(enum log_level level, const struct log_field *fields);
 
+/* Writes the text as a line of its own, whatever the level: output of another program that the log passes on. On a
+ * terminal it replaces an unfinished line, such as a progress line. */
+void log_plain(const char *prefix, const char *text, size_t len);
+
 void log_set_level(enum log_level level);
 /* For tests: sets the descriptor that lines are written to, which is 2 by default. Its flags are not changed. */
 void log_set_fd(int fd);

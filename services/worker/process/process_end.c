@@ -111,7 +111,7 @@ void process_on_exit(struct reaped *child, int status, const struct rusage *usag
         process_move(p, PROCESS_EXITED);
         lose_exited(p, status, usage);
     }
-    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
+    struct tail_origin from = process_origin(p);
     tail_end(&p->tail, &from, now_ns());
     close_all(p);
     process_release(p);

@@ -17,6 +17,12 @@ static inline bool process_is_lost(const struct process *p)
     return p->state >= PROCESS_KILLED;
 }
 
+/* For a line that it wrote, and that belongs to no item. */
+static inline struct tail_origin process_origin(const struct process *p)
+{
+    return (struct tail_origin){.task = p->task->name, .pid = p->child.pid, .plain = p->env->plain_output};
+}
+
 void process_on_readable(uv_poll_t *poll, int status, int events);
 void process_on_stderr(uv_poll_t *poll, int status, int events);
 /* Call it when the process has said that it is ready. */

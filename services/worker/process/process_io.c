@@ -160,7 +160,7 @@ static void fault_from_intake(struct process *p, const struct intake *in, const 
 static void log_strays(struct process *p)
 {
     struct buf *strays = &p->window.strays;
-    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
+    struct tail_origin from = process_origin(p);
     if (strays->len) tail_add(&p->tail, strays->data, strays->len, &from, now_ns());
     buf_clear(strays);
 }
@@ -189,7 +189,7 @@ static bool check_output(struct process *p, const struct intake *in, const char 
 static size_t read_start(struct process *p, const char *data, size_t len)
 {
     static const char ready[] = "#ready";
-    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
+    struct tail_origin from = process_origin(p);
     size_t used = 0;
     while (p->state == PROCESS_STARTING) {
         const char *line = data + used, *newline = memchr(line, '\n', len - used);
@@ -329,7 +329,7 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
 /* Returns the origin of a line of stderr: the current item, unless its chunk was abandoned. */
 static struct tail_origin item_origin(const struct process *p)
 {
-    struct tail_origin from = {.task = p->task->name, .pid = p->child.pid};
+    struct tail_origin from = process_origin(p);
     const struct chunk *c = p->window.head ? p->window.head->chunk : NULL;
     if (!c || c->abandoned_ns) return from;
     from.has_item = true;

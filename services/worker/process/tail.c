@@ -47,7 +47,9 @@ static void log_suppressed(struct tail *t, const struct tail_origin *from)
 
 static void log_line(struct tail *t, const struct tail_origin *from, uint64_t now)
 {
-    if (t->line_len && may_log(t, now)) {
+    if (t->line_len && from->plain) {
+        log_plain(from->task, t->line, t->line_len);
+    } else if (t->line_len && may_log(t, now)) {
         log_suppressed(t, from);
         log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid), LOG_STR("job", from->job),
                  LOG_STR("chunk", from->chunk),

@@ -1,0 +1,132 @@
+"""`fantail local` and `fantail map` while somebody works on tasks: what tasks print, metrics, and tasks that change."""
+import os
+import re
+import signal
+import subprocess
+
+from fantail_testing import BIN, EXAMPLE_TASKS, FantailTest, main, request, wait_until
+
+FANTAIL = os.path.join(BIN, "fantail")
+
+PRINTS = """
+import logging, os, subprocess, sys
+print("at the start")
+
+def run(item):
+    print("by print")
+    sys.stdout.write("in ")
+    sys.stdout.write("pieces\\n")
+    os.write(1, b"to descriptor 1\\n")
+    subprocess.run(["echo", "by a command"])
+    print("to standard error", file=sys.stderr)
+    logging.warning("by logging")
+    return item
+"""
+PRINTED = ["at the start", "by print", "in pieces", "to descriptor 1", "by a command", "to standard error",
+           "WARNING:root:by logging"]
+
+NATIVE = """
+#include <stdio.h>
+#include "fantail_task.h"
+int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
+{
+    printf("by printf\\n");
+    return fantail_reply_value(reply, item->json, item->len);
+}
+"""
+
+
+class LocalTest(FantailTest):
+    def local(self, *arguments, tasks=EXAMPLE_TASKS):
+        """A running `fantail local`, and the port of its coordinator."""
+        program = self.start("fantail", "local", "--port", 0, "--tasks", tasks, *arguments)
+        found = wait_until(lambda: re.search(r"^fantail: ready at http://127\.0\.0\.1:(\d+)$", program.stdout(), re.M)
+                           or not program.alive(), "the ready line")
+        self.assertNotEqual(found, True, program.describe())
+        return program, int(found[1])
+
+    def map(self, task, tasks, items):
+        done = subprocess.run([FANTAIL, "map", task, "--tasks", tasks], input="".join(f"{n}\n" for n in items).encode(),
+                              capture_output=True, timeout=60, env=self.environment())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.decode().splitlines(), done.stderr.decode().splitlines()
+
+
+class Output(LocalTest):
+    """What a task prints reaches the user line by line with the task's name, and never the answers."""
+
+    def python(self):
+        return self.tasks(prints={"json": {"mode": "python", "command": "prints:run", "processes": 1},
+                                  "files": {"prints.py": PRINTS}})
+
+    def test_a_task_of_map_prints_to_standard_error(self):
+        out, err = self.map("prints", self.python(), [7])
+        self.assertEqual(out, ["7"])
+        self.assertEqual(sorted(err), sorted("prints: " + line for line in PRINTED))
+
+    def test_a_task_of_local_prints_to_standard_error(self):
+        program, port = self.local(tasks=self.python())
+        self.assertEqual(request(port, "POST", "/v1/jobs", b'{"task":"prints","items":[7]}').json["results"], [7])
+        wanted = ["prints: " + line for line in PRINTED]
+        wait_until(lambda: set(wanted) <= set(program.stderr().splitlines()), "what the task printed")
+
+    def test_a_native_task_prints_line_by_line(self):
+        tasks = self.tasks(prints={"json": {"mode": "native", "command": "task.so"}, "files": {"task.c": NATIVE}})
+        hosts = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "services", "hosts")
+        subprocess.run(["cc", "-fPIC", "-shared", "-I", hosts, "-o", "task.so", "task.c", "-lm"],
+                       cwd=os.path.join(tasks, "prints"), check=True)
+        self.assertEqual(self.map("prints", tasks, [7]), (["7"], ["prints: by printf"]))
+
+    def test_many_lines_are_all_shown(self):
+        source = "def run(item):\n    for n in range(500):\n        print('line', n)\n    return item\n"
+        tasks = self.tasks(prints={"json": {"mode": "python", "command": "prints:run", "processes": 1},
+                                   "files": {"prints.py": source}})
+        self.assertEqual(self.map("prints", tasks, [7]), (["7"], [f"prints: line {n}" for n in range(500)]))
+
+    def test_a_worker_logs_what_a_task_prints(self):
+        worker = self.worker(tasks=self.python())
+        request(worker.port, "POST", "/v1/tasks/prints", b"7\n")
+        wait_until(lambda: {line.get("line") for line in worker.log_lines() if line.get("task") == "prints"} >= set(PRINTED),
+                   "log lines")
+
+
+class Metrics(LocalTest):
+    def addresses(self, program, count):
+        pattern = r"^fantail: metrics of (coordinator|worker \d+): http://127\.0\.0\.1:(\d+)/metrics$"
+        return dict(wait_until(lambda: (found := re.findall(pattern, program.stderr(), re.M)) if len(
+            re.findall(pattern, program.stderr(), re.M)) >= count else None, "the addresses of the metrics"))
+
+    def test_every_service_has_metrics_on_a_free_port(self):
+        program, port = self.local("--workers", 2, "--admin-port", 0)
+        addresses = self.addresses(program, 3)
+        self.assertEqual(sorted(addresses), ["coordinator", "worker 1", "worker 2"])
+        self.assertEqual(request(port, "POST", "/v1/jobs", b'{"task":"square","items":[7]}').json["results"], [49])
+        text = {name: request(int(at), "GET", "/metrics").body.decode() for name, at in addresses.items()}
+        self.assertIn('fantail_jobs_total{status="succeeded"} 1', text["coordinator"])
+        self.assertIn('fantail_worker_slots{task="square"', text["worker 1"])
+        self.assertEqual(request(int(addresses["coordinator"]), "GET", "/autoscale").json["queued"], 0)
+
+    def test_workers_have_the_ports_after_that_of_the_coordinator(self):
+        for first in range(21000 + os.getpid() % 10000, 65000, 100):
+            program = self.start("fantail", "local", "--port", 0, "--tasks", EXAMPLE_TASKS, "--workers", 2, "--admin-port",
+                                 first)
+            wait_until(lambda: "fantail: ready" in program.stdout() or not program.alive(), "the ready line")
+            if program.alive():
+                break
+        addresses = self.addresses(program, 3)
+        self.assertEqual(addresses, {"coordinator": str(first), "worker 1": str(first + 1), "worker 2": str(first + 2)})
+
+    def test_there_are_none_unless_they_are_asked_for(self):
+        program, _ = self.local()
+        self.assertEqual(program.stop(signal.SIGINT), 0)
+        self.assertEqual(program.stderr(), "")
+
+    def test_a_port_without_ports_after_it_is_refused(self):
+        done = subprocess.run([FANTAIL, "local", "--tasks", EXAMPLE_TASKS, "--admin-port", "65535"], capture_output=True,
+                              timeout=60, env=self.environment())
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"no ports are left after 65535", done.stderr)
+
+
+if __name__ == "__main__":
+    main()
