@@ -26,7 +26,7 @@
 #define LIMIT_ARRIVE_MS        30    /* how long a drain waits for connections that are being made */
 #define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES (128 * KIB) /* memory for head, read buffer and write buffer; zeroed at each request */
-#define LIMIT_IDLE_MEMORY_MS   1000        /* an idle connection gives its memory back after this time */
+#define LIMIT_IDLE_MEMORY_MS   1000 /* the memory of an idle connection is given back to the kernel after this time */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
 #define LIMIT_PEM_BYTES        (1 * MIB)   /* size of a file with certificates or a key */
 #define LIMIT_TLS_LOG_LINES    20          /* failed handshakes logged in a minute; others are only counted */
@@ -53,12 +53,12 @@
 #define LIMIT_UNSTARTED_BYTES    (64 * MIB) /* items held while the task is not known yet */
 #define LIMIT_EARLY_START_BYTES  (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
 #define LIMIT_RESULT_MEMORY_MIB  16         /* answers held in memory for one job; --result-memory-bytes */
-#define LIMIT_SPILL_GIB          4          /* temporary files of all jobs; --max-spill-bytes */
+#define LIMIT_SPILL_GIB          4          /* size of the temporary files of all jobs; --max-spill-bytes */
 #define LIMIT_TASK_SERIES        256        /* tasks that have their own series in /metrics */
 #define LIMIT_RUNNING_JOBS       256        /* one more job is answered 429; --max-jobs */
 #define DEFAULT_MAX_CHUNK_BYTES  (1 * MIB)
 #define DEFAULT_ITEM_TIMEOUT_S   60.0
-#define DEFAULT_START_TIMEOUT_S  UINT64_C(300) /* for a process of a task to be ready */
+#define DEFAULT_START_TIMEOUT_S  UINT64_C(300) /* how long a process of a task may take to be ready */
 #define DEFAULT_CHUNK_COST_NS    50000         /* cost of a chunk, on each side, until it is measured */
 #define DEFAULT_CHUNK_TARGET_MS  250
 #define DEFAULT_HEARTBEAT_S      15 /* --heartbeat-s */
