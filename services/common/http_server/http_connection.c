@@ -112,8 +112,9 @@ static bool is_zero(const char *data, size_t len)
     return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;
 }
 
-/* Between requests the library keeps all memory of a connection, and fills it with zeros. Zeros are what a page has
- * that was given back, so nothing changes for the library. Memory with anything else in it is left alone. */
+/* Between requests the library keeps all memory of a connection, and fills it with zeros. A page that was given back to
+ * the kernel has zeros too, so nothing changes for the library. Memory that has anything but zeros is not given
+ * back. */
 bool http_connection_free_memory(struct http_connection *c)
 {
     const struct http_framing *f = &c->framing;
@@ -122,7 +123,7 @@ bool http_connection_free_memory(struct http_connection *c)
     if (!memory || c->exchange || f->state != HTTP_FRAMING_START || f->empty_line) return false;
     c->memory = NULL;
     if ((uintptr_t)memory % (uintptr_t)getpagesize() != 0) return false;
-    if (mincore(memory, LIMIT_CONNECTION_BYTES, pages) < 0) return false; /* not all of it is ours */
+    if (mincore(memory, LIMIT_CONNECTION_BYTES, pages) < 0) return false; /* partly not ours */
     if (is_zero(memory, LIMIT_CONNECTION_BYTES)) madvise(memory, LIMIT_CONNECTION_BYTES, MADV_DONTNEED);
     return true;
 }

@@ -56,8 +56,8 @@ static void sweep_connection(struct http_connection *c, uint64_t now_ms)
     }
 }
 
-/* Each of them takes some 30 us. If there are many, the others wait for a sweep that comes soon, so that the loop goes
- * on. */
+/* Gives back the memory of idle connections. Each connection takes about 30 us. If there are many, the rest waits for a
+ * sweep that comes soon, so that the loop goes on. */
 static void free_memory(struct http_server *s, uint64_t now_ms)
 {
     enum { SOON_MS = 50 };

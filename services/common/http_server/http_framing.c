@@ -236,7 +236,7 @@ static bool is_in_extension(const struct http_framing *f)
     return f->state == HTTP_FRAMING_EXTENSION || f->state == HTTP_FRAMING_QUOTED || f->state == HTTP_FRAMING_ESCAPED;
 }
 
-/* Takes at least one byte, unless it is the fault. */
+/* Uses at least one byte, unless this byte is the fault. */
 static size_t take(struct http_framing *f, const char *data, size_t len)
 {
     if (f->state == HTTP_FRAMING_BODY || f->state == HTTP_FRAMING_CHUNK) return skip(f, len);

@@ -3,7 +3,7 @@
  * again, not for which connection. So when the daemon has not rested for many turns, all connections are checked. A
  * connection is suspect if its socket is ready for what it waits for, but it has received, sent and handed over nothing
  * in all these turns. Its bytes may have come just before this check. So a second check, after as many turns, decides.
- * An idle connection is not ready, and a suspended one does not wait for its socket.
+ * The socket of an idle connection is not ready, and a suspended connection does not wait for its socket.
  */
 #include <poll.h>
 

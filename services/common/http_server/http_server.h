@@ -13,7 +13,7 @@
  * is answered, body() and body_end() are not called any more. closed() comes last and exactly once for an accepted
  * exchange, and then the pointer is dead. It is called from the loop or from http_server_stop().
  *
- * Every answer tells proxies not to keep it (Cache-Control). A streamed answer also tells them to pass on each piece.
+ * Every answer tells proxies not to store it (Cache-Control). A streamed answer also tells them to pass on each piece.
  *
  * A client that only shuts its sending side (printf | nc) still gets its answer. It counts as gone when it does so
  * after the answer has begun, or when it speaks HTTP/1.0.

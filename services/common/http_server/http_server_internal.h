@@ -99,7 +99,7 @@ struct http_connection {
     uint64_t heads, answered;    /* requests that the library began and ended; framing may be ahead of it */
     uint64_t since_ms;           /* when we began to wait for the next head, or for more of the body */
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
-    void *memory;                /* where the library reads the next head to, if a page begins there; NULL: unknown */
+    void *memory;                /* where the library will put the next head, if a page begins there; NULL: unknown */
     uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
     uint64_t still_in_turn; /* the turn in which it was found ready but still, see http_progress.c; 0: it was not */
 
@@ -248,8 +248,8 @@ void http_connection_refuse(struct http_connection *c, int status, const char *d
 /* The same inside a call of libmicrohttpd that closes the connection by itself. Bytes that the client still sends are
  * read and dropped, because a reset could overtake the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
-/* Gives the memory of an idle connection back to the kernel, if it has not been done since its last request. True when
- * there was something to do. */
+/* Gives the memory of an idle connection back to the kernel, unless that was done since its last request. Returns true
+ * when there was something to do. */
 bool http_connection_free_memory(struct http_connection *c);
 /* Calls http_connection_refuse_in_call() for a request that breaks a rule or a limit, and counts the request. */
 void http_connection_reject(struct http_connection *c, int status, const char *detail);

@@ -130,8 +130,8 @@ void http_wire_answered(struct http_connection *c)
     if (http_framing_is_faulty(f) && c->answered == f->messages) http_connection_refuse(c, f->status, f->fault);
 }
 
-/* The library takes less than it asked for as a sign that the socket is empty. So, if the socket is not, what the
- * reader removed is replaced by the bytes that follow. */
+/* If the library gets fewer bytes than it asked for, it assumes that the socket is empty. So if the socket is not
+ * empty, the bytes that follow replace those that the reader removed. */
 static ssize_t receive(struct http_connection *c, char *data, size_t size, int flags)
 {
     size_t got = 0;
