@@ -12,7 +12,7 @@
 #include "common/service/service_http.h"
 
 #define CHECK_MS 20
-/* How long the answers of requests that hooks->cut has ended may take to be sent. */
+/* How long the service may take to send the answers of requests that hooks->cut has ended. */
 #define CUT_MS 2000
 /* How long the program's own handles may take to close after hooks->stop. After this time the program ends anyway. */
 #define CLOSE_MS 5000
