@@ -19,7 +19,7 @@ struct answer_reader_ops {
     void (*end)(void *data, const struct answer_line *line);
     /* Called for a cost line. For the cost in the end line it is called before end(). */
     void (*cost)(void *data, const struct chunk_cost *cost);
-    /* So many processes of the task are starting at the worker. */
+    /* Called when the worker says how many processes of the task are starting. */
     void (*starting)(void *data, uint64_t processes);
 };
 
