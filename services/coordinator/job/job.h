@@ -50,7 +50,7 @@ struct job {
     bool cancel_is_noted;      /* the job is on jobs->cancels */
     struct list_link cancel_link;
     enum sched_waiting waiting;
-    uint64_t starting; /* processes that are starting, at the worker that said so last */
+    uint64_t starting; /* how many processes are starting at the worker that said so last */
     struct sched_outcome outcome;
     char failure[200]; /* why the coordinator itself failed the job; "": it did not */
     bool disk_failed;  /* it failed because of the disk */

@@ -3,7 +3,8 @@
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
 
-/* How often the timer of progress lines and heartbeats fires while there are jobs, or files that are being removed. */
+/* How often the timer of progress lines and heartbeats fires. It runs while there are jobs or files that are being
+ * removed. */
 enum { TICK_MS = 100 };
 enum { BUCKETS_MIN = 64 };
 

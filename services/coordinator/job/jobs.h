@@ -19,7 +19,7 @@ struct jobs_config {
     double worker_wait_s; /* how long items wait when no worker can be reached */
     double heartbeat_s;
     const char *spill_dir;
-    int64_t max_spill_bytes; /* of the temporary files of all jobs together; 0: no limit */
+    int64_t max_spill_bytes; /* limit for the temporary files of all jobs together; 0: no limit */
     int64_t max_jobs;
     int64_t result_memory_bytes;
 };

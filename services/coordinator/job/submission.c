@@ -160,11 +160,11 @@ static bool body_is_left_out(const struct submission *s)
     return s->splitter.format == SPLIT_JOB && splitter_is_empty(&s->splitter);
 }
 
-/* The least that is kept of an answer until it goes into a document: {"value":0} and its newline. */
+/* The fewest bytes that one answer takes until it is written into a document: {"value":0} and its newline. */
 enum { LEAST_ANSWER_BYTES = 12 };
 
-/* Refuses a document that cannot be kept until the job ends, if this is known from the number of its items. A stream
- * is read while the job runs, and a reduction keeps one value. */
+/* Refuses a job whose document cannot be kept until the job ends, if the number of its items already shows this. A
+ * stream is read while the job runs, and a reduction keeps only one value. */
 static bool refuse_large_document(struct job *j)
 {
     const struct jobs_config *config = j->jobs->config;
