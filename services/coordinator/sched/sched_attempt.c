@@ -220,7 +220,7 @@ static void cut_losers(struct sched_chunk *chunk)
     if (chunk->hedge && !chunk->hedge->lingers) attempt_cut(chunk->hedge);
 }
 
-/* The time until now is neither an item's nor a sign that the worker hangs. */
+/* The time until now was not spent on an item, and it does not mean that the worker hangs. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns)
 {
     struct sched_job *job = a->chunk->job;

@@ -98,7 +98,7 @@ struct sched_chunk {
     struct list_link slice_link; /* if parent is set: the chunk waits to be sliced out of its parent */
     struct sched_chunk *parent;
     struct sched_attempt *attempt, *hedge;
-    struct sched_endpoint *avoid; /* where it failed last; compared, never followed */
+    struct sched_endpoint *avoid; /* where it failed last; the pointer is only compared */
     size_t bytes;
     unsigned charged;                  /* failures that count towards max_attempts */
     unsigned lost;                     /* of these, lost workers, counted since half of the chunk was answered */
@@ -136,7 +136,7 @@ struct sched_attempt {
     double seen_ns;               /* slot time of its answered items, as measured here */
     double charged_ns;            /* slot time charged to its job until its cost is known */
     uint64_t progress_ns;         /* when the last answer came; started_ns before that */
-    uint64_t starting_until_ns;   /* its worker starts processes for it: it is not late before this */
+    uint64_t starting_until_ns;   /* its worker starts processes for it, so it is not late before this time */
     bool is_hedge;
     bool is_rescue;      /* its chunk is on a worker that seems dead; the retry budget pays for it */
     bool dead;           /* it is cut off in the next run; what it still reports is dropped */
@@ -184,7 +184,7 @@ enum sched_waiting {
     SCHED_WAITING_STARTING, /* processes of its task are starting */
     SCHED_WAITING_COUNT
 };
-/* "no_workers", "no_task", "token_refused", "retry_budget", "starting" */
+/* Returns "no_workers", "no_task", "token_refused", "retry_budget" or "starting". */
 const char *sched_waiting_name(enum sched_waiting why);
 
 struct sched_retry {
@@ -343,8 +343,8 @@ enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
 /* Reports what the headers of the answer say. worker_id is a hash of Fantail-Worker; slots are the slots of its task
  * there. */
 void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
-/* Reports that no item of it can run yet, because processes of its task are starting at its worker. Say it every
- * second. */
+/* Reports that no item of the attempt can run yet, because processes of its task are starting at its worker. Call it
+ * every second while that is so. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns);
 struct sched_accept {
     uint64_t first; /* index in the job of the first line to keep */

@@ -63,7 +63,7 @@
 #define WAIT_MAX                 10.0
 #define DEAD_PATIENCE            10.0 /* a worker silent for this many times as long, and DEAD_MIN_NS, counts as dead */
 #define DEAD_MIN_NS              NS_PER_S
-#define STARTING_NS              (2 * NS_PER_S) /* that a worker counts as starting after it has said so */
+#define STARTING_NS              (2 * NS_PER_S) /* how long a worker counts as starting after it has said so */
 #define HEDGE_SCAN_NS            NS_PER_MS
 #define HEDGE_SCAN_CHUNK_NS      (2 * NS_PER_US)
 #define LINGER_NS                NS_PER_S /* an attempt with all answers but no end line is cut off after this */
@@ -193,7 +193,7 @@ struct sched_job {
     uint32_t largest_answered;        /* items of the largest chunk that was answered */
     double tokens;
     uint64_t trickle_ns, probation_ns;             /* when the next retry, or the next probation, needs no token */
-    uint64_t starting_since_ns, starting_until_ns; /* workers start processes for it; 0: not since the last answer */
+    uint64_t starting_since_ns, starting_until_ns; /* workers start processes for it; 0: no, since its last answer */
     uint64_t progress_ns;                          /* when the last answer came */
     struct heap_node hedge_node; /* node in s->hedge_scans; its key is when to look for late attempts */
 
