@@ -21,7 +21,7 @@ const char *spill_file_why(const struct spill_file *f)
                               : strerror(f->error);
 }
 
-/* Takes the bytes by which a write up to `end` makes the file longer. */
+/* Reserves the bytes by which a write up to `end` makes the file longer. */
 static bool lengthen(struct spill_file *f, uint64_t end)
 {
     if (end <= f->bytes) return true;

@@ -11,7 +11,7 @@ struct spill_file {
     struct spill_dir *dir; /* borrowed */
     int fd;                /* -1 until the first write */
     uint64_t bytes;        /* its length */
-    int error;             /* the errno of the first failure; 0: none. EDQUOT if the limit of dir was reached */
+    int error;             /* the errno of the first failure, EDQUOT if the limit of dir was reached; 0: none */
 };
 
 void spill_file_init(struct spill_file *f, struct spill_dir *dir);
@@ -21,7 +21,7 @@ MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const ch
 /* Reads exactly len bytes that were written before. */
 MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len);
 
-/* After a failure: why, in a few words. Borrowed until the next call. */
+/* Returns in a few words why it failed. The text is borrowed until the next call. */
 const char *spill_file_why(const struct spill_file *f);
 
 #endif
