@@ -48,8 +48,8 @@ struct chunk {
     size_t held;               /* answer bytes in out and in runs */
     struct chunk_cost cost;    /* cost of the items until now; chunk_ns is set when the answer begins */
     bool says_cost;            /* the end line, and some lines before it, say the cost */
-    bool says_starting;        /* lines say that the processes of its task are starting */
-    uint64_t starting;         /* what chunk_say_starting() was told and the owner has not read; for pipelines */
+    bool says_starting;        /* lines in the output say that processes of its task are starting */
+    uint64_t starting;         /* for pipelines: what chunk_say_starting() was last given, until the owner reads it */
     uint64_t starting_said_ns; /* for the pool: when it called chunk_say_starting() last */
     uint64_t cost_said_ns;     /* the slot time in the last line that said the cost */
     uint64_t succeeded;        /* counts of answers, for metrics */
@@ -117,7 +117,8 @@ MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 
 /* Adds the cost of more items, which used slot_ns of slot time together. Call it before their answers are added. */
 void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
-/* No item of it can run yet: so many processes of its task are starting. Adds a line if it says that. */
+/* Call it when no item of the chunk can run yet, because this many processes of its task are starting. Adds a line if
+ * says_starting is set. */
 void chunk_say_starting(struct chunk *c, uint64_t processes);
 /* Adds the end line if nothing is left to do. Call it after setting `draining`. */
 void chunk_settle(struct chunk *c);
