@@ -24,7 +24,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct pool *p = timer->data;
     if (p->probe) {
-        if (p->probe->state == PROCESS_STARTING) return; /* on_ready() continues */
+        if (p->probe->state == PROCESS_STARTING) return; /* on_ready() will continue */
         uint64_t until = p->probe->ready_ns + POOL_PROBE_NS;
         if (until > now_ns()) {
             wake_at(p, until); /* the timer uses the clock of the loop, which may be a little ahead */
@@ -203,7 +203,7 @@ static void feed_all(struct pool *p, uint64_t now)
     }
 }
 
-/* Tells the chunks of which no item runs that processes are starting. */
+/* Tells chunks that have no running item that processes are starting. */
 static void tell_starting(struct pool *p, uint64_t now)
 {
     unsigned starting = pool_starting(p);
@@ -282,7 +282,7 @@ static void on_lost(struct process *process, struct fault *f)
     pool_take_back(p, process, f);
     if (!expected && process->window.answered == 0 && process->task == p->task) {
         p->deaths++;
-        bool hopeless = was_probe || f->name == ITEM_START_TIMED_OUT; /* another start would only take as long */
+        bool hopeless = was_probe || f->name == ITEM_START_TIMED_OUT; /* another start would only take as long again */
         if (!had_item && (hopeless || p->deaths >= POOL_PROBE_AFTER)) set_broken(p, f, process, now);
     }
     if (p->broken_until_ns > now && p->turns.at) wake_at(p, p->broken_until_ns);

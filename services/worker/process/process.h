@@ -36,14 +36,14 @@
 struct process;
 
 struct process_hooks {
-    void (*starting)(struct process *p);              /* called now and then while it is STARTING */
-    void (*ready)(struct process *p);                 /* called when it was STARTING and is RUNNING */
+    void (*starting)(struct process *p);              /* called from time to time while it is STARTING */
+    void (*ready)(struct process *p);                 /* called when it goes from STARTING to RUNNING */
     void (*answered)(struct process *p);              /* called when its window may have room */
     void (*lost)(struct process *p, struct fault *f); /* f: the reason; meaningless if it was only retired */
     void (*progress)(struct chunk *c);                /* called when the chunk has more answers */
 };
 
-#define PROCESS_STARTING_NS (200 * NS_PER_MS) /* between two calls of hooks->starting() */
+#define PROCESS_STARTING_NS (200 * NS_PER_MS) /* time between two calls of hooks->starting() */
 #define PROCESS_PREAMBLE    2 /* values whose control lines may precede a run: the common value, the trace */
 
 enum process_state {

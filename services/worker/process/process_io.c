@@ -184,8 +184,8 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
-/* Reads the output of a process that has not said yet that it is ready. What it writes before that is logged like
- * stderr. Returns how many bytes were read: whole lines. */
+/* Reads the output of a process that has not said yet that it is ready. Output before that is logged like stderr.
+ * Returns how many bytes were used, which are whole lines. */
 static size_t read_start(struct process *p, const char *data, size_t len)
 {
     static const char ready[] = "#ready";

@@ -75,7 +75,7 @@ static bool over_time(struct process *p, uint64_t now)
     return true;
 }
 
-/* Its memory is checked while it loads and while it has items. */
+/* Whether its memory must be checked now: while it loads and while it has items. */
 static bool has_to_be_small(const struct process *p)
 {
     return p->window.head || p->state == PROCESS_STARTING;
