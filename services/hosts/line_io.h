@@ -8,7 +8,7 @@
  *     #common JSON          the common value
  *     #traceparent VALUE    the span that the items belong to; "#tracestate VALUE" may follow
  *
- * When a host program has loaded its task, it writes the line "#ready". After that it is given items.
+ * When a host program has loaded its task, it writes the line "#ready". Only after that it gets items.
  *
  * Other control lines are ignored. A last line without a newline was cut off, and is not an item.
  */
@@ -44,7 +44,7 @@ void line_common_release(struct line_common *common);
 /* Writes everything, and waits as long as that takes. Returns false if the other end is closed. */
 bool write_all(int fd, const char *data, size_t len);
 
-#define LINE_READY "#ready\n" /* a host writes it before its first answer, when items can be given */
+#define LINE_READY "#ready\n" /* a host writes this before its first answer, when it can take items */
 
 /* Moves stdin and stdout to other descriptors, which no child inherits. Then 0 is /dev/null and 1 is stderr. So a task
  * cannot read items, and what it prints does not get between the answers. On failure it returns false; errno says
