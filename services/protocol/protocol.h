@@ -84,7 +84,7 @@ struct answer_line {
     enum item_error error; /* for ERROR: by its "name"; ITEM_TASK_ERROR when the name is not ours */
     enum chunk_end end;
     uint64_t done;
-    uint64_t starting;      /* for STARTING: how many processes of the task are */
+    uint64_t starting;      /* for STARTING: how many processes of the task are starting */
     struct chunk_cost cost; /* for COST, and for END if it has a cost; otherwise items is 0 */
 };
 
