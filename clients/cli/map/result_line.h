@@ -20,7 +20,7 @@ struct result_line {
     const char *body; /* VALUE: the value; ERROR: the error object; WAITING: the reason; END: the status, as text */
     size_t len;
     uint64_t total, failed; /* END: the counts */
-    uint64_t processes;     /* WAITING: how many are starting */
+    uint64_t processes;     /* WAITING: how many processes are starting */
 };
 
 /* Reads any line. len does not count the newline. */
