@@ -94,9 +94,9 @@ MUST_CHECK struct http_server *http_server_start(uv_loop_t *loop, const struct h
 uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */
 /* From now on every answer carries "Connection: close". */
 void http_server_drain(struct http_server *s);
-/* Stops accepting connections; running exchanges go on. First it refuses new connections, then it accepts those that
- * were being made, then it closes the socket. So no client loses a connection that it had. This takes LIMIT_ARRIVE_MS,
- * so call it again until it returns true. */
+/* Stops accepting connections; running exchanges go on. First it refuses new connections. Then it accepts connections
+ * that were being made. Then it closes the socket. So no client loses a connection that it had. This takes
+ * LIMIT_ARRIVE_MS, so call it again until it returns true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);
 unsigned http_server_open_exchanges(const struct http_server *s);
 /* For a drain: whether the kernel has bytes of answers that a peer has not received yet, including those of closed
