@@ -366,7 +366,7 @@ void item_cost_add(struct sched_item_cost *c, double items, double ns);
 /* Call it when a whole chunk of `items` items has used `ns` of slot time. */
 void item_cost_add_chunk(struct sched_item_cost *c, double items, double ns);
 double item_cost_mean_ns(const struct sched_item_cost *c); /* 0: not known */
-/* Returns what one more item adds to a chunk's cost. As long as that is not known well, it is the mean. */
+/* Returns what one more item adds to a chunk's cost. Returns the mean cost of an item until that is known well. */
 double item_cost_marginal_ns(const struct sched_item_cost *c);
 bool item_cost_is_sure(const struct sched_item_cost *c);
 
