@@ -53,6 +53,13 @@ class Endings(FantailTest):
         self.assertEqual(failing["status"], "failed", failing)
         self.assert_told_in_runs(failing["errors"], "cancelled")
 
+    def test_a_reduction_whose_first_value_comes_last(self):
+        """Then more values wait than are folded in one turn of the loop: each has 70 bytes."""
+        body = b"0.6\n" + (b"0." + b"0" * 56 + b"\n") * 20_000
+        for accept in (ft.JSON, ft.NDJSON):
+            answer = self.running.job(body, accept, ft.NDJSON, "?task=sleep&reduce=sum")
+            self.assertEqual(answer.json["result"] if accept == ft.JSON else answer.values[0], 0.6)
+
     def test_a_document_that_cannot_be_kept_is_refused_at_once(self):
         for source in ({"range": {"stop": ITEMS}}, {"spans": {"stop": ITEMS, "size": 1}}):
             answer = self.post({"task": "square", **source})

@@ -8,6 +8,7 @@ static const struct {
     const char *name;
 } places[] = {
     [TURN_IDLE_LONG_ANSWERS] = {IDLE, "idle: long answers"},
+    [TURN_IDLE_REDUCTIONS] = {IDLE, "idle: reductions"},
 
     [TURN_BEFORE_SLEEP_SCHEDULER] = {BEFORE_SLEEP, "before sleep: scheduler"},
     [TURN_BEFORE_SLEEP_CLIENT] = {BEFORE_SLEEP, "before sleep: client"},

@@ -4,6 +4,7 @@
  *
  *     timers                            libuv
  *     idle           long answers       the client reads a share of each; only while such a step is awake
+ *                    reductions         folds a share of the answers that came together; the same
  *     before sleep   scheduler          acts on events that came after its last run
  *                    client             sends the calls that were started since
  *                    server             reads and answers what was asked for since
@@ -37,6 +38,7 @@ struct turn;
 
 enum turn_place {
     TURN_IDLE_LONG_ANSWERS,
+    TURN_IDLE_REDUCTIONS,
 
     TURN_BEFORE_SLEEP_SCHEDULER,
     TURN_BEFORE_SLEEP_CLIENT,

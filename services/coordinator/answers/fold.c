@@ -40,23 +40,27 @@ static bool fold_run(struct fold *f, const struct answer_run *run)
     return true;
 }
 
-enum fold_status fold_advance(struct fold *f)
+enum fold_status fold_advance(struct fold *f, uint64_t max_bytes)
 {
     struct answer_run run;
-    bool failed = false;
-    while (!f->errors.log.file.error && answer_source_peek(&f->from, &run, &failed)) {
+    bool failed = false, more = false;
+    uint64_t folded = 0;
+    while (!f->errors.log.file.error && (more = answer_source_peek(&f->from, &run, &failed)) && folded < max_bytes) {
         if (!fold_run(f, &run)) break;
         answer_source_consume(&f->from, run.n, run.len);
+        folded += run.len;
     }
     if (f->errors.log.file.error) return FOLD_DISK_FAILED;
     if (failed) return FOLD_SOURCE_FAILED;
+    if (more) return FOLD_MORE;
     return f->reduction.error[0] ? FOLD_NOT_REDUCIBLE : FOLD_OK;
 }
 
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size)
 {
     switch (status) {
-    case FOLD_OK: snprintf(out, out_size, "nothing is wrong"); break;
+    case FOLD_OK:
+    case FOLD_MORE: snprintf(out, out_size, "nothing is wrong"); break;
     case FOLD_NOT_REDUCIBLE: snprintf(out, out_size, "%s", f->reduction.error); break;
     case FOLD_SOURCE_FAILED: snprintf(out, out_size, "answers could not be read back from the disk"); break;
     case FOLD_DISK_FAILED:

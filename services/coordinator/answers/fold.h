@@ -11,6 +11,7 @@
 
 enum fold_status {
     FOLD_OK,
+    FOLD_MORE,          /* more answers have arrived than were folded in this call */
     FOLD_NOT_REDUCIBLE, /* a value does not fit the reduction */
     FOLD_SOURCE_FAILED, /* the answers cannot be read back */
     FOLD_DISK_FAILED,   /* the errors cannot be kept */
@@ -26,9 +27,9 @@ struct fold {
 void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, struct spill_dir *dir);
 /* Releasing a zeroed fold is fine. */
 void fold_release(struct fold *f);
-/* Folds the answers that have arrived since the last call. After a failure it still keeps the errors, as far as
- * possible. */
-MUST_CHECK enum fold_status fold_advance(struct fold *f);
+/* Folds answers that have arrived since the last call: about max_bytes of them, because folding many takes long. After
+ * a failure it still keeps the errors, as far as possible. */
+MUST_CHECK enum fold_status fold_advance(struct fold *f, uint64_t max_bytes);
 /* Writes one sentence that says why it failed. */
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);
 /* Returns a source of the errors. It is for one reader: errors that were read are gone. */

@@ -17,10 +17,20 @@ static void tick(uv_timer_t *timer)
     if (t->count == 0 && !more) uv_timer_stop(timer);
 }
 
+static void fold_next(void *jobs)
+{
+    struct jobs *t = jobs;
+    struct list_link *first = list_next(&t->folds, NULL);
+    if (first) job_fold_more(CONTAINER_OF(first, struct job, fold_link));
+    turn_stay_awake(&t->fold_step, t->folds.n > 0);
+}
+
 void jobs_init(struct jobs *t, uv_loop_t *loop)
 {
     list_init(&t->by_age);
     list_init(&t->cancels);
+    list_init(&t->folds);
+    turn_add(loop, &t->fold_step, TURN_IDLE_REDUCTIONS, fold_next, t);
     t->spill = (struct spill_dir){.path = t->config->spill_dir, .max_bytes = (uint64_t)t->config->max_spill_bytes};
     t->buckets_n = BUCKETS_MIN;
     t->buckets = xcalloc(t->buckets_n, sizeof *t->buckets);
@@ -44,6 +54,7 @@ void jobs_register_metrics(struct jobs *t)
 
 void jobs_stop(struct jobs *t)
 {
+    turn_remove(&t->fold_step);
     uv_close((uv_handle_t *)&t->tick_timer, NULL);
 }
 

@@ -46,7 +46,9 @@ struct jobs {
     struct job **buckets; /* indexed by a hash of the id */
     unsigned buckets_n;   /* their number, a power of two */
     struct list by_age;   /* newest first */
-    struct list cancels;  /* cancels that the scheduler does not know yet */
+    struct list folds;    /* reductions that have more answers to fold */
+    struct turn_step fold_step;
+    struct list cancels; /* cancels that the scheduler does not know yet */
     uv_timer_t tick_timer;
     struct jobs_metrics metrics;
 };

@@ -241,7 +241,7 @@ static ssize_t step_document(struct reader *r, char *dst, size_t cap)
 static ssize_t pull_document(struct reader *r, char *dst, size_t cap)
 {
     size_t total = copy_pending(r, dst, cap);
-    if (r->job->state != JOB_ENDED) return total ? (ssize_t)total : HTTP_PULL_WAIT;
+    if (!job_has_all_answers(r->job)) return total ? (ssize_t)total : HTTP_PULL_WAIT;
     while (total < cap && r->state != READER_DONE) {
         ssize_t n = step_document(r, dst + total, cap - total);
         if (n < 0) return HTTP_PULL_ABORT;
@@ -256,7 +256,7 @@ static ssize_t pull_stream(struct reader *r, char *dst, size_t cap)
     bool dry;
     ssize_t total = pull_answers(r, dst, cap, &dry);
     if (total < 0) return HTTP_PULL_ABORT;
-    if (dry && !r->pending.len && r->job->state == JOB_ENDED && r->state == READER_OPEN) {
+    if (dry && !r->pending.len && job_has_all_answers(r->job) && r->state == READER_OPEN) {
         write_end_lines(r->job, &r->pending);
         move(r, READER_TAIL);
         total += (ssize_t)copy_pending(r, dst + total, cap - (size_t)total);
@@ -297,7 +297,7 @@ void reader_open(struct reader *r, const struct answer_source *source)
     result_writer_init(&r->writer, r->ndjson ? RESULTS_NDJSON : json);
     r->writer.on_error = keep_error;
     r->writer.data = r;
-    if (r->job->state == JOB_ENDED)
+    if (job_has_all_answers(r->job))
         reader_finish(r);
     else
         reader_wake(r);
@@ -308,7 +308,7 @@ void reader_wake(struct reader *r)
 {
     if (!r->source.ops || r->state == READER_DONE) return;
     if (r->state == READER_IDLE) {
-        bool any = r->pending.len || r->job->state == JOB_ENDED || answer_source_unread_bytes(&r->source) > 0;
+        bool any = r->pending.len || job_has_all_answers(r->job) || answer_source_unread_bytes(&r->source) > 0;
         if (!r->ndjson || !any) return;
         start_streaming(r);
     }
@@ -398,7 +398,7 @@ static void add_heartbeat(struct reader *r, uint64_t now)
 void reader_tick(struct reader *r, uint64_t now)
 {
     const struct job *j = r->job;
-    if (!r->source.ops || j->state == JOB_ENDED || r->pending.len) return;
+    if (!r->source.ops || job_has_all_answers(j) || r->pending.len) return;
     uint64_t heartbeat_ns = (uint64_t)(j->jobs->config->heartbeat_s * 1e9);
     uint64_t progress_ns = (uint64_t)(j->spec.progress_s * 1e9);
     if (r->ndjson && progress_ns && now - r->last_progress_ns >= progress_ns) {

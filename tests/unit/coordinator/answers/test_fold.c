@@ -73,10 +73,10 @@ Test(fold, values_become_one_and_errors_stay)
     begin(&s, REDUCE_SUM, "/tmp");
     put(&s, 1, crashed);
     put(&s, 2, value);
-    cr_assert_eq(fold_advance(&s.fold), FOLD_OK);
+    cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_OK);
     expect_no_error(&s); /* item 0 comes first */
     put(&s, 0, value);
-    cr_assert_eq(fold_advance(&s.fold), FOLD_OK);
+    cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_OK);
     expect_result(&s, "10");
     expect_error(&s, 1, 1, crashed);
     answer_source_consume(&s.errors, 1, strlen(crashed));
@@ -90,7 +90,7 @@ Test(fold, an_error_of_many_items_is_kept_once_and_read_in_parts)
     begin(&s, REDUCE_COUNT, "/tmp");
     cr_assert(s.in.ops->add_repeated(s.in.sink, 0, 1000000, crashed, strlen(crashed)));
     put(&s, 1000000, value);
-    cr_assert_eq(fold_advance(&s.fold), FOLD_OK);
+    cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_OK);
     cr_assert_lt(answer_source_unread_bytes(&s.errors), 200);
     expect_error(&s, 0, 1000000, crashed);
     answer_source_consume(&s.errors, 999999, 0);
@@ -107,7 +107,7 @@ Test(fold, errors_that_were_read_leave_no_room_taken)
     begin(&s, REDUCE_COUNT, "/nowhere/at/all"); /* if more were held than fits into memory, this would fail */
     for (uint64_t i = 0; i < 100000; i++) {
         put(&s, i, crashed);
-        cr_assert_eq(fold_advance(&s.fold), FOLD_OK);
+        cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_OK);
         expect_error(&s, i, 1, crashed);
         answer_source_consume(&s.errors, 1, strlen(crashed));
     }
@@ -120,11 +120,11 @@ Test(fold, a_value_that_does_not_fit_is_a_failure_and_later_errors_still_come)
     char why[200];
     begin(&s, REDUCE_SUM, "/tmp");
     put(&s, 0, "{\"value\":\"x\"}\n");
-    cr_assert_eq(fold_advance(&s.fold), FOLD_NOT_REDUCIBLE);
+    cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_NOT_REDUCIBLE);
     fold_explain(&s.fold, FOLD_NOT_REDUCIBLE, why, sizeof why);
     cr_assert_str_eq(why, "sum cannot be applied to the value of item 0: it is not a number");
     put(&s, 1, crashed);
-    cr_assert_eq(fold_advance(&s.fold), FOLD_NOT_REDUCIBLE);
+    cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_NOT_REDUCIBLE);
     expect_error(&s, 1, 1, crashed);
     end(&s);
 }
@@ -137,10 +137,29 @@ Test(fold, a_full_disk_is_named)
     begin(&s, REDUCE_COUNT, "/nowhere/at/all");
     for (uint64_t i = 0; i < 100000 && status == FOLD_OK; i++) {
         put(&s, i, i % 2 ? crashed : lost); /* alike, they would be one */
-        status = fold_advance(&s.fold);
+        status = fold_advance(&s.fold, UINT64_MAX);
     }
     cr_assert_eq(status, FOLD_DISK_FAILED);
     fold_explain(&s.fold, status, why, sizeof why);
     cr_assert_str_eq(why, "the errors could not be kept: No such file or directory");
+    end(&s);
+}
+
+Test(fold, only_about_so_many_bytes_are_folded_at_once)
+{
+    struct setting s;
+    struct buf out = {0};
+    begin(&s, REDUCE_COUNT, "/tmp");
+    /* Each line is an answer run of its own, because the next index is missing at first. */
+    for (uint64_t i = 0; i < 100; i += 2) put(&s, i, "{\"value\":1}\n");
+    for (uint64_t i = 1; i < 100; i += 2) put(&s, i, "{\"value\":1}\n");
+    unsigned calls = 0;
+    enum fold_status status;
+    while ((status = fold_advance(&s.fold, 1)) == FOLD_MORE) calls++;
+    cr_assert_eq(status, FOLD_OK);
+    cr_assert_gt(calls, 10);
+    cr_assert(fold_result(&s.fold, &out));
+    cr_assert_str_eq(buf_cstr(&out), "100");
+    buf_release(&out);
     end(&s);
 }
