@@ -1,4 +1,5 @@
 /* The part of a request that reads its header line and its items, and makes the stages that items go through. */
+#include "common/base/memory_room.h"
 #include "worker/chunk/chunk_header.h"
 #include "worker/request_internal.h"
 
@@ -27,6 +28,7 @@ bool request_add_stage(struct request *r, const char *task, bool check)
         return false;
     }
     int64_t announced = r->count ? 0 : http_exchange_content_length(r->x);
+    if (announced > 0 && !memory_has_room((size_t)announced)) announced = 0; /* decided when the items come */
     struct stage *s = &r->stages[r->count++];
     *s = (struct stage){.request = r, .pool = pool, .chunk = chunk_new(check, announced > 0 ? (size_t)announced : 0)};
     s->chunk->item_timeout_ns = pool->task->item_timeout_ns;
@@ -103,6 +105,14 @@ void request_wake_uploads(struct requests *set)
     }
 }
 
+/* Refuses the request if its next bytes may need more memory than there is. */
+static bool has_room(struct request *r, size_t len)
+{
+    if (memory_has_room(buf_growth(&r->stages[0].chunk->items, len))) return true;
+    request_refuse(r, 507, NULL, "the worker has reached its memory limit, and the items need more memory");
+    return false;
+}
+
 size_t request_on_body(struct http_exchange *x, const char *data, size_t len)
 {
     struct request *r = http_exchange_data(x);
@@ -111,6 +121,7 @@ size_t request_on_body(struct http_exchange *x, const char *data, size_t len)
         r->suspended = true;
         return 0;
     }
+    if (!has_room(r, len)) return len;
     size_t used = r->state == REQUEST_READING_HEADER ? read_header(r, data, len) : 0;
     if (r->state == REQUEST_REFUSED) return len;
     r->body_bytes += len;

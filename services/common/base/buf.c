@@ -19,14 +19,27 @@ void buf_clear(struct buf *b)
     b->len = 0;
 }
 
+/* Memory grows by half, so that adding many pieces does not copy the bytes many times. */
+static size_t next_alloc(const struct buf *b, size_t need)
+{
+    size_t alloc = b->alloc < 64 ? 64 : b->alloc + b->alloc / 2;
+    return alloc < need ? need : alloc;
+}
+
+size_t buf_growth(const struct buf *b, size_t extra)
+{
+    if (b->alloc - b->len >= extra || extra > SIZE_MAX / 2 - b->len) return 0;
+    size_t need = b->len + extra;
+    return b->cap && need > b->cap ? 0 : next_alloc(b, need);
+}
+
 bool buf_reserve(struct buf *b, size_t extra)
 {
     if (b->alloc - b->len >= extra) return !b->cap || b->len + extra <= b->cap;
     if (extra > SIZE_MAX / 2 - b->len) return false;
     size_t need = b->len + extra;
     if (b->cap && need > b->cap) return false;
-    size_t alloc = b->alloc < 64 ? 64 : b->alloc + b->alloc / 2;
-    if (alloc < need) alloc = need;
+    size_t alloc = next_alloc(b, need);
     b->data = xrealloc(b->data, alloc);
     b->alloc = alloc;
     return true;

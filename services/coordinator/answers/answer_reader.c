@@ -93,6 +93,12 @@ static bool hold(struct answer_reader *r, const char *bytes, size_t len)
     return !r->fault;
 }
 
+size_t answer_reader_growth(const struct answer_reader *r, size_t len)
+{
+    size_t growth = buf_growth(&r->partial, len);
+    return growth ? growth + r->partial.len + len : 0;
+}
+
 bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len)
 {
     if (r->fault || r->ended) {

@@ -1,4 +1,6 @@
 #include "coordinator/answers/collector.h"
+
+#include "common/base/memory_room.h"
 #include "coordinator/answers/segments.h"
 
 #define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows to this size at most, unless one call brings more */
@@ -183,6 +185,7 @@ static bool spill(struct collector *c, struct segment *seg)
 
 static bool unspill(struct collector *c, struct segment *seg)
 {
+    if (!memory_has_room(seg->len)) return false;
     grow(c, seg, seg->len);
     if (!c->config.spill.read(c->config.spill.ctx, seg->offset, seg->bytes, seg->len)) return false;
     seg->spilled = false;

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "common/base/memory_room.h"
 #include "common/base/hash.h"
 #include "common/base/limits.h"
 #include "common/observe/log.h"
@@ -30,6 +31,7 @@ struct attempt_call {
     bool ended;        /* the end line has come; `end` is what it says */
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
+    bool dropping;     /* there was no memory for the answer: the job fails, and the rest is not read */
     unsigned number;   /* Fantail-Attempt */
     char chunk[CHUNK_NAME_SIZE];
     struct attempt_trace trace;
@@ -117,6 +119,12 @@ static bool on_body(void *data, const char *bytes, size_t len)
     if (call->status != 200) return true;
     call->answer_bytes += len;
     scheduler_timing_want(call->dispatcher->turn);
+    if (!call->dropping && !memory_has_room(answer_reader_growth(&call->reader, len))) {
+        call->dropping = true;
+        phase_fail_for_memory(call->phase);
+    }
+    /* It is no fault of the worker, so the attempt goes on until the job's end cuts it off. */
+    if (call->dropping) return true;
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
 }

@@ -6,6 +6,8 @@
 #include <emmintrin.h>
 #endif
 
+#define LONGEST_ESCAPE 6 /* a byte of text may become this many in a JSON string */
+
 void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth)
 {
     *s = (struct splitter){.format = format, .items_seen = format != SPLIT_JOB};
@@ -64,6 +66,13 @@ enum split_status splitter_feed(struct splitter *s, const char *data, size_t len
     if (encoding_needs_more(s->head, s->head_len)) return SPLIT_OK;
     enum split_status status = begin(s, s->head, s->head_len);
     return status == SPLIT_OK ? feed(s, data + used, len - used) : status;
+}
+
+size_t splitter_growth(const struct splitter *s, size_t len)
+{
+    size_t held = s->partial.len + len, most = s->format == SPLIT_TEXT ? LONGEST_ESCAPE * held : held;
+    if (most > LIMIT_ITEM_BYTES + len) most = LIMIT_ITEM_BYTES + len;
+    return buf_growth(&s->partial, len) + buf_growth(&s->items, most);
 }
 
 bool splitter_is_empty(const struct splitter *s)

@@ -81,6 +81,8 @@ void splitter_release(struct splitter *s);
 /* Reads all of data, or fails. After a failure, s->error says why, the items before the fault are in s->items, and
  * every later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
+/* Returns how many bytes of memory feeding `len` bytes, or finishing, may need at most. For memory_has_room(). */
+size_t splitter_growth(const struct splitter *s, size_t len);
 /* Whether the body has had no bytes until now, or only a byte order mark. */
 bool splitter_is_empty(const struct splitter *s);
 /* Call it when the body is whole. The last line is an item even without its newline. */

@@ -155,6 +155,11 @@ void job_fail_to_keep(struct job *j, const struct answer_sink *sink)
     fail(j, why, true);
 }
 
+void job_fail_for_memory(struct job *j)
+{
+    fail(j, "the coordinator has reached its memory limit, and an answer needs more memory", false);
+}
+
 bool job_has_all_answers(const struct job *j)
 {
     return j->state == JOB_ENDED && !j->folds_more;

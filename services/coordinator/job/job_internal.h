@@ -37,6 +37,8 @@ void job_open_answers(struct job *j);
 void job_answers_came(struct job *j);
 /* Makes the job fail because a sink could not keep its answers. */
 void job_fail_to_keep(struct job *j, const struct answer_sink *sink);
+/* Makes the job fail because there is no memory for an answer. */
+void job_fail_for_memory(struct job *j);
 /* Call it when the scheduler has reported the end. May free j. */
 void job_phase_finished(struct job *j, const struct sched_outcome *outcome);
 void job_set_waiting(struct job *j, enum sched_waiting why);

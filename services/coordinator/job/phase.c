@@ -1,5 +1,6 @@
 #include "coordinator/job/phase.h"
 
+#include "common/base/memory_room.h"
 #include "coordinator/items/payload.h"
 #include "coordinator/job/job_internal.h"
 
@@ -154,6 +155,7 @@ void phase_release(struct phase *p)
 size_t phase_cut(struct phase *p, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
 {
     struct buf lines = {0};
+    if (!memory_has_room(max_bytes)) max_bytes = MEMORY_SMALL_BYTES;
     uint64_t n = item_source_cut(&p->items, max_items, max_bytes, &chunk->first, &lines);
     submission_drained(&p->job->submission);
     *bytes = lines.len;
@@ -196,6 +198,11 @@ void phase_take_value(struct phase *p, uint64_t index, struct buf *line)
 void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len)
 {
     added(p, p->answers.ops->add_repeated(p->answers.sink, first, n, line, len));
+}
+
+void phase_fail_for_memory(struct phase *p)
+{
+    job_fail_for_memory(p->job);
 }
 
 const char *phase_task(const struct phase *p)

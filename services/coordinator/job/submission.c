@@ -1,11 +1,14 @@
 #include "coordinator/job/submission.h"
 
 #include "common/base/limits.h"
+#include "common/base/memory_room.h"
 #include "common/net/media_type.h"
 #include "common/observe/log.h"
 #include "coordinator/job/job_internal.h"
 #include "coordinator/job/job_trace.h"
 #include "protocol/protocol.h"
+
+#define JOB_ROOM_BYTES (1 * MIB) /* for what every job has */
 
 static const char *const state_names[] = {
     [SUBMISSION_OPEN] = "open",
@@ -138,6 +141,14 @@ static void start_or_refuse(struct job *j)
                    "\"task\" must come before \"items\" when these have more than %u bytes", LIMIT_UNSTARTED_BYTES);
 }
 
+/* Refuses the job if its next bytes may need more memory than there is. */
+static bool has_room(struct job *j, size_t len)
+{
+    if (memory_has_room(splitter_growth(&j->submission.splitter, len))) return true;
+    job_refuse(j, 503, NULL, "the coordinator has reached its memory limit, and this job needs more memory");
+    return false;
+}
+
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
 {
     struct job *j = http_exchange_data(x);
@@ -145,6 +156,7 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
     if (s->state == SUBMISSION_REFUSED || j->state == JOB_ENDED) return len;
     if (j->state != JOB_NEW && s->spool.bytes >= LIMIT_UNDISPATCHED_BYTES) return 0;
     size_t piece = len < LIMIT_PULL_BYTES ? len : LIMIT_PULL_BYTES;
+    if (!has_room(j, piece)) return len;
     enum split_status status = splitter_feed(&s->splitter, data, piece);
     take_items(s);
     if (status != SPLIT_OK)
@@ -202,6 +214,7 @@ static void finish_options(struct job *j)
 static void finish_body(struct job *j)
 {
     struct submission *s = &j->submission;
+    if (!has_room(j, 0)) return;
     enum split_status status = body_is_left_out(s) ? SPLIT_OK : splitter_finish(&s->splitter);
     take_items(s);
     if (status == SPLIT_OK)
@@ -293,6 +306,11 @@ static bool admit(struct http_exchange *x, const struct jobs *jobs, enum split_f
     if (!media_type_is_utf8(http_exchange_header(x, "Content-Type"), charset)) {
         http_answer_problem(x, 415, NULL, "the charset of the Content-Type is \"%s\", and a body must be UTF-8",
                             charset);
+        return false;
+    }
+    if (!memory_has_room(JOB_ROOM_BYTES)) {
+        http_exchange_set_header(x, "Retry-After", "1");
+        http_answer_problem(x, 503, NULL, "the coordinator has reached its memory limit");
         return false;
     }
     if (jobs->count >= (unsigned)jobs->config->max_jobs) {

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/base/memory_room.h"
 #include "common/observe/log.h"
 #include "worker/process/numbered.h"
 #include "worker/process/process_internal.h"
@@ -248,6 +249,17 @@ static bool has_long_lines(const struct process *p)
     return p->partial.len >= READ_BYTES / 4 || p->long_line;
 }
 
+/* Kills the process if there is no memory for more of its long line, and for a copy of the line. */
+static bool has_room(struct process *p)
+{
+    size_t growth = buf_growth(&p->partial, READ_BYTES);
+    if (!growth || memory_has_room(growth + p->partial.len + READ_BYTES)) return true;
+    struct fault f;
+    fault_set(&f, ITEM_OUT_OF_MEMORY, "the worker has reached its memory limit, and the answer needs more memory");
+    process_kill(p, &f);
+    return false;
+}
+
 /* Calls read() once, and reads the answers. Returns how many bytes came, 0 at the end of the output, or -1 when there
  * are none now or the process is lost. Short lines are read into a buffer that all processes share, after the
  * unfinished line. A long line grows in the buffer of its process. */
@@ -257,6 +269,7 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
     bool is_long = has_long_lines(p);
     size_t before = b->len;
     char *dst;
+    if (is_long && !has_room(p)) return -1;
     if (is_long) {
         buf_expect(b, READ_BYTES, p->long_line + READ_BYTES);
         if (!buf_reserve(b, READ_BYTES)) return -1;

@@ -1,0 +1,30 @@
+#include "common/base/memory_room.h"
+
+#include <sys/mman.h>
+
+/* Address space is asked for directly: a large block from malloc() would change how malloc() treats large blocks from
+ * then on. If there is none, malloc() may still have the bytes from what was freed. */
+static bool probe_kernel(size_t bytes)
+{
+    void *space = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (space != MAP_FAILED) {
+        munmap(space, bytes);
+        return true;
+    }
+#ifdef __SANITIZE_ADDRESS__
+    return false; /* there, malloc() ends the program instead of failing */
+#else
+    void *block = malloc(bytes);
+    bool has_block = block != NULL;
+    free(block);
+    return has_block;
+#endif
+}
+
+bool (*memory_probe)(size_t bytes) = probe_kernel;
+
+bool memory_has_room(size_t bytes)
+{
+    if (bytes < MEMORY_SMALL_BYTES) return true;
+    return bytes <= SIZE_MAX / 2 && memory_probe(bytes + MEMORY_RESERVE_BYTES);
+}

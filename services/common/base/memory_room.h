@@ -1,0 +1,25 @@
+/*
+ * Whether there is memory for something large. Small allocations cannot fail (base.h): without memory the program ends,
+ * with the work of everybody. So before a service takes something large for one job, such as a part of a long item, it
+ * asks here. If the answer is no, that job ends with an error, and the others go on.
+ *
+ * The limits that count are those under which an allocation fails (ulimit -v, ulimit -d). A memory limit of a container
+ * is none of these: the kernel kills a process there.
+ */
+#ifndef FANTAIL_COMMON_BASE_MEMORY_ROOM_H
+#define FANTAIL_COMMON_BASE_MEMORY_ROOM_H
+
+#include "common/base/base.h"
+
+/* What is left for small allocations after a large one. */
+#define MEMORY_RESERVE_BYTES ((size_t)16 << 20)
+/* Less than this is not large, and there is always room for it. */
+#define MEMORY_SMALL_BYTES ((size_t)64 << 10)
+
+/* Whether `bytes` can be allocated now, with the reserve left after them. It takes about a microsecond. */
+MUST_CHECK bool memory_has_room(size_t bytes);
+
+/* Returns whether `bytes` can be allocated. It asks the kernel; a test puts another function here. */
+extern bool (*memory_probe)(size_t bytes);
+
+#endif

@@ -1,0 +1,113 @@
+"""A limit of the memory that a service may have (ulimit -v): what needs too much of it fails alone, the others go on."""
+import json
+import re
+import resource
+import threading
+
+import fantail_testing as ft
+from fantail_testing import JSON, NDJSON, FantailTest, wait_until
+
+LARGE = 48 << 20
+SPARE = 40 << 20  # what a service may have beyond what it has: more than the reserve, less than a large item
+
+TASK = """
+import time
+
+def run(item):
+    if item == "large":
+        return "x" * (48 << 20)
+    if isinstance(item, str):
+        return len(item)
+    if item < 0:
+        time.sleep(0.05)
+    return item
+"""
+
+
+def limit_memory(program):
+    """From now on the program can have only SPARE more address space. A sanitizer has reserved its own before."""
+    with open(f"/proc/{program.pid}/status", encoding="ascii") as status:
+        size = int(re.search(r"^VmSize:\s+(\d+) kB", status.read(), re.M)[1]) << 10
+    resource.prlimit(program.pid, resource.RLIMIT_AS, (size + SPARE, resource.RLIM_INFINITY))
+
+
+def lift_limit(program):
+    resource.prlimit(program.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+class MemoryLimit(FantailTest):
+    def start_fleet(self):
+        tasks = self.tasks(sized={"json": {"mode": "python", "command": ["task:run"], "processes": 2},
+                                  "files": {"task.py": TASK}})
+        fleet = self.fleet(tasks=tasks)
+        self.assertEqual(fleet.job({"task": "sized", "items": ["abc", 1]}).json["results"], [3, 1])
+        return fleet
+
+    def check_others(self, fleet, program, cause):
+        """While other jobs run, calls `cause`. Afterwards the program lives, and each of these jobs has its results."""
+        answers, over = [], threading.Event()
+
+        def run_jobs():
+            while not over.is_set():
+                answers.append(fleet.job({"task": "sized", "items": [-1, 2, 3]}))
+        other = threading.Thread(target=run_jobs)
+        other.start()
+        try:
+            wait_until(lambda: answers, "the first of the other jobs")
+            limit_memory(program)
+            cause()
+        finally:
+            over.set()
+            other.join(60)
+            lift_limit(program)
+        self.assertTrue(program.alive(), program.describe())
+        for answer in answers:
+            self.assertEqual((answer.status, answer.json and answer.json["results"]), (200, [-1, 2, 3]), answer)
+        self.assertEqual(fleet.job({"task": "sized", "items": ["x" * 1000]}).json["results"], [1000])
+
+    def test_a_body_that_does_not_fit_is_refused_and_other_jobs_go_on(self):
+        fleet = self.start_fleet()
+        string = b'"' + b"x" * LARGE + b'"'
+
+        def send_large():
+            for body, content_type, query in ((string, NDJSON, "?task=sized"),
+                                              (b'{"task":"sized","items":[' + string + b"]}", JSON, ""),
+                                              (b'{"task":"sized","items":[1],"common":"' + b"x" * (3 << 20) + b'"}', JSON, "")):
+                answer = fleet.job(body, None, content_type, query)
+                if len(body) > LARGE:
+                    self.assert_problem(answer, 503, words=["memory limit"])
+                else:
+                    self.assertIn(answer.status, (200, 503), answer)
+        self.check_others(fleet, fleet.coordinator, send_large)
+
+    def test_an_answer_that_does_not_fit_fails_its_job_and_other_jobs_go_on(self):
+        fleet = self.start_fleet()
+
+        def ask_for_large():
+            document = fleet.job({"task": "sized", "items": ["large"]}).json
+            self.assertEqual(document["status"], "failed", str(document)[:500])
+            self.assertIn("memory limit", document["reason"])
+        self.check_others(fleet, fleet.coordinator, ask_for_large)
+
+    def test_an_answer_that_does_not_fit_into_the_worker_fails_its_item_and_other_items_go_on(self):
+        fleet = self.start_fleet()
+
+        def ask_for_large():
+            document = fleet.job({"task": "sized", "items": ["large"], "retry": {"max_attempts": 1}}).json
+            error = document["errors"][0]["error"]
+            self.assertEqual(error["name"], "out_of_memory", str(error)[:500])
+            self.assertIn("memory limit", error["cause"])
+        self.check_others(fleet, fleet.workers[0], ask_for_large)
+
+    def test_items_that_do_not_fit_into_the_worker_are_refused_and_other_items_go_on(self):
+        fleet = self.start_fleet()
+
+        def send_large():
+            answer = ft.request(fleet.workers[0].port, "POST", "/v1/tasks/sized", json.dumps("x" * LARGE).encode() + b"\n",
+                                {"Content-Type": NDJSON})
+            self.assert_problem(answer, 507, words=["memory limit"])
+        self.check_others(fleet, fleet.workers[0], send_large)
+
+
+if __name__ == "__main__":
+    ft.main()

@@ -1,0 +1,49 @@
+#include "common/base/memory_room.h"
+
+#include <criterion/criterion.h>
+#include <sys/resource.h>
+
+#include "common/base/buf.h"
+
+static size_t asked;
+
+static bool refuse(size_t bytes)
+{
+    asked = bytes;
+    return false;
+}
+
+Test(memory_room, what_is_small_is_never_asked_for)
+{
+    memory_probe = refuse;
+    cr_assert(memory_has_room(0) && memory_has_room(MEMORY_SMALL_BYTES - 1));
+    cr_assert_eq(asked, 0);
+    cr_assert(!memory_has_room(MEMORY_SMALL_BYTES));
+    cr_assert_eq(asked, MEMORY_SMALL_BYTES + MEMORY_RESERVE_BYTES);
+}
+
+Test(memory_room, the_kernel_knows_what_is_left)
+{
+    cr_assert(memory_has_room(MEMORY_SMALL_BYTES));
+    cr_assert(!memory_has_room(SIZE_MAX / 4) && !memory_has_room(SIZE_MAX));
+    struct rlimit none = {MEMORY_RESERVE_BYTES, RLIM_INFINITY}, before;
+    cr_assert(getrlimit(RLIMIT_AS, &before) == 0 && setrlimit(RLIMIT_AS, &none) == 0);
+    bool had_room = memory_has_room(MEMORY_SMALL_BYTES);
+    setrlimit(RLIMIT_AS, &before);
+    cr_assert(!had_room);
+}
+
+Test(memory_room, the_growth_of_a_buffer_is_what_it_allocates)
+{
+    static const size_t extras[] = {0, 1, 63, 64, 65, 100, 1000, 70000, 10};
+    struct buf b = {0}, capped;
+    for (size_t i = 0; i < ARRAY_SIZE(extras); i++) {
+        size_t growth = buf_growth(&b, extras[i]), before = b.alloc;
+        cr_assert(buf_reserve(&b, extras[i]));
+        cr_assert_eq(b.alloc, growth ? growth : before, "%zu more", extras[i]);
+        b.len += extras[i];
+    }
+    buf_release(&b);
+    buf_init(&capped, 100);
+    cr_assert(buf_growth(&capped, 101) == 0 && buf_growth(&capped, 100) == 100);
+}
