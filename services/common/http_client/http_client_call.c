@@ -93,8 +93,9 @@ int call_on_sending(void *data, char *peer_ip, char *own_ip, int peer_port, int 
 const char *http_call_header(struct http_call *call, const char *name)
 {
     size_t len = strlen(name);
+    if (call->head.len == 0) return NULL;
     const char *line = call->head.data, *end = line + call->head.len;
-    for (; call->head.len && line < end; line += strlen(line) + 1) {
+    for (; line < end; line += strlen(line) + 1) {
         if (strncasecmp(line, name, len) != 0 || line[len] != ':') continue;
         const char *value = line + len + 1;
         return value + strspn(value, " \t");
