@@ -263,6 +263,19 @@ class RawRequests(SharedFleetTest):
                     received = ft.raw_request(port, GET + b"\r\n" + SMUGGLED + data + SMUGGLED)
                     self.assertEqual(statuses(received), [200, 200, status], received)
 
+    def test_a_half_closed_connection_ends_after_its_answer(self):
+        """The keep-alive time is far longer than a test waits."""
+        for name, port in self.ports():
+            for first in (True, False):
+                with self.subTest(port=name, before_the_answer=first), \
+                        socket.create_connection(("127.0.0.1", port), timeout=ft.LIMIT_S) as s:
+                    s.sendall(GET + b"\r\n")
+                    received = b"" if first else s.recv(65536)
+                    s.shutdown(socket.SHUT_WR)
+                    while piece := s.recv(65536):
+                        received += piece
+                    self.assertEqual(statuses(received), [200], received)
+
     def test_bytes_that_come_one_by_one_are_read_alike(self):
         port = self.shared.port
         for cases in (REQUEST_LINES, FIELD_LINES, LENGTHS, ENCODINGS, CHUNKS, TRAILERS):

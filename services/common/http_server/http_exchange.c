@@ -83,6 +83,7 @@ void http_exchange_free_list(struct http_server *s)
 void http_exchange_suspend(struct http_exchange *x)
 {
     MHD_suspend_connection(x->connection->mhd);
+    x->connection->still_in_turn = 0;
     move_flow(x, HTTP_FLOW_WAITS);
     if (x->woken)
         http_exchange_wake(x);

@@ -93,6 +93,12 @@ static struct http_connection *connection_of(gnutls_session_t session)
     return c && c->tls == session ? c : NULL;
 }
 
+static ssize_t note_moved(struct http_connection *c, ssize_t n)
+{
+    if (c && n > 0) c->moved_in_turn = c->server->turn;
+    return n;
+}
+
 static void note_head(struct http_connection *c)
 {
     if (!http_framing_in_head(&c->framing))
@@ -153,7 +159,7 @@ ssize_t http_wire_recv(int fd, void *data, size_t size, int flags)
 {
     struct http_connection *c = connection_at(fd);
     if (c) c->server->current = c;
-    if (!c || c->tls) return recvfrom(fd, data, size, flags, NULL, NULL);
+    if (!c || c->tls) return note_moved(c, recvfrom(fd, data, size, flags, NULL, NULL));
     return receive(c, data, size, flags);
 }
 
@@ -171,20 +177,14 @@ ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size)
     }
 }
 
-static ssize_t note_sent(struct http_connection *c, ssize_t n)
-{
-    if (c && n > 0) c->moved_in_turn = c->server->turn;
-    return n;
-}
-
 ssize_t http_wire_send(int fd, const void *data, size_t size, int flags)
 {
-    return note_sent(connection_at(fd), sendto(fd, data, size, flags, NULL, 0));
+    return note_moved(connection_at(fd), sendto(fd, data, size, flags, NULL, 0));
 }
 
 ssize_t http_wire_record_send(gnutls_session_t session, const void *data, size_t size)
 {
     struct http_connection *c = connection_of(session);
     if (!real_record_send) find_real();
-    return note_sent(c, real_record_send(session, data, size));
+    return note_moved(c, real_record_send(session, data, size));
 }
