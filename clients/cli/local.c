@@ -16,7 +16,7 @@
 
 struct local_config {
     const char *tasks, *host, *log_level, *token_file;
-    bool insecure;
+    bool insecure, watch;
     int64_t workers, processes, port, admin_port;
 };
 
@@ -28,6 +28,11 @@ static const struct option_row rows[] = {
                "task processes of each worker; 0: the machine's processors are divided among the workers", .value = "P",
                .no_env = true),
     OPTION_PORT("port", struct local_config, port, "8080", 0, "port of the coordinator; 0: a free one", .no_env = true),
+    OPTION_BOOL(
+        "watch", struct local_config, watch, "true",
+        "read a task again when its task.json or its code has changed; its former processes serve until the new ones "
+        "are ready",
+        .no_env = true),
     OPTION_PORT(
         "admin-port", struct local_config, admin_port, "off", -1,
         "admin port of the coordinator on 127.0.0.1, with health, metrics and /autoscale; those of the workers are the "
@@ -114,6 +119,7 @@ int command_local(int argc, char **argv)
         .processes = processes,
         .port = (uint16_t)config.port,
         .admin_port = config.admin_port,
+        .watch = config.watch,
         .host = config.host,
         .token_file = config.token_file,
         .insecure = config.insecure,

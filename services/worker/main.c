@@ -18,6 +18,8 @@ static const struct option_row rows[] = {
                   "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
                "chunks of one task held at once; more are answered 429, but 4 for each process are always accepted"),
+    OPTION_BOOL("watch", struct worker_config, watch, NULL,
+                "read a task again when its task.json or its code has changed; SIGHUP reads all tasks in any case"),
     OPTION_CHOICE(
         "task-output", struct worker_config, task_output, "log", task_outputs,
         "how lines that tasks print are shown on standard error: as log lines at a bounded rate, or plain after the "

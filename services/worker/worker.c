@@ -128,7 +128,8 @@ struct pool *worker_pool(struct worker *w, const char *name)
     return t && !t->error ? find_pool(w, name) : NULL;
 }
 
-static void adopt_task(struct worker *w, struct task *t)
+/* gently: the former processes serve until the new ones do. */
+static void adopt_task(struct worker *w, struct task *t, bool gently)
 {
     if (t->error) {
         log_warn("a task cannot be read", LOG_STR("task", t->name), LOG_STR("error", t->error));
@@ -136,7 +137,7 @@ static void adopt_task(struct worker *w, struct task *t)
     }
     struct pool *p = find_pool(w, t->name);
     if (p) {
-        pool_reload(p, t, worker_slots(w, t));
+        (gently ? pool_replace : pool_reload)(p, t, worker_slots(w, t));
         return;
     }
     p = xcalloc(1, sizeof *p);
@@ -146,25 +147,61 @@ static void adopt_task(struct worker *w, struct task *t)
     w->pools = p;
 }
 
-/* The pool of a removed task is kept, without processes, because requests may still use it. */
-static bool load_tasks(struct worker *w, char *err, size_t err_size)
+static bool is_among(const char *const *names, const char *name)
+{
+    for (; *names; names++)
+        if (strcmp(*names, name) == 0) return true;
+    return false;
+}
+
+/* Whether the former description of a task stays. names: the tasks that have changed. One that cannot be read now may
+ * be half written. */
+static bool stays(const struct task *now, const struct task *former, const char *const *names)
+{
+    if (!names || !former) return false;
+    if (!is_among(names, now->name)) return true;
+    if (!now->error || former->error) return false;
+    log_error("a task has changed and cannot be read; the former one is used", LOG_STR("task", now->name),
+              LOG_STR("error", now->error));
+    return true;
+}
+
+/* names: the tasks that have changed; NULL: any may have. The pool of a removed task is kept, without processes,
+ * because requests may still use it. */
+static bool load_tasks(struct worker *w, const char *const *names, char *err, size_t err_size)
 {
     struct task_set set;
     bool ok = task_set_load(&set, w->config->tasks, w->hosts_dir, err, err_size);
     struct task_set before = w->tasks;
     w->tasks = set;
-    for (size_t i = 0; i < set.count; i++) adopt_task(w, set.list[i]);
+    for (size_t i = 0; i < set.count; i++) {
+        struct task *t = set.list[i], *former = task_set_find(&before, t->name);
+        if (!stays(t, former, names)) {
+            adopt_task(w, t, names != NULL);
+            continue;
+        }
+        set.list[i] = task_ref(former);
+        task_unref(t);
+    }
     for (struct pool *p = w->pools; p; p = p->next)
         if (!worker_pool(w, p->task->name)) pool_reload(p, p->task, p->size);
     task_set_release(&before);
     return ok;
 }
 
+static void on_changed(void *data, const char *const *names)
+{
+    struct worker *w = data;
+    char err[500] = "";
+    if (!load_tasks(w, names, err, sizeof err)) log_error("some tasks could not be read", LOG_STR("error", err));
+    for (; *names; names++) log_info("a task has changed and was read again", LOG_STR("task", *names));
+}
+
 void worker_reload(void *data)
 {
     struct worker *w = data;
     char err[500] = "";
-    if (!load_tasks(w, err, sizeof err)) log_error("some tasks could not be read", LOG_STR("error", err));
+    if (!load_tasks(w, NULL, err, sizeof err)) log_error("some tasks could not be read", LOG_STR("error", err));
     log_info("tasks were read again", LOG_U64("tasks", w->tasks.count));
 }
 
@@ -217,7 +254,8 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
                                   .plain_output = config->task_output == 1};
     register_metrics(w);
     w->ecs_agent = ecs_agent_start(loop, config->protection_s, config->protection_idle_s, w->protection_failures);
-    return load_tasks(w, err, err_size);
+    if (config->watch) w->watch = watch_start(loop, config->tasks, on_changed, w);
+    return load_tasks(w, NULL, err, err_size);
 }
 
 void worker_count_request(struct worker *w, int change)
@@ -262,6 +300,8 @@ void worker_stop(void *data)
         pool_close(p, on_pool_closed);
     }
     w->pools = NULL;
+    watch_stop(w->watch);
+    w->watch = NULL;
     ecs_agent_stop(w->ecs_agent);
     w->ecs_agent = NULL;
     /* This waits until the processes have ended. Only then can the reaper find the processes that they left running. */

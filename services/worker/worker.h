@@ -13,6 +13,7 @@
 #include "worker/ecs/ecs_agent.h"
 #include "worker/process/pool.h"
 #include "worker/request.h"
+#include "worker/watch.h"
 
 enum chunk_result { RESULT_COMPLETE, RESULT_DRAINING, RESULT_DEADLINE, RESULT_CANCELLED, RESULT_COUNT };
 
@@ -23,6 +24,7 @@ struct worker_config {
     const char *worker_id;
     int64_t processes; /* 0: the CPU quota */
     int64_t max_chunks;
+    bool watch;
     int task_output; /* 0: log, 1: plain */
     double protection_s, protection_idle_s;
 };
@@ -38,6 +40,7 @@ struct worker {
     unsigned processes;        /* processes of a task whose task.json does not say how many */
     struct task_set tasks;
     struct pool *pools;
+    struct watch *watch; /* NULL: tasks are read again on SIGHUP only */
     struct reaper reaper;
     struct process_env env;
     struct ecs_agent *ecs_agent; /* NULL outside ECS */

@@ -1,10 +1,12 @@
 """`fantail local` and `fantail map` while somebody works on tasks: what tasks print, metrics, and tasks that change."""
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 
-from fantail_testing import BIN, EXAMPLE_TASKS, FantailTest, main, request, wait_until
+from fantail_testing import BIN, EXAMPLE_TASKS, FantailTest, main, request, wait_until, write_file
 
 FANTAIL = os.path.join(BIN, "fantail")
 
@@ -126,6 +128,104 @@ class Metrics(LocalTest):
                               timeout=60, env=self.environment())
         self.assertEqual(done.returncode, 2)
         self.assertIn(b"no ports are left after 65535", done.stderr)
+
+
+def module(value, before=""):
+    return f"import os\n{before}\ndef run(item):\n    return [{value!r}, os.getpid()]\n"
+
+
+class Watch(LocalTest):
+    """Tasks that change are read again without a signal."""
+
+    DESCRIPTION = {"mode": "python", "command": "work:run", "processes": 1}
+
+    def setUp(self):
+        super().setUp()
+        self.folder_of_tasks = self.tasks(work={"json": self.DESCRIPTION, "files": {"work.py": module("first")}},
+                                          other={"json": self.DESCRIPTION, "files": {"work.py": module("other")}})
+        self.program, self.port = self.local("--log-level", "info", tasks=self.folder_of_tasks)
+
+    def write(self, name, text, task="work"):
+        write_file(os.path.join(self.folder_of_tasks, task, name), text)
+
+    def ask(self, task="work"):
+        """What the task says now, and the process that says it."""
+        answer = request(self.port, "POST", "/v1/jobs", json.dumps({"task": task, "items": [1]}).encode()).json
+        self.assertEqual(answer["status"], "succeeded", answer)
+        return tuple(answer["results"][0])
+
+    def said(self, words):
+        wait_until(lambda: words in self.program.stderr(), words)
+
+    def test_a_changed_module_is_used_and_other_tasks_keep_their_processes(self):
+        before, other = self.ask(), self.ask("other")
+        self.assertEqual((before[0], other[0]), ("first", "other"))
+        self.write("work.py", module("second"))
+        wait_until(lambda: self.ask()[0] == "second", "the changed module")
+        self.assertEqual(self.ask("other"), other)
+
+    def test_a_module_that_is_half_written_does_not_end_the_former_one(self):
+        before = self.ask()
+        self.write("work.py", module("second", before="def half("))
+        self.said("task work has changed and cannot start")
+        self.assertEqual(self.ask(), before)
+        self.write("work.py", module("third"))
+        wait_until(lambda: self.ask()[0] == "third", "the mended module")
+
+    def test_the_former_module_serves_while_the_new_one_loads(self):
+        go = os.path.join(self.folder, "go")
+        before = self.ask()
+        self.write("work.py", module("second", before=f"""
+import time
+open({go + ".loads"!r}, "w").close()
+while not os.path.exists({go!r}):
+    time.sleep(0.01)
+"""))
+        wait_until(lambda: os.path.exists(go + ".loads"), "the new module loads")
+        self.assertEqual(self.ask(), before)
+        write_file(go, "")
+        wait_until(lambda: self.ask()[0] == "second", "the new module")
+
+    def test_a_task_json_that_is_half_written_does_not_end_the_former_one(self):
+        before = self.ask()
+        self.write("task.json", '{"mode":"python","comm')
+        self.said("the former one is used")
+        self.assertEqual(self.ask(), before)
+        self.write("task.json", json.dumps({**self.DESCRIPTION, "description": "new"}))
+        wait_until(lambda: "new" in [t.get("description") for t in request(self.port, "GET", "/v1/tasks").json["tasks"]],
+                   "the new description")
+
+    def test_a_new_task_is_there_and_a_removed_one_is_not(self):
+        names = lambda: sorted(t["name"] for t in request(self.port, "GET", "/v1/tasks").json["tasks"] if t["workers"])
+        os.makedirs(os.path.join(self.folder_of_tasks, "more"))
+        self.write("work.py", module("more"), task="more")
+        self.write("task.json", json.dumps(self.DESCRIPTION), task="more")
+        wait_until(lambda: names() == ["more", "other", "work"], "the new task")
+        self.assertEqual(self.ask("more")[0], "more")
+        self.write("work.py", module("changed"), task="more")
+        wait_until(lambda: self.ask("more")[0] == "changed", "a change of the new task")
+        shutil.rmtree(os.path.join(self.folder_of_tasks, "other"))
+        wait_until(lambda: names() == ["more", "work"], "the task is gone")
+
+    def test_data_that_a_task_writes_is_no_change_of_it(self):
+        before = self.ask()
+        self.write("results.csv", "1,2")
+        self.write(".work.py.swp", "an editor's")
+        self.write("work.py", module("other"), task="other")
+        self.said('"task":"other"')
+        self.assertEqual(self.ask(), before)
+        changed = [line for line in self.program.stderr().splitlines() if "has changed" in line]
+        self.assertEqual([line for line in changed if '"task":"work"' in line], [])
+
+    def test_it_can_be_turned_off(self):
+        program, port = self.local("--no-watch", tasks=self.folder_of_tasks)
+        self.port, watched = port, self.port
+        before = self.ask()
+        self.write("work.py", module("second"))
+        self.port = watched
+        wait_until(lambda: self.ask()[0] == "second", "the changed module in the fleet that watches")
+        self.port = port
+        self.assertEqual(self.ask(), before)
 
 
 if __name__ == "__main__":

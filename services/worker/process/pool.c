@@ -9,7 +9,7 @@ static void on_answered(struct process *p);
 static void on_lost(struct process *p, struct fault *f);
 static void on_starting(struct process *p);
 static void on_ready(struct process *p);
-static const struct process_hooks hooks = {
+const struct process_hooks pool_hooks = {
     .starting = on_starting, .ready = on_ready, .answered = on_answered, .lost = on_lost, .progress = pool_progress};
 
 static void on_timer(uv_timer_t *timer);
@@ -164,18 +164,23 @@ static void set_broken(struct pool *p, const struct fault *f, const struct proce
     log_broken(p, f);
 }
 
+void pool_add_process(struct pool *p, struct process *process)
+{
+    process->next = p->processes;
+    p->processes = process;
+    p->count++;
+}
+
 /* Starts a process. If that fails, the task is broken, and it returns false. */
 static bool start_one(struct pool *p, uint64_t now)
 {
     struct fault f;
-    struct process *process = process_start(p->env, p->task, &hooks, p, now, &f);
+    struct process *process = process_start(p->env, p->task, &pool_hooks, p, now, &f);
     if (!process) {
         set_broken(p, &f, NULL, now);
         return false;
     }
-    process->next = p->processes;
-    p->processes = process;
-    p->count++;
+    pool_add_process(p, process);
     if (p->deaths < POOL_PROBE_AFTER) return true;
     p->probe = process;
     wake_at(p, now + POOL_PROBE_NS);
@@ -347,7 +352,7 @@ void pool_cut(struct pool *p)
     }
 }
 
-void pool_reload(struct pool *p, struct task *task, unsigned size)
+void pool_set_task(struct pool *p, struct task *task, unsigned size)
 {
     task_ref(task);
     task_unref(p->task);
@@ -357,6 +362,12 @@ void pool_reload(struct pool *p, struct task *task, unsigned size)
     p->broken_until_ns = p->broken_for_ns = 0;
     p->probe = NULL;
     for (struct process *process = p->processes; process; process = process->next) process_retire(process);
+}
+
+void pool_reload(struct pool *p, struct task *task, unsigned size)
+{
+    pool_drop_trial(p);
+    pool_set_task(p, task, size);
     pool_feed(p);
 }
 
@@ -364,6 +375,7 @@ void pool_close(struct pool *p, uv_close_cb closed)
 {
     p->feeding = true; /* from now on no process is started or gets items */
     struct fault f;
+    pool_drop_trial(p);
     fault_set(&f, ITEM_CANCELLED, "the worker is shut down");
     while (p->processes) process_kill(p->processes, &f);
     while (p->turns.at) turns_remove(&p->turns, p->turns.at);

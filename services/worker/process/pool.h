@@ -42,6 +42,8 @@ struct pool {
     unsigned size; /* how many processes it may have */
     struct process *processes;
     unsigned count;        /* how many processes there are */
+    struct process *trial; /* not one of processes, see pool_replace(); NULL: none */
+    unsigned trial_size;
     struct process *probe; /* the process that is the probe; NULL: none */
 
     struct turns turns;
@@ -77,6 +79,9 @@ void pool_drain(struct pool *p);
 void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former description end when they have answered their items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
+/* Does the same once a process of the new description is ready, if a process can say that. If it ends before, the
+ * processes of the former description go on. */
+void pool_replace(struct pool *p, struct task *task, unsigned size);
 
 /* Returns how many more items could run now, on idle processes and on processes that may still be started. */
 unsigned pool_free_slots(const struct pool *p);

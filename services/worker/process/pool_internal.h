@@ -13,6 +13,20 @@ static inline void pool_progress(struct chunk *c)
     if (c->on_progress) c->on_progress(c);
 }
 
+/* ---- pool.c ---- */
+
+extern const struct process_hooks pool_hooks;
+void pool_add_process(struct pool *p, struct process *process);
+/* Sets the task and lets the processes of the former one end. Call pool_feed() then. */
+void pool_set_task(struct pool *p, struct task *task, unsigned size);
+
+/* ---- pool_replace.c ---- */
+
+/* Ends the process on trial, if there is one. */
+void pool_drop_trial(struct pool *p);
+
+/* ---- pool_loss.c ---- */
+
 enum pool_loss pool_loss_of(const struct process *process, const struct fault *f);
 /* Takes back all runs of a process that was lost. The current item is charged, unless its chunk has ended or another
  * item may be at fault. All other items wait again, including items whose kept answers are dropped. An unconfirmed run

@@ -1,0 +1,63 @@
+/*
+ * The replacement of a task whose files have changed. A process of the new description is started first, on trial. The
+ * processes of the former one serve until it is ready. If it ends before, they go on: the change was half written, or
+ * is wrong.
+ */
+#include "common/observe/log.h"
+#include "worker/process/pool_internal.h"
+
+static void log_failed(const struct pool *p, const struct fault *f)
+{
+    char message[500];
+    snprintf(message, sizeof message, "task %s has changed and cannot start (%.*s). Its former processes go on.",
+             p->task->name, (int)f->own, f->cause);
+    log_error(message, LOG_STR("task", p->task->name), LOG_STRN("cause", f->cause, f->own));
+}
+
+static void on_trial_starting(struct process *process)
+{
+}
+
+static void on_trial_ready(struct process *process)
+{
+    struct pool *p = process->pool;
+    p->trial = NULL;
+    pool_set_task(p, process->task, p->trial_size);
+    process->hooks = &pool_hooks;
+    pool_add_process(p, process);
+    pool_feed(p);
+}
+
+static void on_trial_lost(struct process *process, struct fault *f)
+{
+    struct pool *p = process->pool;
+    if (p->trial != process) return;
+    p->trial = NULL;
+    log_failed(p, f);
+}
+
+static const struct process_hooks trial_hooks = {
+    .starting = on_trial_starting, .ready = on_trial_ready, .lost = on_trial_lost};
+
+void pool_drop_trial(struct pool *p)
+{
+    struct process *trial = p->trial;
+    struct fault f;
+    p->trial = NULL;
+    if (!trial) return;
+    fault_set(&f, ITEM_CANCELLED, "it is not needed any more");
+    process_kill(trial, &f);
+}
+
+void pool_replace(struct pool *p, struct task *task, unsigned size)
+{
+    struct fault f;
+    pool_drop_trial(p);
+    if (p->count == 0 || !task->ready) {
+        pool_reload(p, task, size);
+        return;
+    }
+    p->trial_size = size;
+    p->trial = process_start(p->env, task, &trial_hooks, p, now_ns(), &f);
+    if (!p->trial) log_failed(p, &f);
+}
