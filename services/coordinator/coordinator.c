@@ -91,6 +91,7 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
     };
     c->loop = loop;
     jobs_register_metrics(&c->jobs);
+    worker_fleet_register_metrics(&c->fleet);
     dispatcher_register_metrics(&c->dispatcher);
     status_register_metrics(&c->status);
     c->service = service_start(loop, &c->config->service, &c->hooks, err, err_size);

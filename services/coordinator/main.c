@@ -21,7 +21,7 @@ static const struct option_row rows[] = {
                 "certificate (PEM) to show to workers that demand one", .value = "FILE"),
     OPTION_PATH("worker-client-key", S, fleet.client_key, NULL, "its private key (PEM)", .value = "FILE"),
     OPTION_PATH("worker-token-file", S, fleet.token_file, NULL,
-                "a file of bearer tokens; workers are sent the first one; read again on SIGHUP"),
+                "a file of bearer tokens; workers are sent the first one; read again when it changes"),
     OPTION_SECONDS("worker-wait-s", S, jobs.worker_wait_s, "300", 0, 86400,
                    "when no worker can be reached, hold the items of a job for this time, then fail them"),
     OPTION_SECONDS("dns-refresh-s", S, fleet.dns_refresh_s, "5", 0.1, 3600,

@@ -1,11 +1,14 @@
 """Bearer tokens of clients and of coordinators: accepted, refused, and changed while jobs run."""
 import contextlib
+import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
+import tempfile
 
 import fantail_testing as ft
 from fantail_testing import NDJSON, FantailTest, wait_until, write_file
@@ -258,6 +261,98 @@ class Workers(AccessTest):
         self.assertEqual(document["results"], [i * i for i in range(500)])
         self.assertEqual(document["counts"]["retried"], 0)
         self.assertLess(self.refusals(fleet), 20)
+
+
+def fingerprint(token):
+    return hashlib.sha256(token.encode()).hexdigest()[:8]
+
+
+class Rotation(AccessTest):
+    """Token files that are mounted as Kubernetes mounts them: a change swaps a link, and nobody sends a signal."""
+
+    def mount(self, name, *tokens):
+        folder = os.path.join(self.folder, name)
+        version = tempfile.mkdtemp(prefix="..version", dir=folder) if os.path.isdir(folder) else None
+        if not version:
+            os.mkdir(folder)
+            os.symlink(os.path.join("..data", "workers"), os.path.join(folder, "workers"))
+            version = tempfile.mkdtemp(prefix="..version", dir=folder)
+        write_file(os.path.join(version, "workers"), "".join(t + "\n" for t in tokens), 0o600)
+        os.symlink(os.path.basename(version), os.path.join(folder, "..data.new"))
+        os.rename(os.path.join(folder, "..data.new"), os.path.join(folder, "..data"))
+        return os.path.join(folder, "workers")
+
+    @staticmethod
+    def shown(program, name):
+        """The fingerprints in a metric."""
+        text = ft.request(program.admin_port, "GET", "/metrics").body.decode()
+        return set(re.findall(name + r'\{fingerprint="(\w+)"\} 1\n', text))
+
+    def wait_for(self, programs, name, *tokens):
+        for program in programs:
+            wait_until(lambda p=program: self.shown(p, name) == {fingerprint(t) for t in tokens}, f"{name} of all")
+
+    def start_fleet(self, *coordinator_arguments):
+        self.workers = [self.worker("--token-file", self.mount("known", ONE)),
+                        self.worker("--token-file", os.path.join(self.folder, "known", "workers"))]
+        self.mount("sent", ONE)
+        return self.another_coordinator(*coordinator_arguments)
+
+    def another_coordinator(self, *arguments):
+        coordinator = self.coordinator(self.workers, "--worker-token-file",
+                                       os.path.join(self.folder, "sent", "workers"), *arguments)
+        return ft.Fleet(self, coordinator, self.workers)
+
+    def assert_nothing_lost(self, lines, count):
+        end = lines[-1]
+        self.assertEqual((end["type"], end["status"]), ("end", "succeeded"), end)
+        self.assert_counts(end["counts"], total=count, succeeded=count, failed=0, retried=0)
+
+    def test_rotating_as_documented_loses_nothing_even_in_a_coordinator_that_drains(self):
+        old = self.start_fleet("--drain-s", "100")
+        items = [0.02] * 2000
+        with old.stream({"task": "sleep", "items": items, "chunk_size": 2}) as stream:
+            self.assertEqual(stream.line()["type"], "result")
+            old.coordinator.send_signal(signal.SIGTERM)
+            fresh = self.another_coordinator()
+            with fresh.stream({"task": "sleep", "items": items, "chunk_size": 2}) as another:
+                self.mount("known", ONE, TWO)
+                self.wait_for(self.workers, "fantail_token_accepted", ONE, TWO)
+                self.mount("sent", TWO)
+                self.wait_for((old.coordinator, fresh.coordinator), "fantail_token_presented", TWO)
+                self.mount("known", TWO)
+                self.wait_for(self.workers, "fantail_token_accepted", TWO)
+                for worker in self.workers:
+                    self.assert_refused(ft.request(worker.port, "GET", "/v1/tasks", headers=bearer(ONE)), "unknown")
+                self.assert_nothing_lost(another.rest(), len(items))
+            self.assert_nothing_lost(stream.rest(), len(items))
+        self.assertEqual(old.metric(fresh.coordinator, "fantail_token_file_reloads_total"), 1)
+        self.assert_no_token_in_logs(fresh.coordinator, *self.workers)
+
+    def test_a_refused_token_is_read_again_at_once_and_its_items_are_sent_again(self):
+        fleet = self.start_fleet("--log-level", "debug")
+        with fleet.stream({"task": "sleep", "items": [0.02] * 500, "chunk_size": 2}) as stream:
+            self.assertEqual(stream.line()["type"], "result")
+            fleet.coordinator.send_signal(signal.SIGSTOP)  # so that it learns of both changes together
+            self.mount("sent", TWO)
+            self.mount("known", TWO)
+            for worker in self.workers:
+                self.reload(worker)
+            fleet.coordinator.send_signal(signal.SIGCONT)
+            self.assert_nothing_lost(stream.rest(), 500)
+        text = ft.request(fleet.coordinator.admin_port, "GET", "/metrics").body.decode()
+        self.assertIn('fantail_chunk_attempts_total{result="refused"} 0\n', text)
+        self.assertNotIn('fantail_chunk_attempts_total{result="old_token"} 0\n', text)
+
+    def test_a_file_that_cannot_be_used_keeps_the_old_tokens(self):
+        fleet = self.start_fleet()
+        self.mount("sent", "short")
+        wait_until(lambda: any("could not be read again" in line["msg"] for line in fleet.coordinator.log_lines()),
+                   "the error")
+        self.assertEqual(self.shown(fleet.coordinator, "fantail_token_presented"), {fingerprint(ONE)})
+        self.assertEqual(fleet.job({"task": "square", "items": [5]}).json["results"], [25])
+        self.mount("sent", ONE, TWO)
+        wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_token_file_reloads_total") == 2, "the next reload")
 
 
 class Doors(AccessTest):

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import fantail_testing as ft
-from fantail_testing import FantailTest
+from fantail_testing import FantailTest, write_file
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
 COMMANDS = ("map", "local", "submit", "tasks")
@@ -14,7 +14,7 @@ FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overr
 # Files that a document tells its reader to make.
 READERS_FILES = {"k8s/overlays/mine/kustomization.yaml"}
 # Labels whose values depend on what a service runs.
-OPEN_LABELS = {"le", "task", "route", "method", "version", "service"}
+OPEN_LABELS = {"le", "task", "route", "method", "version", "service", "fingerprint"}
 
 
 def read(*path):
@@ -87,7 +87,9 @@ class Docs(FantailTest):
 
     def metrics(self):
         """{name: {label: its values}} of both services."""
-        fleet = self.fleet()
+        tokens = os.path.join(self.folder, "tokens")
+        write_file(tokens, "0123456789abcdef\n")
+        fleet = self.fleet(worker_arguments=("--token-file", tokens), coordinator_arguments=("--worker-token-file", tokens))
         fleet.job({"task": "square", "items": [1]})
         found = {}
         for program in (fleet.coordinator, fleet.workers[0]):

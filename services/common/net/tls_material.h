@@ -4,9 +4,8 @@
  * What was read from them is a `struct tls_material`, which never changes. A connection holds the material that it
  * began with, while the store may already have a newer one.
  *
- * Kubernetes replaces a mounted Secret by changing a symbolic link; other tools write one file after the other in
- * place. So the files are checked every few seconds by their paths. They are read again when they have changed since
- * the last reading and no longer change. If they cannot be used, the old material stays and the log has an error.
+ * The files are read again when they have changed (file_watch.h). If they cannot be used, the old material stays and
+ * the log has an error.
  *
  * Knows nothing of sockets or HTTP. Single-threaded.
  */
@@ -14,12 +13,12 @@
 #define FANTAIL_COMMON_NET_TLS_MATERIAL_H
 
 #include <gnutls/gnutls.h>
-#include <sys/types.h>
 #include <time.h>
 #include <uv.h>
 
 #include "common/base/base.h"
 #include "common/base/buf.h"
+#include "common/net/file_watch.h"
 
 enum tls_file { TLS_CERT, TLS_KEY, TLS_CA, TLS_FILE_COUNT };
 
@@ -52,22 +51,14 @@ struct tls_material *tls_material_ref(struct tls_material *m);
 /* NULL is fine. */
 void tls_material_unref(struct tls_material *m);
 
-/* Identifies the content of a file without reading the file. */
-struct tls_stamp {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec changed;
-};
-
 struct tls_store {
     struct tls_files files;
     const struct tls_words *words;
     struct tls_material *current; /* borrow it for one call, or take a reference */
-    struct tls_stamp read[TLS_FILE_COUNT], seen[TLS_FILE_COUNT];
+    struct file_watch watch;
     uint64_t *reloads[2]; /* counters: failed, ok */
-    uv_timer_t *timer;
 };
+static_assert(TLS_FILE_COUNT <= FILE_WATCH_MAX, "all files are watched");
 
 /* Reads the files, and registers the metrics. Returns false on failure, with err and *option as above. If no path is
  * given, the store is empty, and current is NULL. words is borrowed. */

@@ -1,11 +1,6 @@
-#include <sys/stat.h>
-
 #include "common/net/tls_material.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
-
-/* How often the files are checked. A change is used when the next check finds no further change. */
-#define CHECK_MS 2000
 
 enum { RELOAD_FAILED, RELOAD_OK };
 static const char *const reload_results[] = {[RELOAD_FAILED] = "failed", [RELOAD_OK] = "ok"};
@@ -13,30 +8,6 @@ static const char *const reload_results[] = {[RELOAD_FAILED] = "failed", [RELOAD
 static bool has_files(const struct tls_store *t)
 {
     return t->files.path[TLS_CERT] || t->files.path[TLS_KEY] || t->files.path[TLS_CA];
-}
-
-/* Notes a stamp of each file. stat() follows links, so a link that was swapped gives another inode. A missing file has
- * a stamp of zeros. */
-static void read_stamps(const struct tls_store *t, struct tls_stamp *stamps)
-{
-    memset(stamps, 0, TLS_FILE_COUNT * sizeof *stamps);
-    for (size_t i = 0; i < TLS_FILE_COUNT; i++) {
-        struct stat s;
-        if (!t->files.path[i] || stat(t->files.path[i], &s) < 0) continue;
-        stamps[i].device = s.st_dev;
-        stamps[i].inode = s.st_ino;
-        stamps[i].size = s.st_size;
-        stamps[i].changed = s.st_mtim;
-    }
-}
-
-static bool same(const struct tls_stamp *a, const struct tls_stamp *b)
-{
-    for (size_t i = 0; i < TLS_FILE_COUNT; i++)
-        if (a[i].device != b[i].device || a[i].inode != b[i].inode || a[i].size != b[i].size ||
-            a[i].changed.tv_sec != b[i].changed.tv_sec || a[i].changed.tv_nsec != b[i].changed.tv_nsec)
-            return false;
-    return true;
 }
 
 static void log_current(const struct tls_store *t)
@@ -81,10 +52,10 @@ bool tls_store_init(struct tls_store *t, const struct tls_files *files, const st
                     const char **option, char *err, size_t err_size)
 {
     *t = (struct tls_store){.files = *files, .words = words};
+    file_watch_init(&t->watch, files->path, TLS_FILE_COUNT);
     register_metrics(t);
     if (!has_files(t)) return true;
-    read_stamps(t, t->read);
-    memcpy(t->seen, t->read, sizeof t->seen);
+    file_watch_reading(&t->watch);
     t->current = tls_material_load(files, words, option, err, err_size);
     if (t->current) log_current(t);
     return t->current;
@@ -95,8 +66,7 @@ void tls_store_reload(struct tls_store *t)
     const char *option;
     char err[512];
     if (!has_files(t)) return;
-    read_stamps(t, t->read); /* the stamps are read first, so that a change during the reading is noticed */
-    memcpy(t->seen, t->read, sizeof t->seen);
+    file_watch_reading(&t->watch);
     struct tls_material *fresh = tls_material_load(&t->files, t->words, &option, err, sizeof err);
     ++*t->reloads[fresh ? RELOAD_OK : RELOAD_FAILED];
     if (!fresh) {
@@ -109,30 +79,19 @@ void tls_store_reload(struct tls_store *t)
     log_current(t);
 }
 
-static void on_check(uv_timer_t *timer)
+static void on_change(void *store)
 {
-    struct tls_store *t = timer->data;
-    struct tls_stamp now[TLS_FILE_COUNT];
-    read_stamps(t, now);
-    bool settled = same(now, t->seen);
-    memcpy(t->seen, now, sizeof now);
-    if (settled && !same(now, t->read)) tls_store_reload(t);
+    tls_store_reload(store);
 }
 
 void tls_store_watch(struct tls_store *t, uv_loop_t *loop)
 {
-    if (!has_files(t)) return;
-    t->timer = xcalloc(1, sizeof *t->timer);
-    uv_timer_init(loop, t->timer);
-    t->timer->data = t;
-    uv_timer_start(t->timer, on_check, CHECK_MS, CHECK_MS);
-    uv_unref((uv_handle_t *)t->timer);
+    file_watch_start(&t->watch, loop, on_change, t);
 }
 
 void tls_store_release(struct tls_store *t)
 {
-    if (t->timer) uv_close((uv_handle_t *)t->timer, (uv_close_cb)free);
-    t->timer = NULL;
+    file_watch_stop(&t->watch);
     tls_material_unref(t->current);
     t->current = NULL;
 }

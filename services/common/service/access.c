@@ -33,7 +33,7 @@ enum access_verdict access_classify(const struct tokens *tokens, const char *aut
 bool access_admit(struct access *a, struct http_exchange *x)
 {
     enum access_verdict verdict =
-        a->path ? access_classify(&a->tokens, http_exchange_header(x, "Authorization")) : ACCESS_GRANTED;
+        a->file.path ? access_classify(&a->file.tokens, http_exchange_header(x, "Authorization")) : ACCESS_GRANTED;
     if (verdict == ACCESS_GRANTED) return true;
     char reason[40];
     snprintf(reason, sizeof reason, "\"reason\":\"%s\"", refusals[verdict].name);
@@ -55,20 +55,35 @@ static void register_metrics(struct access *a)
     }
 }
 
-bool access_start(struct access *a, const char *path, char *err, size_t err_size)
+void access_show_tokens(const struct access *a, struct metric_emitter *to)
 {
-    *a = (struct access){.path = path};
+    for (size_t i = 0; i < a->file.tokens.count; i++) {
+        char fingerprint[TOKEN_FINGERPRINT_SIZE];
+        token_fingerprint(a->file.tokens.list[i], fingerprint);
+        metric_emit(to, fingerprint, 1);
+    }
+}
+
+bool access_start(struct access *a, uv_loop_t *loop, const char *path, char *err, size_t err_size)
+{
+    *a = (struct access){0};
     register_metrics(a);
-    return !path || tokens_read(&a->tokens, path, err, err_size);
+    if (!token_file_open(&a->file, "token-file", path, err, err_size)) return false;
+    token_file_watch(&a->file, loop, NULL, NULL);
+    return true;
 }
 
 void access_reload(struct access *a)
 {
-    if (a->path) tokens_read_again(&a->tokens, "token-file", a->path);
+    token_file_reload(&a->file);
+}
+
+void access_stop(struct access *a)
+{
+    token_file_stop(&a->file);
 }
 
 void access_release(struct access *a)
 {
-    tokens_release(&a->tokens);
-    a->path = NULL;
+    token_file_release(&a->file);
 }

@@ -7,20 +7,24 @@
 #define FANTAIL_COMMON_SERVICE_ACCESS_H
 
 #include "common/http_server/http_server.h"
-#include "common/service/tokens.h"
+#include "common/observe/metrics.h"
+#include "common/service/token_file.h"
 
 enum access_verdict { ACCESS_GRANTED, ACCESS_MISSING, ACCESS_MALFORMED, ACCESS_UNKNOWN, ACCESS_VERDICT_COUNT };
 
 struct access {
-    const char *path; /* path of the file; NULL: every request is admitted; borrowed */
-    struct tokens tokens;
+    struct token_file file;                  /* without a path every request is admitted */
     uint64_t *refused[ACCESS_VERDICT_COUNT]; /* counters */
 };
 
-/* Reads the file and registers the metrics. On failure it returns false, with a sentence in err. */
-MUST_CHECK bool access_start(struct access *a, const char *path, char *err, size_t err_size);
+/* Reads the file, watches it and registers the metrics. False on failure, with a sentence in err. */
+MUST_CHECK bool access_start(struct access *a, uv_loop_t *loop, const char *path, char *err, size_t err_size);
 /* Reads the file again. */
 void access_reload(struct access *a);
+/* Emits 1 for the fingerprint of each token. */
+void access_show_tokens(const struct access *a, struct metric_emitter *to);
+/* No longer watches the file. A zeroed struct is fine. The loop must run on to close the handle. */
+void access_stop(struct access *a);
 /* A zeroed struct is fine. */
 void access_release(struct access *a);
 /* Returns true if the request may go on. Otherwise answers 401 and returns false. */

@@ -80,7 +80,8 @@ struct service_config {
                        "answer 408 if no byte of a request's body comes for this time"),                               \
         OPTION_HEADING("Access"),                                                                                      \
         OPTION_PATH("token-file", S, f.token_file, NULL,                                                               \
-                    "a file of bearer tokens, one on each line; every request must have one; read again on SIGHUP"),   \
+                    "a file of bearer tokens, one on each line; every request must have one; read again when it "      \
+                    "changes"),                                                                                        \
         OPTION_BOOL("insecure", S, f.insecure, NULL,                                                                   \
                     "listen for other machines without --token-file: all who can connect may run tasks"),              \
         TLS_SERVER_OPTION_ROWS(S, f.tls), OPTION_HEADING("Start and shutdown"),                                        \

@@ -120,6 +120,11 @@ static double open_exchanges(void *unused)
     return h && h->server ? http_server_open_exchanges(h->server) : 0;
 }
 
+static void show_tokens(void *unused, struct metric_emitter *to)
+{
+    if (health.http) access_show_tokens(&health.http->access, to);
+}
+
 static void register_metrics(struct service_http *h)
 {
     h->metrics_count = count_routes(h->routes) + 1;
@@ -127,6 +132,8 @@ static void register_metrics(struct service_http *h)
     for (size_t i = 0; i < h->metrics_count; i++)
         register_route(&h->metrics[i], h->routes[i].method, h->routes[i].path); /* the last one is {0}, for no route */
     metric_gauge_fn("fantail_http_requests_in_flight", "Requests being read or answered.", NULL, open_exchanges, NULL);
+    metric_gauge_each("fantail_token_accepted", "Each token of --token-file, by its fingerprint.", "fingerprint",
+                      show_tokens, NULL);
 }
 
 static struct route_metrics *find_metrics(struct service_http *h, const char *method, const char *route)
@@ -199,7 +206,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
     const struct http_route *const lists[] = {hooks->routes, health_routes};
     h->routes = join_routes(lists, ARRAY_SIZE(lists));
     register_metrics(h);
-    if (!access_start(&h->access, config->token_file, err, err_size)) return false;
+    if (!access_start(&h->access, loop, config->token_file, err, err_size)) return false;
     if (!start_tls(h, loop, config, err, err_size)) return false;
     const struct http_server_options options = {.host = config->host,
                                                 .port = (uint16_t)config->port,
@@ -230,6 +237,7 @@ void service_http_stop(struct service_http *h)
     service_http_stop_public(h);
     http_server_stop(h->admin);
     tls_store_release(&h->tls);
+    access_stop(&h->access);
     h->admin = NULL;
 }
 

@@ -1,11 +1,11 @@
 #include "common/service/tokens.h"
 
+#include <gnutls/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/files/regular_file.h"
-#include "common/observe/log.h"
 
 bool token_is_well_formed(const char *text, size_t len)
 {
@@ -84,21 +84,6 @@ bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
     return good;
 }
 
-bool tokens_read_again(struct tokens *t, const char *option, const char *path)
-{
-    struct tokens fresh;
-    char err[512];
-    if (!tokens_read(&fresh, path, err, sizeof err)) {
-        log_error("the tokens could not be read again; the old ones stay in use", LOG_STR("option", option),
-                  LOG_STR("error", err));
-        return false;
-    }
-    tokens_release(t);
-    *t = fresh;
-    log_info("tokens were read again", LOG_STR("option", option), LOG_U64("tokens", t->count));
-    return true;
-}
-
 /* The padding makes a shorter token differ from a longer one that begins with it. */
 bool tokens_has(const struct tokens *t, const char *token, size_t len)
 {
@@ -119,6 +104,14 @@ bool tokens_has(const struct tokens *t, const char *token, size_t len)
 const char *tokens_first(const struct tokens *t)
 {
     return t->count > 0 ? t->list[0] : NULL;
+}
+
+void token_fingerprint(const char *token, char fingerprint[TOKEN_FINGERPRINT_SIZE])
+{
+    unsigned char hash[32];
+    fingerprint[0] = '\0';
+    if (!token || gnutls_hash_fast(GNUTLS_DIG_SHA256, token, strlen(token), hash) != 0) return;
+    snprintf(fingerprint, TOKEN_FINGERPRINT_SIZE, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
 }
 
 void tokens_release(struct tokens *t)

@@ -22,14 +22,15 @@ struct tokens {
 MUST_CHECK bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, size_t err_size);
 /* Does the same for a file. The sentence begins with its path. */
 MUST_CHECK bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size);
-/* Replaces the tokens in t by those of the file. Returns false when the file cannot be read or has no token. Then t is
- * unchanged and the log has an error that names `option`. */
-bool tokens_read_again(struct tokens *t, const char *option, const char *path);
 MUST_CHECK bool tokens_has(const struct tokens *t, const char *token, size_t len);
 /* Returns the token to present to others, or NULL when there is none. It is borrowed. */
 const char *tokens_first(const struct tokens *t);
 /* Releases the tokens, after overwriting them in memory. */
 void tokens_release(struct tokens *t);
+
+/* Names a token without revealing it: the first hexadecimal digits of its SHA-256. As text; NULL: of no token, "". */
+#define TOKEN_FINGERPRINT_SIZE 9
+void token_fingerprint(const char *token, char fingerprint[TOKEN_FINGERPRINT_SIZE]);
 
 /* Whether these bytes have the form of a token. */
 bool token_is_well_formed(const char *text, size_t len);

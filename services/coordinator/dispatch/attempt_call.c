@@ -27,8 +27,9 @@ struct attempt_call {
     size_t header_at, items_at; /* bytes of the header and of the items that were handed out */
     size_t answer_bytes;
     int status;
-    uint32_t expected; /* how many answers may still come */
-    bool ended;        /* the end line has come; `end` is what it says */
+    uint64_t token_age; /* token_age of the fleet when the request was sent */
+    uint32_t expected;  /* how many answers may still come */
+    bool ended;         /* the end line has come; `end` is what it says */
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
     bool dropping;     /* there was no memory for the answer: the job fails, and the rest is not read */
@@ -172,7 +173,9 @@ static enum sched_end classify_end(const struct attempt_call *call, const struct
 {
     if (call->fault && r->outcome == HTTP_CALL_OK) return SCHED_END_PROTOCOL;
     /* A worker that answers 401 or 403 does not read the body, so the connection may seem lost afterwards. */
-    if (call->status == 401 || call->status == 403) return SCHED_END_REFUSED;
+    if (call->status == 401 || call->status == 403)
+        return worker_fleet_has_newer_token(call->dispatcher->fleet, call->token_age) ? SCHED_END_OLD_TOKEN
+                                                                                      : SCHED_END_REFUSED;
     switch (r->outcome) {
     case HTTP_CALL_NOT_CONNECTED: return SCHED_END_NOT_CONNECTED;
     case HTTP_CALL_LOST: return call->ended ? ends[call->end] : SCHED_END_LOST;
@@ -347,6 +350,7 @@ void attempt_call_start(struct dispatcher *dispatcher, struct sched_attempt *a)
     call->dispatcher = dispatcher;
     call->attempt = a;
     call->phase = sched_job_owner(a->chunk->job);
+    call->token_age = dispatcher->fleet->token_age;
     call->expected = a->to - a->from;
     call->items = payload_range(a->chunk->payload, a->from, a->to, &call->items_len);
     answer_reader_init(&call->reader, &reader_ops, call);

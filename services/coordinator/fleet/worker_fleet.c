@@ -1,6 +1,6 @@
 #include "coordinator/fleet/worker_fleet.h"
 
-#include "common/service/access.h"
+#include "common/observe/metrics.h"
 #include "coordinator/fleet/worker_tls.h"
 
 /* A connection to a balancer is used for this long at most. A balancer that spreads connections sends nothing to a new
@@ -12,8 +12,7 @@ int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec)
     char err[512];
     if (!endpoints_check(f->config->workers, err, sizeof err)) return option_complain(spec, "workers", "%s", err);
     int fault = worker_tls_check(spec, f->config);
-    if (fault || !f->config->token_file) return fault;
-    if (tokens_read(&f->tokens, f->config->token_file, err, sizeof err)) return 0;
+    if (fault || token_file_open(&f->tokens, "worker-token-file", f->config->token_file, err, sizeof err)) return fault;
     return option_complain(spec, "worker-token-file", "%s", err);
 }
 
@@ -25,17 +24,45 @@ static void forget_authorization(struct worker_fleet *f)
     f->survey.authorization = NULL;
 }
 
-static void set_authorization(struct worker_fleet *f)
+static char *make_authorization(const char *token)
 {
-    const char *token = tokens_first(&f->tokens);
     struct buf line = {0};
     size_t len;
-    forget_authorization(f);
-    if (!token) return;
+    if (!token) return NULL;
     buf_addf(&line, "Authorization: Bearer %s", token);
     buf_add_char(&line, '\0');
-    f->authorization = buf_detach(&line, &len);
-    f->survey.authorization = f->authorization;
+    return buf_detach(&line, &len);
+}
+
+static void on_tokens(void *data)
+{
+    struct worker_fleet *f = data;
+    char *line = make_authorization(tokens_first(&f->tokens.tokens));
+    bool other = !line || !f->authorization || strcmp(line, f->authorization) != 0;
+    forget_authorization(f);
+    f->authorization = line;
+    f->survey.authorization = line;
+    f->token_age += other;
+}
+
+bool worker_fleet_has_newer_token(struct worker_fleet *f, uint64_t age)
+{
+    token_file_refresh(&f->tokens);
+    return f->token_age != age;
+}
+
+static void show_token(void *data, struct metric_emitter *to)
+{
+    const struct worker_fleet *f = data;
+    char fingerprint[TOKEN_FINGERPRINT_SIZE];
+    token_fingerprint(tokens_first(&f->tokens.tokens), fingerprint);
+    if (fingerprint[0]) metric_emit(to, fingerprint, 1);
+}
+
+void worker_fleet_register_metrics(struct worker_fleet *f)
+{
+    metric_gauge_each("fantail_token_presented", "The token that workers are sent, by its fingerprint.", "fingerprint",
+                      show_token, f);
 }
 
 bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size)
@@ -47,7 +74,8 @@ bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size
     f->client = http_client_new(loop, &client);
     f->endpoints.loop = loop;
     survey_start(&f->survey, loop, f->client, balancer);
-    set_authorization(f);
+    token_file_watch(&f->tokens, loop, on_tokens, f);
+    on_tokens(f);
     return true;
 }
 
@@ -64,8 +92,7 @@ bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_op
 
 void worker_fleet_reload(struct worker_fleet *f)
 {
-    const char *path = f->config->token_file;
-    if (path && tokens_read_again(&f->tokens, "worker-token-file", path)) set_authorization(f);
+    token_file_reload(&f->tokens);
     tls_store_reload(&f->tls);
 }
 
@@ -76,10 +103,11 @@ void worker_fleet_stop(struct worker_fleet *f)
     http_client_free(f->client);
     f->client = NULL;
     tls_store_release(&f->tls);
+    token_file_stop(&f->tokens);
 }
 
 void worker_fleet_release(struct worker_fleet *f)
 {
-    tokens_release(&f->tokens);
+    token_file_release(&f->tokens);
     forget_authorization(f);
 }

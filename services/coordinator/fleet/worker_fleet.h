@@ -8,7 +8,7 @@
 #include "common/http_client/http_client.h"
 #include "common/net/tls_material.h"
 #include "common/service/option.h"
-#include "common/service/tokens.h"
+#include "common/service/token_file.h"
 #include "coordinator/fleet/connect_error.h"
 #include "coordinator/fleet/endpoints.h"
 #include "coordinator/fleet/survey.h"
@@ -24,8 +24,9 @@ struct worker_fleet {
     const struct worker_fleet_config *config;
     struct http_client *client;
     struct tls_store tls; /* certificates of `client` */
-    struct tokens tokens;
+    struct token_file tokens;
     char *authorization; /* the header line that every request to a worker carries; NULL: none */
+    uint64_t token_age;  /* how often the token in it was replaced by another one */
     struct endpoints endpoints;
     struct survey survey;
     struct connect_error connect_error;
@@ -34,12 +35,16 @@ struct worker_fleet {
 /* Checks the options and reads the tokens, before anything starts. Returns 0, or the exit status after a message that
  * names the option. f must be zeroed except for config. */
 MUST_CHECK int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec);
+void worker_fleet_register_metrics(struct worker_fleet *f);
 /* Starts everything but the search for addresses. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size);
 /* Starts to find addresses: from now on the ops are called with data. On failure it returns false, with a sentence in
  * err. */
 MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_ops *ops, void *data,
                                           char *err, size_t err_size);
+/* A worker has rejected the token of a request that was sent when token_age was `age`. Reads the file at once if it has
+ * changed. Returns true if there is another token now: the request may be sent again with it. */
+MUST_CHECK bool worker_fleet_has_newer_token(struct worker_fleet *f, uint64_t age);
 /* Reads tokens and certificates again. Running requests keep those that they were sent with. */
 void worker_fleet_reload(struct worker_fleet *f);
 /* Ends every request, and calls the op `removed` for every address. The loop must run on until the handles are

@@ -156,6 +156,7 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_NOT_CONNECTED:
     case SCHED_END_BUSY:
     case SCHED_END_UNAVAILABLE:
+    case SCHED_END_OLD_TOKEN:
     case SCHED_END_REFUSED: hand_back(chunk); return;
     case SCHED_END_LOST: blame_lost(chunk, a, "the worker vanished"); return;
     case SCHED_END_SILENT: blame_lost(chunk, a, "the worker fell silent"); return;

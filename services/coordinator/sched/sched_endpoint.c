@@ -213,6 +213,7 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
         if (!e->balancer) lane_task_unknown(a->lane);
         break;
     case SCHED_END_DEADLINE:
+    case SCHED_END_OLD_TOKEN:
     case SCHED_END_COUNT: break;
     }
 }

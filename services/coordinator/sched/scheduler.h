@@ -156,6 +156,7 @@ enum sched_end {
     SCHED_END_BUSY,          /* 429: free; give retry_after_ms */
     SCHED_END_UNAVAILABLE,   /* 503: free; give retry_after_ms */
     SCHED_END_REFUSED,       /* 401 or 403: it rejects our token; free */
+    SCHED_END_OLD_TOKEN,     /* the same, but there is another token by now: free */
     SCHED_END_LOST,          /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
     SCHED_END_SILENT,        /* silent for too long, so the shell ended it */
     SCHED_END_BAD_STATUS,    /* any other status */

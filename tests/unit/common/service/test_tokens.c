@@ -6,6 +6,7 @@
 
 #include "common/net/loopback.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics.h"
 #include "common/service/access.h"
 #include "unit/leaks.h"
 
@@ -150,21 +151,73 @@ Test(token_file, a_file_that_is_too_long_is_refused)
     cr_assert(!tokens_read(&set, path, err, sizeof err) && strstr(err, "longer than"), "%s", err);
 }
 
+static bool file_has(const struct token_file *f, const char *token)
+{
+    return tokens_has(&f->tokens, token, strlen(token));
+}
+
+static void count_change(void *count)
+{
+    ++*(unsigned *)count;
+}
+
+static void on_other(uv_timer_t *timer)
+{
+}
+
+/* Whether the content could be used. */
+static bool reload(struct token_file *f, const char *text)
+{
+    uint64_t before = *f->reloads[1];
+    put(text);
+    token_file_reload(f);
+    return *f->reloads[1] > before;
+}
+
 Test(token_file, reading_again_takes_new_tokens_and_keeps_the_old_ones_when_it_fails)
 {
+    struct token_file f;
     log_set_level(LOG_LEVEL_ERROR);
     put(ONE "\n");
-    cr_assert(tokens_read(&set, path, err, sizeof err) && has(ONE));
-    put(ONE "\n" TWO "\n");
-    cr_assert(tokens_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
-    put("# nothing\n");
-    cr_assert(!tokens_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
-    put("bad token\n");
-    cr_assert(!tokens_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
+    cr_assert(token_file_open(&f, "token-file", path, err, sizeof err) && file_has(&f, ONE));
+    cr_assert(reload(&f, ONE "\n" TWO "\n") && file_has(&f, ONE) && file_has(&f, TWO));
+    cr_assert(!reload(&f, "# nothing\n") && file_has(&f, ONE) && file_has(&f, TWO));
+    cr_assert(!reload(&f, "bad token\n") && file_has(&f, ONE) && file_has(&f, TWO));
     unlink(path);
-    cr_assert(!tokens_read_again(&set, "token-file", path) && has(ONE) && has(TWO));
+    token_file_reload(&f);
+    cr_assert(file_has(&f, ONE) && file_has(&f, TWO));
+    cr_assert(reload(&f, TWO "\n") && !file_has(&f, ONE) && file_has(&f, TWO));
+    token_file_release(&f);
+    metrics_release();
+}
+
+Test(token_file, a_file_that_has_changed_is_read_again_when_it_is_watched_or_asked_for)
+{
+    struct token_file f;
+    uv_loop_t loop;
+    uv_timer_t other; /* a watch does not keep the loop alive */
+    unsigned changes = 0;
+    log_set_level(LOG_LEVEL_ERROR);
+    put(ONE "\n");
+    cr_assert(token_file_open(&f, "token-file", path, err, sizeof err));
+    cr_assert(uv_loop_init(&loop) == 0);
+    uv_timer_init(&loop, &other);
+    uv_timer_start(&other, on_other, 100, 100);
+    token_file_watch(&f, &loop, count_change, &changes);
+    token_file_refresh(&f);
+    cr_assert(changes == 0, "the file has not changed");
+    put(ONE "\n" TWO "\n");
+    token_file_refresh(&f);
+    cr_assert(changes == 1 && file_has(&f, TWO));
     put(TWO "\n");
-    cr_assert(tokens_read_again(&set, "token-file", path) && !has(ONE) && has(TWO));
+    while (changes < 2) uv_run(&loop, UV_RUN_ONCE);
+    cr_assert(!file_has(&f, ONE) && file_has(&f, TWO));
+    token_file_stop(&f);
+    uv_close((uv_handle_t *)&other, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert(uv_loop_close(&loop) == 0);
+    token_file_release(&f);
+    metrics_release();
 }
 
 /* The header. */
@@ -203,4 +256,14 @@ Test(tokens, loopback_is_told_from_the_rest_of_the_world)
     cr_assert(is_loopback(NULL));
     for (size_t i = 0; i < ARRAY_SIZE(near); i++) cr_assert(is_loopback(near[i]), "%s", near[i]);
     for (size_t i = 0; i < ARRAY_SIZE(far); i++) cr_assert(!is_loopback(far[i]), "%s", far[i]);
+}
+
+/* printf %s 0123456789abcdef | sha256sum */
+Test(tokens, a_fingerprint_is_the_start_of_the_hash_that_sha256sum_prints)
+{
+    char fingerprint[TOKEN_FINGERPRINT_SIZE];
+    token_fingerprint("0123456789abcdef", fingerprint);
+    cr_assert_str_eq(fingerprint, "9f9f5111");
+    token_fingerprint(NULL, fingerprint);
+    cr_assert_str_eq(fingerprint, "");
 }

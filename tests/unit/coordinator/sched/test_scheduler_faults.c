@@ -41,8 +41,8 @@ Test(scheduler_faults, only_the_unanswered_suffix_is_sent_again_and_elsewhere)
 
 Test(scheduler_faults, hand_backs_go_elsewhere_at_once_and_cost_nothing)
 {
-    static const enum sched_end free_ends[] = {SCHED_END_DRAINING, SCHED_END_NOT_CONNECTED, SCHED_END_BUSY,
-                                               SCHED_END_UNAVAILABLE, SCHED_END_REFUSED};
+    static const enum sched_end free_ends[] = {SCHED_END_DRAINING,    SCHED_END_NOT_CONNECTED, SCHED_END_BUSY,
+                                               SCHED_END_UNAVAILABLE, SCHED_END_REFUSED,       SCHED_END_OLD_TOKEN};
     for (size_t i = 0; i < ARRAY_SIZE(free_ends); i++) {
         struct shell sh;
         struct sched_job_params p = params();

@@ -1,0 +1,47 @@
+/*
+ * Notices when files change. Kubernetes replaces a mounted Secret by changing a symbolic link; other tools write one
+ * file after the other in place. So the files are checked every few seconds by their paths. A change is reported when
+ * the files have changed since they were read last and no longer change.
+ *
+ * Knows nothing of what the files hold. Single-threaded.
+ */
+#ifndef FANTAIL_COMMON_NET_FILE_WATCH_H
+#define FANTAIL_COMMON_NET_FILE_WATCH_H
+
+#include <sys/types.h>
+#include <time.h>
+#include <uv.h>
+
+#include "common/base/base.h"
+
+#define FILE_WATCH_MAX 3
+
+/* What identifies the content of a file without reading it. */
+struct file_stamp {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec changed;
+};
+
+struct file_watch {
+    const char *paths[FILE_WATCH_MAX]; /* NULL: none; borrowed */
+    struct file_stamp read[FILE_WATCH_MAX], seen[FILE_WATCH_MAX];
+    void (*changed)(void *data);
+    void *data;
+    uv_timer_t *timer;
+};
+
+/* At most FILE_WATCH_MAX paths. */
+void file_watch_init(struct file_watch *w, const char *const *paths, size_t count);
+/* The owner reads the files now. Call it before they are read, so that a change meanwhile is found. */
+void file_watch_reading(struct file_watch *w);
+/* Whether they have changed since then, also if they still change. */
+bool file_watch_differs(const struct file_watch *w);
+/* From now on changed(data) is called from the loop after a change; it reads the files and calls file_watch_reading().
+ * Does not keep the loop alive. Does nothing without a path. */
+void file_watch_start(struct file_watch *w, uv_loop_t *loop, void (*changed)(void *data), void *data);
+/* A zeroed watch is fine. The loop must run on to close the timer. */
+void file_watch_stop(struct file_watch *w);
+
+#endif
