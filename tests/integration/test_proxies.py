@@ -131,7 +131,7 @@ class Answers:
 
     def test_no_answer_is_an_old_one(self):
         for _ in range(2):
-            self.assertEqual(self.ask("GET", "/v1/jobs").json["jobs"], [])
+            wait_until(lambda: self.ask("GET", "/v1/jobs").json["jobs"] == [], "the list without a job")
             with self.stream(self.steps_body()) as stream:
                 stream.line_of("heartbeat")
                 path = "/v1/jobs/" + stream.start["id"]
@@ -139,7 +139,7 @@ class Answers:
                 self.assertEqual(len(self.ask("GET", "/v1/jobs").json["jobs"]), 1)
                 self.assertEqual(self.ask("DELETE", path).status, 202)
                 self.assertEqual(stream.line_of("end")["status"], "cancelled")
-            self.assertEqual(self.ask("GET", path).status, 404)
+            wait_until(lambda path=path: self.ask("GET", path).status == 404, "the end of the job")
 
 
 class EarlyHangUps:

@@ -10,6 +10,15 @@ static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
     return now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
+/* Idle connections must not keep others out. So if most connections are in use, each may be idle only for as long as a
+ * new one may wait with its first request. */
+static uint64_t keepalive_ms(const struct http_server *s)
+{
+    const struct http_server_options *o = &s->options;
+    bool crowded = s->connection_count >= o->max_connections - o->max_connections / 4;
+    return crowded && o->header_timeout_ms < o->keepalive_timeout_ms ? o->header_timeout_ms : o->keepalive_timeout_ms;
+}
+
 static void sweep_head(struct http_connection *c, uint64_t now_ms)
 {
     const struct http_server_options *o = &c->server->options;
@@ -19,7 +28,7 @@ static void sweep_head(struct http_connection *c, uint64_t now_ms)
             http_connection_refuse(c, 408, "the request's head took too long");
     } else if (!c->used) {
         if (waited >= o->header_timeout_ms) http_connection_refuse(c, 408, "no request has come");
-    } else if (waited >= o->keepalive_timeout_ms) {
+    } else if (waited >= keepalive_ms(c->server)) {
         http_connection_cut(c);
     }
 }

@@ -72,10 +72,12 @@ struct http_server_options {
     size_t max_body_bytes;           /* 0: LIMIT_BODY_BYTES */
     unsigned max_connections;        /* 0: LIMIT_CONNECTIONS */
     bool reuse_port;
-    struct tls_store *tls;         /* NULL: http; else https, with certificates from here; borrowed */
-    uint64_t header_timeout_ms;    /* a head that takes longer is answered 408; 0: LIMIT_HEADER_MS */
-    uint64_t upload_pause_ms;      /* a request whose body pauses for longer is answered 408; 0: LIMIT_UPLOAD_PAUSE_S */
-    uint64_t keepalive_timeout_ms; /* an idle connection is closed after this time; 0: LIMIT_KEEPALIVE_S */
+    struct tls_store *tls;      /* NULL: http; else https, with certificates from here; borrowed */
+    uint64_t header_timeout_ms; /* a head that takes longer is answered 408; 0: LIMIT_HEADER_MS */
+    uint64_t upload_pause_ms;   /* a request whose body pauses for longer is answered 408; 0: LIMIT_UPLOAD_PAUSE_S */
+    /* An idle connection is closed after this time; 0: LIMIT_KEEPALIVE_S. If three quarters of max_connections are
+     * open, it is closed after header_timeout_ms. */
+    uint64_t keepalive_timeout_ms;
     /* Called for every request when its headers are in, before they are checked. Sets headers that every answer has,
      * even that of a refused request. The route must not set them again. NULL: there are no such headers. */
     void (*set_headers)(void *admit_data, struct http_exchange *x);

@@ -215,6 +215,7 @@ struct http_server {
     bool unfinished;    /* the last turn left something to do */
     struct http_exchange *parked;
     struct http_connection *connections;
+    unsigned connection_count;
     struct http_connection **by_fd; /* by_fd_size of them */
     size_t by_fd_size;
     struct http_connection *current; /* the library last read from it or called us for it; NULL: it is gone */

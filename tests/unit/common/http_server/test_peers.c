@@ -98,6 +98,24 @@ Test(http_server, an_idle_kept_connection_is_closed)
     stop();
 }
 
+Test(http_server, idle_connections_make_room_when_most_connections_are_in_use)
+{
+    int idle[4];
+    start_with(
+        (struct http_server_options){.header_timeout_ms = 100, .keepalive_timeout_ms = 100000, .max_connections = 4});
+    for (unsigned i = 0; i < ARRAY_SIZE(idle); i++) {
+        idle[i] = client();
+        say(idle[i], "GET / HTTP/1.1\r\n" HOST "\r\n");
+        assert_hears(idle[i], "hello");
+    }
+    int another = client();
+    say(another, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(another, "hello");
+    for (unsigned i = 0; i < ARRAY_SIZE(idle); i++) close(idle[i]);
+    close(another);
+    stop();
+}
+
 Test(http_server, a_body_that_pauses_for_too_long_gets_408)
 {
     start_with((struct http_server_options){.upload_pause_ms = 100});
