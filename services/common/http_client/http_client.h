@@ -82,9 +82,9 @@ MUST_CHECK struct http_call *http_call_start(struct http_client *c, const struct
 void http_call_cancel(struct http_call *call);
 /* A header of the answer; NULL when absent. Borrowed until the call ends. */
 const char *http_call_header(struct http_call *call, const char *name);
-/* Whether a connection was made for this call. False: it uses one that was kept. For on_head and on_body. */
+/* For on_head and on_body: whether a connection was made for this call. If not, the call uses a kept connection. */
 bool http_call_connected(struct http_call *call);
-/* Closes the connection when the call has ended, instead of keeping it for another call. For on_head and on_body. */
+/* For on_head and on_body: closes the connection when the call has ended, instead of keeping it for another call. */
 void http_call_close_after(struct http_call *call);
 
 #endif
