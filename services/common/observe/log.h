@@ -62,7 +62,7 @@ struct log_field {
 /* Writes the fields up to LOG_END; the first one is msg. Use the macros instead of this function. */
 void log_write(enum log_level level, const struct log_field *fields);
 
-/* Writes the text as a line of its own, whatever the level: output of another program that the log passes on. On a
+/* Writes the text as a line of its own, at any level. It is for output of another program that the log passes on. On a
  * terminal it replaces an unfinished line, such as a progress line. */
 void log_plain(const char *prefix, const char *text, size_t len);
 
