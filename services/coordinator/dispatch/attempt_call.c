@@ -137,9 +137,9 @@ static unsigned header_number(struct http_call *http, const char *name)
     return n > 1000000 ? 1000000 : (unsigned)n;
 }
 
-/* A worker names in its answer the chunk and the attempt that it answers. So an answer that came unasked, after the
- * answer of an earlier chunk on the same connection, is not taken for this one. Workers of older versions name nothing;
- * their connections are used once. */
+/* Whether the answer belongs to this attempt. A worker names the chunk and the attempt in its answer. So if an unasked
+ * answer follows the answer of an earlier chunk on the same connection, it is not taken for this one. Workers of older
+ * versions name nothing, so their connections are used once. */
 static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
 {
     const char *chunk = http_call_header(http, HEADER_CHUNK), *attempt = http_call_header(http, HEADER_ATTEMPT);

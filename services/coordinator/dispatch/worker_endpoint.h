@@ -15,7 +15,7 @@ struct worker_endpoint {
     struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
     uint64_t worker_id;           /* hash of Fantail-Worker; 0: not known yet */
-    bool names_answers;           /* an answer named its chunk, so one that does not is a fault */
+    bool names_answers;           /* an answer has named its chunk, so an answer that names none is a fault */
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);
@@ -26,9 +26,9 @@ void worker_endpoint_free(struct worker_endpoint *e);
 void worker_endpoint_probe(struct worker_endpoint *e);
 /* Call it when an answer of the worker with this id has come. If the id is new, the worker is asked for its tasks. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
-/* Call it when an answer with status 200 has come. False: it does not name its chunk, came on a kept connection, and
- * earlier answers of the worker named theirs. On a new connection, a worker of an older version may have taken its
- * place. */
+/* Call it when an answer with status 200 has come. Returns false if the answer does not name its chunk, although
+ * earlier answers of the worker named theirs, and if it came on a kept connection. On a new connection, a worker of an
+ * older version may have taken the worker's place. */
 MUST_CHECK bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection);
 /* Call it when the endpoint answered that it does not have a task, or cannot run it. The endpoint is then asked which
  * tasks it has. */
