@@ -21,7 +21,7 @@ void job_move(struct job *j, enum job_state to)
     j->state = to;
 }
 
-/* Of answers, folded in one turn of the loop. This takes about 5 ms. */
+/* Bytes of answers that are folded in one turn of the loop. This takes about 5 ms. */
 enum { FOLD_BYTES = 512 * 1024 };
 
 /* Its life. */
@@ -165,7 +165,8 @@ bool job_has_all_answers(const struct job *j)
     return j->state == JOB_ENDED && !j->folds_more;
 }
 
-/* Many answers may be there at once, as after a slow first item. They are folded in several turns of the loop. */
+/* Folds answers. Many answers may be there at once, for example after a slow first item. They are folded in several
+ * turns of the loop. */
 static void fold_answers(struct job *j)
 {
     char why[sizeof j->failure];

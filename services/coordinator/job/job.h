@@ -41,7 +41,7 @@ struct job {
     struct survey_question *question; /* set while the state is ASKING */
     struct phase phase;
     struct answer_buffer answers;
-    bool folds_more; /* on jobs->folds: more answers are there for the reduction */
+    bool folds_more; /* the job is on jobs->folds, because more answers have arrived for the reduction */
     struct list_link fold_link;
     struct fold fold; /* for a reduced job, set when its answers can be read */
     bool readable;    /* job_open_answers() has opened them */

@@ -25,9 +25,9 @@ void job_refuse(struct job *j, int status, const char *members, const char *deta
 /* Clears b, writes "pointer":"..." to it and returns the text, which is borrowed from b. */
 const char *job_pointer_member(struct buf *b, const char *pointer);
 
-/* Whether it has ended, and its answers can be read to their end. */
+/* Whether the job has ended, and its answers can be read to their end. */
 bool job_has_all_answers(const struct job *j);
-/* Folds a share of the answers that are there. Call it while j->folds_more. */
+/* Folds a share of the answers that have arrived. Call it while j->folds_more is set. */
 void job_fold_more(struct job *j);
 /* Whether the answers go through a reduction. Then readers get the value that the reduction makes, and the errors. */
 bool job_is_reduced(const struct job *j);
