@@ -62,7 +62,7 @@ struct process_env {
     uv_loop_t *loop;
     struct reaper *reaper;
     const char *worker_id;
-    bool plain_output;   /* what tasks print is shown as it is, see tail.h */
+    bool plain_output;   /* the output of tasks is shown as it is, see tail.h */
     const char *scratch; /* the directory in which processes get temporary directories; NULL: they get none */
 };
 

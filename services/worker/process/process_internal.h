@@ -17,7 +17,7 @@ static inline bool process_is_lost(const struct process *p)
     return p->state >= PROCESS_KILLED;
 }
 
-/* For a line that it wrote, and that belongs to no item. */
+/* Returns the origin of a line that the process wrote and that belongs to no item. */
 static inline struct tail_origin process_origin(const struct process *p)
 {
     return (struct tail_origin){.task = p->task->name, .pid = p->child.pid, .plain = p->env->plain_output};

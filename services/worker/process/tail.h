@@ -15,7 +15,8 @@
 /* The process that wrote a line, and the item it was running. Strings are borrowed for the call; NULL when unknown. */
 struct tail_origin {
     const char *task;
-    bool plain; /* its lines are shown as they are, after the task's name, and not as log lines at a bounded rate */
+    /* The lines are shown as they are, after the task's name. They are not log lines, and their rate is not bounded. */
+    bool plain;
     int64_t pid;
     bool has_item;    /* false: no item was running, and the members below are empty */
     uint64_t index;   /* index of the item in its job */
