@@ -33,8 +33,8 @@ struct fleet_options {
     const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, so TMPDIR is inherited */
     const char *log_level;  /* NULL: "warn" */
     unsigned drain_s;       /* how long fleet_stop() lets running work end; 0: the services' default */
-    int64_t admin_port;     /* of the coordinator; those of the workers follow; 0: free ones; -1: no admin ports */
-    bool watch;             /* the workers read changed task folders again by themselves */
+    int64_t admin_port;     /* the coordinator's; the workers get the next ports; 0: any free ports; -1: none */
+    bool watch;             /* the workers notice changed task folders and read them again */
     bool announce;          /* say on standard error which service ended and which is ready again */
 };
 
