@@ -15,8 +15,8 @@
  *
  * Every answer tells proxies not to store it (Cache-Control). A streamed answer also tells them to pass on each piece.
  *
- * A client that only shuts its sending side (printf | nc) still gets its answer. It counts as gone when it does so
- * after the answer has begun, or when it speaks HTTP/1.0.
+ * A client that only shuts its sending side (printf | nc) still gets its answer. Such a client counts as gone if it
+ * shuts this side after the answer has begun, or if it speaks HTTP/1.0.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
