@@ -4,7 +4,7 @@
  *
  * Every whole item is appended to `items` as one line of JSON that ends in '\n'. It has the client's bytes, but without
  * white space around the item and without line breaks between its tokens. The caller may take lines from the front of
- * `items` at any time, and then lowers `items_in_buf`. The caller limits memory by how much it feeds: a call appends
+ * `items` at any time. It must then lower `items_in_buf`. The caller limits memory by how much it feeds: a call appends
  * only the items that end in the bytes fed. Besides these items, the splitter holds one unfinished item
  * (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
  *
