@@ -68,7 +68,7 @@ static inline bool line_reader_next(struct line_reader *r, char **line, size_t *
     return true;
 }
 
-/* Whether nothing that was read is left. Then the caller will wait for more. */
+/* Whether everything that was read was used. If so, the caller will wait for more. */
 static inline bool line_reader_is_empty(const struct line_reader *r)
 {
     return r->start == r->end;
