@@ -60,7 +60,7 @@ static void sweep_connection(struct http_connection *c, uint64_t now_ms)
     if (c->state == HTTP_CONNECTION_CUT) return;
     if (!x || x->stage == HTTP_STAGE_HEAD) {
         sweep_head(c, now_ms);
-    } else if (x->stage == HTTP_STAGE_BODY && x->flow == HTTP_FLOW_RUNS && !x->response) {
+    } else if (x->stage == HTTP_STAGE_BODY && x->flow == HTTP_FLOW_RUNS) {
         sweep_body(c, now_ms);
     }
 }

@@ -134,6 +134,12 @@ Test(http_server, a_body_that_pauses_for_too_long_gets_408)
         TURN_UNTIL(saw.closes == i + 1);
         cr_assert_eq(saw.how, HTTP_CLOSED_HANG_UP);
         close(fd);
+        fd = client();
+        say(fd, "POST /early HTTP/1.1\r\n" HOST); /* its answer waits for the end of the body */
+        say(fd, begun[i]);
+        assert_hears(fd, "\"status\":408");
+        assert_hears_end(fd);
+        close(fd);
     }
     stop();
 }
@@ -179,6 +185,10 @@ Test(http_server, a_connection_that_its_client_has_half_closed_ends_after_the_la
         "POST /count HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc",
         "GET / HTTP/1.1\r\n" HOST "\r\nGET / HT",
         "GET / HT",
+        "POST /early HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nabc",
+        "POST /early HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc",
+        "POST /early HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b",
+        "POST /count HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3;a=",
         "",
     };
     start();
