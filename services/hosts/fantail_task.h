@@ -112,7 +112,11 @@ static inline char *fantail_put_utf8(char *to, unsigned code)
     return to;
 }
 
-/* Reads an escape; *at is after its backslash, and is moved after the escape. Half a surrogate pair becomes U+FFFD. */
+/* No character: half of a surrogate pair, which UTF-8 cannot express. */
+#define FANTAIL_HALF_PAIR 0xFFFFFFFFu
+
+/* Reads an escape; *at is after its backslash, and is moved after the escape. Returns a character or FANTAIL_HALF_PAIR.
+ */
 static inline unsigned fantail_unescape(const char **at, const char *end)
 {
     static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
@@ -123,15 +127,16 @@ static inline unsigned fantail_unescape(const char **at, const char *end)
     unsigned code = fantail_hex4(*at);
     *at += 4;
     if (code < 0xD800 || code > 0xDFFF) return code;
-    if (code > 0xDBFF || end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u') return 0xFFFD;
+    if (code > 0xDBFF || end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u') return FANTAIL_HALF_PAIR;
     unsigned low = fantail_hex4(*at + 2);
-    if (low < 0xDC00 || low > 0xDFFF) return 0xFFFD;
+    if (low < 0xDC00 || low > 0xDFFF) return FANTAIL_HALF_PAIR;
     *at += 6;
     return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
 /* Reads the characters of a string as UTF-8, without quotes and escapes. A NUL follows them. \u0000 gives a NUL among
- * them. `text` has `size` bytes. item->len bytes are always enough. If there are too few, the result is false. len may
+ * them. `text` has `size` bytes. item->len bytes are always enough. If there are too few, or if the item has
+ * half of a surrogate pair, which UTF-8 cannot express, the result is false. len may
  * be NULL. */
 static inline bool fantail_get_string(const struct fantail_item *item, char *text, size_t size, size_t *len)
 {
@@ -149,7 +154,9 @@ static inline bool fantail_get_string(const struct fantail_item *item, char *tex
         if (!escape) break;
         char character[CHARACTER_BYTES];
         at++;
-        size_t n = (size_t)(fantail_put_utf8(character, fantail_unescape(&at, end)) - character);
+        unsigned code = fantail_unescape(&at, end);
+        if (code == FANTAIL_HALF_PAIR) return false;
+        size_t n = (size_t)(fantail_put_utf8(character, code) - character);
         if (n >= size - (size_t)(to - text)) return false;
         memcpy(to, character, n);
         to += n;

@@ -230,6 +230,31 @@ class Outputs(FantailTest):
                 self.assertEqual(error["name"], "bad_output")
                 self.assertIn(word, error["cause"])
 
+    def test_a_function_in_c_and_one_in_python_give_text_as_it_is_or_fail_their_item(self):
+        source = """#include "fantail_task.h"
+int fantail_task(const struct fantail_item *item, struct fantail_reply *reply) {
+    char text[100];
+    size_t len;
+    if (!fantail_get_string(item, text, sizeof text, &len)) return fantail_reply_error(reply, "no text");
+    if (text[0] == '!') return fantail_reply_string(reply, "caf\\xe9", 4);
+    return fantail_reply_string(reply, text, len);
+}
+"""
+        tasks = self.tasks(native={"json": {"mode": "native", "command": ["./task.so"]}, "files": {"task.c": source}},
+                           python={"json": {"mode": "python", "command": ["task:run"]},
+                                   "files": {"task.py": "def run(item):\n    return item\n"}})
+        subprocess.run(["cc", "-fPIC", "-shared", "-I", os.path.join(ft.ROOT, "services", "hosts"), "-o", "task.so", "task.c", "-lm"],
+                       cwd=os.path.join(tasks, "native"), check=True)
+        fleet = self.fleet(tasks=tasks)
+        items = ["caf\u00e9", "\ufeffx", "a\0b", "\ud800", "\udc00x", "\U0001f600", "!"]
+        for task, wanted in (("native", items[:3] + [None, None] + items[5:6] + [None]), ("python", items)):
+            document = fleet.job({"task": task, "items": items}).json
+            self.assertEqual(document["results"], wanted, document)
+            causes = {entry["index"]: entry["error"]["cause"] for entry in document["errors"]}
+            if task == "native":
+                self.assertEqual((causes[3], causes[4]), ("no text", "no text"))
+                self.assertIn("not valid UTF-8", causes[6])
+
     def test_a_command_that_cannot_run_is_named_with_its_folder(self):
         tasks = self.tasks(**{mode: {"mode": mode, "command": [command]} for mode, command in
                               (("exec", "./none"), ("stream", "./none"), ("native", "./none.so"))},
