@@ -8,12 +8,13 @@ import test_proxies
 from fault_testing import SLOW, SLOW_REASON, say
 
 GIB = 1024 * 1024 * 1024
-LATE_S = 0.1
 
-
-class FullSize(test_proxies.Answers, test_proxies.Uploads):
+class FullSize(test_proxies.Uploads):
     TIME_LIMIT_S = 900
+    late_s = 0.1
     upload_bytes = answer_bytes = 2 * GIB + 10 * 1024 * 1024
+
+    test_a_long_answer_that_is_read_slowly_is_whole = test_proxies.Answers.test_a_long_answer_that_is_read_slowly_is_whole
 
     @classmethod
     def setUpClass(cls):
@@ -29,14 +30,14 @@ class FullSize(test_proxies.Answers, test_proxies.Uploads):
                             "files": {"clock.py": clock}})
         return options
 
-    def test_a_line_a_second_is_at_most_100_ms_late(self):
+    def test_a_line_a_second_is_hardly_late(self):
         late = []
         with self.stream(json.dumps({"task": "clock", "range": {"stop": 10}}).encode()) as stream:
             for _ in range(10):
                 answered = stream.line_of("result")["value"]
                 late.append(time.time() - answered)
         say(f"a line a second through {self.proxy} ({self.kind}): at most {max(late) * 1000:.1f} ms late")
-        self.assertLess(max(late), LATE_S)
+        self.assertLess(max(late), self.late_s)
 
 
 class StockNginx(FullSize, test_proxies.ProxyTest):
@@ -51,7 +52,10 @@ class Nginx(FullSize, test_proxies.ProxyTest):
 
 
 class StockHaproxy(FullSize, test_proxies.ProxyTest):
+    """Without `option http-no-delay` it gives each chunk to the kernel with MSG_MORE, which waits for 0.2 s."""
+
     proxy = "haproxy"
+    late_s = 0.3
 
 
 class Haproxy(FullSize, test_proxies.ProxyTest):
