@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ RUNS_FOR_S = 1
 SMALL_DISK_BYTES = 4 << 20
 NDJSON, JSON = "application/x-ndjson", "application/json"
 CURL_TIMEOUT_S = 600
+UNREAD_CLIENTS, UNREAD_ITEMS = 10, 1_500_000
+MEMORY_GAP_S = 6  # a coordinator gives memory back every 5 s
 
 
 class Service:
@@ -168,7 +171,52 @@ def run_one(build, tasks, folder, ending, form):
     return times, [count[float("inf")] - count[0.02] if count else 0 for count in turns], took_s
 
 
+def running_jobs(coordinator):
+    with urllib.request.urlopen(f"http://127.0.0.1:{coordinator.port}/v1/jobs") as answer:
+        return json.loads(answer.read())["jobs"]
+
+
+def resident_mib(service):
+    with open(f"/proc/{service.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + CURL_TIMEOUT_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit("it takes too long")
+        time.sleep(0.1)
+
+
+def unread(report, build, tasks):
+    """Clients that do not read their streams, and then leave."""
+    body = json.dumps({"task": "square", "range": {"stop": UNREAD_ITEMS}}).encode()
+    head = (f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nAccept: {NDJSON}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode()
+    with contextlib.ExitStack() as stack:
+        worker = stack.enter_context(contextlib.closing(Service(build, "fantail-worker", "--tasks", tasks, "--processes", "2")))
+        coordinator = stack.enter_context(contextlib.closing(start_coordinator(build, worker, "unread")))
+        before = resident_mib(coordinator)
+        clients = [socket.create_connection(("127.0.0.1", coordinator.port)) for _ in range(UNREAD_CLIENTS)]
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.sendall(head + body)
+        wait_for(lambda: sum(job["counts"]["succeeded"] for job in running_jobs(coordinator)) == UNREAD_ITEMS * UNREAD_CLIENTS)
+        held = (resident_mib(coordinator) - before) / UNREAD_CLIENTS
+        for client in clients:
+            client.close()
+        wait_for(lambda: not running_jobs(coordinator))
+        time.sleep(MEMORY_GAP_S)
+        left = resident_mib(coordinator) - before
+        turns = coordinator.turns()
+    report.add("endings", "held for a client that does not read (--result-memory-bytes is 16 MiB)", held, "MiB", "below 20", held < 20)
+    report.add("endings", f"more than before, after {UNREAD_CLIENTS} of them have left", left, "MiB", "below 32", left < 32)
+    report.add("endings", "turns above 20 ms meanwhile", turns[float("inf")] - turns[0.02], "")
+
+
 def endings(report, build, tasks, folder, endings_wanted=None):
+    unread(report, build, tasks)
     worst = [0.0, 0.0, 0.0]
     for ending in ENDINGS:
         for form in FORMS:

@@ -1,5 +1,6 @@
 #include "coordinator/job/jobs.h"
 
+#include "common/base/spare_memory.h"
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
 
@@ -7,6 +8,16 @@
  * removed. */
 enum { TICK_MS = 100 };
 enum { BUCKETS_MIN = 64 };
+#define MEMORY_GAP_NS (5 * NS_PER_S)
+
+/* Jobs that have gone may have held much. While jobs run on, what they freed is mostly used again at once. */
+static void return_memory(struct jobs *t, uint64_t now)
+{
+    if (!t->memory_was_freed || now - t->memory_returned_ns < MEMORY_GAP_NS) return;
+    t->memory_was_freed = false;
+    t->memory_returned_ns = now;
+    spare_memory_return();
+}
 
 static void tick(uv_timer_t *timer)
 {
@@ -14,7 +25,8 @@ static void tick(uv_timer_t *timer)
     uint64_t now = now_ns();
     for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) job_tick(j, now);
     bool more = spill_dir_step(&t->spill);
-    if (t->count == 0 && !more) uv_timer_stop(timer);
+    return_memory(t, now);
+    if (t->count == 0 && !more && !t->memory_was_freed) uv_timer_stop(timer);
 }
 
 static void fold_next(void *jobs)
@@ -107,6 +119,7 @@ void jobs_remove(struct jobs *t, struct job *j)
     *link = j->next_in_bucket;
     list_remove(&t->by_age, &j->by_age);
     t->count--;
+    t->memory_was_freed = true;
 }
 
 struct job *jobs_find(const struct jobs *t, const char *id)

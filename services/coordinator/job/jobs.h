@@ -43,10 +43,12 @@ struct jobs {
     struct spill_dir spill;
 
     /* Private. */
-    struct job **buckets; /* indexed by a hash of the id */
-    unsigned buckets_n;   /* their number, a power of two */
-    struct list by_age;   /* newest first */
-    struct list folds;    /* reductions that have more answers to fold */
+    struct job **buckets;        /* indexed by a hash of the id */
+    unsigned buckets_n;          /* their number, a power of two */
+    struct list by_age;          /* newest first */
+    uint64_t memory_returned_ns; /* when freed memory was given back last */
+    bool memory_was_freed;       /* a job has gone since then */
+    struct list folds;           /* reductions that have more answers to fold */
     struct turn_step fold_step;
     struct list cancels; /* cancels that the scheduler does not know yet */
     uv_timer_t tick_timer;
