@@ -4,6 +4,7 @@
 #include "common/net/media_type.h"
 #include "common/observe/log.h"
 #include "coordinator/job/job_internal.h"
+#include "coordinator/job/job_text.h"
 #include "protocol/protocol.h"
 
 /* If the answers of a document are no larger than this, it is sent in one piece with its length. */
@@ -56,78 +57,6 @@ void reader_free(struct reader *r)
     error_log_release(&r->errors);
     buf_release(&r->pending);
     free(r);
-}
-
-/* What the documents and lines have in them. */
-
-static void write_stats(const struct job *j, struct buf *out)
-{
-    double seconds = (double)(now_ns() - j->started_ns) / 1e9;
-    buf_addf(out, "\"stats\":{\"elapsed_s\":%.6f,\"items_per_s\":%.1f}", seconds,
-             seconds > 0 ? (double)j->outcome.counts.total / seconds : 0.0);
-}
-
-static void write_outcome(const struct job *j, struct buf *out)
-{
-    bool failed = j->failure[0] != '\0';
-    buf_addf(out, "\"status\":\"%s\",", failed ? "failed" : sched_status_name(j->outcome.status));
-    if (failed || (j->outcome.status != SCHED_SUCCEEDED && j->outcome.reason)) {
-        const char *reason = failed ? j->failure : j->outcome.reason;
-        buf_add_str(out, "\"reason\":");
-        buf_add_json_string(out, reason, strlen(reason));
-        buf_add_char(out, ',');
-    }
-    const char *hint = job_hint(j);
-    if (hint) buf_addf(out, "\"hint\":\"%s\",", hint);
-    status_write_counts(out, &j->outcome.counts);
-}
-
-static void write_reduced(const struct job *j, struct buf *out)
-{
-    if (j->failure[0] || !fold_result(&j->fold, out)) buf_add_str(out, "null");
-}
-
-static void write_document_head(const struct job *j, struct buf *out)
-{
-    buf_addf(out, "{\"id\":\"%s\",", j->id);
-    write_outcome(j, out);
-    if (!job_is_reduced(j)) {
-        buf_add_str(out, ",\"results\":[");
-        return;
-    }
-    buf_add_str(out, ",\"result\":");
-    write_reduced(j, out);
-    buf_add_str(out, ",\"errors\":[");
-}
-
-static void write_document_tail(const struct job *j, struct buf *out)
-{
-    buf_add_str(out, "],");
-    write_stats(j, out);
-    buf_add_str(out, "}\n");
-}
-
-static void write_end_lines(const struct job *j, struct buf *out)
-{
-    if (job_is_reduced(j) && !j->failure[0]) {
-        buf_add_str(out, "{\"type\":\"result\",\"value\":");
-        write_reduced(j, out);
-        buf_add_str(out, "}\n");
-    }
-    buf_addf(out, "{\"type\":\"end\",\"id\":\"%s\",", j->id);
-    write_outcome(j, out);
-    buf_add_char(out, ',');
-    write_stats(j, out);
-    buf_add_str(out, "}\n");
-}
-
-static void write_progress(const struct job *j, struct buf *out)
-{
-    struct status_job now = job_status(j);
-    buf_add_str(out, "{\"type\":\"progress\",");
-    status_write_counts(out, &now.counts);
-    if (now.eta_ns) buf_addf(out, ",\"eta_s\":%.3f", (double)now.eta_ns / 1e9);
-    buf_add_str(out, "}\n");
 }
 
 /* Pulling. */
@@ -214,7 +143,7 @@ static ssize_t step_document(struct reader *r, char *dst, size_t cap)
     switch (r->state) {
     case READER_IDLE:
     case READER_OPEN:
-        write_document_head(r->job, &r->pending);
+        job_write_document_head(r->job, &r->pending);
         move(r, READER_RESULTS);
         break;
     case READER_RESULTS:
@@ -226,7 +155,7 @@ static ssize_t step_document(struct reader *r, char *dst, size_t cap)
     case READER_ERRORS:
         n = pull_answers(r, dst, cap, &dry);
         if (n < 0 || !dry) return n;
-        write_document_tail(r->job, &r->pending);
+        job_write_document_tail(r->job, &r->pending);
         move(r, READER_TAIL);
         break;
     case READER_TAIL:
@@ -257,7 +186,7 @@ static ssize_t pull_stream(struct reader *r, char *dst, size_t cap)
     ssize_t total = pull_answers(r, dst, cap, &dry);
     if (total < 0) return HTTP_PULL_ABORT;
     if (dry && !r->pending.len && job_has_all_answers(r->job) && r->state == READER_OPEN) {
-        write_end_lines(r->job, &r->pending);
+        job_write_end_lines(r->job, &r->pending);
         move(r, READER_TAIL);
         total += (ssize_t)copy_pending(r, dst + total, cap - (size_t)total);
     }
@@ -402,7 +331,7 @@ void reader_tick(struct reader *r, uint64_t now)
     uint64_t heartbeat_ns = (uint64_t)(j->jobs->config->heartbeat_s * 1e9);
     uint64_t progress_ns = (uint64_t)(j->spec.progress_s * 1e9);
     if (r->ndjson && progress_ns && now - r->last_progress_ns >= progress_ns) {
-        write_progress(j, &r->pending);
+        job_write_progress(j, &r->pending);
         r->last_progress_ns = now;
     } else if (now - r->last_output_ns >= heartbeat_ns) {
         add_heartbeat(r, now);

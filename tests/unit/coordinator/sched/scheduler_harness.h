@@ -245,4 +245,11 @@ static inline void shell_over(struct shell *sh)
     assert_no_leaks();
 }
 
+static inline struct sched_job_params params(void)
+{
+    struct sched_job_params p;
+    sched_job_params_init(&p);
+    return p;
+}
+
 #endif

@@ -1,0 +1,229 @@
+/* Endpoints that fail, are full, drain, refuse the token, come and go. */
+#include "unit/coordinator/sched/scheduler_harness.h"
+
+Test(scheduler_endpoints, a_full_worker_gets_a_smaller_window_and_a_pause)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 16);
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    job_with(&sh, &p, 1000);
+    run(&sh);
+    unsigned before = sh.out_n;
+    end(&sh, sh.out[before - 1], SCHED_END_BUSY);
+    run(&sh);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_FULL);
+    cr_assert_eq(sh.out_n, before - 1);
+    complete(&sh, sh.out[0], 1);
+    run(&sh);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_OPEN);
+    for (unsigned i = 0; i < 6; i++) complete(&sh, sh.out[0], 0);
+    run(&sh);
+    cr_assert_leq(sh.out_n, before * 3 / 4);
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_worker_that_answers_500_is_ejected_but_never_more_than_half_of_them)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *workers[3];
+    for (unsigned i = 0; i < 3; i++) workers[i] = worker(&sh, 4);
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    p.retry.max_attempts = 100;
+    job_with(&sh, &p, 1000);
+    run(&sh);
+    for (unsigned turn = 0; turn < 300 && sh.finished == 0; turn++) {
+        if (sh.out_n > 0 && sh.out[0]->endpoint != workers[2])
+            end(&sh, sh.out[0], SCHED_END_BAD_STATUS);
+        else if (sh.out_n > 0)
+            complete(&sh, sh.out[0], 1);
+        else
+            sh.now = sh.next;
+        sh.now += MS;
+        run(&sh);
+        cr_assert_leq(sched_stats(sh.s).endpoints[ENDPOINT_EJECTED], 1);
+    }
+    cr_assert_eq(sched_stats(sh.s).endpoints[ENDPOINT_EJECTED], 1);
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_failed_worker_is_asked_whether_it_is_ready_before_it_gets_more)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    job_of(&sh, 1);
+    run(&sh);
+    end(&sh, sh.out[0], SCHED_END_UNAVAILABLE);
+    run(&sh);
+    while (sh.probes < 1) run_on(&sh, 1);
+    cr_assert_eq(sh.probed, e);
+    cr_assert_eq(sh.out_n, 0);
+    sched_endpoint_probed(sh.s, e, false, sh.now);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 0);
+    while (sh.probes < 2) run_on(&sh, 1);
+    sched_endpoint_probed(sh.s, e, true, sh.now);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 1);
+    complete_all(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_worker_that_refuses_our_token_gets_nothing_until_it_takes_it)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    job_of(&sh, 1);
+    run(&sh);
+    end(&sh, sh.out[0], SCHED_END_REFUSED);
+    run(&sh);
+    cr_assert(sched_endpoint_rejects_token(e));
+    for (unsigned i = 1; i <= 20; i++) {
+        while (sh.probes < i) run_on(&sh, 1);
+        sched_endpoint_probed(sh.s, e, false, sh.now);
+        run(&sh);
+    }
+    cr_assert_eq(sh.sends, 1, "only probes went there");
+    cr_assert(sched_endpoint_rejects_token(e));
+    cr_assert_eq(sh.waiting, SCHED_WAITING_TOKEN_REFUSED);
+    while (sh.probes < 21) run_on(&sh, 1);
+    sched_endpoint_probed(sh.s, e, true, sh.now);
+    cr_assert(!sched_endpoint_rejects_token(e));
+    run(&sh);
+    complete_all(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    cr_assert_eq(sh.outcome.counts.retried, 0);
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_job_that_only_token_refusals_met_ends_and_says_so)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 3; i++) worker(&sh, 4);
+    job_of(&sh, 1000);
+    run(&sh);
+    for (unsigned turn = 0; turn < 100000 && sh.finished == 0; turn++) {
+        if (sh.out_n > 0)
+            end(&sh, sh.out[0], SCHED_END_REFUSED);
+        else
+            sh.now = sh.next > sh.now ? sh.next : sh.now + 1;
+        run(&sh);
+        if (!sh.probed) continue;
+        sched_endpoint_probed(sh.s, sh.probed, false, sh.now);
+        sh.probed = NULL;
+    }
+    cr_assert_eq(sh.finished, 1);
+    cr_assert(sh.outcome.no_workers);
+    cr_assert_str_eq(sh.outcome.reason, "the workers refuse the coordinator's token");
+    cr_assert_eq(sh.errors[ITEM_WORKER_LOST], 1000);
+    cr_assert_leq(sh.sends, 20);
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_worker_that_failed_otherwise_since_no_longer_counts_as_refusing)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    job_of(&sh, 1);
+    run(&sh);
+    end(&sh, sh.out[0], SCHED_END_REFUSED);
+    run(&sh);
+    while (sh.probes < 1) run_on(&sh, 1);
+    sched_endpoint_probed(sh.s, e, true, sh.now);
+    run(&sh);
+    until_sent(&sh);
+    sh.now += MS;
+    end(&sh, sh.out[0], SCHED_END_NOT_CONNECTED);
+    run(&sh);
+    cr_assert(!sched_endpoint_rejects_token(e));
+    sched_endpoint_remove(sh.s, e);
+    for (unsigned turns = 0; sh.finished == 0 && turns < 1000; turns++) run_on(&sh, 1);
+    cr_assert_eq(sh.finished, 1);
+    cr_assert_str_eq(sh.outcome.reason, "no worker could be reached");
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, an_endpoint_can_be_removed_while_it_works)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    job_of(&sh, 3);
+    run(&sh);
+    sched_endpoint_remove(sh.s, e);
+    cr_assert_null(sh.out[0]->endpoint);
+    run(&sh);
+    while (sh.out_n > 0) complete(&sh, sh.out[0], 1);
+    run(&sh);
+    worker(&sh, 4);
+    run(&sh);
+    complete_all(&sh);
+    cr_assert_eq(sh.outcome.counts.succeeded, 3);
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, without_workers_a_job_waits_says_so_and_gives_up)
+{
+    struct shell sh;
+    shell_init(&sh);
+    job_of(&sh, 5);
+    run(&sh);
+    cr_assert_eq(sched_stats(sh.s).demand_slots, 5);
+    run_on(&sh, 1);
+    cr_assert_eq(sh.waiting, SCHED_WAITING_NO_WORKERS);
+    cr_assert_eq(sh.finished, 0);
+    run_on(&sh, 3);
+    cr_assert_eq(sh.finished, 1);
+    cr_assert(sh.outcome.no_workers);
+    cr_assert_eq(sh.outcome.status, SCHED_FAILED);
+    cr_assert_eq(sh.errors[ITEM_WORKER_LOST], 5);
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_job_that_waited_goes_on_when_a_worker_comes)
+{
+    struct shell sh;
+    shell_init(&sh);
+    job_of(&sh, 5);
+    run(&sh);
+    run_on(&sh, 1);
+    cr_assert_eq(sh.waits, 1);
+    sh.now += 10 * NS_PER_S;
+    worker(&sh, 4);
+    run(&sh);
+    cr_assert_eq(sh.waiting, SCHED_NOT_WAITING);
+    complete_all(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_draining_worker_that_still_answers_is_asked_before_it_gets_more)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 16);
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    job_with(&sh, &p, 1000);
+    run(&sh);
+    sched_endpoint_drain(sh.s, e, sh.now);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_DRAINING);
+    complete(&sh, sh.out[0], 1);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_DRAINING);
+    run_on(&sh, 1);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBING);
+    sched_endpoint_probed(sh.s, e, false, sh.now);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_DRAINING);
+    run_on(&sh, 3);
+    sched_endpoint_probed(sh.s, e, true, sh.now);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBATION);
+    shell_over(&sh);
+}
