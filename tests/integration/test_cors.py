@@ -48,7 +48,7 @@ class CorsTest(SharedFleetTest):
         return dict(line.split(": ", 1) for line in answer.split("\r\n\r\n")[0].split("\r\n")[1:])
 
     def answers(self, origin):
-        """An answer of each kind to a page of this origin: (status, headers)."""
+        """An answer of each kind to a page of this origin: (status, headers). A head that is too long is not read."""
         asked = [
             (200, self.ask("POST", "/v1/jobs", JOB, origin)),
             (200, self.ask("POST", "/v1/jobs", JOB, origin, Accept=ft.NDJSON)),
@@ -63,7 +63,6 @@ class CorsTest(SharedFleetTest):
             (405, self.ask("PUT", "/v1/jobs", b"", origin)),
             (413, self.ask("POST", "/v1/jobs", b"x" * 3000, origin)),
             (413, self.ask("POST", "/v1/jobs", iter([b"[" * 1500, b"[" * 1500]), origin, Content_Type=ft.TEXT)),
-            (414, self.ask("GET", "/v1/jobs?" + "x" * 9000, None, origin)),
             (415, self.ask("POST", "/v1/jobs", JOB, origin, Content_Type="image/png")),
         ]
         found = []
