@@ -101,6 +101,25 @@ class Emf(FantailTest):
                     self.assertEqual((line["unserved_slots"], line["demand_slots"], line["slots"]), (7, 7, 0))
                     stream.hang_up()
 
+    def test_a_pool_at_zero_is_seen_though_another_pool_has_slots(self):
+        workers = {}
+        for task in ("a", "b"):
+            folder = os.path.join(self.folder, task)
+            os.makedirs(os.path.join(folder, task))
+            ft.write_file(os.path.join(folder, task, "task.json"), json.dumps({"command": ["cat"], "envelope": False}))
+            workers[task] = self.worker(tasks=folder)
+        coordinator = self.emf("static://" + ",".join(f"127.0.0.1:{worker.port}" for worker in workers.values()))
+        fleet = ft.Fleet(self, coordinator, list(workers.values()))
+        for task in workers:
+            self.assertEqual(fleet.job({"task": task, "items": [1]}).json["results"], [1])
+        workers["b"].stop()
+        body = json.dumps({"task": "b", "items": list(range(7))}).encode()
+        with ft.Stream(coordinator.port, body, {"Content-Type": ft.JSON, "Accept": ft.NDJSON}) as stream:
+            line = self.line(coordinator, lambda line: line["unserved_slots"] > 0 and line["demand_slots"] == 7)
+            self.assertEqual(line["unserved_slots"], 7)
+            self.assertGreater(line["slots"], 0)
+            stream.hang_up()
+
     def test_a_reader_that_stops_reading_stops_nothing(self):
         read, write = os.pipe()
         self.addCleanup(os.close, read)

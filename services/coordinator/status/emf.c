@@ -44,16 +44,25 @@ static uint64_t period_ms(const struct emf *e)
     return (uint64_t)e->config->period_s * 1000;
 }
 
+/* Each pool starts from zero by itself, so a task is unserved though other tasks have slots. */
+static void add_unserved(void *data, const struct sched_task_stats *stats)
+{
+    uint64_t *unserved_slots = data;
+    if (stats->slots == 0) *unserved_slots += stats->demand_slots;
+}
+
 static struct emf_demand measure(const struct status_source *from)
 {
     const struct status now = status_now(from);
     const struct status_demand s = now.demand;
+    uint64_t unserved_slots = 0;
+    sched_each_task(from->scheduler, add_unserved, &unserved_slots);
     return (struct emf_demand){
         .queued_items = s.queued_items,
         .in_flight_items = s.in_flight_items,
         .demand_items = s.queued_items + s.in_flight_items,
         .demand_slots = s.demand_slots,
-        .unserved_slots = s.slots == 0 ? s.demand_slots : 0,
+        .unserved_slots = unserved_slots,
         .slots = s.slots,
         .jobs_running = now.jobs_running,
     };
