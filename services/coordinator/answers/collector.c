@@ -4,6 +4,7 @@
 #include "coordinator/answers/segments.h"
 
 #define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows to this size at most, unless one call brings more */
+#define SPILL_STEP_BYTES  ((size_t)512 * 1024)
 #define SEGMENT_MIN_BYTES ((size_t)256)
 
 struct collector {
@@ -200,11 +201,12 @@ static size_t held_bytes(const struct collector *c)
     return c->memory_bytes - c->spilled.n * sizeof(struct segment);
 }
 
-/* Spills the last runs in input order, but not the run that goes out next. It stops at three quarters of the cap, so
- * that a full collector does not write at every answer. */
+/* Spills the last runs in input order, but not the one that goes out next. It spills a little more than it must, so
+ * that a full collector does not write with every answer, and not much more, because writing takes long. */
 static enum collector_status spill_input_order(struct collector *c)
 {
-    while (held_bytes(c) > c->config.memory_cap / 4 * 3) {
+    size_t room = c->config.memory_cap / 4 < SPILL_STEP_BYTES ? c->config.memory_cap / 4 : SPILL_STEP_BYTES;
+    while (held_bytes(c) > c->config.memory_cap - room) {
         struct segment *seg = segments_last(&c->held);
         if (!seg || seg->first <= c->next) break;
         segments_take(&c->held, seg);
