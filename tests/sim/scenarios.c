@@ -80,6 +80,7 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
         sc.answer_cost_s = 10e-6;
         sc.chunk_cost_s = 50e-6;
     }
+    sc.load_s = sc.seed % 7 == 3 ? 3 : 0;
     sc.tell_costs = sc.seed % 2 == 0;
     sc.tasks = sc.seed % 5 < 2 ? 1 + (unsigned)(sc.seed % 3) : 0;
     sc.lacking = sc.seed % 5 == 0 ? 0.4 : 0;

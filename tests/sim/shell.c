@@ -324,6 +324,11 @@ static void learned(struct sim_world *w, struct sim_call *call)
     if (call->attempt) sched_attempt_learned(call->attempt, worker->id, w->sc->slots, w->now_ns);
 }
 
+static void starting(struct sim_world *w, struct sim_call *call)
+{
+    if (call->attempt) sched_attempt_starting(call->attempt, w->now_ns);
+}
+
 static void start_job(struct sim_world *w, struct sim_job *job)
 {
     struct sched_job_params p = w->sc->params;
@@ -380,6 +385,7 @@ void shell_event(struct sim_world *w, const struct sim_event *ev)
     case EV_PROBED: probed(w, ev); return;
     case EV_HEAD: learned(w, ev->what); break;
     case EV_DELIVER: deliver(w, ev->what, ev->a); break;
+    case EV_STARTING: starting(w, ev->what); break;
     case EV_END: ended(w, ev->what, (enum sched_end)ev->a); break;
     default: return;
     }

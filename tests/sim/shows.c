@@ -316,6 +316,17 @@ static void many_workers(void)
     judge(name, "the same, and workers do not say what it costs", r.ideal_s / r.makespan_s, 0.85, false);
 }
 
+/* Loading is no sign of a dead worker, whatever an item takes. */
+static void loading(void)
+{
+    struct sim_scenario sc = fleet("loading", 10, 4, 20, 0.001);
+    sc.load_s = 60;
+    struct sim_result r = run(&sc);
+    judge(sc.name, "workers load for 60 s: items sent twice", (double)(r.stats.items_hedged + r.counts.retried), 0,
+          true);
+    judge(sc.name, "seconds", r.makespan_s, 61, true);
+}
+
 static const struct show {
     const char *name;
     void (*run)(void);
@@ -338,6 +349,7 @@ static const struct show {
     {"tiny", tiny_items},
     {"balance", balance},
     {"many-workers", many_workers},
+    {"loading", loading},
     {"huge", huge},
 };
 

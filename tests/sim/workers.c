@@ -148,10 +148,36 @@ static double start_seconds(struct sim_world *w, struct sim_worker *worker, stru
     return seconds;
 }
 
+static bool loads(const struct sim_world *w, const struct sim_worker *worker)
+{
+    return w->sc->load_s > 0 && (double)w->now_ns / 1e9 < worker->loaded_s;
+}
+
+/* The processes load from the first chunk on. Until then the worker says so, as often as a real one. */
+static void load(struct sim_world *w, struct sim_call *call)
+{
+    struct sim_worker *worker = call->worker;
+    if (w->sc->load_s <= 0) return;
+    if (worker->loaded_s == 0) {
+        worker->loaded_s = (double)w->now_ns / 1e9 + w->sc->load_s;
+        sim_at(w, w->sc->load_s, EV_LOADED, worker, 0, worker->generation);
+    }
+    at_call(w, 0, EV_TELL, call, 0);
+}
+
+static void tell(struct sim_world *w, struct sim_call *call)
+{
+    struct sim_worker *worker = call->worker;
+    if (call->ended || call->generation != worker->generation || !worker->up || !loads(w, worker)) return;
+    if (!worker->frozen) at_call(w, latency(w), EV_STARTING, call, 0);
+    at_call(w, 0.2, EV_TELL, call, 0);
+}
+
 /* Free slots start items of the calls in turn. */
 static void fill_slots(struct sim_world *w, struct sim_worker *worker)
 {
     unsigned in_vain = 0;
+    if (loads(w, worker)) return;
     while (worker->up && !worker->frozen && worker->busy_slots < w->sc->slots && worker->calls &&
            in_vain < worker->calls_n) {
         struct sim_call *call = worker->calls;
@@ -228,6 +254,7 @@ static void arrive(struct sim_world *w, struct sim_call *call)
         call->cut_how = f->truncate > 0 ? SCHED_END_LOST : SCHED_END_COMPLETE;
     }
     if (w->sc->tell_slots) at_call(w, latency(w), EV_HEAD, call, 0);
+    load(w, call);
     fill_slots(w, worker);
 }
 
@@ -333,6 +360,7 @@ static void vanish(struct sim_world *w, struct sim_worker *worker)
     while (worker->calls) end_call(w, worker->calls, SCHED_END_LOST);
     worker->up = worker->draining = worker->frozen = false;
     worker->busy_slots = 0;
+    worker->loaded_s = 0;
     worker->generation++;
     if (w->sc->forget_dead && worker->endpoint) {
         sched_endpoint_remove(w->s, worker->endpoint);
@@ -427,6 +455,10 @@ static void worker_event(struct sim_world *w, const struct sim_event *ev)
     switch (ev->kind) {
     case EV_DIE:
     case EV_CUT: vanish(w, worker); break;
+    case EV_LOADED:
+        worker->loaded_s = (double)w->now_ns / 1e9;
+        fill_slots(w, worker);
+        break;
     case EV_DRAIN: drain(w, worker); break;
     case EV_DRAINED: drained(w, worker); break;
     case EV_FREEZE: freeze(w, worker); break;
@@ -441,6 +473,7 @@ void workers_event(struct sim_world *w, const struct sim_event *ev)
     case EV_ARRIVE: arrive(w, call); break;
     case EV_ITEM: item_done(w, call, ev->a); break;
     case EV_FLUSH: flush_now(w, call); break;
+    case EV_TELL: tell(w, call); break;
     case EV_HANGUP: hung_up(w, call); break;
     default: worker_event(w, ev); return;
     }

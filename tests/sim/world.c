@@ -102,8 +102,8 @@ static void run_scheduler(struct sim_world *w)
 
 static bool is_shells(enum sim_event_kind kind)
 {
-    return kind == EV_HEAD || kind == EV_DELIVER || kind == EV_END || kind == EV_JOB || kind == EV_OFFER ||
-           kind == EV_CANCEL || kind == EV_PROBED;
+    return kind == EV_HEAD || kind == EV_DELIVER || kind == EV_STARTING || kind == EV_END || kind == EV_JOB ||
+           kind == EV_OFFER || kind == EV_CANCEL || kind == EV_PROBED;
 }
 
 /* The next event for the coordinator that is due now. */

@@ -51,6 +51,7 @@ struct sim_scenario {
                             answer; events that come during a turn wait for the next one */
     double chunk_cost_s; /* processor time of the worker's loop for a chunk */
     bool tell_costs;     /* workers report the cost of their items, and the shell the cost of a chunk */
+    double load_s;       /* how long the processes of a worker load, from its first chunk on */
     double worker_wait_s;
     struct sim_faults faults;
     unsigned faulty; /* how many workers have the faults; 0: all */
@@ -108,6 +109,7 @@ struct sim_worker {
     struct sim_call *calls; /* accepted calls that have not ended; first the one whose turn is next */
     unsigned calls_n;
     uint64_t items_done;
+    double loaded_s;    /* when its processes have loaded; 0: it has had no chunk yet */
     double loop_free_s; /* when its loop will have handled everything that has come */
     const struct sim_faults *faults;
 };
@@ -202,7 +204,10 @@ enum sim_event_kind {
     EV_FREEZE,
     EV_CUT,
     EV_BACK,
-    EV_PROBED
+    EV_PROBED,
+    EV_LOADED,
+    EV_TELL,
+    EV_STARTING
 };
 struct sim_event {
     uint64_t at_ns, sequence;
