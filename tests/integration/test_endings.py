@@ -1,8 +1,9 @@
 """Jobs of very many items that end early: their cost is bounded, whatever their size."""
 import json
+import signal
 
 import fantail_testing as ft
-from fantail_testing import FantailTest
+from fantail_testing import FantailTest, wait_until
 
 ITEMS = 1_000_000_000_000
 
@@ -52,6 +53,32 @@ class Endings(FantailTest):
                              "errors": "runs", "reduce": "count"}).json
         self.assertEqual(failing["status"], "failed", failing)
         self.assert_told_in_runs(failing["errors"], "cancelled")
+
+    ENDLESS = {"task": "sleep", "range": {"start": 3600, "stop": ITEMS + 3600}, "errors": "runs", "item_timeout_s": 0}
+
+    def assert_cancelled(self, stream):
+        lines = stream.rest()
+        self.assertEqual(lines[-1]["status"], "cancelled")
+        self.assertEqual(lines[-1]["counts"]["cancelled"], ITEMS)
+        self.assert_told_in_runs([line for line in lines if line["type"] == "error"], "cancelled")
+
+    def test_a_job_of_a_trillion_items_is_deleted(self):
+        with self.running.stream(self.ENDLESS) as stream:
+            job = self.running.request("GET", "/v1/jobs").json["jobs"][0]["id"]
+            self.assertEqual(self.running.request("DELETE", f"/v1/jobs/{job}").status, 202)
+            self.assert_cancelled(stream)
+
+    def test_the_client_of_a_trillion_items_hangs_up(self):
+        self.running.stream(self.ENDLESS).hang_up()
+        wait_until(lambda: not self.running.request("GET", "/v1/jobs").json["jobs"], "the end of the job")
+        cancelled = ft.metric_sum(ft.metrics(self.running.coordinator), "fantail_items_total", outcome="cancelled")
+        self.assertEqual(cancelled, ITEMS)
+
+    def test_the_coordinator_of_a_trillion_items_drains(self):
+        draining = ft.Fleet(self, self.coordinator(self.running.workers, "--drain-s", "0.5"), self.running.workers)
+        with draining.stream(self.ENDLESS) as stream:
+            draining.coordinator.send_signal(signal.SIGTERM)
+            self.assert_cancelled(stream)
 
     def test_a_reduction_whose_first_value_comes_last(self):
         """Then more values wait than are folded in one turn of the loop: each has 70 bytes."""
