@@ -112,6 +112,30 @@ class Kubernetes(unittest.TestCase):
             self.assertGreaterEqual(float(env["FANTAIL_SHUTDOWN_DELAY_S"]),
                                     probe["periodSeconds"] * probe["failureThreshold"])
 
+    def test_a_rollout_of_workers_waits_until_cached_names_have_expired(self):
+        cached_s = 30  # `cache 30` of the stock Corefile, and NodeLocal DNSCache
+        for objects, worker in self.each("Deployment"):
+            if worker["metadata"]["labels"]["app.kubernetes.io/component"] != "worker":
+                continue
+            [refresh_s] = [float(environment(d)["FANTAIL_DNS_REFRESH_S"]) for d in of_kind(objects, "Deployment")
+                           if "FANTAIL_DNS_REFRESH_S" in environment(d)]
+            self.assertGreater(worker["spec"].get("minReadySeconds", 0), cached_s + refresh_s)
+
+    def test_the_document_says_how_many_processors_production_needs(self):
+        objects = render("overlays/production", ())
+        scaled = {h["spec"]["scaleTargetRef"]["name"]: h["spec"]["minReplicas"]
+                  for h in of_kind(objects, "HorizontalPodAutoscaler")}
+        total, terms = 0, []
+        for d in of_kind(objects, "Deployment"):
+            count = scaled.get(d["metadata"]["name"], d["spec"].get("replicas"))
+            [cpu] = [c["resources"]["requests"]["cpu"] for c in d["spec"]["template"]["spec"]["containers"]]
+            processors = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)
+            total += count * processors
+            terms.append(f"{count} x {processors:g}")
+        with open(f"{ROOT}/docs/deploy-kubernetes.md", encoding="utf-8") as file:
+            text = " ".join(file.read().split())
+        self.assertIn(f"{' + '.join(sorted(terms))} = {total:g} processors", text)
+
     def test_no_replicas_under_an_autoscaler_and_at_most_one_autoscaler(self):
         for objects, d in self.each("Deployment"):
             scalers = [s for s in of_kind(objects, "HorizontalPodAutoscaler") + of_kind(objects, "ScaledObject")
