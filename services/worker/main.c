@@ -17,7 +17,7 @@ static const struct option_row rows[] = {
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,
                   "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
-               "chunks of one task held at once; more are answered 429, but 4 for each process are always accepted"),
+               "chunks of one task held at once; the next one is answered 429. The limit is never below 4 per process"),
     OPTION_BOOL("watch", struct worker_config, watch, NULL,
                 "read a task again when its task.json or its code has changed; SIGHUP reads all tasks in any case"),
     OPTION_CHOICE(
@@ -30,7 +30,7 @@ static const struct option_row rows[] = {
         "while the worker has chunks, its ECS task is protected from scale-in for this time, in whole minutes; the "
         "protection is renewed after a third of it; 0: no protection"),
     OPTION_SECONDS("protection-idle-s", struct worker_config, protection_idle_s, "20", 0, 86400,
-                   "the protection is given up after this time without a chunk"),
+                   "release the protection after this time without a chunk"),
     SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"),
     OPTION_ROWS_END,
 };

@@ -20,16 +20,17 @@ int service_check(const struct option_spec *spec, const struct service_config *c
         return 0;
     }
     if (config->tls.client_ca || is_loopback(config->host) || config->insecure) return 0;
-    return option_complain(spec, "token-file",
-                           "must be given: other machines can connect to --host %s, and all who can connect may run "
-                           "tasks here. Give a file with tokens, demand certificates with --tls-client-ca, listen on "
-                           "127.0.0.1, or accept the risk with --insecure",
-                           config->host);
+    return option_complain(
+        spec, "token-file",
+        "must be given: other machines can connect to --host %s, and everyone who can connect can "
+        "run tasks here. Give a file with tokens, demand certificates with --tls-client-ca, listen on "
+        "127.0.0.1, or accept the risk with --insecure",
+        config->host);
 }
 
 void service_warn_of_open_port(const struct service_config *config)
 {
     if (config->token_file || config->tls.client_ca || is_loopback(config->host)) return;
-    log_warn("INSECURE: other machines can connect without a token, and all who can connect may run tasks",
+    log_warn("INSECURE: other machines can connect without a token, and everyone who can connect can run tasks",
              LOG_STR("host", config->host), LOG_I64("port", config->port));
 }
