@@ -6,17 +6,6 @@
  */
 #include "common/http_server/http_server_internal.h"
 
-static const char *explain(unsigned status)
-{
-    switch (status) {
-    case 400: return "the request is not well-formed HTTP";
-    case 413: return "the body is longer than allowed";
-    case 414: return "the request's URI is too long";
-    case 431: return "the request's headers are too long";
-    default: return "the request cannot be served";
-    }
-}
-
 static bool is_being_read(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
@@ -32,5 +21,6 @@ void http_library_log(void *cls, const char *format, va_list args)
     if (strncmp(format, mark, sizeof mark - 1) != 0 || !s->in_turn) return;
     unsigned status = va_arg(args, unsigned);
     /* The socket is shut after our answer, so the library cannot send its own. */
-    if (s->current && is_being_read(s->current)) http_connection_reject(s->current, (int)status, explain(status));
+    if (s->current && is_being_read(s->current))
+        http_connection_reject(s->current, (int)status, http_problem_detail((int)status));
 }

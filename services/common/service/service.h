@@ -87,7 +87,8 @@ struct service_config {
         TLS_SERVER_OPTION_ROWS(S, f.tls), OPTION_HEADING("Start and shutdown"),                                        \
         OPTION_SECONDS("shutdown-delay-s", S, f.shutdown_delay_s, "0", 0, 3600,                                        \
                        "after SIGTERM, accept requests for this long, until load balancers have noticed"),             \
-        OPTION_SECONDS("drain-s", S, f.drain_s, "30", 0, 86400, "then give running work this long to end"),            \
+        OPTION_SECONDS("drain-s", S, f.drain_s, TEXT_OF(DEFAULT_DRAIN_S), 0, 86400,                                    \
+                       "time for running work to end after that"),                                                     \
         OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL,                                                   \
                     "end when the process that started this one ends"),                                                \
         OPTION_INT(                                                                                                    \

@@ -3,12 +3,12 @@
 void error_log_init(struct error_log *l, struct spill_dir *dir, size_t memory_cap)
 {
     *l = (struct error_log){0};
-    spill_log_init(&l->log, dir, memory_cap);
+    byte_log_init(&l->log, dir, memory_cap);
 }
 
 void error_log_release(struct error_log *l)
 {
-    spill_log_release(&l->log);
+    byte_log_release(&l->log);
     buf_release(&l->last_line);
     buf_release(&l->line);
 }
@@ -22,8 +22,8 @@ static bool is_alike(const struct error_log *l, uint64_t first, const char *line
 static bool append_last(struct error_log *l)
 {
     if (l->last.n == 0) return true;
-    return spill_log_append(&l->log, &l->last, sizeof l->last) &&
-           spill_log_append(&l->log, l->last_line.data, l->last_line.len);
+    return byte_log_append(&l->log, &l->last, sizeof l->last) &&
+           byte_log_append(&l->log, l->last_line.data, l->last_line.len);
 }
 
 bool error_log_add(struct error_log *l, uint64_t first, uint64_t n, const char *line, size_t len)
@@ -44,10 +44,10 @@ static bool read_record(struct error_log *l)
 {
     struct error_record *r = &l->record;
     if (l->in_record) return true;
-    if (spill_log_read(&l->log, l->read_at, r, sizeof *r) != (ssize_t)sizeof *r) return false;
+    if (byte_log_read(&l->log, l->read_at, r, sizeof *r) != (ssize_t)sizeof *r) return false;
     buf_clear(&l->line);
     if (!buf_reserve(&l->line, r->len)) BUG("an unbounded buffer refused");
-    if (spill_log_read(&l->log, l->read_at + sizeof *r, l->line.data, r->len) != (ssize_t)r->len) return false;
+    if (byte_log_read(&l->log, l->read_at + sizeof *r, l->line.data, r->len) != (ssize_t)r->len) return false;
     l->line.len = r->len;
     return l->in_record = true;
 }
@@ -61,7 +61,7 @@ static struct answer_run run_of(const struct error_record *r, const struct buf *
 static bool peek(void *source, struct answer_run *run, bool *failed)
 {
     struct error_log *l = source;
-    if (l->read_at == spill_log_length(&l->log)) {
+    if (l->read_at == byte_log_length(&l->log)) {
         *run = run_of(&l->last, &l->last_line);
         return l->last.n > 0;
     }
@@ -91,15 +91,15 @@ static void consume(void *source, size_t n, size_t len)
     if (l->record.n > 0) return;
     l->in_record = false;
     l->read_at += sizeof l->record + l->record.len;
-    if (l->read_at < spill_log_length(&l->log)) return;
-    spill_log_clear(&l->log);
+    if (l->read_at < byte_log_length(&l->log)) return;
+    byte_log_clear(&l->log);
     l->read_at = 0;
 }
 
 static uint64_t unread_bytes(const void *source)
 {
     const struct error_log *l = source;
-    return spill_log_length(&l->log) - l->read_at + (l->last.n > 0 ? sizeof l->last + l->last_line.len : 0);
+    return byte_log_length(&l->log) - l->read_at + (l->last.n > 0 ? sizeof l->last + l->last_line.len : 0);
 }
 
 struct answer_source error_log_source(struct error_log *l)

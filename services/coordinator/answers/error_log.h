@@ -7,7 +7,7 @@
 #define FANTAIL_COORDINATOR_ANSWERS_ERROR_LOG_H
 
 #include "coordinator/answers/answer_source.h"
-#include "coordinator/spill/spill_log.h"
+#include "coordinator/spill/byte_log.h"
 
 /* n items from `first` on, which have the same line of len bytes. */
 struct error_record {
@@ -16,7 +16,7 @@ struct error_record {
 };
 
 struct error_log {
-    struct spill_log log; /* records, each followed by its line */
+    struct byte_log log; /* records, each followed by its line */
 
     /* Private. */
     struct error_record last; /* not in the log yet, because the next line may be the same; n is 0: there is none */

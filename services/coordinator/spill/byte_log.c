@@ -1,29 +1,29 @@
-#include "coordinator/spill/spill_log.h"
+#include "coordinator/spill/byte_log.h"
 
-void spill_log_init(struct spill_log *l, struct spill_dir *dir, size_t memory_cap)
+void byte_log_init(struct byte_log *l, struct spill_dir *dir, size_t memory_cap)
 {
-    *l = (struct spill_log){.memory_cap = memory_cap};
+    *l = (struct byte_log){.memory_cap = memory_cap};
     spill_file_init(&l->file, dir);
 }
 
-void spill_log_release(struct spill_log *l)
+void byte_log_release(struct byte_log *l)
 {
     buf_release(&l->head);
     spill_file_release(&l->file);
 }
 
-uint64_t spill_log_length(const struct spill_log *l)
+uint64_t byte_log_length(const struct byte_log *l)
 {
     return l->head.len + l->file_bytes;
 }
 
-void spill_log_clear(struct spill_log *l)
+void byte_log_clear(struct byte_log *l)
 {
     buf_clear(&l->head);
     l->file_bytes = 0;
 }
 
-bool spill_log_append(struct spill_log *l, const void *data, size_t len)
+bool byte_log_append(struct byte_log *l, const void *data, size_t len)
 {
     if (l->file.error) return false;
     const char *bytes = data;
@@ -36,9 +36,9 @@ bool spill_log_append(struct spill_log *l, const void *data, size_t len)
     return true;
 }
 
-ssize_t spill_log_read(struct spill_log *l, uint64_t offset, void *dst, size_t cap)
+ssize_t byte_log_read(struct byte_log *l, uint64_t offset, void *dst, size_t cap)
 {
-    uint64_t length = spill_log_length(l);
+    uint64_t length = byte_log_length(l);
     size_t want = offset >= length ? 0 : length - offset < cap ? (size_t)(length - offset) : cap, got = 0;
     if (offset < l->head.len) {
         got = l->head.len - offset < want ? l->head.len - (size_t)offset : want;

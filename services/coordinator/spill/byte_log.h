@@ -2,30 +2,30 @@
  * A log of bytes. Bytes can only be appended, and can be read at any offset. They are in memory up to a cap, and beyond
  * the cap in a temporary file. So a job can keep as much as the disk has room for.
  */
-#ifndef FANTAIL_COORDINATOR_SPILL_SPILL_LOG_H
-#define FANTAIL_COORDINATOR_SPILL_SPILL_LOG_H
+#ifndef FANTAIL_COORDINATOR_SPILL_BYTE_LOG_H
+#define FANTAIL_COORDINATOR_SPILL_BYTE_LOG_H
 
 #include <sys/types.h>
 
 #include "common/base/buf.h"
 #include "coordinator/spill/spill_file.h"
 
-struct spill_log {
+struct byte_log {
     size_t memory_cap;
     struct buf head; /* the first bytes, at most memory_cap */
     struct spill_file file;
     uint64_t file_bytes;
 };
 
-void spill_log_init(struct spill_log *l, struct spill_dir *dir, size_t memory_cap);
+void byte_log_init(struct byte_log *l, struct spill_dir *dir, size_t memory_cap);
 /* Releasing a zeroed log is fine. */
-void spill_log_release(struct spill_log *l);
+void byte_log_release(struct byte_log *l);
 /* Returns false when the bytes cannot be written; l->file.error says why. Then the log cannot be used any more. */
-MUST_CHECK bool spill_log_append(struct spill_log *l, const void *data, size_t len);
-uint64_t spill_log_length(const struct spill_log *l);
+MUST_CHECK bool byte_log_append(struct byte_log *l, const void *data, size_t len);
+uint64_t byte_log_length(const struct byte_log *l);
 /* Forgets what was appended. */
-void spill_log_clear(struct spill_log *l);
+void byte_log_clear(struct byte_log *l);
 /* Reads up to cap bytes at `offset`, and fewer only at the end. Returns how many, or -1 when they cannot be read. */
-MUST_CHECK ssize_t spill_log_read(struct spill_log *l, uint64_t offset, void *dst, size_t cap);
+MUST_CHECK ssize_t byte_log_read(struct byte_log *l, uint64_t offset, void *dst, size_t cap);
 
 #endif
