@@ -60,22 +60,21 @@ void http_peer_check(struct http_connection *c)
     http_exchange_wake(x);
 }
 
+/* The library must run between two calls, because the event that read_end() makes comes here, too. So this takes one
+ * batch of events. If there are more, the descriptor stays readable, and the next turn takes them. */
 void http_peer_on_event(uv_poll_t *poll, int status, int events)
 {
     struct http_server *s = poll->data;
-    struct epoll_event ready[64];
-    int count;
-    do {
-        count = epoll_wait(s->watch_fd, ready, ARRAY_SIZE(ready), 0);
-        for (int i = 0; i < count; i++) {
-            struct http_connection *c = ready[i].data.ptr;
-            http_tls_continue(c);
-            if (!(ready[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) continue;
-            if (ready[i].events & (EPOLLHUP | EPOLLERR))
-                peer_move(c, HTTP_PEER_GONE);
-            else if (c->peer == HTTP_PEER_HERE)
-                peer_move(c, HTTP_PEER_SHUT);
-            http_peer_check(c);
-        }
-    } while (count == ARRAY_SIZE(ready));
+    struct epoll_event ready[256];
+    int count = epoll_wait(s->watch_fd, ready, ARRAY_SIZE(ready), 0);
+    for (int i = 0; i < count; i++) {
+        struct http_connection *c = ready[i].data.ptr;
+        http_tls_continue(c);
+        if (!(ready[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) continue;
+        if (ready[i].events & (EPOLLHUP | EPOLLERR))
+            peer_move(c, HTTP_PEER_GONE);
+        else if (c->peer == HTTP_PEER_HERE)
+            peer_move(c, HTTP_PEER_SHUT);
+        http_peer_check(c);
+    }
 }

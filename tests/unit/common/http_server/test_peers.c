@@ -216,3 +216,27 @@ Test(http_server, a_connection_that_its_client_has_half_closed_ends_after_the_la
     close(fd);
     stop();
 }
+
+/* More than one call of epoll_wait() reports. The end of reading, which the server asks for, is an event of its own. */
+Test(http_server, many_clients_that_leave_together_do_not_hold_up_the_others)
+{
+    enum { CLIENTS = 200 };
+    start_with((struct http_server_options){.header_timeout_ms = 100000, .keepalive_timeout_ms = 100000});
+    int fds[CLIENTS];
+    static const char *const said[] = {"", "GET / HT", "GET / HTTP/1.1\r\n" HOST "\r\n"};
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fds[i] = client();
+        say(fds[i], said[i % ARRAY_SIZE(said)]);
+        if (i % ARRAY_SIZE(said) == 2) assert_hears(fds[i], "hello");
+    }
+    const struct linger reset = {.l_onoff = 1};
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        if (i % 2) setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(fds[i]);
+    }
+    int fd = client();
+    say(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(fd, "hello");
+    close(fd);
+    stop();
+}
