@@ -1,4 +1,4 @@
-/* Makes the use of functions that are easily used unsafely a compile error. The idea is from git's banned.h. */
+/* Makes it a compile error to use functions that are easily misused. The idea is from git's banned.h. */
 #ifndef FANTAIL_COMMON_BASE_BANNED_H
 #define FANTAIL_COMMON_BASE_BANNED_H
 

@@ -1,5 +1,5 @@
 /*
- * What every file may use: sizes of arrays, results that must be checked, the ends of a program, allocation, a clock.
+ * What every file may use: sizes of arrays, results that must be checked, ways to end the program, allocation, a clock.
  * Knows nothing of jobs or sockets.
  */
 #ifndef FANTAIL_COMMON_BASE_BASE_H

@@ -23,11 +23,11 @@ void buf_clear(struct buf *b);
 /* Makes room for `extra` more bytes; the caller may write them at data + len and then add to len. If that would pass
  * the cap, it changes nothing and returns false. */
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
-/* Returns how many bytes buf_reserve() would allocate for that; 0: none. For memory_has_room(). */
+/* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
 size_t buf_growth(const struct buf *b, size_t extra);
 /* Call it before `extra` bytes are added to something of unknown length. If b is already long, it gets memory for
  * `guess` bytes in all, up to 4 MiB. Growing step by step would copy the bytes twice. A guess of 0 means that there is
- * none. */
+ * no guess. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
 /* Gives back unused memory, if there is much of it. */
 void buf_trim(struct buf *b);

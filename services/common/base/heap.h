@@ -15,7 +15,7 @@ struct heap_node {
 
 /* A zeroed heap is empty. */
 struct heap {
-    struct heap_node **nodes; /* from 1 */
+    struct heap_node **nodes; /* the first node is nodes[1] */
     uint32_t n, alloc;
 };
 

@@ -32,9 +32,9 @@
 #define LIMIT_PEM_BYTES        (1 * MIB)   /* size of a file with certificates or a key */
 #define LIMIT_TLS_LOG_LINES    20          /* failed handshakes logged in a minute; others are only counted */
 
-#define LIMIT_LINGER_MS    2000      /* how long a client may take to read an answer to a body that was not read */
-#define LIMIT_LINGER_BYTES (1 * MIB) /* how much of that body is read and dropped */
-#define LIMIT_LINGERING    256       /* the most connections in that state */
+#define LIMIT_LINGER_MS    2000      /* a client's time to read its answer when its body was not read */
+#define LIMIT_LINGER_BYTES (1 * MIB) /* bytes of such a body that are read and dropped */
+#define LIMIT_LINGERING    256       /* connections that linger in this way at once */
 
 /* Access. */
 #define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter ones can be guessed */
@@ -50,7 +50,7 @@
 /* A job on the coordinator. */
 #define LIMIT_ITEM_BYTES         (64 * MIB)
 #define LIMIT_ITEMS              1000000000000ull
-#define LIMIT_UNDISPATCHED_BYTES (8 * MIB)  /* items split but not sent; beyond this the upload is suspended */
+#define LIMIT_UNDISPATCHED_BYTES (8 * MIB)  /* unsent bytes of whole items; beyond this the upload is suspended */
 #define LIMIT_UNSTARTED_BYTES    (64 * MIB) /* items held while the task is not known yet */
 #define LIMIT_EARLY_START_BYTES  (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
 #define LIMIT_RESULT_MEMORY_MIB  16         /* answers held in memory for one job; --result-memory-bytes */
@@ -65,7 +65,7 @@
 #define DEFAULT_HEARTBEAT_S      15 /* --heartbeat-s */
 
 /* Traces, both services. */
-#define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; more are dropped */
+#define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; spans beyond this are dropped */
 
 /* An answer line of a worker or a process: one item's envelope. */
 #define LIMIT_ANSWER_BYTES      (64 * MIB)

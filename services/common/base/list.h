@@ -1,6 +1,7 @@
 /*
- * A doubly linked list whose links are members of the listed structs (CONTAINER_OF leads back). It allocates nothing,
- * and counts its members. The list does not own its members. A member is on one list for each of its links.
+ * A doubly linked list whose links are members of the listed structs. CONTAINER_OF gets from a link to its struct. The
+ * list allocates nothing, counts its members, and does not own them. A member can be on several lists at once; it needs
+ * one link for each.
  */
 #ifndef FANTAIL_COMMON_BASE_LIST_H
 #define FANTAIL_COMMON_BASE_LIST_H

@@ -2,8 +2,8 @@
 
 #include <sys/mman.h>
 
-/* Address space is asked for directly: a large block from malloc() would change how malloc() treats large blocks from
- * then on. If there is none, malloc() may still have the bytes from what was freed. */
+/* Asks the kernel for address space, because a large block from malloc() would change how malloc() treats large blocks
+ * from then on. If the kernel has no address space, malloc() may still have enough freed memory. */
 static bool probe_kernel(size_t bytes)
 {
     void *space = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -12,7 +12,7 @@ static bool probe_kernel(size_t bytes)
         return true;
     }
 #ifdef __SANITIZE_ADDRESS__
-    return false; /* there, malloc() ends the program instead of failing */
+    return false; /* with this sanitizer, malloc() ends the program instead of failing */
 #else
     void *block = malloc(bytes);
     bool has_block = block != NULL;

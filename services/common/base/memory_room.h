@@ -1,17 +1,17 @@
 /*
  * Whether there is memory for something large. Small allocations cannot fail (base.h): without memory the program ends,
- * with the work of everybody. So before a service takes something large for one job, such as a part of a long item, it
- * asks here. If the answer is no, that job ends with an error, and the others go on.
+ * and everybody's work is lost. So before a service takes something large for one job, such as a part of a long item,
+ * it asks here. If the answer is no, that job ends with an error, and the others go on.
  *
- * The limits that count are those under which an allocation fails (ulimit -v, ulimit -d). A memory limit of a container
- * is none of these: the kernel kills a process there.
+ * Only limits that make an allocation fail count here (ulimit -v, ulimit -d). A container's memory limit does not
+ * count: the kernel kills a process that exceeds it.
  */
 #ifndef FANTAIL_COMMON_BASE_MEMORY_ROOM_H
 #define FANTAIL_COMMON_BASE_MEMORY_ROOM_H
 
 #include "common/base/base.h"
 
-/* What is left for small allocations after a large one. */
+/* Bytes that must stay free for small allocations after a large one. */
 #define MEMORY_RESERVE_BYTES ((size_t)16 << 20)
 /* Less than this is not large, and there is always room for it. */
 #define MEMORY_SMALL_BYTES ((size_t)64 << 10)

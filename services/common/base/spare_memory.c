@@ -4,7 +4,7 @@
 
 #include "common/base/limits.h"
 
-/* So much may stay for the next job. */
+/* Freed memory up to this size stays for the next job. */
 #define KEEP_BYTES (32 * (size_t)MIB)
 
 void spare_memory_return(void)

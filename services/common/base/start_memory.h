@@ -3,8 +3,8 @@
 #define FANTAIL_COMMON_BASE_START_MEMORY_H
 
 /* Removes the code of the program and its libraries from this process's memory. Code that is called again comes back
- * from the page cache, 64 KiB with each fault. Call it when everything has started. Most of the code in memory is then
- * code that initialised libraries, above all TLS, and it will not run again. */
+ * from the page cache, 64 KiB with each fault. Call it when everything has started. By then, most of the code in memory
+ * has only initialised libraries, above all TLS. It will not run again. */
 void start_memory_release(void);
 
 #endif

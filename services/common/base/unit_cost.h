@@ -1,7 +1,7 @@
 /*
- * Estimates the processor time of one unit of work (a chunk) apart from that of its bytes: cpu = unit * n + byte *
- * bytes. It fits the latest measurements by least squares, with a prior that dominates until there are enough of them.
- * Pure.
+ * Estimates the processor time of one unit of work (a chunk), without the time that its bytes cost: cpu = unit * n +
+ * byte * bytes. It fits the latest measurements by least squares, with a prior that dominates until there are enough of
+ * them. Pure.
  */
 #ifndef FANTAIL_COMMON_BASE_UNIT_COST_H
 #define FANTAIL_COMMON_BASE_UNIT_COST_H
@@ -15,7 +15,7 @@ struct unit_cost {
     double unit_ns;            /* processor time of one unit, ns */
 };
 
-/* unit_ns is the prior of a unit: it is the result until something was measured. */
+/* unit_ns is the prior for a unit. It is the result until there is a measurement. */
 void unit_cost_init(struct unit_cost *c, uint64_t unit_ns, uint64_t cpu_ns);
 /* Call it when a unit is done. The unit moved `bytes` bytes. If it returns true, there are enough units to call
  * unit_cost_measure(). */

@@ -7,9 +7,9 @@
 
 #include "common/base/buf.h"
 
-/* Appends the content of the file to `text`, which must have a cap, and a NUL that is not counted. Returns false, with
- * the reason in `why`, if the path cannot be opened, is not a regular file, or has more bytes than the cap allows. Then
- * `text` may have a part of the file. */
+/* Appends the content of the file to `text`, and then a NUL that is not counted. `text` must have a cap. Returns false,
+ * with the reason in `why`, if the path cannot be opened, is not a regular file, or has more bytes than the cap allows.
+ * In that case `text` may have a part of the file. */
 MUST_CHECK bool regular_file_read(const char *path, struct buf *text, char *why, size_t why_size);
 
 #endif

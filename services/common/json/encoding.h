@@ -1,7 +1,7 @@
 /*
  * What the first bytes of a text say about its encoding. Everything that fantail reads is UTF-8. A byte order mark at
- * its beginning is not a part of the text. UTF-16 and UTF-32 are recognised, so that the reason can be named when they
- * are refused. They are recognised by their mark, or by the zero bytes in a first character that is ASCII. Pure.
+ * its beginning is not a part of the text. UTF-16 and UTF-32 are recognised, so that the reason can be named when such
+ * a text is refused. They are recognised by their mark, or by the zero bytes in a first character that is ASCII. Pure.
  */
 #ifndef FANTAIL_COMMON_JSON_ENCODING_H
 #define FANTAIL_COMMON_JSON_ENCODING_H
@@ -21,8 +21,8 @@ enum encoding {
     ENCODING_COUNT
 };
 
-/* Whether more first bytes are needed to know the encoding. It is false as soon as the bytes can only be UTF-8 without
- * a mark, so that a short first line need not wait. */
+/* Whether more first bytes are needed to know the encoding. Returns false as soon as the bytes can only be UTF-8
+ * without a mark, so that a short first line need not wait. */
 bool encoding_needs_more(const char *data, size_t len);
 /* data may be NULL if len is 0. */
 enum encoding encoding_of(const char *data, size_t len);
@@ -31,7 +31,7 @@ const char *encoding_name(enum encoding e);
 /* Returns a sentence without its full stop, such as "this is UTF-16 (little endian), and UTF-8 is expected". Returns
  * NULL for UTF-8. */
 const char *encoding_fault(enum encoding e);
-/* Whether it is UTF-16 or UTF-32. */
+/* Whether the encoding is UTF-16 or UTF-32. */
 bool encoding_is_wide(enum encoding e);
 /* Returns the length of the mark at the beginning of UTF-8 text. The mark is not a part of the text. */
 size_t encoding_mark_bytes(enum encoding e);

@@ -27,8 +27,8 @@ static unsigned hex4(const char *p)
     return n;
 }
 
-/* Returns what is wrong with the \u escape at p; NULL when nothing is. *used is the length of the escape, or of a
- * pair. */
+/* Returns what is wrong with the \u escape at p; NULL when nothing is wrong. *used is the length of the escape. If the
+ * escape begins a surrogate pair, *used is the length of the pair. */
 static const char *escape_fault(const char *p, const char *end, size_t *used)
 {
     unsigned code = hex4(p + 2);
@@ -51,7 +51,7 @@ const char *json_string_fault(struct json_slice string)
     return why;
 }
 
-/* The names of one object, decoded, each after its length. */
+/* The decoded names of one object. Before each name is its length. */
 struct names {
     struct buf text;
     unsigned count;

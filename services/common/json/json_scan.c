@@ -223,7 +223,7 @@ static const char *read_literal(struct json_scan *s, const char *p)
     return p + 1;
 }
 
-/* Reads one byte of a number. A byte that does not belong to it ends it and is not used. */
+/* Reads one byte of a number. A byte that does not belong to the number ends the number, and is not used. */
 static const char *read_number(struct json_scan *s, const char *p)
 {
     bool digit = is_digit(*p), e = (*p | 0x20) == 'e';
