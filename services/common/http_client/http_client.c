@@ -12,7 +12,8 @@ static const char *const state_names[] = {
 };
 static_assert(ARRAY_SIZE(state_names) == CALL_STATE_COUNT, "every state has a name");
 
-/* Calls are added in front, so that the spare call used last is used next. New calls begin from the back. */
+/* A call is added at the front of its list, and spare calls are taken from the front. So the spare call that was used
+ * last is used next. New calls are taken from the back, so they begin in the order in which they came. */
 
 static void list_remove(struct http_call *call)
 {
@@ -103,7 +104,8 @@ static bool reap(struct http_client *c)
 
 static void on_silence(uv_timer_t *timer);
 
-/* Returns when the call has been silent for too long. UINT64_MAX means that it may be silent for ever. */
+/* Returns the time at which the call will have been silent for too long. UINT64_MAX means that it may be silent for
+ * ever. */
 static uint64_t silence_end_ms(const struct http_call *call)
 {
     uint64_t timeout_ms = call->options.silence_timeout_ms;
@@ -152,7 +154,7 @@ static void on_silence(uv_timer_t *timer)
     client_settle(c);
 }
 
-/* Does what had to wait until curl was not busy. */
+/* Work that had to wait until curl was not busy. */
 
 static void begin(struct http_call *call)
 {
@@ -173,7 +175,7 @@ void call_resume(struct http_call *call)
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
     /* Inside curl_easy_pause(), curl passes on the bytes that it held back, and ignores a callback that refuses
      * them. */
-    bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the latter: no connection yet */
+    bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* this code: no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
 }
 

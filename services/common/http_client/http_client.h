@@ -74,7 +74,8 @@ struct http_client_options {
 };
 
 MUST_CHECK struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_options *options);
-/* Cancels what runs, without on_end. The loop must run until the handles are closed. NULL is fine. */
+/* Cancels the running calls; their on_end is not called. The loop must run until the handles are closed. NULL is
+ * fine. */
 void http_client_free(struct http_client *c);
 
 MUST_CHECK struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options);

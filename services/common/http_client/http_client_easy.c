@@ -81,7 +81,7 @@ void call_clear(struct http_call *call)
     call->headers = call->connect_to = NULL;
 }
 
-/* Appends after *tail and moves it, so that the list is not walked for every line. */
+/* Appends a line after *tail, and moves *tail to the new line. So the list is not walked for every line. */
 static void add_line(struct curl_slist **list, struct curl_slist **tail, const char *line)
 {
     struct curl_slist *made = curl_slist_append(*tail, line);
@@ -122,7 +122,7 @@ static void set_method(struct http_call *call, const struct http_call_options *o
     call->may_repeat = plain && !body;
 }
 
-/* curl keeps the buffer with the easy handle, so it only grows. */
+/* curl keeps the buffer with the easy handle. So the buffer is only made larger, never smaller. */
 static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
 {
     if (body_bytes <= SMALL_BODY_BYTES) return;

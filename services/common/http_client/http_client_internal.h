@@ -80,7 +80,7 @@ struct http_call {
     struct http_call *next_long;
     struct tls_material *material; /* the certificates that the easy handle uses; NULL: none */
     char error[CURL_ERROR_SIZE];
-    char reason[CURL_ERROR_SIZE + 64]; /* error, with the name of the TLS fault */
+    char reason[CURL_ERROR_SIZE + 64]; /* the text of `error`, and the name of the TLS fault if there is one */
 };
 
 struct call_list {

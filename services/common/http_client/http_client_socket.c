@@ -1,6 +1,6 @@
 /*
  * curl's sockets in the loop. Starting and ending a watch costs system calls, so a pooled connection stays watched
- * between two requests. An event in between means that the peer closed it.
+ * between two requests. An event in between means that the peer closed the connection.
  */
 #include <errno.h>
 #include <sys/socket.h>

@@ -2,7 +2,7 @@
 
 #include <sys/stat.h>
 
-/* How often the files are checked. A change is used when the check after it finds no further one. */
+/* How often the files are checked. A change is reported when the next check finds no further change. */
 #define CHECK_MS 2000
 
 /* stat() follows links, so a link that was swapped gives another inode. A missing file has a stamp of zeros. */

@@ -34,12 +34,12 @@ struct file_watch {
 
 /* At most FILE_WATCH_MAX paths. */
 void file_watch_init(struct file_watch *w, const char *const *paths, size_t count);
-/* The owner reads the files now. Call it before they are read, so that a change meanwhile is found. */
+/* Call it right before the owner reads the files. Then a change during the reading is found too. */
 void file_watch_reading(struct file_watch *w);
-/* Whether they have changed since then, also if they still change. */
+/* Whether the files have changed since the last file_watch_reading(). The change may still be going on. */
 bool file_watch_differs(const struct file_watch *w);
-/* From now on changed(data) is called from the loop after a change; it reads the files and calls file_watch_reading().
- * Does not keep the loop alive. Does nothing without a path. */
+/* From now on changed(data) is called from the loop after a change. It must call file_watch_reading() and then read the
+ * files. Does not keep the loop alive. Does nothing without a path. */
 void file_watch_start(struct file_watch *w, uv_loop_t *loop, void (*changed)(void *data), void *data);
 /* A zeroed watch is fine. The loop must run on to close the timer. */
 void file_watch_stop(struct file_watch *w);

@@ -1,8 +1,8 @@
 /*
  * Certificates from files: read, checked, and read again when they change. A `struct tls_store` has the files of one
- * side: a server's certificate and the authorities of its clients, or a client's and the authorities of its servers.
- * What was read from them is a `struct tls_material`, which never changes. A connection holds the material that it
- * began with, while the store may already have a newer one.
+ * side. A server has its own certificate and the authorities of its clients. A client has its own certificate and the
+ * authorities of its servers. The content of the files is a `struct tls_material`, which never changes. A connection
+ * holds the material that it began with, while the store may already have a newer one.
  *
  * The files are read again when they have changed (file_watch.h). If they cannot be used, the old material stays and
  * the log has an error.
