@@ -15,7 +15,8 @@ static size_t gather(struct http_exchange *x, char *dst, size_t cap)
     return got;
 }
 
-/* libmicrohttpd calls it to read a streamed answer. pull() writes directly into libmicrohttpd's send buffer. */
+/* libmicrohttpd calls this function to read a streamed answer. pull() writes directly into libmicrohttpd's send
+ * buffer. */
 static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
 {
     struct http_exchange *x = cls;
@@ -66,8 +67,8 @@ static bool begin_stream(struct http_exchange *x)
         x->response = MHD_create_response_from_buffer(got, x->server->scratch, MHD_RESPMEM_MUST_COPY);
     } else {
         buf_add(&x->early, x->server->scratch, got);
-        /* For HTTP/1.1, chunks are pulled into the connection's own buffer. HTTP/1.0 has no chunks, so only it uses
-         * this block. */
+        /* For HTTP/1.1, chunks are pulled into the connection's own buffer. HTTP/1.0 has no chunks, so only its answers
+         * use this block. */
         size_t block = x->is_http_1_0 ? LIMIT_PULL_BYTES : 1;
         x->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, on_read, x, NULL);
     }
@@ -82,8 +83,8 @@ static void add_headers(struct http_exchange *x)
         MHD_add_response_header(x->response, name, value);
         at += strlen(name) + strlen(value) + 2;
     }
-    /* Some proxies store answers, unless the answer forbids it. Some delay answers, or compress them, until a block is
-     * full. */
+    /* Some proxies store answers, unless the answer forbids it. Some collect a whole block of an answer before they
+     * pass it on or compress it. */
     MHD_add_response_header(x->response, "Cache-Control", x->streamed ? "no-store, no-transform" : "no-store");
     if (x->streamed) MHD_add_response_header(x->response, "X-Accel-Buffering", "no");
     if (x->server->draining || x->must_close) MHD_add_response_header(x->response, "Connection", "close");

@@ -75,8 +75,8 @@ void http_connection_free_unsent(struct http_server *s)
     }
 }
 
-/* The descriptor is removed from the set explicitly. A child that is being started may hold it a moment longer, and
- * then events would still be reported. */
+/* The descriptor is removed from the set explicitly. A child process that is being started may hold the descriptor a
+ * moment longer. Until then its events would still be reported. */
 static void connection_closed(struct http_connection *c)
 {
     epoll_ctl(c->server->watch_fd, EPOLL_CTL_DEL, c->fd, NULL);
@@ -185,7 +185,7 @@ void http_connection_reject(struct http_connection *c, int status, const char *d
     const struct http_server_options *o = &c->server->options;
     struct http_exchange *x = c->exchange;
     if (x && !x->status) x->status = status;
-    /* An exchange that has its headers calls on_done() at its end, so it is not called here. */
+    /* An exchange that has its headers calls on_done() at its end, so on_done() is not called here. */
     if ((!x || x->stage == HTTP_STAGE_HEAD) && o->on_done) o->on_done(o->data, "", "", status, 0);
     log_debug("request refused", LOG_I64("fd", c->fd), LOG_I64("status", status), LOG_STR("detail", detail));
     http_connection_refuse_in_call(c, status, detail);

@@ -10,8 +10,8 @@ static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
     return now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
-/* Idle connections must not keep others out. So if most connections are in use, each may be idle only for as long as a
- * new one may wait with its first request. */
+/* Idle connections must not keep others out. So if most connections are in use, an idle connection gets only the time
+ * that a new connection has for its first request. */
 static uint64_t keepalive_ms(const struct http_server *s)
 {
     const struct http_server_options *o = &s->options;
@@ -65,8 +65,8 @@ static void sweep_connection(struct http_connection *c, uint64_t now_ms)
     }
 }
 
-/* Gives back the memory of idle connections. Each connection takes about 30 us. If there are many, the rest waits for a
- * sweep that comes soon, so that the loop goes on. */
+/* Gives back the memory of idle connections. Each connection takes about 30 us. If there are many, a part is left to
+ * another sweep, which comes soon. So the loop is not held up for long. */
 static void free_memory(struct http_server *s, uint64_t now_ms)
 {
     enum { SOON_MS = 50 };

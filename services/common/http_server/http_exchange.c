@@ -125,7 +125,7 @@ void http_exchange_unpark(struct http_server *s)
     }
 }
 
-/* The first call about a request, before its headers are in. */
+/* libmicrohttpd calls this first for a request, before its headers are in. */
 void *http_exchange_on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
     struct http_server *s = cls;
@@ -175,8 +175,8 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
         x->route->handle(x, x->server->options.data);
         if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not handled");
     }
-    /* It is answered at once, so that a client that waits to send its body need not send it. libmicrohttpd then closes
-     * the connection, as HTTP demands of a server that does not read on. */
+    /* The request is answered at once. So a client that still waits to send its body need not send it. libmicrohttpd
+     * then closes the connection, as HTTP demands of a server that does not read on. */
     if (http_exchange_answered(x) && (x->must_close || x->expects_continue)) return http_answer_send(x);
     return MHD_YES;
 }

@@ -1,7 +1,8 @@
 /*
  * Reads the bytes of one connection before the HTTP library does, and finds the first byte that breaks the rules of RFC
  * 9112. Where a proxy and a server disagree about the end of a request, a second request can be smuggled past the proxy
- * (RFC 9112, 11.2). So this reader is stricter than the library in every version: what it passes has one meaning.
+ * (RFC 9112, 11.2). So this reader is stricter than every version of the library. The bytes that it passes on have only
+ * one meaning.
  *
  * It knows where each message begins and ends: head, body with a length, chunks, trailers, next head. It keeps no
  * message, allocates nothing and does no I/O. The pieces may be cut anywhere, with the same result.
@@ -10,7 +11,7 @@
  *
  * Obsolete forms are faults too: folded lines, a bare LF or CR as the end of a line, spaces around a chunk's size or
  * its extensions. It allows one empty line before a request (RFC 9112, 2.2), and bytes from 0x80 on in a request's
- * target, which clients send for names in other scripts.
+ * target, because clients send such bytes for names in other scripts.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
@@ -54,7 +55,7 @@ enum http_framing_field {
 
 #define HTTP_FRAMING_WORD 32 /* longer than every word that the reader compares */
 
-/* Embedded in its owner. A zeroed one is at the start of a connection. */
+/* Embedded in its owner. A zeroed struct is ready for a new connection. */
 struct http_framing {
     uint8_t state, field;
     uint8_t seen[HTTP_FIELD_COUNT]; /* how often each field came */

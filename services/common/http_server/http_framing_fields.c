@@ -62,7 +62,7 @@ void http_framing_name(struct http_framing *f, unsigned char c)
         http_framing_fail(f, 400, "a header name has a character that is not allowed in one");
 }
 
-/* Reads a digit of Content-Length into `left`, which is 0 in a head before that. */
+/* Adds a digit of Content-Length to `left`, which is 0 before the first digit. */
 static void on_length(struct http_framing *f, unsigned char c)
 {
     uint64_t digit = (uint64_t)c - '0';

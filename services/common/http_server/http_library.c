@@ -1,8 +1,8 @@
 /*
- * libmicrohttpd itself finds a few errors and answers them, as HTML. An example is a head with so many query arguments,
- * cookies or trailers that its memory is full. Before that it writes a line to its log. The line does not name the
- * connection. It is the connection that the library last read from or called us for. When the line comes, the server
- * sends its own answer first.
+ * libmicrohttpd itself finds a few errors and answers them with HTML. An example is a head with so many query
+ * arguments, cookies or trailers that its memory is full. Before it answers, it writes a line to its log. The line does
+ * not name the connection, but the error is on the connection that the library last read from or called us for. When
+ * the line comes, the server sends its own answer before the library does.
  */
 #include "common/http_server/http_server_internal.h"
 

@@ -120,8 +120,8 @@ int http_listen(const struct http_server_options *o, char *err, size_t err_size)
 
 /* Closing a listening socket resets the connections that wait to be accepted. Their peers may have sent a request, and
  * cannot know whether it was read. So a filter first makes the kernel drop segments that ask for a new connection. A
- * peer without an answer tries again, and is refused once the socket is closed. Without the filter, if the kernel
- * forbids it, a few peers see a reset. For a socket file it is enough to remove the file. */
+ * peer without an answer tries again, and is refused once the socket is closed. If the kernel forbids the filter, a few
+ * peers see a reset. For a socket file it is enough to remove the file. */
 void http_listen_refuse_new(int fd, const char *host)
 {
     enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter sees each segment from its TCP header on */

@@ -1,8 +1,8 @@
 /*
- * Whether a peer is still there. A suspended connection reads nothing. A FIN may come from a client that closed, or
- * from one that only shut its sending side and still waits for the answer. A closed socket answers anything that is
- * sent to it with a reset. So, before an answer has begun, the server sends an interim answer, which HTTP/1.1 allows at
- * any time. The reset of a closed peer comes back as EPOLLHUP.
+ * Whether a peer is still there. While a connection is suspended, nothing is read from it. A FIN may come from a client
+ * that closed, or from one that only shut its sending side and still waits for the answer. A closed socket answers
+ * anything that is sent to it with a reset. So, before an answer has begun, the server sends an interim answer, which
+ * HTTP/1.1 allows at any time. If the peer has closed, its reset is reported as EPOLLHUP.
  *
  * After the answer has begun, nothing may be inserted between its bytes, and HTTP/1.0 has no interim answers. In both
  * cases a FIN counts as a hang-up.

@@ -79,7 +79,8 @@ struct http_server_options {
      * open, it is closed after header_timeout_ms. */
     uint64_t keepalive_timeout_ms;
     /* Called for every request when its headers are in, before they are checked. Sets headers that every answer has,
-     * even that of a refused request. The route must not set them again. NULL: there are no such headers. */
+     * even the answer to a refused request. A route must not set these headers again. NULL: there are no such
+     * headers. */
     void (*set_headers)(void *admit_data, struct http_exchange *x);
     /* Called for every request when its headers are checked, before its route is searched. Returns false after
      * answering it. NULL: all requests are admitted. */
@@ -101,8 +102,8 @@ void http_server_drain(struct http_server *s);
  * LIMIT_ARRIVE_MS, so call it again until it returns true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);
 unsigned http_server_open_exchanges(const struct http_server *s);
-/* For a drain: whether the kernel has bytes of answers that a peer has not received yet, including those of closed
- * connections. If the container's network ended now, these bytes would be lost. */
+/* For a drain: whether the kernel still has bytes of answers that peers have not received. Closed connections count
+ * too. If the container's network ended now, these bytes would be lost. */
 bool http_server_has_unsent(const struct http_server *s);
 /* Closes the connections without an open exchange so that no request is lost on its way. On each connection it sends an
  * answer ahead of any request (503, Connection: close) and then shuts the connection for sending. What still arrives is
@@ -156,7 +157,7 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
 /* For a call without query parameters: answers 400 if the request has one, and returns false. hint(name) says what the
  * client may have meant by that parameter, or returns NULL. hint may be NULL. */
 MUST_CHECK bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name));
-/* The same for a call that has only the query parameter `known`. */
+/* Does the same for a call whose only query parameter is `known`. */
 MUST_CHECK bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name));
 bool http_exchange_answered(const struct http_exchange *x);
 /* The status of the answer; 0 before there is one. */

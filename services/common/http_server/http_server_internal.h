@@ -2,7 +2,7 @@
  * What the files of the HTTP server share. Private to http_*.c of this folder:
  *     http_server.c      the daemon inside the loop
  *     http_connection.c  the life of a connection, and error answers written past the daemon
- *     http_wire.c        every byte that the library receives, before it does
+ *     http_wire.c        sees every byte before the library receives it
  *     http_framing*.c    the rules for these bytes
  *     http_progress.c    connections that keep the daemon busy without moving bytes
  *     http_peer.c        whether the peer of a connection is still there
@@ -96,7 +96,7 @@ struct http_connection {
     bool used;                   /* it has had a request, so it may be idle for the keep-alive time */
     bool lingers;                /* its last answer went out before the body was read */
     struct http_framing framing; /* reads the bytes that were received */
-    uint64_t heads, answered;    /* requests that the library began and ended; framing may be ahead of it */
+    uint64_t heads, answered;    /* requests that the library has begun, and has ended; framing may be ahead */
     uint64_t since_ms;           /* when we began to wait for the next head, or for more of the body */
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
     void *memory;                /* where the library will put the next head, if a page begins there; NULL: unknown */
@@ -226,8 +226,8 @@ struct http_server {
     struct http_unsent_socket *unsent;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
-    uint64_t arrive_end_ms;     /* until then, connections that were being made are accepted; 0: all are */
-    uint64_t close_idle_end_ms; /* until then, peers may close their idle connections; 0: not begun */
+    uint64_t arrive_end_ms;     /* when the draining server stops accepting; 0: it does not drain */
+    uint64_t close_idle_end_ms; /* when peers must have closed their idle connections; 0: not asked yet */
     char *scratch;              /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
     struct http_tls tls;
 };
@@ -246,8 +246,8 @@ void http_connection_cut(struct http_connection *c);
 /* Writes a whole error answer to the socket, without libmicrohttpd, and cuts the connection. It is for states in which
  * the library accepts no answer. No other answer may have begun. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
-/* The same inside a call of libmicrohttpd that closes the connection by itself. Bytes that the client still sends are
- * read and dropped, because a reset could overtake the answer. */
+/* Does the same inside a callback of libmicrohttpd, after which the library closes the connection. Bytes that the
+ * client still sends are read and dropped, because a reset could overtake the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
 /* Gives the memory of an idle connection back to the kernel, unless that was done since its last request. Returns true
  * when there was something to do. */
@@ -302,7 +302,7 @@ void http_exchange_move(struct http_exchange *x, enum http_stage to);
 void http_exchange_suspend(struct http_exchange *x);
 /* If this turn has lasted long, makes the exchange wait for the server's next turn, and returns true. */
 bool http_exchange_park(struct http_exchange *x);
-/* Lets the exchanges go on that the last turn parked. Call it at the beginning of a turn. */
+/* Resumes the exchanges that were parked in the last turn. Call it at the beginning of a turn. */
 void http_exchange_unpark(struct http_server *s);
 void http_exchange_free_list(struct http_server *s);
 
@@ -312,7 +312,7 @@ enum MHD_Result http_answer_send(struct http_exchange *x);
 
 /* http_tls.c. Without TLS, http_connection_send() is send(), and the others do nothing. */
 void http_tls_start(struct http_server *s);
-/* Returns the events, besides hang-ups, to watch the socket for until the first request has arrived. */
+/* Returns the events, besides hang-ups, that the socket must be watched for until the first request has arrived. */
 uint32_t http_tls_open(struct http_connection *c);
 void http_tls_arrived(struct http_connection *c);
 /* Call it after an event of the socket: a handshake that waits for bytes goes on. */
@@ -342,7 +342,8 @@ const char *http_request_path(const char *url);
 MUST_CHECK bool http_route_find(struct http_exchange *x);
 
 /* http_problem.c */
-/* The sentence for a status that the server itself answers. The sentence for a body that is too long has its length. */
+/* Returns the sentence for a status that the server itself answers. If the body is too long, the sentence has its
+ * length. */
 const char *http_problem_detail(int status);
 void http_answer_body_too_long(struct http_exchange *x);
 void http_problem_body(struct buf *b, int status, const char *members, const char *detail);

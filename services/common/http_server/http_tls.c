@@ -5,9 +5,9 @@
  * writes without the library also go through the session.
  *
  * The library reads through our pull function, for three reasons. The library's log does not name a connection, but
- * pull() knows which one was read last. A client that speaks plain HTTP to this port gets an answer that it can read.
- * And a connection whose handshake waits for bytes is suspended until some come. Otherwise the library would try to
- * read again and again without a pause.
+ * pull() knows which connection was read last. A client that speaks plain HTTP to this port gets an answer that it can
+ * read. And a connection whose handshake waits for bytes is suspended until some come. Otherwise the library would try
+ * to read again and again without a pause.
  */
 #include <errno.h>
 #include <gnutls/x509.h>
