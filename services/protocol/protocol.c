@@ -134,7 +134,7 @@ static bool read_cost(struct json_slice object, struct chunk_cost *cost)
 
 struct frame {
     struct json_slice value, error, end, done, cost, starting;
-    int kinds; /* how many of the members say what kind of line it is */
+    int kinds; /* how many members name a kind of line */
 };
 
 static bool read_frame(const char *line, size_t len, struct frame *frame)
@@ -146,7 +146,7 @@ static bool read_frame(const char *line, size_t len, struct frame *frame)
     if (!json_valid(line, len, &offset, &why) || !json_walk_init(&w, line, len)) return false;
     if (!json_own_check_names(line, len, &offset, &why)) return false;
     while (json_walk_next(&w, &name, &value)) {
-        if (name.len == 0) return false; /* it is an array */
+        if (name.len == 0) return false; /* the line is an array: its values have no names */
         if (json_string_is(name, "value")) {
             frame->value = value;
         } else if (json_string_is(name, "error")) {

@@ -17,7 +17,7 @@
 #define HEADER_WORKER      "Fantail-Worker" /* the worker's id, which does not change while it lives */
 #define HEADER_SLOTS       "Fantail-Slots"
 #define HEADER_FREE        "Fantail-Free"
-#define HEADER_COST        "Fantail-Cost" /* in a request: "lines" asks for the cost of the items, struct chunk_cost */
+#define HEADER_COST        "Fantail-Cost"     /* in a request: "lines" asks for the cost of the items, see chunk_cost */
 #define HEADER_STARTING    "Fantail-Starting" /* in a request: "lines" asks for ANSWER_STARTING */
 
 #define TYPE_JSON   "application/json"
@@ -57,7 +57,7 @@ enum idempotency {
     IDEMPOTENCY_COUNT
 };
 
-/* Returns the stricter of two: of two tasks, or of two answers about one task. */
+/* Returns the stricter of the two. They come from two tasks, or from two answers about one task. */
 enum idempotency idempotency_of_both(enum idempotency a, enum idempotency b);
 /* As in JSON: "null", "false" or "true". */
 const char *idempotency_json(enum idempotency i);
@@ -88,8 +88,9 @@ struct answer_line {
     struct chunk_cost cost; /* for COST, and for END if it has a cost; otherwise items is 0 */
 };
 
-/* Reads one line (without its newline). `strict` also validates the JSON of V. Without `strict` only the frame is
- * checked, for bytes that were validated before. It never allocates for values. Errors may be slower. */
+/* Reads one line (without its newline). With `strict` it also validates the JSON of V. Without `strict` it checks only
+ * the frame; this is enough for bytes that were validated before. It allocates nothing for a value. A line with an
+ * error may take longer. */
 struct answer_line answer_line_parse(const char *line, size_t len, bool strict);
 
 #endif

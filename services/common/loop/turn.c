@@ -2,7 +2,7 @@
 
 enum turn_phase { IDLE, BEFORE_SLEEP, AFTER_POLL, PHASE_COUNT };
 
-/* The order of the steps of a phase is the order of these lines. */
+/* Within a phase, the steps run in the order of these lines. */
 static const struct {
     enum turn_phase phase;
     const char *name;

@@ -3,8 +3,8 @@
  * else starts prepare, check or idle handles. So this list is the whole order of a turn:
  *
  *     timers                            libuv
- *     idle           long answers       the client reads a share of each; only while such a step is awake
- *                    reductions         folds a share of the answers that came together; the same
+ *     idle           long answers       the client reads a share of each; only while a step here is awake
+ *                    reductions         folds a share of the answers that came together; only while awake
  *     before sleep   scheduler          acts on events that came after its last run
  *                    client             sends the calls that were started since
  *                    server             reads and answers what was asked for since
@@ -22,10 +22,10 @@
  * The order keeps latency low. An answer of a worker is passed on to its client in the turn in which it came. A request
  * is sent in the turn in which the scheduler decided to send it. Of several steps at one place, the newest runs first.
  *
- * A loop has one turn, which is made with its first step and closed with its last step. The loop must run on until the
- * handles are closed. Steps belong to their callers. While it runs, a step may add and remove steps, itself included.
- * The turn keeps no loop alive, unless turn_keep_loop() asks for that. It does not depend on the HTTP server and
- * client, so each of them also works alone in any loop. Single-threaded.
+ * A loop has one struct turn. It is made when the first step is added, and closed when the last step is removed. The
+ * loop must run on until the handles are closed. A step belongs to the caller that adds it. While a step runs, it may
+ * add and remove steps, itself included. The turn keeps no loop alive, unless turn_keep_loop() asks for that. The turn
+ * does not depend on the HTTP server and client, so each of them also works alone in any loop. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_H
 #define FANTAIL_COMMON_LOOP_TURN_H

@@ -19,7 +19,7 @@ static double cpu_seconds(void *unused)
     return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
-/* Field 0 of statm is the virtual size, field 1 the resident one, in pages. */
+/* Reads a size from statm, which counts in pages. Field 0 is the virtual size, and field 1 is the resident size. */
 static double statm_bytes(int field)
 {
     FILE *f = fopen("/proc/self/statm", "re");

@@ -1,7 +1,7 @@
 /*
  * Spans as the JSON of OTLP/HTTP: an ExportTraceServiceRequest in the JSON mapping of opentelemetry-proto, with ids in
- * hexadecimal, 64-bit integers as strings and enums as numbers. A request is otlp_begin(), spans with commas between
- * them, otlp_end(). A pure module.
+ * hexadecimal, 64-bit integers as strings and enums as numbers. To write a request, call otlp_begin(), add spans with
+ * commas between them, and call otlp_end(). A pure module.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_OTLP_H
 #define FANTAIL_COMMON_OBSERVE_OTLP_H

@@ -1,6 +1,7 @@
 /*
  * Spans that wait for the collector, in batches. A batch is the body of one request. It takes more spans until it is
- * full or is being sent. The queue has a cap of spans and one of bytes; it refuses what does not fit. A pure module.
+ * full or is being sent. The queue limits the number of spans and their bytes, and refuses a span that does not fit. A
+ * pure module.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_QUEUE_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_QUEUE_H
@@ -11,7 +12,7 @@ struct trace_batch {
     struct trace_batch *next;
     struct buf body;
     unsigned spans;
-    bool whole; /* closed for more spans */
+    bool whole; /* takes no more spans */
 };
 
 struct trace_queue {

@@ -1,7 +1,7 @@
 /*
- * Access by tokens. A request must have one of the tokens of a file ("Authorization: Bearer TOKEN", RFC 6750). Without
- * one it is answered 401 with the reason, before its body is read. Without a file every request is admitted.
- * Private to service*.c, except access_classify().
+ * Access by tokens. A request must have one of the tokens of a file ("Authorization: Bearer TOKEN", RFC 6750). A
+ * request without a token is answered 401 with the reason, before its body is read. Without a file every request is
+ * admitted. Private to service*.c, except access_classify().
  */
 #ifndef FANTAIL_COMMON_SERVICE_ACCESS_H
 #define FANTAIL_COMMON_SERVICE_ACCESS_H
@@ -17,11 +17,11 @@ struct access {
     uint64_t *refused[ACCESS_VERDICT_COUNT]; /* counters */
 };
 
-/* Reads the file, watches it and registers the metrics. False on failure, with a sentence in err. */
+/* Reads the file, watches it and registers the metrics. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool access_start(struct access *a, uv_loop_t *loop, const char *path, char *err, size_t err_size);
 /* Reads the file again. */
 void access_reload(struct access *a);
-/* Emits 1 for the fingerprint of each token. */
+/* Emits the value 1 for each token, with the token's fingerprint as the label. */
 void access_show_tokens(const struct access *a, struct metric_emitter *to);
 /* No longer watches the file. A zeroed struct is fine. The loop must run on to close the handle. */
 void access_stop(struct access *a);

@@ -7,8 +7,8 @@
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100
-/* How much longer a wait seems if the loop slept. The processor wakes up, and the first events are handled, before the
- * clock is read. */
+/* How much longer a wait seems if the loop slept: before the clock is read, the processor wakes up and the first events
+ * are handled. */
 #define WAKING_NS (50 * NS_PER_US)
 /* If a yield lasted this long, the other process has long work to do. */
 #define LONG_YIELD_NS  NS_PER_MS
@@ -53,9 +53,9 @@ bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
     return false;
 }
 
-/* Polls until there are events or the time is over. The loop's own poll follows and finds the same events at once.
- * Newly watched descriptors are added only by the loop's poll, so their events are found there. Returns the counter for
- * the way in which this poll ended. */
+/* Polls until there are events or the time is over. The loop's own poll follows and finds the same events at once. Only
+ * the loop's own poll adds descriptors that are newly watched, so it finds their events. Returns the counter for the
+ * way in which this poll ended. */
 static uint64_t *poll_events(struct busy_poller *p, int fd, uint64_t begun, uint64_t budget_ns)
 {
     struct pollfd events = {.fd = fd, .events = POLLIN};

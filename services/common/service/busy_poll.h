@@ -26,7 +26,8 @@ struct busy_poll {
 
 /* How long to poll before sleeping; 0: not at all. */
 uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns);
-/* Call it when the loop has waited this long for an event. It polled, or it slept; the time includes waking up. */
+/* Call it when the loop has waited this long for an event. The loop polled, or it slept; then waited_ns includes the
+ * time to wake up. */
 void busy_poll_polled(struct busy_poll *b, uint64_t waited_ns);
 void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns);
 /* Call it when another process had the processor for away_ns between two polls. Returns false if that process has long

@@ -92,8 +92,8 @@ bool cors_answer_preflight(const char *origins, struct http_exchange *x)
     if (!http_exchange_header(x, "Access-Control-Request-Method") ||
         !allows(origins, http_exchange_header(x, "Origin")))
         return false;
-    /* All headers are allowed, because no header of ours does what a page of an allowed origin must not do. "*" would
-     * not include Authorization. */
+    /* All headers are allowed, because none of our headers lets a page do more than its origin is allowed to do. "*"
+     * would not include Authorization. */
     const char *headers = http_exchange_header(x, "Access-Control-Request-Headers");
     if (headers) http_exchange_set_header(x, "Access-Control-Allow-Headers", headers);
     http_exchange_set_header(x, "Access-Control-Allow-Methods", ALLOWED_METHODS);

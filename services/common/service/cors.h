@@ -10,9 +10,9 @@
 
 #include "common/http_server/http_server.h"
 
-/* Returns false when `origins` is not such a list, with the reason in err. */
+/* Returns false, with the reason in err, when `origins` is neither such a list nor "*". */
 MUST_CHECK bool cors_check(const char *origins, char *err, size_t err_size);
-/* Sets the headers that every answer has. */
+/* Sets the headers that this standard demands in every answer. */
 void cors_set_headers(const char *origins, struct http_exchange *x);
 /* Answers x and returns true if x is a preflight. A preflight has no token, because browsers send none with it. */
 MUST_CHECK bool cors_answer_preflight(const char *origins, struct http_exchange *x);

@@ -18,7 +18,7 @@
 #define CLOSE_MS 5000
 
 /* Signals that come in this time after a reload cause one reload at its end. After a slow reload the time is longer. So
- * reloads never take more than a part of the loop, however many signals come. */
+ * reloads never take more than a part of the loop's time, even if many signals come. */
 #define RELOAD_GAP_MS 500
 #define RELOAD_SHARE  10
 

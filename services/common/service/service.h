@@ -1,6 +1,6 @@
 /*
  * What the main functions of both services share: the public and the admin server, health, metrics, readiness, signals
- * and shutdown. Such a main is
+ * and shutdown. Such a main function does this:
  *
  *     option_parse(...)                      its rows include SERVICE_OPTION_ROWS
  *     service_check(&spec, &config.service)  2 when the options do not fit together
@@ -20,11 +20,12 @@
  *     CLOSING_IDLE  idle connections are closed (http_server_close_idle())
  *     CLOSING       closes the public server, calls hooks->stop, closes the admin server and the log
  *
- * A second signal ends the process at once with status 1, after hooks->abort. SIGHUP: tokens and certificates are read
- * again, then hooks->reload. SIGPIPE and SIGXFSZ are ignored.
+ * A second signal ends the process at once with status 1, after hooks->abort. After SIGHUP, tokens and certificates are
+ * read again, and then hooks->reload is called. SIGPIPE and SIGXFSZ are ignored.
  *
- * With a token file every request to the public server needs one of its tokens (access.h), except those for health. The
- * admin server needs none, as probes and scrapers expect: it reveals no secrets and changes nothing.
+ * With a token file every request to the public server needs one of its tokens (access.h), except those for health. A
+ * request to the admin server needs no token, as probes and scrapers expect: this server reveals no secrets and changes
+ * nothing.
  *
  * Knows nothing of jobs or tasks, and needs no HTTP client.
  */
@@ -132,11 +133,13 @@ MUST_CHECK int service_run(struct service *s);
 /* Frees the service. Call it after service_run(). NULL is fine. */
 void service_free(struct service *s);
 
-/* Sets the answer of /readyz. reason is copied; it must be given when not ready. After a signal it stays "draining". */
+/* Sets the answer of /readyz. If the service is not ready, a reason must be given; it is copied. After a signal the
+ * answer stays "draining". */
 void service_set_ready(struct service *s, bool ready, const char *reason);
 /* Begins the shutdown, as SIGTERM does. */
 void service_shutdown(struct service *s);
-/* Call it when hooks->idle may have become true. It is then checked in the next loop turn, not within 20 ms. */
+/* Call it when hooks->idle may have become true. The hook is then called in the next loop turn, instead of within 20
+ * ms. */
 void service_poke(struct service *s);
 
 uint16_t service_port(const struct service *s);

@@ -1,6 +1,6 @@
-/* Services read secrets from files. Some platforms give a container its secrets only as environment variables. There
- * another container runs first and writes them into a shared volume. So the environment of the service has no
- * secrets. */
+/* Services read secrets from files. Some platforms give a container its secrets only as environment variables. On such
+ * a platform another container runs first and writes the secrets into a shared volume. So the environment of the
+ * service has no secrets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

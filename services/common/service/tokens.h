@@ -20,7 +20,7 @@ struct tokens {
 /* Reads the lines of a text into t. It does not release what t had before. Returns false when a line is not a valid
  * token or there is no token. Then t is empty and err has a sentence with the number of the line. */
 MUST_CHECK bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, size_t err_size);
-/* Does the same for a file. The sentence begins with its path. */
+/* Does the same for a file. The sentence in err begins with the path of the file. */
 MUST_CHECK bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size);
 MUST_CHECK bool tokens_has(const struct tokens *t, const char *token, size_t len);
 /* Returns the token to present to others, or NULL when there is none. It is borrowed. */
@@ -28,7 +28,8 @@ const char *tokens_first(const struct tokens *t);
 /* Releases the tokens, after overwriting them in memory. */
 void tokens_release(struct tokens *t);
 
-/* Names a token without revealing it: the first hexadecimal digits of its SHA-256. As text; NULL: of no token, "". */
+/* Names a token without revealing it: the first hexadecimal digits of its SHA-256, as text. If token is NULL, the
+ * fingerprint is "". */
 #define TOKEN_FINGERPRINT_SIZE 9
 void token_fingerprint(const char *token, char fingerprint[TOKEN_FINGERPRINT_SIZE]);
 

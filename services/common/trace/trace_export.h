@@ -1,7 +1,7 @@
 /*
  * Sends finished spans to an OTLP/HTTP collector, in batches, at little cost for the service: adding a span is an
- * append to a bounded queue. A full queue drops new spans, which fantail_spans_total counts. While a collector cannot
- * be reached, the log has one line when that begins and one when it ends.
+ * append to a bounded queue. A full queue drops new spans, which fantail_spans_total counts. When a collector becomes
+ * unreachable, the log gets one line, and one more when spans are delivered again.
  *
  *     IDLE ----- a batch is full, or its delay is over -----> SENDING ----- 2xx, or refused for good --+
  *      ^                                                        ^  |                                   |
