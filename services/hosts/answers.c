@@ -9,7 +9,7 @@
 enum {
     START_BYTES = 256 * KIB,
     KEEP_BYTES = 4 * MIB, /* a buffer that has grown larger for one answer is freed */
-    PERIOD_US = 20000,    /* the helper writes answers in such periods */
+    PERIOD_US = 20000,    /* the helper writes answers once in such a period */
     IDLE_PERIODS = 25,    /* after this many periods without answers the helper sleeps until it is woken */
     HELPER_STACK_BYTES = 64 * KIB,
 };
@@ -110,7 +110,8 @@ void answers_flush(struct answers *a)
 
 void answers_rescue(struct answers *a)
 {
-    /* The helper may hold the lock, and will release it. But the code that crashed may itself hold the lock. */
+    /* The helper may hold the lock, and will release it. But if the code that crashed holds the lock, nobody releases
+     * it. */
     for (int tries = 0; pthread_mutex_trylock(&a->lock) != 0; tries++) {
         if (tries == 1000) return;
         usleep(1000);

@@ -1,10 +1,10 @@
 /*
  * The answers that a host has not written yet. The host writes them together, when it has no more items or many bytes
- * wait. If an item takes long, a helper thread writes the answers before it. So no answer waits for the next item, and
- * the worker can tell which item hangs. The thread is started when several items have arrived together, and sleeps
- * while there are no answers.
+ * wait. If an item takes long, a helper thread writes the answers of the items before it. So no answer waits for the
+ * next item, and the worker can tell which item hangs. The thread is started when several items have arrived together,
+ * and sleeps while there are no answers.
  *
- * The host builds the next answer after the whole ones, without a lock.
+ * The host builds the next answer in the same buffer, after the whole answers. It needs no lock for that.
  */
 #ifndef FANTAIL_HOSTS_ANSWERS_H
 #define FANTAIL_HOSTS_ANSWERS_H
@@ -18,7 +18,7 @@ struct answers {
     char *data;
     size_t alloc;
     atomic_size_t whole; /* bytes of whole answers; the one being built follows them */
-    size_t written;      /* how many of these bytes are written; changed only under the lock, as is the place of data */
+    size_t written; /* how many of these bytes are written; this and the place of data change only under the lock */
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t wake;

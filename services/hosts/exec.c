@@ -1,8 +1,8 @@
 /*
- * fantail-host-exec: runs a command once for every item. exec_item.h describes how the command gets the item,
- * exec_answer.h how its output becomes an answer, and line_io.h the protocol. The job's common value is in
- * FANTAIL_COMMON, as JSON. The span that the item belongs to is in TRACEPARENT and TRACESTATE, as OpenTelemetry defines
- * for environments.
+ * fantail-host-exec: runs a command once for every item. exec_item.h describes how the command gets the item.
+ * exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The job's common value is
+ * in FANTAIL_COMMON, as JSON. The span that the item belongs to is in TRACEPARENT and TRACESTATE, as OpenTelemetry
+ * defines for environments.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -22,7 +22,7 @@ struct exec_args {
     char **argv; /* NULL-ended; argv[-1] is room for the name of an interpreter */
     char **base;
     size_t room;
-    struct buf text; /* the arguments that have the item */
+    struct buf text; /* the arguments that contain the item */
     size_t *offsets; /* where each argument begins in text; SIZE_MAX: the argument is the template's */
 };
 

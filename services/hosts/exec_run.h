@@ -1,7 +1,7 @@
 /*
- * Runs one command from its start to its end: gives it stdin, reads its stdout, passes its stderr on and keeps the last
- * bytes of it. The run ends when the command does, even if descendants of it still print something. The command dies
- * with this process (PR_SET_PDEATHSIG).
+ * Runs one command from its start to its end: gives it stdin, reads its stdout, and passes its stderr on. It keeps the
+ * last bytes of stderr. The run ends when the command does, even if descendants of it still print something. The
+ * command dies with this process (PR_SET_PDEATHSIG).
  */
 #ifndef FANTAIL_HOSTS_EXEC_RUN_H
 #define FANTAIL_HOSTS_EXEC_RUN_H
@@ -37,7 +37,7 @@ struct runner {
 MUST_CHECK bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms);
 void runner_release(struct runner *r);
 
-/* Runs argv, where argv[-1] must be writable. input NULL: stdin is /dev/null. */
+/* Runs argv; argv[-1] must be writable. If input is NULL, stdin is /dev/null. */
 struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len);
 
 #endif

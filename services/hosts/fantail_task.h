@@ -167,7 +167,7 @@ static inline bool fantail_get_string(const struct fantail_item *item, char *tex
     return true;
 }
 
-/* Returns where the JSON value at `at` ends. The JSON must be valid, as that of items is. */
+/* Returns where the JSON value at `at` ends. The JSON must be valid; the JSON of an item always is. */
 static inline const char *fantail_skip_value(const char *at, const char *end)
 {
     size_t depth = 0;
@@ -196,8 +196,8 @@ static inline const char *fantail_skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Finds a member of an object, which can be used as an item with the other functions. Its first character shows its
- * type: '{', '[', '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in it are not
+/* Finds a member of an object. The member can be used as an item with the other functions. Its first character shows
+ * its type: '{', '[', '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in it are not
  * decoded. The result is false if the item is not an object, or has no such member. */
 static inline bool fantail_get_member(const struct fantail_item *item, const char *name, struct fantail_item *member)
 {

@@ -1,6 +1,6 @@
 /*
- * Reading and writing for host programs: whole lines in, bytes out. A line of any size is neither copied nor searched
- * twice.
+ * Reading and writing for host programs: whole lines in, bytes out. No line is copied or searched twice, however long
+ * it is.
  *
  * The protocol: each line on stdin is the JSON of one item. Each item gets one line on stdout, in the same order. A
  * line that begins with '#' is a control line, applies to the items after it, and gets no answer:
@@ -8,7 +8,7 @@
  *     #common JSON          the common value
  *     #traceparent VALUE    the span that the items belong to; "#tracestate VALUE" may follow
  *
- * When a host program has loaded its task, it writes the line "#ready". Only after that it gets items.
+ * When a host program has loaded its task, it writes the line "#ready". It gets items only after that.
  *
  * Other control lines are ignored. A last line without a newline was cut off, and is not an item.
  */

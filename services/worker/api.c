@@ -1,4 +1,5 @@
-/* Has the routes, their handlers except that of POST /v1/tasks/{task}, and the headers that every answer has. */
+/* Has the routes, and the headers that every answer has. It also has the handlers, except the one of POST
+ * /v1/tasks/{task}. */
 #include <inttypes.h>
 
 #include "common/base/hash.h"

@@ -25,7 +25,7 @@ struct watch {
     uint64_t first_ns; /* the first change that was not reported; 0: none */
     struct watched *folders;
     unsigned count;
-    char **names; /* of the tasks that have changed; names_n of them, and NULL */
+    char **names; /* names of the tasks that have changed: names_n of them, and NULL */
     size_t names_n;
     bool full_said;
 };
@@ -91,7 +91,7 @@ static void on_folder_closed(uv_handle_t *handle)
     free(f);
 }
 
-/* Returns false if it is not watched. The path is that of a folder. */
+/* Watches the folder at `path`. Returns false if that is not possible. */
 static bool watch_folder(struct watch *w, const char *path, const char *task)
 {
     if (w->count >= WATCH_FOLDERS_MAX) {

@@ -154,8 +154,8 @@ static bool is_among(const char *const *names, const char *name)
     return false;
 }
 
-/* Whether the former description of a task stays. names: the tasks that have changed. One that cannot be read now may
- * be half written. */
+/* Whether the former description of a task stays. `names` are the tasks that have changed. If a changed task cannot be
+ * read now, it may be half written, so its former description stays. */
 static bool stays(const struct task *now, const struct task *former, const char *const *names)
 {
     if (!names || !former) return false;
@@ -166,8 +166,8 @@ static bool stays(const struct task *now, const struct task *former, const char 
     return true;
 }
 
-/* names: the tasks that have changed; NULL: any may have. The pool of a removed task is kept, without processes,
- * because requests may still use it. */
+/* `names` are the tasks that have changed; NULL means that any task may have changed. The pool of a removed task is
+ * kept, without processes, because requests may still use it. */
 static bool load_tasks(struct worker *w, const char *const *names, char *err, size_t err_size)
 {
     struct task_set set;

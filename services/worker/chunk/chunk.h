@@ -2,8 +2,8 @@
  * The bookkeeping of one chunk: its items as they arrive, the runs they are cut into, and its answers in order.
  *
  * A run is consecutive items that are given to one process together (run.h). The runs of a chunk form a list, ordered
- * by index. The answers of the first run go straight to the output (`out`). Those of later runs are held until their
- * run is first.
+ * by index. The answers of the first run go straight to the output (`out`). The answers of later runs are held until
+ * their run is first.
  *
  *     items without a run --chunk_take--> GIVEN --run_answer (all)--> freed
  *                                          ^ |
@@ -36,7 +36,7 @@ struct chunk {
 
     struct buf items;
     size_t line_start;        /* where the line that is still arriving starts */
-    size_t line_seen;         /* up to here there is no newline in it */
+    size_t line_seen;         /* up to here that line has no newline */
     size_t cut_bytes;         /* bytes of the items that were cut into runs */
     uint64_t received, cut;   /* items that have arrived whole; items that were cut into runs */
     uint64_t waiting;         /* items in WAITING runs */
@@ -48,8 +48,8 @@ struct chunk {
     size_t held;               /* answer bytes in out and in runs */
     struct chunk_cost cost;    /* cost of the items until now; chunk_ns is set when the answer begins */
     bool says_cost;            /* the end line, and some lines before it, say the cost */
-    bool says_starting;        /* lines in the output say that processes of its task are starting */
-    uint64_t starting;         /* for pipelines: what chunk_say_starting() was last given, until the owner reads it */
+    bool says_starting;        /* lines in the output say that processes of the task are starting */
+    uint64_t starting;         /* for pipelines: the last argument of chunk_say_starting(), until the owner reads it */
     uint64_t starting_said_ns; /* for the pool: when it called chunk_say_starting() last */
     uint64_t cost_said_ns;     /* the slot time in the last line that said the cost */
     uint64_t succeeded;        /* counts of answers, for metrics */
@@ -102,17 +102,18 @@ void chunk_add_settled(struct chunk *c, const char *line, size_t len);
 uint64_t chunk_available(const struct chunk *c);
 /* Returns the bisect_limit of the run that chunk_take() would return next, or 0. */
 uint64_t chunk_bisect_limit(const struct chunk *c);
-/* Returns the next run to give: a waiting run, or a new run of items that are not in one. It has at most max_items, and
- * at most max_bytes but at least one item. Returns NULL when there is none. */
+/* Returns the next run to give: a waiting run, or a new run of items that are not in one. It has at most max_items
+ * items and at most max_bytes bytes, but always one item. Returns NULL when there is none. */
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 
 /* Returns the answer bytes that are ready. They are borrowed until the next call. */
 const char *chunk_peek(const struct chunk *c, size_t *len);
-/* Drops the first answer bytes, which were used. */
+/* Drops the first `len` answer bytes. Call it when they were used. */
 void chunk_skip(struct chunk *c, size_t len);
 /* Moves up to cap answer bytes to dst. Returns 0 when none are ready yet, -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
-/* If the answer has ended, is long, and no byte of it was pulled, gives it away with its memory and returns true. */
+/* Gives the caller the whole answer together with its memory, and returns true. Does so only if the answer has ended,
+ * is long, and no byte of it was pulled. */
 MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 
 /* Adds the cost of more items, which used slot_ns of slot time together. Call it before their answers are added. */

@@ -21,12 +21,12 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* The request that should be made, and the earliest time for it. */
+/* Returns the request that should be made, and the earliest time for it. */
 static enum protection_request wanted(const struct protection *p, uint64_t now_ns, uint64_t *from_ns)
 {
     *from_ns = 0;
     if (p->working && !p->leaving) {
-        /* It is renewed after a third of its time. The rest is for retries. */
+        /* The protection is renewed after a third of its time. The rest of the time is for retries. */
         if (protection_certain(p, now_ns)) *from_ns = p->certain_until_ns - p->lasts_ns + p->lasts_ns / 3;
         return PROTECTION_ON;
     }

@@ -38,7 +38,7 @@ struct protection {
 };
 
 void protection_init(struct protection *p, uint64_t lasts_ns, uint64_t idle_ns, uint64_t random);
-/* Tells whether there is work now. */
+/* Notes whether there is work now. */
 void protection_work(struct protection *p, bool working, uint64_t now_ns);
 /* Call it when the worker ends. Protection is released at once, with one attempt, and is not requested again. */
 void protection_leave(struct protection *p);

@@ -79,7 +79,7 @@ unsigned pool_starting(const struct pool *p)
 /* ---- feeding ---- */
 
 /* Returns how many items of the chunk one process may take, so that the other processes get their share of what is
- * left. A run never has so few items that it is not worth its cost. */
+ * left. A run always has enough items to be worth its cost. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t share = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
@@ -95,7 +95,7 @@ static struct chunk *bisecting_chunk(const struct pool *p)
     return NULL;
 }
 
-/* Gives a run with a bisect_limit to an idle process. A busy process gets no run now. It gets such a run when it is
+/* Gives a run with a bisect_limit to an idle process. A busy process gets no run now, and can get such a run when it is
  * idle. */
 static void feed_bisecting(struct process *process, struct chunk *c, uint64_t now)
 {
@@ -200,7 +200,7 @@ static void feed_all(struct pool *p, uint64_t now)
         if (!start_one(p, now) || p->probe) break;
         if (!feed_process(p, p->processes, now)) return;
     }
-    /* When fewer items than processes are left and items are slow, they wait until some process is idle. */
+    /* When items are slow and fewer of them than processes are left, the items wait until a process is idle. */
     bool few = pool_queued(p) < p->size;
     for (struct process *process = p->processes; process; process = process->next) {
         if (process == p->probe || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;
@@ -208,7 +208,7 @@ static void feed_all(struct pool *p, uint64_t now)
     }
 }
 
-/* Tells chunks that have no running item that processes are starting. */
+/* Tells each chunk without a running item that processes are starting. */
 static void tell_starting(struct pool *p, uint64_t now)
 {
     unsigned starting = pool_starting(p);

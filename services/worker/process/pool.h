@@ -4,10 +4,11 @@
  *
  * A task is broken if its processes cannot start, or die without an item. While it is broken, its items fail at once
  * with the cause. After a pause it is tried again; the pause doubles each time, up to POOL_BROKEN_MAX_NS. When several
- * processes in a row have died before they answered an item, a probe shows whether the items or the task are at fault:
- * a process that gets no item until it has lived for POOL_PROBE_NS.
+ * processes in a row have died before they answered an item, a probe is started. A probe is a process that gets no item
+ * until it has lived for POOL_PROBE_NS. It shows whether the items or the task are at fault.
  *
- * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each that it was given.
+ * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each chunk that it was
+ * given.
  */
 #ifndef FANTAIL_WORKER_PROCESS_POOL_H
 #define FANTAIL_WORKER_PROCESS_POOL_H
@@ -42,7 +43,7 @@ struct pool {
     unsigned size; /* how many processes it may have */
     struct process *processes;
     unsigned count;        /* how many processes there are */
-    struct process *trial; /* not one of processes, see pool_replace(); NULL: none */
+    struct process *trial; /* a process that is not in the list, see pool_replace(); NULL: none */
     unsigned trial_size;
     struct process *probe; /* the process that is the probe; NULL: none */
 
@@ -59,7 +60,7 @@ struct pool {
 };
 
 void pool_init(struct pool *p, const struct process_env *env, struct task *task, unsigned size);
-/* Kills its processes. The struct may be freed in closed(), which gets the handle of its timer. */
+/* Kills the processes of the pool. closed() gets the handle of the pool's timer, and may free the struct. */
 void pool_close(struct pool *p, uv_close_cb closed);
 
 /* Takes a reference to the chunk. Call pool_feed() when its items have arrived. */
@@ -79,8 +80,8 @@ void pool_drain(struct pool *p);
 void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former description end when they have answered their items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
-/* Does the same once a process of the new description is ready, if a process can say that. If it ends before, the
- * processes of the former description go on. */
+/* Does the same, but gently. If processes of the task can say that they are ready, the former processes serve until a
+ * process of the new description is ready. If that process ends before, the former processes go on. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
 /* Returns how many more items could run now, on idle processes and on processes that may still be started. */

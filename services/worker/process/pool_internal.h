@@ -17,7 +17,7 @@ static inline void pool_progress(struct chunk *c)
 
 extern const struct process_hooks pool_hooks;
 void pool_add_process(struct pool *p, struct process *process);
-/* Sets the task and lets the processes of the former one end. Call pool_feed() then. */
+/* Sets the task, and lets the processes of the former task end. Call pool_feed() then. */
 void pool_set_task(struct pool *p, struct task *task, unsigned size);
 
 /* ---- pool_replace.c ---- */

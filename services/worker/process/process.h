@@ -15,12 +15,13 @@
  * freed STARTING, RUNNING, RETIRING, ENDING --process_kill()--> KILLED --it is reaped-------> GONE STARTING --its
  * program cannot be started----------------------------------> GONE
  *
- * A process of a host program says when it has loaded its task, and so may others ("ready" of task.json). Until then it
- * is STARTING, gets no item, and has a time limit of its own. Other processes are ready at once.
+ * A process of a host program says when it has loaded its task. Other programs may do so too ("ready" of task.json).
+ * Until then such a process is STARTING, gets no item, and has a time limit of its own. Other processes are ready at
+ * once.
  *
  * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read.
  * After that it gives no more answers, and the pool takes the runs that are left in its window. process_kill() may also
- * be called in EXITED, where it leads to GONE. The struct frees itself.
+ * be called in EXITED; then the next state is GONE. The struct frees itself.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_H
@@ -39,7 +40,7 @@ struct process_hooks {
     void (*starting)(struct process *p);              /* called from time to time while it is STARTING */
     void (*ready)(struct process *p);                 /* called when it goes from STARTING to RUNNING */
     void (*answered)(struct process *p);              /* called when its window may have room */
-    void (*lost)(struct process *p, struct fault *f); /* f: the reason; meaningless if it was only retired */
+    void (*lost)(struct process *p, struct fault *f); /* f: the reason; meaningless if the process was only retired */
     void (*progress)(struct chunk *c);                /* called when the chunk has more answers */
 };
 
@@ -93,7 +94,7 @@ struct process {
 
     struct window window;
     struct run *writing; /* first run of the window that is not wholly written */
-    size_t written;      /* how many of its bytes were written, including its control lines */
+    size_t written;      /* how many bytes of this run were written, including its control lines */
     /* The values that the process has, and the values whose control lines precede the run being written (NULL:
      * none). */
     struct common_value *common, *trace;

@@ -1,4 +1,4 @@
-/* The pipes of a process: runs are written to its stdin, answers and stderr are read. */
+/* The pipes of a process: writes runs to its stdin, and reads its answers and its stderr. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -66,7 +66,8 @@ static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size
     return n;
 }
 
-/* Replaces the value that the process has by `value`. Returns the control lines to send, which are `none` for NULL. */
+/* Replaces the value that the process has by `value`. Returns the control lines to send. If `value` is NULL, these are
+ * `none`. */
 static struct common_value *set_preamble(struct common_value **current, struct common_value *value,
                                          struct common_value *none)
 {
@@ -98,7 +99,7 @@ void process_begin_run(struct process *p, struct run *r)
     if (p->task->trace && p->trace != c->trace) p->preamble[1] = set_preamble(&p->trace, c->trace, no_trace);
 }
 
-/* While a run is unconfirmed, only the first byte of the next run is written. When the process has read it, the process
+/* While a run is unconfirmed, only the first byte of the next run is written. When the process has read this byte, it
  * is done with all items before. The process cannot begin an item of which it has only one byte. */
 static int first_byte(const struct process *p, struct iovec *iov)
 {
@@ -185,8 +186,8 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
-/* Reads the output of a process that has not said yet that it is ready. Output before that is logged like stderr.
- * Returns how many bytes were used, which are whole lines. */
+/* Reads the output of a process that has not said yet that it is ready. Output before that is logged like stderr. It
+ * uses only whole lines, and returns how many bytes it used. */
 static size_t read_start(struct process *p, const char *data, size_t len)
 {
     static const char ready[] = "#ready";
@@ -220,8 +221,8 @@ static bool read_answers(struct process *p, const char *data, size_t len)
     return check_output(p, &in, data + in.used, len - in.used);
 }
 
-/* Does the same for a long line, which grows in p->partial and had `seen` bytes before. When the line is whole, its
- * memory moves to the chunk. What follows the line is read by read_answers(). */
+/* Does the same for a long line. The line grows in p->partial, and had `seen` bytes before this call. When the line is
+ * whole, its memory moves to the chunk. What follows the line is read by read_answers(). */
 static bool read_long_line(struct process *p, size_t seen)
 {
     struct buf line = p->partial, rest = {0};

@@ -1,4 +1,4 @@
-/* The part of window.h that reads: it makes the lines of a process answers of its runs. */
+/* The part of window.h that reads: it turns the lines of a process into answers of its runs. */
 #include "worker/process/window_internal.h"
 
 #include "common/json/encoding.h"
@@ -14,7 +14,7 @@ struct reading {
     struct buf lines;   /* FORM_NUMBERED: the answers that are not settled */
     uint64_t n, failed; /* how many answers are not settled, and how many of them are errors */
     uint64_t answers;   /* how many are settled */
-    uint64_t slot_ns;   /* time since the process answered last that is not yet charged to a chunk */
+    uint64_t slot_ns;   /* the part of the time since the last answers that no chunk has been charged with */
 };
 
 /* Call it when the first `done` items of the first run are answered. If these are all its items, removes the run and
@@ -83,7 +83,7 @@ static void count_answer(struct reading *rd, bool failed, const char *end)
 
 /* ---- answers by their order ---- */
 
-/* Returns why a line that could not be read is wrong. That is its encoding if the encoding is wrong, else
+/* Returns why a line that could not be read is wrong. If the encoding is wrong, that is the reason. Else the reason is
  * `otherwise`. */
 static const char *line_fault(const char *line, size_t len, const char *otherwise)
 {

@@ -20,10 +20,10 @@ struct task {
     enum task_mode mode;
     char *description; /* may be NULL */
     char *cwd;
-    char *path;         /* the program to start */
-    const char **argv;  /* NULL-ended */
-    const char **env;   /* NULL-ended: the worker's, replaced by the task's own where both have one, and FANTAIL_TASK */
-    unsigned processes; /* 0: the worker's default */
+    char *path;                     /* the program to start */
+    const char **argv;              /* NULL-ended */
+    const char **env;               /* NULL-ended; environment_of_task() made it */
+    unsigned processes;             /* 0: the worker's default */
     uint64_t item_timeout_ns;       /* 0: none */
     uint64_t start_timeout_ns;      /* 0: none */
     uint64_t memory_bytes;          /* 0: unlimited */
