@@ -52,6 +52,13 @@ static void check_task(struct sim_world *w, const struct sched_task *t)
         in_flight += job->in_flight_items;
         uncut += job->uncut;
     }
+    uint32_t full = 0;
+    for (struct list_link *at = list_next(&t->lanes, NULL); at; at = list_next(&t->lanes, at)) {
+        const struct sched_lane *l = CONTAINER_OF(at, struct sched_lane, task_link);
+        full += l->full;
+        if (l->full && l->timer.node.place == 0) sim_broken(w, "a lane is full and nothing will open it");
+    }
+    if (full != t->full) sim_broken(w, "task %s has %u full lanes and %u in the books", t->name, t->full, full);
     if (pending != t->pending_items || backoff != t->backoff_items || in_flight != t->in_flight_items ||
         uncut != t->uncut_items)
         sim_broken(w, "the items of task %s are not those of its jobs", t->name);
@@ -210,6 +217,7 @@ void sim_check_end(struct sim_world *w)
         check_status(w, job);
         if (job->settled == job->offered) check_items(w, job);
         r->makespan_s = fmax(r->makespan_s, job->end_s - job->start_s);
+        if (task_of(job) == 1) r->second_task_s = fmax(r->second_task_s, job->end_s - job->start_s);
         if (i > 0) r->small_job_s += (job->end_s - job->start_s) / (w->sc->jobs - 1);
     }
     if (w->stop) return;

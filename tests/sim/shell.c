@@ -121,6 +121,7 @@ static void check_send(struct sim_world *w, struct sim_job *job, const struct sc
     if (w->sc->tell_tasks && !w->balancer && !worker_has(w, e->owner, task_of(job)) &&
         ((struct sim_worker *)e->owner)->up)
         sim_broken(w, "sent to a worker that said it does not have the task");
+    if (l->full) sim_broken(w, "sent to an endpoint that is full of the task");
     if (l->lacks) sim_broken(w, "sent to an endpoint that does not have the task");
     if (l->attempts_n > w->s->config.max_chunks_per_worker * lane_workers(l) + (a->is_hedge ? 1 : 0))
         sim_broken(w, "an endpoint has %zu requests", e->attempts.n);

@@ -212,6 +212,31 @@ static void small_beside_big(void)
     judge(sc.name, "10 items beside 1e6 of 10 ms / alone", r.small_job_s / alone.makespan_s, 3, true);
 }
 
+/* The longest time of three jobs of 50 short items, while 18 items of 8 s of another task fill the workers. */
+static double short_beside_long(double others_s)
+{
+    double worst_s = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct sim_scenario sc = fleet("two tasks", 3, 2, 18, 8);
+        sc.seed = seed;
+        sc.spread = SPREAD_CONSTANT;
+        sc.tasks = 2;
+        sc.jobs = 6; /* every second one is of the long items' task */
+        sc.small_items = 50;
+        sc.small_item_s = 0.0005;
+        sc.small_job_s = 1 + 0.37 * (double)seed;
+        sc.others_s = others_s;
+        worst_s = fmax(worst_s, run(&sc).second_task_s);
+    }
+    return worst_s;
+}
+
+static void two_tasks(void)
+{
+    judge("two tasks", "50 of 0.5 ms beside 18 of 8 s of another task, s", short_beside_long(0), 0.03, true);
+    judge("two tasks", "the same, workers answer 429 to the other task, s", short_beside_long(30), 0.03, true);
+}
+
 static void storm(void)
 {
     struct sim_scenario sc = fleet("storm", 8, 8, 100000, 0.01);
@@ -344,6 +369,7 @@ static const struct show {
     {"poison", poison},
     {"storm", storm},
     {"small-job", small_beside_big},
+    {"two-tasks", two_tasks},
     {"from-zero", from_zero},
     {"long", long_items},
     {"tiny", tiny_items},

@@ -11,16 +11,17 @@ static bool chance(struct sim_world *w, double p)
 double item_seconds(const struct sim_job *job, uint64_t index)
 {
     const struct sim_scenario *sc = job->w->sc;
+    double item_s = job->index > 0 && sc->small_item_s > 0 ? sc->small_item_s : sc->item_s;
     double u = sim_unit(sim_hash(sc->seed, job->index, index * 2));
     double v = sim_unit(sim_hash(sc->seed, job->index, index * 2 + 1));
     switch (sc->spread) {
-    case SPREAD_CONSTANT: return sc->item_s;
-    case SPREAD_UNIFORM: return sc->item_s * 2 * u;
-    case SPREAD_EXPONENTIAL: return -sc->item_s * log(1 - u);
+    case SPREAD_CONSTANT: return item_s;
+    case SPREAD_UNIFORM: return item_s * 2 * u;
+    case SPREAD_EXPONENTIAL: return -item_s * log(1 - u);
     case SPREAD_LOGNORMAL:
-        return sc->item_s * exp(sc->sigma * sqrt(-2 * log(1 - u)) * cos(2 * M_PI * v) - sc->sigma * sc->sigma / 2);
+        return item_s * exp(sc->sigma * sqrt(-2 * log(1 - u)) * cos(2 * M_PI * v) - sc->sigma * sc->sigma / 2);
     }
-    return sc->item_s;
+    return item_s;
 }
 
 unsigned task_of(const struct sim_job *job)
@@ -113,6 +114,7 @@ static void unlink_call(struct sim_call *call)
     if (!call->accepted || call->ended) return;
     call->ended = true;
     worker->calls_n--;
+    worker->held[task_of(call->job)]--;
     if (call->next == call) {
         worker->calls = NULL;
     } else {
@@ -173,27 +175,41 @@ static void tell(struct sim_world *w, struct sim_call *call)
     at_call(w, 0.2, EV_TELL, call, 0);
 }
 
+static bool has_free_slot(const struct sim_world *w, const struct sim_worker *worker)
+{
+    for (unsigned i = 0; i == 0 || i < w->sc->tasks; i++)
+        if (worker->busy_slots[i] < w->sc->slots) return true;
+    return false;
+}
+
 /* Free slots start items of the calls in turn. */
 static void fill_slots(struct sim_world *w, struct sim_worker *worker)
 {
     unsigned in_vain = 0;
     if (loads(w, worker)) return;
-    while (worker->up && !worker->frozen && worker->busy_slots < w->sc->slots && worker->calls &&
-           in_vain < worker->calls_n) {
+    while (worker->up && !worker->frozen && worker->calls && in_vain < worker->calls_n && has_free_slot(w, worker)) {
         struct sim_call *call = worker->calls;
+        unsigned *busy_slots = &worker->busy_slots[task_of(call->job)];
         worker->calls = call->next;
-        if (call->started >= call->n || call->swallowed || (worker->draining)) {
+        if (*busy_slots >= w->sc->slots || call->started >= call->n || call->swallowed || worker->draining) {
             in_vain++;
             continue;
         }
         in_vain = 0;
         uint64_t index = call->base + call->started;
-        worker->busy_slots++;
+        ++*busy_slots;
         if (call->job->starts && call->job->starts[index] < 255) call->job->starts[index]++;
         if (call->job->poison_n > 0 && is_poison(call->job, index))
             sim_at(w, 0.0001, EV_DIE, worker, 1, worker->generation);
         at_call(w, start_seconds(w, worker, call, index), EV_ITEM, call, call->started++);
     }
+}
+
+/* A worker holds a number of chunks of each task. */
+static bool is_full(const struct sim_world *w, const struct sim_worker *worker, unsigned task)
+{
+    bool others = task == 0 && (double)w->now_ns / 1e9 < w->sc->others_s;
+    return others || worker->held[task] >= w->sc->chunk_limit;
 }
 
 /* The loop of the worker reads one chunk after the other. */
@@ -230,7 +246,7 @@ static void arrive(struct sim_world *w, struct sim_call *call)
         how = SCHED_END_TASK_UNKNOWN;
     else if (worker->draining || chance(w, f->unavailable))
         how = SCHED_END_UNAVAILABLE;
-    else if (worker->calls_n >= w->sc->chunk_limit)
+    else if (is_full(w, worker, task_of(call->job)))
         how = SCHED_END_BUSY;
     else if (chance(w, f->server_error))
         how = SCHED_END_BAD_STATUS;
@@ -249,6 +265,7 @@ static void arrive(struct sim_world *w, struct sim_call *call)
         call->prev->next = call->next->prev = call;
     }
     worker->calls_n++;
+    worker->held[task_of(call->job)]++;
     if (chance(w, f->truncate) || chance(w, f->wrong_count)) {
         call->cut_at = random_below(&w->random, call->n);
         call->cut_how = f->truncate > 0 ? SCHED_END_LOST : SCHED_END_COMPLETE;
@@ -274,7 +291,7 @@ static void item_done(struct sim_world *w, struct sim_call *call, uint32_t i)
         at_call(w, 0.05, EV_ITEM, call, i);
         return;
     }
-    worker->busy_slots--;
+    worker->busy_slots[task_of(call->job)]--;
     if (!call->ended) {
         worker->items_done++;
         call->results[i] = (uint8_t)answer_of(w, call, call->base + i);
@@ -331,8 +348,8 @@ static void plan_life(struct sim_world *w, struct sim_worker *worker)
 
 static void tell_tasks(struct sim_world *w, struct sim_worker *worker)
 {
-    struct sched_endpoint_task tasks[4];
-    char names[4][8];
+    struct sched_endpoint_task tasks[SIM_TASKS_MAX];
+    char names[SIM_TASKS_MAX][8];
     size_t n = 0;
     for (unsigned i = 0; i < w->sc->tasks && n < ARRAY_SIZE(tasks); i++) {
         if (!worker_has(w, worker, i)) continue;
@@ -359,7 +376,7 @@ static void vanish(struct sim_world *w, struct sim_worker *worker)
     sim_trace(w, "worker %u is gone", worker->index);
     while (worker->calls) end_call(w, worker->calls, SCHED_END_LOST);
     worker->up = worker->draining = worker->frozen = false;
-    worker->busy_slots = 0;
+    memset(worker->busy_slots, 0, sizeof worker->busy_slots);
     worker->loaded_s = 0;
     worker->generation++;
     if (w->sc->forget_dead && worker->endpoint) {

@@ -10,6 +10,7 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 #define SIM_ITEM_BYTES 8
+#define SIM_TASKS_MAX  4
 
 enum sim_spread { SPREAD_CONSTANT, SPREAD_UNIFORM, SPREAD_EXPONENTIAL, SPREAD_LOGNORMAL };
 
@@ -36,11 +37,11 @@ struct sim_scenario {
     uint64_t seed;
     unsigned workers, workers_later; /* the other workers join during the run, one every join_s */
     double join_s, first_worker_s;   /* the first ones join at first_worker_s */
-    unsigned slots;
-    unsigned chunk_limit;         /* the most chunks that a worker holds at once; others are answered with 429 */
-    bool balancer;                /* all workers are behind one endpoint, a load balancer */
-    bool tell_slots;              /* workers send Fantail-Slots */
-    bool can_probe, lying_probes; /* /readyz answers 200 whatever the worker answers to chunks */
+    unsigned slots;                  /* of each task at each worker */
+    unsigned chunk_limit;            /* the most chunks of a task that a worker holds; others are answered with 429 */
+    bool balancer;                   /* all workers are behind one endpoint, a load balancer */
+    bool tell_slots;                 /* workers send Fantail-Slots */
+    bool can_probe, lying_probes;    /* /readyz answers 200 whatever the worker answers to chunks */
     bool forget_dead; /* when a worker has gone, its endpoint is removed while attempts run on it, as DNS does */
     double slow_share, slow_times; /* this many workers are slow, and how many times slower */
     double speed_spread;           /* sigma of the log-normal distribution of the speed of workers */
@@ -56,7 +57,8 @@ struct sim_scenario {
     struct sim_faults faults;
     unsigned faulty; /* how many workers have the faults; 0: all */
 
-    unsigned tasks;  /* job i is of task i % tasks; 0: all of one */
+    unsigned tasks;  /* job i is of task i % tasks; 0: all of one; at most SIM_TASKS_MAX */
+    double others_s; /* until then, other coordinators fill the first task at each worker, so its chunks get 429 */
     double lacking;  /* share of the tasks that a worker does not have */
     bool tell_tasks; /* the scheduler knows the tasks of each worker; else it learns them by 404 */
     unsigned jobs;
@@ -65,10 +67,11 @@ struct sim_scenario {
     double small_job_s; /* when the other jobs begin */
     enum sim_spread spread;
     double item_s, sigma;
-    unsigned poison; /* how many items kill their worker */
-    double cancel_s; /* > 0: the first job is cancelled at this time */
-    double offer_s;  /* > 0: the items are offered over this time */
-    uint64_t run;    /* > 0: indexes are missing after each run of this many items */
+    double small_item_s; /* item_s of the other jobs; 0: the same */
+    unsigned poison;     /* how many items kill their worker */
+    double cancel_s;     /* > 0: the first job is cancelled at this time */
+    double offer_s;      /* > 0: the items are offered over this time */
+    uint64_t run;        /* > 0: indexes are missing after each run of this many items */
     struct sched_job_params params;
     double horizon_s; /* the run must have ended by then */
     bool check_items; /* records per item: in all but the largest runs */
@@ -80,6 +83,7 @@ struct sim_result {
     char why[400]; /* the broken invariant */
     double makespan_s, first_job_s, ideal_s;
     double small_job_s;    /* the mean time of the other jobs, from their start */
+    double second_task_s;  /* the longest time of a job of the second task */
     double work_s, done_s; /* the slot time that the items need; the slot time that was used */
     enum sched_status status;
     struct sched_counts counts;
@@ -105,7 +109,7 @@ struct sim_worker {
     unsigned generation; /* how often it has started */
     bool up, frozen, draining, joined;
     double slowness;
-    unsigned busy_slots;
+    unsigned busy_slots[SIM_TASKS_MAX], held[SIM_TASKS_MAX]; /* busy slots and accepted calls of each task */
     struct sim_call *calls; /* accepted calls that have not ended; first the one whose turn is next */
     unsigned calls_n;
     uint64_t items_done;

@@ -31,7 +31,7 @@ static bool has_request_room(const struct sched_lane *l)
 static bool is_open(const struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;
-    return endpoint_takes_attempts(e) && e->index != UINT32_MAX && !l->lacks && !l->gone;
+    return endpoint_takes_attempts(e) && e->index != UINT32_MAX && !l->lacks && !l->gone && !l->full;
 }
 
 static bool is_available(const struct sched_lane *l)

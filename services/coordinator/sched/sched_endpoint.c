@@ -7,10 +7,13 @@
  * After most failures it is paused first, longer each time. scheduler.h draws the states.
  */
 static const char *const state_names[] = {
-    [ENDPOINT_OPEN] = "open",           [ENDPOINT_FULL] = "full",
-    [ENDPOINT_PROBATION] = "probation", [ENDPOINT_PAUSED] = "paused",
-    [ENDPOINT_PROBING] = "probing",     [ENDPOINT_EJECTED] = "ejected",
-    [ENDPOINT_DRAINING] = "draining",   [ENDPOINT_REJECTS_TOKEN] = "rejects_token",
+    [ENDPOINT_OPEN] = "open",
+    [ENDPOINT_PROBATION] = "probation",
+    [ENDPOINT_PAUSED] = "paused",
+    [ENDPOINT_PROBING] = "probing",
+    [ENDPOINT_EJECTED] = "ejected",
+    [ENDPOINT_DRAINING] = "draining",
+    [ENDPOINT_REJECTS_TOKEN] = "rejects_token",
 };
 static_assert(ARRAY_SIZE(state_names) == ENDPOINT_STATE_COUNT, "one name per state");
 
@@ -76,31 +79,31 @@ void endpoint_gone(struct sched_endpoint *e)
 
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a)
 {
-    if (a->started_ns < e->failed_ns || (e->has_answered && e->pauses == 0 && e->failures == 0)) return;
+    a->lane->pauses = 0;
+    bool is_news = !e->has_answered || e->pauses > 0 || e->failures > 0 || e->state == ENDPOINT_PROBATION;
+    if (a->started_ns < e->failed_ns || !is_news) return;
     e->failures = e->pauses = e->ejections = 0;
     e->has_answered = true;
     e->probe_ok = false;
     if (a->is_probation) e->s->failed_after_ready = 0;
-    if (e->state == ENDPOINT_FULL) e->before = ENDPOINT_OPEN;
     if (e->state == ENDPOINT_PROBATION)
         endpoint_move(e, ENDPOINT_OPEN, ENDPOINT_OPEN, SCHED_NEVER);
     else
         recount(e);
 }
 
-/* Returns the length of the next pause. It is twice as long each time, with jitter. */
-static uint64_t pause_length(struct sched_endpoint *e)
+uint64_t pause_length(struct scheduler *s, unsigned *pauses)
 {
-    uint64_t pause_ns = PAUSE_MIN_NS << (e->pauses < 7 ? e->pauses : 7);
-    e->pauses++;
+    uint64_t pause_ns = PAUSE_MIN_NS << (*pauses < 7 ? *pauses : 7);
+    ++*pauses;
     if (pause_ns > PAUSE_MAX_NS) pause_ns = PAUSE_MAX_NS;
-    return (uint64_t)((double)pause_ns * (0.5 + 0.5 * random_unit(&e->s->random)));
+    return (uint64_t)((double)pause_ns * (0.5 + 0.5 * random_unit(&s->random)));
 }
 
 /* Pauses the endpoint, for at least the time that it asked for (`least_ns`) up to a cap. */
 static void pause(struct sched_endpoint *e, enum sched_endpoint_state state, uint64_t least_ns)
 {
-    uint64_t pause_ns = pause_length(e);
+    uint64_t pause_ns = pause_length(e->s, &e->pauses);
     if (least_ns > PAUSE_RETRY_MAX_NS) least_ns = PAUSE_RETRY_MAX_NS;
     endpoint_move(e, state, state, e->s->now_ns + (pause_ns > least_ns ? pause_ns : least_ns));
 }
@@ -120,26 +123,12 @@ static void eject(struct sched_endpoint *e)
                   s->now_ns + (eject_ns < EJECT_MAX_NS ? eject_ns : EJECT_MAX_NS));
 }
 
-/* Handles a 429. The window shrinks, and nothing is sent until the endpoint has answered something or the pause is
- * over. Retry-After is in whole seconds, but a slot is usually free much sooner. So the pause is only an upper
- * bound. */
-static void busy(struct sched_endpoint *e, const struct sched_attempt *a, uint64_t retry_after_ms)
+/* Call it when the endpoint gave an answer that says nothing about its health except that it runs. */
+static void works(struct sched_endpoint *e)
 {
-    struct scheduler *s = e->s;
+    if (e->has_answered) return;
     e->has_answered = true;
-    if (a->started_ns < e->busy_ns) return; /* the window is halved once for all attempts that were already running */
-    e->busy_ns = s->now_ns + 1;
-    if (a->lane) a->lane->scale = fmax(a->lane->scale / 2, WINDOW_SCALE_MIN);
-    if (!endpoint_takes_attempts(e)) return;
-    uint64_t asked_ns = retry_after_ms * NS_PER_MS;
-    uint64_t pause_ns = pause_length(e);
-    if (asked_ns > 0 && asked_ns < pause_ns) pause_ns = asked_ns;
-    endpoint_move(e, ENDPOINT_FULL, e->state, s->now_ns + pause_ns);
-}
-
-static void full_is_over(struct sched_endpoint *e)
-{
-    endpoint_move(e, e->before, ENDPOINT_OPEN, SCHED_NEVER);
+    recount(e);
 }
 
 static void stop_trusting(struct sched_endpoint *e)
@@ -192,13 +181,13 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
     switch (how) {
     case SCHED_END_COMPLETE:
         lane_widen(a->lane);
-        if (e->state == ENDPOINT_FULL)
-            full_is_over(e);
-        else
-            lane_recount(a->lane);
+        lane_full_is_over(a->lane);
         break;
     case SCHED_END_DRAINING: sched_endpoint_drain(e->s, e, e->s->now_ns); break;
-    case SCHED_END_BUSY: busy(e, a, retry_after_ms); break;
+    case SCHED_END_BUSY:
+        works(e);
+        lane_busy(a->lane, a, retry_after_ms);
+        break;
     case SCHED_END_NOT_CONNECTED:
         if (a->paid) retry_return_probation(a->chunk->job);
         failed(e, a, how, retry_after_ms);
@@ -221,9 +210,7 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
 void endpoint_timer_fired(struct sched_endpoint *e)
 {
     struct scheduler *s = e->s;
-    if (e->state == ENDPOINT_FULL) {
-        full_is_over(e);
-    } else if (e->state == ENDPOINT_PROBING || !s->ops.probe) {
+    if (e->state == ENDPOINT_PROBING || !s->ops.probe) {
         to_probation(e, e->before);
     } else {
         endpoint_move(e, ENDPOINT_PROBING, e->state, s->now_ns + PROBE_PATIENCE_NS);
@@ -236,7 +223,7 @@ void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool r
     s->now_ns = now_ns;
     if (e->state != ENDPOINT_PROBING) return;
     if (!ready) {
-        endpoint_move(e, e->before, e->before, now_ns + pause_length(e));
+        endpoint_move(e, e->before, e->before, now_ns + pause_length(s, &e->pauses));
         return;
     }
     e->probe_ok = true;

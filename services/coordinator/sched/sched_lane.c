@@ -5,7 +5,8 @@
 /*
  * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale. Workers report
  * their slots. Until then a few are assumed, doubled with each answer. A 429 halves the scale, and answers raise it
- * again step by step.
+ * again step by step. It also makes the lane full for a moment. The endpoint's other lanes go on, because a worker
+ * holds a number of chunks of each task.
  */
 double lane_window(const struct sched_lane *l)
 {
@@ -23,8 +24,8 @@ void lane_recount(struct sched_lane *l)
     const struct sched_endpoint *e = l->endpoint;
     struct sched_task *t = l->task;
     bool there = e->index != UINT32_MAX && !l->lacks && !l->gone;
-    bool usable = e->state == ENDPOINT_OPEN && there;
-    bool serving = (usable || (e->state == ENDPOINT_FULL && there)) && e->has_answered;
+    bool usable = e->state == ENDPOINT_OPEN && there && !l->full;
+    bool serving = (usable || (l->full && endpoint_takes_attempts(e) && there)) && e->has_answered;
     double slots = usable ? l->slots : 0;
     t->slots += slots - l->counted_slots;
     l->window_full = false;
@@ -56,6 +57,36 @@ static void set_lacks(struct sched_lane *l, bool lacks)
 void lane_task_unknown(struct sched_lane *l)
 {
     set_lacks(l, true);
+}
+
+static void set_full(struct sched_lane *l, bool full, uint64_t until_ns)
+{
+    l->task->full += full - l->full;
+    l->full = full;
+    timer_set(l->task->s, &l->timer, until_ns);
+    lane_recount(l);
+}
+
+/* The window shrinks, and nothing of the task is sent to the endpoint until it has answered a chunk of it or the pause
+ * is over. Retry-After is in whole seconds, but a slot is usually free much sooner. So the pause is only an upper
+ * bound. */
+void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms)
+{
+    struct scheduler *s = l->task->s;
+    struct sched_endpoint *e = l->endpoint;
+    if (a->started_ns < l->busy_ns) return; /* the window is halved once for all attempts that were already running */
+    l->busy_ns = s->now_ns + 1;
+    l->scale = fmax(l->scale / 2, WINDOW_SCALE_MIN);
+    uint64_t asked_ns = retry_after_ms * NS_PER_MS;
+    uint64_t pause_ns = pause_length(s, &l->pauses);
+    if (asked_ns > 0 && asked_ns < pause_ns) pause_ns = asked_ns;
+    if (e == s->isolating) isolation_end(s); /* it may have been emptied for a chunk of this task */
+    set_full(l, true, s->now_ns + pause_ns);
+}
+
+void lane_full_is_over(struct sched_lane *l)
+{
+    set_full(l, false, SCHED_NEVER);
 }
 
 /* Returns what the endpoint said about one task; NULL when it does not have the task. */
@@ -124,6 +155,7 @@ struct sched_lane *lane_new(struct sched_task *t, struct sched_endpoint *e)
     l->scale = 1;
     l->chunk_cost_ns = (double)DEFAULT_CHUNK_COST_NS;
     l->clock_ns = s->now_ns;
+    l->timer.kind = TIMER_LANE;
     l->open_index = l->available_index = UINT32_MAX;
     if (t->lanes.n == t->lanes_alloc) {
         t->lanes_alloc = t->lanes_alloc ? 2 * t->lanes_alloc : 16;
@@ -143,7 +175,7 @@ void lane_free(struct sched_lane *l)
     struct scheduler *s = l->task->s;
     set_lacks(l, false);
     l->gone = true;
-    lane_recount(l);
+    lane_full_is_over(l);
     list_remove(&l->task->lanes, &l->task_link);
     list_remove(&l->endpoint->lanes, &l->endpoint_link);
     s->worker_table_bytes -= l->workers_alloc * sizeof *l->workers;

@@ -91,6 +91,7 @@ static void run_timers(struct scheduler *s)
         switch (t->kind) {
         case TIMER_CHUNK: retry_timer_fired(CONTAINER_OF(t, struct sched_chunk, timer)); break;
         case TIMER_ENDPOINT: endpoint_timer_fired(CONTAINER_OF(t, struct sched_endpoint, timer)); break;
+        case TIMER_LANE: lane_full_is_over(CONTAINER_OF(t, struct sched_lane, timer)); break;
         case TIMER_JOB: job_timer_fired(CONTAINER_OF(t, struct sched_job, timer)); break;
         case TIMER_RAMP: chunker_ramp_timer_fired(CONTAINER_OF(t, struct sched_job, ramp_timer)); break;
         case TIMER_SCHEDULER: break;

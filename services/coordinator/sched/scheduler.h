@@ -51,20 +51,18 @@ enum sched_chunk_state { CHUNK_PENDING, CHUNK_BACKOFF, CHUNK_IN_FLIGHT, CHUNK_SE
 const char *sched_chunk_state_name(enum sched_chunk_state state);
 
 /*
- * An endpoint. Only OPEN and PROBATION get attempts.
+ * An endpoint. Only OPEN and PROBATION get attempts. A 429 changes no state: it is about one task, and only that task's
+ * chunks are held back (sched_lane.c).
  *
- *              429                        429
- *   OPEN <------------> FULL <------------------------- PROBATION <---- ready, or no answer in time ---- PROBING
- *    |  an answer, or     an answer, or    |  ^  |                                                         |  ^
- *    |  the pause is over the pause is over|  |  +---> OPEN: an answer                           not ready |  |
- *    |                                     +--+                                            (as it was)     |  |
- *    |                                                                                                     v  |
- *    +--- a failure, a drain, 401 or 403 ---> PAUSED, EJECTED, DRAINING, REJECTS_TOKEN ---- pause is over ----+
- *         (from PROBATION too)                (an unexpected answer leads to PROBATION at once)
+ *   OPEN <---- an answer ---- PROBATION <---- ready, or no answer in time ---- PROBING
+ *    |                            |                                             |  ^
+ *    |                            |                                   not ready |  |
+ *    |                            |                                             v  |
+ *    +----------------------------+---> PAUSED, EJECTED, DRAINING, REJECTS_TOKEN --+
+ *       a failure, a drain, 401 or 403  (as it was)               the pause is over
  */
 enum sched_endpoint_state {
     ENDPOINT_OPEN,
-    ENDPOINT_FULL,          /* it answered 429 */
     ENDPOINT_PROBATION,     /* its last attempt failed: it gets one attempt at a time until it answers */
     ENDPOINT_PAUSED,        /* it failed */
     ENDPOINT_PROBING,       /* it is being asked whether it is ready */
@@ -76,7 +74,7 @@ enum sched_endpoint_state {
 const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 
 /* An instant at which a chunk, an endpoint, a job or the scheduler itself is due. Only the scheduler uses it. */
-enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_JOB, TIMER_RAMP, TIMER_SCHEDULER };
+enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_LANE, TIMER_JOB, TIMER_RAMP, TIMER_SCHEDULER };
 struct sched_timer {
     struct heap_node node; /* its key is the instant, ns; if it is not in the heap, the timer is not set */
     enum sched_timer_kind kind;
@@ -404,6 +402,7 @@ struct sched_task_stats {
     uint64_t queued_items, in_flight_items, demand_slots;
     uint64_t slots;     /* slots of its open endpoints */
     uint32_t endpoints; /* open endpoints that have the task */
+    uint64_t full;      /* endpoints that answered 429 for the task and get none of its chunks for a moment */
 };
 /* Returns false when no job has named the task lately. */
 MUST_CHECK bool sched_task_stats(const struct scheduler *s, const char *name, struct sched_task_stats *stats);

@@ -23,7 +23,7 @@ struct sched_endpoint {
     struct scheduler *s;
     void *owner;
     bool balancer;
-    enum sched_endpoint_state state, before; /* `before` is the state that led to FULL, PROBING or PROBATION */
+    enum sched_endpoint_state state, before; /* `before` is the state that led to PROBING or PROBATION */
     bool probe_ok;                           /* the endpoint answered the last probe that it is ready */
     struct sched_timer timer;                /* fires at the end of a pause, ejection or drain */
     uint32_t index;                          /* index in s->endpoints; UINT32_MAX: removed */
@@ -38,7 +38,6 @@ struct sched_endpoint {
     unsigned failures; /* failures in a row */
     unsigned pauses, ejections;
     uint64_t failed_ns;       /* when it last failed; failures of attempts that began earlier are not counted */
-    uint64_t busy_ns;         /* when it last answered 429; a 429 to an attempt that began earlier is not counted */
     bool isolated;            /* an item runs alone here, blame.c */
     uint32_t poison_suspects; /* attempts of chunks that are poison suspects, blame.c */
     bool has_answered;        /* the endpoint has answered since its last failure */
@@ -52,6 +51,10 @@ struct sched_lane {
     uint32_t open_index, available_index; /* indexes in the task's arrays; UINT32_MAX: not in the array */
     bool lacks;                           /* the endpoint does not have the task */
     bool gone;                            /* the lane is being freed */
+    bool full;                            /* the endpoint answered 429 for the task */
+    struct sched_timer timer;             /* fires when the lane is no longer full */
+    unsigned pauses;                      /* 429s in a row */
+    uint64_t busy_ns; /* when it last answered 429; a 429 to an attempt that began earlier is not counted */
 
     /* The window. */
     double slots;         /* slots, known or assumed */
@@ -86,9 +89,10 @@ struct sched_task {
     struct sched_lane **open, **available; /* lanes that take attempts; the open lanes that have room */
     uint32_t open_n, available_n;
     double slots;               /* slots of the usable lanes */
-    uint32_t usable;            /* lanes whose endpoint is OPEN and has the task */
+    uint32_t usable;            /* lanes that are not full, whose endpoint is OPEN and has the task */
     uint32_t serving;           /* lanes that are usable or full and are known to work */
     uint32_t lacking;           /* lanes whose endpoint does not have the task */
+    uint32_t full;              /* lanes that are full */
     uint64_t unserved_since_ns; /* when serving became 0 */
 
     struct heap ready;   /* jobs that can send, fairness.c */
@@ -281,8 +285,14 @@ void lane_recount(struct sched_lane *l);
 void lane_widen(struct sched_lane *l);
 /* Call it when the endpoint answered that it does not have the task. */
 void lane_task_unknown(struct sched_lane *l);
+/* Call it when the endpoint answered 429 to the attempt. */
+void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms);
+/* Call it when a whole chunk was answered, or when the timer fires. The lane is then no longer full. */
+void lane_full_is_over(struct sched_lane *l);
 
 /* sched_endpoint.c */
+/* Returns the length of the next pause, and counts it. It is twice as long each time, with jitter. */
+uint64_t pause_length(struct scheduler *s, unsigned *pauses);
 /* Whether it is OPEN or on PROBATION. */
 bool endpoint_takes_attempts(const struct sched_endpoint *e);
 /* The only function that changes e->state. `until_ns` is the end of the state. SCHED_NEVER means that an event ends

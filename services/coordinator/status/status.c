@@ -7,7 +7,7 @@ struct status status_now(const struct status_source *from)
 {
     struct sched_stats stats = sched_stats(from->scheduler);
     struct status now = {
-        .demand = {stats.queued_items, stats.in_flight_items, stats.demand_slots, stats.slots},
+        .demand = {stats.queued_items, stats.in_flight_items, stats.demand_slots, stats.slots, 0},
         .in_flight_chunks = stats.in_flight_chunks,
         .jobs_running = *from->jobs_running,
         .hedges = stats.attempts_hedge,
@@ -45,6 +45,7 @@ static void add_stats(void *data, const struct sched_task_stats *stats)
     if (strcmp(stats->name, sum->task) != 0) return;
     sum->has_slots = true;
     sum->demand.slots = stats->slots;
+    sum->demand.full_endpoints = stats->full;
 }
 
 /* The scheduler knows the slots of tasks that jobs have named. For other tasks, the catalog has the slots that workers
@@ -115,6 +116,8 @@ static const struct task_series {
     {"fantail_task_demand_slots", "Slots of the task that would be busy if there were enough.",
      offsetof(struct status_demand, demand_slots)},
     {"fantail_task_slots", "Slots of the task on the workers that are reached.", offsetof(struct status_demand, slots)},
+    {"fantail_task_full_endpoints", "Endpoints that answered 429 for the task and are given a moment.",
+     offsetof(struct status_demand, full_endpoints)},
 };
 
 static struct metric_reading task_readings[ARRAY_SIZE(task_series)];

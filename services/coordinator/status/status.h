@@ -19,8 +19,9 @@ struct status_source {
 /* What autoscalers read, for all jobs or for the jobs of one task. */
 struct status_demand {
     uint64_t queued_items, in_flight_items;
-    uint64_t demand_slots; /* slots that would be busy if there were enough */
-    uint64_t slots;        /* slots of the workers that are reached */
+    uint64_t demand_slots;   /* slots that would be busy if there were enough */
+    uint64_t slots;          /* slots of the workers that are reached */
+    uint64_t full_endpoints; /* of one task: endpoints that answered 429 for it and are given a moment */
 };
 
 struct status {

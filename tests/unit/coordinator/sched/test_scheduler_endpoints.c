@@ -1,6 +1,13 @@
 /* Endpoints that fail, are full, drain, refuse the token, come and go. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
+static uint64_t full_lanes(const struct shell *sh, const char *task)
+{
+    struct sched_task_stats stats;
+    cr_assert(sched_task_stats(sh->s, task, &stats));
+    return stats.full;
+}
+
 Test(scheduler_endpoints, a_full_worker_gets_a_smaller_window_and_a_pause)
 {
     struct shell sh;
@@ -8,19 +15,48 @@ Test(scheduler_endpoints, a_full_worker_gets_a_smaller_window_and_a_pause)
     struct sched_endpoint *e = worker(&sh, 16);
     struct sched_job_params p = params();
     p.chunk_size = 1;
+    p.task = "a";
     job_with(&sh, &p, 1000);
     run(&sh);
     unsigned before = sh.out_n;
     end(&sh, sh.out[before - 1], SCHED_END_BUSY);
     run(&sh);
-    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_FULL);
+    cr_assert_eq(full_lanes(&sh, "a"), 1);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_OPEN);
     cr_assert_eq(sh.out_n, before - 1);
     complete(&sh, sh.out[0], 1);
     run(&sh);
-    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_OPEN);
+    cr_assert_eq(full_lanes(&sh, "a"), 0);
     for (unsigned i = 0; i < 6; i++) complete(&sh, sh.out[0], 0);
     run(&sh);
     cr_assert_leq(sh.out_n, before * 3 / 4);
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_full_worker_on_probation_is_trusted_after_its_next_answer)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    job_with(&sh, &p, 3);
+    sched_endpoint_drain(sh.s, e, sh.now);
+    run(&sh);
+    while (sh.probes < 1) run_on(&sh, 1);
+    sched_endpoint_probed(sh.s, e, true, sh.now);
+    run(&sh);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBATION);
+    end(&sh, sh.out[0], SCHED_END_BUSY);
+    run(&sh);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBATION);
+    until_sent(&sh);
+    cr_assert_eq(sh.out_n, 1);
+    complete(&sh, sh.out[0], 1);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_OPEN);
+    run(&sh);
+    complete_all(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
     shell_over(&sh);
 }
 

@@ -67,6 +67,57 @@ Test(scheduler_tasks, many_chunks_of_one_task_take_no_room_from_another)
     shell_over(&sh);
 }
 
+/* A worker holds a number of chunks of each task. So its 429 is about one task. */
+Test(scheduler_tasks, a_worker_that_is_full_of_one_task_still_gets_another)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    struct sched_job *full = job_of_task(&sh, "full", 100);
+    run(&sh);
+    while (sh.out_n > 0) {
+        struct sched_attempt *a = sh.out[0];
+        shell_take(&sh, a);
+        sched_attempt_ended(a, SCHED_END_BUSY, 60000, sh.now);
+    }
+    run(&sh);
+    cr_assert_eq(out_at(&sh, full, e), 0);
+    struct sched_job *other = job_of_task(&sh, "other", 4);
+    run(&sh);
+    cr_assert_eq(out_at(&sh, other, e), 4, "%u", out_at(&sh, other, e));
+    for (unsigned i = 0; i < 4; i++) complete(&sh, sh.out[0], 0);
+    run(&sh);
+    cr_assert_eq(sh.finished, 1);
+    cr_assert_eq(out_at(&sh, full, e), 0, "an answer to another task ends no pause");
+    struct sched_task_stats stats;
+    cr_assert(sched_task_stats(sh.s, "full", &stats) && stats.full == 1);
+    until_sent(&sh);
+    cr_assert_gt(out_at(&sh, full, e), 0);
+    sched_job_cancel(full, SCHED_CANCELLED, "enough");
+    run(&sh);
+    shell_over(&sh);
+}
+
+Test(scheduler_tasks, a_worker_that_is_full_of_a_task_is_known_to_work)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 4);
+    struct sched_job *job = job_of_task(&sh, "full", 1);
+    for (uint64_t until = sh.now + 120 * NS_PER_S; sh.now < until;) {
+        run(&sh);
+        if (sh.out_n > 0)
+            end(&sh, sh.out[0], SCHED_END_BUSY);
+        else
+            run_on(&sh, 1);
+    }
+    cr_assert_eq(sh.finished, 0, "it waits for room, and not for a worker");
+    cr_assert_eq(sh.waiting, SCHED_NOT_WAITING);
+    sched_job_cancel(job, SCHED_CANCELLED, "enough");
+    run(&sh);
+    shell_over(&sh);
+}
+
 Test(scheduler_tasks, a_job_does_not_wait_for_the_items_of_another_task)
 {
     struct shell sh;
