@@ -16,7 +16,7 @@
 
 static const char help[] =
     "usage: fantail-host-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n"
-    "Runs COMMAND once for every line of stdin, which is one JSON value, and writes one answer line for each.\n"
+    "Each line of stdin is one JSON value. Runs COMMAND once for each line, and writes one answer line.\n"
     "{} in the arguments is replaced by the item. Without {} the item is the command's stdin.\n"
     "\n"
     "  --text          write a string to stdin without its quotes and escapes\n"

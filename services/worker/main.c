@@ -11,7 +11,7 @@ static const struct option_row rows[] = {
     OPTION_PATH("tasks", struct worker_config, tasks, "tasks",
                 "directories that hold tasks, separated by colons; of two tasks with the same name the first is used"),
     OPTION_INT("processes", struct worker_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
-               "processes of each task whose task.json does not say; 0: one per available processor"),
+               "processes of each task that does not set its own number; 0: one per available processor"),
     OPTION_PATH("hosts-dir", struct worker_config, hosts_dir, NULL,
                 "directory of the host programs; default: the directory of this program"),
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,

@@ -30,11 +30,12 @@ static const char *origin_fault(const char *s, size_t len)
 {
     size_t scheme = 0, at;
     if (len == 0) return "an origin is empty";
-    if (len == 4 && strncasecmp(s, "null", 4) == 0) return "null would be every page in a sandbox, of any site";
-    if (memchr(s, '*', len)) return "* stands alone and means every origin; there is no pattern";
+    if (len == 4 && strncasecmp(s, "null", 4) == 0)
+        return "null is the origin of every page in a sandbox, whatever its site";
+    if (memchr(s, '*', len)) return "* must stand alone and means every origin; patterns are not supported";
     while (scheme < len && (isalnum((unsigned char)s[scheme]) || strchr("+-.", s[scheme]))) scheme++;
     if (scheme == 0 || scheme + 3 >= len || strncmp(s + scheme, "://", 3) != 0)
-        return "an origin is like https://app.example:8443";
+        return "an origin has a form like https://app.example:8443";
     for (at = scheme + 3; at < len; at++)
         if (!isalnum((unsigned char)s[at]) && !strchr(".-_~:[]", s[at]))
             return "an origin ends after its host and port, without a slash";

@@ -72,7 +72,8 @@ struct service_config {
         OPTION_PORT("port", S, f.port, default_port, 0, "port to listen on; 0 is a free one"),                         \
         OPTION_BOOL("reuse-port", S, f.reuse_port, NULL,                                                               \
                     "share the port with other processes of this program; the kernel distributes connections"),        \
-        OPTION_STRING("admin-host", S, f.admin_host, "127.0.0.1", "address of health and metrics, in the same form"),  \
+        OPTION_STRING("admin-host", S, f.admin_host, "127.0.0.1",                                                      \
+                      "address of health and metrics: a numeric address or unix:PATH"),                                \
         OPTION_PORT("admin-port", S, f.admin_port, default_admin_port, -1,                                             \
                     "port of health and metrics; 0 is a free one, off is none"),                                       \
         OPTION_SECONDS("keepalive-timeout-s", S, f.keepalive_timeout_s, TEXT_OF(LIMIT_KEEPALIVE_S), 0.1, 86400,        \
@@ -92,10 +93,9 @@ struct service_config {
                        "time for running work to end after that"),                                                     \
         OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL,                                                   \
                     "end when the process that started this one ends"),                                                \
-        OPTION_INT(                                                                                                    \
-            "parent-pid", S, f.parent_pid, "0", 0, INT32_MAX,                                                          \
-            "with --exit-with-parent: the process ID of the parent, to notice if it ends early; 0 asks the kernel",    \
-            .no_env = true),                                                                                           \
+        OPTION_INT("parent-pid", S, f.parent_pid, "0", 0, INT32_MAX,                                                   \
+                   "with --exit-with-parent: the process ID of the parent, in case it ends early; 0 asks the kernel",  \
+                   .no_env = true),                                                                                    \
         OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
                    "once listening, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor and close it",    \
                    .no_env = true),                                                                                    \
