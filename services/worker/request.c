@@ -162,8 +162,8 @@ static const struct http_exchange_ops ops = {.body = request_on_body,
 
 /* ---- admission ---- */
 
-/* Whether there is no room for a chunk. Each task has room of its own, so that chunks of one task do not keep out those
- * of another. */
+/* Whether there is no room for a chunk. Each task has room of its own, so that chunks of one task do not keep out
+ * chunks of another task. */
 static bool is_full(const struct worker *w, const struct pool *pool)
 {
     unsigned n = 0;

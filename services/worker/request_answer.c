@@ -1,4 +1,4 @@
-/* The part of a request that answers. Answers go from stage to stage, and from the last stage to the client. */
+/* Sends the answer of a request. Answers go from stage to stage, and from the last stage to the client. */
 #include "worker/request_internal.h"
 
 /* Passes the answers of one stage to the next stage. A value becomes an item there. An error is already the answer of

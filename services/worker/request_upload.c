@@ -1,4 +1,4 @@
-/* The part of a request that reads its header line and its items, and makes the stages that items go through. */
+/* Reads the header line and the items of a request, and makes the stages of its pipeline. */
 #include "common/base/memory_room.h"
 #include "worker/chunk/chunk_header.h"
 #include "worker/request_internal.h"

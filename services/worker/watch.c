@@ -91,7 +91,7 @@ static void on_folder_closed(uv_handle_t *handle)
     free(f);
 }
 
-/* Watches the folder at `path`. Returns false if that is not possible. */
+/* Watches the folder at `path`. Returns false if the folder cannot be watched. */
 static bool watch_folder(struct watch *w, const char *path, const char *task)
 {
     if (w->count >= WATCH_FOLDERS_MAX) {

@@ -304,7 +304,7 @@ void worker_stop(void *data)
     w->watch = NULL;
     ecs_agent_stop(w->ecs_agent);
     w->ecs_agent = NULL;
-    /* This waits until the processes have ended. Only then can the reaper find the processes that they left running. */
+    /* Waits until the processes have ended. Only then can the reaper find the processes that they left running. */
     for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

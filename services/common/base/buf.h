@@ -43,8 +43,8 @@ bool buf_add_json_string(struct buf *b, const char *s, size_t len);
 
 /* Drops `len` bytes from the front, and moves the rest. */
 void buf_drop_front(struct buf *b, size_t len);
-/* Returns the bytes with a NUL after them. The NUL is not counted in len. They are borrowed until the next call that
- * changes b. */
+/* Returns the bytes with a NUL after them. The NUL is not counted in len. The bytes are borrowed until the next call
+ * that changes b. */
 const char *buf_cstr(struct buf *b);
 /* Hands the memory to the caller, who must free() it, and leaves b empty. Returns NULL when b was empty. */
 MUST_CHECK char *buf_detach(struct buf *b, size_t *len);

@@ -3,7 +3,8 @@
  * The kernel releases the lock however the owner ends. So a directory without a lock belongs to no living process, and
  * the next program that sweeps removes it.
  *
- * The directory is made before it is locked. If a sweeper removes it in between, its owner makes another.
+ * The directory is made before it is locked. If a sweeper removes the directory in between, the owner makes another
+ * one.
  */
 #ifndef FANTAIL_COMMON_FILES_LOCKED_DIR_H
 #define FANTAIL_COMMON_FILES_LOCKED_DIR_H

@@ -1,6 +1,6 @@
 /*
- * libmicrohttpd itself finds a few errors and answers them with HTML. An example is a head with so many query
- * arguments, cookies or trailers that its memory is full. Before it answers, it writes a line to its log. The line does
+ * libmicrohttpd itself finds a few errors and answers them with HTML. An example is a head whose query arguments,
+ * cookies or trailers fill the memory of the connection. Before it answers, it writes a line to its log. The line does
  * not name the connection, but the error is on the connection that the library last read from or called us for. When
  * the line comes, the server sends its own answer before the library does.
  */

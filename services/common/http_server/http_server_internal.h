@@ -101,7 +101,7 @@ struct http_connection {
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
     void *memory;                /* where the library will put the next head, if a page begins there; NULL: unknown */
     uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
-    uint64_t still_in_turn; /* the turn in which it was found ready but still, see http_progress.c; 0: it was not */
+    uint64_t still_in_turn; /* the turn in which it was found suspect, see http_progress.c; 0: it is not suspect */
 
     gnutls_session_t tls; /* the library's session; NULL without TLS */
     enum http_tls_state tls_state;
@@ -167,8 +167,8 @@ struct http_exchange {
     bool head_now; /* the head of a streamed answer does not wait for the first bytes */
     /* The exchange is answered at once and the connection closed, because what follows on it cannot be trusted. */
     bool must_close;
-    bool has_body; /* this and the next three are facts of the request */
-    bool is_head;  /* its method is HEAD */
+    bool has_body; /* the request has a body */
+    bool is_head;  /* the method is HEAD */
     bool is_http_1_0;
     bool expects_continue;  /* the client sends the body only when it is asked to */
     bool query_parsed;      /* the query is decoded */
@@ -218,10 +218,11 @@ struct http_server {
     unsigned connection_count;
     struct http_connection **by_fd; /* by_fd_size of them */
     size_t by_fd_size;
-    struct http_connection *current; /* the library last read from it or called us for it; NULL: it is gone */
-    uint64_t busy_turns;             /* turns since the daemon last had nothing to do */
-    uint64_t progress_check_ms;      /* when http_progress.c last checked the connections */
-    struct http_linger *lingering;   /* closed connections whose sockets are kept */
+    struct http_connection
+        *current;               /* the connection that the library last read from or called us for; NULL: it is gone */
+    uint64_t busy_turns;        /* turns since the daemon last had nothing to do */
+    uint64_t progress_check_ms; /* when http_progress.c last checked the connections */
+    struct http_linger *lingering; /* closed connections whose sockets are kept */
     unsigned lingering_count;
     struct http_unsent_socket *unsent;
     struct http_exchange *free_exchanges;

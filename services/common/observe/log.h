@@ -62,8 +62,8 @@ struct log_field {
 /* Writes the fields up to LOG_END; the first one is msg. Use the macros instead of this function. */
 void log_write(enum log_level level, const struct log_field *fields);
 
-/* Writes the text as a line of its own, at any level. It is for output of another program that the log passes on. On a
- * terminal it replaces an unfinished line, such as a progress line. */
+/* Writes the text as a line of its own, at any level. Use it to pass on the output of another program. On a terminal
+ * the text replaces an unfinished line, such as a progress line. */
 void log_plain(const char *prefix, const char *text, size_t len);
 
 void log_set_level(enum log_level level);

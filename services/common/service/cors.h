@@ -10,7 +10,7 @@
 
 #include "common/http_server/http_server.h"
 
-/* Returns false, with the reason in err, when `origins` is neither such a list nor "*". */
+/* Returns false, with the reason in err, when `origins` is neither a list of origins nor "*". */
 MUST_CHECK bool cors_check(const char *origins, char *err, size_t err_size);
 /* Sets the headers that this standard demands in every answer. */
 void cors_set_headers(const char *origins, struct http_exchange *x);

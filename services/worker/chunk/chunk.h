@@ -112,8 +112,8 @@ const char *chunk_peek(const struct chunk *c, size_t *len);
 void chunk_skip(struct chunk *c, size_t len);
 /* Moves up to cap answer bytes to dst. Returns 0 when none are ready yet, -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
-/* Gives the caller the whole answer together with its memory, and returns true. Does so only if the answer has ended,
- * is long, and no byte of it was pulled. */
+/* Gives the caller the whole answer together with its memory, and returns true. Does nothing and returns false if the
+ * answer is short, has not ended, or was pulled in part. */
 MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 
 /* Adds the cost of more items, which used slot_ns of slot time together. Call it before their answers are added. */

@@ -42,7 +42,8 @@ void process_on_exit(struct reaped *child, int status, const struct rusage *usag
 void process_close_pipe(struct process_pipe *pipe);
 /* Frees the process if it is GONE and its handles are closed. */
 void process_release(struct process *p);
-/* Reads what is in the pipe of stderr and, if `answers`, in that of stdout. Does not wait for more. */
+/* Reads what is in the pipe of stderr. If `answers` is true, also reads what is in the pipe of stdout. Does not wait
+ * for more. */
 void process_read_rest(struct process *p, bool answers);
 
 #endif

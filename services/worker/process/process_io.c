@@ -378,7 +378,7 @@ void process_on_stderr(uv_poll_t *poll, int status, int events)
 void process_read_rest(struct process *p, bool answers)
 {
     if (p->err.open) read_stderr(p);
-    /* This is enough for everything that an enlarged pipe holds. The limit is for a descendant that never stops
+    /* The limit is enough for everything that an enlarged pipe holds. It is needed if a descendant never stops
      * writing. */
     if (answers && p->out.open) read_output(p, 3 * PIPE_BYTES);
 }

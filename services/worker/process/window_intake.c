@@ -1,4 +1,4 @@
-/* The part of window.h that reads: it turns the lines of a process into answers of its runs. */
+/* The reading part of window.h: turns the lines of a process into answers of its runs. */
 #include "worker/process/window_internal.h"
 
 #include "common/json/encoding.h"

@@ -1,6 +1,6 @@
 /*
  * Starts one task process. It has a process group of its own and no new privileges, and it dies with the worker. The
- * kernel's out-of-memory killer prefers it to the worker. It inherits nothing but stdin, stdout and stderr, which are
+ * kernel's out-of-memory killer kills it before the worker. It inherits nothing but stdin, stdout and stderr, which are
  * pipes or sockets. It is started by vfork(). So the size of the worker does not matter, and a failed execve() is known
  * at once. Knows nothing of tasks.
  */

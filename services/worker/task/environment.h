@@ -20,7 +20,7 @@ struct environment_process {
     const char *worker_id;
 };
 
-/* Makes the list of variables of one process: those of its task and its own. */
+/* Makes the list of variables of one process: the variables of its task, and the process's own variables. */
 MUST_CHECK const char **environment_of_process(const char *const *of_task, const struct environment_process *p);
 
 /* Frees a list and its variables. NULL is fine. */
