@@ -134,10 +134,9 @@ static inline unsigned fantail_unescape(const char **at, const char *end)
     return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
-/* Reads the characters of a string as UTF-8, without quotes and escapes. A NUL follows them. \u0000 gives a NUL among
- * them. `text` has `size` bytes. item->len bytes are always enough. If there are too few, or if the item has
- * half of a surrogate pair, which UTF-8 cannot express, the result is false. len may
- * be NULL. */
+/* Reads the characters of a string as UTF-8, without quotes and escapes. A NUL follows the characters. An escape \u0000
+ * gives a NUL within the text. `text` has `size` bytes. item->len bytes are always enough. If there are too few, or if
+ * the item has half of a surrogate pair, which UTF-8 cannot express, the result is false. len may be NULL. */
 static inline bool fantail_get_string(const struct fantail_item *item, char *text, size_t size, size_t *len)
 {
     enum { CHARACTER_BYTES = 4 };

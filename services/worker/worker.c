@@ -154,8 +154,8 @@ static bool is_among(const char *const *names, const char *name)
     return false;
 }
 
-/* Whether the former description of a task stays. `names` are the tasks that have changed. If a changed task cannot be
- * read now, it may be half written, so its former description stays. */
+/* Returns whether the former description of a task stays in use. `names` are the tasks that have changed. If a changed
+ * task cannot be read now, it may be half written, so its former description stays. */
 static bool stays(const struct task *now, const struct task *former, const char *const *names)
 {
     if (!names || !former) return false;

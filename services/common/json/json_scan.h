@@ -32,7 +32,7 @@ struct json_scan {
 /* Makes s ready for one value. It can also be used to start again. max_depth is at most LIMIT_JSON_DEPTH. It is cheap,
  * because it does not clear the depth bits. */
 void json_scan_init(struct json_scan *s, unsigned max_depth);
-/* Reads up to the end of one value, after leading white space. *used is always set. */
+/* Skips leading white space, and reads up to the end of one value. *used is always set. */
 MUST_CHECK enum json_scan_status json_scan_feed(struct json_scan *s, const char *data, size_t len, size_t *used);
 /* Call it when no more bytes will come. Returns JSON_SCAN_WHOLE or JSON_SCAN_ERROR. */
 MUST_CHECK enum json_scan_status json_scan_finish(struct json_scan *s);

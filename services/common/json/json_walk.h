@@ -18,7 +18,7 @@ struct json_walk {
     const char *at, *end;
 };
 
-/* The text must be valid (json_valid()). Returns false when it is neither an object nor an array. */
+/* The text must be valid (json_valid()). Returns false when the value is neither an object nor an array. */
 MUST_CHECK bool json_walk_init(struct json_walk *w, const char *text, size_t len);
 /* Gives the next member or element; returns false after the last one. *name is the JSON string with its quotes, as it
  * was written. For an element of an array *name is empty. name and value may be NULL. */

@@ -54,8 +54,8 @@ bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
 }
 
 /* Polls until there are events or the time is over. The loop's own poll follows and finds the same events at once. Only
- * the loop's own poll adds descriptors that are newly watched, so it finds their events. Returns the counter for the
- * way in which this poll ended. */
+ * the loop's own poll adds descriptors that are newly watched, so only that poll finds their events. Returns the
+ * counter for the way in which this poll ended. */
 static uint64_t *poll_events(struct busy_poller *p, int fd, uint64_t begun, uint64_t budget_ns)
 {
     struct pollfd events = {.fd = fd, .events = POLLIN};

@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #define ALLOWED_METHODS "GET, HEAD, POST, DELETE"
-/* Headers of answers that a page can read, besides those that it can always read. */
+/* The headers that a page can read in an answer, besides the headers that every page can read. */
 #define EXPOSED_HEADERS "Allow, Fantail-Job, Retry-After, WWW-Authenticate, traceresponse"
 #define PREFLIGHT_AGE_S "7200" /* for this time a browser need not ask again; browsers allow no more */
 

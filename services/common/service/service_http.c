@@ -5,7 +5,7 @@
 
 #define METRICS_BYTES (16 * 1024 * 1024)
 
-/* What the routes of health read, because handle() of a route gets the program's own data. A process has one
+/* The routes of health read this struct, because handle() of a route gets the program's own data. A process has one
  * service. */
 static struct {
     bool ready;

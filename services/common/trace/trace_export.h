@@ -1,7 +1,7 @@
 /*
  * Sends finished spans to an OTLP/HTTP collector, in batches, at little cost for the service: adding a span is an
- * append to a bounded queue. A full queue drops new spans, which fantail_spans_total counts. When a collector becomes
- * unreachable, the log gets one line, and one more when spans are delivered again.
+ * append to a bounded queue. A full queue drops new spans, and fantail_spans_total counts them. When a collector
+ * becomes unreachable, the log gets one line, and one more when spans are delivered again.
  *
  *     IDLE ----- a batch is full, or its delay is over -----> SENDING ----- 2xx, or refused for good --+
  *      ^                                                        ^  |                                   |

@@ -30,7 +30,7 @@ static void on_timer(uv_timer_t *timer)
             wake_at(p, until); /* the timer uses the clock of the loop, which may be a little ahead */
             return;
         }
-        /* The probe lives without an item, so the items killed the other processes. */
+        /* The probe got no item and lives on. So the items killed the other processes. */
         p->probe = NULL;
         p->deaths = 0;
     }

@@ -1,8 +1,8 @@
 /*
  * A task as its directory describes it: by <dir>/<name>/task.json, or by an executable <dir>/<name> or
  * <dir>/<name>/<name> (mode exec). A task that cannot be read is kept, with the reason in `error`, so that clients who
- * name it get the reason. Tasks are shared by reference. Reading a task again makes a new struct task. The former one
- * lives as long as its processes.
+ * name it get the reason. Tasks are shared by reference. Reading a task again makes a new struct task. The former
+ * struct lives as long as its processes.
  */
 #ifndef FANTAIL_WORKER_TASK_TASK_H
 #define FANTAIL_WORKER_TASK_TASK_H
