@@ -27,8 +27,7 @@
 #define WINDOW_MAX_BYTES      (2 * MIB)  /* limit for items, and for expected answers; one item is always allowed */
 #define WINDOW_STRAY_BYTES    (16 * KIB) /* stray lines of one read that are kept for the log */
 #define WINDOW_RUN_NS         (100 * NS_PER_US) /* least work in a run when items are shared among processes */
-#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS) /* least work in a run of a checked window, which pauses after each run  \
-                                               */
+#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* the same for a checked window, which pauses after each run */
 
 /* What form the lines of a process have. */
 enum window_form {
