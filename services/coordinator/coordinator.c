@@ -3,6 +3,7 @@
 
 #include "coordinator/api/api.h"
 #include "coordinator/job/uuid.h"
+#include "protocol/protocol.h"
 
 static void on_reload(void *data)
 {
@@ -10,6 +11,12 @@ static void on_reload(void *data)
 }
 
 /* Shutdown. */
+
+/* The listener closes, so workers cannot renew their leases. */
+static void on_drain(void *data)
+{
+    registry_stop(&((struct coordinator *)data)->fleet.registry);
+}
 
 /* Ends all jobs. The clients still get the answers so far, and the end. */
 static void on_cut(void *data)
@@ -82,12 +89,14 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
         .routes = api_routes,
         .admin_routes = api_admin_routes,
         .data = c,
+        .drain = on_drain,
         .idle = is_idle,
         .cut = on_cut,
         .stop = on_stop,
         .reload = on_reload,
         .max_body_bytes = (size_t)c->config->max_body_bytes,
         .max_connections = (unsigned)c->config->max_connections,
+        .own_access_path = PATH_WORKERS,
     };
     c->loop = loop;
     jobs_register_metrics(&c->jobs);

@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include "common/base/limits.h"
+#include "common/net/loopback.h"
 #include "common/observe/metrics.h"
 #include "common/service/option.h"
 
@@ -12,8 +13,11 @@ static const struct option_row rows[] = {
     OPTION_HEADING("Workers"),
     OPTION_STRING(
         "workers", S, fleet.workers, "static://127.0.0.1:8081",
-        "where the workers are: static://host:port,host:port (or unix:PATH), http://balancer:port or dns://name:port; "
-        "with TLS static+https://, https:// or dns+https://"),
+        "where the workers are: static://host:port,host:port (or unix:PATH), http://balancer:port, dns://name:port or "
+        "register://; with TLS static+https://, https://, dns+https:// or register+https://NAME"),
+    OPTION_BOOL("register-workers", S, fleet.register_workers, NULL,
+                "besides these, use workers that register themselves with a token of --worker-token-file; on with "
+                "register://"),
     OPTION_PATH("worker-ca", S, fleet.ca, NULL,
                 "authorities (PEM) that must have signed the workers' certificates, instead of the system's",
                 .value = "FILE"),
@@ -77,7 +81,8 @@ static void keep_buffers_on_the_heap(void)
 /* Checks the options and reads the files that they name. Returns 0, or the exit status after a message. */
 static int check(struct coordinator *c, const struct coordinator_config *config)
 {
-    int fault = worker_fleet_check(&c->fleet, &spec);
+    bool open = !is_loopback(config->service.host) && !config->service.insecure;
+    int fault = worker_fleet_check(&c->fleet, &spec, open);
     const char *option, *why = emf_check(&config->emf, (int)config->service.ready_fd, &option);
     if (!fault && why) fault = option_complain(&spec, option, "%s", why);
     return fault ? fault : service_check(&spec, &config->service);

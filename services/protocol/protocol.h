@@ -7,8 +7,9 @@
 
 #include "common/base/base.h"
 
-#define PATH_JOBS  "/v1/jobs"
-#define PATH_TASKS "/v1/tasks"
+#define PATH_JOBS    "/v1/jobs"
+#define PATH_TASKS   "/v1/tasks"
+#define PATH_WORKERS "/v1/workers"
 
 #define HEADER_JOB         "Fantail-Job"         /* the id of the job, in every answer to an accepted job */
 #define HEADER_CHUNK       "Fantail-Chunk"       /* "<job>/<first index>" */

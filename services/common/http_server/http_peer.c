@@ -7,6 +7,8 @@
  * After the answer has begun, nothing may be inserted between its bytes, and HTTP/1.0 has no interim answers. In both
  * cases a FIN counts as a hang-up.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -77,4 +79,17 @@ void http_peer_on_event(uv_poll_t *poll, int status, int events)
             peer_move(c, HTTP_PEER_SHUT);
         http_peer_check(c);
     }
+}
+
+bool http_exchange_peer(const struct http_exchange *x, char *text, size_t size)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    if (getpeername(x->connection->fd, (struct sockaddr *)&peer, &len) != 0) return false;
+    if (peer.ss_family == AF_INET)
+        return inet_ntop(AF_INET, &((struct sockaddr_in *)&peer)->sin_addr, text, (socklen_t)size);
+    if (peer.ss_family != AF_INET6) return false;
+    const struct in6_addr *v6 = &((struct sockaddr_in6 *)&peer)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(v6)) return inet_ntop(AF_INET, v6->s6_addr + 12, text, (socklen_t)size);
+    return inet_ntop(AF_INET6, v6, text, (socklen_t)size);
 }

@@ -131,6 +131,9 @@ const char *http_exchange_header(const struct http_exchange *x, const char *name
 /* Returns how often the request has this header. Appends its values to joined, separated by commas, or nothing if they
  * would pass the cap. joined may be NULL. */
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined);
+/* Writes the numeric address of the peer, without its port. Returns false when the peer has none (a socket file), or
+ * has hung up. */
+MUST_CHECK bool http_exchange_peer(const struct http_exchange *x, char *text, size_t size);
 /* The length the client announced, or -1 when it sends chunks. */
 int64_t http_exchange_content_length(const struct http_exchange *x);
 

@@ -118,6 +118,8 @@ struct service_hooks {
     void (*reload)(void *data); /* SIGHUP */
     size_t max_body_bytes;
     unsigned max_connections;
+    const char *own_access_path; /* requests for this path need no token of --token-file, because its handler checks
+                                  * them; NULL: none */
 };
 
 /* Checks that the options fit together. Returns 0, or 2 after a message that names the option. */

@@ -70,6 +70,7 @@ static bool admit(void *data, struct http_exchange *x)
 {
     struct service_http *h = data;
     if (cors_answer_preflight(h->cors_origins, x)) return false;
+    if (h->own_access_path && strcmp(http_exchange_path(x), h->own_access_path) == 0) return true;
     for (const struct http_route *r = health_routes; r->path; r++)
         if (strcmp(http_exchange_path(x), r->path) == 0) return true;
     return access_admit(&h->access, x);
@@ -201,6 +202,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
     if (health.http) BUG("a process has one service");
     health.http = h;
     h->cors_origins = config->cors_origins;
+    h->own_access_path = hooks->own_access_path;
     health.ready = false;
     snprintf(health.reason, sizeof health.reason, "starting");
     const struct http_route *const lists[] = {hooks->routes, health_routes};

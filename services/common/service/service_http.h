@@ -16,6 +16,7 @@ struct service_http {
     struct http_route *routes, *admin_routes;
     struct access access;          /* access to the public server */
     const char *cors_origins;      /* for the public server; see cors.h */
+    const char *own_access_path;   /* of the hooks */
     struct route_metrics *metrics; /* one per route of the public server and one for no route */
     size_t metrics_count;
 };

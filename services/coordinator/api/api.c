@@ -2,6 +2,7 @@
 
 #include "coordinator/api/api_jobs.h"
 #include "coordinator/api/api_tasks.h"
+#include "coordinator/api/api_workers.h"
 #include "coordinator/coordinator.h"
 #include "protocol/protocol.h"
 
@@ -31,9 +32,13 @@ static void show_demand(struct http_exchange *x, void *data)
 }
 
 const struct http_route api_routes[] = {
-    {"POST", PATH_JOBS, api_post_job},        {"GET", PATH_JOBS, api_list_jobs},
-    {"GET", PATH_JOBS "/{id}", api_show_job}, {"DELETE", PATH_JOBS "/{id}", api_delete_job},
-    {"GET", PATH_TASKS, api_list_tasks},      {0},
+    {"POST", PATH_JOBS, api_post_job},
+    {"GET", PATH_JOBS, api_list_jobs},
+    {"GET", PATH_JOBS "/{id}", api_show_job},
+    {"DELETE", PATH_JOBS "/{id}", api_delete_job},
+    {"GET", PATH_TASKS, api_list_tasks},
+    {"POST", PATH_WORKERS, api_register_worker},
+    {0},
 };
 
 const struct http_route api_admin_routes[] = {

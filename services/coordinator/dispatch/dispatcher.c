@@ -124,7 +124,12 @@ static void endpoint_removed(void *data, struct endpoint *at)
     scheduler_timing_want(d->turn);
 }
 
-const struct endpoints_ops dispatcher_endpoints_ops = {endpoint_added, endpoint_removed};
+static void endpoint_registered(void *data, struct endpoint *at, bool other, const char *tasks)
+{
+    worker_endpoint_registered(at->owner, other, tasks);
+}
+
+const struct endpoints_ops dispatcher_endpoints_ops = {endpoint_added, endpoint_removed, endpoint_registered};
 
 /* Start and end. */
 

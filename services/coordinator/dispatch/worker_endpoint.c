@@ -46,6 +46,14 @@ void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id)
     e->worker_id = worker_id;
 }
 
+void worker_endpoint_registered(struct worker_endpoint *e, bool other, const char *tasks)
+{
+    struct dispatcher *d = e->dispatcher;
+    if (other) sched_endpoint_probe_now(d->scheduler, e->sched, now_ns());
+    survey_compare(&d->fleet->survey, e->survey, tasks);
+    if (other) scheduler_timing_want(d->turn);
+}
+
 /* Behind a balancer there may be workers of two versions. */
 bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection)
 {

@@ -24,6 +24,9 @@ void worker_endpoint_free(struct worker_endpoint *e);
 
 /* Asks the endpoint whether it is ready, and reports to the scheduler by sched_endpoint_probed(). */
 void worker_endpoint_probe(struct worker_endpoint *e);
+/* Call it when a worker has registered again at this address. other: it is another worker than before, so what the
+ * scheduler knows of the endpoint's health is old. tasks: ETag of its tasks; "": not known. */
+void worker_endpoint_registered(struct worker_endpoint *e, bool other, const char *tasks);
 /* Call it when an answer of the worker with this id has come. If the id is new, the worker is asked for its tasks. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
 /* Call it when an answer with status 200 has come. Returns false if the answer does not name its chunk, although

@@ -6,6 +6,7 @@
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 #include "common/net/unix_address.h"
+#include "coordinator/fleet/endpoints_internal.h"
 
 struct prefix {
     const char *text;
@@ -14,9 +15,14 @@ struct prefix {
 };
 
 static const struct prefix prefixes[] = {
-    {"static://", ENDPOINTS_STATIC, "http"}, {"static+https://", ENDPOINTS_STATIC, "https"},
-    {"http://", ENDPOINTS_BALANCER, "http"}, {"https://", ENDPOINTS_BALANCER, "https"},
-    {"dns://", ENDPOINTS_DNS, "http"},       {"dns+https://", ENDPOINTS_DNS, "https"},
+    {"static://", ENDPOINTS_STATIC, "http"},
+    {"static+https://", ENDPOINTS_STATIC, "https"},
+    {"http://", ENDPOINTS_BALANCER, "http"},
+    {"https://", ENDPOINTS_BALANCER, "https"},
+    {"dns://", ENDPOINTS_DNS, "http"},
+    {"dns+https://", ENDPOINTS_DNS, "https"},
+    {"register://", ENDPOINTS_REGISTERED, "http"},
+    {"register+https://", ENDPOINTS_REGISTERED, "https"},
 };
 
 /* Returns the length of the "host:port" or "[v6]:port" at the start of text, up to a comma or the end. Returns 0 when
@@ -71,6 +77,17 @@ static bool check_list(const struct prefix *p, const char *list, char *err, size
     }
 }
 
+/* Without TLS nothing may follow register://, because no name is used. With TLS the name in the certificates follows.
+ */
+static bool check_register(const struct prefix *p, const char *name, char *err, size_t err_size)
+{
+    bool tls = strcmp(p->scheme, "https") == 0;
+    if (tls ? *name && !name[strcspn(name, ":/,?#@ \t")] : !*name) return true;
+    snprintf(err, err_size,
+             tls ? "'%s' is not the name in the workers' certificates" : "'%s' must not follow register://", name);
+    return false;
+}
+
 /* Returns the prefix of the text; NULL when it is not a known one. */
 static const struct prefix *find_prefix(const char *workers)
 {
@@ -84,11 +101,14 @@ bool endpoints_check(const char *workers, char *err, size_t err_size)
     const struct prefix *p = find_prefix(workers);
     if (!p) {
         snprintf(err, err_size,
-                 "'%s' does not start with static://, http:// or dns://, or static+https://, https:// or dns+https://",
+                 "'%s' does not start with static://, http://, dns:// or register://, or static+https://, https://, "
+                 "dns+https:// or register+https://",
                  workers);
         return false;
     }
-    return check_list(p, workers + strlen(p->text), err, err_size);
+    const char *rest = workers + strlen(p->text);
+    return p->mode == ENDPOINTS_REGISTERED ? check_register(p, rest, err, err_size)
+                                           : check_list(p, rest, err, err_size);
 }
 
 enum endpoints_mode endpoints_mode(const char *workers)
@@ -103,19 +123,25 @@ bool endpoints_use_tls(const char *workers)
     return p && strcmp(p->scheme, "https") == 0;
 }
 
-static void add(struct endpoints *e, const char *url, const char *connect_to)
+void endpoint_add(struct endpoints *e, const char *url, const char *connect_to, bool leased)
 {
     struct endpoint *one = xcalloc(1, sizeof *one);
     one->url = xstrdup(url);
     one->connect_to = connect_to ? xstrdup(connect_to) : NULL;
-    one->seen = true;
+    one->leased = leased;
+    one->listed = !leased;
     one->next = e->list;
     e->list = one;
     e->count++;
     one->owner = e->ops->added(e->data, one);
 }
 
-static void drop(struct endpoints *e, struct endpoint **link)
+static void add(struct endpoints *e, const char *url, const char *connect_to)
+{
+    endpoint_add(e, url, connect_to, false);
+}
+
+void endpoint_drop(struct endpoints *e, struct endpoint **link)
 {
     struct endpoint *one = *link;
     *link = one->next;
@@ -207,18 +233,18 @@ static void mark_known(struct endpoints *e, struct found_address **sorted, size_
 {
     for (struct endpoint *one = e->list; one; one = one->next) {
         struct found_address **at = bsearch(one->connect_to, sorted, n, sizeof *sorted, compare_text);
-        one->seen = at;
+        one->listed = at;
         if (at) (*at)->known = true;
     }
 }
 
-static void drop_unseen(struct endpoints *e)
+static void drop_unlisted(struct endpoints *e)
 {
     for (struct endpoint **link = &e->list; *link;)
-        if ((*link)->seen)
+        if ((*link)->listed || (*link)->leased)
             link = &(*link)->next;
         else
-            drop(e, link);
+            endpoint_drop(e, link);
 }
 
 void endpoints_update(struct endpoints *e, const struct addrinfo *addresses)
@@ -230,8 +256,8 @@ void endpoints_update(struct endpoints *e, const struct addrinfo *addresses)
     for (size_t i = 0; i < n; i++) sorted[i] = &found[i];
     mark_known(e, sorted, sort_distinct(sorted, n));
     for (size_t i = 0; i < n; i++)
-        if (!found[i].known) add_address(e, found[i].connect_to);
-    drop_unseen(e);
+        if (!found[i].known && !leases_bar(&e->leases, found[i].connect_to)) add_address(e, found[i].connect_to);
+    drop_unlisted(e);
     free(sorted);
     free(found);
 }
@@ -284,18 +310,20 @@ bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, 
     case ENDPOINTS_STATIC: add_static(e, p, rest); break;
     case ENDPOINTS_BALANCER: add(e, workers, NULL); break;
     case ENDPOINTS_DNS: start_dns(e, rest); break;
+    case ENDPOINTS_REGISTERED: e->name = *rest ? xstrdup(rest) : NULL; break;
     }
     return true;
 }
 
 void endpoints_stop(struct endpoints *e)
 {
-    while (e->list) drop(e, &e->list);
+    while (e->list) endpoint_drop(e, &e->list);
     if (e->timer) uv_close((uv_handle_t *)e->timer, (uv_close_cb)free);
     if (e->lookup) {
         e->lookup->data = NULL;
         uv_cancel((uv_req_t *)e->lookup);
     }
+    leases_release(&e->leases);
     free(e->name);
     free(e->port);
     *e = (struct endpoints){0};

@@ -5,9 +5,14 @@
  *   static://unix:/run/a.sock,b:8081   also Unix-domain sockets of this machine (unix_address.h)
  *   http://name:8081         one load balancer; each new connection resolves its name
  *   dns://name:8081          every address of the name, resolved again every refresh_ms
+ *   register://              only workers that register themselves
  *
- * With TLS: static+https://, https:// and dns+https://. The certificate must be for the name in the option, even if a
- * connection goes to one of its addresses.
+ * With TLS: static+https://, https://, dns+https:// and register+https://NAME. The certificate must be for the name in
+ * the option, even if a connection goes to one of its addresses.
+ *
+ * Workers that register themselves (registry.h) are added in every form but that of a balancer. So an address is there
+ * if a worker has a lease on it, or if the option lists it. A name server may list an address for a while after its
+ * worker has said goodbye. Until then the address is barred.
  *
  * Calls its owner for each address that appears or disappears. It does not know what is sent there.
  */
@@ -17,20 +22,25 @@
 #include <uv.h>
 
 #include "common/base/base.h"
+#include "coordinator/fleet/leases.h"
 
-enum endpoints_mode { ENDPOINTS_STATIC, ENDPOINTS_BALANCER, ENDPOINTS_DNS };
+enum endpoints_mode { ENDPOINTS_STATIC, ENDPOINTS_BALANCER, ENDPOINTS_DNS, ENDPOINTS_REGISTERED };
 
 struct endpoint {
     struct endpoint *next;
     char *url;        /* "http://name:8081", without a slash at its end */
-    char *connect_to; /* DNS mode: "10.0.0.7:8081"; a socket: "unix:/path"; else NULL */
+    char *connect_to; /* DNS mode, or registered: "10.0.0.7:8081"; a socket: "unix:/path"; else NULL */
     void *owner;      /* what added() returned */
-    bool seen;        /* private: it is in the newest DNS answer */
+    bool listed;      /* private: the option names it, or the newest DNS answer */
+    bool leased;      /* private: a worker has registered there */
 };
 
 struct endpoints_ops {
     void *(*added)(void *data, struct endpoint *e);
     void (*removed)(void *data, struct endpoint *e); /* e is freed afterwards */
+    /* A worker has registered again at an address that is known. other: it is another worker than before, or the first
+     * one there that registers. tasks: ETag of its GET /v1/tasks; "": not known. May be NULL. */
+    void (*registered)(void *data, struct endpoint *e, bool other, const char *tasks);
 };
 
 struct endpoints {
@@ -39,12 +49,13 @@ struct endpoints {
     unsigned count;
     const struct endpoints_ops *ops;
     void *data;
-    char *name, *port;  /* DNS mode */
+    char *name, *port;  /* DNS mode; for register+https:// only the name */
     const char *scheme; /* "http" or "https" */
     uint64_t refresh_ms;
     uv_loop_t *loop;
     uv_timer_t *timer;
     uv_getaddrinfo_t *lookup;
+    struct leases leases;
 };
 
 /* Reads the text and adds the addresses in it. Returns false, with a sentence in err, when the text is wrong. */
@@ -56,6 +67,14 @@ MUST_CHECK bool endpoints_check(const char *workers, char *err, size_t err_size)
 enum endpoints_mode endpoints_mode(const char *workers);
 bool endpoints_use_tls(const char *workers);
 void endpoints_stop(struct endpoints *e);
+
+/* A worker registers or says goodbye (leases.h). Adds or removes its address. Returns what has changed, and the terms
+ * of the lease if it has one now. */
+MUST_CHECK enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,
+                                                 struct lease_terms *terms);
+/* Ends one lease that has run out, and removes its address if nothing else lists it. Returns false when there is none.
+ * Call it as leases_take_ended(). */
+MUST_CHECK bool endpoints_end_lease(struct endpoints *e, uint64_t now_ns, struct registration *ended);
 
 /* For DNS mode. `found` has all addresses that the name has now; NULL: it has none. Adds the new addresses in their
  * order, and then removes those that are gone. Takes O(n log n). The lookups call it. */

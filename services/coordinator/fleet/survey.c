@@ -11,6 +11,7 @@ enum {
     TICK_MS = 5000,        /* workers whose period is over are asked together, at multiples of this time */
     RETRY_MIN_MS = 1000,   /* delay after a worker did not answer; doubled each time, up to the period */
     FRESH_MAX_MS = 1000,
+    COMPARED_PAUSE_MS = 500, /* between two requests because a worker says that its tasks have changed */
     QUESTION_MS = 3000,
 };
 
@@ -283,6 +284,11 @@ void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms)
     if (!w->call && at < w->due.key) heap_set(&s->due, &w->due, at);
     if (w->call && at < w->again_ns) w->again_ns = at;
     survey_run(s);
+}
+
+void survey_compare(struct survey *s, struct survey_worker *w, const char *etag)
+{
+    if (etag[0] && strcmp(etag, w->etag) != 0) survey_ask(s, w, COMPARED_PAUSE_MS);
 }
 
 /* Start and end. */

@@ -54,6 +54,8 @@ struct survey_worker *survey_add(struct survey *s, const struct endpoint *at, su
 void survey_remove(struct survey *s, struct survey_worker *w);
 /* Asks the worker once more, but not before `after_ms` have passed since it was asked last. */
 void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms);
+/* A worker says that its tasks have this ETag. Asks it if that is not the one we know. "": it does not say. */
+void survey_compare(struct survey *s, struct survey_worker *w, const char *etag);
 
 /* Questions. */
 

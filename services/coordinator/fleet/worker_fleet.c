@@ -7,10 +7,30 @@
  * worker until new connections are made. */
 #define BALANCER_CONNECTION_MS 10000
 
-int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec)
+bool worker_fleet_takes_registrations(const struct worker_fleet_config *config)
+{
+    return config->register_workers || endpoints_mode(config->workers) == ENDPOINTS_REGISTERED;
+}
+
+/* Who can register a worker is sent the items of all users, so a token must keep others out. */
+static int check_registration(const struct worker_fleet_config *config, const struct option_spec *spec, bool open)
+{
+    if (!worker_fleet_takes_registrations(config)) return 0;
+    if (endpoints_mode(config->workers) == ENDPOINTS_BALANCER)
+        return option_complain(spec, "register-workers", "cannot be used with a balancer: --workers %s",
+                               config->workers);
+    if (config->token_file || !open) return 0;
+    return option_complain(spec, "worker-token-file",
+                           "must be given: other machines can connect, and everyone who can connect could register a "
+                           "worker and receive items. Or accept the risk with --insecure");
+}
+
+int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec, bool open)
 {
     char err[512];
     if (!endpoints_check(f->config->workers, err, sizeof err)) return option_complain(spec, "workers", "%s", err);
+    int unsafe = check_registration(f->config, spec, open);
+    if (unsafe) return unsafe;
     int fault = worker_tls_check(spec, f->config);
     if (fault || token_file_open(&f->tokens, "worker-token-file", f->config->token_file, err, sizeof err)) return fault;
     return option_complain(spec, "worker-token-file", "%s", err);
@@ -63,6 +83,7 @@ void worker_fleet_register_metrics(struct worker_fleet *f)
 {
     metric_gauge_each("fantail_token_presented", "The token that workers are sent, by its fingerprint.", "fingerprint",
                       show_token, f);
+    registry_register_metrics(&f->registry, &f->endpoints);
 }
 
 bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size)
@@ -84,8 +105,10 @@ bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_op
 {
     char why[512];
     if (endpoints_start(&f->endpoints, f->endpoints.loop, f->config->workers,
-                        (uint64_t)(f->config->dns_refresh_s * 1e3), ops, data, why, sizeof why))
+                        (uint64_t)(f->config->dns_refresh_s * 1e3), ops, data, why, sizeof why)) {
+        if (worker_fleet_takes_registrations(f->config)) registry_start(&f->registry, f->endpoints.loop);
         return true;
+    }
     snprintf(err, err_size, "--workers: %s", why);
     return false;
 }
@@ -98,6 +121,7 @@ void worker_fleet_reload(struct worker_fleet *f)
 
 void worker_fleet_stop(struct worker_fleet *f)
 {
+    registry_stop(&f->registry);
     endpoints_stop(&f->endpoints);
     survey_stop(&f->survey);
     http_client_free(f->client);

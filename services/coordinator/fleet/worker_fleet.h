@@ -11,6 +11,7 @@
 #include "common/service/token_file.h"
 #include "coordinator/fleet/connect_error.h"
 #include "coordinator/fleet/endpoints.h"
+#include "coordinator/fleet/registry.h"
 #include "coordinator/fleet/survey.h"
 
 struct worker_fleet_config {
@@ -18,6 +19,7 @@ struct worker_fleet_config {
     const char *token_file;                    /* NULL: workers get no token */
     const char *ca, *client_cert, *client_key; /* paths of files; NULL: none */
     double dns_refresh_s;
+    bool register_workers; /* workers may register themselves, whatever `workers` says */
 };
 
 struct worker_fleet {
@@ -28,13 +30,17 @@ struct worker_fleet {
     char *authorization; /* the header line that every request to a worker carries; NULL: none */
     uint64_t token_age;  /* how often the token in it was replaced by another one */
     struct endpoints endpoints;
+    struct registry registry;
     struct survey survey;
     struct connect_error connect_error;
 };
 
 /* Checks the options and reads the tokens, before anything starts. Returns 0, or the exit status after a message that
- * names the option. f must be zeroed except for config. */
-MUST_CHECK int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec);
+ * names the option. f must be zeroed except for config. open: other machines can connect to this coordinator, and
+ * --insecure was not given. */
+MUST_CHECK int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec, bool open);
+/* Whether workers may register themselves. The option --workers must have been checked. */
+bool worker_fleet_takes_registrations(const struct worker_fleet_config *config);
 void worker_fleet_register_metrics(struct worker_fleet *f);
 /* Starts everything but the search for addresses. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size);

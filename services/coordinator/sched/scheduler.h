@@ -331,6 +331,9 @@ struct sched_endpoint_task {
 };
 void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
                               size_t n, uint64_t now_ns);
+/* The worker at this endpoint is a new one. If nothing is sent there because of what happened before, the endpoint is
+ * asked now whether it is ready. */
+void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* Reports the answer to the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
 /* Whether its last attempt ended as SCHED_END_REFUSED. For a balancer: whether its last few attempts did. */

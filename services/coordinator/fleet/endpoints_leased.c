@@ -1,0 +1,66 @@
+/* The addresses of workers that register themselves. */
+#include "common/base/buf.h"
+#include "coordinator/fleet/endpoints_internal.h"
+
+static const char *address_of(const struct endpoint *one)
+{
+    const char *host = strstr(one->url, "://");
+    return one->connect_to ? one->connect_to : host + strlen("://");
+}
+
+/* Returns the link that leads to the endpoint with this address. The link leads to NULL when there is none. */
+static struct endpoint **find(struct endpoints *e, const char *address)
+{
+    struct endpoint **link = &e->list;
+    while (*link && strcmp(address_of(*link), address) != 0) link = &(*link)->next;
+    return link;
+}
+
+/* If the option has a name, the URL has that name, because the certificate is for it. */
+static void add(struct endpoints *e, const char *address)
+{
+    struct buf url = {0};
+    if (e->name)
+        buf_addf(&url, "%s://%s%s", e->scheme, e->name, strrchr(address, ':'));
+    else
+        buf_addf(&url, "%s://%s", e->scheme, address);
+    endpoint_add(e, buf_cstr(&url), address, true);
+    buf_release(&url);
+}
+
+static void hold(struct endpoints *e, const struct registration *r, bool other)
+{
+    struct endpoint *one = *find(e, r->address);
+    if (!one) {
+        add(e, r->address);
+        return;
+    }
+    one->leased = true;
+    if (e->ops->registered) e->ops->registered(e->data, one, other, r->tasks);
+}
+
+/* A list of the option never changes, so its addresses stay. */
+static void let_go(struct endpoints *e, const char *address)
+{
+    struct endpoint **link = find(e, address);
+    if (!*link) return;
+    (*link)->leased = false;
+    bool barred = e->mode == ENDPOINTS_DNS && leases_bar(&e->leases, address);
+    if (!(*link)->listed || barred) endpoint_drop(e, link);
+}
+
+enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,
+                                      struct lease_terms *terms)
+{
+    enum lease_verdict verdict = leases_register(&e->leases, r, now_ns, terms);
+    if (verdict < LEASE_LEFT) hold(e, r, verdict != LEASE_RENEWED);
+    if (verdict == LEASE_LEFT) let_go(e, r->address);
+    return verdict;
+}
+
+bool endpoints_end_lease(struct endpoints *e, uint64_t now_ns, struct registration *ended)
+{
+    if (!leases_take_ended(&e->leases, now_ns, ended)) return false;
+    let_go(e, ended->address);
+    return true;
+}

@@ -1,0 +1,74 @@
+/*
+ * Which workers have registered themselves, and until when each of them is believed to be there. A worker holds a lease
+ * on its address, and renews it by registering again. A lease that is not renewed runs out. A worker that says goodbye
+ * ends its lease at once. Its address is then barred for a while, because a name server may still list it.
+ *
+ * If the owner was stopped (SIGSTOP, a slow machine), it has read no renewals. Then all leases are extended by the time
+ * of the stop.
+ *
+ * Pure: the time is an argument. Owner: the struct that embeds it. A zeroed one is empty.
+ */
+#ifndef FANTAIL_COORDINATOR_FLEET_LEASES_H
+#define FANTAIL_COORDINATOR_FLEET_LEASES_H
+
+#include "common/base/heap.h"
+
+#define LEASES_TICK_MS    500    /* how often the owner calls leases_take_ended() */
+#define LEASES_RENEW_S    2      /* the least time from one registration of a worker to its next one */
+#define LEASES_PER_S      50     /* renewals in a second, over all workers */
+#define LEASES_BAR_S      120    /* how long an address is barred after a goodbye */
+#define LEASES_MAX        100000 /* workers that may be registered at once */
+#define LEASE_ADDRESS_MAX 64     /* "10.0.0.7:8081" or "[fd00::7]:8081", with a NUL */
+#define LEASE_WORKER_MAX  128
+#define LEASE_TASKS_MAX   80
+#define LEASE_VERSION_MAX 40
+
+/* What a worker says about itself. */
+struct registration {
+    char worker[LEASE_WORKER_MAX];   /* its id */
+    char address[LEASE_ADDRESS_MAX]; /* where it takes chunks */
+    char tasks[LEASE_TASKS_MAX];     /* ETag of its GET /v1/tasks; "": it does not say */
+    char version[LEASE_VERSION_MAX]; /* for the log */
+    bool leaving;                    /* goodbye */
+};
+
+enum lease_verdict {
+    LEASE_NEW,          /* the address had no worker */
+    LEASE_RENEWED,      /* the same worker as before */
+    LEASE_OTHER_WORKER, /* the address had another worker */
+    LEASE_LEFT,         /* the worker said goodbye and had a lease */
+    LEASE_UNKNOWN,      /* the worker said goodbye and had no lease; nothing has changed */
+    LEASE_ELSEWHERE,    /* refused: a worker with this id holds another address */
+    LEASE_FULL,         /* refused: LEASES_MAX */
+    LEASE_VERDICT_COUNT
+};
+
+/* How often a worker is to register, and when it is given up otherwise. */
+struct lease_terms {
+    unsigned renew_s, lease_s;
+};
+
+struct lease;
+
+struct leases {
+    struct lease **sorted; /* by address; held and barred ones */
+    size_t count, alloc;
+    size_t held; /* leases of workers; the others are barred addresses */
+    struct heap ends;
+    uint64_t seen_ns; /* when a function was last called with a time; 0: never */
+};
+
+void leases_release(struct leases *l);
+
+/* A worker registers or says goodbye. If there is a lease now, *terms are its terms. */
+MUST_CHECK enum lease_verdict leases_register(struct leases *l, const struct registration *r, uint64_t now_ns,
+                                              struct lease_terms *terms);
+/* Takes one lease that has run out, and copies its address and its worker. Returns false when there is no such lease.
+ * Call it every LEASES_TICK_MS until it returns false. */
+MUST_CHECK bool leases_take_ended(struct leases *l, uint64_t now_ns, struct registration *ended);
+/* Returns the address that a worker holds; NULL: it holds none. It is borrowed until the next change. */
+const char *leases_address_of(const struct leases *l, const char *worker);
+/* Whether the worker at this address has said goodbye, and nobody has registered there since. */
+bool leases_bar(const struct leases *l, const char *address);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Workers that register themselves: takes what they send to POST /v1/workers, and lets their leases run out. It checks
+ * that they know a token of --worker-token-file, which coordinator and workers share.
+ *
+ * Owner: the fleet.
+ */
+#ifndef FANTAIL_COORDINATOR_FLEET_REGISTRY_H
+#define FANTAIL_COORDINATOR_FLEET_REGISTRY_H
+
+#include <uv.h>
+
+#include "coordinator/fleet/endpoints.h"
+
+enum registry_verdict {
+    REGISTRY_TAKEN,
+    REGISTRY_UNAUTHORIZED, /* no token, or not one of ours */
+    REGISTRY_INVALID,      /* the body or the address cannot be taken */
+    REGISTRY_CONFLICT,     /* another address has a worker with this id */
+    REGISTRY_FULL,
+    REGISTRY_VERDICT_COUNT
+};
+
+struct registry {
+    struct endpoints *endpoints;
+    uv_timer_t *timer; /* NULL: not started */
+    uint64_t *verdicts[REGISTRY_VERDICT_COUNT], *expired, *goodbyes;
+};
+
+void registry_register_metrics(struct registry *r, struct endpoints *endpoints);
+void registry_start(struct registry *r, uv_loop_t *loop);
+/* From now on no lease runs out. The loop must run on to close the handle. */
+void registry_stop(struct registry *r);
+
+/* Takes a body; peer as in registration_read(). Returns REGISTRY_TAKEN with the terms, or why not, with a sentence in
+ * err. After a goodbye the terms are 0. */
+MUST_CHECK enum registry_verdict registry_take(struct registry *r, const char *body, size_t len, const char *peer,
+                                               struct lease_terms *terms, char *err, size_t err_size);
+/* Counts a request that was refused without registry_take(). */
+void registry_refused(struct registry *r, enum registry_verdict why);
+
+#endif
