@@ -6,6 +6,8 @@
 #include "protocol/protocol.h"
 #include "worker/worker.h"
 
+#define ETAG_SIZE 24
+
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool)
 {
     char number[16];
@@ -59,17 +61,30 @@ static void write_tasks(struct buf *b, struct worker *w)
     buf_add_str(b, "]}\n");
 }
 
+static void make_etag(const struct buf *document, char *etag, size_t size)
+{
+    snprintf(etag, size, "\"%016" PRIx64 "\"", hash_bytes(document->data, document->len));
+}
+
+void worker_write_etag(void *worker, char *etag, size_t size)
+{
+    struct buf b = {0};
+    write_tasks(&b, worker);
+    make_etag(&b, etag, size);
+    buf_release(&b);
+}
+
 /* Answers GET /v1/tasks. A coordinator asks from time to time. If the coordinator already has this document, it is not
  * sent again. */
 static void list_tasks(struct http_exchange *x, void *data)
 {
     struct worker *w = data;
     struct buf b = {0};
-    char etag[24];
+    char etag[ETAG_SIZE];
     const char *known = http_exchange_header(x, "If-None-Match");
     if (!http_check_no_query(x, NULL)) return;
     write_tasks(&b, w);
-    snprintf(etag, sizeof etag, "\"%016" PRIx64 "\"", hash_bytes(b.data, b.len));
+    make_etag(&b, etag, sizeof etag);
     worker_set_headers(w, x, NULL);
     http_exchange_set_header(x, "ETag", etag);
     if (known && strstr(known, etag))

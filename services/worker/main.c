@@ -24,6 +24,21 @@ static const struct option_row rows[] = {
         "task-output", struct worker_config, task_output, "log", task_outputs,
         "how lines that tasks print are shown on standard error: as log lines at a bounded rate, or plain after the "
         "task's name"),
+    OPTION_HEADING("Registration with coordinators"),
+    OPTION_STRING("register", struct worker_config, registration.coordinators, NULL,
+                  "register with these coordinators, so that they need not be told of this worker: "
+                  "http://host:port or dns://name:port, separated by commas; with TLS https:// or dns+https://"),
+    OPTION_STRING("register-address", struct worker_config, registration.address, NULL,
+                  "numeric address for chunks; default: that of --host, or where the coordinator sees the worker"),
+    OPTION_PATH("register-token-file", struct worker_config, registration.token_file, NULL,
+                "a file with the tokens to register with; default: that of --token-file"),
+    OPTION_PATH("register-ca", struct worker_config, registration.ca, NULL,
+                "authorities (PEM) that must have signed the coordinators' certificates, instead of the system's",
+                .value = "FILE"),
+    OPTION_PATH("register-client-cert", struct worker_config, registration.client_cert, NULL,
+                "certificate (PEM) to show to coordinators that demand one", .value = "FILE"),
+    OPTION_PATH("register-client-key", struct worker_config, registration.client_key, NULL, "its private key (PEM)",
+                .value = "FILE"),
     OPTION_HEADING("ECS (if ECS_AGENT_URI is set)"),
     OPTION_SECONDS(
         "protection-s", struct worker_config, protection_s, "600", 0, 172800,
@@ -57,6 +72,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
         .routes = worker_routes,
         .admin_routes = worker_admin_routes,
         .data = &w,
+        .leave = worker_leave,
         .drain = worker_drain,
         .idle = worker_idle,
         .cut = worker_cut,
@@ -76,6 +92,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
     log_info("worker is ready", LOG_STR("worker", w.id), LOG_U64("tasks", w.tasks.count),
              LOG_U64("processes", w.processes));
     service_set_ready(w.service, true, NULL);
+    if (!worker_register(&w, err, sizeof err)) die(2, "%s", err);
     int status = service_run(w.service);
     service_free(w.service);
     worker_release(&w);
@@ -100,6 +117,7 @@ int main(int argc, char **argv)
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &r)) return r.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
     int fault = service_check(&spec, &config.service);
+    if (!fault) fault = registrar_check(&spec, &config.registration, config.service.host);
     if (fault) return fault;
     log_set_level((enum log_level)config.service.log_level); /* tasks are read before the service starts */
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);

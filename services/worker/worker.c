@@ -68,6 +68,11 @@ static double task_is_protected(void *data)
     return ecs_agent_protected(((const struct worker *)data)->ecs_agent);
 }
 
+static double registered_coordinators(void *data)
+{
+    return registrar_held(((const struct worker *)data)->registrar);
+}
+
 static void register_metrics(struct worker *w)
 {
     w->items_succeeded = metric_counter("fantail_items_total", "Items answered.", "outcome=\"succeeded\"");
@@ -75,6 +80,8 @@ static void register_metrics(struct worker *w)
     metric_counters("fantail_chunks_total", "Chunks that ended.", "result", result_names, RESULT_COUNT, w->results);
     metric_gauge_fn("fantail_items_queued", "Items that wait for a process.", NULL, queued_items, w);
     metric_gauge_fn("fantail_chunks_in_flight", "Chunks that are running.", NULL, open_chunks, w);
+    metric_gauge_fn("fantail_registered_coordinators", "Coordinators that know this worker by its registration.", NULL,
+                    registered_coordinators, w);
     metric_gauge_fn("fantail_task_protection", "Whether ECS protects this task from scale-in.", NULL, task_is_protected,
                     w);
     w->protection_failures = metric_counter("fantail_task_protection_failures_total",
@@ -186,6 +193,7 @@ static bool load_tasks(struct worker *w, const char *const *names, char *err, si
     for (struct pool *p = w->pools; p; p = p->next)
         if (!worker_pool(w, p->task->name)) pool_reload(p, p->task, p->size);
     task_set_release(&before);
+    registrar_renew(w->registrar);
     return ok;
 }
 
@@ -202,6 +210,7 @@ void worker_reload(void *data)
     struct worker *w = data;
     char err[500] = "";
     if (!load_tasks(w, NULL, err, sizeof err)) log_error("some tasks could not be read", LOG_STR("error", err));
+    registrar_reload(w->registrar);
     log_info("tasks were read again", LOG_U64("tasks", w->tasks.count));
 }
 
@@ -265,6 +274,29 @@ void worker_count_request(struct worker *w, int change)
     if (w->draining && !w->requests.open) service_poke(w->service);
 }
 
+static void on_left(void *data)
+{
+    service_poke(((struct worker *)data)->service);
+}
+
+bool worker_register(struct worker *w, char *err, size_t err_size)
+{
+    const struct service_config *service = &w->config->service;
+    const struct registrar_facts facts = {.worker = w->id,
+                                          .port = service_port(w->service),
+                                          .host = service->host,
+                                          .token_file = service->token_file,
+                                          .write_etag = worker_write_etag,
+                                          .left = on_left,
+                                          .data = w};
+    return registrar_start(&w->registrar, w->loop, &w->config->registration, &facts, err, err_size);
+}
+
+void worker_leave(void *data)
+{
+    registrar_leave(((struct worker *)data)->registrar);
+}
+
 void worker_drain(void *data)
 {
     struct worker *w = data;
@@ -276,7 +308,7 @@ void worker_drain(void *data)
 bool worker_idle(void *data)
 {
     const struct worker *w = data;
-    return w->requests.open == 0 && ecs_agent_left(w->ecs_agent);
+    return w->requests.open == 0 && ecs_agent_left(w->ecs_agent) && registrar_left(w->registrar);
 }
 
 void worker_cut(void *data)
@@ -304,6 +336,8 @@ void worker_stop(void *data)
     w->watch = NULL;
     ecs_agent_stop(w->ecs_agent);
     w->ecs_agent = NULL;
+    registrar_stop(w->registrar);
+    w->registrar = NULL;
     /* Waits until the processes have ended. Only then can the reaper find the processes that they left running. */
     for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);

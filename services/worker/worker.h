@@ -12,6 +12,7 @@
 #include "common/trace/trace_export.h"
 #include "worker/ecs/ecs_agent.h"
 #include "worker/process/pool.h"
+#include "worker/registration/registrar.h"
 #include "worker/request.h"
 #include "worker/watch.h"
 
@@ -27,6 +28,7 @@ struct worker_config {
     bool watch;
     int task_output; /* 0: as log lines; 1: as it is */
     double protection_s, protection_idle_s;
+    struct registrar_config registration;
 };
 
 struct worker {
@@ -44,6 +46,7 @@ struct worker {
     struct reaper reaper;
     struct process_env env;
     struct ecs_agent *ecs_agent; /* NULL outside ECS */
+    struct registrar *registrar; /* NULL without --register */
     bool draining, cut;
 
     struct requests requests;
@@ -64,7 +67,10 @@ const char *worker_result_name(enum chunk_result result);
 /* On failure it returns false, with a sentence in err. */
 MUST_CHECK bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err,
                             size_t err_size);
+/* Call it when the worker is ready. On failure it returns false, with a sentence in err. */
+MUST_CHECK bool worker_register(struct worker *w, char *err, size_t err_size);
 /* The hooks of the service. Their data is the worker. */
+void worker_leave(void *data);
 void worker_drain(void *data);
 bool worker_idle(void *data);
 void worker_cut(void *data);
@@ -84,6 +90,8 @@ void worker_count_request(struct worker *w, int change);
 /* Returns how many items run now. */
 unsigned worker_busy(const struct worker *w);
 
+/* Writes the ETag of GET /v1/tasks. */
+void worker_write_etag(void *worker, char *etag, size_t size);
 /* Adds Fantail-Worker, -Slots and -Free. pool may be NULL. */
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool);
 

@@ -145,6 +145,7 @@ void service_shutdown(struct service *s)
     move(s, DELAYING);
     service_http_set_ready(&s->http, false, "draining");
     http_server_drain(s->http.server);
+    if (s->hooks->leave) s->hooks->leave(s->hooks->data);
     uv_update_time(s->loop);
     uv_timer_start(&s->timer, on_delay_over, (uint64_t)(s->config->shutdown_delay_s * 1000), 0);
 }

@@ -110,6 +110,7 @@ struct service_hooks {
     const struct http_route *routes;       /* routes of the public server without those for health, ended by {0} */
     const struct http_route *admin_routes; /* ended by {0} */
     void *data;                            /* passed to the routes' handle() and to these hooks */
+    void (*leave)(void *data);             /* called at the signal, before shutdown_delay_s begins */
     void (*drain)(void *data); /* called when the listener closes; it must start nothing new and hand back what waits */
     bool (*idle)(void *data);  /* returns true when nothing is left for the drain to wait for */
     void (*cut)(void *data);   /* called when the drain timed out; it must end what still runs, with an outcome */

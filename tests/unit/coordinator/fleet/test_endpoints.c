@@ -7,9 +7,14 @@
 
 Test(endpoints, the_forms_of_the_workers_option)
 {
-    static const char *const good[] = {"static://a:1",           "static://127.0.0.1:8081,[::1]:8082",
-                                       "http://lb:80",           "https://lb:443",
-                                       "dns://workers.svc:8081", "static://unix:/run/a.sock,b:1,unix:/run/c.sock"};
+    static const char *const good[] = {"static://a:1",
+                                       "static://127.0.0.1:8081,[::1]:8082",
+                                       "http://lb:80",
+                                       "https://lb:443",
+                                       "dns://workers.svc:8081",
+                                       "static://unix:/run/a.sock,b:1,unix:/run/c.sock",
+                                       "register://",
+                                       "register+https://workers.svc"};
     static const char *const bad[] = {"",
                                       "a:1",
                                       "static://",
@@ -25,7 +30,10 @@ Test(endpoints, the_forms_of_the_workers_option)
                                       "static://unix:relative",
                                       "static+https://unix:/run/a.sock",
                                       "http://unix:/run/a.sock",
-                                      "dns://unix:/run/a.sock"};
+                                      "dns://unix:/run/a.sock",
+                                      "register://a",
+                                      "register+https://",
+                                      "register+https://a:1"};
     char err[200];
     for (size_t i = 0; i < ARRAY_SIZE(good); i++)
         cr_assert(endpoints_check(good[i], err, sizeof err), "%s: %s", good[i], err);
@@ -139,7 +147,7 @@ static void answer_with(struct name_answer *a, unsigned number)
 }
 
 struct changes {
-    unsigned added, removed;
+    unsigned added, removed, registered, others;
     char last_added[40];
 };
 
@@ -193,4 +201,107 @@ Test(endpoints, of_a_thousand_addresses_only_the_changes_are_reported)
     uv_run(&loop, UV_RUN_DEFAULT);
     cr_assert_eq(uv_loop_close(&loop), 0);
     assert_no_leaks();
+}
+
+static void note_registered(void *data, struct endpoint *e, bool other, const char *tasks)
+{
+    struct changes *c = data;
+    c->registered++;
+    c->others += other;
+}
+
+static enum lease_verdict registered(struct endpoints *e, const char *address, bool leaving, uint64_t now)
+{
+    struct registration r = {.leaving = leaving};
+    struct lease_terms terms;
+    snprintf(r.worker, sizeof r.worker, "worker at %s", address);
+    snprintf(r.address, sizeof r.address, "%s", address);
+    return endpoints_register(e, &r, now, &terms);
+}
+
+static const struct endpoints_ops noting_all = {note_added, note_removed, note_registered};
+
+static void start(struct endpoints *e, uv_loop_t *loop, const char *workers, struct changes *c)
+{
+    char err[200];
+    *c = (struct changes){0};
+    uv_loop_init(loop);
+    cr_assert(endpoints_start(e, loop, workers, 5000, &noting_all, c, err, sizeof err), "%s", err);
+}
+
+static void stop(struct endpoints *e, uv_loop_t *loop)
+{
+    endpoints_stop(e);
+    uv_run(loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(loop), 0);
+    assert_no_leaks();
+}
+
+Test(endpoints, a_worker_that_registers_is_there_whatever_the_name_server_says)
+{
+    static struct name_answer both;
+    struct endpoints e;
+    struct changes c;
+    uv_loop_t loop;
+    answer_with(&both, 1);
+    answer_with(&both, 2);
+    start(&e, &loop, "dns+https://workers:8081", &c);
+    cr_assert_eq(registered(&e, "10.0.0.1:8081", false, 1), LEASE_NEW);
+    cr_assert_eq(registered(&e, "10.0.0.3:8082", false, 1), LEASE_NEW);
+    cr_assert_eq(e.count, 2);
+    cr_assert_str_eq(e.list->url, "https://workers:8082");
+    cr_assert_str_eq(e.list->connect_to, "10.0.0.3:8082");
+    expect_changes(&e, &c, NULL, 0, 0);
+    expect_changes(&e, &c, both.nodes, 1, 0);
+    cr_assert_eq(registered(&e, "10.0.0.2:8081", false, 1), LEASE_NEW);
+    cr_assert_eq(c.registered, 1);
+    cr_assert_eq(c.others, 1);
+    cr_assert_eq(registered(&e, "10.0.0.2:8081", false, 2), LEASE_RENEWED);
+    cr_assert_eq(c.others, 1);
+
+    /* The name server still lists a worker that has said goodbye. */
+    cr_assert_eq(registered(&e, "10.0.0.1:8081", true, 3), LEASE_LEFT);
+    cr_assert_eq(e.count, 2);
+    expect_changes(&e, &c, both.nodes, 0, 0);
+    cr_assert_eq(registered(&e, "10.0.0.1:8081", false, 4), LEASE_NEW);
+    cr_assert_eq(e.count, 3);
+    stop(&e, &loop);
+}
+
+Test(endpoints, a_lease_that_runs_out_takes_the_address_along_unless_it_is_listed)
+{
+    struct endpoints e;
+    struct changes c;
+    uv_loop_t loop;
+    struct registration ended;
+    unsigned n = 0;
+    start(&e, &loop, "static://10.0.0.1:1", &c);
+    cr_assert_eq(registered(&e, "10.0.0.1:1", false, 1), LEASE_NEW);
+    cr_assert_eq(registered(&e, "10.0.0.2:1", false, 1), LEASE_NEW);
+    cr_assert_eq(e.count, 2);
+    for (uint64_t now = 1; now < 10 * NS_PER_S; now += LEASES_TICK_MS * NS_PER_MS)
+        while (endpoints_end_lease(&e, now, &ended)) n++;
+    cr_assert_eq(n, 2);
+    cr_assert_eq(e.count, 1);
+    cr_assert_str_eq(e.list->url, "http://10.0.0.1:1");
+    stop(&e, &loop);
+}
+
+Test(endpoints, only_workers_that_register)
+{
+    struct endpoints e;
+    struct changes c;
+    uv_loop_t loop;
+    start(&e, &loop, "register://", &c);
+    cr_assert_eq(e.count, 0);
+    cr_assert_eq(registered(&e, "[fd00::1]:1", false, 1), LEASE_NEW);
+    cr_assert_str_eq(e.list->url, "http://[fd00::1]:1");
+    cr_assert_eq(registered(&e, "[fd00::1]:1", true, 2), LEASE_LEFT);
+    cr_assert_eq(e.count, 0);
+    stop(&e, &loop);
+    start(&e, &loop, "register+https://workers", &c);
+    cr_assert_eq(registered(&e, "[fd00::1]:1", false, 1), LEASE_NEW);
+    cr_assert_str_eq(e.list->url, "https://workers:1");
+    cr_assert_str_eq(e.list->connect_to, "[fd00::1]:1");
+    stop(&e, &loop);
 }

@@ -1,0 +1,44 @@
+/*
+ * Where the coordinators are. Reads the option --register, a list of
+ *
+ *   http://host:8080        one coordinator; each new connection resolves its name
+ *   dns://name:8080         every address of the name, resolved again every few seconds
+ *
+ * With TLS: https:// and dns+https://. The certificate must be for the name in the option.
+ *
+ * An address that the name no longer has is not removed, because a coordinator that drains is no longer listed. The
+ * owner drops it when it does not answer any more.
+ */
+#ifndef FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
+#define FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
+
+#include <uv.h>
+
+#include "common/base/base.h"
+
+struct coordinator_name;
+
+struct coordinators_ops {
+    /* There is a coordinator at this address, which may be known. connect_to is NULL if the URL has the address. */
+    void (*found)(void *data, const char *url, const char *connect_to);
+    /* A name was resolved; found() follows for each of its addresses. Others of this URL are no longer listed. */
+    void (*resolved)(void *data, const char *url);
+};
+
+struct coordinators {
+    uv_loop_t *loop;
+    const struct coordinators_ops *ops;
+    void *data;
+    struct coordinator_name *names;
+};
+
+/* Only checks the text. Returns false with a sentence in err. */
+MUST_CHECK bool coordinators_check(const char *text, char *err, size_t err_size);
+bool coordinators_use_tls(const char *text);
+/* The text must have passed the check. Calls found() for the URLs in it. */
+void coordinators_start(struct coordinators *c, uv_loop_t *loop, const char *text, const struct coordinators_ops *ops,
+                        void *data);
+/* The loop must run on until the handles are closed. A zeroed struct is fine. */
+void coordinators_stop(struct coordinators *c);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * What the files of the registrar share. Private to registrar*.c:
+ *     registrar.c          the coordinators, and the life of the whole
+ *     registrar_contact.c  the registrations at one coordinator
+ *     registrar_options.c  the options and the files that they name
+ */
+#ifndef FANTAIL_WORKER_REGISTRATION_REGISTRAR_INTERNAL_H
+#define FANTAIL_WORKER_REGISTRATION_REGISTRAR_INTERNAL_H
+
+#include <arpa/inet.h>
+
+#include "common/base/buf.h"
+#include "common/base/random.h"
+#include "common/http_client/http_client.h"
+#include "common/service/tls_options.h"
+#include "common/service/token_file.h"
+#include "worker/registration/coordinators.h"
+#include "worker/registration/registrar.h"
+
+enum registering { REGISTERING_OK, REGISTERING_REFUSED, REGISTERING_FAILED, REGISTERING_COUNT };
+
+/*
+ *     NEW --> HELD <--> LOST       how the last request ended; NEW: none has ended
+ *      +----------------^
+ *     HELD, LOST --the goodbye is said, or cannot be said--> LEFT
+ */
+enum contact_state { CONTACT_NEW, CONTACT_HELD, CONTACT_LOST, CONTACT_LEFT, CONTACT_STATE_COUNT };
+
+/* One coordinator. */
+struct contact {
+    struct contact *next;
+    struct registrar *registrar;
+    char *url, *connect_to; /* connect_to: NULL: the URL has the address */
+    bool listed;            /* the name had this address when it was resolved last */
+    enum contact_state state;
+    struct http_call *call;
+    uv_timer_t timer; /* the next registration */
+    bool again;       /* there is more to say as soon as the call has ended */
+    bool says_goodbye;
+    unsigned failures;
+    size_t token, refused; /* which token is presented; how many were refused in a row */
+    char fault[300];       /* what was logged last; "": nothing is wrong */
+    char body[1024];
+    size_t body_len, body_sent;
+    struct buf answer;
+};
+
+struct registrar {
+    uv_loop_t *loop;
+    const struct registrar_config *config;
+    struct registrar_facts facts;
+    char address[INET6_ADDRSTRLEN]; /* "": the coordinator sees it */
+    struct http_client *client;
+    struct tls_store tls;
+    struct token_file tokens;
+    struct coordinators coordinators;
+    struct contact *contacts;
+    struct random_source random;
+    bool leaving;
+    uint64_t leave_by_ns;
+    uint64_t *results[REGISTERING_COUNT];
+};
+
+extern const char *const registering_names[REGISTERING_COUNT];
+
+/* Sends a registration; if the worker is leaving, a goodbye. No call may run. */
+void contact_ask(struct contact *c);
+/* Ends the call, and frees the contact when its timer is closed. */
+void contact_close(struct contact *c);
+
+/* Reads the certificates and tokens. On failure it returns false, with a sentence in err. */
+MUST_CHECK bool registrar_open_files(struct registrar *r, char *err, size_t err_size);
+/* Chooses the address to register; "" if the coordinator is to use the one that it sees. */
+void registrar_choose_address(struct registrar *r);
+
+#endif
