@@ -168,6 +168,7 @@ class Protection(FantailTest):
         worker = self.protected_worker(tasks=self.tasks(wait=gate.task))
         with ft.Stream(worker.port, b"6\n", {"Content-Type": ft.NDJSON}, "/v1/tasks/wait") as stream:
             self.wait_for_protection(worker)
+            wait_until(lambda: ft.metric_sum(ft.metrics(worker), "fantail_worker_slots", state="busy") == 1, "the item")
             worker.send_signal(signal.SIGTERM)
             wait_until(lambda: self.agent.wishes == [True, False], "the end of the protection when the drain begins")
             gate.open()

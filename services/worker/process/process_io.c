@@ -318,26 +318,6 @@ static bool read_output(struct process *p, size_t most)
     return true;
 }
 
-void process_on_readable(uv_poll_t *poll, int status, int events)
-{
-    struct process *p = poll->data;
-    uint64_t before = p->window.answered;
-    bool was_starting = p->state == PROCESS_STARTING;
-    bool more = read_output(p, has_long_lines(p) ? LONG_TURN_BYTES : SHORT_TURN_BYTES);
-    if (process_is_lost(p)) return;
-    if (!more) {
-        process_close_pipe(&p->out);
-        process_expect_end(p, p->retired ? PROCESS_RETIRE_GRACE_NS : CLOSED_GRACE_NS, "it closed its stdout");
-    }
-    if (p->state == PROCESS_RETIRING && !p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
-    if (was_starting && p->state == PROCESS_RUNNING) p->hooks->ready(p);
-    if (p->window.answered == before || process_is_lost(p)) return;
-    process_confirm(p, now_ns());
-    if (process_is_lost(p)) return;
-    p->hooks->answered(p);
-    process_check_time(p, now_ns());
-}
-
 /* ---- stderr ---- */
 
 /* Returns the origin of a line of stderr: the current item, unless its chunk was abandoned. */
@@ -368,6 +348,36 @@ static void read_stderr(struct process *p)
         }
         tail_add(&p->tail, text, (size_t)n, &from, now_ns());
     }
+}
+
+/* What a task printed before its answer is shown before the answer leaves. Who waits for the last answer may then kill
+ * this worker at once. */
+static void show_output(struct process *p)
+{
+    if (!p->env->plain_output) return;
+    if (p->err.open) read_stderr(p);
+    log_flush();
+}
+
+void process_on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct process *p = poll->data;
+    uint64_t before = p->window.answered;
+    bool was_starting = p->state == PROCESS_STARTING;
+    bool more = read_output(p, has_long_lines(p) ? LONG_TURN_BYTES : SHORT_TURN_BYTES);
+    if (process_is_lost(p)) return;
+    show_output(p);
+    if (!more) {
+        process_close_pipe(&p->out);
+        process_expect_end(p, p->retired ? PROCESS_RETIRE_GRACE_NS : CLOSED_GRACE_NS, "it closed its stdout");
+    }
+    if (p->state == PROCESS_RETIRING && !p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
+    if (was_starting && p->state == PROCESS_RUNNING) p->hooks->ready(p);
+    if (p->window.answered == before || process_is_lost(p)) return;
+    process_confirm(p, now_ns());
+    if (process_is_lost(p)) return;
+    p->hooks->answered(p);
+    process_check_time(p, now_ns());
 }
 
 void process_on_stderr(uv_poll_t *poll, int status, int events)
