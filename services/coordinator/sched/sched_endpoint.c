@@ -233,7 +233,7 @@ void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool r
 void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns)
 {
     s->now_ns = now_ns;
-    if (e->state == ENDPOINT_FULL || e->state == ENDPOINT_PROBING || endpoint_takes_attempts(e)) return;
+    if (e->state == ENDPOINT_PROBING || endpoint_takes_attempts(e)) return;
     endpoint_timer_fired(e);
 }
 
