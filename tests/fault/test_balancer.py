@@ -21,6 +21,8 @@ defaults
     timeout server 60s
     timeout queue 5s
     option abortonclose
+    option http-no-delay
+    option redispatch 1
     {options}
 frontend in
     bind 127.0.0.1:{port}
