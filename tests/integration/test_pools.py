@@ -2,7 +2,9 @@
 import json
 import os
 import signal
+import socket
 import threading
+import time
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
@@ -108,6 +110,41 @@ class Pools(FantailTest):
         self.assertEqual(self.values(fleet, "c", [2]), [2])
         self.assertEqual(self.values(fleet, "a", [3]), [3])
 
+    def test_two_pools_under_load_take_up_a_worker_with_a_new_task(self):
+        """Jobs for both pools run all the time. No chunk goes where its task is not, also while the new worker comes."""
+        gates = {"a": self.gate(), "b": self.gate()}
+        a, b = ({f"hold_{name}": gates[name].task, name: CAT} for name in "ab")
+        folders = [self.task_folder("a", **a)] * 3 + [self.task_folder("b", **b)] * 2 + [self.task_folder("ab", **a, **b)]
+        workers, port = [self.worker(tasks=folder) for folder in folders], self.free_port()
+        addresses = ",".join(f"127.0.0.1:{p}" for p in [w.port for w in workers] + [port])
+        fleet = ft.Fleet(self, self.coordinator(f"static://{addresses}"), workers)
+        wait_until(lambda: self.listed(fleet)["a"]["workers"] == 4 and self.listed(fleet)["b"]["workers"] == 3, "all tasks")
+        before, over, ran, errors = self.unknown(fleet), threading.Event(), [0, 0], []
+        def client(i):
+            while not over.is_set():
+                try:
+                    self.assertEqual(self.values(fleet, "ab"[i % 2], list(range(20))), list(range(20)))
+                    ran[i % 2] += 1
+                except Exception as e:  # pylint: disable=broad-except
+                    errors.append(e)
+                    return
+        clients = [threading.Thread(target=client, args=(i,)) for i in range(4)]
+        for thread in clients:
+            thread.start()
+        self.addCleanup(over.set)
+        wait_until(lambda: min(ran) > 0 or errors, "jobs of both tasks")
+        self.worker(tasks=self.task_folder("c", c=CAT), port=port)
+        started = time.monotonic()
+        self.assertEqual(self.values(fleet, "c", [1, 2]), [1, 2])
+        print(f"the first job of the new task took {time.monotonic() - started:.2f} s after its worker was ready")
+        done = list(ran)
+        wait_until(lambda: ran[0] > done[0] and ran[1] > done[1] or errors, "more jobs of both tasks")
+        over.set()
+        for thread in clients:
+            thread.join()
+        self.assertEqual(errors, [])
+        self.assertEqual(self.unknown(fleet) - before, 0, "chunks went to workers that lack the task")
+
     def test_the_first_job_of_a_task_that_was_installed_a_moment_ago_succeeds(self):
         folder = self.task_folder("a", a=CAT)
         workers = [self.worker(tasks=folder) for _ in range(2)]
@@ -140,6 +177,22 @@ class Pools(FantailTest):
         before = self.unknown(fleet)
         self.assertEqual(self.values(fleet, "a", list(range(30))), list(range(30)))
         self.assertEqual(self.unknown(fleet) - before, 0)
+
+    def test_an_expected_task_waits_for_its_first_worker_after_a_restart_of_the_coordinator(self):
+        port = self.free_port()
+        first = self.worker(tasks=self.task_folder("a", a=CAT))
+        for workers in (f"static://127.0.0.1:{port}", f"static://127.0.0.1:{first.port},127.0.0.1:{port}"):
+            coordinator = self.coordinator(workers, "--expected-tasks", "gpu")
+            fleet = ft.Fleet(self, coordinator, [first])
+            self.assertEqual(self.demand(fleet, "gpu")["demand"], 0)
+            with fleet.stream({"task": "gpu", "items": [1, 2, 3]}) as stream:
+                self.assertEqual(stream.line_of("waiting")["reason"], "no_workers")
+                self.assertEqual(self.demand(fleet, "gpu")["demand"], 3)
+                self.assertEqual(fleet.metric(coordinator, "fantail_task_demand_slots", task="gpu"), 3)
+                worker = self.worker(tasks=self.task_folder("gpu", gpu=CAT), port=port)
+                self.assert_counts(stream.rest()[-1]["counts"], succeeded=3, retried=0)
+            worker.stop()
+        self.assert_problem(fleet.job({"task": "other", "items": [1]}), 404)
 
     def test_a_job_of_a_task_whose_workers_are_away_waits_for_one(self):
         workers = [self.worker(tasks=self.task_folder(name, **{name: CAT})) for name in "ab"]
@@ -214,6 +267,49 @@ class Hedges(FantailTest):
 
 
 class Lanes(FantailTest):
+    def test_eighteen_long_items_do_not_delay_jobs_of_fifty_short_ones(self):
+        gate = self.gate()
+        fleet = self.fleet(workers=3, processes=2, tasks=self.tasks(long=gate.task, short=CAT))
+        with fleet.stream({"task": "long", "items": list(range(18)), "item_timeout_s": 3600}) as long:
+            wait_until(lambda: fleet.busy_slots() == 6, "busy slots")
+            took = []
+            for _ in range(30):
+                started = time.monotonic()
+                self.assertEqual(fleet.job({"task": "short", "items": list(range(50))}).json["results"], list(range(50)))
+                took.append(time.monotonic() - started)
+            took.sort()
+            print(f"50 short items beside long ones: median {took[15] * 1000:.1f} ms, worst {took[-1] * 1000:.1f} ms")
+            gate.open()
+            self.assert_counts(long.rest()[-1]["counts"], succeeded=18, retried=0)
+
+    def test_a_worker_that_is_full_of_one_task_still_gets_another(self):
+        """Other clients fill the worker with chunks of one task, so each chunk of it is answered 429."""
+        gate = self.gate()
+        fleet = self.fleet(processes=1, tasks=self.tasks(long=gate.task, short=CAT), worker_arguments=("--max-chunks", "4"))
+        worker = fleet.workers[0]
+        held = [self.hold_chunk(worker.port) for _ in range(4)]
+        wait_until(lambda: fleet.metric(worker, "fantail_chunks_in_flight") == 4, "a full worker")
+        def busy():
+            return fleet.metric(fleet.coordinator, "fantail_chunk_attempts_total", result="busy")
+        with fleet.stream({"task": "long", "items": [1], "item_timeout_s": 3600}) as long:
+            for _ in range(5):
+                before = busy()
+                wait_until(lambda: busy() > before, "a chunk that is answered 429")
+                self.assertEqual(fleet.metric(fleet.coordinator, "fantail_task_full_endpoints", task="short"), 0)
+                self.assertEqual(fleet.metric(fleet.coordinator, "fantail_endpoints", state="open"), 1)
+                self.assertEqual(fleet.job({"task": "short", "items": [2]}).json["results"], [2])
+            for connection in held:
+                connection.close()
+            gate.open()
+            self.assert_counts(long.rest()[-1]["counts"], succeeded=1, retried=0)
+
+    def hold_chunk(self, port):
+        """A chunk of one item that does not end."""
+        s = socket.create_connection(("127.0.0.1", port))
+        self.addCleanup(s.close)
+        s.sendall(b"POST /v1/tasks/long HTTP/1.1\r\nHost: w\r\nContent-Type: application/x-ndjson\r\nContent-Length: 2\r\n\r\n1\n")
+        return s
+
     def test_short_jobs_of_one_task_do_not_wait_for_long_items_of_another(self):
         """They all succeed while not one of the long items has ended."""
         gate = self.gate()

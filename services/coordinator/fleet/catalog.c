@@ -29,6 +29,34 @@ void catalog_release(struct catalog *c)
     free(c->tasks);
     c->tasks = NULL;
     c->count = 0;
+    for (size_t i = 0; i < c->expected_n; i++) free(c->expected[i]);
+    free(c->expected);
+    c->expected = NULL;
+    c->expected_n = 0;
+}
+
+static bool is_expected(const struct catalog *c, const char *name)
+{
+    for (size_t i = 0; i < c->expected_n; i++)
+        if (strcmp(c->expected[i], name) == 0) return true;
+    return false;
+}
+
+void catalog_expect(struct catalog *c, const char *names)
+{
+    static const char between[] = ", \t";
+    for (const char *at = names ? names : ""; *(at += strspn(at, between));) {
+        size_t len = strcspn(at, between);
+        char *name = xstrndup(at, len);
+        at += len;
+        if (is_expected(c, name)) {
+            free(name);
+            continue;
+        }
+        c->expected = xrealloc(c->expected, (c->expected_n + 1) * sizeof(char *));
+        c->expected[c->expected_n++] = name;
+    }
+    c->changed = true;
 }
 
 /* Workers. */
@@ -190,6 +218,23 @@ static void drop_empty(struct catalog *c)
     c->count = kept;
 }
 
+static struct catalog_task *find(const struct catalog *c, const char *name, size_t count)
+{
+    const struct catalog_task key = {.name = name};
+    return count ? bsearch(&key, c->tasks, count, sizeof *c->tasks, by_name) : NULL;
+}
+
+/* Adds the expected tasks that no worker has or had. */
+static void add_expected(struct catalog *c)
+{
+    size_t known = c->count;
+    for (size_t i = 0; i < c->expected_n; i++)
+        if (!find(c, c->expected[i], known))
+            c->tasks[c->count++] = (struct catalog_task){
+                .name = c->expected[i], .idempotent = IDEMPOTENCY_UNSAID, .runs = true, .about = ""};
+    qsort(c->tasks, c->count, sizeof *c->tasks, by_name);
+}
+
 static void gather(struct catalog *c)
 {
     struct source *sources;
@@ -197,11 +242,12 @@ static void gather(struct catalog *c)
     c->changed = false;
     size_t n = collect_sources(c, &sources);
     free(c->tasks);
-    c->tasks = xcalloc(n + 1, sizeof *c->tasks);
+    c->tasks = xcalloc(n + c->expected_n + 1, sizeof *c->tasks);
     c->count = 0;
     for (size_t i = 0; i < n; i++) add_source(c, &sources[i]);
     free(sources);
     drop_empty(c);
+    add_expected(c);
 }
 
 const struct catalog_task *catalog_tasks(struct catalog *c, size_t *count)
@@ -213,9 +259,8 @@ const struct catalog_task *catalog_tasks(struct catalog *c, size_t *count)
 
 const struct catalog_task *catalog_find(struct catalog *c, const char *name)
 {
-    const struct catalog_task key = {.name = name};
     gather(c);
-    return c->count ? bsearch(&key, c->tasks, c->count, sizeof *c->tasks, by_name) : NULL;
+    return find(c, name, c->count);
 }
 
 void catalog_list_names(struct catalog *c, struct buf *out)

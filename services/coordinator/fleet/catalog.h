@@ -2,7 +2,8 @@
  * Which tasks the workers have: what each worker said when it was asked last (survey.h), and the sum of that over all
  * workers. If workers disagree about a task, the more careful answer counts. A worker that cannot be reached keeps its
  * tasks. The tasks of a worker that went away are remembered for a week, so that a job can wait until a pool without
- * workers gets one. Pure: it asks nobody.
+ * workers gets one. Tasks that the operator expects are there from the start, for the same purpose. Pure: it asks
+ * nobody.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_CATALOG_H
@@ -36,6 +37,8 @@ struct catalog {
 
     /* Private. */
     struct list lists;
+    char **expected; /* names of tasks */
+    size_t expected_n;
     struct catalog_task *tasks; /* sorted by name; built again when it is read after a change */
     size_t count;
     bool changed;
@@ -43,6 +46,8 @@ struct catalog {
 
 void catalog_init(struct catalog *c, bool balancer);
 void catalog_release(struct catalog *c);
+/* Adds tasks that are to be there although no worker has had them yet. `names` has commas between them; NULL: none. */
+void catalog_expect(struct catalog *c, const char *names);
 
 /* Reads what a worker answered: {"tasks":[{"name":...,...},...]}. If the text is something else, it changes nothing and
  * returns false. */

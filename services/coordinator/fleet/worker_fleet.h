@@ -19,7 +19,8 @@ struct worker_fleet_config {
     const char *token_file;                    /* NULL: workers get no token */
     const char *ca, *client_cert, *client_key; /* paths of files; NULL: none */
     double dns_refresh_s;
-    bool register_workers; /* workers may register themselves, whatever `workers` says */
+    bool register_workers;      /* workers may register themselves, whatever `workers` says */
+    const char *expected_tasks; /* tasks that are known before a worker has had them, with commas; NULL: none */
 };
 
 struct worker_fleet {

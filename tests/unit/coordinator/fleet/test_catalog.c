@@ -63,6 +63,27 @@ Test(catalog, it_lists_every_task_with_its_workers_and_their_slots)
     set_over(&s);
 }
 
+Test(catalog, an_expected_task_is_there_before_a_worker_has_had_it)
+{
+    struct set s;
+    set_init(&s);
+    catalog_expect(&s.catalog, NULL);
+    catalog_expect(&s.catalog, "z, b,,b");
+    expect_document(&s, "{\"workers\":0,\"tasks\":["
+                        "{\"name\":\"b\",\"idempotent\":null,\"workers\":0,\"slots\":0},"
+                        "{\"name\":\"z\",\"idempotent\":null,\"workers\":0,\"slots\":0}]}\n");
+    const struct catalog_task *b = catalog_find(&s.catalog, "b");
+    cr_assert(b && b->runs);
+    say(&s, 0, SAID("{\"name\":\"b\",\"slots\":2,\"idempotent\":true},{\"name\":\"z\",\"error\":\"no disk\"}"));
+    b = catalog_find(&s.catalog, "b");
+    cr_assert(b && b->runs && b->workers == 1 && b->slots == 2);
+    cr_assert_eq(b->idempotent, IDEMPOTENCY_YES, "what a worker says counts, and not the expectation");
+    const struct catalog_task *z = catalog_find(&s.catalog, "z");
+    cr_assert(z && !z->runs);
+    cr_assert_null(catalog_find(&s.catalog, "c"));
+    set_over(&s);
+}
+
 Test(catalog, a_task_that_some_workers_cannot_run_says_on_how_many_and_why)
 {
     struct set s;
