@@ -290,13 +290,30 @@ class Kubernetes(unittest.TestCase):
             [who] = [w for w, t in pods.items() if policy["spec"]["podSelector"]["matchLabels"].items() <= t["metadata"]["labels"].items()]
             self.assertEqual({p["port"] for rule in policy["spec"]["ingress"] for p in rule["ports"]}, ports[who])
             other = pods["worker" if who == "coordinator" else "coordinator"]["metadata"]["labels"].items()
-            rules = policy["spec"]["egress"] if who == "coordinator" else policy["spec"]["ingress"]
-            between = [rule for rule in rules for peer in rule.get("to", rule.get("from"))
-                       if peer.get("podSelector", {}).get("matchLabels", {"": ""}).items() <= other]
-            self.assertEqual([p["port"] for rule in between for p in rule["ports"]], [8081])
-            if who == "coordinator":
-                [dns] = [rule for rule in rules if {"port": 53, "protocol": "UDP"} in rule["ports"]]
-                self.assertEqual([next(iter(peer)) for peer in dns["to"]], ["namespaceSelector", "ipBlock"])
+            # Coordinators send chunks to workers, and workers register with coordinators.
+            for direction, port in (("ingress", 8080 if who == "coordinator" else 8081),
+                                    ("egress", 8081 if who == "coordinator" else 8080)):
+                between = [rule for rule in policy["spec"][direction] for peer in rule.get("to", rule.get("from"))
+                           if peer.get("podSelector", {}).get("matchLabels", {"": ""}).items() <= other]
+                self.assertEqual([p["port"] for rule in between for p in rule["ports"]], [port])
+            [dns] = [rule for rule in policy["spec"]["egress"] if {"port": 53, "protocol": "UDP"} in rule["ports"]]
+            self.assertEqual([next(iter(peer)) for peer in dns["to"]], ["namespaceSelector", "ipBlock"])
+
+    def test_each_worker_registers_with_the_headless_service_of_the_coordinators(self):
+        for objects, d in self.each("Deployment"):
+            env = environment(d)
+            if d["metadata"]["labels"]["app.kubernetes.io/component"] == "coordinator":
+                self.assertEqual(env["FANTAIL_REGISTER_WORKERS"], "true")
+                continue
+            scheme, name = env["FANTAIL_REGISTER"].split("://")
+            self.assertEqual(scheme, "dns+https" if "FANTAIL_TLS_CERT" in env else "dns")
+            host, port = name.split(":")
+            [service] = [s for s in of_kind(objects, "Service") if s["metadata"]["name"] == host]
+            self.assertEqual(service["spec"]["clusterIP"], "None")
+            self.assertIn(int(port), [p["port"] for p in service["spec"]["ports"]])
+            for certificate in of_kind(objects, "Certificate"):
+                if certificate["metadata"]["name"] == "fantail-coordinator-tls":
+                    self.assertIn(host, certificate["spec"]["dnsNames"])
 
     def test_the_document_names_what_there_is_and_its_overlay_renders(self):
         with open(ROOT + "/docs/deploy-kubernetes.md", encoding="utf-8") as file:

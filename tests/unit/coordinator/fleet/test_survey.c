@@ -125,6 +125,23 @@ Test(survey, it_asks_for_news_and_takes_304_for_the_same_as_before)
     fleet_over(&f);
 }
 
+Test(survey, a_worker_that_says_that_its_tasks_have_changed_is_asked_soon)
+{
+    struct fleet f;
+    fleet_init(&f, 1);
+    uint64_t start = now_ns();
+    fake_calls[0]->answered[0] = "ETag";
+    fake_calls[0]->answered[1] = "\"17\"";
+    answer(0, A);
+    survey_compare(&f.survey, f.w[0], "\"17\"");
+    survey_compare(&f.survey, f.w[0], "");
+    survey_compare(&f.survey, f.w[0], "\"18\"");
+    run_until_calls(&f, 2);
+    cr_assert_lt(now_ns() - start, 3 * NS_PER_S, "the usual time is a tenth of the period at the least");
+    answer(1, A);
+    fleet_over(&f);
+}
+
 Test(survey, one_that_is_wanted_while_it_is_asked_is_asked_once_more)
 {
     struct fleet f;

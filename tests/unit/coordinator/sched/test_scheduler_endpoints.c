@@ -33,6 +33,25 @@ Test(scheduler_endpoints, a_full_worker_gets_a_smaller_window_and_a_pause)
     shell_over(&sh);
 }
 
+Test(scheduler_endpoints, a_new_worker_at_a_paused_endpoint_is_probed_at_once)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    run(&sh);
+    sched_endpoint_probe_now(sh.s, e, sh.now);
+    cr_assert_eq(sh.probes, 0, "nothing is wrong with it");
+    sched_endpoint_drain(sh.s, e, sh.now);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_DRAINING);
+    sched_endpoint_probe_now(sh.s, e, sh.now);
+    cr_assert_eq(sh.probes, 1);
+    sched_endpoint_probe_now(sh.s, e, sh.now);
+    cr_assert_eq(sh.probes, 1, "it is being probed");
+    sched_endpoint_probed(sh.s, e, true, sh.now);
+    cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBATION);
+    shell_over(&sh);
+}
+
 Test(scheduler_endpoints, a_full_worker_on_probation_is_trusted_after_its_next_answer)
 {
     struct shell sh;
