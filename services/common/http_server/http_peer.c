@@ -83,7 +83,7 @@ void http_peer_on_event(uv_poll_t *poll, int status, int events)
 
 bool http_exchange_peer(const struct http_exchange *x, char *text, size_t size)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {0};
     socklen_t len = sizeof peer;
     if (getpeername(x->connection->fd, (struct sockaddr *)&peer, &len) != 0) return false;
     if (peer.ss_family == AF_INET)
