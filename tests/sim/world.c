@@ -167,7 +167,7 @@ static void clean_up(struct sim_world *w)
 {
     while (w->events_n > 0) {
         struct sim_event ev = next_event(w);
-        bool is_call = ev.kind <= EV_END || ev.kind == EV_HANGUP;
+        bool is_call = ev.kind <= EV_HANGUP || ev.kind == EV_TELL || ev.kind == EV_STARTING;
         if (is_call) call_unref(ev.what);
     }
     workers_free(w);
