@@ -27,20 +27,20 @@ static const struct option_row rows[] = {
     OPTION_INT("processes", struct local_config, processes, "0", 0, 4096,
                "task processes of each worker; 0: the machine's processors are divided among the workers", .value = "P",
                .no_env = true),
-    OPTION_PORT("port", struct local_config, port, "8080", 0, "port of the coordinator; 0: a free one", .no_env = true),
+    OPTION_PORT("port", struct local_config, port, "8080", 0, "port of the coordinator; 0: any free port",
+                .no_env = true),
     OPTION_BOOL(
         "watch", struct local_config, watch, "true",
         "read a task again when its task.json or its code has changed; its former processes serve until the new ones "
         "are ready",
         .no_env = true),
-    OPTION_PORT(
-        "admin-port", struct local_config, admin_port, "off", -1,
-        "admin port of the coordinator on 127.0.0.1, with health, metrics and /autoscale; those of the workers are the "
-        "next ports; 0: free ones; off: none",
-        .no_env = true),
+    OPTION_PORT("admin-port", struct local_config, admin_port, "off", -1,
+                "admin port of the coordinator on 127.0.0.1, with health, metrics and /autoscale; the workers' admin "
+                "ports follow it; 0 picks free ports; off: none",
+                .no_env = true),
     OPTION_STRING(
         "host", struct local_config, host, "127.0.0.1",
-        "address the coordinator listens on, or unix:PATH; one that other machines can reach needs --token-file",
+        "address the coordinator listens on, or unix:PATH; an address that other machines can reach needs --token-file",
         .value = "ADDRESS", .no_env = true),
     OPTION_PATH("token-file", struct local_config, token_file, NULL,
                 "a file of bearer tokens, one per line; each request must carry one of them", .value = "FILE",

@@ -7,7 +7,7 @@ enum exit_status {
     EXIT_ITEMS_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_JOB_FAILED = 3, /* the job failed, or the service could not be reached */
-    EXIT_BY_SIGNAL = 128 /* the signal's number is added, as shells do */
+    EXIT_BY_SIGNAL = 128 /* the number of the signal is added to this, as shells do */
 };
 
 #endif

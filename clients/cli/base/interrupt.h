@@ -1,8 +1,8 @@
 /*
  * Makes signals readable from a descriptor that can be polled. SIGINT, SIGTERM and SIGHUP ask the program to end;
  * SIGCHLD means that a child may have ended. The handlers only note the signal and make interrupt_fd() readable.
- * Blocking calls return with EINTR. The third request to end exits at once. SIGPIPE is ignored, so that a write to a
- * closed pipe returns an error.
+ * Blocking calls return with EINTR. The third request ends the program at once. SIGPIPE is ignored, so that a write to
+ * a closed pipe returns an error.
  */
 #ifndef FANTAIL_CLI_BASE_INTERRUPT_H
 #define FANTAIL_CLI_BASE_INTERRUPT_H

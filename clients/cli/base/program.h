@@ -1,10 +1,11 @@
-/* Finds out whether a program can be started on this machine. The program is searched for as a shell does. */
+/* Finds out whether a program can be started on this machine. It searches for the program in the way a shell does. */
 #ifndef FANTAIL_CLI_BASE_PROGRAM_H
 #define FANTAIL_CLI_BASE_PROGRAM_H
 
 #include "common/base/base.h"
 
-/* word is a path, or a name to search for in PATH. If it returns false, *why is the reason, which is static. */
+/* word is a path, or a name to search for in PATH. On failure it returns false, and *why is the reason, a static
+ * string. */
 MUST_CHECK bool program_can_run(const char *word, const char **why);
 
 #endif

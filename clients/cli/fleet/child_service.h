@@ -1,7 +1,6 @@
 /*
- * One service as a child process. It is started with a pipe, on which it writes "ready PORT ADMIN_PORT", and is
- * watched. This module knows nothing of fleets. The caller reaps the process (waitpid) and then calls
- * child_service_ended().
+ * One service as a child process. The service gets a pipe, and writes "ready PORT ADMIN_PORT" to it once it is ready.
+ * This module knows nothing of fleets. The caller reaps the process (waitpid) and then calls child_service_ended().
  *
  *   DOWN ---- child_service_start() ----> STARTING ---- the ready line ----> READY
  *     ^                                      |                                 |

@@ -68,7 +68,7 @@ static bool start_all(struct fleet *f, const struct fleet_options *o)
     fleet_set_arguments(f, o);
     for (size_t i = 0; i < f->count; i++)
         if (!start_service(f, &f->services[i])) return false;
-    /* This is done now, while the services start. */
+    /* The sweep takes no extra time now, because the services are starting meanwhile. */
     run_dirs_sweep(&f->sockets);
     return true;
 }
@@ -142,7 +142,7 @@ static bool service_ended(struct fleet *f, struct fleet_service *s, int status)
     bool steady = now - s->process.started_ns > STEADY_MS * NS_PER_MS;
     if (s->process.state != CHILD_READY) s->failed_starts++;
     child_service_ended(&s->process);
-    /* Another attempt does not mend a usage error or a port that is in use. */
+    /* A restart cannot mend a usage error or a port that is in use. */
     bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
     if (!s->was_ready && (hopeless || s->failed_starts >= STARTS_BEFORE_READY))
         return fleet_fail(f, "the %s %s before it was ready", s->name, how);

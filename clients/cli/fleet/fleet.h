@@ -4,9 +4,9 @@
  *
  * The programs of the services are in the directory of this program. Each service writes to an inherited descriptor
  * when it is ready (--ready-fd). The workers listen on socket files in a directory of ours, which no other user can
- * enter. So does the coordinator, unless the options name another socket or a port. A port that was chosen here (port
- * 0) stays reserved while the fleet lives, so a restarted coordinator has the address it had before. The services end
- * when this process ends, however it ends (--exit-with-parent).
+ * enter. The coordinator listens there too, unless the options name another socket or a port. A port that was chosen
+ * here (port 0) stays reserved while the fleet lives, so a restarted coordinator has the address it had before. The
+ * services end when this process ends, however it ends (--exit-with-parent).
  *
  * The owner calls fleet_poll_fds(), poll() and then fleet_turn(), again and again. SIGCHLD must end the poll
  * (interrupt.h).
@@ -33,9 +33,9 @@ struct fleet_options {
     const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, so TMPDIR is inherited */
     const char *log_level;  /* NULL: "warn" */
     unsigned drain_s;       /* how long fleet_stop() lets running work end; 0: the services' default */
-    int64_t admin_port;     /* the coordinator's; the workers get the next ports; 0: any free ports; -1: none */
-    bool watch;             /* the workers notice changed task folders and read them again */
-    bool announce;          /* say on standard error which service ended and which is ready again */
+    int64_t admin_port; /* admin port of the coordinator; the workers get the next ports; 0: any free ports; -1: none */
+    bool watch;         /* the workers notice changed task folders and read them again */
+    bool announce;      /* say on standard error which service ended and which is ready again */
 };
 
 /* Starts every process and returns at once. On failure it returns NULL, with a sentence in err. Strings are

@@ -34,7 +34,7 @@ static void add_program(struct fleet_service *s, const char *program)
     add_argument(s, path);
 }
 
-/* Adds the options that all services have. Number 0 is the coordinator. */
+/* Adds the options that all services have. Service number 0 is the coordinator. */
 static void add_common_options(struct fleet_service *s, const struct fleet_options *o, size_t number)
 {
     if (o->admin_port < 0)

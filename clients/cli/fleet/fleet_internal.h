@@ -44,7 +44,7 @@ struct fleet {
 
 /* Stores the reason for fleet_error(). Returns false. */
 bool fleet_fail(struct fleet *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Appends the address (unix:PATH) where a service without a port listens. Number 0 is the coordinator. */
+/* Appends the address (unix:PATH) where a service without a port listens. Service number 0 is the coordinator. */
 void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number);
 /* Sets the command line of every service. f->url and the directory of sockets must be known. */
 void fleet_set_arguments(struct fleet *f, const struct fleet_options *o);

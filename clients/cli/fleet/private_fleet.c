@@ -29,8 +29,8 @@ static bool is_utf8(const char *text)
     return at == len;
 }
 
-/* Returns the current directory; NULL if it cannot be found. If its name is not UTF-8, it cannot be in task.json. Then
- * a link in our directory stands for it. */
+/* Returns the current directory; NULL if it cannot be found. If its path is not UTF-8, the path cannot be written in
+ * task.json. Then this returns the path of a link to it in our directory. */
 static char *working_dir(const struct private_fleet *p)
 {
     char *cwd = getcwd(NULL, 0);

@@ -187,7 +187,7 @@ void connection_upload(struct connection *c, const char *method, const char *pat
     c->body_len = 0;
     c->uploading = true;
     start(c, method, path_and_query, headers);
-    /* The head has no empty line yet, because each piece begins with the CRLF that ends the bytes before it. */
+    /* No empty line is added here. Each piece begins with a CRLF, and the CRLF of the first piece ends the head. */
     buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
 }
 

@@ -82,7 +82,7 @@ static void read_header(struct connection *c, char *line)
     }
 }
 
-/* Reads the head, which is whole, without its last empty line, and NUL-terminated. */
+/* Reads the whole head. It is NUL-terminated, and the empty line at its end was removed. */
 static bool read_head(struct connection *c, char *head)
 {
     char *at = head, *line;

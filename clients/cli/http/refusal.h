@@ -1,4 +1,4 @@
-/* Reads why a service refused a request. The body is then a problem document (application/problem+json). */
+/* Reads why a service refused a request. The body of the answer is a problem document (application/problem+json). */
 #ifndef FANTAIL_CLI_HTTP_REFUSAL_H
 #define FANTAIL_CLI_HTTP_REFUSAL_H
 

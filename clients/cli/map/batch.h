@@ -30,7 +30,7 @@ uint64_t batch_count(const struct batch *b, bool skip_blank);
 /* Returns the offset of item `index` of the batch, or b->len if there is no such item. The search starts from an
  * earlier position (item *at is at *offset), and moves that position to the item. */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
-/* Returns the line of that item without its newline. It is borrowed, and empty if there is no such item. */
+/* Returns the line of item `index` without its newline. It is borrowed, and empty if there is no such item. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 
 /* An item that no coordinator accepts. */

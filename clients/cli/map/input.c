@@ -66,8 +66,8 @@ static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
     return lines;
 }
 
-/* Counts the newlines for any len. memchr() skips the pieces without a newline. If lines are long, these are most of
- * the input. */
+/* Counts the newlines for any len. memchr() skips pieces without a newline. If lines are long, most of the input
+ * consists of such pieces. */
 static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
 {
     enum { STEP = 4096 };
@@ -189,8 +189,8 @@ static ssize_t read_bytes(struct input *in)
     return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
 }
 
-/* Call it when n more bytes of the start of the input came. Returns how many bytes there are now, without the mark.
- * Returns 0 while more bytes are needed to know the encoding. */
+/* Call it when n more bytes of the start of the input have come. Returns how many bytes have come so far, without the
+ * byte order mark. Returns 0 while more bytes are needed to know the encoding. */
 static ssize_t begin(struct input *in, ssize_t n)
 {
     char *start = in->filling.data;

@@ -21,10 +21,10 @@ struct input {
     enum input_form form;
     bool begun;             /* the encoding is known */
     enum encoding encoding; /* if it is UTF-16 or UTF-32, the input counts as ended, and no byte was used */
-    size_t head;            /* until then: the bytes after `filling` that were not read yet */
+    size_t head;            /* until the encoding is known: how many bytes wait after `filling` */
     bool in_text;           /* with INPUT_NULLS: the last byte read did not end an item */
     bool skip_blank;        /* lines of white space are not items */
-    bool ended;             /* end of file or an error was read */
+    bool ended;             /* the end of the input has come, or an error */
     bool dropping;          /* the rest of a line that is too long is being skipped */
     struct batch filling;   /* the next batch, and the beginning of a line after it */
     size_t cut;             /* the bytes of the whole lines in `filling` */
@@ -45,7 +45,7 @@ bool input_wants_bytes(const struct input *in);
 void input_read(struct input *in, uint64_t now);
 /* Whether a batch should be cut now. If `idle`, no job is running, so nothing is gained by waiting for more lines. */
 bool input_has_batch(const struct input *in, bool idle, uint64_t now);
-/* Returns how many milliseconds it takes until input_has_batch() can become true without more input; -1: never. */
+/* Returns after how many milliseconds input_has_batch() can become true without more input; -1: never. */
 int input_timeout_ms(const struct input *in, uint64_t now);
 /* Moves the whole lines into *b. The memory that *b had is used for the next batch. */
 void input_cut(struct input *in, struct batch *b);

@@ -97,8 +97,8 @@ struct map_job *map_run_use_idle(struct map_run *run)
     j->seek_offset = 0;
     j->retries = 0;
     j->end_seen = j->ends_at_bad = false;
-    /* After a refusal, items that ran already run again. A command must run only once for each item, so its items are
-     * checked first. */
+    /* After a refusal, items that have already run are run a second time. A command must run only once for each item,
+     * so its items are checked first. */
     j->checks_items = run->options->command != NULL;
     return j;
 }
@@ -167,7 +167,7 @@ static void read_input(struct map_run *run, uint64_t now)
     if (fault) map_run_fail(run, "cannot read the items: %s. iconv or a similar program can convert them", fault);
 }
 
-/* Begins with the oldest job, so that one pass prints everything that has come in input order. */
+/* The oldest job comes first, so that one pass prints all answers that have come, in input order. */
 static void step_jobs(struct map_run *run, const struct pollfd *fds, uint64_t now)
 {
     bool oldest = true;

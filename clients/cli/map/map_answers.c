@@ -78,7 +78,7 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 static void add_end(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     j->end_seen = true;
-    /* With --reduce there is no line for each item, so they are counted here. */
+    /* With --reduce there is no line for each item, so the items are counted here. */
     if (run->options->reduce) run->done = r->total + run->reduction.left_out_count;
     bool good =
         (r->len == 9 && memcmp(r->body, "succeeded", 9) == 0) || (r->len == 7 && memcmp(r->body, "partial", 7) == 0);

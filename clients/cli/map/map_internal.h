@@ -1,9 +1,9 @@
 /*
  * One run of `fantail map`. Standard input is cut into batches (input.h). Each batch is one job on the coordinator, and
- * several jobs run at once, so that endless input needs bounded memory. run->running lists the jobs in the order of
- * their items. In input order only the answers of the oldest job are printed. The answers of the other jobs wait in
- * their connections, which stop reading after MAP_HELD_BYTES. The service still works on these jobs and keeps their
- * answers.
+ * several jobs run at once, so that even endless input needs only bounded memory. run->running lists the jobs in the
+ * order of their items. In input order, only the answers of the oldest job are printed. The answers of the other jobs
+ * wait in their connections, which stop reading after MAP_HELD_BYTES. The service still works on these jobs and keeps
+ * their answers.
  *
  * The prefix rule: when answers come in input order, what was received of a job is a prefix of its answers. If its
  * connection is cut, the rest of its items is sent again as a new job. A bad item is handled in the same way. The items
@@ -128,7 +128,7 @@ void map_job_move(struct map_job *j, enum map_job_state to);
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
 /* With --reduce: begins the one job, whose body is given in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
-/* Reads and prints what has come. May end, retry or fail the job. `oldest` means that no earlier job is unanswered. */
+/* Reads and prints what has come. May end, retry or fail the job. `oldest` means that every earlier job is answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
 /* Whether the job is at a bad item that must fail now. */
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);

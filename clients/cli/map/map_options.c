@@ -68,7 +68,7 @@ static const struct option_row rows[] = {
     OPTION_BOOL("stdin", S, to_stdin, NULL, "with a command: give it the item on standard input", .no_env = true),
     OPTION_HEADING("Messages"),
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,
-                  "show a progress line on standard error; auto: if that is a terminal and standard output is not",
+                  "show a progress line on standard error; auto: only if that is a terminal and standard output is not",
                   .no_env = true),
     OPTION_BOOL("quiet", S, quiet, NULL, "do not report failed items on standard error", .letter = 'q', .no_env = true),
     OPTION_ROWS_END};
@@ -86,7 +86,8 @@ static const struct option_spec spec = {
         "what the command prints, as UTF-8 text without its last newline. If the command's exit status is not 0,\n"
         "the item has failed.",
     .epilogue =
-        "For a failed item, null is printed, so that result N belongs to item N. Standard error names the first few.\n"
+        "For a failed item, null is printed, so that result N belongs to item N. The first few are named on\n"
+        "standard error.\n"
         "\n"
         "Examples:\n"
         "  seq 1000000 | fantail map square | tail -1\n"

@@ -61,7 +61,7 @@ static void leave_out(struct map_run *run, struct map_job *j)
     map_answers_add_bad_item(run, j);
 }
 
-/* Sends the next lines of the batch, or leaves out the bad one that is next. */
+/* Sends the next lines of the batch. If the next line is bad, leaves it out. */
 static void send_lines(struct map_run *run, struct map_job *j)
 {
     struct map_reduce *r = &run->reduction;

@@ -1,8 +1,8 @@
 /*
  * `fantail map --reduce`: the whole input is one job, whose body is sent while standard input is still read. Nothing
  * can be sent again, so each line is checked before it is sent. A line that no coordinator accepts is left out, and
- * only that item fails. The service does not count the items that are left out, so its indices are translated to those
- * of the input.
+ * only that item fails. The service does not count the items that are left out. So indices that it sends are translated
+ * to indices of the input.
  */
 #ifndef FANTAIL_CLI_MAP_MAP_REDUCE_H
 #define FANTAIL_CLI_MAP_MAP_REDUCE_H
