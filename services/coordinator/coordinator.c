@@ -12,13 +12,13 @@ static void on_reload(void *data)
 
 /* Shutdown. */
 
-/* The listener closes, so workers cannot renew their leases. */
+/* The listening socket closes, so workers cannot renew their leases. */
 static void on_drain(void *data)
 {
     registry_stop(&((struct coordinator *)data)->fleet.registry);
 }
 
-/* Ends all jobs. The clients still get the answers so far, and the end. */
+/* Ends all jobs. The clients still get the answers so far, and the end of the document or stream. */
 static void on_cut(void *data)
 {
     struct coordinator *c = data;

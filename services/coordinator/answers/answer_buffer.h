@@ -1,6 +1,6 @@
 /*
  * The answers of a job between the workers and one reader: a collector in memory, and a temporary file for what does
- * not fit there. An answer that was read is gone, so all can be read only once.
+ * not fit there. An answer that was read is gone, so each answer can be read only once.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_BUFFER_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_BUFFER_H

@@ -35,8 +35,8 @@ struct answer_reader {
 
 void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops *ops, void *data);
 void answer_reader_release(struct answer_reader *r);
-/* Returns how many bytes of memory feeding `len` bytes may need at most, with a copy of the line. It counts only long
- * lines; 0: the line is not long. For memory_has_room(). */
+/* Returns the most memory that feeding `len` more bytes can need, including a copy of the line. Returns 0 if the line
+ * is not long. For memory_has_room(). */
 size_t answer_reader_growth(const struct answer_reader *r, size_t len);
 /* Returns false when the bytes are not the answer of a chunk; r->fault says why. Lines that were reported before are
  * good. */

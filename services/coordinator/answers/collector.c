@@ -202,7 +202,7 @@ static size_t held_bytes(const struct collector *c)
 }
 
 /* Spills the last runs in input order, but not the one that goes out next. It spills a little more than it must, so
- * that a full collector does not write with every answer, and not much more, because writing takes long. */
+ * that a full collector does not write with every answer. It does not spill much more, because writing takes long. */
 static enum collector_status spill_input_order(struct collector *c)
 {
     size_t room = c->config.memory_cap / 4 < SPILL_STEP_BYTES ? c->config.memory_cap / 4 : SPILL_STEP_BYTES;
@@ -219,7 +219,7 @@ static enum collector_status spill_input_order(struct collector *c)
     return COLLECTOR_OK;
 }
 
-/* Spills the last run of the queue when it is long enough for a write. The runs before it are within the cap. */
+/* Spills the last run of the queue if that run is long enough for a write. The runs before it are within the cap. */
 static enum collector_status spill_queue_end(struct collector *c)
 {
     struct segment *seg = c->queue_last;

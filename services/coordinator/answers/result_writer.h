@@ -48,7 +48,7 @@ struct result_written {
 };
 
 /* Writes answer lines to dst. The first line is the answer of item `first`. If the last call left a line unfinished,
- * that line must be the first one again; its address may be another. */
+ * that line must be the first one again; it may be at another address. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, const char *lines, size_t len,
                                           char *dst, size_t cap);
 

@@ -9,7 +9,7 @@
 
 struct segment {
     struct segment *left, *right; /* children in the tree */
-    struct segment *next;         /* the next segment in the queue of completion order */
+    struct segment *next;         /* completion order: the next segment in the queue */
     uint32_t priority;
     bool repeated; /* one line is the answer of each of the n items */
     bool spilled;  /* its bytes are in the spill, at `offset` */
@@ -33,9 +33,9 @@ void segments_take(struct segments *t, struct segment *seg);
 /* Returns the segment with the smallest index; NULL when there is none. */
 struct segment *segments_first(const struct segments *t);
 struct segment *segments_last(const struct segments *t);
-/* Returns the segment with the largest first <= index; NULL when there is none. */
+/* Returns the segment with the largest `first` that is not above index; NULL when there is none. */
 struct segment *segments_at_or_before(const struct segments *t, uint64_t index);
-/* Returns the segment with the smallest first > index; NULL when there is none. */
+/* Returns the segment with the smallest `first` that is above index; NULL when there is none. */
 struct segment *segments_after(const struct segments *t, uint64_t index);
 
 #endif

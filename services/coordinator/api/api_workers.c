@@ -26,7 +26,7 @@ static void refuse(struct http_exchange *x, struct registry *r, int status, cons
     http_answer_problem(x, status, NULL, "%s", why);
 }
 
-/* A worker has a token that coordinator and workers share, and no token of a client. */
+/* Admits only requests with a token that coordinator and workers share. A client's token is not enough. */
 static bool admit(struct http_exchange *x, struct worker_fleet *f)
 {
     if (!f->config->token_file) return true;
@@ -76,7 +76,8 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     free(a);
 }
 
-/* The media type is demanded, because a page in a browser cannot send it to another origin unasked. */
+/* The media type is required, because a browser asks this service before it lets a page of another origin send that
+ * type. */
 void api_register_worker(struct http_exchange *x, void *data)
 {
     static const struct http_exchange_ops ops = {.body = on_body, .body_end = on_body_end, .closed = on_closed};

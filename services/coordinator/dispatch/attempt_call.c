@@ -124,7 +124,7 @@ static bool on_body(void *data, const char *bytes, size_t len)
         call->dropping = true;
         phase_fail_for_memory(call->phase);
     }
-    /* It is no fault of the worker, so the attempt goes on until the job's end cuts it off. */
+    /* The lack of memory is no fault of the worker, so the attempt goes on until the job's end cuts it off. */
     if (call->dropping) return true;
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
@@ -137,9 +137,9 @@ static unsigned header_number(struct http_call *http, const char *name)
     return n > 1000000 ? 1000000 : (unsigned)n;
 }
 
-/* Whether the answer belongs to this attempt. A worker names the chunk and the attempt in its answer. So if an unasked
- * answer follows the answer of an earlier chunk on the same connection, it is not taken for this one. Workers of older
- * versions name nothing, so their connections are used once. */
+/* Whether the answer belongs to this attempt. A worker names the chunk and the attempt in its answer. So an answer that
+ * nobody asked for, after the answer of an earlier chunk on the same connection, is not taken for the answer of this
+ * attempt. Workers of older versions name nothing, so each of their connections is used only once. */
 static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
 {
     const char *chunk = http_call_header(http, HEADER_CHUNK), *attempt = http_call_header(http, HEADER_ATTEMPT);
@@ -149,7 +149,7 @@ static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
         call->fault = "the answer is for another chunk or attempt";
     else if (call->status == 200 && at &&
              !worker_endpoint_check_named(sched_endpoint_owner(at), named, !http_call_connected(http)))
-        call->fault = "the answer does not name its chunk, and earlier ones did";
+        call->fault = "the answer does not name its chunk, although earlier answers did";
     if (call->fault || (call->status == 200 && !named)) http_call_close_after(http);
     return !call->fault;
 }

@@ -18,15 +18,15 @@ struct attempt_trace {
     struct trace_context context;
     uint64_t started_ns;
     unsigned attempt;
-    /* Where the chunk was sent, because the endpoint may be gone at the end. NULL: not recorded. */
+    /* Where the chunk was sent. These are copies, because the endpoint may be gone at the end. NULL: not recorded. */
     char *url, *address;
 };
 
 /* Begins the span. Call it before the request is made, even without a trace. address may be NULL. */
 void attempt_trace_begin(struct attempt_trace *t, const struct phase *p, const struct sched_attempt *a, const char *url,
                          const char *address);
-/* Puts the headers for the worker at `headers` and returns how many they are. They are borrowed from t and h. The
- * caller must release h. */
+/* Puts the headers for the worker at `headers` and returns their number. They are borrowed from t and h. The caller
+ * must release h. */
 size_t attempt_trace_headers(const struct attempt_trace *t, const struct phase *p, struct trace_headers *h,
                              const char **headers);
 void trace_headers_release(struct trace_headers *h);

@@ -63,7 +63,8 @@ bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kep
     return true;
 }
 
-/* Asks after a delay. Otherwise an endpoint that lists the task, but cannot run it, would be asked again and again. */
+/* The worker is asked after a delay. Otherwise a worker that lists the task, but cannot run it, would be asked again
+ * and again. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e)
 {
     survey_ask(&e->dispatcher->fleet->survey, e->survey, LACKS_TASK_PAUSE_MS);
@@ -101,7 +102,7 @@ void worker_endpoint_probe(struct worker_endpoint *e)
     char url[512];
     const char *headers[] = {f->authorization, NULL};
     if (e->probe) return;
-    /* /readyz needs no token. Only a call that needs one shows whether the token is accepted again. */
+    /* /readyz needs no token. Only a request that needs a token shows whether our token is accepted again. */
     snprintf(url, sizeof url, "%s%s", e->at->url, sched_endpoint_rejects_token(e->sched) ? PATH_TASKS : "/readyz");
     e->probe = http_call_start(f->client, &(struct http_call_options){
                                               .method = "GET",

@@ -98,7 +98,7 @@ static void attach(struct catalog *c, struct catalog_worker *w, struct task_list
     count_reached(c, w, true);
 }
 
-/* If the catalog already has an equal list, returns that one and frees the new one. */
+/* If the catalog already has an equal list, returns that list and frees the new one. */
 static struct task_list *share(struct catalog *c, struct task_list *fresh)
 {
     for (struct task_list *l = next_list(c, NULL); l; l = next_list(c, l)) {
@@ -152,7 +152,7 @@ void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t n
     forget_some(c, now);
 }
 
-/* The sum over all workers. */
+/* From here on: the sums over all workers. */
 
 static void add_runnable(struct catalog_task *t, const struct task_list *l, const struct listed_task *one)
 {
@@ -206,7 +206,7 @@ static void add_source(struct catalog *c, const struct source *from)
     }
 }
 
-/* Removes tasks that no worker has any more and that no worker could run. */
+/* Removes tasks that no worker has any more, if no worker could run them before. */
 static void drop_empty(struct catalog *c)
 {
     size_t kept = 0;

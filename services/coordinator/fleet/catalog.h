@@ -1,9 +1,8 @@
 /*
- * Which tasks the workers have: what each worker said when it was asked last (survey.h), and the sum of that over all
- * workers. If workers disagree about a task, the more careful answer counts. A worker that cannot be reached keeps its
- * tasks. The tasks of a worker that went away are remembered for a week, so that a job can wait until a pool without
- * workers gets one. Tasks that the operator expects are there from the start, for the same purpose. Pure: it asks
- * nobody.
+ * Which tasks the workers have: what each worker said when it was asked last (survey.h), and the sums over all workers.
+ * If workers disagree about a task, the more careful answer counts. A worker that cannot be reached keeps its tasks.
+ * The tasks of a worker that went away are remembered for a week, so that a job can wait until a pool without workers
+ * gets one. Tasks that the operator expects are there from the start, for the same purpose. Pure: it asks nobody.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_CATALOG_H
@@ -21,11 +20,12 @@ struct catalog_worker {
 struct catalog_task {
     const char *name;
     enum idempotency idempotent; /* the most careful answer */
-    /* A worker can run the task. Or a worker that went away could, and no other says that it cannot. */
+    /* Whether a worker can run the task. Also true if a worker that went away could run it, and no worker says that it
+     * cannot. */
     bool runs;
     unsigned workers;  /* workers that can run the task and were reached */
     uint64_t slots;    /* slots of these workers */
-    uint64_t starting; /* processes that are starting, on these workers */
+    uint64_t starting; /* processes of the task that are starting on these workers */
     unsigned broken;   /* workers that have the task and cannot run it */
     const char *error; /* why one of these cannot run it; NULL: broken is 0 */
     const char *about; /* description by a worker that can run the task; NULL: none can */
@@ -46,7 +46,8 @@ struct catalog {
 
 void catalog_init(struct catalog *c, bool balancer);
 void catalog_release(struct catalog *c);
-/* Adds tasks that are to be there although no worker has had them yet. `names` has commas between them; NULL: none. */
+/* Adds tasks that are to be there although no worker has had them yet. `names` has their names with commas between;
+ * NULL: none. */
 void catalog_expect(struct catalog *c, const char *names);
 
 /* Reads what a worker answered: {"tasks":[{"name":...,...},...]}. If the text is something else, it changes nothing and
@@ -58,7 +59,7 @@ void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t n
 
 /* Returns the task, or NULL when it is unknown. It is borrowed until a worker is added, says something or leaves. */
 const struct catalog_task *catalog_find(struct catalog *c, const char *name);
-/* Returns all tasks, sorted by name. They are borrowed as long as those of catalog_find(). */
+/* Returns all tasks, sorted by name. They are borrowed for as long as the result of catalog_find(). */
 const struct catalog_task *catalog_tasks(struct catalog *c, size_t *count);
 /* Appends "square, primes and wordcount", or "none". */
 void catalog_list_names(struct catalog *c, struct buf *out);

@@ -10,9 +10,9 @@
  * With TLS: static+https://, https://, dns+https:// and register+https://NAME. The certificate must be for the name in
  * the option, even if a connection goes to one of its addresses.
  *
- * Workers that register themselves (registry.h) are added in every form but that of a balancer. So an address is there
- * if a worker has a lease on it, or if the option lists it. A name server may list an address for a while after its
- * worker has said goodbye. Until then the address is barred.
+ * Workers that register themselves (registry.h) are added in every form of the option except that of a balancer. So an
+ * address is there if a worker has a lease on it, or if the option lists it. A name server may list an address for a
+ * while after its worker has said goodbye. During that time the address is barred.
  *
  * Calls its owner for each address that appears or disappears. It does not know what is sent there.
  */
@@ -31,15 +31,15 @@ struct endpoint {
     char *url;        /* "http://name:8081", without a slash at its end */
     char *connect_to; /* DNS mode, or registered: "10.0.0.7:8081"; a socket: "unix:/path"; else NULL */
     void *owner;      /* what added() returned */
-    bool listed;      /* private: the option names it, or the newest DNS answer */
+    bool listed;      /* private: the option or the newest DNS answer lists it */
     bool leased;      /* private: a worker has registered there */
 };
 
 struct endpoints_ops {
     void *(*added)(void *data, struct endpoint *e);
     void (*removed)(void *data, struct endpoint *e); /* e is freed afterwards */
-    /* A worker has registered again at an address that is known. other: it is another worker than before, or the first
-     * one there that registers. tasks: ETag of its GET /v1/tasks; "": not known. May be NULL. */
+    /* A worker has registered again at an address that is known. other: it is not the same worker as before, or it is
+     * the first worker that registers there. tasks: ETag of its GET /v1/tasks; "": not known. May be NULL. */
     void (*registered)(void *data, struct endpoint *e, bool other, const char *tasks);
 };
 
@@ -73,11 +73,11 @@ void endpoints_stop(struct endpoints *e);
 MUST_CHECK enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,
                                                  struct lease_terms *terms);
 /* Ends one lease that has run out, and removes its address if nothing else lists it. Returns false when there is none.
- * Call it as leases_take_ended(). */
+ * Call it as often as leases_take_ended(). */
 MUST_CHECK bool endpoints_end_lease(struct endpoints *e, uint64_t now_ns, struct registration *ended);
 
-/* For DNS mode. `found` has all addresses that the name has now; NULL: it has none. Adds the new addresses in their
- * order, and then removes those that are gone. Takes O(n log n). The lookups call it. */
+/* For DNS mode. `found` has all addresses that the name has now; NULL: the name has none. Adds the new addresses in
+ * their order, and then removes the addresses that are gone. Takes O(n log n). The lookups call it. */
 struct addrinfo;
 void endpoints_update(struct endpoints *e, const struct addrinfo *addresses);
 

@@ -16,7 +16,7 @@ static struct endpoint **find(struct endpoints *e, const char *address)
     return link;
 }
 
-/* If the option has a name, the URL has that name, because the certificate is for it. */
+/* If the option has a name, the URL has that name, because the certificate is for that name. */
 static void add(struct endpoints *e, const char *address)
 {
     struct buf url = {0};
@@ -39,7 +39,7 @@ static void hold(struct endpoints *e, const struct registration *r, bool other)
     if (e->ops->registered) e->ops->registered(e->data, one, other, r->tasks);
 }
 
-/* A list of the option never changes, so its addresses stay. */
+/* If the option lists the address, the address stays, because such a list never changes. */
 static void let_go(struct endpoints *e, const char *address)
 {
     struct endpoint **link = find(e, address);

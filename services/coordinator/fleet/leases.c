@@ -10,7 +10,7 @@
 struct lease {
     char address[LEASE_ADDRESS_MAX];
     char worker[LEASE_WORKER_MAX];
-    struct heap_node end; /* when it runs out, or when the bar is lifted */
+    struct heap_node end; /* when the lease runs out, or when the bar is lifted */
     bool barred;          /* its worker has said goodbye */
 };
 
@@ -19,7 +19,7 @@ static void copy(char *to, size_t size, const char *from)
     snprintf(to, size, "%s", from);
 }
 
-/* Returns where the address is, or where it belongs. */
+/* Returns the index of the address in l->sorted, or the index at which it belongs. */
 static size_t place_of(const struct leases *l, const char *address)
 {
     size_t low = 0, high = l->count;

@@ -43,7 +43,7 @@ enum lease_verdict {
     LEASE_VERDICT_COUNT
 };
 
-/* How often a worker is to register, and when it is given up otherwise. */
+/* How often a worker is to register, and after how long without that it is given up. */
 struct lease_terms {
     unsigned renew_s, lease_s;
 };
@@ -51,7 +51,7 @@ struct lease_terms {
 struct lease;
 
 struct leases {
-    struct lease **sorted; /* by address; held and barred ones */
+    struct lease **sorted; /* leases and barred addresses, by address */
     size_t count, alloc;
     size_t held; /* leases of workers; the others are barred addresses */
     struct heap ends;

@@ -2,9 +2,9 @@
  * Reads the body of POST /v1/workers, and decides which address the worker has. Calls nobody.
  *
  * The coordinator sends items and its token to that address. So the address is the peer's, unless the body names
- * another one. It is numeric, so that nobody can make the coordinator look up names. It is never unspecified, multicast
- * or link-local, because services of a cloud for its machines are at link-local addresses. It is a loopback address
- * only if the peer has one too.
+ * another one. The address is numeric, so that nobody can make the coordinator look up names. It is never unspecified
+ * or multicast. It is never link-local, because clouds offer services to their machines at link-local addresses. It is
+ * a loopback address only if the peer has one too.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_REGISTRATION_H
 #define FANTAIL_COORDINATOR_FLEET_REGISTRATION_H
@@ -13,8 +13,8 @@
 
 #define REGISTRATION_BYTES 2048 /* the longest body */
 
-/* body has a NUL after its len bytes. peer: numeric address of the connection; NULL: it came through a socket file.
- * Returns false if the body cannot be taken, with a sentence in err. */
+/* body has a NUL after its len bytes. peer: numeric address of the connection; NULL: the connection came through a
+ * socket file. Returns false if the body cannot be taken, with a sentence in err. */
 MUST_CHECK bool registration_read(struct registration *r, const char *body, size_t len, const char *peer, char *err,
                                   size_t err_size);
 

@@ -20,13 +20,14 @@ static double held(void *data)
 void registry_register_metrics(struct registry *r, struct endpoints *endpoints)
 {
     r->endpoints = endpoints;
-    metric_gauge_fn("fantail_workers_registered", "Workers that have registered themselves and renew it.", NULL, held,
-                    r);
-    metric_counters("fantail_worker_registrations_total", "Requests of workers to register, by what became of them.",
-                    "result", verdict_names, REGISTRY_VERDICT_COUNT, r->verdicts);
-    r->expired = metric_counter("fantail_worker_leases_ended_total", "Workers that are no longer registered.",
+    metric_gauge_fn("fantail_workers_registered", "Workers that are registered and renew their registration.", NULL,
+                    held, r);
+    metric_counters("fantail_worker_registrations_total",
+                    "Requests of workers to register or to say goodbye, by result.", "result", verdict_names,
+                    REGISTRY_VERDICT_COUNT, r->verdicts);
+    r->expired = metric_counter("fantail_worker_leases_ended_total", "Registrations of workers that ended, by reason.",
                                 "reason=\"expired\"");
-    r->goodbyes = metric_counter("fantail_worker_leases_ended_total", "Workers that are no longer registered.",
+    r->goodbyes = metric_counter("fantail_worker_leases_ended_total", "Registrations of workers that ended, by reason.",
                                  "reason=\"goodbye\"");
 }
 

@@ -1,6 +1,6 @@
 /*
- * Workers that register themselves: takes what they send to POST /v1/workers, and lets their leases run out. It checks
- * that they know a token of --worker-token-file, which coordinator and workers share.
+ * Workers that register themselves: takes what they send to POST /v1/workers, and ends leases that have run out. It
+ * checks that they know a token of --worker-token-file, which coordinator and workers share.
  *
  * Owner: the fleet.
  */
@@ -31,8 +31,8 @@ void registry_start(struct registry *r, uv_loop_t *loop);
 /* From now on no lease runs out. The loop must run on to close the handle. */
 void registry_stop(struct registry *r);
 
-/* Takes a body; peer as in registration_read(). Returns REGISTRY_TAKEN with the terms, or why not, with a sentence in
- * err. After a goodbye the terms are 0. */
+/* Takes the body of a request. peer is as in registration_read(). Returns REGISTRY_TAKEN and sets the terms; after a
+ * goodbye the terms are 0. On refusal it returns the kind of fault, with a sentence in err. */
 MUST_CHECK enum registry_verdict registry_take(struct registry *r, const char *body, size_t len, const char *peer,
                                                struct lease_terms *terms, char *err, size_t err_size);
 /* Counts a request that was refused without registry_take(). */

@@ -11,7 +11,7 @@ enum {
     TICK_MS = 5000,        /* workers whose period is over are asked together, at multiples of this time */
     RETRY_MIN_MS = 1000,   /* delay after a worker did not answer; doubled each time, up to the period */
     FRESH_MAX_MS = 1000,
-    COMPARED_PAUSE_MS = 500, /* between two requests because a worker says that its tasks have changed */
+    COMPARED_PAUSE_MS = 500, /* pause between requests after a worker says that its tasks have changed */
     QUESTION_MS = 3000,
 };
 
@@ -71,7 +71,7 @@ static void answer_questions(struct survey *s)
     for (struct survey_question *q; (q = take_over(s, now_ns())); free(q)) q->answered(q->data, s->catalog.reached > 0);
 }
 
-/* Makes the questions not wait for this worker any more. */
+/* From now on the questions do not wait for this worker. */
 static void uncount(struct survey *s, const struct survey_worker *w)
 {
     for (struct survey_question *q = s->questions; q; q = q->next) q->left -= waits_for(q, w);

@@ -4,8 +4,8 @@
  * times are spread over the fleet. A worker that did not answer is asked again sooner. The number of workers asked at
  * the same time is limited.
  *
- * Owner: the fleet. It works from the loop. Its functions call no callbacks, but survey_add() and others may start
- * requests.
+ * Owner: the fleet. Its work is done in callbacks of the loop. Its functions call no callbacks of the owner, but
+ * survey_add() and others may start requests.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_SURVEY_H
 #define FANTAIL_COORDINATOR_FLEET_SURVEY_H
@@ -54,7 +54,7 @@ struct survey_worker *survey_add(struct survey *s, const struct endpoint *at, su
 void survey_remove(struct survey *s, struct survey_worker *w);
 /* Asks the worker once more, but not before `after_ms` have passed since it was asked last. */
 void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms);
-/* A worker says that its tasks have this ETag. Asks it if that is not the one we know. "": it does not say. */
+/* A worker says that its tasks have this ETag. Asks the worker if we know another ETag. "": the worker does not say. */
 void survey_compare(struct survey *s, struct survey_worker *w, const char *etag);
 
 /* Questions. */

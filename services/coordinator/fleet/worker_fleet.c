@@ -12,7 +12,7 @@ bool worker_fleet_takes_registrations(const struct worker_fleet_config *config)
     return config->register_workers || endpoints_mode(config->workers) == ENDPOINTS_REGISTERED;
 }
 
-/* Who can register a worker is sent the items of all users, so a token must keep others out. */
+/* Whoever can register a worker gets the items of all users. So a token must keep others out. */
 static int check_registration(const struct worker_fleet_config *config, const struct option_spec *spec, bool open)
 {
     if (!worker_fleet_takes_registrations(config)) return 0;
@@ -81,8 +81,8 @@ static void show_token(void *data, struct metric_emitter *to)
 
 void worker_fleet_register_metrics(struct worker_fleet *f)
 {
-    metric_gauge_each("fantail_token_presented", "The token that workers are sent, by its fingerprint.", "fingerprint",
-                      show_token, f);
+    metric_gauge_each("fantail_token_presented", "The token that is sent to workers, by its fingerprint.",
+                      "fingerprint", show_token, f);
     registry_register_metrics(&f->registry, &f->endpoints);
 }
 

@@ -29,7 +29,7 @@ struct worker_fleet {
     struct tls_store tls; /* certificates of `client` */
     struct token_file tokens;
     char *authorization; /* the header line that every request to a worker carries; NULL: none */
-    uint64_t token_age;  /* how often the token in it was replaced by another one */
+    uint64_t token_age;  /* how often the token in `authorization` was replaced */
     struct endpoints endpoints;
     struct registry registry;
     struct survey survey;

@@ -20,7 +20,7 @@ int worker_tls_check(const struct option_spec *spec, const struct worker_fleet_c
     struct tls_files files = files_of(config);
     for (int i = 0; i < TLS_FILE_COUNT && !endpoints_use_tls(config->workers); i++)
         if (files.path[i])
-            return option_complain(spec, words.option[i], "is for https, and --workers %s is without it",
+            return option_complain(spec, words.option[i], "is for https, but --workers %s does not use https",
                                    config->workers);
     return tls_files_check(spec, &files, &words);
 }

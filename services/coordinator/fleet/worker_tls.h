@@ -1,4 +1,4 @@
-/* The certificates that the coordinator trusts, and shows, when it calls workers by https. */
+/* Certificates for calls of workers by https: those that the coordinator trusts, and the one that it shows. */
 #ifndef FANTAIL_COORDINATOR_FLEET_WORKER_TLS_H
 #define FANTAIL_COORDINATOR_FLEET_WORKER_TLS_H
 

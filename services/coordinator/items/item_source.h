@@ -10,10 +10,11 @@
 
 struct item_source_ops {
     /* Moves the next items into `lines`, which must be empty, as one line each. It moves at most max_items, and at most
-     * max_bytes unless the first item alone is larger. Returns how many, or 0 when there are none. *first is the index
-     * of the first item. */
+     * max_bytes unless the first item alone is larger. Returns how many items it moved; 0 when there are none. *first
+     * is the index of the first item. */
     uint64_t (*cut)(void *source, uint64_t max_items, size_t max_bytes, uint64_t *first, struct buf *lines);
-    /* Leaves out the next items, at most max_items. Returns how many. *first is the index of the first item. */
+    /* Leaves out the next items, at most max_items. Returns how many it left out. *first is the index of the first
+     * item. */
     uint64_t (*drop)(void *source, uint64_t max_items, uint64_t *first);
 };
 

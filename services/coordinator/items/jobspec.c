@@ -62,7 +62,7 @@ static bool finish_reduce(struct jobspec *spec, struct jobspec_error *err)
     }
     if (spec->reduce != REDUCE_NONE)
         return jobspec_fail(err, 400, "reduce", "reduce is a built-in reducer or a task, not both.");
-    return jobspec_fail(err, 400, "reduce", "A task cannot reduce yet: there are sum, count, min, max and concat.");
+    return jobspec_fail(err, 400, "reduce", "A task cannot reduce yet: use sum, count, min, max or concat.");
 }
 
 bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err)

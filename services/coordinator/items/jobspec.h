@@ -1,6 +1,7 @@
 /*
- * What a job asks for: the options of the job object and of the query. They are checked, and have their defaults. Pure.
- * It does not know which tasks exist. It does not see the items, because the splitter removes them first.
+ * What a job asks for: the options of the job object and of the query. They are checked, and options that are not given
+ * have their defaults. Pure. It does not know which tasks exist. It does not see the items, because the splitter
+ * removes them first.
  *
  * Life: jobspec_init(), then jobspec_read_query() for each query argument, jobspec_read_options() with the splitter's
  * options, jobspec_finish(). At the first fault a function returns false, and the error says what is wrong. Whole

@@ -2,20 +2,20 @@
  * Splits a request body into items as its bytes arrive, in pieces of any size. It follows RFC 8259 strictly. It builds
  * no tree: an item is checked and copied. Pure: no I/O, no time.
  *
- * Every whole item is appended to `items` as one line of JSON that ends in '\n'. It has the client's bytes, but without
- * white space around the item and without line breaks between its tokens. The caller may take lines from the front of
- * `items` at any time. It must then lower `items_in_buf`. The caller limits memory by how much it feeds: a call appends
- * only the items that end in the bytes fed. Besides these items, the splitter holds one unfinished item
+ * Every whole item is appended to `items` as one line of JSON that ends in '\n'. The line has the client's bytes, but
+ * without white space around the item and without line breaks between its tokens. The caller may take lines from the
+ * front of `items` at any time. It must then lower `items_in_buf`. The caller limits memory by how much it feeds: a
+ * call appends only the items that end in the bytes fed. Besides these items, the splitter holds one unfinished item
  * (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
  *
  *     SPLIT_JOB      one JSON object: the elements of its "items" array are the items, its other members the options
  *     SPLIT_NDJSON   one JSON value per line, which ends in "\n" or "\r\n"; blank lines are skipped
  *     SPLIT_TEXT     each line is one string item; an empty line is the item ""; a '\r' before the '\n' is dropped
  *
- * The only member of a job that it knows is "items"; jobspec.h reads the options.
+ * The only member of a job that the splitter knows is "items"; jobspec.h reads the options.
  *
  * The body is UTF-8. A byte order mark at its start is skipped. A mark before a later line is refused, and so is a NUL
- * byte in a line of text. So UTF-16 and joined files do not become items that nobody meant.
+ * byte in a line of text. So UTF-16 and joined files cannot become items that nobody meant.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
@@ -36,8 +36,8 @@ enum split_status {
 struct split_error {
     enum split_status status;
     uint64_t offset; /* offset of the wrong byte in the whole body; the body's length if it ends too early */
-    /* A JSON pointer, such as "/items/17"; "": the body. It may have a name that the client chose, so escape it. A long
-     * pointer is cut off. */
+    /* A JSON pointer, such as "/items/17"; "": the body. It may contain a name that the client chose, so escape it. A
+     * long pointer is cut off. */
     char pointer[96];
     const char *phrase; /* a static phrase, such as "a comma or ] was expected" */
 };
@@ -73,7 +73,7 @@ struct splitter {
 
 /* max_depth limits the nesting of an item and of the options; 0: LIMIT_JSON_DEPTH. */
 void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth);
-/* Says how many bytes the body will have. This only saves copies. */
+/* Tells the splitter how many bytes the body will have. This only saves copies. */
 void splitter_expect(struct splitter *s, size_t body_bytes);
 /* May be called on a zeroed or released splitter. */
 void splitter_release(struct splitter *s);
@@ -81,15 +81,15 @@ void splitter_release(struct splitter *s);
 /* Reads all of data, or fails. After a failure, s->error says why, the items before the fault are in s->items, and
  * every later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
-/* Returns how many bytes of memory feeding `len` bytes, or finishing, may need at most. For memory_has_room(). */
+/* Returns the most memory that feeding `len` more bytes, or finishing, can need. For memory_has_room(). */
 size_t splitter_growth(const struct splitter *s, size_t len);
 /* Whether the body has had no bytes until now, or only a byte order mark. */
 bool splitter_is_empty(const struct splitter *s);
 /* Call it when the body is whole. The last line is an item even without its newline. */
 MUST_CHECK enum split_status splitter_finish(struct splitter *s);
 
-/* Cuts off the first lines of data: as many whole lines as fit in max_bytes, at most max_lines, but at least one if
- * there is one. Returns their bytes, and sets *lines to their number. It counts newlines 16 bytes at a time. */
+/* Cuts off the first whole lines of data: at most max_lines, and at most max_bytes unless the first line alone is
+ * larger. Returns their size in bytes, and sets *lines to their number. It counts newlines 16 bytes at a time. */
 size_t lines_cut(const char *data, size_t len, uint64_t max_lines, size_t max_bytes, uint64_t *lines);
 
 #endif

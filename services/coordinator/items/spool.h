@@ -1,6 +1,7 @@
 /*
  * The items of one job that are split and not yet cut into a chunk. They are lines, in the order in which they came.
- * The upload fills it, and the scheduler's cuts empty it. Its size decides when the upload is paused. Pure: no I/O.
+ * The upload fills the spool, and the scheduler's cuts empty it. The size of the spool decides when the upload is
+ * paused. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPOOL_H
 #define FANTAIL_COORDINATOR_ITEMS_SPOOL_H
@@ -17,12 +18,13 @@ struct spool {
 
 /* Releasing a zeroed spool is fine. */
 void spool_release(struct spool *s);
-/* Takes the memory of `lines`, and leaves `lines` empty. It has `items` whole lines, each with its newline. */
+/* Takes the memory of `lines`, and leaves `lines` empty. `lines` must have `items` whole lines, each with its
+ * newline. */
 void spool_take(struct spool *s, struct buf *lines, uint64_t items);
 /* Moves the next items into `out`, which must be empty. It moves at most max_items, and at most max_bytes unless the
- * first item alone is larger. Returns how many; 0 when the spool is empty. */
+ * first item alone is larger. Returns how many items it moved; 0 when the spool is empty. */
 uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct buf *out);
-/* Frees the next items, at most max_items. Returns how many; 0 when the spool is empty. */
+/* Frees the next items, at most max_items. Returns how many items it freed; 0 when the spool is empty. */
 uint64_t spool_drop(struct spool *s, uint64_t max_items);
 
 #endif
