@@ -16,16 +16,17 @@ static const struct option_row rows[] = {
         "where the workers are: static://host:port,host:port (or unix:PATH), http://balancer:port, dns://name:port or "
         "register://; with TLS static+https://, https://, dns+https:// or register+https://NAME"),
     OPTION_BOOL("register-workers", S, fleet.register_workers, NULL,
-                "besides these, use workers that register themselves with a token of --worker-token-file; on with "
-                "register://"),
+                "besides the workers of --workers, use workers that register themselves with a token of "
+                "--worker-token-file; always on with register://"),
     OPTION_PATH("worker-ca", S, fleet.ca, NULL,
                 "authorities (PEM) that must have signed the workers' certificates, instead of the system's",
                 .value = "FILE"),
     OPTION_PATH("worker-client-cert", S, fleet.client_cert, NULL,
                 "certificate (PEM) to show to workers that demand one", .value = "FILE"),
-    OPTION_PATH("worker-client-key", S, fleet.client_key, NULL, "its private key (PEM)", .value = "FILE"),
+    OPTION_PATH("worker-client-key", S, fleet.client_key, NULL, "private key (PEM) of that certificate",
+                .value = "FILE"),
     OPTION_PATH("worker-token-file", S, fleet.token_file, NULL,
-                "a file of bearer tokens; workers are sent the first one; read again when it changes"),
+                "a file of bearer tokens; the first one is sent to workers; read again when it changes"),
     OPTION_SECONDS("worker-wait-s", S, jobs.worker_wait_s, "300", 0, 86400,
                    "when no worker can be reached, hold the items of a job for this time, then fail them"),
     OPTION_SECONDS("dns-refresh-s", S, fleet.dns_refresh_s, "5", 0.1, 3600,
@@ -53,7 +54,8 @@ static const struct option_row rows[] = {
     OPTION_HEADING("CloudWatch"),
     OPTION_BOOL("emf", S, emf.enabled, NULL,
                 "write the demand on workers to standard output, in CloudWatch's embedded metric format"),
-    OPTION_INT("emf-period-s", S, emf.period_s, "10", 1, 60, "seconds from one such line to the next; must divide 60"),
+    OPTION_INT("emf-period-s", S, emf.period_s, "10", 1, 60,
+               "seconds from one of these lines to the next; must divide 60"),
     OPTION_STRING("emf-cluster", S, emf.cluster, "fantail", "value of the dimension `cluster` in these lines"),
     OPTION_STRING("emf-service", S, emf.service, "coordinator", "value of the dimension `service` in these lines"),
     SERVICE_OPTION_ROWS(S, service, "8080", "9080"),
@@ -64,7 +66,7 @@ static const struct option_row rows[] = {
 static const struct option_spec spec = {
     .program = "fantail-coordinator",
     .usage = "[option...] | healthcheck [option...] | write-secret VARIABLE FILE ...",
-    .about = "Takes jobs over HTTP, splits them into chunks, sends those to workers and streams the answers back.",
+    .about = "Takes jobs over HTTP, splits them into chunks, sends the chunks to workers and streams the answers back.",
     .epilogue = "`healthcheck` asks a coordinator on this machine whether it is ready, and exits 0 or 1.\n"
                 "`write-secret` writes tokens from environment variables into files, for --token-file.\n"
                 "Submit a job with\n"

@@ -69,8 +69,8 @@ void job_client_gone(struct job *j)
     free_when_over(j);
 }
 
-/* Only notes the cancel. This call may come from inside an action of the scheduler, which must not be called back from
- * there. */
+/* Only notes the cancel, because this call may come from inside an action of the scheduler. The scheduler must not be
+ * called from there. */
 static void note_cancel(struct job *j)
 {
     j->cancel_is_noted = true;

@@ -13,9 +13,10 @@ void jobs_remove(struct jobs *t, struct job *j);
 
 MUST_CHECK struct job *job_new(struct jobs *jobs);
 void job_move(struct job *j, enum job_state to);
-/* Starts the job. Call it when its tasks are known to exist, or no worker could be asked. */
+/* Starts the job. Call it when its tasks are known to exist, or when no worker could be asked. */
 void job_start(struct job *j);
-/* Call it when the exchange of the submission or of a reader is over, and that reader is freed. May free j. */
+/* Call it when an exchange of the job is over: that of the submission, or that of a reader. The reader must be freed
+ * already. May free j. */
 void job_client_gone(struct job *j);
 void job_tick(struct job *j, uint64_t now_ns);
 
@@ -45,7 +46,7 @@ void job_set_waiting(struct job *j, enum sched_waiting why);
 
 /* job_hint.c */
 
-/* Returns what the members of an item make the item look like. The item must be valid JSON. */
+/* Returns what an item looks like, judged by its members. The item must be valid JSON. */
 enum job_likeness job_likeness(const char *item, size_t len);
 /* Returns what the client may have meant, for the end of the answer, or NULL. The text is static. */
 const char *job_hint(const struct job *j);

@@ -10,7 +10,8 @@ enum { TICK_MS = 100 };
 enum { BUCKETS_MIN = 64 };
 #define MEMORY_GAP_NS (5 * NS_PER_S)
 
-/* Jobs that have gone may have held much. While jobs run on, what they freed is mostly used again at once. */
+/* Gives freed memory back to the kernel. This is not done at each end of a job, because other jobs mostly use the
+ * memory again at once. */
 static void return_memory(struct jobs *t, uint64_t now)
 {
     if (!t->memory_was_freed || now - t->memory_returned_ns < MEMORY_GAP_NS) return;

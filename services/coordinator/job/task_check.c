@@ -47,7 +47,7 @@ static bool tasks_are_there(void *data)
     return !first_unknown_task(j) && !first_broken_task(j);
 }
 
-/* If no worker could answer, the job starts anyway and waits for one that can. */
+/* If no worker could answer, the job starts anyway and waits for a worker. */
 static void workers_answered(void *data, bool ok)
 {
     struct job *j = data;

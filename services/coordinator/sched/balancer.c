@@ -3,9 +3,10 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Chooses the endpoint: the less loaded of two random ones ("power of two choices"), by load per slot, among those with
- * room for the task. A lane is in its task's array `open` while its endpoint takes attempts and has the task. It is in
- * `available` while it may also have room. So choosing costs the same with ten workers and with ten thousand.
+ * Chooses the endpoint: the less loaded of two random ones ("power of two choices"), by load per slot, among the
+ * endpoints with room for the task. A lane is in its task's array `open` while its endpoint takes attempts and has the
+ * task. It is in `available` while it may also have room. So choosing costs the same with ten workers and with ten
+ * thousand.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -128,8 +129,8 @@ static bool avoided(const struct sched_chunk *chunk, const struct sched_lane *l)
     return l->task->usable > (l->counted_usable ? 1u : 0u); /* whether another lane is usable */
 }
 
-/* Whether the chunk may go to the lane, if the window counts as `times` as large. A chunk that is too large for the
- * window goes to an idle endpoint. */
+/* Whether the chunk may go to the lane, if its window is taken as `times` as large. A chunk that is too large for the
+ * window may go only to an idle endpoint. */
 static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct sched_lane *l, double times)
 {
     const struct sched_endpoint *e = l->endpoint;

@@ -4,12 +4,12 @@
 
 /*
  * Decides how many items go in a chunk, and how much work an item is. The measure is slot time: how long an item holds
- * a slot. Workers report it in their answers. For other workers it is estimated: an endpoint's clock runs at the rate
- * at which one item in flight is being served, min(1, slots / items in flight), and an attempt's slot time between two
- * answers is its unanswered items times what the clock has advanced. Round trips, queues and a busy coordinator are in
- * that estimate. So a chunk is never so small that the coordinator could not keep all slots busy with such chunks.
- * Otherwise its own delay would be taken for work. That would keep chunks small, and small chunks would keep the
- * coordinator busy.
+ * a slot. Workers report it in their answers. For other workers it is estimated. Each endpoint has a clock, which runs
+ * at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time of an attempt
+ * between two answers is the number of its unanswered items, times how far the clock has advanced. This estimate
+ * includes round trips, queues and the delay of a busy coordinator. So a chunk is never so small that the coordinator
+ * could not keep all slots busy with such chunks. Otherwise the coordinator's own delay would be taken for work. That
+ * would keep chunks small, and small chunks would keep the coordinator busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
@@ -87,8 +87,8 @@ static double slots_of(const struct sched_job *job, const struct sched_lane *l)
     return job->p.max_concurrency > 0 ? fmin(slots, (double)job->p.max_concurrency) : slots;
 }
 
-/* Returns the least slot time that a chunk should have. Its own cost must be a small part of that time, and the
- * coordinator must be able to keep all slots busy with such chunks. */
+/* Returns the least slot time that a chunk should have. The cost of the chunk itself must be a small part of that time,
+ * and the coordinator must be able to keep all slots busy with such chunks. */
 static double least_ns(const struct sched_job *job, const struct sched_lane *l)
 {
     const struct scheduler *s = job->s;
@@ -109,8 +109,8 @@ static double least_items(const struct sched_job *job, const struct sched_lane *
 }
 
 /* Returns how many items per slot may wait at a worker, besides the one that runs. There must be enough that no slot
- * waits for a round trip. There may be no more than half a fair share of what is left, so that all slots end together
- * (guided self-scheduling). */
+ * waits for a round trip. At most half a fair share of what is left may wait, so that all slots end together (guided
+ * self-scheduling). */
 static double ahead(const struct sched_job *job, const struct sched_lane *l)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(l);
@@ -160,7 +160,7 @@ static double adaptive_items(const struct sched_job *job, const struct sched_lan
     double item_ns = fmax(item_cost_marginal_ns(cost) * chunker_slowness(l), 1);
     double window = lane_window(l) * (1 + ahead(job, l)) / lane_workers(l);
     double items = fmin((double)job->s->config.chunk_target_ns / item_ns, window / CHUNKS_PER_WINDOW);
-    /* Sending `common` takes about a nanosecond a byte. This must stay below a twentieth of the chunk's time. */
+    /* Sending `common` takes about a nanosecond a byte. That time must stay below a twentieth of the chunk's time. */
     double amortised = fmin(20.0 * (double)job->p.common_bytes / item_ns, window);
     items = fmax(items, fmax(amortised, least_items(job, l, item_ns)));
     if (!item_cost_is_sure(cost)) items = fmax(items, larger_to_try(job, l, item_ns));
@@ -175,8 +175,8 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* While chunks are too small for their cost, few are sent at once, because one for each slot could be thousands. Long
- * items should not have to wait for this limit, so it doubles with time. */
+/* While chunks are too small for their cost, few chunks are sent at once, because one for each slot could be thousands
+ * of chunks. Long items should not have to wait for this limit, so it doubles with time. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;

@@ -5,8 +5,8 @@
 /*
  * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
  * unanswered suffix, within max_extra_percent of the job's items. While the job still has something to send, a chunk is
- * sent twice only if its worker seems dead, which means silent for many times longer. This takes a retry token. The
- * first answer of each item wins.
+ * sent twice only if its worker seems dead, which means that the worker is silent for many times longer. Such a second
+ * attempt takes a retry token. The first answer of each item wins.
  */
 static bool can_hedge(const struct sched_job *job)
 {
@@ -33,7 +33,7 @@ void hedge_first_attempt(struct sched_job *job, uint32_t items)
     s->hedge_tokens = fmin(s->hedge_tokens + job->p.hedge_max_extra_percent / 100 * items, HEDGE_TOKENS_MAX);
 }
 
-/* Returns the wait for the next answer, as the mean item time predicts it. */
+/* Returns the expected wait for the next answer, from the mean time of an item. */
 static double expected_wait_ns(const struct sched_job *job, const struct sched_lane *l)
 {
     double queue = l ? fmax(1, (double)l->in_flight / l->slots) : 1;
@@ -107,8 +107,8 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
 }
 
 /* The second attempt may be late too, because any of its items can delay the answers after it. Then the attempt is cut
- * off, and replaced in the next run. Each replacement may take twice as long. Returns when the attempt is late, or
- * SCHED_NEVER. */
+ * off, and replaced in the next run. Each replacement may take twice as long as the attempt before it. Returns when the
+ * attempt is late, or SCHED_NEVER. */
 static uint64_t give_up_hedge(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;

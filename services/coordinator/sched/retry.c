@@ -163,7 +163,7 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_BAD_STATUS: worker_failed(chunk, how, "the worker answered with a server error"); return;
     case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer was not as agreed"); return;
     case SCHED_END_TASK_UNKNOWN:
-        /* Closes the lane. With a balancer, the coordinator does not know which worker lacks the task. */
+        /* Closes the lane, except with a balancer: there the coordinator does not know which worker lacks the task. */
         if (a->endpoint && !a->endpoint->balancer)
             hand_back(chunk);
         else

@@ -37,8 +37,8 @@ static void count_send(struct sched_attempt *a)
     chunk->sends++;
 }
 
-/* Call it when the lane has one attempt more or less. This changes the room in the endpoint's other lanes only if they
- * share its limit. */
+/* Call it when the lane has one attempt more or less. This changes the room in the endpoint's other lanes only if all
+ * lanes share the endpoint's limit. */
 static void attempts_changed(struct sched_lane *l)
 {
     struct sched_endpoint *e = l->endpoint;
@@ -221,7 +221,7 @@ static void cut_losers(struct sched_chunk *chunk)
     if (chunk->hedge && !chunk->hedge->lingers) attempt_cut(chunk->hedge);
 }
 
-/* The time until now was not spent on an item, and it does not mean that the worker hangs. */
+/* The silence until now was not spent on an item, and it does not mean that the worker hangs. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns)
 {
     struct sched_job *job = a->chunk->job;

@@ -100,7 +100,7 @@ uint64_t pause_length(struct scheduler *s, unsigned *pauses)
     return (uint64_t)((double)pause_ns * (0.5 + 0.5 * random_unit(&s->random)));
 }
 
-/* Pauses the endpoint, for at least the time that it asked for (`least_ns`) up to a cap. */
+/* Pauses the endpoint. The pause lasts at least as long as the endpoint asked for (`least_ns`), up to a cap. */
 static void pause(struct sched_endpoint *e, enum sched_endpoint_state state, uint64_t least_ns)
 {
     uint64_t pause_ns = pause_length(e->s, &e->pauses);
@@ -147,7 +147,7 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 
 static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
-    /* If an item crashed the worker, the worker was ready all the same. */
+    /* A worker that an item has crashed was ready all the same. */
     if (e->probe_ok && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->failed_after_ready++;
     stop_trusting(e);
     if (how == SCHED_END_REFUSED)

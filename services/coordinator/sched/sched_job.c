@@ -163,7 +163,7 @@ void job_timer_fired(struct sched_job *job)
     } else {
         job_arm_timer(job);
         uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
-        /* The job need not end, or not yet, so the timer is set to check again. */
+        /* The job does not end now, so the timer is set to check again. */
         if (too_long && job->timer.node.key <= s->now_ns) timer_set(s, &job->timer, again);
     }
 }

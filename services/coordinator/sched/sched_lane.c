@@ -4,9 +4,9 @@
 
 /*
  * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale. Workers report
- * their slots. Until then a few are assumed, doubled with each answer. A 429 halves the scale, and answers raise it
- * again step by step. It also makes the lane full for a moment. The endpoint's other lanes go on, because a worker
- * holds a number of chunks of each task.
+ * their slots. Until then a few slots are assumed, and twice as many after each answer. A 429 halves the scale, and
+ * answers raise it again step by step. It also makes the lane full for a moment. The endpoint's other lanes go on,
+ * because a worker has separate room for the chunks of each task.
  */
 double lane_window(const struct sched_lane *l)
 {
@@ -67,8 +67,8 @@ static void set_full(struct sched_lane *l, bool full, uint64_t until_ns)
     lane_recount(l);
 }
 
-/* The window shrinks, and nothing of the task is sent to the endpoint until it has answered a chunk of it or the pause
- * is over. Retry-After is in whole seconds, but a slot is usually free much sooner. So the pause is only an upper
+/* The window shrinks. No chunk of the task is sent to the endpoint until the endpoint has answered such a chunk or the
+ * pause is over. Retry-After is in whole seconds, but a slot is usually free much sooner. So the pause is only an upper
  * bound. */
 void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms)
 {
@@ -80,7 +80,7 @@ void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t ret
     uint64_t asked_ns = retry_after_ms * NS_PER_MS;
     uint64_t pause_ns = pause_length(s, &l->pauses);
     if (asked_ns > 0 && asked_ns < pause_ns) pause_ns = asked_ns;
-    if (e == s->isolating) isolation_end(s); /* it may have been emptied for a chunk of this task */
+    if (e == s->isolating) isolation_end(s); /* the endpoint may have been emptied for a chunk of this task */
     set_full(l, true, s->now_ns + pause_ns);
 }
 

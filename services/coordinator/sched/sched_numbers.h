@@ -8,7 +8,7 @@
 
 #define AHEAD_NS                 (40 * NS_PER_MS) /* work that may wait at a worker beyond its busy slots, per slot */
 #define CHUNK_COST_SHARE         0.03             /* largest share of a chunk's slot time that its own cost may have */
-#define CHUNK_COST_TIMES         5.0 /* if slots would idle, its slot time is only this many times its cost */
+#define CHUNK_COST_TIMES         5.0 /* a chunk's slot time if slots would be idle, as a multiple of its cost */
 #define COORDINATOR_SHARE        0.5 /* share of the coordinator's time that chunks may take with all slots busy */
 #define RAMP_CHUNKS              32  /* chunks of a job in flight while they are still small for their cost */
 #define RAMP_NS                  NS_PER_MS /* RAMP_CHUNKS is doubled each time this has passed */
@@ -25,7 +25,7 @@
 #define SLOTS_UNKNOWN_MAX        64
 #define WINDOW_SCALE_MIN         (1.0 / 64)
 #define WINDOW_SCALE_STEP        0.02 /* least growth of the scale per answered chunk, after a 429 halved it */
-#define OVERCOMMIT               2.0  /* windows that a job below its share may fill where others keep it full */
+#define OVERCOMMIT               2.0  /* how often a job below its share may fill a window that others fill */
 #define BUDGET_SHARE             0.2  /* retries per first attempt */
 #define BUDGET_MIN               3.0  /* a job may make at least this many retries */
 #define BUDGET_ALL_MIN           100.0
@@ -40,7 +40,7 @@
 #define EJECT_NS                 (5 * NS_PER_S)
 #define EJECT_MAX_NS             (60 * NS_PER_S)
 #define BALANCER_PATIENCE        5                 /* after this many failures in a row, a balancer has failed */
-#define PROBATION_TRICKLE_NS     (30 * NS_PER_S)   /* without budget, an endpoint on probation is tried once in this */
+#define PROBATION_TRICKLE_NS     (30 * NS_PER_S)   /* without budget, time between two tries on probation */
 #define WAITING_AFTER_NS         (500 * NS_PER_MS) /* a job waits after this time without a usable endpoint */
 #define DEFAULT_WORKER_WAIT_NS   (60 * NS_PER_S)
 #define PROBE_PATIENCE_NS        (5 * NS_PER_S)

@@ -165,8 +165,8 @@ static bool dispatch_task(struct sched_task *t)
     return false;
 }
 
-/* Sends what can be sent. Cutting large chunks takes time that other work may need, so it stops and returns true when
- * enough was cut for this run. The task that was interrupted comes last in the next run. */
+/* Sends what can be sent. Cutting large chunks takes time that other work may need. So when enough was cut for this
+ * run, this stops and returns true. The task that was interrupted comes last in the next run. */
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;
@@ -207,7 +207,8 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     return more ? s->now_ns : next;
 }
 
-/* Returns the slots of the task that has the most. Tasks share processors, so the sum over tasks would be too large. */
+/* Returns the slots of the task that has the most slots. Tasks share processors, so the sum over tasks would be too
+ * large. */
 static uint64_t slots_of_all(const struct scheduler *s)
 {
     double most = 0;

@@ -20,8 +20,8 @@
  *
  * A chunk is on exactly one of those lists of its job, moved by one function (chunk_move in sched_chunk.c). While in
  * flight it has one attempt, or two when it is hedged. Each attempt is sent a suffix of the chunk and answers a prefix
- * of that suffix. The chunk's own answered prefix is the longest one. An answer to an item inside that prefix is a
- * duplicate and is dropped.
+ * of that suffix. The answered prefix of the chunk is the longest of these prefixes. An answer to an item inside that
+ * prefix is a duplicate and is dropped.
  *
  * Ownership: the scheduler owns jobs, chunks, attempts and endpoints. The shell owns what their void * members point
  * to.
@@ -154,7 +154,7 @@ enum sched_end {
     SCHED_END_BUSY,          /* 429: free; give retry_after_ms */
     SCHED_END_UNAVAILABLE,   /* 503: free; give retry_after_ms */
     SCHED_END_REFUSED,       /* 401 or 403: it rejects our token; free */
-    SCHED_END_OLD_TOKEN,     /* the same, but there is another token by now: free */
+    SCHED_END_OLD_TOKEN,     /* 401 or 403, but we have another token by now: free */
     SCHED_END_LOST,          /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
     SCHED_END_SILENT,        /* silent for too long, so the shell ended it */
     SCHED_END_BAD_STATUS,    /* any other status */
@@ -242,8 +242,8 @@ struct sched_outcome {
 struct scheduler_ops {
     /* Moves items from the front of the job's items into chunk->payload, and sets chunk->first. Moves at least one
      * item, at most max_items, and at most max_bytes unless the first item alone is longer. Their indexes are
-     * consecutive. Between one cut and the next there may be a gap. Returns how many they are, and sets *bytes to their
-     * size. */
+     * consecutive. Between one cut and the next there may be a gap. Returns the number of items moved, and sets *bytes
+     * to their size. */
     size_t (*cut)(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
     /* Removes items from the front in the same way, but without a chunk. They will not be sent. */
     uint64_t (*drop)(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first);
@@ -265,9 +265,9 @@ struct scheduler_ops {
     /* Called when the job began to wait, or stopped waiting (SCHED_NOT_WAITING). May be NULL. */
     void (*waiting)(void *ctx, struct sched_job *job, enum sched_waiting why);
 
-    /* Asks an endpoint that failed whether it is ready, and reports by sched_endpoint_probed(). It uses GET /readyz, or
-     * a request that needs the token if the endpoint rejects our token. May be NULL. Then the endpoint is tried with a
-     * chunk when its pause is over and the budget allows it. */
+    /* Asks an endpoint that failed whether it is ready, and reports by sched_endpoint_probed(). It uses GET /readyz. If
+     * the endpoint has rejected our token, it uses a request that needs one. May be NULL. Then the endpoint is tried
+     * with a chunk when its pause is over and the budget allows it. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 
     /* Called at each move, for debugging. May be NULL. */
@@ -305,7 +305,7 @@ void sched_job_no_more_items(struct sched_job *job);
 /* Ends the job. Running attempts are cut off, and the other items are settled as cancelled. `status` is CANCELLED or
  * FAILED. `reason` must outlive job_finished(). A second call is ignored. */
 void sched_job_cancel(struct sched_job *job, enum sched_status status, const char *reason);
-/* For a PATCH of a running job. */
+/* These three change a running job (PATCH). */
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency);
 void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
@@ -322,9 +322,9 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
 /* Call it when the endpoint drains, or sent Connection: close. It gets no more chunks until it is ready again. Ignored
  * for a balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
-/* Tells which tasks the worker has, all of them, and their slots (0: not known). Chunks of other tasks are not sent
- * there. Until it is called, the endpoint counts as having every task. A balancer always counts as having every
- * task. */
+/* Gives the scheduler the complete list of the worker's tasks, with the slots of each (0: not known). Chunks of other
+ * tasks are not sent there. Before the first call, the endpoint counts as having every task. A balancer always counts
+ * as having every task. */
 struct sched_endpoint_task {
     const char *name; /* borrowed for the call */
     unsigned slots;
@@ -353,9 +353,9 @@ struct sched_accept {
     uint32_t drop;  /* lines at the front that are duplicates */
     uint32_t keep;  /* lines after them that are new */
 };
-/* Reports what the worker says about the attempt until now. `items` of its items took `slot_ns` of slot time in all. A
- * chunk costs the worker `chunk_ns` of processor time besides its items (0: it does not say). Both sums grow from call
- * to call. */
+/* Reports what the worker says about the attempt so far. `items` of the attempt's items took `slot_ns` of slot time in
+ * all. A chunk costs the worker `chunk_ns` of processor time besides its items (0: the worker does not say). Both sums
+ * grow from call to call. */
 void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_ns, uint64_t chunk_ns);
 
 /* Reports that n more items were answered with a value. The shell must drop the first `drop` lines and add the next
@@ -375,7 +375,7 @@ struct sched_item_verdict {
 /* Reports that the next item was answered with an error. */
 MUST_CHECK struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum item_error error,
                                                               uint64_t now_ns);
-/* Reports that the attempt is over. The pointer is then dead. SCHED_END_COMPLETE with items unanswered counts as
+/* Reports that the attempt is over. `a` must not be used afterwards. SCHED_END_COMPLETE with items unanswered counts as
  * SCHED_END_PROTOCOL. Any other end with all items answered counts as complete. */
 void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms, uint64_t now_ns);
 
@@ -398,7 +398,7 @@ struct sched_stats {
 };
 struct sched_stats sched_stats(const struct scheduler *s);
 
-/* The same for one task or pipeline that jobs have named lately. */
+/* The figures of one task or pipeline that jobs have named lately. */
 struct sched_task_stats {
     const char *name;
     size_t jobs;

@@ -60,11 +60,11 @@ struct sched_lane {
     double slots;         /* slots, known or assumed */
     double counted_slots; /* the lane's part of the task's sum */
     bool slots_known, counted_usable, counted_serving;
-    double scale;       /* scale of the window, which a 429 halves */
-    double load;        /* weights of the items in flight; full at slots * scale */
-    bool window_full;   /* a chunk found no room, and since then the load has not fallen nor the window grown */
-    uint64_t in_flight; /* items in flight */
-    size_t attempts_n;  /* attempts that run */
+    double scale;                 /* scale of the window, which a 429 halves */
+    double load;                  /* weights of the items in flight; full at slots * scale */
+    bool window_full;             /* a chunk found no room, and since then nothing has made room */
+    uint64_t in_flight;           /* items in flight */
+    size_t attempts_n;            /* attempts that run */
     struct sched_worker *workers; /* a hash table with open addressing */
     uint32_t workers_n, workers_alloc;
     uint64_t swept_ns;
@@ -314,14 +314,15 @@ void item_cost_add(struct sched_item_cost *c, double items, double ns);
 /* Call it when a whole chunk of `items` items has used `ns` of slot time. */
 void item_cost_add_chunk(struct sched_item_cost *c, double items, double ns);
 double item_cost_mean_ns(const struct sched_item_cost *c); /* 0: not known */
-/* Returns what one more item adds to a chunk's cost. Returns the mean cost of an item until that is known well. */
+/* Returns what one more item adds to a chunk's cost. As long as that is not known well, returns the mean cost of an
+ * item. */
 double item_cost_marginal_ns(const struct sched_item_cost *c);
 bool item_cost_is_sure(const struct sched_item_cost *c);
 
 /* chunker.c */
 double chunker_item_ns(const struct sched_job *job); /* slot time; 0: not known */
 double chunker_slowness(const struct sched_lane *l); /* 1: as fast as the others */
-/* Returns one item's part of the lane's window, in a chunk of `items` items. */
+/* Returns the share of the lane's window that one item takes, if its chunk has `items` items. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l);
 /* Call it when n of the attempt's items were answered. `left` items were unanswered before. */

@@ -25,7 +25,7 @@ MUST_CHECK bool byte_log_append(struct byte_log *l, const void *data, size_t len
 uint64_t byte_log_length(const struct byte_log *l);
 /* Forgets what was appended. */
 void byte_log_clear(struct byte_log *l);
-/* Reads up to cap bytes at `offset`, and fewer only at the end. Returns how many, or -1 when they cannot be read. */
+/* Reads up to cap bytes at `offset`, and fewer only at the end. Returns how many bytes it read, or -1 on failure. */
 MUST_CHECK ssize_t byte_log_read(struct byte_log *l, uint64_t offset, void *dst, size_t cap);
 
 #endif

@@ -21,7 +21,7 @@ MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const ch
 /* Reads exactly len bytes that were written before. */
 MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len);
 
-/* Returns in a few words why it failed. The text is borrowed until the next call. */
+/* Returns in a few words why the file failed. The text is borrowed until the next call. */
 const char *spill_file_why(const struct spill_file *f);
 
 #endif

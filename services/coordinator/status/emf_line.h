@@ -17,7 +17,7 @@ struct emf_demand {
     uint64_t queued_items, in_flight_items;
     uint64_t demand_items;   /* items that are queued or running */
     uint64_t demand_slots;   /* slots that would be busy if there were enough */
-    uint64_t unserved_slots; /* demand_slots of the tasks that reach no slot, such as those of a pool scaled to zero */
+    uint64_t unserved_slots; /* demand_slots of the tasks without a slot, such as those of a pool scaled to zero */
     uint64_t slots;          /* slots of the workers that this coordinator reaches */
     uint64_t jobs_running;
 };

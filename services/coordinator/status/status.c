@@ -116,7 +116,8 @@ static const struct task_series {
     {"fantail_task_demand_slots", "Slots of the task that would be busy if there were enough.",
      offsetof(struct status_demand, demand_slots)},
     {"fantail_task_slots", "Slots of the task on the workers that are reached.", offsetof(struct status_demand, slots)},
-    {"fantail_task_full_endpoints", "Endpoints that answered 429 for the task and are given a moment.",
+    {"fantail_task_full_endpoints",
+     "Endpoints that answered 429 for the task and get no more of its chunks for a moment.",
      offsetof(struct status_demand, full_endpoints)},
 };
 

@@ -9,7 +9,7 @@
 #include "coordinator/fleet/catalog.h"
 #include "coordinator/sched/scheduler.h"
 
-/* Where the figures come from. All are borrowed, and must outlive every user. */
+/* Where the figures come from. All pointers are borrowed, and must outlive every user. */
 struct status_source {
     const struct scheduler *scheduler;
     const unsigned *jobs_running;
@@ -19,9 +19,10 @@ struct status_source {
 /* What autoscalers read, for all jobs or for the jobs of one task. */
 struct status_demand {
     uint64_t queued_items, in_flight_items;
-    uint64_t demand_slots;   /* slots that would be busy if there were enough */
-    uint64_t slots;          /* slots of the workers that are reached */
-    uint64_t full_endpoints; /* of one task: endpoints that answered 429 for it and are given a moment */
+    uint64_t demand_slots; /* slots that would be busy if there were enough */
+    uint64_t slots;        /* slots of the workers that are reached */
+    uint64_t
+        full_endpoints; /* of one task: endpoints that answered 429 for it and get none of its chunks for a moment */
 };
 
 struct status {

@@ -31,8 +31,8 @@ void scheduler_timing_stop(struct scheduler_timing *t)
     uv_close((uv_handle_t *)&t->timer, NULL);
 }
 
-/* The server's step before sleep may read the next request of a kept connection. It runs after this one, so the loop
- * must make another turn before it sleeps. */
+/* The server's step before sleep may read the next request of a kept connection. The server's step runs after the
+ * scheduler's step, so the loop must make another turn before it sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t)
 {
     t->wanted = true;
