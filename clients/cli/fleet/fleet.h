@@ -1,6 +1,6 @@
 /*
  * A fleet on this machine: one coordinator and some workers as child processes, all started at once. `fantail local`
- * runs one; `fantail map` runs a private one (private_fleet.h).
+ * runs such a fleet; `fantail map` runs a private fleet (private_fleet.h).
  *
  * The programs of the services are in the directory of this program. Each service writes to an inherited descriptor
  * when it is ready (--ready-fd). The workers listen on socket files in a directory of ours, which no other user can

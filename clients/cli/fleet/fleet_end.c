@@ -27,7 +27,7 @@ static void note_end(struct fleet *f, pid_t pid)
         if (f->services[i].process.pid == pid) child_service_ended(&f->services[i].process);
 }
 
-/* Kills all children of this process. The kernel has a list of them. */
+/* Kills all children of this process. The kernel has a list of these children. */
 static void kill_children(void)
 {
     char path[64], line[4096];

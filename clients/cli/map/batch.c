@@ -73,7 +73,7 @@ static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
 }
 
 /* Whether the item has a byte that is not UTF-8. The item is a JSON string that was made from bytes, so nothing else
- * can be wrong. The place of the byte is its place in these original bytes. */
+ * can be wrong. The place of the byte is counted in those original bytes. */
 static bool is_bad_string(const char *line, size_t len, struct bad_item *bad)
 {
     size_t byte = 0;

@@ -4,8 +4,8 @@
  * what has come is passed on. A batch has whole lines only, so it can be as large as the largest line
  * (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
  *
- * The input is UTF-8. A byte order mark at its start is dropped. With INPUT_NULLS it is kept, because there each byte
- * counts.
+ * The input is UTF-8. A byte order mark at its start is dropped. With INPUT_NULLS the mark is kept, because there each
+ * byte counts.
  */
 #ifndef FANTAIL_CLI_MAP_INPUT_H
 #define FANTAIL_CLI_MAP_INPUT_H

@@ -126,7 +126,7 @@ struct map_job *map_run_use_idle(struct map_run *run);
 void map_job_move(struct map_job *j, enum map_job_state to);
 /* Sends the batch of j, from its first unanswered item. */
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
-/* With --reduce: begins the one job, whose body is given in pieces. */
+/* With --reduce: begins the only job of the run. Its body is given in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
 /* Reads and prints what has come. May end, retry or fail the job. `oldest` means that every earlier job is answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);

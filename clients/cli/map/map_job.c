@@ -134,9 +134,9 @@ static bool find_named_item(struct map_run *run, struct map_job *j)
     return named;
 }
 
-/* The body may have been refused because of one item. Then the other items are sent without that one. From now on this
- * program checks the items before it sends them, so that there is one refusal and not one for each bad item. Some items
- * are rejected only by the service. The place that its answer names shows which item it was. */
+/* The body may have been refused because of one item. Then the other items are sent without the bad item. From now on
+ * this program checks the items before it sends them, so that there is one refusal and not one for each bad item. Some
+ * items are rejected only by the service. The place that its answer names shows which item it was. */
 static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);

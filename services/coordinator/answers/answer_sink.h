@@ -3,7 +3,7 @@
  * and the index of its item, in any order. What keeps the answers implements the sink (answer_buffer.h).
  *
  * The functions return false when the answers cannot be kept (the disk is full). Then the job cannot go on. A second
- * answer of an item is dropped, which is not a failure.
+ * answer of an item is dropped; this is not a failure.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H

@@ -38,7 +38,7 @@ bool error_log_add(struct error_log *l, uint64_t first, uint64_t n, const char *
     return buf_add(&l->last_line, line, len);
 }
 
-/* Reading: first the records in the log, then `last`. */
+/* Reading returns the records in the log first, and then `last`. */
 
 static bool read_record(struct error_log *l)
 {

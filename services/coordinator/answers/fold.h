@@ -27,10 +27,10 @@ struct fold {
 void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, struct spill_dir *dir);
 /* Releasing a zeroed fold is fine. */
 void fold_release(struct fold *f);
-/* Folds answers that have arrived since the last call. It folds about max_bytes of them, because folding many takes
- * long. After a failure it still keeps the errors, as far as possible. */
+/* Folds answers that have arrived since the last call. It stops after about max_bytes of answers, because folding many
+ * answers takes long. After a failure it still keeps the errors, as far as possible. */
 MUST_CHECK enum fold_status fold_advance(struct fold *f, uint64_t max_bytes);
-/* Writes one sentence that says why it failed. */
+/* Writes one sentence that says why the fold failed. */
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);
 /* Returns a source of the errors. It is for one reader: errors that were read are gone. */
 struct answer_source fold_source(struct fold *f);

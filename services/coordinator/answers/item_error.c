@@ -2,7 +2,7 @@
 
 #include "common/json/json_walk.h"
 
-/* What is written for a member that the task's error leaves out. */
+/* The value that is written for a member that the task's error leaves out. */
 static const struct {
     const char *name, *otherwise;
 } members[] = {

@@ -1,6 +1,6 @@
 /*
  * Orders JSON values by what they mean, for min and max. Numbers are compared exactly, however they are written.
- * Strings are compared by the UTF-8 bytes of their characters, whether these are escaped or not. Pure.
+ * Strings are compared by the UTF-8 bytes of their characters. Whether a character is escaped does not matter. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ORDERING_H
 #define FANTAIL_COORDINATOR_ANSWERS_ORDERING_H

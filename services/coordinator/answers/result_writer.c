@@ -42,7 +42,7 @@ static void add_count(struct result_writer *w)
         add_prefix(w, count, (size_t)snprintf(count, sizeof count, ",\"count\":%llu", (unsigned long long)w->count));
 }
 
-/* In NDJSON two members are written before the members of the line. */
+/* In NDJSON, two more members are written before the members of the line. */
 static void begin_ndjson(struct result_writer *w, size_t len, bool is_value)
 {
     add_prefix(w, is_value ? ndjson_value : ndjson_error, is_value ? sizeof ndjson_value - 1 : sizeof ndjson_error - 1);

@@ -23,7 +23,8 @@ struct result_writer {
     void *data;
     bool failed; /* on_error returned false */
 
-    /* If it is above 1, the line stands for this many items, and says so in "count". It is not used in RESULTS_JSON. */
+    /* If this is above 1, the line stands for this many items, and its member "count" says so. Not used in
+     * RESULTS_JSON. */
     uint64_t count;
 
     /* Private: the line being written. */

@@ -138,8 +138,9 @@ static unsigned header_number(struct http_call *http, const char *name)
 }
 
 /* Whether the answer belongs to this attempt. A worker names the chunk and the attempt in its answer. So an answer that
- * nobody asked for, after the answer of an earlier chunk on the same connection, is not taken for the answer of this
- * attempt. Workers of older versions name nothing, so each of their connections is used only once. */
+ * nobody asked for is not taken for the answer of this attempt. Such an answer may follow the answer of an earlier
+ * chunk on the same connection. Workers of older versions name nothing, so each of their connections is used only
+ * once. */
 static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
 {
     const char *chunk = http_call_header(http, HEADER_CHUNK), *attempt = http_call_header(http, HEADER_ATTEMPT);

@@ -2,7 +2,7 @@
  * Which tasks the workers have: what each worker said when it was asked last (survey.h), and the sums over all workers.
  * If workers disagree about a task, the more careful answer counts. A worker that cannot be reached keeps its tasks.
  * The tasks of a worker that went away are remembered for a week, so that a job can wait until a pool without workers
- * gets one. Tasks that the operator expects are there from the start, for the same purpose. Pure: it asks nobody.
+ * gets a worker. Tasks that the operator expects are there from the start, for the same purpose. Pure: it asks nobody.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_CATALOG_H

@@ -4,7 +4,7 @@
  * The coordinator sends items and its token to that address. So the address is the peer's, unless the body names
  * another one. The address is numeric, so that nobody can make the coordinator look up names. It is never unspecified
  * or multicast. It is never link-local, because clouds offer services to their machines at link-local addresses. It is
- * a loopback address only if the peer has one too.
+ * a loopback address only if the peer has a loopback address too.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_REGISTRATION_H
 #define FANTAIL_COORDINATOR_FLEET_REGISTRATION_H

@@ -1,8 +1,8 @@
 /*
  * Asks the workers which tasks they have, and keeps the catalog. A worker is asked when it is added, when the owner
- * wants it (survey_ask()), when a question needs it (survey_question_new()), and otherwise every half minute. These
- * times are spread over the fleet. A worker that did not answer is asked again sooner. The number of workers asked at
- * the same time is limited.
+ * wants it (survey_ask()), when a question needs it (survey_question_new()), and otherwise every half minute. The
+ * regular requests to different workers are spread over that time. A worker that did not answer is asked again sooner.
+ * The number of workers asked at the same time is limited.
  *
  * Owner: the fleet. Its work is done in callbacks of the loop. Its functions call no callbacks of the owner, but
  * survey_add() and others may start requests.

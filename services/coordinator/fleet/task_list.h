@@ -23,7 +23,7 @@ struct task_list {
     /* For the catalog: workers that say the same share one list. */
     struct list_link link;
     unsigned workers, reached; /* workers that have this list; how many of them answered when they were asked last */
-    uint64_t left_ns;          /* if workers is 0: when the last one went away */
+    uint64_t left_ns;          /* if workers is 0: when the last worker went away */
 };
 
 /* Reads a list. Returns NULL when the text is not {"tasks":[{"name":...,...},...]}. */

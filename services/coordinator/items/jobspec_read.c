@@ -265,7 +265,7 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
         point_at(err, group, &text);
     }
     buf_release(&text);
-    /* Without this check, an empty source would count as none. */
+    /* Without this check, an empty source would count as no source. */
     if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop.");
     if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size.");
     return ok;

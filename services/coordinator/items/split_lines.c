@@ -154,7 +154,7 @@ static enum split_status read_text_lines(struct splitter *s, const char *data, s
 }
 
 /* If a large line is an item byte for byte, its memory is handed over, without a copy and without a second search for
- * line breaks. Memory for a next line of the same size is allocated in one step, so that it does not grow step by
+ * line breaks. Memory for a next line of the same size is allocated at once, so that this memory does not grow step by
  * step. */
 static bool hand_over(struct splitter *s)
 {

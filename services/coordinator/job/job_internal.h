@@ -53,8 +53,8 @@ const char *job_hint(const struct job *j);
 
 /* task_check.c */
 
-/* Call it when the options are known. Starts the job when its tasks are known to exist, and refuses it when one does
- * not exist. */
+/* Call it when the options are known. Starts the job when its tasks are known to exist, and refuses it when one of its
+ * tasks does not exist. */
 void job_check_tasks(struct job *j);
 
 #endif

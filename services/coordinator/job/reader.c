@@ -323,7 +323,7 @@ static void add_heartbeat(struct reader *r, uint64_t now)
     if (!r->ndjson && r->state == READER_IDLE) start_streaming(r);
 }
 
-/* While a control line waits for a slow client, no other control line is added. */
+/* While a control line waits for a slow client, no further control line is added. */
 void reader_tick(struct reader *r, uint64_t now)
 {
     const struct job *j = r->job;

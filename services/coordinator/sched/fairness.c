@@ -4,7 +4,8 @@
  * Chooses which job of a task sends next, by start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queueing",
  * 1996), in slot time. A job's virtual time grows by the slot time that it gets, divided by its priority. The job with
  * the least virtual time sends first. A job that had nothing to send comes back at its task's virtual time, so it keeps
- * no credit. A new job starts at that time too. Jobs that can send are in a heap, so that a choice costs O(log n).
+ * no credit. A new job starts at that virtual time too. Jobs that can send are in a heap, so that a choice costs O(log
+ * n).
  */
 #define VTIME_PER_NS 64.0 /* at priority 1; it keeps fractions for cheap items */
 

@@ -4,7 +4,7 @@
 
 /*
  * One endpoint's health. A failure puts the endpoint on probation: it gets one attempt at a time until it answers.
- * After most failures it is paused first, longer each time. scheduler.h draws the states.
+ * After most failures the endpoint is paused first, for a longer time after each failure. scheduler.h draws the states.
  */
 static const char *const state_names[] = {
     [ENDPOINT_OPEN] = "open",

@@ -136,7 +136,7 @@ static bool wants_worker(const struct sched_job *job)
 }
 
 /* Whether an attempt runs that may still be answered. A first answer may take long. So if an attempt is not refused
- * soon, its worker counts as one that may work. */
+ * soon, its worker counts as a worker that may answer. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;

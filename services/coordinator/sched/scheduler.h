@@ -4,7 +4,7 @@
  * Actions go out through scheduler_ops, only from inside scheduler_run(). The shell (the code around the scheduler)
  * calls scheduler_run() once per loop turn, after the turn's events.
  *
- * Promises: each item offered is settled exactly once, by an answer that is taken in or by settle_error. job_finished
+ * Promises: each item offered is settled exactly once, either by an accepted answer or by settle_error. job_finished
  * comes exactly once per job, after its last item. Memory grows with what is in flight, not with the job.
  *
  *                 cut()                    send()                     all answered
@@ -113,8 +113,8 @@ struct sched_chunk {
     enum item_error given_up_as;
 };
 
-/* One sending of a chunk's suffix to one endpoint. The shell reads chunk, endpoint, from and to, and stores its own
- * call in `call`. */
+/* One attempt to get answers: a chunk's suffix, sent to one endpoint. The shell reads chunk, endpoint, from and to, and
+ * stores its own call in `call`. */
 struct sched_attempt {
     struct sched_chunk *chunk;
     struct sched_endpoint *endpoint; /* NULL after the endpoint's removal */
@@ -311,7 +311,8 @@ void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
 void *sched_job_owner(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
-/* Returns how long the items that are not cut yet, and those in flight, are expected to take. 0: not known yet. */
+/* Returns the expected time until the items that are not cut yet, and the items in flight, are done. 0: not known
+ * yet. */
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 
 /* Endpoints. */

@@ -194,13 +194,13 @@ void timer_stop(struct scheduler *s, struct sched_timer *t);
 /* sched_chunk.c */
 struct sched_chunk *sched_chunk_new(struct sched_job *job, uint64_t first, uint32_t count);
 void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_front);
-/* Makes a chunk of items [at, end), which is not on a list yet. It is sliced in the next run. */
+/* Makes a chunk of items [at, end). The new chunk is not on a list yet, and is sliced in the next run. */
 struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t end);
 void chunk_answered(struct sched_chunk *chunk, uint32_t items);
 uint32_t chunk_left(const struct sched_chunk *chunk);
 /* Ends the chunk's unanswered items with an error. The chunk is then settled. */
 void chunk_give_up(struct sched_chunk *chunk, enum item_error error, const char *cause);
-/* Keeps the half with the lower indexes. Returns the other half, which is not on a list yet. */
+/* Keeps the half with the lower indexes. Returns the other half as a chunk that is not on a list yet. */
 struct sched_chunk *chunk_halve(struct sched_chunk *chunk);
 void chunks_run_slices(struct scheduler *s);
 void chunks_run_settled(struct scheduler *s);

@@ -30,8 +30,8 @@ MUST_CHECK bool emf_dimension_ok(const char *text);
 void emf_write_line(struct buf *out, const char *cluster, const char *service, uint64_t unix_ms,
                     const struct emf_demand *demand);
 
-/* Returns the instant of a line that is written now. It is the last multiple of the period, which is the same for all
- * coordinators. */
+/* Returns the instant of a line that is written now. This is the last multiple of the period, and so the same instant
+ * for all coordinators. */
 uint64_t emf_tick(uint64_t unix_ms, uint64_t period_ms);
 
 #endif
