@@ -67,7 +67,7 @@ void connection_close(struct connection *c);
  * until the state is CONNECTION_DONE or CONNECTION_BROKEN. A failure leads to CONNECTION_BROKEN. */
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len);
-/* Does the same with a body of unknown length, which is given in pieces by the next two functions. */
+/* Does the same with a body of unknown length. The next two functions give the body in pieces. */
 void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers);
 /* Whether the next piece can be given. */
 bool connection_wants_piece(const struct connection *c);

@@ -15,7 +15,7 @@ struct failures {
 
 /* path may be NULL. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
-/* error is the error object. item is the line of the item, which is JSON unless `text`; item_len is 0 if it is not
+/* error is the error object. item is the line of the item; it is JSON unless `text`. item_len is 0 if the line is not
  * known. */
 void failures_add(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
                   size_t item_len, bool text);

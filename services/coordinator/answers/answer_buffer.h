@@ -15,8 +15,7 @@ struct answer_buffer {
     struct spill_file spill;
 };
 
-/* When more than memory_cap bytes would be in memory, the newest answers go to a file in dir, which is
- * borrowed. */
+/* When more than memory_cap bytes would be in memory, the newest answers go to a file in dir. dir is borrowed. */
 void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, struct spill_dir *dir);
 /* Releasing a zeroed buffer is fine. */
 void answer_buffer_release(struct answer_buffer *b);

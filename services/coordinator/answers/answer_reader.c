@@ -71,7 +71,7 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
     return !r->fault;
 }
 
-/* Reads the line in r->partial, which is whole now. */
+/* Reads the whole line in r->partial. */
 static bool read_partial(struct answer_reader *r)
 {
     struct buf *b = &r->partial;

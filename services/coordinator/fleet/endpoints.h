@@ -8,7 +8,7 @@
  *   register://              only workers that register themselves
  *
  * With TLS: static+https://, https://, dns+https:// and register+https://NAME. The certificate must be for the name in
- * the option, even if a connection goes to one of its addresses.
+ * the option, even if a connection goes to a numeric address.
  *
  * Workers that register themselves (registry.h) are added in every form of the option except that of a balancer. So an
  * address is there if a worker has a lease on it, or if the option lists it. A name server may list an address for a

@@ -35,7 +35,7 @@ static inline uint64_t item_source_drop(const struct item_source *s, uint64_t ma
     return s->ops->drop(s->source, max_items, first);
 }
 
-/* The items of a range or of spans, which are made when they are cut. All but spec must be zeroed; spec is borrowed. */
+/* The items of a range or of spans. They are made when they are cut. All but spec must be zeroed; spec is borrowed. */
 struct generated_items {
     const struct jobspec *spec;
     uint64_t next; /* index of the next item */

@@ -171,7 +171,7 @@ static bool hand_over(struct splitter *s)
     return true;
 }
 
-/* Reads the line in s->partial, which is whole. It has its newline, unless the body ended without one. */
+/* Reads the whole line in s->partial. The line has its newline, unless the body ended without a newline. */
 static enum split_status read_partial(struct splitter *s)
 {
     if (hand_over(s)) return SPLIT_OK;

@@ -63,8 +63,8 @@ struct splitter {
     uint64_t partial_offset; /* lines: offset of the first byte of `partial` */
     struct json_scan scan;
     struct buf partial; /* the unfinished item, line, name or option value */
-    /* For lines: the probable size of a long line. It is first the size of the body, then that of the last long line.
-     * 0: unknown. */
+    /* For lines: the probable size of a long line. It is first the size of the body, and later the size of the last
+     * long line. 0: unknown. */
     size_t line_hint;
     struct buf name;  /* SPLIT_JOB: the decoded name of the member being read */
     struct buf names; /* SPLIT_JOB: the names so far, each after its length */

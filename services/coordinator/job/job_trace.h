@@ -1,4 +1,4 @@
-/* The span of a job's request. docs/observing.md names it and its attributes. */
+/* The span of a job's request. docs/observing.md names this span and its attributes. */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_TRACE_H
 #define FANTAIL_COORDINATOR_JOB_JOB_TRACE_H
 

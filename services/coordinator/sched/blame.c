@@ -6,7 +6,7 @@
  * Finds the item that crashed a worker. When a worker vanishes, any item that it had may be the cause. A chunk that
  * lost two workers is a poison suspect. It is halved, and halved again at each further loss, so that a poison item
  * stands alone after log2(n) steps. Suspects are kept apart, one to a worker, so that items next to a poison item are
- * not blamed for it. An item whose next loss would be final runs alone.
+ * not blamed for it. If the next loss of an item would be final, the item runs alone.
  */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk)
 {

@@ -30,7 +30,7 @@
  *   attempt   from send() until the shell reports sched_attempt_ended(), or cut_off() returns;
  *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. Its running attempts go on and are
  *             reported as before; their ->endpoint is then NULL.
- * Ops may only call accessors of the scheduler, which change nothing.
+ * Ops may call only accessors of the scheduler, because these change nothing.
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
@@ -265,9 +265,9 @@ struct scheduler_ops {
     /* Called when the job began to wait, or stopped waiting (SCHED_NOT_WAITING). May be NULL. */
     void (*waiting)(void *ctx, struct sched_job *job, enum sched_waiting why);
 
-    /* Asks an endpoint that failed whether it is ready, and reports by sched_endpoint_probed(). It uses GET /readyz. If
-     * the endpoint has rejected our token, it uses a request that needs one. May be NULL. Then the endpoint is tried
-     * with a chunk when its pause is over and the budget allows it. */
+    /* Asks a failed endpoint whether it is ready, and reports by sched_endpoint_probed(). It uses GET /readyz. If the
+     * endpoint has rejected our token, it uses a request that needs one. May be NULL. Then the endpoint is tried with a
+     * chunk when its pause is over and the budget allows it. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 
     /* Called at each move, for debugging. May be NULL. */

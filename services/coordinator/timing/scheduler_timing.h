@@ -30,7 +30,7 @@ void scheduler_timing_stop(struct scheduler_timing *t);
 
 /* Call it when the scheduler got an event. The scheduler then acts before the loop sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t);
-/* Runs the scheduler now. It is for callers that cannot wait for its next place in the turn. */
+/* Runs the scheduler now. This is for callers that cannot wait for the scheduler's next place in the turn. */
 void scheduler_timing_run(struct scheduler_timing *t);
 
 #endif
