@@ -28,7 +28,7 @@ struct map_reduce {
 /* keep: see `keeps`. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool map_reduce_init(struct map_reduce *r, bool keep);
 void map_reduce_release(struct map_reduce *r);
-/* Begins the job if needed, and sends what has been read as far as the connection accepts it. */
+/* Begins the job if needed, and sends as much of the input read so far as the connection accepts. */
 void map_reduce_feed(struct map_run *run, uint64_t now);
 /* Returns the index in the input of the item that has this index for the service. */
 uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index);

@@ -1,9 +1,11 @@
 /*
  * The built-in reducers: they make one JSON value of a job's values, which come in input order. Pure.
  *
- * sum    exact while the values are integers of at most 25 digits, else a double (Neumaier's compensated sum). count
- * the number of values. min max  of numbers, or of strings, by what they mean (ordering.h); the result is the value as
- * it came. Of equal values it is the first one. concat arrays into one array, or strings into one string.
+ *   sum      exact while the values are integers of at most 25 digits, else a double (Neumaier's compensated sum)
+ *   count    the number of values
+ *   min max  of numbers, or of strings, by what they mean (ordering.h); the result is the value as it came, and of
+ *            equal values it is the first one
+ *   concat   arrays into one array, or strings into one string
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_REDUCE_H
 #define FANTAIL_COORDINATOR_ANSWERS_REDUCE_H

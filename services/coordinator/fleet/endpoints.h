@@ -1,11 +1,11 @@
 /*
  * Where the workers are. Reads the option --workers and keeps the set of addresses:
  *
- *   static://a:8081,b:8081 these addresses, which never change
+ *   static://a:8081,b:8081             these addresses, which never change
  *   static://unix:/run/a.sock,b:8081   also Unix-domain sockets of this machine (unix_address.h)
- *   http://name:8081         one load balancer; each new connection resolves its name
- *   dns://name:8081          every address of the name, resolved again every refresh_ms
- *   register://              only workers that register themselves
+ *   http://name:8081                   one load balancer; each new connection resolves its name
+ *   dns://name:8081                    every address of the name, resolved again every refresh_ms
+ *   register://                        only workers that register themselves
  *
  * With TLS: static+https://, https://, dns+https:// and register+https://NAME. The certificate must be for the name in
  * the option, even if a connection goes to a numeric address.

@@ -13,7 +13,8 @@
 
 struct scheduler_timing {
     struct scheduler *scheduler; /* must be set before the first event */
-    /* Called before each run. It may give the scheduler the events that arose inside its ops. */
+    /* Called before each run. It may give the scheduler the events that arose while the scheduler called its
+     * ops. */
     void (*before_run)(void *data);
     void *data;
 
