@@ -1,6 +1,6 @@
 /*
  * The subcommands of `fantail` in this folder. `fantail map` is in map/map.h.
- * A command gets its own arguments (argv[0] is the command's name) and returns the exit status.
+ * A command receives its own arguments (argv[0] is the command's name) and returns the exit status.
  *
  * A folder calls only folders that come after it in this list: main.c and the commands, map/, fleet/, http/, base/.
  */

@@ -70,7 +70,7 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-/* Runs the fleet until a signal asks for its end. */
+/* Runs the fleet until a signal asks the program to end. */
 static int serve(struct fleet *f)
 {
     static struct pollfd fds[FLEET_MAX_POLL_FDS + 1];

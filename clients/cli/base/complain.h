@@ -1,4 +1,4 @@
-/* Messages to the person who runs `fantail`. */
+/* Messages to the user of `fantail`. */
 #ifndef FANTAIL_CLI_BASE_COMPLAIN_H
 #define FANTAIL_CLI_BASE_COMPLAIN_H
 

@@ -38,8 +38,8 @@ void interrupt_init(void)
     for (size_t i = 0; i < ARRAY_SIZE(handled); i++) {
         struct sigaction before;
         sigaction(handled[i], NULL, &before);
-        /* A signal that the caller ignores stays ignored, such as SIGHUP after nohup, and SIGINT in a background job of
-         * a shell. */
+        /* A signal that was ignored at the start stays ignored: SIGHUP under nohup, or SIGINT in a shell's background
+         * job. */
         if (before.sa_handler == SIG_IGN && handled[i] != SIGCHLD) continue;
         sigaction(handled[i], &action, NULL);
     }

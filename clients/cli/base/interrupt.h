@@ -1,8 +1,8 @@
 /*
  * Makes signals readable from a descriptor that can be polled. SIGINT, SIGTERM and SIGHUP ask the program to end;
  * SIGCHLD means that a child may have ended. The handlers only note the signal and make interrupt_fd() readable.
- * Blocking calls return with EINTR. The third request ends the program at once. SIGPIPE is ignored, so that a write to
- * a closed pipe returns an error.
+ * Blocking calls return with EINTR. The third such signal ends the program at once. SIGPIPE is ignored, so that a write
+ * to a closed pipe returns an error.
  */
 #ifndef FANTAIL_CLI_BASE_INTERRUPT_H
 #define FANTAIL_CLI_BASE_INTERRUPT_H
@@ -11,18 +11,18 @@
 
 void interrupt_init(void);
 /* From now on SIGHUP asks for a reload, as with any service. A SIGHUP that comes because the terminal of this program
- * was closed still asks for the end, unless SIGHUP was ignored at the start, as nohup does. */
+ * was closed still asks the program to end, unless SIGHUP was ignored at the start, as under nohup. */
 void interrupt_reload_on_hangup(void);
-/* Returns true if a reload was asked for since the last call. */
+/* Returns true if a reload was requested since the last call. */
 MUST_CHECK bool interrupt_take_reload(void);
 /* Returns the descriptor. It is readable after a signal, until interrupt_clear(). */
 int interrupt_fd(void);
 void interrupt_clear(void);
-/* Returns the first signal that asked for the end; 0: none has. */
+/* Returns the first signal that asked the program to end; 0: none. */
 int interrupt_signal(void);
-/* Returns how many signals have asked for the end. The second one asks to end at once. */
+/* Returns how many signals have asked the program to end. The second one asks it to end at once. */
 int interrupt_count(void);
-/* Ends this program by the signal itself, so that the parent process sees the reason. */
+/* Kills this program with the signal itself, so that the parent process sees which signal ended it. */
 _Noreturn void interrupt_die_of(int signal);
 
 #endif

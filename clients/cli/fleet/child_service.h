@@ -1,6 +1,7 @@
 /*
- * One service as a child process. The service gets a pipe, and writes "ready PORT ADMIN_PORT" to it once it is ready.
- * This module knows nothing of fleets. The caller reaps the process (waitpid) and then calls child_service_ended().
+ * One service as a child process. The service inherits a pipe. Once it is ready, it writes "ready PORT ADMIN_PORT" to
+ * the pipe. This module knows nothing of fleets. The caller reaps the process (waitpid) and then calls
+ * child_service_ended().
  *
  *   DOWN ---- child_service_start() ----> STARTING ---- the ready line ----> READY
  *     ^                                      |                                 |
@@ -20,13 +21,13 @@ struct child_service {
     pid_t pid;       /* 0: none */
     int ready_fd;    /* our end of the pipe; -1: none */
     int reserved_fd; /* keeps `port` reserved; -1: none */
-    uint16_t port;   /* the port on which it listens, or will listen; 0: none */
+    uint16_t port;   /* the port on which the service listens or will listen; 0: none */
     uint64_t started_ns;
     char line[64]; /* the received part of the ready line */
     size_t line_len;
 };
 
-/* The descriptor that is the child's end of the pipe, and the value of --ready-fd. */
+/* The descriptor number of the child's end of the pipe, and the value of --ready-fd. */
 #define CHILD_READY_FD 3
 
 void child_service_init(struct child_service *s);
@@ -41,7 +42,7 @@ bool child_service_port_is_taken(uint16_t port);
 MUST_CHECK int child_service_start(struct child_service *s, char *const argv[], char *const envp[], uint64_t now);
 /* Reads the ready pipe without blocking. Returns true if the service has just become ready. */
 bool child_service_read(struct child_service *s);
-/* Call it when the process was reaped. */
+/* Call it once the process has been reaped. */
 void child_service_ended(struct child_service *s);
 
 #endif

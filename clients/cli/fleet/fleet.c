@@ -68,7 +68,7 @@ static bool start_all(struct fleet *f, const struct fleet_options *o)
     fleet_set_arguments(f, o);
     for (size_t i = 0; i < f->count; i++)
         if (!start_service(f, &f->services[i])) return false;
-    /* The sweep takes no extra time now, because the services are starting meanwhile. */
+    /* The sweep does not delay the run, because the services are starting meanwhile. */
     run_dirs_sweep(&f->sockets);
     return true;
 }
@@ -80,7 +80,7 @@ struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t
     f->services = xcalloc(f->count, sizeof(*f->services));
     f->announce = options->announce;
     fleet_set_environment(f, options->tmp_dir);
-    /* The processes that a killed worker leaves become our children, so that they can be found and ended. */
+    /* The processes that a killed worker leaves behind become our children, so that they can be found and ended. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (start_all(f, options)) return f;
     snprintf(err, err_size, "%s", f->error);
@@ -125,7 +125,7 @@ static void describe_end(int status, char *text, size_t size)
         snprintf(text, size, "ended with status %d", WEXITSTATUS(status));
 }
 
-/* The first restart is immediate. If the failure was a single one, no time is lost. */
+/* The first restart is immediate, so a single failure costs no waiting time. */
 static void schedule_restart(struct fleet_service *s, bool steady, uint64_t now)
 {
     s->backoff_ms = steady ? RESTART_MIN_MS : s->backoff_ms * 2;
@@ -142,7 +142,7 @@ static bool service_ended(struct fleet *f, struct fleet_service *s, int status)
     bool steady = now - s->process.started_ns > STEADY_MS * NS_PER_MS;
     if (s->process.state != CHILD_READY) s->failed_starts++;
     child_service_ended(&s->process);
-    /* A restart cannot mend a usage error or a port that is in use. */
+    /* A restart cannot fix a usage error or a port that is in use. */
     bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
     if (!s->was_ready && (hopeless || s->failed_starts >= STARTS_BEFORE_READY))
         return fleet_fail(f, "the %s %s before it was ready", s->name, how);
@@ -162,7 +162,7 @@ static bool reap(struct fleet *f)
     return true;
 }
 
-/* A service that is ready has said "ready PORT ADMIN_PORT". */
+/* The line of a ready service is "ready PORT ADMIN_PORT". */
 static void announce_metrics(const struct fleet_service *s)
 {
     const char *at = strrchr(s->process.line, ' ');

@@ -8,8 +8,7 @@
  * here (port 0) stays reserved while the fleet lives, so a restarted coordinator has the address it had before. The
  * services end when this process ends, however it ends (--exit-with-parent).
  *
- * The owner calls fleet_poll_fds(), poll() and then fleet_turn(), again and again. SIGCHLD must end the poll
- * (interrupt.h).
+ * The owner calls fleet_poll_fds(), poll() and fleet_turn() in a loop. SIGCHLD must interrupt the poll() (interrupt.h).
  */
 #ifndef FANTAIL_CLI_FLEET_FLEET_H
 #define FANTAIL_CLI_FLEET_FLEET_H
@@ -32,7 +31,7 @@ struct fleet_options {
     bool insecure;          /* the coordinator may be reached from other machines without a token */
     const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, so TMPDIR is inherited */
     const char *log_level;  /* NULL: "warn" */
-    unsigned drain_s;       /* how long fleet_stop() lets running work end; 0: the services' default */
+    unsigned drain_s;       /* how long fleet_stop() waits for running work; 0: the services' default */
     int64_t admin_port; /* admin port of the coordinator; the workers get the next ports; 0: any free ports; -1: none */
     bool watch;         /* the workers notice changed task folders and read them again */
     bool announce;      /* say on standard error which service ended and which is ready again */
@@ -53,8 +52,8 @@ bool fleet_is_ready(const struct fleet *f);
 /* Returns the address of the coordinator: http://127.0.0.1:PORT or unix:PATH. It is borrowed. */
 const char *fleet_url(const struct fleet *f);
 
-/* Makes every service read its tasks, tokens and certificates again. A service that is starting reads them again when
- * it is ready. */
+/* Makes every service read its tasks, tokens and certificates again. A service that is still starting reads them again
+ * once it is ready. */
 void fleet_reload(struct fleet *f);
 
 /* Asks every service to end and waits. If the user asks for the end again (interrupt_count()), kills them. Frees f.

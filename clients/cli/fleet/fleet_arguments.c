@@ -21,7 +21,7 @@ static void add_number(struct fleet_service *s, const char *name, unsigned value
     add_option(s, name, text);
 }
 
-/* Adds the path of a program that is in the same directory as this one. */
+/* Adds the path of a program in the same directory as this program. */
 static void add_program(struct fleet_service *s, const char *program)
 {
     char path[4096];

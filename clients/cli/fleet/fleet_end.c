@@ -27,7 +27,7 @@ static void note_end(struct fleet *f, pid_t pid)
         if (f->services[i].process.pid == pid) child_service_ended(&f->services[i].process);
 }
 
-/* Kills all children of this process. The kernel has a list of these children. */
+/* Kills all children of this process. The kernel lists them in /proc. */
 static void kill_children(void)
 {
     char path[64], line[4096];
@@ -42,7 +42,7 @@ static void kill_children(void)
 }
 
 /* The children of a killed process become our children, because this process is a subreaper. So the killing is repeated
- * until there are none. */
+ * until no children are left. */
 static void kill_descendants(void)
 {
     for (;;) {

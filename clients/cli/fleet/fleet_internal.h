@@ -1,5 +1,5 @@
 /*
- * What the files of fleet share; only they include this.
+ * Declarations shared by the fleet*.c files. No other file includes this.
  *
  *     fleet.c            starts the services, watches them and restarts the ones that end
  *     fleet_arguments.c  the command line and the environment of each service

@@ -24,13 +24,13 @@ static char *path_below(const struct private_fleet *p, const char *name)
 static bool is_utf8(const char *text)
 {
     size_t len = strlen(text), at = 0;
-    /* json_text_length() also stops at control characters and quotes. */
+    /* json_text_length() also stops at control characters and quotes, which are valid UTF-8. */
     while ((at += json_text_length(text + at, len - at)) < len && (unsigned char)text[at] < 0x80) at++;
     return at == len;
 }
 
-/* Returns the current directory; NULL if it cannot be found. If its path is not UTF-8, the path cannot be written in
- * task.json. Then this returns the path of a link to it in our directory. */
+/* Returns the path of the current directory, or NULL if it cannot be determined. task.json cannot hold a path that is
+ * not UTF-8. For such a path, returns the path of a symbolic link to it in our directory. */
 static char *working_dir(const struct private_fleet *p)
 {
     char *cwd = getcwd(NULL, 0);
@@ -43,7 +43,7 @@ static char *working_dir(const struct private_fleet *p)
     return NULL;
 }
 
-/* Describes the command as a task of mode exec. It runs in the current directory of this program. */
+/* Describes the command as a task of mode exec. The command runs in the current directory of this program. */
 static void describe_command(const struct private_fleet *p, const struct private_fleet_options *o, struct buf *json)
 {
     char *cwd = working_dir(p);
@@ -71,7 +71,7 @@ static bool write_file(const char *path, const struct buf *text, char *err, size
     return good;
 }
 
-/* Makes a folder of tasks with one task, "command". */
+/* Creates a tasks directory with one task, "command". */
 static bool write_command(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
 {
     struct buf json = {0};
@@ -86,7 +86,7 @@ static bool write_command(struct private_fleet *p, const struct private_fleet_op
     return good;
 }
 
-/* Makes the directory. Its path must be UTF-8, because it goes into JSON and messages. */
+/* Creates the temporary directory. Its path must be UTF-8, because it goes into JSON and messages. */
 static bool make_dir(struct private_fleet *p, char *err, size_t err_size)
 {
     if (!run_dir_make(&p->dir, RUN_DIR_MAP, SIZE_MAX, err, err_size)) return false;

@@ -1,6 +1,6 @@
 /*
- * The fleet of one run of `fantail map`, with a temporary directory. Both end with the run. For a command, the
- * directory has one task, which is made from the command line.
+ * The fleet of one run of `fantail map`, with a temporary directory. Both are removed when the run ends. For a command,
+ * the directory has one task, which is made from the command line.
  */
 #ifndef FANTAIL_CLI_FLEET_PRIVATE_FLEET_H
 #define FANTAIL_CLI_FLEET_PRIVATE_FLEET_H
@@ -13,7 +13,7 @@ struct private_fleet_options {
     char *const *command;  /* NULL-terminated; NULL: none */
     bool items_are_text;   /* whether the items of the command are text; if not, they are JSON */
     bool values_are_text;  /* whether the output of the command is text; if not, it is JSON where possible */
-    bool item_to_stdin;    /* whether the command gets the item on standard input; if not, it gets an argument */
+    bool item_to_stdin;    /* whether the command gets the item on standard input; if not, as an argument */
     unsigned workers, processes;
 };
 

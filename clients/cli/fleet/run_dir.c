@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-/* No other program uses such names. */
+/* No other program uses these prefixes. */
 static const char *const prefixes[] = {[RUN_DIR_MAP] = "fantail-map-", [RUN_DIR_FLEET] = "fantail-fleet-"};
 static_assert(ARRAY_SIZE(prefixes) == RUN_DIR_KIND_COUNT, "a prefix for each kind");
 

@@ -7,14 +7,13 @@
 
 #include "common/files/locked_dir.h"
 
-/* "fantail-map-XXXXXX" has the files of a private fleet. "fantail-fleet-XXXXXX" has the sockets of a fleet. */
+/* "fantail-map-XXXXXX" holds the files of a private fleet. "fantail-fleet-XXXXXX" holds the sockets of a fleet. */
 enum run_dir_kind { RUN_DIR_MAP, RUN_DIR_FLEET, RUN_DIR_KIND_COUNT };
 
-/* Makes a directory whose path has at most max_len bytes. If $TMPDIR is too long for that, the directory is made in
- * /tmp. On failure it returns false, with a sentence in err. The caller removes the directory with
- * locked_dir_remove(). */
+/* Creates a directory whose path has at most max_len bytes. If $TMPDIR is too long for that, uses /tmp. On failure it
+ * returns false, with a sentence in err. The caller removes the directory with locked_dir_remove(). */
 MUST_CHECK bool run_dir_make(struct locked_dir *d, enum run_dir_kind kind, size_t max_len, char *err, size_t err_size);
-/* Removes the directories of killed runs that are beside this directory. */
+/* Removes the directories that killed runs left in the parent directory of d. */
 void run_dirs_sweep(const struct locked_dir *d);
 
 #endif

@@ -1,5 +1,5 @@
-/* The trace that this program is part of: OpenTelemetry passes it in TRACEPARENT and TRACESTATE. Jobs become part of
- * that trace. */
+/* The trace that this program is part of, from the environment variables TRACEPARENT and TRACESTATE of OpenTelemetry.
+ * Jobs join that trace. */
 #ifndef FANTAIL_CLI_HTTP_CALLER_TRACE_H
 #define FANTAIL_CLI_HTTP_CALLER_TRACE_H
 

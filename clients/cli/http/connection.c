@@ -75,7 +75,7 @@ void connection_release(struct connection *c)
 
 static void set_socket_options(int fd)
 {
-    /* A host that no longer answers is noticed after about half a minute. */
+    /* These options detect a dead host after about half a minute. */
     static const struct {
         int level, name, value;
     } options[] = {
@@ -86,7 +86,7 @@ static void set_socket_options(int fd)
         setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(options[i].value));
 }
 
-/* Tries c->address and the addresses after it. */
+/* Tries to connect to c->address, then to the addresses after it. */
 static void connect_next(struct connection *c, int error)
 {
     for (; c->address; c->address = c->address->ai_next) {
@@ -242,7 +242,7 @@ static void send_all(struct connection *c)
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return;
         if (n < 0) {
-            /* The service may have answered before it closed the connection. That answer has the reason. */
+            /* The service may have answered before it closed the connection. That answer gives the reason. */
             connection_move(c, CONNECTION_WAITING);
             c->uploading = false;
             return;
@@ -283,7 +283,7 @@ static const char *why_lost(const struct connection *c)
     return why[0] ? why : strerror(errno);
 }
 
-/* TLS is read until it has no bytes left, because poll() does not report bytes that are decrypted already. */
+/* A TLS stream is read until it has no more bytes, because poll() does not report bytes that are already decrypted. */
 static void receive(struct connection *c)
 {
     for (int i = 0; i < READS_PER_STEP || c->tls; i++) {

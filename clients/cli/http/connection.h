@@ -1,8 +1,8 @@
 /*
  * One HTTP/1.1 connection to the target: one request at a time, kept open between requests. Nothing blocks except
  * connecting with TLS. The owner polls c->fd for connection_events() and then calls connection_step(). The body of the
- * answer collects in c->answer without its framing. The owner consumes bytes by increasing c->answer_at; it stops the
- * flow by not calling connection_step().
+ * answer is collected in c->answer without its framing. The owner consumes bytes by increasing c->answer_at; it stops
+ * the flow by not calling connection_step().
  *
  * Large answers are read directly into c->answer, so this program does not copy them.
  *
@@ -23,7 +23,7 @@ enum connection_state {
     CONNECTION_IDLE, /* connected, without a request */
     CONNECTION_CONNECTING,
     CONNECTION_SENDING,
-    CONNECTION_WAITING, /* the request, or the given part of an upload, was sent, and no answer has come */
+    CONNECTION_WAITING, /* the request, or the upload so far, was sent, and no answer has come */
     CONNECTION_READING, /* the head of the answer has come, and its body is coming */
     CONNECTION_DONE,    /* the whole answer has come */
     CONNECTION_BROKEN,  /* `error` says why */
@@ -42,14 +42,14 @@ struct connection {
     struct buf head;
     const char *body;      /* borrowed */
     size_t body_len, sent; /* sent: bytes of head and body together that were sent */
-    bool uploading;        /* more pieces of the body will be given */
+    bool uploading;        /* more pieces of the body will follow */
 
     int status; /* status of the answer; 0: none has come */
     char content_type[64];
     double retry_after_s;      /* -1: none */
-    bool close_after, chunked; /* the connection ends after the answer; the answer has chunked framing */
+    bool close_after, chunked; /* the connection closes after the answer; the answer has chunked framing */
     uint8_t framing;           /* an enum of connection_answer.c */
-    uint64_t remaining;        /* bytes that are left of the chunk, or of the body */
+    uint64_t remaining;        /* bytes left of the chunk, or of the body */
     char *raw;
     size_t raw_len, raw_at;
     struct buf answer;
@@ -67,19 +67,18 @@ void connection_close(struct connection *c);
  * until the state is CONNECTION_DONE or CONNECTION_BROKEN. A failure leads to CONNECTION_BROKEN. */
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len);
-/* Does the same with a body of unknown length. The next two functions give the body in pieces. */
+/* Starts a request whose body has an unknown length. The next two functions send the body in pieces. */
 void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers);
-/* Whether the next piece can be given. */
+/* Whether the connection accepts the next piece. */
 bool connection_wants_piece(const struct connection *c);
-/* Gives a piece, which is borrowed until the next piece is wanted. A len of 0 ends the body. */
+/* Sends a piece, which is borrowed until the connection accepts the next one. A len of 0 ends the body. */
 void connection_give_piece(struct connection *c, const char *data, size_t len);
 
 /* Returns the events to poll c->fd for; 0: none. */
 short connection_events(const struct connection *c);
 void connection_step(struct connection *c);
 
-/* Runs the request to its end, and blocks until then. Returns false if the connection broke. The whole answer is held
- * in memory. */
+/* Runs the request to its end, blocking. Returns false if the connection broke. The whole answer is held in memory. */
 MUST_CHECK bool connection_run(struct connection *c);
 
 #endif

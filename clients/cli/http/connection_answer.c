@@ -82,7 +82,7 @@ static void read_header(struct connection *c, char *line)
     }
 }
 
-/* Reads the whole head. It is NUL-terminated, and the empty line at its end was removed. */
+/* Parses a whole head, which is NUL-terminated and has no empty line at its end. */
 static bool read_head(struct connection *c, char *head)
 {
     char *at = head, *line;

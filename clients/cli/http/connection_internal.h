@@ -1,5 +1,5 @@
 /*
- * What the files of connection share; only they include this.
+ * Declarations shared by the connection*.c files. No other file includes this.
  *
  *     connection.c         connects, sends the request, receives bytes
  *     connection_answer.c  reads the head of the answer and removes the framing from its body
@@ -17,10 +17,10 @@ void connection_move(struct connection *c, enum connection_state to);
 
 /* Call it when a request begins. Drops the previous answer. */
 void connection_answer_begin(struct connection *c);
-/* Returns room in c->answer for bytes that are known to belong to the body. Returns NULL if the next byte is
- * framing. */
+/* If the next bytes are known to belong to the body, returns where in c->answer to read them, and sets *room to how
+ * many fit. Returns NULL if the next byte is framing. */
 char *connection_answer_room(struct connection *c, size_t *room);
-/* Call it when `len` bytes were read into that room. */
+/* Call it when `len` bytes were read there. */
 void connection_answer_added(struct connection *c, size_t len);
 /* Reads the heads and framing in c->raw. Returns false if they are not HTTP. Moves c to CONNECTION_READING once the
  * head is complete, and to CONNECTION_DONE at the end of the answer. */

@@ -1,6 +1,6 @@
 /*
- * A TLS byte stream made by libcurl. The library is loaded only for an https:// URL, because it costs ten milliseconds
- * at the start and several MiB. curl connects, verifies the certificate and uses proxies (https_proxy). HTTP itself is
+ * A TLS byte stream made by libcurl. The library is loaded only for an https:// URL, because loading it takes ten
+ * milliseconds and several MiB. curl connects, verifies the certificate and uses proxies (https_proxy). HTTP itself is
  * always in connection.c.
  */
 #ifndef FANTAIL_CLI_HTTP_CURL_STREAM_H
@@ -12,8 +12,7 @@
 
 struct curl_stream;
 
-/* Connects, and blocks until then. *fd becomes the socket to poll. On failure it returns NULL, with a sentence in
- * err. */
+/* Connects, blocking until done. *fd becomes the socket to poll. On failure it returns NULL, with a sentence in err. */
 MUST_CHECK struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err, size_t err_size);
 /* Like read() and write() on a non-blocking socket: they return -1 with EAGAIN if nothing can be done now. After
  * EAGAIN, a write must be repeated with the same bytes. Read until EAGAIN before polling, because the library may hold

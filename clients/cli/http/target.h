@@ -1,6 +1,6 @@
 /*
  * Where requests go: the parts of the base URL, its addresses, and what every request carries.
- * The command owns it; connections borrow it.
+ * The command owns the target; connections borrow it.
  */
 #ifndef FANTAIL_CLI_HTTP_TARGET_H
 #define FANTAIL_CLI_HTTP_TARGET_H

@@ -1,7 +1,7 @@
 /*
  * A batch: consecutive items of the input as whole lines. One job takes one batch. Pure.
  *
- * If `skip_blank`, the functions do not count lines of white space. Such lines are not items in JSON input.
+ * With `skip_blank`, the functions do not count blank lines (only white space), which are not items in JSON input.
  */
 #ifndef FANTAIL_CLI_MAP_BATCH_H
 #define FANTAIL_CLI_MAP_BATCH_H
@@ -10,7 +10,7 @@
 #include "common/json/json_walk.h"
 
 enum input_form {
-    INPUT_JSON,  /* one JSON value per line; lines of white space are not items */
+    INPUT_JSON,  /* one JSON value per line; blank lines are not items */
     INPUT_TEXT,  /* one text per line */
     INPUT_NULLS, /* each text ends with a NUL byte; batches hold them as JSON strings, one per line */
 };
@@ -18,7 +18,7 @@ enum input_form {
 struct batch {
     char *data; /* owned by the holder of the batch */
     size_t len, alloc;
-    uint64_t lines; /* lines with at least one byte, for the progress line; batch_count() is exact */
+    uint64_t lines; /* lines that are not empty, for the progress line; batch_count() is exact */
     bool too_long;  /* the batch is the beginning of one line of more than LIMIT_ITEM_BYTES */
 };
 
@@ -27,8 +27,9 @@ void batch_reserve(struct batch *b, size_t extra);
 
 /* Returns how many items the batch has. */
 uint64_t batch_count(const struct batch *b, bool skip_blank);
-/* Returns the offset of item `index` of the batch, or b->len if there is no such item. The search starts from an
- * earlier position (item *at is at *offset), and moves that position to the item. */
+/* Returns the offset of item `index` of the batch, or b->len if there is no such item. *at and *offset are a known
+ * position (item *at is at *offset), from which the search starts if the item is not before it. They are set to the
+ * position of the item. */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 /* Returns the line of item `index` without its newline. It is borrowed, and empty if there is no such item. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);

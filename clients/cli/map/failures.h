@@ -1,5 +1,5 @@
 /*
- * Reports failed items: the first few on standard error, all of them in the file of --errors.
+ * Reports failed items: the first few on standard error, all of them in the --errors file.
  */
 #ifndef FANTAIL_CLI_MAP_FAILURES_H
 #define FANTAIL_CLI_MAP_FAILURES_H
@@ -15,8 +15,8 @@ struct failures {
 
 /* path may be NULL. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
-/* error is the error object. item is the line of the item; it is JSON unless `text`. item_len is 0 if the line is not
- * known. */
+/* `error` is the error object. `item` is the line of the item: text if `text` is true, else JSON. item_len is 0 if the
+ * line is not known. */
 void failures_add(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
                   size_t item_len, bool text);
 /* Closes the file and writes the number of failures to standard error. Returns false if the file could not be

@@ -42,8 +42,9 @@ bool input_wants_bytes(const struct input *in)
     return !in->ended && !in->filling.too_long && (in->cut == 0 || in->filling.len < in->target);
 }
 
-/* Counts the newlines in the len bytes at p. len is a multiple of 16. If skip_blank, a newline after another newline is
- * not counted. For the first byte, p[-1] is read. All input goes through here, so it must be fast. */
+/* Counts the newlines in the len bytes at p. len is a multiple of 16. With skip_blank, a newline right after another
+ * newline is not counted. To decide this for the first byte, p[-1] is read. All input goes through here, so it must be
+ * fast. */
 static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
 {
     uint64_t lines = 0;
@@ -66,7 +67,7 @@ static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
     return lines;
 }
 
-/* Counts the newlines for any len. memchr() skips pieces without a newline. If lines are long, most of the input
+/* Like count_blocks(), for any len. memchr() skips pieces without a newline. If lines are long, most of the input
  * consists of such pieces. */
 static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
 {
@@ -105,7 +106,7 @@ static void give_up_line(struct input *in)
 }
 
 /* Call it when n bytes were read after the end of `filling`. Keeps only the bytes after the end of the line that is
- * being dropped. Returns how many are kept. */
+ * being dropped. Returns how many bytes are kept. */
 static size_t drop_line(struct input *in, size_t n)
 {
     char *fresh = in->filling.data + in->filling.len, *newline = memchr(fresh, '\n', n);
@@ -164,7 +165,7 @@ size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out
     return (size_t)(to - out);
 }
 
-/* Adds the newline that the last line may lack. */
+/* Handles the end of the input. Adds a newline if the last line lacks one. */
 static void end_came(struct input *in)
 {
     struct batch *b = &in->filling;
@@ -177,7 +178,7 @@ static void end_came(struct input *in)
     in->bytes--;
 }
 
-/* Reads bytes to the place after `filling`, without changing its length. */
+/* Reads bytes into the memory after the data of `filling`, without changing filling.len. */
 static ssize_t read_bytes(struct input *in)
 {
     static char nulls[READ_BYTES];
@@ -190,7 +191,7 @@ static ssize_t read_bytes(struct input *in)
 }
 
 /* Call it when n more bytes of the start of the input have come. Returns how many bytes have come so far, without the
- * byte order mark. Returns 0 while more bytes are needed to know the encoding. */
+ * byte order mark. Returns 0 while more bytes are needed to determine the encoding. */
 static ssize_t begin(struct input *in, ssize_t n)
 {
     char *start = in->filling.data;

@@ -1,11 +1,11 @@
 /*
  * Standard input, cut at line ends into batches. Each batch becomes the body of one job. The first batches are small,
- * so that results come at once. Later batches grow while the input is fast. When the input pauses for INPUT_QUIET_MS,
- * what has come is passed on. A batch has whole lines only, so it can be as large as the largest line
- * (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
+ * so that the first results come soon. Later batches grow while the input is fast. When the input pauses for
+ * INPUT_QUIET_MS, the lines read so far become a batch. A batch has whole lines only, so it can be as large as the
+ * largest line (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
  *
- * The input is UTF-8. A byte order mark at its start is dropped. With INPUT_NULLS the mark is kept, because there each
- * byte counts.
+ * The input is UTF-8. A byte order mark at its start is dropped. With INPUT_NULLS the mark is kept, because each byte
+ * belongs to an item.
  */
 #ifndef FANTAIL_CLI_MAP_INPUT_H
 #define FANTAIL_CLI_MAP_INPUT_H
@@ -20,11 +20,11 @@ struct input {
     int fd;
     enum input_form form;
     bool begun;             /* the encoding is known */
-    enum encoding encoding; /* if it is UTF-16 or UTF-32, the input counts as ended, and no byte was used */
+    enum encoding encoding; /* if it is UTF-16 or UTF-32, `ended` is set and no byte was used */
     size_t head;            /* until the encoding is known: how many bytes wait after `filling` */
     bool in_text;           /* with INPUT_NULLS: the last byte read did not end an item */
-    bool skip_blank;        /* lines of white space are not items */
-    bool ended;             /* the end of the input has come, or an error */
+    bool skip_blank;        /* blank lines are not items */
+    bool ended;             /* the input has ended, or reading it failed */
     bool dropping;          /* the rest of a line that is too long is being skipped */
     struct batch filling;   /* the next batch, and the beginning of a line after it */
     size_t cut;             /* the bytes of the whole lines in `filling` */
@@ -39,20 +39,20 @@ struct input {
 
 void input_init(struct input *in, int fd, enum input_form form);
 void input_release(struct input *in);
-/* Whether more bytes should be read; then poll the descriptor for input. */
+/* Whether more bytes should be read. If so, poll the descriptor for input. */
 bool input_wants_bytes(const struct input *in);
 /* Reads once. in->error says whether that failed. */
 void input_read(struct input *in, uint64_t now);
-/* Whether a batch should be cut now. If `idle`, no job is running, so nothing is gained by waiting for more lines. */
+/* Whether a batch should be cut now. If `idle`, no job is running, so waiting for more lines has no advantage. */
 bool input_has_batch(const struct input *in, bool idle, uint64_t now);
 /* Returns after how many milliseconds input_has_batch() can become true without more input; -1: never. */
 int input_timeout_ms(const struct input *in, uint64_t now);
-/* Moves the whole lines into *b. The memory that *b had is used for the next batch. */
+/* Moves the whole lines into *b. Reuses the former memory of *b for the next batch. */
 void input_cut(struct input *in, struct batch *b);
 /* Whether every batch was cut and no more input can come. */
 bool input_is_empty(const struct input *in);
 
-/* Turns bytes of INPUT_NULLS into JSON strings, one per line. `out` has room for INPUT_NULLS_ROOM(len) bytes. Returns
+/* Encodes bytes of INPUT_NULLS as JSON strings, one per line. `out` has room for INPUT_NULLS_ROOM(len) bytes. Returns
  * the number of bytes written. Bytes that are not valid UTF-8 are copied as they are. The result is then not valid
  * JSON, so the item is refused instead of being changed. */
 size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out);

@@ -65,14 +65,15 @@ static void turn_fleet(struct map_run *run)
         map_run_fail(run, "%s", err);
 }
 
-/* --max-concurrency limits the run, while the service limits each job. */
+/* --max-concurrency limits the whole run, but the service applies it to each job. So such a run has one job at a
+ * time. */
 static unsigned jobs_max(const struct map_run *run)
 {
     return run->options->max_concurrency > 0 ? 1 : MAP_JOBS;
 }
 
-/* Whether the running jobs have work for MAP_WORK_S at the present rate. More jobs would then only reduce the share of
- * other clients, because the service divides the fleet among jobs. */
+/* Whether the running jobs have work for MAP_WORK_S at the present rate. If so, more jobs would only reduce the share
+ * of other clients, because the service divides the fleet among jobs. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
     if (run->count < MAP_JOBS_SLOW) return false;
@@ -251,7 +252,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
     return private_fleet_start(&run->private_fleet, &options, err, err_size);
 }
 
-/* Begins the run. The fleet is started first, so that it starts while the rest is set up. */
+/* Begins the run. The fleet is started first, so that its processes start while the rest is set up. */
 static bool begin(struct map_run *run, const struct map_options *o)
 {
     char err[512];

@@ -29,7 +29,7 @@ static void print_value(struct map_run *run, const struct result_line *r)
         output_line(&run->output, r->body, r->len);
 }
 
-/* error is the error object. item is the item's line, for the file of --errors; it may be empty. */
+/* `error` is the error object. `item` is the item's line, for the --errors file; it may be empty. */
 static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
                         struct json_slice item, bool text)
 {
@@ -58,8 +58,8 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
     add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->sends_text);
 }
 
-/* The file of --errors gets the item as text, because it may not be JSON. Bytes that are not UTF-8 are replaced in that
- * text, so the item is also written in base64. */
+/* The --errors file gets the item as text, because the item may not be JSON. In that text, bytes that are not UTF-8 are
+ * replaced, so the item is also written in base64. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 {
     const struct bad_item *bad = &j->bad;
@@ -85,7 +85,7 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
     if (!good) map_run_fail(run, "the job ended as %.*s", (int)r->len, r->body);
 }
 
-/* Writes the message once, unless the progress line shows it. */
+/* Sets the note of the progress line. Without a progress line, writes "waiting for a worker" once. */
 static void wait_for_worker(struct map_run *run, const struct result_line *r)
 {
     if (r->len == 8 && memcmp(r->body, "starting", 8) == 0) {

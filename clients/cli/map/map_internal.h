@@ -1,13 +1,14 @@
 /*
  * One run of `fantail map`. Standard input is cut into batches (input.h). Each batch is one job on the coordinator, and
  * several jobs run at once, so that even endless input needs only bounded memory. run->running lists the jobs in the
- * order of their items. In input order, only the answers of the oldest job are printed. The answers of the other jobs
- * wait in their connections, which stop reading after MAP_HELD_BYTES. The service still works on these jobs and keeps
- * their answers.
+ * order of their items. With `--order input`, only the answers of the oldest job are printed. The answers of the other
+ * jobs wait in their connections, which stop reading after MAP_HELD_BYTES. The service still works on these jobs and
+ * keeps their answers.
  *
- * The prefix rule: when answers come in input order, what was received of a job is a prefix of its answers. If its
- * connection is cut, the rest of its items is sent again as a new job. A bad item is handled in the same way. The items
- * before it are sent again as one job, then the bad item fails, then the items after it are sent as another job.
+ * The prefix rule: with `--order input`, the answers received of a job are always a prefix of its answers. If the job's
+ * connection is cut, the items without an answer are sent again as a new job. A bad item is handled in the same way.
+ * The items before it are sent again as one job, then the bad item fails, then the items after it are sent as another
+ * job.
  *
  *     map.c          the loop: polls, reads, starts, prints, ends
  *     map_job.c      one job: request, retry, refusal
@@ -31,7 +32,7 @@
 #define MAP_WORK_S     5
 #define MAP_JOB_BYTES  (8u << 20) /* the most input bytes in all jobs; a single larger batch is allowed */
 #define MAP_HELD_BYTES (4u << 20) /* the most answer bytes that are held for a job that is not the oldest */
-#define MAP_RETRIES    5          /* the most retries of a job without a new answer */
+#define MAP_RETRIES    5          /* the most successive retries of a job without a new answer */
 
 /*
  * A job. Only map_job_move() changes its state:
@@ -98,7 +99,7 @@ struct map_run {
 
     struct map_job jobs[MAP_JOBS];
     struct map_job *running[MAP_JOBS]; /* the running jobs, oldest first */
-    struct map_job *idle[MAP_JOBS];    /* a stack, so that open connections and memory are used again first */
+    struct map_job *idle[MAP_JOBS];    /* a stack, so that open connections and memory are reused first */
     unsigned count;                    /* how many are running; the others are idle */
     size_t bytes_in_jobs;              /* bytes of the batches of running jobs */
 
@@ -118,7 +119,7 @@ static inline bool map_run_can_ask(const struct map_run *run)
 }
 
 void map_run_move(struct map_run *run, enum map_run_state to);
-/* Stops the run with EXIT_JOB_FAILED and a message. Does nothing if it is stopped already. */
+/* Stops the run with EXIT_JOB_FAILED and a message. Does nothing if the run has already stopped. */
 void map_run_fail(struct map_run *run, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Adds an idle job to the running ones. The caller sets its batch and starts it. */
 struct map_job *map_run_use_idle(struct map_run *run);
@@ -126,7 +127,7 @@ struct map_job *map_run_use_idle(struct map_run *run);
 void map_job_move(struct map_job *j, enum map_job_state to);
 /* Sends the batch of j, from its first unanswered item. */
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
-/* With --reduce: begins the only job of the run. Its body is given in pieces. */
+/* With --reduce: begins the only job of the run. map_reduce_feed() sends its body in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
 /* Reads and prints what has come. May end, retry or fail the job. `oldest` means that every earlier job is answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
@@ -137,7 +138,7 @@ short map_job_events(const struct map_run *run, const struct map_job *j, bool ol
 
 /* Prints every whole line that has come of the answer. May stop the run. */
 void map_answers_print(struct map_run *run, struct map_job *j);
-/* Makes the item j->bad fail without sending it. */
+/* Reports the item j->bad as failed without sending it. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
 
 #endif

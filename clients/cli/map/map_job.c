@@ -95,7 +95,7 @@ static void back_off(struct map_job *j, double wait_s, uint64_t now)
     map_job_move(j, MAP_JOB_BACKOFF);
 }
 
-/* Handles a connection that ended before its job. */
+/* Handles a connection that was closed before the job's end line came. */
 static void was_cut(struct map_run *run, struct map_job *j, uint64_t now)
 {
     bool answered_some = j->answered > j->base;
@@ -134,9 +134,9 @@ static bool find_named_item(struct map_run *run, struct map_job *j)
     return named;
 }
 
-/* The body may have been refused because of one item. Then the other items are sent without the bad item. From now on
- * this program checks the items before it sends them, so that there is one refusal and not one for each bad item. Some
- * items are rejected only by the service. The place that its answer names shows which item it was. */
+/* The service may have refused the body because of one bad item. If so, the items before the bad item are sent again
+ * without it. From now on this program checks items before it sends them, so that one refusal suffices for all bad
+ * items. Some items are rejected only by the service, whose problem document then names the item. */
 static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);

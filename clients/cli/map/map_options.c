@@ -113,7 +113,7 @@ static bool puts_items_into_code(char *const *command)
     return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
 }
 
-/* The program is checked once here. Otherwise the error would come for each line. */
+/* Checks once that the program can be run. Otherwise every line would fail with the same error. */
 static int check_program(const struct map_options *o)
 {
     const char *name = o->command[0], *why;
@@ -125,7 +125,7 @@ static int check_program(const struct map_options *o)
     return status;
 }
 
-/* The words must be UTF-8. The command becomes a task.json, where other bytes would be changed. */
+/* Checks that the words are UTF-8. The command is written to a task.json, where other bytes would be changed. */
 static int check_words(const struct map_options *o)
 {
     for (unsigned i = 0; o->command[i]; i++) {

@@ -8,7 +8,7 @@
 
 #include "cli/map/map_internal.h"
 
-/* Opens a file that the kernel removes when this program ends, however it ends. */
+/* Opens a temporary file without a name, which the kernel removes when this program ends, however it ends. */
 static int open_nameless(void)
 {
     char path[4096];

@@ -1,8 +1,8 @@
 /*
  * `fantail map --reduce`: the whole input is one job, whose body is sent while standard input is still read. Nothing
  * can be sent again, so each line is checked before it is sent. A line that no coordinator accepts is left out, and
- * only that item fails. The service does not count the items that are left out. So indices that it sends are translated
- * to indices of the input.
+ * only that item fails. The service does not count the items that are left out. So the indices in its answer are
+ * translated to indices of the input.
  */
 #ifndef FANTAIL_CLI_MAP_MAP_REDUCE_H
 #define FANTAIL_CLI_MAP_MAP_REDUCE_H
@@ -30,7 +30,7 @@ MUST_CHECK bool map_reduce_init(struct map_reduce *r, bool keep);
 void map_reduce_release(struct map_reduce *r);
 /* Begins the job if needed, and sends as much of the input read so far as the connection accepts. */
 void map_reduce_feed(struct map_run *run, uint64_t now);
-/* Returns the index in the input of the item that has this index for the service. */
+/* Translates the service's index of an item to the index of the item in the input. */
 uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index);
 /* Returns the line of that item. It is borrowed, and empty if it was not kept. */
 struct json_slice map_reduce_item(struct map_run *run, uint64_t index);

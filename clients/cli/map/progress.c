@@ -18,7 +18,7 @@ static void measure(struct progress *p, uint64_t done, uint64_t now)
     double span_s = (double)(now - p->rate_ns) / 1e9;
     if (span_s <= 0) return;
     double rate = (double)(done - p->rate_done) / span_s;
-    /* The first measurement counts as it is; later ones are smoothed. */
+    /* The first measurement is used unchanged; later ones are smoothed. */
     double weight = p->rate_done == 0 ? 1 : span_s / (span_s + SMOOTHING_S);
     p->rate += (rate - p->rate) * weight;
     p->rate_ns = now;

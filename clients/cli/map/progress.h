@@ -22,7 +22,7 @@ struct progress_state {
 };
 
 void progress_init(struct progress *p, bool on, uint64_t now);
-/* Draws the line if PROGRESS_MS have passed. */
+/* Draws the line if PROGRESS_MS have passed since it was last drawn. */
 void progress_draw(struct progress *p, const struct progress_state *state, uint64_t now);
 /* Erases the line, before something else is written to the terminal. */
 void progress_clear(struct progress *p);

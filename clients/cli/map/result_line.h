@@ -26,8 +26,8 @@ struct result_line {
 /* Reads any line. len does not count the newline. */
 struct result_line result_line_read_slowly(const char *line, size_t len);
 
-/* Reads a line. Nearly every line has exactly the form {"type":"result","index":N,"value":V}. Such a line is read
- * fast. */
+/* Reads a line. A line of exactly the form {"type":"result","index":N,"value":V}, as nearly all are, takes a fast
+ * path. */
 static inline struct result_line result_line_read(const char *line, size_t len)
 {
     static const char head[] = "{\"type\":\"result\",\"index\":", middle[] = ",\"value\":";
