@@ -1,6 +1,6 @@
 /*
- * What every file may use: sizes of arrays, results that must be checked, ways to end the program, allocation, a clock.
- * Knows nothing of jobs or sockets.
+ * Basics for every file: array sizes, results that must be checked, ways to end the program, allocation, a clock. Knows
+ * nothing of jobs or sockets.
  */
 #ifndef FANTAIL_COMMON_BASE_BASE_H
 #define FANTAIL_COMMON_BASE_BASE_H
@@ -13,7 +13,7 @@
 #include "common/base/banned.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-/* The text of a number that a macro names: TEXT_OF(LIMIT_RUNNING_JOBS) is "256". */
+/* The value of a macro as a string: TEXT_OF(LIMIT_RUNNING_JOBS) is "256". */
 #define TEXT_OF(macro)          TEXT_OF_(macro)
 #define TEXT_OF_(text)          #text
 #define MUST_CHECK              __attribute__((warn_unused_result))
@@ -27,16 +27,16 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
-/* For a bug of our own code: prints where and why, and aborts. Do not use it for anything that a user or a peer can
- * cause. */
+/* For a bug in our own code: prints its place and the message, and aborts. Do not use it for anything that a user or a
+ * peer can cause. */
 #define BUG(...) fantail_bug(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Prints "program: message" on stderr and exits with `status`. Only a main.c may call it, and only at start-up. */
 _Noreturn void die(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Allocation that cannot fail: without memory the program ends with BUG(), because a service without a few free bytes
- * could not answer anyway. Check a size that a peer controls against limits.h first. */
+/* Allocation that cannot fail: if memory runs out, the program ends with BUG(), because a service without a few free
+ * bytes could not answer anyway. Check a size that a peer controls against limits.h first. */
 MUST_CHECK void *xmalloc(size_t size);
 MUST_CHECK void *xcalloc(size_t count, size_t size);
 MUST_CHECK void *xrealloc(void *ptr, size_t size);

@@ -19,7 +19,7 @@ void buf_clear(struct buf *b)
     b->len = 0;
 }
 
-/* Memory grows by half, so that adding many pieces does not copy the bytes many times. */
+/* The capacity grows by half, so that adding many pieces does not copy the bytes many times. */
 static size_t next_alloc(const struct buf *b, size_t need)
 {
     size_t alloc = b->alloc < 64 ? 64 : b->alloc + b->alloc / 2;

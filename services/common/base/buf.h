@@ -17,21 +17,21 @@ struct buf {
 
 void buf_init(struct buf *b, size_t cap);
 void buf_release(struct buf *b);
-/* Forgets the bytes, keeps the memory. */
+/* Empties the buffer, but keeps its memory. */
 void buf_clear(struct buf *b);
 
-/* Makes room for `extra` more bytes; the caller may write them at data + len and then add to len. If that would pass
- * the cap, it changes nothing and returns false. */
+/* Makes room for `extra` more bytes: the caller may write them at data + len and then increase len. If they would
+ * exceed the cap, changes nothing and returns false. */
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 /* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
 size_t buf_growth(const struct buf *b, size_t extra);
-/* Call it before `extra` bytes are added to something of unknown length. If b is already long, it gets memory for
- * `guess` bytes in all, up to 4 MiB. Growing step by step would copy the bytes twice. A guess of 0 means that there is
- * no guess. */
+/* Call it before adding `extra` bytes to something of unknown length. If b is already long, allocates memory for
+ * `guess` bytes in all, up to 4 MiB, because growing step by step would copy the bytes twice. guess is 0 if there is no
+ * guess. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
-/* Gives back unused memory, if there is much of it. */
+/* Frees unused memory, if there is much of it. */
 void buf_trim(struct buf *b);
-/* The functions below append. If the cap forbids it, they append nothing and return false. */
+/* The functions below append. If the bytes would exceed the cap, they append nothing and return false. */
 bool buf_add(struct buf *b, const void *data, size_t len);
 bool buf_add_str(struct buf *b, const char *s);
 bool buf_add_char(struct buf *b, char c);

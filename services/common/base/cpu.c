@@ -20,7 +20,7 @@ static size_t read_text(const char *path, char *dst, size_t size)
     return n;
 }
 
-/* Returns the smallest quota of our group and of the groups above our group. A container sees its own group as the
+/* Returns the smallest quota of our control group and the groups above it. A container sees its own group as the
  * root. */
 static unsigned v2_quota(void)
 {

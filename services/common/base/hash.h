@@ -1,4 +1,4 @@
-/* A hash of bytes. It gives no protection against a peer that chooses the bytes. */
+/* A hash of bytes. It gives no protection against a peer that chooses bytes whose hashes collide. */
 #ifndef FANTAIL_COMMON_BASE_HASH_H
 #define FANTAIL_COMMON_BASE_HASH_H
 

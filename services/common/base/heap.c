@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* Places count from 1, so that 0 can mean "not in the heap". */
+/* Places start at 1, so that 0 can mean "not in the heap". */
 static void put(struct heap *h, uint32_t place, struct heap_node *node)
 {
     h->nodes[place] = node;

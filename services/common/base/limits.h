@@ -1,6 +1,6 @@
 /*
  * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job; a default is
- * used where nothing else is set. A constant that is the default of an option says so, and the option's row uses it
+ * used unless another value is set. A constant that is the default of an option says so, and the option's row uses it
  * (TEXT_OF). A default that only one option needs is in that option's row. docs/options.md lists all defaults.
  */
 #ifndef FANTAIL_COMMON_BASE_LIMITS_H
@@ -11,28 +11,28 @@
 #define GIB (1024ull * MIB)
 
 /* HTTP, both services. */
-#define LIMIT_HEADER_BYTES     (32 * KIB) /* request line and headers together; a longer head is answered 431 */
-#define LIMIT_HEADER_FIELDS    256        /* header lines of a request; a request with more is answered 431 */
-#define LIMIT_TRAILER_BYTES    (8 * KIB)  /* trailers together; longer ones are answered 431 */
-#define LIMIT_EXTENSION_BYTES  256        /* extensions of one line; longer ones are answered 400 */
-#define LIMIT_EXTENSIONS_BYTES (64 * KIB) /* extensions of all chunks of a body; longer ones are answered 400 */
-#define LIMIT_URI_BYTES        (8 * KIB)  /* a longer one is answered 414 */
-#define LIMIT_BODY_GIB         1 /* a longer request body is answered 413; --max-body-bytes of the coordinator */
+#define LIMIT_HEADER_BYTES     (32 * KIB) /* request line and headers together; a longer head is answered with 431 */
+#define LIMIT_HEADER_FIELDS    256        /* header lines of a request; a request with more is answered with 431 */
+#define LIMIT_TRAILER_BYTES    (8 * KIB)  /* trailers together; longer ones are answered with 431 */
+#define LIMIT_EXTENSION_BYTES  256        /* extensions of one line; longer ones are answered with 400 */
+#define LIMIT_EXTENSIONS_BYTES (64 * KIB) /* extensions of all chunks of a body; longer ones are answered with 400 */
+#define LIMIT_URI_BYTES        (8 * KIB)  /* a longer one is answered with 414 */
+#define LIMIT_BODY_GIB         1 /* a longer request body is answered with 413; --max-body-bytes of the coordinator */
 #define LIMIT_BODY_BYTES       (LIMIT_BODY_GIB * GIB)
 #define LIMIT_CONNECTIONS      4096  /* --max-connections of the coordinator */
 #define LIMIT_HEADER_MS        10000 /* from the first byte of a request to the end of its headers */
-#define LIMIT_UPLOAD_PAUSE_S   300   /* a request whose body pauses for longer is answered 408; --upload-pause-s */
+#define LIMIT_UPLOAD_PAUSE_S   300   /* a request whose body pauses for longer is answered with 408; --upload-pause-s */
 #define LIMIT_KEEPALIVE_S      620   /* an idle connection is closed after this time; --keepalive-timeout-s */
 #define DEFAULT_DRAIN_S        30    /* how long a drain waits for running work to end; --drain-s */
-#define LIMIT_ARRIVE_MS        30    /* how long a drain waits for connections that are being made */
+#define LIMIT_ARRIVE_MS        30    /* how long a drain waits for connections that are being established */
 #define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES (128 * KIB) /* memory for head, read buffer and write buffer; zeroed at each request */
-#define LIMIT_IDLE_MEMORY_MS   1000 /* the memory of an idle connection is given back to the kernel after this time */
+#define LIMIT_IDLE_MEMORY_MS   1000 /* the memory of an idle connection is returned to the kernel after this time */
 #define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
 #define LIMIT_PEM_BYTES        (1 * MIB)   /* size of a file with certificates or a key */
 #define LIMIT_TLS_LOG_LINES    20          /* failed handshakes logged in a minute; others are only counted */
 
-#define LIMIT_LINGER_MS    2000      /* a client's time to read its answer when its body was not read */
+#define LIMIT_LINGER_MS    2000      /* a client's time to read its answer if the service did not read its body */
 #define LIMIT_LINGER_BYTES (1 * MIB) /* bytes of such a body that are read and dropped */
 #define LIMIT_LINGERING    256       /* connections that linger in this way at once */
 
@@ -51,12 +51,12 @@
 #define LIMIT_ITEM_BYTES         (64 * MIB)
 #define LIMIT_ITEMS              1000000000000ull
 #define LIMIT_UNDISPATCHED_BYTES (8 * MIB)  /* unsent bytes of whole items; beyond this the upload is suspended */
-#define LIMIT_UNSTARTED_BYTES    (64 * MIB) /* items held while the task is not known yet */
+#define LIMIT_UNSTARTED_BYTES    (64 * MIB) /* bytes of items held until the task is known */
 #define LIMIT_EARLY_START_BYTES  (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
 #define LIMIT_RESULT_MEMORY_MIB  16         /* answers held in memory for one job; --result-memory-bytes */
 #define LIMIT_SPILL_GIB          4          /* size of the temporary files of all jobs; --max-spill-bytes */
 #define LIMIT_TASK_SERIES        256        /* tasks that have their own series in /metrics */
-#define LIMIT_RUNNING_JOBS       256        /* one more job is answered 429; --max-jobs */
+#define LIMIT_RUNNING_JOBS       256        /* one more job is answered with 429; --max-jobs */
 #define DEFAULT_MAX_CHUNK_BYTES  (1 * MIB)
 #define DEFAULT_ITEM_TIMEOUT_S   60.0
 #define DEFAULT_START_TIMEOUT_S  UINT64_C(300) /* how long a process of a task may take to be ready */
@@ -72,13 +72,13 @@
 #define LIMIT_STDERR_TAIL_BYTES (2 * KIB)
 
 /* A worker. */
-#define LIMIT_WORKER_CHUNKS       64 /* chunks of one task held at once; one more is answered 429; --max-chunks */
+#define LIMIT_WORKER_CHUNKS       64 /* chunks of one task held at once; one more is answered with 429; --max-chunks */
 #define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; beyond this an upload is suspended */
-#define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; beyond this its processes are not fed */
+#define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; beyond this its processes get no items */
 #define LIMIT_HEAD_WAIT_MS        10         /* how long the head of an answer waits for the first value */
 #define LIMIT_GATHER_MS           2          /* how long an answer waits for others of its chunk */
-#define COST_LINE_NS              250000000  /* slot time between two lines of cost in a chunk's answer */
-#define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of this size do not wait */
+#define COST_LINE_NS              250000000  /* slot time between two cost lines in a chunk's answer */
+#define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of at least this size do not wait */
 #define LIMIT_TASK_PROCESSES      1024       /* processes of one task on one worker */
 
 #endif

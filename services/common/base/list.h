@@ -1,5 +1,5 @@
 /*
- * A doubly linked list whose links are members of the listed structs. CONTAINER_OF gets from a link to its struct. The
+ * A doubly linked list whose links are members of the listed structs. CONTAINER_OF converts a link to its struct. The
  * list allocates nothing, counts its members, and does not own them. A member can be on several lists at once; it needs
  * one link for each.
  */
@@ -17,7 +17,7 @@ struct list {
     size_t n;
 };
 
-/* A list points to itself, so do not move it after this. */
+/* An initialised list holds pointers to itself, so do not move it. */
 void list_init(struct list *l);
 void list_push_back(struct list *l, struct list_link *k);
 void list_push_front(struct list *l, struct list_link *k);

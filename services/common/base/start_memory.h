@@ -4,7 +4,7 @@
 
 /* Removes the code of the program and its libraries from this process's memory. Code that is called again comes back
  * from the page cache, 64 KiB with each fault. Call it when everything has started. By then, most of the code in memory
- * has only initialised libraries, above all TLS. It will not run again. */
+ * was needed only to initialise libraries, above all TLS, and will not run again. */
 void start_memory_release(void);
 
 #endif

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAKE_ATTEMPTS 100 /* how often a directory is made, if sweepers remove each before it is locked */
+#define MAKE_ATTEMPTS 100 /* attempts to make a directory, if sweepers remove each one before it is locked */
 
 const char *temporary_base(void)
 {
@@ -74,7 +74,7 @@ void locked_dir_remove(struct locked_dir *d)
     *d = (struct locked_dir){.lock_fd = -1};
 }
 
-/* Whether a directory directly inside this one is locked. Then the owner of the inner directory still lives, although
+/* Whether a directory directly inside this one is locked. If so, the owner of the inner directory still lives, although
  * the owner of this one has ended. */
 static bool has_living_inside(int dir)
 {

@@ -1,6 +1,6 @@
 /*
  * Reads a whole file that an operator or a task names, such as task.json, a token file or a certificate. It never
- * waits: a FIFO or a device that is there instead of a file is refused, and a file beyond the cap is not read on.
+ * waits: a FIFO or a device at the path is refused, and a file larger than the cap is not read to its end.
  */
 #ifndef FANTAIL_COMMON_FILES_REGULAR_FILE_H
 #define FANTAIL_COMMON_FILES_REGULAR_FILE_H
@@ -9,7 +9,7 @@
 
 /* Appends the content of the file to `text`, and then a NUL that is not counted. `text` must have a cap. Returns false,
  * with the reason in `why`, if the path cannot be opened, is not a regular file, or has more bytes than the cap allows.
- * In that case `text` may have a part of the file. */
+ * In that case `text` may hold a part of the file. */
 MUST_CHECK bool regular_file_read(const char *path, struct buf *text, char *why, size_t why_size);
 
 #endif

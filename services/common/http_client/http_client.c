@@ -12,8 +12,8 @@ static const char *const state_names[] = {
 };
 static_assert(ARRAY_SIZE(state_names) == CALL_STATE_COUNT, "every state has a name");
 
-/* A call is added at the front of its list, and spare calls are taken from the front. So the spare call that was used
- * last is used next. New calls are taken from the back, so they begin in the order in which they came. */
+/* Calls are added at the front of a list. Spare calls are taken from the front, so the most recently used one is reused
+ * first. New calls are taken from the back, so they begin in the order in which they came. */
 
 static void list_remove(struct http_call *call)
 {
@@ -104,8 +104,7 @@ static bool reap(struct http_client *c)
 
 static void on_silence(uv_timer_t *timer);
 
-/* Returns the time at which the call will have been silent for too long. UINT64_MAX means that it may be silent for
- * ever. */
+/* Returns the time at which the call ends because it was silent for too long; UINT64_MAX: never. */
 static uint64_t silence_end_ms(const struct http_call *call)
 {
     uint64_t timeout_ms = call->options.silence_timeout_ms;
@@ -132,8 +131,9 @@ static void end_silent(struct http_call *call)
     call_end(call, &result);
 }
 
-/* A byte can only make a deadline later, so bytes do not set the timer again. The timer fires at the old deadline and
- * then finds the next one. on_end may do anything to other calls, so the search restarts after each on_end. */
+/* A byte can only move a deadline to a later time, so bytes do not restart the timer. The timer fires at the old
+ * deadline, and this function then finds the next deadline. on_end may do anything to other calls, so the search
+ * restarts after each on_end. */
 static void on_silence(uv_timer_t *timer)
 {
     struct http_client *c = timer->data;

@@ -1,11 +1,12 @@
 /*
- * An HTTP/1.1 client inside a libuv loop: libcurl's multi interface with socket actions, easy handles recycled.
+ * An HTTP/1.1 client inside a libuv loop: libcurl's multi interface with socket actions, with reused easy handles.
  *
- * It never repeats a request by itself, except a GET or HEAD. When a kept connection dies before the first byte of the
- * answer, the call ends with HTTP_CALL_LOST, and the caller decides. Requests are never queued inside curl.
+ * The client never repeats a request by itself, except a GET or HEAD. When a kept connection dies before the first byte
+ * of the answer, the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat it. Requests are never
+ * queued inside curl.
  *
  * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end comes exactly once, unless the
- * call was cancelled. After on_end or a cancel the pointer is dead.
+ * call was cancelled. After on_end or a cancel the pointer to the call is invalid.
  */
 #ifndef FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_H
 #define FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_H
@@ -52,7 +53,7 @@ struct http_call_options {
      * A small body is read before there is a connection, so a call of read() does not mean that anything was sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
-    /* Status and headers are in; http_call_header() works from now on. May be NULL. */
+    /* The status and headers have come; http_call_header() works from now on. May be NULL. */
     void (*on_head)(void *data, struct http_call *call, int status);
     /* A piece of the answer's body; false ends the call with HTTP_CALL_REFUSED_BY_US. */
     bool (*on_body)(void *data, const char *bytes, size_t len);
@@ -66,10 +67,10 @@ struct tls_store;
 
 struct http_client_options {
     uint64_t max_idle_connection_ms; /* choose it below the peer's keep-alive timeout; 0: 60000 */
-    uint64_t max_connection_age_ms;  /* an older connection is not used again, so that a balancer can choose; 0: any */
+    uint64_t max_connection_age_ms;  /* an older one is not reused, so that a balancer can choose again; 0: any */
     size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
     /* Our certificate, and the authorities that https trusts instead of the system's. A call uses what the store holds
-     * when it starts. NULL: neither. Borrowed; must outlive the client. */
+     * when the call starts. NULL: neither. Borrowed; must outlive the client. */
     struct tls_store *tls;
 };
 

@@ -81,7 +81,7 @@ void call_clear(struct http_call *call)
     call->headers = call->connect_to = NULL;
 }
 
-/* Appends a line after *tail, and moves *tail to the new line. So the list is not walked for every line. */
+/* Appends a line after *tail, and moves *tail to the new line. This avoids walking the list for every line. */
 static void add_line(struct curl_slist **list, struct curl_slist **tail, const char *line)
 {
     struct curl_slist *made = curl_slist_append(*tail, line);
@@ -122,7 +122,7 @@ static void set_method(struct http_call *call, const struct http_call_options *o
     call->may_repeat = plain && !body;
 }
 
-/* curl keeps the buffer with the easy handle. So the buffer is only made larger, never smaller. */
+/* curl keeps the buffer with the easy handle. So the buffer only grows, and never shrinks. */
 static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
 {
     if (body_bytes <= SMALL_BODY_BYTES) return;
@@ -141,8 +141,8 @@ static uint64_t hash_text(const char *s)
 }
 
 /* curl keeps the idle connections of one host and port in one list, and asks the kernel about each of them whenever it
- * searches for one. All socket files would be in the list of one host. So each file gets a host name of its own here.
- * The Host header still comes from the URL. */
+ * searches the list. Without this function, the connections of all socket files would be in one list. So each socket
+ * file gets a host name of its own. The Host header still comes from the URL. */
 static void set_connect_to(struct http_call *call, const char *address, const char *path)
 {
     char line[512];

@@ -1,5 +1,5 @@
 /*
- * What the files of the HTTP client share. Private to http_client*.c:
+ * Declarations shared by the files of the HTTP client. Private to http_client*.c:
  *     http_client.c         the interface; moves calls between their lists and reports their ends
  *     http_client_call.c    what curl reports about a call
  *     http_client_easy.c    sets up curl's easy handles
@@ -29,10 +29,10 @@
  */
 enum call_state {
     CALL_SPARE,     /* unused; its easy handle waits for the next call */
-    CALL_NEW,       /* to be given to curl when curl is not busy */
+    CALL_NEW,       /* to be added to curl when curl is not busy */
     CALL_RUNNING,   /* curl has the call */
-    CALL_CANCELLED, /* to be taken away from curl when curl is not busy; its callbacks refuse */
-    CALL_ENDED,     /* taken away from curl; on_end is running */
+    CALL_CANCELLED, /* to be removed from curl when curl is not busy; its callbacks refuse all data */
+    CALL_ENDED,     /* removed from curl; on_end is running */
     CALL_STATE_COUNT
 };
 
@@ -48,8 +48,8 @@ enum call_state {
 enum call_flow {
     CALL_FLOW_SHORT, /* read as soon as its socket is readable */
     CALL_FLOW_LONG,  /* in turns: queues when its socket is readable */
-    CALL_FLOW_READY, /* queues; there are bytes to read */
-    CALL_FLOW_HELD,  /* queues; curl does not read until its turn */
+    CALL_FLOW_READY, /* in the queue; there are bytes to read */
+    CALL_FLOW_HELD,  /* in the queue; curl does not read it until its turn */
     CALL_FLOW_COUNT
 };
 
@@ -120,7 +120,7 @@ static inline bool call_is_over(const struct http_call *call)
 void call_move(struct http_call *call, enum call_state to);
 /* Does what was postponed while curl was busy, and reports the calls that ended. Does nothing while curl is busy. */
 void client_settle(struct http_client *c);
-/* Resumes a held answer. curl must be free, and the client marked as busy. */
+/* Resumes a held answer. curl must not be busy, but the client must be marked as busy. */
 void call_resume(struct http_call *call);
 
 /* http_client_call.c: curl's callbacks. `call` is a struct http_call. */
@@ -132,7 +132,7 @@ int call_on_sending(void *call, char *peer_ip, char *own_ip, int peer_port, int 
 struct http_call *call_new(struct http_client *c);
 void call_free(struct http_call *call);
 void call_prepare(struct http_call *call, const struct http_call_options *options);
-/* Reads a small body. Use it right before curl gets the call. Returns false when read() cancelled the call. */
+/* Reads a small body. Use it right before adding the call to curl. Returns false when read() cancelled the call. */
 MUST_CHECK bool call_load(struct http_call *call);
 /* Frees what belongs to one request. Use it after the call was removed from curl. */
 void call_clear(struct http_call *call);
@@ -164,7 +164,7 @@ int client_close_socket(void *client, curl_socket_t fd);
 
 /* http_client_long.c */
 void call_move_flow(struct http_call *call, enum call_flow to);
-/* Counts bytes of the call's answer, and holds the call when it has had its turn. Only a callback of the call may call
+/* Counts bytes of the call's answer, and holds the call when its turn is over. Only a callback of the call may call
  * this. */
 void call_count_bytes(struct http_call *call, size_t len);
 /* Reads long answers for a while. */

@@ -1,8 +1,8 @@
 /*
  * Long answers. curl reads an answer as long as bytes are available, which can take milliseconds. A short answer to
- * another call must not wait for that. So a call that has brought SHORT_BYTES is held: curl stops reading it, and it
- * queues for its turn. Calls with long answers are read one after another, TURN_BYTES of each, for LONG_ANSWERS_NS in
- * one turn of the loop.
+ * another call must not wait for that. So once SHORT_BYTES of an answer were read, its call is held: curl stops reading
+ * the answer, and the call queues for its turn. Calls with long answers are read one after another, TURN_BYTES of each,
+ * for LONG_ANSWERS_NS in one turn of the loop.
  */
 #include "common/http_client/http_client_internal.h"
 #include "common/observe/log.h"

@@ -42,7 +42,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
 
 /* A call must be sent before the loop sleeps. The step after the poll sends what this turn's events started. The step
  * before sleep sends the calls that were started after that. A callback that runs in the step before sleep may give
- * work to another part of the program, whose own step is already over. So after such a callback the loop does not
+ * work to another part of the program, whose own step has already run. So after such a callback the loop does not
  * sleep. Without such a callback the loop may sleep at once, even if a call was just sent, because the peer often needs
  * this processor to answer. */
 void client_kick(struct http_client *c)

@@ -16,7 +16,7 @@ enum {
     VERIFY_ADDRESS = 64
 };
 
-/* Returns the fault of the peer's certificate. curl compares the names itself, and has no code for a difference. */
+/* Returns the fault of the peer's certificate. curl compares the names itself, and has no code for a mismatch. */
 static const char *fault_of_certificate(long verify, const char *text)
 {
     if (strstr(text, "subject name") || (verify >= VERIFY_NAME && verify <= VERIFY_ADDRESS)) return "wrong_name";

@@ -41,7 +41,7 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     return 0;
 }
 
-/* If a large answer is whole before it begins, it is sent from its own memory, without a copy. */
+/* If a large answer is complete before it is sent, it is sent from its own memory, without a copy. */
 static bool begin_whole(struct http_exchange *x)
 {
     struct buf answer = {0};
@@ -52,8 +52,8 @@ static bool begin_whole(struct http_exchange *x)
     return true;
 }
 
-/* Makes the response of a streamed answer. It waits for the first bytes or the end, unless the head must be sent at
- * once. Returns false while it must wait. */
+/* Creates the response of a streamed answer once its first bytes or its end have come, or now if the head must be sent
+ * at once. Returns false while it must wait. */
 static bool begin_stream(struct http_exchange *x)
 {
     size_t got = 0;

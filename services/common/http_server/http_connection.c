@@ -75,8 +75,8 @@ void http_connection_free_unsent(struct http_server *s)
     }
 }
 
-/* The descriptor is removed from the set explicitly. A child process that is being started may hold the descriptor a
- * moment longer. Until then its events would still be reported. */
+/* The descriptor is removed from the set explicitly. A child process that is being started may hold a copy of the
+ * descriptor for a moment longer, during which its events would still be reported. */
 static void connection_closed(struct http_connection *c)
 {
     epoll_ctl(c->server->watch_fd, EPOLL_CTL_DEL, c->fd, NULL);
@@ -114,9 +114,9 @@ static bool is_zero(const char *data, size_t len)
     return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;
 }
 
-/* Between requests the library keeps all memory of a connection, and fills it with zeros. A page that was given back to
- * the kernel has zeros too, so nothing changes for the library. Memory that has anything but zeros is not given
- * back. */
+/* Between requests the library keeps all memory of a connection, and fills it with zeros. A page that was returned to
+ * the kernel reads as zeros too, so nothing changes for the library. Memory that holds anything but zeros is not
+ * returned. */
 bool http_connection_free_memory(struct http_connection *c)
 {
     const struct http_framing *f = &c->framing;
@@ -130,7 +130,7 @@ bool http_connection_free_memory(struct http_connection *c)
     return true;
 }
 
-/* libmicrohttpd sees that both directions have ended, and closes. */
+/* libmicrohttpd sees that both directions have ended, and closes the connection. */
 void http_connection_cut(struct http_connection *c)
 {
     connection_move(c, HTTP_CONNECTION_CUT);
@@ -159,7 +159,7 @@ static void send_problem(struct http_connection *c, int status, const char *more
     write_first_headers(c->exchange, &all);
     buf_addf(&all, "%sCache-Control: no-store\r\nConnection: close\r\n\r\n", more_headers);
     buf_add(&all, body.data, body.len);
-    /* If the peer's window has no room for this, the peer does not read, and gets no answer. */
+    /* If the socket's send buffer has no room for this, the peer is not reading, and gets no answer. */
     if (http_connection_send(c, all.data, all.len)) http_tls_bye(c);
     buf_release(&body);
     buf_release(&all);

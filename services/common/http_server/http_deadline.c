@@ -10,7 +10,7 @@ static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
     return now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
-/* Idle connections must not keep others out. So if most connections are in use, an idle connection gets only the time
+/* Idle connections must not keep new ones out. So if most connections are in use, an idle connection gets only the time
  * that a new connection has for its first request. */
 static uint64_t keepalive_ms(const struct http_server *s)
 {
@@ -33,7 +33,7 @@ static void sweep_head(struct http_connection *c, uint64_t now_ms)
     }
 }
 
-/* Whether the body will never be whole: the peer sends nothing more, and nothing is left to read. */
+/* Whether the body will never be complete: the peer sends nothing more, and nothing is left to read. */
 static bool will_stay_short(struct http_connection *c, uint64_t now_ms)
 {
     enum { SETTLED_MS = 200 }; /* after this time the library has passed on everything that it has read */
@@ -65,8 +65,8 @@ static void sweep_connection(struct http_connection *c, uint64_t now_ms)
     }
 }
 
-/* Gives back the memory of idle connections. Each connection takes about 30 us. If there are many, a part is left to
- * another sweep, which comes soon. So the loop is not held up for long. */
+/* Returns the memory of idle connections to the kernel. Each connection takes about 30 us. If there are many, some are
+ * left to another sweep soon after, so that the loop is not held up for long. */
 static void free_memory(struct http_server *s, uint64_t now_ms)
 {
     enum { SOON_MS = 50 };

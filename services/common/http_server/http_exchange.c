@@ -166,7 +166,7 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     c->since_ms = uv_now(c->server->loop);
     if (!http_tls_admits(c)) return MHD_NO; /* the peer was refused during the handshake */
     if (c->state == HTTP_CONNECTION_CLOSE_SENT) {
-        /* The peer has already received this answer. What it sends now is read and dropped. */
+        /* The peer has already received this answer. Bytes that it still sends are read and dropped. */
         http_answer_problem(x, 503, NULL, "draining");
         return MHD_YES;
     }
@@ -176,7 +176,7 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
         if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not handled");
     }
     /* The request is answered at once. So a client that still waits to send its body need not send it. libmicrohttpd
-     * then closes the connection, as HTTP demands of a server that does not read on. */
+     * then closes the connection, as HTTP requires of a server that does not read the body. */
     if (http_exchange_answered(x) && (x->must_close || x->expects_continue)) return http_answer_send(x);
     return MHD_YES;
 }

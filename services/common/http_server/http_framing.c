@@ -39,7 +39,7 @@ bool http_framing_word_is(const struct http_framing *f, const char *word)
     return f->word_len == strlen(word) && strncasecmp(f->word, word, f->word_len) == 0;
 }
 
-/* Begins a message. It keeps what belongs to the connection, and forgets the last message. */
+/* Begins a message: keeps the counts of the connection, and resets everything that belongs to a message. */
 static void begin(struct http_framing *f)
 {
     *f = (struct http_framing){
@@ -208,7 +208,7 @@ static void count_head_byte(struct http_framing *f)
         http_framing_fail(f, 431, "the request's headers are too long");
 }
 
-/* Returns how many bytes can be skipped. Most bytes of a head are in values on which nothing depends. */
+/* Returns how many bytes can be skipped. Most bytes of a head are in values that the reader does not interpret. */
 static size_t skip_text(struct http_framing *f, const char *data, size_t len)
 {
     size_t at = 0, room = LIMIT_HEADER_BYTES - f->head_bytes;
@@ -236,7 +236,7 @@ static bool is_in_extension(const struct http_framing *f)
     return f->state == HTTP_FRAMING_EXTENSION || f->state == HTTP_FRAMING_QUOTED || f->state == HTTP_FRAMING_ESCAPED;
 }
 
-/* Uses at least one byte, unless this byte is the fault. */
+/* Consumes at least one byte, unless the first byte is the fault. */
 static size_t take(struct http_framing *f, const char *data, size_t len)
 {
     if (f->state == HTTP_FRAMING_BODY || f->state == HTTP_FRAMING_CHUNK) return skip(f, len);

@@ -4,14 +4,14 @@
  * (RFC 9112, 11.2). So this reader is stricter than every version of the library. The bytes that it passes on have only
  * one meaning.
  *
- * It knows where each message begins and ends: head, body with a length, chunks, trailers, next head. It keeps no
+ * It knows where each message begins and ends: head, body with a length, chunks, trailers, next head. It stores no
  * message, allocates nothing and does no I/O. The pieces may be cut anywhere, with the same result.
  *
  * Extensions of chunks are checked and removed: they mean nothing here, and libmicrohttpd 1.0.1 refuses them.
  *
  * Obsolete forms are faults too: folded lines, a bare LF or CR as the end of a line, spaces around a chunk's size or
- * its extensions. It allows one empty line before a request (RFC 9112, 2.2), and bytes from 0x80 on in a request's
- * target, because clients send such bytes for names in other scripts.
+ * its extensions. The reader allows one empty line before a request (RFC 9112, 2.2), and bytes from 0x80 on in a
+ * request's target, because clients send such bytes for names in other scripts.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
@@ -67,11 +67,11 @@ struct http_framing {
     bool trailers;                /* the field lines are trailers */
     bool empty_line;              /* the empty line before this request has come */
     bool value_ended;             /* in Host: only space may follow; in an extension: the '=' has come */
-    bool closes, stays;           /* the Connection field has the word close, or keep-alive */
+    bool closes, stays;           /* the Connection field has the option "close", or "keep-alive" */
     char word[HTTP_FRAMING_WORD]; /* the first bytes of the method, target, version, name or value that is being read */
     uint32_t head_bytes, target_bytes, line_bytes, extension_bytes;
     uint64_t left;            /* bytes of this body or chunk that must still come */
-    uint64_t heads, messages; /* how many heads, and how many messages, were whole */
+    uint64_t heads, messages; /* how many heads, and how many messages, were completed */
     int status;               /* status of the answer to the fault */
     const char *fault;        /* a static phrase; NULL: there is no fault */
 };

@@ -4,7 +4,7 @@
 #include "common/base/limits.h"
 #include "common/http_server/http_framing_internal.h"
 
-/* 16 digits have 64 bits. The first digit decides whether the size fits in 63 bits. */
+/* 16 hexadecimal digits are 64 bits. The first digit decides whether the size fits in 63 bits. */
 #define MAX_DIGITS 16
 
 void http_framing_chunks_start(struct http_framing *f)

@@ -1,4 +1,4 @@
-/* What the files of the reader share. Private to http_framing*.c. Each step takes one byte. */
+/* Declarations shared by the files of the framing reader. Private to http_framing*.c. Each step takes one byte. */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_INTERNAL_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_INTERNAL_H
 

@@ -20,7 +20,7 @@ void http_library_log(void *cls, const char *format, va_list args)
     if (strncmp(format, handshake_mark, sizeof handshake_mark - 1) == 0) http_tls_handshake_failed(s);
     if (strncmp(format, mark, sizeof mark - 1) != 0 || !s->in_turn) return;
     unsigned status = va_arg(args, unsigned);
-    /* The socket is shut after our answer, so the library cannot send its own. */
+    /* The socket is shut down after our answer, so the library cannot send its own. */
     if (s->current && is_being_read(s->current))
         http_connection_reject(s->current, (int)status, http_problem_detail((int)status));
 }

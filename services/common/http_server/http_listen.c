@@ -35,7 +35,7 @@ static const struct sockaddr *parse_address(const char *host, uint16_t port, str
     return (const struct sockaddr *)storage;
 }
 
-/* The port is at the same place in the addresses of both families. */
+/* The port is at the same offset in the addresses of both families. */
 static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "one place for both");
 
 uint16_t http_listen_port(int fd)
@@ -119,9 +119,9 @@ int http_listen(const struct http_server_options *o, char *err, size_t err_size)
 }
 
 /* Closing a listening socket resets the connections that wait to be accepted. Their peers may have sent a request, and
- * cannot know whether it was read. So a filter first makes the kernel drop segments that ask for a new connection. A
- * peer without an answer tries again, and is refused once the socket is closed. If the kernel forbids the filter, a few
- * peers see a reset. For a socket file it is enough to remove the file. */
+ * cannot know whether it was read. So a socket filter first makes the kernel drop SYNs. A peer that gets no answer
+ * retransmits its SYN, and is refused once the socket is closed. If the kernel does not allow the filter, a few peers
+ * see a reset. For a Unix-domain socket it is enough to remove its file. */
 void http_listen_refuse_new(int fd, const char *host)
 {
     enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter sees each segment from its TCP header on */

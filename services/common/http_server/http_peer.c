@@ -42,9 +42,9 @@ static void probe(struct http_connection *c)
     peer_move(c, http_connection_send(c, interim, sizeof interim - 1) ? HTTP_PEER_PROBED : HTTP_PEER_GONE);
 }
 
-/* Makes the library read the end of the connection. The library reads on only after an event of the socket. If the FIN
- * came together with a request, that event has already happened. This call makes another event. What the peer sent
- * before its FIN can still be read. */
+/* Makes the library read the end of the connection. The library reads again only after an event of the socket. If the
+ * FIN came together with a request, that event has already happened. shutdown() causes another event. Bytes that the
+ * peer sent before its FIN can still be read. */
 static void read_end(struct http_connection *c)
 {
     shutdown(c->fd, SHUT_RD);
@@ -62,8 +62,9 @@ void http_peer_check(struct http_connection *c)
     http_exchange_wake(x);
 }
 
-/* The library must run between two calls, because the event that read_end() makes comes here, too. So this takes one
- * batch of events. If there are more, the descriptor stays readable, and the next turn takes them. */
+/* The library must run between two calls of this function, because the event that read_end() causes comes here, too. So
+ * one call handles one batch of events. If there are more, the descriptor stays readable, and the next turn handles
+ * them. */
 void http_peer_on_event(uv_poll_t *poll, int status, int events)
 {
     struct http_server *s = poll->data;

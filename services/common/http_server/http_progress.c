@@ -1,9 +1,10 @@
 /*
  * Finds connections that keep the daemon busy without moving bytes. The library reports that it wants to run again, but
- * does not say for which connection. So when the daemon has not rested for many turns, all connections are checked. A
- * connection is suspect if the event that it waits for is there, but no bytes were received, sent or handed over on it
- * in all these turns. Its bytes may have come just before this check. So a second check, after as many turns, decides.
- * The socket of an idle connection is not ready, and a suspended connection does not wait for its socket.
+ * does not say for which connection. So when the daemon has wanted to run again in many successive turns, all
+ * connections are checked. A connection is suspect if the event that it waits for has come, but no bytes were received,
+ * sent or handed over on it in all these turns. Its bytes may have come just before this check. So a second check,
+ * after as many turns, decides. The socket of an idle connection is not ready, and a suspended connection does not wait
+ * for its socket.
  */
 #include <poll.h>
 

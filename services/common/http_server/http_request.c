@@ -83,8 +83,8 @@ bool http_request_check(struct http_exchange *x)
     return true;
 }
 
-/* A server must take the absolute form too, which is meant for proxies (RFC 9112, 3.2.2). libmicrohttpd leaves scheme
- * and authority in its path. */
+/* A server must also accept the absolute form, which is meant for proxies (RFC 9112, 3.2.2). libmicrohttpd leaves the
+ * scheme and the authority in its path. */
 const char *http_request_path(const char *url)
 {
     size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;

@@ -85,8 +85,8 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* Handles what was asked for since the step after the poll. Work that the step left unfinished waits for the next
- * poll. */
+/* Runs the server if a run was requested since the step after the poll. Work that that step left unfinished waits for
+ * the next poll. */
 static void before_sleep(void *server)
 {
     struct http_server *s = server;
@@ -182,7 +182,7 @@ static void close_listener(struct http_server *s)
 {
     if (s->listen_fd < 0) return;
     if (!s->arrive_end_ms) http_listen_refuse_new(s->listen_fd, s->options.host);
-    /* The daemon stops using the socket, and does not close it. */
+    /* The daemon stops using the socket, but does not close it. */
     MHD_quiesce_daemon(s->daemon);
     close(s->listen_fd);
     s->listen_fd = -1;

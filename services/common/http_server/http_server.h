@@ -8,8 +8,8 @@
  *
  * One request and its answer is a `struct http_exchange`. Its life:
  *     route's handle()  ->  body()*  ->  body_end()  ->  [answer sent]  ->  closed()
- * handle() runs when the headers are in. It must answer at once or call http_exchange_accept(). An answer that is given
- * before the body is whole is kept: the rest of the body is read and dropped, then the answer is sent. Once an exchange
+ * handle() runs when the headers are in. It must answer at once or call http_exchange_accept(). If the route answers
+ * before the body is complete, the rest of the body is read and dropped, and then the answer is sent. Once an exchange
  * is answered, body() and body_end() are not called any more. closed() comes last and exactly once for an accepted
  * exchange, and then the pointer is dead. It is called from the loop or from http_server_stop().
  *
@@ -56,8 +56,8 @@ struct http_exchange_ops {
     void (*closed)(struct http_exchange *x, enum http_closed how);
 };
 
-/* path is a template: "/v1/tasks/{task}". A path that matches only with another method is answered 405 with Allow. HEAD
- * is answered like GET, without the body. */
+/* path is a template: "/v1/tasks/{task}". A path that matches only with another method is answered with 405 and Allow.
+ * HEAD is answered like GET, without the body. */
 struct http_route {
     const char *method;
     const char *path;
@@ -73,8 +73,8 @@ struct http_server_options {
     unsigned max_connections;        /* 0: LIMIT_CONNECTIONS */
     bool reuse_port;
     struct tls_store *tls;      /* NULL: http; else https, with certificates from here; borrowed */
-    uint64_t header_timeout_ms; /* a head that takes longer is answered 408; 0: LIMIT_HEADER_MS */
-    uint64_t upload_pause_ms;   /* a request whose body pauses for longer is answered 408; 0: LIMIT_UPLOAD_PAUSE_S */
+    uint64_t header_timeout_ms; /* a head that takes longer is answered with 408; 0: LIMIT_HEADER_MS */
+    uint64_t upload_pause_ms; /* a request whose body pauses for longer is answered with 408; 0: LIMIT_UPLOAD_PAUSE_S */
     /* An idle connection is closed after this time; 0: LIMIT_KEEPALIVE_S. If three quarters of max_connections are
      * open, it is closed after header_timeout_ms. */
     uint64_t keepalive_timeout_ms;
@@ -82,7 +82,7 @@ struct http_server_options {
      * even the answer to a refused request. A route must not set these headers again. NULL: there are no such
      * headers. */
     void (*set_headers)(void *admit_data, struct http_exchange *x);
-    /* Called for every request when its headers are checked, before its route is searched. Returns false after
+    /* Called for every request when its headers are checked, before its route is looked up. Returns false after
      * answering it. NULL: all requests are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);
     void *admit_data;
@@ -98,7 +98,7 @@ uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */
 /* From now on every answer carries "Connection: close". */
 void http_server_drain(struct http_server *s);
 /* Stops accepting connections; running exchanges go on. First it refuses new connections. Then it accepts connections
- * that were being made. Then it closes the socket. So no client loses a connection that it had. This takes
+ * that were being established. Then it closes the socket. So no client loses a connection that it had. This takes
  * LIMIT_ARRIVE_MS, so call it again until it returns true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);
 unsigned http_server_open_exchanges(const struct http_server *s);
@@ -129,7 +129,7 @@ void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, co
 /* A header by its name, in upper or lower case; NULL when the request has none. */
 const char *http_exchange_header(const struct http_exchange *x, const char *name);
 /* Returns how often the request has this header. Appends its values to joined, separated by commas, or nothing if they
- * would pass the cap. joined may be NULL. */
+ * would exceed the cap. joined may be NULL. */
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined);
 /* Writes the numeric address of the peer, without its port. Returns false when the peer has none (a socket file), or
  * has hung up. */

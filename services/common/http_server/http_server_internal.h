@@ -1,5 +1,5 @@
 /*
- * What the files of the HTTP server share. Private to http_*.c of this folder:
+ * Declarations shared by the files of the HTTP server. Private to http_*.c of this folder:
  *     http_server.c      the daemon inside the loop
  *     http_connection.c  the life of a connection, and error answers written past the daemon
  *     http_wire.c        sees every byte before the library receives it
@@ -140,7 +140,7 @@ enum http_stage {
     HTTP_STAGE_HEAD,   /* the request line is in, headers are arriving */
     HTTP_STAGE_BODY,   /* the route has accepted the request, and the body is arriving */
     HTTP_STAGE_WHOLE,  /* the request is whole, and the route has not answered yet */
-    HTTP_STAGE_ANSWER, /* the answer is with libmicrohttpd */
+    HTTP_STAGE_ANSWER, /* the answer was passed to libmicrohttpd */
     HTTP_STAGE_GONE,   /* the client is gone: the route is not called any more */
     HTTP_STAGE_COUNT
 };
@@ -162,7 +162,7 @@ struct http_exchange {
     struct http_exchange *next_free, *next_parked;
     enum http_stage stage;
     enum http_flow flow;
-    bool woken;    /* http_exchange_wake() was called since the route was last asked */
+    bool woken;    /* http_exchange_wake() was called since the route was last called */
     bool streamed; /* the answer comes from pull() */
     bool head_now; /* the head of a streamed answer does not wait for the first bytes */
     /* The exchange is answered at once and the connection closed, because what follows on it cannot be trusted. */
@@ -170,7 +170,7 @@ struct http_exchange {
     bool has_body; /* the request has a body */
     bool is_head;  /* the method is HEAD */
     bool is_http_1_0;
-    bool expects_continue;  /* the client sends the body only when it is asked to */
+    bool expects_continue;  /* the client sends the body only after "100 Continue" */
     bool query_parsed;      /* the query is decoded */
     int status;             /* status of the answer; 0: there is no answer yet */
     int64_t content_length; /* -1: chunked */
@@ -250,7 +250,7 @@ void http_connection_refuse(struct http_connection *c, int status, const char *d
 /* Does the same inside a callback of libmicrohttpd, after which the library closes the connection. Bytes that the
  * client still sends are read and dropped, because a reset could overtake the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
-/* Gives the memory of an idle connection back to the kernel, unless that was done since its last request. Returns true
+/* Returns the memory of an idle connection to the kernel, unless that was done since its last request. Returns true
  * when there was something to do. */
 bool http_connection_free_memory(struct http_connection *c);
 /* Calls http_connection_refuse_in_call() for a request that breaks a rule or a limit, and counts the request. */
@@ -262,7 +262,7 @@ bool http_connection_has_unsent(int fd);
 void http_connection_free_unsent(struct http_server *s);
 
 /* http_wire.c */
-/* Returns false when the library's calls do not come to us. */
+/* Returns false when the library's calls do not reach our functions. */
 MUST_CHECK bool http_wire_works(void);
 /* Call these before and after each run of the daemon. */
 void http_wire_enter(struct http_server *s);
@@ -289,7 +289,7 @@ void http_deadline_sweep(uv_timer_t *timer);
 
 /* http_linger.c: keeps the socket of a closed connection until its client has read the answer. */
 void http_linger_start(struct http_server *s, int fd);
-/* Closes the sockets whose time is over. */
+/* Closes the sockets whose time to linger is over. */
 void http_linger_sweep(struct http_server *s, uint64_t now_ms);
 
 /* http_exchange.c: the callbacks of libmicrohttpd */
@@ -299,7 +299,7 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *mhd, 
 void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
                                 enum MHD_RequestTerminationCode code);
 void http_exchange_move(struct http_exchange *x, enum http_stage to);
-/* May only be called inside a call of libmicrohttpd. */
+/* Call it only inside a callback of libmicrohttpd. */
 void http_exchange_suspend(struct http_exchange *x);
 /* If this turn has lasted long, makes the exchange wait for the server's next turn, and returns true. */
 bool http_exchange_park(struct http_exchange *x);
@@ -307,7 +307,7 @@ bool http_exchange_park(struct http_exchange *x);
 void http_exchange_unpark(struct http_server *s);
 void http_exchange_free_list(struct http_server *s);
 
-/* http_answer.c: gives the answer to libmicrohttpd, or waits for the first bytes of a stream. May only be called inside
+/* http_answer.c: passes the answer to libmicrohttpd, or waits for the first bytes of a stream. Call it only inside
  * http_exchange_on_request(). */
 enum MHD_Result http_answer_send(struct http_exchange *x);
 

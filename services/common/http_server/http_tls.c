@@ -91,7 +91,7 @@ static gnutls_alert_description_t alert_for(unsigned status)
     return GNUTLS_A_BAD_CERTIFICATE;
 }
 
-/* "CN=someone: The certificate issuer is unknown." */
+/* Writes a text such as "CN=someone: The certificate issuer is unknown." */
 static void describe(gnutls_session_t session, unsigned status, char *text, size_t size)
 {
     const gnutls_datum_t *der = gnutls_certificate_get_peers(session, NULL);
@@ -187,7 +187,7 @@ static void answer_plain(struct http_connection *c)
     }
 }
 
-/* Whether the first request has not begun yet. */
+/* Whether the first request has yet to begin. */
 static bool is_arriving(const struct http_connection *c)
 {
     return !c->used && !c->exchange;

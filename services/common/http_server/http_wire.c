@@ -1,8 +1,8 @@
 /*
- * The library reads and writes its sockets with recv(), send(), gnutls_record_recv() and gnutls_record_send(). A
- * program that is linked with this file has functions of these names, and the dynamic linker gives them to the library.
- * So every byte passes here before the library sees it, in the same order and without another system call. Calls for
- * other descriptors, and all calls outside the daemon's turns, are passed on unchanged.
+ * The library reads and writes its sockets with recv(), send(), gnutls_record_recv() and gnutls_record_send(). This
+ * file defines functions of the same names, and the dynamic linker resolves the library's calls to them. So every byte
+ * passes here before the library sees it, in the same order and without another system call. Calls for other
+ * descriptors, and all calls outside the daemon's turns, are passed on unchanged.
  *
  * The bytes of a connection are read by its http_framing. If they have a fault, they are not passed on. The client then
  * gets our answer, and the library is told that the peer has closed. If earlier requests of the connection are not
@@ -14,7 +14,7 @@
 
 #include "common/http_server/http_server_internal.h"
 
-/* Gives these functions their names in the symbol table. The headers have inline functions of the same names, which are
+/* These declarations set the symbol names of our functions. The headers have inline functions of these names, which are
  * not used. */
 ssize_t http_wire_recv(int fd, void *data, size_t size, int flags) __asm__("recv");
 ssize_t http_wire_send(int fd, const void *data, size_t size, int flags) __asm__("send");
@@ -109,7 +109,7 @@ static void note_head(struct http_connection *c)
 
 enum { CLOSE = -1 };
 
-/* Returns how many of the bytes the library gets. CLOSE makes the library close the connection. */
+/* Returns how many of the bytes the library gets, or CLOSE, which makes the library close the connection. */
 static ssize_t read_bytes(struct http_connection *c, char *data, size_t len)
 {
     struct http_framing *f = &c->framing;

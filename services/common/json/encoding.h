@@ -8,7 +8,7 @@
 
 #include "common/base/base.h"
 
-#define ENCODING_BYTES 4 /* the number of first bytes that decide */
+#define ENCODING_BYTES 4 /* how many bytes at the start determine the encoding */
 #define UTF8_MARK      "\xEF\xBB\xBF"
 
 enum encoding {
@@ -21,8 +21,8 @@ enum encoding {
     ENCODING_COUNT
 };
 
-/* Whether more first bytes are needed to know the encoding. Returns false as soon as the bytes can only be UTF-8
- * without a mark, so that a short first line need not wait. */
+/* Whether more bytes are needed to determine the encoding. Returns false as soon as the bytes can only be UTF-8 without
+ * a mark, so that a short first line need not wait. */
 bool encoding_needs_more(const char *data, size_t len);
 /* data may be NULL if len is 0. */
 enum encoding encoding_of(const char *data, size_t len);

@@ -1,6 +1,6 @@
 /*
  * Fast functions of the scanner for runs of bytes: white space, the plain part of a string, a number. Each function
- * gets the current place and the end of the data. Private to json_scan.c and json_own.c.
+ * takes the current position and the end of the data. Private to json_scan.c and json_own.c.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_BYTES_H
 #define FANTAIL_COMMON_JSON_JSON_BYTES_H

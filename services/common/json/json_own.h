@@ -10,8 +10,8 @@
 #include "common/base/base.h"
 #include "common/json/json_walk.h"
 
-/* Checks a valid text, eight levels deep. If it returns false, *offset is the place of the name or string, and *error
- * is a static sentence. */
+/* Checks a valid JSON text, down to eight levels. If it returns false, *offset is the position of the name or string,
+ * and *error is a static sentence. */
 MUST_CHECK bool json_own_check(const char *text, size_t len, size_t *offset, const char **error);
 /* Checks only the names of one object, and not its values. A value that is not an object passes. */
 MUST_CHECK bool json_own_check_names(const char *text, size_t len, size_t *offset, const char **error);

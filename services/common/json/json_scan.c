@@ -50,10 +50,10 @@ static bool utf8_lead(struct json_scan *s, unsigned char c)
     s->utf8_high = 0xBF;
     if (c < 0xC2 || c > 0xF4) return false;
     s->utf8_left = c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
-    if (c == 0xE0) s->utf8_low = 0xA0;  /* shorter forms exist */
-    if (c == 0xED) s->utf8_high = 0x9F; /* surrogates */
-    if (c == 0xF0) s->utf8_low = 0x90;  /* shorter forms exist */
-    if (c == 0xF4) s->utf8_high = 0x8F; /* beyond U+10FFFF */
+    if (c == 0xE0) s->utf8_low = 0xA0;  /* a lower byte is an overlong form */
+    if (c == 0xED) s->utf8_high = 0x9F; /* a higher byte is a surrogate */
+    if (c == 0xF0) s->utf8_low = 0x90;  /* a lower byte is an overlong form */
+    if (c == 0xF4) s->utf8_high = 0x8F; /* a higher byte is beyond U+10FFFF */
     return true;
 }
 
@@ -223,7 +223,7 @@ static const char *read_literal(struct json_scan *s, const char *p)
     return p + 1;
 }
 
-/* Reads one byte of a number. A byte that does not belong to the number ends the number, and is not used. */
+/* Reads one byte of a number. A byte that does not belong to the number ends the number, and is not consumed. */
 static const char *read_number(struct json_scan *s, const char *p)
 {
     bool digit = is_digit(*p), e = (*p | 0x20) == 'e';
@@ -258,7 +258,7 @@ static const char *read_number(struct json_scan *s, const char *p)
     return p + 1;
 }
 
-/* Uses at least one byte, or changes the state. */
+/* Consumes at least one byte, or changes the state. */
 static const char *step(struct json_scan *s, const char *p, const char *end)
 {
     switch ((enum json_state)s->state) {

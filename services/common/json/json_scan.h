@@ -11,9 +11,9 @@
 #include "common/base/limits.h"
 
 enum json_scan_status {
-    JSON_SCAN_MORE, /* all bytes are used, and the value is not whole yet */
+    JSON_SCAN_MORE, /* all bytes are consumed, and the value is not complete yet */
     /* A value ended after *used bytes. A number at top level ends only with json_scan_finish(), or when a byte comes
-     * that is not part of the number. That byte is not used. */
+     * that is not part of the number. That byte is not consumed. */
     JSON_SCAN_WHOLE,
     JSON_SCAN_ERROR, /* s->error is the reason; *used is the offset of the wrong byte in this piece */
 };
@@ -29,8 +29,8 @@ struct json_scan {
     const char *error;                                /* a static phrase: "a comma or ] was expected" */
 };
 
-/* Makes s ready for one value. It can also be used to start again. max_depth is at most LIMIT_JSON_DEPTH. It is cheap,
- * because it does not clear the depth bits. */
+/* Makes s ready for one value. It may be called again for the next value. max_depth is at most LIMIT_JSON_DEPTH. The
+ * call is cheap, because it does not clear the depth bits. */
 void json_scan_init(struct json_scan *s, unsigned max_depth);
 /* Skips leading white space, and reads up to the end of one value. *used is always set. */
 MUST_CHECK enum json_scan_status json_scan_feed(struct json_scan *s, const char *data, size_t len, size_t *used);

@@ -7,7 +7,7 @@
  *                    reductions         folds a share of the answers that came together; only while awake
  *     before sleep   scheduler          acts on events that came after its last run
  *                    client             sends the calls that were started since
- *                    server             reads and answers what was asked for since
+ *                    server             runs again if a run was requested since
  *                    log                writes the lines of this turn
  *                    worked             measures the turn (turn_time.h)
  *                    busy poll          polls for a while instead of sleeping
@@ -24,7 +24,7 @@
  *
  * A loop has one struct turn. It is made when the first step is added, and closed when the last step is removed. The
  * loop must run on until the handles are closed. A step belongs to the caller that adds it. While a step runs, it may
- * add and remove steps, itself included. The turn keeps no loop alive, unless turn_keep_loop() asks for that. The turn
+ * add and remove steps, itself included. A turn does not keep its loop alive unless turn_keep_loop() asks for that. It
  * does not depend on the HTTP server and client, so each of them also works alone in any loop. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_H

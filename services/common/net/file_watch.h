@@ -1,7 +1,7 @@
 /*
  * Notices when files change. Kubernetes replaces a mounted Secret by changing a symbolic link; other tools write one
- * file after the other in place. So the files are checked every few seconds by their paths. A change is reported when
- * the files have changed since they were read last and no longer change.
+ * file after the other in place. So the files are checked every few seconds by their paths. A change is reported once
+ * the files differ from when they were last read and have stopped changing.
  *
  * Knows nothing of what the files hold. Single-threaded.
  */

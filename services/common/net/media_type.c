@@ -69,8 +69,8 @@ static const char *value_end(const char *value)
     return *value ? value + 1 : value;
 }
 
-/* Returns the value of the parameter of that name, without quotes, and its length in *len. The parameters are at `s`,
- * up to `end`. Returns NULL when there is none of that name. */
+/* Returns the value of the parameter `name`, without quotes, and its length in *len. The parameters are at `s`, up to
+ * `end`. Returns NULL when there is none of that name. */
 static const char *find_parameter(const char *s, const char *end, const char *name, size_t *len)
 {
     while (s < end && (s = memchr(s, ';', (size_t)(end - s))) != NULL) {
@@ -109,7 +109,7 @@ static double read_q(const char *s, const char *end)
     return q ? strtod(q, NULL) : 1;
 }
 
-/* Returns the highest q that the list gives to the form by name, or 0 if the list does not name the form. */
+/* Returns the highest q of the entries that name the form, or 0 if the list does not name the form. */
 static double q_of(const char *list, enum media_form form)
 {
     double best = 0;

@@ -2,7 +2,7 @@
  * Reads the headers Content-Type and Accept. A pure module.
  *
  * A form may have several names. NDJSON is also called JSON Lines, with and without "x-", as application/... and
- * text/... . Upper and lower case are the same. Parameters other than q and charset do not matter.
+ * text/... . Case is ignored. Parameters other than q and charset do not matter.
  */
 #ifndef FANTAIL_COMMON_NET_MEDIA_TYPE_H
 #define FANTAIL_COMMON_NET_MEDIA_TYPE_H

@@ -39,7 +39,7 @@ static gnutls_datum_t datum(const struct buf *b)
     return (gnutls_datum_t){(unsigned char *)b->data, (unsigned)b->len};
 }
 
-/* Notes the subject of our certificate, and when the first certificate of its chain expires. */
+/* Stores the subject of our certificate, and the earliest expiry of a certificate in its chain. */
 static bool examine_chain(struct pem_reading *r, const char *path)
 {
     gnutls_datum_t pem = datum(&r->m->pem[TLS_CERT]);

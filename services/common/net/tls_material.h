@@ -4,8 +4,8 @@
  * authorities of its servers. The content of the files is a `struct tls_material`, which never changes. A connection
  * holds the material that it began with, while the store may already have a newer one.
  *
- * The files are read again when they have changed (file_watch.h). If they cannot be used, the old material stays and
- * the log has an error.
+ * The files are read again when they have changed (file_watch.h). If they cannot be used, the old material stays and an
+ * error is logged.
  *
  * Knows nothing of sockets or HTTP. Single-threaded.
  */
@@ -38,7 +38,7 @@ struct tls_material {
     struct buf pem[TLS_FILE_COUNT]; /* the bytes, with a NUL after them that is not counted */
     gnutls_certificate_credentials_t credentials;
     bool has_own;      /* it has a certificate and its key */
-    time_t not_after;  /* when the first certificate of our chain expires; 0 without a certificate */
+    time_t not_after;  /* the earliest expiry of a certificate in our chain; 0 without a certificate */
     char subject[256]; /* subject of our certificate; "" without one */
     char ends[32];     /* not_after as text */
 };

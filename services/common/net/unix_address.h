@@ -18,7 +18,7 @@
 const char *unix_address_path(const char *address);
 /* Returns the length for bind() and connect(); 0 when the path is empty or too long. */
 MUST_CHECK socklen_t unix_address_fill(struct sockaddr_un *a, const char *path);
-/* Lets a connected socket hold more sent bytes than the kernel allows by default. This saves wake-ups. A listening
+/* Lets a connected socket buffer more sent bytes than the kernel allows by default. This saves wake-ups. A listening
  * socket does not pass this setting on, so each side calls it for its own socket. */
 void unix_address_widen(int fd);
 

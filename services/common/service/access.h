@@ -1,7 +1,7 @@
 /*
  * Access by tokens. A request must have one of the tokens of a file ("Authorization: Bearer TOKEN", RFC 6750). A
- * request without a token is answered 401 with the reason, before its body is read. Without a file every request is
- * admitted. Private to service*.c, except access_classify().
+ * request without a token is answered with 401 with the reason, before its body is read. Without a file every request
+ * is admitted. Private to service*.c, except access_classify().
  */
 #ifndef FANTAIL_COMMON_SERVICE_ACCESS_H
 #define FANTAIL_COMMON_SERVICE_ACCESS_H

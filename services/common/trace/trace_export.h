@@ -28,11 +28,12 @@ MUST_CHECK bool trace_export_configure(struct trace_config *config, char *err, s
  * "fantail-worker") and instance become attributes of the resource. */
 MUST_CHECK struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *config, const char *service,
                                                  const char *instance);
-/* Sends what is left, for up to TRACE_CLOSE_MS, and then frees t. The loop must run on until then. NULL is fine. */
+/* Sends the remaining spans, for up to TRACE_CLOSE_MS, and then frees t. The loop must run on until then. NULL is
+ * fine. */
 void trace_export_close(struct trace_export *t);
 #define TRACE_CLOSE_MS 2000
 
-/* Makes the context of a new span. If parent is NULL, the span begins a new trace. The sampler decides whether the
+/* Creates the context of a new span. If parent is NULL, the span begins a new trace. The sampler decides whether the
  * trace is recorded, unless parent is a span of this service. */
 void trace_export_begin(struct trace_export *t, struct trace_context *context, const struct trace_context *parent,
                         bool parent_is_ours);

@@ -26,8 +26,8 @@ void trace_scope_release(struct trace_scope *s);
 
 /* Whether our span is to be recorded at the end. */
 bool trace_scope_records(const struct trace_scope *s);
-/* Makes the context for a child of our span. Without an exporter, child is a copy of the caller's context. Call it only
- * when `known`. */
+/* Creates the context for a child of our span. Without an exporter, *child is a copy of the caller's context. Call it
+ * only if s->known. */
 void trace_scope_child(const struct trace_scope *s, struct trace_context *child);
 /* Returns our span, which ends now, with its ids and times. The caller sets the rest. */
 struct span trace_scope_span(const struct trace_scope *s, enum span_kind kind, const char *name);
