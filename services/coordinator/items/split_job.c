@@ -113,12 +113,6 @@ static void option_ended(struct splitter *s)
     s->state = AFTER_VALUE;
 }
 
-static void item_ended(struct splitter *s, const char *json, size_t len)
-{
-    split_emit(s, json, len);
-    s->state = AFTER_ITEM;
-}
-
 /* Reads the rest of the name, option or item that has begun. */
 static enum split_status read_inside(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *used)
 {
@@ -128,11 +122,14 @@ static enum split_status read_inside(struct splitter *s, const char *p, size_t l
         if (*used > LIMIT_ITEM_BYTES || s->partial.len > LIMIT_ITEM_BYTES - *used)
             return fail_here(s, SPLIT_ITEM_TOO_LARGE, offset, "an item is too large");
         if (scanned == JSON_SCAN_WHOLE && s->partial.len == 0) {
-            item_ended(s, p, *used);
+            split_emit(s, p, *used);
+            s->state = AFTER_ITEM;
             return SPLIT_OK;
         }
-        buf_add(&s->partial, p, *used);
-        if (scanned == JSON_SCAN_WHOLE) item_ended(s, s->partial.data, s->partial.len);
+        append_in_one_line(&s->partial, p, *used);
+        if (scanned != JSON_SCAN_WHOLE) return SPLIT_OK;
+        split_emit_partial(s);
+        s->state = AFTER_ITEM;
         return SPLIT_OK;
     }
     size_t kept = s->options.len + s->names.len;

@@ -1,8 +1,17 @@
 /* Splits bodies of lines: NDJSON and text. */
 #include "coordinator/items/splitter_internal.h"
 
-#define NUL_FAULT         "text has no NUL byte (is this UTF-16, or do the items end with NUL?); one was found"
-#define HANDED_OVER_BYTES ((size_t)64 * KIB) /* shorter lines are copied, longer ones handed over */
+#include "common/json/json_walk.h"
+
+#define NUL_FAULT "text has no NUL byte (is this UTF-16, or do the items end with NUL?); one was found"
+
+/* How far the line has been read whose end has not come yet. */
+enum line_state {
+    LINE_BLANK, /* only white space has come */
+    LINE_MARK,  /* the first bytes may become a byte order mark */
+    LINE_VALUE,
+    LINE_AFTER, /* the value is whole, and only white space may follow */
+};
 
 static enum split_status fail_item(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
 {
@@ -20,40 +29,133 @@ static enum split_status fail_too_large(struct splitter *s, uint64_t offset)
     return fail_item(s, SPLIT_ITEM_TOO_LARGE, offset, "an item is too large");
 }
 
-/* Whether the line is valid JSON within the depth. *used is where it ends or fails; *why is the phrase about the
- * fault. */
-static bool scan_line(struct splitter *s, const char *line, size_t len, size_t *used, const char **why)
+/* ---- one line of JSON, in parts ---- */
+
+/* Ends `partial`, which holds a whole item without its newline, and makes it an item. The memory of a large item is
+ * handed over, without a copy. */
+static void emit_partial(struct splitter *s)
 {
-    json_scan_init(&s->scan, s->max_depth);
-    enum json_scan_status status = json_scan_feed(&s->scan, line, len, used);
-    if (status == JSON_SCAN_MORE) status = json_scan_finish(&s->scan);
-    *why = status == JSON_SCAN_WHOLE ? "nothing was expected after the value in its line" : s->scan.error;
-    return status == JSON_SCAN_WHOLE && *used == len;
+    size_t len = s->partial.len;
+    split_emit_partial(s);
+    if (len >= SPLIT_HANDED_OVER_BYTES) s->line_hint = len + 2;
 }
 
-/* Reads one line without its newline. `offset` is the offset of its first byte in the whole body. */
+/* Reads the bytes at the start of a line that can be those of a byte order mark. Returns how many bytes it used. */
+static size_t read_mark(struct splitter *s, const char *p, size_t len)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    size_t at = 0;
+    while (at < len && s->mark_len < 3 && p[at] == mark[s->mark_len]) at++, s->mark_len++;
+    return at;
+}
+
+/* Says what is wrong with a line that begins with the first byte of a byte order mark. */
+static enum split_status fail_first_byte(struct splitter *s)
+{
+    size_t used;
+    if (s->mark_len == 3) return fail_mark(s, s->line_offset);
+    if (json_scan_feed(&s->scan, "\xEF", 1, &used) != JSON_SCAN_ERROR) BUG("a value begins with 0xEF");
+    return fail_item(s, SPLIT_BAD, s->line_offset, s->scan.error);
+}
+
+/* Reads the white space before the value. Returns how many bytes it used. */
+static size_t begin_line(struct splitter *s, const char *p, size_t len, uint64_t offset)
+{
+    size_t at = 0;
+    while (at < len && split_is_space(p[at])) at++;
+    if (at == len) return at;
+    s->line = p[at] == '\xEF' ? LINE_MARK : LINE_VALUE;
+    s->line_offset = offset + at;
+    s->line_bytes = s->mark_len = 0;
+    json_scan_init(&s->scan, s->max_depth);
+    return at;
+}
+
+/* Scans the next bytes of a line, without its newline. *value is the part of them that belongs to the item. Each byte
+ * is scanned once, when it comes, so a long line delays nobody at its end. `offset` is that of the first byte in the
+ * whole body. */
+static enum split_status scan_part(struct splitter *s, const char *p, size_t len, uint64_t offset,
+                                   struct json_slice *value)
+{
+    size_t at = 0, used = 0;
+    *value = (struct json_slice){p, 0};
+    if (s->line == LINE_BLANK) at = begin_line(s, p, len, offset);
+    if (s->line == LINE_MARK) {
+        at += read_mark(s, p + at, len - at);
+        return at < len || s->mark_len == 3 ? fail_first_byte(s) : SPLIT_OK;
+    }
+    if (s->line == LINE_VALUE) {
+        enum json_scan_status status = json_scan_feed(&s->scan, p + at, len - at, &used);
+        if (status == JSON_SCAN_ERROR) return fail_item(s, SPLIT_BAD, offset + at + used, s->scan.error);
+        if (used > LIMIT_ITEM_BYTES || s->line_bytes > LIMIT_ITEM_BYTES - used)
+            return fail_too_large(s, s->line_offset);
+        *value = (struct json_slice){p + at, used};
+        s->line_bytes += used;
+        at += used;
+        if (status == JSON_SCAN_MORE) return SPLIT_OK;
+        s->line = LINE_AFTER;
+    }
+    while (at < len && split_is_space(p[at])) at++;
+    if (at == len) return SPLIT_OK;
+    return fail_item(s, SPLIT_BAD, offset + at, "nothing was expected after the value in its line");
+}
+
+/* Call it at the end of a line. Returns SPLIT_OK if its value is whole, or if the line is blank. */
+static enum split_status end_scan(struct splitter *s, uint64_t offset)
+{
+    if (s->line == LINE_MARK) return fail_first_byte(s);
+    if (s->line != LINE_VALUE || json_scan_finish(&s->scan) == JSON_SCAN_WHOLE) return SPLIT_OK;
+    return fail_item(s, SPLIT_BAD, offset, s->scan.error);
+}
+
+/* Reads a line without its newline. `offset` is the offset of its first byte in the whole body. */
 static enum split_status read_json_line(struct splitter *s, const char *line, size_t len, uint64_t offset)
 {
-    const char *end = line + len, *p = line;
-    while (p < end && split_is_space(*p)) p++;
-    while (end > p && split_is_space(end[-1])) end--;
-    size_t item_len = (size_t)(end - p), used;
-    const char *why;
-    if (item_len == 0) return SPLIT_OK;
-    if (has_utf8_mark(p, item_len)) return fail_mark(s, offset + (uint64_t)(p - line));
-    if (item_len > LIMIT_ITEM_BYTES) return fail_too_large(s, offset);
-    if (!scan_line(s, p, item_len, &used, &why))
-        return fail_item(s, SPLIT_BAD, offset + (uint64_t)(p - line) + used, why);
-    split_emit(s, p, item_len);
+    struct json_slice value;
+    s->line = LINE_BLANK;
+    enum split_status status = scan_part(s, line, len, offset, &value);
+    if (status == SPLIT_OK) status = end_scan(s, offset + len);
+    if (status == SPLIT_OK && s->line != LINE_BLANK) split_emit(s, value.data, value.len);
+    s->line = LINE_BLANK;
+    return status;
+}
+
+/* Reads the next bytes of a line whose end has not come yet. */
+static enum split_status hold_json(struct splitter *s, const char *p, size_t len, uint64_t offset)
+{
+    struct json_slice value;
+    enum split_status status = scan_part(s, p, len, offset, &value);
+    if (status != SPLIT_OK) return status;
+    buf_expect(&s->partial, value.len, s->line_hint);
+    append_in_one_line(&s->partial, value.data, value.len);
     return SPLIT_OK;
+}
+
+static enum split_status end_json(struct splitter *s, uint64_t offset)
+{
+    enum split_status status = end_scan(s, offset);
+    if (status == SPLIT_OK && s->line != LINE_BLANK) emit_partial(s);
+    s->line = LINE_BLANK;
+    return status;
+}
+
+/* ---- many lines of JSON ---- */
+
+/* Whether the line is valid JSON within the depth. */
+static bool scan_line(struct splitter *s, const char *line, size_t len)
+{
+    size_t used;
+    json_scan_init(&s->scan, s->max_depth);
+    enum json_scan_status status = json_scan_feed(&s->scan, line, len, &used);
+    if (status == JSON_SCAN_MORE) status = json_scan_finish(&s->scan);
+    return status == JSON_SCAN_WHOLE && used == len;
 }
 
 /* Returns the length, including the newline, of a line at p that is an item byte for byte. Returns 0 for another
  * line. */
 static size_t plain_line(struct splitter *s, const char *p, const char *end)
 {
-    size_t n, used;
-    const char *why;
+    size_t n;
     if (*p != '{' && *p != '[') {
         /* A scalar has no newline in it, so the line's end need not be found first. */
         n = json_value_length(p, (size_t)(end - p));
@@ -62,7 +164,7 @@ static size_t plain_line(struct splitter *s, const char *p, const char *end)
     const char *lf = memchr(p, '\n', (size_t)(end - p));
     if (!lf) return 0;
     n = (size_t)(lf - p);
-    if (n > LIMIT_ITEM_BYTES || memchr(p, '\r', n) || !scan_line(s, p, n, &used, &why)) return 0;
+    if (n > LIMIT_ITEM_BYTES || memchr(p, '\r', n) || !scan_line(s, p, n)) return 0;
     return n + 1;
 }
 
@@ -100,42 +202,130 @@ static enum split_status read_json_lines(struct splitter *s, const char *data, s
     return SPLIT_OK;
 }
 
+/* ---- text ---- */
+
 static void append_escaped(struct buf *out, unsigned char c)
 {
-    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt", hex[] = "0123456789abcdef";
     const char *name = strchr(named, c);
+    const char short_form[] = {'\\', name ? letters[name - named] : 'u'};
+    const char long_form[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
     if (name)
-        buf_addf(out, "\\%c", letters[name - named]);
+        buf_add(out, short_form, sizeof short_form);
     else
-        buf_addf(out, "\\u%04x", c);
+        buf_add(out, long_form, sizeof long_form);
 }
 
-/* Reads one line without its newline. `offset` is the offset of its first byte in the whole body. */
+/* Whether p holds the first bytes of a character, and not all of them. */
+static bool is_cut_off(const char *p, size_t len)
+{
+    struct json_scan scan;
+    size_t used;
+    if (len > 3 || (unsigned char)*p < 0x80) return false;
+    json_scan_init(&scan, 1);
+    return json_scan_feed(&scan, "\"", 1, &used) == JSON_SCAN_MORE &&
+           json_scan_feed(&scan, p, len, &used) == JSON_SCAN_MORE;
+}
+
+/* Appends the characters of a line to `out`, as in a JSON string. *used is smaller than len if a character is cut off
+ * at the end of p. `begin` is where the item begins in `out`. */
+static enum split_status add_text(struct splitter *s, struct buf *out, size_t begin, const char *p, size_t len,
+                                  uint64_t offset, size_t *used)
+{
+    size_t at = 0;
+    for (; at < len; at++) {
+        size_t n = json_text_length(p + at, len - at);
+        buf_add(out, p + at, n);
+        at += n;
+        if (at == len) break;
+        unsigned char c = (unsigned char)p[at];
+        if (c >= 0x80 && is_cut_off(p + at, len - at)) break;
+        if (c >= 0x80) return fail_item(s, SPLIT_BAD, offset + at, "the text is not valid UTF-8");
+        if (c == 0) return fail_item(s, SPLIT_BAD, offset + at, NUL_FAULT);
+        if (out->len - begin > LIMIT_ITEM_BYTES) return fail_too_large(s, s->line_offset);
+        append_escaped(out, c);
+    }
+    *used = at;
+    return SPLIT_OK;
+}
+
+/* Reads a line without its newline. `offset` is the offset of its first byte in the whole body. */
 static enum split_status read_text_line(struct splitter *s, const char *line, size_t len, uint64_t offset)
 {
     struct buf *out = &s->items;
-    size_t begin = out->len;
+    size_t begin = out->len, used = 0;
     if (len && line[len - 1] == '\r') len--;
+    s->line_offset = offset;
     if (len > LIMIT_ITEM_BYTES) return fail_too_large(s, offset);
     if (has_utf8_mark(line, len)) return fail_mark(s, offset);
     buf_add_char(out, '"');
-    for (size_t at = 0; at < len;) {
-        size_t n = json_text_length(line + at, len - at);
-        buf_add(out, line + at, n);
-        at += n;
-        if (at == len) break;
-        unsigned char c = (unsigned char)line[at];
-        const char *why = c >= 0x80 ? "the text is not valid UTF-8" : c == 0 ? NUL_FAULT : NULL;
-        if (why || out->len - begin > LIMIT_ITEM_BYTES) {
-            out->len = begin;
-            return why ? fail_item(s, SPLIT_BAD, offset + at, why) : fail_too_large(s, offset);
-        }
-        append_escaped(out, c);
-        at++;
+    enum split_status status = add_text(s, out, begin, line, len, offset, &used);
+    if (status == SPLIT_OK && used < len)
+        status = fail_item(s, SPLIT_BAD, offset + used, "the text is not valid UTF-8");
+    if (status != SPLIT_OK) {
+        out->len = begin;
+        return status;
     }
     buf_add_str(out, "\"\n");
     s->items_in_buf++;
     s->item_count++;
+    return SPLIT_OK;
+}
+
+/* Reads the next bytes of a line whose end has not come yet. Bytes at the end that cannot be read yet stay in s->rest:
+ * a CR, which may be part of the line's end, or a character that is cut off. */
+static enum split_status add_text_part(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *used)
+{
+    size_t whole = len && p[len - 1] == '\r' ? len - 1 : len;
+    if (s->line_bytes == 0 && has_utf8_mark(p, len)) return fail_mark(s, s->line_offset);
+    if (s->partial.len == 0) buf_add_char(&s->partial, '"');
+    enum split_status status = add_text(s, &s->partial, 0, p, whole, offset, used);
+    if (status != SPLIT_OK) return status;
+    if (*used < whole && whole < len) /* a CR ends nothing that was cut off */
+        return fail_item(s, SPLIT_BAD, offset + *used, "the text is not valid UTF-8");
+    s->line_bytes += *used;
+    return s->line_bytes > LIMIT_ITEM_BYTES ? fail_too_large(s, s->line_offset) : SPLIT_OK;
+}
+
+/* Completes the bytes in s->rest with bytes of p. Returns SPLIT_OK when s->rest is empty or p is used up. */
+static enum split_status complete_rest(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *taken)
+{
+    *taken = 0;
+    while (s->rest_len && *taken < len) {
+        size_t used;
+        s->rest[s->rest_len++] = p[(*taken)++];
+        enum split_status status = add_text_part(s, s->rest, s->rest_len, offset + *taken - s->rest_len, &used);
+        if (status != SPLIT_OK) return status;
+        s->rest_len -= (uint8_t)used;
+        memmove(s->rest, s->rest + used, s->rest_len);
+    }
+    return SPLIT_OK;
+}
+
+static enum split_status hold_text(struct splitter *s, const char *p, size_t len, uint64_t offset)
+{
+    size_t taken, used = 0;
+    if (s->line == LINE_BLANK) s->line_offset = offset;
+    if (s->line == LINE_BLANK) s->line_bytes = 0;
+    s->line = LINE_VALUE;
+    buf_expect(&s->partial, len, s->line_hint);
+    enum split_status status = complete_rest(s, p, len, offset, &taken);
+    if (status == SPLIT_OK && taken < len) status = add_text_part(s, p + taken, len - taken, offset + taken, &used);
+    if (status != SPLIT_OK || taken == len) return status;
+    s->rest_len = (uint8_t)(len - taken - used);
+    memcpy(s->rest, p + taken + used, s->rest_len);
+    return SPLIT_OK;
+}
+
+static enum split_status end_text(struct splitter *s, uint64_t offset)
+{
+    if (s->rest_len && s->rest[0] != '\r')
+        return fail_item(s, SPLIT_BAD, offset - s->rest_len, "the text is not valid UTF-8");
+    s->rest_len = 0;
+    s->line = LINE_BLANK;
+    if (s->partial.len == 0) buf_add_char(&s->partial, '"');
+    buf_add_char(&s->partial, '"');
+    emit_partial(s);
     return SPLIT_OK;
 }
 
@@ -153,54 +343,30 @@ static enum split_status read_text_lines(struct splitter *s, const char *data, s
     return SPLIT_OK;
 }
 
-/* If a large line is an item byte for byte, its memory is handed over, without a copy and without a second search for
- * line breaks. Memory for a next line of the same size is allocated at once, so that this memory does not grow step by
- * step. */
-static bool hand_over(struct splitter *s)
+/* ---- pieces ---- */
+
+static enum split_status hold(struct splitter *s, const char *p, size_t len, uint64_t offset)
 {
-    size_t len = s->partial.len;
-    if (s->format == SPLIT_TEXT || s->items.len || len < HANDED_OVER_BYTES) return false;
-    if (plain_line(s, s->partial.data, s->partial.data + len) != len) return false;
-    struct buf empty = s->items;
-    s->items = s->partial;
-    s->partial = empty;
-    buf_trim(&s->items);
-    s->line_hint = len;
-    s->items_in_buf++;
-    s->item_count++;
-    return true;
+    return s->format == SPLIT_TEXT ? hold_text(s, p, len, offset) : hold_json(s, p, len, offset);
 }
 
-/* Reads the whole line in s->partial. The line has its newline, unless the body ended without a newline. */
-static enum split_status read_partial(struct splitter *s)
+/* Ends the line of which parts have come. `offset` is that of its newline. */
+static enum split_status end_line(struct splitter *s, uint64_t offset)
 {
-    if (hand_over(s)) return SPLIT_OK;
-    const char *line = s->partial.data;
-    size_t len = s->partial.len;
-    if (line[len - 1] == '\n') len--;
-    enum split_status status = s->format == SPLIT_TEXT ? read_text_line(s, line, len, s->partial_offset)
-                                                       : read_json_line(s, line, len, s->partial_offset);
-    buf_clear(&s->partial);
-    return status;
-}
-
-/* Keeps a part of a line. If `whole`, the part has the line's newline, which does not count towards the limit of an
- * item. */
-static bool hold(struct splitter *s, const char *part, size_t len, bool whole)
-{
-    buf_expect(&s->partial, len, s->line_hint);
-    return split_hold(s, part, len, LIMIT_ITEM_BYTES + 1 + whole);
+    s->line_held = false;
+    return s->format == SPLIT_TEXT ? end_text(s, offset) : end_json(s, offset);
 }
 
 enum split_status split_lines_feed(struct splitter *s, const char *data, size_t len)
 {
     const char *p = data, *end = data + len;
     enum split_status status = SPLIT_OK;
-    if (s->partial.len && len) {
+    if (s->line_held) {
         const char *lf = memchr(data, '\n', len);
-        if (!hold(s, data, lf ? (size_t)(lf + 1 - data) : len, lf != NULL)) return fail_too_large(s, s->partial_offset);
-        if (!lf) return SPLIT_OK;
-        status = read_partial(s);
+        size_t part = lf ? (size_t)(lf - data) : len;
+        status = hold(s, data, part, s->offset);
+        if (status != SPLIT_OK || !lf) return status;
+        status = end_line(s, s->offset + part);
         p = lf + 1;
     }
     /* The functions called here count offsets from the first byte that they get. */
@@ -212,12 +378,11 @@ enum split_status split_lines_feed(struct splitter *s, const char *data, size_t 
     }
     s->offset -= skipped;
     if (status != SPLIT_OK || p == end) return status;
-    s->partial_offset = s->offset + (uint64_t)(p - data);
-    if (!hold(s, p, (size_t)(end - p), false)) return fail_too_large(s, s->partial_offset);
-    return SPLIT_OK;
+    s->line_held = true;
+    return hold(s, p, (size_t)(end - p), s->offset + (uint64_t)(p - data));
 }
 
 enum split_status split_lines_finish(struct splitter *s)
 {
-    return s->partial.len ? read_partial(s) : SPLIT_OK;
+    return s->line_held ? end_line(s, s->offset) : SPLIT_OK;
 }

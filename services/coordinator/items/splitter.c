@@ -70,9 +70,8 @@ enum split_status splitter_feed(struct splitter *s, const char *data, size_t len
 
 size_t splitter_growth(const struct splitter *s, size_t len)
 {
-    size_t held = s->partial.len + len, most = s->format == SPLIT_TEXT ? LONGEST_ESCAPE * held : held;
-    if (most > LIMIT_ITEM_BYTES + len) most = LIMIT_ITEM_BYTES + len;
-    return buf_growth(&s->partial, len) + buf_growth(&s->items, most);
+    size_t more = s->format == SPLIT_TEXT ? LONGEST_ESCAPE * (len + sizeof s->rest) : len;
+    return buf_growth(&s->partial, more) + buf_growth(&s->items, s->partial.len + more);
 }
 
 bool splitter_is_empty(const struct splitter *s)
@@ -103,12 +102,16 @@ void append_in_one_line(struct buf *out, const char *json, size_t len)
     const char *end = json + len;
     /* The caps were checked before, so the calls below cannot fail. */
     while (json < end) {
+        if (*json == '\n' || *json == '\r') {
+            json++;
+            continue;
+        }
         const char *lf = memchr(json, '\n', (size_t)(end - json));
         const char *stop = lf ? lf : end;
         const char *cr = memchr(json, '\r', (size_t)(stop - json));
         if (cr) stop = cr;
         buf_add(out, json, (size_t)(stop - json));
-        json = stop + 1;
+        json = stop;
     }
 }
 
@@ -116,6 +119,22 @@ void split_emit(struct splitter *s, const char *json, size_t len)
 {
     append_in_one_line(&s->items, json, len);
     buf_add_char(&s->items, '\n');
+    s->items_in_buf++;
+    s->item_count++;
+}
+
+void split_emit_partial(struct splitter *s)
+{
+    buf_add_char(&s->partial, '\n');
+    if (s->items.len || s->partial.len < SPLIT_HANDED_OVER_BYTES) {
+        buf_add(&s->items, s->partial.data, s->partial.len);
+        buf_clear(&s->partial);
+    } else {
+        struct buf empty = s->items;
+        s->items = s->partial;
+        s->partial = empty;
+        buf_trim(&s->items);
+    }
     s->items_in_buf++;
     s->item_count++;
 }

@@ -162,10 +162,64 @@ Test(splitter, a_long_line_that_is_no_json_is_refused_at_its_place)
     buf_add_str(&body, "\" 2\n3\n");
     struct splitter s;
     cr_assert_eq(split_into(&s, SPLIT_NDJSON, body.data, body.len, 50000), SPLIT_BAD);
-    cr_assert_eq(s.error.offset, LEN + 1, "behind the string");
+    cr_assert_eq(s.error.offset, LEN + 2, "the byte after the string and its space");
     cr_assert_str_eq(s.error.pointer, "/items/1");
     splitter_release(&s);
     buf_release(&body);
+}
+
+/* Feeds the start of a line, without its newline. The fault must be found now: what is read only at the end of a line
+ * delays everybody if the line is long. */
+static void expect_fault_before_the_end(enum split_format format, const char *start, uint64_t offset)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        struct splitter s;
+        size_t len = strlen(start), at = 0;
+        enum split_status status = SPLIT_OK;
+        splitter_init(&s, format, 0);
+        for (; at < len && status == SPLIT_OK; at += pieces[i])
+            status = splitter_feed(&s, start + at, len - at < pieces[i] ? len - at : pieces[i]);
+        cr_assert_eq(status, SPLIT_BAD, "%s in pieces of %zu", start, pieces[i]);
+        cr_assert_eq(s.error.offset, offset, "%s: at %llu", start, (unsigned long long)s.error.offset);
+        splitter_release(&s);
+    }
+}
+
+Test(splitter, a_line_is_read_as_it_comes_and_not_at_its_end)
+{
+    expect_fault_before_the_end(SPLIT_NDJSON, "1\n [1, 2, x 3", 10);
+    expect_fault_before_the_end(SPLIT_NDJSON, "1\n [1] , 3", 7);
+    expect_fault_before_the_end(SPLIT_NDJSON, "1\n \"ab\xFFyz", 6);
+    expect_fault_before_the_end(SPLIT_NDJSON, "1\n \xEF\xBB\xBC 3", 3);
+    expect_fault_before_the_end(SPLIT_TEXT, "a\n\"ab\xFFyz", 5);
+    expect_fault_before_the_end(SPLIT_TEXT, "a\nb\xE3\x81zzz", 3);
+    assert_no_leak();
+}
+
+Test(splitter, a_long_line_is_the_same_in_whatever_pieces_it_comes)
+{
+    enum { REPEATS = 20000 };
+    struct buf text = {0}, string = {0}, json = {0}, item = {0};
+    buf_add_char(&string, '"');
+    buf_add_char(&json, '[');
+    buf_add_char(&item, '[');
+    for (int i = 0; i < REPEATS; i++) {
+        buf_add_str(&text, "a\"\r\t\xC3\xA9\xE3\x81\x82\xF0\x9D\x84\x9E\r");
+        buf_add_str(&string, "a\\\"\\r\\t\xC3\xA9\xE3\x81\x82\xF0\x9D\x84\x9E\\r");
+        buf_add_str(&json, "\r 12 \r\r, \"\xE3\x81\x82\",");
+        buf_add_str(&item, " 12 , \"\xE3\x81\x82\",");
+    }
+    buf_add_str(&text, "\r\n");
+    buf_add_str(&string, "\"\n");
+    buf_add_str(&json, "0] \r\n");
+    buf_add_str(&item, "0]\n");
+    expect_items(SPLIT_TEXT, buf_cstr(&text), buf_cstr(&string));
+    expect_items(SPLIT_NDJSON, buf_cstr(&json), buf_cstr(&item));
+    buf_release(&text);
+    buf_release(&string);
+    buf_release(&json);
+    buf_release(&item);
+    assert_no_leak();
 }
 
 Test(splitter, lines_of_text_are_strings)
@@ -196,7 +250,7 @@ Test(splitter, faults_are_told_with_their_place_and_pointer)
     expect_fault(SPLIT_JOB, "{\"a\":1,}", 7, "", "a name in quotes was expected");
     expect_fault(SPLIT_JOB, "{\"a\" 1}", 5, "/a", "a colon was expected");
     expect_fault(SPLIT_NDJSON, "1\n2\n[3\n", 6, "/items/2", "the text ends too early");
-    expect_fault(SPLIT_NDJSON, "1\n 2 3\n", 4, "/items/1", "nothing was expected after the value in its line");
+    expect_fault(SPLIT_NDJSON, "1\n 2 3\n", 5, "/items/1", "nothing was expected after the value in its line");
     expect_fault(SPLIT_NDJSON, "[1,\n2]\n", 3, "/items/0", "the text ends too early");
     expect_fault(SPLIT_TEXT, "ab\nc\xFF\n", 4, "/items/1", "the text is not valid UTF-8");
     expect_fault(SPLIT_TEXT, "a\xE3\x81", 1, "/items/0", "the text is not valid UTF-8");
