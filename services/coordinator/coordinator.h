@@ -1,6 +1,6 @@
 /*
- * The coordinator has one of each part, and connects the parts. main.c makes one coordinator. The handlers of api/ get
- * it, and no other part knows it.
+ * The coordinator owns one of each part, and connects the parts. main.c makes one coordinator. Only the handlers of
+ * api/ use this struct; the other parts do not know it.
  */
 #ifndef FANTAIL_COORDINATOR_COORDINATOR_H
 #define FANTAIL_COORDINATOR_COORDINATOR_H
@@ -39,8 +39,9 @@ struct coordinator {
     struct emf *emf; /* NULL without --emf */
 };
 
-/* Starts the service and its parts, and finds the workers. c must be zeroed except for config, and worker_fleet_check()
- * must have passed. Takes over tracing. Returns 0, or the exit status with a sentence in err. */
+/* Starts the service and its parts, and begins to look for workers. c must be zeroed except for config, and
+ * worker_fleet_check() must have passed. Takes ownership of `tracing`. Returns 0. On failure, returns the exit status
+ * and writes a sentence to err. */
 MUST_CHECK int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_config *tracing, char *err,
                                  size_t err_size);
 /* Serves until the service has stopped, then releases everything that coordinator_start() made. Returns the exit

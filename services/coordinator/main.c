@@ -1,4 +1,4 @@
-/* fantail-coordinator: its options, its start and its end. The rest is in coordinator.h. */
+/* fantail-coordinator: its options, startup and shutdown. The rest is in coordinator.h. */
 #include "coordinator/coordinator.h"
 
 #include <malloc.h>
@@ -75,7 +75,7 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-/* Buffers of a MiB are allocated and freed all the time, for items and answers. On the heap they do not cost page
+/* Buffers of a MiB are allocated and freed all the time, for items and answers. On the heap, they do not cause page
  * faults each time. */
 static void keep_buffers_on_the_heap(void)
 {

@@ -1,6 +1,6 @@
 /*
- * The answers of a job between the workers and one reader: a collector in memory, and a temporary file for what does
- * not fit there. An answer that was read is gone, so each answer can be read only once.
+ * Stores the answers of a job until its one reader reads them: in memory (collector.h), and beyond a memory cap in a
+ * temporary file. Reading an answer removes it, so each answer can be read only once.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_BUFFER_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_BUFFER_H
@@ -20,7 +20,7 @@ void answer_buffer_init(struct answer_buffer *b, enum collector_order order, siz
 /* Releasing a zeroed buffer is fine. */
 void answer_buffer_release(struct answer_buffer *b);
 struct answer_sink answer_buffer_sink(struct answer_buffer *b);
-/* Use one source at a time: two would take answers from each other. */
+/* Use only one source at a time, because reading an answer removes it. */
 struct answer_source answer_buffer_source(struct answer_buffer *b);
 
 #endif

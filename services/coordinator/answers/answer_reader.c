@@ -22,7 +22,7 @@ static bool is_canonical_value(const char *bytes, size_t len, const struct answe
            memcmp(bytes, "{\"value\":", VALUE_FRAME_LEN) == 0;
 }
 
-/* Reports a line that is not a canonical value. */
+/* Reports a line that is not a value line in canonical form. */
 static void report_line(struct answer_reader *r, const struct answer_line *line)
 {
     if (line->kind == ANSWER_COST || line->kind == ANSWER_END) r->ops->cost(r->data, &line->cost);
@@ -43,7 +43,7 @@ static void report_line(struct answer_reader *r, const struct answer_line *line)
         r->ops->error(r->data, line, r->canonical.data, r->canonical.len);
 }
 
-/* Reports the whole lines of bytes. Consecutive values go in one call. */
+/* Reports the lines in `bytes`, all of which are whole. Consecutive values are reported in one call. */
 static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
 {
     const char *at = bytes, *end = bytes + len, *run = bytes;

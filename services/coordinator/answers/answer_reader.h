@@ -1,7 +1,8 @@
 /*
- * Reads the answer of one attempt as it arrives in pieces, and reports it in calls. A run of value lines is one call.
- * Each error line, and the end line, is a call of its own. It reports lines in canonical form, {"value":V} or
- * {"error":{...}} without other members, even where the worker wrote them differently. Pure: bytes in, calls out.
+ * Parses the answer of one attempt, which arrives in pieces, and reports its lines through callbacks. Consecutive value
+ * lines are reported in one call. Each error line and the end line are reported in a call of their own. Lines are
+ * reported in canonical form, {"value":V} or {"error":{...}} without other members, even if the worker wrote them
+ * differently. Pure: bytes in, calls out.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
@@ -10,14 +11,15 @@
 #include "protocol/protocol.h"
 
 struct answer_reader_ops {
-    /* `lines` are n whole value lines; borrowed. */
+    /* Reports n whole value lines, which are borrowed. */
     void (*values)(void *data, uint64_t n, const char *lines, size_t len);
-    /* One value line that came in several pieces. It may be large. The callee may take its memory. */
+    /* Reports one value line that arrived in several pieces. The line may be large. The callee may take over its
+     * memory. */
     void (*value)(void *data, struct buf *line);
-    /* One error line, both parsed and as bytes with its newline. */
+    /* Reports one error line, both parsed and as bytes with its newline. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);
     void (*end)(void *data, const struct answer_line *line);
-    /* Called for a cost line. For the cost in the end line it is called before end(). */
+    /* Called for a cost line. Also called for the cost in the end line, before end(). */
     void (*cost)(void *data, const struct chunk_cost *cost);
     /* Called when the worker says how many processes of the task are starting. */
     void (*starting)(void *data, uint64_t processes);
@@ -27,7 +29,7 @@ struct answer_reader {
     const struct answer_reader_ops *ops;
     void *data;
     struct buf partial;   /* the first part of a line that is not whole yet */
-    size_t line_hint;     /* how long a long line probably is; 0: unknown */
+    size_t line_hint;     /* the probable length of a long line; 0: unknown */
     bool ended;           /* the end line was read */
     struct buf canonical; /* a line in canonical form */
     const char *fault;    /* what is wrong with the bytes: a static phrase; NULL: nothing */
@@ -35,11 +37,11 @@ struct answer_reader {
 
 void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops *ops, void *data);
 void answer_reader_release(struct answer_reader *r);
-/* Returns the most memory that feeding `len` more bytes can need, including a copy of the line. Returns 0 if the line
- * is not long. For memory_has_room(). */
+/* Returns how much memory feeding `len` more bytes can need at most, including a copy of the line. Returns 0 if the
+ * line is not long. For memory_has_room(). */
 size_t answer_reader_growth(const struct answer_reader *r, size_t len);
-/* Returns false when the bytes are not the answer of a chunk; r->fault says why. Lines that were reported before are
- * good. */
+/* Returns false when the bytes are not a valid answer to a chunk; r->fault says why. The lines reported before the
+ * fault are valid. */
 MUST_CHECK bool answer_reader_feed(struct answer_reader *r, const char *bytes, size_t len);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Where the answers of a job go as they come. They are lines in canonical form (answer_reader.h), each with its newline
- * and the index of its item, in any order. What keeps the answers implements the sink (answer_buffer.h).
+ * The interface through which a job stores its answers. An answer is a line in canonical form (answer_reader.h), with
+ * its newline and the index of its item. Answers are added in any order. answer_buffer.h implements the interface.
  *
- * The functions return false when the answers cannot be kept (the disk is full). Then the job cannot go on. A second
- * answer of an item is dropped; this is not a failure.
+ * The functions return false when the answers cannot be stored (the disk is full). Then the job cannot go on. A second
+ * answer to the same item is dropped, and the function returns true.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H
@@ -11,17 +11,17 @@
 #include "common/base/buf.h"
 
 struct answer_sink_ops {
-    /* Adds n lines, of items first .. first + n - 1. They are copied. */
+    /* Adds n lines, the answers to items first .. first + n - 1. The lines are copied. */
     bool (*add)(void *sink, uint64_t first, uint64_t n, const char *lines, size_t len);
-    /* Adds one line, which is probably long. If its memory is taken, `line` becomes empty. */
+    /* Adds one line, which is probably long. The sink may take over the memory of `line`; `line` is then empty. */
     bool (*take)(void *sink, uint64_t index, struct buf *line);
-    /* Adds the same line for each of n items. It is copied once. */
+    /* Adds the same line for each of n items. The line is copied once. */
     bool (*add_repeated)(void *sink, uint64_t first, uint64_t n, const char *line, size_t len);
-    /* Writes one sentence about the failure. */
+    /* Writes one sentence that says why an answer could not be stored. */
     void (*explain)(void *sink, char *out, size_t out_size);
 };
 
-/* Borrows the sink, and may be copied freely. */
+/* A handle that borrows the sink. It may be copied freely. */
 struct answer_sink {
     const struct answer_sink_ops *ops;
     void *sink;

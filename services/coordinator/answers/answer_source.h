@@ -1,13 +1,13 @@
 /*
- * Where a reader finds the answers of a job. Each reader has a source of its own, with its own place in the answers.
- * What keeps the answers implements the source (answer_buffer.h, fold.h).
+ * The interface through which a reader gets the answers of a job. Each reader has a source of its own, with its own
+ * read position. answer_buffer.h and error_log.h implement the interface.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_SOURCE_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_SOURCE_H
 
 #include "common/base/base.h"
 
-/* Answer lines of items first .. first + n - 1. */
+/* The answer lines of items first .. first + n - 1. */
 struct answer_run {
     uint64_t first;
     size_t n;
@@ -17,17 +17,17 @@ struct answer_run {
 };
 
 struct answer_source_ops {
-    /* Returns true and sets *run to the next run. Returns false when there is no run yet, or when it cannot be read
-     * (*failed). */
+    /* Returns true and sets *run to the next run. Returns false when there is no run yet, or when the run cannot be
+     * read (then *failed is true). */
     bool (*peek)(void *source, struct answer_run *run, bool *failed);
-    /* Call it when the first n items of the run just peeked have been read. They are len bytes in whole lines; len is
+    /* Call it when the first n items of the run just peeked have been read. Their lines have len bytes in all; len is
      * ignored for a repeated run. */
     void (*consume)(void *source, size_t n, size_t len);
-    /* Returns how many bytes are unread, including bookkeeping. */
+    /* Returns the size of the unread answers in bytes, including their bookkeeping. */
     uint64_t (*unread_bytes)(const void *source);
 };
 
-/* Borrows the source, and may be copied freely. A zeroed one means that there is no source. */
+/* A handle that borrows the source. It may be copied freely. A zeroed handle means that there is no source. */
 struct answer_source {
     const struct answer_source_ops *ops;
     void *source;

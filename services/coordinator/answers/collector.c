@@ -3,7 +3,7 @@
 #include "common/base/memory_room.h"
 #include "coordinator/answers/segments.h"
 
-#define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows to this size at most, unless one call brings more */
+#define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows to this size at most, unless one call adds more */
 #define SPILL_STEP_BYTES  ((size_t)512 * 1024)
 #define SEGMENT_MIN_BYTES ((size_t)256)
 
@@ -12,8 +12,8 @@ struct collector {
     struct segments held, spilled; /* input order: the segments in memory, and those in the spill */
     struct segments taken;         /* completion order: the indexes that were added, as merged ranges */
     struct segment *queue, *queue_last;
-    struct segment *shown; /* the segment that the last peek showed */
-    uint64_t next;         /* input order: the index that goes out next */
+    struct segment *shown; /* the segment that the last peek returned */
+    uint64_t next;         /* input order: the index that is read next */
     size_t memory_bytes;
     uint64_t spilled_bytes, spill_end;
     char *spare; /* SEGMENT_BYTES of memory of a segment that was freed, kept for the next segment */
@@ -72,7 +72,7 @@ void collector_free(struct collector *c)
     free(c);
 }
 
-/* Makes room for `need` bytes in all. Memory doubles up to SEGMENT_BYTES. */
+/* Grows the segment's memory to at least `need` bytes. The size doubles up to SEGMENT_BYTES. */
 static void grow(struct collector *c, struct segment *seg, size_t need)
 {
     if (need <= seg->alloc) return;
@@ -92,8 +92,8 @@ static void grow(struct collector *c, struct segment *seg, size_t need)
 static void append(struct collector *c, struct segment *seg, uint64_t n, const char *bytes, size_t len)
 {
     if (seg->gone_bytes > 0 && seg->gone_bytes >= seg->len - seg->gone_bytes) {
-        /* Half of the segment is consumed, so the rest moves to the front. This copies no more bytes than were
-         * consumed. */
+        /* At least half of the segment is consumed, so the rest is moved to the front. This moves no more bytes than
+         * were consumed. */
         memmove(seg->bytes, seg->bytes + seg->gone_bytes, seg->len - seg->gone_bytes);
         seg->len -= seg->gone_bytes;
         seg->first += seg->gone_items;
@@ -127,7 +127,7 @@ static bool overlaps(const struct segments *t, uint64_t first, uint64_t n)
     return (before && before->first + before->n > first) || (after && after->first < first + n);
 }
 
-/* For completion order: notes the range, and merges it with its neighbours. */
+/* For completion order: records the range as added, and merges it with adjacent ranges. */
 static void note_range(struct collector *c, uint64_t first, uint64_t n)
 {
     struct segment *before = segments_at_or_before(&c->taken, first);
@@ -159,7 +159,8 @@ static void enqueue(struct collector *c, struct segment *seg)
     c->queue_last = seg;
 }
 
-/* Returns the segment to which lines that begin at item `first` are appended, or a new one. */
+/* Returns the segment to which the lines of items from `first` on are to be appended. Makes a new segment if none
+ * fits. */
 static struct segment *segment_for(struct collector *c, uint64_t first, size_t len, bool repeated)
 {
     struct segment *seg = in_input_order(c) ? segments_at_or_before(&c->held, first) : c->queue_last;
@@ -201,8 +202,9 @@ static size_t held_bytes(const struct collector *c)
     return c->memory_bytes - c->spilled.n * sizeof(struct segment);
 }
 
-/* Spills the last runs in input order, but not the one that goes out next. It spills a little more than it must, so
- * that a full collector does not write with every answer. It does not spill much more, because writing takes long. */
+/* Spills the last runs in input order, but not the run that is read next. It spills a little more than it must, so that
+ * a full collector does not write with every answer. It does not spill much more, because a long write blocks the
+ * loop. */
 static enum collector_status spill_input_order(struct collector *c)
 {
     size_t room = c->config.memory_cap / 4 < SPILL_STEP_BYTES ? c->config.memory_cap / 4 : SPILL_STEP_BYTES;
@@ -219,7 +221,8 @@ static enum collector_status spill_input_order(struct collector *c)
     return COLLECTOR_OK;
 }
 
-/* Spills the last run of the queue if that run is long enough for a write. The runs before it are within the cap. */
+/* Spills the last run of the queue if that run is long enough to be worth a write. The runs before it fit within the
+ * cap or are spilled. */
 static enum collector_status spill_queue_end(struct collector *c)
 {
     struct segment *seg = c->queue_last;
@@ -227,7 +230,7 @@ static enum collector_status spill_queue_end(struct collector *c)
     return spill(c, seg) ? COLLECTOR_OK : COLLECTOR_SPILL_FAILED;
 }
 
-/* Notes that the answers of items first .. first + n - 1 are in a segment now. */
+/* Records that the answers to items first .. first + n - 1 are in a segment now. Spills if memory exceeds the cap. */
 static enum collector_status note_added(struct collector *c, uint64_t first, uint64_t n)
 {
     if (!in_input_order(c)) note_range(c, first, n);
@@ -270,7 +273,7 @@ enum collector_status collector_add_repeated(struct collector *c, uint64_t first
     return add(c, first, n, line, len, n > 1);
 }
 
-/* Returns the segment that goes out next, or NULL. */
+/* Returns the segment that is read next, or NULL. */
 static struct segment *due(struct collector *c)
 {
     if (!in_input_order(c)) return c->queue;

@@ -9,7 +9,7 @@
 #include "coordinator/answers/answer_source.h"
 #include "coordinator/spill/byte_log.h"
 
-/* n items from `first` on, which have the same line of len bytes. */
+/* A run of n items from `first` on, which all have the same line of len bytes. */
 struct error_record {
     uint64_t first, n;
     size_t len;
@@ -31,10 +31,10 @@ struct error_log {
 void error_log_init(struct error_log *l, struct spill_dir *dir, size_t memory_cap);
 /* Releasing a zeroed log is fine. */
 void error_log_release(struct error_log *l);
-/* Adds the line of n items: canonical, with its newline. It is copied. Returns false when it cannot be kept;
- * l->log.file.error says why. */
+/* Adds the line of n items. The line is in canonical form, ends with a newline and is copied. Returns false when it
+ * cannot be stored; l->log.file.error says why. */
 MUST_CHECK bool error_log_add(struct error_log *l, uint64_t first, uint64_t n, const char *line, size_t len);
-/* The source is for one reader: lines that were read are gone. */
+/* The source is for one reader, because reading a line removes it. */
 struct answer_source error_log_source(struct error_log *l);
 
 #endif

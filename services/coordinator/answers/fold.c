@@ -3,7 +3,7 @@
 #include "common/base/limits.h"
 #include "protocol/protocol.h"
 
-/* Bytes of errors that are kept in memory. */
+/* At most this many bytes of errors are kept in memory. */
 enum { ERRORS_MEMORY_BYTES = 1024 * 1024 };
 
 void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, struct spill_dir *dir)
@@ -19,7 +19,8 @@ void fold_release(struct fold *f)
     error_log_release(&f->errors);
 }
 
-/* A line that stands for many items is an error line: only the scheduler makes such lines, when it settles items. */
+/* A line that stands for many items is always an error line. Only the scheduler makes such lines, when it settles
+ * items. */
 static bool fold_line(struct fold *f, uint64_t first, uint64_t n, const char *line, size_t len)
 {
     struct answer_line parsed = answer_line_parse(line, len - 1, false);

@@ -1,6 +1,6 @@
 /*
- * The built-in reduction of a job, between its answers and its reader. It folds the values into one, and keeps the
- * errors for the reader. Owner: the job.
+ * Applies the built-in reduction of a job to its answers. It folds the values into one value, and stores the errors for
+ * the reader. Owner: the job.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_FOLD_H
 #define FANTAIL_COORDINATOR_ANSWERS_FOLD_H
@@ -14,7 +14,7 @@ enum fold_status {
     FOLD_MORE,          /* more answers have arrived than were folded in this call */
     FOLD_NOT_REDUCIBLE, /* a value does not fit the reduction */
     FOLD_SOURCE_FAILED, /* the answers cannot be read back */
-    FOLD_DISK_FAILED,   /* the errors cannot be kept */
+    FOLD_DISK_FAILED,   /* the errors cannot be stored */
 };
 
 struct fold {
@@ -23,16 +23,16 @@ struct fold {
     struct error_log errors;
 };
 
-/* `from` gives the answers in input order. dir is borrowed. */
+/* `from` returns the answers in input order. dir is borrowed. */
 void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, struct spill_dir *dir);
 /* Releasing a zeroed fold is fine. */
 void fold_release(struct fold *f);
-/* Folds answers that have arrived since the last call. It stops after about max_bytes of answers, because folding many
- * answers takes long. After a failure it still keeps the errors, as far as possible. */
+/* Folds answers that have arrived since the last call. It stops after about max_bytes of answers, so that it does not
+ * block the loop for long. If the values cannot be reduced, it still stores the errors. */
 MUST_CHECK enum fold_status fold_advance(struct fold *f, uint64_t max_bytes);
 /* Writes one sentence that says why the fold failed. */
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);
-/* Returns a source of the errors. It is for one reader: errors that were read are gone. */
+/* Returns a source of the errors. It is for one reader, because reading an error removes it. */
 struct answer_source fold_source(struct fold *f);
 /* Appends the result of the reduction. Returns false when the result does not fit. */
 MUST_CHECK bool fold_result(const struct fold *f, struct buf *out);

@@ -2,7 +2,7 @@
 
 #include "common/json/json_walk.h"
 
-/* The value that is written for a member that the task's error leaves out. */
+/* For each member, its name and the value that is written if the task's error leaves the member out. */
 static const struct {
     const char *name, *otherwise;
 } members[] = {

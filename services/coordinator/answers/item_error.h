@@ -1,6 +1,7 @@
 /*
- * An item's error as the client sees it. Workers and tasks write the members that they know. Here every error gets all
- * members: name, cause, signal, exit_code, stderr, attempts, worker. Pure.
+ * An item's error as the client sees it. Workers and tasks write only the members that they know. item_error_write()
+ * adds the missing ones, so that every error has all members: name, cause, signal, exit_code, stderr, attempts, worker.
+ * Pure.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ITEM_ERROR_H
 #define FANTAIL_COORDINATOR_ANSWERS_ITEM_ERROR_H
@@ -9,8 +10,8 @@
 #include "protocol/protocol.h"
 
 /* Appends {"error":{...}} as a line. It has the members of `line` (an ANSWER_ERROR) as they are, even unknown ones, and
- * then the members that are missing. attempts counts all attempts of the item. worker is the worker that answered;
- * NULL: unknown. */
+ * then the members that are missing. `attempts` counts all attempts at the item. `worker` is the name of the worker
+ * that answered; NULL: unknown. */
 void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker);
 
 #endif

@@ -2,11 +2,11 @@
 
 #define EXPONENT_MOST 100000000000000000
 
-/* A number as sign, digits and the power of ten of the first digit that is not 0. */
+/* A number as its sign, its digits, and the power of ten of its first nonzero digit. */
 struct decimal {
     int sign; /* -1, 0 or 1 */
     int64_t power;
-    const char *at, *end; /* the digits and the point, from the first digit that is not 0; "" for 0 */
+    const char *at, *end; /* the digits and the decimal point, from the first nonzero digit on; "" for the number 0 */
 };
 
 static bool is_digit(char c)
@@ -38,7 +38,7 @@ static struct decimal read_decimal(struct json_slice number)
     return d;
 }
 
-/* Returns the next digit; 0 after the last one. */
+/* Returns the next digit; '0' after the last one. */
 static char next_digit(struct decimal *d)
 {
     if (d->at < d->end && *d->at == '.') d->at++;

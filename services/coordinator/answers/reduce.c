@@ -143,7 +143,7 @@ static bool write_int128(struct buf *out, __int128 n)
     return buf_add(out, digits + at, sizeof digits - at);
 }
 
-/* Writes a double with the fewest digits that read back as the same number. */
+/* Writes a double with the fewest digits that parse to the same double. */
 static bool write_double(struct buf *out, double d)
 {
     char text[32];

@@ -1,5 +1,5 @@
 /*
- * The built-in reducers: they make one JSON value of a job's values, which come in input order. Pure.
+ * The built-in reducers. They combine the values of a job, in input order, into one JSON value. Pure.
  *
  *   sum      exact while the values are integers of at most 25 digits, else a double (Neumaier's compensated sum)
  *   count    the number of values
@@ -27,7 +27,7 @@ struct reduction {
 /* kind is one of sum, count, min, max and concat. */
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes);
 void reduction_release(struct reduction *r);
-/* Adds one value: valid JSON without white space around it. It is ignored once r->error is set. */
+/* Adds one value: valid JSON without white space around it. The value is ignored once r->error is set. */
 void reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len);
 /* Appends the result. If there was no value, the result is null, or 0 for sum and count. */
 bool reduction_result(const struct reduction *r, struct buf *out);

@@ -1,7 +1,7 @@
 /*
- * Turns answer lines into what the client reads, directly in the buffer that is sent. A line costs one prefix and one
- * copy. Writing can stop at any byte and continue later, so a line may be larger than the buffer. The lines are in
- * canonical form (answer_reader.h). Pure.
+ * Writes answer lines in the format that the client asked for, directly into the send buffer. A line costs one prefix
+ * and one copy. Writing can stop at any byte and continue later, so a line may be larger than the buffer. The lines are
+ * in canonical form (answer_reader.h). Pure.
  *
  *     RESULTS_NDJSON   {"value":1}  ->  {"type":"result","index":0,"value":1}
  *                      {"error":{}} ->  {"type":"error","index":0,"error":{}}
@@ -23,7 +23,7 @@ struct result_writer {
     void *data;
     bool failed; /* on_error returned false */
 
-    /* If this is above 1, the line stands for this many items, and its member "count" says so. Not used in
+    /* If this is above 1, the line stands for this many items, and its member "count" has this number. Not used in
      * RESULTS_JSON. */
     uint64_t count;
 
@@ -49,7 +49,7 @@ struct result_written {
 };
 
 /* Writes answer lines to dst. The first line is the answer of item `first`. If the last call left a line unfinished,
- * that line must be the first one again; it may be at another address. */
+ * `lines` must begin with that line again; its address may differ. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, const char *lines, size_t len,
                                           char *dst, size_t cap);
 

@@ -21,7 +21,7 @@ struct segment {
     uint64_t offset;
 };
 
-/* A tree of segments. A zeroed one is empty. It does not own the segments. */
+/* A tree of segments. A zeroed tree is empty. It does not own the segments. */
 struct segments {
     struct segment *root;
     size_t n;
@@ -30,7 +30,7 @@ struct segments {
 
 void segments_put(struct segments *t, struct segment *seg);
 void segments_take(struct segments *t, struct segment *seg);
-/* Returns the segment with the smallest index; NULL when there is none. */
+/* Returns the segment with the smallest `first`; NULL when the tree is empty. */
 struct segment *segments_first(const struct segments *t);
 struct segment *segments_last(const struct segments *t);
 /* Returns the segment with the largest `first` that is not above index; NULL when there is none. */

@@ -14,7 +14,7 @@ static void answer_unknown_task(struct http_exchange *x, struct coordinator *c, 
     buf_release(&names);
 }
 
-/* Shows the demand of all tasks, or of one with ?task=NAME. */
+/* Shows the demand of all tasks. With ?task=NAME, it shows only the demand of that task. */
 static void show_demand(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;

@@ -15,7 +15,7 @@ static void write_job(struct buf *out, const struct job *j)
     status_write_job(out, &status);
 }
 
-/* `curl URL?task=...` without a body is a GET. */
+/* `curl URL?task=...` without a body sends a GET where the user meant a POST. */
 static const char *hint_at_post(const char *name)
 {
     bool is_task = strcmp(name, "task") == 0;
@@ -37,7 +37,7 @@ void api_list_jobs(struct http_exchange *x, void *data)
     buf_release(&out);
 }
 
-/* Returns the job. Answers 404 and returns NULL when there is none. */
+/* Returns the job of the request. If there is none, answers 404 and returns NULL. */
 static struct job *find_job(struct http_exchange *x, struct coordinator *c)
 {
     const char *id = http_exchange_param(x, "id");

@@ -76,7 +76,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     free(a);
 }
 
-/* The media type is required, because a browser asks this service before it lets a page of another origin send that
+/* The media type is required: a browser sends a CORS preflight before it lets a page of another origin send this
  * type. */
 void api_register_worker(struct http_exchange *x, void *data)
 {

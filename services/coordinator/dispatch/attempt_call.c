@@ -29,7 +29,7 @@ struct attempt_call {
     int status;
     uint64_t token_age; /* token_age of the fleet when the request was sent */
     uint32_t expected;  /* how many answers may still come */
-    bool ended;         /* the end line has come; `end` is what it says */
+    bool ended;         /* the end line was read; `end` is how the chunk ended */
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
     bool dropping;     /* there was no memory for the answer: the job fails, and the rest is not read */
@@ -124,7 +124,7 @@ static bool on_body(void *data, const char *bytes, size_t len)
         call->dropping = true;
         phase_fail_for_memory(call->phase);
     }
-    /* The lack of memory is no fault of the worker, so the attempt goes on until the job's end cuts it off. */
+    /* The worker is not to blame for the lack of memory, so the attempt goes on until the job ends and cuts it off. */
     if (call->dropping) return true;
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
@@ -137,10 +137,10 @@ static unsigned header_number(struct http_call *http, const char *name)
     return n > 1000000 ? 1000000 : (unsigned)n;
 }
 
-/* Whether the answer belongs to this attempt. A worker names the chunk and the attempt in its answer. So an answer that
- * nobody asked for is not taken for the answer of this attempt. Such an answer may follow the answer of an earlier
- * chunk on the same connection. Workers of older versions name nothing, so each of their connections is used only
- * once. */
+/* Returns whether the answer belongs to this attempt. A worker names the chunk and the attempt in the headers of its
+ * answer. So an unsolicited response is not taken for the answer to this attempt. Such a response may follow the answer
+ * to an earlier chunk on the same connection. Workers of older versions do not name the chunk, so each of their
+ * connections is used only once. */
 static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
 {
     const char *chunk = http_call_header(http, HEADER_CHUNK), *attempt = http_call_header(http, HEADER_ATTEMPT);
@@ -173,7 +173,8 @@ static void on_head(void *data, struct http_call *http, int status)
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
 {
     if (call->fault && r->outcome == HTTP_CALL_OK) return SCHED_END_PROTOCOL;
-    /* A worker that answers 401 or 403 does not read the body, so the connection may seem lost afterwards. */
+    /* A worker that answers 401 or 403 does not read the body, so the call may end with a lost connection. The status
+     * counts. */
     if (call->status == 401 || call->status == 403)
         return worker_fleet_has_newer_token(call->dispatcher->fleet, call->token_age) ? SCHED_END_OLD_TOKEN
                                                                                       : SCHED_END_REFUSED;
@@ -186,7 +187,7 @@ static enum sched_end classify_end(const struct attempt_call *call, const struct
     }
     switch (r->status) {
     case 200: return !call->ended ? SCHED_END_PROTOCOL : ends[call->end];
-    case 426: return SCHED_END_NOT_CONNECTED; /* we spoke plain HTTP to a port of https */
+    case 426: return SCHED_END_NOT_CONNECTED; /* we sent plain HTTP to an HTTPS port */
     case 404:
     case 422: return SCHED_END_TASK_UNKNOWN; /* 422: the worker has the task, but cannot run it */
     case 409: /* the worker still runs this chunk for an earlier attempt whose connection was lost */
@@ -229,7 +230,7 @@ static void log_end(const struct attempt_call *call, enum sched_end how, const s
                  LOG_I64("status", r->status));
 }
 
-/* Ends the span. Work that was handed back has not failed. */
+/* Ends the span. An attempt whose work the worker handed back has not failed. */
 static void trace_end(struct attempt_call *call, enum sched_end how, const struct http_call_result *r)
 {
     bool fine = how == SCHED_END_COMPLETE || how == SCHED_END_DRAINING || how == SCHED_END_DEADLINE;
@@ -355,7 +356,7 @@ void attempt_call_start(struct dispatcher *dispatcher, struct sched_attempt *a)
     call->expected = a->to - a->from;
     call->items = payload_range(a->chunk->payload, a->from, a->to, &call->items_len);
     answer_reader_init(&call->reader, &reader_ops, call);
-    call->reader.line_hint = call->items_len + KIB; /* the answer of a large item is often about as large */
+    call->reader.line_hint = call->items_len + KIB; /* the answer to a large item is often about as large as the item */
     a->call = call;
     name_attempt(call);
     const struct worker_endpoint *to = sched_endpoint_owner(a->endpoint);

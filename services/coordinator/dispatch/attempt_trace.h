@@ -7,7 +7,7 @@
 
 #include "coordinator/job/job.h"
 
-/* The headers that name the trace of a chunk to its worker. */
+/* The headers that carry the trace context of a chunk to its worker. */
 #define TRACE_HEADERS_MAX 2
 struct trace_headers {
     char parent[16 + TRACEPARENT_SIZE];
@@ -18,15 +18,16 @@ struct attempt_trace {
     struct trace_context context;
     uint64_t started_ns;
     unsigned attempt;
-    /* Where the chunk was sent. These are copies, because the endpoint may be gone at the end. NULL: not recorded. */
+    /* Where the chunk was sent. These are copies, because the endpoint may be removed before the attempt ends. NULL:
+     * not recorded. */
     char *url, *address;
 };
 
 /* Begins the span. Call it before the request is made, even without a trace. address may be NULL. */
 void attempt_trace_begin(struct attempt_trace *t, const struct phase *p, const struct sched_attempt *a, const char *url,
                          const char *address);
-/* Puts the headers for the worker at `headers` and returns their number. They are borrowed from t and h. The caller
- * must release h. */
+/* Writes pointers to the headers for the worker to `headers` and returns their number. The headers are borrowed from t
+ * and h. The caller must release h. */
 size_t attempt_trace_headers(const struct attempt_trace *t, const struct phase *p, struct trace_headers *h,
                              const char **headers);
 void trace_headers_release(struct trace_headers *h);
@@ -34,7 +35,7 @@ void trace_headers_release(struct trace_headers *h);
 struct attempt_outcome {
     const struct sched_attempt *attempt;
     const char *worker; /* the name of the worker that answered; NULL: unknown */
-    int status;         /* 0: no status came */
+    int status;         /* 0: no response */
     const char *result; /* a name from sched_end_name(), or "cut_off" */
     bool failed;
     const char *reason; /* why the attempt ended before its last answer; NULL: it had all answers */

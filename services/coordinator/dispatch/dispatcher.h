@@ -1,7 +1,7 @@
 /*
- * Carries out what the scheduler decides. It turns actions into HTTP calls to the workers (attempt_call.h), and their
- * answers into events. It also gives the scheduler the endpoints that the fleet has. The job decides what happens to
- * answers.
+ * Carries out what the scheduler decides. It turns the scheduler's actions into HTTP calls to the workers
+ * (attempt_call.h), and the results of these calls into events. It also tells the scheduler which endpoints the fleet
+ * has. It passes answers on to the job.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 #define FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
@@ -22,11 +22,12 @@ struct dispatcher {
 extern const struct endpoints_ops dispatcher_endpoints_ops;
 
 void dispatcher_register_metrics(struct dispatcher *d);
-/* Makes the scheduler, and gives it to turn. worker_wait_s is how long items wait when no worker can be reached. */
+/* Makes the scheduler, and stores it in turn->scheduler. worker_wait_s is how long items wait when no worker can be
+ * reached. */
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,
                       double worker_wait_s);
-/* Call it when an attempt that moved this many bytes has ended. From time to time it measures what chunks cost this
- * thread. */
+/* Call it when an attempt that transferred this many bytes has ended. From time to time it measures how much CPU time
+ * of this thread a chunk takes, and tells the scheduler. */
 void dispatcher_count_chunk(struct dispatcher *d, uint64_t bytes);
 /* Call it after the fleet has stopped and after the last scheduler_run(). */
 void dispatcher_release(struct dispatcher *d);

@@ -54,7 +54,7 @@ void worker_endpoint_registered(struct worker_endpoint *e, bool other, const cha
     if (other) scheduler_timing_want(d->turn);
 }
 
-/* Behind a balancer there may be workers of two versions. */
+/* Behind a load balancer there may be workers of two versions, so nothing is checked. */
 bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection)
 {
     if (e->dispatcher->fleet->endpoints.mode == ENDPOINTS_BALANCER) return true;

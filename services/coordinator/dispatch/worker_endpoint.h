@@ -19,21 +19,22 @@ struct worker_endpoint {
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);
-/* Ends the probe. Running attempts go on, with NULL as their endpoint. */
+/* Cancels the probe. Running attempts go on; their endpoint becomes NULL. */
 void worker_endpoint_free(struct worker_endpoint *e);
 
-/* Asks the endpoint whether it is ready, and reports to the scheduler by sched_endpoint_probed(). */
+/* Asks the endpoint whether it is ready, and reports the result with sched_endpoint_probed(). */
 void worker_endpoint_probe(struct worker_endpoint *e);
-/* Call it when a worker has registered again at this address. other: it is not the same worker as before, so what the
- * scheduler knows of the endpoint's health is old. tasks: ETag of its tasks; "": not known. */
+/* Call it when a worker has registered again at this address. `other`: it is a different worker, so the scheduler's
+ * view of the endpoint's health is out of date. `tasks`: the ETag of the worker's tasks; "": not known. */
 void worker_endpoint_registered(struct worker_endpoint *e, bool other, const char *tasks);
-/* Call it when an answer of the worker with this id has come. If the id is new, the worker is asked for its tasks. */
+/* Call it when an answer from the worker with this id has arrived. If the id differs from the last one, the worker is
+ * asked for its tasks. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
-/* Call it when an answer with status 200 has come. Returns false if the answer came on a kept connection and does not
- * name its chunk, although earlier answers of the worker named theirs. On a new connection this is allowed, because a
- * worker of an older version may have taken the worker's place. */
+/* Call it when an answer with status 200 has arrived. Returns false if the answer arrived on a reused connection and
+ * does not name its chunk, although earlier answers of the worker named theirs. On a new connection such an answer is
+ * allowed, because a worker of an older version may have replaced the worker. */
 MUST_CHECK bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection);
-/* Call it when the endpoint answered that it does not have a task, or cannot run it. The endpoint is then asked which
+/* Call it when the endpoint answered that it does not have a task, or cannot run it. Asks the endpoint again which
  * tasks it has. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e);
 /* Logs when the endpoint begins to reject our token, and when it accepts the token again. */

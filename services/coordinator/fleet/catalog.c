@@ -76,7 +76,7 @@ static void count_reached(struct catalog *c, struct catalog_worker *w, bool reac
     l->reached += reached ? 1 : UINT32_MAX;
 }
 
-/* Takes the worker off its list, and returns the list; NULL when it had none. */
+/* Detaches the worker from its list. Returns the list, or NULL if the worker had none. */
 static struct task_list *detach(struct catalog *c, struct catalog_worker *w)
 {
     struct task_list *l = list_of(w);
@@ -152,7 +152,7 @@ void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t n
     forget_some(c, now);
 }
 
-/* From here on: the sums over all workers. */
+/* The totals over all workers. */
 
 static void add_runnable(struct catalog_task *t, const struct task_list *l, const struct listed_task *one)
 {
@@ -169,7 +169,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct catalog_task *)a)->name, ((const struct catalog_task *)b)->name);
 }
 
-/* A task of one list. */
+/* A task, and the list that contains it. */
 struct source {
     const struct task_list *list;
     const struct listed_task *task;
@@ -206,7 +206,7 @@ static void add_source(struct catalog *c, const struct source *from)
     }
 }
 
-/* Removes tasks that no worker has any more, if no worker could run them before. */
+/* Removes tasks that no worker has any more and that no worker could run. */
 static void drop_empty(struct catalog *c)
 {
     size_t kept = 0;
@@ -224,7 +224,7 @@ static struct catalog_task *find(const struct catalog *c, const char *name, size
     return count ? bsearch(&key, c->tasks, count, sizeof *c->tasks, by_name) : NULL;
 }
 
-/* Adds the expected tasks that no worker has or had. */
+/* Adds the expected tasks that no worker has or has had. */
 static void add_expected(struct catalog *c)
 {
     size_t known = c->count;
@@ -279,7 +279,7 @@ static void add_string(struct buf *out, const char *before, const char *text)
     buf_add_json_string(out, text, strlen(text));
 }
 
-/* Writes what is wrong. "error" is only written when no worker can run the task. */
+/* Writes why workers cannot run the task. The task's own "error" is written only when no worker can run it. */
 static void write_broken(struct buf *out, const struct catalog *c, const struct catalog_task *t)
 {
     if (!t->runs) add_string(out, ",\"error\":", t->error);

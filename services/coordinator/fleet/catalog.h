@@ -1,8 +1,8 @@
 /*
- * Which tasks the workers have: what each worker said when it was asked last (survey.h), and the sums over all workers.
- * If workers disagree about a task, the more careful answer counts. A worker that cannot be reached keeps its tasks.
- * The tasks of a worker that went away are remembered for a week, so that a job can wait until a pool without workers
- * gets a worker. Tasks that the operator expects are there from the start, for the same purpose. Pure: it asks nobody.
+ * Records which tasks the workers have: the last answer of each worker (survey.h), and totals over all workers. If
+ * workers disagree about a task, the more cautious answer counts. A worker that cannot be reached keeps its tasks. The
+ * tasks of a worker that went away are remembered for a week, so that a job can wait until a pool without workers gets
+ * a worker. Tasks that the operator expects are in the catalog from the start, for the same purpose. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_CATALOG_H
@@ -10,7 +10,7 @@
 #include "common/base/buf.h"
 #include "coordinator/fleet/task_list.h"
 
-/* One worker in the catalog. A zeroed one has not said anything. */
+/* One worker in the catalog. A zeroed struct is a worker that has not answered yet. */
 struct catalog_worker {
     const struct task_list *has; /* NULL: not known */
     bool reached;                /* the worker answered when it was asked last */
@@ -19,14 +19,14 @@ struct catalog_worker {
 /* A task, over all workers. */
 struct catalog_task {
     const char *name;
-    enum idempotency idempotent; /* the most careful answer */
+    enum idempotency idempotent; /* the most cautious answer */
     /* Whether a worker can run the task. Also true if a worker that went away could run it, and no worker says that it
      * cannot. */
     bool runs;
     unsigned workers;  /* workers that can run the task and were reached */
     uint64_t slots;    /* slots of these workers */
     uint64_t starting; /* processes of the task that are starting on these workers */
-    unsigned broken;   /* workers that have the task and cannot run it */
+    unsigned broken;   /* workers that have the task but cannot run it */
     const char *error; /* why one of these cannot run it; NULL: broken is 0 */
     const char *about; /* description by a worker that can run the task; NULL: none can */
 };
@@ -46,18 +46,17 @@ struct catalog {
 
 void catalog_init(struct catalog *c, bool balancer);
 void catalog_release(struct catalog *c);
-/* Adds tasks that are to be there although no worker has had them yet. `names` has their names with commas between;
- * NULL: none. */
+/* Adds tasks that the catalog lists even before a worker has them. `names` is a comma-separated list; NULL: none. */
 void catalog_expect(struct catalog *c, const char *names);
 
-/* Reads what a worker answered: {"tasks":[{"name":...,...},...]}. If the text is something else, it changes nothing and
- * returns false. */
+/* Reads a worker's answer: {"tasks":[{"name":...,...},...]}. If the text has another form, changes nothing and returns
+ * false. */
 MUST_CHECK bool catalog_worker_said(struct catalog *c, struct catalog_worker *w, const char *text, size_t len);
 /* Call it when the worker answered that nothing has changed (true), or did not answer (false). */
 void catalog_worker_reached(struct catalog *c, struct catalog_worker *w, bool reached);
 void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t now);
 
-/* Returns the task, or NULL when it is unknown. It is borrowed until a worker is added, says something or leaves. */
+/* Returns the task, or NULL when it is unknown. It is borrowed until a worker is added, answers or leaves. */
 const struct catalog_task *catalog_find(struct catalog *c, const char *name);
 /* Returns all tasks, sorted by name. They are borrowed for as long as the result of catalog_find(). */
 const struct catalog_task *catalog_tasks(struct catalog *c, size_t *count);

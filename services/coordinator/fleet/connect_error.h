@@ -1,6 +1,6 @@
 /*
- * Why the workers cannot be reached, for the clients that wait for workers. It is the reason why the last connection
- * failed. A connection that succeeds clears it. Owner: the fleet.
+ * Records why the last connection to a worker failed, to tell clients that wait for workers. A successful connection
+ * clears the reason. Owner: the fleet.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CONNECT_ERROR_H
 #define FANTAIL_COORDINATOR_FLEET_CONNECT_ERROR_H

@@ -50,8 +50,8 @@ static size_t socket_length(const char *text)
     return path_len && path_len <= UNIX_PATH_BYTES && path[0] == '/' ? (size_t)(path - text) + path_len : 0;
 }
 
-/* Returns the length of the address at the start of text. Sockets of this machine are allowed only in lists, and
- * without TLS. */
+/* Returns the length of the address at the start of text. Unix-domain sockets are allowed only in static lists without
+ * TLS. */
 static size_t address_length(const struct prefix *p, const char *text)
 {
     bool takes_sockets = p->mode == ENDPOINTS_STATIC && strcmp(p->scheme, "http") == 0;
@@ -77,7 +77,8 @@ static bool check_list(const struct prefix *p, const char *list, char *err, size
     }
 }
 
-/* Without TLS nothing may follow register://, because no name is used. With TLS the name in the certificates follows.
+/* Without TLS, nothing may follow register://, because no name is used. With TLS, the name in the workers' certificates
+ * must follow.
  */
 static bool check_register(const struct prefix *p, const char *name, char *err, size_t err_size)
 {

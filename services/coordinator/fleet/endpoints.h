@@ -1,5 +1,5 @@
 /*
- * Where the workers are. Reads the option --workers and keeps the set of addresses:
+ * The addresses of the workers. Reads the option --workers, and keeps the set of addresses up to date:
  *
  *   static://a:8081,b:8081             these addresses, which never change
  *   static://unix:/run/a.sock,b:8081   also Unix-domain sockets of this machine (unix_address.h)
@@ -10,9 +10,9 @@
  * With TLS: static+https://, https://, dns+https:// and register+https://NAME. The certificate must be for the name in
  * the option, even if a connection goes to a numeric address.
  *
- * Workers that register themselves (registry.h) are added in every form of the option except that of a balancer. So an
- * address is there if a worker has a lease on it, or if the option lists it. A name server may list an address for a
- * while after its worker has said goodbye. During that time the address is barred.
+ * Workers that register themselves (registry.h) are added with every form of the option except a load balancer. So the
+ * set has an address if a worker has a lease on it, or if the option or its name lists it. A name server may list an
+ * address for a while after its worker has said goodbye. During that time the address is barred.
  *
  * Calls its owner for each address that appears or disappears. It does not know what is sent there.
  */
@@ -38,8 +38,8 @@ struct endpoint {
 struct endpoints_ops {
     void *(*added)(void *data, struct endpoint *e);
     void (*removed)(void *data, struct endpoint *e); /* e is freed afterwards */
-    /* A worker has registered again at an address that is known. other: it is not the same worker as before, or it is
-     * the first worker that registers there. tasks: ETag of its GET /v1/tasks; "": not known. May be NULL. */
+    /* Called when a worker has registered again at a known address. `other`: it is a different worker, or the first
+     * worker that registers there. `tasks`: the ETag of its GET /v1/tasks; "": not known. The op may be NULL. */
     void (*registered)(void *data, struct endpoint *e, bool other, const char *tasks);
 };
 
@@ -68,16 +68,16 @@ enum endpoints_mode endpoints_mode(const char *workers);
 bool endpoints_use_tls(const char *workers);
 void endpoints_stop(struct endpoints *e);
 
-/* A worker registers or says goodbye (leases.h). Adds or removes its address. Returns what has changed, and the terms
- * of the lease if it has one now. */
+/* Call it when a worker registers or says goodbye (leases.h). Adds or removes the worker's address. Returns what has
+ * changed, and the terms of the lease if it has one now. */
 MUST_CHECK enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,
                                                  struct lease_terms *terms);
 /* Ends one lease that has run out, and removes its address if nothing else lists it. Returns false when there is none.
  * Call it as often as leases_take_ended(). */
 MUST_CHECK bool endpoints_end_lease(struct endpoints *e, uint64_t now_ns, struct registration *ended);
 
-/* For DNS mode. `found` has all addresses that the name has now; NULL: the name has none. Adds the new addresses in
- * their order, and then removes the addresses that are gone. Takes O(n log n). The lookups call it. */
+/* For DNS mode. `addresses` are all addresses that the name has now; NULL: the name has none. Adds the new addresses in
+ * their order, and then removes the addresses that are gone. Takes O(n log n). Called after each DNS lookup. */
 struct addrinfo;
 void endpoints_update(struct endpoints *e, const struct addrinfo *addresses);
 

@@ -8,7 +8,8 @@ static const char *address_of(const struct endpoint *one)
     return one->connect_to ? one->connect_to : host + strlen("://");
 }
 
-/* Returns the link that leads to the endpoint with this address. The link leads to NULL when there is none. */
+/* Returns the link that points to the endpoint with this address. If there is none, the link is the list's last one,
+ * and points to NULL. */
 static struct endpoint **find(struct endpoints *e, const char *address)
 {
     struct endpoint **link = &e->list;
@@ -16,7 +17,7 @@ static struct endpoint **find(struct endpoints *e, const char *address)
     return link;
 }
 
-/* If the option has a name, the URL has that name, because the certificate is for that name. */
+/* If the option has a name, the URL gets that name, because the worker's certificate is for that name. */
 static void add(struct endpoints *e, const char *address)
 {
     struct buf url = {0};
@@ -39,7 +40,7 @@ static void hold(struct endpoints *e, const struct registration *r, bool other)
     if (e->ops->registered) e->ops->registered(e->data, one, other, r->tasks);
 }
 
-/* If the option lists the address, the address stays, because such a list never changes. */
+/* If the option lists the address, the endpoint stays, because such a list never changes. */
 static void let_go(struct endpoints *e, const char *address)
 {
     struct endpoint **link = find(e, address);

@@ -88,7 +88,7 @@ const char *leases_address_of(const struct leases *l, const char *worker)
     return NULL;
 }
 
-/* A goodbye that comes after another worker took the address changes nothing. */
+/* A goodbye changes nothing if another worker has the address by now. */
 static enum lease_verdict leave(struct leases *l, struct lease *one, const struct registration *r, uint64_t now_ns)
 {
     if (!one || one->barred || strcmp(one->worker, r->worker) != 0) return LEASE_UNKNOWN;

@@ -1,12 +1,12 @@
 /*
- * Which workers have registered themselves, and until when each of them is believed to be there. A worker holds a lease
+ * Records which workers have registered themselves, and until when each of them counts as alive. A worker holds a lease
  * on its address, and renews it by registering again. A lease that is not renewed runs out. A worker that says goodbye
  * ends its lease at once. Its address is then barred for a while, because a name server may still list it.
  *
- * If the owner was stopped (SIGSTOP, a slow machine), it has read no renewals. Then all leases are extended by the time
- * of the stop.
+ * While this process was stopped (SIGSTOP, a stalled machine), it read no renewals. So all leases are extended by the
+ * length of the stop.
  *
- * Pure: the time is an argument. Owner: the struct that embeds it. A zeroed one is empty.
+ * Pure: the time is an argument. Owner: the struct that embeds it. A zeroed struct is empty.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_LEASES_H
 #define FANTAIL_COORDINATOR_FLEET_LEASES_H
@@ -15,7 +15,7 @@
 
 #define LEASES_TICK_MS    500    /* how often the owner calls leases_take_ended() */
 #define LEASES_RENEW_S    2      /* the least time from one registration of a worker to its next one */
-#define LEASES_PER_S      50     /* renewals in a second, over all workers */
+#define LEASES_PER_S      50     /* renewals per second, over all workers */
 #define LEASES_BAR_S      120    /* how long an address is barred after a goodbye */
 #define LEASES_MAX        100000 /* workers that may be registered at once */
 #define LEASE_ADDRESS_MAX 64     /* "10.0.0.7:8081" or "[fd00::7]:8081", with a NUL */
@@ -26,8 +26,8 @@
 /* What a worker says about itself. */
 struct registration {
     char worker[LEASE_WORKER_MAX];   /* its id */
-    char address[LEASE_ADDRESS_MAX]; /* where it takes chunks */
-    char tasks[LEASE_TASKS_MAX];     /* ETag of its GET /v1/tasks; "": it does not say */
+    char address[LEASE_ADDRESS_MAX]; /* where it accepts chunks */
+    char tasks[LEASE_TASKS_MAX];     /* ETag of its GET /v1/tasks; "": not sent */
     char version[LEASE_VERSION_MAX]; /* for the log */
     bool leaving;                    /* goodbye */
 };
@@ -39,11 +39,11 @@ enum lease_verdict {
     LEASE_LEFT,         /* the worker said goodbye and had a lease */
     LEASE_UNKNOWN,      /* the worker said goodbye and had no lease; nothing has changed */
     LEASE_ELSEWHERE,    /* refused: a worker with this id holds another address */
-    LEASE_FULL,         /* refused: LEASES_MAX */
+    LEASE_FULL,         /* refused: LEASES_MAX workers are registered */
     LEASE_VERDICT_COUNT
 };
 
-/* How often a worker is to register, and after how long without that it is given up. */
+/* renew_s: how often a worker must register. lease_s: after how long without a registration it is given up. */
 struct lease_terms {
     unsigned renew_s, lease_s;
 };
@@ -60,7 +60,8 @@ struct leases {
 
 void leases_release(struct leases *l);
 
-/* A worker registers or says goodbye. If there is a lease now, *terms are its terms. */
+/* Call it when a worker registers or says goodbye. If the worker has a lease now, *terms is set to the lease's
+ * terms. */
 MUST_CHECK enum lease_verdict leases_register(struct leases *l, const struct registration *r, uint64_t now_ns,
                                               struct lease_terms *terms);
 /* Takes one lease that has run out, and copies its address and its worker. Returns false when there is no such lease.

@@ -30,7 +30,7 @@ static struct json_slice *member_of(struct body *b, struct json_slice name)
     return NULL;
 }
 
-/* Members with other names are skipped: a worker of a later version may have more to say. */
+/* Members with other names are skipped, because a worker of a later version may send more members. */
 static bool split(struct body *b, const char *text, size_t len, char *err, size_t err_size)
 {
     struct json_walk walk;
@@ -57,7 +57,7 @@ static bool is_plain(const char *text, size_t len)
     return true;
 }
 
-/* Reads a string into `to`. A member that is missing reads as "". */
+/* Reads a string into `to`. A missing member is read as "". */
 static bool read_text(struct json_slice value, const char *name, char *to, size_t size, char *err, size_t err_size)
 {
     struct buf text;
@@ -99,8 +99,8 @@ static const char *v6_fault(const struct in6_addr *a)
     return NULL;
 }
 
-/* Writes the address in its usual form. Returns NULL, or what is wrong with it. An IPv4 address inside an IPv6 address
- * is treated as the IPv4 address that it is. */
+/* Writes the address in canonical form. Returns NULL, or what is wrong with the address. An IPv4-mapped IPv6 address is
+ * treated as an IPv4 address. */
 static const char *normalise(const char *text, char *out, size_t size, bool *is_v6)
 {
     struct in_addr v4;

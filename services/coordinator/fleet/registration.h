@@ -1,10 +1,10 @@
 /*
- * Reads the body of POST /v1/workers, and decides which address the worker has. Calls nobody.
+ * Reads the body of POST /v1/workers, and decides which address the worker has. Pure: no I/O.
  *
- * The coordinator sends items and its token to that address. So the address is the peer's, unless the body names
- * another one. The address is numeric, so that nobody can make the coordinator look up names. It is never unspecified
- * or multicast. It is never link-local, because clouds offer services to their machines at link-local addresses. It is
- * a loopback address only if the peer has a loopback address too.
+ * The address is the peer's, unless the body names another one. The coordinator sends items and its token to that
+ * address, so not every address is accepted. The address is numeric, so that nobody can make the coordinator look up
+ * names. It is never unspecified or multicast. It is never link-local, because clouds offer services to their machines
+ * at link-local addresses. It is a loopback address only if the peer has a loopback address too.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_REGISTRATION_H
 #define FANTAIL_COORDINATOR_FLEET_REGISTRATION_H
@@ -14,7 +14,7 @@
 #define REGISTRATION_BYTES 2048 /* the longest body */
 
 /* body has a NUL after its len bytes. peer: numeric address of the connection; NULL: the connection came through a
- * socket file. Returns false if the body cannot be taken, with a sentence in err. */
+ * socket file. If the body is refused, returns false and writes a sentence to err. */
 MUST_CHECK bool registration_read(struct registration *r, const char *body, size_t len, const char *peer, char *err,
                                   size_t err_size);
 

@@ -1,6 +1,6 @@
 /*
- * Workers that register themselves: takes what they send to POST /v1/workers, and ends leases that have run out. It
- * checks that they know a token of --worker-token-file, which coordinator and workers share.
+ * Handles workers that register themselves: accepts what they send to POST /v1/workers, and ends leases that have run
+ * out.
  *
  * Owner: the fleet.
  */
@@ -13,9 +13,9 @@
 
 enum registry_verdict {
     REGISTRY_TAKEN,
-    REGISTRY_UNAUTHORIZED, /* no token, or not one of ours */
-    REGISTRY_INVALID,      /* the body or the address cannot be taken */
-    REGISTRY_CONFLICT,     /* another address has a worker with this id */
+    REGISTRY_UNAUTHORIZED, /* no token, or an unknown one */
+    REGISTRY_INVALID,      /* the body or the address is not acceptable */
+    REGISTRY_CONFLICT,     /* a worker with this id is registered at another address */
     REGISTRY_FULL,
     REGISTRY_VERDICT_COUNT
 };
@@ -31,8 +31,8 @@ void registry_start(struct registry *r, uv_loop_t *loop);
 /* From now on no lease runs out. The loop must run on to close the handle. */
 void registry_stop(struct registry *r);
 
-/* Takes the body of a request. peer is as in registration_read(). Returns REGISTRY_TAKEN and sets the terms; after a
- * goodbye the terms are 0. On refusal it returns the kind of fault, with a sentence in err. */
+/* Handles the body of a request. `peer` is as in registration_read(). Returns REGISTRY_TAKEN and sets *terms; after a
+ * goodbye the terms are 0. On refusal, returns the kind of fault and writes a sentence to err. */
 MUST_CHECK enum registry_verdict registry_take(struct registry *r, const char *body, size_t len, const char *peer,
                                                struct lease_terms *terms, char *err, size_t err_size);
 /* Counts a request that was refused without registry_take(). */

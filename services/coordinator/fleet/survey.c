@@ -71,7 +71,7 @@ static void answer_questions(struct survey *s)
     for (struct survey_question *q; (q = take_over(s, now_ns())); free(q)) q->answered(q->data, s->catalog.reached > 0);
 }
 
-/* From now on the questions do not wait for this worker. */
+/* Makes the questions stop waiting for this worker. */
 static void uncount(struct survey *s, const struct survey_worker *w)
 {
     for (struct survey_question *q = s->questions; q; q = q->next) q->left -= waits_for(q, w);

@@ -1,11 +1,11 @@
 /*
- * Asks the workers which tasks they have, and keeps the catalog. A worker is asked when it is added, when the owner
- * wants it (survey_ask()), when a question needs it (survey_question_new()), and otherwise every half minute. The
- * regular requests to different workers are spread over that time. A worker that did not answer is asked again sooner.
- * The number of workers asked at the same time is limited.
+ * Asks the workers which tasks they have, and keeps the catalog up to date. A worker is asked when it is added, when
+ * the owner wants it (survey_ask()), when a question needs it (survey_question_new()), and otherwise every half minute.
+ * The regular requests to different workers are spread over that time. A worker that did not answer is asked again
+ * sooner. The number of workers asked at the same time is limited.
  *
- * Owner: the fleet. Its work is done in callbacks of the loop. Its functions call no callbacks of the owner, but
- * survey_add() and others may start requests.
+ * Owner: the fleet. Its work is done in callbacks of the loop. Its functions never call the owner's callbacks directly,
+ * but survey_add() and others may start requests.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_SURVEY_H
 #define FANTAIL_COORDINATOR_FLEET_SURVEY_H
@@ -26,7 +26,7 @@ struct survey {
     const char *authorization; /* a header line to send; NULL: none; borrowed; it may change between requests */
     struct catalog catalog;
     bool rejects_token; /* the last worker that did not answer rejected our token */
-    char fault[400];    /* why that worker could not be asked; "": it answered with something else */
+    char fault[400];    /* why that worker could not be asked; "": it answered, but without a list of tasks */
 
     /* Private. */
     unsigned workers, asking;
@@ -39,14 +39,14 @@ struct survey {
 };
 
 void survey_start(struct survey *s, uv_loop_t *loop, struct http_client *client, bool balancer);
-/* Ends requests and frees questions and the catalog. All workers must have been removed. The loop must run on until the
- * timer is closed. */
+/* Cancels the requests, and frees the questions and the catalog. All workers must have been removed. The loop must run
+ * on until the timer is closed. */
 void survey_stop(struct survey *s);
 
 /* Workers. */
 
-/* Called with what a worker said. `has` is borrowed for the call. worker_id is a hash of its Fantail-Worker; 0: it has
- * none. */
+/* Called with the tasks that a worker reported. `has` is borrowed for the call. worker_id is a hash of the
+ * Fantail-Worker header; 0: there was none. */
 typedef void survey_said(void *owner, const struct task_list *has, uint64_t worker_id);
 
 /* Adds a worker. `at` is borrowed until survey_remove(). said may be NULL. */
@@ -54,15 +54,16 @@ struct survey_worker *survey_add(struct survey *s, const struct endpoint *at, su
 void survey_remove(struct survey *s, struct survey_worker *w);
 /* Asks the worker once more, but not before `after_ms` have passed since it was asked last. */
 void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms);
-/* A worker says that its tasks have this ETag. Asks the worker if we know another ETag. "": the worker does not say. */
+/* Call it when a worker says that its tasks have this ETag. If the catalog has another ETag, asks the worker. "": the
+ * worker did not send one. */
 void survey_compare(struct survey *s, struct survey_worker *w, const char *etag);
 
 /* Questions. */
 
-/* Asks all workers that were not asked just now. "Just now" is one millisecond for each worker of the fleet, at most a
- * second. Calls answered(data, ok) when all have answered, or as soon as enough(data) is true after an answer, or after
- * three seconds. ok is false when no worker can be reached. enough may be NULL. Returns NULL when there is no worker to
- * ask. */
+/* Asks all workers, except those that were asked just now: in the last second, or in the last n milliseconds if the
+ * fleet has n < 1000 workers. Calls answered(data, ok) when all have answered, or as soon as enough(data) is true after
+ * an answer, or after three seconds. ok is false when no worker can be reached. enough may be NULL. Returns NULL when
+ * there is no worker to ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
 /* Drops a question, so that it is not answered any more. Does nothing if it was answered already. */

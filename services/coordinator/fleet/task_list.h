@@ -18,12 +18,12 @@ struct listed_task {
 struct task_list {
     struct listed_task *tasks;
     size_t count;
-    char *text; /* lists that say the same have the same text */
+    char *text; /* lists with the same content have the same text */
 
-    /* For the catalog: workers that say the same share one list. */
+    /* For the catalog: workers with the same tasks share one list. */
     struct list_link link;
     unsigned workers, reached; /* workers that have this list; how many of them answered when they were asked last */
-    uint64_t left_ns;          /* if workers is 0: when the last worker went away */
+    uint64_t left_ns;          /* if workers is 0: when its last worker went away */
 };
 
 /* Reads a list. Returns NULL when the text is not {"tasks":[{"name":...,...},...]}. */

@@ -20,7 +20,7 @@ struct worker_fleet_config {
     const char *ca, *client_cert, *client_key; /* paths of files; NULL: none */
     double dns_refresh_s;
     bool register_workers;      /* workers may register themselves, whatever `workers` says */
-    const char *expected_tasks; /* tasks that are known before a worker has had them, with commas; NULL: none */
+    const char *expected_tasks; /* comma-separated tasks that are known before a worker has them; NULL: none */
 };
 
 struct worker_fleet {
@@ -29,7 +29,7 @@ struct worker_fleet {
     struct tls_store tls; /* certificates of `client` */
     struct token_file tokens;
     char *authorization; /* the header line that every request to a worker carries; NULL: none */
-    uint64_t token_age;  /* how often the token in `authorization` was replaced */
+    uint64_t token_age;  /* how many times the token in `authorization` was replaced */
     struct endpoints endpoints;
     struct registry registry;
     struct survey survey;
@@ -45,8 +45,8 @@ bool worker_fleet_takes_registrations(const struct worker_fleet_config *config);
 void worker_fleet_register_metrics(struct worker_fleet *f);
 /* Starts everything but the search for addresses. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size);
-/* Starts to find addresses: from now on the ops are called with data. On failure it returns false, with a sentence in
- * err. */
+/* Starts the search for addresses: from now on the ops are called with `data`. On failure it returns false, with a
+ * sentence in err. */
 MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_ops *ops, void *data,
                                           char *err, size_t err_size);
 /* A worker has rejected the token of a request that was sent when token_age was `age`. Reads the file at once if it has
@@ -57,7 +57,7 @@ void worker_fleet_reload(struct worker_fleet *f);
 /* Ends every request, and calls the op `removed` for every address. The loop must run on until the handles are
  * closed. */
 void worker_fleet_stop(struct worker_fleet *f);
-/* Call it after worker_fleet_stop(), when nothing can ask any more. */
+/* Call it after worker_fleet_stop(), when nothing uses the fleet any more. */
 void worker_fleet_release(struct worker_fleet *f);
 
 #endif

@@ -1,4 +1,5 @@
-/* Certificates for calls of workers by https: those that the coordinator trusts, and the one that it shows. */
+/* Certificates for HTTPS calls to workers: the CA certificates that the coordinator trusts, and its client
+ * certificate. */
 #ifndef FANTAIL_COORDINATOR_FLEET_WORKER_TLS_H
 #define FANTAIL_COORDINATOR_FLEET_WORKER_TLS_H
 

@@ -1,6 +1,7 @@
 #include "coordinator/items/item_source.h"
 
-/* How long a generated item usually is, including its newline. It is a number, or a span with two numbers. */
+/* The longest usual line of a generated item, including its newline. The item is a number, or a span with two
+ * numbers. */
 enum { RANGE_ITEM_BYTES = 21, SPAN_ITEM_BYTES = 56 };
 
 static uint64_t take_indexes(uint64_t *next, uint64_t n, uint64_t *first)

@@ -1,6 +1,6 @@
 /*
- * Where the items of a phase come from, in the order of their indexes. Between one cut and the next there may be a gap:
- * items that need no work any more. Inside a cut there is never a gap. Pure: no I/O.
+ * The interface that supplies the items of a phase, in index order. There may be a gap between two cuts: items that
+ * need no work any more. Within a cut there is no gap. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
 #define FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
@@ -13,12 +13,11 @@ struct item_source_ops {
      * max_bytes unless the first item alone is larger. Returns how many items it moved; 0 when there are none. *first
      * is the index of the first item. */
     uint64_t (*cut)(void *source, uint64_t max_items, size_t max_bytes, uint64_t *first, struct buf *lines);
-    /* Leaves out the next items, at most max_items. Returns how many it left out. *first is the index of the first
-     * item. */
+    /* Skips the next items, at most max_items. Returns how many it skipped. *first is the index of the first item. */
     uint64_t (*drop)(void *source, uint64_t max_items, uint64_t *first);
 };
 
-/* Borrows the source, and may be copied freely. */
+/* A handle that borrows the source. It may be copied freely. */
 struct item_source {
     const struct item_source_ops *ops;
     void *source;
@@ -35,14 +34,15 @@ static inline uint64_t item_source_drop(const struct item_source *s, uint64_t ma
     return s->ops->drop(s->source, max_items, first);
 }
 
-/* The items of a range or of spans. They are made when they are cut. All but spec must be zeroed; spec is borrowed. */
+/* The items of a range or of spans. They are generated when they are cut. All members but spec must be zeroed; spec is
+ * borrowed. */
 struct generated_items {
     const struct jobspec *spec;
     uint64_t next; /* index of the next item */
 };
 struct item_source generated_items_source(struct generated_items *g);
 
-/* Items that were put in a spool, with indexes from 0 on. All but spool must be zeroed; spool is borrowed. */
+/* Items that were put in a spool, with indexes from 0 on. All members but spool must be zeroed; spool is borrowed. */
 struct spooled_items {
     struct spool *spool;
     uint64_t next;

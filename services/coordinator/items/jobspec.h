@@ -1,6 +1,6 @@
 /*
- * What a job asks for: the options of the job object and of the query. They are checked, and options that are not given
- * have their defaults. Pure. It does not know which tasks exist. It does not see the items, because the splitter
+ * The options of a job, from the job object and from the query. They are checked, and options that are not given have
+ * their defaults. Pure. This module does not know which tasks exist. It does not see the items, because the splitter
  * removes them first.
  *
  * Life: jobspec_init(), then jobspec_read_query() for each query argument, jobspec_read_options() with the splitter's
@@ -58,7 +58,7 @@ struct jobspec {
     int64_t tolerated_failure_count; /* -1: no limit */
     double tolerated_failure_percentage;
     enum job_reduce reduce;
-    char *reduce_task; /* a job that has it is refused, because tasks cannot reduce yet */
+    char *reduce_task; /* a job that sets it is refused, because tasks cannot reduce yet */
     int64_t reduce_fan_in;
     double progress_s; /* only in the query: seconds from one progress line to the next; 0: none */
 
@@ -75,8 +75,8 @@ void jobspec_init(struct jobspec *spec);
 /* Releasing a zeroed or released spec is fine. */
 void jobspec_release(struct jobspec *spec);
 
-/* Reads one query argument. Names are those of the job object. A nested name has a dot ("retry.max_attempts"). Several
- * tasks have commas between them ("task=fetch,parse"). An unknown name is an error. */
+/* Reads one query argument. The names are those of the job object. A nested name has a dot ("retry.max_attempts").
+ * Several tasks are separated by commas ("task=fetch,parse"). An unknown name is an error. */
 MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const char *value,
                                    struct jobspec_error *err);
 /* Reads the job object without its items, as JSON text. A field that is both here and in the query is an error. */
@@ -85,15 +85,15 @@ MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, siz
  * one source of items, and sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
-/* For a job that was started with `early`, before all its options had arrived. Returns the pointer of the first option
- * that differs in `late` and must not differ. Returns NULL when there is none. */
+/* For a job that was started with `early`, before all its options had arrived. Returns the JSON pointer of the first
+ * option that differs in `late` but may not change any more. Returns NULL when there is none. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
 /* For RANGE and SPANS: appends items first .. first + count - 1, one line each. Returns false when they pass the
  * buffer's cap. */
 MUST_CHECK bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out);
 
-/* Whether answers go out in the order of the items. A reduction needs that, whatever `order` is. */
+/* Returns whether answers are read in input order. A reduction needs input order, whatever `order` is. */
 bool jobspec_keeps_order(const struct jobspec *spec);
 
 const char *job_reduce_name(enum job_reduce reduce);

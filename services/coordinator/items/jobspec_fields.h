@@ -1,6 +1,6 @@
 /*
- * The table of the options of a job: name, type, offset and range of every field. jobspec_read.c reads options by it,
- * and makes the sentences of its errors from it. Private to jobspec*.c.
+ * The table of the options of a job: name, type, offset and range of every field. jobspec_read.c uses the table to read
+ * the options and to write error messages. Private to jobspec*.c.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_JOBSPEC_FIELDS_H
 #define FANTAIL_COORDINATOR_ITEMS_JOBSPEC_FIELDS_H
@@ -22,7 +22,7 @@ struct field {
     const char *name; /* "retry.jitter" is the member jitter of the member retry */
     enum field_type type;
     bool nullable;   /* null leaves the default */
-    bool query_only; /* it is about this answer, not the job */
+    bool query_only; /* the option is about this response, not about the job */
     size_t offset;
     double min, max;
     const char *const *words; /* indexed by the value of the enum; NULL: that value has no word */

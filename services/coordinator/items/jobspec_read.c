@@ -296,7 +296,7 @@ static void query_to_json(const struct field *f, const char *value, struct buf *
     if (list) buf_add_char(json, '[');
     for (const char *p = value;; p++) {
         size_t n = list ? strcspn(p, ",") : strlen(p);
-        /* An empty list of errors has no element. */
+        /* An empty value means an empty list of errors, not a list with one empty name. */
         if (n || !list || f->type != FIELD_ERRORS) buf_add_json_string(json, p, n);
         p += n;
         if (!*p) break;
@@ -319,7 +319,7 @@ bool jobspec_read_query(struct jobspec *spec, const char *name, const char *valu
     if (!json_valid(json.data, json.len, &offset, &why)) {
         ok = fail_type(f, err);
     } else {
-        /* White space is allowed only around values that are JSON already. */
+        /* White space is allowed only around values that are JSON in the query. */
         if (f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK || f->type == FIELD_ERRORS)
             begin = 0;
         const char *text = json.data + begin;

@@ -1,6 +1,6 @@
 /*
- * The items of a chunk, as the lines in which they are sent. A chunk that is a slice of another shares its bytes. Pure:
- * no I/O.
+ * The items of a chunk, as the lines that are sent to a worker. A chunk that is a slice of another chunk shares its
+ * bytes. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_PAYLOAD_H
 #define FANTAIL_COORDINATOR_ITEMS_PAYLOAD_H
@@ -16,7 +16,7 @@ struct payload {
     uint64_t count;
 };
 
-/* Takes the memory of `lines`, and leaves `lines` empty. */
+/* Takes over the memory of `lines`, and leaves `lines` empty. */
 MUST_CHECK struct payload *payload_new(struct buf *lines, uint64_t count);
 /* Returns a payload of items [from, from + count) of p. */
 MUST_CHECK struct payload *payload_slice(const struct payload *p, uint64_t from, uint64_t count);

@@ -7,20 +7,20 @@
 
 #define MAX_MEMBERS 64
 
-/* What comes next. White space may come before it, except in the three states inside a value. */
+/* What is expected next. White space may come before it, except in the three states IN_NAME, IN_VALUE and IN_ITEM. */
 enum split_state {
     OPEN,        /* { */
     FIRST_NAME,  /* a name or } */
     NAME,        /* a name */
-    IN_NAME,     /* its rest */
+    IN_NAME,     /* the rest of the name */
     COLON,       /* : */
     VALUE,       /* an option's value */
-    IN_VALUE,    /* its rest */
+    IN_VALUE,    /* the rest of the value */
     AFTER_VALUE, /* , or } */
     ITEMS_OPEN,  /* [ */
     FIRST_ITEM,  /* an item or ] */
     ITEM,        /* an item */
-    IN_ITEM,     /* its rest */
+    IN_ITEM,     /* the rest of the item */
     AFTER_ITEM,  /* , or ] */
     CLOSED,      /* nothing */
 };
@@ -159,8 +159,8 @@ static inline size_t small_copy(char *dst, const char *src, size_t len, size_t r
     return len;
 }
 
-/* Reads scalars, each with a comma after it. This is the loop in which most time is spent. Returns where something else
- * begins: an item (state ITEM), or what comes after an item (AFTER_ITEM). */
+/* Reads scalars, each with a comma after it. Most of the time is spent in this loop. Returns where it stopped: before
+ * an item that it does not read (state ITEM), or after an item that no comma follows (AFTER_ITEM). */
 static const char *read_scalars(struct splitter *s, const char *p, const char *end)
 {
     if (*p == '{' || *p == '[') return p;
@@ -170,7 +170,7 @@ static const char *read_scalars(struct splitter *s, const char *p, const char *e
     uint64_t count = 0;
     while (p < end && *p != '{' && *p != '[') {
         size_t readable = (size_t)(end - p), n = json_value_length(p, readable);
-        /* A number at the end of the piece may go on in the next one. */
+        /* A number at the end of the piece may continue in the next piece. */
         if (n == 0 || n == readable || n > LIMIT_ITEM_BYTES) break;
         out += small_copy(out, p, n, readable);
         *out++ = '\n';

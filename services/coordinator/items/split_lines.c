@@ -5,9 +5,9 @@
 
 #define NUL_FAULT "text has no NUL byte (is this UTF-16, or do the items end with NUL?); one was found"
 
-/* How far the line has been read whose end has not come yet. */
+/* What has been read of an unfinished line. */
 enum line_state {
-    LINE_BLANK, /* only white space has come */
+    LINE_BLANK, /* only white space so far */
     LINE_MARK,  /* the first bytes may become a byte order mark */
     LINE_VALUE,
     LINE_AFTER, /* the value is whole, and only white space may follow */
@@ -40,7 +40,7 @@ static void emit_partial(struct splitter *s)
     if (len >= SPLIT_HANDED_OVER_BYTES) s->line_hint = len + 2;
 }
 
-/* Reads the bytes at the start of a line that can be those of a byte order mark. Returns how many bytes it used. */
+/* Reads bytes at the start of a line as long as they match a byte order mark. Returns how many bytes it used. */
 static size_t read_mark(struct splitter *s, const char *p, size_t len)
 {
     static const char mark[] = "\xEF\xBB\xBF";
@@ -71,9 +71,9 @@ static size_t begin_line(struct splitter *s, const char *p, size_t len, uint64_t
     return at;
 }
 
-/* Scans the next bytes of a line, without its newline. *value is the part of them that belongs to the item. Each byte
- * is scanned once, when it comes, so a long line delays nobody at its end. `offset` is that of the first byte in the
- * whole body. */
+/* Scans the next bytes of a line, without its newline. Sets *value to the part of these bytes that belongs to the item.
+ * Each byte is scanned once, when it arrives, so the end of a long line does not delay the loop. `offset` is the offset
+ * of the first byte in the whole body. */
 static enum split_status scan_part(struct splitter *s, const char *p, size_t len, uint64_t offset,
                                    struct json_slice *value)
 {
@@ -120,7 +120,7 @@ static enum split_status read_json_line(struct splitter *s, const char *line, si
     return status;
 }
 
-/* Reads the next bytes of a line whose end has not come yet. */
+/* Reads the next bytes of an unfinished line. */
 static enum split_status hold_json(struct splitter *s, const char *p, size_t len, uint64_t offset)
 {
     struct json_slice value;
@@ -141,7 +141,7 @@ static enum split_status end_json(struct splitter *s, uint64_t offset)
 
 /* ---- many lines of JSON ---- */
 
-/* Whether the line is valid JSON within the depth. */
+/* Returns whether the line is valid JSON within the depth limit. */
 static bool scan_line(struct splitter *s, const char *line, size_t len)
 {
     size_t used;
@@ -151,8 +151,7 @@ static bool scan_line(struct splitter *s, const char *line, size_t len)
     return status == JSON_SCAN_WHOLE && used == len;
 }
 
-/* Returns the length, including the newline, of a line at p that is an item byte for byte. Returns 0 for another
- * line. */
+/* If the line at p is an item without any change, returns its length including the newline. Otherwise returns 0. */
 static size_t plain_line(struct splitter *s, const char *p, const char *end)
 {
     size_t n;
@@ -175,8 +174,8 @@ static void append_run(struct splitter *s, const char *run, const char *end, uin
     s->item_count += count;
 }
 
-/* Reads the whole lines of a piece. *rest is the start of the unfinished line. Nearly all lines are items byte for
- * byte. Such lines are copied together. */
+/* Reads the whole lines of a piece. *rest is the start of the unfinished line. Nearly all lines are items without any
+ * change. Consecutive lines of this kind are copied together. */
 static enum split_status read_json_lines(struct splitter *s, const char *data, size_t len, const char **rest)
 {
     const char *p = data, *end = data + len, *run = p;
@@ -216,7 +215,7 @@ static void append_escaped(struct buf *out, unsigned char c)
         buf_add(out, long_form, sizeof long_form);
 }
 
-/* Whether p holds the first bytes of a character, and not all of them. */
+/* Returns whether p holds only the first bytes of a character. */
 static bool is_cut_off(const char *p, size_t len)
 {
     struct json_scan scan;
@@ -227,7 +226,7 @@ static bool is_cut_off(const char *p, size_t len)
            json_scan_feed(&scan, p, len, &used) == JSON_SCAN_MORE;
 }
 
-/* Appends the characters of a line to `out`, as in a JSON string. *used is smaller than len if a character is cut off
+/* Appends the characters of a line to `out`, as in a JSON string. Sets *used to less than len if a character is cut off
  * at the end of p. `begin` is where the item begins in `out`. */
 static enum split_status add_text(struct splitter *s, struct buf *out, size_t begin, const char *p, size_t len,
                                   uint64_t offset, size_t *used)
@@ -272,8 +271,8 @@ static enum split_status read_text_line(struct splitter *s, const char *line, si
     return SPLIT_OK;
 }
 
-/* Reads the next bytes of a line whose end has not come yet. Bytes at the end that cannot be read yet stay in s->rest:
- * a CR, which may be part of the line's end, or a character that is cut off. */
+/* Reads the next bytes of an unfinished line. Bytes at the end that cannot be read yet are kept in s->rest: a CR, which
+ * may be part of the line break, or an incomplete character. */
 static enum split_status add_text_part(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *used)
 {
     size_t whole = len && p[len - 1] == '\r' ? len - 1 : len;
@@ -350,7 +349,7 @@ static enum split_status hold(struct splitter *s, const char *p, size_t len, uin
     return s->format == SPLIT_TEXT ? hold_text(s, p, len, offset) : hold_json(s, p, len, offset);
 }
 
-/* Ends the line of which parts have come. `offset` is that of its newline. */
+/* Ends a line that arrived in parts. `offset` is the offset of its newline. */
 static enum split_status end_line(struct splitter *s, uint64_t offset)
 {
     s->line_held = false;

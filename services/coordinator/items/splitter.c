@@ -177,7 +177,7 @@ size_t lines_cut(const char *data, size_t len, uint64_t max_lines, size_t max_by
     if (max_lines == 0 || len == 0) return 0;
     const char *end = data + (len < max_bytes ? len : max_bytes);
     const char *after = skip_lines(data, end, max_lines, lines);
-    /* A first line of more than max_bytes is cut off alone. */
+    /* If the first line alone has more than max_bytes, only that line is cut off. */
     if (*lines == 0) after = skip_lines(data, data + len, 1, lines);
     return (size_t)(after - data);
 }

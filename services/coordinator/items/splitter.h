@@ -15,8 +15,8 @@
  *
  * The only member of a job that the splitter knows is "items"; jobspec.h reads the options.
  *
- * The body is UTF-8. A byte order mark at its start is skipped. A mark before a later line is refused, and so is a NUL
- * byte in a line of text. So UTF-16 and joined files cannot become items that nobody meant.
+ * The body is UTF-8. A byte order mark at its start is skipped. A byte order mark before a later line is refused, and
+ * so is a NUL byte in a line of text. So UTF-16 files and joined files are not read as wrong items.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
@@ -91,9 +91,9 @@ void splitter_release(struct splitter *s);
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
 /* Returns the most memory that feeding `len` more bytes, or finishing, can need. For memory_has_room(). */
 size_t splitter_growth(const struct splitter *s, size_t len);
-/* Whether the body has had no bytes until now, or only a byte order mark. */
+/* Returns whether the body has had no bytes so far, or only a byte order mark. */
 bool splitter_is_empty(const struct splitter *s);
-/* Call it when the body is whole. The last line is an item even without its newline. */
+/* Call it at the end of the body. The last line is an item even without its newline. */
 MUST_CHECK enum split_status splitter_finish(struct splitter *s);
 
 /* Cuts off the first whole lines of data: at most max_lines, and at most max_bytes unless the first line alone is

@@ -1,7 +1,6 @@
 /*
- * The items of one job that are split and not yet cut into a chunk. They are lines, in the order in which they came.
- * The upload fills the spool, and the scheduler's cuts empty it. The size of the spool decides when the upload is
- * paused. Pure: no I/O.
+ * The items of one job that are split but not yet cut into chunks. They are lines, in input order. The upload fills the
+ * spool, and the scheduler's cuts empty it. The size of the spool decides when the upload is paused. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPOOL_H
 #define FANTAIL_COORDINATOR_ITEMS_SPOOL_H
@@ -18,7 +17,7 @@ struct spool {
 
 /* Releasing a zeroed spool is fine. */
 void spool_release(struct spool *s);
-/* Takes the memory of `lines`, and leaves `lines` empty. `lines` must have `items` whole lines, each with its
+/* Takes over the memory of `lines`, and leaves `lines` empty. `lines` must have `items` whole lines, each with its
  * newline. */
 void spool_take(struct spool *s, struct buf *lines, uint64_t items);
 /* Moves the next items into `out`, which must be empty. It moves at most max_items, and at most max_bytes unless the

@@ -69,8 +69,8 @@ void job_client_gone(struct job *j)
     free_when_over(j);
 }
 
-/* Only notes the cancel, because this call may come from inside an action of the scheduler. The scheduler must not be
- * called from there. */
+/* Only records the cancellation. This function may be called from inside an op of the scheduler, where the scheduler
+ * must not be called. */
 static void note_cancel(struct job *j)
 {
     j->cancel_is_noted = true;
@@ -165,8 +165,8 @@ bool job_has_all_answers(const struct job *j)
     return j->state == JOB_ENDED && !j->folds_more;
 }
 
-/* Folds answers. Many answers may be there at once, for example after a slow first item. They are folded in several
- * turns of the loop. */
+/* Folds answers. Many answers may become readable at once, for example after a slow first item. They are folded in
+ * several turns of the loop. */
 static void fold_answers(struct job *j)
 {
     char why[sizeof j->failure];
@@ -209,7 +209,7 @@ void job_open_answers(struct job *j)
     }
 }
 
-/* Without a reader, nobody could get the value of a reduction. */
+/* Without a reader, nothing is folded, because nobody could get the result. */
 void job_answers_came(struct job *j)
 {
     if (!j->readable || j->readers.n == 0) return;

@@ -1,7 +1,7 @@
 /*
- * One job from its POST to its last byte. Its submission brings options and items, its phase runs the items, and its
- * answers go to its readers. A job lives until the scheduler, the submission's exchange and the readers are done with
- * it.
+ * One job, from its POST request to the last byte of its answer. Its submission receives the options and items, its
+ * phase runs the items, and its readers send the answers. A job lives until the scheduler, the submission's exchange
+ * and the readers are done with it.
  *
  *                     the workers have its tasks
  *   NEW ---------------------------------------------------> RUNNING ---> ENDED
@@ -44,7 +44,7 @@ struct job {
     bool folds_more; /* the job is on jobs->folds, because more answers have arrived for the reduction */
     struct list_link fold_link;
     struct fold fold; /* for a reduced job, set when its answers can be read */
-    bool readable;    /* job_open_answers() has opened them */
+    bool readable;    /* job_open_answers() has let readers read the answers */
     struct list readers;
 
     enum sched_status cancel_status;
@@ -52,10 +52,10 @@ struct job {
     bool cancel_is_noted;      /* the job is on jobs->cancels */
     struct list_link cancel_link;
     enum sched_waiting waiting;
-    uint64_t starting; /* how many processes are starting at the worker that said so last */
+    uint64_t starting; /* how many processes are starting on the worker that reported this last */
     struct sched_outcome outcome;
     char failure[200]; /* why the coordinator itself failed the job; "": it did not */
-    bool disk_failed;  /* it failed because of the disk */
+    bool disk_failed;  /* the job failed because of the disk */
 };
 
 /* Ends the job early: before the next scheduler_run(), or when the job starts. reason must be a literal or live as long

@@ -19,7 +19,7 @@ enum job_likeness job_likeness(const char *item, size_t len)
     return task ? LIKE_JOB : LIKE_SOURCE;
 }
 
-/* Returns a hint. A task may take objects with such members, so nothing is refused. */
+/* Returns a hint. Nothing is refused, because a task may take items with such members. */
 const char *job_hint(const struct job *j)
 {
     const struct submission *s = &j->submission;

@@ -15,8 +15,7 @@ MUST_CHECK struct job *job_new(struct jobs *jobs);
 void job_move(struct job *j, enum job_state to);
 /* Starts the job. Call it when its tasks are known to exist, or when no worker could be asked. */
 void job_start(struct job *j);
-/* Call it when an exchange of the job is over: that of the submission, or that of a reader. The reader must be freed
- * already. May free j. */
+/* Call it when the exchange of the submission or of a reader is over. That reader must already be freed. May free j. */
 void job_client_gone(struct job *j);
 void job_tick(struct job *j, uint64_t now_ns);
 
@@ -26,21 +25,20 @@ void job_refuse(struct job *j, int status, const char *members, const char *deta
 /* Clears b, writes "pointer":"..." to it and returns the text, which is borrowed from b. */
 const char *job_pointer_member(struct buf *b, const char *pointer);
 
-/* Whether the job has ended, and its answers can be read to their end. */
+/* Returns whether the job has ended and all its answers can be read. */
 bool job_has_all_answers(const struct job *j);
-/* Folds a share of the answers that have arrived. Call it while j->folds_more is set. */
+/* Folds some of the answers that have arrived. Call it while j->folds_more is set. */
 void job_fold_more(struct job *j);
-/* Whether the answers go through a reduction. Then readers get the value that the reduction makes, and the errors. */
+/* Returns whether the job has a built-in reduction. If so, readers get the result of the reduction, and the errors. */
 bool job_is_reduced(const struct job *j);
-/* Call it when the body has become whole, and when the job has started. When both are true, readers get their
- * answers. */
+/* Call it at the end of the body, and when the job has started. After both, readers get their answers. */
 void job_open_answers(struct job *j);
 void job_answers_came(struct job *j);
-/* Makes the job fail because a sink could not keep its answers. */
+/* Makes the job fail because a sink could not store its answers. */
 void job_fail_to_keep(struct job *j, const struct answer_sink *sink);
 /* Makes the job fail because there is no memory for an answer. */
 void job_fail_for_memory(struct job *j);
-/* Call it when the scheduler has reported the end. May free j. */
+/* Call it when the scheduler has reported the end of the phase. May free j. */
 void job_phase_finished(struct job *j, const struct sched_outcome *outcome);
 void job_set_waiting(struct job *j, enum sched_waiting why);
 
@@ -48,7 +46,8 @@ void job_set_waiting(struct job *j, enum sched_waiting why);
 
 /* Returns what an item looks like, judged by its members. The item must be valid JSON. */
 enum job_likeness job_likeness(const char *item, size_t len);
-/* Returns what the client may have meant, for the end of the answer, or NULL. The text is static. */
+/* Returns a hint for the end of the answer: what the client may have meant. Returns NULL when there is none. The text
+ * is static. */
 const char *job_hint(const struct job *j);
 
 /* task_check.c */

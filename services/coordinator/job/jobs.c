@@ -4,14 +4,14 @@
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
 
-/* How often the timer of progress lines and heartbeats fires. It runs while there are jobs or files that are being
- * removed. */
+/* How often the timer of progress lines and heartbeats fires. The timer runs while there are jobs, spill files to
+ * remove or freed memory to return. */
 enum { TICK_MS = 100 };
 enum { BUCKETS_MIN = 64 };
 #define MEMORY_GAP_NS (5 * NS_PER_S)
 
-/* Gives freed memory back to the kernel. This is not done at each end of a job, because other jobs mostly use the
- * memory again at once. */
+/* Returns freed memory to the kernel. This is not done each time a job ends, because other jobs usually reuse the
+ * memory at once. */
 static void return_memory(struct jobs *t, uint64_t now)
 {
     if (!t->memory_was_freed || now - t->memory_returned_ns < MEMORY_GAP_NS) return;
@@ -81,7 +81,7 @@ void jobs_release(struct jobs *t)
 
 /* The table. */
 
-/* Returns the bucket of an id, by the hash FNV-1a of 32 bits. */
+/* Returns the bucket of an id, by its 32-bit FNV-1a hash. */
 static struct job **bucket_of(const struct jobs *t, const char *id)
 {
     uint32_t h = 2166136261u;
@@ -136,7 +136,7 @@ struct job *jobs_next(const struct jobs *t, const struct job *j)
     return next ? CONTAINER_OF(next, struct job, by_age) : NULL;
 }
 
-/* Cancels. */
+/* Cancellations. */
 
 void jobs_cancel_all(struct jobs *t, const char *reason)
 {

@@ -1,6 +1,6 @@
 /*
- * The jobs of this coordinator, in a table by id and in order of age. It also has what jobs share: the scheduler, the
- * fleet, and the timer of progress lines and heartbeats. Owner: the coordinator.
+ * The jobs of this coordinator, in a table by id and in order of age. It also holds what the jobs share: the scheduler,
+ * the fleet, and the timer for progress lines and heartbeats. Owner: the coordinator.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOBS_H
 #define FANTAIL_COORDINATOR_JOB_JOBS_H
@@ -46,11 +46,11 @@ struct jobs {
     struct job **buckets;        /* indexed by a hash of the id */
     unsigned buckets_n;          /* their number, a power of two */
     struct list by_age;          /* newest first */
-    uint64_t memory_returned_ns; /* when freed memory was given back last */
-    bool memory_was_freed;       /* a job has gone since then */
+    uint64_t memory_returned_ns; /* when freed memory was last returned to the kernel */
+    bool memory_was_freed;       /* a job was freed since then */
     struct list folds;           /* reductions that have more answers to fold */
     struct turn_step fold_step;
-    struct list cancels; /* cancels that the scheduler does not know yet */
+    struct list cancels; /* jobs whose cancellation the scheduler does not know yet */
     uv_timer_t tick_timer;
     struct jobs_metrics metrics;
 };
@@ -68,7 +68,7 @@ struct job *jobs_find(const struct jobs *t, const char *id);
 struct job *jobs_next(const struct jobs *t, const struct job *j);
 /* Ends every running job as cancelled before the next scheduler_run(). reason must be a literal. */
 void jobs_cancel_all(struct jobs *t, const char *reason);
-/* Gives the scheduler the cancels that were noted since the last call. The scheduler must not be running. */
+/* Tells the scheduler about the cancellations recorded since the last call. The scheduler must not be running. */
 void jobs_carry_out_cancels(struct jobs *t);
 
 #endif

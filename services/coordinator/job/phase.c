@@ -6,7 +6,7 @@
 
 /* A worker may be silent for an item's timeout plus this time. */
 enum { SILENCE_MARGIN_MS = 10000 };
-/* About the size of generated items, as an estimate for the scheduler. */
+/* The size of a generated item, as an estimate for the scheduler. */
 enum { GENERATED_ITEM_BYTES = 16 };
 
 static void write_chunk_header(struct buf *b, const struct jobspec *spec)
@@ -65,7 +65,7 @@ static uint64_t deadline_ns(const struct job *j)
     return j->spec.deadline_s > 0 ? j->started_ns + (uint64_t)(j->spec.deadline_s * 1e9) : SCHED_NEVER;
 }
 
-/* Writes the scheduler's name for what the job runs: its task, or the tasks of its pipeline with commas. */
+/* Writes the task name that the scheduler uses: the job's task, or the comma-separated tasks of its pipeline. */
 static void write_task_name(struct buf *b, const struct jobspec *spec)
 {
     for (size_t i = 0; i < spec->task_count; i++) {

@@ -1,6 +1,6 @@
 /*
  * One run of items through the workers: where its items come from, what is sent with each chunk, its job in the
- * scheduler, and where its answers go. A job has one phase. The dispatcher knows phases, and the owner of a sched_job
+ * scheduler, and where its answers go. A job has one phase. The dispatcher works with phases: the owner of a sched_job
  * is its phase.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_PHASE_H
@@ -17,12 +17,12 @@ struct phase {
     struct sched_job *sched; /* NULL before the start and after the end */
     struct buf chunk_header; /* the first line of every chunk */
     struct item_source items;
-    struct generated_items generated; /* one of these two is the source */
+    struct generated_items generated; /* `items` reads from one of these two */
     struct spooled_items spooled;
     struct answer_sink answers;
 };
 
-/* Starts what job->spec asks for; its answers go to the sink. */
+/* Starts the run that job->spec describes; its answers are added to the sink `answers`. */
 void phase_start(struct phase *p, struct job *job, struct answer_sink answers);
 /* Tells the scheduler that items have arrived. Does nothing before the start, because the start counts all items in the
  * spool. */
@@ -42,7 +42,7 @@ void phase_finished(struct phase *p, const struct sched_outcome *outcome);
 void phase_waiting(struct phase *p, enum sched_waiting why);
 /* Adds answers: n lines in canonical form, of items from `first` on. */
 void phase_add_values(struct phase *p, uint64_t first, uint64_t n, const char *lines, size_t len);
-/* Adds one answer. Its memory may be taken. */
+/* Adds one answer. The sink may take over the memory of `line`. */
 void phase_take_value(struct phase *p, uint64_t index, struct buf *line);
 /* Adds the line {"error":{...}} for each of n items. */
 void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len);

@@ -125,7 +125,7 @@ static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
     return failed ? -1 : (ssize_t)total;
 }
 
-/* Call it when the answers of the job are written. The errors among them follow. */
+/* Call it when all answers of the job are written. Writes the errors found among them next. */
 static void turn_to_errors(struct reader *r)
 {
     if (job_is_reduced(r->job)) return; /* the only lines of a reduced job are errors */
@@ -134,7 +134,7 @@ static void turn_to_errors(struct reader *r)
     result_writer_init(&r->writer, RESULTS_ERRORS);
 }
 
-/* Makes one step of the document. dst must have room. Returns how many bytes it wrote there, or -1 when the disk
+/* Writes the next part of the document. dst must have room. Returns how many bytes it wrote there, or -1 when the disk
  * failed. */
 static ssize_t step_document(struct reader *r, char *dst, size_t cap)
 {
@@ -202,7 +202,7 @@ ssize_t reader_pull(struct reader *r, char *dst, size_t cap)
 
 /* Beginning. */
 
-/* Puts the start line before the control lines that wait already. */
+/* Puts the start line before the control lines that are already pending. */
 static void add_start_line(struct reader *r)
 {
     struct buf lines = {0};
@@ -246,8 +246,8 @@ void reader_wake(struct reader *r)
 
 /* The end. */
 
-/* Sends a small document in one piece. Some documents prove large only while they are written, because one line may
- * stand for millions of items. Such a document is streamed. */
+/* Sends a small document in one piece. Some documents turn out to be large only while they are written, because one
+ * line may stand for millions of items. Such a document is streamed. */
 static void answer_whole(struct reader *r)
 {
     struct buf document = {0};

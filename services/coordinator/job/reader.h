@@ -1,15 +1,15 @@
 /*
- * One client that reads the answers of a job, as a stream of NDJSON lines or as one JSON document at the end. It takes
- * answers from its source only when the client takes them, so that a slow client costs disk and not memory. A job may
- * have several readers, if its answers can be read several times. Owner: the part that has the exchange (submission.c).
- * The job has a list of its readers.
+ * One client that reads the answers of a job, as a stream of NDJSON lines or as one JSON document at the end. It reads
+ * answers from its source only as fast as the client reads them, so that a slow client costs disk space and not memory.
+ * A job may have several readers, if its answers can be read several times. Owner: the part that has the exchange
+ * (submission.c). The job has a list of its readers.
  *
  *   IDLE       nothing is sent yet; a problem may still be the answer
- *   OPEN       the answer has begun. NDJSON: lines go out as they come. JSON: nothing but white space before the end
+ *   OPEN       the answer has begun. NDJSON: lines are sent as they arrive. JSON: only white space is sent
  *   RESULTS    JSON: the results
  *   ERRORS     JSON: the errors
- *   TAIL       the last bytes are being made
- *   DONE       all bytes are handed out
+ *   TAIL       the last bytes are being written
+ *   DONE       all bytes have been passed on
  */
 #ifndef FANTAIL_COORDINATOR_JOB_READER_H
 #define FANTAIL_COORDINATOR_JOB_READER_H
@@ -48,7 +48,7 @@ struct reader {
     uint64_t last_output_ns, last_progress_ns;
 };
 
-/* Makes a reader for an exchange whose body is whole. Its Accept header says in which form the answers go out. */
+/* Makes a reader for an exchange whose body is whole. Its Accept header selects the format of the answer. */
 MUST_CHECK struct reader *reader_new(struct job *j, struct http_exchange *x);
 /* Returns whether the client of the exchange asks for a stream of lines, and not for a document. */
 bool reader_takes_lines(const struct http_exchange *x);
@@ -57,7 +57,7 @@ void reader_free(struct reader *r);
 
 /* Call it when the job has started and its answers are in `source`. */
 void reader_open(struct reader *r, const struct answer_source *source);
-/* Call it when answers have come. */
+/* Call it when answers have arrived. */
 void reader_wake(struct reader *r);
 /* Call it when the job waits. Sends {"type":"waiting","reason":...}. */
 void reader_waiting(struct reader *r, const char *reason);

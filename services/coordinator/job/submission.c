@@ -8,7 +8,7 @@
 #include "coordinator/job/job_trace.h"
 #include "protocol/protocol.h"
 
-#define JOB_ROOM_BYTES (1 * MIB) /* for what every job has */
+#define JOB_ROOM_BYTES (1 * MIB) /* memory that every job needs */
 
 static const char *const state_names[] = {
     [SUBMISSION_OPEN] = "open",
@@ -79,7 +79,7 @@ static bool read_spec(struct submission *s, struct jobspec *spec, struct jobspec
     return r.ok;
 }
 
-/* Leaves `spec` empty. */
+/* Moves `spec` into the job, and leaves `spec` empty. */
 static void take_spec(struct job *j, struct jobspec *spec)
 {
     jobspec_release(&j->spec);
@@ -87,7 +87,7 @@ static void take_spec(struct job *j, struct jobspec *spec)
     *spec = (struct jobspec){0};
 }
 
-/* Gives a job that already runs the options that may come late. */
+/* Applies the options that may still change to a job that already runs. */
 static void take_late_options(struct job *j, struct jobspec *late)
 {
     const char *pointer = jobspec_changed_too_late(&j->spec, late);
@@ -129,8 +129,8 @@ static void take_items(struct submission *s)
     phase_offer(&s->job->phase, items, bytes);
 }
 
-/* A job that has not started may keep a limited number of bytes. If it has more items, its options must come before the
- * items. */
+/* A job that has not started may buffer only a limited number of item bytes. A job with more items must send its
+ * options before the items. */
 static void start_or_refuse(struct job *j)
 {
     const struct submission *s = &j->submission;
@@ -141,7 +141,7 @@ static void start_or_refuse(struct job *j)
                    "\"task\" must come before \"items\" when these have more than %u bytes", LIMIT_UNSTARTED_BYTES);
 }
 
-/* Refuses the job if its next bytes may need more memory than there is. */
+/* Refuses the job if its next bytes may need more memory than is left. */
 static bool has_room(struct job *j, size_t len)
 {
     if (memory_has_room(splitter_growth(&j->submission.splitter, len))) return true;
@@ -166,7 +166,7 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
     return piece;
 }
 
-/* Whether the body is left out. This is allowed when the query has all options. */
+/* Returns whether the body is empty. This is allowed when the query has all options. */
 static bool body_is_left_out(const struct submission *s)
 {
     return s->splitter.format == SPLIT_JOB && splitter_is_empty(&s->splitter);
@@ -175,7 +175,7 @@ static bool body_is_left_out(const struct submission *s)
 /* The fewest bytes that one answer takes until it is written into a document: {"value":0} and its newline. */
 enum { LEAST_ANSWER_BYTES = 12 };
 
-/* Refuses a job whose document cannot be kept until the job ends, if the number of its items already shows this. A
+/* Refuses a job whose document cannot be stored until the job ends, if the number of its items already shows this. A
  * stream is read while the job runs, and a reduction keeps only one value. */
 static bool refuse_large_document(struct job *j)
 {
@@ -279,7 +279,7 @@ static bool query_makes_items(const struct http_exchange *x)
            http_exchange_query(x, "spans.stop") || http_exchange_query(x, "spans.start");
 }
 
-/* Finds out what the body is, by its Content-Type. Without a Content-Type, or with the one that `curl -d` sends, the
+/* Chooses the format of the body by its Content-Type. Without a Content-Type, or with the one that `curl -d` sends, the
  * query decides. Returns false when the type is unknown. */
 static bool choose_format(const struct http_exchange *x, enum split_format *format)
 {

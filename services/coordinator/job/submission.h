@@ -1,6 +1,6 @@
 /*
- * How a job arrives: the client's request with the options, and the items of its body. Items may run before the body is
- * whole. Owner: the job.
+ * Receives a job: the client's request with the options, and the items of its body. Items may run before the whole body
+ * has arrived. Owner: the job.
  *
  *   OPEN       the body arrives
  *   WHOLE      the body is whole; the exchange now belongs to a reader too (reader.h)
@@ -26,7 +26,7 @@ struct submission {
     struct job *job;
     enum submission_state state;
     struct http_exchange *exchange; /* NULL when the exchange is over */
-    int status;                     /* status of its answer, when it is over; 0: there was no answer */
+    int status;                     /* HTTP status of its answer once it is over; 0: there was no answer */
     struct splitter splitter;
     struct spool spool;         /* items that are not in a chunk yet */
     enum job_likeness likeness; /* what the first item looks like, if it came alone and as NDJSON */
