@@ -3,11 +3,11 @@
  * no tree: an item is checked and copied. Pure: no I/O, no time.
  *
  * Every whole item is appended to `items` as one line of JSON that ends in '\n'. The line has the client's bytes, but
- * without white space around the item and without line breaks between its tokens. Each byte is read when it comes and
- * only then, so a call takes as long as its piece is, however long the item is. The caller may take lines from the
- * front of `items` at any time. It must then lower `items_in_buf`. The caller limits memory by how much it feeds: a
- * call appends only the items that end in the bytes fed. Besides these items, the splitter holds one unfinished item
- * (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
+ * without white space around the item and without line breaks between its tokens. Each byte is read only once, when it
+ * arrives, so the time of a call depends on the size of its piece and not on that of the item. The caller may take
+ * lines from the front of `items` at any time. It must then lower `items_in_buf`. The caller limits memory by how much
+ * it feeds: a call appends only the items that end in the bytes fed. Besides these items, the splitter holds one
+ * unfinished item (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
  *
  *     SPLIT_JOB      one JSON object: the elements of its "items" array are the items, its other members the options
  *     SPLIT_NDJSON   one JSON value per line, which ends in "\n" or "\r\n"; blank lines are skipped
@@ -63,14 +63,14 @@ struct splitter {
     uint64_t offset; /* offset of the first byte of the piece being fed */
     struct json_scan scan;
     struct buf partial; /* the unfinished item, name or option value; it has been checked as far as it goes */
-    /* For lines: the line whose newline has not come yet. */
+    /* For lines: the unfinished line. */
     bool line_held;
     uint8_t line;         /* enum line_state */
-    uint8_t mark_len;     /* LINE_MARK: bytes of a byte order mark that have come */
-    uint8_t rest_len;     /* text: bytes that cannot be read without the next one */
+    uint8_t mark_len;     /* LINE_MARK: bytes of a byte order mark so far */
+    uint8_t rest_len;     /* text: number of bytes that cannot be read without the next one */
     char rest[4];         /* text: these bytes */
     uint64_t line_offset; /* offset of the first byte of the item */
-    uint64_t line_bytes;  /* bytes of the item that have come */
+    uint64_t line_bytes;  /* bytes of the item so far */
     /* For lines: the probable size of a long line. It is first the size of the body, and later the size of the last
      * long line. 0: unknown. */
     size_t line_hint;
