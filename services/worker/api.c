@@ -1,5 +1,4 @@
-/* Has the routes, and the headers that every answer has. It also has the handlers, except the one of POST
- * /v1/tasks/{task}. */
+/* The worker's routes, the headers of every answer, and the handlers except the one of POST /v1/tasks/{task}. */
 #include <inttypes.h>
 
 #include "common/base/hash.h"

@@ -37,8 +37,8 @@ static const struct option_row rows[] = {
                 .value = "FILE"),
     OPTION_PATH("register-client-cert", struct worker_config, registration.client_cert, NULL,
                 "certificate (PEM) to show to coordinators that demand one", .value = "FILE"),
-    OPTION_PATH("register-client-key", struct worker_config, registration.client_key, NULL, "its private key (PEM)",
-                .value = "FILE"),
+    OPTION_PATH("register-client-key", struct worker_config, registration.client_key, NULL,
+                "private key (PEM) of --register-client-cert", .value = "FILE"),
     OPTION_HEADING("ECS (if ECS_AGENT_URI is set)"),
     OPTION_SECONDS(
         "protection-s", struct worker_config, protection_s, "600", 0, 172800,

@@ -45,7 +45,7 @@ static void on_deadline_closed(uv_handle_t *handle)
 static void end_early(struct request *r, enum chunk_end how)
 {
     uint64_t now = now_ns();
-    /* The last stage comes first. What an earlier stage still answers must not become an item of a later stage. */
+    /* The last stage is ended first, so that answers of an earlier stage do not become items of a later stage. */
     for (unsigned i = r->count; i-- > 0;) {
         chunk_end(r->stages[i].chunk, how);
         pool_forget(r->stages[i].pool, r->stages[i].chunk, now);
@@ -207,11 +207,11 @@ static bool read_deadline(const struct http_exchange *x, uint64_t *ms)
     if (!text) return true;
     size_t digits = strspn(text, "0123456789");
     if (digits == 0 || text[digits]) return false;
-    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* a longer number is as good as no deadline */
+    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* a longer number amounts to no deadline */
     return true;
 }
 
-/* Says in the answer which attempt of which chunk it answers. */
+/* Copies the header to the answer, so that the answer names its chunk and attempt. */
 static void name_answer(struct http_exchange *x, const char *header)
 {
     const char *value = http_exchange_header(x, header);

@@ -5,7 +5,6 @@
  * A pipeline has one stage for each task, and each stage has a chunk of its own. The values that one stage answers are
  * the items of the next stage. The answers of the last stage are the answers of the request.
  *
- *
  *     READING_HEADER --its header line is read--> READING_ITEMS --its body is whole--> ANSWERING
  *                                                                                        |
  *     any of these --request_refuse()--> REFUSED                             its head leaves

@@ -1,7 +1,7 @@
 /* Sends the answer of a request. Answers go from stage to stage, and from the last stage to the client. */
 #include "worker/request_internal.h"
 
-/* Passes the answers of one stage to the next stage. A value becomes an item of the next stage. An error is already the
+/* Passes the answers of one stage to the next stage. A value becomes an item of the next stage. An error is the final
  * answer of its item. */
 static void pump(struct stage *s)
 {

@@ -1,6 +1,6 @@
 /*
- * What the files of request.h share; only for them. request.c admits a request and ends it, request_upload.c reads its
- * body, request_answer.c sends its answers.
+ * Declarations shared by the request*.c files. request.c admits a request and ends it, request_upload.c reads its body,
+ * request_answer.c sends its answers.
  */
 #ifndef FANTAIL_WORKER_REQUEST_INTERNAL_H
 #define FANTAIL_WORKER_REQUEST_INTERNAL_H
@@ -58,8 +58,8 @@ static inline struct stage *request_last_stage(struct request *r)
 
 void request_move(struct request *r, enum request_state to);
 
-/* Cancels the chunks and answers with a problem. `members` is as for http_answer_problem(). Only the first call
- * counts. */
+/* Cancels the chunks and answers with a problem. `members` is as for http_answer_problem(). Later calls have no
+ * effect. */
 void request_refuse(struct request *r, int status, const char *members, const char *detail);
 
 /* ---- request_upload.c ---- */

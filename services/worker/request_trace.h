@@ -1,7 +1,7 @@
 /*
- * The trace of one request. It is read from the headers, and sent to the task's processes as control lines. At its end
- * a span for the request is exported. The spans for items are children of that span. docs/observing.md describes the
- * spans.
+ * The trace of one request. It is read from the headers, and sent to the task's processes as control lines. When the
+ * request ends, a span for it is exported. The spans for items are children of that span. docs/observing.md describes
+ * the spans.
  */
 #ifndef FANTAIL_WORKER_REQUEST_TRACE_H
 #define FANTAIL_WORKER_REQUEST_TRACE_H

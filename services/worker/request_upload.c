@@ -28,7 +28,7 @@ bool request_add_stage(struct request *r, const char *task, bool check)
         return false;
     }
     int64_t announced = r->count ? 0 : http_exchange_content_length(r->x);
-    if (announced > 0 && !memory_has_room((size_t)announced)) announced = 0; /* decided when the items come */
+    if (announced > 0 && !memory_has_room((size_t)announced)) announced = 0; /* has_room() decides later */
     struct stage *s = &r->stages[r->count++];
     *s = (struct stage){.request = r, .pool = pool, .chunk = chunk_new(check, announced > 0 ? (size_t)announced : 0)};
     s->chunk->item_timeout_ns = pool->task->item_timeout_ns;

@@ -13,7 +13,7 @@ struct watched {
     struct watch *watch;
     struct watched *next;
     char *path;
-    char *task; /* the task that it belongs to; NULL: a directory of tasks */
+    char *task; /* the task that the folder belongs to; NULL: a directory of tasks */
 };
 
 struct watch {
@@ -161,7 +161,7 @@ static void on_settled(uv_timer_t *timer)
     struct watched *before = w->folders;
     w->folders = NULL;
     w->count = 0;
-    watch_all(w); /* before the former ones end, so that no change is missed */
+    watch_all(w); /* before the former watches end, so that no change is missed */
     unwatch(before);
     w->changed(w->data, (const char *const *)w->names);
     free_names(w);

@@ -26,7 +26,7 @@ struct worker_config {
     int64_t processes; /* 0: the CPU quota */
     int64_t max_chunks;
     bool watch;
-    int task_output; /* 0: as log lines; 1: as it is */
+    int task_output; /* 0: as log lines; 1: unchanged */
     double protection_s, protection_idle_s;
     struct registrar_config registration;
 };

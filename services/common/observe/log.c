@@ -23,7 +23,7 @@ static struct {
     bool deferred;
     const char *service;
     struct buf line;    /* the line that is being built */
-    struct buf pending; /* whole lines that wait; the start of the first one may be written already */
+    struct buf pending; /* whole lines that wait; the start of the first one may have been written already */
     uint64_t dropped, dropped_reported;
     time_t second; /* the second that `date` shows */
     char date[sizeof "2025-01-31T12:00:00"];

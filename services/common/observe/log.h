@@ -73,9 +73,9 @@ void log_set_fd(int fd);
 void log_set_service(const char *name);
 /* If true, lines below the level error wait for log_flush(). Set it in programs that flush once in a loop turn. */
 void log_set_deferred(bool deferred);
-/* Writes what waits, without blocking. The service calls it in every loop turn. */
+/* Writes the waiting lines, without blocking. The service calls it in every loop turn. */
 void log_flush(void);
-/* Writes what waits before the program ends. Waits up to timeout_ms for a slow reader. */
+/* Writes the waiting lines before the program ends. Waits up to timeout_ms for a slow reader. */
 void log_flush_wait(int timeout_ms);
 
 #endif

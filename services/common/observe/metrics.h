@@ -1,12 +1,12 @@
 /*
- * A registry of counters, gauges and histograms, rendered as Prometheus text. Registering gives a pointer; counting is
- * a plain add through it:
+ * A registry of counters, gauges and histograms, rendered as Prometheus text. Registering returns a pointer; counting
+ * is a plain addition through that pointer:
  *
  *     uint64_t *jobs = metric_counter("fantail_jobs_total", "Jobs that ended.", "status=\"succeeded\"");
  *     *jobs += 1;
  *
  * A series has the value 0 from its registration on. So at start-up, register every value that a label can have. Never
- * use a label value that a peer chooses. Registering the same name and labels again gives the same pointer. Pointers
+ * use a label value that a peer chooses. Registering the same name and labels again returns the same pointer. Pointers
  * live until metrics_release(). Global state, single-threaded. Code that runs for each item may only add to a counter;
  * anything else costs too much.
  *

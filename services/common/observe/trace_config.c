@@ -61,8 +61,8 @@ static void trim(const char **text, size_t *len)
     while (*len && ((*text)[*len - 1] == ' ' || (*text)[*len - 1] == '\t')) --*len;
 }
 
-/* Calls fn for every pair. Returns false when the list is malformed. Then fn may have been called for some of the
- * pairs. */
+/* Calls fn for every pair. Returns false when the list is malformed. In that case fn may have been called for some of
+ * the pairs. */
 static bool each_pair(const char *list, void (*fn)(void *data, const char *key, const char *value), void *data)
 {
     bool ok = true;

@@ -1,7 +1,7 @@
 /*
  * Reads OpenTelemetry's environment variables. docs/observing.md lists the variables that are known. Tracing is off
- * unless an endpoint is given. As the standard demands, an invalid value is noted and ignored. Only a wrong endpoint or
- * wrong headers are an error. A pure module: getenv() is an argument.
+ * unless an endpoint is given. As the standard requires, an invalid value is noted and ignored. Only a wrong endpoint
+ * or wrong headers are an error. A pure module: getenv() is an argument.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H

@@ -11,7 +11,7 @@
 
 #define TRACE_SAMPLED    0x01 /* the trace is recorded */
 #define TRACE_RANDOM     0x02 /* the trace id's last seven bytes are random (Level 2 of the standard) */
-#define TRACESTATE_BYTES 4096 /* a longer tracestate is dropped; the standard asks for 512 */
+#define TRACESTATE_BYTES 4096 /* a longer tracestate is dropped; the standard requires at least 512 */
 
 enum { TRACE_ID_SIZE = 33, SPAN_ID_SIZE = 17, TRACEPARENT_SIZE = 56 }; /* sizes as text, with the NUL */
 
@@ -21,8 +21,8 @@ struct trace_context {
     uint8_t flags;
 };
 
-/* Reads a traceparent header. Returns false when the standard calls it invalid. If the version is unknown, the fields
- * of version 00 are read. */
+/* Reads a traceparent header. Returns false if it is invalid by the standard. If the version is unknown, the fields of
+ * version 00 are read. */
 MUST_CHECK bool trace_context_parse(struct trace_context *t, const char *header);
 /* Writes version 00, with the flags of that version. */
 void trace_context_format(const struct trace_context *t, char out[TRACEPARENT_SIZE]);

@@ -1,7 +1,7 @@
 /*
- * Spans that wait for the collector, in batches. A batch is the body of one request. It takes more spans until it is
- * full or is being sent. The queue limits the number of spans and their bytes, and refuses a span that does not fit. A
- * pure module.
+ * Spans that wait for the collector, in batches. A batch is the body of one request. A batch takes more spans until it
+ * is full or is being sent. The queue limits the number of spans and their bytes, and refuses a span that does not fit.
+ * A pure module.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_QUEUE_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_QUEUE_H

@@ -1,7 +1,7 @@
 /*
- * Access by tokens. A request must have one of the tokens of a file ("Authorization: Bearer TOKEN", RFC 6750). A
- * request without a token is answered with 401 with the reason, before its body is read. Without a file every request
- * is admitted. Private to service*.c, except access_classify().
+ * Access by tokens. A request must carry one of the tokens of a file ("Authorization: Bearer TOKEN", RFC 6750). A
+ * request without a valid token is answered with 401 and the reason, before its body is read. Without a file every
+ * request is admitted. Private to service*.c, except access_classify().
  */
 #ifndef FANTAIL_COMMON_SERVICE_ACCESS_H
 #define FANTAIL_COMMON_SERVICE_ACCESS_H
@@ -23,7 +23,7 @@ MUST_CHECK bool access_start(struct access *a, uv_loop_t *loop, const char *path
 void access_reload(struct access *a);
 /* Emits the value 1 for each token, with the token's fingerprint as the label. */
 void access_show_tokens(const struct access *a, struct metric_emitter *to);
-/* No longer watches the file. A zeroed struct is fine. The loop must run on to close the handle. */
+/* Stops watching the file. A zeroed struct is fine. The loop must run on to close the handle. */
 void access_stop(struct access *a);
 /* A zeroed struct is fine. */
 void access_release(struct access *a);

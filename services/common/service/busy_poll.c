@@ -7,8 +7,8 @@
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100
-/* How much longer a wait seems if the loop slept: before the clock is read, the processor wakes up and the first events
- * are handled. */
+/* The error of a measured wait if the loop slept: the processor wakes up and handles the first events before the clock
+ * is read. */
 #define WAKING_NS (50 * NS_PER_US)
 /* If a yield lasted this long, the other process has long work to do. */
 #define LONG_YIELD_NS  NS_PER_MS

@@ -26,7 +26,7 @@ struct busy_poll {
 
 /* How long to poll before sleeping; 0: not at all. */
 uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns);
-/* Call it when the loop has waited this long for an event. The loop polled, or it slept; then waited_ns includes the
+/* Call it when the loop has waited this long for an event. If the loop slept instead of polling, waited_ns includes the
  * time to wake up. */
 void busy_poll_polled(struct busy_poll *b, uint64_t waited_ns);
 void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns);

@@ -6,7 +6,7 @@
 #define ALLOWED_METHODS "GET, HEAD, POST, DELETE"
 /* The headers that a page can read in an answer, besides the headers that every page can read. */
 #define EXPOSED_HEADERS "Allow, Fantail-Job, Retry-After, WWW-Authenticate, traceresponse"
-#define PREFLIGHT_AGE_S "7200" /* for this time a browser need not ask again; browsers allow no more */
+#define PREFLIGHT_AGE_S "7200" /* how long a browser need not ask again; browsers allow no more */
 
 /* Returns the next entry of the list at *at, without the spaces around it. Moves *at past the entry's comma, or to NULL
  * at the end. */
@@ -80,7 +80,7 @@ void cors_set_headers(const char *origins, struct http_exchange *x)
 {
     if (!origins) return;
     const char *asked = http_exchange_header(x, "Origin");
-    /* A cache must not give the answer for one origin to another. */
+    /* A cache must not serve the answer for one origin to another. */
     if (!allows_all(origins)) http_exchange_set_header(x, "Vary", "Origin");
     if (!allows(origins, asked)) return;
     http_exchange_set_header(x, "Access-Control-Allow-Origin", allows_all(origins) ? "*" : asked);

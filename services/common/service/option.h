@@ -23,7 +23,7 @@ enum option_type {
     OPTION_TYPE_BOOL,    /* bool: --x, --no-x, --x=true|false|yes|no|on|off|1|0 */
     OPTION_TYPE_INT,     /* int64_t within min..max */
     OPTION_TYPE_BYTES,   /* int64_t within min..max; K, M, G and T (or KiB ...) may follow the number */
-    OPTION_TYPE_PORT,    /* int64_t, 0..65535; if min is -1, the word "off" is allowed and gives -1 */
+    OPTION_TYPE_PORT,    /* int64_t, 0..65535; if min is -1, the word "off" is allowed and means -1 */
     OPTION_TYPE_SECONDS, /* double within min..max */
     OPTION_TYPE_STRING,  /* const char *; default may be NULL */
     OPTION_TYPE_PATH,    /* const char *, not empty; default may be NULL */
@@ -45,7 +45,7 @@ struct option_row {
     bool required;
 };
 
-/* The offset of a field. It does not compile when the field has another type than the option writes. */
+/* The offset of a field. It does not compile if the option writes a type that differs from the type of the field. */
 #define OPTION_FIELD(S, field, T)                                                                                      \
     (offsetof(S, field) + 0 * sizeof(struct {                                                                          \
                               _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->field), T),             \

@@ -17,8 +17,8 @@
 /* How long the program's own handles may take to close after hooks->stop. After this time the program ends anyway. */
 #define CLOSE_MS 5000
 
-/* Signals that come in this time after a reload cause one reload at its end. After a slow reload the time is longer. So
- * reloads never take more than a part of the loop's time, even if many signals come. */
+/* Signals that come within this gap after a reload cause one reload at the end of the gap. After a slow reload the gap
+ * is longer. So reloads never take more than a part of the loop's time, even if many signals come. */
 #define RELOAD_GAP_MS 500
 #define RELOAD_SHARE  10
 
@@ -244,8 +244,8 @@ static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
     return false;
 }
 
-/* If the reader is gone, the service goes on. With --exit-with-parent it does not, because the reader is then the
- * parent. */
+/* If the reader of the pipe is gone, the service goes on. With --exit-with-parent the service fails, because the reader
+ * is then the parent. */
 static bool write_ready(struct service *s, char *err, size_t err_size)
 {
     int fd = (int)s->config->ready_fd;

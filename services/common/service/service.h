@@ -1,5 +1,5 @@
 /*
- * What the main functions of both services share: the public and the admin server, health, metrics, readiness, signals
+ * Code for the main functions of both services: the public and the admin server, health, metrics, readiness, signals
  * and shutdown. Such a main function does this:
  *
  *     option_parse(...)                      its rows include SERVICE_OPTION_ROWS
@@ -90,7 +90,7 @@ struct service_config {
         OPTION_SECONDS("shutdown-delay-s", S, f.shutdown_delay_s, "0", 0, 3600,                                        \
                        "after SIGTERM, accept requests for this long, until load balancers have noticed"),             \
         OPTION_SECONDS("drain-s", S, f.drain_s, TEXT_OF(DEFAULT_DRAIN_S), 0, 86400,                                    \
-                       "time for running work to end after that"),                                                     \
+                       "after --shutdown-delay-s, running work has this time to end"),                                 \
         OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL,                                                   \
                     "end when the process that started this one ends"),                                                \
         OPTION_INT("parent-pid", S, f.parent_pid, "0", 0, INT32_MAX,                                                   \
@@ -111,11 +111,11 @@ struct service_hooks {
     const struct http_route *admin_routes; /* ended by {0} */
     void *data;                            /* passed to the routes' handle() and to these hooks */
     void (*leave)(void *data);             /* called at the signal, before shutdown_delay_s begins */
-    void (*drain)(void *data); /* called when the listener closes; it must start nothing new and hand back what waits */
-    bool (*idle)(void *data);  /* returns true when nothing is left for the drain to wait for */
-    void (*cut)(void *data);   /* called when the drain timed out; it must end what still runs, with an outcome */
-    void (*abort)(void *data); /* called at a second signal before stop(); it must clean up, then the process ends */
-    void (*stop)(void *data);  /* the last call; it must close all its handles on the loop */
+    void (*drain)(void *data);  /* called when the listener closes; it must start nothing and hand back waiting work */
+    bool (*idle)(void *data);   /* returns true when nothing is left for the drain to wait for */
+    void (*cut)(void *data);    /* called when the drain timed out; it must end all running work, with an outcome */
+    void (*abort)(void *data);  /* called at a second signal before stop(); it must clean up, then the process ends */
+    void (*stop)(void *data);   /* the last call; it must close all its handles on the loop */
     void (*reload)(void *data); /* SIGHUP */
     size_t max_body_bytes;
     unsigned max_connections;
@@ -126,9 +126,9 @@ struct service_hooks {
 /* Checks that the options fit together. Returns 0, or 2 after a message that names the option. */
 MUST_CHECK int service_check(const struct option_spec *spec, const struct service_config *config);
 
-/* Listens on both ports, sets up the log and signals, and writes to ready_fd. The service is not ready yet
- * ("starting"). Returns NULL on failure, with a sentence in err and nothing left open. config and hooks are borrowed
- * until service_free(). */
+/* Listens on both ports, sets up the log and signals, and writes to ready_fd. /readyz answers "starting" until
+ * service_set_ready(). Returns NULL on failure, with a sentence in err and nothing left open. config and hooks are
+ * borrowed until service_free(). */
 MUST_CHECK struct service *service_start(uv_loop_t *loop, const struct service_config *config,
                                          const struct service_hooks *hooks, char *err, size_t err_size);
 /* Runs the loop until the shutdown is over. Returns the exit status. */
@@ -149,7 +149,7 @@ uint16_t service_port(const struct service *s);
 uint16_t service_admin_port(const struct service *s); /* 0 when there is no admin server */
 
 /* The subcommand `write-secret VARIABLE FILE ...`, whose name is argv[0]. It writes tokens from environment variables
- * into files for --token-file. Some platforms give secrets only as variables. Returns the exit status. */
+ * into files for --token-file. Some platforms provide secrets only as variables. Returns the exit status. */
 MUST_CHECK int service_write_secrets(const struct option_spec *spec, int argc, char **argv);
 
 /* The subcommand `healthcheck`: sends GET /readyz to the service with this config on this machine. It uses the admin

@@ -26,11 +26,11 @@ MUST_CHECK bool service_http_start(struct service_http *h, uv_loop_t *loop, cons
 void service_http_set_ready(struct service_http *h, bool ready, const char *reason);
 /* Logs a warning when other machines can connect without a token. */
 void service_warn_of_open_port(const struct service_config *config);
-/* Ends what still runs on the public server. The admin server goes on to answer health and metrics. */
+/* Stops the public server and ends its open exchanges. The admin server still answers health and metrics. */
 void service_http_stop_public(struct service_http *h);
 /* Reads the certificates again. */
 void service_http_reload(struct service_http *h);
-/* Ends what still runs on both servers. */
+/* Stops both servers and ends their open exchanges. */
 void service_http_stop(struct service_http *h);
 /* Call it after the loop has closed the servers' handles. */
 void service_http_release(struct service_http *h);

@@ -1,6 +1,6 @@
 /*
  * The tokens of one file, read again when it changes (file_watch.h) and when the owner asks. If the new content cannot
- * be used, the old tokens stay and the log has an error. The metrics show each token by its fingerprint (tokens.h).
+ * be used, the old tokens stay and an error is logged. The metrics show each token by its fingerprint (tokens.h).
  *
  * Owner: the struct that embeds it. A zeroed struct has no tokens, and may be released.
  */
@@ -11,7 +11,7 @@
 #include "common/service/tokens.h"
 
 struct token_file {
-    const char *option; /* how messages name it, without dashes */
+    const char *option; /* the option that names the file, for messages; without dashes */
     const char *path;   /* NULL: there is no file, so no tokens; borrowed */
     struct tokens tokens;
 
@@ -33,7 +33,7 @@ void token_file_reload(struct token_file *f);
 /* Reads the file again if it has changed since it was last read. Call it when a peer does not know our token, because
  * the file may have a new one. */
 void token_file_refresh(struct token_file *f);
-/* The loop must run on to close the handle. The tokens stay. */
+/* Stops watching the file. The loop must run on to close the handle. The tokens stay. */
 void token_file_stop(struct token_file *f);
 void token_file_release(struct token_file *f);
 

@@ -74,7 +74,7 @@ bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
     char why[256];
     *t = (struct tokens){0};
     buf_init(&text, LIMIT_TOKEN_FILE_BYTES);
-    /* All memory is allocated at once. Text that moves would leave copies of the tokens behind. */
+    /* All memory is allocated at once. Reallocation would leave copies of the tokens behind. */
     if (!buf_reserve(&text, LIMIT_TOKEN_FILE_BYTES)) BUG("a reservation within the cap failed");
     bool good =
         regular_file_read(path, &text, why, sizeof why) && tokens_parse(t, text.data, text.len, why, sizeof why);
@@ -94,7 +94,7 @@ bool tokens_has(const struct tokens *t, const char *token, size_t len)
     for (size_t i = 0; i < t->count; i++) {
         unsigned char differs = 0;
         for (size_t at = 0; at < sizeof asked; at++) differs |= (unsigned char)(asked[at] ^ t->list[i][at]);
-        /* The expression is 1 when differs is 0, else 0. It has no branch. */
+        /* The expression is 1 if `differs` is 0, else 0. It has no branch. */
         known |= (unsigned char)(((unsigned)differs - 1u) >> 31);
     }
     explicit_bzero(asked, sizeof asked);

@@ -46,7 +46,8 @@ static bool is_blank(const char *line, size_t len)
     return true;
 }
 
-/* A client must not be able to send a control line. So no item may begin with '#', not even one of a trusted sender. */
+/* A client must not be able to send a control line. So no item may begin with '#', not even an item of a trusted
+ * sender. */
 static bool item_ok(const struct chunk *c, const char *line, size_t len, struct chunk_fault *fault)
 {
     size_t at = 0;

@@ -31,7 +31,7 @@ struct chunk {
     unsigned refs;
     bool check_items; /* the JSON of each item is validated; for items that do not come from a coordinator */
     bool whole;       /* no more items will come */
-    bool draining;    /* items that are not in a run are not given any more */
+    bool draining;    /* items that are not in a run are no longer given out */
     bool ended;       /* the end line is in out, or the chunk was abandoned; further answers are dropped */
 
     struct buf items;
@@ -47,11 +47,11 @@ struct chunk {
     size_t out_at;             /* bytes of out that were already pulled */
     size_t held;               /* answer bytes in out and in runs */
     struct chunk_cost cost;    /* cost of the items until now; chunk_ns is set when the answer begins */
-    bool says_cost;            /* the end line, and some lines before it, say the cost */
+    bool says_cost;            /* the end line, and some lines before it, report the cost */
     bool says_starting;        /* lines in the output say that processes of the task are starting */
     uint64_t starting;         /* for pipelines: the last argument of chunk_say_starting(), until the owner reads it */
     uint64_t starting_said_ns; /* for the pool: when it called chunk_say_starting() last */
-    uint64_t cost_said_ns;     /* the slot time in the last line that said the cost */
+    uint64_t cost_said_ns;     /* the slot time in the last line that reported the cost */
     uint64_t succeeded;        /* counts of answers, for metrics */
     uint64_t failed;
 
@@ -108,12 +108,12 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 
 /* Returns the answer bytes that are ready. They are borrowed until the next call. */
 const char *chunk_peek(const struct chunk *c, size_t *len);
-/* Drops the first `len` answer bytes. Call it when they were used. */
+/* Drops the first `len` answer bytes. Call it once they have been used. */
 void chunk_skip(struct chunk *c, size_t len);
 /* Moves up to cap answer bytes to dst. Returns 0 when none are ready yet, -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
-/* Gives the caller the whole answer together with its memory, and returns true. Does nothing and returns false if the
- * answer is short, has not ended, or was pulled in part. */
+/* Moves the whole answer with its memory to *answer, and returns true. Does nothing and returns false if the answer is
+ * short, has not ended, or was pulled in part. */
 MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 
 /* Adds the cost of more items, which used slot_ns of slot time together. Call it before their answers are added. */
@@ -128,7 +128,7 @@ void chunk_settle(struct chunk *c);
 void chunk_end(struct chunk *c, enum chunk_end how);
 /* Call it when the client no longer waits for the chunk. */
 void chunk_abandon(struct chunk *c, uint64_t now);
-/* Returns how many items from the first one on are answered without a gap. */
+/* Returns how many consecutive items, from the first one on, have an answer. */
 uint64_t chunk_done(const struct chunk *c);
 
 #endif

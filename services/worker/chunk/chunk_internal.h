@@ -1,6 +1,6 @@
 /*
- * What chunk.c and run.c share; only for them. chunk.c reads items as they arrive, cuts runs, and has the output. run.c
- * has the list of runs, and receives answers and returned runs.
+ * Declarations shared by chunk.c and run.c. chunk.c reads items as they arrive, cuts runs, and holds the output. run.c
+ * keeps the list of runs, and receives answers and returned runs.
  */
 #ifndef FANTAIL_WORKER_CHUNK_CHUNK_INTERNAL_H
 #define FANTAIL_WORKER_CHUNK_CHUNK_INTERNAL_H

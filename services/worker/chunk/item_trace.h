@@ -4,7 +4,7 @@
  * items without a span. A pure module, apart from the clock that it is given.
  *
  * The time of an item begins when its process begins it, and ends when its answer is read. Quick items are answered
- * together. They share both instants, and `together` is their number.
+ * together: such items share both instants, and `together` is their number.
  */
 #ifndef FANTAIL_WORKER_CHUNK_ITEM_TRACE_H
 #define FANTAIL_WORKER_CHUNK_ITEM_TRACE_H

@@ -78,8 +78,8 @@ unsigned pool_starting(const struct pool *p)
 
 /* ---- feeding ---- */
 
-/* Returns how many items of the chunk one process may take, so that the other processes get their share of what is
- * left. A run always has enough items to be worth its cost. */
+/* Returns how many items of the chunk one process may take, so that the other processes get their share of the rest. A
+ * run always has enough items to be worth its cost. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t share = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
@@ -103,7 +103,7 @@ static void feed_bisecting(struct process *process, struct chunk *c, uint64_t no
     process_give(process, chunk_take(c, chunk_bisect_limit(c), SIZE_MAX), now);
 }
 
-/* Gives the process what it can take. Returns false when no items are left. */
+/* Gives the process as many items as it can take. Returns false when no items are left. */
 static bool feed_process(struct pool *p, struct process *process, uint64_t now)
 {
     for (;;) {
@@ -171,7 +171,7 @@ void pool_add_process(struct pool *p, struct process *process)
     p->count++;
 }
 
-/* Starts a process. If that fails, the task is broken, and it returns false. */
+/* Starts a process. If that fails, marks the task as broken and returns false. */
 static bool start_one(struct pool *p, uint64_t now)
 {
     struct fault f;

@@ -1,6 +1,7 @@
 /*
- * The processes of one task. A process is started when there is work for it, and stays warm. Jobs and their chunks take
- * turns at the processes, run by run (turns.h). A process that dies is replaced, and only its current item is charged.
+ * The processes of one task. A process is started when there is work for it, and stays warm. Jobs and their chunks
+ * share the processes round-robin, run by run (turns.h). A process that dies is replaced, and only its current item is
+ * charged.
  *
  * A task is broken if its processes cannot start, or die without an item. While it is broken, its items fail at once
  * with the cause. After a pause it is tried again; the pause doubles each time, up to POOL_BROKEN_MAX_NS. When several
@@ -81,7 +82,7 @@ void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former description end when they have answered their items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
 /* Does the same, but gently. If processes of the task can say that they are ready, the former processes serve until a
- * process of the new description is ready. If that process ends before, the former processes go on. */
+ * process of the new description is ready. If that process ends before it is ready, the former processes go on. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
 /* Returns how many more items could run now, on idle processes and on processes that may still be started. */

@@ -1,6 +1,6 @@
 /*
- * What the files of pool.h share; only for them. pool.c gives out items, starts processes and has the chunks.
- * pool_loss.c decides, when a process is lost, which item is charged and which items are given again.
+ * Declarations shared by the pool*.c files. pool.c gives out items, starts processes and holds the chunks. When a
+ * process is lost, pool_loss.c decides which item is charged and which items are given again.
  */
 #ifndef FANTAIL_WORKER_PROCESS_POOL_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_POOL_INTERNAL_H
@@ -17,7 +17,7 @@ static inline void pool_progress(struct chunk *c)
 
 extern const struct process_hooks pool_hooks;
 void pool_add_process(struct pool *p, struct process *process);
-/* Sets the task, and lets the processes of the former task end. Call pool_feed() then. */
+/* Sets the task, and lets the processes of the former task end. Call pool_feed() afterwards. */
 void pool_set_task(struct pool *p, struct task *task, unsigned size);
 
 /* ---- pool_replace.c ---- */
@@ -29,8 +29,8 @@ void pool_drop_trial(struct pool *p);
 
 enum pool_loss pool_loss_of(const struct process *process, const struct fault *f);
 /* Takes back all runs of a process that was lost. The current item is charged, unless its chunk has ended or another
- * item may be at fault. All other items wait again, including items whose kept answers are dropped. An unconfirmed run
- * is at fault, because the process has not begun the next run. */
+ * item may be at fault. All other items wait again, including items whose kept answers are dropped. If there is an
+ * unconfirmed run, that run is at fault, because the process has not begun the next run. */
 void pool_take_back(struct pool *p, struct process *process, const struct fault *f);
 
 #endif

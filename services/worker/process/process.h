@@ -11,9 +11,10 @@
  *                                       +----------> ENDING <---------+
  *
  *     STARTING --process_retire()--> ENDING
- *     STARTING, RUNNING, RETIRING, ENDING --it exits--> EXITED --its last output is read--> GONE --handles closed-->
- * freed STARTING, RUNNING, RETIRING, ENDING --process_kill()--> KILLED --it is reaped-------> GONE STARTING --its
- * program cannot be started----------------------------------> GONE
+ *     STARTING, RUNNING, RETIRING, ENDING --it exits-------> EXITED --its last output is read--> GONE
+ *     STARTING, RUNNING, RETIRING, ENDING --process_kill()-> KILLED --it is reaped-------------> GONE
+ *     STARTING --its program cannot be started-------------------------------------------------> GONE
+ *     GONE --its handles are closed--> freed
  *
  * A process of a host program says when it has loaded its task. Other programs may do so too ("ready" of task.json).
  * Until then such a process is STARTING, gets no item, and has a time limit of its own. Other processes are ready at
@@ -58,12 +59,12 @@ enum process_state {
     PROCESS_STATE_COUNT
 };
 
-/* What all processes of a worker share. */
+/* Settings that all processes of a worker share. */
 struct process_env {
     uv_loop_t *loop;
     struct reaper *reaper;
     const char *worker_id;
-    bool plain_output;   /* the output of tasks is shown as it is, see tail.h */
+    bool plain_output;   /* the output of tasks is shown unchanged, see tail.h */
     const char *scratch; /* the directory in which processes get temporary directories; NULL: they get none */
 };
 
@@ -113,7 +114,7 @@ struct process {
 /* Starts a process. Returns NULL, with a fault, when it cannot be started. */
 MUST_CHECK struct process *process_start(const struct process_env *env, struct task *task,
                                          const struct process_hooks *hooks, void *pool, uint64_t now, struct fault *f);
-/* Returns how many items may be given now. */
+/* Returns how many more items the process may be given now. */
 uint64_t process_room(struct process *p, uint64_t now);
 /* Gives the process a run, which must fit in its room. May kill the process. */
 void process_give(struct process *p, struct run *r, uint64_t now);
@@ -121,8 +122,7 @@ void process_give(struct process *p, struct run *r, uint64_t now);
 void process_retire(struct process *p);
 /* Ends the process now. hooks->lost() is called before this returns. */
 void process_kill(struct process *p, const struct fault *f);
-/* Sets the process's timer again. Call it when the current item may have a new time limit, or its chunk was
- * abandoned. */
+/* Restarts the process's timer. Call it when the current item may have a new time limit, or its chunk was abandoned. */
 void process_check_time(struct process *p, uint64_t now);
 
 #endif

@@ -86,12 +86,12 @@ static void detect_out_of_memory(const struct process *p, struct fault *f, const
     known_kills = kills;
 }
 
-/* For a process that was reaped: reads what is left of its output, and finds out why it ended. */
+/* For a process that was reaped: reads the rest of its output, and finds out why it ended. */
 static void lose_exited(struct process *p, int status, const struct rusage *usage)
 {
     process_read_rest(p, true);
     if (process_is_lost(p)) return;
-    /* If the process ended regularly, and wrote exactly as many lines as it had items, its answers are confirmed. */
+    /* If the process ended normally, and wrote exactly as many lines as it had items, its answers are confirmed. */
     bool good_end = p->retired || status == 0;
     if (p->window.unconfirmed && good_end) window_confirm(&p->window, now_ns(), p->hooks->progress);
     if (process_is_lost(p)) return;

@@ -1,6 +1,6 @@
 /*
- * What the files of process.h share; only for them. process_io.c has the pipes. process_time.c has the timer: time
- * limits, memory, the confirming of answers. process_end.c has the end: killing, reaping, the cause, freeing.
+ * Declarations shared by the process*.c files. process_io.c handles the pipes. process_time.c handles the timer: time
+ * limits, memory, confirmation of answers. process_end.c handles the end: killing, reaping, the cause, freeing.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
@@ -11,7 +11,8 @@
 #define PROCESS_STAYED          "it did not exit after its stdin was closed"
 
 void process_move(struct process *p, enum process_state to);
-/* Whether hooks->lost() was called. Then the process gets no more runs, and is not read or confirmed. */
+/* Whether hooks->lost() was called. If so, the process gets no more runs, its output is not read, and its answers are
+ * not confirmed. */
 static inline bool process_is_lost(const struct process *p)
 {
     return p->state >= PROCESS_KILLED;
@@ -32,7 +33,7 @@ void process_begin_run(struct process *p, struct run *r);
 /* Writes as much as the pipe takes now, and the rest when there is room. */
 void process_write_runs(struct process *p);
 
-/* Moves the process to ENDING. After grace_ns it is killed for this cause. Only the first call counts. */
+/* Moves the process to ENDING. After grace_ns it is killed for this cause. Later calls have no effect. */
 void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause);
 /* Confirms the unconfirmed run if the process waits for input and has written no more lines. May kill the process. */
 void process_confirm(struct process *p, uint64_t now);

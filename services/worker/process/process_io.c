@@ -66,7 +66,7 @@ static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size
     return n;
 }
 
-/* Replaces the value that the process has by `value`. Returns the control lines to send. If `value` is NULL, these are
+/* Stores `value` as the value that the process has. Returns the control lines to send. If `value` is NULL, these are
  * `none`. */
 static struct common_value *set_preamble(struct common_value **current, struct common_value *value,
                                          struct common_value *none)
@@ -76,7 +76,8 @@ static struct common_value *set_preamble(struct common_value **current, struct c
     return value ? value : none;
 }
 
-/* If the chunk of the run has another common value or trace than the process, control lines precede the run. */
+/* If the common value or the trace of the run's chunk differs from what the process has, control lines precede the
+ * run. */
 void process_begin_run(struct process *p, struct run *r)
 {
     static struct common_value *no_common, *no_trace;
@@ -100,7 +101,7 @@ void process_begin_run(struct process *p, struct run *r)
 }
 
 /* While a run is unconfirmed, only the first byte of the next run is written. When the process has read this byte, it
- * is done with all items before. The process cannot begin an item of which it has only one byte. */
+ * is done with all earlier items. The process cannot begin an item of which it has only one byte. */
 static int first_byte(const struct process *p, struct iovec *iov)
 {
     iov->iov_len = 1;
@@ -167,8 +168,8 @@ static void log_strays(struct process *p)
     buf_clear(strays);
 }
 
-/* Kills the process if what it wrote is at fault. Returns false when the process is lost. `line` has `rest` bytes:
- * either an unfinished line, or the line at fault and what follows it. */
+/* Kills the process if its output is at fault. Returns false when the process is lost. `line` has `rest` bytes: either
+ * an unfinished line, or the line at fault and what follows it. */
 static bool check_output(struct process *p, const struct intake *in, const char *line, size_t rest)
 {
     log_strays(p);
@@ -186,8 +187,8 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
-/* Reads the output of a process that has not said yet that it is ready. Output before that is logged like stderr. It
- * uses only whole lines, and returns how many bytes it used. */
+/* Reads the output of a process that has not said yet that it is ready. Output before that is logged like stderr.
+ * Consumes only whole lines, and returns how many bytes it consumed. */
 static size_t read_start(struct process *p, const char *data, size_t len)
 {
     static const char ready[] = "#ready";
@@ -222,7 +223,7 @@ static bool read_answers(struct process *p, const char *data, size_t len)
 }
 
 /* Does the same for a long line. The line grows in p->partial, and had `seen` bytes before this call. When the line is
- * whole, its memory moves to the chunk. What follows the line is read by read_answers(). */
+ * complete, its memory moves to the chunk. read_answers() reads the bytes after the line. */
 static bool read_long_line(struct process *p, size_t seen)
 {
     struct buf line = p->partial, rest = {0};
@@ -299,7 +300,7 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
     return ok ? n : -1;
 }
 
-/* Reads about `most` bytes, or what there is. Returns false at the end of the output. */
+/* Reads about `most` bytes, or all that are available. Returns false at the end of the output. */
 static bool read_output(struct process *p, size_t most)
 {
     int fd = p->out.fd;
@@ -350,8 +351,8 @@ static void read_stderr(struct process *p)
     }
 }
 
-/* What a task printed before its answer is shown before the answer leaves. Who waits for the last answer may then kill
- * this worker at once. */
+/* Output that a task printed before its answer is shown before the answer is sent, because a client that has the last
+ * answer may kill this worker at once. */
 static void show_output(struct process *p)
 {
     if (!p->env->plain_output) return;

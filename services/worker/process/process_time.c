@@ -13,7 +13,7 @@
 #define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* least time between two checks whether the process waits for input */
 #define RECHECK_SPIN_NS (50 * NS_PER_US) /* after its last answer, checks repeat for this long */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
-/* The kernel may not say whether a process waits for input. Then the process must have written nothing for twice the
+/* If the kernel does not show whether a process waits for input, the process must have written nothing for twice the
  * time of an item, within these limits. After a surplus line the next answer comes about one item's time later. */
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
@@ -75,7 +75,7 @@ static bool over_time(struct process *p, uint64_t now)
     return true;
 }
 
-/* Whether its memory must be checked now: while it loads and while it has items. */
+/* Whether the process's memory must be checked now: while the process loads and while it has items. */
 static bool has_to_be_small(const struct process *p)
 {
     return p->window.head || p->state == PROCESS_STARTING;
@@ -143,8 +143,8 @@ static bool is_silent(const struct window *w, uint64_t now)
     return now >= w->head_since_ns + silence;
 }
 
-/* Whether the process is done with everything it was given. If another run waits, its first byte has been written, see
- * process_io.c. */
+/* Whether the process is done with all items that it was given. If another run waits, its first byte has been written,
+ * see process_io.c. */
 static bool awaits_input(const struct process *p, uint64_t now)
 {
     const struct window *w = &p->window;

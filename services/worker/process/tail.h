@@ -15,7 +15,7 @@
 /* The process that wrote a line, and the item it was running. Strings are borrowed for the call; NULL when unknown. */
 struct tail_origin {
     const char *task;
-    /* The lines are shown as they are, after the task's name. They are not log lines, and their rate is not bounded. */
+    /* The lines are shown unchanged, after the task's name. They are not log lines, and their rate is not bounded. */
     bool plain;
     int64_t pid;
     bool has_item;    /* false: no item was running, and the members below are empty */
@@ -38,7 +38,7 @@ struct tail {
 void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now);
 /* Logs the unfinished line of a process that has ended. */
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now);
-/* Forgets the kept bytes, because the process begins another item. */
+/* Drops the kept bytes, because the process begins another item. */
 void tail_restart(struct tail *t);
 
 #endif

@@ -65,7 +65,7 @@ void window_release(struct window *w);
 uint64_t window_room(struct window *w, uint64_t now);
 /* Returns how many bytes the next run may have. */
 size_t window_room_bytes(const struct window *w);
-/* Returns how many items a run should have at least. */
+/* Returns the least number of items that a run should have. */
 uint64_t window_min_run(const struct window *w);
 void window_push(struct window *w, struct run *r, uint64_t now);
 /* Removes the first run, answered or not, and returns it. Returns NULL when there is none. */

@@ -28,8 +28,8 @@ static bool pop_answered(struct window *w, struct run *r, uint64_t done)
     return true;
 }
 
-/* Passes on the answers that were read, to the chunk of the first run or to the kept answers. They all belong to the
- * first run. `end` is the end of the last line. */
+/* Passes the answers that were read to the chunk of the first run, or adds them to the kept answers. They all belong to
+ * the first run. `end` is the end of the last line. */
 static void settle(struct reading *rd, const char *end)
 {
     struct window *w = rd->w;

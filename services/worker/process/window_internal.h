@@ -1,4 +1,4 @@
-/* What the files of window.h share; only for them. */
+/* Declarations shared by the window*.c files. */
 #ifndef FANTAIL_WORKER_PROCESS_WINDOW_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_WINDOW_INTERNAL_H
 

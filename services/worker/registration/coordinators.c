@@ -7,7 +7,7 @@
 
 #define LOOKUP_MS 3000
 
-/* A name that is resolved again and again. */
+/* A name that is resolved periodically. */
 struct coordinator_name {
     struct coordinator_name *next;
     struct coordinators *owner;
@@ -86,7 +86,7 @@ static void report(struct coordinator_name *n, const struct addrinfo *addresses)
     }
 }
 
-/* When a name server fails, or knows no address, the known ones stay until they do not answer. */
+/* When a name server fails, or knows no address, the known addresses stay as long as they answer. */
 static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *addresses)
 {
     struct coordinator_name *n = lookup->data;

@@ -6,8 +6,8 @@
  *
  * With TLS: https:// and dns+https://. The certificate must be for the name in the option.
  *
- * An address that the name no longer has is not removed, because a coordinator that drains is no longer listed. The
- * owner drops it when it does not answer any more.
+ * An address is not removed when the name no longer has it, because a coordinator that drains is no longer listed. The
+ * owner drops such an address when it no longer answers.
  */
 #ifndef FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
 #define FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
@@ -19,9 +19,11 @@
 struct coordinator_name;
 
 struct coordinators_ops {
-    /* There is a coordinator at this address, which may be known. connect_to is NULL if the URL has the address. */
+    /* There is a coordinator at this address, which may already be known. connect_to is NULL if the URL has the
+     * address. */
     void (*found)(void *data, const char *url, const char *connect_to);
-    /* A name was resolved; found() follows for each of its addresses. Others of this URL are no longer listed. */
+    /* A name was resolved; found() follows for each of its addresses. Other addresses of this URL are no longer
+     * listed. */
     void (*resolved)(void *data, const char *url);
 };
 
@@ -35,7 +37,7 @@ struct coordinators {
 /* Only checks the text. Returns false with a sentence in err. */
 MUST_CHECK bool coordinators_check(const char *text, char *err, size_t err_size);
 bool coordinators_use_tls(const char *text);
-/* The text must have passed the check. Calls found() for the URLs in it. */
+/* The text must have passed coordinators_check(). Calls found() for the URLs in it. */
 void coordinators_start(struct coordinators *c, uv_loop_t *loop, const char *text, const struct coordinators_ops *ops,
                         void *data);
 /* The loop must run on until the handles are closed. A zeroed struct is fine. */

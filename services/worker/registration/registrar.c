@@ -7,7 +7,7 @@
 #include "worker/registration/registrar_internal.h"
 
 enum {
-    GOODBYE_MS = 1000, /* the end of the worker waits for its goodbyes for this time */
+    GOODBYE_MS = 1000, /* how long the worker's shutdown waits for its goodbyes */
     ANSWER_BYTES = 4096,
 };
 
@@ -97,7 +97,7 @@ void registrar_reload(struct registrar *r)
     tls_store_reload(&r->tls);
 }
 
-/* A call that runs ends first, so that the goodbye is the last that a coordinator hears. */
+/* A running call is finished first, so that the goodbye is the last request that its coordinator gets. */
 void registrar_leave(struct registrar *r)
 {
     if (!r || r->leaving) return;

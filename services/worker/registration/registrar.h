@@ -2,13 +2,13 @@
  * Registers this worker with its coordinators, and goes on telling them that it is here. So a coordinator sends work
  * soon after a worker starts, and stops when it ends, whatever a name server says.
  *
- * Every request is a whole registration, so a coordinator that was restarted knows the worker after the next one. The
- * coordinator says how often they should come. On SIGTERM the worker says goodbye, before it drains.
+ * Every request is a complete registration, so a restarted coordinator knows the worker after the next request. The
+ * coordinator says how often to send requests. On SIGTERM the worker says goodbye, before it drains.
  *
  * A request carries the first token of a file. If a coordinator does not know it, the next token is tried: while tokens
- * are exchanged, some coordinators know only the old one and others only the new one.
+ * are being replaced, some coordinators know only the old one and others only the new one.
  *
- * Owner: the worker. Chunks do not need it.
+ * Owner: the worker. Chunks do not depend on registration.
  */
 #ifndef FANTAIL_WORKER_REGISTRATION_REGISTRAR_H
 #define FANTAIL_WORKER_REGISTRATION_REGISTRAR_H
@@ -20,12 +20,12 @@
 
 struct registrar_config {
     const char *coordinators; /* the option --register, see coordinators.h; NULL: no registration */
-    const char *address;      /* numeric address for chunks; NULL: the coordinator sees it */
+    const char *address;      /* numeric address for chunks; NULL: the one that the coordinator sees */
     const char *token_file;   /* NULL: that of the service */
     const char *ca, *client_cert, *client_key;
 };
 
-/* What a registration says. */
+/* The facts that a registration reports. */
 struct registrar_facts {
     const char *worker;
     uint16_t port;
@@ -40,17 +40,17 @@ struct registrar;
 
 /* Checks the options. Returns 0, or 2 after a message that names the option. */
 MUST_CHECK int registrar_check(const struct option_spec *spec, const struct registrar_config *config, const char *host);
-/* Registers now, and again and again. Without --register *r is NULL, which the functions below accept. On failure it
+/* Registers now, and then periodically. Without --register *r is NULL, which the functions below accept. On failure it
  * returns false, with a sentence in err. */
 MUST_CHECK bool registrar_start(struct registrar **r, uv_loop_t *loop, const struct registrar_config *config,
                                 const struct registrar_facts *facts, char *err, size_t err_size);
 /* Returns how many coordinators know this worker by its registration. */
 unsigned registrar_held(const struct registrar *r);
-/* The tasks have changed: says so now. */
+/* Reports now that the tasks have changed. */
 void registrar_renew(struct registrar *r);
 /* Reads tokens and certificates again. */
 void registrar_reload(struct registrar *r);
-/* Says goodbye, and nothing after that. */
+/* Says goodbye, and sends nothing after that. */
 void registrar_leave(struct registrar *r);
 /* Whether every goodbye has been said, or that has taken too long. */
 bool registrar_left(const struct registrar *r);

@@ -9,11 +9,11 @@
 #include "worker/registration/registrar_internal.h"
 
 enum {
-    ANSWER_MS = 2000,   /* a coordinator that is silent for longer has not answered */
+    ANSWER_MS = 2000,   /* a coordinator that is silent for longer counts as lost */
     RETRY_MIN_MS = 250, /* delay after a failure; doubled each time */
     RETRY_MAX_MS = 2000,
     GIVE_UP_AFTER = 5, /* failures in a row after which an address that is not listed any more is dropped */
-    GOODBYE_MS = 1000, /* the end of the worker waits for its goodbyes for this time */
+    GOODBYE_MS = 1000, /* how long the worker's shutdown waits for its goodbyes */
     RENEW_MAX_S = 3600,
 };
 
@@ -62,7 +62,7 @@ static void on_timer(uv_timer_t *timer)
     contact_ask(timer->data);
 }
 
-/* Waits for 0.8 to 1 of the time, so that workers that started together do not register together for ever. */
+/* Waits for 80 to 100 % of the time, so that workers that started together do not register together for ever. */
 static void contact_wait(struct contact *c, double ms)
 {
     uv_update_time(c->registrar->loop);
@@ -116,7 +116,7 @@ static void contact_retry(struct contact *c)
         contact_wait(c, ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS);
 }
 
-/* Tries the next token at once, until each was refused. */
+/* Tries the next token at once, until every token was refused. */
 static void contact_refused(struct contact *c)
 {
     size_t count = c->registrar->tokens.tokens.count;

@@ -1,6 +1,6 @@
 /*
- * What the files of the registrar share. Private to registrar*.c:
- *     registrar.c          the coordinators, and the life of the whole
+ * Declarations shared by the files of the registrar. Private to registrar*.c:
+ *     registrar.c          the coordinators, and the start and end of the registrar
  *     registrar_contact.c  the registrations at one coordinator
  *     registrar_options.c  the options and the files that they name
  */
@@ -30,15 +30,15 @@ enum contact_state { CONTACT_NEW, CONTACT_HELD, CONTACT_LOST, CONTACT_LEFT, CONT
 struct contact {
     struct contact *next;
     struct registrar *registrar;
-    char *url, *connect_to; /* connect_to: NULL: the URL has the address */
+    char *url, *connect_to; /* connect_to is NULL if the URL has the address */
     bool listed;            /* the name had this address when it was resolved last */
     enum contact_state state;
     struct http_call *call;
     uv_timer_t timer; /* the next registration */
-    bool again;       /* there is more to say as soon as the call has ended */
+    bool again;       /* another request must follow as soon as the call has ended */
     bool says_goodbye;
     unsigned failures;
-    size_t token, refused; /* which token is presented; how many were refused in a row */
+    size_t token, refused; /* index of the token to send; how many were refused in a row */
     char fault[300];       /* what was logged last; "": nothing is wrong */
     char body[1024];
     size_t body_len, body_sent;
@@ -63,7 +63,7 @@ struct registrar {
 
 extern const char *const registering_names[REGISTERING_COUNT];
 
-/* Sends a registration; if the worker is leaving, a goodbye. No call may run. */
+/* Sends a registration, or a goodbye if the worker is leaving. No call may be running. */
 void contact_ask(struct contact *c);
 /* Ends the call, and frees the contact when its timer is closed. */
 void contact_close(struct contact *c);

@@ -50,7 +50,7 @@ int registrar_check(const struct option_spec *spec, const struct registrar_confi
     return tls_files_check(spec, &files, &words);
 }
 
-/* A worker that listens on one address only is to be called there. */
+/* A worker that listens on only one address registers that address. */
 void registrar_choose_address(struct registrar *r)
 {
     bool any;

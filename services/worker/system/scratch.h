@@ -9,7 +9,7 @@
 
 #include "common/files/locked_dir.h"
 
-/* Removes the directories of killed workers, then makes the worker's own. If it cannot be made, *d is empty. */
+/* Removes the directories of killed workers, then creates the worker's own. If that fails, *d is empty. */
 void scratch_make(struct locked_dir *d);
 
 /* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns NULL if it

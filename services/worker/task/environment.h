@@ -10,7 +10,7 @@
 #include "common/base/base.h"
 
 /* Makes the list of variables that all processes of a task have. `own` has the variables of task.json, "NAME=value";
- * NULL: none. Takes `own`. */
+ * NULL: none. Takes ownership of `own`. */
 MUST_CHECK const char **environment_of_task(const char **own, const char *task_name);
 
 struct environment_process {

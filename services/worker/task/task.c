@@ -75,7 +75,7 @@ char *path_join(const char *dir, const char *name)
 
 /* Returns the path of the program that the first word of a command names. A path is relative to the task's directory. A
  * word without "/" is searched there, then in PATH. A path that does not exist is returned too, because starting it
- * gives the error. */
+ * then reports the error. */
 char *find_program(const char *word, const char *cwd)
 {
     if (word[0] == '/') return xstrdup(word);
@@ -177,7 +177,7 @@ void task_set_release(struct task_set *set)
 }
 
 /* Whether the entry may be a task. A directory always counts as one. A file that is not executable, like a README, is
- * passed over. */
+ * skipped. */
 static bool is_candidate(const char *dir, const char *name)
 {
     if (name[0] == '.' || name[0] == '_') return false;

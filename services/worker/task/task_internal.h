@@ -1,6 +1,6 @@
 /*
- * What task.c and task_json.c share; only for them. task.c finds the tasks in directories, task_json.c reads task.json
- * and builds the command line.
+ * Declarations shared by task.c and task_json.c. task.c finds the tasks in directories, task_json.c reads task.json and
+ * builds the command line.
  */
 #ifndef FANTAIL_WORKER_TASK_TASK_INTERNAL_H
 #define FANTAIL_WORKER_TASK_TASK_INTERNAL_H
