@@ -9,7 +9,7 @@
 enum {
     START_BYTES = 256 * KIB,
     KEEP_BYTES = 4 * MIB, /* a buffer that has grown larger for one answer is freed */
-    PERIOD_US = 20000,    /* the helper writes answers once in such a period */
+    PERIOD_US = 20000,    /* the helper writes answers once per period */
     IDLE_PERIODS = 25,    /* after this many periods without answers the helper sleeps until it is woken */
     HELPER_STACK_BYTES = 64 * KIB,
 };
@@ -73,9 +73,9 @@ static void start_helper(struct answers *a)
     pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /*
-     * If the helper cannot be started, answers are only late, so the failure is ignored. We wait until the helper has
-     * started, because the task may fork. A lock that a starting thread holds would stay locked for ever in the forked
-     * process.
+     * If the helper cannot be started, answers are only written later, so the failure is ignored. We wait until the
+     * helper has started, because the task may fork. A lock that a starting thread holds would stay locked for ever in
+     * the forked process.
      */
     pthread_mutex_lock(&a->lock);
     if (pthread_create(&thread, &attributes, run_helper, a) == 0)
@@ -110,7 +110,7 @@ void answers_flush(struct answers *a)
 
 void answers_rescue(struct answers *a)
 {
-    /* The helper may hold the lock, and will release it. But if the code that crashed holds the lock, nobody releases
+    /* If the helper holds the lock, it will release it soon. If the code that crashed holds the lock, nobody releases
      * it. */
     for (int tries = 0; pthread_mutex_trylock(&a->lock) != 0; tries++) {
         if (tries == 1000) return;

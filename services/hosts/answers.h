@@ -1,10 +1,10 @@
 /*
- * The answers that a host has not written yet. The host writes them together, when it has no more items or many bytes
- * wait. If an item takes long, a helper thread writes the answers of the items before it. So no answer waits for the
- * next item, and the worker can tell which item hangs. The thread is started when several items have arrived together,
- * and sleeps while there are no answers.
+ * Buffers the answers that a host has not written yet. The host writes them together, when it has no more items or when
+ * many bytes are buffered. If an item takes long, a helper thread writes the answers of the items before it. So no
+ * answer waits for the next item, and the worker can tell which item hangs. The thread is started when several items
+ * have arrived together, and sleeps while the buffer is empty.
  *
- * The host builds the next answer in the same buffer, after the whole answers. It needs no lock for that.
+ * The host builds the next answer in the same buffer, after the whole answers. Building an answer needs no lock.
  */
 #ifndef FANTAIL_HOSTS_ANSWERS_H
 #define FANTAIL_HOSTS_ANSWERS_H
@@ -17,8 +17,8 @@
 struct answers {
     char *data;
     size_t alloc;
-    atomic_size_t whole; /* bytes of whole answers; the one being built follows them */
-    size_t written; /* how many of these bytes are written; this and the place of data change only under the lock */
+    atomic_size_t whole; /* bytes of whole answers; the answer being built follows them */
+    size_t written;      /* how many of these bytes were written; `written` and `data` change only under the lock */
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -33,7 +33,7 @@ void answers_reserve(struct answers *a, size_t size);
 void answers_wake_helper(struct answers *a);
 /* Writes the whole answers. Ends the process if the other end is closed. */
 void answers_flush(struct answers *a);
-/* Does the same in a signal handler of a process that crashes, if possible. */
+/* Does the same in the signal handler of a crashing process, if possible. */
 void answers_rescue(struct answers *a);
 
 /* Call it when the answer being built is whole. The answer has `size` bytes. */
@@ -44,7 +44,7 @@ static inline size_t answers_add(struct answers *a, size_t size)
     return whole;
 }
 
-/* Call it before an item runs while answers wait. */
+/* Call it before an item runs, if the buffer has answers. */
 static inline void answers_need_helper(struct answers *a)
 {
     if (!atomic_load_explicit(&a->helper_awake, memory_order_relaxed)) answers_wake_helper(a);

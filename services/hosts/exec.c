@@ -1,8 +1,8 @@
 /*
  * fantail-host-exec: runs a command once for every item. exec_item.h describes how the command gets the item.
  * exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The job's common value is
- * in FANTAIL_COMMON, as JSON. The span that the item belongs to is in TRACEPARENT and TRACESTATE, as OpenTelemetry
- * defines for environments.
+ * in FANTAIL_COMMON, as JSON. The span that the item belongs to is in TRACEPARENT and TRACESTATE, the environment
+ * variables that OpenTelemetry defines.
  */
 #include <errno.h>
 #include <getopt.h>

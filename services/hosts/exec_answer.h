@@ -1,8 +1,8 @@
 /*
- * Makes the answer line from what a command has printed and how it ended. Knows nothing of processes.
+ * Makes the answer line from a command's output and the way it ended. Does not handle processes.
  *
- * The output is UTF-8. A byte order mark at its start is dropped. Bytes that are not UTF-8, and NUL bytes in text, make
- * it bad_output. So no byte of a value differs from what the command printed.
+ * The output must be UTF-8. A byte order mark at its start is dropped. If the output has bytes that are not UTF-8, or
+ * NUL bytes in text, the item fails with bad_output. So bytes are never replaced in a value.
  */
 #ifndef FANTAIL_HOSTS_EXEC_ANSWER_H
 #define FANTAIL_HOSTS_EXEC_ANSWER_H

@@ -39,7 +39,7 @@ static void add_utf8(struct buf *b, unsigned code)
     buf_add(b, bytes, n);
 }
 
-/* `at` is the place after "\u". Returns NULL for half a surrogate pair, because UTF-8 cannot express it. */
+/* `at` points after "\u". Returns NULL for a lone surrogate, because UTF-8 cannot encode it. */
 static const char *add_unicode_escape(struct buf *b, const char *at, const char *end)
 {
     unsigned code, low;

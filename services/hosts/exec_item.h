@@ -1,5 +1,5 @@
 /*
- * Makes a command's arguments and standard input from an item. Knows nothing of processes.
+ * Makes a command's arguments and standard input from an item. Does not handle processes.
  *
  * In arguments, and with --text on stdin, a JSON string is written without its quotes and escapes. Any other value is
  * written as JSON.
@@ -9,7 +9,7 @@
 
 #include "common/base/buf.h"
 
-/* The command, with {} in place of the item. The struct borrows argv. */
+/* The command, with {} as the placeholder for the item. The struct borrows argv. */
 struct exec_template {
     char **argv; /* NULL-ended */
     int argc;
@@ -17,7 +17,7 @@ struct exec_template {
     bool append; /* the item becomes the last argument, because there is no {} */
 };
 
-/* The arguments for one item. The struct owns them, and is used again for the next item. */
+/* The arguments for one item. The struct owns them, and is reused for the next item. */
 struct exec_args {
     char **argv; /* NULL-ended; argv[-1] is room for the name of an interpreter */
     char **base;
@@ -27,14 +27,14 @@ struct exec_args {
 };
 
 /* Appends the text of an item: a string without quotes and escapes, any other value as JSON. Returns false if a string
- * has half of a surrogate pair, or is malformed. The worker never sends a malformed string. */
+ * has a lone surrogate, or is malformed. The worker never sends a malformed string. */
 MUST_CHECK bool exec_item_text(const char *json, size_t len, struct buf *text);
 
 void exec_template_init(struct exec_template *t, char **argv, bool append);
-/* Whether the item goes into the arguments, and so not to stdin. */
+/* Returns whether the item is passed in the arguments and not on stdin. */
 bool exec_template_uses_item(const struct exec_template *t);
 
-/* Fills args for an item, given as its text, which has no NUL. */
+/* Fills args for the item with this text, which must not contain a NUL. */
 void exec_args_build(struct exec_args *args, const struct exec_template *t, const char *text, size_t len);
 void exec_args_release(struct exec_args *args);
 

@@ -1,7 +1,7 @@
 /*
  * Runs one command from its start to its end: gives it stdin, reads its stdout, and passes its stderr on. It keeps the
- * last bytes of stderr. The run ends when the command does, even if descendants of it still print something. The
- * command dies with this process (PR_SET_PDEATHSIG).
+ * last bytes of stderr. The run ends when the command does, even if its descendants still print something. The kernel
+ * kills the command if this process dies (PR_SET_PDEATHSIG).
  */
 #ifndef FANTAIL_HOSTS_EXEC_RUN_H
 #define FANTAIL_HOSTS_EXEC_RUN_H

@@ -25,7 +25,7 @@ from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from json.encoder import encode_basestring_ascii as encode_string
 
-# What the interpreter itself has imported before any program. A program cannot replace these by modules of its own.
+# The modules that the interpreter imports before any program. A program cannot replace them with modules of its own.
 OF_INTERPRETER = frozenset(sys.builtin_module_names) | {
     "__main__", "_collections_abc", "_sitebuiltins", "abc", "codecs", "encodings", "genericpath", "importlib", "io", "os",
     "posixpath", "site", "stat", "types", "warnings", "zipimport"}
@@ -61,7 +61,7 @@ class Answers:
                 os._exit(0)
 
     def need_helper(self):
-        """Call it before an item runs while answers wait."""
+        """Call it before an item runs, if there are unwritten answers."""
         self.helper_awake = True
         if self.wake is None:
             self.wake = _thread.allocate_lock()
@@ -97,13 +97,13 @@ def refuse(value, why="cannot be expressed in JSON"):
 
 
 def of_library(module, name):
-    """A class of a library, or () if nobody has imported the library: then no value is of that class."""
+    """Returns a class of a library. Returns () if the library is not imported, because then no value has that class."""
     found = getattr(sys.modules.get(module), name, None)
     return found if isinstance(found, type) else ()
 
 
 def from_numpy(value):
-    """A scalar or an array."""
+    """Converts a scalar or an array."""
     numpy, kind = sys.modules["numpy"], value.dtype.kind
     if kind in "Mm" and numpy.isnat(value).any():
         raise ValueError(NOT_A_TIME)
@@ -119,12 +119,12 @@ def from_numpy(value):
 
 
 def is_table(value):
-    """A DataFrame of any library."""
+    """Whether the value is a DataFrame of any library."""
     return any(base.__name__ in ("DataFrame", "LazyFrame") for base in type(value).__mro__)
 
 
 def from_time(value):
-    """A datetime, date, time or timedelta; those of pandas are among them. Returns value if it is none."""
+    """Converts a datetime, date, time or timedelta, also one of pandas. Returns any other value unchanged."""
     if isinstance(value, (of_library("datetime", "date"), of_library("datetime", "time"))):
         if value != value:
             raise ValueError(NOT_A_TIME)
@@ -135,7 +135,7 @@ def from_time(value):
 
 
 def scalar(value):
-    """A single value as something that json can encode; returns value itself if it is not one that is converted."""
+    """Converts a single value to one that json can encode. Returns a value of any other kind unchanged."""
     converted = from_time(value)
     if converted is not value:
         return converted
@@ -160,7 +160,7 @@ spent = {}  # iterators that were read for the value that is being encoded: they
 
 
 def to_json(value):
-    """For values that json does not encode by itself."""
+    """Converts a value that json cannot encode by itself."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return binascii.b2a_base64(value, newline=False).decode()
     converted = scalar(value)
@@ -194,7 +194,7 @@ def to_json(value):
 
 
 def plain_key(key):
-    """A key of a dict as a string, as json does it for the types that it knows."""
+    """Returns a dict's key as a string, in the way json does it for the types that it knows."""
     if key is None or isinstance(key, (bool, int, float)):
         return key if isinstance(key, str) else encode_other(key)
     converted = scalar(key)
@@ -204,7 +204,7 @@ def plain_key(key):
 
 
 def with_plain_keys(value, depth=0):
-    """The same value, with strings for the keys of all dicts."""
+    """Returns the same value with string keys in all dicts."""
     if depth > 500:
         raise ValueError("the value is nested too deeply, or contains itself")
     if isinstance(value, dict):
@@ -226,7 +226,7 @@ encode_other = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_ci
 
 
 def encode_any(value):
-    """For a value that json does not encode alone, or whose parts it may not."""
+    """Encodes a value that json cannot encode by itself, or that may have such parts."""
     try:
         return encode_other(value)
     except TypeError as error:
@@ -281,7 +281,7 @@ EXTRAS = ("common", "traceparent", "tracestate")
 
 
 def library_module(name):
-    """Imports a module of the library after the task was loaded."""
+    """Imports a module of the standard library after the task was loaded."""
     path = sys.path
     sys.path = path[1:]
     try:
@@ -291,7 +291,7 @@ def library_module(name):
 
 
 def wanted_extras(function):
-    """The keyword arguments that the function takes besides the item, without values yet."""
+    """Returns the keyword arguments that the function takes besides the item, without values yet."""
     code = getattr(function, "__code__", None)
     if code:
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -313,8 +313,8 @@ def apply_control(line, extras):
 
 
 def forget_shadowed(folder):
-    """Forgets the modules that are imported already and of which the task has its own. So the task's is imported next. This
-    program keeps those that it has."""
+    """Forgets each imported module that the task has under the same name, so that the task's own is imported next. This
+    program keeps the modules that it has imported."""
     specs = {}
     for entry in os.listdir(folder):
         top = entry.partition(".")[0]
@@ -327,7 +327,7 @@ def forget_shadowed(folder):
 
 
 def import_task(module_name, folder):
-    """The task's module. If the interpreter itself uses a module of this name, only the task sees its own."""
+    """Returns the task's module. If the interpreter uses a module of the same name, only the task sees its own one."""
     spec = PathFinder.find_spec(module_name, [folder]) if module_name in OF_INTERPRETER else None
     if spec is None or not spec.has_location:
         __import__(module_name)
@@ -343,7 +343,7 @@ def load(name):
         sys.exit(f"fantail-host-python: {name}: the argument must be MODULE:FUNCTION")
     folder = os.getcwd()
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
-        del sys.path[0]  # where this program is has no modules for the task
+        del sys.path[0]  # the directory of this program has no modules for the task
     sys.path.insert(0, folder)
     forget_shadowed(folder)
     target = import_task(module_name, folder)
@@ -401,7 +401,7 @@ def serve(function, items_fd, answers):
 
 
 def claim_stdio():
-    """Lets the task neither read items nor print between the answers."""
+    """Prevents the task from reading items and from printing between the answers."""
     items_fd, answers_fd = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -413,7 +413,7 @@ def claim_stdio():
 
 def isolate_child(items_fd, answers):
     """Runs in a process that the task has forked. It has copies of our pipes, and of answers that it must not write again.
-    Its copy of the lock may be held by a thread that was not copied."""
+    Its copy of the lock may be held by a thread that does not exist in this process."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, items_fd, inheritable=False)
     os.dup2(null, answers.fd, inheritable=False)

@@ -1,5 +1,5 @@
 /*
- * A fantail task in C or C++. It needs nothing but this file.
+ * The interface of a fantail task in C or C++. A task needs no other file.
  *
  *     #include "fantail_task.h"
  *
@@ -13,12 +13,13 @@
  *     cc -O2 -fPIC -shared -I DIR_OF_THIS_FILE -o square.so square.c      (in C++ fantail_task is extern "C")
  *     task.json: {"mode": "native", "command": ["./square.so"]}
  *
- * A worker has several processes of a task. Each calls fantail_task() for one item after the other, on one thread. So a
- * task may keep state in static variables, and may prepare it in a constructor function. If the task crashes, only the
- * item that was running fails. What the task prints goes to the worker's log, never into an answer.
+ * A worker has several processes of a task. Each process calls fantail_task() for one item after the other, on one
+ * thread. So a task may keep state in static variables, and may prepare it in a constructor function. If the task
+ * crashes, only the item that was running fails. What the task prints goes to the worker's log, never into an answer.
  *
- * If the value has another type or is out of range, a get function returns false and does not change its result. Each
- * reply function replaces the earlier reply. If a reply function returns int, fantail_task() should return that int.
+ * If the value has another type or is out of range, a get function returns false and leaves its output parameter
+ * unchanged. Each reply function replaces the earlier reply. If a reply function returns int, fantail_task() should
+ * return that int.
  */
 #ifndef FANTAIL_TASK_H
 #define FANTAIL_TASK_H
@@ -50,13 +51,13 @@ struct fantail_item {
 struct fantail_reply {
     char *data;
     size_t len, room;
-    /* Makes room - len at least `extra`. If there is no memory, it ends the process. */
+    /* Grows the buffer until `room - len >= extra`. Ends the process if there is no memory. */
     void (*grow)(struct fantail_reply *reply, size_t extra);
     bool failed; /* `data` is the message of an error */
 };
 
-/* You write this. If it returns 0, the reply is the value of the item: null if there was no reply. Otherwise the item
- * has failed. Call fantail_reply_error() to say why. */
+/* You write this function. If it returns 0, the reply is the value of the item, or null if there was no reply. If it
+ * returns another number, the item fails. Call fantail_reply_error() to say why. */
 int fantail_task(const struct fantail_item *item, struct fantail_reply *reply);
 
 /* ---- Reading the item ---- */
@@ -88,7 +89,7 @@ static inline bool fantail_get_number(const struct fantail_item *item, double *v
     return true;
 }
 
-/* Reads four hexadecimal digits; the caller knows that they are there. */
+/* Reads four hexadecimal digits, which must be there. */
 static inline unsigned fantail_hex4(const char *at)
 {
     unsigned code = 0;
@@ -99,7 +100,7 @@ static inline unsigned fantail_hex4(const char *at)
     return code;
 }
 
-/* Writes a character as UTF-8. Returns the place after it. */
+/* Writes a character as UTF-8. Returns a pointer to the byte after it. */
 static inline char *fantail_put_utf8(char *to, unsigned code)
 {
     if (code < 0x80) {
@@ -112,10 +113,11 @@ static inline char *fantail_put_utf8(char *to, unsigned code)
     return to;
 }
 
-/* No character: half of a surrogate pair, which UTF-8 cannot express. */
+/* Not a character: a lone surrogate, which UTF-8 cannot encode. */
 #define FANTAIL_HALF_PAIR 0xFFFFFFFFu
 
-/* Reads an escape; *at is after its backslash, and is moved after the escape. Returns a character or FANTAIL_HALF_PAIR.
+/* Reads an escape. *at points after its backslash, and is moved past the escape. Returns a character or
+ * FANTAIL_HALF_PAIR.
  */
 static inline unsigned fantail_unescape(const char **at, const char *end)
 {
@@ -134,9 +136,9 @@ static inline unsigned fantail_unescape(const char **at, const char *end)
     return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
-/* Reads the characters of a string as UTF-8, without quotes and escapes. A NUL follows the characters. An escape \u0000
- * gives a NUL within the text. `text` has `size` bytes. item->len bytes are always enough. If there are too few, or if
- * the item has half of a surrogate pair, which UTF-8 cannot express, the result is false. len may be NULL. */
+/* Decodes a string to UTF-8 text without quotes and escapes, and appends a NUL. An escape \u0000 becomes a NUL within
+ * the text. `text` has room for `size` bytes; item->len bytes are always enough. Returns false if there is too little
+ * room, or if the string has a lone surrogate, which UTF-8 cannot encode. len may be NULL. */
 static inline bool fantail_get_string(const struct fantail_item *item, char *text, size_t size, size_t *len)
 {
     enum { CHARACTER_BYTES = 4 };
@@ -197,7 +199,7 @@ static inline const char *fantail_skip_space(const char *at, const char *end)
 
 /* Finds a member of an object. The member can be used as an item with the other functions. Its first character shows
  * its type: '{', '[', '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in it are not
- * decoded. The result is false if the item is not an object, or has no such member. */
+ * decoded. Returns false if the item is not an object or has no such member. */
 static inline bool fantail_get_member(const struct fantail_item *item, const char *name, struct fantail_item *member)
 {
     const char *at = item->json, *end = at + item->len;
@@ -235,9 +237,9 @@ static inline bool fantail_get_member_number(const struct fantail_item *item, co
 
 /* ---- Replying ---- */
 
-/* For a value that you build in place. Write up to `extra` bytes at the pointer, then call fantail_reply_wrote() with
- * how many you have written. In the end the bytes must be JSON without newlines. The pointer is valid until the next
- * call. */
+/* For a value that you build in place. Returns a pointer at which you may write up to `extra` bytes. Then call
+ * fantail_reply_wrote() with the number of bytes that you have written. The finished reply must be JSON without
+ * newlines. The pointer is valid until the next call. */
 static inline char *fantail_reply_room(struct fantail_reply *reply, size_t extra)
 {
     if (reply->room - reply->len < extra) reply->grow(reply, extra);
@@ -334,8 +336,8 @@ fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
     return 1;
 }
 
-/* Replies with a number. The number has 15 to 17 digits: the fewest that give the same double again. NaN and infinities
- * are errors, because JSON does not have them. */
+/* Replies with a number. It is written with 15 to 17 digits, the fewest that parse to the same double. NaN and
+ * infinities are errors, because JSON does not have them. */
 static inline int fantail_reply_number(struct fantail_reply *reply, double value)
 {
     enum { NUMBER_BYTES = 32 };

@@ -53,7 +53,7 @@ void line_reader_release(struct line_reader *r)
     *r = (struct line_reader){0};
 }
 
-/* Returns what follows `word` in the line. This may be "". Returns NULL if the line begins with another word. */
+/* Returns what follows `word` in the line, which may be "". Returns NULL if the line begins with another word. */
 static const char *after(const char *word, const char *line, size_t len)
 {
     size_t word_len = strlen(word);

@@ -1,6 +1,5 @@
 /*
- * Reading and writing for host programs: whole lines in, bytes out. No line is copied or searched twice, however long
- * it is.
+ * Reads whole lines and writes bytes, for host programs. No line is copied or searched twice, however long it is.
  *
  * The protocol: each line on stdin is the JSON of one item. Each item gets one line on stdout, in the same order. A
  * line that begins with '#' is a control line, applies to the items after it, and gets no answer:
@@ -25,15 +24,14 @@ struct line_reader {
     size_t alloc;
 };
 
-/* What control lines have set for the items after them. The struct owns the strings; NULL: not set. */
+/* The values that control lines have set for the items after them. The struct owns the strings; NULL: not set. */
 struct line_common {
     char *json;
     size_t len;
     char *traceparent, *tracestate; /* values of the headers with these names */
 };
 
-/* Reads more with one read(). Returns false at the end of the input. Lines that were returned before are not valid any
- * more. */
+/* Reads more with one read(). Returns false at the end of the input. Lines returned earlier become invalid. */
 MUST_CHECK bool line_reader_fill(struct line_reader *r, int fd);
 void line_reader_release(struct line_reader *r);
 
@@ -41,18 +39,18 @@ void line_reader_release(struct line_reader *r);
 void line_read_control(struct line_common *common, const char *line, size_t len);
 void line_common_release(struct line_common *common);
 
-/* Writes everything, and waits as long as that takes. Returns false if the other end is closed. */
+/* Writes all bytes, and blocks until they are written. Returns false if the other end is closed. */
 bool write_all(int fd, const char *data, size_t len);
 
 #define LINE_READY "#ready\n" /* a host writes this before its first answer, when it can take items */
 
-/* Moves stdin and stdout to other descriptors, which no child inherits. Then 0 is /dev/null and 1 is stderr. So a task
- * cannot read items, and what it prints does not get between the answers. On failure it returns false; errno says
- * why. */
+/* Moves stdin and stdout to other descriptors, which no child inherits. Descriptor 0 becomes /dev/null, and descriptor
+ * 1 becomes stderr. So a task cannot read items, and what it prints cannot mix with the answers. Returns false on
+ * failure; errno says why. */
 MUST_CHECK bool claim_stdio(int *items_fd, int *answers_fd);
 
-/* Gives the next whole line that was read, with a NUL in place of its newline. It is borrowed until
- * line_reader_fill(). */
+/* Sets *line to the next whole line that was read, with a NUL in place of its newline. The line is borrowed until
+ * line_reader_fill(). Returns false if no whole line is left. */
 static inline bool line_reader_next(struct line_reader *r, char **line, size_t *len)
 {
     if (r->scanned == r->end) return false;
@@ -68,7 +66,7 @@ static inline bool line_reader_next(struct line_reader *r, char **line, size_t *
     return true;
 }
 
-/* Whether everything that was read was used. If so, the caller will wait for more. */
+/* Returns whether all bytes read so far were used. If so, the caller must wait for more. */
 static inline bool line_reader_is_empty(const struct line_reader *r)
 {
     return r->start == r->end;

@@ -1,9 +1,9 @@
 /*
- * fantail-host-native PATH.so: calls fantail_task() of a shared object for every item. fantail_task.h is what tasks
- * use, and line_io.h describes the protocol.
+ * fantail-host-native PATH.so: calls fantail_task() of a shared object for every item. Tasks include fantail_task.h.
+ * line_io.h describes the protocol.
  *
- * Answers are gathered and written together (answers.h). If the task crashes, the answers that it gave before are still
- * written. So the worker sees on which item it crashed.
+ * Several answers are written together (answers.h). If the task crashes, the answers that it gave before are still
+ * written. So the worker can tell which item crashed the task.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,7 +21,7 @@ enum { FLUSH_BYTES = 128 * KIB, SIGNAL_STACK_BYTES = 16 * KIB, START_BYTES = 4 *
 typedef int task_function(const struct fantail_item *, struct fantail_reply *);
 
 struct host {
-    struct fantail_reply reply; /* a part of answers: the value of the answer that is being built */
+    struct fantail_reply reply; /* its data lies in `answers`: the value of the answer that is being built */
     struct answers answers;
     int items_fd;
     volatile bool is_child; /* this process is not the host, but one that the task has forked */
@@ -34,7 +34,7 @@ static const char error_head[] = "{\"error\":{\"name\":\"task_error\",\"cause\":
 static const char error_tail[] = "\"}}\n";
 enum { VALUE_HEAD = sizeof value_head - 1, ERROR_HEAD = sizeof error_head - 1, ERROR_TAIL = sizeof error_tail - 1 };
 
-/* The reply begins where the head of a value ends, and leaves room for any tail. */
+/* Places the reply after room for the head of a value line, and leaves room for the tail of an error line. */
 static void open_window(struct host *h)
 {
     h->reply.data = answers_end(&h->answers) + VALUE_HEAD;
@@ -56,8 +56,8 @@ static void start_answer(struct host *h)
     fantail_reply_clear(&h->reply);
 }
 
-/* A byte becomes at most six bytes of JSON. Bytes that are not ASCII are copied: the worker checks that they are
- * UTF-8. */
+/* Escapes text for a JSON string. A byte becomes at most six bytes. Bytes that are not ASCII are copied; the worker
+ * checks that they are UTF-8. */
 static size_t escape(char *dst, const char *src, size_t len)
 {
     char *at = dst;
@@ -149,8 +149,8 @@ static void catch_crashes(void)
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) sigaction(signals[i], &action, NULL);
 }
 
-/* Runs in a process that the task has forked. It has copies of our pipes, and of answers that it must not write
- * again. */
+/* Runs in a process that the task has forked. The process has copies of our pipes, and of answers that it must not
+ * write again. */
 static void isolate_child(void)
 {
     host.is_child = true;

@@ -15,7 +15,7 @@
 #define HEADER_CHUNK       "Fantail-Chunk"       /* "<job>/<first index>" */
 #define HEADER_DEADLINE_MS "Fantail-Deadline-Ms" /* milliseconds until the deadline */
 #define HEADER_ATTEMPT     "Fantail-Attempt"
-#define HEADER_WORKER      "Fantail-Worker" /* the worker's id, which does not change while it lives */
+#define HEADER_WORKER      "Fantail-Worker" /* the worker's id, which does not change while the worker runs */
 #define HEADER_SLOTS       "Fantail-Slots"
 #define HEADER_FREE        "Fantail-Free"
 #define HEADER_COST        "Fantail-Cost"     /* in a request: "lines" asks for the cost of the items, see chunk_cost */
@@ -30,13 +30,13 @@
 #define TASK_NAME_SIZE     129 /* size of a task's name with its NUL */
 #define TASK_NAME_RULE     "a task's name has up to 128 letters (A to Z, a to z), digits, '.', '_' and '-'"
 
-/* Whether this may be the name of a task, see TASK_NAME_RULE. Names become parts of paths, so they cannot begin with
+/* Returns whether this is a valid task name, see TASK_NAME_RULE. Names become parts of paths, so they cannot begin with
  * '.'. */
 bool is_task_name(const char *name, size_t len);
 
-/* Why an item has no value. The names are the wire names. */
+/* Why an item has no value. item_error_name() returns the names used in the protocol. */
 enum item_error {
-    ITEM_TASK_ERROR, /* the task reported it */
+    ITEM_TASK_ERROR, /* the task reported the error */
     ITEM_CRASHED,
     ITEM_TIMED_OUT,
     ITEM_OUT_OF_MEMORY,
@@ -50,7 +50,7 @@ enum item_error {
 
 const char *item_error_name(enum item_error e);
 
-/* Whether an item of a task may run more than once, as "idempotent" of its task.json says. */
+/* Whether an item of a task may run more than once: the value of "idempotent" in its task.json. */
 enum idempotency {
     IDEMPOTENCY_UNSAID, /* an item is sent again after a loss, and never hedged */
     IDEMPOTENCY_NO,     /* an item that was delivered is never sent again */
@@ -60,7 +60,7 @@ enum idempotency {
 
 /* Returns the stricter of the two. They come from two tasks, or from two answers about one task. */
 enum idempotency idempotency_of_both(enum idempotency a, enum idempotency b);
-/* As in JSON: "null", "false" or "true". */
+/* Returns the value in JSON: "null", "false" or "true". */
 const char *idempotency_json(enum idempotency i);
 
 /* How a chunk's answer ended. */
@@ -68,7 +68,7 @@ enum chunk_end { CHUNK_COMPLETE, CHUNK_DRAINING, CHUNK_DEADLINE, CHUNK_END_COUNT
 
 enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_COST, ANSWER_STARTING, ANSWER_BAD };
 
-/* What the items of a chunk have cost until now. Slot time is how long an item had a process for itself. */
+/* What the items of a chunk have cost so far. Slot time is how long an item occupied a process. */
 struct chunk_cost {
     uint64_t items;    /* items that were measured */
     uint64_t slot_ns;  /* slot time of these items together */
@@ -82,7 +82,7 @@ struct answer_line {
     enum answer_kind kind;
     const char *body; /* for VALUE: V; for ERROR: the error object; borrowed from the line */
     size_t body_len;
-    enum item_error error; /* for ERROR: by its "name"; ITEM_TASK_ERROR when the name is not ours */
+    enum item_error error; /* for ERROR: from its "name"; ITEM_TASK_ERROR for an unknown name */
     enum chunk_end end;
     uint64_t done;
     uint64_t starting;      /* for STARTING: how many processes of the task are starting */

@@ -5,8 +5,8 @@
 /*
  * Chooses the endpoint: the less loaded of two random ones ("power of two choices"), by load per slot, among the
  * endpoints with room for the task. A lane is in its task's array `open` while its endpoint takes attempts and has the
- * task. It is in `available` while it may also have room. So choosing costs the same with ten workers and with ten
- * thousand.
+ * task. It is in `available` while it may also have room. So the cost of a choice does not depend on the number of
+ * workers.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -129,8 +129,8 @@ static bool avoided(const struct sched_chunk *chunk, const struct sched_lane *l)
     return l->task->usable > (l->counted_usable ? 1u : 0u); /* whether another lane is usable */
 }
 
-/* Whether the chunk may go to the lane, if its window is taken as `times` as large. A chunk that is too large for the
- * window may go only to an idle endpoint. */
+/* Returns whether the chunk may go to the lane if the lane's window is multiplied by `times`. A chunk that is too large
+ * for the window may go only to an idle endpoint. */
 static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct sched_lane *l, double times)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -182,7 +182,7 @@ static struct sched_lane *pick_available(struct sched_job *job, const struct sch
     for (uint32_t i = 0, n = 0; i < t->available_n && n < PICK_SCAN; n++) {
         struct sched_lane *l = t->available[(start + i) % t->available_n];
         if (fits(job, chunk, l, 1)) return l;
-        if (l->available_index != UINT32_MAX) /* else another lane has taken its place */
+        if (l->available_index != UINT32_MAX) /* otherwise another lane has moved to index i */
             i++;
     }
     return NULL;
@@ -247,7 +247,7 @@ static struct sched_lane *draw_hedge(struct sched_job *job, const struct sched_a
     return best;
 }
 
-/* A slow worker does not help when a worker is late. It helps when a worker seems dead. */
+/* A slow worker is no help if the first worker is only late. It is a help if the first worker seems dead. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead)
 {
     struct sched_lane *l = draw_hedge(job, late, false);

@@ -29,9 +29,9 @@ void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
     chunk->charged = much ? 1 : chunk->charged + 1;
 }
 
-/* Whether the item is convicted, after `more` further failures. A single item is convicted when it was lost
- * max_attempts times. An item from a larger chunk must have been lost that often while it was alone. But its attempts
- * never pass max_attempts + log2(items of that chunk). */
+/* Returns whether the item is convicted after `more` further failures. A single item is convicted when it was lost
+ * max_attempts times. An item from a larger chunk must have been lost that often while it was alone in its chunk. But
+ * its attempts never exceed max_attempts + log2(items of the larger chunk). */
 static bool convicted(const struct sched_chunk *chunk, unsigned more)
 {
     unsigned most = chunk->job->p.retry.max_attempts;

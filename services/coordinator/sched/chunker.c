@@ -7,9 +7,9 @@
  * a slot. Workers report it in their answers. For other workers it is estimated. Each endpoint has a clock, which runs
  * at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time of an attempt
  * between two answers is the number of its unanswered items, times how far the clock has advanced. This estimate
- * includes round trips, queues and the delay of a busy coordinator. So a chunk is never so small that the coordinator
- * could not keep all slots busy with such chunks. Otherwise the coordinator's own delay would be taken for work. That
- * would keep chunks small, and small chunks would keep the coordinator busy.
+ * includes round trips, queues and the delay of a busy coordinator. So chunks are always large enough for the
+ * coordinator to keep all slots busy with them. If they were smaller, the coordinator's own delay would be taken for
+ * work. That would keep chunks small, and small chunks would keep the coordinator busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
@@ -116,8 +116,8 @@ static double ahead(const struct sched_job *job, const struct sched_lane *l)
     double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(l);
     double items = item_ns > 0 ? (double)AHEAD_NS / item_ns : 1;
     double least = least_items(job, l, item_ns), slots = lane_window(l) / lane_workers(l);
-    /* Answers come in order. So a long item delays the answers after it, although their slots are free again. So room
-     * is needed for whole chunks, not only for items. */
+    /* Answers arrive in order. A long item delays the answers after it, although their slots are free again. So room is
+     * needed for whole chunks, not only for items. */
     items = fmax(items, CHUNKS_AHEAD * least / slots);
     if (!job->no_more) return items;
     double share = (double)(job->uncut + job->pending_items) / (2 * slots_of(job, l));

@@ -40,8 +40,8 @@ static double expected_wait_ns(const struct sched_job *job, const struct sched_l
     return item_cost_mean_ns(&job->seen) * queue;
 }
 
-/* Keeps the mean and the mean deviation of the waits, as multiples of the expected wait. A retransmission timer does
- * the same. */
+/* Keeps the mean and the mean deviation of the waits, as multiples of the expected wait, like TCP's retransmission
+ * timer (RFC 6298). */
 void hedge_observe(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;
@@ -70,8 +70,8 @@ static uint64_t dead_at(const struct sched_chunk *chunk)
     return late_at(chunk->job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
 }
 
-/* Returns when to send the chunk a second time. A chunk that crashed a worker is not given to two workers at once,
- * unless the worker seems to be the cause. */
+/* Returns when to send the chunk a second time. A chunk that may have crashed a worker is not sent to two workers at
+ * once, unless its current worker seems dead. */
 static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
 {
     bool is_last = chunk->charged > 0 && chunk->charged + 1 >= chunk->job->p.retry.max_attempts;

@@ -43,7 +43,8 @@ bool retry_take_token(struct sched_job *job)
     return true;
 }
 
-/* Whether the endpoint says that it is ready, and no endpoint that lately said the same has failed afterwards. */
+/* Returns whether the endpoint has reported that it is ready, and no endpoint that reported this lately has failed
+ * since. */
 static bool is_trusted(const struct sched_endpoint *e)
 {
     return e->probe_ok && e->s->failed_after_ready == 0;

@@ -37,8 +37,8 @@ static void count_send(struct sched_attempt *a)
     chunk->sends++;
 }
 
-/* Call it when the lane has one attempt more or less. This changes the room in the endpoint's other lanes only if all
- * lanes share the endpoint's limit. */
+/* Call it when an attempt was added to the lane or removed. This changes the room in the endpoint's other lanes only if
+ * all lanes share the endpoint's limit. */
 static void attempts_changed(struct sched_lane *l)
 {
     struct sched_endpoint *e = l->endpoint;
@@ -91,7 +91,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane
     return a;
 }
 
-/* Takes the attempt's items off the lane's load. */
+/* Subtracts the attempt's items from the lane's load. */
 static void leave(struct sched_attempt *a, uint32_t items)
 {
     struct sched_lane *l = a->lane;
@@ -201,7 +201,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
         hedge_observe(a);
         leave(a, n);
         endpoint_succeeded(e, a);
-        if (a->paid) retry_return_probation(a->chunk->job); /* the endpoint answered, so the token is given back */
+        if (a->paid) retry_return_probation(a->chunk->job); /* the endpoint answered, so the token is returned */
         a->paid = false;
     }
     a->received += n;

@@ -4,7 +4,7 @@
 
 /*
  * One endpoint's health. A failure puts the endpoint on probation: it gets one attempt at a time until it answers.
- * After most failures the endpoint is paused first, for a longer time after each failure. scheduler.h draws the states.
+ * After most failures the endpoint is paused first, for a longer time after each failure. scheduler.h shows the states.
  */
 static const char *const state_names[] = {
     [ENDPOINT_OPEN] = "open",
@@ -147,7 +147,7 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 
 static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
-    /* A worker that an item has crashed was ready all the same. */
+    /* If an item crashed the worker, the worker's report that it is ready was still true. */
     if (e->probe_ok && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->failed_after_ready++;
     stop_trusting(e);
     if (how == SCHED_END_REFUSED)
@@ -162,7 +162,7 @@ static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t
 
 static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms)
 {
-    if (a->started_ns < e->failed_ns) return; /* it is the same incident: it began before that failure */
+    if (a->started_ns < e->failed_ns) return; /* the attempt began before the last failure, so both are one incident */
     e->failed_ns = e->s->now_ns + 1;
     /* A refusal is not a failure. A worker that is away or full for a while must not be ejected. */
     if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))

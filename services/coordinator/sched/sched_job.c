@@ -135,8 +135,8 @@ static bool wants_worker(const struct sched_job *job)
     return job->uncut > 0 || job->pending_items > 0 || job->backoff_items > 0 || job->in_flight_items > 0;
 }
 
-/* Whether an attempt runs that may still be answered. A first answer may take long. So if an attempt is not refused
- * soon, its worker counts as a worker that may answer. */
+/* Returns whether an attempt runs that may still be answered. A first answer may take long. So if an attempt is not
+ * refused soon, its worker counts as a worker that may answer. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;

@@ -5,8 +5,8 @@
 /*
  * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale. Workers report
  * their slots. Until then a few slots are assumed, and twice as many after each answer. A 429 halves the scale, and
- * answers raise it again step by step. It also makes the lane full for a moment. The endpoint's other lanes go on,
- * because a worker has separate room for the chunks of each task.
+ * answers raise it again step by step. A 429 also makes the lane full for a moment. The endpoint's other lanes are not
+ * affected, because a worker limits the chunks of each task separately.
  */
 double lane_window(const struct sched_lane *l)
 {
@@ -198,7 +198,7 @@ void lane_widen(struct sched_lane *l)
     if (!l->slots_known) l->slots = fmin(l->slots * 2, SLOTS_UNKNOWN_MAX);
 }
 
-/* Returns the place of a worker in the lane's table, or the free place that it would take. */
+/* Returns the entry of a worker in the lane's table, or the free entry that it would take. */
 static struct sched_worker *find_worker(struct sched_worker *table, uint32_t alloc, uint64_t id)
 {
     uint32_t i = (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (alloc - 1);

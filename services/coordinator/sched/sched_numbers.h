@@ -1,5 +1,6 @@
 /*
- * The scheduler's numbers. docs/decisions/scheduler.md says why each is what it is. Private to the scheduler's files.
+ * The scheduler's constants. docs/decisions/scheduler.md gives the reason for each value. Private to the scheduler's
+ * files.
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHED_NUMBERS_H
 #define FANTAIL_COORDINATOR_SCHED_SCHED_NUMBERS_H
@@ -7,11 +8,11 @@
 #include "common/base/limits.h"
 
 #define AHEAD_NS                 (40 * NS_PER_MS) /* work that may wait at a worker beyond its busy slots, per slot */
-#define CHUNK_COST_SHARE         0.03             /* largest share of a chunk's slot time that its own cost may have */
-#define CHUNK_COST_TIMES         5.0 /* a chunk's slot time if slots would be idle, as a multiple of its cost */
+#define CHUNK_COST_SHARE         0.03             /* largest share of a chunk's slot time that its overhead may take */
+#define CHUNK_COST_TIMES         5.0 /* a chunk's slot time if slots would be idle, as a multiple of its overhead */
 #define COORDINATOR_SHARE        0.5 /* share of the coordinator's time that chunks may take with all slots busy */
-#define RAMP_CHUNKS              32  /* chunks of a job in flight while they are still small for their cost */
-#define RAMP_NS                  NS_PER_MS /* RAMP_CHUNKS is doubled each time this has passed */
+#define RAMP_CHUNKS              32  /* limit of a job's chunks in flight while they are still too small */
+#define RAMP_NS                  NS_PER_MS /* the limit of a job doubles each time this has passed */
 #define CHUNKS_AHEAD             2.0 /* chunks of the least size that may wait at a worker beyond its busy slots */
 #define CHUNK_FIXED_MOST_NS      ((double)30 * NS_PER_MS) /* largest fixed part of a chunk's slot time */
 #define CHUNKS_PER_WINDOW        4                        /* least number of adaptive chunks in a worker's window */
@@ -21,11 +22,11 @@
 #define TAIL_ITEMS_KNOWN         64 /* if its mean is over this many items, a job stops measuring at its tail */
 #define CHUNK_ITEMS_MAX          (1u << 22)
 #define CHUNKS_PER_WORKER        (LIMIT_WORKER_CHUNKS * 3 / 4)
-#define SLOTS_UNKNOWN            2 /* assumed of a worker that has not reported its slots; doubles with each answer */
+#define SLOTS_UNKNOWN            2 /* slots assumed for a worker that has not reported them; doubles with each answer */
 #define SLOTS_UNKNOWN_MAX        64
 #define WINDOW_SCALE_MIN         (1.0 / 64)
 #define WINDOW_SCALE_STEP        0.02 /* least growth of the scale per answered chunk, after a 429 halved it */
-#define OVERCOMMIT               2.0  /* how often a job below its share may fill a window that others fill */
+#define OVERCOMMIT               2.0  /* a job below its share may fill a window up to this many times its size */
 #define BUDGET_SHARE             0.2  /* retries per first attempt */
 #define BUDGET_MIN               3.0  /* a job may make at least this many retries */
 #define BUDGET_ALL_MIN           100.0
@@ -33,10 +34,10 @@
 #define BUDGET_TRICKLE_NS        (100 * NS_PER_MS) /* if the budget is used up, a job makes one retry in this time */
 #define PAUSE_MIN_NS             (20 * NS_PER_MS)
 #define PAUSE_MAX_NS             (2 * NS_PER_S)
-#define PAUSE_RETRY_MAX_NS       (30 * NS_PER_S) /* a longer Retry-After counts as this */
+#define PAUSE_RETRY_MAX_NS       (30 * NS_PER_S) /* a longer Retry-After is cut to this */
 #define PAUSE_DRAIN_NS           (5 * NS_PER_S)
 #define PAUSE_DRAIN_PROBED_NS    (100 * NS_PER_MS) /* pause of a draining endpoint that can be probed */
-#define EJECT_AFTER              3 /* failures in a row that eject it; each attempt began after the failure before */
+#define EJECT_AFTER              3 /* failures in a row that eject an endpoint; see sched_endpoint.failed_ns */
 #define EJECT_NS                 (5 * NS_PER_S)
 #define EJECT_MAX_NS             (60 * NS_PER_S)
 #define BALANCER_PATIENCE        5                 /* after this many failures in a row, a balancer has failed */
@@ -54,9 +55,9 @@
 #define HEDGE_PATIENCE_MIN       1.5 /* an answer is late after MIN to MAX times the expected wait */
 #define HEDGE_PATIENCE_MAX       4.0
 #define WAIT_MAX                 10.0
-#define DEAD_PATIENCE            10.0 /* a worker silent for this many times as long, and DEAD_MIN_NS, counts as dead */
+#define DEAD_PATIENCE            10.0 /* a worker silent for this many expected waits + DEAD_MIN_NS counts as dead */
 #define DEAD_MIN_NS              NS_PER_S
-#define STARTING_NS              (2 * NS_PER_S) /* how long a worker counts as starting after it has said so */
+#define STARTING_NS              (2 * NS_PER_S) /* how long a worker's report that it starts processes holds */
 #define HEDGE_SCAN_NS            NS_PER_MS
 #define HEDGE_SCAN_CHUNK_NS      (2 * NS_PER_US)
 #define LINGER_NS                NS_PER_S /* an attempt with all answers but no end line is cut off after this */

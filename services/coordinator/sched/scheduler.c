@@ -165,8 +165,8 @@ static bool dispatch_task(struct sched_task *t)
     return false;
 }
 
-/* Sends what can be sent. Cutting large chunks takes time that other work may need. So when enough was cut for this
- * run, this stops and returns true. The task that was interrupted comes last in the next run. */
+/* Sends what can be sent. Cutting large chunks takes time that other work may need. So dispatch() stops and returns
+ * true when enough was cut in this run. The task that was interrupted comes last in the next run. */
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;

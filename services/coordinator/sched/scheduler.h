@@ -1,11 +1,12 @@
 /*
  * The scheduler decides which items go in which chunk, to which endpoint they are sent and when, and when they are sent
- * again after a failure. Pure: it has no socket and no clock. Events come in as function calls that carry the time.
- * Actions go out through scheduler_ops, only from inside scheduler_run(). The shell (the code around the scheduler)
- * calls scheduler_run() once per loop turn, after the turn's events.
+ * again after a failure. Pure: it has no socket and no clock. Events are function calls that carry the time. The
+ * scheduler acts by calling scheduler_ops, and only from inside scheduler_run(). The shell (the code around the
+ * scheduler) calls scheduler_run() once per loop turn, after the turn's events.
  *
- * Promises: each item offered is settled exactly once, either by an accepted answer or by settle_error. job_finished
- * comes exactly once per job, after its last item. Memory grows with what is in flight, not with the job.
+ * Promises: each item offered is settled exactly once, either by an accepted answer or by settle_error. job_finished is
+ * called exactly once per job, after its last item is settled. Memory grows with the items in flight, not with the size
+ * of the job.
  *
  *                 cut()                    send()                     all answered
  *   [offered] ----------------> PENDING ----------------> IN_FLIGHT ------------------> SETTLED --> release()
@@ -18,9 +19,9 @@
  *                                              failed, or lost   v
  *                                              (lost twice: in two halves)
  *
- * A chunk is on exactly one of those lists of its job, moved by one function (chunk_move in sched_chunk.c). While in
- * flight it has one attempt, or two when it is hedged. Each attempt is sent a suffix of the chunk and answers a prefix
- * of that suffix. The answered prefix of the chunk is the longest of these prefixes. An answer to an item inside that
+ * A chunk is always on the list of its state. Only chunk_move() (sched_chunk.c) moves it. A chunk in flight has one
+ * attempt, or two when it is hedged. Each attempt sends a suffix of the chunk, whose items are answered in order. The
+ * answered prefix of the chunk ends where the attempt that got furthest has got to. An answer to an item inside that
  * prefix is a duplicate and is dropped.
  *
  * Ownership: the scheduler owns jobs, chunks, attempts and endpoints. The shell owns what their void * members point
@@ -51,8 +52,8 @@ enum sched_chunk_state { CHUNK_PENDING, CHUNK_BACKOFF, CHUNK_IN_FLIGHT, CHUNK_SE
 const char *sched_chunk_state_name(enum sched_chunk_state state);
 
 /*
- * An endpoint. Only OPEN and PROBATION get attempts. A 429 changes no state: it is about one task, and only that task's
- * chunks are held back (sched_lane.c).
+ * An endpoint. Only an endpoint in state OPEN or PROBATION gets attempts. A 429 changes no state: it is about one task,
+ * and only that task's chunks are held back (sched_lane.c).
  *
  *   OPEN <---- an answer ---- PROBATION <---- ready, or no answer in time ---- PROBING
  *    |                            |                                             |  ^
@@ -80,7 +81,7 @@ struct sched_timer {
     enum sched_timer_kind kind;
 };
 
-/* Consecutive items of one job that travel together. The shell reads first, count and payload. */
+/* Consecutive items of one job that are sent together. The shell reads first, count and payload. */
 struct sched_chunk {
     struct sched_job *job;
     uint64_t first;    /* index of its first item in the job */
@@ -96,14 +97,14 @@ struct sched_chunk {
     struct list_link slice_link; /* if parent is set: the chunk waits to be sliced out of its parent */
     struct sched_chunk *parent;
     struct sched_attempt *attempt, *hedge;
-    struct sched_endpoint *avoid; /* where it failed last; the pointer is only compared */
+    struct sched_endpoint *avoid; /* the endpoint where it failed last; the pointer is only compared */
     size_t bytes;
     unsigned charged;                  /* failures that count towards max_attempts */
     unsigned lost;                     /* of these, lost workers, counted since half of the chunk was answered */
     unsigned failures, failures_alone; /* all failures; failures while it was a single item */
-    uint32_t origin;                   /* items of the chunk that it comes from */
+    uint32_t origin;                   /* item count of the chunk that it was split from */
     bool handed_back;                  /* its last attempt was refused */
-    bool prepaid;                      /* it has its token for the next attempt */
+    bool prepaid;                      /* the token for its next attempt is already taken */
     bool is_item_retry;   /* its next attempt is a retry for an item's own error (retry.on), which takes no token */
     bool needs_isolation; /* it must run alone on a worker, blame.c */
     bool was_sent;        /* its items have been sent before */
@@ -118,12 +119,12 @@ struct sched_chunk {
 struct sched_attempt {
     struct sched_chunk *chunk;
     struct sched_endpoint *endpoint; /* NULL after the endpoint's removal */
-    struct sched_lane *lane;         /* the lane of its task there; only the scheduler uses it */
+    struct sched_lane *lane;         /* the task's lane at the endpoint; only the scheduler uses it */
     uint32_t from;                   /* first item sent, counted from chunk->first */
     uint32_t to;                     /* one past the last item sent: the chunk's count at that time */
     uint32_t received;               /* items answered, including duplicates */
     uint64_t started_ns;
-    void *call; /* the shell's */
+    void *call; /* the shell's own */
 
     /* The scheduler's own. */
     struct list_link link;        /* link on its endpoint's list */
@@ -133,26 +134,27 @@ struct sched_attempt {
     uint64_t cost_items, cost_ns; /* the cost that its worker reported last */
     double seen_ns;               /* slot time of its answered items, as measured here */
     double charged_ns;            /* slot time charged to its job until its cost is known */
-    uint64_t progress_ns;         /* when the last answer came; started_ns before that */
+    uint64_t progress_ns;         /* when the last answer arrived; until the first one, started_ns */
     uint64_t starting_until_ns;   /* its worker starts processes for it, so it is not late before this time */
     bool is_hedge;
     bool is_rescue;      /* its chunk is on a worker that seems dead; the retry budget pays for it */
     bool dead;           /* it is cut off in the next run; what it still reports is dropped */
-    bool lingers;        /* all items are answered, but the end line has not come */
+    bool lingers;        /* all items are answered, but the end line has not arrived */
     bool alone;          /* it must run alone, so no other chunk is sent to its endpoint */
     bool poison_suspect; /* its chunk was a poison suspect, and the endpoint counts it */
     bool is_probation;   /* its endpoint was on probation */
     bool paid;           /* its probation took a token */
 };
 
-/* How an attempt ended. Its answers until then are valid. */
+/* How an attempt ended. Its answers until then are valid. "Free" means that the end does not count towards
+ * max_attempts. */
 enum sched_end {
     SCHED_END_COMPLETE,      /* end line "complete" */
     SCHED_END_DRAINING,      /* end line "draining": the items are handed back, free */
     SCHED_END_DEADLINE,      /* end line "deadline": the items are handed back, free */
     SCHED_END_NOT_CONNECTED, /* certainly not delivered: free */
-    SCHED_END_BUSY,          /* 429: free; give retry_after_ms */
-    SCHED_END_UNAVAILABLE,   /* 503: free; give retry_after_ms */
+    SCHED_END_BUSY,          /* 429: free; pass retry_after_ms */
+    SCHED_END_UNAVAILABLE,   /* 503: free; pass retry_after_ms */
     SCHED_END_REFUSED,       /* 401 or 403: it rejects our token; free */
     SCHED_END_OLD_TOKEN,     /* 401 or 403, but we have another token by now: free */
     SCHED_END_LOST,          /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
@@ -196,7 +198,7 @@ struct sched_retry {
 
 struct sched_job_params {
     void *owner;
-    const char *task;         /* its task, or a pipeline's tasks with commas; NULL: ""; borrowed for the call */
+    const char *task;         /* the task, or a pipeline's comma-separated tasks; NULL: ""; borrowed for the call */
     uint32_t chunk_size;      /* 0: adaptive */
     size_t max_chunk_bytes;   /* 0: DEFAULT_MAX_CHUNK_BYTES */
     size_t common_bytes;      /* bytes sent with each chunk besides its items */
@@ -220,7 +222,7 @@ struct sched_counts {
     uint64_t hedged;  /* items sent a second time because they were late */
 };
 
-/* The cause of a job that stopped waiting for a worker. It is compared by address. */
+/* The causes with which a job stops waiting for a worker. They are compared by address. */
 extern const char sched_cause_no_workers[];
 extern const char sched_cause_no_task[];
 
@@ -236,7 +238,7 @@ struct sched_outcome {
     const char *reason; /* one phrase: static, or from sched_job_cancel(); NULL: no item was left out */
     struct sched_counts counts;
     bool no_workers; /* the job stopped waiting for a worker */
-    bool delivered;  /* at least one chunk was answered in part */
+    bool delivered;  /* at least one chunk was at least partly answered */
 };
 
 struct scheduler_ops {
@@ -250,7 +252,7 @@ struct scheduler_ops {
     /* Makes part->payload from whole->payload. The items of `part` are inside `whole`. whole->payload must stay as it
      * is, although whole->count may shrink afterwards. */
     void (*slice)(void *ctx, struct sched_chunk *whole, struct sched_chunk *part);
-    /* Frees chunk->payload. The chunk is settled and goes away. */
+    /* Frees chunk->payload. The chunk is settled, and is freed after this call. */
     void (*release)(void *ctx, struct sched_chunk *chunk);
 
     /* Sends items [from, to) of attempt->chunk to attempt->endpoint. It reports a failure by a later event. */
@@ -265,12 +267,12 @@ struct scheduler_ops {
     /* Called when the job began to wait, or stopped waiting (SCHED_NOT_WAITING). May be NULL. */
     void (*waiting)(void *ctx, struct sched_job *job, enum sched_waiting why);
 
-    /* Asks a failed endpoint whether it is ready, and reports by sched_endpoint_probed(). It uses GET /readyz. If the
-     * endpoint has rejected our token, it uses a request that needs one. May be NULL. Then the endpoint is tried with a
-     * chunk when its pause is over and the budget allows it. */
+    /* Asks a failed endpoint whether it is ready, and reports the result with sched_endpoint_probed(). It sends GET
+     * /readyz, or a request that needs a token if the endpoint has rejected our token. The op may be NULL. The endpoint
+     * is then tried with a chunk when its pause is over and the budget allows it. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 
-    /* Called at each move, for debugging. May be NULL. */
+    /* Called at each change of state, for debugging. May be NULL. */
     void (*chunk_moved)(void *ctx, const struct sched_chunk *chunk, enum sched_chunk_state from,
                         enum sched_chunk_state to);
     void (*endpoint_moved)(void *ctx, const struct sched_endpoint *endpoint, enum sched_endpoint_state from,
@@ -289,8 +291,8 @@ void scheduler_config_init(struct scheduler_config *config);
 struct scheduler *scheduler_new(const struct scheduler_config *config, const struct scheduler_ops *ops, void *ctx);
 /* Frees everything. The only op it calls is release(), for the chunks that are left. */
 void scheduler_free(struct scheduler *s);
-/* Acts on the events and on the time. Returns when it must be called again, at the latest. SCHED_NEVER means that an
- * event will come first. Calling it more often is harmless. */
+/* Acts on the events and on the time. Returns the latest time at which it must be called again; SCHED_NEVER: only after
+ * the next event. Calling it more often is harmless. */
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns);
 
 /* Sets the processor time that one chunk costs the coordinator, as measured by the shell. */
@@ -323,30 +325,30 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
 /* Call it when the endpoint drains, or sent Connection: close. It gets no more chunks until it is ready again. Ignored
  * for a balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
-/* Gives the scheduler the complete list of the worker's tasks, with the slots of each (0: not known). Chunks of other
- * tasks are not sent there. Before the first call, the endpoint counts as having every task. A balancer always counts
- * as having every task. */
+/* Tells the scheduler all tasks of the worker, with the slots of each (0: not known). Chunks of other tasks are not
+ * sent there. Before the first call, the endpoint counts as having every task. A balancer always counts as having every
+ * task. */
 struct sched_endpoint_task {
     const char *name; /* borrowed for the call */
     unsigned slots;
 };
 void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
                               size_t n, uint64_t now_ns);
-/* The worker at this endpoint is a new one. If nothing is sent there because of what happened before, the endpoint is
- * asked now whether it is ready. */
+/* Call it when the endpoint has a new worker. If earlier failures keep the endpoint from getting chunks, it is probed
+ * now. */
 void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
-/* Reports the answer to the op probe(). */
+/* Reports the result of the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
-/* Whether its last attempt ended as SCHED_END_REFUSED. For a balancer: whether its last few attempts did. */
+/* Returns whether its last attempt ended as SCHED_END_REFUSED. For a balancer: whether its last few attempts did. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
 
 /* Attempts. */
-/* Reports what the headers of the answer say. worker_id is a hash of Fantail-Worker; slots are the slots of its task
- * there. */
+/* Reports what the headers of the answer say. worker_id is a hash of Fantail-Worker; `slots` is the number of slots
+ * that the worker has for the task. */
 void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
-/* Reports that no item of the attempt can run yet, because processes of its task are starting at its worker. Call it
+/* Reports that no item of the attempt can run yet, because its worker is still starting processes of the task. Call it
  * every second while that is so. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns);
 struct sched_accept {
@@ -354,9 +356,9 @@ struct sched_accept {
     uint32_t drop;  /* lines at the front that are duplicates */
     uint32_t keep;  /* lines after them that are new */
 };
-/* Reports what the worker says about the attempt so far. `items` of the attempt's items took `slot_ns` of slot time in
- * all. A chunk costs the worker `chunk_ns` of processor time besides its items (0: the worker does not say). Both sums
- * grow from call to call. */
+/* Reports the cost of the attempt so far, as its worker states it. `items` items of the attempt took `slot_ns` of slot
+ * time in all. A chunk costs the worker `chunk_ns` of processor time besides its items (0: not stated). `items` and
+ * `slot_ns` are running totals. */
 void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_ns, uint64_t chunk_ns);
 
 /* Reports that n more items were answered with a value. The shell must drop the first `drop` lines and add the next
@@ -380,7 +382,7 @@ MUST_CHECK struct sched_item_verdict sched_attempt_item_error(struct sched_attem
  * SCHED_END_PROTOCOL. Any other end with all items answered counts as complete. */
 void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms, uint64_t now_ns);
 
-/* What /autoscale and /metrics show. O(1). */
+/* The figures that /autoscale and /metrics show. O(1). */
 struct sched_stats {
     uint64_t queued_items; /* items offered and not in flight */
     uint64_t in_flight_items;

@@ -14,7 +14,7 @@
 
 /* A worker that has answered, at an endpoint or behind a balancer. */
 struct sched_worker {
-    uint64_t id; /* 0: the place is free */
+    uint64_t id; /* 0: the table entry is free */
     uint64_t heard_ns;
     uint32_t slots;
 };
@@ -30,7 +30,7 @@ struct sched_endpoint {
     struct list attempts;                    /* attempts of all tasks */
     struct list lanes;
     unsigned slots_hint;               /* 0: unknown */
-    struct sched_endpoint_task *tasks; /* what the worker said, if tasks_known */
+    struct sched_endpoint_task *tasks; /* the worker's tasks, if tasks_known */
     size_t tasks_n;
     bool tasks_known;
 
@@ -61,7 +61,7 @@ struct sched_lane {
     double counted_slots; /* the lane's part of the task's sum */
     bool slots_known, counted_usable, counted_serving;
     double scale;                 /* scale of the window, which a 429 halves */
-    double load;                  /* weights of the items in flight; full at slots * scale */
+    double load;                  /* sum of the weights of the items in flight; full at slots * scale */
     bool window_full;             /* a chunk found no room, and since then nothing has made room */
     uint64_t in_flight;           /* items in flight */
     size_t attempts_n;            /* attempts that run */
@@ -90,7 +90,7 @@ struct sched_task {
     uint32_t open_n, available_n;
     double slots;               /* slots of the usable lanes */
     uint32_t usable;            /* lanes that are not full, whose endpoint is OPEN and has the task */
-    uint32_t serving;           /* lanes that are usable or full and are known to work */
+    uint32_t serving;           /* lanes that are usable or full, and are known to work */
     uint32_t lacking;           /* lanes whose endpoint does not have the task */
     uint32_t full;              /* lanes that are full */
     uint64_t unserved_since_ns; /* when serving became 0 */
@@ -135,7 +135,7 @@ struct sched_job {
     uint32_t largest_answered;        /* items of the largest chunk that was answered */
     double tokens;
     uint64_t trickle_ns, probation_ns;             /* when the next retry, or the next probation, needs no token */
-    uint64_t starting_since_ns, starting_until_ns; /* workers start processes for it; 0: no, since its last answer */
+    uint64_t starting_since_ns, starting_until_ns; /* workers start processes for it; 0: not since its last answer */
     uint64_t progress_ns;                          /* when the last answer came */
     struct heap_node hedge_node; /* node in s->hedge_scans; its key is when to look for late attempts */
 
@@ -178,7 +178,7 @@ struct scheduler {
     double tokens;
     double hedge_tokens;  /* items that may be sent twice, of all jobs together */
     double chunk_cost_ns; /* processor time that a chunk costs the coordinator */
-    /* Probations that failed since one succeeded, counting only endpoints that said they were ready. */
+    /* Probations that failed since the last one that succeeded. Counts only endpoints that had reported to be ready. */
     unsigned failed_after_ready;
     uint64_t pending_items, backoff_items, uncut_items;
     size_t worker_table_bytes;
@@ -242,9 +242,9 @@ struct sched_job *fairness_next(const struct sched_task *t);
 void fairness_charge(struct sched_job *job, double slot_ns);
 /* Corrects the charge that was made before the cost was known. The job gets no credit from this. */
 void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns);
-/* Whether the job's next items can become a chunk now. */
+/* Returns whether the job's next items can become a chunk now. */
 bool fairness_may_cut(struct sched_job *job);
-/* Call it after a change of what the job could send. */
+/* Call it when what the job can send has changed. */
 void fairness_update(struct sched_job *job);
 /* Call it when the job found no room. It has no turn until fairness_unblock_all(). */
 void fairness_block(struct sched_job *job);
@@ -291,12 +291,12 @@ void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t ret
 void lane_full_is_over(struct sched_lane *l);
 
 /* sched_endpoint.c */
-/* Returns the length of the next pause, and counts it. It is twice as long each time, with jitter. */
+/* Returns the length of the next pause, and increments *pauses. Each pause is twice as long as the last one, with
+ * jitter. */
 uint64_t pause_length(struct scheduler *s, unsigned *pauses);
 /* Whether it is OPEN or on PROBATION. */
 bool endpoint_takes_attempts(const struct sched_endpoint *e);
-/* The only function that changes e->state. `until_ns` is the end of the state. SCHED_NEVER means that an event ends
- * it. */
+/* The only function that changes e->state. `until_ns` is when the state ends; SCHED_NEVER: when an event ends it. */
 void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
                    uint64_t until_ns);
 /* Call it when the endpoint has left the scheduler's arrays. */
@@ -340,7 +340,7 @@ void retry_first_attempt(struct sched_job *job);
 bool retry_take_token(struct sched_job *job);
 /* Whether an endpoint whose last attempt failed may be tried now. If so, this counts as the attempt. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
-/* Returns true if it took a token. The token is given back when the endpoint answers or was not reached. */
+/* Returns true if it took a token. The token is returned when the endpoint answers or was not reached. */
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_probation(struct sched_job *job);
 /* Decides where the chunk goes after its attempt failed in this way. No other attempt of the chunk may be running. */
@@ -366,11 +366,11 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
 /* hedge.c */
 /* Sends late chunks a second time. Returns when to scan again. */
 uint64_t hedge_run(struct scheduler *s);
-/* Call it after a change of what the job has in flight or has left to send. */
+/* Call it when what the job has in flight or has left to send has changed. */
 void hedge_update(struct sched_job *job);
 /* Call it when `items` items of the job were sent for the first time. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items);
-/* Call it when an answer to the attempt has come. */
+/* Call it when an answer to the attempt has arrived. */
 void hedge_observe(const struct sched_attempt *a);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The directory of the temporary files, and how many bytes these files may have together. When a large file is closed,
- * its space is freed in steps, because freeing all of it at once takes the file system long. Owner: jobs.h.
+ * The directory of the temporary files, and the limit on the total size of these files. When a large file is closed,
+ * its space is freed in steps, because freeing all of it at once would block the loop for long. Owner: jobs.h.
  */
 #ifndef FANTAIL_COORDINATOR_SPILL_SPILL_DIR_H
 #define FANTAIL_COORDINATOR_SPILL_SPILL_DIR_H
@@ -18,9 +18,9 @@ struct spill_dir {
     struct spill_rest *rests; /* files that are being removed */
 };
 
-/* Closes all files that are still being removed, without further steps. */
+/* Closes all files that are still being removed, without freeing their space in steps. */
 void spill_dir_release(struct spill_dir *d);
-/* Reserves bytes. Returns false if the files would then have too many bytes. */
+/* Reserves bytes. Returns false if the files would then exceed the limit. */
 MUST_CHECK bool spill_dir_take(struct spill_dir *d, uint64_t bytes);
 /* Takes over a file to remove it. Its bytes were reserved with spill_dir_take(). */
 void spill_dir_remove(struct spill_dir *d, int fd, uint64_t bytes);

@@ -61,7 +61,7 @@ bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t 
         len -= (size_t)n;
         offset += (uint64_t)n;
     }
-    /* After a failed write, bytes that were written before can still be read. */
+    /* After a failed write, bytes written earlier can still be read. */
     bool whole = f->fd >= 0 && len == 0;
     if (!whole && !f->error) f->error = errno ? errno : EIO;
     return whole;

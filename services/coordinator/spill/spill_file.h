@@ -1,6 +1,6 @@
 /*
- * An unlinked temporary file for bytes that do not fit in memory. It is made at the first write and disappears with the
- * process.
+ * An unlinked temporary file for bytes that do not fit in memory. It is created at the first write, and the kernel
+ * frees it when the process ends.
  */
 #ifndef FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H
 #define FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H

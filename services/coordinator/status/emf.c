@@ -44,7 +44,7 @@ static uint64_t period_ms(const struct emf *e)
     return (uint64_t)e->config->period_s * 1000;
 }
 
-/* Each pool starts from zero by itself. So a task counts as unserved even if other tasks have slots. */
+/* Each pool of workers scales up from zero on its own. So a task counts as unserved even if other tasks have slots. */
 static void add_unserved(void *data, const struct sched_task_stats *stats)
 {
     uint64_t *unserved_slots = data;

@@ -1,11 +1,11 @@
 /*
- * --emf: every few seconds, a line of CloudWatch's embedded metric format (emf_line.h) on standard output. The log
- * driver of the container sends it to CloudWatch. All coordinators write at the same instants of the wall clock. So
- * each coordinator writes the same number of lines in each minute. The sum over a minute, divided by that number, is
- * then the sum over the coordinators.
+ * The option --emf: every few seconds, writes a line in CloudWatch's embedded metric format (emf_line.h) to standard
+ * output. The log driver of the container sends it to CloudWatch. All coordinators write at the same instants of the
+ * wall clock. So each coordinator writes the same number of lines in each minute. The sum over a minute, divided by
+ * that number, is then the sum over the coordinators.
  *
- * If standard output cannot take a line at once, the line is dropped. The next line replaces it. Nothing waits for a
- * log.
+ * If standard output cannot take a line at once, the line is dropped. The next line replaces it. So the coordinator
+ * never waits for a log.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_EMF_H
 #define FANTAIL_COORDINATOR_STATUS_EMF_H

@@ -25,7 +25,7 @@ struct task_sum {
     bool found, has_slots;
 };
 
-/* Whether `task` is in a list with commas. The scheduler names a pipeline by such a list. */
+/* Returns whether `task` is in a comma-separated list. The scheduler names a pipeline by such a list. */
 static bool is_among(const char *list, const char *task)
 {
     size_t len = strlen(task);
@@ -104,7 +104,7 @@ static void register_endpoints(const struct status_source *from)
     }
 }
 
-/* The series that have a label for the task. */
+/* The series that have a label with the task's name. */
 static const struct task_series {
     const char *name, *help;
     size_t offset; /* offset in struct status_demand */

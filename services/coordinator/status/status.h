@@ -1,6 +1,6 @@
 /*
- * What this coordinator does now. The job list, /autoscale, /metrics and the embedded metrics take their figures from
- * here, so that they agree. Pure, except for the registration of metrics.
+ * The current figures of this coordinator. The job list, /autoscale, /metrics and --emf all use these figures, so that
+ * they agree. Pure, except for the registration of metrics.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_STATUS_H
 #define FANTAIL_COORDINATOR_STATUS_STATUS_H
@@ -20,9 +20,9 @@ struct status_source {
 struct status_demand {
     uint64_t queued_items, in_flight_items;
     uint64_t demand_slots; /* slots that would be busy if there were enough */
-    uint64_t slots;        /* slots of the workers that are reached */
+    uint64_t slots;        /* slots of the workers that can be reached */
     uint64_t
-        full_endpoints; /* of one task: endpoints that answered 429 for it and get none of its chunks for a moment */
+        full_endpoints; /* for one task: endpoints that answered 429 for it and get none of its chunks for a moment */
 };
 
 struct status {

@@ -31,7 +31,7 @@ void scheduler_timing_stop(struct scheduler_timing *t)
     uv_close((uv_handle_t *)&t->timer, NULL);
 }
 
-/* The server's step before sleep may read the next request of a kept connection. The server's step runs after the
+/* Before the loop sleeps, the server's step may read the next request of a persistent connection. It runs after the
  * scheduler's step, so the loop must make another turn before it sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t)
 {
@@ -39,7 +39,7 @@ void scheduler_timing_want(struct scheduler_timing *t)
     turn_stay_awake(&t->before_sleep, true);
 }
 
-/* An action may cause an event at once, such as a send that fails. So the scheduler runs until no event is left. */
+/* An op may cause an event at once, such as a send that fails. So the scheduler runs until no event is left. */
 void scheduler_timing_run(struct scheduler_timing *t)
 {
     uint64_t deadline, now;

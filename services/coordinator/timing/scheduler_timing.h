@@ -1,6 +1,6 @@
 /*
- * Decides when the scheduler runs. If there were events, it runs once at its next place in a turn of the loop (turn.h).
- * It also runs at the instant that it asked for. Owner: the coordinator. job and dispatch call scheduler_timing_want()
+ * Decides when the scheduler runs. After events, it runs once at its next place in a turn of the loop (turn.h). It also
+ * runs at the time that scheduler_run() returned. Owner: the coordinator. job and dispatch call scheduler_timing_want()
  * after an event.
  */
 #ifndef FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
@@ -13,8 +13,7 @@
 
 struct scheduler_timing {
     struct scheduler *scheduler; /* must be set before the first event */
-    /* Called before each run. It may give the scheduler the events that arose while the scheduler called its
-     * ops. */
+    /* Called before each run. It may report the events that occurred while the scheduler called its ops. */
     void (*before_run)(void *data);
     void *data;
 
@@ -26,10 +25,11 @@ struct scheduler_timing {
 
 /* before_run and data must be set already. */
 void scheduler_timing_start(struct scheduler_timing *t, uv_loop_t *loop);
-/* Nothing runs any more, unless scheduler_timing_run() is called. The loop must run on until the timer is closed. */
+/* From now on the scheduler runs only when scheduler_timing_run() is called. The loop must run on until the timer is
+ * closed. */
 void scheduler_timing_stop(struct scheduler_timing *t);
 
-/* Call it when the scheduler got an event. The scheduler then acts before the loop sleeps. */
+/* Call it after an event of the scheduler. The scheduler then acts before the loop sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t);
 /* Runs the scheduler now. This is for callers that cannot wait for the scheduler's next place in the turn. */
 void scheduler_timing_run(struct scheduler_timing *t);
