@@ -29,9 +29,9 @@ static const struct option_row rows[] = {
                   "register with these coordinators, so that they need not be told of this worker: "
                   "http://host:port or dns://name:port, separated by commas; with TLS https:// or dns+https://"),
     OPTION_STRING("register-address", struct worker_config, registration.address, NULL,
-                  "numeric address for chunks; default: that of --host, or where the coordinator sees the worker"),
+                  "numeric address for chunks; default: the one of --host, or the one that the coordinator sees"),
     OPTION_PATH("register-token-file", struct worker_config, registration.token_file, NULL,
-                "a file with the tokens to register with; default: that of --token-file"),
+                "a file with the tokens to register with; default: the file of --token-file"),
     OPTION_PATH("register-ca", struct worker_config, registration.ca, NULL,
                 "authorities (PEM) that must have signed the coordinators' certificates, instead of the system's",
                 .value = "FILE"),

@@ -105,7 +105,7 @@ void request_wake_uploads(struct requests *set)
     }
 }
 
-/* Refuses the request if its next bytes may need more memory than there is. */
+/* Refuses the request if its next bytes may need more memory than is available. */
 static bool has_room(struct request *r, size_t len)
 {
     if (memory_has_room(buf_growth(&r->stages[0].chunk->items, len))) return true;

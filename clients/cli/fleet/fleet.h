@@ -56,8 +56,8 @@ const char *fleet_url(const struct fleet *f);
  * once it is ready. */
 void fleet_reload(struct fleet *f);
 
-/* Asks every service to end and waits. If the user asks for the end again (interrupt_count()), kills them. Frees f.
- * NULL is fine. */
+/* Asks every service to end and waits. If another signal asks for the end meanwhile (interrupt_count()), kills them.
+ * Frees f. NULL is fine. */
 void fleet_stop(struct fleet *f);
 /* Kills every service and all its descendants, and waits for their end. Frees f. NULL is fine. */
 void fleet_kill(struct fleet *f);

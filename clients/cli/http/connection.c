@@ -252,7 +252,7 @@ static void send_all(struct connection *c)
     connection_move(c, CONNECTION_WAITING);
 }
 
-/* Most of a long answer is read directly into c->answer. The bytes after a chunk are framing; they are read to c->raw
+/* Most of a long answer is read directly into c->answer. The bytes after a chunk are framing; they are read into c->raw
  * in the same call. Body bytes in c->raw must be copied. So only a few bytes are read there, enough for the next
  * chunk's length. */
 static ssize_t receive_some(struct connection *c)

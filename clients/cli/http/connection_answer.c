@@ -180,7 +180,8 @@ bool connection_answer_decode(struct connection *c)
         if (!read_element(c)) return false;
         if (c->raw_at == before) break;
     }
-    /* What is left is the start of a line. It moves to the front, and the rest of the line is read after it. */
+    /* The remaining bytes are the start of a line. They move to the front, and the rest of the line is read after
+     * them. */
     c->raw_len -= c->raw_at;
     memmove(c->raw, c->raw + c->raw_at, c->raw_len);
     c->raw_at = 0;

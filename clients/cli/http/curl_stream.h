@@ -1,7 +1,7 @@
 /*
  * A TLS byte stream made by libcurl. The library is loaded only for an https:// URL, because loading it takes ten
- * milliseconds and several MiB. curl connects, verifies the certificate and uses proxies (https_proxy). HTTP itself is
- * always in connection.c.
+ * milliseconds and several MiB. curl connects, verifies the certificate and uses proxies (https_proxy). connection.c
+ * implements HTTP itself.
  */
 #ifndef FANTAIL_CLI_HTTP_CURL_STREAM_H
 #define FANTAIL_CLI_HTTP_CURL_STREAM_H

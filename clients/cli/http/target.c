@@ -95,7 +95,8 @@ struct file_option {
     const char *block; /* the file must have a line that ends with this */
 };
 
-/* Complains if the file cannot be read or has no such block. The library that uses the file checks the block itself. */
+/* Complains if the file cannot be read or does not contain `block`. The library that uses the file checks the block
+ * itself. */
 static int check_pem(const struct option_spec *spec, const struct file_option *f)
 {
     struct buf text;

@@ -18,7 +18,7 @@ struct target_config {
 
 #define TARGET_OPTION_ROWS(S, f)                                                                                       \
     OPTION_HEADING("Coordinator"),                                                                                     \
-        OPTION_STRING("url", S, f.url, NULL, "its address: http://HOST:PORT, https://HOST or unix:PATH",               \
+        OPTION_STRING("url", S, f.url, NULL, "the coordinator's address: http://HOST:PORT, https://HOST or unix:PATH", \
                       .value = "URL"),                                                                                 \
         OPTION_PATH("token-file", S, f.token_file, NULL, "a file of bearer tokens; the first one is sent",             \
                     .value = "FILE"),                                                                                  \

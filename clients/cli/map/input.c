@@ -190,7 +190,7 @@ static ssize_t read_bytes(struct input *in)
     return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
 }
 
-/* Call it when n more bytes of the start of the input have come. Returns how many bytes have come so far, without the
+/* Call it when n more bytes have come at the start of the input. Returns how many bytes have come so far, without the
  * byte order mark. Returns 0 while more bytes are needed to determine the encoding. */
 static ssize_t begin(struct input *in, ssize_t n)
 {

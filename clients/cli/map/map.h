@@ -2,8 +2,8 @@
 #ifndef FANTAIL_CLI_MAP_MAP_H
 #define FANTAIL_CLI_MAP_MAP_H
 
-/* argv[0] is "map". Returns the exit status. If a signal has asked for the end, this function does not return: it ends
- * the program by that signal. */
+/* argv[0] is "map". Returns the exit status. If a signal has asked the program to end, this function does not return:
+ * it ends the program by that signal. */
 int command_map(int argc, char **argv);
 
 #endif

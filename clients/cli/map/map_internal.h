@@ -129,7 +129,8 @@ void map_job_move(struct map_job *j, enum map_job_state to);
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
 /* With --reduce: begins the only job of the run. map_reduce_feed() sends its body in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
-/* Reads and prints what has come. May end, retry or fail the job. `oldest` means that every earlier job is answered. */
+/* Reads and prints the answer bytes that have come. May end, retry or fail the job. `oldest` means that every earlier
+ * job is answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
 /* Whether the job is at a bad item that must fail now. */
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);

@@ -65,7 +65,7 @@ static const struct option_row rows[] = {
                .no_env = true),
     OPTION_INT("processes", S, processes, "0", 0, 4096, "task processes of each worker; 0: one per processor",
                .value = "P", .letter = 'P', .no_env = true),
-    OPTION_BOOL("stdin", S, to_stdin, NULL, "with a command: give it the item on standard input", .no_env = true),
+    OPTION_BOOL("stdin", S, to_stdin, NULL, "with a command: pass it the item on standard input", .no_env = true),
     OPTION_HEADING("Messages"),
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,
                   "show a progress line on standard error; auto: only if that is a terminal and standard output is not",

@@ -18,7 +18,7 @@
 #define TEXT_OF_(text)          #text
 #define MUST_CHECK              __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
-/* Versions 14 and 19 of clang-format differ on this line. */
+/* Versions 14 and 19 of clang-format format this line differently. */
 /* clang-format off */
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 /* clang-format on */
@@ -43,7 +43,7 @@ MUST_CHECK void *xrealloc(void *ptr, size_t size);
 MUST_CHECK char *xstrdup(const char *s);
 MUST_CHECK char *xstrndup(const char *s, size_t len);
 
-/* A monotonic instant in nanoseconds (CLOCK_MONOTONIC). Pure modules never call it: they get the time as an
+/* Returns the monotonic time in nanoseconds (CLOCK_MONOTONIC). Pure modules never call it: they get the time as an
  * argument. */
 uint64_t now_ns(void);
 

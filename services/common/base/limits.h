@@ -1,7 +1,8 @@
 /*
  * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job; a default is
- * used unless another value is set. A constant that is the default of an option says so, and the option's row uses it
- * (TEXT_OF). A default that only one option needs is in that option's row. docs/options.md lists all defaults.
+ * used unless another value is set. If a constant is the default of an option, its comment names the option, and the
+ * option's row uses the constant (TEXT_OF). A default that only one option needs is in that option's row.
+ * docs/options.md lists all defaults.
  */
 #ifndef FANTAIL_COMMON_BASE_LIMITS_H
 #define FANTAIL_COMMON_BASE_LIMITS_H

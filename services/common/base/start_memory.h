@@ -1,4 +1,4 @@
-/* Memory that only the start of a program needs. */
+/* Memory that a program needs only while it starts. */
 #ifndef FANTAIL_COMMON_BASE_START_MEMORY_H
 #define FANTAIL_COMMON_BASE_START_MEMORY_H
 

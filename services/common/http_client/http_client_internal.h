@@ -19,7 +19,7 @@
 #include "common/loop/turn.h"
 
 /*
- * A call is on the client's list of its state and on no other.
+ * Each call is on one list of the client, the list of its state.
  *
  *     SPARE --http_call_start()--> NEW --curl is free--> RUNNING --curl is done, or silence--> ENDED --> SPARE
  *                                   |                       |
@@ -43,7 +43,7 @@ enum call_state {
  *                                  ^                   |                                |
  *                                  +---TURN_BYTES read-+--------------------------------+
  *
- * The next call begins with SHORT.
+ * Each new call begins in SHORT.
  */
 enum call_flow {
     CALL_FLOW_SHORT, /* read as soon as its socket is readable */
@@ -147,7 +147,7 @@ const char *call_tls_fault(struct http_call *call, CURLcode code);
 
 /* http_client_loop.c */
 void client_loop_init(struct http_client *c);
-/* Closes the handles; the client is freed with the last of them. */
+/* Closes the handles. The client is freed when the last handle is closed. */
 void client_loop_close(struct http_client *c);
 void client_handle_closed(struct http_client *c);
 /* Calls keep the loop alive; idle connections do not. */
@@ -167,7 +167,7 @@ void call_move_flow(struct http_call *call, enum call_flow to);
 /* Counts bytes of the call's answer, and holds the call when its turn is over. Only a callback of the call may call
  * this. */
 void call_count_bytes(struct http_call *call, size_t len);
-/* Reads long answers for a while. */
+/* Reads long answers for about LONG_ANSWERS_NS. */
 void client_read_long_answers(struct http_client *c);
 
 #endif

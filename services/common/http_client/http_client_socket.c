@@ -17,8 +17,8 @@ struct client_socket {
     int wanted;  /* the events that curl asked for: UV_READABLE, UV_WRITABLE */
     int watched; /* the events that libuv watches */
     /* If both are true, the connection works, and curl calls client_close_socket() when it ends. curl 7.88 closes
-     * sockets that never connected, and sockets of its resolver, without that call. For such sockets CURL_POLL_REMOVE
-     * is the end. */
+     * sockets that never connected, and sockets of its resolver, without that call. For such sockets, CURL_POLL_REMOVE
+     * marks the end. */
     bool opened_here, connected;
     bool dead;
     struct http_call *call; /* the call that uses the socket now; NULL: none */

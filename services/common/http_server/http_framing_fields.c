@@ -1,4 +1,4 @@
-/* Reads field lines, of the head and of trailers. */
+/* Reads the field lines of the head and of the trailers. */
 #include <ctype.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
  * Whether a peer is still there. While a connection is suspended, nothing is read from it. A FIN may come from a client
- * that closed, or from one that only shut its sending side and still waits for the answer. A closed socket answers
+ * that closed, or from one that only shut down its sending side and still waits for the answer. A closed socket answers
  * anything that is sent to it with a reset. So, before an answer has begun, the server sends an interim answer, which
  * HTTP/1.1 allows at any time. If the peer has closed, its reset is reported as EPOLLHUP.
  *

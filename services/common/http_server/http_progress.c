@@ -3,8 +3,8 @@
  * does not say for which connection. So when the daemon has wanted to run again in many successive turns, all
  * connections are checked. A connection is suspect if the event that it waits for has come, but no bytes were received,
  * sent or handed over on it in all these turns. Its bytes may have come just before this check. So a second check,
- * after as many turns, decides. The socket of an idle connection is not ready, and a suspended connection does not wait
- * for its socket.
+ * after as many turns, decides. Idle and suspended connections are never suspect: the socket of an idle connection is
+ * not ready, and a suspended connection does not wait for its socket.
  */
 #include <poll.h>
 

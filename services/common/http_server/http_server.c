@@ -237,8 +237,8 @@ void http_server_stop(struct http_server *s)
 {
     if (!s) return;
     uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep};
-    /* The handles are closed before the descriptors are. The number of a closed descriptor may be used again, and the
-     * loop must not poll another file. */
+    /* The handles are closed before the descriptors are. The number of a closed descriptor may be reused, and the loop
+     * must not poll a different file. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     turn_remove(&s->after_poll);
     turn_remove(&s->before_sleep);

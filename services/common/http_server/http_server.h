@@ -15,8 +15,8 @@
  *
  * Every answer tells proxies not to store it (Cache-Control). A streamed answer also tells them to pass on each piece.
  *
- * A client that only shuts its sending side (printf | nc) still gets its answer. Such a client counts as gone if it
- * shuts this side after the answer has begun, or if it speaks HTTP/1.0.
+ * A client that only shuts down its sending side (printf | nc) still gets its answer. Such a client counts as gone if
+ * it does so after the answer has begun, or if it speaks HTTP/1.0.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
@@ -106,12 +106,12 @@ unsigned http_server_open_exchanges(const struct http_server *s);
  * too. If the container's network ended now, these bytes would be lost. */
 bool http_server_has_unsent(const struct http_server *s);
 /* Closes the connections without an open exchange so that no request is lost on its way. On each connection it sends an
- * answer ahead of any request (503, Connection: close) and then shuts the connection for sending. What still arrives is
- * read and dropped. A peer that has just sent a request takes this as the answer, and knows that the request was not
- * read. Call it after the drain, repeatedly until it returns true. When it returns true, all peers have closed, or have
- * had LIMIT_CLOSE_IDLE_MS to do so. */
+ * answer ahead of any request (503, Connection: close) and then shuts down the sending side. Bytes that still arrive
+ * are read and dropped. A peer that has just sent a request takes this as the answer, and knows that the request was
+ * not read. Call it after the drain, repeatedly until it returns true. When it returns true, all peers have closed, or
+ * have had LIMIT_CLOSE_IDLE_MS to do so. */
 MUST_CHECK bool http_server_close_idle(struct http_server *s);
-/* Ends what still runs (closed() with HTTP_CLOSED_SHUTDOWN) and frees the server. The loop must run on until the
+/* Ends all open exchanges (closed() with HTTP_CLOSED_SHUTDOWN) and frees the server. The loop must run on until the
  * handles are closed. NULL is fine. */
 void http_server_stop(struct http_server *s);
 
@@ -157,10 +157,10 @@ void http_exchange_send_head(struct http_exchange *x);
  * further JSON members such as "\"pointer\":\"/items\",\"offset\":17". */
 void http_answer_problem(struct http_exchange *x, int status, const char *members, const char *detail_fmt, ...)
     PRINTF_LIKE(4, 5);
-/* For a call without query parameters: answers 400 if the request has one, and returns false. hint(name) says what the
- * client may have meant by that parameter, or returns NULL. hint may be NULL. */
+/* For a call without query parameters: answers with 400 if the request has one, and returns false. hint(name) says what
+ * the client may have meant by that parameter, or returns NULL. hint may be NULL. */
 MUST_CHECK bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name));
-/* Does the same for a call whose only query parameter is `known`. */
+/* Like http_check_no_query(), for a call whose only query parameter is `known`. */
 MUST_CHECK bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name));
 bool http_exchange_answered(const struct http_exchange *x);
 /* The status of the answer; 0 before there is one. */

@@ -44,14 +44,14 @@
  */
 enum http_connection_state {
     HTTP_CONNECTION_OPEN,
-    HTTP_CONNECTION_CLOSE_SENT, /* was answered ahead of any request and shut for sending; is still read */
+    HTTP_CONNECTION_CLOSE_SENT, /* was answered ahead of any request; our sending side is shut down; still read */
     HTTP_CONNECTION_CUT,        /* given up; the library is about to close it */
     HTTP_CONNECTION_STATE_COUNT
 };
 
 /*
- * What is known of the peer, from its FIN on. A FIN comes from a peer that closed, and from one that only shut its
- * sending side and still reads.
+ * What is known about the peer, beginning with its FIN. A FIN comes from a peer that closed, and from one that only
+ * shut down its sending side and still reads.
  *
  *     HERE --FIN--> SHUT --an interim answer is sent--> PROBED --reset--> GONE
  *      +-------------+---------------reset---------------------------------^
@@ -69,7 +69,7 @@ enum http_peer {
  *        |                       |                                             |
  *        +-----------------------+--the handshake fails--> FAILED <------------+
  *
- * If no certificates are demanded, a good session stays in HANDSHAKE. Without TLS a connection stays SILENT.
+ * If no certificates are required, a good session stays in HANDSHAKE. Without TLS a connection stays SILENT.
  */
 enum http_tls_state {
     HTTP_TLS_SILENT,
@@ -242,13 +242,13 @@ void http_server_handle_closed(struct http_server *s);
 void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **context,
                             enum MHD_ConnectionNotificationCode code);
 struct http_connection *http_connection_of(struct MHD_Connection *mhd);
-/* Shuts the connection both ways, so that the library closes it. */
+/* Shuts down both directions of the connection, so that the library closes it. */
 void http_connection_cut(struct http_connection *c);
 /* Writes a whole error answer to the socket, without libmicrohttpd, and cuts the connection. It is for states in which
  * the library accepts no answer. No other answer may have begun. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
-/* Does the same inside a callback of libmicrohttpd, after which the library closes the connection. Bytes that the
- * client still sends are read and dropped, because a reset could overtake the answer. */
+/* Like http_connection_refuse(), inside a callback of libmicrohttpd, after which the library closes the connection.
+ * Bytes that the client still sends are read and dropped, because a reset could overtake the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
 /* Returns the memory of an idle connection to the kernel, unless that was done since its last request. Returns true
  * when there was something to do. */
@@ -311,15 +311,16 @@ void http_exchange_free_list(struct http_server *s);
  * http_exchange_on_request(). */
 enum MHD_Result http_answer_send(struct http_exchange *x);
 
-/* http_tls.c. Without TLS, http_connection_send() is send(), and the others do nothing. */
+/* http_tls.c. Without TLS, http_connection_send() is send(), and the other functions do nothing. */
 void http_tls_start(struct http_server *s);
 /* Returns the events, besides hang-ups, that the socket must be watched for until the first request has arrived. */
 uint32_t http_tls_open(struct http_connection *c);
 void http_tls_arrived(struct http_connection *c);
-/* Call it after an event of the socket: a handshake that waits for bytes goes on. */
+/* Call it after an event of the socket: it continues a handshake that waits for bytes. */
 void http_tls_continue(struct http_connection *c);
 void http_tls_closed(struct http_connection *c);
-/* The library gave up a handshake: reports the reason to the log, and to the peer if it can still read it. */
+/* Call it when the library has given up a handshake. Reports the reason to the log, and to the peer if the peer can
+ * still read it. */
 void http_tls_handshake_failed(struct http_server *s);
 /* Whether the connection may send requests. Returns false when a certificate is demanded and the peer has not shown a
  * valid one. */
@@ -339,7 +340,7 @@ size_t http_percent_decode(char *s);
 /* Returns the path of a request target in origin or absolute form. The path is borrowed from url, or static. */
 const char *http_request_path(const char *url);
 
-/* http_routes.c: finds the route and its params, or answers 404 or 405. */
+/* http_routes.c: finds the route and its params, or answers with 404 or 405. */
 MUST_CHECK bool http_route_find(struct http_exchange *x);
 
 /* http_problem.c */

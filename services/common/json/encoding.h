@@ -1,7 +1,7 @@
 /*
- * What the first bytes of a text say about its encoding. Everything that fantail reads is UTF-8. A byte order mark at
- * its beginning is not a part of the text. UTF-16 and UTF-32 are recognised, so that the reason can be named when such
- * a text is refused. They are recognised by their mark, or by the zero bytes in a first character that is ASCII. Pure.
+ * Detects the encoding of a text from its first bytes. Everything that fantail reads is UTF-8. A byte order mark at its
+ * beginning is not a part of the text. UTF-16 and UTF-32 are recognised, so that the reason can be named when such a
+ * text is refused. They are recognised by their mark, or by the zero bytes in a first character that is ASCII. Pure.
  */
 #ifndef FANTAIL_COMMON_JSON_ENCODING_H
 #define FANTAIL_COMMON_JSON_ENCODING_H

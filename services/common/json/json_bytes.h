@@ -27,15 +27,15 @@ static inline const char *skip_space(const char *p, const char *end)
     return p;
 }
 
-/* Returns the first byte that is not plain inside a string: a quote, a backslash, a control character, or a byte beyond
- * ASCII. */
+/* Returns the first byte that is not plain inside a string: a quote, a backslash, a control character, or a non-ASCII
+ * byte. */
 static inline const char *skip_plain(const char *p, const char *end)
 {
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
     for (; end - p >= 16; p += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* As signed bytes, control characters and everything beyond ASCII are both less than a space. */
+        /* As signed bytes, control characters and non-ASCII bytes are both less than a space. */
         __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),
                                    _mm_cmplt_epi8(v, space));
         unsigned mask = (unsigned)_mm_movemask_epi8(hit);
@@ -59,7 +59,7 @@ static inline bool is_continuation(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/* Skips valid characters of two and three bytes, which are most of those beyond ASCII. Stops at anything else. */
+/* Skips valid characters of two and three bytes, which are most non-ASCII characters. Stops at anything else. */
 static inline const char *skip_utf8(const char *p, const char *end)
 {
     while (end - p >= 3) {

@@ -43,7 +43,7 @@ enum json_state {
     FAILED,
 };
 
-/* Reads the first byte of a character of several bytes. Returns false when no character starts with this byte. */
+/* Reads the first byte of a multi-byte character. Returns false when no character starts with this byte. */
 static bool utf8_lead(struct json_scan *s, unsigned char c)
 {
     s->utf8_low = 0x80;

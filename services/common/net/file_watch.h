@@ -16,7 +16,7 @@
 
 #define FILE_WATCH_MAX 3
 
-/* What identifies the content of a file without reading it. */
+/* Identifies the content of a file without reading it. */
 struct file_stamp {
     dev_t device;
     ino_t inode;
@@ -34,7 +34,7 @@ struct file_watch {
 
 /* At most FILE_WATCH_MAX paths. */
 void file_watch_init(struct file_watch *w, const char *const *paths, size_t count);
-/* Call it right before the owner reads the files. Then a change during the reading is found too. */
+/* Call it right before the owner reads the files. This way, a change during the reading is detected too. */
 void file_watch_reading(struct file_watch *w);
 /* Whether the files have changed since the last file_watch_reading(). The change may still be going on. */
 bool file_watch_differs(const struct file_watch *w);

@@ -1,5 +1,5 @@
 /*
- * Certificates from files: read, checked, and read again when they change. A `struct tls_store` has the files of one
+ * Certificates from files: read, checked, and read again when they change. A `struct tls_store` holds the files of one
  * side. A server has its own certificate and the authorities of its clients. A client has its own certificate and the
  * authorities of its servers. The content of the files is a `struct tls_material`, which never changes. A connection
  * holds the material that it began with, while the store may already have a newer one.

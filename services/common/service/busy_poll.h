@@ -5,7 +5,7 @@
  * would keep the processor that we yielded to it. So if another process keeps the processor for long, polling pauses
  * for a while.
  *
- * busy_poll_* decides, and is pure. busy_poller polls, as steps of an event loop.
+ * The busy_poll_* functions decide, and are pure. The busy_poller_* functions poll, as steps of an event loop.
  */
 #ifndef FANTAIL_COMMON_SERVICE_BUSY_POLL_H
 #define FANTAIL_COMMON_SERVICE_BUSY_POLL_H

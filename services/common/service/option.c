@@ -31,7 +31,7 @@ int option_complain(const struct option_spec *spec, const char *name, const char
     return 2;
 }
 
-/* The readers of values. Each writes the field, and returns false when the text is not a value of the row. */
+/* The readers of values. Each writes the field, and returns false when the text is not a valid value for the row. */
 
 static bool read_bool(const char *text, bool *out)
 {
@@ -130,7 +130,7 @@ static void *field(const struct parse *p, const struct option_row *row)
     return (char *)p->config + row->offset;
 }
 
-/* Writes what values the row takes, such as "a whole number from 1 to 64". */
+/* Writes which values the row accepts, such as "a whole number from 1 to 64". */
 static void describe_value(const struct option_row *row, char *text, size_t size)
 {
     static const char *const words[] = {

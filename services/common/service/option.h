@@ -52,7 +52,7 @@ struct option_row {
                                              #field " must be a " #T);                                                 \
                               int unused;                                                                              \
                           }))
-/* Versions 14 and 19 of clang-format differ on macros that are initialisers. */
+/* Versions 14 and 19 of clang-format format macros that are initialisers differently. */
 /* clang-format off */
 #define OPTION_ROW_(n, t, S, f, T, d, ...) \
     { .name = (n), .type = (t), .offset = OPTION_FIELD(S, f, T), .fallback = (d), __VA_ARGS__ }
@@ -99,9 +99,8 @@ struct option_result {
     int first_operand; /* its index in argv; argc when there is none */
 };
 
-/* Skips argv[0]; "--" ends the options. Returns false when the program should end with r->exit_status. It has then
- * printed --help, --version or --print-config on standard output, or a message that names the option on standard
- * error. */
+/* Skips argv[0]; "--" ends the options. Returns false when the program should end with r->exit_status: after printing
+ * --help, --version or --print-config on standard output, or a message that names the option on standard error. */
 MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
                              struct option_result *r);
 /* Prints "program: --name: message" on standard error and returns 2. It is for checks of several options together. name

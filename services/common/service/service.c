@@ -211,8 +211,8 @@ static void flush_log(void *unused)
 
 static void start_handles(struct service *s)
 {
-    /* A write to a closed pipe, or beyond the largest size of a file, then fails with an error instead of a signal. The
-     * worker restores the default actions for its task processes. */
+    /* Ignoring these signals makes a write to a closed pipe, or beyond the largest size of a file, fail with an error.
+     * The worker restores the default actions for its task processes. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {

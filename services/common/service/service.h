@@ -9,7 +9,7 @@
  *     status = service_run(s)                until the shutdown is over
  *     service_free(s)
  *
- * Both servers answer GET /livez, /healthz (200 as long as the loop turns) and /readyz (200, or 503 with the reason).
+ * Both servers answer GET /livez, /healthz (200 as long as the loop runs) and /readyz (200, or 503 with the reason).
  * The admin server also answers /metrics and hooks->admin_routes (/autoscale).
  *
  * Shutdown, on SIGTERM or SIGINT:
@@ -23,7 +23,7 @@
  * A second signal ends the process at once with status 1, after hooks->abort. After SIGHUP, tokens and certificates are
  * read again, and then hooks->reload is called. SIGPIPE and SIGXFSZ are ignored.
  *
- * With a token file every request to the public server needs one of its tokens (access.h), except those for health. A
+ * With a token file every request to the public server needs one of its tokens (access.h), except health requests. A
  * request to the admin server needs no token, as probes and scrapers expect: this server reveals no secrets and changes
  * nothing.
  *
@@ -69,23 +69,23 @@ struct service_config {
     OPTION_HEADING("Listening"),                                                                                       \
         OPTION_STRING("host", S, f.host, "127.0.0.1",                                                                  \
                       "numeric address to listen on; :: is all IPv4 and IPv6 addresses; unix:PATH is a socket file"),  \
-        OPTION_PORT("port", S, f.port, default_port, 0, "port to listen on; 0 is a free one"),                         \
+        OPTION_PORT("port", S, f.port, default_port, 0, "port to listen on; 0: a free port"),                          \
         OPTION_BOOL("reuse-port", S, f.reuse_port, NULL,                                                               \
                     "share the port with other processes of this program; the kernel distributes connections"),        \
         OPTION_STRING("admin-host", S, f.admin_host, "127.0.0.1",                                                      \
                       "address of health and metrics: a numeric address or unix:PATH"),                                \
         OPTION_PORT("admin-port", S, f.admin_port, default_admin_port, -1,                                             \
-                    "port of health and metrics; 0 is a free one, off is none"),                                       \
+                    "port of health and metrics; 0: a free port; off: none"),                                          \
         OPTION_SECONDS("keepalive-timeout-s", S, f.keepalive_timeout_s, TEXT_OF(LIMIT_KEEPALIVE_S), 0.1, 86400,        \
-                       "close a kept connection after this time without a request; load balancers must close first"),  \
+                       "close an idle connection after this time; load balancers must close theirs first"),            \
         OPTION_SECONDS("upload-pause-s", S, f.upload_pause_s, TEXT_OF(LIMIT_UPLOAD_PAUSE_S), 0.1, 86400,               \
                        "answer 408 if no byte of a request's body comes for this time"),                               \
         OPTION_HEADING("Access"),                                                                                      \
         OPTION_PATH("token-file", S, f.token_file, NULL,                                                               \
-                    "a file of bearer tokens, one on each line; every request must have one; read again when it "      \
+                    "a file of bearer tokens, one on each line; every request must carry one; read again when it "     \
                     "changes"),                                                                                        \
         OPTION_BOOL("insecure", S, f.insecure, NULL,                                                                   \
-                    "listen for other machines without --token-file: all who can connect may run tasks"),              \
+                    "listen for other machines without --token-file: anyone who can connect can run tasks"),           \
         TLS_SERVER_OPTION_ROWS(S, f.tls), OPTION_HEADING("Start and shutdown"),                                        \
         OPTION_SECONDS("shutdown-delay-s", S, f.shutdown_delay_s, "0", 0, 3600,                                        \
                        "after SIGTERM, accept requests for this long, until load balancers have noticed"),             \
@@ -119,8 +119,8 @@ struct service_hooks {
     void (*reload)(void *data); /* SIGHUP */
     size_t max_body_bytes;
     unsigned max_connections;
-    const char *own_access_path; /* requests for this path need no token of --token-file, because its handler checks
-                                  * them; NULL: none */
+    const char *own_access_path; /* a path whose requests need no token of --token-file, because its handler checks
+                                  * their access; NULL: none */
 };
 
 /* Checks that the options fit together. Returns 0, or 2 after a message that names the option. */

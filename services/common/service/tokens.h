@@ -20,7 +20,7 @@ struct tokens {
 /* Reads the lines of a text into t. Does not release the former content of t. Returns false when a line is not a valid
  * token or there is no token. Then t is empty and err has a sentence with the number of the line. */
 MUST_CHECK bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, size_t err_size);
-/* Does the same for a file. The sentence in err begins with the path of the file. */
+/* Like tokens_parse(), for a file. The sentence in err begins with the path of the file. */
 MUST_CHECK bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size);
 MUST_CHECK bool tokens_has(const struct tokens *t, const char *token, size_t len);
 /* Returns the token to send to peers, or NULL when there is none. It is borrowed. */

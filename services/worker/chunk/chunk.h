@@ -90,8 +90,8 @@ struct chunk_fault {
     const char *reason; /* a static phrase */
 };
 
-/* Adds bytes of the upload. Blank lines are dropped. Returns false when an item is refused. Then no more may be
- * added. */
+/* Adds bytes of the upload. Blank lines are dropped. Returns false when an item is refused. After that, no more bytes
+ * may be added. */
 MUST_CHECK bool chunk_add(struct chunk *c, const char *data, size_t len, struct chunk_fault *fault);
 /* Call it when the upload is whole. A last line without a newline counts. Returns false when an item is refused. */
 MUST_CHECK bool chunk_finish(struct chunk *c, struct chunk_fault *fault);

@@ -33,13 +33,14 @@ struct run {
 
 /* Adds n answers, as whole lines. After the last answer it frees the run, and perhaps the chunk, and returns true. */
 bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
-/* Does the same for lines in memory of their own. If they are long, their memory is taken and `lines` becomes empty. */
+/* Like run_answer(), for lines in memory of their own. If they are long, their memory is taken and `lines` becomes
+ * empty. */
 bool run_take_answers(struct run *r, struct buf *lines, uint64_t n);
 
 /* Takes the run back from a process that was lost. `line`, if not NULL, is the answer of the first unanswered item. The
  * other unanswered items go back to waiting. */
 void run_return(struct run *r, const char *line, size_t len);
-/* Does the same, but `line` answers item number `at` of the run. The items before it wait again, too. */
+/* Like run_return(), but `line` answers item number `at` of the run. The items before it wait again, too. */
 void run_return_at(struct run *r, uint64_t at, const char *line, size_t len);
 
 #endif

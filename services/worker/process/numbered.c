@@ -52,7 +52,7 @@ static const char *read_id(const char *at, const char *end, uint64_t *id)
     return at;
 }
 
-/* Reads a line whose members are in the usual order, the id first. If it returns false, `a` may have the id. */
+/* Reads a line whose members are in the usual order, the id first. If it returns false, `a` may hold the id. */
 static bool parse_usual(const char *line, const char *end, struct numbered_line *a)
 {
     const char *at = expect(expect(expect(line, end, "{"), end, "\"id\""), end, ":");

@@ -151,7 +151,7 @@ static void log_broken(const struct pool *p, const struct fault *f)
               LOG_MS("retry_in_ms", p->broken_for_ns));
 }
 
-/* Makes the task broken from now on. `process` is the process that died; NULL: none could be started. */
+/* Marks the task as broken. `process` is the process that died; NULL: none could be started. */
 static void set_broken(struct pool *p, const struct fault *f, const struct process *process, uint64_t now)
 {
     p->broken_for_ns = p->broken_for_ns ? p->broken_for_ns * 2 : POOL_BROKEN_MIN_NS;

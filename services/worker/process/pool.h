@@ -3,10 +3,10 @@
  * share the processes round-robin, run by run (turns.h). A process that dies is replaced, and only its current item is
  * charged.
  *
- * A task is broken if its processes cannot start, or die without an item. While it is broken, its items fail at once
- * with the cause. After a pause it is tried again; the pause doubles each time, up to POOL_BROKEN_MAX_NS. When several
- * processes in a row have died before they answered an item, a probe is started. A probe is a process that gets no item
- * until it has lived for POOL_PROBE_NS. It shows whether the items or the task are at fault.
+ * A task is broken if its processes cannot start, or die while they have no item. While it is broken, its items fail at
+ * once with the cause. After a pause it is tried again; the pause doubles each time, up to POOL_BROKEN_MAX_NS. When
+ * several processes in a row have died before they answered an item, a probe is started. A probe is a process that gets
+ * no item until it has lived for POOL_PROBE_NS. It shows whether the items or the task are at fault.
  *
  * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each chunk that it was
  * given.
@@ -71,7 +71,7 @@ void pool_feed(struct pool *p);
 /* Abandons the chunk. Its items are dropped, and processes that run one of them are killed soon. Drops the
  * reference. */
 void pool_cancel(struct pool *p, struct chunk *c);
-/* Does the same for a chunk after chunk_end(). The answers that the chunk has can still be pulled. */
+/* Like pool_cancel(), for a chunk after chunk_end(). The answers that the chunk has can still be pulled. */
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);
 /* Begins a drain. Items that were not given to a process yet are handed back. */
 void pool_drain(struct pool *p);
@@ -81,8 +81,9 @@ void pool_drain(struct pool *p);
 void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former description end when they have answered their items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
-/* Does the same, but gently. If processes of the task can say that they are ready, the former processes serve until a
- * process of the new description is ready. If that process ends before it is ready, the former processes go on. */
+/* Like pool_reload(), but gently. If processes of the task can say that they are ready, the former processes serve
+ * until a process of the new description is ready. If that process ends before it is ready, the former processes go
+ * on. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
 /* Returns how many more items could run now, on idle processes and on processes that may still be started. */

@@ -21,8 +21,8 @@
  * once.
  *
  * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read.
- * After that it gives no more answers, and the pool takes the runs that are left in its window. process_kill() may also
- * be called in EXITED; then the next state is GONE. The struct frees itself.
+ * After that the process gives no more answers, and the pool takes the runs that are left in its window. process_kill()
+ * may also be called in EXITED; then the next state is GONE. The struct frees itself.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_H

@@ -222,8 +222,8 @@ static bool read_answers(struct process *p, const char *data, size_t len)
     return check_output(p, &in, data + in.used, len - in.used);
 }
 
-/* Does the same for a long line. The line grows in p->partial, and had `seen` bytes before this call. When the line is
- * complete, its memory moves to the chunk. read_answers() reads the bytes after the line. */
+/* Like read_answers(), for a long line. The line grows in p->partial, and had `seen` bytes before this call. When the
+ * line is complete, its memory moves to the chunk. read_answers() reads the bytes after the line. */
 static bool read_long_line(struct process *p, size_t seen)
 {
     struct buf line = p->partial, rest = {0};

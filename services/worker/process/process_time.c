@@ -28,7 +28,7 @@ void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause)
     process_check_time(p, now);
 }
 
-/* Returns the run whose time limit counts. While a run is unconfirmed, its last item may still be running. */
+/* Returns the run whose time limit applies. While a run is unconfirmed, its last item may still be running. */
 static const struct run *timed_run(const struct process *p)
 {
     return p->window.unconfirmed ? p->window.unconfirmed : p->window.head;

@@ -15,7 +15,7 @@ void window_release(struct window *w)
     buf_release(&w->strays);
 }
 
-/* Returns the time of an item, as far as it is known. */
+/* Returns the estimated time of an item. */
 static uint64_t expected_ns(const struct window *w, uint64_t now)
 {
     uint64_t running = w->items && now > w->head_since_ns ? now - w->head_since_ns : 0;

@@ -27,9 +27,9 @@
 #define WINDOW_MAX_BYTES      (2 * MIB)  /* limit for items, and for expected answers; one item is always allowed */
 #define WINDOW_STRAY_BYTES    (16 * KIB) /* stray lines of one read that are kept for the log */
 #define WINDOW_RUN_NS         (100 * NS_PER_US) /* least work in a run when items are shared among processes */
-#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* the same for a checked window, which pauses after each run */
+#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* least work in a run of a checked window; it pauses after each run */
 
-/* What form the lines of a process have. */
+/* The form of the lines of a process. */
 enum window_form {
     FORM_TRUSTED,       /* envelopes, exactly one for each item, as from a host program */
     FORM_CHECKED,       /* envelopes, from a program that may write surplus lines */
@@ -94,7 +94,7 @@ struct intake {
 /* Reads lines of the process. progress() is called for each chunk that has more answers. */
 struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
                             void (*progress)(struct chunk *c));
-/* Does the same for whole lines in a buffer, whose memory may be taken. */
+/* Like window_intake(), for whole lines in a buffer, whose memory may be taken. */
 struct intake window_intake_buf(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c));
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "worker/process/window.h"
 
-/* Adapts the estimates and the limit after this many answers, of this many bytes, were read. */
+/* Updates the estimates and the limit after reading this many answers with this many bytes in all. */
 void window_learn(struct window *w, uint64_t answers, size_t bytes, uint64_t now);
 
 #endif

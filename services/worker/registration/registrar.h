@@ -1,6 +1,6 @@
 /*
- * Registers this worker with its coordinators, and goes on telling them that it is here. So a coordinator sends work
- * soon after a worker starts, and stops when it ends, whatever a name server says.
+ * Registers this worker with its coordinators, and renews the registrations. So a coordinator sends work soon after a
+ * worker starts, and stops when the worker ends, whatever a name server says.
  *
  * Every request is a complete registration, so a restarted coordinator knows the worker after the next request. The
  * coordinator says how often to send requests. On SIGTERM the worker says goodbye, before it drains.

@@ -27,7 +27,7 @@ struct reaper {
 MUST_CHECK bool reaper_init(struct reaper *r, uv_loop_t *loop);
 void reaper_close(struct reaper *r);
 uint64_t reaper_new_token(struct reaper *r);
-/* Waits for the end of child->pid, then forgets the child and calls on_exit(). */
+/* Adds the child to the list. When child->pid has ended, removes the child from the list and calls on_exit(). */
 void reaper_add(struct reaper *r, struct reaped *child);
 /* Reaps the children that have ended. Returns false if no child is left, not even an adopted one. */
 bool reaper_poll(struct reaper *r);

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What the child reads and writes while it shares our memory. */
+/* The data that the child reads and writes while it shares our memory. */
 struct child {
     const struct spawn_plan *plan;
     int in, out, err;
