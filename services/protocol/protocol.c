@@ -89,7 +89,7 @@ static bool read_end(struct json_slice how, struct answer_line *answer)
     return false;
 }
 
-/* Reads a count as our workers write it: only digits, at most 18. */
+/* Reads a count in the form that our workers write: only digits, at most 18. */
 static bool read_done(struct json_slice number, uint64_t *done)
 {
     *done = 0;
@@ -100,7 +100,7 @@ static bool read_done(struct json_slice number, uint64_t *done)
     return number.len > 0;
 }
 
-/* Reads seconds as our workers write them: a decimal fraction below 1e9. */
+/* Reads seconds in the form that our workers write: a decimal fraction below 1e9. */
 static bool read_seconds(struct json_slice number, uint64_t *ns)
 {
     char text[40];
@@ -114,7 +114,7 @@ static bool read_seconds(struct json_slice number, uint64_t *ns)
     return true;
 }
 
-/* An invalid cost counts as none. */
+/* An invalid cost is treated as no cost. */
 static bool read_cost(struct json_slice object, struct chunk_cost *cost)
 {
     struct json_walk w;

@@ -162,8 +162,8 @@ static const struct http_exchange_ops ops = {.body = request_on_body,
 
 /* ---- admission ---- */
 
-/* Whether there is no room for a chunk. Each task has room of its own, so that chunks of one task do not keep out
- * chunks of another task. */
+/* Returns whether there is no room for a chunk. Each task has a limit of its own, so that chunks of one task do not
+ * keep out chunks of another task. */
 static bool is_full(const struct worker *w, const struct pool *pool)
 {
     unsigned n = 0;
@@ -207,11 +207,11 @@ static bool read_deadline(const struct http_exchange *x, uint64_t *ms)
     if (!text) return true;
     size_t digits = strspn(text, "0123456789");
     if (digits == 0 || text[digits]) return false;
-    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* a longer number amounts to no deadline */
+    if (digits <= 15) *ms = strtoull(text, NULL, 10); /* a longer number means no deadline */
     return true;
 }
 
-/* Copies the header to the answer, so that the answer names its chunk and attempt. */
+/* Copies a header of the request to the answer, so that the answer names its chunk and attempt. */
 static void name_answer(struct http_exchange *x, const char *header)
 {
     const char *value = http_exchange_header(x, header);

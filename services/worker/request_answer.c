@@ -50,7 +50,7 @@ static void on_gathered(uv_timer_t *timer)
         if (r->gathers) send_answers(r);
 }
 
-/* Each send costs the worker, the coordinator and its client about the same, even with few answers. So an answer that
+/* A send costs the worker, the coordinator and its client about the same, however few answers it has. So an answer that
  * comes soon after the last send waits a little for more answers, unless it is the last one or many are waiting. */
 static void gather_answers(struct request *r)
 {
@@ -73,7 +73,7 @@ void request_on_progress(struct chunk *c)
         pump(s);
 }
 
-/* Notes that the head is sent with the bytes that were pulled, if it was not sent before. */
+/* Records that the head of the answer is sent, with the bytes that were just pulled. */
 static void note_head(struct request *r)
 {
     if (r->state == REQUEST_ANSWERING) request_move(r, REQUEST_STREAMING);

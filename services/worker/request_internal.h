@@ -19,7 +19,7 @@ enum request_state {
     REQUEST_READING_HEADER,
     REQUEST_READING_ITEMS,
     REQUEST_ANSWERING, /* the head of the answer waits for the first value */
-    REQUEST_STREAMING, /* the head has left, or is about to */
+    REQUEST_STREAMING, /* the head was sent, or is about to be */
     REQUEST_REFUSED,   /* answered with a problem; the rest of its body is dropped */
     REQUEST_CLOSED,    /* its exchange is over */
     REQUEST_STATE_COUNT
@@ -40,7 +40,7 @@ struct request {
     struct buf header;
     size_t body_bytes;
     uint64_t started_ns;
-    uint64_t answering_ns; /* when the upload was whole */
+    uint64_t answering_ns; /* when the upload was complete */
     struct request_trace trace;
     uv_timer_t deadline;
     bool timed; /* it has a deadline timer, and is freed after the timer is closed */

@@ -153,7 +153,7 @@ static void watch_all(struct watch *w)
     }
 }
 
-/* Folders may have come, gone or been replaced. So they are watched anew, before the tasks are read. */
+/* Folders may have been added, removed or replaced. So all folders are watched again before the tasks are read. */
 static void on_settled(uv_timer_t *timer)
 {
     struct watch *w = timer->data;
@@ -161,7 +161,7 @@ static void on_settled(uv_timer_t *timer)
     struct watched *before = w->folders;
     w->folders = NULL;
     w->count = 0;
-    watch_all(w); /* before the former watches end, so that no change is missed */
+    watch_all(w); /* before the old watches end, so that no change is missed */
     unwatch(before);
     w->changed(w->data, (const char *const *)w->names);
     free_names(w);

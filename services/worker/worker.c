@@ -135,7 +135,7 @@ struct pool *worker_pool(struct worker *w, const char *name)
     return t && !t->error ? find_pool(w, name) : NULL;
 }
 
-/* `gently`: the former processes serve until the new ones are ready. */
+/* If `gently`, the former processes serve until the new ones are ready. */
 static void adopt_task(struct worker *w, struct task *t, bool gently)
 {
     if (t->error) {

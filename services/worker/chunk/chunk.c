@@ -38,7 +38,7 @@ void chunk_unref(struct chunk *c)
     free(c);
 }
 
-/* Whether the line has only white space. Such a line is not an item. */
+/* Returns whether the line has only white space. Such a line is not an item. */
 static bool is_blank(const char *line, size_t len)
 {
     for (size_t i = 0; i < len; i++)

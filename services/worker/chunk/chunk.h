@@ -30,15 +30,15 @@
 struct chunk {
     unsigned refs;
     bool check_items; /* the JSON of each item is validated; for items that do not come from a coordinator */
-    bool whole;       /* no more items will come */
+    bool whole;       /* the upload is complete */
     bool draining;    /* items that are not in a run are no longer given out */
     bool ended;       /* the end line is in out, or the chunk was abandoned; further answers are dropped */
 
     struct buf items;
-    size_t line_start;        /* where the line that is still arriving starts */
-    size_t line_seen;         /* up to here that line has no newline */
+    size_t line_start;        /* where the unfinished line starts */
+    size_t line_seen;         /* up to here the unfinished line has no newline */
     size_t cut_bytes;         /* bytes of the items that were cut into runs */
-    uint64_t received, cut;   /* items that have arrived whole; items that were cut into runs */
+    uint64_t received, cut;   /* whole items that have arrived; items that were cut into runs */
     uint64_t waiting;         /* items in WAITING runs */
     unsigned given;           /* how many runs are GIVEN */
     struct run *runs, **tail; /* the runs, ordered by index */
@@ -46,7 +46,7 @@ struct chunk {
     struct buf out;
     size_t out_at;             /* bytes of out that were already pulled */
     size_t held;               /* answer bytes in out and in runs */
-    struct chunk_cost cost;    /* cost of the items until now; chunk_ns is set when the answer begins */
+    struct chunk_cost cost;    /* cost of the items so far; chunk_ns is set when the answer begins */
     bool says_cost;            /* the end line, and some lines before it, report the cost */
     bool says_starting;        /* lines in the output say that processes of the task are starting */
     uint64_t starting;         /* for pipelines: the last argument of chunk_say_starting(), until the owner reads it */
@@ -93,7 +93,8 @@ struct chunk_fault {
 /* Adds bytes of the upload. Blank lines are dropped. Returns false when an item is refused. After that, no more bytes
  * may be added. */
 MUST_CHECK bool chunk_add(struct chunk *c, const char *data, size_t len, struct chunk_fault *fault);
-/* Call it when the upload is whole. A last line without a newline counts. Returns false when an item is refused. */
+/* Call it at the end of the upload. A last line without a newline is an item too. Returns false when an item is
+ * refused. */
 MUST_CHECK bool chunk_finish(struct chunk *c, struct chunk_fault *fault);
 /* For pipelines: adds an item that is answered already. Its answer is `line`, with a newline. */
 void chunk_add_settled(struct chunk *c, const char *line, size_t len);
@@ -123,8 +124,8 @@ void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
 void chunk_say_starting(struct chunk *c, uint64_t processes);
 /* Adds the end line if nothing is left to do. Call it after setting `draining`. */
 void chunk_settle(struct chunk *c);
-/* Ends the chunk now, before all items have answers. Waiting runs are dropped, and later the answers of given runs
- * too. */
+/* Ends the chunk now, before all items have answers. Waiting runs are dropped. Answers of given runs that arrive later
+ * are dropped too. */
 void chunk_end(struct chunk *c, enum chunk_end how);
 /* Call it when the client no longer waits for the chunk. */
 void chunk_abandon(struct chunk *c, uint64_t now);

@@ -16,7 +16,7 @@ struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t o
 /* Keeps as many of the first items in r as both limits allow, but at least one. The other items become a waiting run
  * after r. */
 void run_split(struct run *r, uint64_t max_items, size_t max_bytes);
-/* Adds answer bytes to the chunk's output if the run is first, else to the run. */
+/* Adds answer bytes to the chunk's output if the run is the first one, else to the run. */
 void run_add_answers(struct run *r, const char *lines, size_t len);
 /* Frees a run that is not in a list. */
 void run_free(struct run *r);

@@ -31,14 +31,14 @@ struct protection {
     bool working, leaving;
     enum protection_request asking; /* the request that has no answer yet */
     uint64_t asked_ns, idle_since_ns;
-    uint64_t certain_until_ns;  /* the worker is certainly protected until then; 0: it is not */
-    uint64_t possible_until_ns; /* the worker may be protected until then */
+    uint64_t certain_until_ns;  /* the worker is certainly protected until this time; 0: it is not */
+    uint64_t possible_until_ns; /* the worker may be protected until this time */
     uint64_t retry_ns;
     unsigned failures; /* failures in a row */
 };
 
 void protection_init(struct protection *p, uint64_t lasts_ns, uint64_t idle_ns, uint64_t random);
-/* Notes whether there is work now. */
+/* Call it when work begins or ends. */
 void protection_work(struct protection *p, bool working, uint64_t now_ns);
 /* Call it when the worker ends. Protection is released at once, with one attempt, and is not requested again. */
 void protection_leave(struct protection *p);

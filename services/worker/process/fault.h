@@ -18,7 +18,7 @@ struct fault {
 };
 
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Adds the beginning of the line at fault to the cause. */
+/* Adds the beginning of the wrong line to the cause. */
 void fault_quote(struct fault *f, const char *line, size_t len);
 /* Fills f from the status that waitpid() returned. `answered` says whether the process has ever answered an item. */
 void fault_from_exit(struct fault *f, int status, bool answered);

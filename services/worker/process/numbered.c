@@ -30,8 +30,8 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Returns the place after `token` and the white space around it. Returns NULL if something else is there, or if `at` is
- * NULL. */
+/* Returns a pointer after `token` and the white space around it. Returns NULL if something else is at `at`, or if `at`
+ * is NULL. */
 static const char *expect(const char *at, const char *end, const char *token)
 {
     size_t len = strlen(token);
@@ -41,7 +41,7 @@ static const char *expect(const char *at, const char *end, const char *token)
     return skip_space(at + len, end);
 }
 
-/* Returns the place after the id; NULL if there is no id that we may have given. */
+/* Returns a pointer after the id; NULL if there is no id that we can have assigned. */
 static const char *read_id(const char *at, const char *end, uint64_t *id)
 {
     const char *start = at;

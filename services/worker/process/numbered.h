@@ -27,7 +27,7 @@ struct numbered_line {
     size_t body_len;
 };
 
-/* Reads one line without its newline. Any order of members and any white space that JSON allows is fine. */
+/* Reads one line without its newline. Accepts the members in any order, with any white space that JSON allows. */
 struct numbered_line numbered_parse(const char *line, size_t len);
 
 #endif

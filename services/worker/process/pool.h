@@ -41,9 +41,9 @@ struct pool {
     struct pool *next; /* link for the worker's list */
     const struct process_env *env;
     struct task *task;
-    unsigned size; /* how many processes it may have */
+    unsigned size; /* how many processes the pool may have */
     struct process *processes;
-    unsigned count;        /* how many processes there are */
+    unsigned count;        /* how many processes are in the list */
     struct process *trial; /* a process that is not in the list, see pool_replace(); NULL: none */
     unsigned trial_size;
     struct process *probe; /* the process that is the probe; NULL: none */
@@ -55,18 +55,18 @@ struct pool {
     unsigned deaths; /* deaths in a row without an answer */
     uint64_t broken_until_ns, broken_for_ns;
     struct buf broken_line; /* the answer of every item while the task is broken */
-    uv_timer_t timer;       /* for the time of the probe, and for the end of a pause */
+    uv_timer_t timer;       /* for the end of the probe's time, and for the end of a pause */
     uint64_t losses[LOSS_COUNT];
     uint64_t *loss_counters[LOSS_COUNT];
 };
 
 void pool_init(struct pool *p, const struct process_env *env, struct task *task, unsigned size);
-/* Kills the processes of the pool. closed() gets the handle of the pool's timer, and may free the struct. */
+/* Kills the processes of the pool. closed() is called with the handle of the pool's timer, and may free the struct. */
 void pool_close(struct pool *p, uv_close_cb closed);
 
 /* Takes a reference to the chunk. Call pool_feed() when its items have arrived. */
 void pool_submit(struct pool *p, struct chunk *c);
-/* Gives out as many items as the processes can take. Call it after items have arrived or answers were pulled. */
+/* Gives the processes as many items as they can take. Call it after items have arrived or answers were pulled. */
 void pool_feed(struct pool *p);
 /* Abandons the chunk. Its items are dropped, and processes that run one of them are killed soon. Drops the
  * reference. */

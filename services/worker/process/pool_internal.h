@@ -1,6 +1,6 @@
 /*
  * Declarations shared by the pool*.c files. pool.c gives out items, starts processes and holds the chunks. When a
- * process is lost, pool_loss.c decides which item is charged and which items are given again.
+ * process is lost, pool_loss.c decides which item is charged and which items are run again.
  */
 #ifndef FANTAIL_WORKER_PROCESS_POOL_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_POOL_INTERNAL_H

@@ -53,9 +53,9 @@ enum process_state {
     PROCESS_RUNNING,
     PROCESS_RETIRING, /* gets no more items; its stdin is closed after the last item */
     PROCESS_ENDING,   /* gets no more items; must exit by itself, and is killed when its grace is over */
-    PROCESS_EXITED,   /* reaped; not lost yet */
-    PROCESS_KILLED,   /* lost; not reaped yet */
-    PROCESS_GONE,     /* lost and reaped */
+    PROCESS_EXITED,   /* reaped, but hooks->lost() was not called yet */
+    PROCESS_KILLED,   /* hooks->lost() was called, but the process is not reaped yet */
+    PROCESS_GONE,     /* reaped, and hooks->lost() was called */
     PROCESS_STATE_COUNT
 };
 
@@ -96,7 +96,7 @@ struct process {
     struct window window;
     struct run *writing; /* first run of the window that is not wholly written */
     size_t written;      /* how many bytes of this run were written, including its control lines */
-    /* The values that the process has, and the values whose control lines precede the run being written (NULL:
+    /* The values that the process has read, and the values whose control lines precede the run being written (NULL:
      * none). */
     struct common_value *common, *trace;
     struct common_value *preamble[PROCESS_PREAMBLE];
@@ -118,7 +118,7 @@ MUST_CHECK struct process *process_start(const struct process_env *env, struct t
 uint64_t process_room(struct process *p, uint64_t now);
 /* Gives the process a run, which must fit in its room. May kill the process. */
 void process_give(struct process *p, struct run *r, uint64_t now);
-/* Lets the process answer what it was given, and then end: its stdin is closed after the last item. */
+/* Lets the process answer the items that it was given, and then end: its stdin is closed after the last item. */
 void process_retire(struct process *p);
 /* Ends the process now. hooks->lost() is called before this returns. */
 void process_kill(struct process *p, const struct fault *f);

@@ -63,8 +63,8 @@ void process_kill(struct process *p, const struct fault *f)
     close_all(p);
 }
 
-/* Whether stderr says that memory ran out. With RLIMIT_DATA an allocation fails, but the kernel kills nothing. Most
- * runtimes then say so on stderr when they end. */
+/* Returns whether stderr says that memory ran out. With RLIMIT_DATA, an allocation fails, but the kernel kills no
+ * process. Most runtimes then report this on stderr when they end. */
 static bool says_out_of_memory(const struct tail *t)
 {
     static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};

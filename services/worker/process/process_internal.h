@@ -11,8 +11,8 @@
 #define PROCESS_STAYED          "it did not exit after its stdin was closed"
 
 void process_move(struct process *p, enum process_state to);
-/* Whether hooks->lost() was called. If so, the process gets no more runs, its output is not read, and its answers are
- * not confirmed. */
+/* Returns whether hooks->lost() was called. If so, the process gets no more runs, its output is not read, and its
+ * answers are not confirmed. */
 static inline bool process_is_lost(const struct process *p)
 {
     return p->state >= PROCESS_KILLED;
@@ -30,7 +30,7 @@ void process_on_stderr(uv_poll_t *poll, int status, int events);
 void process_become_ready(struct process *p, uint64_t now);
 /* Makes r the run that is written next; NULL: none. */
 void process_begin_run(struct process *p, struct run *r);
-/* Writes as much as the pipe takes now, and the rest when there is room. */
+/* Writes as much as the pipe has room for, and the rest when it has room again. */
 void process_write_runs(struct process *p);
 
 /* Moves the process to ENDING. After grace_ns it is killed for this cause. Later calls have no effect. */
@@ -43,7 +43,7 @@ void process_on_exit(struct reaped *child, int status, const struct rusage *usag
 void process_close_pipe(struct process_pipe *pipe);
 /* Frees the process if it is GONE and its handles are closed. */
 void process_release(struct process *p);
-/* Reads what is in the pipe of stderr. If `answers` is true, also reads what is in the pipe of stdout. Does not wait
+/* Reads the bytes that are in the stderr pipe. If `answers` is true, also reads those in the stdout pipe. Does not wait
  * for more. */
 void process_read_rest(struct process *p, bool answers);
 

@@ -66,8 +66,8 @@ static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size
     return n;
 }
 
-/* Stores `value` as the value that the process has. Returns the control lines to send. If `value` is NULL, these are
- * `none`. */
+/* Stores `value` as the value that the process has. Returns the control lines to send: `value`, or `none` if `value` is
+ * NULL. */
 static struct common_value *set_preamble(struct common_value **current, struct common_value *value,
                                          struct common_value *none)
 {
@@ -100,8 +100,8 @@ void process_begin_run(struct process *p, struct run *r)
     if (p->task->trace && p->trace != c->trace) p->preamble[1] = set_preamble(&p->trace, c->trace, no_trace);
 }
 
-/* While a run is unconfirmed, only the first byte of the next run is written. When the process has read this byte, it
- * is done with all earlier items. The process cannot begin an item of which it has only one byte. */
+/* While a run is unconfirmed, only the first byte of the next run is written. Once the process has read this byte, it
+ * has finished all earlier items. The process cannot begin an item of which it has only one byte. */
 static int first_byte(const struct process *p, struct iovec *iov)
 {
     iov->iov_len = 1;
@@ -187,8 +187,8 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
-/* Reads the output of a process that has not said yet that it is ready. Output before that is logged like stderr.
- * Consumes only whole lines, and returns how many bytes it consumed. */
+/* Reads the output of a process that has not reported yet that it is ready. Output before this report is logged like
+ * stderr. Consumes only whole lines, and returns how many bytes it consumed. */
 static size_t read_start(struct process *p, const char *data, size_t len)
 {
     static const char ready[] = "#ready";
@@ -262,8 +262,8 @@ static bool has_room(struct process *p)
     return false;
 }
 
-/* Calls read() once, and reads the answers. Returns how many bytes came, 0 at the end of the output, or -1 when there
- * are none now or the process is lost. Short lines are read into a buffer that all processes share, after the
+/* Calls read() once, and reads the answers. Returns how many bytes it read, 0 at the end of the output, or -1 when
+ * there are none now or the process is lost. Short lines are read into a buffer that all processes share, after the
  * unfinished line. A long line grows in the buffer of its process. */
 static ssize_t read_once(struct process *p, int fd, size_t *room)
 {

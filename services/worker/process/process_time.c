@@ -75,7 +75,7 @@ static bool over_time(struct process *p, uint64_t now)
     return true;
 }
 
-/* Whether the process's memory must be checked now: while the process loads and while it has items. */
+/* Returns whether the process's memory must be checked now: while the process loads and while it has items. */
 static bool has_to_be_small(const struct process *p)
 {
     return p->window.head || p->state == PROCESS_STARTING;
@@ -143,8 +143,8 @@ static bool is_silent(const struct window *w, uint64_t now)
     return now >= w->head_since_ns + silence;
 }
 
-/* Whether the process is done with all items that it was given. If another run waits, its first byte has been written,
- * see process_io.c. */
+/* Returns whether the process has finished all items that it was given. If another run waits, its first byte has been
+ * written, see process_io.c. */
 static bool awaits_input(const struct process *p, uint64_t now)
 {
     const struct window *w = &p->window;
@@ -172,7 +172,7 @@ static bool confirm(struct process *p, uint64_t now)
 {
     if (process_is_lost(p) || !p->window.unconfirmed) return true;
     if (!awaits_input(p, now)) return false;
-    /* Everything that the process wrote before is in the pipe now. A further line would be a surplus line. */
+    /* Everything that the process has written so far is in the pipe now. A further line would be a surplus line. */
     if (p->out.open) process_read_rest(p, true);
     if (process_is_lost(p) || !p->window.unconfirmed) return true;
     window_confirm(&p->window, now, p->hooks->progress);

@@ -1,6 +1,6 @@
 /*
- * The window of one process: the runs that it was given and has not answered. It decides how many items may be given,
- * and reads answers.
+ * The window of one process: the runs that it was given and has not answered. The window decides how many more items
+ * the process may get, and reads its answers.
  *
  * The current item of the process is the first unanswered item of the first run. If the process dies, the current item
  * is charged: it is answered with the error. But the process may have written the answer to a buffer that was lost. So
@@ -70,7 +70,7 @@ uint64_t window_min_run(const struct window *w);
 void window_push(struct window *w, struct run *r, uint64_t now);
 /* Removes the first run, answered or not, and returns it. Returns NULL when there is none. */
 struct run *window_pop(struct window *w);
-/* Whether the window takes one run at a time, and answers must be confirmed. */
+/* Returns whether the window takes one run at a time, and answers must be confirmed. */
 static inline bool window_is_checked(const struct window *w)
 {
     return w->form == FORM_CHECKED || w->form == FORM_CHECKED_VALUE;
@@ -87,7 +87,7 @@ struct run *window_take_unconfirmed(struct window *w);
 struct intake {
     size_t used;       /* bytes of the lines that were read */
     uint64_t answers;  /* how many answers these lines had */
-    const char *fault; /* not NULL: why the line at `used` is not an answer; a static phrase */
+    const char *fault; /* why the line at `used` is not an answer; a static phrase; NULL: no fault */
     bool surplus;      /* the fault is that no item was left to answer */
 };
 

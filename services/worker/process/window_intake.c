@@ -9,7 +9,7 @@
 struct reading {
     struct window *w;
     void (*progress)(struct chunk *c);
-    struct buf *memory; /* the buffer of the lines, whose memory may be taken; NULL: none */
+    struct buf *memory; /* the buffer of the lines, whose memory may be taken over; NULL: none */
     const char *batch;  /* FORM_TRUSTED: the first line that is not settled */
     struct buf lines;   /* FORM_NUMBERED: the answers that are not settled */
     uint64_t n, failed; /* how many answers are not settled, and how many of them are errors */

@@ -34,7 +34,7 @@ static size_t prefix_of(const char *text)
     return i;
 }
 
-/* Whether it is "host:port" or "[v6]:port". */
+/* Returns whether the text is "host:port" or "[v6]:port". */
 static bool is_host_port(const char *text, size_t len)
 {
     size_t host = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":,");
@@ -86,7 +86,7 @@ static void report(struct coordinator_name *n, const struct addrinfo *addresses)
     }
 }
 
-/* When a name server fails, or knows no address, the known addresses stay as long as they answer. */
+/* When a name server fails or returns no address, the known addresses are kept as long as they answer. */
 static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *addresses)
 {
     struct coordinator_name *n = lookup->data;

@@ -1,5 +1,5 @@
 /*
- * Where the coordinators are. Reads the option --register, a list of
+ * The addresses of the coordinators. Reads the option --register, a list of
  *
  *   http://host:8080        one coordinator; each new connection resolves its name
  *   dns://name:8080         every address of the name, resolved again every few seconds
@@ -19,11 +19,11 @@
 struct coordinator_name;
 
 struct coordinators_ops {
-    /* There is a coordinator at this address, which may already be known. connect_to is NULL if the URL has the
-     * address. */
+    /* Called when a coordinator is at this address. The address may already be known. connect_to is NULL if the URL has
+     * the address. */
     void (*found)(void *data, const char *url, const char *connect_to);
-    /* A name was resolved; found() follows for each of its addresses. Other addresses of this URL are no longer
-     * listed. */
+    /* Called when a name was resolved; found() follows for each of its addresses. Other addresses of this URL are no
+     * longer listed. */
     void (*resolved)(void *data, const char *url);
 };
 

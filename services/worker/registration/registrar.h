@@ -5,8 +5,8 @@
  * Every request is a complete registration, so a restarted coordinator knows the worker after the next request. The
  * coordinator says how often to send requests. On SIGTERM the worker says goodbye, before it drains.
  *
- * A request carries the first token of a file. If a coordinator does not know it, the next token is tried: while tokens
- * are being replaced, some coordinators know only the old one and others only the new one.
+ * A request carries the first token of a file. If a coordinator rejects that token, the next token is tried. While
+ * tokens are being replaced, some coordinators know only the old token and others only the new one.
  *
  * Owner: the worker. Chunks do not depend on registration.
  */
@@ -20,8 +20,8 @@
 
 struct registrar_config {
     const char *coordinators; /* the option --register, see coordinators.h; NULL: no registration */
-    const char *address;      /* numeric address for chunks; NULL: the one that the coordinator sees */
-    const char *token_file;   /* NULL: that of the service */
+    const char *address;      /* numeric address for chunks; NULL: the peer address that the coordinator sees */
+    const char *token_file;   /* NULL: the token file of the service */
     const char *ca, *client_cert, *client_key;
 };
 
@@ -30,9 +30,9 @@ struct registrar_facts {
     const char *worker;
     uint16_t port;
     const char *host;                                        /* the address that the worker listens on */
-    const char *token_file;                                  /* of the service; may be NULL */
-    void (*write_etag)(void *data, char *etag, size_t size); /* the ETag of GET /v1/tasks now */
-    void (*left)(void *data);                                /* every goodbye has been said */
+    const char *token_file;                                  /* the token file of the service; may be NULL */
+    void (*write_etag)(void *data, char *etag, size_t size); /* writes the current ETag of GET /v1/tasks */
+    void (*left)(void *data);                                /* called when every goodbye has been said */
     void *data;
 };
 
@@ -44,7 +44,7 @@ MUST_CHECK int registrar_check(const struct option_spec *spec, const struct regi
  * returns false, with a sentence in err. */
 MUST_CHECK bool registrar_start(struct registrar **r, uv_loop_t *loop, const struct registrar_config *config,
                                 const struct registrar_facts *facts, char *err, size_t err_size);
-/* Returns how many coordinators know this worker by its registration. */
+/* Returns at how many coordinators this worker is registered now. */
 unsigned registrar_held(const struct registrar *r);
 /* Reports now that the tasks have changed. */
 void registrar_renew(struct registrar *r);
@@ -52,7 +52,7 @@ void registrar_renew(struct registrar *r);
 void registrar_reload(struct registrar *r);
 /* Says goodbye, and sends nothing after that. */
 void registrar_leave(struct registrar *r);
-/* Whether every goodbye has been said, or that has taken too long. */
+/* Returns whether every goodbye has been said, or has taken too long. */
 bool registrar_left(const struct registrar *r);
 /* The loop must run on to close the handles. */
 void registrar_stop(struct registrar *r);

@@ -38,7 +38,7 @@ struct contact {
     bool again;       /* another request must follow as soon as the call has ended */
     bool says_goodbye;
     unsigned failures;
-    size_t token, refused; /* index of the token to send; how many were refused in a row */
+    size_t token, refused; /* index of the token to send; how many tokens were refused in a row */
     char fault[300];       /* what was logged last; "": nothing is wrong */
     char body[1024];
     size_t body_len, body_sent;
@@ -49,7 +49,7 @@ struct registrar {
     uv_loop_t *loop;
     const struct registrar_config *config;
     struct registrar_facts facts;
-    char address[INET6_ADDRSTRLEN]; /* "": the coordinator sees it */
+    char address[INET6_ADDRSTRLEN]; /* "": the coordinator uses the peer address */
     struct http_client *client;
     struct tls_store tls;
     struct token_file tokens;
@@ -70,7 +70,7 @@ void contact_close(struct contact *c);
 
 /* Reads the certificates and tokens. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool registrar_open_files(struct registrar *r, char *err, size_t err_size);
-/* Chooses the address to register; "" if the coordinator is to use the one that it sees. */
+/* Chooses the address to register; "" if the coordinator is to use the peer address. */
 void registrar_choose_address(struct registrar *r);
 
 #endif

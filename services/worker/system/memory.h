@@ -10,7 +10,7 @@
 
 /* Returns how many bytes a process and its descendants use, without pages shared with files; 0: unknown. */
 uint64_t memory_of_tree(pid_t pid);
-/* Returns how many processes of our control group the kernel has killed for lack of memory until now; 0: none, or
+/* Returns how many processes of our control group the kernel's out-of-memory killer has killed so far; 0: none, or
  * unknown. */
 uint64_t memory_oom_kills(void);
 

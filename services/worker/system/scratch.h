@@ -1,6 +1,6 @@
 /*
  * Temporary directories: one for the worker, and inside it one for each process. The worker keeps its directory locked
- * while it lives. So a later worker can recognise the directory of a killed worker, and remove it.
+ * while it runs. So a later worker can recognise the directory of a killed worker, and remove it.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_SCRATCH_H
 #define FANTAIL_WORKER_SYSTEM_SCRATCH_H

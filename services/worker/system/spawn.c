@@ -153,7 +153,7 @@ bool spawn(const struct spawn_plan *plan, struct spawned *s, int *error, const c
     int score = own_oom_score() + plan->oom_score_adj;
     snprintf(c.oom_score, sizeof c.oom_score, "%d", score > 1000 ? 1000 : score);
     pid_t pid = start_child(&c);
-    /* If the child could not become the program, it has ended, and the reaper reaps it like an adopted child. */
+    /* If execve() failed, the child has ended, and the reaper reaps it like an adopted child. */
     if (c.error == ENOEXEC) pid = start_script(&c);
     if (c.error) {
         *error = c.error;

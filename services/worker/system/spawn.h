@@ -1,8 +1,8 @@
 /*
  * Starts one task process. It has a process group of its own, cannot gain privileges, and dies with the worker. The
- * kernel's out-of-memory killer kills it before the worker. It inherits nothing but stdin, stdout and stderr, which are
- * pipes or sockets. It is started by vfork(). So the start is fast even if the worker is large, and a failed execve()
- * is known at once. Knows nothing of tasks.
+ * kernel's out-of-memory killer kills it before the worker. It inherits only stdin, stdout and stderr, which are pipes
+ * or sockets. It is started by vfork(). So the start is fast even if the worker is large, and a failed execve() is
+ * reported at once. Knows nothing of tasks.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_SPAWN_H
 #define FANTAIL_WORKER_SYSTEM_SPAWN_H

@@ -102,8 +102,8 @@ static bool file_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
-/* Returns the name of a folder as UTF-8. The name of a file may be any bytes. A byte that is not UTF-8 is written like
- * "\xE9". */
+/* Returns the name of a folder as UTF-8. A file name may have any bytes. A byte that is not valid UTF-8 is written as
+ * an escape such as "\xE9". */
 static char *shown_name(const char *name)
 {
     struct buf b = {0};

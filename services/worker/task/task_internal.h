@@ -9,7 +9,7 @@
 
 #include "worker/task/task.h"
 
-/* Fills t from task.json at `path`. t->cwd must be set. A fault goes to t->error. */
+/* Fills t from task.json at `path`. t->cwd must be set. If something is wrong, sets t->error. */
 void task_read_json(struct task *t, const char *path, const char *hosts_dir);
 /* Makes t a task of mode exec that runs the executable `program` in t->cwd. */
 void task_set_bare(struct task *t, const char *program, const char *hosts_dir);
