@@ -33,7 +33,7 @@ void answers_reserve(struct answers *a, size_t size);
 void answers_wake_helper(struct answers *a);
 /* Writes the whole answers. Ends the process if the other end is closed. */
 void answers_flush(struct answers *a);
-/* Does the same in the signal handler of a crashing process, if possible. */
+/* Like answers_flush(), for the signal handler of a crashing process. May fail to write them. */
 void answers_rescue(struct answers *a);
 
 /* Call it when the answer being built is whole. The answer has `size` bytes. */

@@ -10,7 +10,7 @@
 /* Returns a negative number, 0 or a positive number when a is less than, equal to or greater than b. Both must be valid
  * JSON numbers, of any length. The order is exact for exponents of up to 10^17. */
 int ordering_of_numbers(struct json_slice a, struct json_slice b);
-/* Does the same for two valid JSON strings. A lone surrogate is compared as U+FFFD. */
+/* Like ordering_of_numbers(), for two valid JSON strings. A lone surrogate is compared as U+FFFD. */
 int ordering_of_strings(struct json_slice a, struct json_slice b);
 
 #endif

@@ -254,7 +254,7 @@ void fairness_forget(struct sched_job *job);
 /* balancer.c */
 /* Call it after any change of state, load or window. */
 void balancer_update(struct sched_lane *l);
-/* Does the same for all lanes of the endpoint. */
+/* Calls balancer_update() for all lanes of the endpoint. */
 void balancer_update_all(struct sched_endpoint *e);
 /* Returns a lane with room for the chunk, or for the job's next chunk if `chunk` is NULL. Returns NULL when there is
  * none. */

@@ -41,9 +41,9 @@ struct task_set {
     size_t count;
 };
 
-/* Reads the tasks in dirs, which has paths separated by colons. Of two tasks with the same name the first is used.
- * hosts_dir has the host programs. If a directory cannot be read, it returns false, with a sentence in err. In that
- * case the set holds the tasks of the other directories. */
+/* Reads the tasks in `dirs`, a colon-separated list of paths. If two tasks have the same name, the first one is used.
+ * hosts_dir is the directory of the host programs. If a directory cannot be read, it returns false, with a sentence in
+ * err. In that case the set holds the tasks of the other directories. */
 MUST_CHECK bool task_set_load(struct task_set *set, const char *dirs, const char *hosts_dir, char *err,
                               size_t err_size);
 void task_set_release(struct task_set *set);
