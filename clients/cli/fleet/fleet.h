@@ -32,7 +32,7 @@ struct fleet_options {
     const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, so TMPDIR is inherited */
     const char *log_level;  /* NULL: "warn" */
     unsigned drain_s;       /* how long fleet_stop() waits for running work; 0: the services' default */
-    int64_t admin_port; /* admin port of the coordinator; the workers get the next ports; 0: any free ports; -1: none */
+    int64_t admin_port; /* admin port of the coordinator; the workers use the next ones; 0: any free ports; -1: none */
     bool watch;         /* the workers notice changed task folders and read them again */
     bool announce;      /* say on standard error which service ended and which is ready again */
 };

@@ -24,7 +24,7 @@ enum connection_state {
     CONNECTION_CONNECTING,
     CONNECTION_SENDING,
     CONNECTION_WAITING, /* the request, or the upload so far, was sent, and no answer has come */
-    CONNECTION_READING, /* the head of the answer has come, and its body is coming */
+    CONNECTION_READING, /* the head of the answer has come, and its body is arriving */
     CONNECTION_DONE,    /* the whole answer has come */
     CONNECTION_BROKEN,  /* `error` says why */
     CONNECTION_STATE_COUNT

@@ -45,7 +45,7 @@ bool input_wants_bytes(const struct input *in);
 void input_read(struct input *in, uint64_t now);
 /* Whether a batch should be cut now. If `idle`, no job is running, so waiting for more lines has no advantage. */
 bool input_has_batch(const struct input *in, bool idle, uint64_t now);
-/* Returns after how many milliseconds input_has_batch() can become true without more input; -1: never. */
+/* Returns in how many milliseconds input_has_batch() may become true without more input; -1: never. */
 int input_timeout_ms(const struct input *in, uint64_t now);
 /* Moves the whole lines into *b. Reuses the former memory of *b for the next batch. */
 void input_cut(struct input *in, struct batch *b);

@@ -48,7 +48,7 @@ static void draw_progress(struct map_run *run, uint64_t now)
     progress_draw(&run->progress, &state, now);
 }
 
-/* Handles that the private fleet has become ready, or has lost a service. */
+/* Handles the events of the private fleet: it has become ready, or has lost a service. */
 static void turn_fleet(struct map_run *run)
 {
     struct fleet *f = run->private_fleet.fleet;

@@ -1,6 +1,6 @@
 /*
- * Standard output, written in large pieces. Small values are copied into one buffer. Large values are written without a
- * copy. The descriptor's flag O_NONBLOCK is not changed, because other programs may share it.
+ * Standard output, written in large pieces. Small values are copied into one buffer. Large values are written without
+ * copying. The descriptor's flag O_NONBLOCK is not changed, because other programs may share it.
  */
 #ifndef FANTAIL_CLI_MAP_OUTPUT_H
 #define FANTAIL_CLI_MAP_OUTPUT_H

@@ -1,7 +1,7 @@
 /*
  * Whether there is memory for something large. Small allocations cannot fail (base.h): without memory the program ends,
  * and everybody's work is lost. So before a service allocates something large for one job, such as a part of a long
- * item, it calls memory_has_room(). If that returns false, the job ends with an error, and other jobs go on.
+ * item, it calls memory_has_room(). If that returns false, the job ends with an error, and other jobs continue.
  *
  * Only limits that make an allocation fail count here (ulimit -v, ulimit -d). A container's memory limit does not
  * count: the kernel kills a process that exceeds it.

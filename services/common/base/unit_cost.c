@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#define UNITS_MEASURED 32  /* units per measurement; reading the clock is a system call, so it is not read for each */
+#define UNITS_MEASURED 32  /* units per measurement; reading the clock is a system call, so not after each unit */
 #define DECAY          0.9 /* the sums are multiplied by it at each measurement */
 #define PRIOR_UNITS    8.0 /* weight of the prior */
 #define PRIOR_BYTE_NS  1.0

@@ -5,8 +5,8 @@
  * of the answer, the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat it. Requests are never
  * queued inside curl.
  *
- * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end comes exactly once, unless the
- * call was cancelled. After on_end or a cancel the pointer to the call is invalid.
+ * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end is called exactly once, unless
+ * the call was cancelled. After on_end or a cancel the pointer to the call is invalid.
  */
 #ifndef FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_H
 #define FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_H

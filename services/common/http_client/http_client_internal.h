@@ -71,7 +71,7 @@ struct http_call {
     bool close_after;  /* CURLOPT_FORBID_REUSE is set */
     bool refused;      /* on_body returned false */
     bool may_repeat;   /* a GET or HEAD without a body: curl may send it again */
-    uint64_t heard_ms; /* when bytes last came or went, uv_now() */
+    uint64_t heard_ms; /* when bytes were last received or sent, uv_now() */
     int fd;            /* the socket of the call, if it is known */
     unsigned sendings; /* how often curl was about to send the request */
     size_t turn_bytes; /* bytes of the answer that were read since its turn began */
@@ -164,8 +164,8 @@ int client_close_socket(void *client, curl_socket_t fd);
 
 /* http_client_long.c */
 void call_move_flow(struct http_call *call, enum call_flow to);
-/* Counts bytes of the call's answer, and holds the call when its turn is over. Only a callback of the call may call
- * this. */
+/* Counts bytes of the call's answer, and holds the call when its turn is over. Call it only in a callback of the
+ * call. */
 void call_count_bytes(struct http_call *call, size_t len);
 /* Reads long answers for about LONG_ANSWERS_NS. */
 void client_read_long_answers(struct http_client *c);

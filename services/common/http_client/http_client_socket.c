@@ -9,7 +9,7 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/net/unix_address.h"
 
-/* A socket in the loop. It is freed in the callback of uv_close(), when no event can refer to it any more. */
+/* A socket in the loop. It is freed in the callback of uv_close(), when no event can refer to it any longer. */
 struct client_socket {
     uv_poll_t poll;
     struct http_client *client;

@@ -78,7 +78,7 @@ struct http_framing {
 
 /* Reads a piece, and removes the extensions of chunks from it. Returns how many bytes are left at data to pass on: all
  * bytes, or the bytes before the fault, or the bytes up to the end of the last request. *whole is how many of these
- * bytes belong to messages that are now whole. */
+ * bytes belong to messages that are now complete. */
 size_t http_framing_feed(struct http_framing *f, char *data, size_t len, size_t *whole);
 /* Whether a part of a head has come, but not its end. */
 bool http_framing_in_head(const struct http_framing *f);

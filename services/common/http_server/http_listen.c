@@ -46,7 +46,7 @@ uint16_t http_listen_port(int fd)
     return ntohs(bound.sin6_port);
 }
 
-/* Accepted sockets inherit these options, so none are set for each connection. Keep-alive probes find peers that are
+/* Accepted sockets inherit these options, so no options are set per connection. Keep-alive probes find peers that are
  * gone without a FIN. */
 static void set_socket_options(int fd, int family, bool reuse_port)
 {

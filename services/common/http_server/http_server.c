@@ -6,8 +6,8 @@
 
 #include "common/http_server/http_listen.h"
 
-/* Runs of the daemon in one turn. They are enough for a request, its answer and the end of a stream. They are few
- * enough that the rest of the loop does not wait long. */
+/* How often the daemon may run in one turn: often enough for a request, its answer and the end of a stream, but not so
+ * often that the rest of the loop waits long. */
 #define RUNS_PER_TURN 8
 
 /* Paths and queries are decoded in http_routes.c and http_request.c, not by the library. */
@@ -190,7 +190,7 @@ static void close_listener(struct http_server *s)
 
 bool http_server_stop_listening(struct http_server *s)
 {
-    enum { FULL_MS = 1000 }; /* at its limit of connections the daemon accepts none, so we do not wait for ever */
+    enum { FULL_MS = 1000 }; /* the daemon accepts no connections at its limit, so the wait must end */
     uint64_t now_ms = uv_now(s->loop);
     if (s->listen_fd < 0) return true;
     if (!s->arrive_end_ms) {

@@ -10,8 +10,8 @@
  *     route's handle()  ->  body()*  ->  body_end()  ->  [answer sent]  ->  closed()
  * handle() runs when the headers are in. It must answer at once or call http_exchange_accept(). If the route answers
  * before the body is complete, the rest of the body is read and dropped, and then the answer is sent. Once an exchange
- * is answered, body() and body_end() are not called any more. closed() comes last and exactly once for an accepted
- * exchange, and then the pointer is dead. It is called from the loop or from http_server_stop().
+ * is answered, body() and body_end() are no longer called. closed() is called last and exactly once for an accepted
+ * exchange, and then the pointer is invalid. It is called from the loop or from http_server_stop().
  *
  * Every answer tells proxies not to store it (Cache-Control). A streamed answer also tells them to pass on each piece.
  *
@@ -43,7 +43,7 @@ struct http_exchange_ops {
     /* A piece of the body. Returns how many bytes it used; fewer than len suspends the upload until
      * http_exchange_wake(). NULL: the body is read and dropped. */
     size_t (*body)(struct http_exchange *x, const char *data, size_t len);
-    /* The body is whole. Answer now or later. */
+    /* The body is complete. Answer now or later. */
     void (*body_end)(struct http_exchange *x);
     /* For streamed answers. Writes up to cap bytes at dst and returns how many. HTTP_PULL_WAIT suspends the answer
      * until http_exchange_wake(), and HTTP_PULL_END ends it. HTTP_PULL_ABORT cuts the connection, so that the client
@@ -97,7 +97,7 @@ MUST_CHECK struct http_server *http_server_start(uv_loop_t *loop, const struct h
 uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */
 /* From now on every answer carries "Connection: close". */
 void http_server_drain(struct http_server *s);
-/* Stops accepting connections; running exchanges go on. First it refuses new connections. Then it accepts connections
+/* Stops accepting connections; open exchanges continue. First it refuses new connections. Then it accepts connections
  * that were being established. Then it closes the socket. So no client loses a connection that it had. This takes
  * LIMIT_ARRIVE_MS, so call it again until it returns true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);
@@ -166,8 +166,8 @@ bool http_exchange_answered(const struct http_exchange *x);
 /* The status of the answer; 0 before there is one. */
 int http_exchange_status(const struct http_exchange *x);
 
-/* Call it when body() can use more bytes, or pull() has more. It is cheap, and may be called at any time and more than
- * once. */
+/* Call it when body() can use more bytes, or pull() has more. The call is cheap, and may be made at any time and more
+ * than once. */
 void http_exchange_wake(struct http_exchange *x);
 
 #endif

@@ -134,14 +134,14 @@ struct http_tls {
  *
  *     BODY, WHOLE, ANSWER --the client is gone--> GONE
  *
- * closed() comes once from every stage after HEAD.
+ * closed() is called exactly once for an exchange that has left HEAD.
  */
 enum http_stage {
     HTTP_STAGE_HEAD,   /* the request line is in, headers are arriving */
     HTTP_STAGE_BODY,   /* the route has accepted the request, and the body is arriving */
-    HTTP_STAGE_WHOLE,  /* the request is whole, and the route has not answered yet */
+    HTTP_STAGE_WHOLE,  /* the request is complete, and the route has not answered yet */
     HTTP_STAGE_ANSWER, /* the answer was passed to libmicrohttpd */
-    HTTP_STAGE_GONE,   /* the client is gone: the route is not called any more */
+    HTTP_STAGE_GONE,   /* the client is gone: the route is no longer called */
     HTTP_STAGE_COUNT
 };
 
@@ -176,7 +176,7 @@ struct http_exchange {
     int64_t content_length; /* -1: chunked */
     uint64_t body_bytes;
     uint64_t start_ns;
-    uint64_t stepped_in_turn; /* the server's turn in which bytes last came or went */
+    uint64_t stepped_in_turn; /* the server's turn in which bytes were last received or sent */
     const char *method, *path;
     const struct http_route *route;
     struct http_param params[HTTP_PARAMS];
@@ -235,7 +235,7 @@ struct http_server {
 
 /* http_server.c */
 void http_server_want_turn(struct http_server *s);
-/* Call it when one of s->open_handles is closed. Frees s with the last of them. */
+/* Call it when one of s->open_handles is closed. Frees s when the last one is closed. */
 void http_server_handle_closed(struct http_server *s);
 
 /* http_connection.c */
@@ -344,9 +344,9 @@ const char *http_request_path(const char *url);
 MUST_CHECK bool http_route_find(struct http_exchange *x);
 
 /* http_problem.c */
-/* Returns the sentence for a status that the server itself answers. If the body is too long, the sentence has its
- * length. */
+/* Returns the sentence for a status that the server itself answers. */
 const char *http_problem_detail(int status);
+/* Answers with 413, naming the length of the body. */
 void http_answer_body_too_long(struct http_exchange *x);
 void http_problem_body(struct buf *b, int status, const char *members, const char *detail);
 const char *http_status_title(int status);

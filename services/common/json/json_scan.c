@@ -112,7 +112,7 @@ static const char *begin_number(struct json_scan *s, const char *p, const char *
         s->state = AFTER;
         return q;
     }
-    /* The number goes on in the next piece, or is malformed. Reading it byte by byte finds out which. */
+    /* The number continues in the next piece, or is malformed. Reading it byte by byte finds out which. */
     s->state = *p == '-' ? MINUS : *p == '0' ? ZERO : INT;
     return p + 1;
 }

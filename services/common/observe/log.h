@@ -71,7 +71,7 @@ void log_set_level(enum log_level level);
 void log_set_fd(int fd);
 /* Adds "service":name to every later line; NULL adds nothing. name is borrowed. */
 void log_set_service(const char *name);
-/* If true, lines below the level error wait for log_flush(). Set it in programs that flush once in a loop turn. */
+/* If true, lines below the level error wait for log_flush(). Set it in programs that flush once per loop turn. */
 void log_set_deferred(bool deferred);
 /* Writes the waiting lines, without blocking. The service calls it in every loop turn. */
 void log_flush(void);

@@ -30,7 +30,7 @@ struct trace_config {
 };
 
 /* `get` is getenv() or a function like it. On failure it returns false, with a sentence in err that begins with the
- * variable's name. Then there is nothing to release. */
+ * variable's name, and nothing has to be released. */
 MUST_CHECK bool trace_config_read(struct trace_config *c, const char *(*get)(const char *name), char *err,
                                   size_t err_size);
 void trace_config_release(struct trace_config *c);

@@ -244,8 +244,8 @@ static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
     return false;
 }
 
-/* If the reader of the pipe is gone, the service goes on. With --exit-with-parent the service fails, because the reader
- * is then the parent. */
+/* If the reader of the pipe is gone, the service continues. With --exit-with-parent the service fails, because the
+ * reader is then the parent. */
 static bool write_ready(struct service *s, char *err, size_t err_size)
 {
     int fd = (int)s->config->ready_fd;

@@ -5,8 +5,8 @@
 
 #define METRICS_BYTES (16 * 1024 * 1024)
 
-/* The routes of health read this struct, because handle() of a route gets the program's own data. A process has one
- * service. */
+/* The routes of health read this struct, because handle() of a route gets the program's own data. A process has at most
+ * one service. */
 static struct {
     bool ready;
     char reason[128];

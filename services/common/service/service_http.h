@@ -17,7 +17,7 @@ struct service_http {
     struct access access;          /* access to the public server */
     const char *cors_origins;      /* for the public server; see cors.h */
     const char *own_access_path;   /* of the hooks */
-    struct route_metrics *metrics; /* one per route of the public server and one for no route */
+    struct route_metrics *metrics; /* one per route of the public server, and one for requests without a route */
     size_t metrics_count;
 };
 

@@ -12,7 +12,7 @@
 #define RETRY_MIN_MS  1000
 #define RETRY_MAX_MS  30000
 #define RETRY_MOST_MS 300000 /* the longest Retry-After that is honoured */
-#define SENDS_MAX     6      /* most attempts to send one batch */
+#define SENDS_MAX     6      /* the most attempts to send one batch */
 #define ANSWER_BYTES  (16 * KIB)
 
 enum export_state { IDLE, SENDING, WAITING, CLOSING };
@@ -137,7 +137,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void set_timer(struct trace_export *t, uint64_t ms)
 {
-    if (t->state == CLOSING) return; /* while closing, the timer stays set for the end of the closing */
+    if (t->state == CLOSING) return; /* while closing, the timer keeps the deadline of the closing */
     uv_update_time(t->loop);
     uv_timer_start(&t->timer, on_timer, ms, 0);
     t->timer_runs = true;

@@ -18,7 +18,7 @@ struct chunk_header {
     unsigned tasks; /* 0: no pipeline */
 };
 
-/* On failure it returns false, with a sentence in err. Then nothing has to be released. */
+/* On failure it returns false, with a sentence in err, and nothing has to be released. */
 MUST_CHECK bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, char *err, size_t err_size);
 void chunk_header_release(struct chunk_header *h);
 

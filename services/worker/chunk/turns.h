@@ -16,7 +16,7 @@ struct turns {
 
 /* Takes a reference. */
 void turns_add(struct turns *t, struct chunk *c);
-/* Drops the reference. Does nothing with a chunk that is not in the ring. */
+/* Drops the reference. Does nothing if the chunk is not in the ring. */
 void turns_remove(struct turns *t, struct chunk *c);
 /* Returns the chunk whose turn is next. Skips chunks that have no item to give. Returns NULL if no chunk has one. */
 struct chunk *turns_next(struct turns *t);

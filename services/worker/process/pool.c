@@ -200,7 +200,7 @@ static void feed_all(struct pool *p, uint64_t now)
         if (!start_one(p, now) || p->probe) break;
         if (!feed_process(p, p->processes, now)) return;
     }
-    /* When items are slow and fewer of them than processes are left, the items wait until a process is idle. */
+    /* When items are slow and fewer items than processes are left, the items wait until a process is idle. */
     bool few = pool_queued(p) < p->size;
     for (struct process *process = p->processes; process; process = process->next) {
         if (process == p->probe || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;
@@ -241,7 +241,7 @@ static void on_ready(struct process *process)
 void pool_feed(struct pool *p)
 {
     p->feed_again = true;
-    if (p->feeding) return; /* giving a run may kill a process, and its end feeds the others */
+    if (p->feeding) return; /* a recursive call: giving a run may kill a process, whose end calls this */
     p->feeding = true;
     while (p->feed_again && p->turns.at) {
         p->feed_again = false;
@@ -344,7 +344,7 @@ void pool_cut(struct pool *p)
 {
     struct fault f;
     fault_set(&f, ITEM_WORKER_LOST, "the worker was shut down before the item was answered");
-    p->feeding = true; /* from now on nothing more is given to processes */
+    p->feeding = true; /* from now on no items are given to processes */
     if (p->task->idempotent != IDEMPOTENCY_NO) return;
     for (struct process *process = p->processes, *next; process; process = next) {
         next = process->next;

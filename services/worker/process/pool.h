@@ -82,8 +82,8 @@ void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former description end when they have answered their items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
 /* Like pool_reload(), but gently. If processes of the task can say that they are ready, the former processes serve
- * until a process of the new description is ready. If that process ends before it is ready, the former processes go
- * on. */
+ * until a process of the new description is ready. If that process ends before it is ready, the former processes
+ * continue. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
 /* Returns how many more items could run now, on idle processes and on processes that may still be started. */

@@ -1,7 +1,7 @@
 /*
  * Replaces a task whose files have changed. A process of the new description is started first, on trial. The processes
  * of the former description serve until the new process is ready. If the new process ends before that, the former
- * processes go on, because the change is half written or wrong.
+ * processes continue, because the change is half written or wrong.
  */
 #include "common/observe/log.h"
 #include "worker/process/pool_internal.h"

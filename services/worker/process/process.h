@@ -94,7 +94,7 @@ struct process {
     uv_timer_t timer;
 
     struct window window;
-    struct run *writing; /* first run of the window that is not wholly written */
+    struct run *writing; /* first run of the window that is not completely written */
     size_t written;      /* how many bytes of this run were written, including its control lines */
     /* The values that the process has read, and the values whose control lines precede the run being written (NULL:
      * none). */

@@ -12,7 +12,7 @@ enum {
     ANSWER_MS = 2000,   /* a coordinator that is silent for longer counts as lost */
     RETRY_MIN_MS = 250, /* delay after a failure; doubled each time */
     RETRY_MAX_MS = 2000,
-    GIVE_UP_AFTER = 5, /* failures in a row after which an address that is not listed any more is dropped */
+    GIVE_UP_AFTER = 5, /* failures in a row after which an address that is no longer listed is dropped */
     GOODBYE_MS = 1000, /* how long the worker's shutdown waits for its goodbyes */
     RENEW_MAX_S = 3600,
 };
@@ -62,7 +62,7 @@ static void on_timer(uv_timer_t *timer)
     contact_ask(timer->data);
 }
 
-/* Waits for 80 to 100 % of the time, so that workers that started together do not register together for ever. */
+/* Waits for 80 to 100 % of the time, so that workers that started together do not keep registering together. */
 static void contact_wait(struct contact *c, double ms)
 {
     uv_update_time(c->registrar->loop);
