@@ -1,5 +1,6 @@
 #include "common/service/service_http.h"
 
+#include "common/files/open_files.h"
 #include "common/observe/metrics.h"
 #include "common/service/cors.h"
 
@@ -196,6 +197,19 @@ void service_http_reload(struct service_http *h)
     tls_store_reload(&h->tls);
 }
 
+/* Returns how many connections the public port takes. With a low limit of open files they are fewer than wanted,
+ * because a job that cannot open a file would fail. */
+static unsigned connections_of(const struct service_hooks *hooks)
+{
+    unsigned wanted = hooks->max_connections ? hooks->max_connections : LIMIT_CONNECTIONS;
+    uint64_t limit = open_files_raise();
+    unsigned fit = open_files_connections(limit, wanted);
+    if (fit < wanted)
+        log_warn("the limit of open files is too low for so many connections; raise it (ulimit -n)",
+                 LOG_U64("open_files", limit), LOG_U64("max_connections", wanted), LOG_U64("connections", fit));
+    return fit;
+}
+
 bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct service_config *config,
                         const struct service_hooks *hooks, char *err, size_t err_size)
 {
@@ -215,7 +229,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
                                                 .routes = h->routes,
                                                 .data = hooks->data,
                                                 .max_body_bytes = hooks->max_body_bytes,
-                                                .max_connections = hooks->max_connections,
+                                                .max_connections = connections_of(hooks),
                                                 .reuse_port = config->reuse_port,
                                                 .keepalive_timeout_ms = milliseconds(config->keepalive_timeout_s),
                                                 .upload_pause_ms = milliseconds(config->upload_pause_s),

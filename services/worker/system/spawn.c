@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/files/open_files.h"
+
 /* The data that the child reads and writes while it shares our memory. */
 struct child {
     const struct spawn_plan *plan;
@@ -23,6 +25,7 @@ static void set_limits(const struct child *c)
 {
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
+    open_files_restore();
     if (c->plan->data_bytes) {
         struct rlimit data = {c->plan->data_bytes, c->plan->data_bytes};
         setrlimit(RLIMIT_DATA, &data);
