@@ -108,6 +108,17 @@ class MemoryLimit(FantailTest):
             self.assert_problem(answer, 507, words=["memory limit"])
         self.check_others(fleet, fleet.workers[0], send_large)
 
+    def test_an_item_that_fits_into_no_worker_fails_by_the_name_of_its_fault(self):
+        fleet = self.start_fleet()
+
+        def send_large():
+            document = fleet.job({"task": "sized", "items": ["x" * LARGE], "retry": {"max_attempts": 2}}).json
+            error = document["errors"][0]["error"]
+            self.assertEqual((error["name"], error["attempts"]), ("out_of_memory", 2), str(error)[:500])
+            self.assertIn("no memory", error["cause"])
+        self.check_others(fleet, fleet.workers[0], send_large)
+        self.assertEqual(fleet.metric(fleet.coordinator, "fantail_chunk_attempts_total", result="no_memory"), 2)
+
 
 if __name__ == "__main__":
     ft.main()

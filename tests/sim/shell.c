@@ -296,7 +296,7 @@ static void note_failure(struct sim_world *w, struct sim_call *call, enum sched_
     struct sim_job *job = call->job;
     struct sim_payload *payload = a->chunk->payload;
     bool charged = how == SCHED_END_LOST || how == SCHED_END_SILENT || how == SCHED_END_BAD_STATUS ||
-                   how == SCHED_END_PROTOCOL || how == SCHED_END_COMPLETE;
+                   how == SCHED_END_NO_MEMORY || how == SCHED_END_PROTOCOL || how == SCHED_END_COMPLETE;
     if (how != SCHED_END_BUSY && a->endpoint) payload->failed_at = a->endpoint;
     if (!charged) return;
     job->retries++;

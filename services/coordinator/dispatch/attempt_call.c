@@ -173,11 +173,12 @@ static void on_head(void *data, struct http_call *http, int status)
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
 {
     if (call->fault && r->outcome == HTTP_CALL_OK) return SCHED_END_PROTOCOL;
-    /* A worker that answers 401 or 403 does not read the body, so the call may end with a lost connection. The status
-     * counts. */
+    /* A worker that answers 401, 403 or 507 does not read the body, so the call may end with a lost connection. The
+     * status counts. */
     if (call->status == 401 || call->status == 403)
         return worker_fleet_has_newer_token(call->dispatcher->fleet, call->token_age) ? SCHED_END_OLD_TOKEN
                                                                                       : SCHED_END_REFUSED;
+    if (call->status == 507) return SCHED_END_NO_MEMORY;
     switch (r->outcome) {
     case HTTP_CALL_NOT_CONNECTED: return SCHED_END_NOT_CONNECTED;
     case HTTP_CALL_LOST: return call->ended ? ends[call->end] : SCHED_END_LOST;

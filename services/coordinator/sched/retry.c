@@ -119,14 +119,22 @@ static void hand_back(struct sched_chunk *chunk)
     chunk_move(chunk, CHUNK_PENDING, true);
 }
 
+/* Returns the error of items whose attempts ended in this way. */
+static enum item_error error_of(enum sched_end how)
+{
+    return how == SCHED_END_NO_MEMORY ? ITEM_OUT_OF_MEMORY : ITEM_WORKER_LOST;
+}
+
+/* A worker that had no memory for the items has run none of them, so they may run on another worker. */
 static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const char *cause)
 {
     const struct sched_job_params *p = &chunk->job->p;
-    bool delivered = how != SCHED_END_TASK_UNKNOWN;
-    bool again = (p->idempotent || !delivered) && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
+    bool delivered = how != SCHED_END_TASK_UNKNOWN && how != SCHED_END_NO_MEMORY;
+    bool again = (p->idempotent || !delivered) &&
+                 (p->retry.on & (SCHED_RETRY_ON(ITEM_WORKER_LOST) | SCHED_RETRY_ON(error_of(how)))) != 0;
     chunk->failures++;
     if (++chunk->charged >= p->retry.max_attempts || !again) {
-        chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
+        chunk_give_up(chunk, error_of(how), cause);
         return;
     }
     chunk->cause = cause;
@@ -144,7 +152,8 @@ void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a,
     note_where(chunk, a, how);
     if (how == SCHED_END_LOST || how == SCHED_END_SILENT)
         blame_count(chunk, a);
-    else if (how == SCHED_END_BAD_STATUS || how == SCHED_END_PROTOCOL || how == SCHED_END_TASK_UNKNOWN)
+    else if (how == SCHED_END_BAD_STATUS || how == SCHED_END_PROTOCOL || how == SCHED_END_TASK_UNKNOWN ||
+             how == SCHED_END_NO_MEMORY)
         chunk->charged++;
 }
 
@@ -161,6 +170,7 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_REFUSED: hand_back(chunk); return;
     case SCHED_END_LOST: blame_lost(chunk, a, "the worker vanished"); return;
     case SCHED_END_SILENT: blame_lost(chunk, a, "the worker fell silent"); return;
+    case SCHED_END_NO_MEMORY: worker_failed(chunk, how, "the worker has no memory for the items"); return;
     case SCHED_END_BAD_STATUS: worker_failed(chunk, how, "the worker answered with a server error"); return;
     case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer was not as agreed"); return;
     case SCHED_END_TASK_UNKNOWN:

@@ -154,7 +154,7 @@ static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t
         pause(e, ENDPOINT_REJECTS_TOKEN, least_ns);
     else if (e->failures >= EJECT_AFTER && may_eject(e->s))
         eject(e);
-    else if (how != SCHED_END_BAD_STATUS && how != SCHED_END_PROTOCOL)
+    else if (how != SCHED_END_NO_MEMORY && how != SCHED_END_BAD_STATUS && how != SCHED_END_PROTOCOL)
         pause(e, ENDPOINT_PAUSED, least_ns);
     else
         to_probation(e, ENDPOINT_OPEN);
@@ -196,6 +196,7 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
     case SCHED_END_REFUSED:
     case SCHED_END_LOST:
     case SCHED_END_SILENT:
+    case SCHED_END_NO_MEMORY:
     case SCHED_END_BAD_STATUS:
     case SCHED_END_PROTOCOL: failed(e, a, how, retry_after_ms); break;
     case SCHED_END_TASK_UNKNOWN:

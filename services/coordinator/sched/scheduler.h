@@ -159,6 +159,7 @@ enum sched_end {
     SCHED_END_OLD_TOKEN,     /* 401 or 403, but we have another token by now: free */
     SCHED_END_LOST,          /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
     SCHED_END_SILENT,        /* silent for too long, so the shell ended it */
+    SCHED_END_NO_MEMORY,     /* 507: it has no memory for the items; none of them ran */
     SCHED_END_BAD_STATUS,    /* any other status */
     SCHED_END_PROTOCOL,      /* the answer has a wrong type, a wrong count or lines of another form */
     SCHED_END_TASK_UNKNOWN,  /* 404 */

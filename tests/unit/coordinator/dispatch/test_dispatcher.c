@@ -191,6 +191,7 @@ static const struct ending {
     {"unavailable", "no\n", HTTP_CALL_OK, 503, SCHED_END_UNAVAILABLE},
     {"no token", "no\n", HTTP_CALL_LOST, 401, SCHED_END_REFUSED},
     {"a wrong token", "no\n", HTTP_CALL_OK, 403, SCHED_END_REFUSED},
+    {"no memory for the items", "no\n", HTTP_CALL_OK, 507, SCHED_END_NO_MEMORY},
     {"anything else", "no\n", HTTP_CALL_OK, 500, SCHED_END_BAD_STATUS},
 };
 

@@ -93,6 +93,19 @@ Test(retry_table, a_worker_that_fails_is_charged_and_bounded_by_max_attempts)
     expect_charged(SCHED_END_TASK_UNKNOWN, true);
 }
 
+Test(retry_table, a_worker_without_memory_for_the_items_is_charged_and_named)
+{
+    static const uint32_t on[] = {SCHED_RETRY_ON(ITEM_WORKER_LOST), SCHED_RETRY_ON(ITEM_OUT_OF_MEMORY), 0};
+    for (size_t i = 0; i < ARRAY_SIZE(on); i++) {
+        struct shell sh;
+        fail_attempts(&sh, SCHED_END_NO_MEMORY, false, on[i]);
+        cr_assert_eq(sh.errors[ITEM_OUT_OF_MEMORY], 1);
+        cr_assert_eq(sh.errors[ITEM_WORKER_LOST], 0);
+        cr_assert_eq(sh.sends, on[i] ? ATTEMPTS : 1, "sent %u times", sh.sends);
+        shell_over(&sh);
+    }
+}
+
 Test(retry_table, a_hand_back_is_free_and_not_bounded_by_max_attempts)
 {
     static const enum sched_end ends[] = {SCHED_END_DRAINING, SCHED_END_DEADLINE,    SCHED_END_NOT_CONNECTED,
