@@ -10,11 +10,12 @@ static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
     return spill_file_read(ctx, offset, bytes, len);
 }
 
-void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, struct spill_dir *dir)
+void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap,
+                        struct memory_budget *shared, struct spill_dir *dir)
 {
     spill_file_init(&b->spill, dir);
     b->collector = collector_new(&(struct collector_config){
-        .order = order, .memory_cap = memory_cap, .spill = {spill_write, spill_read, &b->spill}});
+        .order = order, .memory_cap = memory_cap, .shared = shared, .spill = {spill_write, spill_read, &b->spill}});
 }
 
 void answer_buffer_release(struct answer_buffer *b)

@@ -15,8 +15,10 @@ struct answer_buffer {
     struct spill_file spill;
 };
 
-/* When more than memory_cap bytes would be in memory, the newest answers go to a file in dir. dir is borrowed. */
-void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap, struct spill_dir *dir);
+/* When more than memory_cap bytes would be in memory, or more than the share of `shared`, the newest answers go to a
+ * file in dir. `shared` (may be NULL) and dir are borrowed. */
+void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap,
+                        struct memory_budget *shared, struct spill_dir *dir);
 /* Releasing a zeroed buffer is fine. */
 void answer_buffer_release(struct answer_buffer *b);
 struct answer_sink answer_buffer_sink(struct answer_buffer *b);

@@ -6,6 +6,9 @@
 #define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows to this size at most, unless one call adds more */
 #define SPILL_STEP_BYTES  ((size_t)512 * 1024)
 #define SEGMENT_MIN_BYTES ((size_t)256)
+/* If a job may hold fewer segments than this, its segments are smaller, down to SHORT. */
+#define SEGMENTS_PER_SHARE  ((size_t)4)
+#define SEGMENT_SHORT_BYTES ((size_t)4 * 1024)
 
 struct collector {
     struct collector_config config;
@@ -27,6 +30,25 @@ struct collector *collector_new(const struct collector_config *config)
     return c;
 }
 
+static void count(struct collector *c, size_t more, size_t less)
+{
+    c->memory_bytes += more - less;
+    memory_budget_count(c->config.shared, more, less);
+}
+
+/* Returns how large a segment may grow. If the memory of all jobs is short, segments stay small, because the segment
+ * that goes out next is not spilled. */
+static size_t segment_limit(const struct collector *c)
+{
+    size_t share = memory_budget_share(c->config.shared, SEGMENT_BYTES * SEGMENTS_PER_SHARE) / SEGMENTS_PER_SHARE;
+    return share > SEGMENT_SHORT_BYTES ? share : SEGMENT_SHORT_BYTES;
+}
+
+static bool memory_is_short(const struct collector *c)
+{
+    return segment_limit(c) < SEGMENT_BYTES;
+}
+
 static bool in_input_order(const struct collector *c)
 {
     return c->config.order == COLLECT_INPUT_ORDER;
@@ -34,8 +56,8 @@ static bool in_input_order(const struct collector *c)
 
 static void release_bytes(struct collector *c, struct segment *seg)
 {
-    c->memory_bytes -= seg->alloc;
-    if (seg->alloc == SEGMENT_BYTES && !c->spare)
+    count(c, 0, seg->alloc);
+    if (seg->alloc == SEGMENT_BYTES && !c->spare && !memory_is_short(c))
         c->spare = seg->bytes;
     else
         free(seg->bytes);
@@ -46,7 +68,7 @@ static void release_bytes(struct collector *c, struct segment *seg)
 static void free_segment(struct collector *c, struct segment *seg)
 {
     release_bytes(c, seg);
-    c->memory_bytes -= sizeof *seg;
+    count(c, 0, sizeof *seg);
     free(seg);
 }
 
@@ -79,7 +101,7 @@ static void grow(struct collector *c, struct segment *seg, size_t need)
     size_t alloc = seg->alloc ? seg->alloc : SEGMENT_MIN_BYTES;
     while (alloc < need && alloc < SEGMENT_BYTES) alloc *= 2;
     if (alloc < need) alloc = need;
-    c->memory_bytes += alloc - seg->alloc;
+    count(c, alloc, seg->alloc);
     if (!seg->bytes && alloc == SEGMENT_BYTES && c->spare) {
         seg->bytes = c->spare;
         c->spare = NULL;
@@ -107,16 +129,16 @@ static void append(struct collector *c, struct segment *seg, uint64_t n, const c
     seg->n += n;
 }
 
-static bool continues(const struct segment *seg, uint64_t first, size_t len)
+static bool continues(const struct collector *c, const struct segment *seg, uint64_t first, size_t len)
 {
-    return seg && !seg->spilled && !seg->repeated && seg->first + seg->n == first && seg->len + len <= SEGMENT_BYTES;
+    return seg && !seg->spilled && !seg->repeated && seg->first + seg->n == first && seg->len + len <= segment_limit(c);
 }
 
 static struct segment *new_segment(struct collector *c, uint64_t first)
 {
     struct segment *seg = xcalloc(1, sizeof *seg);
     seg->first = first;
-    c->memory_bytes += sizeof *seg;
+    count(c, sizeof *seg, 0);
     return seg;
 }
 
@@ -164,7 +186,7 @@ static void enqueue(struct collector *c, struct segment *seg)
 static struct segment *segment_for(struct collector *c, uint64_t first, size_t len, bool repeated)
 {
     struct segment *seg = in_input_order(c) ? segments_at_or_before(&c->held, first) : c->queue_last;
-    if (!repeated && continues(seg, first, len)) return seg;
+    if (!repeated && continues(c, seg, first, len)) return seg;
     seg = new_segment(c, first);
     seg->repeated = repeated;
     if (in_input_order(c))
@@ -207,8 +229,9 @@ static size_t held_bytes(const struct collector *c)
  * loop. */
 static enum collector_status spill_input_order(struct collector *c)
 {
-    size_t room = c->config.memory_cap / 4 < SPILL_STEP_BYTES ? c->config.memory_cap / 4 : SPILL_STEP_BYTES;
-    while (held_bytes(c) > c->config.memory_cap - room) {
+    size_t cap = memory_budget_share(c->config.shared, c->config.memory_cap);
+    size_t room = cap / 4 < SPILL_STEP_BYTES ? cap / 4 : SPILL_STEP_BYTES;
+    while (held_bytes(c) > cap - room) {
         struct segment *seg = segments_last(&c->held);
         if (!seg || seg->first <= c->next) break;
         segments_take(&c->held, seg);
@@ -226,16 +249,23 @@ static enum collector_status spill_input_order(struct collector *c)
 static enum collector_status spill_queue_end(struct collector *c)
 {
     struct segment *seg = c->queue_last;
-    if (!seg || seg == c->queue || seg->spilled || seg->len < SEGMENT_BYTES / 2) return COLLECTOR_OK;
+    if (!seg || seg == c->queue || seg->spilled || seg->len < segment_limit(c) / 2) return COLLECTOR_OK;
     return spill(c, seg) ? COLLECTOR_OK : COLLECTOR_SPILL_FAILED;
+}
+
+static void drop_spare(struct collector *c)
+{
+    free(c->spare);
+    c->spare = NULL;
 }
 
 /* Records that the answers to items first .. first + n - 1 are in a segment now. Spills if memory exceeds the cap. */
 static enum collector_status note_added(struct collector *c, uint64_t first, uint64_t n)
 {
     if (!in_input_order(c)) note_range(c, first, n);
-    if (!c->config.spill.write || c->config.memory_cap == 0 || held_bytes(c) <= c->config.memory_cap)
-        return COLLECTOR_OK;
+    if (c->spare && memory_is_short(c)) drop_spare(c);
+    if (!c->config.spill.write || c->config.memory_cap == 0) return COLLECTOR_OK;
+    if (held_bytes(c) <= memory_budget_share(c->config.shared, c->config.memory_cap)) return COLLECTOR_OK;
     return in_input_order(c) ? spill_input_order(c) : spill_queue_end(c);
 }
 
@@ -258,7 +288,7 @@ enum collector_status collector_take(struct collector *c, uint64_t first, size_t
     seg->alloc = lines->alloc;
     seg->bytes = buf_detach(lines, &seg->len);
     seg->n = n;
-    c->memory_bytes += seg->alloc;
+    count(c, seg->alloc, 0);
     return note_added(c, first, n);
 }
 

@@ -17,6 +17,7 @@
 #define FANTAIL_COORDINATOR_ANSWERS_COLLECTOR_H
 
 #include "common/base/buf.h"
+#include "common/base/memory_budget.h"
 #include "coordinator/answers/answer_source.h"
 
 struct collector;
@@ -41,6 +42,7 @@ struct collector_config {
     enum collector_order order;
     uint64_t first_index;         /* the first index in input order */
     size_t memory_cap;            /* beyond this many bytes in memory, the newest answers are spilled; 0: no cap */
+    struct memory_budget *shared; /* for the collectors of all jobs together; borrowed; NULL: there is no bound */
     struct collector_spill spill; /* zeroed: nothing is spilled */
 };
 

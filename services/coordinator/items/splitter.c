@@ -74,6 +74,11 @@ size_t splitter_growth(const struct splitter *s, size_t len)
     return buf_growth(&s->partial, more) + buf_growth(&s->items, s->partial.len + more);
 }
 
+size_t splitter_held(const struct splitter *s)
+{
+    return s->items.alloc + s->options.alloc + s->partial.alloc + s->name.alloc + s->names.alloc;
+}
+
 bool splitter_is_empty(const struct splitter *s)
 {
     size_t mark = encoding_mark_bytes(encoding_of(s->head, s->head_len));

@@ -91,6 +91,8 @@ void splitter_release(struct splitter *s);
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
 /* Returns the most memory that feeding `len` more bytes, or finishing, can need. For memory_has_room(). */
 size_t splitter_growth(const struct splitter *s, size_t len);
+/* Returns the memory that the splitter holds. */
+size_t splitter_held(const struct splitter *s);
 /* Returns whether the body has had no bytes so far, or only a byte order mark. */
 bool splitter_is_empty(const struct splitter *s);
 /* Call it at the end of the body. The last line is an item even without its newline. */

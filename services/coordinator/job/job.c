@@ -90,7 +90,8 @@ void job_start(struct job *j)
 {
     const struct jobs_config *config = j->jobs->config;
     enum collector_order order = jobspec_keeps_order(&j->spec) ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER;
-    answer_buffer_init(&j->answers, order, (size_t)config->result_memory_bytes, &j->jobs->spill);
+    answer_buffer_init(&j->answers, order, (size_t)config->result_memory_bytes, &j->jobs->answer_memory,
+                       &j->jobs->spill);
     job_move(j, JOB_RUNNING);
     if (j->submission.exchange) http_exchange_set_header(j->submission.exchange, HEADER_JOB, j->id);
     phase_start(&j->phase, j, answer_buffer_sink(&j->answers));

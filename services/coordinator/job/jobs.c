@@ -1,5 +1,6 @@
 #include "coordinator/job/jobs.h"
 
+#include "common/base/limits.h"
 #include "common/base/spare_memory.h"
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
@@ -38,8 +39,15 @@ static void fold_next(void *jobs)
     turn_stay_awake(&t->fold_step, t->folds.n > 0);
 }
 
+static struct memory_budget budget_of(int64_t most)
+{
+    return (struct memory_budget){.most = (size_t)most, .floor = LIMIT_JOB_FLOOR_BYTES};
+}
+
 void jobs_init(struct jobs *t, uv_loop_t *loop)
 {
+    t->answer_memory = budget_of(t->config->result_memory_total_bytes);
+    t->item_memory = budget_of(t->config->item_memory_total_bytes);
     list_init(&t->by_age);
     list_init(&t->cancels);
     list_init(&t->folds);
@@ -49,6 +57,11 @@ void jobs_init(struct jobs *t, uv_loop_t *loop)
     t->buckets = xcalloc(t->buckets_n, sizeof *t->buckets);
     uv_timer_init(loop, &t->tick_timer);
     t->tick_timer.data = t;
+}
+
+static double read_used(void *budget)
+{
+    return (double)((const struct memory_budget *)budget)->used;
 }
 
 void jobs_register_metrics(struct jobs *t)
@@ -62,6 +75,10 @@ void jobs_register_metrics(struct jobs *t)
     m->items_succeeded = metric_counter(items, items_help, "outcome=\"succeeded\"");
     m->items_failed = metric_counter(items, items_help, "outcome=\"failed\"");
     m->items_cancelled = metric_counter(items, items_help, "outcome=\"cancelled\"");
+    metric_gauge_fn("fantail_answer_memory_bytes", "Answers of all jobs in memory.", NULL, read_used,
+                    &t->answer_memory);
+    metric_gauge_fn("fantail_item_memory_bytes", "Items of all jobs that are not sent yet.", NULL, read_used,
+                    &t->item_memory);
     m->job_seconds = metric_histogram("fantail_job_duration_seconds", "From a job's POST to its outcome.", NULL);
 }
 

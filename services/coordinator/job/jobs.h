@@ -9,6 +9,7 @@
 
 #include "common/base/list.h"
 #include "common/trace/trace_export.h"
+#include "common/base/memory_budget.h"
 #include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/spill/spill_dir.h"
 #include "coordinator/timing/scheduler_timing.h"
@@ -21,7 +22,9 @@ struct jobs_config {
     const char *spill_dir;
     int64_t max_spill_bytes; /* limit for the temporary files of all jobs together; 0: no limit */
     int64_t max_jobs;
-    int64_t result_memory_bytes;
+    int64_t result_memory_bytes;       /* answers of one job in memory */
+    int64_t result_memory_total_bytes; /* the same for all jobs together; 0: no limit */
+    int64_t item_memory_total_bytes;   /* items of all jobs that are not sent yet; 0: no limit */
 };
 
 struct jobs_metrics {
@@ -41,6 +44,7 @@ struct jobs {
     struct trace_export *trace; /* NULL: traces are passed on, but not recorded */
     unsigned count;
     struct spill_dir spill;
+    struct memory_budget answer_memory, item_memory; /* for all jobs together */
 
     /* Private. */
     struct job **buckets;        /* indexed by a hash of the id */

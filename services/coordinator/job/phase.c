@@ -165,7 +165,9 @@ size_t phase_cut(struct phase *p, struct sched_chunk *chunk, size_t max_items, s
 
 uint64_t phase_drop(struct phase *p, uint64_t max_items, uint64_t *first)
 {
-    return item_source_drop(&p->items, max_items, first);
+    uint64_t dropped = item_source_drop(&p->items, max_items, first);
+    submission_drained(&p->job->submission);
+    return dropped;
 }
 
 void phase_finished(struct phase *p, const struct sched_outcome *outcome)

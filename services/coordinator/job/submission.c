@@ -141,11 +141,49 @@ static void start_or_refuse(struct job *j)
                    "\"task\" must come before \"items\" when these have more than %u bytes", LIMIT_UNSTARTED_BYTES);
 }
 
+/* Counts the memory of the items in what all jobs hold. */
+static void count_items(struct submission *s)
+{
+    size_t held = (size_t)s->spool.bytes + splitter_held(&s->splitter);
+    memory_budget_count(&s->job->jobs->item_memory, held, s->counted_bytes);
+    s->counted_bytes = held;
+}
+
+/* Returns how many bytes of items the upload of a job that runs may keep here. If they are more, the upload pauses
+ * until workers have taken some. Uploads that can pause leave half of the memory of all jobs to jobs that cannot,
+ * because these have not started. */
+static uint64_t upload_share(const struct submission *s)
+{
+    struct memory_budget half = s->job->jobs->item_memory;
+    half.most /= 2;
+    return memory_budget_share(&half, LIMIT_UNDISPATCHED_BYTES);
+}
+
+/* Whether the job may take `growth` more bytes of what all jobs may hold. A job that runs may always, because its
+ * upload pauses instead. In a long item it cannot pause, because it needs the rest of the item first. */
+static bool is_within_share(const struct job *j, size_t growth)
+{
+    const struct memory_budget *all = &j->jobs->item_memory;
+    const struct submission *s = &j->submission;
+    bool pauses = j->state == JOB_RUNNING && s->splitter.partial.len < MEMORY_SMALL_BYTES;
+    return pauses || growth == 0 || all->most == 0 || s->counted_bytes + growth <= all->floor ||
+           all->used + growth <= all->most;
+}
+
 /* Refuses the job if its next bytes may need more memory than is left. */
 static bool has_room(struct job *j, size_t len)
 {
-    if (memory_has_room(splitter_growth(&j->submission.splitter, len))) return true;
-    job_refuse(j, 503, NULL, "the coordinator has reached its memory limit, and this job needs more memory");
+    size_t growth = splitter_growth(&j->submission.splitter, len);
+    if (!memory_has_room(growth)) {
+        job_refuse(j, 503, NULL, "the coordinator has reached its memory limit, and this job needs more memory");
+    } else if (!is_within_share(j, growth)) {
+        http_exchange_set_header(j->submission.exchange, "Retry-After", "1");
+        job_refuse(j, 503, NULL,
+                   "the items of other jobs that wait for workers take up --item-memory-total-bytes; send the job "
+                   "again later");
+    } else {
+        return true;
+    }
     return false;
 }
 
@@ -154,11 +192,12 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
     struct job *j = http_exchange_data(x);
     struct submission *s = &j->submission;
     if (s->state == SUBMISSION_REFUSED || j->state == JOB_ENDED) return len;
-    if (j->state != JOB_NEW && s->spool.bytes >= LIMIT_UNDISPATCHED_BYTES) return 0;
+    if (j->state != JOB_NEW && s->spool.bytes >= upload_share(s)) return 0;
     size_t piece = len < LIMIT_PULL_BYTES ? len : LIMIT_PULL_BYTES;
     if (!has_room(j, piece)) return len;
     enum split_status status = splitter_feed(&s->splitter, data, piece);
     take_items(s);
+    count_items(s);
     if (status != SPLIT_OK)
         refuse_body(j);
     else
@@ -217,6 +256,7 @@ static void finish_body(struct job *j)
     if (!has_room(j, 0)) return;
     enum split_status status = body_is_left_out(s) ? SPLIT_OK : splitter_finish(&s->splitter);
     take_items(s);
+    count_items(s);
     if (status == SPLIT_OK)
         finish_options(j);
     else
@@ -256,8 +296,8 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
 
 void submission_drained(struct submission *s)
 {
-    if (s->state == SUBMISSION_OPEN && s->exchange && s->spool.bytes < LIMIT_UNDISPATCHED_BYTES)
-        http_exchange_wake(s->exchange);
+    count_items(s);
+    if (s->state == SUBMISSION_OPEN && s->exchange && s->spool.bytes < upload_share(s)) http_exchange_wake(s->exchange);
 }
 
 void submission_job_ended(struct submission *s)
@@ -269,6 +309,7 @@ void submission_release(struct submission *s)
 {
     splitter_release(&s->splitter);
     spool_release(&s->spool);
+    count_items(s);
 }
 
 /* The request. */

@@ -29,6 +29,7 @@ struct submission {
     int status;                     /* HTTP status of its answer once it is over; 0: there was no answer */
     struct splitter splitter;
     struct spool spool;         /* items that are not in a chunk yet */
+    size_t counted_bytes;       /* memory of the spool and the splitter, as counted in jobs->item_memory */
     enum job_likeness likeness; /* what the first item looks like, if it came alone and as NDJSON */
     struct reader *reader;      /* the reader on the same exchange; NULL before the body is whole */
 };

@@ -19,7 +19,7 @@ struct setting {
 static void begin(struct setting *s, enum job_reduce kind, const char *spill_dir)
 {
     s->dir = (struct spill_dir){.path = spill_dir};
-    answer_buffer_init(&s->answers, COLLECT_INPUT_ORDER, 0, &s->dir);
+    answer_buffer_init(&s->answers, COLLECT_INPUT_ORDER, 0, NULL, &s->dir);
     s->in = answer_buffer_sink(&s->answers);
     struct answer_source from = answer_buffer_source(&s->answers);
     fold_init(&s->fold, kind, &from, &s->dir);

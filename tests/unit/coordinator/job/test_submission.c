@@ -149,6 +149,70 @@ Test(submission, items_without_a_task_are_kept_up_to_a_limit)
     stage_over(&s);
 }
 
+/* A job of lines that runs, with `bytes` sent. Returns how many of them it took. */
+static size_t upload(struct stage *s, struct http_exchange *x, size_t bytes)
+{
+    struct buf body = {0};
+    *x = (struct http_exchange){.content_type = "application/x-ndjson", .query_task = "echo"};
+    stage_post(s, x);
+    while (body.len < bytes) buf_add_str(&body, "123456789\n");
+    size_t taken = exchange_send(x, body.data, body.len);
+    buf_release(&body);
+    return taken;
+}
+
+Test(submission, uploads_that_run_share_the_memory_for_items_and_go_on)
+{
+    enum { N = 8 };
+    struct stage s;
+    struct http_exchange x[N];
+    stage_init(&s);
+    s.jobs.item_memory.most = 4 * MIB;
+    for (unsigned i = 0; i < N; i++) {
+        cr_assert_lt(upload(&s, &x[i], 3 * MIB), 3 * MIB, "the upload pauses");
+        cr_assert_lt(s.jobs.item_memory.used, s.jobs.item_memory.most);
+    }
+    size_t full = s.jobs.item_memory.used;
+    cr_assert_gt(full, MIB);
+    stage_add_slots(&s, 2);
+    unsigned woken = x[N - 1].wakes;
+    while (s.jobs.item_memory.used > full / 2) {
+        stage_run(&s);
+        if (s.out_n) stage_answer_all(&s);
+    }
+    cr_assert_gt(x[N - 1].wakes, woken);
+    for (unsigned i = 0; i < N; i++) exchange_close(&x[i], HTTP_CLOSED_HANG_UP);
+    stage_run(&s);
+    cr_assert_eq(s.jobs.item_memory.used, 0);
+    stage_over(&s);
+}
+
+Test(submission, a_job_whose_items_do_not_fit_beside_those_of_others_is_refused)
+{
+    struct stage s;
+    struct http_exchange big = {0}, late = {0}, small = {0};
+    struct buf body = {0};
+    stage_init(&s);
+    s.jobs.item_memory.most = MIB;
+    buf_add_str(&body, "{\"items\":[0"); /* without a task it cannot start */
+    add_items(&body, MIB / 2);
+    stage_post(&s, &big);
+    cr_assert_eq(exchange_send(&big, body.data, body.len), body.len);
+    stage_post(&s, &late);
+    exchange_send(&late, body.data, body.len);
+    cr_assert_eq(late.status, 503);
+    exchange_close(&late, HTTP_CLOSED_DONE);
+    stage_add_slots(&s, 1);
+    stage_post_body(&s, &small, "{\"task\":\"echo\",\"items\":[1,2]}");
+    stage_answer_all(&s);
+    cr_assert_eq(small.status, 200, "a small job always fits");
+    exchange_close(&small, HTTP_CLOSED_DONE);
+    exchange_close(&big, HTTP_CLOSED_HANG_UP);
+    cr_assert_eq(s.jobs.item_memory.used, 0);
+    buf_release(&body);
+    stage_over(&s);
+}
+
 Test(submission, more_jobs_than_may_run_are_turned_away)
 {
     struct stage s;

@@ -1,0 +1,32 @@
+/*
+ * Memory that many users may take together, such as the jobs of a coordinator. Each user may hold as much as is left,
+ * but no more than its own cap. So a few users may each hold a lot. With many users, each one holds less. A user may
+ * always hold `floor` bytes, so that it can go on. Users count what they hold in `used`. Pure.
+ */
+#ifndef FANTAIL_COMMON_BASE_MEMORY_BUDGET_H
+#define FANTAIL_COMMON_BASE_MEMORY_BUDGET_H
+
+#include "common/base/base.h"
+
+struct memory_budget {
+    size_t most;  /* 0: no bound */
+    size_t floor; /* bytes that each user may hold even if nothing is left */
+    size_t used;
+};
+
+/* Returns how many bytes one user may hold now, if `cap` is the most that one user may hold. m may be NULL: then it is
+ * cap. */
+static inline size_t memory_budget_share(const struct memory_budget *m, size_t cap)
+{
+    if (!m || m->most == 0) return cap;
+    size_t left = m->most > m->used ? m->most - m->used : 0, share = left > m->floor ? left : m->floor;
+    return share < cap ? share : cap;
+}
+
+/* Call it when a user holds `now` bytes and held `before` bytes. m may be NULL. */
+static inline void memory_budget_count(struct memory_budget *m, size_t now, size_t before)
+{
+    if (m) m->used += now - before;
+}
+
+#endif

@@ -1,0 +1,136 @@
+"""Many jobs at once: what they hold together is bounded, and all of them end right."""
+import http.client
+import json
+import resource
+import socket
+import threading
+
+import fantail_testing as ft
+from fantail_testing import JSON, NDJSON, FantailTest, wait_until
+
+KIB, MIB = 1 << 10, 1 << 20
+
+WIDE = """
+def run(item):
+    return f"{item}:" + "x" * 1000
+"""
+
+
+HELD = """
+import os
+import time
+
+def run(item):
+    while not os.path.exists({path!r}):
+        time.sleep(0.01)
+    return len(item)
+"""
+
+
+def value_of(index):
+    return f"{index}:" + "x" * 1000
+
+
+class SlowReaders(FantailTest):
+    JOBS, ITEMS = 24, 4000  # 4 MB of answers for each job
+
+    def open_unread(self, fleet, accept):
+        """A job whose answer is not read yet. A small receive buffer keeps the kernel from taking much of it."""
+        body = json.dumps({"task": "wide", "range": {"stop": self.ITEMS}}).encode()
+        s = socket.socket()
+        self.addCleanup(s.close)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * KIB)
+        s.settimeout(60)
+        s.connect(("127.0.0.1", fleet.port))
+        s.sendall(f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nAccept: {accept}\r\n"
+                  f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return s
+
+    def values(self, s, accept):
+        """Reads the answer to its end. Returns the values of all items, in their order."""
+        response = http.client.HTTPResponse(s)
+        response.begin()
+        self.assertEqual(response.status, 200)
+        answer = ft.Answer(response.status, response.headers, response.read())
+        response.close()
+        if accept == JSON:
+            return answer.json["results"]
+        self.assertEqual(answer.end["status"], "succeeded")
+        return [line["value"] for line in answer.lines if line["type"] == "result"]
+
+    def test_they_share_the_memory_for_answers_and_get_all(self):
+        total = MIB
+        fleet = self.fleet(tasks=self.tasks(wide={"json": {"mode": "python", "command": ["task:run"]},
+                                                  "files": {"task.py": WIDE}}),
+                           coordinator_arguments=("--result-memory-total-bytes", "1M"))
+        kinds = [NDJSON, JSON] * (self.JOBS // 2)
+        unread = [self.open_unread(fleet, accept) for accept in kinds]
+        most = 0
+
+        def all_ended():
+            nonlocal most
+            text = ft.metrics(fleet.coordinator)
+            most = max(most, ft.metric_sum(text, "fantail_answer_memory_bytes"))
+            return ft.metric_sum(text, "fantail_jobs_total", status="succeeded") == self.JOBS
+        wait_until(all_ended, "the end of all jobs", 120)
+        # Besides its share, each job has 16 KiB of its own, and the answers that are being sent.
+        self.assertLess(most, total + self.JOBS * (16 + 96) * KIB)
+        expected = [value_of(i) for i in range(self.ITEMS)]
+        for s, accept in zip(unread, kinds):
+            self.assertEqual(self.values(s, accept), expected)
+            s.close()
+        wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_answer_memory_bytes") == 0, "no answers in memory")
+
+
+class WaitingItems(FantailTest):
+    UPLOADS, ITEMS = 12, 2000
+
+    def test_uploads_that_wait_for_workers_share_the_memory_for_items(self):
+        gate = self.gate()
+        tasks = self.tasks(held={"json": {"mode": "python", "command": ["task:run"]},
+                                 "files": {"task.py": HELD.format(path=gate.path)}},
+                           small={"json": {"mode": "python", "command": ["task:run"]},
+                                  "files": {"task.py": "def run(item):\n    return item + 1\n"}})
+        fleet = self.fleet(tasks=tasks, coordinator_arguments=("--item-memory-total-bytes", "2M"))
+        body = json.dumps("y" * 1000).encode() + b"\n"
+        answers = {}
+
+        def upload(i):
+            answers[i] = fleet.job(body * self.ITEMS, content_type=NDJSON, accept=NDJSON, query="?task=held", timeout_s=120)
+        threads = [threading.Thread(target=upload, args=(i,)) for i in range(self.UPLOADS)]
+        for thread in threads:
+            thread.start()
+
+        def held():
+            return fleet.metric(fleet.coordinator, "fantail_item_memory_bytes")
+        wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_jobs_running") == self.UPLOADS and held() > MIB // 2,
+                   "uploads that have filled their part")
+        self.assertLess(held(), 2 * MIB)
+        self.assertEqual(fleet.job({"task": "small", "items": [1, 2]}).json["results"], [2, 3])
+        gate.open()
+        for thread in threads:
+            thread.join()
+        for i in range(self.UPLOADS):
+            self.assertEqual([line.get("value") for line in answers[i].lines if line["type"] == "result"],
+                             [1000] * self.ITEMS)
+        wait_until(lambda: held() == 0, "no items in memory")
+
+
+class OpenFiles(FantailTest):
+    def test_a_low_soft_limit_is_raised_but_not_for_tasks(self):
+        def low():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1024))
+        tasks = self.tasks(limit={"mode": "exec", "command": ["/bin/sh", "-c", "ulimit -n"]})
+        worker = self.start("fantail-worker", "--port", self.free_port(), "--admin-port", self.free_port(), "--tasks", tasks,
+                            "--processes", 1, ready=True, before_exec=low)
+        coordinator = self.coordinator([worker], before_exec=low)
+        fleet = ft.Fleet(self, coordinator, [worker])
+        for program in (worker, coordinator):
+            self.assertEqual(fleet.metric(program, "process_max_fds"), 1024)
+            line = next(line for line in program.log_lines() if line["msg"].startswith("the limit of open files"))
+            self.assertEqual((line["open_files"], line["connections"]), (1024, 704))
+        self.assertEqual(fleet.job({"task": "limit", "items": [0]}).json["results"], [256])
+
+
+if __name__ == "__main__":
+    ft.main()
