@@ -1,5 +1,5 @@
 /*
- * fantail-host-exec: runs a command once for every item. exec_item.h describes how the command gets the item.
+ * fantail-host-exec: runs a command once for every item. exec_item.h describes how the item is passed to the command.
  * exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The job's common value is
  * in FANTAIL_COMMON, as JSON. The span that the item belongs to is in TRACEPARENT and TRACESTATE, the environment
  * variables that OpenTelemetry defines.

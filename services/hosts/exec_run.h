@@ -1,7 +1,7 @@
 /*
- * Runs one command from its start to its end: gives it stdin, reads its stdout, and passes its stderr on. It keeps the
- * last bytes of stderr. The run ends when the command does, even if its descendants still print something. The kernel
- * kills the command if this process dies (PR_SET_PDEATHSIG).
+ * Runs one command from its start to its end: provides its stdin, reads its stdout, and passes its stderr on. It keeps
+ * the last bytes of stderr. The run ends when the command does, even if its descendants still print something. The
+ * kernel kills the command if this process dies (PR_SET_PDEATHSIG).
  */
 #ifndef FANTAIL_HOSTS_EXEC_RUN_H
 #define FANTAIL_HOSTS_EXEC_RUN_H

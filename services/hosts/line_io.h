@@ -7,7 +7,7 @@
  *     #common JSON          the common value
  *     #traceparent VALUE    the span that the items belong to; "#tracestate VALUE" may follow
  *
- * When a host program has loaded its task, it writes the line "#ready". It gets items only after that.
+ * When a host program has loaded its task, it writes the line "#ready". The host program gets items only after that.
  *
  * Other control lines are ignored. A last line without a newline was cut off, and is not an item.
  */

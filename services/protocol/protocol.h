@@ -1,6 +1,6 @@
 /*
- * What coordinator and worker agree on, and nothing else: paths, header names, media types, error names, and the
- * shape of a chunk's answer lines. See docs/protocol.md.
+ * The definitions that coordinator and worker share: paths, header names, media types, error names, and the form of a
+ * chunk's answer lines. See docs/protocol.md.
  */
 #ifndef FANTAIL_PROTOCOL_PROTOCOL_H
 #define FANTAIL_PROTOCOL_PROTOCOL_H

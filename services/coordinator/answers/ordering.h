@@ -1,5 +1,5 @@
 /*
- * Orders JSON values by what they mean, for min and max. Numbers are compared exactly, however they are written.
+ * Compares JSON values by their meaning, for min and max. Numbers are compared exactly, however they are written.
  * Strings are compared by the UTF-8 bytes of their characters. Whether a character is escaped does not matter. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ORDERING_H

@@ -18,7 +18,8 @@ enum result_format { RESULTS_NDJSON, RESULTS_JSON, RESULTS_ERRORS };
 
 struct result_writer {
     enum result_format format;
-    /* Keeps the error line of the item `index`. Returns false when it cannot be kept. Called for RESULTS_JSON only. */
+    /* Stores the error line of the item `index`. Returns false when the line cannot be stored. Called for RESULTS_JSON
+     * only. */
     bool (*on_error)(void *data, uint64_t index, const char *line, size_t len);
     void *data;
     bool failed; /* on_error returned false */
@@ -41,7 +42,7 @@ struct result_writer {
 
 void result_writer_init(struct result_writer *w, enum result_format format);
 
-/* What one call wrote. A line counts when its last byte has been written. */
+/* The result of one call. A line counts when its last byte has been written. */
 struct result_written {
     size_t bytes; /* bytes written to dst */
     uint64_t lines;

@@ -33,7 +33,7 @@ void segments_take(struct segments *t, struct segment *seg);
 /* Returns the segment with the smallest `first`; NULL when the tree is empty. */
 struct segment *segments_first(const struct segments *t);
 struct segment *segments_last(const struct segments *t);
-/* Returns the segment with the largest `first` that is not above index; NULL when there is none. */
+/* Returns the segment with the largest `first` that is at most index; NULL when there is none. */
 struct segment *segments_at_or_before(const struct segments *t, uint64_t index);
 /* Returns the segment with the smallest `first` that is above index; NULL when there is none. */
 struct segment *segments_after(const struct segments *t, uint64_t index);

@@ -1,6 +1,6 @@
 #include "coordinator/fleet/catalog.h"
 
-/* how long tasks of workers that went away are kept */
+/* how long tasks of workers that have left are remembered */
 #define REMEMBER_NS  (7 * 24 * 3600 * NS_PER_S)
 #define REMEMBER_MAX 32
 

@@ -1,8 +1,8 @@
 /*
  * Records which tasks the workers have: the last answer of each worker (survey.h), and totals over all workers. If
  * workers disagree about a task, the more cautious answer counts. A worker that cannot be reached keeps its tasks. The
- * tasks of a worker that went away are remembered for a week, so that a job can wait until a pool without workers gets
- * a worker. Tasks that the operator expects are in the catalog from the start, for the same purpose. Pure: no I/O.
+ * tasks of a worker that has left are remembered for a week, so that a job can wait until a pool without workers gets a
+ * worker. Tasks that the operator expects are in the catalog from the start, for the same purpose. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_CATALOG_H
@@ -20,8 +20,8 @@ struct catalog_worker {
 struct catalog_task {
     const char *name;
     enum idempotency idempotent; /* the most cautious answer */
-    /* Whether a worker can run the task. Also true if a worker that went away could run it, and no worker says that it
-     * cannot. */
+    /* Whether a worker can run the task. Also true if a worker that has left could run it, and no worker reports that
+     * it cannot. */
     bool runs;
     unsigned workers;  /* workers that can run the task and were reached */
     uint64_t slots;    /* slots of these workers */

@@ -89,7 +89,7 @@ static bool check_register(const struct prefix *p, const char *name, char *err, 
     return false;
 }
 
-/* Returns the prefix of the text; NULL when it is not a known one. */
+/* Returns the prefix of the text; NULL when the prefix is unknown. */
 static const struct prefix *find_prefix(const char *workers)
 {
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
@@ -216,7 +216,7 @@ static int compare_text(const void *text, const void *one)
     return strcmp(text, (*(struct found_address *const *)one)->connect_to);
 }
 
-/* Sorts the addresses and moves the distinct ones to the front. Returns how many distinct ones there are. */
+/* Sorts the addresses and moves the distinct ones to the front. Returns the number of distinct addresses. */
 static size_t sort_distinct(struct found_address **sorted, size_t n)
 {
     size_t distinct = 0;

@@ -11,10 +11,11 @@
  * the option, even if a connection goes to a numeric address.
  *
  * Workers that register themselves (registry.h) are added with every form of the option except a load balancer. So the
- * set has an address if a worker has a lease on it, or if the option or its name lists it. A name server may list an
- * address for a while after its worker has said goodbye. During that time the address is barred.
+ * set has an address if the option lists it, if the option's name resolves to it, or if a worker has a lease on it. A
+ * name server may list an address for a while after its worker has said goodbye. During that time the address is
+ * barred.
  *
- * Calls its owner for each address that appears or disappears. It does not know what is sent there.
+ * Calls its owner for each address that is added or removed. It does not know what is sent to the addresses.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H
 #define FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H
@@ -69,7 +70,7 @@ bool endpoints_use_tls(const char *workers);
 void endpoints_stop(struct endpoints *e);
 
 /* Call it when a worker registers or says goodbye (leases.h). Adds or removes the worker's address. Returns what has
- * changed, and the terms of the lease if it has one now. */
+ * changed. If the worker has a lease now, sets *terms. */
 MUST_CHECK enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,
                                                  struct lease_terms *terms);
 /* Ends one lease that has run out, and removes its address if nothing else lists it. Returns false when there is none.
@@ -77,7 +78,8 @@ MUST_CHECK enum lease_verdict endpoints_register(struct endpoints *e, const stru
 MUST_CHECK bool endpoints_end_lease(struct endpoints *e, uint64_t now_ns, struct registration *ended);
 
 /* For DNS mode. `addresses` are all addresses that the name has now; NULL: the name has none. Adds the new addresses in
- * their order, and then removes the addresses that are gone. Takes O(n log n). Called after each DNS lookup. */
+ * their order, and then removes the addresses that the name no longer has. Takes O(n log n). Called after each DNS
+ * lookup. */
 struct addrinfo;
 void endpoints_update(struct endpoints *e, const struct addrinfo *addresses);
 

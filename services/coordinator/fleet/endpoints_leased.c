@@ -8,8 +8,8 @@ static const char *address_of(const struct endpoint *one)
     return one->connect_to ? one->connect_to : host + strlen("://");
 }
 
-/* Returns the link that points to the endpoint with this address. If there is none, the link is the list's last one,
- * and points to NULL. */
+/* Returns the link that points to the endpoint with this address. If there is none, returns the last link of the list,
+ * which points to NULL. */
 static struct endpoint **find(struct endpoints *e, const char *address)
 {
     struct endpoint **link = &e->list;

@@ -65,7 +65,7 @@ static void drop(struct leases *l, struct lease *one)
     free(one);
 }
 
-/* Adding the same time to all keys keeps the order of the heap. */
+/* Adding the same time to all keys does not change the order of the heap. */
 static void pass_time(struct leases *l, uint64_t now_ns)
 {
     uint64_t stall_ns = l->seen_ns && now_ns > l->seen_ns ? now_ns - l->seen_ns : 0;

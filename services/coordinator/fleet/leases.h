@@ -1,7 +1,7 @@
 /*
  * Records which workers have registered themselves, and until when each of them counts as alive. A worker holds a lease
  * on its address, and renews it by registering again. A lease that is not renewed runs out. A worker that says goodbye
- * ends its lease at once. Its address is then barred for a while, because a name server may still list it.
+ * ends its lease immediately. Its address is then barred for a while, because a name server may still list it.
  *
  * While this process was stopped (SIGSTOP, a stalled machine), it read no renewals. So all leases are extended by the
  * length of the stop.
@@ -17,13 +17,13 @@
 #define LEASES_RENEW_S    2      /* the least time from one registration of a worker to its next one */
 #define LEASES_PER_S      50     /* renewals per second, over all workers */
 #define LEASES_BAR_S      120    /* how long an address is barred after a goodbye */
-#define LEASES_MAX        100000 /* workers that may be registered at once */
+#define LEASES_MAX        100000 /* workers that may be registered at the same time */
 #define LEASE_ADDRESS_MAX 64     /* "10.0.0.7:8081" or "[fd00::7]:8081", with a NUL */
 #define LEASE_WORKER_MAX  128
 #define LEASE_TASKS_MAX   80
 #define LEASE_VERSION_MAX 40
 
-/* What a worker says about itself. */
+/* What a worker reports about itself. */
 struct registration {
     char worker[LEASE_WORKER_MAX];   /* its id */
     char address[LEASE_ADDRESS_MAX]; /* where it accepts chunks */
@@ -69,7 +69,7 @@ MUST_CHECK enum lease_verdict leases_register(struct leases *l, const struct reg
 MUST_CHECK bool leases_take_ended(struct leases *l, uint64_t now_ns, struct registration *ended);
 /* Returns the address that a worker holds; NULL: it holds none. It is borrowed until the next change. */
 const char *leases_address_of(const struct leases *l, const char *worker);
-/* Whether the worker at this address has said goodbye, and nobody has registered there since. */
+/* Returns whether the worker at this address has said goodbye, and nobody has registered there since. */
 bool leases_bar(const struct leases *l, const char *address);
 
 #endif

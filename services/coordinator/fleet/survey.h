@@ -66,7 +66,7 @@ void survey_compare(struct survey *s, struct survey_worker *w, const char *etag)
  * there is no worker to ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
-/* Drops a question, so that it is not answered any more. Does nothing if it was answered already. */
+/* Drops a question. Its answered() is then never called. Does nothing if it was answered already. */
 void survey_question_drop(struct survey *s, struct survey_question *q);
 
 #endif

@@ -10,7 +10,7 @@ struct listed_task {
     char *name;
     char *error; /* why the worker cannot run it; NULL: it can */
     enum idempotency idempotent;
-    unsigned slots;    /* items that the worker runs at once; 0: it does not say */
+    unsigned slots;    /* items that the worker runs at the same time; 0: not reported */
     unsigned starting; /* processes that are starting */
     char *about;       /* the other members of its description, each with a comma in front */
 };

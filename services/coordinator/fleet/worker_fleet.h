@@ -40,7 +40,7 @@ struct worker_fleet {
  * names the option. f must be zeroed except for config. open: other machines can connect to this coordinator, and
  * --insecure was not given. */
 MUST_CHECK int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec, bool open);
-/* Whether workers may register themselves. The option --workers must have been checked. */
+/* Returns whether workers may register themselves. The option --workers must have been checked. */
 bool worker_fleet_takes_registrations(const struct worker_fleet_config *config);
 void worker_fleet_register_metrics(struct worker_fleet *f);
 /* Starts everything but the search for addresses. On failure it returns false, with a sentence in err. */
@@ -49,8 +49,8 @@ MUST_CHECK bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char
  * sentence in err. */
 MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_ops *ops, void *data,
                                           char *err, size_t err_size);
-/* A worker has rejected the token of a request that was sent when token_age was `age`. Reads the file at once if it has
- * changed. Returns true if there is another token now: the request may be sent again with it. */
+/* Call it when a worker has rejected the token of a request that was sent when token_age was `age`. Reads the token
+ * file again if it has changed. Returns true if there is a newer token: the request may be sent again with it. */
 MUST_CHECK bool worker_fleet_has_newer_token(struct worker_fleet *f, uint64_t age);
 /* Reads tokens and certificates again. Running requests keep those that they were sent with. */
 void worker_fleet_reload(struct worker_fleet *f);

@@ -13,7 +13,7 @@ static struct tls_files files_of(const struct worker_fleet_config *config)
         .path = {[TLS_CERT] = config->client_cert, [TLS_KEY] = config->client_key, [TLS_CA] = config->ca}};
 }
 
-/* Certificates without https are an error. Otherwise nobody would notice that the workers are reached without TLS and
+/* Certificates without https are an error. Otherwise it would go unnoticed that the workers are reached without TLS and
  * the certificates are never used. */
 int worker_tls_check(const struct option_spec *spec, const struct worker_fleet_config *config)
 {

@@ -48,7 +48,7 @@ struct jobspec {
     enum job_errors errors;
     int64_t chunk_size; /* items; 0: adaptive */
     int64_t max_chunk_bytes;
-    int64_t max_concurrency; /* items that run at once; 0: as many as there are slots */
+    int64_t max_concurrency; /* most items that run at the same time; 0: as many as there are slots */
     int64_t priority;        /* 0 .. 9; 9 is the most urgent */
     double item_timeout_s;   /* 0: none */
     double deadline_s;       /* 0: none */
@@ -81,15 +81,15 @@ MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const
                                    struct jobspec_error *err);
 /* Reads the job object without its items, as JSON text. A field that is both here and in the query is an error. */
 MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
-/* Call it when everything was read. have_items says whether the body has items. Checks that there is a task and exactly
- * one source of items, and sets source and generated_count. */
+/* Call it when the query and all options were read. have_items says whether the body has items. Checks that there is a
+ * task and exactly one source of items, and sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
 /* For a job that was started with `early`, before all its options had arrived. Returns the JSON pointer of the first
  * option that differs in `late` but may not change any more. Returns NULL when there is none. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
-/* For RANGE and SPANS: appends items first .. first + count - 1, one line each. Returns false when they pass the
+/* For RANGE and SPANS: appends items first .. first + count - 1, one line each. Returns false when they exceed the
  * buffer's cap. */
 MUST_CHECK bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out);
 

@@ -35,9 +35,9 @@ extern const size_t jobspec_field_count;
 
 /* Returns the field of that name; NULL when there is none. */
 const struct field *jobspec_field(const char *name);
-/* Whether the field of that name was given. */
+/* Returns whether the field of that name was given. */
 bool jobspec_given(const struct jobspec *spec, const char *name);
-/* Whether there are fields called "<name>.something". */
+/* Returns whether there are fields called "<name>.something". */
 bool jobspec_is_group(const char *name);
 
 /* Sets status, pointer (the name with slashes instead of dots) and sentence; returns false. */

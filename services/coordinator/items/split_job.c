@@ -1,5 +1,5 @@
-/* Splits bodies that are a job object. The elements of "items" are passed on as they come. The other members are kept
- * as options. */
+/* Splits bodies that are a job object. The elements of "items" are passed on as they arrive. The other members are
+ * collected as options. */
 #include "coordinator/items/splitter_internal.h"
 
 #include "common/json/json_own.h"

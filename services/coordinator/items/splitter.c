@@ -38,7 +38,7 @@ static enum split_status feed(struct splitter *s, const char *data, size_t len)
     return status;
 }
 
-/* Finds the encoding from the first bytes of the body, and reads everything that came with these bytes. */
+/* Detects the encoding from the first bytes of the body, and reads `data`. */
 static enum split_status begin(struct splitter *s, const char *data, size_t len)
 {
     enum encoding encoding = encoding_of(data, len);
@@ -49,7 +49,7 @@ static enum split_status begin(struct splitter *s, const char *data, size_t len)
     return feed(s, data + mark, len - mark);
 }
 
-/* Gathers the first bytes of a body that comes in very small pieces. Returns how many bytes of data were used. */
+/* Gathers the first bytes of a body that arrives in very small pieces. Returns how many bytes of data were used. */
 static size_t gather_head(struct splitter *s, const char *data, size_t len)
 {
     size_t used = 0;

@@ -1,4 +1,4 @@
-/* Recognises a job object that was sent as an item, so that the error can say how to send it. */
+/* Recognises a job object that was sent as an item, so that a hint can say how to send it. */
 #include "common/json/json_walk.h"
 #include "coordinator/job/job_internal.h"
 

@@ -44,7 +44,7 @@ void job_set_waiting(struct job *j, enum sched_waiting why);
 
 /* job_hint.c */
 
-/* Returns what an item looks like, judged by its members. The item must be valid JSON. */
+/* Returns whether the members of an item look like those of a job object. The item must be valid JSON. */
 enum job_likeness job_likeness(const char *item, size_t len);
 /* Returns a hint for the end of the answer: what the client may have meant. Returns NULL when there is none. The text
  * is static. */

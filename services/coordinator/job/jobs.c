@@ -12,7 +12,7 @@ enum { BUCKETS_MIN = 64 };
 #define MEMORY_GAP_NS (5 * NS_PER_S)
 
 /* Returns freed memory to the kernel. This is not done each time a job ends, because other jobs usually reuse the
- * memory at once. */
+ * memory soon. */
 static void return_memory(struct jobs *t, uint64_t now)
 {
     if (!t->memory_was_freed || now - t->memory_returned_ns < MEMORY_GAP_NS) return;

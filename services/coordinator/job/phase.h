@@ -47,7 +47,7 @@ void phase_take_value(struct phase *p, uint64_t index, struct buf *line);
 /* Adds the line {"error":{...}} for each of n items. */
 void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len);
 
-/* Makes the job fail because there is no memory for an answer of it. */
+/* Makes the job fail because there is no memory for one of its answers. */
 void phase_fail_for_memory(struct phase *p);
 
 /* The functions below return what is sent with an attempt. */

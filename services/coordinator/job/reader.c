@@ -9,7 +9,7 @@
 
 /* If the answers of a document are no larger than this, it is sent in one piece with its length. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
-/* If no other line has come after this time, the start line is sent alone, so that the client knows the job's id. The
+/* If no other line is ready after this time, the start line is sent alone, so that the client knows the job's id. The
  * answer of a shorter job is sent in one piece. */
 #define START_ALONE_NS (NS_PER_S / 5)
 

@@ -22,8 +22,8 @@ static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane 
         (l)->field = UINT32_MAX;                                                                                       \
     } while (0)
 
-/* Whether the worker may hold one more chunk of this task. The limit is per task, so the chunks of one task do not keep
- * out another. */
+/* Returns whether the worker may hold one more chunk of this task. The limit is per task, so the chunks of one task do
+ * not keep out another. */
 static bool has_request_room(const struct sched_lane *l)
 {
     return l->attempts_n < (size_t)l->endpoint->s->config.max_chunks_per_worker * lane_workers(l);
@@ -208,7 +208,7 @@ void isolation_end(struct scheduler *s)
     if (e) balancer_update_all(e);
 }
 
-/* Call it when no endpoint is idle. One endpoint then gets nothing more until it is idle. */
+/* Call it when no endpoint is idle. One endpoint then gets no more chunks until it is idle. */
 static void isolation_begin(const struct sched_chunk *chunk)
 {
     struct sched_task *t = chunk->job->task;

@@ -3,11 +3,11 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Decides how many items go in a chunk, and how much work an item is. The measure is slot time: how long an item holds
- * a slot. Workers report it in their answers. For other workers it is estimated. Each endpoint has a clock, which runs
- * at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time of an attempt
- * between two answers is the number of its unanswered items, times how far the clock has advanced. This estimate
- * includes round trips, queues and the delay of a busy coordinator. So chunks are always large enough for the
+ * Decides how many items a chunk has, and estimates how much work an item is. Work is measured as slot time: how long
+ * an item holds a slot. Workers report it in their answers. For other workers it is estimated. Each endpoint has a
+ * clock, which runs at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time
+ * of an attempt between two answers is the number of its unanswered items, times how far the clock has advanced. This
+ * estimate includes round trips, queues and the delay of a busy coordinator. So chunks are always large enough for the
  * coordinator to keep all slots busy with them. If they were smaller, the coordinator's own delay would be taken for
  * work. That would keep chunks small, and small chunks would keep the coordinator busy.
  */
@@ -175,8 +175,8 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* While chunks are too small for their cost, few chunks are sent at once, because one for each slot could be thousands
- * of chunks. Long items should not have to wait for this limit, so it doubles with time. */
+/* While chunks are too small for their cost, only a few chunks are in flight, because one for each slot could be
+ * thousands of chunks. Long items should not have to wait for this limit, so it doubles with time. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;

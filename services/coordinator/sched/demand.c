@@ -2,8 +2,8 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-/* Returns how many slots would be busy if there were enough. While the items' cost is unknown, it is one slot for each
- * item. Later it is as many slots as would finish the work in one second. */
+/* Returns how many slots would be busy if there were enough. While the cost of an item is unknown, this is one slot for
+ * each item. Later it is the number of slots that would finish the work in one second. */
 static uint64_t demand_of(const struct sched_job *job)
 {
     uint64_t items = job->uncut + job->pending_items + job->backoff_items + job->in_flight_items;
@@ -14,7 +14,7 @@ static uint64_t demand_of(const struct sched_job *job)
     return (uint64_t)slots;
 }
 
-/* Only a job that has changed updates the sum. So reading the sum costs the same with any number of jobs. */
+/* Only a job that has changed updates the sum. So reading the sum is O(1). */
 void demand_update(struct sched_job *job)
 {
     uint64_t slots = demand_of(job);

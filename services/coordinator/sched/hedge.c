@@ -143,7 +143,8 @@ static uint64_t scan(struct sched_job *job)
     return next == SCHED_NEVER || next > soonest ? next : soonest;
 }
 
-/* New attempts may become late before those just scanned. At a job's tail there are no new attempts. */
+/* New attempts may become late before the attempts that were just scanned. At a job's tail there are no new
+ * attempts. */
 static uint64_t next_scan(struct sched_job *job)
 {
     uint64_t next = scan(job), most = job->s->now_ns + DEAD_MIN_NS;

@@ -4,9 +4,9 @@
 
 /*
  * Estimates what an item costs from the slot time of whole chunks: slot time = fixed + items * marginal. It uses least
- * squares over the chunks answered lately. The fixed part (a round trip, a wake-up, waiting for a processor) is the
- * same for one item and for a thousand, so it must not decide the size of a chunk. Chunks of a single size cannot
- * separate the two parts. Then the mean is used as the marginal cost, and larger chunks are tried.
+ * squares over the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting for a
+ * processor) is the same for one item and for a thousand, so it must not decide the size of a chunk. Chunks of a single
+ * size cannot separate the two parts. Then the mean is used as the marginal cost, and larger chunks are tried.
  */
 #define CHUNKS_REMEMBERED 64.0        /* beyond this many chunks the sums are halved */
 #define CHUNKS_NEEDED     4.0         /* chunks needed before a slope is used */

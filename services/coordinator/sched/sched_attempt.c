@@ -167,7 +167,7 @@ void attempt_cut(struct sched_attempt *a)
     list_push_back(&s->cuts, &a->queue);
 }
 
-/* A chunk whose items are all answered is settled when the last of its attempts is gone. */
+/* A chunk whose items are all answered is settled when the last of its attempts has ended. */
 static void settle_if_done(struct sched_chunk *chunk)
 {
     if (chunk->state == CHUNK_IN_FLIGHT && chunk_left(chunk) == 0 && !chunk->attempt && !chunk->hedge)
@@ -228,7 +228,7 @@ static void cut_losers(struct sched_chunk *chunk)
     if (chunk->hedge && !chunk->hedge->lingers) attempt_cut(chunk->hedge);
 }
 
-/* The silence until now was not spent on an item, and it does not mean that the worker hangs. */
+/* The time since the last answer was not spent on an item, and the silence does not mean that the worker hangs. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns)
 {
     struct sched_job *job = a->chunk->job;

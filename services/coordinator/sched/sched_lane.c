@@ -89,7 +89,7 @@ void lane_full_is_over(struct sched_lane *l)
     set_full(l, false, SCHED_NEVER);
 }
 
-/* Returns what the endpoint said about one task; NULL when it does not have the task. */
+/* Returns what the endpoint reported about one task; NULL when it does not have the task. */
 static const struct sched_endpoint_task *find_known(const struct sched_endpoint *e, const char *name, size_t len)
 {
     for (size_t i = 0; i < e->tasks_n; i++)
@@ -206,7 +206,7 @@ static struct sched_worker *find_worker(struct sched_worker *table, uint32_t all
     return &table[i];
 }
 
-/* Rebuilds the table without the workers that have not answered lately, and with room for one more. */
+/* Rebuilds the table without the workers that have not answered recently, and with room for one more worker. */
 static void sweep_workers(struct sched_lane *l)
 {
     struct scheduler *s = l->task->s;

@@ -18,7 +18,7 @@
 #define CHUNKS_PER_WINDOW        4                        /* least number of adaptive chunks in a worker's window */
 #define CHUNK_GROWTH             8    /* a chunk may be this many times as large as the largest one answered */
 #define ITEMS_REMEMBERED         1024 /* beyond this many items, or 1 s of slot time, the sums of the mean are halved */
-#define CUT_RUN_BYTES            (128 * KIB) /* item bytes cut in one run; the next run follows at once */
+#define CUT_RUN_BYTES            (128 * KIB) /* item bytes cut in one run; the next run follows immediately */
 #define TAIL_ITEMS_KNOWN         64 /* if its mean is over this many items, a job stops measuring at its tail */
 #define CHUNK_ITEMS_MAX          (1u << 22)
 #define CHUNKS_PER_WORKER        (LIMIT_WORKER_CHUNKS * 3 / 4)

@@ -1,8 +1,8 @@
 /*
- * The scheduler decides which items go in which chunk, to which endpoint they are sent and when, and when they are sent
- * again after a failure. Pure: it has no socket and no clock. Events are function calls that carry the time. The
- * scheduler acts by calling scheduler_ops, and only from inside scheduler_run(). The shell (the code around the
- * scheduler) calls scheduler_run() once per loop turn, after the turn's events.
+ * The scheduler decides which items form a chunk, when and to which endpoint a chunk is sent, and when it is sent again
+ * after a failure. Pure: it has no socket and no clock. Events are function calls that carry the time. The scheduler
+ * acts by calling scheduler_ops, and only from inside scheduler_run(). The shell (the code around the scheduler) calls
+ * scheduler_run() once per loop turn, after the turn's events.
  *
  * Promises: each item offered is settled exactly once, either by an accepted answer or by settle_error. job_finished is
  * called exactly once per job, after its last item is settled. Memory grows with the items in flight, not with the size
@@ -21,8 +21,8 @@
  *
  * A chunk is always on the list of its state. Only chunk_move() (sched_chunk.c) moves it. A chunk in flight has one
  * attempt, or two when it is hedged. Each attempt sends a suffix of the chunk, whose items are answered in order. The
- * answered prefix of the chunk ends where the attempt that got furthest has got to. An answer to an item inside that
- * prefix is a duplicate and is dropped.
+ * attempt with the furthest answer determines the answered prefix of the chunk. An answer to an item inside that prefix
+ * is a duplicate and is dropped.
  *
  * Ownership: the scheduler owns jobs, chunks, attempts and endpoints. The shell owns what their void * members point
  * to.
@@ -138,7 +138,7 @@ struct sched_attempt {
     uint64_t starting_until_ns;   /* its worker starts processes for it, so it is not late before this time */
     bool is_hedge;
     bool is_rescue;      /* its chunk is on a worker that seems dead; the retry budget pays for it */
-    bool dead;           /* it is cut off in the next run; what it still reports is dropped */
+    bool dead;           /* it is cut off in the next run; until then, what it reports is dropped */
     bool lingers;        /* all items are answered, but the end line has not arrived */
     bool alone;          /* it must run alone, so no other chunk is sent to its endpoint */
     bool poison_suspect; /* its chunk was a poison suspect, and the endpoint counts it */
@@ -314,8 +314,7 @@ void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
 void *sched_job_owner(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
-/* Returns the expected time until the items that are not cut yet, and the items in flight, are done. 0: not known
- * yet. */
+/* Returns the expected time until all items that are in flight or not cut yet are done. 0: not known yet. */
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 
 /* Endpoints. */
@@ -323,8 +322,8 @@ uint64_t sched_job_eta_ns(const struct sched_job *job);
 struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool balancer, unsigned slots_hint,
                                           uint64_t now_ns);
 void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
-/* Call it when the endpoint drains, or sent Connection: close. It gets no more chunks until it is ready again. Ignored
- * for a balancer. */
+/* Call it when the endpoint drains or has sent Connection: close. The endpoint gets no more chunks until it is ready
+ * again. Ignored for a balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* Tells the scheduler all tasks of the worker, with the slots of each (0: not known). Chunks of other tasks are not
  * sent there. Before the first call, the endpoint counts as having every task. A balancer always counts as having every
@@ -402,7 +401,7 @@ struct sched_stats {
 };
 struct sched_stats sched_stats(const struct scheduler *s);
 
-/* The figures of one task or pipeline that jobs have named lately. */
+/* The figures of one task or pipeline that jobs have named recently. */
 struct sched_task_stats {
     const char *name;
     size_t jobs;
@@ -411,7 +410,7 @@ struct sched_task_stats {
     uint32_t endpoints; /* open endpoints that have the task */
     uint64_t full;      /* endpoints that answered 429 for the task and get none of its chunks for a moment */
 };
-/* Returns false when no job has named the task lately. */
+/* Returns false when no job has named the task recently. */
 MUST_CHECK bool sched_task_stats(const struct scheduler *s, const char *name, struct sched_task_stats *stats);
 void sched_each_task(const struct scheduler *s, void (*visit)(void *data, const struct sched_task_stats *stats),
                      void *data);

@@ -101,7 +101,7 @@ struct sched_task {
     uint64_t uncut_items, pending_items, backoff_items, in_flight_items, demand_slots;
 };
 
-/* What items cost in slot time, item_cost.c. */
+/* The cost of items in slot time, item_cost.c. */
 struct sched_item_cost {
     double ns, items;            /* decaying sums over items */
     double chunks, n, nn, y, ny; /* decaying sums over whole chunks: n items, y ns, and their products */
@@ -136,7 +136,7 @@ struct sched_job {
     double tokens;
     uint64_t trickle_ns, probation_ns;             /* when the next retry, or the next probation, needs no token */
     uint64_t starting_since_ns, starting_until_ns; /* workers start processes for it; 0: not since its last answer */
-    uint64_t progress_ns;                          /* when the last answer came */
+    uint64_t progress_ns;                          /* when the last answer arrived */
     struct heap_node hedge_node; /* node in s->hedge_scans; its key is when to look for late attempts */
 
     uint64_t vtime;              /* fairness.c */
@@ -160,7 +160,7 @@ struct scheduler {
 
     struct list jobs;
     struct list tasks;  /* the task that is served next comes first */
-    struct list ending; /* jobs that may have come to their end */
+    struct list ending; /* jobs that may have ended */
     struct sched_endpoint **endpoints;
     uint32_t endpoints_n, endpoints_alloc;
     size_t lanes_n;
@@ -267,15 +267,15 @@ struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched
 /* sched_task.c */
 /* Returns the task, and makes it when it is new. */
 struct sched_task *task_get(struct scheduler *s, const char *name);
-/* Frees the task. Its jobs must be gone. */
+/* Frees the task, which must have no jobs left. */
 void task_free(struct sched_task *t);
-/* Whether there are endpoints, but none has the task. */
+/* Returns whether there are endpoints, but none has the task. */
 bool task_is_nowhere(const struct sched_task *t);
 
 /* sched_lane.c */
 struct sched_lane *lane_new(struct sched_task *t, struct sched_endpoint *e);
 void lane_free(struct sched_lane *l);
-/* Frees the lanes of an endpoint that is going away. Its attempts must be gone. */
+/* Frees the lanes of an endpoint that is being removed. It must have no attempts left. */
 void lanes_free(struct sched_endpoint *e);
 double lane_window(const struct sched_lane *l);
 unsigned lane_workers(const struct sched_lane *l);
@@ -294,7 +294,7 @@ void lane_full_is_over(struct sched_lane *l);
 /* Returns the length of the next pause, and increments *pauses. Each pause is twice as long as the last one, with
  * jitter. */
 uint64_t pause_length(struct scheduler *s, unsigned *pauses);
-/* Whether it is OPEN or on PROBATION. */
+/* Returns whether the endpoint is in state OPEN or PROBATION. */
 bool endpoint_takes_attempts(const struct sched_endpoint *e);
 /* The only function that changes e->state. `until_ns` is when the state ends; SCHED_NEVER: when an event ends it. */
 void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
@@ -330,20 +330,22 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n);
 /* Call it when the attempt has ended and all of its items are answered. */
 void chunker_observe_whole(const struct sched_attempt *a);
 void chunker_advance(struct sched_lane *l, uint64_t now_ns);
-/* Whether the job must wait for answers before it sends more, because its chunks are still small for their cost. */
+/* Returns whether the job must wait for answers before it sends more, because its chunks are still small compared with
+ * their overhead. */
 bool chunker_ramp_is_full(struct sched_job *job);
 void chunker_ramp_timer_fired(struct sched_job *job);
 
 /* retry.c */
 void retry_first_attempt(struct sched_job *job);
-/* Whether a retry may be sent now. If so, it takes the tokens. */
+/* Returns whether a retry may be sent now. If so, it takes the tokens. */
 bool retry_take_token(struct sched_job *job);
 /* Whether an endpoint whose last attempt failed may be tried now. If so, this counts as the attempt. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
 /* Returns true if it took a token. The token is returned when the endpoint answers or was not reached. */
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_probation(struct sched_job *job);
-/* Decides where the chunk goes after its attempt failed in this way. No other attempt of the chunk may be running. */
+/* Decides what happens to the chunk after its attempt has failed in this way. No other attempt of the chunk may be
+ * running. */
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
 /* Call it when another attempt of the chunk still runs. It only counts the failure. */
 void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
@@ -353,14 +355,14 @@ void retry_timer_fired(struct sched_chunk *chunk);
 void retry_count_items(struct sched_chunk *chunk);
 
 /* blame.c */
-/* Whether the chunk has lost two workers. */
+/* Returns whether the chunk has lost two workers. */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk);
 /* Whether the chunk is a single item that the next loss would convict. Such an item must run alone on a worker. */
 bool blame_needs_isolation(const struct sched_chunk *chunk);
-/* Whether the chunk may join the chunks that the endpoint already has. */
+/* Returns whether the chunk may join the chunks that the endpoint already has. */
 bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a);
-/* Decides where the chunk goes after its worker has vanished. No other attempt of the chunk may be running. */
+/* Decides what happens to the chunk after its worker has vanished. No other attempt of the chunk may be running. */
 void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause);
 
 /* hedge.c */

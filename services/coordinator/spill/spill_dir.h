@@ -24,7 +24,7 @@ void spill_dir_release(struct spill_dir *d);
 MUST_CHECK bool spill_dir_take(struct spill_dir *d, uint64_t bytes);
 /* Takes over a file to remove it. Its bytes were reserved with spill_dir_take(). */
 void spill_dir_remove(struct spill_dir *d, int fd, uint64_t bytes);
-/* Makes one more step of removing files. Returns whether something is left to remove. */
+/* Does one more step of removing files. Returns whether anything is left to remove. */
 bool spill_dir_step(struct spill_dir *d);
 
 #endif

@@ -77,7 +77,7 @@ static const struct status_series {
      AT(budget_exhausted)},
 };
 
-/* What is read when a series is rendered. */
+/* The source and the offset of the figure that is read when a series is rendered. */
 static struct metric_reading {
     const struct status_source *from;
     size_t offset;

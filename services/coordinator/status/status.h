@@ -16,7 +16,7 @@ struct status_source {
     struct catalog *catalog;
 };
 
-/* What autoscalers read, for all jobs or for the jobs of one task. */
+/* The figures that autoscalers read, for all jobs or for the jobs of one task. */
 struct status_demand {
     uint64_t queued_items, in_flight_items;
     uint64_t demand_slots; /* slots that would be busy if there were enough */

@@ -6,7 +6,7 @@ static void on_timer(uv_timer_t *timer)
 }
 
 /* The scheduler runs before the server's step, so that the answers of workers reach clients in this turn. It runs again
- * after the server's step, for the jobs that arrived there. It also runs before the loop sleeps. */
+ * after the server's step, for the jobs that arrived in that step. It also runs before the loop sleeps. */
 static void run_if_wanted(void *data)
 {
     struct scheduler_timing *t = data;
@@ -39,7 +39,7 @@ void scheduler_timing_want(struct scheduler_timing *t)
     turn_stay_awake(&t->before_sleep, true);
 }
 
-/* An op may cause an event at once, such as a send that fails. So the scheduler runs until no event is left. */
+/* An op may itself cause an event, such as a send that fails. So the scheduler runs until no event is left. */
 void scheduler_timing_run(struct scheduler_timing *t)
 {
     uint64_t deadline, now;
