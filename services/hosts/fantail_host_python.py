@@ -35,6 +35,7 @@ FLUSH_CHARS = 1 << 18
 PERIOD_S = 0.02
 IDLE_PERIODS = 25
 TRACEBACK_BYTES = 2048
+CAUSE_CHARACTERS = 65536  # an error of more than 1 MiB is refused, and a character may take 12 bytes
 
 
 class Answers:
@@ -268,7 +269,7 @@ def decode(line):
 def describe(error):
     if isinstance(error, MemoryError):
         return '{"error":{"name":"out_of_memory","cause":"MemoryError"}}\n'
-    cause = "".join(traceback.format_exception_only(type(error), error)).strip()
+    cause = "".join(traceback.format_exception_only(type(error), error)).strip()[:CAUSE_CHARACTERS]
     frames = error.__traceback__.tb_next  # without the frame of this file
     trace = "".join(traceback.format_exception(type(error), error, frames))[-TRACEBACK_BYTES:]
     return (

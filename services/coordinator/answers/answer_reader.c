@@ -16,6 +16,9 @@ void answer_reader_release(struct answer_reader *r)
 
 enum { VALUE_FRAME_LEN = sizeof "{\"value\":" - 1 };
 
+/* Values of shorter lines are scanned when the line is whole. */
+enum { SCANNED_BYTES = 4096 };
+
 static bool is_canonical_value(const char *bytes, size_t len, const struct answer_line *line)
 {
     return line->body == bytes + VALUE_FRAME_LEN && line->body_len + VALUE_FRAME_LEN + 1 == len &&
@@ -71,25 +74,63 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
     return !r->fault;
 }
 
+/* Reads the whole line in r->partial, whose value was scanned as it came. */
+static bool read_scanned(struct answer_reader *r)
+{
+    struct buf *b = &r->partial;
+    struct answer_line line = {.kind = ANSWER_VALUE};
+    if (!value_scan_finish(&r->scan, b->data, b->len - 1, "}", &line.body, &line.body_len)) {
+        if (b->len <= LIMIT_OTHER_LINE_BYTES) return read_lines(r, b->data, b->len);
+        r->fault = "a line of the answer is not an envelope";
+        return false;
+    }
+    if (is_canonical_value(b->data, b->len - 1, &line))
+        r->ops->value(r->data, b);
+    else
+        report_line(r, &line);
+    return true;
+}
+
 /* Reads the whole line in r->partial. */
 static bool read_partial(struct answer_reader *r)
 {
     struct buf *b = &r->partial;
-    struct answer_line line = answer_line_parse(b->data, b->len - 1, true);
+    struct answer_line line;
     bool ok = true;
-    if (line.kind == ANSWER_VALUE && is_canonical_value(b->data, b->len - 1, &line))
-        r->ops->value(r->data, b);
-    else
-        ok = read_lines(r, b->data, b->len);
+    if (r->scan.state != VALUE_SCAN_IDLE) {
+        ok = read_scanned(r);
+    } else {
+        line = answer_line_parse(b->data, b->len - 1, true);
+        if (line.kind == ANSWER_VALUE && is_canonical_value(b->data, b->len - 1, &line))
+            r->ops->value(r->data, b);
+        else
+            ok = read_lines(r, b->data, b->len);
+    }
+    r->scan = (struct value_scan){0};
     buf_clear(b);
     if (b->alloc > 4 * MIB) buf_release(b);
     return ok;
+}
+
+/* Scans what has come of the line in r->partial, without its newline. */
+static void scan_partial(struct answer_reader *r)
+{
+    const struct buf *b = &r->partial;
+    size_t len = b->len && b->data[b->len - 1] == '\n' ? b->len - 1 : b->len;
+    if (len < SCANNED_BYTES) return;
+    if (r->scan.state == VALUE_SCAN_IDLE && memcmp(b->data, "{\"value\":", VALUE_FRAME_LEN) == 0)
+        value_scan_begin(&r->scan, VALUE_FRAME_LEN);
+    if (r->scan.state == VALUE_SCAN_IDLE && len > LIMIT_OTHER_LINE_BYTES)
+        r->fault = "a line of the answer is too long for one without a value";
+    value_scan_feed(&r->scan, b->data, len);
+    if (r->scan.state == VALUE_SCAN_BAD) r->fault = "a line of the answer is not an envelope";
 }
 
 static bool hold(struct answer_reader *r, const char *bytes, size_t len)
 {
     buf_expect(&r->partial, len, r->line_hint);
     if (!buf_add(&r->partial, bytes, len)) r->fault = "a line of the answer is too long";
+    if (!r->fault) scan_partial(r);
     return !r->fault;
 }
 

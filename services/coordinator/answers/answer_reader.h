@@ -2,13 +2,15 @@
  * Parses the answer of one attempt, which arrives in pieces, and reports its lines through callbacks. Consecutive value
  * lines are reported in one call. Each error line and the end line are reported in a call of their own. Lines are
  * reported in canonical form, {"value":V} or {"error":{...}} without other members, even if the worker wrote them
- * differently. Pure: bytes in, calls out.
+ * differently. A long value is scanned as it comes, so a call takes as long as its piece is. Pure: bytes in, calls
+ * out.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
 
 #include "common/base/buf.h"
 #include "protocol/protocol.h"
+#include "protocol/value_scan.h"
 
 struct answer_reader_ops {
     /* Reports n whole value lines, which are borrowed. */
@@ -28,11 +30,12 @@ struct answer_reader_ops {
 struct answer_reader {
     const struct answer_reader_ops *ops;
     void *data;
-    struct buf partial;   /* the first part of a line that is not whole yet */
-    size_t line_hint;     /* the probable length of a long line; 0: unknown */
-    bool ended;           /* the end line was read */
-    struct buf canonical; /* a line in canonical form */
-    const char *fault;    /* what is wrong with the bytes: a static phrase; NULL: nothing */
+    struct buf partial;     /* the first part of a line that is not whole yet */
+    struct value_scan scan; /* the value of this line, which is scanned as it comes */
+    size_t line_hint;       /* the probable length of a long line; 0: unknown */
+    bool ended;             /* the end line was read */
+    struct buf canonical;   /* a line in canonical form */
+    const char *fault;      /* what is wrong with the bytes: a static phrase; NULL: nothing */
 };
 
 void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops *ops, void *data);

@@ -231,7 +231,7 @@ static bool is_cut_off(const char *p, size_t len)
 static enum split_status add_text(struct splitter *s, struct buf *out, size_t begin, const char *p, size_t len,
                                   uint64_t offset, size_t *used)
 {
-    size_t at = 0;
+    size_t at = *used = 0;
     for (; at < len; at++) {
         size_t n = json_text_length(p + at, len - at);
         buf_add(out, p + at, n);
@@ -252,7 +252,7 @@ static enum split_status add_text(struct splitter *s, struct buf *out, size_t be
 static enum split_status read_text_line(struct splitter *s, const char *line, size_t len, uint64_t offset)
 {
     struct buf *out = &s->items;
-    size_t begin = out->len, used = 0;
+    size_t begin = out->len, used;
     if (len && line[len - 1] == '\r') len--;
     s->line_offset = offset;
     if (len > LIMIT_ITEM_BYTES) return fail_too_large(s, offset);
@@ -291,7 +291,7 @@ static enum split_status complete_rest(struct splitter *s, const char *p, size_t
 {
     *taken = 0;
     while (s->rest_len && *taken < len) {
-        size_t used;
+        size_t used = 0;
         s->rest[s->rest_len++] = p[(*taken)++];
         enum split_status status = add_text_part(s, s->rest, s->rest_len, offset + *taken - s->rest_len, &used);
         if (status != SPLIT_OK) return status;

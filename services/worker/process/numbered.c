@@ -52,15 +52,32 @@ static const char *read_id(const char *at, const char *end, uint64_t *id)
     return at;
 }
 
-/* Reads a line whose members are in the usual order, the id first. If it returns false, `a` may hold the id. */
-static bool parse_usual(const char *line, const char *end, struct numbered_line *a)
+/* Reads the start of a line whose members are in the usual order, the id first. Returns where the value begins, or
+ * NULL. If it returns NULL, `a` may hold the id. */
+static const char *read_usual_start(const char *line, const char *end, struct numbered_line *a)
 {
     const char *at = expect(expect(expect(line, end, "{"), end, "\"id\""), end, ":");
     if (at) at = read_id(at, end, &a->id);
     at = expect(at, end, ",");
-    if (!at) return false;
+    if (!at) return NULL;
     a->kind = NUMBERED_BAD;
-    at = expect(expect(at, end, "\"value\""), end, ":");
+    return expect(expect(at, end, "\"value\""), end, ":");
+}
+
+bool numbered_find_value(const char *line, size_t len, uint64_t *id, size_t *offset)
+{
+    struct numbered_line a = {0};
+    const char *at = read_usual_start(line, line + len, &a);
+    if (!at || at == line + len) return false;
+    *id = a.id;
+    *offset = (size_t)(at - line);
+    return true;
+}
+
+/* Reads a line whose members are in the usual order. If it returns false, `a` may have the id. */
+static bool parse_usual(const char *line, const char *end, struct numbered_line *a)
+{
+    const char *at = read_usual_start(line, end, a);
     if (!at) return false;
     a->body = at;
     a->body_len = json_value_length(at, (size_t)(end - at));

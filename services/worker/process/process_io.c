@@ -230,7 +230,7 @@ static bool read_long_line(struct process *p, size_t seen)
     struct intake in = {0};
     char *newline = memchr(line.data + seen, '\n', line.len - seen);
     if (!newline) {
-        p->window.seen = line.len;
+        in.fault = window_look(&p->window, line.data, line.len);
         return check_output(p, &in, line.data, line.len);
     }
     size_t len = (size_t)(newline + 1 - line.data);

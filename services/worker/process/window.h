@@ -20,6 +20,7 @@
 #ifndef FANTAIL_WORKER_PROCESS_WINDOW_H
 #define FANTAIL_WORKER_PROCESS_WINDOW_H
 
+#include "protocol/value_scan.h"
 #include "worker/chunk/chunk.h"
 
 #define WINDOW_TARGET_NS      (20 * NS_PER_MS) /* work that a process may hold */
@@ -49,6 +50,8 @@ struct window {
     uint64_t head_since_ns;   /* when the current item began */
     uint64_t given, answered; /* items in the life of the process */
     size_t seen;              /* bytes of the unfinished line that were searched for a newline */
+    struct value_scan scan;   /* the value of the unfinished line, if the line is long */
+    uint64_t scan_id;         /* for windows with ids: the id in that line */
 
     struct run *unconfirmed; /* for checked windows, see above */
     /* For checked windows: answers of the unconfirmed run or, if there is none, of the first run. */
@@ -94,6 +97,9 @@ struct intake {
 /* Reads lines of the process. progress() is called for each chunk that has more answers. */
 struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
                             void (*progress)(struct chunk *c));
+/* Reads what has come of a long line without its newline. `line` has len bytes until now. Its value is scanned as it
+ * comes. Returns NULL; or why the line cannot become an answer, a static phrase. */
+const char *window_look(struct window *w, const char *line, size_t len);
 /* Like window_intake(), for whole lines in a buffer, whose memory may be taken. */
 struct intake window_intake_buf(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c));
 

@@ -97,11 +97,29 @@ static const char *line_fault(const char *line, size_t len, const char *otherwis
     return otherwise;
 }
 
+static bool was_scanned(const struct window *w)
+{
+    return w->scan.state != VALUE_SCAN_IDLE;
+}
+
+static const char *envelope_fault(const char *line, size_t len)
+{
+    return line_fault(line, len, "its output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
+}
+
+/* Reads an envelope, whose value may have been scanned as it came. */
+static struct answer_line parse_envelope(struct window *w, const char *line, size_t len)
+{
+    struct answer_line a = {.kind = ANSWER_VALUE};
+    if (was_scanned(w) && value_scan_finish(&w->scan, line, len, "}", &a.body, &a.body_len)) return a;
+    if (len > LIMIT_OTHER_LINE_BYTES && was_scanned(w)) return (struct answer_line){.kind = ANSWER_BAD};
+    return answer_line_parse(line, len, true);
+}
+
 static const char *read_envelope(struct reading *rd, const char *line, size_t len)
 {
-    struct answer_line a = answer_line_parse(line, len, true);
-    if (a.kind != ANSWER_VALUE && a.kind != ANSWER_ERROR)
-        return line_fault(line, len, "its output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
+    struct answer_line a = parse_envelope(rd->w, line, len);
+    if (a.kind != ANSWER_VALUE && a.kind != ANSWER_ERROR) return envelope_fault(line, len);
     if (rd->w->form == FORM_CHECKED) buf_add(&rd->w->kept, line, len + 1);
     count_answer(rd, a.kind == ANSWER_ERROR, line + len + 1);
     return NULL;
@@ -113,7 +131,11 @@ static const char *read_value(struct reading *rd, const char *line, size_t len)
     struct buf *kept = &rd->w->kept;
     size_t offset;
     const char *reason;
-    if (!json_valid(line, len, &offset, &reason)) return line_fault(line, len, "its output is not valid JSON");
+    const char *body;
+    size_t body_len;
+    bool valid = was_scanned(rd->w) ? value_scan_finish(&rd->w->scan, line, len, "", &body, &body_len)
+                                    : json_valid(line, len, &offset, &reason);
+    if (!valid) return line_fault(line, len, "its output is not valid JSON");
     buf_add(kept, open, sizeof open - 1);
     buf_add(kept, line, len && line[len - 1] == '\r' ? len - 1 : len);
     buf_add(kept, "}\n", 2);
@@ -141,10 +163,21 @@ static void add_answer(struct reading *rd, const struct numbered_line *a, const 
     count_answer(rd, a->kind == NUMBERED_ERROR, end);
 }
 
+/* Reads a line with an id, whose value may have been scanned as it came. */
+static struct numbered_line parse_numbered(struct window *w, const char *line, size_t len)
+{
+    struct numbered_line a = {.kind = NUMBERED_VALUE, .id = w->scan_id};
+    if (!was_scanned(w)) return numbered_parse(line, len);
+    if (value_scan_finish(&w->scan, line, len, "}", &a.body, &a.body_len)) return a;
+    if (len <= LIMIT_OTHER_LINE_BYTES) return numbered_parse(line, len);
+    a.kind = NUMBERED_BAD;
+    return a;
+}
+
 static void read_numbered(struct reading *rd, const char *line, size_t len)
 {
     struct window *w = rd->w;
-    struct numbered_line a = numbered_parse(line, len);
+    struct numbered_line a = parse_numbered(w, line, len);
     const char *end = line + len + 1;
     uint64_t next = w->answered + rd->n + 1;
     if (a.kind == NUMBERED_STRAY || a.id < next || a.id > w->given) {
@@ -156,6 +189,34 @@ static void read_numbered(struct reading *rd, const char *line, size_t len)
 }
 
 /* ---- lines ---- */
+
+/* Begins to scan the value of a long line, if the line has one. */
+static void begin_scan(struct window *w, const char *line, size_t len)
+{
+    static const char open[] = "{\"value\":";
+    size_t at = 0;
+    bool found = w->form == FORM_CHECKED_VALUE;
+    if (w->form == FORM_NUMBERED) {
+        found = numbered_find_value(line, len, &w->scan_id, &at);
+    } else if (!found && len > sizeof open && memcmp(line, open, sizeof open - 1) == 0) {
+        at = sizeof open - 1;
+        found = true;
+    }
+    if (found) value_scan_begin(&w->scan, at);
+}
+
+const char *window_look(struct window *w, const char *line, size_t len)
+{
+    w->seen = len;
+    if (!was_scanned(w)) begin_scan(w, line, len);
+    value_scan_feed(&w->scan, line, len);
+    if (w->form == FORM_NUMBERED) return NULL;
+    if (w->scan.state == VALUE_SCAN_BAD && w->form == FORM_CHECKED_VALUE)
+        return line_fault(line, len, "its output is not valid JSON");
+    if (w->scan.state == VALUE_SCAN_BAD) return envelope_fault(line, len);
+    if (was_scanned(w) || len <= LIMIT_OTHER_LINE_BYTES) return NULL;
+    return line_fault(line, len, "its answer has no value, and is larger than 1 MiB");
+}
 
 static const char *read_line(struct reading *rd, const char *line, size_t len)
 {
@@ -181,6 +242,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
         w->seen = 0;
         in.surplus = w->form != FORM_NUMBERED && (!w->head || w->unconfirmed);
         in.fault = in.surplus ? "it wrote more lines than it had items" : read_line(&rd, at, (size_t)(newline - at));
+        w->scan.state = VALUE_SCAN_IDLE;
         if (in.fault) break;
         at = newline + 1;
     }

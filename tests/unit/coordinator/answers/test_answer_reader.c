@@ -117,3 +117,79 @@ Test(answer_reader, a_line_that_is_not_an_envelope_is_a_fault)
     expect_fault("{\"end\":\"complete\",\"done\":0}\nx", "after the end");
     expect_fault("{\"end\":\"complete\",\"done\":0}\n{\"value\":1}\n", "after the end");
 }
+
+static void add_times(struct buf *b, const char *text, unsigned times)
+{
+    while (times--) buf_add_str(b, text);
+}
+
+/* Feeds the bytes in pieces. Returns how many bytes were taken before the reader refused; all of them if it did not. */
+static size_t feed_in_pieces(struct answer_reader *r, const struct buf *bytes, size_t piece)
+{
+    for (size_t at = 0; at < bytes->len; at += piece) {
+        size_t n = bytes->len - at < piece ? bytes->len - at : piece;
+        if (!answer_reader_feed(r, bytes->data + at, n)) return at;
+    }
+    return bytes->len;
+}
+
+Test(answer_reader, a_long_value_is_the_same_in_whatever_pieces_it_comes)
+{
+    static const char *const forms[] = {"{\"value\":%s}\n", "{\"value\": %s }\n", "{\"value\":\t%s} \n"};
+    static const size_t pieces[] = {100, 4095, 4096, 70000, 1000000};
+    struct buf value = {0}, want = {0};
+    buf_add_char(&value, '[');
+    add_times(&value, "1, \"}\\\"\", {\"value\":2}, ", 10000);
+    buf_add_str(&value, "0]");
+    buf_addf(&want, "{\"value\":%s}\n{\"value\":7}\n", buf_cstr(&value));
+    for (size_t i = 0; i < ARRAY_SIZE(forms) * ARRAY_SIZE(pieces); i++) {
+        struct seen s = {0};
+        struct answer_reader r;
+        struct buf line = {0};
+        const char *hole = strstr(forms[i % 3], "%s");
+        buf_add(&line, forms[i % 3], (size_t)(hole - forms[i % 3]));
+        buf_add(&line, value.data, value.len);
+        buf_add_str(&line, hole + 2);
+        buf_add_str(&line, "{\"value\":7}\n");
+        answer_reader_init(&r, &ops, &s);
+        cr_assert_eq(feed_in_pieces(&r, &line, pieces[i / 3]), line.len, "%s: %s", forms[i % 3], r.fault);
+        cr_assert_str_eq(buf_cstr(&s.text), buf_cstr(&want));
+        buf_release(&s.text);
+        buf_release(&line);
+        answer_reader_release(&r);
+    }
+    buf_release(&value);
+    buf_release(&want);
+    assert_no_leaks();
+}
+
+Test(answer_reader, a_long_line_is_refused_as_soon_as_it_cannot_be_an_answer)
+{
+    static const struct {
+        const char *start, *repeated, *end;
+        size_t at_most; /* bytes that may be taken before the line is refused */
+    } cases[] = {
+        {"{\"value\":[1 2", ",1", "]}\n", 8192},
+        {"{\"value\":\"\xFF", "a", "\"}\n", 8192},
+        {"{\"error\":{\"cause\":\"", "a", "\"}}\n", LIMIT_OTHER_LINE_BYTES + 4096},
+        {"", " ", "{\"value\":1}\n", LIMIT_OTHER_LINE_BYTES + 4096},
+        {"{\"value\":\"", "a", "\",\"x\":1}\n", SIZE_MAX},
+        {"{\"value\":\"", "a", "\"}}\n", SIZE_MAX},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct seen s = {0};
+        struct answer_reader r;
+        struct buf line = {0};
+        buf_add_str(&line, cases[i].start);
+        add_times(&line, cases[i].repeated, 2 * LIMIT_OTHER_LINE_BYTES);
+        buf_add_str(&line, cases[i].end);
+        answer_reader_init(&r, &ops, &s);
+        size_t taken = feed_in_pieces(&r, &line, 4096);
+        cr_assert_lt(taken, line.len, "case %zu is taken", i);
+        cr_assert_leq(taken, cases[i].at_most, "case %zu: %zu bytes", i, taken);
+        buf_release(&s.text);
+        buf_release(&line);
+        answer_reader_release(&r);
+    }
+    assert_no_leaks();
+}

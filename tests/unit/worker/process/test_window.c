@@ -271,3 +271,71 @@ Test(window, with_ids_missing_answers_are_errors_and_surplus_lines_are_passed_ov
     chunk_unref(b);
     assert_no_leaks();
 }
+
+/* A long line as the process reads it: it looks at the line while it comes, and takes it in when it is whole. */
+static struct intake take_long_line(struct window *w, const char *line, const char **early)
+{
+    size_t len = strlen(line);
+    *early = NULL;
+    for (size_t at = 1000; at < len && !*early; at += 1000) *early = window_look(w, line, at);
+    return *early ? (struct intake){.fault = *early} : take_in(w, line, 0);
+}
+
+static const struct {
+    enum window_form form;
+    const char *open, *close; /* around a value */
+} long_forms[] = {
+    {FORM_TRUSTED, "{\"value\":", "}\n"},
+    {FORM_CHECKED, "{\"value\": ", "} \r\n"},
+    {FORM_CHECKED_VALUE, "", "\r\n"},
+    {FORM_NUMBERED, "{\"id\": 1, \"value\" : ", " }\n"},
+};
+
+Test(window, a_long_value_is_checked_while_it_comes)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(long_forms); i++) {
+        for (int wrong = 0; wrong < 2; wrong++) {
+            struct window w;
+            struct chunk *c = chunk_of("1\n");
+            struct buf line = {0};
+            const char *early;
+            window_init(&w, long_forms[i].form);
+            window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+            buf_addf(&line, "%s[%s", long_forms[i].open, wrong ? "1 2" : "");
+            for (int n = 0; n < 5000; n++) buf_add_str(&line, "\"}\", ");
+            buf_addf(&line, "3]%s", long_forms[i].close);
+            struct intake in = take_long_line(&w, buf_cstr(&line), &early);
+            bool numbered = long_forms[i].form == FORM_NUMBERED; /* the process lives on, so its line is read whole */
+            cr_assert_eq(early != NULL, wrong && !numbered, "form %zu: %s", i, early);
+            cr_assert_eq(in.fault != NULL, wrong && !numbered);
+            if (!in.fault && w.unconfirmed) window_confirm(&w, 0, on_progress);
+            cr_assert_eq(c->succeeded, in.fault || wrong ? 0 : 1, "form %zu", i);
+            if (in.fault) run_return(window_pop(&w), NULL, 0);
+            cr_assert(in.fault || strncmp(c->out.data, wrong ? "{\"error\":" : "{\"value\":", 9) == 0);
+            buf_release(&line);
+            window_release(&w);
+            chunk_unref(c);
+        }
+    }
+    assert_no_leaks();
+}
+
+Test(window, a_line_without_a_value_has_a_limit_of_its_own)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n");
+    struct buf line = {0};
+    const char *early;
+    window_init(&w, FORM_TRUSTED);
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+    buf_add_str(&line, "{\"error\":{\"cause\":\"");
+    for (unsigned n = 0; n < LIMIT_OTHER_LINE_BYTES + 1000; n++) buf_add_char(&line, 'x');
+    buf_add_str(&line, "\"}}\n");
+    take_long_line(&w, buf_cstr(&line), &early);
+    cr_assert_str_eq(early, "its answer has no value, and is larger than 1 MiB");
+    run_return(window_pop(&w), NULL, 0);
+    buf_release(&line);
+    window_release(&w);
+    chunk_unref(c);
+    assert_no_leaks();
+}
