@@ -14,7 +14,7 @@ struct request_trace {
     struct common_value *lines; /* control lines for the processes; NULL: no trace */
 };
 
-/* export may be NULL. */
+/* `export` may be NULL. */
 void request_trace_begin(struct request_trace *t, struct trace_export *export, const struct http_exchange *x);
 void request_trace_release(struct request_trace *t);
 /* Call it before a chunk of the request is submitted. */

@@ -117,7 +117,8 @@ static bool watch_folder(struct watch *w, const char *path, const char *task)
     return true;
 }
 
-/* Watches the folder and the folders below it. task is NULL for a directory of tasks; each of its entries is a task. */
+/* Watches the folder and the folders below it. `task` is NULL for a directory of tasks; each of its entries is a
+ * task. */
 static void watch_tree(struct watch *w, const char *path, const char *task, unsigned depth)
 {
     struct stat st;

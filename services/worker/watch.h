@@ -21,8 +21,8 @@
 
 struct watch;
 
-/* dirs: paths separated by colons, borrowed. changed() is called with a list of names that ends with NULL, borrowed for
- * the call. */
+/* `dirs` has paths separated by colons; it is borrowed. changed() is called with a list of names that ends with NULL,
+ * borrowed for the call. */
 struct watch *watch_start(uv_loop_t *loop, const char *dirs, void (*changed)(void *data, const char *const *names),
                           void *data);
 /* NULL is fine. changed() is not called any more. The memory is freed when the loop has closed the handles. */

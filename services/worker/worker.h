@@ -92,7 +92,7 @@ unsigned worker_busy(const struct worker *w);
 
 /* Writes the ETag of GET /v1/tasks. */
 void worker_write_etag(void *worker, char *etag, size_t size);
-/* Adds Fantail-Worker, -Slots and -Free. pool may be NULL. */
+/* Adds Fantail-Worker, -Slots and -Free. `pool` may be NULL. */
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool);
 
 #endif

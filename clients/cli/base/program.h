@@ -4,7 +4,7 @@
 
 #include "common/base/base.h"
 
-/* word is a path, or a name to search for in PATH. On failure it returns false, and *why is the reason, a static
+/* `word` is a path, or a name to search for in PATH. On failure it returns false, and *why is the reason, a static
  * string. */
 MUST_CHECK bool program_can_run(const char *word, const char **why);
 

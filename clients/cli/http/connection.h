@@ -41,7 +41,7 @@ struct connection {
 
     struct buf head;
     const char *body;      /* borrowed */
-    size_t body_len, sent; /* sent: bytes of head and body together that were sent */
+    size_t body_len, sent; /* `sent`: how many bytes of head and body together were sent */
     bool uploading;        /* more pieces of the body will follow */
 
     int status; /* status of the answer; 0: none has come */
@@ -63,7 +63,7 @@ void connection_release(struct connection *c);
 /* Closes the connection. The received part of the answer is kept. */
 void connection_close(struct connection *c);
 
-/* Starts a request, and connects if needed. headers has whole lines, each with its CRLF, or is "". body is borrowed
+/* Starts a request, and connects if needed. `headers` has whole lines, each with its CRLF, or is "". `body` is borrowed
  * until the state is CONNECTION_DONE or CONNECTION_BROKEN. A failure leads to CONNECTION_BROKEN. */
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len);

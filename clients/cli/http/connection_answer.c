@@ -109,7 +109,7 @@ static bool read_head(struct connection *c, char *head)
     return true;
 }
 
-/* Returns the next line of raw, NUL-terminated and without its line break. Returns NULL while the line is
+/* Returns the next line of c->raw, NUL-terminated and without its line break. Returns NULL while the line is
  * incomplete. */
 static char *read_line(struct connection *c)
 {

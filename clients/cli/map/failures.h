@@ -13,7 +13,7 @@ struct failures {
     uint64_t count;
 };
 
-/* path may be NULL. Returns false, with errno, if the file cannot be created. */
+/* `path` may be NULL. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
 /* `error` is the error object. `item` is the line of the item: text if `text` is true, else JSON. item_len is 0 if the
  * line is not known. */

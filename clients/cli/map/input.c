@@ -42,9 +42,9 @@ bool input_wants_bytes(const struct input *in)
     return !in->ended && !in->filling.too_long && (in->cut == 0 || in->filling.len < in->target);
 }
 
-/* Counts the newlines in the len bytes at p. len is a multiple of 16. With skip_blank, a newline right after another
- * newline is not counted. To decide this for the first byte, p[-1] is read. All input goes through here, so it must be
- * fast. */
+/* Counts the newlines in the `len` bytes at p. `len` is a multiple of 16. With skip_blank, a newline right after
+ * another newline is not counted. To decide this for the first byte, p[-1] is read. All input goes through here, so it
+ * must be fast. */
 static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
 {
     uint64_t lines = 0;

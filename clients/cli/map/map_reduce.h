@@ -25,7 +25,7 @@ struct map_reduce {
     size_t kept_offset;
 };
 
-/* keep: see `keeps`. Returns false, with errno, if the file cannot be created. */
+/* For `keep`, see `keeps`. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool map_reduce_init(struct map_reduce *r, bool keep);
 void map_reduce_release(struct map_reduce *r);
 /* Begins the job if needed, and sends as much of the input read so far as the connection accepts. */

@@ -23,7 +23,7 @@ struct result_line {
     uint64_t processes;     /* WAITING: how many processes are starting */
 };
 
-/* Reads any line. len does not count the newline. */
+/* Reads any line. `len` does not count the newline. */
 struct result_line result_line_read_slowly(const char *line, size_t len);
 
 /* Reads a line. A line of exactly the form {"type":"result","index":N,"value":V}, as nearly all are, takes a fast

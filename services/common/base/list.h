@@ -23,7 +23,7 @@ void list_push_back(struct list *l, struct list_link *k);
 void list_push_front(struct list *l, struct list_link *k);
 /* Removes `k`, which must be on this list. */
 void list_remove(struct list *l, struct list_link *k);
-/* Returns the link after `at`, or the first link when `at` is NULL. Returns NULL at the end. */
+/* Returns the link after `at`, or the first link if `at` is NULL. Returns NULL at the end. */
 struct list_link *list_next(const struct list *l, const struct list_link *at);
 
 #endif

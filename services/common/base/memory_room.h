@@ -3,8 +3,8 @@
  * and everybody's work is lost. So before a service allocates something large for one job, such as a part of a long
  * item, it calls memory_has_room(). If that returns false, the job ends with an error, and other jobs continue.
  *
- * Only limits that make an allocation fail count here (ulimit -v, ulimit -d). A container's memory limit does not
- * count: the kernel kills a process that exceeds it.
+ * Only limits that make an allocation fail are considered (ulimit -v, ulimit -d). A container's memory limit is not
+ * considered: the kernel kills a process that exceeds it.
  */
 #ifndef FANTAIL_COMMON_BASE_MEMORY_ROOM_H
 #define FANTAIL_COMMON_BASE_MEMORY_ROOM_H

@@ -49,8 +49,9 @@ struct http_call_options {
      * URL. NULL: the URL's host and port. */
     const char *connect_to;
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
-    /* The body has body_bytes. read() writes up to cap of them at dst and returns how many, never 0 before the end.
-     * A small body is read before there is a connection, so a call of read() does not mean that anything was sent. */
+    /* The body has `body_bytes` bytes. read() writes up to `cap` of them at `dst` and returns how many, never 0 before
+     * the end. A small body is read before there is a connection, so a call of read() does not mean that anything was
+     * sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
     /* The status and headers have come; http_call_header() works from now on. May be NULL. */

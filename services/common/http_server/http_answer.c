@@ -2,7 +2,7 @@
 
 #define WORTH_A_PULL_BYTES (4 * KIB)
 
-/* Pulls until no more is available, or until the rest of dst is too small for another pull. */
+/* Pulls until no more is available, or until the rest of `dst` is too small for another pull. */
 static size_t gather(struct http_exchange *x, char *dst, size_t cap)
 {
     size_t got = 0;

@@ -85,8 +85,8 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* Runs the server if a run was requested since the step after the poll. Work that that step left unfinished waits for
- * the next poll. */
+/* Runs the server if a run was requested since the step after the poll. Work that the earlier step left unfinished
+ * waits for the next poll. */
 static void before_sleep(void *server)
 {
     struct http_server *s = server;

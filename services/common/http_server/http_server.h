@@ -40,24 +40,24 @@ enum http_closed {
 enum { HTTP_PULL_WAIT = 0, HTTP_PULL_END = -1, HTTP_PULL_ABORT = -2 };
 
 struct http_exchange_ops {
-    /* A piece of the body. Returns how many bytes it used; fewer than len suspends the upload until
+    /* A piece of the body. Returns how many bytes it used; fewer than `len` suspends the upload until
      * http_exchange_wake(). NULL: the body is read and dropped. */
     size_t (*body)(struct http_exchange *x, const char *data, size_t len);
     /* The body is complete. Answer now or later. */
     void (*body_end)(struct http_exchange *x);
-    /* For streamed answers. Writes up to cap bytes at dst and returns how many. HTTP_PULL_WAIT suspends the answer
+    /* For streamed answers. Writes up to `cap` bytes at `dst` and returns how many. HTTP_PULL_WAIT suspends the answer
      * until http_exchange_wake(), and HTTP_PULL_END ends it. HTTP_PULL_ABORT cuts the connection, so that the client
      * sees a truncated answer. */
     ssize_t (*pull)(struct http_exchange *x, char *dst, size_t cap);
     /* Called before a streamed answer begins. If the whole answer is ready and too large to copy, it moves the answer
-     * to `answer` and returns true. Then pull() is not called. whole may be NULL. */
+     * to `answer` and returns true. Then pull() is not called. `whole` may be NULL. */
     bool (*whole)(struct http_exchange *x, struct buf *answer);
-    /* The exchange is over. x is dead when this returns, so drop every pointer to it. */
+    /* The exchange is over. x is invalid when this returns, so drop every pointer to it. */
     void (*closed)(struct http_exchange *x, enum http_closed how);
 };
 
-/* path is a template: "/v1/tasks/{task}". A path that matches only with another method is answered with 405 and Allow.
- * HEAD is answered like GET, without the body. */
+/* `path` is a template: "/v1/tasks/{task}". A path that matches only with another method is answered with 405 and
+ * Allow. HEAD is answered like GET, without the body. */
 struct http_route {
     const char *method;
     const char *path;
@@ -86,7 +86,7 @@ struct http_server_options {
      * answering it. NULL: all requests are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);
     void *admit_data;
-    /* Called for every finished exchange, for metrics and the log; may be NULL. route is the template, "" without
+    /* Called for every finished exchange, for metrics and the log; may be NULL. `route` is the template, "" without
      * one. */
     void (*on_done)(void *data, const char *method, const char *route, int status, uint64_t duration_ns);
 };
@@ -128,8 +128,8 @@ void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, co
                               void *data);
 /* A header by its name, in upper or lower case; NULL when the request has none. */
 const char *http_exchange_header(const struct http_exchange *x, const char *name);
-/* Returns how often the request has this header. Appends its values to joined, separated by commas, or nothing if they
- * would exceed the cap. joined may be NULL. */
+/* Returns how often the request has this header. Appends its values to `joined`, separated by commas, or nothing if
+ * they would exceed the cap. `joined` may be NULL. */
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined);
 /* Writes the numeric address of the peer, without its port. Returns false when the peer has none (a socket file), or
  * has hung up. */
@@ -158,7 +158,7 @@ void http_exchange_send_head(struct http_exchange *x);
 void http_answer_problem(struct http_exchange *x, int status, const char *members, const char *detail_fmt, ...)
     PRINTF_LIKE(4, 5);
 /* For a call without query parameters: answers with 400 if the request has one, and returns false. hint(name) says what
- * the client may have meant by that parameter, or returns NULL. hint may be NULL. */
+ * the client may have meant by that parameter, or returns NULL. `hint` may be NULL. */
 MUST_CHECK bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name));
 /* Like http_check_no_query(), for a call whose only query parameter is `known`. */
 MUST_CHECK bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name));

@@ -96,7 +96,7 @@ struct http_connection {
     bool used;                   /* it has had a request, so it may be idle for the keep-alive time */
     bool lingers;                /* its last answer went out before the body was read */
     struct http_framing framing; /* reads the bytes that were received */
-    uint64_t heads, answered;    /* requests that the library has begun, and has ended; framing may be ahead */
+    uint64_t heads, answered;    /* requests that the library has begun, and has ended; `framing` may be ahead */
     uint64_t since_ms;           /* when we began to wait for the next head, or for more of the body */
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
     void *memory;                /* where the library will put the next head, if a page begins there; NULL: unknown */
@@ -337,7 +337,7 @@ void http_library_log(void *cls, const char *format, va_list args);
 /* http_request.c: checks the head. Returns false after answering x with an error. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
 size_t http_percent_decode(char *s);
-/* Returns the path of a request target in origin or absolute form. The path is borrowed from url, or static. */
+/* Returns the path of a request target in origin or absolute form. The path is borrowed from `url`, or static. */
 const char *http_request_path(const char *url);
 
 /* http_routes.c: finds the route and its params, or answers with 404 or 405. */

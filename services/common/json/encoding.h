@@ -24,7 +24,7 @@ enum encoding {
 /* Whether more bytes are needed to determine the encoding. Returns false as soon as the bytes can only be UTF-8 without
  * a mark, so that a short first line need not wait. */
 bool encoding_needs_more(const char *data, size_t len);
-/* data may be NULL if len is 0. */
+/* `data` may be NULL if `len` is 0. */
 enum encoding encoding_of(const char *data, size_t len);
 /* Returns a name such as "UTF-16 (little endian)". */
 const char *encoding_name(enum encoding e);
@@ -35,7 +35,7 @@ const char *encoding_fault(enum encoding e);
 bool encoding_is_wide(enum encoding e);
 /* Returns the length of the mark at the beginning of UTF-8 text. The mark is not a part of the text. */
 size_t encoding_mark_bytes(enum encoding e);
-/* Whether data begins with the mark of UTF-8. */
+/* Whether `data` begins with the mark of UTF-8. */
 bool has_utf8_mark(const char *data, size_t len);
 
 #endif

@@ -337,7 +337,7 @@ static const char *plain_scalar_end(const char *p, const char *end)
 
 bool json_valid(const char *data, size_t len, size_t *offset, const char **error)
 {
-    if (len == 0) data = ""; /* data may be NULL */
+    if (len == 0) data = ""; /* `data` may be NULL */
     const char *end = data + len;
     const char *p = plain_scalar_end(skip_space(data, end), end);
     if (!p) {

@@ -37,12 +37,12 @@ MUST_CHECK enum json_scan_status json_scan_feed(struct json_scan *s, const char 
 /* Call it when no more bytes will come. Returns JSON_SCAN_WHOLE or JSON_SCAN_ERROR. */
 MUST_CHECK enum json_scan_status json_scan_finish(struct json_scan *s);
 
-/* Returns true when data is one whole value, with optional white space around it. If not, *offset is the position of
+/* Returns true when `data` is one whole value, with optional white space around it. If not, *offset is the position of
  * the fault and *error the reason. The function is fast for short lines. */
 MUST_CHECK bool json_valid(const char *data, size_t len, size_t *offset, const char **error);
-/* Returns the length of the valid value at the start of data, without leading white space; 0 when there is none. */
+/* Returns the length of the valid value at the start of `data`, without leading white space; 0 when there is none. */
 size_t json_value_length(const char *data, size_t len);
-/* Returns how many of the first bytes of data can be in a JSON string unchanged. The byte after them is a quote, a
+/* Returns how many of the first bytes of `data` can be in a JSON string unchanged. The byte after them is a quote, a
  * backslash, a control character, or the start of a character that is not valid UTF-8 or is cut off. */
 size_t json_text_length(const char *data, size_t len);
 

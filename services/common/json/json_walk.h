@@ -21,7 +21,7 @@ struct json_walk {
 /* The text must be valid (json_valid()). Returns false when the value is neither an object nor an array. */
 MUST_CHECK bool json_walk_init(struct json_walk *w, const char *text, size_t len);
 /* Reads the next member or element; returns false after the last one. *name is the JSON string with its quotes, as it
- * was written. For an element of an array *name is empty. name and value may be NULL. */
+ * was written. For an element of an array *name is empty. `name` and `value` may be NULL. */
 MUST_CHECK bool json_walk_next(struct json_walk *w, struct json_slice *name, struct json_slice *value);
 
 /* Appends the decoded text of a valid JSON string, as UTF-8. A lone surrogate becomes U+FFFD, and \u0000 becomes a NUL

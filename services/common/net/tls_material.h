@@ -61,7 +61,7 @@ struct tls_store {
 static_assert(TLS_FILE_COUNT <= FILE_WATCH_MAX, "all files are watched");
 
 /* Reads the files, and registers the metrics. Returns false on failure, with err and *option as above. If no path is
- * given, the store is empty, and current is NULL. words is borrowed. */
+ * given, the store is empty, and `current` is NULL. `words` is borrowed. */
 MUST_CHECK bool tls_store_init(struct tls_store *t, const struct tls_files *files, const struct tls_words *words,
                                const char **option, char *err, size_t err_size);
 /* Begins to watch the files for changes. This does not keep the loop alive. */

@@ -69,7 +69,7 @@ void log_plain(const char *prefix, const char *text, size_t len);
 void log_set_level(enum log_level level);
 /* For tests: sets the descriptor that lines are written to, which is 2 by default. Its flags are not changed. */
 void log_set_fd(int fd);
-/* Adds "service":name to every later line; NULL adds nothing. name is borrowed. */
+/* Adds "service":name to every later line; NULL adds nothing. `name` is borrowed. */
 void log_set_service(const char *name);
 /* If true, lines below the level error wait for log_flush(). Set it in programs that flush once per loop turn. */
 void log_set_deferred(bool deferred);

@@ -214,7 +214,7 @@ static bool render_histogram(struct buf *out, const char *name, const struct ser
 struct metric_emitter {
     struct buf *out;
     const char *name, *label;
-    bool ok; /* false: out was full */
+    bool ok; /* false: `out` was full */
 };
 
 void metric_emit(struct metric_emitter *to, const char *value, double n)

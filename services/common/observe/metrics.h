@@ -11,7 +11,7 @@
  * anything else costs too much.
  *
  * `labels` is the text between the braces (`status="ok",task="square"`); NULL: none. metric_add_label() escapes values.
- * help and names are borrowed and must be literals; labels are copied.
+ * `help` and names are borrowed and must be literals; labels are copied.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_METRICS_H
 #define FANTAIL_COMMON_OBSERVE_METRICS_H
@@ -47,7 +47,7 @@ bool metric_add_label(struct buf *labels, const char *name, const char *value);
 /* Registers process_* and fantail_build_info{version}. `service` is "coordinator" or "worker". */
 void metrics_register_process(const char *service);
 
-/* Appends all metrics in order of registration. Returns false when out has reached its cap. */
+/* Appends all metrics in order of registration. Returns false when `out` has reached its cap. */
 MUST_CHECK bool metrics_render(struct buf *out);
 /* Content-Type of the text. */
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"

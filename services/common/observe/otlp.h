@@ -43,7 +43,7 @@ struct span {
 void otlp_add_span(struct buf *out, const struct span *s, uint64_t unix_offset_ns);
 
 /* Appends one of the service's resource attributes for otlp_begin(): {"key":...,"value":{"stringValue":...}}. The value
- * may be any text. A comma comes first unless out is empty. */
+ * may be any text. A comma comes first unless `out` is empty. */
 void otlp_add_resource(struct buf *out, const char *key, const char *value);
 /* Begins a request. `resource` is what otlp_add_resource() wrote. */
 void otlp_begin(struct buf *out, const char *resource, size_t resource_len);

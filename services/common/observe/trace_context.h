@@ -41,7 +41,7 @@ struct trace_sampler {
     double ratio;        /* the share of traces that is recorded, 0 to 1 */
 };
 
-/* Makes the context of a new span. The span is in the parent's trace, or in a new trace when parent is NULL. */
+/* Makes the context of a new span. The span is in the parent's trace, or in a new trace when `parent` is NULL. */
 void trace_context_child(struct trace_context *t, const struct trace_context *parent, const struct trace_sampler *s,
                          struct trace_random *r);
 /* Makes the context for a child of one of our own spans. The child is recorded if its parent is. */

@@ -103,8 +103,8 @@ struct option_result {
  * --help, --version or --print-config on standard output, or a message that names the option on standard error. */
 MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
                              struct option_result *r);
-/* Prints "program: --name: message" on standard error and returns 2. It is for checks of several options together. name
- * may be NULL. */
+/* Prints "program: --name: message" on standard error and returns 2. It is for checks of several options together.
+ * `name` may be NULL. */
 int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Reads a size such as "64K". Returns false when the text is not a size. */

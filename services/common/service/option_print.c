@@ -34,7 +34,7 @@ static void print_head(const struct option_row *row)
     putchar('\n');
 }
 
-/* Prints the words of text, beginning at column `*column`. Lines are broken before WRAP_COLUMN. */
+/* Prints the words of `text`, beginning at column `*column`. Lines are broken before WRAP_COLUMN. */
 static void print_wrapped(const char *text, int *column)
 {
     while (*text) {

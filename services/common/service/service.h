@@ -127,7 +127,7 @@ struct service_hooks {
 MUST_CHECK int service_check(const struct option_spec *spec, const struct service_config *config);
 
 /* Listens on both ports, sets up the log and signals, and writes to ready_fd. /readyz answers "starting" until
- * service_set_ready(). Returns NULL on failure, with a sentence in err and nothing left open. config and hooks are
+ * service_set_ready(). Returns NULL on failure, with a sentence in err and nothing left open. `config` and `hooks` are
  * borrowed until service_free(). */
 MUST_CHECK struct service *service_start(uv_loop_t *loop, const struct service_config *config,
                                          const struct service_hooks *hooks, char *err, size_t err_size);

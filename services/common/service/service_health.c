@@ -19,7 +19,7 @@ union address {
 };
 
 /* Makes the address to connect to. For a service that listens on all addresses it is a loopback address. Returns the
- * length, or 0 when host is not an address. */
+ * length, or 0 when `host` is not an address. */
 static socklen_t make_address(union address *a, const char *host, uint16_t port)
 {
     *a = (union address){0};
@@ -41,7 +41,7 @@ static socklen_t make_address(union address *a, const char *host, uint16_t port)
     return 0;
 }
 
-/* Sends the request, and reads the answer into text until it ends or text is full. */
+/* Sends the request, and reads the answer into `text` until the answer ends or `text` is full. */
 static bool ask(int fd, char *text, size_t size)
 {
     static const char request[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

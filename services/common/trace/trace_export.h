@@ -24,8 +24,8 @@ struct trace_export;
 
 /* Calls trace_config_read() with the environment. */
 MUST_CHECK bool trace_export_configure(struct trace_config *config, char *err, size_t err_size);
-/* Takes over config. Returns NULL when tracing is off; the counters are registered in any case. service (such as
- * "fantail-worker") and instance become attributes of the resource. */
+/* Takes over `config`. Returns NULL when tracing is off; the counters are registered in any case. `service` (such as
+ * "fantail-worker") and `instance` become attributes of the resource. */
 MUST_CHECK struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *config, const char *service,
                                                  const char *instance);
 /* Sends the remaining spans, for up to TRACE_CLOSE_MS, and then frees t. The loop must run on until then. NULL is
@@ -33,8 +33,8 @@ MUST_CHECK struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_c
 void trace_export_close(struct trace_export *t);
 #define TRACE_CLOSE_MS 2000
 
-/* Creates the context of a new span. If parent is NULL, the span begins a new trace. The sampler decides whether the
- * trace is recorded, unless parent is a span of this service. */
+/* Creates the context of a new span. If `parent` is NULL, the span begins a new trace. The sampler decides whether the
+ * trace is recorded, unless `parent` is a span of this service. */
 void trace_export_begin(struct trace_export *t, struct trace_context *context, const struct trace_context *parent,
                         bool parent_is_ours);
 /* Adds a span that has ended. Ignores the span when its trace is not recorded. */

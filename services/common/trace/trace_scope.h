@@ -20,7 +20,7 @@ struct trace_scope {
     uint64_t started_ns;
 };
 
-/* export may be NULL. */
+/* `export` may be NULL. */
 void trace_scope_begin(struct trace_scope *s, struct trace_export *export, const struct http_exchange *x);
 void trace_scope_release(struct trace_scope *s);
 

@@ -32,7 +32,7 @@ struct chunk {
     bool check_items; /* the JSON of each item is validated; for items that do not come from a coordinator */
     bool whole;       /* the upload is complete */
     bool draining;    /* items that are not in a run are no longer given out */
-    bool ended;       /* the end line is in out, or the chunk was abandoned; further answers are dropped */
+    bool ended;       /* the end line is in `out`, or the chunk was abandoned; further answers are dropped */
 
     struct buf items;
     size_t line_start;        /* where the unfinished line starts */
@@ -44,8 +44,8 @@ struct chunk {
     struct run *runs, **tail; /* the runs, ordered by index */
 
     struct buf out;
-    size_t out_at;             /* bytes of out that were already pulled */
-    size_t held;               /* answer bytes in out and in runs */
+    size_t out_at;             /* bytes of `out` that were already pulled */
+    size_t held;               /* answer bytes in `out` and in runs */
     struct chunk_cost cost;    /* cost of the items so far; chunk_ns is set when the answer begins */
     bool says_cost;            /* the end line, and some lines before it, report the cost */
     bool says_starting;        /* lines in the output say that processes of the task are starting */
@@ -64,11 +64,11 @@ struct chunk {
     /* The members below belong to the pool and to the owner. chunk.c and run.c do not use them. */
     struct chunk *next_turn, *prev_turn;
     uint64_t turn, job_turn;              /* the last turns that the chunk and its job had, see turns.h; 0: none */
-    void (*on_progress)(struct chunk *c); /* called when out has grown */
+    void (*on_progress)(struct chunk *c); /* called when `out` has grown */
     void *owner;
     /* For the log, borrowed from the owner. */
     const char *name;     /* "<job>/<first index>"; "" when unknown */
-    const char *job;      /* NULL when unknown; base and attempt are 0 then */
+    const char *job;      /* NULL when unknown; `base` and `attempt` are 0 then */
     uint64_t base;        /* index of the first item in the job */
     unsigned attempt;     /* how often the chunk was sent, including this time */
     const char *trace_id; /* NULL: none */
@@ -111,7 +111,7 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 const char *chunk_peek(const struct chunk *c, size_t *len);
 /* Drops the first `len` answer bytes. Call it once they have been used. */
 void chunk_skip(struct chunk *c, size_t len);
-/* Moves up to cap answer bytes to dst. Returns 0 when none are ready yet, -1 after the end line. */
+/* Moves up to `cap` answer bytes to `dst`. Returns 0 when none are ready yet, -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
 /* Moves the whole answer with its memory to *answer, and returns true. Does nothing and returns false if the answer is
  * short, has not ended, or was pulled in part. */

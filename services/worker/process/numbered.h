@@ -19,7 +19,7 @@ enum numbered_kind {
     NUMBERED_BAD /* the line has an id, but is not an answer */
 };
 
-/* body is the value or the error object, borrowed from the line. */
+/* `body` is the value or the error object, borrowed from the line. */
 struct numbered_line {
     enum numbered_kind kind;
     uint64_t id;

@@ -208,7 +208,7 @@ static size_t read_start(struct process *p, const char *data, size_t len)
     return used;
 }
 
-/* Reads the answers in data, and keeps the unfinished line. Returns false when the process is lost. */
+/* Reads the answers in `data`, and keeps the unfinished line. Returns false when the process is lost. */
 static bool read_answers(struct process *p, const char *data, size_t len)
 {
     if (p->state == PROCESS_STARTING) {

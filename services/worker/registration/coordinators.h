@@ -34,7 +34,7 @@ struct coordinators {
     struct coordinator_name *names;
 };
 
-/* Only checks the text. Returns false with a sentence in err. */
+/* Only checks `text`. Returns false, with a sentence in err, if it is invalid. */
 MUST_CHECK bool coordinators_check(const char *text, char *err, size_t err_size);
 bool coordinators_use_tls(const char *text);
 /* The text must have passed coordinators_check(). Calls found() for the URLs in it. */

@@ -13,7 +13,7 @@
 void scratch_make(struct locked_dir *d);
 
 /* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns NULL if it
- * cannot be made, or if base is NULL. */
+ * cannot be made, or if `base` is NULL. */
 MUST_CHECK char *scratch_make_inner(const char *base, uint64_t token);
 /* Removes the directory, on another thread if it is not empty. Takes the path, which may be NULL. */
 void scratch_remove_inner(uv_loop_t *loop, char *path);
