@@ -34,7 +34,7 @@ static const char error_head[] = "{\"error\":{\"name\":\"task_error\",\"cause\":
 static const char error_tail[] = "\"}}\n";
 enum { VALUE_HEAD = sizeof value_head - 1, ERROR_HEAD = sizeof error_head - 1, ERROR_TAIL = sizeof error_tail - 1 };
 
-/* Places the reply after room for the head of a value line, and leaves room for the tail of an error line. */
+/* Lets the reply begin VALUE_HEAD bytes after the last answer, and keeps ERROR_TAIL bytes free after the reply. */
 static void open_window(struct host *h)
 {
     h->reply.data = answers_end(&h->answers) + VALUE_HEAD;

@@ -1,7 +1,7 @@
 /*
- * Memory that many users may take together, such as the jobs of a coordinator. Each user may hold as much as is left,
- * but no more than its own cap. So a few users may each hold a lot. With many users, each one holds less. A user may
- * always hold `floor` bytes, so that it can go on. Users count what they hold in `used`. Pure.
+ * A memory limit that many users share, such as the jobs of a coordinator. Each user may hold as much as is left of the
+ * limit, but no more than its own cap. So a few users may each hold a lot, and many users hold less each. A user may
+ * always hold `floor` bytes, so that it can continue. Users add what they hold to `used`. Pure.
  */
 #ifndef FANTAIL_COMMON_BASE_MEMORY_BUDGET_H
 #define FANTAIL_COMMON_BASE_MEMORY_BUDGET_H
@@ -14,7 +14,7 @@ struct memory_budget {
     size_t used;
 };
 
-/* Returns how many bytes one user may hold now, if `cap` is the most that one user may hold. m may be NULL: then it is
+/* Returns how many bytes one user may hold now, if `cap` is the most that one user may ever hold. If m is NULL, returns
  * cap. */
 static inline size_t memory_budget_share(const struct memory_budget *m, size_t cap)
 {

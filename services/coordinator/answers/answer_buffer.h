@@ -15,8 +15,8 @@ struct answer_buffer {
     struct spill_file spill;
 };
 
-/* When more than memory_cap bytes would be in memory, or more than the share of `shared`, the newest answers go to a
- * file in dir. `shared` (may be NULL) and dir are borrowed. */
+/* When the answers in memory would exceed memory_cap or the job's share of the budget `shared`, the newest answers are
+ * written to a file in dir. `shared` (may be NULL) and dir are borrowed. */
 void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap,
                         struct memory_budget *shared, struct spill_dir *dir);
 /* Releasing a zeroed buffer is fine. */

@@ -6,7 +6,8 @@
 #define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows to this size at most, unless one call adds more */
 #define SPILL_STEP_BYTES  ((size_t)512 * 1024)
 #define SEGMENT_MIN_BYTES ((size_t)256)
-/* If a job may hold fewer segments than this, its segments are smaller, down to SHORT. */
+/* If a job's share of memory holds fewer full segments than this, its segments are smaller, down to
+ * SEGMENT_SHORT_BYTES. */
 #define SEGMENTS_PER_SHARE  ((size_t)4)
 #define SEGMENT_SHORT_BYTES ((size_t)4 * 1024)
 
@@ -36,8 +37,8 @@ static void count(struct collector *c, size_t more, size_t less)
     memory_budget_count(c->config.shared, more, less);
 }
 
-/* Returns how large a segment may grow. If the memory of all jobs is short, segments stay small, because the segment
- * that goes out next is not spilled. */
+/* Returns how large a segment may grow. If the memory for all jobs is short, segments stay small, because the segment
+ * that is read next is never spilled. */
 static size_t segment_limit(const struct collector *c)
 {
     size_t share = memory_budget_share(c->config.shared, SEGMENT_BYTES * SEGMENTS_PER_SHARE) / SEGMENTS_PER_SHARE;

@@ -42,7 +42,7 @@ struct collector_config {
     enum collector_order order;
     uint64_t first_index;         /* the first index in input order */
     size_t memory_cap;            /* beyond this many bytes in memory, the newest answers are spilled; 0: no cap */
-    struct memory_budget *shared; /* for the collectors of all jobs together; borrowed; NULL: there is no bound */
+    struct memory_budget *shared; /* the budget of the collectors of all jobs; borrowed; NULL: no limit */
     struct collector_spill spill; /* zeroed: nothing is spilled */
 };
 

@@ -290,7 +290,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return n + copy_part(dst + n, cap - n, call->items, call->items_len, &call->items_at);
 }
 
-/* The header lines of the request, and the memory of the lines that are made for it. */
+/* The header lines of the request, and the buffers for the lines that are formatted for it. */
 struct request_headers {
     const char *lines[8 + TRACE_HEADERS_MAX]; /* NULL-ended */
     size_t n;

@@ -206,7 +206,7 @@ static void add_source(struct catalog *c, const struct source *from)
     }
 }
 
-/* Removes tasks that no worker has any more and that no worker could run. */
+/* Removes a task that no worker has any more, unless a worker could run it before. */
 static void drop_empty(struct catalog *c)
 {
     size_t kept = 0;

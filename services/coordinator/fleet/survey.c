@@ -27,9 +27,9 @@ struct survey_worker {
     uint64_t again_ns;    /* when to ask once more after this call; UINT64_MAX: at the usual time */
     unsigned failures;    /* failures in a row */
     uint64_t asked_ns;    /* when the last request was sent */
-    uint64_t answered_ns; /* when the request that ended last was sent; 0: none has ended */
+    uint64_t answered_ns; /* send time of the last request that has ended; 0: none has ended */
     uint64_t added_ns;
-    char etag[80]; /* ETag of what is in the catalog; "": none */
+    char etag[80]; /* ETag of the tasks in the catalog; "": none */
     struct buf incoming;
 };
 

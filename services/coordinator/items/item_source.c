@@ -1,6 +1,6 @@
 #include "coordinator/items/item_source.h"
 
-/* The longest usual line of a generated item, including its newline. The item is a number, or a span with two
+/* Upper bounds for the line of a generated item, including its newline. The item is a number, or a span with two
  * numbers. */
 enum { RANGE_ITEM_BYTES = 21, SPAN_ITEM_BYTES = 56 };
 

@@ -319,7 +319,7 @@ bool jobspec_read_query(struct jobspec *spec, const char *name, const char *valu
     if (!json_valid(json.data, json.len, &offset, &why)) {
         ok = fail_type(f, err);
     } else {
-        /* White space is allowed only around values that are JSON in the query. */
+        /* In the query, white space is allowed only around values that are written as JSON. */
         if (f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK || f->type == FIELD_ERRORS)
             begin = 0;
         const char *text = json.data + begin;

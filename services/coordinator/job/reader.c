@@ -26,7 +26,7 @@ static void move(struct reader *r, enum reader_state to)
     r->state = to;
 }
 
-/* Keeps an error from the results of a JSON document, for its "errors". */
+/* Stores an error that is found among the results, for the "errors" of the JSON document. */
 static bool keep_error(void *data, uint64_t index, const char *line, size_t len)
 {
     struct reader *r = data;

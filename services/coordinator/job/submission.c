@@ -141,7 +141,7 @@ static void start_or_refuse(struct job *j)
                    "\"task\" must come before \"items\" when these have more than %u bytes", LIMIT_UNSTARTED_BYTES);
 }
 
-/* Counts the memory of the items in what all jobs hold. */
+/* Updates the memory that the job's items take in the budget of all jobs. */
 static void count_items(struct submission *s)
 {
     size_t held = (size_t)s->spool.bytes + splitter_held(&s->splitter);
@@ -149,9 +149,9 @@ static void count_items(struct submission *s)
     s->counted_bytes = held;
 }
 
-/* Returns how many bytes of items the upload of a job that runs may keep here. If they are more, the upload pauses
- * until workers have taken some. Uploads that can pause leave half of the memory of all jobs to jobs that cannot,
- * because these have not started. */
+/* Returns how many bytes of unsent items a running job may hold. If it holds more, its upload pauses until workers have
+ * taken some of them. Running jobs may fill only half of the budget. The other half is for jobs that have not started,
+ * whose uploads cannot pause. */
 static uint64_t upload_share(const struct submission *s)
 {
     struct memory_budget half = s->job->jobs->item_memory;
@@ -159,8 +159,9 @@ static uint64_t upload_share(const struct submission *s)
     return memory_budget_share(&half, LIMIT_UNDISPATCHED_BYTES);
 }
 
-/* Whether the job may take `growth` more bytes of what all jobs may hold. A job that runs may always, because its
- * upload pauses instead. In a long item it cannot pause, because it needs the rest of the item first. */
+/* Returns whether the budget of all jobs has room for `growth` more bytes of this job. A running job is always allowed
+ * to grow, because its upload pauses instead. But in the middle of a long item the upload cannot pause, because the job
+ * needs the rest of that item. */
 static bool is_within_share(const struct job *j, size_t growth)
 {
     const struct memory_budget *all = &j->jobs->item_memory;

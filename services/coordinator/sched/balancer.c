@@ -247,7 +247,7 @@ static struct sched_lane *draw_hedge(struct sched_job *job, const struct sched_a
     return best;
 }
 
-/* A slow worker is no help if the first worker is only late. It is a help if the first worker seems dead. */
+/* If the first worker is only late, a slow second worker does not help. If the first worker seems dead, it does. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead)
 {
     struct sched_lane *l = draw_hedge(job, late, false);

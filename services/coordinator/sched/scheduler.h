@@ -248,7 +248,7 @@ struct scheduler_ops {
      * consecutive. Between one cut and the next there may be a gap. Returns the number of items moved, and sets *bytes
      * to their size. */
     size_t (*cut)(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
-    /* Removes items from the front in the same way, but without a chunk. They will not be sent. */
+    /* Like cut(), but removes the items without a chunk. They will not be sent. */
     uint64_t (*drop)(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first);
     /* Makes part->payload from whole->payload. The items of `part` are inside `whole`. whole->payload must stay as it
      * is, although whole->count may shrink afterwards. */

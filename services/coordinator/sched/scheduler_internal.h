@@ -69,7 +69,7 @@ struct sched_lane {
     uint32_t workers_n, workers_alloc;
     uint64_t swept_ns;
 
-    /* The endpoint's speed: slot time that items used here, compared with the means of their jobs. */
+    /* The endpoint's speed: slot time that items used at this endpoint, compared with the means of their jobs. */
     double clock;         /* slot time that one item in flight would have had so far, ns; see chunker.c */
     double chunk_cost_ns; /* processor time of a chunk at the worker */
     uint64_t clock_ns;
@@ -246,7 +246,7 @@ void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns);
 bool fairness_may_cut(struct sched_job *job);
 /* Call it when what the job can send has changed. */
 void fairness_update(struct sched_job *job);
-/* Call it when the job found no room. It has no turn until fairness_unblock_all(). */
+/* Call it when the job found no room. fairness_next() skips the job until fairness_unblock_all(). */
 void fairness_block(struct sched_job *job);
 void fairness_unblock_all(struct sched_task *t);
 void fairness_forget(struct sched_job *job);
@@ -303,7 +303,7 @@ void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum 
 void endpoint_gone(struct sched_endpoint *e);
 /* Call it when the attempt brought an answer. */
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a);
-/* Call it when the attempt has ended in this way. The attempt is already off its lists. */
+/* Call it when the attempt has ended, with `how` it ended. The attempt is already off its lists. */
 void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how,
                     uint64_t retry_after_ms);
 void endpoint_timer_fired(struct sched_endpoint *e);
@@ -314,7 +314,7 @@ void item_cost_add(struct sched_item_cost *c, double items, double ns);
 /* Call it when a whole chunk of `items` items has used `ns` of slot time. */
 void item_cost_add_chunk(struct sched_item_cost *c, double items, double ns);
 double item_cost_mean_ns(const struct sched_item_cost *c); /* 0: not known */
-/* Returns what one more item adds to a chunk's cost. As long as that is not known well, returns the mean cost of an
+/* Returns what one more item adds to a chunk's cost. Until that can be estimated well, returns the mean cost of an
  * item. */
 double item_cost_marginal_ns(const struct sched_item_cost *c);
 bool item_cost_is_sure(const struct sched_item_cost *c);
@@ -339,13 +339,12 @@ void chunker_ramp_timer_fired(struct sched_job *job);
 void retry_first_attempt(struct sched_job *job);
 /* Returns whether a retry may be sent now. If so, it takes the tokens. */
 bool retry_take_token(struct sched_job *job);
-/* Whether an endpoint whose last attempt failed may be tried now. If so, this counts as the attempt. */
+/* Returns whether an endpoint whose last attempt failed may be tried now. If so, this counts as the attempt. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
 /* Returns true if it took a token. The token is returned when the endpoint answers or was not reached. */
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_probation(struct sched_job *job);
-/* Decides what happens to the chunk after its attempt has failed in this way. No other attempt of the chunk may be
- * running. */
+/* Decides what happens to the chunk after its attempt has failed. No other attempt of the chunk may be running. */
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
 /* Call it when another attempt of the chunk still runs. It only counts the failure. */
 void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
@@ -357,7 +356,8 @@ void retry_count_items(struct sched_chunk *chunk);
 /* blame.c */
 /* Returns whether the chunk has lost two workers. */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk);
-/* Whether the chunk is a single item that the next loss would convict. Such an item must run alone on a worker. */
+/* Returns whether the chunk is a single item that the next loss would convict. Such an item must run alone on a
+ * worker. */
 bool blame_needs_isolation(const struct sched_chunk *chunk);
 /* Returns whether the chunk may join the chunks that the endpoint already has. */
 bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
