@@ -24,7 +24,6 @@
 #define LIMIT_HEADER_MS        10000 /* from the first byte of a request to the end of its headers */
 #define LIMIT_UPLOAD_PAUSE_S   300   /* a request whose body pauses for longer is answered with 408; --upload-pause-s */
 #define LIMIT_KEEPALIVE_S      620   /* an idle connection is closed after this time; --keepalive-timeout-s */
-#define DEFAULT_DRAIN_S        30    /* how long a drain waits for running work to end; --drain-s */
 #define LIMIT_ARRIVE_MS        30    /* how long a drain waits for connections that are being established */
 #define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES (128 * KIB) /* memory for head, read buffer and write buffer; zeroed at each request */

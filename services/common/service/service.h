@@ -64,6 +64,8 @@ struct service_config {
     int64_t busy_poll_us; /* -1: busy_poller_start() chooses the time */
 };
 
+#define DEFAULT_DRAIN_S 30 /* how long a drain waits for running work to end; --drain-s */
+
 /* Put this among the rows of a table: SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), */
 #define SERVICE_OPTION_ROWS(S, f, default_port, default_admin_port)                                                    \
     OPTION_HEADING("Listening"),                                                                                       \

@@ -1,9 +1,14 @@
 #include "common/service/token_file.h"
 
+#include <gnutls/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 
 enum { RELOAD_FAILED, RELOAD_OK, RELOAD_RESULT_COUNT };
+
 static const char *const reload_results[] = {[RELOAD_FAILED] = "failed", [RELOAD_OK] = "ok"};
 static_assert(ARRAY_SIZE(reload_results) == RELOAD_RESULT_COUNT, "a name for each result");
 
@@ -82,4 +87,12 @@ void token_file_release(struct token_file *f)
 {
     tokens_release(&f->tokens);
     f->path = NULL;
+}
+
+void token_fingerprint(const char *token, char fingerprint[TOKEN_FINGERPRINT_SIZE])
+{
+    unsigned char hash[32];
+    fingerprint[0] = '\0';
+    if (!token || gnutls_hash_fast(GNUTLS_DIG_SHA256, token, strlen(token), hash) != 0) return;
+    snprintf(fingerprint, TOKEN_FINGERPRINT_SIZE, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
 }

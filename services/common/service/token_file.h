@@ -1,6 +1,6 @@
 /*
  * The tokens of one file, read again when it changes (file_watch.h) and when the owner asks. If the new content cannot
- * be used, the old tokens stay and an error is logged. The metrics show each token by its fingerprint (tokens.h).
+ * be used, the old tokens stay and an error is logged. The metrics show each token by its fingerprint.
  *
  * Owner: the struct that embeds it. A zeroed struct has no tokens, and may be released.
  */
@@ -36,5 +36,10 @@ void token_file_refresh(struct token_file *f);
 /* Stops watching the file. The loop must run on to close the handle. The tokens stay. */
 void token_file_stop(struct token_file *f);
 void token_file_release(struct token_file *f);
+
+/* Names a token without revealing it: the first hexadecimal digits of its SHA-256, as text. If `token` is NULL, the
+ * fingerprint is "". */
+#define TOKEN_FINGERPRINT_SIZE 9
+void token_fingerprint(const char *token, char fingerprint[TOKEN_FINGERPRINT_SIZE]);
 
 #endif

@@ -1,6 +1,5 @@
 #include "common/service/tokens.h"
 
-#include <gnutls/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,14 +103,6 @@ bool tokens_has(const struct tokens *t, const char *token, size_t len)
 const char *tokens_first(const struct tokens *t)
 {
     return t->count > 0 ? t->list[0] : NULL;
-}
-
-void token_fingerprint(const char *token, char fingerprint[TOKEN_FINGERPRINT_SIZE])
-{
-    unsigned char hash[32];
-    fingerprint[0] = '\0';
-    if (!token || gnutls_hash_fast(GNUTLS_DIG_SHA256, token, strlen(token), hash) != 0) return;
-    snprintf(fingerprint, TOKEN_FINGERPRINT_SIZE, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
 }
 
 void tokens_release(struct tokens *t)

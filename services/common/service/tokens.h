@@ -28,11 +28,6 @@ const char *tokens_first(const struct tokens *t);
 /* Releases the tokens, after overwriting them in memory. */
 void tokens_release(struct tokens *t);
 
-/* Names a token without revealing it: the first hexadecimal digits of its SHA-256, as text. If `token` is NULL, the
- * fingerprint is "". */
-#define TOKEN_FINGERPRINT_SIZE 9
-void token_fingerprint(const char *token, char fingerprint[TOKEN_FINGERPRINT_SIZE]);
-
 /* Whether these bytes have the form of a token. */
 bool token_is_well_formed(const char *text, size_t len);
 

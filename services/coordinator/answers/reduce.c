@@ -3,7 +3,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "coordinator/answers/ordering.h"
+#include "coordinator/answers/value_compare.h"
 
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes)
 {
@@ -88,7 +88,7 @@ static void keep_best(struct reduction *r, uint64_t index, const char *v, size_t
             return;
         }
         struct json_slice value = {v, len}, best = {r->best.data, r->best.len};
-        int order = *v == '"' ? ordering_of_strings(value, best) : ordering_of_numbers(value, best);
+        int order = *v == '"' ? value_compare_strings(value, best) : value_compare_numbers(value, best);
         if (r->kind == REDUCE_MIN ? order >= 0 : order <= 0) return;
     }
     buf_clear(&r->best);

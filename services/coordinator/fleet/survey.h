@@ -15,7 +15,7 @@
 #include "common/base/heap.h"
 #include "common/base/random.h"
 #include "common/http_client/http_client.h"
-#include "coordinator/fleet/catalog.h"
+#include "coordinator/fleet/task_catalog.h"
 #include "coordinator/fleet/endpoints.h"
 
 struct survey_worker;

@@ -2,6 +2,11 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
+#define ROUNDING   0.999 /* tolerance for sums of weights, which are fractions */
+#define SLOW       2.0   /* endpoints this many times slower than the mean are avoided at a job's end */
+#define PICK_DRAWS 8
+#define PICK_SCAN  64
+
 /*
  * Chooses the endpoint: the less loaded of two random ones ("power of two choices"), by load per slot, among the
  * endpoints with room for the task. A lane is in its task's array `open` while its endpoint takes attempts and has the

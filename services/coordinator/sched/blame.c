@@ -2,6 +2,8 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
+#define HALVE_AFTER_LOST 2
+
 /*
  * Finds the item that crashed a worker. When a worker vanishes, any item that it had may be the cause. A chunk that
  * lost two workers is a poison suspect. It is halved, and halved again at each further loss, so that a poison item
@@ -45,6 +47,12 @@ bool blame_needs_isolation(const struct sched_chunk *chunk)
     return chunk->lost > 0 && convicted(chunk, 1);
 }
 
+/* Keeps the lower half of the unanswered items, and returns the upper half. */
+static struct sched_chunk *halve(struct sched_chunk *chunk)
+{
+    return chunk_split(chunk, chunk->answered + chunk_left(chunk) / 2);
+}
+
 void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause)
 {
     const struct sched_job_params *p = &chunk->job->p;
@@ -57,6 +65,6 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
     }
     chunk->cause = cause;
     retry_count_items(chunk);
-    if (blame_is_poison_suspect(chunk) && chunk_left(chunk) > 1) retry_backoff(chunk_halve(chunk));
+    if (blame_is_poison_suspect(chunk) && chunk_left(chunk) > 1) retry_backoff(halve(chunk));
     retry_backoff(chunk);
 }

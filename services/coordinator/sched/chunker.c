@@ -2,6 +2,16 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
+#define AHEAD_NS          (40 * NS_PER_MS) /* work that may wait at a worker beyond its busy slots, per slot */
+#define CHUNK_COST_SHARE  0.03             /* largest share of a chunk's slot time that its overhead may take */
+#define CHUNK_COST_TIMES  5.0       /* a chunk's slot time if slots would be idle, as a multiple of its overhead */
+#define COORDINATOR_SHARE 0.5       /* share of the coordinator's time that chunks may take with all slots busy */
+#define RAMP_NS           NS_PER_MS /* the limit of a job doubles each time this has passed */
+#define CHUNKS_AHEAD      2.0       /* chunks of the least size that may wait at a worker beyond its busy slots */
+#define CHUNKS_PER_WINDOW 4         /* least number of adaptive chunks in a worker's window */
+#define CHUNK_GROWTH      8         /* a chunk may be this many times as large as the largest one answered */
+#define CHUNK_ITEMS_MAX   (1u << 22)
+
 /*
  * Decides how many items a chunk has, and estimates how much work an item is. Work is measured as slot time: how long
  * an item holds a slot. Workers report it in their answers. For other workers it is estimated. Each endpoint has a

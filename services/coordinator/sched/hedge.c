@@ -2,6 +2,17 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
+#define HEDGE_PATIENCE_MIN  1.5 /* an answer is late after MIN to MAX times the expected wait */
+#define HEDGE_PATIENCE_MAX  4.0
+#define WAIT_MAX            10.0
+#define DEAD_PATIENCE       10.0 /* a worker silent for this many expected waits + DEAD_MIN_NS counts as dead */
+#define DEAD_MIN_NS         NS_PER_S
+#define HEDGE_SCAN_NS       NS_PER_MS
+#define HEDGE_SCAN_CHUNK_NS (2 * NS_PER_US)
+#define HEDGES_MAX          4 /* most second attempts of a chunk, one after the other */
+#define HEDGE_TOKENS_MAX    100000.0
+#define HEDGE_MIN_NS        (10 * NS_PER_MS)
+
 /*
  * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
  * unanswered suffix, within max_extra_percent of the job's items. While the job still has something to send, a chunk is

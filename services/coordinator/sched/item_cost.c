@@ -2,6 +2,8 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
+#define ITEMS_REMEMBERED 1024 /* beyond this many items, or 1 s of slot time, the sums of the mean are halved */
+
 /*
  * Estimates what an item costs from the slot time of whole chunks: slot time = fixed + items * marginal. It uses least
  * squares over the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting for a

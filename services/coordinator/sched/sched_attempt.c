@@ -1,5 +1,7 @@
 #include "coordinator/sched/scheduler_internal.h"
 
+#define STARTING_NS (2 * NS_PER_S) /* how long a worker's report that it starts processes holds */
+
 static const char *const end_names[] = {
     [SCHED_END_COMPLETE] = "complete",
     [SCHED_END_DRAINING] = "draining",

@@ -118,13 +118,12 @@ struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t
     return part;
 }
 
-struct sched_chunk *chunk_halve(struct sched_chunk *chunk)
+struct sched_chunk *chunk_split(struct sched_chunk *chunk, uint32_t at)
 {
-    uint32_t middle = chunk->answered + chunk_left(chunk) / 2;
-    struct sched_chunk *upper = chunk_slice(chunk, middle, chunk->count);
+    struct sched_chunk *upper = chunk_slice(chunk, at, chunk->count);
     gauge(chunk, chunk->state, -(uint64_t)upper->count);
     chunk->bytes -= upper->bytes;
-    chunk->count = middle;
+    chunk->count = at;
     return upper;
 }
 

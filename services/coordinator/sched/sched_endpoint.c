@@ -2,6 +2,17 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
+#define PAUSE_MIN_NS          (20 * NS_PER_MS)
+#define PAUSE_MAX_NS          (2 * NS_PER_S)
+#define PAUSE_RETRY_MAX_NS    (30 * NS_PER_S) /* a longer Retry-After is cut to this */
+#define PAUSE_DRAIN_NS        (5 * NS_PER_S)
+#define PAUSE_DRAIN_PROBED_NS (100 * NS_PER_MS) /* pause of a draining endpoint that can be probed */
+#define EJECT_AFTER           3 /* failures in a row that eject an endpoint; see sched_endpoint.failed_ns */
+#define EJECT_NS              (5 * NS_PER_S)
+#define EJECT_MAX_NS          (60 * NS_PER_S)
+#define BALANCER_PATIENCE     5 /* after this many failures in a row, a balancer has failed */
+#define PROBE_PATIENCE_NS     (5 * NS_PER_S)
+
 /*
  * One endpoint's health. A failure puts the endpoint on probation: it gets one attempt at a time until it answers.
  * After most failures the endpoint is paused first, for a longer time after each failure. scheduler.h shows the states.

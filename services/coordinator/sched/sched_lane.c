@@ -2,6 +2,12 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
+#define SLOTS_UNKNOWN            2 /* slots assumed for a worker that has not reported them; doubles with each answer */
+#define SLOTS_UNKNOWN_MAX        64
+#define WINDOW_SCALE_MIN         (1.0 / 64)
+#define WINDOW_SCALE_STEP        0.02 /* least growth of the scale per answered chunk, after a 429 halved it */
+#define WORKERS_PER_BALANCER_MAX 16384
+
 /*
  * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale. Workers report
  * their slots. Until then a few slots are assumed, and twice as many after each answer. A 429 halves the scale, and

@@ -2,6 +2,12 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
+#define CUT_RUN_BYTES          (128 * KIB) /* item bytes cut in one run; the next run follows immediately */
+#define DEFAULT_WORKER_WAIT_NS (60 * NS_PER_S)
+#define PENDING_LOOKED_AT      8
+#define MISSES_MAX             16 /* jobs that may search for room without success in one run */
+#define PROBATION_LOOK_NS      NS_PER_S
+
 void scheduler_config_init(struct scheduler_config *config)
 {
     *config = (struct scheduler_config){

@@ -9,8 +9,18 @@
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
 
 #include "common/base/random.h"
-#include "coordinator/sched/sched_numbers.h"
+#include "coordinator/sched/retry.h"
 #include "coordinator/sched/scheduler.h"
+
+/* Numbers that several files use. Others are in the file that uses them, those of the retry budget in retry.h. */
+#define CHUNK_FIXED_MOST_NS ((double)30 * NS_PER_MS) /* largest fixed part of a chunk's slot time */
+#define TAIL_ITEMS_KNOWN    64 /* if its mean is over this many items, a job stops measuring at its tail */
+#define CHUNKS_PER_WORKER   (LIMIT_WORKER_CHUNKS * 3 / 4)
+#define LINGER_NS           NS_PER_S /* an attempt with all answers but no end line is cut off after this */
+#define OVERCOMMIT          2.0      /* a job below its share may fill a window up to this many times its size */
+#define HEDGE_TOKENS_MIN    10.0     /* items of all jobs together that may be sent twice at the start */
+#define RAMP_CHUNKS         32       /* limit of a job's chunks in flight while they are still too small */
+#define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job waits after this time without a usable endpoint */
 
 /* A worker that has answered, at an endpoint or behind a balancer. */
 struct sched_worker {
@@ -200,8 +210,8 @@ void chunk_answered(struct sched_chunk *chunk, uint32_t items);
 uint32_t chunk_left(const struct sched_chunk *chunk);
 /* Ends the chunk's unanswered items with an error. The chunk is then settled. */
 void chunk_give_up(struct sched_chunk *chunk, enum item_error error, const char *cause);
-/* Keeps the half with the lower indexes. Returns the other half as a chunk that is not on a list yet. */
-struct sched_chunk *chunk_halve(struct sched_chunk *chunk);
+/* Keeps the items before `at`. Returns the others as a chunk that is not on a list yet. */
+struct sched_chunk *chunk_split(struct sched_chunk *chunk, uint32_t at);
 void chunks_run_slices(struct scheduler *s);
 void chunks_run_settled(struct scheduler *s);
 void chunk_free(struct sched_chunk *chunk);

@@ -6,7 +6,7 @@
 #define FANTAIL_COORDINATOR_STATUS_STATUS_H
 
 #include "common/base/buf.h"
-#include "coordinator/fleet/catalog.h"
+#include "coordinator/fleet/task_catalog.h"
 #include "coordinator/sched/scheduler.h"
 
 /* Where the figures come from. All pointers are borrowed, and must outlive every user. */

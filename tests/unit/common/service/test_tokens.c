@@ -1,5 +1,5 @@
 /* Tokens of a file, and which Authorization headers they accept. */
-#include "common/service/tokens.h"
+#include "common/service/token_file.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "coordinator/answers/ordering.h"
+#include "coordinator/answers/value_compare.h"
 
 #define EXPONENT_MOST 100000000000000000
 
@@ -45,7 +45,7 @@ static char next_digit(struct decimal *d)
     return d->at < d->end ? *d->at++ : '0';
 }
 
-int ordering_of_numbers(struct json_slice a, struct json_slice b)
+int value_compare_numbers(struct json_slice a, struct json_slice b)
 {
     struct decimal x = read_decimal(a), y = read_decimal(b);
     if (x.sign != y.sign) return x.sign < y.sign ? -1 : 1;
@@ -69,7 +69,7 @@ static bool has_escape(struct json_slice string)
     return memchr(string.data, '\\', string.len) != NULL;
 }
 
-int ordering_of_strings(struct json_slice a, struct json_slice b)
+int value_compare_strings(struct json_slice a, struct json_slice b)
 {
     if (!has_escape(a) && !has_escape(b)) return compare_bytes(a.data + 1, a.len - 2, b.data + 1, b.len - 2);
     struct buf x = {0}, y = {0};

@@ -1,5 +1,5 @@
 /* What the workers say of their tasks, put together. */
-#include "coordinator/fleet/catalog.h"
+#include "coordinator/fleet/task_catalog.h"
 
 #include <criterion/criterion.h>
 
@@ -43,7 +43,7 @@ static void set_over(struct set *s)
     assert_no_leaks();
 }
 
-Test(catalog, it_lists_every_task_with_its_workers_and_their_slots)
+Test(task_catalog, it_lists_every_task_with_its_workers_and_their_slots)
 {
     struct set s;
     struct buf names = {0};
@@ -63,7 +63,7 @@ Test(catalog, it_lists_every_task_with_its_workers_and_their_slots)
     set_over(&s);
 }
 
-Test(catalog, an_expected_task_is_there_before_a_worker_has_had_it)
+Test(task_catalog, an_expected_task_is_there_before_a_worker_has_had_it)
 {
     struct set s;
     set_init(&s);
@@ -84,7 +84,7 @@ Test(catalog, an_expected_task_is_there_before_a_worker_has_had_it)
     set_over(&s);
 }
 
-Test(catalog, a_task_that_some_workers_cannot_run_says_on_how_many_and_why)
+Test(task_catalog, a_task_that_some_workers_cannot_run_says_on_how_many_and_why)
 {
     struct set s;
     set_init(&s);
@@ -103,7 +103,7 @@ Test(catalog, a_task_that_some_workers_cannot_run_says_on_how_many_and_why)
     set_over(&s);
 }
 
-Test(catalog, where_workers_disagree_the_careful_answer_counts)
+Test(task_catalog, where_workers_disagree_the_careful_answer_counts)
 {
     static const char *const yes = SAID("{\"name\":\"a\",\"idempotent\":true}");
     struct set s;
@@ -121,7 +121,7 @@ Test(catalog, where_workers_disagree_the_careful_answer_counts)
     set_over(&s);
 }
 
-Test(catalog, a_worker_that_cannot_be_reached_keeps_its_tasks_and_is_not_counted)
+Test(task_catalog, a_worker_that_cannot_be_reached_keeps_its_tasks_and_is_not_counted)
 {
     struct set s;
     set_init(&s);
@@ -135,7 +135,7 @@ Test(catalog, a_worker_that_cannot_be_reached_keeps_its_tasks_and_is_not_counted
     set_over(&s);
 }
 
-Test(catalog, tasks_of_a_worker_that_went_away_are_remembered_for_a_week)
+Test(task_catalog, tasks_of_a_worker_that_went_away_are_remembered_for_a_week)
 {
     struct set s;
     set_init(&s);
@@ -150,7 +150,7 @@ Test(catalog, tasks_of_a_worker_that_went_away_are_remembered_for_a_week)
     set_over(&s);
 }
 
-Test(catalog, only_some_of_those_that_went_away_are_remembered)
+Test(task_catalog, only_some_of_those_that_went_away_are_remembered)
 {
     struct set s;
     set_init(&s);
@@ -166,7 +166,7 @@ Test(catalog, only_some_of_those_that_went_away_are_remembered)
     set_over(&s);
 }
 
-Test(catalog, a_task_that_a_worker_has_no_more_is_gone)
+Test(task_catalog, a_task_that_a_worker_has_no_more_is_gone)
 {
     struct set s;
     set_init(&s);
@@ -177,7 +177,7 @@ Test(catalog, a_task_that_a_worker_has_no_more_is_gone)
     set_over(&s);
 }
 
-Test(catalog, what_is_not_a_list_of_tasks_changes_nothing)
+Test(task_catalog, what_is_not_a_list_of_tasks_changes_nothing)
 {
     static const char *const texts[] = {"",
                                         "{",
@@ -202,7 +202,7 @@ Test(catalog, what_is_not_a_list_of_tasks_changes_nothing)
     set_over(&s);
 }
 
-Test(catalog, of_a_balancer_the_number_of_workers_is_not_known)
+Test(task_catalog, of_a_balancer_the_number_of_workers_is_not_known)
 {
     struct set s;
     set_init(&s);

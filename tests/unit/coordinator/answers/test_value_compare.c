@@ -1,7 +1,7 @@
 /* The order of JSON values by what they mean. Each list is in ascending order; each is compared with each. */
 #include <criterion/criterion.h>
 
-#include "coordinator/answers/ordering.h"
+#include "coordinator/answers/value_compare.h"
 #include "unit/leaks.h"
 
 static struct json_slice slice(const char *text)
@@ -31,7 +31,7 @@ static void check_equal(int (*order)(struct json_slice a, struct json_slice b), 
     assert_no_leaks();
 }
 
-Test(ordering, numbers_ascend)
+Test(value_compare, numbers_ascend)
 {
     static const char *const values[] = {"-1e400",
                                          "-1e308",
@@ -67,31 +67,31 @@ Test(ordering, numbers_ascend)
                                          "1e400",
                                          "11e399",
                                          "1e1000000000000000000000"};
-    check_ascending(ordering_of_numbers, values, ARRAY_SIZE(values));
+    check_ascending(value_compare_numbers, values, ARRAY_SIZE(values));
 }
 
-Test(ordering, numbers_that_are_written_differently_are_equal)
+Test(value_compare, numbers_that_are_written_differently_are_equal)
 {
     static const char *const one[] = {"1", "1.0", "1.000", "1e0", "1E0", "10e-1", "0.1e1", "0.01e+2", "1e-0"};
     static const char *const zero[] = {"0", "-0", "0.0", "-0.000", "0e5", "0e-99999999999999999999", "-0E+7"};
     static const char *const big[] = {"1234500", "12345e2", "1.2345e6", "1234500.00", "0.00012345E10"};
-    check_equal(ordering_of_numbers, one, ARRAY_SIZE(one));
-    check_equal(ordering_of_numbers, zero, ARRAY_SIZE(zero));
-    check_equal(ordering_of_numbers, big, ARRAY_SIZE(big));
+    check_equal(value_compare_numbers, one, ARRAY_SIZE(one));
+    check_equal(value_compare_numbers, zero, ARRAY_SIZE(zero));
+    check_equal(value_compare_numbers, big, ARRAY_SIZE(big));
 }
 
-Test(ordering, strings_ascend_by_the_bytes_of_their_characters)
+Test(value_compare, strings_ascend_by_the_bytes_of_their_characters)
 {
     static const char *const values[] = {
         "\"\"",        "\"\\u0000\"", "\"\\u0000a\"", "\"\\n\"",     "\" \"",
         "\"\\u0022\"", "\"A\"",       "\"A\\u0042\"", "\"B\"",       "\"\\\\\"",
         "\"a\"",       "\"\\u00e9\"", "\"\\u20ac\"",  "\"\\uffff\"", "\"\\ud83d\\ude00\""};
-    check_ascending(ordering_of_strings, values, ARRAY_SIZE(values));
+    check_ascending(value_compare_strings, values, ARRAY_SIZE(values));
 }
 
-Test(ordering, strings_that_are_written_differently_are_equal)
+Test(value_compare, strings_that_are_written_differently_are_equal)
 {
     static const char *const values[] = {"\"A/\xc3\xa9\xf0\x9f\x98\x80\"", "\"\\u0041\\/\\u00E9\\ud83d\\ude00\"",
                                          "\"A\\u002f\\u00e9\xf0\x9f\x98\x80\""};
-    check_equal(ordering_of_strings, values, ARRAY_SIZE(values));
+    check_equal(value_compare_strings, values, ARRAY_SIZE(values));
 }

@@ -1,4 +1,4 @@
-#include "coordinator/fleet/catalog.h"
+#include "coordinator/fleet/task_catalog.h"
 
 /* how long tasks of workers that have left are remembered */
 #define REMEMBER_NS  (7 * 24 * 3600 * NS_PER_S)

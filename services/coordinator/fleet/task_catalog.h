@@ -4,8 +4,8 @@
  * tasks of a worker that has left are remembered for a week, so that a job can wait until a pool without workers gets a
  * worker. Tasks that the operator expects are in the catalog from the start, for the same purpose. Pure: no I/O.
  */
-#ifndef FANTAIL_COORDINATOR_FLEET_CATALOG_H
-#define FANTAIL_COORDINATOR_FLEET_CATALOG_H
+#ifndef FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
+#define FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
 
 #include "common/base/buf.h"
 #include "coordinator/fleet/task_list.h"

@@ -1,0 +1,17 @@
+/*
+ * The numbers of the retry budget (retry.c). docs/decisions/scheduler.md says why each is what it is. Private to the
+ * scheduler's files.
+ */
+#ifndef FANTAIL_COORDINATOR_SCHED_RETRY_H
+#define FANTAIL_COORDINATOR_SCHED_RETRY_H
+
+#include "common/base/limits.h"
+
+#define BUDGET_SHARE         0.2 /* retries per first attempt */
+#define BUDGET_MIN           3.0 /* a job may make at least this many retries */
+#define BUDGET_ALL_MIN       100.0
+#define BUDGET_ALL_MAX       1000.0
+#define BUDGET_TRICKLE_NS    (100 * NS_PER_MS) /* if the budget is used up, a job makes one retry in this time */
+#define PROBATION_TRICKLE_NS (30 * NS_PER_S)   /* without budget, time between two tries on probation */
+
+#endif
