@@ -58,9 +58,9 @@ enum http_connection_state {
  */
 enum http_peer {
     HTTP_PEER_HERE,
-    HTTP_PEER_SHUT,   /* it sent a FIN */
+    HTTP_PEER_SHUT,   /* the peer sent a FIN */
     HTTP_PEER_PROBED, /* an interim answer was sent after the FIN; a peer that has closed answers it with a reset */
-    HTTP_PEER_GONE,   /* it has certainly closed */
+    HTTP_PEER_GONE,   /* the peer has certainly closed */
     HTTP_PEER_COUNT
 };
 
@@ -93,7 +93,7 @@ struct http_connection {
     int fd;
     enum http_connection_state state;
     enum http_peer peer;
-    bool used;                   /* it has had a request, so it may be idle for the keep-alive time */
+    bool used;                   /* a request has come on it, so it may be idle for the keep-alive time */
     bool lingers;                /* its last answer went out before the body was read */
     struct http_framing framing; /* reads the bytes that were received */
     uint64_t heads, answered;    /* requests that the library has begun, and has ended; `framing` may be ahead */
@@ -101,7 +101,7 @@ struct http_connection {
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
     void *memory;                /* where the library will put the next head, if a page begins there; NULL: unknown */
     uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
-    uint64_t still_in_turn; /* the turn in which it was found suspect, see http_progress.c; 0: it is not suspect */
+    uint64_t still_in_turn; /* the turn in which it was found suspect, see http_progress.c; 0: not suspect */
 
     gnutls_session_t tls; /* the library's session; NULL without TLS */
     enum http_tls_state tls_state;

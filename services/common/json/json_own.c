@@ -3,7 +3,7 @@
 #include "common/base/buf.h"
 #include "common/json/json_bytes.h"
 
-#define MAX_NAMES 4096 /* names of one object; each is compared with all others */
+#define MAX_NAMES 4096 /* names of one object; each is compared with all other names */
 #define MAX_DEPTH 8    /* no text of ours is deeper; deeper levels are not checked */
 
 struct checking {

@@ -20,7 +20,7 @@ struct trace_config {
     char *url;      /* where spans are sent by POST; NULL: tracing is off */
     char **headers; /* "Name: value" for the exporter's requests, NULL-ended; NULL: none. They may be secret */
     uint64_t timeout_ms;
-    uint64_t delay_ms; /* how long a span waits for others */
+    uint64_t delay_ms; /* how long a span waits for other spans */
     unsigned batch_spans, queue_spans;
     struct trace_sampler sampler;
     char *service_name;  /* NULL: not given */

@@ -262,7 +262,7 @@ static void read_letters(struct parse *p, const char *letters)
     }
 }
 
-/* Moves the operand at p->at to the others at the front of argv. Operands and options keep their order. */
+/* Moves the operand at p->at to the other operands at the front of argv. Operands and options keep their order. */
 static void read_operand(struct parse *p)
 {
     if (p->spec->operands == OPTION_OPERANDS_NONE) {

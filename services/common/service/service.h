@@ -109,7 +109,7 @@ struct service_config {
 /* All but name and routes may be NULL or 0. */
 struct service_hooks {
     const char *name;                      /* "worker": in the log and in fantail_build_info */
-    const struct http_route *routes;       /* routes of the public server without those for health, ended by {0} */
+    const struct http_route *routes;       /* routes of the public server except the health routes, ended by {0} */
     const struct http_route *admin_routes; /* ended by {0} */
     void *data;                            /* passed to the routes' handle() and to these hooks */
     void (*leave)(void *data);             /* called at the signal, before shutdown_delay_s begins */

@@ -1,7 +1,7 @@
 /*
  * Which items of a chunk get a span of their own: the first ITEM_TRACE_FAILED that failed, and the first
- * ITEM_TRACE_OTHERS of the others. So a million items do not make a million spans. The span of the request counts the
- * items without a span. A pure module, apart from the clock that it is given.
+ * ITEM_TRACE_OTHERS that did not fail. So a million items do not make a million spans. The span of the request counts
+ * the items without a span. A pure module, apart from the clock that it is given.
  *
  * The time of an item begins when its process begins it, and ends when its answer is read. Quick items are answered
  * together: such items share both instants, and `together` is their number.

@@ -49,7 +49,7 @@ struct process_hooks {
 #define PROCESS_PREAMBLE    2 /* values whose control lines may precede a run: the common value, the trace */
 
 enum process_state {
-    PROCESS_STARTING, /* its program does not run yet, or has not said that it is ready */
+    PROCESS_STARTING, /* the program does not run yet, or has not reported that it is ready */
     PROCESS_RUNNING,
     PROCESS_RETIRING, /* gets no more items; its stdin is closed after the last item */
     PROCESS_ENDING,   /* gets no more items; must exit by itself, and is killed when its grace is over */

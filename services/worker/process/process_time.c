@@ -102,7 +102,7 @@ static bool is_empty(int pipe_fd)
     return ioctl(pipe_fd, FIONREAD, &bytes) == 0 && bytes == 0;
 }
 
-/* What the main thread of a process is doing, as the kernel shows it. */
+/* The activity of a process's main thread, as the kernel shows it. */
 enum activity {
     ACTIVITY_READS_INPUT, /* the thread waits in read(0, ...) */
     ACTIVITY_WAITS,       /* the thread waits for one of several things; input may be one of them */

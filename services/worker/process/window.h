@@ -86,7 +86,7 @@ void window_confirm(struct window *w, uint64_t now, void (*progress)(struct chun
 /* Drops the kept answers of a process that was lost. Returns the unconfirmed run, or NULL. */
 struct run *window_take_unconfirmed(struct window *w);
 
-/* What window_intake() did with the bytes. */
+/* The result of window_intake(). */
 struct intake {
     size_t used;       /* bytes of the lines that were read */
     uint64_t answers;  /* how many answers these lines had */
