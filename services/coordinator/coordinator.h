@@ -39,7 +39,7 @@ struct coordinator {
     struct emf *emf; /* NULL without --emf */
 };
 
-/* Starts the service and its parts, and begins to look for workers. c must be zeroed except for config, and
+/* Starts the service and its parts, and begins to look for workers. All of `c` but config must be zeroed, and
  * worker_fleet_check() must have passed. Takes ownership of `tracing`. Returns 0. On failure, returns the exit status
  * and writes a sentence to err. */
 MUST_CHECK int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_config *tracing, char *err,

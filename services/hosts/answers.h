@@ -27,13 +27,13 @@ struct answers {
 };
 
 void answers_init(struct answers *a, int fd);
-/* Makes room for `size` bytes after the whole answers; data may move. */
+/* Makes room for `size` bytes after the whole answers; `data` may move. */
 void answers_reserve(struct answers *a, size_t size);
 /* Wakes the helper, or starts it; for answers_need_helper(). */
 void answers_wake_helper(struct answers *a);
 /* Writes the whole answers. Ends the process if the other end is closed. */
 void answers_flush(struct answers *a);
-/* Like answers_flush(), for the signal handler of a crashing process. May fail to write them. */
+/* Like answers_flush(), for the signal handler of a crashing process. If the lock stays taken, writes nothing. */
 void answers_rescue(struct answers *a);
 
 /* Call it when the answer being built is whole. The answer has `size` bytes. */

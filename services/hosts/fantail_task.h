@@ -138,7 +138,7 @@ static inline unsigned fantail_unescape(const char **at, const char *end)
 
 /* Decodes a string to UTF-8 text without quotes and escapes, and appends a NUL. An escape \u0000 becomes a NUL within
  * the text. `text` has room for `size` bytes; item->len bytes are always enough. Returns false if there is too little
- * room, or if the string has a lone surrogate, which UTF-8 cannot encode. len may be NULL. */
+ * room, or if the string has a lone surrogate, which UTF-8 cannot encode. `len` may be NULL. */
 static inline bool fantail_get_string(const struct fantail_item *item, char *text, size_t size, size_t *len)
 {
     enum { CHARACTER_BYTES = 4 };

@@ -39,7 +39,7 @@ void requests_close(struct requests *set);
 /* Ends all requests now. All items without an answer are handed back, whether they were started or not. */
 void requests_cut(struct requests *set);
 
-/* Handles the route; data is the worker. */
+/* Handles the route; `data` is the worker. */
 void request_handle(struct http_exchange *x, void *data);
 
 #endif

@@ -16,7 +16,7 @@ struct answer_buffer {
 };
 
 /* When the answers in memory would exceed memory_cap or the job's share of the budget `shared`, the newest answers are
- * written to a file in dir. `shared` (may be NULL) and dir are borrowed. */
+ * written to a file in dir. `shared` (may be NULL) and `dir` are borrowed. */
 void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap,
                         struct memory_budget *shared, struct spill_dir *dir);
 /* Releasing a zeroed buffer is fine. */

@@ -74,7 +74,7 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
     return !r->fault;
 }
 
-/* Reads the whole line in r->partial, whose value was scanned as it came. */
+/* Reads the whole line in r->partial, whose value was scanned while it arrived. */
 static bool read_scanned(struct answer_reader *r)
 {
     struct buf *b = &r->partial;
@@ -112,7 +112,7 @@ static bool read_partial(struct answer_reader *r)
     return ok;
 }
 
-/* Scans what has come of the line in r->partial, without its newline. */
+/* Scans the part of the line that is in r->partial, without its newline. */
 static void scan_partial(struct answer_reader *r)
 {
     const struct buf *b = &r->partial;

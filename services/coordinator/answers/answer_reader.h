@@ -2,8 +2,8 @@
  * Parses the answer of one attempt, which arrives in pieces, and reports its lines through callbacks. Consecutive value
  * lines are reported in one call. Each error line and the end line are reported in a call of their own. Lines are
  * reported in canonical form, {"value":V} or {"error":{...}} without other members, even if the worker wrote them
- * differently. A long value is scanned as it comes, so a call takes as long as its piece is. Pure: bytes in, calls
- * out.
+ * differently. A long value is scanned while it arrives, so the time of a call depends only on the size of its piece.
+ * Pure: bytes in, calls out.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H

@@ -59,10 +59,10 @@ MUST_CHECK enum collector_status collector_take(struct collector *c, uint64_t fi
 MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uint64_t first, uint64_t n,
                                                         const char *line, size_t len);
 
-/* Returns true and sets *run to the next run. Returns false when there is no run yet, or when the spill cannot be read
- * (*status says which of the two). */
+/* Returns true and sets *run to the next run. Returns false when there is no run yet, or when the spill cannot be read;
+ * *status says which. */
 MUST_CHECK bool collector_peek(struct collector *c, struct answer_run *run, enum collector_status *status);
-/* Call it when the first n items of the run just peeked have been read. Their lines have len bytes in all; len is
+/* Call it when the first n items of the run just peeked have been read. Their lines have len bytes in all; `len` is
  * ignored for a repeated run. */
 void collector_consume(struct collector *c, size_t n, size_t len);
 

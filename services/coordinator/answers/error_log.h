@@ -27,7 +27,7 @@ struct error_log {
     struct buf line;
 };
 
-/* dir is borrowed. */
+/* `dir` is borrowed. */
 void error_log_init(struct error_log *l, struct spill_dir *dir, size_t memory_cap);
 /* Releasing a zeroed log is fine. */
 void error_log_release(struct error_log *l);

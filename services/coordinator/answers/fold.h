@@ -23,7 +23,7 @@ struct fold {
     struct error_log errors;
 };
 
-/* `from` returns the answers in input order. dir is borrowed. */
+/* `from` returns the answers in input order. `dir` is borrowed. */
 void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, struct spill_dir *dir);
 /* Releasing a zeroed fold is fine. */
 void fold_release(struct fold *f);

@@ -24,7 +24,7 @@ struct reduction {
     char error[160]; /* why the values cannot be reduced; "": they can */
 };
 
-/* kind is one of sum, count, min, max and concat. */
+/* `kind` is one of sum, count, min, max and concat. */
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes);
 void reduction_release(struct reduction *r);
 /* Adds one value: valid JSON without white space around it. The value is ignored once r->error is set. */

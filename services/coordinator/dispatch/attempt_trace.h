@@ -23,7 +23,7 @@ struct attempt_trace {
     char *url, *address;
 };
 
-/* Begins the span. Call it before the request is made, even without a trace. address may be NULL. */
+/* Begins the span. Call it before the request is made, even without a trace. `address` may be NULL. */
 void attempt_trace_begin(struct attempt_trace *t, const struct phase *p, const struct sched_attempt *a, const char *url,
                          const char *address);
 /* Writes pointers to the headers for the worker to `headers` and returns their number. The headers are borrowed from t

@@ -4,7 +4,7 @@
 
 #include "coordinator/fleet/endpoints.h"
 
-/* leased: a worker has registered there; otherwise the option --workers lists it. */
+/* `leased`: a worker has registered there; otherwise the option --workers lists it. */
 void endpoint_add(struct endpoints *e, const char *url, const char *connect_to, bool leased);
 /* Removes *link from the list, and frees it. */
 void endpoint_drop(struct endpoints *e, struct endpoint **link);

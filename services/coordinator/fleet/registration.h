@@ -13,8 +13,8 @@
 
 #define REGISTRATION_BYTES 2048 /* the longest body */
 
-/* body has a NUL after its len bytes. peer: numeric address of the connection; NULL: the connection uses a Unix-domain
- * socket. If the body is refused, returns false and writes a sentence to err. */
+/* `body` has a NUL after its len bytes. `peer`: numeric address of the connection; NULL: the connection uses a
+ * Unix-domain socket. If the body is refused, returns false and writes a sentence to err. */
 MUST_CHECK bool registration_read(struct registration *r, const char *body, size_t len, const char *peer, char *err,
                                   size_t err_size);
 

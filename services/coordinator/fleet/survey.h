@@ -49,7 +49,7 @@ void survey_stop(struct survey *s);
  * Fantail-Worker header; 0: there was none. */
 typedef void survey_said(void *owner, const struct task_list *has, uint64_t worker_id);
 
-/* Adds a worker. `at` is borrowed until survey_remove(). said may be NULL. */
+/* Adds a worker. `at` is borrowed until survey_remove(). `said` may be NULL. */
 struct survey_worker *survey_add(struct survey *s, const struct endpoint *at, survey_said *said, void *owner);
 void survey_remove(struct survey *s, struct survey_worker *w);
 /* Asks the worker once more, but not before `after_ms` have passed since it was asked last. */
@@ -62,8 +62,8 @@ void survey_compare(struct survey *s, struct survey_worker *w, const char *etag)
 
 /* Asks all workers, except those that were asked just now: in the last second, or in the last n milliseconds if the
  * fleet has n < 1000 workers. Calls answered(data, ok) when all have answered, or as soon as enough(data) is true after
- * an answer, or after three seconds. ok is false when no worker can be reached. enough may be NULL. Returns NULL when
- * there is no worker to ask. */
+ * an answer, or after three seconds. `ok` is false when no worker can be reached. `enough` may be NULL. Returns NULL
+ * when there is no worker to ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
 /* Drops a question. Its answered() is then never called. Does nothing if it was answered already. */

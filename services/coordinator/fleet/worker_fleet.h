@@ -37,7 +37,7 @@ struct worker_fleet {
 };
 
 /* Checks the options and reads the tokens, before anything starts. Returns 0, or the exit status after a message that
- * names the option. f must be zeroed except for config. open: other machines can connect to this coordinator, and
+ * names the option. All of `f` but config must be zeroed. `open`: other machines can connect to this coordinator, and
  * --insecure was not given. */
 MUST_CHECK int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec, bool open);
 /* Returns whether workers may register themselves. The option --workers must have been checked. */

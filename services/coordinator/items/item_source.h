@@ -34,15 +34,16 @@ static inline uint64_t item_source_drop(const struct item_source *s, uint64_t ma
     return s->ops->drop(s->source, max_items, first);
 }
 
-/* The items of a range or of spans. They are generated when they are cut. All members but spec must be zeroed; spec is
- * borrowed. */
+/* The items of a range or of spans. They are generated when they are cut. All members but `spec` must be zeroed; `spec`
+ * is borrowed. */
 struct generated_items {
     const struct jobspec *spec;
     uint64_t next; /* index of the next item */
 };
 struct item_source generated_items_source(struct generated_items *g);
 
-/* Items that were put in a spool, with indexes from 0 on. All members but spool must be zeroed; spool is borrowed. */
+/* Items that were put in a spool, with indexes from 0 on. All members but `spool` must be zeroed; `spool` is
+ * borrowed. */
 struct spooled_items {
     struct spool *spool;
     uint64_t next;

@@ -81,8 +81,8 @@ MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const
                                    struct jobspec_error *err);
 /* Reads the job object without its items, as JSON text. A field that is both here and in the query is an error. */
 MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
-/* Call it when the query and all options were read. have_items says whether the body has items. Checks that there is a
- * task and exactly one source of items, and sets source and generated_count. */
+/* Call it when the query and all options were read. `have_items` says whether the body has items. Checks that there is
+ * a task and exactly one source of items, and sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
 /* For a job that was started with `early`, before all its options had arrived. Returns the JSON pointer of the first

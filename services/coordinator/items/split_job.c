@@ -218,8 +218,8 @@ static enum split_status read_mark(struct splitter *s, char c, uint64_t offset)
     }
 }
 
-/* Reads one punctuation mark, or begins a name, an option or an item. p must not be at white space. *used is 1 after a
- * mark, else 0. */
+/* Reads one punctuation mark, or begins a name, an option or an item. `p` must not be at white space. *used is 1 after
+ * a mark, else 0. */
 static enum split_status read_token(struct splitter *s, const char *p, uint64_t offset, size_t *used)
 {
     *used = 0;

@@ -58,8 +58,8 @@ struct job {
     bool disk_failed;  /* the job failed because of the disk */
 };
 
-/* Ends the job early: before the next scheduler_run(), or when the job starts. reason must be a literal or live as long
- * as the job. If the job is cancelled again, the first reason counts. */
+/* Ends the job early: before the next scheduler_run(), or when the job starts. `reason` must be a literal, or live as
+ * long as the job. If the job is cancelled again, the first reason counts. */
 void job_cancel(struct job *j, enum sched_status status, const char *reason);
 /* Returns the status of the job. Its strings are borrowed from the job. */
 struct status_job job_status(const struct job *j);

@@ -20,7 +20,7 @@ void job_client_gone(struct job *j);
 void job_tick(struct job *j, uint64_t now_ns);
 
 /* Call it when the request was wrong. The request is answered with the problem, and items that already run are
- * cancelled. members may be NULL. */
+ * cancelled. `members` may be NULL. */
 void job_refuse(struct job *j, int status, const char *members, const char *detail_fmt, ...) PRINTF_LIKE(4, 5);
 /* Clears b, writes "pointer":"..." to it and returns the text, which is borrowed from b. */
 const char *job_pointer_member(struct buf *b, const char *pointer);

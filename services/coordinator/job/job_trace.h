@@ -4,7 +4,7 @@
 
 #include "coordinator/job/job.h"
 
-/* Reads the headers of the request. Adds a traceresponse header to the answer if spans are recorded. export may be
+/* Reads the headers of the request. Adds a traceresponse header to the answer if spans are recorded. `export` may be
  * NULL. */
 void job_trace_begin(struct trace_scope *trace, struct trace_export *export, struct http_exchange *x);
 /* Exports the span of a job that is over, and releases the scope. */

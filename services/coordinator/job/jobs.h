@@ -22,9 +22,9 @@ struct jobs_config {
     const char *spill_dir;
     int64_t max_spill_bytes; /* limit for the temporary files of all jobs together; 0: no limit */
     int64_t max_jobs;
-    int64_t result_memory_bytes;       /* answers of one job in memory */
-    int64_t result_memory_total_bytes; /* the same for all jobs together; 0: no limit */
-    int64_t item_memory_total_bytes;   /* items of all jobs that are not sent yet; 0: no limit */
+    int64_t result_memory_bytes;       /* bytes of answers of one job in memory */
+    int64_t result_memory_total_bytes; /* bytes of answers of all jobs in memory; 0: no limit */
+    int64_t item_memory_total_bytes;   /* bytes of items of all jobs that are not sent yet; 0: no limit */
 };
 
 struct jobs_metrics {
@@ -70,7 +70,7 @@ void jobs_release(struct jobs *t);
 struct job *jobs_find(const struct jobs *t, const char *id);
 /* Returns the next older job, or the newest job when j is NULL. Returns NULL at the end. */
 struct job *jobs_next(const struct jobs *t, const struct job *j);
-/* Ends every running job as cancelled before the next scheduler_run(). reason must be a literal. */
+/* Ends every running job as cancelled before the next scheduler_run(). `reason` must be a literal. */
 void jobs_cancel_all(struct jobs *t, const char *reason);
 /* Tells the scheduler about the cancellations recorded since the last call. The scheduler must not be running. */
 void jobs_carry_out_cancels(struct jobs *t);

@@ -134,8 +134,8 @@ static void turn_to_errors(struct reader *r)
     result_writer_init(&r->writer, RESULTS_ERRORS);
 }
 
-/* Writes the next part of the document. dst must have room. Returns how many bytes it wrote there, or -1 when the disk
- * failed. */
+/* Writes the next part of the document. `dst` must have room. Returns how many bytes it wrote to dst, or -1 when the
+ * disk failed. */
 static ssize_t step_document(struct reader *r, char *dst, size_t cap)
 {
     bool dry;

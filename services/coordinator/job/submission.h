@@ -37,7 +37,7 @@ struct submission {
 /* Handles POST /v1/jobs: answers the exchange, or accepts it and makes the job. */
 void submission_handle(struct http_exchange *x, struct jobs *jobs);
 /* Call it when the request is wrong. Answers the request with the problem, unless it is already answered or over.
- * members may be NULL. */
+ * `members` may be NULL. */
 void submission_refuse(struct submission *s, int status, const char *members, const char *detail);
 /* Call it when the spool has become shorter. A paused upload may then go on. */
 void submission_drained(struct submission *s);

@@ -6,7 +6,7 @@
 
 #define UUID_TEXT_SIZE 37 /* including its NUL */
 
-/* Writes an id. unix_ms is the time in milliseconds since 1970; random has 10 bytes. Pure. */
+/* Writes an id. unix_ms is the time in milliseconds since 1970; `random` has 10 bytes. Pure. */
 void uuid7_format(uint64_t unix_ms, const uint8_t random[10], char out[UUID_TEXT_SIZE]);
 /* Makes a new id from the real clock and getrandom(2). */
 void uuid7_new(char out[UUID_TEXT_SIZE]);

@@ -119,13 +119,13 @@ static void hand_back(struct sched_chunk *chunk)
     chunk_move(chunk, CHUNK_PENDING, true);
 }
 
-/* Returns the error of items whose attempts ended in this way. */
+/* Returns the error for items whose last attempt ended like this. */
 static enum item_error error_of(enum sched_end how)
 {
     return how == SCHED_END_NO_MEMORY ? ITEM_OUT_OF_MEMORY : ITEM_WORKER_LOST;
 }
 
-/* A worker that had no memory for the items has run none of them, so they may run on another worker. */
+/* A worker that had no memory for the items has run none of them. So they may be sent to another worker. */
 static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const char *cause)
 {
     const struct sched_job_params *p = &chunk->job->p;

@@ -292,8 +292,8 @@ void scheduler_config_init(struct scheduler_config *config);
 struct scheduler *scheduler_new(const struct scheduler_config *config, const struct scheduler_ops *ops, void *ctx);
 /* Frees everything. The only op it calls is release(), for the chunks that are left. */
 void scheduler_free(struct scheduler *s);
-/* Acts on the events and on the time. Returns the latest time at which it must be called again; SCHED_NEVER: only after
- * the next event. Calling it more often is harmless. */
+/* Acts on the events since the last call, and on the time. Returns the latest time at which it must be called again;
+ * SCHED_NEVER: only after the next event. Calling it more often is harmless. */
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns);
 
 /* Sets the processor time that one chunk costs the coordinator, as measured by the shell. */

@@ -313,7 +313,7 @@ void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum 
 void endpoint_gone(struct sched_endpoint *e);
 /* Call it when the attempt brought an answer. */
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a);
-/* Call it when the attempt has ended, with `how` it ended. The attempt is already off its lists. */
+/* Call it when the attempt has ended; `how` is the way in which it ended. The attempt is already off its lists. */
 void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how,
                     uint64_t retry_after_ms);
 void endpoint_timer_fired(struct sched_endpoint *e);

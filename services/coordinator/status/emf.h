@@ -4,8 +4,8 @@
  * wall clock. So each coordinator writes the same number of lines in each minute. The sum over a minute, divided by
  * that number, is then the sum over the coordinators.
  *
- * If standard output cannot take a line at once, the line is dropped. The next line replaces it. So the coordinator
- * never waits for a log.
+ * If standard output cannot take a whole line immediately, the line is dropped. The next line replaces it. So the
+ * coordinator never waits for a log.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_EMF_H
 #define FANTAIL_COORDINATOR_STATUS_EMF_H
@@ -26,9 +26,9 @@ struct emf_config {
  * of --ready-fd. */
 MUST_CHECK const char *emf_check(const struct emf_config *config, int ready_fd, const char **option);
 
-/* Returns NULL unless --emf is given. config and from are borrowed. */
+/* Returns NULL unless --emf is given. `config` and `from` are borrowed. */
 MUST_CHECK struct emf *emf_start(uv_loop_t *loop, const struct emf_config *config, const struct status_source *from);
-/* Stops writing. e is freed when the loop has closed its timer. NULL is fine. */
+/* Stops writing. `e` is freed when the loop has closed its timer. NULL is fine. */
 void emf_stop(struct emf *e);
 
 #endif

@@ -23,7 +23,7 @@ struct scheduler_timing {
     bool wanted;
 };
 
-/* before_run and data must be set already. */
+/* `before_run` and `data` must be set already. */
 void scheduler_timing_start(struct scheduler_timing *t, uv_loop_t *loop);
 /* From now on the scheduler runs only when scheduler_timing_run() is called. The loop must run on until the timer is
  * closed. */

@@ -79,7 +79,7 @@ struct chunk {
     LOG_STR("job", (c)->job), LOG_STR("chunk", *(c)->name ? (c)->name : NULL),                                         \
         (c)->attempt ? LOG_U64("attempt", (c)->attempt) : LOG_STR("attempt", NULL), LOG_STR("trace_id", (c)->trace_id)
 
-/* size_hint is the number of bytes that the client announced, or 0. */
+/* `size_hint` is the number of bytes that the client announced, or 0. */
 struct chunk *chunk_new(bool check_items, size_t size_hint);
 struct chunk *chunk_ref(struct chunk *c);
 void chunk_unref(struct chunk *c);
