@@ -48,26 +48,25 @@
 #define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items; `common` is counted */
 
 /* A job on the coordinator. */
-#define LIMIT_ITEM_BYTES         (64 * MIB)
-#define LIMIT_ITEMS              1000000000000ull
-#define LIMIT_UNDISPATCHED_BYTES (8 * MIB)  /* unsent bytes of whole items; beyond this the upload is suspended */
-#define LIMIT_UNSTARTED_BYTES    (64 * MIB) /* bytes of items held until the task is known */
-#define LIMIT_EARLY_START_BYTES  (1 * MIB)  /* item bytes that must have arrived before dispatch starts mid-upload */
-#define LIMIT_RESULT_MEMORY_MIB  16         /* answers held in memory for one job; --result-memory-bytes */
-#define LIMIT_RESULT_MEMORY_TOTAL_MIB                                                                                  \
-    256                                 /* answers held in memory for all jobs together; --result-memory-total-bytes */
-#define LIMIT_ITEM_MEMORY_TOTAL_MIB 256 /* unsent items of all jobs together; --item-memory-total-bytes */
-#define LIMIT_JOB_FLOOR_BYTES       (16 * KIB) /* a job may always hold this much of both totals */
-#define LIMIT_SPILL_GIB             4          /* size of the temporary files of all jobs; --max-spill-bytes */
-#define LIMIT_TASK_SERIES           256        /* tasks that have their own series in /metrics */
-#define LIMIT_RUNNING_JOBS          10000      /* one more job is answered with 429; --max-jobs */
-#define LIMIT_CLIENT_CONNECTIONS    12000      /* --max-connections of the coordinator */
-#define DEFAULT_MAX_CHUNK_BYTES     (1 * MIB)
-#define DEFAULT_ITEM_TIMEOUT_S      60.0
-#define DEFAULT_START_TIMEOUT_S     UINT64_C(300) /* how long a process of a task may take to be ready */
-#define DEFAULT_CHUNK_COST_NS       50000         /* cost of a chunk, on each side, until it is measured */
-#define DEFAULT_CHUNK_TARGET_MS     250
-#define DEFAULT_HEARTBEAT_S         15 /* --heartbeat-s */
+#define LIMIT_ITEM_BYTES              (64 * MIB)
+#define LIMIT_ITEMS                   1000000000000ull
+#define LIMIT_UNDISPATCHED_BYTES      (8 * MIB)  /* unsent bytes of whole items; beyond this the upload is suspended */
+#define LIMIT_UNSTARTED_BYTES         (64 * MIB) /* bytes of items held until the task is known */
+#define LIMIT_EARLY_START_BYTES       (1 * MIB) /* item bytes that must have arrived before dispatch starts mid-upload */
+#define LIMIT_RESULT_MEMORY_MIB       16        /* answers held in memory for one job; --result-memory-bytes */
+#define LIMIT_RESULT_MEMORY_TOTAL_MIB 256       /* answers of all jobs held in memory; --result-memory-total-bytes */
+#define LIMIT_ITEM_MEMORY_TOTAL_MIB   256       /* unsent items of all jobs together; --item-memory-total-bytes */
+#define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always hold this much of both totals */
+#define LIMIT_SPILL_GIB               4          /* size of the temporary files of all jobs; --max-spill-bytes */
+#define LIMIT_TASK_SERIES             256        /* tasks that have their own series in /metrics */
+#define LIMIT_RUNNING_JOBS            10000      /* one more job is answered with 429; --max-jobs */
+#define LIMIT_CLIENT_CONNECTIONS      12000      /* --max-connections of the coordinator */
+#define DEFAULT_MAX_CHUNK_BYTES       (1 * MIB)
+#define DEFAULT_ITEM_TIMEOUT_S        60.0
+#define DEFAULT_START_TIMEOUT_S       UINT64_C(300) /* how long a process of a task may take to be ready */
+#define DEFAULT_CHUNK_COST_NS         50000         /* cost of a chunk, on each side, until it is measured */
+#define DEFAULT_CHUNK_TARGET_MS       250
+#define DEFAULT_HEARTBEAT_S           15 /* --heartbeat-s */
 
 /* Traces, both services. */
 #define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; spans beyond this are dropped */
