@@ -17,7 +17,7 @@ static const struct option_row rows[] = {
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,
                   "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
-               "chunks of one task held at once; the next one is answered 429. The limit is never below 4 per process"),
+               "chunks of one task held at once; more are answered 429. The limit is never below 4 per process"),
     OPTION_BOOL("watch", struct worker_config, watch, NULL,
                 "read a task again when its task.json or its code has changed; SIGHUP reads all tasks in any case"),
     OPTION_CHOICE(
@@ -36,7 +36,7 @@ static const struct option_row rows[] = {
                 "authorities (PEM) that must have signed the coordinators' certificates, instead of the system's",
                 .value = "FILE"),
     OPTION_PATH("register-client-cert", struct worker_config, registration.client_cert, NULL,
-                "certificate (PEM) to show to coordinators that demand one", .value = "FILE"),
+                "client certificate (PEM) for coordinators that demand one", .value = "FILE"),
     OPTION_PATH("register-client-key", struct worker_config, registration.client_key, NULL,
                 "private key (PEM) of --register-client-cert", .value = "FILE"),
     OPTION_HEADING("ECS (if ECS_AGENT_URI is set)"),
@@ -99,7 +99,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
     return status;
 }
 
-/* Buffers of a MiB are allocated and freed all the time. On the heap they do not cost page faults each time. */
+/* Buffers of a MiB are allocated and freed all the time. On the heap, they do not cause page faults each time. */
 static void keep_buffers_on_the_heap(void)
 {
     mallopt(M_MMAP_THRESHOLD, 32 * (int)MIB);

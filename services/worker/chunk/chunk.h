@@ -2,8 +2,8 @@
  * The bookkeeping of one chunk: its items as they arrive, the runs they are cut into, and its answers in order.
  *
  * A run is consecutive items that are given to one process together (run.h). The runs of a chunk form a list, ordered
- * by index. The answers of the first run go straight to the output (`out`). The answers of later runs are held until
- * their run is first.
+ * by index. The answers of the first run go straight to the output (`out`). The answers of a later run are held until
+ * that run is the first one.
  *
  *     items without a run --chunk_take--> GIVEN --run_answer (all)--> freed
  *                                          ^ |

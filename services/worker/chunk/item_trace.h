@@ -1,5 +1,5 @@
 /*
- * Which items of a chunk get a span of their own: the first ITEM_TRACE_FAILED that failed, and the first
+ * Chooses the items of a chunk that get a span of their own: the first ITEM_TRACE_FAILED that failed, and the first
  * ITEM_TRACE_OTHERS that did not fail. So a million items do not make a million spans. The span of the request counts
  * the items without a span. A pure module, apart from the clock that it is given.
  *

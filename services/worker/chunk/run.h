@@ -2,8 +2,8 @@
  * A run: consecutive items of one chunk that are given to one process together. chunk_take() makes runs, and chunk.h
  * has a diagram of their states. While a process has the run, the run holds a reference to its chunk.
  *
- * The items of a run are answered in order. The answers of a chunk's first run go straight to the chunk's output; other
- * runs hold theirs until they are first. A pure module.
+ * The items of a run are answered in order. The answers of a chunk's first run go straight to the chunk's output; any
+ * other run holds its answers until it is the first run. A pure module.
  */
 #ifndef FANTAIL_WORKER_CHUNK_RUN_H
 #define FANTAIL_WORKER_CHUNK_RUN_H

@@ -40,7 +40,7 @@ struct protection {
 void protection_init(struct protection *p, uint64_t lasts_ns, uint64_t idle_ns, uint64_t random);
 /* Call it when work begins or ends. */
 void protection_work(struct protection *p, bool working, uint64_t now_ns);
-/* Call it when the worker ends. Protection is released at once, with one attempt, and is not requested again. */
+/* Call it when the worker ends. Protection is released immediately, with one attempt, and is not requested again. */
 void protection_leave(struct protection *p);
 
 /* Returns the request to send now. Call protection_answered() with its result. After PROTECTION_NONE, call

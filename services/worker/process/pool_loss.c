@@ -6,8 +6,8 @@ const char *const pool_loss_names[] = {"crashed",         "timed_out", "out_of_m
                                        "start_timed_out", "cancelled", "retired"};
 static_assert(ARRAY_SIZE(pool_loss_names) == LOSS_COUNT, "a name for each loss");
 
-/* If a process is lost and it is not known which item is at fault, the items are given again in this many parts. If
- * that happens again to a part, it is divided again, until the item at fault is alone. */
+/* If a process is lost and it is not known which item is at fault, the items are run again in this many parts. If that
+ * happens again to a part, it is divided again, until the item at fault is alone. */
 #define BISECT_PARTS 8
 
 static uint64_t part_of(uint64_t items)

@@ -17,8 +17,8 @@
  *     GONE --its handles are closed--> freed
  *
  * A process of a host program says when it has loaded its task. Other programs may do so too ("ready" of task.json).
- * Until then such a process is STARTING, gets no item, and has a time limit of its own. Other processes are ready at
- * once.
+ * Until then such a process is STARTING, gets no item, and has a time limit of its own. Other processes are ready
+ * immediately.
  *
  * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read.
  * After that the process gives no more answers, and the pool takes the runs that are left in its window. process_kill()

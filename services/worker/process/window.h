@@ -7,7 +7,7 @@
  * if further items are unanswered, no item is charged, and the pool gives them out again in smaller parts.
  *
  * The limit of items doubles while items are quick, and falls to one when they are slow. It aims at WINDOW_TARGET_NS of
- * work. A slow sample replaces the estimated time of an item at once. A quick sample only halves the difference.
+ * work. A slow sample replaces the estimated time of an item immediately. A quick sample only halves the difference.
  *
  * Answers without ids belong to items by their order alone. After one surplus line, each answer would go to the wrong
  * item, perhaps of another client. So a `checked` window takes one run at a time and keeps its answers until they are
@@ -97,8 +97,8 @@ struct intake {
 /* Reads lines of the process. progress() is called for each chunk that has more answers. */
 struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
                             void (*progress)(struct chunk *c));
-/* Reads what has come of a long line without its newline. `line` has len bytes until now. Its value is scanned as it
- * comes. Returns NULL; or why the line cannot become an answer, a static phrase. */
+/* Reads the part of a long line that has arrived, without its newline. `line` has len bytes so far. Its value is
+ * scanned while it arrives. Returns NULL; or why the line cannot become an answer, a static phrase. */
 const char *window_look(struct window *w, const char *line, size_t len);
 /* Like window_intake(), for whole lines in a buffer, whose memory may be taken. */
 struct intake window_intake_buf(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c));

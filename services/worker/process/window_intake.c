@@ -107,7 +107,7 @@ static const char *envelope_fault(const char *line, size_t len)
     return line_fault(line, len, "its output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
 }
 
-/* Reads an envelope, whose value may have been scanned as it came. */
+/* Reads an envelope, whose value may have been scanned while it arrived. */
 static struct answer_line parse_envelope(struct window *w, const char *line, size_t len)
 {
     struct answer_line a = {.kind = ANSWER_VALUE};
@@ -163,7 +163,7 @@ static void add_answer(struct reading *rd, const struct numbered_line *a, const 
     count_answer(rd, a->kind == NUMBERED_ERROR, end);
 }
 
-/* Reads a line with an id, whose value may have been scanned as it came. */
+/* Reads a line with an id, whose value may have been scanned while it arrived. */
 static struct numbered_line parse_numbered(struct window *w, const char *line, size_t len)
 {
     struct numbered_line a = {.kind = NUMBERED_VALUE, .id = w->scan_id};
