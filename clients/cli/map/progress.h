@@ -17,7 +17,7 @@ struct progress {
 struct progress_state {
     uint64_t done, failed;
     uint64_t total;     /* 0: not known */
-    bool total_is_sure; /* if false, total is estimated from the size of the input file */
+    bool total_is_sure; /* if false, `total` is estimated from the size of the input file */
     const char *note;   /* a note such as "waiting for a worker"; NULL: none */
 };
 

@@ -26,8 +26,8 @@ MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 /* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
 size_t buf_growth(const struct buf *b, size_t extra);
 /* Call it before adding `extra` bytes to something of unknown length. If b is already long, allocates memory for
- * `guess` bytes in all, up to 4 MiB, because growing step by step would copy the bytes twice. guess is 0 if there is no
- * guess. */
+ * `guess` bytes in all, up to 4 MiB, because growing step by step would copy the bytes twice. `guess` is 0 if the
+ * length cannot be guessed. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
 /* Frees unused memory, if there is much of it. */
 void buf_trim(struct buf *b);

@@ -30,7 +30,7 @@ enum http_call_outcome {
 struct http_call_result {
     enum http_call_outcome outcome;
     int status;         /* 0 when no status line came */
-    bool sent_body;     /* at least one byte of the request went out */
+    bool sent_body;     /* at least one byte of the request was sent */
     bool closes;        /* the answer has Connection: close */
     const char *reason; /* one sentence; borrowed until on_end returns */
     /* NULL, or why there is no TLS connection; the outcome is then HTTP_CALL_NOT_CONNECTED.

@@ -98,7 +98,7 @@ static void set_headers(struct http_call *call, const struct http_call_options *
         has_type = has_type || strncasecmp(*line, "content-type:", 13) == 0;
         add_line(&call->headers, &tail, *line);
     }
-    /* Without these lines curl would wait a second for "100 Continue", and declare every body a form. */
+    /* Without these lines curl would wait a second for "100 Continue", and declare every body to be form data. */
     add_line(&call->headers, &tail, "Expect:");
     if (!has_type) add_line(&call->headers, &tail, "Content-Type:");
     curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
