@@ -71,7 +71,7 @@ enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_COST, ANSWER_S
 /* What the items of a chunk have cost so far. Slot time is how long an item occupied a process. */
 struct chunk_cost {
     uint64_t items;    /* items that were measured */
-    uint64_t slot_ns;  /* slot time of these items together */
+    uint64_t slot_ns;  /* total slot time of these items */
     uint64_t chunk_ns; /* processor time of the worker's own loop for one chunk; 0: not known */
 };
 

@@ -85,7 +85,7 @@ static size_t read_header(struct request *r, const char *data, size_t len)
     return apply_header(r) ? n + 1 : len;
 }
 
-/* Returns whether the upload must wait. The item bytes of all requests together are bounded. The oldest upload never
+/* Returns whether the upload must wait. The total item bytes of all requests are bounded. The oldest upload never
  * waits, so that no upload waits for ever. */
 static bool must_wait(const struct request *r)
 {

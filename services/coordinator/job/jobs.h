@@ -20,7 +20,7 @@ struct jobs_config {
     double worker_wait_s; /* how long items wait when no worker can be reached */
     double heartbeat_s;
     const char *spill_dir;
-    int64_t max_spill_bytes; /* limit for the temporary files of all jobs together; 0: no limit */
+    int64_t max_spill_bytes; /* total limit for the temporary files of all jobs; 0: no limit */
     int64_t max_jobs;
     int64_t result_memory_bytes;       /* bytes of answers of one job in memory */
     int64_t result_memory_total_bytes; /* bytes of answers of all jobs in memory; 0: no limit */
@@ -44,7 +44,7 @@ struct jobs {
     struct trace_export *trace; /* NULL: traces are passed on, but not recorded */
     unsigned count;
     struct spill_dir spill;
-    struct memory_budget answer_memory, item_memory; /* for all jobs together */
+    struct memory_budget answer_memory, item_memory; /* shared by all jobs */
 
     /* Private. */
     struct job **buckets;        /* indexed by a hash of the id */

@@ -18,7 +18,7 @@
 #define CHUNKS_PER_WORKER   (LIMIT_WORKER_CHUNKS * 3 / 4)
 #define LINGER_NS           NS_PER_S /* an attempt with all answers but no end line is cut off after this */
 #define OVERCOMMIT          2.0      /* a job below its share may fill a window up to this many times its size */
-#define HEDGE_TOKENS_MIN    10.0     /* items of all jobs together that may be sent twice at the start */
+#define HEDGE_TOKENS_MIN    10.0     /* total items of all jobs that may be sent twice at the start */
 #define RAMP_CHUNKS         32       /* limit of a job's chunks in flight while they are still too small */
 #define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job waits after this time without a usable endpoint */
 
@@ -186,7 +186,7 @@ struct scheduler {
     struct heap hedge_scans; /* jobs that may hedge, hedge.c */
     uint64_t demand_slots;
     double tokens;
-    double hedge_tokens;  /* items that may be sent twice, of all jobs together */
+    double hedge_tokens;  /* total items of all jobs that may be sent twice */
     double chunk_cost_ns; /* processor time that a chunk costs the coordinator */
     /* Probations that failed since the last one that succeeded. Counts only endpoints that had reported to be ready. */
     unsigned failed_after_ready;
@@ -229,7 +229,8 @@ void attempts_run_cuts(struct scheduler *s);
 void attempts_run_lingering(struct scheduler *s);
 
 /* sched_job.c */
-/* Call it when items were added, moved or removed. What depends on them is updated in this run or the next. */
+/* Call it when items were added, moved or removed. The figures that depend on them are updated in this run or the
+ * next. */
 void job_changed(struct sched_job *job);
 void jobs_run_changed(struct scheduler *s);
 void job_settled(struct sched_job *job, uint64_t items, enum item_error error, bool succeeded);

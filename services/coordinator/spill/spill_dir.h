@@ -11,7 +11,7 @@ struct spill_rest;
 
 struct spill_dir {
     const char *path;    /* borrowed */
-    uint64_t max_bytes;  /* limit for all files together; 0: no limit */
+    uint64_t max_bytes;  /* total limit for all files; 0: no limit */
     uint64_t used_bytes; /* bytes of all files, including files that are being removed */
 
     /* Private. */

@@ -117,7 +117,7 @@ ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
  * short, has not ended, or was pulled in part. */
 MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 
-/* Adds the cost of more items, which used slot_ns of slot time together. Call it before their answers are added. */
+/* Adds the cost of more items, which used slot_ns of slot time in total. Call it before their answers are added. */
 void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
 /* Call it when no item of the chunk can run yet, because this many processes of its task are starting. Adds a line if
  * says_starting is set. */

@@ -4,8 +4,8 @@
  * two chunks does not matter. There is one request at a time, and two requests are at least PROTECTION_PACE_NS apart.
  * Failures are retried after growing pauses. A pure module: events and the time go in, requests come out.
  *
- * A request without an answer may have been carried out or not. So we release the protection as if we had it, but do
- * not rely on it for work.
+ * A request without an answer may or may not have been carried out. So we release the protection as if we had it, but
+ * do not rely on it for work.
  */
 #ifndef FANTAIL_WORKER_ECS_PROTECTION_H
 #define FANTAIL_WORKER_ECS_PROTECTION_H
