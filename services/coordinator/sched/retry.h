@@ -1,6 +1,6 @@
 /*
- * The numbers of the retry budget (retry.c). docs/decisions/scheduler.md says why each is what it is. Private to the
- * scheduler's files.
+ * The constants of the retry budget (retry.c). docs/decisions/scheduler.md gives the reason for each value. Private to
+ * the scheduler's files.
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_RETRY_H
 #define FANTAIL_COORDINATOR_SCHED_RETRY_H

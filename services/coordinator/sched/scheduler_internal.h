@@ -12,7 +12,8 @@
 #include "coordinator/sched/retry.h"
 #include "coordinator/sched/scheduler.h"
 
-/* Numbers that several files use. Others are in the file that uses them, those of the retry budget in retry.h. */
+/* Constants that several files use. The constants of the retry budget are in retry.h, and the other ones in the file
+ * that uses them. */
 #define CHUNK_FIXED_MOST_NS ((double)30 * NS_PER_MS) /* largest fixed part of a chunk's slot time */
 #define TAIL_ITEMS_KNOWN    64 /* if its mean is over this many items, a job stops measuring at its tail */
 #define CHUNKS_PER_WORKER   (LIMIT_WORKER_CHUNKS * 3 / 4)
@@ -210,7 +211,7 @@ void chunk_answered(struct sched_chunk *chunk, uint32_t items);
 uint32_t chunk_left(const struct sched_chunk *chunk);
 /* Ends the chunk's unanswered items with an error. The chunk is then settled. */
 void chunk_give_up(struct sched_chunk *chunk, enum item_error error, const char *cause);
-/* Keeps the items before `at`. Returns the others as a chunk that is not on a list yet. */
+/* Keeps the items before `at`. Returns the remaining items as a chunk that is not on a list yet. */
 struct sched_chunk *chunk_split(struct sched_chunk *chunk, uint32_t at);
 void chunks_run_slices(struct scheduler *s);
 void chunks_run_settled(struct scheduler *s);
