@@ -31,7 +31,7 @@ static const struct option_row rows[] = {
                 .no_env = true),
     OPTION_BOOL(
         "watch", struct local_config, watch, "true",
-        "read a task again when its task.json or its code has changed; its former processes serve until the new ones "
+        "read a task again when its task.json or its code has changed; its old processes serve until the new ones "
         "are ready",
         .no_env = true),
     OPTION_PORT("admin-port", struct local_config, admin_port, "off", -1,

@@ -24,7 +24,7 @@ static const struct option_row rows[] = {
     OPTION_PATH("file", struct submit_config, file, "-", "a file with the job as a JSON object; -: standard input",
                 .value = "FILE", .letter = 'f', .no_env = true),
     OPTION_BOOL("ndjson", struct submit_config, ndjson, NULL,
-                "print each result on a line when it comes, instead of one document at the end"),
+                "print each result on a line as soon as it is known, instead of one document at the end"),
     TARGET_OPTION_ROWS(struct submit_config, client), OPTION_ROWS_END};
 
 static const struct option_spec spec = {

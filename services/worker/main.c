@@ -9,29 +9,29 @@ static const char *const task_outputs[] = {"log", "plain", NULL};
 static const struct option_row rows[] = {
     OPTION_HEADING("Tasks"),
     OPTION_PATH("tasks", struct worker_config, tasks, "tasks",
-                "directories that hold tasks, separated by colons; of two tasks with the same name the first is used"),
+                "directories of tasks, separated by colons; if two tasks have the same name, the first one is used"),
     OPTION_INT("processes", struct worker_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
-               "processes of each task that does not set its own number; 0: one per available processor"),
+               "number of processes of each task that does not set its own; 0: one per available processor"),
     OPTION_PATH("hosts-dir", struct worker_config, hosts_dir, NULL,
                 "directory of the host programs; default: the directory of this program"),
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,
                   "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
-               "chunks of one task held at once; more are answered 429. The limit is never below 4 per process"),
+               "chunks of one task held at once; more are answered 429. The limit is at least 4 per process"),
     OPTION_BOOL("watch", struct worker_config, watch, NULL,
-                "read a task again when its task.json or its code has changed; SIGHUP reads all tasks in any case"),
+                "read a task again when its task.json or its code has changed; SIGHUP always reads all tasks again"),
     OPTION_CHOICE(
         "task-output", struct worker_config, task_output, "log", task_outputs,
         "how lines that tasks print are shown on standard error: as log lines at a bounded rate, or plain after the "
         "task's name"),
     OPTION_HEADING("Registration with coordinators"),
     OPTION_STRING("register", struct worker_config, registration.coordinators, NULL,
-                  "register with these coordinators, so that they need not be told of this worker: "
+                  "register with these coordinators, so that their configuration need not name this worker: "
                   "http://host:port or dns://name:port, separated by commas; with TLS https:// or dns+https://"),
     OPTION_STRING("register-address", struct worker_config, registration.address, NULL,
-                  "numeric address for chunks; default: the one of --host, or the one that the coordinator sees"),
+                  "numeric address for chunks; default: that of --host, or the one that this worker connects from"),
     OPTION_PATH("register-token-file", struct worker_config, registration.token_file, NULL,
-                "a file with the tokens to register with; default: the file of --token-file"),
+                "a file of tokens to register with; default: the file of --token-file"),
     OPTION_PATH("register-ca", struct worker_config, registration.ca, NULL,
                 "authorities (PEM) that must have signed the coordinators' certificates, instead of the system's",
                 .value = "FILE"),
@@ -43,7 +43,7 @@ static const struct option_row rows[] = {
     OPTION_SECONDS(
         "protection-s", struct worker_config, protection_s, "600", 0, 172800,
         "while the worker has chunks, its ECS task is protected from scale-in for this time, in whole minutes; the "
-        "protection is renewed after a third of it; 0: no protection"),
+        "protection is renewed each time a third of it has passed; 0: no protection"),
     OPTION_SECONDS("protection-idle-s", struct worker_config, protection_idle_s, "20", 0, 86400,
                    "release the protection after this time without a chunk"),
     SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"),

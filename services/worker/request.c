@@ -248,7 +248,7 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
         http_answer_problem(x, 503, NULL, "the worker is draining");
     } else if (is_full(w, pool)) {
         http_exchange_set_header(x, "Retry-After", "1");
-        http_answer_problem(x, 429, NULL, "the worker is full: it holds as many chunks of the task \"%s\" as it may",
+        http_answer_problem(x, 429, NULL, "the worker is full: it holds the most chunks of the task \"%s\" that it may",
                             task);
     } else if (name && is_running(w, name)) {
         http_exchange_set_header(x, "Retry-After", "1");

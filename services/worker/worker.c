@@ -80,10 +80,10 @@ static void register_metrics(struct worker *w)
     metric_counters("fantail_chunks_total", "Chunks that ended.", "result", result_names, RESULT_COUNT, w->results);
     metric_gauge_fn("fantail_items_queued", "Items that wait for a process.", NULL, queued_items, w);
     metric_gauge_fn("fantail_chunks_in_flight", "Chunks that are running.", NULL, open_chunks, w);
-    metric_gauge_fn("fantail_registered_coordinators", "Coordinators that know this worker by its registration.", NULL,
+    metric_gauge_fn("fantail_registered_coordinators", "Coordinators at which this worker is registered.", NULL,
                     registered_coordinators, w);
-    metric_gauge_fn("fantail_task_protection", "Whether ECS protects this task from scale-in.", NULL, task_is_protected,
-                    w);
+    metric_gauge_fn("fantail_task_protection", "Whether ECS protects this worker from scale-in.", NULL,
+                    task_is_protected, w);
     w->protection_failures = metric_counter("fantail_task_protection_failures_total",
                                             "Failed requests to set or to end task protection.", NULL);
     w->chunk_seconds =
@@ -95,8 +95,9 @@ static void register_slots(struct pool *p, const char *state, double (*count)(vo
     struct buf labels = {0};
     metric_add_label(&labels, "task", p->task->name);
     metric_add_label(&labels, "state", state);
-    metric_gauge_fn("fantail_worker_slots", "Processes of a task, each of which runs one item at a time.",
-                    buf_cstr(&labels), count, p);
+    metric_gauge_fn("fantail_worker_slots",
+                    "Slots of a task by state. Each slot is a process that runs one item at a time.", buf_cstr(&labels),
+                    count, p);
     buf_release(&labels);
 }
 
@@ -168,7 +169,7 @@ static bool stays(const struct task *now, const struct task *former, const char 
     if (!names || !former) return false;
     if (!is_among(names, now->name)) return true;
     if (!now->error || former->error) return false;
-    log_error("a task has changed and cannot be read; the former one is used", LOG_STR("task", now->name),
+    log_error("a task has changed and cannot be read; the old version is used", LOG_STR("task", now->name),
               LOG_STR("error", now->error));
     return true;
 }

@@ -132,7 +132,7 @@ class Alone(FaultTest):
         self.assert_lost(fw.reset_mid_line, "vanished")
 
     def test_too_few_answers(self):
-        self.assert_lost(fw.too_few, "not as agreed")
+        self.assert_lost(fw.too_few, "broke the protocol")
 
     def test_too_many_answers_lose_nothing(self):
         _, answer = self.run_alone(fw.too_many)
@@ -141,10 +141,10 @@ class Alone(FaultTest):
     def test_lines_that_are_no_answers(self):
         for behaviour in (fw.garbage, fw.wrong_envelope, fw.broken_json, fw.wrong_type):
             with self.subTest(behaviour.__name__):
-                self.assert_lost(behaviour, "not as agreed", items=1)
+                self.assert_lost(behaviour, "broke the protocol", items=1)
 
     def test_a_line_without_an_end(self):
-        self.assert_lost(fw.endless_line, "not as agreed", items=1)
+        self.assert_lost(fw.endless_line, "broke the protocol", items=1)
 
     def test_a_worker_that_never_answers_is_given_up_after_the_items_time(self):
         self.assert_lost(fw.no_answer, "silent", items=1, item_timeout_s=0.2, retry={"max_attempts": 1})
@@ -200,7 +200,7 @@ class Unasked(FaultTest):
                 answer = fleet.job({"task": "echo", "items": [1], "retry": QUICK_RETRY})
                 [entry] = answer.json["errors"]
                 self.assertEqual(entry["error"]["name"], "worker_lost")
-                self.assertIn("not as agreed", entry["error"]["cause"])
+                self.assertIn("broke the protocol", entry["error"]["cause"])
                 wait_until(lambda f=fake: all(c not in f.chunk_connections for c in f.connections),
                            "the end of its connections")
 

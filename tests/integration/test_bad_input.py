@@ -144,7 +144,7 @@ class Fields(SharedFleetTest):
                 self.assert_problem(self.shared.job(b"", None, None, query), 400, pointer, words)
         with self.subTest("lines and a range"):
             self.assert_problem(self.shared.job(b"1\n", None, NDJSON, "?task=square&range.stop=4"), 400, "/range",
-                                ["one place", "lines"])
+                                ["one source", "lines"])
 
     def test_an_incomplete_range_is_told_what_it_lacks(self):
         for field, value, words in (("range", {}, ["needs a stop."]), ("range", {"start": 1}, ["needs a stop."]),

@@ -435,7 +435,7 @@ class Outcomes(SharedFleetTest):
         document = self.shared.job({"task": "picky", "items": [-1, -1] + [600] * 50, "chunk_size": 1,
                                     "tolerated_failure_count": 1, "item_timeout_s": 900}).json
         self.assertEqual(document["status"], "failed")
-        self.assertEqual(document["reason"], "more items failed than is tolerated")
+        self.assertEqual(document["reason"], "more items failed than the job tolerates")
         self.assertEqual(document["counts"]["failed"], 2)
         self.assertEqual(document["counts"]["cancelled"], 50)
         self.assertEqual(document["errors"][-1]["error"]["name"], "cancelled")

@@ -189,7 +189,7 @@ while not os.path.exists({go!r}):
     def test_a_task_json_that_is_half_written_does_not_end_the_former_one(self):
         before = self.ask()
         self.write("task.json", '{"mode":"python","comm')
-        self.said("the former one is used")
+        self.said("the old version is used")
         self.assertEqual(self.ask(), before)
         self.write("task.json", json.dumps({**self.DESCRIPTION, "description": "new"}))
         wait_until(lambda: "new" in [t.get("description") for t in request(self.port, "GET", "/v1/tasks").json["tasks"]],

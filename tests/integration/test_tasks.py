@@ -303,7 +303,7 @@ for line in sys.stdin:
         fleet = self.fleet(tasks=self.tasks(own={"json": {"command": ["./own"]}, "files": {"own": program}}),
                            worker_arguments=("--worker-id", "the one"))
         answer = fleet.job({"task": "own", "items": list(range(6))})
-        every = {"name": "task_error", "cause": "the task gave none", "signal": None, "exit_code": None, "stderr": "",
+        every = {"name": "task_error", "cause": "the task gave no cause", "signal": None, "exit_code": None, "stderr": "",
                  "attempts": 1, "worker": "the one"}
         self.assertEqual([entry["error"] for entry in answer.json["errors"]], [
             every, {**every, "cause": "no such thing"}, {**every, "cause": "number"}, {**every, "cause": "empty"},

@@ -51,7 +51,7 @@ class Timeouts(FantailTest):
         with socket.socket() as s:
             answer = ask(s, fleet.port, UPLOAD + b"2\r\n1\n\r\n")
         self.assertIn(b" 408 ", answer)
-        self.assertIn(b"no byte of the body came for 0.5 s", answer)
+        self.assertIn(b"no byte of the body arrived for 0.5 s", answer)
         wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"] == [], "no job left")
 
     def test_a_worker_answers_408_too(self):

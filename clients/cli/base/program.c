@@ -32,6 +32,6 @@ bool program_can_run(const char *word, const char **why)
         if (found == EACCES) error = EACCES;
         at += len + (at[len] == ':');
     }
-    *why = error == EACCES ? strerror(EACCES) : "PATH has no such program";
+    *why = error == EACCES ? strerror(EACCES) : "no such program in PATH";
     return false;
 }

@@ -52,7 +52,7 @@ static bool choose_address(struct fleet *f, const struct fleet_options *o)
     bool fits = address.len < sizeof(f->url);
     snprintf(f->url, sizeof(f->url), "%s", buf_cstr(&address));
     buf_release(&address);
-    return fits || fleet_fail(f, "the path of a socket cannot be as long as %s", o->host);
+    return fits || fleet_fail(f, "the path is too long for a socket: %s", o->host);
 }
 
 static bool start_all(struct fleet *f, const struct fleet_options *o)

@@ -54,7 +54,7 @@ static const struct option_row rows[] = {
                .value = "N"),
     OPTION_BOOL(
         "hedge", S, hedge, "true",
-        "an item that seems late is run a second time on another worker, and the first answer counts; always off "
+        "an item that seems late is run a second time on another worker, and the first answer is used; always off "
         "with a command"),
     OPTION_INT("tolerated-failure-count", S, tolerated_failure_count, "-1", -1, 1e15,
                "the run ends with status 3 once more than this many items have failed; -1: no limit", .value = "N"),
@@ -86,15 +86,15 @@ static const struct option_spec spec = {
         "what the command prints, as UTF-8 text without its last newline. If the command's exit status is not 0,\n"
         "the item has failed.",
     .epilogue =
-        "For a failed item, null is printed, so that result N belongs to item N. The first few are named on\n"
-        "standard error.\n"
+        "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
+        "reported on standard error.\n"
         "\n"
         "Examples:\n"
         "  seq 1000000 | fantail map square | tail -1\n"
         "  seq 5 | fantail map -- expr 2 +\n"
         "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {}.mp3\n"
         "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
-        "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       {} in the code itself would run as code\n"
+        "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       a {} inside the code would run as code\n"
         "  fantail map wordcount --text --url http://fantail:8080 < lines.txt\n"
         "\n"
         "Exit status: 0 every item succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, its connection\n"
@@ -156,7 +156,7 @@ static int check_command(struct map_options *o)
     if (o->item_timeout_s < 0) o->item_timeout_s = 0;
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
         return option_complain(&spec, "reduce",
-                               "the output of a command is text, which has no sum; --json reads it as numbers");
+                               "a sum needs numbers, but the output of a command is text; --json reads it as JSON");
     int status = check_words(o);
     return status ? status : check_program(o);
 }
@@ -175,7 +175,7 @@ static int check_task(struct map_options *o)
     if (o->tasks) return EXIT_OK;
     return option_complain(
         &spec, "tasks",
-        "%s is not a directory. Name the directory of the tasks, or give a fleet with --url or FANTAIL_URL",
+        "%s is not a directory. Give the directory of the tasks with --tasks, or a fleet with --url or FANTAIL_URL",
         given ? given : "./tasks");
 }
 

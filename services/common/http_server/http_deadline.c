@@ -47,7 +47,7 @@ static void sweep_body(struct http_connection *c, uint64_t now_ms)
     uint64_t pause_ms = c->server->options.upload_pause_ms;
     if (ms_since(now_ms, c->since_ms) >= pause_ms) {
         char detail[64];
-        snprintf(detail, sizeof detail, "no byte of the body came for %g s", (double)pause_ms / 1000);
+        snprintf(detail, sizeof detail, "no byte of the body arrived for %g s", (double)pause_ms / 1000);
         http_connection_refuse(c, 408, detail);
     } else if (will_stay_short(c, now_ms)) {
         http_connection_cut(c);

@@ -64,7 +64,7 @@ static void on_method(struct http_framing *f, unsigned char c)
         f->state = HTTP_FRAMING_TARGET;
         if (is_connect) http_framing_fail(f, 501, "this is not a proxy");
     } else if (!http_framing_is_token(c)) {
-        http_framing_fail(f, 400, "the method has a character that is not allowed in one");
+        http_framing_fail(f, 400, "the method has an invalid character");
     } else if (f->word_len == HTTP_FRAMING_WORD) {
         http_framing_fail(f, 501, "there is no such method");
     } else {
@@ -108,7 +108,7 @@ static void on_target(struct http_framing *f, unsigned char c)
         if (!is_known_form(f)) http_framing_fail(f, 400, "the request's target is neither a path nor a URI");
         f->word_len = 0;
     } else if (c <= ' ' || c == 0x7F || c == '#') {
-        http_framing_fail(f, 400, "the request's target has a character that is not allowed in one");
+        http_framing_fail(f, 400, "the request's target has an invalid character");
     } else if (++f->target_bytes > LIMIT_URI_BYTES) {
         http_framing_fail(f, 414, "the request's URI is too long");
     } else if (f->word_len < HTTP_FRAMING_WORD - 1) {

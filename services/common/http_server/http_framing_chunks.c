@@ -23,7 +23,7 @@ void http_framing_chunk_size(struct http_framing *f, unsigned char c)
         if (++f->digits > MAX_DIGITS)
             http_framing_fail(f, 400, "the size of a chunk has too many digits");
         else if (f->left > INT64_MAX)
-            http_framing_fail(f, 413, "the size of a chunk is more than any server takes");
+            http_framing_fail(f, 413, "the size of a chunk is too large");
     } else if (f->digits == 0) {
         http_framing_fail(f, 400, "a chunk does not begin with its size");
     } else if (c == ';') {

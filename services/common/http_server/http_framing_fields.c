@@ -27,7 +27,7 @@ void http_framing_field(struct http_framing *f, unsigned char c)
     if (c == '\r') {
         f->state = HTTP_FRAMING_FIELDS_END;
     } else if (c == ' ' || c == '\t') {
-        http_framing_fail(f, 400, "a line of the head begins with space");
+        http_framing_fail(f, 400, "a line of the head begins with whitespace");
     } else if (++f->fields_n > LIMIT_HEADER_FIELDS) {
         http_framing_fail(f, 431, "the request has too many headers");
     } else {
@@ -59,7 +59,7 @@ void http_framing_name(struct http_framing *f, unsigned char c)
     else if (http_framing_is_token(c))
         http_framing_add(f, c);
     else
-        http_framing_fail(f, 400, "a header name has a character that is not allowed in one");
+        http_framing_fail(f, 400, "a header name has an invalid character");
 }
 
 /* Adds a digit of Content-Length to `left`, which is 0 before the first digit. */
@@ -69,7 +69,7 @@ static void on_length(struct http_framing *f, unsigned char c)
     if (!isdigit(c))
         http_framing_fail(f, 400, "Content-Length is not a number");
     else if (f->left > (INT64_MAX - digit) / 10)
-        http_framing_fail(f, 413, "Content-Length is more than any server takes");
+        http_framing_fail(f, 413, "Content-Length is too large");
     else
         f->left = f->left * 10 + digit;
     http_framing_add(f, c);
@@ -96,7 +96,7 @@ static void on_host(struct http_framing *f, unsigned char c)
     if (c == ' ' || c == '\t')
         f->value_ended = true;
     else if (f->value_ended || !fits_host(f, c))
-        http_framing_fail(f, 400, "Host is not a host");
+        http_framing_fail(f, 400, "Host is not a valid host");
     http_framing_add(f, c);
 }
 
@@ -119,7 +119,7 @@ static void on_value_end(struct http_framing *f)
     else if (f->field == HTTP_FIELD_ENCODING && !http_framing_word_is(f, "chunked"))
         http_framing_fail(f, 400, "the only supported Transfer-Encoding is chunked");
     else if (f->field == HTTP_FIELD_HOST && f->host_part == HOST_LITERAL)
-        http_framing_fail(f, 400, "Host is not a host");
+        http_framing_fail(f, 400, "Host is not a valid host");
     else if (f->field == HTTP_FIELD_CONNECTION && !f->trailers)
         on_option(f, ',');
 }

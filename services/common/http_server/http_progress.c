@@ -21,7 +21,7 @@ static uint64_t *stuck;
 void http_progress_start(void)
 {
     stuck = metric_counter("fantail_http_stuck_connections_total",
-                           "Connections ended because they kept the loop busy without moving bytes.", "");
+                           "Connections closed because they kept the loop busy without transferring bytes.", "");
 }
 
 static bool is_ready(const struct http_connection *c)
@@ -37,7 +37,7 @@ static void end(struct http_connection *c, uint64_t turns)
 {
     const struct http_exchange *x = c->exchange;
     ++*stuck;
-    log_warn("connection ended: it kept the loop busy without moving bytes", LOG_I64("fd", c->fd),
+    log_warn("connection closed: it kept the loop busy without transferring bytes", LOG_I64("fd", c->fd),
              LOG_U64("turns", turns), LOG_STR("method", x && x->method ? x->method : ""),
              LOG_STR("path", x && x->path ? x->path : ""));
     c->still_in_turn = 0;

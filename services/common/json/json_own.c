@@ -67,7 +67,7 @@ static const char *add_name(struct names *n, struct json_slice name)
     for (size_t at = 0, len; at < n->text.len && !why; at += sizeof len + len) {
         memcpy(&len, n->text.data + at, sizeof len);
         if (len == own.len && (len == 0 || memcmp(n->text.data + at + sizeof len, own.data, len) == 0))
-            why = "a name is there twice in its object";
+            why = "an object has the same name twice";
     }
     buf_add(&n->text, &own.len, sizeof own.len);
     buf_add(&n->text, own.data, own.len);

@@ -24,8 +24,9 @@ static void on_sleeps(void *data)
 void turn_time_start(struct turn_time *t, uv_loop_t *loop)
 {
     *t = (struct turn_time){.loop = loop};
-    t->seconds = metric_histogram("fantail_loop_turn_seconds",
-                                  "Duration of a turn of the event loop. During a turn nobody else is answered.", NULL);
+    t->seconds =
+        metric_histogram("fantail_loop_turn_seconds",
+                         "Duration of a turn of the event loop. During a turn no other request is answered.", NULL);
     uv_loop_configure(loop, UV_METRICS_IDLE_TIME);
     turn_add(loop, &t->worked, TURN_BEFORE_SLEEP_WORKED, on_worked, t);
     turn_add(loop, &t->sleeps, TURN_BEFORE_SLEEP_SLEEPS, on_sleeps, t);

@@ -39,11 +39,10 @@ static void register_metrics(struct tls_store *t)
         metric_add_label(&labels, "use", t->words->use);
         if (i == 0)
             metric_gauge_fn("fantail_tls_certificate_not_after_seconds",
-                            "When the certificate in use ends, in seconds since 1970; 0 without one.",
+                            "When the certificate in use expires, in seconds since 1970; 0 without a certificate.",
                             buf_cstr(&labels), not_after, t);
         metric_add_label(&labels, "result", reload_results[i]);
-        t->reloads[i] =
-            metric_counter("fantail_tls_reloads_total", "How often certificates were read again.", buf_cstr(&labels));
+        t->reloads[i] = metric_counter("fantail_tls_reloads_total", "Reloads of certificates.", buf_cstr(&labels));
         buf_release(&labels);
     }
 }

@@ -42,7 +42,7 @@ static const char *origin_fault(const char *s, size_t len)
     bool is_http = scheme == 4 && strncasecmp(s, "http", 4) == 0,
          is_https = scheme == 5 && strncasecmp(s, "https", 5) == 0;
     if ((is_http && ends_with(s, len, ":80")) || (is_https && ends_with(s, len, ":443")))
-        return "browsers leave out the usual port of http and https";
+        return "browsers leave out the default port of http and https";
     return NULL;
 }
 

@@ -90,7 +90,7 @@ static void print_env(const struct option_spec *spec)
     }
     if (!with) return;
     printf("\n%s can also be set in the environment: --an-option is FANTAIL_AN_OPTION. An option on the command\n"
-           "line wins over the environment, which wins over the default in [brackets].\n",
+           "line overrides the environment, which overrides the default in [brackets].\n",
            without ? "These options" : "Every option");
     if (!without) return;
     printf("%*s", HELP_INDENT, "");

@@ -75,34 +75,33 @@ struct service_config {
         OPTION_BOOL("reuse-port", S, f.reuse_port, NULL,                                                               \
                     "share the port with other processes of this program; the kernel distributes connections"),        \
         OPTION_STRING("admin-host", S, f.admin_host, "127.0.0.1",                                                      \
-                      "address of health and metrics: a numeric address or unix:PATH"),                                \
+                      "address of the admin port: a numeric address or unix:PATH"),                                    \
         OPTION_PORT("admin-port", S, f.admin_port, default_admin_port, -1,                                             \
-                    "port of health and metrics; 0: a free port; off: none"),                                          \
+                    "admin port, with health and metrics; 0: a free port; off: none"),                                 \
         OPTION_SECONDS("keepalive-timeout-s", S, f.keepalive_timeout_s, TEXT_OF(LIMIT_KEEPALIVE_S), 0.1, 86400,        \
-                       "close an idle connection after this time; load balancers must close theirs first"),            \
+                       "close an idle connection after this time; load balancers must close it earlier"),              \
         OPTION_SECONDS("upload-pause-s", S, f.upload_pause_s, TEXT_OF(LIMIT_UPLOAD_PAUSE_S), 0.1, 86400,               \
-                       "answer 408 if no byte of a request's body comes for this time"),                               \
+                       "answer 408 if no byte of a request's body arrives for this time"),                             \
         OPTION_HEADING("Access"),                                                                                      \
         OPTION_PATH("token-file", S, f.token_file, NULL,                                                               \
                     "a file of bearer tokens, one on each line; every request must carry one; read again when it "     \
                     "changes"),                                                                                        \
         OPTION_BOOL("insecure", S, f.insecure, NULL,                                                                   \
-                    "listen for other machines without --token-file: anyone who can connect can run tasks"),           \
+                    "accept other machines without --token-file: anyone who can connect can run tasks"),               \
         TLS_SERVER_OPTION_ROWS(S, f.tls), OPTION_HEADING("Start and shutdown"),                                        \
         OPTION_SECONDS("shutdown-delay-s", S, f.shutdown_delay_s, "0", 0, 3600,                                        \
                        "after SIGTERM, accept requests for this long, until load balancers have noticed"),             \
         OPTION_SECONDS("drain-s", S, f.drain_s, TEXT_OF(DEFAULT_DRAIN_S), 0, 86400,                                    \
-                       "after --shutdown-delay-s, running work has this time to end"),                                 \
-        OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL,                                                   \
-                    "end when the process that started this one ends"),                                                \
+                       "after --shutdown-delay-s, time for running work to end"),                                      \
+        OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL, "end when the parent process ends"),              \
         OPTION_INT("parent-pid", S, f.parent_pid, "0", 0, INT32_MAX,                                                   \
-                   "with --exit-with-parent: the process ID of the parent, in case it ends early; 0 asks the kernel",  \
+                   "with --exit-with-parent: the parent's process ID, in case it ends early; 0: ask the kernel",       \
                    .no_env = true),                                                                                    \
         OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
                    "once listening, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor and close it",    \
                    .no_env = true),                                                                                    \
         OPTION_INT("busy-poll-us", S, f.busy_poll_us, "-1", -1, 1000,                                                  \
-                   "when events come quickly, poll this long for the next before sleeping; 0: never; -1: 100, or 0 "   \
+                   "if recent waits for events were short, poll this long before sleeping; 0: never; -1: 100, or 0 "   \
                    "where processor time is limited"),                                                                 \
         OPTION_CHOICE("log-level", S, f.log_level, "info", log_level_names, "lowest level that is logged")
 

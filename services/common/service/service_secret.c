@@ -61,7 +61,7 @@ int service_write_secrets(const struct option_spec *spec, int argc, char **argv)
 {
     int status = 0;
     if (argc < 3 || argc % 2 == 0)
-        return option_complain(spec, NULL, "write-secret: must have arguments VARIABLE FILE, once or more");
+        return option_complain(spec, NULL, "write-secret: needs one or more pairs of arguments: VARIABLE FILE");
     for (int i = 1; i < argc && status == 0; i += 2) status = write_secret(spec, argv[i], argv[i + 1]);
     return status;
 }

@@ -18,8 +18,8 @@ static void register_metrics(struct token_file *f)
         struct buf labels = {0};
         metric_add_label(&labels, "option", f->option);
         metric_add_label(&labels, "result", reload_results[i]);
-        f->reloads[i] = metric_counter("fantail_token_file_reloads_total", "How often a token file was read again.",
-                                       buf_cstr(&labels));
+        f->reloads[i] =
+            metric_counter("fantail_token_file_reloads_total", "Reloads of token files.", buf_cstr(&labels));
         buf_release(&labels);
     }
 }

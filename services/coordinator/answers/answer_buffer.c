@@ -46,7 +46,7 @@ static bool add_repeated(void *sink, uint64_t first, uint64_t n, const char *lin
 static void explain(void *sink, char *out, size_t out_size)
 {
     const struct answer_buffer *b = sink;
-    snprintf(out, out_size, "the answers could not be kept in %s: %s", b->spill.dir->path, spill_file_why(&b->spill));
+    snprintf(out, out_size, "the answers could not be stored in %s: %s", b->spill.dir->path, spill_file_why(&b->spill));
 }
 
 struct answer_sink answer_buffer_sink(struct answer_buffer *b)

@@ -65,7 +65,7 @@ void fold_explain(const struct fold *f, enum fold_status status, char *out, size
     case FOLD_NOT_REDUCIBLE: snprintf(out, out_size, "%s", f->reduction.error); break;
     case FOLD_SOURCE_FAILED: snprintf(out, out_size, "answers could not be read back from the disk"); break;
     case FOLD_DISK_FAILED:
-        snprintf(out, out_size, "the errors could not be kept: %s", spill_file_why(&f->errors.log.file));
+        snprintf(out, out_size, "the errors could not be stored: %s", spill_file_why(&f->errors.log.file));
         break;
     }
 }

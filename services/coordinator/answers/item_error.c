@@ -6,7 +6,7 @@
 static const struct {
     const char *name, *otherwise;
 } members[] = {
-    {"name", "\"task_error\""}, {"cause", "\"the task gave none\""},
+    {"name", "\"task_error\""}, {"cause", "\"the task gave no cause\""},
     {"signal", "null"},         {"exit_code", "null"},
     {"stderr", "\"\""},         {"worker", "null"},
 };

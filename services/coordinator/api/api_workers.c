@@ -45,7 +45,7 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
     struct arrival *a = http_exchange_data(x);
     if (!buf_add(&a->body, data, len) && !http_exchange_answered(x)) {
         registry_refused(a->registry, REGISTRY_INVALID);
-        http_answer_problem(x, 413, NULL, "a registration has up to %d bytes", REGISTRATION_BYTES);
+        http_answer_problem(x, 413, NULL, "a registration may have up to %d bytes", REGISTRATION_BYTES);
     }
     return len;
 }

@@ -137,8 +137,8 @@ void dispatcher_register_metrics(struct dispatcher *d)
 {
     const char *ends[SCHED_END_COUNT];
     for (unsigned i = 0; i < SCHED_END_COUNT; i++) ends[i] = sched_end_name((enum sched_end)i);
-    metric_counters("fantail_chunk_attempts_total", "Attempts that ended, by how they ended.", "result", ends,
-                    SCHED_END_COUNT, d->attempts);
+    metric_counters("fantail_chunk_attempts_total", "Attempts that ended, by result.", "result", ends, SCHED_END_COUNT,
+                    d->attempts);
 }
 
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,

@@ -20,8 +20,7 @@ static double held(void *data)
 void registry_register_metrics(struct registry *r, struct endpoints *endpoints)
 {
     r->endpoints = endpoints;
-    metric_gauge_fn("fantail_workers_registered", "Workers that are registered and renew their registration.", NULL,
-                    held, r);
+    metric_gauge_fn("fantail_workers_registered", "Workers that are registered now.", NULL, held, r);
     metric_counters("fantail_worker_registrations_total",
                     "Requests of workers to register or to say goodbye, by result.", "result", verdict_names,
                     REGISTRY_VERDICT_COUNT, r->verdicts);
@@ -43,7 +42,7 @@ static void on_tick(uv_timer_t *timer)
     struct registration ended;
     while (endpoints_end_lease(r->endpoints, now_ns(), &ended)) {
         ++*r->expired;
-        log_warn("a worker has not renewed its registration and is given up", LOG_STR("worker", ended.worker),
+        log_warn("removed a worker that has not renewed its registration", LOG_STR("worker", ended.worker),
                  LOG_STR("address", ended.address));
     }
 }

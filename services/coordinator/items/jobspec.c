@@ -49,7 +49,7 @@ static bool finish_generated(struct jobspec *spec, enum job_source source, struc
         return jobspec_fail(err, 400, name, "spans needs a stop and a size.");
     spec->generated_count = generated_count(spec);
     if (spec->generated_count > LIMIT_ITEMS)
-        return jobspec_fail(err, 400, name, "%s makes %llu items; a job may have %llu.", name,
+        return jobspec_fail(err, 400, name, "%s makes %llu items; a job may have at most %llu.", name,
                             (unsigned long long)spec->generated_count, (unsigned long long)LIMIT_ITEMS);
     return true;
 }
@@ -61,7 +61,7 @@ static bool finish_reduce(struct jobspec *spec, struct jobspec_error *err)
         return jobspec_fail(err, 400, "reduce", "reduce.fan_in is for a reduce task: give reduce.task.");
     }
     if (spec->reduce != REDUCE_NONE)
-        return jobspec_fail(err, 400, "reduce", "reduce is a built-in reducer or a task, not both.");
+        return jobspec_fail(err, 400, "reduce", "reduce can name a built-in reducer or a task, not both.");
     return jobspec_fail(err, 400, "reduce", "A task cannot reduce yet: use sum, count, min, max or concat.");
 }
 
@@ -74,7 +74,7 @@ bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error 
     if (spec->task_count == 0) return jobspec_fail(err, 400, "task", "A job must name its task.");
     if (have_items + range + spans > 1)
         return jobspec_fail(err, 400, spans ? "spans" : "range",
-                            "A job takes its items from one place: the body's items or lines, range, or spans.");
+                            "A job has one source of items: the body's items or lines, range, or spans.");
     if (have_items + range + spans == 0)
         return jobspec_fail(err, 400, "",
                             "A job needs items, a range with its stop, or spans with their stop and size.");

@@ -309,7 +309,7 @@ bool jobspec_read_query(struct jobspec *spec, const char *name, const char *valu
 {
     const struct field *f = jobspec_field(name);
     if (!f && jobspec_is_group(name))
-        return jobspec_fail(err, 400, name, "%s has members: give each by itself, with a dot.", name);
+        return jobspec_fail(err, 400, name, "%s is an object: give each member separately, with a dot.", name);
     if (!f) return fail_unknown(err, name);
     struct buf json = {0};
     query_to_json(f, value, &json);

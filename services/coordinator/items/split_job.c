@@ -92,7 +92,7 @@ static enum split_status name_ended(struct splitter *s, uint64_t offset)
     const char *why = json_string_fault((struct json_slice){s->partial.data, s->partial.len});
     if (why) return fail_here(s, SPLIT_BAD, offset - s->partial.len, why);
     if (s->name_count == MAX_MEMBERS) return fail_here(s, SPLIT_BAD, offset, "the job object has too many members");
-    if (!name_is_new(s)) return fail_here(s, SPLIT_BAD, offset, "a name is there twice in the job object");
+    if (!name_is_new(s)) return fail_here(s, SPLIT_BAD, offset, "the job object has the same name twice");
     return SPLIT_OK;
 }
 

@@ -65,7 +65,7 @@ static void free_when_over(struct job *j)
 /* A job without clients is cancelled, because nobody could read its answers. */
 void job_client_gone(struct job *j)
 {
-    if (!j->submission.exchange && j->readers.n == 0) job_cancel(j, SCHED_CANCELLED, "the client went away");
+    if (!j->submission.exchange && j->readers.n == 0) job_cancel(j, SCHED_CANCELLED, "the client disconnected");
     free_when_over(j);
 }
 

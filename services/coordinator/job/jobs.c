@@ -79,7 +79,8 @@ void jobs_register_metrics(struct jobs *t)
                     &t->answer_memory);
     metric_gauge_fn("fantail_item_memory_bytes", "Items of all jobs that are not sent yet.", NULL, read_used,
                     &t->item_memory);
-    m->job_seconds = metric_histogram("fantail_job_duration_seconds", "From a job's POST to its outcome.", NULL);
+    m->job_seconds =
+        metric_histogram("fantail_job_duration_seconds", "Time from the POST of a job to its outcome.", NULL);
 }
 
 void jobs_stop(struct jobs *t)

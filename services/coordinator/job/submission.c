@@ -94,7 +94,7 @@ static void take_late_options(struct job *j, struct jobspec *late)
     if (pointer) {
         struct buf members = {0};
         job_refuse(j, 400, job_pointer_member(&members, pointer),
-                   "with more than %u bytes of items this option must come before \"items\"", LIMIT_EARLY_START_BYTES);
+                   "with more than %u bytes of items, this option must come before \"items\"", LIMIT_EARLY_START_BYTES);
         buf_release(&members);
         return;
     }
@@ -138,7 +138,7 @@ static void start_or_refuse(struct job *j)
     if (j->state == JOB_NEW && s->spool.bytes >= (lines ? 1 : LIMIT_EARLY_START_BYTES)) start_early(j);
     if (j->state == JOB_NEW && s->spool.bytes >= LIMIT_UNSTARTED_BYTES)
         job_refuse(j, 413, "\"pointer\":\"/task\"",
-                   "\"task\" must come before \"items\" when these have more than %u bytes", LIMIT_UNSTARTED_BYTES);
+                   "with more than %u bytes of items, \"task\" must come before \"items\"", LIMIT_UNSTARTED_BYTES);
 }
 
 /* Updates the memory that the job's items take in the budget of all jobs. */
@@ -291,7 +291,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     reader_free(s->reader);
     s->reader = NULL;
     if (how == HTTP_CLOSED_HANG_UP && j->phase.sched)
-        log_info("client went away", LOG_STR("job", j->id), LOG_STR("trace_id", trace_scope_id(&j->trace)));
+        log_info("client disconnected", LOG_STR("job", j->id), LOG_STR("trace_id", trace_scope_id(&j->trace)));
     job_client_gone(j);
 }
 
@@ -342,7 +342,8 @@ static bool admit(struct http_exchange *x, const struct jobs *jobs, enum split_f
 {
     char charset[MEDIA_CHARSET_SIZE];
     if (!choose_format(x, format)) {
-        http_answer_problem(x, 415, NULL, "a job is %s, %s or %s", TYPE_JSON, TYPE_NDJSON, TYPE_TEXT);
+        http_answer_problem(x, 415, NULL, "the Content-Type of a job must be %s, %s or %s", TYPE_JSON, TYPE_NDJSON,
+                            TYPE_TEXT);
         return false;
     }
     if (!media_type_is_utf8(http_exchange_header(x, "Content-Type"), charset)) {
@@ -357,7 +358,8 @@ static bool admit(struct http_exchange *x, const struct jobs *jobs, enum split_f
     }
     if (jobs->count >= (unsigned)jobs->config->max_jobs) {
         http_exchange_set_header(x, "Retry-After", "1");
-        http_answer_problem(x, 429, NULL, "%u jobs are running, as many as this coordinator runs at once", jobs->count);
+        http_answer_problem(x, 429, NULL, "%u jobs are running, the most that this coordinator runs at once",
+                            jobs->count);
         return false;
     }
     return true;

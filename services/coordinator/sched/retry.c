@@ -172,13 +172,13 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_SILENT: blame_lost(chunk, a, "the worker fell silent"); return;
     case SCHED_END_NO_MEMORY: worker_failed(chunk, how, "the worker has no memory for the items"); return;
     case SCHED_END_BAD_STATUS: worker_failed(chunk, how, "the worker answered with a server error"); return;
-    case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer was not as agreed"); return;
+    case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer broke the protocol"); return;
     case SCHED_END_TASK_UNKNOWN:
         /* Closes the lane, except with a balancer: there the coordinator does not know which worker lacks the task. */
         if (a->endpoint && !a->endpoint->balancer)
             hand_back(chunk);
         else
-            worker_failed(chunk, how, "the worker does not know the task");
+            worker_failed(chunk, how, "the worker does not have the task");
         return;
     case SCHED_END_COMPLETE:
     case SCHED_END_COUNT: break;

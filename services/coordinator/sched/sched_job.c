@@ -206,7 +206,7 @@ void job_check_tolerance(struct sched_job *job)
     /* A percentage needs the final total, which is known when all items have arrived. For 0 percent the total does not
      * matter. */
     if (job->no_more || percent <= 0) too_many |= (double)failed * 100 > percent * (double)job->counts.total;
-    if (failed > 0 && too_many) job_end(job, SCHED_FAILED, ITEM_CANCELLED, "more items failed than is tolerated");
+    if (failed > 0 && too_many) job_end(job, SCHED_FAILED, ITEM_CANCELLED, "more items failed than the job tolerates");
 }
 
 void job_settled(struct sched_job *job, uint64_t items, enum item_error error, bool succeeded)

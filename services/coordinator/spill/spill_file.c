@@ -17,8 +17,7 @@ void spill_file_release(struct spill_file *f)
 
 const char *spill_file_why(const struct spill_file *f)
 {
-    return f->error == EDQUOT ? "the temporary files of all jobs would have more than --max-spill-bytes"
-                              : strerror(f->error);
+    return f->error == EDQUOT ? "the temporary files of all jobs would exceed --max-spill-bytes" : strerror(f->error);
 }
 
 /* Reserves the bytes by which a write up to `end` makes the file longer. */

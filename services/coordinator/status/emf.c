@@ -84,7 +84,7 @@ static void write_line(struct emf *e, uint64_t at_ms)
     emf_write_line(&line, e->config->cluster, e->config->service, at_ms, &demand);
     bool lost = !write_at_once(&line);
     buf_release(&line);
-    if (lost && !e->losing) log_warn("standard output does not take the embedded metrics; they are lost");
+    if (lost && !e->losing) log_warn("standard output cannot take the embedded metrics; they are dropped");
     if (!lost && e->losing) log_info("standard output takes the embedded metrics again");
     e->losing = lost;
 }

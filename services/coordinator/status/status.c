@@ -68,12 +68,14 @@ static const struct status_series {
     void (*add)(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
     size_t offset; /* offset of its uint64_t */
 } series[] = {
-    {"fantail_jobs_running", "Jobs now held.", metric_gauge_fn, AT(jobs_running)},
-    {"fantail_items_queued", "Items offered and not in flight.", metric_gauge_fn, AT(demand.queued_items)},
-    {"fantail_items_in_flight", "Items sent and not answered.", metric_gauge_fn, AT(demand.in_flight_items)},
-    {"fantail_chunks_in_flight", "Chunks sent and not answered.", metric_gauge_fn, AT(in_flight_chunks)},
-    {"fantail_hedges_total", "Attempts started as hedges.", metric_counter_fn, AT(hedges)},
-    {"fantail_retry_budget_exhausted_total", "Times a retry had to wait for its budget.", metric_counter_fn,
+    {"fantail_jobs_running", "Jobs that are running.", metric_gauge_fn, AT(jobs_running)},
+    {"fantail_items_queued", "Items that were offered and are not in flight.", metric_gauge_fn,
+     AT(demand.queued_items)},
+    {"fantail_items_in_flight", "Items that were sent and are not answered.", metric_gauge_fn,
+     AT(demand.in_flight_items)},
+    {"fantail_chunks_in_flight", "Chunks that were sent and are not answered.", metric_gauge_fn, AT(in_flight_chunks)},
+    {"fantail_hedges_total", "Attempts that were started as hedges.", metric_counter_fn, AT(hedges)},
+    {"fantail_retry_budget_exhausted_total", "Times that a retry had to wait for the retry budget.", metric_counter_fn,
      AT(budget_exhausted)},
 };
 
@@ -109,15 +111,15 @@ static const struct task_series {
     const char *name, *help;
     size_t offset; /* offset in struct status_demand */
 } task_series[] = {
-    {"fantail_task_queued_items", "Items of the task's jobs, offered and not in flight.",
+    {"fantail_task_queued_items", "Items of the task's jobs that were offered and are not in flight.",
      offsetof(struct status_demand, queued_items)},
-    {"fantail_task_in_flight_items", "Items of the task's jobs, sent and not answered.",
+    {"fantail_task_in_flight_items", "Items of the task's jobs that were sent and are not answered.",
      offsetof(struct status_demand, in_flight_items)},
-    {"fantail_task_demand_slots", "Slots of the task that would be busy if there were enough.",
+    {"fantail_task_demand_slots", "Slots of the task that would be busy if there were enough of them.",
      offsetof(struct status_demand, demand_slots)},
-    {"fantail_task_slots", "Slots of the task on the workers that are reached.", offsetof(struct status_demand, slots)},
-    {"fantail_task_full_endpoints",
-     "Endpoints that answered 429 for the task and get no more of its chunks for a moment.",
+    {"fantail_task_slots", "Slots of the task on the workers that can be reached.",
+     offsetof(struct status_demand, slots)},
+    {"fantail_task_full_endpoints", "Endpoints that get no chunks of the task for a moment, because they answered 429.",
      offsetof(struct status_demand, full_endpoints)},
 };
 

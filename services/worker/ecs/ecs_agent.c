@@ -55,7 +55,7 @@ static bool was_done(const struct ecs_agent *a, int status, struct buf *why)
     bool done = status == 200 && cJSON_IsBool(enabled) && cJSON_IsTrue(enabled) == on;
     if (!done && !add_reason(root, "error", "Code", "Message", why) &&
         !add_reason(root, "failure", "Reason", "Detail", why))
-        buf_addf(why, "status %d, but the answer does not have what was requested", status);
+        buf_addf(why, "status %d, but the answer does not confirm the request", status);
     cJSON_Delete(root);
     return done;
 }

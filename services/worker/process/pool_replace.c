@@ -9,8 +9,9 @@
 static void log_failed(const struct pool *p, const struct fault *f)
 {
     char message[500];
-    snprintf(message, sizeof message, "task %s has changed and cannot start (%.*s). Its former processes go on.",
-             p->task->name, (int)f->own, f->cause);
+    snprintf(message, sizeof message,
+             "task %s has changed and cannot start (%.*s). Its old processes continue to serve.", p->task->name,
+             (int)f->own, f->cause);
     log_error(message, LOG_STR("task", p->task->name), LOG_STRN("cause", f->cause, f->own));
 }
 

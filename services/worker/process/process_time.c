@@ -65,7 +65,7 @@ static bool over_time(struct process *p, uint64_t now)
     } else if (now >= item_deadline(p)) {
         double limit = (double)timed_run(p)->chunk->item_timeout_ns / (double)NS_PER_S;
         fault_set(&f, ITEM_TIMED_OUT,
-                  p->window.unconfirmed ? "it answered its last item but did not read on within %g s"
+                  p->window.unconfirmed ? "it answered its last item but did not read its input again within %g s"
                                         : "no answer within %g s",
                   limit);
     } else {

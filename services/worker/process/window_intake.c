@@ -154,7 +154,7 @@ static void add_bad(struct reading *rd, const char *cause, const char *end)
 static void add_answer(struct reading *rd, const struct numbered_line *a, const char *end)
 {
     if (a->kind == NUMBERED_BAD) {
-        add_bad(rd, "its output is not valid JSON, or has not exactly one of value and error", end);
+        add_bad(rd, "its output is not valid JSON, or does not have exactly one of value and error", end);
         return;
     }
     buf_add_str(&rd->lines, a->kind == NUMBERED_VALUE ? "{\"value\":" : "{\"error\":");

@@ -37,7 +37,7 @@ int registrar_check(const struct option_spec *spec, const struct registrar_confi
     if (!config->coordinators) return 0;
     if (!coordinators_check(config->coordinators, err, sizeof err)) return option_complain(spec, "register", "%s", err);
     if (unix_address_path(host))
-        return option_complain(spec, "register", "coordinators cannot reach --host %s from elsewhere", host);
+        return option_complain(spec, "register", "coordinators on other machines cannot reach --host %s", host);
     if (config->address && (!is_numeric(config->address, &any) || any))
         return option_complain(spec, "register-address", "'%s' is not a numeric address", config->address);
     if (config->token_file && !tokens_read(&tokens, config->token_file, err, sizeof err))
@@ -45,7 +45,7 @@ int registrar_check(const struct option_spec *spec, const struct registrar_confi
     if (config->token_file) tokens_release(&tokens);
     for (int i = 0; i < TLS_FILE_COUNT && !coordinators_use_tls(config->coordinators); i++)
         if (files.path[i])
-            return option_complain(spec, words.option[i], "is for https, and --register %s is without it",
+            return option_complain(spec, words.option[i], "is for https, but --register %s does not use https",
                                    config->coordinators);
     return tls_files_check(spec, &files, &words);
 }

@@ -130,7 +130,7 @@ Test(http_server, a_body_that_pauses_for_too_long_gets_408)
         int fd = client();
         say(fd, "POST /count HTTP/1.1\r\n" HOST);
         say(fd, begun[i]);
-        assert_hears(fd, "\"status\":408,\"detail\":\"no byte of the body came for 0.1 s\"");
+        assert_hears(fd, "\"status\":408,\"detail\":\"no byte of the body arrived for 0.1 s\"");
         TURN_UNTIL(saw.closes == i + 1);
         cr_assert_eq(saw.how, HTTP_CLOSED_HANG_UP);
         close(fd);

@@ -6,7 +6,7 @@
 static uint64_t stuck(void)
 {
     return *metric_counter("fantail_http_stuck_connections_total",
-                           "Connections ended because they kept the loop busy without moving bytes.", "");
+                           "Connections closed because they kept the loop busy without transferring bytes.", "");
 }
 
 /* The library runs without a pause when its buffer is full and no line ends in it. http_framing lets no such line

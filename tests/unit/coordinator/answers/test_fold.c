@@ -141,7 +141,7 @@ Test(fold, a_full_disk_is_named)
     }
     cr_assert_eq(status, FOLD_DISK_FAILED);
     fold_explain(&s.fold, status, why, sizeof why);
-    cr_assert_str_eq(why, "the errors could not be kept: No such file or directory");
+    cr_assert_str_eq(why, "the errors could not be stored: No such file or directory");
     end(&s);
 }
 

@@ -17,9 +17,10 @@ static void expect(const char *error, unsigned attempts, const char *worker, con
 
 Test(item_error, what_is_not_said_is_there_all_the_same)
 {
-    expect("{}", 1, "w",
-           "{\"error\":{\"name\":\"task_error\",\"cause\":\"the task gave none\",\"signal\":null,\"exit_code\":null,"
-           "\"stderr\":\"\",\"attempts\":1,\"worker\":\"w\"}}\n");
+    expect(
+        "{}", 1, "w",
+        "{\"error\":{\"name\":\"task_error\",\"cause\":\"the task gave no cause\",\"signal\":null,\"exit_code\":null,"
+        "\"stderr\":\"\",\"attempts\":1,\"worker\":\"w\"}}\n");
     expect("{\"cause\":\"c\",\"signal\":9,\"stderr\":\"s\"}", 3, NULL,
            "{\"error\":{\"cause\":\"c\",\"signal\":9,\"stderr\":\"s\",\"name\":\"task_error\",\"exit_code\":null,"
            "\"attempts\":3,\"worker\":null}}\n");

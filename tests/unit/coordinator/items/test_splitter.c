@@ -242,9 +242,9 @@ Test(splitter, faults_are_told_with_their_place_and_pointer)
     expect_fault(SPLIT_JOB, "{\"items\":[1,02]}", 13, "/items/2", "a comma or ] was expected");
     expect_fault(SPLIT_JOB, "{\"items\":[NaN]}", 10, "/items/0", "a value was expected");
     expect_fault(SPLIT_JOB, "{\"items\":{}}", 9, "/items", "the items must be an array");
-    expect_fault(SPLIT_JOB, "{\"items\":[],\"items\":[]}", 19, "/items", "a name is there twice in the job object");
-    expect_fault(SPLIT_JOB, "{\"a/~\":1,\"a\\/~\":2}", 15, "/a~1~0", "a name is there twice in the job object");
-    expect_fault(SPLIT_JOB, "{\"\":1,\"\":2}", 8, "/", "a name is there twice in the job object");
+    expect_fault(SPLIT_JOB, "{\"items\":[],\"items\":[]}", 19, "/items", "the job object has the same name twice");
+    expect_fault(SPLIT_JOB, "{\"a/~\":1,\"a\\/~\":2}", 15, "/a~1~0", "the job object has the same name twice");
+    expect_fault(SPLIT_JOB, "{\"\":1,\"\":2}", 8, "/", "the job object has the same name twice");
     expect_fault(SPLIT_JOB, "{\"common\":{\"a\":}}", 15, "/common", "a value was expected");
     expect_fault(SPLIT_JOB, "{\"items\":[1]} x", 14, "", "nothing was expected after the job object");
     expect_fault(SPLIT_JOB, "{\"a\":1,}", 7, "", "a name in quotes was expected");

@@ -173,7 +173,7 @@ Test(reader, answers_that_no_disk_takes_fail_the_job)
     cr_assert_eq(x.status, 507);
     cr_assert_str_eq(x.job, stage_job(&s)->id, "a problem that ends an accepted job has its id");
     cr_assert_str_eq(buf_cstr(&x.answer),
-                     "the answers could not be kept in /nowhere/at/all: No such file or directory");
+                     "the answers could not be stored in /nowhere/at/all: No such file or directory");
     exchange_close(&x, HTTP_CLOSED_DONE);
     buf_release(&body);
     stage_over(&s);

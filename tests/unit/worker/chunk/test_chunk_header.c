@@ -33,8 +33,8 @@ Test(chunk_header, a_wrong_header_is_refused_with_a_sentence_that_names_the_faul
         {"{\"pipeline\":[]}", "pipeline must be an array of 1 to 16 task names"},
         {"{\"pipeline\":[1]}", "pipeline must be"},
         {"{\"pipeline\":\"a\"}", "pipeline must be"},
-        {"{\"pipeline\":[\"a\"],\"pipeline\":[\"a\"]}", "at byte 18: a name is there twice"},
-        {" {\"common\":1,\"\\u0063ommon\":2}", "at byte 13: a name is there twice"},
+        {"{\"pipeline\":[\"a\"],\"pipeline\":[\"a\"]}", "at byte 18: an object has the same name twice"},
+        {" {\"common\":1,\"\\u0063ommon\":2}", "at byte 13: an object has the same name twice"},
         {"{\"common\\u0000\":1}", "at byte 1: a string has the NUL"},
         {"{\"pipeline\":[\"a\\u0000b\"]}", "pipeline must be"},
         {"{\"pipeline\":[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\","

@@ -103,9 +103,9 @@ Test(tasks, a_task_json_means_one_thing_or_is_refused_with_the_byte)
     static const struct {
         const char *json, *reason;
     } cases[] = {
-        {"{\"command\":\"x\",\"command\":\"y\"}", "at byte 15: a name is there twice"},
-        {"{\"command\":\"x\",\"\\u0063ommand\":\"y\"}", "at byte 15: a name is there twice"},
-        {"{\"command\":\"x\",\"env\":{\"A\":\"1\",\"A\":\"2\"}}", "at byte 30: a name is there twice"},
+        {"{\"command\":\"x\",\"command\":\"y\"}", "at byte 15: an object has the same name twice"},
+        {"{\"command\":\"x\",\"\\u0063ommand\":\"y\"}", "at byte 15: an object has the same name twice"},
+        {"{\"command\":\"x\",\"env\":{\"A\":\"1\",\"A\":\"2\"}}", "at byte 30: an object has the same name twice"},
         {"{\"command\\u0000\":\"x\"}", "at byte 1: a string has the NUL"},
         {"{\"command\":\"x\\u0000y\"}", "at byte 11: a string has the NUL"},
         {"{\"command\":[\"x\",\"\\ud800\"]}", "at byte 16: a string has half"},
