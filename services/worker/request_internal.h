@@ -5,6 +5,7 @@
 #ifndef FANTAIL_WORKER_REQUEST_INTERNAL_H
 #define FANTAIL_WORKER_REQUEST_INTERNAL_H
 
+#include "worker/chunk/chunk_header.h"
 #include "worker/request.h"
 #include "worker/request_trace.h"
 #include "worker/worker.h"
@@ -38,6 +39,7 @@ struct request {
     bool gathers;      /* answers wait for more answers to be sent with them */
     uint64_t woken_ns; /* when answers were last sent */
     struct buf header;
+    struct value_scan header_scan; /* the common value of the header, which is scanned as it comes */
     size_t body_bytes;
     uint64_t started_ns;
     uint64_t answering_ns; /* when the upload was complete */

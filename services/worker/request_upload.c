@@ -1,6 +1,5 @@
 /* Reads the header line and the items of a request, and makes the stages of its pipeline. */
 #include "common/base/memory_room.h"
-#include "worker/chunk/chunk_header.h"
 #include "worker/request_internal.h"
 
 static void item_fault(struct request *r, const struct chunk_fault *f)
@@ -47,7 +46,7 @@ static bool apply_header(struct request *r)
 {
     struct chunk_header h;
     char err[200];
-    if (!chunk_header_parse(&h, r->header.data, r->header.len, err, sizeof err)) {
+    if (!chunk_header_parse(&h, &r->header_scan, r->header.data, r->header.len, err, sizeof err)) {
         request_refuse(r, 400, "\"line\":1", err);
         return false;
     }
@@ -81,8 +80,9 @@ static size_t read_header(struct request *r, const char *data, size_t len)
         request_refuse(r, 413, NULL, detail);
         return len;
     }
-    if (!newline) return len;
-    return apply_header(r) ? n + 1 : len;
+    if (newline) return apply_header(r) ? n + 1 : len;
+    chunk_header_look(&r->header_scan, r->header.data, r->header.len);
+    return len;
 }
 
 /* Returns whether the upload must wait. The total item bytes of all requests are bounded. The oldest upload never

@@ -258,12 +258,42 @@ static const char *read_number(struct json_scan *s, const char *p)
     return p + 1;
 }
 
+/* Returns the end of the value at p if it is an ASCII scalar without escapes, else NULL. */
+static const char *plain_scalar_end(const char *p, const char *end)
+{
+    if (p == end) return NULL;
+    if (*p == '-' || is_digit(*p)) return number_end(p, end);
+    if (*p == '"') {
+        p = skip_plain(p + 1, end);
+        return p < end && *p == '"' ? p + 1 : NULL;
+    }
+    if (end - p >= 4 && (memcmp(p, "true", 4) == 0 || memcmp(p, "null", 4) == 0)) return p + 4;
+    if (end - p >= 5 && memcmp(p, "false", 5) == 0) return p + 5;
+    return NULL;
+}
+
+/* Skips the plain scalars of an array at p, each with its comma. They are most of a long array. */
+static const char *skip_plain_items(struct json_scan *s, const char *p, const char *end)
+{
+    for (const char *q; (q = plain_scalar_end(p, end)) && q < end && *q == ',';) {
+        p = q + 1;
+        s->state = VALUE;
+    }
+    return p;
+}
+
 /* Consumes at least one byte, or changes the state. */
 static const char *step(struct json_scan *s, const char *p, const char *end)
 {
     switch ((enum json_state)s->state) {
     case VALUE:
-    case VALUE_OR_CLOSE: return is_space(*p) ? skip_space(p, end) : read_value(s, p, end);
+    case VALUE_OR_CLOSE:
+        if (is_space(*p)) return skip_space(p, end);
+        if (s->depth && !in_object(s)) {
+            const char *after = skip_plain_items(s, p, end);
+            if (after > p) return after;
+        }
+        return read_value(s, p, end);
     case NAME_OR_CLOSE:
     case NAME: return is_space(*p) ? skip_space(p, end) : read_name(s, p);
     case COLON:
@@ -319,20 +349,6 @@ enum json_scan_status json_scan_finish(struct json_scan *s)
     }
     if (s->state != FAILED) fail(s, NULL, "the text ends too early");
     return JSON_SCAN_ERROR;
-}
-
-/* Returns the end of the value at p if it is an ASCII scalar without escapes, else NULL. */
-static const char *plain_scalar_end(const char *p, const char *end)
-{
-    if (p == end) return NULL;
-    if (*p == '-' || is_digit(*p)) return number_end(p, end);
-    if (*p == '"') {
-        p = skip_plain(p + 1, end);
-        return p < end && *p == '"' ? p + 1 : NULL;
-    }
-    if (end - p >= 4 && (memcmp(p, "true", 4) == 0 || memcmp(p, "null", 4) == 0)) return p + 4;
-    if (end - p >= 5 && memcmp(p, "false", 5) == 0) return p + 5;
-    return NULL;
 }
 
 bool json_valid(const char *data, size_t len, size_t *offset, const char **error)

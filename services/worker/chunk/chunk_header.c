@@ -5,6 +5,11 @@
 #include "common/json/json_walk.h"
 
 #define TIMEOUT_MAX_S 1e7
+#define LONG_BYTES    4096 /* shorter lines are read when they are whole */
+#define START_BYTES   4096 /* the common value of a long line is searched for in its first bytes */
+#define REST_BYTES    65536
+
+static const char common_name[] = "\"common\":";
 
 static bool read_timeout(struct chunk_header *h, struct json_slice v)
 {
@@ -63,7 +68,7 @@ static bool read_member(struct chunk_header *h, struct json_slice name, struct j
     return false;
 }
 
-bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, char *err, size_t err_size)
+static bool parse(struct chunk_header *h, const char *line, size_t len, char *err, size_t err_size)
 {
     *h = (struct chunk_header){0};
     struct json_walk w;
@@ -89,4 +94,46 @@ bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, ch
         return false;
     }
     return true;
+}
+
+void chunk_header_look(struct value_scan *scan, const char *line, size_t len)
+{
+    if (len < LONG_BYTES) return;
+    if (scan->state == VALUE_SCAN_IDLE) {
+        const char *at = memmem(line, START_BYTES, common_name, sizeof common_name - 1);
+        if (!at) return;
+        value_scan_begin(scan, (size_t)(at - line) + sizeof common_name - 1);
+    }
+    value_scan_feed(scan, line, len);
+}
+
+/* Reads a line whose common value was scanned as it came, without another look at the value: it reads the line with
+ * null in its place. If the name was found in a nested object, that line has no such member there, and this
+ * returns false. */
+static bool parse_rest(struct chunk_header *h, const struct value_scan *v, const char *line, size_t len)
+{
+    if (v->state != VALUE_SCAN_WHOLE || len - (v->end - v->begin) > REST_BYTES) return false;
+    struct buf rest = {0};
+    char err[200];
+    buf_add(&rest, line, v->begin);
+    buf_add_str(&rest, "null");
+    buf_add(&rest, line + v->end, len - v->end);
+    bool ok = parse(h, rest.data, rest.len, err, sizeof err);
+    if (ok && h->common != rest.data + v->begin) {
+        chunk_header_release(h);
+        ok = false;
+    }
+    buf_release(&rest);
+    if (!ok) return false;
+    size_t spaces = strspn(line + v->begin, " \t\r");
+    h->common = line + v->begin + spaces;
+    h->common_len = v->end - v->begin - spaces;
+    return true;
+}
+
+bool chunk_header_parse(struct chunk_header *h, struct value_scan *scan, const char *line, size_t len, char *err,
+                        size_t err_size)
+{
+    if (scan) chunk_header_look(scan, line, len);
+    return (scan && parse_rest(h, scan, line, len)) || parse(h, line, len, err, err_size);
 }

@@ -8,6 +8,7 @@
 #include "common/base/base.h"
 #include "common/base/buf.h"
 #include "protocol/protocol.h"
+#include "protocol/value_scan.h"
 
 struct chunk_header {
     const char *common; /* JSON text, borrowed from the line; NULL: none */
@@ -18,8 +19,13 @@ struct chunk_header {
     unsigned tasks; /* 0: no pipeline */
 };
 
-/* On failure it returns false, with a sentence in err, and nothing has to be released. */
-MUST_CHECK bool chunk_header_parse(struct chunk_header *h, const char *line, size_t len, char *err, size_t err_size);
+/* Scans the common value of a long line while it comes. `line` has len bytes until now, without its newline. `scan` is
+ * zeroed at first. */
+void chunk_header_look(struct value_scan *scan, const char *line, size_t len);
+/* `scan` is NULL, or what chunk_header_look() knows of the line. On failure it returns false, with a sentence in err,
+ * and nothing has to be released. */
+MUST_CHECK bool chunk_header_parse(struct chunk_header *h, struct value_scan *scan, const char *line, size_t len,
+                                   char *err, size_t err_size);
 void chunk_header_release(struct chunk_header *h);
 
 #endif

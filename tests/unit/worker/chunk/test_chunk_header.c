@@ -9,7 +9,7 @@ Test(chunk_header, a_header_is_read_and_its_common_value_is_kept_as_written)
         "{\"common\": {\"n\":12345678901234567890},\"item_timeout_s\":0.5,\"pipeline\":[\"a\",\"b\"]}";
     struct chunk_header h;
     char err[200];
-    cr_assert(chunk_header_parse(&h, line, sizeof line - 1, err, sizeof err), "%s", err);
+    cr_assert(chunk_header_parse(&h, NULL, line, sizeof line - 1, err, sizeof err), "%s", err);
     cr_assert_eq(memcmp(h.common, "{\"n\":12345678901234567890}", h.common_len), 0);
     cr_assert_eq(h.item_timeout_ns, 500 * NS_PER_MS);
     cr_assert_eq(h.tasks, 2);
@@ -45,8 +45,45 @@ Test(chunk_header, a_wrong_header_is_refused_with_a_sentence_that_names_the_faul
     struct chunk_header h;
     char err[200];
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-        cr_assert_not(chunk_header_parse(&h, bad[i].line, strlen(bad[i].line), err, sizeof err), "%s", bad[i].line);
+        cr_assert_not(chunk_header_parse(&h, NULL, bad[i].line, strlen(bad[i].line), err, sizeof err), "%s",
+                      bad[i].line);
         cr_assert_not_null(strstr(err, bad[i].reason), "%s: %s", bad[i].line, err);
     }
+    assert_no_leaks();
+}
+
+static void expect_common(const char *before, const char *value, const char *after, size_t piece)
+{
+    struct chunk_header h;
+    struct value_scan scan = {0};
+    struct buf line = {0};
+    char err[200];
+    buf_add_str(&line, before);
+    buf_add_str(&line, value);
+    buf_add_str(&line, after);
+    for (size_t at = piece; at < line.len; at += piece) chunk_header_look(&scan, line.data, at);
+    cr_assert(chunk_header_parse(&h, &scan, line.data, line.len, err, sizeof err), "%s", err);
+    cr_assert_eq(h.common_len, strlen(value));
+    cr_assert_eq(memcmp(h.common, value, h.common_len), 0);
+    cr_assert_eq(h.item_timeout_ns, 500 * NS_PER_MS);
+    cr_assert_eq(scan.state, VALUE_SCAN_WHOLE);
+    cr_assert_eq(scan.end, (size_t)(h.common - line.data) + h.common_len);
+    chunk_header_release(&h);
+    buf_release(&line);
+}
+
+Test(chunk_header, a_long_common_value_is_scanned_as_it_comes)
+{
+    static const size_t pieces[] = {1000, 4096, 10000, 1000000};
+    struct buf value = {0};
+    buf_add_char(&value, '[');
+    for (int i = 0; i < 20000; i++) buf_add_str(&value, "1, \"}\", ");
+    buf_add_str(&value, "{\"common\":2}]");
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        const char *v = buf_cstr(&value);
+        expect_common("{\"item_timeout_s\":0.5,\"common\":", v, "}", pieces[i]);
+        expect_common("{\"common\":\t ", v, " , \"item_timeout_s\":0.5} ", pieces[i]);
+    }
+    buf_release(&value);
     assert_no_leaks();
 }
