@@ -1,7 +1,5 @@
 """Lost packets, a cut link and names that change, in network namespaces of this process."""
 import http.client
-import socket
-import struct
 import tempfile
 import threading
 import time
@@ -11,6 +9,7 @@ import fantail_testing as ft
 import private_network
 from fault_testing import SLOW, FaultTest, say, sleep_items
 from fantail_testing import in_time, wait_until, with_more_time
+from name_server import NameServer
 
 REASON = None
 
@@ -70,33 +69,7 @@ class OtherHosts(FaultTest):
         self.assert_all_right(lines, items)
 
 
-class NameServer:
-    """Answers every A query with the current addresses, and every AAAA query with none."""
-
-    def __init__(self):
-        self.addresses = []
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 53))
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        while True:
-            try:
-                question, peer = self.socket.recvfrom(512)
-                self.socket.sendto(self._answer(question), peer)
-            except OSError:
-                return
-
-    def _answer(self, question):
-        at = 12
-        while question[at]:
-            at += question[at] + 1
-        kind = struct.unpack("!H", question[at + 1:at + 3])[0]
-        addresses = list(self.addresses) if kind == 1 else []
-        code = 0 if self.addresses else 3
-        head = question[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(addresses), 0, 0)
-        records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(a) for a in addresses)
-        return head + question[12:at + 5] + records
+NAME = "workers.test"
 
 
 class Names(FaultTest):
@@ -117,8 +90,8 @@ class Names(FaultTest):
 
     def named_fleet(self, count):
         workers = [self.named_worker(i + 1) for i in range(count)]
-        self.names.addresses = [f"127.0.1.{i + 1}" for i in range(count)]
-        return ft.Fleet(self, self.coordinator("dns://workers.test:8081"), workers)
+        self.names.set(NAME, [f"127.0.1.{i + 1}" for i in range(count)])
+        return ft.Fleet(self, self.coordinator(f"dns://{NAME}:8081"), workers)
 
     def test_equal_workers_get_equal_work(self):
         fleet = self.named_fleet(20 if SLOW else 5)
@@ -143,7 +116,7 @@ class Names(FaultTest):
                 stream.line()
             reader = threading.Thread(target=stream.read_until_cut)
             reader.start()
-            self.names.addresses = ["127.0.1.2", "127.0.1.3"]
+            self.names.set(NAME, ["127.0.1.2", "127.0.1.3"])
             start = time.monotonic()
             wait_until(lambda: fleet.metric(added, "fantail_items_total") > 0, "work for the added one")
             got = time.monotonic() - start
@@ -163,9 +136,9 @@ class Names(FaultTest):
         items = sleep_items(600, 0.02)
         with fleet.stream({"task": "sleep", "items": items}) as stream:
             lines = [stream.line() for _ in range(10)]
-            self.names.addresses = []
+            self.names.set(NAME, [])
             time.sleep(6)
-            self.names.addresses = ["127.0.1.1", "127.0.1.2"]
+            self.names.set(NAME, ["127.0.1.1", "127.0.1.2"])
             lines += stream.rest()
         self.assert_all_right(lines, items)
 

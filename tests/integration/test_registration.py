@@ -1,5 +1,4 @@
 """Workers that register themselves with coordinators."""
-import http.client
 import json
 import os
 import signal
@@ -175,8 +174,28 @@ class Registration(FantailTest):
         self.assertEqual(self.registered(coordinator), 0)
         self.assertEqual(self.register(coordinator.port, {"worker": "w", "port": 1}).json, {"renew_s": 2, "lease_s": 6})
         self.assert_problem(self.register(coordinator.port, {"worker": "w", "port": 2}), 409)
-        with self.assertRaises((OSError, http.client.HTTPException, AssertionError)):
-            self.assert_problem(ft.request(coordinator.port, "GET", "/v1/workers"), 200)
+
+    def test_a_coordinator_tells_its_own_workers_which_address_they_have_reached(self):
+        coordinator = self.registering_coordinator()
+        def ask(token):
+            return ft.request(coordinator.port, "GET", "/v1/workers", headers={"Authorization": f"Bearer {token}"})
+        for token in (OTHER, ""):
+            self.assert_problem(ask(token), 401)
+        self.assertEqual(ask(TOKEN).json, {"coordinator": f"127.0.0.1:{coordinator.port}", "registered": 0, "renew_s": 2})
+        self.assertEqual(self.register(coordinator.port, {"worker": "w", "port": 1}).status, 200)
+        self.assertEqual(ask(TOKEN).json["registered"], 1)
+        closed = self.registering_coordinator(workers=f"static://127.0.0.1:{self.free_port()}")
+        self.assert_problem(ft.request(closed.port, "GET", "/v1/workers", headers={"Authorization": f"Bearer {TOKEN}"}), 403)
+
+    def test_a_balancer_of_something_else_is_named_in_the_log(self):
+        worker = self.worker("--token-file", self.tokens(TOKEN))
+        lost = self.worker("--token-file", self.tokens(TOKEN), "--register", f"balancer://127.0.0.1:{worker.port}")
+        wait_until(lambda: "could not register" in lost.stderr(), "the fault in the log")
+        coordinator = self.registering_coordinator()
+        self.worker("--token-file", self.tokens(TOKEN), "--register",
+                    f"balancer://127.0.0.1:{coordinator.port},balancer://127.0.0.1:{worker.port}")
+        self.wait_registered(coordinator, 1)
+        self.square(coordinator)
 
     def test_without_the_option_nobody_registers(self):
         coordinator = self.registering_coordinator(workers=f"static://127.0.0.1:{self.free_port()}")
@@ -192,6 +211,7 @@ class Registration(FantailTest):
                 ("fantail-coordinator", "--workers", ("--workers", "register+https://")),
                 ("fantail-worker", "--register", ("--register", "127.0.0.1:8080")),
                 ("fantail-worker", "--register", ("--register", "http://a:1,")),
+                ("fantail-worker", "--register", ("--register", "balancer://a")),
                 ("fantail-worker", "--register", ("--register", "http://a:1", "--host", "unix:/tmp/x")),
                 ("fantail-worker", "--register-address", ("--register", "http://a:1", "--register-address", "here")),
                 ("fantail-worker", "--register-ca", ("--register", "http://a:1", "--register-ca", token))):

@@ -112,14 +112,28 @@ class Kubernetes(unittest.TestCase):
             self.assertGreaterEqual(float(env["FANTAIL_SHUTDOWN_DELAY_S"]),
                                     probe["periodSeconds"] * probe["failureThreshold"])
 
-    def test_a_rollout_of_workers_waits_until_cached_names_have_expired(self):
-        cached_s = 30  # `cache 30` of the stock Corefile, and NodeLocal DNSCache
+    def test_workers_find_coordinators_through_a_name_that_a_cache_cannot_make_old(self):
+        """Through the one address of a Service, and through the addresses of all pods. So every worker registers."""
         for objects, worker in self.each("Deployment"):
             if worker["metadata"]["labels"]["app.kubernetes.io/component"] != "worker":
                 continue
-            [refresh_s] = [float(environment(d)["FANTAIL_DNS_REFRESH_S"]) for d in of_kind(objects, "Deployment")
-                           if "FANTAIL_DNS_REFRESH_S" in environment(d)]
-            self.assertGreater(worker["spec"].get("minReadySeconds", 0), cached_s + refresh_s)
+            services = {s["metadata"]["name"]: s["spec"] for s in of_kind(objects, "Service")}
+            [coordinator] = [d for d in of_kind(objects, "Deployment") if d["metadata"]["name"] == "fantail-coordinator"]
+            self.assertEqual(environment(coordinator)["FANTAIL_REGISTER_WORKERS"], "true")
+            https = "+https" if environment(coordinator)["FANTAIL_WORKERS"].startswith("dns+https://") else ""
+            found = {}
+            for url in environment(worker)["FANTAIL_REGISTER"].split(","):
+                kind, name, port = re.fullmatch(r"(.*)://(.*):(.*)", url).groups()
+                found[kind] = services[name]
+                self.assertIn(int(port), [p["port"] for p in services[name]["ports"]])
+                self.assertEqual(services[name]["selector"], coordinator["spec"]["selector"]["matchLabels"])
+                for certificate in of_kind(objects, "Certificate"):
+                    if certificate["metadata"]["name"] == "fantail-coordinator-tls":
+                        self.assertIn(name, certificate["spec"]["dnsNames"])
+            self.assertEqual(set(found), {f"balancer{https}", f"dns{https}"})
+            self.assertNotEqual(found[f"balancer{https}"].get("clusterIP"), "None")
+            self.assertEqual(found[f"dns{https}"].get("clusterIP"), "None")
+            self.assertGreaterEqual(worker["spec"].get("minReadySeconds", 0), 5)
 
     def test_the_document_says_how_many_processors_production_needs(self):
         objects = render("overlays/production", ())
@@ -298,22 +312,6 @@ class Kubernetes(unittest.TestCase):
                 self.assertEqual([p["port"] for rule in between for p in rule["ports"]], [port])
             [dns] = [rule for rule in policy["spec"]["egress"] if {"port": 53, "protocol": "UDP"} in rule["ports"]]
             self.assertEqual([next(iter(peer)) for peer in dns["to"]], ["namespaceSelector", "ipBlock"])
-
-    def test_each_worker_registers_with_the_headless_service_of_the_coordinators(self):
-        for objects, d in self.each("Deployment"):
-            env = environment(d)
-            if d["metadata"]["labels"]["app.kubernetes.io/component"] == "coordinator":
-                self.assertEqual(env["FANTAIL_REGISTER_WORKERS"], "true")
-                continue
-            scheme, name = env["FANTAIL_REGISTER"].split("://")
-            self.assertEqual(scheme, "dns+https" if "FANTAIL_TLS_CERT" in env else "dns")
-            host, port = name.split(":")
-            [service] = [s for s in of_kind(objects, "Service") if s["metadata"]["name"] == host]
-            self.assertEqual(service["spec"]["clusterIP"], "None")
-            self.assertIn(int(port), [p["port"] for p in service["spec"]["ports"]])
-            for certificate in of_kind(objects, "Certificate"):
-                if certificate["metadata"]["name"] == "fantail-coordinator-tls":
-                    self.assertIn(host, certificate["spec"]["dnsNames"])
 
     def test_the_document_names_what_there_is_and_its_overlay_renders(self):
         with open(ROOT + "/docs/deploy-kubernetes.md", encoding="utf-8") as file:

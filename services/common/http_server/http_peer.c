@@ -82,15 +82,36 @@ void http_peer_on_event(uv_poll_t *poll, int status, int events)
     }
 }
 
+/* Writes the numeric address, and sets the port. Returns false when the socket address has neither. */
+static bool write_numeric(const struct sockaddr_storage *from, char *text, size_t size, uint16_t *port)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
+    if (from->ss_family != AF_INET && from->ss_family != AF_INET6) return false;
+    *port = ntohs(from->ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
+    if (from->ss_family == AF_INET) return inet_ntop(AF_INET, &v4->sin_addr, text, (socklen_t)size);
+    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        return inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, text, (socklen_t)size);
+    return inet_ntop(AF_INET6, &v6->sin6_addr, text, (socklen_t)size);
+}
+
 bool http_exchange_peer(const struct http_exchange *x, char *text, size_t size)
 {
     struct sockaddr_storage peer = {0};
     socklen_t len = sizeof peer;
+    uint16_t port;
     if (getpeername(x->connection->fd, (struct sockaddr *)&peer, &len) != 0) return false;
-    if (peer.ss_family == AF_INET)
-        return inet_ntop(AF_INET, &((struct sockaddr_in *)&peer)->sin_addr, text, (socklen_t)size);
-    if (peer.ss_family != AF_INET6) return false;
-    const struct in6_addr *v6 = &((struct sockaddr_in6 *)&peer)->sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(v6)) return inet_ntop(AF_INET, v6->s6_addr + 12, text, (socklen_t)size);
-    return inet_ntop(AF_INET6, v6, text, (socklen_t)size);
+    return write_numeric(&peer, text, size, &port);
+}
+
+bool http_exchange_reached(const struct http_exchange *x, char *text, size_t size)
+{
+    struct sockaddr_storage own = {0};
+    socklen_t len = sizeof own;
+    char ip[INET6_ADDRSTRLEN];
+    uint16_t port;
+    if (getsockname(x->connection->fd, (struct sockaddr *)&own, &len) != 0) return false;
+    if (!write_numeric(&own, ip, sizeof ip, &port)) return false;
+    bool v6 = strchr(ip, ':');
+    return snprintf(text, size, "%s%s%s:%u", v6 ? "[" : "", ip, v6 ? "]" : "", port) < (int)size;
 }

@@ -134,6 +134,9 @@ unsigned http_exchange_header_all(const struct http_exchange *x, const char *nam
 /* Writes the numeric address of the peer, without its port. Returns false when the peer has none (a socket file), or
  * has hung up. */
 MUST_CHECK bool http_exchange_peer(const struct http_exchange *x, char *text, size_t size);
+/* Writes the numeric address and the port that the peer's connection reached: "10.0.0.7:8080" or "[fd00::7]:8080".
+ * Returns false when there is none (a socket file). */
+MUST_CHECK bool http_exchange_reached(const struct http_exchange *x, char *text, size_t size);
 /* The length the client announced, or -1 when it sends chunks. */
 int64_t http_exchange_content_length(const struct http_exchange *x);
 

@@ -76,6 +76,28 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     free(a);
 }
 
+static bool takes_registrations(struct http_exchange *x, struct coordinator *c)
+{
+    if (worker_fleet_takes_registrations(&c->config->fleet)) return true;
+    refuse(x, &c->fleet.registry, 403, "workers cannot register here: start the coordinator with --register-workers");
+    return false;
+}
+
+/* A worker that reaches coordinators through a balancer learns here which of them it has reached. */
+void api_show_workers(struct http_exchange *x, void *data)
+{
+    struct coordinator *c = data;
+    char address[INET6_ADDRSTRLEN + 16];
+    struct buf answer = {0};
+    if (!takes_registrations(x, c) || !admit(x, &c->fleet) || !http_check_no_query(x, NULL)) return;
+    buf_add_str(&answer, "{");
+    if (http_exchange_reached(x, address, sizeof address)) buf_addf(&answer, "\"coordinator\":\"%s\",", address);
+    buf_addf(&answer, "\"registered\":%zu,\"renew_s\":%u}\n", c->fleet.endpoints.leases.held,
+             leases_terms(&c->fleet.endpoints.leases).renew_s);
+    http_answer(x, 200, TYPE_JSON, answer.data, answer.len);
+    buf_release(&answer);
+}
+
 /* The media type is required: a browser sends a CORS preflight before it lets a page of another origin send this
  * type. */
 void api_register_worker(struct http_exchange *x, void *data)
@@ -83,12 +105,7 @@ void api_register_worker(struct http_exchange *x, void *data)
     static const struct http_exchange_ops ops = {.body = on_body, .body_end = on_body_end, .closed = on_closed};
     struct coordinator *c = data;
     const char *type = http_exchange_header(x, "Content-Type");
-    if (!worker_fleet_takes_registrations(&c->config->fleet)) {
-        refuse(x, &c->fleet.registry, 403,
-               "workers cannot register here: start the coordinator with --register-workers");
-        return;
-    }
-    if (!admit(x, &c->fleet) || !http_check_no_query(x, NULL)) return;
+    if (!takes_registrations(x, c) || !admit(x, &c->fleet) || !http_check_no_query(x, NULL)) return;
     if (!type || strcmp(type, TYPE_JSON) != 0) {
         refuse(x, &c->fleet.registry, 415, "a registration is " TYPE_JSON);
         return;

@@ -74,7 +74,7 @@ static void pass_time(struct leases *l, uint64_t now_ns)
     for (size_t i = 0; i < l->count; i++) l->sorted[i]->end.key += stall_ns;
 }
 
-static struct lease_terms terms_now(const struct leases *l)
+struct lease_terms leases_terms(const struct leases *l)
 {
     unsigned renew_s = (unsigned)((l->held + LEASES_PER_S - 1) / LEASES_PER_S);
     if (renew_s < LEASES_RENEW_S) renew_s = LEASES_RENEW_S;
@@ -119,7 +119,7 @@ enum lease_verdict leases_register(struct leases *l, const struct registration *
     if (r->leaving) return leave(l, one, r, now_ns);
     enum lease_verdict verdict = hold(l, one, r);
     if (verdict >= LEASE_LEFT) return verdict;
-    *terms = terms_now(l);
+    *terms = leases_terms(l);
     heap_set(&l->ends, &find(l, r->address)->end, now_ns + terms->lease_s * NS_PER_S);
     return verdict;
 }

@@ -1,5 +1,6 @@
 #include "worker/registration/coordinators.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +17,18 @@ struct coordinator_name {
     uv_getaddrinfo_t *lookup; /* NULL: none runs */
 };
 
+enum kind { ONE_COORDINATOR, NAME, BALANCER };
+
 static const struct {
     const char *text, *scheme;
-    bool is_name;
+    enum kind kind;
 } prefixes[] = {
-    {"http://", "http", false},
-    {"https://", "https", false},
-    {"dns://", "http", true},
-    {"dns+https://", "https", true},
+    {"http://", "http", ONE_COORDINATOR},
+    {"https://", "https", ONE_COORDINATOR},
+    {"dns://", "http", NAME},
+    {"dns+https://", "https", NAME},
+    {"balancer://", "http", BALANCER},
+    {"balancer+https://", "https", BALANCER},
 };
 
 /* Returns the index of the prefix of the text; ARRAY_SIZE(prefixes) when it has none. */
@@ -53,7 +58,9 @@ bool coordinators_check(const char *text, char *err, size_t err_size)
         size_t prefix = prefix_of(at), len = strcspn(at, ",");
         size_t skip = prefix < ARRAY_SIZE(prefixes) ? strlen(prefixes[prefix].text) : 0;
         if (!skip || !is_host_port(at + skip, len - skip)) {
-            snprintf(err, err_size, "'%.*s' is not http://host:port or dns://name:port, or https:// or dns+https://",
+            snprintf(err, err_size,
+                     "'%.*s' is not http://host:port, dns://name:port or balancer://name:port, or https://, "
+                     "dns+https:// or balancer+https://",
                      (int)len, at);
             return false;
         }
@@ -73,10 +80,23 @@ bool coordinators_use_tls(const char *text)
     return false;
 }
 
+bool coordinators_is_address(const char *text)
+{
+    unsigned char ip[sizeof(struct in6_addr)];
+    char host[INET6_ADDRSTRLEN];
+    size_t len = strlen(text);
+    if (!is_host_port(text, len)) return false;
+    bool v6 = text[0] == '[';
+    const char *colon = strrchr(text, ':');
+    int host_len = (int)(colon - text) - 2 * v6;
+    if (host_len >= (int)sizeof host) return false;
+    snprintf(host, sizeof host, "%.*s", host_len, text + v6);
+    return inet_pton(v6 ? AF_INET6 : AF_INET, host, ip) == 1;
+}
+
 static void report(struct coordinator_name *n, const struct addrinfo *addresses)
 {
     const struct coordinators *c = n->owner;
-    c->ops->resolved(c->data, n->url);
     for (const struct addrinfo *a = addresses; a; a = a->ai_next) {
         char ip[NI_MAXHOST], address[NI_MAXHOST + 10];
         if (getnameinfo(a->ai_addr, a->ai_addrlen, ip, sizeof ip, NULL, 0, NI_NUMERICHOST) != 0) continue;
@@ -130,10 +150,11 @@ static void add(struct coordinators *c, const char *text, size_t len)
     char host_port[300], url[320];
     snprintf(host_port, sizeof host_port, "%.*s", (int)(len - skip), text + skip);
     snprintf(url, sizeof url, "%s://%s", prefixes[prefix].scheme, host_port);
-    if (prefixes[prefix].is_name)
-        add_name(c, url, host_port);
-    else
-        c->ops->found(c->data, url, NULL);
+    switch (prefixes[prefix].kind) {
+    case ONE_COORDINATOR: c->ops->found(c->data, url, NULL); break;
+    case NAME: add_name(c, url, host_port); break;
+    case BALANCER: c->ops->balancer(c->data, url); break;
+    }
 }
 
 void coordinators_start(struct coordinators *c, uv_loop_t *loop, const char *text, const struct coordinators_ops *ops,

@@ -3,10 +3,12 @@
  *
  *   http://host:8080        one coordinator; each new connection resolves its name
  *   dns://name:8080         every address of the name, resolved again every few seconds
+ *   balancer://name:8080    a balancer of coordinators. The owner asks through it, again and again, which coordinator
+ *                           answers. So it finds a new coordinator also while a name server does not list it yet
  *
- * With TLS: https:// and dns+https://. The certificate must be for the name in the option.
+ * With TLS: https://, dns+https:// and balancer+https://. The certificate must be for the name in the option.
  *
- * An address is not removed when the name no longer has it, because a coordinator that drains is no longer listed. The
+ * An address is not removed when a name no longer has it, because a coordinator that drains is no longer listed. The
  * owner drops such an address when it no longer answers.
  */
 #ifndef FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
@@ -22,9 +24,8 @@ struct coordinators_ops {
     /* Called when a coordinator is at this address. The address may already be known. connect_to is NULL if the URL has
      * the address. */
     void (*found)(void *data, const char *url, const char *connect_to);
-    /* Called when a name was resolved; found() follows for each of its addresses. Other addresses of this URL are no
-     * longer listed. */
-    void (*resolved)(void *data, const char *url);
+    /* There is a balancer of coordinators. */
+    void (*balancer)(void *data, const char *url);
 };
 
 struct coordinators {
@@ -37,6 +38,8 @@ struct coordinators {
 /* Only checks `text`. Returns false, with a sentence in err, if it is invalid. */
 MUST_CHECK bool coordinators_check(const char *text, char *err, size_t err_size);
 bool coordinators_use_tls(const char *text);
+/* Whether it is a numeric address with a port: "10.0.0.7:8080" or "[fd00::7]:8080". */
+bool coordinators_is_address(const char *text);
 /* The text must have passed coordinators_check(). Calls found() for the URLs in it. */
 void coordinators_start(struct coordinators *c, uv_loop_t *loop, const char *text, const struct coordinators_ops *ops,
                         void *data);

@@ -13,24 +13,12 @@ enum {
 
 /* ---- the coordinators ---- */
 
-static bool is_same(const struct contact *c, const char *url, const char *connect_to)
+static void add(struct registrar *r, const char *url, const char *connect_to, bool finds)
 {
-    if (strcmp(c->url, url) != 0 || !c->connect_to != !connect_to) return false;
-    return !connect_to || strcmp(c->connect_to, connect_to) == 0;
-}
-
-static void on_found(void *data, const char *url, const char *connect_to)
-{
-    struct registrar *r = data;
-    for (struct contact *c = r->contacts; c; c = c->next)
-        if (is_same(c, url, connect_to)) {
-            c->listed = true;
-            return;
-        }
-    if (r->leaving) return;
     struct contact *c = xcalloc(1, sizeof *c);
-    *c = (struct contact){.next = r->contacts, .registrar = r, .url = xstrdup(url), .listed = true};
+    *c = (struct contact){.next = r->contacts, .registrar = r, .url = xstrdup(url), .finds = finds};
     if (connect_to) c->connect_to = xstrdup(connect_to);
+    c->named_ns = now_ns();
     buf_init(&c->answer, ANSWER_BYTES);
     r->contacts = c;
     uv_timer_init(r->loop, &c->timer);
@@ -38,21 +26,49 @@ static void on_found(void *data, const char *url, const char *connect_to)
     contact_ask(c);
 }
 
-static void on_resolved(void *data, const char *url)
+/* One coordinator may be found in several ways, such as by a name and through a balancer. */
+static struct contact *find(struct registrar *r, const char *url, const char *connect_to)
 {
-    struct registrar *r = data;
-    for (struct contact *c = r->contacts; c; c = c->next)
-        if (c->connect_to && strcmp(c->url, url) == 0) c->listed = false;
+    for (struct contact *c = r->contacts; c; c = c->next) {
+        if (c->finds || !c->connect_to != !connect_to) continue;
+        if (strcmp(connect_to ? c->connect_to : c->url, connect_to ? connect_to : url) == 0) return c;
+    }
+    return NULL;
 }
 
-static const struct coordinators_ops ops = {.found = on_found, .resolved = on_resolved};
+bool registrar_found(struct registrar *r, const char *url, const char *connect_to)
+{
+    struct contact *known = find(r, url, connect_to);
+    if (known) known->named_ns = now_ns();
+    if (known || r->leaving) return false;
+    add(r, url, connect_to, false);
+    return true;
+}
+
+static void on_found(void *data, const char *url, const char *connect_to)
+{
+    (void)registrar_found(data, url, connect_to);
+}
+
+static void on_balancer(void *data, const char *url)
+{
+    add(data, url, NULL, true);
+}
+
+static const struct coordinators_ops ops = {.found = on_found, .balancer = on_balancer};
+
+void registrar_look(struct registrar *r)
+{
+    for (struct contact *c = r->contacts; c; c = c->next)
+        if (c->finds) contact_look(c);
+}
 
 /* ---- life ---- */
 
 unsigned registrar_held(const struct registrar *r)
 {
     unsigned n = 0;
-    for (const struct contact *c = r ? r->contacts : NULL; c; c = c->next) n += c->state == CONTACT_HELD;
+    for (const struct contact *c = r ? r->contacts : NULL; c; c = c->next) n += !c->finds && c->state == CONTACT_HELD;
     return n;
 }
 
@@ -82,7 +98,7 @@ void registrar_renew(struct registrar *r)
 {
     if (!r || r->leaving) return;
     for (struct contact *c = r->contacts; c; c = c->next) {
-        if (c->state != CONTACT_HELD) continue;
+        if (c->finds || c->state != CONTACT_HELD) continue;
         if (c->call)
             c->again = true;
         else
@@ -105,7 +121,10 @@ void registrar_leave(struct registrar *r)
     r->leave_by_ns = now_ns() + GOODBYE_MS * NS_PER_MS;
     for (struct contact *c = r->contacts; c; c = c->next) {
         uv_timer_stop(&c->timer);
-        if (!c->call && c->state == CONTACT_HELD) contact_ask(c);
+        if (c->finds)
+            contact_stop(c);
+        else if (!c->call && c->state == CONTACT_HELD)
+            contact_ask(c);
     }
 }
 

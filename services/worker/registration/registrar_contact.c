@@ -12,7 +12,10 @@ enum {
     ANSWER_MS = 2000,   /* a coordinator that is silent for longer counts as lost */
     RETRY_MIN_MS = 250, /* delay after a failure; doubled each time */
     RETRY_MAX_MS = 2000,
-    GIVE_UP_AFTER = 5, /* failures in a row after which an address that is no longer listed is dropped */
+    GIVE_UP_AFTER = 5, /* failures in a row after which an address that no source names any more is dropped */
+    UNNAMED_S = 15,    /* nothing has named an address for this long: nothing names it any more */
+    LOOK_MS = 200,     /* delay between questions to a balancer while coordinators may be unknown */
+    LOOK_TIMES = 6,    /* that ends after so many answers in a row from coordinators that are known */
     GOODBYE_MS = 1000, /* how long the worker's shutdown waits for its goodbyes */
     RENEW_MAX_S = 3600,
 };
@@ -41,10 +44,16 @@ static void on_contact_closed(uv_handle_t *handle)
     free(c);
 }
 
-void contact_close(struct contact *c)
+void contact_stop(struct contact *c)
 {
     if (c->call) http_call_cancel(c->call);
     c->call = NULL;
+    uv_timer_stop(&c->timer);
+}
+
+void contact_close(struct contact *c)
+{
+    contact_stop(c);
     uv_close((uv_handle_t *)&c->timer, on_contact_closed);
 }
 
@@ -77,17 +86,24 @@ static void contact_fault(struct contact *c, const char *what, const char *why)
     log_error(what, LOG_STR("url", c->url), LOG_STR("address", c->connect_to), LOG_STR("error", why));
 }
 
-static uint64_t renew_ms(const struct contact *c)
+/* Returns a member of the answer; its length is 0 when there is none. */
+static struct json_slice answer_member(const struct contact *c, const char *wanted)
 {
     struct json_walk walk;
-    struct json_slice name, value;
+    struct json_slice name, value, found = {0};
     size_t offset;
     const char *why;
-    unsigned long seconds = 0;
     if (json_valid(c->answer.data, c->answer.len, &offset, &why) &&
         json_walk_init(&walk, c->answer.data, c->answer.len))
         while (json_walk_next(&walk, &name, &value))
-            if (name.len && value.len < 10 && json_string_is(name, "renew_s")) seconds = strtoul(value.data, NULL, 10);
+            if (name.len && json_string_is(name, wanted)) found = value;
+    return found;
+}
+
+static uint64_t renew_ms(const struct contact *c)
+{
+    struct json_slice value = answer_member(c, "renew_s");
+    unsigned long seconds = value.len && value.len < 10 ? strtoul(value.data, NULL, 10) : 0;
     if (seconds < 1) seconds = 1;
     return (seconds < RENEW_MAX_S ? seconds : RENEW_MAX_S) * 1000;
 }
@@ -104,13 +120,39 @@ static void contact_held(struct contact *c)
     contact_wait(c, (double)renew_ms(c));
 }
 
+void contact_look(struct contact *c)
+{
+    c->known_n = 0;
+    if (!c->call && c->state == CONTACT_HELD) contact_wait(c, LOOK_MS);
+}
+
+/* The answer names the coordinator that the balancer has chosen. */
+static void contact_found(struct contact *c)
+{
+    struct buf address = {0};
+    bool named = json_string_decode(answer_member(c, "coordinator"), &address);
+    if (!named || !coordinators_is_address(buf_cstr(&address))) {
+        contact_fault(c, "a coordinator behind a balancer does not say its address", buf_cstr(&c->answer));
+    } else {
+        c->known_n = registrar_found(c->registrar, c->url, buf_cstr(&address)) ? 0 : c->known_n + 1;
+        c->fault[0] = '\0';
+    }
+    buf_release(&address);
+    contact_move(c, CONTACT_HELD);
+    c->failures = 0;
+    c->refused = 0;
+    contact_wait(c, named && c->known_n < LOOK_TIMES ? LOOK_MS : (double)renew_ms(c));
+}
+
 static void contact_retry(struct contact *c)
 {
     unsigned doubled = c->failures < 4 ? c->failures : 4;
     double ms = RETRY_MIN_MS << doubled;
+    bool unnamed = c->connect_to && now_ns() - c->named_ns > UNNAMED_S * NS_PER_S;
+    if (c->state == CONTACT_HELD && !c->finds) registrar_look(c->registrar);
     contact_move(c, CONTACT_LOST);
     c->failures++;
-    if (!c->listed && c->failures >= GIVE_UP_AFTER)
+    if (unnamed && c->failures >= GIVE_UP_AFTER)
         contact_drop(c);
     else
         contact_wait(c, ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS);
@@ -120,7 +162,7 @@ static void contact_retry(struct contact *c)
 static void contact_refused(struct contact *c)
 {
     size_t count = c->registrar->tokens.tokens.count;
-    ++*c->registrar->results[REGISTERING_REFUSED];
+    if (!c->finds) ++*c->registrar->results[REGISTERING_REFUSED];
     token_file_refresh(&c->registrar->tokens);
     c->token++;
     c->refused++;
@@ -139,7 +181,7 @@ static void contact_refused(struct contact *c)
 static void contact_failed(struct contact *c, const struct http_call_result *r)
 {
     char why[sizeof c->fault];
-    ++*c->registrar->results[REGISTERING_FAILED];
+    if (!c->finds) ++*c->registrar->results[REGISTERING_FAILED];
     if (r->outcome != HTTP_CALL_OK)
         snprintf(why, sizeof why, "%s", r->reason);
     else
@@ -164,6 +206,8 @@ static void on_end(void *data, const struct http_call_result *r)
         contact_left(c);
     } else if (c->registrar->leaving) {
         contact_ask(c);
+    } else if (c->finds && r->outcome == HTTP_CALL_OK && r->status == 200) {
+        contact_found(c);
     } else if (r->outcome == HTTP_CALL_OK && r->status == 200) {
         contact_held(c);
         if (c->again) contact_ask(c);
@@ -212,11 +256,12 @@ void contact_ask(struct contact *c)
 {
     struct registrar *r = c->registrar;
     char url[400], authorization[LIMIT_TOKEN_BYTES + 40];
-    const char *headers[] = {"Content-Type: application/json", NULL, NULL};
+    /* A balancer may choose for each connection, and not for each request. */
+    const char *headers[] = {c->finds ? "Connection: close" : "Content-Type: " TYPE_JSON, NULL, NULL};
     const struct tokens *tokens = &r->tokens.tokens;
     c->again = false;
     c->says_goodbye = r->leaving;
-    write_body(c);
+    if (!c->finds) write_body(c);
     buf_clear(&c->answer);
     snprintf(url, sizeof url, "%s" PATH_WORKERS, c->url);
     if (tokens->count) {
@@ -226,7 +271,7 @@ void contact_ask(struct contact *c)
     }
     uv_timer_stop(&c->timer);
     c->call = http_call_start(r->client, &(struct http_call_options){
-                                             .method = "POST",
+                                             .method = c->finds ? "GET" : "POST",
                                              .url = url,
                                              .connect_to = c->connect_to,
                                              .headers = headers,

@@ -26,12 +26,14 @@ enum registering { REGISTERING_OK, REGISTERING_REFUSED, REGISTERING_FAILED, REGI
  */
 enum contact_state { CONTACT_NEW, CONTACT_HELD, CONTACT_LOST, CONTACT_LEFT, CONTACT_STATE_COUNT };
 
-/* One coordinator. */
+/* One coordinator, or a balancer of coordinators. */
 struct contact {
     struct contact *next;
     struct registrar *registrar;
     char *url, *connect_to; /* connect_to is NULL if the URL has the address */
-    bool listed;            /* the name had this address when it was resolved last */
+    uint64_t named_ns;      /* when a name or a balancer last had this address */
+    bool finds;             /* it is a balancer, and only asked which coordinator answers */
+    unsigned known_n;       /* of a balancer: so many answers in a row came from coordinators that were known */
     enum contact_state state;
     struct http_call *call;
     uv_timer_t timer; /* the next registration */
@@ -65,8 +67,16 @@ extern const char *const registering_names[REGISTERING_COUNT];
 
 /* Sends a registration, or a goodbye if the worker is leaving. No call may be running. */
 void contact_ask(struct contact *c);
+/* Ends the call, and sends nothing more. */
+void contact_stop(struct contact *c);
 /* Ends the call, and frees the contact when its timer is closed. */
 void contact_close(struct contact *c);
+/* Of a balancer: asks several times within a second, because there may be coordinators that are not known. */
+void contact_look(struct contact *c);
+/* There is a coordinator at this address. Returns true if it was not known. */
+bool registrar_found(struct registrar *r, const char *url, const char *connect_to);
+/* A coordinator has gone, and others may have come: looks for them at every balancer. */
+void registrar_look(struct registrar *r);
 
 /* Reads the certificates and tokens. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool registrar_open_files(struct registrar *r, char *err, size_t err_size);
