@@ -116,6 +116,35 @@ class WaitingItems(FantailTest):
         wait_until(lambda: held() == 0, "no items in memory")
 
 
+class ManyWaiting(FantailTest):
+    JOBS = 1200  # so many connections wait that the server resumes them in groups
+
+    def test_all_are_answered_when_their_items_end(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < 2 * self.JOBS:
+            self.skipTest(f"the hard limit of open files is {hard}")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        gate = self.gate()
+        fleet = self.fleet(tasks=self.tasks(held={"json": {"mode": "python", "command": ["task:run"], "processes": 1},
+                                                  "files": {"task.py": HELD.format(path=gate.path)}}))
+        waiting = []
+        for i in range(self.JOBS):
+            body = json.dumps({"task": "held", "items": ["z" * i]}).encode()
+            s = socket.create_connection(("127.0.0.1", fleet.port), timeout=60)
+            self.addCleanup(s.close)
+            s.sendall(f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+                      .encode() + body)
+            waiting.append(s)
+        wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_jobs_running") == self.JOBS, "all jobs")
+        gate.open()
+        for i, s in enumerate(waiting):
+            response = http.client.HTTPResponse(s)
+            response.begin()
+            self.assertEqual(json.loads(response.read())["results"], [i])
+            response.close()
+
+
 class OpenFiles(FantailTest):
     def test_a_low_soft_limit_is_raised_but_not_for_tasks(self):
         def low():

@@ -2,6 +2,10 @@
 #include "common/observe/log.h"
 
 #define FREE_EXCHANGES_KEPT 64
+/* With so many suspended connections, resumes are gathered: after one, the next waits for GAP per connection. The
+ * library takes up to a tenth of that to look at a connection, because its memory is in no cache. */
+#define RESUME_GATHER_FROM 1000
+#define RESUME_GAP_NS      1000
 /* If a turn has lasted this long, an exchange that has already moved bytes is parked. */
 #define STEPS_NS (100 * NS_PER_US)
 
@@ -14,6 +18,7 @@ static_assert(ARRAY_SIZE(stage_names) == HTTP_STAGE_COUNT, "every stage has a na
 static const char *const flow_names[] = {
     [HTTP_FLOW_RUNS] = "runs",
     [HTTP_FLOW_WAITS] = "waits",
+    [HTTP_FLOW_WOKEN] = "woken",
     [HTTP_FLOW_PARKED] = "parked",
 };
 static_assert(ARRAY_SIZE(flow_names) == HTTP_FLOW_COUNT, "every flow has a name");
@@ -80,10 +85,16 @@ void http_exchange_free_list(struct http_server *s)
     }
 }
 
+static void on_resume_timer(uv_timer_t *timer)
+{
+    http_server_want_turn(timer->data);
+}
+
 void http_exchange_suspend(struct http_exchange *x)
 {
     MHD_suspend_connection(x->connection->mhd);
     x->connection->still_in_turn = 0;
+    x->server->waiting++;
     move_flow(x, HTTP_FLOW_WAITS);
     if (x->woken)
         http_exchange_wake(x);
@@ -91,14 +102,44 @@ void http_exchange_suspend(struct http_exchange *x)
         http_peer_check(x->connection);
 }
 
+/* Asks for a turn in which woken exchanges may be resumed. */
+static void want_resume(struct http_server *s)
+{
+    uint64_t now_ns = uv_hrtime();
+    if (now_ns >= s->resume_from_ns)
+        http_server_want_turn(s);
+    else if (!uv_is_active((uv_handle_t *)&s->resume_timer))
+        uv_timer_start(&s->resume_timer, on_resume_timer, (s->resume_from_ns - now_ns) / NS_PER_MS + 1, 0);
+}
+
 void http_exchange_wake(struct http_exchange *x)
 {
     x->woken = true;
-    if (x->flow != HTTP_FLOW_WAITS || x->server->stopping) return;
-    move_flow(x, HTTP_FLOW_RUNS);
-    x->connection->since_ms = uv_now(x->server->loop);
-    MHD_resume_connection(x->connection->mhd);
-    http_server_want_turn(x->server);
+    struct http_server *s = x->server;
+    if (x->flow != HTTP_FLOW_WAITS || s->stopping) return;
+    move_flow(x, HTTP_FLOW_WOKEN);
+    x->connection->since_ms = uv_now(s->loop);
+    x->next_woken = s->woken;
+    s->woken = x;
+    want_resume(s);
+}
+
+/* When the library resumes a connection, it looks at all that are suspended. With thousands of them this takes longer
+ * than the rest of an answer. So then several are resumed at once. */
+void http_exchange_resume_woken(struct http_server *s)
+{
+    if (!s->woken) return;
+    if (uv_hrtime() < s->resume_from_ns) {
+        want_resume(s);
+        return;
+    }
+    if (s->waiting >= RESUME_GATHER_FROM) s->resume_from_ns = uv_hrtime() + s->waiting * RESUME_GAP_NS;
+    for (struct http_exchange *x; (x = s->woken);) {
+        s->woken = x->next_woken;
+        s->waiting--;
+        move_flow(x, HTTP_FLOW_RUNS);
+        MHD_resume_connection(x->connection->mhd);
+    }
 }
 
 /* Once a turn has lasted STEPS_NS, an exchange that already moved bytes waits for the next turn, so that short requests

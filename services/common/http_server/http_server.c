@@ -60,6 +60,7 @@ static void server_turn(struct http_server *s)
     http_exchange_unpark(s);
     for (int i = 0; i < RUNS_PER_TURN && more; i++) {
         s->turn_wanted = false;
+        http_exchange_resume_woken(s);
         http_wire_enter(s);
         MHD_run(s->daemon);
         http_wire_leave();
@@ -113,8 +114,9 @@ static void start_handles(struct http_server *s)
     uv_poll_init(s->loop, &s->daemon_poll, daemon_fd);
     uv_poll_init(s->loop, &s->watch_poll, s->watch_fd);
     uv_timer_init(s->loop, &s->sweep);
-    s->daemon_poll.data = s->watch_poll.data = s->sweep.data = s;
-    s->open_handles = 3;
+    uv_timer_init(s->loop, &s->resume_timer);
+    s->daemon_poll.data = s->watch_poll.data = s->sweep.data = s->resume_timer.data = s;
+    s->open_handles = 4;
     uv_poll_start(&s->daemon_poll, UV_READABLE, on_daemon_poll);
     uv_poll_start(&s->watch_poll, UV_READABLE, http_peer_on_event);
     uv_timer_start(&s->sweep, http_deadline_sweep, sweep_ms, sweep_ms);
@@ -236,14 +238,15 @@ static void on_handle_closed(uv_handle_t *handle)
 void http_server_stop(struct http_server *s)
 {
     if (!s) return;
-    uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep};
+    uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep,
+                              (uv_handle_t *)&s->resume_timer};
     /* The handles are closed before the descriptors are. The number of a closed descriptor may be reused, and the loop
      * must not poll a different file. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     turn_remove(&s->after_poll);
     turn_remove(&s->before_sleep);
     s->stopping = true;
-    s->parked = NULL;
+    s->parked = s->woken = NULL;
     close_listener(s);
     http_linger_sweep(s, UINT64_MAX);
     /* The daemon aborts the process when it is stopped with a suspended connection. */

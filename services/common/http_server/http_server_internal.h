@@ -146,12 +146,13 @@ enum http_stage {
 };
 
 /*
- *     RUNS --the route cannot go on--> WAITS --http_exchange_wake()--> RUNS
+ *     RUNS --the route cannot go on--> WAITS --http_exchange_wake()--> WOKEN --a turn--> RUNS
  *     RUNS --its turn was long-------> PARKED --the next turn--------> RUNS
  */
 enum http_flow {
     HTTP_FLOW_RUNS,
     HTTP_FLOW_WAITS,  /* suspended until http_exchange_wake() */
+    HTTP_FLOW_WOKEN,  /* suspended until http_exchange_resume_woken() */
     HTTP_FLOW_PARKED, /* suspended until the server's next turn */
     HTTP_FLOW_COUNT
 };
@@ -159,7 +160,7 @@ enum http_flow {
 struct http_exchange {
     struct http_server *server;
     struct http_connection *connection;
-    struct http_exchange *next_free, *next_parked;
+    struct http_exchange *next_free, *next_parked, *next_woken;
     enum http_stage stage;
     enum http_flow flow;
     bool woken;    /* http_exchange_wake() was called since the route was last called */
@@ -207,6 +208,7 @@ struct http_server {
     uint16_t port;
     uv_poll_t daemon_poll, watch_poll;
     uv_timer_t sweep;
+    uv_timer_t resume_timer; /* wants a turn when woken exchanges may be resumed */
     struct turn_step after_poll, before_sleep;
     unsigned open_handles;
     uint64_t turn, turn_ns; /* number of the daemon's turn, and when it began */
@@ -214,6 +216,9 @@ struct http_server {
     bool request_ended; /* a request has ended, and the daemon has not run since */
     bool unfinished;    /* the last turn left something to do */
     struct http_exchange *parked;
+    struct http_exchange *woken;
+    unsigned waiting;        /* exchanges that wait or are woken */
+    uint64_t resume_from_ns; /* woken exchanges are resumed from then on */
     struct http_connection *connections;
     unsigned connection_count;
     struct http_connection **by_fd; /* by_fd_size of them */
@@ -303,6 +308,9 @@ void http_exchange_move(struct http_exchange *x, enum http_stage to);
 void http_exchange_suspend(struct http_exchange *x);
 /* If this turn has lasted long, makes the exchange wait for the server's next turn, and returns true. */
 bool http_exchange_park(struct http_exchange *x);
+/* Resumes the exchanges that were woken, unless that was done a moment ago. If some must wait, the server gets a turn
+ * soon. */
+void http_exchange_resume_woken(struct http_server *s);
 /* Resumes the exchanges that were parked in the last turn. Call it at the beginning of a turn. */
 void http_exchange_unpark(struct http_server *s);
 void http_exchange_free_list(struct http_server *s);

@@ -102,7 +102,7 @@ Test(http_server, every_move_of_an_exchange_is_in_the_debug_log)
     assert_hears(fd, "patience");
     TURN_UNTIL(saw.closes == 1);
     assert_moves("exchange moved", "head>body body>whole whole>answer");
-    assert_moves("exchange flow moved", "runs>waits waits>runs");
+    assert_moves("exchange flow moved", "runs>waits waits>woken woken>runs");
     cr_assert(strstr(moves_log.data, "\"msg\":\"exchange closed\""));
     cr_assert(strstr(moves_log.data, "\"stage\":\"answer\",\"how\":\"done\""));
     moves_forget();
