@@ -91,12 +91,25 @@ static const char *v4_fault(uint32_t address)
     return address >> 28 == 0xF ? "a reserved address" : NULL;
 }
 
+/* A gateway may send a packet for such an address to the IPv4 address in it: NAT64 (RFC 6052) and 6to4 (RFC 3056). */
+static const char *translated_fault(const struct in6_addr *a)
+{
+    static const uint8_t nat64[12] = {0, 0x64, 0xFF, 0x9B}, six_to_four[2] = {0x20, 0x02};
+    uint32_t v4;
+    size_t at = memcmp(a->s6_addr, nat64, sizeof nat64) == 0               ? 12
+                : memcmp(a->s6_addr, six_to_four, sizeof six_to_four) == 0 ? 2
+                                                                           : 0;
+    if (at == 0) return NULL;
+    memcpy(&v4, a->s6_addr + at, sizeof v4);
+    return ntohl(v4) >> 24 == 127 ? "a loopback address" : v4_fault(ntohl(v4));
+}
+
 static const char *v6_fault(const struct in6_addr *a)
 {
     if (IN6_IS_ADDR_UNSPECIFIED(a)) return "an unspecified address";
     if (IN6_IS_ADDR_LINKLOCAL(a)) return "a link-local address";
     if (IN6_IS_ADDR_MULTICAST(a)) return "a multicast address";
-    return NULL;
+    return translated_fault(a);
 }
 
 /* Writes the address in canonical form. Returns NULL, or what is wrong with the address. An IPv4-mapped IPv6 address is
