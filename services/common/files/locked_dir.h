@@ -26,7 +26,5 @@ void locked_dirs_sweep(const char *base, const char *prefix);
 
 /* Returns $TMPDIR, or /tmp. */
 const char *temporary_base(void);
-/* Removes a directory with its contents, but nothing on other file systems. Files that cannot be removed stay. */
-void remove_tree(const char *path);
 
 #endif

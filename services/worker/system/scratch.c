@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/files/remove_tree.h"
 #include "common/observe/log.h"
 
 #define PREFIX "fantail-worker-"
