@@ -43,7 +43,7 @@ enum item_error {
     ITEM_BAD_OUTPUT,
     ITEM_WORKER_LOST,
     ITEM_START_TIMED_OUT, /* no process of the task was ready in time */
-    ITEM_CANCELLED,
+    ITEM_CANCELLED,       /* this and the next one come from the coordinator only */
     ITEM_DEADLINE_EXCEEDED,
     ITEM_ERROR_COUNT
 };
@@ -82,7 +82,7 @@ struct answer_line {
     enum answer_kind kind;
     const char *body; /* for VALUE: V; for ERROR: the error object; borrowed from the line */
     size_t body_len;
-    enum item_error error; /* for ERROR: from its "name"; ITEM_TASK_ERROR for an unknown name */
+    enum item_error error; /* for ERROR: from its "name"; ITEM_TASK_ERROR for a name that a worker cannot give */
     enum chunk_end end;
     uint64_t done;
     uint64_t starting;      /* for STARTING: how many processes of the task are starting */
