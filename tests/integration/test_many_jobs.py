@@ -34,9 +34,9 @@ def value_of(index):
 class SlowReaders(FantailTest):
     JOBS, ITEMS = 24, 4000  # 4 MB of answers for each job
 
-    def open_unread(self, fleet, accept):
+    def open_unread(self, fleet, accept, **options):
         """A job whose answer is not read yet. A small receive buffer keeps the kernel from taking much of it."""
-        body = json.dumps({"task": "wide", "range": {"stop": self.ITEMS}}).encode()
+        body = json.dumps({"task": "wide", "range": {"stop": self.ITEMS}, **options}).encode()
         s = socket.socket()
         self.addCleanup(s.close)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * KIB)
@@ -80,6 +80,26 @@ class SlowReaders(FantailTest):
             self.assertEqual(self.values(s, accept), expected)
             s.close()
         wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_answer_memory_bytes") == 0, "no answers in memory")
+
+
+    def test_a_stream_pauses_while_nobody_reads_it_and_then_ends_right(self):
+        fleet = self.fleet(tasks=self.tasks(wide={"json": {"mode": "python", "command": ["task:run"]},
+                                                  "files": {"task.py": WIDE}}),
+                           coordinator_arguments=("--result-memory-bytes", "64K", "--max-spill-bytes", "8M"))
+        self.ITEMS = 30000  # 30 MB of answers
+        s = self.open_unread(fleet, NDJSON, chunk_size=100)
+
+        def settled():
+            return fleet.request("GET", "/v1/jobs").json["jobs"][0]["counts"]["succeeded"]
+        before = [-1]
+
+        def stands_still():
+            before.append(settled())
+            return before[-1] == before[-2] > 1000 and fleet.metric(fleet.coordinator, "fantail_items_in_flight") == 0
+        wait_until(stands_still, "a job that pauses", 120)
+        self.assertLess(settled(), self.ITEMS)
+        self.assertEqual(self.values(s, NDJSON), [value_of(i) for i in range(self.ITEMS)])
+        s.close()
 
 
 class WaitingItems(FantailTest):

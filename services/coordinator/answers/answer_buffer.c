@@ -5,6 +5,11 @@ static bool spill_write(void *ctx, uint64_t offset, const char *bytes, size_t le
     return spill_file_write(ctx, offset, bytes, len);
 }
 
+static void spill_empty(void *ctx)
+{
+    spill_file_empty(ctx);
+}
+
 static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
 {
     return spill_file_read(ctx, offset, bytes, len);
@@ -14,8 +19,11 @@ void answer_buffer_init(struct answer_buffer *b, enum collector_order order, siz
                         struct memory_budget *shared, struct spill_dir *dir)
 {
     spill_file_init(&b->spill, dir);
-    b->collector = collector_new(&(struct collector_config){
-        .order = order, .memory_cap = memory_cap, .shared = shared, .spill = {spill_write, spill_read, &b->spill}});
+    b->collector =
+        collector_new(&(struct collector_config){.order = order,
+                                                 .memory_cap = memory_cap,
+                                                 .shared = shared,
+                                                 .spill = {spill_write, spill_read, spill_empty, &b->spill}});
 }
 
 void answer_buffer_release(struct answer_buffer *b)

@@ -215,7 +215,9 @@ static bool unspill(struct collector *c, struct segment *seg)
     if (!c->config.spill.read(c->config.spill.ctx, seg->offset, seg->bytes, seg->len)) return false;
     seg->spilled = false;
     c->spilled_bytes -= seg->len;
-    if (c->spilled_bytes == 0) c->spill_end = 0;
+    if (c->spilled_bytes > 0) return true;
+    c->spill_end = 0;
+    if (c->config.spill.empty) c->config.spill.empty(c->config.spill.ctx);
     return true;
 }
 

@@ -35,6 +35,7 @@ enum collector_status {
 struct collector_spill {
     bool (*write)(void *ctx, uint64_t offset, const char *bytes, size_t len);
     bool (*read)(void *ctx, uint64_t offset, char *bytes, size_t len);
+    void (*empty)(void *ctx); /* everything was read back; may be NULL */
     void *ctx;
 };
 

@@ -131,6 +131,7 @@ static struct reader *next_reader(const struct job *j, const struct reader *r)
 
 void job_tick(struct job *j, uint64_t now)
 {
+    if (j->paused) job_pause_or_resume(j);
     for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_tick(r, now);
 }
 

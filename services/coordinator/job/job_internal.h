@@ -42,6 +42,13 @@ void job_fail_for_memory(struct job *j);
 void job_phase_finished(struct job *j, const struct sched_outcome *outcome);
 void job_set_waiting(struct job *j, enum sched_waiting why);
 
+/* job_pause.c */
+
+/* Stops sending new items of the job if its reader is slow and the temporary files are half full. Starts again when the
+ * reader has caught up. Without this, the job would fail when the files are full. Call it when answers were added or
+ * read, but not from inside an action of the scheduler. */
+void job_pause_or_resume(struct job *j);
+
 /* job_hint.c */
 
 /* Returns whether the members of an item look like those of a job object. The item must be valid JSON. */

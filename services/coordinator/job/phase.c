@@ -190,11 +190,13 @@ static void added(struct phase *p, bool kept)
 void phase_add_values(struct phase *p, uint64_t first, uint64_t n, const char *lines, size_t len)
 {
     added(p, p->answers.ops->add(p->answers.sink, first, n, lines, len));
+    job_pause_or_resume(p->job);
 }
 
 void phase_take_value(struct phase *p, uint64_t index, struct buf *line)
 {
     added(p, p->answers.ops->take(p->answers.sink, index, line));
+    job_pause_or_resume(p->job);
 }
 
 void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len)

@@ -197,7 +197,9 @@ static ssize_t pull_stream(struct reader *r, char *dst, size_t cap)
 
 ssize_t reader_pull(struct reader *r, char *dst, size_t cap)
 {
-    return r->ndjson ? pull_stream(r, dst, cap) : pull_document(r, dst, cap);
+    ssize_t n = r->ndjson ? pull_stream(r, dst, cap) : pull_document(r, dst, cap);
+    if (r->job->paused) job_pause_or_resume(r->job);
+    return n;
 }
 
 /* Beginning. */

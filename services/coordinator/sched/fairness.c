@@ -11,7 +11,9 @@
 
 bool fairness_may_cut(struct sched_job *job)
 {
-    if (job->uncut == 0 || (job->p.max_concurrency > 0 && job->in_flight_items >= job->p.max_concurrency)) return false;
+    if (job->uncut == 0 || job->paused ||
+        (job->p.max_concurrency > 0 && job->in_flight_items >= job->p.max_concurrency))
+        return false;
     /* Chunks of a fixed size wait until they are full. */
     if (job->p.chunk_size > 0 && !job->no_more && job->uncut < job->p.chunk_size) return false;
     return !chunker_ramp_is_full(job);

@@ -363,6 +363,12 @@ void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurren
     job_changed(job);
 }
 
+void sched_job_pause(struct sched_job *job, bool paused)
+{
+    job->paused = paused;
+    job_changed(job);
+}
+
 void sched_job_set_priority(struct sched_job *job, unsigned priority)
 {
     job->task->priorities += priority - job->p.priority;

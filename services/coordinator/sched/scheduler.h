@@ -308,8 +308,11 @@ void sched_job_no_more_items(struct sched_job *job);
 /* Ends the job. Running attempts are cut off, and the other items are settled as cancelled. `status` is CANCELLED or
  * FAILED. `reason` must outlive job_finished(). A second call is ignored. */
 void sched_job_cancel(struct sched_job *job, enum sched_status status, const char *reason);
-/* These three change a running job (PATCH). */
+/* These change a running job. */
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency);
+/* While a job is paused, no more chunks are cut from its items. Chunks that are cut already are sent, also again. So
+ * all items before the first uncut one are settled in the end. */
+void sched_job_pause(struct sched_job *job, bool paused);
 void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
 void *sched_job_owner(const struct sched_job *job);

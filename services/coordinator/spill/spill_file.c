@@ -4,6 +4,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "common/base/limits.h"
+
+#define KEPT_BYTES (1 * MIB) /* a smaller file is kept when it is empty, because it is likely to be filled again */
+
 void spill_file_init(struct spill_file *f, struct spill_dir *dir)
 {
     *f = (struct spill_file){.dir = dir, .fd = -1};
@@ -13,6 +17,13 @@ void spill_file_release(struct spill_file *f)
 {
     if (f->dir && f->fd >= 0) spill_dir_remove(f->dir, f->fd, f->bytes);
     f->fd = -1;
+}
+
+void spill_file_empty(struct spill_file *f)
+{
+    if (f->error || f->bytes < KEPT_BYTES) return;
+    spill_file_release(f);
+    f->bytes = 0;
 }
 
 const char *spill_file_why(const struct spill_file *f)

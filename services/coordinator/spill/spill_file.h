@@ -16,6 +16,8 @@ struct spill_file {
 
 void spill_file_init(struct spill_file *f, struct spill_dir *dir);
 void spill_file_release(struct spill_file *f);
+/* Gives back the space of the file, if it is large. The bytes are lost; the file can be used again. */
+void spill_file_empty(struct spill_file *f);
 /* Returns false when the bytes cannot be written; f->error says why. Later writes fail too. */
 MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const char *bytes, size_t len);
 /* Reads exactly len bytes that were written before. */

@@ -32,7 +32,7 @@ static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
 static struct collector *collector(enum collector_order order, size_t cap, struct spill *spill)
 {
     struct collector_config config = {.order = order, .memory_cap = cap};
-    if (spill) config.spill = (struct collector_spill){spill_write, spill_read, spill};
+    if (spill) config.spill = (struct collector_spill){spill_write, spill_read, NULL, spill};
     return collector_new(&config);
 }
 
@@ -256,7 +256,7 @@ static void fill_shared(enum collector_order order)
     for (unsigned i = 0; i < JOBS; i++) {
         spills[i] = calloc(1, sizeof(struct spill));
         jobs[i] = collector_new(&(struct collector_config){
-            .order = order, .memory_cap = MIB, .shared = &shared, .spill = {spill_write, spill_read, spills[i]}});
+            .order = order, .memory_cap = MIB, .shared = &shared, .spill = {spill_write, spill_read, NULL, spills[i]}});
     }
     for (unsigned round = 0; round < 40; round++) {
         for (unsigned i = 0; i < JOBS; i++)

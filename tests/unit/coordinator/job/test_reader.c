@@ -16,9 +16,9 @@ static const char *after_start(struct http_exchange *x, const char *id)
 }
 
 /* Items of a job, each of a few hundred bytes. */
-static void add_long_items(struct buf *body, unsigned n)
+static void add_long_items(struct buf *body, unsigned n, const char *options)
 {
-    buf_add_str(body, "{\"task\":\"echo\",\"items\":[");
+    buf_addf(body, "{\"task\":\"echo\",%s\"items\":[", options);
     for (unsigned i = 0; i < n; i++) buf_addf(body, "%s\"%0500u\"", i ? "," : "", i);
     buf_add_str(body, "]}");
 }
@@ -32,7 +32,7 @@ Test(reader, a_client_that_stops_reading_costs_disk_and_not_memory)
     stage_init(&s);
     s.config.result_memory_bytes = 100000;
     stage_add_slots(&s, 8);
-    add_long_items(&body, N);
+    add_long_items(&body, N, "");
     stage_post_body(&s, &x, buf_cstr(&body));
     stage_answer_all(&s);
     const struct collector *c = stage_job(&s)->answers.collector;
@@ -50,6 +50,36 @@ Test(reader, a_client_that_stops_reading_costs_disk_and_not_memory)
     exchange_close(&x, HTTP_CLOSED_DONE);
     buf_release(&body);
     buf_release(&line);
+    stage_over(&s);
+}
+
+Test(reader, a_job_whose_reader_stops_pauses_and_does_not_fail)
+{
+    enum { N = 12000 };
+    struct stage s;
+    struct http_exchange x = {.accept = STREAM};
+    struct buf body = {0};
+    stage_init(&s);
+    s.jobs.spill.max_bytes = 4 * MIB;
+    stage_add_slots(&s, 2);
+    add_long_items(&body, N, "\"max_chunk_bytes\":16384,"); /* little is in flight, compared with the limit */
+    stage_post_body(&s, &x, buf_cstr(&body));
+    stage_answer_all(&s);
+    struct job *j = stage_job(&s);
+    cr_assert(j->paused);
+    cr_assert_eq(j->state, JOB_RUNNING);
+    cr_assert_lt(s.jobs.spill.used_bytes, s.jobs.spill.max_bytes);
+    bool ended = false;
+    for (unsigned turn = 0; turn < 1000 && !ended; turn++) {
+        ended = exchange_pull(&x, 65536);
+        stage_answer_all(&s);
+        while (spill_dir_step(&s.jobs.spill)) continue;
+    }
+    cr_assert(ended);
+    cr_assert(strstr(buf_cstr(&x.answer), "\"status\":\"succeeded\""));
+    cr_assert(strstr(x.answer.data, "\"index\":11999,"));
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    buf_release(&body);
     stage_over(&s);
 }
 
@@ -95,7 +125,7 @@ Test(reader, a_document_is_one_piece_when_it_is_small_and_a_stream_when_it_is_no
         struct buf body = {0};
         stage_init(&s);
         stage_add_slots(&s, 8);
-        add_long_items(&body, n);
+        add_long_items(&body, n, "");
         stage_post_body(&s, &x, buf_cstr(&body));
         cr_assert_eq(x.status, 0, "nothing is known of the end");
         stage_answer_all(&s);
@@ -167,7 +197,7 @@ Test(reader, answers_that_no_disk_takes_fail_the_job)
     stage_init(&s);
     s.jobs.spill.path = "/nowhere/at/all";
     stage_add_slots(&s, 8);
-    add_long_items(&body, 2000);
+    add_long_items(&body, 2000, "");
     stage_post_body(&s, &x, buf_cstr(&body));
     stage_answer_all(&s);
     cr_assert_eq(x.status, 507);

@@ -1,0 +1,28 @@
+/* Pauses a job whose answers are read too slowly. */
+#include "coordinator/job/job_internal.h"
+
+/* Whether somebody reads the answers while the job runs. A document is sent at the end, and the answer to an upload
+ * begins when the body is complete. Such jobs must not wait for their readers. */
+static bool is_read_meanwhile(const struct job *j)
+{
+    const struct reader *r = j->submission.reader;
+    return j->readable && (job_is_reduced(j) || (r && r->ndjson));
+}
+
+/* Whether the temporary files of all jobs have reached half of their limit. The other half is for the answers of what
+ * is in flight, and for jobs that must not pause. */
+static bool spill_is_scarce(const struct spill_dir *d)
+{
+    return d->max_bytes > 0 && d->used_bytes > d->max_bytes / 2;
+}
+
+void job_pause_or_resume(struct job *j)
+{
+    if (j->state != JOB_RUNNING) return;
+    bool behind = collector_spilled_bytes(j->answers.collector) > 0;
+    bool pause = behind && (j->paused || (is_read_meanwhile(j) && spill_is_scarce(&j->jobs->spill)));
+    if (pause == j->paused) return;
+    j->paused = pause;
+    sched_job_pause(j->phase.sched, pause);
+    scheduler_timing_want(j->jobs->turn);
+}
