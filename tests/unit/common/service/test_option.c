@@ -108,9 +108,9 @@ Test(option, a_flag_wins_over_the_environment_and_that_over_the_default)
 Test(option, bad_values_name_the_option_and_end_with_2, .init = cr_redirect_stderr)
 {
     static const char *const bad[] = {
-        "--count=0",      "--count=65",   "--count=x",    "--count=",          "--count=1x",
-        "--bytes=1Q",     "--level=mid",  "--drain-s=-1", "--drain-s=nan",     "--drain-s=1e999",
-        "--admin-port=x", "--loud=maybe", "--path=",      "--admin-port=65536"};
+        "--count=0",       "--count=65",     "--count=x",    "--count=",      "--count=1x",
+        "--bytes=1Q",      "--level=mid",    "--drain-s=-1", "--drain-s=nan", "--drain-s=0x5",
+        "--drain-s=1e999", "--admin-port=x", "--loud=maybe", "--path=",       "--admin-port=65536"};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         cr_assert(!parse(bad[i], NULL), "%s was taken", bad[i]);
         cr_assert_eq(r.exit_status, 2);
