@@ -28,7 +28,8 @@ static const struct option_row rows[] = {
     OPTION_STRING("register", struct worker_config, registration.coordinators, NULL,
                   "register with these coordinators, so that their configuration need not name this worker: "
                   "http://host:port, dns://name:port or balancer://name:port, separated by commas; with TLS https://, "
-                  "dns+https:// or balancer+https://"),
+                  "dns+https:// or balancer+https://",
+                  .once = true),
     OPTION_STRING("register-address", struct worker_config, registration.address, NULL,
                   "numeric address for chunks; default: that of --host, or the one that this worker connects from"),
     OPTION_PATH("register-token-file", struct worker_config, registration.token_file, NULL,

@@ -218,9 +218,12 @@ static bool read_common(struct parse *p, const char *name)
 static void read_given(struct parse *p, const struct option_row *row, const char *given)
 {
     if (!given && p->at + 1 < p->argc) given = p->argv[++p->at];
-    if (given)
+    if (given && row->once && p->sources[row - p->spec->rows] == OPTION_FROM_FLAG) {
+        option_complain(p->spec, row->name, "is given twice; give all values in one, as --help shows");
+        p->failed = true;
+    } else if (given) {
         set(p, row, OPTION_FROM_FLAG, given);
-    else {
+    } else {
         option_complain(p->spec, row->name, "needs a value");
         p->failed = true;
     }

@@ -43,6 +43,7 @@ struct option_row {
     bool no_env;                /* cannot be set by FANTAIL_... */
     bool hidden;                /* not in --help */
     bool required;
+    bool once; /* a second flag is an error, because one text holds several values */
 };
 
 /* The offset of a field. It does not compile if the option writes a type that differs from the type of the field. */

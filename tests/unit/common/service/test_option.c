@@ -10,7 +10,7 @@ struct config {
     bool loud, tidy;
     int64_t count, bytes, port;
     double drain_s;
-    const char *name, *path;
+    const char *name, *path, *list;
     int level;
 };
 
@@ -25,6 +25,7 @@ static const struct option_row rows[] = {
     OPTION_SECONDS("drain-s", struct config, drain_s, "30", 0, 100, "how long"),
     OPTION_STRING("name", struct config, name, NULL, "whose", .no_env = true),
     OPTION_PATH("path", struct config, path, NULL, "a file"),
+    OPTION_STRING("list", struct config, list, NULL, "several", .once = true),
     OPTION_CHOICE("level", struct config, level, "high", levels, "how high"),
     OPTION_ROWS_END};
 
@@ -136,6 +137,22 @@ Test(option, unknown_and_incomplete_flags_end_with_2, .init = cr_redirect_stderr
         forget();
     }
     assert_said(cr_get_redirected_stderr(), "prog: --nope: unknown option");
+    finish();
+}
+
+Test(option, a_list_that_is_given_twice_is_refused_and_another_option_is_overridden, .init = cr_redirect_stderr)
+{
+    cr_assert(parse("--name", "a", "--name=b", "--list", "c,d", NULL));
+    cr_assert_str_eq(c.name, "b");
+    cr_assert_str_eq(c.list, "c,d");
+    forget();
+    cr_assert(!parse("--list", "c", "--list=d", NULL) && r.exit_status == 2);
+    forget();
+    assert_said(cr_get_redirected_stderr(), "--list: is given twice");
+    setenv("FANTAIL_LIST", "from-environment", true);
+    cr_assert(parse("--list", "c", NULL));
+    cr_assert_str_eq(c.list, "c");
+    unsetenv("FANTAIL_LIST");
     finish();
 }
 
