@@ -35,8 +35,10 @@ static void check_lane(struct sim_world *w, const struct sched_lane *l)
         sim_broken(w, "a lane's load is %.3f and %.3f in the books", l->load, load);
 }
 
-static void check_load(struct sim_world *w, const struct sched_endpoint *e)
+static void check_endpoint(struct sim_world *w, const struct sched_endpoint *e)
 {
+    if (!endpoint_takes_attempts(e) && e->timer.node.place == 0)
+        sim_broken(w, "an endpoint is %s and nothing will wake it", sched_endpoint_state_name(e->state));
     for (struct list_link *at = list_next(&e->lanes, NULL); at; at = list_next(&e->lanes, at))
         check_lane(w, CONTAINER_OF(at, struct sched_lane, endpoint_link));
 }
@@ -127,7 +129,7 @@ void sim_check_step(struct sim_world *w)
                     w->sc->items * (w->sc->faults.item_crash > 0);
     if (!w->balancer && stats.chunks > most) sim_broken(w, "%llu chunks are alive", (unsigned long long)stats.chunks);
     for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
-        check_load(w, w->s->endpoints[i]);
+        check_endpoint(w, w->s->endpoints[i]);
     for (struct list_link *at = list_next(&w->s->tasks, NULL); at && w->result.events % 8 == 0;
          at = list_next(&w->s->tasks, at))
         check_task(w, CONTAINER_OF(at, struct sched_task, link));
@@ -204,7 +206,7 @@ void sim_check_end(struct sim_world *w)
         sim_broken(w, "%llu payloads were not given back", (unsigned long long)w->payloads);
     if (w->jobs_running > 0) sim_broken(w, "%u jobs have not ended", w->jobs_running);
     for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
-        check_load(w, w->s->endpoints[i]);
+        check_endpoint(w, w->s->endpoints[i]);
     for (struct list_link *at = list_next(&w->s->tasks, NULL); at && w->result.events % 8 == 0;
          at = list_next(&w->s->tasks, at))
         check_task(w, CONTAINER_OF(at, struct sched_task, link));
