@@ -188,12 +188,71 @@ static struct answer_line parse_slowly(const char *line, size_t len)
     return answer;
 }
 
+/* The line that ends a chunk comes once per chunk. Our workers always write it in one form, and that form is read
+ * without the general reader. Each function below moves *at past what it reads. */
+
+static bool eat(const char **at, const char *end, const char *text)
+{
+    size_t len = strlen(text);
+    if ((size_t)(end - *at) < len || memcmp(*at, text, len) != 0) return false;
+    *at += len;
+    return true;
+}
+
+/* Reads between `least` and `most` digits. */
+static bool eat_digits(const char **at, const char *end, size_t least, size_t most, uint64_t *number)
+{
+    const char *start = *at;
+    *number = 0;
+    while (*at < end && **at >= '0' && **at <= '9' && (size_t)(*at - start) < most)
+        *number = *number * 10 + (uint64_t)(*(*at)++ - '0');
+    return (size_t)(*at - start) >= least;
+}
+
+static bool eat_count(const char **at, const char *end, uint64_t *count)
+{
+    const char *start = *at;
+    return eat_digits(at, end, 1, 18, count) && (*start != '0' || *at == start + 1);
+}
+
+/* With at most six digits before the point, a double would hold the same nanoseconds. */
+static bool eat_seconds(const char **at, const char *end, uint64_t *ns)
+{
+    const char *start = *at;
+    uint64_t whole, part;
+    if (!eat_digits(at, end, 1, 6, &whole) || (*start == '0' && *at != start + 1)) return false;
+    if (!eat(at, end, ".") || !eat_digits(at, end, 9, 9, &part)) return false;
+    *ns = whole * NS_PER_S + part;
+    return true;
+}
+
+static bool eat_cost(const char **at, const char *end, struct chunk_cost *cost)
+{
+    return eat_count(at, end, &cost->items) && eat(at, end, ",\"slot_s\":") && eat_seconds(at, end, &cost->slot_ns) &&
+           (!eat(at, end, ",\"chunk_s\":") || eat_seconds(at, end, &cost->chunk_ns)) && eat(at, end, "}");
+}
+
+static bool parse_end(const char *line, size_t len, struct answer_line *answer)
+{
+    const char *at = line, *end = line + len;
+    *answer = (struct answer_line){.kind = ANSWER_END};
+    if (!eat(&at, end, "{\"end\":\"")) return false;
+    size_t how = 0;
+    while (how < CHUNK_END_COUNT && !eat(&at, end, chunk_end_names[how])) how++;
+    if (how == CHUNK_END_COUNT) return false;
+    answer->end = (enum chunk_end)how;
+    return eat(&at, end, "\",\"done\":") && eat_count(&at, end, &answer->done) &&
+           (!eat(&at, end, ",\"cost\":{\"items\":") || eat_cost(&at, end, &answer->cost)) && eat(&at, end, "}") &&
+           at == end;
+}
+
 struct answer_line answer_line_parse(const char *line, size_t len, bool strict)
 {
     static const char prefix[] = "{\"value\":";
     const size_t prefix_len = sizeof(prefix) - 1;
+    struct answer_line answer;
     if (len < prefix_len + 2 || memcmp(line, prefix, prefix_len) != 0 || line[len - 1] != '}')
-        return parse_slowly(line, len);
+        return parse_end(line, len, &answer) ? answer : parse_slowly(line, len);
 
     const char *body = line + prefix_len, *end = line + len - 1;
     while (body < end && is_space(*body)) body++;

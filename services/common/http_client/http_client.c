@@ -3,7 +3,7 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/observe/log.h"
 
-#define SPARE_CALLS     64
+#define SPARE_CALLS     1024 /* about 8 KiB each; making a call costs as much as sending one */
 #define MAX_CONNECTIONS 4096 /* idle connections kept; curl's default would depend on the number of calls */
 
 static const char *const state_names[] = {
@@ -191,6 +191,7 @@ static void destroy(struct http_client *c)
             call_free(call);
         }
     c->busy++;
+    client_pools_release(c);
     curl_multi_cleanup(c->multi);
     client_loop_close(c);
 }

@@ -54,6 +54,9 @@ struct http_call_options {
      * sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
+    /* About how long the answer's body will be, so that a short answer gets a small buffer; 0: unknown. Any answer may
+     * be longer. */
+    uint64_t answer_bytes;
     /* The status and headers have come; http_call_header() works from now on. May be NULL. */
     void (*on_head)(void *data, struct http_call *call, int status);
     /* A piece of the answer's body; false ends the call with HTTP_CALL_REFUSED_BY_US. */

@@ -1,5 +1,6 @@
 #include <strings.h>
 
+#include "common/base/hash.h"
 #include "common/http_client/http_client_internal.h"
 #include "common/net/tls_material.h"
 #include "common/net/unix_address.h"
@@ -7,7 +8,9 @@
 #define DEFAULT_RECEIVE_BYTES (64 * 1024)
 #define DEFAULT_IDLE_MS       60000
 #define DEFAULT_CONNECT_MS    2000
+#define SHORT_ANSWER_BYTES    (16 * 1024)
 #define SMALL_BODY_BYTES      (32 * 1024)
+#define SPARE_BODY_BYTES      1024 /* kept for the next call */
 #define UPLOAD_LEAST_BYTES    (64 * 1024)
 #define UPLOAD_MOST_BYTES     (1024 * 1024)
 
@@ -20,7 +23,6 @@ static void set_once(struct http_call *call)
 {
     const struct http_client *c = call->client;
     CURL *easy = call->easy;
-    size_t receive = c->options.receive_bytes ? c->options.receive_bytes : DEFAULT_RECEIVE_BYTES;
     uint64_t idle_ms = c->options.max_idle_connection_ms ? c->options.max_idle_connection_ms : DEFAULT_IDLE_MS;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -28,7 +30,6 @@ static void set_once(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)receive);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, call_on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
@@ -68,6 +69,8 @@ void call_free(struct http_call *call)
 {
     curl_easy_cleanup(call->easy);
     call_clear(call);
+    curl_url_cleanup(call->url);
+    buf_release(&call->url_text);
     buf_release(&call->head);
     buf_release(&call->small);
     tls_material_unref(call->material);
@@ -79,6 +82,7 @@ void call_clear(struct http_call *call)
     curl_slist_free_all(call->headers);
     curl_slist_free_all(call->connect_to);
     call->headers = call->connect_to = NULL;
+    if (call->small.alloc > SPARE_BODY_BYTES) buf_release(&call->small);
 }
 
 /* Appends a line after *tail, and moves *tail to the new line. This avoids walking the list for every line. */
@@ -98,8 +102,10 @@ static void set_headers(struct http_call *call, const struct http_call_options *
         has_type = has_type || strncasecmp(*line, "content-type:", 13) == 0;
         add_line(&call->headers, &tail, *line);
     }
-    /* Without these lines curl would wait a second for "100 Continue", and declare every body to be form data. */
+    /* Without these lines curl would wait a second for "100 Continue", and declare every body to be form data. Nobody
+     * needs an Accept line. */
     add_line(&call->headers, &tail, "Expect:");
+    add_line(&call->headers, &tail, "Accept:");
     if (!has_type) add_line(&call->headers, &tail, "Content-Type:");
     curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
 }
@@ -132,12 +138,15 @@ static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
     call->upload_bytes = want;
 }
 
-/* Returns a hash of the text: FNV-1a, 64 bits. */
-static uint64_t hash_text(const char *s)
+/* curl 7.88 takes memory for this buffer in every request. For a large block, malloc() does more work than the rest of
+ * a small request needs. */
+static void set_receive_buffer(struct http_call *call, uint64_t answer_bytes)
 {
-    uint64_t h = 14695981039346656037u;
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
-    return h;
+    size_t most = call->client->options.receive_bytes ? call->client->options.receive_bytes : DEFAULT_RECEIVE_BYTES;
+    bool is_short = answer_bytes > 0 && answer_bytes <= SHORT_ANSWER_BYTES && most > SHORT_ANSWER_BYTES;
+    long want = is_short ? SHORT_ANSWER_BYTES : (long)most;
+    if (want == call->receive_bytes) return;
+    if (curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, want) == CURLE_OK) call->receive_bytes = want;
 }
 
 /* curl keeps the idle connections of one host and port in one list, and asks the kernel about each of them whenever it
@@ -154,6 +163,20 @@ static void set_connect_to(struct http_call *call, const char *address, const ch
     curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
 }
 
+/* Parses the URL here. curl would parse it, put it together again, and copy it. When the URL is the same as in the
+ * call before, its parts are still known. A URL that cannot be parsed is left to curl, which then ends the call. */
+static void set_url(struct http_call *call, const char *text)
+{
+    curl_easy_setopt(call->easy, CURLOPT_URL, text);
+    if (call->url && strcmp(buf_cstr(&call->url_text), text) == 0) return;
+    if (!call->url) call->url = curl_url();
+    if (!call->url) BUG("curl has no memory for a URL");
+    buf_clear(&call->url_text);
+    bool ok = curl_url_set(call->url, CURLUPART_URL, text, CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    if (ok) buf_add_str(&call->url_text, text);
+    curl_easy_setopt(call->easy, CURLOPT_CURLU, ok ? call->url : NULL);
+}
+
 void call_prepare(struct http_call *call, const struct http_call_options *options)
 {
     call->options = *options;
@@ -167,16 +190,18 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     call->heard_ms = uv_now(call->client->loop);
     if (call->close_after) curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 0L);
     call->close_after = false;
-    curl_easy_setopt(call->easy, CURLOPT_URL, options->url);
+    set_url(call, options->url);
     const char *path = unix_address_path(options->connect_to);
     curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);
     set_connect_to(call, options->connect_to, path);
+    call_set_pool(call, options);
     curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(options->connect_timeout_ms ? options->connect_timeout_ms : DEFAULT_CONNECT_MS));
     call_set_tls(call);
     set_headers(call, options);
     set_method(call, options);
     set_upload_buffer(call, options->body_bytes);
+    set_receive_buffer(call, options->answer_bytes);
 }
 
 bool call_load(struct http_call *call)

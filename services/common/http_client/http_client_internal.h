@@ -3,6 +3,7 @@
  *     http_client.c         the interface; moves calls between their lists and reports their ends
  *     http_client_call.c    what curl reports about a call
  *     http_client_easy.c    sets up curl's easy handles
+ *     http_client_pool.c    spreads kept connections over pools
  *     http_client_end.c     classifies how a call ended
  *     http_client_tls.c     certificates and TLS faults
  *     http_client_loop.c    the client's steps in a loop turn, and curl's timer
@@ -53,6 +54,7 @@ enum call_flow {
     CALL_FLOW_COUNT
 };
 
+#define HTTP_CLIENT_POOLS    128
 #define HTTP_CALL_HEAD_BYTES (64 * 1024) /* header lines of an answer */
 
 struct http_call {
@@ -62,21 +64,25 @@ struct http_call {
     enum call_flow flow;
     uint64_t number; /* number of the call in debug lines */
     CURL *easy;
+    CURLSH *pool;                     /* the pool that the easy handle uses; NULL: none yet */
     struct http_call_options options; /* the strings in it are invalid after http_call_start() */
+    CURLU *url;                       /* the parsed URL; NULL: not made yet */
+    struct buf url_text;              /* the text of `url`; empty when the text cannot be parsed */
     struct curl_slist *headers, *connect_to;
     struct buf head; /* the answer's header lines, NUL-ended, without the status line */
     int status;
-    bool head_whole;   /* the answer's head has ended */
-    bool closes;       /* the answer has Connection: close */
-    bool close_after;  /* CURLOPT_FORBID_REUSE is set */
-    bool refused;      /* on_body returned false */
-    bool may_repeat;   /* a GET or HEAD without a body: curl may send it again */
-    uint64_t heard_ms; /* when bytes were last received or sent, uv_now() */
-    int fd;            /* the socket of the call, if it is known */
-    unsigned sendings; /* how often curl was about to send the request */
-    size_t turn_bytes; /* bytes of the answer that were read since its turn began */
-    long upload_bytes; /* size of the easy handle's upload buffer */
-    struct buf small;  /* a body that is small enough to go with its head in one send */
+    bool head_whole;    /* the answer's head has ended */
+    bool closes;        /* the answer has Connection: close */
+    bool close_after;   /* CURLOPT_FORBID_REUSE is set */
+    bool refused;       /* on_body returned false */
+    bool may_repeat;    /* a GET or HEAD without a body: curl may send it again */
+    uint64_t heard_ms;  /* when bytes were last received or sent, uv_now() */
+    int fd;             /* the socket of the call, if it is known */
+    unsigned sendings;  /* how often curl was about to send the request */
+    size_t turn_bytes;  /* bytes of the answer that were read since its turn began */
+    long upload_bytes;  /* size of the easy handle's upload buffer */
+    long receive_bytes; /* size of the easy handle's receive buffer */
+    struct buf small;   /* a body that is small enough to go with its head in one send */
     struct http_call *next_long;
     struct tls_material *material; /* the certificates that the easy handle uses; NULL: none */
     char error[CURL_ERROR_SIZE];
@@ -94,6 +100,7 @@ struct http_client {
     uv_loop_t *loop;
     struct http_client_options options;
     CURLM *multi;
+    CURLSH *pools[HTTP_CLIENT_POOLS]; /* kept connections; made when they are first used */
     struct call_list calls[CALL_STATE_COUNT];
     uint64_t started; /* calls so far */
     unsigned busy; /* above 0 inside curl and inside client_settle(); calls are then only marked for client_settle() */
@@ -136,6 +143,11 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
 MUST_CHECK bool call_load(struct http_call *call);
 /* Frees what belongs to one request. Use it after the call was removed from curl. */
 void call_clear(struct http_call *call);
+
+/* http_client_pool.c */
+void call_set_pool(struct http_call *call, const struct http_call_options *options);
+/* Closes all kept connections. All easy handles must be freed before. */
+void client_pools_release(struct http_client *c);
 
 /* http_client_end.c */
 struct http_call_result call_classify_end(struct http_call *call, CURLcode code);

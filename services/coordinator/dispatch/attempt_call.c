@@ -264,6 +264,7 @@ static void on_end(void *data, const struct http_call_result *r)
     if (e && (how == SCHED_END_DRAINING || (r->closes && how == SCHED_END_UNAVAILABLE)))
         sched_endpoint_drain(d->scheduler, at, now);
     bool rejected_before = e && sched_endpoint_rejects_token(at);
+    if (how == SCHED_END_COMPLETE) call->phase->answer_bytes = call->answer_bytes;
     sched_attempt_ended(a, how, retry_after_ms, now);
     if (e && how == SCHED_END_TASK_UNKNOWN) worker_endpoint_lacks_task(e);
     if (e) worker_endpoint_log_token(e, rejected_before);
@@ -338,6 +339,7 @@ static void start_http(struct attempt_call *call, const struct endpoint *to)
                                      .headers = headers.lines,
                                      .body_bytes = (int64_t)(p->chunk_header.len + call->items_len),
                                      .read = read_body,
+                                     .answer_bytes = p->answer_bytes,
                                      .on_head = on_head,
                                      .on_body = on_body,
                                      .on_end = on_end,

@@ -15,6 +15,8 @@ struct item_source_ops {
     uint64_t (*cut)(void *source, uint64_t max_items, size_t max_bytes, uint64_t *first, struct buf *lines);
     /* Skips the next items, at most max_items. Returns how many it skipped. *first is the index of the first item. */
     uint64_t (*drop)(void *source, uint64_t max_items, uint64_t *first);
+    /* Returns about how many bytes an item has on average; 0 when there are no items. */
+    uint64_t (*item_bytes)(const void *source);
 };
 
 /* A handle that borrows the source. It may be copied freely. */
@@ -32,6 +34,11 @@ static inline uint64_t item_source_cut(const struct item_source *s, uint64_t max
 static inline uint64_t item_source_drop(const struct item_source *s, uint64_t max_items, uint64_t *first)
 {
     return s->ops->drop(s->source, max_items, first);
+}
+
+static inline uint64_t item_source_item_bytes(const struct item_source *s)
+{
+    return s->ops->item_bytes(s->source);
 }
 
 /* The items of a range or of spans. They are generated when they are cut. All members but `spec` must be zeroed; `spec`

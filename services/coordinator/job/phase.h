@@ -20,6 +20,7 @@ struct phase {
     struct generated_items generated; /* `items` reads from one of these two */
     struct spooled_items spooled;
     struct answer_sink answers;
+    uint64_t answer_bytes; /* how long the answer to the last chunk was */
 };
 
 /* Starts the run that job->spec describes; its answers are added to the sink `answers`. */

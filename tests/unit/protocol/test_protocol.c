@@ -156,3 +156,41 @@ Test(protocol, values_are_held_to_the_json_test_suite)
     cr_assert_eq(json_suite_each(check_case), 318);
     assert_no_leak();
 }
+
+/* The form of our workers is read by code of its own. A space before the line sends it to the general reader. */
+Test(protocol, an_end_is_read_alike_by_both_readers)
+{
+    static const char *const lines[] = {
+        "{\"end\":\"complete\",\"done\":5}",
+        "{\"end\":\"draining\",\"done\":0}",
+        "{\"end\":\"deadline\",\"done\":123456789012345678}",
+        "{\"end\":\"complete\",\"done\":5,\"cost\":{\"items\":5,\"slot_s\":0.000012345}}",
+        "{\"end\":\"complete\",\"done\":5,\"cost\":{\"items\":5,\"slot_s\":0.000012345,\"chunk_s\":12.000000001}}",
+        "{\"end\":\"complete\",\"done\":5,\"cost\":{\"items\":0,\"slot_s\":999999.999999999}}",
+        "{\"end\":\"complete\",\"done\":1,\"cost\":{\"items\":1,\"slot_s\":1000000000.000000000}}",
+        "{\"end\":\"complete\",\"done\":1,\"cost\":{\"items\":1,\"slot_s\":0.0000000001}}",
+        "{\"end\":\"complete\",\"done\":1,\"cost\":{\"items\":01,\"slot_s\":0.000000001}}",
+        "{\"end\":\"complete\",\"done\":01}",
+        "{\"end\":\"complete\",\"done\":}",
+        "{\"end\":\"complete\",\"done\":1234567890123456789}",
+        "{\"end\":\"completed\",\"done\":5}",
+        "{\"end\":\"complete\",\"done\":5}}",
+        "{\"end\":\"complete\",\"done\":5",
+        "{\"end\":\"complete\",\"done\":5,\"cost\":{\"items\":5,\"slot_s\":0.000012345}",
+        "{\"end\":\"complete\",\"done\":5,\"cost\":{\"items\":5,\"slot_s\":0.000012345,\"more\":[]}}",
+        "{\"end\":\"complete\",\"done\":5,\"error\":{}}",
+        "{\"end\":\"complete\",\"done\":5,\"done\":6}",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+        char spaced[256];
+        snprintf(spaced, sizeof spaced, " %s", lines[i]);
+        struct answer_line a = answer_line_parse(lines[i], strlen(lines[i]), true);
+        struct answer_line b = answer_line_parse(spaced, strlen(spaced), true);
+        cr_assert_eq(a.kind, b.kind, "%s", lines[i]);
+        cr_assert_eq(a.end, b.end, "%s", lines[i]);
+        cr_assert_eq(a.done, b.done, "%s", lines[i]);
+        cr_assert(a.cost.items == b.cost.items && a.cost.slot_ns == b.cost.slot_ns &&
+                      a.cost.chunk_ns == b.cost.chunk_ns,
+                  "%s", lines[i]);
+    }
+}

@@ -63,3 +63,21 @@ Test(item_source, spooled_items_are_numbered_across_cuts_and_drops)
     spool_release(&spool);
     assert_no_leaks();
 }
+
+Test(item_source, each_source_knows_about_how_long_its_items_are)
+{
+    struct jobspec spec = {.source = SOURCE_RANGE, .start = 0, .stop = 5, .step = 1, .generated_count = 5};
+    struct generated_items generated = {.spec = &spec};
+    struct item_source numbers = generated_items_source(&generated);
+    cr_assert(item_source_item_bytes(&numbers) >= 2 && item_source_item_bytes(&numbers) <= 32);
+    struct spool spool = {0};
+    struct spooled_items spooled = {.spool = &spool};
+    struct item_source s = spooled_items_source(&spooled);
+    cr_assert_eq(item_source_item_bytes(&s), 0);
+    struct buf lines = {0};
+    buf_add_str(&lines, "1\n\"1234567\"\n");
+    spool_take(&spool, &lines, 2);
+    cr_assert_eq(item_source_item_bytes(&s), 6);
+    spool_release(&spool);
+    assert_no_leaks();
+}
