@@ -339,8 +339,9 @@ void worker_stop(void *data)
     w->ecs_agent = NULL;
     registrar_stop(w->registrar);
     w->registrar = NULL;
-    /* Waits until the processes have ended. Only then can the reaper find the processes that they left running. */
-    for (int i = 0; i < 500 && reaper_poll(&w->reaper); i++) usleep(1000);
+    /* Waits until the processes have ended. Only then can the reaper find the processes that they left running. All
+     * have got SIGKILL, but on a busy machine the kernel needs a while to end them. */
+    for (int i = 0; i < 5000 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);
     trace_export_close(w->trace);
