@@ -34,9 +34,9 @@ void http_framing_add(struct http_framing *f, unsigned char c)
     if (f->word_len < HTTP_FRAMING_WORD) f->word[f->word_len++] = (char)c;
 }
 
-bool http_framing_word_is(const struct http_framing *f, const char *word)
+bool http_framing_word_is(const struct http_framing *f, const char *expected)
 {
-    return f->word_len == strlen(word) && strncasecmp(f->word, word, f->word_len) == 0;
+    return f->word_len == strlen(expected) && strncasecmp(f->word, expected, f->word_len) == 0;
 }
 
 /* Begins a message: keeps the counts of the connection, and resets everything that belongs to a message. */

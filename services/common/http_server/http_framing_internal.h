@@ -10,8 +10,8 @@ bool http_framing_is_token(unsigned char c);
 bool http_framing_is_text(unsigned char c);
 /* Adds the byte to `word` if there is room. */
 void http_framing_add(struct http_framing *f, unsigned char c);
-/* Whether `word` is this word, in upper or lower case. */
-bool http_framing_word_is(const struct http_framing *f, const char *word);
+/* Returns whether f->word equals `expected`, in upper or lower case. */
+bool http_framing_word_is(const struct http_framing *f, const char *expected);
 
 /* http_framing_fields.c: field lines and trailers */
 void http_framing_field(struct http_framing *f, unsigned char c);

@@ -111,8 +111,8 @@ bool http_server_has_unsent(const struct http_server *s);
  * not read. Call it after the drain, repeatedly until it returns true. When it returns true, all peers have closed, or
  * have had LIMIT_CLOSE_IDLE_MS to do so. */
 MUST_CHECK bool http_server_close_idle(struct http_server *s);
-/* Ends all open exchanges (closed() with HTTP_CLOSED_SHUTDOWN) and frees the server. The loop must run on until the
- * handles are closed. NULL is fine. */
+/* Ends all open exchanges (closed() with HTTP_CLOSED_SHUTDOWN) and frees the server. The loop must keep running until
+ * the handles are closed. NULL is fine. */
 void http_server_stop(struct http_server *s);
 
 /* The request. Strings are borrowed until closed(). */

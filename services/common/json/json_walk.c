@@ -78,7 +78,7 @@ static size_t utf8_encode(uint32_t c, char out[4])
     return 4;
 }
 
-/* Reads the character of the \u escape at p, or of a pair of them. Returns the place after it. */
+/* Decodes the \u escape at p, or the surrogate pair that begins there. Returns the place after it. */
 static const char *read_unicode_escape(const char *p, const char *end, uint32_t *c)
 {
     *c = hex4(p + 2);

@@ -3,8 +3,8 @@
  * else starts prepare, check or idle handles. So this list is the whole order of a turn:
  *
  *     timers                            libuv
- *     idle           long answers       the client reads a share of each; only while a step here is awake
- *                    reductions         folds a share of the answers that came together; only while awake
+ *     idle           long answers       the client reads part of each long answer (turn_stay_awake())
+ *                    reductions         folds part of the answers that arrived together (turn_stay_awake())
  *     before sleep   scheduler          acts on events that came after its last run
  *                    client             sends the calls that were started since
  *                    server             runs again if a run was requested since
@@ -23,9 +23,9 @@
  * is sent in the turn in which the scheduler decided to send it. Of several steps at one place, the newest runs first.
  *
  * A loop has one struct turn. It is made when the first step is added, and closed when the last step is removed. The
- * loop must run on until the handles are closed. A step belongs to the caller that adds it. While a step runs, it may
- * add and remove steps, itself included. A turn does not keep its loop alive unless turn_keep_loop() asks for that. It
- * does not depend on the HTTP server and client, so each of them also works alone in any loop. Single-threaded.
+ * loop must keep running until the handles are closed. A step belongs to the caller that adds it. While a step runs, it
+ * may add and remove steps, itself included. A turn does not keep its loop alive unless turn_keep_loop() asks for that.
+ * It does not depend on the HTTP server and client, so each of them also works alone in any loop. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_H
 #define FANTAIL_COMMON_LOOP_TURN_H

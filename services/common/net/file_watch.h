@@ -41,7 +41,7 @@ bool file_watch_differs(const struct file_watch *w);
 /* From now on changed(data) is called from the loop after a change. It must call file_watch_reading() and then read the
  * files. Does not keep the loop alive. Does nothing without a path. */
 void file_watch_start(struct file_watch *w, uv_loop_t *loop, void (*changed)(void *data), void *data);
-/* A zeroed watch is fine. The loop must run on to close the timer. */
+/* A zeroed watch is fine. The loop must keep running until the timer is closed. */
 void file_watch_stop(struct file_watch *w);
 
 #endif

@@ -68,7 +68,7 @@ MUST_CHECK bool tls_store_init(struct tls_store *t, const struct tls_files *file
 void tls_store_watch(struct tls_store *t, uv_loop_t *loop);
 /* Reads the files again now, whether they have changed or not. */
 void tls_store_reload(struct tls_store *t);
-/* Releasing a zeroed store is fine. The loop must run on to close the timer. */
+/* Releasing a zeroed store is fine. The loop must keep running until the timer is closed. */
 void tls_store_release(struct tls_store *t);
 
 #endif

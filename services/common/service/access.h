@@ -23,7 +23,7 @@ MUST_CHECK bool access_start(struct access *a, uv_loop_t *loop, const char *path
 void access_reload(struct access *a);
 /* Emits the value 1 for each token, with the token's fingerprint as the label. */
 void access_show_tokens(const struct access *a, struct metric_emitter *to);
-/* Stops watching the file. A zeroed struct is fine. The loop must run on to close the handle. */
+/* Stops watching the file. A zeroed struct is fine. The loop must keep running until the handle is closed. */
 void access_stop(struct access *a);
 /* A zeroed struct is fine. */
 void access_release(struct access *a);

@@ -93,8 +93,8 @@ bool cors_answer_preflight(const char *origins, struct http_exchange *x)
     if (!http_exchange_header(x, "Access-Control-Request-Method") ||
         !allows(origins, http_exchange_header(x, "Origin")))
         return false;
-    /* All headers are allowed, because none of our headers lets a page do more than its origin is allowed to do. "*"
-     * would not include Authorization. */
+    /* All request headers are allowed. None of the headers that the services read gives a page more rights than its
+     * origin has. "*" would not include Authorization. */
     const char *headers = http_exchange_header(x, "Access-Control-Request-Headers");
     if (headers) http_exchange_set_header(x, "Access-Control-Allow-Headers", headers);
     http_exchange_set_header(x, "Access-Control-Allow-Methods", ALLOWED_METHODS);

@@ -33,7 +33,7 @@ void token_file_reload(struct token_file *f);
 /* Reads the file again if it has changed since it was last read. Call it when a peer does not know our token, because
  * the file may have a new one. */
 void token_file_refresh(struct token_file *f);
-/* Stops watching the file. The loop must run on to close the handle. The tokens stay. */
+/* Stops watching the file. The loop must keep running until the handle is closed. The tokens stay. */
 void token_file_stop(struct token_file *f);
 void token_file_release(struct token_file *f);
 

@@ -28,7 +28,7 @@ MUST_CHECK bool trace_export_configure(struct trace_config *config, char *err, s
  * "fantail-worker") and `instance` become attributes of the resource. */
 MUST_CHECK struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *config, const char *service,
                                                  const char *instance);
-/* Sends the remaining spans, for up to TRACE_CLOSE_MS, and then frees t. The loop must run on until then. NULL is
+/* Sends the remaining spans, for up to TRACE_CLOSE_MS, and then frees t. The loop must keep running until then. NULL is
  * fine. */
 void trace_export_close(struct trace_export *t);
 #define TRACE_CLOSE_MS 2000

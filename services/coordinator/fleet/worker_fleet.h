@@ -54,7 +54,7 @@ MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct e
 MUST_CHECK bool worker_fleet_has_newer_token(struct worker_fleet *f, uint64_t age);
 /* Reads tokens and certificates again. Running requests keep those that they were sent with. */
 void worker_fleet_reload(struct worker_fleet *f);
-/* Ends every request, and calls the op `removed` for every address. The loop must run on until the handles are
+/* Ends every request, and calls the op `removed` for every address. The loop must keep running until the handles are
  * closed. */
 void worker_fleet_stop(struct worker_fleet *f);
 /* Call it after worker_fleet_stop(), when nothing uses the fleet any more. */

@@ -86,7 +86,7 @@ MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, siz
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
 /* For a job that was started with `early`, before all its options had arrived. Returns the JSON pointer of the first
- * option that differs in `late` but may not change any more. Returns NULL when there is none. */
+ * option that differs in `late` although it can no longer be changed. Returns NULL when there is none. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
 /* For RANGE and SPANS: appends items first .. first + count - 1, one line each. Returns false when they exceed the

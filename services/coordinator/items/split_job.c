@@ -160,7 +160,7 @@ static inline size_t small_copy(char *dst, const char *src, size_t len, size_t r
 }
 
 /* Reads scalars, each with a comma after it. Most of the time is spent in this loop. Returns where it stopped: before
- * an item that it does not read (state ITEM), or after an item that no comma follows (AFTER_ITEM). */
+ * an item that is not a scalar (state ITEM), or after an item without a comma after it (AFTER_ITEM). */
 static const char *read_scalars(struct splitter *s, const char *p, const char *end)
 {
     if (*p == '{' || *p == '[') return p;

@@ -61,7 +61,7 @@ struct jobs {
 
 void jobs_init(struct jobs *t, uv_loop_t *loop);
 void jobs_register_metrics(struct jobs *t);
-/* Stops progress lines and heartbeats. The loop must run on until the timer is closed. */
+/* Stops progress lines and heartbeats. The loop must keep running until the timer is closed. */
 void jobs_stop(struct jobs *t);
 /* Call it when all jobs have been freed. */
 void jobs_release(struct jobs *t);

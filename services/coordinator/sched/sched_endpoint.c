@@ -175,7 +175,8 @@ static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum
 {
     if (a->started_ns < e->failed_ns) return; /* the attempt began before the last failure, so both are one incident */
     e->failed_ns = e->s->now_ns + 1;
-    /* A refusal is not a failure. A worker that is away or full for a while must not be ejected. */
+    /* A worker that could not be reached, or answered 503, 401 or 403, may be away or full for a while. So this does
+     * not count towards ejecting it. For a balancer, every failure counts. */
     if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))
         e->failures++;
     if (!endpoint_takes_attempts(e)) return;

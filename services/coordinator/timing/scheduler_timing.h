@@ -25,8 +25,8 @@ struct scheduler_timing {
 
 /* `before_run` and `data` must be set already. */
 void scheduler_timing_start(struct scheduler_timing *t, uv_loop_t *loop);
-/* From now on the scheduler runs only when scheduler_timing_run() is called. The loop must run on until the timer is
- * closed. */
+/* From now on the scheduler runs only when scheduler_timing_run() is called. The loop must keep running until the timer
+ * is closed. */
 void scheduler_timing_stop(struct scheduler_timing *t);
 
 /* Call it after an event of the scheduler. The scheduler then acts before the loop sleeps. */

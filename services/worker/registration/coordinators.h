@@ -43,7 +43,7 @@ bool coordinators_is_address(const char *text);
 /* The text must have passed coordinators_check(). Calls found() for the URLs in it. */
 void coordinators_start(struct coordinators *c, uv_loop_t *loop, const char *text, const struct coordinators_ops *ops,
                         void *data);
-/* The loop must run on until the handles are closed. A zeroed struct is fine. */
+/* The loop must keep running until the handles are closed. A zeroed struct is fine. */
 void coordinators_stop(struct coordinators *c);
 
 #endif

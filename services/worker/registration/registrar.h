@@ -54,7 +54,7 @@ void registrar_reload(struct registrar *r);
 void registrar_leave(struct registrar *r);
 /* Returns whether every goodbye has been said, or has taken too long. */
 bool registrar_left(const struct registrar *r);
-/* The loop must run on to close the handles. */
+/* The loop must keep running until the handles are closed. */
 void registrar_stop(struct registrar *r);
 
 #endif
