@@ -42,6 +42,12 @@ bool request_add_stage(struct request *r, const char *task, bool check)
     return true;
 }
 
+/* The shorter of the task's limit and this one counts. 0: no limit. */
+static void limit_item_time(struct chunk *c, uint64_t ns)
+{
+    if (c->item_timeout_ns == 0 || (ns > 0 && ns < c->item_timeout_ns)) c->item_timeout_ns = ns;
+}
+
 static bool apply_header(struct request *r)
 {
     struct chunk_header h;
@@ -60,7 +66,7 @@ static bool apply_header(struct request *r)
     struct common_value *common = ok && h.common ? common_value_new(h.common, h.common_len) : NULL;
     for (unsigned i = 0; ok && i < r->count; i++) {
         r->stages[i].chunk->common = common_value_ref(common);
-        if (h.has_item_timeout) r->stages[i].chunk->item_timeout_ns = h.item_timeout_ns;
+        if (h.has_item_timeout) limit_item_time(r->stages[i].chunk, h.item_timeout_ns);
     }
     common_value_unref(common);
     chunk_header_release(&h);

@@ -84,6 +84,24 @@ def make_tasks(keeper):
                                                 "exits")})
 
 
+
+class ItemTime(FantailTest):
+    """The time limit of one item: the job sets one, and the task may set one."""
+
+    def test_the_shorter_limit_of_job_and_task_counts(self):
+        sleep = {"mode": "exec", "command": ["sleep", "{}"]}
+        fleet = self.fleet(tasks=self.tasks(limited=dict(sleep, item_timeout_s=0.5), unlimited=sleep,
+                                            same={"mode": "exec", "command": ["echo", "{}"]}))
+        for tasks, limit_s, named in (("limited", None, "0.5 s"), ("limited", 0, "0.5 s"), ("limited", 0.25, "0.25 s"),
+                                      ("unlimited", 0.25, "0.25 s"), (["same", "limited"], None, "0.5 s")):
+            job = {"task": tasks, "items": [60], "retry": {"max_attempts": 1}}
+            if limit_s is not None:
+                job["item_timeout_s"] = limit_s
+            document = fleet.job(job).json
+            self.assertEqual(document["errors"][0]["error"]["name"], "timed_out", document)
+            self.assertIn("within " + named, json.dumps(document["errors"][0]["error"]))
+
+
 class Misbehaving(SharedFleetTest):
     @classmethod
     def make_fleet_options(cls, keeper):
