@@ -224,6 +224,11 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         self.assertIn(b"item 1:", ended.err)
         self.assertIn(b"1 of 3 items failed", ended.err)
 
+    def test_a_reduction_that_cannot_be_made_says_why(self):
+        ended = self.map("echo", "--reduce", "concat", stdin="1\n")
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"the job ended as failed: concat cannot be applied to the value of item 0", ended.err)
+
     def test_a_bad_line_of_a_reduction_fails_alone_and_is_named(self):
         lines = [b"%d" % n for n in range(50000)]
         bad = {0: b"zero", 1: b"{", 30000: b"\xff", 30001: b'"x', 49999: b"nul"}

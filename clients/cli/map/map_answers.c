@@ -82,7 +82,12 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
     if (run->options->reduce) run->done = r->total + run->reduction.left_out_count;
     bool good =
         (r->len == 9 && memcmp(r->body, "succeeded", 9) == 0) || (r->len == 7 && memcmp(r->body, "partial", 7) == 0);
-    if (!good) map_run_fail(run, "the job ended as %.*s", (int)r->len, r->body);
+    if (good) return;
+    struct buf why = {0};
+    bool has_reason = r->why.len > 0 && json_string_decode(r->why, &why);
+    map_run_fail(run, "the job ended as %.*s%s%s", (int)r->len, r->body, has_reason ? ": " : "",
+                 has_reason ? buf_cstr(&why) : "");
+    buf_release(&why);
 }
 
 /* Sets the note of the progress line. Without a progress line, writes "waiting for a worker" once. */

@@ -2,7 +2,7 @@
 #ifndef FANTAIL_CLI_MAP_RESULT_LINE_H
 #define FANTAIL_CLI_MAP_RESULT_LINE_H
 
-#include "common/base/base.h"
+#include "common/json/json_walk.h"
 
 enum result_kind {
     RESULT_VALUE, /* the value of an item, or of the job with reduce */
@@ -20,6 +20,7 @@ struct result_line {
     const char *body; /* VALUE: the value; ERROR: the error object; WAITING: the reason; END: the status, as text */
     size_t len;
     uint64_t total, failed; /* END: the counts */
+    struct json_slice why;  /* END: the job's reason, a JSON string; empty: none */
     uint64_t processes;     /* WAITING: how many processes are starting */
 };
 
