@@ -128,7 +128,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(wildcard $(BIN)/*) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard services/hosts/fantail_task.h) $(DESTDIR)$(PREFIX)/include
-	cd $(BUILD)/tasks && find . -type f -exec install -D -m 644 {} $(DESTDIR)$(abspath $(PREFIX))/share/fantail/tasks/{} \;
+	cd $(BUILD)/tasks && find . -type f -exec sh -c 'install -D -m "$$(test -x "$$1" && echo 755 || echo 644)" "$$1" "$$2/$$1"' \
+	    sh {} $(DESTDIR)$(abspath $(PREFIX))/share/fantail/tasks \;
 
 clean:
 	rm -rf build build-*

@@ -121,4 +121,4 @@ wait "$fleet"
 status=$?
 fleet=
 [ "$status" -eq 0 ] || [ "$status" -eq 143 ] || [ "$status" -eq 130 ] || fail "the fleet ended with status $status"
-say "The fleet has ended. Next: read README.md, and add a folder with your own task to examples/tasks."
+say "The fleet has ended. Next: read README.md, and make your own task in tasks/NAME."

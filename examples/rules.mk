@@ -1,7 +1,7 @@
-# Example tasks: build/tasks/NAME/ is a copy of examples/tasks/NAME/, and has NAME.so if there is a NAME.c.
+# Example tasks: build/tasks is a copy of examples/tasks. It has NAME.so instead of NAME.c.
 # `--tasks build/tasks` serves them all.
 TASKS          := $(BUILD)/tasks
-EXAMPLE_FILES  := $(filter-out %.c,$(wildcard examples/tasks/*/*.*))
+EXAMPLE_FILES  := $(shell find examples/tasks -type f ! -name '*.c' ! -name '*.pyc')
 EXAMPLE_SOURCE := $(wildcard examples/tasks/*/*.c)
 EXAMPLES       := $(patsubst examples/%,$(BUILD)/%,$(EXAMPLE_FILES) $(EXAMPLE_SOURCE:.c=.so))
 

@@ -53,6 +53,12 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+static int complain_unknown(const char *word)
+{
+    complain("unknown command \"%s\"; see fantail --help", word);
+    return EXIT_USAGE;
+}
+
 /* If the caller closed a standard descriptor, a file opened here would get its number. So /dev/null is opened to take
  * that number. */
 static void open_standard_descriptors(void)
@@ -79,6 +85,7 @@ int main(int argc, char **argv)
         const struct command *command = find_command(argv[2]);
         char *help[] = {argv[2], (char[]){"--help"}, NULL};
         if (command) return command->run(2, help);
+        if (argv[2][0] != '-' && strcmp(argv[2], "help") != 0) return complain_unknown(argv[2]);
     }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_help(stdout);
@@ -86,6 +93,5 @@ int main(int argc, char **argv)
     }
     const struct command *command = find_command(word);
     if (command) return command->run(argc - 1, argv + 1);
-    complain("unknown command \"%s\"; see fantail --help", word);
-    return EXIT_USAGE;
+    return complain_unknown(word);
 }

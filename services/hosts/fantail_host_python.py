@@ -35,6 +35,7 @@ FLUSH_CHARS = 1 << 18
 PERIOD_S = 0.02
 IDLE_PERIODS = 25
 TRACEBACK_BYTES = 2048
+CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # as in the module inspect, whose import is slow
 CAUSE_CHARACTERS = 65536  # an error of more than 1 MiB is refused, and a character may take 12 bytes
 
 
@@ -352,6 +353,9 @@ def load(name):
         target = getattr(target, part)
     if not callable(target):
         sys.exit(f"fantail-host-python: {name} is not a function")
+    if getattr(getattr(target, "__code__", None), "co_flags", 0) & (CO_COROUTINE | CO_ASYNC_GENERATOR):
+        sys.exit(f"fantail-host-python: {name} is an async function, and these are not supported. "
+                 "Use a function that calls asyncio.run()")
     return target
 
 
@@ -424,6 +428,9 @@ def isolate_child(items_fd, answers):
 
 
 def main():
+    if sys.argv[1:] == ["--help"]:
+        print(__doc__)
+        return
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         print(__doc__, file=sys.stderr)
         sys.exit(2)

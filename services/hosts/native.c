@@ -176,9 +176,12 @@ static task_function *load(const char *path)
     return task;
 }
 
+#define USAGE "usage: fantail-host-native PATH.so"
+
 int main(int argc, char **argv)
 {
-    if (argc != 2 || argv[1][0] == '-') die(2, "usage: fantail-host-native PATH.so");
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) return puts(USAGE) == EOF;
+    if (argc != 2 || argv[1][0] == '-') die(2, USAGE);
     signal(SIGPIPE, SIG_IGN);
     setvbuf(stdout, NULL, _IOLBF, 0); /* what a task prints is shown line by line */
     int answers_fd;

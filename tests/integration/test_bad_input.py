@@ -153,6 +153,10 @@ class Fields(SharedFleetTest):
             self.refuse({"task": "square", field: value}, "/" + field, words)
         self.refuse(self.job_with(retry={"on": ["tired"]}), "/retry/on", ["crashed", "out_of_memory", "bad_output"])
 
+    def test_a_list_with_brackets_in_the_query_is_told_its_form(self):
+        self.assert_problem(self.shared.job(b"1\n", None, NDJSON, '?task=square&retry.on=%5B%22task_error%22%5D'), 400,
+                            "/retry/on", ["joined with commas", "without brackets"])
+
     def test_a_wrong_type_is_pointed_at(self):
         for field, value in (("task", 1), ("items", {}), ("order", 1), ("chunk_size", "3"), ("max_chunk_bytes", "1M"),
                              ("max_concurrency", True), ("item_timeout_s", "60"), ("deadline_s", []), ("retry", 3),

@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -85,15 +86,28 @@ class Words(CliTest):
                                  b"--token-file"),
                                 (["map", "--errors", "/nowhere/x", "--", "echo"], b"--errors"),
                                 (["map", "--null", "--json", "a"], b"--json"),
+                                (["map", "a", "--json"], b"for a command"), (["help", "nope"], b"unknown command"),
+                                (["map", "a", "--reduce", "avg"], b"--reduce"),
+                                (["map", "--reduce", "avg", "--", "cat"], b"--reduce"),
+                                (["map", "a", "--url", "http://127.0.0.1:9", "--workers", "2"], b"--workers: is for"),
+                                (["map", "a", "--url", "http://127.0.0.1:9", "--tasks", "."], b"--tasks: is for"),
+                                (["map", "a", "--url", "http://127.0.0.1:9", "-P4"], b"--processes: is for"),
                                 (["local", "--workers", "0"], b"workers"), (["local", "--tasks", "/nowhere"], b"tasks")):
             with self.subTest(arguments):
                 ended = self.cli(*arguments)
                 self.assertEqual(ended.status, 2, ended)
                 self.assertIn(word, ended.err)
 
+    def test_help_of_a_word_that_is_no_command_is_that_of_the_program_only_where_it_must(self):
+        for arguments in (["help"], ["help", "help"], ["help", "--help"], ["help", "map"]):
+            self.assertEqual(self.cli(*arguments).status, 0, arguments)
+
     def test_wrong_usage_shows_what_to_type_instead(self):
+        write_file(os.path.join(self.folder, "numbers.txt"), "1\n")
         for arguments, advice in ((["map", "square", "numbers.txt"], "`fantail map square < numbers.txt`"),
                                   (["map", "square", "numbers.txt"], "`fantail map -- COMMAND`"),
+                                  (["map", "square", "cube"], "`fantail map square,cube`"),
+                                  (["map", "square", "cube"], "`fantail map square < FILE`"),
                                   (["map"], "`fantail map square < numbers.txt`"),
                                   (["map", "--"], "`fantail map -- wc -c`"),
                                   (["tasks"], "`--url http://localhost:8080` or set FANTAIL_URL"),
@@ -169,6 +183,38 @@ class MapOnAFleet(SharedFleetTest, CliTest):
             failed = [json.loads(line) for line in file]
         self.assertEqual([(f["index"], f["item"], f["error"]["name"]) for f in failed],
                          [(3, "no number", "task_error"), (700, "no number", "task_error")])
+
+    def test_the_errors_file_may_be_standard_error_which_keeps_its_content(self):
+        path = os.path.join(self.folder, "log")
+        url = f"http://127.0.0.1:{self.shared.port}"
+        for name in ("-", "/dev/stderr"):
+            write_file(path, "")
+            with open(path, "w", encoding="utf-8") as log:
+                log.write("before\n")
+                log.flush()
+                done = subprocess.run([FANTAIL, "map", "square", "--url", url, "--errors", name], input=b'"x"\n',
+                                      stdout=subprocess.PIPE, stderr=log, cwd=self.folder, env=self.environment(),
+                                      timeout=60)
+            with open(path, encoding="utf-8") as log:
+                lines = log.read().splitlines()
+            self.assertEqual((done.returncode, lines[0]), (1, "before"), lines)
+            self.assertEqual([json.loads(line)["index"] for line in lines if line.startswith("{")], [0], lines)
+            self.assertIn("fantail: 1 of 1 items failed", lines)
+            self.assertFalse(os.path.exists(os.path.join(self.folder, "-")))
+
+    def test_the_errors_file_may_be_standard_output_which_keeps_its_content(self):
+        path = os.path.join(self.folder, "out")
+        url = f"http://127.0.0.1:{self.shared.port}"
+        with open(path, "w", encoding="utf-8") as out:
+            out.write("before\n")
+            out.flush()
+            subprocess.run([FANTAIL, "map", "square", "--url", url, "--errors", "/dev/stdout"], input=b'"x"\n2\n',
+                           stdout=out, cwd=self.folder, env=self.environment(), stderr=subprocess.DEVNULL, timeout=60)
+        with open(path, encoding="utf-8") as out:
+            lines = out.read().splitlines()
+        self.assertEqual(lines[0], "before")
+        self.assertEqual(sorted(line for line in lines[1:] if not line.startswith("{")), ["4", "null"])
+        self.assertEqual([json.loads(line)["index"] for line in lines if line.startswith("{")], [0], lines)
 
     def test_skip_failed_leaves_failed_items_out(self):
         self.assertEqual(self.map("square", "--skip-failed", "-q", stdin='1\n"x"\n3\n').lines, ["1", "9"])
@@ -349,6 +395,16 @@ class CutOff(CliTest):
         self.addCleanup(server.shutdown)
         return f"http://127.0.0.1:{server.server_port}", bodies
 
+    def test_an_answer_of_another_server_says_to_check_the_url(self):
+        server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        for arguments in (["map", "square"], ["tasks"]):
+            ended = self.cli(*arguments, "--url", f"http://127.0.0.1:{server.server_port}", stdin="1\n")
+            self.assertEqual(ended.status, 3, ended)
+            self.assertIn(b"not a problem document of a fantail coordinator; check --url", ended.err)
+
     def test_a_stream_without_its_end_is_status_3(self):
         url, bodies = self.serve([[]])
         ended = self.cli("map", "x", "--url", url, stdin="1\n2\n")
@@ -387,6 +443,13 @@ class PrivateFleet(CliTest):
         self.assertEqual((ended.status, ended.err), (0, b""), ended)
         self.assertEqual(ended.lines[-1], "40000000000")
         self.assertEqual(len(ended.lines), 200000)
+
+    def test_the_folder_of_the_tasks_is_named_when_a_task_is_unknown(self):
+        os.makedirs(os.path.join(self.folder, "tasks"))
+        shutil.copytree(os.path.join(EXAMPLE_TASKS, "fib"), os.path.join(self.folder, "tasks", "fib"))
+        ended = self.cli("map", "square", stdin="1\n")
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"this run uses the tasks in the folder ./tasks", ended.err)
 
     def test_any_command_is_mapped_over_lines(self):
         self.assertEqual(self.cli("map", "--", "expr", "2", "+", stdin=numbers(1, 6)).lines, ["3", "4", "5", "6", "7"])

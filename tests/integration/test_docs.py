@@ -197,6 +197,17 @@ class Docs(FantailTest):
             for test in words(tests):
                 self.assertIn(test, read(path), f"{path}: {test}")
 
+    def test_the_commands_of_your_own_task_in_the_readme_can_be_pasted(self):
+        [part] = re.findall(r"^## Your own task\n(.*?)^## ", read("README.md"), re.M | re.S)
+        os.symlink(os.path.join(ft.ROOT, "services"), os.path.join(self.folder, "services"))
+        printed = []
+        for block in re.findall(r"^```sh\n(.*?)^```", part, re.M | re.S):
+            ended = subprocess.run(["sh", "-e", "-c", block], cwd=self.folder, capture_output=True, text=True, timeout=60,
+                                   env=self.environment(PATH=f"{ft.BIN}:{os.environ['PATH']}"))
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""), block)
+            printed.append(ended.stdout.strip())
+        self.assertEqual(printed, ['"HELLO!"', "27"])
+
     def test_the_functions_of_the_tour_are_in_headers(self):
         [names] = re.findall(r"read\s+ten\s+functions: (.*?)\.\n", read("README.md"), re.S)
         self.assertEqual(len(words(names)), 10)

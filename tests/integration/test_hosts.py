@@ -164,6 +164,14 @@ class Hosts(unittest.TestCase):
         return [json.loads(line) for line in data.replace(b"#ready\n", b"").splitlines()]
 
 
+class Help(unittest.TestCase):
+    def test_every_host_prints_its_help_on_standard_output(self):
+        for kind in ("exec", "native", "python"):
+            done = subprocess.run(host(kind, "--help"), capture_output=True, text=True, timeout=TIMEOUT_S)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), kind)
+            self.assertIn(f"fantail-host-{kind}", done.stdout)
+
+
 class Native(Hosts):
     def example(self, name):
         return host("native", os.path.join(TASKS, name, name + ".so"))
@@ -373,6 +381,14 @@ class Python(Hosts):
         answers = self.run_host(self.task("leave"), [json.dumps(how) for how in causes])
         self.assertEqual([a["error"]["cause"] for a in answers], list(causes.values()))
         self.assertEqual({a["error"]["name"] for a in answers}, {"task_error"})
+
+    def test_an_async_function_is_refused_with_what_to_write_instead(self):
+        with open(os.path.join(self.folder, "waits.py"), "w", encoding="utf-8") as out:
+            out.write("async def run(item):\n    return item\nasync def many(item):\n    yield item\n")
+        for name in ("run", "many"):
+            self.assertEqual(self.run_host(host("python", "waits:" + name), ["1"], status=1), [])
+            self.assertIn("is an async function", self.stderr)
+            self.assertIn("asyncio.run()", self.stderr)
 
     def test_os_exit_ends_the_host(self):
         self.assertEqual(self.run_host(self.task("leave"), ['"hard"', '"exit"'], status=5), [])

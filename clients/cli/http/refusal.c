@@ -8,7 +8,8 @@ void refusal_add_text(const struct connection *c, struct buf *text)
 {
     struct buf pointer = {0};
     const char *answer = c->answer.data ? c->answer.data : "";
-    if (!json_member_read(answer, c->answer.len, "detail", text)) buf_add_str(text, "no reason given");
+    if (!json_member_read(answer, c->answer.len, "detail", text))
+        buf_add_str(text, "the answer is not a problem document of a fantail coordinator; check --url");
     if (json_member_read(answer, c->answer.len, "pointer", &pointer) && pointer.len &&
         !strstr(buf_cstr(text), buf_cstr(&pointer)))
         buf_addf(text, " (at %s)", buf_cstr(&pointer));

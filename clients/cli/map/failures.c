@@ -1,5 +1,9 @@
 #include "cli/map/failures.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "cli/base/complain.h"
 #include "cli/base/json_member.h"
 #include "common/base/buf.h"
@@ -7,11 +11,36 @@
 
 #define REPORTED_MAX 5 /* failures reported on standard error */
 
+/* Whether the path leads to the same file as the descriptor. /dev/stderr is an example. */
+static bool is_file_of(const char *path, int fd)
+{
+    struct stat named, open;
+    return stat(path, &named) == 0 && fstat(fd, &open) == 0 && named.st_dev == open.st_dev &&
+           named.st_ino == open.st_ino;
+}
+
+/* Opens the file for writing. A file that standard error or standard output already writes keeps its content and shares
+ * its offset. */
+static FILE *open_file(const char *path)
+{
+    int shared = strcmp(path, "-") == 0 || is_file_of(path, STDERR_FILENO) ? STDERR_FILENO
+                 : is_file_of(path, STDOUT_FILENO)                         ? STDOUT_FILENO
+                                                                           : -1;
+    if (shared < 0) return fopen(path, "we");
+    int fd = fcntl(shared, F_DUPFD_CLOEXEC, 0);
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (file)
+        setvbuf(file, NULL, _IOLBF, 0); /* whole lines, because others write to the file as well */
+    else if (fd >= 0)
+        close(fd);
+    return file;
+}
+
 bool failures_init(struct failures *f, const char *path, bool quiet)
 {
     *f = (struct failures){.quiet = quiet};
     if (!path) return true;
-    f->file = fopen(path, "we");
+    f->file = open_file(path);
     return f->file != NULL;
 }
 

@@ -166,6 +166,8 @@ static void was_refused(struct map_run *run, struct map_job *j, uint64_t now)
     if (was_bad_item(run, j, now)) return;
     struct buf text = {0};
     refusal_add_text(c, &text);
+    if (c->status == 404 && run->private_fleet.fleet && run->options->tasks)
+        buf_addf(&text, " (this run uses the tasks in the folder %s)", run->options->tasks);
     map_run_fail(run, "the service refused the job (%d): %s", c->status, buf_cstr(&text));
     buf_release(&text);
 }

@@ -11,6 +11,7 @@
 #include "protocol/protocol.h"
 
 static const char *const orders[] = {"input", "completion", NULL};
+static const char *const reducers[] = {"sum", "count", "min", "max", "concat"};
 static const char *const progress_words[] = {"auto", "always", "never", NULL};
 
 #define S struct map_options
@@ -28,7 +29,8 @@ static const struct option_row rows[] = {
     OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, instead of null",
                 .no_env = true),
     OPTION_PATH("errors", S, errors, NULL,
-                "write each failed item to this file, as a line {\"index\":...,\"error\":...,\"item\":...}",
+                "write each failed item to this file, as a line {\"index\":...,\"error\":...,\"item\":...}; "
+                "-: standard error",
                 .value = "FILE", .no_env = true),
     OPTION_STRING(
         "reduce", S, reduce, NULL,
@@ -76,10 +78,13 @@ static const struct option_row rows[] = {
 
 static const struct option_spec spec = {
     .program = "fantail map",
-    .usage = "TASK [option...]   or   fantail map [option...] -- COMMAND [argument...]",
+    .usage = "TASK[,TASK...] [option...]   or   fantail map [option...] -- COMMAND [argument...]",
     .about =
         "Runs a task on each item of standard input, one JSON value per line. Prints each result on a line of\n"
         "standard output, in the order of the items, while later items still run. The input may be endless.\n"
+        "\n"
+        "Several tasks joined with commas run one after another on each item. Each task gets the value of the task\n"
+        "before it.\n"
         "\n"
         "With --, any command is run once for each line. {} in its arguments is replaced by the line. Without {},\n"
         "the line is added as the last argument; with --stdin, the command gets it on standard input. The result is\n"
@@ -91,6 +96,7 @@ static const struct option_spec spec = {
         "\n"
         "Examples:\n"
         "  seq 1000000 | fantail map square | tail -1\n"
+        "  seq 5 | fantail map square,square\n"
         "  seq 5 | fantail map -- expr 2 +\n"
         "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {}.mp3\n"
         "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
@@ -167,8 +173,7 @@ static int check_task(struct map_options *o)
         return option_complain(&spec, NULL,
                                "the task is missing, as in `fantail map square < numbers.txt`; see fantail map --help");
     if (o->to_stdin) return option_complain(&spec, "stdin", "is for a command (after --) only");
-    if (o->json && (o->text || o->null))
-        return option_complain(&spec, NULL, "--json and --%s exclude each other", o->text ? "text" : "null");
+    if (o->json) return option_complain(&spec, "json", "is for a command (after --) only; a task gets JSON anyway");
     if (o->client.url) return target_config_check(&spec, &o->client);
     const char *given = o->tasks;
     o->tasks = tasks_dir_find(given);
@@ -179,10 +184,19 @@ static int check_task(struct map_options *o)
         given ? given : "./tasks");
 }
 
+static bool is_reducer(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(reducers); i++)
+        if (strcmp(reducers[i], name) == 0) return true;
+    return false;
+}
+
 static int check(struct map_options *o)
 {
     size_t offset;
     const char *error;
+    if (o->reduce && !is_reducer(o->reduce))
+        return option_complain(&spec, "reduce", "\"%s\" is not one of sum, count, min, max, concat", o->reduce);
     if (o->common && !json_valid(o->common, strlen(o->common), &offset, &error))
         return option_complain(&spec, "common", "not JSON at byte %zu: %s", offset, error);
     return o->command ? check_command(o) : check_task(o);
@@ -203,6 +217,33 @@ static bool has_option(char **argv, int argc, const char *name)
     return false;
 }
 
+/* Says what a second word can have meant. */
+static void complain_of_extra(const char *task, const char *extra)
+{
+    if (access(extra, F_OK) == 0)
+        option_complain(&spec, NULL,
+                        "unexpected argument %s. Items come on standard input: `fantail map %s < %s`. To run a "
+                        "command: `fantail map -- COMMAND`.",
+                        extra, task, extra);
+    else
+        option_complain(&spec, NULL,
+                        "unexpected argument %s. Several tasks are joined with commas: `fantail map %s,%s`. Items come "
+                        "on standard input: `fantail map %s < FILE`. To run a command: `fantail map -- COMMAND`.",
+                        extra, task, extra, task);
+}
+
+/* Refuses the options of a private fleet if the run uses a fleet that exists. */
+static int check_private(const struct map_options *o, char **argv, int argc)
+{
+    static const char *const names[] = {"--tasks", "--workers", "--processes"};
+    const char *given = o->processes ? "--processes" : NULL; /* also as -P */
+    if (o->command || !o->client.url) return EXIT_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (has_option(argv, argc, names[i])) given = names[i];
+    if (!given) return EXIT_OK;
+    return option_complain(&spec, given + 2, "is for a private fleet, but --url or FANTAIL_URL names a running fleet");
+}
+
 bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
 {
     struct option_result result;
@@ -216,12 +257,7 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     if (result.first_operand < options_end) o->task = argv[result.first_operand];
     if (options_end < argc) o->command = argv + options_end + 1;
     if (result.first_operand + 1 < options_end) {
-        const char *extra = argv[result.first_operand + 1];
-        option_complain(
-            &spec, NULL,
-            "unexpected argument %s. Items come on standard input: `fantail map %s < %s`. To run a command: "
-            "`fantail map -- COMMAND`.",
-            extra, o->task, extra);
+        complain_of_extra(o->task, argv[result.first_operand + 1]);
         return false;
     }
     if (o->command && has_option(argv, options_end, "--url")) {
@@ -229,7 +265,8 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
         return false;
     }
     if (o->command) o->client.url = NULL; /* FANTAIL_URL is for tasks only */
-    *status = check(o);
+    *status = check_private(o, argv, options_end);
+    if (*status == EXIT_OK) *status = check(o);
     o->sends_text = o->text && !o->null; /* an item with a newline can be JSON, but not a line of text */
     return *status == EXIT_OK;
 }

@@ -55,8 +55,10 @@ static bool fail_type(const struct field *f, struct jobspec_error *err)
     case FIELD_RAW: return jobspec_fail(err, 400, f->name, "%s must be JSON.", f->name);
     case FIELD_ERRORS: break;
     }
-    return jobspec_fail(err, 400, f->name, "%s must be an array of these: %s.", f->name,
-                        describe_errors(words, sizeof words));
+    return jobspec_fail(err, 400, f->name,
+                        "%s must be an array of these: %s. In the query they are joined with commas, without brackets "
+                        "and quotes.",
+                        f->name, describe_errors(words, sizeof words));
 }
 
 static bool is_number(struct json_slice v)

@@ -1,0 +1,53 @@
+"""What `make` copies of the example tasks, and what `make install` installs."""
+import os
+import shutil
+import subprocess
+
+import fantail_testing as ft
+from fantail_testing import FantailTest, write_file
+
+MAKEFILE = """BUILD := build
+define say
+endef
+include rules.mk
+all: $(EXAMPLES)
+"""
+
+
+class ExampleTasks(FantailTest):
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def make(self, *arguments):
+        ended = subprocess.run(["make", *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60)
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+
+    def write_program(self, *names):
+        os.makedirs(os.path.dirname(self.path(*names)), exist_ok=True)
+        write_file(self.path(*names), "#!/bin/sh\nrev\n")
+        os.chmod(self.path(*names), 0o755)
+
+    def assert_modes(self, folder):
+        for name, mode in (("rev/rev.sh", 0o755), ("rev/task.json", 0o644), ("alone", 0o755)):
+            self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o777, mode, name)
+
+    def test_a_build_copies_programs_in_folders_and_beside_them_with_their_mode(self):
+        shutil.copy(os.path.join(ft.ROOT, "examples", "rules.mk"), self.folder)
+        write_file(self.path("Makefile"), MAKEFILE)
+        self.write_program("examples/tasks/rev/rev.sh")
+        self.write_program("examples/tasks/alone")
+        write_file(self.path("examples/tasks/rev/task.json"), '{"command": ["./rev.sh"]}')
+        self.make("all")
+        self.assert_modes(self.path("build/tasks"))
+
+    def test_installed_programs_can_still_be_executed(self):
+        self.write_program("build/tasks/rev/rev.sh")
+        self.write_program("build/tasks/alone")
+        self.write_program("build/bin/fantail")
+        write_file(self.path("build/tasks/rev/task.json"), '{"command": ["./rev.sh"]}')
+        self.make("-C", ft.ROOT, "-o", "all", f"BUILD={self.path('build')}", f"DESTDIR={self.path('root')}", "install")
+        self.assert_modes(self.path("root/usr/local/share/fantail/tasks"))
+
+
+if __name__ == "__main__":
+    ft.main()
