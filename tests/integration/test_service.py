@@ -210,7 +210,7 @@ class Health(FantailTest):
             self.assertGreaterEqual(line["attempt"], 1)
             self.assertGreaterEqual(line["duration_ms"], 0)
         self.assertEqual({line["worker"] for line in ended}, {worker})
-        failed = wait_until(lambda: len(lines := said(fleet.workers[0], "an item failed because its process ended")) == 3
+        failed = wait_until(lambda: len(lines := said(fleet.workers[0], "an item failed, and its process ended")) == 3
                             and lines, "three failures in the log")
         self.assertEqual(sorted((line["index"], line["attempt"], line["error"]) for line in failed),
                          [(7, 1, "crashed"), (7, 2, "crashed"), (8, 1, "bad_output")])
@@ -230,7 +230,7 @@ class Health(FantailTest):
                            worker_arguments=("--log-level", "debug"))
         document = fleet.job({"task": "prints", "items": ["twice", "ok", "print"], "retry": {"max_attempts": 1}}).json
         self.assertEqual(document["results"], [None, "a secret word", None], document)
-        wait_until(lambda: "an item failed because its process ended" in fleet.workers[0].stderr())
+        wait_until(lambda: "an item failed, and its process ended" in fleet.workers[0].stderr())
         for program in (fleet.coordinator, fleet.workers[0]):
             self.assertNotIn("a secret word", program.stderr())
 

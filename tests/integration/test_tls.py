@@ -113,6 +113,19 @@ class Serving(Tls):
                               capture_output=True, text=True, timeout=60)
         self.assertEqual(json.loads(done.stdout)["results"], [1, 4, 9], done.stderr)
 
+    def test_the_commands_in_the_documents_make_certificates_that_a_fleet_can_use(self):
+        with open(os.path.join(ft.ROOT, "docs", "security.md"), encoding="utf-8") as document:
+            [commands] = re.findall(r"^```sh\n(umask.*?)^```", document.read(), re.M | re.S)
+        subprocess.run(["sh", "-e", "-c", commands.replace("serverAuth workers", "serverAuth localhost")], cwd=self.folder,
+                       check=True, capture_output=True, timeout=60)
+        ca, worker_cert, worker_key, cert, key = (os.path.join(self.folder, name) for name in (
+            "ca.crt", "worker.crt", "worker.key", "coordinator.crt", "coordinator.key"))
+        worker = self.worker("--tls-cert", worker_cert, "--tls-key", worker_key, "--tls-client-ca", ca)
+        coordinator = self.coordinator(f"dns+https://localhost:{worker.port}", "--worker-ca", ca,
+                                       "--worker-client-cert", cert, "--worker-client-key", key)
+        document = ft.Fleet(self, coordinator, [worker]).job({"task": "square", "items": [1, 2, 3]}).json
+        self.assertEqual(document["results"], [1, 4, 9])
+
     def test_a_big_job_streams_through_https_on_both_ways(self):
         fleet = self.https_fleet(worker_more=["--tls-client-ca", good.ca],
                                  coordinator_more=["--worker-ca", good.ca, *show("client"), *serve("server", good.ca)])

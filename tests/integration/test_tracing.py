@@ -258,7 +258,7 @@ class Spans(TracingTest):
         self.assertEqual(error["error"]["name"], "crashed")
         [item] = [s for s in self.spans(collector, fleet) if s.kind == INTERNAL]
         self.assertEqual((item.failed, item["error.type"]), (True, "crashed"))
-        [line] = log_of(fleet.workers[0], "an item failed because its process ended")
+        [line] = log_of(fleet.workers[0], "an item failed, and its process ended")
         self.assertEqual((said["trace_id"], line["trace_id"]), (TRACE_ID, TRACE_ID))
 
     def test_many_items_do_not_make_many_spans_but_failed_ones_are_kept(self):

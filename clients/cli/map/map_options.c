@@ -232,12 +232,12 @@ static void complain_of_extra(const char *task, const char *extra)
                         extra, task, extra, task);
 }
 
-/* Refuses the options of a private fleet if the run uses a fleet that exists. */
+/* Refuses the options of a private fleet if the run of a task uses a fleet that exists. */
 static int check_private(const struct map_options *o, char **argv, int argc)
 {
     static const char *const names[] = {"--tasks", "--workers", "--processes"};
     const char *given = o->processes ? "--processes" : NULL; /* also as -P */
-    if (o->command || !o->client.url) return EXIT_OK;
+    if (!o->client.url) return EXIT_OK;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (has_option(argv, argc, names[i])) given = names[i];
     if (!given) return EXIT_OK;
@@ -255,16 +255,17 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
         return false;
     }
     if (result.first_operand < options_end) o->task = argv[result.first_operand];
-    if (options_end < argc) o->command = argv + options_end + 1;
+    bool is_command = options_end < argc;
+    if (is_command) o->command = argv + options_end + 1;
     if (result.first_operand + 1 < options_end) {
         complain_of_extra(o->task, argv[result.first_operand + 1]);
         return false;
     }
-    if (o->command && has_option(argv, options_end, "--url")) {
+    if (is_command && has_option(argv, options_end, "--url")) {
         option_complain(&spec, "url", "a command runs on this machine only; a fleet runs tasks");
         return false;
     }
-    if (o->command) o->client.url = NULL; /* FANTAIL_URL is for tasks only */
+    if (is_command) o->client.url = NULL; /* FANTAIL_URL is for tasks only */
     *status = check_private(o, argv, options_end);
     if (*status == EXIT_OK) *status = check(o);
     o->sends_text = o->text && !o->null; /* an item with a newline can be JSON, but not a line of text */

@@ -30,7 +30,7 @@ static void charge(struct pool *p, struct process *process, struct run *r, uint6
     struct chunk *c = r->chunk;
     fault_add_line(&line, f, process->tail.kept, process->tail.kept_len, p->env->worker_id);
     c->failed++;
-    log_warn("an item failed because its process ended", LOG_STR("task", p->task->name), LOG_CHUNK(c),
+    log_warn("an item failed, and its process ended", LOG_STR("task", p->task->name), LOG_CHUNK(c),
              LOG_U64("index", c->base + r->first + r->answered + at), LOG_STR("error", item_error_name(f->name)),
              LOG_STRN("cause", f->cause, f->own), LOG_I64("pid", process->child.pid));
     run_return_at(r, at, line.data, line.len);

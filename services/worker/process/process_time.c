@@ -58,8 +58,8 @@ static bool over_time(struct process *p, uint64_t now)
 {
     struct fault f;
     if (p->state == PROCESS_STARTING && now >= start_deadline(p)) {
-        fault_set(&f, ITEM_START_TIMED_OUT, "task %s: its process was not ready after %.3g s (start_timeout_s)",
-                  p->task->name, (double)(now - p->started_ns) / (double)NS_PER_S);
+        fault_set(&f, ITEM_START_TIMED_OUT, "its process was not ready after %.3g s (start_timeout_s)",
+                  (double)(now - p->started_ns) / (double)NS_PER_S);
     } else if (p->state == PROCESS_ENDING && now >= p->grace_until_ns) {
         fault_set(&f, ITEM_BAD_OUTPUT, "%s", p->grace_cause);
     } else if (now >= item_deadline(p)) {

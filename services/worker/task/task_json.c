@@ -247,6 +247,19 @@ static void add_host(struct task *t, struct words *w, const char *hosts_dir, con
     add_word(w, t->path);
 }
 
+/* A user may write a command as in a shell. One string is the name of the program only. */
+static void check_one_string(struct task *t, const cJSON *command)
+{
+    if (!command || !cJSON_IsString(command) || !strchr(command->valuestring, ' ')) return;
+    char *path = find_program(command->valuestring, t->cwd);
+    if (access(path, X_OK) != 0)
+        task_fail(t,
+                  "\"command\": there is no program \"%s\". Write the program and its arguments as an array, such as "
+                  "[\"wc\", \"-c\"]",
+                  command->valuestring);
+    free(path);
+}
+
 static void build_command(struct task *t, const struct command_options *o, const char *hosts_dir)
 {
     struct words w = {0};
@@ -324,6 +337,16 @@ static bool read_text(struct task *t, const char *path, struct buf *text)
     return true;
 }
 
+/* Puts the path of task.json before the reason, if the reason does not contain it. */
+static void name_file(struct task *t, const char *path)
+{
+    if (strstr(t->error, path)) return;
+    char *reason = t->error;
+    t->error = NULL;
+    task_fail(t, "%s: %s", path, reason);
+    free(reason);
+}
+
 static void read_members(struct task *t, const cJSON *json, const char *path, const char *hosts_dir)
 {
     struct command_options options = {0};
@@ -335,7 +358,11 @@ static void read_members(struct task *t, const cJSON *json, const char *path, co
     if (t->ids && t->mode != TASK_STREAM) task_fail(t, "\"ids\" is for mode stream only");
     if (t->ready && !t->ids) task_fail(t, "\"ready\" is for mode stream with \"ids\" only");
     if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
-    if (t->error) return;
+    if (!t->error && (t->mode == TASK_STREAM || t->mode == TASK_EXEC)) check_one_string(t, options.command);
+    if (t->error) {
+        name_file(t, path);
+        return;
+    }
     build_command(t, &options, hosts_dir);
     t->env = environment_of_task(t->env, t->name);
 }

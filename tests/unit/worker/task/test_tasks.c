@@ -88,13 +88,25 @@ Test(tasks, a_broken_task_json_keeps_its_reason)
         {"{\"command\":\"x\",\"env\":{\"A\":1}}", "\"env\""},
         {"{\"command\":\"x\",\"envelope\":\"no\"}", "\"envelope\""},
         {"{\"command\":\"x\",\"mode\":\"exec\",\"output\":\"xml\"}", "\"output\""},
+        {"{\"command\":\"cat -u\"}", "there is no program \"cat -u\". Write the program and its arguments as an array"},
+        {"{\"command\":\"wc -c\",\"mode\":\"exec\"}", "there is no program \"wc -c\""},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct task *t = load_json(cases[i].json);
         cr_assert_not_null(t->error, "%s", cases[i].json);
         cr_assert_not_null(strstr(t->error, cases[i].reason), "%s", t->error);
+        cr_assert_not_null(strstr(t->error, "/t/task.json"), "the file is named: %s", t->error);
         task_unref(t);
     }
+    assert_no_leaks();
+}
+
+Test(tasks, a_program_may_have_a_space_in_its_name)
+{
+    put("t/my program", "#!/bin/sh\n", 0755);
+    struct task *t = load_json("{\"command\":\"./my program\"}");
+    cr_assert_null(t->error, "%s", t->error);
+    task_unref(t);
     assert_no_leaks();
 }
 
