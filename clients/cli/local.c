@@ -111,6 +111,7 @@ int command_local(int argc, char **argv)
     if (config.admin_port > UINT16_MAX - config.workers)
         return option_complain(&spec, "admin-port", "no ports are left after %d for the workers",
                                (int)config.admin_port);
+    if (!config.tasks) complain("serves the tasks in %s; --tasks names another folder", tasks);
     unsigned processes = (unsigned)config.processes;
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
     struct fleet_options options = {

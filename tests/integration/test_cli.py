@@ -643,6 +643,20 @@ class Local(CliTest):
             self.assertEqual(len(self.services(program, "fantail-worker")), 2)
             self.assertEqual(self.cli("map", "square", "--url", url, stdin="7\n").lines, ["49"])
 
+    def test_it_names_the_folder_of_the_tasks_if_none_was_given(self):
+        os.makedirs(os.path.join(self.folder, "tasks"))
+        with subprocess.Popen([FANTAIL, "local", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=self.environment(), cwd=self.folder) as program:
+            try:
+                self.assertRegex(program.stdout.readline(), "^fantail: ready at ")
+                program.send_signal(signal.SIGINT)
+                self.assertIn("fantail: serves the tasks in ./tasks; --tasks names another folder\n",
+                              program.communicate(timeout=60)[1])
+            finally:
+                program.kill()
+        with self.local() as (program, _):
+            self.assertNotIn("serves the tasks in", program.stderr())
+
     def test_it_may_listen_on_a_socket_file(self):
         path = os.path.join(self.folder, "fleet.sock")
         program = self.start("fantail", "local", "--host", f"unix:{path}", "--tasks", EXAMPLE_TASKS)
