@@ -208,7 +208,8 @@ def is_start(line):
 
 
 class Answer:
-    """A whole HTTP answer. `lines` are the objects of an NDJSON body without its start line; `json` is a JSON body."""
+    """A whole HTTP answer. `json` is a JSON body. `lines` are the objects of an NDJSON body without the
+    start line, and without the waiting lines, which come on a busy machine."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -223,8 +224,8 @@ class Answer:
 
     @property
     def lines(self):
-        lines = self.all_lines
-        return lines[1:] if lines and is_start(lines[0]) else lines
+        lines = self.all_lines[1:] if self.all_lines and is_start(self.all_lines[0]) else self.all_lines
+        return [line for line in lines if not (isinstance(line, dict) and line.get("type") == "waiting")]
 
     @property
     def values(self):

@@ -193,7 +193,7 @@ class Workers(AccessTest):
         fleet = self.pair((ONE,), (TWO,), "--worker-wait-s", "3", workers=2)
         self.assert_problem(fleet.job({"task": "square", "items": list(range(1000))}), 503,
                             words="refuse the coordinator's token")
-        lines = fleet.job({"task": "square", "items": list(range(1000))}, accept=NDJSON).lines
+        lines = fleet.job({"task": "square", "items": list(range(1000))}, accept=NDJSON).all_lines
         self.assertIn({"type": "waiting", "reason": "token_refused"}, lines)
         self.assertEqual(lines[-1]["status"], "failed")
         self.assertIn("refuse the coordinator's token", lines[-1]["reason"])

@@ -116,7 +116,8 @@ static bool is_zero(const char *data, size_t len)
 
 /* Between requests the library keeps all memory of a connection, and fills it with zeros. A page that was returned to
  * the kernel reads as zeros too, so nothing changes for the library. Memory that holds anything but zeros is not
- * returned. */
+ * returned. When the library closes a connection it frees the memory, but a suspended connection is removed only after
+ * it was resumed. */
 bool http_connection_free_memory(struct http_connection *c)
 {
     const struct http_framing *f = &c->framing;
@@ -124,6 +125,7 @@ bool http_connection_free_memory(struct http_connection *c)
     unsigned char pages[LIMIT_CONNECTION_BYTES / 4096];
     if (!memory || c->exchange || f->state != HTTP_FRAMING_START || f->empty_line) return false;
     c->memory = NULL;
+    if (MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_SUSPENDED)->suspended) return false;
     if ((uintptr_t)memory % (uintptr_t)getpagesize() != 0) return false;
     if (mincore(memory, LIMIT_CONNECTION_BYTES, pages) < 0) return false; /* partly not ours */
     if (is_zero(memory, LIMIT_CONNECTION_BYTES)) madvise(memory, LIMIT_CONNECTION_BYTES, MADV_DONTNEED);

@@ -288,6 +288,7 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
     *context = NULL;
     s->request_ended = true;
     c->exchange = NULL;
+    if (how != HTTP_CLOSED_DONE || x->must_close) c->memory = NULL; /* the library has freed it, or will now */
     s->current = c;
     c->since_ms = uv_now(s->loop);
     if (x->stage != HTTP_STAGE_HEAD) {

@@ -99,6 +99,7 @@ struct http_connection {
     uint64_t heads, answered;    /* requests that the library has begun, and has ended; `framing` may be ahead */
     uint64_t since_ms;           /* when we began to wait for the next head, or for more of the body */
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
+    void *first_data;            /* where the library put the first bytes */
     void *memory;                /* where the library will put the next head, if a page begins there; NULL: unknown */
     uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
     uint64_t still_in_turn; /* the turn in which it was found suspect, see http_progress.c; 0: not suspect */

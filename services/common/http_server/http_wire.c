@@ -107,6 +107,14 @@ static void note_head(struct http_connection *c)
         c->head_began_ms = uv_now(c->server->loop);
 }
 
+/* The library puts the first bytes of a connection at the start of its memory, and those of later requests as well,
+ * unless they follow bytes that it has not read yet. */
+static void note_memory(struct http_connection *c, char *data)
+{
+    if (!c->first_data) c->first_data = data;
+    if (c->framing.state == HTTP_FRAMING_START && data == c->first_data) c->memory = data;
+}
+
 enum { CLOSE = -1 };
 
 /* Returns how many of the bytes the library gets, or CLOSE, which makes the library close the connection. */
@@ -114,7 +122,6 @@ static ssize_t read_bytes(struct http_connection *c, char *data, size_t len)
 {
     struct http_framing *f = &c->framing;
     bool was_faulty = http_framing_is_faulty(f);
-    if (f->state == HTTP_FRAMING_START) c->memory = data;
     size_t whole, passed = http_framing_feed(f, data, len, &whole);
     if (c->state != HTTP_CONNECTION_OPEN && was_faulty) return 0;
     note_head(c);
@@ -141,10 +148,13 @@ void http_wire_answered(struct http_connection *c)
 static ssize_t receive(struct http_connection *c, char *data, size_t size, int flags)
 {
     size_t got = 0;
+    note_memory(c, data);
     for (;;) {
         ssize_t n = recvfrom(c->fd, data + got, size - got, flags, NULL, NULL);
+        if (n == 0 || (n < 0 && errno != EAGAIN)) c->memory = NULL; /* the library closes the connection */
         if (n <= 0) return got > 0 ? (ssize_t)got : n;
         ssize_t kept = read_bytes(c, data + got, (size_t)n);
+        if (kept == CLOSE) c->memory = NULL;
         if (kept == CLOSE) return 0;
         bool is_empty = (size_t)n < size - got, reads_on = c->framing.state < HTTP_FRAMING_ENDED;
         got += (size_t)kept;
@@ -167,8 +177,10 @@ ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size)
 {
     struct http_connection *c = connection_of(session);
     if (!real_record_recv) find_real();
+    if (c) note_memory(c, data);
     for (;;) {
         ssize_t n = real_record_recv(session, data, size);
+        if (c && n <= 0 && n != GNUTLS_E_AGAIN) c->memory = NULL;
         if (!c || n <= 0) return n;
         c->server->current = c;
         n = read_bytes(c, data, (size_t)n);
