@@ -17,6 +17,11 @@ static const char *const item_error_names[] = {
 };
 static_assert(ARRAY_SIZE(item_error_names) == ITEM_ERROR_COUNT, "every item error has its name");
 
+const char *const reduce_words[REDUCE_KIND_COUNT] = {
+    [REDUCE_NONE] = NULL, [REDUCE_SUM] = "sum", [REDUCE_COUNT] = "count",
+    [REDUCE_MIN] = "min", [REDUCE_MAX] = "max", [REDUCE_CONCAT] = "concat",
+};
+
 static const char *const chunk_end_names[] = {
     [CHUNK_COMPLETE] = "complete",
     [CHUNK_DRAINING] = "draining",

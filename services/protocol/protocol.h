@@ -63,6 +63,11 @@ enum idempotency idempotency_of_both(enum idempotency a, enum idempotency b);
 /* Returns the value in JSON: "null", "false" or "true". */
 const char *idempotency_json(enum idempotency i);
 
+/* How the values of a job become one value. reduce_words holds the words of "reduce" in a job, and NULL for
+ * REDUCE_NONE. */
+enum job_reduce { REDUCE_NONE, REDUCE_SUM, REDUCE_COUNT, REDUCE_MIN, REDUCE_MAX, REDUCE_CONCAT, REDUCE_KIND_COUNT };
+extern const char *const reduce_words[REDUCE_KIND_COUNT];
+
 /* How a chunk's answer ended. */
 enum chunk_end { CHUNK_COMPLETE, CHUNK_DRAINING, CHUNK_DEADLINE, CHUNK_END_COUNT };
 

@@ -27,9 +27,9 @@ void batch_reserve(struct batch *b, size_t extra);
 
 /* Returns how many items the batch has. */
 uint64_t batch_count(const struct batch *b, bool skip_blank);
-/* Returns the offset of item `index` of the batch, or b->len if there is no such item. *at and *offset are a known
- * position (item *at is at *offset), from which the search starts if the item is not before it. They are set to the
- * position of the item. */
+/* Returns the offset of item `index` of the batch, or b->len if there is no such item. The caller keeps the
+ * place of the last search in *at and *offset: item *at begins at *offset. The search starts there, or at the beginning
+ * if the item is before that place. Both are set to the place of the item. */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 /* Returns the line of item `index` without its newline. It is borrowed, and empty if there is no such item. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);

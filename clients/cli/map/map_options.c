@@ -11,7 +11,6 @@
 #include "protocol/protocol.h"
 
 static const char *const orders[] = {"input", "completion", NULL};
-static const char *const reducers[] = {"sum", "count", "min", "max", "concat"};
 static const char *const progress_words[] = {"auto", "always", "never", NULL};
 
 #define S struct map_options
@@ -184,10 +183,11 @@ static int check_task(struct map_options *o)
         given ? given : "./tasks");
 }
 
+static_assert(REDUCE_KIND_COUNT == 6, "the texts of --reduce name every reducer");
 static bool is_reducer(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(reducers); i++)
-        if (strcmp(reducers[i], name) == 0) return true;
+    for (size_t i = REDUCE_NONE + 1; i < REDUCE_KIND_COUNT; i++)
+        if (strcmp(reduce_words[i], name) == 0) return true;
     return false;
 }
 

@@ -19,7 +19,6 @@ enum job_source { SOURCE_NONE, SOURCE_ITEMS, SOURCE_RANGE, SOURCE_SPANS };
 enum job_order { ORDER_INPUT, ORDER_COMPLETION, ORDER_COUNT };
 /* How consecutive items with the same error are written: a line for each, or one line with their number. */
 enum job_errors { ERRORS_EACH, ERRORS_RUNS, ERRORS_COUNT };
-enum job_reduce { REDUCE_NONE, REDUCE_SUM, REDUCE_COUNT, REDUCE_MIN, REDUCE_MAX, REDUCE_CONCAT, REDUCE_KIND_COUNT };
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
 struct job_retry {

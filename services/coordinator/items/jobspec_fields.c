@@ -9,14 +9,9 @@
 static const char *const order_words[] = {[ORDER_INPUT] = "input", [ORDER_COMPLETION] = "completion"};
 static const char *const errors_words[] = {[ERRORS_EACH] = "each", [ERRORS_RUNS] = "runs"};
 static const char *const jitter_words[] = {[JITTER_NONE] = "none", [JITTER_FULL] = "full"};
-static const char *const reduce_words[] = {
-    [REDUCE_NONE] = NULL, [REDUCE_SUM] = "sum", [REDUCE_COUNT] = "count",
-    [REDUCE_MIN] = "min", [REDUCE_MAX] = "max", [REDUCE_CONCAT] = "concat",
-};
 static_assert(ARRAY_SIZE(order_words) == ORDER_COUNT, "one word per order");
 static_assert(ARRAY_SIZE(errors_words) == ERRORS_COUNT, "one word per way");
 static_assert(ARRAY_SIZE(jitter_words) == JITTER_COUNT, "one word per jitter");
-static_assert(ARRAY_SIZE(reduce_words) == REDUCE_KIND_COUNT, "one word per reducer");
 
 #define AT(member)  .offset = offsetof(struct jobspec, member)
 #define WORDS(list) .words = (list), .word_count = ARRAY_SIZE(list)
