@@ -10,7 +10,7 @@ $(BUILD)/bench/bare_mhd_echo: private BENCH_LIBS := -lmicrohttpd
 $(BUILD)/bench/gearman_do:    private BENCH_LIBS := -lgearman
 $(BUILD)/bench/bare_pool:     private BENCH_LIBS := -lm
 
-$(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call objects,services/common/base/base.c services/common/base/buf.c)
+$(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call objects,services/common/base/base.c services/common/base/buf.c services/common/base/spare_memory.c)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(BENCH_LIBS)

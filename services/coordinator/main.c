@@ -1,9 +1,8 @@
 /* fantail-coordinator: its options, startup and shutdown. The rest is in coordinator.h. */
 #include "coordinator/coordinator.h"
 
-#include <malloc.h>
-
 #include "common/base/limits.h"
+#include "common/base/spare_memory.h"
 #include "common/net/loopback.h"
 #include "common/observe/metrics.h"
 #include "common/service/option.h"
@@ -80,14 +79,6 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-/* Buffers of a MiB are allocated and freed all the time, for items and answers. On the heap, they do not cause page
- * faults each time. */
-static void keep_buffers_on_the_heap(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 32 * (int)MIB);
-    mallopt(M_TRIM_THRESHOLD, 16 * (int)MIB);
-}
-
 /* Checks the options and reads the files that they name. Returns 0, or the exit status after a message. */
 static int check(struct coordinator *c, const struct coordinator_config *config)
 {
@@ -113,7 +104,7 @@ int main(int argc, char **argv)
     if (fault) return fault;
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
 
-    keep_buffers_on_the_heap();
+    spare_memory_start();
     uv_loop_t loop;
     uv_loop_init(&loop);
     int status = coordinator_start(&c, &loop, &tracing, err, sizeof err);

@@ -4,7 +4,8 @@ HOSTS := $(BIN)/fantail-host-native $(BIN)/fantail-host-exec $(BIN)/fantail-host
 HOST_COMMON := $(call objects,services/hosts/line_io.c services/common/base/base.c)
 HOST_NATIVE := $(call objects,services/hosts/native.c services/hosts/answers.c) $(HOST_COMMON)
 HOST_EXEC   := $(call objects,$(wildcard services/hosts/exec*.c)) $(HOST_COMMON) \
-               $(call objects,services/common/base/buf.c services/common/json/json_scan.c services/common/json/encoding.c)
+               $(call objects,$(addprefix services/common/base/,buf.c spare_memory.c)) \
+               $(call objects,$(addprefix services/common/json/,json_scan.c encoding.c))
 
 # Many such processes run at the same time, so they are linked with nothing but libc.
 $(BIN)/fantail-host-native: $(HOST_NATIVE)

@@ -1,7 +1,6 @@
 /* fantail-worker: its options, and the worker as part of a service. */
-#include <malloc.h>
-
 #include "common/base/limits.h"
+#include "common/base/spare_memory.h"
 #include "worker/worker.h"
 
 static const char *const task_outputs[] = {"log", "plain", NULL};
@@ -101,13 +100,6 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
     return status;
 }
 
-/* Buffers of a MiB are allocated and freed all the time. On the heap, they do not cause page faults each time. */
-static void keep_buffers_on_the_heap(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 32 * (int)MIB);
-    mallopt(M_TRIM_THRESHOLD, 16 * (int)MIB);
-}
-
 int main(int argc, char **argv)
 {
     struct worker_config config = {0}; /* for the field that no option sets */
@@ -123,7 +115,7 @@ int main(int argc, char **argv)
     if (fault) return fault;
     log_set_level((enum log_level)config.service.log_level); /* tasks are read before the service starts */
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
-    keep_buffers_on_the_heap();
+    spare_memory_start();
     uv_loop_t loop;
     if (uv_loop_init(&loop) != 0) die(1, "cannot make an event loop");
     int status = serve(&loop, &config, &tracing);

@@ -2,6 +2,8 @@
 
 #include <stdarg.h>
 
+#include "common/base/spare_memory.h"
+
 void buf_init(struct buf *b, size_t cap)
 {
     *b = (struct buf){.cap = cap};
@@ -9,7 +11,7 @@ void buf_init(struct buf *b, size_t cap)
 
 void buf_release(struct buf *b)
 {
-    free(b->data);
+    spare_memory_free(b->data);
     b->data = NULL;
     b->len = b->alloc = 0;
 }

@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include "common/base/spare_memory.h"
+
 /* Asks the kernel for address space, because a large block from malloc() would change how malloc() treats large blocks
  * from then on. If the kernel has no address space, malloc() may still have enough freed memory. */
 static bool probe_kernel(size_t bytes)
@@ -26,5 +28,9 @@ bool (*memory_probe)(size_t bytes) = probe_kernel;
 bool memory_has_room(size_t bytes)
 {
     if (bytes < MEMORY_SMALL_BYTES) return true;
-    return bytes <= SIZE_MAX / 2 && memory_probe(bytes + MEMORY_RESERVE_BYTES);
+    if (bytes > SIZE_MAX / 2) return false;
+    if (memory_probe(bytes + MEMORY_RESERVE_BYTES)) return true;
+    if (!spare_memory_waits()) return false;
+    spare_memory_free_waiting();
+    return memory_probe(bytes + MEMORY_RESERVE_BYTES);
 }

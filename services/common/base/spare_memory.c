@@ -1,11 +1,82 @@
 #include "common/base/spare_memory.h"
 
 #include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/base/limits.h"
 
 /* Freed memory up to this size stays for the next job. */
 #define KEEP_BYTES (32 * (size_t)MIB)
+
+/* Is in the first bytes of a waiting block. */
+struct waiting {
+    struct waiting *next;
+    size_t left; /* bytes of the block that were not given back yet */
+};
+
+static bool waits_for_steps;
+static struct waiting *first;
+
+void spare_memory_start(void)
+{
+    mallopt(M_MMAP_THRESHOLD, (int)SPARE_MEMORY_LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, 16 * (int)MIB);
+    waits_for_steps = true;
+}
+
+void spare_memory_stop(void)
+{
+    waits_for_steps = false;
+    spare_memory_free_waiting();
+}
+
+void spare_memory_free(void *block)
+{
+    size_t size = waits_for_steps && block ? malloc_usable_size(block) : 0;
+    if (size < SPARE_MEMORY_LARGE_BYTES) {
+        free(block);
+        return;
+    }
+    struct waiting *w = block;
+    *w = (struct waiting){first, size};
+    first = w;
+}
+
+bool spare_memory_waits(void)
+{
+    return first != NULL;
+}
+
+static void free_first(void)
+{
+    struct waiting *w = first;
+    first = w->next;
+    free(w);
+}
+
+/* Gives back whole pages of the block from `from` on, except the page of `w` itself. */
+static void give_back(struct waiting *w, size_t from)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), base = (uintptr_t)w;
+    uintptr_t least = base + sizeof *w, begin = base + from, end = (base + w->left) & ~(page - 1);
+    if (begin < least) begin = least;
+    begin = (begin + page - 1) & ~(page - 1);
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED); /* failing does no harm: free() follows */
+    w->left = from;
+}
+
+void spare_memory_step(void)
+{
+    if (!first) return;
+    give_back(first, first->left > SPARE_MEMORY_STEP_BYTES ? first->left - SPARE_MEMORY_STEP_BYTES : 0);
+    if (first->left == 0) free_first();
+}
+
+void spare_memory_free_waiting(void)
+{
+    while (first) free_first();
+}
 
 void spare_memory_return(void)
 {

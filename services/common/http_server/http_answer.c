@@ -1,3 +1,4 @@
+#include "common/base/spare_memory.h"
 #include "common/http_server/http_server_internal.h"
 
 #define WORTH_A_PULL_BYTES (4 * KIB)
@@ -47,7 +48,7 @@ static bool begin_whole(struct http_exchange *x)
     struct buf answer = {0};
     if (x->is_head || !x->ops->whole || !x->ops->whole(x, &answer)) return false;
     x->pull_end = HTTP_PULL_END;
-    x->response = MHD_create_response_from_buffer_with_free_callback(answer.len, answer.data, free);
+    x->response = MHD_create_response_from_buffer_with_free_callback(answer.len, answer.data, spare_memory_free);
     if (!x->response) BUG("out of memory for an answer");
     return true;
 }

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "common/base/spare_memory.h"
 #include "common/base/start_memory.h"
 #include "common/loop/turn_time.h"
 #include "common/observe/metrics.h"
@@ -37,7 +38,7 @@ struct service {
     uv_timer_t timer;        /* ends DELAYING, then runs the checks of the next states, then ends CLOSING */
     uv_timer_t reload_timer; /* active while the gap after a reload is not over */
     bool reload_again;       /* a signal came in this gap */
-    struct turn_step log_step;
+    struct turn_step log_step, memory_step;
     struct busy_poller busy_poller;
     struct turn_time turn_time;
 };
@@ -204,9 +205,18 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* Starting. */
 
-static void flush_log(void *unused)
+static void finish_turn(void *service)
 {
+    struct service *s = service;
     log_flush();
+    if (spare_memory_waits()) turn_stay_awake(&s->memory_step, true);
+}
+
+static void free_memory(void *service)
+{
+    struct service *s = service;
+    spare_memory_step();
+    turn_stay_awake(&s->memory_step, spare_memory_waits());
 }
 
 static void start_handles(struct service *s)
@@ -227,7 +237,8 @@ static void start_handles(struct service *s)
     s->reload_timer.data = s;
     turn_time_start(&s->turn_time, s->loop);
     busy_poller_start(&s->busy_poller, s->loop, s->config->busy_poll_us);
-    turn_add(s->loop, &s->log_step, TURN_BEFORE_SLEEP_LOG, flush_log, NULL);
+    turn_add(s->loop, &s->log_step, TURN_BEFORE_SLEEP_LOG, finish_turn, s);
+    turn_add(s->loop, &s->memory_step, TURN_IDLE_FREED_MEMORY, free_memory, s);
 }
 
 /* Makes this process end with its parent. If the parent passed its process ID, this works even if the parent ended
@@ -301,6 +312,8 @@ void service_free(struct service *s)
     uv_close((uv_handle_t *)&s->timer, NULL);
     uv_close((uv_handle_t *)&s->reload_timer, NULL);
     turn_remove(&s->log_step);
+    turn_remove(&s->memory_step);
+    spare_memory_stop();
     busy_poller_stop(&s->busy_poller);
     turn_time_stop(&s->turn_time);
     uv_run(s->loop, UV_RUN_NOWAIT);

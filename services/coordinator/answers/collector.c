@@ -1,6 +1,7 @@
 #include "coordinator/answers/collector.h"
 
 #include "common/base/memory_room.h"
+#include "common/base/spare_memory.h"
 #include "coordinator/answers/segments.h"
 
 #define SEGMENT_BYTES     ((size_t)64 * 1024) /* a segment grows to this size at most, unless one call adds more */
@@ -61,7 +62,7 @@ static void release_bytes(struct collector *c, struct segment *seg)
     if (seg->alloc == SEGMENT_BYTES && !c->spare && !memory_is_short(c))
         c->spare = seg->bytes;
     else
-        free(seg->bytes);
+        spare_memory_free(seg->bytes);
     seg->bytes = NULL;
     seg->alloc = 0;
 }

@@ -1,5 +1,6 @@
 #include "coordinator/items/payload.h"
 
+#include "common/base/spare_memory.h"
 #include "coordinator/items/splitter.h"
 
 struct payload_bytes {
@@ -32,7 +33,7 @@ void payload_free(struct payload *p)
 {
     if (!p) return;
     if (--p->shared->users == 0) {
-        free(p->shared->data);
+        spare_memory_free(p->shared->data);
         free(p->shared);
     }
     free(p);

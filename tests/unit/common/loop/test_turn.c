@@ -56,6 +56,7 @@ static void close_loop(void)
 
 static const char whole_turn[] = "idle: long answers\n"
                                  "idle: reductions\n"
+                                 "idle: freed memory\n"
                                  "before sleep: scheduler\n"
                                  "before sleep: client\n"
                                  "before sleep: server\n"
@@ -90,7 +91,7 @@ Test(turn, steps_run_in_the_order_of_the_table_in_whatever_order_they_are_added)
     for (int i = 0; i < TURN_PLACE_COUNT; i++) {
         up[i] = (enum turn_place)i;
         down[TURN_PLACE_COUNT - 1 - i] = (enum turn_place)i;
-        mixed[i] = (enum turn_place)(i * 5 % TURN_PLACE_COUNT);
+        mixed[i] = (enum turn_place)(i * 7 % TURN_PLACE_COUNT);
     }
     check_whole_turn(up);
     check_whole_turn(down);

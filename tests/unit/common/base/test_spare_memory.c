@@ -1,0 +1,125 @@
+/* Large blocks go back to the kernel in slices. What is resident is counted with mincore(), so no clock is needed. */
+#include <criterion/criterion.h>
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/base/limits.h"
+#include "common/base/memory_room.h"
+#include "common/base/spare_memory.h"
+#include "unit/leaks.h"
+
+#define BLOCK_BYTES ((size_t)60 << 20)
+
+/* Returns how many bytes of whole pages in the block are in memory. */
+static size_t resident(const char *block)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 0;
+    uintptr_t begin = ((uintptr_t)block + page - 1) & ~(page - 1);
+    unsigned char *in = xcalloc(BLOCK_BYTES / page, 1);
+    cr_assert_eq(mincore((void *)begin, BLOCK_BYTES - page, in), 0);
+    for (size_t i = 0; i < BLOCK_BYTES / page; i++) n += in[i] & 1;
+    free(in);
+    return n * page;
+}
+
+static char *full_block(void)
+{
+    char *block = xmalloc(BLOCK_BYTES);
+    memset(block, 'x', BLOCK_BYTES);
+    return block;
+}
+
+Test(spare_memory, no_step_frees_more_than_its_share_of_a_large_block)
+{
+    size_t steps = 0;
+    spare_memory_start();
+    char *block = full_block();
+    size_t before = resident(block);
+    spare_memory_free(block);
+    cr_assert_eq(resident(block), before, "freeing only queues the block");
+    while (spare_memory_waits()) {
+        spare_memory_step();
+        steps++;
+        if (!spare_memory_waits()) break;
+        size_t after = resident(block);
+        cr_assert_leq(before - after, SPARE_MEMORY_STEP_BYTES);
+        before = after;
+    }
+    cr_assert_leq(before, 2 * SPARE_MEMORY_STEP_BYTES, "the last step freed %zu bytes", before);
+    cr_assert_geq(steps, BLOCK_BYTES / SPARE_MEMORY_STEP_BYTES);
+    spare_memory_stop();
+    assert_no_leaks();
+}
+
+Test(spare_memory, a_large_buffer_that_is_released_waits_and_a_small_one_does_not)
+{
+    struct buf small = {0}, large = {0};
+    spare_memory_start();
+    cr_assert(buf_reserve(&small, SPARE_MEMORY_LARGE_BYTES / 2));
+    cr_assert(buf_reserve(&large, SPARE_MEMORY_LARGE_BYTES));
+    buf_release(&small);
+    cr_assert_not(spare_memory_waits());
+    buf_release(&large);
+    cr_assert(spare_memory_waits());
+    spare_memory_stop();
+    cr_assert_not(spare_memory_waits());
+    assert_no_leaks();
+}
+
+Test(spare_memory, a_program_that_makes_no_steps_frees_at_once)
+{
+    spare_memory_free(full_block());
+    cr_assert_not(spare_memory_waits());
+    spare_memory_free(NULL);
+    assert_no_leaks();
+}
+
+static bool room_is_there_when_nothing_waits(size_t bytes)
+{
+    return !spare_memory_waits();
+}
+
+Test(spare_memory, blocks_that_wait_are_freed_when_memory_is_short)
+{
+    spare_memory_start();
+    spare_memory_free(full_block());
+    memory_probe = room_is_there_when_nothing_waits;
+    cr_assert(memory_has_room(BLOCK_BYTES));
+    cr_assert_not(spare_memory_waits());
+    spare_memory_stop();
+    assert_no_leaks();
+}
+
+#ifndef __SANITIZE_ADDRESS__
+static long faults(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return use.ru_minflt;
+}
+#endif
+
+/* A page that is copied causes a fault at its new place, and a page that is moved does not. */
+Test(spare_memory, a_large_buffer_grows_without_copies)
+{
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("this sanitizer copies every block that grows; build the test with SANITIZE=");
+#else
+    struct buf b = {0};
+    spare_memory_start();
+    cr_assert(buf_reserve(&b, SPARE_MEMORY_LARGE_BYTES));
+    long page = sysconf(_SC_PAGESIZE), step_pages = (long)(MIB / (size_t)page);
+    char *bytes = xcalloc(MIB, 1);
+    while (b.len < BLOCK_BYTES) {
+        long before = faults();
+        cr_assert(buf_add(&b, bytes, MIB));
+        cr_assert_leq(faults() - before, 2 * step_pages, "at %zu bytes", b.len);
+    }
+    free(bytes);
+    buf_release(&b);
+    spare_memory_stop();
+#endif
+}
