@@ -52,6 +52,7 @@ static void free_when_over(struct job *j)
     job_trace_end(j);
     if (j->question) survey_question_drop(&jobs->fleet->survey, j->question);
     set_folds_more(j, false);
+    if (j->paused) list_remove(&jobs->paused, &j->paused_link);
     jobs_remove(jobs, j);
     submission_release(&j->submission);
     phase_release(&j->phase);
@@ -127,12 +128,6 @@ static struct reader *next_reader(const struct job *j, const struct reader *r)
 {
     struct list_link *next = list_next(&j->readers, r ? &r->link : NULL);
     return next ? CONTAINER_OF(next, struct reader, link) : NULL;
-}
-
-void job_tick(struct job *j, uint64_t now)
-{
-    if (j->paused) job_pause_or_resume(j);
-    for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_tick(r, now);
 }
 
 bool job_is_reduced(const struct job *j)

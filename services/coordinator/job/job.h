@@ -53,7 +53,8 @@ struct job {
     struct list_link cancel_link;
     enum sched_waiting waiting;
     uint64_t starting; /* how many processes are starting on the worker that reported this last */
-    bool paused;       /* no new items are sent until its reader has caught up, see job_pause.c */
+    bool paused;       /* no new items are sent until its reader has caught up, see job_pause.c; on jobs->paused */
+    struct list_link paused_link;
     struct sched_outcome outcome;
     char failure[200]; /* why the coordinator itself failed the job; "": it did not */
     bool disk_failed;  /* the job failed because of the disk */

@@ -8,6 +8,8 @@
 /* jobs.c */
 void jobs_add(struct jobs *t, struct job *j);
 void jobs_remove(struct jobs *t, struct job *j);
+/* Call it regularly. Resumes paused jobs, and lets readers add the control lines that are due. */
+void jobs_tick(struct jobs *t, uint64_t now_ns);
 
 /* job.c */
 
@@ -17,7 +19,6 @@ void job_move(struct job *j, enum job_state to);
 void job_start(struct job *j);
 /* Call it when the exchange of the submission or of a reader is over. That reader must already be freed. May free j. */
 void job_client_gone(struct job *j);
-void job_tick(struct job *j, uint64_t now_ns);
 
 /* Call it when the request was wrong. The request is answered with the problem, and items that already run are
  * cancelled. `members` may be NULL. */

@@ -23,6 +23,10 @@ void job_pause_or_resume(struct job *j)
     bool pause = behind && (j->paused || (is_read_meanwhile(j) && spill_is_scarce(&j->jobs->spill)));
     if (pause == j->paused) return;
     j->paused = pause;
+    if (pause)
+        list_push_back(&j->jobs->paused, &j->paused_link);
+    else
+        list_remove(&j->jobs->paused, &j->paused_link);
     sched_job_pause(j->phase.sched, pause);
     scheduler_timing_want(j->jobs->turn);
 }

@@ -8,6 +8,7 @@
 /* How often the timer of progress lines and heartbeats fires. The timer runs while there are jobs, spill files to
  * remove or freed memory to return. */
 enum { TICK_MS = 100 };
+#define WHEEL_TICK_NS (50 * NS_PER_MS)
 enum { BUCKETS_MIN = 64 };
 #define MEMORY_GAP_NS (5 * NS_PER_S)
 
@@ -21,11 +22,25 @@ static void return_memory(struct jobs *t, uint64_t now)
     spare_memory_return();
 }
 
-static void tick(uv_timer_t *timer)
+static void reader_due(struct wheel_node *node, uint64_t now)
+{
+    reader_tick(CONTAINER_OF(node, struct reader, due), now);
+}
+
+void jobs_tick(struct jobs *t, uint64_t now)
+{
+    for (struct list_link *at = list_next(&t->paused, NULL), *next; at; at = next) {
+        next = list_next(&t->paused, at);
+        job_pause_or_resume(CONTAINER_OF(at, struct job, paused_link));
+    }
+    wheel_run(&t->readers, now, reader_due);
+}
+
+static void on_tick_timer(uv_timer_t *timer)
 {
     struct jobs *t = timer->data;
     uint64_t now = now_ns();
-    for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) job_tick(j, now);
+    jobs_tick(t, now);
     bool more = spill_dir_step(&t->spill);
     return_memory(t, now);
     if (t->count == 0 && !more && !t->memory_was_freed) uv_timer_stop(timer);
@@ -51,6 +66,8 @@ void jobs_init(struct jobs *t, uv_loop_t *loop)
     list_init(&t->by_age);
     list_init(&t->cancels);
     list_init(&t->folds);
+    list_init(&t->paused);
+    wheel_init(&t->readers, WHEEL_TICK_NS, now_ns());
     turn_add(loop, &t->fold_step, TURN_IDLE_REDUCTIONS, fold_next, t);
     t->spill = (struct spill_dir){.path = t->config->spill_dir, .max_bytes = (uint64_t)t->config->max_spill_bytes};
     t->buckets_n = BUCKETS_MIN;
@@ -128,7 +145,7 @@ void jobs_add(struct jobs *t, struct job *j)
     put_in_bucket(t, j);
     list_push_front(&t->by_age, &j->by_age);
     t->count++;
-    if (!uv_is_active((uv_handle_t *)&t->tick_timer)) uv_timer_start(&t->tick_timer, tick, TICK_MS, TICK_MS);
+    if (!uv_is_active((uv_handle_t *)&t->tick_timer)) uv_timer_start(&t->tick_timer, on_tick_timer, TICK_MS, TICK_MS);
 }
 
 void jobs_remove(struct jobs *t, struct job *j)

@@ -13,6 +13,7 @@
 #include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/spill/spill_dir.h"
 #include "coordinator/timing/scheduler_timing.h"
+#include "coordinator/timing/wheel.h"
 
 struct job;
 
@@ -54,7 +55,9 @@ struct jobs {
     bool memory_was_freed;       /* a job was freed since then */
     struct list folds;           /* reductions that have more answers to fold */
     struct turn_step fold_step;
-    struct list cancels; /* jobs whose cancellation the scheduler does not know yet */
+    struct wheel readers; /* when each reader must add a control line */
+    struct list paused;   /* jobs that wait for their readers */
+    struct list cancels;  /* jobs whose cancellation the scheduler does not know yet */
     uv_timer_t tick_timer;
     struct jobs_metrics metrics;
 };

@@ -54,6 +54,7 @@ void reader_free(struct reader *r)
 {
     if (!r) return;
     list_remove(&r->job->readers, &r->link);
+    wheel_remove(&r->due);
     error_log_release(&r->errors);
     buf_release(&r->pending);
     free(r);
@@ -202,6 +203,37 @@ ssize_t reader_pull(struct reader *r, char *dst, size_t cap)
     return n;
 }
 
+/* When control lines are due. */
+
+static uint64_t heartbeat_ns(const struct reader *r)
+{
+    return r->last_output_ns + (uint64_t)(r->job->jobs->config->heartbeat_s * 1e9);
+}
+
+static uint64_t progress_ns(const struct reader *r)
+{
+    uint64_t every_ns = (uint64_t)(r->job->spec.progress_s * 1e9);
+    return r->ndjson && every_ns ? r->last_progress_ns + every_ns : UINT64_MAX;
+}
+
+static uint64_t start_alone_ns(const struct reader *r)
+{
+    return r->ndjson && r->state == READER_IDLE ? r->last_output_ns + START_ALONE_NS : UINT64_MAX;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Each output makes the heartbeat due later. The wheel is told only when the old instant has come, because outputs are
+ * frequent. */
+static void set_due(struct reader *r)
+{
+    uint64_t due_ns = earlier(heartbeat_ns(r), earlier(progress_ns(r), start_alone_ns(r)));
+    wheel_set(&r->job->jobs->readers, &r->due, due_ns);
+}
+
 /* Beginning. */
 
 /* Puts the start line before the control lines that are already pending. */
@@ -228,10 +260,12 @@ void reader_open(struct reader *r, const struct answer_source *source)
     result_writer_init(&r->writer, r->ndjson ? RESULTS_NDJSON : json);
     r->writer.on_error = keep_error;
     r->writer.data = r;
-    if (job_has_all_answers(r->job))
+    if (job_has_all_answers(r->job)) {
         reader_finish(r);
-    else
-        reader_wake(r);
+        return;
+    }
+    set_due(r);
+    reader_wake(r);
 }
 
 /* A stream of lines begins when there is something to send. A JSON document waits until the job ends. */
@@ -252,10 +286,13 @@ void reader_wake(struct reader *r)
  * line may stand for millions of items. Such a document is streamed. */
 static void answer_whole(struct reader *r)
 {
+    enum { HEAD_AND_TAIL_BYTES = 1024 };
     struct buf document = {0};
+    size_t likely = (size_t)answer_source_unread_bytes(&r->source) + HEAD_AND_TAIL_BYTES;
     ssize_t n = 0;
     while (document.len < WHOLE_DOCUMENT_BYTES) {
-        if (!buf_reserve(&document, WHOLE_DOCUMENT_BYTES)) BUG("an unbounded buffer refused");
+        bool is_full = document.len == document.alloc;
+        if (is_full && !buf_reserve(&document, likely)) BUG("an unbounded buffer refused");
         n = pull_document(r, document.data + document.len, document.alloc - document.len);
         if (n <= 0) break;
         document.len += (size_t)n;
@@ -325,22 +362,25 @@ static void add_heartbeat(struct reader *r, uint64_t now)
     if (!r->ndjson && r->state == READER_IDLE) start_streaming(r);
 }
 
+static bool add_control_line(struct reader *r, uint64_t now)
+{
+    if (now >= progress_ns(r)) {
+        job_write_progress(r->job, &r->pending);
+        r->last_progress_ns = now;
+    } else if (now >= heartbeat_ns(r)) {
+        add_heartbeat(r, now);
+    } else if (now >= start_alone_ns(r)) {
+        start_streaming(r);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* While a control line waits for a slow client, no further control line is added. */
 void reader_tick(struct reader *r, uint64_t now)
 {
-    const struct job *j = r->job;
-    if (!r->source.ops || job_has_all_answers(j) || r->pending.len) return;
-    uint64_t heartbeat_ns = (uint64_t)(j->jobs->config->heartbeat_s * 1e9);
-    uint64_t progress_ns = (uint64_t)(j->spec.progress_s * 1e9);
-    if (r->ndjson && progress_ns && now - r->last_progress_ns >= progress_ns) {
-        job_write_progress(j, &r->pending);
-        r->last_progress_ns = now;
-    } else if (now - r->last_output_ns >= heartbeat_ns) {
-        add_heartbeat(r, now);
-    } else if (r->ndjson && r->state == READER_IDLE && now - r->last_output_ns >= START_ALONE_NS) {
-        start_streaming(r);
-    } else {
-        return;
-    }
-    reader_wake(r);
+    if (job_has_all_answers(r->job)) return;
+    if (!r->pending.len && add_control_line(r, now)) reader_wake(r);
+    set_due(r);
 }

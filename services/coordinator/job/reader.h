@@ -20,6 +20,7 @@
 #include "coordinator/answers/answer_source.h"
 #include "coordinator/answers/error_log.h"
 #include "coordinator/answers/result_writer.h"
+#include "coordinator/timing/wheel.h"
 
 struct http_exchange;
 struct job;
@@ -46,6 +47,7 @@ struct reader {
     struct buf pending;      /* what is sent before the next result: control lines, head, tail */
     size_t pending_at;
     uint64_t last_output_ns, last_progress_ns;
+    struct wheel_node due; /* on jobs->readers until the job has ended */
 };
 
 /* Makes a reader for an exchange whose body is whole. Its Accept header selects the format of the answer. */
@@ -63,7 +65,7 @@ void reader_wake(struct reader *r);
 void reader_waiting(struct reader *r, const char *reason);
 /* Call it when the job has ended. */
 void reader_finish(struct reader *r);
-/* Call it regularly. Adds progress lines and heartbeats that are due. */
+/* Call it when r->due is due. Adds a progress line or a heartbeat, unless its time has not come yet. */
 void reader_tick(struct reader *r, uint64_t now_ns);
 
 /* Writes up to cap bytes of the answer at dst. Returns what http_exchange_ops.pull returns. */

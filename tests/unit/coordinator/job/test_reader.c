@@ -90,10 +90,10 @@ Test(reader, control_lines_for_a_client_that_stops_reading_do_not_pile_up)
     stage_init(&s);
     stage_post_body(&s, &x, "{\"task\":\"echo\",\"items\":[1]}");
     struct reader *r = stage_job(&s)->submission.reader;
-    for (uint64_t i = 1; i <= 1000; i++) job_tick(stage_job(&s), now_ns() + i * 60 * NS_PER_S);
+    for (uint64_t i = 1; i <= 1000; i++) jobs_tick(&s.jobs, now_ns() + i * 60 * NS_PER_S);
     cr_assert_lt(r->pending.len, 120);
     cr_assert_not(exchange_pull(&x, 4096));
-    job_tick(stage_job(&s), now_ns() + 2000 * 60 * NS_PER_S);
+    jobs_tick(&s.jobs, now_ns() + 2000 * 60 * NS_PER_S);
     cr_assert_not(exchange_pull(&x, 4096));
     cr_assert_str_eq(after_start(&x, stage_job(&s)->id), "{\"type\":\"heartbeat\"}\n{\"type\":\"heartbeat\"}\n");
     exchange_close(&x, HTTP_CLOSED_HANG_UP);
@@ -108,7 +108,7 @@ Test(reader, a_stream_without_answers_begins_with_the_id_of_its_job)
     stage_init(&s);
     stage_post_body(&s, &x, "{\"task\":\"echo\",\"items\":[1]}");
     cr_assert_eq(x.status, 0, "a short job is answered in one piece");
-    job_tick(stage_job(&s), now_ns() + NS_PER_S / 4);
+    jobs_tick(&s.jobs, now_ns() + NS_PER_S / 4);
     cr_assert_not(exchange_pull(&x, 4096));
     cr_assert_str_eq(after_start(&x, stage_job(&s)->id), "");
     cr_assert_str_eq(x.job, stage_job(&s)->id);
