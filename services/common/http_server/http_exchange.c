@@ -2,12 +2,16 @@
 #include "common/observe/log.h"
 
 #define FREE_EXCHANGES_KEPT 64
-/* With so many suspended connections, resumes are gathered: after one, the next waits for GAP per connection. The
- * library takes up to a tenth of that to look at a connection, because its memory is in no cache. */
+/* When the library resumes a connection, it looks at all that are suspended. It takes up to LOOK for each of them,
+ * because its memory is in no cache. With thousands of them this takes longer than the rest of an answer. */
+#define RESUME_LOOK_NS 100
+/* With so many suspended connections, resumes are gathered: after one, the next waits for GAP per connection. */
 #define RESUME_GATHER_FROM 1000
-#define RESUME_GAP_NS      1000
-/* If a turn has lasted this long, an exchange that has already moved bytes is parked. */
-#define STEPS_NS (100 * NS_PER_US)
+#define RESUME_GAP_NS      (40 * RESUME_LOOK_NS)
+/* If a turn has lasted this long, an exchange that has already moved bytes is parked. It is resumed in the next turn,
+ * so a turn is also several times as long as a resume takes. */
+#define STEPS_NS       (100 * NS_PER_US)
+#define STEPS_LOOKS_NS (8 * RESUME_LOOK_NS)
 
 static const char *const stage_names[] = {
     [HTTP_STAGE_HEAD] = "head",     [HTTP_STAGE_BODY] = "body", [HTTP_STAGE_WHOLE] = "whole",
@@ -124,8 +128,7 @@ void http_exchange_wake(struct http_exchange *x)
     want_resume(s);
 }
 
-/* When the library resumes a connection, it looks at all that are suspended. With thousands of them this takes longer
- * than the rest of an answer. So then several are resumed at once. */
+/* If many connections are suspended, several are resumed at once. */
 void http_exchange_resume_woken(struct http_server *s)
 {
     if (!s->woken) return;
@@ -142,14 +145,14 @@ void http_exchange_resume_woken(struct http_server *s)
     }
 }
 
-/* Once a turn has lasted STEPS_NS, an exchange that already moved bytes waits for the next turn, so that short requests
- * can finish. */
+/* Once a turn has lasted long, an exchange that already moved bytes waits for the next turn, so that short requests can
+ * finish. */
 bool http_exchange_park(struct http_exchange *x)
 {
     struct http_server *s = x->server;
     bool first = x->stepped_in_turn != s->turn;
     x->stepped_in_turn = s->turn;
-    if (first || uv_hrtime() - s->turn_ns < STEPS_NS) return false;
+    if (first || uv_hrtime() - s->turn_ns < STEPS_NS + s->waiting * STEPS_LOOKS_NS) return false;
     MHD_suspend_connection(x->connection->mhd);
     move_flow(x, HTTP_FLOW_PARKED);
     x->next_parked = s->parked;

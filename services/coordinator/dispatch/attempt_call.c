@@ -323,6 +323,12 @@ static void make_headers(struct request_headers *h, const struct attempt_call *c
     h->lines[h->n] = NULL;
 }
 
+/* Before the first answer to a chunk of the job, the answer is expected to be as long as the items. */
+static uint64_t likely_answer_bytes(const struct attempt_call *call)
+{
+    return call->phase->answer_bytes ? call->phase->answer_bytes : call->items_len;
+}
+
 static void start_http(struct attempt_call *call, const struct endpoint *to)
 {
     const struct phase *p = call->phase;
@@ -339,7 +345,7 @@ static void start_http(struct attempt_call *call, const struct endpoint *to)
                                      .headers = headers.lines,
                                      .body_bytes = (int64_t)(p->chunk_header.len + call->items_len),
                                      .read = read_body,
-                                     .answer_bytes = p->answer_bytes,
+                                     .answer_bytes = likely_answer_bytes(call),
                                      .on_head = on_head,
                                      .on_body = on_body,
                                      .on_end = on_end,
