@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import unittest
 
 import fantail_testing as ft
 from fantail_testing import wait_until
@@ -92,9 +93,13 @@ def nginx(place):
 def haproxy(place):
     stock = (f"frontend clients\n    bind :8080\n    default_backend coordinators\n"
              f"backend coordinators\n    server coordinator1 {place.upstream}\n")
+    return haproxy_with(place, place.lines("haproxy", stock))
+
+
+def haproxy_with(place, block):
     config = replace(read("/etc/haproxy/haproxy.cfg"), (r"/run/haproxy/", place.folder + "/"), (r"^\s*daemon$", ""),
                      (r"^\s*(chroot|user|group) .*", ""))
-    config += replace(place.lines("haproxy", stock), (r"bind :8080", f"bind 127.0.0.1:{place.port}"))
+    config += replace(block, (r"bind :8080", f"bind 127.0.0.1:{place.port}"))
     return ["haproxy", "-db", "-f", place.write("haproxy.cfg", config)]
 
 
@@ -171,6 +176,11 @@ CONFIGURE = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy, "apache": apach
              "envoy": envoy}
 
 
+def needs(name):
+    """For a test that is skipped where this proxy is not installed."""
+    return unittest.skipUnless(have(name), f"{name} is not installed")
+
+
 def environment(folder):
     env = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin", "HOME": folder,
            "XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder}
@@ -194,7 +204,23 @@ def start(test, name, upstream_port, kind="stock", add_cleanup=None):
     folder = os.path.join(test.folder, f"{name}-{upstream_port}-{kind}")
     os.makedirs(folder)
     place = Place(folder, test.free_port(), upstream_port, kind)
-    argv = CONFIGURE[name](place)
+    return run(test, name, place, CONFIGURE[name](place), add_cleanup)
+
+
+def start_pool(test, upstream_ports):
+    """Starts HAProxy as the load balancer of several coordinators, with the documented configuration and health checks.
+    Returns its port."""
+    folder = os.path.join(test.folder, "haproxy-pool")
+    os.makedirs(folder)
+    place = Place(folder, test.free_port(), 0, "documented")
+    checks = "    option httpchk GET /readyz\n    default-server check inter 200ms fall 1 rise 1\n"
+    servers = "".join(f"    server coordinator{i} 127.0.0.1:{port}\n" for i, port in enumerate(upstream_ports))
+    block = replace(documented("haproxy", place.upstream), (r"^    server .*\n", checks + servers))
+    return run(test, "haproxy", place, haproxy_with(place, block), None)
+
+
+def run(test, name, place, argv, add_cleanup):
+    folder = place.folder
     with open(os.path.join(folder, "output"), "wb") as output:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
                                    start_new_session=True, env=environment(folder))

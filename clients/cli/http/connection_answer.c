@@ -2,6 +2,8 @@
 
 #include <strings.h>
 
+#include "protocol/protocol.h"
+
 enum framing {
     IN_HEAD,
     IN_SIZE,    /* in the line with a chunk's length */
@@ -19,6 +21,7 @@ void connection_answer_begin(struct connection *c)
     c->status = 0;
     c->content_type[0] = '\0';
     c->retry_after_s = -1;
+    c->job_was_accepted = false;
     c->close_after = c->chunked = false;
     c->remaining = 0;
     if (!c->raw) c->raw = xmalloc(CONNECTION_RAW_BYTES);
@@ -77,6 +80,8 @@ static void read_header(struct connection *c, char *line)
         c->close_after |= strcasestr(value, "close") != NULL;
     } else if (strcasecmp(line, "Content-Type") == 0) {
         snprintf(c->content_type, sizeof(c->content_type), "%s", value);
+    } else if (strcasecmp(line, HEADER_JOB) == 0) {
+        c->job_was_accepted = true;
     } else if (strcasecmp(line, "Retry-After") == 0 && *value >= '0' && *value <= '9') {
         c->retry_after_s = strtod(value, NULL);
     }

@@ -11,7 +11,7 @@
 #include "cli/map/map.h"
 #include "cli/map/map_internal.h"
 
-enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDIN, POLL_OTHERS };
+enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDIN, POLL_CARE, POLL_OTHERS };
 
 void map_run_move(struct map_run *run, enum map_run_state to)
 {
@@ -67,9 +67,16 @@ static void turn_fleet(struct map_run *run)
 
 /* --max-concurrency limits the whole run, but the service applies it to each job. So such a run has one job at a
  * time. */
-static unsigned jobs_max(const struct map_run *run)
+static unsigned jobs_max(const struct map_run *run, uint64_t now)
 {
-    return run->options->max_concurrency > 0 ? 1 : MAP_JOBS;
+    if (run->options->max_concurrency > 0 || care_is_new(&run->care, now)) return 1;
+    return care_items_max(&run->care, 0, now) ? MAP_JOBS_CAREFUL : MAP_JOBS;
+}
+
+/* Returns the items per nanosecond so far. */
+static double pace(const struct map_run *run, uint64_t now)
+{
+    return run->began_ns && now > run->began_ns ? (double)run->done / (double)(now - run->began_ns) : 0;
 }
 
 /* Whether the running jobs have work for MAP_WORK_S at the present rate. If so, more jobs would only reduce the share
@@ -77,16 +84,20 @@ static unsigned jobs_max(const struct map_run *run)
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
     if (run->count < MAP_JOBS_SLOW) return false;
-    double pace = now > run->began_ns ? (double)run->done / (double)(now - run->began_ns) : 0;
-    return (double)(run->lines_begun - run->done) > pace * (double)(MAP_WORK_S * NS_PER_S);
+    return (double)(run->lines_begun - run->done) > pace(run, now) * (double)(MAP_WORK_S * NS_PER_S);
+}
+
+/* Whether the run would start another job if there were items for it. */
+static bool wants_job(const struct map_run *run, uint64_t now)
+{
+    if (!map_run_can_ask(run) || run->care.gate_closed || run->count >= jobs_max(run, now)) return false;
+    if (run->count && run->bytes_in_jobs + run->input.cut > MAP_JOB_BYTES) return false;
+    return !has_work_enough(run, now);
 }
 
 static bool may_start(const struct map_run *run, uint64_t now)
 {
-    if (!map_run_can_ask(run) || run->count >= jobs_max(run)) return false;
-    if (run->count && run->bytes_in_jobs + run->input.cut > MAP_JOB_BYTES) return false;
-    if (has_work_enough(run, now)) return false;
-    return input_has_batch(&run->input, run->count == 0, now);
+    return wants_job(run, now) && input_has_batch(&run->input, run->count == 0, now);
 }
 
 struct map_job *map_run_use_idle(struct map_run *run)
@@ -96,11 +107,13 @@ struct map_job *map_run_use_idle(struct map_run *run)
     if (run->state == MAP_READY) map_run_move(run, MAP_ASKED);
     j->answered = j->base = j->seek_index = 0;
     j->seek_offset = 0;
-    j->retries = 0;
+    j->tries = (struct outage_tries){0};
+    unanswered_clear(&j->unanswered);
+    j->count = 0;
     j->end_seen = j->ends_at_bad = false;
-    /* After a refusal, items that have already run are run a second time. A command must run only once for each item,
-     * so its items are checked first. */
-    j->checks_items = run->options->command != NULL;
+    /* After a refusal, items that have already run are run a second time. Items that must run only once are checked
+     * first. */
+    j->checks_items = run->care.twice == CARE_RUNS_ONCE;
     return j;
 }
 
@@ -114,10 +127,10 @@ static void start_jobs(struct map_run *run, uint64_t now)
 {
     while (may_start(run, now)) {
         struct map_job *j = map_run_use_idle(run);
-        input_cut(&run->input, &j->batch);
+        input_cut_some(&run->input, &j->batch, care_items_max(&run->care, pace(run, now), now));
         j->first = run->items_begun;
-        if (run->options->order == MAP_ORDER_COMPLETION)
-            run->items_begun += batch_count(&j->batch, run->input.skip_blank);
+        if (run->options->order == MAP_ORDER_COMPLETION) j->count = batch_count(&j->batch, run->input.skip_blank);
+        run->items_begun += j->count;
         run->bytes_in_jobs += j->batch.len;
         run->lines_begun += j->batch.lines;
         if (!run->began_ns) run->began_ns = now;
@@ -143,17 +156,22 @@ static void lower(int *timeout_ms, int to)
     if (to >= 0 && (*timeout_ms < 0 || to < *timeout_ms)) *timeout_ms = to;
 }
 
+static void lower_until(int *timeout_ms, uint64_t when_ns, uint64_t now)
+{
+    uint64_t left_ms = when_ns > now ? (when_ns - now) / NS_PER_MS + 1 : 0;
+    lower(timeout_ms, left_ms < 60000 ? (int)left_ms : 60000);
+}
+
 static int timeout_of(const struct map_run *run, uint64_t now)
 {
     int timeout_ms = run->progress.on ? PROGRESS_MS : -1;
     if (run->options->reduce && run->state == MAP_READY) return 0;
-    if (map_run_can_ask(run) && run->count < jobs_max(run) &&
-        (run->count == 0 || run->bytes_in_jobs + run->input.cut <= MAP_JOB_BYTES) && !has_work_enough(run, now))
-        lower(&timeout_ms, input_timeout_ms(&run->input, now));
+    if (wants_job(run, now)) lower(&timeout_ms, input_timeout_ms(&run->input, now));
+    if (run->care.state == CARE_WAITING) lower_until(&timeout_ms, run->care.retry_ns, now);
+    lower_until(&timeout_ms, map_cut_due_ns(run), now);
     for (unsigned i = 0; i < run->count; i++) {
         const struct map_job *j = run->running[i];
-        if (j->state == MAP_JOB_BACKOFF)
-            lower(&timeout_ms, j->retry_ns > now ? (int)((j->retry_ns - now) / NS_PER_MS) + 1 : 0);
+        if (j->state == MAP_JOB_BACKOFF && !run->care.gate_closed) lower_until(&timeout_ms, j->retry_ns, now);
         if (map_job_may_skip(run, j, i == 0)) timeout_ms = 0;
     }
     return timeout_ms;
@@ -190,6 +208,8 @@ static void turn(struct map_run *run)
     fds[POLL_INTERRUPT] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
     fds[POLL_STDOUT] = (struct pollfd){.fd = run->output.fd};
     fds[POLL_STDIN] = (struct pollfd){.fd = input_wants_bytes(&run->input) ? run->input.fd : -1, .events = POLLIN};
+    short care_events = connection_events(&run->care.http);
+    fds[POLL_CARE] = (struct pollfd){.fd = care_events ? run->care.http.fd : -1, .events = care_events};
     size_t n = POLL_OTHERS;
     if (f) n += fleet_poll_fds(f, fds + n, &timeout_ms);
     struct pollfd *jobs = fds + n;
@@ -203,7 +223,10 @@ static void turn(struct map_run *run)
     if (n == 0 || fds[POLL_INTERRUPT].revents) interrupt_clear();
     if (n && (fds[POLL_STDOUT].revents & POLLERR)) run->output.closed = true;
     if (f && (n == 0 || fds[POLL_INTERRUPT].revents || !fleet_is_ready(f))) turn_fleet(run);
+    if (n && fds[POLL_CARE].revents) connection_step(&run->care.http);
+    care_step(&run->care, &run->outage, now);
     if (n && polled) step_jobs(run, jobs, now);
+    map_cut_check_time(run, now);
     if (n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents) read_input(run, now);
     if (run->options->reduce)
         map_reduce_feed(run, now);
@@ -232,6 +255,12 @@ static void init(struct map_run *run, const struct map_options *o)
     output_init(&run->output, STDOUT_FILENO);
     progress_init(&run->progress, bar, now);
     if (o->deadline_s > 0) run->deadline_ns = now + (uint64_t)(o->deadline_s * 1e9);
+    outage_init(&run->outage, o->reconnect_s, now ^ (uint64_t)getpid() << 32);
+    run->outage.accepted = o->client.url == NULL; /* a private fleet is known to be a fleet */
+    /* These options promise that nothing runs twice because something was lost. A private fleet is on this machine and
+     * ends with this program, so its coordinator is hardly ever lost, and its jobs may be large. */
+    bool once = o->command || o->max_attempts == 1;
+    care_init(&run->care, &run->target, o->command ? NULL : o->task, once, o->client.url != NULL);
     for (unsigned i = 0; i < MAP_JOBS; i++) {
         connection_init(&run->jobs[i].http, &run->target);
         run->idle[MAP_JOBS - 1 - i] = &run->jobs[i];
@@ -268,7 +297,10 @@ static bool begin(struct map_run *run, const struct map_options *o)
         map_run_fail(run, "%s", err);
         return false;
     }
-    if (o->client.url) map_run_move(run, MAP_READY);
+    if (o->client.url) {
+        map_run_move(run, MAP_READY);
+        if (!o->reduce) care_ask(&run->care, now_ns());
+    }
     if (!failures_init(&run->failures, o->errors, o->quiet)) {
         map_run_fail(run, "--errors: cannot write %s: %s", o->errors, strerror(errno));
         run->status = EXIT_USAGE;
@@ -284,8 +316,10 @@ static void release(struct map_run *run)
     /* A job is cancelled when its connection is closed. */
     for (unsigned i = 0; i < MAP_JOBS; i++) {
         connection_release(&run->jobs[i].http);
+        unanswered_release(&run->jobs[i].unanswered);
         free(run->jobs[i].batch.data);
     }
+    care_release(&run->care);
     private_fleet_end(&run->private_fleet);
     map_reduce_release(&run->reduction);
     input_release(&run->input);

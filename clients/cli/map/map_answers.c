@@ -7,6 +7,9 @@
 /* The error name of an item that was not sent. The names that the service uses are in protocol.h. */
 #define BAD_ITEM_NAME "bad_item"
 
+/* The error name of an item whose coordinator was lost. */
+#define LOST_ITEM_NAME "coordinator_lost"
+
 /* Prints a value as plain text. A string is printed without quotes and escapes. */
 static void print_text(struct map_run *run, const char *value, size_t len)
 {
@@ -34,7 +37,7 @@ static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batc
                         struct json_slice item, bool text)
 {
     bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
-    uint64_t index = in_order ? run->done : j->first + in_batch;
+    uint64_t index = in_order ? run->done : j->first + unanswered_place(&j->unanswered, in_batch);
     progress_clear(&run->progress);
     failures_add(&run->failures, index, error.data, error.len, item.data, item.len, text);
     if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
@@ -75,6 +78,29 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
     buf_release(&own);
 }
 
+/* Why the item may not run twice. */
+static const char *why_once(const struct map_options *o)
+{
+    if (o->command) return "a command runs only once for an item";
+    return o->max_attempts == 1 ? "--max-attempts 1 forbids a second run" : "its task may not run twice";
+}
+
+void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t in_batch)
+{
+    struct buf error = {0}, cause = {0};
+    struct json_slice item = {0};
+    if (run->failures.file)
+        item = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
+    buf_addf(&cause, "the coordinator was lost, so it is not known whether the item ran, and %s: %s",
+             why_once(run->options), run->lost_why);
+    buf_add_str(&error, "{\"name\":\"" LOST_ITEM_NAME "\",\"cause\":");
+    buf_add_json_string(&error, cause.data, cause.len);
+    buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":1,\"worker\":null}");
+    add_failure(run, j, in_batch, (struct json_slice){error.data, error.len}, item, run->options->sends_text);
+    buf_release(&error);
+    buf_release(&cause);
+}
+
 static void add_end(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     j->end_seen = true;
@@ -104,13 +130,22 @@ static void wait_for_worker(struct map_run *run, const struct result_line *r)
     run->note = "waiting for a worker";
 }
 
+/* In completion order, the answered items must be known. Stops the run if there is no item for the answer. */
+static bool note_answer(struct map_run *run, struct map_job *j, uint64_t index)
+{
+    if (run->options->order != MAP_ORDER_COMPLETION || run->options->reduce) return true;
+    if (unanswered_note(&j->unanswered, index)) return true;
+    map_run_fail(run, "the service sent an answer to an item that it does not have");
+    return false;
+}
+
 static void handle_rare_line(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     switch (r->kind) {
     case RESULT_VALUE: /* the value of --reduce, which has no index */ print_value(run, r); break;
     case RESULT_ERROR:
         if (r->has_index) {
-            add_failed_item(run, j, r);
+            if (note_answer(run, j, r->index)) add_failed_item(run, j, r);
         } else {
             map_run_fail(run, "the job failed: %.*s", (int)(r->len < 400 ? r->len : 400), r->body);
         }
@@ -137,6 +172,7 @@ void map_answers_print(struct map_run *run, struct map_job *j)
         scanned = 0;
         struct result_line r = result_line_read(at, (size_t)(newline - at));
         if (r.kind == RESULT_VALUE && r.has_index) {
+            if (!note_answer(run, j, r.index)) break;
             print_value(run, &r);
             j->answered++;
             run->done++;

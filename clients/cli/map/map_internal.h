@@ -6,12 +6,15 @@
  * keeps their answers.
  *
  * The prefix rule: with `--order input`, the answers received of a job are always a prefix of its answers. If the job's
- * connection is cut, the items without an answer are sent again as a new job. A bad item is handled in the same way.
- * The items before it are sent again as one job, then the bad item fails, then the items after it are sent as another
- * job.
+ * connection is cut, the items without an answer are sent again as a new job. With `--order completion`, unanswered.h
+ * keeps track of these items. A bad item is handled in the same way. The items before it are sent again as one job,
+ * then the bad item fails, then the items after it are sent as another job.
+ *
+ * Items of a lost job may have run. If they must not run twice (care.h), they fail instead of being sent again.
  *
  *     map.c          the loop: polls, reads, starts, prints, ends
- *     map_job.c      one job: request, retry, refusal
+ *     map_job.c      one job: request, refusal
+ *     map_cut.c      what happens to a job that did not get its answer
  *     map_answers.c  from the lines of a job's answer to standard output and the failures; the hot path
  *     map_reduce.c   --reduce: all of the input in one job
  */
@@ -20,25 +23,31 @@
 
 #include "cli/fleet/private_fleet.h"
 #include "cli/http/connection.h"
+#include "cli/reconnect/care.h"
 #include "cli/map/failures.h"
-#include "cli/map/input.h"
+#include "cli/items/input.h"
 #include "cli/map/map_options.h"
 #include "cli/map/map_reduce.h"
+#include "cli/reconnect/outage.h"
 #include "cli/map/output.h"
 #include "cli/map/progress.h"
+#include "cli/items/unanswered.h"
 
-#define MAP_JOBS       16 /* the most jobs at once */
-#define MAP_JOBS_SLOW  2  /* the most jobs at once if these have work for MAP_WORK_S */
-#define MAP_WORK_S     5
-#define MAP_JOB_BYTES  (8u << 20) /* the most input bytes in all jobs; a single larger batch is allowed */
-#define MAP_HELD_BYTES (4u << 20) /* the most answer bytes that are held for a job that is not the oldest */
-#define MAP_RETRIES    5          /* the most successive retries of a job without a new answer */
+#define MAP_JOBS         16 /* the most jobs at once */
+#define MAP_JOBS_SLOW    2  /* the most jobs at once if these have work for MAP_WORK_S */
+#define MAP_JOBS_CAREFUL 2  /* the most jobs at once if items must not run twice */
+#define MAP_WORK_S       5
+#define MAP_JOB_BYTES    (8u << 20) /* the most input bytes in all jobs; a single larger batch is allowed */
+#define MAP_HELD_BYTES   (4u << 20) /* the most answer bytes that are held for a job that is not the oldest */
 
 /*
  * A job. Only map_job_move() changes its state:
  *
  *   FREE, BACKOFF, AT_BAD  -- map_job_start() ----------------> RUNNING, or AT_BAD if the next item is bad
  *   RUNNING                -- the service is full or lost ----> BACKOFF
+ *   RUNNING                -- lost, the items may have run ---> IN_DOUBT
+ *   IN_DOUBT               -- the items may run twice --------> BACKOFF
+ *   IN_DOUBT               -- they may not, so they fail -----> ENDED, or AT_BAD if the attempt ended before a bad item
  *   RUNNING                -- a bad item was refused ---------> RUNNING with the items before it, or AT_BAD
  *   RUNNING                -- the attempt is answered --------> ENDED, or AT_BAD if the attempt ended before a bad item
  *   AT_BAD                 -- the bad item was the last ------> ENDED
@@ -48,7 +57,8 @@ enum map_job_state {
     MAP_JOB_FREE,
     MAP_JOB_RUNNING,
     MAP_JOB_BACKOFF,
-    MAP_JOB_AT_BAD, /* every item before `bad` is answered */
+    MAP_JOB_IN_DOUBT, /* lost; it is not known whether its items may run twice */
+    MAP_JOB_AT_BAD,   /* every item before `bad` is answered */
     MAP_JOB_ENDED,
     MAP_JOB_STATE_COUNT
 };
@@ -65,9 +75,11 @@ struct map_job {
     bool checks_items;   /* search for bad items before sending; set after a refusal */
     bool ends_at_bad;    /* the running attempt has only the items before `bad` */
     struct bad_item bad; /* set if ends_at_bad, and in MAP_JOB_AT_BAD */
-    unsigned retries;
-    uint64_t retry_ns;   /* in MAP_JOB_BACKOFF: when the backoff is over */
-    uint64_t seek_index; /* the last position of batch_seek() */
+    struct outage_tries tries;
+    uint64_t retry_ns;            /* in MAP_JOB_BACKOFF: when the backoff is over */
+    uint64_t count;               /* in completion order: items of the batch */
+    struct unanswered unanswered; /* in completion order */
+    uint64_t seek_index;          /* the last position of batch_seek() */
     size_t seek_offset;
 };
 
@@ -76,7 +88,7 @@ enum map_run_state {
     MAP_STARTING, /* the private fleet is not ready */
     MAP_READY,    /* the coordinator's address is known */
     MAP_ASKED,    /* a job was begun */
-    MAP_ANSWERED, /* the coordinator has answered once */
+    MAP_ANSWERED, /* a coordinator has accepted a job */
     MAP_STOPPED,  /* the run has failed; `status` is the exit status */
     MAP_RUN_STATE_COUNT
 };
@@ -93,6 +105,8 @@ struct map_run {
     struct failures failures;
     struct map_reduce reduction; /* used only with --reduce */
     struct progress progress;
+    struct outage outage;
+    struct care care;
     const char *note; /* for the progress line: what the run waits for; NULL: nothing */
     char starting_note[48];
     bool waiting_is_said; /* the message "waiting for a worker" was written */
@@ -108,6 +122,7 @@ struct map_run {
     uint64_t lines_begun; /* about the number of items in all jobs begun */
     uint64_t items_begun; /* the exact number of these items; counted in completion order only */
     uint64_t done;        /* items that have an answer */
+    char lost_why[300];   /* why the last job was lost */
     struct buf path, text;
     struct buf headers; /* header lines of every job */
 };
@@ -132,6 +147,19 @@ void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
 /* Reads and prints the answer bytes that have come. May end, retry or fail the job. `oldest` means that every earlier
  * job is answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
+/* Handles a job whose connection was cut before its end line came. */
+void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
+/* Handles an answer that asks to send the job later, or that a proxy gave because it lost the coordinator. Returns
+ * false if the answer is of another kind. Then it has done nothing. */
+MUST_CHECK bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now);
+/* In MAP_JOB_IN_DOUBT: fails the items or sends them again, once it is known what is right. */
+void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now);
+/* Ends the run if it has waited too long for a coordinator. */
+void map_cut_check_time(struct map_run *run, uint64_t now);
+/* Returns when map_cut_check_time() must be called next; UINT64_MAX: never. */
+uint64_t map_cut_due_ns(const struct map_run *run);
+/* Stops the run with the text of an answer that is a refusal. */
+void map_job_fail_refused(struct map_run *run, const struct map_job *j);
 /* Whether the job is at a bad item that must fail now. */
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);
 /* Returns the events to poll the job's connection for. */
@@ -141,5 +169,7 @@ short map_job_events(const struct map_run *run, const struct map_job *j, bool ol
 void map_answers_print(struct map_run *run, struct map_job *j);
 /* Reports the item j->bad as failed without sending it. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
+/* Reports an item as failed because the coordinator that had it was lost. */
+void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t in_batch);
 
 #endif

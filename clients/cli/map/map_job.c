@@ -5,19 +5,17 @@
 #include "cli/http/refusal.h"
 #include "protocol/protocol.h"
 
-#define BACKOFF_MIN_MS UINT64_C(50)
-#define BACKOFF_MAX_MS UINT64_C(2000)
-#define FULL_RETRIES   60 /* the most retries of a job that is refused because the service is full */
-
 void map_job_move(struct map_job *j, enum map_job_state to)
 {
-    static const char *const names[] = {"free", "running", "backoff", "at a bad item", "ended"};
+    static const char *const names[] = {"free", "running", "backoff", "in doubt", "at a bad item", "ended"};
     static const unsigned before[] = {
         [MAP_JOB_FREE] = 1u << MAP_JOB_ENDED,
         [MAP_JOB_RUNNING] = 1u << MAP_JOB_FREE | 1u << MAP_JOB_RUNNING | 1u << MAP_JOB_BACKOFF | 1u << MAP_JOB_AT_BAD,
-        [MAP_JOB_BACKOFF] = 1u << MAP_JOB_RUNNING,
-        [MAP_JOB_AT_BAD] = 1u << MAP_JOB_FREE | 1u << MAP_JOB_RUNNING | 1u << MAP_JOB_BACKOFF | 1u << MAP_JOB_AT_BAD,
-        [MAP_JOB_ENDED] = 1u << MAP_JOB_RUNNING | 1u << MAP_JOB_AT_BAD,
+        [MAP_JOB_BACKOFF] = 1u << MAP_JOB_RUNNING | 1u << MAP_JOB_IN_DOUBT,
+        [MAP_JOB_IN_DOUBT] = 1u << MAP_JOB_RUNNING,
+        [MAP_JOB_AT_BAD] = 1u << MAP_JOB_FREE | 1u << MAP_JOB_RUNNING | 1u << MAP_JOB_BACKOFF | 1u << MAP_JOB_IN_DOUBT |
+                           1u << MAP_JOB_AT_BAD,
+        [MAP_JOB_ENDED] = 1u << MAP_JOB_RUNNING | 1u << MAP_JOB_IN_DOUBT | 1u << MAP_JOB_AT_BAD,
     };
     static_assert(ARRAY_SIZE(names) == MAP_JOB_STATE_COUNT, "a name for each state");
     static_assert(ARRAY_SIZE(before) == MAP_JOB_STATE_COUNT, "a row for each state");
@@ -56,6 +54,8 @@ static void send_items(struct map_run *run, struct map_job *j, size_t from, size
     j->base = j->answered;
     j->scanned = 0;
     j->end_seen = false;
+    if (run->options->order == MAP_ORDER_COMPLETION)
+        unanswered_begin(&j->unanswered, (j->ends_at_bad ? j->bad.index : j->count) - j->base);
     connection_request(&j->http, "POST", buf_cstr(&run->path), request_headers(run), j->batch.data + from, end - from);
 }
 
@@ -82,34 +82,6 @@ short map_job_events(const struct map_run *run, const struct map_job *j, bool ol
     if (j->state != MAP_JOB_RUNNING) return 0;
     if (!printing && j->http.answer.len - j->http.answer_at >= MAP_HELD_BYTES) return 0;
     return connection_events(&j->http);
-}
-
-static void back_off(struct map_job *j, double wait_s, uint64_t now)
-{
-    connection_close(&j->http);
-    uint64_t wait_ms = BACKOFF_MIN_MS << (j->retries < 6 ? j->retries : 6);
-    if (wait_ms > BACKOFF_MAX_MS) wait_ms = BACKOFF_MAX_MS;
-    if (wait_s >= 0) wait_ms = wait_s > 10 ? 10000 : (uint64_t)(wait_s * 1000) + BACKOFF_MIN_MS;
-    j->retries++;
-    j->retry_ns = now + wait_ms * NS_PER_MS;
-    map_job_move(j, MAP_JOB_BACKOFF);
-}
-
-/* Handles a connection that was closed before the job's end line came. */
-static void was_cut(struct map_run *run, struct map_job *j, uint64_t now)
-{
-    bool answered_some = j->answered > j->base;
-    const char *why = j->http.error[0] ? j->http.error : "the end line is missing";
-    if (answered_some) j->retries = 0;
-    if (run->state < MAP_ANSWERED && !run->private_fleet.fleet) {
-        map_run_fail(run, "%s", why);
-    } else if (run->options->reduce || (run->options->order == MAP_ORDER_COMPLETION && answered_some)) {
-        map_run_fail(run, "the stream of results was cut: %s", why);
-    } else if (j->retries >= MAP_RETRIES) {
-        map_run_fail(run, "the stream of results was cut again after each retry: %s", why);
-    } else {
-        back_off(j, -1, now);
-    }
 }
 
 /* Sets j->bad to the item that the problem document names as "/items/N". N counts from the attempt's first item. */
@@ -155,21 +127,20 @@ static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
     return true;
 }
 
-static void was_refused(struct map_run *run, struct map_job *j, uint64_t now)
+void map_job_fail_refused(struct map_run *run, const struct map_job *j)
 {
     const struct connection *c = &j->http;
-    bool full = c->status == 429 || c->status == 503;
-    if (full && j->retries < FULL_RETRIES && !run->options->reduce) {
-        back_off(j, c->retry_after_s, now);
-        return;
-    }
-    if (was_bad_item(run, j, now)) return;
     struct buf text = {0};
     refusal_add_text(c, &text);
     if (c->status == 404 && run->private_fleet.fleet && run->options->tasks)
         buf_addf(&text, " (this run uses the tasks in the folder %s)", run->options->tasks);
     map_run_fail(run, "the service refused the job (%d): %s", c->status, buf_cstr(&text));
     buf_release(&text);
+}
+
+static void was_refused(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    if (!map_cut_handle_refusal(run, j, now) && !was_bad_item(run, j, now)) map_job_fail_refused(run, j);
 }
 
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest)
@@ -187,21 +158,32 @@ static void skip_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
         map_job_start(run, j, now);
 }
 
-void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now)
+static void read_answer(struct map_run *run, struct map_job *j, uint64_t now)
 {
-    if (j->state == MAP_JOB_BACKOFF && now >= j->retry_ns) map_job_start(run, j, now);
-    while (map_job_may_skip(run, j, oldest) && run->state != MAP_STOPPED) skip_bad_item(run, j, now);
-    if (j->state != MAP_JOB_RUNNING) return;
     struct connection *c = &j->http;
-    if (readable) connection_step(c);
-    if (c->status && run->state == MAP_ASKED) map_run_move(run, MAP_ANSWERED);
-    if (!oldest && run->options->order == MAP_ORDER_INPUT) return;
-    if (c->status == 200) map_answers_print(run, j);
+    uint64_t done = run->done;
+    if (c->status == 200) {
+        if (run->state == MAP_ASKED) map_run_move(run, MAP_ANSWERED);
+        if (c->state != CONNECTION_BROKEN) outage_note_accepted(&run->outage);
+        map_answers_print(run, j);
+    }
+    if (run->done > done) outage_note_answer(&run->outage);
     if (run->state == MAP_STOPPED) return;
     if (c->state == CONNECTION_DONE && c->status != 200)
         was_refused(run, j, now);
     else if (c->state == CONNECTION_DONE && j->end_seen)
         map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
     else if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN)
-        was_cut(run, j, now);
+        map_cut_handle(run, j, now);
+}
+
+void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now)
+{
+    bool reads = oldest || run->options->order == MAP_ORDER_COMPLETION;
+    if (j->state == MAP_JOB_IN_DOUBT && reads) map_cut_decide(run, j, now);
+    if (j->state == MAP_JOB_BACKOFF && now >= j->retry_ns && !run->care.gate_closed) map_job_start(run, j, now);
+    while (map_job_may_skip(run, j, oldest) && run->state != MAP_STOPPED) skip_bad_item(run, j, now);
+    if (j->state != MAP_JOB_RUNNING) return;
+    if (readable) connection_step(&j->http);
+    if (reads) read_answer(run, j, now);
 }

@@ -53,6 +53,12 @@ static const struct option_row rows[] = {
                "attempts per item after a crash, a timeout or a lost worker. Any other failure is final, such as an "
                "exception or a non-zero exit status. 0: the service's default, or 1 with a command",
                .value = "N"),
+    OPTION_SECONDS(
+        "reconnect-s", S, reconnect_s, "300", 0, 1e9,
+        "if the coordinator is lost, the items without an answer are sent to the URL again. The run ends with "
+        "status 3 after this many seconds in which no coordinator answers. 0: it ends at once. Items of a task "
+        "with \"idempotent\": false that may have run fail as coordinator_lost",
+        .value = "S"),
     OPTION_BOOL(
         "hedge", S, hedge, "true",
         "an item that seems late is run a second time on another worker, and the first answer is used; always off "

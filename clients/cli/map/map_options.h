@@ -17,6 +17,7 @@ struct map_options {
     int64_t chunk_size, max_concurrency, max_attempts, workers, processes;
     int64_t tolerated_failure_count;   /* -1: no limit */
     double item_timeout_s, deadline_s; /* if item_timeout_s is below 0, it was not given */
+    double reconnect_s;                /* 0: a job whose coordinator is lost is not sent again */
 
     const char *task;     /* NULL in command mode */
     char **command;       /* NULL-terminated; NULL: none */

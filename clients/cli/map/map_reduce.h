@@ -7,7 +7,7 @@
 #ifndef FANTAIL_CLI_MAP_MAP_REDUCE_H
 #define FANTAIL_CLI_MAP_MAP_REDUCE_H
 
-#include "cli/map/batch.h"
+#include "cli/items/batch.h"
 #include "common/json/json_walk.h"
 
 struct map_run;

@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cli/map/input.h"
+#include "cli/items/input.h"
 
 /* Reads a file of `count` lines of `len` bytes, with an empty line after each, and returns how many were counted. */
 static uint64_t lines_read(size_t len, size_t count, enum input_form form)
@@ -52,4 +52,38 @@ Test(input, texts_that_end_with_a_nul_become_json_strings)
         cr_assert_arr_eq(out, wanted, len);
         cr_assert(in_text);
     }
+}
+
+static void assert_next(struct input *in, struct batch *b, uint64_t items_max, const char *wanted)
+{
+    cr_assert(input_has_batch(in, true, 0));
+    input_cut_some(in, b, items_max);
+    cr_assert_eq(b->len, strlen(wanted), "%.*s", (int)b->len, b->data);
+    cr_assert_arr_eq(b->data, wanted, b->len);
+}
+
+Test(input, a_batch_may_have_only_some_of_the_lines)
+{
+    struct input in;
+    struct batch b = {0};
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    cr_assert_eq(write(ends[1], "1\n\n2\n3\n4\n5", 10), 10);
+    input_init(&in, ends[0], INPUT_JSON);
+    input_read(&in, 0);
+    assert_next(&in, &b, 2, "1\n\n2\n");
+    assert_next(&in, &b, 1, "3\n");
+    assert_next(&in, &b, 5, "4\n");
+    cr_assert_not(input_has_batch(&in, true, 0));
+    cr_assert_eq(write(ends[1], "0\n6\n7\n", 6), 6);
+    close(ends[1]);
+    while (!in.ended) input_read(&in, 0);
+    cr_assert_not(input_is_empty(&in));
+    assert_next(&in, &b, 2, "50\n6\n");
+    assert_next(&in, &b, 0, "7\n");
+    cr_assert(input_is_empty(&in));
+    cr_assert_eq(in.lines, 7);
+    input_release(&in);
+    free(b.data);
+    close(ends[0]);
 }

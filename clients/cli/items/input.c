@@ -1,4 +1,4 @@
-#include "cli/map/input.h"
+#include "cli/items/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -251,6 +251,23 @@ void input_cut(struct input *in, struct batch *b)
     in->filling = next; /* in `next`, too_long is false */
     in->cut = 0;
     in->cut_lines = 0;
+}
+
+void input_cut_some(struct input *in, struct batch *b, uint64_t items_max)
+{
+    const struct batch whole = {.data = in->filling.data, .len = in->cut};
+    size_t all = in->cut, part = 0;
+    uint64_t lines = in->cut_lines, at = 0;
+    if (items_max) batch_seek(&whole, in->skip_blank, items_max, &at, &part);
+    if (!items_max || part >= all) {
+        input_cut(in, b);
+        return;
+    }
+    in->cut = part;
+    in->cut_lines = at < lines ? at : lines;
+    input_cut(in, b);
+    in->cut = all - part;
+    in->cut_lines = in->filling.lines = lines - b->lines;
 }
 
 bool input_is_empty(const struct input *in)

@@ -1,4 +1,4 @@
-#include "cli/map/batch.h"
+#include "cli/items/batch.h"
 
 #include "common/base/limits.h"
 #include "common/json/encoding.h"

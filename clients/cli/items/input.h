@@ -7,10 +7,10 @@
  * The input is UTF-8. A byte order mark at its start is dropped. With INPUT_NULLS the mark is kept, because each byte
  * belongs to an item.
  */
-#ifndef FANTAIL_CLI_MAP_INPUT_H
-#define FANTAIL_CLI_MAP_INPUT_H
+#ifndef FANTAIL_CLI_ITEMS_INPUT_H
+#define FANTAIL_CLI_ITEMS_INPUT_H
 
-#include "cli/map/batch.h"
+#include "cli/items/batch.h"
 #include "common/base/base.h"
 #include "common/json/encoding.h"
 
@@ -49,6 +49,8 @@ bool input_has_batch(const struct input *in, bool idle, uint64_t now);
 int input_timeout_ms(const struct input *in, uint64_t now);
 /* Moves the whole lines into *b. Reuses the former memory of *b for the next batch. */
 void input_cut(struct input *in, struct batch *b);
+/* Like input_cut(), but *b gets at most items_max items, if that is not 0. */
+void input_cut_some(struct input *in, struct batch *b, uint64_t items_max);
 /* Whether every batch was cut and no more input can come. */
 bool input_is_empty(const struct input *in);
 

@@ -3,8 +3,8 @@
  *
  * With `skip_blank`, the functions do not count blank lines (only white space), which are not items in JSON input.
  */
-#ifndef FANTAIL_CLI_MAP_BATCH_H
-#define FANTAIL_CLI_MAP_BATCH_H
+#ifndef FANTAIL_CLI_ITEMS_BATCH_H
+#define FANTAIL_CLI_ITEMS_BATCH_H
 
 #include "common/base/base.h"
 #include "common/json/json_walk.h"

@@ -1,7 +1,7 @@
 /* Batches: finding items and bad items in them. */
 #include <criterion/criterion.h>
 
-#include "cli/map/batch.h"
+#include "cli/items/batch.h"
 
 static struct batch batch_of(char *text)
 {

@@ -1,0 +1,32 @@
+/*
+ * Which items of a batch have no answer yet, for a job whose answers come in the order of completion. After a cut, the
+ * lines of the answered items are removed from the batch, so that the rest is one body again. Pure.
+ */
+#ifndef FANTAIL_CLI_ITEMS_UNANSWERED_H
+#define FANTAIL_CLI_ITEMS_UNANSWERED_H
+
+#include "cli/items/batch.h"
+
+struct unanswered {
+    uint64_t count;   /* items of the running attempt */
+    uint64_t *noted;  /* one bit for each of them; set: it has an answer */
+    size_t alloc;     /* 64-bit words at `noted` */
+    uint32_t *places; /* for each item of the batch, its index in the batch before the first cut; NULL: the same */
+    size_t place_count;
+};
+
+void unanswered_release(struct unanswered *u);
+/* Begins with a new batch. */
+void unanswered_clear(struct unanswered *u);
+/* Begins an attempt with `count` items. None of them has an answer. */
+void unanswered_begin(struct unanswered *u, uint64_t count);
+/* Notes the answer to an item of the attempt. Returns false if there is no such item or it already has an answer. */
+MUST_CHECK bool unanswered_note(struct unanswered *u, uint64_t index);
+bool unanswered_has(const struct unanswered *u, uint64_t index);
+/* Removes from the batch the items before `base`, and the answered items of the attempt, whose first item is `base`.
+ * Returns how many items were removed. */
+uint64_t unanswered_keep_rest(struct unanswered *u, struct batch *b, bool skip_blank, uint64_t base);
+/* Returns the index that item `index` of the batch had before the first cut. */
+uint64_t unanswered_place(const struct unanswered *u, uint64_t index);
+
+#endif

@@ -1,0 +1,159 @@
+#include "cli/base/complain.h"
+#include "cli/http/refusal.h"
+#include "cli/map/map_internal.h"
+#include "protocol/protocol.h"
+
+/* When a new connection is still being made at the end of the limit, it gets this much more time. */
+#define CONNECT_NS (2 * NS_PER_S)
+
+/* Returns whether the answer comes from a coordinator that has run nothing of the job. A proxy may give the same status
+ * after it has sent the job to a coordinator. */
+static bool ran_nothing(const struct connection *c)
+{
+    return strncmp(c->content_type, TYPE_PROBLEM, strlen(TYPE_PROBLEM)) == 0 && !c->job_was_accepted;
+}
+
+static void give_up(struct map_run *run, const struct map_job *j, enum outage_cause cause)
+{
+    double limit_s = run->options->reconnect_s;
+    const char *cut = cause == OUTAGE_CUT ? "the stream of results was cut: " : "";
+    bool refused = j->http.status && j->http.status != 200;
+    if (refused && (ran_nothing(&j->http) || !run->outage.accepted))
+        map_job_fail_refused(run, j);
+    else if (!run->outage.accepted || limit_s <= 0)
+        map_run_fail(run, "%s%s", cut, run->lost_why);
+    else if (cause == OUTAGE_CUT)
+        map_run_fail(run, "the stream of results was cut again after each retry, without a new answer for %g s: %s",
+                     limit_s, run->lost_why);
+    else
+        map_run_fail(run, "no coordinator has answered for %g s (--reconnect-s): %s", limit_s, run->lost_why);
+}
+
+/* Tells the user once in each outage. */
+static void tell(struct map_run *run)
+{
+    run->note = "waiting for a coordinator";
+    if (run->outage.said || run->options->quiet) return;
+    run->outage.said = true;
+    output_flush(&run->output);
+    progress_clear(&run->progress);
+    if (run->outage.accepted)
+        complain("%s; reconnecting for up to %g s", run->lost_why, run->options->reconnect_s);
+    else
+        complain("%s; trying again", run->lost_why);
+}
+
+/* Makes the unanswered items the batch of the job. In input order they are the items from j->answered on. */
+static void keep_unanswered(struct map_run *run, struct map_job *j)
+{
+    if (run->options->order != MAP_ORDER_COMPLETION) return;
+    size_t len = j->batch.len;
+    j->count -= unanswered_keep_rest(&j->unanswered, &j->batch, run->input.skip_blank, j->base);
+    run->bytes_in_jobs -= len - j->batch.len;
+    j->answered = j->base = j->seek_index = 0;
+    j->seek_offset = 0;
+}
+
+/* Returns whether the running attempt has items without an answer. */
+static bool has_unanswered(struct map_run *run, struct map_job *j)
+{
+    if (run->options->order == MAP_ORDER_COMPLETION) return j->answered - j->base < j->unanswered.count;
+    size_t end = j->ends_at_bad ? j->bad.offset : j->batch.len;
+    return batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) < end;
+}
+
+/* `may_have_run`: whether the items of the attempt may have been started. */
+static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause, bool may_have_run, uint64_t now)
+{
+    double retry_after_s = cause == OUTAGE_FULL ? j->http.retry_after_s : -1;
+    if (j->answered > j->base) j->tries = (struct outage_tries){0};
+    if (!outage_note_failure(&run->outage, cause, &j->tries, retry_after_s, now, &j->retry_ns)) {
+        give_up(run, j, cause);
+        return;
+    }
+    connection_close(&j->http);
+    if (cause != OUTAGE_FULL) tell(run);
+    if (cause != OUTAGE_UNREACHED && may_have_run) care_note_loss(&run->care, now);
+    if (may_have_run && run->care.twice != CARE_MAY_RUN_TWICE && has_unanswered(run, j)) {
+        map_job_move(j, MAP_JOB_IN_DOUBT);
+        map_cut_decide(run, j, now);
+        return;
+    }
+    keep_unanswered(run, j);
+    map_job_move(j, MAP_JOB_BACKOFF);
+}
+
+void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    const struct connection *c = &j->http;
+    bool accepted = c->status == 200, sent = c->sent > 0;
+    snprintf(run->lost_why, sizeof(run->lost_why), "%s", c->error[0] ? c->error : "the end line is missing");
+    if (run->options->reduce) {
+        map_run_fail(run, "%s%s", sent ? "the stream of results was cut: " : "", run->lost_why);
+        return;
+    }
+    lost(run, j, accepted ? OUTAGE_CUT : sent ? OUTAGE_LOST : OUTAGE_UNREACHED, sent, now);
+}
+
+bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    const struct connection *c = &j->http;
+    bool full = c->status == 429 || c->status == 503, lost_by_proxy = c->status == 502 || c->status == 504;
+    if (run->options->reduce || !(full || lost_by_proxy)) return false;
+    snprintf(run->lost_why, sizeof(run->lost_why), "%s answered with status %d", run->target.url, c->status);
+    lost(run, j, full ? OUTAGE_FULL : OUTAGE_LOST, !ran_nothing(c), now);
+    return true;
+}
+
+/* Fails the unanswered items of the attempt. */
+static void fail_unanswered(struct map_run *run, struct map_job *j)
+{
+    if (run->options->order == MAP_ORDER_COMPLETION) {
+        for (uint64_t i = 0; i < j->unanswered.count && run->state != MAP_STOPPED; i++)
+            if (unanswered_note(&j->unanswered, i)) map_answers_add_lost_item(run, j, j->base + i);
+        return;
+    }
+    while (run->state != MAP_STOPPED && has_unanswered(run, j)) map_answers_add_lost_item(run, j, j->answered);
+}
+
+void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    if (run->care.twice == CARE_UNKNOWN) return;
+    if (run->care.twice == CARE_MAY_RUN_TWICE) {
+        keep_unanswered(run, j);
+        if (j->retry_ns < now) j->retry_ns = now;
+        map_job_move(j, MAP_JOB_BACKOFF);
+        return;
+    }
+    fail_unanswered(run, j);
+    if (run->state != MAP_STOPPED) map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
+}
+
+static bool is_connecting(const struct map_run *run)
+{
+    for (unsigned i = 0; i < run->count; i++)
+        if (run->running[i]->http.state == CONNECTION_CONNECTING) return true;
+    return false;
+}
+
+uint64_t map_cut_due_ns(const struct map_run *run)
+{
+    const struct care *care = &run->care;
+    uint64_t end = UINT64_MAX;
+    if (care->gate_closed)
+        end = care->closed_ns + run->outage.limit_ns;
+    else if (run->outage.away_ns && is_connecting(run))
+        end = run->outage.away_ns + run->outage.limit_ns + CONNECT_NS;
+    bool away = care->gate_closed || run->outage.away_ns;
+    return run->deadline_ns && away && run->deadline_ns < end ? run->deadline_ns : end;
+}
+
+void map_cut_check_time(struct map_run *run, uint64_t now)
+{
+    if (now < map_cut_due_ns(run)) return;
+    if (run->deadline_ns && now >= run->deadline_ns)
+        map_run_fail(run, "--deadline-s has passed while no coordinator could be reached: %s", run->lost_why);
+    else
+        map_run_fail(run, "no coordinator has answered for %g s (--reconnect-s): %s", run->options->reconnect_s,
+                     run->lost_why);
+}

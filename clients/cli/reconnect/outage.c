@@ -1,0 +1,65 @@
+#include "cli/reconnect/outage.h"
+
+#define BACKOFF_MIN_NS     (50 * NS_PER_MS)
+#define BACKOFF_MAX_NS     (2 * NS_PER_S)
+#define RETRY_AFTER_MAX_NS (10 * NS_PER_S)
+/* The tries of a job that was lost before any coordinator has accepted a job of this run. The URL may be wrong. */
+#define EARLY_TRIES 5
+/* After fewer cuts than this, a job that has no answer yet may only have long items. */
+#define CUTS_MIN 5
+/* A job that is refused because the service is full waits at least this long. */
+#define FULL_NS (60 * NS_PER_S)
+
+void outage_init(struct outage *o, double limit_s, uint64_t seed)
+{
+    *o = (struct outage){.limit_ns = (uint64_t)(limit_s * 1e9), .random = {seed}};
+}
+
+void outage_note_accepted(struct outage *o)
+{
+    o->accepted = true;
+    o->away_ns = 0;
+}
+
+void outage_note_answer(struct outage *o)
+{
+    o->began_ns = o->away_ns = 0;
+    o->said = false;
+}
+
+uint64_t outage_backoff_ns(struct outage *o, unsigned failures)
+{
+    uint64_t most = BACKOFF_MIN_NS << (failures < 6 ? failures : 6);
+    if (most > BACKOFF_MAX_NS) most = BACKOFF_MAX_NS;
+    return most - (uint64_t)(random_unit(&o->random) * 0.5 * (double)most);
+}
+
+static uint64_t wait_ns(struct outage *o, unsigned failures, double retry_after_s)
+{
+    if (retry_after_s < 0) return outage_backoff_ns(o, failures);
+    uint64_t asked = retry_after_s > 1e3 ? RETRY_AFTER_MAX_NS : (uint64_t)(retry_after_s * 1e9);
+    return (asked < RETRY_AFTER_MAX_NS ? asked : RETRY_AFTER_MAX_NS) + outage_backoff_ns(o, 0);
+}
+
+/* Whether the job may be tried again, although no coordinator has accepted a job yet. */
+static bool may_try_early(enum outage_cause cause, const struct outage_tries *tries)
+{
+    return tries->failures <= (cause == OUTAGE_UNREACHED && tries->failures == 1 ? 0 : EARLY_TRIES);
+}
+
+bool outage_note_failure(struct outage *o, enum outage_cause cause, struct outage_tries *tries, double retry_after_s,
+                         uint64_t now, uint64_t *retry_ns)
+{
+    uint64_t limit = o->limit_ns;
+    if (cause == OUTAGE_FULL && limit < FULL_NS) limit = FULL_NS;
+    if (!o->began_ns) o->began_ns = now;
+    if (!o->away_ns) o->away_ns = now;
+    tries->failures++;
+    tries->cuts += cause == OUTAGE_CUT;
+    if (!o->accepted && cause != OUTAGE_FULL && !may_try_early(cause, tries)) return false;
+    if (now - o->away_ns >= limit) return false;
+    if (now - o->began_ns >= limit && tries->cuts >= CUTS_MIN) return false;
+    uint64_t wait = wait_ns(o, tries->failures - 1, retry_after_s), left = o->away_ns + limit - now;
+    *retry_ns = now + (wait < left ? wait : left); /* there is one more try at the end of the limit */
+    return true;
+}

@@ -1,0 +1,46 @@
+/*
+ * How long a run of `fantail map` tries to get its jobs to a coordinator again. An outage begins when a job fails on
+ * its way, and it ends with the next new answer of any job. Pure.
+ *
+ * The run gives up in two cases. No coordinator has accepted a job for the whole limit. Or coordinators accept a job
+ * and are lost again and again, and the whole limit has passed without a new answer. While a coordinator works on a
+ * job, the limit does not count, because an item may take long.
+ */
+#ifndef FANTAIL_CLI_RECONNECT_OUTAGE_H
+#define FANTAIL_CLI_RECONNECT_OUTAGE_H
+
+#include "common/base/base.h"
+#include "common/base/random.h"
+
+enum outage_cause {
+    OUTAGE_UNREACHED, /* no byte of the request was sent */
+    OUTAGE_LOST,      /* the request was sent, and no coordinator is known to have accepted it */
+    OUTAGE_CUT,       /* a coordinator had accepted the job */
+    OUTAGE_FULL       /* a coordinator or a proxy asks to send the job later: status 429 or 503 */
+};
+
+/* The failures of one job since its last new answer. */
+struct outage_tries {
+    unsigned failures, cuts;
+};
+
+struct outage {
+    uint64_t limit_ns; /* 0: a lost job is not sent again */
+    uint64_t began_ns; /* the first failure since the last new answer; 0: none */
+    uint64_t away_ns;  /* the first failure since a coordinator accepted a job; 0: none */
+    bool accepted;     /* a coordinator has accepted a job of this run */
+    bool said;         /* the user was told of this outage */
+    struct random_source random;
+};
+
+void outage_init(struct outage *o, double limit_s, uint64_t seed);
+void outage_note_accepted(struct outage *o);
+void outage_note_answer(struct outage *o);
+/* Notes that a job failed on its way. Returns false if the run should give up. Otherwise sets *retry_ns, the instant of
+ * the next try. retry_after_s is from the answer; -1: none. */
+MUST_CHECK bool outage_note_failure(struct outage *o, enum outage_cause cause, struct outage_tries *tries,
+                                    double retry_after_s, uint64_t now, uint64_t *retry_ns);
+/* Returns the time to wait before try number `failures` of the same thing. It has jitter. */
+uint64_t outage_backoff_ns(struct outage *o, unsigned failures);
+
+#endif

@@ -1,0 +1,16 @@
+/* What a run of `fantail map` needs to know about its tasks, from the answer to GET /v1/tasks. Pure. */
+#ifndef FANTAIL_CLI_RECONNECT_TASK_FACTS_H
+#define FANTAIL_CLI_RECONNECT_TASK_FACTS_H
+
+#include "protocol/protocol.h"
+
+struct task_facts {
+    enum idempotency idempotent; /* the strictest value of all tasks */
+    uint64_t slots;              /* the fewest of all tasks; 0: not known */
+};
+
+/* `tasks` has the names of the tasks with commas between them. Returns false if the answer does not describe each of
+ * them. A task that the coordinator only expects is not described. */
+MUST_CHECK bool task_facts_read(struct task_facts *facts, const char *tasks, const char *json, size_t len);
+
+#endif

@@ -1,0 +1,370 @@
+"""`fantail map` against a fleet whose coordinator is lost, replaced or away, and a task that must not run twice."""
+import collections
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import signal
+import subprocess
+import threading
+
+import fantail_testing as ft
+import proxies
+from fantail_testing import wait_until
+from test_cli import FANTAIL, CliTest, Ended
+
+# Each item is noted in a file when it begins. The item that is in the file `stop` waits until the gate is open.
+TASK = """
+import json, os, sys, time
+runs = os.open({runs!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+for line in sys.stdin:
+    n = json.loads(line)
+    os.write(runs, b"%d\\n" % n)
+    while n == {stop} and not os.path.exists({gate!r}):
+        time.sleep(0.02)
+    print('{{"value":%d}}' % (n * n), flush=True)
+"""
+
+
+class Run:
+    """A running `fantail map`. Its input is written by a thread, and its output goes to files."""
+
+    def __init__(self, test, *arguments, items, name="map"):
+        self.out_path, self.err_path = (os.path.join(test.folder, f"{name}.{kind}") for kind in ("stdout", "stderr"))
+        with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
+            self.process = subprocess.Popen([FANTAIL, "map", *map(str, arguments)], stdin=subprocess.PIPE, stdout=out,
+                                            stderr=err, env=test.environment(), cwd=test.folder)
+        test.addCleanup(self.end)
+        self.feeder = threading.Thread(target=self.feed, args=(items,))
+        self.feeder.start()
+
+    def feed(self, items):
+        with contextlib.suppress(OSError), self.process.stdin as stdin:
+            stdin.write("".join(f"{item}\n" for item in items).encode())
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.feeder.join()
+
+    @staticmethod
+    def read(path):
+        with open(path, "rb") as source:
+            return source.read()
+
+    @property
+    def err(self):
+        return self.read(self.err_path).decode()
+
+    def lines(self):
+        return self.read(self.out_path).decode().splitlines()
+
+    def wait(self):
+        """Returns what came out when it has ended."""
+        try:
+            self.process.wait(120)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"fantail map did not end: {self.err[-2000:]}") from None
+        ended = Ended(self.process, self.read(self.out_path), self.read(self.err_path))
+        assert b"Sanitizer" not in ended.err and b"runtime error:" not in ended.err and b"BUG at" not in ended.err, ended
+        return ended
+
+
+class Reconnects(CliTest):
+    """Real services. Item STOP of the task waits for a gate, so that its job is running when the coordinator is lost."""
+
+    STOP = 3000
+
+    def setUp(self):
+        super().setUp()
+        self.gate_path, self.runs_path = os.path.join(self.folder, "gate"), os.path.join(self.folder, "runs")
+
+    def workers(self, count=1, **task):
+        program = TASK.format(runs=self.runs_path, stop=self.STOP, gate=self.gate_path)
+        # Python buffers what it reads, which is fine: a worker sends more items only after their answers.
+        tasks = self.tasks(noted={"json": {"mode": "stream", "command": ["python3", "-u", "noted.py"],
+                                           "item_timeout_s": 900, **task}, "files": {"noted.py": program}})
+        return [self.worker(tasks=tasks) for _ in range(count)]
+
+    def restart(self, coordinator, workers, *arguments):
+        """Starts a coordinator on the port of another one that has ended."""
+        wait_until(lambda: not ft.is_listened_on(coordinator.port), "the end of the old coordinator")
+        addresses = ",".join(f"127.0.0.1:{w.port}" for w in workers)
+        return self.start("fantail-coordinator", "--port", coordinator.port, "--admin-port", self.free_port(),
+                          "--workers", f"static://{addresses}", *arguments, ready=True)
+
+    def open_gate(self):
+        ft.write_file(self.gate_path, "")
+
+    def runs(self):
+        """How often each item has begun."""
+        with contextlib.suppress(FileNotFoundError), open(self.runs_path, encoding="ascii") as runs:
+            return collections.Counter(int(line) for line in runs)
+        return collections.Counter()
+
+    def wait_for_the_stop(self):
+        wait_until(lambda: self.runs()[self.STOP] > 0, "the item that waits")
+
+    def with_its_job(self, coordinators):
+        """The coordinator that runs the job with the item that waits."""
+        def find():
+            return [c for c in coordinators if ft.request(c.port, "GET", "/v1/jobs").json["jobs"]]
+        return wait_until(find, "the job")[0]
+
+    def assert_squares(self, ended, count):
+        self.assertEqual(ended.status, 0, ended)
+        self.assertEqual(ended.lines, [str(n * n) for n in range(count)])
+
+    def behind_haproxy(self, workers, *arguments):
+        coordinators = [self.coordinator(workers, *arguments) for _ in range(2)]
+        return proxies.start_pool(self, [c.port for c in coordinators]), coordinators
+
+    @proxies.needs("haproxy")
+    def test_each_answer_comes_once_and_in_order_when_a_coordinator_is_killed(self):
+        workers = self.workers()
+        port, coordinators = self.behind_haproxy(workers)
+        run = Run(self, "noted", "--url", f"http://127.0.0.1:{port}", items=range(50000))
+        self.wait_for_the_stop()
+        self.with_its_job(coordinators).kill()
+        self.open_gate()
+        self.assert_squares(run.wait(), 50000)
+        self.assertIn("reconnecting for up to 300 s", run.err)
+
+    def test_a_coordinator_that_comes_back_at_the_same_address_is_found(self):
+        workers = self.workers()
+        for order in ("input", "completion"):
+            with self.subTest(order):
+                coordinator = self.coordinator(workers)
+                run = Run(self, "noted", "--order", order, "--url", f"http://127.0.0.1:{coordinator.port}",
+                          items=range(50000), name=order)
+                wait_until(lambda: self.runs()[self.STOP] > 0 and run.lines(), "answers and the item that waits")
+                coordinator.kill()
+                wait_until(lambda run=run: "reconnecting" in run.err, "the loss")
+                self.open_gate()
+                self.restart(coordinator, workers)
+                ended = run.wait()
+                ended.out = "".join(f"{n}\n" for n in sorted(map(int, ended.lines))).encode()
+                self.assert_squares(ended, 50000)
+                os.unlink(self.gate_path)
+                os.unlink(self.runs_path)
+                for worker in workers:
+                    worker.send_signal(signal.SIGHUP)  # keeps the worker; the next processes open the new file
+
+    def test_an_item_that_must_not_run_twice_fails_and_the_others_go_on(self):
+        workers = self.workers(idempotent=False)
+        coordinator = self.coordinator(workers)
+        errors = os.path.join(self.folder, "errors")
+        run = Run(self, "noted", "--errors", errors, "--url", f"http://127.0.0.1:{coordinator.port}", items=range(6000))
+        self.wait_for_the_stop()
+        coordinator.kill()
+        wait_until(lambda: "reconnecting" in run.err, "the loss")
+        self.open_gate()
+        self.restart(coordinator, workers)
+        ended = run.wait()
+        self.assertEqual(ended.status, 1, ended)
+        with open(errors, encoding="utf-8") as lines:
+            failed = {error["index"]: error for error in map(json.loads, lines)}
+        self.assertIn(self.STOP, failed)
+        self.assertEqual({error["error"]["name"] for error in failed.values()}, {"coordinator_lost"})
+        self.assertIn("not known whether the item ran", failed[self.STOP]["error"]["cause"])
+        self.assertEqual(failed[self.STOP]["item"], self.STOP)
+        self.assertEqual(ended.lines, ["null" if n in failed else str(n * n) for n in range(6000)])
+        runs = self.runs()
+        self.assertEqual(set(runs.values()), {1})
+        self.assertEqual(set(range(6000)) - set(runs) - set(failed), set())
+        self.assertLess(len(failed), 3000)
+
+    @staticmethod
+    def status_of(port):
+        """The status of an answer, or None if there was none. HAProxy gives none if a kept connection was lost."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return ft.request(port, "GET", "/v1/tasks").status
+
+    @proxies.needs("haproxy")
+    def test_a_proxy_without_a_coordinator_puts_no_further_items_in_doubt(self):
+        workers = self.workers(idempotent=False)
+        port, coordinators = self.behind_haproxy(workers)
+        run = Run(self, "noted", "--max-concurrency", 8, "--url", f"http://127.0.0.1:{port}", items=range(6000))
+        self.wait_for_the_stop()
+        for coordinator in coordinators:
+            coordinator.kill()
+        wait_until(lambda: "reconnecting" in run.err, "the loss")
+        wait_until(lambda: self.status_of(port) == 503, "the answer of the proxy alone")
+        self.open_gate()
+        self.restart(coordinators[1], workers)
+        ended = run.wait()
+        self.assertEqual(ended.status, 1, ended)
+        self.assertEqual(set(self.runs().values()), {1})
+        self.assertLess(ended.lines.count("null"), 3000)
+        self.assertEqual(ended.lines[-1], str(5999 * 5999))
+
+    def test_a_coordinator_that_never_comes_back_ends_the_run_after_the_limit(self):
+        workers = self.workers()
+        for idempotent in (True, False):
+            with self.subTest(idempotent=idempotent):
+                more = () if idempotent else ("--max-attempts", 1)
+                coordinator = self.coordinator(workers)
+                run = Run(self, "noted", "--reconnect-s", 1, "--url", f"http://127.0.0.1:{coordinator.port}", *more,
+                          items=range(10000), name=f"never-{idempotent}")
+                wait_until(lambda run=run: len(run.lines()) > 10, "answers")
+                coordinator.kill()
+                ended = run.wait()
+                self.assertEqual(ended.status, 3, ended)
+                self.assertIn(b"no coordinator has answered for 1 s (--reconnect-s)", ended.err)
+                values = [line for line in ended.lines if line != "null"]
+                self.assertEqual(values, [str(n * n) for n in range(len(values))])
+
+    def test_without_reconnecting_a_loss_ends_the_run_at_once(self):
+        workers = self.workers()
+        coordinator = self.coordinator(workers)
+        run = Run(self, "noted", "--reconnect-s", 0, "--url", f"http://127.0.0.1:{coordinator.port}", items=range(10000))
+        wait_until(run.lines, "answers")
+        coordinator.kill()
+        ended = run.wait()
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"cut", ended.err)
+        self.assertNotIn(b"reconnecting", ended.err)
+
+    def test_ctrl_c_and_the_deadline_end_the_waiting(self):
+        workers = self.workers()
+        coordinator = self.coordinator(workers)
+        url = f"http://127.0.0.1:{coordinator.port}"
+        late = Run(self, "noted", "--deadline-s", 20, "--url", url, items=range(10000), name="late")
+        stopped = Run(self, "noted", "--url", url, items=range(10000), name="stopped")
+        for run in (late, stopped):
+            wait_until(run.lines, "answers")
+        coordinator.kill()
+        for run in (late, stopped):
+            wait_until(lambda run=run: "reconnecting" in run.err, "the loss")
+        stopped.process.send_signal(signal.SIGINT)
+        self.assertEqual(stopped.wait().status, -signal.SIGINT)
+        ended = late.wait()
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"--deadline-s has passed while no coordinator could be reached", ended.err)
+
+
+def value(index, what):
+    return {"type": "result", "index": index, "value": what}
+
+
+END = {"type": "end", "status": "succeeded"}
+START = {"type": "start", "id": "0195"}
+
+
+class Played(CliTest):
+    """A coordinator or a proxy, played by a small server."""
+
+    def serve(self, *answers, idempotent=None):
+        """Each answer is for one POST; the last one is used again. It is a list of lines, where bytes are sent as they
+        are; or a status with a content type. The bodies of the requests are returned."""
+        bodies = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def send(self, status, content_type, body):
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self):
+                tasks = [{"name": "x", "mode": "stream", "idempotent": idempotent}]
+                self.send(200, "application/json", json.dumps({"tasks": tasks}).encode())
+
+            def do_POST(self):
+                bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                answer = answers[min(len(bodies), len(answers)) - 1]
+                if isinstance(answer, tuple):
+                    self.send(*answer, b'{"detail":"no"}')
+                    return
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for line in answer:
+                    data = line if isinstance(line, bytes) else json.dumps(line, separators=(",", ":")).encode() + b"\n"
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+                if answer and answer[-1] == END:
+                    self.wfile.write(b"0\r\n\r\n")
+                else:
+                    self.close_connection = True
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{server.server_port}", bodies
+
+    def map(self, url, *arguments, stdin="1\n2\n3\n"):
+        return self.cli("map", "x", "--url", url, *arguments, stdin=stdin)
+
+    def test_a_line_that_was_cut_is_no_answer(self):
+        half = b'{"type":"result","index":1,"value":12'
+        url, bodies = self.serve([START, value(0, 1), half], [START, value(0, 123), value(1, 4), END])
+        ended = self.map(url)
+        self.assertEqual((ended.status, ended.lines), (0, ["1", "123", "4"]), ended)
+        self.assertEqual(bodies, [b"1\n2\n3\n", b"2\n3\n"])
+
+    def test_in_completion_order_only_the_unanswered_items_are_sent_again(self):
+        failed = {"type": "error", "index": 1, "error": {"name": "task_error", "cause": "bad"}}
+        url, bodies = self.serve([START, value(1, "b")], [START, failed, value(2, "d")], [START, value(0, "a"), END])
+        errors = os.path.join(self.folder, "errors")
+        ended = self.map(url, "--order", "completion", "--errors", errors, stdin="1\n\n2\n3\n4\n")
+        self.assertEqual((ended.status, ended.lines), (1, ['"b"', "null", '"d"', '"a"']), ended)
+        self.assertEqual(bodies, [b"1\n\n2\n3\n4\n", b"1\n\n3\n4\n", b"1\n\n"])
+        with open(errors, encoding="utf-8") as lines:
+            [error] = map(json.loads, lines)
+        self.assertEqual((error["index"], error["item"]), (2, 3))
+
+    def test_an_answer_to_no_item_is_a_fault_of_the_service(self):
+        url, _ = self.serve([START, value(3, "b"), END])
+        ended = self.map(url, "--order", "completion")
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"an answer to an item that it does not have", ended.err)
+
+    def test_a_full_or_lost_coordinator_behind_a_proxy_is_asked_again(self):
+        good = [START, value(0, 1), value(1, 4), value(2, 9), END]
+        for status in (429, 502, 503, 504):
+            with self.subTest(status):
+                url, bodies = self.serve((status, "text/html"), (status, "text/html"), good)
+                ended = self.map(url)
+                self.assertEqual((ended.status, ended.lines), (0, ["1", "4", "9"]), ended)
+                self.assertEqual(len(bodies), 3)
+
+    def test_what_a_proxy_answers_puts_items_in_doubt_that_must_not_run_twice(self):
+        good = [START, value(0, 1), value(1, 4), value(2, 9), END]
+        problem, page = "application/problem+json", "text/html"
+        for status, kind, doubt in ((503, problem, False), (429, problem, False), (503, page, True), (502, page, True)):
+            with self.subTest(status=status, kind=kind):
+                url, bodies = self.serve((status, kind), good, idempotent=False)
+                ended = self.map(url)
+                self.assertEqual((ended.status, ended.lines), (1, ["null"] * 3) if doubt else (0, ["1", "4", "9"]), ended)
+                self.assertEqual(len(bodies), 1 if doubt else 2)
+
+    def test_options_that_forbid_a_second_run_hold_after_a_loss(self):
+        url, bodies = self.serve([START, value(0, 1)], idempotent=True)
+        ended = self.map(url, "--max-attempts", 1)
+        self.assertEqual((ended.status, ended.lines), (1, ["1", "null", "null"]), ended)
+        self.assertIn(b"item 1: coordinator_lost", ended.err)
+        self.assertEqual(len(bodies), 1)
+        url, bodies = self.serve([START, value(2, 1)], idempotent=False)
+        ended = self.map(url, "--order", "completion")
+        self.assertEqual((ended.status, ended.lines), (1, ["1", "null", "null"]), ended)
+        self.assertIn(b"item 0: coordinator_lost", ended.err)
+        self.assertIn(b"item 1: coordinator_lost", ended.err)
+
+    def test_a_service_that_is_lost_before_it_has_accepted_anything_is_given_up_soon(self):
+        url, bodies = self.serve((502, "text/html"))
+        ended = self.map(url)
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"the service refused the job (502)", ended.err)
+        self.assertLess(len(bodies), 10)
+
+
+if __name__ == "__main__":
+    ft.main()
