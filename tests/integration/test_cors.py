@@ -39,16 +39,32 @@ class CorsTest(SharedFleetTest):
         return self.ask("OPTIONS", path, None, origin, None, Access_Control_Request_Method=method,
                         Access_Control_Request_Headers=headers)
 
-    def paused_upload(self, origin):
-        """The headers of the 408."""
-        head = (f"POST /v1/jobs?task=square HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\nAuthorization: Bearer {TOKEN}\r\n"
-                "Content-Length: 9\r\n\r\n1")
-        answer = ft.raw_request(self.shared.port, head.encode()).decode()
-        self.assertIn(" 408 ", answer)
+    def raw(self, status, request):
+        """The headers of the answer to these bytes."""
+        answer = ft.raw_request(self.shared.port, request.encode()).decode()
+        self.assertIn(f" {status} ", answer)
         return dict(line.split(": ", 1) for line in answer.split("\r\n\r\n")[0].split("\r\n")[1:])
 
+    def refused_early(self, origin):
+        """Answers that are made before the head is whole, or before the body is: (status, headers)."""
+        line, host, end = "POST /v1/jobs HTTP/1.1\r\n", "Host: x\r\n", "Content-Length: 0\r\n\r\n"
+        field = f"Origin: {origin}\r\n" if origin else ""
+        requests = [
+            (400, line + host + field + "no colon\r\n" + end),
+            (400, line + host + "no colon\r\n" + field + end),
+            (400, line + field + end),
+            (408, line.replace(" HTTP", "?task=square HTTP") + host + field + f"Authorization: Bearer {TOKEN}\r\n"
+                  "Content-Length: 9\r\n\r\n1"),
+            (414, line.replace(" HTTP", "?x=" + "y" * 12000 + " HTTP") + host + field + end),
+            (431, line + host + field + "X-Long: " + "y" * 40000 + "\r\n" + end),
+            (431, line + host + "X-Long: " + "y" * 40000 + "\r\n" + field + end),
+            (431, line + host + "".join(f"X-{n}: y\r\n" for n in range(1000)) + field + end),
+            (505, line.replace("1.1", "2.0") + host + field.upper().replace((origin or "").upper(), origin or "") + end),
+        ]
+        return [(status, self.raw(status, request)) for status, request in requests]
+
     def answers(self, origin):
-        """An answer of each kind to a page of this origin: (status, headers). A head that is too long is not read."""
+        """An answer of each kind to a page of this origin: (status, headers)."""
         asked = [
             (200, self.ask("POST", "/v1/jobs", JOB, origin)),
             (200, self.ask("POST", "/v1/jobs", JOB, origin, Accept=ft.NDJSON)),
@@ -69,7 +85,7 @@ class CorsTest(SharedFleetTest):
         for status, answer in asked:
             self.assertEqual(answer.status, status, answer)
             found.append((status, answer.headers))
-        return found + [(408, self.paused_upload(origin))]
+        return found + self.refused_early(origin)
 
 
 class Listed(CorsTest):

@@ -120,11 +120,16 @@ static void drop_header(struct buf *headers, const char *name)
     }
 }
 
+void http_headers_add(struct buf *headers, const char *name, const char *value)
+{
+    buf_add(headers, name, strlen(name) + 1);
+    buf_add(headers, value, strlen(value) + 1);
+}
+
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value)
 {
     drop_header(&x->headers, name);
-    buf_add(&x->headers, name, strlen(name) + 1);
-    buf_add(&x->headers, value, strlen(value) + 1);
+    http_headers_add(&x->headers, name, value);
 }
 
 bool http_exchange_answered(const struct http_exchange *x)

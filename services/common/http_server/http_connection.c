@@ -140,13 +140,28 @@ void http_connection_cut(struct http_connection *c)
     http_server_want_turn(c->server);
 }
 
-/* Writes the headers that every answer to this request has. */
-static void write_first_headers(const struct http_exchange *x, struct buf *out)
+static void write_headers(const char *headers, size_t len, struct buf *out)
 {
-    for (size_t at = 0; x && at < x->first_headers_len;) {
-        const char *name = x->headers.data + at, *value = name + strlen(name) + 1;
+    for (size_t at = 0; at < len;) {
+        const char *name = headers + at, *value = name + strlen(name) + 1;
         buf_addf(out, "%s: %s\r\n", name, value);
         at += strlen(name) + strlen(value) + 2;
+    }
+}
+
+/* Writes the headers that every answer to this request has. If the library has not passed on the request's head, they
+ * are made from what was read of it. */
+static void write_first_headers(const struct http_connection *c, struct buf *out)
+{
+    const struct http_server_options *o = &c->server->options;
+    const struct http_exchange *x = c->exchange;
+    struct buf headers = {0};
+    if (x && x->stage != HTTP_STAGE_HEAD) {
+        write_headers(x->headers.data, x->first_headers_len, out);
+    } else if (o->add_headers) {
+        o->add_headers(o->admit_data, http_framing_origin(&c->framing), &headers);
+        write_headers(headers.data, headers.len, out);
+        buf_release(&headers);
     }
 }
 
@@ -158,7 +173,7 @@ static void send_problem(struct http_connection *c, int status, const char *more
     http_problem_body(&body, status, NULL, detail);
     buf_addf(&all, "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n", status,
              http_status_title(status), body.len);
-    write_first_headers(c->exchange, &all);
+    write_first_headers(c, &all);
     buf_addf(&all, "%sCache-Control: no-store\r\nConnection: close\r\n\r\n", more_headers);
     buf_add(&all, body.data, body.len);
     /* If the socket's send buffer has no room for this, the peer is not reading, and gets no answer. */

@@ -193,7 +193,7 @@ static bool admit(struct http_exchange *x)
 static void set_first_headers(struct http_exchange *x)
 {
     const struct http_server_options *o = &x->server->options;
-    if (o->set_headers) o->set_headers(o->admit_data, x);
+    if (o->add_headers) o->add_headers(o->admit_data, http_exchange_header(x, "Origin"), &x->headers);
     x->first_headers_len = x->headers.len;
 }
 

@@ -4,8 +4,9 @@
  * (RFC 9112, 11.2). So this reader is stricter than every version of the library. The bytes that it passes on have only
  * one meaning.
  *
- * It knows where each message begins and ends: head, body with a length, chunks, trailers, next head. It stores no
- * message, allocates nothing and does no I/O. The pieces may be cut anywhere, with the same result.
+ * It knows where each message begins and ends: head, body with a length, chunks, trailers, next head. Of a message it
+ * stores only the Origin, because even the answer to a faulty head may have to name it (CORS). It allocates nothing and
+ * does no I/O. The pieces may be cut anywhere, with the same result.
  *
  * Extensions of chunks are checked and removed: they mean nothing here, and libmicrohttpd 1.0.1 refuses them.
  *
@@ -50,10 +51,12 @@ enum http_framing_field {
     HTTP_FIELD_ENCODING,
     HTTP_FIELD_HOST,
     HTTP_FIELD_CONNECTION,
+    HTTP_FIELD_ORIGIN,
     HTTP_FIELD_COUNT
 };
 
-#define HTTP_FRAMING_WORD 32 /* longer than every word that the reader compares */
+#define HTTP_FRAMING_WORD   32  /* longer than every word that the reader compares */
+#define HTTP_FRAMING_ORIGIN 128 /* a longer Origin is not kept */
 
 /* Embedded in its owner. A zeroed struct is ready for a new connection. */
 struct http_framing {
@@ -68,7 +71,9 @@ struct http_framing {
     bool empty_line;              /* the empty line before this request has come */
     bool value_ended;             /* in Host: only space may follow; in an extension: the '=' has come */
     bool closes, stays;           /* the Connection field has the option "close", or "keep-alive" */
+    bool origin_whole;            /* `origin` is the value of the Origin field */
     char word[HTTP_FRAMING_WORD]; /* the first bytes of the method, target, version, name or value that is being read */
+    char origin[HTTP_FRAMING_ORIGIN];
     uint32_t head_bytes, target_bytes, line_bytes, extension_bytes;
     uint64_t left;            /* bytes of this body or chunk that must still come */
     uint64_t heads, messages; /* how many heads, and how many messages, were completed */
@@ -82,6 +87,10 @@ struct http_framing {
 size_t http_framing_feed(struct http_framing *f, char *data, size_t len, size_t *whole);
 /* Whether a part of a head has come, but not its end. */
 bool http_framing_in_head(const struct http_framing *f);
+/* Returns the Origin of the last head, or NULL. It is borrowed from f until more bytes are read. */
+const char *http_framing_origin(const struct http_framing *f);
+/* Looks for the Origin in the bytes after a fault. The reader does not interpret these bytes otherwise. */
+void http_framing_find_origin(struct http_framing *f, const char *rest, size_t len);
 static inline bool http_framing_is_faulty(const struct http_framing *f)
 {
     return f->state == HTTP_FRAMING_FAULTY;

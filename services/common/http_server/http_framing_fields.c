@@ -1,6 +1,7 @@
 /* Reads the field lines of the head and of the trailers. */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/limits.h"
 #include "common/http_server/http_framing_internal.h"
@@ -10,6 +11,7 @@ static const char *const watched[HTTP_FIELD_COUNT] = {
     [HTTP_FIELD_ENCODING] = "Transfer-Encoding",
     [HTTP_FIELD_HOST] = "Host",
     [HTTP_FIELD_CONNECTION] = "Connection",
+    [HTTP_FIELD_ORIGIN] = "Origin",
 };
 
 static const char *const more_than_once[HTTP_FIELD_COUNT] = {
@@ -45,7 +47,8 @@ static void on_name_end(struct http_framing *f)
     f->value_ended = false;
     f->host_part = HOST_NAME;
     f->state = HTTP_FRAMING_VALUE_START;
-    if (f->field == HTTP_FIELD_OTHER || f->field == HTTP_FIELD_CONNECTION) return;
+    if (f->field == HTTP_FIELD_ORIGIN) f->origin_whole = false;
+    if (f->field == HTTP_FIELD_OTHER || !more_than_once[f->field]) return;
     if (f->trailers)
         http_framing_fail(f, 400, "a trailer has a name that only a header may have");
     else if (++f->seen[f->field] > 1)
@@ -111,9 +114,53 @@ static void on_option(struct http_framing *f, unsigned char c)
     f->word_len = 0;
 }
 
+/* `word_len` is the length of `origin`. */
+static void on_origin(struct http_framing *f, unsigned char c)
+{
+    if (f->word_len < HTTP_FRAMING_ORIGIN) f->origin[f->word_len++] = (char)c;
+}
+
+static void end_origin(struct http_framing *f)
+{
+    size_t len = f->word_len;
+    while (len > 0 && (f->origin[len - 1] == ' ' || f->origin[len - 1] == '\t')) len--;
+    f->origin_whole = len > 0 && len < HTTP_FRAMING_ORIGIN;
+    if (f->origin_whole) f->origin[len] = '\0';
+}
+
+const char *http_framing_origin(const struct http_framing *f)
+{
+    return f->origin_whole ? f->origin : NULL;
+}
+
+/* Returns whether the line is an Origin, and keeps it. */
+static bool keep_origin(struct http_framing *f, const char *line, size_t len)
+{
+    const char *name = watched[HTTP_FIELD_ORIGIN];
+    size_t at = strlen(name);
+    if (len <= at || strncasecmp(line, name, at) != 0 || line[at] != ':') return false;
+    for (at++; at < len && (line[at] == ' ' || line[at] == '\t');) at++;
+    f->word_len = 0;
+    for (; at < len; at++) on_origin(f, (unsigned char)line[at]);
+    end_origin(f);
+    return true;
+}
+
+void http_framing_find_origin(struct http_framing *f, const char *rest, size_t len)
+{
+    const char *end = rest + len, *line = memchr(rest, '\n', len), *next;
+    for (; line && (next = memchr(line + 1, '\n', (size_t)(end - line - 1))) != NULL; line = next) {
+        const char *from = line + 1;
+        size_t n = (size_t)(next - from);
+        if (n > 0 && from[n - 1] == '\r') n--;
+        if (n == 0 || keep_origin(f, from, n)) return; /* an empty line ends the head */
+    }
+}
+
 static void on_value_end(struct http_framing *f)
 {
     f->state = HTTP_FRAMING_LINE_END;
+    if (f->field == HTTP_FIELD_ORIGIN) end_origin(f);
     if (f->field == HTTP_FIELD_LENGTH && f->word_len == 0)
         http_framing_fail(f, 400, "Content-Length is not a number");
     else if (f->field == HTTP_FIELD_ENCODING && !http_framing_word_is(f, "chunked"))
@@ -141,6 +188,7 @@ void http_framing_value(struct http_framing *f, unsigned char c)
     case HTTP_FIELD_CONNECTION:
         if (!f->trailers) on_option(f, c);
         break;
+    case HTTP_FIELD_ORIGIN: on_origin(f, c); break;
     default: break;
     }
 }

@@ -78,10 +78,11 @@ struct http_server_options {
     /* An idle connection is closed after this time; 0: LIMIT_KEEPALIVE_S. If three quarters of max_connections are
      * open, it is closed after header_timeout_ms. */
     uint64_t keepalive_timeout_ms;
-    /* Called for every request when its headers are in, before they are checked. Sets headers that every answer has,
-     * even the answer to a refused request. A route must not set these headers again. NULL: there are no such
+    /* Called for every request when its headers are in, before they are checked, and for a request that is refused
+     * earlier. Adds the headers that every answer has, with http_headers_add(). `origin` is the request's Origin; NULL:
+     * there is none, or it has not been read. A route must not set these headers again. NULL: there are no such
      * headers. */
-    void (*set_headers)(void *admit_data, struct http_exchange *x);
+    void (*add_headers)(void *admit_data, const char *origin, struct buf *headers);
     /* Called for every request when its headers are checked, before its route is looked up. Returns false after
      * answering it. NULL: all requests are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);
@@ -147,6 +148,8 @@ void http_exchange_leave_body(struct http_exchange *x);
 void http_exchange_accept(struct http_exchange *x, const struct http_exchange_ops *ops, void *data);
 void *http_exchange_data(const struct http_exchange *x);
 
+/* Adds a header of an answer to `headers`. */
+void http_headers_add(struct buf *headers, const char *name, const char *value);
 /* To answer, call one of the functions below, once. Set the headers before that. Their values are copied; a second
  * value replaces the first. */
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value);

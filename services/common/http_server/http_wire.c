@@ -115,6 +115,19 @@ static void note_memory(struct http_connection *c, char *data)
     if (c->framing.state == HTTP_FRAMING_START && data == c->first_data) c->memory = data;
 }
 
+/* Looks for the Origin of a head that is refused, in the bytes after the fault: those that were read and those that
+ * wait in the socket. Bytes that come later are not waited for. */
+static void find_origin(struct http_connection *c, const char *rest, size_t len)
+{
+    struct buf all = {0};
+    ssize_t n =
+        c->tls ? 0 : recvfrom(c->fd, c->server->scratch, HTTP_SCRATCH_BYTES, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+    buf_add(&all, rest, len);
+    if (n > 0) buf_add(&all, c->server->scratch, (size_t)n);
+    http_framing_find_origin(&c->framing, all.data, all.len);
+    buf_release(&all);
+}
+
 enum { CLOSE = -1 };
 
 /* Returns how many of the bytes the library gets, or CLOSE, which makes the library close the connection. */
@@ -128,6 +141,7 @@ static ssize_t read_bytes(struct http_connection *c, char *data, size_t len)
     c->moved_in_turn = c->server->turn;
     if (f->state == HTTP_FRAMING_ENDED && passed == 0) return CLOSE;
     if (!http_framing_is_faulty(f)) return (ssize_t)passed;
+    if (!was_faulty && !http_framing_origin(f)) find_origin(c, data + passed, len - passed);
     if (whole > 0 || c->answered < f->messages || c->state != HTTP_CONNECTION_OPEN) return (ssize_t)whole;
     http_connection_reject(c, f->status, f->fault);
     return CLOSE;

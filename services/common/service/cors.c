@@ -76,15 +76,14 @@ static bool allows(const char *origins, const char *asked)
     return false;
 }
 
-void cors_set_headers(const char *origins, struct http_exchange *x)
+void cors_add_headers(const char *origins, const char *asked, struct buf *headers)
 {
     if (!origins) return;
-    const char *asked = http_exchange_header(x, "Origin");
     /* A cache must not serve the answer for one origin to another. */
-    if (!allows_all(origins)) http_exchange_set_header(x, "Vary", "Origin");
+    if (!allows_all(origins)) http_headers_add(headers, "Vary", "Origin");
     if (!allows(origins, asked)) return;
-    http_exchange_set_header(x, "Access-Control-Allow-Origin", allows_all(origins) ? "*" : asked);
-    http_exchange_set_header(x, "Access-Control-Expose-Headers", EXPOSED_HEADERS);
+    http_headers_add(headers, "Access-Control-Allow-Origin", allows_all(origins) ? "*" : asked);
+    http_headers_add(headers, "Access-Control-Expose-Headers", EXPOSED_HEADERS);
 }
 
 bool cors_answer_preflight(const char *origins, struct http_exchange *x)

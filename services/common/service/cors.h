@@ -12,8 +12,8 @@
 
 /* Returns false, with the reason in err, when `origins` is neither a list of origins nor "*". */
 MUST_CHECK bool cors_check(const char *origins, char *err, size_t err_size);
-/* Sets the headers that this standard requires in every answer. */
-void cors_set_headers(const char *origins, struct http_exchange *x);
+/* Adds the headers that this standard requires in every answer. `asked` is the Origin of the request, or NULL. */
+void cors_add_headers(const char *origins, const char *asked, struct buf *headers);
 /* Answers x and returns true if x is a preflight. A preflight has no token, because browsers send none with it. */
 MUST_CHECK bool cors_answer_preflight(const char *origins, struct http_exchange *x);
 

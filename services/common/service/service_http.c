@@ -60,10 +60,10 @@ static void handle_metrics(struct http_exchange *x, void *data)
 static const struct http_route health_routes[] = {
     {"GET", "/livez", handle_live}, {"GET", "/healthz", handle_live}, {"GET", "/readyz", handle_ready}, {0}};
 
-static void set_headers(void *data, struct http_exchange *x)
+static void add_headers(void *data, const char *origin, struct buf *headers)
 {
     const struct service_http *h = data;
-    cors_set_headers(h->cors_origins, x);
+    cors_add_headers(h->cors_origins, origin, headers);
 }
 
 /* Admits probes without a token. They learn only whether this service is ready. */
@@ -233,7 +233,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
                                                 .reuse_port = config->reuse_port,
                                                 .keepalive_timeout_ms = milliseconds(config->keepalive_timeout_s),
                                                 .upload_pause_ms = milliseconds(config->upload_pause_s),
-                                                .set_headers = set_headers,
+                                                .add_headers = add_headers,
                                                 .admit = admit,
                                                 .admit_data = h,
                                                 .tls = h->tls.current ? &h->tls : NULL,

@@ -340,3 +340,47 @@ Test(http_framing, a_head_has_begun_with_its_first_byte)
     feed_on(&f, TEXT("\n0\r\na"));
     cr_assert(!http_framing_in_head(&f));
 }
+
+static void assert_origin(const char *head, const char *rest, const char *origin)
+{
+    for (size_t piece = 1; piece <= 64; piece++) {
+        struct http_framing f;
+        feed(&f, head, strlen(head), piece, NULL);
+        if (http_framing_is_faulty(&f) && !http_framing_origin(&f)) http_framing_find_origin(&f, rest, strlen(rest));
+        const char *found = http_framing_origin(&f);
+        cr_assert_eq(found != NULL, origin != NULL, "%s%s", head, rest);
+        if (origin) cr_assert_str_eq(found, origin);
+    }
+}
+
+#define PAGE "https://app.example"
+
+Test(http_framing, the_origin_of_a_head_is_known_and_also_that_of_a_faulty_one)
+{
+    static const char bad[] = GET "bad\r\n";
+    assert_origin(GET "oRiGiN:  " PAGE " \t\r\n\r\n", "", PAGE);
+    assert_origin(GET "Origin: " PAGE "\r\nbad\r\n", "", PAGE);
+    assert_origin(GET "\r\n", "", NULL);
+    assert_origin(GET "Origin: " PAGE, "", NULL); /* its end has not come */
+    assert_origin(GET "Origin: " PAGE "\r\n\r\n" GET "\r\n", "", NULL);
+    assert_origin(GET "Origin:\r\n\r\n", "", NULL);
+    assert_origin(bad, "ad\r\nX: 1\r\norigin:" PAGE "\r\n\r\n", PAGE);
+    assert_origin(bad, "ad\nOrigin: " PAGE "\n\n", PAGE);
+    assert_origin(bad, "ad\r\nOrigin: " PAGE, NULL);
+    assert_origin(bad, "ad\r\n\r\nOrigin: " PAGE "\r\n", NULL);
+    assert_origin(bad, "ad\r\nX-Origin: " PAGE "\r\nOriginal: x\r\n", NULL);
+    assert_origin(bad, "", NULL);
+}
+
+Test(http_framing, an_origin_that_is_too_long_is_not_kept)
+{
+    for (size_t len = HTTP_FRAMING_ORIGIN - 3; len < HTTP_FRAMING_ORIGIN + 300; len++) {
+        char head[2048];
+        snprintf(head, sizeof head, GET "Origin: %0*d\r\n\r\n", (int)len, 1);
+        struct http_framing f;
+        feed(&f, head, strlen(head), 100, NULL);
+        const char *found = http_framing_origin(&f);
+        cr_assert_eq(found != NULL, len < HTTP_FRAMING_ORIGIN);
+        if (found) cr_assert_eq(strlen(found), len);
+    }
+}
