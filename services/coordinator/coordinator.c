@@ -22,7 +22,7 @@ static void on_drain(void *data)
 static void on_cut(void *data)
 {
     struct coordinator *c = data;
-    jobs_cancel_all(&c->jobs, "the coordinator is shutting down");
+    jobs_drain_all(&c->jobs);
     scheduler_timing_run(&c->turn);
 }
 

@@ -210,7 +210,7 @@ def start(test, name, upstream_port, kind="stock", add_cleanup=None):
 def start_pool(test, upstream_ports):
     """Starts HAProxy as the load balancer of several coordinators, with the documented configuration and health checks.
     Returns its port."""
-    folder = os.path.join(test.folder, "haproxy-pool")
+    folder = os.path.join(test.folder, f"haproxy-pool-{upstream_ports[0]}")
     os.makedirs(folder)
     place = Place(folder, test.free_port(), 0, "documented")
     checks = "    option httpchk GET /readyz\n    default-server check inter 200ms fall 1 rise 1\n"

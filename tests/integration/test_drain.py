@@ -312,6 +312,8 @@ class Slow(Drain):
         self.assertEqual(lines[-1]["type"], "end")
         self.assertEqual(lines[-1]["status"], "cancelled")
         self.assertIn("shutting down", json.dumps(lines[-1]))
+        self.assertIs(lines[-1]["draining"], True)
+        self.assertEqual((lines[1]["error"]["name"], lines[1]["error"]["sent"]), ("cancelled", True))
         self.assert_counts(lines[-1]["counts"], total=2, succeeded=1, cancelled=1)
         # The worker has noticed it, too.
         wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 0, "a quiet worker")

@@ -157,10 +157,29 @@ static void handle_rare_line(struct map_run *run, struct map_job *j, const struc
     }
 }
 
+void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    if (r->kind != RESULT_VALUE || !r->has_index) {
+        handle_rare_line(run, j, r);
+    } else if (note_answer(run, j, r->index)) {
+        print_value(run, r);
+        j->answered++;
+        run->done++;
+    }
+}
+
+/* Whether the line is the first one of a tail that must be held. */
+static bool begins_tail(const struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    if (r->kind != RESULT_ERROR || j->tail != MAP_TAIL_NONE || run->options->reduce) return false;
+    if (result_line_cut(r) != RESULT_NOT_CUT) j->tail = MAP_TAIL_HELD;
+    return j->tail == MAP_TAIL_HELD;
+}
+
 void map_answers_print(struct map_run *run, struct map_job *j)
 {
     struct buf *answer = &j->http.answer;
-    if (j->http.answer_at == answer->len) return;
+    if (j->http.answer_at == answer->len || j->tail == MAP_TAIL_HELD || j->tail == MAP_TAIL_DRAINED) return;
     const char *at = answer->data + j->http.answer_at, *end = answer->data + answer->len;
     size_t scanned = j->scanned;
     while (at < end && run->state != MAP_STOPPED) {
@@ -171,14 +190,8 @@ void map_answers_print(struct map_run *run, struct map_job *j)
         }
         scanned = 0;
         struct result_line r = result_line_read(at, (size_t)(newline - at));
-        if (r.kind == RESULT_VALUE && r.has_index) {
-            if (!note_answer(run, j, r.index)) break;
-            print_value(run, &r);
-            j->answered++;
-            run->done++;
-        } else {
-            handle_rare_line(run, j, &r);
-        }
+        if (begins_tail(run, j, &r)) break;
+        map_answers_print_line(run, j, &r);
         at = newline + 1;
         if (output_failed(&run->output)) break;
     }

@@ -74,7 +74,8 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
     connection_close(&j->http);
     if (cause != OUTAGE_FULL) tell(run);
     if (cause != OUTAGE_UNREACHED && may_have_run) care_note_loss(&run->care, now);
-    if (may_have_run && run->care.twice != CARE_MAY_RUN_TWICE && has_unanswered(run, j)) {
+    bool doubt = may_have_run && run->care.twice != CARE_MAY_RUN_TWICE && has_unanswered(run, j);
+    if (doubt || j->tail != MAP_TAIL_NONE) {
         map_job_move(j, MAP_JOB_IN_DOUBT);
         map_cut_decide(run, j, now);
         return;
@@ -87,7 +88,8 @@ void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now)
 {
     const struct connection *c = &j->http;
     bool accepted = c->status == 200, sent = c->sent > 0;
-    snprintf(run->lost_why, sizeof(run->lost_why), "%s", c->error[0] ? c->error : "the end line is missing");
+    const char *why = j->tail == MAP_TAIL_DRAINED ? "the coordinator is shutting down" : "the end line is missing";
+    snprintf(run->lost_why, sizeof(run->lost_why), "%s", c->error[0] ? c->error : why);
     if (run->options->reduce) {
         map_run_fail(run, "%s%s", sent ? "the stream of results was cut: " : "", run->lost_why);
         return;
@@ -119,14 +121,17 @@ static void fail_unanswered(struct map_run *run, struct map_job *j)
 void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now)
 {
     if (run->care.twice == CARE_UNKNOWN) return;
-    if (run->care.twice == CARE_MAY_RUN_TWICE) {
-        keep_unanswered(run, j);
-        if (j->retry_ns < now) j->retry_ns = now;
-        map_job_move(j, MAP_JOB_BACKOFF);
+    bool once = run->care.twice == CARE_RUNS_ONCE;
+    if (j->tail == MAP_TAIL_HELD || j->tail == MAP_TAIL_DRAINED) map_drain_settle(run, j, once);
+    if (once && j->tail != MAP_TAIL_DRAINED) fail_unanswered(run, j);
+    if (run->state == MAP_STOPPED) return;
+    if (!has_unanswered(run, j)) {
+        map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
         return;
     }
-    fail_unanswered(run, j);
-    if (run->state != MAP_STOPPED) map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
+    keep_unanswered(run, j);
+    if (j->retry_ns < now) j->retry_ns = now;
+    map_job_move(j, MAP_JOB_BACKOFF);
 }
 
 static bool is_connecting(const struct map_run *run)

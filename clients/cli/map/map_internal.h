@@ -15,6 +15,7 @@
  *     map.c          the loop: polls, reads, starts, prints, ends
  *     map_job.c      one job: request, refusal
  *     map_cut.c      what happens to a job that did not get its answer
+ *     map_drain.c    the last lines of a job whose coordinator drains
  *     map_answers.c  from the lines of a job's answer to standard output and the failures; the hot path
  *     map_reduce.c   --reduce: all of the input in one job
  */
@@ -31,14 +32,16 @@
 #include "cli/reconnect/outage.h"
 #include "cli/map/output.h"
 #include "cli/map/progress.h"
+#include "cli/map/result_line.h"
 #include "cli/items/unanswered.h"
 
 #define MAP_JOBS         16 /* the most jobs at once */
 #define MAP_JOBS_SLOW    2  /* the most jobs at once if these have work for MAP_WORK_S */
 #define MAP_JOBS_CAREFUL 2  /* the most jobs at once if items must not run twice */
 #define MAP_WORK_S       5
-#define MAP_JOB_BYTES    (8u << 20) /* the most input bytes in all jobs; a single larger batch is allowed */
-#define MAP_HELD_BYTES   (4u << 20) /* the most answer bytes that are held for a job that is not the oldest */
+#define MAP_JOB_BYTES    (8u << 20)  /* the most input bytes in all jobs; a single larger batch is allowed */
+#define MAP_TAIL_BYTES   (16u << 20) /* the most bytes of `tail`, see enum map_tail */
+#define MAP_HELD_BYTES   (4u << 20)  /* the most answer bytes that are held for a job that is not the oldest */
 
 /*
  * A job. Only map_job_move() changes its state:
@@ -63,15 +66,25 @@ enum map_job_state {
     MAP_JOB_STATE_COUNT
 };
 
+/* The lines of an answer from the first item on that was cancelled. Only the end line tells whether the coordinator
+ * drains. So these lines are not printed before the end line has come. */
+enum map_tail {
+    MAP_TAIL_NONE,
+    MAP_TAIL_HELD,
+    MAP_TAIL_DRAINED, /* held, and the coordinator drains */
+    MAP_TAIL_PRINTED  /* the coordinator does not drain, or the tail is longer than MAP_TAIL_BYTES */
+};
+
 struct map_job {
     enum map_job_state state;
     struct connection http;
     struct batch batch;
-    uint64_t answered;   /* items of the batch that have an answer */
-    uint64_t base;       /* the first item of the running attempt */
-    uint64_t first;      /* in completion order: the number of items in all jobs before this one */
-    size_t scanned;      /* bytes of the answer known to have no newline */
-    bool end_seen;       /* the end line of the running attempt has come */
+    uint64_t answered; /* items of the batch that have an answer */
+    uint64_t base;     /* the first item of the running attempt */
+    uint64_t first;    /* in completion order: the number of items in all jobs before this one */
+    size_t scanned;    /* bytes of the answer known to have no newline */
+    bool end_seen;     /* the end line of the running attempt has come */
+    enum map_tail tail;
     bool checks_items;   /* search for bad items before sending; set after a refusal */
     bool ends_at_bad;    /* the running attempt has only the items before `bad` */
     struct bad_item bad; /* set if ends_at_bad, and in MAP_JOB_AT_BAD */
@@ -165,8 +178,15 @@ bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool o
 /* Returns the events to poll the job's connection for. */
 short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest);
 
-/* Prints every whole line that has come of the answer. May stop the run. */
+/* Prints every whole line that has come of the answer, but not a tail that is held. May stop the run. */
 void map_answers_print(struct map_run *run, struct map_job *j);
+/* Prints one line with the value or the error of an item. */
+void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r);
+/* Decides about a tail that is held. Returns true if it must be printed now. */
+MUST_CHECK bool map_drain_look(struct map_job *j);
+/* Prints the answers of a tail that is held. If `once`, the items fail that may have run, because they must not run
+ * twice. The other cancelled items have no answer after that. */
+void map_drain_settle(struct map_run *run, struct map_job *j, bool once);
 /* Reports the item j->bad as failed without sending it. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
 /* Reports an item as failed because the coordinator that had it was lost. */

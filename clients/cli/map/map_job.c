@@ -54,6 +54,7 @@ static void send_items(struct map_run *run, struct map_job *j, size_t from, size
     j->base = j->answered;
     j->scanned = 0;
     j->end_seen = false;
+    j->tail = MAP_TAIL_NONE;
     if (run->options->order == MAP_ORDER_COMPLETION)
         unanswered_begin(&j->unanswered, (j->ends_at_bad ? j->bad.index : j->count) - j->base);
     connection_request(&j->http, "POST", buf_cstr(&run->path), request_headers(run), j->batch.data + from, end - from);
@@ -166,12 +167,13 @@ static void read_answer(struct map_run *run, struct map_job *j, uint64_t now)
         if (run->state == MAP_ASKED) map_run_move(run, MAP_ANSWERED);
         if (c->state != CONNECTION_BROKEN) outage_note_accepted(&run->outage);
         map_answers_print(run, j);
+        if (map_drain_look(j)) map_answers_print(run, j);
     }
     if (run->done > done) outage_note_answer(&run->outage);
     if (run->state == MAP_STOPPED) return;
     if (c->state == CONNECTION_DONE && c->status != 200)
         was_refused(run, j, now);
-    else if (c->state == CONNECTION_DONE && j->end_seen)
+    else if (c->state == CONNECTION_DONE && j->end_seen && j->tail != MAP_TAIL_DRAINED)
         map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
     else if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN)
         map_cut_handle(run, j, now);

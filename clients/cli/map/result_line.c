@@ -2,6 +2,7 @@
 
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
+#include "protocol/protocol.h"
 
 static struct json_slice unquoted(struct json_slice s)
 {
@@ -50,6 +51,7 @@ static void read_member(struct result_line *r, struct json_slice name, struct js
     if (json_string_is(name, "processes")) r->processes = strtoull(value.data, NULL, 10);
     if (r->kind == RESULT_END && json_string_is(name, "counts")) read_counts(r, value);
     if (r->kind == RESULT_END && json_string_is(name, "reason")) r->why = value;
+    if (r->kind == RESULT_END && json_string_is(name, "draining")) r->draining = slice_is(value, "true");
     if ((size_t)r->kind >= ARRAY_SIZE(body_names) || !json_string_is(name, body_names[r->kind])) return;
     if (r->kind == RESULT_END || r->kind == RESULT_WAITING) value = unquoted(value);
     r->body = value.data;
@@ -71,4 +73,18 @@ struct result_line result_line_read_slowly(const char *line, size_t len)
     bool needs_body = r.kind <= RESULT_END;
     if (needs_body && !r.body) r.kind = RESULT_BAD;
     return r;
+}
+
+enum result_cut result_line_cut(const struct result_line *r)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    bool cancelled = false;
+    enum result_cut cut = RESULT_NOT_CUT;
+    if (r->kind != RESULT_ERROR || !r->has_index || !json_walk_init(&walk, r->body, r->len)) return RESULT_NOT_CUT;
+    while (json_walk_next(&walk, &name, &value)) {
+        if (json_string_is(name, "name")) cancelled = json_string_is(value, item_error_name(ITEM_CANCELLED));
+        if (json_string_is(name, "sent")) cut = slice_is(value, "false") ? RESULT_CUT_UNSENT : RESULT_CUT_SENT;
+    }
+    return cancelled ? cut : RESULT_NOT_CUT;
 }

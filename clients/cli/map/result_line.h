@@ -22,7 +22,13 @@ struct result_line {
     uint64_t total, failed; /* END: the counts */
     struct json_slice why;  /* END: the job's reason, a JSON string; empty: none */
     uint64_t processes;     /* WAITING: how many processes are starting */
+    bool draining;          /* END: the job ended because its coordinator drains */
 };
+
+/* An item that had no answer when its job was cancelled. */
+enum result_cut { RESULT_NOT_CUT, RESULT_CUT_UNSENT, RESULT_CUT_SENT };
+/* Returns whether the line is the error of such an item, and whether the item may have run. */
+enum result_cut result_line_cut(const struct result_line *r);
 
 /* Reads any line. `len` does not count the newline. */
 struct result_line result_line_read_slowly(const char *line, size_t len);

@@ -49,6 +49,7 @@ struct job {
 
     enum sched_status cancel_status;
     const char *cancel_reason; /* NULL: not cancelled */
+    bool drained;              /* it was cancelled because the coordinator drains */
     bool cancel_is_noted;      /* the job is on jobs->cancels */
     struct list_link cancel_link;
     enum sched_waiting waiting;

@@ -19,6 +19,7 @@ static void write_outcome(const struct job *j, struct buf *out)
         buf_add_json_string(out, reason, strlen(reason));
         buf_add_char(out, ',');
     }
+    if (j->drained && !failed && j->outcome.status == SCHED_CANCELLED) buf_add_str(out, "\"draining\":true,");
     const char *hint = job_hint(j);
     if (hint) buf_addf(out, "\"hint\":\"%s\",", hint);
     status_write_counts(out, &j->outcome.counts);

@@ -173,9 +173,12 @@ struct job *jobs_next(const struct jobs *t, const struct job *j)
 
 /* Cancellations. */
 
-void jobs_cancel_all(struct jobs *t, const char *reason)
+void jobs_drain_all(struct jobs *t)
 {
-    for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) job_cancel(j, SCHED_CANCELLED, reason);
+    for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) {
+        j->drained = j->drained || (j->state != JOB_ENDED && !j->cancel_reason);
+        job_cancel(j, SCHED_CANCELLED, "the coordinator is shutting down");
+    }
 }
 
 void jobs_carry_out_cancels(struct jobs *t)

@@ -156,7 +156,9 @@ void chunks_run_settled(struct scheduler *s)
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         list_remove(&s->settled, at);
         if (chunk->given_up > 0) {
-            struct sched_failure why = {chunk->given_up_as, chunk->charged, chunk->cause};
+            /* If the items must not run twice, a chunk that is not in flight has run nowhere. */
+            bool sent = chunk->job->p.idempotent ? chunk->sends > 0 : chunk->cut_off;
+            struct sched_failure why = {chunk->given_up_as, chunk->charged, chunk->cause, sent};
             s->ops.settle_error(s->ctx, chunk->job, chunk->first + chunk->count - chunk->given_up, chunk->given_up,
                                 &why);
         }

@@ -234,7 +234,7 @@ static void cut_attempts(struct sched_chunk *chunk)
 static void settle_uncut(struct sched_job *job)
 {
     struct scheduler *s = job->s;
-    struct sched_failure why = {job->rest, 0, job->reason};
+    struct sched_failure why = {job->rest, 0, job->reason, false};
     while (job->uncut > 0) {
         uint64_t first, n = s->ops.drop(s->ctx, job, job->uncut, &first);
         if (n == 0 || n > job->uncut) BUG("drop took %" PRIu64 " items of %" PRIu64, n, job->uncut);
@@ -266,9 +266,11 @@ static void settle_rest(struct sched_job *job)
         cut_attempts(CONTAINER_OF(at, struct sched_chunk, link));
     attempts_run_cuts(s);
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++)
-        for (struct list_link *at; (at = list_next(&job->lists[i], NULL)) != NULL;)
-            chunk_give_up(CONTAINER_OF(at, struct sched_chunk, link), job->rest,
-                          cause_of_rest(job, (enum sched_chunk_state)i));
+        for (struct list_link *at; (at = list_next(&job->lists[i], NULL)) != NULL;) {
+            struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
+            chunk->cut_off = i == CHUNK_IN_FLIGHT;
+            chunk_give_up(chunk, job->rest, cause_of_rest(job, (enum sched_chunk_state)i));
+        }
     chunks_run_settled(s);
     settle_uncut(job);
 }

@@ -112,6 +112,7 @@ struct sched_chunk {
     const char *cause;    /* cause of the last charged failure */
     uint32_t given_up;    /* items at its end that are to be settled with the error given_up_as */
     enum item_error given_up_as;
+    bool cut_off; /* its job ended while it was in flight */
 };
 
 /* One attempt to get answers: a chunk's suffix, sent to one endpoint. The shell reads chunk, endpoint, from and to, and
@@ -232,6 +233,7 @@ struct sched_failure {
     enum item_error error;
     unsigned attempts;
     const char *cause; /* one phrase; static */
+    bool sent;         /* false: a job has ended, and the items have not run in any worker */
 };
 
 struct sched_outcome {

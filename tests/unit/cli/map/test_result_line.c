@@ -42,3 +42,27 @@ Test(result_line, a_line_of_an_unknown_type_is_not_a_bad_line)
     cr_assert_eq(read_line("{\"type\":\"result\",\"index\":1,\"value\":1").kind, RESULT_BAD);
     cr_assert_eq(read_line("").kind, RESULT_BAD);
 }
+
+Test(result_line, a_cancelled_item_tells_whether_it_was_sent)
+{
+    static const struct {
+        const char *error;
+        enum result_cut cut;
+    } rows[] = {
+        {"{\"name\":\"cancelled\",\"cause\":\"x\",\"sent\":true}", RESULT_CUT_SENT},
+        {"{\"sent\":false,\"name\":\"cancelled\"}", RESULT_CUT_UNSENT},
+        {"{\"name\":\"cancelled\"}", RESULT_NOT_CUT},
+        {"{\"name\":\"deadline_exceeded\",\"sent\":true}", RESULT_NOT_CUT},
+        {"{\"name\":\"task_error\",\"sent\":true}", RESULT_NOT_CUT},
+        {"7", RESULT_NOT_CUT},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char line[200];
+        snprintf(line, sizeof line, "{\"type\":\"error\",\"index\":1,\"error\":%s}", rows[i].error);
+        struct result_line r = read_line(line);
+        cr_assert_eq(result_line_cut(&r), rows[i].cut, "%s", line);
+    }
+    struct result_line r = read_line("{\"type\":\"end\",\"status\":\"cancelled\",\"draining\":true}");
+    cr_assert(r.draining && result_line_cut(&r) == RESULT_NOT_CUT);
+    cr_assert_not(read_line("{\"type\":\"end\",\"status\":\"cancelled\"}").draining);
+}

@@ -23,6 +23,7 @@ struct shell {
     uint64_t run_items; /* after this many items of one job, indexes are missing; 0: never */
     uint64_t errors[ITEM_ERROR_COUNT];
     uint64_t last_error_first;
+    uint64_t sent_errors;   /* items that may have run when their job ended */
     uint64_t budget_errors; /* items whose error names the retry budget */
     unsigned last_error_attempts;
     struct sched_outcome outcome;
@@ -108,6 +109,7 @@ static inline void shell_settle_error(void *ctx, struct sched_job *job, uint64_t
     sh->errors[why->error] += count;
     sh->last_error_first = first;
     sh->last_error_attempts = why->attempts;
+    sh->sent_errors += why->sent ? count : 0;
     if (strstr(why->cause, "retry budget")) sh->budget_errors += count;
 }
 

@@ -144,6 +144,37 @@ Test(scheduler_faults, what_must_not_run_twice_may_be_sent_again_when_it_was_not
     shell_over(&sh);
 }
 
+/* Ends a job of 100 items. One of its chunks was handed back, and others are in flight. */
+static uint64_t sent_when_cancelled(bool idempotent, uint32_t *in_flight)
+{
+    struct shell sh;
+    struct sched_job_params p = params();
+    p.idempotent = idempotent;
+    p.chunk_size = 10;
+    p.max_concurrency = 30;
+    shell_init(&sh);
+    worker(&sh, 64);
+    struct sched_job *job = job_with(&sh, &p, 100);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 3);
+    answer(&sh, sh.out[0], 4, 1);
+    end(&sh, sh.out[2], SCHED_END_BUSY);
+    *in_flight = 6 + 10;
+    sched_job_cancel(job, SCHED_CANCELLED, "asked to");
+    run(&sh);
+    cr_assert_eq(sh.errors[ITEM_CANCELLED], 96);
+    uint64_t sent = sh.sent_errors;
+    shell_over(&sh);
+    return sent;
+}
+
+Test(scheduler_faults, a_cancelled_item_is_known_to_have_been_sent_or_not)
+{
+    uint32_t in_flight;
+    cr_assert_eq(sent_when_cancelled(false, &in_flight), in_flight);
+    cr_assert_eq(sent_when_cancelled(true, &in_flight), in_flight + 10, "a chunk that was handed back may have run");
+}
+
 Test(scheduler_faults, a_crashed_item_is_tried_alone_on_another_worker)
 {
     struct shell sh;
