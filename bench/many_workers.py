@@ -56,7 +56,10 @@ class ManyWorkers:
     @staticmethod
     def wait_for(path):
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not os.path.exists(path):
+        while True:
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(path) == 0:
+                    return
             if time.monotonic() > deadline:
                 raise SystemExit(f"nothing listens at {path}")
             time.sleep(0.01)

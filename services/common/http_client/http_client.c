@@ -15,7 +15,7 @@ static_assert(ARRAY_SIZE(state_names) == CALL_STATE_COUNT, "every state has a na
 /* Calls are added at the front of a list. Spare calls are taken from the front, so the most recently used one is reused
  * first. New calls are taken from the back, so they begin in the order in which they came. */
 
-static void list_remove(struct http_call *call)
+static void unlist(struct http_call *call)
 {
     struct call_list *list = &call->client->calls[call->state];
     *(call->prev ? &call->prev->next : &list->first) = call->next;
@@ -23,7 +23,7 @@ static void list_remove(struct http_call *call)
     list->count--;
 }
 
-static void list_add(struct http_call *call)
+static void enlist(struct http_call *call)
 {
     struct http_client *c = call->client;
     struct call_list *list = &c->calls[call->state];
@@ -39,9 +39,9 @@ void call_move(struct http_call *call, enum call_state to)
 {
     log_debug("call moved", LOG_U64("call", call->number), LOG_STR("from", state_names[call->state]),
               LOG_STR("to", state_names[to]));
-    list_remove(call);
+    unlist(call);
     call->state = to;
-    list_add(call);
+    enlist(call);
 }
 
 static void call_retire(struct http_call *call)
@@ -51,18 +51,32 @@ static void call_retire(struct http_call *call)
     call_move(call, CALL_SPARE);
     if (call->client->calls[CALL_SPARE].count <= SPARE_CALLS) return;
     call = call->client->calls[CALL_SPARE].last;
-    list_remove(call);
+    unlist(call);
     call_free(call);
 }
 
 /* Ends. */
 
-static void call_end(struct http_call *call, const struct http_call_result *result)
+/* Takes the call away from curl, and from its wire. */
+static void detach(struct http_call *call)
+{
+    struct http_wire *w = call->wire;
+    call->wire = NULL;
+    if (w && call->keeps_wire)
+        wire_keep(w);
+    else if (w)
+        wire_close(w);
+    if (!call->easy) return;
+    curl_multi_remove_handle(call->client->multi, call->easy);
+    if (call->is_plain) call_drop_easy(call);
+}
+
+void call_end(struct http_call *call, const struct http_call_result *result)
 {
     struct http_client *c = call->client;
     call_move(call, CALL_ENDED);
     c->busy++;
-    curl_multi_remove_handle(c->multi, call->easy);
+    detach(call);
     c->callback_ran = true;
     call->options.on_end(call->options.data, result);
     c->busy--;
@@ -79,7 +93,7 @@ static void abandon(struct http_call *call)
 {
     struct http_client *c = call->client;
     c->busy++;
-    curl_multi_remove_handle(c->multi, call->easy);
+    detach(call);
     c->busy--;
     call_retire(call);
 }
@@ -95,6 +109,8 @@ static bool reap(struct http_client *c)
     struct http_call *call = (struct http_call *)(void *)owner;
     if (call->state == CALL_CANCELLED)
         abandon(call);
+    else if (call->is_plain && code == CURLE_OK)
+        exchange_connected(call);
     else
         call_end_by_code(call, code);
     return true;
@@ -162,8 +178,15 @@ static void begin(struct http_call *call)
     call_move(call, CALL_RUNNING);
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
-    if (!call_load(call)) return;
-    CURLMcode code = curl_multi_add_handle(c->multi, call->easy);
+    if (call->is_plain)
+        exchange_begin(call);
+    else if (call_load(call))
+        call_add_to_curl(call);
+}
+
+void call_add_to_curl(struct http_call *call)
+{
+    CURLMcode code = curl_multi_add_handle(call->client->multi, call->easy);
     if (code != CURLM_OK) BUG("curl does not accept a call: %s", curl_multi_strerror(code));
 }
 
@@ -187,10 +210,11 @@ static void destroy(struct http_client *c)
     for (int state = 0; state < CALL_STATE_COUNT; state++)
         while (c->calls[state].first) {
             struct http_call *call = c->calls[state].first;
-            list_remove(call);
+            unlist(call);
             call_free(call);
         }
     c->busy++;
+    client_wires_release(c);
     client_pools_release(c);
     curl_multi_cleanup(c->multi);
     client_loop_close(c);
@@ -238,7 +262,7 @@ struct http_call *http_call_start(struct http_client *c, const struct http_call_
     struct http_call *call = c->calls[CALL_SPARE].first;
     if (!call) {
         call = call_new(c);
-        list_add(call);
+        enlist(call);
     }
     call_prepare(call, options);
     call->number = ++c->started;

@@ -1,5 +1,7 @@
 /*
- * An HTTP/1.1 client inside a libuv loop: libcurl's multi interface with socket actions, with reused easy handles.
+ * An HTTP/1.1 client inside a libuv loop. libcurl's multi interface with socket actions makes all connections. It also
+ * carries out https requests. Requests of plain http are written and read by our own code, on connections that it
+ * keeps.
  *
  * The client never repeats a request by itself, except a GET or HEAD. When a kept connection dies before the first byte
  * of the answer, the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat it. Requests are never

@@ -31,8 +31,10 @@ static bool head_ends(struct http_call *call)
     return !call_is_over(call);
 }
 
-static bool head_line(struct http_call *call, const char *line, size_t len)
+bool call_on_head_line(struct http_call *call, const char *line, size_t len)
 {
+    if (call_is_over(call)) return false;
+    heard(call);
     if (call->head_whole) return true; /* a trailer */
     while (len && (line[len - 1] == '\r' || line[len - 1] == '\n')) len--;
     if (len == 0) return head_ends(call);
@@ -52,24 +54,25 @@ static bool head_line(struct http_call *call, const char *line, size_t len)
 
 size_t call_on_header(char *line, size_t size, size_t count, void *data)
 {
-    struct http_call *call = data;
-    if (call_is_over(call)) return 0;
+    return call_on_head_line(data, line, size * count) ? size * count : 0;
+}
+
+bool call_on_piece(struct http_call *call, const char *bytes, size_t len)
+{
+    if (call_is_over(call)) return false;
     heard(call);
-    return head_line(call, line, size * count) ? size * count : 0;
+    if (call->options.on_body && !call->options.on_body(call->options.data, bytes, len)) {
+        call->refused = true;
+        return false;
+    }
+    if (call_is_over(call)) return false;
+    call_count_bytes(call, len);
+    return true;
 }
 
 size_t call_on_write(char *bytes, size_t size, size_t count, void *data)
 {
-    struct http_call *call = data;
-    if (call_is_over(call)) return 0;
-    heard(call);
-    if (call->options.on_body && !call->options.on_body(call->options.data, bytes, size * count)) {
-        call->refused = true;
-        return 0;
-    }
-    if (call_is_over(call)) return 0;
-    call_count_bytes(call, size * count);
-    return size * count;
+    return call_on_piece(data, bytes, size * count) ? size * count : 0;
 }
 
 size_t call_on_read(char *dst, size_t size, size_t count, void *data)
@@ -96,6 +99,7 @@ const char *http_call_header(struct http_call *call, const char *name)
     if (call->head.len == 0) return NULL;
     const char *line = call->head.data, *end = line + call->head.len;
     for (; line < end; line += strlen(line) + 1) {
+        if ((line[0] ^ name[0]) & ~0x20) continue; /* another letter, in any case: most lines end here */
         if (strncasecmp(line, name, len) != 0 || line[len] != ':') continue;
         const char *value = line + len + 1;
         return value + strspn(value, " \t");
@@ -106,12 +110,13 @@ const char *http_call_header(struct http_call *call, const char *name)
 void http_call_close_after(struct http_call *call)
 {
     call->close_after = true;
-    curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
+    if (!call->is_plain) curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 bool http_call_connected(struct http_call *call)
 {
     long made = 0;
+    if (call->is_plain) return !call->reused;
     curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &made);
     return made > 0;
 }

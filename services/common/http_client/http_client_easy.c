@@ -5,14 +5,13 @@
 #include "common/net/tls_material.h"
 #include "common/net/unix_address.h"
 
-#define DEFAULT_RECEIVE_BYTES (64 * 1024)
-#define DEFAULT_IDLE_MS       60000
-#define DEFAULT_CONNECT_MS    2000
-#define SHORT_ANSWER_BYTES    (16 * 1024)
-#define SMALL_BODY_BYTES      (32 * 1024)
-#define SPARE_BODY_BYTES      1024 /* kept for the next call */
-#define UPLOAD_LEAST_BYTES    (64 * 1024)
-#define UPLOAD_MOST_BYTES     (1024 * 1024)
+#define DEFAULT_CONNECT_MS  2000
+#define SHORT_ANSWER_BYTES  (16 * 1024)
+#define SMALL_BODY_BYTES    (32 * 1024)
+#define SPARE_BODY_BYTES    1024 /* kept for the next call */
+#define SPARE_REQUEST_BYTES 4096
+#define UPLOAD_LEAST_BYTES  (64 * 1024)
+#define UPLOAD_MOST_BYTES   (1024 * 1024)
 
 static long seconds(uint64_t ms)
 {
@@ -23,7 +22,7 @@ static void set_once(struct http_call *call)
 {
     const struct http_client *c = call->client;
     CURL *easy = call->easy;
-    uint64_t idle_ms = c->options.max_idle_connection_ms ? c->options.max_idle_connection_ms : DEFAULT_IDLE_MS;
+    uint64_t idle_ms = c->options.max_idle_connection_ms ? c->options.max_idle_connection_ms : HTTP_CLIENT_IDLE_MS;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -59,21 +58,43 @@ struct http_call *call_new(struct http_client *c)
     call->client = c;
     buf_init(&call->head, HTTP_CALL_HEAD_BYTES);
     buf_init(&call->small, SMALL_BODY_BYTES);
+    return call;
+}
+
+static void need_easy(struct http_call *call)
+{
+    if (call->easy) return;
     call->easy = curl_easy_init();
     if (!call->easy) BUG("curl has no memory for an easy handle");
     set_once(call);
-    return call;
+}
+
+void call_drop_easy(struct http_call *call)
+{
+    if (call->easy) curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->headers);
+    curl_slist_free_all(call->connect_to);
+    curl_url_cleanup(call->url);
+    tls_material_unref(call->material);
+    call->headers = call->connect_to = NULL;
+    call->easy = NULL;
+    call->url = NULL;
+    call->pool = NULL;
+    call->material = NULL;
+    call->upload_bytes = call->receive_bytes = 0;
+    buf_clear(&call->url_text);
 }
 
 void call_free(struct http_call *call)
 {
-    curl_easy_cleanup(call->easy);
-    call_clear(call);
-    curl_url_cleanup(call->url);
+    call_drop_easy(call);
     buf_release(&call->url_text);
     buf_release(&call->head);
     buf_release(&call->small);
-    tls_material_unref(call->material);
+    buf_release(&call->request);
+    buf_release(&call->target);
+    buf_release(&call->address);
+    http_answer_release(&call->answer);
     free(call);
 }
 
@@ -83,6 +104,7 @@ void call_clear(struct http_call *call)
     curl_slist_free_all(call->connect_to);
     call->headers = call->connect_to = NULL;
     if (call->small.alloc > SPARE_BODY_BYTES) buf_release(&call->small);
+    if (call->request.alloc > SPARE_REQUEST_BYTES) buf_release(&call->request);
 }
 
 /* Appends a line after *tail, and moves *tail to the new line. This avoids walking the list for every line. */
@@ -142,7 +164,7 @@ static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
  * a small request needs. */
 static void set_receive_buffer(struct http_call *call, uint64_t answer_bytes)
 {
-    size_t most = call->client->options.receive_bytes ? call->client->options.receive_bytes : DEFAULT_RECEIVE_BYTES;
+    size_t most = call->client->options.receive_bytes ? call->client->options.receive_bytes : HTTP_CLIENT_RECEIVE_BYTES;
     bool is_short = answer_bytes > 0 && answer_bytes <= SHORT_ANSWER_BYTES && most > SHORT_ANSWER_BYTES;
     long want = is_short ? SHORT_ANSWER_BYTES : (long)most;
     if (want == call->receive_bytes) return;
@@ -177,6 +199,29 @@ static void set_url(struct http_call *call, const char *text)
     curl_easy_setopt(call->easy, CURLOPT_CURLU, ok ? call->url : NULL);
 }
 
+static void set_address(struct http_call *call, const struct http_call_options *options)
+{
+    const char *path = unix_address_path(options->connect_to);
+    curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);
+    set_connect_to(call, options->connect_to, path);
+    curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)(options->connect_timeout_ms ? options->connect_timeout_ms : DEFAULT_CONNECT_MS));
+}
+
+static void prepare_curl(struct http_call *call, const struct http_call_options *options)
+{
+    need_easy(call);
+    if (call->close_after) curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 0L);
+    set_url(call, options->url);
+    call_set_pool(call, options);
+    set_address(call, options);
+    call_set_tls(call);
+    set_headers(call, options);
+    set_method(call, options);
+    set_upload_buffer(call, options->body_bytes);
+    set_receive_buffer(call, options->answer_bytes);
+}
+
 void call_prepare(struct http_call *call, const struct http_call_options *options)
 {
     call->options = *options;
@@ -187,21 +232,23 @@ void call_prepare(struct http_call *call, const struct http_call_options *option
     call->head_whole = call->closes = call->refused = false;
     call->turn_bytes = 0;
     call->error[0] = '\0';
+    call->keeps_wire = call->reused = call->cannot_send = call->is_loaded = false;
+    call->request_sent = 0;
+    call->sent_bytes = 0;
     call->heard_ms = uv_now(call->client->loop);
-    if (call->close_after) curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 0L);
+    call->is_plain = call_write_request(call, options);
+    if (!call->is_plain) prepare_curl(call, options);
     call->close_after = false;
-    set_url(call, options->url);
-    const char *path = unix_address_path(options->connect_to);
-    curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);
-    set_connect_to(call, options->connect_to, path);
-    call_set_pool(call, options);
-    curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(options->connect_timeout_ms ? options->connect_timeout_ms : DEFAULT_CONNECT_MS));
-    call_set_tls(call);
-    set_headers(call, options);
-    set_method(call, options);
-    set_upload_buffer(call, options->body_bytes);
-    set_receive_buffer(call, options->answer_bytes);
+}
+
+void call_connect(struct http_call *call)
+{
+    call_drop_easy(call);
+    need_easy(call);
+    curl_easy_setopt(call->easy, CURLOPT_URL, call->options.url);
+    curl_easy_setopt(call->easy, CURLOPT_CONNECT_ONLY, 1L);
+    set_address(call, &call->options);
+    call_add_to_curl(call);
 }
 
 bool call_load(struct http_call *call)

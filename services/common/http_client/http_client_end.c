@@ -30,7 +30,10 @@ static bool kept_connection_died(const struct http_call *call, CURLcode code, lo
 struct http_call_result call_classify_end(struct http_call *call, CURLcode code)
 {
     long sent = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+    if (call->is_plain)
+        sent = call->sent_bytes > 0;
+    else
+        curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
     struct http_call_result r = {
         .status = call->status, .sent_body = sent > 0, .closes = call->closes, .reason = call->error};
     if (kept_connection_died(call, code, sent)) {

@@ -1,14 +1,17 @@
 /*
  * Declarations shared by the files of the HTTP client. Private to http_client*.c:
- *     http_client.c         the interface; moves calls between their lists and reports their ends
- *     http_client_call.c    what curl reports about a call
- *     http_client_easy.c    sets up curl's easy handles
- *     http_client_pool.c    spreads kept connections over pools
- *     http_client_end.c     classifies how a call ended
- *     http_client_tls.c     certificates and TLS faults
- *     http_client_loop.c    the client's steps in a loop turn, and curl's timer
- *     http_client_socket.c  curl's sockets in the loop
- *     http_client_long.c    long answers, which are read in turns
+ *     http_client.c          the interface; moves calls between their lists and reports their ends
+ *     http_client_call.c     what comes of an answer
+ *     http_client_easy.c     sets up curl's easy handles
+ *     http_client_request.c  writes requests of plain http
+ *     http_client_exchange.c sends them, and reads their answers
+ *     http_client_wire.c     connections of plain http
+ *     http_client_pool.c     spreads curl's kept connections over pools
+ *     http_client_end.c      classifies how a call ended
+ *     http_client_tls.c      certificates and TLS faults
+ *     http_client_loop.c     the client's steps in a loop turn, and curl's timer
+ *     http_client_socket.c   curl's sockets in the loop
+ *     http_client_long.c     long answers, which are read in turns
  */
 #ifndef FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_INTERNAL_H
 #define FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_INTERNAL_H
@@ -16,6 +19,8 @@
 #include <curl/curl.h>
 
 #include "common/base/buf.h"
+#include "common/base/list.h"
+#include "common/http_client/http_answer.h"
 #include "common/http_client/http_client.h"
 #include "common/loop/turn.h"
 
@@ -31,9 +36,9 @@
 enum call_state {
     CALL_SPARE,     /* unused; its easy handle waits for the next call */
     CALL_NEW,       /* to be added to curl when curl is not busy */
-    CALL_RUNNING,   /* curl has the call */
+    CALL_RUNNING,   /* curl has the call, or it has a wire */
     CALL_CANCELLED, /* to be removed from curl when curl is not busy; its callbacks refuse all data */
-    CALL_ENDED,     /* removed from curl; on_end is running */
+    CALL_ENDED,     /* removed from curl and its wire; on_end is running */
     CALL_STATE_COUNT
 };
 
@@ -44,7 +49,8 @@ enum call_state {
  *                                  ^                   |                                |
  *                                  +---TURN_BYTES read-+--------------------------------+
  *
- * Each new call begins in SHORT.
+ * Each new call begins in SHORT. A call with a wire is never HELD, but READY instead, because nothing else reads its
+ * socket.
  */
 enum call_flow {
     CALL_FLOW_SHORT, /* read as soon as its socket is readable */
@@ -54,8 +60,12 @@ enum call_flow {
     CALL_FLOW_COUNT
 };
 
-#define HTTP_CLIENT_POOLS    128
-#define HTTP_CALL_HEAD_BYTES (64 * 1024) /* header lines of an answer */
+#define HTTP_CLIENT_POOLS         128
+#define HTTP_CLIENT_KEPT_LISTS    256
+#define HTTP_CLIENT_MAX_KEPT      4096
+#define HTTP_CLIENT_RECEIVE_BYTES (64 * 1024)
+#define HTTP_CLIENT_IDLE_MS       60000
+#define HTTP_CALL_HEAD_BYTES      HTTP_ANSWER_HEAD_BYTES /* header lines of an answer */
 
 struct http_call {
     struct http_call *next, *prev;
@@ -65,7 +75,7 @@ struct http_call {
     uint64_t number; /* number of the call in debug lines */
     CURL *easy;
     CURLSH *pool;                     /* the pool that the easy handle uses; NULL: none yet */
-    struct http_call_options options; /* the strings in it are invalid after http_call_start() */
+    struct http_call_options options; /* the caller's strings in it are invalid after http_call_start() */
     CURLU *url;                       /* the parsed URL; NULL: not made yet */
     struct buf url_text;              /* the text of `url`; empty when the text cannot be parsed */
     struct curl_slist *headers, *connect_to;
@@ -75,7 +85,7 @@ struct http_call {
     bool closes;        /* the answer has Connection: close */
     bool close_after;   /* CURLOPT_FORBID_REUSE is set */
     bool refused;       /* on_body returned false */
-    bool may_repeat;    /* a GET or HEAD without a body: curl may send it again */
+    bool may_repeat;    /* a GET or HEAD without a body: it may be sent again */
     uint64_t heard_ms;  /* when bytes were last received or sent, uv_now() */
     int fd;             /* the socket of the call, if it is known */
     unsigned sendings;  /* how often curl was about to send the request */
@@ -87,11 +97,41 @@ struct http_call {
     struct tls_material *material; /* the certificates that the easy handle uses; NULL: none */
     char error[CURL_ERROR_SIZE];
     char reason[CURL_ERROR_SIZE + 64]; /* the text of `error`, and the name of the TLS fault if there is one */
+
+    /* For requests of plain http, which we write ourselves. curl only makes their connections. */
+    bool is_plain;
+    struct http_wire *wire; /* NULL: the call has no connection, or curl has it */
+    bool reused;            /* the wire was used by an earlier call */
+    bool keeps_wire;        /* the wire may be used again */
+    bool cannot_send;       /* the peer takes no more bytes of the request */
+    bool is_head;           /* the method is HEAD */
+    bool is_loaded;         /* a piece of the body is in `request` */
+    struct buf request;     /* the head of the request, and a piece of its body */
+    size_t request_sent;    /* bytes of `request` that were sent */
+    uint64_t sent_bytes;    /* bytes of the whole request that were sent */
+    int64_t body_left;      /* bytes of the body that were not read yet */
+    struct buf target;      /* the URL; `options.url` points to it */
+    struct buf address;     /* `options.connect_to`, or the host and port of the URL; wires are kept by it */
+    struct http_answer answer;
 };
 
 struct call_list {
     struct http_call *first, *last;
     size_t count;
+};
+
+/* A connection of plain http. It has a call, or is kept. */
+struct http_wire {
+    uv_poll_t poll;
+    struct http_client *client;
+    struct http_call *call; /* NULL: none */
+    struct list_link same_hash, by_age;
+    bool is_kept; /* it is on both lists of kept wires */
+    int fd;
+    int watched; /* the events that libuv watches */
+    char *address;
+    uint64_t hash; /* of the address */
+    uint64_t made_ms, kept_ms;
 };
 
 struct client_socket;
@@ -100,7 +140,10 @@ struct http_client {
     uv_loop_t *loop;
     struct http_client_options options;
     CURLM *multi;
-    CURLSH *pools[HTTP_CLIENT_POOLS]; /* kept connections; made when they are first used */
+    CURLSH *pools[HTTP_CLIENT_POOLS];         /* kept connections; made when they are first used */
+    struct list kept[HTTP_CLIENT_KEPT_LISTS]; /* kept wires by the hash of their address, the latest first */
+    struct list kept_by_age;                  /* all kept wires, the oldest first */
+    char *room;                               /* for the bytes of one recv(); NULL: none yet */
     struct call_list calls[CALL_STATE_COUNT];
     uint64_t started; /* calls so far */
     unsigned busy; /* above 0 inside curl and inside client_settle(); calls are then only marked for client_settle() */
@@ -125,6 +168,9 @@ static inline bool call_is_over(const struct http_call *call)
 
 /* http_client.c */
 void call_move(struct http_call *call, enum call_state to);
+/* Reports the end of a call, which must not be used afterwards. The client must be marked as busy. */
+void call_end(struct http_call *call, const struct http_call_result *result);
+void call_add_to_curl(struct http_call *call);
 /* Does what was postponed while curl was busy, and reports the calls that ended. Does nothing while curl is busy. */
 void client_settle(struct http_client *c);
 /* Resumes a held answer. curl must not be busy, but the client must be marked as busy. */
@@ -135,7 +181,39 @@ size_t call_on_header(char *line, size_t size, size_t count, void *call);
 size_t call_on_write(char *bytes, size_t size, size_t count, void *call);
 size_t call_on_read(char *dst, size_t size, size_t count, void *call);
 int call_on_sending(void *call, char *peer_ip, char *own_ip, int peer_port, int own_port);
+/* What comes of an answer, from curl or from a wire: a line of its head, a piece of its body. False: the call was
+ * cancelled, its body was refused, or `error` says why the head is refused. */
+MUST_CHECK bool call_on_head_line(struct http_call *call, const char *line, size_t len);
+MUST_CHECK bool call_on_piece(struct http_call *call, const char *bytes, size_t len);
+
+/* http_client_request.c: writes the head of the request. Returns false when the call must be left to curl. */
+MUST_CHECK bool call_write_request(struct http_call *call, const struct http_call_options *options);
+
+/* http_client_exchange.c; the client must be marked as busy, except for exchange_on_events() and
+ * exchange_read_turn(). */
+void exchange_begin(struct http_call *call);     /* on a kept wire, or on a new one */
+void exchange_connect(struct http_call *call);   /* on a new wire */
+void exchange_connected(struct http_call *call); /* curl has made the connection */
+void exchange_on_events(struct http_call *call, int events);
+void exchange_read_turn(struct http_call *call);
+
+/* http_client_wire.c */
+/* Takes the descriptor; NULL: libuv refuses it, and the caller keeps it. */
+MUST_CHECK struct http_wire *wire_new(struct http_call *call, int fd);
+/* A kept wire to the address of the call; NULL: none. */
+MUST_CHECK struct http_wire *wire_take(struct http_call *call);
+void wire_keep(struct http_wire *w);
+void wire_close(struct http_wire *w);
+void wire_watch(struct http_wire *w, int events);
+void client_wires_init(struct http_client *c);
+/* Closes the kept wires. */
+void client_wires_release(struct http_client *c);
+
 /* http_client_easy.c */
+/* Lets curl make a connection for the call, and nothing else. */
+void call_connect(struct http_call *call);
+/* Frees the easy handle, and all that is set on it. */
+void call_drop_easy(struct http_call *call);
 struct http_call *call_new(struct http_client *c);
 void call_free(struct http_call *call);
 void call_prepare(struct http_call *call, const struct http_call_options *options);

@@ -1,8 +1,8 @@
 /*
  * Long answers. curl reads an answer as long as bytes are available, which can take milliseconds. A short answer to
  * another call must not wait for that. So once SHORT_BYTES of an answer were read, its call is held: curl stops reading
- * the answer, and the call queues for its turn. Calls with long answers are read one after another, TURN_BYTES of each,
- * for LONG_ANSWERS_NS in one turn of the loop.
+ * the answer, and the call queues for its turn. A call of plain http is just not read until its turn. Calls with long
+ * answers are read one after another, TURN_BYTES of each, for LONG_ANSWERS_NS in one turn of the loop.
  */
 #include "common/http_client/http_client_internal.h"
 #include "common/observe/log.h"
@@ -58,8 +58,8 @@ void call_count_bytes(struct http_call *call, size_t len)
     call->turn_bytes += len;
     if (call->flow == CALL_FLOW_HELD) return;
     if (call->turn_bytes < (call->flow == CALL_FLOW_SHORT ? SHORT_BYTES : TURN_BYTES)) return;
-    curl_easy_pause(call->easy, CURLPAUSE_RECV);
-    call_move_flow(call, CALL_FLOW_HELD);
+    if (!call->is_plain) curl_easy_pause(call->easy, CURLPAUSE_RECV);
+    call_move_flow(call, call->is_plain ? CALL_FLOW_READY : CALL_FLOW_HELD);
 }
 
 static void read_turn(struct http_call *call)
@@ -68,6 +68,10 @@ static void read_turn(struct http_call *call)
     bool held = call->flow == CALL_FLOW_HELD;
     call_move_flow(call, CALL_FLOW_LONG);
     call->turn_bytes = 0;
+    if (call->is_plain) {
+        exchange_read_turn(call);
+        return;
+    }
     if (held && !call_is_over(call)) {
         c->busy++;
         call_resume(call);

@@ -17,6 +17,7 @@ void client_handle_closed(struct http_client *c)
     if (--c->open_handles > 0) return;
     curl_global_cleanup();
     free(c->sockets);
+    free(c->room);
     free(c);
 }
 
@@ -109,6 +110,7 @@ void client_loop_init(struct http_client *c)
     uv_unref((uv_handle_t *)&c->curl_timer);
     uv_unref((uv_handle_t *)&c->silence_timer);
     client_sockets_init(c);
+    client_wires_init(c);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
 }

@@ -1,6 +1,7 @@
 /*
  * The client with a server of this test in the same loop, so that the test determines the order of events. The path of
- * a request says what the server does, see answer().
+ * a request says what the server does, see answer(). The client leaves URLs with a user name to curl. So each test runs
+ * in two programs, and in one of them URL_USER is a user name.
  */
 #ifndef FANTAIL_TEST_HTTP_CLIENT_HARNESS_H
 #define FANTAIL_TEST_HTTP_CLIENT_HARNESS_H
@@ -16,6 +17,15 @@
 #include "unit/leaks.h"
 
 #define BIG (8 * 1024 * 1024)
+
+#ifdef URL_USER
+#define FIRST_FLOWS "short>held held>long long>"
+#else
+#define URL_USER    ""
+#define FIRST_FLOWS "short>ready ready>long long>"
+#endif
+#define BY_CURL    (URL_USER[0] != '\0')
+#define URL_FORMAT "http://" URL_USER "127.0.0.1:%u%s"
 
 static uv_loop_t loop;
 static uv_tcp_t listener;
@@ -111,6 +121,11 @@ static inline void on_in(uv_stream_t *stream, ssize_t n, const uv_buf_t *room)
     if (!end) return;
     const char *length = strcasestr(text, "content-length: ");
     size_t head = (size_t)(end - text) + 4, body = length ? strtoul(length + 16, NULL, 10) : 0;
+    if (strncmp(text, "POST /early ", 12) == 0) {
+        uv_read_stop(stream);
+        say(&c->tcp, "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n");
+        return;
+    }
     if (c->in.len < head + body) return;
     cr_assert(!strcasestr(text, "expect:"));
     char path[64] = "";
@@ -142,7 +157,7 @@ struct heard {
     size_t body_len, given;
     struct buf answer;
     int heads, ends;
-    bool refuse, slow;
+    bool refuse, slow, connected;
     struct http_call *call;
     struct http_call_result result;
     char reason[256];
@@ -166,6 +181,7 @@ static inline void on_head(void *data, struct http_call *call, int status)
     struct heard *h = data;
     cr_assert(!starting);
     h->heads++;
+    h->connected = http_call_connected(call);
 }
 
 static inline bool on_body(void *data, const char *bytes, size_t len)
@@ -190,7 +206,7 @@ static inline void on_end(void *data, const struct http_call_result *result)
 static inline void start_options(struct heard *h, struct http_call_options o, const char *path)
 {
     char url[128];
-    snprintf(url, sizeof url, "http://127.0.0.1:%u%s", port, path);
+    snprintf(url, sizeof url, URL_FORMAT, port, path);
     o.url = o.url ? o.url : url;
     o.method = o.method ? o.method : h->body ? "POST" : "GET";
     o.body_bytes = (int64_t)h->body_len;
