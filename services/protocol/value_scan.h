@@ -20,6 +20,7 @@ enum value_scan_state {
 struct value_scan {
     enum value_scan_state state;
     size_t begin, end; /* the value's place in the line; before its end, `end` is how far it was scanned */
+    size_t after;      /* in VALUE_SCAN_WHOLE: there is only white space from `end` up to here */
     struct json_scan json;
 };
 

@@ -65,10 +65,12 @@ void requests_init(struct requests *set, uv_loop_t *loop)
     uv_timer_init(loop, &set->heads);
     uv_timer_init(loop, &set->gather);
     set->heads.data = set->gather.data = set;
+    turn_add(loop, &set->pump_step, TURN_IDLE_PIPELINES, request_pump, set);
 }
 
 void requests_close(struct requests *set)
 {
+    turn_remove(&set->pump_step);
     uv_close((uv_handle_t *)&set->heads, NULL);
     uv_close((uv_handle_t *)&set->gather, NULL);
 }

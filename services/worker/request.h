@@ -21,6 +21,7 @@
 
 #include "common/base/base.h"
 #include "common/http_server/http_server.h"
+#include "common/loop/turn.h"
 
 struct request;
 
@@ -28,9 +29,10 @@ struct request;
 struct requests {
     struct request *first, **tail; /* the requests, oldest first */
     unsigned open;
-    size_t held_bytes; /* item bytes of all requests */
-    uv_timer_t gather; /* runs while answers wait for more answers to be sent with them */
-    uv_timer_t heads;  /* runs while the head of an answer waits for the first value */
+    size_t held_bytes;          /* item bytes of all requests */
+    uv_timer_t gather;          /* runs while answers wait for more answers to be sent with them */
+    uv_timer_t heads;           /* runs while the head of an answer waits for the first value */
+    struct turn_step pump_step; /* is awake while answers are to be passed on to a next stage */
 };
 
 void requests_init(struct requests *set, uv_loop_t *loop);

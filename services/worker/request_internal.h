@@ -6,6 +6,7 @@
 #define FANTAIL_WORKER_REQUEST_INTERNAL_H
 
 #include "worker/chunk/chunk_header.h"
+#include "worker/chunk/handover.h"
 #include "worker/request.h"
 #include "worker/request_trace.h"
 #include "worker/worker.h"
@@ -14,6 +15,9 @@ struct stage {
     struct request *request;
     struct pool *pool;
     struct chunk *chunk;
+    /* For pipelines. */
+    struct handover handover; /* to the next stage */
+    bool pumps;               /* answers are left to hand over, in later turns of the loop */
 };
 
 enum request_state {
@@ -81,6 +85,8 @@ void request_on_body_end(struct http_exchange *x);
 void request_begin_answer(struct request *r);
 /* The hook of chunks. It is called when the output of a chunk has grown. */
 void request_on_progress(struct chunk *c);
+/* The step of the loop turn that passes answers from stage to stage. `requests` is a struct requests. */
+void request_pump(void *requests);
 ssize_t request_on_pull(struct http_exchange *x, char *dst, size_t cap);
 bool request_on_whole(struct http_exchange *x, struct buf *answer);
 

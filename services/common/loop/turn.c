@@ -9,6 +9,7 @@ static const struct {
 } places[] = {
     [TURN_IDLE_LONG_ANSWERS] = {IDLE, "idle: long answers"},
     [TURN_IDLE_REDUCTIONS] = {IDLE, "idle: reductions"},
+    [TURN_IDLE_PIPELINES] = {IDLE, "idle: pipelines"},
     [TURN_IDLE_FREED_MEMORY] = {IDLE, "idle: freed memory"},
 
     [TURN_BEFORE_SLEEP_SCHEDULER] = {BEFORE_SLEEP, "before sleep: scheduler"},

@@ -5,6 +5,7 @@
  *     timers                            libuv
  *     idle           long answers       the client reads part of each long answer (turn_stay_awake())
  *                    reductions         folds part of the answers that arrived together (turn_stay_awake())
+ *                    pipelines          a worker passes answers on to the next task of a pipeline
  *                    freed memory       gives part of a large freed block back to the kernel (turn_stay_awake())
  *     before sleep   scheduler          acts on events that came after its last run
  *                    client             sends the calls that were started since
@@ -40,6 +41,7 @@ struct turn;
 enum turn_place {
     TURN_IDLE_LONG_ANSWERS,
     TURN_IDLE_REDUCTIONS,
+    TURN_IDLE_PIPELINES,
     TURN_IDLE_FREED_MEMORY,
 
     TURN_BEFORE_SLEEP_SCHEDULER,

@@ -1,6 +1,5 @@
 #include "worker/chunk/chunk.h"
 
-#include "common/json/json_scan.h"
 #include "worker/chunk/chunk_internal.h"
 
 static const char *const end_names[] = {"complete", "draining", "deadline"};
@@ -34,29 +33,64 @@ void chunk_unref(struct chunk *c)
     common_value_unref(c->trace);
     item_trace_free(c->item_trace);
     buf_release(&c->items);
-    buf_release(&c->out);
+    line_queue_release(&c->out);
     free(c);
 }
 
-/* Returns whether the line has only white space. Such a line is not an item. */
-static bool is_blank(const char *line, size_t len)
+enum { LONG_LINE_BYTES = 4096 }; /* shorter lines are checked when they are whole */
+
+static bool is_blank(char c)
 {
-    for (size_t i = 0; i < len; i++)
-        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r') return false;
-    return true;
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Reads the blank bytes at the start of the first line that has not been read yet. Returns whether the line has only
+ * blank bytes so far. A line of blank bytes is not an item. */
+static bool begins_blank(struct chunk *c, const char *line, size_t len)
+{
+    while (c->line_blank < len && is_blank(line[c->line_blank])) c->line_blank++;
+    return c->line_blank == len;
+}
+
+/* Checks a long line while it arrives, so that its end does not delay the loop. Returns false when it is not JSON. */
+static bool scan_line(struct chunk *c, const char *line, size_t len, bool whole, size_t *at, const char **reason)
+{
+    size_t used;
+    if (c->line_scanned == 0) json_scan_init(&c->scan, LIMIT_JSON_DEPTH);
+    enum json_scan_status status = json_scan_feed(&c->scan, line + c->line_scanned, len - c->line_scanned, &used);
+    c->line_scanned += used;
+    if (status == JSON_SCAN_MORE && whole) status = json_scan_finish(&c->scan);
+    if (status == JSON_SCAN_WHOLE)
+        while (c->line_scanned < len && is_blank(line[c->line_scanned])) c->line_scanned++;
+    *at = c->line_scanned;
+    *reason = status == JSON_SCAN_ERROR ? c->scan.error : "nothing was expected after the value";
+    return status != JSON_SCAN_ERROR && (status == JSON_SCAN_MORE || c->line_scanned == len);
 }
 
 /* A client must not be able to send a control line. So no item may begin with '#', not even an item of a trusted
  * sender. */
-static bool item_ok(const struct chunk *c, const char *line, size_t len, struct chunk_fault *fault)
+static bool item_ok(struct chunk *c, const char *line, size_t len, struct chunk_fault *fault)
 {
     size_t at = 0;
     const char *reason = "a JSON value was expected";
-    bool ok = c->check_items ? json_valid(line, len, &at, &reason) : line[0] != '#';
+    bool ok = line[0] != '#';
+    if (c->check_items)
+        ok = c->line_scanned ? scan_line(c, line, len, true, &at, &reason) : json_valid(line, len, &at, &reason);
     if (!ok)
         *fault =
             (struct chunk_fault){.item = c->received, .offset = (size_t)(line - c->items.data) + at, .reason = reason};
     return ok;
+}
+
+/* Looks at the new bytes of the unfinished line. */
+static bool look_at_rest(struct chunk *c, struct chunk_fault *fault)
+{
+    const char *line = c->items.data + c->line_start, *reason;
+    size_t len = c->items.len - c->line_start, at;
+    if (begins_blank(c, line, len) || !c->check_items || len < LONG_LINE_BYTES) return true;
+    if (scan_line(c, line, len, false, &at, &reason)) return true;
+    *fault = (struct chunk_fault){.item = c->received, .offset = c->line_start + at, .reason = reason};
+    return false;
 }
 
 /* Counts the whole lines that have arrived. Blank lines are removed in place, so that the bytes of a run are
@@ -69,7 +103,7 @@ static bool read_lines(struct chunk *c, struct chunk_fault *fault)
         char *newline = seen < end ? memchr(base + seen, '\n', end - seen) : NULL;
         if (!newline) break;
         size_t len = (size_t)(newline - (base + read));
-        if (*(base + read) > ' ' || !is_blank(base + read, len)) {
+        if (*(base + read) > ' ' || !begins_blank(c, base + read, len)) {
             if (!item_ok(c, base + read, len, fault)) return false;
             if (write != read) memmove(base + write, base + read, len + 1);
             write += len + 1;
@@ -77,12 +111,13 @@ static bool read_lines(struct chunk *c, struct chunk_fault *fault)
         }
         read += len + 1;
         seen = read;
+        c->line_blank = c->line_scanned = 0;
     }
     if (write != read) memmove(base + write, base + read, end - read);
     c->items.len = write + (end - read);
     c->line_start = write;
     c->line_seen = c->items.len;
-    return true;
+    return look_at_rest(c, fault);
 }
 
 bool chunk_add(struct chunk *c, const char *data, size_t len, struct chunk_fault *fault)
@@ -174,15 +209,7 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes)
 
 static void move_answers(struct chunk *c, struct run *r)
 {
-    if (r->answers.len == 0) return;
-    if (c->out.len == 0) {
-        struct buf empty = c->out;
-        c->out = r->answers;
-        r->answers = empty;
-    } else if (!buf_add(&c->out, r->answers.data, r->answers.len)) {
-        BUG("an answer buffer without a cap refused %zu bytes", r->answers.len);
-    }
-    buf_clear(&r->answers);
+    line_queue_move(&c->out, &r->answers);
 }
 
 void chunk_advance(struct chunk *c)
@@ -197,12 +224,26 @@ void chunk_advance(struct chunk *c)
     }
 }
 
-static void add_cost(struct chunk *c)
+enum { CONTROL_LINE_BYTES = 256 };
+
+/* A line about the chunk itself is written to the output between these two calls. */
+static struct buf *begin_line(struct chunk *c)
 {
-    buf_addf(&c->out, "\"cost\":{\"items\":%llu,\"slot_s\":%.9f", (unsigned long long)c->cost.items,
+    return line_queue_room(&c->out, CONTROL_LINE_BYTES);
+}
+
+static void end_line(struct chunk *c, const struct buf *out, size_t before)
+{
+    line_queue_added(&c->out, out->len - before);
+    c->held += out->len - before;
+}
+
+static void add_cost(const struct chunk *c, struct buf *out)
+{
+    buf_addf(out, "\"cost\":{\"items\":%llu,\"slot_s\":%.9f", (unsigned long long)c->cost.items,
              (double)c->cost.slot_ns / 1e9);
-    if (c->cost.chunk_ns) buf_addf(&c->out, ",\"chunk_s\":%.9f", (double)c->cost.chunk_ns / 1e9);
-    buf_add_str(&c->out, "}}\n");
+    if (c->cost.chunk_ns) buf_addf(out, ",\"chunk_s\":%.9f", (double)c->cost.chunk_ns / 1e9);
+    buf_add_str(out, "}}\n");
 }
 
 void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns)
@@ -210,11 +251,12 @@ void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns)
     c->cost.items += items;
     c->cost.slot_ns += slot_ns;
     if (!c->says_cost || c->ended || c->cost.slot_ns < c->cost_said_ns + COST_LINE_NS) return;
-    size_t before = c->out.len;
+    struct buf *out = begin_line(c);
+    size_t before = out->len;
     c->cost_said_ns = c->cost.slot_ns;
-    buf_add_char(&c->out, '{');
-    add_cost(c);
-    c->held += c->out.len - before;
+    buf_add_char(out, '{');
+    add_cost(c, out);
+    end_line(c, out, before);
 }
 
 void chunk_say_starting(struct chunk *c, uint64_t processes)
@@ -222,22 +264,24 @@ void chunk_say_starting(struct chunk *c, uint64_t processes)
     if (c->ended) return;
     c->starting = processes;
     if (!c->says_starting) return;
-    size_t before = c->out.len;
-    buf_addf(&c->out, "{\"starting\":%llu}\n", (unsigned long long)processes);
-    c->held += c->out.len - before;
+    struct buf *out = begin_line(c);
+    size_t before = out->len;
+    buf_addf(out, "{\"starting\":%llu}\n", (unsigned long long)processes);
+    end_line(c, out, before);
 }
 
 static void add_end_line(struct chunk *c, enum chunk_end how)
 {
-    size_t before = c->out.len;
-    buf_addf(&c->out, "{\"end\":\"%s\",\"done\":%llu", end_names[how], (unsigned long long)chunk_done(c));
+    struct buf *out = begin_line(c);
+    size_t before = out->len;
+    buf_addf(out, "{\"end\":\"%s\",\"done\":%llu", end_names[how], (unsigned long long)chunk_done(c));
     if (c->says_cost && c->cost.items) {
-        buf_add_char(&c->out, ',');
-        add_cost(c);
+        buf_add_char(out, ',');
+        add_cost(c, out);
     } else {
-        buf_add_str(&c->out, "}\n");
+        buf_add_str(out, "}\n");
     }
-    c->held += c->out.len - before;
+    end_line(c, out, before);
     c->ended = true;
 }
 
@@ -262,37 +306,35 @@ void chunk_add_settled(struct chunk *c, const char *line, size_t len)
     chunk_settle(c);
 }
 
-const char *chunk_peek(const struct chunk *c, size_t *len)
+const char *chunk_first_line(const struct chunk *c, size_t *len)
 {
-    *len = c->out.len - c->out_at;
-    return c->out.data + c->out_at;
+    return line_queue_first_line(&c->out, len);
 }
 
 void chunk_skip(struct chunk *c, size_t len)
 {
-    c->out_at += len;
+    line_queue_skip(&c->out, len);
     c->held -= len;
-    if (c->out_at < c->out.len) return;
-    buf_clear(&c->out);
-    c->out_at = 0;
 }
 
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap)
 {
-    size_t ready, n;
-    const char *data = chunk_peek(c, &ready);
-    if (ready == 0) return c->ended ? -1 : 0;
-    n = ready < cap ? ready : cap;
-    memcpy(dst, data, n);
-    chunk_skip(c, n);
-    return (ssize_t)n;
+    size_t done = 0;
+    while (done < cap && c->out.len) {
+        size_t ready, n;
+        const char *data = line_queue_peek(&c->out, &ready);
+        n = ready < cap - done ? ready : cap - done;
+        memcpy(dst + done, data, n);
+        chunk_skip(c, n);
+        done += n;
+    }
+    return done ? (ssize_t)done : c->ended ? -1 : 0;
 }
 
 bool chunk_take_whole(struct chunk *c, struct buf *answer)
 {
-    if (!c->ended || c->out_at || c->out.len < TAKE_MIN_BYTES) return false;
-    *answer = c->out;
-    c->out = (struct buf){0};
+    if (!c->ended || c->out.len < LINE_QUEUE_LONG_BYTES) return false;
+    if (!line_queue_detach(&c->out, answer)) return false;
     c->held -= answer->len;
     return true;
 }

@@ -22,9 +22,11 @@
 #include "common/base/base.h"
 #include "common/base/buf.h"
 #include "common/base/limits.h"
+#include "common/json/json_scan.h"
 #include "protocol/protocol.h"
 #include "worker/chunk/common_value.h"
 #include "worker/chunk/item_trace.h"
+#include "worker/chunk/line_queue.h"
 #include "worker/chunk/run.h"
 
 struct chunk {
@@ -35,16 +37,18 @@ struct chunk {
     bool ended;       /* the end line is in `out`, or the chunk was abandoned; further answers are dropped */
 
     struct buf items;
-    size_t line_start;        /* where the unfinished line starts */
-    size_t line_seen;         /* up to here the unfinished line has no newline */
+    size_t line_start;   /* where the unfinished line starts */
+    size_t line_seen;    /* up to here the unfinished line has no newline */
+    size_t line_blank;   /* how many of its first bytes are blank */
+    size_t line_scanned; /* how many of its bytes `scan` has read, if it is long and items are checked */
+    struct json_scan scan;
     size_t cut_bytes;         /* bytes of the items that were cut into runs */
     uint64_t received, cut;   /* whole items that have arrived; items that were cut into runs */
     uint64_t waiting;         /* items in WAITING runs */
     unsigned given;           /* how many runs are GIVEN */
     struct run *runs, **tail; /* the runs, ordered by index */
 
-    struct buf out;
-    size_t out_at;             /* bytes of `out` that were already pulled */
+    struct line_queue out;
     size_t held;               /* answer bytes in `out` and in runs */
     struct chunk_cost cost;    /* cost of the items so far; chunk_ns is set when the answer begins */
     bool says_cost;            /* the end line, and some lines before it, report the cost */
@@ -107,9 +111,10 @@ uint64_t chunk_bisect_limit(const struct chunk *c);
  * items and at most max_bytes bytes, but always one item. Returns NULL when there is none. */
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 
-/* Returns the answer bytes that are ready. They are borrowed until the next call. */
-const char *chunk_peek(const struct chunk *c, size_t *len);
-/* Drops the first `len` answer bytes. Call it once they have been used. */
+/* Returns the first answer line that is ready, with its newline. It is borrowed until the next call. Returns NULL when
+ * there is none. */
+const char *chunk_first_line(const struct chunk *c, size_t *len);
+/* Drops the first `len` answer bytes, at most the first line. Call it once they have been used. */
 void chunk_skip(struct chunk *c, size_t len);
 /* Moves up to `cap` answer bytes to `dst`. Returns 0 when none are ready yet, -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);

@@ -7,8 +7,6 @@
 
 #include "worker/chunk/chunk.h"
 
-#define TAKE_MIN_BYTES ((size_t)64 * KIB) /* shorter answers are copied */
-
 /* ---- run.c ---- */
 
 /* Adds a new waiting run at the end of the chunk's list. */

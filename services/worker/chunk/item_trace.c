@@ -29,22 +29,28 @@ static void record(struct item_trace *t, const struct item_record *r)
     *(r->failed ? &t->failed : &t->others) += 1;
 }
 
-void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns, const char *lines, size_t len,
-                        uint64_t n, uint64_t failed_total)
+void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns, uint64_t n, uint64_t failed_total)
 {
-    const char *at = lines, *end = lines + len;
-    uint64_t failed = failed_total - t->failed_seen;
-    struct item_record r = {.index = first, .start_ns = since_ns, .end_ns = t->clock(), .together = n};
+    t->next = (struct item_record){.index = first, .start_ns = since_ns, .end_ns = t->clock(), .together = n};
+    t->left = n;
+    t->failed_left = failed_total - t->failed_seen;
     t->answered += n;
     t->failed_seen = failed_total;
-    /* In a large chunk most batches are skipped: their lines are not parsed. */
-    for (; at < end && (has_room(t, false) || (failed && has_room(t, true))); r.index++) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
+}
+
+/* In a large chunk most batches are skipped: their lines are not parsed. The last line may be long, and its end is
+ * known. */
+void item_trace_lines(struct item_trace *t, const char *lines, size_t len)
+{
+    const char *at = lines, *end = lines + len;
+    for (; at < end && t->left && (has_room(t, false) || (t->failed_left && has_room(t, true))); t->next.index++) {
+        const char *newline = t->left == 1 ? end - 1 : memchr(at, '\n', (size_t)(end - at));
         struct answer_line a = answer_line_parse(at, (size_t)(newline - at), false);
-        r.failed = a.kind == ANSWER_ERROR;
-        r.error = a.error;
-        failed -= r.failed && failed;
-        record(t, &r);
+        t->next.failed = a.kind == ANSWER_ERROR;
+        t->next.error = a.error;
+        t->failed_left -= t->next.failed && t->failed_left;
+        record(t, &t->next);
+        t->left--;
         at = newline + 1;
     }
 }

@@ -29,14 +29,18 @@ struct item_trace {
     size_t others, failed; /* how many records there are of each kind */
     uint64_t answered;     /* items answered, recorded or not */
     uint64_t failed_seen;  /* the chunk's count of failed items after the last call */
+    /* The answers that are being recorded. */
+    struct item_record next;
+    uint64_t left, failed_left; /* answers whose lines are to come, and how many of them are errors */
 };
 
 struct item_trace *item_trace_new(uint64_t (*clock)(void));
 void item_trace_free(struct item_trace *t);
 
-/* Records n answers, as whole lines, of the items from `first` on. Their process began these items at since_ns.
- * failed_total is how many items of the chunk have failed, including these. */
-void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns, const char *lines, size_t len,
-                        uint64_t n, uint64_t failed_total);
+/* Begins to record n answers of the items from `first` on. Their process began these items at since_ns. failed_total is
+ * how many items of the chunk have failed, including these. */
+void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns, uint64_t n, uint64_t failed_total);
+/* Records these answers. May be called several times, each time with whole lines. */
+void item_trace_lines(struct item_trace *t, const char *lines, size_t len);
 
 #endif

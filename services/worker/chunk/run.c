@@ -4,7 +4,7 @@
 
 void run_free(struct run *r)
 {
-    buf_release(&r->answers);
+    line_queue_release(&r->answers);
     free(r);
 }
 
@@ -53,14 +53,22 @@ void run_split(struct run *r, uint64_t max_items, size_t max_bytes)
     r->len = len;
 }
 
-static void trace_answers(struct run *r, const char *lines, size_t len, uint64_t n)
+static void trace_lines(void *trace, const char *lines, size_t len)
 {
-    struct chunk *c = r->chunk;
-    if (!c->ended) item_trace_answers(c->item_trace, r->first + r->answered, r->since_ns, lines, len, n, c->failed);
+    item_trace_lines(trace, lines, len);
 }
 
-/* Returns the buffer to which the answers of the run are added. */
-static struct buf *answers_of(struct run *r)
+/* Begins to record n answers. Returns NULL if the lines need not be recorded. */
+static struct item_trace *trace_answers(struct run *r, uint64_t n)
+{
+    struct chunk *c = r->chunk;
+    if (!c->item_trace || c->ended) return NULL;
+    item_trace_answers(c->item_trace, r->first + r->answered, r->since_ns, n, c->failed);
+    return c->item_trace;
+}
+
+/* Returns the queue to which the answers of the run are added. */
+static struct line_queue *answers_of(struct run *r)
 {
     return r->chunk->runs == r ? &r->chunk->out : &r->answers;
 }
@@ -69,8 +77,7 @@ void run_add_answers(struct run *r, const char *lines, size_t len)
 {
     struct chunk *c = r->chunk;
     if (c->ended) return;
-    struct buf *to = answers_of(r);
-    if (!buf_add(to, lines, len)) BUG("an answer buffer without a cap refused %zu bytes", len);
+    line_queue_add(answers_of(r), lines, len);
     c->held += len;
 }
 
@@ -103,21 +110,22 @@ static bool count_answers(struct run *r, uint64_t n)
 
 bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n)
 {
-    if (r->chunk->item_trace) trace_answers(r, lines, len, n);
+    struct item_trace *trace = trace_answers(r, n);
+    if (trace) item_trace_lines(trace, lines, len);
     run_add_answers(r, lines, len);
     return count_answers(r, n);
 }
 
-bool run_take_answers(struct run *r, struct buf *lines, uint64_t n)
+bool run_take_answers(struct run *r, struct line_queue *lines, uint64_t n)
 {
-    struct buf *to = answers_of(r);
-    if (r->chunk->ended || to->len || lines->len < TAKE_MIN_BYTES) return run_answer(r, lines->data, lines->len, n);
-    if (r->chunk->item_trace) trace_answers(r, lines->data, lines->len, n);
-    buf_release(to);
-    buf_trim(lines);
-    r->chunk->held += lines->len;
-    to->alloc = lines->alloc;
-    to->data = buf_detach(lines, &to->len);
+    struct item_trace *trace = trace_answers(r, n);
+    if (trace) line_queue_each(lines, trace_lines, trace);
+    if (r->chunk->ended) {
+        line_queue_release(lines);
+    } else {
+        r->chunk->held += lines->len;
+        line_queue_move(answers_of(r), lines);
+    }
     return count_answers(r, n);
 }
 
@@ -125,7 +133,8 @@ void run_return(struct run *r, const char *line, size_t len)
 {
     struct chunk *c = r->chunk;
     if (line) {
-        if (c->item_trace) trace_answers(r, line, len, 1);
+        struct item_trace *trace = trace_answers(r, 1);
+        if (trace) item_trace_lines(trace, line, len);
         run_add_answers(r, line, len);
         r->answered++;
     }

@@ -9,7 +9,7 @@
 #define FANTAIL_WORKER_CHUNK_RUN_H
 
 #include "common/base/base.h"
-#include "common/base/buf.h"
+#include "worker/chunk/line_queue.h"
 
 struct chunk;
 
@@ -28,14 +28,13 @@ struct run {
         /* If it is not 0, one of the items is at fault, but it is not known which. A process then gets at most this
          * many of them, and no other run at the same time. */
         bisect_limit;
-    struct buf answers; /* held until the run is the chunk's first */
+    struct line_queue answers; /* held until the run is the chunk's first */
 };
 
 /* Adds n answers, as whole lines. After the last answer it frees the run, and perhaps the chunk, and returns true. */
 bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
-/* Like run_answer(), for lines in memory of their own. If they are long, their memory is taken and `lines` becomes
- * empty. */
-bool run_take_answers(struct run *r, struct buf *lines, uint64_t n);
+/* Like run_answer(), for lines in a queue. The lines are moved, and `lines` becomes empty. */
+bool run_take_answers(struct run *r, struct line_queue *lines, uint64_t n);
 
 /* Takes the run back from a process that was lost. `line`, if not NULL, is the answer of the first unanswered item. The
  * other unanswered items go back to waiting. */

@@ -6,20 +6,27 @@
 
 #define ID_DIGITS 18
 
+void numbered_add_before(struct buf *b, uint64_t id)
+{
+    buf_add_str(b, "{\"id\":");
+    buf_add_u64(b, id);
+    buf_add_str(b, ",\"item\":");
+}
+
+size_t numbered_item_bytes(const char *line, size_t len)
+{
+    return len >= 2 && line[len - 2] == '\r' ? len - 2 : len - 1;
+}
+
 void numbered_add_items(struct buf *b, const char *items, size_t len, uint64_t first_id)
 {
-    static const char id[] = "{\"id\":", item[] = ",\"item\":";
     const char *end = items + len;
     for (uint64_t n = first_id; items < end; n++) {
         const char *newline = memchr(items, '\n', (size_t)(end - items));
         if (!newline) BUG("an item without its newline");
-        size_t item_len = (size_t)(newline - items);
-        if (item_len && items[item_len - 1] == '\r') item_len--;
-        buf_add(b, id, sizeof id - 1);
-        buf_add_u64(b, n);
-        buf_add(b, item, sizeof item - 1);
-        buf_add(b, items, item_len);
-        buf_add(b, "}\n", 2);
+        numbered_add_before(b, n);
+        buf_add(b, items, numbered_item_bytes(items, (size_t)(newline + 1 - items)));
+        buf_add_str(b, NUMBERED_AFTER);
         items = newline + 1;
     }
 }

@@ -1,6 +1,7 @@
 /*
- * Declarations shared by the process*.c files. process_io.c handles the pipes. process_time.c handles the timer: time
- * limits, memory, confirmation of answers. process_end.c handles the end: killing, reaping, the cause, freeing.
+ * Declarations shared by the process*.c files. process_write.c writes runs to stdin, and process_io.c reads stdout and
+ * stderr. process_time.c handles the timer: time limits, memory, confirmation of answers. process_end.c handles the
+ * end: killing, reaping, the cause, freeing.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
@@ -8,6 +9,8 @@
 #include "worker/process/process.h"
 
 #define PROCESS_RETIRE_GRACE_NS (2 * NS_PER_S)
+#define PROCESS_CLOSED_GRACE_NS (300 * NS_PER_MS) /* how long a process may take to exit after it has closed a pipe */
+#define PROCESS_PIPE_BYTES      (1 * MIB)
 #define PROCESS_STAYED          "it did not exit after its stdin was closed"
 
 void process_move(struct process *p, enum process_state to);

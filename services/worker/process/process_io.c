@@ -1,145 +1,17 @@
-/* The pipes of a process: writes runs to its stdin, and reads its answers and its stderr. */
+/* Reads the answers of a process and its stderr. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/base/memory_room.h"
 #include "common/observe/log.h"
-#include "worker/process/numbered.h"
 #include "worker/process/process_internal.h"
 
 #define READ_BYTES       (256 * KIB)
 #define LONG_TURN_BYTES  (1 * MIB)  /* read in one turn of the loop if the lines of the process are long */
 #define SHORT_TURN_BYTES (64 * KIB) /* read in one turn if lines are short; counting and copying them takes 0.1 ms */
 #define STDERR_READS     4
-#define PIPE_BYTES       (1 * MIB)
 #define STDERR_BYTES     (16 * KIB)
-#define CLOSED_GRACE_NS  (300 * NS_PER_MS) /* how long a process may take to exit after it has closed a pipe */
-
-/* ---- stdin ---- */
-
-static void on_writable(uv_poll_t *poll, int status, int events);
-
-static void wait_for_room(struct process *p)
-{
-    if (!p->in.enlarged) {
-        /* Only pipes that were full are enlarged, because the kernel lets an unprivileged user have only a few such
-         * pipes. */
-        p->in.enlarged = true;
-        if (fcntl(p->in.fd, F_SETPIPE_SZ, (int)PIPE_BYTES) > 0) return;
-    }
-    if (p->in.waits) return;
-    p->in.waits = true;
-    uv_poll_start(&p->in.poll, UV_WRITABLE, on_writable);
-}
-
-static void stop_waiting_for_room(struct process *p)
-{
-    if (!p->in.waits) return;
-    p->in.waits = false;
-    uv_poll_stop(&p->in.poll);
-}
-
-#define PROCESS_IOV (PROCESS_PREAMBLE + 1)
-
-/* Sets iov to the unwritten bytes of the current run, and *left to their number. Returns the length of iov. */
-static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size_t *left)
-{
-    const struct run *r = p->writing;
-    bool numbered = p->window.form == FORM_NUMBERED;
-    char *items = numbered ? p->numbered.data : r->chunk->items.data + r->offset;
-    size_t items_len = numbered ? p->numbered.len : r->len;
-    size_t at = p->written;
-    int n = 0;
-    *left = 0;
-    for (int i = 0; i < PROCESS_IOV; i++) {
-        struct common_value *value = i < PROCESS_PREAMBLE ? p->preamble[i] : NULL;
-        char *data = value ? value->lines : items;
-        size_t len = value ? value->len : i < PROCESS_PREAMBLE ? 0 : items_len, skip = at < len ? at : len;
-        at -= skip;
-        if (skip == len) continue;
-        iov[n++] = (struct iovec){data + skip, len - skip};
-        *left += len - skip;
-    }
-    return n;
-}
-
-/* Stores `value` as the value that the process has. Returns the control lines to send: `value`, or `none` if `value` is
- * NULL. */
-static struct common_value *set_preamble(struct common_value **current, struct common_value *value,
-                                         struct common_value *none)
-{
-    common_value_unref(*current);
-    *current = common_value_ref(value);
-    return value ? value : none;
-}
-
-/* If the common value or the trace of the run's chunk differs from what the process has, control lines precede the
- * run. */
-void process_begin_run(struct process *p, struct run *r)
-{
-    static struct common_value *no_common, *no_trace;
-    p->writing = r;
-    p->written = 0;
-    p->preamble[0] = p->preamble[1] = NULL;
-    buf_clear(&p->numbered);
-    if (!r) return;
-    if (p->window.form == FORM_NUMBERED) {
-        numbered_add_items(&p->numbered, r->chunk->items.data + r->offset, r->len, p->numbered_next);
-        p->numbered_next += r->count;
-    }
-    if (!no_common) {
-        no_common = common_value_new("null", 4);
-        no_trace = common_value_from_lines("#traceparent\n", 13);
-    }
-    struct chunk *c = r->chunk;
-    if (p->task->common && !common_value_equal(p->common, c->common))
-        p->preamble[0] = set_preamble(&p->common, c->common, no_common);
-    if (p->task->trace && p->trace != c->trace) p->preamble[1] = set_preamble(&p->trace, c->trace, no_trace);
-}
-
-/* While a run is unconfirmed, only the first byte of the next run is written. Once the process has read this byte, it
- * has finished all earlier items. The process cannot begin an item of which it has only one byte. */
-static int first_byte(const struct process *p, struct iovec *iov)
-{
-    iov->iov_len = 1;
-    return p->written == 0;
-}
-
-void process_write_runs(struct process *p)
-{
-    while (p->writing && p->in.open) {
-        struct iovec iov[PROCESS_IOV];
-        size_t left;
-        int count = fill_iov(p, iov, &left);
-        if (p->window.unconfirmed) count = first_byte(p, iov);
-        if (count == 0) return;
-        ssize_t n = writev(p->in.fd, iov, count);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) {
-            bool was_enlarged = p->in.enlarged;
-            wait_for_room(p);
-            if (was_enlarged || p->in.waits) return;
-            continue;
-        }
-        if (n < 0) {
-            process_close_pipe(&p->in);
-            process_expect_end(p, CLOSED_GRACE_NS, "it closed its stdin");
-            return;
-        }
-        p->written += (size_t)n;
-        if ((size_t)n == left) process_begin_run(p, p->writing->next_given);
-    }
-    stop_waiting_for_room(p);
-    if (p->retired && !p->writing) process_close_pipe(&p->in);
-}
-
-static void on_writable(uv_poll_t *poll, int status, int events)
-{
-    process_write_runs(poll->data);
-}
 
 /* ---- stdout ---- */
 
@@ -228,10 +100,11 @@ static bool read_long_line(struct process *p, size_t seen)
 {
     struct buf line = p->partial, rest = {0};
     struct intake in = {0};
+    size_t frame = window_frame_bytes(&p->window);
     char *newline = memchr(line.data + seen, '\n', line.len - seen);
     if (!newline) {
         in.fault = window_look(&p->window, line.data, line.len);
-        return check_output(p, &in, line.data, line.len);
+        return check_output(p, &in, line.data + frame, line.len - frame);
     }
     size_t len = (size_t)(newline + 1 - line.data);
     buf_add(&rest, newline + 1, line.len - len);
@@ -239,7 +112,7 @@ static bool read_long_line(struct process *p, size_t seen)
     p->partial = (struct buf){0};
     p->long_line = len >= READ_BYTES ? len : 0;
     in = window_intake_buf(&p->window, &line, now_ns(), p->hooks->progress);
-    bool ok = check_output(p, &in, line.data, in.fault ? line.len : 0) &&
+    bool ok = check_output(p, &in, in.fault ? line.data + frame : "", in.fault ? line.len - frame : 0) &&
               (rest.len == 0 || read_answers(p, rest.data, rest.len));
     buf_release(&line);
     buf_release(&rest);
@@ -292,6 +165,7 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
     bool ok;
     if (is_long) {
         b->len += (size_t)n;
+        before += window_frame(&p->window, b);
         ok = read_long_line(p, before);
     } else {
         buf_clear(b);
@@ -311,7 +185,7 @@ static bool read_output(struct process *p, size_t most)
         if (n < 0) return process_is_lost(p) || errno == EAGAIN;
         if (!p->out.enlarged && n >= 60 * (ssize_t)KIB) {
             p->out.enlarged = true;
-            fcntl(fd, F_SETPIPE_SZ, (int)PIPE_BYTES);
+            fcntl(fd, F_SETPIPE_SZ, (int)PROCESS_PIPE_BYTES);
         }
         if ((size_t)n < room && n < 60 * (ssize_t)KIB) break; /* the pipe is empty now */
         taken += (size_t)n;
@@ -370,7 +244,7 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
     show_output(p);
     if (!more) {
         process_close_pipe(&p->out);
-        process_expect_end(p, p->retired ? PROCESS_RETIRE_GRACE_NS : CLOSED_GRACE_NS, "it closed its stdout");
+        process_expect_end(p, p->retired ? PROCESS_RETIRE_GRACE_NS : PROCESS_CLOSED_GRACE_NS, "it closed its stdout");
     }
     if (p->state == PROCESS_RETIRING && !p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
     if (was_starting && p->state == PROCESS_RUNNING) p->hooks->ready(p);
@@ -391,5 +265,5 @@ void process_read_rest(struct process *p, bool answers)
     if (p->err.open) read_stderr(p);
     /* The limit is enough for everything that an enlarged pipe holds. It is needed if a descendant never stops
      * writing. */
-    if (answers && p->out.open) read_output(p, 3 * PIPE_BYTES);
+    if (answers && p->out.open) read_output(p, 3 * PROCESS_PIPE_BYTES);
 }

@@ -11,7 +11,7 @@ void window_init(struct window *w, enum window_form form)
 
 void window_release(struct window *w)
 {
-    buf_release(&w->kept);
+    line_queue_release(&w->kept);
     buf_release(&w->strays);
 }
 
@@ -90,10 +90,7 @@ uint64_t window_index(const struct window *w)
 
 static void forget_kept(struct window *w)
 {
-    if (w->kept.alloc > WINDOW_MAX_BYTES)
-        buf_release(&w->kept);
-    else
-        buf_clear(&w->kept);
+    if (w->kept.len) line_queue_release(&w->kept);
     w->kept_items = w->kept_failed = 0;
     w->unconfirmed = NULL;
 }

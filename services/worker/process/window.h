@@ -51,11 +51,12 @@ struct window {
     uint64_t given, answered; /* items in the life of the process */
     size_t seen;              /* bytes of the unfinished line that were searched for a newline */
     struct value_scan scan;   /* the value of the unfinished line, if the line is long */
+    bool framed;              /* that line begins with window_frame() */
     uint64_t scan_id;         /* for windows with ids: the id in that line */
 
     struct run *unconfirmed; /* for checked windows, see above */
     /* For checked windows: answers of the unconfirmed run or, if there is none, of the first run. */
-    struct buf kept;
+    struct line_queue kept;
     uint64_t kept_items, kept_failed;
 
     struct buf strays; /* for windows with ids: lines that are not answers, for the log; the owner clears it */
@@ -97,10 +98,17 @@ struct intake {
 /* Reads lines of the process. progress() is called for each chunk that has more answers. */
 struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
                             void (*progress)(struct chunk *c));
+/* The four functions below are for a long line. Its answer keeps the memory of the line, so the line is not copied. */
+
+/* Puts what must precede a bare value before the first part of a long line, so that the line becomes an envelope. Does
+ * nothing if it is there already, or if the lines of the process are envelopes. Returns how many bytes it put there. */
+size_t window_frame(struct window *w, struct buf *line);
+/* Returns how many bytes window_frame() has put before the line. */
+size_t window_frame_bytes(const struct window *w);
 /* Reads the part of a long line that has arrived, without its newline. `line` has len bytes so far. Its value is
  * scanned while it arrives. Returns NULL; or why the line cannot become an answer, a static phrase. */
 const char *window_look(struct window *w, const char *line, size_t len);
-/* Like window_intake(), for whole lines in a buffer, whose memory may be taken. */
-struct intake window_intake_buf(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c));
+/* Like window_intake(), for one whole line in a buffer, whose memory may be taken. */
+struct intake window_intake_buf(struct window *w, struct buf *line, uint64_t now, void (*progress)(struct chunk *c));
 
 #endif

@@ -9,12 +9,12 @@
 struct reading {
     struct window *w;
     void (*progress)(struct chunk *c);
-    struct buf *memory; /* the buffer of the lines, whose memory may be taken over; NULL: none */
-    const char *batch;  /* FORM_TRUSTED: the first line that is not settled */
-    struct buf lines;   /* FORM_NUMBERED: the answers that are not settled */
-    uint64_t n, failed; /* how many answers are not settled, and how many of them are errors */
-    uint64_t answers;   /* how many are settled */
-    uint64_t slot_ns;   /* the part of the time since the last answers that no chunk has been charged with */
+    struct buf *memory;      /* the buffer of the one line that is read, whose memory may be taken over; NULL: none */
+    const char *batch;       /* FORM_TRUSTED: the first line that is not settled */
+    struct line_queue lines; /* answers that are not settled: for FORM_NUMBERED, or if the memory was taken over */
+    uint64_t n, failed;      /* how many answers are not settled, and how many of them are errors */
+    uint64_t answers;        /* how many are settled */
+    uint64_t slot_ns;        /* the part of the time since the last answers that no chunk has been charged with */
 };
 
 /* Call it when the first `done` items of the first run are answered. If these are all its items, removes the run and
@@ -52,21 +52,14 @@ static void settle(struct reading *rd, const char *end)
         if (pop_answered(w, r, w->kept_items)) w->unconfirmed = r;
         return;
     }
-    struct buf *memory = rd->memory;
-    if (w->form == FORM_NUMBERED) {
-        memory = &rd->lines;
-        lines = rd->lines.data;
-        len = rd->lines.len;
-    }
     struct chunk *c = chunk_ref(r->chunk);
     c->failed += failed;
     c->succeeded += n - failed;
     pop_answered(w, r, r->answered + n);
-    if (memory && memory->len == len)
-        run_take_answers(r, memory, n);
+    if (rd->lines.len)
+        run_take_answers(r, &rd->lines, n);
     else
         run_answer(r, lines, len, n);
-    buf_clear(&rd->lines);
     rd->progress(c);
     chunk_unref(c);
 }
@@ -81,15 +74,49 @@ static void count_answer(struct reading *rd, bool failed, const char *end)
     if (before + rd->n == w->head->count) settle(rd, end);
 }
 
+static const char open_value[] = "{\"value\":";
+enum { OPEN_BYTES = sizeof open_value - 1, CLOSE_BYTES = 2 };
+
+/* Adds the envelope of a value. If the value arrived in memory of its own, the envelope is written around it, and the
+ * memory is taken over. */
+static void add_value(struct reading *rd, struct line_queue *to, const char *body, size_t len)
+{
+    struct buf *line = rd->memory;
+    if (!line || body < line->data + OPEN_BYTES) {
+        struct buf *block = line_queue_room(to, OPEN_BYTES + len + CLOSE_BYTES);
+        buf_add(block, open_value, OPEN_BYTES);
+        buf_add(block, body, len);
+        buf_add(block, "}\n", CLOSE_BYTES);
+        line_queue_added(to, OPEN_BYTES + len + CLOSE_BYTES);
+        return;
+    }
+    size_t from = (size_t)(body - line->data) - OPEN_BYTES;
+    memcpy(line->data + from, open_value, OPEN_BYTES);
+    line->len = from + OPEN_BYTES + len;
+    buf_add(line, "}\n", CLOSE_BYTES);
+    line_queue_take(to, line, from);
+}
+
 /* ---- answers by their order ---- */
+
+/* Returns where to look for the byte at fault: at the start of the character at which the scan of the value stopped.
+ * All bytes before it are valid. */
+static size_t fault_offset(const struct window *w, const char *line)
+{
+    size_t at = w->scan.state == VALUE_SCAN_IDLE ? 0 : w->scan.end;
+    while (at > 0 && ((unsigned char)line[at - 1] & 0xC0) == 0x80) at--;
+    return at > 0 && (unsigned char)line[at - 1] >= 0xC0 ? at - 1 : at;
+}
 
 /* Returns why a line that could not be read is wrong. If the encoding is wrong, that is the reason. Else the reason is
  * `otherwise`. */
-static const char *line_fault(const char *line, size_t len, const char *otherwise)
+static const char *line_fault(const struct window *w, const char *line, size_t len, const char *otherwise)
 {
-    if (has_utf8_mark(line, len)) return "its output begins with a byte order mark";
-    if (encoding_is_wide(encoding_of(line, len))) return "its output is UTF-16 or UTF-32, and not UTF-8";
-    for (size_t at = 0; at < len; at++) {
+    size_t frame = window_frame_bytes(w);
+    if (has_utf8_mark(line + frame, len - frame)) return "its output begins with a byte order mark";
+    if (encoding_is_wide(encoding_of(line + frame, len - frame)))
+        return "its output is UTF-16 or UTF-32, and not UTF-8";
+    for (size_t at = fault_offset(w, line); at < len; at++) {
         at += json_text_length(line + at, len - at);
         if (at < len && (unsigned char)line[at] >= 0x80) return "its output is not valid UTF-8";
         if (at < len && line[at] == 0) return "its output has NUL bytes";
@@ -102,9 +129,9 @@ static bool was_scanned(const struct window *w)
     return w->scan.state != VALUE_SCAN_IDLE;
 }
 
-static const char *envelope_fault(const char *line, size_t len)
+static const char *envelope_fault(const struct window *w, const char *line, size_t len)
 {
-    return line_fault(line, len, "its output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
+    return line_fault(w, line, len, "its output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
 }
 
 /* Reads an envelope, whose value may have been scanned while it arrived. */
@@ -119,27 +146,28 @@ static struct answer_line parse_envelope(struct window *w, const char *line, siz
 static const char *read_envelope(struct reading *rd, const char *line, size_t len)
 {
     struct answer_line a = parse_envelope(rd->w, line, len);
-    if (a.kind != ANSWER_VALUE && a.kind != ANSWER_ERROR) return envelope_fault(line, len);
-    if (rd->w->form == FORM_CHECKED) buf_add(&rd->w->kept, line, len + 1);
-    count_answer(rd, a.kind == ANSWER_ERROR, line + len + 1);
+    if (a.kind != ANSWER_VALUE && a.kind != ANSWER_ERROR) return envelope_fault(rd->w, line, len);
+    const char *end = line + len + 1;
+    struct line_queue *to = rd->w->form == FORM_CHECKED ? &rd->w->kept : &rd->lines;
+    if (rd->memory && a.kind == ANSWER_VALUE)
+        add_value(rd, to, a.body, a.body_len);
+    else if (rd->w->form == FORM_CHECKED)
+        line_queue_add(to, line, len + 1);
+    count_answer(rd, a.kind == ANSWER_ERROR, end);
     return NULL;
 }
 
 static const char *read_value(struct reading *rd, const char *line, size_t len)
 {
-    static const char open[] = "{\"value\":";
-    struct buf *kept = &rd->w->kept;
-    size_t offset;
-    const char *reason;
-    const char *body;
-    size_t body_len;
-    bool valid = was_scanned(rd->w) ? value_scan_finish(&rd->w->scan, line, len, "", &body, &body_len)
-                                    : json_valid(line, len, &offset, &reason);
-    if (!valid) return line_fault(line, len, "its output is not valid JSON");
-    buf_add(kept, open, sizeof open - 1);
-    buf_add(kept, line, len && line[len - 1] == '\r' ? len - 1 : len);
-    buf_add(kept, "}\n", 2);
-    count_answer(rd, false, line + len + 1);
+    struct window *w = rd->w;
+    size_t offset, body_len = len && line[len - 1] == '\r' ? len - 1 : len;
+    const char *reason, *body = line, *end = line + len + 1;
+    if (w->framed && !was_scanned(w)) value_scan_begin(&w->scan, OPEN_BYTES);
+    bool valid = was_scanned(w) ? value_scan_finish(&w->scan, line, len, "", &body, &body_len)
+                                : json_valid(line, len, &offset, &reason);
+    if (!valid) return line_fault(w, line, len, "its output is not valid JSON");
+    add_value(rd, &rd->w->kept, body, body_len);
+    count_answer(rd, false, end);
     return NULL;
 }
 
@@ -147,7 +175,10 @@ static const char *read_value(struct reading *rd, const char *line, size_t len)
 
 static void add_bad(struct reading *rd, const char *cause, const char *end)
 {
-    buf_addf(&rd->lines, "{\"error\":{\"name\":\"%s\",\"cause\":\"%s\"}}\n", item_error_name(ITEM_BAD_OUTPUT), cause);
+    char line[256];
+    int len = snprintf(line, sizeof line, "{\"error\":{\"name\":\"%s\",\"cause\":\"%s\"}}\n",
+                       item_error_name(ITEM_BAD_OUTPUT), cause);
+    line_queue_add(&rd->lines, line, (size_t)len);
     count_answer(rd, true, end);
 }
 
@@ -157,9 +188,16 @@ static void add_answer(struct reading *rd, const struct numbered_line *a, const 
         add_bad(rd, "its output is not valid JSON, or does not have exactly one of value and error", end);
         return;
     }
-    buf_add_str(&rd->lines, a->kind == NUMBERED_VALUE ? "{\"value\":" : "{\"error\":");
-    buf_add(&rd->lines, a->body, a->body_len);
-    buf_add(&rd->lines, "}\n", 2);
+    if (a->kind == NUMBERED_VALUE) {
+        add_value(rd, &rd->lines, a->body, a->body_len);
+    } else {
+        struct buf *block = line_queue_room(&rd->lines, OPEN_BYTES + a->body_len + CLOSE_BYTES);
+        size_t before = block->len;
+        buf_add_str(block, "{\"error\":");
+        buf_add(block, a->body, a->body_len);
+        buf_add(block, "}\n", CLOSE_BYTES);
+        line_queue_added(&rd->lines, block->len - before);
+    }
     count_answer(rd, a->kind == NUMBERED_ERROR, end);
 }
 
@@ -193,16 +231,30 @@ static void read_numbered(struct reading *rd, const char *line, size_t len)
 /* Begins to scan the value of a long line, if the line has one. */
 static void begin_scan(struct window *w, const char *line, size_t len)
 {
-    static const char open[] = "{\"value\":";
-    size_t at = 0;
+    size_t at = w->form == FORM_CHECKED_VALUE ? window_frame_bytes(w) : OPEN_BYTES;
     bool found = w->form == FORM_CHECKED_VALUE;
-    if (w->form == FORM_NUMBERED) {
+    if (w->form == FORM_NUMBERED)
         found = numbered_find_value(line, len, &w->scan_id, &at);
-    } else if (!found && len > sizeof open && memcmp(line, open, sizeof open - 1) == 0) {
-        at = sizeof open - 1;
-        found = true;
-    }
+    else if (!found)
+        found = len > OPEN_BYTES && memcmp(line, open_value, OPEN_BYTES) == 0;
     if (found) value_scan_begin(&w->scan, at);
+}
+
+size_t window_frame(struct window *w, struct buf *line)
+{
+    if (w->framed || w->form != FORM_CHECKED_VALUE) return 0;
+    if (!buf_reserve(line, OPEN_BYTES)) BUG("a line without a cap refused %d bytes", OPEN_BYTES);
+    if (line->len) memmove(line->data + OPEN_BYTES, line->data, line->len);
+    memcpy(line->data, open_value, OPEN_BYTES);
+    line->len += OPEN_BYTES;
+    w->seen += OPEN_BYTES;
+    w->framed = true;
+    return OPEN_BYTES;
+}
+
+size_t window_frame_bytes(const struct window *w)
+{
+    return w->framed ? OPEN_BYTES : 0;
 }
 
 const char *window_look(struct window *w, const char *line, size_t len)
@@ -212,10 +264,10 @@ const char *window_look(struct window *w, const char *line, size_t len)
     value_scan_feed(&w->scan, line, len);
     if (w->form == FORM_NUMBERED) return NULL;
     if (w->scan.state == VALUE_SCAN_BAD && w->form == FORM_CHECKED_VALUE)
-        return line_fault(line, len, "its output is not valid JSON");
-    if (w->scan.state == VALUE_SCAN_BAD) return envelope_fault(line, len);
+        return line_fault(w, line, len, "its output is not valid JSON");
+    if (w->scan.state == VALUE_SCAN_BAD) return envelope_fault(w, line, len);
     if (was_scanned(w) || len <= LIMIT_OTHER_LINE_BYTES) return NULL;
-    return line_fault(line, len, "its answer has no value, and is larger than 1 MiB");
+    return line_fault(w, line, len, "its answer has no value, and is larger than 1 MiB");
 }
 
 static const char *read_line(struct reading *rd, const char *line, size_t len)
@@ -235,6 +287,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
     struct intake in = {0};
     struct reading rd = {.w = w, .progress = progress, .memory = memory, .batch = data};
     if (w->head && now > w->head_since_ns) rd.slot_ns = now - w->head_since_ns;
+    /* The bytes at these pointers are not read any more once the memory was taken over. */
     const char *at = data, *end = data + len;
     while (at + w->seen < end) {
         const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);
@@ -243,6 +296,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
         in.surplus = w->form != FORM_NUMBERED && (!w->head || w->unconfirmed);
         in.fault = in.surplus ? "it wrote more lines than it had items" : read_line(&rd, at, (size_t)(newline - at));
         w->scan.state = VALUE_SCAN_IDLE;
+        if (!in.fault) w->framed = false;
         if (in.fault) break;
         at = newline + 1;
     }
@@ -251,7 +305,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
     in.used = (size_t)(at - data);
     w->seen = in.fault ? 0 : (size_t)(end - at);
     if (in.answers) window_learn(w, in.answers, in.used, now);
-    buf_release(&rd.lines);
+    line_queue_release(&rd.lines);
     return in;
 }
 
@@ -261,7 +315,7 @@ struct intake window_intake(struct window *w, const char *data, size_t len, uint
     return read_lines(w, data, len, NULL, now, progress);
 }
 
-struct intake window_intake_buf(struct window *w, struct buf *lines, uint64_t now, void (*progress)(struct chunk *c))
+struct intake window_intake_buf(struct window *w, struct buf *line, uint64_t now, void (*progress)(struct chunk *c))
 {
-    return read_lines(w, lines->data, lines->len, lines, now, progress);
+    return read_lines(w, line->data, line->len, line, now, progress);
 }

@@ -56,6 +56,7 @@ static void close_loop(void)
 
 static const char whole_turn[] = "idle: long answers\n"
                                  "idle: reductions\n"
+                                 "idle: pipelines\n"
                                  "idle: freed memory\n"
                                  "before sleep: scheduler\n"
                                  "before sleep: client\n"

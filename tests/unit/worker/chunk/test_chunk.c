@@ -96,6 +96,63 @@ Test(chunk, broken_json_is_refused_with_its_item_and_offset)
     assert_no_leaks();
 }
 
+/* Adds a line in parts of `part` bytes. Returns whether it is accepted. */
+static bool add_in_parts(struct chunk *c, const char *line, size_t len, size_t part)
+{
+    for (size_t at = 0; at < len; at += part) {
+        if (!chunk_add(c, line + at, len - at < part ? len - at : part, &fault)) return false;
+        size_t here = c->items.len - c->line_start;
+        if (here >= 5000) cr_assert_eq(c->line_scanned, here, "bytes are left to scan at the end of the line");
+    }
+    return chunk_finish(c, &fault);
+}
+
+Test(chunk, a_long_item_is_checked_while_it_comes_with_the_same_result)
+{
+    static const struct {
+        const char *open, *close;
+        bool good;
+    } lines[] = {
+        {"[\"", "\"]", true},    {" [\"", "\"] \t\r", true}, {"[\"", "\"]\n", true},
+        {"[\"", "\"] 1", false}, {"[\"", "\"", false},       {"[\"\x01", "\"]", false},
+        {"[x\"", "\"]", false},  {"[\"", "\"]]", false},     {"[\"", "\",\xC3\"]", false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+        struct buf text = {0};
+        buf_add_str(&text, lines[i].open);
+        while (text.len < 20000) buf_add_char(&text, 'x');
+        buf_add_str(&text, lines[i].close);
+        struct chunk *whole = chunk_new(true, 0), *parts = chunk_new(true, 0);
+        cr_assert_eq(add_in_parts(whole, text.data, text.len, text.len), lines[i].good, "%zu", i);
+        struct chunk_fault first = fault;
+        cr_assert_eq(add_in_parts(parts, text.data, text.len, 1000), lines[i].good, "%zu", i);
+        if (!lines[i].good) {
+            cr_assert_eq(fault.offset, first.offset, "%zu: %zu and %zu", i, fault.offset, first.offset);
+            cr_assert_str_eq(fault.reason, first.reason);
+        }
+        chunk_unref(whole);
+        chunk_unref(parts);
+        buf_release(&text);
+    }
+    assert_no_leaks();
+}
+
+Test(chunk, a_long_blank_line_is_looked_at_while_it_comes)
+{
+    static char spaces[1000];
+    struct chunk *c = chunk_new(false, 0);
+    memset(spaces, ' ', sizeof spaces);
+    for (int i = 1; i <= 20; i++) {
+        cr_assert(chunk_add(c, spaces, sizeof spaces, &fault));
+        cr_assert_eq(c->line_blank, (size_t)i * sizeof spaces);
+    }
+    cr_assert(chunk_add(c, "\n1\n", 3, &fault));
+    cr_assert_eq(c->received, 1);
+    cr_assert_eq(c->items.len, 2);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
 Test(chunk, no_client_can_send_a_control_line)
 {
     struct chunk *c = chunk_new(false, 0);

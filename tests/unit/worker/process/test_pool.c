@@ -65,11 +65,25 @@ static struct chunk *submit(const char *items)
     return c;
 }
 
+static void add_lines(void *text, const char *lines, size_t len)
+{
+    buf_add(text, lines, len);
+}
+
+/* Returns the answers that the chunk has so far, NUL-terminated. */
+static const char *output(const struct chunk *c)
+{
+    static struct buf text;
+    buf_clear(&text);
+    line_queue_each(&c->out, add_lines, &text);
+    return buf_cstr(&text);
+}
+
 /* Runs the loop until the chunk has ended. Returns its answers, NUL-terminated. */
 static const char *answers(struct chunk *c)
 {
     while (!c->ended) uv_run(&loop, UV_RUN_ONCE);
-    return buf_cstr(&c->out);
+    return output(c);
 }
 
 static unsigned count(const char *text, const char *what)
@@ -211,7 +225,7 @@ Test(pool, a_process_that_has_written_much_gets_one_read_in_a_turn_of_the_loop)
         uv_run(&loop, UV_RUN_NOWAIT);
         cr_assert_leq(c->out.len - before, TURN_BYTES);
     }
-    cr_assert_eq(count(buf_cstr(&c->out), "\"value\""), ITEMS);
+    cr_assert_eq(count(output(c), "\"value\""), ITEMS);
     buf_release(&items);
     finish(c);
     stop();

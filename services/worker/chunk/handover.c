@@ -1,0 +1,47 @@
+#include "worker/chunk/handover.h"
+
+static void add(struct chunk *to, const char *data, size_t len)
+{
+    struct chunk_fault fault;
+    if (!chunk_add(to, data, len, &fault)) BUG("a value of a task was refused: %s", fault.reason);
+}
+
+/* Returns whether the whole value was handed over. */
+static bool add_value(struct handover *h, const struct answer_line *a, size_t most)
+{
+    size_t left = a->body_len - h->passed, n = left < most ? left : most;
+    add(h->to, a->body + h->passed, n);
+    h->passed += n;
+    if (n < left) return false;
+    add(h->to, "\n", 1);
+    h->passed = 0;
+    return true;
+}
+
+static void end(struct handover *h, enum chunk_end how)
+{
+    struct chunk_fault fault;
+    h->to->cost.slot_ns += h->from->cost.slot_ns;
+    if (how != CHUNK_COMPLETE)
+        h->to->draining = true;
+    else if (!chunk_finish(h->to, &fault))
+        BUG("a value of a task was refused: %s", fault.reason);
+    chunk_settle(h->to);
+}
+
+bool handover_step(struct handover *h, size_t max_bytes)
+{
+    const char *line;
+    size_t len, done = 0;
+    while ((line = chunk_first_line(h->from, &len))) {
+        if (done >= max_bytes) return true;
+        struct answer_line a = answer_line_parse(line, len - 1, false);
+        size_t before = h->passed;
+        if (a.kind == ANSWER_VALUE && !add_value(h, &a, max_bytes - done)) return true;
+        if (a.kind == ANSWER_ERROR) chunk_add_settled(h->to, line, len);
+        if (a.kind == ANSWER_END) end(h, a.end);
+        done += len - before;
+        chunk_skip(h->from, len);
+    }
+    return false;
+}

@@ -1,0 +1,19 @@
+/*
+ * Hands the answers of one task of a pipeline over to the next task. A value becomes an item of the next chunk. An
+ * error is the final answer of its item. A long value is handed over in parts, so that the time of a call is limited.
+ * Pure.
+ */
+#ifndef FANTAIL_WORKER_CHUNK_HANDOVER_H
+#define FANTAIL_WORKER_CHUNK_HANDOVER_H
+
+#include "worker/chunk/chunk.h"
+
+struct handover {
+    struct chunk *from, *to; /* borrowed */
+    size_t passed;           /* bytes of the first value of `from` that are items of `to` already */
+};
+
+/* Hands over about max_bytes, and the end of `from` if it comes. Returns whether answers are left. */
+bool handover_step(struct handover *h, size_t max_bytes);
+
+#endif

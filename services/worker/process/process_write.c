@@ -1,0 +1,156 @@
+/* Writes runs to the stdin of a process. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "worker/process/numbered.h"
+#include "worker/process/process_internal.h"
+
+#define NUMBERED_COPIED_BYTES (64 * KIB) /* shorter items are copied together with their ids */
+
+static void on_writable(uv_poll_t *poll, int status, int events);
+
+static void wait_for_room(struct process *p)
+{
+    if (!p->in.enlarged) {
+        /* Only pipes that were full are enlarged, because the kernel lets an unprivileged user have only a few such
+         * pipes. */
+        p->in.enlarged = true;
+        if (fcntl(p->in.fd, F_SETPIPE_SZ, (int)PROCESS_PIPE_BYTES) > 0) return;
+    }
+    if (p->in.waits) return;
+    p->in.waits = true;
+    uv_poll_start(&p->in.poll, UV_WRITABLE, on_writable);
+}
+
+static void stop_waiting_for_room(struct process *p)
+{
+    if (!p->in.waits) return;
+    p->in.waits = false;
+    uv_poll_stop(&p->in.poll);
+}
+
+#define PROCESS_IOV (PROCESS_PREAMBLE + 3)
+
+/* Returns whether the run is one long item, which is written from its place in the chunk. */
+static bool writes_long_item(const struct process *p, const struct run *r)
+{
+    return p->window.form == FORM_NUMBERED && r->count == 1 && r->len >= NUMBERED_COPIED_BYTES;
+}
+
+/* Sets parts to what is written for the current run. In the form with ids, the items are in p->numbered. But a long
+ * item is not copied there: p->numbered has only what precedes the item, and `after` follows it. */
+static void find_parts(const struct process *p, struct iovec parts[PROCESS_IOV])
+{
+    static char after[] = NUMBERED_AFTER;
+    const struct run *r = p->writing;
+    struct iovec items = {r->chunk->items.data + r->offset, r->len};
+    for (int i = 0; i < PROCESS_PREAMBLE; i++)
+        if (p->preamble[i]) parts[i] = (struct iovec){p->preamble[i]->lines, p->preamble[i]->len};
+    struct iovec *part = parts + PROCESS_PREAMBLE;
+    if (p->window.form != FORM_NUMBERED) {
+        part[0] = items;
+        return;
+    }
+    part[0] = (struct iovec){p->numbered.data, p->numbered.len};
+    if (!writes_long_item(p, r)) return;
+    part[1] = (struct iovec){items.iov_base, numbered_item_bytes(items.iov_base, items.iov_len)};
+    part[2] = (struct iovec){after, sizeof after - 1};
+}
+
+/* Sets iov to the unwritten bytes of the current run, and *left to their number. Returns the length of iov. */
+static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size_t *left)
+{
+    struct iovec parts[PROCESS_IOV] = {0};
+    size_t at = p->written;
+    int n = 0;
+    *left = 0;
+    find_parts(p, parts);
+    for (int i = 0; i < PROCESS_IOV; i++) {
+        size_t len = parts[i].iov_len, skip = at < len ? at : len;
+        at -= skip;
+        if (skip == len) continue;
+        iov[n++] = (struct iovec){(char *)parts[i].iov_base + skip, len - skip};
+        *left += len - skip;
+    }
+    return n;
+}
+
+/* Stores `value` as the value that the process has. Returns the control lines to send: `value`, or `none` if `value` is
+ * NULL. */
+static struct common_value *set_preamble(struct common_value **current, struct common_value *value,
+                                         struct common_value *none)
+{
+    common_value_unref(*current);
+    *current = common_value_ref(value);
+    return value ? value : none;
+}
+
+/* If the common value or the trace of the run's chunk differs from what the process has, control lines precede the
+ * run. */
+void process_begin_run(struct process *p, struct run *r)
+{
+    static struct common_value *no_common, *no_trace;
+    p->writing = r;
+    p->written = 0;
+    p->preamble[0] = p->preamble[1] = NULL;
+    buf_clear(&p->numbered);
+    if (!r) return;
+    if (p->window.form == FORM_NUMBERED) {
+        if (writes_long_item(p, r))
+            numbered_add_before(&p->numbered, p->numbered_next);
+        else
+            numbered_add_items(&p->numbered, r->chunk->items.data + r->offset, r->len, p->numbered_next);
+        p->numbered_next += r->count;
+    }
+    if (!no_common) {
+        no_common = common_value_new("null", 4);
+        no_trace = common_value_from_lines("#traceparent\n", 13);
+    }
+    struct chunk *c = r->chunk;
+    if (p->task->common && !common_value_equal(p->common, c->common))
+        p->preamble[0] = set_preamble(&p->common, c->common, no_common);
+    if (p->task->trace && p->trace != c->trace) p->preamble[1] = set_preamble(&p->trace, c->trace, no_trace);
+}
+
+/* While a run is unconfirmed, only the first byte of the next run is written. Once the process has read this byte, it
+ * has finished all earlier items. The process cannot begin an item of which it has only one byte. */
+static int first_byte(const struct process *p, struct iovec *iov)
+{
+    iov->iov_len = 1;
+    return p->written == 0;
+}
+
+void process_write_runs(struct process *p)
+{
+    while (p->writing && p->in.open) {
+        struct iovec iov[PROCESS_IOV];
+        size_t left;
+        int count = fill_iov(p, iov, &left);
+        if (p->window.unconfirmed) count = first_byte(p, iov);
+        if (count == 0) return;
+        ssize_t n = writev(p->in.fd, iov, count);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) {
+            bool was_enlarged = p->in.enlarged;
+            wait_for_room(p);
+            if (was_enlarged || p->in.waits) return;
+            continue;
+        }
+        if (n < 0) {
+            process_close_pipe(&p->in);
+            process_expect_end(p, PROCESS_CLOSED_GRACE_NS, "it closed its stdin");
+            return;
+        }
+        p->written += (size_t)n;
+        if ((size_t)n == left) process_begin_run(p, p->writing->next_given);
+    }
+    stop_waiting_for_room(p);
+    if (p->retired && !p->writing) process_close_pipe(&p->in);
+}
+
+static void on_writable(uv_poll_t *poll, int status, int events)
+{
+    process_write_runs(poll->data);
+}
