@@ -26,6 +26,8 @@ struct coordinator_config {
     struct emf_config emf;
 };
 
+struct store;
+
 struct coordinator {
     const struct coordinator_config *config;
     uv_loop_t *loop;
@@ -34,6 +36,7 @@ struct coordinator {
     struct worker_fleet fleet;
     struct scheduler_timing turn;
     struct dispatcher dispatcher;
+    struct store *store; /* keeps durable jobs; NULL: none */
     struct jobs jobs;
     struct status_source status;
     struct emf *emf; /* NULL without --emf */

@@ -26,10 +26,10 @@
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_H
 #define FANTAIL_COORDINATOR_STORE_STORE_H
 
-#include <uv.h>
-
 #include "common/base/buf.h"
 #include "common/base/list.h"
+
+struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not include uv.h */
 
 #define STORE_ID_SIZE       37  /* a job's id (a UUID as text) with its NUL */
 #define STORE_LABELS_MAX    16  /* labels of one job */
@@ -58,9 +58,10 @@ static inline bool stored_state_is_end(enum stored_state state)
     return state >= STORED_SUCCEEDED;
 }
 
-/* How many items have ended, and how. */
+/* How many items have ended, and how; and how many extra attempts there were. */
 struct stored_counts {
     uint64_t succeeded, failed, cancelled;
+    uint64_t retried, hedged;
 };
 
 /* One job, without its items and answers. The strings are owned by the struct. Times are milliseconds since 1970;
@@ -201,7 +202,7 @@ struct store {
 /* Opens the file of sqlite:PATH, and makes it if there is none. Returns NULL and one sentence when the file cannot be
  * used: it is damaged, is not fantail's, has a newer schema, or another process has it open (the sentence names its
  * pid). `max_bytes` limits the size of the file; 0: no limit. */
-MUST_CHECK struct store *store_sqlite_open(uv_loop_t *loop, const char *path, uint64_t max_bytes, char *err,
+MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,
                                            size_t err_size);
 
 /* Queues the call. The store owns it until it calls `done`. */
