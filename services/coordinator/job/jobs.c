@@ -158,7 +158,8 @@ struct job *jobs_next(const struct jobs *t, const struct job *j)
 
 void jobs_cancel_all(struct jobs *t, const char *reason)
 {
-    for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) job_cancel(j, SCHED_CANCELLED, reason);
+    for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j))
+        if (!j->keeper) job_cancel(j, SCHED_CANCELLED, reason);
 }
 
 void jobs_carry_out_cancels(struct jobs *t)

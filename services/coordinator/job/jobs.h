@@ -70,7 +70,8 @@ void jobs_release(struct jobs *t);
 struct job *jobs_find(const struct jobs *t, const char *id);
 /* Returns the next older job, or the newest job when j is NULL. Returns NULL at the end. */
 struct job *jobs_next(const struct jobs *t, const struct job *j);
-/* Ends every running job as cancelled before the next scheduler_run(). `reason` must be a literal. */
+/* Ends every running job as cancelled before the next scheduler_run(), except jobs with a keeper. `reason` must be a
+ * literal. */
 void jobs_cancel_all(struct jobs *t, const char *reason);
 /* Tells the scheduler about the cancellations recorded since the last call. The scheduler must not be running. */
 void jobs_carry_out_cancels(struct jobs *t);

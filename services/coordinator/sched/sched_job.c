@@ -52,6 +52,7 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     struct sched_job *job = xcalloc(1, sizeof *job);
     job->s = s;
     job->p = *params;
+    job->counts = params->before;
     if (job->p.max_chunk_bytes == 0) job->p.max_chunk_bytes = DEFAULT_MAX_CHUNK_BYTES;
     job->added_ns = job->progress_ns = now_ns;
     job->tokens = BUDGET_MIN;

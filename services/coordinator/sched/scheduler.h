@@ -197,6 +197,13 @@ struct sched_retry {
 };
 #define SCHED_RETRY_ON(error) (1u << (error))
 
+struct sched_counts {
+    uint64_t total; /* items offered */
+    uint64_t succeeded, failed, cancelled;
+    uint64_t retried; /* items that were sent again after a failure */
+    uint64_t hedged;  /* items sent a second time because they were late */
+};
+
 struct sched_job_params {
     void *owner;
     const char *task;         /* the task, or a pipeline's comma-separated tasks; NULL: ""; borrowed for the call */
@@ -212,16 +219,10 @@ struct sched_job_params {
     double tolerated_failure_percentage; /* percentage of all items; 100: the job never fails */
     uint64_t deadline_ns;                /* SCHED_NEVER: no deadline */
     bool idempotent;                     /* if false, a delivered item is never sent again, and never hedged */
+    struct sched_counts before;          /* items that an earlier run of the job has settled */
 };
 /* Sets the defaults of the job object in docs/protocol.md. */
 void sched_job_params_init(struct sched_job_params *p);
-
-struct sched_counts {
-    uint64_t total; /* items offered */
-    uint64_t succeeded, failed, cancelled;
-    uint64_t retried; /* items that were sent again after a failure */
-    uint64_t hedged;  /* items sent a second time because they were late */
-};
 
 /* The causes with which a job stops waiting for a worker. They are compared by address. */
 extern const char sched_cause_no_workers[];

@@ -116,7 +116,8 @@ enum store_op {
     /* Writing calls. */
     STORE_ADD_JOB,     /* `job` is new, in state RECEIVING. With a key that exists: STORE_EXISTS, and `found` */
     STORE_ADD_BLOCK,   /* adds `block` to the job; with `counts` and `errors` if it is running */
-    STORE_ACCEPT,      /* the body is whole: sets options, task, labels, priority and items; the job is PENDING */
+    STORE_ACCEPT,      /* the body is whole: sets options, task, labels, priority, items and key_digest; PENDING; fills
+                          `found` */
     STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest; fills `found` */
     STORE_RENEW,       /* extends the lease; `found` says whether the job is to be cancelled */
     STORE_HAND_BACK,   /* ends the lease; the job is PENDING */
@@ -177,7 +178,8 @@ struct store_call {
     size_t list_count;
     struct block *blocks;
     size_t block_count;
-    bool more; /* LIST_JOBS, READ_RANGES, SWEEP: there is more */
+    bool more;      /* LIST_JOBS, READ_RANGES, SWEEP, REMOVE: there is more */
+    int64_t now_ms; /* CLAIM, RENEW: the time of the database */
 
     /* The store's own. */
     struct list_link link;
