@@ -10,6 +10,7 @@
 #include "common/service/service.h"
 #include "common/trace/trace_export.h"
 #include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/durable/durable.h"
 #include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/job/jobs.h"
 #include "coordinator/sched/scheduler.h"
@@ -21,6 +22,9 @@ struct coordinator_config {
     struct service_config service;
     struct worker_fleet_config fleet;
     struct jobs_config jobs;
+    const char *store;       /* none, or sqlite:PATH */
+    int64_t store_max_bytes; /* 0: no limit */
+    struct durable_config durable;
     int64_t max_body_bytes;
     int64_t max_connections;
     struct emf_config emf;
@@ -38,10 +42,14 @@ struct coordinator {
     struct dispatcher dispatcher;
     struct store *store; /* keeps durable jobs; NULL: none */
     struct jobs jobs;
+    struct store *store; /* NULL: there is none */
+    struct durable durable;
     struct status_source status;
     struct emf *emf; /* NULL without --emf */
 };
 
+/* Returns whether this is a value of --store. */
+bool coordinator_knows_store(const char *store);
 /* Starts the service and its parts, and begins to look for workers. All of `c` but config must be zeroed, and
  * worker_fleet_check() must have passed. Takes ownership of `tracing`. Returns 0. On failure, returns the exit status
  * and writes a sentence to err. */

@@ -1,12 +1,17 @@
 #include "coordinator/api/api_jobs.h"
 
 #include "coordinator/coordinator.h"
+#include "coordinator/durable/intake.h"
 #include "coordinator/job/job.h"
 #include "protocol/protocol.h"
 
 void api_post_job(struct http_exchange *x, void *data)
 {
-    submission_handle(x, &((struct coordinator *)data)->jobs);
+    struct coordinator *c = data;
+    if (c->store && intake_is_wanted(x))
+        intake_handle(x, &c->durable);
+    else
+        submission_handle(x, &c->jobs);
 }
 
 static void write_job(struct buf *out, const struct job *j)

@@ -121,6 +121,11 @@ struct job *job_new_kept(struct jobs *jobs, const char *id, struct jobspec *spec
     return j;
 }
 
+void job_keeper_changed(struct job *j)
+{
+    job_pause_or_resume(j);
+}
+
 void job_let_go(struct job *j)
 {
     j->keeper = NULL;

@@ -22,7 +22,7 @@
 #include "coordinator/job/jobs.h"
 #include "coordinator/job/phase.h"
 #include "coordinator/job/submission.h"
-#include "coordinator/job/uuid.h"
+#include "common/observe/uuid.h"
 #include "coordinator/status/status.h"
 
 enum job_state { JOB_NEW, JOB_ASKING, JOB_RUNNING, JOB_ENDED, JOB_REFUSED, JOB_STATE_COUNT };

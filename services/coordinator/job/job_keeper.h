@@ -32,6 +32,8 @@ struct job_keeper {
  * until job_let_go(). The keeper offers the items by phase_offer() and phase_no_more_items(). */
 MUST_CHECK struct job *job_new_kept(struct jobs *jobs, const char *id, struct jobspec *spec,
                                     const struct job_keeper *keeper);
+/* Call it when is_behind() may say something else, but not from inside an action of the scheduler. */
+void job_keeper_changed(struct job *j);
 /* Call it when `finished` was called, but not from inside an action of the scheduler. Frees the job. */
 void job_let_go(struct job *j);
 
