@@ -30,8 +30,6 @@ struct coordinator_config {
     struct emf_config emf;
 };
 
-struct store;
-
 struct coordinator {
     const struct coordinator_config *config;
     uv_loop_t *loop;
@@ -40,7 +38,6 @@ struct coordinator {
     struct worker_fleet fleet;
     struct scheduler_timing turn;
     struct dispatcher dispatcher;
-    struct store *store; /* keeps durable jobs; NULL: none */
     struct jobs jobs;
     struct store *store; /* NULL: there is none */
     struct durable durable;

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "common/base/list.h"
+#include "coordinator/durable/job_document.h"
 #include "coordinator/job/jobs.h"
 #include "coordinator/store/store.h"
 
@@ -64,11 +65,6 @@ void durable_claim_soon(struct durable *d);
 /* Cancels the job if it runs here. */
 void durable_cancel(struct durable *d, const char *id);
 
-/* What is known of a running job beyond what the store has. */
-struct durable_live {
-    struct stored_counts counts;
-    uint64_t eta_ns; /* 0: not known */
-};
 /* Returns false when the job does not run here. */
 MUST_CHECK bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live);
 

@@ -1,9 +1,11 @@
 #include "coordinator/durable/intake.h"
 
 #include <gnutls/crypto.h>
+#include <stdarg.h>
 
 #include "common/base/limits.h"
 #include "common/base/memory_room.h"
+#include "common/base/utc_time.h"
 #include "common/observe/log.h"
 #include "common/observe/uuid.h"
 #include "coordinator/durable/job_document.h"
@@ -192,7 +194,7 @@ static void answer_accepted(struct intake *t, const struct stored_job *job)
     http_exchange_set_header(t->exchange, "Location", location);
     http_exchange_set_header(t->exchange, "Preference-Applied", "respond-async");
     http_exchange_set_header(t->exchange, HEADER_JOB, job->id);
-    job_document_write(&out, job, NULL);
+    job_document_write(&out, job, utc_time_now(), NULL);
     buf_add_char(&out, '\n');
     http_answer(t->exchange, 202, TYPE_JSON, out.data, out.len);
     buf_release(&out);
