@@ -2,6 +2,7 @@
 
 #include <gnutls/crypto.h>
 #include <stdarg.h>
+#include <stdarg.h>
 
 #include "common/base/limits.h"
 #include "common/base/memory_room.h"
@@ -36,6 +37,7 @@ struct intake {
     char *key;               /* NULL: none */
     gnutls_hash_hd_t digest; /* of the query and the body; NULL when it is finished, or without a key */
     uint64_t items;          /* items in blocks */
+    uint64_t blocks;         /* blocks that were started */
     unsigned calls;          /* open calls */
     size_t open_bytes;       /* bytes of the open blocks */
     bool added;              /* ADD_JOB was started */
@@ -176,6 +178,7 @@ static void add_block(struct intake *t)
     t->splitter.items = (struct buf){0};
     t->splitter.items_in_buf = 0;
     t->items += n;
+    t->blocks++;
     t->open_bytes += call->block.lines.len;
     t->calls++;
     store_start(t->durable->store, call);
@@ -288,6 +291,7 @@ static void accept_job(struct intake *t)
     t->spec.labels = NULL;
     job->priority = (int)t->spec.priority;
     job->items = makes_items(&t->spec) ? t->spec.generated_count : t->items;
+    job->item_blocks = t->blocks;
     job->key_digest = finish_digest(t);
     t->calls++;
     store_start(t->durable->store, call);

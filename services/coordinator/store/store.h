@@ -73,7 +73,8 @@ struct stored_job {
     char *options; /* JSON text with all that is needed to run it again */
     char *labels;  /* JSON array of strings; NULL: none */
     int priority;
-    uint64_t items; /* known from ACCEPT on */
+    uint64_t items;       /* known from ACCEPT on */
+    uint64_t item_blocks; /* only for ACCEPT: how many blocks of items were added */
     struct stored_counts counts;
     char *errors; /* JSON object: how many items have an error of each name; NULL: none */
     char *reason; /* why it ended early; NULL: it did not */
@@ -115,9 +116,10 @@ void block_release(struct block *b);
 enum store_op {
     /* Writing calls. */
     STORE_ADD_JOB,     /* `job` is new, in state RECEIVING. With a key that exists: STORE_EXISTS, and `found` */
-    STORE_ADD_BLOCK,   /* adds `block` to the job; with `counts` and `errors` if it is running */
+    STORE_ADD_BLOCK,   /* adds `block` to the job; a block of answers with `counts` and `errors`, which BLOCK_SENT and
+                          BLOCK_ITEMS leave as they are */
     STORE_ACCEPT,      /* the body is whole: sets options, task, labels, priority, items and key_digest; PENDING; fills
-                          `found` */
+                          `found`. CONFLICT, if the store has not item_blocks blocks: then one of them has failed */
     STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest; fills `found` */
     STORE_RENEW,       /* extends the lease; `found` says whether the job is to be cancelled */
     STORE_HAND_BACK,   /* ends the lease; the job is PENDING */

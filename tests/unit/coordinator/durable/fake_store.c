@@ -141,7 +141,7 @@ static enum store_status add_block(struct fake_store *s, struct store_call *c, s
     if (running && check_fence(c, j) != STORE_OK) return STORE_FENCED;
     struct block b = copy_block(&c->block, true);
     c->block.number = fake_store_add_block(s, j, &b);
-    if (!running) return STORE_OK;
+    if (c->block.kind != BLOCK_VALUES && c->block.kind != BLOCK_ERRORS) return STORE_OK;
     j->job.counts = c->job.counts;
     replace_text(&j->job.errors, c->job.errors);
     return STORE_OK;
@@ -149,14 +149,16 @@ static enum store_status add_block(struct fake_store *s, struct store_call *c, s
 
 static enum store_status accept_job(struct fake_store *s, struct store_call *c, struct fake_job *j)
 {
-    if (j->job.state != STORED_RECEIVING) return fill_found(c, j, STORE_CONFLICT);
+    bool is_whole = j->block_count == c->job.item_blocks;
+    if (j->job.state != STORED_RECEIVING || !is_whole) return fill_found(c, j, STORE_CONFLICT);
     replace_text(&j->job.options, c->job.options);
     replace_text(&j->job.task, c->job.task);
     replace_text(&j->job.labels, c->job.labels);
+    replace_text(&j->job.key_digest, c->job.key_digest);
     j->job.priority = c->job.priority;
     j->job.items = c->job.items;
     j->job.state = STORED_PENDING;
-    return STORE_OK;
+    return fill_found(c, j, STORE_OK);
 }
 
 static bool may_claim(const struct fake_store *s, const struct fake_job *j)
@@ -174,6 +176,7 @@ static enum store_status claim(struct fake_store *s, struct store_call *c, struc
     best->job.state = STORED_RUNNING;
     if (!best->job.started_ms) best->job.started_ms = s->now_ms;
     best->lease_end_ms = s->now_ms + (int64_t)c->lease_ms;
+    c->now_ms = s->now_ms;
     return fill_found(c, best, STORE_OK);
 }
 
@@ -181,6 +184,7 @@ static enum store_status renew(struct fake_store *s, struct store_call *c, struc
 {
     if (check_fence(c, j) != STORE_OK) return STORE_FENCED;
     j->lease_end_ms = s->now_ms + (int64_t)c->lease_ms;
+    c->now_ms = s->now_ms;
     return fill_found(c, j, STORE_OK);
 }
 
@@ -223,7 +227,7 @@ static void drop_errors(struct fake_job *j)
 {
     size_t kept = 0;
     for (size_t i = 0; i < j->block_count; i++) {
-        if (j->blocks[i].kind == BLOCK_ERRORS)
+        if (j->blocks[i].kind == BLOCK_ERRORS || j->blocks[i].kind == BLOCK_SENT)
             block_release(&j->blocks[i]);
         else
             j->blocks[kept++] = j->blocks[i];
@@ -234,7 +238,7 @@ static void drop_errors(struct fake_job *j)
 static enum store_status redrive(struct fake_store *s, struct store_call *c, struct fake_job *j)
 {
     if (!stored_state_is_end(j->job.state)) return fill_found(c, j, STORE_CONFLICT);
-    if (j->job.counts.failed + j->job.counts.cancelled == 0) return fill_found(c, j, STORE_OK);
+    if (j->job.counts.succeeded == j->job.items) return fill_found(c, j, STORE_OK);
     drop_errors(j);
     replace_text(&j->job.errors, NULL);
     replace_text(&j->job.reason, NULL);
