@@ -94,6 +94,7 @@ static bool start_store(struct coordinator *c, char *err, size_t err_size)
     c->store = store_sqlite_open(c->loop, c->config->store + strlen(SQLITE_PREFIX),
                                  (uint64_t)c->config->store_max_bytes, err, err_size);
     if (!c->store) return false;
+    c->store->metrics = &c->store_metrics;
     c->durable.config = &c->config->durable;
     c->durable.store = c->store;
     c->durable.jobs = &c->jobs;
@@ -140,6 +141,7 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
     c->loop = loop;
     jobs_register_metrics(&c->jobs);
     durable_register_metrics(&c->durable);
+    store_register_metrics(&c->store_metrics);
     worker_fleet_register_metrics(&c->fleet);
     dispatcher_register_metrics(&c->dispatcher);
     status_register_metrics(&c->status);

@@ -40,6 +40,7 @@ struct coordinator {
     struct dispatcher dispatcher;
     struct jobs jobs;
     struct store *store; /* NULL: there is none */
+    struct store_metrics store_metrics;
     struct durable durable;
     struct status_source status;
     struct emf *emf; /* NULL without --emf */

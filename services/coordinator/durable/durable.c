@@ -131,9 +131,15 @@ void durable_start(struct durable *d, uv_loop_t *loop)
     durable_tick_soon(d);
 }
 
+static double read_runs(void *durable)
+{
+    return (double)((const struct durable *)durable)->runs.n;
+}
+
 void durable_register_metrics(struct durable *d)
 {
     struct durable_metrics *m = &d->metrics;
+    metric_gauge_fn("fantail_durable_runs", "Durable jobs that this coordinator runs.", NULL, read_runs, d);
     m->recorded =
         metric_counter("fantail_store_answer_bytes_total", "Bytes of answers recorded in the job store.", NULL);
     m->take_overs = metric_counter("fantail_store_take_overs_total", "Durable jobs that were claimed again.", NULL);

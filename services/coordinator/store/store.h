@@ -29,6 +29,7 @@
 #include "common/base/buf.h"
 #include "common/base/list.h"
 
+struct metric_histogram;
 struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not include uv.h */
 
 #define STORE_ID_SIZE       37  /* a job's id (a UUID as text) with its NUL */
@@ -198,10 +199,19 @@ struct store_ops {
     /* The loop must keep running until `closed` is called. Calls that were started are done before. */
     void (*close)(struct store *s, void (*closed)(void *data), void *data);
 };
+struct store_metrics {
+    uint64_t *calls[STORE_STATUS_COUNT];
+    struct metric_histogram *seconds;
+};
 /* The first member of each back end's own struct. */
 struct store {
     const struct store_ops *ops;
+    const struct store_metrics *metrics; /* borrowed; NULL: calls are not counted */
 };
+/* Registers the metrics. */
+void store_register_metrics(struct store_metrics *m);
+/* For back ends: counts the call, and calls its done(). The call may be freed afterwards. */
+void store_finish(struct store *s, struct store_call *call);
 
 /* Opens the file of sqlite:PATH, and makes it if there is none. Returns NULL and one sentence when the file cannot be
  * used: it is damaged, is not fantail's, has a newer schema, or another process has it open (the sentence names its
@@ -212,6 +222,7 @@ MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *p
 /* Queues the call. The store owns it until it calls `done`. */
 static inline void store_start(struct store *s, struct store_call *call)
 {
+    call->started_ns = now_ns();
     s->ops->start(s, call);
 }
 

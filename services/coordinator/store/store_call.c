@@ -1,3 +1,4 @@
+#include "common/observe/metrics.h"
 #include "coordinator/store/store.h"
 
 static const char *const state_names[] = {
@@ -61,4 +62,30 @@ void store_call_free(struct store_call *c)
     stored_job_release(&c->job);
     block_release(&c->block);
     free(c);
+}
+
+void store_register_metrics(struct store_metrics *m)
+{
+    static const char *const names[] = {
+        [STORE_OK] = "ok",         [STORE_NOT_FOUND] = "not_found",
+        [STORE_EXISTS] = "exists", [STORE_CONFLICT] = "conflict",
+        [STORE_FENCED] = "fenced", [STORE_FULL] = "full",
+        [STORE_AWAY] = "away",     [STORE_BROKEN] = "broken",
+    };
+    static_assert(ARRAY_SIZE(names) == STORE_STATUS_COUNT, "one name per status");
+    const char *list[STORE_STATUS_COUNT];
+    memcpy(list, names, sizeof list);
+    metric_counters("fantail_store_calls_total", "Calls to the job store, by their status.", "status", list,
+                    STORE_STATUS_COUNT, m->calls);
+    m->seconds = metric_histogram("fantail_store_call_seconds",
+                                  "Time from the start of a call to the job store until it was done.", NULL);
+}
+
+void store_finish(struct store *s, struct store_call *call)
+{
+    if (s->metrics) {
+        ++*s->metrics->calls[call->status];
+        metric_observe_ns(s->metrics->seconds, now_ns() - call->started_ns);
+    }
+    call->done(call);
 }
