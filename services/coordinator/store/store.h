@@ -71,7 +71,7 @@ struct stored_job {
     char id[STORE_ID_SIZE];
     enum stored_state state;
     char *task;    /* its tasks, separated by commas */
-    char *options; /* JSON text with all that is needed to run it again */
+    char *options; /* JSON text with all that is needed to run it again; only CLAIM and READ_JOB return it */
     char *labels;  /* JSON array of strings; NULL: none */
     int priority;
     uint64_t items;       /* known from ACCEPT on */
@@ -125,14 +125,17 @@ enum store_op {
     STORE_RENEW,       /* extends the lease; `found` says whether the job is to be cancelled */
     STORE_HAND_BACK,   /* ends the lease; the job is PENDING */
     STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease */
-    STORE_WANT_CANCEL, /* sets cancel_wanted; a PENDING job ends as CANCELLED at once; fills `found` */
-    STORE_REDRIVE,     /* drops the errors of an ended job; it is PENDING again, if it had errors; fills `found` */
+    STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED at once. Its items without
+                          an answer are counted as cancelled, and have no block */
+    STORE_REDRIVE,     /* drops the BLOCK_ERRORS and BLOCK_SENT of an ended job; it is PENDING again, if it had items
+                          without a value; fills `found` */
     STORE_REMOVE,      /* removes an ended or receiving job with all its blocks */
-    STORE_SWEEP,       /* removes some jobs that ended more than ttl_ms ago; `more`: call it again soon */
+    STORE_SWEEP,       /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */
     /* Reading calls. */
-    STORE_READ_JOB,    /* fills `found` */
+    STORE_READ_JOB,    /* fills `found`, also with a RECEIVING job */
     STORE_LIST_JOBS,   /* fills `list`, newest first */
-    STORE_READ_RANGES, /* fills `blocks` without their lines: those with a number above block.number */
+    STORE_READ_RANGES, /* fills `blocks` without their lines: those with a number above block.number, or
+                          the first of them (`more`) */
     STORE_READ_BLOCK,  /* fills the lines of `block`, by its number */
     STORE_OP_COUNT
 };
@@ -167,10 +170,10 @@ struct store_call {
 
     /* What is asked. */
     struct stored_job job; /* ADD_JOB, ACCEPT, END: the members they set. All others: only id and fence */
-    struct block block;
-    const char *holder; /* CLAIM: a name of this coordinator, for people */
-    uint64_t lease_ms;  /* CLAIM, RENEW */
-    int64_t ttl_ms;     /* SWEEP */
+    struct block block;    /* ADD_BLOCK sets its number */
+    const char *holder;    /* CLAIM: a name of this coordinator, for people */
+    uint64_t lease_ms;     /* CLAIM, RENEW */
+    int64_t ttl_ms;        /* SWEEP */
     struct store_filter filter;
 
     /* What came back. */
@@ -192,6 +195,8 @@ struct store_call {
 struct store_call *store_call_new(enum store_op op, void (*done)(struct store_call *call), void *data);
 /* NULL is fine. */
 void store_call_free(struct store_call *call);
+/* Discards what came back. A back end calls it before it carries out the call. */
+void store_call_clear(struct store_call *call);
 
 struct store;
 struct store_ops {

@@ -51,14 +51,26 @@ struct store_call *store_call_new(enum store_op op, void (*done)(struct store_ca
     return c;
 }
 
-void store_call_free(struct store_call *c)
+void store_call_clear(struct store_call *c)
 {
-    if (!c) return;
     for (size_t i = 0; i < c->list_count; i++) stored_job_release(&c->list[i]);
     for (size_t i = 0; i < c->block_count; i++) block_release(&c->blocks[i]);
     free(c->list);
     free(c->blocks);
     stored_job_release(&c->found);
+    c->list = NULL;
+    c->blocks = NULL;
+    c->list_count = c->block_count = 0;
+    c->status = STORE_OK;
+    c->error[0] = '\0';
+    c->more = false;
+    c->now_ms = 0;
+}
+
+void store_call_free(struct store_call *c)
+{
+    if (!c) return;
+    store_call_clear(c);
     stored_job_release(&c->job);
     block_release(&c->block);
     free(c);
