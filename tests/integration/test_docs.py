@@ -7,7 +7,7 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, write_file
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
-COMMANDS = ("map", "local", "submit", "tasks")
+COMMANDS = ("map", "local", "submit", "tasks", "jobs", "status", "wait", "results", "cancel", "redrive")
 # Options of curl, docker, aws, grep, ld and Criterion.
 FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered", "--gc-sections",
                    "--debug"}

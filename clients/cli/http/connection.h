@@ -47,6 +47,7 @@ struct connection {
     int status; /* status of the answer; 0: none has come */
     char content_type[64];
     double retry_after_s;      /* -1: none */
+    bool async_applied;        /* Preference-Applied names respond-async */
     bool close_after, chunked; /* the connection closes after the answer; the answer has chunked framing */
     uint8_t framing;           /* an enum of connection_answer.c */
     uint64_t remaining;        /* bytes left of the chunk, or of the body */

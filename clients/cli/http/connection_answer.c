@@ -19,7 +19,7 @@ void connection_answer_begin(struct connection *c)
     c->status = 0;
     c->content_type[0] = '\0';
     c->retry_after_s = -1;
-    c->close_after = c->chunked = false;
+    c->close_after = c->chunked = c->async_applied = false;
     c->remaining = 0;
     if (!c->raw) c->raw = xmalloc(CONNECTION_RAW_BYTES);
     c->answer.cap = ANSWER_CAP;
@@ -79,6 +79,8 @@ static void read_header(struct connection *c, char *line)
         snprintf(c->content_type, sizeof(c->content_type), "%s", value);
     } else if (strcasecmp(line, "Retry-After") == 0 && *value >= '0' && *value <= '9') {
         c->retry_after_s = strtod(value, NULL);
+    } else if (strcasecmp(line, "Preference-Applied") == 0) {
+        c->async_applied |= strcasestr(value, "respond-async") != NULL;
     }
 }
 
