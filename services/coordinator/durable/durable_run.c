@@ -113,13 +113,13 @@ static const struct job_keeper_ops keeper_ops = {on_items_taken, on_answers_came
 
 static struct sched_counts counts_before(const struct durable_run *r)
 {
-    const struct stored_counts *n = &r->recorder.counts;
+    struct stored_counts n = recorder_settled(&r->recorder);
     return (struct sched_counts){.total = range_list_total(&r->answered),
-                                 .succeeded = n->succeeded,
-                                 .failed = n->failed,
-                                 .cancelled = n->cancelled,
-                                 .retried = n->retried,
-                                 .hedged = n->hedged};
+                                 .succeeded = n.succeeded,
+                                 .failed = n.failed,
+                                 .cancelled = n.cancelled,
+                                 .retried = n.retried,
+                                 .hedged = n.hedged};
 }
 
 /* The job's deadline counts from its creation, by the clock of the database. */

@@ -60,13 +60,31 @@ static bool take(void *sink, uint64_t index, struct buf *line)
     return true;
 }
 
+/* Returns the error of the line. The errors from ITEM_CANCELLED on are those of the coordinator, which name no worker.
+ * A task may use such a name too; its error counts as a task_error, as in the scheduler. */
+static enum item_error error_of(const char *line, size_t len)
+{
+    struct answer_line answer = answer_line_parse(line, len, false);
+    struct json_walk walk;
+    struct json_slice name, value, own = {0};
+    bool has_worker = false;
+    if (answer.error != ITEM_TASK_ERROR || !json_walk_init(&walk, answer.body, answer.body_len)) return answer.error;
+    while (json_walk_next(&walk, &name, &value)) {
+        if (json_string_is(name, "name")) own = value;
+        if (json_string_is(name, "worker")) has_worker = value.data[0] != 'n';
+    }
+    for (int e = ITEM_CANCELLED; own.data && !has_worker && e < ITEM_ERROR_COUNT; e++)
+        if (json_string_is(own, item_error_name((enum item_error)e))) return (enum item_error)e;
+    return ITEM_TASK_ERROR;
+}
+
 static bool add_repeated(void *sink, uint64_t first, uint64_t n, const char *line, size_t len)
 {
     struct recorder *r = sink;
     if (r->closed) return true;
     add_range(&r->errors, BLOCK_ERRORS, first, n, n > 1);
     buf_add(&r->errors.lines, line, len);
-    r->errors_n[answer_line_parse(line, len - 1, false).error] += n;
+    r->errors_n[error_of(line, len - 1)] += n;
     return true;
 }
 
@@ -96,6 +114,14 @@ static void count_taken_errors(struct recorder *r)
         r->error_counts[e] += r->errors_n[e];
         r->errors_n[e] = 0;
     }
+}
+
+struct stored_counts recorder_settled(const struct recorder *r)
+{
+    struct stored_counts all = r->counts;
+    all.succeeded += r->values_n;
+    for (int e = 0; e < ITEM_ERROR_COUNT; e++) *(e == ITEM_CANCELLED ? &all.cancelled : &all.failed) += r->errors_n[e];
+    return all;
 }
 
 bool recorder_take(struct recorder *r, struct block *out)

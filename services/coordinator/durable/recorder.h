@@ -26,6 +26,8 @@ void recorder_resume(struct recorder *r, const struct stored_job *job);
 struct answer_sink recorder_sink(struct recorder *r);
 /* Returns how many bytes of answers were not taken yet. */
 size_t recorder_bytes(const struct recorder *r);
+/* Returns the counts with those answers that were not taken yet. */
+struct stored_counts recorder_settled(const struct recorder *r);
 /* Moves the next block to `out`, which must be zeroed. Returns false when there is none. */
 MUST_CHECK bool recorder_take(struct recorder *r, struct block *out);
 /* Returns the counts of errors by name as a JSON object, or NULL when there are none. The caller frees it. */

@@ -67,6 +67,14 @@ static bool read_member(struct reading *r, struct json_slice name, struct json_s
     return true;
 }
 
+static void explain(const struct jobspec_error *fault, const char *why, char *err, size_t err_size)
+{
+    if (fault->status)
+        snprintf(err, err_size, "the stored options cannot be read, at \"%s\": %s", fault->pointer, fault->detail);
+    else
+        snprintf(err, err_size, "the stored options cannot be read: %s", why);
+}
+
 bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
                          size_t err_size)
 {
@@ -80,6 +88,6 @@ bool stored_options_read(const char *text, struct jobspec *spec, enum idempotenc
     bool ok = text && json_valid(text, strlen(text), &offset, &why) && json_walk_init(&walk, text, strlen(text));
     while (ok && json_walk_next(&walk, &name, &value)) ok = read_member(&r, name, value);
     ok = ok && jobspec_finish(spec, r.have_items, &r.fault);
-    if (!ok) snprintf(err, err_size, "the stored options cannot be read: %s", r.fault.status ? r.fault.detail : why);
+    if (!ok) explain(&r.fault, why, err, err_size);
     return ok;
 }
