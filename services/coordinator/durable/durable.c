@@ -48,10 +48,18 @@ static void on_claimed(struct store_call *call)
     durable_tick_soon(d);
 }
 
+/* Returns how many jobs there will be when the claimed ones are known. */
+static size_t coming_jobs(const struct durable *d)
+{
+    size_t n = d->jobs->count + d->claiming;
+    for (const struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) n += r->state == RUN_LOADING;
+    return n;
+}
+
 static void claim(struct durable *d)
 {
-    bool has_room =
-        d->runs.n + d->claiming < RUNS_MAX && d->jobs->count + d->claiming < (unsigned)d->jobs->config->max_jobs;
+    bool has_room = d->runs.n + d->claiming < RUNS_MAX && coming_jobs(d) < (size_t)d->jobs->config->max_jobs;
+    if (!has_room) d->wants_claim = true; /* when a job has ended */
     if (d->draining || d->claiming >= CLAIMS_MAX || !has_room) return;
     struct store_call *call = store_call_new(STORE_CLAIM, on_claimed, d);
     call->holder = d->holder;
@@ -158,6 +166,7 @@ void durable_drain(struct durable *d)
 
 void durable_cut(struct durable *d)
 {
+    d->cutting = true;
     for (struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) durable_run_hand_back(r);
 }
 

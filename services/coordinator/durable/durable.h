@@ -36,6 +36,7 @@ struct durable {
     unsigned claiming;   /* claims that are not done */
     bool wants_claim;    /* a job was accepted since the last claim was started */
     bool draining;       /* no job is claimed any more */
+    bool cutting;        /* calls that fail are not started again */
     bool sweeping;       /* a sweep is not done */
     bool sweeps_more;    /* the last sweep left some jobs */
     uint64_t claimed_ns; /* when a claim was last started */
@@ -50,7 +51,8 @@ void durable_start(struct durable *d, uv_loop_t *loop);
 void durable_register_metrics(struct durable *d);
 /* Hands all jobs back, so that other coordinators, or the next start, can run them. Claims no more jobs. */
 void durable_drain(struct durable *d);
-/* Does not wait any longer for what durable_drain() waits for. */
+/* Does not wait any longer for what durable_drain() waits for. If the store is away, a job is left as it is. Its lease
+ * ends, and then it is claimed again. */
 void durable_cut(struct durable *d);
 /* Returns whether no job runs, and no call to the store of a run is open. */
 bool durable_is_idle(const struct durable *d);

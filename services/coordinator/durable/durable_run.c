@@ -3,7 +3,10 @@
 #include "common/observe/log.h"
 #include "coordinator/durable/stored_options.h"
 
-enum { AGAIN_MS = 500, DRAIN_MS = 2000 };
+/* How long a drain waits for what is in flight. */
+enum { DRAIN_MS = 2000 };
+/* How long after a call has failed it is started again. */
+enum { AGAIN_MS = 500 };
 enum { LEASE_MS = 15000, RENEW_MS = 4000 };
 
 static const char *const state_names[] = {
@@ -40,6 +43,31 @@ void run_call_free(struct run_call *c)
     *c = (struct run_call){0};
 }
 
+static void stop_job(struct durable_run *r, const char *reason)
+{
+    r->recorder.closed = true;
+    if (r->state == RUN_RUNNING) job_cancel(r->job, SCHED_CANCELLED, reason);
+}
+
+/* Nothing is recorded any more. */
+static void leave(struct durable_run *r, const char *reason)
+{
+    if (r->lost || r->state == RUN_OVER) return;
+    r->lost = true;
+    stop_job(r, reason);
+    if (r->state != RUN_RUNNING) durable_run_move(r, RUN_OVER);
+}
+
+void durable_run_lose(struct durable_run *r)
+{
+    struct durable *d = r->durable;
+    if (r->lost || r->state == RUN_OVER) return;
+    ++*d->metrics.fenced;
+    log_warn("another coordinator has taken over a durable job", LOG_STR("job", r->stored.id));
+    leave(r, "another coordinator has taken over the job");
+    d->changed(d->data, r->stored.id);
+}
+
 bool run_call_succeeded(struct durable_run *r, struct run_call *c)
 {
     enum store_status status = c->call->status;
@@ -50,6 +78,11 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
         return false;
     }
     ++*r->durable->metrics.failed_calls;
+    if (r->durable->cutting) {
+        run_call_free(c);
+        leave(r, "the coordinator is shutting down");
+        return false;
+    }
     log_warn("a durable job waits for the job store", LOG_STR("job", r->stored.id), LOG_STR("error", c->call->error));
     c->again_ns = now_ns() + AGAIN_MS * NS_PER_MS;
     durable_tick_soon(r->durable);
@@ -81,7 +114,9 @@ static void on_answers_came(void *keeper)
 static bool is_behind(void *keeper)
 {
     const struct durable_run *r = keeper;
-    return r->drain_ns > 0 || run_record_is_behind(r);
+    /* Items that are recorded as sent are sent, because later nobody knows whether they ran. */
+    bool drains = r->drain_ns > 0 && (!r->at_most_once || r->items.spool.items == 0);
+    return drains || run_record_is_behind(r);
 }
 
 /* How an item ends that was never sent, because its job ended before. */
@@ -101,7 +136,7 @@ static void on_finished(void *keeper)
     static_assert(ARRAY_SIZE(ends) == SCHED_STATUS_COUNT, "one end per status");
     r->end_state = ends[outcome->status];
     snprintf(r->end_reason, sizeof r->end_reason, "%s", outcome->reason ? outcome->reason : "");
-    if (!r->all_ready && !r->recorder.closed)
+    if (!r->recorder.closed)
         run_items_settle_rest(r, rest_error(outcome->status), outcome->reason ? outcome->reason : "the job ended");
     durable_run_move(r, r->lost ? RUN_OVER : RUN_ENDING);
     run_record_flush(r);
@@ -122,10 +157,12 @@ static struct sched_counts counts_before(const struct durable_run *r)
                                  .hedged = n.hedged};
 }
 
-/* The job's deadline counts from its creation, by the clock of the database. */
-static void shorten_deadline(struct jobspec *spec, int64_t age_ms)
+/* The job's deadline counts from its creation, by the clock of the database. A job that is redriven has the whole time
+ * again, from each claim on. */
+static void shorten_deadline(struct jobspec *spec, const struct stored_job *job, int64_t now_ms)
 {
-    if (spec->deadline_s <= 0) return;
+    int64_t age_ms = job->redrives > 0 ? 0 : now_ms - job->created_ms;
+    if (spec->deadline_s <= 0 || age_ms < 0) return;
     spec->deadline_s -= (double)age_ms / 1e3;
     if (spec->deadline_s < 1e-3) spec->deadline_s = 1e-3;
 }
@@ -134,7 +171,6 @@ static void shorten_deadline(struct jobspec *spec, int64_t age_ms)
 static void give_up(struct durable_run *r)
 {
     log_error("a durable job cannot run", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
-    run_items_settle_rest(r, ITEM_CANCELLED, r->failure);
     r->end_state = STORED_FAILED;
     snprintf(r->end_reason, sizeof r->end_reason, "%.199s", r->failure);
     durable_run_move(r, RUN_ENDING);
@@ -147,13 +183,14 @@ static void begin(struct durable_run *r)
     if (!stored_options_read(r->stored.options, &spec, &r->keeper.idempotent, r->failure, sizeof r->failure)) {
         jobspec_release(&spec);
         run_items_prepare(r);
+        run_items_settle_rest(r, ITEM_CANCELLED, r->failure);
         give_up(r);
         return;
     }
     r->generated = spec.source == SOURCE_RANGE || spec.source == SOURCE_SPANS;
     r->at_most_once = r->keeper.idempotent == IDEMPOTENCY_NO;
     run_items_prepare(r);
-    shorten_deadline(&spec, r->stored.started_ms - r->stored.created_ms);
+    shorten_deadline(&spec, &r->stored, r->claimed_ms);
     r->keeper.ops = &keeper_ops;
     r->keeper.keeper = r;
     r->keeper.items = stored_items_source(&r->items);
@@ -183,6 +220,12 @@ static void note_block(struct durable_run *r, const struct block *b)
 static void on_ranges(struct store_call *call)
 {
     struct durable_run *r = call->data;
+    if (call->status == STORE_BROKEN && r->state == RUN_LOADING) {
+        snprintf(r->failure, sizeof r->failure, "%s", call->error);
+        run_call_free(&r->reading);
+        give_up(r);
+        return;
+    }
     if (!run_call_succeeded(r, &r->reading)) return;
     for (size_t i = 0; i < call->block_count; i++) {
         note_block(r, &call->blocks[i]);
@@ -207,7 +250,7 @@ void durable_run_new(struct durable *d, struct store_call *claim)
     r->durable = d;
     r->stored = claim->found;
     claim->found = (struct stored_job){0};
-    r->stored.started_ms = claim->now_ms; /* the age of the job is counted to now */
+    r->claimed_ms = claim->now_ms;
     r->renewed_ns = now_ns();
     r->cancelling = r->stored.cancel_wanted;
     list_push_back(&d->runs, &r->link);
@@ -234,6 +277,7 @@ static void renew(struct durable_run *r, uint64_t now)
 {
     bool needs_lease = r->state != RUN_OVER && !r->lost;
     if (!needs_lease || r->renewing || now - r->renewed_ns < RENEW_MS * NS_PER_MS) return;
+    if (now - r->renewing_ns < AGAIN_MS * NS_PER_MS) return;
     r->renewing = run_call_new(r, STORE_RENEW, on_renewed);
     r->renewing->lease_ms = LEASE_MS;
     r->renewing_ns = now;
@@ -241,22 +285,6 @@ static void renew(struct durable_run *r, uint64_t now)
 }
 
 /* Its end. */
-
-static void stop_job(struct durable_run *r, const char *reason)
-{
-    r->recorder.closed = true;
-    if (r->state == RUN_RUNNING) job_cancel(r->job, SCHED_CANCELLED, reason);
-}
-
-void durable_run_lose(struct durable_run *r)
-{
-    if (r->lost || r->state == RUN_OVER) return;
-    r->lost = true;
-    ++*r->durable->metrics.fenced;
-    log_warn("another coordinator has taken over a durable job", LOG_STR("job", r->stored.id));
-    stop_job(r, "another coordinator has taken over the job");
-    if (r->state != RUN_RUNNING) durable_run_move(r, RUN_OVER);
-}
 
 void durable_run_cancel(struct durable_run *r)
 {
@@ -283,11 +311,19 @@ void durable_run_hand_back(struct durable_run *r)
     run_record_flush(r);
 }
 
+static bool is_drained(const struct durable_run *r, uint64_t now)
+{
+    if (!r->drain_ns || r->state != RUN_RUNNING) return false;
+    bool has_marked = r->at_most_once && r->items.spool.items > 0;
+    bool is_quiet = sched_job_in_flight(r->job->phase.sched) == 0 && !has_marked;
+    return is_quiet || now - r->drain_ns > DRAIN_MS * NS_PER_MS;
+}
+
 bool durable_run_tick(struct durable_run *r, uint64_t now)
 {
     bool soon = start_again(r, &r->reading, now) | start_again(r, &r->marking, now) | start_again(r, &r->writing, now);
     renew(r, now);
-    if (r->drain_ns && now - r->drain_ns > DRAIN_MS * NS_PER_MS) durable_run_hand_back(r);
+    if (is_drained(r, now)) durable_run_hand_back(r);
     run_record_flush(r);
     return soon || r->collected_ns || r->state == RUN_OVER;
 }

@@ -38,9 +38,10 @@ struct durable_run {
     struct list_link link; /* on durable->runs */
     enum durable_run_state state;
     struct stored_job stored; /* as it was claimed */
+    int64_t claimed_ms;       /* time of the database */
     struct job *job;          /* NULL before RUNNING */
     struct job_keeper keeper;
-    char failure[300]; /* why the job cannot run; "": it can */
+    char failure[300]; /* why the job cannot run on; "": it can */
 
     /* Its items: run_items.c. */
     bool generated, at_most_once;
@@ -111,7 +112,7 @@ void run_items_supply(struct durable_run *r);
 /* The same from inside an action of the scheduler: only starts calls. */
 void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
-/* Adds an error for each item that was never made ready. */
+/* Adds an error for each item that the scheduler does not know of. Call it after the end of the job. */
 void run_items_settle_rest(struct durable_run *r, enum item_error error, const char *cause);
 
 /* Answers were added: records them when there are enough. */

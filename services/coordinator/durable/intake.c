@@ -168,6 +168,11 @@ static void add_block(struct intake *t)
 {
     uint64_t n = t->splitter.items_in_buf;
     if (n == 0) return;
+    if (t->existing.id[0]) {
+        buf_clear(&t->splitter.items);
+        t->splitter.items_in_buf = 0;
+        return;
+    }
     if (!t->added) add_job(t);
     struct store_call *call = new_call(t, STORE_ADD_BLOCK, on_block_added);
     call->block.kind = BLOCK_ITEMS;

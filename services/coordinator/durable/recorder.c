@@ -25,13 +25,13 @@ void recorder_resume(struct recorder *r, const struct stored_job *job)
 
 static void add_range(struct block *b, enum block_kind kind, uint64_t first, uint64_t n, bool repeated)
 {
-    struct block_range *last = b->range_count ? &b->ranges[b->range_count - 1] : NULL;
+    struct block_range *last = b->range_count && b->ranges ? &b->ranges[b->range_count - 1] : NULL;
     b->kind = kind;
     if (last && !last->repeated && !repeated && last->first + last->n == first) {
         last->n += n;
         return;
     }
-    if ((b->range_count & (b->range_count - 1)) == 0) {
+    if (!last || (b->range_count & (b->range_count - 1)) == 0) {
         size_t alloc = b->range_count ? 2 * b->range_count : 1;
         b->ranges = xrealloc(b->ranges, alloc * sizeof *b->ranges);
     }

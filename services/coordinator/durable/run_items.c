@@ -1,4 +1,7 @@
 /* The items of a durable run: which have no answer yet, and how they become ready for the scheduler. */
+#include <stdarg.h>
+
+#include "common/observe/log.h"
 #include "coordinator/answers/item_error.h"
 #include "coordinator/durable/durable_run.h"
 #include "coordinator/items/splitter.h"
@@ -100,10 +103,16 @@ static void on_marked(struct store_call *call)
     run_items_supply(r);
 }
 
+/* Returns whether the job stops here, so that no more items are needed. */
+static bool is_stopping(const struct durable_run *r)
+{
+    return r->drain_ns > 0 || r->handing_back || r->cancelling || r->failure[0];
+}
+
 /* Records the next items as sent, if few are left that are recorded. */
 static void mark(struct durable_run *r)
 {
-    if (!r->at_most_once || r->marking.call || r->items.spool.items >= MARK_ITEMS / 2) return;
+    if (!r->at_most_once || is_stopping(r) || r->marking.call || r->items.spool.items >= MARK_ITEMS / 2) return;
     struct item_source staged = stored_items_source(&r->staged);
     r->marked.n = item_source_cut(&staged, MARK_ITEMS, MARK_BYTES, &r->marked.first, &r->marked_lines);
     if (r->marked.n == 0) return;
@@ -133,6 +142,20 @@ static void take_missing(struct durable_run *r, uint64_t n)
     r->missing_taken = 0;
 }
 
+static void fail(struct durable_run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Ends the job, because the store does not have its items. */
+static void fail(struct durable_run *r, const char *fmt, ...)
+{
+    va_list args;
+    if (r->failure[0]) return;
+    va_start(args, fmt);
+    vsnprintf(r->failure, sizeof r->failure, fmt, args);
+    va_end(args);
+    log_error("a durable job cannot run on", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
+    job_cancel(r->job, SCHED_FAILED, r->failure);
+}
+
 /* Makes ready those items of the block that are missing. */
 static void take_block(struct durable_run *r, uint64_t first, uint64_t n, struct buf *lines)
 {
@@ -143,6 +166,10 @@ static void take_block(struct durable_run *r, uint64_t first, uint64_t n, struct
         uint64_t end = range->first + range->n < first + n ? range->first + range->n : first + n;
         if (next > at) offset += lines_cut(lines->data + offset, lines->len - offset, next - at, SIZE_MAX, &counted);
         size_t len = lines_cut(lines->data + offset, lines->len - offset, end - next, SIZE_MAX, &counted);
+        if (counted != end - next) {
+            fail(r, "the block of item %llu has too few items", (unsigned long long)next);
+            return;
+        }
         struct buf part = {0};
         buf_add(&part, lines->data + offset, len);
         make_ready(r, next, end - next, &part);
@@ -156,6 +183,12 @@ static void take_block(struct durable_run *r, uint64_t first, uint64_t n, struct
 static void on_block(struct store_call *call)
 {
     struct durable_run *r = call->data;
+    bool is_damaged = call->status == STORE_BROKEN || call->status == STORE_NOT_FOUND;
+    if (is_damaged && r->state == RUN_RUNNING) {
+        fail(r, "%s", call->error);
+        run_call_free(&r->reading);
+        return;
+    }
     if (!run_call_succeeded(r, &r->reading)) return;
     const struct item_block *b = &r->blocks[r->block_at++];
     if (r->state == RUN_RUNNING) take_block(r, b->first, b->n, &call->block.lines);
@@ -167,10 +200,13 @@ static void read_ahead(struct durable_run *r)
 {
     size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes);
     uint64_t next = next_missing(r);
-    if (r->generated || r->reading.call || held >= READ_AHEAD_BYTES || next == UINT64_MAX) return;
+    if (r->generated || r->reading.call || held >= READ_AHEAD_BYTES || next == UINT64_MAX || is_stopping(r)) return;
     while (r->block_at < r->block_count && r->blocks[r->block_at].first + r->blocks[r->block_at].n <= next)
         r->block_at++;
-    if (r->block_at == r->block_count) BUG("item %llu of job %s has no block", (unsigned long long)next, r->stored.id);
+    if (r->block_at == r->block_count || r->blocks[r->block_at].first > next) {
+        fail(r, "item %llu is missing in the job store", (unsigned long long)next);
+        return;
+    }
     r->reading.call = run_call_new(r, STORE_READ_BLOCK, on_block);
     r->reading.call->block.number = r->blocks[r->block_at].number;
     run_call_start(r, &r->reading);
@@ -210,7 +246,9 @@ void run_items_supply(struct durable_run *r)
 void run_items_settle_rest(struct durable_run *r, enum item_error error, const char *cause)
 {
     uint64_t first, n;
-    struct item_source staged = stored_items_source(&r->staged);
+    struct item_source staged = stored_items_source(&r->staged), items = stored_items_source(&r->items);
+    /* The scheduler ignores items that are offered after it has decided to end the job. */
+    while ((n = item_source_drop(&items, UINT64_MAX, &first)) > 0) add_error(r, first, n, error, cause);
     add_error(r, r->marked.first, r->marked.n, error, cause);
     r->marked = (struct index_range){0};
     while ((n = item_source_drop(&staged, UINT64_MAX, &first)) > 0) add_error(r, first, n, error, cause);

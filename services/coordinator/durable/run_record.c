@@ -16,7 +16,7 @@ bool run_record_is_behind(const struct durable_run *r)
 static bool is_due(const struct durable_run *r)
 {
     uint64_t now = now_ns();
-    bool is_busy = r->collected_ns - r->recorded_ns < 2 * WAIT_MS * NS_PER_MS;
+    bool is_busy = r->recorded_ns > 0 && r->collected_ns < r->recorded_ns + 2 * WAIT_MS * NS_PER_MS;
     uint64_t wait_ms = is_busy ? WAIT_MS : FIRST_WAIT_MS;
     return now - r->collected_ns >= wait_ms * NS_PER_MS || recorder_bytes(&r->recorder) >= BLOCK_BYTES;
 }

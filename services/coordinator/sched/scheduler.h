@@ -318,6 +318,8 @@ void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
 void *sched_job_owner(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
+/* Returns how many items of the job are in flight. */
+uint64_t sched_job_in_flight(const struct sched_job *job);
 /* Returns the expected time until all items that are in flight or not cut yet are done. 0: not known yet. */
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 
