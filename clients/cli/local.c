@@ -7,17 +7,15 @@
 #include "cli/base/interrupt.h"
 #include "cli/cli.h"
 #include "cli/fleet/fleet.h"
-#include "cli/fleet/local_store.h"
 #include "cli/fleet/machine.h"
 #include "cli/fleet/tasks_dir.h"
 #include "common/net/loopback.h"
-#include "common/net/unix_address.h"
 #include "common/service/option.h"
 
 #define DRAIN_S 5
 
 struct local_config {
-    const char *tasks, *host, *log_level, *token_file, *store;
+    const char *tasks, *host, *log_level, *token_file;
     bool insecure, watch;
     int64_t workers, processes, port, admin_port;
 };
@@ -47,11 +45,6 @@ static const struct option_row rows[] = {
     OPTION_PATH("token-file", struct local_config, token_file, NULL,
                 "a file of bearer tokens, one per line; each request must carry one of them", .value = "FILE",
                 .no_env = true),
-    OPTION_STRING("store", struct local_config, store, NULL,
-                  "where durable jobs are kept: none, or sqlite:PATH. Without this option: a file in "
-                  "$XDG_STATE_HOME/fantail or ~/.local/state/fantail, one for each port; none with --port 0 and with "
-                  "unix:PATH",
-                  .value = "STORE"),
     OPTION_BOOL("insecure", struct local_config, insecure, NULL,
                 "accept requests from other machines without a token: anyone who can reach the port can run tasks here",
                 .no_env = true),
@@ -102,18 +95,6 @@ static int serve(struct fleet *f)
     return EXIT_OK;
 }
 
-/* Chooses where durable jobs are kept. A fleet with another address after each start keeps none, because nobody could
- * come back to them. */
-static void choose_store(const struct local_config *config, struct buf *store)
-{
-    char err[256];
-    if (config->port == 0 || unix_address_path(config->host)) return;
-    if (local_store_find((uint16_t)config->port, store, err, sizeof(err)))
-        complain("keeps durable jobs in %s; --store none turns this off", buf_cstr(store) + strlen("sqlite:"));
-    else
-        complain("keeps no durable jobs: %s", err);
-}
-
 int command_local(int argc, char **argv)
 {
     struct local_config config = {0};
@@ -130,8 +111,6 @@ int command_local(int argc, char **argv)
     if (config.admin_port > UINT16_MAX - config.workers)
         return option_complain(&spec, "admin-port", "no ports are left after %d for the workers",
                                (int)config.admin_port);
-    struct buf store = {0};
-    if (!config.store) choose_store(&config, &store);
     if (!config.tasks) complain("serves the tasks in %s; --tasks names another folder", tasks);
     unsigned processes = (unsigned)config.processes;
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
@@ -145,7 +124,6 @@ int command_local(int argc, char **argv)
         .host = config.host,
         .token_file = config.token_file,
         .insecure = config.insecure,
-        .store = store.len ? buf_cstr(&store) : config.store,
         .log_level = config.log_level,
         .drain_s = DRAIN_S,
         .announce = true,
@@ -154,12 +132,11 @@ int command_local(int argc, char **argv)
     interrupt_init();
     interrupt_reload_on_hangup();
     struct fleet *f = fleet_start(&options, err, sizeof(err));
-    int status = EXIT_JOB_FAILED;
-    if (f)
-        status = serve(f);
-    else
+    if (!f) {
         complain("%s", err);
+        return EXIT_JOB_FAILED;
+    }
+    int status = serve(f);
     fleet_stop(f);
-    buf_release(&store);
     return status;
 }

@@ -17,7 +17,9 @@ static void on_drain(void *data)
 {
     struct coordinator *c = data;
     registry_stop(&c->fleet.registry);
-    if (c->store) durable_drain(&c->durable);
+    if (!c->store) return;
+    durable_drain(&c->durable);
+    job_watches_drain(&c->watches);
 }
 
 /* Ends all jobs. The clients still get the answers so far, and the end of the document or stream. */
@@ -50,8 +52,10 @@ static void on_stop(void *data)
     trace_export_close(c->jobs.trace);
     c->jobs.trace = NULL;
     jobs_stop(&c->jobs);
-    if (c->store) durable_stop(&c->durable);
-    if (c->store) store_close(c->store, store_closed, c);
+    if (!c->store) return;
+    durable_stop(&c->durable);
+    job_watches_stop(&c->watches);
+    store_close(c->store, store_closed, c);
 }
 
 /* Start. */
@@ -86,6 +90,7 @@ bool coordinator_knows_store(const char *store)
 
 static void durable_changed(void *data, const char *id)
 {
+    job_watches_poke(&((struct coordinator *)data)->watches, id);
 }
 
 static bool start_store(struct coordinator *c, char *err, size_t err_size)
@@ -101,6 +106,8 @@ static bool start_store(struct coordinator *c, char *err, size_t err_size)
     c->durable.changed = durable_changed;
     c->durable.data = c;
     durable_start(&c->durable, c->loop);
+    c->watches = (struct job_watches){.store = c->store, .heartbeat_s = c->config->jobs.heartbeat_s};
+    job_watches_start(&c->watches, c->loop);
     return true;
 }
 

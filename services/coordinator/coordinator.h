@@ -13,6 +13,7 @@
 #include "coordinator/durable/durable.h"
 #include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/job/jobs.h"
+#include "coordinator/results/job_watch.h"
 #include "coordinator/sched/scheduler.h"
 #include "coordinator/status/emf.h"
 #include "coordinator/status/status.h"
@@ -42,6 +43,7 @@ struct coordinator {
     struct store *store; /* NULL: there is none */
     struct store_metrics store_metrics;
     struct durable durable;
+    struct job_watches watches; /* the requests that wait for news of durable jobs */
     struct status_source status;
     struct emf *emf; /* NULL without --emf */
 };

@@ -90,7 +90,6 @@ static void set_coordinator(struct fleet *f, const struct fleet_options *o)
     }
     if (o->token_file) add_option(s, "--token-file", o->token_file);
     if (o->insecure) add_argument(s, "--insecure");
-    add_option(s, "--store", o->store ? o->store : "none");
     add_option(s, "--workers", buf_cstr(&workers));
     buf_release(&workers);
 }

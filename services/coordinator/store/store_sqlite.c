@@ -219,7 +219,7 @@ static void on_async(uv_async_t *async)
     bool have_ended = s->writer.has_ended && s->reader.has_ended;
     uv_mutex_unlock(&s->lock);
     /* Calls that are done meanwhile wake the loop again. */
-    for (struct store_call *c; n > 0 && (c = next_done(s)); n--) store_finish(&s->base, c);
+    for (struct store_call *c; n > 0 && (c = next_done(s)); n--) c->done(c);
     if (!have_ended) return;
     uv_thread_join(&s->writer.thread);
     uv_thread_join(&s->reader.thread);

@@ -12,6 +12,8 @@
 
 struct http_exchange {
     const char *accept, *content_type, *query_task; /* of the request; NULL: absent */
+    const char *id;                                 /* the part of the path that matched {id} */
+    const char *query[8];                           /* further query arguments: a name, then its value */
     const struct http_exchange_ops *ops;
     void *data;
     int status; /* of the answer; 0: none yet */
@@ -33,8 +35,15 @@ unsigned http_exchange_header_all(const struct http_exchange *x, const char *nam
     return http_exchange_header(x, name) != NULL;
 }
 
+const char *http_exchange_param(const struct http_exchange *x, const char *name)
+{
+    return strcmp(name, "id") == 0 ? x->id : NULL;
+}
+
 const char *http_exchange_query(const struct http_exchange *x, const char *name)
 {
+    for (size_t i = 0; i + 1 < ARRAY_SIZE(x->query) && x->query[i]; i += 2)
+        if (strcmp(name, x->query[i]) == 0) return x->query[i + 1];
     return strcmp(name, "task") == 0 ? x->query_task : NULL;
 }
 
@@ -42,6 +51,7 @@ void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, co
                               void *data)
 {
     if (x->query_task) fn(data, "task", x->query_task);
+    for (size_t i = 0; i + 1 < ARRAY_SIZE(x->query) && x->query[i]; i += 2) fn(data, x->query[i], x->query[i + 1]);
 }
 
 int64_t http_exchange_content_length(const struct http_exchange *x)
@@ -104,6 +114,18 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
     fake_answer(x, status);
     buf_add_str(&x->answer, detail);
     buf_add_str(&x->members, members ? members : "");
+}
+
+bool http_check_queries(struct http_exchange *x, const char *const *known, const char *(*hint)(const char *name))
+{
+    for (size_t i = 0; i + 1 < ARRAY_SIZE(x->query) && x->query[i]; i += 2) {
+        const char *const *at = known;
+        while (*at && strcmp(*at, x->query[i]) != 0) at++;
+        if (*at) continue;
+        http_answer_problem(x, 400, NULL, "no query parameter %s", x->query[i]);
+        return false;
+    }
+    return true;
 }
 
 void http_exchange_send_head(struct http_exchange *x)
