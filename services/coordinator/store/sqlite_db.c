@@ -4,7 +4,7 @@
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
-#define BUSY_MS        5000 /* other processes, such as a backup, may hold a lock for this time */
+#define BUSY_MS        3000 /* other processes, such as a backup, may hold a lock for this time */
 #define CACHE_KIB      4096 /* pages in memory; what does not fit goes to the log before the commit */
 #define LOG_PAGES      4096 /* at a commit with a log of this length, the log is copied into the file */
 #define LOG_KEPT_BYTES (64 * MIB)

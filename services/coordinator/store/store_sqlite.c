@@ -219,7 +219,7 @@ static void on_async(uv_async_t *async)
     bool have_ended = s->writer.has_ended && s->reader.has_ended;
     uv_mutex_unlock(&s->lock);
     /* Calls that are done meanwhile wake the loop again. */
-    for (struct store_call *c; n > 0 && (c = next_done(s)); n--) c->done(c);
+    for (struct store_call *c; n > 0 && (c = next_done(s)); n--) store_finish(&s->base, c);
     if (!have_ended) return;
     uv_thread_join(&s->writer.thread);
     uv_thread_join(&s->reader.thread);
@@ -235,7 +235,6 @@ static void start(struct store *base, struct store_call *c)
 {
     struct sqlite_store *s = CONTAINER_OF(base, struct sqlite_store, base);
     struct side *side = is_reading(c->op) ? &s->reader : &s->writer;
-    c->started_ns = now_ns();
     uv_mutex_lock(&s->lock);
     if (s->is_closing) BUG("a call to a store that is closing");
     list_push_back(&side->calls, &c->link);
