@@ -48,6 +48,7 @@ class FakeCoordinator:
         self.lines_before_cut = []  # for each stream of results that is to be cut: after how many lines
         self.cut_after_post = 0     # answers to POST that get lost
         self.away = 0               # requests that are answered 503
+        self.busy_keys = 0          # POSTs that are answered 409, as while the first POST with the key arrives
         self.ended = threading.Condition()
         coordinator = self
 
@@ -149,6 +150,10 @@ class FakeCoordinator:
             with contextlib.suppress(ConnectionError):
                 self.hung_up = handler.rfile.read(1) == b""
             self.cut(handler)
+            return
+        if self.busy_keys:
+            self.busy_keys -= 1
+            self.problem(handler, 409, "another request with this Idempotency-Key is still being received")
             return
         key = handler.headers["Idempotency-Key"]
         if self.keys.setdefault(key, body) != body:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 from fake_coordinator import ERROR, FakeCoordinator
-from fantail_testing import main, wait_until
+from fantail_testing import EXAMPLE_TASKS, main, request, wait_until
 from test_cli import FANTAIL, CliTest
 
 A, B, C = (f"0195f2c4-1a2b-7000-8000-00000000000{n}" for n in (1, 2, 3))
@@ -66,6 +66,11 @@ class Submit(FakeTest):
         ended = self.submit()
         self.assert_ended(ended, 0, list(self.fake.jobs), ["trying again"])
         self.assertEqual(len(self.asked("POST")), 3)
+        self.assertEqual(len(self.fake.jobs), 1)
+
+    def test_a_first_try_that_is_still_being_received_is_waited_for(self):
+        self.fake.busy_keys = 2
+        self.assert_ended(self.submit(), 0, list(self.fake.jobs) or None, ["still being received; trying again"])
         self.assertEqual(len(self.fake.jobs), 1)
 
     def test_a_store_that_is_away_is_asked_again(self):
@@ -362,6 +367,48 @@ class Change(FakeTest):
         self.assert_ended(self.cli("redrive", A), 0, [f"{A}  pending"])
         self.assertEqual(self.asked("POST"), [f"/v1/jobs/{A}/redrive"])
         self.assert_ended(self.cli("redrive", B), 3, [], ["(409)", "the job has no failed items"])
+
+
+class LocalStore(CliTest):
+    """Where `fantail local` keeps durable jobs."""
+
+    def local(self, *arguments, env=None):
+        program = self.start("fantail", "local", "--tasks", EXAMPLE_TASKS, *arguments, env=env)
+        wait_until(lambda: "ready at" in program.stdout() or not program.alive(), "the ready line")
+        self.assertTrue(program.alive(), program.describe())
+        return program
+
+    def status_of_a_durable_job(self, port):
+        return request(port, "POST", "/v1/jobs", b'{"task":"square","items":[1]}', {"Prefer": "respond-async"}).status
+
+    def test_there_is_a_file_for_each_port_that_nobody_else_can_read(self):
+        port = self.free_port()
+        program = self.local("--port", port)
+        path = os.path.join(self.folder, "state", "fantail", f"jobs-{port}.db")
+        self.assertEqual((program.stderr(), self.status_of_a_durable_job(port)), ("", 202))
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.assertEqual(os.stat(os.path.dirname(path)).st_mode & 0o777, 0o700)
+
+    def test_it_keeps_jobs_elsewhere_or_not_at_all_if_told_so(self):
+        path, port = os.path.join(self.folder, "jobs"), self.free_port()
+        program = self.local("--port", port, "--store", f"sqlite:{path}")
+        self.assertEqual((program.stderr(), self.status_of_a_durable_job(port)), ("", 202))
+        self.assertTrue(os.path.exists(path))
+        port = self.free_port()
+        program = self.local("--port", port, "--store", "none")
+        self.assertEqual((program.stderr(), self.status_of_a_durable_job(port)), ("", 200))
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "state")))
+
+    def test_an_address_that_differs_after_each_start_has_no_store(self):
+        self.assertEqual(self.local("--port", 0).stderr(), "")
+        self.assertEqual(self.local("--host", f"unix:{self.folder}/socket").stderr(), "")
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "state")))
+
+    def test_without_a_folder_for_it_the_fleet_runs_and_says_why(self):
+        port = self.free_port()
+        program = self.local("--port", port, env=self.environment(XDG_STATE_HOME="/dev/null"))
+        self.assertIn("fantail: durable jobs are not kept: cannot create the folder /dev/null/fantail: Not a directory\n", program.stderr())
+        self.assertEqual(self.status_of_a_durable_job(port), 200)
 
 
 class Everywhere(CliTest):

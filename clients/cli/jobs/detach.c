@@ -116,6 +116,7 @@ static int send_job(struct job_service *s, const struct detach_options *o, const
         .body = job->data,
         .len = job->len,
         .may_repeat = true,
+        .repeats_at_409 = true,
         .stops_at_stream = true,
     };
     bool answered = job_service_ask(s, &request);

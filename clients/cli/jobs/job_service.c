@@ -66,9 +66,9 @@ static bool has_answer(const struct job_service *s, const struct job_request *r)
     return c->state == CONNECTION_DONE || (r->stops_at_stream && c->state == CONNECTION_READING && c->status == 200);
 }
 
-static bool is_away(const struct connection *c)
+static bool is_away(const struct connection *c, const struct job_request *r)
 {
-    return c->status == 429 || c->status == 503;
+    return c->status == 429 || c->status == 503 || (r->repeats_at_409 && c->status == 409);
 }
 
 bool job_service_ask(struct job_service *s, const struct job_request *r)
@@ -81,7 +81,7 @@ bool job_service_ask(struct job_service *s, const struct job_request *r)
         if (interrupt_signal()) return false;
         s->reached = s->reached || c->status != 0;
         bool answered = has_answer(s, r);
-        if (answered && !(r->may_repeat && is_away(c) && s->patience.limit_s > 0)) {
+        if (answered && !(r->may_repeat && is_away(c, r) && s->patience.limit_s > 0)) {
             patience_renew(&s->patience);
             return true;
         }

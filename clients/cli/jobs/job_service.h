@@ -29,6 +29,7 @@ struct job_request {
     const char *body; /* borrowed */
     size_t len;
     bool may_repeat;
+    bool repeats_at_409;  /* with an idempotency key: the service may still be reading the first try */
     bool stops_at_stream; /* return when the head of a 200 has come; the body of such an answer is not wanted */
 };
 
