@@ -1,11 +1,14 @@
 #include "coordinator/durable/recorder.h"
 
+#include "common/base/limits.h"
 #include "common/json/json_walk.h"
 
 void recorder_release(struct recorder *r)
 {
-    block_release(&r->values);
-    block_release(&r->errors);
+    for (size_t i = 0; i < r->full_count; i++) block_release(&r->full[i].block);
+    free(r->full);
+    block_release(&r->values.block);
+    block_release(&r->errors.block);
 }
 
 void recorder_resume(struct recorder *r, const struct stored_job *job)
@@ -38,24 +41,37 @@ static void add_range(struct block *b, enum block_kind kind, uint64_t first, uin
     b->ranges[b->range_count++] = (struct block_range){first, n, repeated};
 }
 
+/* Makes room for `len` more bytes. */
+static void make_room(struct recorder *r, struct recorder_block *b, size_t len)
+{
+    if (b->block.lines.len == 0 || b->block.lines.len + len <= LIMIT_RECORDED_BYTES) return;
+    r->full = xrealloc(r->full, (r->full_count + 1) * sizeof *r->full);
+    r->full[r->full_count++] = *b;
+    r->full_bytes += b->block.lines.len;
+    *b = (struct recorder_block){0};
+}
+
 static bool add(void *sink, uint64_t first, uint64_t n, const char *lines, size_t len)
 {
     struct recorder *r = sink;
     if (r->closed) return true;
-    add_range(&r->values, BLOCK_VALUES, first, n, false);
-    buf_add(&r->values.lines, lines, len);
-    r->values_n += n;
+    make_room(r, &r->values, len);
+    add_range(&r->values.block, BLOCK_VALUES, first, n, false);
+    buf_add(&r->values.block.lines, lines, len);
+    r->values.values_n += n;
     return true;
 }
 
 static bool take(void *sink, uint64_t index, struct buf *line)
 {
     struct recorder *r = sink;
-    if (r->closed || r->values.lines.len > 0) return add(sink, index, 1, line->data, line->len);
-    add_range(&r->values, BLOCK_VALUES, index, 1, false);
-    r->values_n++;
-    buf_release(&r->values.lines);
-    r->values.lines = *line;
+    struct block *b = &r->values.block;
+    if (!r->closed) make_room(r, &r->values, line->len);
+    if (r->closed || b->lines.len > 0) return add(sink, index, 1, line->data, line->len);
+    add_range(b, BLOCK_VALUES, index, 1, false);
+    r->values.values_n++;
+    buf_release(&b->lines);
+    b->lines = *line;
     *line = (struct buf){0};
     return true;
 }
@@ -82,9 +98,10 @@ static bool add_repeated(void *sink, uint64_t first, uint64_t n, const char *lin
 {
     struct recorder *r = sink;
     if (r->closed) return true;
-    add_range(&r->errors, BLOCK_ERRORS, first, n, n > 1);
-    buf_add(&r->errors.lines, line, len);
-    r->errors_n[error_of(line, len - 1)] += n;
+    make_room(r, &r->errors, len);
+    add_range(&r->errors.block, BLOCK_ERRORS, first, n, n > 1);
+    buf_add(&r->errors.block.lines, line, len);
+    r->errors.errors_n[error_of(line, len - 1)] += n;
     return true;
 }
 
@@ -103,40 +120,46 @@ struct answer_sink recorder_sink(struct recorder *r)
 
 size_t recorder_bytes(const struct recorder *r)
 {
-    size_t ranges = r->values.range_count + r->errors.range_count;
-    return r->values.lines.len + r->errors.lines.len + ranges * sizeof *r->values.ranges;
+    const struct block *v = &r->values.block, *e = &r->errors.block;
+    return v->lines.len + e->lines.len + (v->range_count + e->range_count) * sizeof *v->ranges + r->full_bytes;
 }
 
-static void count_taken_errors(struct recorder *r)
+static void count(struct stored_counts *counts, const struct recorder_block *b)
 {
-    for (int e = 0; e < ITEM_ERROR_COUNT; e++) {
-        *(e == ITEM_CANCELLED ? &r->counts.cancelled : &r->counts.failed) += r->errors_n[e];
-        r->error_counts[e] += r->errors_n[e];
-        r->errors_n[e] = 0;
-    }
+    counts->succeeded += b->values_n;
+    for (int e = 0; e < ITEM_ERROR_COUNT; e++)
+        *(e == ITEM_CANCELLED ? &counts->cancelled : &counts->failed) += b->errors_n[e];
 }
 
 struct stored_counts recorder_settled(const struct recorder *r)
 {
     struct stored_counts all = r->counts;
-    all.succeeded += r->values_n;
-    for (int e = 0; e < ITEM_ERROR_COUNT; e++) *(e == ITEM_CANCELLED ? &all.cancelled : &all.failed) += r->errors_n[e];
+    for (size_t i = 0; i < r->full_count; i++) count(&all, &r->full[i]);
+    count(&all, &r->values);
+    count(&all, &r->errors);
     return all;
+}
+
+/* Moves the next block out of the recorder. */
+static struct recorder_block next_block(struct recorder *r)
+{
+    struct recorder_block *from = r->values.block.range_count ? &r->values : &r->errors;
+    struct recorder_block next = r->full_count ? r->full[0] : *from;
+    if (r->full_count) {
+        memmove(&r->full[0], &r->full[1], --r->full_count * sizeof *r->full);
+        r->full_bytes -= next.block.lines.len;
+    } else
+        *from = (struct recorder_block){0};
+    return next;
 }
 
 bool recorder_take(struct recorder *r, struct block *out)
 {
-    struct block *from = r->values.range_count ? &r->values : &r->errors;
-    if (from->range_count == 0) return false;
-    if (from == &r->values) {
-        r->counts.succeeded += r->values_n;
-        r->values_n = 0;
-    } else {
-        count_taken_errors(r);
-    }
-    *out = *from;
-    *from = (struct block){0};
-    return true;
+    struct recorder_block next = next_block(r);
+    count(&r->counts, &next);
+    for (int e = 0; e < ITEM_ERROR_COUNT; e++) r->error_counts[e] += next.errors_n[e];
+    *out = next.block;
+    return out->range_count > 0;
 }
 
 char *recorder_errors_json(const struct recorder *r)

@@ -1,7 +1,8 @@
 /*
  * Collects the answers of a durable job into blocks for the store. It is the answer sink of the job's phase. Values and
  * errors go into separate blocks, because a redrive removes the blocks of errors. It counts the answers of the blocks
- * that were taken, so that the job's counts in the store always fit its blocks. Pure.
+ * that were taken, so that the job's counts in the store always fit its blocks. A block is full when more lines would
+ * make it longer than LIMIT_RECORDED_BYTES. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_RECORDER_H
 #define FANTAIL_COORDINATOR_DURABLE_RECORDER_H
@@ -10,9 +11,17 @@
 #include "coordinator/store/store.h"
 #include "protocol/protocol.h"
 
+/* A block with the numbers of its answers. */
+struct recorder_block {
+    struct block block;
+    uint64_t values_n, errors_n[ITEM_ERROR_COUNT];
+};
+
 struct recorder {
-    struct block values, errors;                   /* being filled */
-    uint64_t values_n, errors_n[ITEM_ERROR_COUNT]; /* their answers */
+    struct recorder_block values, errors; /* being filled */
+    struct recorder_block *full;          /* oldest first */
+    size_t full_count;
+    size_t full_bytes;
     /* The answers of the blocks that were taken, and of those that were recorded before. */
     struct stored_counts counts;
     uint64_t error_counts[ITEM_ERROR_COUNT];

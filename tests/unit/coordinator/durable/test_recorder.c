@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include "common/base/limits.h"
 #include "unit/leaks.h"
 
 static void add(struct recorder *r, uint64_t first, uint64_t n)
@@ -180,6 +181,41 @@ Test(recorder, answers_that_are_not_taken_are_settled_but_not_counted)
     cr_assert_eq(all.succeeded, 3);
     cr_assert_eq(all.failed, 3);
     cr_assert_eq(all.cancelled, 1);
+    over(&r);
+}
+
+/* While the store is away, the answers of all that is in flight may be long. A store takes blocks up to a limit. */
+Test(recorder, long_answers_become_several_blocks)
+{
+    enum { LINE = 6 * 1024 * 1024 };
+    struct recorder r = {0};
+    struct answer_sink sink = recorder_sink(&r);
+    for (uint64_t i = 0; i < 7; i++) {
+        struct buf line = {0};
+        while (line.len < LINE) buf_add_str(&line, "0123456789abcdef");
+        buf_add_char(&line, '\n');
+        if (i % 2)
+            sink.ops->take(sink.sink, i, &line);
+        else
+            sink.ops->add(sink.sink, i, 1, line.data, line.len);
+        buf_release(&line);
+    }
+    add_error(&r, 7, 1, "task_error");
+    cr_assert_gt(recorder_bytes(&r), 7 * LINE);
+    cr_assert_eq(recorder_settled(&r).succeeded, 7);
+    struct block b = {0};
+    for (uint64_t at = 0; at < 7;) {
+        cr_assert(recorder_take(&r, &b));
+        cr_assert_eq(b.ranges[0].first, at);
+        cr_assert_leq(b.lines.len, LIMIT_RECORDED_BYTES);
+        at += b.ranges[0].n;
+        cr_assert_eq(r.counts.succeeded, at);
+        block_release(&b);
+    }
+    cr_assert(recorder_take(&r, &b));
+    cr_assert_eq(b.kind, BLOCK_ERRORS);
+    block_release(&b);
+    expect_nothing_left(&r);
     over(&r);
 }
 
