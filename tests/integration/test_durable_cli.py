@@ -5,7 +5,8 @@ import signal
 import subprocess
 
 from fake_coordinator import ERROR, FakeCoordinator
-from fantail_testing import EXAMPLE_TASKS, main, request, wait_until
+from fantail_testing import EXAMPLE_TASKS, command_line, descendants, main, request, wait_until, write_file
+from ports import is_listened_on
 from test_cli import FANTAIL, CliTest
 
 A, B, C = (f"0195f2c4-1a2b-7000-8000-00000000000{n}" for n in (1, 2, 3))
@@ -369,14 +370,94 @@ class Change(FakeTest):
         self.assert_ended(self.cli("redrive", B), 3, [], ["(409)", "the job has no failed items"])
 
 
-class LocalStore(CliTest):
-    """Where `fantail local` keeps durable jobs."""
+class LocalTest(CliTest):
+    """Adds local(), a running `fantail local` with a store, and follow(), a command that runs meanwhile."""
 
-    def local(self, *arguments, env=None):
-        program = self.start("fantail", "local", "--tasks", EXAMPLE_TASKS, *arguments, env=env)
+    def local(self, *arguments, tasks=EXAMPLE_TASKS, env=None):
+        program = self.start("fantail", "local", "--tasks", tasks, *arguments, env=env)
         wait_until(lambda: "ready at" in program.stdout() or not program.alive(), "the ready line")
         self.assertTrue(program.alive(), program.describe())
         return program
+
+    def follow(self, command, *arguments):
+        program = self.start("fantail", command, *arguments, "--url", self.url)
+        program.any_status = True
+        return program
+
+
+class Surviving(LocalTest):
+    """Commands and jobs go on when the services of their fleet are killed."""
+
+    def setUp(self):
+        super().setUp()
+        self.gate_path, self.runs = os.path.join(self.folder, "gate"), os.path.join(self.folder, "runs")
+        # Items below 3 are answered at once, all others when the gate is open.
+        script = f'read n; echo $n >> {self.runs}; [ "$n" -lt 3 ] || until [ -e {self.gate_path} ]; do sleep 0.05; done; echo $n'
+        self.task_folder = self.tasks(gated={"mode": "exec", "command": ["sh", "-c", script]})
+        self.port = self.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.addCleanup(self.open_gate)
+
+    def open_gate(self):
+        write_file(self.gate_path, "")
+
+    def start_fleet(self):
+        return self.local("--port", self.port, "--processes", 4, tasks=self.task_folder)
+
+    def submit(self):
+        ended = self.cli("submit", "--detach", "--url", self.url, stdin='{"task":"gated","range":{"stop":8},"chunk_size":1}')
+        self.assertEqual((ended.status, ended.err), (0, b""), ended)
+        return ended.lines[0]
+
+    def assert_followed(self, results, wait, job_id):
+        self.open_gate()
+        self.assertEqual(results.wait(), 0, results.describe())
+        self.assertEqual(results.stdout().splitlines(), [str(n) for n in range(8)])
+        self.assertEqual(wait.wait(), 0, wait.describe())
+        self.assertEqual(wait.stdout(), f"{job_id}  succeeded  8/8, 0 failed\n")
+        self.assertIn("trying again", results.stderr())
+
+    def test_results_and_wait_go_on_when_the_coordinator_is_killed(self):
+        fleet = self.start_fleet()
+        job_id = self.submit()
+        results, wait = self.follow("results", job_id), self.follow("wait", job_id)
+        wait_until(lambda: results.stdout() == "0\n1\n2\n", "the first results")
+        [coordinator] = [pid for pid in descendants(fleet.pid) if "fantail-coordinator" in command_line(pid).split(" ")[0]]
+        os.kill(coordinator, signal.SIGKILL)
+        wait_until(lambda: "is ready again" in fleet.stderr(), "another coordinator")
+        self.assert_followed(results, wait, job_id)
+
+    def test_a_job_goes_on_after_its_whole_fleet_was_killed_and_no_answered_item_runs_again(self):
+        fleet = self.start_fleet()
+        job_id = self.submit()
+        results, wait = self.follow("results", job_id), self.follow("wait", job_id)
+        wait_until(lambda: results.stdout() == "0\n1\n2\n", "the first results")
+        fleet.kill()
+        wait_until(lambda: not is_listened_on(self.port), "the end of the killed fleet")
+        self.start_fleet()
+        self.assert_followed(results, wait, job_id)
+        with open(self.runs, encoding="ascii") as runs:
+            self.assertEqual(sorted(int(n) for n in runs if int(n) < 3), [0, 1, 2])
+        [shown] = self.cli("jobs", "--json", "--url", self.url).lines
+        self.assertEqual(json.loads(shown)["status"], "succeeded")
+
+    def test_many_submissions_with_one_key_at_once_are_one_job(self):
+        self.start_fleet()
+        job = os.path.join(self.folder, "job.json")
+        write_file(job, '{"task":"gated","range":{"stop":8}}')
+        programs = [self.follow("submit", "--detach", "--idempotency-key", "k", "-f", job) for _ in range(5)]
+        for program in programs:
+            self.assertEqual(program.wait(), 0, program.describe())
+        self.assertEqual(len({program.stdout() for program in programs}), 1)
+        self.assertEqual(len(self.cli("jobs", "--json", "--url", self.url).lines), 1)
+        self.assertEqual(self.cli("cancel", "0", "--url", self.url).status, 0)
+        ended = self.cli("wait", "0", "--url", self.url)
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"  cancelled  ", ended.out)
+
+
+class LocalStore(LocalTest):
+    """Where `fantail local` keeps durable jobs."""
 
     def status_of_a_durable_job(self, port):
         return request(port, "POST", "/v1/jobs", b'{"task":"square","items":[1]}', {"Prefer": "respond-async"}).status

@@ -38,6 +38,7 @@ bool job_service_step(struct job_service *s)
 {
     struct connection *c = &s->http;
     struct pollfd fds[2] = {{.fd = c->fd, .events = connection_events(c)}, {.fd = interrupt_fd(), .events = POLLIN}};
+    s->reached = s->reached || c->state == CONNECTION_WAITING || c->state == CONNECTION_READING;
     int ready = poll(fds, 2, JOB_SERVICE_SILENCE_S * 1000);
     if (ready > 0 && fds[0].revents) connection_step(c);
     if (ready != 0) return true;
@@ -79,7 +80,6 @@ bool job_service_ask(struct job_service *s, const struct job_request *r)
         while (!has_answer(s, r) && c->state != CONNECTION_BROKEN && !interrupt_signal())
             if (!job_service_step(s)) break;
         if (interrupt_signal()) return false;
-        s->reached = s->reached || c->status != 0;
         bool answered = has_answer(s, r);
         if (answered && !(r->may_repeat && is_away(c, r) && s->patience.limit_s > 0)) {
             patience_renew(&s->patience);

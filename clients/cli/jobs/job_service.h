@@ -1,7 +1,8 @@
 /*
  * The coordinator, or the replicas behind one URL, that the commands for durable jobs ask. It makes one request at a
  * time. A request that may be sent twice is sent again when its connection is cut or the service is full or away (429,
- * 503), for at most reconnect_s. The first connection is not tried again, because its URL may be wrong.
+ * 503), for at most reconnect_s. If the first connection cannot be made, it is not tried again, because its URL may
+ * be wrong.
  */
 #ifndef FANTAIL_CLI_JOBS_JOB_SERVICE_H
 #define FANTAIL_CLI_JOBS_JOB_SERVICE_H
@@ -21,7 +22,7 @@ struct job_service {
     struct target target;
     struct connection http;
     struct patience patience;
-    bool reached; /* an answer has come from this URL */
+    bool reached; /* a request was sent to this URL */
 };
 
 struct job_request {

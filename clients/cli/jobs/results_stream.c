@@ -163,7 +163,6 @@ int results_stream_run(struct results_stream *r)
     do {
         request(r);
         read_answer(r);
-        r->service->reached = r->service->reached || r->service->http.status != 0;
         if (is_stopped(r)) break;
     } while (may_go_on(r));
     return r->ended && !r->failed ? r->status : EXIT_JOB_FAILED;
