@@ -283,9 +283,9 @@ def metric_sum(text, name, **labels):
 class Stream:
     """An NDJSON answer that is read line by line while the job runs. The start line is kept apart, as `start`."""
 
-    def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60, host="127.0.0.1"):
+    def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60, host="127.0.0.1", method="POST"):
         self.connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-        self.connection.request("POST", path, body=body, headers=headers)
+        self.connection.request(method, path, body=body, headers=headers)
         self.socket = self.connection.sock
         self.response = self.connection.getresponse()
         self.status = self.response.status
