@@ -14,11 +14,13 @@ struct http_exchange {
     const char *accept, *content_type, *query_task; /* of the request; NULL: absent */
     const char *id;                                 /* the part of the path that matched {id} */
     const char *query[8];                           /* further query arguments: a name, then its value */
+    const char *prefer, *idempotency_key;
     const struct http_exchange_ops *ops;
     void *data;
     int status; /* of the answer; 0: none yet */
     bool streaming, head_sent, closed;
-    char job[64]; /* the header Fantail-Job of the answer */
+    char job[64];       /* the header Fantail-Job of the answer */
+    struct buf headers; /* all headers of the answer that were set, as lines */
     unsigned wakes;
     struct buf answer; /* the body of the answer; of a problem document, its detail */
     struct buf members;
@@ -27,12 +29,16 @@ struct http_exchange {
 const char *http_exchange_header(const struct http_exchange *x, const char *name)
 {
     if (strcmp(name, "Accept") == 0) return x->accept;
+    if (strcmp(name, "Prefer") == 0) return x->prefer;
+    if (strcmp(name, "Idempotency-Key") == 0) return x->idempotency_key;
     return strcmp(name, "Content-Type") == 0 ? x->content_type : NULL;
 }
 
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined)
 {
-    return http_exchange_header(x, name) != NULL;
+    const char *value = http_exchange_header(x, name);
+    if (value) buf_add_str(joined, value);
+    return value != NULL;
 }
 
 const char *http_exchange_param(const struct http_exchange *x, const char *name)
@@ -73,6 +79,7 @@ void *http_exchange_data(const struct http_exchange *x)
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value)
 {
     if (strcmp(name, "Fantail-Job") == 0) snprintf(x->job, sizeof x->job, "%s", value);
+    buf_addf(&x->headers, "%s: %s\n", name, value);
 }
 
 bool http_exchange_answered(const struct http_exchange *x)
@@ -185,6 +192,7 @@ static inline void exchange_close(struct http_exchange *x, enum http_closed how)
     if (x->ops) x->ops->closed(x, how);
     buf_release(&x->answer);
     buf_release(&x->members);
+    buf_release(&x->headers);
 }
 
 #endif
