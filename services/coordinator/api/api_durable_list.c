@@ -1,5 +1,5 @@
 /* GET /v1/jobs of a coordinator with a store. */
-#include "common/base/utc_time.h"
+#include "common/observe/utc_time.h"
 #include "coordinator/api/api_durable.h"
 #include "coordinator/api/errand.h"
 #include "coordinator/api/job_list.h"

@@ -1,6 +1,6 @@
 #include "coordinator/api/errand.h"
 
-#include "common/base/utc_time.h"
+#include "common/observe/utc_time.h"
 #include "coordinator/results/store_problem.h"
 #include "protocol/protocol.h"
 

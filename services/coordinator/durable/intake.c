@@ -6,7 +6,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/memory_room.h"
-#include "common/base/utc_time.h"
+#include "common/observe/utc_time.h"
 #include "common/observe/log.h"
 #include "common/observe/uuid.h"
 #include "coordinator/durable/job_document.h"

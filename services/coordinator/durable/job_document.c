@@ -1,6 +1,6 @@
 #include "coordinator/durable/job_document.h"
 
-#include "common/base/utc_time.h"
+#include "common/observe/utc_time.h"
 #include "coordinator/status/status.h"
 
 static const char removed_reason[] = "the job was removed while its results were read";

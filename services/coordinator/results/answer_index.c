@@ -20,14 +20,17 @@ static size_t run_length(const struct index_run *r)
     return r->n - r->from;
 }
 
+static bool follows(const struct answer_span *s, const struct answer_span *before)
+{
+    return before->block == s->block && end_of(before) == s->first && !before->is_repeated && !s->is_repeated &&
+           before->line + before->n == s->line;
+}
+
 /* Appends a span. If its answers follow those of the last span, that one becomes longer instead. */
 static void append(struct index_run *r, const struct answer_span *s)
 {
-    struct answer_span *last = r->n ? &r->spans[r->n - 1] : NULL;
-    bool follows = last && last->block == s->block && end_of(last) == s->first && !last->is_repeated &&
-                   !s->is_repeated && last->line + last->n == s->line;
-    if (follows)
-        last->n += s->n;
+    if (r->n > 0 && follows(s, &r->spans[r->n - 1]))
+        r->spans[r->n - 1].n += s->n;
     else
         r->spans[r->n++] = *s;
 }

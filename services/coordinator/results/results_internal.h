@@ -9,12 +9,12 @@
 #include "coordinator/results/job_watch.h"
 
 enum results_state { STREAM_ASKING, STREAM_OPEN, STREAM_TAIL, STREAM_CUT, STREAM_STATE_COUNT };
-enum results_only { ONLY_BOTH, ONLY_VALUES, ONLY_ERRORS, ONLY_COUNT };
+enum results_filter { ONLY_BOTH, ONLY_VALUES, ONLY_ERRORS, ONLY_COUNT };
 
 /* What the client asks for. */
 struct results_query {
     uint64_t from;
-    enum results_only only;
+    enum results_filter only;
     uint64_t progress_ns; /* time between two progress lines; 0: none */
 };
 

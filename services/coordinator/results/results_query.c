@@ -17,13 +17,13 @@ static bool read_from(struct http_exchange *x, uint64_t *from)
     return false;
 }
 
-static bool read_only(struct http_exchange *x, enum results_only *only)
+static bool read_only(struct http_exchange *x, enum results_filter *only)
 {
     const char *text = http_exchange_query(x, "only");
     if (!text) return true;
     for (unsigned i = ONLY_VALUES; i < ONLY_COUNT; i++) {
         if (strcmp(text, only_names[i]) != 0) continue;
-        *only = (enum results_only)i;
+        *only = (enum results_filter)i;
         return true;
     }
     http_answer_problem(x, 400, "\"pointer\":\"/only\"", "\"only\" is \"values\" or \"errors\"");

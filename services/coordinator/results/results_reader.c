@@ -1,6 +1,6 @@
 #include "coordinator/results/results_reader.h"
 
-#include "common/base/utc_time.h"
+#include "common/observe/utc_time.h"
 #include "common/observe/log.h"
 #include "coordinator/answers/item_error.h"
 #include "coordinator/durable/job_document.h"

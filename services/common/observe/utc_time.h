@@ -1,7 +1,7 @@
 /* Times as RFC 3339 texts, in UTC: "2026-11-29T03:00:00.000Z". Milliseconds since 1970, without leap seconds. Pure,
  * except for utc_time_now(). */
-#ifndef FANTAIL_COMMON_BASE_UTC_TIME_H
-#define FANTAIL_COMMON_BASE_UTC_TIME_H
+#ifndef FANTAIL_COMMON_OBSERVE_UTC_TIME_H
+#define FANTAIL_COMMON_OBSERVE_UTC_TIME_H
 
 #include "common/base/buf.h"
 

@@ -1,4 +1,4 @@
-#include "common/base/utc_time.h"
+#include "common/observe/utc_time.h"
 
 #include <criterion/criterion.h>
 
