@@ -456,6 +456,28 @@ class Surviving(LocalTest):
         self.assertIn(b"  cancelled  ", ended.out)
 
 
+class Access(LocalTest):
+    def test_the_token_is_sent_and_a_missing_one_is_named(self):
+        tokens, port = os.path.join(self.folder, "tokens"), self.free_port()
+        write_file(tokens, "the-token-of-this-test\n")
+        self.local("--port", port, "--token-file", tokens)
+        url = f"http://127.0.0.1:{port}"
+        job = '{"task":"square","items":[3,4]}'
+        job_id = self.cli("submit", "--detach", "--url", url, "--token-file", tokens, stdin=job).lines[0]
+        for command, status, lines in (("wait", 0, [f"{job_id}  succeeded  2/2, 0 failed"]), ("results", 0, ["9", "16"]),
+                                       ("cancel", 0, [f"{job_id}  succeeded"]), ("redrive", 3, []), ("status", 0, None)):
+            with self.subTest(command):
+                ended = self.cli(command, job_id, FANTAIL_URL=url, FANTAIL_TOKEN_FILE=tokens)
+                self.assertEqual((ended.status, ended.lines if lines is not None else None), (status, lines), ended)
+                ended = self.cli(command, job_id, FANTAIL_URL=url)
+                self.assertEqual((ended.status, ended.out), (3, b""), ended)
+                self.assertIn(b"(401)", ended.err)
+                self.assertIn(b"no token was sent: give one with --token-file or FANTAIL_TOKEN_FILE", ended.err)
+        ended = self.cli("submit", "--detach", "--url", url, stdin=job)
+        self.assertEqual((ended.status, ended.out), (3, b""), ended)
+        self.assertIn(b"(401)", ended.err)
+
+
 class LocalStore(LocalTest):
     """Where `fantail local` keeps durable jobs."""
 
