@@ -20,8 +20,8 @@ static const struct option_spec cancel_spec = {
     .program = "fantail cancel",
     .usage = "ID... [--json] [--url URL]",
     .about = "Cancels jobs. A job that runs ends as cancelled: its processes end within 2 s, its results so far stay,\n"
-             "and `fantail redrive` runs the rest. A job that has ended is not changed. An ID may be cut, if no other\n"
-             "job has an id with the same beginning.",
+             "and `fantail redrive` runs the rest. A job that has ended is not changed. The first characters of an ID\n"
+             "are enough if no other ID begins with them.",
     .epilogue =
         "Exit status: 0 the jobs are cancelled or had ended before, 2 wrong usage, 3 a job is not known, or the\n"
         "service refused or could not be reached.",
@@ -33,7 +33,7 @@ static const struct option_spec redrive_spec = {
     .program = "fantail redrive",
     .usage = "ID... [--json] [--url URL]",
     .about = "Runs the failed and cancelled items of ended jobs again. The id and the good results stay as they are.\n"
-             "An ID may be cut, if no other job has an id with the same beginning.",
+             "The first characters of an ID are enough if no other ID begins with them.",
     .epilogue = "Exit status: 0 the jobs will run again, 2 wrong usage, 3 a job is not known, has not ended or has no\n"
                 "failed items, or the service refused or could not be reached.",
     .rows = rows,

@@ -36,8 +36,7 @@ static const struct option_spec spec = {
     .usage = "[--status STATUS] [--task TASK] [--label LABEL] [--limit N | --all] [--json] [--url URL]",
     .about = "Lists the durable jobs of a job store, the newest first. Without a filter, also lists the jobs that the\n"
              "coordinator is running for a connected client. DONE counts the items that have an answer.",
-    .epilogue = "An ID is cut to the characters that tell the jobs of the list apart. All commands accept it in this "
-                "form.\n"
+    .epilogue = "An ID has only as many characters as tell the jobs of the list apart. All commands accept this form.\n"
                 "\n"
                 "Examples:\n"
                 "  fantail jobs --url http://localhost:8080\n"

@@ -46,13 +46,12 @@ static const struct option_spec spec = {
     .about =
         "Prints the results of a durable job in the order of its items, one per line, as `fantail map` does. If the\n"
         "job still runs, prints each result as soon as those before it are known. If the connection is cut, goes\n"
-        "on with the next item. The ID may be cut, if no other job has an id with the same beginning.",
+        "on with the next item. The first characters of the ID are enough if no other ID begins with them.",
     .epilogue = "For a failed item, null is printed, so that line N belongs to item N. The first few failed items are\n"
                 "reported on standard error. Ctrl-C ends only this command; the job goes on.\n"
                 "\n"
                 "Exit status: 0 every item succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, was\n"
-                "cancelled or is not known, its connection was cut for --reconnect-s, or the service could not be\n"
-                "reached.",
+                "cancelled or is not known, or the service could not be reached for --reconnect-s.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };

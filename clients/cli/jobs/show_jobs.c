@@ -20,7 +20,7 @@ static const struct option_spec spec = {
     .program = "fantail status",
     .usage = "ID... [--json] [--url URL]",
     .about = "Shows the status of jobs: how many items are done, which errors the others have, and when it began and\n"
-             "ended. An ID may be cut, if no other job has an id with the same beginning.",
+             "ended. The first characters of an ID are enough if no other ID begins with them.",
     .epilogue =
         "Exit status: 0 the job succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, was cancelled,\n"
         "passed its deadline or is not known, or the service could not be reached, 4 the job has not ended.\n"

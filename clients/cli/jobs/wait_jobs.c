@@ -28,8 +28,8 @@ static const struct option_spec spec = {
     .program = "fantail wait",
     .usage = "ID... [--timeout-s S] [--json] [--url URL]",
     .about =
-        "Waits until the jobs have ended, and prints a line for each. An ID may be cut, if no other job has an id\n"
-        "with the same beginning. The jobs go on if this command is interrupted.",
+        "Waits until the jobs have ended, and prints a line for each. The first characters of an ID are enough if no\n"
+        "other ID begins with them. The jobs go on if this command is interrupted.",
     .epilogue =
         "Exit status: 0 the job succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, was cancelled,\n"
         "passed its deadline or is not known, or the service could not be reached, 4 the job has not ended\n"
