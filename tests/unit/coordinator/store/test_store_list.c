@@ -38,7 +38,7 @@ Test(store_list, jobs_are_listed_newest_first_and_by_filters)
     submit_labelled(&s, 1, "square", "[\"a\",\"b\"]");
     submit_labelled(&s, 3, "square,sum", NULL);
     submit_labelled(&s, 2, "sum", "[\"b\"]");
-    submit_labelled(&s, 4, "sums", "[\"ab\"]");
+    submit_labelled(&s, 4, "sums", "[\"ab\",\"\\u0063\"]");
     shop_ok(&s, shop_new_job(&s, shop_id(5), NULL));
     cr_assert_eq(shop_do(&s, STORE_WANT_CANCEL, shop_id(3), 0), STORE_OK);
     char id[STORE_ID_SIZE];
@@ -58,6 +58,9 @@ Test(store_list, jobs_are_listed_newest_first_and_by_filters)
     c = list(&s);
     c->filter.label = "b";
     assert_list(&s, c, "2 1", false);
+    c = list(&s);
+    c->filter.label = "c";
+    assert_list(&s, c, "4", false);
     c = list(&s);
     c->filter.label = "b";
     c->filter.task = "square";
