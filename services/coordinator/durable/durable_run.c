@@ -321,7 +321,10 @@ static bool is_drained(const struct durable_run *r, uint64_t now)
 
 bool durable_run_tick(struct durable_run *r, uint64_t now)
 {
-    bool soon = start_again(r, &r->reading, now) | start_again(r, &r->marking, now) | start_again(r, &r->writing, now);
+    /* Each one is started, not only the first. */
+    bool soon = start_again(r, &r->reading, now);
+    soon = start_again(r, &r->marking, now) || soon;
+    soon = start_again(r, &r->writing, now) || soon;
     renew(r, now);
     if (is_drained(r, now)) durable_run_hand_back(r);
     run_record_flush(r);
