@@ -197,6 +197,16 @@ class Docs(FantailTest):
             for test in words(tests):
                 self.assertIn(test, read(path), f"{path}: {test}")
 
+    def test_each_change_of_the_state_of_a_durable_job_has_its_test(self):
+        tests = "".join(read("tests", "integration", name) for name in ("test_durable_results.py", "test_durable_runs.py"))
+        [table] = re.findall(r"^#### States of a durable job\n(.*?)^####", read("docs", "protocol.md"), re.M | re.S)
+        changes = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| ")][1:]
+        self.assertGreater(len(changes), 9)
+        for *_, named in changes:
+            self.assertTrue(words(named))
+            for name in words(named):
+                self.assertIn(f"def {name}(", tests)
+
     def test_the_commands_of_your_own_task_in_the_readme_can_be_pasted(self):
         [part] = re.findall(r"^## Your own task\n(.*?)^## ", read("README.md"), re.M | re.S)
         os.symlink(os.path.join(ft.ROOT, "services"), os.path.join(self.folder, "services"))

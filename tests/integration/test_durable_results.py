@@ -365,6 +365,38 @@ class Following(DurableTest):
         self.assertLess(time.monotonic() - started, 60)
         follower.close()
 
+    # Other ends.
+
+    def test_a_job_fails_when_too_many_items_do(self):
+        client = self.start_store([self.worker()])
+        job = client.submit({"task": "square", "items": ["x"] * 3 + list(range(50)), "tolerated_failure_count": 1,
+                             "chunk_size": 1, "max_concurrency": 1})
+        document = client.end(job)
+        self.assertEqual(document["status"], "failed")
+        self.assertIn("failed", document["reason"])
+        self.assertEqual(document["counts"]["failed"], 2)
+        end = client.results(job).end
+        self.assertEqual((end["status"], end["reason"]), ("failed", document["reason"]))
+        self.assertEqual([line["index"] for line in client.results(job).lines[:-1]], list(range(53)))
+
+    def test_a_job_ends_at_its_deadline(self):
+        client = self.start_store([self.held_worker()])
+        job = client.submit({"task": "held", "items": [0, 1], "deadline_s": 1})
+        document = client.end(job)
+        self.assertEqual((document["status"], document["errors"]), ("timed_out", {"deadline_exceeded": 2}))
+        self.assertEqual(client.results(job).end["status"], "timed_out")
+
+    def test_a_job_is_removed_some_time_after_its_end(self):
+        """They are removed at the start, and once a minute."""
+        worker = self.worker()
+        client = self.start_store([worker])
+        job = client.submit({"task": "square", "items": [1]})
+        client.end(job)
+        client.coordinator.stop()
+        client = self.start_store([worker], "--job-ttl-s", "0.001")
+        wait_until(lambda: client.ask("GET", f"/{job}").status == 404, "the removal of the job")
+        self.assertEqual(client.list()["jobs"], [])
+
     # DELETE and redrive.
 
     def test_a_running_job_is_cancelled_and_then_removed(self):
