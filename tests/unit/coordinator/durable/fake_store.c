@@ -379,6 +379,7 @@ bool fake_store_step(struct fake_store *s)
     struct store_call *c = CONTAINER_OF(first, struct store_call, link);
     list_remove(&s->waiting, first);
     s->calls[c->op]++;
+    store_call_clear(c);
     c->status = carry_out(s, c);
     if (c->status != STORE_OK) snprintf(c->error, sizeof c->error, "the fake store says status %d", (int)c->status);
     store_finish(&s->store, c);
