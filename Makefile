@@ -23,6 +23,7 @@ ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now,-
 
 LIBS_HTTP   := -lmicrohttpd -lgnutls -lcurl -luv
 LIBS_JSON   := -lcjson -lm
+LIBS_STORE  := -lsqlite3 -lzstd -lpthread
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 sources = $(sort $(shell find $(1) -name '*.c'))
@@ -76,7 +77,7 @@ $(TESTED_LIBS):
 $(BIN)/fantail-coordinator: $(COORDINATOR) $(LIBCOMMON)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_HTTP) $(LIBS_JSON)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_HTTP) $(LIBS_JSON) $(LIBS_STORE)
 
 $(BIN)/fantail-worker: $(WORKER) $(LIBCOMMON)
 	$(call say,LINK,$@)

@@ -31,7 +31,7 @@ $(UNUSED)/host-exec.dropped:   $(call unused_objects,$(filter-out %/native.o,$(H
 $(UNUSED)/%.dropped:
 	$(call say,LINK,$@)
 	@echo $^ > $(@:.dropped=.objects)
-	$(Q)LC_ALL=C $(CC) -Wl,--gc-sections,--print-gc-sections -o $(@:.dropped=) $^ $(LIBS_HTTP) $(LIBS_JSON) -ldl 2> $@.new || { \
+	$(Q)LC_ALL=C $(CC) -Wl,--gc-sections,--print-gc-sections -o $(@:.dropped=) $^ $(LIBS_HTTP) $(LIBS_JSON) $(LIBS_STORE) -ldl 2> $@.new || { \
 	    grep -v 'removing unused section' $@.new; rm -f $@.new; exit 1; }
 	@mv $@.new $@
 

@@ -1,8 +1,9 @@
 /*
- * The subcommands of `fantail` in this folder. `fantail map` is in map/map.h.
- * A command receives its own arguments (argv[0] is the command's name) and returns the exit status.
+ * The subcommands of `fantail` in this folder. `fantail map` is in map/map.h; those for durable jobs are in
+ * jobs/jobs.h. A command receives its own arguments (argv[0] is the command's name) and returns the exit status.
  *
- * A folder calls only folders that come after it in this list: main.c and the commands, map/, fleet/, http/, base/.
+ * A folder calls only folders that come after it in this list: main.c and the commands, jobs/, map/, fleet/, http/,
+ * base/.
  */
 #ifndef FANTAIL_CLI_CLI_H
 #define FANTAIL_CLI_CLI_H

@@ -1,5 +1,6 @@
 /* `fantail local`: runs a coordinator and workers on this machine until Ctrl-C. */
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "cli/base/complain.h"
@@ -8,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/machine.h"
+#include "cli/fleet/state_file.h"
 #include "cli/fleet/tasks_dir.h"
 #include "common/net/loopback.h"
 #include "common/service/option.h"
@@ -15,7 +17,7 @@
 #define DRAIN_S 5
 
 struct local_config {
-    const char *tasks, *host, *log_level, *token_file;
+    const char *tasks, *host, *log_level, *token_file, *store;
     bool insecure, watch;
     int64_t workers, processes, port, admin_port;
 };
@@ -45,6 +47,11 @@ static const struct option_row rows[] = {
     OPTION_PATH("token-file", struct local_config, token_file, NULL,
                 "a file of bearer tokens, one per line; each request must carry one of them", .value = "FILE",
                 .no_env = true),
+    OPTION_STRING(
+        "store", struct local_config, store, NULL,
+        "where durable jobs are kept: none, or sqlite:PATH. The default is a file for this port in the user's "
+        "state folder, ~/.local/state/fantail; with port 0 or unix:PATH it is none",
+        .value = "STORE", .no_env = true),
     OPTION_BOOL("insecure", struct local_config, insecure, NULL,
                 "accept requests from other machines without a token: anyone who can reach the port can run tasks here",
                 .no_env = true),
@@ -95,6 +102,21 @@ static int serve(struct fleet *f)
     return EXIT_OK;
 }
 
+/* Returns the value of the coordinator's --store, which is written to `out` if it is the default. A machine without a
+ * state folder can run jobs too, so that is no fault. */
+static const char *choose_store(const struct local_config *config, char *out, size_t out_size)
+{
+    char name[32], path[PATH_MAX], err[320];
+    if (config->store || config->port == 0 || strncmp(config->host, "unix:", 5) == 0) return config->store;
+    snprintf(name, sizeof name, "jobs-%d.db", (int)config->port);
+    if (!state_file_path(name, path, sizeof path, err, sizeof err)) {
+        complain("durable jobs are not kept: %s", err);
+        return NULL;
+    }
+    snprintf(out, out_size, "sqlite:%s", path);
+    return out;
+}
+
 int command_local(int argc, char **argv)
 {
     struct local_config config = {0};
@@ -112,6 +134,7 @@ int command_local(int argc, char **argv)
         return option_complain(&spec, "admin-port", "no ports are left after %d for the workers",
                                (int)config.admin_port);
     if (!config.tasks) complain("serves the tasks in %s; --tasks names another folder", tasks);
+    char store[PATH_MAX + 16];
     unsigned processes = (unsigned)config.processes;
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
     struct fleet_options options = {
@@ -123,6 +146,7 @@ int command_local(int argc, char **argv)
         .watch = config.watch,
         .host = config.host,
         .token_file = config.token_file,
+        .store = choose_store(&config, store, sizeof store),
         .insecure = config.insecure,
         .log_level = config.log_level,
         .drain_s = DRAIN_S,

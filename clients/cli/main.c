@@ -5,6 +5,7 @@
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/cli.h"
+#include "cli/jobs/jobs.h"
 #include "cli/map/map.h"
 #include "common/base/base.h"
 
@@ -15,7 +16,13 @@ static const struct command {
 } commands[] = {
     {"map", command_map, "run a task or any command on each item of standard input"},
     {"local", command_local, "run a coordinator and workers on this machine"},
-    {"submit", command_submit, "send the job in a JSON file and print the answer"},
+    {"submit", command_submit, "send the job in a JSON file and print the answer; or, with --detach, the job's id"},
+    {"jobs", command_jobs, "list the durable jobs"},
+    {"status", command_status, "show what is known of a durable job"},
+    {"wait", command_wait, "wait until durable jobs have ended"},
+    {"results", command_results, "print the results of a durable job, also while it runs"},
+    {"cancel", command_cancel, "cancel durable jobs"},
+    {"redrive", command_redrive, "run the failed items of a durable job again"},
     {"tasks", command_tasks, "list the tasks of the workers"},
 };
 
@@ -37,7 +44,8 @@ static const char help_tail[] =
     "See also `fantail COMMAND --help`. FANTAIL_URL is the address of the fleet; without it, map starts a private "
     "one.\n"
     "Exit status: 0 all succeeded, 1 some items failed, 2 wrong usage, 3 the job failed or the service was "
-    "unreachable.\n";
+    "unreachable,\n"
+    "4 the job has not ended.\n";
 
 static void print_help(FILE *out)
 {

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/http/caller_trace.h"
 #include "cli/http/refusal.h"
+#include "cli/jobs/detach.h"
 #include "cli/map/output.h"
 #include "cli/map/result_line.h"
 #include "protocol/protocol.h"
@@ -17,7 +18,8 @@
 struct submit_config {
     struct target_config client;
     const char *file;
-    bool ndjson;
+    bool ndjson, detach;
+    struct detach_options detached;
 };
 
 static const struct option_row rows[] = {
@@ -25,7 +27,22 @@ static const struct option_row rows[] = {
                 .value = "FILE", .letter = 'f', .no_env = true),
     OPTION_BOOL("ndjson", struct submit_config, ndjson, NULL,
                 "print each result on a line as soon as it is known, instead of one document at the end"),
-    TARGET_OPTION_ROWS(struct submit_config, client), OPTION_ROWS_END};
+    OPTION_HEADING("A durable job, which the coordinator keeps in its job store"),
+    OPTION_BOOL("detach", struct submit_config, detach, NULL,
+                "print the id of the job as soon as the job is stored, and end; `fantail results ID` prints the answer",
+                .no_env = true),
+    OPTION_WORDS("label", struct submit_config, detached.labels,
+                 "with --detach: a label by which `fantail jobs` finds the job; may be given several times",
+                 .value = "LABEL"),
+    OPTION_STRING("idempotency-key", struct submit_config, detached.key, NULL,
+                  "with --detach: if a job with this key was submitted before, print its id and make no other one; "
+                  "without this option the key is random",
+                  .value = "KEY", .no_env = true),
+    OPTION_BOOL("json", struct submit_config, detached.json, NULL, "with --detach: print the job as a JSON object",
+                .no_env = true),
+    RECONNECT_OPTION_ROW(struct submit_config, detached.reconnect_s),
+    TARGET_OPTION_ROWS(struct submit_config, client),
+    OPTION_ROWS_END};
 
 static const struct option_spec spec = {
     .program = "fantail submit",
@@ -38,9 +55,12 @@ static const struct option_spec spec = {
         "  fantail submit -f job.json --url http://localhost:8080\n"
         "  echo '{\"task\":\"primes\",\"spans\":{\"start\":0,\"stop\":5000000,\"size\":50000},\"reduce\":\"sum\"}' |\n"
         "    fantail submit --url http://localhost:8080\n"
+        "  id=$(fantail submit --detach --label nightly -f job.json --url http://localhost:8080)\n"
         "\n"
         "Exit status: 0 the job succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, was cancelled or\n"
-        "refused, passed its deadline, its connection was cut, or the service could not be reached.",
+        "refused, passed its deadline, its connection was cut, or the service could not be reached. With --detach:\n"
+        "0 the job is stored, 2 wrong usage, 3 it was refused, the coordinator has no job store, or it could not be\n"
+        "reached.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -128,6 +148,18 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     return status < 0 ? EXIT_JOB_FAILED : status;
 }
 
+/* Whether the options that need --detach are given with it. */
+static int check(const struct submit_config *config)
+{
+    const struct detach_options *d = &config->detached;
+    const char *alone = d->json ? "json" : d->key ? "idempotency-key" : d->labels.count ? "label" : NULL;
+    if (config->detach && config->ndjson)
+        return option_complain(&spec, "ndjson",
+                               "and --detach exclude each other; `fantail results --json` prints lines");
+    if (!config->detach && alone) return option_complain(&spec, alone, "is for --detach only");
+    return config->detach ? detach_options_check(&spec, d) : EXIT_OK;
+}
+
 int command_submit(int argc, char **argv)
 {
     struct submit_config config = {0};
@@ -138,12 +170,15 @@ int command_submit(int argc, char **argv)
     char err[256];
     int status;
     if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if ((status = check(&config)) != EXIT_OK) return status;
     if ((status = target_config_check(&spec, &config.client)) != EXIT_OK) return status;
     status = EXIT_JOB_FAILED;
     interrupt_init();
     connection_init(&connection, &target);
     if (!read_all(config.file, &job))
         status = interrupt_signal() ? EXIT_JOB_FAILED : EXIT_USAGE;
+    else if (config.detach)
+        status = detach_job(&spec, &config.client, &config.detached, &job);
     else if (!target_init(&target, &config.client, err, sizeof(err)))
         complain("%s", err);
     else

@@ -2,7 +2,7 @@
 #include "coordinator/coordinator.h"
 
 #include "coordinator/api/api.h"
-#include "coordinator/job/uuid.h"
+#include "common/observe/uuid.h"
 #include "protocol/protocol.h"
 
 static void on_reload(void *data)
@@ -15,7 +15,11 @@ static void on_reload(void *data)
 /* The listening socket closes, so workers cannot renew their leases. */
 static void on_drain(void *data)
 {
-    registry_stop(&((struct coordinator *)data)->fleet.registry);
+    struct coordinator *c = data;
+    registry_stop(&c->fleet.registry);
+    if (!c->store) return;
+    durable_drain(&c->durable);
+    job_watches_drain(&c->watches);
 }
 
 /* Ends all jobs. The clients still get the answers so far, and the end of the document or stream. */
@@ -23,12 +27,19 @@ static void on_cut(void *data)
 {
     struct coordinator *c = data;
     jobs_drain_all(&c->jobs);
+    if (c->store) durable_cut(&c->durable);
     scheduler_timing_run(&c->turn);
 }
 
 static bool is_idle(void *data)
 {
-    return ((struct coordinator *)data)->jobs.count == 0;
+    const struct coordinator *c = data;
+    return c->jobs.count == 0 && (!c->store || durable_is_idle(&c->durable));
+}
+
+static void store_closed(void *data)
+{
+    ((struct coordinator *)data)->store = NULL;
 }
 
 static void on_stop(void *data)
@@ -41,6 +52,10 @@ static void on_stop(void *data)
     trace_export_close(c->jobs.trace);
     c->jobs.trace = NULL;
     jobs_stop(&c->jobs);
+    if (!c->store) return;
+    durable_stop(&c->durable);
+    job_watches_stop(&c->watches);
+    store_close(c->store, store_closed, c);
 }
 
 /* Start. */
@@ -65,6 +80,37 @@ static void start_jobs(struct coordinator *c)
     jobs_init(&c->jobs, c->loop);
 }
 
+#define SQLITE_PREFIX "sqlite:"
+
+bool coordinator_knows_store(const char *store)
+{
+    size_t prefix = strlen(SQLITE_PREFIX);
+    return strcmp(store, "none") == 0 || (strncmp(store, SQLITE_PREFIX, prefix) == 0 && store[prefix]);
+}
+
+static void durable_changed(void *data, const char *id)
+{
+    job_watches_poke(&((struct coordinator *)data)->watches, id);
+}
+
+static bool start_store(struct coordinator *c, char *err, size_t err_size)
+{
+    if (strcmp(c->config->store, "none") == 0) return true;
+    c->store = store_sqlite_open(c->loop, c->config->store + strlen(SQLITE_PREFIX),
+                                 (uint64_t)c->config->store_max_bytes, err, err_size);
+    if (!c->store) return false;
+    c->store->metrics = &c->store_metrics;
+    c->durable.config = &c->config->durable;
+    c->durable.store = c->store;
+    c->durable.jobs = &c->jobs;
+    c->durable.changed = durable_changed;
+    c->durable.data = c;
+    durable_start(&c->durable, c->loop);
+    c->watches = (struct job_watches){.store = c->store, .heartbeat_s = c->config->jobs.heartbeat_s};
+    job_watches_start(&c->watches, c->loop);
+    return true;
+}
+
 static int start_parts(struct coordinator *c, struct trace_config *tracing, char *err, size_t err_size)
 {
     char instance[UUID_TEXT_SIZE];
@@ -76,6 +122,7 @@ static int start_parts(struct coordinator *c, struct trace_config *tracing, char
     scheduler_timing_start(&c->turn, c->loop);
     dispatcher_start(&c->dispatcher, &c->fleet, &c->turn, c->config->jobs.worker_wait_s);
     start_jobs(c);
+    if (!start_store(c, err, err_size)) return 1;
     c->status = (struct status_source){c->dispatcher.scheduler, &c->jobs.count, &c->fleet.survey.catalog};
     if (!worker_fleet_find_workers(&c->fleet, &dispatcher_endpoints_ops, &c->dispatcher, err, err_size)) return 2;
     c->emf = emf_start(c->loop, &c->config->emf, &c->status);
@@ -100,6 +147,8 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
     };
     c->loop = loop;
     jobs_register_metrics(&c->jobs);
+    durable_register_metrics(&c->durable);
+    store_register_metrics(&c->store_metrics);
     worker_fleet_register_metrics(&c->fleet);
     dispatcher_register_metrics(&c->dispatcher);
     status_register_metrics(&c->status);

@@ -10,8 +10,10 @@
 #include "common/service/service.h"
 #include "common/trace/trace_export.h"
 #include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/durable/durable.h"
 #include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/job/jobs.h"
+#include "coordinator/results/job_watch.h"
 #include "coordinator/sched/scheduler.h"
 #include "coordinator/status/emf.h"
 #include "coordinator/status/status.h"
@@ -21,6 +23,9 @@ struct coordinator_config {
     struct service_config service;
     struct worker_fleet_config fleet;
     struct jobs_config jobs;
+    const char *store;       /* none, or sqlite:PATH */
+    int64_t store_max_bytes; /* 0: no limit */
+    struct durable_config durable;
     int64_t max_body_bytes;
     int64_t max_connections;
     struct emf_config emf;
@@ -35,10 +40,16 @@ struct coordinator {
     struct scheduler_timing turn;
     struct dispatcher dispatcher;
     struct jobs jobs;
+    struct store *store; /* NULL: there is none */
+    struct store_metrics store_metrics;
+    struct durable durable;
+    struct job_watches watches; /* the requests that wait for news of durable jobs */
     struct status_source status;
     struct emf *emf; /* NULL without --emf */
 };
 
+/* Returns whether this is a value of --store. */
+bool coordinator_knows_store(const char *store);
 /* Starts the service and its parts, and begins to look for workers. All of `c` but config must be zeroed, and
  * worker_fleet_check() must have passed. Takes ownership of `tracing`. Returns 0. On failure, returns the exit status
  * and writes a sentence to err. */

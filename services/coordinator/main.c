@@ -56,6 +56,15 @@ static const struct option_row rows[] = {
     OPTION_STRING("cors-origin", S, service.cors_origins, NULL,
                   "origins, separated by commas, whose pages may use this service from a browser; * allows all",
                   .once = true),
+    OPTION_HEADING("Job store"),
+    OPTION_STRING("store", S, store, "none",
+                  "where durable jobs are kept, which outlive the connection of their client: none, or sqlite:PATH for "
+                  "one coordinator on this machine",
+                  .value = "STORE"),
+    OPTION_SECONDS("job-ttl-s", S, durable.job_ttl_s, "604800", 0, 1e9,
+                   "how long an ended durable job is kept; 0: for ever"),
+    OPTION_BYTES("store-max-bytes", S, store_max_bytes, "0", 0, 1e15,
+                 "largest size of the store; when it is full, durable jobs are answered 507; 0: no limit"),
     OPTION_HEADING("CloudWatch"),
     OPTION_BOOL("emf", S, emf.enabled, NULL,
                 "write the demand for workers to standard output, in CloudWatch's embedded metric format"),
@@ -86,6 +95,8 @@ static int check(struct coordinator *c, const struct coordinator_config *config)
     int fault = worker_fleet_check(&c->fleet, &spec, open);
     const char *option, *why = emf_check(&config->emf, (int)config->service.ready_fd, &option);
     if (!fault && why) fault = option_complain(&spec, option, "%s", why);
+    if (!fault && !coordinator_knows_store(config->store))
+        fault = option_complain(&spec, "store", "\"%s\" is neither none nor sqlite:PATH", config->store);
     return fault ? fault : service_check(&spec, &config->service);
 }
 

@@ -6,7 +6,7 @@ FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(sort $(wildcard 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TESTED_LIBS)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $< $(TESTED_LIBS) $(LIBS_HTTP) $(LIBS_JSON)
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) -o $@ $< $(TESTED_LIBS) $(LIBS_HTTP) $(LIBS_JSON) $(LIBS_STORE)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)

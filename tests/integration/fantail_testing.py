@@ -283,9 +283,9 @@ def metric_sum(text, name, **labels):
 class Stream:
     """An NDJSON answer that is read line by line while the job runs. The start line is kept apart, as `start`."""
 
-    def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60, host="127.0.0.1"):
+    def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60, host="127.0.0.1", method="POST"):
         self.connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-        self.connection.request("POST", path, body=body, headers=headers)
+        self.connection.request(method, path, body=body, headers=headers)
         self.socket = self.connection.sock
         self.response = self.connection.getresponse()
         self.status = self.response.status
@@ -432,6 +432,7 @@ class FantailTest(unittest.TestCase):
         env = {k: v for k, v in os.environ.items() if not k.startswith("FANTAIL_")}
         env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:handle_abort=1:detect_stack_use_after_return=0"
         env["UBSAN_OPTIONS"] = "print_stacktrace=1"
+        env["XDG_STATE_HOME"] = os.path.join(self.folder, "state")  # `fantail local` keeps durable jobs there
         env["PATH"] = BIN + os.pathsep + env.get("PATH", "/usr/bin:/bin")
         env.update(more)
         return env

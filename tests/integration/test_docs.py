@@ -7,7 +7,7 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, write_file
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
-COMMANDS = ("map", "local", "submit", "tasks")
+COMMANDS = ("map", "local", "submit", "tasks", "jobs", "status", "wait", "results", "cancel", "redrive")
 # Options of curl, docker, aws, grep, ld and Criterion.
 FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered", "--gc-sections",
                    "--debug"}
@@ -186,7 +186,7 @@ class Docs(FantailTest):
                 path = os.path.normpath(os.path.join(place, name))
                 # common/base has the clock itself.
                 if place != "common/base" and name.endswith(".c") and (place in pure or path[:-2] in pure):
-                    if re.search(r"\b(now_ns|thread_cpu_ns|uv_now|uv_hrtime|clock_gettime|gettimeofday|time)\((?!void)", read("services", path)):
+                    if re.search(r"\b(now_ns|utc_time_now|thread_cpu_ns|uv_now|uv_hrtime|clock_gettime|gettimeofday|time)\((?!void)", read("services", path)):
                         readers.append(path)
         self.assertEqual(readers, [])
 
@@ -196,6 +196,16 @@ class Docs(FantailTest):
         for path, tests in named:
             for test in words(tests):
                 self.assertIn(test, read(path), f"{path}: {test}")
+
+    def test_each_change_of_the_state_of_a_durable_job_has_its_test(self):
+        tests = "".join(read("tests", "integration", name) for name in ("test_durable_results.py", "test_durable_runs.py"))
+        [table] = re.findall(r"^#### States of a durable job\n(.*?)^####", read("docs", "protocol.md"), re.M | re.S)
+        changes = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| ")][1:]
+        self.assertGreater(len(changes), 9)
+        for *_, named in changes:
+            self.assertTrue(words(named))
+            for name in words(named):
+                self.assertIn(f"def {name}(", tests)
 
     def test_the_commands_of_your_own_task_in_the_readme_can_be_pasted(self):
         [part] = re.findall(r"^## Your own task\n(.*?)^## ", read("README.md"), re.M | re.S)

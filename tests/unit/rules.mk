@@ -6,7 +6,7 @@ UNIT_HELPERS := $(call objects,$(sort $(shell find tests/unit -name '*.c' ! -nam
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_HELPERS) $(TESTED_LIBS)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(UNIT_HELPERS) $(TESTED_LIBS) -lcriterion $(LIBS_HTTP) $(LIBS_JSON)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(UNIT_HELPERS) $(TESTED_LIBS) -lcriterion $(LIBS_HTTP) $(LIBS_JSON) $(LIBS_STORE)
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)

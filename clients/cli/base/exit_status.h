@@ -7,6 +7,7 @@ enum exit_status {
     EXIT_ITEMS_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_JOB_FAILED = 3, /* the job failed, or the service could not be reached */
+    EXIT_NOT_ENDED = 4,  /* the job is pending or running */
     EXIT_BY_SIGNAL = 128 /* the number of the signal is added to this, as shells do */
 };
 

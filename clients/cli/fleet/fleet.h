@@ -28,6 +28,7 @@ struct fleet_options {
     const char *host;       /* where the coordinator listens: an address or unix:PATH; NULL: a socket of ours */
     uint16_t port;          /* port of the coordinator, if `host` is an address; 0: any free port */
     const char *token_file; /* token file of the coordinator; NULL: none */
+    const char *store;      /* --store of the coordinator; NULL: none */
     bool insecure;          /* the coordinator may be reached from other machines without a token */
     const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, so TMPDIR is inherited */
     const char *log_level;  /* NULL: "warn" */

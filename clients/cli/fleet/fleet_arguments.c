@@ -90,6 +90,7 @@ static void set_coordinator(struct fleet *f, const struct fleet_options *o)
     }
     if (o->token_file) add_option(s, "--token-file", o->token_file);
     if (o->insecure) add_argument(s, "--insecure");
+    if (o->store) add_option(s, "--store", o->store);
     add_option(s, "--workers", buf_cstr(&workers));
     buf_release(&workers);
 }

@@ -48,6 +48,7 @@ struct connection {
     char content_type[64];
     double retry_after_s;      /* -1: none */
     bool job_was_accepted;     /* the answer names a job: a coordinator has accepted it */
+    bool async_applied;        /* Preference-Applied names respond-async */
     bool close_after, chunked; /* the connection closes after the answer; the answer has chunked framing */
     uint8_t framing;           /* an enum of connection_answer.c */
     uint64_t remaining;        /* bytes left of the chunk, or of the body */

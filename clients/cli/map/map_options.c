@@ -7,6 +7,7 @@
 #include "cli/base/program.h"
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/tasks_dir.h"
+#include "cli/http/query.h"
 #include "common/json/json_scan.h"
 #include "protocol/protocol.h"
 
@@ -278,27 +279,13 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     return *status == EXIT_OK;
 }
 
-/* Adds a query argument, percent-encoded. */
-static void add_argument(struct buf *path, const char *name, const char *value)
-{
-    buf_addf(path, "&%s=", name);
-    for (; *value; value++) {
-        bool plain = (*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z') ||
-                     (*value >= '0' && *value <= '9') || strchr("-_.~,", *value);
-        if (plain)
-            buf_add_char(path, *value);
-        else
-            buf_addf(path, "%%%02X", (unsigned)(unsigned char)*value);
-    }
-}
-
 void map_options_query(const struct map_options *o, double deadline_s, struct buf *path)
 {
     char number[40];
     buf_clear(path);
     buf_add_str(path, PATH_JOBS "?order=");
     buf_add_str(path, orders[o->order]);
-    add_argument(path, "task", o->command ? "command" : o->task);
+    query_add(path, "task", o->command ? "command" : o->task);
     /* A command can have side effects. So it runs once for each line, as with xargs, without retries and hedging. */
     int64_t max_attempts = o->max_attempts == 0 && o->command ? 1 : o->max_attempts;
     if (max_attempts) buf_addf(path, "&retry.max_attempts=%lld", (long long)max_attempts);
@@ -307,12 +294,12 @@ void map_options_query(const struct map_options *o, double deadline_s, struct bu
     if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
     if (o->item_timeout_s >= 0) {
         snprintf(number, sizeof(number), "%.3f", o->item_timeout_s);
-        add_argument(path, "item_timeout_s", number);
+        query_add(path, "item_timeout_s", number);
     }
     if (deadline_s > 0) {
         snprintf(number, sizeof(number), "%.3f", deadline_s);
-        add_argument(path, "deadline_s", number);
+        query_add(path, "deadline_s", number);
     }
-    if (o->common) add_argument(path, "common", o->common);
-    if (o->reduce) add_argument(path, "reduce", o->reduce);
+    if (o->common) query_add(path, "common", o->common);
+    if (o->reduce) query_add(path, "reduce", o->reduce);
 }

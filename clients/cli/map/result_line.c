@@ -48,6 +48,7 @@ static void read_member(struct result_line *r, struct json_slice name, struct js
         r->index = strtoull(value.data, NULL, 10);
         return;
     }
+    if (r->kind == RESULT_ERROR && json_string_is(name, "count")) r->count = strtoull(value.data, NULL, 10);
     if (json_string_is(name, "processes")) r->processes = strtoull(value.data, NULL, 10);
     if (r->kind == RESULT_END && json_string_is(name, "counts")) read_counts(r, value);
     if (r->kind == RESULT_END && json_string_is(name, "reason")) r->why = value;

@@ -68,6 +68,12 @@
 #define DEFAULT_CHUNK_TARGET_MS       250
 #define DEFAULT_HEARTBEAT_S           15 /* --heartbeat-s */
 
+/* The job store. */
+#define LIMIT_BLOCK_BYTES (256 * MIB) /* lines of one block; blocks are cut at about 1 MiB, but never within a line */
+#define LIMIT_RECORDED_BYTES                                                                                           \
+    (16 * MIB) /* of a block of answers, if it has more than one answer or piece of answers                            \
+                */
+
 /* Traces, both services. */
 #define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; spans beyond this are dropped */
 

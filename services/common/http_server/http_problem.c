@@ -56,17 +56,19 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
 }
 
 struct unknown_query {
-    const char *known; /* NULL: no parameter is known */
+    const char *const *known; /* ends with NULL */
     const char *first;
 };
 
 static void keep_first(void *data, const char *name, const char *value)
 {
     struct unknown_query *q = data;
-    if (!q->first && !(q->known && strcmp(name, q->known) == 0)) q->first = name;
+    const char *const *known = q->known;
+    while (*known && strcmp(name, *known) != 0) known++;
+    if (!q->first && !*known) q->first = name;
 }
 
-bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name))
+bool http_check_queries(struct http_exchange *x, const char *const *known, const char *(*hint)(const char *name))
 {
     struct unknown_query q = {.known = known};
     http_exchange_each_query(x, keep_first, &q);
@@ -78,7 +80,12 @@ bool http_check_query(struct http_exchange *x, const char *known, const char *(*
     return false;
 }
 
+bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name))
+{
+    return http_check_queries(x, (const char *const[]){known, NULL}, hint);
+}
+
 bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name))
 {
-    return http_check_query(x, NULL, hint);
+    return http_check_queries(x, (const char *const[]){NULL}, hint);
 }

@@ -109,6 +109,14 @@ static bool read_integer(const struct option_row *row, const char *text, int64_t
     return true;
 }
 
+static_assert(OPTION_WORDS_MAX == 16, "describe_value() says how many");
+static bool read_word(const char *text, struct option_words *out)
+{
+    if (!*text || out->count == OPTION_WORDS_MAX) return false;
+    out->words[out->count++] = text;
+    return true;
+}
+
 static bool read_value(const struct option_row *row, const char *text, void *at)
 {
     switch (row->type) {
@@ -120,6 +128,7 @@ static bool read_value(const struct option_row *row, const char *text, void *at)
     case OPTION_TYPE_PATH:
     case OPTION_TYPE_STRING: *(const char **)at = text; return *text || row->type == OPTION_TYPE_STRING;
     case OPTION_TYPE_CHOICE: return read_choice(row, text, at);
+    case OPTION_TYPE_WORDS: return read_word(text, at);
     case OPTION_TYPE_HEADING:
     case OPTION_TYPE_END: break;
     }
@@ -143,6 +152,7 @@ static void describe_value(const struct option_row *row, char *text, size_t size
         [OPTION_TYPE_STRING] = "a text",
         [OPTION_TYPE_PATH] = "a path",
         [OPTION_TYPE_CHOICE] = "one of",
+        [OPTION_TYPE_WORDS] = "a text, at most 16 times",
     };
     size_t len = (size_t)snprintf(text, size, "%s", words[row->type]);
     if (row->type == OPTION_TYPE_PORT)
@@ -185,6 +195,8 @@ static void set_default(struct parse *p, const struct option_row *row)
         *(bool *)field(p, row) = false;
     else if (row->type == OPTION_TYPE_CHOICE)
         *(int *)field(p, row) = -1;
+    else if (row->type == OPTION_TYPE_WORDS)
+        ((struct option_words *)field(p, row))->count = 0;
     else if (row->type == OPTION_TYPE_SECONDS)
         *(double *)field(p, row) = 0;
     else

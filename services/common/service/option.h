@@ -28,6 +28,13 @@ enum option_type {
     OPTION_TYPE_STRING,  /* const char *; default may be NULL */
     OPTION_TYPE_PATH,    /* const char *, not empty; default may be NULL */
     OPTION_TYPE_CHOICE,  /* int: the index of the word in choices */
+    OPTION_TYPE_WORDS,   /* struct option_words: each use of the option adds one text */
+};
+
+#define OPTION_WORDS_MAX 16
+struct option_words {
+    const char *words[OPTION_WORDS_MAX];
+    unsigned count;
 };
 
 struct option_row {
@@ -79,6 +86,9 @@ struct option_row {
     OPTION_ROW_(n, OPTION_TYPE_PATH, S, f, const char *, d, .help = (h), __VA_ARGS__)
 #define OPTION_CHOICE(n, S, f, d, words, h, ...)                                                                       \
     OPTION_ROW_(n, OPTION_TYPE_CHOICE, S, f, int, d, .choices = (words), .help = (h), __VA_ARGS__)
+
+#define OPTION_WORDS(n, S, f, h, ...)                                                                                  \
+    OPTION_ROW_(n, OPTION_TYPE_WORDS, S, f, struct option_words, NULL, .help = (h), .no_env = true, __VA_ARGS__)
 
 enum option_operands {
     OPTION_OPERANDS_NONE,     /* an argument that is not an option is an error */

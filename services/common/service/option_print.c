@@ -20,7 +20,7 @@ static const char *value_word(const struct option_row *row)
     static const char *const words[] = {
         [OPTION_TYPE_INT] = "N",       [OPTION_TYPE_BYTES] = "BYTES", [OPTION_TYPE_PORT] = "PORT",
         [OPTION_TYPE_SECONDS] = "S",   [OPTION_TYPE_STRING] = "TEXT", [OPTION_TYPE_PATH] = "PATH",
-        [OPTION_TYPE_CHOICE] = "WORD",
+        [OPTION_TYPE_CHOICE] = "WORD", [OPTION_TYPE_WORDS] = "TEXT",
     };
     return row->value ? row->value : words[row->type];
 }
@@ -120,6 +120,11 @@ void option_print_help(const struct option_spec *spec)
     if (spec->epilogue) printf("\n%s\n", spec->epilogue);
 }
 
+static void print_words(const struct option_words *w)
+{
+    for (unsigned i = 0; i < w->count; i++) printf("%s\"%s\"", i ? " " : "", w->words[i]);
+}
+
 static void print_value(const struct option_row *row, const void *config)
 {
     const char *at = (const char *)config + row->offset;
@@ -145,6 +150,7 @@ static void print_value(const struct option_row *row, const void *config)
         if (choice >= 0) printf("%s", row->choices[choice]);
         break;
     }
+    case OPTION_TYPE_WORDS: print_words((const struct option_words *)(const void *)at); break;
     case OPTION_TYPE_HEADING:
     case OPTION_TYPE_END: break;
     }

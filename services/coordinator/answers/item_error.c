@@ -59,3 +59,13 @@ void item_error_write(struct buf *out, const struct answer_line *line, unsigned 
     }
     buf_add_str(out, "}}\n");
 }
+
+void item_error_write_own(struct buf *out, enum item_error error, const char *cause, unsigned attempts, bool sent)
+{
+    buf_addf(out, "{\"error\":{\"name\":\"%s\",\"cause\":", item_error_name(error));
+    buf_add_json_string(out, cause, strlen(cause));
+    buf_addf(out, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":%u,\"worker\":null", attempts);
+    if (error == ITEM_CANCELLED || error == ITEM_DEADLINE_EXCEEDED)
+        buf_addf(out, ",\"sent\":%s", sent ? "true" : "false");
+    buf_add_str(out, "}}\n");
+}

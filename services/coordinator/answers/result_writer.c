@@ -126,3 +126,29 @@ struct result_written result_writer_write(struct result_writer *w, uint64_t firs
     }
     return done;
 }
+
+/* Writes one line that stands for all the items of a run. These items are consumed together. */
+static struct result_written write_once(struct result_writer *w, const struct answer_run *run, char *dst, size_t cap)
+{
+    if (!w->in_line) w->count = run->n;
+    struct result_written n = result_writer_write(w, run->first, run->bytes, run->len, dst, cap);
+    if (n.lines) n.lines = w->count; /* the run may have grown since the line was begun */
+    return n;
+}
+
+struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, bool once,
+                                              char *dst, size_t cap)
+{
+    if (!w->in_line) w->count = 1;
+    if (!run->repeated) return result_writer_write(w, run->first, run->bytes, run->len, dst, cap);
+    if (once) return write_once(w, run, dst, cap);
+    struct result_written all = {0};
+    while (all.lines < run->n && all.bytes < cap) {
+        struct result_written one =
+            result_writer_write(w, run->first + all.lines, run->bytes, run->len, dst + all.bytes, cap - all.bytes);
+        all.bytes += one.bytes;
+        all.lines += one.lines;
+        if (!one.lines) break;
+    }
+    return all;
+}

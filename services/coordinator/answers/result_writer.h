@@ -13,6 +13,7 @@
 #define FANTAIL_COORDINATOR_ANSWERS_RESULT_WRITER_H
 
 #include "common/base/buf.h"
+#include "coordinator/answers/answer_source.h"
 
 enum result_format { RESULTS_NDJSON, RESULTS_JSON, RESULTS_ERRORS };
 
@@ -53,5 +54,9 @@ struct result_written {
  * `lines` must begin with that line again; its address may differ. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, const char *lines, size_t len,
                                           char *dst, size_t cap);
+/* The same for a run of answers. If one line stands for all items of the run, it is written for each of them. With
+ * `once` it is written once, with their number. The result counts items instead of lines. */
+struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, bool once,
+                                              char *dst, size_t cap);
 
 #endif

@@ -1,5 +1,6 @@
 #include "coordinator/api/api.h"
 
+#include "coordinator/api/api_durable.h"
 #include "coordinator/api/api_jobs.h"
 #include "coordinator/api/api_tasks.h"
 #include "coordinator/api/api_workers.h"
@@ -32,10 +33,16 @@ static void show_demand(struct http_exchange *x, void *data)
 }
 
 const struct http_route api_routes[] = {
-    {"POST", PATH_JOBS, api_post_job},        {"GET", PATH_JOBS, api_list_jobs},
-    {"GET", PATH_JOBS "/{id}", api_show_job}, {"DELETE", PATH_JOBS "/{id}", api_delete_job},
-    {"GET", PATH_TASKS, api_list_tasks},      {"POST", PATH_WORKERS, api_register_worker},
-    {"GET", PATH_WORKERS, api_show_workers},  {0},
+    {"POST", PATH_JOBS, api_post_job},
+    {"GET", PATH_JOBS, api_list_jobs},
+    {"GET", PATH_JOBS "/{id}", api_show_job},
+    {"DELETE", PATH_JOBS "/{id}", api_delete_job},
+    {"GET", PATH_JOBS "/{id}/results", api_show_results},
+    {"POST", PATH_JOBS "/{id}/redrive", api_redrive_job},
+    {"GET", PATH_TASKS, api_list_tasks},
+    {"POST", PATH_WORKERS, api_register_worker},
+    {"GET", PATH_WORKERS, api_show_workers},
+    {0},
 };
 
 const struct http_route api_admin_routes[] = {

@@ -1,18 +1,37 @@
 #include "coordinator/api/api_jobs.h"
 
+#include "coordinator/api/api_durable.h"
+#include "coordinator/api/job_list.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/durable/intake.h"
 #include "coordinator/job/job.h"
 #include "protocol/protocol.h"
 
 void api_post_job(struct http_exchange *x, void *data)
 {
-    submission_handle(x, &((struct coordinator *)data)->jobs);
+    struct coordinator *c = data;
+    if (c->store && intake_is_wanted(x))
+        intake_handle(x, &c->durable);
+    else
+        submission_handle(x, &c->jobs);
 }
 
 static void write_job(struct buf *out, const struct job *j)
 {
     struct status_job status = job_status(j);
     status_write_job(out, &status);
+}
+
+void job_list_write(struct buf *out, const struct jobs *jobs)
+{
+    char between = '[';
+    for (const struct job *j = jobs_next(jobs, NULL); j; j = jobs_next(jobs, j)) {
+        if (j->keeper) continue;
+        buf_add_char(out, between);
+        write_job(out, j);
+        between = ',';
+    }
+    buf_add_str(out, between == '[' ? "[]" : "]");
 }
 
 /* `curl URL?task=...` without a body sends a GET where the user meant a POST. */
@@ -26,15 +45,23 @@ void api_list_jobs(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;
     struct buf out = {0};
-    if (!http_check_no_query(x, hint_at_post)) return;
-    buf_add_str(&out, "{\"scope\":\"replica\",\"jobs\":[");
-    for (const struct job *j = jobs_next(&c->jobs, NULL); j; j = jobs_next(&c->jobs, j)) {
-        if (j != jobs_next(&c->jobs, NULL)) buf_add_char(&out, ',');
-        write_job(&out, j);
+    if (c->store) {
+        api_list_durable(x, c);
+        return;
     }
-    buf_add_str(&out, "]}\n");
+    if (!http_check_no_query(x, hint_at_post)) return;
+    buf_add_str(&out, "{\"scope\":\"replica\",\"jobs\":");
+    job_list_write(&out, &c->jobs);
+    buf_add_str(&out, "}\n");
     http_answer(x, 200, TYPE_JSON, out.data, out.len);
     buf_release(&out);
+}
+
+/* Returns whether the request is about a job of the store. A job that belongs to its client is not there. */
+static bool is_for_store(const struct http_exchange *x, const struct coordinator *c)
+{
+    const struct job *j = jobs_find(&c->jobs, http_exchange_param(x, "id"));
+    return c->store && (!j || j->keeper);
 }
 
 /* Returns the job of the request. If there is none, answers 404 and returns NULL. */
@@ -50,6 +77,10 @@ static struct job *find_job(struct http_exchange *x, struct coordinator *c)
 void api_show_job(struct http_exchange *x, void *data)
 {
     struct buf out = {0};
+    if (is_for_store(x, data)) {
+        api_show_durable(x, data);
+        return;
+    }
     if (!http_check_no_query(x, NULL)) return;
     const struct job *j = find_job(x, data);
     if (!j) return;
@@ -62,6 +93,10 @@ void api_show_job(struct http_exchange *x, void *data)
 void api_delete_job(struct http_exchange *x, void *data)
 {
     struct buf out = {0};
+    if (is_for_store(x, data)) {
+        api_delete_durable(x, data);
+        return;
+    }
     struct job *j = find_job(x, data);
     if (!j) return;
     job_cancel(j, SCHED_CANCELLED, "it was cancelled by a DELETE");

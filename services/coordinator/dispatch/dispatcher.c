@@ -51,13 +51,7 @@ static void op_settle_error(void *ctx, struct sched_job *sched, uint64_t first, 
     snprintf(cause, sizeof cause, "%s", why->cause);
     if (why->cause == sched_cause_no_workers)
         connect_error_explain(&d->fleet->connect_error, why->cause, cause, sizeof cause);
-    buf_addf(&line, "{\"error\":{\"name\":\"%s\",\"cause\":", item_error_name(why->error));
-    buf_add_json_string(&line, cause, strlen(cause));
-    buf_addf(&line, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":%u,\"worker\":null",
-             why->attempts);
-    if (why->error == ITEM_CANCELLED || why->error == ITEM_DEADLINE_EXCEEDED)
-        buf_addf(&line, ",\"sent\":%s", why->sent ? "true" : "false");
-    buf_add_str(&line, "}}\n");
+    item_error_write_own(&line, why->error, cause, why->attempts, why->sent);
     phase_add_error(sched_job_owner(sched), first, count, line.data, line.len);
     buf_release(&line);
 }

@@ -21,6 +21,9 @@ enum job_order { ORDER_INPUT, ORDER_COMPLETION, ORDER_COUNT };
 enum job_errors { ERRORS_EACH, ERRORS_RUNS, ERRORS_COUNT };
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
+#define JOB_LABELS_MAX  16 /* labels of one job */
+#define JOB_LABEL_BYTES 64 /* of one label */
+
 struct job_retry {
     int64_t max_attempts; /* attempts per item; 1: an item is not tried again */
     double interval_s;
@@ -59,6 +62,7 @@ struct jobspec {
     enum job_reduce reduce;
     char *reduce_task; /* a job that sets it is refused, because tasks cannot reduce yet */
     int64_t reduce_fan_in;
+    char *labels;      /* a JSON array of strings in one line; NULL: none */
     double progress_s; /* only in the query: seconds from one progress line to the next; 0: none */
 
     uint64_t seen; /* private: bit i is set when field i of the table was given */

@@ -46,6 +46,7 @@ const struct field jobspec_fields[] = {
     {"reduce", FIELD_WORD, AT(reduce), WORDS(reduce_words)},
     {"reduce.task", FIELD_TASK, AT(reduce_task)},
     {"reduce.fan_in", FIELD_INT, AT(reduce_fan_in), 2, 1024},
+    {"labels", FIELD_LABELS, AT(labels)},
     {"progress_s", FIELD_NUMBER, AT(progress_s), 0, DAY_S, .query_only = true},
 };
 const size_t jobspec_field_count = ARRAY_SIZE(jobspec_fields);

@@ -5,6 +5,7 @@
 #ifndef FANTAIL_COORDINATOR_ITEMS_JOBSPEC_FIELDS_H
 #define FANTAIL_COORDINATOR_ITEMS_JOBSPEC_FIELDS_H
 
+#include "common/json/json_walk.h"
 #include "coordinator/items/jobspec.h"
 
 enum field_type {
@@ -16,6 +17,7 @@ enum field_type {
     FIELD_TASK,   /* a task name */
     FIELD_RAW,    /* any JSON, kept as text */
     FIELD_ERRORS, /* an array of item error names, kept as bits */
+    FIELD_LABELS, /* an array of short strings, kept as text */
 };
 
 struct field {
@@ -39,6 +41,10 @@ const struct field *jobspec_field(const char *name);
 bool jobspec_given(const struct jobspec *spec, const char *name);
 /* Returns whether there are fields called "<name>.something". */
 bool jobspec_is_group(const char *name);
+
+/* Reads an array of at most JOB_LABELS_MAX labels, and sets *labels to its text in one line. Returns false if it is not
+ * such an array. */
+bool jobspec_read_labels(struct json_slice array, char **labels);
 
 /* Sets status, pointer (the name with slashes instead of dots) and sentence; returns false. */
 bool jobspec_fail(struct jobspec_error *err, int status, const char *name, const char *fmt, ...) PRINTF_LIKE(4, 5);

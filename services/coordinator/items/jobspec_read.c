@@ -53,6 +53,11 @@ static bool fail_type(const struct field *f, struct jobspec_error *err)
                             f->name, PIPELINE_TASKS_MAX);
     case FIELD_TASK: return jobspec_fail(err, 400, f->name, "%s must be the name of a task.", f->name);
     case FIELD_RAW: return jobspec_fail(err, 400, f->name, "%s must be JSON.", f->name);
+    case FIELD_LABELS:
+        return jobspec_fail(err, 400, f->name,
+                            "%s must be an array of at most %d strings of 1 to %d bytes, without commas and control "
+                            "characters. In the query they are joined with commas, without brackets and quotes.",
+                            f->name, JOB_LABELS_MAX, JOB_LABEL_BYTES);
     case FIELD_ERRORS: break;
     }
     return jobspec_fail(err, 400, f->name,
@@ -183,6 +188,7 @@ static bool read_value(struct jobspec *spec, const struct field *f, struct json_
     case FIELD_TASK: return read_task(f, v, place, err);
     case FIELD_RAW: read_raw(spec, v); return true;
     case FIELD_ERRORS: ok = read_errors(v, place); break;
+    case FIELD_LABELS: ok = jobspec_read_labels(v, place); break;
     }
     return ok || fail_type(f, err);
 }
@@ -286,11 +292,19 @@ bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, st
     return read_object(spec, "", (struct json_slice){json, len}, err);
 }
 
+/* Whether the query gives the value as plain words, and not as JSON. */
+static bool is_in_words(const struct field *f)
+{
+    return f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK || f->type == FIELD_ERRORS ||
+           f->type == FIELD_LABELS;
+}
+
 /* Writes the value of a query argument as it would be in the job object. */
 static void query_to_json(const struct field *f, const char *value, struct buf *json)
 {
-    bool list = f->type == FIELD_ERRORS || (f->type == FIELD_TASKS && strchr(value, ','));
-    bool word = f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK;
+    bool may_be_empty = f->type == FIELD_ERRORS || f->type == FIELD_LABELS;
+    bool list = may_be_empty || (f->type == FIELD_TASKS && strchr(value, ','));
+    bool word = is_in_words(f);
     if (!list && !word) {
         buf_add_str(json, value);
         return;
@@ -298,8 +312,8 @@ static void query_to_json(const struct field *f, const char *value, struct buf *
     if (list) buf_add_char(json, '[');
     for (const char *p = value;; p++) {
         size_t n = list ? strcspn(p, ",") : strlen(p);
-        /* An empty value means an empty list of errors, not a list with one empty name. */
-        if (n || !list || f->type != FIELD_ERRORS) buf_add_json_string(json, p, n);
+        /* An empty value means an empty list, not a list with one empty name. */
+        if (n || !may_be_empty) buf_add_json_string(json, p, n);
         p += n;
         if (!*p) break;
         buf_add_char(json, ',');
@@ -322,8 +336,7 @@ bool jobspec_read_query(struct jobspec *spec, const char *name, const char *valu
         ok = fail_type(f, err);
     } else {
         /* In the query, white space is allowed only around values that are written as JSON. */
-        if (f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK || f->type == FIELD_ERRORS)
-            begin = 0;
+        if (is_in_words(f)) begin = 0;
         const char *text = json.data + begin;
         ok = read_field(spec, f, (struct json_slice){text, json_value_length(text, json.len - begin)}, err);
     }

@@ -5,6 +5,7 @@
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
+#include "coordinator/job/job_keeper.h"
 #include "coordinator/job/job_trace.h"
 #include "protocol/protocol.h"
 
@@ -26,15 +27,22 @@ enum { FOLD_BYTES = 512 * 1024 };
 
 /* Its life. */
 
-struct job *job_new(struct jobs *jobs)
+static struct job *job_with_id(struct jobs *jobs, const char *id)
 {
     struct job *j = xcalloc(1, sizeof *j);
     j->jobs = jobs;
     j->started_ns = now_ns();
-    uuid7_new(j->id);
+    snprintf(j->id, sizeof j->id, "%s", id);
     list_init(&j->readers);
     jobs_add(jobs, j);
     return j;
+}
+
+struct job *job_new(struct jobs *jobs)
+{
+    char id[UUID_TEXT_SIZE];
+    uuid7_new(id);
+    return job_with_id(jobs, id);
 }
 
 static void set_folds_more(struct job *j, bool more)
@@ -47,7 +55,7 @@ static void set_folds_more(struct job *j, bool more)
 
 static void free_when_over(struct job *j)
 {
-    if (j->submission.exchange || j->phase.sched || j->readers.n > 0) return;
+    if (j->keeper || j->submission.exchange || j->phase.sched || j->readers.n > 0) return;
     struct jobs *jobs = j->jobs;
     job_trace_end(j);
     if (j->question) survey_question_drop(&jobs->fleet->survey, j->question);
@@ -99,6 +107,30 @@ void job_start(struct job *j)
     if (j->submission.state == SUBMISSION_WHOLE) phase_no_more_items(&j->phase);
     if (j->cancel_reason) note_cancel(j);
     job_open_answers(j);
+}
+
+struct job *job_new_kept(struct jobs *jobs, const char *id, struct jobspec *spec, const struct job_keeper *keeper)
+{
+    struct job *j = job_with_id(jobs, id);
+    j->keeper = keeper;
+    j->spec = *spec;
+    *spec = (struct jobspec){0};
+    j->submission.job = j;
+    j->submission.state = SUBMISSION_WHOLE;
+    job_move(j, JOB_RUNNING);
+    phase_start(&j->phase, j, keeper->answers);
+    return j;
+}
+
+void job_keeper_changed(struct job *j)
+{
+    job_pause_or_resume(j);
+}
+
+void job_let_go(struct job *j)
+{
+    j->keeper = NULL;
+    free_when_over(j);
 }
 
 void job_refuse(struct job *j, int status, const char *members, const char *detail_fmt, ...)
@@ -209,6 +241,7 @@ void job_open_answers(struct job *j)
 /* Without a reader, nothing is folded, because nobody could get the result. */
 void job_answers_came(struct job *j)
 {
+    if (j->keeper) j->keeper->ops->answers_came(j->keeper->keeper);
     if (!j->readable || j->readers.n == 0) return;
     if (job_is_reduced(j) && !j->folds_more) fold_answers(j);
     for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_wake(r);
@@ -253,6 +286,7 @@ void job_phase_finished(struct job *j, const struct sched_outcome *outcome)
     log_outcome(j, took_ns);
     if (job_has_all_answers(j)) finish_readers(j);
     submission_job_ended(&j->submission);
+    if (j->keeper) j->keeper->ops->finished(j->keeper->keeper);
     free_when_over(j);
 }
 

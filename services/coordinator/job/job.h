@@ -22,15 +22,18 @@
 #include "coordinator/job/jobs.h"
 #include "coordinator/job/phase.h"
 #include "coordinator/job/submission.h"
-#include "coordinator/job/uuid.h"
+#include "common/observe/uuid.h"
 #include "coordinator/status/status.h"
 
 enum job_state { JOB_NEW, JOB_ASKING, JOB_RUNNING, JOB_ENDED, JOB_REFUSED, JOB_STATE_COUNT };
 
+struct job_keeper;
+
 struct job {
     struct jobs *jobs;
-    struct list_link by_age;    /* used by jobs.c */
-    struct job *next_in_bucket; /* used by jobs.c */
+    const struct job_keeper *keeper; /* see job_keeper.h; NULL: the job belongs to its clients */
+    struct list_link by_age;         /* used by jobs.c */
+    struct job *next_in_bucket;      /* used by jobs.c */
     enum job_state state;
     char id[UUID_TEXT_SIZE];
     uint64_t started_ns;

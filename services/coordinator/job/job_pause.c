@@ -1,5 +1,6 @@
 /* Pauses a job whose answers are read too slowly. */
 #include "coordinator/job/job_internal.h"
+#include "coordinator/job/job_keeper.h"
 
 /* Whether somebody reads the answers while the job runs. A document is sent at the end, and the answer to an upload
  * begins when the body is complete. Such jobs must not wait for their readers. */
@@ -16,11 +17,16 @@ static bool spill_is_scarce(const struct spill_dir *d)
     return d->max_bytes > 0 && d->used_bytes > d->max_bytes / 2;
 }
 
+static bool is_read_too_slowly(const struct job *j)
+{
+    bool behind = collector_spilled_bytes(j->answers.collector) > 0;
+    return behind && (j->paused || (is_read_meanwhile(j) && spill_is_scarce(&j->jobs->spill)));
+}
+
 void job_pause_or_resume(struct job *j)
 {
     if (j->state != JOB_RUNNING) return;
-    bool behind = collector_spilled_bytes(j->answers.collector) > 0;
-    bool pause = behind && (j->paused || (is_read_meanwhile(j) && spill_is_scarce(&j->jobs->spill)));
+    bool pause = j->keeper ? j->keeper->ops->is_behind(j->keeper->keeper) : is_read_too_slowly(j);
     if (pause == j->paused) return;
     j->paused = pause;
     if (pause)

@@ -176,6 +176,7 @@ struct job *jobs_next(const struct jobs *t, const struct job *j)
 void jobs_drain_all(struct jobs *t)
 {
     for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) {
+        if (j->keeper) continue;
         j->drained = j->drained || (j->state != JOB_ENDED && !j->cancel_reason);
         job_cancel(j, SCHED_CANCELLED, "the coordinator is shutting down");
     }

@@ -73,7 +73,8 @@ void jobs_release(struct jobs *t);
 struct job *jobs_find(const struct jobs *t, const char *id);
 /* Returns the next older job, or the newest job when j is NULL. Returns NULL at the end. */
 struct job *jobs_next(const struct jobs *t, const struct job *j);
-/* Ends every running job as cancelled before the next scheduler_run(), because the coordinator drains. */
+/* Ends every running job as cancelled before the next scheduler_run(), because the coordinator drains. Jobs with a
+ * keeper are left alone. */
 void jobs_drain_all(struct jobs *t);
 /* Tells the scheduler about the cancellations recorded since the last call. The scheduler must not be running. */
 void jobs_carry_out_cancels(struct jobs *t);

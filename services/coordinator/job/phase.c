@@ -3,6 +3,8 @@
 #include "common/base/memory_room.h"
 #include "coordinator/items/payload.h"
 #include "coordinator/job/job_internal.h"
+#include "coordinator/job/job_keeper.h"
+#include "coordinator/job/job_tasks.h"
 
 /* A worker may be silent for an item's timeout plus this time. */
 enum { SILENCE_MARGIN_MS = 10000 };
@@ -30,12 +32,8 @@ static void write_chunk_header(struct buf *b, const struct jobspec *spec)
 /* The strictest idempotency of the job's tasks. */
 static enum idempotency idempotency_of(const struct job *j)
 {
-    enum idempotency all = IDEMPOTENCY_YES;
-    for (size_t i = 0; i < j->spec.task_count; i++) {
-        const struct catalog_task *task = catalog_find(&j->jobs->fleet->survey.catalog, j->spec.tasks[i]);
-        all = idempotency_of_both(all, task ? task->idempotent : IDEMPOTENCY_UNSAID);
-    }
-    return all;
+    enum idempotency now = job_tasks_idempotency(&j->jobs->fleet->survey.catalog, &j->spec);
+    return j->keeper ? idempotency_of_both(now, j->keeper->idempotent) : now;
 }
 
 static struct sched_retry retry_params(const struct job_retry *retry)
@@ -91,6 +89,7 @@ static void fill_params(struct sched_job_params *params, struct phase *p)
     params->tolerated_failure_percentage = spec->tolerated_failure_percentage;
     params->deadline_ns = deadline_ns(p->job);
     params->idempotent = idempotency_of(p->job) != IDEMPOTENCY_NO;
+    if (p->job->keeper) params->before = p->job->keeper->before;
 }
 
 static bool makes_items(const struct jobspec *spec)
@@ -102,7 +101,12 @@ static void choose_items(struct phase *p)
 {
     p->generated.spec = &p->job->spec;
     p->spooled.spool = &p->job->submission.spool;
-    p->items = makes_items(&p->job->spec) ? generated_items_source(&p->generated) : spooled_items_source(&p->spooled);
+    if (p->job->keeper)
+        p->items = p->job->keeper->items;
+    else if (makes_items(&p->job->spec))
+        p->items = generated_items_source(&p->generated);
+    else
+        p->items = spooled_items_source(&p->spooled);
 }
 
 void phase_start(struct phase *p, struct job *job, struct answer_sink answers)
@@ -120,7 +124,8 @@ void phase_start(struct phase *p, struct job *job, struct answer_sink answers)
     params.task = buf_cstr(&task);
     p->sched = sched_job_add(job->jobs->turn->scheduler, &params, now_ns());
     buf_release(&task);
-    sched_job_offer(p->sched, generated + spool->items, generated * GENERATED_ITEM_BYTES + spool->bytes);
+    if (!job->keeper)
+        sched_job_offer(p->sched, generated + spool->items, generated * GENERATED_ITEM_BYTES + spool->bytes);
     scheduler_timing_want(job->jobs->turn);
 }
 
@@ -162,11 +167,17 @@ static size_t room_for_cut(const struct phase *p, size_t max_items, size_t max_b
     return likely_small || !memory_has_room(max_bytes) ? MEMORY_SMALL_BYTES : max_bytes;
 }
 
+static void items_taken(struct job *j)
+{
+    submission_drained(&j->submission);
+    if (j->keeper) j->keeper->ops->items_taken(j->keeper->keeper);
+}
+
 size_t phase_cut(struct phase *p, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes)
 {
     struct buf lines = {0};
     uint64_t n = item_source_cut(&p->items, max_items, room_for_cut(p, max_items, max_bytes), &chunk->first, &lines);
-    submission_drained(&p->job->submission);
+    items_taken(p->job);
     *bytes = lines.len;
     chunk->payload = payload_new(&lines, n);
     return (size_t)n;
@@ -175,7 +186,7 @@ size_t phase_cut(struct phase *p, struct sched_chunk *chunk, size_t max_items, s
 uint64_t phase_drop(struct phase *p, uint64_t max_items, uint64_t *first)
 {
     uint64_t dropped = item_source_drop(&p->items, max_items, first);
-    submission_drained(&p->job->submission);
+    items_taken(p->job);
     return dropped;
 }
 

@@ -74,33 +74,12 @@ static size_t copy_pending(struct reader *r, char *dst, size_t cap)
     return n;
 }
 
-/* Writes one line that stands for all the items of a run. These items are consumed together. */
-static struct result_written write_run_once(struct result_writer *w, const struct answer_run *run, char *dst,
-                                            size_t cap)
-{
-    if (!w->in_line) w->count = run->n;
-    struct result_written n = result_writer_write(w, run->first, run->bytes, run->len, dst, cap);
-    if (n.lines) n.lines = w->count; /* the run may have grown since the line was begun */
-    return n;
-}
-
 /* If one line stands for many items, a line is sent for each of them, unless the job wants runs of errors. */
 static struct result_written write_run(const struct reader *r, struct result_writer *w, const struct answer_run *run,
                                        char *dst, size_t cap)
 {
     bool once = r->job->spec.errors == ERRORS_RUNS && w->format != RESULTS_JSON;
-    if (!w->in_line) w->count = 1;
-    if (!run->repeated) return result_writer_write(w, run->first, run->bytes, run->len, dst, cap);
-    if (once) return write_run_once(w, run, dst, cap);
-    struct result_written all = {0};
-    while (all.lines < run->n && all.bytes < cap) {
-        struct result_written one =
-            result_writer_write(w, run->first + all.lines, run->bytes, run->len, dst + all.bytes, cap - all.bytes);
-        all.bytes += one.bytes;
-        all.lines += one.lines;
-        if (!one.lines) break;
-    }
-    return all;
+    return result_writer_write_run(w, run, once, dst, cap);
 }
 
 /* Fills dst with answers, and control lines between them, until dst is full or no answer is left. If no answer is left,

@@ -1,66 +1,31 @@
 /* Checks whether the workers have the tasks of a job. */
 #include "coordinator/job/job_internal.h"
+#include "coordinator/job/job_tasks.h"
 
-static const struct catalog_task *find_task(const struct job *j, size_t i)
+static int find_fault(const struct job *j, struct buf *detail)
 {
-    return catalog_find(&j->jobs->fleet->survey.catalog, j->spec.tasks[i]);
-}
-
-/* Returns the first task that workers have, but that none of them could run when they were asked last. */
-static const struct catalog_task *first_broken_task(const struct job *j)
-{
-    for (size_t i = 0; i < j->spec.task_count; i++) {
-        const struct catalog_task *task = find_task(j, i);
-        if (task && !task->runs) return task;
-    }
-    return NULL;
-}
-
-static void refuse_broken_task(struct job *j, const struct catalog_task *task)
-{
-    struct buf members = {0};
-    job_refuse(j, 422, job_pointer_member(&members, "/task"), "the task \"%s\" cannot run: %s", task->name,
-               task->error);
-    buf_release(&members);
-}
-
-static const char *first_unknown_task(const struct job *j)
-{
-    for (size_t i = 0; i < j->spec.task_count; i++)
-        if (!find_task(j, i)) return j->spec.tasks[i];
-    return NULL;
-}
-
-static void refuse_unknown_task(struct job *j, const char *task)
-{
-    struct buf names = {0}, members = {0};
-    catalog_list_names(&j->jobs->fleet->survey.catalog, &names);
-    job_refuse(j, 404, job_pointer_member(&members, "/task"), "there is no task \"%s\"; the workers have %s", task,
-               buf_cstr(&names));
-    buf_release(&names);
-    buf_release(&members);
+    return job_tasks_fault(&j->jobs->fleet->survey.catalog, &j->spec, detail);
 }
 
 static bool tasks_are_there(void *data)
 {
-    const struct job *j = data;
-    return !first_unknown_task(j) && !first_broken_task(j);
+    return find_fault(data, NULL) == 0;
 }
 
 /* If no worker could answer, the job starts anyway and waits for a worker. */
 static void workers_answered(void *data, bool ok)
 {
     struct job *j = data;
+    struct buf detail = {0}, members = {0};
     j->question = NULL;
     if (j->state != JOB_ASKING) return;
-    const char *unknown = first_unknown_task(j);
-    const struct catalog_task *broken = first_broken_task(j);
-    if (ok && unknown)
-        refuse_unknown_task(j, unknown);
-    else if (ok && broken)
-        refuse_broken_task(j, broken);
+    int status = ok ? find_fault(j, &detail) : 0;
+    if (status)
+        job_refuse(j, status, job_pointer_member(&members, "/task"), "%s", buf_cstr(&detail));
     else
         job_start(j);
+    buf_release(&detail);
+    buf_release(&members);
 }
 
 void job_check_tasks(struct job *j)

@@ -52,6 +52,7 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     struct sched_job *job = xcalloc(1, sizeof *job);
     job->s = s;
     job->p = *params;
+    job->counts = params->before;
     if (job->p.max_chunk_bytes == 0) job->p.max_chunk_bytes = DEFAULT_MAX_CHUNK_BYTES;
     job->added_ns = job->progress_ns = now_ns;
     job->tokens = BUDGET_MIN;
@@ -392,6 +393,11 @@ void *sched_job_owner(const struct sched_job *job)
 struct sched_counts sched_job_counts(const struct sched_job *job)
 {
     return job->counts;
+}
+
+uint64_t sched_job_in_flight(const struct sched_job *job)
+{
+    return job->in_flight_items;
 }
 
 uint64_t sched_job_eta_ns(const struct sched_job *job)

@@ -198,6 +198,13 @@ struct sched_retry {
 };
 #define SCHED_RETRY_ON(error) (1u << (error))
 
+struct sched_counts {
+    uint64_t total; /* items offered */
+    uint64_t succeeded, failed, cancelled;
+    uint64_t retried; /* items that were sent again after a failure */
+    uint64_t hedged;  /* items sent a second time because they were late */
+};
+
 struct sched_job_params {
     void *owner;
     const char *task;         /* the task, or a pipeline's comma-separated tasks; NULL: ""; borrowed for the call */
@@ -213,16 +220,10 @@ struct sched_job_params {
     double tolerated_failure_percentage; /* percentage of all items; 100: the job never fails */
     uint64_t deadline_ns;                /* SCHED_NEVER: no deadline */
     bool idempotent;                     /* if false, a delivered item is never sent again, and never hedged */
+    struct sched_counts before;          /* items that an earlier run of the job has settled */
 };
 /* Sets the defaults of the job object in docs/protocol.md. */
 void sched_job_params_init(struct sched_job_params *p);
-
-struct sched_counts {
-    uint64_t total; /* items offered */
-    uint64_t succeeded, failed, cancelled;
-    uint64_t retried; /* items that were sent again after a failure */
-    uint64_t hedged;  /* items sent a second time because they were late */
-};
 
 /* The causes with which a job stops waiting for a worker. They are compared by address. */
 extern const char sched_cause_no_workers[];
@@ -319,6 +320,8 @@ void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
 void *sched_job_owner(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
+/* Returns how many items of the job are in flight. */
+uint64_t sched_job_in_flight(const struct sched_job *job);
 /* Returns the expected time until all items that are in flight or not cut yet are done. 0: not known yet. */
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 

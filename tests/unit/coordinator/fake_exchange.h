@@ -12,11 +12,15 @@
 
 struct http_exchange {
     const char *accept, *content_type, *query_task; /* of the request; NULL: absent */
+    const char *id;                                 /* the part of the path that matched {id} */
+    const char *query[8];                           /* further query arguments: a name, then its value */
+    const char *prefer, *idempotency_key;
     const struct http_exchange_ops *ops;
     void *data;
     int status; /* of the answer; 0: none yet */
     bool streaming, head_sent, closed;
-    char job[64]; /* the header Fantail-Job of the answer */
+    char job[64];       /* the header Fantail-Job of the answer */
+    struct buf headers; /* all headers of the answer that were set, as lines */
     unsigned wakes;
     struct buf answer; /* the body of the answer; of a problem document, its detail */
     struct buf members;
@@ -25,16 +29,27 @@ struct http_exchange {
 const char *http_exchange_header(const struct http_exchange *x, const char *name)
 {
     if (strcmp(name, "Accept") == 0) return x->accept;
+    if (strcmp(name, "Prefer") == 0) return x->prefer;
+    if (strcmp(name, "Idempotency-Key") == 0) return x->idempotency_key;
     return strcmp(name, "Content-Type") == 0 ? x->content_type : NULL;
 }
 
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined)
 {
-    return http_exchange_header(x, name) != NULL;
+    const char *value = http_exchange_header(x, name);
+    if (value) buf_add_str(joined, value);
+    return value != NULL;
+}
+
+const char *http_exchange_param(const struct http_exchange *x, const char *name)
+{
+    return strcmp(name, "id") == 0 ? x->id : NULL;
 }
 
 const char *http_exchange_query(const struct http_exchange *x, const char *name)
 {
+    for (size_t i = 0; i + 1 < ARRAY_SIZE(x->query) && x->query[i]; i += 2)
+        if (strcmp(name, x->query[i]) == 0) return x->query[i + 1];
     return strcmp(name, "task") == 0 ? x->query_task : NULL;
 }
 
@@ -42,6 +57,7 @@ void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, co
                               void *data)
 {
     if (x->query_task) fn(data, "task", x->query_task);
+    for (size_t i = 0; i + 1 < ARRAY_SIZE(x->query) && x->query[i]; i += 2) fn(data, x->query[i], x->query[i + 1]);
 }
 
 int64_t http_exchange_content_length(const struct http_exchange *x)
@@ -63,6 +79,7 @@ void *http_exchange_data(const struct http_exchange *x)
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value)
 {
     if (strcmp(name, "Fantail-Job") == 0) snprintf(x->job, sizeof x->job, "%s", value);
+    buf_addf(&x->headers, "%s: %s\n", name, value);
 }
 
 bool http_exchange_answered(const struct http_exchange *x)
@@ -104,6 +121,18 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
     fake_answer(x, status);
     buf_add_str(&x->answer, detail);
     buf_add_str(&x->members, members ? members : "");
+}
+
+bool http_check_queries(struct http_exchange *x, const char *const *known, const char *(*hint)(const char *name))
+{
+    for (size_t i = 0; i + 1 < ARRAY_SIZE(x->query) && x->query[i]; i += 2) {
+        const char *const *at = known;
+        while (*at && strcmp(*at, x->query[i]) != 0) at++;
+        if (*at) continue;
+        http_answer_problem(x, 400, NULL, "no query parameter %s", x->query[i]);
+        return false;
+    }
+    return true;
 }
 
 void http_exchange_send_head(struct http_exchange *x)
@@ -163,6 +192,7 @@ static inline void exchange_close(struct http_exchange *x, enum http_closed how)
     if (x->ops) x->ops->closed(x, how);
     buf_release(&x->answer);
     buf_release(&x->members);
+    buf_release(&x->headers);
 }
 
 #endif

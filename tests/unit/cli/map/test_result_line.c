@@ -31,6 +31,15 @@ Test(result_line, the_end_has_its_status_and_counts)
     cr_assert_eq(r.failed, 2);
 }
 
+Test(result_line, an_error_can_be_that_of_several_items)
+{
+    struct result_line r = read_line("{\"type\":\"error\",\"index\":7,\"count\":3,\"error\":{\"count\":9}}");
+    cr_assert_eq(r.kind, RESULT_ERROR);
+    cr_assert_eq(r.index, 7);
+    cr_assert_eq(r.count, 3);
+    cr_assert_eq(read_line("{\"type\":\"error\",\"index\":7,\"error\":{}}").count, 0);
+}
+
 Test(result_line, a_line_of_an_unknown_type_is_not_a_bad_line)
 {
     cr_assert_eq(read_line("{\"type\":\"news\",\"x\":1}").kind, RESULT_OTHER);

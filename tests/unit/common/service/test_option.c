@@ -10,6 +10,7 @@ struct config {
     bool loud, tidy;
     int64_t count, bytes, port;
     double drain_s;
+    struct option_words words;
     const char *name, *path, *list;
     int level;
 };
@@ -26,6 +27,7 @@ static const struct option_row rows[] = {
     OPTION_STRING("name", struct config, name, NULL, "whose", .no_env = true),
     OPTION_PATH("path", struct config, path, NULL, "a file"),
     OPTION_STRING("list", struct config, list, NULL, "several", .once = true),
+    OPTION_WORDS("word", struct config, words, "each"),
     OPTION_CHOICE("level", struct config, level, "high", levels, "how high"),
     OPTION_ROWS_END};
 
@@ -154,6 +156,18 @@ Test(option, a_list_that_is_given_twice_is_refused_and_another_option_is_overrid
     cr_assert_str_eq(c.list, "c");
     unsetenv("FANTAIL_LIST");
     finish();
+}
+
+Test(option, an_option_of_several_words_keeps_each_in_order, .init = cr_redirect_stderr)
+{
+    cr_assert(parse("--word", "a", "--count=2", "--word=b,c", NULL));
+    cr_assert_eq(c.words.count, 2);
+    cr_assert_str_eq(c.words.words[0], "a");
+    cr_assert_str_eq(c.words.words[1], "b,c");
+    cr_assert(parse(NULL));
+    cr_assert_eq(c.words.count, 0);
+    cr_assert(!parse("--word=", NULL) && r.exit_status == 2);
+    assert_said(cr_get_redirected_stderr(), "--word: must be a text, at most 16 times, not \"\"");
 }
 
 Test(option, operands_may_stand_anywhere_and_come_last)

@@ -143,7 +143,7 @@ static inline struct sched_endpoint *stage_add_slots(struct stage *s, unsigned s
     return sched_endpoint_add(s->turn.scheduler, NULL, false, slots, now_ns());
 }
 
-static inline void stage_over(struct stage *s)
+static inline void stage_stop(struct stage *s)
 {
     cr_assert_eq(s->jobs.count, 0, "%u jobs are left", s->jobs.count);
     scheduler_timing_stop(&s->turn);
@@ -154,6 +154,11 @@ static inline void stage_over(struct stage *s)
     survey_stop(&s->fleet.survey);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     cr_assert_eq(uv_loop_close(&s->loop), 0);
+}
+
+static inline void stage_over(struct stage *s)
+{
+    stage_stop(s);
     metrics_release();
     fake_client_release();
     assert_no_leaks();
@@ -184,11 +189,9 @@ static inline void stage_post_body(struct stage *s, struct http_exchange *x, con
     stage_run(s);
 }
 
-/* Answers n items of the attempt that was sent first. */
-static inline void stage_answer(struct stage *s, uint32_t n)
+/* Answers n items of this attempt. */
+static inline void stage_answer_of(struct sched_attempt *a, uint32_t n)
 {
-    cr_assert_gt(s->out_n, 0, "nothing was sent");
-    struct sched_attempt *a = s->out[0];
     struct phase *p = sched_job_owner(a->chunk->job);
     size_t len;
     const char *item = payload_range(a->chunk->payload, a->from + a->received, a->from + a->received + n, &len);
@@ -204,6 +207,31 @@ static inline void stage_answer(struct stage *s, uint32_t n)
     buf_release(&lines);
 }
 
+/* Answers n items of the attempt that was sent first. */
+static inline void stage_answer(struct stage *s, uint32_t n)
+{
+    cr_assert_gt(s->out_n, 0, "nothing was sent");
+    stage_answer_of(s->out[0], n);
+}
+
+/* Answers the next item of this attempt with an error. */
+static inline void stage_answer_error(struct sched_attempt *a)
+{
+    static const char line[] = "{\"error\":{\"name\":\"task_error\"}}\n";
+    struct phase *p = sched_job_owner(a->chunk->job);
+    struct sched_item_verdict v = sched_attempt_item_error(a, ITEM_TASK_ERROR, now_ns());
+    cr_assert_eq(v.verdict, SCHED_ITEM_FINAL);
+    phase_add_error(p, v.index, 1, line, strlen(line));
+}
+
+/* Reports that all items of this attempt are answered. */
+static inline void stage_complete(struct stage *s, struct sched_attempt *a)
+{
+    stage_forget(s, a);
+    sched_attempt_ended(a, SCHED_END_COMPLETE, 0, now_ns());
+    stage_run(s);
+}
+
 /* Answers all that is sent, until nothing more is. */
 static inline void stage_answer_all(struct stage *s)
 {
@@ -212,9 +240,7 @@ static inline void stage_answer_all(struct stage *s)
         struct sched_attempt *a = s->out[0];
         uint32_t left = a->to - a->from - a->received;
         if (left > 0) stage_answer(s, left);
-        stage_forget(s, a);
-        sched_attempt_ended(a, SCHED_END_COMPLETE, 0, now_ns());
-        stage_run(s);
+        stage_complete(s, a);
     }
 }
 

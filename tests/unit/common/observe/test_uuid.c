@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "coordinator/job/uuid.h"
+#include "common/observe/uuid.h"
 
 /* The example of RFC 9562, appendix A.6. */
 Test(uuid, version_7_is_laid_out_as_the_rfc_says)

@@ -1,6 +1,6 @@
-/* Job ids: UUIDv7 (RFC 9562, section 5.7), so that they sort by the time they were made. */
-#ifndef FANTAIL_COORDINATOR_JOB_UUID_H
-#define FANTAIL_COORDINATOR_JOB_UUID_H
+/* UUIDv7 (RFC 9562, section 5.7). They sort by the time they were made. */
+#ifndef FANTAIL_COMMON_OBSERVE_UUID_H
+#define FANTAIL_COMMON_OBSERVE_UUID_H
 
 #include "common/base/base.h"
 

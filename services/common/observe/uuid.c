@@ -1,4 +1,4 @@
-#include "coordinator/job/uuid.h"
+#include "common/observe/uuid.h"
 
 #include <sys/random.h>
 #include <time.h>

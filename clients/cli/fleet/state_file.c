@@ -1,0 +1,38 @@
+#include "cli/fleet/state_file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+/* Makes the folder and those above it. */
+static bool make_folders(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
+        *slash = '/';
+        if (!ok) return false;
+    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+bool state_file_path(const char *name, char *path, size_t path_size, char *err, size_t err_size)
+{
+    char folder[PATH_MAX];
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    /* A relative path must be ignored, says the specification. */
+    bool given = state && state[0] == '/', at_home = home && home[0] == '/';
+    int len = given ? snprintf(folder, sizeof folder, "%s/fantail", state)
+                    : snprintf(folder, sizeof folder, "%s/.local/state/fantail", at_home ? home : "");
+    if (!given && !at_home) {
+        snprintf(err, err_size, "neither XDG_STATE_HOME nor HOME names a folder");
+        return false;
+    }
+    if (len >= (int)sizeof folder || snprintf(path, path_size, "%s/%s", folder, name) >= (int)path_size) {
+        snprintf(err, err_size, "the path of the user's state folder is too long");
+        return false;
+    }
+    if (make_folders(folder)) return true;
+    snprintf(err, err_size, "cannot create the folder %.200s: %s", folder, strerror(errno));
+    return false;
+}

@@ -1,0 +1,115 @@
+/* `fantail cancel` and `fantail redrive`. */
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/http/refusal.h"
+#include "cli/jobs/each_job.h"
+#include "cli/jobs/jobs.h"
+#include "protocol/protocol.h"
+
+struct change_config {
+    struct target_config client;
+    bool json;
+};
+
+static const struct option_row rows[] = {
+    OPTION_BOOL("json", struct change_config, json, NULL,
+                "print each job as the service describes it, one JSON object per line", .no_env = true),
+    TARGET_OPTION_ROWS(struct change_config, client), OPTION_ROWS_END};
+
+static const struct option_spec cancel_spec = {
+    .program = "fantail cancel",
+    .usage = "ID... [--json] [--url URL]",
+    .about = "Cancels jobs. A job that runs ends as cancelled: its processes end within 2 s, its results so far stay,\n"
+             "and `fantail redrive` runs the rest. A job that has ended is not changed. The first characters of an ID\n"
+             "are enough if no other ID begins with them.",
+    .epilogue =
+        "Exit status: 0 the jobs are cancelled or had ended before, 2 wrong usage, 3 a job is not known, or the\n"
+        "service refused or could not be reached.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_ANYWHERE,
+};
+
+static const struct option_spec redrive_spec = {
+    .program = "fantail redrive",
+    .usage = "ID... [--json] [--url URL]",
+    .about = "Runs the failed and cancelled items of ended jobs again. The id and the good results stay as they are.\n"
+             "The first characters of an ID are enough if no other ID begins with them.",
+    .epilogue = "Exit status: 0 the jobs will run again, 2 wrong usage, 3 a job is not known, has not ended or has no\n"
+                "failed items, or the service refused or could not be reached.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_ANYWHERE,
+};
+
+static void print_change(const struct change_config *config, const struct remote_job *j, const char *words)
+{
+    if (config->json)
+        job_print_json(j);
+    else
+        job_print_line(j->id, "%s", words);
+}
+
+/* Makes a request that must not be sent twice. Returns EXIT_OK if the answer is 202 with a job. */
+static int change(struct job_service *s, const char *method, const char *path, struct remote_job *j)
+{
+    const struct job_request request = {.method = method, .path = path, .headers = "Accept: " TYPE_JSON "\r\n"};
+    if (!job_service_ask(s, &request)) return EXIT_JOB_FAILED;
+    if (s->http.status != 200 && s->http.status != 202) return refusal_complain(&s->http);
+    return job_service_answered_job(s, j);
+}
+
+/* A DELETE removes a job that has ended, with its results. So this asks first, and never sends the DELETE twice. */
+static int cancel(struct job_service *s, const char *id, void *data)
+{
+    struct remote_job job = {0};
+    struct buf path = {0};
+    int status = job_service_read_job(s, id, 0, &job);
+    if (status) return status;
+    if (remote_job_has_ended(&job)) {
+        print_change(data, &job, remote_status_words[job.status]);
+        complain("job %s had ended before", id);
+        return EXIT_OK;
+    }
+    buf_addf(&path, PATH_JOBS "/%s", id);
+    status = change(s, "DELETE", buf_cstr(&path), &job);
+    buf_release(&path);
+    if (!status) print_change(data, &job, remote_job_has_ended(&job) ? remote_status_words[job.status] : "cancelling");
+    return status;
+}
+
+static int redrive(struct job_service *s, const char *id, void *data)
+{
+    struct remote_job job = {0};
+    struct buf path = {0};
+    buf_addf(&path, PATH_JOBS "/%s/redrive", id);
+    int status = change(s, "POST", buf_cstr(&path), &job);
+    buf_release(&path);
+    if (!status) print_change(data, &job, remote_status_words[job.status]);
+    return status;
+}
+
+static int run(const struct option_spec *spec, int argc, char **argv,
+               int (*handle)(struct job_service *s, const char *id, void *data))
+{
+    struct change_config config = {0};
+    struct option_result result;
+    if (!option_parse(spec, &config, argc, argv, &result)) return result.exit_status;
+    const struct each_job each = {
+        .spec = spec,
+        .client = &config.client,
+        .words = argv + result.first_operand,
+        .count = (size_t)(argc - result.first_operand),
+        .handle = handle,
+        .data = &config,
+    };
+    return each_job_run(&each);
+}
+
+int command_cancel(int argc, char **argv)
+{
+    return run(&cancel_spec, argc, argv, cancel);
+}
+
+int command_redrive(int argc, char **argv)
+{
+    return run(&redrive_spec, argc, argv, redrive);
+}

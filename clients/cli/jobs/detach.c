@@ -1,0 +1,143 @@
+#include "cli/jobs/detach.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/base/json_member.h"
+#include "cli/http/caller_trace.h"
+#include "cli/http/query.h"
+#include "cli/http/refusal.h"
+#include "cli/jobs/each_job.h"
+#include "protocol/protocol.h"
+
+#define KEY_MAX        255
+#define RANDOM_KEY_HEX 32
+
+static bool is_key(const char *key)
+{
+    size_t len = strlen(key);
+    for (size_t i = 0; i < len; i++)
+        if (key[i] < ' ' || key[i] > '~') return false;
+    return len > 0 && len <= KEY_MAX;
+}
+
+int detach_options_check(const struct option_spec *spec, const struct detach_options *o)
+{
+    for (unsigned i = 0; i < o->labels.count; i++)
+        if (strchr(o->labels.words[i], ','))
+            return option_complain(spec, "label", "\"%s\" has a comma; give --label once for each label",
+                                   o->labels.words[i]);
+    if (o->key && !is_key(o->key))
+        return option_complain(spec, "idempotency-key", "must be 1 to " TEXT_OF(KEY_MAX) " printable ASCII characters");
+    return EXIT_OK;
+}
+
+/* Adds the key as a string of RFC 8941: in quotes, with \ before quotes and backslashes. */
+static void add_key(struct buf *headers, const char *key)
+{
+    buf_add_str(headers, "Idempotency-Key: \"");
+    for (; *key; key++) {
+        if (strchr("\"\\", *key)) buf_add_char(headers, '\\');
+        buf_add_char(headers, *key);
+    }
+    buf_add_str(headers, "\"\r\n");
+}
+
+static void make_random_key(char key[RANDOM_KEY_HEX + 1])
+{
+    unsigned char bytes[RANDOM_KEY_HEX / 2];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) BUG("getrandom failed: %s", strerror(errno));
+    for (size_t i = 0; i < sizeof(bytes); i++) snprintf(key + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static void make_path(const struct detach_options *o, struct buf *path)
+{
+    struct buf labels = {0};
+    for (unsigned i = 0; i < o->labels.count; i++) buf_addf(&labels, "%s%s", i ? "," : "", o->labels.words[i]);
+    buf_add_str(path, PATH_JOBS);
+    if (labels.len) query_add(path, "labels", buf_cstr(&labels));
+    buf_release(&labels);
+}
+
+static int complain_without_store(const struct job_service *s)
+{
+    complain("the coordinator at %s has no job store, so it cannot keep the job, and the job was not run. Start the "
+             "coordinator with --store sqlite:PATH, or submit the job without --detach and stay connected",
+             s->target.url);
+    return EXIT_JOB_FAILED;
+}
+
+/* A coordinator without a store would run the job while this program is connected. So this asks before it sends the
+ * job, and no item runs. */
+static int check_store(struct job_service *s)
+{
+    struct buf scope = {0};
+    int status = job_service_get(s, PATH_JOBS);
+    const struct buf *answer = &s->http.answer;
+    if (!status && answer->len && json_member_read(answer->data, answer->len, "scope", &scope) &&
+        strcmp(buf_cstr(&scope), "store") != 0)
+        status = complain_without_store(s);
+    buf_release(&scope);
+    return status;
+}
+
+/* The answer is a stream: the job runs now, and would end with this connection. Closing it cancels the job. */
+static int give_up(struct job_service *s)
+{
+    connection_close(&s->http);
+    complain(
+        "the coordinator at %s began to run the job at once instead of keeping it, so the job was cancelled. A job "
+        "with \"reduce\" cannot be detached, and a replica without --store keeps no job; submit it without "
+        "--detach",
+        s->target.url);
+    return EXIT_JOB_FAILED;
+}
+
+static int send_job(struct job_service *s, const struct detach_options *o, const struct buf *job)
+{
+    struct buf path = {0}, headers = {0};
+    struct remote_job accepted;
+    char random_key[RANDOM_KEY_HEX + 1];
+    make_random_key(random_key);
+    make_path(o, &path);
+    /* With a stream, the head of an answer comes before the results. So a job that would not be kept is noticed soon.
+     */
+    buf_add_str(&headers, "Content-Type: " TYPE_JSON "\r\nAccept: " TYPE_NDJSON ", " TYPE_JSON ";q=0.5\r\n"
+                          "Prefer: respond-async\r\n");
+    add_key(&headers, o->key ? o->key : random_key);
+    caller_trace_add(&headers);
+    const struct job_request request = {
+        .method = "POST",
+        .path = buf_cstr(&path),
+        .headers = buf_cstr(&headers),
+        .body = job->data,
+        .len = job->len,
+        .may_repeat = true,
+        .repeats_at_409 = true,
+        .stops_at_stream = true,
+    };
+    bool answered = job_service_ask(s, &request);
+    buf_release(&path);
+    buf_release(&headers);
+    if (!answered) return EXIT_JOB_FAILED;
+    if (s->http.status == 200 && !s->http.async_applied) return give_up(s);
+    if (s->http.status != 200 && s->http.status != 202) return refusal_complain(&s->http);
+    int status = job_service_answered_job(s, &accepted);
+    if (!status && o->json) job_print_json(&accepted);
+    if (!status && !o->json) printf("%s\n", accepted.id);
+    return fflush(stdout) == 0 ? status : EXIT_JOB_FAILED;
+}
+
+int detach_job(const struct option_spec *spec, const struct target_config *client, const struct detach_options *o,
+               const struct buf *job)
+{
+    struct job_service service;
+    int status = job_service_init(&service, spec, client, o->reconnect_s);
+    if (!status) status = check_store(&service);
+    if (!status) status = send_job(&service, o, job);
+    job_service_release(&service);
+    return status;
+}

@@ -1,0 +1,49 @@
+#include "cli/jobs/each_job.h"
+
+#include <stdarg.h>
+
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/jobs/job_ids.h"
+
+static int run_all(struct job_service *s, const struct each_job *e)
+{
+    struct job_id *ids = xcalloc(e->count, sizeof(*ids));
+    int status = job_ids_find(s, e->spec, e->words, e->count, ids);
+    bool found = status == EXIT_OK;
+    for (size_t i = 0; i < e->count && found && !interrupt_signal(); i++)
+        status = remote_job_worse_exit(status, e->handle(s, ids[i].text, e->data));
+    free(ids);
+    return status;
+}
+
+int each_job_run(const struct each_job *e)
+{
+    struct job_service service;
+    if (e->count == 0)
+        return option_complain(e->spec, NULL, "the id of a job is missing; `fantail jobs` lists the ids");
+    interrupt_init();
+    int status = job_service_init(&service, e->spec, e->client, e->reconnect_s);
+    if (!status) status = run_all(&service, e);
+    job_service_release(&service);
+    if (interrupt_signal()) interrupt_die_of(interrupt_signal());
+    return fflush(stdout) == 0 ? status : EXIT_JOB_FAILED;
+}
+
+void job_print_json(const struct remote_job *j)
+{
+    fwrite(j->text.data, 1, j->text.len, stdout);
+    putchar('\n');
+    fflush(stdout);
+}
+
+void job_print_line(const char *id, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    printf("%s  ", id);
+    vprintf(fmt, args);
+    putchar('\n');
+    fflush(stdout);
+    va_end(args);
+}

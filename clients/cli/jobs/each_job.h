@@ -1,0 +1,27 @@
+/* What the commands that take ids have in common: they find the jobs and do the same to each. */
+#ifndef FANTAIL_CLI_JOBS_EACH_JOB_H
+#define FANTAIL_CLI_JOBS_EACH_JOB_H
+
+#include "cli/jobs/job_service.h"
+
+struct each_job {
+    const struct option_spec *spec;
+    const struct target_config *client;
+    double reconnect_s;
+    char *const *words; /* the operands; each is an id or the beginning of one */
+    size_t count;
+    /* Handles one job. Returns an exit status. */
+    int (*handle)(struct job_service *s, const char *id, void *data);
+    void *data;
+};
+
+/* Calls `handle` for each job, in the order of the words. Returns the worst exit status. If one of the words names no
+ * job or several jobs, no job is handled. After a signal to end, this program ends by that signal. */
+MUST_CHECK int each_job_run(const struct each_job *e);
+
+/* Prints the job's document on a line of standard output. */
+void job_print_json(const struct remote_job *j);
+/* Prints a line on standard output: the id, then the words. */
+void job_print_line(const char *id, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#endif

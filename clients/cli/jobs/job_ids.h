@@ -1,0 +1,16 @@
+/* Finds the jobs that a user names by the beginnings of their ids. */
+#ifndef FANTAIL_CLI_JOBS_JOB_IDS_H
+#define FANTAIL_CLI_JOBS_JOB_IDS_H
+
+#include "cli/jobs/job_service.h"
+
+struct job_id {
+    char text[REMOTE_ID_SIZE];
+};
+
+/* Fills ids[count] with the ids that begin with the words. A whole id is not checked. Complains and returns EXIT_USAGE
+ * if a word cannot be an id or is the beginning of several ids, and EXIT_JOB_FAILED if there is no such job. */
+MUST_CHECK int job_ids_find(struct job_service *s, const struct option_spec *spec, char *const *words, size_t count,
+                            struct job_id *ids);
+
+#endif

@@ -1,0 +1,31 @@
+/* The list of jobs, newest first, page by page. */
+#ifndef FANTAIL_CLI_JOBS_JOB_PAGES_H
+#define FANTAIL_CLI_JOBS_JOB_PAGES_H
+
+#include "cli/jobs/job_service.h"
+
+#define JOB_PAGE_MAX 200 /* jobs of one page at most */
+
+/* Which jobs are listed. Borrowed; NULL: all. */
+struct job_filter {
+    const char *status, *task, *label;
+};
+
+/* Zero it, then set `service` and `filter`. */
+struct job_pages {
+    struct job_service *service; /* borrowed */
+    struct job_filter filter;
+    struct buf cursor;
+    bool over;               /* the last page was read */
+    bool has_store;          /* known from the first page on. Without a store, the only page has the running jobs */
+    struct remote_job *jobs; /* the page; it borrows the answer in `service` */
+    size_t count;            /* how many jobs the page has */
+    size_t synchronous;      /* how many of them, the first ones, are not durable and not sorted */
+};
+
+/* Reads the next page, of at most `limit` jobs. The first page begins with the running jobs that are not durable,
+ * unless there is a filter. Returns EXIT_OK, or complains and returns an exit status. */
+MUST_CHECK int job_pages_next(struct job_pages *p, size_t limit);
+void job_pages_release(struct job_pages *p);
+
+#endif

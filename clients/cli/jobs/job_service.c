@@ -1,0 +1,124 @@
+#include "cli/jobs/job_service.h"
+
+#include <poll.h>
+
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/http/query.h"
+#include "cli/http/refusal.h"
+#include "protocol/protocol.h"
+
+int job_service_init(struct job_service *s, const struct option_spec *spec, const struct target_config *config,
+                     double reconnect_s)
+{
+    char err[256];
+    *s = (struct job_service){.patience = {.limit_s = reconnect_s}};
+    connection_init(&s->http, &s->target);
+    int status = target_config_check(spec, config);
+    if (status) return status;
+    if (target_init(&s->target, config, err, sizeof(err))) return EXIT_OK;
+    complain("%s", err);
+    return EXIT_JOB_FAILED;
+}
+
+void job_service_release(struct job_service *s)
+{
+    connection_release(&s->http);
+    target_release(&s->target);
+}
+
+void job_service_pause(uint64_t ms)
+{
+    struct pollfd fd = {.fd = interrupt_fd(), .events = POLLIN};
+    if (!interrupt_signal()) poll(&fd, 1, (int)ms);
+}
+
+bool job_service_step(struct job_service *s)
+{
+    struct connection *c = &s->http;
+    struct pollfd fds[2] = {{.fd = c->fd, .events = connection_events(c)}, {.fd = interrupt_fd(), .events = POLLIN}};
+    s->reached = s->reached || c->state == CONNECTION_WAITING || c->state == CONNECTION_READING;
+    int ready = poll(fds, 2, JOB_SERVICE_SILENCE_S * 1000);
+    if (ready > 0 && fds[0].revents) connection_step(c);
+    if (ready != 0) return true;
+    connection_close(c);
+    snprintf(c->error, sizeof(c->error), "nothing came from %s for %d s", s->target.url, JOB_SERVICE_SILENCE_S);
+    return false;
+}
+
+bool job_service_try_again(struct job_service *s, const char *why)
+{
+    uint64_t wait_ms;
+    bool first = s->patience.tries == 0;
+    connection_close(&s->http);
+    if (!s->reached || !patience_has(&s->patience, s->http.retry_after_s, now_ns(), &wait_ms)) {
+        complain("%s", why);
+        return false;
+    }
+    if (first) complain("%s; trying again for %.0f s", why, s->patience.limit_s);
+    job_service_pause(wait_ms);
+    return !interrupt_signal();
+}
+
+static bool has_answer(const struct job_service *s, const struct job_request *r)
+{
+    const struct connection *c = &s->http;
+    return c->state == CONNECTION_DONE || (r->stops_at_stream && c->state == CONNECTION_READING && c->status == 200);
+}
+
+static bool is_away(const struct connection *c, const struct job_request *r)
+{
+    return c->status == 429 || c->status == 503 || (r->repeats_at_409 && c->status == 409);
+}
+
+bool job_service_ask(struct job_service *s, const struct job_request *r)
+{
+    struct connection *c = &s->http;
+    for (;;) {
+        connection_request(c, r->method, r->path, r->headers, r->body, r->len);
+        while (!has_answer(s, r) && c->state != CONNECTION_BROKEN && !interrupt_signal())
+            if (!job_service_step(s)) break;
+        if (interrupt_signal()) return false;
+        bool answered = has_answer(s, r);
+        if (answered && !(r->may_repeat && is_away(c, r) && s->patience.limit_s > 0)) {
+            patience_renew(&s->patience);
+            return true;
+        }
+        struct buf why = {0};
+        if (answered)
+            refusal_add_text(c, &why);
+        else
+            buf_add_str(&why, c->error);
+        if (!r->may_repeat) complain("%s", buf_cstr(&why));
+        bool again = r->may_repeat && job_service_try_again(s, buf_cstr(&why));
+        buf_release(&why);
+        if (!again) return false;
+    }
+}
+
+int job_service_get(struct job_service *s, const char *path)
+{
+    const struct job_request request = {
+        .method = "GET", .path = path, .headers = "Accept: " TYPE_JSON "\r\n", .may_repeat = true};
+    if (!job_service_ask(s, &request)) return EXIT_JOB_FAILED;
+    return s->http.status == 200 ? EXIT_OK : refusal_complain(&s->http);
+}
+
+int job_service_answered_job(struct job_service *s, struct remote_job *j)
+{
+    const struct buf *answer = &s->http.answer;
+    if (answer->len && remote_job_read(j, answer->data, answer->len)) return EXIT_OK;
+    complain("the answer is not a job of a fantail coordinator; check --url");
+    return EXIT_JOB_FAILED;
+}
+
+int job_service_read_job(struct job_service *s, const char *id, uint64_t wait_s, struct remote_job *j)
+{
+    struct buf path = {0};
+    buf_addf(&path, PATH_JOBS "/%s", id);
+    if (wait_s) query_add_number(&path, "wait_s", wait_s);
+    int status = job_service_get(s, buf_cstr(&path));
+    buf_release(&path);
+    return status ? status : job_service_answered_job(s, j);
+}

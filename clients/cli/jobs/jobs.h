@@ -1,0 +1,21 @@
+/*
+ * The commands for durable jobs: jobs that a coordinator keeps in its job store. `fantail submit --detach` is in
+ * detach.h. A command receives its own arguments (argv[0] is its name) and returns the exit status.
+ *
+ *     list_jobs.c     fantail jobs
+ *     show_jobs.c     fantail status
+ *     wait_jobs.c     fantail wait
+ *     read_results.c  fantail results
+ *     change_jobs.c   fantail cancel, fantail redrive
+ */
+#ifndef FANTAIL_CLI_JOBS_JOBS_H
+#define FANTAIL_CLI_JOBS_JOBS_H
+
+int command_jobs(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_wait(int argc, char **argv);
+int command_results(int argc, char **argv);
+int command_cancel(int argc, char **argv);
+int command_redrive(int argc, char **argv);
+
+#endif

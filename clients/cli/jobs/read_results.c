@@ -1,0 +1,115 @@
+/* `fantail results`: prints the results of a durable job. */
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/jobs/job_ids.h"
+#include "cli/jobs/jobs.h"
+#include "cli/jobs/results_stream.h"
+
+struct results_config {
+    struct target_config client;
+    int64_t from;
+    int only;
+    bool json, skip_failed, quiet;
+    const char *errors;
+    double reconnect_s;
+};
+
+static const char *const only_choices[] = {"all", "values", "errors", NULL};
+
+#define S struct results_config
+static const struct option_row rows[] = {
+    OPTION_INT("from", S, from, "0", 0, 1e15, "begin with the item of this index", .value = "N", .no_env = true),
+    OPTION_CHOICE("only", S, only, "all", only_choices,
+                  "which items are printed. With errors, each failed item is a line {\"index\":...,\"error\":...}",
+                  .no_env = true),
+    OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, instead of null",
+                .no_env = true),
+    OPTION_PATH("errors", S, errors, NULL,
+                "write each failed item to this file, as a line {\"index\":...,\"error\":...}; -: standard error",
+                .value = "FILE", .no_env = true),
+    OPTION_BOOL("json", S, json, NULL, "print the lines of the service unchanged, see docs/protocol.md",
+                .no_env = true),
+    OPTION_BOOL("quiet", S, quiet, NULL, "do not report failed items on standard error", .letter = 'q', .no_env = true),
+    RECONNECT_OPTION_ROW(S, reconnect_s),
+    TARGET_OPTION_ROWS(S, client),
+    OPTION_ROWS_END};
+#undef S
+
+static const struct option_spec spec = {
+    .program = "fantail results",
+    .usage = "ID [--from N] [--only values|errors] [--errors FILE] [--json] [--url URL]",
+    .about =
+        "Prints the results of a durable job in the order of its items, one per line, as `fantail map` does. If the\n"
+        "job still runs, prints each result as soon as those before it are known. If the connection is cut, goes\n"
+        "on with the next item. The first characters of the ID are enough if no other ID begins with them.",
+    .epilogue = "For a failed item, null is printed, so that line N belongs to item N. The first few failed items are\n"
+                "reported on standard error. Ctrl-C ends only this command; the job goes on.\n"
+                "\n"
+                "Exit status: 0 every item succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, was\n"
+                "cancelled or is not known, or the service could not be reached for --reconnect-s.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_ANYWHERE,
+};
+
+/* Ends the output. Returns the exit status of the command. */
+static int finish(struct results_stream *r, const struct results_config *config, int status)
+{
+    output_flush(&r->output);
+    if (r->output.error) {
+        complain("cannot write the results: %s", strerror(r->output.error));
+        status = EXIT_JOB_FAILED;
+    }
+    r->failures.quiet = r->failures.quiet || !r->ended;
+    if (failures_finish(&r->failures, r->total)) return status;
+    complain("--errors: cannot write all of %s", config->errors);
+    return EXIT_JOB_FAILED;
+}
+
+static int read_all(struct job_service *s, const struct results_config *config, char *const *word, bool *closed)
+{
+    struct job_id id;
+    int status = job_ids_find(s, &spec, word, 1, &id);
+    if (status) return status;
+    struct results_stream stream = {
+        .service = s,
+        .id = id.text,
+        .only = (enum results_only)config->only,
+        .json = config->json,
+        .skip_failed = config->skip_failed,
+        .next = (uint64_t)config->from,
+    };
+    bool are_printed = config->json || config->only == RESULTS_ERRORS;
+    if (!failures_init(&stream.failures, config->errors, config->quiet || are_printed))
+        return option_complain(&spec, "errors", "cannot write %s: %s", config->errors, strerror(errno));
+    output_init(&stream.output, STDOUT_FILENO);
+    status = finish(&stream, config, results_stream_run(&stream));
+    *closed = stream.output.closed;
+    output_release(&stream.output);
+    return status;
+}
+
+int command_results(int argc, char **argv)
+{
+    struct results_config config = {0};
+    struct option_result result;
+    struct job_service service;
+    bool closed = false;
+    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (result.first_operand == argc)
+        return option_complain(&spec, NULL, "the id of a job is missing; `fantail jobs` lists the ids");
+    if (result.first_operand + 1 < argc)
+        return option_complain(&spec, NULL, "give one job; %s is a second one", argv[result.first_operand + 1]);
+    interrupt_init();
+    int status = job_service_init(&service, &spec, &config.client, config.reconnect_s);
+    if (!status) status = read_all(&service, &config, argv + result.first_operand, &closed);
+    job_service_release(&service);
+    if (interrupt_signal()) interrupt_die_of(interrupt_signal());
+    /* When the reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */
+    if (closed) interrupt_die_of(SIGPIPE);
+    return status;
+}

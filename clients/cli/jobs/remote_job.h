@@ -1,0 +1,47 @@
+/* A job as the coordinator describes it: the answer of GET /v1/jobs/ID, or one member of the list. Pure. */
+#ifndef FANTAIL_CLI_JOBS_REMOTE_JOB_H
+#define FANTAIL_CLI_JOBS_REMOTE_JOB_H
+
+#include "common/json/json_walk.h"
+
+#define REMOTE_ID_SIZE 37 /* a job's id (a UUID as text) with its NUL */
+
+enum remote_status {
+    REMOTE_PENDING,
+    REMOTE_RUNNING,
+    REMOTE_SUCCEEDED,
+    REMOTE_PARTIAL,
+    REMOTE_FAILED,
+    REMOTE_CANCELLED,
+    REMOTE_TIMED_OUT,
+    REMOTE_STATUS_COUNT
+};
+extern const char *const remote_status_words[REMOTE_STATUS_COUNT];
+/* Returns false if there is no such status. */
+MUST_CHECK bool remote_status_parse(const char *word, size_t len, enum remote_status *status);
+
+struct remote_job {
+    struct json_slice text; /* the document; borrowed, as all slices below */
+    char id[REMOTE_ID_SIZE];
+    enum remote_status status;
+    bool durable;
+    /* JSON values; empty: none. */
+    struct json_slice task, labels, errors, reason;
+    uint64_t total, succeeded, failed, cancelled, redrives;
+    double eta_s, elapsed_s;                  /* -1: none */
+    int64_t created_ms, started_ms, ended_ms; /* milliseconds since 1970; 0: none */
+};
+
+/* Returns false if the text is not a job. */
+MUST_CHECK bool remote_job_read(struct remote_job *j, const char *text, size_t len);
+bool remote_job_has_ended(const struct remote_job *j);
+/* Returns how many items have their answer. */
+uint64_t remote_job_done(const struct remote_job *j);
+/* Returns the exit status that tells the job's status, see exit_status.h. */
+int remote_job_exit_status(const struct remote_job *j);
+/* Returns the exit status for several jobs, from those for some of them: the worse one. */
+int remote_job_worse_exit(int a, int b);
+/* Reads a time such as 2026-11-29T03:00:00.000Z. Returns 0 if it is not one. */
+int64_t remote_time_read(const char *text, size_t len);
+
+#endif

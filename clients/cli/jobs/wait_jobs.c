@@ -1,0 +1,88 @@
+/* `fantail wait`: waits until some jobs have ended. */
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/jobs/each_job.h"
+#include "cli/jobs/jobs.h"
+
+#define WAIT_PIECE_S 10 /* how long one request waits; Envoy ends an answer after 15 s */
+
+struct wait_config {
+    struct target_config client;
+    double timeout_s, reconnect_s;
+    bool json;
+    uint64_t deadline_ns; /* 0: none */
+};
+
+#define S struct wait_config
+static const struct option_row rows[] = {
+    OPTION_SECONDS("timeout-s", S, timeout_s, "0", 0, 1e9, "wait at most this many seconds for all jobs; 0: no limit",
+                   .value = "S", .no_env = true),
+    RECONNECT_OPTION_ROW(S, reconnect_s),
+    OPTION_BOOL("json", S, json, NULL, "print each job as the service describes it, one JSON object per line",
+                .no_env = true),
+    TARGET_OPTION_ROWS(S, client), OPTION_ROWS_END};
+#undef S
+
+static const struct option_spec spec = {
+    .program = "fantail wait",
+    .usage = "ID... [--timeout-s S] [--json] [--url URL]",
+    .about =
+        "Waits until the jobs have ended, and prints a line for each. The first characters of an ID are enough if no\n"
+        "other ID begins with them. The jobs go on if this command is interrupted.",
+    .epilogue =
+        "Exit status: 0 the job succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, was cancelled,\n"
+        "passed its deadline or is not known, or the service could not be reached, 4 the job has not ended\n"
+        "after --timeout-s. With several jobs it is that of the worst one, in the order 2, 3, 4, 1, 0.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_ANYWHERE,
+};
+
+/* Returns how many whole seconds the next request may wait; 0: it asks only for the present state. */
+static uint64_t piece_s(const struct wait_config *config, uint64_t now)
+{
+    if (!config->deadline_ns) return WAIT_PIECE_S;
+    uint64_t left_s = config->deadline_ns > now ? (config->deadline_ns - now + NS_PER_S - 1) / NS_PER_S : 0;
+    return left_s < WAIT_PIECE_S ? left_s : WAIT_PIECE_S;
+}
+
+static int wait_for(struct job_service *s, const char *id, void *data)
+{
+    const struct wait_config *config = data;
+    struct remote_job job;
+    for (;;) {
+        uint64_t began = now_ns(), wait_s = piece_s(config, began);
+        int status = job_service_read_job(s, id, wait_s, &job);
+        if (status) return status;
+        if (remote_job_has_ended(&job) || wait_s == 0) break;
+        /* A coordinator that drains answers at once. */
+        if (now_ns() - began < NS_PER_S) job_service_pause(500);
+        if (interrupt_signal()) return EXIT_JOB_FAILED;
+    }
+    if (config->json)
+        job_print_json(&job);
+    else
+        job_print_line(id, "%s  %llu/%llu, %llu failed", remote_status_words[job.status],
+                       (unsigned long long)remote_job_done(&job), (unsigned long long)job.total,
+                       (unsigned long long)job.failed);
+    if (!remote_job_has_ended(&job)) complain("job %s has not ended after %g s", id, config->timeout_s);
+    return remote_job_exit_status(&job);
+}
+
+int command_wait(int argc, char **argv)
+{
+    struct wait_config config = {0};
+    struct option_result result;
+    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (config.timeout_s > 0) config.deadline_ns = now_ns() + (uint64_t)(config.timeout_s * 1e9);
+    const struct each_job each = {
+        .spec = &spec,
+        .client = &config.client,
+        .reconnect_s = config.reconnect_s,
+        .words = argv + result.first_operand,
+        .count = (size_t)(argc - result.first_operand),
+        .handle = wait_for,
+        .data = &config,
+    };
+    return each_job_run(&each);
+}

@@ -1,0 +1,17 @@
+/* Times as RFC 3339 texts, in UTC: "2026-11-29T03:00:00.000Z". Milliseconds since 1970, without leap seconds. Pure,
+ * except for utc_time_now(). */
+#ifndef FANTAIL_COMMON_OBSERVE_UTC_TIME_H
+#define FANTAIL_COMMON_OBSERVE_UTC_TIME_H
+
+#include "common/base/buf.h"
+
+/* Returns the time of the real clock. Pure modules get it as an argument. */
+int64_t utc_time_now(void);
+/* Appends the time with its milliseconds, without quotes. */
+void utc_time_write(struct buf *out, int64_t ms);
+/* Reads a time of RFC 3339 with any offset, or only a date: its first millisecond in UTC. Digits after the milliseconds
+ * are ignored. A space may stand for the '+' of an offset, because a '+' in a query means a space. Returns false when
+ * the text is not such a time, or is before 1970. */
+MUST_CHECK bool utc_time_parse(const char *text, int64_t *ms);
+
+#endif

@@ -1,0 +1,202 @@
+#include "coordinator/api/api_durable.h"
+
+#include "coordinator/api/errand.h"
+#include "coordinator/results/results_reader.h"
+#include "coordinator/results/store_problem.h"
+
+#define WAIT_MOST_S 3600.0
+/* How often the store is asked about a job that may run on another coordinator. */
+#define ASK_GAP_NS (500 * NS_PER_MS)
+
+/* A job whose items are still being uploaded cannot be seen. */
+static bool has_job(const struct store_call *call)
+{
+    return call->status == STORE_OK && call->found.state != STORED_RECEIVING;
+}
+
+static void answer_failure(struct errand *e, const struct store_call *call)
+{
+    if (!e->exchange) return;
+    if (call->status == STORE_OK || call->status == STORE_NOT_FOUND)
+        store_problem_no_job(e->exchange, e->id);
+    else
+        store_problem_answer(e->exchange, call);
+}
+
+/* Tells those who wait for this job that its state may have changed. */
+static void poke(struct errand *e)
+{
+    job_watches_poke(&e->coordinator->watches, e->id);
+}
+
+/* GET /v1/jobs/{id}. */
+
+static void on_shown(struct errand *e, struct store_call *call);
+
+static void ask(struct errand *e)
+{
+    if (e->call) return;
+    e->asked_ns = now_ns();
+    errand_start(e, errand_call(e, STORE_READ_JOB, on_shown));
+}
+
+static void on_poke(void *owner)
+{
+    ask(owner);
+}
+
+static void on_tick(void *owner, uint64_t now)
+{
+    struct errand *e = owner;
+    if (now - e->asked_ns >= ASK_GAP_NS || now >= e->deadline_ns) ask(e);
+}
+
+static void begin_wait(struct errand *e)
+{
+    static const struct job_watch_ops ops = {.poke = on_poke, .tick = on_tick, .drain = on_poke};
+    if (e->watches) return;
+    e->watches = true;
+    job_watch_add(&e->watch, &e->coordinator->watches, e->id, &ops, e);
+}
+
+/* While the request waits, a store that is away for a moment is no reason to answer. */
+static bool waits_on(const struct errand *e, const struct store_call *call)
+{
+    if (e->coordinator->watches.draining || now_ns() >= e->deadline_ns) return false;
+    return has_job(call) ? !stored_state_is_end(call->found.state) : e->watches && call->status == STORE_AWAY;
+}
+
+static void on_shown(struct errand *e, struct store_call *call)
+{
+    if (!e->exchange) return;
+    if (waits_on(e, call)) {
+        begin_wait(e);
+        return;
+    }
+    if (e->watches) job_watch_remove(&e->watch);
+    e->watches = false;
+    if (has_job(call))
+        errand_answer_job(e, 200, &call->found);
+    else
+        answer_failure(e, call);
+}
+
+static bool read_wait(struct http_exchange *x, uint64_t *deadline_ns)
+{
+    const char *text = http_exchange_query(x, "wait_s");
+    char *end;
+    *deadline_ns = 0;
+    if (!text) return true;
+    double seconds = strtod(text, &end);
+    if (end != text && !*end && seconds >= 0 && seconds <= WAIT_MOST_S) {
+        *deadline_ns = now_ns() + (uint64_t)(seconds * 1e9);
+        return true;
+    }
+    http_answer_problem(x, 400, "\"pointer\":\"/wait_s\"", "\"wait_s\" is a number of seconds from 0 to %g",
+                        WAIT_MOST_S);
+    return false;
+}
+
+void api_show_durable(struct http_exchange *x, struct coordinator *c)
+{
+    uint64_t deadline_ns;
+    if (!http_check_query(x, "wait_s", NULL) || !read_wait(x, &deadline_ns)) return;
+    struct errand *e = errand_new(x, c);
+    if (!e) return;
+    e->deadline_ns = deadline_ns;
+    ask(e);
+}
+
+/* DELETE /v1/jobs/{id}. */
+
+static void on_removed(struct errand *e, struct store_call *call)
+{
+    if (call->status == STORE_OK && call->more) {
+        errand_start(e, errand_call(e, STORE_REMOVE, on_removed));
+        return;
+    }
+    if (call->status == STORE_OK) poke(e);
+    if (!e->exchange) return;
+    if (call->status == STORE_OK)
+        http_answer(e->exchange, 204, NULL, "", 0);
+    else if (call->status == STORE_CONFLICT)
+        http_answer_problem(e->exchange, 409, NULL, "the job runs again, so it cannot be removed");
+    else
+        answer_failure(e, call);
+}
+
+/* A job that had ended before is removed. */
+static void on_cancelled(struct errand *e, struct store_call *call)
+{
+    if (has_job(call)) {
+        durable_cancel(&e->coordinator->durable, e->id);
+        poke(e);
+        errand_answer_job(e, 202, &call->found);
+    } else if (call->status == STORE_CONFLICT && stored_state_is_end(call->found.state)) {
+        errand_start(e, errand_call(e, STORE_REMOVE, on_removed));
+    } else if (call->status == STORE_CONFLICT && e->exchange) {
+        store_problem_no_job(e->exchange, e->id); /* it is still being uploaded */
+    } else {
+        answer_failure(e, call);
+    }
+}
+
+void api_delete_durable(struct http_exchange *x, struct coordinator *c)
+{
+    struct errand *e = errand_new(x, c);
+    if (e) errand_start(e, errand_call(e, STORE_WANT_CANCEL, on_cancelled));
+}
+
+/* POST /v1/jobs/{id}/redrive. */
+
+static void on_redriven(struct errand *e, struct store_call *call)
+{
+    bool conflict = call->status == STORE_CONFLICT, runs = has_job(call) && !stored_state_is_end(call->found.state);
+    if (runs) {
+        durable_claim_soon(&e->coordinator->durable);
+        poke(e);
+        errand_answer_job(e, 202, &call->found);
+    } else if (!e->exchange) {
+        return;
+    } else if (conflict && call->found.state != STORED_RECEIVING) {
+        http_answer_problem(e->exchange, 409, NULL, "the job has not ended, so it cannot be redriven");
+    } else if (has_job(call)) {
+        http_answer_problem(e->exchange, 409, NULL,
+                            "all items of the job have a value, so there is nothing to redrive");
+    } else if (conflict) {
+        store_problem_no_job(e->exchange, e->id);
+    } else {
+        answer_failure(e, call);
+    }
+}
+
+/* Answers 404 and returns false when the coordinator has no store. */
+static bool needs_store(struct http_exchange *x, const struct coordinator *c)
+{
+    if (c->store) return true;
+    http_exchange_leave_body(x);
+    http_answer_problem(x, 404, "\"scope\":\"replica\"",
+                        "this coordinator has no job store: start it with --store to keep jobs and their results");
+    return false;
+}
+
+void api_redrive_job(struct http_exchange *x, void *data)
+{
+    struct coordinator *c = data;
+    if (!needs_store(x, c) || !http_check_no_query(x, NULL)) return;
+    struct errand *e = errand_new(x, c);
+    if (e) errand_start(e, errand_call(e, STORE_REDRIVE, on_redriven));
+}
+
+/* GET /v1/jobs/{id}/results. */
+
+void api_show_results(struct http_exchange *x, void *data)
+{
+    struct coordinator *c = data;
+    if (!needs_store(x, c)) return;
+    const char *id = http_exchange_param(x, "id");
+    if (strlen(id) >= STORE_ID_SIZE)
+        store_problem_no_job(x, id);
+    else
+        results_reader_handle(x, &c->watches);
+}

@@ -1,0 +1,23 @@
+/* The handlers of one durable job. Their data is the struct coordinator, which has a store. */
+#ifndef FANTAIL_COORDINATOR_API_API_DURABLE_H
+#define FANTAIL_COORDINATOR_API_API_DURABLE_H
+
+#include "common/http_server/http_server.h"
+
+struct coordinator;
+
+/* GET /v1/jobs/{id}; with wait_s it waits for the end of the job. */
+void api_show_durable(struct http_exchange *x, struct coordinator *c);
+/* DELETE /v1/jobs/{id} */
+void api_delete_durable(struct http_exchange *x, struct coordinator *c);
+/* GET /v1/jobs: api_durable_list.c */
+void api_list_durable(struct http_exchange *x, struct coordinator *c);
+
+/* Handlers of routes; without a store they answer 404. Their data is the struct coordinator. */
+
+/* POST /v1/jobs/{id}/redrive */
+void api_redrive_job(struct http_exchange *x, void *coordinator);
+/* GET /v1/jobs/{id}/results */
+void api_show_results(struct http_exchange *x, void *coordinator);
+
+#endif

@@ -1,0 +1,79 @@
+#include "coordinator/api/errand.h"
+
+#include "common/observe/utc_time.h"
+#include "coordinator/results/store_problem.h"
+#include "protocol/protocol.h"
+
+static void free_when_over(struct errand *e)
+{
+    if (e->exchange || e->call) return;
+    free(e->task);
+    free(e->label);
+    free(e);
+}
+
+static void on_closed(struct http_exchange *x, enum http_closed how)
+{
+    struct errand *e = http_exchange_data(x);
+    if (e->watches) job_watch_remove(&e->watch);
+    e->watches = false;
+    e->exchange = NULL;
+    free_when_over(e);
+}
+
+static void on_done(struct store_call *call)
+{
+    struct errand *e = call->data;
+    e->call = NULL;
+    e->done(e, call);
+    store_call_free(call);
+    free_when_over(e);
+}
+
+struct errand *errand_new(struct http_exchange *x, struct coordinator *c)
+{
+    static const struct http_exchange_ops ops = {.closed = on_closed};
+    const char *id = http_exchange_param(x, "id");
+    if (id && strlen(id) >= STORE_ID_SIZE) {
+        store_problem_no_job(x, id);
+        return NULL;
+    }
+    struct errand *e = xcalloc(1, sizeof *e);
+    e->coordinator = c;
+    e->exchange = x;
+    snprintf(e->id, sizeof e->id, "%s", id ? id : "");
+    http_exchange_accept(x, &ops, e);
+    return e;
+}
+
+struct store_call *errand_call(struct errand *e, enum store_op op,
+                               void (*done)(struct errand *e, struct store_call *call))
+{
+    struct store_call *call = store_call_new(op, on_done, e);
+    snprintf(call->job.id, sizeof call->job.id, "%s", e->id);
+    e->done = done;
+    return call;
+}
+
+void errand_start(struct errand *e, struct store_call *call)
+{
+    e->call = call;
+    store_start(e->coordinator->store, call);
+}
+
+void errand_write_job(const struct coordinator *c, struct buf *out, const struct stored_job *job)
+{
+    struct durable_live live;
+    bool runs_here = durable_live_of(&c->durable, job->id, &live);
+    job_document_write(out, job, utc_time_now(), runs_here ? &live : NULL);
+}
+
+void errand_answer_job(struct errand *e, int status, const struct stored_job *job)
+{
+    struct buf out = {0};
+    if (!e->exchange) return;
+    errand_write_job(e->coordinator, &out, job);
+    buf_add_char(&out, '\n');
+    http_answer(e->exchange, status, TYPE_JSON, out.data, out.len);
+    buf_release(&out);
+}

@@ -1,0 +1,198 @@
+#include "coordinator/durable/durable.h"
+
+#include <unistd.h>
+
+#include "common/observe/log.h"
+#include "common/observe/metrics.h"
+#include "coordinator/durable/durable_run.h"
+
+enum { QUICK_MS = 10, SLOW_MS = 250 };
+enum { CLAIMS_MAX = 16, RUNS_MAX = 256 };
+enum { LEASE_MS = 15000 };
+#define CLAIM_GAP_NS (2 * NS_PER_S) /* how often pending jobs of others, or of a dead coordinator, are looked for */
+#define SWEEP_GAP_NS (60 * NS_PER_S)
+
+static struct durable_run *next_run(const struct durable *d, const struct durable_run *r)
+{
+    struct list_link *next = list_next(&d->runs, r ? &r->link : NULL);
+    return next ? CONTAINER_OF(next, struct durable_run, link) : NULL;
+}
+
+static struct durable_run *find_run(const struct durable *d, const char *id)
+{
+    struct durable_run *r = next_run(d, NULL);
+    while (r && strcmp(r->stored.id, id) != 0) r = next_run(d, r);
+    return r;
+}
+
+/* Claims. */
+
+static void claim(struct durable *d);
+
+static void on_claimed(struct store_call *call)
+{
+    struct durable *d = call->data;
+    enum store_status status = call->status;
+    d->claiming--;
+    if (status == STORE_OK) {
+        if (call->found.fence > 1) ++*d->metrics.take_overs;
+        durable_run_new(d, call);
+        if (d->draining) durable_drain(d);
+    } else if (status != STORE_NOT_FOUND) {
+        ++*d->metrics.failed_calls;
+        log_warn("cannot look for durable jobs", LOG_STR("error", call->error));
+    }
+    store_call_free(call);
+    if (status == STORE_OK || d->wants_claim) claim(d);
+    if (status == STORE_OK) claim(d); /* where there is one job, there may be many */
+    durable_tick_soon(d);
+}
+
+/* Returns how many jobs there will be when the claimed ones are known. */
+static size_t coming_jobs(const struct durable *d)
+{
+    size_t n = d->jobs->count + d->claiming;
+    for (const struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) n += r->state == RUN_LOADING;
+    return n;
+}
+
+static void claim(struct durable *d)
+{
+    bool has_room = d->runs.n + d->claiming < RUNS_MAX && coming_jobs(d) < (size_t)d->jobs->config->max_jobs;
+    if (!has_room) d->wants_claim = true; /* when a job has ended */
+    if (d->draining || d->claiming >= CLAIMS_MAX || !has_room) return;
+    struct store_call *call = store_call_new(STORE_CLAIM, on_claimed, d);
+    call->holder = d->holder;
+    call->lease_ms = LEASE_MS;
+    d->claiming++;
+    d->wants_claim = false;
+    d->claimed_ns = now_ns();
+    store_start(d->store, call);
+}
+
+void durable_claim_soon(struct durable *d)
+{
+    d->wants_claim = true;
+    claim(d);
+}
+
+/* Old jobs. */
+
+static void on_swept(struct store_call *call)
+{
+    struct durable *d = call->data;
+    d->sweeping = false;
+    d->sweeps_more = call->status == STORE_OK && call->more;
+    if (call->status != STORE_OK) log_warn("cannot remove old durable jobs", LOG_STR("error", call->error));
+    store_call_free(call);
+}
+
+static void sweep(struct durable *d, uint64_t now)
+{
+    bool due = d->sweeps_more || d->swept_ns == 0 || now - d->swept_ns > SWEEP_GAP_NS;
+    if (!due || d->sweeping || d->draining || d->config->job_ttl_s <= 0) return;
+    struct store_call *call = store_call_new(STORE_SWEEP, on_swept, d);
+    call->ttl_ms = (int64_t)(d->config->job_ttl_s * 1e3);
+    d->sweeping = true;
+    d->swept_ns = now;
+    store_start(d->store, call);
+}
+
+/* The timer. */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct durable *d = timer->data;
+    uint64_t now = now_ns();
+    bool quick = false;
+    d->is_quick = false;
+    for (struct durable_run *r = next_run(d, NULL), *next; r; r = next) {
+        next = next_run(d, r);
+        quick |= durable_run_tick(r, now) && !durable_run_free(r);
+    }
+    if (d->wants_claim || now - d->claimed_ns > CLAIM_GAP_NS) claim(d);
+    sweep(d, now);
+    if (quick || d->is_quick)
+        durable_tick_soon(d);
+    else
+        uv_timer_start(&d->timer, on_timer, SLOW_MS, SLOW_MS);
+}
+
+void durable_tick_soon(struct durable *d)
+{
+    if (d->is_quick || uv_is_closing((uv_handle_t *)&d->timer)) return;
+    d->is_quick = true;
+    uv_timer_start(&d->timer, on_timer, QUICK_MS, QUICK_MS);
+}
+
+/* Its life. */
+
+void durable_start(struct durable *d, uv_loop_t *loop)
+{
+    char host[40] = "";
+    list_init(&d->runs);
+    gethostname(host, sizeof host - 1);
+    snprintf(d->holder, sizeof d->holder, "%s/%ld", host, (long)getpid());
+    uv_timer_init(loop, &d->timer);
+    d->timer.data = d;
+    claim(d);
+    durable_tick_soon(d);
+}
+
+static double read_runs(void *durable)
+{
+    return (double)((const struct durable *)durable)->runs.n;
+}
+
+void durable_register_metrics(struct durable *d)
+{
+    struct durable_metrics *m = &d->metrics;
+    metric_gauge_fn("fantail_durable_runs", "Durable jobs that this coordinator runs.", NULL, read_runs, d);
+    m->recorded =
+        metric_counter("fantail_store_answer_bytes_total", "Bytes of answers recorded in the job store.", NULL);
+    m->take_overs = metric_counter("fantail_store_take_overs_total", "Durable jobs that were claimed again.", NULL);
+    m->fenced = metric_counter("fantail_store_fenced_total",
+                               "Durable jobs that another coordinator took over while they ran here.", NULL);
+    m->failed_calls = metric_counter("fantail_store_failed_calls_total",
+                                     "Calls to the job store that failed and were started again.", NULL);
+}
+
+void durable_drain(struct durable *d)
+{
+    d->draining = true;
+    for (struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) durable_run_drain(r);
+    durable_tick_soon(d);
+}
+
+void durable_cut(struct durable *d)
+{
+    d->cutting = true;
+    for (struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) durable_run_hand_back(r);
+}
+
+bool durable_is_idle(const struct durable *d)
+{
+    return d->runs.n == 0 && d->claiming == 0;
+}
+
+void durable_stop(struct durable *d)
+{
+    uv_close((uv_handle_t *)&d->timer, NULL);
+}
+
+void durable_cancel(struct durable *d, const char *id)
+{
+    struct durable_run *r = find_run(d, id);
+    if (r) durable_run_cancel(r);
+}
+
+bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live)
+{
+    const struct durable_run *r = find_run(d, id);
+    const struct sched_job *sched = r && r->job ? r->job->phase.sched : NULL;
+    if (!sched) return false;
+    struct sched_counts n = sched_job_counts(sched);
+    live->counts = (struct stored_counts){n.succeeded, n.failed, n.cancelled, n.retried, n.hedged};
+    live->eta_ns = sched_job_eta_ns(sched);
+    return true;
+}

@@ -1,0 +1,73 @@
+/*
+ * The durable jobs that this coordinator runs. It claims pending jobs from the store, keeps their leases, and hands
+ * them back when the coordinator drains. Each job is a durable_run. Owner: the coordinator.
+ */
+#ifndef FANTAIL_COORDINATOR_DURABLE_DURABLE_H
+#define FANTAIL_COORDINATOR_DURABLE_DURABLE_H
+
+#include <uv.h>
+
+#include "common/base/list.h"
+#include "coordinator/durable/job_document.h"
+#include "coordinator/job/jobs.h"
+#include "coordinator/store/store.h"
+
+struct durable_run;
+
+struct durable_config {
+    double job_ttl_s; /* how long an ended job is kept; 0: for ever */
+};
+
+struct durable_metrics {
+    uint64_t *recorded, *take_overs, *fenced, *failed_calls;
+};
+
+struct durable {
+    /* Set these before durable_start(). */
+    const struct durable_config *config;
+    struct store *store;
+    struct jobs *jobs;
+    /* Called when answers of a job were recorded, or when the job has ended; for those who read it. */
+    void (*changed)(void *data, const char *id);
+    void *data;
+
+    /* Private. */
+    struct list runs;
+    unsigned claiming;   /* claims that are not done */
+    bool wants_claim;    /* a job was accepted since the last claim was started */
+    bool draining;       /* no job is claimed any more */
+    bool cutting;        /* calls that fail are not started again */
+    bool sweeping;       /* a sweep is not done */
+    bool sweeps_more;    /* the last sweep left some jobs */
+    uint64_t claimed_ns; /* when a claim was last started */
+    uint64_t swept_ns;   /* when a sweep was last started */
+    char holder[64];     /* name of this coordinator in the store */
+    uv_timer_t timer;    /* claims, sweeps, and ticks the runs */
+    bool is_quick;       /* the timer fires often, because a run wants it */
+    struct durable_metrics metrics;
+};
+
+void durable_start(struct durable *d, uv_loop_t *loop);
+void durable_register_metrics(struct durable *d);
+/* Hands all jobs back, so that other coordinators, or the next start, can run them. Claims no more jobs. */
+void durable_drain(struct durable *d);
+/* Does not wait any longer for what durable_drain() waits for. If the store is away, a job is left as it is. Its lease
+ * ends, and then it is claimed again. */
+void durable_cut(struct durable *d);
+/* Returns whether no job runs, and no call to the store of a run is open. */
+bool durable_is_idle(const struct durable *d);
+/* Closes the timers. The loop must keep running until they are closed. The store must be closed after this. */
+void durable_stop(struct durable *d);
+
+/* For durable_run.h: ticks the runs soon. */
+void durable_tick_soon(struct durable *d);
+
+/* Call it when a job has become PENDING in the store. */
+void durable_claim_soon(struct durable *d);
+/* Cancels the job if it runs here. */
+void durable_cancel(struct durable *d, const char *id);
+
+/* Returns false when the job does not run here. */
+MUST_CHECK bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live);
+
+#endif

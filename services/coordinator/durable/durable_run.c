@@ -1,0 +1,346 @@
+#include "coordinator/durable/durable_run.h"
+
+#include "common/observe/log.h"
+#include "coordinator/durable/stored_options.h"
+
+/* How long a drain waits for what is in flight. */
+enum { DRAIN_MS = 2000 };
+/* How long after a call has failed it is started again. */
+enum { AGAIN_MS = 500 };
+enum { LEASE_MS = 15000, RENEW_MS = 4000 };
+
+static const char *const state_names[] = {
+    [RUN_LOADING] = "loading", [RUN_RUNNING] = "running", [RUN_ENDING] = "ending", [RUN_OVER] = "over"};
+static_assert(ARRAY_SIZE(state_names) == RUN_STATE_COUNT, "one name per state");
+
+void durable_run_move(struct durable_run *r, enum durable_run_state to)
+{
+    log_debug("durable run moved", LOG_STR("job", r->stored.id), LOG_STR("from", state_names[r->state]),
+              LOG_STR("to", state_names[to]));
+    r->state = to;
+    durable_tick_soon(r->durable);
+}
+
+/* Calls to the store. */
+
+struct store_call *run_call_new(struct durable_run *r, enum store_op op, void (*done)(struct store_call *call))
+{
+    struct store_call *call = store_call_new(op, done, r);
+    memcpy(call->job.id, r->stored.id, sizeof call->job.id);
+    call->job.fence = r->stored.fence;
+    return call;
+}
+
+void run_call_start(struct durable_run *r, struct run_call *c)
+{
+    c->again_ns = 0;
+    store_start(r->durable->store, c->call);
+}
+
+void run_call_free(struct run_call *c)
+{
+    store_call_free(c->call);
+    *c = (struct run_call){0};
+}
+
+static void stop_job(struct durable_run *r, const char *reason)
+{
+    r->recorder.closed = true;
+    if (r->state == RUN_RUNNING) job_cancel(r->job, SCHED_CANCELLED, reason);
+}
+
+/* Nothing is recorded any more. */
+static void leave(struct durable_run *r, const char *reason)
+{
+    if (r->lost || r->state == RUN_OVER) return;
+    r->lost = true;
+    stop_job(r, reason);
+    if (r->state != RUN_RUNNING) durable_run_move(r, RUN_OVER);
+}
+
+void durable_run_lose(struct durable_run *r)
+{
+    struct durable *d = r->durable;
+    if (r->lost || r->state == RUN_OVER) return;
+    ++*d->metrics.fenced;
+    log_warn("another coordinator has taken over a durable job", LOG_STR("job", r->stored.id));
+    leave(r, "another coordinator has taken over the job");
+    d->changed(d->data, r->stored.id);
+}
+
+bool run_call_succeeded(struct durable_run *r, struct run_call *c)
+{
+    enum store_status status = c->call->status;
+    if (status == STORE_OK) return true;
+    if (status == STORE_FENCED || status == STORE_NOT_FOUND || status == STORE_CONFLICT) {
+        run_call_free(c);
+        durable_run_lose(r);
+        return false;
+    }
+    ++*r->durable->metrics.failed_calls;
+    if (r->durable->cutting) {
+        run_call_free(c);
+        leave(r, "the coordinator is shutting down");
+        return false;
+    }
+    log_warn("a durable job waits for the job store", LOG_STR("job", r->stored.id), LOG_STR("error", c->call->error));
+    c->again_ns = now_ns() + AGAIN_MS * NS_PER_MS;
+    durable_tick_soon(r->durable);
+    return false;
+}
+
+static bool start_again(struct durable_run *r, struct run_call *c, uint64_t now)
+{
+    if (!c->call || !c->again_ns) return false;
+    if (r->lost)
+        run_call_free(c);
+    else if (now >= c->again_ns)
+        run_call_start(r, c);
+    return true;
+}
+
+/* What its keeper is told. */
+
+static void on_items_taken(void *keeper)
+{
+    run_items_taken(keeper);
+}
+
+static void on_answers_came(void *keeper)
+{
+    run_record_collected(keeper);
+}
+
+static bool is_behind(void *keeper)
+{
+    const struct durable_run *r = keeper;
+    /* Items that are recorded as sent are sent, because later nobody knows whether they ran. */
+    bool drains = r->drain_ns > 0 && (!r->at_most_once || r->items.spool.items == 0);
+    return drains || run_record_is_behind(r);
+}
+
+/* How an item ends that was never sent, because its job ended before. */
+static enum item_error rest_error(enum sched_status status)
+{
+    return status == SCHED_TIMED_OUT ? ITEM_DEADLINE_EXCEEDED : ITEM_CANCELLED;
+}
+
+static void on_finished(void *keeper)
+{
+    struct durable_run *r = keeper;
+    const struct sched_outcome *outcome = &r->job->outcome;
+    static const enum stored_state ends[] = {
+        [SCHED_SUCCEEDED] = STORED_SUCCEEDED, [SCHED_PARTIAL] = STORED_PARTIAL,     [SCHED_FAILED] = STORED_FAILED,
+        [SCHED_CANCELLED] = STORED_CANCELLED, [SCHED_TIMED_OUT] = STORED_TIMED_OUT,
+    };
+    static_assert(ARRAY_SIZE(ends) == SCHED_STATUS_COUNT, "one end per status");
+    r->end_state = ends[outcome->status];
+    snprintf(r->end_reason, sizeof r->end_reason, "%s", outcome->reason ? outcome->reason : "");
+    if (!r->recorder.closed)
+        run_items_settle_rest(r, rest_error(outcome->status), outcome->reason ? outcome->reason : "the job ended");
+    durable_run_move(r, r->lost ? RUN_OVER : RUN_ENDING);
+    run_record_flush(r);
+}
+
+static const struct job_keeper_ops keeper_ops = {on_items_taken, on_answers_came, is_behind, on_finished};
+
+/* Loading. */
+
+static struct sched_counts counts_before(const struct durable_run *r)
+{
+    struct stored_counts n = recorder_settled(&r->recorder);
+    return (struct sched_counts){.total = range_list_total(&r->answered),
+                                 .succeeded = n.succeeded,
+                                 .failed = n.failed,
+                                 .cancelled = n.cancelled,
+                                 .retried = n.retried,
+                                 .hedged = n.hedged};
+}
+
+/* The job's deadline counts from its creation, by the clock of the database. A job that is redriven has the whole time
+ * again, from each claim on. */
+static void shorten_deadline(struct jobspec *spec, const struct stored_job *job, int64_t now_ms)
+{
+    int64_t age_ms = job->redrives > 0 ? 0 : now_ms - job->created_ms;
+    if (spec->deadline_s <= 0 || age_ms < 0) return;
+    spec->deadline_s -= (double)age_ms / 1e3;
+    if (spec->deadline_s < 1e-3) spec->deadline_s = 1e-3;
+}
+
+/* Ends a job that cannot run at all. */
+static void give_up(struct durable_run *r)
+{
+    log_error("a durable job cannot run", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
+    r->end_state = STORED_FAILED;
+    snprintf(r->end_reason, sizeof r->end_reason, "%.199s", r->failure);
+    durable_run_move(r, RUN_ENDING);
+    run_record_flush(r);
+}
+
+static void begin(struct durable_run *r)
+{
+    struct jobspec spec = {0};
+    if (!stored_options_read(r->stored.options, &spec, &r->keeper.idempotent, r->failure, sizeof r->failure)) {
+        jobspec_release(&spec);
+        run_items_prepare(r);
+        run_items_settle_rest(r, ITEM_CANCELLED, r->failure);
+        give_up(r);
+        return;
+    }
+    r->generated = spec.source == SOURCE_RANGE || spec.source == SOURCE_SPANS;
+    r->at_most_once = r->keeper.idempotent == IDEMPOTENCY_NO;
+    run_items_prepare(r);
+    shorten_deadline(&spec, &r->stored, r->claimed_ms);
+    r->keeper.ops = &keeper_ops;
+    r->keeper.keeper = r;
+    r->keeper.items = stored_items_source(&r->items);
+    r->keeper.answers = recorder_sink(&r->recorder);
+    r->keeper.before = counts_before(r);
+    durable_run_move(r, RUN_RUNNING);
+    r->job = job_new_kept(r->durable->jobs, r->stored.id, &spec, &r->keeper);
+    struct stored_items *source = r->at_most_once ? &r->staged : &r->items;
+    if (r->generated) source->generated = &r->job->spec;
+    if (r->cancelling) job_cancel(r->job, SCHED_CANCELLED, "it was cancelled by a DELETE");
+    run_items_supply(r);
+}
+
+static void note_block(struct durable_run *r, const struct block *b)
+{
+    for (size_t i = 0; i < b->range_count; i++) {
+        const struct block_range *range = &b->ranges[i];
+        if (b->kind == BLOCK_VALUES || b->kind == BLOCK_ERRORS) range_list_add(&r->answered, range->first, range->n);
+        if (b->kind == BLOCK_SENT) range_list_add(&r->sent, range->first, range->n);
+        if (b->kind != BLOCK_ITEMS) continue;
+        if ((r->block_count & (r->block_count - 1)) == 0)
+            r->blocks = xrealloc(r->blocks, (r->block_count ? 2 * r->block_count : 1) * sizeof *r->blocks);
+        r->blocks[r->block_count++] = (struct item_block){b->number, range->first, range->n};
+    }
+}
+
+static void on_ranges(struct store_call *call)
+{
+    struct durable_run *r = call->data;
+    if (call->status == STORE_BROKEN && r->state == RUN_LOADING) {
+        snprintf(r->failure, sizeof r->failure, "%s", call->error);
+        run_call_free(&r->reading);
+        give_up(r);
+        return;
+    }
+    if (!run_call_succeeded(r, &r->reading)) return;
+    for (size_t i = 0; i < call->block_count; i++) {
+        note_block(r, &call->blocks[i]);
+        call->block.number = call->blocks[i].number;
+    }
+    uint64_t last = call->block.number;
+    bool more = call->more;
+    run_call_free(&r->reading);
+    if (r->state != RUN_LOADING) return;
+    if (!more) {
+        begin(r);
+        return;
+    }
+    r->reading.call = run_call_new(r, STORE_READ_RANGES, on_ranges);
+    r->reading.call->block.number = last;
+    run_call_start(r, &r->reading);
+}
+
+void durable_run_new(struct durable *d, struct store_call *claim)
+{
+    struct durable_run *r = xcalloc(1, sizeof *r);
+    r->durable = d;
+    r->stored = claim->found;
+    claim->found = (struct stored_job){0};
+    r->claimed_ms = claim->now_ms;
+    r->renewed_ns = now_ns();
+    r->cancelling = r->stored.cancel_wanted;
+    list_push_back(&d->runs, &r->link);
+    recorder_resume(&r->recorder, &r->stored);
+    r->reading.call = run_call_new(r, STORE_READ_RANGES, on_ranges);
+    run_call_start(r, &r->reading);
+}
+
+/* Its lease. */
+
+static void on_renewed(struct store_call *call)
+{
+    struct durable_run *r = call->data;
+    enum store_status status = call->status;
+    bool cancel = status == STORE_OK && call->found.cancel_wanted;
+    if (status == STORE_OK) r->renewed_ns = r->renewing_ns;
+    r->renewing = NULL;
+    store_call_free(call);
+    if (status == STORE_FENCED || status == STORE_NOT_FOUND || status == STORE_CONFLICT) durable_run_lose(r);
+    if (cancel) durable_run_cancel(r);
+}
+
+static void renew(struct durable_run *r, uint64_t now)
+{
+    bool needs_lease = r->state != RUN_OVER && !r->lost;
+    if (!needs_lease || r->renewing || now - r->renewed_ns < RENEW_MS * NS_PER_MS) return;
+    if (now - r->renewing_ns < AGAIN_MS * NS_PER_MS) return;
+    r->renewing = run_call_new(r, STORE_RENEW, on_renewed);
+    r->renewing->lease_ms = LEASE_MS;
+    r->renewing_ns = now;
+    store_start(r->durable->store, r->renewing);
+}
+
+/* Its end. */
+
+void durable_run_cancel(struct durable_run *r)
+{
+    r->cancelling = true;
+    if (r->state == RUN_RUNNING && !r->handing_back)
+        job_cancel(r->job, SCHED_CANCELLED, "it was cancelled by a DELETE");
+}
+
+void durable_run_drain(struct durable_run *r)
+{
+    if (r->drain_ns) return;
+    r->drain_ns = now_ns();
+    if (r->job) job_keeper_changed(r->job);
+    if (r->state == RUN_LOADING) durable_run_hand_back(r);
+}
+
+void durable_run_hand_back(struct durable_run *r)
+{
+    if (r->handing_back || r->lost || r->state >= RUN_ENDING) return;
+    r->handing_back = true;
+    stop_job(r, "the coordinator hands the job back");
+    if (r->state != RUN_LOADING) return;
+    durable_run_move(r, RUN_ENDING);
+    run_record_flush(r);
+}
+
+static bool is_drained(const struct durable_run *r, uint64_t now)
+{
+    if (!r->drain_ns || r->state != RUN_RUNNING) return false;
+    bool has_marked = r->at_most_once && r->items.spool.items > 0;
+    bool is_quiet = sched_job_in_flight(r->job->phase.sched) == 0 && !has_marked;
+    return is_quiet || now - r->drain_ns > DRAIN_MS * NS_PER_MS;
+}
+
+bool durable_run_tick(struct durable_run *r, uint64_t now)
+{
+    /* Each one is started, not only the first. */
+    bool soon = start_again(r, &r->reading, now);
+    soon = start_again(r, &r->marking, now) || soon;
+    soon = start_again(r, &r->writing, now) || soon;
+    renew(r, now);
+    if (is_drained(r, now)) durable_run_hand_back(r);
+    run_record_flush(r);
+    return soon || r->collected_ns || r->state == RUN_OVER;
+}
+
+bool durable_run_free(struct durable_run *r)
+{
+    struct jobs *jobs = r->durable->jobs;
+    if (r->state != RUN_OVER || r->reading.call || r->marking.call || r->writing.call || r->renewing) return false;
+    list_remove(&r->durable->runs, &r->link);
+    if (r->job) job_let_go(r->job);
+    run_items_release(r);
+    recorder_release(&r->recorder);
+    stored_job_release(&r->stored);
+    free(r);
+    jobs->job_gone(jobs->data);
+    return true;
+}

@@ -1,0 +1,464 @@
+#include "coordinator/durable/intake.h"
+
+#include <gnutls/crypto.h>
+#include <stdarg.h>
+#include <stdarg.h>
+
+#include "common/base/limits.h"
+#include "common/base/memory_room.h"
+#include "common/observe/utc_time.h"
+#include "common/observe/log.h"
+#include "common/observe/uuid.h"
+#include "coordinator/durable/job_document.h"
+#include "coordinator/durable/stored_options.h"
+#include "coordinator/job/job_request.h"
+#include "coordinator/job/job_tasks.h"
+#include "protocol/protocol.h"
+
+enum { BLOCK_BYTES = 1024 * 1024 };
+/* The upload pauses while more bytes than this wait for the store. */
+enum { OPEN_BYTES = 8 * 1024 * 1024 };
+enum { KEY_BYTES = 255 };
+
+enum intake_state { INTAKE_OPEN, INTAKE_ASKING, INTAKE_STORING, INTAKE_ANSWERED, INTAKE_STATE_COUNT };
+
+static const char *const state_names[] = {
+    [INTAKE_OPEN] = "open", [INTAKE_ASKING] = "asking", [INTAKE_STORING] = "storing", [INTAKE_ANSWERED] = "answered"};
+static_assert(ARRAY_SIZE(state_names) == INTAKE_STATE_COUNT, "one name per state");
+
+struct job_intake {
+    struct durable *durable;
+    struct http_exchange *exchange; /* NULL when it is over */
+    enum intake_state state;
+    char id[UUID_TEXT_SIZE];
+    struct splitter splitter;
+    struct jobspec spec;
+    struct survey_question *question;
+    char *key;               /* NULL: none */
+    gnutls_hash_hd_t digest; /* of the query and the body; NULL when it is finished, or without a key */
+    uint64_t items;          /* items in blocks */
+    uint64_t blocks;         /* blocks that were started */
+    unsigned calls;          /* open calls */
+    size_t open_bytes;       /* bytes of the open blocks */
+    bool added;              /* ADD_JOB was started */
+    bool accepted;           /* ACCEPT is done */
+    bool removing;
+    struct stored_job existing; /* the job with the same key; no id: there is none */
+};
+
+static void move(struct job_intake *t, enum intake_state to)
+{
+    if (t->state == to) return;
+    log_debug("intake moved", LOG_STR("job", t->id), LOG_STR("from", state_names[t->state]),
+              LOG_STR("to", state_names[to]));
+    t->state = to;
+}
+
+/* Its end. */
+
+static struct store_call *new_call(struct job_intake *t, enum store_op op, void (*done)(struct store_call *call))
+{
+    struct store_call *call = store_call_new(op, done, t);
+    snprintf(call->job.id, sizeof call->job.id, "%s", t->id);
+    return call;
+}
+
+static void on_removed(struct store_call *call)
+{
+    if (call->status == STORE_OK && call->more) {
+        store_start(((struct durable *)call->data)->store, call);
+        return;
+    }
+    store_call_free(call); /* what is left of a job in state RECEIVING is removed when the store is opened */
+}
+
+/* Removes what the store has of a job that is not accepted. */
+static void remove_job(struct job_intake *t)
+{
+    if (!t->added || t->accepted || t->removing || t->existing.id[0]) return;
+    t->removing = true;
+    struct store_call *call = new_call(t, STORE_REMOVE, on_removed);
+    call->data = t->durable;
+    store_start(t->durable->store, call);
+}
+
+static void free_when_over(struct job_intake *t)
+{
+    if (t->exchange || t->calls > 0) return;
+    if (t->question) survey_question_drop(&t->durable->jobs->fleet->survey, t->question);
+    remove_job(t);
+    if (t->digest) gnutls_hash_deinit(t->digest, NULL);
+    splitter_release(&t->splitter);
+    jobspec_release(&t->spec);
+    stored_job_release(&t->existing);
+    free(t->key);
+    free(t);
+}
+
+static void refuse(struct job_intake *t, int status, const char *members, const char *detail_fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+static void refuse(struct job_intake *t, int status, const char *members, const char *detail_fmt, ...)
+{
+    char detail[512];
+    va_list args;
+    if (t->state == INTAKE_ANSWERED) return;
+    move(t, INTAKE_ANSWERED);
+    va_start(args, detail_fmt);
+    vsnprintf(detail, sizeof detail, detail_fmt, args);
+    va_end(args);
+    if (t->exchange && status == 503) http_exchange_set_header(t->exchange, "Retry-After", "1");
+    if (t->exchange) http_answer_problem(t->exchange, status, members, "%s", detail);
+    if (t->calls == 0) remove_job(t);
+}
+
+static void refuse_at(struct job_intake *t, int status, const char *pointer, const char *detail)
+{
+    struct buf members = {0};
+    buf_add_str(&members, "\"pointer\":");
+    buf_add_json_string(&members, pointer, strlen(pointer));
+    refuse(t, status, buf_cstr(&members), "%s", detail);
+    buf_release(&members);
+}
+
+/* Refuses the job when a call to the store has failed. */
+static void refuse_failed_call(struct job_intake *t, const struct store_call *call)
+{
+    int status = call->status == STORE_FULL ? 507 : call->status == STORE_AWAY ? 503 : 500;
+    refuse(t, status, NULL, "the job store has not kept the job: %s", call->error);
+}
+
+/* The blocks. */
+
+static void on_added(struct store_call *call)
+{
+    struct job_intake *t = call->data;
+    t->calls--;
+    if (call->status == STORE_EXISTS) {
+        t->existing = call->found;
+        call->found = (struct stored_job){0};
+    } else if (call->status != STORE_OK) {
+        refuse_failed_call(t, call);
+    }
+    store_call_free(call);
+    free_when_over(t);
+}
+
+static void on_block_added(struct store_call *call)
+{
+    struct job_intake *t = call->data;
+    t->calls--;
+    t->open_bytes -= call->block.lines.len;
+    if (call->status != STORE_OK && !t->existing.id[0]) refuse_failed_call(t, call);
+    store_call_free(call);
+    if (t->exchange) http_exchange_wake(t->exchange);
+    free_when_over(t);
+}
+
+static void add_job(struct job_intake *t)
+{
+    struct store_call *call = new_call(t, STORE_ADD_JOB, on_added);
+    call->job.key = t->key ? xstrndup(t->key, strlen(t->key)) : NULL;
+    t->added = true;
+    t->calls++;
+    store_start(t->durable->store, call);
+}
+
+/* Moves the items that were split so far into a block. */
+static void add_block(struct job_intake *t)
+{
+    uint64_t n = t->splitter.items_in_buf;
+    if (n == 0) return;
+    if (t->existing.id[0]) {
+        buf_clear(&t->splitter.items);
+        t->splitter.items_in_buf = 0;
+        return;
+    }
+    if (!t->added) add_job(t);
+    struct store_call *call = new_call(t, STORE_ADD_BLOCK, on_block_added);
+    call->block.kind = BLOCK_ITEMS;
+    call->block.ranges = xcalloc(1, sizeof *call->block.ranges);
+    call->block.ranges[0] = (struct block_range){t->items, n, false};
+    call->block.range_count = 1;
+    call->block.lines = t->splitter.items;
+    t->splitter.items = (struct buf){0};
+    t->splitter.items_in_buf = 0;
+    t->items += n;
+    t->blocks++;
+    t->open_bytes += call->block.lines.len;
+    t->calls++;
+    store_start(t->durable->store, call);
+}
+
+/* The acceptance. */
+
+static void answer_accepted(struct job_intake *t, const struct stored_job *job)
+{
+    char location[sizeof PATH_JOBS + 1 + STORE_ID_SIZE];
+    struct buf out = {0};
+    if (t->state == INTAKE_ANSWERED) return;
+    move(t, INTAKE_ANSWERED);
+    if (!t->exchange) return;
+    snprintf(location, sizeof location, PATH_JOBS "/%s", job->id);
+    http_exchange_set_header(t->exchange, "Location", location);
+    http_exchange_set_header(t->exchange, "Preference-Applied", "respond-async");
+    http_exchange_set_header(t->exchange, HEADER_JOB, job->id);
+    job_document_write(&out, job, utc_time_now(), NULL);
+    buf_add_char(&out, '\n');
+    http_answer(t->exchange, 202, TYPE_JSON, out.data, out.len);
+    buf_release(&out);
+}
+
+/* Answers a request whose key was used before. */
+static void answer_existing(struct job_intake *t, const char *digest)
+{
+    const struct stored_job *job = &t->existing;
+    if (job->state == STORED_RECEIVING)
+        refuse(t, 409, NULL, "another request with this Idempotency-Key is still being received");
+    else if (!job->key_digest || strcmp(job->key_digest, digest) != 0)
+        refuse(t, 422, NULL, "this Idempotency-Key was used for another job (%s)", job->id);
+    else
+        answer_accepted(t, job);
+}
+
+static void on_accepted(struct store_call *call)
+{
+    struct job_intake *t = call->data;
+    t->calls--;
+    t->accepted = call->status == STORE_OK;
+    if (t->existing.id[0]) {
+        answer_existing(t, call->job.key_digest);
+    } else if (t->accepted) {
+        answer_accepted(t, &call->found);
+    } else {
+        refuse_failed_call(t, call);
+    }
+    store_call_free(call);
+    free_when_over(t);
+}
+
+static void write_query(void *out, const char *name, const char *value)
+{
+    stored_options_add_query(out, name, value);
+}
+
+static char *write_options(struct job_intake *t)
+{
+    struct buf out = {0};
+    size_t len;
+    struct catalog *catalog = &t->durable->jobs->fleet->survey.catalog;
+    stored_options_begin(&out);
+    http_exchange_each_query(t->exchange, write_query, &out);
+    stored_options_end(&out, &t->splitter.options, t->splitter.items_seen, job_tasks_idempotency(catalog, &t->spec));
+    buf_cstr(&out);
+    return buf_detach(&out, &len);
+}
+
+static char *write_tasks(const struct jobspec *spec)
+{
+    struct buf out = {0};
+    size_t len;
+    for (size_t i = 0; i < spec->task_count; i++) {
+        if (i) buf_add_char(&out, ',');
+        buf_add_str(&out, spec->tasks[i]);
+    }
+    buf_cstr(&out);
+    return buf_detach(&out, &len);
+}
+
+static char *finish_digest(struct job_intake *t)
+{
+    unsigned char hash[32];
+    struct buf out = {0};
+    size_t len;
+    if (!t->digest) return NULL;
+    gnutls_hash_deinit(t->digest, hash);
+    t->digest = NULL;
+    for (size_t i = 0; i < sizeof hash; i++) buf_addf(&out, "%02x", hash[i]);
+    buf_cstr(&out);
+    return buf_detach(&out, &len);
+}
+
+static bool makes_items(const struct jobspec *spec)
+{
+    return spec->source == SOURCE_RANGE || spec->source == SOURCE_SPANS;
+}
+
+static void accept_job(struct job_intake *t)
+{
+    move(t, INTAKE_STORING);
+    if (!t->added) add_job(t);
+    add_block(t);
+    struct store_call *call = new_call(t, STORE_ACCEPT, on_accepted);
+    struct stored_job *job = &call->job;
+    job->task = write_tasks(&t->spec);
+    job->options = write_options(t);
+    job->labels = t->spec.labels;
+    t->spec.labels = NULL;
+    job->priority = (int)t->spec.priority;
+    job->items = makes_items(&t->spec) ? t->spec.generated_count : t->items;
+    job->item_blocks = t->blocks;
+    job->key_digest = finish_digest(t);
+    t->calls++;
+    store_start(t->durable->store, call);
+    durable_claim_soon(t->durable); /* in the same commit */
+}
+
+/* The tasks. */
+
+static bool tasks_are_there(void *data)
+{
+    struct job_intake *t = data;
+    return job_tasks_fault(&t->durable->jobs->fleet->survey.catalog, &t->spec, NULL) == 0;
+}
+
+/* If no worker could answer, the job is accepted anyway and waits for a worker. */
+static void workers_answered(void *data, bool ok)
+{
+    struct job_intake *t = data;
+    struct buf detail = {0};
+    t->question = NULL;
+    if (t->state != INTAKE_ASKING) return;
+    int status = ok ? job_tasks_fault(&t->durable->jobs->fleet->survey.catalog, &t->spec, &detail) : 0;
+    if (status)
+        refuse_at(t, status, "/task", buf_cstr(&detail));
+    else
+        accept_job(t);
+    buf_release(&detail);
+}
+
+static void check_tasks(struct job_intake *t)
+{
+    struct survey *survey = &t->durable->jobs->fleet->survey;
+    if (!tasks_are_there(t)) t->question = survey_question_new(survey, tasks_are_there, workers_answered, t);
+    if (t->question)
+        move(t, INTAKE_ASKING);
+    else
+        accept_job(t);
+}
+
+/* The body. */
+
+static void refuse_body(struct job_intake *t)
+{
+    struct buf members = {0}, detail = {0};
+    int status = job_request_split_fault(&t->splitter.error, &members, &detail);
+    refuse(t, status, buf_cstr(&members), "%s", buf_cstr(&detail));
+    buf_release(&members);
+    buf_release(&detail);
+}
+
+static bool read_spec(struct job_intake *t, bool have_items, struct jobspec_error *err)
+{
+    jobspec_release(&t->spec);
+    return job_request_options(t->exchange, &t->splitter, &t->spec, err) && jobspec_finish(&t->spec, have_items, err);
+}
+
+static size_t on_body(struct http_exchange *x, const char *data, size_t len)
+{
+    struct job_intake *t = http_exchange_data(x);
+    if (t->state != INTAKE_OPEN) return len;
+    if (t->open_bytes >= OPEN_BYTES) return 0;
+    size_t piece = len < LIMIT_PULL_BYTES ? len : LIMIT_PULL_BYTES;
+    if (!memory_has_room(splitter_growth(&t->splitter, piece))) {
+        refuse(t, 503, NULL, "the coordinator has reached its memory limit, and this job needs more memory");
+        return len;
+    }
+    if (t->digest) gnutls_hash(t->digest, data, piece);
+    if (splitter_feed(&t->splitter, data, piece) != SPLIT_OK)
+        refuse_body(t);
+    else if (t->splitter.items.len >= BLOCK_BYTES)
+        add_block(t);
+    return piece;
+}
+
+static void on_body_end(struct http_exchange *x)
+{
+    struct job_intake *t = http_exchange_data(x);
+    struct jobspec_error err;
+    if (t->state != INTAKE_OPEN) return;
+    bool left_out = t->splitter.format == SPLIT_JOB && splitter_is_empty(&t->splitter);
+    if (!left_out && splitter_finish(&t->splitter) != SPLIT_OK)
+        refuse_body(t);
+    else if (!read_spec(t, t->splitter.items_seen, &err))
+        refuse_at(t, err.status, err.pointer, err.detail);
+    else if (t->spec.reduce != REDUCE_NONE)
+        refuse_at(t, 400, "/reduce", "a durable job cannot be reduced yet: send the job without respond-async");
+    else
+        check_tasks(t);
+}
+
+static void on_closed(struct http_exchange *x, enum http_closed how)
+{
+    struct job_intake *t = http_exchange_data(x);
+    t->exchange = NULL;
+    if (t->state == INTAKE_OPEN || t->state == INTAKE_ASKING) move(t, INTAKE_ANSWERED);
+    free_when_over(t);
+}
+
+/* The request. */
+
+bool intake_is_wanted(const struct http_exchange *x)
+{
+    struct buf prefer = {0};
+    bool wanted = false;
+    http_exchange_header_all(x, "Prefer", &prefer);
+    for (const char *at = buf_cstr(&prefer); *at; at += *at == ',') {
+        at += strspn(at, " \t");
+        size_t len = strcspn(at, ",; \t");
+        wanted |= len == strlen("respond-async") && strncasecmp(at, "respond-async", len) == 0;
+        at += strcspn(at, ",");
+    }
+    buf_release(&prefer);
+    return wanted;
+}
+
+static bool is_key(const char *key)
+{
+    size_t len = strlen(key);
+    for (const char *c = key; *c; c++)
+        if (*c < ' ' || *c > '~') return false;
+    return len > 0 && len <= KEY_BYTES;
+}
+
+static void digest_query(void *data, const char *name, const char *value)
+{
+    gnutls_hash_hd_t digest = data;
+    gnutls_hash(digest, name, strlen(name) + 1);
+    gnutls_hash(digest, value, strlen(value) + 1);
+}
+
+static bool admit(struct http_exchange *x, const struct durable *d, enum split_format *format)
+{
+    const char *key = http_exchange_header(x, "Idempotency-Key");
+    if (!job_request_format(x, format)) return false;
+    if (key && !is_key(key)) {
+        http_answer_problem(x, 400, NULL, "an Idempotency-Key has 1 to %d printable ASCII characters", KEY_BYTES);
+        return false;
+    }
+    if (!d->draining) return true;
+    http_exchange_set_header(x, "Retry-After", "1");
+    http_answer_problem(x, 503, NULL, "the coordinator is shutting down");
+    return false;
+}
+
+void intake_handle(struct http_exchange *x, struct durable *d)
+{
+    static const struct http_exchange_ops ops = {.body = on_body, .body_end = on_body_end, .closed = on_closed};
+    enum split_format format;
+    struct jobspec_error err;
+    if (!admit(x, d, &format)) return;
+    struct job_intake *t = xcalloc(1, sizeof *t);
+    const char *key = http_exchange_header(x, "Idempotency-Key");
+    t->durable = d;
+    t->exchange = x;
+    uuid7_new(t->id);
+    splitter_init(&t->splitter, format, 0);
+    if (key) {
+        t->key = xstrndup(key, strlen(key));
+        if (gnutls_hash_init(&t->digest, GNUTLS_DIG_SHA256) != 0) BUG("no SHA-256");
+        http_exchange_each_query(x, digest_query, t->digest);
+    }
+    http_exchange_accept(x, &ops, t);
+    if (format != SPLIT_JOB && !read_spec(t, true, &err)) refuse_at(t, err.status, err.pointer, err.detail);
+}

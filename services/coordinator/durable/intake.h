@@ -1,0 +1,22 @@
+/*
+ * Receives a durable job: a POST with "Prefer: respond-async". Its items go to the store in blocks while the body
+ * arrives. The answer 202 is sent after the job is committed, so that an accepted job is never lost.
+ *
+ *   OPEN ----> ASKING (a worker is asked which tasks there are) ----> STORING (the last calls are open) ----> ANSWERED
+ *    |            |                                                      |                                       ^
+ *    +------------+------------------------------------------------------+--> a problem ------------------------>+
+ *
+ * Owner: its exchange and its open calls to the store. It is freed when both are over.
+ */
+#ifndef FANTAIL_COORDINATOR_DURABLE_INTAKE_H
+#define FANTAIL_COORDINATOR_DURABLE_INTAKE_H
+
+#include "common/http_server/http_server.h"
+#include "coordinator/durable/durable.h"
+
+/* Returns whether the request asks for a durable job. */
+bool intake_is_wanted(const struct http_exchange *x);
+/* Handles POST /v1/jobs of such a request: answers it, or accepts it. */
+void intake_handle(struct http_exchange *x, struct durable *d);
+
+#endif

@@ -1,0 +1,91 @@
+#include "coordinator/durable/job_document.h"
+
+#include "common/observe/utc_time.h"
+#include "coordinator/status/status.h"
+
+static const char removed_reason[] = "the job was removed while its results were read";
+
+static struct sched_counts counts_of(const struct stored_job *job, const struct stored_counts *n)
+{
+    return (struct sched_counts){.total = job->items,
+                                 .succeeded = n->succeeded,
+                                 .failed = n->failed,
+                                 .cancelled = n->cancelled,
+                                 .retried = n->retried,
+                                 .hedged = n->hedged};
+}
+
+/* Returns how long the job has been running, from its first start to its end or until now. */
+static uint64_t elapsed_ms(const struct stored_job *job, int64_t now_ms)
+{
+    int64_t end = job->ended_ms ? job->ended_ms : now_ms;
+    return job->started_ms && end > job->started_ms ? (uint64_t)(end - job->started_ms) : 0;
+}
+
+static void add_text(struct buf *out, const char *name, const char *text)
+{
+    buf_addf(out, ",\"%s\":", name);
+    if (text)
+        buf_add_json_string(out, text, strlen(text));
+    else
+        buf_add_str(out, "null");
+}
+
+static void add_json(struct buf *out, const char *name, const char *json, const char *otherwise)
+{
+    buf_addf(out, ",\"%s\":%s", name, json ? json : otherwise);
+}
+
+static void add_time(struct buf *out, const char *name, int64_t ms)
+{
+    buf_addf(out, ",\"%s\":", name);
+    if (!ms) {
+        buf_add_str(out, "null");
+        return;
+    }
+    buf_add_char(out, '"');
+    utc_time_write(out, ms);
+    buf_add_char(out, '"');
+}
+
+void job_document_write(struct buf *out, const struct stored_job *job, int64_t now_ms, const struct durable_live *live)
+{
+    buf_addf(out, "{\"id\":\"%s\",\"status\":\"%s\"", job->id, stored_state_name(job->state));
+    add_text(out, "task", job->task ? job->task : "");
+    struct sched_counts counts = counts_of(job, live ? &live->counts : &job->counts);
+    buf_add_char(out, ',');
+    status_write_counts(out, &counts);
+    if (live && live->eta_ns) buf_addf(out, ",\"eta_s\":%.3f", (double)live->eta_ns / 1e9);
+    buf_addf(out, ",\"elapsed_s\":%.3f,\"durable\":true", (double)elapsed_ms(job, now_ms) / 1e3);
+    add_json(out, "labels", job->labels, "[]");
+    buf_addf(out, ",\"priority\":%d", job->priority);
+    add_json(out, "errors", job->errors, "{}");
+    add_text(out, "reason", job->reason);
+    buf_addf(out, ",\"redrive_count\":%llu", (unsigned long long)job->redrives);
+    add_time(out, "created_at", job->created_ms);
+    add_time(out, "started_at", job->started_ms);
+    add_time(out, "ended_at", job->ended_ms);
+    buf_add_char(out, '}');
+}
+
+void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed)
+{
+    const char *reason = removed ? removed_reason : job->reason;
+    struct sched_counts counts = counts_of(job, &job->counts);
+    double seconds = (double)elapsed_ms(job, now_ms) / 1e3;
+    buf_addf(out, "{\"type\":\"end\",\"id\":\"%s\",\"status\":\"%s\"", job->id,
+             removed ? "removed" : stored_state_name(job->state));
+    if (reason) add_text(out, "reason", reason);
+    buf_add_char(out, ',');
+    status_write_counts(out, &counts);
+    buf_addf(out, ",\"stats\":{\"elapsed_s\":%.6f,\"items_per_s\":%.1f}}\n", seconds,
+             seconds > 0 ? (double)counts.total / seconds : 0.0);
+}
+
+void job_document_write_progress_line(struct buf *out, const struct stored_job *job)
+{
+    struct sched_counts counts = counts_of(job, &job->counts);
+    buf_add_str(out, "{\"type\":\"progress\",");
+    status_write_counts(out, &counts);
+    buf_add_str(out, "}\n");
+}

@@ -1,0 +1,25 @@
+/*
+ * Writes a stored job as JSON: the job document, and the last line of a stream of its results. Pure. docs/protocol.md
+ * describes both.
+ */
+#ifndef FANTAIL_COORDINATOR_DURABLE_JOB_DOCUMENT_H
+#define FANTAIL_COORDINATOR_DURABLE_JOB_DOCUMENT_H
+
+#include "coordinator/store/store.h"
+
+/* What is known of a running job beyond what the store has. */
+struct durable_live {
+    struct stored_counts counts;
+    uint64_t eta_ns; /* 0: not known */
+};
+
+/* Appends the job document, without a newline. `now_ms` is the time in milliseconds since 1970. `live` is NULL if the
+ * job does not run on this coordinator. */
+void job_document_write(struct buf *out, const struct stored_job *job, int64_t now_ms, const struct durable_live *live);
+/* Appends {"type":"end",...}. `removed`: the job was removed from the store before all its answers were read. Otherwise
+ * it must have ended. */
+void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed);
+/* Appends {"type":"progress",...}. */
+void job_document_write_progress_line(struct buf *out, const struct stored_job *job);
+
+#endif

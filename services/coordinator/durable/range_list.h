@@ -1,0 +1,32 @@
+/*
+ * Ranges of item indexes. It tells which items of a job have no recorded answer yet. Pure.
+ */
+#ifndef FANTAIL_COORDINATOR_DURABLE_RANGE_LIST_H
+#define FANTAIL_COORDINATOR_DURABLE_RANGE_LIST_H
+
+#include "common/base/base.h"
+
+struct index_range {
+    uint64_t first, n;
+};
+
+/* A zeroed list is empty. */
+struct range_list {
+    struct index_range *ranges; /* owned */
+    size_t count, alloc;
+};
+
+/* Releasing a zeroed or released list is fine. */
+void range_list_release(struct range_list *l);
+/* Appends a range; joins it to the last range if it continues that one. n may be 0. */
+void range_list_add(struct range_list *l, uint64_t first, uint64_t n);
+/* Sorts the ranges by index, and joins those that touch or overlap. O(n log n). */
+void range_list_sort(struct range_list *l);
+/* Appends to `gaps` the ranges of 0 .. total - 1 that are not in `l`. `l` must be sorted. */
+void range_list_gaps(const struct range_list *l, uint64_t total, struct range_list *gaps);
+/* Appends to `both` the indexes that are in a and in b. Both must be sorted. */
+void range_list_intersect(const struct range_list *a, const struct range_list *b, struct range_list *both);
+/* Returns how many indexes are in the list, if no two ranges overlap. */
+uint64_t range_list_total(const struct range_list *l);
+
+#endif

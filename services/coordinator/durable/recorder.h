@@ -1,0 +1,45 @@
+/*
+ * Collects the answers of a durable job into blocks for the store. It is the answer sink of the job's phase. Values and
+ * errors go into separate blocks, because a redrive removes the blocks of errors. It counts the answers of the blocks
+ * that were taken, so that the job's counts in the store always fit its blocks. A block is full when more lines would
+ * make it longer than LIMIT_RECORDED_BYTES. Pure.
+ */
+#ifndef FANTAIL_COORDINATOR_DURABLE_RECORDER_H
+#define FANTAIL_COORDINATOR_DURABLE_RECORDER_H
+
+#include "coordinator/answers/answer_sink.h"
+#include "coordinator/store/store.h"
+#include "protocol/protocol.h"
+
+/* A block with the numbers of its answers. */
+struct recorder_block {
+    struct block block;
+    uint64_t values_n, errors_n[ITEM_ERROR_COUNT];
+};
+
+struct recorder {
+    struct recorder_block values, errors; /* being filled */
+    struct recorder_block *full;          /* oldest first */
+    size_t full_count;
+    size_t full_bytes;
+    /* The answers of the blocks that were taken, and of those that were recorded before. */
+    struct stored_counts counts;
+    uint64_t error_counts[ITEM_ERROR_COUNT];
+    bool closed; /* answers are dropped */
+};
+
+/* Releasing a zeroed recorder is fine. */
+void recorder_release(struct recorder *r);
+/* Takes over the counts of a job that was claimed. */
+void recorder_resume(struct recorder *r, const struct stored_job *job);
+struct answer_sink recorder_sink(struct recorder *r);
+/* Returns how many bytes of answers were not taken yet. */
+size_t recorder_bytes(const struct recorder *r);
+/* Returns the counts with those answers that were not taken yet. */
+struct stored_counts recorder_settled(const struct recorder *r);
+/* Moves the next block to `out`, which must be zeroed. Returns false when there is none. */
+MUST_CHECK bool recorder_take(struct recorder *r, struct block *out);
+/* Returns the counts of errors by name as a JSON object, or NULL when there are none. The caller frees it. */
+MUST_CHECK char *recorder_errors_json(const struct recorder *r);
+
+#endif

@@ -1,0 +1,260 @@
+/* The items of a durable run: which have no answer yet, and how they become ready for the scheduler. */
+#include <stdarg.h>
+
+#include "common/observe/log.h"
+#include "coordinator/answers/item_error.h"
+#include "coordinator/durable/durable_run.h"
+#include "coordinator/items/splitter.h"
+
+enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
+/* How many items of a task that is not idempotent are recorded as sent before they are sent. If the coordinator dies,
+ * nobody knows whether these items ran, so the number is small. */
+enum { MARK_ITEMS = 64, MARK_BYTES = 1024 * 1024 };
+
+static const char may_have_run[] = "the coordinator stopped while the item may have been running; it is not known "
+                                   "whether it ran, and its task must not "
+                                   "run it twice";
+
+static int compare_blocks(const void *a, const void *b)
+{
+    const struct item_block *x = a, *y = b;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+static void add_error(struct durable_run *r, uint64_t first, uint64_t n, enum item_error error, const char *cause)
+{
+    struct buf line = {0};
+    struct answer_sink sink = recorder_sink(&r->recorder);
+    item_error_write_own(&line, error, cause, 0, false);
+    if (n > 0 && !sink.ops->add_repeated(sink.sink, first, n, line.data, line.len)) BUG("a recorder refused");
+    buf_release(&line);
+}
+
+/* Items that were recorded as sent and have no answer must not run again. */
+static void settle_sent(struct durable_run *r)
+{
+    struct range_list unknown = {0};
+    range_list_intersect(&r->sent, &r->missing, &unknown);
+    for (size_t i = 0; i < unknown.count; i++) {
+        add_error(r, unknown.ranges[i].first, unknown.ranges[i].n, ITEM_WORKER_LOST, may_have_run);
+        range_list_add(&r->answered, unknown.ranges[i].first, unknown.ranges[i].n);
+    }
+    if (unknown.count) {
+        range_list_sort(&r->answered);
+        range_list_release(&r->missing);
+        range_list_gaps(&r->answered, r->stored.items, &r->missing);
+    }
+    range_list_release(&unknown);
+}
+
+void run_items_prepare(struct durable_run *r)
+{
+    range_list_sort(&r->answered);
+    range_list_sort(&r->sent);
+    range_list_gaps(&r->answered, r->stored.items, &r->missing);
+    settle_sent(r);
+    if (r->block_count > 1) qsort(r->blocks, r->block_count, sizeof *r->blocks, compare_blocks);
+}
+
+void run_items_release(struct durable_run *r)
+{
+    range_list_release(&r->answered);
+    range_list_release(&r->sent);
+    range_list_release(&r->missing);
+    stored_items_release(&r->items);
+    stored_items_release(&r->staged);
+    buf_release(&r->marked_lines);
+    free(r->blocks);
+}
+
+/* Ready for the scheduler. */
+
+/* At most once, all items pass through `staged` first, also generated ones. */
+static void make_ready(struct durable_run *r, uint64_t first, uint64_t n, struct buf *lines)
+{
+    size_t bytes = lines ? lines->len : 16 * n; /* a generated item is about this long */
+    if (r->at_most_once) {
+        if (lines)
+            stored_items_ready_lines(&r->staged, first, n, lines);
+        else
+            stored_items_ready(&r->staged, first, n);
+        return;
+    }
+    if (lines)
+        stored_items_ready_lines(&r->items, first, n, lines);
+    else
+        stored_items_ready(&r->items, first, n);
+    phase_offer(&r->job->phase, n, bytes);
+}
+
+static void on_marked(struct store_call *call)
+{
+    struct durable_run *r = call->data;
+    if (!run_call_succeeded(r, &r->marking)) return;
+    struct index_range marked = r->marked;
+    size_t bytes = r->marked_lines.len;
+    run_call_free(&r->marking);
+    r->marked = (struct index_range){0};
+    if (r->state == RUN_RUNNING && marked.n > 0) {
+        stored_items_ready_lines(&r->items, marked.first, marked.n, &r->marked_lines);
+        phase_offer(&r->job->phase, marked.n, bytes);
+    }
+    buf_release(&r->marked_lines);
+    run_items_supply(r);
+}
+
+/* Returns whether the job stops here, so that no more items are needed. */
+static bool is_stopping(const struct durable_run *r)
+{
+    return r->drain_ns > 0 || r->handing_back || r->cancelling || r->failure[0];
+}
+
+/* Records the next items as sent, if few are left that are recorded. */
+static void mark(struct durable_run *r)
+{
+    if (!r->at_most_once || is_stopping(r) || r->marking.call || r->items.spool.items >= MARK_ITEMS / 2) return;
+    struct item_source staged = stored_items_source(&r->staged);
+    r->marked.n = item_source_cut(&staged, MARK_ITEMS, MARK_BYTES, &r->marked.first, &r->marked_lines);
+    if (r->marked.n == 0) return;
+    r->marking.call = run_call_new(r, STORE_ADD_BLOCK, on_marked);
+    struct block *b = &r->marking.call->block;
+    b->kind = BLOCK_SENT;
+    b->ranges = xcalloc(1, sizeof *b->ranges);
+    b->ranges[0] = (struct block_range){r->marked.first, r->marked.n, false};
+    b->range_count = 1;
+    run_call_start(r, &r->marking);
+}
+
+/* The items of a block. */
+
+/* Returns the next item to be made ready; UINT64_MAX when there is none. */
+static uint64_t next_missing(const struct durable_run *r)
+{
+    if (r->missing_at == r->missing.count) return UINT64_MAX;
+    return r->missing.ranges[r->missing_at].first + r->missing_taken;
+}
+
+static void take_missing(struct durable_run *r, uint64_t n)
+{
+    r->missing_taken += n;
+    if (r->missing_taken < r->missing.ranges[r->missing_at].n) return;
+    r->missing_at++;
+    r->missing_taken = 0;
+}
+
+static void fail(struct durable_run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Ends the job, because the store does not have its items. */
+static void fail(struct durable_run *r, const char *fmt, ...)
+{
+    va_list args;
+    if (r->failure[0]) return;
+    va_start(args, fmt);
+    vsnprintf(r->failure, sizeof r->failure, fmt, args);
+    va_end(args);
+    log_error("a durable job cannot run on", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
+    job_cancel(r->job, SCHED_FAILED, r->failure);
+}
+
+/* Makes ready those items of the block that are missing. */
+static void take_block(struct durable_run *r, uint64_t first, uint64_t n, struct buf *lines)
+{
+    uint64_t at = first, counted;
+    size_t offset = 0;
+    for (uint64_t next; (next = next_missing(r)) < first + n;) {
+        const struct index_range *range = &r->missing.ranges[r->missing_at];
+        uint64_t end = range->first + range->n < first + n ? range->first + range->n : first + n;
+        if (next > at) offset += lines_cut(lines->data + offset, lines->len - offset, next - at, SIZE_MAX, &counted);
+        size_t len = lines_cut(lines->data + offset, lines->len - offset, end - next, SIZE_MAX, &counted);
+        if (counted != end - next) {
+            fail(r, "the block of item %llu has too few items", (unsigned long long)next);
+            return;
+        }
+        struct buf part = {0};
+        buf_add(&part, lines->data + offset, len);
+        make_ready(r, next, end - next, &part);
+        buf_release(&part);
+        offset += len;
+        at = end;
+        take_missing(r, end - next);
+    }
+}
+
+static void on_block(struct store_call *call)
+{
+    struct durable_run *r = call->data;
+    bool is_damaged = call->status == STORE_BROKEN || call->status == STORE_NOT_FOUND;
+    if (is_damaged && r->state == RUN_RUNNING) {
+        fail(r, "%s", call->error);
+        run_call_free(&r->reading);
+        return;
+    }
+    if (!run_call_succeeded(r, &r->reading)) return;
+    const struct item_block *b = &r->blocks[r->block_at++];
+    if (r->state == RUN_RUNNING) take_block(r, b->first, b->n, &call->block.lines);
+    run_call_free(&r->reading);
+    run_items_supply(r);
+}
+
+static void read_ahead(struct durable_run *r)
+{
+    size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes);
+    uint64_t next = next_missing(r);
+    if (r->generated || r->reading.call || held >= READ_AHEAD_BYTES || next == UINT64_MAX || is_stopping(r)) return;
+    while (r->block_at < r->block_count && r->blocks[r->block_at].first + r->blocks[r->block_at].n <= next)
+        r->block_at++;
+    if (r->block_at == r->block_count || r->blocks[r->block_at].first > next) {
+        fail(r, "item %llu is missing in the job store", (unsigned long long)next);
+        return;
+    }
+    r->reading.call = run_call_new(r, STORE_READ_BLOCK, on_block);
+    r->reading.call->block.number = r->blocks[r->block_at].number;
+    run_call_start(r, &r->reading);
+}
+
+void run_items_taken(struct durable_run *r)
+{
+    if (r->state != RUN_RUNNING || r->lost) return;
+    read_ahead(r);
+    mark(r);
+}
+
+static void ready_generated(struct durable_run *r)
+{
+    while (next_missing(r) != UINT64_MAX) {
+        uint64_t n = r->missing.ranges[r->missing_at].n;
+        make_ready(r, next_missing(r), n, NULL);
+        take_missing(r, n);
+    }
+}
+
+static bool has_staged(const struct durable_run *r)
+{
+    return r->staged.at < r->staged.ready.count;
+}
+
+void run_items_supply(struct durable_run *r)
+{
+    if (r->state != RUN_RUNNING || r->all_ready) return;
+    if (r->generated) ready_generated(r);
+    run_items_taken(r);
+    if (next_missing(r) != UINT64_MAX || has_staged(r) || r->marking.call) return;
+    r->all_ready = true;
+    phase_no_more_items(&r->job->phase);
+}
+
+void run_items_settle_rest(struct durable_run *r, enum item_error error, const char *cause)
+{
+    uint64_t first, n;
+    struct item_source staged = stored_items_source(&r->staged), items = stored_items_source(&r->items);
+    /* The scheduler ignores items that are offered after it has decided to end the job. */
+    while ((n = item_source_drop(&items, UINT64_MAX, &first)) > 0) add_error(r, first, n, error, cause);
+    add_error(r, r->marked.first, r->marked.n, error, cause);
+    r->marked = (struct index_range){0};
+    while ((n = item_source_drop(&staged, UINT64_MAX, &first)) > 0) add_error(r, first, n, error, cause);
+    while ((first = next_missing(r)) != UINT64_MAX) {
+        n = r->missing.ranges[r->missing_at].n - r->missing_taken;
+        add_error(r, first, n, error, cause);
+        take_missing(r, n);
+    }
+}

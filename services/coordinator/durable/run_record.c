@@ -1,0 +1,103 @@
+/* Records the answers and the end of a durable run in the store. */
+#include "common/observe/metrics.h"
+#include "coordinator/durable/durable_run.h"
+
+/* Answers are recorded when there are this many bytes of them, or when the first one has waited for this time. */
+enum { BLOCK_BYTES = 1024 * 1024, FIRST_WAIT_MS = 20, WAIT_MS = 200 };
+/* No new items are sent when this many bytes wait for the store. */
+enum { BEHIND_BYTES = 8 * 1024 * 1024 };
+
+bool run_record_is_behind(const struct durable_run *r)
+{
+    return recorder_bytes(&r->recorder) + r->writing_bytes > BEHIND_BYTES;
+}
+
+/* A run that has recorded nothing for a while records at once. A busy one collects for longer. */
+static bool is_due(const struct durable_run *r)
+{
+    uint64_t now = now_ns();
+    bool is_busy = r->recorded_ns > 0 && r->collected_ns < r->recorded_ns + 2 * WAIT_MS * NS_PER_MS;
+    uint64_t wait_ms = is_busy ? WAIT_MS : FIRST_WAIT_MS;
+    return now - r->collected_ns >= wait_ms * NS_PER_MS || recorder_bytes(&r->recorder) >= BLOCK_BYTES;
+}
+
+void run_record_collected(struct durable_run *r)
+{
+    if (r->recorder.closed) return;
+    if (!r->collected_ns) {
+        r->collected_ns = now_ns();
+        durable_tick_soon(r->durable);
+    }
+    if (recorder_bytes(&r->recorder) >= BLOCK_BYTES) run_record_flush(r);
+}
+
+static void set_counts(struct durable_run *r, struct stored_job *job)
+{
+    job->counts = r->recorder.counts;
+    if (r->job) {
+        struct sched_counts n = r->job->phase.sched ? sched_job_counts(r->job->phase.sched) : r->job->outcome.counts;
+        job->counts.retried = n.retried;
+        job->counts.hedged = n.hedged;
+    }
+    free(job->errors);
+    job->errors = recorder_errors_json(&r->recorder);
+}
+
+static void on_end(struct store_call *call)
+{
+    struct durable_run *r = call->data;
+    struct durable *d = r->durable;
+    if (!run_call_succeeded(r, &r->writing)) return;
+    run_call_free(&r->writing);
+    durable_run_move(r, RUN_OVER);
+    d->changed(d->data, r->stored.id);
+}
+
+static void write_end(struct durable_run *r)
+{
+    r->writing.call = run_call_new(r, r->handing_back ? STORE_HAND_BACK : STORE_END, on_end);
+    struct stored_job *job = &r->writing.call->job;
+    set_counts(r, job);
+    job->state = r->end_state;
+    if (r->end_reason[0]) job->reason = xstrndup(r->end_reason, strlen(r->end_reason));
+    run_call_start(r, &r->writing);
+}
+
+static void on_written(struct store_call *call)
+{
+    struct durable_run *r = call->data;
+    struct durable *d = r->durable;
+    if (!run_call_succeeded(r, &r->writing)) return;
+    *d->metrics.recorded += call->block.lines.len;
+    run_call_free(&r->writing);
+    r->writing_bytes = 0;
+    r->recorded_ns = now_ns();
+    d->changed(d->data, r->stored.id);
+    run_record_flush(r);
+    if (r->state == RUN_RUNNING) job_keeper_changed(r->job);
+}
+
+static void write_block(struct durable_run *r, struct block *b)
+{
+    r->writing.call = run_call_new(r, STORE_ADD_BLOCK, on_written);
+    r->writing.call->block = *b;
+    r->writing_bytes = b->lines.len;
+    set_counts(r, &r->writing.call->job);
+    run_call_start(r, &r->writing);
+}
+
+void run_record_flush(struct durable_run *r)
+{
+    struct block b = {0};
+    bool ending = r->state == RUN_ENDING;
+    if (r->writing.call || r->lost || (r->state != RUN_RUNNING && !ending)) return;
+    if (r->collected_ns && !ending && !is_due(r)) return;
+    if (recorder_take(&r->recorder, &b)) {
+        if (recorder_bytes(&r->recorder) == 0) r->collected_ns = 0;
+        write_block(r, &b);
+    } else if (ending) {
+        write_end(r);
+    } else {
+        r->collected_ns = 0;
+    }
+}

@@ -1,0 +1,31 @@
+/*
+ * The items of a durable job, as the source of its phase. Only items that have no recorded answer are supplied. They
+ * are made ready in index order, and then cut in that order. The lines of a range or of spans are generated when they
+ * are cut. Other lines are read from the store before they are made ready. Pure: the owner reads the store.
+ */
+#ifndef FANTAIL_COORDINATOR_DURABLE_STORED_ITEMS_H
+#define FANTAIL_COORDINATOR_DURABLE_STORED_ITEMS_H
+
+#include "coordinator/durable/range_list.h"
+#include "coordinator/items/item_source.h"
+
+/* A zeroed struct has no items. */
+struct stored_items {
+    const struct jobspec *generated; /* generates the lines; NULL: they are in `spool`; borrowed */
+    struct spool spool;              /* the lines of the ready items */
+
+    /* Private. */
+    struct range_list ready;
+    size_t at;      /* the ready range that is cut next */
+    uint64_t taken; /* items of that range that are cut */
+};
+
+/* Releasing a zeroed or released source is fine. */
+void stored_items_release(struct stored_items *s);
+/* Makes items first .. first + n - 1 ready; their lines are generated. */
+void stored_items_ready(struct stored_items *s, uint64_t first, uint64_t n);
+/* The same for items with lines. Takes over the memory of `lines`, and leaves `lines` empty. */
+void stored_items_ready_lines(struct stored_items *s, uint64_t first, uint64_t n, struct buf *lines);
+struct item_source stored_items_source(struct stored_items *s);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * The options of a durable job as they are kept in the store: the arguments of the query and the job object, as the
+ * client wrote them. So the job can be read again by the same rules. Pure.
+ *
+ *   {"query":{"task":"square","priority":"3"},"options":{...},"have_items":true,"idempotent":null}
+ */
+#ifndef FANTAIL_COORDINATOR_DURABLE_STORED_OPTIONS_H
+#define FANTAIL_COORDINATOR_DURABLE_STORED_OPTIONS_H
+
+#include "common/base/buf.h"
+#include "coordinator/items/jobspec.h"
+
+/* The three functions below write the text to `out`, in this order. `options` is the job object without its items, or
+ * empty. */
+void stored_options_begin(struct buf *out);
+void stored_options_add_query(struct buf *out, const char *name, const char *value);
+void stored_options_end(struct buf *out, const struct buf *options, bool have_items, enum idempotency idempotent);
+
+/* Reads the text into a zeroed spec. Returns false and a sentence when it cannot be read. Release the spec in any
+ * case. */
+MUST_CHECK bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
+                                    size_t err_size);
+
+#endif

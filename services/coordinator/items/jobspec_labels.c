@@ -1,0 +1,38 @@
+/* Reads the labels of a job. */
+#include "common/json/json_own.h"
+#include "coordinator/items/jobspec_fields.h"
+
+/* Whether the JSON value is a string of 1 to JOB_LABEL_BYTES bytes without control characters and commas. A comma
+ * separates labels in the query. */
+static bool is_label(struct json_slice v, struct buf *text)
+{
+    buf_clear(text);
+    if (v.data[0] != '"' || json_string_fault(v) || !json_string_decode(v, text)) return false;
+    if (text->len == 0 || text->len > JOB_LABEL_BYTES) return false;
+    for (size_t i = 0; i < text->len; i++)
+        if ((unsigned char)text->data[i] < ' ' || text->data[i] == ',' || text->data[i] == 0x7f) return false;
+    return true;
+}
+
+bool jobspec_read_labels(struct json_slice array, char **labels)
+{
+    struct json_walk w;
+    struct json_slice element;
+    struct buf out = {0}, text = {0};
+    size_t n = 0, len;
+    bool ok = array.data[0] == '[' && json_walk_init(&w, array.data, array.len);
+    while (ok && json_walk_next(&w, NULL, &element)) {
+        ok = n < JOB_LABELS_MAX && is_label(element, &text);
+        if (!ok) break;
+        buf_add_char(&out, n++ == 0 ? '[' : ',');
+        buf_add_json_string(&out, text.data, text.len);
+    }
+    if (ok && n > 0) {
+        buf_add_char(&out, ']');
+        buf_cstr(&out);
+        *labels = buf_detach(&out, &len);
+    }
+    buf_release(&out);
+    buf_release(&text);
+    return ok;
+}

@@ -1,0 +1,40 @@
+/*
+ * A job that has no client: its keeper supplies the items and takes the answers. The keeper is told what happens. It
+ * outlives the job.
+ */
+#ifndef FANTAIL_COORDINATOR_JOB_JOB_KEEPER_H
+#define FANTAIL_COORDINATOR_JOB_JOB_KEEPER_H
+
+#include "coordinator/job/job.h"
+
+struct job_keeper_ops {
+    /* Items were taken from the source. May be called from inside an action of the scheduler. */
+    void (*items_taken)(void *keeper);
+    /* Answers were added to the sink. May be called from inside an action of the scheduler. */
+    void (*answers_came)(void *keeper);
+    /* Returns whether many answers wait in the sink. Then no new items are sent. */
+    bool (*is_behind)(void *keeper);
+    /* The scheduler has reported the end: job->outcome is set. Called from inside an action of the scheduler. The job
+     * lives until job_let_go(). */
+    void (*finished)(void *keeper);
+};
+
+struct job_keeper {
+    const struct job_keeper_ops *ops;
+    void *keeper;
+    struct item_source items;
+    struct answer_sink answers;
+    enum idempotency idempotent; /* what its tasks were known to be when the job was accepted */
+    struct sched_counts before;  /* items that an earlier run of the job has settled */
+};
+
+/* Makes a job with this id and starts it. Moves `spec` into the job, and leaves `spec` empty. `keeper` is borrowed
+ * until job_let_go(). The keeper offers the items by phase_offer() and phase_no_more_items(). */
+MUST_CHECK struct job *job_new_kept(struct jobs *jobs, const char *id, struct jobspec *spec,
+                                    const struct job_keeper *keeper);
+/* Call it when is_behind() may say something else, but not from inside an action of the scheduler. */
+void job_keeper_changed(struct job *j);
+/* Call it when `finished` was called, but not from inside an action of the scheduler. Frees the job. */
+void job_let_go(struct job *j);
+
+#endif

@@ -1,0 +1,84 @@
+#include "coordinator/job/job_request.h"
+
+#include "common/base/limits.h"
+#include "common/base/memory_room.h"
+#include "common/net/media_type.h"
+#include "coordinator/job/job_internal.h"
+#include "protocol/protocol.h"
+
+#define JOB_ROOM_BYTES (1 * MIB) /* memory that every job needs */
+
+static bool query_makes_items(const struct http_exchange *x)
+{
+    return http_exchange_query(x, "range.stop") || http_exchange_query(x, "range.start") ||
+           http_exchange_query(x, "spans.stop") || http_exchange_query(x, "spans.start");
+}
+
+/* Chooses the format of the body by its Content-Type. Without a Content-Type, or with the one that `curl -d` sends, the
+ * query decides. Returns false when the type is unknown. */
+static bool choose_format(const struct http_exchange *x, enum split_format *format)
+{
+    switch (media_type_form(http_exchange_header(x, "Content-Type"))) {
+    case MEDIA_NONE:
+    case MEDIA_FORM:
+        *format = http_exchange_query(x, "task") && !query_makes_items(x) ? SPLIT_NDJSON : SPLIT_JOB;
+        return true;
+    case MEDIA_JSON: *format = SPLIT_JOB; return true;
+    case MEDIA_NDJSON: *format = SPLIT_NDJSON; return true;
+    case MEDIA_TEXT: *format = SPLIT_TEXT; return true;
+    case MEDIA_OTHER: break;
+    }
+    return false;
+}
+
+bool job_request_format(struct http_exchange *x, enum split_format *format)
+{
+    char charset[MEDIA_CHARSET_SIZE];
+    if (!choose_format(x, format)) {
+        http_answer_problem(x, 415, NULL, "the Content-Type of a job must be %s, %s or %s", TYPE_JSON, TYPE_NDJSON,
+                            TYPE_TEXT);
+        return false;
+    }
+    if (!media_type_is_utf8(http_exchange_header(x, "Content-Type"), charset)) {
+        http_answer_problem(x, 415, NULL, "the charset of the Content-Type is \"%s\", and a body must be UTF-8",
+                            charset);
+        return false;
+    }
+    if (!memory_has_room(JOB_ROOM_BYTES)) {
+        http_exchange_set_header(x, "Retry-After", "1");
+        http_answer_problem(x, 503, NULL, "the coordinator has reached its memory limit");
+        return false;
+    }
+    return true;
+}
+
+struct query_reader {
+    struct jobspec *spec;
+    struct jobspec_error *err;
+    bool ok;
+};
+
+static void read_query(void *data, const char *name, const char *value)
+{
+    struct query_reader *r = data;
+    if (r->ok) r->ok = jobspec_read_query(r->spec, name, value, r->err);
+}
+
+bool job_request_options(struct http_exchange *x, const struct splitter *s, struct jobspec *spec,
+                         struct jobspec_error *err)
+{
+    struct query_reader r = {spec, err, true};
+    jobspec_init(spec);
+    http_exchange_each_query(x, read_query, &r);
+    if (r.ok && s->format == SPLIT_JOB) r.ok = jobspec_read_options(spec, s->options.data, s->options.len, err);
+    return r.ok;
+}
+
+int job_request_split_fault(const struct split_error *e, struct buf *members, struct buf *detail)
+{
+    job_pointer_member(members, e->pointer);
+    buf_addf(members, ",\"offset\":%llu", (unsigned long long)e->offset);
+    buf_addf(detail, "%s at byte %llu, in %s", e->phrase, (unsigned long long)e->offset,
+             e->pointer[0] ? e->pointer : "the body");
+    return e->status == SPLIT_BAD ? 400 : 413;
+}

@@ -1,0 +1,89 @@
+#include "coordinator/results/block_cache.h"
+
+enum { LINES_OF_A_MARK = 64 };
+
+static void drop(struct block_cache *c, size_t at)
+{
+    c->bytes -= c->blocks[at].lines.len;
+    buf_release(&c->blocks[at].lines);
+    free(c->blocks[at].marks);
+    c->blocks[at] = c->blocks[--c->count];
+    c->blocks[c->count] = (struct cached_block){0};
+}
+
+void block_cache_release(struct block_cache *c)
+{
+    while (c->count > 0) drop(c, c->count - 1);
+}
+
+struct cached_block *block_cache_find(struct block_cache *c, uint64_t number)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->blocks[i].number != number) continue;
+        c->blocks[i].used_at = ++c->clock;
+        return &c->blocks[i];
+    }
+    return NULL;
+}
+
+/* Returns the position of the block that was not used for the longest time; c->count when only `keep` is left. */
+static size_t find_oldest(const struct block_cache *c, uint64_t keep)
+{
+    size_t oldest = c->count;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->blocks[i].number != keep && (oldest == c->count || c->blocks[i].used_at < c->blocks[oldest].used_at))
+            oldest = i;
+    return oldest;
+}
+
+/* Counts the lines and notes where every 64th begins. Bytes after the last newline are no line. */
+static void mark_lines(struct cached_block *b)
+{
+    const char *at = b->lines.data, *end = at + b->lines.len;
+    size_t room = 0;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        if (!newline) break;
+        if (b->line_count++ % LINES_OF_A_MARK == 0) {
+            if (b->mark_count == room) {
+                room = room ? 2 * room : 64;
+                b->marks = xrealloc(b->marks, room * sizeof *b->marks);
+            }
+            b->marks[b->mark_count++] = (size_t)(at - b->lines.data);
+        }
+        at = newline + 1;
+    }
+}
+
+void block_cache_add(struct block_cache *c, struct block *b, uint64_t keep, size_t cap)
+{
+    while (c->count == BLOCK_CACHE_BLOCKS || c->bytes + b->lines.len > cap) {
+        size_t oldest = find_oldest(c, keep);
+        if (oldest == c->count) break;
+        drop(c, oldest);
+    }
+    struct cached_block *to = &c->blocks[c->count++];
+    *to = (struct cached_block){.number = b->number, .lines = b->lines, .used_at = ++c->clock};
+    b->lines = (struct buf){0};
+    c->bytes += to->lines.len;
+    mark_lines(to);
+}
+
+/* Returns where the line begins. For the number of lines, it returns where the last line ends. */
+static size_t find_line(const struct cached_block *b, uint64_t line)
+{
+    if (line == 0) return 0;
+    uint64_t mark = (line - 1) / LINES_OF_A_MARK; /* of the line before it, which exists */
+    const char *at = b->lines.data + b->marks[mark];
+    for (uint64_t skip = line - mark * LINES_OF_A_MARK; skip > 0; skip--)
+        at = (const char *)memchr(at, '\n', b->lines.len - (size_t)(at - b->lines.data)) + 1;
+    return (size_t)(at - b->lines.data);
+}
+
+bool cached_block_lines(const struct cached_block *b, uint64_t line, uint64_t n, size_t *from, size_t *to)
+{
+    if (line > b->line_count || n > b->line_count - line) return false;
+    *from = find_line(b, line);
+    *to = find_line(b, line + n);
+    return true;
+}

@@ -1,0 +1,57 @@
+/*
+ * Tells those who wait for news of stored jobs when to ask the store: at once when this coordinator has recorded
+ * something, and regularly for what other coordinators record. Owner of the list: the coordinator. Owner of a watch:
+ * the request that waits.
+ */
+#ifndef FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
+#define FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
+
+#include <uv.h>
+
+#include "common/base/list.h"
+#include "coordinator/store/store.h"
+
+struct job_watches {
+    /* Set these before job_watches_start(). */
+    struct store *store; /* borrowed */
+    double heartbeat_s;
+
+    bool draining;
+
+    /* Private. */
+    struct list all;
+    uv_timer_t timer; /* runs while there are watches */
+};
+
+/* The functions may add watches, and remove their own watch, but not others. */
+struct job_watch_ops {
+    /* Something was recorded. */
+    void (*poke)(void *owner);
+    /* Called about ten times a second. */
+    void (*tick)(void *owner, uint64_t now_ns);
+    /* The coordinator drains. Requests that wait for something must end now. */
+    void (*drain)(void *owner);
+};
+
+struct job_watch {
+    struct job_watches *list;
+    struct list_link link;
+    const struct job_watch_ops *ops;
+    void *owner;
+    char id[STORE_ID_SIZE];
+};
+
+void job_watches_start(struct job_watches *l, uv_loop_t *loop);
+/* Call it when something of this job was recorded, or its state has changed. */
+void job_watches_poke(struct job_watches *l, const char *id);
+void job_watches_drain(struct job_watches *l);
+/* Closes the timer. The loop must keep running until it is closed. All watches must have been removed. */
+void job_watches_stop(struct job_watches *l);
+/* Returns how many requests watch. */
+size_t job_watches_count(const struct job_watches *l);
+
+void job_watch_add(struct job_watch *w, struct job_watches *l, const char *id, const struct job_watch_ops *ops,
+                   void *owner);
+void job_watch_remove(struct job_watch *w);
+
+#endif

@@ -1,0 +1,238 @@
+/* The calls of a reader to the store: first the state of the job, then the ranges of its new blocks, and the blocks. */
+#include "common/observe/log.h"
+#include "coordinator/results/results_internal.h"
+#include "coordinator/results/store_problem.h"
+
+/* How long a reader that has read everything waits until it asks again. The time grows while nothing comes. */
+#define ASK_GAP_LEAST_NS (200 * NS_PER_MS)
+#define ASK_GAP_MOST_NS  (1000 * NS_PER_MS)
+/* Blocks that a reader holds in memory, and all readers together. Each reader may hold two blocks in any case. */
+#define CACHE_BYTES       (4 * (size_t)1024 * 1024)
+#define CACHE_TOTAL_BYTES (64 * (size_t)1024 * 1024)
+
+/* Calls. */
+
+static struct store_call *start(struct results_reader *r, enum store_op op, uint64_t block,
+                                void (*done)(struct store_call *call))
+{
+    struct store_call *call = store_call_new(op, done, r);
+    snprintf(call->job.id, sizeof call->job.id, "%s", r->watch.id);
+    call->block.number = block;
+    store_start(r->watch.list->store, call);
+    return call;
+}
+
+void results_forget_ask(struct results_reader *r)
+{
+    if (r->asking) r->asking->data = NULL;
+    r->asking = NULL;
+}
+
+void results_detach_calls(struct results_reader *r)
+{
+    results_forget_ask(r);
+    if (r->reading) r->reading->data = NULL;
+    r->reading = NULL;
+}
+
+/* Asks again later. */
+static void ask_later(struct results_reader *r, bool something_came)
+{
+    uint64_t gap = something_came ? 0 : r->ask_gap_ns + r->ask_gap_ns / 2;
+    if (gap < ASK_GAP_LEAST_NS) gap = ASK_GAP_LEAST_NS;
+    r->ask_gap_ns = gap < ASK_GAP_MOST_NS ? gap : ASK_GAP_MOST_NS;
+    r->ask_at_ns = now_ns() + r->ask_gap_ns;
+}
+
+/* The store is away. */
+static void back_off(struct results_reader *r)
+{
+    ask_later(r, false);
+    r->backs_off = true;
+}
+
+/* A call has failed while the stream is open. */
+static void fail_open(struct results_reader *r, const struct store_call *call)
+{
+    if (call->status == STORE_NOT_FOUND)
+        results_end_removed(r);
+    else if (call->status == STORE_AWAY)
+        back_off(r);
+    else
+        results_cut(r, call->error);
+}
+
+/* The state of the job. */
+
+static void on_job(struct store_call *call);
+static void on_ranges(struct store_call *call);
+
+static void read_ranges(struct results_reader *r)
+{
+    r->asking = start(r, STORE_READ_RANGES, r->last_block, on_ranges);
+}
+
+void results_ask(struct results_reader *r)
+{
+    if (r->asking) return;
+    r->poked = false;
+    r->asking = start(r, STORE_READ_JOB, 0, on_job);
+}
+
+void results_ask_more(struct results_reader *r)
+{
+    if (r->asking || r->backs_off) return;
+    if (r->more)
+        read_ranges(r);
+    else if (r->poked)
+        results_ask(r);
+}
+
+static void refuse(struct results_reader *r, const struct store_call *call, bool hidden)
+{
+    if (hidden || call->status == STORE_NOT_FOUND)
+        store_problem_no_job(r->exchange, r->watch.id);
+    else
+        store_problem_answer(r->exchange, call);
+}
+
+/* A redrive has removed the errors of the job, so the index no longer fits. */
+static bool was_redriven(const struct results_reader *r, const struct stored_job *now)
+{
+    return r->state == STREAM_OPEN && now->redrives != r->job.redrives;
+}
+
+static void take_job(struct results_reader *r, struct stored_job *found)
+{
+    bool redriven = was_redriven(r, found), confirms = r->has_ended && !redriven;
+    stored_job_release(&r->job);
+    r->job = *found;
+    *found = (struct stored_job){0};
+    if (r->state == STREAM_ASKING) results_open(r);
+    if (redriven) {
+        results_restart(r);
+        return;
+    }
+    r->complete = confirms && stored_state_is_end(r->job.state);
+    if (r->complete)
+        http_exchange_wake(r->exchange);
+    else
+        read_ranges(r);
+}
+
+static void on_job(struct store_call *call)
+{
+    struct results_reader *r = call->data;
+    if (r) {
+        bool hidden = call->status == STORE_OK && call->found.state == STORED_RECEIVING;
+        r->asking = NULL;
+        if (r->state != STREAM_ASKING && r->state != STREAM_OPEN)
+            ; /* the stream has ended meanwhile */
+        else if (call->status == STORE_OK && !hidden)
+            take_job(r, &call->found);
+        else if (r->state == STREAM_ASKING)
+            refuse(r, call, hidden);
+        else
+            fail_open(r, call);
+    }
+    store_call_free(call);
+}
+
+/* Ranges. */
+
+static bool add_ranges(struct results_reader *r, const struct store_call *call)
+{
+    for (size_t i = 0; i < call->block_count; i++) {
+        const struct block *b = &call->blocks[i];
+        if (!answer_index_add(&r->index, b)) return false;
+        if (b->number > r->last_block) r->last_block = b->number;
+    }
+    return true;
+}
+
+/* All ranges have been read that the store had. If the job had ended before, nothing more will come. The state is read
+ * once more, because the job may have been redriven since, and then answers are missing that will come. */
+static void take_last_ranges(struct results_reader *r, bool something_came)
+{
+    r->has_ended = stored_state_is_end(r->job.state);
+    if (r->has_ended || (r->poked && results_are_dry(r)))
+        results_ask(r);
+    else if (r->watch.list->draining && results_are_dry(r))
+        results_cut(r, "the coordinator drains");
+    else
+        ask_later(r, something_came);
+}
+
+static void take_ranges(struct results_reader *r, const struct store_call *call)
+{
+    if (!add_ranges(r, call)) {
+        results_cut(r, "the ranges of a block overlap");
+        return;
+    }
+    r->more = call->more && call->block_count > 0;
+    if (!r->more)
+        take_last_ranges(r, call->block_count > 0);
+    else if (results_are_dry(r))
+        read_ranges(r);
+    else
+        ask_later(r, true);
+    http_exchange_wake(r->exchange);
+}
+
+static void on_ranges(struct store_call *call)
+{
+    struct results_reader *r = call->data;
+    if (r) {
+        r->asking = NULL;
+        if (r->state == STREAM_OPEN && call->status == STORE_OK)
+            take_ranges(r, call);
+        else if (r->state == STREAM_OPEN)
+            fail_open(r, call);
+    }
+    store_call_free(call);
+}
+
+/* Blocks. */
+
+static size_t cache_cap(const struct results_reader *r)
+{
+    size_t share = CACHE_TOTAL_BYTES / job_watches_count(r->watch.list);
+    return share < CACHE_BYTES ? share : CACHE_BYTES;
+}
+
+/* A block is gone. Either the job was removed, or a redrive has removed the errors of the job. */
+static void miss_block(struct results_reader *r, uint64_t number)
+{
+    if (r->writer.in_line)
+        results_cut(r, "a block was removed while one of its lines was sent");
+    else if (number == r->missed_block)
+        results_cut(r, "the store has the ranges of a block, but not the block");
+    else
+        results_restart(r);
+    r->missed_block = number;
+}
+
+static void on_block(struct store_call *call)
+{
+    struct results_reader *r = call->data;
+    if (r) {
+        r->reading = NULL;
+        if (call->status == STORE_OK) {
+            block_cache_add(&r->cache, &call->block, r->span.n ? r->span.block : 0, cache_cap(r));
+            http_exchange_wake(r->exchange);
+        } else if (call->status == STORE_NOT_FOUND) {
+            miss_block(r, call->block.number);
+        } else if (call->status == STORE_AWAY) {
+            r->read_at_ns = now_ns() + ASK_GAP_LEAST_NS;
+        } else {
+            results_cut(r, call->error);
+        }
+    }
+    store_call_free(call);
+}
+
+void results_read_block(struct results_reader *r, uint64_t number)
+{
+    if (r->reading || now_ns() < r->read_at_ns) return;
+    r->reading = start(r, STORE_READ_BLOCK, number, on_block);
+}

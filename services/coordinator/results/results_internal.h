@@ -1,0 +1,91 @@
+/* Private to results_reader.c (the lines), results_calls.c (the calls to the store) and results_query.c. */
+#ifndef FANTAIL_COORDINATOR_RESULTS_RESULTS_INTERNAL_H
+#define FANTAIL_COORDINATOR_RESULTS_RESULTS_INTERNAL_H
+
+#include "common/http_server/http_server.h"
+#include "coordinator/answers/result_writer.h"
+#include "coordinator/results/answer_index.h"
+#include "coordinator/results/block_cache.h"
+#include "coordinator/results/job_watch.h"
+
+enum results_state { STREAM_ASKING, STREAM_OPEN, STREAM_TAIL, STREAM_CUT, STREAM_STATE_COUNT };
+enum results_filter { ONLY_BOTH, ONLY_VALUES, ONLY_ERRORS, ONLY_COUNT };
+
+/* What the client asks for. */
+struct results_query {
+    uint64_t from;
+    enum results_filter only;
+    uint64_t progress_ns; /* time between two progress lines; 0: none */
+};
+
+struct results_reader {
+    struct job_watch watch;
+    struct http_exchange *exchange;
+    enum results_state state;
+    struct results_query query;
+    struct stored_job job; /* as it was last read */
+    bool runs;             /* consecutive items with the same error get one line */
+
+    /* What is known of the answers. */
+    struct answer_index index;
+    uint64_t last_block; /* the ranges up to this block are in the index */
+    bool more;           /* the store has ranges of later blocks */
+    bool has_ended;      /* the job had ended before the last ranges were read */
+    bool complete;       /* it has ended, and all its answers are in the index */
+
+    /* The answers that are being written. */
+    uint64_t position;        /* the item that is written next */
+    struct answer_span span;  /* begins with that item; n is 0: there is none */
+    bool placed;              /* span_at and span_end are known */
+    size_t span_at, span_end; /* the bytes of the span in its block */
+    struct buf missing;       /* the line of items that have no answer although the job has ended */
+    struct result_writer writer;
+    struct block_cache cache;
+    unsigned spans_read; /* since the index was last told what was read */
+    struct buf pending;  /* what is sent before the next answer: control lines, the last line */
+    size_t pending_at;
+
+    /* The calls that are open; NULL: none. */
+    struct store_call *asking;  /* READ_JOB or READ_RANGES */
+    struct store_call *reading; /* READ_BLOCK */
+    bool poked;                 /* something was recorded since the store was last asked */
+    uint64_t ask_at_ns, ask_gap_ns;
+    bool backs_off;        /* the last question has failed, and nothing is asked before ask_at_ns */
+    uint64_t missed_block; /* the last block that the store did not have; 0: none */
+    uint64_t read_at_ns;   /* no block is read before this time, because the last call failed */
+
+    uint64_t pulled_ns, last_output_ns, last_progress_ns;
+};
+
+/* results_reader.c */
+
+void results_move(struct results_reader *r, enum results_state to);
+/* Begins the stream. Call it when the job is known. */
+void results_open(struct results_reader *r);
+/* Ends the stream without a last line, and logs why. */
+void results_cut(struct results_reader *r, const char *why);
+/* Ends the stream with the line of a job that is removed. */
+void results_end_removed(struct results_reader *r);
+/* Forgets what is known of the answers, and asks the store again. */
+void results_restart(struct results_reader *r);
+/* Returns whether the reader cannot go on without more ranges. */
+bool results_are_dry(const struct results_reader *r);
+
+/* results_calls.c */
+
+/* Asks for the state of the job, and then for the ranges of new blocks. */
+void results_ask(struct results_reader *r);
+/* Asks for more ranges, if it is known that there are more. */
+void results_ask_more(struct results_reader *r);
+void results_read_block(struct results_reader *r, uint64_t number);
+/* What the store answers to the last question no longer counts. */
+void results_forget_ask(struct results_reader *r);
+/* The calls that are open no longer refer to the reader. */
+void results_detach_calls(struct results_reader *r);
+
+/* results_query.c */
+
+/* Reads the query. Returns false after answering it when it is wrong. */
+MUST_CHECK bool results_read_query(struct http_exchange *x, struct results_query *query);
+
+#endif

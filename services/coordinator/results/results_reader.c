@@ -1,0 +1,333 @@
+#include "coordinator/results/results_reader.h"
+
+#include "common/observe/utc_time.h"
+#include "common/observe/log.h"
+#include "coordinator/answers/item_error.h"
+#include "coordinator/durable/job_document.h"
+#include "coordinator/durable/stored_options.h"
+#include "coordinator/results/results_internal.h"
+#include "protocol/protocol.h"
+
+enum { INDEX_SPANS = 100 * 1000 };   /* spans in memory; each takes 40 bytes */
+enum { SPANS_OF_A_PULL = 2000 };     /* spans that are skipped at once, so that other requests are not delayed */
+enum { AHEAD_SPANS = 16 };           /* how far it looks for the next block to read */
+enum { DROP_AFTER_SPANS = 256 };     /* how often the index is told what was read */
+#define CACHE_IDLE_NS (5 * NS_PER_S) /* if the client reads nothing for this time, the blocks are dropped */
+
+static const char *const state_names[] = {
+    [STREAM_ASKING] = "asking", [STREAM_OPEN] = "open", [STREAM_TAIL] = "tail", [STREAM_CUT] = "cut"};
+static_assert(ARRAY_SIZE(state_names) == STREAM_STATE_COUNT, "one name per state");
+
+void results_move(struct results_reader *r, enum results_state to)
+{
+    log_debug("results reader moved", LOG_STR("job", r->watch.id), LOG_STR("from", state_names[r->state]),
+              LOG_STR("to", state_names[to]));
+    r->state = to;
+}
+
+/* What comes next. */
+
+/* The items from `position` up to `end` have no answer, and will get none: the job was cancelled before it ran. */
+static struct answer_span make_missing(struct results_reader *r, uint64_t end)
+{
+    static const char cancelled[] = "{\"name\":\"cancelled\",\"cause\":\"the job ended before this item was sent\"}";
+    const struct answer_line line = {.kind = ANSWER_ERROR, .body = cancelled, .body_len = sizeof cancelled - 1};
+    if (!r->missing.len) item_error_write(&r->missing, &line, 0, NULL);
+    return (struct answer_span){.first = r->position, .n = end - r->position, .is_error = true, .is_repeated = true};
+}
+
+/* Sets *span to the answers that come next. Returns false if they are not known yet, or at the end. */
+static bool find_next(struct results_reader *r, struct answer_span *span)
+{
+    bool found = answer_index_find(&r->index, r->position, span);
+    if (found && span->first == r->position) return true;
+    if (!r->complete) return false;
+    uint64_t end = found ? span->first : r->index.horizon < r->job.items ? r->index.horizon : r->job.items;
+    if (end <= r->position) return false;
+    *span = make_missing(r, end);
+    return true;
+}
+
+bool results_are_dry(const struct results_reader *r)
+{
+    struct answer_span span;
+    if (r->span.n) return false;
+    return !answer_index_find(&r->index, r->position, &span) || span.first > r->position;
+}
+
+static bool is_at_end(const struct results_reader *r)
+{
+    return r->complete && !r->span.n && results_are_dry(r) && r->position >= r->job.items;
+}
+
+static bool is_wanted(const struct results_reader *r, const struct answer_span *s)
+{
+    return r->query.only == ONLY_BOTH || (r->query.only == ONLY_ERRORS) == s->is_error;
+}
+
+static void pass(struct results_reader *r, uint64_t items, size_t bytes)
+{
+    r->position += items;
+    r->span.first += items;
+    r->span.n -= items;
+    if (!r->span.is_repeated) {
+        r->span.line += items;
+        r->span_at += bytes;
+    }
+    if (r->span.n) return;
+    r->placed = false;
+    if (++r->spans_read % DROP_AFTER_SPANS == 0) answer_index_drop_below(&r->index, r->position);
+}
+
+/* Makes r->span the next answers that the client wants. Returns false if there are none now. */
+static bool begin_span(struct results_reader *r)
+{
+    for (unsigned skipped = 0; !r->span.n; skipped++) {
+        if (r->position >= r->index.horizon) {
+            results_restart(r);
+            return false;
+        }
+        if (skipped == SPANS_OF_A_PULL) {
+            http_exchange_wake(r->exchange);
+            return false;
+        }
+        if (!find_next(r, &r->span)) {
+            r->span.n = 0;
+            results_ask_more(r);
+            return false;
+        }
+        if (!is_wanted(r, &r->span)) pass(r, r->span.n, 0);
+    }
+    return true;
+}
+
+/* Starts to read the block that is needed after the current one. */
+static void read_ahead(struct results_reader *r)
+{
+    struct answer_span s;
+    uint64_t at = r->span.first + r->span.n;
+    for (unsigned i = 0; i < AHEAD_SPANS && answer_index_find(&r->index, at, &s) && s.first == at; i++) {
+        if (is_wanted(r, &s) && !block_cache_find(&r->cache, s.block)) {
+            results_read_block(r, s.block);
+            return;
+        }
+        at = s.first + s.n;
+    }
+}
+
+/* Returns the lines of r->span. Returns NULL if its block must be read first. */
+static const char *read_span(struct results_reader *r, size_t *len)
+{
+    if (!r->span.block) {
+        *len = r->missing.len;
+        return r->missing.data;
+    }
+    const struct cached_block *b = block_cache_find(&r->cache, r->span.block);
+    if (!b) {
+        results_read_block(r, r->span.block);
+        return NULL;
+    }
+    if (!r->placed) {
+        uint64_t lines = r->span.is_repeated ? 1 : r->span.n;
+        if (!cached_block_lines(b, r->span.line, lines, &r->span_at, &r->span_end)) {
+            results_cut(r, "a block has fewer lines than its ranges say");
+            return NULL;
+        }
+        r->placed = true;
+        read_ahead(r);
+    }
+    *len = r->span_end - r->span_at;
+    return b->lines.data + r->span_at;
+}
+
+/* Pulling. */
+
+static size_t copy_pending(struct results_reader *r, char *dst, size_t cap)
+{
+    size_t n = r->pending.len - r->pending_at < cap ? r->pending.len - r->pending_at : cap;
+    if (n) memcpy(dst, r->pending.data + r->pending_at, n);
+    r->pending_at += n;
+    if (r->pending_at == r->pending.len) {
+        buf_clear(&r->pending);
+        r->pending_at = 0;
+    }
+    return n;
+}
+
+static size_t write_span(struct results_reader *r, char *dst, size_t cap)
+{
+    struct answer_run run = {.first = r->span.first, .n = r->span.n, .repeated = r->span.is_repeated};
+    run.bytes = read_span(r, &run.len);
+    if (!run.bytes) return 0;
+    struct result_written n = result_writer_write_run(&r->writer, &run, r->runs, dst, cap);
+    if (n.lines) pass(r, n.lines, n.line_bytes);
+    return n.bytes;
+}
+
+/* Fills dst with answers, and control lines between them, until dst is full or nothing more is known. */
+static size_t pull_lines(struct results_reader *r, char *dst, size_t cap)
+{
+    size_t total = 0;
+    while (total < cap) {
+        if (!r->writer.in_line && r->pending.len) total += copy_pending(r, dst + total, cap - total);
+        if (total == cap || r->state != STREAM_OPEN || !begin_span(r)) break;
+        size_t n = write_span(r, dst + total, cap - total);
+        if (n == 0) break;
+        total += n;
+    }
+    return total;
+}
+
+static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
+{
+    struct results_reader *r = http_exchange_data(x);
+    r->pulled_ns = now_ns();
+    size_t total = pull_lines(r, dst, cap);
+    if (r->state == STREAM_OPEN && total < cap && is_at_end(r)) {
+        job_document_write_end_line(&r->pending, &r->job, utc_time_now(), false);
+        results_move(r, STREAM_TAIL);
+        total += copy_pending(r, dst + total, cap - total);
+    }
+    if (total) r->last_output_ns = r->pulled_ns;
+    if (total) return (ssize_t)total;
+    if (r->state == STREAM_CUT) return HTTP_PULL_ABORT;
+    return r->state == STREAM_TAIL && !r->pending.len ? HTTP_PULL_END : HTTP_PULL_WAIT;
+}
+
+/* Its life. */
+
+static bool wants_runs(const struct stored_job *job)
+{
+    struct jobspec spec = {0};
+    enum idempotency idempotent;
+    char err[256];
+    bool runs = job->options && stored_options_read(job->options, &spec, &idempotent, err, sizeof err) &&
+                spec.errors == ERRORS_RUNS;
+    jobspec_release(&spec);
+    return runs;
+}
+
+void results_open(struct results_reader *r)
+{
+    results_move(r, STREAM_OPEN);
+    r->runs = wants_runs(&r->job);
+    r->last_output_ns = r->last_progress_ns = now_ns();
+    buf_addf(&r->pending, "{\"type\":\"start\",\"id\":\"%s\"}\n", r->watch.id);
+    http_exchange_set_header(r->exchange, HEADER_JOB, r->watch.id);
+    http_answer_stream(r->exchange, 200, TYPE_NDJSON);
+}
+
+void results_cut(struct results_reader *r, const char *why)
+{
+    if (r->state != STREAM_OPEN) return;
+    log_info("a stream of results was cut", LOG_STR("job", r->watch.id), LOG_STR("reason", why),
+             LOG_U64("position", r->position));
+    results_move(r, STREAM_CUT);
+    http_exchange_wake(r->exchange);
+}
+
+void results_end_removed(struct results_reader *r)
+{
+    if (r->writer.in_line) {
+        results_cut(r, "the job was removed while one of its lines was sent");
+        return;
+    }
+    job_document_write_end_line(&r->pending, &r->job, utc_time_now(), true);
+    results_move(r, STREAM_TAIL);
+    http_exchange_wake(r->exchange);
+}
+
+void results_restart(struct results_reader *r)
+{
+    if (!r->writer.in_line) r->span.n = 0;
+    if (!r->span.n) r->placed = false;
+    answer_index_clear(&r->index, r->position);
+    r->last_block = 0;
+    r->more = r->has_ended = r->complete = false;
+    results_forget_ask(r);
+    results_ask(r);
+}
+
+static void on_poke(void *owner)
+{
+    struct results_reader *r = owner;
+    if (r->state != STREAM_OPEN || r->complete) return;
+    r->poked = true;
+    if (results_are_dry(r) && !r->backs_off) results_ask(r);
+}
+
+static void on_drain(void *owner)
+{
+    struct results_reader *r = owner;
+    if (r->state == STREAM_OPEN && !r->complete && results_are_dry(r)) results_cut(r, "the coordinator drains");
+}
+
+static void add_control_lines(struct results_reader *r, uint64_t now)
+{
+    uint64_t heartbeat_ns = (uint64_t)(r->watch.list->heartbeat_s * 1e9);
+    if (r->pending.len) return;
+    if (r->query.progress_ns && !r->complete && now - r->last_progress_ns >= r->query.progress_ns) {
+        job_document_write_progress_line(&r->pending, &r->job);
+        r->last_progress_ns = now;
+    } else if (now - r->last_output_ns >= heartbeat_ns) {
+        buf_add_str(&r->pending, "{\"type\":\"heartbeat\"}\n");
+        r->last_output_ns = now;
+    } else {
+        return;
+    }
+    http_exchange_wake(r->exchange);
+}
+
+static void ask_again(struct results_reader *r, bool dry)
+{
+    r->backs_off = false;
+    if (dry && r->more)
+        results_ask_more(r);
+    else
+        results_ask(r);
+}
+
+static void on_tick(void *owner, uint64_t now)
+{
+    struct results_reader *r = owner;
+    if (r->state != STREAM_OPEN) return;
+    bool dry = results_are_dry(r), fresh = r->query.progress_ns > 0;
+    if (!r->complete && now >= r->ask_at_ns && (dry || fresh)) ask_again(r, dry);
+    if (!r->reading && r->span.n && now - r->pulled_ns > CACHE_IDLE_NS) block_cache_release(&r->cache);
+    if (r->read_at_ns && now >= r->read_at_ns) {
+        r->read_at_ns = 0;
+        http_exchange_wake(r->exchange);
+    }
+    add_control_lines(r, now);
+}
+
+static void on_closed(struct http_exchange *x, enum http_closed how)
+{
+    struct results_reader *r = http_exchange_data(x);
+    results_detach_calls(r);
+    job_watch_remove(&r->watch);
+    stored_job_release(&r->job);
+    answer_index_release(&r->index);
+    block_cache_release(&r->cache);
+    buf_release(&r->missing);
+    buf_release(&r->pending);
+    free(r);
+}
+
+void results_reader_handle(struct http_exchange *x, struct job_watches *watches)
+{
+    static const struct http_exchange_ops ops = {.pull = on_pull, .closed = on_closed};
+    static const struct job_watch_ops watch_ops = {.poke = on_poke, .tick = on_tick, .drain = on_drain};
+    struct results_query query;
+    if (!results_read_query(x, &query)) return;
+    struct results_reader *r = xcalloc(1, sizeof *r);
+    r->exchange = x;
+    r->query = query;
+    r->position = query.from;
+    answer_index_init(&r->index, INDEX_SPANS);
+    answer_index_clear(&r->index, query.from);
+    result_writer_init(&r->writer, RESULTS_NDJSON);
+    job_watch_add(&r->watch, watches, http_exchange_param(x, "id"), &watch_ops, r);
+    http_exchange_accept(x, &ops, r);
+    results_ask(r);
+}

@@ -1,0 +1,24 @@
+/*
+ * Answers GET /v1/jobs/{id}/results: the answers of a stored job as NDJSON lines, in the order of the items, as fast as
+ * the client reads them. It follows a job that has not ended. It holds a few blocks of answers, whatever the size of
+ * the job.
+ *
+ *              the store has the job                 the last line is pending
+ *   ASKING --------------------------> OPEN --------------------------------> TAIL
+ *      |                                |
+ *      |  404, 503, 500                 | the store is broken, or the coordinator drains
+ *      v                                v
+ *   (answered)                         CUT   the client sees that the stream was cut, and can read on with `from`
+ *
+ * While the store is away the stream waits, with heartbeats. If the job is removed meanwhile, the last line says so.
+ */
+#ifndef FANTAIL_COORDINATOR_RESULTS_RESULTS_READER_H
+#define FANTAIL_COORDINATOR_RESULTS_RESULTS_READER_H
+
+struct http_exchange;
+struct job_watches;
+
+/* The handler of the route. Its path has the parameter `id`. `watches` is borrowed until the exchange is over. */
+void results_reader_handle(struct http_exchange *x, struct job_watches *watches);
+
+#endif

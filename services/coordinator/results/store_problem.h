@@ -1,0 +1,14 @@
+/* Answers a request with the problem that a call to the store ended with. */
+#ifndef FANTAIL_COORDINATOR_RESULTS_STORE_PROBLEM_H
+#define FANTAIL_COORDINATOR_RESULTS_STORE_PROBLEM_H
+
+#include "coordinator/store/store.h"
+
+struct http_exchange;
+
+/* `call` is done, and its status is not STORE_OK. */
+void store_problem_answer(struct http_exchange *x, const struct store_call *call);
+/* Answers 404: the store has no such job. */
+void store_problem_no_job(struct http_exchange *x, const char *id);
+
+#endif

@@ -1,0 +1,137 @@
+/* The calls about blocks. */
+#include <inttypes.h>
+
+#include "common/base/limits.h"
+#include "coordinator/store/sqlite_internal.h"
+
+/* A block of many short answers out of order has very many ranges. One call returns at most this many, so that its
+ * memory is bounded. */
+#define RANGES_OF_CALL 65536
+/* Memory for encoding that is kept for the next block. */
+#define KEPT_BYTES (4 * MIB)
+
+static const char *const kind_names[] = {
+    [BLOCK_ITEMS] = "items", [BLOCK_VALUES] = "values", [BLOCK_ERRORS] = "errors", [BLOCK_SENT] = "sent"};
+static_assert(ARRAY_SIZE(kind_names) == BLOCK_KIND_COUNT, "each kind has a name");
+
+static bool kind_parse(const char *name, enum block_kind *kind)
+{
+    for (unsigned i = 0; name && i < BLOCK_KIND_COUNT; i++) {
+        if (strcmp(name, kind_names[i]) != 0) continue;
+        *kind = (enum block_kind)i;
+        return true;
+    }
+    return false;
+}
+
+static void keep(struct buf *b)
+{
+    buf_clear(b);
+    if (b->alloc > KEPT_BYTES) buf_release(b);
+}
+
+static void insert_block(struct sqlite_db *d, struct store_call *c, enum stored_state state)
+{
+    c->block.number = 0;
+    struct sqlite_query q = sqlite_query(d, SQL_ADD_BLOCK);
+    sqlite_bind_text(&q, 1, c->job.id);
+    sqlite_bind_int(&q, 2, (int64_t)c->job.fence);
+    sqlite_bind_text(&q, 3, stored_state_name(state));
+    sqlite_bind_text(&q, 4, kind_names[c->block.kind]);
+    sqlite_bind_bytes(&q, 5, &d->ranges);
+    sqlite_bind_bytes(&q, 6, &d->lines);
+    if (sqlite_row(&q)) c->block.number = (uint64_t)sqlite3_column_int64(q.st, 0);
+    sqlite_end(&q);
+}
+
+static void set_progress(struct sqlite_db *d, const struct stored_job *j)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_SET_PROGRESS);
+    sqlite_bind_progress(&q, j);
+    while (sqlite_row(&q)) continue;
+    sqlite_end(&q);
+}
+
+enum store_status sqlite_add_block(struct sqlite_db *d, struct store_call *c)
+{
+    struct block *b = &c->block;
+    if (b->lines.len > LIMIT_BLOCK_BYTES) BUG("a block of %zu bytes", b->lines.len);
+    enum stored_state state = b->kind == BLOCK_ITEMS ? STORED_RECEIVING : STORED_RUNNING;
+    enum store_status status = STORE_OK;
+    block_ranges_encode(b, &d->ranges);
+    block_lines_encode(&d->codec, &b->lines, &d->lines);
+    if (sqlite_has_room(d, c, d->ranges.len + d->lines.len)) {
+        insert_block(d, c, state);
+        if (b->number == 0)
+            status = sqlite_why_not(d, c, true, stored_state_name(state));
+        else if (b->kind == BLOCK_VALUES || b->kind == BLOCK_ERRORS)
+            set_progress(d, &c->job);
+    } else
+        status = STORE_FULL;
+    keep(&d->ranges);
+    keep(&d->lines);
+    return status;
+}
+
+static enum store_status damaged(struct store_call *c, uint64_t number, const char *why)
+{
+    return sqlite_refuse(c, STORE_BROKEN, "block %" PRIu64 " of job %s is damaged: %s", number, c->job.id, why);
+}
+
+/* Fills b from the row. */
+static enum store_status take_block(struct sqlite_query *q, struct store_call *c, struct block *b)
+{
+    const void *bytes;
+    size_t len;
+    const char *why, *kind = (const char *)sqlite3_column_text(q->st, 1);
+    b->number = (uint64_t)sqlite3_column_int64(q->st, 0);
+    if (!kind_parse(kind, &b->kind)) return damaged(c, b->number, "its kind is unknown");
+    sqlite_column_block(q, 2, &bytes, &len);
+    return block_ranges_decode(bytes, len, b, &why) ? STORE_OK : damaged(c, b->number, why);
+}
+
+enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
+{
+    enum store_status status = STORE_OK;
+    size_t ranges = 0;
+    c->blocks = xcalloc(STORE_RANGES_BLOCKS, sizeof *c->blocks);
+    struct sqlite_query q = sqlite_query(d, SQL_READ_RANGES);
+    sqlite_bind_text(&q, 1, c->job.id);
+    sqlite_bind_int(&q, 2, (int64_t)c->block.number);
+    sqlite_bind_int(&q, 3, STORE_RANGES_BLOCKS + 1);
+    while (status == STORE_OK && sqlite_row(&q)) {
+        c->more = c->block_count == STORE_RANGES_BLOCKS || ranges >= RANGES_OF_CALL;
+        if (c->more) break;
+        struct block *b = &c->blocks[c->block_count++];
+        status = take_block(&q, c, b);
+        ranges += b->range_count;
+    }
+    sqlite_end(&q);
+    if (c->block_count > 0) return status;
+    /* Does the job have no blocks, or is there no job? */
+    struct sqlite_query job = sqlite_query(d, SQL_READ_JOB);
+    sqlite_bind_text(&job, 1, c->job.id);
+    bool is_there = sqlite_row(&job);
+    sqlite_end(&job);
+    return is_there ? STORE_OK : sqlite_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+}
+
+enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c)
+{
+    enum store_status status = STORE_OK;
+    buf_clear(&c->block.lines);
+    struct sqlite_query q = sqlite_query(d, SQL_READ_LINES);
+    sqlite_bind_int(&q, 1, (int64_t)c->block.number);
+    sqlite_bind_text(&q, 2, c->job.id);
+    if (sqlite_row(&q)) {
+        const void *bytes;
+        size_t len;
+        const char *why;
+        sqlite_column_block(&q, 0, &bytes, &len);
+        if (!block_lines_decode(&d->codec, bytes, len, &c->block.lines, &why))
+            status = damaged(c, c->block.number, why);
+    } else
+        status = sqlite_refuse(c, STORE_NOT_FOUND, "job %s has no block %" PRIu64, c->job.id, c->block.number);
+    sqlite_end(&q);
+    return status;
+}

@@ -1,0 +1,156 @@
+/*
+ * The file of a store before SQLite opens it. What is not a file of fantail is never written to. A new file is made
+ * under another name and then renamed, so a file at the path is complete at each moment.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "coordinator/store/sqlite_internal.h"
+
+/* The header of an SQLite file: https://www.sqlite.org/fileformat.html#the_database_header */
+#define HEADER_BYTES          100
+#define HEADER_MAGIC          "SQLite format 3" /* with its NUL */
+#define HEADER_APPLICATION_ID 68
+
+static bool refuse(char *err, size_t err_size, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static bool refuse(char *err, size_t err_size, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err, err_size, fmt, args);
+    va_end(args);
+    return false;
+}
+
+static bool is_ours(const unsigned char header[HEADER_BYTES])
+{
+    const unsigned char *id = header + HEADER_APPLICATION_ID;
+    uint32_t application = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
+    return memcmp(header, HEADER_MAGIC, sizeof HEADER_MAGIC) == 0 && application == SQLITE_APPLICATION_ID;
+}
+
+/* Returns false if the path has something that is not a store. *is_new: there is nothing, or an empty file. */
+static bool check_file(const char *path, bool *is_new, char *err, size_t err_size)
+{
+    struct stat s;
+    unsigned char header[HEADER_BYTES] = {0};
+    *is_new = false;
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT) {
+        *is_new = true;
+        return true;
+    }
+    if (fd < 0) return refuse(err, err_size, "cannot open the job store %s: %s", path, strerror(errno));
+    bool is_file = fstat(fd, &s) == 0 && S_ISREG(s.st_mode);
+    ssize_t got = is_file ? pread(fd, header, sizeof header, 0) : 0;
+    close(fd);
+    if (!is_file) return refuse(err, err_size, "the job store %s is not a regular file", path);
+    *is_new = s.st_size == 0;
+    if (*is_new || (got == HEADER_BYTES && is_ours(header))) return true;
+    return refuse(err, err_size, "%s is not a job store of fantail, or it is damaged; it was not changed", path);
+}
+
+static bool check_folder(const char *path, char *err, size_t err_size)
+{
+    struct stat s;
+    int len = (int)(strrchr(path, '/') - path);
+    char *folder = len > 0 ? xstrndup(path, (size_t)len) : xstrdup("/");
+    bool ok = stat(folder, &s) == 0 && S_ISDIR(s.st_mode);
+    if (!ok) refuse(err, err_size, "the folder of the job store does not exist: %s", folder);
+    free(folder);
+    return ok;
+}
+
+/* Locks path.lock. The kernel releases the lock when the process ends, however it ends. The file stays: if it were
+ * removed, two processes could lock two files of the same name. */
+static bool lock_file(const char *path, int *lock_fd, char *err, size_t err_size)
+{
+    char name[PATH_MAX], pid[32] = "";
+    snprintf(name, sizeof name, "%s.lock", path);
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (fd < 0) return refuse(err, err_size, "cannot make %s: %s", name, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        bool is_held = errno == EWOULDBLOCK;
+        ssize_t got = pread(fd, pid, sizeof pid - 1, 0);
+        pid[got > 0 ? strcspn(pid, "\n") : 0] = '\0';
+        if (!is_held)
+            refuse(err, err_size, "cannot lock %s: %s", name, strerror(errno));
+        else
+            refuse(err, err_size, "the job store %s is used by another process (pid %s)", path,
+                   pid[0] ? pid : "unknown");
+        close(fd);
+        return false;
+    }
+    snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, strlen(pid), 0) < 0) pid[0] = '\0'; /* the pid is only for people */
+    *lock_fd = fd;
+    return true;
+}
+
+static bool sync_folder(const char *path)
+{
+    char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path + 1));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0) close(fd);
+    free(folder);
+    return ok;
+}
+
+/* Makes a store at `name`, which nobody else uses. */
+static bool fill_new(const char *name, char *err, size_t err_size)
+{
+    sqlite3 *db = NULL;
+    unlink(name);
+    int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return refuse(err, err_size, "cannot make %s: %s", name, strerror(errno));
+    close(fd);
+    bool ok = sqlite3_open_v2(name, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
+    if (!ok) refuse(err, err_size, "cannot make %s: %s", name, sqlite3_errmsg(db));
+    ok = ok && sqlite_schema_make(db, name, err, err_size);
+    sqlite3_close(db);
+    if (!ok) unlink(name);
+    return ok;
+}
+
+/* A log without its file is what is left of a store. SQLite would add it to the new file. */
+static bool check_no_log(const char *path, char *err, size_t err_size)
+{
+    char name[PATH_MAX];
+    struct stat s;
+    snprintf(name, sizeof name, "%s-wal", path);
+    if (stat(name, &s) != 0 || s.st_size == 0) return true;
+    return refuse(err, err_size, "%s exists, but its job store %s is missing: restore or remove both", name, path);
+}
+
+static bool make_file(const char *path, char *err, size_t err_size)
+{
+    char name[PATH_MAX];
+    if (!check_no_log(path, err, err_size)) return false;
+    snprintf(name, sizeof name, "%s.new", path);
+    if (!fill_new(name, err, err_size)) return false;
+    if (rename(name, path) == 0 && sync_folder(path)) return true;
+    refuse(err, err_size, "cannot make the job store %s: %s", path, strerror(errno));
+    unlink(name);
+    return false;
+}
+
+bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size)
+{
+    bool is_new;
+    *lock_fd = -1;
+    /* The other files beside it have longer names. */
+    if (strlen(path) > PATH_MAX - 16) return refuse(err, err_size, "the path of the job store is too long");
+    if (!check_folder(path, err, err_size) || !check_file(path, &is_new, err, err_size)) return false;
+    if (!lock_file(path, lock_fd, err, err_size)) return false;
+    /* Another process may have made the file before this one had the lock. */
+    if (check_file(path, &is_new, err, err_size) && (!is_new || make_file(path, err, err_size))) return true;
+    close(*lock_fd);
+    *lock_fd = -1;
+    return false;
+}

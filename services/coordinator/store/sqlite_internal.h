@@ -1,0 +1,160 @@
+/*
+ * What the files of the SQLite back end share. A connection (struct sqlite_db) is used by one thread at a time. It
+ * keeps its statements prepared.
+ *
+ * A statement is run in this way. The first failure of a transaction is kept in the connection; all later statements of
+ * the transaction then do nothing.
+ *
+ *     struct sqlite_query q = sqlite_query(d, SQL_READ_JOB);
+ *     sqlite_bind_text(&q, 1, id);
+ *     if (sqlite_row(&q)) ... sqlite3_column_...(q.st, 0) ...
+ *     sqlite_end(&q);
+ */
+#ifndef FANTAIL_COORDINATOR_STORE_SQLITE_INTERNAL_H
+#define FANTAIL_COORDINATOR_STORE_SQLITE_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "coordinator/store/block_codec.h"
+#include "coordinator/store/store.h"
+
+enum sql {
+    SQL_BEGIN,
+    SQL_BEGIN_READ,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_ADD_JOB,
+    SQL_ADD_REQUEST,
+    SQL_ADD_BLOCK,
+    SQL_SET_PROGRESS,
+    SQL_ACCEPT,
+    SQL_CLAIM,
+    SQL_RENEW,
+    SQL_HAND_BACK,
+    SQL_END,
+    SQL_WANT_CANCEL,
+    SQL_REDRIVE,
+    SQL_DROP_ERRORS,
+    SQL_REMOVE,
+    SQL_REMOVE_REQUEST,
+    SQL_DROP_JOB,
+    SQL_SWEEP_DROP,
+    SQL_SWEEP_REQUESTS,
+    SQL_SWEEP_JOBS,
+    SQL_READ_JOB,
+    SQL_READ_BY_KEY,
+    SQL_READ_OPTIONS,
+    SQL_LIST,
+    SQL_READ_RANGES,
+    SQL_READ_LINES,
+    SQL_NEXT_DROPPED,
+    SQL_DROPPED_BLOCKS,
+    SQL_REMOVE_BLOCK,
+    SQL_END_DROPPED,
+    SQL_VACUUM,
+    SQL_CHECKPOINT,
+    SQL_PAGE_COUNT,
+    SQL_FREE_PAGES,
+    SQL_COUNT
+};
+
+/* One connection. */
+struct sqlite_db {
+    sqlite3 *db;
+    const char *path; /* borrowed */
+    sqlite3_stmt *statements[SQL_COUNT];
+    struct block_codec codec;
+    struct buf ranges, lines; /* encoded; kept for the next block */
+    uint64_t max_bytes;       /* 0: no limit */
+    uint64_t used_bytes;      /* of the pages in use, while a transaction runs; only with max_bytes */
+    int rc;                   /* the first failure of this transaction, or SQLITE_OK */
+    int system_error;         /* errno of that failure, or 0 */
+    char error[200];          /* its message */
+    bool only_reads;
+    bool untidy; /* there may be blocks of removed jobs, or free pages at the end of the file */
+};
+
+/* Opens the connection. `path` must have a slash, so that SQLite takes it for nothing else than a path. Returns false
+ * with a sentence in `err`; then the connection is closed. */
+MUST_CHECK bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err_size);
+/* Looks for damage: in the whole file if it has at most `whole_bytes`, otherwise in the table of jobs. */
+MUST_CHECK bool sqlite_db_check(struct sqlite_db *d, uint64_t whole_bytes, char *err, size_t err_size);
+/* Sets the limit of the file; 0: none. */
+MUST_CHECK bool sqlite_db_limit(struct sqlite_db *d, uint64_t max_bytes, char *err, size_t err_size);
+void sqlite_db_close(struct sqlite_db *d);
+
+struct sqlite_query {
+    struct sqlite_db *d;
+    sqlite3_stmt *st; /* NULL: it could not be prepared */
+};
+struct sqlite_query sqlite_query(struct sqlite_db *d, enum sql sql);
+void sqlite_bind_int(struct sqlite_query *q, int at, int64_t n);
+/* The bytes are borrowed until sqlite_end(). NULL binds NULL. */
+void sqlite_bind_text(struct sqlite_query *q, int at, const char *text);
+void sqlite_bind_bytes(struct sqlite_query *q, int at, const struct buf *bytes);
+/* Returns whether there is a next row. */
+MUST_CHECK bool sqlite_row(struct sqlite_query *q);
+/* Runs the statement to its end. Returns false if this transaction has failed. */
+bool sqlite_end(struct sqlite_query *q);
+/* Runs a statement without parameters and rows. */
+bool sqlite_run(struct sqlite_db *d, enum sql sql);
+/* Returns the number that a statement without parameters has as its only row; 0 if it failed. */
+int64_t sqlite_number(struct sqlite_db *d, enum sql sql);
+/* The columns of a row. The caller frees the text; NULL is NULL. */
+MUST_CHECK char *sqlite_text(const struct sqlite_query *q, int column);
+void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes, size_t *len);
+
+/* Writes `call->error` for the failure in the connection, and returns its status. */
+enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call);
+/* Returns status, with a sentence in call->error. */
+enum store_status sqlite_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+
+/* Each carries out one call, within a transaction. If a statement fails, the status means nothing. */
+enum store_status sqlite_add_job(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_accept(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_renew(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_hand_back(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_end_job(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_want_cancel(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_read_job(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_list_jobs(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_add_block(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_redrive(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_remove(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c);
+
+/* Fills j from the columns that all statements about jobs begin with. */
+void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
+/* After the columns of sqlite_column_job(): the number of the job in this database. */
+#define SQLITE_JOB_COLUMN_SEQ 21
+/* Binds id, counts and errors to ?1 .. ?7. */
+void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
+/* Says why a statement has found no job that it may change: NOT_FOUND, FENCED, or CONFLICT with c->found. */
+enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted);
+/* Whether `bytes` more fit into the store's limit. Otherwise the call has been refused. */
+bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes);
+
+/* Begins a transaction. Returns false if that fails. */
+MUST_CHECK bool sqlite_begin(struct sqlite_db *d);
+/* Commits, or rolls back if a statement has failed. Returns whether it was committed. */
+MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
+
+/* Removes a few dropped blocks, or returns a few free pages to the file system. Call it again until d->untidy is
+ * false. A failure is tried again at the next call that drops something. */
+void sqlite_tidy(struct sqlite_db *d);
+
+/* sqlite_file.c: refuses whatever is not a file of fantail; makes the file if there is none. */
+MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size);
+/* sqlite_schema.c: fills a new file, and brings the schema of a file to this version. */
+MUST_CHECK bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_size);
+MUST_CHECK bool sqlite_schema_forward(sqlite3 *db, const char *path, char *err, size_t err_size);
+/* Ends what the last process has left: receiving jobs are dropped, running ones are pending. */
+MUST_CHECK bool sqlite_schema_recover(sqlite3 *db, const char *path, char *err, size_t err_size);
+#define SQLITE_APPLICATION_ID 0x46616e74 /* "Fant" */
+#define SQLITE_PAGE_BYTES     4096
+
+#endif

@@ -1,0 +1,239 @@
+/* The calls about a job as a whole, but not those that remove something. */
+#include <inttypes.h>
+#include <time.h>
+
+#include "coordinator/store/sqlite_internal.h"
+
+static int64_t wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The end of a lease. One process has the file, and no lease outlives the process. So the monotonic clock is the right
+ * one: a step of the wall clock, or a machine that slept, ends no lease. */
+static int64_t lease_ms(uint64_t from_now_ms)
+{
+    return (int64_t)(now_ns() / NS_PER_MS + from_now_ms);
+}
+
+void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j)
+{
+    sqlite3_stmt *st = q->st;
+    const char *id = (const char *)sqlite3_column_text(st, 0), *state = (const char *)sqlite3_column_text(st, 1);
+    stored_job_release(j);
+    snprintf(j->id, sizeof j->id, "%s", id ? id : "");
+    if (!state || !stored_state_parse(state, &j->state)) j->state = STORED_FAILED;
+    j->task = sqlite_text(q, 2);
+    j->labels = sqlite_text(q, 3);
+    j->priority = sqlite3_column_int(st, 4);
+    j->items = (uint64_t)sqlite3_column_int64(st, 5);
+    j->counts.succeeded = (uint64_t)sqlite3_column_int64(st, 6);
+    j->counts.failed = (uint64_t)sqlite3_column_int64(st, 7);
+    j->counts.cancelled = (uint64_t)sqlite3_column_int64(st, 8);
+    j->errors = sqlite_text(q, 9);
+    j->reason = sqlite_text(q, 10);
+    j->redrives = (uint64_t)sqlite3_column_int64(st, 11);
+    j->cancel_wanted = sqlite3_column_int(st, 12) != 0;
+    j->created_ms = sqlite3_column_int64(st, 13);
+    j->started_ms = sqlite3_column_int64(st, 14);
+    j->ended_ms = sqlite3_column_int64(st, 15);
+    j->key = sqlite_text(q, 16);
+    j->key_digest = sqlite_text(q, 17);
+    j->fence = (uint64_t)sqlite3_column_int64(st, 18);
+    j->counts.retried = (uint64_t)sqlite3_column_int64(st, 19);
+    j->counts.hedged = (uint64_t)sqlite3_column_int64(st, 20);
+}
+
+void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j)
+{
+    sqlite_bind_text(q, 1, j->id);
+    sqlite_bind_int(q, 2, (int64_t)j->counts.succeeded);
+    sqlite_bind_int(q, 3, (int64_t)j->counts.failed);
+    sqlite_bind_int(q, 4, (int64_t)j->counts.cancelled);
+    sqlite_bind_int(q, 5, (int64_t)j->counts.retried);
+    sqlite_bind_int(q, 6, (int64_t)j->counts.hedged);
+    sqlite_bind_text(q, 7, j->errors);
+}
+
+/* Reads the job of the row, if there is one, and its number. Ends the query. */
+static bool take_job(struct sqlite_query *q, struct stored_job *j, int64_t *seq)
+{
+    bool is_there = sqlite_row(q);
+    if (is_there) {
+        sqlite_column_job(q, j);
+        if (seq) *seq = sqlite3_column_int64(q->st, SQLITE_JOB_COLUMN_SEQ);
+    }
+    sqlite_end(q);
+    return is_there;
+}
+
+static bool read_job(struct sqlite_db *d, const char *id, struct stored_job *j, int64_t *seq)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_READ_JOB);
+    sqlite_bind_text(&q, 1, id);
+    return take_job(&q, j, seq);
+}
+
+static void read_options(struct sqlite_db *d, int64_t seq, struct stored_job *j)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_READ_OPTIONS);
+    sqlite_bind_int(&q, 1, seq);
+    if (sqlite_row(&q)) j->options = sqlite_text(&q, 0);
+    sqlite_end(&q);
+}
+
+enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted)
+{
+    if (!read_job(d, c->job.id, &c->found, NULL))
+        return sqlite_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+    if (is_fenced && c->found.fence != c->job.fence)
+        return sqlite_refuse(c, STORE_FENCED, "job %s was claimed again: the lease %" PRIu64 " has ended", c->job.id,
+                             c->job.fence);
+    return sqlite_refuse(c, STORE_CONFLICT, "job %s is %s, and not %s", c->job.id, stored_state_name(c->found.state),
+                         wanted);
+}
+
+/* Runs the query to its first row, which has only the number of the job. Ends the query. */
+static bool take_seq(struct sqlite_query *q, int64_t *seq)
+{
+    bool is_there = sqlite_row(q);
+    if (is_there && seq) *seq = sqlite3_column_int64(q->st, 0);
+    sqlite_end(q);
+    return is_there;
+}
+
+static size_t length_of(const char *text)
+{
+    return text ? strlen(text) : 0;
+}
+
+static void set_options(struct sqlite_db *d, int64_t seq, const char *options)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_ADD_REQUEST);
+    sqlite_bind_int(&q, 1, seq);
+    sqlite_bind_text(&q, 2, options);
+    while (sqlite_row(&q)) continue;
+    sqlite_end(&q);
+}
+
+/* The job was not added because its key or its id exists. */
+static enum store_status explain_duplicate(struct sqlite_db *d, struct store_call *c)
+{
+    if (c->job.key) {
+        struct sqlite_query q = sqlite_query(d, SQL_READ_BY_KEY);
+        sqlite_bind_text(&q, 1, c->job.key);
+        if (take_job(&q, &c->found, NULL))
+            return sqlite_refuse(c, STORE_EXISTS, "the key belongs to job %s", c->found.id);
+    }
+    return sqlite_why_not(d, c, false, "new");
+}
+
+enum store_status sqlite_add_job(struct sqlite_db *d, struct store_call *c)
+{
+    const struct stored_job *j = &c->job;
+    if (!sqlite_has_room(d, c, length_of(j->options))) return STORE_FULL;
+    struct sqlite_query q = sqlite_query(d, SQL_ADD_JOB);
+    sqlite_bind_text(&q, 1, j->id);
+    sqlite_bind_text(&q, 2, j->task);
+    sqlite_bind_text(&q, 3, j->labels);
+    sqlite_bind_int(&q, 4, j->priority);
+    sqlite_bind_int(&q, 5, (int64_t)j->items);
+    sqlite_bind_int(&q, 6, wall_ms());
+    sqlite_bind_text(&q, 7, j->key);
+    sqlite_bind_text(&q, 8, j->key_digest);
+    int64_t seq;
+    if (!take_seq(&q, &seq)) return explain_duplicate(d, c);
+    if (j->options) set_options(d, seq, j->options);
+    return STORE_OK;
+}
+
+static enum store_status why_not_accepted(struct sqlite_db *d, struct store_call *c)
+{
+    enum store_status status = sqlite_why_not(d, c, false, "receiving");
+    if (status == STORE_CONFLICT && c->found.state == STORED_RECEIVING)
+        sqlite_refuse(c, status, "the store lacks blocks of job %s: one of them could not be written", c->job.id);
+    return status;
+}
+
+enum store_status sqlite_accept(struct sqlite_db *d, struct store_call *c)
+{
+    const struct stored_job *j = &c->job;
+    if (!sqlite_has_room(d, c, length_of(j->options))) return STORE_FULL;
+    struct sqlite_query q = sqlite_query(d, SQL_ACCEPT);
+    sqlite_bind_text(&q, 1, j->id);
+    sqlite_bind_text(&q, 2, j->task);
+    sqlite_bind_text(&q, 3, j->labels);
+    sqlite_bind_int(&q, 4, j->priority);
+    sqlite_bind_int(&q, 5, (int64_t)j->items);
+    sqlite_bind_text(&q, 6, j->key_digest);
+    sqlite_bind_int(&q, 7, (int64_t)j->item_blocks);
+    int64_t seq;
+    if (!take_job(&q, &c->found, &seq)) return why_not_accepted(d, c);
+    set_options(d, seq, j->options);
+    return STORE_OK;
+}
+
+enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_CLAIM);
+    c->now_ms = wall_ms();
+    sqlite_bind_text(&q, 1, c->holder);
+    sqlite_bind_int(&q, 2, lease_ms(c->lease_ms));
+    sqlite_bind_int(&q, 3, c->now_ms);
+    sqlite_bind_int(&q, 4, lease_ms(0));
+    int64_t seq;
+    if (!take_job(&q, &c->found, &seq)) return sqlite_refuse(c, STORE_NOT_FOUND, "no job waits");
+    read_options(d, seq, &c->found);
+    return STORE_OK;
+}
+
+enum store_status sqlite_renew(struct sqlite_db *d, struct store_call *c)
+{
+    c->now_ms = wall_ms();
+    struct sqlite_query q = sqlite_query(d, SQL_RENEW);
+    sqlite_bind_text(&q, 1, c->job.id);
+    sqlite_bind_int(&q, 2, (int64_t)c->job.fence);
+    sqlite_bind_int(&q, 3, lease_ms(c->lease_ms));
+    return take_job(&q, &c->found, NULL) ? STORE_OK : sqlite_why_not(d, c, true, "running");
+}
+
+enum store_status sqlite_hand_back(struct sqlite_db *d, struct store_call *c)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_HAND_BACK);
+    sqlite_bind_text(&q, 1, c->job.id);
+    sqlite_bind_int(&q, 2, (int64_t)c->job.fence);
+    return take_seq(&q, NULL) ? STORE_OK : sqlite_why_not(d, c, true, "running");
+}
+
+enum store_status sqlite_end_job(struct sqlite_db *d, struct store_call *c)
+{
+    const struct stored_job *j = &c->job;
+    if (!stored_state_is_end(j->state)) BUG("a job cannot end as %s", stored_state_name(j->state));
+    struct sqlite_query q = sqlite_query(d, SQL_END);
+    sqlite_bind_progress(&q, j);
+    sqlite_bind_int(&q, 8, (int64_t)j->fence);
+    sqlite_bind_text(&q, 9, stored_state_name(j->state));
+    sqlite_bind_text(&q, 10, j->reason);
+    sqlite_bind_int(&q, 11, wall_ms());
+    return take_seq(&q, NULL) ? STORE_OK : sqlite_why_not(d, c, true, "running");
+}
+
+enum store_status sqlite_want_cancel(struct sqlite_db *d, struct store_call *c)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_WANT_CANCEL);
+    sqlite_bind_text(&q, 1, c->job.id);
+    sqlite_bind_int(&q, 2, wall_ms());
+    sqlite_bind_text(&q, 3, c->job.reason ? c->job.reason : "it was cancelled by a DELETE");
+    return take_job(&q, &c->found, NULL) ? STORE_OK : sqlite_why_not(d, c, false, "pending or running");
+}
+
+enum store_status sqlite_read_job(struct sqlite_db *d, struct store_call *c)
+{
+    int64_t seq;
+    if (!read_job(d, c->job.id, &c->found, &seq))
+        return sqlite_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+    read_options(d, seq, &c->found);
+    return STORE_OK;
+}

@@ -1,0 +1,126 @@
+/*
+ * The schema. PRAGMA user_version has its version. A new version is a new entry at the end of `versions`; the entries
+ * before it never change. A file of an older version is brought forward in one transaction, when it is opened.
+ *
+ * The options of a job are in a table of their own: they may have megabytes, and SQLite writes a whole row when one of
+ * its columns changes. The lines of a block are its last column, so the other columns are read without them.
+ */
+#include "common/base/limits.h"
+#include "coordinator/store/sqlite_internal.h"
+
+static const char *const versions[] = {
+    "CREATE TABLE job ("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " state TEXT NOT NULL,"
+    " task TEXT,"
+    " labels TEXT,"
+    " priority INTEGER NOT NULL,"
+    " items INTEGER NOT NULL,"
+    " succeeded INTEGER NOT NULL DEFAULT 0,"
+    " failed INTEGER NOT NULL DEFAULT 0,"
+    " cancelled INTEGER NOT NULL DEFAULT 0,"
+    " retried INTEGER NOT NULL DEFAULT 0,"
+    " hedged INTEGER NOT NULL DEFAULT 0,"
+    " errors TEXT,"
+    " reason TEXT,"
+    " redrives INTEGER NOT NULL DEFAULT 0,"
+    " cancel_wanted INTEGER NOT NULL DEFAULT 0,"
+    " created_ms INTEGER NOT NULL,"
+    " started_ms INTEGER,"
+    " ended_ms INTEGER,"
+    " key TEXT,"
+    " key_digest TEXT,"
+    " fence INTEGER NOT NULL DEFAULT 0,"
+    " holder TEXT,"
+    " lease_until_ms INTEGER,"               /* of the monotonic clock */
+    " dropped_to INTEGER NOT NULL DEFAULT 0" /* errors in blocks up to this number were dropped by a redrive */
+    ") STRICT;"
+    "CREATE UNIQUE INDEX job_key ON job (key) WHERE key IS NOT NULL;"
+    "CREATE INDEX job_list ON job (state, id, created_ms, task, labels);"
+    "CREATE INDEX job_pending ON job (priority DESC, id) WHERE state = 'pending';"
+    "CREATE INDEX job_lease ON job (lease_until_ms) WHERE state = 'running';"
+    "CREATE INDEX job_ended ON job (ended_ms, seq) WHERE ended_ms IS NOT NULL;"
+    "CREATE TABLE request (job INTEGER PRIMARY KEY, options TEXT) STRICT;"
+    "CREATE TABLE block ("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " job INTEGER NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " ranges BLOB NOT NULL,"
+    " lines BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX block_job ON block (job);"
+    /* Blocks that are to be removed: all of a job, or its errors up to a number. */
+    "CREATE TABLE dropped (seq INTEGER PRIMARY KEY, job INTEGER NOT NULL, everything INTEGER NOT NULL, up_to INTEGER)"
+    " STRICT;",
+};
+
+/* The blocks of a job that was being uploaded are removed later, in small steps. */
+static const char recover_text[] =
+    "INSERT INTO dropped (job, everything) SELECT seq, 1 FROM job WHERE state = 'receiving';"
+    "DELETE FROM request WHERE job IN (SELECT seq FROM job WHERE state = 'receiving');"
+    "DELETE FROM job WHERE state = 'receiving';"
+    "UPDATE job SET state = 'pending', holder = NULL, lease_until_ms = NULL WHERE state = 'running';";
+
+static bool execute(sqlite3 *db, const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* Returns the number that a statement has as its only row, or -1. */
+static int64_t number_of(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *st = NULL;
+    int64_t n = -1;
+    if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+        n = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return n;
+}
+
+static bool tell(sqlite3 *db, const char *path, const char *what, char *err, size_t err_size)
+{
+    snprintf(err, err_size, "the job store %s cannot be %s: %s", path, what, sqlite3_errmsg(db));
+    return false;
+}
+
+bool sqlite_schema_forward(sqlite3 *db, const char *path, char *err, size_t err_size)
+{
+    /* BEGIN IMMEDIATE comes first: then no other process can bring the file forward at the same time. */
+    bool ok = execute(db, "BEGIN IMMEDIATE");
+    int64_t version = ok ? number_of(db, "PRAGMA user_version") : -1;
+    if (version > (int64_t)ARRAY_SIZE(versions)) {
+        snprintf(err, err_size,
+                 "the job store %s has schema %lld, and this fantail knows schema %zu: use a newer fantail", path,
+                 (long long)version, ARRAY_SIZE(versions));
+        execute(db, "ROLLBACK");
+        return false;
+    }
+    ok = ok && version >= 0;
+    for (size_t i = (size_t)version; ok && i < ARRAY_SIZE(versions); i++) {
+        char set_version[64];
+        snprintf(set_version, sizeof set_version, "PRAGMA user_version = %zu", i + 1);
+        ok = execute(db, versions[i]) && execute(db, set_version);
+    }
+    if (ok && execute(db, "COMMIT")) return true;
+    tell(db, path, "brought to this version's schema", err, err_size);
+    execute(db, "ROLLBACK");
+    return false;
+}
+
+bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_size)
+{
+    char first[160];
+    snprintf(first, sizeof first, "PRAGMA page_size = %d; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = %d",
+             SQLITE_PAGE_BYTES, SQLITE_APPLICATION_ID);
+    if (!execute(db, first)) return tell(db, path, "made", err, err_size);
+    return sqlite_schema_forward(db, path, err, err_size);
+}
+
+bool sqlite_schema_recover(sqlite3 *db, const char *path, char *err, size_t err_size)
+{
+    if (execute(db, "BEGIN IMMEDIATE") && execute(db, recover_text) && execute(db, "COMMIT")) return true;
+    tell(db, path, "used", err, err_size);
+    execute(db, "ROLLBACK");
+    return false;
+}

@@ -1,0 +1,248 @@
+/* The statements of the SQLite back end, and how they are run. */
+#include <errno.h>
+#include <stdarg.h>
+
+#include "common/base/limits.h"
+#include "coordinator/store/sqlite_internal.h"
+
+/* In the order of sqlite_column_job(). */
+#define JOB_COLUMNS                                                                                                    \
+    "id, state, task, labels, priority, items, succeeded, failed, cancelled, errors, reason, redrives, cancel_wanted," \
+    " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, seq"
+/* The first pending job, and those whose lease ended before ?4. Each part has an index, so it takes the same time
+ * however many jobs run or wait. SQLite would choose another index. */
+#define FIRST_PENDING                                                                                                  \
+    "SELECT seq, priority, id FROM job INDEXED BY job_pending WHERE state = 'pending'"                                 \
+    " ORDER BY priority DESC, id LIMIT 1"
+#define ABANDONED                                                                                                      \
+    "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"
+#define CLAIMABLE "(SELECT seq, priority, id FROM (" FIRST_PENDING ") UNION ALL " ABANDONED ")"
+/* The oldest jobs that ended before ?1. The three statements of a sweep choose the same jobs. */
+#define SWEPT "(SELECT seq FROM job WHERE ended_ms <= ?1 ORDER BY ended_ms, seq LIMIT ?2)"
+
+static const char *const sql_texts[] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_BEGIN_READ] = "BEGIN",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_ADD_JOB] = "INSERT INTO job (id, state, task, labels, priority, items, created_ms, key, key_digest)"
+                    " VALUES (?1, 'receiving', ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING RETURNING seq",
+    [SQL_ADD_REQUEST] = "INSERT OR REPLACE INTO request (job, options) VALUES (?1, ?2)",
+    [SQL_ADD_BLOCK] = "INSERT INTO block (job, kind, ranges, lines) SELECT seq, ?4, ?5, ?6 FROM job"
+                      " WHERE id = ?1 AND fence = ?2 AND state = ?3 RETURNING number",
+    [SQL_SET_PROGRESS] = "UPDATE job SET succeeded = ?2, failed = ?3, cancelled = ?4, retried = ?5,"
+                         " hedged = ?6, errors = ?7 WHERE id = ?1",
+    [SQL_ACCEPT] = "UPDATE job SET state = 'pending', task = ?2, labels = ?3, priority = ?4, items = ?5,"
+                   " key_digest = coalesce(?6, key_digest) WHERE id = ?1 AND state = 'receiving'"
+                   " AND ?7 = (SELECT count(*) FROM block WHERE block.job = job.seq) RETURNING " JOB_COLUMNS,
+    [SQL_CLAIM] = "UPDATE job SET state = 'running', fence = fence + 1, holder = ?1, lease_until_ms = ?2,"
+                  " started_ms = coalesce(started_ms, ?3)"
+                  " WHERE seq = (SELECT seq FROM " CLAIMABLE " ORDER BY priority DESC, id LIMIT 1)"
+                  " RETURNING " JOB_COLUMNS,
+    [SQL_RENEW] = "UPDATE job SET lease_until_ms = ?3 WHERE id = ?1 AND fence = ?2 AND state = 'running'"
+                  " RETURNING " JOB_COLUMNS,
+    [SQL_HAND_BACK] = "UPDATE job SET state = 'pending', holder = NULL, lease_until_ms = NULL"
+                      " WHERE id = ?1 AND fence = ?2 AND state = 'running' RETURNING seq",
+    [SQL_END] = "UPDATE job SET succeeded = ?2, failed = ?3, cancelled = ?4, retried = ?5, hedged = ?6, errors = ?7,"
+                " state = ?9, reason = ?10, ended_ms = ?11, holder = NULL, lease_until_ms = NULL"
+                " WHERE id = ?1 AND fence = ?8 AND state = 'running' RETURNING seq",
+    [SQL_WANT_CANCEL] = "UPDATE job SET cancel_wanted = 1, state = iif(state = 'pending', 'cancelled', state),"
+                        " ended_ms = iif(state = 'pending', ?2, NULL), reason = iif(state = 'pending', ?3, NULL),"
+                        " cancelled = iif(state = 'pending', items - succeeded - failed, cancelled)"
+                        " WHERE id = ?1 AND state IN ('pending', 'running') RETURNING " JOB_COLUMNS,
+    [SQL_REDRIVE] = "UPDATE job SET state = 'pending', failed = 0, cancelled = 0, errors = NULL, reason = NULL,"
+                    " redrives = redrives + 1, cancel_wanted = 0, started_ms = NULL, ended_ms = NULL,"
+                    " dropped_to = (SELECT coalesce(max(number), 0) FROM block WHERE block.job = job.seq)"
+                    " WHERE id = ?1 AND ended_ms IS NOT NULL AND succeeded < items RETURNING " JOB_COLUMNS,
+    [SQL_DROP_ERRORS] =
+        "INSERT INTO dropped (job, everything, up_to) SELECT seq, 0, dropped_to FROM job WHERE seq = ?1",
+    [SQL_REMOVE] = "DELETE FROM job WHERE id = ?1 AND (ended_ms IS NOT NULL OR state = 'receiving') RETURNING seq",
+    [SQL_REMOVE_REQUEST] = "DELETE FROM request WHERE job = ?1",
+    [SQL_DROP_JOB] = "INSERT INTO dropped (job, everything) VALUES (?1, 1)",
+    [SQL_SWEEP_DROP] = "INSERT INTO dropped (job, everything) SELECT seq, 1 FROM job WHERE seq IN " SWEPT,
+    [SQL_SWEEP_REQUESTS] = "DELETE FROM request WHERE job IN " SWEPT,
+    [SQL_SWEEP_JOBS] = "DELETE FROM job WHERE seq IN " SWEPT,
+    [SQL_READ_JOB] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
+    [SQL_READ_BY_KEY] = "SELECT " JOB_COLUMNS " FROM job WHERE key = ?1",
+    [SQL_READ_OPTIONS] = "SELECT options FROM request WHERE job = ?1",
+    [SQL_LIST] = "SELECT id FROM job WHERE state = ?1 AND id < ?2 AND created_ms >= ?3 AND created_ms < ?4"
+                 " AND (?5 IS NULL OR (instr(task, ?5) > 0 AND instr(',' || task || ',', ',' || ?5 || ',') > 0))"
+                 /* The text of most lists of labels shows at once that the label is not in it. */
+                 " AND (?6 IS NULL OR ((instr(labels, ?6) > 0 OR instr(labels, '\\') > 0)"
+                 " AND EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?6)))"
+                 " ORDER BY id DESC LIMIT ?7",
+    [SQL_READ_RANGES] = "SELECT b.number, b.kind, b.ranges FROM job j CROSS JOIN block b ON b.job = j.seq"
+                        " WHERE j.id = ?1 AND b.number > ?2"
+                        " AND NOT (b.kind IN ('errors', 'sent') AND b.number <= j.dropped_to)"
+                        " ORDER BY b.number LIMIT ?3",
+    [SQL_READ_LINES] = "SELECT b.lines FROM block b JOIN job j ON j.seq = b.job WHERE b.number = ?1 AND j.id = ?2",
+    [SQL_NEXT_DROPPED] = "SELECT seq, job, everything, up_to FROM dropped ORDER BY seq LIMIT 1",
+    [SQL_DROPPED_BLOCKS] = "SELECT number, length(lines) FROM block WHERE job = ?1"
+                           " AND (?2 OR (number <= ?3 AND kind IN ('errors', 'sent'))) ORDER BY number LIMIT ?4",
+    [SQL_REMOVE_BLOCK] = "DELETE FROM block WHERE number = ?1",
+    [SQL_END_DROPPED] = "DELETE FROM dropped WHERE seq = ?1",
+    [SQL_VACUUM] = "PRAGMA incremental_vacuum(256)",
+    [SQL_CHECKPOINT] = "PRAGMA wal_checkpoint(PASSIVE)",
+    [SQL_PAGE_COUNT] = "PRAGMA page_count",
+    [SQL_FREE_PAGES] = "PRAGMA freelist_count",
+};
+static_assert(ARRAY_SIZE(sql_texts) == SQL_COUNT, "each statement has its text");
+
+static void note_failure(struct sqlite_db *d, int rc)
+{
+    if (d->rc != SQLITE_OK) return;
+    d->rc = rc;
+    d->system_error = sqlite3_system_errno(d->db);
+    snprintf(d->error, sizeof d->error, "%s", sqlite3_errmsg(d->db));
+}
+
+struct sqlite_query sqlite_query(struct sqlite_db *d, enum sql sql)
+{
+    struct sqlite_query q = {d, NULL};
+    if (d->rc != SQLITE_OK) return q;
+    if (!d->statements[sql]) {
+        int rc = sqlite3_prepare_v3(d->db, sql_texts[sql], -1, SQLITE_PREPARE_PERSISTENT, &d->statements[sql], NULL);
+        if (rc != SQLITE_OK) note_failure(d, rc);
+    }
+    q.st = d->statements[sql];
+    return q;
+}
+
+static void check_bound(struct sqlite_query *q, int rc)
+{
+    if (rc != SQLITE_OK) note_failure(q->d, rc);
+}
+
+void sqlite_bind_int(struct sqlite_query *q, int at, int64_t n)
+{
+    if (q->st) check_bound(q, sqlite3_bind_int64(q->st, at, n));
+}
+
+void sqlite_bind_text(struct sqlite_query *q, int at, const char *text)
+{
+    if (q->st) check_bound(q, sqlite3_bind_text(q->st, at, text, -1, SQLITE_STATIC));
+}
+
+void sqlite_bind_bytes(struct sqlite_query *q, int at, const struct buf *bytes)
+{
+    /* A NULL pointer would bind NULL. */
+    const char *data = bytes->len > 0 ? bytes->data : "";
+    if (q->st) check_bound(q, sqlite3_bind_blob64(q->st, at, data, bytes->len, SQLITE_STATIC));
+}
+
+bool sqlite_row(struct sqlite_query *q)
+{
+    if (!q->st || q->d->rc != SQLITE_OK) return false;
+    int rc = sqlite3_step(q->st);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) note_failure(q->d, rc);
+    return rc == SQLITE_ROW;
+}
+
+bool sqlite_end(struct sqlite_query *q)
+{
+    if (q->st) {
+        sqlite3_reset(q->st);
+        sqlite3_clear_bindings(q->st);
+        q->st = NULL;
+    }
+    return q->d->rc == SQLITE_OK;
+}
+
+bool sqlite_run(struct sqlite_db *d, enum sql sql)
+{
+    struct sqlite_query q = sqlite_query(d, sql);
+    while (sqlite_row(&q)) continue;
+    return sqlite_end(&q);
+}
+
+int64_t sqlite_number(struct sqlite_db *d, enum sql sql)
+{
+    struct sqlite_query q = sqlite_query(d, sql);
+    int64_t n = sqlite_row(&q) ? sqlite3_column_int64(q.st, 0) : 0;
+    sqlite_end(&q);
+    return n;
+}
+
+char *sqlite_text(const struct sqlite_query *q, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(q->st, column);
+    return text ? xstrdup(text) : NULL;
+}
+
+void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes, size_t *len)
+{
+    *bytes = sqlite3_column_blob(q->st, column);
+    *len = (size_t)sqlite3_column_bytes(q->st, column);
+    /* A read error or a lack of memory gives NULL here, and an empty blob does too. */
+    if (!*bytes && sqlite3_errcode(q->d->db) != SQLITE_ROW) note_failure(q->d, sqlite3_extended_errcode(q->d->db));
+}
+
+static enum store_status status_of(int rc, int system_error)
+{
+    switch (rc & 0xff) {
+    case SQLITE_FULL: return STORE_FULL;
+    case SQLITE_IOERR:
+        if (system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG) return STORE_FULL;
+        return rc == SQLITE_IOERR_CORRUPTFS || rc == SQLITE_IOERR_DATA ? STORE_BROKEN : STORE_AWAY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+    case SQLITE_NOMEM:
+    case SQLITE_CANTOPEN:
+    case SQLITE_INTERRUPT: return STORE_AWAY;
+    default: return STORE_BROKEN;
+    }
+}
+
+enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call)
+{
+    store_call_clear(call);
+    return sqlite_refuse(call, status_of(d->rc, d->system_error), "the job store %s cannot be used: %s", d->path,
+                         d->error);
+}
+
+enum store_status sqlite_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(call->error, sizeof call->error, fmt, args);
+    va_end(args);
+    return status;
+}
+
+bool sqlite_begin(struct sqlite_db *d)
+{
+    d->rc = SQLITE_OK;
+    if (d->max_bytes > 0) {
+        int64_t pages = sqlite_number(d, SQL_PAGE_COUNT) - sqlite_number(d, SQL_FREE_PAGES);
+        d->used_bytes = (uint64_t)pages * SQLITE_PAGE_BYTES;
+    }
+    return sqlite_run(d, d->only_reads ? SQL_BEGIN_READ : SQL_BEGIN);
+}
+
+bool sqlite_finish(struct sqlite_db *d)
+{
+    if (sqlite_run(d, SQL_COMMIT)) return true;
+    /* Some failures have rolled the transaction back already. */
+    int rc = d->rc;
+    d->rc = SQLITE_OK;
+    char error[sizeof d->error];
+    memcpy(error, d->error, sizeof error);
+    int system_error = d->system_error;
+    if (!sqlite3_get_autocommit(d->db)) sqlite_run(d, SQL_ROLLBACK);
+    d->rc = rc;
+    d->system_error = system_error;
+    memcpy(d->error, error, sizeof error);
+    return false;
+}
+
+bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes)
+{
+    if (d->max_bytes == 0) return true;
+    d->used_bytes += bytes;
+    if (d->used_bytes <= d->max_bytes) return true;
+    d->used_bytes -= bytes;
+    sqlite_refuse(c, STORE_FULL,
+                  "the job store is full: it has reached --store-max-bytes; remove ended jobs, or shorten --job-ttl-s");
+    return false;
+}

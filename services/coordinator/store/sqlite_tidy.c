@@ -1,0 +1,144 @@
+/*
+ * Removing. A job disappears at once, but its blocks are only noted as dropped: to remove 10 GB takes long. The writer
+ * removes dropped blocks in small steps while no call waits. Then it gives free pages back to the file system.
+ */
+#include <time.h>
+
+#include "common/base/limits.h"
+#include "coordinator/store/sqlite_internal.h"
+
+#define SWEEP_JOBS  100       /* removed by one STORE_SWEEP */
+#define STEP_JOBS   256       /* whose blocks are removed in one step */
+#define STEP_BLOCKS 128       /* removed in one step */
+#define STEP_BYTES  (4 * MIB) /* of the lines of these blocks, about */
+#define SPARE_PAGES 256       /* free pages that stay in the file for the next block */
+
+/* Returns the number of the job in the row, or -1. Ends the query. */
+static int64_t take_seq_or_none(struct sqlite_query *q)
+{
+    int64_t seq = sqlite_row(q) ? sqlite3_column_int64(q->st, 0) : -1;
+    sqlite_end(q);
+    return seq;
+}
+
+static void run_with_number(struct sqlite_db *d, enum sql sql, int64_t n)
+{
+    struct sqlite_query q = sqlite_query(d, sql);
+    sqlite_bind_int(&q, 1, n);
+    while (sqlite_row(&q)) continue;
+    sqlite_end(&q);
+}
+
+enum store_status sqlite_redrive(struct sqlite_db *d, struct store_call *c)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_REDRIVE);
+    sqlite_bind_text(&q, 1, c->job.id);
+    bool is_there = sqlite_row(&q);
+    int64_t seq = 0;
+    if (is_there) {
+        sqlite_column_job(&q, &c->found);
+        seq = sqlite3_column_int64(q.st, SQLITE_JOB_COLUMN_SEQ);
+    }
+    sqlite_end(&q);
+    if (!is_there) {
+        enum store_status status = sqlite_why_not(d, c, false, "ended");
+        bool has_only_values = status == STORE_CONFLICT && stored_state_is_end(c->found.state);
+        return has_only_values ? STORE_OK : status;
+    }
+    run_with_number(d, SQL_DROP_ERRORS, seq);
+    d->untidy = true;
+    return STORE_OK;
+}
+
+enum store_status sqlite_remove(struct sqlite_db *d, struct store_call *c)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_REMOVE);
+    sqlite_bind_text(&q, 1, c->job.id);
+    int64_t seq = take_seq_or_none(&q);
+    if (seq < 0) return sqlite_why_not(d, c, false, "ended");
+    run_with_number(d, SQL_REMOVE_REQUEST, seq);
+    run_with_number(d, SQL_DROP_JOB, seq);
+    d->untidy = true;
+    return STORE_OK;
+}
+
+enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t before_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - c->ttl_ms;
+    static const enum sql steps[] = {SQL_SWEEP_DROP, SQL_SWEEP_REQUESTS, SQL_SWEEP_JOBS};
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        struct sqlite_query q = sqlite_query(d, steps[i]);
+        sqlite_bind_int(&q, 1, before_ms);
+        sqlite_bind_int(&q, 2, SWEEP_JOBS);
+        while (sqlite_row(&q)) continue;
+        sqlite_end(&q);
+    }
+    int removed = sqlite3_changes(d->db);
+    d->untidy = d->untidy || removed > 0;
+    c->more = removed == SWEEP_JOBS;
+    return STORE_OK;
+}
+
+/* Some blocks that are to be removed. */
+struct step {
+    int64_t numbers[STEP_BLOCKS];
+    unsigned n;
+    uint64_t bytes;
+};
+
+/* Adds blocks of one entry of the table `dropped` to the step. Returns whether these are all of them. */
+static bool choose_blocks(struct sqlite_query *entry, struct step *s)
+{
+    struct sqlite_query q = sqlite_query(entry->d, SQL_DROPPED_BLOCKS);
+    for (int i = 1; i <= 3; i++) sqlite_bind_int(&q, i, sqlite3_column_int64(entry->st, i));
+    sqlite_bind_int(&q, 4, STEP_BLOCKS + 1);
+    bool all = true;
+    while (all && sqlite_row(&q)) {
+        all = s->n < STEP_BLOCKS && s->bytes < STEP_BYTES;
+        if (!all) break;
+        s->numbers[s->n++] = sqlite3_column_int64(q.st, 0);
+        s->bytes += (uint64_t)sqlite3_column_int64(q.st, 1);
+    }
+    sqlite_end(&q);
+    return all;
+}
+
+/* Removes dropped blocks. Returns whether something was left to remove. */
+static bool remove_blocks(struct sqlite_db *d)
+{
+    struct step s = {0};
+    bool all = true, any = false;
+    for (unsigned jobs = 0; all && jobs < STEP_JOBS && s.n < STEP_BLOCKS; jobs++) {
+        struct sqlite_query entry = sqlite_query(d, SQL_NEXT_DROPPED);
+        bool is_there = sqlite_row(&entry);
+        int64_t seq = is_there ? sqlite3_column_int64(entry.st, 0) : 0;
+        if (is_there) all = choose_blocks(&entry, &s);
+        sqlite_end(&entry);
+        if (!is_there) break;
+        any = true;
+        if (all) run_with_number(d, SQL_END_DROPPED, seq);
+    }
+    for (unsigned i = 0; i < s.n; i++) run_with_number(d, SQL_REMOVE_BLOCK, s.numbers[i]);
+    return any;
+}
+
+/* Returns whether there may be more to do. */
+static bool shrink(struct sqlite_db *d)
+{
+    d->rc = SQLITE_OK;
+    if (sqlite_number(d, SQL_FREE_PAGES) > SPARE_PAGES) {
+        sqlite_run(d, SQL_VACUUM);
+        return true;
+    }
+    /* The file itself becomes shorter at a checkpoint. */
+    sqlite_run(d, SQL_CHECKPOINT);
+    return false;
+}
+
+void sqlite_tidy(struct sqlite_db *d)
+{
+    bool any = sqlite_begin(d) && remove_blocks(d);
+    d->untidy = sqlite_finish(d) && (any || shrink(d));
+}

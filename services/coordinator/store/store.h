@@ -1,0 +1,239 @@
+/*
+ * The job store keeps durable jobs: jobs that outlive the connection of their client. It keeps each job's options, its
+ * items and its answers. This interface hides which database it is.
+ *
+ * All calls are asynchronous. store_start() returns at once. `done` is called later, on the thread of the event loop,
+ * never from inside store_start(). A writing call is done when its transaction is committed. Calls that wait at the
+ * same time share one transaction (a group commit), so `done` is called for all of them after one fsync. If one of them
+ * fails, the others still take effect.
+ *
+ * Writing calls take effect in the order in which they were started. A reading call sees every writing call that was
+ * done before the reading call was started.
+ *
+ * Leases: one coordinator runs a job at a time. STORE_CLAIM gives it a lease with a fencing token, which grows with
+ * each claim. Each writing call of the running job carries the token. If another coordinator has claimed the job since,
+ * the call changes nothing and ends as STORE_FENCED. Times are read from the clock of the database.
+ * (The idea: M. Kleppmann, "How to do distributed locking", 2016.)
+ *
+ *                       ADD_JOB           ACCEPT            CLAIM            END
+ *                     ----------> RECEIVING ------> PENDING ------> RUNNING ----> SUCCEEDED, PARTIAL, FAILED,
+ *                                     |                ^               |            CANCELLED or TIMED_OUT
+ *             REMOVE, or the store is |                +---------------+               |         |
+ *             opened again            v                HAND_BACK, or the lease         | REMOVE  | REDRIVE
+ *                                   (gone)             has ended                       v         v
+ *                                                                                    (gone)    PENDING
+ */
+#ifndef FANTAIL_COORDINATOR_STORE_STORE_H
+#define FANTAIL_COORDINATOR_STORE_STORE_H
+
+#include "common/base/buf.h"
+#include "common/base/list.h"
+
+struct metric_histogram;
+struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not include uv.h */
+
+#define STORE_ID_SIZE       37  /* a job's id (a UUID as text) with its NUL */
+#define STORE_LABELS_MAX    16  /* labels of one job */
+#define STORE_LABEL_SIZE    65  /* a label with its NUL */
+#define STORE_LIST_MAX      200 /* jobs of one page of the list */
+#define STORE_RANGES_BLOCKS 512 /* blocks that one STORE_READ_RANGES returns at most */
+
+/* The state of a job in the store. The states from STORED_SUCCEEDED on are those of an ended job. */
+enum stored_state {
+    STORED_RECEIVING, /* its items are still being uploaded; nobody can see it */
+    STORED_PENDING,
+    STORED_RUNNING,
+    STORED_SUCCEEDED,
+    STORED_PARTIAL,
+    STORED_FAILED,
+    STORED_CANCELLED,
+    STORED_TIMED_OUT,
+    STORED_STATE_COUNT
+};
+/* "receiving", "pending", "running", "succeeded" and so on. The database has these words. */
+const char *stored_state_name(enum stored_state state);
+/* Returns false if there is no such state. */
+bool stored_state_parse(const char *name, enum stored_state *state);
+static inline bool stored_state_is_end(enum stored_state state)
+{
+    return state >= STORED_SUCCEEDED;
+}
+
+/* How many items have ended, and how; and how many extra attempts there were. */
+struct stored_counts {
+    uint64_t succeeded, failed, cancelled;
+    uint64_t retried, hedged;
+};
+
+/* One job, without its items and answers. The strings are owned by the struct. Times are milliseconds since 1970;
+ * 0: not yet. */
+struct stored_job {
+    char id[STORE_ID_SIZE];
+    enum stored_state state;
+    char *task;    /* its tasks, separated by commas */
+    char *options; /* JSON text with all that is needed to run it again; only CLAIM and READ_JOB return it */
+    char *labels;  /* JSON array of strings; NULL: none */
+    int priority;
+    uint64_t items;       /* known from ACCEPT on */
+    uint64_t item_blocks; /* only for ACCEPT: how many blocks of items were added */
+    struct stored_counts counts;
+    char *errors; /* JSON object: how many items have an error of each name; NULL: none */
+    char *reason; /* why it ended early; NULL: it did not */
+    uint64_t redrives;
+    bool cancel_wanted; /* a client has asked for its cancellation */
+    int64_t created_ms, started_ms, ended_ms;
+    char *key;        /* Idempotency-Key; NULL: none */
+    char *key_digest; /* digest of the request with that key */
+    uint64_t fence;   /* token of the last lease */
+};
+/* Releasing a zeroed struct is fine. */
+void stored_job_release(struct stored_job *j);
+
+/* What a block has. */
+enum block_kind {
+    BLOCK_ITEMS,  /* items, one line each */
+    BLOCK_VALUES, /* answers {"value":...}, one line each */
+    BLOCK_ERRORS, /* answers {"error":...} */
+    BLOCK_SENT,   /* no lines: items of a task that is not idempotent, recorded before they are sent */
+    BLOCK_KIND_COUNT
+};
+
+/* Consecutive items. In a block, the lines of a range follow those of the range before it. */
+struct block_range {
+    uint64_t first, n;
+    bool repeated; /* BLOCK_ERRORS: one line stands for all n items */
+};
+
+/* Many items or answers that are stored together. Its ranges do not overlap, but may be in any order. */
+struct block {
+    uint64_t number; /* given by the store; later blocks of a job have larger numbers */
+    enum block_kind kind;
+    struct block_range *ranges; /* owned */
+    size_t range_count;
+    struct buf lines; /* empty in the results of STORE_READ_RANGES */
+};
+void block_release(struct block *b);
+
+enum store_op {
+    /* Writing calls. */
+    STORE_ADD_JOB,     /* `job` is new, in state RECEIVING. With a key that exists: STORE_EXISTS, and `found` */
+    STORE_ADD_BLOCK,   /* adds `block` to the job; a block of answers with `counts` and `errors`, which BLOCK_SENT and
+                          BLOCK_ITEMS leave as they are */
+    STORE_ACCEPT,      /* the body is whole: sets options, task, labels, priority, items and key_digest; PENDING; fills
+                          `found`. CONFLICT, if the store has not item_blocks blocks: then one of them has failed */
+    STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest; fills `found` */
+    STORE_RENEW,       /* extends the lease; `found` says whether the job is to be cancelled */
+    STORE_HAND_BACK,   /* ends the lease; the job is PENDING */
+    STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease */
+    STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED at once. Its items without
+                          an answer are counted as cancelled, and have no block */
+    STORE_REDRIVE,     /* drops the BLOCK_ERRORS and BLOCK_SENT of an ended job; it is PENDING again, if it had items
+                          without a value; fills `found` */
+    STORE_REMOVE,      /* removes an ended or receiving job with all its blocks */
+    STORE_SWEEP,       /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */
+    /* Reading calls. */
+    STORE_READ_JOB,    /* fills `found`, also with a RECEIVING job */
+    STORE_LIST_JOBS,   /* fills `list`, newest first */
+    STORE_READ_RANGES, /* fills `blocks` without their lines: those with a number above block.number, or
+                          the first of them (`more`) */
+    STORE_READ_BLOCK,  /* fills the lines of `block`, by its number */
+    STORE_OP_COUNT
+};
+
+enum store_status {
+    STORE_OK,
+    STORE_NOT_FOUND, /* no such job or block; for CLAIM: no job waits */
+    STORE_EXISTS,    /* ADD_JOB: the key is known */
+    STORE_CONFLICT,  /* the job is in a state in which this cannot be done; `found` has the job */
+    STORE_FENCED,    /* another coordinator has claimed the job since */
+    STORE_FULL,      /* the disk, or the store's own limit of bytes, is full */
+    STORE_AWAY,      /* the database cannot be reached, or is busy for too long: try again later */
+    STORE_BROKEN,    /* the database is damaged or cannot be used; trying again does not help */
+    STORE_STATUS_COUNT
+};
+
+/* Which jobs a list has. Zeroed members do not restrict it. */
+struct store_filter {
+    bool with_state[STORED_STATE_COUNT]; /* all false: every state except RECEIVING */
+    const char *task, *label;
+    int64_t created_from_ms, created_before_ms;
+    char below[STORE_ID_SIZE]; /* only jobs with a smaller id, that is older ones: the cursor */
+    unsigned limit;            /* 1 .. STORE_LIST_MAX */
+};
+
+/* One call. The caller fills the members that `op` needs, starts it, and frees it after `done`. It owns everything
+ * that it points to, except `holder`, filter.task and filter.label, which are borrowed until `done`. */
+struct store_call {
+    enum store_op op;
+    void (*done)(struct store_call *call);
+    void *data; /* the caller's own */
+
+    /* What is asked. */
+    struct stored_job job; /* ADD_JOB, ACCEPT, END: the members they set. All others: only id and fence */
+    struct block block;    /* ADD_BLOCK sets its number */
+    const char *holder;    /* CLAIM: a name of this coordinator, for people */
+    uint64_t lease_ms;     /* CLAIM, RENEW */
+    int64_t ttl_ms;        /* SWEEP */
+    struct store_filter filter;
+
+    /* What came back. */
+    enum store_status status;
+    char error[256]; /* unless OK: one sentence for the log and the client */
+    struct stored_job found;
+    struct stored_job *list;
+    size_t list_count;
+    struct block *blocks;
+    size_t block_count;
+    bool more;      /* LIST_JOBS, READ_RANGES, SWEEP, REMOVE: there is more */
+    int64_t now_ms; /* CLAIM, RENEW: the time of the database */
+
+    /* The store's own. */
+    struct list_link link;
+    uint64_t started_ns;
+};
+
+struct store_call *store_call_new(enum store_op op, void (*done)(struct store_call *call), void *data);
+/* NULL is fine. */
+void store_call_free(struct store_call *call);
+/* Discards what came back. A back end calls it before it carries out the call. */
+void store_call_clear(struct store_call *call);
+
+struct store;
+struct store_ops {
+    void (*start)(struct store *s, struct store_call *call);
+    /* The loop must keep running until `closed` is called. Calls that were started are done before. */
+    void (*close)(struct store *s, void (*closed)(void *data), void *data);
+};
+struct store_metrics {
+    uint64_t *calls[STORE_STATUS_COUNT];
+    struct metric_histogram *seconds;
+};
+/* The first member of each back end's own struct. */
+struct store {
+    const struct store_ops *ops;
+    const struct store_metrics *metrics; /* borrowed; NULL: calls are not counted */
+};
+/* Registers the metrics. */
+void store_register_metrics(struct store_metrics *m);
+/* For back ends: counts the call, and calls its done(). The call may be freed afterwards. */
+void store_finish(struct store *s, struct store_call *call);
+
+/* Opens the file of sqlite:PATH, and makes it if there is none. Returns NULL and one sentence when the file cannot be
+ * used: it is damaged, is not fantail's, has a newer schema, or another process has it open (the sentence names its
+ * pid). `max_bytes` limits the size of the file; 0: no limit. */
+MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,
+                                           size_t err_size);
+
+/* Queues the call. The store owns it until it calls `done`. */
+static inline void store_start(struct store *s, struct store_call *call)
+{
+    call->started_ns = now_ns();
+    s->ops->start(s, call);
+}
+
+static inline void store_close(struct store *s, void (*closed)(void *data), void *data)
+{
+    s->ops->close(s, closed, data);
+}
+
+#endif

@@ -1,0 +1,103 @@
+#include "common/observe/metrics.h"
+#include "coordinator/store/store.h"
+
+static const char *const state_names[] = {
+    [STORED_RECEIVING] = "receiving", [STORED_PENDING] = "pending",     [STORED_RUNNING] = "running",
+    [STORED_SUCCEEDED] = "succeeded", [STORED_PARTIAL] = "partial",     [STORED_FAILED] = "failed",
+    [STORED_CANCELLED] = "cancelled", [STORED_TIMED_OUT] = "timed_out",
+};
+static_assert(ARRAY_SIZE(state_names) == STORED_STATE_COUNT, "one name per state");
+
+const char *stored_state_name(enum stored_state state)
+{
+    return state_names[state];
+}
+
+bool stored_state_parse(const char *name, enum stored_state *state)
+{
+    for (unsigned i = 0; i < STORED_STATE_COUNT; i++) {
+        if (strcmp(name, state_names[i]) != 0) continue;
+        *state = (enum stored_state)i;
+        return true;
+    }
+    return false;
+}
+
+void stored_job_release(struct stored_job *j)
+{
+    free(j->task);
+    free(j->options);
+    free(j->labels);
+    free(j->errors);
+    free(j->reason);
+    free(j->key);
+    free(j->key_digest);
+    *j = (struct stored_job){0};
+}
+
+void block_release(struct block *b)
+{
+    free(b->ranges);
+    buf_release(&b->lines);
+    *b = (struct block){0};
+}
+
+struct store_call *store_call_new(enum store_op op, void (*done)(struct store_call *call), void *data)
+{
+    struct store_call *c = xcalloc(1, sizeof *c);
+    c->op = op;
+    c->done = done;
+    c->data = data;
+    return c;
+}
+
+void store_call_clear(struct store_call *c)
+{
+    for (size_t i = 0; i < c->list_count; i++) stored_job_release(&c->list[i]);
+    for (size_t i = 0; i < c->block_count; i++) block_release(&c->blocks[i]);
+    free(c->list);
+    free(c->blocks);
+    stored_job_release(&c->found);
+    c->list = NULL;
+    c->blocks = NULL;
+    c->list_count = c->block_count = 0;
+    c->status = STORE_OK;
+    c->error[0] = '\0';
+    c->more = false;
+    c->now_ms = 0;
+}
+
+void store_call_free(struct store_call *c)
+{
+    if (!c) return;
+    store_call_clear(c);
+    stored_job_release(&c->job);
+    block_release(&c->block);
+    free(c);
+}
+
+void store_register_metrics(struct store_metrics *m)
+{
+    static const char *const names[] = {
+        [STORE_OK] = "ok",         [STORE_NOT_FOUND] = "not_found",
+        [STORE_EXISTS] = "exists", [STORE_CONFLICT] = "conflict",
+        [STORE_FENCED] = "fenced", [STORE_FULL] = "full",
+        [STORE_AWAY] = "away",     [STORE_BROKEN] = "broken",
+    };
+    static_assert(ARRAY_SIZE(names) == STORE_STATUS_COUNT, "one name per status");
+    const char *list[STORE_STATUS_COUNT];
+    memcpy(list, names, sizeof list);
+    metric_counters("fantail_store_calls_total", "Calls to the job store, by their status.", "status", list,
+                    STORE_STATUS_COUNT, m->calls);
+    m->seconds = metric_histogram("fantail_store_call_seconds",
+                                  "Time from the start of a call to the job store until it was done.", NULL);
+}
+
+void store_finish(struct store *s, struct store_call *call)
+{
+    if (s->metrics) {
+        ++*s->metrics->calls[call->status];
+        metric_observe_ns(s->metrics->seconds, now_ns() - call->started_ns);
+    }
+    call->done(call);
+}

@@ -1,0 +1,464 @@
+#include "unit/coordinator/durable/fake_store.h"
+
+/* Copies. */
+
+static char *copy_text(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
+static struct stored_job copy_job(const struct stored_job *j)
+{
+    struct stored_job copy = *j;
+    copy.task = copy_text(j->task);
+    copy.options = copy_text(j->options);
+    copy.labels = copy_text(j->labels);
+    copy.errors = copy_text(j->errors);
+    copy.reason = copy_text(j->reason);
+    copy.key = copy_text(j->key);
+    copy.key_digest = copy_text(j->key_digest);
+    return copy;
+}
+
+static void replace_text(char **to, const char *from)
+{
+    char *copy = copy_text(from);
+    free(*to);
+    *to = copy;
+}
+
+static struct block copy_block(const struct block *b, bool with_lines)
+{
+    struct block copy = *b;
+    size_t size = b->range_count * sizeof *b->ranges;
+    copy.lines = (struct buf){0};
+    copy.ranges = size ? xmalloc(size) : NULL;
+    if (size) memcpy(copy.ranges, b->ranges, size);
+    if (with_lines && b->lines.len) buf_add(&copy.lines, b->lines.data, b->lines.len);
+    return copy;
+}
+
+/* Jobs. */
+
+struct fake_job *fake_store_find(struct fake_store *s, const char *id)
+{
+    for (size_t i = 0; i < s->job_count; i++)
+        if (strcmp(s->jobs[i]->job.id, id) == 0) return s->jobs[i];
+    return NULL;
+}
+
+static struct fake_job *add(struct fake_store *s, const struct stored_job *from)
+{
+    struct fake_job *j = xcalloc(1, sizeof *j);
+    s->jobs = xrealloc(s->jobs, (s->job_count + 1) * sizeof(struct fake_job *));
+    s->jobs[s->job_count++] = j;
+    j->job = copy_job(from);
+    j->job.created_ms = s->now_ms;
+    return j;
+}
+
+static void free_job(struct fake_job *j)
+{
+    for (size_t i = 0; i < j->block_count; i++) block_release(&j->blocks[i]);
+    free(j->blocks);
+    stored_job_release(&j->job);
+    free(j);
+}
+
+static void remove_job(struct fake_store *s, struct fake_job *j)
+{
+    size_t i = 0;
+    while (s->jobs[i] != j) i++;
+    memmove(&s->jobs[i], &s->jobs[i + 1], (--s->job_count - i) * sizeof(struct fake_job *));
+    free_job(j);
+}
+
+uint64_t fake_store_add_block(struct fake_store *s, struct fake_job *j, struct block *b)
+{
+    j->blocks = xrealloc(j->blocks, (j->block_count + 1) * sizeof *j->blocks);
+    b->number = ++s->last_block;
+    j->blocks[j->block_count++] = *b;
+    *b = (struct block){.number = b->number};
+    return b->number;
+}
+
+struct fake_job *fake_store_add_job(struct fake_store *s, const char *id, enum stored_state state, uint64_t items)
+{
+    static char task[] = "echo", options[] = "{\"task\":\"echo\"}";
+    struct stored_job job = {.state = state, .task = task, .options = options, .priority = 5, .items = items};
+    snprintf(job.id, sizeof job.id, "%s", id);
+    struct fake_job *j = add(s, &job);
+    if (state >= STORED_RUNNING) j->job.started_ms = s->now_ms;
+    if (stored_state_is_end(state)) j->job.ended_ms = s->now_ms;
+    return j;
+}
+
+void fake_store_add_lines(struct fake_store *s, struct fake_job *j, enum block_kind kind, uint64_t first, uint64_t n,
+                          const char *format)
+{
+    struct block b = {.kind = kind, .range_count = 1};
+    b.ranges = xcalloc(1, sizeof *b.ranges);
+    b.ranges[0] = (struct block_range){.first = first, .n = n};
+    for (uint64_t i = first; i < first + n; i++) {
+        const char *at = strstr(format, "%u");
+        buf_add(&b.lines, format, at ? (size_t)(at - format) : strlen(format));
+        if (at) buf_add_u64(&b.lines, i);
+        if (at) buf_add_str(&b.lines, at + 2);
+        buf_add_char(&b.lines, '\n');
+    }
+    if (kind == BLOCK_VALUES) j->job.counts.succeeded += n;
+    if (kind == BLOCK_ERRORS) j->job.counts.failed += n;
+    fake_store_add_block(s, j, &b);
+}
+
+/* The operations. Each returns the status of the call. */
+
+static enum store_status fill_found(struct store_call *c, const struct fake_job *j, enum store_status status)
+{
+    stored_job_release(&c->found);
+    c->found = copy_job(&j->job);
+    return status;
+}
+
+static enum store_status add_job(struct fake_store *s, struct store_call *c, struct fake_job *same)
+{
+    for (size_t i = 0; c->job.key && i < s->job_count; i++)
+        if (s->jobs[i]->job.key && strcmp(s->jobs[i]->job.key, c->job.key) == 0)
+            return fill_found(c, s->jobs[i], STORE_EXISTS);
+    if (same) return STORE_CONFLICT;
+    add(s, &c->job)->job.state = STORED_RECEIVING;
+    return STORE_OK;
+}
+
+static enum store_status check_fence(const struct store_call *c, const struct fake_job *j)
+{
+    return j->job.state == STORED_RUNNING && j->job.fence == c->job.fence ? STORE_OK : STORE_FENCED;
+}
+
+static enum store_status add_block(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    bool running = j->job.state != STORED_RECEIVING;
+    if (running && check_fence(c, j) != STORE_OK) return STORE_FENCED;
+    struct block b = copy_block(&c->block, true);
+    c->block.number = fake_store_add_block(s, j, &b);
+    if (c->block.kind != BLOCK_VALUES && c->block.kind != BLOCK_ERRORS) return STORE_OK;
+    j->job.counts = c->job.counts;
+    replace_text(&j->job.errors, c->job.errors);
+    return STORE_OK;
+}
+
+static enum store_status accept_job(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    bool is_whole = j->block_count == c->job.item_blocks;
+    if (j->job.state != STORED_RECEIVING || !is_whole) return fill_found(c, j, STORE_CONFLICT);
+    replace_text(&j->job.options, c->job.options);
+    replace_text(&j->job.task, c->job.task);
+    replace_text(&j->job.labels, c->job.labels);
+    replace_text(&j->job.key_digest, c->job.key_digest);
+    j->job.priority = c->job.priority;
+    j->job.items = c->job.items;
+    j->job.state = STORED_PENDING;
+    return fill_found(c, j, STORE_OK);
+}
+
+static bool may_claim(const struct fake_store *s, const struct fake_job *j)
+{
+    return j->job.state == STORED_PENDING || (j->job.state == STORED_RUNNING && j->lease_end_ms <= s->now_ms);
+}
+
+static enum store_status claim(struct fake_store *s, struct store_call *c, struct fake_job *none)
+{
+    struct fake_job *best = NULL;
+    for (size_t i = 0; i < s->job_count; i++)
+        if (may_claim(s, s->jobs[i]) && (!best || s->jobs[i]->job.priority > best->job.priority)) best = s->jobs[i];
+    if (!best) return STORE_NOT_FOUND;
+    best->job.fence++;
+    best->job.state = STORED_RUNNING;
+    if (!best->job.started_ms) best->job.started_ms = s->now_ms;
+    best->lease_end_ms = s->now_ms + (int64_t)c->lease_ms;
+    c->now_ms = s->now_ms;
+    return fill_found(c, best, STORE_OK);
+}
+
+static enum store_status renew(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    if (check_fence(c, j) != STORE_OK) return STORE_FENCED;
+    j->lease_end_ms = s->now_ms + (int64_t)c->lease_ms;
+    c->now_ms = s->now_ms;
+    return fill_found(c, j, STORE_OK);
+}
+
+static enum store_status hand_back(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    if (check_fence(c, j) != STORE_OK) return STORE_FENCED;
+    j->job.state = STORED_PENDING;
+    return STORE_OK;
+}
+
+static void end_job(struct fake_store *s, struct fake_job *j, enum stored_state state, const char *reason)
+{
+    j->job.state = state;
+    j->job.ended_ms = s->now_ms;
+    replace_text(&j->job.reason, reason);
+}
+
+static enum store_status end(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    if (check_fence(c, j) != STORE_OK) return STORE_FENCED;
+    j->job.counts = c->job.counts;
+    replace_text(&j->job.errors, c->job.errors);
+    end_job(s, j, c->job.state, c->job.reason);
+    return STORE_OK;
+}
+
+static enum store_status want_cancel(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    struct stored_counts *n = &j->job.counts;
+    if (stored_state_is_end(j->job.state)) return fill_found(c, j, STORE_CONFLICT);
+    j->job.cancel_wanted = true;
+    if (j->job.state == STORED_PENDING) {
+        n->cancelled = j->job.items - n->succeeded - n->failed;
+        end_job(s, j, STORED_CANCELLED, "it was cancelled by a DELETE");
+    }
+    return fill_found(c, j, STORE_OK);
+}
+
+static void drop_errors(struct fake_job *j)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < j->block_count; i++) {
+        if (j->blocks[i].kind == BLOCK_ERRORS || j->blocks[i].kind == BLOCK_SENT)
+            block_release(&j->blocks[i]);
+        else
+            j->blocks[kept++] = j->blocks[i];
+    }
+    j->block_count = kept;
+}
+
+static enum store_status redrive(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    if (!stored_state_is_end(j->job.state)) return fill_found(c, j, STORE_CONFLICT);
+    if (j->job.counts.succeeded == j->job.items) return fill_found(c, j, STORE_OK);
+    drop_errors(j);
+    replace_text(&j->job.errors, NULL);
+    replace_text(&j->job.reason, NULL);
+    j->job.counts.failed = j->job.counts.cancelled = 0;
+    j->job.state = STORED_PENDING;
+    j->job.redrives++;
+    j->job.ended_ms = 0;
+    j->job.cancel_wanted = false;
+    return fill_found(c, j, STORE_OK);
+}
+
+static enum store_status remove_ended(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    bool may = stored_state_is_end(j->job.state) || j->job.state == STORED_RECEIVING;
+    if (!may) return fill_found(c, j, STORE_CONFLICT);
+    remove_job(s, j);
+    return STORE_OK;
+}
+
+static enum store_status sweep(struct fake_store *s, struct store_call *c, struct fake_job *none)
+{
+    for (size_t i = 0; i < s->job_count; i++) {
+        const struct stored_job *j = &s->jobs[i]->job;
+        if (!stored_state_is_end(j->state) || j->ended_ms + c->ttl_ms >= s->now_ms) continue;
+        remove_job(s, s->jobs[i]);
+        c->more = true;
+        break;
+    }
+    return STORE_OK;
+}
+
+static enum store_status read_job(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    return fill_found(c, j, STORE_OK);
+}
+
+static bool has_label(const char *labels, const char *label)
+{
+    char quoted[STORE_LABEL_SIZE + 2];
+    snprintf(quoted, sizeof quoted, "\"%s\"", label);
+    return labels && strstr(labels, quoted);
+}
+
+static bool is_listed(const struct stored_job *j, const struct store_filter *f)
+{
+    bool any = true;
+    for (unsigned i = 0; i < STORED_STATE_COUNT; i++) any &= !f->with_state[i];
+    if (any ? j->state == STORED_RECEIVING : !f->with_state[j->state]) return false;
+    if (f->task && (!j->task || strcmp(j->task, f->task) != 0)) return false;
+    if (f->label && !has_label(j->labels, f->label)) return false;
+    if (f->created_from_ms && j->created_ms < f->created_from_ms) return false;
+    if (f->created_before_ms && j->created_ms >= f->created_before_ms) return false;
+    return !f->below[0] || strcmp(j->id, f->below) < 0;
+}
+
+static int by_id_backwards(const void *a, const void *b)
+{
+    const struct stored_job *x = a, *y = b;
+    return strcmp(y->id, x->id);
+}
+
+static enum store_status list_jobs(struct fake_store *s, struct store_call *c, struct fake_job *none)
+{
+    c->list = xcalloc(s->job_count + 1, sizeof *c->list);
+    for (size_t i = 0; i < s->job_count; i++)
+        if (is_listed(&s->jobs[i]->job, &c->filter)) c->list[c->list_count++] = copy_job(&s->jobs[i]->job);
+    qsort(c->list, c->list_count, sizeof *c->list, by_id_backwards);
+    c->more = c->list_count > c->filter.limit;
+    while (c->list_count > c->filter.limit) stored_job_release(&c->list[--c->list_count]);
+    return STORE_OK;
+}
+
+static enum store_status read_ranges(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    size_t most = s->page_blocks ? s->page_blocks : STORE_RANGES_BLOCKS;
+    c->blocks = xcalloc(most, sizeof *c->blocks);
+    for (size_t i = 0; i < j->block_count; i++) {
+        if (j->blocks[i].number <= c->block.number) continue;
+        c->more = c->block_count == most;
+        if (c->more) break;
+        c->blocks[c->block_count++] = copy_block(&j->blocks[i], false);
+    }
+    return STORE_OK;
+}
+
+static enum store_status read_block(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    for (size_t i = 0; i < j->block_count; i++) {
+        if (j->blocks[i].number != c->block.number) continue;
+        block_release(&c->block);
+        c->block = copy_block(&j->blocks[i], true);
+        s->block_bytes_read += c->block.lines.len;
+        return STORE_OK;
+    }
+    return STORE_NOT_FOUND;
+}
+
+/* Calls. */
+
+static const struct {
+    enum store_status (*act)(struct fake_store *s, struct store_call *c, struct fake_job *j);
+    bool needs_job;
+} acts[] = {
+    [STORE_ADD_JOB] = {add_job, false},
+    [STORE_ADD_BLOCK] = {add_block, true},
+    [STORE_ACCEPT] = {accept_job, true},
+    [STORE_CLAIM] = {claim, false},
+    [STORE_RENEW] = {renew, true},
+    [STORE_HAND_BACK] = {hand_back, true},
+    [STORE_END] = {end, true},
+    [STORE_WANT_CANCEL] = {want_cancel, true},
+    [STORE_REDRIVE] = {redrive, true},
+    [STORE_REMOVE] = {remove_ended, true},
+    [STORE_SWEEP] = {sweep, false},
+    [STORE_READ_JOB] = {read_job, true},
+    [STORE_LIST_JOBS] = {list_jobs, false},
+    [STORE_READ_RANGES] = {read_ranges, true},
+    [STORE_READ_BLOCK] = {read_block, true},
+};
+static_assert(ARRAY_SIZE(acts) == STORE_OP_COUNT, "an act for each operation");
+
+static enum store_status carry_out(struct fake_store *s, struct store_call *c)
+{
+    struct fake_fault *fault = &s->faults[c->op];
+    bool fails = fault->times > 0;
+    if (fails) fault->times--;
+    if (s->away) return STORE_AWAY;
+    if (fails && !fault->lost) return fault->status;
+    struct fake_job *j = fake_store_find(s, c->job.id);
+    enum store_status status = acts[c->op].needs_job && !j ? STORE_NOT_FOUND : acts[c->op].act(s, c, j);
+    return fails ? fault->status : status;
+}
+
+bool fake_store_step(struct fake_store *s)
+{
+    struct list_link *first = list_next(&s->waiting, NULL);
+    if (!first) return false;
+    struct store_call *c = CONTAINER_OF(first, struct store_call, link);
+    list_remove(&s->waiting, first);
+    s->calls[c->op]++;
+    store_call_clear(c);
+    c->status = carry_out(s, c);
+    if (c->status != STORE_OK) snprintf(c->error, sizeof c->error, "the fake store says status %d", (int)c->status);
+    store_finish(&s->store, c);
+    return true;
+}
+
+void fake_store_run(struct fake_store *s)
+{
+    while (fake_store_step(s)) continue;
+}
+
+void fake_store_fail(struct fake_store *s, enum store_op op, enum store_status status, unsigned times)
+{
+    s->faults[op] = (struct fake_fault){.status = status, .times = times};
+}
+
+/* With a loop. */
+
+static void on_closed(uv_handle_t *timer)
+{
+    struct fake_store *s = timer->data;
+    void (*closed)(void *data) = s->closed;
+    void *data = s->closed_data;
+    fake_store_free(s);
+    if (closed) closed(data);
+}
+
+/* Carries out the calls that wait now, as one group commit. */
+static void on_timer(uv_timer_t *timer)
+{
+    struct fake_store *s = timer->data;
+    for (size_t n = s->waiting.n; n > 0 && fake_store_step(s); n--) continue;
+    if (s->waiting.n > 0 && !s->held) uv_timer_start(timer, on_timer, s->delay_ms, 0);
+}
+
+void fake_store_release_calls(struct fake_store *s)
+{
+    s->held = false;
+    if (s->waiting.n > 0) uv_timer_start(&s->timer, on_timer, 0, 0);
+}
+
+static void start(struct store *store, struct store_call *c)
+{
+    struct fake_store *s = CONTAINER_OF(store, struct fake_store, store);
+    list_push_back(&s->waiting, &c->link);
+    if (!s->loop || s->held || uv_is_active((uv_handle_t *)&s->timer)) return;
+    uv_timer_start(&s->timer, on_timer, s->delay_ms, 0);
+}
+
+static void close_store(struct store *store, void (*closed)(void *data), void *data)
+{
+    struct fake_store *s = CONTAINER_OF(store, struct fake_store, store);
+    fake_store_run(s);
+    s->closed = closed;
+    s->closed_data = data;
+    if (s->loop) {
+        uv_close((uv_handle_t *)&s->timer, on_closed);
+        return;
+    }
+    fake_store_free(s);
+    if (closed) closed(data);
+}
+
+struct fake_store *fake_store_new(uv_loop_t *loop)
+{
+    static const struct store_ops ops = {.start = start, .close = close_store};
+    struct fake_store *s = xcalloc(1, sizeof *s);
+    *s = (struct fake_store){.store = {&ops}, .now_ms = 1700000000000, .loop = loop};
+    list_init(&s->waiting);
+    if (!loop) return s;
+    uv_timer_init(loop, &s->timer);
+    s->timer.data = s;
+    return s;
+}
+
+void fake_store_free(struct fake_store *s)
+{
+    if (s->waiting.n > 0) BUG("%zu calls of the store were left", s->waiting.n);
+    for (size_t i = 0; i < s->job_count; i++) free_job(s->jobs[i]);
+    free(s->jobs);
+    free(s);
+}

@@ -1,0 +1,77 @@
+/*
+ * A job store in memory, for tests. It follows the rules of store.h. A test can carry out the calls step by step, or
+ * let the loop do it. It can make calls fail, lose the replies of calls that took effect, and move the clock.
+ *
+ * Owner: the test. Free it with fake_store_free(), or with store_close(), which also frees it.
+ */
+#ifndef FANTAIL_TEST_FAKE_STORE_H
+#define FANTAIL_TEST_FAKE_STORE_H
+
+#include <uv.h>
+
+#include "coordinator/store/store.h"
+
+struct fake_fault {
+    enum store_status status;
+    unsigned times; /* so many of the next calls end with this status */
+    bool lost;      /* the call takes effect, and only its reply is wrong */
+};
+
+struct fake_job {
+    struct stored_job job;
+    struct block *blocks;
+    size_t block_count;
+    int64_t lease_end_ms;
+};
+
+struct fake_store {
+    struct store store;
+    /* The test may change these at any time. */
+    int64_t now_ms;     /* the clock of the database */
+    uint64_t delay_ms;  /* with a loop: time from the start of a call to its end */
+    bool away;          /* every call ends as AWAY and changes nothing */
+    bool held;          /* with a loop: no call ends until the test calls fake_store_release_calls() */
+    size_t page_blocks; /* blocks that one READ_RANGES returns; 0: STORE_RANGES_BLOCKS */
+    struct fake_fault faults[STORE_OP_COUNT];
+
+    /* The test may read these. */
+    unsigned calls[STORE_OP_COUNT]; /* calls that were carried out */
+    struct fake_job **jobs;         /* oldest first */
+    size_t job_count;
+    uint64_t block_bytes_read; /* bytes of the lines that READ_BLOCK returned */
+
+    /* Private. */
+    uv_loop_t *loop;
+    uv_timer_t timer;
+    struct list waiting;
+    uint64_t last_block;
+    void (*closed)(void *data);
+    void *closed_data;
+};
+
+/* `loop` NULL: calls end only in fake_store_step() and fake_store_run(). */
+struct fake_store *fake_store_new(uv_loop_t *loop);
+/* Frees the store at once. No call may wait. Without a loop only; with one, use store_close(). */
+void fake_store_free(struct fake_store *s);
+
+/* Carries out the call that was started first. Returns false when no call waits. */
+bool fake_store_step(struct fake_store *s);
+/* Carries out all calls, also those that are started meanwhile. */
+void fake_store_run(struct fake_store *s);
+void fake_store_release_calls(struct fake_store *s);
+/* The next `times` calls of this kind end with `status`. */
+void fake_store_fail(struct fake_store *s, enum store_op op, enum store_status status, unsigned times);
+/* Returns NULL when there is no such job. */
+struct fake_job *fake_store_find(struct fake_store *s, const char *id);
+
+/* Shortcuts past the interface, for tests that only read. They take effect at once. */
+
+/* Adds a job in this state, created at s->now_ms. */
+struct fake_job *fake_store_add_job(struct fake_store *s, const char *id, enum stored_state state, uint64_t items);
+/* Adds a block with one range. Each of the n lines is the format applied to the item's index, with a newline. */
+void fake_store_add_lines(struct fake_store *s, struct fake_job *j, enum block_kind kind, uint64_t first, uint64_t n,
+                          const char *format);
+/* Adds a block of many ranges; takes its ranges and lines. Returns its number. */
+uint64_t fake_store_add_block(struct fake_store *s, struct fake_job *j, struct block *b);
+
+#endif

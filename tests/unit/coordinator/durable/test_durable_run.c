@@ -1,0 +1,268 @@
+/* Durable jobs are claimed, run, resumed and recorded. */
+#include "unit/coordinator/durable/durable_harness.h"
+
+Test(durable_run, a_job_with_items_in_several_blocks_ends)
+{
+    struct bench b;
+    bench_start(&b, 4);
+    struct fake_job *j = harness_add_plain(b.store, "a", 1000, 300);
+    bench_work(&b, 4000);
+    harness_expect_end(j, STORED_SUCCEEDED, 1000);
+    cr_assert_eq(j->job.fence, 1);
+    cr_assert_null(j->job.reason);
+    cr_assert_null(j->job.errors);
+    cr_assert_gt(b.replica.changes, 1);
+    bench_over(&b);
+}
+
+Test(durable_run, each_value_is_recorded_with_its_item)
+{
+    struct bench b;
+    bench_start(&b, 3);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 7);
+    bench_work(&b, 4000);
+    cr_assert_eq(j->job.state, STORED_SUCCEEDED);
+    struct recorded *all = harness_read(j);
+    for (int i = 0; i < 100; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "{\"value\":%d}", i);
+        cr_assert_str_eq(all->lines[i], line);
+    }
+    recorded_release(all);
+    bench_over(&b);
+}
+
+Test(durable_run, items_are_generated)
+{
+    struct bench b;
+    bench_start(&b, 4);
+    struct fake_job *j =
+        harness_add_job(b.store, "a", HARNESS_OPTIONS("{\"range\":{\"start\":10,\"stop\":510}}", "false", "null"), 500);
+    bench_work(&b, 4000);
+    cr_assert_eq(j->job.state, STORED_SUCCEEDED);
+    struct recorded *all = harness_read(j);
+    cr_assert_eq(all->counts.succeeded, 500);
+    cr_assert_str_eq(all->lines[499], "{\"value\":509}");
+    recorded_release(all);
+    cr_assert_eq(b.store->calls[STORE_READ_BLOCK], 0);
+    bench_over(&b);
+}
+
+Test(durable_run, a_job_without_items_ends)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j = harness_add_plain(b.store, "a", 0, 1);
+    bench_pass(&b, 3000);
+    harness_expect_end(j, STORED_SUCCEEDED, 0);
+    bench_over(&b);
+}
+
+Test(durable_run, only_items_without_an_answer_run_again)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 30);
+    fake_store_add_lines(b.store, j, BLOCK_VALUES, 70, 20, "{\"value\":\"before\"}");
+    fake_store_add_lines(b.store, j, BLOCK_VALUES, 0, 10, "{\"value\":\"before\"}");
+    fake_store_add_lines(b.store, j, BLOCK_ERRORS, 25, 10, "{\"error\":{\"name\":\"task_error\"}}");
+    j->job.errors = xstrdup("{\"task_error\":10}");
+    j->job.fence = 7;
+    bench_work(&b, 4000);
+    harness_expect_end(j, STORED_PARTIAL, 90);
+    cr_assert_str_eq(j->job.errors, "{\"task_error\":10}");
+    cr_assert_eq(j->job.fence, 8);
+    struct recorded *all = harness_read(j);
+    for (int i = 0; i < 100; i++) {
+        bool was_before = i < 10 || (i >= 70 && i < 90);
+        if (i < 25 || i >= 35) cr_assert_eq(strstr(all->lines[i], "before") != NULL, was_before, "item %d", i);
+    }
+    recorded_release(all);
+    cr_assert_eq(*b.replica.durable.metrics.take_overs, 1);
+    bench_over(&b);
+}
+
+Test(durable_run, a_generated_job_is_resumed)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j =
+        harness_add_job(b.store, "a", HARNESS_OPTIONS("{\"range\":{\"start\":0,\"stop\":100}}", "false", "null"), 100);
+    fake_store_add_lines(b.store, j, BLOCK_VALUES, 90, 10, "{\"value\":%u}");
+    fake_store_add_lines(b.store, j, BLOCK_VALUES, 10, 50, "{\"value\":%u}");
+    bench_work(&b, 4000);
+    harness_expect_end(j, STORED_SUCCEEDED, 100);
+    bench_over(&b);
+}
+
+Test(durable_run, a_job_whose_answers_are_all_recorded_ends)
+{
+    struct bench b;
+    bench_start(&b, 0);
+    struct fake_job *j = harness_add_plain(b.store, "a", 20, 30);
+    fake_store_add_lines(b.store, j, BLOCK_ERRORS, 0, 1, "{\"error\":{\"name\":\"task_error\"}}");
+    fake_store_add_lines(b.store, j, BLOCK_VALUES, 1, 19, "{\"value\":%u}");
+    bench_pass(&b, 3000);
+    harness_expect_end(j, STORED_PARTIAL, 19);
+    cr_assert_eq(b.store->calls[STORE_READ_BLOCK], 0);
+    bench_over(&b);
+}
+
+Test(durable_run, blocks_are_read_in_several_pages)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    b.store->page_blocks = 3;
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    for (unsigned i = 0; i < 100; i += 20) fake_store_add_lines(b.store, j, BLOCK_VALUES, i, 3, "{\"value\":%u}");
+    bench_work(&b, 4000);
+    harness_expect_end(j, STORED_SUCCEEDED, 100);
+    cr_assert_eq(b.store->calls[STORE_READ_RANGES], 5);
+    bench_over(&b);
+}
+
+Test(durable_run, items_of_a_large_job_are_read_as_they_are_needed)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j = harness_add_job(b.store, "a", HARNESS_OPTIONS("{\"max_concurrency\":1}", "true", "null"), 100);
+    struct buf format = {0};
+    buf_add_str(&format, "\"");
+    for (int i = 0; i < 1024 * 1024; i++) buf_add_char(&format, 'x');
+    buf_add_str(&format, "\"");
+    for (unsigned i = 0; i < 100; i++) fake_store_add_lines(b.store, j, BLOCK_ITEMS, i, 1, buf_cstr(&format));
+    buf_release(&format);
+    bench_pass(&b, 3000);
+    cr_assert_leq(b.store->calls[STORE_READ_BLOCK], 8);
+    durable_drain(&b.replica.durable);
+    bench_over(&b);
+}
+
+Test(durable_run, many_jobs_end_although_few_run_at_once)
+{
+    struct bench b;
+    bench_start(&b, 8);
+    for (int i = 0; i < 300; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "job-%03d", i);
+        harness_add_plain(b.store, id, 3, 2);
+    }
+    bench_work(&b, 1000);
+    for (size_t i = 0; i < 300; i++) harness_expect_end(b.store->jobs[i], STORED_SUCCEEDED, 3);
+    bench_over(&b);
+}
+
+Test(durable_run, the_limit_of_jobs_is_kept)
+{
+    struct bench b;
+    bench_start(&b, 0);
+    b.replica.stage.config.max_jobs = 5;
+    for (int i = 0; i < 20; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "job-%03d", i);
+        harness_add_plain(b.store, id, 3, 2);
+    }
+    bench_pass(&b, 4000);
+    cr_assert_eq(b.replica.stage.jobs.count, 5);
+    stage_add_slots(&b.replica.stage, 2);
+    bench_work(&b, 2000);
+    for (size_t i = 0; i < 20; i++) harness_expect_end(b.store->jobs[i], STORED_SUCCEEDED, 3);
+    bench_over(&b);
+}
+
+Test(durable_run, options_that_cannot_be_read_end_the_job)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_items(b.store, "a", "{\"query\":{\"unheard_of\":\"1\"}}", 20, 5);
+    fake_store_add_lines(b.store, j, BLOCK_VALUES, 3, 2, "{\"value\":%u}");
+    bench_work(&b, 3000);
+    harness_expect_end(j, STORED_FAILED, 2);
+    cr_assert_not_null(strstr(j->job.reason, "stored options cannot be read"));
+    bench_over(&b);
+}
+
+Test(durable_run, a_deadline_counts_from_the_creation_of_the_job)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *late =
+        harness_add_items(b.store, "late", HARNESS_OPTIONS("{\"deadline_s\":60}", "true", "null"), 20, 5);
+    struct fake_job *in_time =
+        harness_add_items(b.store, "in time", HARNESS_OPTIONS("{\"deadline_s\":60}", "true", "null"), 20, 5);
+    late->job.created_ms -= 61000;
+    in_time->job.created_ms -= 50000;
+    bench_work(&b, 3000);
+    cr_assert_eq(late->job.state, STORED_TIMED_OUT);
+    harness_expect_end(late, STORED_TIMED_OUT, 0);
+    harness_expect_end(in_time, STORED_SUCCEEDED, 20);
+    cr_assert_eq(late->job.counts.failed, 20);
+    cr_assert_not_null(strstr(late->job.errors, "deadline_exceeded"));
+    bench_over(&b);
+}
+
+Test(durable_run, a_redriven_job_has_its_whole_deadline_again)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_OPTIONS("{\"deadline_s\":60}", "true", "null"), 20, 5);
+    j->job.created_ms -= 100000;
+    j->job.redrives = 1;
+    bench_work(&b, 3000);
+    harness_expect_end(j, STORED_SUCCEEDED, 20);
+    bench_over(&b);
+}
+
+Test(durable_run, errors_are_recorded_and_counted)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    bench_pass(&b, 100);
+    while (b.replica.stage.out_n > 0) {
+        struct sched_attempt *a = b.replica.stage.out[0];
+        while (a->from + a->received < a->to) {
+            uint64_t at = a->chunk->first + a->from + a->received;
+            if (at % 3 == 0)
+                stage_answer_error(a);
+            else
+                stage_answer_of(a, 1);
+        }
+        stage_complete(&b.replica.stage, a);
+        bench_pass(&b, 100);
+    }
+    bench_pass(&b, 1000);
+    harness_expect_end(j, STORED_PARTIAL, 6);
+    cr_assert_str_eq(j->job.errors, "{\"task_error\":4}");
+    bench_over(&b);
+}
+
+Test(durable_run, a_job_that_fails_more_than_it_tolerates_has_an_answer_to_each_item)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j = harness_add_items(
+        b.store, "a", HARNESS_OPTIONS("{\"tolerated_failure_count\":0,\"chunk_size\":1}", "true", "null"), 50, 10);
+    bench_pass(&b, 100);
+    cr_assert_gt(b.replica.stage.out_n, 0);
+    stage_answer_error(b.replica.stage.out[0]);
+    stage_complete(&b.replica.stage, b.replica.stage.out[0]);
+    bench_pass(&b, 1000);
+    harness_expect_end(j, STORED_FAILED, 0);
+    cr_assert_eq(j->job.counts.failed, 1);
+    cr_assert_eq(j->job.counts.cancelled, 49);
+    cr_assert_not_null(strstr(j->job.reason, "tolerates"));
+    bench_over(&b);
+}
+
+Test(durable_run, earlier_failures_count_for_the_tolerance)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j =
+        harness_add_items(b.store, "a", HARNESS_OPTIONS("{\"tolerated_failure_count\":4}", "true", "null"), 50, 10);
+    fake_store_add_lines(b.store, j, BLOCK_ERRORS, 0, 5, "{\"error\":{\"name\":\"task_error\"}}");
+    bench_work(&b, 3000);
+    cr_assert_eq(j->job.state, STORED_FAILED);
+    bench_over(&b);
+}

@@ -1,0 +1,267 @@
+/* Durable jobs while calls to the store fail, lose their replies, or are fenced. */
+#include "unit/coordinator/durable/durable_harness.h"
+
+/* Lets the next calls of this kind take effect, but with a wrong reply. */
+static void lose_replies(struct fake_store *s, enum store_op op, unsigned times)
+{
+    s->faults[op] = (struct fake_fault){.status = STORE_AWAY, .times = times, .lost = true};
+}
+
+/* Another coordinator takes the job over. */
+static void take_over(struct fake_store *s, struct fake_job *j)
+{
+    j->job.fence++;
+    j->lease_end_ms = s->now_ms + 15000;
+}
+
+Test(durable_store, a_claim_that_fails_is_tried_again)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    fake_store_fail(b.store, STORE_CLAIM, STORE_AWAY, 2);
+    bench_work(&b, 8000);
+    harness_expect_end(j, STORED_SUCCEEDED, 10);
+    bench_over(&b);
+}
+
+Test(durable_store, a_claim_whose_reply_is_lost_is_repeated_when_the_lease_has_ended)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    lose_replies(b.store, STORE_CLAIM, 1);
+    bench_work(&b, 10000);
+    cr_assert_eq(j->job.state, STORED_RUNNING);
+    bench_work(&b, 10000);
+    harness_expect_end(j, STORED_SUCCEEDED, 10);
+    cr_assert_eq(j->job.fence, 2);
+    bench_over(&b);
+}
+
+Test(durable_store, reads_that_fail_are_tried_again)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    fake_store_fail(b.store, STORE_READ_RANGES, STORE_AWAY, 3);
+    fake_store_fail(b.store, STORE_READ_BLOCK, STORE_AWAY, 3);
+    bench_work(&b, 6000);
+    harness_expect_end(j, STORED_SUCCEEDED, 100);
+    cr_assert_eq(j->job.fence, 1);
+    bench_over(&b);
+}
+
+Test(durable_store, answers_are_recorded_once_when_the_store_was_away_or_full)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 200, 50);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 2);
+    bench_work(&b, 4000);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 3);
+    bench_work(&b, 6000);
+    harness_expect_end(j, STORED_SUCCEEDED, 200);
+    cr_assert_geq(*b.replica.durable.metrics.failed_calls, 2);
+    bench_over(&b);
+}
+
+Test(durable_store, a_job_pauses_while_the_store_is_away_and_goes_on)
+{
+    enum { ITEMS = 60 };
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_job(
+        b.store, "a", HARNESS_OPTIONS("{\"chunk_size\":1,\"max_concurrency\":2}", "true", "null"), ITEMS);
+    struct buf format = {0};
+    buf_add_str(&format, "\"");
+    for (int i = 0; i < 512 * 1024; i++) buf_add_char(&format, 'x');
+    buf_add_str(&format, "\"");
+    fake_store_add_lines(b.store, j, BLOCK_ITEMS, 0, ITEMS, buf_cstr(&format));
+    buf_release(&format);
+    bench_pass(&b, 100);
+    b.store->away = true;
+    bench_work(&b, 3000);
+    struct durable_run *r = replica_run(&b.replica);
+    cr_assert(r->job->paused);
+    cr_assert_lt(recorder_bytes(&r->recorder) + r->writing_bytes, 10 * 1024 * 1024);
+    cr_assert_eq(b.replica.stage.out_n, 0);
+    cr_assert_eq(j->job.counts.succeeded, 0);
+    b.store->away = false;
+    bench_work(&b, 8000);
+    harness_expect_end(j, STORED_SUCCEEDED, ITEMS);
+    cr_assert_eq(j->job.fence, 1, "the lease was lost");
+    bench_over(&b);
+}
+
+Test(durable_store, the_lease_is_renewed_and_not_asked_for_all_the_time)
+{
+    struct bench b;
+    bench_start(&b, 0);
+    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    bench_pass(&b, 20000);
+    cr_assert_eq(j->job.fence, 1);
+    unsigned renewed = b.store->calls[STORE_RENEW];
+    cr_assert(renewed >= 4 && renewed <= 6, "renewed %u times", renewed);
+    fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
+    bench_pass(&b, 9000);
+    cr_assert_leq(b.store->calls[STORE_RENEW] - renewed, 20, "renewed %u times", b.store->calls[STORE_RENEW]);
+    fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 0);
+    bench_pass(&b, 20000);
+    cr_assert_eq(j->job.fence, 1);
+    bench_over(&b);
+}
+
+Test(durable_store, an_end_that_fails_is_recorded_later)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    fake_store_fail(b.store, STORE_END, STORE_AWAY, 3);
+    bench_work(&b, 6000);
+    harness_expect_end(j, STORED_SUCCEEDED, 10);
+    cr_assert_eq(b.store->calls[STORE_END], 4);
+    bench_over(&b);
+}
+
+Test(durable_store, an_end_whose_reply_is_lost_counts)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    lose_replies(b.store, STORE_END, 1);
+    bench_work(&b, 6000);
+    harness_expect_end(j, STORED_SUCCEEDED, 10);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    bench_over(&b);
+}
+
+Test(durable_store, a_fenced_block_stops_the_job)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    bench_pass(&b, 100);
+    cr_assert_eq(j->job.state, STORED_RUNNING);
+    stage_answer(&b.replica.stage, 1);
+    take_over(b.store, j);
+    size_t blocks = j->block_count;
+    unsigned calls = b.store->calls[STORE_ADD_BLOCK], changes = b.replica.changes;
+    bench_pass(&b, 1000);
+    cr_assert_eq(b.store->calls[STORE_ADD_BLOCK], calls + 1);
+    cr_assert_eq(b.store->calls[STORE_END], 0);
+    cr_assert_eq(b.replica.stage.out_n, 0, "its items still run");
+    cr_assert_eq(b.replica.stage.jobs.count, 0);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    cr_assert_eq(j->block_count, blocks, "written after the take-over");
+    cr_assert_eq(j->job.counts.succeeded + j->job.counts.cancelled, 0);
+    cr_assert_eq(*b.replica.durable.metrics.fenced, 1);
+    cr_assert_gt(b.replica.changes, changes);
+    bench_over(&b);
+}
+
+Test(durable_store, a_fenced_renewal_stops_the_job)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    bench_pass(&b, 100);
+    take_over(b.store, j);
+    bench_pass(&b, 6000);
+    cr_assert_eq(b.replica.stage.out_n, 0);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    cr_assert_gt(b.replica.stage.cut_offs, 0);
+    bench_over(&b);
+}
+
+Test(durable_store, nothing_is_written_after_a_fence_while_a_call_waits_to_be_started_again)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    bench_pass(&b, 100);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 1);
+    stage_answer(&b.replica.stage, 1);
+    bench_pass(&b, 300);
+    take_over(b.store, j);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 1000);
+    bench_pass(&b, 6000);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    bench_over(&b);
+}
+
+Test(durable_store, a_job_that_is_fenced_while_it_loads_is_dropped)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    fake_store_fail(b.store, STORE_READ_RANGES, STORE_AWAY, 1000);
+    bench_pass(&b, 100);
+    take_over(b.store, j);
+    bench_pass(&b, 6000);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    bench_over(&b);
+}
+
+Test(durable_store, a_damaged_block_of_items_fails_the_job)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    fake_store_fail(b.store, STORE_READ_BLOCK, STORE_BROKEN, 1);
+    bench_work(&b, 4000);
+    harness_expect_end(j, STORED_FAILED, 0);
+    cr_assert_eq(j->job.counts.cancelled, 100);
+    bench_over(&b);
+}
+
+Test(durable_store, a_damaged_list_of_blocks_fails_the_job)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    fake_store_fail(b.store, STORE_READ_RANGES, STORE_BROKEN, 1);
+    bench_work(&b, 4000);
+    cr_assert_eq(j->job.state, STORED_FAILED);
+    cr_assert_not_null(j->job.reason);
+    bench_over(&b);
+}
+
+Test(durable_store, missing_items_fail_the_job)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *end = harness_add_plain(b.store, "no end", 20, 10);
+    struct fake_job *middle = harness_add_plain(b.store, "no middle", 10, 10);
+    struct fake_job *lines = harness_add_plain(b.store, "too few lines", 10, 10);
+    end->job.items = 30;
+    fake_store_add_lines(b.store, middle, BLOCK_ITEMS, 20, 10, "%u");
+    middle->job.items = 30;
+    lines->blocks[0].lines.len -= 4;
+    bench_work(&b, 4000);
+    harness_expect_end(end, STORED_FAILED, 0);
+    cr_assert_str_eq(end->job.reason, "item 20 is missing in the job store");
+    harness_expect_end(middle, STORED_FAILED, 0);
+    harness_expect_end(lines, STORED_FAILED, 0);
+    bench_over(&b);
+}
+
+Test(durable_store, a_block_that_arrives_after_the_decision_to_fail_is_settled)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j = harness_add_items(
+        b.store, "a", HARNESS_OPTIONS("{\"tolerated_failure_count\":0,\"chunk_size\":1}", "true", "null"), 30, 10);
+    /* Step by step: the first block is ready, the others are not. */
+    replica_turn(&b.replica);
+    while (b.store->calls[STORE_READ_BLOCK] < 1) cr_assert(fake_store_step(b.store));
+    replica_turn(&b.replica);
+    cr_assert_gt(b.replica.stage.out_n, 0);
+    stage_answer_error(b.replica.stage.out[0]);
+    fake_store_run(b.store);
+    stage_complete(&b.replica.stage, b.replica.stage.out[0]);
+    bench_pass(&b, 2000);
+    harness_expect_end(j, STORED_FAILED, 0);
+    cr_assert_eq(j->job.counts.cancelled, 29);
+    bench_over(&b);
+}

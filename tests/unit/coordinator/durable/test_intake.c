@@ -1,0 +1,300 @@
+/* The answer to a POST of a durable job: 202 when it is committed, or why it was not kept. */
+#include "unit/coordinator/durable/intake_harness.h"
+
+Test(intake, a_preference_is_found_among_others)
+{
+    static const struct {
+        const char *prefer;
+        bool wanted;
+    } cases[] = {{NULL, false},
+                 {"", false},
+                 {"respond-async", true},
+                 {"Respond-Async", true},
+                 {"return=minimal, respond-async; x=1 , wait=3", true},
+                 {"respond-async,wait=3", true},
+                 {"respond-asynchronously", false},
+                 {"wait=3;respond-async", false}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct http_exchange x = {.prefer = cases[i].prefer};
+        cr_assert_eq(intake_is_wanted(&x), cases[i].wanted, "%s", cases[i].prefer);
+    }
+    assert_no_leaks();
+}
+
+Test(intake, a_job_is_answered_202_only_after_its_commit)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    intake_start(&b);
+    post_body(&b, &x, "{\"task\":\"echo\",\"labels\":[\"night\"],\"priority\":7,\"items\":[1,\"two\",3]}");
+    for (int i = 0; i < 2; i++) {
+        cr_assert(fake_store_step(b.store));
+        cr_assert_eq(x.status, 0, "answered before the commit");
+    }
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202);
+    struct fake_job *j = b.store->jobs[0];
+    char location[80];
+    snprintf(location, sizeof location, "Location: /v1/jobs/%s\n", j->job.id);
+    expect_header(&x, location);
+    expect_header(&x, "Preference-Applied: respond-async\n");
+    cr_assert_str_eq(x.job, j->job.id);
+    cr_assert_not_null(strstr(buf_cstr(&x.answer), "\"status\":\"pending\""), "%s", buf_cstr(&x.answer));
+    cr_assert_eq(j->job.state, STORED_PENDING);
+    cr_assert_str_eq(j->job.task, "echo");
+    cr_assert_str_eq(j->job.labels, "[\"night\"]");
+    cr_assert_eq(j->job.priority, 7);
+    cr_assert_eq(j->job.items, 3);
+    cr_assert_str_eq(buf_cstr(&j->blocks[0].lines), "1\n\"two\"\n3\n");
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+Test(intake, an_accepted_job_is_claimed_at_once_and_runs)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async", .content_type = "application/x-ndjson", .query_task = "echo"};
+    bench_start(&b, 2);
+    bench_pass(&b, 500);
+    post_body(&b, &x, "1\n2\n3\n4\n");
+    bench_work(&b, 200);
+    cr_assert_eq(x.status, 202);
+    harness_expect_end(b.store->jobs[0], STORED_SUCCEEDED, 4);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    bench_over(&b);
+}
+
+Test(intake, generated_items_are_counted_and_not_stored)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    bench_start(&b, 2);
+    post_body(&b, &x, "{\"task\":\"echo\",\"range\":{\"start\":0,\"stop\":50}}");
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202);
+    cr_assert_eq(b.store->jobs[0]->job.items, 50);
+    cr_assert_eq(b.store->jobs[0]->block_count, 0);
+    bench_work(&b, 4000);
+    harness_expect_end(b.store->jobs[0], STORED_SUCCEEDED, 50);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    bench_over(&b);
+}
+
+Test(intake, wrong_bodies_leave_no_job)
+{
+    static const struct {
+        const char *body, *detail;
+        int status;
+    } cases[] = {{"{\"task\":\"echo\",\"items\":[1,}", "", 400},
+                 {"{\"task\":\"echo\",\"items\":[1", "", 400},
+                 {"{\"items\":[1]}", "task", 400},
+                 {"{\"task\":\"echo\"}", "items", 400},
+                 {"", "", 400},
+                 {"{\"task\":\"echo\",\"items\":[1],\"unheard_of\":1}", "field", 400},
+                 {"{\"task\":\"echo\",\"reduce\":\"sum\",\"items\":[1]}", "respond-async", 400},
+                 {"{\"task\":\"echo\",\"labels\":7,\"items\":[1]}", "labels", 400}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct bench b;
+        struct http_exchange x = {.prefer = "respond-async"};
+        intake_start(&b);
+        post_body(&b, &x, cases[i].body);
+        fake_store_run(b.store);
+        expect_problem(&x, cases[i].status, cases[i].detail);
+        intake_over(&b, 0);
+    }
+}
+
+Test(intake, a_fault_after_some_blocks_removes_them)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async", .content_type = "application/x-ndjson", .query_task = "echo"};
+    struct buf body = {0};
+    intake_start(&b);
+    while (body.len < 3 * 1024 * 1024) buf_add_str(&body, "\"0123456789\"\n");
+    post(&b, &x);
+    cr_assert_eq(exchange_send(&x, body.data, body.len), body.len);
+    fake_store_run(b.store);
+    cr_assert_eq(b.store->job_count, 1);
+    exchange_send_text(&x, "1\n{]\n");
+    cr_assert_eq(x.status, 400);
+    fake_store_run(b.store);
+    cr_assert_gt(b.store->calls[STORE_REMOVE], 0);
+    cr_assert_eq(b.store->job_count, 0);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    buf_release(&body);
+    intake_over(&b, 0);
+}
+
+/* Sends a small job while calls of this kind fail, and returns the status of the answer. */
+static int fail(struct bench *b, enum store_op op, enum store_status status, struct http_exchange *x)
+{
+    *x = (struct http_exchange){.prefer = "respond-async"};
+    fake_store_fail(b->store, op, status, 1);
+    post_body(b, x, JOB);
+    fake_store_run(b->store);
+    return x->status;
+}
+
+Test(intake, a_store_that_fails_refuses_the_job_and_keeps_none_of_it)
+{
+    static const enum store_op ops[] = {STORE_ADD_JOB, STORE_ADD_BLOCK, STORE_ACCEPT};
+    struct bench b;
+    struct http_exchange x;
+    intake_start(&b);
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+        cr_assert_eq(fail(&b, ops[i], STORE_AWAY, &x), 503);
+        expect_header(&x, "Retry-After: ");
+        expect_problem(&x, 503, "the job store has not kept the job");
+        cr_assert_eq(fail(&b, ops[i], STORE_FULL, &x), 507);
+        expect_problem(&x, 507, "the job store has not kept the job");
+        cr_assert_eq(fail(&b, ops[i], STORE_BROKEN, &x), 500);
+        expect_problem(&x, 500, "the job store has not kept the job");
+        fake_store_run(b.store);
+        cr_assert_eq(b.store->job_count, 0, "operation %d", (int)ops[i]);
+    }
+    intake_over(&b, 0);
+}
+
+Test(intake, the_memory_of_a_large_body_is_bounded_while_the_store_is_slow)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async", .content_type = "application/x-ndjson", .query_task = "echo"};
+    struct buf body = {0};
+    uint64_t lines = 0;
+    intake_start(&b);
+    while (body.len < 30 * 1024 * 1024) {
+        buf_add_str(&body, "\"0123456789012345678901234567890123456789\"\n");
+        lines++;
+    }
+    post(&b, &x);
+    size_t sent = exchange_send(&x, body.data, body.len);
+    cr_assert(sent >= 8 * 1024 * 1024 && sent < 11 * 1024 * 1024, "%zu bytes", sent);
+    while (sent < body.len) {
+        x.wakes = 0;
+        cr_assert(fake_store_step(b.store));
+        size_t more = exchange_send(&x, body.data + sent, body.len - sent);
+        if (more > 0) cr_assert_gt(x.wakes, 0, "the server was not woken");
+        sent += more;
+    }
+    exchange_end_body(&x);
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202);
+    struct fake_job *j = b.store->jobs[0];
+    cr_assert_eq(j->job.items, lines);
+    cr_assert_geq(j->block_count, 20);
+    uint64_t next = 0;
+    for (size_t i = 0; i < j->block_count; i++) {
+        cr_assert_eq(j->blocks[i].ranges[0].first, next);
+        next += j->blocks[i].ranges[0].n;
+    }
+    cr_assert_eq(next, lines);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    buf_release(&body);
+    intake_over(&b, 1);
+}
+
+Test(intake, an_unknown_task_is_refused)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    intake_start(&b);
+    stage_has_worker(&b.replica.stage);
+    post_body(&b, &x, "{\"task\":\"ecko\",\"items\":[1]}");
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 0);
+    call_body(last_call(), "{\"tasks\":[{\"name\":\"echo\"}]}");
+    call_end(last_call(), HTTP_CALL_OK, 200, false);
+    expect_problem(&x, 404, "ecko");
+    intake_over(&b, 0);
+}
+
+Test(intake, a_job_is_accepted_when_no_worker_can_say_which_tasks_there_are)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    intake_start(&b);
+    stage_has_worker(&b.replica.stage);
+    post_body(&b, &x, JOB);
+    call_end(last_call(), HTTP_CALL_NOT_CONNECTED, 0, false);
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+/* The client goes away. */
+
+Test(intake, a_client_that_goes_during_the_upload_leaves_no_job)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async", .content_type = "application/x-ndjson", .query_task = "echo"};
+    struct buf body = {0};
+    intake_start(&b);
+    while (body.len < 3 * 1024 * 1024) buf_add_str(&body, "\"0123456789\"\n");
+    post(&b, &x);
+    cr_assert_eq(exchange_send(&x, body.data, body.len), body.len);
+    fake_store_step(b.store);
+    exchange_close(&x, HTTP_CLOSED_HANG_UP);
+    buf_release(&body);
+    intake_over(&b, 0);
+}
+
+Test(intake, a_client_that_goes_before_anything_was_stored_leaves_no_job)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    intake_start(&b);
+    post(&b, &x);
+    exchange_send_text(&x, "{\"task\":\"echo\",");
+    exchange_close(&x, HTTP_CLOSED_HANG_UP);
+    cr_assert_eq(b.store->calls[STORE_ADD_JOB], 0);
+    intake_over(&b, 0);
+}
+
+Test(intake, a_client_that_goes_while_a_worker_is_asked_leaves_no_job)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    intake_start(&b);
+    stage_has_worker(&b.replica.stage);
+    post_body(&b, &x, JOB);
+    exchange_close(&x, HTTP_CLOSED_HANG_UP);
+    call_body(last_call(), "{\"tasks\":[{\"name\":\"echo\"}]}");
+    call_end(last_call(), HTTP_CALL_OK, 200, false);
+    intake_over(&b, 0);
+}
+
+Test(intake, a_job_that_is_being_accepted_is_kept_although_its_client_has_gone)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    intake_start(&b);
+    post_body(&b, &x, JOB);
+    exchange_close(&x, HTTP_CLOSED_HANG_UP);
+    fake_store_run(b.store);
+    cr_assert_eq(b.store->jobs[0]->job.state, STORED_PENDING);
+    intake_over(&b, 1);
+}
+
+Test(intake, a_client_that_goes_before_a_refusal_leaves_no_job)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    intake_start(&b);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 1);
+    post_body(&b, &x, JOB);
+    exchange_close(&x, HTTP_CLOSED_HANG_UP);
+    intake_over(&b, 0);
+}
+
+Test(intake, a_coordinator_that_drains_accepts_no_job)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    intake_start(&b);
+    durable_drain(&b.replica.durable);
+    post(&b, &x);
+    expect_header(&x, "Retry-After: ");
+    expect_problem(&x, 503, "shutting down");
+    intake_over(&b, 0);
+}

@@ -1,0 +1,143 @@
+/* Requests with an Idempotency-Key make one job. */
+#include "unit/coordinator/durable/intake_harness.h"
+
+static void post_key(struct bench *b, struct http_exchange *x, const char *key, const char *body)
+{
+    *x = (struct http_exchange){.prefer = "respond-async", .idempotency_key = key};
+    post_body(b, x, body);
+    fake_store_run(b->store);
+}
+
+Test(intake_key, the_same_key_and_body_is_the_same_job)
+{
+    struct bench b;
+    struct http_exchange x, y;
+    intake_start(&b);
+    post_key(&b, &x, "k1", JOB);
+    post_key(&b, &y, "k1", JOB);
+    cr_assert_eq(x.status, 202);
+    cr_assert_eq(y.status, 202);
+    cr_assert_str_eq(x.job, y.job);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    exchange_close(&y, HTTP_CLOSED_DONE);
+    post_key(&b, &y, "k2", JOB);
+    cr_assert_eq(y.status, 202);
+    exchange_close(&y, HTTP_CLOSED_DONE);
+    intake_over(&b, 2);
+}
+
+Test(intake_key, another_body_or_query_with_the_same_key_is_refused)
+{
+    struct bench b;
+    struct http_exchange x, y = {.prefer = "respond-async", .idempotency_key = "k1", .query_task = "echo"};
+    intake_start(&b);
+    post_key(&b, &x, "k1", "{\"items\":[1]}");
+    expect_problem(&x, 400, "task");
+    post_key(&b, &x, "k1", JOB);
+    cr_assert_eq(x.status, 202);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    post_key(&b, &x, "k1", "{\"task\":\"echo\",\"items\":[1,2,4]}");
+    expect_problem(&x, 422, "was used for another job");
+    y.content_type = "application/x-ndjson";
+    post_body(&b, &y, "1\n2\n3\n");
+    fake_store_run(b.store);
+    expect_problem(&y, 422, "was used for another job");
+    intake_over(&b, 1);
+}
+
+Test(intake_key, a_key_whose_first_request_is_still_received_is_a_conflict)
+{
+    struct bench b;
+    struct http_exchange first = {.prefer = "respond-async", .idempotency_key = "k1", .query_task = "echo"}, second;
+    struct buf body = {0};
+    intake_start(&b);
+    first.content_type = "application/x-ndjson";
+    while (body.len < 2 * 1024 * 1024) buf_add_str(&body, "\"0123456789\"\n");
+    post(&b, &first);
+    cr_assert_eq(exchange_send(&first, body.data, body.len), body.len);
+    fake_store_run(b.store);
+    post_key(&b, &second, "k1", JOB);
+    expect_problem(&second, 409, "still being received");
+    exchange_end_body(&first);
+    fake_store_run(b.store);
+    cr_assert_eq(first.status, 202);
+    exchange_close(&first, HTTP_CLOSED_DONE);
+    buf_release(&body);
+    intake_over(&b, 1);
+}
+
+Test(intake_key, two_requests_with_one_key_at_the_same_moment_make_one_job)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async", .idempotency_key = "k1"}, y = x;
+    intake_start(&b);
+    post_body(&b, &x, JOB);
+    post_body(&b, &y, JOB);
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202);
+    cr_assert_eq(y.status, 202);
+    cr_assert_str_eq(x.job, y.job);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    exchange_close(&y, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+Test(intake_key, an_acceptance_whose_reply_is_lost_is_found_by_its_key)
+{
+    struct bench b;
+    struct http_exchange x, y;
+    intake_start(&b);
+    b.store->faults[STORE_ACCEPT] = (struct fake_fault){.status = STORE_AWAY, .times = 1, .lost = true};
+    post_key(&b, &x, "k1", JOB);
+    expect_problem(&x, 503, "not kept");
+    post_key(&b, &y, "k1", JOB);
+    cr_assert_eq(y.status, 202);
+    exchange_close(&y, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+Test(intake_key, a_large_body_with_a_known_key_is_not_stored_again)
+{
+    struct bench b;
+    struct http_exchange x, y;
+    struct buf body = {0};
+    intake_start(&b);
+    while (body.len < 3 * 1024 * 1024) buf_add_str(&body, "\"0123456789\"\n");
+    for (int i = 0; i < 2; i++) {
+        struct http_exchange *e = i ? &y : &x;
+        *e = (struct http_exchange){.prefer = "respond-async",
+                                    .idempotency_key = "k1",
+                                    .query_task = "echo",
+                                    .content_type = "application/x-ndjson"};
+        post(&b, e);
+        for (size_t at = 0; at < body.len; fake_store_run(b.store)) {
+            size_t len = body.len - at < 1000000 ? body.len - at : 1000000;
+            at += exchange_send(e, body.data + at, len);
+        }
+        exchange_end_body(e);
+        fake_store_run(b.store);
+        cr_assert_eq(e->status, 202);
+    }
+    cr_assert_str_eq(x.job, y.job);
+    cr_assert_leq(b.store->calls[STORE_ADD_BLOCK], 5);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    exchange_close(&y, HTTP_CLOSED_DONE);
+    buf_release(&body);
+    intake_over(&b, 1);
+}
+
+Test(intake_key, wrong_keys_are_refused)
+{
+    char long_key[300];
+    struct bench b;
+    intake_start(&b);
+    memset(long_key, 'k', sizeof long_key);
+    long_key[256] = '\0';
+    const char *wrong[] = {"", "caf\xc3\xa9", "a\tb", long_key};
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        struct http_exchange x = {.prefer = "respond-async", .idempotency_key = wrong[i]};
+        post(&b, &x);
+        expect_problem(&x, 400, "Idempotency-Key");
+    }
+    intake_over(&b, 0);
+}

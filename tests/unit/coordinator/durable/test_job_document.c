@@ -1,0 +1,97 @@
+#include "coordinator/durable/job_document.h"
+
+#include <criterion/criterion.h>
+
+static char task[] = "fetch,parse", labels[] = "[\"night\",\"a\\\"b\"]", errors[] = "{\"task_error\":3}",
+            reason[] = "more than 2 \"items\" failed";
+
+static struct stored_job sample(void)
+{
+    return (struct stored_job){.id = "0195f2c4-0000-7000-8000-000000000001",
+                               .state = STORED_PENDING,
+                               .task = task,
+                               .priority = 5,
+                               .items = 10,
+                               .created_ms = 1795921200123};
+}
+
+static void assert_document(const struct stored_job *job, int64_t now_ms, const struct durable_live *live,
+                            const char *want)
+{
+    struct buf b = {0};
+    job_document_write(&b, job, now_ms, live);
+    cr_assert_str_eq(buf_cstr(&b), want);
+    buf_release(&b);
+}
+
+Test(job_document, a_job_that_waits)
+{
+    struct stored_job job = sample();
+    assert_document(&job, 1795921200999, NULL,
+                    "{\"id\":\"0195f2c4-0000-7000-8000-000000000001\",\"status\":\"pending\",\"task\":\"fetch,parse\","
+                    "\"counts\":{\"total\":10,\"succeeded\":0,\"failed\":0,\"cancelled\":0,\"retried\":0,\"hedged\":0},"
+                    "\"elapsed_s\":0.000,\"durable\":true,\"labels\":[],\"priority\":5,\"errors\":{},\"reason\":null,"
+                    "\"redrive_count\":0,\"created_at\":\"2026-11-29T03:00:00.123Z\",\"started_at\":null,"
+                    "\"ended_at\":null}");
+}
+
+Test(job_document, a_job_that_runs_here_has_fresh_counts_and_its_eta)
+{
+    struct stored_job job = sample();
+    struct durable_live live = {.counts = {.succeeded = 4, .retried = 1}, .eta_ns = 2500000000};
+    job.state = STORED_RUNNING;
+    job.started_ms = 1795921201000;
+    job.counts.succeeded = 3;
+    assert_document(&job, 1795921202500, &live,
+                    "{\"id\":\"0195f2c4-0000-7000-8000-000000000001\",\"status\":\"running\",\"task\":\"fetch,parse\","
+                    "\"counts\":{\"total\":10,\"succeeded\":4,\"failed\":0,\"cancelled\":0,\"retried\":1,\"hedged\":0},"
+                    "\"eta_s\":2.500,\"elapsed_s\":1.500,\"durable\":true,\"labels\":[],\"priority\":5,\"errors\":{},"
+                    "\"reason\":null,\"redrive_count\":0,\"created_at\":\"2026-11-29T03:00:00.123Z\","
+                    "\"started_at\":\"2026-11-29T03:00:01.000Z\",\"ended_at\":null}");
+}
+
+Test(job_document, a_job_that_has_ended_says_why_and_with_which_errors)
+{
+    struct stored_job job = sample();
+    job.state = STORED_FAILED;
+    job.labels = labels;
+    job.errors = errors;
+    job.reason = reason;
+    job.redrives = 2;
+    job.counts = (struct stored_counts){.succeeded = 5, .failed = 3, .cancelled = 2};
+    job.started_ms = 1795921201000;
+    job.ended_ms = 1795921205000;
+    assert_document(&job, 1799999999999, NULL,
+                    "{\"id\":\"0195f2c4-0000-7000-8000-000000000001\",\"status\":\"failed\",\"task\":\"fetch,parse\","
+                    "\"counts\":{\"total\":10,\"succeeded\":5,\"failed\":3,\"cancelled\":2,\"retried\":0,\"hedged\":0},"
+                    "\"elapsed_s\":4.000,\"durable\":true,\"labels\":[\"night\",\"a\\\"b\"],\"priority\":5,"
+                    "\"errors\":{\"task_error\":3},\"reason\":\"more than 2 \\\"items\\\" failed\","
+                    "\"redrive_count\":2,\"created_at\":\"2026-11-29T03:00:00.123Z\","
+                    "\"started_at\":\"2026-11-29T03:00:01.000Z\",\"ended_at\":\"2026-11-29T03:00:05.000Z\"}");
+}
+
+static void assert_end(const struct stored_job *job, bool removed, const char *want)
+{
+    struct buf b = {0};
+    job_document_write_end_line(&b, job, 1795921203000, removed);
+    cr_assert_str_eq(buf_cstr(&b), want);
+    buf_release(&b);
+}
+
+Test(job_document, the_last_line_of_a_stream)
+{
+    struct stored_job job = sample();
+    job.started_ms = 1795921201000;
+    assert_end(&job, true,
+               "{\"type\":\"end\",\"id\":\"0195f2c4-0000-7000-8000-000000000001\",\"status\":\"removed\","
+               "\"reason\":\"the job was removed while its results were read\",\"counts\":{\"total\":10,"
+               "\"succeeded\":0,\"failed\":0,\"cancelled\":0,\"retried\":0,\"hedged\":0},"
+               "\"stats\":{\"elapsed_s\":2.000000,\"items_per_s\":5.0}}\n");
+    job.state = STORED_SUCCEEDED;
+    job.counts.succeeded = 10;
+    job.ended_ms = 1795921205000;
+    assert_end(&job, false,
+               "{\"type\":\"end\",\"id\":\"0195f2c4-0000-7000-8000-000000000001\",\"status\":\"succeeded\","
+               "\"counts\":{\"total\":10,\"succeeded\":10,\"failed\":0,\"cancelled\":0,\"retried\":0,\"hedged\":0},"
+               "\"stats\":{\"elapsed_s\":4.000000,\"items_per_s\":2.5}}\n");
+}

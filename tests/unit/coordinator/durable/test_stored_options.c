@@ -1,0 +1,93 @@
+#include "coordinator/durable/stored_options.h"
+
+#include <criterion/criterion.h>
+
+#include "unit/leaks.h"
+
+struct arg {
+    const char *name, *value;
+};
+
+/* Writes the options, reads them again, and returns the text. */
+static void round_trip(const struct arg *args, size_t n, const char *options, bool have_items, enum idempotency wanted,
+                       struct jobspec *spec)
+{
+    struct buf text = {0}, object = {0};
+    enum idempotency got;
+    char err[200];
+    buf_add_str(&object, options);
+    stored_options_begin(&text);
+    for (size_t i = 0; i < n; i++) stored_options_add_query(&text, args[i].name, args[i].value);
+    stored_options_end(&text, &object, have_items, wanted);
+    cr_assert(stored_options_read(buf_cstr(&text), spec, &got, err, sizeof err), "%s: %s", text.data, err);
+    cr_assert_eq(got, wanted);
+    buf_release(&text);
+    buf_release(&object);
+}
+
+Test(stored_options, a_job_object_is_read_as_it_was_written)
+{
+    struct jobspec spec = {0};
+    round_trip(NULL, 0, "{\"task\":[\"a\",\"b\"],\"priority\":7,\"common\":{\"k\":[1]},\"labels\":[\"x\"]}", true,
+               IDEMPOTENCY_NO, &spec);
+    cr_assert_eq(spec.task_count, 2);
+    cr_assert_str_eq(spec.tasks[1], "b");
+    cr_assert_eq(spec.priority, 7);
+    cr_assert_str_eq(spec.common, "{\"k\":[1]}");
+    cr_assert_str_eq(spec.labels, "[\"x\"]");
+    cr_assert_eq(spec.source, SOURCE_ITEMS);
+    jobspec_release(&spec);
+    assert_no_leaks();
+}
+
+Test(stored_options, the_arguments_of_a_query_are_read_by_the_rules_of_a_query)
+{
+    static const struct arg args[] = {{"task", "square"}, {"retry.max_attempts", "2"}, {"labels", "a b,\"c\\"}};
+    struct jobspec spec = {0};
+    round_trip(args, ARRAY_SIZE(args), "", true, IDEMPOTENCY_YES, &spec);
+    cr_assert_str_eq(spec.tasks[0], "square");
+    cr_assert_eq(spec.retry.max_attempts, 2);
+    cr_assert_str_eq(spec.labels, "[\"a b\",\"\\\"c\\\\\"]");
+    jobspec_release(&spec);
+    assert_no_leaks();
+}
+
+Test(stored_options, query_and_object_may_both_have_options)
+{
+    static const struct arg args[] = {{"task", "square"}};
+    struct jobspec spec = {0};
+    round_trip(args, 1, "{\"range\":{\"start\":0,\"stop\":10}}", false, IDEMPOTENCY_UNSAID, &spec);
+    cr_assert_eq(spec.source, SOURCE_RANGE);
+    cr_assert_eq(spec.generated_count, 10);
+    jobspec_release(&spec);
+    assert_no_leaks();
+}
+
+Test(stored_options, what_cannot_be_read_is_explained)
+{
+    static const struct {
+        const char *text, *why;
+    } wrong[] = {
+        {NULL, "they are not an object"},
+        {"", "the stored options cannot be read"},
+        {"[]", "task"},
+        {"7", "they are not an object"},
+        {"{\"query\":{\"task\":\"a\"", "the stored options cannot be read"},
+        {"{\"query\":{},\"options\":null,\"have_items\":true}", "task"},
+        {"{\"query\":{\"task\":\"a\",\"unheard_of\":\"1\"},\"options\":null,\"have_items\":true}", "unheard_of"},
+        {"{\"query\":{\"task\":7},\"options\":null,\"have_items\":true}", "the stored options cannot be read"},
+        {"{\"query\":7,\"options\":null,\"have_items\":true}", "the stored options cannot be read"},
+        {"{\"query\":{\"task\":\"a\"},\"options\":7,\"have_items\":true}", "object"},
+        {"{\"query\":{\"task\":\"a\"},\"options\":null,\"have_items\":false}", "items"},
+        {"{\"query\":{\"task\":\"a\"},\"options\":{\"priority\":\"x\"},\"have_items\":true}", "priority"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        struct jobspec spec = {0};
+        enum idempotency idempotent;
+        char err[300] = "";
+        cr_assert(!stored_options_read(wrong[i].text, &spec, &idempotent, err, sizeof err), "%s", wrong[i].text);
+        cr_assert_not_null(strstr(err, wrong[i].why), "%s: %s", wrong[i].text, err);
+        jobspec_release(&spec);
+    }
+    assert_no_leaks();
+}

@@ -1,0 +1,232 @@
+/* A real store in a temporary folder, with a real loop. Each call is carried out before its function returns. */
+#ifndef FANTAIL_TEST_STORE_HARNESS_H
+#define FANTAIL_TEST_STORE_HARNESS_H
+
+#include <criterion/criterion.h>
+#include <ftw.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "coordinator/store/store.h"
+#include "unit/leaks.h"
+
+struct shop {
+    char folder[64], path[128];
+    uv_loop_t loop;
+    struct store *store;
+    unsigned done; /* calls that were reported */
+};
+
+static inline void shop_open_limited(struct shop *s, uint64_t max_bytes)
+{
+    char err[300] = "";
+    s->store = store_sqlite_open(&s->loop, s->path, max_bytes, err, sizeof err);
+    cr_assert(s->store, "%s", err);
+}
+
+static inline void shop_open(struct shop *s)
+{
+    shop_open_limited(s, 0);
+}
+
+/* Makes the folder and the loop, and no store. */
+static inline void shop_init(struct shop *s)
+{
+    *s = (struct shop){.folder = "/tmp/fantail-store-XXXXXX"};
+    cr_assert(mkdtemp(s->folder));
+    snprintf(s->path, sizeof s->path, "%s/jobs.db", s->folder);
+    cr_assert_eq(uv_loop_init(&s->loop), 0);
+}
+
+static inline void shop_closed(void *data)
+{
+    *(struct store **)data = NULL;
+}
+
+static inline void shop_close(struct shop *s)
+{
+    if (!s->store) return;
+    store_close(s->store, shop_closed, &s->store);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    cr_assert_null(s->store);
+}
+
+static inline void shop_reopen(struct shop *s)
+{
+    shop_close(s);
+    shop_open(s);
+}
+
+static inline int shop_unlink(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static inline void shop_release(struct shop *s)
+{
+    shop_close(s);
+    cr_assert_eq(uv_loop_close(&s->loop), 0);
+    nftw(s->folder, shop_unlink, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void shop_on_done(struct store_call *c)
+{
+    struct shop *s = c->data;
+    s->done++;
+}
+
+static inline struct store_call *shop_call(struct shop *s, enum store_op op, const char *id)
+{
+    struct store_call *c = store_call_new(op, shop_on_done, s);
+    if (id) snprintf(c->job.id, sizeof c->job.id, "%s", id);
+    return c;
+}
+
+static inline enum store_status shop_run(struct shop *s, struct store_call *c)
+{
+    unsigned before = s->done;
+    store_start(s->store, c);
+    while (s->done == before) uv_run(&s->loop, UV_RUN_ONCE);
+    return c->status;
+}
+
+/* Runs a call that needs nothing but an id and a fence, frees it, and returns its status. */
+static inline enum store_status shop_do(struct shop *s, enum store_op op, const char *id, uint64_t fence)
+{
+    struct store_call *c = shop_call(s, op, id);
+    c->job.fence = fence;
+    enum store_status status = shop_run(s, c);
+    store_call_free(c);
+    return status;
+}
+
+/* The id number n; larger numbers are newer. */
+static inline const char *shop_id(unsigned n)
+{
+    static char ids[8][STORE_ID_SIZE];
+    static unsigned next;
+    char *id = ids[next++ % 8];
+    snprintf(id, STORE_ID_SIZE, "01930000-0000-7000-8000-%012u", n);
+    return id;
+}
+
+static inline struct store_call *shop_block(struct shop *s, const char *id, uint64_t fence, enum block_kind kind,
+                                            uint64_t first, uint64_t n, const char *lines)
+{
+    struct store_call *c = shop_call(s, STORE_ADD_BLOCK, id);
+    c->job.fence = fence;
+    c->block.kind = kind;
+    c->block.ranges = xcalloc(1, sizeof *c->block.ranges);
+    c->block.ranges[0] = (struct block_range){first, n, false};
+    c->block.range_count = 1;
+    buf_add_str(&c->block.lines, lines);
+    return c;
+}
+
+static inline struct store_call *shop_new_job(struct shop *s, const char *id, const char *key)
+{
+    struct store_call *c = shop_call(s, STORE_ADD_JOB, id);
+    if (key) c->job.key = xstrdup(key);
+    if (key) c->job.key_digest = xstrdup("digest");
+    return c;
+}
+
+static inline struct store_call *shop_acceptance(struct shop *s, const char *id, const char *task, int priority,
+                                                 uint64_t items)
+{
+    struct store_call *c = shop_call(s, STORE_ACCEPT, id);
+    c->job.task = xstrdup(task);
+    c->job.options = xstrdup("{\"task\":\"square\"}");
+    c->job.priority = priority;
+    c->job.items = items;
+    c->job.item_blocks = 1;
+    return c;
+}
+
+static inline void shop_ok(struct shop *s, struct store_call *c)
+{
+    cr_assert_eq(shop_run(s, c), STORE_OK, "%d: %s", c->status, c->error);
+    store_call_free(c);
+}
+
+/* Adds a job with one block of two items, and accepts it. */
+static inline void shop_submit(struct shop *s, const char *id, int priority)
+{
+    shop_ok(s, shop_new_job(s, id, NULL));
+    shop_ok(s, shop_block(s, id, 0, BLOCK_ITEMS, 0, 2, "1\n2\n"));
+    shop_ok(s, shop_acceptance(s, id, "square", priority, 2));
+}
+
+/* Claims a job for an hour. Returns its fence, or 0 if none waits; its id is written to `id`, if that is not NULL. */
+static inline uint64_t shop_claim_for(struct shop *s, char id[STORE_ID_SIZE], uint64_t lease_ms)
+{
+    struct store_call *c = shop_call(s, STORE_CLAIM, NULL);
+    c->holder = "test";
+    c->lease_ms = lease_ms;
+    uint64_t fence = shop_run(s, c) == STORE_OK ? c->found.fence : 0;
+    if (id) snprintf(id, STORE_ID_SIZE, "%s", c->found.id);
+    store_call_free(c);
+    return fence;
+}
+
+static inline uint64_t shop_claim(struct shop *s, char id[STORE_ID_SIZE])
+{
+    return shop_claim_for(s, id, 3600000);
+}
+
+static inline struct store_call *shop_ending(struct shop *s, const char *id, uint64_t fence, enum stored_state state,
+                                             struct stored_counts counts)
+{
+    struct store_call *c = shop_call(s, STORE_END, id);
+    c->job.fence = fence;
+    c->job.state = state;
+    c->job.counts = counts;
+    return c;
+}
+
+/* Reads the job; the caller frees the call. */
+static inline struct store_call *shop_read(struct shop *s, const char *id)
+{
+    struct store_call *c = shop_call(s, STORE_READ_JOB, id);
+    shop_run(s, c);
+    return c;
+}
+
+static inline enum stored_state shop_state(struct shop *s, const char *id)
+{
+    struct store_call *c = shop_read(s, id);
+    cr_assert_eq(c->status, STORE_OK, "%s", c->error);
+    enum stored_state state = c->found.state;
+    store_call_free(c);
+    return state;
+}
+
+/* Reads the ranges of all blocks with a larger number; the caller frees the call. */
+static inline struct store_call *shop_ranges(struct shop *s, const char *id, uint64_t after)
+{
+    struct store_call *c = shop_call(s, STORE_READ_RANGES, id);
+    c->block.number = after;
+    cr_assert_eq(shop_run(s, c), STORE_OK, "%s", c->error);
+    return c;
+}
+
+/* Makes a job with one value and one error that has ended as PARTIAL. */
+static inline void shop_partial(struct shop *s, const char *id)
+{
+    char got[STORE_ID_SIZE];
+    shop_submit(s, id, 0);
+    uint64_t fence = shop_claim(s, got);
+    cr_assert_str_eq(got, id);
+    struct store_call *c = shop_block(s, id, fence, BLOCK_VALUES, 0, 1, "{\"value\":1}\n");
+    c->job.counts = (struct stored_counts){.succeeded = 1};
+    shop_ok(s, c);
+    c = shop_block(s, id, fence, BLOCK_ERRORS, 1, 1, "{\"error\":{}}\n");
+    c->job.counts = (struct stored_counts){.succeeded = 1, .failed = 1};
+    c->job.errors = xstrdup("{\"task_error\":1}");
+    shop_ok(s, c);
+    c = shop_ending(s, id, fence, STORED_PARTIAL, (struct stored_counts){.succeeded = 1, .failed = 1});
+    c->job.errors = xstrdup("{\"task_error\":1}");
+    shop_ok(s, c);
+}
+
+#endif

@@ -1,0 +1,216 @@
+/* Opening a store: what the last process left, and files that are refused. */
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "unit/coordinator/store/store_harness.h"
+
+static void assert_refused(struct shop *s, const char *part)
+{
+    char err[300] = "";
+    struct store *store = store_sqlite_open(&s->loop, s->path, 0, err, sizeof err);
+    cr_assert_null(store);
+    cr_assert(strstr(err, part), "%s", err);
+    cr_assert(strstr(err, s->folder), "it names the file: %s", err);
+}
+
+static void write_file(const char *path, const char *bytes, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, bytes, len), (ssize_t)len);
+    close(fd);
+}
+
+static void execute(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+static off_t size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+Test(store_open, jobs_are_there_again_and_those_that_ran_wait)
+{
+    struct shop s;
+    shop_init(&s);
+    shop_open(&s);
+    struct stat st;
+    cr_assert_eq(stat(s.path, &st), 0);
+    cr_assert_eq(st.st_mode & 0777, 0600);
+    shop_partial(&s, shop_id(1));
+    shop_submit(&s, shop_id(2), 0);
+    cr_assert_eq(shop_claim(&s, NULL), 1);
+    shop_submit(&s, shop_id(3), 0);
+    shop_ok(&s, shop_new_job(&s, shop_id(4), "key"));
+    shop_ok(&s, shop_block(&s, shop_id(4), 0, BLOCK_ITEMS, 0, 1, "1\n"));
+    shop_reopen(&s);
+    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PARTIAL);
+    cr_assert_eq(shop_state(&s, shop_id(2)), STORED_PENDING);
+    cr_assert_eq(shop_state(&s, shop_id(3)), STORED_PENDING);
+    cr_assert_eq(shop_do(&s, STORE_READ_JOB, shop_id(4), 0), STORE_NOT_FOUND, "it was not accepted");
+    shop_ok(&s, shop_new_job(&s, shop_id(5), "key"));
+    char id[STORE_ID_SIZE];
+    cr_assert_eq(shop_claim(&s, id), 2, "the fence grows");
+    cr_assert_str_eq(id, shop_id(2));
+    struct store_call *c = shop_ranges(&s, shop_id(1), 0);
+    cr_assert_eq(c->block_count, 3);
+    store_call_free(c);
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+Test(store_open, an_empty_file_becomes_a_store)
+{
+    struct shop s;
+    shop_init(&s);
+    write_file(s.path, "", 0);
+    shop_open(&s);
+    shop_submit(&s, shop_id(1), 0);
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+Test(store_open, what_is_not_a_store_is_refused_and_not_changed)
+{
+    struct shop s;
+    shop_init(&s);
+    static char text[] =
+        "This is my diary. It is longer than the header of a file of SQLite, which has one hundred bytes.\n";
+    write_file(s.path, text, sizeof text);
+    assert_refused(&s, "is not a job store of fantail");
+    cr_assert_eq(size_of(s.path), sizeof text);
+    write_file(s.path, text, 5);
+    assert_refused(&s, "is not a job store of fantail");
+    unlink(s.path);
+    execute(s.path, "PRAGMA journal_mode = WAL; CREATE TABLE mine (a)");
+    off_t size = size_of(s.path);
+    assert_refused(&s, "is not a job store of fantail");
+    cr_assert_eq(size_of(s.path), size);
+    unlink(s.path);
+    cr_assert_eq(mkdir(s.path, 0700), 0);
+    assert_refused(&s, "jobs.db");
+    cr_assert_eq(rmdir(s.path), 0);
+    cr_assert_eq(mkfifo(s.path, 0600), 0);
+    assert_refused(&s, "is not a regular file");
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+Test(store_open, a_missing_folder_is_named)
+{
+    struct shop s;
+    shop_init(&s);
+    snprintf(s.path, sizeof s.path, "%s/no/jobs.db", s.folder);
+    assert_refused(&s, "does not exist");
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+Test(store_open, a_log_without_its_store_is_not_given_to_a_new_one)
+{
+    struct shop s;
+    char log[200];
+    shop_init(&s);
+    snprintf(log, sizeof log, "%s-wal", s.path);
+    write_file(log, "left", 4);
+    assert_refused(&s, "is missing: restore or remove both");
+    cr_assert_eq(size_of(s.path), -1);
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+Test(store_open, a_newer_schema_is_refused)
+{
+    struct shop s;
+    shop_init(&s);
+    shop_open(&s);
+    shop_close(&s);
+    execute(s.path, "PRAGMA user_version = 99");
+    assert_refused(&s, "has schema 99");
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+Test(store_open, a_damaged_file_is_refused_and_not_changed)
+{
+    struct shop s;
+    char zeros[4096] = {0};
+    shop_init(&s);
+    shop_open(&s);
+    for (unsigned i = 0; i < 20; i++) shop_submit(&s, shop_id(i), 0);
+    shop_close(&s);
+    off_t size = size_of(s.path);
+    /* The schema is on the first page, and the pages of the tables follow the page of auto_vacuum. */
+    int fd = open(s.path, O_RDWR);
+    cr_assert_eq(pwrite(fd, zeros, sizeof zeros, (off_t)2 * 4096), sizeof zeros);
+    assert_refused(&s, "is damaged");
+    cr_assert_eq(size_of(s.path), size);
+    cr_assert_eq(pwrite(fd, zeros, 200, 0), 200);
+    assert_refused(&s, "or it is damaged; it was not changed");
+    cr_assert_eq(ftruncate(fd, 50), 0);
+    assert_refused(&s, "or it is damaged; it was not changed");
+    close(fd);
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+Test(store_open, a_second_process_is_refused_until_the_first_one_is_killed)
+{
+    struct shop s;
+    int ready[2];
+    char byte, pid_text[32];
+    shop_init(&s);
+    cr_assert_eq(pipe(ready), 0);
+    pid_t holder = fork();
+    if (holder == 0) {
+        struct shop own = s;
+        uv_loop_init(&own.loop);
+        shop_open(&own);
+        if (write(ready[1], "x", 1) == 1) pause();
+        _exit(1);
+    }
+    close(ready[1]);
+    cr_assert_eq(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    snprintf(pid_text, sizeof pid_text, "(pid %d)", (int)holder);
+    assert_refused(&s, pid_text);
+    kill(holder, SIGKILL);
+    cr_assert_eq(waitpid(holder, NULL, 0), holder);
+    shop_open(&s);
+    shop_submit(&s, shop_id(1), 0);
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+Test(store_open, a_damaged_block_is_told_and_the_rest_can_be_read)
+{
+    struct shop s;
+    shop_init(&s);
+    shop_open(&s);
+    shop_partial(&s, shop_id(1));
+    shop_close(&s);
+    execute(s.path,
+            "UPDATE block SET lines = zeroblob(40) WHERE number = 2; UPDATE block SET ranges = x'01' WHERE number = 3");
+    shop_open(&s);
+    struct store_call *c = shop_call(&s, STORE_READ_BLOCK, shop_id(1));
+    c->block.number = 2;
+    cr_assert_eq(shop_run(&s, c), STORE_BROKEN);
+    cr_assert(strstr(c->error, "block 2 of job"), "%s", c->error);
+    c->block.number = 1;
+    cr_assert_eq(shop_run(&s, c), STORE_OK);
+    store_call_free(c);
+    c = shop_call(&s, STORE_READ_RANGES, shop_id(1));
+    cr_assert_eq(shop_run(&s, c), STORE_BROKEN);
+    cr_assert(strstr(c->error, "block 3 of job"), "%s", c->error);
+    store_call_free(c);
+    shop_release(&s);
+    assert_no_leaks();
+}
