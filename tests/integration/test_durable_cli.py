@@ -262,6 +262,16 @@ class Wait(FakeTest):
         self.fake.away = 2
         self.assert_ended(self.cli("wait", A), 0, [f"{A}  succeeded  0/0, 0 failed"], ["trying again"])
 
+    def test_its_time_limit_counts_while_the_service_is_away(self):
+        self.fake.add(A, "running")
+        self.fake.away_after = 1
+        ended = self.cli("wait", "--timeout-s", "0.2", A)
+        self.assert_ended(ended, 3, [], ["the job store is away; trying again for 1 s"])
+
+    def test_a_job_of_a_connected_client_is_not_waited_for(self):
+        self.fake.add(A, "running", durable=False)
+        self.assert_ended(self.cli("wait", A), 3, [], [f"job {A} is not durable"])
+
     def test_an_interrupt_ends_only_the_command(self):
         self.fake.add(A, "running")
         process = subprocess.Popen([FANTAIL, "wait", A, "--url", self.fake.url], env=self.environment())
@@ -423,12 +433,18 @@ class Surviving(LocalTest):
         self.assertIn("trying again", results.stderr())
 
     def test_results_and_wait_go_on_when_the_coordinator_is_killed(self):
+        self.end_the_coordinator(signal.SIGKILL)
+
+    def test_results_and_wait_go_on_when_the_coordinator_drains(self):
+        self.end_the_coordinator(signal.SIGTERM)
+
+    def end_the_coordinator(self, number):
         fleet = self.start_fleet()
         job_id = self.submit()
         results, wait = self.follow("results", job_id), self.follow("wait", job_id)
         wait_until(lambda: results.stdout() == "0\n1\n2\n", "the first results")
         [coordinator] = [pid for pid in descendants(fleet.pid) if "fantail-coordinator" in command_line(pid).split(" ")[0]]
-        os.kill(coordinator, signal.SIGKILL)
+        os.kill(coordinator, number)
         wait_until(lambda: "is ready again" in fleet.stderr(), "another coordinator")
         self.assert_followed(results, wait, job_id)
 
