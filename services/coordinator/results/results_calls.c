@@ -103,6 +103,15 @@ static bool was_redriven(const struct results_reader *r, const struct stored_job
     return r->state == STREAM_OPEN && now->redrives != r->job.redrives;
 }
 
+/* Each recorded answer is counted, so without a change of the counts there is no new range. */
+static bool has_news(const struct results_reader *r)
+{
+    const struct stored_counts *n = &r->job.counts;
+    return r->more || stored_state_is_end(r->job.state) || n->succeeded + n->failed + n->cancelled != r->ranged_answers;
+}
+
+static void take_last_ranges(struct results_reader *r, bool something_came);
+
 static void take_job(struct results_reader *r, struct stored_job *found)
 {
     bool redriven = was_redriven(r, found), confirms = r->has_ended && !redriven;
@@ -117,8 +126,10 @@ static void take_job(struct results_reader *r, struct stored_job *found)
     r->complete = confirms && stored_state_is_end(r->job.state);
     if (r->complete)
         http_exchange_wake(r->exchange);
-    else
+    else if (has_news(r))
         read_ranges(r);
+    else
+        take_last_ranges(r, false);
 }
 
 static void on_job(struct store_call *call)
@@ -155,6 +166,8 @@ static bool add_ranges(struct results_reader *r, const struct store_call *call)
  * once more, because the job may have been redriven since, and then answers are missing that will come. */
 static void take_last_ranges(struct results_reader *r, bool something_came)
 {
+    const struct stored_counts *n = &r->job.counts;
+    r->ranged_answers = n->succeeded + n->failed + n->cancelled;
     r->has_ended = stored_state_is_end(r->job.state);
     if (r->has_ended || (r->poked && results_are_dry(r)))
         results_ask(r);

@@ -28,10 +28,11 @@ struct results_reader {
 
     /* What is known of the answers. */
     struct answer_index index;
-    uint64_t last_block; /* the ranges up to this block are in the index */
-    bool more;           /* the store has ranges of later blocks */
-    bool has_ended;      /* the job had ended before the last ranges were read */
-    bool complete;       /* it has ended, and all its answers are in the index */
+    uint64_t last_block;     /* the ranges up to this block are in the index */
+    uint64_t ranged_answers; /* answers that had been recorded before all ranges were read; UINT64_MAX: not known */
+    bool more;               /* the store has ranges of later blocks */
+    bool has_ended;          /* the job had ended before the last ranges were read */
+    bool complete;           /* it has ended, and all its answers are in the index */
 
     /* The answers that are being written. */
     uint64_t position;        /* the item that is written next */

@@ -278,6 +278,7 @@ void results_restart(struct results_reader *r)
     if (!r->span.n) r->placed = false;
     answer_index_clear(&r->index, r->position);
     r->last_block = 0;
+    r->ranged_answers = UINT64_MAX;
     r->more = r->has_ended = r->complete = false;
     results_forget_ask(r);
     results_ask(r);
@@ -359,6 +360,7 @@ void results_reader_handle(struct http_exchange *x, struct job_watches *watches)
     r->exchange = x;
     r->query = query;
     r->position = query.from;
+    r->ranged_answers = UINT64_MAX;
     answer_index_init(&r->index, INDEX_SPANS);
     answer_index_clear(&r->index, query.from);
     result_writer_init(&r->writer, RESULTS_NDJSON);
