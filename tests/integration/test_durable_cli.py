@@ -498,7 +498,7 @@ class MapDetached(LocalTest):
     def test_all_items_of_the_input_are_one_job(self):
         self.start_fleet()
         text = "".join(f"{n}\n" for n in range(100000))
-        ended = self.map("square", "--label", "a", "--label", "b", "--max-concurrency", "1", stdin=text)
+        ended = self.map("square", "--label", "a", "--label", "b", "--chunk-size", "1000", stdin=text)
         self.assertEqual(self.results(ended).lines, [str(n * n) for n in range(100000)])
         [shown] = [json.loads(line) for line in self.cli("jobs", "--json", "--label", "b", FANTAIL_URL=self.url).lines]
         self.assertEqual((shown["labels"], shown["counts"]["total"]), (["a", "b"], 100000))
@@ -522,6 +522,31 @@ class MapDetached(LocalTest):
             job_id = process.stdout.read().decode().strip()
             self.assertEqual(process.wait(60), 0)
         self.assertEqual(self.cli("results", job_id, "--url", self.url).lines, ["9", "16"])
+
+    def unfinished(self):
+        """A command whose input has begun, and does not end."""
+        process = subprocess.Popen([FANTAIL, "map", "square", "--detach"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=self.environment(FANTAIL_URL=self.url))
+        process.stdin.write(b"3\n" * 1000000)  # more than the pipe holds, so some of it was sent when this returns
+        process.stdin.flush()
+        return process
+
+    def test_an_interrupt_before_the_end_of_the_input_leaves_no_job(self):
+        self.start_fleet()
+        with self.unfinished() as process:
+            process.send_signal(signal.SIGINT)
+            self.assertEqual((process.wait(60), process.stderr.read()), (-signal.SIGINT, b""))
+        self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
+
+    def test_a_connection_that_is_cut_before_the_end_of_the_input_says_that_there_is_no_job(self):
+        fleet = self.start_fleet()
+        with self.unfinished() as process:
+            [coordinator] = [pid for pid in descendants(fleet.pid) if "fantail-coordinator" in command_line(pid).split(" ")[0]]
+            os.kill(coordinator, signal.SIGKILL)
+            self.assertEqual(process.wait(60), 3)
+            self.assertIn(b"The job was not stored, unless `fantail jobs` lists it", process.stderr.read())
+        wait_until(lambda: "is ready again" in fleet.stderr(), "another coordinator")
+        self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
 
     def test_the_same_key_and_items_are_one_job(self):
         self.start_fleet()
