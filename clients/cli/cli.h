@@ -1,6 +1,6 @@
 /*
- * The subcommands of `fantail` in this folder. `fantail map` is in map/map.h; those for durable jobs are in
- * jobs/jobs.h. A command receives its own arguments (argv[0] is the command's name) and returns the exit status.
+ * The subcommands of `fantail` in this folder; those for durable jobs are in jobs/jobs.h. A command receives its own
+ * arguments (argv[0] is the command's name) and returns the exit status.
  *
  * A folder calls only folders that come after it in this list: main.c and the commands, jobs/, map/, fleet/, http/,
  * base/.
@@ -8,6 +8,7 @@
 #ifndef FANTAIL_CLI_CLI_H
 #define FANTAIL_CLI_CLI_H
 
+int command_map(int argc, char **argv);
 int command_local(int argc, char **argv);
 int command_submit(int argc, char **argv);
 int command_tasks(int argc, char **argv);

@@ -6,7 +6,6 @@
 #include "cli/base/exit_status.h"
 #include "cli/cli.h"
 #include "cli/jobs/jobs.h"
-#include "cli/map/map.h"
 #include "common/base/base.h"
 
 static const struct command {

@@ -48,6 +48,7 @@ class FakeCoordinator:
         self.lines_before_cut = []  # for each stream of results that is to be cut: after how many lines
         self.cut_after_post = 0     # answers to POST that get lost
         self.away = 0               # requests that are answered 503
+        self.away_after = None      # after this many requests, all others are answered 503
         self.busy_keys = 0          # POSTs that are answered 409, as while the first POST with the key arrives
         self.ended = threading.Condition()
         coordinator = self
@@ -125,6 +126,8 @@ class FakeCoordinator:
         parts = urllib.parse.urlsplit(handler.path)
         query = dict(urllib.parse.parse_qsl(parts.query))
         words = parts.path.strip("/").split("/")[2:]  # without v1/jobs
+        if self.away_after is not None and len(self.requests) > self.away_after:
+            self.away = 1
         if self.away:
             self.away -= 1
             self.problem(handler, 503, "the job store is away", Retry_After="0")

@@ -1,6 +1,7 @@
 """The commands for durable jobs: what they print, their exit statuses, and what they do when a connection is cut."""
 import json
 import os
+import select
 import signal
 import subprocess
 
@@ -76,7 +77,7 @@ class Submit(FakeTest):
 
     def test_a_store_that_is_away_is_asked_again(self):
         self.fake.away = 2
-        self.assert_ended(self.submit(), 0, err=["the job store is away; trying again for 60 s"])
+        self.assert_ended(self.submit(), 0, err=["the job store is away; trying again for 300 s"])
         self.fake.away = 1
         self.assert_ended(self.submit("--reconnect-s", "0"), 3, [], ["the job store is away"])
 
@@ -114,6 +115,10 @@ class List(FakeTest):
         self.fake.add(B)
         ids = [text.split()[0] for text in self.cli("jobs").lines[1:]]
         self.assertEqual(ids, [B, A, EARLIER])
+
+    def test_an_empty_list_is_a_heading_or_nothing(self):
+        self.assert_ended(self.cli("jobs"), 0, ["ID  STATUS  TASK  DONE  FAILED  AGE  LABELS"])
+        self.assert_ended(self.cli("jobs", "--json"), 0, [])
 
     def test_filters_are_passed_on(self):
         self.fake.add(A, "running", labels=["x"])
@@ -256,6 +261,16 @@ class Wait(FakeTest):
         self.fake.add(A)
         self.fake.away = 2
         self.assert_ended(self.cli("wait", A), 0, [f"{A}  succeeded  0/0, 0 failed"], ["trying again"])
+
+    def test_its_time_limit_counts_while_the_service_is_away(self):
+        self.fake.add(A, "running")
+        self.fake.away_after = 1
+        ended = self.cli("wait", "--timeout-s", "0.2", A)
+        self.assert_ended(ended, 3, [], ["the job store is away; trying again for 1 s"])
+
+    def test_a_job_of_a_connected_client_is_not_waited_for(self):
+        self.fake.add(A, "running", durable=False)
+        self.assert_ended(self.cli("wait", A), 3, [], [f"job {A} is not durable"])
 
     def test_an_interrupt_ends_only_the_command(self):
         self.fake.add(A, "running")
@@ -418,12 +433,18 @@ class Surviving(LocalTest):
         self.assertIn("trying again", results.stderr())
 
     def test_results_and_wait_go_on_when_the_coordinator_is_killed(self):
+        self.end_the_coordinator(signal.SIGKILL)
+
+    def test_results_and_wait_go_on_when_the_coordinator_drains(self):
+        self.end_the_coordinator(signal.SIGTERM)
+
+    def end_the_coordinator(self, number):
         fleet = self.start_fleet()
         job_id = self.submit()
         results, wait = self.follow("results", job_id), self.follow("wait", job_id)
         wait_until(lambda: results.stdout() == "0\n1\n2\n", "the first results")
         [coordinator] = [pid for pid in descendants(fleet.pid) if "fantail-coordinator" in command_line(pid).split(" ")[0]]
-        os.kill(coordinator, signal.SIGKILL)
+        os.kill(coordinator, number)
         wait_until(lambda: "is ready again" in fleet.stderr(), "another coordinator")
         self.assert_followed(results, wait, job_id)
 
@@ -454,6 +475,113 @@ class Surviving(LocalTest):
         ended = self.cli("wait", "0", "--url", self.url)
         self.assertEqual(ended.status, 3, ended)
         self.assertIn(b"  cancelled  ", ended.out)
+
+
+class MapDetached(LocalTest):
+    """`fantail map --detach`: the items come from standard input."""
+
+    def setUp(self):
+        super().setUp()
+        self.url = f"http://127.0.0.1:{self.free_port()}"
+
+    def start_fleet(self, *arguments):
+        return self.local("--port", self.url.rsplit(":", 1)[1], *arguments)
+
+    def map(self, *arguments, stdin):
+        return self.cli("map", *arguments, "--detach", stdin=stdin, FANTAIL_URL=self.url)
+
+    def results(self, ended):
+        self.assertEqual((ended.status, ended.err), (0, b""), ended)
+        self.assertRegex(ended.out, rb"\A[0-9a-f-]{36}\n\Z")
+        return self.cli("results", ended.lines[0], FANTAIL_URL=self.url)
+
+    def test_all_items_of_the_input_are_one_job(self):
+        self.start_fleet()
+        text = "".join(f"{n}\n" for n in range(100000))
+        ended = self.map("square", "--label", "a", "--label", "b", "--chunk-size", "1000", stdin=text)
+        self.assertEqual(self.results(ended).lines, [str(n * n) for n in range(100000)])
+        [shown] = [json.loads(line) for line in self.cli("jobs", "--json", "--label", "b", FANTAIL_URL=self.url).lines]
+        self.assertEqual((shown["labels"], shown["counts"]["total"]), (["a", "b"], 100000))
+
+    def test_lines_of_text_and_an_empty_input_are_jobs_too(self):
+        self.start_fleet()
+        ended = self.map("echo", "--text", stdin='a "b"\n\nc')
+        self.assertEqual([json.loads(line) for line in self.results(ended).lines], ['a "b"', "", "c"])
+        self.assertEqual(self.results(self.map("echo", stdin="")).lines, [])
+
+    def test_input_that_comes_slowly_is_one_job(self):
+        self.start_fleet()
+        process = subprocess.Popen([FANTAIL, "map", "square", "--detach"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   env=self.environment(FANTAIL_URL=self.url))
+        with process:
+            for n in (3, 4):
+                process.stdin.write(b"%d\n" % n)
+                process.stdin.flush()
+                wait_until(lambda: select.select([], [process.stdin], [], 0)[1], "room in the pipe")
+            process.stdin.close()
+            job_id = process.stdout.read().decode().strip()
+            self.assertEqual(process.wait(60), 0)
+        self.assertEqual(self.cli("results", job_id, "--url", self.url).lines, ["9", "16"])
+
+    def unfinished(self):
+        """A command whose input has begun, and does not end."""
+        process = subprocess.Popen([FANTAIL, "map", "square", "--detach"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=self.environment(FANTAIL_URL=self.url))
+        process.stdin.write(b"3\n" * 1000000)  # more than the pipe holds, so some of it was sent when this returns
+        process.stdin.flush()
+        return process
+
+    def test_an_interrupt_before_the_end_of_the_input_leaves_no_job(self):
+        self.start_fleet()
+        with self.unfinished() as process:
+            process.send_signal(signal.SIGINT)
+            self.assertEqual((process.wait(60), process.stderr.read()), (-signal.SIGINT, b""))
+        self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
+
+    def test_a_connection_that_is_cut_before_the_end_of_the_input_says_that_there_is_no_job(self):
+        fleet = self.start_fleet()
+        with self.unfinished() as process:
+            [coordinator] = [pid for pid in descendants(fleet.pid) if "fantail-coordinator" in command_line(pid).split(" ")[0]]
+            os.kill(coordinator, signal.SIGKILL)
+            self.assertEqual(process.wait(60), 3)
+            self.assertIn(b"The job was not stored, unless `fantail jobs` lists it", process.stderr.read())
+        wait_until(lambda: "is ready again" in fleet.stderr(), "another coordinator")
+        self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
+
+    def test_the_same_key_and_items_are_one_job(self):
+        self.start_fleet()
+        first, second = (self.map("square", "--idempotency-key", "k", stdin="1\n2\n") for _ in range(2))
+        self.assertEqual((first.status, first.out), (0, second.out), second)
+        other = self.map("square", "--idempotency-key", "k", stdin="1\n3\n")
+        self.assertEqual((other.status, other.out), (3, b""), other)
+        self.assertIn(b"(422)", other.err)
+
+    def test_a_line_that_is_no_item_is_named_and_no_job_remains(self):
+        self.start_fleet()
+        ended = self.map("square", stdin="1\n2\n{\n" + "4\n" * 100000)
+        self.assertEqual((ended.status, ended.out), (3, b""), ended)
+        self.assertIn(b"/items/2", ended.err)
+        self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
+
+    def test_without_a_store_no_item_is_sent(self):
+        self.start_fleet("--store", "none")
+        ended = self.map("square", stdin="1\n")
+        self.assertEqual((ended.status, ended.out), (3, b""), ended)
+        self.assertIn(b"has no job store", ended.err)
+
+    def test_wrong_usage_is_status_2_and_says_what(self):
+        for arguments, word in ((["square", "--detach", "--reduce", "sum"], "--reduce: cannot"), (["square", "--detach", "-0"], "--null: "),
+                                (["square", "--detach", "--errors", "x"], "--errors: cannot"), (["square", "--label", "x"], "--label: is for"),
+                                (["square", "--idempotency-key", "x"], "--idempotency-key: is for"),
+                                (["square", "--detach", "--label", "a,b"], '--label: "a,b" has a comma')):
+            with self.subTest(arguments):
+                ended = self.cli("map", *arguments, FANTAIL_URL="http://127.0.0.1:9")
+                self.assertEqual((ended.status, ended.out), (2, b""), ended)
+                self.assertIn(word, ended.err.decode())
+        for arguments, word in ((["square", "--detach"], "needs a running fleet"), (["--detach", "--", "cat"], "is for a task")):
+            ended = self.cli("map", *arguments)
+            self.assertEqual((ended.status, ended.out), (2, b""), ended)
+            self.assertIn(word, ended.err.decode())
 
 
 class Access(LocalTest):

@@ -48,14 +48,14 @@ struct connection {
     char content_type[64];
     double retry_after_s;      /* -1: none */
     bool job_was_accepted;     /* the answer names a job: a coordinator has accepted it */
-    bool async_applied;        /* Preference-Applied names respond-async */
     bool close_after, chunked; /* the connection closes after the answer; the answer has chunked framing */
     uint8_t framing;           /* an enum of connection_answer.c */
     uint64_t remaining;        /* bytes left of the chunk, or of the body */
     char *raw;
     size_t raw_len, raw_at;
     struct buf answer;
-    size_t answer_at; /* how many bytes of `answer` the owner has consumed */
+    size_t answer_at;   /* how many bytes of `answer` the owner has consumed */
+    bool async_applied; /* Preference-Applied names respond-async */
     char error[256];
 };
 

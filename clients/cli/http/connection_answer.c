@@ -22,9 +22,10 @@ void connection_answer_begin(struct connection *c)
     c->content_type[0] = '\0';
     c->retry_after_s = -1;
     c->job_was_accepted = false;
-    c->close_after = c->chunked = c->async_applied = false;
+    c->close_after = c->chunked = false;
     c->remaining = 0;
     if (!c->raw) c->raw = xmalloc(CONNECTION_RAW_BYTES);
+    c->async_applied = false;
     c->answer.cap = ANSWER_CAP;
 }
 
@@ -74,6 +75,8 @@ static void read_header(struct connection *c, char *line)
     if (strcasecmp(line, "Content-Length") == 0) {
         c->remaining = strtoull(value, NULL, 10);
         c->framing = IN_DATA;
+    } else if (strcasecmp(line, "Preference-Applied") == 0) {
+        c->async_applied |= strcasestr(value, "respond-async") != NULL;
     } else if (strcasecmp(line, "Transfer-Encoding") == 0) {
         c->chunked = strcasestr(value, "chunked") != NULL;
     } else if (strcasecmp(line, "Connection") == 0) {
@@ -84,8 +87,6 @@ static void read_header(struct connection *c, char *line)
         c->job_was_accepted = true;
     } else if (strcasecmp(line, "Retry-After") == 0 && *value >= '0' && *value <= '9') {
         c->retry_after_s = strtod(value, NULL);
-    } else if (strcasecmp(line, "Preference-Applied") == 0) {
-        c->async_applied |= strcasestr(value, "respond-async") != NULL;
     }
 }
 

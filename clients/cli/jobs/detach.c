@@ -1,7 +1,9 @@
 #include "cli/jobs/detach.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
@@ -13,6 +15,7 @@
 #include "cli/jobs/each_job.h"
 #include "protocol/protocol.h"
 
+#define PIECE_BYTES    (256u << 10)
 #define KEY_MAX        255
 #define RANDOM_KEY_HEX 32
 
@@ -53,11 +56,10 @@ static void make_random_key(char key[RANDOM_KEY_HEX + 1])
     for (size_t i = 0; i < sizeof(bytes); i++) snprintf(key + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static void make_path(const struct detach_options *o, struct buf *path)
+static void add_labels(const struct detach_options *o, struct buf *path)
 {
     struct buf labels = {0};
     for (unsigned i = 0; i < o->labels.count; i++) buf_addf(&labels, "%s%s", i ? "," : "", o->labels.words[i]);
-    buf_add_str(path, PATH_JOBS);
     if (labels.len) query_add(path, "labels", buf_cstr(&labels));
     buf_release(&labels);
 }
@@ -96,19 +98,35 @@ static int give_up(struct job_service *s)
     return EXIT_JOB_FAILED;
 }
 
+/* With NDJSON, the head of an answer comes before the results. So a job that would not be kept is noticed soon. */
+static void make_headers(const char *type, const char *key, struct buf *headers)
+{
+    buf_addf(headers, "Content-Type: %s\r\nAccept: " TYPE_NDJSON ", " TYPE_JSON ";q=0.5\r\nPrefer: respond-async\r\n",
+             type);
+    if (key) add_key(headers, key);
+    caller_trace_add(headers);
+}
+
+/* Reads the answer to the submission, and prints the id. */
+static int finish(struct job_service *s, const struct detach_options *o)
+{
+    struct remote_job accepted;
+    if (s->http.status == 200 && !s->http.async_applied) return give_up(s);
+    if (s->http.status != 200 && s->http.status != 202) return refusal_complain(&s->http);
+    int status = job_service_answered_job(s, &accepted);
+    if (!status && o->json) job_print_json(&accepted);
+    if (!status && !o->json) printf("%s\n", accepted.id);
+    return fflush(stdout) == 0 ? status : EXIT_JOB_FAILED;
+}
+
 static int send_job(struct job_service *s, const struct detach_options *o, const struct buf *job)
 {
     struct buf path = {0}, headers = {0};
-    struct remote_job accepted;
     char random_key[RANDOM_KEY_HEX + 1];
     make_random_key(random_key);
-    make_path(o, &path);
-    /* With a stream, the head of an answer comes before the results. So a job that would not be kept is noticed soon.
-     */
-    buf_add_str(&headers, "Content-Type: " TYPE_JSON "\r\nAccept: " TYPE_NDJSON ", " TYPE_JSON ";q=0.5\r\n"
-                          "Prefer: respond-async\r\n");
-    add_key(&headers, o->key ? o->key : random_key);
-    caller_trace_add(&headers);
+    buf_add_str(&path, PATH_JOBS);
+    add_labels(o, &path);
+    make_headers(TYPE_JSON, o->key ? o->key : random_key, &headers);
     const struct job_request request = {
         .method = "POST",
         .path = buf_cstr(&path),
@@ -122,13 +140,7 @@ static int send_job(struct job_service *s, const struct detach_options *o, const
     bool answered = job_service_ask(s, &request);
     buf_release(&path);
     buf_release(&headers);
-    if (!answered) return EXIT_JOB_FAILED;
-    if (s->http.status == 200 && !s->http.async_applied) return give_up(s);
-    if (s->http.status != 200 && s->http.status != 202) return refusal_complain(&s->http);
-    int status = job_service_answered_job(s, &accepted);
-    if (!status && o->json) job_print_json(&accepted);
-    if (!status && !o->json) printf("%s\n", accepted.id);
-    return fflush(stdout) == 0 ? status : EXIT_JOB_FAILED;
+    return answered ? finish(s, o) : EXIT_JOB_FAILED;
 }
 
 int detach_job(const struct option_spec *spec, const struct target_config *client, const struct detach_options *o,
@@ -139,5 +151,52 @@ int detach_job(const struct option_spec *spec, const struct target_config *clien
     if (!status) status = check_store(&service);
     if (!status) status = send_job(&service, o, job);
     job_service_release(&service);
+    return status;
+}
+
+/* Waits for input or for an early answer. Returns false if the input cannot be read. */
+static bool send_piece(struct job_service *s, char *piece)
+{
+    struct connection *c = &s->http;
+    struct pollfd fds[3] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                            {.fd = c->fd, .events = connection_events(c)},
+                            {.fd = interrupt_fd(), .events = POLLIN}};
+    if (poll(fds, 3, -1) <= 0) return true;
+    if (fds[1].revents) connection_step(c);
+    if (!fds[0].revents || !connection_wants_piece(c)) return true;
+    ssize_t n = read(STDIN_FILENO, piece, PIECE_BYTES);
+    if (n >= 0) connection_give_piece(c, piece, (size_t)n);
+    if (n >= 0 || errno == EINTR || errno == EAGAIN) return true;
+    complain("cannot read the items: %s", strerror(errno));
+    return false;
+}
+
+/* Returns false, after a complaint unless a signal asks for the end, if no answer has come. */
+static bool upload(struct job_service *s, const char *path, const char *headers)
+{
+    struct connection *c = &s->http;
+    char *piece = xmalloc(PIECE_BYTES);
+    bool good = true;
+    connection_upload(c, "POST", path, headers);
+    while (good && c->state != CONNECTION_DONE && c->state != CONNECTION_BROKEN && !interrupt_signal()) {
+        if (c->state == CONNECTION_READING && c->status == 200) break;
+        good = connection_wants_piece(c) ? send_piece(s, piece) : job_service_step(s);
+    }
+    if (c->error[0]) complain("%s. The job was not stored, unless `fantail jobs` lists it", c->error);
+    free(piece);
+    return good && c->state != CONNECTION_BROKEN && !interrupt_signal();
+}
+
+int detach_items(const struct target_config *client, const struct detach_options *o, struct buf *path, const char *type)
+{
+    struct job_service service;
+    struct buf headers = {0};
+    int status = job_service_init(&service, NULL, client, 0);
+    add_labels(o, path);
+    make_headers(type, o->key, &headers);
+    if (!status) status = check_store(&service);
+    if (!status) status = upload(&service, buf_cstr(path), buf_cstr(&headers)) ? finish(&service, o) : EXIT_JOB_FAILED;
+    job_service_release(&service);
+    buf_release(&headers);
     return status;
 }

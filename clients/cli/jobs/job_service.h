@@ -14,9 +14,8 @@
 #define JOB_SERVICE_SILENCE_S 90
 
 #define RECONNECT_OPTION_ROW(S, f)                                                                                     \
-    OPTION_SECONDS("reconnect-s", S, f, "60", 0, 1e9,                                                                  \
-                   "when the connection is cut or the service is away, try again for this many seconds", .value = "S", \
-                   .no_env = true)
+    OPTION_SECONDS("reconnect-s", S, f, "300", 0, 1e9,                                                                 \
+                   "when the connection is cut or the service is away, try again for this many seconds", .value = "S")
 
 struct job_service {
     struct target target;
@@ -34,8 +33,8 @@ struct job_request {
     bool stops_at_stream; /* return when the head of a 200 has come; the body of such an answer is not wanted */
 };
 
-/* Call interrupt_init() before. Returns 0, or complains and returns an exit status. Call job_service_release() in both
- * cases. */
+/* Call interrupt_init() before. `spec` is NULL if the options of `config` were checked before. Returns 0, or complains
+ * and returns an exit status. Call job_service_release() in both cases. */
 MUST_CHECK int job_service_init(struct job_service *s, const struct option_spec *spec,
                                 const struct target_config *config, double reconnect_s);
 void job_service_release(struct job_service *s);

@@ -70,7 +70,7 @@ static void print_page(const struct job_pages *p, size_t count, struct job_table
         buf_add_char(&out, '\n');
     }
     if (!json) job_table_add(table, &out, p->jobs, count, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
-    fwrite(out.data, 1, out.len, stdout);
+    if (out.len) fwrite(out.data, 1, out.len, stdout);
     fflush(stdout);
     buf_release(&out);
 }

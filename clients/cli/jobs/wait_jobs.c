@@ -38,27 +38,38 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
 
-/* Returns how many whole seconds the next request may wait; 0: it asks only for the present state. */
-static uint64_t piece_s(const struct wait_config *config, uint64_t now)
+/* Returns how many seconds are left, rounded up. */
+static uint64_t left_s(const struct wait_config *config, uint64_t now)
 {
-    if (!config->deadline_ns) return WAIT_PIECE_S;
-    uint64_t left_s = config->deadline_ns > now ? (config->deadline_ns - now + NS_PER_S - 1) / NS_PER_S : 0;
-    return left_s < WAIT_PIECE_S ? left_s : WAIT_PIECE_S;
+    if (!config->deadline_ns) return UINT64_MAX;
+    return config->deadline_ns > now ? (config->deadline_ns - now + NS_PER_S - 1) / NS_PER_S : 0;
+}
+
+/* Reads the job, and again until it has ended or no time is left. */
+static int read_until_end(struct job_service *s, const char *id, const struct wait_config *config, struct remote_job *j)
+{
+    int status = job_service_read_job(s, id, 0, j);
+    if (!status && !j->durable && !remote_job_has_ended(j)) {
+        complain("job %s is not durable: it belongs to a connected client, which gets its results", id);
+        return EXIT_JOB_FAILED;
+    }
+    while (!status && !remote_job_has_ended(j) && !interrupt_signal()) {
+        uint64_t began = now_ns(), left = left_s(config, began);
+        if (left == 0) break;
+        s->patience.limit_s = (double)left < config->reconnect_s ? (double)left : config->reconnect_s;
+        status = job_service_read_job(s, id, left < WAIT_PIECE_S ? left : WAIT_PIECE_S, j);
+        /* A coordinator that drains answers at once. */
+        if (!status && !remote_job_has_ended(j) && now_ns() - began < NS_PER_S) job_service_pause(500);
+    }
+    return status;
 }
 
 static int wait_for(struct job_service *s, const char *id, void *data)
 {
     const struct wait_config *config = data;
     struct remote_job job;
-    for (;;) {
-        uint64_t began = now_ns(), wait_s = piece_s(config, began);
-        int status = job_service_read_job(s, id, wait_s, &job);
-        if (status) return status;
-        if (remote_job_has_ended(&job) || wait_s == 0) break;
-        /* A coordinator that drains answers at once. */
-        if (now_ns() - began < NS_PER_S) job_service_pause(500);
-        if (interrupt_signal()) return EXIT_JOB_FAILED;
-    }
+    int status = read_until_end(s, id, config, &job);
+    if (status || interrupt_signal()) return EXIT_JOB_FAILED;
     if (config->json)
         job_print_json(&job);
     else

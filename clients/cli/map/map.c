@@ -342,15 +342,12 @@ static int finish(struct map_run *run)
     return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
 }
 
-int command_map(int argc, char **argv)
+int map_items(const struct map_options *options)
 {
-    static struct map_options options;
     static struct map_run run;
-    int status;
-    if (!map_options_read(&options, argc, argv, &status)) return status;
-    if (begin(&run, &options))
+    if (begin(&run, options))
         while (!is_over(&run)) turn(&run);
-    status = finish(&run);
+    int status = finish(&run);
     bool closed = run.output.closed;
     release(&run);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());

@@ -1,9 +1,11 @@
-/* `fantail map`: maps a task or a command over the items on standard input. See map_internal.h for how a run works. */
+/* Maps a task or a command over the items on standard input. See map_internal.h for how a run works. */
 #ifndef FANTAIL_CLI_MAP_MAP_H
 #define FANTAIL_CLI_MAP_MAP_H
 
-/* argv[0] is "map". Returns the exit status. If a signal has asked the program to end, this function does not return:
- * it ends the program by that signal. */
-int command_map(int argc, char **argv);
+#include "cli/map/map_options.h"
+
+/* Returns the exit status. If a signal has asked the program to end, this function does not return: it ends the program
+ * by that signal. */
+int map_items(const struct map_options *options);
 
 #endif

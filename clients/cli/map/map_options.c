@@ -66,6 +66,16 @@ static const struct option_row rows[] = {
         "with a command"),
     OPTION_INT("tolerated-failure-count", S, tolerated_failure_count, "-1", -1, 1e15,
                "the run ends with status 3 once more than this many items have failed; -1: no limit", .value = "N"),
+    OPTION_HEADING("A durable job, which the coordinator keeps in its job store"),
+    OPTION_BOOL("detach", S, detach, NULL,
+                "send all items, print the id of the job and end; `fantail results ID` prints the results",
+                .no_env = true),
+    OPTION_WORDS("label", S, labels,
+                 "with --detach: a label by which `fantail jobs` finds the job; may be given several times",
+                 .value = "LABEL"),
+    OPTION_STRING("idempotency-key", S, idempotency_key, NULL,
+                  "with --detach: if a job with this key was submitted before, print its id and make no other one",
+                  .value = "KEY", .no_env = true),
     TARGET_OPTION_ROWS(S, client),
     OPTION_HEADING("A private fleet for this run (without a URL, or with a command)"),
     OPTION_PATH("tasks", S, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
@@ -198,8 +208,27 @@ static bool is_reducer(const char *name)
     return false;
 }
 
+/* Whether the options go together with --detach, or with its absence. */
+static int check_detach(const struct map_options *o)
+{
+    if (!o->detach && o->labels.count) return option_complain(&spec, "label", "is for --detach only");
+    if (!o->detach && o->idempotency_key) return option_complain(&spec, "idempotency-key", "is for --detach only");
+    if (!o->detach) return EXIT_OK;
+    if (o->command) return option_complain(&spec, "detach", "is for a task; a command runs on this machine only");
+    if (!o->client.url)
+        return option_complain(&spec, "detach",
+                               "needs a running fleet. Give `--url http://localhost:8080` or set FANTAIL_URL.");
+    if (o->reduce) return option_complain(&spec, "reduce", "cannot be used with --detach");
+    if (o->null) return option_complain(&spec, "null", "cannot be used with --detach");
+    if (o->errors)
+        return option_complain(&spec, "errors", "cannot be used with --detach; `fantail results` has this option");
+    return EXIT_OK;
+}
+
 static int check(struct map_options *o)
 {
+    int status = check_detach(o);
+    if (status) return status;
     size_t offset;
     const char *error;
     if (o->reduce && !is_reducer(o->reduce))

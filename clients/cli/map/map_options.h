@@ -11,7 +11,9 @@ enum map_progress { MAP_PROGRESS_AUTO, MAP_PROGRESS_ALWAYS, MAP_PROGRESS_NEVER }
 
 struct map_options {
     struct target_config client;
-    bool text, json, null, to_stdin, skip_failed, quiet, hedge;
+    bool text, json, null, to_stdin, skip_failed, quiet, hedge, detach;
+    struct option_words labels;  /* with `detach` */
+    const char *idempotency_key; /* with `detach`; NULL: none */
     int order, progress;
     const char *errors, *common, *reduce, *tasks;
     int64_t chunk_size, max_concurrency, max_attempts, workers, processes;

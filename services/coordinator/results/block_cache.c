@@ -18,22 +18,38 @@ void block_cache_release(struct block_cache *c)
 
 struct cached_block *block_cache_find(struct block_cache *c, uint64_t number)
 {
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->blocks[i].number != number) continue;
-        c->blocks[i].used_at = ++c->clock;
-        return &c->blocks[i];
-    }
+    for (size_t i = 0; i < c->count; i++)
+        if (c->blocks[i].number == number) return &c->blocks[i];
     return NULL;
 }
 
-/* Returns the position of the block that was not used for the longest time; c->count when only `keep` is left. */
-static size_t find_oldest(const struct block_cache *c, uint64_t keep)
+void block_cache_plan(struct block_cache *c)
 {
-    size_t oldest = c->count;
+    for (size_t i = 0; i < c->count; i++) c->blocks[i].next_item = UINT64_MAX;
+}
+
+bool block_cache_note(struct block_cache *c, uint64_t number, uint64_t item)
+{
+    struct cached_block *b = block_cache_find(c, number);
+    if (b && item < b->next_item) b->next_item = item;
+    return b != NULL;
+}
+
+/* Returns the position of the block that is needed last; c->count when only `keep` is left. */
+static size_t find_last(const struct block_cache *c, uint64_t keep)
+{
+    size_t last = c->count;
     for (size_t i = 0; i < c->count; i++)
-        if (c->blocks[i].number != keep && (oldest == c->count || c->blocks[i].used_at < c->blocks[oldest].used_at))
-            oldest = i;
-    return oldest;
+        if (c->blocks[i].number != keep && (last == c->count || c->blocks[i].next_item > c->blocks[last].next_item))
+            last = i;
+    return last;
+}
+
+bool block_cache_has_room(const struct block_cache *c, uint64_t item, size_t cap)
+{
+    if (c->count == 0) return true;
+    if (c->count < BLOCK_CACHE_BLOCKS && c->bytes + c->bytes / c->count <= cap) return true;
+    return c->blocks[find_last(c, 0)].next_item > item;
 }
 
 /* Counts the lines and notes where every 64th begins. Bytes after the last newline are no line. */
@@ -55,15 +71,15 @@ static void mark_lines(struct cached_block *b)
     }
 }
 
-void block_cache_add(struct block_cache *c, struct block *b, uint64_t keep, size_t cap)
+void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint64_t keep, size_t cap)
 {
     while (c->count == BLOCK_CACHE_BLOCKS || c->bytes + b->lines.len > cap) {
-        size_t oldest = find_oldest(c, keep);
-        if (oldest == c->count) break;
-        drop(c, oldest);
+        size_t last = find_last(c, keep);
+        if (last == c->count) break;
+        drop(c, last);
     }
     struct cached_block *to = &c->blocks[c->count++];
-    *to = (struct cached_block){.number = b->number, .lines = b->lines, .used_at = ++c->clock};
+    *to = (struct cached_block){.number = b->number, .lines = b->lines, .next_item = item};
     b->lines = (struct buf){0};
     c->bytes += to->lines.len;
     mark_lines(to);

@@ -1,4 +1,5 @@
 /* The calls of a reader to the store: first the state of the job, then the ranges of its new blocks, and the blocks. */
+#include "common/base/limits.h"
 #include "common/observe/log.h"
 #include "coordinator/results/results_internal.h"
 #include "coordinator/results/store_problem.h"
@@ -7,8 +8,8 @@
 #define ASK_GAP_LEAST_NS (200 * NS_PER_MS)
 #define ASK_GAP_MOST_NS  (1000 * NS_PER_MS)
 /* Blocks that a reader holds in memory, and all readers together. Each reader may hold two blocks in any case. */
-#define CACHE_BYTES       (4 * (size_t)1024 * 1024)
-#define CACHE_TOTAL_BYTES (64 * (size_t)1024 * 1024)
+#define CACHE_BYTES       (16 * (size_t)MIB)
+#define CACHE_TOTAL_BYTES (128 * (size_t)MIB)
 
 /* Calls. */
 
@@ -102,6 +103,15 @@ static bool was_redriven(const struct results_reader *r, const struct stored_job
     return r->state == STREAM_OPEN && now->redrives != r->job.redrives;
 }
 
+/* Each recorded answer is counted, so without a change of the counts there is no new range. */
+static bool has_news(const struct results_reader *r)
+{
+    const struct stored_counts *n = &r->job.counts;
+    return r->more || stored_state_is_end(r->job.state) || n->succeeded + n->failed + n->cancelled != r->ranged_answers;
+}
+
+static void take_last_ranges(struct results_reader *r, bool something_came);
+
 static void take_job(struct results_reader *r, struct stored_job *found)
 {
     bool redriven = was_redriven(r, found), confirms = r->has_ended && !redriven;
@@ -116,8 +126,10 @@ static void take_job(struct results_reader *r, struct stored_job *found)
     r->complete = confirms && stored_state_is_end(r->job.state);
     if (r->complete)
         http_exchange_wake(r->exchange);
-    else
+    else if (has_news(r))
         read_ranges(r);
+    else
+        take_last_ranges(r, false);
 }
 
 static void on_job(struct store_call *call)
@@ -154,6 +166,8 @@ static bool add_ranges(struct results_reader *r, const struct store_call *call)
  * once more, because the job may have been redriven since, and then answers are missing that will come. */
 static void take_last_ranges(struct results_reader *r, bool something_came)
 {
+    const struct stored_counts *n = &r->job.counts;
+    r->ranged_answers = n->succeeded + n->failed + n->cancelled;
     r->has_ended = stored_state_is_end(r->job.state);
     if (r->has_ended || (r->poked && results_are_dry(r)))
         results_ask(r);
@@ -194,7 +208,7 @@ static void on_ranges(struct store_call *call)
 
 /* Blocks. */
 
-static size_t cache_cap(const struct results_reader *r)
+size_t results_cache_cap(const struct results_reader *r)
 {
     size_t share = CACHE_TOTAL_BYTES / job_watches_count(r->watch.list);
     return share < CACHE_BYTES ? share : CACHE_BYTES;
@@ -218,7 +232,9 @@ static void on_block(struct store_call *call)
     if (r) {
         r->reading = NULL;
         if (call->status == STORE_OK) {
-            block_cache_add(&r->cache, &call->block, r->span.n ? r->span.block : 0, cache_cap(r));
+            results_plan(r);
+            block_cache_add(&r->cache, &call->block, r->reading_for, r->span.n ? r->span.block : 0,
+                            results_cache_cap(r));
             http_exchange_wake(r->exchange);
         } else if (call->status == STORE_NOT_FOUND) {
             miss_block(r, call->block.number);
@@ -231,8 +247,9 @@ static void on_block(struct store_call *call)
     store_call_free(call);
 }
 
-void results_read_block(struct results_reader *r, uint64_t number)
+void results_read_block(struct results_reader *r, uint64_t number, uint64_t item)
 {
     if (r->reading || now_ns() < r->read_at_ns) return;
+    r->reading_for = item;
     r->reading = start(r, STORE_READ_BLOCK, number, on_block);
 }

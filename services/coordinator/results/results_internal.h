@@ -28,10 +28,11 @@ struct results_reader {
 
     /* What is known of the answers. */
     struct answer_index index;
-    uint64_t last_block; /* the ranges up to this block are in the index */
-    bool more;           /* the store has ranges of later blocks */
-    bool has_ended;      /* the job had ended before the last ranges were read */
-    bool complete;       /* it has ended, and all its answers are in the index */
+    uint64_t last_block;     /* the ranges up to this block are in the index */
+    uint64_t ranged_answers; /* answers that had been recorded before all ranges were read; UINT64_MAX: not known */
+    bool more;               /* the store has ranges of later blocks */
+    bool has_ended;          /* the job had ended before the last ranges were read */
+    bool complete;           /* it has ended, and all its answers are in the index */
 
     /* The answers that are being written. */
     uint64_t position;        /* the item that is written next */
@@ -41,13 +42,15 @@ struct results_reader {
     struct buf missing;       /* the line of items that have no answer although the job has ended */
     struct result_writer writer;
     struct block_cache cache;
-    unsigned spans_read; /* since the index was last told what was read */
-    struct buf pending;  /* what is sent before the next answer: control lines, the last line */
+    unsigned spans_read;    /* spans that were written or skipped */
+    unsigned ahead_at_span; /* when to look again for the next block to read */
+    struct buf pending;     /* what is sent before the next answer: control lines, the last line */
     size_t pending_at;
 
     /* The calls that are open; NULL: none. */
     struct store_call *asking;  /* READ_JOB or READ_RANGES */
     struct store_call *reading; /* READ_BLOCK */
+    uint64_t reading_for;       /* the first item whose answer is needed from that block */
     bool poked;                 /* something was recorded since the store was last asked */
     uint64_t ask_at_ns, ask_gap_ns;
     bool backs_off;        /* the last question has failed, and nothing is asked before ask_at_ns */
@@ -68,6 +71,8 @@ void results_cut(struct results_reader *r, const char *why);
 void results_end_removed(struct results_reader *r);
 /* Forgets what is known of the answers, and asks the store again. */
 void results_restart(struct results_reader *r);
+/* Tells the cache which of its blocks are needed next. */
+void results_plan(struct results_reader *r);
 /* Returns whether the reader cannot go on without more ranges. */
 bool results_are_dry(const struct results_reader *r);
 
@@ -77,7 +82,10 @@ bool results_are_dry(const struct results_reader *r);
 void results_ask(struct results_reader *r);
 /* Asks for more ranges, if it is known that there are more. */
 void results_ask_more(struct results_reader *r);
-void results_read_block(struct results_reader *r, uint64_t number);
+/* Reads a block, if no other one is being read. `item` is the first item whose answer is needed. */
+void results_read_block(struct results_reader *r, uint64_t number, uint64_t item);
+/* Returns how many bytes of blocks this reader may hold. */
+size_t results_cache_cap(const struct results_reader *r);
 /* What the store answers to the last question no longer counts. */
 void results_forget_ask(struct results_reader *r);
 /* The calls that are open no longer refer to the reader. */

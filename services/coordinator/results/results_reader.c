@@ -10,7 +10,8 @@
 
 enum { INDEX_SPANS = 100 * 1000 };   /* spans in memory; each takes 40 bytes */
 enum { SPANS_OF_A_PULL = 2000 };     /* spans that are skipped at once, so that other requests are not delayed */
-enum { AHEAD_SPANS = 16 };           /* how far it looks for the next block to read */
+enum { PLAN_SPANS = 256 };           /* how far it looks ahead for blocks that are needed */
+enum { FULL_GAP_SPANS = 32 };        /* if its memory is full, it looks again after this many spans */
 enum { DROP_AFTER_SPANS = 256 };     /* how often the index is told what was read */
 #define CACHE_IDLE_NS (5 * NS_PER_S) /* if the client reads nothing for this time, the blocks are dropped */
 
@@ -101,18 +102,51 @@ static bool begin_span(struct results_reader *r)
     return true;
 }
 
-/* Starts to read the block that is needed after the current one. */
-static void read_ahead(struct results_reader *r)
+/* Goes through the next spans that the client wants. Calls `fn` for each until it returns false. Returns how many spans
+ * it has passed. */
+static unsigned each_next_span(struct results_reader *r,
+                               bool (*fn)(struct results_reader *r, const struct answer_span *s))
 {
     struct answer_span s;
-    uint64_t at = r->span.first + r->span.n;
-    for (unsigned i = 0; i < AHEAD_SPANS && answer_index_find(&r->index, at, &s) && s.first == at; i++) {
-        if (is_wanted(r, &s) && !block_cache_find(&r->cache, s.block)) {
-            results_read_block(r, s.block);
-            return;
-        }
+    unsigned n = 0;
+    for (uint64_t at = r->position; n < PLAN_SPANS && answer_index_find(&r->index, at, &s) && s.first == at; n++) {
+        if (is_wanted(r, &s) && !fn(r, &s)) break;
         at = s.first + s.n;
     }
+    return n;
+}
+
+static bool note_span(struct results_reader *r, const struct answer_span *s)
+{
+    block_cache_note(&r->cache, s->block, s->first);
+    return true;
+}
+
+void results_plan(struct results_reader *r)
+{
+    block_cache_plan(&r->cache);
+    each_next_span(r, note_span);
+}
+
+/* Reads the first block that is needed and not here, unless a block that is needed earlier would be dropped for it. */
+static bool read_if_missing(struct results_reader *r, const struct answer_span *s)
+{
+    if (block_cache_find(&r->cache, s->block)) return true;
+    results_plan(r);
+    if (block_cache_has_room(&r->cache, s->first, results_cache_cap(r)))
+        results_read_block(r, s->block, s->first);
+    else
+        r->ahead_at_span += FULL_GAP_SPANS;
+    return false;
+}
+
+/* Starts to read the next block that is needed and not here. The more spans it has to look at, the less often it looks,
+ * so that it takes little time for each span. */
+static void read_ahead(struct results_reader *r)
+{
+    if (r->reading || (int)(r->spans_read - r->ahead_at_span) < 0) return;
+    r->ahead_at_span = r->spans_read;
+    r->ahead_at_span += each_next_span(r, read_if_missing) / 8;
 }
 
 /* Returns the lines of r->span. Returns NULL if its block must be read first. */
@@ -124,7 +158,8 @@ static const char *read_span(struct results_reader *r, size_t *len)
     }
     const struct cached_block *b = block_cache_find(&r->cache, r->span.block);
     if (!b) {
-        results_read_block(r, r->span.block);
+        results_read_block(r, r->span.block, r->position);
+        r->ahead_at_span = r->spans_read;
         return NULL;
     }
     if (!r->placed) {
@@ -243,6 +278,7 @@ void results_restart(struct results_reader *r)
     if (!r->span.n) r->placed = false;
     answer_index_clear(&r->index, r->position);
     r->last_block = 0;
+    r->ranged_answers = UINT64_MAX;
     r->more = r->has_ended = r->complete = false;
     results_forget_ask(r);
     results_ask(r);
@@ -324,6 +360,7 @@ void results_reader_handle(struct http_exchange *x, struct job_watches *watches)
     r->exchange = x;
     r->query = query;
     r->position = query.from;
+    r->ranged_answers = UINT64_MAX;
     answer_index_init(&r->index, INDEX_SPANS);
     answer_index_clear(&r->index, query.from);
     result_writer_init(&r->writer, RESULTS_NDJSON);

@@ -1,0 +1,33 @@
+/* `fantail map`: runs the items of standard input, or gives them to a job store and leaves. */
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/cli.h"
+#include "cli/http/query.h"
+#include "cli/jobs/detach.h"
+#include "cli/map/map.h"
+#include "protocol/protocol.h"
+
+static int detach(const struct map_options *o)
+{
+    const struct detach_options options = {.labels = o->labels, .key = o->idempotency_key};
+    static const struct option_spec spec = {.program = "fantail map"};
+    struct buf path = {0};
+    int status = detach_options_check(&spec, &options);
+    if (status) return status;
+    map_options_query(o, o->deadline_s, &path);
+    if (o->tolerated_failure_count >= 0)
+        query_add_number(&path, "tolerated_failure_count", (uint64_t)o->tolerated_failure_count);
+    interrupt_init();
+    status = detach_items(&o->client, &options, &path, o->sends_text ? TYPE_TEXT : TYPE_NDJSON);
+    buf_release(&path);
+    if (interrupt_signal()) interrupt_die_of(interrupt_signal());
+    return status;
+}
+
+int command_map(int argc, char **argv)
+{
+    static struct map_options options;
+    int status;
+    if (!map_options_read(&options, argc, argv, &status)) return status;
+    return options.detach ? detach(&options) : map_items(&options);
+}
