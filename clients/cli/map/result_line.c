@@ -48,6 +48,7 @@ static void read_member(struct result_line *r, struct json_slice name, struct js
         r->index = strtoull(value.data, NULL, 10);
         return;
     }
+    if (json_string_is(name, "count")) r->count = strtoull(value.data, NULL, 10);
     if (json_string_is(name, "processes")) r->processes = strtoull(value.data, NULL, 10);
     if (r->kind == RESULT_END && json_string_is(name, "counts")) read_counts(r, value);
     if (r->kind == RESULT_END && json_string_is(name, "reason")) r->why = value;
@@ -60,7 +61,7 @@ static void read_member(struct result_line *r, struct json_slice name, struct js
 
 struct result_line result_line_read_slowly(const char *line, size_t len)
 {
-    struct result_line r = {.kind = RESULT_BAD};
+    struct result_line r = {.kind = RESULT_BAD, .count = 1};
     struct json_walk walk;
     struct json_slice name, value;
     size_t offset;
