@@ -243,6 +243,41 @@ class Reconnects(CliTest):
         self.assertLess(ended.lines.count("null"), 3000)
         self.assertEqual(ended.lines[-1], str(5999 * 5999))
 
+    def reduction(self, workers, items, end, *arguments, name):
+        """A sum whose coordinator is ended while the item waits, and comes back. What came out."""
+        coordinator = self.coordinator(workers, "--drain-s", 0.2)
+        run = Run(self, "noted", "--reduce", "sum", "--url", f"http://127.0.0.1:{coordinator.port}", *arguments,
+                  items=items, name=name)
+        self.wait_for_the_stop()
+        if '"x"' in items:
+            wait_until(lambda: "crashed" in run.err, "the failed item")
+        end(coordinator)
+        self.open_gate()
+        self.restart(coordinator, workers)
+        ended = run.wait()
+        os.unlink(self.gate_path)
+        os.truncate(self.runs_path, 0)
+        return ended
+
+    def test_a_reduction_is_sent_again_as_a_whole(self):
+        workers = self.workers()
+        for name, end in (("kill", ft.Program.kill), ("drain", ft.Program.stop)):
+            ended = self.reduction(workers, [*range(5000)], end, name=name)
+            self.assertEqual((ended.status, ended.lines), (0, [str(sum(n * n for n in range(5000)))]), ended)
+            self.assertIn(b"reconnecting", ended.err)
+
+    def test_a_reduction_that_cannot_be_sent_again_says_why(self):
+        workers = self.workers()
+        large = [" " * 3000 + str(n) for n in range(4000)]
+        for name, items, arguments, why in (
+                ("large", large, (), b"because the input is larger than 8 MiB, so it was not kept"),
+                ("failed", ['"x"', *range(5000)], (), b"because some items have already failed"),
+                ("once", [*range(5000)], ("--max-attempts", 1), b"because its items must not run twice")):
+            with self.subTest(name):
+                ended = self.reduction(workers, items, ft.Program.kill, *arguments, name=name)
+                self.assertEqual((ended.status, ended.out), (3, b""), ended)
+                self.assertIn(why, ended.err)
+
     def test_a_coordinator_that_never_comes_back_ends_the_run_after_the_limit(self):
         workers = self.workers()
         for idempotent in (True, False):
@@ -306,7 +341,7 @@ START = {"type": "start", "id": "0195"}
 class Played(CliTest):
     """A coordinator or a proxy, played by a small server."""
 
-    def serve(self, *answers, idempotent=None):
+    def serve(self, *answers, idempotent=None, tasks_status=200):
         """Each answer is for one POST; the last one is used again. It is a list of lines, where bytes are sent as they
         are; or a status with a content type. The bodies of the requests are returned."""
         bodies = []
@@ -323,7 +358,7 @@ class Played(CliTest):
 
             def do_GET(self):
                 tasks = [{"name": "x", "mode": "stream", "idempotent": idempotent}]
-                self.send(200, "application/json", json.dumps({"tasks": tasks}).encode())
+                self.send(tasks_status, "application/json", json.dumps({"tasks": tasks}).encode())
 
             def do_POST(self):
                 bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
@@ -432,6 +467,20 @@ class Played(CliTest):
         ended, bodies = self.drained(False, "--reconnect-s", 0)
         self.assertEqual((ended.status, ended.lines, len(bodies)), (3, ["1"], 1), ended)
 
+    def test_one_line_may_stand_for_many_items(self):
+        tail = [{**cancelled(1, True), "count": 2}, {**cancelled(3, False), "count": 2}, DRAINED]
+        again = [START, {"type": "error", "index": 0, "count": 2, "error": {"name": "x", "cause": "y"}}, END]
+        for order in ("input", "completion"):
+            url, bodies = self.serve([START, value(0, 1), *tail], again, idempotent=False)
+            ended = self.map(url, "--order", order, stdin="1\n2\n3\n4\n5\n")
+            self.assertEqual((ended.status, ended.lines), (1, ["1", *["null"] * 4]), ended)
+            self.assertEqual(bodies[1], b"4\n5\n")
+            self.assertEqual(ended.err.count(b"coordinator_lost"), 2, ended)
+            self.assertIn(b"item 4: x: y", ended.err)
+        url, _ = self.serve([START, {**cancelled(0, True), "count": 1 << 60}, END])
+        ended = self.map(url)
+        self.assertEqual(ended.status, 3, ended)
+
     def test_a_job_that_was_cancelled_by_someone_is_not_sent_again(self):
         ended, bodies = self.drained(None, last=DELETED)
         self.assertEqual((ended.status, ended.lines), (3, ["1", "null", "9", "null", "null"]), ended)
@@ -447,10 +496,10 @@ class Played(CliTest):
         self.assertEqual(len(bodies), 1)
 
     def test_a_service_that_is_lost_before_it_has_accepted_anything_is_given_up_soon(self):
-        url, bodies = self.serve((502, "text/html"))
+        url, bodies = self.serve((502, "text/html"), tasks_status=502)
         ended = self.map(url)
         self.assertEqual(ended.status, 3, ended)
-        self.assertIn(b"the service refused the job (502)", ended.err)
+        self.assertIn(b"answered with status 502; check --url", ended.err)
         self.assertLess(len(bodies), 10)
 
 

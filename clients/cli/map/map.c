@@ -299,7 +299,7 @@ static bool begin(struct map_run *run, const struct map_options *o)
     }
     if (o->client.url) {
         map_run_move(run, MAP_READY);
-        if (!o->reduce) care_ask(&run->care, now_ns());
+        care_ask(&run->care, now_ns());
     }
     if (!failures_init(&run->failures, o->errors, o->quiet)) {
         map_run_fail(run, "--errors: cannot write %s: %s", o->errors, strerror(errno));

@@ -139,21 +139,40 @@ static bool note_answer(struct map_run *run, struct map_job *j, uint64_t index)
     return false;
 }
 
+/* One line may stand for several items. */
+static void add_failed_items(struct map_run *run, struct map_job *j, const struct result_line *r)
+{
+    struct result_line one = *r;
+    for (uint64_t i = 0; i < r->count && run->state != MAP_STOPPED; i++, one.index++)
+        if (note_answer(run, j, one.index)) add_failed_item(run, j, &one);
+}
+
+bool map_answers_check_line(struct map_run *run, const struct result_line *r)
+{
+    bool good = r->kind != RESULT_BAD && (r->count <= 1 || r->count <= run->input.lines);
+    if (!good) map_run_fail(run, "the service sent a line that is not a result");
+    return good;
+}
+
 static void handle_rare_line(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
+    if (!map_answers_check_line(run, r)) return;
     switch (r->kind) {
-    case RESULT_VALUE: /* the value of --reduce, which has no index */ print_value(run, r); break;
+    case RESULT_VALUE: /* the value of --reduce, which has no index */
+        print_value(run, r);
+        run->reduction.printed = true;
+        break;
     case RESULT_ERROR:
         if (r->has_index) {
-            if (note_answer(run, j, r->index)) add_failed_item(run, j, r);
+            add_failed_items(run, j, r);
         } else {
             map_run_fail(run, "the job failed: %.*s", (int)(r->len < 400 ? r->len : 400), r->body);
         }
         break;
     case RESULT_END: add_end(run, j, r); break;
     case RESULT_WAITING: wait_for_worker(run, r); break;
-    case RESULT_OTHER: break;
-    case RESULT_BAD: map_run_fail(run, "the service sent a line that is not a result"); break;
+    case RESULT_OTHER:
+    case RESULT_BAD: break;
     }
 }
 
@@ -169,9 +188,9 @@ void map_answers_print_line(struct map_run *run, struct map_job *j, const struct
 }
 
 /* Whether the line is the first one of a tail that must be held. */
-static bool begins_tail(const struct map_run *run, struct map_job *j, const struct result_line *r)
+static bool begins_tail(struct map_job *j, const struct result_line *r)
 {
-    if (r->kind != RESULT_ERROR || j->tail != MAP_TAIL_NONE || run->options->reduce) return false;
+    if (r->kind != RESULT_ERROR || j->tail != MAP_TAIL_NONE) return false;
     if (result_line_cut(r) != RESULT_NOT_CUT) j->tail = MAP_TAIL_HELD;
     return j->tail == MAP_TAIL_HELD;
 }
@@ -190,7 +209,7 @@ void map_answers_print(struct map_run *run, struct map_job *j)
         }
         scanned = 0;
         struct result_line r = result_line_read(at, (size_t)(newline - at));
-        if (begins_tail(run, j, &r)) break;
+        if (begins_tail(j, &r)) break;
         map_answers_print_line(run, j, &r);
         at = newline + 1;
         if (output_failed(&run->output)) break;

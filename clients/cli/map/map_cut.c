@@ -58,8 +58,20 @@ static void keep_unanswered(struct map_run *run, struct map_job *j)
 static bool has_unanswered(struct map_run *run, struct map_job *j)
 {
     if (run->options->order == MAP_ORDER_COMPLETION) return j->answered - j->base < j->unanswered.count;
+    if (run->options->reduce) return true;
     size_t end = j->ends_at_bad ? j->bad.offset : j->batch.len;
     return batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) < end;
+}
+
+/* The whole job is sent again, or the run ends. */
+static void decide_reduction(struct map_run *run, struct map_job *j, bool once)
+{
+    const char *obstacle = once ? "its items must not run twice" : map_reduce_obstacle(run);
+    if (obstacle)
+        map_run_fail(run, "the reduction was cut, and it cannot be sent again, because %s: %s", obstacle,
+                     run->lost_why);
+    else
+        map_job_move(j, MAP_JOB_BACKOFF);
 }
 
 /* `may_have_run`: whether the items of the attempt may have been started. */
@@ -80,6 +92,10 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
         map_cut_decide(run, j, now);
         return;
     }
+    if (run->options->reduce) {
+        decide_reduction(run, j, false);
+        return;
+    }
     keep_unanswered(run, j);
     map_job_move(j, MAP_JOB_BACKOFF);
 }
@@ -87,13 +103,9 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
 void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now)
 {
     const struct connection *c = &j->http;
-    bool accepted = c->status == 200, sent = c->sent > 0;
+    bool accepted = c->status == 200, sent = c->sent > 0 || run->reduction.given;
     const char *why = j->tail == MAP_TAIL_DRAINED ? "the coordinator is shutting down" : "the end line is missing";
     snprintf(run->lost_why, sizeof(run->lost_why), "%s", c->error[0] ? c->error : why);
-    if (run->options->reduce) {
-        map_run_fail(run, "%s%s", sent ? "the stream of results was cut: " : "", run->lost_why);
-        return;
-    }
     lost(run, j, accepted ? OUTAGE_CUT : sent ? OUTAGE_LOST : OUTAGE_UNREACHED, sent, now);
 }
 
@@ -101,7 +113,7 @@ bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now
 {
     const struct connection *c = &j->http;
     bool full = c->status == 429 || c->status == 503, lost_by_proxy = c->status == 502 || c->status == 504;
-    if (run->options->reduce || !(full || lost_by_proxy)) return false;
+    if (!full && !lost_by_proxy) return false;
     snprintf(run->lost_why, sizeof(run->lost_why), "%s answered with status %d", run->target.url, c->status);
     lost(run, j, full ? OUTAGE_FULL : OUTAGE_LOST, !ran_nothing(c), now);
     return true;
@@ -122,6 +134,10 @@ void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now)
 {
     if (run->care.twice == CARE_UNKNOWN) return;
     bool once = run->care.twice == CARE_RUNS_ONCE;
+    if (run->options->reduce) {
+        decide_reduction(run, j, once);
+        return;
+    }
     if (j->tail == MAP_TAIL_HELD || j->tail == MAP_TAIL_DRAINED) map_drain_settle(run, j, once);
     if (once && j->tail != MAP_TAIL_DRAINED) fail_unanswered(run, j);
     if (run->state == MAP_STOPPED) return;
@@ -146,7 +162,7 @@ uint64_t map_cut_due_ns(const struct map_run *run)
     const struct care *care = &run->care;
     uint64_t end = UINT64_MAX;
     if (care->gate_closed)
-        end = care->closed_ns + run->outage.limit_ns;
+        end = care->closed_ns + outage_patience_ns(&run->outage);
     else if (run->outage.away_ns && is_connecting(run))
         end = run->outage.away_ns + run->outage.limit_ns + CONNECT_NS;
     bool away = care->gate_closed || run->outage.away_ns;
@@ -158,6 +174,8 @@ void map_cut_check_time(struct map_run *run, uint64_t now)
     if (now < map_cut_due_ns(run)) return;
     if (run->deadline_ns && now >= run->deadline_ns)
         map_run_fail(run, "--deadline-s has passed while no coordinator could be reached: %s", run->lost_why);
+    else if (!run->outage.accepted)
+        map_run_fail(run, "%s; check --url", run->lost_why);
     else
         map_run_fail(run, "no coordinator has answered for %g s (--reconnect-s): %s", run->options->reconnect_s,
                      run->lost_why);

@@ -33,8 +33,9 @@ bool map_drain_look(struct map_job *j)
  * their results would come too late. */
 static void fail_unsent(struct map_run *run, struct map_job *j, struct unsent *unsent)
 {
-    for (; unsent->count > 0 && run->state != MAP_STOPPED; unsent->count--, unsent->first.index++)
-        map_answers_print_line(run, j, &unsent->first);
+    unsent->first.count = unsent->count;
+    if (unsent->count > 0) map_answers_print_line(run, j, &unsent->first);
+    unsent->count = 0;
 }
 
 static void settle_line(struct map_run *run, struct map_job *j, const struct result_line *r, struct unsent *unsent)
@@ -42,14 +43,17 @@ static void settle_line(struct map_run *run, struct map_job *j, const struct res
     bool in_order = run->options->order == MAP_ORDER_INPUT;
     enum result_cut cut = result_line_cut(r);
     if (cut == RESULT_CUT_UNSENT) {
-        if (in_order && unsent->count++ == 0) unsent->first = *r;
+        if (unsent->count == 0) unsent->first = *r;
+        if (in_order) unsent->count += r->count;
         return;
     }
     fail_unsent(run, j, unsent);
-    if (cut == RESULT_NOT_CUT)
+    if (cut == RESULT_NOT_CUT) {
         map_answers_print_line(run, j, r);
-    else if (in_order || unanswered_note(&j->unanswered, r->index))
-        map_answers_add_lost_item(run, j, j->base + r->index);
+        return;
+    }
+    for (uint64_t i = r->index; i < r->index + r->count && run->state != MAP_STOPPED; i++)
+        if (in_order || unanswered_note(&j->unanswered, i)) map_answers_add_lost_item(run, j, j->base + i);
 }
 
 void map_drain_settle(struct map_run *run, struct map_job *j, bool once)
@@ -62,6 +66,7 @@ void map_drain_settle(struct map_run *run, struct map_job *j, bool once)
     for (; (newline = memchr(at, '\n', (size_t)(end - at))) && run->state != MAP_STOPPED; at = newline + 1) {
         struct result_line r = result_line_read(at, (size_t)(newline - at));
         bool answer_of_item = (r.kind == RESULT_VALUE || r.kind == RESULT_ERROR) && r.has_index;
+        if (!map_answers_check_line(run, &r)) return;
         if (answer_of_item && (once || result_line_cut(&r) == RESULT_NOT_CUT)) settle_line(run, j, &r, &unsent);
     }
 }

@@ -180,6 +180,8 @@ short map_job_events(const struct map_run *run, const struct map_job *j, bool ol
 
 /* Prints every whole line that has come of the answer, but not a tail that is held. May stop the run. */
 void map_answers_print(struct map_run *run, struct map_job *j);
+/* Whether the line can be one of a coordinator. If not, stops the run. */
+MUST_CHECK bool map_answers_check_line(struct map_run *run, const struct result_line *r);
 /* Prints one line with the value or the error of an item. */
 void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r);
 /* Decides about a tail that is held. Returns true if it must be printed now. */

@@ -74,6 +74,9 @@ void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now)
 {
     map_options_query(run->options, time_left_s(run, now), &run->path);
     map_job_move(j, MAP_JOB_RUNNING);
+    j->scanned = 0;
+    j->end_seen = false;
+    j->tail = MAP_TAIL_NONE;
     connection_upload(&j->http, "POST", buf_cstr(&run->path), request_headers(run));
 }
 
@@ -183,7 +186,12 @@ void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool read
 {
     bool reads = oldest || run->options->order == MAP_ORDER_COMPLETION;
     if (j->state == MAP_JOB_IN_DOUBT && reads) map_cut_decide(run, j, now);
-    if (j->state == MAP_JOB_BACKOFF && now >= j->retry_ns && !run->care.gate_closed) map_job_start(run, j, now);
+    if (j->state == MAP_JOB_BACKOFF && now >= j->retry_ns && !run->care.gate_closed) {
+        if (run->options->reduce)
+            map_reduce_restart(run, now);
+        else
+            map_job_start(run, j, now);
+    }
     while (map_job_may_skip(run, j, oldest) && run->state != MAP_STOPPED) skip_bad_item(run, j, now);
     if (j->state != MAP_JOB_RUNNING) return;
     if (readable) connection_step(&j->http);

@@ -312,7 +312,7 @@ void map_options_query(const struct map_options *o, double deadline_s, struct bu
 {
     char number[40];
     buf_clear(path);
-    buf_add_str(path, PATH_JOBS "?order=");
+    buf_add_str(path, PATH_JOBS "?errors=runs&order=");
     buf_add_str(path, orders[o->order]);
     query_add(path, "task", o->command ? "command" : o->task);
     /* A command can have side effects. So it runs once for each line, as with xargs, without retries and hedging. */

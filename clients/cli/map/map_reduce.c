@@ -33,11 +33,29 @@ void map_reduce_release(struct map_reduce *r)
     if (r->kept.data) munmap(r->kept.data, r->kept.len);
     if (r->keeps) close(r->kept_fd);
     free(r->left_out);
+    free(r->sent.data);
     *r = (struct map_reduce){0};
+}
+
+/* Keeps the lines for another attempt, while they are not too many. */
+static void keep_for_another(struct map_reduce *r, const char *data, size_t len)
+{
+    struct batch *sent = &r->sent;
+    r->sent_is_partial = r->sent_is_partial || sent->len + len > MAP_JOB_BYTES;
+    if (r->sent_is_partial) {
+        free(sent->data);
+        *sent = (struct batch){0};
+        return;
+    }
+    batch_reserve(sent, len);
+    memcpy(sent->data + sent->len, data, len);
+    sent->len += len;
+    r->sent_again = sent->len;
 }
 
 static bool keep_lines(struct map_reduce *r, const char *data, size_t len)
 {
+    keep_for_another(r, data, len);
     while (r->keeps && len > 0) {
         ssize_t n = write(r->kept_fd, data, len);
         if (n < 0 && errno == EINTR) continue;
@@ -72,11 +90,35 @@ static void send_lines(struct map_run *run, struct map_job *j)
         leave_out(run, j);
     } else if (keep_lines(r, lines, end - r->offset)) {
         connection_give_piece(&j->http, lines, end - r->offset);
+        r->given = true;
         if (bad) r->index = j->bad.index;
         r->offset = end;
     } else {
         map_run_fail(run, "cannot keep the items for --errors in a temporary file: %s", strerror(errno));
     }
+}
+
+/* Sends the lines that an earlier attempt has sent. */
+static void send_again(struct map_reduce *r, struct map_job *j)
+{
+    connection_give_piece(&j->http, r->sent.data + r->sent_again, r->sent.len - r->sent_again);
+    r->sent_again = r->sent.len;
+    r->given = true;
+}
+
+const char *map_reduce_obstacle(const struct map_run *run)
+{
+    const struct map_reduce *r = &run->reduction;
+    if (r->printed) return "the result is already printed";
+    if (run->failures.count > r->left_out_count) return "some items have already failed";
+    return r->sent_is_partial ? "the input is larger than 8 MiB, so it was not kept" : NULL;
+}
+
+void map_reduce_restart(struct map_run *run, uint64_t now)
+{
+    run->reduction.sent_again = 0;
+    run->reduction.given = false;
+    map_job_start_upload(run, run->running[0], now);
 }
 
 static bool next_batch(struct map_run *run, struct map_job *j)
@@ -96,7 +138,9 @@ void map_reduce_feed(struct map_run *run, uint64_t now)
     if (run->state == MAP_READY) map_job_start_upload(run, map_run_use_idle(run), now);
     struct map_job *j = run->running[0];
     while (run->count > 0 && run->state != MAP_STOPPED && connection_wants_piece(&j->http)) {
-        if (run->reduction.offset < j->batch.len || next_batch(run, j))
+        if (run->reduction.sent_again < run->reduction.sent.len)
+            send_again(&run->reduction, j);
+        else if (run->reduction.offset < j->batch.len || next_batch(run, j))
             send_lines(run, j);
         else if (run->input.ended)
             connection_give_piece(&j->http, NULL, 0);

@@ -1,8 +1,10 @@
 /*
- * `fantail map --reduce`: the whole input is one job, whose body is sent while standard input is still read. Nothing
- * can be sent again, so each line is checked before it is sent. A line that no coordinator accepts is left out, and
- * only that item fails. The service does not count the items that are left out. So the indices in its answer are
- * translated to indices of the input.
+ * `fantail map --reduce`: the whole input is one job, whose body is sent while standard input is still read. Each line
+ * is checked before it is sent, because a body that was refused could not be sent again if it is large. A line that no
+ * coordinator accepts is left out, and only that item fails. The service does not count the items that are left out. So
+ * the indices in its answer are translated to indices of the input.
+ *
+ * If the coordinator is lost, the whole job is sent again. For this, the first MAP_JOB_BYTES of the lines are kept.
  */
 #ifndef FANTAIL_CLI_MAP_MAP_REDUCE_H
 #define FANTAIL_CLI_MAP_MAP_REDUCE_H
@@ -18,6 +20,11 @@ struct map_reduce {
     uint64_t next_index; /* items of the input before the next batch */
     uint64_t *left_out;  /* indices of the bad items in the input */
     size_t left_out_count, left_out_alloc;
+    struct batch sent; /* the lines that were sent, unless sent_is_partial */
+    size_t sent_again; /* offset in `sent`; the lines before it were sent in the running attempt */
+    bool sent_is_partial;
+    bool given;        /* lines were sent in the running attempt */
+    bool printed;      /* the result was printed */
     bool keeps;        /* all lines sent are also written to a file, because --errors needs the lines of failed items */
     int kept_fd;       /* the file, which has no name */
     struct batch kept; /* the file mapped to memory, once a line is needed */
@@ -30,6 +37,10 @@ MUST_CHECK bool map_reduce_init(struct map_reduce *r, bool keep);
 void map_reduce_release(struct map_reduce *r);
 /* Begins the job if needed, and sends as much of the input read so far as the connection accepts. */
 void map_reduce_feed(struct map_run *run, uint64_t now);
+/* Returns why the job cannot be sent again; NULL: it can. */
+const char *map_reduce_obstacle(const struct map_run *run);
+/* Sends the job again, from its first line. */
+void map_reduce_restart(struct map_run *run, uint64_t now);
 /* Translates the service's index of an item to the index of the item in the input. */
 uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index);
 /* Returns the line of that item. It is borrowed, and empty if it was not kept. */

@@ -61,7 +61,7 @@ static void read_member(struct result_line *r, struct json_slice name, struct js
 
 struct result_line result_line_read_slowly(const char *line, size_t len)
 {
-    struct result_line r = {.kind = RESULT_BAD};
+    struct result_line r = {.kind = RESULT_BAD, .count = 1};
     struct json_walk walk;
     struct json_slice name, value;
     size_t offset;

@@ -17,7 +17,7 @@ struct result_line {
     enum result_kind kind;
     bool has_index;
     uint64_t index;   /* VALUE, ERROR: index of the item in its job */
-    uint64_t count;   /* ERROR: how many consecutive items have it; 0: one */
+    uint64_t count;   /* ERROR: how many consecutive items have this error */
     const char *body; /* VALUE: the value; ERROR: the error object; WAITING: the reason; END: the status, as text */
     size_t len;
     uint64_t total, failed; /* END: the counts */

@@ -5,6 +5,7 @@
 #define RETRY_AFTER_MAX_NS (10 * NS_PER_S)
 /* The tries of a job that was lost before any coordinator has accepted a job of this run. The URL may be wrong. */
 #define EARLY_TRIES 5
+#define EARLY_NS    (3 * NS_PER_S)
 /* After fewer cuts than this, a job that has no answer yet may only have long items. */
 #define CUTS_MIN 5
 /* A job that is refused because the service is full waits at least this long. */
@@ -25,6 +26,11 @@ void outage_note_answer(struct outage *o)
 {
     o->began_ns = o->away_ns = 0;
     o->said = false;
+}
+
+uint64_t outage_patience_ns(const struct outage *o)
+{
+    return o->accepted || o->limit_ns < EARLY_NS ? o->limit_ns : EARLY_NS;
 }
 
 uint64_t outage_backoff_ns(struct outage *o, unsigned failures)

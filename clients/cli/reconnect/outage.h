@@ -28,7 +28,7 @@ struct outage {
     uint64_t limit_ns; /* 0: a lost job is not sent again */
     uint64_t began_ns; /* the first failure since the last new answer; 0: none */
     uint64_t away_ns;  /* the first failure since a coordinator accepted a job; 0: none */
-    bool accepted;     /* a coordinator has accepted a job of this run */
+    bool accepted;     /* the URL is right: a coordinator has accepted a job of this run, or has told of its tasks */
     bool said;         /* the user was told of this outage */
     struct random_source random;
 };
@@ -40,6 +40,8 @@ void outage_note_answer(struct outage *o);
  * the next try. retry_after_s is from the answer; -1: none. */
 MUST_CHECK bool outage_note_failure(struct outage *o, enum outage_cause cause, struct outage_tries *tries,
                                     double retry_after_s, uint64_t now, uint64_t *retry_ns);
+/* Returns how long the run waits for a coordinator that can tell of its tasks. */
+uint64_t outage_patience_ns(const struct outage *o);
 /* Returns the time to wait before try number `failures` of the same thing. It has jitter. */
 uint64_t outage_backoff_ns(struct outage *o, unsigned failures);
 

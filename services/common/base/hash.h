@@ -1,4 +1,10 @@
-/* A hash of bytes. It gives no protection against a peer that chooses bytes whose hashes collide. */
+/*
+ * A hash of bytes, and a hash table whose links are members of the structs in it. Adding, finding and removing a link
+ * take a time that does not depend on the number of links. CONTAINER_OF converts a link to its struct. Links with equal
+ * hashes come newest first; the caller compares their keys. The table owns its buckets, and not the structs.
+ *
+ * The hash gives no protection against a peer that chooses bytes whose hashes collide.
+ */
 #ifndef FANTAIL_COMMON_BASE_HASH_H
 #define FANTAIL_COMMON_BASE_HASH_H
 
@@ -16,5 +22,24 @@ static inline uint64_t hash_text(const char *s)
 {
     return hash_bytes(s, strlen(s));
 }
+
+struct hash_link {
+    struct hash_link *next;
+    uint64_t hash;
+};
+
+/* A zeroed table is empty. */
+struct hash_table {
+    struct hash_link **buckets;
+    size_t n, size; /* links; buckets, a power of two */
+    uint64_t steps; /* how many links were looked at since the start, for tests */
+};
+
+void hash_add(struct hash_table *t, struct hash_link *link, uint64_t hash);
+/* Removes the link, which must be in this table. */
+void hash_remove(struct hash_table *t, struct hash_link *link);
+/* Returns the first link with this hash, or the next one after `after`. Returns NULL when there is none. */
+struct hash_link *hash_find(struct hash_table *t, uint64_t hash, const struct hash_link *after);
+void hash_release(struct hash_table *t);
 
 #endif

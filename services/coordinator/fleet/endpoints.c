@@ -124,6 +124,22 @@ bool endpoints_use_tls(const char *workers)
     return p && strcmp(p->scheme, "https") == 0;
 }
 
+static const char *address_of(const struct endpoint *one)
+{
+    const char *host = strstr(one->url, "://");
+    return one->connect_to ? one->connect_to : host + strlen("://");
+}
+
+struct endpoint *endpoint_find(struct endpoints *e, const char *address)
+{
+    uint64_t hash = hash_text(address);
+    for (struct hash_link *at = NULL; (at = hash_find(&e->by_address, hash, at));) {
+        struct endpoint *one = CONTAINER_OF(at, struct endpoint, by_address);
+        if (strcmp(address_of(one), address) == 0) return one;
+    }
+    return NULL;
+}
+
 void endpoint_add(struct endpoints *e, const char *url, const char *connect_to, bool leased)
 {
     struct endpoint *one = xcalloc(1, sizeof *one);
@@ -132,7 +148,10 @@ void endpoint_add(struct endpoints *e, const char *url, const char *connect_to, 
     one->leased = leased;
     one->listed = !leased;
     one->next = e->list;
+    one->prev = &e->list;
+    if (one->next) one->next->prev = &one->next;
     e->list = one;
+    hash_add(&e->by_address, &one->by_address, hash_text(address_of(one)));
     e->count++;
     one->owner = e->ops->added(e->data, one);
 }
@@ -142,10 +161,11 @@ static void add(struct endpoints *e, const char *url, const char *connect_to)
     endpoint_add(e, url, connect_to, false);
 }
 
-void endpoint_drop(struct endpoints *e, struct endpoint **link)
+void endpoint_drop(struct endpoints *e, struct endpoint *one)
 {
-    struct endpoint *one = *link;
-    *link = one->next;
+    *one->prev = one->next;
+    if (one->next) one->next->prev = one->prev;
+    hash_remove(&e->by_address, &one->by_address);
     e->count--;
     e->ops->removed(e->data, one);
     free(one->url);
@@ -241,11 +261,10 @@ static void mark_known(struct endpoints *e, struct found_address **sorted, size_
 
 static void drop_unlisted(struct endpoints *e)
 {
-    for (struct endpoint **link = &e->list; *link;)
-        if ((*link)->listed || (*link)->leased)
-            link = &(*link)->next;
-        else
-            endpoint_drop(e, link);
+    for (struct endpoint *one = e->list, *next; one; one = next) {
+        next = one->next;
+        if (!one->listed && !one->leased) endpoint_drop(e, one);
+    }
 }
 
 void endpoints_update(struct endpoints *e, const struct addrinfo *addresses)
@@ -318,7 +337,8 @@ bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, 
 
 void endpoints_stop(struct endpoints *e)
 {
-    while (e->list) endpoint_drop(e, &e->list);
+    while (e->list) endpoint_drop(e, e->list);
+    hash_release(&e->by_address);
     if (e->timer) uv_close((uv_handle_t *)e->timer, (uv_close_cb)free);
     if (e->lookup) {
         e->lookup->data = NULL;

@@ -28,12 +28,13 @@
 enum endpoints_mode { ENDPOINTS_STATIC, ENDPOINTS_BALANCER, ENDPOINTS_DNS, ENDPOINTS_REGISTERED };
 
 struct endpoint {
-    struct endpoint *next;
-    char *url;        /* "http://name:8081", without a slash at its end */
-    char *connect_to; /* DNS mode, or registered: "10.0.0.7:8081"; a socket: "unix:/path"; else NULL */
-    void *owner;      /* what added() returned */
-    bool listed;      /* private: the option or the newest DNS answer lists it */
-    bool leased;      /* private: a worker has registered there */
+    struct endpoint *next, **prev; /* links of the list; `prev` is private */
+    char *url;                     /* "http://name:8081", without a slash at its end */
+    char *connect_to;              /* DNS mode, or registered: "10.0.0.7:8081"; a socket: "unix:/path"; else NULL */
+    void *owner;                   /* what added() returned */
+    bool listed;                   /* private: the option or the newest DNS answer lists it */
+    bool leased;                   /* private: a worker has registered there */
+    struct hash_link by_address;   /* private */
 };
 
 struct endpoints_ops {
@@ -47,6 +48,7 @@ struct endpoints_ops {
 struct endpoints {
     enum endpoints_mode mode;
     struct endpoint *list;
+    struct hash_table by_address;
     unsigned count;
     const struct endpoints_ops *ops;
     void *data;

@@ -6,7 +6,9 @@
 
 /* `leased`: a worker has registered there; otherwise the option --workers lists it. */
 void endpoint_add(struct endpoints *e, const char *url, const char *connect_to, bool leased);
-/* Removes *link from the list, and frees it. */
-void endpoint_drop(struct endpoints *e, struct endpoint **link);
+/* Removes the endpoint, and frees it. */
+void endpoint_drop(struct endpoints *e, struct endpoint *one);
+/* Returns the endpoint with this address; NULL when there is none. */
+struct endpoint *endpoint_find(struct endpoints *e, const char *address);
 
 #endif

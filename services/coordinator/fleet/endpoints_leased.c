@@ -2,21 +2,6 @@
 #include "common/base/buf.h"
 #include "coordinator/fleet/endpoints_internal.h"
 
-static const char *address_of(const struct endpoint *one)
-{
-    const char *host = strstr(one->url, "://");
-    return one->connect_to ? one->connect_to : host + strlen("://");
-}
-
-/* Returns the link that points to the endpoint with this address. If there is none, returns the last link of the list,
- * which points to NULL. */
-static struct endpoint **find(struct endpoints *e, const char *address)
-{
-    struct endpoint **link = &e->list;
-    while (*link && strcmp(address_of(*link), address) != 0) link = &(*link)->next;
-    return link;
-}
-
 /* If the option has a name, the URL gets that name, because the worker's certificate is for that name. */
 static void add(struct endpoints *e, const char *address)
 {
@@ -31,7 +16,7 @@ static void add(struct endpoints *e, const char *address)
 
 static void hold(struct endpoints *e, const struct registration *r, bool other)
 {
-    struct endpoint *one = *find(e, r->address);
+    struct endpoint *one = endpoint_find(e, r->address);
     if (!one) {
         add(e, r->address);
         return;
@@ -43,11 +28,11 @@ static void hold(struct endpoints *e, const struct registration *r, bool other)
 /* If the option lists the address, the endpoint stays, because such a list never changes. */
 static void let_go(struct endpoints *e, const char *address)
 {
-    struct endpoint **link = find(e, address);
-    if (!*link) return;
-    (*link)->leased = false;
+    struct endpoint *one = endpoint_find(e, address);
+    if (!one) return;
+    one->leased = false;
     bool barred = e->mode == ENDPOINTS_DNS && leases_bar(&e->leases, address);
-    if (!(*link)->listed || barred) endpoint_drop(e, link);
+    if (!one->listed || barred) endpoint_drop(e, one);
 }
 
 enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,

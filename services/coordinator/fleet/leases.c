@@ -10,6 +10,7 @@
 struct lease {
     char address[LEASE_ADDRESS_MAX];
     char worker[LEASE_WORKER_MAX];
+    struct hash_link by_address, by_worker;
     struct heap_node end; /* when the lease runs out, or when the bar is lifted */
     bool barred;          /* its worker has said goodbye */
 };
@@ -19,48 +20,57 @@ static void copy(char *to, size_t size, const char *from)
     snprintf(to, size, "%s", from);
 }
 
-/* Returns the index of the address in l->sorted, or the index at which it belongs. */
-static size_t place_of(const struct leases *l, const char *address)
+static struct lease *find(struct leases *l, const char *address)
 {
-    size_t low = 0, high = l->count;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (strcmp(l->sorted[mid]->address, address) < 0)
-            low = mid + 1;
-        else
-            high = mid;
+    uint64_t hash = hash_text(address);
+    for (struct hash_link *at = NULL; (at = hash_find(&l->by_address, hash, at));) {
+        struct lease *one = CONTAINER_OF(at, struct lease, by_address);
+        if (strcmp(one->address, address) == 0) return one;
     }
-    return low;
+    return NULL;
 }
 
-static struct lease *find(const struct leases *l, const char *address)
+static struct lease *find_worker(struct leases *l, const char *worker)
 {
-    size_t at = place_of(l, address);
-    return at < l->count && strcmp(l->sorted[at]->address, address) == 0 ? l->sorted[at] : NULL;
+    uint64_t hash = hash_text(worker);
+    for (struct hash_link *at = NULL; (at = hash_find(&l->by_worker, hash, at));) {
+        struct lease *one = CONTAINER_OF(at, struct lease, by_worker);
+        if (strcmp(one->worker, worker) == 0) return one;
+    }
+    return NULL;
 }
 
 static struct lease *add(struct leases *l, const char *address)
 {
-    size_t at = place_of(l, address);
-    if (l->count == l->alloc) {
-        l->alloc = l->alloc ? 2 * l->alloc : 16;
-        l->sorted = xrealloc(l->sorted, l->alloc * sizeof(struct lease *));
-    }
     struct lease *one = xcalloc(1, sizeof *one);
     copy(one->address, sizeof one->address, address);
-    memmove(l->sorted + at + 1, l->sorted + at, (l->count - at) * sizeof(struct lease *));
-    l->sorted[at] = one;
-    l->count++;
-    l->held++;
+    one->barred = true; /* until hold_by() */
+    hash_add(&l->by_address, &one->by_address, hash_text(address));
     return one;
+}
+
+/* Ends the hold of a worker on the address. */
+static void let_go(struct leases *l, struct lease *one)
+{
+    if (one->barred) return;
+    one->barred = true;
+    l->held--;
+    hash_remove(&l->by_worker, &one->by_worker);
+}
+
+static void hold_by(struct leases *l, struct lease *one, const char *worker)
+{
+    let_go(l, one);
+    one->barred = false;
+    l->held++;
+    copy(one->worker, sizeof one->worker, worker);
+    hash_add(&l->by_worker, &one->by_worker, hash_text(one->worker));
 }
 
 static void drop(struct leases *l, struct lease *one)
 {
-    size_t at = place_of(l, one->address);
-    memmove(l->sorted + at, l->sorted + at + 1, (l->count - at - 1) * sizeof(struct lease *));
-    l->count--;
-    l->held -= !one->barred;
+    let_go(l, one);
+    hash_remove(&l->by_address, &one->by_address);
     heap_remove(&l->ends, &one->end);
     free(one);
 }
@@ -71,7 +81,7 @@ static void pass_time(struct leases *l, uint64_t now_ns)
     uint64_t stall_ns = l->seen_ns && now_ns > l->seen_ns ? now_ns - l->seen_ns : 0;
     l->seen_ns = now_ns;
     if (stall_ns <= STALL_NS) return;
-    for (size_t i = 0; i < l->count; i++) l->sorted[i]->end.key += stall_ns;
+    for (uint32_t i = 1; i <= l->ends.n; i++) l->ends.nodes[i]->key += stall_ns;
 }
 
 struct lease_terms leases_terms(const struct leases *l)
@@ -81,19 +91,17 @@ struct lease_terms leases_terms(const struct leases *l)
     return (struct lease_terms){renew_s, LEASE_RENEWALS * renew_s};
 }
 
-const char *leases_address_of(const struct leases *l, const char *worker)
+const char *leases_address_of(struct leases *l, const char *worker)
 {
-    for (size_t i = 0; i < l->count; i++)
-        if (!l->sorted[i]->barred && strcmp(l->sorted[i]->worker, worker) == 0) return l->sorted[i]->address;
-    return NULL;
+    const struct lease *one = find_worker(l, worker);
+    return one ? one->address : NULL;
 }
 
 /* A goodbye changes nothing if another worker has the address by now. */
 static enum lease_verdict leave(struct leases *l, struct lease *one, const struct registration *r, uint64_t now_ns)
 {
     if (!one || one->barred || strcmp(one->worker, r->worker) != 0) return LEASE_UNKNOWN;
-    one->barred = true;
-    l->held--;
+    let_go(l, one);
     heap_set(&l->ends, &one->end, now_ns + LEASES_BAR_S * NS_PER_S);
     return LEASE_LEFT;
 }
@@ -103,11 +111,8 @@ static enum lease_verdict hold(struct leases *l, struct lease *one, const struct
     bool held = one && !one->barred;
     if (held && strcmp(one->worker, r->worker) == 0) return LEASE_RENEWED;
     if (leases_address_of(l, r->worker)) return LEASE_ELSEWHERE;
-    if (!one && l->count >= LEASES_MAX) return LEASE_FULL;
-    if (!one) one = add(l, r->address);
-    l->held += one->barred;
-    one->barred = false;
-    copy(one->worker, sizeof one->worker, r->worker);
+    if (!one && l->by_address.n >= LEASES_MAX) return LEASE_FULL;
+    hold_by(l, one ? one : add(l, r->address), r->worker);
     return held ? LEASE_OTHER_WORKER : LEASE_NEW;
 }
 
@@ -139,7 +144,7 @@ bool leases_take_ended(struct leases *l, uint64_t now_ns, struct registration *e
     return false;
 }
 
-bool leases_bar(const struct leases *l, const char *address)
+bool leases_bar(struct leases *l, const char *address)
 {
     const struct lease *one = find(l, address);
     return one && one->barred;
@@ -147,8 +152,9 @@ bool leases_bar(const struct leases *l, const char *address)
 
 void leases_release(struct leases *l)
 {
-    for (size_t i = 0; i < l->count; i++) free(l->sorted[i]);
-    free(l->sorted);
+    for (uint32_t i = 1; i <= l->ends.n; i++) free(CONTAINER_OF(l->ends.nodes[i], struct lease, end));
+    hash_release(&l->by_address);
+    hash_release(&l->by_worker);
     heap_release(&l->ends);
     *l = (struct leases){0};
 }

@@ -11,6 +11,7 @@
 #ifndef FANTAIL_COORDINATOR_FLEET_LEASES_H
 #define FANTAIL_COORDINATOR_FLEET_LEASES_H
 
+#include "common/base/hash.h"
 #include "common/base/heap.h"
 
 #define LEASES_TICK_MS    500    /* how often the owner calls leases_take_ended() */
@@ -51,11 +52,11 @@ struct lease_terms {
 struct lease;
 
 struct leases {
-    struct lease **sorted; /* leases and barred addresses, by address */
-    size_t count, alloc;
-    size_t held; /* leases of workers; the others are barred addresses */
-    struct heap ends;
-    uint64_t seen_ns; /* when a function was last called with a time; 0: never */
+    struct hash_table by_address; /* leases and barred addresses */
+    struct hash_table by_worker;  /* only leases */
+    size_t held;                  /* leases of workers; the others are barred addresses */
+    struct heap ends;             /* all of them */
+    uint64_t seen_ns;             /* when a function was last called with a time; 0: never */
 };
 
 void leases_release(struct leases *l);
@@ -70,8 +71,8 @@ struct lease_terms leases_terms(const struct leases *l);
  * Call it every LEASES_TICK_MS until it returns false. */
 MUST_CHECK bool leases_take_ended(struct leases *l, uint64_t now_ns, struct registration *ended);
 /* Returns the address that a worker holds; NULL: it holds none. It is borrowed until the next change. */
-const char *leases_address_of(const struct leases *l, const char *worker);
+const char *leases_address_of(struct leases *l, const char *worker);
 /* Returns whether the worker at this address has said goodbye, and nobody has registered there since. */
-bool leases_bar(const struct leases *l, const char *address);
+bool leases_bar(struct leases *l, const char *address);
 
 #endif

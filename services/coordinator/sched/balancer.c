@@ -237,17 +237,34 @@ struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk
     return l ? l : pick_overcommitted(job, chunk);
 }
 
-static struct sched_lane *draw_hedge(struct sched_job *job, const struct sched_attempt *late, bool may_be_slow)
+static bool may_be_second(const struct sched_lane *l, const struct sched_attempt *late)
+{
+    const struct sched_endpoint *e = l->endpoint;
+    return e->state != ENDPOINT_PROBATION && !e->isolated && e != e->s->isolating &&
+           (e != late->endpoint || e->balancer);
+}
+
+static struct sched_lane *draw_free(struct sched_job *job, const struct sched_attempt *late, bool may_be_slow)
 {
     struct sched_task *t = job->task;
     struct sched_lane *best = NULL;
     for (unsigned i = 0; i < 2 * PICK_DRAWS && t->available_n > 0; i++) {
         struct sched_lane *l = t->available[random_below(&job->s->random, t->available_n)];
-        const struct sched_endpoint *e = l->endpoint;
-        if (e->state == ENDPOINT_PROBATION || e->isolated || e == e->s->isolating ||
-            (e == late->endpoint && !e->balancer) || (!may_be_slow && chunker_slowness(l) >= SLOW))
-            continue;
-        best = better(best, l);
+        if (may_be_second(l, late) && (may_be_slow || chunker_slowness(l) < SLOW)) best = better(best, l);
+    }
+    return best;
+}
+
+/* While the job has more to send, every lane is usually full. The lane may then exceed its window, because the answers
+ * of the items that follow may have to wait for this chunk. */
+static struct sched_lane *draw_full(struct sched_job *job, const struct sched_attempt *late, bool must_run)
+{
+    struct sched_task *t = job->task;
+    struct sched_lane *best = NULL;
+    for (unsigned i = 0; i < 2 * PICK_DRAWS && t->open_n > 0; i++) {
+        struct sched_lane *l = t->open[random_below(&job->s->random, t->open_n)];
+        bool has_room = has_request_room(l) && l->load < lane_window(l) * OVERCOMMIT;
+        if (has_room && may_be_second(l, late) && (!must_run || lane_runs(l))) best = better(best, l);
     }
     return best;
 }
@@ -255,6 +272,12 @@ static struct sched_lane *draw_hedge(struct sched_job *job, const struct sched_a
 /* If the first worker is only late, a slow second worker does not help. If the first worker seems dead, it does. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead)
 {
-    struct sched_lane *l = draw_hedge(job, late, false);
-    return l || !seems_dead ? l : draw_hedge(job, late, true);
+    struct sched_lane *l = draw_free(job, late, false);
+    if (!l && seems_dead) l = draw_free(job, late, true);
+    return l || !seems_dead ? l : draw_full(job, late, false);
+}
+
+struct sched_lane *balancer_pick_running(struct sched_job *job, const struct sched_attempt *starting)
+{
+    return draw_full(job, starting, true);
 }

@@ -18,6 +18,9 @@
  * unanswered suffix, within max_extra_percent of the job's items. While the job still has something to send, a chunk is
  * sent twice only if its worker seems dead, which means that the worker is silent for many times longer. Such a second
  * attempt takes a retry token. The first answer of each item wins.
+ *
+ * While processes start for a chunk, it is not late. But if another worker has running processes and room, the chunk is
+ * sent there too. None of its items has begun, so this costs nothing, and takes no token.
  */
 static bool can_hedge(const struct sched_job *job)
 {
@@ -32,7 +35,8 @@ static bool at_tail(const struct sched_job *job)
 static bool within_extra(const struct sched_job *job, uint32_t items)
 {
     double most = job->p.hedge_max_extra_percent / 100 * (double)job->counts.total;
-    return (double)(job->counts.hedged + items) <= fmax(most, job->p.hedge_max_extra_percent > 0 ? 1 : 0) &&
+    return (double)(job->counts.hedged - job->moved_items + items) <=
+               fmax(most, job->p.hedge_max_extra_percent > 0 ? 1 : 0) &&
            job->s->hedge_tokens >= items;
 }
 
@@ -90,6 +94,31 @@ static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
     return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
 }
 
+/* Returns from when on the chunk may be moved to a worker whose processes run. */
+static uint64_t move_at(const struct sched_chunk *chunk)
+{
+    const struct sched_attempt *a = chunk->attempt;
+    uint64_t now = chunk->job->s->now_ns;
+    if (!a->lane || !a->starting_since_ns || a->starting_until_ns <= now) return SCHED_NEVER;
+    if (blame_is_poison_suspect(chunk) || lane_runs(a->lane)) return SCHED_NEVER;
+    return a->starting_since_ns + STARTING_PATIENCE_NS;
+}
+
+/* Returns when to try again. */
+static uint64_t move_elsewhere(struct sched_chunk *chunk)
+{
+    struct sched_job *job = chunk->job;
+    uint32_t left = chunk_left(chunk);
+    struct sched_lane *l = balancer_pick_running(job, chunk->attempt);
+    if (!l) return job->s->now_ns + STARTING_PATIENCE_NS;
+    job->counts.hedged += left;
+    job->moved_items += left;
+    job->s->stats.items_hedged += left;
+    lane_hold(chunk->attempt->lane);
+    attempt_start(chunk, l, ATTEMPT_RESCUE, chunker_weight(job, l, left));
+    return SCHED_NEVER;
+}
+
 static void count_hedged(struct sched_job *job, uint32_t items)
 {
     job->counts.hedged += items;
@@ -112,6 +141,7 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
         retry_count_items(chunk);
     else
         count_hedged(job, left);
+    if (rescue && chunk->attempt->lane) lane_hold(chunk->attempt->lane);
     chunk->hedges++;
     attempt_start(chunk, l, rescue ? ATTEMPT_RESCUE : ATTEMPT_HEDGE, chunker_weight(job, l, left));
     return true;
@@ -144,11 +174,12 @@ static uint64_t scan(struct sched_job *job)
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         if (!chunk->attempt || chunk->attempt->dead || chunk_left(chunk) == 0) continue;
         uint64_t due = SCHED_NEVER;
-        if (!chunk->hedge)
-            due = due_at(chunk, tail);
-        else if (tail)
-            due = give_up_hedge(chunk);
-        if (due <= s->now_ns && !chunk->hedge && send_twice(chunk, tail)) due = SCHED_NEVER;
+        if (chunk->hedge)
+            due = tail ? give_up_hedge(chunk) : SCHED_NEVER;
+        else if (move_at(chunk) != SCHED_NEVER)
+            due = move_at(chunk) <= s->now_ns ? move_elsewhere(chunk) : move_at(chunk);
+        else if ((due = due_at(chunk, tail)) <= s->now_ns && send_twice(chunk, tail))
+            due = SCHED_NEVER;
         if (due < next) next = due;
     }
     return next == SCHED_NEVER || next > soonest ? next : soonest;

@@ -1,7 +1,5 @@
 #include "coordinator/sched/scheduler_internal.h"
 
-#define STARTING_NS (2 * NS_PER_S) /* how long a worker's report that it starts processes holds */
-
 static const char *const end_names[] = {
     [SCHED_END_COMPLETE] = "complete",
     [SCHED_END_DRAINING] = "draining",
@@ -209,12 +207,14 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
         chunker_observe(a, unreceived(a), measures ? n : 0);
         hedge_observe(a);
         leave(a, n);
+        lane_answered(a->lane);
         endpoint_succeeded(e, a);
         if (a->paid) retry_return_probation(a->chunk->job); /* the endpoint answered, so the token is returned */
         a->paid = false;
     }
     a->received += n;
     a->progress_ns = s->now_ns;
+    a->starting_since_ns = 0;
     if (a->lane) balancer_update(a->lane);
     if (unreceived(a) == 0 && !a->dead) {
         a->lingers = true;
@@ -237,10 +237,12 @@ void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns)
     job->s->now_ns = now_ns;
     if (a->dead || a->lingers || job->ended) return;
     a->progress_ns = now_ns;
+    if (!a->starting_since_ns) a->starting_since_ns = now_ns;
     a->starting_until_ns = job->starting_until_ns = now_ns + STARTING_NS;
     if (!job->starting_since_ns) job->starting_since_ns = now_ns;
     if (a->lane) {
         chunker_advance(a->lane, now_ns);
+        lane_starting(a->lane);
         a->clock = a->lane->clock;
     }
     job_changed(job);

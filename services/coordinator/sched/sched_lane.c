@@ -7,6 +7,9 @@
 #define WINDOW_SCALE_MIN         (1.0 / 64)
 #define WINDOW_SCALE_STEP        0.02 /* least growth of the scale per answered chunk, after a 429 halved it */
 #define WORKERS_PER_BALANCER_MAX 16384
+#define HOLD_NS                  (2 * NS_PER_S) /* first pause of a lane from which a chunk was taken */
+#define HOLD_DOUBLINGS           2
+#define HOLD_SILENT_NS           NS_PER_S /* a lane that has answered since then is not held */
 
 /*
  * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale. Workers report
@@ -93,6 +96,36 @@ void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t ret
 void lane_full_is_over(struct sched_lane *l)
 {
     set_full(l, false, SCHED_NEVER);
+}
+
+void lane_answered(struct sched_lane *l)
+{
+    uint64_t now = l->task->s->now_ns;
+    l->answered_ns = now;
+    if (!l->runs_since_ns) l->runs_since_ns = now;
+    if (l->holds && l->full) lane_full_is_over(l);
+    l->holds = 0;
+}
+
+/* Some processes of a task may start while others run. Then the items do not wait for those that start. */
+void lane_starting(struct sched_lane *l)
+{
+    if (l->answered_ns + STARTING_NS <= l->task->s->now_ns) l->runs_since_ns = 0;
+}
+
+bool lane_runs(const struct sched_lane *l)
+{
+    return l->runs_since_ns && l->runs_since_ns + STARTING_PATIENCE_NS <= l->task->s->now_ns;
+}
+
+/* A chunk that is sent after the pause shows whether the lane answers again. Each such chunk may delay the answers of
+ * others, so the pause doubles. A balancer stands for many workers, so it is not held. */
+void lane_hold(struct sched_lane *l)
+{
+    uint64_t now = l->task->s->now_ns;
+    if (l->full || l->endpoint->balancer || l->answered_ns + HOLD_SILENT_NS > now) return;
+    set_full(l, true, now + (HOLD_NS << (l->holds < HOLD_DOUBLINGS ? l->holds : HOLD_DOUBLINGS)));
+    l->holds++;
 }
 
 /* Returns what the endpoint reported about one task; NULL when it does not have the task. */
@@ -255,6 +288,7 @@ static void learn(struct sched_lane *l, uint64_t id, unsigned slots)
         memset(l->workers, 0, l->workers_alloc * sizeof *l->workers);
         l->workers_n = 0;
         l->used_ns = l->expected_ns = 0;
+        l->runs_since_ns = 0;
     }
     struct sched_worker *w = find_worker(l->workers, l->workers_alloc, id);
     bool changed = w->id == 0 || w->slots != slots || l->workers_n != before;

@@ -136,7 +136,8 @@ struct sched_attempt {
     double seen_ns;               /* slot time of its answered items, as measured here */
     double charged_ns;            /* slot time charged to its job until its cost is known */
     uint64_t progress_ns;         /* when the last answer arrived; until the first one, started_ns */
-    uint64_t starting_until_ns;   /* its worker starts processes for it, so it is not late before this time */
+    uint64_t starting_since_ns;   /* its worker reports that it starts processes for it; 0: not since the last answer */
+    uint64_t starting_until_ns;   /* it is not late before this time, because of such a report */
     bool is_hedge;
     bool is_rescue;      /* its chunk is on a worker that seems dead; the retry budget pays for it */
     bool dead;           /* it is cut off in the next run; until then, what it reports is dropped */
@@ -202,7 +203,7 @@ struct sched_counts {
     uint64_t total; /* items offered */
     uint64_t succeeded, failed, cancelled;
     uint64_t retried; /* items that were sent again after a failure */
-    uint64_t hedged;  /* items sent a second time because they were late */
+    uint64_t hedged;  /* items sent a second time because they were late, or because processes were starting for them */
 };
 
 struct sched_job_params {

@@ -76,6 +76,9 @@ struct sched_lane {
     bool window_full;             /* a chunk found no room, and since then nothing has made room */
     uint64_t in_flight;           /* items in flight */
     size_t attempts_n;            /* attempts that run */
+    uint64_t answered_ns;         /* when it last answered an item; 0: never */
+    uint64_t runs_since_ns;       /* its first answer since the task's processes were started; 0: none yet */
+    unsigned holds;               /* pauses since its last answer, see lane_hold() */
     struct sched_worker *workers; /* a hash table with open addressing */
     uint32_t workers_n, workers_alloc;
     uint64_t swept_ns;
@@ -144,6 +147,7 @@ struct sched_job {
     struct sched_timer ramp_timer;
     double wait_mean, wait_deviation; /* mean and deviation of the waits for an answer, in expected waits, hedge.c */
     uint32_t largest_answered;        /* items of the largest chunk that was answered */
+    uint64_t moved_items;             /* part of counts.hedged: sent elsewhere while processes were starting */
     double tokens;
     uint64_t trickle_ns, probation_ns;             /* when the next retry, or the next probation, needs no token */
     uint64_t starting_since_ns, starting_until_ns; /* workers start processes for it; 0: not since its last answer */
@@ -218,6 +222,9 @@ void chunks_run_slices(struct scheduler *s);
 void chunks_run_settled(struct scheduler *s);
 void chunk_free(struct sched_chunk *chunk);
 
+#define STARTING_NS          (2 * NS_PER_S) /* how long a worker's report that it starts processes holds */
+#define STARTING_PATIENCE_NS (NS_PER_S / 2) /* after this time, what waits for the processes is sent elsewhere */
+
 /* sched_attempt.c */
 enum attempt_kind { ATTEMPT_PLAIN, ATTEMPT_HEDGE, ATTEMPT_RESCUE };
 struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane *l, enum attempt_kind kind,
@@ -276,6 +283,8 @@ struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk
 void isolation_end(struct scheduler *s);
 /* Returns a lane for a copy of the attempt's suffix. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead);
+/* The same for an attempt that waits for processes to start: returns a lane whose processes run. */
+struct sched_lane *balancer_pick_running(struct sched_job *job, const struct sched_attempt *starting);
 
 /* sched_task.c */
 /* Returns the task, and makes it when it is new. */
@@ -300,6 +309,15 @@ void lane_widen(struct sched_lane *l);
 void lane_task_unknown(struct sched_lane *l);
 /* Call it when the endpoint answered 429 to the attempt. */
 void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms);
+/* Call it when the endpoint answered an item. */
+void lane_answered(struct sched_lane *l);
+/* Call it when the endpoint reports that processes of the task are starting. */
+void lane_starting(struct sched_lane *l);
+/* Whether the processes of the task at the endpoint have been running for a while. */
+bool lane_runs(const struct sched_lane *l);
+/* Call it when a chunk of the lane was sent elsewhere. If the lane is silent, it gets no chunks for a moment, or until
+ * it answers. */
+void lane_hold(struct sched_lane *l);
 /* Call it when a whole chunk was answered, or when the timer fires. The lane is then no longer full. */
 void lane_full_is_over(struct sched_lane *l);
 

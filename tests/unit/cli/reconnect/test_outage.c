@@ -97,9 +97,12 @@ Test(outage, before_any_job_was_accepted_little_is_tried)
     outage_init(&o, LIMIT_S, 7);
     cr_assert_not(outage_note_failure(&o, OUTAGE_UNREACHED, &tries, -1, at_s(0), &retry));
     outage_init(&o, LIMIT_S, 7);
+    cr_assert_eq(outage_patience_ns(&o), 3 * NS_PER_S);
     cr_assert_lt(give_up_ns(&o, OUTAGE_LOST), at_s(3));
     outage_init(&o, LIMIT_S, 7);
     cr_assert_eq(give_up_ns(&o, OUTAGE_FULL), at_s(LIMIT_S));
+    outage_init(&o, 2, 7);
+    cr_assert_eq(outage_patience_ns(&o), 2 * NS_PER_S);
     outage_init(&o, 0, 7);
     cr_assert_eq(give_up_ns(&o, OUTAGE_FULL), at_s(60));
 }

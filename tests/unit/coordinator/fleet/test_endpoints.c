@@ -305,3 +305,29 @@ Test(endpoints, only_workers_that_register)
     cr_assert_str_eq(e.list->connect_to, "[fd00::1]:1");
     stop(&e, &loop);
 }
+
+Test(endpoints, each_registration_looks_at_a_few_addresses_however_many_there_are)
+{
+    enum { WORKERS = 20000 };
+    struct endpoints e;
+    struct lease_terms terms;
+    uv_loop_t loop;
+    char err[200];
+    int known = 0;
+    uv_loop_init(&loop);
+    cr_assert(endpoints_start(&e, &loop, "register://", 5000, &ops, &known, err, sizeof err));
+    for (int leaves = 0; leaves < 2; leaves++) {
+        for (unsigned i = 0; i < WORKERS; i++) {
+            struct registration r = {.leaving = leaves};
+            snprintf(r.worker, sizeof r.worker, "w%u", i);
+            snprintf(r.address, sizeof r.address, "10.0.%u.%u:8081", i / 250, i % 250);
+            cr_assert_eq(endpoints_register(&e, &r, 1, &terms), leaves ? LEASE_LEFT : LEASE_NEW);
+        }
+        cr_assert_eq(known, leaves ? 0 : WORKERS);
+    }
+    cr_assert_leq(e.by_address.steps, 10 * WORKERS);
+    endpoints_stop(&e);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    assert_no_leaks();
+}

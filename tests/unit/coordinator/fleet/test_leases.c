@@ -90,7 +90,7 @@ Test(leases, a_goodbye_bars_the_address_until_somebody_registers_there)
     cr_assert_eq(leave(&l, "b", "10.0.0.1:1", 5), LEASE_LEFT);
     cr_assert_eq(pass(&l, 5, (LEASES_BAR_S + 1) * SECOND), 0, "a bar that is lifted is no lease that has run out");
     cr_assert_not(leases_bar(&l, "10.0.0.1:1"));
-    cr_assert_eq(l.count, 0);
+    cr_assert_eq(l.by_address.n, 0);
     leases_release(&l);
     assert_no_leaks();
 }
@@ -135,10 +135,29 @@ Test(leases, a_large_fleet_renews_no_faster_than_50_a_second_and_is_kept)
     cr_assert_eq(l.held, WORKERS);
     cr_assert_eq(terms.renew_s, WORKERS / LEASES_PER_S);
     cr_assert_eq(terms.lease_s, 3 * terms.renew_s);
-    for (size_t i = 1; i < l.count; i++) cr_assert_not_null(l.sorted[i]);
+    cr_assert_eq(l.by_address.n, WORKERS);
     cr_assert_str_eq(leases_address_of(&l, "w999"), "10.0.3.249:8081");
     cr_assert_eq(leave(&l, "w500", "10.0.2.0:8081", 2), LEASE_LEFT);
     cr_assert_eq(pass(&l, 2, 61 * SECOND), WORKERS - 1);
+    leases_release(&l);
+    assert_no_leaks();
+}
+
+Test(leases, each_registration_looks_at_a_few_leases_however_many_there_are)
+{
+    struct leases l = {0};
+    struct lease_terms terms = {0};
+    enum { WORKERS = 20000, TIMES = 3 };
+    for (unsigned i = 0; i < TIMES * WORKERS; i++) {
+        char id[20], address[40];
+        snprintf(id, sizeof id, "w%u", i % WORKERS);
+        snprintf(address, sizeof address, "10.0.%u.%u:8081", i % WORKERS / 250, i % WORKERS % 250);
+        struct registration r = worker(id, address);
+        cr_assert_eq(leases_register(&l, &r, 1, &terms), i < WORKERS ? LEASE_NEW : LEASE_RENEWED);
+    }
+    cr_assert_leq(l.by_address.steps + l.by_worker.steps, 12 * TIMES * WORKERS);
+    cr_assert_eq(pass(&l, 2, 1300 * SECOND), WORKERS);
+    cr_assert_eq(l.by_address.n + l.by_worker.n, 0);
     leases_release(&l);
     assert_no_leaks();
 }
