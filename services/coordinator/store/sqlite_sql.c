@@ -198,8 +198,8 @@ static enum store_status status_of(int rc, int system_error)
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call)
 {
     store_call_clear(call);
-    return sqlite_refuse(call, status_of(d->rc, d->system_error), "the job store %s cannot be used: %s", d->path,
-                         d->error);
+    /* Clients read this too, so it does not have the path. */
+    return sqlite_refuse(call, status_of(d->rc, d->system_error), "the job store cannot be used: %s", d->error);
 }
 
 enum store_status sqlite_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
