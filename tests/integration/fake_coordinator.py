@@ -142,7 +142,7 @@ class FakeCoordinator:
         elif words[1:] == ["redrive"]:
             self.redrive(handler, self.jobs[words[0]].document)
         elif handler.command == "DELETE":
-            self.delete(handler, self.jobs[words[0]].document)
+            self.delete(handler, self.jobs[words[0]].document, query.get("only"))
         else:
             self.show(handler, self.jobs[words[0]].document, int(query.get("wait_s", 0)))
 
@@ -195,8 +195,10 @@ class FakeCoordinator:
             self.ended.wait_for(lambda: document["status"] in ENDED, wait_s)
         self.send(handler, 200, document)
 
-    def delete(self, handler, document):
-        if document["status"] in ENDED:
+    def delete(self, handler, document, only):
+        if document["status"] in ENDED and only == "cancel":
+            self.problem(handler, 409, "the job has ended")
+        elif document["status"] in ENDED:
             del self.jobs[document["id"]]
             self.send(handler, 204)
         else:

@@ -374,7 +374,7 @@ class Change(FakeTest):
     def test_cancel_never_removes_a_job_that_has_ended(self):
         self.fake.add(A, "succeeded", [1])
         self.assert_ended(self.cli("cancel", A), 0, [f"{A}  succeeded"], ["had ended before"])
-        self.assertEqual(self.asked("DELETE"), [])
+        self.assertEqual(self.asked("DELETE"), [f"/v1/jobs/{A}?only=cancel"])
         self.assertIn(A, self.fake.jobs)
 
     def test_redrive_runs_failed_items_again_or_says_why_not(self):

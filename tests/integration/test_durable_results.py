@@ -411,14 +411,16 @@ class Following(DurableTest):
         self.assertEqual([line.get("error", {}).get("name") for line in lines], ["cancelled", "cancelled", None])
         self.assertEqual(lines[-1]["status"], "cancelled")
         self.assert_counts(client.end(job)["counts"], total=3, succeeded=1, failed=0, cancelled=2)
+        self.assert_problem(client.ask("DELETE", f"/{job}?only=cancel"), 409, words="has ended")
+        self.assert_problem(client.ask("DELETE", f"/{job}?only=remove"), 400, "/only", words="must be cancel")
         self.assertEqual(client.ask("DELETE", f"/{job}").status, 204)
         follower.close()
 
     def test_a_job_that_never_ran_is_cancelled_at_once(self):
         client = self.start_store(f"static://127.0.0.1:{self.free_port()}")
         jobs = [client.submit({"task": "square", "items": [1, 2]}) for _ in range(2)]
-        for job in jobs:
-            self.assertEqual(client.ask("DELETE", f"/{job}").status, 202)
+        for job, query in zip(jobs, ("", "?only=cancel")):
+            self.assertEqual(client.ask("DELETE", f"/{job}{query}").status, 202)
             self.assertEqual(client.end(job)["status"], "cancelled")
             lines = client.results(job).lines
             self.assertEqual([line.get("error", {}).get("name") for line in lines], ["cancelled", "cancelled", None])

@@ -48,32 +48,32 @@ static void print_change(const struct change_config *config, const struct remote
         job_print_line(j->id, "%s", words);
 }
 
-/* Makes a request that must not be sent twice. Returns EXIT_OK if the answer is 202 with a job. */
-static int change(struct job_service *s, const char *method, const char *path, struct remote_job *j)
+/* Makes a request that must not be sent twice. Returns EXIT_OK if the answer is 202 with a job. If the answer is 409,
+ * *conflict is true and nothing was said; `conflict` may be NULL. */
+static int change(struct job_service *s, const char *method, const char *path, struct remote_job *j, bool *conflict)
 {
     const struct job_request request = {.method = method, .path = path, .headers = "Accept: " TYPE_JSON "\r\n"};
     if (!job_service_ask(s, &request)) return EXIT_JOB_FAILED;
+    if (conflict) *conflict = s->http.status == 409;
+    if (conflict && *conflict) return EXIT_JOB_FAILED;
     if (s->http.status != 200 && s->http.status != 202) return refusal_complain(&s->http);
     return job_service_answered_job(s, j);
 }
 
-/* A DELETE removes a job that has ended, with its results. So this asks first, and never sends the DELETE twice. */
+/* Without only=cancel, a DELETE would remove a job that has ended, with its results. */
 static int cancel(struct job_service *s, const char *id, void *data)
 {
     struct remote_job job = {0};
     struct buf path = {0};
-    int status = job_service_read_job(s, id, 0, &job);
-    if (status) return status;
-    if (remote_job_has_ended(&job)) {
-        print_change(data, &job, remote_status_words[job.status]);
-        complain("job %s had ended before", id);
-        return EXIT_OK;
-    }
-    buf_addf(&path, PATH_JOBS "/%s", id);
-    status = change(s, "DELETE", buf_cstr(&path), &job);
+    bool had_ended = false;
+    buf_addf(&path, PATH_JOBS "/%s?only=cancel", id);
+    int status = change(s, "DELETE", buf_cstr(&path), &job, &had_ended);
     buf_release(&path);
-    if (!status) print_change(data, &job, remote_job_has_ended(&job) ? remote_status_words[job.status] : "cancelling");
-    return status;
+    if (had_ended) status = job_service_read_job(s, id, 0, &job);
+    if (status) return status;
+    print_change(data, &job, remote_job_has_ended(&job) ? remote_status_words[job.status] : "cancelling");
+    if (had_ended) complain("job %s had ended before", id);
+    return EXIT_OK;
 }
 
 static int redrive(struct job_service *s, const char *id, void *data)
@@ -81,7 +81,7 @@ static int redrive(struct job_service *s, const char *id, void *data)
     struct remote_job job = {0};
     struct buf path = {0};
     buf_addf(&path, PATH_JOBS "/%s/redrive", id);
-    int status = change(s, "POST", buf_cstr(&path), &job);
+    int status = change(s, "POST", buf_cstr(&path), &job, NULL);
     buf_release(&path);
     if (!status) print_change(data, &job, remote_status_words[job.status]);
     return status;

@@ -125,7 +125,7 @@ static void on_removed(struct errand *e, struct store_call *call)
         answer_failure(e, call);
 }
 
-/* A job that had ended before is removed. */
+/* A job that had ended before is removed, unless the client wanted only to cancel it. */
 static void on_cancelled(struct errand *e, struct store_call *call)
 {
     if (has_job(call)) {
@@ -133,6 +133,9 @@ static void on_cancelled(struct errand *e, struct store_call *call)
         poke(e);
         errand_answer_job(e, 202, &call->found);
     } else if (call->status == STORE_CONFLICT && stored_state_is_end(call->found.state)) {
+        if (e->only_cancel && e->exchange)
+            http_answer_problem(e->exchange, 409, NULL, "the job has ended, so it cannot be cancelled");
+        if (e->only_cancel) return;
         errand_start(e, errand_call(e, STORE_REMOVE, on_removed));
     } else if (call->status == STORE_CONFLICT && e->exchange) {
         store_problem_no_job(e->exchange, e->id); /* it is still being uploaded */
@@ -143,8 +146,16 @@ static void on_cancelled(struct errand *e, struct store_call *call)
 
 void api_delete_durable(struct http_exchange *x, struct coordinator *c)
 {
+    if (!http_check_query(x, "only", NULL)) return;
+    const char *only = http_exchange_query(x, "only");
+    if (only && strcmp(only, "cancel") != 0) {
+        http_answer_problem(x, 400, "\"pointer\":\"/only\"", "\"only\" must be cancel");
+        return;
+    }
     struct errand *e = errand_new(x, c);
-    if (e) errand_start(e, errand_call(e, STORE_WANT_CANCEL, on_cancelled));
+    if (!e) return;
+    e->only_cancel = only != NULL;
+    errand_start(e, errand_call(e, STORE_WANT_CANCEL, on_cancelled));
 }
 
 /* POST /v1/jobs/{id}/redrive. */

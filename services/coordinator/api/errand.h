@@ -22,6 +22,8 @@ struct errand {
     struct job_watch watch;
     uint64_t deadline_ns, asked_ns;
 
+    bool only_cancel; /* for a DELETE: a job that has ended is not removed */
+
     /* For a list: what the filter borrows. */
     char *task, *label;
 };

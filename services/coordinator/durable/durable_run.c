@@ -114,9 +114,7 @@ static void on_answers_came(void *keeper)
 static bool is_behind(void *keeper)
 {
     const struct durable_run *r = keeper;
-    /* Items that are recorded as sent are sent, because later nobody knows whether they ran. */
-    bool drains = r->drain_ns > 0 && (!r->at_most_once || r->items.spool.items == 0);
-    return drains || run_record_is_behind(r);
+    return r->drain_ns > 0 || run_record_is_behind(r);
 }
 
 /* How an item ends that was never sent, because its job ended before. */
@@ -210,6 +208,10 @@ static void note_block(struct durable_run *r, const struct block *b)
         const struct block_range *range = &b->ranges[i];
         if (b->kind == BLOCK_VALUES || b->kind == BLOCK_ERRORS) range_list_add(&r->answered, range->first, range->n);
         if (b->kind == BLOCK_SENT) range_list_add(&r->sent, range->first, range->n);
+        if (b->kind == BLOCK_UNSENT) {
+            range_list_sort(&r->sent);
+            range_list_remove(&r->sent, range->first, range->n);
+        }
         if (b->kind != BLOCK_ITEMS) continue;
         if ((r->block_count & (r->block_count - 1)) == 0)
             r->blocks = xrealloc(r->blocks, (r->block_count ? 2 * r->block_count : 1) * sizeof *r->blocks);
@@ -305,6 +307,7 @@ void durable_run_hand_back(struct durable_run *r)
 {
     if (r->handing_back || r->lost || r->state >= RUN_ENDING) return;
     r->handing_back = true;
+    run_items_note_unsent(r);
     stop_job(r, "the coordinator hands the job back");
     if (r->state != RUN_LOADING) return;
     durable_run_move(r, RUN_ENDING);
@@ -314,8 +317,7 @@ void durable_run_hand_back(struct durable_run *r)
 static bool is_drained(const struct durable_run *r, uint64_t now)
 {
     if (!r->drain_ns || r->state != RUN_RUNNING) return false;
-    bool has_marked = r->at_most_once && r->items.spool.items > 0;
-    bool is_quiet = sched_job_in_flight(r->job->phase.sched) == 0 && !has_marked;
+    bool is_quiet = sched_job_in_flight(r->job->phase.sched) == 0;
     return is_quiet || now - r->drain_ns > DRAIN_MS * NS_PER_MS;
 }
 

@@ -55,7 +55,8 @@ struct durable_run {
     struct stored_items staged; /* at_most_once: items that are not recorded as sent yet */
     struct index_range marked;  /* at_most_once: items that are being recorded as sent */
     struct buf marked_lines;
-    bool all_ready; /* the scheduler knows that no more items follow */
+    struct range_list unsent; /* at_most_once: items that are recorded as sent, but will not be */
+    bool all_ready;           /* the scheduler knows that no more items follow */
     struct run_call reading, marking;
 
     /* Its answers: run_record.c. */
@@ -112,6 +113,8 @@ void run_items_supply(struct durable_run *r);
 /* The same from inside an action of the scheduler: only starts calls. */
 void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
+/* The job is to be handed back: from now on, keeps in mind which items were recorded as sent, but are not sent. */
+void run_items_note_unsent(struct durable_run *r);
 /* Adds an error for each item that the scheduler does not know of. Call it after the end of the job. */
 void run_items_settle_rest(struct durable_run *r, enum item_error error, const char *cause);
 

@@ -71,6 +71,19 @@ void range_list_intersect(const struct range_list *a, const struct range_list *b
     }
 }
 
+void range_list_remove(struct range_list *l, uint64_t first, uint64_t n)
+{
+    struct range_list rest = {0};
+    for (size_t i = 0; i < l->count; i++) {
+        uint64_t from = l->ranges[i].first, to = end_of(&l->ranges[i]);
+        if (from < first) range_list_add(&rest, from, (to < first ? to : first) - from);
+        if (to > first + n)
+            range_list_add(&rest, from > first + n ? from : first + n, to - (from > first + n ? from : first + n));
+    }
+    range_list_release(l);
+    *l = rest;
+}
+
 uint64_t range_list_total(const struct range_list *l)
 {
     uint64_t total = 0;

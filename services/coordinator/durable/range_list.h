@@ -26,6 +26,8 @@ void range_list_sort(struct range_list *l);
 void range_list_gaps(const struct range_list *l, uint64_t total, struct range_list *gaps);
 /* Appends to `both` the indexes that are in a and in b. Both must be sorted. */
 void range_list_intersect(const struct range_list *a, const struct range_list *b, struct range_list *both);
+/* Removes a range from the list, which must be sorted. */
+void range_list_remove(struct range_list *l, uint64_t first, uint64_t n);
 /* Returns how many indexes are in the list, if no two ranges overlap. */
 uint64_t range_list_total(const struct range_list *l);
 

@@ -63,6 +63,7 @@ void run_items_release(struct durable_run *r)
     range_list_release(&r->missing);
     stored_items_release(&r->items);
     stored_items_release(&r->staged);
+    range_list_release(&r->unsent);
     buf_release(&r->marked_lines);
     free(r->blocks);
 }
@@ -95,12 +96,21 @@ static void on_marked(struct store_call *call)
     size_t bytes = r->marked_lines.len;
     run_call_free(&r->marking);
     r->marked = (struct index_range){0};
-    if (r->state == RUN_RUNNING && marked.n > 0) {
+    if (r->state == RUN_RUNNING && !r->handing_back && marked.n > 0) {
         stored_items_ready_lines(&r->items, marked.first, marked.n, &r->marked_lines);
         phase_offer(&r->job->phase, marked.n, bytes);
     }
     buf_release(&r->marked_lines);
-    run_items_supply(r);
+    if (r->handing_back) {
+        range_list_add(&r->unsent, marked.first, marked.n);
+        run_record_flush(r);
+    } else
+        run_items_supply(r);
+}
+
+void run_items_note_unsent(struct durable_run *r)
+{
+    if (r->at_most_once) r->items.dropped = &r->unsent;
 }
 
 /* Returns whether the job stops here, so that no more items are needed. */

@@ -86,6 +86,17 @@ static void write_block(struct durable_run *r, struct block *b)
     run_call_start(r, &r->writing);
 }
 
+/* Items that were recorded as sent, but not sent, can run after the next claim. */
+static void write_unsent(struct durable_run *r)
+{
+    struct block b = {.kind = BLOCK_UNSENT, .range_count = r->unsent.count};
+    b.ranges = xcalloc(b.range_count, sizeof *b.ranges);
+    for (size_t i = 0; i < b.range_count; i++)
+        b.ranges[i] = (struct block_range){r->unsent.ranges[i].first, r->unsent.ranges[i].n, false};
+    range_list_release(&r->unsent);
+    write_block(r, &b);
+}
+
 void run_record_flush(struct durable_run *r)
 {
     struct block b = {0};
@@ -95,6 +106,10 @@ void run_record_flush(struct durable_run *r)
     if (recorder_take(&r->recorder, &b)) {
         if (recorder_bytes(&r->recorder) == 0) r->collected_ns = 0;
         write_block(r, &b);
+    } else if (ending && r->handing_back && r->marking.call) {
+        return; /* its items are unsent, too */
+    } else if (ending && r->unsent.count > 0) {
+        write_unsent(r);
     } else if (ending) {
         write_end(r);
     } else {

@@ -13,6 +13,7 @@
 struct stored_items {
     const struct jobspec *generated; /* generates the lines; NULL: they are in `spool`; borrowed */
     struct spool spool;              /* the lines of the ready items */
+    struct range_list *dropped;      /* gets the items that are dropped; NULL: nobody wants to know; borrowed */
 
     /* Private. */
     struct range_list ready;

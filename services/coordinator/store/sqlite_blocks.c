@@ -10,8 +10,11 @@
 /* Memory for encoding that is kept for the next block. */
 #define KEPT_BYTES (4 * MIB)
 
-static const char *const kind_names[] = {
-    [BLOCK_ITEMS] = "items", [BLOCK_VALUES] = "values", [BLOCK_ERRORS] = "errors", [BLOCK_SENT] = "sent"};
+static const char *const kind_names[] = {[BLOCK_ITEMS] = "items",
+                                         [BLOCK_VALUES] = "values",
+                                         [BLOCK_ERRORS] = "errors",
+                                         [BLOCK_SENT] = "sent",
+                                         [BLOCK_UNSENT] = "unsent"};
 static_assert(ARRAY_SIZE(kind_names) == BLOCK_KIND_COUNT, "each kind has a name");
 
 static bool kind_parse(const char *name, enum block_kind *kind)

@@ -143,9 +143,9 @@ MUST_CHECK bool sqlite_begin(struct sqlite_db *d);
 /* Commits, or rolls back if a statement has failed. Returns whether it was committed. */
 MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
 
-/* Removes a few dropped blocks, or returns a few free pages to the file system. Call it again until d->untidy is
- * false. A failure is tried again at the next call that drops something. */
-void sqlite_tidy(struct sqlite_db *d);
+/* Removes a few dropped blocks. If there are none, and no call waits (is_idle), it returns a few free pages to the file
+ * system. Call it again until d->untidy is false. A failure is tried again at the next call that drops something. */
+void sqlite_tidy(struct sqlite_db *d, bool is_idle);
 
 /* sqlite_file.c: refuses whatever is not a file of fantail; makes the file if there is none. */
 MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size);

@@ -73,12 +73,13 @@ static const char *const sql_texts[] = {
                  " ORDER BY id DESC LIMIT ?7",
     [SQL_READ_RANGES] = "SELECT b.number, b.kind, b.ranges FROM job j CROSS JOIN block b ON b.job = j.seq"
                         " WHERE j.id = ?1 AND b.number > ?2"
-                        " AND NOT (b.kind IN ('errors', 'sent') AND b.number <= j.dropped_to)"
+                        " AND NOT (b.kind IN ('errors', 'sent', 'unsent') AND b.number <= j.dropped_to)"
                         " ORDER BY b.number LIMIT ?3",
     [SQL_READ_LINES] = "SELECT b.lines FROM block b JOIN job j ON j.seq = b.job WHERE b.number = ?1 AND j.id = ?2",
     [SQL_NEXT_DROPPED] = "SELECT seq, job, everything, up_to FROM dropped ORDER BY seq LIMIT 1",
-    [SQL_DROPPED_BLOCKS] = "SELECT number, length(lines) FROM block WHERE job = ?1"
-                           " AND (?2 OR (number <= ?3 AND kind IN ('errors', 'sent'))) ORDER BY number LIMIT ?4",
+    [SQL_DROPPED_BLOCKS] =
+        "SELECT number, length(lines) FROM block WHERE job = ?1"
+        " AND (?2 OR (number <= ?3 AND kind IN ('errors', 'sent', 'unsent'))) ORDER BY number LIMIT ?4",
     [SQL_REMOVE_BLOCK] = "DELETE FROM block WHERE number = ?1",
     [SQL_END_DROPPED] = "DELETE FROM dropped WHERE seq = ?1",
     [SQL_VACUUM] = "PRAGMA incremental_vacuum(256)",
@@ -197,8 +198,8 @@ static enum store_status status_of(int rc, int system_error)
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call)
 {
     store_call_clear(call);
-    return sqlite_refuse(call, status_of(d->rc, d->system_error), "the job store %s cannot be used: %s", d->path,
-                         d->error);
+    /* Clients read this too, so it does not have the path. */
+    return sqlite_refuse(call, status_of(d->rc, d->system_error), "the job store cannot be used: %s", d->error);
 }
 
 enum store_status sqlite_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)

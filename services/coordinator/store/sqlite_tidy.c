@@ -124,21 +124,19 @@ static bool remove_blocks(struct sqlite_db *d)
     return any;
 }
 
-/* Returns whether there may be more to do. */
+/* Returns whether there is more to do. */
 static bool shrink(struct sqlite_db *d)
 {
     d->rc = SQLITE_OK;
-    if (sqlite_number(d, SQL_FREE_PAGES) > SPARE_PAGES) {
-        sqlite_run(d, SQL_VACUUM);
-        return true;
-    }
+    int64_t before = sqlite_number(d, SQL_FREE_PAGES);
+    if (before > SPARE_PAGES) return sqlite_run(d, SQL_VACUUM) && sqlite_number(d, SQL_FREE_PAGES) < before;
     /* The file itself becomes shorter at a checkpoint. */
     sqlite_run(d, SQL_CHECKPOINT);
     return false;
 }
 
-void sqlite_tidy(struct sqlite_db *d)
+void sqlite_tidy(struct sqlite_db *d, bool is_idle)
 {
     bool any = sqlite_begin(d) && remove_blocks(d);
-    d->untidy = sqlite_finish(d) && (any || shrink(d));
+    d->untidy = sqlite_finish(d) && (any || !is_idle || shrink(d));
 }

@@ -95,6 +95,7 @@ enum block_kind {
     BLOCK_VALUES, /* answers {"value":...}, one line each */
     BLOCK_ERRORS, /* answers {"error":...} */
     BLOCK_SENT,   /* no lines: items of a task that is not idempotent, recorded before they are sent */
+    BLOCK_UNSENT, /* no lines: items of earlier BLOCK_SENT that were not sent after all */
     BLOCK_KIND_COUNT
 };
 
@@ -117,8 +118,8 @@ void block_release(struct block *b);
 enum store_op {
     /* Writing calls. */
     STORE_ADD_JOB,     /* `job` is new, in state RECEIVING. With a key that exists: STORE_EXISTS, and `found` */
-    STORE_ADD_BLOCK,   /* adds `block` to the job; a block of answers with `counts` and `errors`, which BLOCK_SENT and
-                          BLOCK_ITEMS leave as they are */
+    STORE_ADD_BLOCK,   /* adds `block` to the job; a block of answers with `counts` and `errors`, which other blocks
+                          leave as they are */
     STORE_ACCEPT,      /* the body is whole: sets options, task, labels, priority, items and key_digest; PENDING; fills
                           `found`. CONFLICT, if the store has not item_blocks blocks: then one of them has failed */
     STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest; fills `found` */
@@ -127,7 +128,7 @@ enum store_op {
     STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease */
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED at once. Its items without
                           an answer are counted as cancelled, and have no block */
-    STORE_REDRIVE,     /* drops the BLOCK_ERRORS and BLOCK_SENT of an ended job; it is PENDING again, if it had items
+    STORE_REDRIVE,     /* drops all blocks but items and values of an ended job; it is PENDING again, if it had items
                           without a value; fills `found` */
     STORE_REMOVE,      /* removes an ended or receiving job with all its blocks */
     STORE_SWEEP,       /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */

@@ -65,11 +65,42 @@ static struct store_call *call_of(struct list_link *k)
     return CONTAINER_OF(k, struct store_call, link);
 }
 
-/* Carries out all calls of the batch in one transaction. Returns whether it was committed. */
-static bool run_together(struct sqlite_db *d, struct list *batch)
+/* Calls that were taken from a queue. The writer carries them out in one transaction of the database. */
+struct transaction {
+    struct list calls;
+    size_t bytes; /* of their lines */
+};
+
+/* Moves calls from the queue to the transaction until it is full. With the lock. */
+static void take_calls(struct list *queue, struct transaction *t)
 {
+    for (struct list_link *k; t->calls.n < BATCH_CALLS && (k = list_next(queue, NULL));) {
+        size_t bytes = call_of(k)->block.lines.len;
+        if (t->calls.n > 0 && t->bytes + bytes > BATCH_BYTES) return;
+        list_remove(queue, k);
+        list_push_back(&t->calls, k);
+        t->bytes += bytes;
+    }
+}
+
+/* Returns the call after `k`. If there is none, takes those that were started meanwhile. So the calls that a request
+ * starts one after another share a transaction, although the writer began with the first one. */
+static struct list_link *next_call(struct side *side, struct transaction *t, struct list_link *k)
+{
+    struct list_link *next = list_next(&t->calls, k);
+    if (next) return next;
+    uv_mutex_lock(&side->store->lock);
+    take_calls(&side->calls, t);
+    uv_mutex_unlock(&side->store->lock);
+    return list_next(&t->calls, k);
+}
+
+/* Carries out all calls together. Returns whether it was committed. */
+static bool run_together(struct side *side, struct transaction *t)
+{
+    struct sqlite_db *d = &side->db;
     if (sqlite_begin(d)) {
-        for (struct list_link *k = list_next(batch, NULL); k && d->rc == SQLITE_OK; k = list_next(batch, k)) {
+        for (struct list_link *k = list_next(&t->calls, NULL); k && d->rc == SQLITE_OK; k = next_call(side, t, k)) {
             struct store_call *c = call_of(k);
             store_call_clear(c);
             c->status = calls[c->op](d, c);
@@ -86,32 +117,21 @@ static void run_alone(struct sqlite_db *d, struct store_call *c)
     if (!sqlite_finish(d)) c->status = sqlite_failure(d, c);
 }
 
-static void run_batch(struct sqlite_db *d, struct list *batch)
+static void run_transaction(struct side *side, struct transaction *t)
 {
-    if (run_together(d, batch)) return;
+    if (run_together(side, t)) return;
     /* If no transaction can begin, each call would wait for the lock again. */
-    bool is_busy = (d->rc & 0xff) == SQLITE_BUSY;
-    for (struct list_link *k = list_next(batch, NULL); k; k = list_next(batch, k)) {
+    bool is_busy = (side->db.rc & 0xff) == SQLITE_BUSY;
+    for (struct list_link *k = list_next(&t->calls, NULL); k; k = list_next(&t->calls, k)) {
         struct store_call *c = call_of(k);
-        if (batch->n == 1 || is_busy)
-            c->status = sqlite_failure(d, c);
+        if (t->calls.n == 1 || is_busy)
+            c->status = sqlite_failure(&side->db, c);
         else
-            run_alone(d, c);
+            run_alone(&side->db, c);
     }
 }
 
-/* Moves the first calls of the queue to `batch`. With the lock. */
-static void take_batch(struct list *queue, struct list *batch)
-{
-    size_t bytes = 0;
-    for (struct list_link *k; batch->n < BATCH_CALLS && (k = list_next(queue, NULL));) {
-        bytes += call_of(k)->block.lines.len;
-        if (batch->n > 0 && bytes > BATCH_BYTES) return;
-        list_remove(queue, k);
-        list_push_back(batch, k);
-    }
-}
-
+/* Gives the calls back to the thread of the loop. */
 static void report(struct sqlite_store *s, struct list *batch)
 {
     uv_mutex_lock(&s->lock);
@@ -124,16 +144,18 @@ static void report(struct sqlite_store *s, struct list *batch)
 }
 
 /* Waits for calls. Returns false if there are none, and there is other work or the store is closing. */
-static bool next_batch(struct side *side, struct list *batch)
+static bool next_transaction(struct side *side, struct transaction *t)
 {
     struct sqlite_store *s = side->store;
+    list_init(&t->calls);
+    t->bytes = 0;
     uv_mutex_lock(&s->lock);
     while (side->calls.n == 0 && !s->is_closing && !side->db.untidy) uv_cond_wait(&side->wake, &s->lock);
-    take_batch(&side->calls, batch);
+    take_calls(&side->calls, t);
     bool is_closing = s->is_closing;
     uv_mutex_unlock(&s->lock);
     if (is_closing) side->db.untidy = false; /* the next process goes on with it */
-    return batch->n > 0;
+    return t->calls.n > 0;
 }
 
 static void end_side(struct side *side)
@@ -142,40 +164,49 @@ static void end_side(struct side *side)
     sqlite_db_close(&side->db);
     uv_mutex_lock(&s->lock);
     side->has_ended = true;
+    uv_cond_signal(&s->writer.wake);
     uv_mutex_unlock(&s->lock);
     uv_async_send(&s->async);
+}
+
+/* The connection that is closed last copies the log into the file. If both were closed at once, neither would. */
+static void wait_for_reader(struct sqlite_store *s)
+{
+    uv_mutex_lock(&s->lock);
+    while (!s->reader.has_ended) uv_cond_wait(&s->writer.wake, &s->lock);
+    uv_mutex_unlock(&s->lock);
 }
 
 static void run_writer(void *arg)
 {
     struct side *side = arg;
     uint64_t tidied_ns = 0;
-    struct list batch;
-    list_init(&batch);
+    struct transaction t;
     for (;;) {
-        bool has_calls = next_batch(side, &batch);
+        bool has_calls = next_transaction(side, &t);
         if (!has_calls && !side->db.untidy) break;
         if (has_calls) {
-            run_batch(&side->db, &batch);
-            report(side->store, &batch);
+            run_transaction(side, &t);
+            report(side->store, &t.calls);
         }
         if (!side->db.untidy || (has_calls && now_ns() - tidied_ns < TIDY_EVERY_NS)) continue;
-        sqlite_tidy(&side->db);
+        sqlite_tidy(&side->db, !has_calls);
         tidied_ns = now_ns();
     }
+    wait_for_reader(side->store);
     end_side(side);
 }
 
 static void run_reader(void *arg)
 {
     struct side *side = arg;
-    struct list batch, one;
-    list_init(&batch);
+    struct transaction t;
+    struct list one;
     list_init(&one);
-    while (next_batch(side, &batch)) {
-        for (struct list_link *k; (k = list_next(&batch, NULL));) {
+    while (next_transaction(side, &t)) {
+        for (struct list_link *k; (k = list_next(&t.calls, NULL));) {
             run_alone(&side->db, call_of(k));
-            list_remove(&batch, k);
+            list_remove(&t.calls, k);
             list_push_back(&one, k);
             report(side->store, &one);
         }

@@ -177,6 +177,7 @@ static inline void record_block(struct recorded *all, const struct block *b)
     for (size_t i = 0; i < b->range_count; i++) {
         const struct block_range *range = &b->ranges[i];
         if (b->kind == BLOCK_SENT) all->sent += range->n;
+        if (b->kind == BLOCK_UNSENT) all->sent -= range->n;
         if (b->kind != BLOCK_VALUES && b->kind != BLOCK_ERRORS) continue;
         for (uint64_t k = 0; k < range->n; k++) {
             const char *newline = memchr(at, '\n', (size_t)(end - at));

@@ -227,7 +227,7 @@ static void drop_errors(struct fake_job *j)
 {
     size_t kept = 0;
     for (size_t i = 0; i < j->block_count; i++) {
-        if (j->blocks[i].kind == BLOCK_ERRORS || j->blocks[i].kind == BLOCK_SENT)
+        if (j->blocks[i].kind != BLOCK_ITEMS && j->blocks[i].kind != BLOCK_VALUES)
             block_release(&j->blocks[i]);
         else
             j->blocks[kept++] = j->blocks[i];

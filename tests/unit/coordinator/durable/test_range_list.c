@@ -72,6 +72,26 @@ Test(range_list, gaps_are_what_is_not_in_the_list)
     assert_no_leaks();
 }
 
+Test(range_list, a_range_is_removed)
+{
+    struct range_list l = {0};
+    range_list_add(&l, 0, 10);
+    range_list_add(&l, 20, 10);
+    range_list_remove(&l, 40, 5);
+    expect(&l, "0+10 20+10");
+    range_list_remove(&l, 3, 2);
+    expect(&l, "0+3 5+5 20+10");
+    range_list_remove(&l, 8, 15);
+    expect(&l, "0+3 5+3 23+7");
+    range_list_remove(&l, 5, 3);
+    range_list_remove(&l, 29, 9);
+    expect(&l, "0+3 23+6");
+    range_list_remove(&l, 0, 100);
+    expect(&l, "");
+    range_list_release(&l);
+    assert_no_leaks();
+}
+
 static struct range_list random_list(unsigned *seed, bool *in, uint64_t total)
 {
     struct range_list l = {0};

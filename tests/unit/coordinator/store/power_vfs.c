@@ -105,7 +105,7 @@ static void apply_change(struct buf *to, const struct change *c, size_t len)
         memset(to->data + to->len, 0, end - to->len);
         to->len = end;
     }
-    memcpy(to->data + c->offset, c->bytes, len);
+    if (len > 0) memcpy(to->data + c->offset, c->bytes, len);
 }
 
 static void sync_record(struct record *r)

@@ -67,6 +67,23 @@ Test(store_open, jobs_are_there_again_and_those_that_ran_wait)
     assert_no_leaks();
 }
 
+Test(store_open, closing_copies_the_log_into_the_file)
+{
+    char log[200];
+    struct shop s;
+    shop_init(&s);
+    snprintf(log, sizeof log, "%s-wal", s.path);
+    for (unsigned i = 0; i < 20; i++) {
+        shop_open(&s);
+        shop_ok(&s, shop_new_job(&s, shop_id(i), NULL));
+        cr_assert_gt(size_of(log), 0);
+        shop_close(&s);
+        cr_assert_eq(size_of(log), -1, "the last connection removes it");
+    }
+    shop_release(&s);
+    assert_no_leaks();
+}
+
 Test(store_open, an_empty_file_becomes_a_store)
 {
     struct shop s;
