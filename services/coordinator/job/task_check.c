@@ -31,14 +31,25 @@ static const char *first_unknown_task(const struct job *j)
     return NULL;
 }
 
+/* If a stream has begun, the job fails instead. */
 static void refuse_unknown_task(struct job *j, const char *task)
 {
     struct buf names = {0}, members = {0};
+    char why[400];
     catalog_list_names(&j->jobs->fleet->survey.catalog, &names);
-    job_refuse(j, 404, job_pointer_member(&members, "/task"), "there is no task \"%s\"; the workers have %s", task,
-               buf_cstr(&names));
+    snprintf(why, sizeof why, "there is no task \"%s\"; the workers have %s", task, buf_cstr(&names));
+    if (http_exchange_answered(j->submission.exchange))
+        job_fail_for_task(j, why);
+    else
+        job_refuse(j, 404, job_pointer_member(&members, "/task"), "%s", why);
     buf_release(&names);
     buf_release(&members);
+}
+
+static bool has_answers(const struct job *j)
+{
+    struct sched_counts counts = sched_job_counts(j->phase.sched);
+    return counts.succeeded + counts.failed > 0;
 }
 
 static bool tasks_are_there(void *data)
@@ -71,4 +82,20 @@ void job_check_tasks(struct job *j)
         job_move(j, JOB_ASKING);
     else
         job_start(j);
+}
+
+/* The workers were asked again, because none of them has the job's task any more. */
+static void workers_answered_again(void *data, bool ok)
+{
+    struct job *j = data;
+    const char *unknown = first_unknown_task(j);
+    bool waits = j->state == JOB_RUNNING && j->waiting == SCHED_WAITING_NO_TASK && !j->cancel_reason;
+    j->question = NULL;
+    if (ok && unknown && waits && j->submission.exchange && !has_answers(j)) refuse_unknown_task(j, unknown);
+}
+
+void job_check_tasks_again(struct job *j)
+{
+    if (j->question || has_answers(j)) return;
+    j->question = survey_question_new(&j->jobs->fleet->survey, NULL, workers_answered_again, j);
 }
