@@ -1,6 +1,7 @@
 """Workers with different tasks: each task goes where it is, and each pool scales by its own demand."""
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -174,6 +175,31 @@ class Pools(FantailTest):
         wait_until(lambda: "tasks were read again" in workers[1].stderr(), "the new task")
         self.assertEqual(self.values(fleet, "new", list(range(50))), list(range(50)))
         self.assertEqual(self.listed(fleet)["new"]["workers"], 1)
+
+    def delete_a(self):
+        """A fleet whose workers had the task a until a moment ago. The coordinator does not know yet that it is gone."""
+        folder = self.task_folder("tasks", a=CAT, b=CAT)
+        workers = [self.worker(tasks=folder) for _ in range(2)]
+        fleet = ft.Fleet(self, self.coordinator(workers), workers)
+        self.assertEqual(self.values(fleet, "a", [1]), [1])
+        shutil.rmtree(os.path.join(folder, "a"))
+        for worker in workers:
+            worker.send_signal(signal.SIGHUP)
+        for worker in workers:
+            wait_until(lambda: "tasks were read again" in worker.stderr(), "the end of the task")
+        return fleet
+
+    def test_a_job_of_a_task_that_was_deleted_a_moment_ago_is_answered_as_one_of_an_unknown_task(self):
+        fleet = self.delete_a()
+        self.assert_problem(fleet.job({"task": "a", "items": [1, 2]}), 404, words='no task "a"; the workers have b')
+        self.assertEqual(self.values(fleet, "b", [3]), [3])
+
+    def test_a_stream_of_a_task_that_was_deleted_a_moment_ago_fails(self):
+        fleet = self.delete_a()
+        with fleet.stream({"task": "a", "items": [1, 2]}) as job:
+            end = job.rest()[-1]
+        self.assertEqual((end["status"], end["counts"]["succeeded"]), ("failed", 0), end)
+        self.assertIn('there is no task "a"; the workers have b', end["reason"])
 
     def test_a_worker_restarted_on_its_address_with_other_tasks(self):
         for text in ("static://127.0.0.1:%d", "dns://localhost:%d"):

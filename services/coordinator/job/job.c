@@ -184,6 +184,11 @@ void job_fail_to_keep(struct job *j, const struct answer_sink *sink)
     fail(j, why, true);
 }
 
+void job_fail_for_task(struct job *j, const char *why)
+{
+    fail(j, why, false);
+}
+
 void job_fail_for_memory(struct job *j)
 {
     fail(j, "the coordinator has reached its memory limit, and an answer needs more memory", false);
@@ -251,6 +256,7 @@ void job_set_waiting(struct job *j, enum sched_waiting why)
 {
     j->waiting = why;
     if (why == SCHED_NOT_WAITING) return;
+    if (why == SCHED_WAITING_NO_TASK) job_check_tasks_again(j);
     for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_waiting(r, sched_waiting_name(why));
 }
 

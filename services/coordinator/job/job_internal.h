@@ -37,6 +37,8 @@ void job_open_answers(struct job *j);
 void job_answers_came(struct job *j);
 /* Makes the job fail because a sink could not store its answers. */
 void job_fail_to_keep(struct job *j, const struct answer_sink *sink);
+/* Makes the job fail because its task is gone. */
+void job_fail_for_task(struct job *j, const char *why);
 /* Makes the job fail because there is no memory for an answer. */
 void job_fail_for_memory(struct job *j);
 /* Call it when the scheduler has reported the end of the phase. May free j. */
@@ -63,5 +65,8 @@ const char *job_hint(const struct job *j);
 /* Call it when the options are known. Starts the job when its tasks are known to exist, and refuses it when one of its
  * tasks does not exist. */
 void job_check_tasks(struct job *j);
+/* Call it when the job waits because no worker has its tasks any more. If the workers confirm this and no item was
+ * answered, the job ends as if its tasks had been unknown from the beginning. */
+void job_check_tasks_again(struct job *j);
 
 #endif

@@ -12,20 +12,30 @@ static bool tasks_are_there(void *data)
     return find_fault(data, NULL) == 0;
 }
 
+/* If a stream has begun, the job fails instead. */
+static void refuse(struct job *j, int status, const char *detail)
+{
+    struct buf members = {0};
+    if (http_exchange_answered(j->submission.exchange))
+        job_fail_for_task(j, detail);
+    else
+        job_refuse(j, status, job_pointer_member(&members, "/task"), "%s", detail);
+    buf_release(&members);
+}
+
 /* If no worker could answer, the job starts anyway and waits for a worker. */
 static void workers_answered(void *data, bool ok)
 {
     struct job *j = data;
-    struct buf detail = {0}, members = {0};
+    struct buf detail = {0};
     j->question = NULL;
     if (j->state != JOB_ASKING) return;
     int status = ok ? find_fault(j, &detail) : 0;
     if (status)
-        job_refuse(j, status, job_pointer_member(&members, "/task"), "%s", buf_cstr(&detail));
+        refuse(j, status, buf_cstr(&detail));
     else
         job_start(j);
     buf_release(&detail);
-    buf_release(&members);
 }
 
 void job_check_tasks(struct job *j)
@@ -36,4 +46,28 @@ void job_check_tasks(struct job *j)
         job_move(j, JOB_ASKING);
     else
         job_start(j);
+}
+
+static bool has_answers(const struct job *j)
+{
+    struct sched_counts counts = sched_job_counts(j->phase.sched);
+    return counts.succeeded + counts.failed > 0;
+}
+
+/* The workers were asked again, because none of them has the job's task any more. */
+static void workers_answered_again(void *data, bool ok)
+{
+    struct job *j = data;
+    struct buf detail = {0};
+    bool waits = j->state == JOB_RUNNING && j->waiting == SCHED_WAITING_NO_TASK && !j->cancel_reason;
+    j->question = NULL;
+    if (ok && waits && j->submission.exchange && !has_answers(j) && find_fault(j, &detail) == 404)
+        refuse(j, 404, buf_cstr(&detail));
+    buf_release(&detail);
+}
+
+void job_check_tasks_again(struct job *j)
+{
+    if (j->question || has_answers(j)) return;
+    j->question = survey_question_new(&j->jobs->fleet->survey, NULL, workers_answered_again, j);
 }
