@@ -11,6 +11,7 @@ import threading
 
 import fantail_testing as ft
 import proxies
+from certificates import Authority
 from fantail_testing import wait_until
 from test_cli import FANTAIL, CliTest, Ended
 
@@ -242,6 +243,21 @@ class Reconnects(CliTest):
         self.assertEqual(set(self.runs().values()), {1})
         self.assertLess(ended.lines.count("null"), 3000)
         self.assertEqual(ended.lines[-1], str(5999 * 5999))
+
+    def test_https_is_reconnected_too(self):
+        authority = Authority(os.path.join(self.folder, "ca"))
+        cert, key = authority.issue("server")
+        tls = ("--tls-cert", cert, "--tls-key", key)
+        workers = self.workers()
+        coordinator = self.coordinator(workers, *tls)
+        run = Run(self, "noted", "--url", f"https://localhost:{coordinator.port}", "--cacert", authority.ca,
+                  items=range(5000))
+        self.wait_for_the_stop()
+        coordinator.kill()
+        wait_until(lambda: "reconnecting" in run.err, "the loss")
+        self.open_gate()
+        self.restart(coordinator, workers, *tls)
+        self.assert_squares(run.wait(), 5000)
 
     def reduction(self, workers, items, end, *arguments, name):
         """A sum whose coordinator is ended while the item waits, and comes back. What came out."""

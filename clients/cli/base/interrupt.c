@@ -9,7 +9,7 @@
 #include "cli/base/exit_status.h"
 
 static int event_fd = -1;
-static volatile sig_atomic_t end_signal, end_count, reload_asked;
+static volatile sig_atomic_t end_signal, end_count, reload_asked, kills_at_once;
 static bool hangup_reloads, has_terminal_to_lose;
 
 static void on_signal(int number)
@@ -21,6 +21,10 @@ static void on_signal(int number)
         if (!end_signal) end_signal = number;
         end_count = end_count + 1;
         if (end_count > 2) _exit(EXIT_BY_SIGNAL + number);
+        if (kills_at_once) {
+            signal(number, SIG_DFL);
+            raise(number); /* kills the program when this handler returns */
+        }
     }
     uint64_t one = 1;
     ssize_t n = write(event_fd, &one, sizeof(one));
@@ -72,6 +76,11 @@ bool interrupt_take_reload(void)
     end_signal = SIGHUP;
     end_count = end_count + 1;
     return false;
+}
+
+void interrupt_kills(bool kills)
+{
+    kills_at_once = kills;
 }
 
 int interrupt_fd(void)

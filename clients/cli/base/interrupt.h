@@ -15,6 +15,9 @@ void interrupt_init(void);
 void interrupt_reload_on_hangup(void);
 /* Returns true if a reload was requested since the last call. */
 MUST_CHECK bool interrupt_take_reload(void);
+/* Until interrupt_kills(false), a signal that asks the program to end kills it at once. Use it around a call that
+ * blocks and cannot be interrupted. */
+void interrupt_kills(bool kills);
 /* Returns the descriptor. It is readable after a signal, until interrupt_clear(). */
 int interrupt_fd(void);
 void interrupt_clear(void);

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 
+#include "cli/base/interrupt.h"
 #include "common/base/buf.h"
 
 #undef curl_easy_setopt
@@ -52,6 +53,13 @@ static bool load(char *err, size_t err_size)
     return false;
 }
 
+/* libcurl calls this while it connects. It gives up when the user has asked this program to end. */
+static int check_interrupt(void *data, curl_off_t download, curl_off_t downloaded, curl_off_t upload,
+                           curl_off_t uploaded)
+{
+    return interrupt_signal() != 0;
+}
+
 struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err, size_t err_size)
 {
     curl_socket_t socket_fd = CURL_SOCKET_BAD;
@@ -63,6 +71,8 @@ struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err,
     lib.easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
     lib.easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     lib.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 15L);
+    lib.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    lib.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, check_interrupt);
     lib.easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
     lib.easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
     lib.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

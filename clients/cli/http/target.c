@@ -1,5 +1,6 @@
 #include "cli/http/target.h"
 
+#include "cli/base/interrupt.h"
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 #include "common/files/regular_file.h"
@@ -74,11 +75,26 @@ static bool look_up(struct target *t, char *err, size_t err_size)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
     int failure = getaddrinfo(t->host, t->port, &hints, &t->addresses);
     if (failure == EAI_NONAME) {
+        t->by_name = true;
         hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
         failure = getaddrinfo(t->host, t->port, &hints, &t->addresses);
     }
     if (failure) snprintf(err, err_size, "cannot look up %s: %s", t->host, gai_strerror(failure));
     return failure == 0;
+}
+
+void target_look_up_again(struct target *t)
+{
+    struct addrinfo *before = t->addresses;
+    char err[256];
+    if (!t->by_name || t->tls) return; /* libcurl looks names up for each connection */
+    interrupt_kills(true);
+    bool found = look_up(t, err, sizeof(err));
+    interrupt_kills(false);
+    if (found)
+        freeaddrinfo(before);
+    else
+        t->addresses = before;
 }
 
 static bool read_token(struct target *t, const char *path, char *err, size_t err_size)

@@ -37,6 +37,7 @@ struct target {
     char *token;                     /* NULL: none */
     const char *cacert, *cert, *key; /* paths; NULL: none */
     bool tls;
+    bool by_name;               /* `addresses` were looked up by a name */
     struct addrinfo *addresses; /* NULL with TLS, because libcurl looks them up */
     struct addrinfo file_info;  /* with unix:PATH, `addresses` points here, so a target must not be moved */
     struct sockaddr_un file;
@@ -46,6 +47,9 @@ struct target {
 MUST_CHECK int target_config_check(const struct option_spec *spec, const struct target_config *config);
 /* On failure it returns false, with a sentence in err. Call target_release() in both cases. */
 MUST_CHECK bool target_init(struct target *t, const struct target_config *config, char *err, size_t err_size);
+/* Looks the host's name up again, because a coordinator that was replaced may have another address. If that fails, the
+ * addresses stay as they are. It blocks. No connection to the target may be in CONNECTION_CONNECTING. */
+void target_look_up_again(struct target *t);
 void target_release(struct target *t);
 
 #endif

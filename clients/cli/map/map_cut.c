@@ -63,6 +63,14 @@ static bool has_unanswered(struct map_run *run, struct map_job *j)
     return batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) < end;
 }
 
+static bool is_connecting(const struct map_run *run)
+{
+    if (run->care.http.state == CONNECTION_CONNECTING) return true;
+    for (unsigned i = 0; i < run->count; i++)
+        if (run->running[i]->http.state == CONNECTION_CONNECTING) return true;
+    return false;
+}
+
 /* The whole job is sent again, or the run ends. */
 static void decide_reduction(struct map_run *run, struct map_job *j, bool once)
 {
@@ -85,6 +93,10 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
     }
     connection_close(&j->http);
     if (cause != OUTAGE_FULL) tell(run);
+    if (cause == OUTAGE_UNREACHED && !is_connecting(run)) {
+        output_flush(&run->output); /* the lookup may take long, and a signal then kills this program */
+        target_look_up_again(&run->target);
+    }
     if (cause != OUTAGE_UNREACHED && may_have_run) care_note_loss(&run->care, now);
     bool doubt = may_have_run && run->care.twice != CARE_MAY_RUN_TWICE && has_unanswered(run, j);
     if (doubt || j->tail != MAP_TAIL_NONE) {
@@ -148,13 +160,6 @@ void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now)
     keep_unanswered(run, j);
     if (j->retry_ns < now) j->retry_ns = now;
     map_job_move(j, MAP_JOB_BACKOFF);
-}
-
-static bool is_connecting(const struct map_run *run)
-{
-    for (unsigned i = 0; i < run->count; i++)
-        if (run->running[i]->http.state == CONNECTION_CONNECTING) return true;
-    return false;
 }
 
 uint64_t map_cut_due_ns(const struct map_run *run)

@@ -5,7 +5,7 @@
 #define NEW_NS       NS_PER_S /* after this time without an answer about the tasks, jobs get their usual size */
 #define SMALL_ITEMS  32       /* items of a job while little is known */
 #define SLOTS_FACTOR 2        /* a job has at least this many items for each slot */
-#define JOB_NS       NS_PER_S /* a small job has work for this time */
+#define JOB_NS       (250 * NS_PER_MS) /* a small job has work for this time */
 
 static void move(struct care *c, enum care_state to)
 {
