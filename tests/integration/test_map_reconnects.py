@@ -259,6 +259,28 @@ class Reconnects(CliTest):
         self.restart(coordinator, workers, *tls)
         self.assert_squares(run.wait(), 5000)
 
+    def test_a_command_does_not_run_twice_when_the_coordinator_of_a_private_fleet_is_killed(self):
+        script = f'echo "$1" >>{self.runs_path}; [ "$1" != 30 ] || until [ -e {self.gate_path} ]; do sleep 0.05; done'
+        self.STOP = 30
+        path = os.path.join(self.folder, "items")
+        ft.write_file(path, "".join(f"{n}\n" for n in range(60)))
+        with open(path, "rb") as items:
+            process = subprocess.Popen([FANTAIL, "map", "-P", "2", "--", "sh", "-c", script, "sh"], stdin=items,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment(),
+                                       cwd=self.folder)
+        self.addCleanup(process.kill)
+        self.wait_for_the_stop()
+        for pid in ft.descendants(process.pid):
+            if "fantail-coordinator" in ft.command_line(pid).split(" ")[0]:
+                os.kill(pid, signal.SIGKILL)
+        self.open_gate()
+        ended = Ended(process, *process.communicate(timeout=60))
+        self.assertEqual(ended.status, 1, ended)
+        self.assertIn(b"coordinator_lost", ended.err)
+        self.assertIn(b"a command runs only once for an item", ended.err)
+        self.assertEqual(len(ended.lines), 60)
+        self.assertEqual(set(self.runs().values()), {1})
+
     def reduction(self, workers, items, end, *arguments, name):
         """A sum whose coordinator is ended while the item waits, and comes back. What came out."""
         coordinator = self.coordinator(workers, "--drain-s", 0.2)
