@@ -71,9 +71,18 @@ static void mark_lines(struct cached_block *b)
     }
 }
 
-void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint64_t keep, size_t cap)
+/* Returns the bytes of the blocks of which no next item is known. */
+static size_t spare_bytes(const struct block_cache *c)
 {
-    while (c->count == BLOCK_CACHE_BLOCKS || c->bytes + b->lines.len > cap) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->blocks[i].next_item == UINT64_MAX) bytes += c->blocks[i].lines.len;
+    return bytes;
+}
+
+void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint64_t keep, size_t cap, size_t spare)
+{
+    while (c->count == BLOCK_CACHE_BLOCKS || c->bytes + b->lines.len > cap || spare_bytes(c) > spare) {
         size_t last = find_last(c, keep);
         if (last == c->count) break;
         drop(c, last);

@@ -9,6 +9,7 @@
 #define ASK_GAP_MOST_NS  (1000 * NS_PER_MS)
 /* Blocks that a reader holds in memory, and all readers together. Each reader may hold two blocks in any case. */
 #define CACHE_BYTES       (16 * (size_t)MIB)
+#define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* of blocks that are not known to be needed again */
 #define CACHE_TOTAL_BYTES (128 * (size_t)MIB)
 
 /* Calls. */
@@ -234,7 +235,7 @@ static void on_block(struct store_call *call)
         if (call->status == STORE_OK) {
             results_plan(r);
             block_cache_add(&r->cache, &call->block, r->reading_for, r->span.n ? r->span.block : 0,
-                            results_cache_cap(r));
+                            results_cache_cap(r), CACHE_SPARE_BYTES);
             http_exchange_wake(r->exchange);
         } else if (call->status == STORE_NOT_FOUND) {
             miss_block(r, call->block.number);

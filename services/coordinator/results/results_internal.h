@@ -44,6 +44,7 @@ struct results_reader {
     struct block_cache cache;
     unsigned spans_read;    /* spans that were written or skipped */
     unsigned ahead_at_span; /* when to look again for the next block to read */
+    uint64_t ahead_bytes;   /* used while it looks: the answers that come before that block */
     struct buf pending;     /* what is sent before the next answer: control lines, the last line */
     size_t pending_at;
 

@@ -8,12 +8,13 @@
 #include "coordinator/results/results_internal.h"
 #include "protocol/protocol.h"
 
-enum { INDEX_SPANS = 100 * 1000 };   /* spans in memory; each takes 40 bytes */
-enum { SPANS_OF_A_PULL = 2000 };     /* spans that are skipped at once, so that other requests are not delayed */
-enum { PLAN_SPANS = 256 };           /* how far it looks ahead for blocks that are needed */
-enum { FULL_GAP_SPANS = 32 };        /* if its memory is full, it looks again after this many spans */
-enum { DROP_AFTER_SPANS = 256 };     /* how often the index is told what was read */
-#define CACHE_IDLE_NS (5 * NS_PER_S) /* if the client reads nothing for this time, the blocks are dropped */
+enum { INDEX_SPANS = 100 * 1000 };      /* spans in memory; each takes 40 bytes */
+enum { SPANS_OF_A_PULL = 2000 };        /* spans that are skipped at once, so that other requests are not delayed */
+enum { PLAN_SPANS = 256 };              /* how far it looks ahead for blocks that are needed */
+enum { AHEAD_BYTES = 2 * 1024 * 1024 }; /* a block is read when the answers before it are about this long */
+enum { FULL_GAP_SPANS = 32 };           /* if its memory is full, it looks again after this many spans */
+enum { DROP_AFTER_SPANS = 256 };        /* how often the index is told what was read */
+#define CACHE_IDLE_NS (5 * NS_PER_S)    /* if the client reads nothing for this time, the blocks are dropped */
 
 static const char *const state_names[] = {
     [STREAM_ASKING] = "asking", [STREAM_OPEN] = "open", [STREAM_TAIL] = "tail", [STREAM_CUT] = "cut"};
@@ -128,10 +129,16 @@ void results_plan(struct results_reader *r)
     each_next_span(r, note_span);
 }
 
-/* Reads the first block that is needed and not here, unless a block that is needed earlier would be dropped for it. */
+/* Reads the first block that is needed and not here, if it is needed soon and no block that is needed earlier would be
+ * dropped for it. */
 static bool read_if_missing(struct results_reader *r, const struct answer_span *s)
 {
-    if (block_cache_find(&r->cache, s->block)) return true;
+    const struct cached_block *b = block_cache_find(&r->cache, s->block);
+    if (b) {
+        uint64_t lines = b->line_count ? b->line_count : 1, n = s->is_repeated ? 1 : s->n;
+        r->ahead_bytes += n * (b->lines.len / lines);
+        return r->ahead_bytes < AHEAD_BYTES;
+    }
     results_plan(r);
     if (block_cache_has_room(&r->cache, s->first, results_cache_cap(r)))
         results_read_block(r, s->block, s->first);
@@ -146,6 +153,7 @@ static void read_ahead(struct results_reader *r)
 {
     if (r->reading || (int)(r->spans_read - r->ahead_at_span) < 0) return;
     r->ahead_at_span = r->spans_read;
+    r->ahead_bytes = 0;
     r->ahead_at_span += each_next_span(r, read_if_missing) / 8;
 }
 

@@ -8,7 +8,7 @@ static void add(struct block_cache *c, uint64_t number, unsigned lines, uint64_t
 {
     struct block b = {.number = number};
     for (unsigned i = 0; i < lines; i++) buf_addf(&b.lines, "%u\n", i);
-    block_cache_add(c, &b, item, keep, cap);
+    block_cache_add(c, &b, item, keep, cap, cap);
     cr_assert_eq(b.lines.len, 0);
 }
 
@@ -37,7 +37,7 @@ Test(block_cache, lines_that_are_not_there_are_not_found)
     struct block b = {.number = 7};
     size_t from, to;
     buf_add_str(&b.lines, "a\nb\nno newline");
-    block_cache_add(&c, &b, 0, 0, 100);
+    block_cache_add(&c, &b, 0, 0, 100, 100);
     cr_assert(cached_block_lines(block_cache_find(&c, 7), 1, 1, &from, &to));
     cr_assert_not(cached_block_lines(block_cache_find(&c, 7), 1, 2, &from, &to));
     cr_assert_not(cached_block_lines(block_cache_find(&c, 7), 3, 1, &from, &to));
@@ -68,5 +68,20 @@ Test(block_cache, the_block_that_is_needed_last_is_dropped_first)
     cr_assert_eq(c.count, 2, "a large block takes the room of all but the one that is being read");
     block_cache_release(&c);
     cr_assert_eq(c.bytes, 0);
+    assert_no_leaks();
+}
+
+Test(block_cache, blocks_that_nobody_is_known_to_need_take_little_room)
+{
+    struct block_cache c = {0};
+    for (uint64_t i = 1; i <= 5; i++) add(&c, i, 10, i, 0, 1000);
+    block_cache_plan(&c);
+    block_cache_note(&c, 2, 7);
+    struct block b = {.number = 9};
+    block_cache_add(&c, &b, 100, 2, 1000, 20);
+    cr_assert_eq(c.count, 3);
+    cr_assert(block_cache_find(&c, 2));
+    cr_assert(block_cache_find(&c, 9));
+    block_cache_release(&c);
     assert_no_leaks();
 }
