@@ -351,14 +351,18 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         self.assertEqual((ended.stdout, ended.stderr), (b"4\n4\n4\n141\n", b""))
 
     def test_an_interrupt_ends_it_and_the_work(self):
-        process = subprocess.Popen([FANTAIL, "map", "sleep"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   env=self.environment(FANTAIL_URL=f"http://127.0.0.1:{self.shared.port}"))
-        with process:
-            process.stdin.write(b"0\n" + b"50\n" * 4)
-            process.stdin.flush()
-            self.assertEqual(process.stdout.readline(), b"0\n")
-            process.send_signal(signal.SIGINT)
-            self.assertEqual(process.wait(60), -signal.SIGINT)
+        for options, said in (((), b"fantail: interrupted: 1 of the 5 items that were read are answered; the job is cancelled\n"),
+                              (("-q",), b"")):
+            process = subprocess.Popen([FANTAIL, "map", "sleep", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE,
+                                       env=self.environment(FANTAIL_URL=f"http://127.0.0.1:{self.shared.port}"))
+            with process:
+                process.stdin.write(b"0\n" + b"50\n" * 4)
+                process.stdin.flush()
+                self.assertEqual(process.stdout.readline(), b"0\n")
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.stderr.read(), said)
+                self.assertEqual(process.wait(60), -signal.SIGINT)
         self.assertEqual(self.map("square", stdin="5\n").lines, ["25"])
 
 

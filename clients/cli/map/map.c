@@ -342,12 +342,26 @@ static int finish(struct map_run *run)
     return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
 }
 
+static bool has_nothing_left(const struct map_run *run)
+{
+    return run->count == 0 && input_is_empty(&run->input) && run->state >= MAP_ASKED;
+}
+
+/* An interrupt ends the run in the middle. The user should know how far it came, and that nothing goes on running. */
+static void say_interrupted(const struct map_run *run)
+{
+    if (run->options->quiet || run->state == MAP_STOPPED || has_nothing_left(run)) return;
+    complain("interrupted: %llu of the %llu items that were read are answered; the job is cancelled",
+             (unsigned long long)run->done, (unsigned long long)run->input.lines);
+}
+
 int map_items(const struct map_options *options)
 {
     static struct map_run run;
     if (begin(&run, options))
         while (!is_over(&run)) turn(&run);
     int status = finish(&run);
+    if (interrupt_signal()) say_interrupted(&run);
     bool closed = run.output.closed;
     release(&run);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
