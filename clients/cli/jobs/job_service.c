@@ -1,6 +1,7 @@
 #include "cli/jobs/job_service.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
@@ -13,7 +14,7 @@ int job_service_init(struct job_service *s, const struct option_spec *spec, cons
                      double reconnect_s)
 {
     char err[256];
-    *s = (struct job_service){.patience = {.limit_s = reconnect_s}};
+    *s = (struct job_service){.patience = {.limit_s = reconnect_s}, .random = {now_ns() ^ (uint64_t)getpid() << 32}};
     connection_init(&s->http, &s->target);
     int status = spec ? target_config_check(spec, config) : EXIT_OK;
     if (status) return status;
@@ -57,7 +58,8 @@ bool job_service_try_again(struct job_service *s, const char *why)
         return false;
     }
     if (first) complain("%s; trying again for %.0f s", why, s->patience.limit_s);
-    job_service_pause(wait_ms);
+    /* Many commands may have lost the same coordinator. With jitter they do not all come back at once. */
+    job_service_pause(wait_ms + (uint64_t)(random_unit(&s->random) * 0.5 * (double)wait_ms));
     return !interrupt_signal();
 }
 

@@ -10,6 +10,7 @@
 #include "cli/http/connection.h"
 #include "cli/http/patience.h"
 #include "cli/jobs/remote_job.h"
+#include "common/base/random.h"
 
 #define JOB_SERVICE_SILENCE_S 90
 
@@ -21,7 +22,8 @@ struct job_service {
     struct target target;
     struct connection http;
     struct patience patience;
-    bool reached; /* a request was sent to this URL */
+    struct random_source random; /* for the jitter of the waits */
+    bool reached;                /* a request was sent to this URL */
 };
 
 struct job_request {
