@@ -1,6 +1,5 @@
 #include "coordinator/durable/intake.h"
 
-#include <gnutls/crypto.h>
 #include <stdarg.h>
 #include <stdarg.h>
 
@@ -10,6 +9,7 @@
 #include "common/observe/log.h"
 #include "common/observe/uuid.h"
 #include "coordinator/durable/job_document.h"
+#include "coordinator/durable/request_key.h"
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/job/job_request.h"
 #include "coordinator/job/job_tasks.h"
@@ -18,7 +18,6 @@
 enum { BLOCK_BYTES = 1024 * 1024 };
 /* The upload pauses while more bytes than this wait for the store. */
 enum { OPEN_BYTES = 8 * 1024 * 1024 };
-enum { KEY_BYTES = 255 };
 
 enum intake_state { INTAKE_OPEN, INTAKE_ASKING, INTAKE_STORING, INTAKE_ANSWERED, INTAKE_STATE_COUNT };
 
@@ -34,14 +33,13 @@ struct job_intake {
     struct splitter splitter;
     struct jobspec spec;
     struct survey_question *question;
-    char *key;               /* NULL: none */
-    gnutls_hash_hd_t digest; /* of the query and the body; NULL when it is finished, or without a key */
-    uint64_t items;          /* items in blocks */
-    uint64_t blocks;         /* blocks that were started */
-    unsigned calls;          /* open calls */
-    size_t open_bytes;       /* bytes of the open blocks */
-    bool added;              /* ADD_JOB was started */
-    bool accepted;           /* ACCEPT is done */
+    struct request_key key;
+    uint64_t items;    /* items in blocks */
+    uint64_t blocks;   /* blocks that were started */
+    unsigned calls;    /* open calls */
+    size_t open_bytes; /* bytes of the open blocks */
+    bool added;        /* ADD_JOB was started */
+    bool accepted;     /* ACCEPT is done */
     bool removing;
     struct stored_job existing; /* the job with the same key; no id: there is none */
 };
@@ -87,11 +85,10 @@ static void free_when_over(struct job_intake *t)
     if (t->exchange || t->calls > 0) return;
     if (t->question) survey_question_drop(&t->durable->jobs->fleet->survey, t->question);
     remove_job(t);
-    if (t->digest) gnutls_hash_deinit(t->digest, NULL);
     splitter_release(&t->splitter);
     jobspec_release(&t->spec);
     stored_job_release(&t->existing);
-    free(t->key);
+    request_key_release(&t->key);
     free(t);
 }
 
@@ -158,7 +155,7 @@ static void on_block_added(struct store_call *call)
 static void add_job(struct job_intake *t)
 {
     struct store_call *call = new_call(t, STORE_ADD_JOB, on_added);
-    call->job.key = t->key ? xstrndup(t->key, strlen(t->key)) : NULL;
+    call->job.key = t->key.key ? xstrdup(t->key.key) : NULL;
     t->added = true;
     t->calls++;
     store_start(t->durable->store, call);
@@ -266,19 +263,6 @@ static char *write_tasks(const struct jobspec *spec)
     return buf_detach(&out, &len);
 }
 
-static char *finish_digest(struct job_intake *t)
-{
-    unsigned char hash[32];
-    struct buf out = {0};
-    size_t len;
-    if (!t->digest) return NULL;
-    gnutls_hash_deinit(t->digest, hash);
-    t->digest = NULL;
-    for (size_t i = 0; i < sizeof hash; i++) buf_addf(&out, "%02x", hash[i]);
-    buf_cstr(&out);
-    return buf_detach(&out, &len);
-}
-
 static bool makes_items(const struct jobspec *spec)
 {
     return spec->source == SOURCE_RANGE || spec->source == SOURCE_SPANS;
@@ -298,7 +282,7 @@ static void accept_job(struct job_intake *t)
     job->priority = (int)t->spec.priority;
     job->items = makes_items(&t->spec) ? t->spec.generated_count : t->items;
     job->item_blocks = t->blocks;
-    job->key_digest = finish_digest(t);
+    job->key_digest = request_key_finish(&t->key);
     t->calls++;
     store_start(t->durable->store, call);
     durable_claim_soon(t->durable); /* in the same commit */
@@ -364,7 +348,7 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
         refuse(t, 503, NULL, "the coordinator has reached its memory limit, and this job needs more memory");
         return len;
     }
-    if (t->digest) gnutls_hash(t->digest, data, piece);
+    request_key_add(&t->key, data, piece);
     if (splitter_feed(&t->splitter, data, piece) != SPLIT_OK)
         refuse_body(t);
     else if (t->splitter.items.len >= BLOCK_BYTES)
@@ -413,27 +397,13 @@ bool intake_is_wanted(const struct http_exchange *x)
     return wanted;
 }
 
-static bool is_key(const char *key)
-{
-    size_t len = strlen(key);
-    for (const char *c = key; *c; c++)
-        if (*c < ' ' || *c > '~') return false;
-    return len > 0 && len <= KEY_BYTES;
-}
-
-static void digest_query(void *data, const char *name, const char *value)
-{
-    gnutls_hash_hd_t digest = data;
-    gnutls_hash(digest, name, strlen(name) + 1);
-    gnutls_hash(digest, value, strlen(value) + 1);
-}
-
 static bool admit(struct http_exchange *x, const struct durable *d, enum split_format *format)
 {
     const char *key = http_exchange_header(x, "Idempotency-Key");
     if (!job_request_format(x, format)) return false;
-    if (key && !is_key(key)) {
-        http_answer_problem(x, 400, NULL, "an Idempotency-Key has 1 to %d printable ASCII characters", KEY_BYTES);
+    if (key && !request_key_is_valid(key)) {
+        http_answer_problem(x, 400, NULL, "an Idempotency-Key has 1 to %d printable ASCII characters",
+                            REQUEST_KEY_BYTES);
         return false;
     }
     if (!d->draining) return true;
@@ -449,16 +419,11 @@ void intake_handle(struct http_exchange *x, struct durable *d)
     struct jobspec_error err;
     if (!admit(x, d, &format)) return;
     struct job_intake *t = xcalloc(1, sizeof *t);
-    const char *key = http_exchange_header(x, "Idempotency-Key");
     t->durable = d;
     t->exchange = x;
     uuid7_new(t->id);
     splitter_init(&t->splitter, format, 0);
-    if (key) {
-        t->key = xstrndup(key, strlen(key));
-        if (gnutls_hash_init(&t->digest, GNUTLS_DIG_SHA256) != 0) BUG("no SHA-256");
-        http_exchange_each_query(x, digest_query, t->digest);
-    }
+    request_key_begin(&t->key, x, (int)format);
     http_exchange_accept(x, &ops, t);
     if (format != SPLIT_JOB && !read_spec(t, true, &err)) refuse_at(t, err.status, err.pointer, err.detail);
 }

@@ -45,6 +45,22 @@ Test(intake_key, another_body_or_query_with_the_same_key_is_refused)
     intake_over(&b, 1);
 }
 
+Test(intake_key, the_same_bytes_in_another_format_are_another_job)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async", .idempotency_key = "k1", .query_task = "echo"}, y = x;
+    intake_start(&b);
+    x.content_type = "application/x-ndjson";
+    y.content_type = "text/plain";
+    post_body(&b, &x, "1\n2\n");
+    post_body(&b, &y, "1\n2\n");
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    expect_problem(&y, 422, "was used for another job");
+    intake_over(&b, 1);
+}
+
 Test(intake_key, a_key_whose_first_request_is_still_received_is_a_conflict)
 {
     struct bench b;
