@@ -84,6 +84,26 @@ Test(store_open, closing_copies_the_log_into_the_file)
     assert_no_leaks();
 }
 
+Test(store_open, a_path_is_never_a_uri_or_memory)
+{
+    static const char *const names[] = {":memory:", "file:jobs.db?mode=memory"};
+    struct shop s;
+    shop_init(&s);
+    cr_assert_eq(chdir(s.folder), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        snprintf(s.path, sizeof s.path, "%s", names[i]);
+        shop_open(&s);
+        shop_submit(&s, shop_id(1), 0);
+        shop_reopen(&s);
+        cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING);
+        cr_assert_gt(size_of(names[i]), 0);
+        shop_close(&s);
+    }
+    cr_assert_eq(chdir("/"), 0);
+    shop_release(&s);
+    assert_no_leaks();
+}
+
 Test(store_open, an_empty_file_becomes_a_store)
 {
     struct shop s;
