@@ -135,6 +135,16 @@ bool http_check_queries(struct http_exchange *x, const char *const *known, const
     return true;
 }
 
+bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name))
+{
+    return http_check_queries(x, (const char *const[]){known, NULL}, hint);
+}
+
+bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name))
+{
+    return http_check_queries(x, (const char *const[]){NULL}, hint);
+}
+
 void http_exchange_send_head(struct http_exchange *x)
 {
     x->head_sent = true;

@@ -1,0 +1,228 @@
+/* The calls about durable jobs: what a store that fails means for the client, waiting for an end, clients that hang up.
+ */
+#include "coordinator/api/api_durable.h"
+
+#include "common/observe/log.h"
+#include "coordinator/coordinator.h"
+#include "unit/coordinator/durable/fake_store.h"
+#include "unit/coordinator/fake_client.h"
+#include "unit/coordinator/fake_exchange.h"
+#include "unit/fake_clock.h"
+#include "unit/leaks.h"
+
+#define ID "0195f2c4-0000-7000-8000-000000000001"
+
+struct desk {
+    uv_loop_t loop;
+    struct fake_store *store;
+    struct coordinator c; /* only what the handlers need */
+    struct jobs_config config;
+    struct http_exchange x;
+};
+
+static void desk_init(struct desk *d)
+{
+    *d = (struct desk){.x = {.id = ID}};
+    log_set_level(LOG_LEVEL_ERROR);
+    uv_loop_init(&d->loop);
+    d->store = fake_store_new(NULL);
+    d->c.store = &d->store->store;
+    d->c.watches = (struct job_watches){.store = d->c.store, .heartbeat_s = 15};
+    d->c.durable.draining = true; /* claims nothing */
+    list_init(&d->c.durable.runs);
+    list_init(&d->c.jobs.by_age);
+    d->c.jobs.config = &d->config;
+    d->c.durable.jobs = &d->c.jobs;
+    fake_clock_start();
+    job_watches_start(&d->c.watches, &d->loop);
+}
+
+static void desk_over(struct desk *d)
+{
+    if (!d->x.closed) exchange_close(&d->x, HTTP_CLOSED_DONE);
+    fake_store_run(d->store);
+    fake_store_free(d->store);
+    job_watches_stop(&d->c.watches);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&d->loop), 0);
+    fake_client_release();
+    fake_clock_ns = 0;
+    assert_no_leaks();
+}
+
+static void redrive(struct http_exchange *x, struct coordinator *c)
+{
+    api_redrive_job(x, c);
+}
+
+static const struct {
+    void (*handle)(struct http_exchange *x, struct coordinator *c);
+    enum store_op op;
+    enum stored_state state; /* of the job */
+    int status;              /* if the store succeeds */
+} calls[] = {
+    {api_show_durable, STORE_READ_JOB, STORED_RUNNING, 200},
+    {api_list_durable, STORE_LIST_JOBS, STORED_RUNNING, 200},
+    {api_delete_durable, STORE_WANT_CANCEL, STORED_RUNNING, 202},
+    {api_delete_durable, STORE_REMOVE, STORED_PARTIAL, 204},
+    {redrive, STORE_REDRIVE, STORED_PARTIAL, 202},
+    {redrive, STORE_REDRIVE, STORED_RUNNING, 409},
+    {api_show_durable, STORE_READ_JOB, STORED_RECEIVING, 404},
+    {api_delete_durable, STORE_WANT_CANCEL, STORED_PENDING, 202},
+};
+
+static struct fake_job *add_job(struct desk *d, enum stored_state state)
+{
+    struct fake_job *j = fake_store_add_job(d->store, ID, state, 2);
+    if (state == STORED_PARTIAL) j->job.counts = (struct stored_counts){.succeeded = 1, .failed = 1};
+    return j;
+}
+
+Test(api_durable, each_call_is_answered)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        struct desk d;
+        desk_init(&d);
+        add_job(&d, calls[i].state);
+        calls[i].handle(&d.x, &d.c);
+        cr_assert_eq(d.x.status, 0);
+        fake_store_run(d.store);
+        cr_assert_eq(d.x.status, calls[i].status, "call %zu: %d, %s", i, d.x.status, buf_cstr(&d.x.answer));
+        desk_over(&d);
+    }
+}
+
+Test(api_durable, what_the_store_says_becomes_a_status)
+{
+    static const struct {
+        enum store_status store;
+        int http;
+    } rows[] = {{STORE_NOT_FOUND, 404}, {STORE_FULL, 507}, {STORE_AWAY, 503}, {STORE_BROKEN, 500}};
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        for (size_t row = 0; row < ARRAY_SIZE(rows); row++) {
+            struct desk d;
+            desk_init(&d);
+            add_job(&d, calls[i].state);
+            fake_store_fail(d.store, calls[i].op, rows[row].store, 1);
+            calls[i].handle(&d.x, &d.c);
+            fake_store_run(d.store);
+            cr_assert_eq(d.x.status, rows[row].http, "call %zu: %d", i, d.x.status);
+            desk_over(&d);
+        }
+    }
+}
+
+Test(api_durable, a_client_may_hang_up_while_a_call_is_open_and_the_call_takes_effect)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        struct desk d;
+        desk_init(&d);
+        add_job(&d, calls[i].state);
+        calls[i].handle(&d.x, &d.c);
+        exchange_close(&d.x, HTTP_CLOSED_HANG_UP);
+        fake_store_run(d.store);
+        if (calls[i].status == 204) cr_assert_null(fake_store_find(d.store, ID));
+        desk_over(&d);
+    }
+}
+
+Test(api_durable, an_id_that_is_too_long_is_no_job)
+{
+    struct desk d;
+    desk_init(&d);
+    add_job(&d, STORED_PARTIAL);
+    d.x.id = ID "0";
+    api_delete_durable(&d.x, &d.c);
+    fake_store_run(d.store);
+    cr_assert_eq(d.x.status, 404);
+    cr_assert(fake_store_find(d.store, ID));
+    desk_over(&d);
+}
+
+/* Waiting. */
+
+/* The one watch of the desk. */
+static struct job_watch *watch_of(struct desk *d)
+{
+    struct list_link *first = list_next(&d->c.watches.all, NULL);
+    cr_assert(first, "nobody waits");
+    return CONTAINER_OF(first, struct job_watch, link);
+}
+
+static struct fake_job *begin_wait(struct desk *d, const char *wait_s)
+{
+    desk_init(d);
+    d->x.query[0] = "wait_s";
+    d->x.query[1] = wait_s;
+    struct fake_job *j = add_job(d, STORED_RUNNING);
+    api_show_durable(&d->x, &d->c);
+    fake_store_run(d->store);
+    cr_assert_eq(d->x.status, 0, "the job has not ended");
+    return j;
+}
+
+static void tick(struct desk *d, uint64_t after_ns)
+{
+    struct job_watch *w = watch_of(d);
+    w->ops->tick(w->owner, now_ns() + after_ns);
+    fake_store_run(d->store);
+}
+
+Test(api_durable, a_client_waits_for_the_end_of_a_job_and_is_woken)
+{
+    struct desk d;
+    struct fake_job *j = begin_wait(&d, "60");
+    job_watches_poke(&d.c.watches, ID);
+    fake_store_run(d.store);
+    cr_assert_eq(d.x.status, 0);
+    j->job.state = STORED_SUCCEEDED;
+    job_watches_poke(&d.c.watches, "another");
+    fake_store_run(d.store);
+    cr_assert_eq(d.x.status, 0);
+    job_watches_poke(&d.c.watches, ID);
+    fake_store_run(d.store);
+    cr_assert_eq(d.x.status, 200);
+    cr_assert(strstr(buf_cstr(&d.x.answer), "\"succeeded\""));
+    desk_over(&d);
+}
+
+Test(api_durable, an_end_on_another_coordinator_is_noticed)
+{
+    struct desk d;
+    struct fake_job *j = begin_wait(&d, "60");
+    j->job.state = STORED_SUCCEEDED;
+    tick(&d, 100 * NS_PER_MS);
+    cr_assert_eq(d.x.status, 0, "the store is not asked all the time");
+    tick(&d, 600 * NS_PER_MS);
+    cr_assert_eq(d.x.status, 200);
+    desk_over(&d);
+}
+
+Test(api_durable, while_a_client_waits_the_store_may_be_away)
+{
+    struct desk d;
+    struct fake_job *j = begin_wait(&d, "60");
+    d.store->away = true;
+    tick(&d, 600 * NS_PER_MS);
+    cr_assert_eq(d.x.status, 0);
+    d.store->away = false;
+    j->job.state = STORED_SUCCEEDED;
+    tick(&d, 1200 * NS_PER_MS);
+    cr_assert_eq(d.x.status, 200);
+    desk_over(&d);
+}
+
+Test(api_durable, a_wait_ends_at_its_time_at_a_drain_and_when_the_job_is_removed)
+{
+    for (unsigned how = 0; how < 3; how++) {
+        struct desk d;
+        begin_wait(&d, how == 0 ? "0.2" : "60");
+        if (how == 0) fake_clock_pass(300);
+        if (how == 1) job_watches_drain(&d.c.watches);
+        if (how == 2) fake_store_fail(d.store, STORE_READ_JOB, STORE_NOT_FOUND, 1);
+        if (how != 1) tick(&d, 600 * NS_PER_MS);
+        fake_store_run(d.store);
+        cr_assert_eq(d.x.status, how == 2 ? 404 : 200);
+        desk_over(&d);
+    }
+}
