@@ -372,3 +372,20 @@ Test(durable_at_most_once, items_that_were_in_flight_at_a_drain_get_an_error)
     harness_expect_end(j, STORED_PARTIAL, 100 - in_flight);
     bench_over(&b);
 }
+
+Test(durable_at_most_once, a_drain_takes_back_a_mark_whose_reply_was_lost)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 100, 100);
+    b.store->faults[STORE_ADD_BLOCK] = (struct fake_fault){.status = STORE_AWAY, .times = 1, .lost = true};
+    bench_pass(&b, 100);
+    durable_drain(&b.replica.durable);
+    bench_pass(&b, 1500);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    cr_assert_eq(j->job.state, STORED_PENDING);
+    b.replica.durable.draining = false;
+    bench_work(&b, 5000);
+    harness_expect_end(j, STORED_SUCCEEDED, 100);
+    bench_over(&b);
+}

@@ -235,7 +235,7 @@ Test(store_batch, removing_goes_on_after_the_store_was_opened_again, .timeout = 
     assert_no_leaks();
 }
 
-Test(store_batch, dropped_errors_are_removed_and_values_are_not, .timeout = 300)
+Test(store_batch, dropped_errors_and_marks_are_removed_and_values_are_not, .timeout = 300)
 {
     struct shop s;
     shop_init(&s);
@@ -245,7 +245,8 @@ Test(store_batch, dropped_errors_are_removed_and_values_are_not, .timeout = 300)
     uint64_t fence = shop_claim(&s, NULL);
     for (unsigned i = 0; i < 10; i++) shop_ok(&s, large_block(&s, id, fence, BLOCK_ERRORS, i));
     shop_ok(&s, shop_block(&s, id, fence, BLOCK_VALUES, 0, 1, "{\"value\":1}\n"));
-    shop_ok(&s, shop_block(&s, id, fence, BLOCK_SENT, 1, 1, ""));
+    shop_ok(&s, shop_block(&s, id, fence, BLOCK_SENT, 1, 2, ""));
+    shop_ok(&s, shop_block(&s, id, fence, BLOCK_UNSENT, 2, 1, ""));
     shop_ok(&s, shop_ending(&s, id, fence, STORED_PARTIAL, (struct stored_counts){.succeeded = 1, .failed = 1}));
     shop_reopen(&s);
     cr_assert_gt(size_of(s.path), 10 * MIB);
