@@ -206,6 +206,7 @@ class Refusals(DurableTest):
     def setUp(self):
         super().setUp()
         self.start_all(EXAMPLE_TASKS)
+        wait_until(lambda: self.request("GET", "/v1/tasks").json["tasks"], "the tasks of the worker")
 
     def post(self, body, **headers):
         return self.request("POST", "/v1/jobs", body, Prefer="respond-async", **headers)
@@ -225,8 +226,9 @@ class Refusals(DurableTest):
         key = {"Idempotency-Key": "k-1"}
         first = self.post(b'{"task":"square","items":[1,2]}', **key)
         again = self.post(b'{"task":"square","items":[1,2]}', **key)
-        self.assertEqual((first.status, again.status), (202, 202))
-        self.assertEqual(first.json["id"], again.json["id"])
+        quoted = self.post(b'{"task":"square","items":[1,2]}', **{"Idempotency-Key": '"k-1"'})
+        self.assertEqual((first.status, again.status, quoted.status), (202, 202, 202))
+        self.assertEqual({first.json["id"], again.json["id"], quoted.json["id"]}, {first.json["id"]})
         self.assert_problem(self.post(b'{"task":"square","items":[1,2,3]}', **key), 422, words=first.json["id"])
         self.assertEqual(len(self.request("GET", "/v1/jobs").json["jobs"]), 1)
 

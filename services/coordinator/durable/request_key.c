@@ -2,11 +2,21 @@
 
 #include <gnutls/crypto.h>
 
+/* Returns the key without its quotes, if it has them, and sets *len. */
+static const char *without_quotes(const char *key, size_t *len)
+{
+    *len = strlen(key);
+    if (*len < 2 || key[0] != '"' || key[*len - 1] != '"') return key;
+    *len -= 2;
+    return key + 1;
+}
+
 bool request_key_is_valid(const char *key)
 {
-    size_t len = strlen(key);
-    for (const char *c = key; *c; c++)
-        if (*c < ' ' || *c > '~') return false;
+    size_t len;
+    key = without_quotes(key, &len);
+    for (size_t i = 0; i < len; i++)
+        if (key[i] < ' ' || key[i] > '~') return false;
     return len > 0 && len <= REQUEST_KEY_BYTES;
 }
 
@@ -21,8 +31,10 @@ void request_key_begin(struct request_key *k, struct http_exchange *x, int forma
 {
     const char *key = http_exchange_header(x, "Idempotency-Key");
     gnutls_hash_hd_t digest;
+    size_t len;
     if (!key) return;
-    k->key = xstrdup(key);
+    key = without_quotes(key, &len);
+    k->key = xstrndup(key, len);
     if (gnutls_hash_init(&digest, GNUTLS_DIG_SHA256) != 0) BUG("no SHA-256");
     k->digest = digest;
     http_exchange_each_query(x, add_query, k);
