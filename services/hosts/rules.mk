@@ -5,7 +5,7 @@ HOST_COMMON := $(call objects,services/hosts/line_io.c services/common/base/base
 HOST_NATIVE := $(call objects,services/hosts/native.c services/hosts/answers.c) $(HOST_COMMON)
 HOST_EXEC   := $(call objects,$(wildcard services/hosts/exec*.c)) $(HOST_COMMON) \
                $(call objects,$(addprefix services/common/base/,buf.c spare_memory.c)) \
-               $(call objects,$(addprefix services/common/json/,json_scan.c encoding.c))
+               $(call objects,$(addprefix services/common/json/,json_scan.c json_whole.c encoding.c))
 
 # Many such processes run at the same time, so they are linked with nothing but libc.
 $(BIN)/fantail-host-native: $(HOST_NATIVE)

@@ -2,7 +2,7 @@
 
 #include "sim/world.h"
 
-/* Workers, the network between them and the coordinator, and their faults. */
+/* What workers do with calls, and the network between them and the coordinator. */
 static bool chance(struct sim_world *w, double p)
 {
     return p > 0 && random_unit(&w->random) < p;
@@ -56,13 +56,13 @@ void call_unref(struct sim_call *call)
     free(call);
 }
 
-static void at_call(struct sim_world *w, double delay_s, enum sim_event_kind kind, struct sim_call *call, uint32_t a)
+void call_at(struct sim_world *w, double delay_s, enum sim_event_kind kind, struct sim_call *call, uint32_t a)
 {
     call->refs++;
     sim_at(w, delay_s, kind, call, a, call->generation);
 }
 
-static double latency(const struct sim_world *w)
+double network_latency(const struct sim_world *w)
 {
     return w->sc->latency_s;
 }
@@ -93,7 +93,7 @@ void call_new(struct sim_world *w, struct sched_attempt *a)
     call->all_next = w->calls;
     if (w->calls) w->calls->all_prev = call;
     w->calls = call;
-    at_call(w, w->turn_s + latency(w), EV_ARRIVE, call, 0);
+    call_at(w, w->turn_s + network_latency(w), EV_ARRIVE, call, 0);
 }
 
 void call_forget(struct sim_world *w, struct sim_call *call)
@@ -108,7 +108,7 @@ void call_forget(struct sim_world *w, struct sim_call *call)
     call_unref(call);
 }
 
-static void unlink_call(struct sim_call *call)
+void call_unlink(struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
     if (!call->accepted || call->ended) return;
@@ -126,18 +126,18 @@ static void unlink_call(struct sim_call *call)
 }
 
 /* The call has ended on the worker. What the worker sent before that still arrives first. */
-static void end_call(struct sim_world *w, struct sim_call *call, enum sched_end how)
+void call_end(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
-    unlink_call(call);
+    call_unlink(call);
     call->ended = true;
-    at_call(w, latency(w), EV_END, call, (uint32_t)how);
+    call_at(w, network_latency(w), EV_END, call, (uint32_t)how);
 }
 
-static void flush(struct sim_world *w, struct sim_call *call)
+void call_flush(struct sim_world *w, struct sim_call *call)
 {
     if (call->flushing || call->ended) return;
     call->flushing = true;
-    at_call(w, 0.0002, EV_FLUSH, call, 0);
+    call_at(w, 0.0002, EV_FLUSH, call, 0);
 }
 
 static double start_seconds(struct sim_world *w, struct sim_worker *worker, struct sim_call *call, uint64_t index)
@@ -164,15 +164,15 @@ static void load(struct sim_world *w, struct sim_call *call)
         worker->loaded_s = (double)w->now_ns / 1e9 + w->sc->load_s;
         sim_at(w, w->sc->load_s, EV_LOADED, worker, 0, worker->generation);
     }
-    at_call(w, 0, EV_TELL, call, 0);
+    call_at(w, 0, EV_TELL, call, 0);
 }
 
 static void tell(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
     if (call->ended || call->generation != worker->generation || !worker->up || !loads(w, worker)) return;
-    if (!worker->frozen) at_call(w, latency(w), EV_STARTING, call, 0);
-    at_call(w, 0.2, EV_TELL, call, 0);
+    if (!worker->frozen) call_at(w, network_latency(w), EV_STARTING, call, 0);
+    call_at(w, 0.2, EV_TELL, call, 0);
 }
 
 static bool has_free_slot(const struct sim_world *w, const struct sim_worker *worker)
@@ -183,7 +183,7 @@ static bool has_free_slot(const struct sim_world *w, const struct sim_worker *wo
 }
 
 /* Free slots start items of the calls in turn. */
-static void fill_slots(struct sim_world *w, struct sim_worker *worker)
+void worker_fill_slots(struct sim_world *w, struct sim_worker *worker)
 {
     unsigned in_vain = 0;
     if (loads(w, worker)) return;
@@ -201,7 +201,7 @@ static void fill_slots(struct sim_world *w, struct sim_worker *worker)
         if (call->job->starts && call->job->starts[index] < 255) call->job->starts[index]++;
         if (call->job->poison_n > 0 && is_poison(call->job, index))
             sim_at(w, 0.0001, EV_DIE, worker, 1, worker->generation);
-        at_call(w, start_seconds(w, worker, call, index), EV_ITEM, call, call->started++);
+        call_at(w, start_seconds(w, worker, call, index), EV_ITEM, call, call->started++);
     }
 }
 
@@ -220,7 +220,7 @@ static bool loop_is_busy(struct sim_world *w, struct sim_call *call)
     if (w->sc->chunk_cost_s <= 0 || call->arrived) return false;
     call->arrived = true;
     worker->loop_free_s = fmax(worker->loop_free_s, now_s) + w->sc->chunk_cost_s;
-    at_call(w, worker->loop_free_s - now_s, EV_ARRIVE, call, 0);
+    call_at(w, worker->loop_free_s - now_s, EV_ARRIVE, call, 0);
     return true;
 }
 
@@ -231,11 +231,11 @@ static void arrive(struct sim_world *w, struct sim_call *call)
     if (loop_is_busy(w, call)) return;
     call->generation = worker->generation;
     if (worker->up && worker->frozen) { /* the kernel accepts the connection; the worker reads it when it is back */
-        at_call(w, 0.02, EV_ARRIVE, call, 0);
+        call_at(w, 0.02, EV_ARRIVE, call, 0);
         return;
     }
     if (worker->up && chance(w, f->swallow)) {
-        at_call(w, w->sc->silence_s, EV_END, call, SCHED_END_SILENT);
+        call_at(w, w->sc->silence_s, EV_END, call, SCHED_END_SILENT);
         return;
     }
     w->result.requests += worker->up ? 1 : 0;
@@ -251,7 +251,7 @@ static void arrive(struct sim_world *w, struct sim_call *call)
     else if (chance(w, f->server_error))
         how = SCHED_END_BAD_STATUS;
     if (how != SCHED_END_COUNT) {
-        at_call(w, latency(w), EV_END, call, (uint32_t)how);
+        call_at(w, network_latency(w), EV_END, call, (uint32_t)how);
         return;
     }
     call->accepted = true;
@@ -270,9 +270,9 @@ static void arrive(struct sim_world *w, struct sim_call *call)
         call->cut_at = random_below(&w->random, call->n);
         call->cut_how = f->truncate > 0 ? SCHED_END_LOST : SCHED_END_COMPLETE;
     }
-    if (w->sc->tell_slots) at_call(w, latency(w), EV_HEAD, call, 0);
+    if (w->sc->tell_slots) call_at(w, network_latency(w), EV_HEAD, call, 0);
     load(w, call);
-    fill_slots(w, worker);
+    worker_fill_slots(w, worker);
 }
 
 static enum sim_answer answer_of(struct sim_world *w, const struct sim_call *call, uint64_t index)
@@ -288,7 +288,7 @@ static void item_done(struct sim_world *w, struct sim_call *call, uint32_t i)
     struct sim_worker *worker = call->worker;
     if (worker->generation != call->generation || !worker->up) return;
     if (worker->frozen) { /* it continues when it is back */
-        at_call(w, 0.05, EV_ITEM, call, i);
+        call_at(w, 0.05, EV_ITEM, call, i);
         return;
     }
     worker->busy_slots[task_of(call->job)]--;
@@ -297,9 +297,9 @@ static void item_done(struct sim_world *w, struct sim_call *call, uint32_t i)
         call->results[i] = (uint8_t)answer_of(w, call, call->base + i);
         uint32_t had = call->prefix;
         while (call->prefix < call->n && call->results[call->prefix] != ANSWER_NONE) call->prefix++;
-        if (call->prefix > had || worker->draining) flush(w, call);
+        if (call->prefix > had || worker->draining) call_flush(w, call);
     }
-    fill_slots(w, worker);
+    worker_fill_slots(w, worker);
 }
 
 static void flush_now(struct sim_world *w, struct sim_call *call)
@@ -307,14 +307,14 @@ static void flush_now(struct sim_world *w, struct sim_call *call)
     call->flushing = false;
     if (call->ended || call->worker->generation != call->generation) return;
     uint32_t upto = call->prefix < call->cut_at ? call->prefix : call->cut_at;
-    if (upto > call->sent) at_call(w, latency(w), EV_DELIVER, call, upto);
+    if (upto > call->sent) call_at(w, network_latency(w), EV_DELIVER, call, upto);
     call->sent = upto;
     if (call->prefix >= call->cut_at)
-        end_call(w, call, call->cut_how);
+        call_end(w, call, call->cut_how);
     else if (call->sent == call->n)
-        end_call(w, call, SCHED_END_COMPLETE);
+        call_end(w, call, SCHED_END_COMPLETE);
     else if (call->worker->draining && call->prefix == call->started)
-        end_call(w, call, SCHED_END_DRAINING);
+        call_end(w, call, SCHED_END_DRAINING);
 }
 
 /* The client has closed the connection: the processes that ran its items are ended. */
@@ -322,165 +322,13 @@ static void hung_up(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
     if (!call->accepted || call->ended || worker->generation != call->generation) return;
-    unlink_call(call);
-    fill_slots(w, worker);
+    call_unlink(call);
+    worker_fill_slots(w, worker);
 }
 
 void call_hang_up(struct sim_world *w, struct sim_call *call)
 {
-    at_call(w, latency(w), EV_HANGUP, call, 0);
-}
-
-static double rate_delay(struct sim_world *w, double per_s)
-{
-    return -log(1 - random_unit(&w->random)) / per_s;
-}
-
-/* Draws the faults that this worker will have until it dies. */
-static void plan_life(struct sim_world *w, struct sim_worker *worker)
-{
-    const struct sim_faults *f = worker->faults;
-    if (f->die_per_s > 0) sim_at(w, rate_delay(w, f->die_per_s), EV_DIE, worker, 0, worker->generation);
-    if (f->drain_per_s > 0) sim_at(w, rate_delay(w, f->drain_per_s), EV_DRAIN, worker, 0, worker->generation);
-    if (f->freeze_per_s > 0) sim_at(w, rate_delay(w, f->freeze_per_s), EV_FREEZE, worker, 0, worker->generation);
-    if (f->cut_per_s > 0) sim_at(w, rate_delay(w, f->cut_per_s), EV_CUT, worker, 0, worker->generation);
-}
-
-static void tell_tasks(struct sim_world *w, struct sim_worker *worker)
-{
-    struct sched_endpoint_task tasks[SIM_TASKS_MAX];
-    char names[SIM_TASKS_MAX][8];
-    size_t n = 0;
-    for (unsigned i = 0; i < w->sc->tasks && n < ARRAY_SIZE(tasks); i++) {
-        if (!worker_has(w, worker, i)) continue;
-        write_task_name(i, names[n]);
-        tasks[n] = (struct sched_endpoint_task){names[n], w->sc->slots};
-        n++;
-    }
-    sched_endpoint_set_tasks(w->s, worker->endpoint, tasks, n, w->now_ns);
-}
-
-static void join(struct sim_world *w, struct sim_worker *worker)
-{
-    worker->joined = worker->up = true;
-    worker->id = sim_hash(w->sc->seed, 1000 + worker->index, worker->generation) | 1;
-    if (!w->balancer && !worker->endpoint) worker->endpoint = sched_endpoint_add(w->s, worker, false, 0, w->now_ns);
-    if (worker->endpoint && w->sc->tasks > 0 && (w->sc->tell_tasks || worker->generation > 0)) tell_tasks(w, worker);
-    plan_life(w, worker);
-}
-
-/* Ends its processes and connections. */
-static void vanish(struct sim_world *w, struct sim_worker *worker)
-{
-    if (!worker->up) return;
-    sim_trace(w, "worker %u is gone", worker->index);
-    while (worker->calls) end_call(w, worker->calls, SCHED_END_LOST);
-    worker->up = worker->draining = worker->frozen = false;
-    memset(worker->busy_slots, 0, sizeof worker->busy_slots);
-    worker->loaded_s = 0;
-    worker->generation++;
-    if (w->sc->forget_dead && worker->endpoint) {
-        sched_endpoint_remove(w->s, worker->endpoint);
-        worker->endpoint = NULL;
-    }
-    double down_s = worker->faults->down_s > 0 ? worker->faults->down_s * (0.5 + random_unit(&w->random)) : 0.3;
-    if (worker->faults->down_s >= 0) sim_at(w, down_s, EV_BACK, worker, 0, worker->generation);
-}
-
-static void freeze(struct sim_world *w, struct sim_worker *worker)
-{
-    worker->frozen = true;
-    sim_trace(w, "worker %u is frozen", worker->index);
-    for (unsigned i = 0; i < worker->calls_n; i++, worker->calls = worker->calls->next)
-        at_call(w, w->sc->silence_s, EV_END, worker->calls, SCHED_END_SILENT);
-    sim_at(w, worker->faults->down_s, EV_BACK, worker, 1, worker->generation);
-}
-
-static void back(struct sim_world *w, struct sim_worker *worker, bool thawed)
-{
-    if (thawed && worker->frozen) {
-        worker->frozen = false;
-        fill_slots(w, worker);
-        sim_at(w, rate_delay(w, worker->faults->freeze_per_s), EV_FREEZE, worker, 0, worker->generation);
-    } else if (!thawed && !worker->up) {
-        join(w, worker);
-    }
-}
-
-static void drain(struct sim_world *w, struct sim_worker *worker)
-{
-    worker->draining = true;
-    sim_trace(w, "worker %u drains", worker->index);
-    struct sim_call *first = worker->calls;
-    for (unsigned i = 0, n = worker->calls_n; i < n && first; i++, first = first->next) flush(w, first);
-    sim_at(w, 0.05, EV_DRAINED, worker, 0, worker->generation);
-}
-
-static void drained(struct sim_world *w, struct sim_worker *worker)
-{
-    if (worker->calls_n > 0)
-        sim_at(w, 0.05, EV_DRAINED, worker, 0, worker->generation);
-    else
-        vanish(w, worker);
-}
-
-void worker_probe(struct sim_world *w, struct sim_worker *worker)
-{
-    bool ready =
-        worker->up && !worker->frozen && !worker->draining && (w->sc->lying_probes || worker->faults->unavailable < 1);
-    sim_at(w, 2 * latency(w), EV_PROBED, worker, ready, 0);
-}
-
-void workers_init(struct sim_world *w)
-{
-    static const struct sim_faults none;
-    const struct sim_scenario *sc = w->sc;
-    w->workers_n = sc->workers + sc->workers_later;
-    w->workers = xcalloc(w->workers_n, sizeof *w->workers);
-    for (unsigned i = 0; i < w->workers_n; i++) {
-        struct sim_worker *worker = &w->workers[i];
-        worker->w = w;
-        worker->index = i;
-        worker->faults = sc->faulty == 0 || i < sc->faulty ? &sc->faults : &none;
-        double u = random_unit(&w->random), v = random_unit(&w->random);
-        worker->slowness = exp(sc->speed_spread * sqrt(-2 * log(1 - u)) * cos(2 * M_PI * v));
-        if (i < (unsigned)(sc->slow_share * sc->workers + 0.5)) worker->slowness *= sc->slow_times;
-        double when = i < sc->workers ? sc->first_worker_s : sc->join_s * (i - sc->workers + 1);
-        if (when > 0)
-            sim_at(w, when, EV_JOIN, worker, 0, 0);
-        else
-            join(w, worker);
-    }
-}
-
-void workers_free(struct sim_world *w)
-{
-    for (unsigned i = 0; i < w->workers_n; i++)
-        while (w->workers[i].calls) unlink_call(w->workers[i].calls);
-    while (w->calls) call_forget(w, w->calls);
-    free(w->workers);
-}
-
-static void worker_event(struct sim_world *w, const struct sim_event *ev)
-{
-    struct sim_worker *worker = ev->what;
-    if (ev->kind == EV_JOIN) {
-        join(w, worker);
-        return;
-    }
-    if (ev->b != worker->generation) return;
-    switch (ev->kind) {
-    case EV_DIE:
-    case EV_CUT: vanish(w, worker); break;
-    case EV_LOADED:
-        worker->loaded_s = (double)w->now_ns / 1e9;
-        fill_slots(w, worker);
-        break;
-    case EV_DRAIN: drain(w, worker); break;
-    case EV_DRAINED: drained(w, worker); break;
-    case EV_FREEZE: freeze(w, worker); break;
-    default: back(w, worker, ev->a == 1); break;
-    }
+    call_at(w, network_latency(w), EV_HANGUP, call, 0);
 }
 
 void workers_event(struct sim_world *w, const struct sim_event *ev)

@@ -227,9 +227,18 @@ void sim_spend(struct sim_world *w, double seconds);
 uint64_t sim_hash(uint64_t a, uint64_t b, uint64_t c);
 double sim_unit(uint64_t hash);
 
-/* workers.c: workers and network. */
+/* lives.c: how workers join and vanish. */
 void workers_init(struct sim_world *w);
 void workers_free(struct sim_world *w);
+void worker_event(struct sim_world *w, const struct sim_event *ev);
+
+/* workers.c: workers and network. */
+void worker_fill_slots(struct sim_world *w, struct sim_worker *worker);
+double network_latency(const struct sim_world *w);
+void call_at(struct sim_world *w, double delay_s, enum sim_event_kind kind, struct sim_call *call, uint32_t a);
+void call_flush(struct sim_world *w, struct sim_call *call);
+void call_end(struct sim_world *w, struct sim_call *call, enum sched_end how);
+void call_unlink(struct sim_call *call);
 void workers_event(struct sim_world *w, const struct sim_event *ev);
 void call_new(struct sim_world *w, struct sched_attempt *a);
 void call_hang_up(struct sim_world *w, struct sim_call *call);

@@ -101,4 +101,18 @@ static inline const char *number_end(const char *p, const char *end)
     return p;
 }
 
+/* Returns the end of the value at p if it is an ASCII scalar without escapes, else NULL. */
+static inline const char *plain_scalar_end(const char *p, const char *end)
+{
+    if (p == end) return NULL;
+    if (*p == '-' || is_digit(*p)) return number_end(p, end);
+    if (*p == '"') {
+        p = skip_plain(p + 1, end);
+        return p < end && *p == '"' ? p + 1 : NULL;
+    }
+    if (end - p >= 4 && (memcmp(p, "true", 4) == 0 || memcmp(p, "null", 4) == 0)) return p + 4;
+    if (end - p >= 5 && memcmp(p, "false", 5) == 0) return p + 5;
+    return NULL;
+}
+
 #endif

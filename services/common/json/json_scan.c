@@ -258,20 +258,6 @@ static const char *read_number(struct json_scan *s, const char *p)
     return p + 1;
 }
 
-/* Returns the end of the value at p if it is an ASCII scalar without escapes, else NULL. */
-static const char *plain_scalar_end(const char *p, const char *end)
-{
-    if (p == end) return NULL;
-    if (*p == '-' || is_digit(*p)) return number_end(p, end);
-    if (*p == '"') {
-        p = skip_plain(p + 1, end);
-        return p < end && *p == '"' ? p + 1 : NULL;
-    }
-    if (end - p >= 4 && (memcmp(p, "true", 4) == 0 || memcmp(p, "null", 4) == 0)) return p + 4;
-    if (end - p >= 5 && memcmp(p, "false", 5) == 0) return p + 5;
-    return NULL;
-}
-
 /* Skips the plain scalars of an array at p, each with its comma. They are most of a long array. */
 static const char *skip_plain_items(struct json_scan *s, const char *p, const char *end)
 {
@@ -349,42 +335,6 @@ enum json_scan_status json_scan_finish(struct json_scan *s)
     }
     if (s->state != FAILED) fail(s, NULL, "the text ends too early");
     return JSON_SCAN_ERROR;
-}
-
-bool json_valid(const char *data, size_t len, size_t *offset, const char **error)
-{
-    if (len == 0) data = ""; /* `data` may be NULL */
-    const char *end = data + len;
-    const char *p = plain_scalar_end(skip_space(data, end), end);
-    if (!p) {
-        struct json_scan s;
-        json_scan_init(&s, LIMIT_JSON_DEPTH);
-        enum json_scan_status status = json_scan_feed(&s, data, len, offset);
-        if (status == JSON_SCAN_MORE) status = json_scan_finish(&s);
-        if (status != JSON_SCAN_WHOLE) {
-            *error = s.error;
-            return false;
-        }
-        p = data + *offset;
-    }
-    p = skip_space(p, end);
-    if (p == end) return true;
-    *offset = (size_t)(p - data);
-    *error = "nothing was expected after the value";
-    return false;
-}
-
-size_t json_value_length(const char *data, size_t len)
-{
-    if (len == 0 || is_space(*data)) return 0;
-    const char *p = plain_scalar_end(data, data + len);
-    if (p) return (size_t)(p - data);
-    struct json_scan s;
-    json_scan_init(&s, LIMIT_JSON_DEPTH);
-    size_t used;
-    enum json_scan_status status = json_scan_feed(&s, data, len, &used);
-    if (status == JSON_SCAN_MORE) status = json_scan_finish(&s);
-    return status == JSON_SCAN_WHOLE ? used : 0;
 }
 
 size_t json_text_length(const char *data, size_t len)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/observe/log.h"
+#include "coordinator/sched/sched_stats.h"
 #include "coordinator/status/emf_line.h"
 
 struct emf {

@@ -2,6 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/observe/metrics.h"
+#include "coordinator/sched/sched_stats.h"
 
 struct status status_now(const struct status_source *from)
 {

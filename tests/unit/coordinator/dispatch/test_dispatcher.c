@@ -6,6 +6,7 @@
 #include "coordinator/dispatch/worker_endpoint.h"
 #include "coordinator/job/job.h"
 #include "coordinator/job/job_internal.h"
+#include "coordinator/sched/sched_stats.h"
 #include "protocol/protocol.h"
 #include "unit/coordinator/fake_client.h"
 #include "unit/coordinator/fake_exchange.h"

@@ -1,37 +1,5 @@
-#include "coordinator/items/splitter.h"
-
-#include <criterion/criterion.h>
-
-#include "common/json/json_own.h"
+#include "unit/coordinator/items/splitter_harness.h"
 #include "unit/json_suite.h"
-
-#define WHOLE SIZE_MAX
-
-/* Feeds the body in pieces, each with its own allocation, and finishes. */
-static enum split_status split_into(struct splitter *s, enum split_format format, const char *body, size_t len,
-                                    size_t piece)
-{
-    splitter_init(s, format, 0);
-    enum split_status status = SPLIT_OK;
-    for (size_t at = 0; at < len && status == SPLIT_OK;) {
-        size_t n = len - at < piece ? len - at : piece;
-        char *copy = xmalloc(n);
-        memcpy(copy, body + at, n);
-        status = splitter_feed(s, copy, n);
-        free(copy);
-        at += n;
-    }
-    return status == SPLIT_OK ? splitter_finish(s) : status;
-}
-
-static void assert_sane(const struct splitter *s)
-{
-    uint64_t lines = 0;
-    for (size_t i = 0; i < s->items.len; i++) lines += s->items.data[i] == '\n';
-    cr_assert_eq(lines, s->items_in_buf);
-    cr_assert_eq(lines, s->item_count);
-    cr_assert(s->items.len == 0 || s->items.data[s->items.len - 1] == '\n');
-}
 
 /* Takes whole items from the front, like the coordinator. */
 static void take_items(struct splitter *s, size_t bytes, uint64_t count)
@@ -39,8 +7,6 @@ static void take_items(struct splitter *s, size_t bytes, uint64_t count)
     buf_drop_front(&s->items, bytes);
     s->items_in_buf -= count;
 }
-
-static const size_t pieces[] = {WHOLE, 1, 2, 3, 7};
 
 static void expect_items(enum split_format format, const char *body, const char *items)
 {
@@ -454,70 +420,5 @@ Test(splitter, lines_are_cut_by_count_and_by_bytes)
     cr_assert_eq(lines_cut("abc", 3, 5, 2, &lines), 0);
     cr_assert_eq(lines, 0);
     buf_release(&b);
-    assert_no_leak();
-}
-
-/* Checks what each format makes of one case. Whether the case is valid JSON is given. */
-static void check_body(const char *name, enum split_format format, const struct buf *body, bool accepted,
-                       const char *item, size_t item_len)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
-        /* Cases with 100,000 brackets fail early, so pieces of one byte do not take long. */
-        struct splitter s;
-        enum split_status status = split_into(&s, format, body->data, body->len, pieces[i]);
-        assert_sane(&s);
-        cr_assert_eq(status == SPLIT_OK, accepted, "%s in pieces of %zu: %s", name, pieces[i], s.error.phrase);
-        if (accepted && item) {
-            cr_assert_eq(s.item_count, 1, "%s", name);
-            cr_assert(s.items.len == item_len + 1 && memcmp(s.items.data, item, item_len) == 0, "%s is changed", name);
-        }
-        cr_assert(s.error.offset <= body->len);
-        splitter_release(&s);
-    }
-}
-
-static void check_case(const char *name, char verdict, const char *data, size_t len)
-{
-    size_t offset;
-    const char *why;
-    bool valid = json_valid(data, len, &offset, &why), one_line = !memchr(data, '\n', len);
-    /* The expected item: without white space around it and without line breaks in it. */
-    struct buf item = {0}, body = {0};
-    size_t begin = 0, end = len;
-    while (begin < end && strchr(" \t\r\n", data[begin]) && data[begin]) begin++;
-    while (end > begin && strchr(" \t\r\n", data[end - 1]) && data[end - 1]) end--;
-    for (size_t i = begin; i < end; i++) {
-        if (data[i] != '\n' && data[i] != '\r') buf_add_char(&item, data[i]);
-    }
-
-    buf_add_str(&body, "{\"items\":[");
-    buf_add(&body, data, len);
-    buf_add_str(&body, "]}");
-    /* A case with only white space makes an empty array, which is valid. */
-    if (begin < end) check_body(name, SPLIT_JOB, &body, valid, item.data, item.len);
-
-    /* At the start of a body, a byte order mark is passed over. */
-    bool marked = has_utf8_mark(data, len);
-    buf_clear(&body);
-    buf_add(&body, data, len);
-    buf_add_char(&body, '\n');
-    if (one_line && begin < end && !marked) check_body(name, SPLIT_NDJSON, &body, valid, item.data, item.len);
-
-    body.len = len;
-    if (marked) {
-        data += strlen(UTF8_MARK);
-        len -= strlen(UTF8_MARK);
-        begin = 0;
-        valid = json_valid(data, len, &offset, &why);
-    }
-    bool object = valid && data[begin] == '{' && json_own_check_names(data, len, &offset, &why);
-    check_body(name, SPLIT_JOB, &body, object, NULL, 0);
-    buf_release(&item);
-    buf_release(&body);
-}
-
-Test(splitter, items_and_bodies_are_held_to_the_json_test_suite)
-{
-    cr_assert_eq(json_suite_each(check_case), 318);
     assert_no_leak();
 }

@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 
+#include "coordinator/sched/sched_stats.h"
 #include "coordinator/sched/scheduler.h"
 #include "unit/leaks.h"
 
