@@ -79,10 +79,11 @@ static const char *const sql_texts[] = {
     [SQL_NEXT_DROPPED] = "SELECT seq, job, everything, up_to FROM dropped ORDER BY seq LIMIT 1",
     [SQL_DROPPED_BLOCKS] =
         "SELECT number, length(lines) FROM block WHERE job = ?1"
-        " AND (?2 OR (number <= ?3 AND kind IN ('errors', 'sent', 'unsent'))) ORDER BY number LIMIT ?4",
+        " AND (?2 OR (number <= ?3 AND kind IN ('errors', 'sent', 'unsent'))) ORDER BY number DESC LIMIT ?4",
     [SQL_REMOVE_BLOCK] = "DELETE FROM block WHERE number = ?1",
     [SQL_END_DROPPED] = "DELETE FROM dropped WHERE seq = ?1",
     [SQL_VACUUM] = "PRAGMA incremental_vacuum(256)",
+    [SQL_VACUUM_LITTLE] = "PRAGMA incremental_vacuum(16)",
     [SQL_CHECKPOINT] = "PRAGMA wal_checkpoint(PASSIVE)",
     [SQL_PAGE_COUNT] = "PRAGMA page_count",
     [SQL_FREE_PAGES] = "PRAGMA freelist_count",

@@ -12,6 +12,7 @@
 #define STEP_BLOCKS 128       /* removed in one step */
 #define STEP_BYTES  (4 * MIB) /* of the lines of these blocks, about */
 #define SPARE_PAGES 256       /* free pages that stay in the file for the next block */
+#define MANY_PAGES  32768     /* free pages with which each page takes long to remove */
 
 /* Returns the number of the job in the row, or -1. Ends the query. */
 static int64_t take_seq_or_none(struct sqlite_query *q)
@@ -124,19 +125,24 @@ static bool remove_blocks(struct sqlite_db *d)
     return any;
 }
 
-/* Returns whether there is more to do. */
+/* Gives some free pages back to the file system. Returns false if no more can be given back. */
 static bool shrink(struct sqlite_db *d)
 {
     d->rc = SQLITE_OK;
     int64_t before = sqlite_number(d, SQL_FREE_PAGES);
-    if (before > SPARE_PAGES) return sqlite_run(d, SQL_VACUUM) && sqlite_number(d, SQL_FREE_PAGES) < before;
-    /* The file itself becomes shorter at a checkpoint. */
-    sqlite_run(d, SQL_CHECKPOINT);
-    return false;
+    if (before <= SPARE_PAGES) return false;
+    return sqlite_run(d, before < MANY_PAGES ? SQL_VACUUM : SQL_VACUUM_LITTLE) &&
+           sqlite_number(d, SQL_FREE_PAGES) < before;
 }
 
+/* SQLite looks for each page that it removes in the list of all free pages. So free pages are given back before more
+ * blocks are removed. The last blocks are removed first: their pages are mostly at the end of the file, so no other
+ * page must move. */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle)
 {
+    if (is_idle && shrink(d)) return;
     bool any = sqlite_begin(d) && remove_blocks(d);
-    d->untidy = sqlite_finish(d) && (any || !is_idle || shrink(d));
+    d->untidy = sqlite_finish(d) && (any || !is_idle);
+    /* The file itself becomes shorter at a checkpoint. */
+    if (!d->untidy) sqlite_run(d, SQL_CHECKPOINT);
 }
