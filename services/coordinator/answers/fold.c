@@ -19,38 +19,52 @@ void fold_release(struct fold *f)
     error_log_release(&f->errors);
 }
 
-/* A line that stands for many items is always an error line. Only the scheduler makes such lines, when it settles
- * items. */
-static bool fold_line(struct fold *f, uint64_t first, uint64_t n, const char *line, size_t len)
+/* The line with the most to look at is charged with this. What a reduction looks at is charged in addition. */
+enum { LINE_COST_BYTES = 64 };
+
+/* Folds one line, or a part of a long line. Returns whether the whole line was folded. A line that stands for many
+ * items is always an error line. Only the scheduler makes such lines, when it settles items. */
+static bool fold_line(struct fold *f, const struct answer_run *line, size_t *budget)
 {
-    struct answer_line parsed = answer_line_parse(line, len - 1, false);
-    if (parsed.kind != ANSWER_VALUE) return error_log_add(&f->errors, first, n, line, len);
-    for (uint64_t i = 0; i < n; i++) reduction_add(&f->reduction, first + i, parsed.body, parsed.body_len);
-    return true;
+    struct answer_line parsed = answer_line_parse(line->bytes, line->len - 1, false);
+    size_t cost = parsed.kind == ANSWER_VALUE && line->len > LINE_COST_BYTES ? LINE_COST_BYTES : line->len;
+    *budget -= cost < *budget ? cost : *budget;
+    if (parsed.kind != ANSWER_VALUE) return error_log_add(&f->errors, line->first, line->n, line->bytes, line->len);
+    return reduction_add(&f->reduction, line->first, parsed.body, parsed.body_len, budget);
 }
 
-static bool fold_run(struct fold *f, const struct answer_run *run)
+/* Returns the first line of a run. The last line of a run is not searched, because it may be long. */
+static struct answer_run first_line(const struct answer_run *run)
 {
-    if (run->repeated) return fold_line(f, run->first, run->n, run->bytes, run->len);
-    const char *at = run->bytes, *end = run->bytes + run->len;
-    for (uint64_t i = 0; i < run->n; i++) {
-        const char *next = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
-        if (!fold_line(f, run->first + i, 1, at, (size_t)(next - at))) return false;
-        at = next;
+    if (run->repeated || run->n == 1) return *run;
+    size_t len = (size_t)((const char *)memchr(run->bytes, '\n', run->len) + 1 - run->bytes);
+    return (struct answer_run){.first = run->first, .n = 1, .bytes = run->bytes, .len = len};
+}
+
+/* Folds the lines of a run until the budget is used up, and consumes those that are folded. */
+static void fold_run(struct fold *f, struct answer_run run, size_t *budget)
+{
+    size_t items = 0, bytes = 0;
+    while (run.n > 0 && *budget > 0) {
+        struct answer_run line = first_line(&run);
+        if (!fold_line(f, &line, budget)) break;
+        items += line.n;
+        bytes += line.len;
+        run.first += line.n;
+        run.n -= line.n;
+        run.bytes += line.len;
+        run.len -= line.len;
     }
-    return true;
+    if (items) answer_source_consume(&f->from, items, bytes);
 }
 
 enum fold_status fold_advance(struct fold *f, uint64_t max_bytes)
 {
     struct answer_run run;
     bool failed = false, more = false;
-    uint64_t folded = 0;
-    while (!f->errors.log.file.error && (more = answer_source_peek(&f->from, &run, &failed)) && folded < max_bytes) {
-        if (!fold_run(f, &run)) break;
-        answer_source_consume(&f->from, run.n, run.len);
-        folded += run.len;
-    }
+    size_t budget = (size_t)max_bytes;
+    while (!f->errors.log.file.error && (more = answer_source_peek(&f->from, &run, &failed)) && budget > 0)
+        fold_run(f, run, &budget);
     if (f->errors.log.file.error) return FOLD_DISK_FAILED;
     if (failed) return FOLD_SOURCE_FAILED;
     if (more) return FOLD_MORE;
@@ -70,9 +84,9 @@ void fold_explain(const struct fold *f, enum fold_status status, char *out, size
     }
 }
 
-bool fold_result(const struct fold *f, struct buf *out)
+struct json_slice fold_result(struct fold *f)
 {
-    return reduction_result(&f->reduction, out);
+    return reduction_result(&f->reduction);
 }
 
 struct answer_source fold_source(struct fold *f)

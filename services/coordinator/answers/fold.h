@@ -34,7 +34,7 @@ MUST_CHECK enum fold_status fold_advance(struct fold *f, uint64_t max_bytes);
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);
 /* Returns a source of the errors. It is for one reader, because reading an error removes it. */
 struct answer_source fold_source(struct fold *f);
-/* Appends the result of the reduction. Returns false when the result does not fit. */
-MUST_CHECK bool fold_result(const struct fold *f, struct buf *out);
+/* Returns the result of the reduction, which is borrowed from the fold. Call it when all answers are folded. */
+struct json_slice fold_result(struct fold *f);
 
 #endif

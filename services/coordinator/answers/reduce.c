@@ -3,17 +3,19 @@
 #include <float.h>
 #include <math.h>
 
-#include "coordinator/answers/value_compare.h"
+/* A number with fewer bytes is read at once. */
+enum { SHORT_NUMBER_BYTES = 64 };
 
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes)
 {
     *r = (struct reduction){.kind = kind};
-    buf_init(&r->best, max_bytes);
+    buf_init(&r->best, max_bytes + 2); /* concat: the result without its first and last character has max_bytes */
 }
 
 void reduction_release(struct reduction *r)
 {
     buf_release(&r->best);
+    value_compare_release(&r->compare);
 }
 
 static void fail(struct reduction *r, uint64_t index, const char *why)
@@ -42,18 +44,12 @@ static bool read_integer(const char *v, size_t len, __int128 *n)
     return true;
 }
 
-static double read_double(const char *v, size_t len)
+static double read_short_double(const char *v, size_t len)
 {
-    char text[64];
-    if (len < sizeof text) {
-        memcpy(text, v, len);
-        text[len] = '\0';
-        return strtod(text, NULL);
-    }
-    char *copy = xstrndup(v, len);
-    double d = strtod(copy, NULL);
-    free(copy);
-    return d;
+    char text[SHORT_NUMBER_BYTES];
+    memcpy(text, v, len);
+    text[len] = '\0';
+    return strtod(text, NULL);
 }
 
 static void add_real(struct reduction *r, double x)
@@ -64,71 +60,135 @@ static void add_real(struct reduction *r, double x)
     r->has_real = true;
 }
 
-static void add_to_sum(struct reduction *r, uint64_t index, const char *v, size_t len)
-{
-    __int128 n;
-    if (!is_number(v))
-        fail(r, index, "it is not a number");
-    else if (read_integer(v, len, &n))
-        r->integer += n;
-    else
-        add_real(r, read_double(v, len));
-    if (r->has_real && !isfinite(r->real)) fail(r, index, "the sum is larger than the largest number");
-}
+/* The functions below return whether the whole value was added. */
 
-static void keep_best(struct reduction *r, uint64_t index, const char *v, size_t len)
+static bool add_long_number(struct reduction *r, struct json_slice value, size_t *budget)
 {
-    if (!is_number(v) && *v != '"') {
-        fail(r, index, "it is neither a number nor a string");
-        return;
-    }
-    if (r->values > 0) {
-        if ((r->best.data[0] == '"') != (*v == '"')) {
-            fail(r, index, "numbers and strings are mixed");
-            return;
-        }
-        struct json_slice value = {v, len}, best = {r->best.data, r->best.len};
-        int order = *v == '"' ? value_compare_strings(value, best) : value_compare_numbers(value, best);
-        if (r->kind == REDUCE_MIN ? order >= 0 : order <= 0) return;
-    }
-    buf_clear(&r->best);
-    if (!buf_add(&r->best, v, len)) fail(r, index, "it is too large");
-}
-
-static bool is_blank(const char *v, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (v[i] != ' ' && v[i] != '\t') return false;
+    if (r->phase == REDUCTION_BEGIN) decimal_init(&r->number);
+    r->phase = REDUCTION_READ;
+    if (!decimal_read(&r->number, value, budget)) return false;
+    add_real(r, decimal_to_double(&r->number, value));
     return true;
 }
 
-static void concat(struct reduction *r, uint64_t index, const char *v, size_t len)
+static bool add_to_sum(struct reduction *r, uint64_t index, struct json_slice value, size_t *budget)
 {
-    if (*v != '[' && *v != '"') {
-        fail(r, index, "it is neither an array nor a string");
-        return;
-    }
-    if (r->values == 0) r->open = *v;
-    if (r->open != *v) {
-        fail(r, index, "arrays and strings are mixed");
-        return;
-    }
-    if (*v == '[' && is_blank(v + 1, len - 2)) return;
-    bool fits = (*v != '[' || r->best.len == 0 || buf_add_char(&r->best, ',')) && buf_add(&r->best, v + 1, len - 2);
-    if (!fits) fail(r, index, "the result is too large");
+    __int128 n;
+    bool whole = true;
+    if (!is_number(value.data))
+        fail(r, index, "it is not a number");
+    else if (value.len >= SHORT_NUMBER_BYTES)
+        whole = add_long_number(r, value, budget);
+    else if (read_integer(value.data, value.len, &n))
+        r->integer += n;
+    else
+        add_real(r, read_short_double(value.data, value.len));
+    if (r->has_real && !isfinite(r->real)) fail(r, index, "the sum is larger than the largest number");
+    return whole;
 }
 
-void reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len)
+/* Copies the value up to `end` to r->best, from r->copied on. */
+static bool copy(struct reduction *r, uint64_t index, struct json_slice value, size_t end, size_t *budget,
+                 const char *too_large)
 {
-    if (r->error[0]) return;
-    switch (r->kind) {
-    case REDUCE_SUM: add_to_sum(r, index, value, len); break;
-    case REDUCE_MIN:
-    case REDUCE_MAX: keep_best(r, index, value, len); break;
-    case REDUCE_CONCAT: concat(r, index, value, len); break;
-    default: break; /* count needs only r->values */
+    size_t left = end - r->copied, n = left < *budget ? left : *budget;
+    r->phase = REDUCTION_COPY;
+    bool fits = r->best.len + left <= r->best.cap - 2 + (r->kind == REDUCE_CONCAT);
+    if (!fits || !buf_add(&r->best, value.data + r->copied, n)) {
+        fail(r, index, too_large);
+        return true;
     }
+    r->copied += n;
+    *budget -= n;
+    return n == left;
+}
+
+static bool check_best(struct reduction *r, uint64_t index, char first)
+{
+    if (!is_number(&first) && first != '"')
+        fail(r, index, "it is neither a number nor a string");
+    else if (r->values > 0 && (r->best.data[0] == '"') != (first == '"'))
+        fail(r, index, "numbers and strings are mixed");
+    return !r->error[0];
+}
+
+static bool keep_best(struct reduction *r, uint64_t index, struct json_slice value, size_t *budget)
+{
+    if (r->phase == REDUCTION_BEGIN) {
+        if (!check_best(r, index, value.data[0])) return true;
+        value_compare_init(&r->compare);
+        r->phase = r->values ? REDUCTION_COMPARE : REDUCTION_COPY;
+    }
+    if (r->phase == REDUCTION_COMPARE) {
+        struct json_slice best = {r->best.data, r->best.len};
+        if (!value_compare_step(&r->compare, value, best, budget)) return false;
+        int order = r->compare.order;
+        if (r->kind == REDUCE_MIN ? order >= 0 : order <= 0) return true;
+        r->phase = REDUCTION_COPY;
+        buf_clear(&r->best);
+    }
+    return copy(r, index, value, value.len, budget, "it is too large");
+}
+
+static bool check_parts(struct reduction *r, uint64_t index, char first)
+{
+    if (first != '[' && first != '"')
+        fail(r, index, "it is neither an array nor a string");
+    else if (r->values == 0)
+        buf_add_char(&r->best, first);
+    else if (r->best.data[0] != first)
+        fail(r, index, "arrays and strings are mixed");
+    return !r->error[0];
+}
+
+/* An empty array adds nothing, not even a comma. Returns whether it is known that the array is empty, or that it is
+ * not. */
+static bool look_for_elements(struct reduction *r, struct json_slice value, size_t *budget)
+{
+    while (r->copied < value.len - 1 && (value.data[r->copied] == ' ' || value.data[r->copied] == '\t')) {
+        if (*budget == 0) return false;
+        r->copied++;
+        --*budget;
+    }
+    return true;
+}
+
+static bool concat(struct reduction *r, uint64_t index, struct json_slice value, size_t *budget)
+{
+    if (r->phase == REDUCTION_BEGIN) {
+        if (!check_parts(r, index, value.data[0])) return true;
+        r->phase = REDUCTION_BLANK;
+        r->copied = 1;
+    }
+    if (r->phase == REDUCTION_BLANK) {
+        bool array = value.data[0] == '[';
+        if (array && !look_for_elements(r, value, budget)) return false;
+        if (array && r->copied == value.len - 1) return true;
+        if (array && r->best.len > 1) buf_add_char(&r->best, ',');
+        r->copied = 1;
+    }
+    return copy(r, index, value, value.len - 1, budget, "the result is too large");
+}
+
+static bool add(struct reduction *r, uint64_t index, struct json_slice value, size_t *budget)
+{
+    switch (r->kind) {
+    case REDUCE_SUM: return add_to_sum(r, index, value, budget);
+    case REDUCE_MIN:
+    case REDUCE_MAX: return keep_best(r, index, value, budget);
+    case REDUCE_CONCAT: return concat(r, index, value, budget);
+    default: return true; /* count needs only r->values */
+    }
+}
+
+bool reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len, size_t *budget)
+{
+    if (r->error[0]) return true;
+    if (!add(r, index, (struct json_slice){value, len}, budget)) return false;
     r->values++;
+    r->phase = REDUCTION_BEGIN;
+    r->copied = 0;
+    return true;
 }
 
 static bool write_int128(struct buf *out, __int128 n)
@@ -161,12 +221,24 @@ static bool write_sum(const struct reduction *r, struct buf *out)
     return isfinite(sum) ? write_double(out, sum) : buf_add_str(out, "null");
 }
 
-bool reduction_result(const struct reduction *r, struct buf *out)
+static void finish(struct reduction *r)
 {
-    if (r->kind == REDUCE_SUM) return write_sum(r, out);
-    if (r->kind == REDUCE_COUNT) return buf_add_u64(out, r->values);
-    if (r->values == 0) return buf_add_str(out, "null");
-    if (r->kind != REDUCE_CONCAT) return buf_add(out, r->best.data, r->best.len);
-    return buf_add_char(out, r->open) && buf_add(out, r->best.data, r->best.len) &&
-           buf_add_char(out, r->open == '[' ? ']' : '"');
+    char open = r->best.len ? r->best.data[0] : '\0';
+    bool fits = true;
+    if (r->kind == REDUCE_SUM)
+        fits = write_sum(r, &r->best);
+    else if (r->kind == REDUCE_COUNT)
+        fits = buf_add_u64(&r->best, r->values);
+    else if (r->values == 0)
+        fits = buf_add_str(&r->best, "null");
+    else if (r->kind == REDUCE_CONCAT)
+        fits = buf_add_char(&r->best, open == '[' ? ']' : '"');
+    if (!fits) BUG("a result of %zu bytes does not fit", r->best.len);
+    r->finished = true;
+}
+
+struct json_slice reduction_result(struct reduction *r)
+{
+    if (!r->finished) finish(r);
+    return (struct json_slice){r->best.data, r->best.len};
 }

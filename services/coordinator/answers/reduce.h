@@ -1,5 +1,6 @@
 /*
- * The built-in reducers. They combine the values of a job, in input order, into one JSON value. Pure.
+ * The built-in reducers. They combine the values of a job, in input order, into one JSON value. A long value is added
+ * in parts. Pure.
  *
  *   sum      exact while the values are integers of at most 25 digits, else a double (Neumaier's compensated sum)
  *   count    the number of values
@@ -10,7 +11,7 @@
 #ifndef FANTAIL_COORDINATOR_ANSWERS_REDUCE_H
 #define FANTAIL_COORDINATOR_ANSWERS_REDUCE_H
 
-#include "common/base/buf.h"
+#include "coordinator/answers/value_compare.h"
 #include "coordinator/items/jobspec.h"
 
 struct reduction {
@@ -19,17 +20,25 @@ struct reduction {
     __int128 integer;  /* sum: the integers so far */
     double real, lost; /* sum: the other numbers so far, and Neumaier's compensation */
     bool has_real;
-    struct buf best; /* min, max: the text of the best value; concat: the result without its first and last character */
-    char open;       /* concat: '[' or '"', as in the first value */
+    struct buf best; /* min, max: the text of the best value; concat: the result without its last character */
     char error[160]; /* why the values cannot be reduced; "": they can */
+    bool finished;   /* `best` is the whole result */
+    /* The value that is being added. */
+    enum reduction_phase { REDUCTION_BEGIN, REDUCTION_READ, REDUCTION_COMPARE, REDUCTION_BLANK, REDUCTION_COPY } phase;
+    size_t copied;         /* its bytes that are in `best`, or before REDUCTION_COPY: those that are blank */
+    struct decimal number; /* sum: the value, if it is long */
+    struct value_compare compare;
 };
 
 /* `kind` is one of sum, count, min, max and concat. */
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes);
 void reduction_release(struct reduction *r);
-/* Adds one value: valid JSON without white space around it. The value is ignored once r->error is set. */
-void reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len);
-/* Appends the result. If there was no value, the result is null, or 0 for sum and count. */
-bool reduction_result(const struct reduction *r, struct buf *out);
+/* Adds one value, or a part of it: valid JSON without white space around it. Looks at about *budget bytes, and lowers
+ * *budget by what it has looked at. Returns whether the whole value was added. If not, call it again with the same
+ * value, whose address may differ. The value is ignored once r->error is set. */
+MUST_CHECK bool reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len, size_t *budget);
+/* Returns the result, which is borrowed from r. Call it after the last value. If there was no value, the result is
+ * null, or 0 for sum and count. */
+struct json_slice reduction_result(struct reduction *r);
 
 #endif

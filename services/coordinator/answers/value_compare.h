@@ -1,16 +1,49 @@
 /*
  * Compares JSON values by their meaning, for min and max. Numbers are compared exactly, however they are written.
- * Strings are compared by the UTF-8 bytes of their characters. Whether a character is escaped does not matter. Pure.
+ * Strings are compared by the UTF-8 bytes of their characters. Whether a character is escaped does not matter. A
+ * comparison works in steps, because values may be long. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_VALUE_COMPARE_H
 #define FANTAIL_COORDINATOR_ANSWERS_VALUE_COMPARE_H
 
+#include "common/base/buf.h"
 #include "common/json/json_walk.h"
 
-/* Returns a negative number, 0 or a positive number when a is less than, equal to or greater than b. Both must be valid
- * JSON numbers, of any length. The order is exact for exponents of up to 10^17. */
-int value_compare_numbers(struct json_slice a, struct json_slice b);
-/* Like value_compare_numbers(), for two valid JSON strings. A lone surrogate is compared as U+FFFD. */
-int value_compare_strings(struct json_slice a, struct json_slice b);
+/* A number that is read in steps: its sign, its digits, and the power of ten of its first nonzero digit. The offsets
+ * are in its text. */
+struct decimal {
+    size_t read; /* bytes that were read; the text's length: all */
+    bool negative, in_exponent, exponent_negative;
+    size_t first, point, end; /* the first nonzero digit, the point, the end of the digits; SIZE_MAX: not found */
+    size_t last;              /* the last nonzero digit */
+    int64_t exponent;         /* the exponent in the text */
+};
+
+void decimal_init(struct decimal *d);
+/* Reads at most *budget bytes, and lowers *budget by their number. Returns whether the number is read completely. */
+bool decimal_read(struct decimal *d, struct json_slice number, size_t *budget);
+/* Returns the double that is nearest to the number, which must be read completely. */
+double decimal_to_double(const struct decimal *d, struct json_slice number);
+
+struct value_compare {
+    int order; /* the result: a negative number, 0 or a positive number */
+    struct decimal a, b;
+    /* Places in the two texts; and, for strings, the bytes of a character that was escaped. */
+    struct compare_place {
+        size_t at;
+        bool begun;
+        unsigned char bytes[4];
+        uint8_t n, used;
+    } x, y;
+    struct buf character; /* an escaped character */
+};
+
+/* Begins a comparison. A zeroed struct may be used for the first one. */
+void value_compare_init(struct value_compare *c);
+void value_compare_release(struct value_compare *c);
+/* Compares two valid JSON numbers, or two valid JSON strings, and looks at about *budget bytes of each. Lowers *budget.
+ * Returns whether c->order is known. If not, call it again with the same values, whose addresses may differ. The order
+ * of numbers is exact for exponents of up to 10^17. In a string, a lone surrogate is compared as U+FFFD. */
+bool value_compare_step(struct value_compare *c, struct json_slice a, struct json_slice b, size_t *budget);
 
 #endif

@@ -25,22 +25,24 @@ static void write_outcome(const struct job *j, struct buf *out)
     status_write_counts(out, &j->outcome.counts);
 }
 
-static void write_reduced(const struct job *j, struct buf *out)
+static struct job_result reduced(struct job *j, const struct buf *out)
 {
-    if (j->failure[0] || !fold_result(&j->fold, out)) buf_add_str(out, "null");
+    struct json_slice value = j->failure[0] ? (struct json_slice){"null", 4} : fold_result(&j->fold);
+    return (struct job_result){value, out->len};
 }
 
-void job_write_document_head(const struct job *j, struct buf *out)
+struct job_result job_write_document_head(struct job *j, struct buf *out)
 {
     buf_addf(out, "{\"id\":\"%s\",", j->id);
     write_outcome(j, out);
     if (!job_is_reduced(j)) {
         buf_add_str(out, ",\"results\":[");
-        return;
+        return (struct job_result){0};
     }
     buf_add_str(out, ",\"result\":");
-    write_reduced(j, out);
+    struct job_result result = reduced(j, out);
     buf_add_str(out, ",\"errors\":[");
+    return result;
 }
 
 void job_write_document_tail(const struct job *j, struct buf *out)
@@ -50,11 +52,12 @@ void job_write_document_tail(const struct job *j, struct buf *out)
     buf_add_str(out, "}\n");
 }
 
-void job_write_end_lines(const struct job *j, struct buf *out)
+struct job_result job_write_end_lines(struct job *j, struct buf *out)
 {
+    struct job_result result = {0};
     if (job_is_reduced(j) && !j->failure[0]) {
         buf_add_str(out, "{\"type\":\"result\",\"value\":");
-        write_reduced(j, out);
+        result = reduced(j, out);
         buf_add_str(out, "}\n");
     }
     buf_addf(out, "{\"type\":\"end\",\"id\":\"%s\",", j->id);
@@ -62,6 +65,7 @@ void job_write_end_lines(const struct job *j, struct buf *out)
     buf_add_char(out, ',');
     write_stats(j, out);
     buf_add_str(out, "}\n");
+    return result;
 }
 
 void job_write_progress(const struct job *j, struct buf *out)

@@ -62,11 +62,26 @@ void reader_free(struct reader *r)
 
 /* Pulling. */
 
+static size_t copy_result(struct reader *r, char *dst, size_t cap)
+{
+    struct json_slice *value = &r->result.value;
+    size_t n = value->len < cap ? value->len : cap;
+    memcpy(dst, value->data, n);
+    value->data += n;
+    value->len -= n;
+    return n;
+}
+
 static size_t copy_pending(struct reader *r, char *dst, size_t cap)
 {
-    size_t n = r->pending.len - r->pending_at < cap ? r->pending.len - r->pending_at : cap;
+    size_t end = r->result.value.len ? r->result.at : r->pending.len;
+    size_t n = end - r->pending_at < cap ? end - r->pending_at : cap;
     if (n) memcpy(dst, r->pending.data + r->pending_at, n);
     r->pending_at += n;
+    if (r->pending_at == end && end < r->pending.len && n < cap && r->result.value.len) {
+        n += copy_result(r, dst + n, cap - n);
+        return n < cap ? n + copy_pending(r, dst + n, cap - n) : n;
+    }
     if (r->pending_at == r->pending.len) {
         buf_clear(&r->pending);
         r->pending_at = 0;
@@ -123,7 +138,7 @@ static ssize_t step_document(struct reader *r, char *dst, size_t cap)
     switch (r->state) {
     case READER_IDLE:
     case READER_OPEN:
-        job_write_document_head(r->job, &r->pending);
+        r->result = job_write_document_head(r->job, &r->pending);
         move(r, READER_RESULTS);
         break;
     case READER_RESULTS:
@@ -166,7 +181,7 @@ static ssize_t pull_stream(struct reader *r, char *dst, size_t cap)
     ssize_t total = pull_answers(r, dst, cap, &dry);
     if (total < 0) return HTTP_PULL_ABORT;
     if (dry && !r->pending.len && job_has_all_answers(r->job) && r->state == READER_OPEN) {
-        job_write_end_lines(r->job, &r->pending);
+        r->result = job_write_end_lines(r->job, &r->pending);
         move(r, READER_TAIL);
         total += (ssize_t)copy_pending(r, dst + total, cap - (size_t)total);
     }
@@ -281,6 +296,7 @@ static void answer_whole(struct reader *r)
     } else if (n <= 0) {
         http_answer_problem(r->exchange, 500, NULL, "the answers could not be read back");
     } else {
+        r->result.at += document.len - r->pending_at;
         buf_add(&document, r->pending.data + r->pending_at, r->pending.len - r->pending_at);
         buf_release(&r->pending);
         r->pending = document;

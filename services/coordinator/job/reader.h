@@ -20,6 +20,7 @@
 #include "coordinator/answers/answer_source.h"
 #include "coordinator/answers/error_log.h"
 #include "coordinator/answers/result_writer.h"
+#include "coordinator/job/job_text.h"
 #include "coordinator/timing/wheel.h"
 
 struct http_exchange;
@@ -46,6 +47,7 @@ struct reader {
     struct error_log errors; /* JSON: the errors found among the results */
     struct buf pending;      /* what is sent before the next result: control lines, head, tail */
     size_t pending_at;
+    struct job_result result; /* is sent before pending.data[result.at], and becomes shorter as it is sent */
     uint64_t last_output_ns, last_progress_ns;
     struct wheel_node due; /* on jobs->readers until the job has ended */
 };

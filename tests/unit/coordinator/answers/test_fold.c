@@ -61,10 +61,9 @@ static void expect_no_error(struct setting *s)
 
 static void expect_result(struct setting *s, const char *wanted)
 {
-    struct buf out = {0};
-    cr_assert(fold_result(&s->fold, &out));
-    cr_assert_str_eq(buf_cstr(&out), wanted);
-    buf_release(&out);
+    struct json_slice result = fold_result(&s->fold);
+    cr_assert_eq(result.len, strlen(wanted));
+    cr_assert_eq(memcmp(result.data, wanted, result.len), 0);
 }
 
 Test(fold, values_become_one_and_errors_stay)
@@ -148,7 +147,6 @@ Test(fold, a_full_disk_is_named)
 Test(fold, only_about_so_many_bytes_are_folded_at_once)
 {
     struct setting s;
-    struct buf out = {0};
     begin(&s, REDUCE_COUNT, "/tmp");
     /* Each line is an answer run of its own, because the next index is missing at first. */
     for (uint64_t i = 0; i < 100; i += 2) put(&s, i, "{\"value\":1}\n");
@@ -158,8 +156,33 @@ Test(fold, only_about_so_many_bytes_are_folded_at_once)
     while ((status = fold_advance(&s.fold, 1)) == FOLD_MORE) calls++;
     cr_assert_eq(status, FOLD_OK);
     cr_assert_gt(calls, 10);
-    cr_assert(fold_result(&s.fold, &out));
-    cr_assert_str_eq(buf_cstr(&out), "100");
-    buf_release(&out);
+    expect_result(&s, "100");
+    end(&s);
+}
+
+Test(fold, a_long_value_is_folded_in_several_calls_also_between_short_ones)
+{
+    enum { LONG_BYTES = 300000, CALL_BYTES = 1000 };
+    struct setting s;
+    struct buf line = {0}, expected = {0};
+    begin(&s, REDUCE_CONCAT, "/tmp");
+    buf_add_str(&line, "{\"value\":\"");
+    while (line.len < LONG_BYTES) buf_add_char(&line, 'x');
+    buf_addf(&expected, "\"ab%scd\"", buf_cstr(&line) + strlen("{\"value\":\""));
+    buf_add_str(&line, "\"}\n");
+    put(&s, 0, "{\"value\":\"ab\"}\n");
+    put(&s, 1, buf_cstr(&line));
+    put(&s, 2, crashed);
+    put(&s, 3, "{\"value\":\"cd\"}\n");
+    unsigned calls = 0;
+    for (size_t before = 0; fold_advance(&s.fold, CALL_BYTES) == FOLD_MORE; before = s.fold.reduction.best.len) {
+        cr_assert_leq(s.fold.reduction.best.len - before, CALL_BYTES);
+        calls++;
+    }
+    cr_assert_geq(calls, LONG_BYTES / CALL_BYTES);
+    expect_result(&s, buf_cstr(&expected));
+    expect_error(&s, 2, 1, crashed);
+    buf_release(&line);
+    buf_release(&expected);
     end(&s);
 }
