@@ -10,6 +10,16 @@ static void spill_empty(void *ctx)
     spill_file_empty(ctx);
 }
 
+static char *spill_map(void *ctx, uint64_t offset, size_t len)
+{
+    return spill_file_map(ctx, offset, len);
+}
+
+static void spill_unmap(void *ctx, uint64_t offset, char *bytes, size_t len)
+{
+    spill_file_unmap(offset, bytes, len);
+}
+
 static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
 {
     return spill_file_read(ctx, offset, bytes, len);
@@ -19,11 +29,15 @@ void answer_buffer_init(struct answer_buffer *b, enum collector_order order, siz
                         struct memory_budget *shared, struct spill_dir *dir)
 {
     spill_file_init(&b->spill, dir);
-    b->collector =
-        collector_new(&(struct collector_config){.order = order,
-                                                 .memory_cap = memory_cap,
-                                                 .shared = shared,
-                                                 .spill = {spill_write, spill_read, spill_empty, &b->spill}});
+    b->collector = collector_new(&(struct collector_config){.order = order,
+                                                            .memory_cap = memory_cap,
+                                                            .shared = shared,
+                                                            .spill = {.write = spill_write,
+                                                                      .read = spill_read,
+                                                                      .map = spill_map,
+                                                                      .unmap = spill_unmap,
+                                                                      .empty = spill_empty,
+                                                                      .ctx = &b->spill}});
 }
 
 void answer_buffer_release(struct answer_buffer *b)
@@ -31,6 +45,16 @@ void answer_buffer_release(struct answer_buffer *b)
     collector_free(b->collector);
     b->collector = NULL;
     spill_file_release(&b->spill);
+}
+
+bool answer_buffer_spills(const struct answer_buffer *b)
+{
+    return b->collector && collector_spills(b->collector);
+}
+
+bool answer_buffer_step(struct answer_buffer *b)
+{
+    return collector_step(b->collector) != COLLECTOR_SPILL_FAILED;
 }
 
 static bool add(void *sink, uint64_t first, uint64_t n, const char *lines, size_t len)

@@ -21,7 +21,9 @@ struct collector {
     uint64_t next;         /* input order: the index that is read next */
     size_t memory_bytes;
     uint64_t spilled_bytes, spill_end;
-    char *spare; /* SEGMENT_BYTES of memory of a segment that was freed, kept for the next segment */
+    struct segment *spilling; /* the large segment that is being written to the spill; NULL: none */
+    size_t written;           /* its bytes that are written */
+    char *spare;              /* SEGMENT_BYTES of memory of a segment that was freed, kept for the next segment */
 };
 
 struct collector *collector_new(const struct collector_config *config)
@@ -56,8 +58,43 @@ static bool in_input_order(const struct collector *c)
     return c->config.order == COLLECT_INPUT_ORDER;
 }
 
+static void empty_spill_if_unused(struct collector *c)
+{
+    if (c->spilled_bytes > 0 || c->spilling) return;
+    c->spill_end = 0;
+    if (c->config.spill.empty) c->config.spill.empty(c->config.spill.ctx);
+}
+
+/* Call it when bytes in the spill are not needed any more. */
+static void leave_spill(struct collector *c, size_t len)
+{
+    c->spilled_bytes -= len;
+    empty_spill_if_unused(c);
+}
+
+/* Call it when the segment that is being written stays in memory. */
+static void stop_spilling(struct collector *c)
+{
+    if (!c->spilling) return;
+    c->spilling = NULL;
+    empty_spill_if_unused(c);
+}
+
+static void release_mapping(struct collector *c, struct segment *seg)
+{
+    c->config.spill.unmap(c->config.spill.ctx, seg->offset, seg->bytes, seg->len);
+    seg->bytes = NULL;
+    seg->mapped = false;
+    leave_spill(c, seg->len);
+}
+
 static void release_bytes(struct collector *c, struct segment *seg)
 {
+    if (c->spilling == seg) stop_spilling(c);
+    if (seg->mapped) {
+        release_mapping(c, seg);
+        return;
+    }
     count(c, 0, seg->alloc);
     if (seg->alloc == SEGMENT_BYTES && !c->spare && !memory_is_short(c))
         c->spare = seg->bytes;
@@ -198,9 +235,16 @@ static struct segment *segment_for(struct collector *c, uint64_t first, size_t l
     return seg;
 }
 
+/* Writes the segment to the spill, or the next part of it if it is large. Returns false when it cannot be written. If
+ * the segment is not written completely, c->spilling is set. */
 static bool spill(struct collector *c, struct segment *seg)
 {
-    if (!c->config.spill.write(c->config.spill.ctx, c->spill_end, seg->bytes, seg->len)) return false;
+    size_t at = c->spilling ? c->written : 0, left = seg->len - at;
+    size_t n = left < COLLECTOR_SLICE_BYTES ? left : COLLECTOR_SLICE_BYTES;
+    if (!c->config.spill.write(c->config.spill.ctx, c->spill_end + at, seg->bytes + at, n)) return false;
+    c->spilling = n < left ? seg : NULL;
+    c->written = at + n;
+    if (c->spilling) return true;
     seg->offset = c->spill_end;
     seg->spilled = true;
     c->spill_end += seg->len;
@@ -209,16 +253,22 @@ static bool spill(struct collector *c, struct segment *seg)
     return true;
 }
 
+static bool map(struct collector *c, struct segment *seg)
+{
+    seg->bytes = c->config.spill.map(c->config.spill.ctx, seg->offset, seg->len);
+    seg->mapped = seg->bytes != NULL;
+    seg->spilled = !seg->mapped;
+    return seg->mapped;
+}
+
 static bool unspill(struct collector *c, struct segment *seg)
 {
+    if (seg->len > COLLECTOR_SLICE_BYTES && c->config.spill.map) return map(c, seg);
     if (!memory_has_room(seg->len)) return false;
     grow(c, seg, seg->len);
     if (!c->config.spill.read(c->config.spill.ctx, seg->offset, seg->bytes, seg->len)) return false;
     seg->spilled = false;
-    c->spilled_bytes -= seg->len;
-    if (c->spilled_bytes > 0) return true;
-    c->spill_end = 0;
-    if (c->config.spill.empty) c->config.spill.empty(c->config.spill.ctx);
+    leave_spill(c, seg->len);
     return true;
 }
 
@@ -236,25 +286,47 @@ static enum collector_status spill_input_order(struct collector *c)
     size_t cap = memory_budget_share(c->config.shared, c->config.memory_cap);
     size_t room = cap / 4 < SPILL_STEP_BYTES ? cap / 4 : SPILL_STEP_BYTES;
     while (held_bytes(c) > cap - room) {
-        struct segment *seg = segments_last(&c->held);
+        struct segment *seg = c->spilling ? c->spilling : segments_last(&c->held);
         if (!seg || seg->first <= c->next) break;
+        if (!spill(c, seg)) return COLLECTOR_SPILL_FAILED;
+        if (c->spilling) return COLLECTOR_OK;
         segments_take(&c->held, seg);
-        if (!spill(c, seg)) {
-            segments_put(&c->held, seg);
-            return COLLECTOR_SPILL_FAILED;
-        }
         segments_put(&c->spilled, seg);
     }
+    stop_spilling(c); /* it is read next, or fits into memory by now */
     return COLLECTOR_OK;
+}
+
+static void begin_spilling(struct collector *c, struct segment *seg)
+{
+    c->spilling = seg;
+    c->written = 0;
 }
 
 /* Spills the last run of the queue if that run is long enough to be worth a write. The runs before it fit within the
  * cap or are spilled. */
 static enum collector_status spill_queue_end(struct collector *c)
 {
-    struct segment *seg = c->queue_last;
-    if (!seg || seg == c->queue || seg->spilled || seg->len < segment_limit(c) / 2) return COLLECTOR_OK;
-    return spill(c, seg) ? COLLECTOR_OK : COLLECTOR_SPILL_FAILED;
+    struct segment *seg = c->spilling ? c->spilling : c->queue_last;
+    if (!seg || seg == c->queue || seg->spilled || seg->len < segment_limit(c) / 2) {
+        stop_spilling(c);
+        return COLLECTOR_OK;
+    }
+    if (!spill(c, seg)) return COLLECTOR_SPILL_FAILED;
+    /* While it was written, others came after it. The next one is written next, if it is large, too. */
+    if (!c->spilling && seg->next && seg->next->len > COLLECTOR_SLICE_BYTES) begin_spilling(c, seg->next);
+    return COLLECTOR_OK;
+}
+
+bool collector_spills(const struct collector *c)
+{
+    return c->spilling != NULL;
+}
+
+enum collector_status collector_step(struct collector *c)
+{
+    if (!c->spilling) return COLLECTOR_OK;
+    return in_input_order(c) ? spill_input_order(c) : spill_queue_end(c);
 }
 
 static void drop_spare(struct collector *c)

@@ -35,6 +35,10 @@ enum collector_status {
 struct collector_spill {
     bool (*write)(void *ctx, uint64_t offset, const char *bytes, size_t len);
     bool (*read)(void *ctx, uint64_t offset, char *bytes, size_t len);
+    /* Maps bytes of the spill, so that they are read when they are used. Returns NULL on failure. The two functions may
+     * be NULL; then a large run is read at once. */
+    char *(*map)(void *ctx, uint64_t offset, size_t len);
+    void (*unmap)(void *ctx, uint64_t offset, char *bytes, size_t len);
     void (*empty)(void *ctx); /* everything was read back; may be NULL */
     void *ctx;
 };
@@ -49,6 +53,14 @@ struct collector_config {
 
 struct collector *collector_new(const struct collector_config *config);
 void collector_free(struct collector *c);
+
+/* A run that is larger than this is not written to the spill at once: each collector_step() writes a part of it. */
+#define COLLECTOR_SLICE_BYTES ((size_t)1 << 20)
+
+/* Returns whether a large run is being written to the spill. */
+bool collector_spills(const struct collector *c);
+/* Writes the next part. Call it once in each turn of the loop while collector_spills(). */
+MUST_CHECK enum collector_status collector_step(struct collector *c);
 
 /* Adds n lines, each with its newline. They are the answers of items first .. first + n - 1. */
 MUST_CHECK enum collector_status collector_add(struct collector *c, uint64_t first, size_t n, const char *bytes,

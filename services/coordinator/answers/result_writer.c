@@ -102,8 +102,8 @@ static size_t copy_some(char *dst, size_t cap, const char *src, size_t len, size
     return n;
 }
 
-struct result_written result_writer_write(struct result_writer *w, uint64_t first, const char *lines, size_t len,
-                                          char *dst, size_t cap)
+struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
+                                          size_t len, char *dst, size_t cap)
 {
     struct result_written done = {0};
     if (w->index != first) set_index(w, first);
@@ -111,8 +111,9 @@ struct result_written result_writer_write(struct result_writer *w, uint64_t firs
         const char *line = lines + done.line_bytes;
         size_t line_len = w->line_len;
         if (!w->in_line) {
-            const char *newline = memchr(line, '\n', len - done.line_bytes);
-            line_len = newline ? (size_t)(newline + 1 - line) : len - done.line_bytes;
+            line_len = len - done.line_bytes;
+            const char *newline = n - done.lines > 1 ? memchr(line, '\n', line_len) : NULL;
+            if (newline) line_len = (size_t)(newline + 1 - line);
             begin(w, line, line_len);
         }
         done.bytes += copy_some(dst + done.bytes, cap - done.bytes, w->prefix, w->prefix_len, &w->prefix_at);
@@ -131,7 +132,7 @@ struct result_written result_writer_write(struct result_writer *w, uint64_t firs
 static struct result_written write_once(struct result_writer *w, const struct answer_run *run, char *dst, size_t cap)
 {
     if (!w->in_line) w->count = run->n;
-    struct result_written n = result_writer_write(w, run->first, run->bytes, run->len, dst, cap);
+    struct result_written n = result_writer_write(w, run->first, 1, run->bytes, run->len, dst, cap);
     if (n.lines) n.lines = w->count; /* the run may have grown since the line was begun */
     return n;
 }
@@ -140,12 +141,12 @@ struct result_written result_writer_write_run(struct result_writer *w, const str
                                               char *dst, size_t cap)
 {
     if (!w->in_line) w->count = 1;
-    if (!run->repeated) return result_writer_write(w, run->first, run->bytes, run->len, dst, cap);
+    if (!run->repeated) return result_writer_write(w, run->first, run->n, run->bytes, run->len, dst, cap);
     if (once) return write_once(w, run, dst, cap);
     struct result_written all = {0};
     while (all.lines < run->n && all.bytes < cap) {
         struct result_written one =
-            result_writer_write(w, run->first + all.lines, run->bytes, run->len, dst + all.bytes, cap - all.bytes);
+            result_writer_write(w, run->first + all.lines, 1, run->bytes, run->len, dst + all.bytes, cap - all.bytes);
         all.bytes += one.bytes;
         all.lines += one.lines;
         if (!one.lines) break;

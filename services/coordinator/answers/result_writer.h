@@ -50,10 +50,11 @@ struct result_written {
     size_t line_bytes; /* the length of these lines */
 };
 
-/* Writes answer lines to dst. The first line is the answer of item `first`. If the last call left a line unfinished,
- * `lines` must begin with that line again; its address may differ. */
-struct result_written result_writer_write(struct result_writer *w, uint64_t first, const char *lines, size_t len,
-                                          char *dst, size_t cap);
+/* Writes n answer lines, which have len bytes, to dst. The first line is the answer of item `first`. If the last call
+ * left a line unfinished, `lines` must begin with that line again; its address may differ. The end of the last line is
+ * not searched, because the line may be long. */
+struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
+                                          size_t len, char *dst, size_t cap);
 /* The same for a run of answers. If one line stands for all items of the run, it is written for each of them. With
  * `once` it is written once, with their number. The result counts items instead of lines. */
 struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, bool once,

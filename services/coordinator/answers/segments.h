@@ -13,6 +13,7 @@ struct segment {
     uint32_t priority;
     bool repeated; /* one line is the answer of each of the n items */
     bool spilled;  /* its bytes are in the spill, at `offset` */
+    bool mapped;   /* `bytes` are mapped from the spill */
     uint64_t first, n;
     char *bytes; /* NULL while spilled */
     size_t len, alloc;

@@ -53,6 +53,15 @@ static void set_folds_more(struct job *j, bool more)
     j->folds_more = more;
 }
 
+static void set_spills_more(struct job *j, bool more)
+{
+    if (more == j->spills_more) return;
+    if (j->spills_more) list_remove(&j->jobs->spills, &j->spill_link);
+    if (more) list_push_back(&j->jobs->spills, &j->spill_link);
+    if (more) turn_stay_awake(&j->jobs->fold_step, true);
+    j->spills_more = more;
+}
+
 static void free_when_over(struct job *j)
 {
     if (j->keeper || j->submission.exchange || j->phase.sched || j->readers.n > 0) return;
@@ -60,6 +69,7 @@ static void free_when_over(struct job *j)
     job_trace_end(j);
     if (j->question) survey_question_drop(&jobs->fleet->survey, j->question);
     set_folds_more(j, false);
+    set_spills_more(j, false);
     if (j->paused) list_remove(&jobs->paused, &j->paused_link);
     jobs_remove(jobs, j);
     submission_release(&j->submission);
@@ -220,6 +230,19 @@ void job_fold_more(struct job *j)
 {
     fold_answers(j);
     if (job_has_all_answers(j)) finish_readers(j);
+}
+
+void job_spill_later(struct job *j)
+{
+    set_spills_more(j, answer_buffer_spills(&j->answers));
+}
+
+void job_spill_more(struct job *j)
+{
+    const struct answer_sink sink = answer_buffer_sink(&j->answers);
+    if (!answer_buffer_step(&j->answers)) job_fail_to_keep(j, &sink);
+    job_spill_later(j);
+    job_pause_or_resume(j);
 }
 
 static void begin_fold(struct job *j)

@@ -46,6 +46,8 @@ struct job {
     struct answer_buffer answers;
     bool folds_more; /* the job is on jobs->folds, because more answers have arrived for the reduction */
     struct list_link fold_link;
+    bool spills_more; /* the job is on jobs->spills, because a long answer is being written to the disk */
+    struct list_link spill_link;
     struct fold fold; /* for a reduced job, set when its answers can be read */
     bool readable;    /* job_open_answers() has let readers read the answers */
     struct list readers;

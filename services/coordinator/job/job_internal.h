@@ -30,6 +30,10 @@ const char *job_pointer_member(struct buf *b, const char *pointer);
 bool job_has_all_answers(const struct job *j);
 /* Folds some of the answers that have arrived. Call it while j->folds_more is set. */
 void job_fold_more(struct job *j);
+/* Call it when answers were stored. If a long one must be written to the disk, this is done in later turns. */
+void job_spill_later(struct job *j);
+/* Writes the next part of a long answer to the disk. Call it while j->spills_more is set. */
+void job_spill_more(struct job *j);
 /* Returns whether the job has a built-in reduction. If so, readers get the result of the reduction, and the errors. */
 bool job_is_reduced(const struct job *j);
 /* Call it at the end of the body, and when the job has started. After both, readers get their answers. */

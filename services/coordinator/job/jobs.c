@@ -49,9 +49,11 @@ static void on_tick_timer(uv_timer_t *timer)
 static void fold_next(void *jobs)
 {
     struct jobs *t = jobs;
-    struct list_link *first = list_next(&t->folds, NULL);
+    struct list_link *first = list_next(&t->spills, NULL);
+    if (first) job_spill_more(CONTAINER_OF(first, struct job, spill_link));
+    first = list_next(&t->folds, NULL);
     if (first) job_fold_more(CONTAINER_OF(first, struct job, fold_link));
-    turn_stay_awake(&t->fold_step, t->folds.n > 0);
+    turn_stay_awake(&t->fold_step, t->folds.n + t->spills.n > 0);
 }
 
 static struct memory_budget budget_of(int64_t most)
@@ -66,6 +68,7 @@ void jobs_init(struct jobs *t, uv_loop_t *loop)
     list_init(&t->by_age);
     list_init(&t->cancels);
     list_init(&t->folds);
+    list_init(&t->spills);
     list_init(&t->paused);
     wheel_init(&t->readers, WHEEL_TICK_NS, now_ns());
     turn_add(loop, &t->fold_step, TURN_IDLE_REDUCTIONS, fold_next, t);

@@ -54,6 +54,7 @@ struct jobs {
     uint64_t memory_returned_ns; /* when freed memory was last returned to the kernel */
     bool memory_was_freed;       /* a job was freed since then */
     struct list folds;           /* reductions that have more answers to fold */
+    struct list spills;          /* jobs that have long answers to write to the disk */
     struct turn_step fold_step;
     struct wheel readers; /* when each reader must add a control line */
     struct list paused;   /* jobs that wait for their readers */

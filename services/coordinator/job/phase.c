@@ -204,6 +204,7 @@ void phase_waiting(struct phase *p, enum sched_waiting why)
 static void added(struct phase *p, bool kept)
 {
     if (!kept) job_fail_to_keep(p->job, &p->answers);
+    job_spill_later(p->job);
     job_answers_came(p->job);
 }
 

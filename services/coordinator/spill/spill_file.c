@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/base/limits.h"
@@ -75,4 +76,26 @@ bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t 
     bool whole = f->fd >= 0 && len == 0;
     if (!whole && !f->error) f->error = errno ? errno : EIO;
     return whole;
+}
+
+/* A mapping begins at a page. Returns how many bytes precede `offset` there. */
+static size_t bytes_before(uint64_t offset)
+{
+    return (size_t)(offset % (uint64_t)sysconf(_SC_PAGESIZE));
+}
+
+char *spill_file_map(struct spill_file *f, uint64_t offset, size_t len)
+{
+    size_t before = bytes_before(offset);
+    char *bytes =
+        f->fd < 0 ? MAP_FAILED : mmap(NULL, before + len, PROT_READ, MAP_SHARED, f->fd, (off_t)(offset - before));
+    if (bytes != MAP_FAILED) return bytes + before;
+    if (!f->error) f->error = f->fd < 0 ? EIO : errno;
+    return NULL;
+}
+
+void spill_file_unmap(uint64_t offset, char *bytes, size_t len)
+{
+    size_t before = bytes_before(offset);
+    munmap(bytes - before, before + len);
 }

@@ -23,6 +23,12 @@ MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const ch
 /* Reads exactly len bytes that were written before. */
 MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len);
 
+/* Maps bytes that were written before, so that they are read from the disk when they are used. They must not be
+ * changed. Returns NULL on failure. They stay valid until spill_file_unmap(), but not after spill_file_empty() or
+ * spill_file_release(). */
+MUST_CHECK char *spill_file_map(struct spill_file *f, uint64_t offset, size_t len);
+void spill_file_unmap(uint64_t offset, char *bytes, size_t len);
+
 /* Returns in a few words why the file failed. The text is borrowed until the next call. */
 const char *spill_file_why(const struct spill_file *f);
 

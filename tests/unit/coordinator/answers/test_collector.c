@@ -9,8 +9,14 @@
 struct spill {
     char bytes[1 << 22];
     bool full, unreadable;
-    unsigned writes;
+    unsigned writes, maps, empties;
+    size_t longest; /* bytes of the longest write or read */
 };
+
+static void note_length(struct spill *spill, size_t len)
+{
+    if (len > spill->longest) spill->longest = len;
+}
 
 static bool spill_write(void *ctx, uint64_t offset, const char *bytes, size_t len)
 {
@@ -18,6 +24,7 @@ static bool spill_write(void *ctx, uint64_t offset, const char *bytes, size_t le
     if (spill->full || offset + len > sizeof spill->bytes) return false;
     memcpy(spill->bytes + offset, bytes, len);
     spill->writes++;
+    note_length(spill, len);
     return true;
 }
 
@@ -26,13 +33,37 @@ static bool spill_read(void *ctx, uint64_t offset, char *bytes, size_t len)
     struct spill *spill = ctx;
     if (spill->unreadable) return false;
     memcpy(bytes, spill->bytes + offset, len);
+    note_length(spill, len);
     return true;
+}
+
+static char *spill_map(void *ctx, uint64_t offset, size_t len)
+{
+    struct spill *spill = ctx;
+    spill->maps++;
+    return spill->unreadable ? NULL : spill->bytes + offset;
+}
+
+static void spill_unmap(void *ctx, uint64_t offset, char *bytes, size_t len)
+{
+    struct spill *spill = ctx;
+    cr_assert_eq(bytes, spill->bytes + offset);
+    spill->maps--;
+}
+
+/* Nothing may use the bytes in the spill any more. */
+static void spill_empty(void *ctx)
+{
+    struct spill *spill = ctx;
+    cr_assert_eq(spill->maps, 0);
+    memset(spill->bytes, 'e', sizeof spill->bytes);
+    spill->empties++;
 }
 
 static struct collector *collector(enum collector_order order, size_t cap, struct spill *spill)
 {
     struct collector_config config = {.order = order, .memory_cap = cap};
-    if (spill) config.spill = (struct collector_spill){spill_write, spill_read, NULL, spill};
+    if (spill) config.spill = (struct collector_spill){.write = spill_write, .read = spill_read, .ctx = spill};
     return collector_new(&config);
 }
 
@@ -255,8 +286,11 @@ static void fill_shared(enum collector_order order)
     for (unsigned i = 0; i < LINES; i++) lines[(i + 1) * 1024 - 1] = '\n';
     for (unsigned i = 0; i < JOBS; i++) {
         spills[i] = calloc(1, sizeof(struct spill));
-        jobs[i] = collector_new(&(struct collector_config){
-            .order = order, .memory_cap = MIB, .shared = &shared, .spill = {spill_write, spill_read, NULL, spills[i]}});
+        jobs[i] = collector_new(
+            &(struct collector_config){.order = order,
+                                       .memory_cap = MIB,
+                                       .shared = &shared,
+                                       .spill = {.write = spill_write, .read = spill_read, .ctx = spills[i]}});
     }
     for (unsigned round = 0; round < 40; round++) {
         for (unsigned i = 0; i < JOBS; i++)
@@ -343,4 +377,106 @@ Test(collector, a_hundred_thousand_scattered_runs_are_held)
     cr_assert_eq(drain(c, seen), 200000);
     free(seen);
     assert_empty_and_free(c);
+}
+
+enum { LARGE_BYTES = 3 * COLLECTOR_SLICE_BYTES / 2, LARGE_CAP = COLLECTOR_SLICE_BYTES };
+
+static struct collector *collector_with_maps(enum collector_order order, struct spill *spill)
+{
+    return collector_new(&(struct collector_config){.order = order,
+                                                    .memory_cap = LARGE_CAP,
+                                                    .spill = {.write = spill_write,
+                                                              .read = spill_read,
+                                                              .map = spill_map,
+                                                              .unmap = spill_unmap,
+                                                              .empty = spill_empty,
+                                                              .ctx = spill}});
+}
+
+/* Adds one line of LARGE_BYTES, which is filled with a letter that belongs to its index. */
+static void add_large(struct collector *c, uint64_t index)
+{
+    struct buf line = {0};
+    cr_assert(buf_reserve(&line, LARGE_BYTES));
+    line.len = LARGE_BYTES;
+    memset(line.data, (int)('a' + index), LARGE_BYTES);
+    line.data[LARGE_BYTES - 1] = '\n';
+    cr_assert_eq(collector_take(c, index, 1, &line), COLLECTOR_OK);
+}
+
+/* Reads the next line and checks that it is whole. */
+static void read_large(struct collector *c, uint64_t index)
+{
+    struct answer_run run;
+    enum collector_status status;
+    cr_assert(collector_peek(c, &run, &status));
+    cr_assert_eq(run.first, index);
+    cr_assert_eq(run.len, LARGE_BYTES);
+    for (size_t i = 0; i + 1 < run.len; i++) cr_assert_eq(run.bytes[i], (char)('a' + index), "%zu", i);
+    collector_consume(c, 1, run.len);
+}
+
+static void spill_all(struct collector *c)
+{
+    while (collector_spills(c)) cr_assert_eq(collector_step(c), COLLECTOR_OK);
+}
+
+static void large_lines_go_to_the_spill_and_back(enum collector_order order)
+{
+    static struct spill spill;
+    spill = (struct spill){0};
+    struct collector *c = collector_with_maps(order, &spill);
+    uint64_t first = order == COLLECT_INPUT_ORDER ? 1 : 0; /* in input order, item 0 is missing at first */
+    for (uint64_t i = first; i < 3; i++) {
+        add_large(c, i);
+        if (i > 0) cr_assert(collector_spills(c), "only a part was written");
+        if (i != 1) spill_all(c);
+    }
+    cr_assert_eq(collector_spilled_bytes(c), 2 * LARGE_BYTES);
+    if (first) add_large(c, 0);
+    for (uint64_t i = 0; i < 3; i++) read_large(c, i);
+    cr_assert_leq(spill.longest, COLLECTOR_SLICE_BYTES);
+    cr_assert_eq(spill.maps, 0);
+    cr_assert_eq(collector_spilled_bytes(c), 0);
+    cr_assert_gt(spill.empties, 0);
+    collector_free(c);
+    assert_no_leaks();
+}
+
+Test(collector, a_large_line_goes_to_the_spill_in_parts_and_is_mapped_to_be_read)
+{
+    large_lines_go_to_the_spill_and_back(COLLECT_INPUT_ORDER);
+    large_lines_go_to_the_spill_and_back(COLLECT_COMPLETION_ORDER);
+}
+
+Test(collector, a_large_line_that_is_read_while_it_is_written_stays_in_memory)
+{
+    static struct spill spill;
+    struct collector *c = collector_with_maps(COLLECT_INPUT_ORDER, &spill);
+    add_large(c, 2);
+    spill_all(c);
+    add_large(c, 1);
+    cr_assert(collector_spills(c));
+    add_large(c, 0); /* now 0 and 1 are read before the rest of 1 is written */
+    read_large(c, 0);
+    read_large(c, 1);
+    cr_assert_eq(collector_step(c), COLLECTOR_OK);
+    cr_assert_not(collector_spills(c));
+    read_large(c, 2);
+    cr_assert_eq(collector_spilled_bytes(c), 0);
+    add_large(c, 4);
+    cr_assert(collector_spills(c));
+    collector_free(c);
+    assert_no_leaks();
+}
+
+Test(collector, a_part_that_cannot_be_written_is_a_failure_of_its_step)
+{
+    static struct spill spill;
+    struct collector *c = collector_with_maps(COLLECT_INPUT_ORDER, &spill);
+    add_large(c, 1);
+    spill.full = true;
+    cr_assert_eq(collector_step(c), COLLECTOR_SPILL_FAILED);
+    collector_free(c);
+    assert_no_leaks();
 }

@@ -22,8 +22,8 @@ static void expect(enum result_format format, uint64_t first, size_t room, const
     w.data = &kept;
     while (used < sizeof lines - 1) {
         cr_assert(buf_reserve(&out, room));
-        struct result_written n =
-            result_writer_write(&w, first + done, lines + used, sizeof lines - 1 - used, out.data + out.len, room);
+        struct result_written n = result_writer_write(&w, first + done, 3 - done, lines + used, sizeof lines - 1 - used,
+                                                      out.data + out.len, room);
         cr_assert(n.bytes > 0 && n.bytes <= room);
         out.len += n.bytes;
         used += n.line_bytes;
@@ -65,8 +65,8 @@ Test(result_writer, the_errors_of_a_document_in_buffers_of_any_size)
         result_writer_init(&w, RESULTS_ERRORS);
         while (used < sizeof errors - 1) {
             cr_assert(buf_reserve(&out, room));
-            struct result_written n =
-                result_writer_write(&w, 9 + done, errors + used, sizeof errors - 1 - used, out.data + out.len, room);
+            struct result_written n = result_writer_write(&w, 9 + done, 2 - done, errors + used,
+                                                          sizeof errors - 1 - used, out.data + out.len, room);
             cr_assert(n.bytes > 0 && n.bytes <= room);
             out.len += n.bytes;
             used += n.line_bytes;
@@ -85,12 +85,25 @@ Test(result_writer, a_line_of_many_items_says_how_many)
     char out[200];
     result_writer_init(&w, RESULTS_NDJSON);
     w.count = 5000000;
-    struct result_written n = result_writer_write(&w, 7, line, sizeof line - 1, out, sizeof out - 1);
+    struct result_written n = result_writer_write(&w, 7, 1, line, sizeof line - 1, out, sizeof out - 1);
     out[n.bytes] = '\0';
     cr_assert_str_eq(out, "{\"type\":\"error\",\"index\":7,\"count\":5000000,\"error\":{\"name\":\"cancelled\"}}\n");
     result_writer_init(&w, RESULTS_ERRORS);
     w.count = 2;
-    n = result_writer_write(&w, 7, line, sizeof line - 1, out, sizeof out - 1);
+    n = result_writer_write(&w, 7, 1, line, sizeof line - 1, out, sizeof out - 1);
     out[n.bytes] = '\0';
     cr_assert_str_eq(out, "{\"index\":7,\"count\":2,\"error\":{\"name\":\"cancelled\"}}");
+}
+
+Test(result_writer, the_end_of_the_only_line_is_not_searched)
+{
+    /* A newline that is found in the line would cut it off. */
+    static const char line[] = "{\"value\":\"a\nb\"}\n";
+    struct result_writer w;
+    char out[200];
+    result_writer_init(&w, RESULTS_NDJSON);
+    struct result_written n = result_writer_write(&w, 1, 1, line, sizeof line - 1, out, sizeof out - 1);
+    out[n.bytes] = '\0';
+    cr_assert_str_eq(out, "{\"type\":\"result\",\"index\":1,\"value\":\"a\nb\"}\n");
+    cr_assert_eq(n.lines, 1);
 }
