@@ -1,5 +1,6 @@
 #include "coordinator/job/phase.h"
 
+#include "common/base/limits.h"
 #include "common/base/memory_room.h"
 #include "coordinator/items/payload.h"
 #include "coordinator/job/job_internal.h"
@@ -23,6 +24,7 @@ static void write_chunk_header(struct buf *b, const struct jobspec *spec)
         buf_add_char(b, ']');
     }
     if (spec->common) {
+        if (!buf_reserve(b, spec->common_len + KIB)) BUG("a buffer without a cap refused"); /* so it is copied once */
         buf_add_str(b, ",\"common\":");
         buf_add(b, spec->common, spec->common_len);
     }
