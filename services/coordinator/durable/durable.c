@@ -18,10 +18,11 @@ static struct durable_run *next_run(const struct durable *d, const struct durabl
     return next ? CONTAINER_OF(next, struct durable_run, link) : NULL;
 }
 
+/* Runs that are over or lost are not found: the job may have a new run already. */
 static struct durable_run *find_run(const struct durable *d, const char *id)
 {
     struct durable_run *r = next_run(d, NULL);
-    while (r && strcmp(r->stored.id, id) != 0) r = next_run(d, r);
+    while (r && (r->lost || r->state == RUN_OVER || strcmp(r->stored.id, id) != 0)) r = next_run(d, r);
     return r;
 }
 
@@ -29,15 +30,23 @@ static struct durable_run *find_run(const struct durable *d, const char *id)
 
 static void claim(struct durable *d);
 
+/* The job may run here already. Its lease has then ended because the store did not renew it in time. */
+static void take_claimed(struct durable *d, struct store_call *claimed)
+{
+    struct durable_run *r = find_run(d, claimed->found.id);
+    if (r && durable_run_claimed_again(r, &claimed->found)) return;
+    if (claimed->found.fence > 1) ++*d->metrics.take_overs;
+    durable_run_new(d, claimed);
+    if (d->draining) durable_drain(d);
+}
+
 static void on_claimed(struct store_call *call)
 {
     struct durable *d = call->data;
     enum store_status status = call->status;
     d->claiming--;
     if (status == STORE_OK) {
-        if (call->found.fence > 1) ++*d->metrics.take_overs;
-        durable_run_new(d, call);
-        if (d->draining) durable_drain(d);
+        take_claimed(d, call);
     } else if (status != STORE_NOT_FOUND) {
         ++*d->metrics.failed_calls;
         log_warn("cannot look for durable jobs", LOG_STR("error", call->error));

@@ -68,10 +68,21 @@ void durable_run_lose(struct durable_run *r)
     d->changed(d->data, r->stored.id);
 }
 
+/* Whether the call has the fence of an earlier claim of this run. */
+static bool is_outdated(const struct durable_run *r, const struct store_call *call)
+{
+    return call->status == STORE_FENCED && call->job.fence < r->stored.fence;
+}
+
 bool run_call_succeeded(struct durable_run *r, struct run_call *c)
 {
     enum store_status status = c->call->status;
     if (status == STORE_OK) return true;
+    if (is_outdated(r, c->call) && !r->lost) {
+        c->call->job.fence = r->stored.fence;
+        run_call_start(r, c);
+        return false;
+    }
     if (status == STORE_FENCED || status == STORE_NOT_FOUND || status == STORE_CONFLICT) {
         run_call_free(c);
         durable_run_lose(r);
@@ -263,10 +274,23 @@ void durable_run_new(struct durable *d, struct store_call *claim)
 
 /* Its lease. */
 
+bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found)
+{
+    if (found->fence != r->stored.fence + 1) {
+        durable_run_lose(r);
+        return false;
+    }
+    log_warn("the lease of a durable job has ended before the job store renewed it", LOG_STR("job", r->stored.id));
+    r->stored.fence = found->fence;
+    r->renewed_ns = now_ns();
+    if (found->cancel_wanted) durable_run_cancel(r);
+    return true;
+}
+
 static void on_renewed(struct store_call *call)
 {
     struct durable_run *r = call->data;
-    enum store_status status = call->status;
+    enum store_status status = is_outdated(r, call) ? STORE_AWAY : call->status;
     bool cancel = status == STORE_OK && call->found.cancel_wanted;
     if (status == STORE_OK) r->renewed_ns = r->renewing_ns;
     r->renewing = NULL;

@@ -203,6 +203,59 @@ Test(durable_store, a_job_that_is_fenced_while_it_loads_is_dropped)
     bench_over(&b);
 }
 
+/* The lease ends, although the coordinator runs the job: the store was slow, or the process was stopped. */
+Test(durable_store, a_run_keeps_its_job_when_its_own_coordinator_claims_it_again)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 200, 10);
+    bench_pass(&b, 100);
+    fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 1000);
+    stage_answer(&b.replica.stage, 1);
+    bench_pass(&b, 20000);
+    cr_assert_eq(j->job.fence, 2);
+    cr_assert_eq(b.replica.durable.runs.n, 1);
+    fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 0);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 0);
+    bench_work(&b, 8000);
+    harness_expect_end(j, STORED_SUCCEEDED, 200);
+    cr_assert_eq(j->job.fence, 2);
+    cr_assert_eq(*b.replica.durable.metrics.take_overs, 0);
+    cr_assert_eq(*b.replica.durable.metrics.fenced, 0);
+    bench_over(&b);
+}
+
+Test(durable_store, a_cancellation_is_seen_when_a_job_is_claimed_again)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    bench_pass(&b, 100);
+    fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
+    j->job.cancel_wanted = true;
+    bench_pass(&b, 20000);
+    cr_assert_eq(j->job.state, STORED_CANCELLED);
+    bench_over(&b);
+}
+
+Test(durable_store, a_job_that_another_coordinator_had_in_between_is_run_anew)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    bench_pass(&b, 100);
+    fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
+    take_over(b.store, j);
+    bench_pass(&b, 18000);
+    cr_assert_eq(j->job.fence, 3);
+    cr_assert_eq(*b.replica.durable.metrics.fenced, 1);
+    fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 0);
+    bench_work(&b, 6000);
+    harness_expect_end(j, STORED_SUCCEEDED, 100);
+    bench_over(&b);
+}
+
 Test(durable_store, a_damaged_block_of_items_fails_the_job)
 {
     struct bench b;
