@@ -212,9 +212,22 @@ enum store_status sqlite_refuse(struct store_call *call, enum store_status statu
     return status;
 }
 
+/* SQLite goes on with a file that was removed or replaced. Nobody would find again what is written to it. */
+static bool is_in_place(struct sqlite_db *d)
+{
+    int has_moved = 0;
+    sqlite3_file_control(d->db, NULL, SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    if (!has_moved) return true;
+    d->rc = SQLITE_READONLY_DBMOVED;
+    d->system_error = 0;
+    snprintf(d->error, sizeof d->error, "its file was removed or replaced while it was in use");
+    return false;
+}
+
 bool sqlite_begin(struct sqlite_db *d)
 {
     d->rc = SQLITE_OK;
+    if (!d->only_reads && !is_in_place(d)) return false;
     if (d->max_bytes > 0) {
         int64_t pages = sqlite_number(d, SQL_PAGE_COUNT) - sqlite_number(d, SQL_FREE_PAGES);
         d->used_bytes = (uint64_t)pages * SQLITE_PAGE_BYTES;

@@ -251,3 +251,30 @@ Test(store_open, a_damaged_block_is_told_and_the_rest_can_be_read)
     shop_release(&s);
     assert_no_leaks();
 }
+
+/* SQLite would go on, and all that was reported would be gone after a restart. */
+Test(store_open, nothing_is_written_to_a_file_that_was_moved_away)
+{
+    char away[200];
+    struct shop s;
+    shop_init(&s);
+    snprintf(away, sizeof away, "%s.away", s.path);
+    shop_open(&s);
+    shop_submit(&s, shop_id(1), 0);
+    cr_assert_eq(rename(s.path, away), 0);
+    struct store_call *c = shop_new_job(&s, shop_id(2), NULL);
+    cr_assert_eq(shop_run(&s, c), STORE_BROKEN);
+    cr_assert(strstr(c->error, "removed or replaced"), "%s", c->error);
+    store_call_free(c);
+    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING, "it can be read");
+    cr_assert_eq(rename(away, s.path), 0);
+    shop_submit(&s, shop_id(3), 0);
+    shop_reopen(&s);
+    cr_assert_eq(shop_state(&s, shop_id(3)), STORED_PENDING);
+    cr_assert_eq(unlink(s.path), 0);
+    c = shop_new_job(&s, shop_id(4), NULL);
+    cr_assert_eq(shop_run(&s, c), STORE_BROKEN);
+    store_call_free(c);
+    shop_release(&s);
+    assert_no_leaks();
+}
