@@ -94,7 +94,9 @@ static bool read_some(struct http_call *call, bool *more)
     *more = n == (ssize_t)cap;
     if (n > 0) {
         call->heard_ms = uv_now(c->loop);
-        return feed(call, c->room, (size_t)n);
+        if (!feed(call, c->room, (size_t)n)) return false;
+        call_count_bytes(call, (size_t)n);
+        return true;
     }
     int error = n < 0 ? errno : 0;
     if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR) return true;

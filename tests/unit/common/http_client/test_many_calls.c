@@ -1,4 +1,5 @@
 /* Long answers and many calls at once. */
+#include "common/http_client/http_client_internal.h"
 #include "unit/common/http_client/http_client_harness.h"
 
 Test(http_client, a_big_body_goes_and_comes_unharmed)
@@ -40,6 +41,30 @@ Test(http_client, long_answers_are_read_in_turns_and_others_in_between)
         cr_assert_eq(big[i].answer.len, BIG);
         buf_release(&big[i].answer);
     }
+    buf_release(&h.answer);
+    tear_down();
+}
+
+/* A peer can send much more than the bytes of the body. Without a turn, the call would read as long as there is more.
+ */
+Test(http_client, the_lines_between_chunks_count_for_a_turn_as_well)
+{
+    enum { CHUNKS = 1024, EXTENSION = 2048 };
+    struct buf text = {0};
+    struct heard h = {.body = "x", .body_len = 1};
+    buf_add_str(&text, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < CHUNKS; i++) buf_addf(&text, "1;%0*d\r\ny\r\n", EXTENSION, 0);
+    buf_add_str(&text, "0\r\n\r\n");
+    start(&h, "/held");
+    while (requests == 0) uv_run(&loop, UV_RUN_ONCE);
+    say_bytes(held, text.data, text.len);
+    while (!h.ends) {
+        if (h.call->is_plain && h.answer.len > CHUNKS / 2) cr_assert_neq(h.call->flow, CALL_FLOW_SHORT);
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    cr_assert_eq(h.result.outcome, HTTP_CALL_OK, "%s", h.reason);
+    cr_assert_eq(h.answer.len, CHUNKS);
+    buf_release(&text);
     buf_release(&h.answer);
     tear_down();
 }
