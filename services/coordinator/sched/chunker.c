@@ -4,12 +4,12 @@
 
 #define AHEAD_NS          (40 * NS_PER_MS) /* work that may wait at a worker beyond its busy slots, per slot */
 #define CHUNK_COST_SHARE  0.03             /* largest share of a chunk's slot time that its overhead may take */
-#define CHUNK_COST_TIMES  5.0       /* a chunk's slot time if slots would be idle, as a multiple of its overhead */
-#define COORDINATOR_SHARE 0.5       /* share of the coordinator's time that chunks may take with all slots busy */
-#define RAMP_NS           NS_PER_MS /* the limit of a job doubles each time this has passed */
-#define CHUNKS_AHEAD      2.0       /* chunks of the least size that may wait at a worker beyond its busy slots */
-#define CHUNKS_PER_WINDOW 4         /* least number of adaptive chunks in a worker's window */
-#define CHUNK_GROWTH      8         /* a chunk may be this many times as large as the largest one answered */
+#define CHUNK_COST_TIMES  5.0 /* a chunk's slot time if slots would be idle, as a multiple of its overhead */
+#define COORDINATOR_SHARE 0.5 /* share of the coordinator's time that chunks may take with all slots busy */
+#define RAMP_NS           (2 * NS_PER_MS) /* the limit of a job may double each time this has passed */
+#define CHUNKS_AHEAD      2.0             /* chunks of the least size that may wait at a worker beyond its busy slots */
+#define CHUNKS_PER_WINDOW 4               /* least number of adaptive chunks in a worker's window */
+#define CHUNK_GROWTH      8               /* a chunk may be this many times as large as the largest one answered */
 #define CHUNK_ITEMS_MAX   (1u << 22)
 
 /*
@@ -186,18 +186,22 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
 }
 
 /* While chunks are too small for their cost, only a few chunks are in flight, because one for each slot could be
- * thousands of chunks. Long items should not have to wait for this limit, so it doubles with time. */
+ * thousands of chunks. Long items should not have to wait for this limit, so it doubles with time. While chunks still
+ * grow, the items are not long. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;
     double item_ns = item_cost_marginal_ns(cost_of(job)), cost_ns = job->s->chunk_cost_ns + DEFAULT_CHUNK_COST_NS;
     if (item_ns > 0 && growth_limit(job) * item_ns * CHUNK_COST_SHARE >= cost_ns) return false;
-    if (job->ramp_timer.node.place == 0) timer_set(job->s, &job->ramp_timer, job->s->now_ns + RAMP_NS);
+    if (job->ramp_timer.node.place == 0) {
+        job->ramp_largest = job->largest_answered;
+        timer_set(job->s, &job->ramp_timer, job->s->now_ns + RAMP_NS);
+    }
     return true;
 }
 
 void chunker_ramp_timer_fired(struct sched_job *job)
 {
-    job->ramp *= 2;
+    if (job->largest_answered <= job->ramp_largest) job->ramp *= 2;
     job_changed(job);
 }

@@ -104,6 +104,7 @@ struct sched_job {
     struct sched_item_cost seen; /* cost as measured here, which includes round trips and queues */
     uint64_t ramp;               /* chunks that may be in flight while they still grow */
     struct sched_timer ramp_timer;
+    uint32_t ramp_largest;            /* largest_answered when the timer was set */
     double wait_mean, wait_deviation; /* mean and deviation of the waits for an answer, in expected waits, hedge.c */
     uint32_t largest_answered;        /* items of the largest chunk that was answered */
     uint64_t moved_items;             /* part of counts.hedged: sent elsewhere while processes were starting */

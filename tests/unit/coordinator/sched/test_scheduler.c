@@ -406,3 +406,27 @@ Test(scheduler, a_worker_that_does_not_end_its_answer_does_not_hold_the_job)
     cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
     shell_over(&sh);
 }
+
+/* 32 chunks may be in flight while chunks are small. */
+Test(scheduler, while_chunks_grow_no_more_of_them_are_in_flight)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 200; i++) worker(&sh, 1);
+    struct sched_job *job = job_of(&sh, 1000000);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 32);
+    struct sched_attempt *quick = sh.out[0];
+    answer(&sh, quick, items_of(quick), 0);
+    sched_attempt_cost(quick, items_of(quick), 100, 0);
+    end(&sh, quick, SCHED_END_COMPLETE);
+    run(&sh);
+    for (uint64_t end = sh.now + 3 * MS; sh.now < end; run_at(&sh, sh.now + MS)) cr_assert_eq(sh.out_n, 32);
+    run_at(&sh, sh.now + 2 * MS);
+    cr_assert_gt(sh.out_n, 32, "nothing is answered any more, so the items may be long");
+    sched_job_cancel(job, SCHED_CANCELLED, "the test is over");
+    run(&sh);
+    while (sh.out_n > 0) end(&sh, sh.out[0], SCHED_END_LOST);
+    run(&sh);
+    shell_over(&sh);
+}
