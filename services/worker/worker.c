@@ -240,6 +240,12 @@ static void choose_id(struct worker *w)
     snprintf(w->id, sizeof w->id, "%s-%d-%04x", host, (int)getpid(), (unsigned)(now_ns() >> 10 & 0xffff));
 }
 
+static void note_sleep(void *data)
+{
+    struct worker *w = data;
+    cpu_wait_sleeps(&w->cpu_wait, now_ns());
+}
+
 bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err, size_t err_size)
 {
     *w = (struct worker){.loop = loop, .config = config};
@@ -257,11 +263,14 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
         return false;
     }
     scratch_make(&w->scratch);
+    cpu_wait_init(&w->cpu_wait, 0);
+    turn_add(loop, &w->sleeps, TURN_BEFORE_SLEEP_WORKED, note_sleep, w);
     w->env = (struct process_env){.loop = loop,
                                   .reaper = &w->reaper,
                                   .worker_id = w->id,
                                   .scratch = w->scratch.path,
-                                  .plain_output = config->task_output == 1};
+                                  .plain_output = config->task_output == 1,
+                                  .our_wait = &w->cpu_wait};
     register_metrics(w);
     w->ecs_agent = ecs_agent_start(loop, config->protection_s, config->protection_idle_s, w->protection_failures);
     if (config->watch) w->watch = watch_start(loop, config->tasks, on_changed, w);
@@ -328,6 +337,7 @@ static void on_pool_closed(uv_handle_t *handle)
 void worker_stop(void *data)
 {
     struct worker *w = data;
+    turn_remove(&w->sleeps);
     for (struct pool *p = w->pools, *next; p; p = next) {
         next = p->next;
         pool_close(p, on_pool_closed);
@@ -359,5 +369,6 @@ void worker_release(struct worker *w)
 {
     task_set_release(&w->tasks);
     locked_dir_remove(&w->scratch);
+    cpu_wait_release(&w->cpu_wait);
     free(w->hosts_dir);
 }

@@ -8,6 +8,7 @@
 #include "common/base/unit_cost.h"
 #include "common/observe/metrics.h"
 #include "common/files/locked_dir.h"
+#include "common/loop/turn.h"
 #include "common/service/service.h"
 #include "common/trace/trace_export.h"
 #include "worker/ecs/ecs_agent.h"
@@ -45,6 +46,8 @@ struct worker {
     struct watch *watch; /* NULL: tasks are read again on SIGHUP only */
     struct reaper reaper;
     struct process_env env;
+    struct cpu_wait cpu_wait;
+    struct turn_step sleeps;     /* notes how long the worker has waited for a processor */
     struct ecs_agent *ecs_agent; /* NULL outside ECS */
     struct registrar *registrar; /* NULL without --register */
     bool draining, cut;

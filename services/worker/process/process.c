@@ -84,6 +84,7 @@ struct process *process_start(const struct process_env *env, struct task *task, 
         return NULL;
     }
     p->child.pid = s.pid;
+    cpu_wait_init(&p->cpu_wait, s.pid);
     p->child.on_exit = process_on_exit;
     reaper_add(env->reaper, &p->child);
     open_pipe(p, &p->in, s.in);

@@ -32,6 +32,7 @@
 #include "worker/process/fault.h"
 #include "worker/process/tail.h"
 #include "worker/process/window.h"
+#include "worker/system/cpu_wait.h"
 #include "worker/system/reaper.h"
 #include "worker/task/task.h"
 
@@ -64,8 +65,9 @@ struct process_env {
     uv_loop_t *loop;
     struct reaper *reaper;
     const char *worker_id;
-    bool plain_output;   /* the output of tasks is shown unchanged, see tail.h */
-    const char *scratch; /* the directory in which processes get temporary directories; NULL: they get none */
+    bool plain_output;         /* the output of tasks is shown unchanged, see tail.h */
+    const char *scratch;       /* the directory in which processes get temporary directories; NULL: they get none */
+    struct cpu_wait *our_wait; /* of the worker itself; NULL: not counted */
 };
 
 /* Our end of a pipe. */
@@ -109,6 +111,10 @@ struct process {
     uint64_t grace_until_ns; /* in ENDING: when it is killed, with grace_cause as the reason */
     const char *grace_cause;
     struct tail tail;
+    struct cpu_wait cpu_wait;
+    struct {
+        uint64_t ran_ns, waited_ns; /* the values of cpu_wait at the last answers */
+    } counted;
 };
 
 /* Starts a process. Returns NULL, with a fault, when it cannot be started. */

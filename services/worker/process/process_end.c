@@ -34,6 +34,7 @@ void process_release(struct process *p)
     buf_release(&p->partial);
     buf_release(&p->numbered);
     window_release(&p->window);
+    cpu_wait_release(&p->cpu_wait);
     task_unref(p->task);
     free(p);
 }

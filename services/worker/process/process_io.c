@@ -59,6 +59,20 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
+/* Tells the window how long the process waited for a processor since the last answers, and how long the worker waited
+ * when these answers woke it. Returns `now`. */
+static uint64_t count_wait(struct process *p, uint64_t now)
+{
+    struct cpu_wait none = {0}, *its = &p->cpu_wait, *ours = p->env->our_wait ? p->env->our_wait : &none;
+    cpu_wait_read(its, now);
+    cpu_wait_read(ours, now);
+    p->window.waited_ns = its->waited_ns - p->counted.waited_ns + ours->waited_ns - ours->waited_before_ns;
+    p->window.ran_ns = its->ran_ns - p->counted.ran_ns;
+    p->counted.waited_ns = its->waited_ns;
+    p->counted.ran_ns = its->ran_ns;
+    return now;
+}
+
 /* Reads the output of a process that has not reported yet that it is ready. Output before this report is logged like
  * stderr. Consumes only whole lines, and returns how many bytes it consumed. */
 static size_t read_start(struct process *p, const char *data, size_t len)
@@ -73,7 +87,7 @@ static size_t read_start(struct process *p, const char *data, size_t len)
         used += n + 1;
         if (n && line[n - 1] == '\r') n--;
         if (n == sizeof ready - 1 && memcmp(line, ready, n) == 0)
-            process_become_ready(p, now_ns());
+            process_become_ready(p, count_wait(p, now_ns()));
         else
             tail_add(&p->tail, line, (size_t)(newline + 1 - line), &from, now_ns());
     }
@@ -89,7 +103,8 @@ static bool read_answers(struct process *p, const char *data, size_t len)
         len -= used;
     }
     struct intake in = {0};
-    if (p->state != PROCESS_STARTING) in = window_intake(&p->window, data, len, now_ns(), p->hooks->progress);
+    if (p->state != PROCESS_STARTING)
+        in = window_intake(&p->window, data, len, count_wait(p, now_ns()), p->hooks->progress);
     buf_add(&p->partial, data + in.used, len - in.used);
     return check_output(p, &in, data + in.used, len - in.used);
 }
@@ -111,7 +126,7 @@ static bool read_long_line(struct process *p, size_t seen)
     line.len = len;
     p->partial = (struct buf){0};
     p->long_line = len >= READ_BYTES ? len : 0;
-    in = window_intake_buf(&p->window, &line, now_ns(), p->hooks->progress);
+    in = window_intake_buf(&p->window, &line, count_wait(p, now_ns()), p->hooks->progress);
     bool ok = check_output(p, &in, in.fault ? line.data + frame : "", in.fault ? line.len - frame : 0) &&
               (rest.len == 0 || read_answers(p, rest.data, rest.len));
     buf_release(&line);

@@ -41,13 +41,16 @@ enum window_form {
 struct window {
     enum window_form form;
     struct run *head, **tail;
-    uint64_t items;           /* items that were given and are not answered */
-    size_t bytes;             /* bytes of the runs given; a run counts until it is done */
-    uint64_t limit;           /* the limit of items */
-    bool filled;              /* the limit was reached since the last answer */
-    uint64_t item_ns;         /* estimated time of an item */
-    size_t answer_bytes;      /* running mean of the bytes of an answer */
-    uint64_t head_since_ns;   /* when the current item began */
+    uint64_t items;         /* items that were given and are not answered */
+    size_t bytes;           /* bytes of the runs given; a run counts until it is done */
+    uint64_t limit;         /* the limit of items */
+    bool filled;            /* the limit was reached since the last answer */
+    uint64_t item_ns;       /* estimated time of an item */
+    size_t answer_bytes;    /* running mean of the bytes of an answer */
+    uint64_t head_since_ns; /* when the current item began */
+    /* Since the last answers: how long the process and the worker waited for a processor, and how long the process ran.
+     * The owner sets them before window_intake(). */
+    uint64_t waited_ns, ran_ns;
     uint64_t given, answered; /* items in the life of the process */
     size_t seen;              /* bytes of the unfinished line that were searched for a newline */
     struct value_scan scan;   /* the value of the unfinished line, if the line is long */

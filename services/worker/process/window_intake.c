@@ -281,12 +281,20 @@ static const char *read_line(struct reading *rd, const char *line, size_t len)
     BUG("no such form");
 }
 
+/* Waiting for a processor is no work. If it were taken for work, items would seem long on a crowded machine, so chunks
+ * would be small, and small chunks crowd the machine even more. */
+static uint64_t work_ns(const struct window *w, uint64_t passed_ns)
+{
+    uint64_t least = w->ran_ns < passed_ns ? w->ran_ns : passed_ns;
+    return passed_ns > w->waited_ns + least ? passed_ns - w->waited_ns : least;
+}
+
 static struct intake read_lines(struct window *w, const char *data, size_t len, struct buf *memory, uint64_t now,
                                 void (*progress)(struct chunk *c))
 {
     struct intake in = {0};
     struct reading rd = {.w = w, .progress = progress, .memory = memory, .batch = data};
-    if (w->head && now > w->head_since_ns) rd.slot_ns = now - w->head_since_ns;
+    if (w->head && now > w->head_since_ns) rd.slot_ns = work_ns(w, now - w->head_since_ns);
     /* The bytes at these pointers are not read any more once the memory was taken over. */
     const char *at = data, *end = data + len;
     while (at + w->seen < end) {

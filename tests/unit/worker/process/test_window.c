@@ -362,3 +362,28 @@ Test(window, a_line_without_a_value_has_a_limit_of_its_own)
     chunk_unref(c);
     assert_no_leaks();
 }
+
+static uint64_t slot_ns_after(uint64_t now, uint64_t waited_ns, uint64_t ran_ns)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n");
+    window_init(&w, FORM_TRUSTED);
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
+    w.waited_ns = waited_ns;
+    w.ran_ns = ran_ns;
+    cr_assert_null(take_in(&w, "{\"value\":1}\n", now).fault);
+    uint64_t slot_ns = c->cost.slot_ns;
+    window_release(&w);
+    chunk_unref(c);
+    return slot_ns;
+}
+
+Test(window, waiting_for_a_processor_is_no_slot_time)
+{
+    cr_assert_eq(slot_ns_after(1000, 0, 300), 1000);
+    cr_assert_eq(slot_ns_after(1000, 600, 300), 400);
+    cr_assert_eq(slot_ns_after(1000, 900, 300), 300, "the item took at least as long as its process ran");
+    cr_assert_eq(slot_ns_after(1000, 5000, 300), 300);
+    cr_assert_eq(slot_ns_after(1000, 5000, 9000), 1000, "the process ran before the item began, too");
+    assert_no_leaks();
+}

@@ -1,0 +1,28 @@
+/*
+ * How long a process was ready to run, but waited for a processor, as Linux counts it in /proc/PID/schedstat. If more
+ * processes are ready than there are processors, an item holds its slot for much longer than its work takes.
+ */
+#ifndef FANTAIL_WORKER_SYSTEM_CPU_WAIT_H
+#define FANTAIL_WORKER_SYSTEM_CPU_WAIT_H
+
+#include <sys/types.h>
+
+#include "common/base/base.h"
+
+/* Embedded in its owner. A zeroed struct counts nothing, and may be released. */
+struct cpu_wait {
+    int fd_plus_1;              /* 0: the file is not open */
+    uint64_t ran_ns, waited_ns; /* in the life of the process */
+    uint64_t read_at_ns;
+    uint64_t waited_before_ns; /* waited_ns at the last cpu_wait_sleeps() */
+};
+
+/* Opens the file. Without it, nothing is counted. pid 0: this process. */
+void cpu_wait_init(struct cpu_wait *c, pid_t pid);
+void cpu_wait_release(struct cpu_wait *c);
+/* Brings ran_ns and waited_ns up to date, but not more than once in a millisecond. */
+void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns);
+/* Call it before this process sleeps. waited_ns - waited_before_ns is then how long it waits after it is woken. */
+void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
+
+#endif

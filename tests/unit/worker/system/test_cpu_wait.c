@@ -1,0 +1,52 @@
+/* How long a process waits for a processor, counted on one processor that two processes keep busy. */
+#include "worker/system/cpu_wait.h"
+
+#include <criterion/criterion.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void stay_on_one_processor(void)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
+}
+
+Test(cpu_wait, two_busy_processes_on_one_processor_wait_for_each_other, .timeout = 30)
+{
+    struct cpu_wait ours, its;
+    stay_on_one_processor();
+    pid_t child = fork();
+    if (child == 0)
+        for (;;) continue;
+    cpu_wait_init(&ours, 0);
+    cpu_wait_init(&its, child);
+    if (!ours.fd_plus_1) cr_skip("this kernel does not count it");
+    uint64_t now = 0;
+    while (ours.waited_ns - ours.waited_before_ns < NS_PER_MS || its.waited_ns < NS_PER_MS || its.ran_ns < NS_PER_MS) {
+        now += NS_PER_MS;
+        if (now == NS_PER_MS) cpu_wait_sleeps(&ours, now);
+        cpu_wait_read(&ours, now);
+        cpu_wait_read(&its, now);
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    uint64_t before = its.waited_ns;
+    cpu_wait_read(&its, now + NS_PER_S);
+    cr_assert_geq(its.waited_ns, before, "a process that has ended keeps its figures");
+    cpu_wait_release(&ours);
+    cpu_wait_release(&its);
+}
+
+Test(cpu_wait, without_a_file_nothing_is_counted)
+{
+    struct cpu_wait c;
+    cpu_wait_init(&c, 1 << 30);
+    cpu_wait_read(&c, NS_PER_S);
+    cpu_wait_sleeps(&c, 2 * NS_PER_S);
+    cr_assert(c.waited_ns == 0 && c.ran_ns == 0 && c.waited_before_ns == 0);
+    cpu_wait_release(&c);
+}
