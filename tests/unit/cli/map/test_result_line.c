@@ -37,7 +37,7 @@ Test(result_line, an_error_can_be_that_of_several_items)
     cr_assert_eq(r.kind, RESULT_ERROR);
     cr_assert_eq(r.index, 7);
     cr_assert_eq(r.count, 3);
-    cr_assert_eq(read_line("{\"type\":\"error\",\"index\":7,\"error\":{}}").count, 0);
+    cr_assert_eq(read_line("{\"type\":\"error\",\"index\":7,\"error\":{}}").count, 1);
 }
 
 Test(result_line, a_line_of_an_unknown_type_is_not_a_bad_line)
