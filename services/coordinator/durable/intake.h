@@ -13,10 +13,15 @@
 
 #include "common/http_server/http_server.h"
 #include "coordinator/durable/durable.h"
+#include "coordinator/items/splitter.h"
 
 /* Returns whether the request asks for a durable job. */
 bool intake_is_wanted(const struct http_exchange *x);
 /* Handles POST /v1/jobs of such a request: answers it, or accepts it. */
 void intake_handle(struct http_exchange *x, struct durable *d);
+
+/* Private to intake.c and intake_admit.c. Finds out the format of the body. Returns false after answering, if the
+ * request cannot be accepted. */
+MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
 
 #endif
