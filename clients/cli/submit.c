@@ -74,7 +74,7 @@ static bool read_all(const char *path, struct buf *text)
         text->len += fread(text->data + text->len, 1, 256u << 10, file);
     }
     bool good = file && !ferror(file);
-    if (!good) complain("--file: cannot read %s: %s", path, strerror(errno));
+    if (!good && !interrupt_signal()) complain("--file: cannot read %s: %s", path, strerror(errno));
     if (file && !standard) fclose(file);
     return good;
 }

@@ -14,6 +14,12 @@ A, B, C = (f"0195f2c4-1a2b-7000-8000-00000000000{n}" for n in (1, 2, 3))
 EARLIER = "0195f000-0000-7000-8000-000000000000"
 
 
+def is_in_read(pid):
+    """Whether the process waits in read() of descriptor 0."""
+    with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+        return file.read().split()[:2] == ["0", "0x0"]
+
+
 class FakeTest(CliTest):
     """Adds fake(), whose address all commands get."""
 
@@ -90,6 +96,14 @@ class Submit(FakeTest):
         self.assert_ended(self.submit(reduce="sum"), 3, [], ['with "reduce"', "was cancelled"])
         wait_until(lambda: getattr(self.fake, "hung_up", False), "the end of the connection")
 
+    def test_an_interrupt_while_the_job_is_read_says_nothing(self):
+        process = subprocess.Popen([FANTAIL, "submit", "--detach"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env=self.environment(FANTAIL_URL=self.fake.url), cwd=self.folder)
+        with process:
+            wait_until(lambda: is_in_read(process.pid), "the command reads its input")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual((process.wait(60), process.stderr.read()), (-signal.SIGINT, b""))
+
     def test_wrong_usage_is_status_2_and_says_what(self):
         for arguments, word in ((["--label", "a,b"], "--label: \"a,b\" has a comma"), (["--label", ""], "--label: must be"),
                                 (["--label", "x"] * 17, "at most 16 times"), (["--ndjson"], "--ndjson: "),
@@ -163,6 +177,12 @@ class List(FakeTest):
         self.assertIn(A[:13], ended.lines[1])
         self.assert_ended(self.cli("jobs", "--label", "x"), 3, [], ["cannot be filtered"])
 
+    def test_what_is_no_status_is_wrong_usage(self):
+        for words in ("done", "succeeded,", ",failed", ""):
+            with self.subTest(words):
+                self.assert_ended(self.cli("jobs", "--status", words), 2, [], ["is not the status of a job"])
+        self.assertEqual(self.fake.requests, [])
+
 
 class Ids(FakeTest):
     def test_the_beginning_of_an_id_is_enough_if_no_other_id_has_it(self):
@@ -205,6 +225,10 @@ class Ids(FakeTest):
             self.fake.add(job_id, "running")
         self.assert_ended(self.cli("cancel", "0195f0", "0195f2"), 2, [], [A, B])
         self.assertEqual(self.asked("DELETE"), [])
+
+    def test_without_a_store_the_beginning_of_an_unknown_id_says_so(self):
+        self.fake.store = False
+        self.assert_ended(self.cli("status", "0195f2"), 3, [], ["the coordinator has no job store"])
 
     def test_what_is_no_id_is_wrong_usage(self):
         for command in ("status", "wait", "results", "cancel", "redrive"):
@@ -359,8 +383,38 @@ class Results(FakeTest):
 
     def test_wrong_usage_is_status_2_and_says_what(self):
         for arguments, word in (([A, B], f"{B} is a second one"), (["--errors", "/nowhere/x", A], "--errors: cannot write"),
-                                (["--only", "both", A], "--only: must be one of all, values, errors")):
+                                (["--only", "both", A], "--only: must be one of all, values, errors"),
+                                (["--from", "-1", A], "--from: must be a whole number from 0 to 1000000000000000, not")):
             self.assert_ended(self.cli("results", *arguments), 2, [], [word])
+
+
+class Output(FakeTest):
+    COMMANDS = (["jobs"], ["status", A], ["wait", A], ["cancel", A], ["submit", "--detach", "-f", "job.json"])
+
+    def setUp(self):
+        super().setUp()
+        write_file(os.path.join(self.folder, "job.json"), '{"task":"square","items":[1]}')
+
+    def run_into(self, output, arguments):
+        return subprocess.run([FANTAIL, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
+                              env=self.environment(FANTAIL_URL=self.fake.url), cwd=self.folder, timeout=60, check=False)
+
+    def test_a_full_disk_is_status_3_and_named(self):
+        self.fake.add(A, "succeeded", [0])
+        for arguments in self.COMMANDS:
+            with self.subTest(arguments), open("/dev/full", "wb") as full:
+                ended = self.run_into(full, arguments)
+                self.assertEqual(ended.returncode, 3, ended)
+                self.assertIn(b"cannot write to standard output: No space left on device", ended.stderr)
+
+    def test_they_end_by_sigpipe_when_nobody_reads(self):
+        self.fake.add(A, "succeeded", [0])
+        for arguments in self.COMMANDS:
+            reads, writes = os.pipe()
+            os.close(reads)
+            with self.subTest(arguments), open(writes, "wb") as pipe:
+                ended = self.run_into(pipe, arguments)
+                self.assertEqual(ended.returncode, -signal.SIGPIPE, ended)
 
 
 class Change(FakeTest):
@@ -373,7 +427,7 @@ class Change(FakeTest):
 
     def test_cancel_never_removes_a_job_that_has_ended(self):
         self.fake.add(A, "succeeded", [1])
-        self.assert_ended(self.cli("cancel", A), 0, [f"{A}  succeeded"], ["had ended before"])
+        self.assert_ended(self.cli("cancel", A), 0, [f"{A}  succeeded"], ["had already ended"])
         self.assertEqual(self.asked("DELETE"), [f"/v1/jobs/{A}?only=cancel"])
         self.assertIn(A, self.fake.jobs)
 
@@ -571,7 +625,9 @@ class MapDetached(LocalTest):
 
     def test_wrong_usage_is_status_2_and_says_what(self):
         for arguments, word in ((["square", "--detach", "--reduce", "sum"], "--reduce: cannot"), (["square", "--detach", "-0"], "--null: "),
-                                (["square", "--detach", "--errors", "x"], "--errors: cannot"), (["square", "--label", "x"], "--label: is for"),
+                                (["square", "--detach", "--errors", "x"], "--errors: cannot"),
+                                (["square", "--detach", "--skip-failed"], "--skip-failed: cannot"),
+                                (["square", "--detach", "--order", "completion"], "--order: cannot"), (["square", "--label", "x"], "--label: is for"),
                                 (["square", "--idempotency-key", "x"], "--idempotency-key: is for"),
                                 (["square", "--detach", "--label", "a,b"], '--label: "a,b" has a comma')):
             with self.subTest(arguments):
@@ -649,7 +705,7 @@ class Everywhere(CliTest):
         for arguments in self.COMMANDS:
             ended = self.cli(*arguments, "--url", "http://127.0.0.1:9", stdin="{}")
             self.assertEqual((ended.status, ended.out), (3, b""), ended)
-            self.assertIn(b"127.0.0.1:9", ended.err)
+            self.assertTrue(ended.err.startswith(b"fantail: cannot connect to http://127.0.0.1:9: "), ended)
 
     def test_a_missing_url_says_what_to_give(self):
         for arguments in self.COMMANDS:

@@ -23,7 +23,7 @@ static const struct option_spec cancel_spec = {
              "and `fantail redrive` runs the rest. A job that has ended is not changed. The first characters of an ID\n"
              "are enough if no other ID begins with them.",
     .epilogue =
-        "Exit status: 0 the jobs are cancelled or had ended before, 2 wrong usage, 3 a job is not known, or the\n"
+        "Exit status: 0 the jobs are cancelled or had already ended, 2 wrong usage, 3 a job is not known, or the\n"
         "service refused or could not be reached.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
@@ -72,7 +72,7 @@ static int cancel(struct job_service *s, const char *id, void *data)
     if (had_ended) status = job_service_read_job(s, id, 0, &job);
     if (status) return status;
     print_change(data, &job, remote_job_has_ended(&job) ? remote_status_words[job.status] : "cancelling");
-    if (had_ended) complain("job %s had ended before", id);
+    if (had_ended) complain("job %s had already ended", id);
     return EXIT_OK;
 }
 

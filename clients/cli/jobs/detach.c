@@ -116,7 +116,7 @@ static int finish(struct job_service *s, const struct detach_options *o)
     int status = job_service_answered_job(s, &accepted);
     if (!status && o->json) job_print_json(&accepted);
     if (!status && !o->json) printf("%s\n", accepted.id);
-    return fflush(stdout) == 0 ? status : EXIT_JOB_FAILED;
+    return job_print_end(status);
 }
 
 static int send_job(struct job_service *s, const struct detach_options *o, const struct buf *job)

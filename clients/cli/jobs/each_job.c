@@ -1,10 +1,15 @@
 #include "cli/jobs/each_job.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 
+#include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
 #include "cli/jobs/job_ids.h"
+
+static int write_error; /* of the first write to standard output that failed; stdio drops what it could not write */
 
 static int run_all(struct job_service *s, const struct each_job *e)
 {
@@ -27,14 +32,20 @@ int each_job_run(const struct each_job *e)
     if (!status) status = run_all(&service, e);
     job_service_release(&service);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
-    return fflush(stdout) == 0 ? status : EXIT_JOB_FAILED;
+    return job_print_end(status);
+}
+
+bool job_print_flush(void)
+{
+    if ((fflush(stdout) != 0 || ferror(stdout)) && !write_error) write_error = errno ? errno : EIO;
+    return !write_error;
 }
 
 void job_print_json(const struct remote_job *j)
 {
     fwrite(j->text.data, 1, j->text.len, stdout);
     putchar('\n');
-    fflush(stdout);
+    job_print_flush();
 }
 
 void job_print_line(const char *id, const char *fmt, ...)
@@ -44,6 +55,14 @@ void job_print_line(const char *id, const char *fmt, ...)
     printf("%s  ", id);
     vprintf(fmt, args);
     putchar('\n');
-    fflush(stdout);
+    job_print_flush();
     va_end(args);
+}
+
+int job_print_end(int status)
+{
+    if (job_print_flush()) return status;
+    if (write_error == EPIPE) interrupt_die_of(SIGPIPE);
+    complain("cannot write to standard output: %s", strerror(write_error));
+    return EXIT_JOB_FAILED;
 }

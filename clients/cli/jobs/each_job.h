@@ -23,5 +23,10 @@ MUST_CHECK int each_job_run(const struct each_job *e);
 void job_print_json(const struct remote_job *j);
 /* Prints a line on standard output: the id, then the words. */
 void job_print_line(const char *id, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Writes what was printed. Returns false if standard output cannot be written. */
+bool job_print_flush(void);
+/* Writes what is left of standard output. Returns `status`, or says why not all was written and returns
+ * EXIT_JOB_FAILED. If the reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */
+MUST_CHECK int job_print_end(int status);
 
 #endif

@@ -36,7 +36,7 @@ static bool is_over(const struct search *search, const struct job_pages *p)
     return p->count > p->synchronous && id_prefix_is_passed(search->word, p->jobs[p->count - 1].id);
 }
 
-static int read_list(struct job_service *s, struct search *searches, size_t count, struct job_id *ids)
+static int read_list(struct job_service *s, struct search *searches, size_t count, struct job_id *ids, bool *has_store)
 {
     struct job_pages pages = {.service = s};
     int status = EXIT_OK;
@@ -49,17 +49,23 @@ static int read_list(struct job_service *s, struct search *searches, size_t coun
             over = over && is_over(&searches[i], &pages);
         }
     }
+    *has_store = pages.has_store;
     job_pages_release(&pages);
     return status;
 }
 
-static int judge(const struct option_spec *spec, struct search *search)
+static int judge(const struct option_spec *spec, struct search *search, bool has_store)
 {
     if (id_prefix_is_whole(search->word) || search->found == 1) return EXIT_OK;
     if (search->found > 1)
         return option_complain(spec, NULL, "several jobs have an id that begins with %s:%s", search->word,
                                buf_cstr(&search->candidates));
-    complain("no job has an id that begins with %s", search->word);
+    if (has_store)
+        complain("no job has an id that begins with %s", search->word);
+    else
+        complain(
+            "the coordinator has no job store, and none of the jobs that it is running has an id that begins with %s",
+            search->word);
     return EXIT_JOB_FAILED;
 }
 
@@ -76,8 +82,9 @@ int job_ids_find(struct job_service *s, const struct option_spec *spec, char *co
     if (!has_prefix) return EXIT_OK;
     struct search *searches = xcalloc(count, sizeof(*searches));
     for (size_t i = 0; i < count; i++) searches[i].word = words[i];
-    int status = read_list(s, searches, count, ids);
-    for (size_t i = 0; i < count && !status; i++) status = judge(spec, &searches[i]);
+    bool has_store;
+    int status = read_list(s, searches, count, ids, &has_store);
+    for (size_t i = 0; i < count && !status; i++) status = judge(spec, &searches[i], has_store);
     for (size_t i = 0; i < count; i++) buf_release(&searches[i].candidates);
     free(searches);
     return status;

@@ -4,6 +4,7 @@
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
+#include "cli/jobs/each_job.h"
 #include "cli/jobs/job_pages.h"
 #include "cli/jobs/job_table.h"
 #include "cli/jobs/jobs.h"
@@ -51,11 +52,11 @@ static const struct option_spec spec = {
 static int check_statuses(const char *words)
 {
     enum remote_status status;
-    while (words && *words) {
+    while (words) {
         size_t len = strcspn(words, ",");
         if (!remote_status_parse(words, len, &status))
             return option_complain(&spec, "status", "\"%.*s\" is not the status of a job; see --help", (int)len, words);
-        words += len + (words[len] == ',');
+        words = words[len] ? words + len + 1 : NULL;
     }
     return EXIT_OK;
 }
@@ -71,7 +72,7 @@ static void print_page(const struct job_pages *p, size_t count, struct job_table
     }
     if (!json) job_table_add(table, &out, p->jobs, count, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
     if (out.len) fwrite(out.data, 1, out.len, stdout);
-    fflush(stdout);
+    job_print_flush();
     buf_release(&out);
 }
 
@@ -87,7 +88,7 @@ static int list(struct job_service *s, const struct list_config *config)
         if (count < pages.count) pages.over = false;
         print_page(&pages, count, &table, config->json);
         left -= count;
-        if (ferror(stdout)) status = EXIT_JOB_FAILED;
+        if (!job_print_flush()) status = EXIT_JOB_FAILED;
         if (status) break;
     }
     if (!status && !pages.has_store)
@@ -111,5 +112,5 @@ int command_jobs(int argc, char **argv)
     if (!status) status = list(&service, &config);
     job_service_release(&service);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
-    return status;
+    return job_print_end(status);
 }

@@ -151,6 +151,8 @@ static bool may_go_on(struct results_stream *r)
     }
     if (refused)
         refusal_add_text(c, &why);
+    else if (!r->service->reached && c->error[0])
+        buf_add_str(&why, c->error);
     else
         buf_addf(&why, "the stream of results was cut: %s", c->error[0] ? c->error : "the end line is missing");
     bool again = job_service_try_again(r->service, buf_cstr(&why));

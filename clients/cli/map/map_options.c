@@ -221,8 +221,11 @@ static int check_detach(const struct map_options *o)
                                "needs a running fleet. Give `--url http://localhost:8080` or set FANTAIL_URL.");
     if (o->reduce) return option_complain(&spec, "reduce", "cannot be used with --detach");
     if (o->null) return option_complain(&spec, "null", "cannot be used with --detach");
-    if (o->errors)
-        return option_complain(&spec, "errors", "cannot be used with --detach; `fantail results` has this option");
+    const char *output = o->errors ? "errors" : o->skip_failed ? "skip-failed" : NULL;
+    if (output)
+        return option_complain(&spec, output, "cannot be used with --detach; `fantail results` has this option");
+    if (o->order != MAP_ORDER_INPUT)
+        return option_complain(&spec, "order", "cannot be used with --detach; `fantail results` keeps the input order");
     return EXIT_OK;
 }
 

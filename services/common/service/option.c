@@ -152,13 +152,13 @@ static void describe_value(const struct option_row *row, char *text, size_t size
         [OPTION_TYPE_STRING] = "a text",
         [OPTION_TYPE_PATH] = "a path",
         [OPTION_TYPE_CHOICE] = "one of",
-        [OPTION_TYPE_WORDS] = "a text, at most 16 times",
+        [OPTION_TYPE_WORDS] = "a text that is not empty, at most 16 times",
     };
     size_t len = (size_t)snprintf(text, size, "%s", words[row->type]);
     if (row->type == OPTION_TYPE_PORT)
         snprintf(text + len, size - len, " from 0 to %.15g%s", row->max, row->min < 0 ? ", or off" : "");
     else if (row->min < row->max)
-        snprintf(text + len, size - len, " from %.15g to %.15g", row->min, row->max);
+        snprintf(text + len, size - len, " from %.16g to %.16g", row->min, row->max);
     for (size_t i = 0; row->choices && row->choices[i] && len < size; i++)
         len += (size_t)snprintf(text + len, size - len, "%s %s", i ? "," : "", row->choices[i]);
 }
