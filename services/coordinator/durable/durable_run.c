@@ -145,8 +145,7 @@ static void on_finished(void *keeper)
     static_assert(ARRAY_SIZE(ends) == SCHED_STATUS_COUNT, "one end per status");
     r->end_state = ends[outcome->status];
     snprintf(r->end_reason, sizeof r->end_reason, "%s", outcome->reason ? outcome->reason : "");
-    if (!r->recorder.closed)
-        run_items_settle_rest(r, rest_error(outcome->status), outcome->reason ? outcome->reason : "the job ended");
+    if (!r->recorder.closed) run_items_settle_rest(r, rest_error(outcome->status));
     durable_run_move(r, r->lost ? RUN_OVER : RUN_ENDING);
     run_record_flush(r);
 }
@@ -182,6 +181,7 @@ static void give_up(struct durable_run *r)
     log_error("a durable job cannot run", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
     r->end_state = STORED_FAILED;
     snprintf(r->end_reason, sizeof r->end_reason, "%.199s", r->failure);
+    run_items_settle_rest(r, ITEM_CANCELLED);
     durable_run_move(r, RUN_ENDING);
     run_record_flush(r);
 }
@@ -192,7 +192,6 @@ static void begin(struct durable_run *r)
     if (!stored_options_read(r->stored.options, &spec, &r->keeper.idempotent, r->failure, sizeof r->failure)) {
         jobspec_release(&spec);
         run_items_prepare(r);
-        run_items_settle_rest(r, ITEM_CANCELLED, r->failure);
         give_up(r);
         return;
     }
@@ -324,13 +323,19 @@ void durable_run_drain(struct durable_run *r)
     if (r->drain_ns) return;
     r->drain_ns = now_ns();
     if (r->job) job_keeper_changed(r->job);
-    if (r->state == RUN_LOADING) durable_run_hand_back(r);
+    if (r->state == RUN_LOADING || r->settling) durable_run_hand_back(r);
 }
 
 void durable_run_hand_back(struct durable_run *r)
 {
-    if (r->handing_back || r->lost || r->state >= RUN_ENDING) return;
+    bool ends_soon = r->state == RUN_OVER || (r->state == RUN_ENDING && !r->settling);
+    if (r->handing_back || r->lost || ends_soon) return;
     r->handing_back = true;
+    if (r->state == RUN_ENDING) { /* the next claim ends it in the same way */
+        r->settling = false;
+        run_record_flush(r);
+        return;
+    }
     run_items_note_unsent(r);
     stop_job(r, "the coordinator hands the job back");
     if (r->state != RUN_LOADING) return;

@@ -67,6 +67,8 @@ struct durable_run {
     struct run_call writing;
     enum stored_state end_state; /* set when the scheduler has ended the job */
     char end_reason[200];
+    bool settling; /* state ENDING: items that were not sent are getting rest_error */
+    enum item_error rest_error;
 
     /* Its lease. */
     struct store_call *renewing;
@@ -118,8 +120,11 @@ void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
 /* The job is to be handed back: from now on, keeps in mind which items were recorded as sent, but are not sent. */
 void run_items_note_unsent(struct durable_run *r);
-/* Adds an error for each item that the scheduler does not know of. Call it after the end of the job. */
-void run_items_settle_rest(struct durable_run *r, enum item_error error, const char *cause);
+/* Begins to add this error for each item that the scheduler does not know of. Call it after the end of the job, when
+ * its reason is known. */
+void run_items_settle_rest(struct durable_run *r, enum item_error error);
+/* Adds some of these errors. Clears r->settling when there are no more. */
+void run_items_settle_some(struct durable_run *r);
 
 /* Answers were added: records them when there are enough. */
 void run_record_collected(struct durable_run *r);

@@ -94,14 +94,22 @@ static enum item_error error_of(const char *line, size_t len)
     return ITEM_TASK_ERROR;
 }
 
+/* Whether the last line of the block is this one. The same error often comes for many ranges. */
+static bool is_last_line(const struct buf *lines, const char *line, size_t len)
+{
+    if (!lines->data || lines->len < len || memcmp(lines->data + lines->len - len, line, len) != 0) return false;
+    return lines->len == len || lines->data[lines->len - len - 1] == '\n';
+}
+
 static bool add_repeated(void *sink, uint64_t first, uint64_t n, const char *line, size_t len)
 {
     struct recorder *r = sink;
     if (r->closed) return true;
     make_room(r, &r->errors, len);
+    if (!is_last_line(&r->errors.block.lines, line, len)) r->last_error = error_of(line, len - 1);
     add_range(&r->errors.block, BLOCK_ERRORS, first, n, n > 1);
     buf_add(&r->errors.block.lines, line, len);
-    r->errors.errors_n[error_of(line, len - 1)] += n;
+    r->errors.errors_n[r->last_error] += n;
     return true;
 }
 

@@ -25,7 +25,8 @@ struct recorder {
     /* The answers of the blocks that were taken, and of those that were recorded before. */
     struct stored_counts counts;
     uint64_t error_counts[ITEM_ERROR_COUNT];
-    bool closed; /* answers are dropped */
+    enum item_error last_error; /* of the last line in `errors` */
+    bool closed;                /* answers are dropped */
 };
 
 /* Releasing a zeroed recorder is fine. */

@@ -7,9 +7,15 @@
 #include "coordinator/items/splitter.h"
 
 enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
+/* A range counts like this many bytes, because the scheduler takes time for each range when the job ends. */
+enum { RANGE_BYTES = 256 };
 /* How many items of a task that is not idempotent are recorded as sent before they are sent. If the coordinator dies,
  * nobody knows whether these items ran, so the number is small. */
 enum { MARK_ITEMS = 64, MARK_BYTES = 1024 * 1024 };
+
+/* Ranges of items of an ended job that get their error at once. The items of a redriven job can be in a million ranges,
+ * and other requests wait meanwhile. */
+enum { SETTLE_RANGES = 2000 };
 
 static const char may_have_run[] = "the coordinator stopped while the item may have been running; it is not known "
                                    "whether it ran, and its task must not "
@@ -208,7 +214,8 @@ static void on_block(struct store_call *call)
 
 static void read_ahead(struct durable_run *r)
 {
-    size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes);
+    size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes) +
+                  RANGE_BYTES * (stored_items_ranges(&r->items) + stored_items_ranges(&r->staged));
     uint64_t next = next_missing(r);
     if (r->generated || r->reading.call || held >= READ_AHEAD_BYTES || next == UINT64_MAX || is_stopping(r)) return;
     while (r->block_at < r->block_count && r->blocks[r->block_at].first + r->blocks[r->block_at].n <= next)
@@ -253,18 +260,48 @@ void run_items_supply(struct durable_run *r)
     phase_no_more_items(&r->job->phase);
 }
 
-void run_items_settle_rest(struct durable_run *r, enum item_error error, const char *cause)
+/* Takes the next items that the scheduler does not know of. */
+static bool take_rest(struct durable_run *r, uint64_t *first, uint64_t *n)
+{
+    struct item_source staged = stored_items_source(&r->staged), items = stored_items_source(&r->items);
+    if ((*n = item_source_drop(&items, UINT64_MAX, first)) > 0) return true;
+    if ((*n = item_source_drop(&staged, UINT64_MAX, first)) > 0) return true;
+    if ((*first = next_missing(r)) == UINT64_MAX) return false;
+    *n = r->missing.ranges[r->missing_at].n - r->missing_taken;
+    take_missing(r, *n);
+    return true;
+}
+
+static const char *cause_of_rest(const struct durable_run *r)
+{
+    if (r->failure[0]) return r->failure;
+    return r->end_reason[0] ? r->end_reason : "the job ended";
+}
+
+void run_items_settle_some(struct durable_run *r)
+{
+    struct answer_sink sink = recorder_sink(&r->recorder);
+    struct buf line = {0};
+    uint64_t first, n;
+    item_error_write_own(&line, r->rest_error, cause_of_rest(r), 0, false);
+    for (int i = 0; r->settling && i < SETTLE_RANGES; i++) {
+        if (!take_rest(r, &first, &n))
+            r->settling = false;
+        else if (!sink.ops->add_repeated(sink.sink, first, n, line.data, line.len))
+            BUG("a recorder refused");
+    }
+    buf_release(&line);
+}
+
+void run_items_settle_rest(struct durable_run *r, enum item_error error)
 {
     uint64_t first, n;
-    struct item_source staged = stored_items_source(&r->staged), items = stored_items_source(&r->items);
-    /* The scheduler ignores items that are offered after it has decided to end the job. */
-    while ((n = item_source_drop(&items, UINT64_MAX, &first)) > 0) add_error(r, first, n, error, cause);
-    add_error(r, r->marked.first, r->marked.n, error, cause);
+    struct item_source items = stored_items_source(&r->items);
+    r->rest_error = error;
+    r->settling = true;
+    /* These are recorded as sent, so they must not wait until this coordinator may be gone. They are few. */
+    while (r->at_most_once && (n = item_source_drop(&items, UINT64_MAX, &first)) > 0)
+        add_error(r, first, n, error, cause_of_rest(r));
+    add_error(r, r->marked.first, r->marked.n, error, cause_of_rest(r));
     r->marked = (struct index_range){0};
-    while ((n = item_source_drop(&staged, UINT64_MAX, &first)) > 0) add_error(r, first, n, error, cause);
-    while ((first = next_missing(r)) != UINT64_MAX) {
-        n = r->missing.ranges[r->missing_at].n - r->missing_taken;
-        add_error(r, first, n, error, cause);
-        take_missing(r, n);
-    }
 }

@@ -103,6 +103,7 @@ void run_record_flush(struct durable_run *r)
     bool ending = r->state == RUN_ENDING;
     if (r->writing.call || r->lost || (r->state != RUN_RUNNING && !ending)) return;
     if (r->collected_ns && !ending && !is_due(r)) return;
+    if (r->settling && recorder_bytes(&r->recorder) == 0) run_items_settle_some(r);
     if (recorder_take(&r->recorder, &b)) {
         if (recorder_bytes(&r->recorder) == 0) r->collected_ns = 0;
         write_block(r, &b);

@@ -21,6 +21,11 @@ void stored_items_ready_lines(struct stored_items *s, uint64_t first, uint64_t n
     spool_take(&s->spool, lines, n);
 }
 
+size_t stored_items_ranges(const struct stored_items *s)
+{
+    return s->ready.count - s->at;
+}
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;

@@ -27,6 +27,8 @@ void stored_items_release(struct stored_items *s);
 void stored_items_ready(struct stored_items *s, uint64_t first, uint64_t n);
 /* The same for items with lines. Takes over the memory of `lines`, and leaves `lines` empty. */
 void stored_items_ready_lines(struct stored_items *s, uint64_t first, uint64_t n, struct buf *lines);
+/* Returns how many ranges are ready. */
+size_t stored_items_ranges(const struct stored_items *s);
 struct item_source stored_items_source(struct stored_items *s);
 
 #endif

@@ -72,6 +72,44 @@ Test(durable_cancel, a_job_is_claimed_after_its_cancellation)
     bench_over(&b);
 }
 
+/* A job that is cancelled before it runs again. Every second item has its answer. */
+static struct fake_job *add_job_of_many_ranges(struct bench *b, unsigned items)
+{
+    struct fake_job *j = harness_add_plain(b->store, "a", items, 512);
+    for (unsigned i = 0; i < items; i += 2) fake_store_add_lines(b->store, j, BLOCK_VALUES, i, 1, "{\"value\":%u}");
+    j->job.cancel_wanted = true;
+    return j;
+}
+
+Test(durable_cancel, items_in_many_ranges_get_their_errors_in_steps)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = add_job_of_many_ranges(&b, 4096);
+    bench_pass(&b, 3000);
+    harness_expect_end(j, STORED_CANCELLED, 2048);
+    cr_assert_eq(j->job.counts.cancelled, 2048);
+    for (size_t i = 0; i < j->block_count; i++) cr_assert_leq(j->blocks[i].range_count, 2000);
+    bench_over(&b);
+}
+
+Test(durable_drain, a_job_whose_items_are_getting_their_errors_is_handed_back)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = add_job_of_many_ranges(&b, 4096);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 2);
+    bench_pass(&b, 100);
+    durable_drain(&b.replica.durable);
+    bench_pass(&b, 3000);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    cr_assert_eq(j->job.state, STORED_PENDING);
+    struct recorded *all = harness_read(j);
+    cr_assert_eq(all->counts.cancelled, 2000);
+    recorded_release(all);
+    bench_over(&b);
+}
+
 Test(durable_cancel, a_generated_job_is_cancelled)
 {
     struct bench b;
