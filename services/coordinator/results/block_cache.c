@@ -84,7 +84,8 @@ void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint
 {
     while (c->count == BLOCK_CACHE_BLOCKS || c->bytes + b->lines.len > cap || spare_bytes(c) > spare) {
         size_t last = find_last(c, keep);
-        if (last == c->count) break;
+        bool is_pair = c->count == 1 && c->blocks[0].next_item != UINT64_MAX;
+        if (last == c->count || is_pair) break;
         drop(c, last);
     }
     struct cached_block *to = &c->blocks[c->count++];

@@ -41,8 +41,9 @@ bool block_cache_note(struct block_cache *c, uint64_t number, uint64_t item);
  * earlier. */
 bool block_cache_has_room(const struct block_cache *c, uint64_t item, size_t cap);
 /* Adds a block whose first answer that is needed is that of `item`, and takes its lines. Drops the blocks that are
- * needed last until the cache has room within `cap`, but never the block `keep`. Blocks of which no next item is known
- * may take `spare` bytes. */
+ * needed last until the cache has room within `cap`, but never the block `keep`. The block that is needed next stays in
+ * any case, so that answers can come in turn from two blocks of any size. Blocks of which no next item is known may
+ * take `spare` bytes. */
 void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint64_t keep, size_t cap, size_t spare);
 /* Finds the bytes of n lines: from *from up to *to. Returns false when the block does not have these lines. */
 MUST_CHECK bool cached_block_lines(const struct cached_block *b, uint64_t line, uint64_t n, size_t *from, size_t *to);

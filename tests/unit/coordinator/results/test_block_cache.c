@@ -85,3 +85,19 @@ Test(block_cache, blocks_that_nobody_is_known_to_need_take_little_room)
     block_cache_release(&c);
     assert_no_leaks();
 }
+
+/* Otherwise a reader whose answers come in turn from two large blocks would read a block for each line. */
+Test(block_cache, two_blocks_that_are_needed_have_room_in_any_case)
+{
+    struct block_cache c = {0};
+    add(&c, 1, 10, 1, 0, 25);
+    add(&c, 2, 10, 2, 2, 25);
+    cr_assert(block_cache_find(&c, 1) && block_cache_find(&c, 2));
+    add(&c, 3, 10, 0, 3, 25);
+    cr_assert(block_cache_find(&c, 1) && block_cache_find(&c, 3) && !block_cache_find(&c, 2));
+    block_cache_plan(&c);
+    add(&c, 4, 10, 5, 4, 25);
+    cr_assert_eq(c.count, 1, "nobody is known to need the other blocks");
+    block_cache_release(&c);
+    assert_no_leaks();
+}
