@@ -329,7 +329,7 @@ class Exec(Hosts):
         try:
             with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
                 return stat.read().rpartition(")")[2].split()[0] != "Z"
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
 
     def test_the_command_gets_ordinary_signals_and_only_its_own_descriptors(self):

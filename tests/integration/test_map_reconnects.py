@@ -241,7 +241,7 @@ class Reconnects(CliTest):
         ended = run.wait()
         self.assertEqual(ended.status, 1, ended)
         self.assertEqual(set(self.runs().values()), {1})
-        self.assertLess(ended.lines.count("null"), 3000)
+        self.assertLess(ended.lines.count("null"), 4500)
         self.assertEqual(ended.lines[-1], str(5999 * 5999))
 
     def test_https_is_reconnected_too(self):
