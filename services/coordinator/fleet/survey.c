@@ -126,7 +126,7 @@ static uint64_t next_time_ns(struct survey_worker *w, bool first)
     struct survey *s = w->survey;
     double ms = PERIOD_MS;
     if (w->failures > 0 && w->failures < 6) ms = RETRY_MIN_MS << (w->failures - 1);
-    if (ms > PERIOD_MS) ms = PERIOD_MS;
+    if (ms > (double)PERIOD_MS) ms = (double)PERIOD_MS;
     bool spread = first && w->failures == 0;
     uint64_t at = now_ns() + (uint64_t)(ms * jitter(s, spread ? 0.1 : 0.7, spread ? 1 : 1.1) * (double)NS_PER_MS);
     return w->failures > 0 ? at : at + TICK_MS * NS_PER_MS - at % (TICK_MS * NS_PER_MS);

@@ -36,7 +36,8 @@ static char *print_others(const cJSON *task)
 
 static unsigned read_slots(const cJSON *v)
 {
-    return cJSON_IsNumber(v) && v->valuedouble >= 1 && v->valuedouble <= SLOTS_MAX ? (unsigned)v->valuedouble : 0;
+    return cJSON_IsNumber(v) && v->valuedouble >= 1 && v->valuedouble <= (double)SLOTS_MAX ? (unsigned)v->valuedouble
+                                                                                           : 0;
 }
 
 static void read_task(struct task_list *l, const cJSON *task)

@@ -141,7 +141,7 @@ static void contact_found(struct contact *c)
     contact_move(c, CONTACT_HELD);
     c->failures = 0;
     c->refused = 0;
-    contact_wait(c, named && c->known_n < LOOK_TIMES ? LOOK_MS : (double)renew_ms(c));
+    contact_wait(c, named && c->known_n < LOOK_TIMES ? (double)LOOK_MS : (double)renew_ms(c));
 }
 
 static void contact_retry(struct contact *c)
@@ -155,7 +155,7 @@ static void contact_retry(struct contact *c)
     if (unnamed && c->failures >= GIVE_UP_AFTER)
         contact_drop(c);
     else
-        contact_wait(c, ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS);
+        contact_wait(c, ms < (double)RETRY_MAX_MS ? ms : (double)RETRY_MAX_MS);
 }
 
 /* Tries the next token at once, until every token was refused. */
