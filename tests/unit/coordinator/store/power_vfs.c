@@ -80,8 +80,7 @@ static struct record *open_record(const char *path)
     r->path = xstrdup(path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     char bytes[4096];
-    /* The lock is only against the other thread of the test. NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection)
-     */
+    /* Only tests wait here. NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection) */
     for (ssize_t got; fd >= 0 && (got = read(fd, bytes, sizeof bytes)) > 0;) buf_add(&r->synced, bytes, (size_t)got);
     if (fd >= 0) close(fd);
     return r;
