@@ -270,9 +270,15 @@ def decode(line):
 def describe(error):
     if isinstance(error, MemoryError):
         return '{"error":{"name":"out_of_memory","cause":"MemoryError"}}\n'
-    cause = "".join(traceback.format_exception_only(type(error), error)).strip()[:CAUSE_CHARACTERS]
     frames = error.__traceback__.tb_next  # without the frame of this file
-    trace = "".join(traceback.format_exception(type(error), error, frames))[-TRACEBACK_BYTES:]
+    try:
+        cause = "".join(traceback.format_exception_only(type(error), error)).strip()
+        trace = "".join(traceback.format_exception(type(error), error, frames))
+    except Exception:
+        # From Python 3.13 on, the library imports modules while it formats, and the task may have one of that name.
+        cause = f"{type(error).__name__}: {error}"
+        trace = cause + "\n"
+    cause, trace = cause[:CAUSE_CHARACTERS], trace[-TRACEBACK_BYTES:]
     return (
         '{"error":{"name":"task_error","cause":%s,"traceback":%s}}\n'
         % (encode_string(cause), encode_string(trace))
