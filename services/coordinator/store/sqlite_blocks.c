@@ -10,23 +10,6 @@
 /* Memory for encoding that is kept for the next block. */
 #define KEPT_BYTES (4 * MIB)
 
-static const char *const kind_names[] = {[BLOCK_ITEMS] = "items",
-                                         [BLOCK_VALUES] = "values",
-                                         [BLOCK_ERRORS] = "errors",
-                                         [BLOCK_SENT] = "sent",
-                                         [BLOCK_UNSENT] = "unsent"};
-static_assert(ARRAY_SIZE(kind_names) == BLOCK_KIND_COUNT, "each kind has a name");
-
-static bool kind_parse(const char *name, enum block_kind *kind)
-{
-    for (unsigned i = 0; name && i < BLOCK_KIND_COUNT; i++) {
-        if (strcmp(name, kind_names[i]) != 0) continue;
-        *kind = (enum block_kind)i;
-        return true;
-    }
-    return false;
-}
-
 static void keep(struct buf *b)
 {
     buf_clear(b);
@@ -40,7 +23,7 @@ static void insert_block(struct sqlite_db *d, struct store_call *c, enum stored_
     sqlite_bind_text(&q, 1, c->job.id);
     sqlite_bind_int(&q, 2, (int64_t)c->job.fence);
     sqlite_bind_text(&q, 3, stored_state_name(state));
-    sqlite_bind_text(&q, 4, kind_names[c->block.kind]);
+    sqlite_bind_text(&q, 4, block_kind_name(c->block.kind));
     sqlite_bind_bytes(&q, 5, &d->ranges);
     sqlite_bind_bytes(&q, 6, &d->lines);
     if (sqlite_row(&q)) c->block.number = (uint64_t)sqlite3_column_int64(q.st, 0);
@@ -78,7 +61,7 @@ enum store_status sqlite_add_block(struct sqlite_db *d, struct store_call *c)
 
 static enum store_status damaged(struct store_call *c, uint64_t number, const char *why)
 {
-    return sqlite_refuse(c, STORE_BROKEN, "block %" PRIu64 " of job %s is damaged: %s", number, c->job.id, why);
+    return store_refuse(c, STORE_BROKEN, "block %" PRIu64 " of job %s is damaged: %s", number, c->job.id, why);
 }
 
 /* Fills b from the row. */
@@ -88,7 +71,7 @@ static enum store_status take_block(struct sqlite_query *q, struct store_call *c
     size_t len;
     const char *why, *kind = (const char *)sqlite3_column_text(q->st, 1);
     b->number = (uint64_t)sqlite3_column_int64(q->st, 0);
-    if (!kind_parse(kind, &b->kind)) return damaged(c, b->number, "its kind is unknown");
+    if (!kind || !block_kind_parse(kind, &b->kind)) return damaged(c, b->number, "its kind is unknown");
     sqlite_column_block(q, 2, &bytes, &len);
     return block_ranges_decode(bytes, len, b, &why) ? STORE_OK : damaged(c, b->number, why);
 }
@@ -116,7 +99,7 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_text(&job, 1, c->job.id);
     bool is_there = sqlite_row(&job);
     sqlite_end(&job);
-    return is_there ? STORE_OK : sqlite_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+    return is_there ? STORE_OK : store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
 }
 
 enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c)
@@ -134,7 +117,7 @@ enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c)
         if (!block_lines_decode(&d->codec, bytes, len, &c->block.lines, &why))
             status = damaged(c, c->block.number, why);
     } else
-        status = sqlite_refuse(c, STORE_NOT_FOUND, "job %s has no block %" PRIu64, c->job.id, c->block.number);
+        status = store_refuse(c, STORE_NOT_FOUND, "job %s has no block %" PRIu64, c->job.id, c->block.number);
     sqlite_end(&q);
     return status;
 }

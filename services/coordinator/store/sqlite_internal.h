@@ -107,9 +107,6 @@ void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes,
 
 /* Writes `call->error` for the failure in the connection, and returns its status. */
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call);
-/* Returns status, with a sentence in call->error. */
-enum store_status sqlite_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
 
 /* Each carries out one call, within a transaction. If a statement fails, the status means nothing. */
 enum store_status sqlite_add_job(struct sqlite_db *d, struct store_call *c);

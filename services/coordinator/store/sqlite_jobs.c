@@ -87,12 +87,12 @@ static void read_options(struct sqlite_db *d, int64_t seq, struct stored_job *j)
 enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted)
 {
     if (!read_job(d, c->job.id, &c->found, NULL))
-        return sqlite_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+        return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
     if (is_fenced && c->found.fence != c->job.fence)
-        return sqlite_refuse(c, STORE_FENCED, "job %s was claimed again: the lease %" PRIu64 " has ended", c->job.id,
-                             c->job.fence);
-    return sqlite_refuse(c, STORE_CONFLICT, "job %s is %s, and not %s", c->job.id, stored_state_name(c->found.state),
-                         wanted);
+        return store_refuse(c, STORE_FENCED, "job %s was claimed again: the lease %" PRIu64 " has ended", c->job.id,
+                            c->job.fence);
+    return store_refuse(c, STORE_CONFLICT, "job %s is %s, and not %s", c->job.id, stored_state_name(c->found.state),
+                        wanted);
 }
 
 /* Runs the query to its first row, which has only the number of the job. Ends the query. */
@@ -125,7 +125,7 @@ static enum store_status explain_duplicate(struct sqlite_db *d, struct store_cal
         struct sqlite_query q = sqlite_query(d, SQL_READ_BY_KEY);
         sqlite_bind_text(&q, 1, c->job.key);
         if (take_job(&q, &c->found, NULL))
-            return sqlite_refuse(c, STORE_EXISTS, "the key belongs to job %s", c->found.id);
+            return store_refuse(c, STORE_EXISTS, "the key belongs to job %s", c->found.id);
     }
     return sqlite_why_not(d, c, false, "new");
 }
@@ -153,7 +153,7 @@ static enum store_status why_not_accepted(struct sqlite_db *d, struct store_call
 {
     enum store_status status = sqlite_why_not(d, c, false, "receiving");
     if (status == STORE_CONFLICT && c->found.state == STORED_RECEIVING)
-        sqlite_refuse(c, status, "the store lacks blocks of job %s: one of them could not be written", c->job.id);
+        store_refuse(c, status, "the store lacks blocks of job %s: one of them could not be written", c->job.id);
     return status;
 }
 
@@ -184,7 +184,7 @@ enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_int(&q, 3, c->now_ms);
     sqlite_bind_int(&q, 4, lease_ms(0));
     int64_t seq;
-    if (!take_job(&q, &c->found, &seq)) return sqlite_refuse(c, STORE_NOT_FOUND, "no job waits");
+    if (!take_job(&q, &c->found, &seq)) return store_refuse(c, STORE_NOT_FOUND, "no job waits");
     read_options(d, seq, &c->found);
     return STORE_OK;
 }
@@ -233,7 +233,7 @@ enum store_status sqlite_read_job(struct sqlite_db *d, struct store_call *c)
 {
     int64_t seq;
     if (!read_job(d, c->job.id, &c->found, &seq))
-        return sqlite_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+        return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
     read_options(d, seq, &c->found);
     return STORE_OK;
 }

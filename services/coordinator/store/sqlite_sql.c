@@ -1,6 +1,5 @@
 /* The statements of the SQLite back end, and how they are run. */
 #include <errno.h>
-#include <stdarg.h>
 
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
@@ -200,16 +199,7 @@ enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *c
 {
     store_call_clear(call);
     /* Clients read this too, so it does not have the path. */
-    return sqlite_refuse(call, status_of(d->rc, d->system_error), "the job store cannot be used: %s", d->error);
-}
-
-enum store_status sqlite_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(call->error, sizeof call->error, fmt, args);
-    va_end(args);
-    return status;
+    return store_refuse(call, status_of(d->rc, d->system_error), "the job store cannot be used: %s", d->error);
 }
 
 /* SQLite goes on with a file that was removed or replaced. Nobody would find again what is written to it. */
@@ -257,7 +247,7 @@ bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes)
     d->used_bytes += bytes;
     if (d->used_bytes <= d->max_bytes) return true;
     d->used_bytes -= bytes;
-    sqlite_refuse(c, STORE_FULL,
-                  "the job store is full: it has reached --store-max-bytes; remove ended jobs, or shorten --job-ttl-s");
+    store_refuse(c, STORE_FULL,
+                 "the job store is full: it has reached --store-max-bytes; remove ended jobs, or shorten --job-ttl-s");
     return false;
 }

@@ -99,6 +99,11 @@ enum block_kind {
     BLOCK_KIND_COUNT
 };
 
+/* "items", "values" and so on. The database has these words. */
+const char *block_kind_name(enum block_kind kind);
+/* Returns false if there is no such kind. */
+bool block_kind_parse(const char *name, enum block_kind *kind);
+
 /* Consecutive items. In a block, the lines of a range follow those of the range before it. */
 struct block_range {
     uint64_t first, n;
@@ -218,6 +223,9 @@ struct store {
 void store_register_metrics(struct store_metrics *m);
 /* For back ends: counts the call, and calls its done(). The call may be freed afterwards. */
 void store_finish(struct store *s, struct store_call *call);
+/* For back ends: returns status, with a sentence in call->error. */
+enum store_status store_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 /* Opens the file of sqlite:PATH, and makes it if there is none. Returns NULL and one sentence when the file cannot be
  * used: it is damaged, is not fantail's, has a newer schema, or another process has it open (the sentence names its

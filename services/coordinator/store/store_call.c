@@ -1,3 +1,5 @@
+#include <stdarg.h>
+
 #include "common/observe/metrics.h"
 #include "coordinator/store/store.h"
 
@@ -18,6 +20,28 @@ bool stored_state_parse(const char *name, enum stored_state *state)
     for (unsigned i = 0; i < STORED_STATE_COUNT; i++) {
         if (strcmp(name, state_names[i]) != 0) continue;
         *state = (enum stored_state)i;
+        return true;
+    }
+    return false;
+}
+
+static const char *const kind_names[] = {[BLOCK_ITEMS] = "items",
+                                         [BLOCK_VALUES] = "values",
+                                         [BLOCK_ERRORS] = "errors",
+                                         [BLOCK_SENT] = "sent",
+                                         [BLOCK_UNSENT] = "unsent"};
+static_assert(ARRAY_SIZE(kind_names) == BLOCK_KIND_COUNT, "one name per kind");
+
+const char *block_kind_name(enum block_kind kind)
+{
+    return kind_names[kind];
+}
+
+bool block_kind_parse(const char *name, enum block_kind *kind)
+{
+    for (unsigned i = 0; i < BLOCK_KIND_COUNT; i++) {
+        if (strcmp(name, kind_names[i]) != 0) continue;
+        *kind = (enum block_kind)i;
         return true;
     }
     return false;
@@ -74,6 +98,15 @@ void store_call_free(struct store_call *c)
     stored_job_release(&c->job);
     block_release(&c->block);
     free(c);
+}
+
+enum store_status store_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(call->error, sizeof call->error, fmt, args);
+    va_end(args);
+    return status;
 }
 
 void store_register_metrics(struct store_metrics *m)

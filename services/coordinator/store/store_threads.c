@@ -1,0 +1,202 @@
+#include "coordinator/store/store_threads.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "common/base/limits.h"
+
+#define BATCH_CALLS 1024
+#define BATCH_BYTES (16 * MIB) /* of the lines in one transaction */
+
+struct store_call *store_call_of(struct list_link *k)
+{
+    return CONTAINER_OF(k, struct store_call, link);
+}
+
+/* The queues. */
+
+/* Moves calls from the queue to the batch until it is full. With the lock. */
+static void take_calls(struct list *queue, struct store_batch *b)
+{
+    for (struct list_link *k; b->calls.n < BATCH_CALLS && (k = list_next(queue, NULL));) {
+        size_t bytes = store_call_of(k)->block.lines.len;
+        if (b->calls.n > 0 && b->bytes + bytes > BATCH_BYTES) return;
+        list_remove(queue, k);
+        list_push_back(&b->calls, k);
+        b->bytes += bytes;
+    }
+}
+
+bool store_side_take(struct store_side *side, struct store_batch *b, uint64_t wait_ns)
+{
+    struct store_threads *t = side->threads;
+    list_init(&b->calls);
+    b->bytes = 0;
+    uv_mutex_lock(&t->lock);
+    while (side->calls.n == 0 && !t->is_closing && wait_ns > 0) {
+        if (wait_ns == STORE_WAIT_FOREVER)
+            uv_cond_wait(&side->wake, &t->lock);
+        else if (uv_cond_timedwait(&side->wake, &t->lock, wait_ns) == UV_ETIMEDOUT)
+            break;
+    }
+    take_calls(&side->calls, b);
+    uv_mutex_unlock(&t->lock);
+    return b->calls.n > 0;
+}
+
+struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k)
+{
+    struct list_link *next = list_next(&b->calls, k);
+    if (next) return next;
+    uv_mutex_lock(&side->threads->lock);
+    take_calls(&side->calls, b);
+    uv_mutex_unlock(&side->threads->lock);
+    return list_next(&b->calls, k);
+}
+
+bool store_side_is_closing(struct store_side *side)
+{
+    uv_mutex_lock(&side->threads->lock);
+    bool is_closing = side->threads->is_closing;
+    uv_mutex_unlock(&side->threads->lock);
+    return is_closing;
+}
+
+void store_side_report(struct store_side *side, struct list *calls)
+{
+    struct store_threads *t = side->threads;
+    uv_mutex_lock(&t->lock);
+    for (struct list_link *k; (k = list_next(calls, NULL));) {
+        list_remove(calls, k);
+        list_push_back(&t->done, k);
+    }
+    uv_mutex_unlock(&t->lock);
+    uv_async_send(&t->async);
+}
+
+void store_threads_poke(struct store_threads *t)
+{
+    uv_async_send(&t->async);
+}
+
+void store_side_end(struct store_side *side)
+{
+    struct store_threads *t = side->threads;
+    uv_mutex_lock(&t->lock);
+    side->has_ended = true;
+    uv_cond_signal(&t->writer.wake);
+    uv_cond_signal(&t->reader.wake);
+    uv_mutex_unlock(&t->lock);
+    uv_async_send(&t->async);
+}
+
+void store_side_wait_for(struct store_side *side, struct store_side *other)
+{
+    uv_mutex_lock(&side->threads->lock);
+    while (!other->has_ended) uv_cond_wait(&side->wake, &side->threads->lock);
+    uv_mutex_unlock(&side->threads->lock);
+}
+
+/* The thread of the loop. */
+
+static void on_async_closed(uv_handle_t *handle)
+{
+    struct store_threads *t = handle->data;
+    void (*closed)(void *data) = t->closed;
+    void *data = t->closed_data;
+    t->freed(t);
+    closed(data);
+}
+
+static struct store_call *next_done(struct store_threads *t)
+{
+    uv_mutex_lock(&t->lock);
+    struct list_link *k = list_next(&t->done, NULL);
+    if (k) list_remove(&t->done, k);
+    uv_mutex_unlock(&t->lock);
+    return k ? store_call_of(k) : NULL;
+}
+
+static void on_async(uv_async_t *async)
+{
+    struct store_threads *t = async->data;
+    uv_mutex_lock(&t->lock);
+    size_t n = t->done.n;
+    bool have_ended = t->writer.has_ended && t->reader.has_ended;
+    uv_mutex_unlock(&t->lock);
+    if (t->poked) t->poked(t);
+    /* Calls that are done meanwhile wake the loop again. */
+    for (struct store_call *c; n > 0 && (c = next_done(t)); n--) store_finish(&t->base, c);
+    if (!have_ended) return;
+    uv_thread_join(&t->writer.thread);
+    uv_thread_join(&t->reader.thread);
+    uv_close((uv_handle_t *)&t->async, on_async_closed);
+}
+
+static bool is_reading(enum store_op op)
+{
+    return op >= STORE_READ_JOB;
+}
+
+static void start(struct store *base, struct store_call *c)
+{
+    struct store_threads *t = CONTAINER_OF(base, struct store_threads, base);
+    struct store_side *side = is_reading(c->op) ? &t->reader : &t->writer;
+    uv_mutex_lock(&t->lock);
+    if (t->is_closing) BUG("a call to a store that is closing");
+    list_push_back(&side->calls, &c->link);
+    uv_cond_signal(&side->wake);
+    uv_mutex_unlock(&t->lock);
+}
+
+static void begin_close(struct store *base, void (*closed)(void *data), void *data)
+{
+    struct store_threads *t = CONTAINER_OF(base, struct store_threads, base);
+    t->closed = closed;
+    t->closed_data = data;
+    uv_mutex_lock(&t->lock);
+    t->is_closing = true;
+    uv_cond_signal(&t->writer.wake);
+    uv_cond_signal(&t->reader.wake);
+    uv_mutex_unlock(&t->lock);
+}
+
+static const struct store_ops ops = {start, begin_close};
+
+static void init_side(struct store_side *side, struct store_threads *t)
+{
+    side->threads = t;
+    list_init(&side->calls);
+    uv_cond_init(&side->wake);
+}
+
+void store_threads_init(struct store_threads *t)
+{
+    t->base.ops = &ops;
+    uv_mutex_init(&t->lock);
+    list_init(&t->done);
+    init_side(&t->writer, t);
+    init_side(&t->reader, t);
+}
+
+/* Signals are for the thread of the loop. */
+void store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
+                         void (*run_reader)(void *side))
+{
+    uv_async_init(loop, &t->async, on_async);
+    t->async.data = t;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (uv_thread_create(&t->writer.thread, run_writer, &t->writer) != 0 ||
+        uv_thread_create(&t->reader.thread, run_reader, &t->reader) != 0)
+        BUG("cannot start the threads of the job store");
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void store_threads_release(struct store_threads *t)
+{
+    uv_cond_destroy(&t->writer.wake);
+    uv_cond_destroy(&t->reader.wake);
+    uv_mutex_destroy(&t->lock);
+}

@@ -1,0 +1,79 @@
+/*
+ * The two threads of a store, and the queues between them and the loop. A database makes its callers wait, so a back
+ * end cannot run on the thread of the loop. One thread carries out the writing calls, the other one the reading calls,
+ * each in their order.
+ *
+ * A thread touches only its own connection and the calls that it has taken from its queue. The members after `lock` are
+ * used by all three threads, with the lock. The threads log nothing and count nothing, because the log and the metrics
+ * belong to the thread of the loop.
+ *
+ * A back end embeds struct store_threads, whose first member is its struct store, and gives the two functions that the
+ * threads run. Each of them takes calls with store_side_take() until it returns false and the store is closing. Then it
+ * closes its connection and calls store_side_end() as its last act.
+ */
+#ifndef FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
+#define FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
+
+#include <uv.h>
+
+#include "coordinator/store/store.h"
+
+#define STORE_WAIT_FOREVER UINT64_MAX
+
+/* A thread and its queue. */
+struct store_side {
+    struct store_threads *threads;
+    uv_thread_t thread;
+    struct list calls; /* with the lock */
+    uv_cond_t wake;
+    bool has_ended; /* with the lock */
+};
+
+struct store_threads {
+    struct store base;
+    uv_async_t async;
+    struct store_side writer, reader;
+    /* Called on the thread of the loop when a thread has called store_threads_poke(); NULL: never. */
+    void (*poked)(struct store_threads *t);
+    /* Called on the thread of the loop when both threads have ended and the loop has let go of everything. Frees the
+     * back end, with store_threads_release(). */
+    void (*freed)(struct store_threads *t);
+    void (*closed)(void *data);
+    void *closed_data;
+
+    uv_mutex_t lock;
+    struct list done; /* calls to report on the loop's thread */
+    bool is_closing;
+};
+
+/* Makes the lock and the queues. */
+void store_threads_init(struct store_threads *t);
+/* Starts the threads. Without it, release at once. */
+void store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
+                         void (*run_reader)(void *side));
+void store_threads_release(struct store_threads *t);
+
+/* The functions below are for the two threads. */
+
+/* Calls that were taken from a queue. The writer carries them out in one transaction of the database. */
+struct store_batch {
+    struct list calls;
+    size_t bytes; /* of their lines */
+};
+
+struct store_call *store_call_of(struct list_link *k);
+/* Waits for calls, but at most for `wait_ns`, and takes as many as one transaction may have. Returns false when there
+ * are none; a store that is closing does not wait. */
+MUST_CHECK bool store_side_take(struct store_side *side, struct store_batch *b, uint64_t wait_ns);
+/* Returns the call after `k`. If there is none, takes those that were started meanwhile. So the calls that a request
+ * starts one after another share a transaction, although the writer began with the first one. */
+struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k);
+bool store_side_is_closing(struct store_side *side);
+/* Gives the calls back to the thread of the loop. */
+void store_side_report(struct store_side *side, struct list *calls);
+void store_side_end(struct store_side *side);
+/* Waits until the thread of the other side has ended. */
+void store_side_wait_for(struct store_side *side, struct store_side *other);
+void store_threads_poke(struct store_threads *t);
+
+#endif
