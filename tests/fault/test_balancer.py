@@ -56,8 +56,8 @@ class Balanced(FaultTest):
         wait_until(listens, "HAProxy")
         return port
 
-    def balanced_fleet(self, workers=2, processes=2, mode="http", balance="leastconn"):
-        started = [self.worker(processes=processes) for _ in range(workers)]
+    def balanced_fleet(self, workers=2, *arguments, processes=2, mode="http", balance="leastconn"):
+        started = [self.worker(*arguments, processes=processes) for _ in range(workers)]
         port = self.haproxy(started, mode, balance)
         return ft.Fleet(self, self.coordinator(f"http://127.0.0.1:{port}"), started)
 
@@ -103,14 +103,17 @@ class Balanced(FaultTest):
         self.assert_all_right(lines, items)
 
     def test_a_drained_worker_behind_it_costs_no_item_and_no_retry(self):
-        fleet = self.balanced_fleet(workers=2)
-        items = sleep_items(600, 0.01)
-        with fleet.stream({"task": "sleep", "items": items}) as stream:
-            lines = [stream.line() for _ in range(50)]
-            fleet.workers[0].send_signal(signal.SIGTERM)
-            lines += stream.rest()
-        self.assert_all_right(lines, items)
-        self.assertEqual(lines[-1]["counts"]["retried"], 0)
+        """The worker accepts requests until the checks of HAProxy have seen that it is not ready."""
+        def attempt(delay_s):
+            fleet = self.balanced_fleet(2, "--shutdown-delay-s", delay_s)
+            items = sleep_items(600, delay_s / 75)  # two thirds of the job come after the delay
+            with fleet.stream({"task": "sleep", "items": items}) as stream:
+                lines = [stream.line() for _ in range(50)]
+                fleet.workers[0].send_signal(signal.SIGTERM)
+                lines += stream.rest()
+            self.assert_all_right(lines, items)
+            in_time(lines[-1]["counts"]["retried"] == 0, "health checks that are quicker than the shutdown delay")
+        with_more_time(attempt, (1, 4, 16))
 
     @unittest.skipUnless(SLOW, SLOW_REASON)
     def test_workers_killed_at_random_behind_it(self):

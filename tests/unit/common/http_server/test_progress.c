@@ -9,22 +9,49 @@ static uint64_t stuck(void)
                            "Connections closed because they kept the loop busy without transferring bytes.", "");
 }
 
-/* The library runs without a pause when its buffer is full and no line ends in it. http_framing lets no such line
- * through, so the test turns it off. */
+/* The library does not run, as if it turned without reading. So this holds for every version of the library. */
+Test(http_server, a_connection_that_moves_no_bytes_while_the_daemon_runs_is_ended)
+{
+    uint64_t before = stuck();
+    start();
+    int idle = client(), slow = client(), fd = client();
+    say(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(idle, "hello");
+    say(slow, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\na");
+    say(fd, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\na");
+    TURN_UNTIL(saw.body_bytes == 2);
+    say(fd, "b");
+    while (stuck() == before) {
+        server->turn++;
+        uv_update_time(server->loop);
+        http_progress_after_turn(server, true);
+    }
+    assert_hears(fd, "does not go on");
+    assert_hears_end(fd);
+    cr_assert_eq(stuck(), before + 1);
+
+    say(slow, "b");
+    assert_hears(slow, "HTTP/1.1 200");
+    say(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(idle, "hello");
+    close(idle), close(slow), close(fd);
+    stop();
+}
+
+/* http_framing lets no such line through, so the test turns it off. */
 static void read_unchecked(struct http_connection *c)
 {
     c->framing.state = HTTP_FRAMING_BODY;
     c->framing.left = UINT64_MAX;
 }
 
-Test(http_server, a_connection_that_moves_no_bytes_while_the_daemon_runs_is_ended)
+/* Older versions of the library then run without a pause, and http_progress ends the connection with 400. Newer ones
+ * answer 413 themselves. */
+Test(http_server, a_chunk_line_that_does_not_fit_into_the_buffer_keeps_no_daemon_busy)
 {
     static char extension[300000];
-    uint64_t before = stuck();
     start();
-    int idle = client(), slow = client(), held = client();
-    say(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
-    assert_hears(idle, "hello");
+    int slow = client(), held = client();
     say(held, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
     TURN_UNTIL(saw.ends == 1);
     say(slow, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\na");
@@ -37,17 +64,13 @@ Test(http_server, a_connection_that_moves_no_bytes_while_the_daemon_runs_is_ende
     memset(extension, 'a', sizeof extension);
     say(fd, "3;");
     say_bytes(fd, extension, sizeof extension);
-    TURN_UNTIL(server->unfinished || stuck() > before);
-    assert_hears(fd, "does not go on");
+    assert_hears(fd, "HTTP/1.1 4");
     assert_hears_end(fd);
-    cr_assert_eq(stuck(), before + 1);
     TURN_UNTIL(!server->unfinished);
 
     say(slow, "b");
     assert_hears(slow, "\r\n\r\n2");
-    say(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
-    assert_hears(idle, "hello");
-    close(idle), close(slow), close(held), close(fd);
+    close(slow), close(held), close(fd);
     stop();
 }
 
