@@ -83,7 +83,7 @@ void worker_reload(void *data);
 /* Call it after the loop has ended. */
 void worker_release(struct worker *w);
 
-/* Returns the pool of a task; NULL if there is no such task, or its description is broken. */
+/* Returns the pool of a task; NULL if the worker does not have the task, or its description is broken. */
 struct pool *worker_pool(struct worker *w, const char *task);
 /* Returns how many processes a task may have. */
 unsigned worker_slots(const struct worker *w, const struct task *t);

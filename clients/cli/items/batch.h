@@ -27,11 +27,11 @@ void batch_reserve(struct batch *b, size_t extra);
 
 /* Returns how many items the batch has. */
 uint64_t batch_count(const struct batch *b, bool skip_blank);
-/* Returns the offset of item `index` of the batch, or b->len if there is no such item. The caller keeps the
- * place of the last search in *at and *offset: item *at begins at *offset. The search starts there, or at the beginning
- * if the item is before that place. Both are set to the place of the item. */
+/* Returns the offset of item `index`, or b->len if the batch has fewer items. *at and *offset are the result of the
+ * last search: item *at begins at *offset. The search starts there, or at the beginning of the batch if the item is
+ * before *at. Sets both to the place of the item. */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
-/* Returns the line of item `index` without its newline. It is borrowed, and empty if there is no such item. */
+/* Returns the line of item `index` without its newline. It is borrowed, and empty if the batch has fewer items. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 
 /* An item that no coordinator accepts. */

@@ -20,7 +20,7 @@ void unanswered_release(struct unanswered *u);
 void unanswered_clear(struct unanswered *u);
 /* Begins an attempt with `count` items. None of them has an answer. */
 void unanswered_begin(struct unanswered *u, uint64_t count);
-/* Notes the answer to an item of the attempt. Returns false if there is no such item or it already has an answer. */
+/* Marks an item of the attempt as answered. Returns false if it already was, or if the attempt has fewer items. */
 MUST_CHECK bool unanswered_note(struct unanswered *u, uint64_t index);
 bool unanswered_has(const struct unanswered *u, uint64_t index);
 /* Removes from the batch the items before `base`, and the answered items of the attempt, whose first item is `base`.

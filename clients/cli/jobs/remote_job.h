@@ -17,7 +17,7 @@ enum remote_status {
     REMOTE_STATUS_COUNT
 };
 extern const char *const remote_status_words[REMOTE_STATUS_COUNT];
-/* Returns false if there is no such status. */
+/* Returns false if the word is not a status. */
 MUST_CHECK bool remote_status_parse(const char *word, size_t len, enum remote_status *status);
 
 struct remote_job {

@@ -121,8 +121,8 @@ const char *http_exchange_method(const struct http_exchange *x);
 const char *http_exchange_path(const struct http_exchange *x);
 /* The part of the path that matched {name} of the template, percent-decoded. */
 const char *http_exchange_param(const struct http_exchange *x, const char *name);
-/* A query argument, percent-decoded. It is "" when the argument has no value, and NULL when there is no such
- * argument. */
+/* A query argument, percent-decoded. It is "" if the argument has no value, and NULL if the query does not
+ * have the argument. */
 const char *http_exchange_query(const struct http_exchange *x, const char *name);
 /* Calls fn for every query argument. */
 void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, const char *name, const char *value),

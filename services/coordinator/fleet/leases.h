@@ -67,7 +67,7 @@ MUST_CHECK enum lease_verdict leases_register(struct leases *l, const struct reg
                                               struct lease_terms *terms);
 /* Returns the terms that a registration gets now. */
 struct lease_terms leases_terms(const struct leases *l);
-/* Takes one lease that has run out, and copies its address and its worker. Returns false when there is no such lease.
+/* Removes one lease that has run out, and copies its address and its worker. Returns false if no lease has run out.
  * Call it every LEASES_TICK_MS until it returns false. */
 MUST_CHECK bool leases_take_ended(struct leases *l, uint64_t now_ns, struct registration *ended);
 /* Returns the address that a worker holds; NULL: it holds none. It is borrowed until the next change. */

@@ -52,7 +52,7 @@ enum stored_state {
 };
 /* "receiving", "pending", "running", "succeeded" and so on. The database has these words. */
 const char *stored_state_name(enum stored_state state);
-/* Returns false if there is no such state. */
+/* Returns false if no state has this name. */
 bool stored_state_parse(const char *name, enum stored_state *state);
 static inline bool stored_state_is_end(enum stored_state state)
 {
@@ -101,7 +101,7 @@ enum block_kind {
 
 /* "items", "values" and so on. The database has these words. */
 const char *block_kind_name(enum block_kind kind);
-/* Returns false if there is no such kind. */
+/* Returns false if no kind has this name. */
 bool block_kind_parse(const char *name, enum block_kind *kind);
 
 /* Consecutive items. In a block, the lines of a range follow those of the range before it. */
