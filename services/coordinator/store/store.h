@@ -240,6 +240,8 @@ static inline void store_start(struct store *s, struct store_call *call)
     s->ops->start(s, call);
 }
 
+/* Carries out the calls that were started, then calls `closed`. A call that is started meanwhile, for example by the
+ * `done` of another one, ends as STORE_AWAY. */
 static inline void store_close(struct store *s, void (*closed)(void *data), void *data)
 {
     s->ops->close(s, closed, data);

@@ -117,11 +117,13 @@ static void on_async(uv_async_t *async)
     struct store_threads *t = async->data;
     uv_mutex_lock(&t->lock);
     size_t n = t->done.n;
-    bool have_ended = t->writer.has_ended && t->reader.has_ended;
     uv_mutex_unlock(&t->lock);
     /* Calls that are done meanwhile wake the loop again. */
     for (struct store_call *c; n > 0 && (c = next_done(t)); n--) store_finish(&t->base, c);
-    if (!have_ended) return;
+    uv_mutex_lock(&t->lock);
+    bool is_over = t->writer.has_ended && t->reader.has_ended && t->done.n == 0;
+    uv_mutex_unlock(&t->lock);
+    if (!is_over) return;
     uv_thread_join(&t->writer.thread);
     uv_thread_join(&t->reader.thread);
     uv_close((uv_handle_t *)&t->async, on_async_closed);
@@ -137,9 +139,15 @@ static void start(struct store *base, struct store_call *c)
     struct store_threads *t = CONTAINER_OF(base, struct store_threads, base);
     struct store_side *side = is_reading(c->op) ? &t->reader : &t->writer;
     uv_mutex_lock(&t->lock);
-    if (t->is_closing) BUG("a call to a store that is closing");
-    list_push_back(&side->calls, &c->link);
-    uv_cond_signal(&side->wake);
+    if (t->is_closing) { /* the thread may have ended already */
+        c->status = STORE_AWAY;
+        snprintf(c->error, sizeof c->error, "the store is closing");
+        list_push_back(&t->done, &c->link);
+        uv_async_send(&t->async);
+    } else {
+        list_push_back(&side->calls, &c->link);
+        uv_cond_signal(&side->wake);
+    }
     uv_mutex_unlock(&t->lock);
 }
 

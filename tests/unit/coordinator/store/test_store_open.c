@@ -278,3 +278,33 @@ Test(store_open, nothing_is_written_to_a_file_that_was_moved_away)
     shop_release(&s);
     assert_no_leaks();
 }
+
+static void start_another(struct store_call *c)
+{
+    static unsigned steps;
+    struct shop *s = c->data;
+    if (++steps < 3)
+        store_start(s->store, c);
+    else
+        store_call_free(c);
+}
+
+/* A call that takes several steps starts its next step when a step is done. */
+Test(store_open, a_call_that_is_started_while_the_store_closes_is_answered)
+{
+    struct shop s;
+    shop_init(&s);
+    shop_open(&s);
+    struct store_call *c = store_call_new(STORE_REMOVE, start_another, &s),
+                      *read = shop_call(&s, STORE_READ_JOB, shop_id(1));
+    snprintf(c->job.id, sizeof c->job.id, "%s", shop_id(1));
+    store_start(s.store, c);
+    store_close(s.store, shop_closed, &s.store);
+    store_start(s.store, read);
+    while (s.store) uv_run(&s.loop, UV_RUN_ONCE);
+    cr_assert_eq(s.done, 1);
+    cr_assert_eq(read->status, STORE_AWAY);
+    store_call_free(read);
+    shop_release(&s);
+    assert_no_leaks();
+}
