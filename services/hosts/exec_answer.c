@@ -146,7 +146,7 @@ static void add_failure(struct buf *line, const struct runner *r, struct run_out
 
 static void add_not_started(struct buf *line, const char *program, int error)
 {
-    char *cwd = getcwd(NULL, 0), *cause;
+    char *cwd = get_current_dir_name(), *cause;
     if (asprintf(&cause, "cannot run the command %s in the folder %s: %s", program, cwd ? cwd : "(unknown)",
                  strerror(error)) < 0)
         BUG("out of memory for a cause");

@@ -167,7 +167,7 @@ static task_function *load(const char *path)
     snprintf(with_slash, sizeof with_slash, "%s%s", strchr(path, '/') ? "" : "./", path);
     void *object = dlopen(with_slash, RTLD_NOW | RTLD_LOCAL);
     const char *why = object ? NULL : dlerror();
-    char *cwd = getcwd(NULL, 0);
+    char *cwd = get_current_dir_name();
     if (!object) die(1, "cannot load %s in the folder %s: %s", path, cwd ? cwd : "(unknown)", why);
     task_function *task;
     *(void **)&task = dlsym(object, "fantail_task");

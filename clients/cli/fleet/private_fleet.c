@@ -33,7 +33,7 @@ static bool is_utf8(const char *text)
  * not UTF-8. For such a path, returns the path of a symbolic link to it in our directory. */
 static char *working_dir(const struct private_fleet *p)
 {
-    char *cwd = getcwd(NULL, 0);
+    char *cwd = get_current_dir_name();
     if (!cwd || is_utf8(cwd)) return cwd;
     char *link = path_below(p, "cwd");
     bool linked = symlink(cwd, link) == 0;

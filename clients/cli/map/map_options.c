@@ -141,7 +141,7 @@ static int check_program(const struct map_options *o)
 {
     const char *name = o->command[0], *why;
     if (program_can_run(name, &why)) return EXIT_OK;
-    char *cwd = getcwd(NULL, 0);
+    char *cwd = get_current_dir_name();
     int status = option_complain(&spec, NULL, "cannot run the command %s in the folder %s: %s", name,
                                  cwd ? cwd : "(unknown)", why);
     free(cwd);
