@@ -60,7 +60,7 @@ static bool check_output(struct process *p, const struct intake *in, const char 
 }
 
 /* Tells the window how long the process waited for a processor since the last answers, and how long the worker waited
- * when these answers woke it. Returns `now`. */
+ * while these answers may have been there. Returns `now`. */
 static uint64_t count_wait(struct process *p, uint64_t now)
 {
     struct cpu_wait none = {0}, *its = &p->cpu_wait, *ours = p->env->our_wait ? p->env->our_wait : &none;

@@ -35,5 +35,6 @@ void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns)
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns)
 {
     cpu_wait_read(c, now_ns);
-    c->waited_before_ns = c->waited_ns;
+    c->waited_before_ns = c->waited_slept_ns;
+    c->waited_slept_ns = c->waited_ns;
 }

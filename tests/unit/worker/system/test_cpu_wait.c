@@ -41,6 +41,19 @@ Test(cpu_wait, two_busy_processes_on_one_processor_wait_for_each_other, .timeout
     cpu_wait_release(&its);
 }
 
+/* An answer that is found now may have come during the turn before, in which this process waited too. */
+Test(cpu_wait, the_wait_of_the_turn_before_is_kept_until_the_next_sleep)
+{
+    struct cpu_wait c = {.waited_ns = 7};
+    cpu_wait_sleeps(&c, NS_PER_S);
+    c.waited_ns = 10;
+    cpu_wait_sleeps(&c, 2 * NS_PER_S);
+    cr_assert_eq(c.waited_before_ns, 7);
+    c.waited_ns = 15;
+    cpu_wait_sleeps(&c, 3 * NS_PER_S);
+    cr_assert_eq(c.waited_before_ns, 10);
+}
+
 Test(cpu_wait, without_a_file_nothing_is_counted)
 {
     struct cpu_wait c;
