@@ -143,6 +143,7 @@ void call_flush(struct sim_world *w, struct sim_call *call)
 static double start_seconds(struct sim_world *w, struct sim_worker *worker, struct sim_call *call, uint64_t index)
 {
     double seconds = item_seconds(call->job, index) * worker->slowness;
+    if (index == call->base) seconds += w->sc->wake_s;
     w->result.done_s += seconds;
     call->cost_s += seconds;
     call->cost_items++;

@@ -51,6 +51,7 @@ struct sim_scenario {
         answer_cost_s;   /* processor time of the coordinator for a turn of its loop, a request, and an event of an
                             answer; events that come during a turn wait for the next one */
     double chunk_cost_s; /* processor time of the worker's loop for a chunk */
+    double wake_s;       /* how much longer the first item of a chunk takes, because its process has slept */
     bool tell_costs;     /* workers report the cost of their items, and the shell the cost of a chunk */
     double load_s;       /* how long the processes of a worker load, from its first chunk on */
     double worker_wait_s;

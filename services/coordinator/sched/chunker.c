@@ -6,7 +6,7 @@
 #define CHUNK_COST_SHARE  0.03             /* largest share of a chunk's slot time that its overhead may take */
 #define CHUNK_COST_TIMES  5.0 /* a chunk's slot time if slots would be idle, as a multiple of its overhead */
 #define COORDINATOR_SHARE 0.5 /* share of the coordinator's time that chunks may take with all slots busy */
-#define RAMP_NS           (2 * NS_PER_MS) /* the limit of a job may double each time this has passed */
+#define RAMP_NS           (2 * NS_PER_MS) /* the limit of a job may double each time this has passed, at the earliest */
 #define CHUNKS_AHEAD      2.0             /* chunks of the least size that may wait at a worker beyond its busy slots */
 #define CHUNKS_PER_WINDOW 4               /* least number of adaptive chunks in a worker's window */
 #define CHUNK_GROWTH      8               /* a chunk may be this many times as large as the largest one answered */
@@ -91,31 +91,50 @@ void chunker_observe_whole(const struct sched_attempt *a)
     if (a->charged_ns > 0) fairness_correct(job, a->charged_ns, (a->to - a->from) * chunker_item_ns(job));
 }
 
+static double usable_slots(const struct sched_job *job, double slots)
+{
+    return job->p.max_concurrency > 0 ? fmin(slots, (double)job->p.max_concurrency) : slots;
+}
+
 static double slots_of(const struct sched_job *job, const struct sched_lane *l)
 {
-    double slots = fmax(job->task->slots, l->slots);
-    return job->p.max_concurrency > 0 ? fmin(slots, (double)job->p.max_concurrency) : slots;
+    return usable_slots(job, fmax(job->task->slots, l->slots));
 }
 
 /* Returns the least slot time that a chunk should have. The cost of the chunk itself must be a small part of that time,
  * and the coordinator must be able to keep all slots busy with such chunks. */
-static double least_ns(const struct sched_job *job, const struct sched_lane *l)
+static double least_ns(const struct sched_job *job, double slots, double worker_cost_ns)
 {
-    const struct scheduler *s = job->s;
-    double share = (s->chunk_cost_ns + l->chunk_cost_ns) / CHUNK_COST_SHARE;
-    return fmax(share, slots_of(job, l) * s->chunk_cost_ns / COORDINATOR_SHARE);
+    double cost_ns = job->s->chunk_cost_ns;
+    return fmax((cost_ns + worker_cost_ns) / CHUNK_COST_SHARE, slots * cost_ns / COORDINATOR_SHARE);
+}
+
+/* Returns the slot time that a chunk should have if there are more slots than chunks. The coordinator needs the time c
+ * for each chunk, so the chunks begin one after another. All of them end together at T if chunk i takes T - i c. Their
+ * sum is the work that is left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). It takes half of that,
+ * because the cost of items is only an estimate. */
+static double even_end_ns(const struct sched_job *job, double left_ns)
+{
+    return sqrt(2 * left_ns * job->s->chunk_cost_ns) / 2;
 }
 
 /* Returns the least number of items that a chunk should have, rounded up. If 1.6 were rounded down, chunks of one item
  * would never grow. The number is smaller when slots would otherwise be idle, as long as splitting gains more than it
  * costs. */
-static double least_items(const struct sched_job *job, const struct sched_lane *l, double item_ns)
+static double least_items_with(const struct sched_job *job, double slots, double worker_cost_ns, double item_ns)
 {
     if (item_ns <= 0) return 0;
-    double least = ceil(least_ns(job, l) / item_ns);
+    double least = ceil(least_ns(job, slots, worker_cost_ns) / item_ns);
     if (!job->no_more) return least;
-    double worth = CHUNK_COST_TIMES * (job->s->chunk_cost_ns + l->chunk_cost_ns) / item_ns;
-    return fmin(least, fmax((double)(job->uncut + job->pending_items) / (2 * slots_of(job, l)), worth));
+    double left = (double)(job->uncut + job->pending_items);
+    double worth_ns = CHUNK_COST_TIMES * (job->s->chunk_cost_ns + worker_cost_ns);
+    worth_ns = fmax(worth_ns, even_end_ns(job, left * item_ns));
+    return fmin(least, fmax(left / (2 * slots), worth_ns / item_ns));
+}
+
+static double least_items(const struct sched_job *job, const struct sched_lane *l, double item_ns)
+{
+    return least_items_with(job, slots_of(job, l), l->chunk_cost_ns, item_ns);
 }
 
 /* Returns how many items per slot may wait at a worker, besides the one that runs. There must be enough that no slot
@@ -185,17 +204,24 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* While chunks are too small for their cost, only a few chunks are in flight, because one for each slot could be
- * thousands of chunks. Long items should not have to wait for this limit, so it doubles with time. While chunks still
- * grow, the items are not long. */
+/* Returns whether the job's chunks must still grow before they are large enough. What an item costs is not certain
+ * until then: a process that has slept takes long for its first item, so the items of a small chunk seem long. */
+static bool still_grows(const struct sched_job *job)
+{
+    double item_ns = item_cost_marginal_ns(cost_of(job)), slots = usable_slots(job, fmax(job->task->slots, 1));
+    return item_ns <= 0 || growth_limit(job) < least_items_with(job, slots, DEFAULT_CHUNK_COST_NS, item_ns);
+}
+
+/* While chunks still grow, only a few chunks are in flight, because one for each slot could be thousands of chunks.
+ * Long items should not have to wait for this limit. So it doubles with time, if no larger chunk was answered. On a
+ * crowded machine such an answer takes longer, so the limit then doubles less often. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;
-    double item_ns = item_cost_marginal_ns(cost_of(job)), cost_ns = job->s->chunk_cost_ns + DEFAULT_CHUNK_COST_NS;
-    if (item_ns > 0 && growth_limit(job) * item_ns * CHUNK_COST_SHARE >= cost_ns) return false;
+    if (!still_grows(job)) return false;
     if (job->ramp_timer.node.place == 0) {
         job->ramp_largest = job->largest_answered;
-        timer_set(job->s, &job->ramp_timer, job->s->now_ns + RAMP_NS);
+        timer_set(job->s, &job->ramp_timer, job->s->now_ns + (job->growth_ns > RAMP_NS ? job->growth_ns : RAMP_NS));
     }
     return true;
 }
@@ -204,4 +230,13 @@ void chunker_ramp_timer_fired(struct sched_job *job)
 {
     if (job->largest_answered <= job->ramp_largest) job->ramp *= 2;
     job_changed(job);
+}
+
+void chunker_grow(const struct sched_attempt *a)
+{
+    struct sched_job *job = a->chunk->job;
+    if (a->received <= job->largest_answered) return;
+    job->largest_answered = a->received;
+    job->growth_ns = job->s->now_ns - a->started_ns;
+    job->ramp = RAMP_CHUNKS;
 }

@@ -261,7 +261,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     accept.keep = reached - chunk->answered;
     accept.drop = n - accept.keep;
     chunk_answered(chunk, accept.keep);
-    if (a->received > job->largest_answered) job->largest_answered = a->received;
+    chunker_grow(a);
     job->progress_ns = now_ns;
     job->starting_since_ns = job->starting_until_ns = 0;
     job->delivered = true;

@@ -105,6 +105,7 @@ struct sched_job {
     uint64_t ramp;               /* chunks that may be in flight while they still grow */
     struct sched_timer ramp_timer;
     uint32_t ramp_largest;            /* largest_answered when the timer was set */
+    uint64_t growth_ns;               /* how long the answer took that made largest_answered grow */
     double wait_mean, wait_deviation; /* mean and deviation of the waits for an answer, in expected waits, hedge.c */
     uint32_t largest_answered;        /* items of the largest chunk that was answered */
     uint64_t moved_items;             /* part of counts.hedged: sent elsewhere while processes were starting */
@@ -299,10 +300,11 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n);
 /* Call it when the attempt has ended and all of its items are answered. */
 void chunker_observe_whole(const struct sched_attempt *a);
 void chunker_advance(struct sched_lane *l, uint64_t now_ns);
-/* Returns whether the job must wait for answers before it sends more, because its chunks are still small compared with
- * their overhead. */
+/* Returns whether the job must wait for answers before it sends more, because its chunks must still grow. */
 bool chunker_ramp_is_full(struct sched_job *job);
 void chunker_ramp_timer_fired(struct sched_job *job);
+/* Call it when the attempt's answers were kept. Larger chunks may then be sent. */
+void chunker_grow(const struct sched_attempt *a);
 
 /* retry.c */
 void retry_first_attempt(struct sched_job *job);

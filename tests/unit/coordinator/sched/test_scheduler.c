@@ -430,3 +430,66 @@ Test(scheduler, while_chunks_grow_no_more_of_them_are_in_flight)
     run(&sh);
     shell_over(&sh);
 }
+
+/* If a process has slept, its first item takes long. */
+Test(scheduler, items_of_small_chunks_are_not_taken_for_long_ones)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 200; i++) worker(&sh, 1);
+    struct sched_job *job = job_of(&sh, 1000000);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 32);
+    struct sched_attempt *slow = sh.out[0];
+    sh.now += MS;
+    sched_attempt_cost(slow, 1, 900000, 0);
+    complete(&sh, slow, 0);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 32, "%zu chunks in flight", (size_t)sh.out_n);
+    sched_job_cancel(job, SCHED_CANCELLED, "the test is over");
+    run(&sh);
+    while (sh.out_n > 0) end(&sh, sh.out[0], SCHED_END_LOST);
+    run(&sh);
+    shell_over(&sh);
+}
+
+Test(scheduler, on_a_crowded_machine_the_number_of_small_chunks_grows_slowly)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 200; i++) worker(&sh, 1);
+    struct sched_job *job = job_of(&sh, 1000000);
+    run(&sh);
+    struct sched_attempt *late = sh.out[0];
+    sh.now += 40 * MS;
+    sched_attempt_cost(late, 1, 100, 0);
+    complete(&sh, late, 0);
+    run(&sh);
+    for (uint64_t end = sh.now + 30 * MS; sh.now < end; run_at(&sh, sh.now + MS)) cr_assert_eq(sh.out_n, 32);
+    run_at(&sh, sh.now + 20 * MS);
+    cr_assert_gt(sh.out_n, 32, "the items may be long all the same");
+    sched_job_cancel(job, SCHED_CANCELLED, "the test is over");
+    run(&sh);
+    while (sh.out_n > 0) end(&sh, sh.out[0], SCHED_END_LOST);
+    run(&sh);
+    shell_over(&sh);
+}
+
+/* 10 s of work for 2,000 slots is 5 ms for each. Half of that in each chunk would be 4,000 chunks, and more at the end.
+ * The coordinator needs 50 us for each, which is 200 ms. */
+Test(scheduler, a_job_with_little_work_uses_some_of_the_slots)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 1000; i++) worker(&sh, 2);
+    job_of(&sh, 100000);
+    for (run(&sh); sh.finished == 0;) {
+        sh.now += 100 * NS_PER_US;
+        struct sched_attempt *first = sh.out[0];
+        sched_attempt_cost(first, items_of(first), 100000 * (uint64_t)items_of(first), 50000);
+        complete(&sh, first, 0);
+        run(&sh);
+    }
+    cr_assert_lt(sh.sends, 2500, "%u chunks", (unsigned)sh.sends);
+    shell_over(&sh);
+}
