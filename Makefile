@@ -23,7 +23,7 @@ ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now,-
 
 LIBS_HTTP   := -lmicrohttpd -lgnutls -lcurl -luv
 LIBS_JSON   := -lcjson -lm
-LIBS_STORE  := -lsqlite3 -lzstd -lpthread
+LIBS_STORE  := -lsqlite3 -lpq -lzstd -lpthread
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 sources = $(sort $(shell find $(1) -name '*.c'))

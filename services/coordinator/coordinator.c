@@ -82,10 +82,42 @@ static void start_jobs(struct coordinator *c)
 
 #define SQLITE_PREFIX "sqlite:"
 
-bool coordinator_knows_store(const char *store)
+static bool has_store(const struct coordinator_config *config)
+{
+    return config->store_file || strcmp(config->store, "none") != 0;
+}
+
+static bool has_sqlite(const struct coordinator_config *config)
 {
     size_t prefix = strlen(SQLITE_PREFIX);
-    return strcmp(store, "none") == 0 || (strncmp(store, SQLITE_PREFIX, prefix) == 0 && store[prefix]);
+    return strncmp(config->store, SQLITE_PREFIX, prefix) == 0 && config->store[prefix];
+}
+
+static struct postgres_source postgres_source_of(const struct coordinator_config *config)
+{
+    return (struct postgres_source){.url = config->store_file ? NULL : config->store, .file = config->store_file};
+}
+
+bool coordinator_check_store(const struct coordinator_config *config, const char **option, char *err, size_t err_size)
+{
+    *option = "store";
+    if (!has_store(config) || (has_sqlite(config) && !config->store_file)) return true;
+    if (config->store_file && strcmp(config->store, "none") != 0) {
+        snprintf(err, err_size, "give either --store or --store-file");
+        return false;
+    }
+    if (!config->store_file && !postgres_is_url(config->store)) {
+        snprintf(err, err_size, "it is neither none nor sqlite:PATH nor postgresql://USER:PASSWORD@HOST/DATABASE");
+        return false;
+    }
+    if (config->store_max_bytes > 0) {
+        *option = "store-max-bytes";
+        snprintf(err, err_size, "this limit is only for sqlite:PATH; PostgreSQL has limits of its own");
+        return false;
+    }
+    struct postgres_source source = postgres_source_of(config);
+    if (source.file) *option = "store-file";
+    return postgres_source_check(&source, err, err_size);
 }
 
 static void durable_changed(void *data, const char *id)
@@ -95,9 +127,13 @@ static void durable_changed(void *data, const char *id)
 
 static bool start_store(struct coordinator *c, char *err, size_t err_size)
 {
-    if (strcmp(c->config->store, "none") == 0) return true;
-    c->store = store_sqlite_open(c->loop, c->config->store + strlen(SQLITE_PREFIX),
-                                 (uint64_t)c->config->store_max_bytes, err, err_size);
+    if (!has_store(c->config)) return true;
+    struct postgres_source source = postgres_source_of(c->config);
+    if (has_sqlite(c->config))
+        c->store = store_sqlite_open(c->loop, c->config->store + strlen(SQLITE_PREFIX),
+                                     (uint64_t)c->config->store_max_bytes, err, err_size);
+    else
+        c->store = store_postgres_open(c->loop, &source, &c->postgres_metrics);
     if (!c->store) return false;
     c->store->metrics = &c->store_metrics;
     c->durable.config = &c->config->durable;
@@ -149,6 +185,7 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
     jobs_register_metrics(&c->jobs);
     durable_register_metrics(&c->durable);
     store_register_metrics(&c->store_metrics);
+    postgres_register_metrics(&c->postgres_metrics);
     worker_fleet_register_metrics(&c->fleet);
     dispatcher_register_metrics(&c->dispatcher);
     status_register_metrics(&c->status);

@@ -13,6 +13,7 @@
 #include "coordinator/durable/durable.h"
 #include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/job/jobs.h"
+#include "coordinator/postgres/store_postgres.h"
 #include "coordinator/results/job_watch.h"
 #include "coordinator/sched/scheduler.h"
 #include "coordinator/status/emf.h"
@@ -23,7 +24,8 @@ struct coordinator_config {
     struct service_config service;
     struct worker_fleet_config fleet;
     struct jobs_config jobs;
-    const char *store;       /* none, or sqlite:PATH */
+    const char *store;       /* none, sqlite:PATH or postgresql://... */
+    const char *store_file;  /* a file with postgresql://...; NULL: none */
     int64_t store_max_bytes; /* 0: no limit */
     struct durable_config durable;
     int64_t max_body_bytes;
@@ -42,14 +44,17 @@ struct coordinator {
     struct jobs jobs;
     struct store *store; /* NULL: there is none */
     struct store_metrics store_metrics;
+    struct postgres_metrics postgres_metrics;
     struct durable durable;
     struct job_watches watches; /* the requests that wait for news of durable jobs */
     struct status_source status;
     struct emf *emf; /* NULL without --emf */
 };
 
-/* Returns whether this is a value of --store. */
-bool coordinator_knows_store(const char *store);
+/* Checks the options of the job store. Returns false with the option at fault, and with a sentence that does not quote
+ * a URL, which may have a password. */
+MUST_CHECK bool coordinator_check_store(const struct coordinator_config *config, const char **option, char *err,
+                                        size_t err_size);
 /* Starts the service and its parts, and begins to look for workers. All of `c` but config must be zeroed, and
  * worker_fleet_check() must have passed. Takes ownership of `tracing`. Returns 0. On failure, returns the exit status
  * and writes a sentence to err. */

@@ -58,13 +58,16 @@ static const struct option_row rows[] = {
                   .once = true),
     OPTION_HEADING("Job store"),
     OPTION_STRING("store", S, store, "none",
-                  "where durable jobs are kept, which outlive the connection of their client: none, or sqlite:PATH for "
-                  "one coordinator on this machine",
+                  "where durable jobs are kept, which outlive the connection of their client: none, sqlite:PATH for "
+                  "one coordinator on this machine, or postgresql://USER@HOST/DATABASE for many coordinators",
                   .value = "STORE"),
+    OPTION_PATH("store-file", S, store_file, NULL,
+                "a file with the postgresql:// URL of the store, instead of --store; read again for each connection",
+                .value = "FILE"),
     OPTION_SECONDS("job-ttl-s", S, durable.job_ttl_s, "604800", 0, 1e9,
                    "how long an ended durable job is kept; 0: for ever"),
     OPTION_BYTES("store-max-bytes", S, store_max_bytes, "0", 0, 1e15,
-                 "largest size of the store; when it is full, durable jobs are answered 507; 0: no limit"),
+                 "largest size of the SQLite file; when it is full, durable jobs are answered 507; 0: no limit"),
     OPTION_HEADING("CloudWatch"),
     OPTION_BOOL("emf", S, emf.enabled, NULL,
                 "write the demand for workers to standard output, in CloudWatch's embedded metric format"),
@@ -93,10 +96,11 @@ static int check(struct coordinator *c, const struct coordinator_config *config)
 {
     bool open = !is_loopback(config->service.host) && !config->service.insecure;
     int fault = worker_fleet_check(&c->fleet, &spec, open);
+    char err[512];
     const char *option, *why = emf_check(&config->emf, (int)config->service.ready_fd, &option);
     if (!fault && why) fault = option_complain(&spec, option, "%s", why);
-    if (!fault && !coordinator_knows_store(config->store))
-        fault = option_complain(&spec, "store", "\"%s\" is neither none nor sqlite:PATH", config->store);
+    if (!fault && !coordinator_check_store(config, &option, err, sizeof err))
+        fault = option_complain(&spec, option, "%s", err);
     return fault ? fault : service_check(&spec, &config->service);
 }
 

@@ -74,6 +74,11 @@ void store_side_report(struct store_side *side, struct list *calls)
     uv_async_send(&t->async);
 }
 
+void store_threads_poke(struct store_threads *t)
+{
+    uv_async_send(&t->async);
+}
+
 void store_side_end(struct store_side *side)
 {
     struct store_threads *t = side->threads;
@@ -118,6 +123,7 @@ static void on_async(uv_async_t *async)
     uv_mutex_lock(&t->lock);
     size_t n = t->done.n;
     uv_mutex_unlock(&t->lock);
+    if (t->poked) t->poked(t);
     /* Calls that are done meanwhile wake the loop again. */
     for (struct store_call *c; n > 0 && (c = next_done(t)); n--) store_finish(&t->base, c);
     uv_mutex_lock(&t->lock);

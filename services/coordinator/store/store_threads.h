@@ -33,6 +33,8 @@ struct store_threads {
     struct store base;
     uv_async_t async;
     struct store_side writer, reader;
+    /* Called on the thread of the loop after store_threads_poke(); NULL: nothing is called. */
+    void (*poked)(struct store_threads *t);
     /* Called on the thread of the loop when both threads have ended and the loop has let go of everything. Frees the
      * back end, with store_threads_release(). */
     void (*freed)(struct store_threads *t);
@@ -72,5 +74,6 @@ void store_side_report(struct store_side *side, struct list *calls);
 void store_side_end(struct store_side *side);
 /* Waits until the thread of the other side has ended. */
 void store_side_wait_for(struct store_side *side, struct store_side *other);
+void store_threads_poke(struct store_threads *t);
 
 #endif

@@ -1,17 +1,30 @@
-/* A real store in a temporary folder, with a real loop. Each call is carried out before its function returns. */
+/*
+ * A real store, with a real loop. Each call is carried out before its function returns. The SQLite store is in a
+ * temporary folder. The PostgreSQL store is in a database of its own, on the server whose URL is in the variable
+ * FANTAIL_TEST_POSTGRES; tests/run starts one. Without it these tests are skipped.
+ *
+ * STORE_TEST(suite, name) is a test that every back end must pass. It gets an open store.
+ */
 #ifndef FANTAIL_TEST_STORE_HARNESS_H
 #define FANTAIL_TEST_STORE_HARNESS_H
 
 #include <criterion/criterion.h>
 #include <ftw.h>
+#include <postgresql/libpq-fe.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "coordinator/postgres/store_postgres.h"
 #include "coordinator/store/store.h"
 #include "unit/leaks.h"
 
+enum shop_kind { SHOP_SQLITE, SHOP_POSTGRES };
+
 struct shop {
+    enum shop_kind kind;
     char folder[64], path[128];
+    struct postgres_source source;
+    char url[300], database[64];
     uv_loop_t loop;
     struct store *store;
     unsigned done; /* calls that were reported */
@@ -26,7 +39,10 @@ static inline void shop_open_limited(struct shop *s, uint64_t max_bytes)
 
 static inline void shop_open(struct shop *s)
 {
-    shop_open_limited(s, 0);
+    if (s->kind == SHOP_SQLITE)
+        shop_open_limited(s, 0);
+    else
+        s->store = store_postgres_open(&s->loop, &s->source, NULL);
 }
 
 /* Makes the folder and the loop, and no store. */
@@ -35,6 +51,43 @@ static inline void shop_init(struct shop *s)
     *s = (struct shop){.folder = "/tmp/fantail-store-XXXXXX"};
     cr_assert(mkdtemp(s->folder));
     snprintf(s->path, sizeof s->path, "%s/jobs.db", s->folder);
+    cr_assert_eq(uv_loop_init(&s->loop), 0);
+}
+
+/* Runs one statement, whose text is given in three parts, on the server, as another client does. Returns the first
+ * value of its result as a number. */
+static inline long shop_sql(const char *url, const char *first, const char *second, const char *third)
+{
+    char sql[600];
+    snprintf(sql, sizeof sql, "%s%s%s", first, second, third);
+    PGconn *conn = PQconnectdb(url);
+    cr_assert_eq(PQstatus(conn), CONNECTION_OK, "%s", PQerrorMessage(conn));
+    PGresult *r = PQexec(conn, sql);
+    ExecStatusType status = PQresultStatus(r);
+    cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s", PQresultErrorMessage(r));
+    long value = PQntuples(r) > 0 ? strtol(PQgetvalue(r, 0, 0), NULL, 10) : 0;
+    PQclear(r);
+    PQfinish(conn);
+    return value;
+}
+
+static inline const char *shop_server(void)
+{
+    const char *server = getenv("FANTAIL_TEST_POSTGRES");
+    if (!server || !server[0]) cr_skip_test("no PostgreSQL server (package postgresql; tests/run starts it)");
+    return server;
+}
+
+/* Makes the database and the loop, and no store. */
+static inline void shop_init_postgres(struct shop *s)
+{
+    const char *server = shop_server();
+    *s = (struct shop){.kind = SHOP_POSTGRES};
+    snprintf(s->database, sizeof s->database, "unit_%ld", (long)getpid());
+    shop_sql(server, "DROP DATABASE IF EXISTS ", s->database, " WITH (FORCE)");
+    shop_sql(server, "CREATE DATABASE ", s->database, "");
+    snprintf(s->url, sizeof s->url, "%.*s/%s", (int)(strrchr(server, '/') - server), server, s->database);
+    s->source.url = s->url;
     cr_assert_eq(uv_loop_init(&s->loop), 0);
 }
 
@@ -66,7 +119,10 @@ static inline void shop_release(struct shop *s)
 {
     shop_close(s);
     cr_assert_eq(uv_loop_close(&s->loop), 0);
-    nftw(s->folder, shop_unlink, 8, FTW_DEPTH | FTW_PHYS);
+    if (s->kind == SHOP_POSTGRES)
+        shop_sql(shop_server(), "DROP DATABASE ", s->database, " WITH (FORCE)");
+    else
+        nftw(s->folder, shop_unlink, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static inline void shop_on_done(struct store_call *c)
@@ -228,5 +284,28 @@ static inline void shop_partial(struct shop *s, const char *id)
     c->job.errors = xstrdup("{\"task_error\":1}");
     shop_ok(s, c);
 }
+
+/* Each test runs in its own process, so the name of a suite and of a test is enough to find it. */
+#define STORE_TEST(suite, name)                                                                                        \
+    static void name(struct shop *s);                                                                                  \
+    Test(suite##_sqlite, name)                                                                                         \
+    {                                                                                                                  \
+        struct shop shop;                                                                                              \
+        shop_init(&shop);                                                                                              \
+        shop_open(&shop);                                                                                              \
+        name(&shop);                                                                                                   \
+        shop_release(&shop);                                                                                           \
+        assert_no_leaks();                                                                                             \
+    }                                                                                                                  \
+    Test(suite##_postgres, name)                                                                                       \
+    {                                                                                                                  \
+        struct shop shop;                                                                                              \
+        shop_init_postgres(&shop);                                                                                     \
+        shop_open(&shop);                                                                                              \
+        name(&shop);                                                                                                   \
+        shop_release(&shop);                                                                                           \
+        assert_no_leaks();                                                                                             \
+    }                                                                                                                  \
+    static void name(struct shop *s)
 
 #endif

@@ -1,4 +1,4 @@
-/* The list of jobs in the SQLite store: filters, order and pages. */
+/* The list of jobs in the store: filters, order and pages. */
 #include "unit/coordinator/store/store_harness.h"
 
 /* Writes the numbers of the listed ids, such as "5 3 1". Frees the call. */
@@ -29,73 +29,63 @@ static void submit_labelled(struct shop *s, unsigned n, const char *task, const 
     shop_ok(s, c);
 }
 
-Test(store_list, jobs_are_listed_newest_first_and_by_filters)
+STORE_TEST(store_list, jobs_are_listed_newest_first_and_by_filters)
 {
-    struct shop s;
-    shop_init(&s);
-    shop_open(&s);
-    assert_list(&s, list(&s), "", false);
-    submit_labelled(&s, 1, "square", "[\"a\",\"b\"]");
-    submit_labelled(&s, 3, "square,sum", NULL);
-    submit_labelled(&s, 2, "sum", "[\"b\"]");
-    submit_labelled(&s, 4, "sums", "[\"ab\",\"\\u0063\"]");
-    shop_ok(&s, shop_new_job(&s, shop_id(5), NULL));
-    cr_assert_eq(shop_do(&s, STORE_WANT_CANCEL, shop_id(3), 0), STORE_OK);
+    assert_list(s, list(s), "", false);
+    submit_labelled(s, 1, "square", "[\"a\",\"b\"]");
+    submit_labelled(s, 3, "square,sum", NULL);
+    submit_labelled(s, 2, "sum", "[\"b\"]");
+    submit_labelled(s, 4, "sums", "[\"ab\",\"\\u0063\"]");
+    shop_ok(s, shop_new_job(s, shop_id(5), NULL));
+    cr_assert_eq(shop_do(s, STORE_WANT_CANCEL, shop_id(3), 0), STORE_OK);
     char id[STORE_ID_SIZE];
-    shop_claim(&s, id);
+    shop_claim(s, id);
     cr_assert_str_eq(id, shop_id(1));
 
-    assert_list(&s, list(&s), "4 3 2 1", false);
-    struct store_call *c = list(&s);
+    assert_list(s, list(s), "4 3 2 1", false);
+    struct store_call *c = list(s);
     c->filter.with_state[STORED_PENDING] = c->filter.with_state[STORED_CANCELLED] = true;
-    assert_list(&s, c, "4 3 2", false);
-    c = list(&s);
+    assert_list(s, c, "4 3 2", false);
+    c = list(s);
     c->filter.with_state[STORED_RECEIVING] = true;
-    assert_list(&s, c, "5", false);
-    c = list(&s);
+    assert_list(s, c, "5", false);
+    c = list(s);
     c->filter.task = "sum";
-    assert_list(&s, c, "3 2", false);
-    c = list(&s);
+    assert_list(s, c, "3 2", false);
+    c = list(s);
     c->filter.label = "b";
-    assert_list(&s, c, "2 1", false);
-    c = list(&s);
+    assert_list(s, c, "2 1", false);
+    c = list(s);
     c->filter.label = "c";
-    assert_list(&s, c, "4", false);
-    c = list(&s);
+    assert_list(s, c, "4", false);
+    c = list(s);
     c->filter.label = "b";
     c->filter.task = "square";
-    assert_list(&s, c, "1", false);
-    c = list(&s);
+    assert_list(s, c, "1", false);
+    c = list(s);
     c->filter.created_before_ms = 1000;
-    assert_list(&s, c, "", false);
-    c = list(&s);
+    assert_list(s, c, "", false);
+    c = list(s);
     c->filter.created_from_ms = 1000;
-    assert_list(&s, c, "4 3 2 1", false);
-    shop_release(&s);
-    assert_no_leaks();
+    assert_list(s, c, "4 3 2 1", false);
 }
 
-Test(store_list, pages_follow_each_other_without_gaps)
+STORE_TEST(store_list, pages_follow_each_other_without_gaps)
 {
-    struct shop s;
-    shop_init(&s);
-    shop_open(&s);
-    for (unsigned i = 1; i <= 7; i++) submit_labelled(&s, i, "square", NULL);
-    cr_assert_eq(shop_do(&s, STORE_WANT_CANCEL, shop_id(4), 0), STORE_OK);
-    struct store_call *c = list(&s);
+    for (unsigned i = 1; i <= 7; i++) submit_labelled(s, i, "square", NULL);
+    cr_assert_eq(shop_do(s, STORE_WANT_CANCEL, shop_id(4), 0), STORE_OK);
+    struct store_call *c = list(s);
     c->filter.limit = 3;
-    assert_list(&s, c, "7 6 5", true);
-    c = list(&s);
+    assert_list(s, c, "7 6 5", true);
+    c = list(s);
     c->filter.limit = 3;
     snprintf(c->filter.below, STORE_ID_SIZE, "%s", shop_id(5));
-    assert_list(&s, c, "4 3 2", true);
-    c = list(&s);
+    assert_list(s, c, "4 3 2", true);
+    c = list(s);
     c->filter.limit = 3;
     snprintf(c->filter.below, STORE_ID_SIZE, "%s", shop_id(2));
-    assert_list(&s, c, "1", false);
-    c = list(&s);
+    assert_list(s, c, "1", false);
+    c = list(s);
     c->filter.limit = 7;
-    assert_list(&s, c, "7 6 5 4 3 2 1", false);
-    shop_release(&s);
-    assert_no_leaks();
+    assert_list(s, c, "7 6 5 4 3 2 1", false);
 }

@@ -1,0 +1,177 @@
+/*
+ * What the files of the PostgreSQL back end share. A connection (struct postgres_db) is used by one thread. Its
+ * statements are prepared when they are first used.
+ *
+ * A statement is run in this way. Its parameters are bound in their order. The first failure of a transaction is kept
+ * in the connection; all later statements of the transaction then do nothing.
+ *
+ *     struct postgres_query q = postgres_query(d, PG_READ_JOB);
+ *     postgres_bind_text(&q, id);
+ *     if (postgres_run(&q)) ... postgres_int(&q, row, column) ...
+ *     postgres_end(&q);
+ */
+#ifndef FANTAIL_COORDINATOR_POSTGRES_POSTGRES_INTERNAL_H
+#define FANTAIL_COORDINATOR_POSTGRES_POSTGRES_INTERNAL_H
+
+#include <postgresql/libpq-fe.h>
+
+#include "common/observe/uuid.h"
+#include "coordinator/postgres/store_postgres.h"
+#include "coordinator/store/block_codec.h"
+#include "coordinator/store/store_threads.h"
+
+enum postgres_sql {
+    PG_ADD_JOB,
+    PG_ADD_ITEMS,
+    PG_ADD_ANSWERS,
+    PG_ADD_SENT,
+    PG_ACCEPT,
+    PG_CLAIM,
+    PG_RENEW,
+    PG_HAND_BACK,
+    PG_END,
+    PG_WANT_CANCEL,
+    PG_REDRIVE,
+    PG_REMOVE,
+    PG_SWEEP,
+    PG_READ_JOB,
+    PG_READ_BY_KEY,
+    PG_DROP_ABANDONED,
+    PG_LIST,
+    PG_READ_RANGES,
+    PG_READ_LINES,
+    PG_REGISTER,
+    PG_TIDY,
+    PG_DROP_UPLOADS,
+    PG_FORGET,
+    PG_COUNT
+};
+
+/* What the connection tells the thread of the loop. */
+struct postgres_news {
+    enum postgres_state state;
+    char detail[300]; /* for the log; it may name the host and the user */
+};
+
+/* One connection. */
+struct postgres_db {
+    struct store_side *side;
+    const struct postgres_source *source;
+    const char *owner; /* id of this coordinator in the database */
+    const char *name;  /* of this coordinator, for people */
+    bool only_reads;
+    PGconn *conn; /* NULL: there is none */
+    bool prepared[PG_COUNT];
+    struct postgres_news news;
+    bool has_news;
+    struct block_codec codec;
+    struct buf ranges, lines; /* encoded; kept for the next block */
+
+    /* The transaction. */
+    bool failed, lost;         /* lost: the connection has ended, or is given up */
+    enum store_status failure; /* of the first failed statement */
+    char error[200];           /* its message, for clients */
+    uint64_t batch;            /* number of the last transaction that was begun */
+    uint64_t committed;        /* number of the last transaction that the database has, as read after connecting */
+    uint64_t closing_ns;       /* when this thread has noticed that the store is closing; 0: it is not */
+};
+
+enum { POSTGRES_PARAMETERS = 14 };
+
+struct postgres_query {
+    struct postgres_db *d;
+    enum postgres_sql sql;
+    int n;
+    const char *values[POSTGRES_PARAMETERS];
+    int lengths[POSTGRES_PARAMETERS], formats[POSTGRES_PARAMETERS];
+    char numbers[POSTGRES_PARAMETERS][24]; /* the text of a number; "": the parameter is none */
+    PGresult *result;
+};
+
+/* postgres_link.c: connections. */
+
+/* Connects, checks the server, brings the schema forward, and writes down this coordinator. Returns false with the
+ * reason in d->news; then there is no connection. */
+MUST_CHECK bool postgres_connect(struct postgres_db *d);
+void postgres_disconnect(struct postgres_db *d);
+/* Waits for the result of a query that was sent. Returns NULL if the connection was lost. */
+PGresult *postgres_await(struct postgres_db *d);
+/* Runs a text without parameters, which may have several statements, outside of the bookkeeping of transactions.
+ * Returns the last result, or NULL. */
+PGresult *postgres_execute(struct postgres_db *d, const char *text);
+void postgres_tell(struct postgres_db *d, enum postgres_state state, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The state for an SQLSTATE, such as "28P01"; POSTGRES_READY: it says nothing about the server as a whole. */
+enum postgres_state postgres_state_of(const char *sqlstate);
+
+/* postgres_source.c */
+
+/* Returns the URL, which the caller frees, or NULL with a sentence. */
+MUST_CHECK char *postgres_source_read(const struct postgres_source *source, char *err, size_t err_size);
+/* Returns how many hosts the URL names. */
+unsigned postgres_source_hosts(const char *url);
+
+/* postgres_schema.c: brings the schema forward. Returns false with the reason in d->news. */
+MUST_CHECK bool postgres_schema_forward(struct postgres_db *d);
+
+/* postgres_sql.c: statements and transactions. */
+
+struct postgres_query postgres_query(struct postgres_db *d, enum postgres_sql sql);
+void postgres_bind_int(struct postgres_query *q, int64_t n);
+/* The bytes are borrowed until postgres_end(). NULL binds NULL. */
+void postgres_bind_text(struct postgres_query *q, const char *text);
+void postgres_bind_bytes(struct postgres_query *q, const struct buf *bytes);
+/* Runs the statement. Returns whether it has at least one row. */
+bool postgres_run(struct postgres_query *q);
+void postgres_end(struct postgres_query *q);
+int postgres_rows(const struct postgres_query *q);
+int64_t postgres_int(const struct postgres_query *q, int row, int column);
+/* The same for a statement with binary results. */
+uint64_t postgres_binary_int(const struct postgres_query *q, int row, int column);
+/* The caller frees the text; NULL is NULL. */
+MUST_CHECK char *postgres_text(const struct postgres_query *q, int row, int column);
+
+/* Begins a transaction, with a number that the database keeps. Returns false if that fails. */
+MUST_CHECK bool postgres_begin(struct postgres_db *d);
+enum postgres_outcome {
+    POSTGRES_COMMITTED,
+    POSTGRES_FAILED, /* a statement has failed; nothing has changed */
+    POSTGRES_LOST,   /* the connection was lost before the commit; nothing has changed */
+    POSTGRES_DOUBT   /* the connection was lost during the commit: d->committed tells after the next connection */
+};
+MUST_CHECK enum postgres_outcome postgres_finish(struct postgres_db *d);
+/* Forgets the failure of the transaction before. For single statements that are not in a transaction. */
+void postgres_forgive(struct postgres_db *d);
+/* Writes `call->error` for the failure in the connection, and returns its status. */
+enum store_status postgres_failure(const struct postgres_db *d, struct store_call *call);
+/* Notes that the connection cannot be used any more. */
+void postgres_lose(struct postgres_db *d, enum postgres_state state, const char *detail);
+
+/* Each carries out one call. If a statement fails, the status means nothing. */
+enum store_status postgres_add_job(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_accept(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_claim(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_renew(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_hand_back(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_end_job(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_want_cancel(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_redrive(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_remove(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_sweep(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_read_job(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_add_block(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_read_ranges(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_read_block(struct postgres_db *d, struct store_call *c);
+
+/* Binds id, fence and holder; and after them the counts and errors. */
+void postgres_bind_lease(struct postgres_query *q, const struct stored_job *j);
+void postgres_bind_progress(struct postgres_query *q, const struct stored_job *j);
+/* Says why a statement has found no job that it may change: NOT_FOUND, FENCED, or CONFLICT with c->found. */
+enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, bool is_fenced, const char *wanted);
+
+/* Removes a few blocks of removed jobs. Returns whether there may be more. */
+MUST_CHECK bool postgres_tidy(struct postgres_db *d);
+/* Shows other coordinators that this one lives, and removes the uploads of those that do not. */
+void postgres_beat(struct postgres_db *d);
+
+#endif

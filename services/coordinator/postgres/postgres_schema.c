@@ -1,0 +1,152 @@
+/*
+ * The schema. A new version is a new entry at the end of `versions`; the entries before it never change. A coordinator
+ * that finds an older version brings it forward in one transaction, while it holds an advisory lock. Coordinators of
+ * this and of the last version work side by side: each version says which is the oldest version that can still work
+ * with it.
+ *
+ * What changes often has no index, so PostgreSQL changes a row in its page (a HOT update), if the page has room
+ * (fillfactor). Renewing a lease and recording answers change no column of an index.
+ *
+ * The options of a job are in a table of their own, because they may have megabytes. The lines of a block are
+ * compressed already (STORAGE EXTERNAL).
+ */
+#include <inttypes.h>
+
+#include "coordinator/postgres/postgres_internal.h"
+
+static const struct {
+    const char *text;
+    int64_t oldest; /* the oldest version whose fantail can work with this one */
+} versions[] = {
+    {"CREATE TABLE fantail.job ("
+     " seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+     " id text COLLATE \"C\" NOT NULL UNIQUE,"
+     " state text NOT NULL,"
+     " task text,"
+     " labels text,"
+     " priority integer NOT NULL,"
+     " items bigint NOT NULL,"
+     " succeeded bigint NOT NULL DEFAULT 0,"
+     " failed bigint NOT NULL DEFAULT 0,"
+     " cancelled bigint NOT NULL DEFAULT 0,"
+     " retried bigint NOT NULL DEFAULT 0,"
+     " hedged bigint NOT NULL DEFAULT 0,"
+     " errors text,"
+     " reason text,"
+     " redrives bigint NOT NULL DEFAULT 0,"
+     " cancel_wanted boolean NOT NULL DEFAULT false,"
+     " created_ms bigint NOT NULL,"
+     " started_ms bigint,"
+     " ended_ms bigint,"
+     " key text COLLATE \"C\","
+     " key_digest text,"
+     " fence bigint NOT NULL DEFAULT 0,"
+     " holder text,"                         /* id of the coordinator that receives or runs it */
+     " lease_until_ms bigint,"               /* by the clock of the database */
+     " dropped_to bigint NOT NULL DEFAULT 0" /* errors in blocks up to this number were dropped by a redrive */
+     ") WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);"
+     "CREATE UNIQUE INDEX job_key ON fantail.job (key) WHERE key IS NOT NULL;"
+     "CREATE INDEX job_list ON fantail.job (state, id);"
+     "CREATE INDEX job_pending ON fantail.job (priority DESC, id) WHERE state = 'pending';"
+     "CREATE INDEX job_running ON fantail.job (priority DESC, id) WHERE state = 'running';"
+     "CREATE INDEX job_ended ON fantail.job (ended_ms) WHERE ended_ms IS NOT NULL;"
+     "CREATE TABLE fantail.request (job bigint PRIMARY KEY, options text);"
+     "CREATE TABLE fantail.block ("
+     " number bigint GENERATED ALWAYS AS IDENTITY,"
+     " job bigint NOT NULL,"
+     " kind text NOT NULL,"
+     " ranges bytea NOT NULL,"
+     " lines bytea NOT NULL,"
+     " PRIMARY KEY (job, number)"
+     ") WITH (autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.05);"
+     "ALTER TABLE fantail.block ALTER COLUMN lines SET STORAGE EXTERNAL;"
+     /* Blocks that are to be removed: all of a job, or its errors up to a number. */
+     "CREATE TABLE fantail.dropped (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job bigint NOT NULL,"
+     " everything boolean NOT NULL, up_to bigint);"
+     /* The coordinators, and the number of the last transaction of each. */
+     "CREATE TABLE fantail.coordinator (id text PRIMARY KEY, name text, batch bigint NOT NULL, seen_ms bigint NOT NULL)"
+     " WITH (fillfactor = 20, autovacuum_vacuum_threshold = 200);",
+     1},
+};
+enum { KNOWN = ARRAY_SIZE(versions) };
+
+/* Any number will do, if nothing else in the database takes it. */
+static const char lock_text[] = "BEGIN; SELECT pg_advisory_xact_lock(5072671831243)";
+/* to_regclass() may not see yet what another coordinator has just made. */
+static const char is_new_text[] =
+    "SELECT NOT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'fantail' AND tablename = 'schema_version')";
+static const char read_text[] = "SELECT version, oldest FROM fantail.schema_version";
+
+struct version {
+    int64_t number, oldest; /* 0: there is no schema */
+};
+
+static bool fail(struct postgres_db *d, const PGresult *r, const char *what)
+{
+    const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE),
+               *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    enum postgres_state state = postgres_state_of(code);
+    postgres_tell(d, state == POSTGRES_READY ? POSTGRES_UNFIT : state, "the schema cannot be %s: %s", what,
+                  message ? message : "the server gave no reason");
+    return false;
+}
+
+static bool execute(struct postgres_db *d, const char *text)
+{
+    PGresult *r = postgres_execute(d, text);
+    bool ok = r && (PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK);
+    if (r && !ok) fail(d, r, "brought to this version");
+    PQclear(r);
+    return ok;
+}
+
+static bool read_version(struct postgres_db *d, struct version *v)
+{
+    PGresult *r = postgres_execute(d, is_new_text);
+    *v = (struct version){0};
+    bool ok = r && PQresultStatus(r) == PGRES_TUPLES_OK, is_new = ok && strcmp(PQgetvalue(r, 0, 0), "t") == 0;
+    if (r && !ok) fail(d, r, "read");
+    PQclear(r);
+    if (!ok || is_new) return ok;
+    r = postgres_execute(d, read_text);
+    ok = r && PQresultStatus(r) == PGRES_TUPLES_OK;
+    if (r && !ok) fail(d, r, "read");
+    if (ok && PQntuples(r) == 1)
+        *v = (struct version){strtoll(PQgetvalue(r, 0, 0), NULL, 10), strtoll(PQgetvalue(r, 0, 1), NULL, 10)};
+    PQclear(r);
+    return ok;
+}
+
+static bool is_known(struct postgres_db *d, const struct version *v)
+{
+    if (v->oldest <= KNOWN) return true;
+    postgres_tell(d, POSTGRES_UNFIT, "it has schema %" PRId64 ", and this fantail knows schema %d: use a newer fantail",
+                  v->number, (int)KNOWN);
+    return false;
+}
+
+static bool go_forward(struct postgres_db *d, int64_t from)
+{
+    char text[256];
+    if (from == 0 && !execute(d, "CREATE SCHEMA IF NOT EXISTS fantail; CREATE TABLE fantail.schema_version"
+                                 " (version integer NOT NULL, oldest integer NOT NULL);"
+                                 "INSERT INTO fantail.schema_version VALUES (0, 0)"))
+        return false;
+    for (int64_t i = from; i < KNOWN; i++) {
+        snprintf(text, sizeof text, "UPDATE fantail.schema_version SET version = %" PRId64 ", oldest = %" PRId64, i + 1,
+                 versions[i].oldest);
+        if (!execute(d, versions[i].text) || !execute(d, text)) return false;
+    }
+    return execute(d, "COMMIT");
+}
+
+/* On failure the connection is given up, and with it the transaction. */
+bool postgres_schema_forward(struct postgres_db *d)
+{
+    struct version v;
+    if (!read_version(d, &v) || !is_known(d, &v)) return false;
+    if (v.number >= KNOWN) return true;
+    if (!execute(d, lock_text) || !read_version(d, &v) || !is_known(d, &v)) return false;
+    if (v.number >= KNOWN) return execute(d, "COMMIT");
+    return go_forward(d, v.number);
+}

@@ -1,0 +1,49 @@
+/*
+ * The PostgreSQL back end of the job store: many coordinators share one database (PostgreSQL 14 or later).
+ *
+ * Opening it connects later, on its own threads. So a database that is away at the start is like one that goes away
+ * later: calls end as STORE_AWAY, and the state is in the log and in the metrics. The clock of the database counts for
+ * leases.
+ */
+#ifndef FANTAIL_COORDINATOR_POSTGRES_STORE_POSTGRES_H
+#define FANTAIL_COORDINATOR_POSTGRES_STORE_POSTGRES_H
+
+#include "coordinator/store/store.h"
+
+/* Where the database is: a URL, or a file with one. The file is read again for each connection, because it has a
+ * password that may change. Both are borrowed. */
+struct postgres_source {
+    const char *url;  /* NULL: it is in the file */
+    const char *file; /* NULL: there is none */
+};
+
+/* Returns whether the text begins like a URL of PostgreSQL. */
+bool postgres_is_url(const char *text);
+/* Returns false, with a sentence that quotes nothing of it, if libpq does not understand the URL, or the file cannot be
+ * read. */
+MUST_CHECK bool postgres_source_check(const struct postgres_source *source, char *err, size_t err_size);
+
+/* How the connections to the database are. */
+enum postgres_state {
+    POSTGRES_CONNECTING,  /* no attempt has ended yet */
+    POSTGRES_READY,       /* calls succeed */
+    POSTGRES_UNREACHABLE, /* no server answers at the address, or the connection was lost */
+    POSTGRES_STARTING,    /* the server starts, recovers or shuts down */
+    POSTGRES_NO_LOGIN,    /* the password, the user or the database is wrong, or the file of the URL is */
+    POSTGRES_CROWDED,     /* the server has reached its limit of connections */
+    POSTGRES_READ_ONLY,   /* it is a standby, or read-only */
+    POSTGRES_SLOW,        /* the server did not answer in time */
+    POSTGRES_UNFIT,       /* the server or the schema in it cannot be used by this fantail */
+    POSTGRES_STATE_COUNT
+};
+
+struct postgres_metrics {
+    int64_t *states[POSTGRES_STATE_COUNT]; /* 1 for the state of the store, 0 for all others */
+};
+void postgres_register_metrics(struct postgres_metrics *m);
+
+/* Opens the store. `metrics` is borrowed; NULL: none. */
+MUST_CHECK struct store *store_postgres_open(struct uv_loop_s *loop, const struct postgres_source *source,
+                                             struct postgres_metrics *metrics);
+
+#endif

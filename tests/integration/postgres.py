@@ -1,0 +1,129 @@
+"""A PostgreSQL server of its own for a test, from Debian's package.
+
+    server = Server()           # its folder, made by initdb
+    server.start()
+    url = server.database()     # a new, empty database
+    server.query(url, "SELECT 1")
+    server.stop()
+    server.remove()
+
+initdb and postgres refuse to run as root. So they run as another user then, with a folder that belongs to this user.
+"""
+import glob
+import itertools
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from ports import HeldPort
+from waiting import wait_until
+
+REASON = "PostgreSQL is missing (package postgresql)"
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+shared_buffers = '16MB'
+max_connections = 60
+fsync = on
+deadlock_timeout = '200ms'
+lc_messages = 'C'
+"""
+
+
+def programs():
+    """The folder of initdb and postgres of the newest version; None: there is none."""
+    folders = [f for f in glob.glob("/usr/lib/postgresql/*/bin") if os.access(f + "/initdb", os.X_OK)]
+    if folders:
+        return max(folders, key=lambda f: int(re.sub(r"\D", "", f) or 0))
+    found = shutil.which("initdb")
+    return os.path.dirname(found) if found else None
+
+
+class Server:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="fantail-postgres-")
+        self.data = os.path.join(self.folder, "data")
+        self.user = None
+        if os.geteuid() == 0:
+            names = {user.pw_name: user for user in pwd.getpwall()}
+            self.user = names.get("postgres") or names["nobody"]
+            os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+        self.port = HeldPort()
+        self.process = None
+        self._numbers = itertools.count()
+        self.run("initdb", "-D", self.data, "-U", "fantail", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        self.configure(SETTINGS)
+
+    def become_user(self):
+        if self.user:
+            os.setgroups([])
+            os.setgid(self.user.pw_gid)
+            os.setuid(self.user.pw_uid)
+
+    def run(self, program, *arguments, check=True):
+        """Runs a program of PostgreSQL. Returns what it printed."""
+        result = subprocess.run([os.path.join(programs(), program), *arguments], cwd=self.folder, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                preexec_fn=self.become_user, timeout=120)
+        if check and result.returncode:
+            raise AssertionError(f"{program} ended with status {result.returncode}\n{result.stdout}")
+        return result.stdout.strip()
+
+    def configure(self, text):
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as conf:
+            conf.write(text)
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def admit(self, lines):
+        """Replaces the rules by which clients are admitted."""
+        with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="utf-8") as rules:
+            rules.write(lines)
+
+    def log(self):
+        with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def start(self):
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.process = subprocess.Popen([os.path.join(programs(), "postgres"), "-D", self.data, "-p",
+                                             str(self.port.number)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, preexec_fn=self.become_user, start_new_session=True)
+        wait_until(self.is_ready, "a server that accepts connections")
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"postgres ended with status {self.process.returncode}\n{self.log()}")
+        return "accepting" in self.run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port.number), check=False)
+
+    def stop(self, number=signal.SIGINT):
+        """SIGINT ends it in order, and SIGQUIT at once, as `pg_ctl stop -m immediate`."""
+        if not self.process:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(number)
+        self.process.wait(60)
+        self.process = None
+
+    def url(self, database, user="fantail"):
+        return f"postgresql://{user}@127.0.0.1:{self.port.number}/{database}"
+
+    def query(self, url, sql):
+        """The rows as text: a line for each row, with | between its columns."""
+        return self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql)
+
+    def database(self):
+        name = f"jobs{next(self._numbers)}"
+        self.query(self.url("postgres"), f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def remove(self):
+        self.stop(signal.SIGQUIT)
+        self.port.close()
+        shutil.rmtree(self.folder, ignore_errors=True)

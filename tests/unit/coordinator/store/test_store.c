@@ -1,0 +1,325 @@
+/* The life of a job in the store, from ADD_JOB to REMOVE. */
+#include "unit/coordinator/store/store_harness.h"
+
+STORE_TEST(store, a_job_goes_its_whole_way)
+{
+    char id[STORE_ID_SIZE];
+    struct store_call *c = shop_new_job(s, shop_id(1), NULL);
+    c->job.task = xstrdup("first");
+    shop_ok(s, c);
+    cr_assert_eq(shop_state(s, shop_id(1)), STORED_RECEIVING);
+    shop_ok(s, shop_block(s, shop_id(1), 0, BLOCK_ITEMS, 0, 2, "1\n2\n"));
+    c = shop_acceptance(s, shop_id(1), "square,sum", 3, 2);
+    c->job.labels = xstrdup("[\"a\"]");
+    shop_ok(s, c);
+    cr_assert_eq(shop_state(s, shop_id(1)), STORED_PENDING);
+
+    uint64_t fence = shop_claim(s, id);
+    cr_assert_eq(fence, 1);
+    cr_assert_str_eq(id, shop_id(1));
+    cr_assert_eq(shop_claim(s, NULL), 0, "nothing else waits");
+
+    c = shop_block(s, id, fence, BLOCK_VALUES, 0, 2, "{\"value\":1}\n{\"value\":4}\n");
+    c->job.counts = (struct stored_counts){.succeeded = 2};
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert_eq(c->block.number, 2, "the store gives a number");
+    store_call_free(c);
+    c = shop_read(s, id);
+    cr_assert_eq(c->found.counts.succeeded, 2);
+    cr_assert_eq(c->found.state, STORED_RUNNING);
+    cr_assert_gt(c->found.started_ms, 0);
+    cr_assert_eq(c->found.ended_ms, 0);
+    store_call_free(c);
+    shop_ok(s, shop_ending(s, id, fence, STORED_SUCCEEDED, (struct stored_counts){.succeeded = 2}));
+
+    c = shop_read(s, id);
+    cr_assert_eq(c->found.state, STORED_SUCCEEDED);
+    cr_assert_str_eq(c->found.task, "square,sum");
+    cr_assert_str_eq(c->found.labels, "[\"a\"]");
+    cr_assert_str_eq(c->found.options, "{\"task\":\"square\"}");
+    cr_assert_eq(c->found.priority, 3);
+    cr_assert_eq(c->found.items, 2);
+    cr_assert_geq(c->found.ended_ms, c->found.started_ms);
+    cr_assert_geq(c->found.started_ms, c->found.created_ms);
+    cr_assert_null(c->found.errors);
+    store_call_free(c);
+
+    cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_OK);
+    cr_assert_eq(shop_do(s, STORE_READ_JOB, id, 0), STORE_NOT_FOUND);
+    cr_assert_eq(shop_do(s, STORE_READ_RANGES, id, 0), STORE_NOT_FOUND);
+    cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_NOT_FOUND);
+}
+
+STORE_TEST(store, blocks_come_back_as_they_were)
+{
+    shop_ok(s, shop_new_job(s, shop_id(1), NULL));
+    struct store_call *c = shop_block(s, shop_id(1), 0, BLOCK_ITEMS, 7, 1, "7\n");
+    c->block.ranges = xrealloc(c->block.ranges, 3 * sizeof *c->block.ranges);
+    c->block.ranges[1] = (struct block_range){0, 3, false};
+    c->block.ranges[2] = (struct block_range){100, 1, false};
+    c->block.range_count = 3;
+    buf_add_str(&c->block.lines, "0\n1\n2\n100\n");
+    shop_ok(s, c);
+    shop_ok(s, shop_block(s, shop_id(1), 0, BLOCK_ITEMS, 3, 1, "3\n"));
+
+    c = shop_ranges(s, shop_id(1), 0);
+    cr_assert_eq(c->block_count, 2);
+    cr_assert_not(c->more);
+    const struct block *b = &c->blocks[0];
+    cr_assert_eq(b->range_count, 3);
+    cr_assert_eq(b->ranges[0].first, 7);
+    cr_assert_eq(b->ranges[1].first, 0);
+    cr_assert_eq(b->ranges[1].n, 3);
+    cr_assert_eq(b->ranges[2].first, 100);
+    cr_assert_eq(b->lines.len, 0);
+    struct store_call *lines = shop_call(s, STORE_READ_BLOCK, shop_id(1));
+    lines->block.number = b->number;
+    cr_assert_eq(shop_run(s, lines), STORE_OK);
+    cr_assert_str_eq(buf_cstr(&lines->block.lines), "7\n0\n1\n2\n100\n");
+    cr_assert_eq(shop_run(s, lines), STORE_OK, "it can be read again");
+    cr_assert_eq(lines->block.lines.len, 12);
+    lines->block.number = 99;
+    cr_assert_eq(shop_run(s, lines), STORE_NOT_FOUND);
+    store_call_free(lines);
+    lines = shop_call(s, STORE_READ_BLOCK, shop_id(2));
+    lines->block.number = b->number;
+    cr_assert_eq(shop_run(s, lines), STORE_NOT_FOUND, "it is a block of another job");
+    store_call_free(lines);
+    uint64_t first = b->number;
+    store_call_free(c);
+    c = shop_ranges(s, shop_id(1), first);
+    cr_assert_eq(c->block_count, 1);
+    cr_assert_gt(c->blocks[0].number, first);
+    store_call_free(c);
+}
+
+STORE_TEST(store, ranges_are_read_in_pages)
+{
+    shop_ok(s, shop_new_job(s, shop_id(1), NULL));
+    unsigned n = STORE_RANGES_BLOCKS + 3;
+    struct store_call **blocks = xcalloc(n, sizeof(void *));
+    for (unsigned i = 0; i < n; i++) blocks[i] = shop_block(s, shop_id(1), 0, BLOCK_ITEMS, i, 1, "1\n");
+    for (unsigned i = 0; i < n; i++) store_start(s->store, blocks[i]);
+    unsigned wanted = s->done + n;
+    while (s->done < wanted) uv_run(&s->loop, UV_RUN_ONCE);
+    for (unsigned i = 0; i < n; i++) {
+        cr_assert_eq(blocks[i]->status, STORE_OK);
+        if (i > 0) cr_assert_gt(blocks[i]->block.number, blocks[i - 1]->block.number, "in the order of the calls");
+    }
+    for (unsigned i = 0; i < n; i++) store_call_free(blocks[i]);
+    free(blocks);
+    struct store_call *c = shop_ranges(s, shop_id(1), 0);
+    cr_assert_eq(c->block_count, STORE_RANGES_BLOCKS);
+    cr_assert(c->more);
+    uint64_t last = c->blocks[STORE_RANGES_BLOCKS - 1].number;
+    store_call_free(c);
+    c = shop_ranges(s, shop_id(1), last);
+    cr_assert_eq(c->block_count, 3);
+    cr_assert_eq(c->blocks[2].ranges[0].first, n - 1);
+    cr_assert_not(c->more);
+    store_call_free(c);
+}
+
+STORE_TEST(store, a_key_is_used_once)
+{
+    shop_ok(s, shop_new_job(s, shop_id(1), "key"));
+    struct store_call *c = shop_new_job(s, shop_id(2), "key");
+    cr_assert_eq(shop_run(s, c), STORE_EXISTS);
+    cr_assert_str_eq(c->found.id, shop_id(1));
+    cr_assert_str_eq(c->found.key_digest, "digest");
+    store_call_free(c);
+    cr_assert_eq(shop_do(s, STORE_READ_JOB, shop_id(2), 0), STORE_NOT_FOUND);
+    shop_ok(s, shop_new_job(s, shop_id(2), NULL));
+    shop_ok(s, shop_new_job(s, shop_id(3), NULL));
+    c = shop_new_job(s, shop_id(3), NULL);
+    cr_assert_eq(shop_run(s, c), STORE_CONFLICT, "the id exists");
+    store_call_free(c);
+    cr_assert_eq(shop_do(s, STORE_REMOVE, shop_id(1), 0), STORE_OK);
+    shop_ok(s, shop_new_job(s, shop_id(4), "key"));
+}
+
+STORE_TEST(store, what_does_not_fit_the_state_is_a_conflict)
+{
+    const char *id = shop_id(1);
+    shop_submit(s, id, 0);
+    struct store_call *c = shop_acceptance(s, id, "square", 0, 2);
+    cr_assert_eq(shop_run(s, c), STORE_CONFLICT);
+    cr_assert_eq(c->found.state, STORED_PENDING);
+    cr_assert(strstr(c->error, "is pending, and not receiving"), "%s", c->error);
+    store_call_free(c);
+    c = shop_block(s, id, 0, BLOCK_ITEMS, 2, 1, "3\n");
+    cr_assert_eq(shop_run(s, c), STORE_CONFLICT);
+    store_call_free(c);
+    c = shop_block(s, id, 0, BLOCK_VALUES, 0, 1, "{\"value\":1}\n");
+    cr_assert_eq(shop_run(s, c), STORE_CONFLICT);
+    store_call_free(c);
+    cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_CONFLICT);
+    cr_assert_eq(shop_do(s, STORE_REDRIVE, id, 0), STORE_CONFLICT);
+    cr_assert_eq(shop_do(s, STORE_HAND_BACK, id, 0), STORE_CONFLICT);
+    uint64_t fence = shop_claim(s, NULL);
+    cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_CONFLICT, "it runs");
+    shop_ok(s, shop_ending(s, id, fence, STORED_SUCCEEDED, (struct stored_counts){.succeeded = 2}));
+    c = shop_ending(s, id, fence, STORED_FAILED, (struct stored_counts){0});
+    cr_assert_eq(shop_run(s, c), STORE_CONFLICT, "it has ended");
+    store_call_free(c);
+    cr_assert_eq(shop_do(s, STORE_WANT_CANCEL, id, 0), STORE_CONFLICT);
+    cr_assert_eq(shop_do(s, STORE_REDRIVE, id, 0), STORE_OK);
+    cr_assert_eq(shop_state(s, id), STORED_SUCCEEDED, "nothing failed");
+    cr_assert_eq(shop_state(s, id), STORED_SUCCEEDED);
+    for (unsigned op = STORE_ACCEPT; op <= STORE_READ_BLOCK; op++) {
+        bool needs_no_job = op == STORE_CLAIM || op == STORE_SWEEP || op == STORE_LIST_JOBS || op == STORE_END;
+        if (!needs_no_job) cr_assert_eq(shop_do(s, (enum store_op)op, shop_id(9), 0), STORE_NOT_FOUND, "%u", op);
+    }
+}
+
+STORE_TEST(store, a_lease_that_has_ended_changes_nothing)
+{
+    const char *id = shop_id(1);
+    shop_submit(s, id, 0);
+    cr_assert_eq(shop_claim_for(s, NULL, 0), 1, "a lease that ends at once");
+    cr_assert_eq(shop_claim(s, NULL), 2, "so another coordinator gets the job");
+    cr_assert_eq(shop_claim(s, NULL), 0);
+    struct store_call *c = shop_block(s, id, 1, BLOCK_VALUES, 0, 1, "{\"value\":1}\n");
+    c->job.counts.succeeded = 1;
+    cr_assert_eq(shop_run(s, c), STORE_FENCED);
+    store_call_free(c);
+    c = shop_ending(s, id, 1, STORED_FAILED, (struct stored_counts){0});
+    cr_assert_eq(shop_run(s, c), STORE_FENCED);
+    store_call_free(c);
+    cr_assert_eq(shop_do(s, STORE_RENEW, id, 1), STORE_FENCED);
+    cr_assert_eq(shop_do(s, STORE_HAND_BACK, id, 1), STORE_FENCED);
+    c = shop_read(s, id);
+    cr_assert_eq(c->found.counts.succeeded, 0);
+    cr_assert_eq(c->found.state, STORED_RUNNING);
+    store_call_free(c);
+    cr_assert_eq(shop_do(s, STORE_HAND_BACK, id, 2), STORE_OK);
+    cr_assert_eq(shop_state(s, id), STORED_PENDING);
+    cr_assert_eq(shop_do(s, STORE_RENEW, id, 2), STORE_CONFLICT);
+    cr_assert_eq(shop_claim_for(s, NULL, 0), 3);
+    c = shop_call(s, STORE_RENEW, id);
+    c->job.fence = 3;
+    c->lease_ms = 3600000;
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert_not(c->found.cancel_wanted);
+    store_call_free(c);
+    cr_assert_eq(shop_claim(s, NULL), 0, "the lease was renewed");
+}
+
+STORE_TEST(store, claims_go_by_priority_and_then_by_age)
+{
+    char id[STORE_ID_SIZE];
+    shop_submit(s, shop_id(2), 0);
+    shop_submit(s, shop_id(1), 0);
+    shop_submit(s, shop_id(3), 5);
+    shop_submit(s, shop_id(4), -5);
+    shop_submit(s, shop_id(5), 5);
+    static const unsigned order[] = {3, 5, 1, 2, 4};
+    for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+        cr_assert_eq(shop_claim(s, id), 1);
+        cr_assert_str_eq(id, shop_id(order[i]));
+    }
+    cr_assert_eq(shop_claim(s, id), 0);
+}
+
+STORE_TEST(store, a_pending_job_is_cancelled_at_once_and_a_running_one_is_asked_to)
+{
+    shop_submit(s, shop_id(1), 0);
+    struct store_call *c = shop_call(s, STORE_WANT_CANCEL, shop_id(1));
+    c->job.reason = xstrdup("a client asked for it");
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert_eq(c->found.state, STORED_CANCELLED);
+    cr_assert_eq(c->found.counts.cancelled, 2);
+    cr_assert_gt(c->found.ended_ms, 0);
+    cr_assert_str_eq(c->found.reason, "a client asked for it");
+    store_call_free(c);
+    cr_assert_eq(shop_claim(s, NULL), 0);
+
+    shop_submit(s, shop_id(2), 0);
+    uint64_t fence = shop_claim(s, NULL);
+    c = shop_call(s, STORE_WANT_CANCEL, shop_id(2));
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert_eq(c->found.state, STORED_RUNNING);
+    store_call_free(c);
+    c = shop_call(s, STORE_RENEW, shop_id(2));
+    c->job.fence = fence;
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert(c->found.cancel_wanted);
+    store_call_free(c);
+}
+
+STORE_TEST(store, a_redrive_drops_errors_and_keeps_values)
+{
+    const char *id = shop_id(1);
+    shop_partial(s, id);
+    struct store_call *c = shop_ranges(s, id, 0);
+    cr_assert_eq(c->block_count, 3);
+    uint64_t last = c->blocks[2].number;
+    store_call_free(c);
+
+    c = shop_call(s, STORE_REDRIVE, id);
+    cr_assert_eq(shop_run(s, c), STORE_OK, "%s", c->error);
+    cr_assert_eq(c->found.state, STORED_PENDING);
+    cr_assert_eq(c->found.redrives, 1);
+    cr_assert_eq(c->found.counts.succeeded, 1);
+    cr_assert_eq(c->found.counts.failed, 0);
+    cr_assert_null(c->found.errors);
+    cr_assert_eq(c->found.ended_ms, 0);
+    store_call_free(c);
+    c = shop_ranges(s, id, 0);
+    cr_assert_eq(c->block_count, 2);
+    cr_assert_eq(c->blocks[0].kind, BLOCK_ITEMS);
+    cr_assert_eq(c->blocks[1].kind, BLOCK_VALUES);
+    store_call_free(c);
+
+    uint64_t fence = shop_claim(s, NULL);
+    c = shop_block(s, id, fence, BLOCK_ERRORS, 1, 1, "{\"error\":{}}\n");
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert_gt(c->block.number, last, "a number is never used again");
+    store_call_free(c);
+    c = shop_ranges(s, id, 0);
+    cr_assert_eq(c->block_count, 3, "a new error is there");
+    store_call_free(c);
+}
+
+STORE_TEST(store, a_sweep_removes_old_ended_jobs_in_steps)
+{
+    for (unsigned i = 1; i <= 150; i++) {
+        shop_submit(s, shop_id(i), 0);
+        if (i <= 120) cr_assert_eq(shop_do(s, STORE_WANT_CANCEL, shop_id(i), 0), STORE_OK);
+    }
+    struct store_call *c = shop_call(s, STORE_SWEEP, NULL);
+    c->ttl_ms = 3600000;
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert_not(c->more);
+    cr_assert_eq(shop_state(s, shop_id(1)), STORED_CANCELLED, "it is not old enough");
+    c->ttl_ms = 0;
+    unsigned steps = 0;
+    do {
+        cr_assert_eq(shop_run(s, c), STORE_OK);
+        steps++;
+    } while (c->more);
+    store_call_free(c);
+    cr_assert_eq(steps, 2);
+    cr_assert_eq(shop_do(s, STORE_READ_JOB, shop_id(1), 0), STORE_NOT_FOUND);
+    cr_assert_eq(shop_do(s, STORE_READ_JOB, shop_id(120), 0), STORE_NOT_FOUND);
+    cr_assert_eq(shop_state(s, shop_id(121)), STORED_PENDING);
+}
+
+STORE_TEST(store, a_job_whose_blocks_are_not_all_there_is_not_accepted)
+{
+    const char *id = shop_id(1);
+    shop_ok(s, shop_new_job(s, id, "key"));
+    shop_ok(s, shop_block(s, id, 0, BLOCK_ITEMS, 0, 2, "1\n2\n"));
+    struct store_call *c = shop_acceptance(s, id, "square", 0, 4);
+    c->job.item_blocks = 2;
+    cr_assert_eq(shop_run(s, c), STORE_CONFLICT);
+    cr_assert(strstr(c->error, "lacks blocks"), "%s", c->error);
+    cr_assert_eq(c->found.state, STORED_RECEIVING);
+    shop_ok(s, shop_block(s, id, 0, BLOCK_ITEMS, 2, 2, "3\n4\n"));
+    c->job.key_digest = xstrdup("of the whole body");
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert_eq(c->found.state, STORED_PENDING);
+    cr_assert_str_eq(c->found.key_digest, "of the whole body");
+    cr_assert_eq(c->found.items, 4);
+    store_call_free(c);
+}
