@@ -6,9 +6,6 @@
 
 #include "common/base/limits.h"
 
-/* Freed memory up to this size stays for the next job. */
-#define KEEP_BYTES (32 * (size_t)MIB)
-
 /* Is in the first bytes of a waiting block. */
 struct waiting {
     struct waiting *next;
@@ -78,7 +75,7 @@ void spare_memory_free_waiting(void)
     while (first) free_first();
 }
 
-void spare_memory_return(void)
+void spare_memory_return(size_t keep_bytes)
 {
-    if (mallinfo2().fordblks > KEEP_BYTES) malloc_trim(KEEP_BYTES / 2);
+    if (mallinfo2().fordblks > keep_bytes) malloc_trim(keep_bytes / 2);
 }

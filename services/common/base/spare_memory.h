@@ -30,9 +30,9 @@ void spare_memory_step(void);
 /* Frees all waiting blocks now. Call it when memory is short. */
 void spare_memory_free_waiting(void);
 
-/* Returns free pages of the heap to the kernel, if there are many. Without this call, a process keeps as much memory as
- * it has ever needed, because a few small blocks at the end of the heap are enough to keep all of it. Takes about 10 ms
- * for 200 MiB, so do not call it often. */
-void spare_memory_return(void);
+/* Returns free pages of the heap to the kernel, if more than keep_bytes of the heap are free. Without this call, a
+ * process keeps as much memory as it has ever needed, because a few small blocks at the end of the heap are enough to
+ * keep all of it. Takes about 10 ms for 200 MiB, so do not call it often. */
+void spare_memory_return(size_t keep_bytes);
 
 #endif

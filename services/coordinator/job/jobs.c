@@ -10,16 +10,20 @@
 enum { TICK_MS = 100 };
 #define WHEEL_TICK_NS (50 * NS_PER_MS)
 enum { BUCKETS_MIN = 64 };
-#define MEMORY_GAP_NS (5 * NS_PER_S)
+#define MEMORY_GAP_NS   (5 * NS_PER_S)
+#define KEEP_BYTES      (32 * (size_t)MIB) /* of freed memory, for the next job */
+#define KEEP_IDLE_BYTES (4 * (size_t)MIB)  /* the same if there was no job for MEMORY_GAP_NS */
 
 /* Returns freed memory to the kernel. This is not done each time a job ends, because other jobs usually reuse the
  * memory soon. */
 static void return_memory(struct jobs *t, uint64_t now)
 {
-    if (!t->memory_was_freed || now - t->memory_returned_ns < MEMORY_GAP_NS) return;
-    t->memory_was_freed = false;
+    if (!t->memory_was_freed) return;
+    bool idle = t->count == 0 && now >= t->memory_freed_ns + MEMORY_GAP_NS;
+    if (!idle && now < t->memory_returned_ns + MEMORY_GAP_NS) return;
+    spare_memory_return(idle ? KEEP_IDLE_BYTES : KEEP_BYTES);
     t->memory_returned_ns = now;
-    spare_memory_return();
+    t->memory_was_freed = !idle;
 }
 
 static void reader_due(struct wheel_node *node, uint64_t now)
@@ -34,6 +38,7 @@ void jobs_tick(struct jobs *t, uint64_t now)
         job_pause_or_resume(CONTAINER_OF(at, struct job, paused_link));
     }
     wheel_run(&t->readers, now, reader_due);
+    return_memory(t, now);
 }
 
 static void on_tick_timer(uv_timer_t *timer)
@@ -42,7 +47,6 @@ static void on_tick_timer(uv_timer_t *timer)
     uint64_t now = now_ns();
     jobs_tick(t, now);
     bool more = spill_dir_step(&t->spill);
-    return_memory(t, now);
     if (t->count == 0 && !more && !t->memory_was_freed) uv_timer_stop(timer);
 }
 
@@ -159,6 +163,7 @@ void jobs_remove(struct jobs *t, struct job *j)
     list_remove(&t->by_age, &j->by_age);
     t->count--;
     t->memory_was_freed = true;
+    t->memory_freed_ns = now_ns();
 }
 
 struct job *jobs_find(const struct jobs *t, const char *id)

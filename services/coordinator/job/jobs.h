@@ -52,7 +52,8 @@ struct jobs {
     unsigned buckets_n;          /* their number, a power of two */
     struct list by_age;          /* newest first */
     uint64_t memory_returned_ns; /* when freed memory was last returned to the kernel */
-    bool memory_was_freed;       /* a job was freed since then */
+    uint64_t memory_freed_ns;    /* when a job was last freed */
+    bool memory_was_freed;       /* there may be freed memory that an idle coordinator does not keep */
     struct list folds;           /* reductions that have more answers to fold */
     struct list spills;          /* jobs that have long answers to write to the disk */
     struct turn_step fold_step;

@@ -1,0 +1,65 @@
+/* When freed memory goes back to the kernel. The functions of the heap are replaced by ones that only count. */
+#include <malloc.h>
+
+#include "unit/coordinator/job/job_harness.h"
+
+static size_t heap_free_bytes;
+static unsigned trims;
+
+struct mallinfo2 mallinfo2(void)
+{
+    return (struct mallinfo2){.fordblks = heap_free_bytes};
+}
+
+int malloc_trim(size_t pad)
+{
+    trims++;
+    return 1;
+}
+
+static void run_a_job(struct stage *s)
+{
+    struct http_exchange x = {.accept = "application/x-ndjson"};
+    stage_post_body(s, &x, "{\"task\":\"echo\",\"items\":[1,2,3]}");
+    stage_answer_all(s);
+    cr_assert(exchange_pull(&x, 4096));
+    exchange_close(&x, HTTP_CLOSED_DONE);
+}
+
+Test(jobs, an_idle_coordinator_returns_more_memory_than_one_that_may_get_the_next_job)
+{
+    struct stage s;
+    stage_init(&s);
+    stage_add_slots(&s, 4);
+    heap_free_bytes = 20 * MIB;
+    run_a_job(&s);
+    uint64_t now = now_ns();
+    jobs_tick(&s.jobs, now);
+    cr_assert_eq(trims, 0, "the next job may need it");
+    jobs_tick(&s.jobs, now + 6 * NS_PER_S);
+    cr_assert_eq(trims, 1, "nobody needs it");
+    jobs_tick(&s.jobs, now + 60 * NS_PER_S);
+    cr_assert_eq(trims, 1, "nothing was freed since then");
+    stage_over(&s);
+}
+
+Test(jobs, a_busy_coordinator_returns_only_much_memory_and_not_often)
+{
+    struct stage s;
+    struct http_exchange running = {0};
+    stage_init(&s);
+    stage_add_slots(&s, 4);
+    heap_free_bytes = 20 * MIB;
+    run_a_job(&s);
+    stage_post_body(&s, &running, "{\"task\":\"echo\",\"items\":[1]}");
+    uint64_t now = now_ns();
+    for (unsigned i = 0; i < 60; i++) jobs_tick(&s.jobs, now + i * NS_PER_S);
+    cr_assert_eq(trims, 0);
+    heap_free_bytes = 100 * MIB;
+    for (unsigned i = 60; i < 120; i++) jobs_tick(&s.jobs, now + i * NS_PER_S);
+    cr_assert_geq(trims, 10);
+    cr_assert_leq(trims, 13);
+    exchange_close(&running, HTTP_CLOSED_HANG_UP);
+    stage_run(&s);
+    stage_over(&s);
+}
