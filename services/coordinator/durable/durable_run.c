@@ -369,7 +369,7 @@ bool durable_run_free(struct durable_run *r)
     list_remove(&r->durable->runs, &r->link);
     if (r->job) job_let_go(r->job);
     run_items_release(r);
-    recorder_release(&r->recorder);
+    run_record_release(r);
     stored_job_release(&r->stored);
     free(r);
     jobs->job_gone(jobs->data);

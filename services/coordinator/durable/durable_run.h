@@ -55,6 +55,7 @@ struct durable_run {
     struct stored_items staged; /* at_most_once: items that are not recorded as sent yet */
     struct index_range marked;  /* at_most_once: items that are being recorded as sent */
     struct buf marked_lines;
+    size_t counted_items;     /* memory of the items above, as counted in jobs->item_memory */
     struct range_list unsent; /* at_most_once: items that are recorded as sent, but will not be */
     bool all_ready;           /* the scheduler knows that no more items follow */
     struct run_call reading, marking;
@@ -64,6 +65,7 @@ struct durable_run {
     uint64_t collected_ns; /* when the first answer that is not recorded came; 0: there is none */
     uint64_t recorded_ns;  /* when answers were last recorded */
     size_t writing_bytes;
+    size_t counted_answers; /* memory of the answers above, as counted in jobs->answer_memory */
     struct run_call writing;
     enum stored_state end_state; /* set when the scheduler has ended the job */
     char end_reason[200];
@@ -131,5 +133,6 @@ void run_record_collected(struct durable_run *r);
 /* Records what was collected. In state ENDING, records the end when nothing is left. */
 void run_record_flush(struct durable_run *r);
 bool run_record_is_behind(const struct durable_run *r);
+void run_record_release(struct durable_run *r);
 
 #endif

@@ -16,7 +16,7 @@
 #include "protocol/protocol.h"
 
 enum { BLOCK_BYTES = 1024 * 1024 };
-/* The upload pauses while more bytes than this wait for the store. */
+/* The upload pauses while this many bytes wait for the store, or fewer if little is left of the memory for items. */
 enum { OPEN_BYTES = 8 * 1024 * 1024 };
 
 enum intake_state { INTAKE_OPEN, INTAKE_ASKING, INTAKE_STORING, INTAKE_ANSWERED, INTAKE_STATE_COUNT };
@@ -38,6 +38,7 @@ struct job_intake {
     uint64_t blocks;   /* blocks that were started */
     unsigned calls;    /* open calls */
     size_t open_bytes; /* bytes of the open blocks */
+    size_t counted;    /* memory of the splitter and the open blocks, as counted in jobs->item_memory */
     bool added;        /* ADD_JOB was started */
     bool accepted;     /* ACCEPT is done */
     bool removing;
@@ -50,6 +51,14 @@ static void move(struct job_intake *t, enum intake_state to)
     log_debug("intake moved", LOG_STR("job", t->id), LOG_STR("from", state_names[t->state]),
               LOG_STR("to", state_names[to]));
     t->state = to;
+}
+
+/* Updates the memory that the upload takes in the budget of all jobs. */
+static void count_memory(struct job_intake *t)
+{
+    size_t held = splitter_held(&t->splitter) + t->open_bytes;
+    memory_budget_count(&t->durable->jobs->item_memory, held, t->counted);
+    t->counted = held;
 }
 
 /* Its end. */
@@ -86,6 +95,7 @@ static void free_when_over(struct job_intake *t)
     if (t->question) survey_question_drop(&t->durable->jobs->fleet->survey, t->question);
     remove_job(t);
     splitter_release(&t->splitter);
+    count_memory(t);
     jobspec_release(&t->spec);
     stored_job_release(&t->existing);
     request_key_release(&t->key);
@@ -146,6 +156,7 @@ static void on_block_added(struct store_call *call)
     struct job_intake *t = call->data;
     t->calls--;
     t->open_bytes -= call->block.lines.len;
+    count_memory(t);
     if (call->status != STORE_OK && !t->existing.id[0]) refuse_failed_call(t, call);
     store_call_free(call);
     if (t->exchange) http_exchange_wake(t->exchange);
@@ -338,21 +349,38 @@ static bool read_spec(struct job_intake *t, bool have_items, struct jobspec_erro
     return job_request_options(t->exchange, &t->splitter, &t->spec, err) && jobspec_finish(&t->spec, have_items, err);
 }
 
+/* Refuses the job if its next bytes may need more memory than is left. In the middle of a long item, the upload cannot
+ * pause until other jobs need less, because only a whole item can go to the store. */
+static bool has_room(struct job_intake *t, size_t len)
+{
+    size_t growth = splitter_growth(&t->splitter, len);
+    bool pauses = t->splitter.partial.len < MEMORY_SMALL_BYTES;
+    if (!memory_has_room(growth))
+        refuse(t, 503, NULL, "the coordinator has reached its memory limit, and this job needs more memory");
+    else if (!pauses && !jobs_have_item_room(t->durable->jobs, t->counted, growth))
+        refuse(t, 503, NULL,
+               "the items of other jobs take up --item-memory-total-bytes, and this job has a long item; send the job "
+               "again later");
+    else
+        return true;
+    return false;
+}
+
+/* If little is left of the memory for items, blocks are shorter. */
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
 {
     struct job_intake *t = http_exchange_data(x);
+    size_t share = jobs_item_share(t->durable->jobs, OPEN_BYTES);
+    size_t most = share < LIMIT_PULL_BYTES ? share : LIMIT_PULL_BYTES, piece = len < most ? len : most;
     if (t->state != INTAKE_OPEN) return len;
-    if (t->open_bytes >= OPEN_BYTES) return 0;
-    size_t piece = len < LIMIT_PULL_BYTES ? len : LIMIT_PULL_BYTES;
-    if (!memory_has_room(splitter_growth(&t->splitter, piece))) {
-        refuse(t, 503, NULL, "the coordinator has reached its memory limit, and this job needs more memory");
-        return len;
-    }
+    if (t->open_bytes >= share) return 0;
+    if (!has_room(t, piece)) return len;
     request_key_add(&t->key, data, piece);
     if (splitter_feed(&t->splitter, data, piece) != SPLIT_OK)
         refuse_body(t);
-    else if (t->splitter.items.len >= BLOCK_BYTES)
+    else if (t->splitter.items.len >= BLOCK_BYTES || splitter_held(&t->splitter) + t->open_bytes >= share)
         add_block(t);
+    count_memory(t);
     return piece;
 }
 

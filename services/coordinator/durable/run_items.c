@@ -62,6 +62,14 @@ void run_items_prepare(struct durable_run *r)
     if (r->block_count > 1) qsort(r->blocks, r->block_count, sizeof *r->blocks, compare_blocks);
 }
 
+/* Updates the memory that the items take in the budget of all jobs. */
+static void count_memory(struct durable_run *r)
+{
+    size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes) + r->marked_lines.len;
+    memory_budget_count(&r->durable->jobs->item_memory, held, r->counted_items);
+    r->counted_items = held;
+}
+
 void run_items_release(struct durable_run *r)
 {
     range_list_release(&r->answered);
@@ -72,6 +80,7 @@ void run_items_release(struct durable_run *r)
     range_list_release(&r->unsent);
     buf_release(&r->marked_lines);
     free(r->blocks);
+    count_memory(r);
 }
 
 /* Ready for the scheduler. */
@@ -216,8 +225,9 @@ static void read_ahead(struct durable_run *r)
 {
     size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes) +
                   RANGE_BYTES * (stored_items_ranges(&r->items) + stored_items_ranges(&r->staged));
+    size_t share = jobs_item_share(r->durable->jobs, READ_AHEAD_BYTES);
     uint64_t next = next_missing(r);
-    if (r->generated || r->reading.call || held >= READ_AHEAD_BYTES || next == UINT64_MAX || is_stopping(r)) return;
+    if (r->generated || r->reading.call || held >= share || next == UINT64_MAX || is_stopping(r)) return;
     while (r->block_at < r->block_count && r->blocks[r->block_at].first + r->blocks[r->block_at].n <= next)
         r->block_at++;
     if (r->block_at == r->block_count || r->blocks[r->block_at].first > next) {
@@ -231,6 +241,7 @@ static void read_ahead(struct durable_run *r)
 
 void run_items_taken(struct durable_run *r)
 {
+    count_memory(r);
     if (r->state != RUN_RUNNING || r->lost) return;
     read_ahead(r);
     mark(r);

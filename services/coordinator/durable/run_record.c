@@ -4,12 +4,33 @@
 
 /* Answers are recorded when there are this many bytes of them, or when the first one has waited for this time. */
 enum { BLOCK_BYTES = 1024 * 1024, FIRST_WAIT_MS = 20, WAIT_MS = 200 };
-/* No new items are sent when this many bytes wait for the store. */
+/* No new items are sent when this many bytes wait for the store, or fewer if the answers of other jobs take up the
+ * memory for answers. */
 enum { BEHIND_BYTES = 8 * 1024 * 1024 };
+
+static size_t held_bytes(const struct durable_run *r)
+{
+    return recorder_bytes(&r->recorder) + r->writing_bytes;
+}
 
 bool run_record_is_behind(const struct durable_run *r)
 {
-    return recorder_bytes(&r->recorder) + r->writing_bytes > BEHIND_BYTES;
+    return held_bytes(r) > memory_budget_share(&r->durable->jobs->answer_memory, BEHIND_BYTES);
+}
+
+/* Updates the memory that the answers take in the budget of all jobs. */
+static void count_memory(struct durable_run *r)
+{
+    size_t held = held_bytes(r);
+    memory_budget_count(&r->durable->jobs->answer_memory, held, r->counted_answers);
+    r->counted_answers = held;
+}
+
+void run_record_release(struct durable_run *r)
+{
+    recorder_release(&r->recorder);
+    r->writing_bytes = 0;
+    count_memory(r);
 }
 
 /* A run that has recorded nothing for a while records at once. A busy one collects for longer. */
@@ -18,7 +39,8 @@ static bool is_due(const struct durable_run *r)
     uint64_t now = now_ns();
     bool is_busy = r->recorded_ns > 0 && r->collected_ns < r->recorded_ns + 2 * WAIT_MS * NS_PER_MS;
     uint64_t wait_ms = is_busy ? WAIT_MS : FIRST_WAIT_MS;
-    return now - r->collected_ns >= wait_ms * NS_PER_MS || recorder_bytes(&r->recorder) >= BLOCK_BYTES;
+    return now - r->collected_ns >= wait_ms * NS_PER_MS || recorder_bytes(&r->recorder) >= BLOCK_BYTES ||
+           run_record_is_behind(r);
 }
 
 void run_record_collected(struct durable_run *r)
@@ -28,7 +50,8 @@ void run_record_collected(struct durable_run *r)
         r->collected_ns = now_ns();
         durable_tick_soon(r->durable);
     }
-    if (recorder_bytes(&r->recorder) >= BLOCK_BYTES) run_record_flush(r);
+    count_memory(r);
+    if (recorder_bytes(&r->recorder) >= BLOCK_BYTES || run_record_is_behind(r)) run_record_flush(r);
 }
 
 static void set_counts(struct durable_run *r, struct stored_job *job)
@@ -71,6 +94,7 @@ static void on_written(struct store_call *call)
     *d->metrics.recorded += call->block.lines.len;
     run_call_free(&r->writing);
     r->writing_bytes = 0;
+    count_memory(r);
     r->recorded_ns = now_ns();
     d->changed(d->data, r->stored.id);
     run_record_flush(r);

@@ -83,6 +83,19 @@ void jobs_init(struct jobs *t, uv_loop_t *loop)
     t->tick_timer.data = t;
 }
 
+size_t jobs_item_share(const struct jobs *t, size_t cap)
+{
+    struct memory_budget half = t->item_memory;
+    half.most /= 2;
+    return memory_budget_share(&half, cap);
+}
+
+bool jobs_have_item_room(const struct jobs *t, size_t held, size_t growth)
+{
+    const struct memory_budget *all = &t->item_memory;
+    return growth == 0 || all->most == 0 || held + growth <= all->floor || all->used + growth <= all->most;
+}
+
 static double read_used(void *budget)
 {
     return (double)((const struct memory_budget *)budget)->used;

@@ -78,6 +78,12 @@ struct job *jobs_next(const struct jobs *t, const struct job *j);
 /* Ends every running job as cancelled before the next scheduler_run(), because the coordinator drains. Jobs with a
  * keeper are left alone. */
 void jobs_drain_all(struct jobs *t);
+/* Returns how many bytes of unsent items a job may hold whose upload can pause; `cap` is the most that it may ever
+ * hold. If it holds more, its upload pauses. Such jobs may fill only half of the budget. The other half is for uploads
+ * that cannot pause. */
+size_t jobs_item_share(const struct jobs *t, size_t cap);
+/* Returns whether a job that holds `held` bytes of items may hold `growth` more although its upload cannot pause. */
+bool jobs_have_item_room(const struct jobs *t, size_t held, size_t growth);
 /* Tells the scheduler about the cancellations recorded since the last call. The scheduler must not be running. */
 void jobs_carry_out_cancels(struct jobs *t);
 

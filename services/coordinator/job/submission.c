@@ -127,14 +127,10 @@ static void count_items(struct submission *s)
     s->counted_bytes = held;
 }
 
-/* Returns how many bytes of unsent items a running job may hold. If it holds more, its upload pauses until workers have
- * taken some of them. Running jobs may fill only half of the budget. The other half is for jobs that have not started,
- * whose uploads cannot pause. */
+/* Returns how many bytes of unsent items a running job may hold, until workers have taken some of them. */
 static uint64_t upload_share(const struct submission *s)
 {
-    struct memory_budget half = s->job->jobs->item_memory;
-    half.most /= 2;
-    return memory_budget_share(&half, LIMIT_UNDISPATCHED_BYTES);
+    return jobs_item_share(s->job->jobs, LIMIT_UNDISPATCHED_BYTES);
 }
 
 /* Returns whether the budget of all jobs has room for `growth` more bytes of this job. A running job is always allowed
@@ -142,11 +138,9 @@ static uint64_t upload_share(const struct submission *s)
  * needs the rest of that item. */
 static bool is_within_share(const struct job *j, size_t growth)
 {
-    const struct memory_budget *all = &j->jobs->item_memory;
     const struct submission *s = &j->submission;
     bool pauses = j->state == JOB_RUNNING && s->splitter.partial.len < MEMORY_SMALL_BYTES;
-    return pauses || growth == 0 || all->most == 0 || s->counted_bytes + growth <= all->floor ||
-           all->used + growth <= all->most;
+    return pauses || jobs_have_item_room(j->jobs, s->counted_bytes, growth);
 }
 
 /* Refuses the job if its next bytes may need more memory than is left. */

@@ -94,6 +94,43 @@ Test(durable_store, a_job_pauses_while_the_store_is_away_and_goes_on)
     bench_over(&b);
 }
 
+Test(durable_store, jobs_share_the_memory_for_items_and_answers_while_the_store_is_away)
+{
+    enum { JOBS = 8, ITEMS = 24, ITEM_BYTES = 256 * 1024, SHARED_BYTES = 4 * 1024 * 1024 };
+    struct bench b;
+    struct fake_job *jobs[JOBS];
+    struct buf format = {0};
+    bench_start(&b, JOBS);
+    struct memory_budget *items = &b.replica.stage.jobs.item_memory, *answers = &b.replica.stage.jobs.answer_memory;
+    items->most = answers->most = SHARED_BYTES;
+    buf_add_str(&format, "\"");
+    while (format.len < ITEM_BYTES) buf_add_char(&format, 'x');
+    buf_add_str(&format, "\"");
+    for (unsigned i = 0; i < JOBS; i++) {
+        char id[] = {(char)('a' + i), '\0'};
+        const char *options = HARNESS_OPTIONS("{\"chunk_size\":1,\"max_concurrency\":1}", "true", "null");
+        jobs[i] = harness_add_job(b.store, id, options, ITEMS);
+        for (unsigned k = 0; k < ITEMS; k++)
+            fake_store_add_lines(b.store, jobs[i], BLOCK_ITEMS, k, 1, buf_cstr(&format));
+    }
+    buf_release(&format);
+    bench_pass(&b, 100);
+    cr_assert_gt(items->used, 0);
+    cr_assert_leq(items->used, SHARED_BYTES);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 100000);
+    bench_work(&b, 3000);
+    cr_assert_gt(answers->used, SHARED_BYTES / 4);
+    /* The answers of what was in flight still came. */
+    cr_assert_leq(answers->used, SHARED_BYTES + JOBS * ITEM_BYTES, "%zu bytes", answers->used);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 0);
+    bench_work(&b, 20000);
+    for (unsigned i = 0; i < JOBS; i++) harness_expect_end(jobs[i], STORED_SUCCEEDED, ITEMS);
+    bench_pass(&b, 1000);
+    cr_assert_eq(items->used, 0);
+    cr_assert_eq(answers->used, 0);
+    bench_over(&b);
+}
+
 Test(durable_store, the_lease_is_renewed_and_not_asked_for_all_the_time)
 {
     struct bench b;

@@ -298,3 +298,80 @@ Test(intake, a_coordinator_that_drains_accepts_no_job)
     expect_problem(&x, 503, "shutting down");
     intake_over(&b, 0);
 }
+
+/* Sends `bytes` of lines. Returns how many of them were taken. */
+static size_t upload(struct bench *b, struct http_exchange *x, size_t bytes)
+{
+    struct buf body = {0};
+    *x =
+        (struct http_exchange){.prefer = "respond-async", .content_type = "application/x-ndjson", .query_task = "echo"};
+    post(b, x);
+    while (body.len < bytes) buf_add_str(&body, "123456789\n");
+    size_t taken = exchange_send(x, body.data, body.len);
+    buf_release(&body);
+    return taken;
+}
+
+Test(intake, uploads_share_the_memory_for_items_and_go_on)
+{
+    enum { N = 16 };
+    struct bench b;
+    struct http_exchange x[N];
+    intake_start(&b);
+    struct memory_budget *memory = &b.replica.stage.jobs.item_memory;
+    memory->most = 4 * MIB;
+    for (unsigned i = 0; i < N; i++) {
+        upload(&b, &x[i], MIB - 10); /* too little for a whole block */
+        cr_assert_lt(memory->used, memory->most);
+    }
+    cr_assert_gt(memory->used, MIB);
+    for (unsigned i = 0; i < N; i++) {
+        fake_store_run(b.store);
+        while (exchange_send(&x[i], "7\n", 2) == 0) cr_assert(fake_store_step(b.store), "it waits for nothing");
+        exchange_end_body(&x[i]);
+    }
+    fake_store_run(b.store);
+    for (unsigned i = 0; i < N; i++) {
+        cr_assert_eq(x[i].status, 202);
+        exchange_close(&x[i], HTTP_CLOSED_DONE);
+    }
+    cr_assert_eq(memory->used, 0);
+    intake_over(&b, N);
+}
+
+Test(intake, an_upload_that_ends_in_any_way_gives_its_memory_back)
+{
+    struct bench b;
+    struct http_exchange x = {0};
+    intake_start(&b);
+    struct memory_budget *memory = &b.replica.stage.jobs.item_memory;
+    upload(&b, &x, 3 * MIB);
+    cr_assert_gt(memory->used, 0);
+    exchange_close(&x, HTTP_CLOSED_HANG_UP);
+    fake_store_run(b.store);
+    cr_assert_eq(memory->used, 0);
+    upload(&b, &x, MIB / 2);
+    exchange_send_text(&x, "no json\n");
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    fake_store_run(b.store);
+    cr_assert_eq(memory->used, 0);
+    intake_over(&b, 0);
+}
+
+Test(intake, a_long_item_that_does_not_fit_beside_those_of_others_is_refused)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async", .content_type = "application/x-ndjson", .query_task = "echo"};
+    struct buf item = {0};
+    intake_start(&b);
+    b.replica.stage.jobs.item_memory.most = MIB;
+    buf_add_char(&item, '"');
+    while (item.len < 2 * MIB) buf_add_char(&item, 'x');
+    post(&b, &x);
+    for (size_t at = 0; at < item.len && !http_exchange_answered(&x);)
+        at += exchange_send(&x, item.data + at, item.len - at);
+    expect_header(&x, "Retry-After: ");
+    expect_problem(&x, 503, "--item-memory-total-bytes");
+    buf_release(&item);
+    intake_over(&b, 0);
+}
