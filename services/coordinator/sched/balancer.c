@@ -213,10 +213,15 @@ void isolation_end(struct scheduler *s)
     if (e) balancer_update_all(e);
 }
 
-/* Call it when no endpoint is idle. One endpoint then gets no more chunks until it is idle. */
-static void isolation_begin(const struct sched_chunk *chunk)
+bool isolation_is_idle(const struct scheduler *s)
 {
-    struct sched_task *t = chunk->job->task;
+    return s->isolating && s->isolating->attempts.n == 0;
+}
+
+/* Chooses an endpoint that gets no more chunks until it is idle. Returns its lane if the chunk fits there now. */
+static struct sched_lane *isolation_begin(struct sched_job *job, const struct sched_chunk *chunk)
+{
+    struct sched_task *t = job->task;
     struct scheduler *s = t->s;
     for (unsigned i = 0; i < PICK_DRAWS && t->open_n > 0 && !s->isolating; i++) {
         struct sched_lane *l = t->open[random_below(&s->random, t->open_n)];
@@ -224,16 +229,15 @@ static void isolation_begin(const struct sched_chunk *chunk)
         if (e->state == ENDPOINT_PROBATION || e->balancer || e->isolated || avoided(chunk, l)) continue;
         s->isolating = e;
         balancer_update_all(e);
+        return fits(job, chunk, l, 1) ? l : NULL;
     }
+    return NULL;
 }
 
 struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_lane *l = pick_available(job, chunk);
-    if (!l && chunk && chunk->needs_isolation) {
-        isolation_begin(chunk);
-        return NULL;
-    }
+    if (!l && chunk && chunk->needs_isolation) return isolation_begin(job, chunk);
     return l ? l : pick_overcommitted(job, chunk);
 }
 

@@ -197,6 +197,11 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     jobs_run_ending(s);
     jobs_run_changed(s);
     bool more = dispatch(s);
+    /* No chunk could use the endpoint that is kept free. So other chunks get it, or they might wait for ever. */
+    if (!more && isolation_is_idle(s)) {
+        isolation_end(s);
+        more = dispatch(s);
+    }
     uint64_t next = hedge_run(s);
     jobs_run_changed(s);
     /* An endpoint on probation may get an attempt without a token after some time, so it is checked from time to

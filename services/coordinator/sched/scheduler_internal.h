@@ -247,6 +247,8 @@ void balancer_update_all(struct sched_endpoint *e);
 struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
 /* Lets the endpoint that was being emptied take all chunks again. */
 void isolation_end(struct scheduler *s);
+/* Returns whether an endpoint is kept free for a chunk that is to run alone, and has become idle. */
+bool isolation_is_idle(const struct scheduler *s);
 /* Returns a lane for a copy of the attempt's suffix. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead);
 /* The same for an attempt that waits for processes to start: returns a lane whose processes run. */

@@ -247,3 +247,49 @@ Test(scheduler_faults, passing_the_tolerance_ends_the_job)
     cr_assert_eq(sh.cuts, 1);
     shell_over(&sh);
 }
+
+/* Answers or fails what is out, until nothing is out and nothing is due. Items crash at `bad`. */
+static void play(struct shell *sh, const struct sched_endpoint *bad)
+{
+    while (sh->finished == 0 && (sh->out_n > 0 || sh->next != SCHED_NEVER)) {
+        if (sh->out_n == 0) {
+            run_on(sh, 1);
+            continue;
+        }
+        struct sched_attempt *a = sh->out[0];
+        if (a->endpoint == bad) {
+            cr_assert_eq(sched_attempt_item_error(a, ITEM_CRASHED, sh->now).verdict, SCHED_ITEM_RETRIED);
+            end(sh, a, SCHED_END_COMPLETE);
+        } else {
+            complete(sh, a, 1);
+        }
+        run(sh);
+    }
+}
+
+/* A worker is kept free for an item that must run alone. The item waits behind others, which may not go to the only
+ * other worker. */
+Test(scheduler_faults, a_worker_that_is_kept_free_is_not_kept_free_for_ever)
+{
+    struct shell sh;
+    struct sched_job_params p = params();
+    p.retry.max_attempts = 2;
+    p.retry.interval_s = 0;
+    p.chunk_size = 1;
+    p.hedge_enabled = false;
+    shell_init(&sh);
+    struct sched_endpoint *first = worker(&sh, 20);
+    worker(&sh, 20);
+    job_with(&sh, &p, 200);
+    run(&sh);
+    unsigned n = 0;
+    while (sh.out[n]->endpoint != first) n++;
+    end(&sh, sh.out[n], SCHED_END_LOST);
+    while (sh.probes == 0) run_on(&sh, 1);
+    sched_endpoint_probed(sh.s, first, true, sh.now);
+    run(&sh);
+    play(&sh, first);
+    cr_assert_eq(sh.finished, 1, "%u attempts are out, and nothing is due", sh.out_n);
+    cr_assert_eq(sh.outcome.counts.succeeded, 200);
+    shell_over(&sh);
+}
