@@ -77,7 +77,7 @@ bool utc_time_parse(const char *text, int64_t *ms)
     const char *at = text;
     struct tm tm = {0};
     int millis = 0, offset = 0;
-    tm.tm_year = read_number(&at, 4, 1970, 9999) - 1900;
+    tm.tm_year = read_number(&at, 4, 0, 9999) - 1900;
     skip_one_of(&at, "-");
     tm.tm_mon = read_number(&at, 2, 1, 12) - 1;
     skip_one_of(&at, "-");
@@ -94,5 +94,5 @@ bool utc_time_parse(const char *text, int64_t *ms)
     }
     if (!at || *at) return false;
     *ms = ((int64_t)timegm(&tm) - 60 * (int64_t)offset) * 1000 + millis;
-    return *ms >= 0;
+    return true;
 }

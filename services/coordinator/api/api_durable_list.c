@@ -3,6 +3,7 @@
 #include "coordinator/api/api_durable.h"
 #include "coordinator/api/errand.h"
 #include "coordinator/api/job_list.h"
+#include "coordinator/items/jobspec.h"
 #include "coordinator/results/store_problem.h"
 #include "protocol/protocol.h"
 
@@ -37,7 +38,7 @@ static bool read_task(struct errand *e, struct store_filter *f, const char *valu
 
 static bool read_label(struct errand *e, struct store_filter *f, const char *value)
 {
-    if (!value[0] || strlen(value) >= STORE_LABEL_SIZE) return false;
+    if (!job_label_is_valid(value, strlen(value))) return false;
     f->label = e->label = xstrdup(value);
     return true;
 }
@@ -51,7 +52,9 @@ static bool read_created_after(struct errand *e, struct store_filter *f, const c
 
 static bool read_created_before(struct errand *e, struct store_filter *f, const char *value)
 {
-    return utc_time_parse(value, &f->created_before_ms) && f->created_before_ms > 0;
+    if (!utc_time_parse(value, &f->created_before_ms)) return false;
+    if (f->created_before_ms <= 0) f->created_before_ms = 1; /* 0 means any time; no job is as old as this */
+    return true;
 }
 
 static bool read_limit(struct errand *e, struct store_filter *f, const char *value)
@@ -77,7 +80,7 @@ static const struct list_parameter parameters[] = {
      "commas",
      read_status},
     {"task", "must be the name of a task", read_task},
-    {"label", "must be a label of 1 to 64 bytes", read_label},
+    {"label", "must be a label of 1 to 64 bytes, without commas and control characters", read_label},
     {"created_after", a_time, read_created_after},
     {"created_before", a_time, read_created_before},
     {"limit", "must be a whole number from 1 to " TEXT_OF(STORE_LIST_MAX), read_limit},

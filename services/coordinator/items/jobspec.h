@@ -24,6 +24,10 @@ enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 #define JOB_LABELS_MAX  16 /* labels of one job */
 #define JOB_LABEL_BYTES 64 /* of one label */
 
+/* Whether the text can be a label of a job: 1 to JOB_LABEL_BYTES bytes without control characters and commas. A comma
+ * separates labels in the query. */
+bool job_label_is_valid(const char *text, size_t len);
+
 struct job_retry {
     int64_t max_attempts; /* attempts per item; 1: an item is not tried again */
     double interval_s;

@@ -2,16 +2,20 @@
 #include "common/json/json_own.h"
 #include "coordinator/items/jobspec_fields.h"
 
-/* Whether the JSON value is a string of 1 to JOB_LABEL_BYTES bytes without control characters and commas. A comma
- * separates labels in the query. */
+bool job_label_is_valid(const char *text, size_t len)
+{
+    if (len == 0 || len > JOB_LABEL_BYTES) return false;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == ',' || text[i] == 0x7f) return false;
+    return true;
+}
+
+/* Whether the JSON value is a string that can be a label. Puts its text into `text`. */
 static bool is_label(struct json_slice v, struct buf *text)
 {
     buf_clear(text);
-    if (v.data[0] != '"' || json_string_fault(v) || !json_string_decode(v, text)) return false;
-    if (text->len == 0 || text->len > JOB_LABEL_BYTES) return false;
-    for (size_t i = 0; i < text->len; i++)
-        if ((unsigned char)text->data[i] < ' ' || text->data[i] == ',' || text->data[i] == 0x7f) return false;
-    return true;
+    return v.data[0] == '"' && !json_string_fault(v) && json_string_decode(v, text) &&
+           job_label_is_valid(text->data, text->len);
 }
 
 bool jobspec_read_labels(struct json_slice array, char **labels)
