@@ -71,16 +71,14 @@ static bool read_text(struct json_slice value, const char *name, char *to, size_
     return good;
 }
 
-/* Returns 0 when the value is not a port. */
+/* Returns 0 when the value is not a port. As in all JSON, 8081.0 is the same number as 8081. */
 static unsigned port_of(struct json_slice value)
 {
-    unsigned port = 0;
-    if (value.len < 1 || value.len > 5) return 0;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.data[i] < '0' || value.data[i] > '9') return 0;
-        port = port * 10 + (unsigned)(value.data[i] - '0');
-    }
-    return port <= 65535 ? port : 0;
+    char text[32], *end;
+    if (value.len < 1 || value.len >= sizeof text || value.data[0] < '0' || value.data[0] > '9') return 0;
+    snprintf(text, sizeof text, "%.*s", (int)value.len, value.data);
+    double port = strtod(text, &end);
+    return !*end && port >= 1 && port <= 65535 && port == (double)(unsigned)port ? (unsigned)port : 0;
 }
 
 static const char *v4_fault(uint32_t address)
@@ -155,6 +153,14 @@ static bool read_address(struct registration *r, const struct body *b, const cha
     return true;
 }
 
+static bool read_leaving(struct json_slice value, bool *leaving, char *err, size_t err_size)
+{
+    *leaving = value.data && value.data[0] == 't';
+    if (!value.data || value.data[0] == 't' || value.data[0] == 'f') return true;
+    snprintf(err, err_size, "\"leaving\" must be true or false");
+    return false;
+}
+
 bool registration_read(struct registration *r, const char *body, size_t len, const char *peer, char *err,
                        size_t err_size)
 {
@@ -170,6 +176,5 @@ bool registration_read(struct registration *r, const char *body, size_t len, con
         snprintf(err, err_size, "\"worker\" must be the worker's id");
         return false;
     }
-    r->leaving = b.leaving.len == 4 && memcmp(b.leaving.data, "true", 4) == 0;
-    return true;
+    return read_leaving(b.leaving, &r->leaving, err, err_size);
 }

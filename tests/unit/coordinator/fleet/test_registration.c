@@ -25,7 +25,8 @@ Test(registration, the_peers_address_is_used_unless_the_body_has_one)
         take("{\"worker\":\"w\",\"port\":1,\"address\":\"10.0.0.8\",\"leaving\":true,\"later\":[1]}", "10.0.0.7"));
     cr_assert_str_eq(r.address, "10.0.0.8:1");
     cr_assert(r.leaving);
-    cr_assert(take("{\"worker\":\"w\",\"port\":1}", "fd00::7"));
+    cr_assert(take("{\"worker\":\"w\",\"port\":1e0,\"leaving\":false}", "fd00::7"));
+    cr_assert_not(r.leaving);
     cr_assert_str_eq(r.address, "[fd00::7]:1");
     cr_assert(take("{\"worker\":\"w\",\"port\":1,\"address\":\"fd00:0:0::0007\"}", "10.0.0.7"));
     cr_assert_str_eq(r.address, "[fd00::7]:1");
@@ -91,6 +92,8 @@ Test(registration, what_is_not_a_registration_is_refused)
         "{\"worker\":\"w\",\"port\":99999999999}",
         "{\"worker\":\"w\",\"port\":-1}",
         "{\"worker\":\"w\",\"port\":1.5}",
+        "{\"worker\":\"w\",\"port\":1,\"leaving\":1}",
+        "{\"worker\":\"w\",\"port\":1,\"leaving\":null}",
         "{\"worker\":\"w\",\"port\":\"1\"}",
         "{\"worker\":\"w\",\"port\":1,\"port\":2}",
         "{\"worker\":\"w\\u0000x\",\"port\":1}",
