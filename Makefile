@@ -64,6 +64,9 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# The compiler's list of dependencies has no files that .incbin reads.
+$(BUILD)/obj/services/coordinator/api/api_openapi.o: services/coordinator/api/openapi.json
+
 $(LIBCOMMON): $(COMMON)
 $(LIBCOORDINATOR): $(filter-out %/main.o,$(COORDINATOR))
 $(LIBWORKER): $(filter-out %/main.o,$(WORKER))

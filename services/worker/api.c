@@ -1,11 +1,6 @@
 /* The worker's routes, the headers of every answer, and the handlers except the one of POST /v1/tasks/{task}. */
-#include <inttypes.h>
-
-#include "common/base/hash.h"
 #include "protocol/protocol.h"
 #include "worker/worker.h"
-
-#define ETAG_SIZE 24
 
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool)
 {
@@ -60,16 +55,11 @@ static void write_tasks(struct buf *b, struct worker *w)
     buf_add_str(b, "]}\n");
 }
 
-static void make_etag(const struct buf *document, char *etag, size_t size)
-{
-    snprintf(etag, size, "\"%016" PRIx64 "\"", hash_bytes(document->data, document->len));
-}
-
 void worker_write_etag(void *worker, char *etag, size_t size)
 {
     struct buf b = {0};
     write_tasks(&b, worker);
-    make_etag(&b, etag, size);
+    http_etag_write(etag, size, b.data, b.len);
     buf_release(&b);
 }
 
@@ -79,17 +69,10 @@ static void list_tasks(struct http_exchange *x, void *data)
 {
     struct worker *w = data;
     struct buf b = {0};
-    char etag[ETAG_SIZE];
-    const char *known = http_exchange_header(x, "If-None-Match");
     if (!http_check_no_query(x, NULL)) return;
     write_tasks(&b, w);
-    make_etag(&b, etag, sizeof etag);
     worker_set_headers(w, x, NULL);
-    http_exchange_set_header(x, "ETag", etag);
-    if (known && strstr(known, etag))
-        http_answer(x, 304, TYPE_JSON, "", 0);
-    else
-        http_answer(x, 200, TYPE_JSON, b.data, b.len);
+    http_answer_tagged(x, TYPE_JSON, b.data, b.len);
     buf_release(&b);
 }
 

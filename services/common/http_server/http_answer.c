@@ -1,3 +1,6 @@
+#include <inttypes.h>
+
+#include "common/base/hash.h"
 #include "common/base/spare_memory.h"
 #include "common/http_server/http_server_internal.h"
 
@@ -77,8 +80,23 @@ static bool begin_stream(struct http_exchange *x)
     return true;
 }
 
+/* Returns where the header begins in `headers`, and sets *len to the length of its name and value. Returns headers->len
+ * when there is no such header. */
+static size_t find_header(const struct buf *headers, const char *name, size_t *len)
+{
+    size_t at = 0;
+    for (; at < headers->len; at += *len) {
+        const char *header = headers->data + at;
+        *len = strlen(header) + 1;
+        *len += strlen(header + *len) + 1;
+        if (strcasecmp(header, name) == 0) break;
+    }
+    return at;
+}
+
 static void add_headers(struct http_exchange *x)
 {
+    size_t len;
     for (size_t at = 0; at < x->headers.len;) {
         const char *name = x->headers.data + at, *value = name + strlen(name) + 1;
         MHD_add_response_header(x->response, name, value);
@@ -86,7 +104,8 @@ static void add_headers(struct http_exchange *x)
     }
     /* Some proxies store answers, unless the answer forbids it. Some collect a whole block of an answer before they
      * pass it on or compress it. */
-    MHD_add_response_header(x->response, "Cache-Control", x->streamed ? "no-store, no-transform" : "no-store");
+    if (find_header(&x->headers, "Cache-Control", &len) == x->headers.len)
+        MHD_add_response_header(x->response, "Cache-Control", x->streamed ? "no-store, no-transform" : "no-store");
     if (x->streamed) MHD_add_response_header(x->response, "X-Accel-Buffering", "no");
     if (x->server->draining || x->must_close) MHD_add_response_header(x->response, "Connection", "close");
 }
@@ -109,15 +128,10 @@ enum MHD_Result http_answer_send(struct http_exchange *x)
 
 static void drop_header(struct buf *headers, const char *name)
 {
-    for (size_t at = 0, len; at < headers->len; at += len) {
-        char *header = headers->data + at;
-        len = strlen(header) + 1;
-        len += strlen(header + len) + 1;
-        if (strcasecmp(header, name) != 0) continue;
-        memmove(header, header + len, headers->len - at - len);
-        headers->len -= len;
-        return;
-    }
+    size_t len, at = find_header(headers, name, &len);
+    if (at == headers->len) return;
+    memmove(headers->data + at, headers->data + at + len, headers->len - at - len);
+    headers->len -= len;
 }
 
 void http_headers_add(struct buf *headers, const char *name, const char *value)
@@ -158,6 +172,24 @@ void http_answer(struct http_exchange *x, int status, const char *content_type, 
     x->response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
     if (!x->response) BUG("out of memory for an answer");
     http_exchange_wake(x);
+}
+
+void http_etag_write(char *etag, size_t size, const char *body, size_t len)
+{
+    snprintf(etag, size, "\"%016" PRIx64 "\"", hash_bytes(body, len));
+}
+
+void http_answer_tagged(struct http_exchange *x, const char *content_type, const char *body, size_t len)
+{
+    const char *known = http_exchange_header(x, "If-None-Match");
+    char etag[HTTP_ETAG_SIZE];
+    http_etag_write(etag, sizeof etag, body, len);
+    http_exchange_set_header(x, "ETag", etag);
+    /* If-None-Match may list several tags. The quotes of a tag keep it from matching a part of another tag. */
+    if (known && (strstr(known, etag) || strcmp(known, "*") == 0))
+        http_answer(x, 304, NULL, "", 0);
+    else
+        http_answer(x, 200, content_type, body, len);
 }
 
 void http_answer_stream(struct http_exchange *x, int status, const char *content_type)

@@ -13,7 +13,8 @@
  * is answered, body() and body_end() are no longer called. closed() is called last and exactly once for an accepted
  * exchange, and then the pointer is invalid. It is called from the loop or from http_server_stop().
  *
- * Every answer tells proxies not to store it (Cache-Control). A streamed answer also tells them to pass on each piece.
+ * Every answer tells proxies not to store it (Cache-Control), unless the route sets this header. A streamed answer also
+ * tells them to pass on each piece.
  *
  * A client that only shuts down its sending side (printf | nc) still gets its answer. Such a client counts as gone if
  * it does so after the answer has begun, or if it speaks HTTP/1.0.
@@ -154,6 +155,11 @@ void http_headers_add(struct buf *headers, const char *name, const char *value);
  * value replaces the first. */
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value);
 void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len);
+#define HTTP_ETAG_SIZE 24
+/* Writes the ETag of a body, which needs a size of HTTP_ETAG_SIZE. */
+void http_etag_write(char *etag, size_t size, const char *body, size_t len);
+/* Answers 200 with the body and its ETag. If the client has this body already (If-None-Match), answers 304. */
+void http_answer_tagged(struct http_exchange *x, const char *content_type, const char *body, size_t len);
 /* The bytes come from pull() of the accepted ops. The head is sent together with the first bytes. An answer that ends
  * within its first pieces has a Content-Length and is sent in one piece. */
 void http_answer_stream(struct http_exchange *x, int status, const char *content_type);

@@ -2,6 +2,7 @@
 
 #include "coordinator/api/api_durable.h"
 #include "coordinator/api/api_jobs.h"
+#include "coordinator/api/api_openapi.h"
 #include "coordinator/api/api_tasks.h"
 #include "coordinator/api/api_workers.h"
 #include "coordinator/coordinator.h"
@@ -42,6 +43,7 @@ const struct http_route api_routes[] = {
     {"GET", PATH_TASKS, api_list_tasks},
     {"POST", PATH_WORKERS, api_register_worker},
     {"GET", PATH_WORKERS, api_show_workers},
+    {"GET", "/openapi.json", api_show_openapi},
     {0},
 };
 
