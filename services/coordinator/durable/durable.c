@@ -4,6 +4,7 @@
 
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
+#include "coordinator/durable/discards.h"
 #include "coordinator/durable/durable_run.h"
 
 enum { QUICK_MS = 10, SLOW_MS = 250 };
@@ -121,6 +122,7 @@ static void on_timer(uv_timer_t *timer)
     }
     if (d->wants_claim || now - d->claimed_ns > CLAIM_GAP_NS) claim(d);
     sweep(d, now);
+    discards_tick(d, now);
     if (quick || d->is_quick)
         durable_tick_soon(d);
     else
@@ -140,6 +142,7 @@ void durable_start(struct durable *d, uv_loop_t *loop)
 {
     char host[40] = "";
     list_init(&d->runs);
+    list_init(&d->discards);
     gethostname(host, sizeof host - 1);
     snprintf(d->holder, sizeof d->holder, "%s/%ld", host, (long)getpid());
     uv_timer_init(loop, &d->timer);
@@ -169,6 +172,7 @@ void durable_register_metrics(struct durable *d)
 void durable_drain(struct durable *d)
 {
     d->draining = true;
+    discards_drop(d);
     for (struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) durable_run_drain(r);
     durable_tick_soon(d);
 }

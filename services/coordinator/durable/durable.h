@@ -33,17 +33,19 @@ struct durable {
 
     /* Private. */
     struct list runs;
-    unsigned claiming;   /* claims that are not done */
-    bool wants_claim;    /* a job was accepted since the last claim was started */
-    bool draining;       /* no job is claimed any more */
-    bool cutting;        /* calls that fail are not started again */
-    bool sweeping;       /* a sweep is not done */
-    bool sweeps_more;    /* the last sweep left some jobs */
-    uint64_t claimed_ns; /* when a claim was last started */
-    uint64_t swept_ns;   /* when a sweep was last started */
-    char holder[64];     /* name of this coordinator in the store */
-    uv_timer_t timer;    /* claims, sweeps, and ticks the runs */
-    bool is_quick;       /* the timer fires often, because a run wants it */
+    struct list discards;  /* calls that failed; see discards.h */
+    uint64_t discarded_ns; /* when they were last started again */
+    unsigned claiming;     /* claims that are not done */
+    bool wants_claim;      /* a job was accepted since the last claim was started */
+    bool draining;         /* no job is claimed any more */
+    bool cutting;          /* calls that fail are not started again */
+    bool sweeping;         /* a sweep is not done */
+    bool sweeps_more;      /* the last sweep left some jobs */
+    uint64_t claimed_ns;   /* when a claim was last started */
+    uint64_t swept_ns;     /* when a sweep was last started */
+    char holder[64];       /* name of this coordinator in the store */
+    uv_timer_t timer;      /* claims, sweeps, and ticks the runs */
+    bool is_quick;         /* the timer fires often, because a run wants it */
     struct durable_metrics metrics;
 };
 

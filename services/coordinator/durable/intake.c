@@ -1,13 +1,13 @@
 #include "coordinator/durable/intake.h"
 
 #include <stdarg.h>
-#include <stdarg.h>
 
 #include "common/base/limits.h"
 #include "common/base/memory_room.h"
 #include "common/observe/utc_time.h"
 #include "common/observe/log.h"
 #include "common/observe/uuid.h"
+#include "coordinator/durable/discards.h"
 #include "coordinator/durable/job_document.h"
 #include "coordinator/durable/request_key.h"
 #include "coordinator/durable/stored_options.h"
@@ -19,10 +19,20 @@ enum { BLOCK_BYTES = 1024 * 1024 };
 /* The upload pauses while this many bytes wait for the store, or fewer if little is left of the memory for items. */
 enum { OPEN_BYTES = 8 * 1024 * 1024 };
 
-enum intake_state { INTAKE_OPEN, INTAKE_ASKING, INTAKE_STORING, INTAKE_ANSWERED, INTAKE_STATE_COUNT };
+enum intake_state {
+    INTAKE_OPEN,
+    INTAKE_ASKING,
+    INTAKE_STORING,
+    INTAKE_DISCARDING,
+    INTAKE_ANSWERED,
+    INTAKE_STATE_COUNT
+};
 
-static const char *const state_names[] = {
-    [INTAKE_OPEN] = "open", [INTAKE_ASKING] = "asking", [INTAKE_STORING] = "storing", [INTAKE_ANSWERED] = "answered"};
+static const char *const state_names[] = {[INTAKE_OPEN] = "open",
+                                          [INTAKE_ASKING] = "asking",
+                                          [INTAKE_STORING] = "storing",
+                                          [INTAKE_DISCARDING] = "discarding",
+                                          [INTAKE_ANSWERED] = "answered"};
 static_assert(ARRAY_SIZE(state_names) == INTAKE_STATE_COUNT, "one name per state");
 
 struct job_intake {
@@ -34,14 +44,15 @@ struct job_intake {
     struct jobspec spec;
     struct survey_question *question;
     struct request_key key;
-    uint64_t items;    /* items in blocks */
-    uint64_t blocks;   /* blocks that were started */
-    unsigned calls;    /* open calls */
-    size_t open_bytes; /* bytes of the open blocks */
-    size_t counted;    /* memory of the splitter and the open blocks, as counted in jobs->item_memory */
-    bool added;        /* ADD_JOB was started */
-    bool accepted;     /* ACCEPT is done */
-    bool removing;
+    uint64_t items;             /* items in blocks */
+    uint64_t blocks;            /* blocks that were started */
+    unsigned calls;             /* open calls */
+    size_t open_bytes;          /* bytes of the open blocks */
+    size_t counted;             /* memory of the splitter and the open blocks, as counted in jobs->item_memory */
+    bool added;                 /* ADD_JOB was started */
+    bool settled;               /* the store has accepted the job, or it is being removed */
+    int failed_status;          /* of the answer, when a call to the store has failed; 0: none has */
+    char error[256];            /* of the first call that has failed */
     struct stored_job existing; /* the job with the same key; no id: there is none */
 };
 
@@ -70,23 +81,12 @@ static struct store_call *new_call(struct job_intake *t, enum store_op op, void 
     return call;
 }
 
-static void on_removed(struct store_call *call)
-{
-    if (call->status == STORE_OK && call->more) {
-        store_start(((struct durable *)call->data)->store, call);
-        return;
-    }
-    store_call_free(call); /* what is left of a job in state RECEIVING is removed when the store is opened */
-}
-
 /* Removes what the store has of a job that is not accepted. */
 static void remove_job(struct job_intake *t)
 {
-    if (!t->added || t->accepted || t->removing || t->existing.id[0]) return;
-    t->removing = true;
-    struct store_call *call = new_call(t, STORE_REMOVE, on_removed);
-    call->data = t->durable;
-    store_start(t->durable->store, call);
+    if (!t->added || t->settled || t->existing.id[0]) return;
+    t->settled = true;
+    discards_add(t->durable, t->id);
 }
 
 static void free_when_over(struct job_intake *t)
@@ -128,11 +128,18 @@ static void refuse_at(struct job_intake *t, int status, const char *pointer, con
     buf_release(&members);
 }
 
-/* Refuses the job when a call to the store has failed. */
-static void refuse_failed_call(struct job_intake *t, const struct store_call *call)
+static void refuse_failed(struct job_intake *t)
 {
-    int status = call->status == STORE_FULL ? 507 : call->status == STORE_AWAY ? 503 : 500;
-    refuse(t, status, NULL, "the job store has not kept the job: %s", call->error);
+    refuse(t, t->failed_status, NULL, "the job store has not kept the job: %s", t->error);
+}
+
+/* A call to the store has failed. Once ACCEPT was started, its end decides. */
+static void note_failure(struct job_intake *t, const struct store_call *call)
+{
+    if (t->failed_status) return;
+    t->failed_status = call->status == STORE_FULL ? 507 : call->status == STORE_AWAY ? 503 : 500;
+    snprintf(t->error, sizeof t->error, "%s", call->error);
+    if (t->state == INTAKE_OPEN || t->state == INTAKE_ASKING) refuse_failed(t);
 }
 
 /* The blocks. */
@@ -145,7 +152,7 @@ static void on_added(struct store_call *call)
         t->existing = call->found;
         call->found = (struct stored_job){0};
     } else if (call->status != STORE_OK) {
-        refuse_failed_call(t, call);
+        note_failure(t, call);
     }
     store_call_free(call);
     free_when_over(t);
@@ -157,7 +164,7 @@ static void on_block_added(struct store_call *call)
     t->calls--;
     t->open_bytes -= call->block.lines.len;
     count_memory(t);
-    if (call->status != STORE_OK && !t->existing.id[0]) refuse_failed_call(t, call);
+    if (call->status != STORE_OK && !t->existing.id[0]) note_failure(t, call);
     store_call_free(call);
     if (t->exchange) http_exchange_wake(t->exchange);
     free_when_over(t);
@@ -229,17 +236,46 @@ static void answer_existing(struct job_intake *t, const char *digest)
         answer_accepted(t, job);
 }
 
+static void on_discarded(struct store_call *call)
+{
+    struct job_intake *t = call->data;
+    t->calls--;
+    if (call->status == STORE_CONFLICT) {
+        answer_accepted(t, &call->found);
+    } else if (call->status == STORE_OK || call->status == STORE_NOT_FOUND) {
+        refuse_failed(t);
+    } else {
+        refuse(t, 503, NULL,
+               "the job store does not answer, so it is not known whether it has kept the job; a request with the same "
+               "Idempotency-Key will find the job: %s",
+               t->error);
+        discards_add(t->durable, t->id);
+    }
+    store_call_free(call);
+    free_when_over(t);
+}
+
+/* Only a reply may be lost: then the job is accepted after all. The attempt to remove it tells. */
+static void discard(struct job_intake *t)
+{
+    move(t, INTAKE_DISCARDING);
+    t->settled = true;
+    t->calls++;
+    store_start(t->durable->store, new_call(t, STORE_DISCARD, on_discarded));
+}
+
 static void on_accepted(struct store_call *call)
 {
     struct job_intake *t = call->data;
     t->calls--;
-    t->accepted = call->status == STORE_OK;
+    t->settled = call->status == STORE_OK;
     if (t->existing.id[0]) {
         answer_existing(t, call->job.key_digest);
-    } else if (t->accepted) {
+    } else if (t->settled) {
         answer_accepted(t, &call->found);
     } else {
-        refuse_failed_call(t, call);
+        note_failure(t, call);
+        discard(t);
     }
     store_call_free(call);
     free_when_over(t);

@@ -3,8 +3,14 @@
  * arrives. The answer 202 is sent after the job is committed, so that an accepted job is never lost.
  *
  *   OPEN ----> ASKING (a worker is asked which tasks there are) ----> STORING (the last calls are open) ----> ANSWERED
- *    |            |                                                      |                                       ^
- *    +------------+------------------------------------------------------+--> a problem ------------------------>+
+ *    |            |                                                      | the acceptance has failed             ^
+ *    |            |                                                      v                                       |
+ *    |            |                                         DISCARDING (the job is removed) -------------------->|
+ *    +------------+--> a problem ------------------------------------------------------------------------------->+
+ *
+ * If an acceptance fails, its transaction may have been committed although the reply was lost. DISCARD removes the job
+ * only if it is still RECEIVING, so its reply tells. If that one fails too, nobody knows: the answer is 503, and a
+ * request with the same Idempotency-Key finds the job if it is there.
  *
  * Owner: its exchange and its open calls to the store. It is freed when both are over.
  */

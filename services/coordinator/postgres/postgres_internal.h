@@ -33,6 +33,7 @@ enum postgres_sql {
     PG_WANT_CANCEL,
     PG_REDRIVE,
     PG_REMOVE,
+    PG_DISCARD,
     PG_SWEEP,
     PG_READ_JOB,
     PG_READ_BY_KEY,
@@ -156,6 +157,7 @@ enum store_status postgres_end_job(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_want_cancel(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_redrive(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_remove(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_discard(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_sweep(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_read_job(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c);

@@ -215,11 +215,22 @@ enum store_status postgres_redrive(struct postgres_db *d, struct store_call *c)
     return has_only_values ? STORE_OK : status;
 }
 
+static enum store_status remove_job(struct postgres_db *d, struct store_call *c, enum postgres_sql sql,
+                                    const char *wanted)
+{
+    struct postgres_query q = postgres_query(d, sql);
+    postgres_bind_text(&q, c->job.id);
+    return has_row(&q) ? STORE_OK : postgres_why_not(d, c, false, wanted);
+}
+
 enum store_status postgres_remove(struct postgres_db *d, struct store_call *c)
 {
-    struct postgres_query q = postgres_query(d, PG_REMOVE);
-    postgres_bind_text(&q, c->job.id);
-    return has_row(&q) ? STORE_OK : postgres_why_not(d, c, false, "ended");
+    return remove_job(d, c, PG_REMOVE, "ended");
+}
+
+enum store_status postgres_discard(struct postgres_db *d, struct store_call *c)
+{
+    return remove_job(d, c, PG_DISCARD, "receiving");
 }
 
 enum store_status postgres_sweep(struct postgres_db *d, struct store_call *c)

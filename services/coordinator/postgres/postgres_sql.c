@@ -16,6 +16,10 @@
 /* A coordinator that has not shown itself for this time is gone, and with it its uploads. */
 #define GONE                                                                                                           \
     "NOT EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id = job.holder AND c.seen_ms > " NOW_MS " - 60000)"
+#define REMOVE_JOB(condition)                                                                                          \
+    "WITH j AS (DELETE FROM fantail.job WHERE id = $1 AND " condition " RETURNING seq),"                               \
+    " r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"                                                   \
+    " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j) SELECT seq FROM j"
 #define DROPPED_KINDS "('errors', 'sent', 'unsent')"
 
 static const struct {
@@ -73,9 +77,8 @@ static const struct {
                     " WHERE job.id = $1 AND job.ended_ms IS NOT NULL AND job.succeeded < job.items RETURNING job.*),"
                     " d AS (INSERT INTO fantail.dropped (job, everything, up_to) SELECT seq, false, dropped_to FROM j)"
                     " SELECT " JOB_COLUMNS " FROM j AS job"},
-    [PG_REMOVE] = {"WITH j AS (DELETE FROM fantail.job WHERE id = $1 AND (ended_ms IS NOT NULL OR state = 'receiving')"
-                   " RETURNING seq), r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"
-                   " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j) SELECT seq FROM j"},
+    [PG_REMOVE] = {REMOVE_JOB("ended_ms IS NOT NULL")},
+    [PG_DISCARD] = {REMOVE_JOB("state = 'receiving'")},
     [PG_SWEEP] = {"WITH o AS (SELECT seq FROM fantail.job WHERE ended_ms <= " NOW_MS " - $1 ORDER BY ended_ms"
                   " LIMIT 100 FOR UPDATE SKIP LOCKED),"
                   " j AS (DELETE FROM fantail.job USING o WHERE job.seq = o.seq RETURNING job.seq),"

@@ -37,6 +37,7 @@ enum sql {
     SQL_DROP_ERRORS,
     SQL_REMOVE,
     SQL_REMOVE_REQUEST,
+    SQL_DISCARD,
     SQL_DROP_JOB,
     SQL_SWEEP_DROP,
     SQL_SWEEP_REQUESTS,
@@ -124,6 +125,7 @@ enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_redrive(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_remove(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_discard(struct sqlite_db *d, struct store_call *c);
 
 /* Fills j from the columns that all statements about jobs begin with. */
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);

@@ -55,7 +55,8 @@ static const char *const sql_texts[] = {
                     " WHERE id = ?1 AND ended_ms IS NOT NULL AND succeeded < items RETURNING " JOB_COLUMNS,
     [SQL_DROP_ERRORS] =
         "INSERT INTO dropped (job, everything, up_to) SELECT seq, 0, dropped_to FROM job WHERE seq = ?1",
-    [SQL_REMOVE] = "DELETE FROM job WHERE id = ?1 AND (ended_ms IS NOT NULL OR state = 'receiving') RETURNING seq",
+    [SQL_REMOVE] = "DELETE FROM job WHERE id = ?1 AND ended_ms IS NOT NULL RETURNING seq",
+    [SQL_DISCARD] = "DELETE FROM job WHERE id = ?1 AND state = 'receiving' RETURNING seq",
     [SQL_REMOVE_REQUEST] = "DELETE FROM request WHERE job = ?1",
     [SQL_DROP_JOB] = "INSERT INTO dropped (job, everything) VALUES (?1, 1)",
     [SQL_SWEEP_DROP] = "INSERT INTO dropped (job, everything) SELECT seq, 1 FROM job WHERE seq IN " SWEPT,

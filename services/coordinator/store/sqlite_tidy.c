@@ -51,16 +51,26 @@ enum store_status sqlite_redrive(struct sqlite_db *d, struct store_call *c)
     return STORE_OK;
 }
 
-enum store_status sqlite_remove(struct sqlite_db *d, struct store_call *c)
+static enum store_status remove_job(struct sqlite_db *d, struct store_call *c, enum sql sql, const char *wanted)
 {
-    struct sqlite_query q = sqlite_query(d, SQL_REMOVE);
+    struct sqlite_query q = sqlite_query(d, sql);
     sqlite_bind_text(&q, 1, c->job.id);
     int64_t seq = take_seq_or_none(&q);
-    if (seq < 0) return sqlite_why_not(d, c, false, "ended");
+    if (seq < 0) return sqlite_why_not(d, c, false, wanted);
     run_with_number(d, SQL_REMOVE_REQUEST, seq);
     run_with_number(d, SQL_DROP_JOB, seq);
     d->untidy = true;
     return STORE_OK;
+}
+
+enum store_status sqlite_remove(struct sqlite_db *d, struct store_call *c)
+{
+    return remove_job(d, c, SQL_REMOVE, "ended");
+}
+
+enum store_status sqlite_discard(struct sqlite_db *d, struct store_call *c)
+{
+    return remove_job(d, c, SQL_DISCARD, "receiving");
 }
 
 enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c)

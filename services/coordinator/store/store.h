@@ -18,8 +18,8 @@
  *                       ADD_JOB           ACCEPT            CLAIM            END
  *                     ----------> RECEIVING ------> PENDING ------> RUNNING ----> SUCCEEDED, PARTIAL, FAILED,
  *                                     |                ^               |            CANCELLED or TIMED_OUT
- *             REMOVE, or the store is |                +---------------+               |         |
- *             opened again            v                HAND_BACK, or the lease         | REMOVE  | REDRIVE
+ *            DISCARD, or the store is |                +---------------+               |         |
+ *            opened again             v                HAND_BACK, or the lease         | REMOVE  | REDRIVE
  *                                   (gone)             has ended                       v         v
  *                                                                                    (gone)    PENDING
  */
@@ -135,7 +135,8 @@ enum store_op {
                           an answer are counted as cancelled, and have no block */
     STORE_REDRIVE,     /* drops all blocks but items and values of an ended job; it is PENDING again, if it had items
                           without a value; fills `found` */
-    STORE_REMOVE,      /* removes an ended or receiving job with all its blocks */
+    STORE_REMOVE,      /* removes an ended job with all its blocks */
+    STORE_DISCARD,     /* removes a RECEIVING job with all its blocks. CONFLICT, if it was accepted; fills `found` */
     STORE_SWEEP,       /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */
     /* Reading calls. */
     STORE_READ_JOB,    /* fills `found`, also with a RECEIVING job */

@@ -252,8 +252,14 @@ static enum store_status redrive(struct fake_store *s, struct store_call *c, str
 
 static enum store_status remove_ended(struct fake_store *s, struct store_call *c, struct fake_job *j)
 {
-    bool may = stored_state_is_end(j->job.state) || j->job.state == STORED_RECEIVING;
-    if (!may) return fill_found(c, j, STORE_CONFLICT);
+    if (!stored_state_is_end(j->job.state)) return fill_found(c, j, STORE_CONFLICT);
+    remove_job(s, j);
+    return STORE_OK;
+}
+
+static enum store_status discard(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    if (j->job.state != STORED_RECEIVING) return fill_found(c, j, STORE_CONFLICT);
     remove_job(s, j);
     return STORE_OK;
 }
@@ -373,6 +379,7 @@ static enum store_status carry_out(struct fake_store *s, struct store_call *c)
 }
 
 bool fake_store_step(struct fake_store *s)
+    [STORE_DISCARD] = {discard, true},
 {
     struct list_link *first = list_next(&s->waiting, NULL);
     if (!first) return false;

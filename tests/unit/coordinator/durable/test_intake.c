@@ -118,7 +118,7 @@ Test(intake, a_fault_after_some_blocks_removes_them)
     exchange_send_text(&x, "1\n{]\n");
     cr_assert_eq(x.status, 400);
     fake_store_run(b.store);
-    cr_assert_gt(b.store->calls[STORE_REMOVE], 0);
+    cr_assert_gt(b.store->calls[STORE_DISCARD], 0);
     cr_assert_eq(b.store->job_count, 0);
     exchange_close(&x, HTTP_CLOSED_DONE);
     buf_release(&body);

@@ -98,17 +98,80 @@ Test(intake_key, two_requests_with_one_key_at_the_same_moment_make_one_job)
     intake_over(&b, 1);
 }
 
-Test(intake_key, an_acceptance_whose_reply_is_lost_is_found_by_its_key)
+/* Posts a job whose acceptance takes effect, but whose reply is lost. */
+static void post_and_lose(struct bench *b, struct http_exchange *x)
+{
+    *x = (struct http_exchange){.prefer = "respond-async", .idempotency_key = "k1"};
+    b->store->faults[STORE_ACCEPT] = (struct fake_fault){.status = STORE_AWAY, .times = 1, .lost = true};
+    post_body(b, x, JOB);
+    while (b->store->calls[STORE_ACCEPT] == 0) cr_assert(fake_store_step(b->store));
+    cr_assert_eq(x->status, 0, "nobody knows yet");
+}
+
+Test(intake_key, an_acceptance_whose_reply_is_lost_is_found_and_answered)
 {
     struct bench b;
     struct http_exchange x, y;
     intake_start(&b);
-    b.store->faults[STORE_ACCEPT] = (struct fake_fault){.status = STORE_AWAY, .times = 1, .lost = true};
-    post_key(&b, &x, "k1", JOB);
-    expect_problem(&x, 503, "not kept");
+    post_and_lose(&b, &x);
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202);
     post_key(&b, &y, "k1", JOB);
     cr_assert_eq(y.status, 202);
+    cr_assert_str_eq(x.job, y.job);
+    exchange_close(&x, HTTP_CLOSED_DONE);
     exchange_close(&y, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+/* Another coordinator may run the job before this one learns that it was accepted. */
+Test(intake_key, a_job_that_has_ended_before_its_acceptance_is_known_stays)
+{
+    struct bench b;
+    struct http_exchange x;
+    intake_start(&b);
+    post_and_lose(&b, &x);
+    b.store->jobs[0]->job.state = STORED_SUCCEEDED;
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+Test(intake_key, a_job_of_which_nobody_knows_whether_it_was_accepted_is_found_by_its_key)
+{
+    struct bench b;
+    struct http_exchange x, y;
+    intake_start(&b);
+    post_and_lose(&b, &x);
+    fake_store_fail(b.store, STORE_DISCARD, STORE_AWAY, 1);
+    fake_store_run(b.store);
+    expect_header(&x, "Retry-After: ");
+    expect_problem(&x, 503, "it is not known whether it has kept the job");
+    bench_pass(&b, 1000);
+    post_key(&b, &y, "k1", JOB);
+    cr_assert_eq(y.status, 202);
+    cr_assert_str_eq(y.job, b.store->jobs[0]->job.id);
+    exchange_close(&y, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+Test(intake_key, a_key_is_free_again_when_the_store_has_come_back)
+{
+    struct bench b;
+    struct http_exchange x;
+    intake_start(&b);
+    fake_store_fail(b.store, STORE_ACCEPT, STORE_AWAY, 1);
+    fake_store_fail(b.store, STORE_DISCARD, STORE_AWAY, 3);
+    post_key(&b, &x, "k1", JOB);
+    expect_problem(&x, 503, "it is not known");
+    post_key(&b, &x, "k1", JOB);
+    expect_problem(&x, 409, "still being received");
+    bench_pass(&b, 3000);
+    cr_assert_eq(b.store->calls[STORE_DISCARD], 4);
+    post_key(&b, &x, "k1", JOB);
+    cr_assert_eq(x.status, 202);
+    exchange_close(&x, HTTP_CLOSED_DONE);
     intake_over(&b, 1);
 }
 

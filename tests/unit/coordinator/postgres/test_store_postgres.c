@@ -239,7 +239,7 @@ Test(store_postgres, the_blocks_of_removed_jobs_disappear_in_steps)
     }
     shop_ok(&s, shop_new_job(&s, shop_id(30), NULL));
     for (unsigned i = 0; i < 40; i++) shop_ok(&s, shop_block(&s, shop_id(30), 0, BLOCK_ITEMS, i, 1, "1\n"));
-    cr_assert_eq(shop_do(&s, STORE_REMOVE, shop_id(30), 0), STORE_OK);
+    cr_assert_eq(shop_do(&s, STORE_DISCARD, shop_id(30), 0), STORE_OK);
     wait_for(&s, "SELECT count(*) FROM fantail.block", 0);
     wait_for(&s, "SELECT count(*) FROM fantail.dropped", 0);
     cr_assert_eq(ask(&s, "SELECT count(*) FROM fantail.request"), 0);

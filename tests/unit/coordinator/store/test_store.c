@@ -50,6 +50,27 @@ STORE_TEST(store, a_job_goes_its_whole_way)
     cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_NOT_FOUND);
 }
 
+STORE_TEST(store, only_a_job_that_is_being_received_is_discarded)
+{
+    const char *id = shop_id(1);
+    shop_ok(s, shop_new_job(s, id, "k1"));
+    shop_ok(s, shop_block(s, id, 0, BLOCK_ITEMS, 0, 1, "1\n"));
+    cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_CONFLICT, "it has not ended");
+    cr_assert_eq(shop_do(s, STORE_DISCARD, id, 0), STORE_OK);
+    cr_assert_eq(shop_do(s, STORE_DISCARD, id, 0), STORE_NOT_FOUND);
+    shop_ok(s, shop_new_job(s, id, "k1"));
+    shop_ok(s, shop_block(s, id, 0, BLOCK_ITEMS, 0, 1, "1\n"));
+    shop_ok(s, shop_acceptance(s, id, "square", 0, 1));
+    struct store_call *c = shop_call(s, STORE_DISCARD, id);
+    cr_assert_eq(shop_run(s, c), STORE_CONFLICT);
+    cr_assert_eq(c->found.state, STORED_PENDING);
+    store_call_free(c);
+    uint64_t fence = shop_claim(s, NULL);
+    shop_ok(s, shop_ending(s, id, fence, STORED_SUCCEEDED, (struct stored_counts){0}));
+    cr_assert_eq(shop_do(s, STORE_DISCARD, id, 0), STORE_CONFLICT, "it has ended");
+    cr_assert_eq(shop_state(s, id), STORED_SUCCEEDED);
+}
+
 STORE_TEST(store, blocks_come_back_as_they_were)
 {
     shop_ok(s, shop_new_job(s, shop_id(1), NULL));
@@ -134,7 +155,7 @@ STORE_TEST(store, a_key_is_used_once)
     c = shop_new_job(s, shop_id(3), NULL);
     cr_assert_eq(shop_run(s, c), STORE_CONFLICT, "the id exists");
     store_call_free(c);
-    cr_assert_eq(shop_do(s, STORE_REMOVE, shop_id(1), 0), STORE_OK);
+    cr_assert_eq(shop_do(s, STORE_DISCARD, shop_id(1), 0), STORE_OK);
     shop_ok(s, shop_new_job(s, shop_id(4), "key"));
 }
 

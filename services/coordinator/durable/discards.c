@@ -1,0 +1,48 @@
+#include "coordinator/durable/discards.h"
+
+#include "common/observe/log.h"
+
+#define AGAIN_NS (500 * NS_PER_MS)
+/* Jobs that wait at most. When the store is away for long, those above this number stay in it. */
+enum { DISCARDS_MAX = 1000 };
+
+static void on_discarded(struct store_call *call)
+{
+    struct durable *d = call->data;
+    bool is_decided = call->status == STORE_OK || call->status == STORE_NOT_FOUND || call->status == STORE_CONFLICT;
+    if (is_decided || d->draining || d->discards.n >= DISCARDS_MAX) {
+        store_call_free(call);
+        return;
+    }
+    log_debug("a job that was not accepted is still in the job store", LOG_STR("job", call->job.id),
+              LOG_STR("error", call->error));
+    list_push_back(&d->discards, &call->link);
+}
+
+static struct store_call *take(struct durable *d)
+{
+    struct list_link *first = list_next(&d->discards, NULL);
+    if (first) list_remove(&d->discards, first);
+    return first ? CONTAINER_OF(first, struct store_call, link) : NULL;
+}
+
+void discards_add(struct durable *d, const char *id)
+{
+    struct store_call *call = store_call_new(STORE_DISCARD, on_discarded, d);
+    snprintf(call->job.id, sizeof call->job.id, "%s", id);
+    store_start(d->store, call);
+}
+
+void discards_tick(struct durable *d, uint64_t now)
+{
+    struct store_call *call;
+    if (now - d->discarded_ns < AGAIN_NS) return;
+    d->discarded_ns = now;
+    while ((call = take(d))) store_start(d->store, call);
+}
+
+void discards_drop(struct durable *d)
+{
+    struct store_call *call;
+    while ((call = take(d))) store_call_free(call);
+}
