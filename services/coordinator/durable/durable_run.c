@@ -28,6 +28,7 @@ struct store_call *run_call_new(struct durable_run *r, enum store_op op, void (*
     struct store_call *call = store_call_new(op, done, r);
     memcpy(call->job.id, r->stored.id, sizeof call->job.id);
     call->job.fence = r->stored.fence;
+    call->after = r->newest_block;
     return call;
 }
 
@@ -77,7 +78,11 @@ static bool is_outdated(const struct durable_run *r, const struct store_call *ca
 bool run_call_succeeded(struct durable_run *r, struct run_call *c)
 {
     enum store_status status = c->call->status;
-    if (status == STORE_OK) return true;
+    if (status == STORE_OK) {
+        if (c->call->block.number > r->newest_block) r->newest_block = c->call->block.number;
+        return true;
+    }
+    c->call->again = true;
     if (is_outdated(r, c->call) && !r->lost) {
         c->call->job.fence = r->stored.fence;
         run_call_start(r, c);
@@ -241,9 +246,8 @@ static void on_ranges(struct store_call *call)
     if (!run_call_succeeded(r, &r->reading)) return;
     for (size_t i = 0; i < call->block_count; i++) {
         note_block(r, &call->blocks[i]);
-        call->block.number = call->blocks[i].number;
+        r->newest_block = call->blocks[i].number;
     }
-    uint64_t last = call->block.number;
     bool more = call->more;
     run_call_free(&r->reading);
     if (r->state != RUN_LOADING) return;
@@ -252,7 +256,7 @@ static void on_ranges(struct store_call *call)
         return;
     }
     r->reading.call = run_call_new(r, STORE_READ_RANGES, on_ranges);
-    r->reading.call->block.number = last;
+    r->reading.call->block.number = r->newest_block;
     run_call_start(r, &r->reading);
 }
 

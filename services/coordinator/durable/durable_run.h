@@ -39,6 +39,7 @@ struct durable_run {
     enum durable_run_state state;
     struct stored_job stored; /* as it was claimed */
     int64_t claimed_ms;       /* time of the database */
+    uint64_t newest_block;    /* the newest block that is known to be in the store */
     struct job *job;          /* NULL before RUNNING */
     struct job_keeper keeper;
     char failure[300]; /* why the job cannot run on; "": it can */

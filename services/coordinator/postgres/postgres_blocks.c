@@ -33,18 +33,38 @@ static struct postgres_query begin_insert(struct postgres_db *d, const struct st
     return q;
 }
 
+/* Returns the number of the block that an earlier start of this call has added; 0: there is none. */
+static uint64_t find_added(struct postgres_db *d, const struct store_call *c)
+{
+    struct postgres_query q = postgres_query(d, PG_FIND_BLOCK);
+    postgres_bind_lease(&q, &c->job);
+    postgres_bind_text(&q, block_kind_name(c->block.kind));
+    postgres_bind_bytes(&q, &d->ranges);
+    postgres_bind_int(&q, (int64_t)c->after);
+    uint64_t number = postgres_run(&q) ? (uint64_t)postgres_int(&q, 0, 0) : 0;
+    postgres_end(&q);
+    return number;
+}
+
+static uint64_t insert_block(struct postgres_db *d, const struct store_call *c)
+{
+    struct postgres_query q = begin_insert(d, &c->job, c->block.kind);
+    postgres_bind_text(&q, block_kind_name(c->block.kind));
+    postgres_bind_bytes(&q, &d->ranges);
+    postgres_bind_bytes(&q, &d->lines);
+    uint64_t number = postgres_run(&q) ? (uint64_t)postgres_int(&q, 0, 0) : 0;
+    postgres_end(&q);
+    return number;
+}
+
 enum store_status postgres_add_block(struct postgres_db *d, struct store_call *c)
 {
     struct block *b = &c->block;
     if (b->lines.len > LIMIT_BLOCK_BYTES) BUG("a block of %zu bytes", b->lines.len);
     block_ranges_encode(b, &d->ranges);
     block_lines_encode(&d->codec, &b->lines, &d->lines);
-    struct postgres_query q = begin_insert(d, &c->job, b->kind);
-    postgres_bind_text(&q, block_kind_name(b->kind));
-    postgres_bind_bytes(&q, &d->ranges);
-    postgres_bind_bytes(&q, &d->lines);
-    b->number = postgres_run(&q) ? (uint64_t)postgres_int(&q, 0, 0) : 0;
-    postgres_end(&q);
+    b->number = c->again ? find_added(d, c) : 0;
+    if (b->number == 0) b->number = insert_block(d, c);
     keep(&d->ranges);
     keep(&d->lines);
     if (b->number > 0) return STORE_OK;

@@ -25,6 +25,7 @@ enum postgres_sql {
     PG_ADD_ITEMS,
     PG_ADD_ANSWERS,
     PG_ADD_SENT,
+    PG_FIND_BLOCK,
     PG_ACCEPT,
     PG_CLAIM,
     PG_RENEW,

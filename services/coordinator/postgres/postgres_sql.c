@@ -38,6 +38,10 @@ static const struct {
     [PG_ADD_ANSWERS] = {"WITH j AS (UPDATE fantail.job AS job SET succeeded = $4, failed = $5, cancelled = $6,"
                         " retried = $7, hedged = $8, errors = $9" MINE
                         " RETURNING seq)" ADD_BLOCK("$10::text, $11::bytea, $12::bytea")},
+    [PG_FIND_BLOCK] = {"SELECT b.number FROM fantail.job AS job JOIN fantail.block AS b ON b.job = job.seq"
+                       " WHERE job.id = $1 AND job.fence = $2 AND job.holder = $3"
+                       " AND job.state IN ('receiving', 'running') AND b.kind = $4 AND b.ranges = $5::bytea"
+                       " AND b.number > $6 ORDER BY b.number LIMIT 1"},
     [PG_ACCEPT] = {"WITH j AS (UPDATE fantail.job AS job SET state = 'pending', task = $2, labels = $3, priority = $4,"
                    " items = $5, key_digest = coalesce($6, key_digest), holder = NULL"
                    " WHERE job.id = $1 AND job.state = 'receiving'"

@@ -16,18 +16,23 @@ static void keep(struct buf *b)
     if (b->alloc > KEPT_BYTES) buf_release(b);
 }
 
-static void insert_block(struct sqlite_db *d, struct store_call *c, enum stored_state state)
+/* Adds the block, or finds it. Returns its number; 0: there is none. */
+static uint64_t place_block(struct sqlite_db *d, const struct store_call *c, enum stored_state state, enum sql sql)
 {
-    c->block.number = 0;
-    struct sqlite_query q = sqlite_query(d, SQL_ADD_BLOCK);
+    uint64_t number = 0;
+    struct sqlite_query q = sqlite_query(d, sql);
     sqlite_bind_text(&q, 1, c->job.id);
     sqlite_bind_int(&q, 2, (int64_t)c->job.fence);
     sqlite_bind_text(&q, 3, stored_state_name(state));
     sqlite_bind_text(&q, 4, block_kind_name(c->block.kind));
     sqlite_bind_bytes(&q, 5, &d->ranges);
-    sqlite_bind_bytes(&q, 6, &d->lines);
-    if (sqlite_row(&q)) c->block.number = (uint64_t)sqlite3_column_int64(q.st, 0);
+    if (sql == SQL_ADD_BLOCK)
+        sqlite_bind_bytes(&q, 6, &d->lines);
+    else
+        sqlite_bind_int(&q, 6, (int64_t)c->after);
+    if (sqlite_row(&q)) number = (uint64_t)sqlite3_column_int64(q.st, 0);
     sqlite_end(&q);
+    return number;
 }
 
 static void set_progress(struct sqlite_db *d, const struct stored_job *j)
@@ -46,8 +51,9 @@ enum store_status sqlite_add_block(struct sqlite_db *d, struct store_call *c)
     enum store_status status = STORE_OK;
     block_ranges_encode(b, &d->ranges);
     block_lines_encode(&d->codec, &b->lines, &d->lines);
-    if (sqlite_has_room(d, c, d->ranges.len + d->lines.len)) {
-        insert_block(d, c, state);
+    b->number = c->again ? place_block(d, c, state, SQL_FIND_BLOCK) : 0;
+    if (b->number != 0 || sqlite_has_room(d, c, d->ranges.len + d->lines.len)) {
+        if (b->number == 0) b->number = place_block(d, c, state, SQL_ADD_BLOCK);
         if (b->number == 0)
             status = sqlite_why_not(d, c, true, stored_state_name(state));
         else if (b->kind == BLOCK_VALUES || b->kind == BLOCK_ERRORS)

@@ -26,6 +26,7 @@ enum sql {
     SQL_ADD_JOB,
     SQL_ADD_REQUEST,
     SQL_ADD_BLOCK,
+    SQL_FIND_BLOCK,
     SQL_SET_PROGRESS,
     SQL_ACCEPT,
     SQL_CLAIM,
@@ -36,8 +37,8 @@ enum sql {
     SQL_REDRIVE,
     SQL_DROP_ERRORS,
     SQL_REMOVE,
-    SQL_REMOVE_REQUEST,
     SQL_DISCARD,
+    SQL_REMOVE_REQUEST,
     SQL_DROP_JOB,
     SQL_SWEEP_DROP,
     SQL_SWEEP_REQUESTS,
@@ -124,8 +125,8 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_redrive(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_remove(struct sqlite_db *d, struct store_call *c);
-enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_discard(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c);
 
 /* Fills j from the columns that all statements about jobs begin with. */
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);

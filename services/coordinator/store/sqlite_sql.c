@@ -29,6 +29,9 @@ static const char *const sql_texts[] = {
     [SQL_ADD_REQUEST] = "INSERT OR REPLACE INTO request (job, options) VALUES (?1, ?2)",
     [SQL_ADD_BLOCK] = "INSERT INTO block (job, kind, ranges, lines) SELECT seq, ?4, ?5, ?6 FROM job"
                       " WHERE id = ?1 AND fence = ?2 AND state = ?3 RETURNING number",
+    [SQL_FIND_BLOCK] = "SELECT b.number FROM job j JOIN block b ON b.job = j.seq"
+                       " WHERE j.id = ?1 AND j.fence = ?2 AND j.state = ?3 AND b.kind = ?4 AND b.ranges = ?5"
+                       " AND b.number > ?6 ORDER BY b.number LIMIT 1",
     [SQL_SET_PROGRESS] = "UPDATE job SET succeeded = ?2, failed = ?3, cancelled = ?4, retried = ?5,"
                          " hedged = ?6, errors = ?7 WHERE id = ?1",
     [SQL_ACCEPT] = "UPDATE job SET state = 'pending', task = ?2, labels = ?3, priority = ?4, items = ?5,"

@@ -124,7 +124,8 @@ enum store_op {
     /* Writing calls. */
     STORE_ADD_JOB,     /* `job` is new, in state RECEIVING. With a key that exists: STORE_EXISTS, and `found` */
     STORE_ADD_BLOCK,   /* adds `block` to the job; a block of answers with `counts` and `errors`, which other blocks
-                          leave as they are */
+                          leave as they are. `again`: an earlier call may have added it. Then a block of its kind with
+                          the same ranges and a number above `after` is this block, and no second one is added */
     STORE_ACCEPT,      /* the body is whole: sets options, task, labels, priority, items and key_digest; PENDING; fills
                           `found`. CONFLICT, if the store has not item_blocks blocks: then one of them has failed */
     STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest; fills `found` */
@@ -178,6 +179,8 @@ struct store_call {
     /* What is asked. */
     struct stored_job job; /* ADD_JOB, ACCEPT, END: the members they set. All others: only id and fence */
     struct block block;    /* ADD_BLOCK sets its number */
+    bool again;            /* ADD_BLOCK: the call was started before, and it is not known whether it took effect */
+    uint64_t after;        /* ADD_BLOCK: the newest block of the job that its caller knew before the first start */
     const char *holder;    /* CLAIM: a name of this coordinator, for people */
     uint64_t lease_ms;     /* CLAIM, RENEW */
     int64_t ttl_ms;        /* SWEEP */

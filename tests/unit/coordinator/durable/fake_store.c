@@ -135,12 +135,33 @@ static enum store_status check_fence(const struct store_call *c, const struct fa
     return j->job.state == STORED_RUNNING && j->job.fence == c->job.fence ? STORE_OK : STORE_FENCED;
 }
 
+static bool is_same_block(const struct block *a, const struct block *b)
+{
+    if (a->kind != b->kind || a->range_count != b->range_count) return false;
+    for (size_t i = 0; i < a->range_count; i++)
+        if (a->ranges[i].first != b->ranges[i].first || a->ranges[i].n != b->ranges[i].n) return false;
+    return true;
+}
+
+/* Returns the block that an earlier start of this call has added, or NULL. */
+static const struct block *find_added(const struct store_call *c, const struct fake_job *j)
+{
+    for (size_t i = 0; c->again && i < j->block_count; i++)
+        if (j->blocks[i].number > c->after && is_same_block(&j->blocks[i], &c->block)) return &j->blocks[i];
+    return NULL;
+}
+
 static enum store_status add_block(struct fake_store *s, struct store_call *c, struct fake_job *j)
 {
     bool running = j->job.state != STORED_RECEIVING;
     if (running && check_fence(c, j) != STORE_OK) return STORE_FENCED;
-    struct block b = copy_block(&c->block, true);
-    c->block.number = fake_store_add_block(s, j, &b);
+    const struct block *added = find_added(c, j);
+    if (added) {
+        c->block.number = added->number;
+    } else {
+        struct block b = copy_block(&c->block, true);
+        c->block.number = fake_store_add_block(s, j, &b);
+    }
     if (c->block.kind != BLOCK_VALUES && c->block.kind != BLOCK_ERRORS) return STORE_OK;
     j->job.counts = c->job.counts;
     replace_text(&j->job.errors, c->job.errors);
@@ -245,7 +266,7 @@ static enum store_status redrive(struct fake_store *s, struct store_call *c, str
     j->job.counts.failed = j->job.counts.cancelled = 0;
     j->job.state = STORED_PENDING;
     j->job.redrives++;
-    j->job.ended_ms = 0;
+    j->job.started_ms = j->job.ended_ms = 0;
     j->job.cancel_wanted = false;
     return fill_found(c, j, STORE_OK);
 }
@@ -358,6 +379,7 @@ static const struct {
     [STORE_WANT_CANCEL] = {want_cancel, true},
     [STORE_REDRIVE] = {redrive, true},
     [STORE_REMOVE] = {remove_ended, true},
+    [STORE_DISCARD] = {discard, true},
     [STORE_SWEEP] = {sweep, false},
     [STORE_READ_JOB] = {read_job, true},
     [STORE_LIST_JOBS] = {list_jobs, false},
@@ -379,7 +401,6 @@ static enum store_status carry_out(struct fake_store *s, struct store_call *c)
 }
 
 bool fake_store_step(struct fake_store *s)
-    [STORE_DISCARD] = {discard, true},
 {
     struct list_link *first = list_next(&s->waiting, NULL);
     if (!first) return false;

@@ -66,6 +66,24 @@ Test(durable_store, answers_are_recorded_once_when_the_store_was_away_or_full)
     bench_over(&b);
 }
 
+/* Without again and after, harness_read() finds answers that are recorded twice. */
+Test(durable_store, a_block_whose_reply_is_lost_is_recorded_once)
+{
+    static const char *const options[] = {HARNESS_PLAIN, HARNESS_UNSURE};
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        struct bench b;
+        bench_start(&b, 2);
+        struct fake_job *j = harness_add_items(b.store, "a", options[i], 200, 50);
+        lose_replies(b.store, STORE_ADD_BLOCK, 3);
+        bench_work(&b, 8000);
+        harness_expect_end(j, STORED_SUCCEEDED, 200);
+        struct recorded *all = harness_read(j);
+        cr_assert_eq(all->sent, i ? 200 : 0, "%llu", (unsigned long long)all->sent);
+        recorded_release(all);
+        bench_over(&b);
+    }
+}
+
 Test(durable_store, a_job_pauses_while_the_store_is_away_and_goes_on)
 {
     enum { ITEMS = 60 };

@@ -71,6 +71,36 @@ STORE_TEST(store, only_a_job_that_is_being_received_is_discarded)
     cr_assert_eq(shop_state(s, id), STORED_SUCCEEDED);
 }
 
+/* Starts ADD_BLOCK again, as after a reply that was lost, and returns the number of the block. */
+static uint64_t add_again(struct shop *s, struct store_call *c, uint64_t after)
+{
+    c->again = true;
+    c->after = after;
+    cr_assert_eq(shop_run(s, c), STORE_OK, "%s", c->error);
+    uint64_t number = c->block.number;
+    store_call_free(c);
+    return number;
+}
+
+STORE_TEST(store, a_block_that_is_added_again_is_there_once)
+{
+    const char *id = shop_id(1);
+    shop_submit(s, id, 0);
+    uint64_t fence = shop_claim(s, NULL);
+    struct store_call *c = shop_block(s, id, fence, BLOCK_SENT, 0, 2, "");
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    uint64_t first = c->block.number;
+    store_call_free(c);
+    cr_assert_eq(add_again(s, shop_block(s, id, fence, BLOCK_SENT, 0, 2, ""), first - 1), first);
+    cr_assert_gt(add_again(s, shop_block(s, id, fence, BLOCK_SENT, 0, 2, ""), first), first, "an older block");
+    cr_assert_gt(add_again(s, shop_block(s, id, fence, BLOCK_SENT, 0, 1, ""), 0), first, "other ranges");
+    cr_assert_gt(add_again(s, shop_block(s, id, fence, BLOCK_UNSENT, 0, 2, ""), 0), first, "another kind");
+    c = shop_block(s, id, fence + 1, BLOCK_SENT, 0, 2, "");
+    c->again = true;
+    cr_assert_eq(shop_run(s, c), STORE_FENCED);
+    store_call_free(c);
+}
+
 STORE_TEST(store, blocks_come_back_as_they_were)
 {
     shop_ok(s, shop_new_job(s, shop_id(1), NULL));
