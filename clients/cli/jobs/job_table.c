@@ -9,12 +9,15 @@
 static const char *const headings[] = {"ID", "STATUS", "TASK", "DONE", "FAILED", "AGE", "LABELS"};
 static_assert(ARRAY_SIZE(headings) == JOB_COLUMN_COUNT, "a heading for each column");
 
-/* Appends the text. A control character, which could change the terminal, becomes a question mark. */
+/* Appends the text. A control character, which could change the terminal, becomes a question mark. Those from U+0080 to
+ * U+009F have two bytes. */
 static void add_visible(struct buf *out, const struct buf *text)
 {
     for (size_t i = 0; i < text->len; i++) {
         unsigned char c = (unsigned char)text->data[i];
-        buf_add_char(out, c < ' ' || c == 0x7f ? '?' : (char)c);
+        bool is_long = c == 0xc2 && i + 1 < text->len && (unsigned char)text->data[i + 1] < 0xa0;
+        buf_add_char(out, c < ' ' || c == 0x7f || is_long ? '?' : (char)c);
+        i += is_long;
     }
 }
 

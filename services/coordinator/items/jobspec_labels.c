@@ -5,8 +5,11 @@
 bool job_label_is_valid(const char *text, size_t len)
 {
     if (len == 0 || len > JOB_LABEL_BYTES) return false;
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] < ' ' || text[i] == ',' || text[i] == 0x7f) return false;
+    const unsigned char *at = (const unsigned char *)text, *end = at + len;
+    for (; at < end; at++) {
+        bool is_long_control = *at == 0xc2 && at + 1 < end && at[1] < 0xa0; /* U+0080 to U+009F */
+        if (*at < ' ' || *at == 0x7f || is_long_control || *at == ',') return false;
+    }
     return true;
 }
 

@@ -26,12 +26,12 @@ Test(job_table, columns_are_as_wide_as_their_widest_cell)
         job("{\"id\":\"0195f2c4-1a2b-7000-8000-000000000001\",\"status\":\"timed_out\",\"task\":\"a,b\",\"durable\":"
             "true,"
             "\"counts\":{\"total\":1000,\"succeeded\":998,\"failed\":2},\"created_at\":\"2026-11-29T02:59:50.000Z\","
-            "\"labels\":[\"x\",\"\\u001by\\n\"]}"),
+            "\"labels\":[\"x\",\"\\u001by\\n\\u009b\\u00e9\"]}"),
         job("{\"id\":\"0195f2c3-1a2b-7000-8000-000000000001\",\"status\":\"pending\",\"task\":\"square\",\"elapsed_s\":"
             "7300}")};
     job_table_add(&t, &out, jobs, 2, NOW);
     assert_text(&out, "ID             STATUS     TASK    DONE       FAILED  AGE   LABELS\n"
-                      "0195f2c4-1a2b  timed_out  a,b     1000/1000  2       10 s  x,?y?\n"
+                      "0195f2c4-1a2b  timed_out  a,b     1000/1000  2       10 s  x,?y??\u00e9\n"
                       "0195f2c3-1a2b  pending    square  0/0        0       2 h   (not durable)\n");
 }
 

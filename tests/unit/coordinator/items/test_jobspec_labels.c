@@ -66,6 +66,7 @@ Test(jobspec_labels, a_job_object_has_an_array)
 {
     EXPECT_OBJECT("[]", NULL);
     EXPECT_OBJECT("[\"a\"]", "[\"a\"]");
+    EXPECT_OBJECT("[\"\\u00a0\"]", "[\"\u00a0\"]");
     EXPECT_OBJECT(" [ \"night run\" , \"\\u00e9t\\u00e9\", \"q\\\"\" ] ",
                   "[\"night run\",\"\u00e9t\u00e9\",\"q\\\"\"]");
 }
@@ -79,9 +80,11 @@ Test(jobspec_labels, a_query_has_them_joined_with_commas)
 
 Test(jobspec_labels, wrong_labels_are_refused)
 {
-    static const char *const wrong[] = {"\"a\"",    "7",         "{}",          "null",          "[7]",
-                                        "[\"\"]",   "[\"a,b\"]", "[\"a\\nb\"]", "[\"\\u007f\"]", "[\"a\",null]",
-                                        "[[\"a\"]]"};
+    static const char *const wrong[] = {"\"a\"",         "7",           "{}",
+                                        "null",          "[7]",         "[\"\"]",
+                                        "[\"a,b\"]",     "[\"a\\nb\"]", "[\"\\u007f\"]",
+                                        "[\"a\",null]",  "[[\"a\"]]",   "[\"\\u0080\"]",
+                                        "[\"a\\u009f\"]"};
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) expect_object_fault(wrong[i]);
 }
 
