@@ -422,6 +422,20 @@ class CutOff(CliTest):
         self.assertEqual((ended.status, ended.out), (3, b""), ended)
         self.assertIn(b"cut again after each retry, without a new answer for 1 s", ended.err)
 
+    def test_answers_that_are_not_one_for_each_item_are_status_3(self):
+        def value(index):
+            return {"type": "result", "index": index, "value": index}
+        cases = {"too few": ([0], b"left out the answers to some items"), "none": ([], b"left out"),
+                 "twice": ([0, 0, 1], b"out of order"), "a gap": ([1, 2], b"out of order"),
+                 "too many": ([0, 1, 2], b"an item that it does not have")}
+        for name, (indexes, words) in cases.items():
+            for order in ("input", "completion") if name != "a gap" else ("input",):
+                with self.subTest(name, order=order):
+                    url, _ = self.serve([[*map(value, indexes), {"type": "end", "status": "succeeded"}]])
+                    ended = self.cli("map", "x", "--order", order, "--url", url, stdin="1\n2\n")
+                    self.assertEqual(ended.status, 3, ended)
+                    self.assertIn(words if order == "input" or not indexes else b"item", ended.err)
+
     def test_items_without_an_answer_are_sent_again(self):
         def value(index, what):
             return {"type": "result", "index": index, "value": what}

@@ -5,7 +5,7 @@ import select
 import signal
 import subprocess
 
-from fake_coordinator import ERROR, FakeCoordinator
+from fake_coordinator import ERROR, FakeCoordinator, line
 from fantail_testing import EXAMPLE_TASKS, command_line, descendants, main, request, wait_until, write_file
 from ports import is_listened_on
 from test_cli import FANTAIL, CliTest
@@ -157,6 +157,14 @@ class List(FakeTest):
                 ended = self.cli("jobs", *arguments)
                 self.assert_ended(ended, 0, err=err)
                 self.assertEqual([text.split()[0] for text in ended.lines], ["ID"] + ids[:count])
+
+    def test_pages_that_never_end_are_not_read_for_ever(self):
+        page = {"scope": "store", "synchronous": [], "next": B}
+        for what, jobs in (("the same page", [self.fake.add(A).document]), ("an empty page", [])):
+            with self.subTest(what):
+                self.fake.list = lambda handler, query: self.fake.send(handler, 200, {**page, "jobs": jobs})
+                for arguments in (("jobs", "--all"), ("status", "00")):
+                    self.assert_ended(self.cli(*arguments), 3, err=["not a list of jobs"])
 
     def test_jobs_of_connected_clients_are_listed_first_and_once(self):
         self.fake.page = 1
@@ -361,6 +369,19 @@ class Results(FakeTest):
         self.fake.lines_before_cut = [1]
         self.assert_ended(self.cli("results", "--reconnect-s", "0", A), 3, ["0"], ["the stream of results was cut"])
         self.assertEqual(len(self.asked()), 1)
+
+    def test_results_that_the_service_leaves_out_are_status_3(self):
+        job = self.fake.add(A, "succeeded", [0, 1, 2])
+        for indexes, printed in (((0, 2), ["0"]), ((0, 1), ["0", "1"]), ((), [])):
+            with self.subTest(indexes):
+                job.lines = lambda start, only: [line(type="result", index=i, value=i) for i in indexes if i >= start]
+                self.assert_ended(self.cli("results", A), 3, printed, ["left out the results"])
+
+    def test_a_stream_that_is_cut_again_and_again_without_a_new_result_is_status_3(self):
+        job = self.fake.add(A, "succeeded", [0, 1])
+        job.lines = lambda start, only: [line(type="result", index=0, value=0)] * 2
+        self.fake.lines_before_cut = [1] * 1000
+        self.assert_ended(self.cli("results", "--reconnect-s", "1", A), 3, ["0"], ["trying again for 1 s"])
 
     def test_a_running_job_is_followed(self):
         self.fake.add(A, "running", [0, 1])

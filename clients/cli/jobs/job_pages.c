@@ -24,7 +24,7 @@ static bool add_jobs(struct job_pages *p, struct json_slice list)
     return true;
 }
 
-static bool read_page(struct job_pages *p)
+static bool read_members(struct job_pages *p, bool first)
 {
     const struct buf *answer = &p->service->http.answer;
     struct json_walk walk;
@@ -32,10 +32,8 @@ static bool read_page(struct job_pages *p)
     size_t offset;
     const char *error;
     struct json_slice jobs = {0}, synchronous = {0};
-    bool first = p->cursor.len == 0;
     p->count = p->synchronous = 0;
     p->over = true;
-    buf_clear(&p->cursor);
     if (!answer->len || !json_valid(answer->data, answer->len, &offset, &error)) return false;
     if (!json_walk_init(&walk, answer->data, answer->len)) return false;
     while (json_walk_next(&walk, &name, &value)) {
@@ -47,6 +45,18 @@ static bool read_page(struct job_pages *p)
     if (synchronous.len && !add_jobs(p, synchronous)) return false;
     p->synchronous = p->count;
     return jobs.len && add_jobs(p, jobs);
+}
+
+/* A service that sends no new job and names a next page would keep this program busy for ever. */
+static bool read_page(struct job_pages *p)
+{
+    struct buf before = p->cursor;
+    p->cursor = (struct buf){0};
+    bool good = read_members(p, before.len == 0);
+    bool is_repeated =
+        before.len == p->cursor.len && before.len && memcmp(before.data, p->cursor.data, before.len) == 0;
+    buf_release(&before);
+    return good && (p->over || (p->count > p->synchronous && !is_repeated));
 }
 
 static void make_path(struct job_pages *p, size_t limit, struct buf *path)

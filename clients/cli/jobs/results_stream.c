@@ -57,7 +57,10 @@ static void add_end(struct results_stream *r, const struct result_line *line)
         remote_status_parse(line->body, line->len, &job.status) ? remote_job_exit_status(&job) : EXIT_JOB_FAILED;
     output_flush(&r->output);
     bool has_reason = line->why.len > 0 && json_string_decode(line->why, &why);
-    if (r->status != EXIT_OK && r->status != EXIT_ITEMS_FAILED)
+    bool has_results = r->status == EXIT_OK || r->status == EXIT_ITEMS_FAILED;
+    if (has_results && r->only == RESULTS_ALL && r->next < r->total)
+        fail(r, "the job has ended, but the service left out the results of its last items");
+    if (!has_results)
         complain("the job ended as %.*s%s%s", (int)line->len, line->body, has_reason ? ": " : "",
                  has_reason ? buf_cstr(&why) : "");
     buf_release(&why);
@@ -77,8 +80,12 @@ static void take_line(struct results_stream *r, const char *text, size_t len)
 {
     struct result_line line = result_line_read(text, len);
     bool is_item = (line.kind == RESULT_VALUE || line.kind == RESULT_ERROR) && line.has_index;
-    if (is_item) patience_renew(&r->service->patience);
     if (is_item && line.index < r->next) return;
+    if (is_item && line.index > r->next && r->only == RESULTS_ALL) {
+        fail(r, "the service left out the results of some items");
+        return;
+    }
+    if (is_item) patience_renew(&r->service->patience);
     if (r->json && line.kind != RESULT_BAD && !is_repeated_start(r, text, len)) output_line(&r->output, text, len);
     switch (line.kind) {
     case RESULT_VALUE:

@@ -130,12 +130,14 @@ static void wait_for_worker(struct map_run *run, const struct result_line *r)
     run->note = "waiting for a worker";
 }
 
-/* In completion order, the answered items must be known. Stops the run if there is no item for the answer. */
+/* In completion order, the answered items must be known. In input order, it is the turn of the first item without an
+ * answer. Stops the run if the answer is for another item. */
 static bool note_answer(struct map_run *run, struct map_job *j, uint64_t index)
 {
-    if (run->options->order != MAP_ORDER_COMPLETION || run->options->reduce) return true;
-    if (unanswered_note(&j->unanswered, index)) return true;
-    map_run_fail(run, "the service sent an answer to an item that it does not have");
+    if (run->options->reduce) return true;
+    bool in_order = run->options->order == MAP_ORDER_INPUT;
+    if (in_order ? index == j->answered - j->base : unanswered_note(&j->unanswered, index)) return true;
+    map_run_fail(run, "the service sent an answer to an item that it does not have, or out of order");
     return false;
 }
 

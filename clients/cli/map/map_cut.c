@@ -63,6 +63,25 @@ static bool has_unanswered(struct map_run *run, struct map_job *j)
     return batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) < end;
 }
 
+/* Returns whether there are more answers than items. In completion order, such an answer has already stopped the run.
+ */
+static bool has_surplus(struct map_run *run, struct map_job *j)
+{
+    if (run->options->order == MAP_ORDER_COMPLETION || j->answered == j->base) return false;
+    size_t end = j->ends_at_bad ? j->bad.offset : j->batch.len;
+    return batch_seek(&j->batch, run->input.skip_blank, j->answered - 1, &j->seek_index, &j->seek_offset) >= end;
+}
+
+bool map_cut_check_whole(struct map_run *run, struct map_job *j)
+{
+    if (run->options->reduce) return true;
+    bool lacks = has_unanswered(run, j);
+    if (!lacks && !has_surplus(run, j)) return true;
+    map_run_fail(run, lacks ? "the service ended the job, but it left out the answers to some items"
+                            : "the service sent an answer to an item that it does not have");
+    return false;
+}
+
 static bool is_connecting(const struct map_run *run)
 {
     if (run->care.http.state == CONNECTION_CONNECTING) return true;

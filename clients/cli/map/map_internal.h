@@ -165,6 +165,8 @@ void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
 /* Handles an answer that asks to send the job later, or that a proxy gave because it lost the coordinator. Returns
  * false if the answer is of another kind. Then it has done nothing. */
 MUST_CHECK bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now);
+/* Call it when the job has ended. If its answers are not one for each item, stops the run and returns false. */
+MUST_CHECK bool map_cut_check_whole(struct map_run *run, struct map_job *j);
 /* In MAP_JOB_IN_DOUBT: fails the items or sends them again, once it is known what is right. */
 void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now);
 /* Ends the run if it has waited too long for a coordinator. */

@@ -176,9 +176,9 @@ static void read_answer(struct map_run *run, struct map_job *j, uint64_t now)
     if (run->state == MAP_STOPPED) return;
     if (c->state == CONNECTION_DONE && c->status != 200)
         was_refused(run, j, now);
-    else if (c->state == CONNECTION_DONE && j->end_seen && j->tail != MAP_TAIL_DRAINED)
-        map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
-    else if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN)
+    else if (c->state == CONNECTION_DONE && j->end_seen && j->tail != MAP_TAIL_DRAINED) {
+        if (map_cut_check_whole(run, j)) map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
+    } else if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN)
         map_cut_handle(run, j, now);
 }
 
