@@ -2,6 +2,7 @@
 #include "coordinator/coordinator.h"
 
 #include "coordinator/api/api.h"
+#include "coordinator/api/api_wait.h"
 #include "common/observe/uuid.h"
 #include "protocol/protocol.h"
 
@@ -125,6 +126,12 @@ static void durable_changed(void *data, const char *id)
     job_watches_poke(&((struct coordinator *)data)->watches, id);
 }
 
+static void durable_wait(void *data, struct http_exchange *x, const struct stored_job *job,
+                         const struct preferences *wanted)
+{
+    api_wait_for_accepted(x, data, job, wanted);
+}
+
 static bool start_store(struct coordinator *c, char *err, size_t err_size)
 {
     if (!has_store(c->config)) return true;
@@ -140,6 +147,7 @@ static bool start_store(struct coordinator *c, char *err, size_t err_size)
     c->durable.store = c->store;
     c->durable.jobs = &c->jobs;
     c->durable.changed = durable_changed;
+    c->durable.wait = durable_wait;
     c->durable.data = c;
     durable_start(&c->durable, c->loop);
     c->watches = (struct job_watches){.store = c->store, .heartbeat_s = c->config->jobs.heartbeat_s};

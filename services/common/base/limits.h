@@ -74,6 +74,9 @@
     (16 * MIB) /* of a block of answers, if it has more than one answer or piece of answers                            \
                 */
 
+/* Durable jobs. */
+#define LIMIT_JOB_WAIT_S 3600 /* how long a request may wait for the end of a job */
+
 /* Traces, both services. */
 #define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; spans beyond this are dropped */
 

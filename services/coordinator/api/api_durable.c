@@ -1,18 +1,9 @@
 #include "coordinator/api/api_durable.h"
 
+#include "common/base/limits.h"
 #include "coordinator/api/errand.h"
 #include "coordinator/results/results_reader.h"
 #include "coordinator/results/store_problem.h"
-
-#define WAIT_MOST_S 3600.0
-/* How often the store is asked about a job that may run on another coordinator. */
-#define ASK_GAP_NS (500 * NS_PER_MS)
-
-/* A job whose items are still being uploaded cannot be seen. */
-static bool has_job(const struct store_call *call)
-{
-    return call->status == STORE_OK && call->found.state != STORED_RECEIVING;
-}
 
 static void answer_failure(struct errand *e, const struct store_call *call)
 {
@@ -31,51 +22,9 @@ static void poke(struct errand *e)
 
 /* GET /v1/jobs/{id}. */
 
-static void on_shown(struct errand *e, struct store_call *call);
-
-static void ask(struct errand *e)
-{
-    if (e->call) return;
-    e->asked_ns = now_ns();
-    errand_start(e, errand_call(e, STORE_READ_JOB, on_shown));
-}
-
-static void on_poke(void *owner)
-{
-    ask(owner);
-}
-
-static void on_tick(void *owner, uint64_t now)
-{
-    struct errand *e = owner;
-    if (now - e->asked_ns >= ASK_GAP_NS || now >= e->deadline_ns) ask(e);
-}
-
-static void begin_wait(struct errand *e)
-{
-    static const struct job_watch_ops ops = {.poke = on_poke, .tick = on_tick, .drain = on_poke};
-    if (e->watches) return;
-    e->watches = true;
-    job_watch_add(&e->watch, &e->coordinator->watches, e->id, &ops, e);
-}
-
-/* While the request waits, a store that is away for a moment is no reason to answer. */
-static bool waits_on(const struct errand *e, const struct store_call *call)
-{
-    if (e->coordinator->watches.draining || now_ns() >= e->deadline_ns) return false;
-    return has_job(call) ? !stored_state_is_end(call->found.state) : e->watches && call->status == STORE_AWAY;
-}
-
 static void on_shown(struct errand *e, struct store_call *call)
 {
-    if (!e->exchange) return;
-    if (waits_on(e, call)) {
-        begin_wait(e);
-        return;
-    }
-    if (e->watches) job_watch_remove(&e->watch);
-    e->watches = false;
-    if (has_job(call))
+    if (errand_has_job(call))
         errand_answer_job(e, 200, &call->found);
     else
         answer_failure(e, call);
@@ -88,12 +37,12 @@ static bool read_wait(struct http_exchange *x, uint64_t *deadline_ns)
     *deadline_ns = 0;
     if (!text) return true;
     double seconds = strtod(text, &end);
-    if (end != text && !*end && seconds >= 0 && seconds <= WAIT_MOST_S) {
+    if (end != text && !*end && seconds >= 0 && seconds <= LIMIT_JOB_WAIT_S) {
         *deadline_ns = now_ns() + (uint64_t)(seconds * 1e9);
         return true;
     }
-    http_answer_problem(x, 400, "\"pointer\":\"/wait_s\"", "\"wait_s\" is a number of seconds from 0 to %g",
-                        WAIT_MOST_S);
+    http_answer_problem(x, 400, "\"pointer\":\"/wait_s\"", "\"wait_s\" is a number of seconds from 0 to %d",
+                        LIMIT_JOB_WAIT_S);
     return false;
 }
 
@@ -102,9 +51,7 @@ void api_show_durable(struct http_exchange *x, struct coordinator *c)
     uint64_t deadline_ns;
     if (!http_check_query(x, "wait_s", NULL) || !read_wait(x, &deadline_ns)) return;
     struct errand *e = errand_new(x, c);
-    if (!e) return;
-    e->deadline_ns = deadline_ns;
-    ask(e);
+    if (e) errand_wait(e, deadline_ns, on_shown);
 }
 
 /* DELETE /v1/jobs/{id}. */
@@ -128,7 +75,7 @@ static void on_removed(struct errand *e, struct store_call *call)
 /* A job that had ended before is removed, unless the client wanted only to cancel it. */
 static void on_cancelled(struct errand *e, struct store_call *call)
 {
-    if (has_job(call)) {
+    if (errand_has_job(call)) {
         durable_cancel(&e->coordinator->durable, e->id);
         poke(e);
         errand_answer_job(e, 202, &call->found);
@@ -162,7 +109,8 @@ void api_delete_durable(struct http_exchange *x, struct coordinator *c)
 
 static void on_redriven(struct errand *e, struct store_call *call)
 {
-    bool conflict = call->status == STORE_CONFLICT, runs = has_job(call) && !stored_state_is_end(call->found.state);
+    bool conflict = call->status == STORE_CONFLICT, is_there = errand_has_job(call);
+    bool runs = is_there && !stored_state_is_end(call->found.state);
     if (runs) {
         durable_claim_soon(&e->coordinator->durable);
         poke(e);
@@ -171,7 +119,7 @@ static void on_redriven(struct errand *e, struct store_call *call)
         return;
     } else if (conflict && call->found.state != STORED_RECEIVING) {
         http_answer_problem(e->exchange, 409, NULL, "the job has not ended, so it cannot be redriven");
-    } else if (has_job(call)) {
+    } else if (is_there) {
         http_answer_problem(e->exchange, 409, NULL,
                             "all items of the job have a value, so there is nothing to redrive");
     } else if (conflict) {

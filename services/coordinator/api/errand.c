@@ -9,6 +9,7 @@ static void free_when_over(struct errand *e)
     if (e->exchange || e->call) return;
     free(e->task);
     free(e->label);
+    stored_job_release(&e->accepted);
     free(e);
 }
 
@@ -30,20 +31,23 @@ static void on_done(struct store_call *call)
     free_when_over(e);
 }
 
-struct errand *errand_new(struct http_exchange *x, struct coordinator *c)
+struct errand *errand_for(struct http_exchange *x, struct coordinator *c, const char *id)
 {
     static const struct http_exchange_ops ops = {.closed = on_closed};
-    const char *id = http_exchange_param(x, "id");
-    if (id && strlen(id) >= STORE_ID_SIZE) {
-        store_problem_no_job(x, id);
-        return NULL;
-    }
     struct errand *e = xcalloc(1, sizeof *e);
     e->coordinator = c;
     e->exchange = x;
-    snprintf(e->id, sizeof e->id, "%s", id ? id : "");
+    snprintf(e->id, sizeof e->id, "%s", id);
     http_exchange_accept(x, &ops, e);
     return e;
+}
+
+struct errand *errand_new(struct http_exchange *x, struct coordinator *c)
+{
+    const char *id = http_exchange_param(x, "id");
+    if (!id || strlen(id) < STORE_ID_SIZE) return errand_for(x, c, id ? id : "");
+    store_problem_no_job(x, id);
+    return NULL;
 }
 
 struct store_call *errand_call(struct errand *e, enum store_op op,

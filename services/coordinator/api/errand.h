@@ -6,6 +6,7 @@
 #define FANTAIL_COORDINATOR_API_ERRAND_H
 
 #include "common/http_server/http_server.h"
+#include "common/net/prefer_header.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/results/job_watch.h"
 
@@ -18,7 +19,8 @@ struct errand {
     char id[STORE_ID_SIZE]; /* of the job; "": none */
 
     /* For a request that waits for the end of the job. */
-    bool watches;
+    void (*over)(struct errand *e, struct store_call *call);
+    bool watches, poked, known;
     struct job_watch watch;
     uint64_t deadline_ns, asked_ns;
 
@@ -26,8 +28,14 @@ struct errand {
 
     /* For a list: what the filter borrows. */
     char *task, *label;
+
+    /* For a POST whose client waits. */
+    struct stored_job accepted;
+    struct preferences prefer;
 };
 
+/* Accepts the exchange and returns the errand, which is about the job `id`; "": about none. */
+struct errand *errand_for(struct http_exchange *x, struct coordinator *c, const char *id);
 /* Accepts the exchange and returns the errand. If the path has an id that no stored job can have, answers 404 and
  * returns NULL. */
 struct errand *errand_new(struct http_exchange *x, struct coordinator *c);
@@ -35,6 +43,12 @@ struct errand *errand_new(struct http_exchange *x, struct coordinator *c);
 struct store_call *errand_call(struct errand *e, enum store_op op,
                                void (*done)(struct errand *e, struct store_call *call));
 void errand_start(struct errand *e, struct store_call *call);
+/* Asks for the job until it has ended, `deadline_ns` has passed, the coordinator drains, or the store has failed. Then
+ * calls `over` with the last READ_JOB, as errand_start() calls `done`, unless the client is gone. Once the job is
+ * known (e->known), a store that is away for a moment has not failed. */
+void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct errand *e, struct store_call *call));
+/* Whether the call has found a job that clients can see. A job whose items are still being uploaded cannot be seen. */
+bool errand_has_job(const struct store_call *call);
 /* Answers with the document of the job. */
 void errand_answer_job(struct errand *e, int status, const struct stored_job *job);
 /* Appends the document of a job, with what this coordinator knows if it runs here. */

@@ -13,6 +13,8 @@
 #include "coordinator/store/store.h"
 
 struct durable_run;
+struct http_exchange;
+struct preferences;
 
 struct durable_config {
     double job_ttl_s; /* how long an ended job is kept; 0: for ever */
@@ -29,6 +31,9 @@ struct durable {
     struct jobs *jobs;
     /* Called when answers of a job were recorded, or when the job has ended; for those who read it. */
     void (*changed)(void *data, const char *id);
+    /* Called when a job was accepted whose client waits for its end. Takes over the exchange. `job` and `wanted` are
+     * borrowed. */
+    void (*wait)(void *data, struct http_exchange *x, const struct stored_job *job, const struct preferences *wanted);
     void *data;
 
     /* Private. */

@@ -44,6 +44,7 @@ struct job_intake {
     struct jobspec spec;
     struct survey_question *question;
     struct request_key key;
+    struct preferences prefer;
     uint64_t items;             /* items in blocks */
     uint64_t blocks;            /* blocks that were started */
     unsigned calls;             /* open calls */
@@ -207,21 +208,20 @@ static void add_block(struct job_intake *t)
 
 /* The acceptance. */
 
+/* A client that waits for the end of the job is given away, so the intake is over for it. */
 static void answer_accepted(struct job_intake *t, const struct stored_job *job)
 {
-    char location[sizeof PATH_JOBS + 1 + STORE_ID_SIZE];
-    struct buf out = {0};
+    struct durable *d = t->durable;
+    struct http_exchange *x = t->exchange;
     if (t->state == INTAKE_ANSWERED) return;
     move(t, INTAKE_ANSWERED);
-    if (!t->exchange) return;
-    snprintf(location, sizeof location, PATH_JOBS "/%s", job->id);
-    http_exchange_set_header(t->exchange, "Location", location);
-    http_exchange_set_header(t->exchange, "Preference-Applied", "respond-async");
-    http_exchange_set_header(t->exchange, HEADER_JOB, job->id);
-    job_document_write(&out, job, utc_time_now(), NULL);
-    buf_add_char(&out, '\n');
-    http_answer(t->exchange, 202, TYPE_JSON, out.data, out.len);
-    buf_release(&out);
+    if (!x) return;
+    if (t->prefer.wait_s == 0) {
+        intake_answer_accepted(x, job, &t->prefer);
+        return;
+    }
+    t->exchange = NULL;
+    d->wait(d->data, x, job, &t->prefer);
 }
 
 /* Answers a request whose key was used before. */
@@ -431,7 +431,7 @@ static void on_body_end(struct http_exchange *x)
     else if (!read_spec(t, t->splitter.items_seen, &err))
         refuse_at(t, err.status, err.pointer, err.detail);
     else if (t->spec.reduce != REDUCE_NONE)
-        refuse_at(t, 400, "/reduce", "a durable job cannot be reduced yet: send the job without respond-async");
+        refuse_at(t, 400, "/reduce", "a durable job cannot be reduced yet: send the job without the header Prefer");
     else
         check_tasks(t);
 }
@@ -455,6 +455,7 @@ void intake_handle(struct http_exchange *x, struct durable *d)
     struct job_intake *t = xcalloc(1, sizeof *t);
     t->durable = d;
     t->exchange = x;
+    t->prefer = intake_preferences(x);
     uuid7_new(t->id);
     splitter_init(&t->splitter, format, 0);
     request_key_begin(&t->key, x, (int)format);

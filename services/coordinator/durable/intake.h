@@ -1,6 +1,7 @@
 /*
- * Receives a durable job: a POST with "Prefer: respond-async". Its items go to the store in blocks while the body
- * arrives. The answer 202 is sent after the job is committed, so that an accepted job is never lost.
+ * Receives a durable job: a POST with "Prefer: respond-async" or "Prefer: wait=N". Its items go to the store in blocks
+ * while the body arrives. The answer 202 is sent after the job is committed, so that an accepted job is never lost. If
+ * the client wants to wait for the end of the job, its exchange is given away after the commit.
  *
  *   OPEN ----> ASKING (a worker is asked which tasks there are) ----> STORING (the last calls are open) ----> ANSWERED
  *    |            |                                                      | the acceptance has failed             ^
@@ -18,6 +19,7 @@
 #define FANTAIL_COORDINATOR_DURABLE_INTAKE_H
 
 #include "common/http_server/http_server.h"
+#include "common/net/prefer_header.h"
 #include "coordinator/durable/durable.h"
 #include "coordinator/items/splitter.h"
 
@@ -26,7 +28,15 @@ bool intake_is_wanted(const struct http_exchange *x);
 /* Handles POST /v1/jobs of such a request: answers it, or accepts it. */
 void intake_handle(struct http_exchange *x, struct durable *d);
 
-/* Private to intake.c and intake_admit.c. Finds out the format of the body. Returns false after answering, if the
+/* Sets the headers of an answer about an accepted job: Preference-Applied and Fantail-Job. */
+void intake_set_headers(struct http_exchange *x, const char *id, const struct preferences *applied);
+/* Answers 202 with the document of an accepted job. */
+void intake_answer_accepted(struct http_exchange *x, const struct stored_job *job, const struct preferences *applied);
+
+/* Private to intake.c and intake_admit.c. */
+
+struct preferences intake_preferences(const struct http_exchange *x);
+/* Finds out the format of the body. Returns false after answering, if the
  * request cannot be accepted. */
 MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
 

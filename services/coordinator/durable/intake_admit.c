@@ -1,21 +1,25 @@
-/* Which requests ask for a durable job, and which of them are refused before their body is read. */
+/* Which requests ask for a durable job, which of them are refused before their body is read, and the answer 202. */
+#include "common/base/limits.h"
 #include "coordinator/durable/intake.h"
+#include "common/observe/utc_time.h"
+#include "coordinator/durable/job_document.h"
 #include "coordinator/durable/request_key.h"
 #include "coordinator/job/job_request.h"
+#include "protocol/protocol.h"
+
+struct preferences intake_preferences(const struct http_exchange *x)
+{
+    struct buf text = {0};
+    http_exchange_header_all(x, "Prefer", &text);
+    struct preferences p = preferences_read(buf_cstr(&text), LIMIT_JOB_WAIT_S);
+    buf_release(&text);
+    return p;
+}
 
 bool intake_is_wanted(const struct http_exchange *x)
 {
-    struct buf prefer = {0};
-    bool wanted = false;
-    http_exchange_header_all(x, "Prefer", &prefer);
-    for (const char *at = buf_cstr(&prefer); *at; at += *at == ',') {
-        at += strspn(at, " \t");
-        size_t len = strcspn(at, ",; \t");
-        wanted |= len == strlen("respond-async") && strncasecmp(at, "respond-async", len) == 0;
-        at += strcspn(at, ",");
-    }
-    buf_release(&prefer);
-    return wanted;
+    struct preferences p = intake_preferences(x);
+    return p.respond_async || p.waits;
 }
 
 bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format)
@@ -31,4 +35,26 @@ bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_f
     http_exchange_set_header(x, "Retry-After", "1");
     http_answer_problem(x, 503, NULL, "the coordinator is shutting down");
     return false;
+}
+
+void intake_set_headers(struct http_exchange *x, const char *id, const struct preferences *applied)
+{
+    struct buf text = {0};
+    preferences_write(&text, applied);
+    http_exchange_set_header(x, "Preference-Applied", buf_cstr(&text));
+    http_exchange_set_header(x, HEADER_JOB, id);
+    buf_release(&text);
+}
+
+void intake_answer_accepted(struct http_exchange *x, const struct stored_job *job, const struct preferences *applied)
+{
+    char location[sizeof PATH_JOBS + 1 + STORE_ID_SIZE];
+    struct buf out = {0};
+    snprintf(location, sizeof location, PATH_JOBS "/%s", job->id);
+    http_exchange_set_header(x, "Location", location);
+    intake_set_headers(x, job->id, applied);
+    job_document_write(&out, job, utc_time_now(), NULL);
+    buf_add_char(&out, '\n');
+    http_answer(x, 202, TYPE_JSON, out.data, out.len);
+    buf_release(&out);
 }

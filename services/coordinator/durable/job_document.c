@@ -68,18 +68,44 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
     buf_add_char(out, '}');
 }
 
-void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed)
+static void add_outcome(struct buf *out, const struct stored_job *job, bool removed)
 {
     const char *reason = removed ? removed_reason : job->reason;
     struct sched_counts counts = counts_of(job, &job->counts);
-    double seconds = (double)elapsed_ms(job, now_ms) / 1e3;
-    buf_addf(out, "{\"type\":\"end\",\"id\":\"%s\",\"status\":\"%s\"", job->id,
-             removed ? "removed" : stored_state_name(job->state));
+    buf_addf(out, "\"status\":\"%s\"", removed ? "removed" : stored_state_name(job->state));
     if (reason) add_text(out, "reason", reason);
     buf_add_char(out, ',');
     status_write_counts(out, &counts);
-    buf_addf(out, ",\"stats\":{\"elapsed_s\":%.6f,\"items_per_s\":%.1f}}\n", seconds,
-             seconds > 0 ? (double)counts.total / seconds : 0.0);
+}
+
+static void add_stats(struct buf *out, const struct stored_job *job, int64_t now_ms)
+{
+    double seconds = (double)elapsed_ms(job, now_ms) / 1e3;
+    buf_addf(out, "\"stats\":{\"elapsed_s\":%.6f,\"items_per_s\":%.1f}", seconds,
+             seconds > 0 ? (double)job->items / seconds : 0.0);
+}
+
+void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed)
+{
+    buf_addf(out, "{\"type\":\"end\",\"id\":\"%s\",", job->id);
+    add_outcome(out, job, removed);
+    buf_add_char(out, ',');
+    add_stats(out, job, now_ms);
+    buf_add_str(out, "}\n");
+}
+
+void job_document_write_head(struct buf *out, const struct stored_job *job)
+{
+    buf_addf(out, "{\"id\":\"%s\",", job->id);
+    add_outcome(out, job, false);
+    buf_add_str(out, ",\"results\":[");
+}
+
+void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms)
+{
+    buf_add_str(out, "],");
+    add_stats(out, job, now_ms);
+    buf_add_str(out, "}\n");
 }
 
 void job_document_write_progress_line(struct buf *out, const struct stored_job *job)

@@ -19,6 +19,9 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
 /* Appends {"type":"end",...}. `removed`: the job was removed from the store before all its answers were read. Otherwise
  * it must have ended. */
 void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed);
+/* Appends the document of a synchronous job up to its results, and from the end of its errors on. */
+void job_document_write_head(struct buf *out, const struct stored_job *job);
+void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* Appends {"type":"progress",...}. */
 void job_document_write_progress_line(struct buf *out, const struct stored_job *job);
 

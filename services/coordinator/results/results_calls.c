@@ -120,6 +120,10 @@ static void take_job(struct results_reader *r, struct stored_job *found)
     r->job = *found;
     *found = (struct stored_job){0};
     if (r->state == STREAM_ASKING) results_open(r);
+    if (redriven && r->part != PART_LINES) {
+        results_cut(r, "the job was redriven while its document was sent");
+        return;
+    }
     if (redriven) {
         results_restart(r);
         return;

@@ -1,4 +1,5 @@
-/* Private to results_reader.c (the lines), results_calls.c (the calls to the store) and results_query.c. */
+/* Private to results_reader.c (the lines), results_document.c (the parts of a document), results_calls.c (the calls to
+ * the store) and results_query.c. */
 #ifndef FANTAIL_COORDINATOR_RESULTS_RESULTS_INTERNAL_H
 #define FANTAIL_COORDINATOR_RESULTS_RESULTS_INTERNAL_H
 
@@ -9,6 +10,8 @@
 #include "coordinator/results/job_watch.h"
 
 enum results_state { STREAM_ASKING, STREAM_OPEN, STREAM_TAIL, STREAM_CUT, STREAM_STATE_COUNT };
+/* What is being written. A document has two parts with answers, and each of them is one reading of the whole job. */
+enum results_part { PART_LINES, PART_VALUES, PART_ERRORS };
 enum results_filter { ONLY_BOTH, ONLY_VALUES, ONLY_ERRORS, ONLY_COUNT };
 
 /* What the client asks for. */
@@ -23,6 +26,7 @@ struct results_reader {
     struct http_exchange *exchange;
     enum results_state state;
     struct results_query query;
+    enum results_part part;
     struct stored_job job; /* as it was last read */
     bool runs;             /* consecutive items with the same error get one line */
 
@@ -66,6 +70,8 @@ struct results_reader {
 void results_move(struct results_reader *r, enum results_state to);
 /* Begins the stream. Call it when the job is known. */
 void results_open(struct results_reader *r);
+/* Goes through all answers from the beginning. */
+void results_rewind(struct results_reader *r);
 /* Ends the stream without a last line, and logs why. */
 void results_cut(struct results_reader *r, const char *why);
 /* Ends the stream with the line of a job that is removed. */
@@ -76,6 +82,15 @@ void results_restart(struct results_reader *r);
 void results_plan(struct results_reader *r);
 /* Returns whether the reader cannot go on without more ranges. */
 bool results_are_dry(const struct results_reader *r);
+
+/* results_document.c */
+
+/* Writes what comes before the first answer. */
+void results_begin(struct results_reader *r);
+/* All answers of this part were written. Writes what follows. Returns whether this was the last part. */
+MUST_CHECK bool results_end_part(struct results_reader *r);
+/* Writes what shows that the connection is alive. */
+void results_add_heartbeat(struct results_reader *r);
 
 /* results_calls.c */
 

@@ -5,6 +5,7 @@
 #include "coordinator/answers/item_error.h"
 #include "coordinator/durable/job_document.h"
 #include "coordinator/durable/stored_options.h"
+#include "coordinator/job/reader.h"
 #include "coordinator/results/results_internal.h"
 #include "protocol/protocol.h"
 
@@ -202,7 +203,7 @@ static size_t write_span(struct results_reader *r, char *dst, size_t cap)
     struct answer_run run = {.first = r->span.first, .n = r->span.n, .repeated = r->span.is_repeated};
     run.bytes = read_span(r, &run.len);
     if (!run.bytes) return 0;
-    struct result_written n = result_writer_write_run(&r->writer, &run, r->runs, dst, cap);
+    struct result_written n = result_writer_write_run(&r->writer, &run, r->runs && r->part != PART_VALUES, dst, cap);
     if (n.lines) pass(r, n.lines, n.line_bytes);
     return n.bytes;
 }
@@ -227,8 +228,7 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
     r->pulled_ns = now_ns();
     size_t total = pull_lines(r, dst, cap);
     if (r->state == STREAM_OPEN && total < cap && is_at_end(r)) {
-        job_document_write_end_line(&r->pending, &r->job, utc_time_now(), false);
-        results_move(r, STREAM_TAIL);
+        if (results_end_part(r)) results_move(r, STREAM_TAIL);
         total += copy_pending(r, dst + total, cap - total);
     }
     if (total) r->last_output_ns = r->pulled_ns;
@@ -255,9 +255,9 @@ void results_open(struct results_reader *r)
     results_move(r, STREAM_OPEN);
     r->runs = wants_runs(&r->job);
     r->last_output_ns = r->last_progress_ns = now_ns();
-    buf_addf(&r->pending, "{\"type\":\"start\",\"id\":\"%s\"}\n", r->watch.id);
+    results_begin(r);
     http_exchange_set_header(r->exchange, HEADER_JOB, r->watch.id);
-    http_answer_stream(r->exchange, 200, TYPE_NDJSON);
+    http_answer_stream(r->exchange, 200, r->part == PART_LINES ? TYPE_NDJSON : TYPE_JSON);
 }
 
 void results_cut(struct results_reader *r, const char *why)
@@ -271,8 +271,8 @@ void results_cut(struct results_reader *r, const char *why)
 
 void results_end_removed(struct results_reader *r)
 {
-    if (r->writer.in_line) {
-        results_cut(r, "the job was removed while one of its lines was sent");
+    if (r->writer.in_line || r->part != PART_LINES) {
+        results_cut(r, "the job was removed while its results were sent");
         return;
     }
     job_document_write_end_line(&r->pending, &r->job, utc_time_now(), true);
@@ -290,6 +290,12 @@ void results_restart(struct results_reader *r)
     r->more = r->has_ended = r->complete = false;
     results_forget_ask(r);
     results_ask(r);
+}
+
+void results_rewind(struct results_reader *r)
+{
+    r->position = 0;
+    results_restart(r);
 }
 
 static void on_poke(void *owner)
@@ -314,7 +320,7 @@ static void add_control_lines(struct results_reader *r, uint64_t now)
         job_document_write_progress_line(&r->pending, &r->job);
         r->last_progress_ns = now;
     } else if (now - r->last_output_ns >= heartbeat_ns) {
-        buf_add_str(&r->pending, "{\"type\":\"heartbeat\"}\n");
+        results_add_heartbeat(r);
         r->last_output_ns = now;
     } else {
         return;
@@ -358,21 +364,32 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     free(r);
 }
 
-void results_reader_handle(struct http_exchange *x, struct job_watches *watches)
+static void start(struct http_exchange *x, struct job_watches *watches, const char *id,
+                  const struct results_query *query, enum results_part part)
 {
     static const struct http_exchange_ops ops = {.pull = on_pull, .closed = on_closed};
     static const struct job_watch_ops watch_ops = {.poke = on_poke, .tick = on_tick, .drain = on_drain};
-    struct results_query query;
-    if (!results_read_query(x, &query)) return;
     struct results_reader *r = xcalloc(1, sizeof *r);
     r->exchange = x;
-    r->query = query;
-    r->position = query.from;
+    r->query = *query;
+    r->part = part;
+    r->position = query->from;
     r->ranged_answers = UINT64_MAX;
     answer_index_init(&r->index, INDEX_SPANS);
-    answer_index_clear(&r->index, query.from);
-    result_writer_init(&r->writer, RESULTS_NDJSON);
-    job_watch_add(&r->watch, watches, http_exchange_param(x, "id"), &watch_ops, r);
+    answer_index_clear(&r->index, query->from);
+    job_watch_add(&r->watch, watches, id, &watch_ops, r);
     http_exchange_accept(x, &ops, r);
     results_ask(r);
+}
+
+void results_reader_handle(struct http_exchange *x, struct job_watches *watches)
+{
+    struct results_query query;
+    if (results_read_query(x, &query)) start(x, watches, http_exchange_param(x, "id"), &query, PART_LINES);
+}
+
+void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id)
+{
+    const struct results_query everything = {0};
+    start(x, watches, id, &everything, reader_takes_lines(x) ? PART_LINES : PART_VALUES);
 }

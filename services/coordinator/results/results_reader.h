@@ -20,5 +20,9 @@ struct job_watches;
 
 /* The handler of the route. Its path has the parameter `id`. `watches` is borrowed until the exchange is over. */
 void results_reader_handle(struct http_exchange *x, struct job_watches *watches);
+/* Takes over the exchange, and answers with the results of a job that has ended, as a synchronous job is answered: with
+ * one document, or with lines if the client asks for them. If the job is removed or redriven meanwhile, the document is
+ * cut. */
+void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id);
 
 #endif

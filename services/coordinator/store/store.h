@@ -86,6 +86,8 @@ struct stored_job {
     char *key_digest; /* digest of the request with that key */
     uint64_t fence;   /* token of the last lease */
 };
+/* Copies a job to a zeroed struct. */
+void stored_job_copy(struct stored_job *to, const struct stored_job *from);
 /* Releasing a zeroed struct is fine. */
 void stored_job_release(struct stored_job *j);
 

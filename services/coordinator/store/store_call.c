@@ -47,6 +47,23 @@ bool block_kind_parse(const char *name, enum block_kind *kind)
     return false;
 }
 
+static char *copy_text(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
+void stored_job_copy(struct stored_job *to, const struct stored_job *from)
+{
+    *to = *from;
+    to->task = copy_text(from->task);
+    to->options = copy_text(from->options);
+    to->labels = copy_text(from->labels);
+    to->errors = copy_text(from->errors);
+    to->reason = copy_text(from->reason);
+    to->key = copy_text(from->key);
+    to->key_digest = copy_text(from->key_digest);
+}
+
 void stored_job_release(struct stored_job *j)
 {
     free(j->task);

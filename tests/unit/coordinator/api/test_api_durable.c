@@ -2,7 +2,9 @@
  */
 #include "coordinator/api/api_durable.h"
 
+#include "common/net/prefer_header.h"
 #include "common/observe/log.h"
+#include "coordinator/api/api_wait.h"
 #include "coordinator/coordinator.h"
 #include "unit/coordinator/durable/fake_store.h"
 #include "unit/coordinator/fake_client.h"
@@ -225,4 +227,94 @@ Test(api_durable, a_wait_ends_at_its_time_at_a_drain_and_when_the_job_is_removed
         cr_assert_eq(d.x.status, how == 2 ? 404 : 200);
         desk_over(&d);
     }
+}
+
+Test(api_durable, news_that_comes_while_the_store_is_asked_is_not_lost)
+{
+    struct desk d;
+    struct fake_job *j = begin_wait(&d, "60");
+    job_watches_poke(&d.c.watches, ID);
+    job_watches_poke(&d.c.watches, ID); /* the call that is open may be older than this */
+    cr_assert(fake_store_step(d.store));
+    j->job.state = STORED_SUCCEEDED;
+    fake_store_run(d.store);
+    cr_assert_eq(d.x.status, 200);
+    desk_over(&d);
+}
+
+/* A POST whose client waits. */
+
+static struct fake_job *post_and_wait(struct desk *d, bool async)
+{
+    const struct preferences wanted = {.respond_async = async, .waits = true, .wait_s = 60};
+    desk_init(d);
+    struct fake_job *j = add_job(d, STORED_RUNNING);
+    api_wait_for_accepted(&d->x, &d->c, &j->job, &wanted);
+    fake_store_run(d->store);
+    cr_assert_eq(d->x.status, 0);
+    return j;
+}
+
+static void expect_header(struct desk *d, const char *line, bool is_there)
+{
+    cr_assert_eq(strstr(buf_cstr(&d->x.headers), line) != NULL, is_there, "%s: %s", line, buf_cstr(&d->x.headers));
+}
+
+Test(api_durable, a_client_that_waits_gets_the_results)
+{
+    struct desk d;
+    struct fake_job *j = post_and_wait(&d, true);
+    fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, "{\"value\":%u}");
+    j->job.state = STORED_SUCCEEDED;
+    job_watches_poke(&d.c.watches, ID);
+    for (bool ended = false; !ended; ended = exchange_pull(&d.x, 4096)) fake_store_run(d.store);
+    cr_assert_eq(d.x.status, 200);
+    expect_header(&d, "Preference-Applied: wait=60\n", true);
+    expect_header(&d, "Location", false);
+    cr_assert(strstr(buf_cstr(&d.x.answer), "\"results\":[0,1],\"errors\":[],"), "%s", buf_cstr(&d.x.answer));
+    desk_over(&d);
+}
+
+/* However it goes: the job is committed. */
+Test(api_durable, a_client_that_waited_long_enough_gets_202)
+{
+    for (unsigned how = 0; how < 4; how++) {
+        struct desk d;
+        post_and_wait(&d, how == 0);
+        if (how < 2) fake_clock_pass(60 * 1000 + 1);
+        if (how == 1) d.store->away = true;
+        if (how == 2) job_watches_drain(&d.c.watches);
+        if (how == 3) fake_store_fail(d.store, STORE_READ_JOB, STORE_BROKEN, 1);
+        if (how != 2) tick(&d, 600 * NS_PER_MS);
+        fake_store_run(d.store);
+        cr_assert_eq(d.x.status, 202, "%u: %d", how, d.x.status);
+        expect_header(&d, "Location: /v1/jobs/" ID "\n", true);
+        expect_header(&d, how == 0 ? "Preference-Applied: respond-async, wait=60\n" : "Preference-Applied: wait=60\n",
+                      true);
+        cr_assert(strstr(buf_cstr(&d.x.answer), "\"status\":\"running\""));
+        desk_over(&d);
+    }
+}
+
+Test(api_durable, a_client_that_waits_may_hang_up)
+{
+    struct desk d;
+    struct fake_job *j = post_and_wait(&d, false);
+    job_watches_poke(&d.c.watches, ID);
+    exchange_close(&d.x, HTTP_CLOSED_HANG_UP);
+    j->job.state = STORED_SUCCEEDED;
+    job_watches_poke(&d.c.watches, ID);
+    fake_store_run(d.store);
+    desk_over(&d);
+}
+
+Test(api_durable, a_job_that_is_removed_while_its_client_waits_is_gone)
+{
+    struct desk d;
+    post_and_wait(&d, false);
+    fake_store_fail(d.store, STORE_READ_JOB, STORE_NOT_FOUND, 1);
+    job_watches_poke(&d.c.watches, ID);
+    fake_store_run(d.store);
+    cr_assert_eq(d.x.status, 404);
+    desk_over(&d);
 }

@@ -5,6 +5,7 @@
 #ifndef FANTAIL_TEST_DURABLE_HARNESS_H
 #define FANTAIL_TEST_DURABLE_HARNESS_H
 
+#include "common/net/prefer_header.h"
 #include "coordinator/durable/durable.h"
 #include "coordinator/durable/durable_run.h"
 #include "unit/coordinator/durable/fake_store.h"
@@ -15,12 +16,24 @@ struct replica {
     struct stage stage;
     struct durable_config config;
     struct durable durable;
-    unsigned changes; /* how often `changed` was called */
+    unsigned changes;              /* how often `changed` was called */
+    struct http_exchange *waiting; /* the last exchange that waits for the end of its job */
+    char waits_for[STORE_ID_SIZE]; /* that job */
+    unsigned wait_s;
 };
 
 static inline void replica_changed(void *data, const char *id)
 {
     ((struct replica *)data)->changes++;
+}
+
+static inline void replica_wait(void *data, struct http_exchange *x, const struct stored_job *job,
+                                const struct preferences *wanted)
+{
+    struct replica *r = data;
+    r->waiting = x;
+    r->wait_s = wanted->wait_s;
+    snprintf(r->waits_for, sizeof r->waits_for, "%s", job->id);
 }
 
 static inline void replica_start(struct replica *r, struct store *store)
@@ -30,8 +43,13 @@ static inline void replica_start(struct replica *r, struct store *store)
     r->stage.config.max_jobs = 10000;
     r->config = (struct durable_config){0};
     r->changes = 0;
-    r->durable = (struct durable){
-        .config = &r->config, .store = store, .jobs = &r->stage.jobs, .changed = replica_changed, .data = r};
+    r->waiting = NULL;
+    r->durable = (struct durable){.config = &r->config,
+                                  .store = store,
+                                  .jobs = &r->stage.jobs,
+                                  .changed = replica_changed,
+                                  .wait = replica_wait,
+                                  .data = r};
     durable_register_metrics(&r->durable);
     durable_start(&r->durable, &r->stage.loop);
 }

@@ -7,19 +7,6 @@ static char *copy_text(const char *s)
     return s ? xstrdup(s) : NULL;
 }
 
-static struct stored_job copy_job(const struct stored_job *j)
-{
-    struct stored_job copy = *j;
-    copy.task = copy_text(j->task);
-    copy.options = copy_text(j->options);
-    copy.labels = copy_text(j->labels);
-    copy.errors = copy_text(j->errors);
-    copy.reason = copy_text(j->reason);
-    copy.key = copy_text(j->key);
-    copy.key_digest = copy_text(j->key_digest);
-    return copy;
-}
-
 static void replace_text(char **to, const char *from)
 {
     char *copy = copy_text(from);
@@ -52,7 +39,7 @@ static struct fake_job *add(struct fake_store *s, const struct stored_job *from)
     struct fake_job *j = xcalloc(1, sizeof *j);
     s->jobs = xrealloc(s->jobs, (s->job_count + 1) * sizeof(struct fake_job *));
     s->jobs[s->job_count++] = j;
-    j->job = copy_job(from);
+    stored_job_copy(&j->job, from);
     j->job.created_ms = s->now_ms;
     return j;
 }
@@ -116,7 +103,7 @@ void fake_store_add_lines(struct fake_store *s, struct fake_job *j, enum block_k
 static enum store_status fill_found(struct store_call *c, const struct fake_job *j, enum store_status status)
 {
     stored_job_release(&c->found);
-    c->found = copy_job(&j->job);
+    stored_job_copy(&c->found, &j->job);
     return status;
 }
 
@@ -331,7 +318,7 @@ static enum store_status list_jobs(struct fake_store *s, struct store_call *c, s
 {
     c->list = xcalloc(s->job_count + 1, sizeof *c->list);
     for (size_t i = 0; i < s->job_count; i++)
-        if (is_listed(&s->jobs[i]->job, &c->filter)) c->list[c->list_count++] = copy_job(&s->jobs[i]->job);
+        if (is_listed(&s->jobs[i]->job, &c->filter)) stored_job_copy(&c->list[c->list_count++], &s->jobs[i]->job);
     qsort(c->list, c->list_count, sizeof *c->list, by_id_backwards);
     c->more = c->list_count > c->filter.limit;
     while (c->list_count > c->filter.limit) stored_job_release(&c->list[--c->list_count]);

@@ -13,12 +13,39 @@ Test(intake, a_preference_is_found_among_others)
                  {"return=minimal, respond-async; x=1 , wait=3", true},
                  {"respond-async,wait=3", true},
                  {"respond-asynchronously", false},
-                 {"wait=3;respond-async", false}};
+                 {"wait=3", true},
+                 {"wait=x;respond-async", false}};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct http_exchange x = {.prefer = cases[i].prefer};
         cr_assert_eq(intake_is_wanted(&x), cases[i].wanted, "%s", cases[i].prefer);
     }
     assert_no_leaks();
+}
+
+Test(intake, a_client_that_waits_is_given_away_after_the_commit)
+{
+    static const char *const prefer[] = {"wait=7", "respond-async, wait=7", "wait=0", "respond-async, wait=0"};
+    static const char *const applied[] = {"", "", "wait=0", "respond-async, wait=0"};
+    for (size_t i = 0; i < ARRAY_SIZE(prefer); i++) {
+        struct bench b;
+        struct http_exchange x = {.prefer = prefer[i]};
+        char header[80];
+        intake_start(&b);
+        post_body(&b, &x, JOB);
+        for (int step = 0; step < 2; step++) cr_assert(fake_store_step(b.store));
+        cr_assert_null(b.replica.waiting, "given away before the commit");
+        cr_assert_eq(x.status, 0);
+        fake_store_run(b.store);
+        cr_assert_eq(x.status, i < 2 ? 0 : 202);
+        cr_assert_eq(b.replica.waiting, i < 2 ? &x : NULL);
+        if (i < 2) cr_assert_eq(b.replica.wait_s, 7);
+        if (i < 2) cr_assert_str_eq(b.replica.waits_for, b.store->jobs[0]->job.id);
+        if (i < 2) x.ops = NULL; /* the new owner would set it */
+        snprintf(header, sizeof header, "Preference-Applied: %s\n", applied[i]);
+        if (i >= 2) expect_header(&x, header);
+        exchange_close(&x, HTTP_CLOSED_DONE);
+        intake_over(&b, 1);
+    }
 }
 
 Test(intake, a_job_is_answered_202_only_after_its_commit)
@@ -91,7 +118,7 @@ Test(intake, wrong_bodies_leave_no_job)
                  {"{\"task\":\"echo\"}", "items", 400},
                  {"", "", 400},
                  {"{\"task\":\"echo\",\"items\":[1],\"unheard_of\":1}", "field", 400},
-                 {"{\"task\":\"echo\",\"reduce\":\"sum\",\"items\":[1]}", "respond-async", 400},
+                 {"{\"task\":\"echo\",\"reduce\":\"sum\",\"items\":[1]}", "the header Prefer", 400},
                  {"{\"task\":\"echo\",\"labels\":7,\"items\":[1]}", "labels", 400}};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct bench b;

@@ -1,0 +1,38 @@
+#include "coordinator/api/api_wait.h"
+
+#include "coordinator/api/errand.h"
+#include "coordinator/durable/intake.h"
+#include "coordinator/results/results_reader.h"
+#include "coordinator/results/store_problem.h"
+
+/* The job has ended, so the answer is the one that a synchronous job would have. */
+static void give_to_reader(struct errand *e)
+{
+    struct http_exchange *x = e->exchange;
+    const struct preferences waited = {.waits = true, .wait_s = e->prefer.wait_s};
+    e->exchange = NULL;
+    intake_set_headers(x, e->id, &waited);
+    results_reader_answer(x, &e->coordinator->watches, e->id);
+}
+
+/* The job is committed, so a store that is away or broken now does not change the answer. */
+static void on_over(struct errand *e, struct store_call *call)
+{
+    bool is_there = errand_has_job(call);
+    if (call->status == STORE_NOT_FOUND)
+        store_problem_no_job(e->exchange, e->id);
+    else if (is_there && stored_state_is_end(call->found.state))
+        give_to_reader(e);
+    else
+        intake_answer_accepted(e->exchange, is_there ? &call->found : &e->accepted, &e->prefer);
+}
+
+void api_wait_for_accepted(struct http_exchange *x, struct coordinator *c, const struct stored_job *job,
+                           const struct preferences *wanted)
+{
+    struct errand *e = errand_for(x, c, job->id);
+    stored_job_copy(&e->accepted, job);
+    e->prefer = *wanted;
+    e->known = true;
+    errand_wait(e, now_ns() + wanted->wait_s * NS_PER_S, on_over);
+}

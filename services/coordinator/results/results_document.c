@@ -1,0 +1,57 @@
+/*
+ * What stands around the answers: the lines of a stream, or the parts of a document. The errors of a document follow
+ * its results. They are read from the store again, so no error is kept in memory.
+ */
+#include "common/observe/utc_time.h"
+#include "coordinator/durable/job_document.h"
+#include "coordinator/results/results_internal.h"
+
+/* The errors are read later. */
+static bool pass_error(void *data, uint64_t index, const char *line, size_t len)
+{
+    return true;
+}
+
+void results_begin(struct results_reader *r)
+{
+    result_writer_init(&r->writer, r->part == PART_LINES ? RESULTS_NDJSON : RESULTS_JSON);
+    r->writer.on_error = pass_error;
+    if (r->part == PART_LINES)
+        buf_addf(&r->pending, "{\"type\":\"start\",\"id\":\"%s\"}\n", r->watch.id);
+    else
+        job_document_write_head(&r->pending, &r->job);
+}
+
+static bool has_errors(const struct stored_job *j)
+{
+    return j->counts.succeeded < j->items;
+}
+
+static void begin_errors(struct results_reader *r)
+{
+    r->part = PART_ERRORS;
+    r->query.only = ONLY_ERRORS;
+    result_writer_init(&r->writer, RESULTS_ERRORS);
+    results_rewind(r);
+}
+
+bool results_end_part(struct results_reader *r)
+{
+    if (r->part == PART_LINES) {
+        job_document_write_end_line(&r->pending, &r->job, utc_time_now(), false);
+        return true;
+    }
+    if (r->part == PART_VALUES) buf_add_str(&r->pending, "],\"errors\":[");
+    if (r->part == PART_VALUES && has_errors(&r->job)) {
+        begin_errors(r);
+        return false;
+    }
+    job_document_write_tail(&r->pending, &r->job, utc_time_now());
+    return true;
+}
+
+/* JSON allows white space between the values of a document. */
+void results_add_heartbeat(struct results_reader *r)
+{
+    buf_add_str(&r->pending, r->part == PART_LINES ? "{\"type\":\"heartbeat\"}\n" : "\n");
+}

@@ -1,0 +1,84 @@
+/* A request for the results of a stored job, without HTTP. */
+#ifndef FANTAIL_TEST_RESULTS_HARNESS_H
+#define FANTAIL_TEST_RESULTS_HARNESS_H
+
+#include "coordinator/results/results_reader.h"
+
+#include "common/observe/log.h"
+#include "coordinator/results/results_internal.h"
+#include "unit/coordinator/durable/fake_store.h"
+#include "unit/coordinator/fake_exchange.h"
+#include "unit/leaks.h"
+
+#define ID "0195f2c4-0000-7000-8000-000000000001"
+
+struct desk {
+    uv_loop_t loop;
+    struct fake_store *store;
+    struct job_watches watches;
+    struct http_exchange x;
+};
+
+static inline void desk_init(struct desk *d)
+{
+    *d = (struct desk){.x = {.id = ID}};
+    log_set_level(LOG_LEVEL_ERROR);
+    uv_loop_init(&d->loop);
+    d->store = fake_store_new(NULL);
+    d->watches = (struct job_watches){.store = &d->store->store, .heartbeat_s = 15};
+    job_watches_start(&d->watches, &d->loop);
+}
+
+static inline void desk_over(struct desk *d)
+{
+    if (!d->x.closed) exchange_close(&d->x, HTTP_CLOSED_DONE);
+    fake_store_run(d->store);
+    fake_store_free(d->store);
+    job_watches_stop(&d->watches);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&d->loop), 0);
+    assert_no_leaks();
+}
+
+/* Carries out calls and pulls, in turns, until nothing more happens. Returns whether the answer has ended. */
+static inline bool settle_one(struct desk *d, struct http_exchange *x, size_t cap)
+{
+    bool ended = false;
+    for (unsigned wakes = x->wakes + 1; wakes != x->wakes;) {
+        wakes = x->wakes;
+        ended = exchange_pull(x, cap);
+        while (fake_store_step(d->store)) ended = exchange_pull(x, cap);
+    }
+    return ended;
+}
+
+static inline bool settle(struct desk *d)
+{
+    return settle_one(d, &d->x, 4096);
+}
+
+static inline struct results_reader *reader_of(struct desk *d)
+{
+    return d->x.data;
+}
+
+static inline void tick(struct desk *d, uint64_t after_ns)
+{
+    reader_of(d)->watch.ops->tick(d->x.data, now_ns() + after_ns);
+}
+
+static inline const char *answer(struct desk *d)
+{
+    return buf_cstr(&d->x.answer);
+}
+
+#define VALUE "{\"value\":%u}"
+#define ERROR "{\"error\":{\"name\":\"task_error\"}}"
+
+static inline struct fake_job *add_job(struct desk *d, enum stored_state state, uint64_t items)
+{
+    d->store->now_ms += 1000;
+    return fake_store_add_job(d->store, ID, state, items);
+}
+
+#endif
