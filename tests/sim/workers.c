@@ -128,9 +128,9 @@ void call_unlink(struct sim_call *call)
 /* The call has ended on the worker. What the worker sent before that still arrives first. */
 void call_end(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
+    call_at(w, network_latency(w), EV_END, call, (uint32_t)how); /* the worker's hold may be the last one */
     call_unlink(call);
     call->ended = true;
-    call_at(w, network_latency(w), EV_END, call, (uint32_t)how);
 }
 
 void call_flush(struct sim_world *w, struct sim_call *call)
