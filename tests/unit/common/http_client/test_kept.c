@@ -77,6 +77,17 @@ Test(http_client, a_connection_that_the_peer_closed_is_not_used_again)
     tear_down();
 }
 
+/* Otherwise it would keep its descriptor until the next call to the same address. */
+Test(http_client, a_kept_connection_that_the_peer_closes_is_closed_at_once)
+{
+    if (BY_CURL) cr_skip_test("curl closes it when it next searches for a connection");
+    uv_shutdown_t end;
+    assert_echo(true);
+    cr_assert_eq(uv_shutdown(&end, (uv_stream_t *)held, NULL), 0);
+    while (hang_ups == 0) uv_run(&loop, UV_RUN_ONCE);
+    tear_down();
+}
+
 Test(http_client, bytes_that_nobody_asked_for_are_no_answer_to_the_next_call)
 {
     static const char unasked[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong";
