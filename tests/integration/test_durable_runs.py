@@ -1,5 +1,6 @@
 """Durable jobs whose coordinator ends: kill -9, SIGTERM, and the end of a whole `fantail local`."""
 import collections
+import contextlib
 import json
 import os
 import re
@@ -196,7 +197,8 @@ class Local(DurableTest):
         local.killed = True
         local.destroy()
         for pid in self._strangers():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may have ended with its parent
+                os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not self._strangers(), "the end of the fleet")
         self.start_local()
         self.assert_all_right(job_id)
