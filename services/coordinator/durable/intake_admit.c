@@ -26,6 +26,10 @@ bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_f
 {
     const char *key = http_exchange_header(x, "Idempotency-Key");
     if (!job_request_format(x, format)) return false;
+    if (http_exchange_header_all(x, "Idempotency-Key", NULL) > 1) {
+        http_answer_problem(x, 400, NULL, "the request has more than one Idempotency-Key: send one");
+        return false;
+    }
     if (key && !request_key_is_valid(key)) {
         http_answer_problem(x, 400, NULL, "an Idempotency-Key has 1 to %d printable ASCII characters",
                             REQUEST_KEY_BYTES);

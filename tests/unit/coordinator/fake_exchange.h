@@ -15,6 +15,7 @@ struct http_exchange {
     const char *id;                                 /* the part of the path that matched {id} */
     const char *query[8];                           /* further query arguments: a name, then its value */
     const char *prefer, *idempotency_key;
+    unsigned more_keys; /* further headers Idempotency-Key */
     const struct http_exchange_ops *ops;
     void *data;
     int status; /* of the answer; 0: none yet */
@@ -37,7 +38,8 @@ const char *http_exchange_header(const struct http_exchange *x, const char *name
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined)
 {
     const char *value = http_exchange_header(x, name);
-    if (value) buf_add_str(joined, value);
+    if (value && joined) buf_add_str(joined, value);
+    if (value && strcmp(name, "Idempotency-Key") == 0) return 1 + x->more_keys;
     return value != NULL;
 }
 

@@ -205,6 +205,16 @@ Test(intake_key, a_large_body_with_a_known_key_is_not_stored_again)
     intake_over(&b, 1);
 }
 
+Test(intake_key, two_keys_in_one_request_are_refused)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async", .idempotency_key = "k1", .more_keys = 1};
+    intake_start(&b);
+    post(&b, &x);
+    expect_problem(&x, 400, "more than one Idempotency-Key");
+    intake_over(&b, 0);
+}
+
 Test(intake_key, wrong_keys_are_refused)
 {
     char long_key[300];
