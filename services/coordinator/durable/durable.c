@@ -11,7 +11,7 @@ enum { QUICK_MS = 10, SLOW_MS = 250 };
 enum { CLAIMS_MAX = 16, RUNS_MAX = 256 };
 enum { LEASE_MS = 15000 };
 #define CLAIM_GAP_NS (2 * NS_PER_S) /* how often pending jobs of others, or of a dead coordinator, are looked for */
-#define SWEEP_GAP_NS (60 * NS_PER_S)
+#define SWEEP_GAP_S  60             /* how often old jobs are looked for, at most */
 
 static struct durable_run *next_run(const struct durable *d, const struct durable_run *r)
 {
@@ -97,9 +97,16 @@ static void on_swept(struct store_call *call)
     store_call_free(call);
 }
 
+/* Jobs that are kept for a short time only are looked for more often, so that none stays much longer. */
+static uint64_t sweep_gap_ns(const struct durable *d)
+{
+    double gap_s = d->config->job_ttl_s / 4;
+    return (uint64_t)((gap_s < SWEEP_GAP_S ? gap_s : SWEEP_GAP_S) * NS_PER_S);
+}
+
 static void sweep(struct durable *d, uint64_t now)
 {
-    bool due = d->sweeps_more || d->swept_ns == 0 || now - d->swept_ns > SWEEP_GAP_NS;
+    bool due = d->sweeps_more || d->swept_ns == 0 || now - d->swept_ns > sweep_gap_ns(d);
     if (!due || d->sweeping || d->draining || d->config->job_ttl_s <= 0) return;
     struct store_call *call = store_call_new(STORE_SWEEP, on_swept, d);
     call->ttl_ms = (int64_t)(d->config->job_ttl_s * 1e3);

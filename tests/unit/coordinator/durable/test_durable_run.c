@@ -82,6 +82,21 @@ Test(durable_run, only_items_without_an_answer_run_again)
     bench_over(&b);
 }
 
+Test(durable_run, a_job_that_is_kept_for_a_short_time_is_removed_soon_after_it)
+{
+    struct bench b;
+    bench_start(&b, 0);
+    b.replica.config.job_ttl_s = 2;
+    bench_pass(&b, 1000);
+    fake_store_add_job(b.store, "a", STORED_SUCCEEDED, 0);
+    bench_pass(&b, 1500);
+    cr_assert_eq(b.store->job_count, 1);
+    bench_pass(&b, 1500);
+    cr_assert_eq(b.store->job_count, 0);
+    cr_assert_leq(b.store->calls[STORE_SWEEP], 12);
+    bench_over(&b);
+}
+
 Test(durable_run, a_generated_job_is_resumed)
 {
     struct bench b;
