@@ -36,7 +36,7 @@ static void take_claimed(struct durable *d, struct store_call *claimed)
 {
     struct durable_run *r = find_run(d, claimed->found.id);
     if (r && durable_run_claimed_again(r, &claimed->found)) return;
-    if (claimed->found.fence > 1) ++*d->metrics.take_overs;
+    if (claimed->found.started_ms != claimed->now_ms) ++*d->metrics.take_overs;
     durable_run_new(d, claimed);
     if (d->draining) durable_drain(d);
 }

@@ -4,6 +4,8 @@
 #include "coordinator/postgres/postgres_internal.h"
 
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+/* The same at each place of a statement. */
+#define STATEMENT_MS "(extract(epoch FROM statement_timestamp()) * 1000)::bigint"
 /* In the order of take_job_row(). */
 #define JOB_COLUMNS                                                                                                    \
     "job.id, job.state, job.task, job.labels, job.priority, job.items, job.succeeded, job.failed, job.cancelled,"      \
@@ -58,9 +60,9 @@ static const struct {
                   " pick AS (SELECT seq FROM (SELECT * FROM p UNION ALL SELECT * FROM a) AS both_parts"
                   " ORDER BY priority DESC, id LIMIT 1)"
                   " UPDATE fantail.job AS job SET state = 'running', fence = job.fence + 1, holder = $1,"
-                  " lease_until_ms = " NOW_MS " + $2, started_ms = coalesce(job.started_ms, " NOW_MS ")"
+                  " lease_until_ms = " NOW_MS " + $2, started_ms = coalesce(job.started_ms, " STATEMENT_MS ")"
                   " FROM pick LEFT JOIN fantail.request AS r ON r.job = pick.seq WHERE job.seq = pick.seq"
-                  " RETURNING " JOB_COLUMNS ", " NOW_MS ", r.options"},
+                  " RETURNING " JOB_COLUMNS ", " STATEMENT_MS ", r.options"},
     [PG_RENEW] = {"UPDATE fantail.job AS job SET lease_until_ms = " NOW_MS " + $4" MINE " RETURNING " JOB_COLUMNS
                   ", " NOW_MS},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE

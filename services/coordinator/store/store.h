@@ -130,7 +130,8 @@ enum store_op {
                           the same ranges and a number above `after` is this block, and no second one is added */
     STORE_ACCEPT,      /* the body is whole: sets options, task, labels, priority, items and key_digest; PENDING; fills
                           `found`. CONFLICT, if the store has not item_blocks blocks: then one of them has failed */
-    STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest; fills `found` */
+    STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest; fills `found`. Its
+                          started_ms is now_ms, if it is its first claim since it was accepted or redriven */
     STORE_RENEW,       /* extends the lease; `found` says whether the job is to be cancelled */
     STORE_HAND_BACK,   /* ends the lease; the job is PENDING */
     STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease */

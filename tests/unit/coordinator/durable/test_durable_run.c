@@ -68,6 +68,7 @@ Test(durable_run, only_items_without_an_answer_run_again)
     fake_store_add_lines(b.store, j, BLOCK_ERRORS, 25, 10, "{\"error\":{\"name\":\"task_error\"}}");
     j->job.errors = xstrdup("{\"task_error\":10}");
     j->job.fence = 7;
+    j->job.started_ms = b.store->now_ms - 1000;
     bench_work(&b, 4000);
     harness_expect_end(j, STORED_PARTIAL, 90);
     cr_assert_str_eq(j->job.errors, "{\"task_error\":10}");
@@ -79,6 +80,28 @@ Test(durable_run, only_items_without_an_answer_run_again)
     }
     recorded_release(all);
     cr_assert_eq(*b.replica.durable.metrics.take_overs, 1);
+    bench_over(&b);
+}
+
+static void free_call(struct store_call *call)
+{
+    store_call_free(call);
+}
+
+Test(durable_run, a_redriven_job_is_not_taken_over)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    bench_work(&b, 1000);
+    harness_expect_end(j, STORED_SUCCEEDED, 10);
+    j->job.counts.succeeded--; /* so that there is something to redrive */
+    struct store_call *call = store_call_new(STORE_REDRIVE, free_call, NULL);
+    snprintf(call->job.id, sizeof call->job.id, "a");
+    store_start(&b.store->store, call);
+    bench_work(&b, 4000);
+    cr_assert_eq(j->job.fence, 2);
+    cr_assert_eq(*b.replica.durable.metrics.take_overs, 0);
     bench_over(&b);
 }
 

@@ -332,6 +332,33 @@ STORE_TEST(store, a_redrive_drops_errors_and_keeps_values)
     store_call_free(c);
 }
 
+/* Claims the job, and returns whether it is its first claim since it was accepted or redriven. */
+static bool is_first_claim(struct shop *s, uint64_t *fence)
+{
+    struct store_call *c = shop_call(s, STORE_CLAIM, NULL);
+    c->holder = "test";
+    c->lease_ms = 3600000;
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    bool is_first = c->found.started_ms == c->now_ms;
+    *fence = c->found.fence;
+    store_call_free(c);
+    return is_first;
+}
+
+STORE_TEST(store, the_first_claim_since_a_redrive_is_known_by_its_time)
+{
+    uint64_t fence;
+    const char *id = shop_id(1);
+    shop_submit(s, id, 0);
+    cr_assert(is_first_claim(s, &fence));
+    for (uint64_t begun = now_ns(); now_ns() - begun < 3 * NS_PER_MS;) continue;
+    cr_assert_eq(shop_do(s, STORE_HAND_BACK, id, fence), STORE_OK);
+    cr_assert(!is_first_claim(s, &fence));
+    shop_ok(s, shop_ending(s, id, fence, STORED_FAILED, (struct stored_counts){.failed = 2}));
+    cr_assert_eq(shop_do(s, STORE_REDRIVE, id, 0), STORE_OK);
+    cr_assert(is_first_claim(s, &fence));
+}
+
 STORE_TEST(store, a_sweep_removes_old_ended_jobs_in_steps)
 {
     for (unsigned i = 1; i <= 150; i++) {
