@@ -142,6 +142,12 @@ static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const c
     retry_backoff(chunk);
 }
 
+/* An endpoint that was removed was no balancer for this purpose: it gets no more chunks. */
+static bool is_balancer(const struct sched_attempt *a)
+{
+    return a->endpoint && a->endpoint->balancer;
+}
+
 static void note_where(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how)
 {
     if (how != SCHED_END_BUSY && a->endpoint && !a->endpoint->balancer) chunk->avoid = a->endpoint;
@@ -152,8 +158,8 @@ void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a,
     note_where(chunk, a, how);
     if (how == SCHED_END_LOST || how == SCHED_END_SILENT)
         blame_count(chunk, a);
-    else if (how == SCHED_END_BAD_STATUS || how == SCHED_END_PROTOCOL || how == SCHED_END_TASK_UNKNOWN ||
-             how == SCHED_END_NO_MEMORY)
+    else if (how == SCHED_END_BAD_STATUS || how == SCHED_END_PROTOCOL || how == SCHED_END_NO_MEMORY ||
+             (how == SCHED_END_TASK_UNKNOWN && is_balancer(a)))
         chunk->charged++;
 }
 
@@ -175,10 +181,10 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer broke the protocol"); return;
     case SCHED_END_TASK_UNKNOWN:
         /* Closes the lane, except with a balancer: there the coordinator does not know which worker lacks the task. */
-        if (a->endpoint && !a->endpoint->balancer)
-            hand_back(chunk);
-        else
+        if (is_balancer(a))
             worker_failed(chunk, how, "the worker does not have the task");
+        else
+            hand_back(chunk);
         return;
     case SCHED_END_COMPLETE:
     case SCHED_END_COUNT: break;

@@ -282,3 +282,21 @@ Test(scheduler_endpoints, a_draining_worker_that_still_answers_is_asked_before_i
     cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBATION);
     shell_over(&sh);
 }
+
+Test(scheduler_endpoints, a_task_that_a_removed_worker_lacks_is_free_to_go_elsewhere)
+{
+    struct shell sh;
+    struct sched_job_params p = params();
+    p.retry.max_attempts = 1;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    job_with(&sh, &p, 1);
+    run(&sh);
+    worker(&sh, 4);
+    sched_endpoint_remove(sh.s, e);
+    end(&sh, sh.out[0], SCHED_END_TASK_UNKNOWN);
+    complete_all(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    cr_assert_eq(sh.outcome.counts.retried, 0);
+    shell_over(&sh);
+}
