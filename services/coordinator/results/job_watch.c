@@ -22,6 +22,7 @@ static void tick(uv_timer_t *timer)
 void job_watches_start(struct job_watches *l, uv_loop_t *loop)
 {
     list_init(&l->all);
+    read_gate_init(&l->gate);
     uv_timer_init(loop, &l->timer);
     l->timer.data = l;
 }

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "common/base/list.h"
+#include "coordinator/results/read_gate.h"
 #include "coordinator/store/store.h"
 
 struct job_watches {
@@ -17,6 +18,7 @@ struct job_watches {
     double heartbeat_s;
 
     bool draining;
+    struct read_gate gate; /* for the readers of results */
 
     /* Private. */
     struct list all;

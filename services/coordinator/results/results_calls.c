@@ -30,10 +30,39 @@ void results_forget_ask(struct results_reader *r)
     r->asking = NULL;
 }
 
+/* A block has come, or will not come: the next reader may go on. */
+static void leave_gate(struct job_watches *l)
+{
+    struct read_gate_place *next = read_gate_leave(&l->gate);
+    if (next) http_exchange_wake(CONTAINER_OF(next, struct results_reader, place)->exchange);
+}
+
+/* The reader that wanted the block has gone. */
+static void on_unwanted_block(struct store_call *call)
+{
+    leave_gate(call->data);
+    store_call_free(call);
+}
+
+static void count_blocks(struct results_reader *r)
+{
+    r->watch.list->gate.held_bytes += r->cache.bytes - r->held_bytes;
+    r->held_bytes = r->cache.bytes;
+}
+
+void results_drop_blocks(struct results_reader *r)
+{
+    block_cache_release(&r->cache);
+    count_blocks(r);
+}
+
 void results_detach_calls(struct results_reader *r)
 {
     results_forget_ask(r);
-    if (r->reading) r->reading->data = NULL;
+    read_gate_forget(&r->watch.list->gate, &r->place);
+    if (!r->reading) return;
+    r->reading->data = r->watch.list;
+    r->reading->done = on_unwanted_block;
     r->reading = NULL;
 }
 
@@ -234,27 +263,33 @@ static void miss_block(struct results_reader *r, uint64_t number)
 static void on_block(struct store_call *call)
 {
     struct results_reader *r = call->data;
-    if (r) {
-        r->reading = NULL;
-        if (call->status == STORE_OK) {
-            results_plan(r);
-            block_cache_add(&r->cache, &call->block, r->reading_for, r->span.n ? r->span.block : 0,
-                            results_cache_cap(r), CACHE_SPARE_BYTES);
-            http_exchange_wake(r->exchange);
-        } else if (call->status == STORE_NOT_FOUND) {
-            miss_block(r, call->block.number);
-        } else if (call->status == STORE_AWAY) {
-            r->read_at_ns = now_ns() + ASK_GAP_LEAST_NS;
-        } else {
-            results_cut(r, call->error);
-        }
+    struct job_watches *l = r->watch.list;
+    r->reading = NULL;
+    if (call->status == STORE_OK) {
+        results_plan(r);
+        block_cache_add(&r->cache, &call->block, r->reading_for, r->span.n ? r->span.block : 0, results_cache_cap(r),
+                        CACHE_SPARE_BYTES);
+        count_blocks(r);
+        http_exchange_wake(r->exchange);
+    } else if (call->status == STORE_NOT_FOUND) {
+        miss_block(r, call->block.number);
+    } else if (call->status == STORE_AWAY) {
+        r->read_at_ns = now_ns() + ASK_GAP_LEAST_NS;
+    } else {
+        results_cut(r, call->error);
     }
+    leave_gate(l);
     store_call_free(call);
 }
 
 void results_read_block(struct results_reader *r, uint64_t number, uint64_t item)
 {
+    struct read_gate *gate = &r->watch.list->gate;
     if (r->reading || now_ns() < r->read_at_ns) return;
+    if (!read_gate_enter(gate, &r->place)) {
+        if (read_gate_is_scarce(gate)) results_drop_blocks(r);
+        return;
+    }
     r->reading_for = item;
     r->reading = start(r, STORE_READ_BLOCK, number, on_block);
 }

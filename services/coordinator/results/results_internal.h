@@ -53,10 +53,12 @@ struct results_reader {
     size_t pending_at;
 
     /* The calls that are open; NULL: none. */
-    struct store_call *asking;  /* READ_JOB or READ_RANGES */
-    struct store_call *reading; /* READ_BLOCK */
-    uint64_t reading_for;       /* the first item whose answer is needed from that block */
-    bool poked;                 /* something was recorded since the store was last asked */
+    struct store_call *asking;    /* READ_JOB or READ_RANGES */
+    struct store_call *reading;   /* READ_BLOCK */
+    struct read_gate_place place; /* while it waits to read a block */
+    size_t held_bytes;            /* of `cache`, as counted in the gate */
+    uint64_t reading_for;         /* the first item whose answer is needed from that block */
+    bool poked;                   /* something was recorded since the store was last asked */
     uint64_t ask_at_ns, ask_gap_ns;
     bool backs_off;        /* the last question has failed, and nothing is asked before ask_at_ns */
     uint64_t missed_block; /* the last block that the store did not have; 0: none */
@@ -98,8 +100,11 @@ void results_add_heartbeat(struct results_reader *r);
 void results_ask(struct results_reader *r);
 /* Asks for more ranges, if it is known that there are more. */
 void results_ask_more(struct results_reader *r);
-/* Reads a block, if no other one is being read. `item` is the first item whose answer is needed. */
+/* Reads a block, if no other one is being read. `item` is the first item whose answer is needed. If there is no room
+ * for the block, the exchange is woken later. */
 void results_read_block(struct results_reader *r, uint64_t number, uint64_t item);
+/* Drops all blocks that this reader holds. They are read again when they are needed. */
+void results_drop_blocks(struct results_reader *r);
 /* Returns how many bytes of blocks this reader may hold. */
 size_t results_cache_cap(const struct results_reader *r);
 /* What the store answers to the last question no longer counts. */

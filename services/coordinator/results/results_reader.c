@@ -9,13 +9,14 @@
 #include "coordinator/results/results_internal.h"
 #include "protocol/protocol.h"
 
-enum { INDEX_SPANS = 100 * 1000 };      /* spans in memory; each takes 40 bytes */
-enum { SPANS_OF_A_PULL = 2000 };        /* spans that are skipped at once, so that other requests are not delayed */
-enum { PLAN_SPANS = 256 };              /* how far it looks ahead for blocks that are needed */
-enum { AHEAD_BYTES = 2 * 1024 * 1024 }; /* a block is read when the answers before it are about this long */
-enum { FULL_GAP_SPANS = 32 };           /* if its memory is full, it looks again after this many spans */
-enum { DROP_AFTER_SPANS = 256 };        /* how often the index is told what was read */
-#define CACHE_IDLE_NS (5 * NS_PER_S)    /* if the client reads nothing for this time, the blocks are dropped */
+enum { INDEX_SPANS = 100 * 1000 };       /* spans in memory; each takes 40 bytes */
+enum { SPANS_OF_A_PULL = 2000 };         /* spans that are skipped at once, so that other requests are not delayed */
+enum { PLAN_SPANS = 256 };               /* how far it looks ahead for blocks that are needed */
+enum { AHEAD_BYTES = 2 * 1024 * 1024 };  /* a block is read when the answers before it are about this long */
+enum { FULL_GAP_SPANS = 32 };            /* if its memory is full, it looks again after this many spans */
+enum { DROP_AFTER_SPANS = 256 };         /* how often the index is told what was read */
+#define CACHE_IDLE_NS  (5 * NS_PER_S)    /* if the client reads nothing for this time, the blocks are dropped */
+#define SCARCE_IDLE_NS (100 * NS_PER_MS) /* the same if other readers wait for room */
 
 static const char *const state_names[] = {
     [STREAM_ASKING] = "asking", [STREAM_OPEN] = "open", [STREAM_TAIL] = "tail", [STREAM_CUT] = "cut"};
@@ -141,7 +142,7 @@ static bool read_if_missing(struct results_reader *r, const struct answer_span *
         return r->ahead_bytes < AHEAD_BYTES;
     }
     results_plan(r);
-    if (block_cache_has_room(&r->cache, s->first, results_cache_cap(r)))
+    if (block_cache_has_room(&r->cache, s->first, results_cache_cap(r)) && read_gate_has_room(&r->watch.list->gate))
         results_read_block(r, s->block, s->first);
     else
         r->ahead_at_span += FULL_GAP_SPANS;
@@ -337,13 +338,24 @@ static void ask_again(struct results_reader *r, bool dry)
         results_ask(r);
 }
 
+/* If the reader waits for room, it tries again while there is room. */
+static void drop_idle_blocks(struct results_reader *r, uint64_t now)
+{
+    struct read_gate *gate = &r->watch.list->gate;
+    uint64_t idle_ns = read_gate_is_scarce(gate) ? SCARCE_IDLE_NS : CACHE_IDLE_NS;
+    if (!r->reading && r->span.n && now - r->pulled_ns > idle_ns) results_drop_blocks(r);
+    if (!r->place.is_queued || !read_gate_has_room(gate)) return;
+    read_gate_forget(gate, &r->place);
+    http_exchange_wake(r->exchange);
+}
+
 static void on_tick(void *owner, uint64_t now)
 {
     struct results_reader *r = owner;
     if (r->state != STREAM_OPEN) return;
     bool dry = results_are_dry(r), fresh = r->query.progress_ns > 0;
     if (!r->complete && now >= r->ask_at_ns && (dry || fresh)) ask_again(r, dry);
-    if (!r->reading && r->span.n && now - r->pulled_ns > CACHE_IDLE_NS) block_cache_release(&r->cache);
+    drop_idle_blocks(r, now);
     if (r->read_at_ns && now >= r->read_at_ns) {
         r->read_at_ns = 0;
         http_exchange_wake(r->exchange);
@@ -355,10 +367,10 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
 {
     struct results_reader *r = http_exchange_data(x);
     results_detach_calls(r);
+    results_drop_blocks(r);
     job_watch_remove(&r->watch);
     stored_job_release(&r->job);
     answer_index_release(&r->index);
-    block_cache_release(&r->cache);
     buf_release(&r->missing);
     buf_release(&r->pending);
     free(r);
