@@ -9,8 +9,7 @@
 
 enum { QUICK_MS = 10, SLOW_MS = 250 };
 enum { CLAIMS_MAX = 16, RUNS_MAX = 256 };
-enum { LEASE_MS = 15000 };
-#define CLAIM_GAP_NS (2 * NS_PER_S) /* how often pending jobs of others, or of a dead coordinator, are looked for */
+#define CLAIM_GAP_NS (2 * NS_PER_S) /* how often jobs of others are looked for: pending ones, and abandoned ones */
 #define SWEEP_GAP_S  60             /* how often old jobs are looked for, at most */
 
 static struct durable_run *next_run(const struct durable *d, const struct durable_run *r)

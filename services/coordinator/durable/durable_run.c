@@ -7,7 +7,7 @@
 enum { DRAIN_MS = 2000 };
 /* How long after a call has failed it is started again. */
 enum { AGAIN_MS = 500 };
-enum { LEASE_MS = 15000, RENEW_MS = 4000 };
+enum { RENEW_MS = 1500 };
 
 static const char *const state_names[] = {
     [RUN_LOADING] = "loading", [RUN_RUNNING] = "running", [RUN_ENDING] = "ending", [RUN_OVER] = "over"};
@@ -130,7 +130,7 @@ static void on_answers_came(void *keeper)
 static bool is_behind(void *keeper)
 {
     const struct durable_run *r = keeper;
-    return r->drain_ns > 0 || run_record_is_behind(r);
+    return r->drain_ns > 0 || r->has_lapsed || run_record_is_behind(r);
 }
 
 /* How an item ends that was never sent, because its job ended before. */
@@ -302,6 +302,15 @@ static void on_renewed(struct store_call *call)
     if (cancel) durable_run_cancel(r);
 }
 
+/* Without a lease, another coordinator may have claimed the job. So no new items are sent. */
+static void watch_lease(struct durable_run *r, uint64_t now)
+{
+    bool has_lapsed = now - r->renewed_ns >= LEASE_MS * NS_PER_MS;
+    if (has_lapsed == r->has_lapsed) return;
+    r->has_lapsed = has_lapsed;
+    if (r->state == RUN_RUNNING) job_keeper_changed(r->job);
+}
+
 static void renew(struct durable_run *r, uint64_t now)
 {
     bool needs_lease = r->state != RUN_OVER && !r->lost;
@@ -361,6 +370,7 @@ bool durable_run_tick(struct durable_run *r, uint64_t now)
     soon = start_again(r, &r->marking, now) || soon;
     soon = start_again(r, &r->writing, now) || soon;
     renew(r, now);
+    watch_lease(r, now);
     if (is_drained(r, now)) durable_run_hand_back(r);
     run_record_flush(r);
     return soon || r->collected_ns || r->state == RUN_OVER;

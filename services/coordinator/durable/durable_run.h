@@ -20,6 +20,10 @@
 #include "coordinator/durable/stored_items.h"
 #include "coordinator/job/job_keeper.h"
 
+/* Another coordinator takes over a job when its lease has ended: at the latest this time, and the time between two
+ * claims, after the coordinator died. A client who cancels a job that runs elsewhere waits for a renewal. */
+enum { LEASE_MS = 10000 };
+
 enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STATE_COUNT };
 
 /* A call to the store that is started again when it failed. */
@@ -77,6 +81,7 @@ struct durable_run {
     struct store_call *renewing;
     uint64_t renewing_ns; /* when it was started */
     uint64_t renewed_ns;  /* when the last renewal that was granted was started */
+    bool has_lapsed;      /* it was not renewed in time; the job may still be ours */
     bool lost;            /* another coordinator has the job */
     bool handing_back;
     bool cancelling;

@@ -66,6 +66,7 @@ static void tell_failed_connection(struct postgres_db *d, bool in_time)
 {
     const char *message = PQerrorMessage(d->conn), *code = find_sqlstate(message);
     enum postgres_state state = postgres_state_of(code);
+    if (PQconnectionNeedsPassword(d->conn)) state = POSTGRES_NO_LOGIN;
     if (state == POSTGRES_READY || state == POSTGRES_UNFIT) state = code ? POSTGRES_NO_LOGIN : POSTGRES_UNREACHABLE;
     if (!in_time)
         postgres_tell(d, POSTGRES_SLOW, "the server did not accept the connection in time");

@@ -157,13 +157,35 @@ Test(durable_store, the_lease_is_renewed_and_not_asked_for_all_the_time)
     bench_pass(&b, 20000);
     cr_assert_eq(j->job.fence, 1);
     unsigned renewed = b.store->calls[STORE_RENEW];
-    cr_assert(renewed >= 4 && renewed <= 6, "renewed %u times", renewed);
+    cr_assert(renewed >= 10 && renewed <= 14, "renewed %u times", renewed);
     fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
-    bench_pass(&b, 9000);
+    bench_pass(&b, 7000);
     cr_assert_leq(b.store->calls[STORE_RENEW] - renewed, 20, "renewed %u times", b.store->calls[STORE_RENEW]);
     fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 0);
     bench_pass(&b, 20000);
     cr_assert_eq(j->job.fence, 1);
+    bench_over(&b);
+}
+
+/* Without a lease, another coordinator may run the job. */
+Test(durable_store, nothing_new_is_sent_after_the_lease_has_ended)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_items(
+        b.store, "a", HARNESS_OPTIONS("{\"chunk_size\":1,\"max_concurrency\":2}", "true", "null"), 200, 50);
+    bench_pass(&b, 100);
+    struct durable_run *r = replica_run(&b.replica);
+    cr_assert_not(r->job->paused);
+    b.store->away = true;
+    bench_pass(&b, 9000);
+    cr_assert_not(r->has_lapsed);
+    bench_pass(&b, 3000);
+    cr_assert(r->has_lapsed);
+    cr_assert(r->job->paused);
+    b.store->away = false;
+    bench_work(&b, 12000);
+    harness_expect_end(j, STORED_SUCCEEDED, 200);
     bench_over(&b);
 }
 
@@ -268,9 +290,10 @@ Test(durable_store, a_run_keeps_its_job_when_its_own_coordinator_claims_it_again
     fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 1000);
     stage_answer(&b.replica.stage, 1);
-    bench_pass(&b, 20000);
+    bench_pass(&b, 15000);
     cr_assert_eq(j->job.fence, 2);
     cr_assert_eq(b.replica.durable.runs.n, 1);
+    cr_assert(replica_run(&b.replica)->has_lapsed == false, "the new lease counts");
     fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 0);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 0);
     bench_work(&b, 8000);

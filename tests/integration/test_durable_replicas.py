@@ -1,0 +1,257 @@
+"""Durable jobs of several coordinators with one PostgreSQL database."""
+import json
+import os
+import signal
+import unittest
+
+import postgres
+from fantail_testing import FantailTest, Program, main, metric_sum, metrics, request, wait_until
+
+# Writes the index of each item that it runs to a file, one write for each.
+COUNTS = """
+import os, time
+out = os.open(os.environ["RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+def run(item):
+    os.write(out, b"%d\\n" % item)
+    time.sleep(float(os.environ["PAUSE_S"]))
+    return item * 2
+"""
+ITEMS = 400
+TAKE_OVER_S = 15  # docs/jobs.md promises it
+
+
+class TestServer(postgres.Server):
+    """A server that ends with the programs of the test: before the folder of the test is removed, and after them."""
+
+    def __init__(self, test):
+        super().__init__()
+        self.test = test
+        test.addCleanup(self.remove)
+
+    def start(self):
+        super().start()
+        program = Program.__new__(Program)
+        program.process, program.pid, program.name, program.argv = self.process, self.process.pid, "postgres", []
+        program.killed = program.any_status = True
+        program.asked_to_end = False
+        program.stdout_path = program.stderr_path = os.path.join(self.folder, "log")
+        self.test._programs.insert(0, program)  # SIGTERM lets it wait until its clients have gone
+
+
+@unittest.skipUnless(postgres.programs(), postgres.REASON)
+class ReplicasTest(FantailTest):
+    def setUp(self):
+        super().setUp()
+        self.server = TestServer(self)
+        # Cleanups run in reverse order: the programs end before the folder of the server is removed.
+        self.addCleanup(self._end_programs)
+        self.server.start()
+        self.url = self.server.database()
+        self.runs_file = os.path.join(self.folder, "runs")
+        self.coordinators = []
+
+    def counting_tasks(self, pause_s=0.01, idempotent=None):
+        task = {"mode": "python", "command": "counts:run", "env": {"RUNS": self.runs_file, "PAUSE_S": str(pause_s)}}
+        if idempotent is not None:
+            task["idempotent"] = idempotent
+        return self.tasks(counts={"json": task, "files": {"counts.py": COUNTS}})
+
+    def start_all(self, coordinators=2, pause_s=0.01, idempotent=None):
+        self.workers = [self.worker(tasks=self.counting_tasks(pause_s, idempotent))]
+        for _ in range(coordinators):
+            self.start_coordinator()
+
+    def start_coordinator(self, *arguments):
+        secret = os.path.join(self.folder, "store-url")
+        with open(secret, "w", encoding="ascii") as file:
+            file.write(self.url + "\n")
+        self.coordinators.append(self.coordinator(self.workers, "--store-file", secret, *arguments))
+        wait_until(lambda: self.state(self.coordinators[-1]) == "ready", "a store that is ready")
+        return self.coordinators[-1]
+
+    @staticmethod
+    def state(coordinator):
+        """The state of the store that the metrics have."""
+        for line in metrics(coordinator).splitlines():
+            if line.startswith("fantail_store_state{") and line.endswith(" 1"):
+                return line.split('"')[1]
+        return None
+
+    def submit(self, job, at=0, **headers):
+        answer = self.post(job, at, **headers)
+        self.assertEqual(answer.status, 202, answer)
+        return answer.json["id"]
+
+    def post(self, job, at=0, **headers):
+        return request(self.coordinators[at].port, "POST", "/v1/jobs", json.dumps(job).encode(),
+                       {"Prefer": "respond-async", **headers})
+
+    def job(self, job_id, at=0):
+        return request(self.coordinators[at].port, "GET", f"/v1/jobs/{job_id}").json
+
+    def sql(self, text):
+        return self.server.query(self.url, text)
+
+    def recorded(self):
+        return int(self.sql("SELECT coalesce(sum(succeeded + failed), 0) FROM fantail.job"))
+
+    def wait_for_some(self, least):
+        wait_until(lambda: self.recorded() >= least, f"{least} recorded answers")
+
+    def owner(self):
+        """The coordinator that runs the only job, with its number; None: nobody runs it."""
+        name = self.sql("SELECT c.name FROM fantail.job j JOIN fantail.coordinator c ON c.id = j.holder"
+                        " WHERE j.state = 'running'")
+        pids = [str(c.pid) for c in self.coordinators]
+        return pids.index(name.rpartition("/")[2]) if name else None
+
+    def wait_for_owner(self, other_than=None, limit_s=60):
+        wait_until(lambda: self.owner() not in (None, other_than), "a coordinator that runs the job", limit_s)
+        return self.owner()
+
+    def assert_all_right(self, job_id, at, items=ITEMS):
+        job = wait_until(lambda: (j := self.job(job_id, at))["ended_at"] and j, "the end of the job")
+        self.assertEqual(job["status"], "succeeded", job)
+        self.assert_counts(job["counts"], total=items, succeeded=items, failed=0, cancelled=0)
+        lines = request(self.coordinators[at].port, "GET", f"/v1/jobs/{job_id}/results").all_lines
+        values = [(line["index"], line["value"]) for line in lines if line["type"] == "result"]
+        self.assertEqual(values, [(n, 2 * n) for n in range(items)])
+        twice = self.sql("SELECT count(*) - count(DISTINCT ranges) FROM fantail.block WHERE kind = 'values'")
+        self.assertEqual(twice, "0", "no block of answers is there twice")
+
+
+class TakeOvers(ReplicasTest):
+    def test_another_coordinator_finishes_the_job_of_one_that_was_killed(self):
+        self.start_all(3)
+        job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})
+        self.wait_for_some(40)
+        first = self.owner()
+        self.coordinators[first].kill()
+        second = self.wait_for_owner(first, TAKE_OVER_S)
+        self.assert_all_right(job_id, second)
+
+    def test_a_coordinator_that_slept_past_its_lease_writes_nothing_and_stops(self):
+        self.start_all(2, pause_s=0.05)
+        job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})
+        self.wait_for_some(20)
+        first = self.owner()
+        sleeper = self.coordinators[first]
+        sleeper.send_signal(signal.SIGSTOP)
+        second = self.wait_for_owner(first, TAKE_OVER_S)
+        sleeper.send_signal(signal.SIGCONT)
+        wait_until(lambda: metric_sum(metrics(sleeper), "fantail_store_fenced_total") == 1, "a run that is told")
+        wait_until(lambda: metric_sum(metrics(sleeper), "fantail_items_in_flight") == 0, "the end of its chunks")
+        self.assertEqual(self.owner(), second)
+        self.assert_all_right(job_id, second)
+        self.assert_all_right(job_id, first)
+
+    def test_a_coordinator_that_drains_hands_its_job_over_before_its_lease_ends(self):
+        self.start_all(2, pause_s=0.05)
+        job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})
+        self.wait_for_some(20)
+        first = self.owner()
+        self.coordinators[first].send_signal(signal.SIGTERM)
+        self.assertEqual(self.coordinators[first].wait(), 0)
+        # It has let go of the job when it has ended, and did not leave it to the end of its lease.
+        self.assertNotEqual(self.owner(), first)
+        self.assert_all_right(job_id, 1 - first)
+
+    def test_what_must_not_run_twice_does_not_when_its_coordinator_sleeps(self):
+        self.start_all(2, pause_s=0.02, idempotent=False)
+        job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})
+        self.wait_for_some(20)
+        first = self.owner()
+        self.coordinators[first].send_signal(signal.SIGSTOP)
+        second = self.wait_for_owner(first, TAKE_OVER_S)
+        self.coordinators[first].send_signal(signal.SIGCONT)
+        wait_until(lambda: self.job(job_id, second)["ended_at"], "the end of the job")
+        with open(self.runs_file, encoding="ascii") as lines:
+            ran = lines.read().split()
+        self.assertEqual(len(ran), len(set(ran)))
+
+    def test_a_job_is_cancelled_wherever_it_runs(self):
+        self.start_all(2, pause_s=0.05)
+        job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})
+        other = 1 - self.wait_for_owner()
+        answer = request(self.coordinators[other].port, "DELETE", f"/v1/jobs/{job_id}")
+        self.assertEqual(answer.status, 202, answer)
+        wait_until(lambda: self.job(job_id, other)["status"] == "cancelled", "the end of the job")
+
+    def test_one_key_makes_one_job_on_all_coordinators(self):
+        self.start_all(2)
+        job = {"task": "counts", "items": [1]}
+        first = self.submit(job, 0, **{"Idempotency-Key": "one"})
+        self.assertEqual(self.submit(job, 1, **{"Idempotency-Key": "one"}), first)
+
+
+class Away(ReplicasTest):
+    def test_a_job_survives_a_server_that_ends_at_once(self):
+        self.start_all(1)
+        job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})
+        for least in (50, 150, 250):
+            self.wait_for_some(least)
+            self.server.stop(signal.SIGQUIT)
+            self.server.start()
+        self.assert_all_right(job_id, 0)
+
+    def test_without_the_server_only_durable_jobs_wait(self):
+        self.start_all(1)
+        self.server.stop()
+        wait_until(lambda: self.state(self.coordinators[0]) == "unreachable", "a state in the metrics")
+        answer = self.post({"task": "counts", "items": [1]})
+        self.assertEqual(answer.status, 503, answer)
+        self.assertIn("Retry-After", answer.headers)
+        port = self.coordinators[0].port
+        self.assertEqual(request(port, "GET", "/readyz").status, 200)
+        job = request(port, "POST", "/v1/jobs", b'{"task":"counts","items":[1,2]}').json
+        self.assertEqual(job["results"], [2, 4])
+        why = [line for line in self.coordinators[0].log_lines() if line["msg"] == "the job store cannot be used"]
+        self.assertEqual(why[-1]["state"], "unreachable")
+        self.server.start()
+        wait_until(lambda: self.state(self.coordinators[0]) == "ready", "a store that is back")
+        self.assert_all_right(self.submit({"task": "counts", "items": list(range(5))}), 0, 5)
+
+    def test_a_coordinator_starts_without_the_server_and_finds_it_later(self):
+        self.server.stop()
+        self.workers = [self.worker(tasks=self.counting_tasks())]
+        self.coordinators = [self.coordinator(self.workers, "--store", self.url)]
+        self.assertEqual(request(self.coordinators[0].port, "GET", "/readyz").status, 200)
+        self.server.start()
+        wait_until(lambda: self.state(self.coordinators[0]) == "ready", "a store that is there")
+        self.assert_all_right(self.submit({"task": "counts", "items": list(range(5))}), 0, 5)
+
+    def test_each_reason_has_its_state(self):
+        self.start_all(1)
+        coordinator = self.coordinators[0]
+        self.server.admit("host postgres all 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        self.end_connections()
+        wait_until(lambda: self.state(coordinator) == "no_login", "a password that is missing")
+        self.server.admit("host all all 127.0.0.1/32 trust\n")
+        self.server.reload()
+        wait_until(lambda: self.state(coordinator) == "ready", "a store that is ready again")
+        admin = self.server.url("postgres")
+        name = self.url.rpartition("/")[2]
+        self.server.query(admin, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        self.end_connections()
+        wait_until(lambda: self.state(coordinator) == "read_only", "a server that is read-only")
+        self.server.query(admin, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        wait_until(lambda: self.state(coordinator) == "ready", "a store that is ready again")
+
+    def end_connections(self):
+        self.server.reload()
+        self.server.query(self.server.url("postgres"), "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                          f" WHERE datname = '{self.url.rpartition('/')[2]}'")
+
+    def test_no_log_line_and_no_metric_has_the_password(self):
+        self.workers = [self.worker(tasks=self.counting_tasks())]
+        self.server.admit("host all all 127.0.0.1/32 scram-sha-256\n")
+        self.server.reload()
+        url = self.url.replace("fantail@", "fantail:very-secret@")
+        coordinator = self.coordinator(self.workers, "--store", url, "--log-level", "debug")
+        wait_until(lambda: self.state(coordinator) == "no_login", "a password that is refused")
+        self.assertNotIn("very-secret", coordinator.stderr())
+
+
+if __name__ == "__main__":
+    main()
