@@ -90,6 +90,20 @@ class Kubernetes(unittest.TestCase):
             keys = [(o["kind"], o["metadata"]["name"]) for o in objects]
             self.assertEqual(len(keys), len(set(keys)), name)
 
+    def test_the_job_store_is_mounted_where_its_option_says(self):
+        for base in BASES:
+            objects = render(base, ("job-store",))
+            d = next(o for o in of_kind(objects, "Deployment") if o["metadata"]["name"] == "fantail-coordinator")
+            if SCHEMAS:
+                kubernetes_validate.validate(d, VERSION, strict=True)
+            folder, key = os.path.split(environment(d)["FANTAIL_STORE_FILE"])
+            pod = d["spec"]["template"]["spec"]
+            mount = next(m for m in pod["containers"][0]["volumeMounts"] if m["mountPath"] == folder)
+            volume = next(v for v in pod["volumes"] if v["name"] == mount["name"])
+            self.assertEqual((volume["secret"]["secretName"], key), ("fantail-job-store", "url"))
+            known = program_options("fantail-coordinator")
+            self.assertIn("FANTAIL_STORE_FILE", known or {"FANTAIL_STORE_FILE"})
+
     @unittest.skipUnless(SCHEMAS, NO_SCHEMAS)
     def test_no_object_has_a_field_that_kubernetes_does_not_know(self):
         # Most objects are the same in every combination.
