@@ -140,7 +140,7 @@ static bool start_store(struct coordinator *c, char *err, size_t err_size)
         c->store = store_sqlite_open(c->loop, c->config->store + strlen(SQLITE_PREFIX),
                                      (uint64_t)c->config->store_max_bytes, err, err_size);
     else
-        c->store = store_postgres_open(c->loop, &source, &c->postgres_metrics);
+        c->store = store_postgres_open(c->loop, &source, &c->postgres_metrics, err, err_size);
     if (!c->store) return false;
     c->store->metrics = &c->store_metrics;
     c->durable.config = &c->config->durable;

@@ -415,7 +415,7 @@ static void init_link(struct postgres_store *s, struct link *k, struct store_sid
 }
 
 struct store *store_postgres_open(uv_loop_t *loop, const struct postgres_source *source,
-                                  struct postgres_metrics *metrics)
+                                  struct postgres_metrics *metrics, char *err, size_t err_size)
 {
     struct postgres_store *s = xcalloc(1, sizeof *s);
     char host[60] = "";
@@ -430,6 +430,7 @@ struct store *store_postgres_open(uv_loop_t *loop, const struct postgres_source 
     s->threads.freed = release;
     init_link(s, &s->writer, &s->threads.writer);
     init_link(s, &s->reader, &s->threads.reader);
-    store_threads_start(&s->threads, loop, run_writer, run_reader);
-    return &s->threads.base;
+    if (store_threads_start(&s->threads, loop, run_writer, run_reader)) return &s->threads.base;
+    store_threads_explain(err, err_size);
+    return NULL;
 }

@@ -42,8 +42,9 @@ struct postgres_metrics {
 };
 void postgres_register_metrics(struct postgres_metrics *m);
 
-/* Opens the store. `metrics` is borrowed; NULL: none. */
+/* Opens the store. `metrics` is borrowed; NULL: none. Returns NULL and one sentence if its threads cannot be started.
+ */
 MUST_CHECK struct store *store_postgres_open(struct uv_loop_s *loop, const struct postgres_source *source,
-                                             struct postgres_metrics *metrics);
+                                             struct postgres_metrics *metrics, char *err, size_t err_size);
 
 #endif

@@ -236,7 +236,7 @@ enum store_status store_refuse(struct store_call *call, enum store_status status
 
 /* Opens the file of sqlite:PATH, and makes it if there is none. Returns NULL and one sentence when the file cannot be
  * used: it is damaged, is not fantail's, has a newer schema, or another process has it open (the sentence names its
- * pid). `max_bytes` limits the size of the file; 0: no limit. */
+ * pid); or when its threads cannot be started. `max_bytes` limits the size of the file; 0: no limit. */
 MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,
                                            size_t err_size);
 

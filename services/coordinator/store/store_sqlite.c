@@ -172,6 +172,9 @@ struct store *store_sqlite_open(uv_loop_t *loop, const char *path, uint64_t max_
         release(&s->threads);
         return NULL;
     }
-    store_threads_start(&s->threads, loop, run_writer, run_reader);
-    return &s->threads.base;
+    if (store_threads_start(&s->threads, loop, run_writer, run_reader)) return &s->threads.base;
+    store_threads_explain(err, err_size);
+    sqlite_db_close(&s->writer);
+    sqlite_db_close(&s->reader);
+    return NULL;
 }

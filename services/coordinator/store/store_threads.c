@@ -187,8 +187,25 @@ void store_threads_init(struct store_threads *t)
     init_side(&t->reader, t);
 }
 
+static void on_failed_closed(uv_handle_t *handle)
+{
+    struct store_threads *t = handle->data;
+    t->freed(t);
+}
+
+/* The reader could not be started, and perhaps the writer neither. */
+static void end_failed(struct store_threads *t, bool has_writer)
+{
+    uv_mutex_lock(&t->lock);
+    t->is_closing = t->reader.has_ended = true;
+    uv_cond_signal(&t->writer.wake);
+    uv_mutex_unlock(&t->lock);
+    if (has_writer) uv_thread_join(&t->writer.thread);
+    uv_close((uv_handle_t *)&t->async, on_failed_closed);
+}
+
 /* Signals are for the thread of the loop. */
-void store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
+bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                          void (*run_reader)(void *side))
 {
     uv_async_init(loop, &t->async, on_async);
@@ -196,10 +213,17 @@ void store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_wr
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (uv_thread_create(&t->writer.thread, run_writer, &t->writer) != 0 ||
-        uv_thread_create(&t->reader.thread, run_reader, &t->reader) != 0)
-        BUG("cannot start the threads of the job store");
+    bool has_writer = uv_thread_create(&t->writer.thread, run_writer, &t->writer) == 0;
+    bool has_both = has_writer && uv_thread_create(&t->reader.thread, run_reader, &t->reader) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!has_both) end_failed(t, has_writer);
+    return has_both;
+}
+
+void store_threads_explain(char *err, size_t err_size)
+{
+    snprintf(err, err_size,
+             "cannot start a thread for the job store: allow this process more threads (pids limit) or more memory");
 }
 
 void store_threads_release(struct store_threads *t)

@@ -48,9 +48,12 @@ struct store_threads {
 
 /* Makes the lock and the queues. */
 void store_threads_init(struct store_threads *t);
-/* Starts the threads. Without it, release at once. */
-void store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
-                         void (*run_reader)(void *side));
+/* Starts the threads. Without it, release at once. Returns false if a thread cannot be started. Then none runs, and
+ * `freed` is called when the loop has let go of everything. */
+MUST_CHECK bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
+                                    void (*run_reader)(void *side));
+/* Writes why store_threads_start() has failed. */
+void store_threads_explain(char *err, size_t err_size);
 void store_threads_release(struct store_threads *t);
 
 /* The functions below are for the two threads. */

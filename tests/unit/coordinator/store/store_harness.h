@@ -39,10 +39,12 @@ static inline void shop_open_limited(struct shop *s, uint64_t max_bytes)
 
 static inline void shop_open(struct shop *s)
 {
+    char err[300] = "";
     if (s->kind == SHOP_SQLITE)
         shop_open_limited(s, 0);
     else
-        s->store = store_postgres_open(&s->loop, &s->source, NULL);
+        s->store = store_postgres_open(&s->loop, &s->source, NULL, err, sizeof err);
+    cr_assert(s->store, "%s", err);
 }
 
 /* Makes the folder and the loop, and no store. */
