@@ -11,6 +11,7 @@
 #include "cli/fleet/machine.h"
 #include "cli/fleet/state_file.h"
 #include "cli/fleet/tasks_dir.h"
+#include "common/loop/parent.h"
 #include "common/net/loopback.h"
 #include "common/service/option.h"
 
@@ -18,8 +19,8 @@
 
 struct local_config {
     const char *tasks, *host, *log_level, *token_file, *store;
-    bool insecure, watch;
-    int64_t workers, processes, port, admin_port;
+    bool insecure, watch, exit_with_parent;
+    int64_t workers, processes, port, admin_port, parent_pid;
 };
 
 static const struct option_row rows[] = {
@@ -58,6 +59,11 @@ static const struct option_row rows[] = {
     OPTION_STRING("log-level", struct local_config, log_level, "warn",
                   "lowest level that the services log on standard error: debug, info, warn or error", .value = "LEVEL",
                   .no_env = true),
+    OPTION_BOOL("exit-with-parent", struct local_config, exit_with_parent, NULL,
+                "end when the thread that started this program ends, also if its process is killed", .no_env = true),
+    OPTION_INT("parent-pid", struct local_config, parent_pid, "0", 0, INT32_MAX,
+               "with --exit-with-parent: the parent's process ID, in case it ends early; 0: ask the kernel",
+               .value = "PID", .no_env = true),
     OPTION_ROWS_END};
 
 static const struct option_spec spec = {
@@ -155,7 +161,9 @@ int command_local(int argc, char **argv)
     char err[256];
     interrupt_init();
     interrupt_reload_on_hangup();
-    struct fleet *f = fleet_start(&options, err, sizeof(err));
+    struct fleet *f = NULL;
+    if (!config.exit_with_parent || parent_tie((pid_t)config.parent_pid, err, sizeof err))
+        f = fleet_start(&options, err, sizeof(err));
     if (!f) {
         complain("%s", err);
         return EXIT_JOB_FAILED;

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/base/spare_memory.h"
 #include "common/base/start_memory.h"
+#include "common/loop/parent.h"
 #include "common/loop/turn_time.h"
 #include "common/observe/metrics.h"
 #include "common/service/busy_poll.h"
@@ -241,20 +241,6 @@ static void start_handles(struct service *s)
     turn_add(s->loop, &s->memory_step, TURN_IDLE_FREED_MEMORY, free_memory, s);
 }
 
-/* Makes this process end with its parent. If the parent passed its process ID, this works even if the parent ended
- * before this call. */
-static bool tie_to_parent(pid_t parent, char *err, size_t err_size)
-{
-    if (parent == 0) parent = getppid();
-    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0) {
-        snprintf(err, err_size, "cannot ask the kernel for a signal when the parent ends: %s", strerror(errno));
-        return false;
-    }
-    if (getppid() == parent) return true;
-    snprintf(err, err_size, "the parent ended during the start");
-    return false;
-}
-
 /* If the reader of the pipe is gone, the service continues. With --exit-with-parent the service fails, because the
  * reader is then the parent. */
 static bool write_ready(struct service *s, char *err, size_t err_size)
@@ -279,7 +265,7 @@ struct service *service_start(uv_loop_t *loop, const struct service_config *conf
     struct service *s = xcalloc(1, sizeof *s);
     *s = (struct service){.loop = loop, .config = config, .hooks = hooks};
     start_handles(s);
-    if (config->exit_with_parent && !tie_to_parent((pid_t)config->parent_pid, err, err_size)) goto fail;
+    if (config->exit_with_parent && !parent_tie((pid_t)config->parent_pid, err, err_size)) goto fail;
     metrics_register_process(hooks->name);
     if (!service_http_start(&s->http, loop, config, hooks, err, err_size)) goto fail;
     if (!write_ready(s, err, err_size)) goto fail;
