@@ -1,0 +1,364 @@
+"""The background thread of an executor or a pool. It starts the fleet, sends works to it and hands out their results.
+
+    add(), cancel(), close(), terminate()  any thread
+    everything else                        the background thread, which alone uses the connections and the fleet
+
+As many works are under way as the fleet has processes, each on its own connection. So they begin in the order in which
+they were added: the coordinator gives no such promise for several jobs that wait. A call may wait for an earlier one.
+"""
+from __future__ import annotations
+
+import atexit
+import collections
+import contextlib
+import enum
+import os
+import selectors
+import socket
+import threading
+import time
+import traceback
+import weakref
+from typing import Optional, Union
+
+from ._connection import Connection, Lost
+from ._errors import FleetError, ItemError
+from ._fleet import Fleet
+from ._protocol import BrokenAnswer, HttpAnswer, read_answer, request_of
+from ._work import Function, Work, read_outcomes
+
+LARGE_FUNCTION_BYTES = 1 << 18
+MOST_LOSSES = 6
+RETRY_S = 0.05
+NEVER_SPLIT = ("coordinator_lost", "function_not_unpicklable")
+
+
+class Source:
+    """Makes works when there is room for them."""
+
+    def pull(self) -> Optional[Work]:
+        """Returns the next work; None if there are no more."""
+        raise NotImplementedError
+
+    def fail(self, error: BaseException) -> None:
+        """There will be no more calls of pull()."""
+        raise NotImplementedError
+
+
+class State(enum.Enum):
+    OPEN = "open"
+    CLOSING = "closing"  # ends when all works are settled
+    ENDING = "ending"  # ends at once
+    ENDED = "ended"
+
+
+_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+
+
+class Engine:
+    def __init__(self, fleet: Fleet, timeout_s: float = 0.0, finish_at_exit: bool = True) -> None:
+        self.slots = fleet.slots
+        self.finish_at_exit = finish_at_exit
+        self._fleet = fleet
+        self._timeout_s = timeout_s
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._state = State.OPEN
+        self._error: Optional[BaseException] = None
+        self._queue: collections.deque[Union[Work, Source]] = collections.deque()
+        self._unwanted: set[Work] = set()
+        self._is_woken = False
+        self._connections: set[Connection[Work]] = set()
+        self._idle: list[Connection[Work]] = []
+        self._is_ready = False
+        self._retry_at: Optional[float] = None
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._thread = threading.Thread(target=self._run, name="fantail", daemon=True)
+        _engines.add(self)
+        self._thread.start()
+
+    # ---- any thread ----
+
+    def function(self, data: bytes) -> Function:
+        """Takes the pickle of a function."""
+        if len(data) <= LARGE_FUNCTION_BYTES:
+            return Function(data, False)
+        return Function(os.fsencode(self._fleet.write_file(data)), True)
+
+    def add(self, work: Union[Work, Source]) -> None:
+        if os.getpid() != self._owner:
+            raise RuntimeError("this process is a fork of the one that made the executor or pool; make a new one here")
+        with self._lock:
+            if self._error:
+                raise self._error
+            if self._state != State.OPEN:
+                raise RuntimeError("cannot take calls after shutdown")
+            self._queue.append(work)
+        self._wake()
+
+    def cancel(self, work: Work) -> None:
+        """Stops the process of a work that is under way. Neither finish() nor fail() will be called."""
+        with self._lock:
+            self._unwanted.add(work)
+        self._wake()
+
+    def take_pending(self) -> "list[Union[Work, Source]]":
+        """Removes and returns what has not begun."""
+        with self._lock:
+            taken = list(self._queue)
+            self._queue.clear()
+        self._wake()
+        return taken
+
+    def close(self) -> None:
+        self._move(State.CLOSING)
+
+    def terminate(self) -> None:
+        self._move(State.ENDING)
+
+    def join(self) -> None:
+        if os.getpid() == self._owner and threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _move(self, state: State) -> None:
+        if os.getpid() != self._owner:
+            return  # a fork cannot use the lock, which may have been held
+        order = list(State)
+        with self._lock:
+            if order.index(state) <= order.index(self._state):
+                return
+            self._state = state
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            if self._is_woken or self._state == State.ENDED:
+                return
+            self._is_woken = True
+            with contextlib.suppress(OSError):
+                self._wake_out.send(b"!")
+
+    # ---- the background thread ----
+
+    def _run(self) -> None:
+        try:
+            try:
+                self._start()
+                while not self._is_over():
+                    self._turn()
+                error: BaseException = ItemError("cancelled", "the executor or pool was ended")
+            except BaseException as caught:
+                error = caught
+            self._end(error)
+        except BaseException:
+            traceback.print_exc()
+
+    def _start(self) -> None:
+        self._selector.register(self._wake_in, selectors.EVENT_READ, self._wake_in)
+        self._ready_fd = self._fleet.start()
+        self._selector.register(self._ready_fd, selectors.EVENT_READ, self._ready_fd)
+
+    def _is_over(self) -> bool:
+        with self._lock:
+            if self._state == State.CLOSING:
+                return not self._queue and len(self._idle) == len(self._connections)
+            return self._state == State.ENDING
+
+    def _turn(self) -> None:
+        self._drop_unwanted()
+        if self._retry_at is not None and time.monotonic() >= self._retry_at:
+            self._retry_at = None
+        if self._is_ready and self._retry_at is None:
+            self._send_works()
+        if self._is_over():
+            return
+        timeout = None if self._retry_at is None else max(0.0, self._retry_at - time.monotonic())
+        for key, events in self._selector.select(timeout):
+            if isinstance(key.data, Connection):
+                self._use(key.data, events)
+            elif key.data is self._wake_in:
+                self._read_wakes()
+            else:
+                self._read_ready()
+
+    def _read_wakes(self) -> None:
+        with self._lock, contextlib.suppress(BlockingIOError):
+            self._is_woken = False
+            self._wake_in.recv(64)
+
+    def _read_ready(self) -> None:
+        if not os.read(self._ready_fd, 4096):
+            raise FleetError("the private fleet has ended; its messages on standard error say why")
+        self._is_ready = True
+
+    def _drop_unwanted(self) -> None:
+        with self._lock:
+            unwanted, self._unwanted = self._unwanted, set()
+            if unwanted:
+                self._queue = collections.deque(
+                    work for work in self._queue if isinstance(work, Source) or work.root() not in unwanted)
+        if unwanted:
+            for connection in list(self._connections):
+                if connection.work and connection.work.root() in unwanted:
+                    self._drop(connection)
+
+    def _send_works(self) -> None:
+        while len(self._connections) - len(self._idle) < self.slots:
+            work = self._next_work()
+            if work is None:
+                return
+            try:
+                request = request_of(work.payload(), self._timeout_s)
+            except Exception as error:
+                self._failed(work, error)
+                continue
+            self._send(work, request)
+            if self._retry_at is not None:
+                return
+
+    def _next_work(self) -> Optional[Work]:
+        while True:
+            with self._lock:
+                if not self._queue:
+                    return None
+                first = self._queue[0]
+                if isinstance(first, Work):
+                    self._queue.popleft()
+            if isinstance(first, Work):
+                if first.begin():
+                    return first
+                continue
+            work = first.pull()
+            if work is not None:
+                return work
+            with self._lock, contextlib.suppress(ValueError):
+                self._queue.remove(first)
+
+    def _send(self, work: Work, request: bytes) -> None:
+        try:
+            connection = self._idle.pop() if self._idle else self._connect()
+        except Lost:
+            self._lost(work)
+            return
+        connection.send(request, work)
+        if connection.wants_write():
+            self._selector.modify(connection, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
+
+    def _connect(self) -> "Connection[Work]":
+        connection: Connection[Work] = Connection(self._fleet.socket_path)
+        self._connections.add(connection)
+        self._selector.register(connection, selectors.EVENT_READ, connection)
+        return connection
+
+    def _drop(self, connection: "Connection[Work]") -> None:
+        self._selector.unregister(connection)
+        self._connections.discard(connection)
+        with contextlib.suppress(ValueError):
+            self._idle.remove(connection)
+        connection.close()
+
+    def _use(self, connection: "Connection[Work]", events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            connection.write()
+            if not connection.wants_write():
+                self._selector.modify(connection, selectors.EVENT_READ, connection)
+        if not events & selectors.EVENT_READ:
+            return
+        try:
+            answer = connection.read()
+        except (Lost, BrokenAnswer):
+            self._drop(connection)
+            if connection.work:
+                self._lost(connection.work)
+            return
+        if answer:
+            work, connection.work = connection.work, None
+            if answer.keep_alive and not connection.wants_write():
+                self._idle.append(connection)
+            else:
+                self._drop(connection)
+            if work:
+                self._settle(work, answer)
+
+    def _lost(self, work: Work) -> None:
+        """The coordinator went away, or is being started again. Its unanswered works are sent again, after a while."""
+        work.losses += 1
+        if work.losses > MOST_LOSSES:
+            error = ItemError("coordinator_lost", "the coordinator was lost several times before the answer",
+                              attempts=work.losses)
+            self._failed(work, error)
+            return
+        self._retry_at = time.monotonic() + RETRY_S * 2 ** work.losses
+        with self._lock:
+            self._queue.appendleft(work)
+
+    def _settle(self, work: Work, answer: HttpAnswer) -> None:
+        try:
+            value = read_answer(answer)
+            if isinstance(value, ItemError):
+                raise value
+            outcomes = read_outcomes(value, len(work.calls))
+        except BaseException as error:
+            self._failed(work, error)
+            return
+        outcomes.size_bytes = max(outcomes.size_bytes, work.sent_bytes)
+        self._guard(lambda: work.finish(outcomes))
+
+    def _failed(self, work: Work, error: BaseException) -> None:
+        """If several calls failed together, each of them runs again, to find the one that is the cause."""
+        if isinstance(error, ItemError):
+            error.attempts += work.attempts - 1
+        may_split = not isinstance(error, FleetError) and getattr(error, "name", "") not in NEVER_SPLIT
+        if len(work.calls) > 1 and may_split:
+            with self._lock:
+                self._queue.extendleft(reversed(work.split()))
+            return
+        self._guard(lambda: work.fail(error))
+
+    @staticmethod
+    def _guard(call) -> None:  # type: ignore[no-untyped-def]
+        """A callback of the user may raise anything."""
+        try:
+            call()
+        except BaseException:
+            traceback.print_exc()
+
+    def _end(self, error: BaseException) -> None:
+        with self._lock:
+            at_once = self._state != State.CLOSING
+            self._state = State.ENDED
+            self._error = error if isinstance(error, FleetError) else None
+            left = list(self._queue)
+            self._queue.clear()
+        under_way = [c.work for c in self._connections if c.work]
+        for connection in list(self._connections):
+            self._drop(connection)
+        for work in under_way + left:
+            self._guard(lambda: work.fail(error))  # noqa: B023
+        self._fleet.end(at_once)
+        self._selector.close()
+        with self._lock:
+            self._wake_in.close()
+            self._wake_out.close()
+
+
+@atexit.register
+def _end_all() -> None:
+    """As in concurrent.futures, the interpreter first finishes the calls of executors. Pools just end."""
+    engines = [engine for engine in _engines if engine._owner == os.getpid()]
+    try:
+        for engine in engines:
+            if engine.finish_at_exit:
+                engine.close()
+            else:
+                engine.terminate()
+        for engine in engines:
+            engine.join()
+    except BaseException:  # another Ctrl-C
+        for engine in engines:
+            engine.terminate()
+        for engine in engines:
+            engine.join()
+        raise

@@ -1,0 +1,83 @@
+"""The exceptions of this package."""
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import BrokenExecutor
+from typing import Any, Optional
+
+
+class FantailError(Exception):
+    """The base of all exceptions of this package."""
+
+
+class NotPicklable(FantailError, pickle.PicklingError):
+    """A function or an argument cannot be sent to another process. The message names the object inside it."""
+
+
+class ProgramsNotFound(FantailError):
+    """The programs of fantail are not on this machine. The message says what to do."""
+
+
+class FleetError(FantailError, BrokenExecutor):
+    """The private fleet could not be started, or has ended."""
+
+
+class InitializerError(FleetError):
+    """The initializer raised an exception, so no call can run. Its cause is that exception."""
+
+
+class ItemError(FantailError):
+    """One call has no result: its process died, it took too long, or its result cannot be sent back.
+
+    name       the name of the error, as in docs/protocol.md: "crashed", "timed_out", "out_of_memory", "worker_lost".
+               This package adds: "exited" (the function called sys.exit()), "result_not_picklable",
+               "exception_not_picklable", "function_not_unpicklable" and "call_not_unpicklable" (the process cannot
+               rebuild the function, or an argument), "result_not_unpicklable" (this process cannot rebuild the
+               result), "refused" (the fleet does not take the call) and "coordinator_lost"
+    cause      one sentence
+    signal     the number of the signal that killed the process, or None
+    exit_code  the exit status of the process, or None
+    stderr     the end of the standard error of the process
+    attempts   how many times the call was tried
+    worker     the id of the worker, or None
+    """
+
+    def __init__(self, name: str, cause: str, *, signal: Optional[int] = None, exit_code: Optional[int] = None,
+                 stderr: str = "", attempts: int = 1, worker: Optional[str] = None) -> None:
+        super().__init__(name, cause)
+        self.name = name
+        self.cause = cause
+        self.signal = signal
+        self.exit_code = exit_code
+        self.stderr = stderr
+        self.attempts = attempts
+        self.worker = worker
+
+    def __str__(self) -> str:
+        text = f"{self.name}: {self.cause}"
+        last = self.stderr.rstrip()
+        return f"{text}\nStandard error of the process:\n{last}" if last else text
+
+    def __reduce__(self) -> Any:
+        return _rebuild_item_error, (type(self), self.name, self.cause, self.__dict__)
+
+
+def _rebuild_item_error(kind: type, name: str, cause: str, members: dict[str, Any]) -> ItemError:
+    error: ItemError = kind(name, cause)
+    error.__dict__.update(members)
+    return error
+
+
+class RemoteTraceback(Exception):
+    """The traceback of a worker's process, as text. It is the cause of the exception that a call raised."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+RemoteTraceback.__name__ = RemoteTraceback.__qualname__ = "_RemoteTraceback"  # as concurrent.futures shows it
+_RemoteTraceback = RemoteTraceback  # so that pickle finds the class by its name

@@ -1,0 +1,172 @@
+"""The executor: concurrent.futures on a private fleet."""
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import time
+import weakref
+from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
+from typing import Any, Callable, Iterable, Iterator, Optional, TypeVar
+
+from ._engine import Engine
+from ._fleet import Fleet
+from ._mapping import Mapping, results_of, zipped
+from ._pickling import dumps_named, name_of
+from ._work import FULL, ONE, STAR, Function, Outcomes, Work
+
+
+T = TypeVar("T")
+
+
+class Future(concurrent.futures.Future):  # type: ignore[type-arg]
+    """As in concurrent.futures, but cancel() also cancels a call that is running: its process is ended."""
+
+    _stop: Callable[[], None]
+
+    def cancel(self) -> bool:
+        with self._condition:
+            if self._state == FINISHED:
+                return False
+            if self._state in (CANCELLED, CANCELLED_AND_NOTIFIED):
+                return True
+            self._state = CANCELLED_AND_NOTIFIED
+            for waiter in self._waiters:
+                waiter.add_cancelled(self)
+            self._condition.notify_all()
+        self._stop()
+        self._invoke_callbacks()  # type: ignore[attr-defined]
+        return True
+
+    def set_running_or_notify_cancel(self) -> bool:
+        with self._condition:
+            return self._state != CANCELLED_AND_NOTIFIED and super().set_running_or_notify_cancel()
+
+
+class Call(Work):
+    """One call whose result goes to a future."""
+
+    def __init__(self, function: Function, data: bytes, future: "concurrent.futures.Future[Any]") -> None:
+        super().__init__(function, FULL, (None,), data)
+        self.future = future
+        self._has_begun = False
+
+    def begin(self) -> bool:
+        if self._has_begun:
+            return not self.future.cancelled()
+        self._has_begun = True
+        return self.future.set_running_or_notify_cancel()
+
+    def finish(self, outcomes: Outcomes) -> None:
+        succeeded, value = outcomes.outcome(0)
+        if not succeeded:
+            self.fail(value)
+            return
+        with contextlib.suppress(concurrent.futures.InvalidStateError):  # it was cancelled meanwhile
+            self.future.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        if not self._has_begun and not self.begin():
+            return
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            self.future.set_exception(error)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def make_engine(processes: Optional[int], initializer: Optional[Callable[..., object]], initargs: Iterable[Any],
+                calls_per_process: Optional[int], timeout_s: Optional[float], finish_at_exit: bool) -> Engine:
+    if processes is not None and processes < 1:
+        raise ValueError("the number of processes must be at least 1")
+    if calls_per_process is not None and calls_per_process < 1:
+        raise ValueError("the number of calls of a process must be at least 1")
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+    if timeout_s is not None and timeout_s <= 0:
+        raise ValueError("timeout_s must be greater than 0")
+    pickled = None
+    if initializer is not None:
+        pickled = dumps_named((initializer, tuple(initargs)), f"the initializer {name_of(initializer)}")
+    fleet = Fleet(processes or processors(), pickled, calls_per_process)
+    return Engine(fleet, timeout_s or 0.0, finish_at_exit)
+
+
+def function_for(engine: Engine, function: Callable[..., Any]) -> Function:
+    return engine.function(dumps_named(function, f"the function {name_of(function)}"))
+
+
+class Executor(concurrent.futures.Executor):
+    """Runs calls on a private fleet of this machine, which starts at once and ends with this object or its process.
+
+    max_workers          number of processes; the default is the number of processors that this process may use
+    initializer          is called with initargs in each process before its first call
+    max_tasks_per_child  a process is replaced after this number of calls (of map: chunks)
+    item_timeout_s       a call that runs longer fails with an ItemError named "timed_out"
+
+    A call whose process dies fails with an ItemError. The other calls are answered. A call can run more than once if
+    another call of the same map kills their process.
+    """
+
+    def __init__(self, max_workers: Optional[int] = None, *, initializer: Optional[Callable[..., object]] = None,
+                 initargs: Iterable[Any] = (), max_tasks_per_child: Optional[int] = None,
+                 item_timeout_s: Optional[float] = None) -> None:
+        self._engine = make_engine(max_workers, initializer, initargs, max_tasks_per_child, item_timeout_s, True)
+        self._one_call_each = max_tasks_per_child is not None
+        self._finalizer = weakref.finalize(self, self._engine.close)
+        self._finalizer.atexit = False
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "concurrent.futures.Future[T]":
+        data = dumps_named([(args, kwargs)], f"an argument of {name_of(fn)}")
+        future: Any = Future()
+        call = Call(function_for(self._engine, fn), data, future)
+        engine = self._engine
+        future._stop = lambda: engine.cancel(call)
+        engine.add(call)
+        return future  # type: ignore[no-any-return]
+
+    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: Optional[float] = None,
+            chunksize: Optional[int] = None, buffersize: Optional[int] = None,
+            return_exceptions: bool = False) -> Iterator[T]:
+        """As in concurrent.futures. Without chunksize the number of calls that travel together is measured.
+
+        buffersize: the iterables are read lazily, and never more than this number of chunks ahead of the results.
+        return_exceptions: an exception is yielded in the place of the result, and the rest follows.
+        """
+        if chunksize is not None and chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        function = function_for(self._engine, fn)
+        form = ONE if len(iterables) == 1 else STAR
+        if buffersize is None:
+            calls = iterables[0] if len(iterables) == 1 and type(iterables[0]) is range else list(zipped(iterables))
+            size = chunksize or (1 if self._one_call_each else None)
+            mapping = Mapping(self._engine, function, form, calls=calls, size=size)
+        else:
+            mapping = Mapping(self._engine, function, form, iterator=zipped(iterables), size=chunksize or 1,
+                              window=buffersize)
+            mapping.feed()
+        return results_of(mapping, deadline, return_exceptions)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        if cancel_futures:
+            for work in self._engine.take_pending():
+                if isinstance(work, Call):
+                    work.future.cancel()
+                elif isinstance(work, Mapping):
+                    work.cancel()
+        self._engine.close()
+        if wait:
+            self._engine.join()
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        """After Ctrl-C, calls that run are ended."""
+        if kind is not None and not issubclass(kind, Exception):
+            self._engine.terminate()
+        self.shutdown(wait=True)

@@ -1,0 +1,159 @@
+"""The private fleet of this process: a coordinator and a worker with one task, `python-call`.
+
+Everything is in a folder that only this user can enter. The folder is locked while its owner lives, so the next fleet
+removes the folder of a process that was killed. The programs end with the thread that has started them.
+"""
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import Any, Callable, Optional
+
+from . import _protocol
+from ._errors import FleetError, ProgramsNotFound
+
+_PREFIX = "fantail-python-"
+_END_S = 10
+
+
+def find_program() -> str:
+    """The path of the program `fantail`, which has the other programs beside it."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_bin")
+    given = os.environ.get("FANTAIL_BIN")
+    path = os.path.join(os.path.abspath(given or beside), "fantail")
+    if os.access(path, os.X_OK):
+        return path
+    if given:
+        raise ProgramsNotFound(f"FANTAIL_BIN is {given}, but there is no program {given}/fantail. Set it to the folder "
+                               "that `make` has built (build/bin), or unset it to search PATH")
+    found = shutil.which("fantail")
+    if not found:
+        raise ProgramsNotFound("the program `fantail` was not found on PATH. Run `make install` in fantail's source tree, "
+                               "or set FANTAIL_BIN to the folder that `make` has built (build/bin)")
+    return os.path.realpath(found)
+
+
+class Fleet:
+    """Made by any thread. start() must run in a thread that lives as long as the fleet."""
+
+    def __init__(self, slots: int, initializer: Optional[bytes], calls_per_process: Optional[int]) -> None:
+        self.slots = slots
+        self._program = find_program()
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._owner = os.getpid()
+        self._files = 0
+        _sweep()
+        self.folder = tempfile.mkdtemp(prefix=_PREFIX, dir=_parent_folder())
+        self._lock = _locked(self.folder)
+        self.socket_path = os.path.join(self.folder, "socket")
+        self._write_task(initializer, calls_per_process)
+
+    def _write_task(self, initializer: Optional[bytes], calls_per_process: Optional[int]) -> None:
+        start = self.write_file(pickle.dumps({"path": sys.path, "argv": sys.argv, "initializer": initializer}))
+        task: dict[str, Any] = {
+            "mode": "stream", "ids": True, "ready": True, "start_timeout_s": 0,
+            "command": [sys.executable, *_interpreter_options(), _process_file(), start],
+            "env": {**_fantail_variables(), "FANTAIL_BIN": os.path.dirname(self._program)}}
+        with contextlib.suppress(OSError):  # the current folder may have been removed
+            task["cwd"] = os.getcwd()
+        if calls_per_process:
+            task["max_items_per_process"] = calls_per_process
+        folder = os.path.join(self.folder, "tasks", _protocol.TASK)
+        os.makedirs(folder)
+        with open(os.path.join(folder, "task.json"), "w", encoding="utf-8") as file:
+            json.dump(task, file)
+
+    def write_file(self, data: bytes) -> str:
+        """Keeps data in a file of the fleet, and returns its path."""
+        self._files += 1
+        path = os.path.join(self.folder, f"data-{self._files}")
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    def start(self) -> int:
+        """Returns a descriptor. A line comes there once the fleet is ready, and its end when the fleet has ended."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("FANTAIL_")}
+        env["TMPDIR"] = env.get("TMPDIR", tempfile.gettempdir())
+        try:
+            self._process = subprocess.Popen(
+                [self._program, "local", "--host", f"unix:{self.socket_path}", "--tasks",
+                 os.path.join(self.folder, "tasks"), "--processes", str(self.slots), "--admin-port", "off", "--watch=false", "--log-level", "error",
+                 "--exit-with-parent", "--parent-pid", str(os.getpid())],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=env, start_new_session=True)
+        except OSError as error:
+            raise FleetError(f"{self._program} cannot be started: {error}") from error
+        assert self._process.stdout
+        return self._process.stdout.fileno()
+
+    def end(self, at_once: bool) -> None:
+        """Ends the programs and removes the folder. In a forked child, it only forgets them."""
+        if os.getpid() != self._owner:
+            return
+        process, self._process = self._process, None
+        if process:
+            self._end_process(process, at_once)
+        os.close(self._lock)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @staticmethod
+    def _end_process(process: subprocess.Popen[bytes], at_once: bool) -> None:
+        process.terminate()
+        try:
+            process.wait(0.2 if at_once else _END_S)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # the second one ends everything at once
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()  # its services end with it
+                process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _process_file() -> str:
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "_process.py")
+
+
+def _interpreter_options() -> list[str]:
+    """The options of this interpreter, such as -O and -W, as multiprocessing passes them on."""
+    options: Callable[[], list[str]] = getattr(subprocess, "_args_from_interpreter_flags", list)
+    return options()
+
+
+def _fantail_variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("FANTAIL_")}
+
+
+def _parent_folder() -> Optional[str]:
+    """The path of a socket must be short, so that /tmp is used if TMPDIR is long."""
+    return "/tmp" if len(tempfile.gettempdir()) > 60 else None
+
+
+def _locked(folder: str) -> int:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return fd
+
+
+def _sweep() -> None:
+    """Removes the folders that killed processes have left."""
+    parent = _parent_folder() or tempfile.gettempdir()
+    for name in os.listdir(parent):
+        if not name.startswith(_PREFIX):
+            continue
+        path = os.path.join(parent, name)
+        with contextlib.suppress(OSError):
+            if os.stat(path).st_uid != os.getuid() or not os.listdir(path):
+                continue  # an empty one is being made, and has no lock yet
+            fd = _locked(path)
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(fd)

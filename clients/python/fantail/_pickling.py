@@ -1,0 +1,77 @@
+"""Functions, arguments and exceptions as bytes. It uses pickle where that is right, and cloudpickle for the rest."""
+from __future__ import annotations
+
+import pickle
+from types import FunctionType, MethodType
+from typing import Any, Iterator, Optional
+
+from ._errors import NotPicklable
+
+_DEPTH = 6
+
+
+def dumps(value: Any) -> bytes:
+    """pickle refers to what is in __main__ by its name, which no other process can find. cloudpickle sends it along."""
+    try:
+        data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        if b"__main__" not in data:
+            return data
+    except Exception:  # what a __reduce__ of the user raises, too
+        pass
+    import cloudpickle  # its import takes as long as the start of a fleet, so only if it is needed
+    return bytes(cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+
+
+def dumps_named(value: Any, what: str) -> bytes:
+    """Like dumps(), but the exception names the object that cannot be pickled."""
+    try:
+        return dumps(value)
+    except Exception as error:
+        raise NotPicklable(f"{describe_fault(value, what)}: {error}") from error
+
+
+def describe_fault(value: Any, what: str) -> str:
+    """A sentence with the innermost object that cannot be pickled, and the way to it."""
+    path, found = _innermost(value, what, _DEPTH, set())
+    kind = type(found)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{path} cannot be pickled (an object of type {name})"
+
+
+def _innermost(value: Any, path: str, depth: int, seen: set[int]) -> tuple[str, Any]:
+    seen.add(id(value))
+    for name, part in _parts(value) if depth else ():
+        if id(part) in seen:
+            continue
+        try:
+            dumps(part)
+        except Exception:
+            return _innermost(part, f"{path}, {name}", depth - 1, seen)
+    return path, value
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, MethodType):
+        yield "the object of the method", value.__self__
+    if isinstance(value, FunctionType):
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ()):
+            try:
+                yield f"its variable {name!r}", cell.cell_contents
+            except ValueError:  # not assigned yet
+                pass
+        for name in value.__code__.co_names:
+            if name in value.__globals__:
+                yield f"the global {name!r}", value.__globals__[name]
+    elif isinstance(value, dict):
+        for key, part in list(value.items()):
+            yield f"the entry {key!r:.40}", part
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for index, part in enumerate(value):
+            yield f"element {index}", part
+    elif not isinstance(value, type):
+        for name, part in list(getattr(value, "__dict__", {}).items()):
+            yield f"its attribute {name!r}", part
+
+
+def name_of(function: Any) -> Optional[str]:
+    return getattr(function, "__qualname__", None) or repr(function)[:80]

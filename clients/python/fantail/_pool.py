@@ -1,0 +1,224 @@
+"""The pool: multiprocessing.Pool on a private fleet."""
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+import traceback
+import weakref
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, Callable, Generic, Iterable, Iterator, Mapping as MappingType, Optional, TypeVar
+
+from ._engine import Engine
+from ._executor import function_for, make_engine
+from ._mapping import Mapping
+from ._pickling import dumps_named, name_of
+from ._work import FULL, ONE, STAR, Function, Outcomes, Work
+
+T = TypeVar("T")
+
+
+class AsyncResult(Generic[T]):
+    """The result of a call, or of a map, that has not ended yet."""
+
+    def __init__(self, callback: Optional[Callable[[Any], object]], error_callback: Optional[Callable[[Any], object]]) -> None:
+        self._event = threading.Event()
+        self._value: Any = None
+        self._error: Optional[BaseException] = None
+        self._callback = callback
+        self._error_callback = error_callback
+
+    def ready(self) -> bool:
+        return self._event.is_set()
+
+    def successful(self) -> bool:
+        if not self.ready():
+            raise ValueError(f"{self!r} not ready")
+        return self._error is None
+
+    def wait(self, timeout: Optional[float] = None) -> None:
+        self._event.wait(timeout)
+
+    def get(self, timeout: Optional[float] = None) -> T:
+        if not self._event.wait(timeout):
+            raise multiprocessing.TimeoutError
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[no-any-return]
+
+    def _settle(self, value: Any, error: Optional[BaseException]) -> None:
+        self._value, self._error = value, error
+        callback, argument = (self._callback, value) if error is None else (self._error_callback, error)
+        if callback is not None:
+            try:
+                callback(argument)
+            except Exception:
+                traceback.print_exc()
+        self._event.set()
+
+
+class _Apply(Work):
+    def __init__(self, function: Function, data: bytes, result: "AsyncResult[Any]") -> None:
+        super().__init__(function, FULL, (None,), data)
+        self._result = result
+
+    def finish(self, outcomes: Outcomes) -> None:
+        succeeded, value = outcomes.outcome(0)
+        self._result._settle(value if succeeded else None, None if succeeded else value)
+
+    def fail(self, error: BaseException) -> None:
+        self._result._settle(None, error)
+
+
+class ResultIterator(Iterator[T]):
+    """The results of imap(). An exception takes the place of its result, and the iteration can go on after it."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._mapping = mapping
+        self._outcomes: Optional[Outcomes] = None
+        self._at = 0
+        self._finalizer = weakref.finalize(self, mapping.cancel)
+        self._finalizer.atexit = False
+
+    def __iter__(self) -> "ResultIterator[T]":
+        return self
+
+    def __next__(self) -> T:
+        return self.next()
+
+    def next(self, timeout: Optional[float] = None) -> T:
+        while self._outcomes is None or self._at == len(self._outcomes):
+            deadline = None if timeout is None else time.monotonic() + timeout
+            try:
+                self._outcomes, self._at = self._mapping.next_outcomes(deadline), 0
+            except FutureTimeoutError:
+                raise multiprocessing.TimeoutError from None
+            if self._outcomes is None:
+                raise StopIteration
+        succeeded, value = self._outcomes.outcome(self._at)
+        self._at += 1
+        if not succeeded:
+            raise value
+        return value  # type: ignore[no-any-return]
+
+
+class Pool:
+    """Has the methods of multiprocessing.Pool. maxtasksperchild and chunksize count as there.
+
+    Without chunksize the number of calls that travel together is measured. imap() reads its iterable while its results
+    are read, and never far ahead. `return_exceptions` gives an exception in the place of the result of its call.
+    """
+
+    def __init__(self, processes: Optional[int] = None, initializer: Optional[Callable[..., object]] = None,
+                 initargs: Iterable[Any] = (), maxtasksperchild: Optional[int] = None, *,
+                 item_timeout_s: Optional[float] = None) -> None:
+        self._engine: Engine = make_engine(processes, initializer, initargs, maxtasksperchild, item_timeout_s, False)
+        self._fixed_size = 1 if maxtasksperchild is not None else None
+        self._is_open = True
+        self._finalizer = weakref.finalize(self, self._engine.close)
+        self._finalizer.atexit = False
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise ValueError("Pool not running")
+
+    # ---- one call ----
+
+    def apply(self, func: Callable[..., T], args: Iterable[Any] = (), kwds: "MappingType[str, Any]" = {}) -> T:
+        return self.apply_async(func, args, kwds).get()
+
+    def apply_async(self, func: Callable[..., T], args: Iterable[Any] = (), kwds: "MappingType[str, Any]" = {},
+                    callback: Optional[Callable[[T], object]] = None,
+                    error_callback: Optional[Callable[[BaseException], object]] = None) -> "AsyncResult[T]":
+        self._check_open()
+        data = dumps_named([(tuple(args), dict(kwds))], f"an argument of {name_of(func)}")
+        result: AsyncResult[T] = AsyncResult(callback, error_callback)
+        self._engine.add(_Apply(function_for(self._engine, func), data, result))
+        return result
+
+    # ---- all results at once ----
+
+    def map(self, func: Callable[[Any], T], iterable: Iterable[Any], chunksize: Optional[int] = None, *,
+            return_exceptions: bool = False) -> "list[T]":
+        results: list[T] = self._map_async(func, iterable, ONE, chunksize, None, None, return_exceptions).get()
+        return results
+
+    def map_async(self, func: Callable[[Any], T], iterable: Iterable[Any], chunksize: Optional[int] = None,
+                  callback: Optional[Callable[["list[T]"], object]] = None,
+                  error_callback: Optional[Callable[[BaseException], object]] = None, *,
+                  return_exceptions: bool = False) -> "AsyncResult[list[T]]":
+        return self._map_async(func, iterable, ONE, chunksize, callback, error_callback, return_exceptions)
+
+    def starmap(self, func: Callable[..., T], iterable: Iterable[Iterable[Any]], chunksize: Optional[int] = None, *,
+                return_exceptions: bool = False) -> "list[T]":
+        results: list[T] = self._map_async(func, iterable, STAR, chunksize, None, None, return_exceptions).get()
+        return results
+
+    def starmap_async(self, func: Callable[..., T], iterable: Iterable[Iterable[Any]], chunksize: Optional[int] = None,
+                      callback: Optional[Callable[["list[T]"], object]] = None,
+                      error_callback: Optional[Callable[[BaseException], object]] = None, *,
+                      return_exceptions: bool = False) -> "AsyncResult[list[T]]":
+        return self._map_async(func, iterable, STAR, chunksize, callback, error_callback, return_exceptions)
+
+    def _map_async(self, func: Callable[..., Any], iterable: Iterable[Any], form: int, chunksize: Optional[int],
+                   callback: Any, error_callback: Any, return_exceptions: bool) -> "AsyncResult[Any]":
+        self._check_open()
+        result: AsyncResult[Any] = AsyncResult(callback, error_callback)
+
+        def on_end(mapping: Mapping) -> None:
+            try:
+                value = mapping.all_results(return_exceptions)
+            except BaseException as error:
+                result._settle(None, error)
+            else:
+                result._settle(value, None)
+
+        calls = iterable if type(iterable) is range else list(iterable)
+        Mapping(self._engine, function_for(self._engine, func), form, calls=calls,
+                size=chunksize or self._fixed_size, on_end=on_end)
+        return result
+
+    # ---- one result after another ----
+
+    def imap(self, func: Callable[[Any], T], iterable: Iterable[Any], chunksize: Optional[int] = None) -> "ResultIterator[T]":
+        return self._imap(func, iterable, chunksize, True)
+
+    def imap_unordered(self, func: Callable[[Any], T], iterable: Iterable[Any],
+                       chunksize: Optional[int] = None) -> "ResultIterator[T]":
+        return self._imap(func, iterable, chunksize, False)
+
+    def _imap(self, func: Callable[[Any], T], iterable: Iterable[Any], chunksize: Optional[int],
+              in_order: bool) -> "ResultIterator[T]":
+        self._check_open()
+        if chunksize is not None and chunksize < 1:
+            raise ValueError(f"Chunksize must be 1+, not {chunksize}")
+        mapping = Mapping(self._engine, function_for(self._engine, func), ONE, iterator=iter(iterable),
+                          size=chunksize or self._fixed_size, in_order=in_order)
+        mapping.feed()
+        return ResultIterator(mapping)
+
+    # ---- the end ----
+
+    def close(self) -> None:
+        """No more calls are taken. Those that were are answered."""
+        self._is_open = False
+        self._engine.close()
+
+    def terminate(self) -> None:
+        """Ends all processes. Calls without a result fail."""
+        self._is_open = False
+        self._engine.terminate()
+        self._engine.join()
+
+    def join(self) -> None:
+        """Waits until the processes have ended, after close() or terminate()."""
+        if self._is_open:
+            raise ValueError("Pool is still running")
+        self._engine.join()
+
+    def __enter__(self) -> "Pool":
+        self._check_open()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.terminate()

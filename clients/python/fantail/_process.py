@@ -1,0 +1,227 @@
+"""Runs in a process of a worker: python _process.py START. Reads calls from standard input and answers them.
+
+START is a file that the package has written: the pickle of a dict with `path` and `argv` for sys, and `initializer`. The
+lines are those of a program with ids (docs/protocol.md). An item is the base64 of the pickle of (function, is_file, form,
+calls). `function` is a pickle, or the path of a file that has it. `calls` is the pickle of a list of calls. The answer is
+the base64 of the pickle of (results, failures, seconds). `failures` has for each call without a result, by its index,
+(kind, text, pickle of the exception or None, traceback).
+
+This file is started often and imports little. It does not import its package, because the calls may not need it.
+"""
+from __future__ import annotations
+
+import binascii
+import os
+import sys
+import time
+import _pickle as pickle
+
+TYPE_CHECKING = False  # typing is slow to import
+if TYPE_CHECKING:
+    from typing import Any, Iterator, Optional
+
+    Failure = tuple[str, str, Optional[bytes], str]
+
+ONE, STAR, FULL = 0, 1, 2  # form: function(call), function(*call), function(*call[0], **call[1])
+READ_BYTES = 1 << 20
+KEPT_FUNCTIONS = 32
+PROTOCOL = 5
+
+state: dict[str, Any] = {"is_child": False, "broken": None}
+functions: dict[bytes, Any] = {}
+
+
+def dumps(value: Any) -> bytes:
+    """As _pickling.dumps(). What is in __main__ here came by value, and must go back by value."""
+    try:
+        data = pickle.dumps(value, PROTOCOL)
+        if b"__main__" not in data:
+            return data
+    except Exception:
+        pass
+    import cloudpickle
+    return bytes(cloudpickle.dumps(value, PROTOCOL))
+
+
+def function_of(data: bytes, is_file: bool) -> Any:
+    found = functions.get(data)
+    if found is not None:
+        return found
+    if is_file:
+        with open(data, "rb") as file:
+            function = pickle.load(file)
+    else:
+        function = pickle.loads(data)
+    # An object may be changed by a call, so that each batch gets a new one. A plain function is kept.
+    if is_file or type(function) in (type(dumps), type(len), type):
+        if len(functions) >= KEPT_FUNCTIONS:
+            functions.clear()
+        functions[data] = function
+    return function
+
+
+def text_of(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
+def failure_of(error: BaseException, kind: str = "raised") -> Failure:
+    """Describes an exception. The first frames are those of this file, and are left out."""
+    import traceback
+    frames = error.__traceback__
+    while frames and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    try:
+        text = "".join(traceback.format_exception(type(error), error, frames))
+    except Exception:
+        text = text_of(error) + "\n"
+    if isinstance(error, SystemExit):
+        return "exited", str(error.code), None, text
+    if kind != "raised":
+        return kind, text_of(error), None, text
+    try:
+        data = dumps(error)
+        pickle.loads(data)  # many exceptions can be pickled and not be rebuilt
+    except BaseException as why:
+        return "exception_not_picklable", f"{text_of(error)} (it cannot be pickled: {text_of(why)})", None, text
+    return kind, text_of(error), data, text
+
+
+def run_calls(function: Any, form: int, calls: list[Any]) -> tuple[list[Any], dict[int, Failure]]:
+    """Returns (results, failures)."""
+    results: list[Any] = []
+    failures: dict[int, Failure] = {}
+    rest = iter(calls)
+    if form == STAR:
+        from itertools import starmap
+        steps: Iterator[Any] = starmap(function, rest)
+    else:
+        steps = map(function if form == ONE else lambda call: function(*call[0], **call[1]), rest)
+    while len(results) < len(calls):
+        try:
+            results.extend(steps)  # keeps what came before an exception
+            if len(results) == len(calls):
+                break
+            raise StopIteration  # a call has raised it, which looks like the end of the steps
+        except BaseException as error:
+            if state["is_child"]:
+                raise
+            failures[len(results)] = failure_of(error)
+            results.append(None)
+    return results, failures
+
+
+def pickled(results: list[Any], failures: dict[int, Failure], started: float) -> bytes:
+    """The answer. A result that cannot be pickled becomes a failure, and the others stay."""
+    seconds = time.perf_counter() - started
+    try:
+        return dumps((results, failures, seconds))
+    except BaseException:
+        pass
+    for index, result in enumerate(results):
+        try:
+            dumps(result)
+        except BaseException as error:
+            kind = type(result)
+            text = f"a result of type {kind.__module__}.{kind.__qualname__} cannot be pickled: {text_of(error)}"
+            failures[index] = "result_not_picklable", text, None, ""
+            results[index] = None
+    return dumps((results, failures, seconds))
+
+
+def answer_to(item: bytes) -> bytes:
+    function_data, is_file, form, calls_data = pickle.loads(binascii.a2b_base64(item))
+    started = time.perf_counter()
+    if state["broken"]:
+        return pickle.dumps((None, {0: state["broken"]}, 0.0), PROTOCOL)
+    kind = "function_not_unpicklable"
+    try:
+        function = function_of(function_data, is_file)
+        kind = "call_not_unpicklable"
+        calls = pickle.loads(calls_data)
+    except BaseException as error:
+        return pickle.dumps((None, {0: failure_of(error, kind)}, 0.0), PROTOCOL)
+    results, failures = run_calls(function, form, calls)
+    return pickled(results, failures, started)
+
+
+def lines_of(fd: int) -> Iterator[bytes]:
+    parts: list[bytes] = []
+    while True:
+        block = os.read(fd, READ_BYTES)
+        if not block:
+            return
+        *whole, rest = block.split(b"\n")
+        for line in whole:
+            parts.append(line)
+            yield b"".join(parts)
+            parts.clear()
+        parts.append(rest)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left):]
+
+
+def serve(items_fd: int, answers_fd: int) -> None:
+    for line in lines_of(items_fd):
+        before, _, item = line.rstrip(b'"}').partition(b',"item":"')
+        try:
+            answer = answer_to(item)
+        except BaseException:
+            if not state["is_child"]:
+                raise
+            os._exit(1)
+        if state["is_child"]:
+            os._exit(0)  # the function has forked, and returned in the child too
+        write_all(answers_fd, b'%s,"value":"%s"}\n' % (before, binascii.b2a_base64(answer, newline=False)))
+
+
+def claim_stdio() -> tuple[int, int]:
+    """Prevents the calls from reading items and from printing between the answers."""
+    items_fd, answers_fd = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+    def isolate_child() -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, items_fd, inheritable=False)
+        os.dup2(null, answers_fd, inheritable=False)
+        os.close(null)
+        state["is_child"] = True
+
+    os.register_at_fork(after_in_child=isolate_child)
+    return items_fd, answers_fd
+
+
+def prepare(path: str) -> None:
+    with open(path, "rb") as file:
+        start = pickle.load(file)
+    sys.path[:] = start["path"]
+    sys.argv[:] = start["argv"]
+    if start["initializer"] is None:
+        return
+    try:
+        function, arguments = pickle.loads(start["initializer"])
+        function(*arguments)
+    except BaseException as error:
+        kind, text, data, trace = failure_of(error)
+        state["broken"] = "initializer", text, data, trace
+
+
+def main() -> None:
+    items_fd, answers_fd = claim_stdio()
+    prepare(sys.argv[1])
+    write_all(answers_fd, b"#ready\n")
+    serve(items_fd, answers_fd)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""How many calls travel in one batch. This module does no I/O and reads no clock."""
+from __future__ import annotations
+
+from typing import Optional
+
+TARGET_S = 0.05
+TARGET_BYTES = 4 << 20
+GROWTH = 16
+LARGEST = 1 << 18
+
+
+class BatchSize:
+    """Measures calls and aims at batches of TARGET_S, so that a batch is much longer than its way to a process and back.
+
+    The first batches have one call. So slow calls never wait in a batch.
+    """
+
+    def __init__(self, fixed: Optional[int] = None) -> None:
+        self._fixed = fixed
+        self._size = 1
+
+    def next(self, remaining: Optional[int], slots: int) -> int:
+        """The size of the next batch. remaining: how many calls are left, or None if that is not known."""
+        if self._fixed is not None:
+            return self._fixed
+        if remaining is None:
+            return self._size
+        return max(1, min(self._size, -(-remaining // (2 * slots))))
+
+    def measured(self, calls: int, seconds: float, size_bytes: int) -> None:
+        """A batch took this time in its process, and the larger one of its two ways had this size."""
+        by_time = TARGET_S * calls / max(seconds, 1e-9)
+        by_bytes = TARGET_BYTES * calls / max(size_bytes, 1)
+        self._size = max(1, int(min(by_time, by_bytes, self._size * GROWTH, LARGEST)))

@@ -1,0 +1,167 @@
+"""What the engine sends: a call of submit(), or a batch of calls of a map."""
+from __future__ import annotations
+
+import math
+import pickle
+from typing import Any, Optional, Sequence
+
+from ._errors import InitializerError, ItemError, RemoteTraceback
+from ._pickling import dumps, dumps_named
+from ._protocol import MAX_ITEM_BYTES
+
+ONE, STAR, FULL = 0, 1, 2  # as in _process.py
+
+SPLIT_TO_ONE = 64  # that many calls are run one by one at once
+
+Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
+
+
+class Function:
+    """A pickled function. A large one is in a file, which each process reads once."""
+
+    def __init__(self, data: bytes, is_file: bool) -> None:
+        self.data = data
+        self.is_file = is_file
+
+
+class Work:
+    """Calls that travel together. The engine calls begin(), and then exactly one of finish() and fail()."""
+
+    def __init__(self, function: Function, form: int, calls: Sequence[Any], data: Optional[bytes] = None) -> None:
+        self.function = function
+        self.form = form
+        self.calls = calls
+        self.data = data  # the pickle of the calls, if it has been made
+        self.sent_bytes = 0
+        self.attempts = 1
+        self.losses = 0
+
+    def begin(self) -> bool:
+        """Returns False if nobody wants the results any more."""
+        return True
+
+    def root(self) -> "Work":
+        """The work of which this one is a part."""
+        return self
+
+    def finish(self, outcomes: "Outcomes") -> None:
+        raise NotImplementedError
+
+    def fail(self, error: BaseException) -> None:
+        """None of the calls has a result."""
+        raise NotImplementedError
+
+    def payload(self) -> bytes:
+        data = self.data
+        if data is None:
+            data = dumps(self.calls) if len(self.calls) > 1 else dumps_named(self.calls, "the argument")
+        payload = pickle.dumps((self.function.data, self.function.is_file, self.form, data), 5)
+        if len(payload) > MAX_ITEM_BYTES:
+            raise ItemError("refused", f"the pickled arguments have {len(data)} bytes, and at most {MAX_ITEM_BYTES} bytes "
+                                       "can be sent")
+        self.sent_bytes = len(payload)
+        return payload
+
+    def split(self) -> "list[Work]":
+        """The same calls in smaller pieces, after a process died in the middle of them. The results come to this object.
+        Two steps lead to single calls: first about as many pieces as each of them has calls."""
+        calls = len(self.calls)
+        size = 1 if calls <= SPLIT_TO_ONE else math.isqrt(calls)
+        whole = _Whole(self)
+        return [_Part(whole, start, min(start + size, calls)) for start in range(0, calls, size)]
+
+
+class Outcomes:
+    """The results of some calls, in their order. `failures` has the exceptions by the index of the call."""
+
+    def __init__(self, results: list[Any], failures: dict[int, BaseException], seconds: float = 0.0,
+                 size_bytes: int = 0) -> None:
+        self.results = results
+        self.failures = failures
+        self.seconds = seconds
+        self.size_bytes = size_bytes
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def outcome(self, index: int) -> Outcome:
+        if index in self.failures:
+            return False, self.failures[index]
+        return True, self.results[index]
+
+
+class _Whole:
+    """The results of a work whose calls were split."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.left = len(work.calls)
+        self.outcomes = Outcomes([None] * self.left, {})
+
+    def settle(self, start: int, outcomes: Outcomes) -> None:
+        self.outcomes.results[start:start + len(outcomes)] = outcomes.results
+        for index, error in outcomes.failures.items():
+            self.outcomes.failures[start + index] = error
+        self.left -= len(outcomes)
+        if not self.left:
+            self.work.finish(self.outcomes)
+
+
+class _Part(Work):
+    def __init__(self, whole: _Whole, start: int, stop: int) -> None:
+        super().__init__(whole.work.function, whole.work.form, whole.work.calls[start:stop])
+        self.attempts = whole.work.attempts + 1
+        self._whole = whole
+        self._start = start
+
+    def begin(self) -> bool:
+        return self._whole.work.begin()
+
+    def root(self) -> Work:
+        return self._whole.work.root()
+
+    def finish(self, outcomes: Outcomes) -> None:
+        self._whole.settle(self._start, outcomes)
+
+    def fail(self, error: BaseException) -> None:
+        calls = len(self.calls)
+        self._whole.settle(self._start, Outcomes([None] * calls, dict.fromkeys(range(calls), error)))
+
+
+def read_outcomes(payload: bytes, calls: int) -> Outcomes:
+    """The answer of _process.py. Raises what the function's process or this one cannot rebuild."""
+    try:
+        results, failures, seconds = pickle.loads(payload)
+    except BaseException as error:
+        raise ItemError("result_not_unpicklable", f"{type(error).__name__}: {error}") from error
+    if results is None:
+        raise _exception_of(*failures[0])
+    if len(results) != calls:
+        raise ItemError("bad_output", f"{calls} calls have {len(results)} results")
+    return Outcomes(results, {index: _exception_of(*failure) for index, failure in failures.items()}, seconds, len(payload))
+
+
+def _exception_of(kind: str, text: str, data: Optional[bytes], trace: str) -> BaseException:
+    error = _rebuilt(kind, text, data)
+    if trace:
+        error.__cause__ = RemoteTraceback(trace)
+    if kind != "initializer":
+        return error
+    broken = InitializerError(f"the initializer raised {text}")
+    broken.__cause__ = error
+    return broken
+
+
+def _rebuilt(kind: str, text: str, data: Optional[bytes]) -> BaseException:
+    if kind == "exited":
+        status = int(text) if text.isdigit() else 0 if text == "None" else 1
+        return ItemError(kind, f"the function called sys.exit({'' if text == 'None' else text})", exit_code=status)
+    if data is None:
+        return ItemError(kind, text)
+    try:
+        error = pickle.loads(data)
+    except BaseException as why:
+        return ItemError("exception_not_picklable", f"{text} (it cannot be rebuilt: {type(why).__name__}: {why})")
+    return error if isinstance(error, BaseException) else ItemError("exception_not_picklable", text)
+
+

@@ -1,0 +1,115 @@
+"""Functions that the tests of the Python package run in other processes, and the package itself.
+
+A process of a worker imports this module by its name. So it imports nothing that is slow or that changes the process.
+"""
+import dataclasses
+import os
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGE = os.path.join(ROOT, "clients", "python")
+if PACKAGE not in sys.path:
+    sys.path.insert(0, PACKAGE)
+
+kept = []
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: float
+
+    def shifted(self, by):
+        return Point(self.x + by, self.y)
+
+
+class Unloadable(Exception):
+    """Can be pickled, and cannot be rebuilt."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
+
+
+class Unpicklable(Exception):
+    def __reduce__(self):
+        raise TypeError("not this one")
+
+
+def square(x):
+    return x * x
+
+
+def add(x, y=0):
+    return x + y
+
+
+def same(value):
+    return value
+
+
+def die_at(number, x):
+    if x == number:
+        os.kill(os.getpid(), 9)
+    return x
+
+
+def raise_at(number, x):
+    if x == number:
+        raise ValueError(f"{x} is not wanted")
+    return x
+
+
+def raise_it(error):
+    raise error
+
+
+def stop_at(number, x):
+    if x == number:
+        raise StopIteration
+    return x
+
+
+def complain_and_die(text):
+    print(text, file=sys.stderr, flush=True)
+    os.abort()
+
+
+def say_pid_and_sleep(path):
+    """Writes its process id to a file and never ends by itself."""
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(str(os.getpid()))
+    os.rename(path + ".new", path)
+    time.sleep(3600)
+
+
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return path
+
+
+def pid(_=None):
+    return os.getpid()
+
+
+def keep(value):
+    kept.append(value)
+
+
+def get_kept(_=None):
+    return list(kept)
+
+
+def fork_and_return(x):
+    """The child returns too, which must not answer for the parent."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return x
+
+
+def squares_of_nested(numbers):
+    import fantail
+    with fantail.Executor(1) as executor:
+        return list(executor.map(square, numbers))
