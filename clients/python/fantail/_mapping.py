@@ -191,7 +191,10 @@ def results_of(mapping: Mapping, deadline: Optional[float], return_exceptions: b
             if outcomes is None:
                 return
             if not outcomes.failures:
-                yield from outcomes.results
+                results = outcomes.results[::-1]
+                del outcomes
+                while results:
+                    yield results.pop()  # no reference to a result is left here
                 continue
             for index in range(len(outcomes)):
                 succeeded, value = outcomes.outcome(index)
