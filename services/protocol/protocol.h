@@ -21,11 +21,12 @@
 #define HEADER_COST        "Fantail-Cost"     /* in a request: "lines" asks for the cost of the items, see chunk_cost */
 #define HEADER_STARTING    "Fantail-Starting" /* in a request: "lines" asks for ANSWER_STARTING */
 
-#define TYPE_JSON    "application/json"
-#define TYPE_NDJSON  "application/x-ndjson"
-#define TYPE_TEXT    "text/plain"
-#define TYPE_PROBLEM "application/problem+json"
-#define TYPE_CHUNK   "application/vnd.fantail.chunk+x-ndjson"
+#define TYPE_JSON        "application/json"
+#define TYPE_MERGE_PATCH "application/merge-patch+json"
+#define TYPE_NDJSON      "application/x-ndjson"
+#define TYPE_TEXT        "text/plain"
+#define TYPE_PROBLEM     "application/problem+json"
+#define TYPE_CHUNK       "application/vnd.fantail.chunk+x-ndjson"
 
 #define PIPELINE_TASKS_MAX 16  /* the most tasks of one job */
 #define TASK_NAME_SIZE     129 /* size of a task's name with its NUL */

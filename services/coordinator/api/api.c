@@ -38,6 +38,7 @@ const struct http_route api_routes[] = {
     {"GET", PATH_JOBS, api_list_jobs},
     {"GET", PATH_JOBS "/{id}", api_show_job},
     {"DELETE", PATH_JOBS "/{id}", api_delete_job},
+    {"PATCH", PATH_JOBS "/{id}", api_change_job},
     {"GET", PATH_JOBS "/{id}/results", api_show_results},
     {"POST", PATH_JOBS "/{id}/redrive", api_redrive_job},
     {"GET", PATH_TASKS, api_list_tasks},

@@ -10,6 +10,8 @@ struct coordinator;
 void api_show_durable(struct http_exchange *x, struct coordinator *c);
 /* DELETE /v1/jobs/{id} */
 void api_delete_durable(struct http_exchange *x, struct coordinator *c);
+/* PATCH /v1/jobs/{id}: api_change.c */
+void api_change_durable(struct http_exchange *x, struct coordinator *c);
 /* GET /v1/jobs: api_durable_list.c */
 void api_list_durable(struct http_exchange *x, struct coordinator *c);
 

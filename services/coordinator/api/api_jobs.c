@@ -90,6 +90,16 @@ void api_show_job(struct http_exchange *x, void *data)
     buf_release(&out);
 }
 
+void api_change_job(struct http_exchange *x, void *data)
+{
+    if (is_for_store(x, data)) {
+        api_change_durable(x, data);
+        return;
+    }
+    http_exchange_leave_body(x);
+    if (find_job(x, data)) http_answer_problem(x, 409, NULL, "only a durable job can be changed");
+}
+
 void api_delete_job(struct http_exchange *x, void *data)
 {
     struct buf out = {0};

@@ -7,6 +7,7 @@
 void api_post_job(struct http_exchange *x, void *coordinator);
 void api_list_jobs(struct http_exchange *x, void *coordinator);
 void api_show_job(struct http_exchange *x, void *coordinator);
+void api_change_job(struct http_exchange *x, void *coordinator);
 void api_delete_job(struct http_exchange *x, void *coordinator);
 
 #endif

@@ -9,6 +9,7 @@ static void free_when_over(struct errand *e)
     if (e->exchange || e->call) return;
     free(e->task);
     free(e->label);
+    buf_release(&e->body);
     stored_job_release(&e->accepted);
     free(e);
 }
@@ -22,6 +23,20 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     free_when_over(e);
 }
 
+static size_t on_body(struct http_exchange *x, const char *data, size_t len)
+{
+    struct errand *e = http_exchange_data(x);
+    if (e->whole && !buf_add(&e->body, data, len) && !http_exchange_answered(x))
+        http_answer_problem(x, 413, NULL, "the body of this call may have up to %d bytes", ERRAND_BODY_BYTES);
+    return len;
+}
+
+static void on_body_end(struct http_exchange *x)
+{
+    struct errand *e = http_exchange_data(x);
+    if (e->whole && !http_exchange_answered(x)) e->whole(e);
+}
+
 static void on_done(struct store_call *call)
 {
     struct errand *e = call->data;
@@ -33,10 +48,11 @@ static void on_done(struct store_call *call)
 
 struct errand *errand_for(struct http_exchange *x, struct coordinator *c, const char *id)
 {
-    static const struct http_exchange_ops ops = {.closed = on_closed};
+    static const struct http_exchange_ops ops = {.body = on_body, .body_end = on_body_end, .closed = on_closed};
     struct errand *e = xcalloc(1, sizeof *e);
     e->coordinator = c;
     e->exchange = x;
+    buf_init(&e->body, ERRAND_BODY_BYTES);
     snprintf(e->id, sizeof e->id, "%s", id);
     http_exchange_accept(x, &ops, e);
     return e;

@@ -10,6 +10,8 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/results/job_watch.h"
 
+enum { ERRAND_BODY_BYTES = 16 * 1024 };
+
 struct errand {
     struct coordinator *coordinator;
     struct http_exchange *exchange; /* NULL: the client is gone, or was answered and has closed */
@@ -23,6 +25,10 @@ struct errand {
     bool watches, poked, known;
     struct job_watch watch;
     uint64_t deadline_ns, asked_ns;
+
+    /* For a request with a body. */
+    void (*whole)(struct errand *e); /* the body is complete; NULL: a body is dropped */
+    struct buf body;
 
     bool only_cancel; /* for a DELETE: a job that has ended is not removed */
 

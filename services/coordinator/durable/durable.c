@@ -205,6 +205,12 @@ void durable_cancel(struct durable *d, const char *id)
     if (r) durable_run_cancel(r);
 }
 
+void durable_change(struct durable *d, const struct stored_job *now)
+{
+    struct durable_run *r = find_run(d, now->id);
+    if (r) durable_run_change(r, now->changes);
+}
+
 bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live)
 {
     const struct durable_run *r = find_run(d, id);

@@ -74,6 +74,9 @@ void durable_claim_soon(struct durable *d);
 /* Cancels the job if it runs here. */
 void durable_cancel(struct durable *d, const char *id);
 
+/* Applies the changes of `now` if the job runs here. */
+void durable_change(struct durable *d, const struct stored_job *now);
+
 /* Returns false when the job does not run here. */
 MUST_CHECK bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live);
 

@@ -180,6 +180,30 @@ static void shorten_deadline(struct jobspec *spec, const struct stored_job *job,
     if (spec->deadline_s < 1e-3) spec->deadline_s = 1e-3;
 }
 
+/* Applies the changes to options that were read from the store, or to those of the running job. */
+static void apply_changes(struct durable_run *r, struct jobspec *spec, bool runs)
+{
+    double deadline_s = spec->deadline_s;
+    stored_options_change(spec, r->stored.changes);
+    bool is_new = spec->deadline_s != deadline_s; /* the deadline of a running job is shortened already */
+    if (!runs || is_new) shorten_deadline(spec, &r->stored, r->claimed_ms);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+void durable_run_change(struct durable_run *r, const char *changes)
+{
+    if (is_same_text(r->stored.changes, changes)) return;
+    free(r->stored.changes);
+    r->stored.changes = changes ? xstrdup(changes) : NULL;
+    if (r->state != RUN_RUNNING) return;
+    apply_changes(r, &r->job->spec, true);
+    phase_update(&r->job->phase);
+}
+
 /* Ends a job that cannot run at all. */
 static void give_up(struct durable_run *r)
 {
@@ -203,7 +227,7 @@ static void begin(struct durable_run *r)
     r->generated = spec.source == SOURCE_RANGE || spec.source == SOURCE_SPANS;
     r->at_most_once = r->keeper.idempotent == IDEMPOTENCY_NO;
     run_items_prepare(r);
-    shorten_deadline(&spec, &r->stored, r->claimed_ms);
+    apply_changes(r, &spec, false);
     r->keeper.ops = &keeper_ops;
     r->keeper.keeper = r;
     r->keeper.items = stored_items_source(&r->items);
@@ -286,6 +310,7 @@ bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *f
     log_warn("the lease of a durable job has ended before the job store renewed it", LOG_STR("job", r->stored.id));
     r->stored.fence = found->fence;
     r->renewed_ns = now_ns();
+    durable_run_change(r, found->changes);
     if (found->cancel_wanted) durable_run_cancel(r);
     return true;
 }
@@ -296,6 +321,7 @@ static void on_renewed(struct store_call *call)
     enum store_status status = is_outdated(r, call) ? STORE_AWAY : call->status;
     bool cancel = status == STORE_OK && call->found.cancel_wanted;
     if (status == STORE_OK) r->renewed_ns = r->renewing_ns;
+    if (status == STORE_OK) durable_run_change(r, call->found.changes);
     r->renewing = NULL;
     store_call_free(call);
     if (status == STORE_FENCED || status == STORE_NOT_FOUND || status == STORE_CONFLICT) durable_run_lose(r);

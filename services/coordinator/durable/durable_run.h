@@ -96,6 +96,8 @@ MUST_CHECK bool durable_run_claimed_again(struct durable_run *r, const struct st
 /* Does what is due. Returns whether it wants to be called again soon. */
 bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
 void durable_run_cancel(struct durable_run *r);
+/* Applies the options that were changed after the submission; NULL: none were. */
+void durable_run_change(struct durable_run *r, const char *changes);
 /* Stops sending items. The job is handed back when what is in flight is answered, or after a while. */
 void durable_run_drain(struct durable_run *r);
 /* Hands the job back at once. */

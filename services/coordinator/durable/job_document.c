@@ -1,6 +1,7 @@
 #include "coordinator/durable/job_document.h"
 
 #include "common/observe/utc_time.h"
+#include "coordinator/durable/stored_options.h"
 #include "coordinator/status/status.h"
 
 static const char removed_reason[] = "the job was removed while its results were read";
@@ -48,6 +49,21 @@ static void add_time(struct buf *out, const char *name, int64_t ms)
     buf_add_char(out, '"');
 }
 
+/* Only some calls to the store return the options. */
+static void add_options(struct buf *out, const struct stored_job *job)
+{
+    struct jobspec spec = {0};
+    enum idempotency idempotent;
+    char err[256];
+    bool ok = job->options && stored_options_read(job->options, &spec, &idempotent, err, sizeof err);
+    if (ok) {
+        stored_options_change(&spec, job->changes);
+        buf_add_str(out, ",\"options\":");
+        jobspec_write_changeable(&spec, out);
+    }
+    jobspec_release(&spec);
+}
+
 void job_document_write(struct buf *out, const struct stored_job *job, int64_t now_ms, const struct durable_live *live)
 {
     buf_addf(out, "{\"id\":\"%s\",\"status\":\"%s\"", job->id, stored_state_name(job->state));
@@ -59,6 +75,7 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
     buf_addf(out, ",\"elapsed_s\":%.3f,\"durable\":true", (double)elapsed_ms(job, now_ms) / 1e3);
     add_json(out, "labels", job->labels, "[]");
     buf_addf(out, ",\"priority\":%d", job->priority);
+    add_options(out, job);
     add_json(out, "errors", job->errors, "{}");
     add_text(out, "reason", job->reason);
     buf_addf(out, ",\"redrive_count\":%llu", (unsigned long long)job->redrives);

@@ -91,3 +91,11 @@ bool stored_options_read(const char *text, struct jobspec *spec, enum idempotenc
     if (!ok) explain(&r.fault, why, err, err_size);
     return ok;
 }
+
+void stored_options_change(struct jobspec *spec, const char *changes)
+{
+    struct jobspec_error fault;
+    spec->seen = 0;
+    bool ok = changes && jobspec_read_changes(spec, changes, strlen(changes), &fault);
+    (void)ok; /* from a fault on, the options stay as they were submitted */
+}

@@ -16,6 +16,9 @@ void stored_options_begin(struct buf *out);
 void stored_options_add_query(struct buf *out, const char *name, const char *value);
 void stored_options_end(struct buf *out, const struct buf *options, bool have_items, enum idempotency idempotent);
 
+/* Sets the options that were changed after the submission: see jobspec_read_changes(). NULL: none were. */
+void stored_options_change(struct jobspec *spec, const char *changes);
+
 /* Reads the text into a zeroed spec. Returns false and a sentence when it cannot be read. Release the spec in any
  * case. */
 MUST_CHECK bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,

@@ -92,6 +92,16 @@ MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, siz
  * a task and exactly one source of items, and sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
+/* Reads a merge patch (RFC 7396) of the options that may change while a job runs: max_concurrency, priority, the
+ * tolerances and deadline_s. null sets the default. Other fields are errors. `json` ends with a NUL. `spec` must be
+ * initialised. */
+MUST_CHECK bool jobspec_read_changes(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
+/* Appends these options as a JSON object: those that were read since spec->seen was 0, in a form that
+ * jobspec_read_changes() reads and that has no null. */
+void jobspec_write_changes(const struct jobspec *spec, struct buf *out);
+/* Appends all of these options as a JSON object for people. */
+void jobspec_write_changeable(const struct jobspec *spec, struct buf *out);
+
 /* For a job that was started with `early`, before all its options had arrived. Returns the JSON pointer of the first
  * option that differs in `late` although it can no longer be changed. Returns NULL when there is none. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);

@@ -150,6 +150,8 @@ void phase_update(struct phase *p)
     sched_job_set_priority(p->sched, priority_of(spec));
     sched_job_set_max_concurrency(p->sched, (uint64_t)spec->max_concurrency);
     sched_job_set_tolerance(p->sched, tolerated_failures(spec), spec->tolerated_failure_percentage);
+    sched_job_set_deadline(p->sched, deadline_ns(p->job));
+    scheduler_timing_want(p->job->jobs->turn);
 }
 
 void phase_release(struct phase *p)

@@ -32,6 +32,7 @@ enum postgres_sql {
     PG_HAND_BACK,
     PG_END,
     PG_WANT_CANCEL,
+    PG_CHANGE,
     PG_REDRIVE,
     PG_REMOVE,
     PG_DISCARD,
@@ -156,6 +157,7 @@ enum store_status postgres_renew(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_hand_back(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_end_job(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_want_cancel(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_change(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_redrive(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_remove(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_discard(struct postgres_db *d, struct store_call *c);

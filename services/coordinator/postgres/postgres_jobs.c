@@ -4,7 +4,7 @@
 #include "coordinator/postgres/postgres_internal.h"
 
 /* After the columns of the job: the time or the options. */
-enum { COLUMN_AFTER = 21 };
+enum { COLUMN_AFTER = 22 };
 
 static void take_job_row(const struct postgres_query *q, int row, struct stored_job *j)
 {
@@ -30,6 +30,7 @@ static void take_job_row(const struct postgres_query *q, int row, struct stored_
     j->fence = (uint64_t)postgres_int(q, row, 18);
     j->counts.retried = (uint64_t)postgres_int(q, row, 19);
     j->counts.hedged = (uint64_t)postgres_int(q, row, 20);
+    j->changes = postgres_text(q, row, 21);
 }
 
 /* Runs the query and takes the job of its row, if there is one. Ends the query. */
@@ -203,6 +204,20 @@ enum store_status postgres_want_cancel(struct postgres_db *d, struct store_call 
     postgres_bind_text(&q, c->job.id);
     postgres_bind_text(&q, c->job.reason ? c->job.reason : "it was cancelled by a DELETE");
     return take_job(&q, &c->found) ? STORE_OK : postgres_why_not(d, c, false, "pending or running");
+}
+
+enum store_status postgres_change(struct postgres_db *d, struct store_call *c)
+{
+    struct postgres_query q = postgres_query(d, PG_CHANGE);
+    postgres_bind_text(&q, c->job.id);
+    postgres_bind_text(&q, c->job.changes);
+    bool is_there = postgres_run(&q);
+    if (is_there) {
+        take_job_row(&q, 0, &c->found);
+        c->found.options = postgres_text(&q, 0, COLUMN_AFTER);
+    }
+    postgres_end(&q);
+    return is_there ? STORE_OK : postgres_why_not(d, c, false, "pending or running");
 }
 
 enum store_status postgres_redrive(struct postgres_db *d, struct store_call *c)

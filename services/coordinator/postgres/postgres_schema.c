@@ -67,6 +67,7 @@ static const struct {
      "CREATE TABLE fantail.coordinator (id text PRIMARY KEY, name text, batch bigint NOT NULL, seen_ms bigint NOT NULL)"
      " WITH (fillfactor = 20, autovacuum_vacuum_threshold = 200);",
      1},
+    {"ALTER TABLE fantail.job ADD COLUMN changes text;", 1},
 };
 enum { KNOWN = ARRAY_SIZE(versions) };
 

@@ -10,7 +10,7 @@
 #define JOB_COLUMNS                                                                                                    \
     "job.id, job.state, job.task, job.labels, job.priority, job.items, job.succeeded, job.failed, job.cancelled,"      \
     " job.errors, job.reason, job.redrives, job.cancel_wanted::int, job.created_ms, job.started_ms, job.ended_ms,"     \
-    " job.key, job.key_digest, job.fence, job.retried, job.hedged"
+    " job.key, job.key_digest, job.fence, job.retried, job.hedged, job.changes"
 /* The job that this coordinator runs with the lease $2. A database that failed over may have lost the last leases. So
  * the holder is compared too: two coordinators never have the same lease. */
 #define MINE          " WHERE job.id = $1 AND job.fence = $2 AND job.holder = $3 AND job.state = 'running'"
@@ -76,6 +76,10 @@ static const struct {
                         " reason = CASE state WHEN 'pending' THEN $2::text END,"
                         " cancelled = CASE state WHEN 'pending' THEN items - succeeded - failed ELSE cancelled END"
                         " WHERE job.id = $1 AND job.state IN ('pending', 'running') RETURNING " JOB_COLUMNS},
+    [PG_CHANGE] = {"UPDATE fantail.job AS job SET changes = (coalesce(job.changes, '{}')::jsonb || $2::jsonb)::text,"
+                   " priority = coalesce(($2::jsonb->>'priority')::integer, job.priority)"
+                   " FROM fantail.request AS r WHERE r.job = job.seq AND job.id = $1 AND job.state IN ('pending', "
+                   "'running') RETURNING " JOB_COLUMNS ", r.options"},
     [PG_REDRIVE] = {"WITH j AS (UPDATE fantail.job AS job SET state = 'pending', failed = 0, cancelled = 0,"
                     " errors = NULL, reason = NULL, redrives = redrives + 1, cancel_wanted = false, started_ms = NULL,"
                     " ended_ms = NULL,"

@@ -273,6 +273,12 @@ void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double perce
     job_check_tolerance(job);
 }
 
+void sched_job_set_deadline(struct sched_job *job, uint64_t deadline_ns)
+{
+    job->p.deadline_ns = deadline_ns;
+    job_arm_timer(job);
+}
+
 void *sched_job_owner(const struct sched_job *job)
 {
     return job->p.owner;

@@ -34,6 +34,7 @@ enum sql {
     SQL_HAND_BACK,
     SQL_END,
     SQL_WANT_CANCEL,
+    SQL_CHANGE,
     SQL_REDRIVE,
     SQL_DROP_ERRORS,
     SQL_REMOVE,
@@ -118,6 +119,7 @@ enum store_status sqlite_renew(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_hand_back(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_end_job(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_want_cancel(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_change(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_read_job(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_list_jobs(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_add_block(struct sqlite_db *d, struct store_call *c);
@@ -131,7 +133,7 @@ enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c);
 /* Fills j from the columns that all statements about jobs begin with. */
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
 /* After the columns of sqlite_column_job(): the number of the job in this database. */
-#define SQLITE_JOB_COLUMN_SEQ 21
+#define SQLITE_JOB_COLUMN_SEQ 22
 /* Binds id, counts and errors to ?1 .. ?7. */
 void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
 /* Says why a statement has found no job that it may change: NOT_FOUND, FENCED, or CONFLICT with c->found. */

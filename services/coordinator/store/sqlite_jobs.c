@@ -44,6 +44,7 @@ void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j)
     j->fence = (uint64_t)sqlite3_column_int64(st, 18);
     j->counts.retried = (uint64_t)sqlite3_column_int64(st, 19);
     j->counts.hedged = (uint64_t)sqlite3_column_int64(st, 20);
+    j->changes = sqlite_text(q, 21);
 }
 
 void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j)
@@ -227,6 +228,17 @@ enum store_status sqlite_want_cancel(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_int(&q, 2, wall_ms());
     sqlite_bind_text(&q, 3, c->job.reason ? c->job.reason : "it was cancelled by a DELETE");
     return take_job(&q, &c->found, NULL) ? STORE_OK : sqlite_why_not(d, c, false, "pending or running");
+}
+
+enum store_status sqlite_change(struct sqlite_db *d, struct store_call *c)
+{
+    int64_t seq;
+    struct sqlite_query q = sqlite_query(d, SQL_CHANGE);
+    sqlite_bind_text(&q, 1, c->job.id);
+    sqlite_bind_text(&q, 2, c->job.changes);
+    if (!take_job(&q, &c->found, &seq)) return sqlite_why_not(d, c, false, "pending or running");
+    read_options(d, seq, &c->found);
+    return STORE_OK;
 }
 
 enum store_status sqlite_read_job(struct sqlite_db *d, struct store_call *c)

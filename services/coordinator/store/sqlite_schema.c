@@ -53,6 +53,7 @@ static const char *const versions[] = {
     /* Blocks that are to be removed: all of a job, or its errors up to a number. */
     "CREATE TABLE dropped (seq INTEGER PRIMARY KEY, job INTEGER NOT NULL, everything INTEGER NOT NULL, up_to INTEGER)"
     " STRICT;",
+    "ALTER TABLE job ADD COLUMN changes TEXT;",
 };
 
 /* The blocks of a job that was being uploaded are removed later, in small steps. */

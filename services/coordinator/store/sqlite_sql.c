@@ -7,7 +7,7 @@
 /* In the order of sqlite_column_job(). */
 #define JOB_COLUMNS                                                                                                    \
     "id, state, task, labels, priority, items, succeeded, failed, cancelled, errors, reason, redrives, cancel_wanted," \
-    " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, seq"
+    " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, changes, seq"
 /* The first pending job, and those whose lease ended before ?4. Each part has an index, so it takes the same time
  * however many jobs run or wait. SQLite would choose another index. */
 #define FIRST_PENDING                                                                                                  \
@@ -52,6 +52,9 @@ static const char *const sql_texts[] = {
                         " ended_ms = iif(state = 'pending', ?2, NULL), reason = iif(state = 'pending', ?3, NULL),"
                         " cancelled = iif(state = 'pending', items - succeeded - failed, cancelled)"
                         " WHERE id = ?1 AND state IN ('pending', 'running') RETURNING " JOB_COLUMNS,
+    [SQL_CHANGE] = "UPDATE job SET changes = json_patch(coalesce(changes, '{}'), ?2),"
+                   " priority = coalesce(json_extract(?2, '$.priority'), priority)"
+                   " WHERE id = ?1 AND state IN ('pending', 'running') RETURNING " JOB_COLUMNS,
     [SQL_REDRIVE] = "UPDATE job SET state = 'pending', failed = 0, cancelled = 0, errors = NULL, reason = NULL,"
                     " redrives = redrives + 1, cancel_wanted = 0, started_ms = NULL, ended_ms = NULL,"
                     " dropped_to = (SELECT coalesce(max(number), 0) FROM block WHERE block.job = job.seq)"

@@ -73,6 +73,7 @@ struct stored_job {
     char *task;    /* its tasks, separated by commas */
     char *options; /* JSON text with all that is needed to run it again; only CLAIM and READ_JOB return it */
     char *labels;  /* JSON array of strings; NULL: none */
+    char *changes; /* JSON object: options that were changed after the submission; NULL: none */
     int priority;
     uint64_t items;       /* known from ACCEPT on */
     uint64_t item_blocks; /* only for ACCEPT: how many blocks of items were added */
@@ -137,11 +138,14 @@ enum store_op {
     STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease */
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED at once. Its items without
                           an answer are counted as cancelled, and have no block */
-    STORE_REDRIVE,     /* drops all blocks but items and values of an ended job; it is PENDING again, if it had items
-                          without a value; fills `found` */
-    STORE_REMOVE,      /* removes an ended job with all its blocks */
-    STORE_DISCARD,     /* removes a RECEIVING job with all its blocks. CONFLICT, if it was accepted; fills `found` */
-    STORE_SWEEP,       /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */
+    STORE_CHANGE,  /* merges job.changes, which has no null, into the changes of a PENDING or RUNNING job. Its member
+                      "priority", if there is one, becomes the priority. Fills `found`, with its options. Doing it
+                      twice is the same as once */
+    STORE_REDRIVE, /* drops all blocks but items and values of an ended job; it is PENDING again, if it had items
+                      without a value; fills `found` */
+    STORE_REMOVE,  /* removes an ended job with all its blocks */
+    STORE_DISCARD, /* removes a RECEIVING job with all its blocks. CONFLICT, if it was accepted; fills `found` */
+    STORE_SWEEP,   /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */
     /* Reading calls. */
     STORE_READ_JOB,    /* fills `found`, also with a RECEIVING job */
     STORE_LIST_JOBS,   /* fills `list`, newest first */

@@ -58,6 +58,7 @@ void stored_job_copy(struct stored_job *to, const struct stored_job *from)
     to->task = copy_text(from->task);
     to->options = copy_text(from->options);
     to->labels = copy_text(from->labels);
+    to->changes = copy_text(from->changes);
     to->errors = copy_text(from->errors);
     to->reason = copy_text(from->reason);
     to->key = copy_text(from->key);
@@ -69,6 +70,7 @@ void stored_job_release(struct stored_job *j)
     free(j->task);
     free(j->options);
     free(j->labels);
+    free(j->changes);
     free(j->errors);
     free(j->reason);
     free(j->key);

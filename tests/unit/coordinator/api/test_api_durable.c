@@ -318,3 +318,68 @@ Test(api_durable, a_job_that_is_removed_while_its_client_waits_is_gone)
     cr_assert_eq(d.x.status, 404);
     desk_over(&d);
 }
+
+/* PATCH. */
+
+static void patch(struct desk *d, enum stored_state state, const char *body)
+{
+    desk_init(d);
+    d->x.content_type = "application/merge-patch+json";
+    add_job(d, state);
+    api_change_durable(&d->x, &d->c);
+    if (d->x.status == 0) exchange_send_text(&d->x, body);
+    if (d->x.ops) exchange_end_body(&d->x);
+    fake_store_run(d->store);
+}
+
+Test(api_durable, a_job_that_has_not_ended_is_changed)
+{
+    static const struct {
+        enum stored_state state;
+        int status;
+    } rows[] = {{STORED_PENDING, 200},   {STORED_RUNNING, 200},   {STORED_PARTIAL, 409},
+                {STORED_CANCELLED, 409}, {STORED_RECEIVING, 404}, {STORED_TIMED_OUT, 409}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct desk d;
+        patch(&d, rows[i].state, "{\"priority\":9}");
+        cr_assert_eq(d.x.status, rows[i].status, "%zu: %d", i, d.x.status);
+        if (rows[i].status == 200) cr_assert(strstr(buf_cstr(&d.x.answer), "\"priority\":9"));
+        desk_over(&d);
+    }
+}
+
+Test(api_durable, a_wrong_change_is_told_with_its_place)
+{
+    struct desk d;
+    patch(&d, STORED_RUNNING, "{\"max_concurrency\":\"many\"}");
+    cr_assert_eq(d.x.status, 400);
+    cr_assert_str_eq(buf_cstr(&d.x.members), "\"pointer\":\"/max_concurrency\"");
+    cr_assert_null(fake_store_find(d.store, ID)->job.changes);
+    desk_over(&d);
+}
+
+Test(api_durable, a_change_that_is_too_long_or_of_another_type_is_refused)
+{
+    struct desk d;
+    struct buf body = {0};
+    while (body.len < 20000) buf_add_str(&body, "          ");
+    patch(&d, STORED_RUNNING, "");
+    cr_assert_eq(d.x.status, 400);
+    desk_over(&d);
+
+    desk_init(&d);
+    d.x.content_type = "application/json";
+    add_job(&d, STORED_RUNNING);
+    api_change_durable(&d.x, &d.c);
+    exchange_send(&d.x, body.data, body.len);
+    cr_assert_eq(d.x.status, 413);
+    desk_over(&d);
+
+    desk_init(&d);
+    d.x.content_type = "text/plain";
+    api_change_durable(&d.x, &d.c);
+    cr_assert_eq(d.x.status, 415);
+    d.x.ops = NULL;
+    desk_over(&d);
+    buf_release(&body);
+}

@@ -1,3 +1,6 @@
+#include <criterion/criterion.h>
+
+#include "coordinator/items/jobspec_fields.h"
 #include "unit/coordinator/durable/fake_store.h"
 
 /* Copies. */
@@ -231,6 +234,28 @@ static enum store_status want_cancel(struct fake_store *s, struct store_call *c,
     return fill_found(c, j, STORE_OK);
 }
 
+static enum store_status change(struct fake_store *s, struct store_call *c, struct fake_job *j)
+{
+    struct jobspec spec;
+    struct jobspec_error err;
+    struct buf merged = {0};
+    size_t len;
+    if (j->job.state != STORED_PENDING && j->job.state != STORED_RUNNING) return fill_found(c, j, STORE_CONFLICT);
+    jobspec_init(&spec);
+    if (j->job.changes) cr_assert(jobspec_read_changes(&spec, j->job.changes, strlen(j->job.changes), &err));
+    uint64_t before = spec.seen;
+    spec.seen = 0;
+    cr_assert(jobspec_read_changes(&spec, c->job.changes, strlen(c->job.changes), &err), "%s", err.detail);
+    if (jobspec_given(&spec, "priority")) j->job.priority = (int)spec.priority;
+    spec.seen |= before;
+    jobspec_write_changes(&spec, &merged);
+    free(j->job.changes);
+    buf_cstr(&merged);
+    j->job.changes = buf_detach(&merged, &len);
+    jobspec_release(&spec);
+    return fill_found(c, j, STORE_OK);
+}
+
 static void drop_errors(struct fake_job *j)
 {
     size_t kept = 0;
@@ -364,6 +389,7 @@ static const struct {
     [STORE_HAND_BACK] = {hand_back, true},
     [STORE_END] = {end, true},
     [STORE_WANT_CANCEL] = {want_cancel, true},
+    [STORE_CHANGE] = {change, true},
     [STORE_REDRIVE] = {redrive, true},
     [STORE_REMOVE] = {remove_ended, true},
     [STORE_DISCARD] = {discard, true},

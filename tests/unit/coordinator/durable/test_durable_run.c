@@ -304,3 +304,70 @@ Test(durable_run, earlier_failures_count_for_the_tolerance)
     cr_assert_eq(j->job.state, STORED_FAILED);
     bench_over(&b);
 }
+
+/* Options that change while the job runs. */
+
+/* A client changes the job by this coordinator, or by another one. */
+static void change(struct bench *b, const char *id, const char *changes, bool here)
+{
+    struct store_call *call = store_call_new(STORE_CHANGE, free_call, NULL);
+    snprintf(call->job.id, sizeof call->job.id, "%s", id);
+    call->job.changes = xstrdup(changes);
+    store_start(&b->store->store, call);
+    fake_store_run(b->store);
+    if (here) durable_change(&b->replica.durable, &fake_store_find(b->store, id)->job);
+}
+
+Test(durable_run, changes_reach_a_job_wherever_it_is)
+{
+    static const char limit[] = "{\"max_concurrency\":1,\"priority\":2,\"tolerated_failure_count\":3}";
+    for (unsigned when = 0; when < 3; when++) {
+        struct bench b;
+        bench_start(&b, 4);
+        struct fake_job *j = harness_add_plain(b.store, "a", 8, 100);
+        if (when == 0) change(&b, "a", limit, true); /* it is pending */
+        bench_pass(&b, 100);
+        if (when == 1) change(&b, "a", limit, true);  /* it runs here */
+        if (when == 2) change(&b, "a", limit, false); /* another coordinator was asked: seen with the lease */
+        if (when == 2) bench_pass(&b, 5000);
+        const struct jobspec *spec = &replica_run(&b.replica)->job->spec;
+        cr_assert_eq(spec->max_concurrency, 1, "%u", when);
+        cr_assert_eq(spec->priority, 2);
+        cr_assert_eq(spec->tolerated_failure_count, 3);
+        cr_assert_eq(j->job.priority, 2);
+        bench_work(&b, 4000);
+        harness_expect_end(j, STORED_SUCCEEDED, 8);
+        bench_over(&b);
+    }
+}
+
+Test(durable_run, a_deadline_that_is_changed_counts_from_the_creation_of_the_job)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j =
+        harness_add_items(b.store, "a", HARNESS_OPTIONS("{\"deadline_s\":100}", "true", "null"), 8, 100);
+    bench_pass(&b, 1000);
+    change(&b, "a", "{\"deadline_s\":3}", true);
+    change(&b, "a", "{\"priority\":4}", true); /* does not shorten it again */
+    bench_pass(&b, 1000);
+    cr_assert_eq(j->job.state, STORED_RUNNING);
+    change(&b, "a", "{\"deadline_s\":5}", true);
+    bench_pass(&b, 2000);
+    cr_assert_eq(j->job.state, STORED_RUNNING);
+    bench_pass(&b, 3000);
+    cr_assert_eq(j->job.state, STORED_TIMED_OUT);
+    bench_over(&b);
+}
+
+Test(durable_run, a_deadline_that_has_passed_ends_the_job_at_once)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j = harness_add_plain(b.store, "a", 8, 100);
+    bench_pass(&b, 1000);
+    change(&b, "a", "{\"deadline_s\":0.5}", true);
+    bench_pass(&b, 200);
+    cr_assert_eq(j->job.state, STORED_TIMED_OUT);
+    bench_over(&b);
+}

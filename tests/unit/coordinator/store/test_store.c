@@ -298,6 +298,64 @@ STORE_TEST(store, a_pending_job_is_cancelled_at_once_and_a_running_one_is_asked_
     store_call_free(c);
 }
 
+static enum store_status change(struct shop *s, const char *id, const char *changes, struct stored_job *found)
+{
+    struct store_call *c = shop_call(s, STORE_CHANGE, id);
+    c->job.changes = xstrdup(changes);
+    enum store_status status = shop_run(s, c);
+    if (found) stored_job_copy(found, &c->found);
+    store_call_free(c);
+    return status;
+}
+
+/* The changes without spaces. */
+static void assert_changes(const struct stored_job *j, const char *one, const char *other)
+{
+    struct buf text = {0};
+    cr_assert_not_null(j->changes);
+    for (const char *at = j->changes; *at; at++)
+        if (*at != ' ') buf_add_char(&text, *at);
+    cr_assert(strstr(buf_cstr(&text), one), "%s", buf_cstr(&text));
+    cr_assert(strstr(buf_cstr(&text), other), "%s", buf_cstr(&text));
+    buf_release(&text);
+}
+
+STORE_TEST(store, changes_are_merged_and_every_reader_of_the_job_has_them)
+{
+    const char *id = shop_id(1);
+    struct stored_job found = {0};
+    shop_submit(s, id, 3);
+    for (int again = 0; again < 2; again++) {
+        cr_assert_eq(change(s, id, "{\"deadline_s\":1.5,\"priority\":7}", &found), STORE_OK);
+        assert_changes(&found, "\"deadline_s\":1.5", "\"priority\":7");
+        cr_assert_eq(found.priority, 7);
+        cr_assert_not_null(found.options);
+        stored_job_release(&found);
+    }
+    uint64_t fence = shop_claim(s, NULL);
+    cr_assert_eq(change(s, id, "{\"deadline_s\":0}", NULL), STORE_OK);
+    static const enum store_op readers[] = {STORE_RENEW, STORE_READ_JOB};
+    for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
+        struct store_call *c = shop_call(s, readers[i], id);
+        c->job.fence = fence;
+        cr_assert_eq(shop_run(s, c), STORE_OK);
+        assert_changes(&c->found, "\"deadline_s\":0", "\"priority\":7");
+        cr_assert_eq(c->found.priority, 7);
+        store_call_free(c);
+    }
+}
+
+STORE_TEST(store, only_a_job_that_has_not_ended_is_changed)
+{
+    struct stored_job found = {0};
+    cr_assert_eq(change(s, shop_id(9), "{\"priority\":7}", NULL), STORE_NOT_FOUND);
+    shop_partial(s, shop_id(1));
+    cr_assert_eq(change(s, shop_id(1), "{\"priority\":7}", &found), STORE_CONFLICT);
+    cr_assert_eq(found.state, STORED_PARTIAL);
+    cr_assert_null(found.changes);
+    stored_job_release(&found);
+}
+
 STORE_TEST(store, a_redrive_drops_errors_and_keeps_values)
 {
     const char *id = shop_id(1);
