@@ -397,6 +397,7 @@ bool durable_run_tick(struct durable_run *r, uint64_t now)
     soon = start_again(r, &r->writing, now) || soon;
     renew(r, now);
     watch_lease(r, now);
+    run_items_supply(r);
     if (is_drained(r, now)) durable_run_hand_back(r);
     run_record_flush(r);
     return soon || r->collected_ns || r->state == RUN_OVER;

@@ -1,6 +1,8 @@
 /* The items of a durable run: which have no answer yet, and how they become ready for the scheduler. */
 #include <stdarg.h>
 
+#include "common/base/limits.h"
+#include "common/base/memory_room.h"
 #include "common/observe/log.h"
 #include "coordinator/answers/item_error.h"
 #include "coordinator/durable/durable_run.h"
@@ -234,6 +236,7 @@ static void read_ahead(struct durable_run *r)
         fail(r, "item %llu is missing in the job store", (unsigned long long)next);
         return;
     }
+    if (!memory_has_room(LIMIT_RECORDED_BYTES)) return; /* the next tick tries again */
     r->reading.call = run_call_new(r, STORE_READ_BLOCK, on_block);
     r->reading.call->block.number = r->blocks[r->block_at].number;
     run_call_start(r, &r->reading);

@@ -1,5 +1,6 @@
 /* The calls of a reader to the store: first the state of the job, then the ranges of its new blocks, and the blocks. */
 #include "common/base/limits.h"
+#include "common/base/memory_room.h"
 #include "common/observe/log.h"
 #include "coordinator/results/results_internal.h"
 #include "coordinator/results/store_problem.h"
@@ -282,14 +283,25 @@ static void on_block(struct store_call *call)
     store_call_free(call);
 }
 
-void results_read_block(struct results_reader *r, uint64_t number, uint64_t item)
+/* Whether this reader may read a block now. Without room it does not keep blocks that others need the room for. */
+static bool may_read(struct results_reader *r, bool is_needed_now)
 {
     struct read_gate *gate = &r->watch.list->gate;
-    if (r->reading || now_ns() < r->read_at_ns) return;
-    if (!read_gate_enter(gate, &r->place)) {
-        if (read_gate_is_scarce(gate)) results_drop_blocks(r);
-        return;
+    if (!memory_has_room((gate->open + 1) * (size_t)LIMIT_RECORDED_BYTES)) {
+        r->read_at_ns = now_ns() + ASK_GAP_LEAST_NS;
+        if (is_needed_now) results_drop_blocks(r);
+        return false;
     }
+    if (read_gate_enter(gate, &r->place)) return true;
+    if (is_needed_now && read_gate_is_scarce(gate)) results_drop_blocks(r);
+    return false;
+}
+
+void results_read_block(struct results_reader *r, uint64_t number, uint64_t item)
+{
+    /* Blocks that are read ahead are for later items. The block of the current item must stay meanwhile. */
+    bool is_needed_now = item == r->position;
+    if (r->reading || now_ns() < r->read_at_ns || !may_read(r, is_needed_now)) return;
     r->reading_for = item;
     r->reading = start(r, STORE_READ_BLOCK, number, on_block);
 }

@@ -1,4 +1,5 @@
 /* Durable jobs while calls to the store fail, lose their replies, or are fenced. */
+#include "common/base/memory_room.h"
 #include "unit/coordinator/durable/durable_harness.h"
 
 /* Lets the next calls of this kind take effect, but with a wrong reply. */
@@ -146,6 +147,27 @@ Test(durable_store, jobs_share_the_memory_for_items_and_answers_while_the_store_
     bench_pass(&b, 1000);
     cr_assert_eq(items->used, 0);
     cr_assert_eq(answers->used, 0);
+    bench_over(&b);
+}
+
+static bool refuse_memory(size_t bytes)
+{
+    return false;
+}
+
+Test(durable_store, a_job_waits_for_memory_before_it_reads_items)
+{
+    struct bench b;
+    bool (*probe)(size_t bytes) = memory_probe;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    memory_probe = refuse_memory;
+    bench_work(&b, 2000);
+    cr_assert_eq(j->job.state, STORED_RUNNING);
+    cr_assert_eq(b.store->calls[STORE_READ_BLOCK], 0);
+    memory_probe = probe;
+    bench_work(&b, 4000);
+    harness_expect_end(j, STORED_SUCCEEDED, 100);
     bench_over(&b);
 }
 

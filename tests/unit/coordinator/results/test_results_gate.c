@@ -1,5 +1,6 @@
 /* Many readers of stored results: they read a few blocks at a time. */
 #include "common/base/limits.h"
+#include "common/base/memory_room.h"
 #include "unit/coordinator/results/results_harness.h"
 
 /* A desk with many readers of a job with one block. Each of them wants the block. */
@@ -77,6 +78,32 @@ Test(results_gate, clients_that_do_not_read_give_their_blocks_up_for_those_who_w
     unsigned wakes = x[READERS - 1].wakes;
     last->watch.ops->tick(last, now_ns());
     cr_assert_gt(x[READERS - 1].wakes, wakes);
+    finish_readers(&d, x);
+    desk_over(&d);
+}
+
+static bool refuse(size_t bytes)
+{
+    return false;
+}
+
+Test(results_gate, without_memory_no_block_is_read_until_there_is_some)
+{
+    struct desk d;
+    struct http_exchange x[READERS];
+    bool (*probe)(size_t bytes) = memory_probe;
+    desk_init(&d);
+    d.x.closed = true;
+    memory_probe = refuse;
+    start_readers(&d, x);
+    fake_store_run(d.store);
+    cr_assert_eq(d.store->calls[STORE_READ_BLOCK], 0);
+    cr_assert_eq(d.watches.gate.open, 0);
+    memory_probe = probe;
+    for (unsigned i = 0; i < READERS; i++) {
+        struct results_reader *r = x[i].data;
+        r->watch.ops->tick(r, now_ns() + NS_PER_S);
+    }
     finish_readers(&d, x);
     desk_over(&d);
 }
