@@ -1,0 +1,68 @@
+"""schemathesis makes requests from /openapi.json, and no answer differs from what the document says. All of its checks are
+on, also those that follow links from one call to the next. openapi_hooks.py says what the document cannot say.
+
+FANTAIL_SCHEMATHESIS="-n 200 --seed 7" makes a longer run.
+"""
+import os
+import re
+import shlex
+import subprocess
+
+import fantail_testing as ft
+from fantail_testing import FantailTest, write_file
+from openapi_document import python_of
+
+TOKEN = "a-token-for-schemathesis"
+OPTIONS = os.environ.get("FANTAIL_SCHEMATHESIS", "-n 8 --seed 1")
+# The least that the run must have seen, so that it does not pass because all requests were refused.
+ANSWERS = ("POST /v1/jobs 200 application/json", "POST /v1/jobs 200 application/x-ndjson", "POST /v1/jobs 202 application/json",
+           "GET /v1/jobs 200 application/json", "GET /v1/jobs/{id} 200 application/json", "POST /v1/workers 200 application/json",
+           "GET /v1/jobs/{id}/results 200 application/x-ndjson", "POST /v1/jobs 400 application/problem+json")
+# A registration that is wrong and too large is refused as too large. All others are the statuses of schemathesis.
+CONFIG = """
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, "5xx"]
+"""
+
+
+class Requests(FantailTest):
+    TIME_LIMIT_S = 1100
+
+    def run_schemathesis(self, document_port, port, *arguments):
+        python = python_of(self)
+        self.seen = os.path.join(self.folder, "answers")
+        config = os.path.join(self.folder, "schemathesis.toml")
+        write_file(config, CONFIG)
+        write_file(self.seen, "")
+        environment = self.environment(
+            SCHEMATHESIS_HOOKS="openapi_hooks", PYTHONPATH=os.path.dirname(os.path.abspath(__file__)), PYTHONDONTWRITEBYTECODE="1",
+            OPENAPI_TASKS="square,upper", OPENAPI_WORKER_PORT=str(self.spare.port), OPENAPI_ANSWERS=self.seen)
+        ended = subprocess.run(
+            [os.path.join(os.path.dirname(python), "st"), "--no-color", "--config-file", config, "run", f"http://127.0.0.1:{document_port}/openapi.json",
+             "--url", f"http://127.0.0.1:{port}", "-H", f"Authorization: Bearer {TOKEN}", "--checks", "all",
+             "--workers", "1", "--request-timeout", "120",
+             "--generation-database", "none", "--continue-on-failure", *shlex.split(OPTIONS), *arguments],
+            cwd=self.folder, env=environment, capture_output=True, text=True)
+        self.assertEqual(ended.returncode, 0, ended.stdout[-20000:] + ended.stderr[-2000:])
+        self.assertRegex(ended.stdout, r"No issues found")
+        with open(self.seen, encoding="utf-8") as lines:
+            return set(lines.read().splitlines())
+
+    def test_no_answer_differs_from_the_document(self):
+        tokens = os.path.join(self.folder, "tokens")
+        write_file(tokens, TOKEN + "\n")
+        worker, self.spare = (self.worker("--token-file", tokens) for _ in range(2))
+        coordinator = self.coordinator([worker], "--token-file", tokens, "--worker-token-file", tokens, "--register-workers",
+                                       "--store", f"sqlite:{os.path.join(self.folder, 'jobs.db')}")
+        answers = self.run_schemathesis(coordinator.port, coordinator.port, "--exclude-tag", "admin", "--phases",
+                                        "examples,coverage,fuzzing,stateful")
+        self.assertEqual([answer for answer in ANSWERS if answer not in answers], [], answers)
+        answers = self.run_schemathesis(coordinator.port, coordinator.admin_port, "--include-tag", "admin", "--phases",
+                                        "coverage,fuzzing")
+        self.assertIn("GET /autoscale 200 application/json", answers)
+        self.assertEqual([program.name for program in (coordinator, worker, self.spare) if not program.alive()], [])
+        self.assertEqual(re.findall(r'"level":"error".*', coordinator.stderr()), [])
+
+
+if __name__ == "__main__":
+    ft.main()
