@@ -232,6 +232,7 @@ class Reading(SharedFleetTest):
             for value in values:
                 self.assert_problem(self.client.ask("GET", f"?{name}={value}"), 400, "/" + name, name)
         self.assert_problem(self.client.ask("GET", "?state=running"), 400, words="state")
+        self.assert_problem(self.client.ask("GET", "?limit=1&label=a&limit=2"), 400, "/limit", "given twice")
 
     def test_synchronous_jobs_are_listed_apart(self):
         with self.shared.stream({"task": "sleep", "items": [60]}) as stream:

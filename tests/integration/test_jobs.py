@@ -56,6 +56,7 @@ class Answers(SharedFleetTest):
         with self.shared.stream({"task": "sleep", "items": [60]}) as stream:
             job = stream.response.headers["Fantail-Job"]
             self.assertEqual(json.loads(stream.response.readline()), {"type": "start", "id": job})
+            self.assert_problem(self.shared.request("DELETE", f"/v1/jobs/{job}?now=1"), 400, words="now")
             self.assertEqual(self.shared.request("DELETE", f"/v1/jobs/{job}").status, 202)
             self.assertEqual(stream.line_of("end")["status"], "cancelled")
 

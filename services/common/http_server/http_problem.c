@@ -55,29 +55,47 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
     buf_release(&body);
 }
 
-struct unknown_query {
-    const char *const *known; /* ends with NULL */
-    const char *first;
+struct query_check {
+    const char *const *known;    /* ends with NULL */
+    const char *unknown, *twice; /* the first ones; NULL: none */
+    uint64_t seen;               /* bit i: known[i] was given */
 };
 
-static void keep_first(void *data, const char *name, const char *value)
+static void check_one(void *data, const char *name, const char *value)
 {
-    struct unknown_query *q = data;
-    const char *const *known = q->known;
-    while (*known && strcmp(name, *known) != 0) known++;
-    if (!q->first && !*known) q->first = name;
+    struct query_check *q = data;
+    unsigned i = 0;
+    while (q->known[i] && strcmp(name, q->known[i]) != 0) i++;
+    if (!q->known[i]) {
+        if (!q->unknown) q->unknown = name;
+        return;
+    }
+    if (!q->twice && q->seen >> i & 1) q->twice = q->known[i];
+    q->seen |= UINT64_C(1) << i;
+}
+
+static void refuse_unknown(struct http_exchange *x, const char *name, const char *more)
+{
+    http_answer_problem(x, 400, NULL, "%s %.100s has no query parameter \"%.64s\"%s%s", x->method, x->path, name,
+                        more ? "; " : "", more ? more : "");
+}
+
+static void refuse_twice(struct http_exchange *x, const char *name)
+{
+    char pointer[96];
+    snprintf(pointer, sizeof pointer, "\"pointer\":\"/%s\"", name);
+    http_answer_problem(x, 400, pointer, "\"%s\" is given twice", name);
 }
 
 bool http_check_queries(struct http_exchange *x, const char *const *known, const char *(*hint)(const char *name))
 {
-    struct unknown_query q = {.known = known};
-    http_exchange_each_query(x, keep_first, &q);
-    const char *name = q.first;
-    if (!name) return true;
-    const char *more = hint ? hint(name) : NULL;
-    http_answer_problem(x, 400, NULL, "%s %.100s has no query parameter \"%.64s\"%s%s", x->method, x->path, name,
-                        more ? "; " : "", more ? more : "");
-    return false;
+    struct query_check q = {.known = known};
+    http_exchange_each_query(x, check_one, &q);
+    if (q.unknown)
+        refuse_unknown(x, q.unknown, hint ? hint(q.unknown) : NULL);
+    else if (q.twice)
+        refuse_twice(x, q.twice);
+    return !q.unknown && !q.twice;
 }
 
 bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name))

@@ -174,7 +174,8 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
 MUST_CHECK bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name));
 /* Like http_check_no_query(), for a call whose only query parameter is `known`. */
 MUST_CHECK bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name));
-/* Like http_check_no_query(), for a call that has the query parameters `known`. `known` ends with NULL. */
+/* Like http_check_no_query(), for a call that has the query parameters `known`. `known` ends with NULL. A parameter may
+ * be given once. */
 MUST_CHECK bool http_check_queries(struct http_exchange *x, const char *const *known,
                                    const char *(*hint)(const char *name));
 bool http_exchange_answered(const struct http_exchange *x);

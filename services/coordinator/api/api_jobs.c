@@ -107,6 +107,7 @@ void api_delete_job(struct http_exchange *x, void *data)
         api_delete_durable(x, data);
         return;
     }
+    if (!http_check_query(x, "only", NULL)) return;
     struct job *j = find_job(x, data);
     if (!j) return;
     job_cancel(j, SCHED_CANCELLED, "it was cancelled by a DELETE");
