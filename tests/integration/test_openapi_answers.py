@@ -19,6 +19,7 @@ ELSEWHERE = {
     **{(method, path, 500): "the store must be damaged while it is open" for method, path in (
         ("GET", "/v1/jobs"), ("POST", "/v1/jobs"), ("GET", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"))},
     ("POST", "/v1/jobs/{id}/redrive", 507): "the disk must be full while a job is redriven",
+    ("PATCH", "/v1/jobs/{id}", 507): "the disk must be full while a job is changed",
     ("DELETE", "/v1/jobs/{id}", 507): "the disk must be full while a job is cancelled",
     ("GET", "/metrics", 500): "the metrics must have more than 16 MiB",
 }
@@ -131,6 +132,9 @@ class Problems(FantailTest):
         self.assertEqual(ended["status"], "succeeded")
         self.ask(port, "POST", "/v1/jobs/{id}/redrive", 409, job=done)
         self.ask(port, "DELETE", "/v1/jobs/{id}", 409, job=done, query="?only=cancel")
+        merge = {"body": '{"priority":1}', "Content_Type": JSON}
+        self.ask(port, "PATCH", "/v1/jobs/{id}", 404, **merge)
+        self.ask(port, "PATCH", "/v1/jobs/{id}", 409, job=done, **merge)
         for method, path in JOB_CALLS:
             self.ask(port, method, path, 404)
             self.ask(port, method, path, 404, job="x" * 100)
@@ -162,6 +166,7 @@ class Problems(FantailTest):
         os.rename(self.store, self.store + ".moved")
         self.ask(coordinator.port, "POST", "/v1/jobs/{id}/redrive", 500, job=failed)
         self.ask(coordinator.port, "DELETE", "/v1/jobs/{id}", 500, job=failed)
+        self.ask(coordinator.port, "PATCH", "/v1/jobs/{id}", 500, '{"priority":1}', job=failed, Content_Type=JSON)
         coordinator.any_status = True
 
     def see_workers(self):
