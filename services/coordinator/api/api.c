@@ -39,6 +39,7 @@ const struct http_route api_routes[] = {
     {"GET", PATH_JOBS "/{id}", api_show_job},
     {"DELETE", PATH_JOBS "/{id}", api_delete_job},
     {"PATCH", PATH_JOBS "/{id}", api_change_job},
+    {"GET", PATH_JOBS "/{id}/events", api_show_events},
     {"GET", PATH_JOBS "/{id}/results", api_show_results},
     {"POST", PATH_JOBS "/{id}/redrive", api_redrive_job},
     {"GET", PATH_TASKS, api_list_tasks},

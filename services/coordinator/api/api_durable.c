@@ -1,6 +1,7 @@
 #include "coordinator/api/api_durable.h"
 
 #include "common/base/limits.h"
+#include "coordinator/api/api_events.h"
 #include "coordinator/api/errand.h"
 #include "coordinator/results/results_reader.h"
 #include "coordinator/results/store_problem.h"
@@ -145,6 +146,13 @@ void api_redrive_job(struct http_exchange *x, void *data)
     if (!needs_store(x, c) || !http_check_no_query(x, NULL)) return;
     struct errand *e = errand_new(x, c);
     if (e) errand_start(e, errand_call(e, STORE_REDRIVE, on_redriven));
+}
+
+/* GET /v1/jobs/{id}/events. */
+
+void api_show_events(struct http_exchange *x, void *data)
+{
+    if (needs_store(x, data)) api_watch_events(x, data);
 }
 
 /* GET /v1/jobs/{id}/results. */

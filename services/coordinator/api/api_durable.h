@@ -19,6 +19,8 @@ void api_list_durable(struct http_exchange *x, struct coordinator *c);
 
 /* POST /v1/jobs/{id}/redrive */
 void api_redrive_job(struct http_exchange *x, void *coordinator);
+/* GET /v1/jobs/{id}/events */
+void api_show_events(struct http_exchange *x, void *coordinator);
 /* GET /v1/jobs/{id}/results */
 void api_show_results(struct http_exchange *x, void *coordinator);
 

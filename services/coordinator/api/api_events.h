@@ -1,0 +1,18 @@
+/*
+ * GET /v1/jobs/{id}/events: the life of a durable job as server-sent events, until its end. Each event has the whole
+ * document of the job, so an event that a client has missed is contained in the next one.
+ *
+ * The id of an event is the state of the job: "<redrives>-<fence>-<state>-<answers>". A client that comes back with it
+ * as Last-Event-ID gets an event as soon as the state is another one.
+ */
+#ifndef FANTAIL_COORDINATOR_API_API_EVENTS_H
+#define FANTAIL_COORDINATOR_API_API_EVENTS_H
+
+#include "common/http_server/http_server.h"
+
+struct coordinator;
+
+/* The coordinator has a store. */
+void api_watch_events(struct http_exchange *x, struct coordinator *c);
+
+#endif
