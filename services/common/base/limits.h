@@ -69,10 +69,8 @@
 #define DEFAULT_HEARTBEAT_S           15 /* --heartbeat-s */
 
 /* The job store. */
-#define LIMIT_BLOCK_BYTES (256 * MIB) /* lines of one block; blocks are cut at about 1 MiB, but never within a line */
-#define LIMIT_RECORDED_BYTES                                                                                           \
-    (16 * MIB) /* of a block of answers, if it has more than one answer or piece of answers                            \
-                */
+#define LIMIT_BLOCK_BYTES    (256 * MIB) /* lines of one block; blocks are cut at about 1 MiB, but never within a line */
+#define LIMIT_RECORDED_BYTES (2 * MIB)   /* of a block of answers with more than one answer or piece of answers */
 
 /* Durable jobs. */
 #define LIMIT_JOB_WAIT_S 3600 /* how long a request may wait for the end of a job */
