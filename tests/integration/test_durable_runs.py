@@ -234,6 +234,12 @@ class Refusals(DurableTest):
         self.assert_problem(self.post(b'{"task":"square","items":[1,2,3]}', **key), 422, words=first.json["id"])
         self.assertEqual(len(self.request("GET", "/v1/jobs").json["jobs"]), 1)
 
+    def test_a_wrong_key_is_refused_also_if_the_job_is_not_durable(self):
+        for key in ("x" * 256, '""'):
+            for headers in ({}, {"Prefer": "respond-async"}):
+                answer = self.request("POST", "/v1/jobs", b'{"task":"square","items":[3]}', **headers, **{"Idempotency-Key": key})
+                self.assert_problem(answer, 400, words="Idempotency-Key")
+
     def test_the_client_gets_its_lines_if_it_does_not_ask(self):
         self.assertEqual(self.request("POST", "/v1/jobs", b'{"task":"square","items":[3]}').json["results"], [9])
 

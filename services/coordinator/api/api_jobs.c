@@ -12,7 +12,7 @@ void api_post_job(struct http_exchange *x, void *data)
     struct coordinator *c = data;
     if (c->store && intake_is_wanted(x))
         intake_handle(x, &c->durable);
-    else
+    else if (intake_check_key(x)) /* a job that is not durable needs no key, but a wrong key is a mistake */
         submission_handle(x, &c->jobs);
 }
 

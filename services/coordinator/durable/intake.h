@@ -25,6 +25,8 @@
 
 /* Returns whether the request asks for a durable job. */
 bool intake_is_wanted(const struct http_exchange *x);
+/* Whether the request has no Idempotency-Key or a valid one. If not, answers it with 400. */
+bool intake_check_key(struct http_exchange *x);
 /* Handles POST /v1/jobs of such a request: answers it, or accepts it. */
 void intake_handle(struct http_exchange *x, struct durable *d);
 

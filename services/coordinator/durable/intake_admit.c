@@ -22,10 +22,9 @@ bool intake_is_wanted(const struct http_exchange *x)
     return p.respond_async || p.waits;
 }
 
-bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format)
+bool intake_check_key(struct http_exchange *x)
 {
     const char *key = http_exchange_header(x, "Idempotency-Key");
-    if (!job_request_format(x, format)) return false;
     if (http_exchange_header_all(x, "Idempotency-Key", NULL) > 1) {
         http_answer_problem(x, 400, NULL, "the request has more than one Idempotency-Key: send one");
         return false;
@@ -35,6 +34,12 @@ bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_f
                             REQUEST_KEY_BYTES);
         return false;
     }
+    return true;
+}
+
+bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format)
+{
+    if (!job_request_format(x, format) || !intake_check_key(x)) return false;
     if (!d->draining) return true;
     http_exchange_set_header(x, "Retry-After", "1");
     http_answer_problem(x, 503, NULL, "the coordinator is shutting down");
