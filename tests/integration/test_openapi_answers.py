@@ -13,11 +13,13 @@ from openapi_document import check, operations
 TOKEN = "a-token-for-the-problems"
 ID = "0195f2c4-0000-7000-8000-000000000001"
 DURABLE = {"Prefer": "respond-async"}
-JOB_CALLS = ("GET", "/v1/jobs/{id}"), ("DELETE", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"), ("POST", "/v1/jobs/{id}/redrive")
+JOB_CALLS = ("GET", "/v1/jobs/{id}"), ("DELETE", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"), \
+    ("GET", "/v1/jobs/{id}/events"), ("POST", "/v1/jobs/{id}/redrive")
 # Statuses that no test here brings about, and why. The tests of api_durable.c bring about those of the store.
 ELSEWHERE = {
     **{(method, path, 500): "the store must be damaged while it is open" for method, path in (
-        ("GET", "/v1/jobs"), ("POST", "/v1/jobs"), ("GET", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"))},
+        ("GET", "/v1/jobs"), ("POST", "/v1/jobs"), ("GET", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"),
+        ("GET", "/v1/jobs/{id}/events"))},
     ("POST", "/v1/jobs/{id}/redrive", 507): "the disk must be full while a job is redriven",
     ("PATCH", "/v1/jobs/{id}", 507): "the disk must be full while a job is changed",
     ("DELETE", "/v1/jobs/{id}", 507): "the disk must be full while a job is cancelled",
