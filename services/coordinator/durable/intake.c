@@ -10,7 +10,6 @@
 #include "coordinator/durable/discards.h"
 #include "coordinator/durable/job_document.h"
 #include "coordinator/durable/request_key.h"
-#include "coordinator/durable/stored_options.h"
 #include "coordinator/job/job_request.h"
 #include "coordinator/job/job_tasks.h"
 #include "protocol/protocol.h"
@@ -281,40 +280,6 @@ static void on_accepted(struct store_call *call)
     free_when_over(t);
 }
 
-static void write_query(void *out, const char *name, const char *value)
-{
-    stored_options_add_query(out, name, value);
-}
-
-static char *write_options(struct job_intake *t)
-{
-    struct buf out = {0};
-    size_t len;
-    struct catalog *catalog = &t->durable->jobs->fleet->survey.catalog;
-    stored_options_begin(&out);
-    http_exchange_each_query(t->exchange, write_query, &out);
-    stored_options_end(&out, &t->splitter.options, t->splitter.items_seen, job_tasks_idempotency(catalog, &t->spec));
-    buf_cstr(&out);
-    return buf_detach(&out, &len);
-}
-
-static char *write_tasks(const struct jobspec *spec)
-{
-    struct buf out = {0};
-    size_t len;
-    for (size_t i = 0; i < spec->task_count; i++) {
-        if (i) buf_add_char(&out, ',');
-        buf_add_str(&out, spec->tasks[i]);
-    }
-    buf_cstr(&out);
-    return buf_detach(&out, &len);
-}
-
-static bool makes_items(const struct jobspec *spec)
-{
-    return spec->source == SOURCE_RANGE || spec->source == SOURCE_SPANS;
-}
-
 static void accept_job(struct job_intake *t)
 {
     move(t, INTAKE_STORING);
@@ -322,12 +287,8 @@ static void accept_job(struct job_intake *t)
     add_block(t);
     struct store_call *call = new_call(t, STORE_ACCEPT, on_accepted);
     struct stored_job *job = &call->job;
-    job->task = write_tasks(&t->spec);
-    job->options = write_options(t);
-    job->labels = t->spec.labels;
-    t->spec.labels = NULL;
-    job->priority = (int)t->spec.priority;
-    job->items = makes_items(&t->spec) ? t->spec.generated_count : t->items;
+    intake_describe(job, t->exchange, &t->splitter, &t->spec, &t->durable->jobs->fleet->survey.catalog);
+    if (!intake_makes_items(&t->spec)) job->items = t->items;
     job->item_blocks = t->blocks;
     job->key_digest = request_key_finish(&t->key);
     t->calls++;

@@ -22,6 +22,7 @@
 #include "common/net/prefer_header.h"
 #include "coordinator/durable/durable.h"
 #include "coordinator/items/splitter.h"
+#include "coordinator/items/jobspec.h"
 
 /* Returns whether the request asks for a durable job. */
 bool intake_is_wanted(const struct http_exchange *x);
@@ -35,11 +36,17 @@ void intake_set_headers(struct http_exchange *x, const char *id, const struct pr
 /* Answers 202 with the document of an accepted job. */
 void intake_answer_accepted(struct http_exchange *x, const struct stored_job *job, const struct preferences *applied);
 
-/* Private to intake.c and intake_admit.c. */
+/* Private to intake.c, intake_admit.c and intake_job.c. */
 
 struct preferences intake_preferences(const struct http_exchange *x);
 /* Finds out the format of the body. Returns false after answering, if the
  * request cannot be accepted. */
 MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
+/* Returns whether the job makes its items itself: a range or spans. */
+bool intake_makes_items(const struct jobspec *spec);
+/* Sets the task, options, labels, priority and, if the job makes its items, their number. Takes the labels from
+ * `spec`. */
+void intake_describe(struct stored_job *job, struct http_exchange *x, const struct splitter *splitter,
+                     struct jobspec *spec, struct catalog *catalog);
 
 #endif

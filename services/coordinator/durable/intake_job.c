@@ -1,0 +1,49 @@
+/* What the store is told of a job whose body is whole. */
+#include "coordinator/durable/intake.h"
+#include "coordinator/durable/stored_options.h"
+#include "coordinator/job/job_tasks.h"
+
+static void write_query(void *out, const char *name, const char *value)
+{
+    stored_options_add_query(out, name, value);
+}
+
+static char *write_options(struct http_exchange *x, const struct splitter *splitter, const struct jobspec *spec,
+                           struct catalog *catalog)
+{
+    struct buf out = {0};
+    size_t len;
+    stored_options_begin(&out);
+    http_exchange_each_query(x, write_query, &out);
+    stored_options_end(&out, &splitter->options, splitter->items_seen, job_tasks_idempotency(catalog, spec));
+    buf_cstr(&out);
+    return buf_detach(&out, &len);
+}
+
+static char *write_tasks(const struct jobspec *spec)
+{
+    struct buf out = {0};
+    size_t len;
+    for (size_t i = 0; i < spec->task_count; i++) {
+        if (i) buf_add_char(&out, ',');
+        buf_add_str(&out, spec->tasks[i]);
+    }
+    buf_cstr(&out);
+    return buf_detach(&out, &len);
+}
+
+bool intake_makes_items(const struct jobspec *spec)
+{
+    return spec->source == SOURCE_RANGE || spec->source == SOURCE_SPANS;
+}
+
+void intake_describe(struct stored_job *job, struct http_exchange *x, const struct splitter *splitter,
+                     struct jobspec *spec, struct catalog *catalog)
+{
+    job->task = write_tasks(spec);
+    job->options = write_options(x, splitter, spec, catalog);
+    job->labels = spec->labels;
+    spec->labels = NULL;
+    job->priority = (int)spec->priority;
+    job->items = intake_makes_items(spec) ? spec->generated_count : 0;
+}
