@@ -44,7 +44,6 @@ class Requests(FantailTest):
              "--generation-database", "none", "--continue-on-failure", *shlex.split(OPTIONS), *arguments],
             cwd=self.folder, env=environment, capture_output=True, text=True)
         self.assertEqual(ended.returncode, 0, ended.stdout[-20000:] + ended.stderr[-2000:])
-        self.assertRegex(ended.stdout, r"No issues found")
         with open(self.seen, encoding="utf-8") as lines:
             return set(lines.read().splitlines())
 
