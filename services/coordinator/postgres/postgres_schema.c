@@ -73,7 +73,7 @@ enum { KNOWN = ARRAY_SIZE(versions) };
 
 /* Any number will do, if nothing else in the database takes it. */
 static const char lock_text[] = "BEGIN; SELECT pg_advisory_xact_lock(5072671831243)";
-/* to_regclass() may not see yet what another coordinator has just made. */
+/* The catalog may not show yet what another coordinator has just made. */
 static const char is_new_text[] =
     "SELECT NOT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'fantail' AND tablename = 'schema_version')";
 static const char read_text[] = "SELECT version, oldest FROM fantail.schema_version";
