@@ -303,6 +303,10 @@ void durable_run_new(struct durable *d, struct store_call *claim)
 
 bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found)
 {
+    if (found->redrives != r->stored.redrives) { /* the reply to the end of this run is still missing */
+        leave(r, "the job was redriven");
+        return false;
+    }
     if (found->fence != r->stored.fence + 1) {
         durable_run_lose(r);
         return false;

@@ -91,7 +91,8 @@ struct durable_run {
 /* Takes the job that `claim` has found. */
 void durable_run_new(struct durable *d, struct store_call *claim);
 /* This coordinator has claimed the job again while the run goes on. If nobody else had it in between, the run keeps it
- * with the new fence, and no item runs twice. Otherwise returns false: the run has lost the job. */
+ * with the new fence, and no item runs twice. Otherwise returns false: the run has lost the job, or the job has ended
+ * and was redriven. */
 MUST_CHECK bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found);
 /* Does what is due. Returns whether it wants to be called again soon. */
 bool durable_run_tick(struct durable_run *r, uint64_t now_ns);

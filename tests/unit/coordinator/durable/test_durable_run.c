@@ -88,6 +88,14 @@ static void free_call(struct store_call *call)
     store_call_free(call);
 }
 
+static void redrive(struct bench *b, struct fake_job *j)
+{
+    j->job.counts.succeeded--; /* so that there is something to redrive */
+    struct store_call *call = store_call_new(STORE_REDRIVE, free_call, NULL);
+    snprintf(call->job.id, sizeof call->job.id, "%s", j->job.id);
+    store_start(&b->store->store, call);
+}
+
 Test(durable_run, a_redriven_job_is_not_taken_over)
 {
     struct bench b;
@@ -95,13 +103,28 @@ Test(durable_run, a_redriven_job_is_not_taken_over)
     struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
     bench_work(&b, 1000);
     harness_expect_end(j, STORED_SUCCEEDED, 10);
-    j->job.counts.succeeded--; /* so that there is something to redrive */
-    struct store_call *call = store_call_new(STORE_REDRIVE, free_call, NULL);
-    snprintf(call->job.id, sizeof call->job.id, "a");
-    store_start(&b.store->store, call);
+    redrive(&b, j);
     bench_work(&b, 4000);
     cr_assert_eq(j->job.fence, 2);
     cr_assert_eq(*b.replica.durable.metrics.take_overs, 0);
+    bench_over(&b);
+}
+
+/* Otherwise the end of the run before would end the job again. */
+Test(durable_run, a_job_that_is_redriven_before_its_end_is_known_runs_anew)
+{
+    struct bench b;
+    bench_start(&b, 2);
+    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    b.store->faults[STORE_END] = (struct fake_fault){.status = STORE_AWAY, .times = 1, .lost = true};
+    while (!stored_state_is_end(j->job.state)) bench_work(&b, 10);
+    unsigned loads = b.store->calls[STORE_READ_RANGES];
+    redrive(&b, j);
+    durable_claim_soon(&b.replica.durable);
+    bench_work(&b, 4000);
+    cr_assert_gt(b.store->calls[STORE_READ_RANGES], loads);
+    cr_assert(stored_state_is_end(j->job.state));
+    cr_assert_eq(*b.replica.durable.metrics.fenced, 0);
     bench_over(&b);
 }
 
