@@ -274,7 +274,10 @@ static void on_accepted(struct store_call *call)
         answer_accepted(t, &call->found);
     } else {
         note_failure(t, call);
-        discard(t);
+        if (call->status == STORE_FULL || call->status == STORE_BROKEN)
+            refuse_failed(t); /* surely nothing was committed */
+        else
+            discard(t);
     }
     store_call_free(call);
     free_when_over(t);

@@ -182,6 +182,23 @@ Test(intake, a_store_that_fails_refuses_the_job_and_keeps_none_of_it)
     intake_over(&b, 0);
 }
 
+/* Nothing was committed then, so the cause is told as it is. */
+Test(intake, a_store_that_cannot_be_used_at_all_is_told_as_such)
+{
+    static const enum store_status failures[] = {STORE_BROKEN, STORE_FULL};
+    static const int statuses[] = {500, 507};
+    struct bench b;
+    struct http_exchange x;
+    intake_start(&b);
+    for (size_t i = 0; i < ARRAY_SIZE(failures); i++) {
+        fake_store_fail(b.store, STORE_DISCARD, failures[i], 1);
+        cr_assert_eq(fail(&b, STORE_ACCEPT, failures[i], &x), statuses[i]);
+        expect_problem(&x, statuses[i], "the job store has not kept the job");
+    }
+    bench_pass(&b, 2000); /* what was received is discarded later */
+    intake_over(&b, 0);
+}
+
 Test(intake, the_memory_of_a_large_body_is_bounded_while_the_store_is_slow)
 {
     struct bench b;
