@@ -89,6 +89,20 @@ def wait_for(path):
     return path
 
 
+class FileEvent:
+    """An event that processes of workers can wait for."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def wait(self):
+        return wait_for(self.path)
+
+    def set(self):
+        with open(self.path, "w", encoding="ascii"):
+            pass
+
+
 def pid(_=None):
     return os.getpid()
 
