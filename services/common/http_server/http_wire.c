@@ -183,8 +183,6 @@ ssize_t http_wire_recv(int fd, void *data, size_t size, int flags)
 {
     struct http_connection *c = connection_at(fd);
     if (c) c->server->current = c;
-    /* The kernel refuses a wrong fd, as the library expects. */
-    /* NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions) */
     if (!c || c->tls) return note_moved(c, recvfrom(fd, data, size, flags, NULL, NULL));
     return receive(c, data, size, flags);
 }
@@ -207,8 +205,6 @@ ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size)
 
 ssize_t http_wire_send(int fd, const void *data, size_t size, int flags)
 {
-    /* The kernel refuses a wrong fd, as the library expects. */
-    /* NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions) */
     return note_moved(connection_at(fd), sendto(fd, data, size, flags, NULL, 0));
 }
 
