@@ -15,8 +15,8 @@ from ._errors import ItemError
 MAX_ITEM_BYTES = 48 << 20  # base64 makes it 64 MiB, the limit of an item
 
 TASK = "python-call"
-# A lost worker is no fault of the call, so it runs again. A crash is answered at once: this package knows which call of
-# a batch caused it only after it has run them one by one.
+# A call runs again if its worker is lost, because the call did not cause this. It does not run again after a crash: then
+# this package runs the calls of the batch one by one, to find the call that caused the crash.
 _OPTIONS = "retry.on=worker_lost&retry.max_attempts=3&hedge.enabled=false"
 
 

@@ -81,7 +81,7 @@ static bool begin_stream(struct http_exchange *x)
 }
 
 /* Returns where the header begins in `headers`, and sets *len to the length of its name and value. Returns headers->len
- * when there is no such header. */
+ * if the header is not set. */
 static size_t find_header(const struct buf *headers, const char *name, size_t *len)
 {
     size_t at = 0;

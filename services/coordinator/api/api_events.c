@@ -60,7 +60,7 @@ static void add_event(struct events_watch *w, const struct stored_job *j, const 
     if (is_end) end(w);
 }
 
-/* A client that has seen the end is told not to come back: it gets 204. */
+/* Answers 204 to a client that has seen the end, so that it does not connect again. */
 static bool begin(struct events_watch *w, const struct stored_job *j, const char *id)
 {
     if (w->open) return true;
