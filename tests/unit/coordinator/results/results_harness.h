@@ -72,6 +72,26 @@ static inline const char *answer(struct desk *d)
     return buf_cstr(&d->x.answer);
 }
 
+/* Whether the answer is the start line, these lines, and an end line with this status; or no end line (NULL). */
+static inline void assert_stream(struct http_exchange *x, const char *lines, const char *status)
+{
+    static const char start_line[] = "{\"type\":\"start\",\"id\":\"" ID "\"}\n";
+    const char *text = buf_cstr(&x->answer);
+    cr_assert_eq(strncmp(text, start_line, sizeof start_line - 1), 0, "%.300s", text);
+    text += sizeof start_line - 1;
+    cr_assert_eq(strncmp(text, lines, strlen(lines)), 0, "%.600s", text);
+    text += strlen(lines);
+    if (!status) {
+        cr_assert_str_eq(text, "");
+        return;
+    }
+    char end[200];
+    snprintf(end, sizeof end, "{\"type\":\"end\",\"id\":\"" ID "\",\"status\":\"%s\",", status);
+    cr_assert_eq(strncmp(text, end, strlen(end)), 0, "%.300s", text);
+    cr_assert(strstr(text, "\"counts\":{\"total\":"));
+    cr_assert_eq(strchr(text, '\n')[1], '\0');
+}
+
 #define VALUE "{\"value\":%u}"
 #define ERROR "{\"error\":{\"name\":\"task_error\"}}"
 
