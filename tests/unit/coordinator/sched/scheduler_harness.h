@@ -220,6 +220,17 @@ static inline void complete(struct shell *sh, struct sched_attempt *a, uint64_t 
     end(sh, a, SCHED_END_COMPLETE);
 }
 
+/* Answers all sent attempts of the job at once. */
+static inline void complete_job(struct shell *sh, const struct sched_job *job)
+{
+    for (unsigned i = 0; i < sh->out_n;) {
+        if (sh->out[i]->chunk->job == job)
+            complete(sh, sh->out[i], 0);
+        else
+            i++;
+    }
+}
+
 /* Moves the clock until an attempt is sent. */
 static inline void until_sent(struct shell *sh)
 {

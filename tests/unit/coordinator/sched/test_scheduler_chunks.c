@@ -1,0 +1,193 @@
+/* How many items are in a chunk, and how many chunks are in flight. */
+#include "unit/coordinator/sched/scheduler_harness.h"
+
+Test(scheduler_chunks, chunks_begin_with_one_item_and_reach_thousands_in_a_few_answers)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 2);
+    job_of(&sh, 1000000);
+    run(&sh);
+    cr_assert_eq(items_of(sh.out[0]), 1);
+    uint32_t largest = 0;
+    for (unsigned answers = 0; answers < 25; answers++) {
+        sh.now += 100 * NS_PER_US;
+        complete(&sh, sh.out[0], 0);
+        run(&sh);
+        for (unsigned i = 0; i < sh.out_n; i++) largest = items_of(sh.out[i]) > largest ? items_of(sh.out[i]) : largest;
+    }
+    cr_assert_geq(largest, 16000);
+    shell_over(&sh);
+}
+
+Test(scheduler_chunks, long_items_go_one_by_one_and_do_not_pile_up)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 8);
+    job_of(&sh, 10000);
+    run(&sh);
+    for (unsigned i = 0; i < 100; i++) {
+        complete(&sh, sh.out[0], 125); /* eight slots, one second per item */
+        run(&sh);
+    }
+    for (unsigned i = 0; i < sh.out_n; i++) cr_assert_eq(items_of(sh.out[i]), 1);
+    cr_assert_geq(sh.out_n, 8);
+    cr_assert_leq(sh.out_n, 10);
+    shell_over(&sh);
+}
+
+Test(scheduler_chunks, a_fixed_chunk_size_is_kept_and_waits_until_it_is_full)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 4);
+    worker(&sh, 4);
+    struct sched_job_params p;
+    sched_job_params_init(&p);
+    p.chunk_size = 10;
+    struct sched_job *job = sched_job_add(sh.s, &p, sh.now);
+    sched_job_offer(job, 15, 15 * ITEM_BYTES);
+    run(&sh);
+    cr_assert_eq(sh.sends, 1);
+    cr_assert_eq(items_of(sh.out[0]), 10);
+    sched_job_no_more_items(job);
+    run(&sh);
+    cr_assert_eq(sh.sends, 2);
+    cr_assert_eq(items_of(sh.out[1]), 5);
+    shell_over(&sh);
+}
+
+Test(scheduler_chunks, chunks_keep_to_their_bytes)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 4);
+    struct sched_job_params p;
+    sched_job_params_init(&p);
+    p.chunk_size = 100;
+    p.max_chunk_bytes = 10 * ITEM_BYTES;
+    job_with(&sh, &p, 1000);
+    run(&sh);
+    for (unsigned i = 0; i < sh.out_n; i++) cr_assert_eq(items_of(sh.out[i]), 10);
+    shell_over(&sh);
+}
+
+Test(scheduler_chunks, what_is_less_than_a_request_is_worth_is_not_split)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 2);
+    struct sched_job *job = job_of(&sh, 10);
+    run(&sh);
+    sh.now += 100 * NS_PER_US;
+    complete_job(&sh, job);
+    unsigned first = sh.sends;
+    run(&sh);
+    cr_assert_lt(first, 10);
+    cr_assert_eq(sh.sends - first, 1);
+    shell_over(&sh);
+}
+
+Test(scheduler_chunks, one_run_cuts_so_much_and_the_next_follows_at_once)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (int i = 0; i < 8; i++) worker(&sh, 4);
+    struct sched_job_params p;
+    sched_job_params_init(&p);
+    p.chunk_size = 32 * 1024;
+    job_with(&sh, &p, 10000000);
+    run(&sh);
+    cr_assert_eq(sh.sends, 1);
+    cr_assert_eq(sh.next, sh.now);
+    for (unsigned runs = 1; sh.next == sh.now; runs++) {
+        cr_assert_eq(sh.sends, runs);
+        run(&sh);
+    }
+    cr_assert_geq(sh.sends, 8);
+    shell_over(&sh);
+}
+
+/* Many workers have one slot each. 32 chunks may be in flight while chunks are small. */
+static struct sched_job *start_crowd(struct shell *sh)
+{
+    shell_init(sh);
+    for (unsigned i = 0; i < 200; i++) worker(sh, 1);
+    struct sched_job *job = job_of(sh, 1000000);
+    run(sh);
+    cr_assert_eq(sh->out_n, 32);
+    return job;
+}
+
+static void end_crowd(struct shell *sh, struct sched_job *job)
+{
+    sched_job_cancel(job, SCHED_CANCELLED, "the test is over");
+    run(sh);
+    while (sh->out_n > 0) end(sh, sh->out[0], SCHED_END_LOST);
+    run(sh);
+    shell_over(sh);
+}
+
+Test(scheduler_chunks, while_chunks_grow_no_more_of_them_are_in_flight)
+{
+    struct shell sh;
+    struct sched_job *job = start_crowd(&sh);
+    struct sched_attempt *quick = sh.out[0];
+    answer(&sh, quick, items_of(quick), 0);
+    sched_attempt_cost(quick, items_of(quick), 100, 0);
+    end(&sh, quick, SCHED_END_COMPLETE);
+    run(&sh);
+    for (uint64_t end = sh.now + 3 * MS; sh.now < end; run_at(&sh, sh.now + MS)) cr_assert_eq(sh.out_n, 32);
+    run_at(&sh, sh.now + 2 * MS);
+    cr_assert_gt(sh.out_n, 32, "nothing is answered any more, so the items may be long");
+    end_crowd(&sh, job);
+}
+
+/* If a process has slept, its first item takes long. */
+Test(scheduler_chunks, items_of_small_chunks_are_not_taken_for_long_ones)
+{
+    struct shell sh;
+    struct sched_job *job = start_crowd(&sh);
+    struct sched_attempt *slow = sh.out[0];
+    sh.now += MS;
+    sched_attempt_cost(slow, 1, 900000, 0);
+    complete(&sh, slow, 0);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 32, "%zu chunks in flight", (size_t)sh.out_n);
+    end_crowd(&sh, job);
+}
+
+Test(scheduler_chunks, on_a_crowded_machine_the_number_of_small_chunks_grows_slowly)
+{
+    struct shell sh;
+    struct sched_job *job = start_crowd(&sh);
+    struct sched_attempt *late = sh.out[0];
+    sh.now += 40 * MS;
+    sched_attempt_cost(late, 1, 100, 0);
+    complete(&sh, late, 0);
+    run(&sh);
+    for (uint64_t end = sh.now + 30 * MS; sh.now < end; run_at(&sh, sh.now + MS)) cr_assert_eq(sh.out_n, 32);
+    run_at(&sh, sh.now + 20 * MS);
+    cr_assert_gt(sh.out_n, 32, "the items may be long all the same");
+    end_crowd(&sh, job);
+}
+
+/* 10 s of work for 2,000 slots is 5 ms for each. Half of that in each chunk would be 4,000 chunks, and more at the end.
+ * The coordinator needs 50 us for each, which is 200 ms. */
+Test(scheduler_chunks, a_job_with_little_work_uses_some_of_the_slots)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 1000; i++) worker(&sh, 2);
+    job_of(&sh, 100000);
+    for (run(&sh); sh.finished == 0;) {
+        sh.now += 100 * NS_PER_US;
+        struct sched_attempt *first = sh.out[0];
+        sched_attempt_cost(first, items_of(first), 100000 * (uint64_t)items_of(first), 50000);
+        complete(&sh, first, 0);
+        run(&sh);
+    }
+    cr_assert_lt(sh.sends, 2500, "%u chunks", (unsigned)sh.sends);
+    shell_over(&sh);
+}
