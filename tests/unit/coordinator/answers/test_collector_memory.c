@@ -1,0 +1,109 @@
+/* The memory of collectors: their caps, what they share, and a spill that fails. */
+#include "common/base/limits.h"
+#include "unit/coordinator/answers/collector_harness.h"
+
+Test(collector_memory, completion_order_spills_what_nobody_reads)
+{
+    static struct spill spill;
+    struct collector *c = collector(COLLECT_COMPLETION_ORDER, 100000, &spill);
+    for (uint64_t i = 0; i < 300; i++) cr_assert_eq(add(c, i * 1000, 1000), COLLECTOR_OK);
+    cr_assert_gt(collector_spilled_bytes(c), 1000000);
+    cr_assert_lt(collector_memory_bytes(c), 300000);
+    cr_assert_eq(drain(c, NULL), 300000);
+    assert_empty_and_free(c);
+}
+
+/* Many jobs whose readers take nothing. One after the other adds a few lines, again and again. Besides its share, each
+ * job holds the answers that go out next, and the bookkeeping of those in its file. */
+static void fill_shared(enum collector_order order)
+{
+    enum { JOBS = 100, LINES = 8 };
+    static char lines[LINES * 1024];
+    struct memory_budget shared = {.most = 2 * MIB, .floor = 16 * KIB};
+    struct collector *jobs[JOBS];
+    struct spill *spills[JOBS];
+    memset(lines, 'x', sizeof lines);
+    for (unsigned i = 0; i < LINES; i++) lines[(i + 1) * 1024 - 1] = '\n';
+    for (unsigned i = 0; i < JOBS; i++) {
+        spills[i] = calloc(1, sizeof(struct spill));
+        jobs[i] = collector_new(
+            &(struct collector_config){.order = order,
+                                       .memory_cap = MIB,
+                                       .shared = &shared,
+                                       .spill = {.write = spill_write, .read = spill_read, .ctx = spills[i]}});
+    }
+    for (unsigned round = 0; round < 40; round++) {
+        for (unsigned i = 0; i < JOBS; i++)
+            cr_assert_eq(collector_add(jobs[i], (uint64_t)round * LINES, LINES, lines, sizeof lines), COLLECTOR_OK);
+        size_t sum = 0;
+        for (unsigned i = 0; i < JOBS; i++) sum += collector_memory_bytes(jobs[i]);
+        cr_assert_eq(sum, shared.used);
+        cr_assert_leq(sum, shared.most + JOBS * (shared.floor + 16 * KIB), "%zu", sum);
+    }
+    for (unsigned i = 0; i < JOBS; i++) {
+        struct answer_run run;
+        enum collector_status status;
+        uint64_t n = 0;
+        while (collector_peek(jobs[i], &run, &status)) {
+            cr_assert_eq(run.first, n);
+            cr_assert_eq(run.len, run.n * 1024);
+            n += run.n;
+            collector_consume(jobs[i], run.n, run.len);
+        }
+        cr_assert_eq(n, 40 * LINES);
+        collector_free(jobs[i]);
+        free(spills[i]);
+    }
+    cr_assert_eq(shared.used, 0);
+    assert_no_leaks();
+}
+
+Test(collector_memory, jobs_with_slow_readers_share_the_memory_in_input_order)
+{
+    fill_shared(COLLECT_INPUT_ORDER);
+}
+
+Test(collector_memory, jobs_with_slow_readers_share_the_memory_in_completion_order)
+{
+    fill_shared(COLLECT_COMPLETION_ORDER);
+}
+
+Test(collector_memory, a_job_may_hold_what_is_left_and_at_most_its_cap)
+{
+    struct memory_budget m = {.most = 100, .used = 30, .floor = 20};
+    cr_assert_eq(memory_budget_share(NULL, 50), 50);
+    cr_assert_eq(memory_budget_share(&m, 50), 50);
+    cr_assert_eq(memory_budget_share(&m, 90), 70);
+    m.used = 120;
+    cr_assert_eq(memory_budget_share(&m, 50), 20);
+    cr_assert_eq(memory_budget_share(&m, 10), 10);
+    m.most = 0;
+    cr_assert_eq(memory_budget_share(&m, 50), 50);
+}
+
+Test(collector_memory, a_full_disk_is_an_error_and_nothing_else)
+{
+    static struct spill spill;
+    spill.full = true;
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 10000, &spill);
+    enum collector_status status = COLLECTOR_OK;
+    for (uint64_t i = 1; i < 1000 && status == COLLECTOR_OK; i++) status = add(c, i * 100, 100);
+    cr_assert_eq(status, COLLECTOR_SPILL_FAILED);
+    collector_free(c);
+    assert_no_leaks();
+}
+
+Test(collector_memory, a_spill_that_cannot_be_read_is_an_error)
+{
+    static struct spill spill;
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 10000, &spill);
+    for (uint64_t i = 1; i < 100; i++) cr_assert_eq(add(c, i * 100, 100), COLLECTOR_OK);
+    spill.unreadable = true;
+    cr_assert_eq(add(c, 0, 100), COLLECTOR_OK);
+    struct answer_run run;
+    enum collector_status status;
+    while (collector_peek(c, &run, &status)) collector_consume(c, run.n, run.len);
+    cr_assert_eq(status, COLLECTOR_SPILL_FAILED);
+    collector_free(c);
+    assert_no_leaks();
+}
