@@ -45,6 +45,7 @@ class FakeCoordinator:
     def __init__(self, test, store=True, page=200):
         self.store, self.page = store, page
         self.jobs, self.synchronous, self.requests, self.keys = {}, [], [], {}
+        self.events_before_cut = []  # the same for streams of events
         self.lines_before_cut = []  # for each stream of results that is to be cut: after how many lines
         self.cut_after_post = 0     # answers to POST that get lost
         self.away = 0               # requests that are answered 503
@@ -62,7 +63,7 @@ class FakeCoordinator:
                 with contextlib.suppress(ConnectionError):
                     coordinator.answer(self, body)
 
-            do_GET = do_POST = do_DELETE = handle_any
+            do_GET = do_POST = do_PATCH = do_DELETE = handle_any
 
             def log_message(self, *_):
                 pass
@@ -108,9 +109,9 @@ class FakeCoordinator:
         self.send(handler, status, {"status": status, "title": "Problem", "detail": detail}, PROBLEM, **headers)
 
     @staticmethod
-    def begin_stream(handler):
+    def begin_stream(handler, content_type=NDJSON):
         handler.send_response(200)
-        handler.send_header("Content-Type", NDJSON)
+        handler.send_header("Content-Type", content_type)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
 
@@ -139,8 +140,12 @@ class FakeCoordinator:
             self.problem(handler, 404, f"there is no job {words[0]}")
         elif words[1:] == ["results"]:
             self.stream(handler, self.jobs[words[0]], query)
+        elif words[1:] == ["events"]:
+            self.events(handler, self.jobs[words[0]].document)
         elif words[1:] == ["redrive"]:
             self.redrive(handler, self.jobs[words[0]].document)
+        elif handler.command == "PATCH":
+            self.change(handler, self.jobs[words[0]].document, json.loads(body))
         elif handler.command == "DELETE":
             self.delete(handler, self.jobs[words[0]].document, query.get("only"))
         else:
@@ -211,6 +216,34 @@ class FakeCoordinator:
             return
         document.update(status="pending", redrive_count=document["redrive_count"] + 1)
         self.send(handler, 202, document)
+
+    def change(self, handler, document, changes):
+        if document["status"] in ENDED:
+            self.problem(handler, 409, "the job has ended, so it cannot be changed")
+            return
+        document["options"] = {**document.get("options", {}), **changes}
+        self.send(handler, 200, document)
+
+    def events(self, handler, document):
+        """Progress of one item at a time, after the event that the client knows, and then the end."""
+        counts = document["counts"]
+        known = int(handler.headers["Last-Event-ID"] or -1)
+        self.begin_stream(handler, "text/event-stream")
+        left = self.events_before_cut.pop(0) if self.events_before_cut else None
+        for done in range(known + 1, counts["total"] + 1):
+            shown = {**document, "status": "running", "counts": {**counts, "succeeded": done}}
+            if done == counts["total"]:
+                with self.ended:
+                    self.ended.wait_for(lambda: document["status"] in ENDED)
+                shown = document
+            data = f": a comment\n\nevent: any\r\nid: {done}\ndata: {json.dumps(shown)}\n\n".encode()
+            if left == 0:
+                self.send_line(handler, data[:len(data) - 5])
+                self.cut(handler)
+                return
+            left = left and left - 1
+            self.send_line(handler, data)
+        handler.wfile.write(b"0\r\n\r\n")
 
     def stream(self, handler, job, query):
         self.begin_stream(handler)

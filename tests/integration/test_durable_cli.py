@@ -239,7 +239,7 @@ class Ids(FakeTest):
         self.assert_ended(self.cli("status", "0195f2"), 3, [], ["the coordinator has no job store"])
 
     def test_what_is_no_id_is_wrong_usage(self):
-        for command in ("status", "wait", "results", "cancel", "redrive"):
+        for command in ("status", "wait", "events", "results", "cancel", "redrive"):
             with self.subTest(command):
                 self.assert_ended(self.cli(command), 2, [], ["the id of a job is missing"])
                 self.assert_ended(self.cli(command, "../tasks"), 2, [], ["neither the id of a job"])

@@ -8,7 +8,7 @@
 #ifndef FANTAIL_CLI_JOBS_DETACH_H
 #define FANTAIL_CLI_JOBS_DETACH_H
 
-#include "cli/jobs/job_service.h"
+#include "cli/remote/job_service.h"
 
 struct detach_options {
     struct option_words labels;

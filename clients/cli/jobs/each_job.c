@@ -59,6 +59,12 @@ void job_print_line(const char *id, const char *fmt, ...)
     va_end(args);
 }
 
+void job_print_progress(const struct remote_job *j)
+{
+    job_print_line(j->id, "%s  %llu/%llu, %llu failed", remote_status_words[j->status],
+                   (unsigned long long)remote_job_done(j), (unsigned long long)j->total, (unsigned long long)j->failed);
+}
+
 int job_print_end(int status)
 {
     if (job_print_flush()) return status;

@@ -2,7 +2,7 @@
 #ifndef FANTAIL_CLI_JOBS_EACH_JOB_H
 #define FANTAIL_CLI_JOBS_EACH_JOB_H
 
-#include "cli/jobs/job_service.h"
+#include "cli/remote/job_service.h"
 
 struct each_job {
     const struct option_spec *spec;
@@ -23,6 +23,8 @@ MUST_CHECK int each_job_run(const struct each_job *e);
 void job_print_json(const struct remote_job *j);
 /* Prints a line on standard output: the id, then the words. */
 void job_print_line(const char *id, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Prints the job's id, its status and how many items are done. */
+void job_print_progress(const struct remote_job *j);
 /* Writes what was printed. Returns false if standard output cannot be written. */
 bool job_print_flush(void);
 /* Writes what is left of standard output. Returns `status`, or says why not all was written and returns

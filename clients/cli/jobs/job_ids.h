@@ -2,7 +2,7 @@
 #ifndef FANTAIL_CLI_JOBS_JOB_IDS_H
 #define FANTAIL_CLI_JOBS_JOB_IDS_H
 
-#include "cli/jobs/job_service.h"
+#include "cli/remote/job_service.h"
 
 struct job_id {
     char text[REMOTE_ID_SIZE];

@@ -2,7 +2,7 @@
 #ifndef FANTAIL_CLI_JOBS_JOB_PAGES_H
 #define FANTAIL_CLI_JOBS_JOB_PAGES_H
 
-#include "cli/jobs/job_service.h"
+#include "cli/remote/job_service.h"
 
 #define JOB_PAGE_MAX 200 /* jobs of one page at most */
 

@@ -2,7 +2,7 @@
 #ifndef FANTAIL_CLI_JOBS_JOB_TABLE_H
 #define FANTAIL_CLI_JOBS_JOB_TABLE_H
 
-#include "cli/jobs/remote_job.h"
+#include "cli/remote/remote_job.h"
 
 enum job_column {
     COLUMN_ID,

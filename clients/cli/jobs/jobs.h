@@ -5,7 +5,9 @@
  *     list_jobs.c     fantail jobs
  *     show_jobs.c     fantail status
  *     wait_jobs.c     fantail wait
+ *     follow_job.c    fantail events
  *     read_results.c  fantail results
+ *     set_options.c   fantail change
  *     change_jobs.c   fantail cancel, fantail redrive
  */
 #ifndef FANTAIL_CLI_JOBS_JOBS_H
@@ -14,7 +16,9 @@
 int command_jobs(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_wait(int argc, char **argv);
+int command_events(int argc, char **argv);
 int command_results(int argc, char **argv);
+int command_change(int argc, char **argv);
 int command_cancel(int argc, char **argv);
 int command_redrive(int argc, char **argv);
 

@@ -4,7 +4,6 @@
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
 #include "cli/http/query.h"
-#include "cli/http/refusal.h"
 #include "cli/map/result_line.h"
 #include "protocol/protocol.h"
 
@@ -146,33 +145,12 @@ static void read_answer(struct results_stream *r)
     } while (job_service_step(r->service));
 }
 
-/* Returns whether it is worth asking again. */
-static bool may_go_on(struct results_stream *r)
-{
-    struct connection *c = &r->service->http;
-    struct buf why = {0};
-    bool refused = c->state == CONNECTION_DONE && c->status != 200;
-    if (refused && c->status != 429 && c->status != 503) {
-        refusal_complain(c);
-        return false;
-    }
-    if (refused)
-        refusal_add_text(c, &why);
-    else if (!r->service->reached && c->error[0])
-        buf_add_str(&why, c->error);
-    else
-        buf_addf(&why, "the stream of results was cut: %s", c->error[0] ? c->error : "the end line is missing");
-    bool again = job_service_try_again(r->service, buf_cstr(&why));
-    buf_release(&why);
-    return again;
-}
-
 int results_stream_run(struct results_stream *r)
 {
     do {
         request(r);
         read_answer(r);
         if (is_stopped(r)) break;
-    } while (may_go_on(r));
+    } while (job_service_may_go_on(r->service, "the stream of results", "the end line is missing"));
     return r->ended && !r->failed ? r->status : EXIT_JOB_FAILED;
 }

@@ -5,7 +5,7 @@
 #ifndef FANTAIL_CLI_JOBS_RESULTS_STREAM_H
 #define FANTAIL_CLI_JOBS_RESULTS_STREAM_H
 
-#include "cli/jobs/job_service.h"
+#include "cli/remote/job_service.h"
 #include "cli/map/failures.h"
 #include "cli/map/output.h"
 

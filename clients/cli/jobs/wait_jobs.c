@@ -73,9 +73,7 @@ static int wait_for(struct job_service *s, const char *id, void *data)
     if (config->json)
         job_print_json(&job);
     else
-        job_print_line(id, "%s  %llu/%llu, %llu failed", remote_status_words[job.status],
-                       (unsigned long long)remote_job_done(&job), (unsigned long long)job.total,
-                       (unsigned long long)job.failed);
+        job_print_progress(&job);
     if (!remote_job_has_ended(&job)) complain("job %s has not ended after %g s", id, config->timeout_s);
     return remote_job_exit_status(&job);
 }

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "cli/base/exit_status.h"
-#include "cli/jobs/remote_job.h"
+#include "cli/remote/remote_job.h"
 
 static const char whole[] =
     "\n{\"id\":\"0195f2c4-1a2b-7000-8000-000000000001\",\"status\":\"partial\",\"task\":\"square\",\"counts\":{"

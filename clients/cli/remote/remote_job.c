@@ -1,4 +1,4 @@
-#include "cli/jobs/remote_job.h"
+#include "cli/remote/remote_job.h"
 
 #include <time.h>
 

@@ -1,6 +1,6 @@
 /* A job as the coordinator describes it: the answer of GET /v1/jobs/ID, or one member of the list. Pure. */
-#ifndef FANTAIL_CLI_JOBS_REMOTE_JOB_H
-#define FANTAIL_CLI_JOBS_REMOTE_JOB_H
+#ifndef FANTAIL_CLI_REMOTE_REMOTE_JOB_H
+#define FANTAIL_CLI_REMOTE_REMOTE_JOB_H
 
 #include "common/json/json_walk.h"
 

@@ -4,12 +4,12 @@
  * 503), for at most reconnect_s. If the first connection cannot be made, it is not tried again, because its URL may
  * be wrong.
  */
-#ifndef FANTAIL_CLI_JOBS_JOB_SERVICE_H
-#define FANTAIL_CLI_JOBS_JOB_SERVICE_H
+#ifndef FANTAIL_CLI_REMOTE_JOB_SERVICE_H
+#define FANTAIL_CLI_REMOTE_JOB_SERVICE_H
 
 #include "cli/http/connection.h"
 #include "cli/http/patience.h"
-#include "cli/jobs/remote_job.h"
+#include "cli/remote/remote_job.h"
 #include "common/base/random.h"
 
 #define JOB_SERVICE_SILENCE_S 90
@@ -53,6 +53,9 @@ MUST_CHECK int job_service_answered_job(struct job_service *s, struct remote_job
 /* Call it when a try has failed, with why. Waits before the next try and returns true. Returns false after a complaint
  * when the service was away for too long, or without one after a signal to end. */
 MUST_CHECK bool job_service_try_again(struct job_service *s, const char *why);
+/* The same for a stream that has ended too early, such as "the stream of results"; `missing` says what it lacks. An
+ * answer that is neither 200, 429 nor 503 is not asked for again. */
+MUST_CHECK bool job_service_may_go_on(struct job_service *s, const char *stream, const char *missing);
 /* Waits; returns early after a signal to end. */
 void job_service_pause(uint64_t ms);
 /* Polls the connection once and moves it on. If nothing came for JOB_SERVICE_SILENCE_S, closes it and returns false; a

@@ -1,4 +1,4 @@
-#include "cli/jobs/job_service.h"
+#include "cli/remote/job_service.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -61,6 +61,26 @@ bool job_service_try_again(struct job_service *s, const char *why)
     /* Many commands may have lost the same coordinator. With jitter they do not all come back at once. */
     job_service_pause(wait_ms + (uint64_t)(random_unit(&s->random) * 0.5 * (double)wait_ms));
     return !interrupt_signal();
+}
+
+bool job_service_may_go_on(struct job_service *s, const char *stream, const char *missing)
+{
+    struct connection *c = &s->http;
+    struct buf why = {0};
+    bool refused = c->state == CONNECTION_DONE && c->status != 200;
+    if (refused && c->status != 429 && c->status != 503) {
+        refusal_complain(c);
+        return false;
+    }
+    if (refused)
+        refusal_add_text(c, &why);
+    else if (!s->reached && c->error[0])
+        buf_add_str(&why, c->error);
+    else
+        buf_addf(&why, "%s was cut: %s", stream, c->error[0] ? c->error : missing);
+    bool again = job_service_try_again(s, buf_cstr(&why));
+    buf_release(&why);
+    return again;
 }
 
 static bool has_answer(const struct job_service *s, const struct job_request *r)
