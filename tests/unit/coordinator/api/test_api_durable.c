@@ -3,54 +3,8 @@
 #include "coordinator/api/api_durable.h"
 
 #include "common/net/prefer_header.h"
-#include "common/observe/log.h"
 #include "coordinator/api/api_wait.h"
-#include "coordinator/coordinator.h"
-#include "unit/coordinator/durable/fake_store.h"
-#include "unit/coordinator/fake_client.h"
-#include "unit/coordinator/fake_exchange.h"
-#include "unit/fake_clock.h"
-#include "unit/leaks.h"
-
-#define ID "0195f2c4-0000-7000-8000-000000000001"
-
-struct desk {
-    uv_loop_t loop;
-    struct fake_store *store;
-    struct coordinator c; /* only what the handlers need */
-    struct jobs_config config;
-    struct http_exchange x;
-};
-
-static void desk_init(struct desk *d)
-{
-    *d = (struct desk){.x = {.id = ID}};
-    log_set_level(LOG_LEVEL_ERROR);
-    uv_loop_init(&d->loop);
-    d->store = fake_store_new(NULL);
-    d->c.store = &d->store->store;
-    d->c.watches = (struct job_watches){.store = d->c.store, .heartbeat_s = 15};
-    d->c.durable.draining = true; /* claims nothing */
-    list_init(&d->c.durable.runs);
-    list_init(&d->c.jobs.by_age);
-    d->c.jobs.config = &d->config;
-    d->c.durable.jobs = &d->c.jobs;
-    fake_clock_start();
-    job_watches_start(&d->c.watches, &d->loop);
-}
-
-static void desk_over(struct desk *d)
-{
-    if (!d->x.closed) exchange_close(&d->x, HTTP_CLOSED_DONE);
-    fake_store_run(d->store);
-    fake_store_free(d->store);
-    job_watches_stop(&d->c.watches);
-    uv_run(&d->loop, UV_RUN_DEFAULT);
-    cr_assert_eq(uv_loop_close(&d->loop), 0);
-    fake_client_release();
-    fake_clock_ns = 0;
-    assert_no_leaks();
-}
+#include "unit/coordinator/api/api_harness.h"
 
 static void redrive(struct http_exchange *x, struct coordinator *c)
 {
@@ -143,14 +97,6 @@ Test(api_durable, an_id_that_is_too_long_is_no_job)
 
 /* Waiting. */
 
-/* The one watch of the desk. */
-static struct job_watch *watch_of(struct desk *d)
-{
-    struct list_link *first = list_next(&d->c.watches.all, NULL);
-    cr_assert(first, "nobody waits");
-    return CONTAINER_OF(first, struct job_watch, link);
-}
-
 static struct fake_job *begin_wait(struct desk *d, const char *wait_s)
 {
     desk_init(d);
@@ -161,13 +107,6 @@ static struct fake_job *begin_wait(struct desk *d, const char *wait_s)
     fake_store_run(d->store);
     cr_assert_eq(d->x.status, 0, "the job has not ended");
     return j;
-}
-
-static void tick(struct desk *d, uint64_t after_ns)
-{
-    struct job_watch *w = watch_of(d);
-    w->ops->tick(w->owner, now_ns() + after_ns);
-    fake_store_run(d->store);
 }
 
 Test(api_durable, a_client_waits_for_the_end_of_a_job_and_is_woken)

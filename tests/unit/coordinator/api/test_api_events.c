@@ -1,67 +1,30 @@
 /* The events of a durable job: which are sent, how a client resumes, and when the stream ends. */
 #include "coordinator/api/api_events.h"
 
-#include "common/observe/log.h"
-#include "coordinator/coordinator.h"
-#include "unit/coordinator/durable/fake_store.h"
-#include "unit/coordinator/fake_client.h"
-#include "unit/coordinator/fake_exchange.h"
-#include "unit/fake_clock.h"
-#include "unit/leaks.h"
+#include "unit/coordinator/api/api_harness.h"
 
-#define ID "0195f2c4-0000-7000-8000-000000000001"
-
-struct events_desk {
-    uv_loop_t loop;
-    struct fake_store *store;
-    struct fake_job *job;
-    struct coordinator c; /* only what the handler needs */
-    struct http_exchange x;
-};
-
-static void begin(struct events_desk *d, enum stored_state state, const char *last_id)
+/* A client asks for the events of a job, and names the last one that it knows. */
+static struct fake_job *begin(struct desk *d, enum stored_state state, const char *last_id)
 {
-    *d = (struct events_desk){.x = {.id = ID, .last_event_id = last_id}};
-    log_set_level(LOG_LEVEL_ERROR);
-    uv_loop_init(&d->loop);
-    d->store = fake_store_new(NULL);
-    d->c.store = &d->store->store;
-    d->c.watches = (struct job_watches){.store = d->c.store, .heartbeat_s = 15};
-    list_init(&d->c.durable.runs);
-    fake_clock_start();
-    job_watches_start(&d->c.watches, &d->loop);
-    d->job = fake_store_add_job(d->store, ID, state, 9);
+    desk_init(d);
+    d->x.last_event_id = last_id;
+    struct fake_job *j = fake_store_add_job(d->store, ID, state, 9);
     api_watch_events(&d->x, &d->c);
-}
-
-static void over(struct events_desk *d)
-{
-    if (!d->x.closed) exchange_close(&d->x, HTTP_CLOSED_DONE);
-    fake_store_run(d->store);
-    fake_store_free(d->store);
-    job_watches_stop(&d->c.watches);
-    uv_run(&d->loop, UV_RUN_DEFAULT);
-    cr_assert_eq(uv_loop_close(&d->loop), 0);
-    fake_client_release();
-    fake_clock_ns = 0;
-    assert_no_leaks();
+    return j;
 }
 
 /* Time passes. Returns whether the stream has ended. */
-static bool pass(struct events_desk *d, unsigned ms)
+static bool pass(struct desk *d, unsigned ms)
 {
     fake_store_run(d->store);
     for (unsigned i = 0; i < ms; i += 100) {
         fake_clock_pass(100);
-        struct list_link *first = list_next(&d->c.watches.all, NULL);
-        struct job_watch *w = CONTAINER_OF(first, struct job_watch, link);
-        w->ops->tick(w->owner, now_ns());
-        fake_store_run(d->store);
+        tick(d, 0);
     }
     return exchange_pull(&d->x, 512);
 }
 
-static unsigned count(struct events_desk *d, const char *text)
+static unsigned count(struct desk *d, const char *text)
 {
     unsigned n = 0;
     for (const char *at = buf_cstr(&d->x.answer); (at = strstr(at, text)); at++) n++;
@@ -70,71 +33,71 @@ static unsigned count(struct events_desk *d, const char *text)
 
 Test(api_events, each_state_and_the_progress_are_sent_until_the_end)
 {
-    struct events_desk d;
-    begin(&d, STORED_PENDING, NULL);
+    struct desk d;
+    struct fake_job *j = begin(&d, STORED_PENDING, NULL);
     cr_assert_not(pass(&d, 0));
     cr_assert_eq(count(&d, "event: status\nid: 0-0-pending-0\ndata: {\"id\":\"" ID "\""), 1);
-    d.job->job.state = STORED_RUNNING;
-    d.job->job.fence = 1;
+    j->job.state = STORED_RUNNING;
+    j->job.fence = 1;
     job_watches_poke(&d.c.watches, ID);
     cr_assert_not(pass(&d, 0));
     cr_assert_eq(count(&d, "event: status\nid: 0-1-running-0\n"), 1);
     for (unsigned i = 1; i < 9; i++) {
-        d.job->job.counts.succeeded = i;
+        j->job.counts.succeeded = i;
         job_watches_poke(&d.c.watches, ID);
         cr_assert_not(pass(&d, 100));
     }
     cr_assert_leq(count(&d, "event: progress\n"), 1, "at most one a second");
     cr_assert_not(pass(&d, 2000));
     cr_assert_eq(count(&d, "id: 0-1-running-8\n"), 1);
-    d.job->job.state = STORED_SUCCEEDED;
-    d.job->job.counts.succeeded = 9;
+    j->job.state = STORED_SUCCEEDED;
+    j->job.counts.succeeded = 9;
     job_watches_poke(&d.c.watches, ID);
     cr_assert(pass(&d, 0));
     cr_assert_eq(count(&d, "event: end\nid: 0-1-succeeded-9\n"), 1);
-    over(&d);
+    desk_over(&d);
 }
 
 Test(api_events, a_client_resumes_with_what_it_does_not_know)
 {
-    struct events_desk d;
+    struct desk d;
     begin(&d, STORED_RUNNING, "0-0-running-0");
     cr_assert_not(pass(&d, 2000));
     cr_assert_eq(count(&d, "event: "), 0, "%s", buf_cstr(&d.x.answer));
-    over(&d);
+    desk_over(&d);
     begin(&d, STORED_RUNNING, "0-0-pending-0");
     cr_assert_not(pass(&d, 0));
     cr_assert_eq(count(&d, "event: status\nid: 0-0-running-0\n"), 1);
-    over(&d);
+    desk_over(&d);
     begin(&d, STORED_PARTIAL, "0-0-running-0");
     cr_assert(pass(&d, 0));
     cr_assert_eq(count(&d, "event: end\n"), 1);
-    over(&d);
+    desk_over(&d);
     begin(&d, STORED_PARTIAL, "0-0-partial-0");
     pass(&d, 0);
     cr_assert_eq(d.x.status, 204);
-    over(&d);
+    desk_over(&d);
 }
 
 Test(api_events, a_quiet_stream_gets_heartbeats_and_the_store_may_be_away)
 {
-    struct events_desk d;
-    begin(&d, STORED_RUNNING, NULL);
+    struct desk d;
+    struct fake_job *j = begin(&d, STORED_RUNNING, NULL);
     cr_assert_not(pass(&d, 0));
     d.store->away = true;
     cr_assert_not(pass(&d, 16000));
     cr_assert_eq(count(&d, ": heartbeat\n\n"), 1);
     d.store->away = false;
-    d.job->job.state = STORED_CANCELLED;
+    j->job.state = STORED_CANCELLED;
     cr_assert(pass(&d, 1000));
     cr_assert_eq(count(&d, "event: end\n"), 1);
-    over(&d);
+    desk_over(&d);
 }
 
 Test(api_events, a_drain_and_a_removal_end_the_stream_and_a_client_may_hang_up)
 {
     for (unsigned how = 0; how < 3; how++) {
-        struct events_desk d;
+        struct desk d;
         begin(&d, STORED_RUNNING, NULL);
         cr_assert_not(pass(&d, 0));
         if (how == 0) job_watches_drain(&d.c.watches);
@@ -145,7 +108,7 @@ Test(api_events, a_drain_and_a_removal_end_the_stream_and_a_client_may_hang_up)
         else
             cr_assert(pass(&d, how == 1 ? 1000 : 0));
         if (how < 2) cr_assert_eq(count(&d, "event: end\n"), 0);
-        over(&d);
+        desk_over(&d);
     }
 }
 
@@ -156,11 +119,11 @@ Test(api_events, what_the_store_says_first_is_the_status_of_the_answer)
         int http;
     } rows[] = {{STORE_NOT_FOUND, 404}, {STORE_AWAY, 503}, {STORE_BROKEN, 500}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct events_desk d;
+        struct desk d;
         begin(&d, STORED_RUNNING, NULL);
         fake_store_fail(d.store, STORE_READ_JOB, rows[i].store, 1);
         fake_store_run(d.store);
         cr_assert_eq(d.x.status, rows[i].http);
-        over(&d);
+        desk_over(&d);
     }
 }
