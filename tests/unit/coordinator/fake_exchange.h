@@ -180,6 +180,16 @@ static inline void exchange_send_text(struct http_exchange *x, const char *text)
     cr_assert_eq(exchange_send(x, text, strlen(text)), strlen(text));
 }
 
+/* Sends so many bytes of lines, or a few more. Returns how many bytes were accepted. */
+static inline size_t exchange_send_lines(struct http_exchange *x, size_t bytes)
+{
+    struct buf body = {0};
+    while (body.len < bytes) buf_add_str(&body, "123456789\n");
+    size_t sent = exchange_send(x, body.data, body.len);
+    buf_release(&body);
+    return sent;
+}
+
 static inline void exchange_end_body(struct http_exchange *x)
 {
     if (!http_exchange_answered(x)) x->ops->body_end(x);

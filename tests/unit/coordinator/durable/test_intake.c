@@ -346,14 +346,10 @@ Test(intake, a_coordinator_that_drains_accepts_no_job)
 /* Sends `bytes` of lines. Returns how many of them were taken. */
 static size_t upload(struct bench *b, struct http_exchange *x, size_t bytes)
 {
-    struct buf body = {0};
     *x =
         (struct http_exchange){.prefer = "respond-async", .content_type = "application/x-ndjson", .query_task = "echo"};
     post(b, x);
-    while (body.len < bytes) buf_add_str(&body, "123456789\n");
-    size_t taken = exchange_send(x, body.data, body.len);
-    buf_release(&body);
-    return taken;
+    return exchange_send_lines(x, bytes);
 }
 
 Test(intake, uploads_share_the_memory_for_items_and_go_on)

@@ -152,13 +152,9 @@ Test(submission, items_without_a_task_are_kept_up_to_a_limit)
 /* A job of lines that runs, with `bytes` sent. Returns how many of them it took. */
 static size_t upload(struct stage *s, struct http_exchange *x, size_t bytes)
 {
-    struct buf body = {0};
     *x = (struct http_exchange){.content_type = "application/x-ndjson", .query_task = "echo"};
     stage_post(s, x);
-    while (body.len < bytes) buf_add_str(&body, "123456789\n");
-    size_t taken = exchange_send(x, body.data, body.len);
-    buf_release(&body);
-    return taken;
+    return exchange_send_lines(x, bytes);
 }
 
 Test(submission, uploads_that_run_share_the_memory_for_items_and_go_on)
