@@ -139,8 +139,7 @@ static inline struct fake_job *harness_add_job(struct fake_store *s, const char 
                                                uint64_t items)
 {
     struct fake_job *j = fake_store_add_job(s, id, STORED_PENDING, items);
-    free(j->job.options);
-    j->job.options = xstrdup(options);
+    fake_store_set_options(j, options);
     return j;
 }
 
@@ -154,13 +153,22 @@ static inline struct fake_job *harness_add_items(struct fake_store *s, const cha
     return j;
 }
 
-#define HARNESS_PLAIN  HARNESS_OPTIONS("null", "true", "null")
-#define HARNESS_UNSURE HARNESS_OPTIONS("null", "true", "false") /* its task must not run an item twice */
+#define HARNESS_WITH(options) HARNESS_OPTIONS(options, "true", "null")
+#define HARNESS_PLAIN         HARNESS_WITH("null")
+#define HARNESS_UNSURE        HARNESS_OPTIONS("null", "true", "false") /* its task must not run an item twice */
 
 static inline struct fake_job *harness_add_plain(struct fake_store *s, const char *id, uint64_t items,
                                                  uint64_t per_block)
 {
     return harness_add_items(s, id, HARNESS_PLAIN, items, per_block);
+}
+
+/* Starts a bench whose store has one pending job, `a`. */
+static inline struct fake_job *bench_start_job(struct bench *b, unsigned slots, const char *options, uint64_t items,
+                                               uint64_t per_block)
+{
+    bench_start(b, slots);
+    return harness_add_items(b->store, "a", options, items, per_block);
 }
 
 /* What is recorded of the items of a job. */

@@ -55,6 +55,12 @@ struct fake_job *fake_store_add_job(struct fake_store *s, const char *id, enum s
     return j;
 }
 
+void fake_store_set_options(struct fake_job *j, const char *options)
+{
+    free(j->job.options);
+    j->job.options = xstrdup(options);
+}
+
 void fake_store_add_lines(struct fake_store *s, struct fake_job *j, enum block_kind kind, uint64_t first, uint64_t n,
                           const char *format)
 {
@@ -103,6 +109,13 @@ bool fake_store_step(struct fake_store *s)
 void fake_store_run(struct fake_store *s)
 {
     while (fake_store_step(s)) continue;
+}
+
+struct store_call *fake_store_call(enum store_op op, const char *id)
+{
+    struct store_call *c = store_call_new(op, store_call_free, NULL);
+    snprintf(c->job.id, sizeof c->job.id, "%s", id);
+    return c;
 }
 
 void fake_store_fail(struct fake_store *s, enum store_op op, enum store_status status, unsigned times)

@@ -61,6 +61,8 @@ void fake_store_run(struct fake_store *s);
 void fake_store_release_calls(struct fake_store *s);
 /* The next `times` calls of this kind end with `status`. */
 void fake_store_fail(struct fake_store *s, enum store_op op, enum store_status status, unsigned times);
+/* Returns a call about this job for store_start(). It frees itself when it ends. */
+struct store_call *fake_store_call(enum store_op op, const char *id);
 /* Returns NULL when there is no such job. */
 struct fake_job *fake_store_find(struct fake_store *s, const char *id);
 
@@ -68,6 +70,8 @@ struct fake_job *fake_store_find(struct fake_store *s, const char *id);
 
 /* Adds a job in this state, created at s->now_ms. */
 struct fake_job *fake_store_add_job(struct fake_store *s, const char *id, enum stored_state state, uint64_t items);
+/* Replaces the options that the job was submitted with. */
+void fake_store_set_options(struct fake_job *j, const char *options);
 /* Adds a block with one range. Each of the n lines is the format applied to the item's index, with a newline. */
 void fake_store_add_lines(struct fake_store *s, struct fake_job *j, enum block_kind kind, uint64_t first, uint64_t n,
                           const char *format);

@@ -4,8 +4,7 @@
 Test(durable_run, a_job_with_items_in_several_blocks_ends)
 {
     struct bench b;
-    bench_start(&b, 4);
-    struct fake_job *j = harness_add_plain(b.store, "a", 1000, 300);
+    struct fake_job *j = bench_start_job(&b, 4, HARNESS_PLAIN, 1000, 300);
     bench_work(&b, 4000);
     harness_expect_end(j, STORED_SUCCEEDED, 1000);
     cr_assert_eq(j->job.fence, 1);
@@ -18,8 +17,7 @@ Test(durable_run, a_job_with_items_in_several_blocks_ends)
 Test(durable_run, each_value_is_recorded_with_its_item)
 {
     struct bench b;
-    bench_start(&b, 3);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 7);
+    struct fake_job *j = bench_start_job(&b, 3, HARNESS_PLAIN, 100, 7);
     bench_work(&b, 4000);
     cr_assert_eq(j->job.state, STORED_SUCCEEDED);
     struct recorded *all = harness_read(j);
@@ -51,8 +49,7 @@ Test(durable_run, items_are_generated)
 Test(durable_run, a_job_without_items_ends)
 {
     struct bench b;
-    bench_start(&b, 1);
-    struct fake_job *j = harness_add_plain(b.store, "a", 0, 1);
+    struct fake_job *j = bench_start_job(&b, 1, HARNESS_PLAIN, 0, 1);
     bench_pass(&b, 3000);
     harness_expect_end(j, STORED_SUCCEEDED, 0);
     bench_over(&b);
@@ -61,8 +58,7 @@ Test(durable_run, a_job_without_items_ends)
 Test(durable_run, only_items_without_an_answer_run_again)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 30);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 30);
     fake_store_add_lines(b.store, j, BLOCK_VALUES, 70, 20, "{\"value\":\"before\"}");
     fake_store_add_lines(b.store, j, BLOCK_VALUES, 0, 10, "{\"value\":\"before\"}");
     fake_store_add_lines(b.store, j, BLOCK_ERRORS, 25, 10, "{\"error\":{\"name\":\"task_error\"}}");
@@ -83,24 +79,17 @@ Test(durable_run, only_items_without_an_answer_run_again)
     bench_over(&b);
 }
 
-static void free_call(struct store_call *call)
-{
-    store_call_free(call);
-}
-
 static void redrive(struct bench *b, struct fake_job *j)
 {
     j->job.counts.succeeded--; /* so that there is something to redrive */
-    struct store_call *call = store_call_new(STORE_REDRIVE, free_call, NULL);
-    snprintf(call->job.id, sizeof call->job.id, "%s", j->job.id);
+    struct store_call *call = fake_store_call(STORE_REDRIVE, j->job.id);
     store_start(&b->store->store, call);
 }
 
 Test(durable_run, a_redriven_job_is_not_taken_over)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 10, 10);
     bench_work(&b, 1000);
     harness_expect_end(j, STORED_SUCCEEDED, 10);
     redrive(&b, j);
@@ -114,8 +103,7 @@ Test(durable_run, a_redriven_job_is_not_taken_over)
 Test(durable_run, a_job_that_is_redriven_before_its_end_is_known_runs_anew)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 10, 10);
     b.store->faults[STORE_END] = (struct fake_fault){.status = STORE_AWAY, .times = 1, .lost = true};
     while (!stored_state_is_end(j->job.state)) bench_work(&b, 10);
     unsigned loads = b.store->calls[STORE_READ_RANGES];
@@ -159,8 +147,7 @@ Test(durable_run, a_generated_job_is_resumed)
 Test(durable_run, a_job_whose_answers_are_all_recorded_ends)
 {
     struct bench b;
-    bench_start(&b, 0);
-    struct fake_job *j = harness_add_plain(b.store, "a", 20, 30);
+    struct fake_job *j = bench_start_job(&b, 0, HARNESS_PLAIN, 20, 30);
     fake_store_add_lines(b.store, j, BLOCK_ERRORS, 0, 1, "{\"error\":{\"name\":\"task_error\"}}");
     fake_store_add_lines(b.store, j, BLOCK_VALUES, 1, 19, "{\"value\":%u}");
     bench_pass(&b, 3000);
@@ -186,7 +173,7 @@ Test(durable_run, items_of_a_large_job_are_read_as_they_are_needed)
 {
     struct bench b;
     bench_start(&b, 1);
-    struct fake_job *j = harness_add_job(b.store, "a", HARNESS_OPTIONS("{\"max_concurrency\":1}", "true", "null"), 100);
+    struct fake_job *j = harness_add_job(b.store, "a", HARNESS_WITH("{\"max_concurrency\":1}"), 100);
     struct buf format = {0};
     buf_add_str(&format, "\"");
     for (int i = 0; i < 1024 * 1024; i++) buf_add_char(&format, 'x');
@@ -234,8 +221,7 @@ Test(durable_run, the_limit_of_jobs_is_kept)
 Test(durable_run, options_that_cannot_be_read_end_the_job)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", "{\"query\":{\"unheard_of\":\"1\"}}", 20, 5);
+    struct fake_job *j = bench_start_job(&b, 2, "{\"query\":{\"unheard_of\":\"1\"}}", 20, 5);
     fake_store_add_lines(b.store, j, BLOCK_VALUES, 3, 2, "{\"value\":%u}");
     bench_work(&b, 3000);
     harness_expect_end(j, STORED_FAILED, 2);
@@ -247,10 +233,8 @@ Test(durable_run, a_deadline_counts_from_the_creation_of_the_job)
 {
     struct bench b;
     bench_start(&b, 1);
-    struct fake_job *late =
-        harness_add_items(b.store, "late", HARNESS_OPTIONS("{\"deadline_s\":60}", "true", "null"), 20, 5);
-    struct fake_job *in_time =
-        harness_add_items(b.store, "in time", HARNESS_OPTIONS("{\"deadline_s\":60}", "true", "null"), 20, 5);
+    struct fake_job *late = harness_add_items(b.store, "late", HARNESS_WITH("{\"deadline_s\":60}"), 20, 5);
+    struct fake_job *in_time = harness_add_items(b.store, "in time", HARNESS_WITH("{\"deadline_s\":60}"), 20, 5);
     late->job.created_ms -= 61000;
     in_time->job.created_ms -= 50000;
     bench_work(&b, 3000);
@@ -265,8 +249,7 @@ Test(durable_run, a_deadline_counts_from_the_creation_of_the_job)
 Test(durable_run, a_redriven_job_has_its_whole_deadline_again)
 {
     struct bench b;
-    bench_start(&b, 1);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_OPTIONS("{\"deadline_s\":60}", "true", "null"), 20, 5);
+    struct fake_job *j = bench_start_job(&b, 1, HARNESS_WITH("{\"deadline_s\":60}"), 20, 5);
     j->job.created_ms -= 100000;
     j->job.redrives = 1;
     bench_work(&b, 3000);
@@ -277,8 +260,7 @@ Test(durable_run, a_redriven_job_has_its_whole_deadline_again)
 Test(durable_run, errors_are_recorded_and_counted)
 {
     struct bench b;
-    bench_start(&b, 1);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 1, HARNESS_PLAIN, 10, 10);
     bench_pass(&b, 100);
     while (b.replica.stage.out_n > 0) {
         struct sched_attempt *a = b.replica.stage.out[0];
@@ -301,9 +283,8 @@ Test(durable_run, errors_are_recorded_and_counted)
 Test(durable_run, a_job_that_fails_more_than_it_tolerates_has_an_answer_to_each_item)
 {
     struct bench b;
-    bench_start(&b, 1);
-    struct fake_job *j = harness_add_items(
-        b.store, "a", HARNESS_OPTIONS("{\"tolerated_failure_count\":0,\"chunk_size\":1}", "true", "null"), 50, 10);
+    struct fake_job *j =
+        bench_start_job(&b, 1, HARNESS_WITH("{\"tolerated_failure_count\":0,\"chunk_size\":1}"), 50, 10);
     bench_pass(&b, 100);
     cr_assert_gt(b.replica.stage.out_n, 0);
     stage_answer_error(b.replica.stage.out[0]);
@@ -319,9 +300,7 @@ Test(durable_run, a_job_that_fails_more_than_it_tolerates_has_an_answer_to_each_
 Test(durable_run, earlier_failures_count_for_the_tolerance)
 {
     struct bench b;
-    bench_start(&b, 1);
-    struct fake_job *j =
-        harness_add_items(b.store, "a", HARNESS_OPTIONS("{\"tolerated_failure_count\":4}", "true", "null"), 50, 10);
+    struct fake_job *j = bench_start_job(&b, 1, HARNESS_WITH("{\"tolerated_failure_count\":4}"), 50, 10);
     fake_store_add_lines(b.store, j, BLOCK_ERRORS, 0, 5, "{\"error\":{\"name\":\"task_error\"}}");
     bench_work(&b, 3000);
     cr_assert_eq(j->job.state, STORED_FAILED);
@@ -333,8 +312,7 @@ Test(durable_run, earlier_failures_count_for_the_tolerance)
 /* A client changes the job by this coordinator, or by another one. */
 static void change(struct bench *b, const char *id, const char *changes, bool here)
 {
-    struct store_call *call = store_call_new(STORE_CHANGE, free_call, NULL);
-    snprintf(call->job.id, sizeof call->job.id, "%s", id);
+    struct store_call *call = fake_store_call(STORE_CHANGE, id);
     call->job.changes = xstrdup(changes);
     store_start(&b->store->store, call);
     fake_store_run(b->store);
@@ -346,8 +324,7 @@ Test(durable_run, changes_reach_a_job_wherever_it_is)
     static const char limit[] = "{\"max_concurrency\":1,\"priority\":2,\"tolerated_failure_count\":3}";
     for (unsigned when = 0; when < 3; when++) {
         struct bench b;
-        bench_start(&b, 4);
-        struct fake_job *j = harness_add_plain(b.store, "a", 8, 100);
+        struct fake_job *j = bench_start_job(&b, 4, HARNESS_PLAIN, 8, 100);
         if (when == 0) change(&b, "a", limit, true); /* it is pending */
         bench_pass(&b, 100);
         if (when == 1) change(&b, "a", limit, true);  /* it runs here */
@@ -367,9 +344,7 @@ Test(durable_run, changes_reach_a_job_wherever_it_is)
 Test(durable_run, a_deadline_that_is_changed_counts_from_the_creation_of_the_job)
 {
     struct bench b;
-    bench_start(&b, 1);
-    struct fake_job *j =
-        harness_add_items(b.store, "a", HARNESS_OPTIONS("{\"deadline_s\":100}", "true", "null"), 8, 100);
+    struct fake_job *j = bench_start_job(&b, 1, HARNESS_WITH("{\"deadline_s\":100}"), 8, 100);
     bench_pass(&b, 1000);
     change(&b, "a", "{\"deadline_s\":3}", true);
     change(&b, "a", "{\"priority\":4}", true); /* does not shorten it again */
@@ -386,8 +361,7 @@ Test(durable_run, a_deadline_that_is_changed_counts_from_the_creation_of_the_job
 Test(durable_run, a_deadline_that_has_passed_ends_the_job_at_once)
 {
     struct bench b;
-    bench_start(&b, 1);
-    struct fake_job *j = harness_add_plain(b.store, "a", 8, 100);
+    struct fake_job *j = bench_start_job(&b, 1, HARNESS_PLAIN, 8, 100);
     bench_pass(&b, 1000);
     change(&b, "a", "{\"deadline_s\":0.5}", true);
     bench_pass(&b, 200);

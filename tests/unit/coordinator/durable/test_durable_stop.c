@@ -2,15 +2,9 @@
 #include "unit/coordinator/durable/durable_harness.h"
 
 /* Cancels the job as DELETE does. */
-static void free_call(struct store_call *call)
-{
-    store_call_free(call);
-}
-
 static void want_cancel(struct bench *b, const char *id)
 {
-    struct store_call *call = store_call_new(STORE_WANT_CANCEL, free_call, NULL);
-    snprintf(call->job.id, sizeof call->job.id, "%s", id);
+    struct store_call *call = fake_store_call(STORE_WANT_CANCEL, id);
     store_start(&b->store->store, call);
 }
 
@@ -24,8 +18,7 @@ static void expect_cancelled(struct fake_job *j, uint64_t values)
 Test(durable_cancel, a_running_job_is_cancelled_at_once_by_its_own_coordinator)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     bench_pass(&b, 100);
     stage_answer(&b.replica.stage, 1);
     durable_cancel(&b.replica.durable, "a");
@@ -38,8 +31,7 @@ Test(durable_cancel, a_running_job_is_cancelled_at_once_by_its_own_coordinator)
 Test(durable_cancel, a_cancellation_by_another_coordinator_is_seen_with_the_next_renewal)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     bench_pass(&b, 100);
     want_cancel(&b, "a");
     bench_pass(&b, 5000);
@@ -51,8 +43,7 @@ Test(durable_cancel, a_cancellation_by_another_coordinator_is_seen_with_the_next
 Test(durable_cancel, a_job_is_cancelled_while_it_loads)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     fake_store_fail(b.store, STORE_READ_RANGES, STORE_AWAY, 1);
     bench_pass(&b, 100);
     durable_cancel(&b.replica.durable, "a");
@@ -64,8 +55,7 @@ Test(durable_cancel, a_job_is_cancelled_while_it_loads)
 Test(durable_cancel, a_job_is_claimed_after_its_cancellation)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     j->job.cancel_wanted = true;
     bench_pass(&b, 100);
     expect_cancelled(j, 0);
@@ -127,8 +117,7 @@ Test(durable_cancel, a_generated_job_is_cancelled)
 Test(durable_cancel, a_job_whose_end_is_being_recorded_keeps_its_end)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 10, 10);
     fake_store_fail(b.store, STORE_END, STORE_AWAY, 3);
     bench_work(&b, 500);
     cr_assert_eq(replica_run(&b.replica)->state, RUN_ENDING);
@@ -141,9 +130,7 @@ Test(durable_cancel, a_job_whose_end_is_being_recorded_keeps_its_end)
 Test(durable_drain, a_job_is_handed_back_with_its_answers_and_goes_on_after_the_next_claim)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j =
-        harness_add_items(b.store, "a", HARNESS_OPTIONS("{\"chunk_size\":10}", "true", "null"), 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_WITH("{\"chunk_size\":10}"), 100, 10);
     bench_pass(&b, 100);
     stage_answer(&b.replica.stage, 3);
     durable_drain(&b.replica.durable);
@@ -166,9 +153,7 @@ Test(durable_drain, a_job_is_handed_back_with_its_answers_and_goes_on_after_the_
 Test(durable_drain, a_job_is_handed_back_when_what_is_in_flight_is_answered)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j =
-        harness_add_items(b.store, "a", HARNESS_OPTIONS("{\"chunk_size\":1}", "true", "null"), 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_WITH("{\"chunk_size\":1}"), 100, 10);
     bench_pass(&b, 100);
     unsigned in_flight = b.replica.stage.out_n;
     durable_drain(&b.replica.durable);
@@ -182,8 +167,7 @@ Test(durable_drain, a_job_is_handed_back_when_what_is_in_flight_is_answered)
 Test(durable_drain, a_job_that_loads_is_handed_back_at_once)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     fake_store_fail(b.store, STORE_READ_RANGES, STORE_AWAY, 1);
     bench_pass(&b, 100);
     durable_drain(&b.replica.durable);
@@ -196,8 +180,7 @@ Test(durable_drain, a_job_that_loads_is_handed_back_at_once)
 Test(durable_drain, a_job_that_is_claimed_during_the_drain_is_handed_back)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     durable_drain(&b.replica.durable); /* the claim of the start is open */
     cr_assert(!durable_is_idle(&b.replica.durable));
     bench_pass(&b, 1000);
@@ -210,8 +193,7 @@ Test(durable_drain, a_job_that_is_claimed_during_the_drain_is_handed_back)
 Test(durable_drain, an_ending_job_records_its_end)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 10, 10);
     fake_store_fail(b.store, STORE_END, STORE_AWAY, 2);
     bench_work(&b, 500);
     durable_drain(&b.replica.durable);
@@ -223,8 +205,7 @@ Test(durable_drain, an_ending_job_records_its_end)
 Test(durable_drain, a_cut_does_not_wait_for_a_store_that_is_away)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     bench_pass(&b, 100);
     stage_answer(&b.replica.stage, 1);
     b.store->away = true;
@@ -245,8 +226,7 @@ Test(durable_drain, a_cut_does_not_wait_for_a_store_that_is_away)
 Test(durable_at_most_once, items_are_recorded_as_sent_before_they_are_sent)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 1000, 300);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 1000, 300);
     for (int i = 0; i < 400 && j->job.state != STORED_SUCCEEDED; i++) {
         bench_pass(&b, 10);
         for (unsigned k = 0; k < b.replica.stage.out_n; k++) {
@@ -283,8 +263,7 @@ Test(durable_at_most_once, generated_items_are_recorded_as_sent)
 Test(durable_at_most_once, items_that_may_have_run_get_an_error_after_a_take_over)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 100, 100);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 100, 100);
     fake_store_add_lines(b.store, j, BLOCK_SENT, 0, 20, "");
     buf_clear(&j->blocks[j->block_count - 1].lines);
     fake_store_add_lines(b.store, j, BLOCK_VALUES, 5, 10, "{\"value\":%u}");
@@ -303,8 +282,7 @@ Test(durable_at_most_once, items_that_may_have_run_get_an_error_after_a_take_ove
 Test(durable_at_most_once, a_job_with_only_unknown_items_ends_as_partial)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 10, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 10, 10);
     fake_store_add_lines(b.store, j, BLOCK_SENT, 0, 10, "");
     buf_clear(&j->blocks[j->block_count - 1].lines);
     bench_pass(&b, 4000);
@@ -315,8 +293,7 @@ Test(durable_at_most_once, a_job_with_only_unknown_items_ends_as_partial)
 Test(durable_at_most_once, marks_do_not_change_the_counts)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 100, 100);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 100, 100);
     fake_store_add_lines(b.store, j, BLOCK_VALUES, 0, 10, "{\"value\":%u}");
     bench_pass(&b, 100);
     cr_assert_gt(harness_read(j)->sent, 0);
@@ -330,8 +307,7 @@ Test(durable_at_most_once, marks_do_not_change_the_counts)
 Test(durable_at_most_once, a_mark_that_fails_is_tried_again)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 100, 100);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 100, 100);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 2);
     bench_work(&b, 6000);
     harness_expect_end(j, STORED_SUCCEEDED, 100);
@@ -341,8 +317,7 @@ Test(durable_at_most_once, a_mark_that_fails_is_tried_again)
 Test(durable_at_most_once, a_cancelled_job_settles_the_items_that_are_being_marked)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 1000, 100);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 1000, 100);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 1);
     bench_pass(&b, 100);
     durable_cancel(&b.replica.durable, "a");
@@ -354,8 +329,7 @@ Test(durable_at_most_once, a_cancelled_job_settles_the_items_that_are_being_mark
 Test(durable_at_most_once, a_drain_takes_back_the_marks_of_items_that_were_not_sent)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 1000, 100);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 1000, 100);
     bench_pass(&b, 100);
     stage_answer_all(&b.replica.stage);
     bench_pass(&b, 20);
@@ -378,8 +352,7 @@ Test(durable_at_most_once, a_drain_takes_back_the_marks_of_items_that_were_not_s
 Test(durable_at_most_once, a_drain_takes_back_a_mark_that_is_being_made)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 300, 100);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 300, 100);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 1);
     bench_pass(&b, 100);
     durable_drain(&b.replica.durable);
@@ -396,8 +369,7 @@ Test(durable_at_most_once, a_drain_takes_back_a_mark_that_is_being_made)
 Test(durable_at_most_once, items_that_were_in_flight_at_a_drain_get_an_error)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 100, 100);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 100, 100);
     bench_pass(&b, 100);
     uint64_t in_flight = 0;
     for (unsigned i = 0; i < b.replica.stage.out_n; i++) in_flight += b.replica.stage.out[i]->chunk->count;
@@ -414,8 +386,7 @@ Test(durable_at_most_once, items_that_were_in_flight_at_a_drain_get_an_error)
 Test(durable_at_most_once, a_drain_takes_back_a_mark_whose_reply_was_lost)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 100, 100);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 100, 100);
     b.store->faults[STORE_ADD_BLOCK] = (struct fake_fault){.status = STORE_AWAY, .times = 1, .lost = true};
     bench_pass(&b, 100);
     durable_drain(&b.replica.durable);

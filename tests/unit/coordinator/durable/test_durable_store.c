@@ -18,8 +18,7 @@ static void take_over(struct fake_store *s, struct fake_job *j)
 Test(durable_store, a_claim_that_fails_is_tried_again)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 10, 10);
     fake_store_fail(b.store, STORE_CLAIM, STORE_AWAY, 2);
     bench_work(&b, 8000);
     harness_expect_end(j, STORED_SUCCEEDED, 10);
@@ -29,8 +28,7 @@ Test(durable_store, a_claim_that_fails_is_tried_again)
 Test(durable_store, a_claim_whose_reply_is_lost_is_repeated_when_the_lease_has_ended)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 10, 10);
     lose_replies(b.store, STORE_CLAIM, 1);
     bench_work(&b, 10000);
     cr_assert_eq(j->job.state, STORED_RUNNING);
@@ -43,8 +41,7 @@ Test(durable_store, a_claim_whose_reply_is_lost_is_repeated_when_the_lease_has_e
 Test(durable_store, reads_that_fail_are_tried_again)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     fake_store_fail(b.store, STORE_READ_RANGES, STORE_AWAY, 3);
     fake_store_fail(b.store, STORE_READ_BLOCK, STORE_AWAY, 3);
     bench_work(&b, 6000);
@@ -56,8 +53,7 @@ Test(durable_store, reads_that_fail_are_tried_again)
 Test(durable_store, answers_are_recorded_once_when_the_store_was_away_or_full)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 200, 50);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 200, 50);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 2);
     bench_work(&b, 4000);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 3);
@@ -73,8 +69,7 @@ Test(durable_store, a_block_whose_reply_is_lost_is_recorded_once)
     static const char *const options[] = {HARNESS_PLAIN, HARNESS_UNSURE};
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
         struct bench b;
-        bench_start(&b, 2);
-        struct fake_job *j = harness_add_items(b.store, "a", options[i], 200, 50);
+        struct fake_job *j = bench_start_job(&b, 2, options[i], 200, 50);
         lose_replies(b.store, STORE_ADD_BLOCK, 3);
         bench_work(&b, 8000);
         harness_expect_end(j, STORED_SUCCEEDED, 200);
@@ -90,8 +85,7 @@ Test(durable_store, a_job_pauses_while_the_store_is_away_and_goes_on)
     enum { ITEMS = 60 };
     struct bench b;
     bench_start(&b, 2);
-    struct fake_job *j = harness_add_job(
-        b.store, "a", HARNESS_OPTIONS("{\"chunk_size\":1,\"max_concurrency\":2}", "true", "null"), ITEMS);
+    struct fake_job *j = harness_add_job(b.store, "a", HARNESS_WITH("{\"chunk_size\":1,\"max_concurrency\":2}"), ITEMS);
     struct buf format = {0};
     buf_add_str(&format, "\"");
     for (int i = 0; i < 512 * 1024; i++) buf_add_char(&format, 'x');
@@ -127,7 +121,7 @@ Test(durable_store, jobs_share_the_memory_for_items_and_answers_while_the_store_
     buf_add_str(&format, "\"");
     for (unsigned i = 0; i < JOBS; i++) {
         char id[] = {(char)('a' + i), '\0'};
-        const char *options = HARNESS_OPTIONS("{\"chunk_size\":1,\"max_concurrency\":1}", "true", "null");
+        const char *options = HARNESS_WITH("{\"chunk_size\":1,\"max_concurrency\":1}");
         jobs[i] = harness_add_job(b.store, id, options, ITEMS);
         for (unsigned k = 0; k < ITEMS; k++)
             fake_store_add_lines(b.store, jobs[i], BLOCK_ITEMS, k, 1, buf_cstr(&format));
@@ -159,8 +153,7 @@ Test(durable_store, a_job_waits_for_memory_before_it_reads_items)
 {
     struct bench b;
     bool (*probe)(size_t bytes) = memory_probe;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     memory_probe = refuse_memory;
     bench_work(&b, 2000);
     cr_assert_eq(j->job.state, STORED_RUNNING);
@@ -174,8 +167,7 @@ Test(durable_store, a_job_waits_for_memory_before_it_reads_items)
 Test(durable_store, the_lease_is_renewed_and_not_asked_for_all_the_time)
 {
     struct bench b;
-    bench_start(&b, 0);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 0, HARNESS_PLAIN, 10, 10);
     bench_pass(&b, 20000);
     cr_assert_eq(j->job.fence, 1);
     unsigned renewed = b.store->calls[STORE_RENEW];
@@ -193,9 +185,7 @@ Test(durable_store, the_lease_is_renewed_and_not_asked_for_all_the_time)
 Test(durable_store, nothing_new_is_sent_after_the_lease_has_ended)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(
-        b.store, "a", HARNESS_OPTIONS("{\"chunk_size\":1,\"max_concurrency\":2}", "true", "null"), 200, 50);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_WITH("{\"chunk_size\":1,\"max_concurrency\":2}"), 200, 50);
     bench_pass(&b, 100);
     struct durable_run *r = replica_run(&b.replica);
     cr_assert_not(r->job->paused);
@@ -214,8 +204,7 @@ Test(durable_store, nothing_new_is_sent_after_the_lease_has_ended)
 Test(durable_store, an_end_that_fails_is_recorded_later)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 10, 10);
     fake_store_fail(b.store, STORE_END, STORE_AWAY, 3);
     bench_work(&b, 6000);
     harness_expect_end(j, STORED_SUCCEEDED, 10);
@@ -226,8 +215,7 @@ Test(durable_store, an_end_that_fails_is_recorded_later)
 Test(durable_store, an_end_whose_reply_is_lost_counts)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 10, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 10, 10);
     lose_replies(b.store, STORE_END, 1);
     bench_work(&b, 6000);
     harness_expect_end(j, STORED_SUCCEEDED, 10);
@@ -238,8 +226,7 @@ Test(durable_store, an_end_whose_reply_is_lost_counts)
 Test(durable_store, a_fenced_block_stops_the_job)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     bench_pass(&b, 100);
     cr_assert_eq(j->job.state, STORED_RUNNING);
     stage_answer(&b.replica.stage, 1);
@@ -262,8 +249,7 @@ Test(durable_store, a_fenced_block_stops_the_job)
 Test(durable_store, a_fenced_renewal_stops_the_job)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     bench_pass(&b, 100);
     take_over(b.store, j);
     bench_pass(&b, 6000);
@@ -276,8 +262,7 @@ Test(durable_store, a_fenced_renewal_stops_the_job)
 Test(durable_store, nothing_is_written_after_a_fence_while_a_call_waits_to_be_started_again)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     bench_pass(&b, 100);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 1);
     stage_answer(&b.replica.stage, 1);
@@ -292,8 +277,7 @@ Test(durable_store, nothing_is_written_after_a_fence_while_a_call_waits_to_be_st
 Test(durable_store, a_job_that_is_fenced_while_it_loads_is_dropped)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     fake_store_fail(b.store, STORE_READ_RANGES, STORE_AWAY, 1000);
     bench_pass(&b, 100);
     take_over(b.store, j);
@@ -306,8 +290,7 @@ Test(durable_store, a_job_that_is_fenced_while_it_loads_is_dropped)
 Test(durable_store, a_run_keeps_its_job_when_its_own_coordinator_claims_it_again)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_items(b.store, "a", HARNESS_UNSURE, 200, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 200, 10);
     bench_pass(&b, 100);
     fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 1000);
@@ -329,8 +312,7 @@ Test(durable_store, a_run_keeps_its_job_when_its_own_coordinator_claims_it_again
 Test(durable_store, a_cancellation_is_seen_when_a_job_is_claimed_again)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     bench_pass(&b, 100);
     fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
     j->job.cancel_wanted = true;
@@ -342,8 +324,7 @@ Test(durable_store, a_cancellation_is_seen_when_a_job_is_claimed_again)
 Test(durable_store, a_job_that_another_coordinator_had_in_between_is_run_anew)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     bench_pass(&b, 100);
     fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
     take_over(b.store, j);
@@ -359,8 +340,7 @@ Test(durable_store, a_job_that_another_coordinator_had_in_between_is_run_anew)
 Test(durable_store, a_damaged_block_of_items_fails_the_job)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     fake_store_fail(b.store, STORE_READ_BLOCK, STORE_BROKEN, 1);
     bench_work(&b, 4000);
     harness_expect_end(j, STORED_FAILED, 0);
@@ -371,8 +351,7 @@ Test(durable_store, a_damaged_block_of_items_fails_the_job)
 Test(durable_store, a_damaged_list_of_blocks_fails_the_job)
 {
     struct bench b;
-    bench_start(&b, 2);
-    struct fake_job *j = harness_add_plain(b.store, "a", 100, 10);
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
     fake_store_fail(b.store, STORE_READ_RANGES, STORE_BROKEN, 1);
     bench_work(&b, 4000);
     cr_assert_eq(j->job.state, STORED_FAILED);
@@ -402,9 +381,8 @@ Test(durable_store, missing_items_fail_the_job)
 Test(durable_store, a_block_that_arrives_after_the_decision_to_fail_is_settled)
 {
     struct bench b;
-    bench_start(&b, 1);
-    struct fake_job *j = harness_add_items(
-        b.store, "a", HARNESS_OPTIONS("{\"tolerated_failure_count\":0,\"chunk_size\":1}", "true", "null"), 30, 10);
+    struct fake_job *j =
+        bench_start_job(&b, 1, HARNESS_WITH("{\"tolerated_failure_count\":0,\"chunk_size\":1}"), 30, 10);
     /* Step by step: the first block is ready, the others are not. */
     replica_turn(&b.replica);
     while (b.store->calls[STORE_READ_BLOCK] < 1) cr_assert(fake_store_step(b.store));

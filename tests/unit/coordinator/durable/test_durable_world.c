@@ -252,8 +252,8 @@ static void add_job(struct world *w)
         HARNESS_UNSURE,
         HARNESS_OPTIONS("{\"range\":{\"start\":0,\"stop\":40}}", "false", "null"),
         HARNESS_OPTIONS("{\"range\":{\"start\":0,\"stop\":40}}", "false", "false"),
-        HARNESS_OPTIONS("{\"tolerated_failure_count\":3}", "true", "null"),
-        HARNESS_OPTIONS("{\"chunk_size\":2,\"max_concurrency\":3}", "true", "null"),
+        HARNESS_WITH("{\"tolerated_failure_count\":3}"),
+        HARNESS_WITH("{\"chunk_size\":2,\"max_concurrency\":3}"),
     };
     char id[2] = {(char)('a' + w->jobs), '\0'};
     size_t kind = draw(w, ARRAY_SIZE(options));
@@ -266,16 +266,10 @@ static void add_job(struct world *w)
     if (n->state == UP) durable_claim_soon(&n->replica.durable);
 }
 
-static void free_call(struct store_call *call)
-{
-    store_call_free(call);
-}
-
 static void client_calls(struct world *w, enum store_op op)
 {
     char id[2] = {(char)('a' + draw(w, w->jobs)), '\0'};
-    struct store_call *call = store_call_new(op, free_call, NULL);
-    memcpy(call->job.id, id, sizeof id);
+    struct store_call *call = fake_store_call(op, id);
     w->store->faults[op] = (struct fake_fault){0};
     store_start(&w->store->store, call);
     fake_store_run(w->store);

@@ -92,6 +92,10 @@ static inline void assert_stream(struct http_exchange *x, const char *lines, con
     cr_assert_eq(strchr(text, '\n')[1], '\0');
 }
 
+/* The stored options of a job whose query has these members after its task. */
+#define OPTIONS(more) "{\"query\":{\"task\":\"echo\"" more "},\"options\":null,\"have_items\":true,\"idempotent\":null}"
+#define OPTIONS_RUNS  OPTIONS(",\"errors\":\"runs\"")
+
 #define VALUE "{\"value\":%u}"
 #define ERROR "{\"error\":{\"name\":\"task_error\"}}"
 
@@ -99,6 +103,20 @@ static inline struct fake_job *add_job(struct desk *d, enum stored_state state, 
 {
     d->store->now_ms += 1000;
     return fake_store_add_job(d->store, ID, state, items);
+}
+
+/* Initializes a desk whose store has one job. */
+static inline struct fake_job *desk_with_job(struct desk *d, enum stored_state state, uint64_t items)
+{
+    desk_init(d);
+    return add_job(d, state, items);
+}
+
+/* Asks for the stream. Returns whether it has ended when nothing more happens. */
+static inline bool read_stream(struct desk *d)
+{
+    results_reader_handle(&d->x, &d->watches);
+    return settle(d);
 }
 
 #endif

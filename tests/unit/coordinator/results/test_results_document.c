@@ -49,8 +49,7 @@ Test(results_document, values_and_errors_are_in_one_document_whatever_the_size_o
 Test(results_document, without_errors_the_answers_are_read_once)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_SUCCEEDED, 2);
+    struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 2);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
     results_reader_answer(&d.x, &d.watches, ID);
     cr_assert(settle(&d));
@@ -62,17 +61,14 @@ Test(results_document, without_errors_the_answers_are_read_once)
 Test(results_document, runs_of_errors_are_null_for_each_item_and_one_error)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_FAILED, 3);
+    struct fake_job *j = desk_with_job(&d, STORED_FAILED, 3);
     struct block b = {.kind = BLOCK_ERRORS, .range_count = 1};
     b.ranges = xcalloc(1, sizeof *b.ranges);
     b.ranges[0] = (struct block_range){.first = 0, .n = 3, .repeated = true};
     buf_add_str(&b.lines, ERROR "\n");
     fake_store_add_block(d.store, j, &b);
     j->job.counts.failed = 3;
-    free(j->job.options);
-    j->job.options = xstrdup("{\"query\":{\"task\":\"echo\",\"errors\":\"runs\"},\"options\":null,\"have_items\":true,"
-                             "\"idempotent\":null}");
+    fake_store_set_options(j, OPTIONS_RUNS);
     j->job.reason = xstrdup("too many failed");
     results_reader_answer(&d.x, &d.watches, ID);
     cr_assert(settle(&d));
@@ -85,8 +81,7 @@ Test(results_document, runs_of_errors_are_null_for_each_item_and_one_error)
 Test(results_document, items_of_a_job_that_ended_before_it_ran_are_cancelled)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_CANCELLED, 1);
+    struct fake_job *j = desk_with_job(&d, STORED_CANCELLED, 1);
     j->job.counts.cancelled = 1;
     results_reader_answer(&d.x, &d.watches, ID);
     cr_assert(settle(&d));

@@ -5,8 +5,7 @@ Test(results_faults, while_the_store_is_away_the_stream_waits_and_then_goes_on)
 {
     for (unsigned steps = 1; steps < 6; steps++) {
         struct desk d;
-        desk_init(&d);
-        struct fake_job *j = add_job(&d, STORED_SUCCEEDED, 4);
+        struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 4);
         fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
         fake_store_add_lines(d.store, j, BLOCK_VALUES, 2, 2, VALUE);
         d.store->page_blocks = 1;
@@ -46,8 +45,7 @@ Test(results_faults, a_broken_store_cuts_the_stream)
     for (unsigned op = STORE_READ_RANGES; op <= STORE_READ_BLOCK; op++) {
         struct desk d;
         char room[1000];
-        desk_init(&d);
-        struct fake_job *j = add_job(&d, STORED_SUCCEEDED, 2);
+        struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 2);
         fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
         fake_store_fail(d.store, (enum store_op)op, STORE_BROKEN, 1);
         results_reader_handle(&d.x, &d.watches);
@@ -66,8 +64,7 @@ Test(results_faults, a_block_with_too_few_lines_cuts_the_stream)
 {
     struct desk d;
     char room[1000];
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_SUCCEEDED, 5);
+    struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 5);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
     j->blocks[0].ranges[0].n = 5;
     results_reader_handle(&d.x, &d.watches);
@@ -85,8 +82,7 @@ Test(results_faults, a_drain_cuts_a_stream_that_waits_and_not_one_that_has_all_a
     for (unsigned ended = 0; ended < 2; ended++) {
         struct desk d;
         char room[1000];
-        desk_init(&d);
-        struct fake_job *j = add_job(&d, ended ? STORED_SUCCEEDED : STORED_RUNNING, 2);
+        struct fake_job *j = desk_with_job(&d, ended ? STORED_SUCCEEDED : STORED_RUNNING, 2);
         fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, ended ? 2 : 1, VALUE);
         results_reader_handle(&d.x, &d.watches);
         fake_store_run(d.store);

@@ -6,8 +6,7 @@ Test(results_memory, a_large_job_is_read_with_little_memory_and_each_block_about
     enum { BLOCKS = 200, LINES = 500 };
     struct desk d;
     size_t most = 0;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_SUCCEEDED, BLOCKS * LINES);
+    struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, BLOCKS * LINES);
     /* As two workers would answer: the items of neighbouring blocks alternate in pieces of 50. */
     for (unsigned pair = 0; pair < BLOCKS / 2; pair++) {
         for (unsigned half = 0; half < 2; half++) {
@@ -54,8 +53,7 @@ Test(results_memory, blocks_that_are_needed_again_soon_are_kept)
     enum { BLOCKS = 12, CHUNKS = 4, PIECE = 256, ITEMS = BLOCKS * CHUNKS * PIECE };
     struct desk d;
     bool ended = false;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_SUCCEEDED, ITEMS);
+    struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, ITEMS);
     for (unsigned i = 0; i < BLOCKS; i++) {
         struct block b = {.kind = BLOCK_VALUES, .ranges = xcalloc(CHUNKS, sizeof(struct block_range))};
         for (unsigned chunk = 0; chunk < CHUNKS; chunk++)
@@ -80,8 +78,7 @@ Test(results_memory, a_job_with_more_ranges_than_the_index_may_have_is_read_whol
     struct desk d;
     uint64_t next = 0;
     bool ended = false;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_PARTIAL, ITEMS);
+    struct fake_job *j = desk_with_job(&d, STORED_PARTIAL, ITEMS);
     for (unsigned odd = 0; odd < 2; odd++) {
         struct block b = {.kind = odd ? BLOCK_ERRORS : BLOCK_VALUES, .range_count = ITEMS / 2};
         b.ranges = xcalloc(ITEMS / 2, sizeof *b.ranges);
@@ -116,8 +113,7 @@ Test(results_memory, a_job_with_more_ranges_than_the_index_may_have_is_read_whol
 Test(results_memory, a_client_that_stops_reading_holds_no_blocks_for_long)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_SUCCEEDED, 1000);
+    struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 1000);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 1000, VALUE);
     results_reader_handle(&d.x, &d.watches);
     fake_store_run(d.store);

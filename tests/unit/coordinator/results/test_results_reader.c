@@ -4,14 +4,12 @@
 Test(results_reader, answers_of_many_blocks_are_in_the_order_of_their_items)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_PARTIAL, 6);
+    struct fake_job *j = desk_with_job(&d, STORED_PARTIAL, 6);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 4, 2, VALUE);
     fake_store_add_lines(d.store, j, BLOCK_ERRORS, 2, 1, ERROR);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 3, 1, VALUE);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
-    results_reader_handle(&d.x, &d.watches);
-    cr_assert(settle(&d));
+    cr_assert(read_stream(&d));
     assert_stream(&d.x,
                   "{\"type\":\"result\",\"index\":0,\"value\":0}\n{\"type\":\"result\",\"index\":1,\"value\":1}\n"
                   "{\"type\":\"error\",\"index\":2,\"error\":{\"name\":\"task_error\"}}\n"
@@ -38,13 +36,11 @@ Test(results_reader, a_client_can_begin_at_any_item_and_take_only_errors_or_only
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct desk d;
-        desk_init(&d);
-        struct fake_job *j = add_job(&d, STORED_PARTIAL, 5);
+        struct fake_job *j = desk_with_job(&d, STORED_PARTIAL, 5);
         fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 3, VALUE);
         fake_store_add_lines(d.store, j, BLOCK_ERRORS, 3, 2, ERROR);
         memcpy(d.x.query, rows[i].query, sizeof rows[i].query);
-        results_reader_handle(&d.x, &d.watches);
-        cr_assert(settle(&d));
+        cr_assert(read_stream(&d));
         assert_stream(&d.x, rows[i].lines, "partial");
         desk_over(&d);
     }
@@ -53,8 +49,7 @@ Test(results_reader, a_client_can_begin_at_any_item_and_take_only_errors_or_only
 Test(results_reader, with_only_errors_no_block_of_values_is_read)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_PARTIAL, 5000);
+    struct fake_job *j = desk_with_job(&d, STORED_PARTIAL, 5000);
     for (uint64_t i = 0; i < 2500; i++) {
         fake_store_add_lines(d.store, j, BLOCK_VALUES, 2 * i, 1, VALUE);
         if (i % 1000 == 0) fake_store_add_lines(d.store, j, BLOCK_ERRORS, 2 * i + 1, 1, ERROR);
@@ -62,8 +57,7 @@ Test(results_reader, with_only_errors_no_block_of_values_is_read)
     }
     d.x.query[0] = "only";
     d.x.query[1] = "errors";
-    results_reader_handle(&d.x, &d.watches);
-    cr_assert(settle(&d));
+    cr_assert(read_stream(&d));
     cr_assert_eq(d.store->calls[STORE_READ_BLOCK], 3);
     cr_assert(strstr(answer(&d), "\"index\":4001,"));
     desk_over(&d);
@@ -105,8 +99,7 @@ Test(results_reader, what_the_store_says_first_is_the_status_of_the_answer)
         desk_init(&d);
         if (rows[i].store != STORE_NOT_FOUND) add_job(&d, STORED_PENDING, 1);
         fake_store_fail(d.store, STORE_READ_JOB, rows[i].store, 1);
-        results_reader_handle(&d.x, &d.watches);
-        cr_assert(settle(&d));
+        cr_assert(read_stream(&d));
         cr_assert_eq(d.x.status, rows[i].http);
         desk_over(&d);
     }
@@ -115,26 +108,19 @@ Test(results_reader, what_the_store_says_first_is_the_status_of_the_answer)
 Test(results_reader, a_job_that_is_being_uploaded_is_not_there)
 {
     struct desk d;
-    desk_init(&d);
-    add_job(&d, STORED_RECEIVING, 1);
-    results_reader_handle(&d.x, &d.watches);
-    cr_assert(settle(&d));
+    desk_with_job(&d, STORED_RECEIVING, 1);
+    cr_assert(read_stream(&d));
     cr_assert_eq(d.x.status, 404);
     desk_over(&d);
 }
 
 Test(results_reader, one_line_for_many_items_is_sent_for_each_of_them_or_once)
 {
-    static char each[] = "{\"query\":{\"task\":\"echo\"},\"options\":null,\"have_items\":true,\"idempotent\":null}",
-                runs[] = "{\"query\":{\"task\":\"echo\",\"errors\":\"runs\"},\"options\":null,\"have_items\":true,"
-                         "\"idempotent\":null}";
     for (unsigned once = 0; once < 2; once++) {
         struct desk d;
-        desk_init(&d);
-        struct fake_job *j = add_job(&d, STORED_FAILED, 4);
+        struct fake_job *j = desk_with_job(&d, STORED_FAILED, 4);
         struct block b = {.kind = BLOCK_ERRORS, .range_count = 2, .ranges = xcalloc(2, sizeof(struct block_range))};
-        free(j->job.options);
-        j->job.options = xstrdup(once ? runs : each);
+        fake_store_set_options(j, once ? OPTIONS_RUNS : OPTIONS(""));
         b.ranges[0] = (struct block_range){3, 1, false};
         b.ranges[1] = (struct block_range){0, 3, true};
         buf_add_str(&b.lines, "{\"error\":1}\n{\"error\":2}\n");
@@ -155,11 +141,9 @@ Test(results_reader, one_line_for_many_items_is_sent_for_each_of_them_or_once)
 Test(results_reader, items_of_a_job_that_ended_before_it_ran_are_cancelled)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_CANCELLED, 3);
+    struct fake_job *j = desk_with_job(&d, STORED_CANCELLED, 3);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 1, 1, VALUE);
-    results_reader_handle(&d.x, &d.watches);
-    cr_assert(settle(&d));
+    cr_assert(read_stream(&d));
     cr_assert(strstr(answer(&d), "{\"type\":\"error\",\"index\":0,\"error\":{\"name\":\"cancelled\""));
     cr_assert(strstr(answer(&d), "{\"type\":\"result\",\"index\":1,\"value\":1}\n{\"type\":\"error\",\"index\":2,"));
     cr_assert(strstr(answer(&d), "\"status\":\"cancelled\""));
@@ -171,11 +155,9 @@ Test(results_reader, items_of_a_job_that_ended_before_it_ran_are_cancelled)
 Test(results_reader, a_running_job_is_followed_until_its_end)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_RUNNING, 3);
+    struct fake_job *j = desk_with_job(&d, STORED_RUNNING, 3);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 1, 1, VALUE);
-    results_reader_handle(&d.x, &d.watches);
-    cr_assert_not(settle(&d));
+    cr_assert_not(read_stream(&d));
     assert_stream(&d.x, "", NULL);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 1, VALUE);
     job_watches_poke(&d.watches, "another job");
@@ -200,10 +182,8 @@ Test(results_reader, a_running_job_is_followed_until_its_end)
 Test(results_reader, the_store_is_asked_regularly_and_not_all_the_time)
 {
     struct desk d;
-    desk_init(&d);
-    add_job(&d, STORED_RUNNING, 3);
-    results_reader_handle(&d.x, &d.watches);
-    cr_assert_not(settle(&d));
+    desk_with_job(&d, STORED_RUNNING, 3);
+    cr_assert_not(read_stream(&d));
     unsigned before = d.store->calls[STORE_READ_JOB];
     tick(&d, 100 * NS_PER_MS);
     cr_assert_not(settle(&d));
@@ -228,8 +208,7 @@ Test(results_reader, a_quiet_stream_gets_heartbeats_and_progress)
     d.x.query[1] = "20";
     struct fake_job *j = add_job(&d, STORED_RUNNING, 3);
     j->job.counts.succeeded = 1;
-    results_reader_handle(&d.x, &d.watches);
-    cr_assert_not(settle(&d));
+    cr_assert_not(read_stream(&d));
     tick(&d, 16 * NS_PER_S);
     tick(&d, 17 * NS_PER_S);
     cr_assert_not(settle(&d));
@@ -244,8 +223,7 @@ Test(results_reader, several_clients_read_one_job_and_one_of_them_hangs_up)
 {
     struct desk d;
     struct http_exchange y = {.id = ID, .query = {"from", "1"}};
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_RUNNING, 2);
+    struct fake_job *j = desk_with_job(&d, STORED_RUNNING, 2);
     results_reader_handle(&d.x, &d.watches);
     results_reader_handle(&y, &d.watches);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
@@ -263,8 +241,7 @@ Test(results_reader, a_client_may_hang_up_while_any_call_is_open)
 {
     for (unsigned steps = 0; steps < 6; steps++) {
         struct desk d;
-        desk_init(&d);
-        struct fake_job *j = add_job(&d, STORED_SUCCEEDED, 4);
+        struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 4);
         fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
         fake_store_add_lines(d.store, j, BLOCK_VALUES, 2, 2, VALUE);
         results_reader_handle(&d.x, &d.watches);
@@ -280,11 +257,9 @@ Test(results_reader, a_client_may_hang_up_while_any_call_is_open)
 Test(results_reader, a_job_that_is_removed_meanwhile_gets_an_honest_last_line)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_RUNNING, 4);
+    struct fake_job *j = desk_with_job(&d, STORED_RUNNING, 4);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
-    results_reader_handle(&d.x, &d.watches);
-    cr_assert_not(settle(&d));
+    cr_assert_not(read_stream(&d));
     fake_store_fail(d.store, STORE_READ_JOB, STORE_NOT_FOUND, 1);
     job_watches_poke(&d.watches, ID);
     cr_assert(settle(&d));
@@ -297,8 +272,7 @@ Test(results_reader, a_job_that_is_removed_meanwhile_gets_an_honest_last_line)
 Test(results_reader, a_job_that_is_removed_before_its_blocks_are_read_too)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_SUCCEEDED, 2);
+    struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 2);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
     results_reader_handle(&d.x, &d.watches);
     while (d.store->calls[STORE_READ_RANGES] == 0) cr_assert(fake_store_step(d.store));
@@ -317,15 +291,12 @@ Test(results_reader, a_job_that_is_removed_before_its_blocks_are_read_too)
 Test(results_reader, a_job_that_is_redriven_meanwhile_is_read_on)
 {
     struct desk d;
-    desk_init(&d);
-    struct fake_job *j = add_job(&d, STORED_PARTIAL, 3);
+    struct fake_job *j = desk_with_job(&d, STORED_PARTIAL, 3);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 1, VALUE);
     fake_store_add_lines(d.store, j, BLOCK_ERRORS, 1, 2, ERROR);
     results_reader_handle(&d.x, &d.watches);
     while (d.store->calls[STORE_READ_RANGES] == 0) cr_assert(fake_store_step(d.store));
-    struct store_call *redrive = store_call_new(STORE_REDRIVE, store_call_free, NULL);
-    snprintf(redrive->job.id, sizeof redrive->job.id, ID);
-    store_start(&d.store->store, redrive);
+    store_start(&d.store->store, fake_store_call(STORE_REDRIVE, ID));
     cr_assert_not(settle(&d));
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 1, 2, VALUE);
     j->job.state = STORED_SUCCEEDED;

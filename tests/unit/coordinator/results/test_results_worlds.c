@@ -98,10 +98,8 @@ static void end_job(struct world *w)
 static void redrive(struct world *w)
 {
     if (!stored_state_is_end(w->job->job.state) || !w->job->job.counts.failed || w->job->job.redrives == 2) return;
-    struct store_call *call = store_call_new(STORE_REDRIVE, store_call_free, NULL);
     bool away = w->store->away;
-    snprintf(call->job.id, sizeof call->job.id, ID);
-    store_start(&w->store->store, call);
+    store_start(&w->store->store, fake_store_call(STORE_REDRIVE, ID));
     w->store->away = false;
     fake_store_run(w->store);
     w->store->away = away;
