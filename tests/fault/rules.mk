@@ -1,8 +1,9 @@
 # Real processes are killed, stopped, disconnected and given false answers, at full size, on a release build; times are
-# measured. `make test` has the short form.
+# measured. `make test` has the short form. FAULT=test_durable_storm runs one file.
 .PHONY: fault
+FAULT ?= test_*
 fault: all
-	$(Q)for test in tests/fault/test_*.py; do \
+	$(Q)for test in tests/fault/$(FAULT).py; do \
 	    FANTAIL_SLOW_TESTS=1 FANTAIL_BUILD=$(BUILD) FANTAIL_BIN=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
 	    PYTHONPATH=tests/fault:tests/integration python3 -W ignore $$test -v || failed=1; \
 	done; test -z "$$failed"

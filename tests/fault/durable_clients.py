@@ -1,0 +1,110 @@
+"""Clients of durable jobs that try again, as the protocol says: a submission repeats its request with its key, and a
+follower reads on with the item after its last line.
+
+    client = Client(port, name, task, items)    submits, then follows the results, in its own thread
+    client.join()
+    client.problem                              None, or what was wrong
+
+Every line must be right: each item once, in order, with its own value, and one end that fits. A cut and a 5xx that allows
+another try are no problems.
+"""
+import http.client
+import json
+import threading
+
+TRIES_AGAIN = (502, 503, 504)
+READ_BYTES = 65536
+
+
+class Wrong(Exception):
+    """An answer that no fault can excuse."""
+
+
+class Client(threading.Thread):
+    """answers: the values of the items; None: they are the items."""
+
+    def __init__(self, port, name, task, items, answers=None, timeout_s=30):
+        super().__init__(daemon=True)
+        self.port, self.key, self.task, self.items, self.timeout_s = port, name, task, items, timeout_s
+        self.answers = items if answers is None else answers
+        self.id, self.problem, self.over = None, None, threading.Event()
+        self.read = self.cuts = self.lost_submissions = self.refusals = 0
+        self.start()
+
+    def run(self):
+        try:
+            while not self.id and not self.over.is_set():
+                self.try_to(self.submit)
+            while not self.over.is_set():
+                self.try_to(self.follow)
+        except Exception as e:
+            self.problem = f"{self.key}, {self.id}, item {self.read}: {e!r}"
+
+    def stop(self):
+        self.over.set()
+
+    def try_to(self, do):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
+        try:
+            do(connection)
+        except (OSError, http.client.HTTPException):
+            if self.id:
+                self.cuts += 1
+            else:
+                self.lost_submissions += 1
+            self.over.wait(0.2)
+        finally:
+            connection.close()
+
+    def refuse(self, response, allowed):
+        """Notes an answer after which the request is sent again."""
+        body = response.read()
+        if response.status not in allowed:
+            raise Wrong(f"{response.status} {body[:500]!r}")
+        self.refusals += 1
+        self.over.wait(0.2)
+
+    def submit(self, connection):
+        body = json.dumps({"task": self.task, "items": self.items}).encode()
+        connection.request("POST", "/v1/jobs", body, {"Prefer": "respond-async", "Idempotency-Key": self.key})
+        response = connection.getresponse()
+        if response.status != 202:  # 409: the first request with this key is still being received
+            self.refuse(response, TRIES_AGAIN + (409,))
+            return
+        self.id = json.loads(response.read())["id"]
+
+    def follow(self, connection):
+        connection.request("GET", f"/v1/jobs/{self.id}/results?from={self.read}")
+        response = connection.getresponse()
+        if response.status != 200:
+            self.refuse(response, TRIES_AGAIN)
+            return
+        rest = b""
+        while piece := response.read1(READ_BYTES):
+            lines = (rest + piece).split(b"\n")
+            rest = lines.pop()  # a cut may leave a part of a line
+            for line in json.loads(b"[" + b",".join(lines) + b"]"):
+                self.take(line)
+        if not self.over.is_set():
+            raise Wrong("the answer ended in order, without a line of type end")
+
+    def take(self, line):
+        kind = line["type"]
+        if self.over.is_set():
+            raise Wrong(f"after the end: {line}")
+        if kind == "result":
+            if self.read == len(self.items) or (line["index"], line["value"]) != (self.read, self.answers[self.read]):
+                raise Wrong(f"wrong: {line}")
+            self.read += 1
+        elif kind == "end":
+            self.check_end(line)
+            self.over.set()
+        elif kind not in ("start", "progress", "heartbeat", "waiting"):
+            raise Wrong(f"unexpected: {line}")
+
+    def check_end(self, line):
+        n = len(self.items)
+        wanted = {"total": n, "succeeded": n, "failed": 0, "cancelled": 0}
+        counts = {name: line["counts"].get(name) for name in wanted}
+        if line["status"] != "succeeded" or counts != wanted or self.read != n:
+            raise Wrong(f"the end after {self.read} of {n} items: {line}")

@@ -1,0 +1,156 @@
+"""What tests of several coordinators with one PostgreSQL database share."""
+import json
+import os
+import unittest
+
+import postgres
+from ports import is_listened_on
+from fantail_testing import FantailTest, Program, metrics, request, wait_until
+
+# Writes the index of each item that it runs to a file, one write for each.
+COUNTS = """
+import os, time
+out = os.open(os.environ["RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+def run(item):
+    os.write(out, b"%d\\n" % item)
+    time.sleep(float(os.environ["PAUSE_S"]))
+    return item * 2
+"""
+ITEMS = 400
+TAKE_OVER_S = 15  # docs/jobs.md promises it
+
+
+def read_ranges(data):
+    """The (first, n) of a block of values, from its column `ranges`: block_codec.h describes it."""
+    numbers, number, shift = [], 0, 0
+    for byte in data[1:-4]:
+        number |= (byte & 0x7f) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(number)
+            number = shift = 0
+    ranges, end = [], 0
+    for gap, length in zip(numbers[1::2], numbers[2::2]):
+        first = end + ((gap >> 1) ^ -(gap & 1))
+        ranges.append((first, length >> 1))
+        end = first + (length >> 1)
+    assert len(ranges) == numbers[0], data
+    return ranges
+
+
+class TestServer(postgres.Server):
+    """A server that ends with the programs of the test: before the folder of the test is removed, and after them."""
+
+    def __init__(self, test):
+        super().__init__()
+        self.test = test
+        test.addCleanup(self.remove)
+
+    def start(self):
+        super().start()
+        program = Program.__new__(Program)
+        program.process, program.pid, program.name, program.argv = self.process, self.process.pid, "postgres", []
+        program.killed = program.any_status = True
+        program.asked_to_end = False
+        program.stdout_path = program.stderr_path = os.path.join(self.folder, "log")
+        self.test._programs.insert(0, program)  # SIGTERM lets it wait until its clients have gone
+
+
+@unittest.skipUnless(postgres.programs(), postgres.REASON)
+class ReplicasTest(FantailTest):
+    def setUp(self):
+        super().setUp()
+        self.server = TestServer(self)
+        # Cleanups run in reverse order: the programs end before the folder of the server is removed.
+        self.addCleanup(self._end_programs)
+        self.server.start()
+        self.url = self.server.database()
+        self.runs_file = os.path.join(self.folder, "runs")
+        self.coordinators = []
+
+    def counting_tasks(self, pause_s=0.01, idempotent=None):
+        task = {"mode": "python", "command": "counts:run", "env": {"RUNS": self.runs_file, "PAUSE_S": str(pause_s)}}
+        if idempotent is not None:
+            task["idempotent"] = idempotent
+        return self.tasks(counts={"json": task, "files": {"counts.py": COUNTS}})
+
+    def start_all(self, coordinators=2, pause_s=0.01, idempotent=None):
+        self.workers = [self.worker(tasks=self.counting_tasks(pause_s, idempotent))]
+        for _ in range(coordinators):
+            self.start_coordinator()
+
+    def start_coordinator(self, *arguments):
+        secret = os.path.join(self.folder, "store-url")
+        with open(secret, "w", encoding="ascii") as file:
+            file.write(self.url + "\n")
+        self.coordinators.append(self.coordinator(self.workers, "--store-file", secret, *arguments))
+        wait_until(lambda: self.state(self.coordinators[-1]) == "ready", "a store that is ready")
+        return self.coordinators[-1]
+
+    def start_again(self, coordinator):
+        """Starts one that has ended, on the same ports. Its store may not be ready yet."""
+        wait_until(lambda: not is_listened_on(coordinator.port), f"the end of what listens on {coordinator.port}")
+        started = self.start("fantail-coordinator", *coordinator.argv[1:], ready=True)
+        self.coordinators[self.coordinators.index(coordinator)] = started
+        return started
+
+    @staticmethod
+    def state(coordinator):
+        """The state of the store that the metrics have."""
+        for line in metrics(coordinator).splitlines():
+            if line.startswith("fantail_store_state{") and line.endswith(" 1"):
+                return line.split('"')[1]
+        return None
+
+    def submit(self, job, at=0, **headers):
+        answer = self.post(job, at, **headers)
+        self.assertEqual(answer.status, 202, answer)
+        return answer.json["id"]
+
+    def post(self, job, at=0, **headers):
+        return request(self.coordinators[at].port, "POST", "/v1/jobs", json.dumps(job).encode(),
+                       {"Prefer": "respond-async", **headers})
+
+    def job(self, job_id, at=0):
+        return request(self.coordinators[at].port, "GET", f"/v1/jobs/{job_id}").json
+
+    def sql(self, text):
+        return self.server.query(self.url, text)
+
+    def recorded(self):
+        return int(self.sql("SELECT coalesce(sum(succeeded + failed), 0) FROM fantail.job"))
+
+    def wait_for_some(self, least):
+        wait_until(lambda: self.recorded() >= least, f"{least} recorded answers")
+
+    def owner(self):
+        """The coordinator that runs the only job, with its number; None: nobody runs it."""
+        name = self.sql("SELECT c.name FROM fantail.job j JOIN fantail.coordinator c ON c.id = j.holder"
+                        " WHERE j.state = 'running'")
+        pids = [str(c.pid) for c in self.coordinators]
+        return pids.index(name.rpartition("/")[2]) if name else None
+
+    def wait_for_owner(self, other_than=None, limit_s=60):
+        wait_until(lambda: self.owner() not in (None, other_than), "a coordinator that runs the job", limit_s)
+        return self.owner()
+
+    def assert_all_right(self, job_id, at, items=ITEMS):
+        job = wait_until(lambda: (j := self.job(job_id, at))["ended_at"] and j, "the end of the job")
+        self.assertEqual(job["status"], "succeeded", job)
+        self.assert_counts(job["counts"], total=items, succeeded=items, failed=0, cancelled=0)
+        lines = request(self.coordinators[at].port, "GET", f"/v1/jobs/{job_id}/results").all_lines
+        values = [(line["index"], line["value"]) for line in lines if line["type"] == "result"]
+        self.assertEqual(values, [(n, 2 * n) for n in range(items)])
+        twice = self.sql("SELECT count(*) - count(DISTINCT ranges) FROM fantail.block WHERE kind = 'values'")
+        self.assertEqual(twice, "0", "no block of answers is there twice")
+
+    def assert_each_once(self, job_id, items):
+        """Each item has its value in exactly one block of the store."""
+        rows = self.sql("SELECT b.kind, encode(b.ranges, 'hex') FROM fantail.block b JOIN fantail.job j ON j.seq = b.job"
+                        f" WHERE j.id = '{job_id}' AND b.kind IN ('values', 'errors')").split()
+        self.assertEqual([row for row in rows if not row.startswith("values|")], [], "no block of errors")
+        spans = sorted(span for row in rows for span in read_ranges(bytes.fromhex(row.partition("|")[2])))
+        ends = [first + n for first, n in spans]
+        self.assertEqual([first for first, _ in spans], [0] + ends[:-1], "no gap and nothing twice")
+        self.assertEqual(ends[-1], items)
