@@ -1,8 +1,7 @@
 #include "cli/reconnect/outage.h"
 
-#define BACKOFF_MIN_NS     (50 * NS_PER_MS)
-#define BACKOFF_MAX_NS     (2 * NS_PER_S)
-#define RETRY_AFTER_MAX_NS (10 * NS_PER_S)
+#include "cli/http/retry_wait.h"
+
 /* The tries of a job that was lost before any coordinator has accepted a job of this run. The URL may be wrong. */
 #define EARLY_TRIES 5
 #define EARLY_NS    (3 * NS_PER_S)
@@ -35,16 +34,14 @@ uint64_t outage_patience_ns(const struct outage *o)
 
 uint64_t outage_backoff_ns(struct outage *o, unsigned failures)
 {
-    uint64_t most = BACKOFF_MIN_NS << (failures < 6 ? failures : 6);
-    if (most > BACKOFF_MAX_NS) most = BACKOFF_MAX_NS;
+    uint64_t most = retry_wait_ns(failures);
     return most - (uint64_t)(random_unit(&o->random) * 0.5 * (double)most);
 }
 
 static uint64_t wait_ns(struct outage *o, unsigned failures, double retry_after_s)
 {
     if (retry_after_s < 0) return outage_backoff_ns(o, failures);
-    uint64_t asked = retry_after_s > 1e3 ? RETRY_AFTER_MAX_NS : (uint64_t)(retry_after_s * 1e9);
-    return (asked < RETRY_AFTER_MAX_NS ? asked : RETRY_AFTER_MAX_NS) + outage_backoff_ns(o, 0);
+    return retry_wait_asked_ns(retry_after_s) + outage_backoff_ns(o, 0);
 }
 
 /* Whether the job may be tried again, although no coordinator has accepted a job yet. */
