@@ -2,9 +2,8 @@
 import json
 import subprocess
 
+from cli_testing import A, B, FANTAIL, FakeTest
 from fantail_testing import main
-from test_cli import FANTAIL
-from test_durable_cli import A, B, FakeTest
 
 
 class Events(FakeTest):

@@ -12,8 +12,8 @@ import threading
 import fantail_testing as ft
 import proxies
 from certificates import Authority
+from cli_testing import FANTAIL, CliTest, Ended
 from fantail_testing import wait_until
-from test_cli import FANTAIL, CliTest, Ended
 
 # Each item is noted in a file when it begins. Item `stop` waits until the gate is open. Each item takes at least `pause`
 # seconds.

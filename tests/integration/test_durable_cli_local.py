@@ -1,0 +1,258 @@
+"""Durable jobs of a `fantail local`: they survive its services, and come from standard input. Where it keeps them."""
+import json
+import os
+import select
+import signal
+import subprocess
+
+from cli_testing import FANTAIL, LocalTest
+from fantail_testing import command_line, descendants, main, request, wait_until, write_file
+from ports import is_listened_on
+
+
+class Surviving(LocalTest):
+    """Commands and jobs go on when the services of their fleet are killed."""
+
+    def setUp(self):
+        super().setUp()
+        self.gate_path, self.runs = os.path.join(self.folder, "gate"), os.path.join(self.folder, "runs")
+        # Items below 3 are answered at once, all others when the gate is open.
+        script = f'read n; echo $n >> {self.runs}; [ "$n" -lt 3 ] || until [ -e {self.gate_path} ]; do sleep 0.05; done; echo $n'
+        self.task_folder = self.tasks(gated={"mode": "exec", "command": ["sh", "-c", script]})
+        self.port = self.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.addCleanup(self.open_gate)
+
+    def open_gate(self):
+        write_file(self.gate_path, "")
+
+    def start_fleet(self):
+        return self.local("--port", self.port, "--processes", 4, tasks=self.task_folder)
+
+    def submit(self):
+        ended = self.cli("submit", "--detach", "--url", self.url, stdin='{"task":"gated","range":{"stop":8},"chunk_size":1}')
+        self.assertEqual((ended.status, ended.err), (0, b""), ended)
+        return ended.lines[0]
+
+    def assert_followed(self, results, wait, job_id):
+        self.open_gate()
+        self.assertEqual(results.wait(), 0, results.describe())
+        self.assertEqual(results.stdout().splitlines(), [str(n) for n in range(8)])
+        self.assertEqual(wait.wait(), 0, wait.describe())
+        self.assertEqual(wait.stdout(), f"{job_id}  succeeded  8/8, 0 failed\n")
+        self.assertIn("trying again", results.stderr())
+
+    def test_results_and_wait_go_on_when_the_coordinator_is_killed(self):
+        self.end_the_coordinator(signal.SIGKILL)
+
+    def test_results_and_wait_go_on_when_the_coordinator_drains(self):
+        self.end_the_coordinator(signal.SIGTERM)
+
+    def end_the_coordinator(self, number):
+        fleet = self.start_fleet()
+        job_id = self.submit()
+        results, wait = self.follow("results", job_id), self.follow("wait", job_id)
+        wait_until(lambda: results.stdout() == "0\n1\n2\n", "the first results")
+        [coordinator] = [pid for pid in descendants(fleet.pid) if "fantail-coordinator" in command_line(pid).split(" ")[0]]
+        os.kill(coordinator, number)
+        wait_until(lambda: "is ready again" in fleet.stderr(), "another coordinator")
+        self.assert_followed(results, wait, job_id)
+
+    def test_a_job_goes_on_after_its_whole_fleet_was_killed_and_no_answered_item_runs_again(self):
+        fleet = self.start_fleet()
+        job_id = self.submit()
+        results, wait = self.follow("results", job_id), self.follow("wait", job_id)
+        wait_until(lambda: results.stdout() == "0\n1\n2\n", "the first results")
+        fleet.kill()
+        wait_until(lambda: not is_listened_on(self.port), "the end of the killed fleet")
+        self.start_fleet()
+        self.assert_followed(results, wait, job_id)
+        with open(self.runs, encoding="ascii") as runs:
+            self.assertEqual(sorted(int(n) for n in runs if int(n) < 3), [0, 1, 2])
+        [shown] = self.cli("jobs", "--json", "--url", self.url).lines
+        self.assertEqual(json.loads(shown)["status"], "succeeded")
+
+    def test_many_submissions_with_one_key_at_once_are_one_job(self):
+        self.start_fleet()
+        job = os.path.join(self.folder, "job.json")
+        write_file(job, '{"task":"gated","range":{"stop":8}}')
+        programs = [self.follow("submit", "--detach", "--idempotency-key", "k", "-f", job) for _ in range(5)]
+        for program in programs:
+            self.assertEqual(program.wait(), 0, program.describe())
+        self.assertEqual(len({program.stdout() for program in programs}), 1)
+        self.assertEqual(len(self.cli("jobs", "--json", "--url", self.url).lines), 1)
+        self.assertEqual(self.cli("cancel", "0", "--url", self.url).status, 0)
+        ended = self.cli("wait", "0", "--url", self.url)
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"  cancelled  ", ended.out)
+
+
+class MapDetached(LocalTest):
+    """`fantail map --detach`: the items come from standard input."""
+
+    def setUp(self):
+        super().setUp()
+        self.url = f"http://127.0.0.1:{self.free_port()}"
+
+    def start_fleet(self, *arguments):
+        return self.local("--port", self.url.rsplit(":", 1)[1], *arguments)
+
+    def map(self, *arguments, stdin):
+        return self.cli("map", *arguments, "--detach", stdin=stdin, FANTAIL_URL=self.url)
+
+    def results(self, ended):
+        self.assertEqual((ended.status, ended.err), (0, b""), ended)
+        self.assertRegex(ended.out, rb"\A[0-9a-f-]{36}\n\Z")
+        return self.cli("results", ended.lines[0], FANTAIL_URL=self.url)
+
+    def test_all_items_of_the_input_are_one_job(self):
+        self.start_fleet()
+        text = "".join(f"{n}\n" for n in range(100000))
+        ended = self.map("square", "--label", "a", "--label", "b", "--chunk-size", "1000", stdin=text)
+        self.assertEqual(self.results(ended).lines, [str(n * n) for n in range(100000)])
+        [shown] = [json.loads(line) for line in self.cli("jobs", "--json", "--label", "b", FANTAIL_URL=self.url).lines]
+        self.assertEqual((shown["labels"], shown["counts"]["total"]), (["a", "b"], 100000))
+
+    def test_lines_of_text_and_an_empty_input_are_jobs_too(self):
+        self.start_fleet()
+        ended = self.map("echo", "--text", stdin='a "b"\n\nc')
+        self.assertEqual([json.loads(line) for line in self.results(ended).lines], ['a "b"', "", "c"])
+        self.assertEqual(self.results(self.map("echo", stdin="")).lines, [])
+
+    def test_input_that_comes_slowly_is_one_job(self):
+        self.start_fleet()
+        process = subprocess.Popen([FANTAIL, "map", "square", "--detach"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   env=self.environment(FANTAIL_URL=self.url))
+        with process:
+            for n in (3, 4):
+                process.stdin.write(b"%d\n" % n)
+                process.stdin.flush()
+                wait_until(lambda: select.select([], [process.stdin], [], 0)[1], "room in the pipe")
+            process.stdin.close()
+            job_id = process.stdout.read().decode().strip()
+            self.assertEqual(process.wait(60), 0)
+        self.assertEqual(self.cli("results", job_id, "--url", self.url).lines, ["9", "16"])
+
+    def unfinished(self):
+        """A command whose input has begun, and does not end."""
+        process = subprocess.Popen([FANTAIL, "map", "square", "--detach"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=self.environment(FANTAIL_URL=self.url))
+        process.stdin.write(b"3\n" * 1000000)  # more than the pipe holds, so some of it was sent when this returns
+        process.stdin.flush()
+        return process
+
+    def test_an_interrupt_before_the_end_of_the_input_leaves_no_job(self):
+        self.start_fleet()
+        with self.unfinished() as process:
+            process.send_signal(signal.SIGINT)
+            self.assertEqual((process.wait(60), process.stderr.read()), (-signal.SIGINT, b""))
+        self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
+
+    def test_a_connection_that_is_cut_before_the_end_of_the_input_says_that_there_is_no_job(self):
+        fleet = self.start_fleet()
+        with self.unfinished() as process:
+            [coordinator] = [pid for pid in descendants(fleet.pid) if "fantail-coordinator" in command_line(pid).split(" ")[0]]
+            os.kill(coordinator, signal.SIGKILL)
+            self.assertEqual(process.wait(60), 3)
+            self.assertIn(b"The job was not stored, unless `fantail jobs` lists it", process.stderr.read())
+        wait_until(lambda: "is ready again" in fleet.stderr(), "another coordinator")
+        self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
+
+    def test_the_same_key_and_items_are_one_job(self):
+        self.start_fleet()
+        first, second = (self.map("square", "--idempotency-key", "k", stdin="1\n2\n") for _ in range(2))
+        self.assertEqual((first.status, first.out), (0, second.out), second)
+        other = self.map("square", "--idempotency-key", "k", stdin="1\n3\n")
+        self.assertEqual((other.status, other.out), (3, b""), other)
+        self.assertIn(b"(422)", other.err)
+
+    def test_a_line_that_is_no_item_is_named_and_no_job_remains(self):
+        self.start_fleet()
+        ended = self.map("square", stdin="1\n2\n{\n" + "4\n" * 100000)
+        self.assertEqual((ended.status, ended.out), (3, b""), ended)
+        self.assertIn(b"/items/2", ended.err)
+        self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
+
+    def test_without_a_store_no_item_is_sent(self):
+        self.start_fleet("--store", "none")
+        ended = self.map("square", stdin="1\n")
+        self.assertEqual((ended.status, ended.out), (3, b""), ended)
+        self.assertIn(b"has no job store", ended.err)
+
+    def test_wrong_usage_is_status_2_and_says_what(self):
+        for arguments, word in ((["square", "--detach", "--reduce", "sum"], "--reduce: cannot"), (["square", "--detach", "-0"], "--null: "),
+                                (["square", "--detach", "--errors", "x"], "--errors: cannot"),
+                                (["square", "--detach", "--skip-failed"], "--skip-failed: cannot"),
+                                (["square", "--detach", "--order", "completion"], "--order: cannot"), (["square", "--label", "x"], "--label: is for"),
+                                (["square", "--idempotency-key", "x"], "--idempotency-key: is for"),
+                                (["square", "--detach", "--label", "a,b"], '--label: "a,b" has a comma')):
+            with self.subTest(arguments):
+                ended = self.cli("map", *arguments, FANTAIL_URL="http://127.0.0.1:9")
+                self.assertEqual((ended.status, ended.out), (2, b""), ended)
+                self.assertIn(word, ended.err.decode())
+        for arguments, word in ((["square", "--detach"], "needs a running fleet"), (["--detach", "--", "cat"], "is for a task")):
+            ended = self.cli("map", *arguments)
+            self.assertEqual((ended.status, ended.out), (2, b""), ended)
+            self.assertIn(word, ended.err.decode())
+
+
+class Access(LocalTest):
+    def test_the_token_is_sent_and_a_missing_one_is_named(self):
+        tokens, port = os.path.join(self.folder, "tokens"), self.free_port()
+        write_file(tokens, "the-token-of-this-test\n")
+        self.local("--port", port, "--token-file", tokens)
+        url = f"http://127.0.0.1:{port}"
+        job = '{"task":"square","items":[3,4]}'
+        job_id = self.cli("submit", "--detach", "--url", url, "--token-file", tokens, stdin=job).lines[0]
+        for command, status, lines in (("wait", 0, [f"{job_id}  succeeded  2/2, 0 failed"]), ("results", 0, ["9", "16"]),
+                                       ("cancel", 0, [f"{job_id}  succeeded"]), ("redrive", 3, []), ("status", 0, None)):
+            with self.subTest(command):
+                ended = self.cli(command, job_id, FANTAIL_URL=url, FANTAIL_TOKEN_FILE=tokens)
+                self.assertEqual((ended.status, ended.lines if lines is not None else None), (status, lines), ended)
+                ended = self.cli(command, job_id, FANTAIL_URL=url)
+                self.assertEqual((ended.status, ended.out), (3, b""), ended)
+                self.assertIn(b"(401)", ended.err)
+                self.assertIn(b"no token was sent: give one with --token-file or FANTAIL_TOKEN_FILE", ended.err)
+        ended = self.cli("submit", "--detach", "--url", url, stdin=job)
+        self.assertEqual((ended.status, ended.out), (3, b""), ended)
+        self.assertIn(b"(401)", ended.err)
+
+
+class LocalStore(LocalTest):
+    """Where `fantail local` keeps durable jobs."""
+
+    def status_of_a_durable_job(self, port):
+        return request(port, "POST", "/v1/jobs", b'{"task":"square","items":[1]}', {"Prefer": "respond-async"}).status
+
+    def test_there_is_a_file_for_each_port_that_nobody_else_can_read(self):
+        port = self.free_port()
+        program = self.local("--port", port)
+        path = os.path.join(self.folder, "state", "fantail", f"jobs-{port}.db")
+        self.assertEqual((program.stderr(), self.status_of_a_durable_job(port)), ("", 202))
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.assertEqual(os.stat(os.path.dirname(path)).st_mode & 0o777, 0o700)
+
+    def test_it_keeps_jobs_elsewhere_or_not_at_all_if_told_so(self):
+        path, port = os.path.join(self.folder, "jobs"), self.free_port()
+        program = self.local("--port", port, "--store", f"sqlite:{path}")
+        self.assertEqual((program.stderr(), self.status_of_a_durable_job(port)), ("", 202))
+        self.assertTrue(os.path.exists(path))
+        port = self.free_port()
+        program = self.local("--port", port, "--store", "none")
+        self.assertEqual((program.stderr(), self.status_of_a_durable_job(port)), ("", 200))
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "state")))
+
+    def test_an_address_that_differs_after_each_start_has_no_store(self):
+        self.assertEqual(self.local("--port", 0).stderr(), "")
+        self.assertEqual(self.local("--host", f"unix:{self.folder}/socket").stderr(), "")
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "state")))
+
+    def test_without_a_folder_for_it_the_fleet_runs_and_says_why(self):
+        port = self.free_port()
+        program = self.local("--port", port, env=self.environment(XDG_STATE_HOME="/dev/null"))
+        self.assertIn("fantail: durable jobs are not kept: cannot create the folder /dev/null/fantail: Not a directory\n", program.stderr())
+        self.assertEqual(self.status_of_a_durable_job(port), 200)
+
+
+if __name__ == "__main__":
+    main()
