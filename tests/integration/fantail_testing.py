@@ -12,25 +12,23 @@ printed.
 """
 import contextlib
 import ctypes
-import datetime
 import glob
-import http.client
 import json
 import os
 import re
-import select
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import tempfile
 import threading
 import time
 import unittest
 
+# Tests import all of these from here.
+from answers import Answer, Stream, metric_sum, metrics, raw_request, request  # noqa: F401
 from ports import HeldPort, is_listened_on
-from waiting import LIMIT_S, Gate, in_time, wait_until, with_more_time  # noqa: F401 (tests import them from here)
+from programs import Program, command_line, cpu_seconds, descendants, read_stat, runs  # noqa: F401
+from waiting import LIMIT_S, Gate, in_time, wait_until, with_more_time  # noqa: F401
 
 # Programs inherit ignored signals, and these two are ignored in a background job or after nohup.
 for number in (signal.SIGINT, signal.SIGHUP):
@@ -44,7 +42,6 @@ DATA = os.path.join(ROOT, "tests", "data")
 EXAMPLE_TASKS = os.path.join(BUILD, "tasks")
 
 SANITIZER_WORDS = re.compile(r"ERROR: (Address|Leak|UndefinedBehavior)Sanitizer|runtime error: |^BUG at ", re.M)
-STOP_TIMEOUT_S = 60
 
 BURNING_S = 0.5  # processor time; starting Python takes a tenth of it
 QUIET_S = 10  # the protocol promises the end of running processes within 2 s on an idle machine
@@ -61,285 +58,6 @@ ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 class TooSlow(BaseException):
     """The time limit of the test has passed. Not an Exception, so that no test catches it."""
-
-
-# ---- Processes ----------------------------------------------------------------------------------------------------
-
-def read_stat(pid):
-    """(parent, state, CPU seconds, name) of a process, or None if it does not exist."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            text = stat.read()
-    except OSError:
-        return None
-    fields = text[text.rindex(")") + 2:].split()
-    ticks = int(fields[11]) + int(fields[12])
-    return int(fields[1]), fields[0], ticks / os.sysconf("SC_CLK_TCK"), text[text.index("(") + 1:text.rindex(")")]
-
-
-def descendants(root):
-    """The ids of all descendants of root, without zombies."""
-    children = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and (stat := read_stat(int(entry))) and stat[1] != "Z":
-            children.setdefault(stat[0], []).append(int(entry))
-    found, queue = [], [root]
-    while queue:
-        below = children.get(queue.pop(), [])
-        found += below
-        queue += below
-    return found
-
-
-def cpu_seconds(pids):
-    return sum(stat[2] for pid in pids if (stat := read_stat(pid)))
-
-
-def runs(pid):
-    stat = read_stat(pid)
-    return stat is not None and stat[1] != "Z"
-
-
-def command_line(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as line:
-            return line.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
-
-
-class Program:
-    """One running program. stop() accepts the exit statuses `ok_status`, and an end by the signal that was sent."""
-
-    def __init__(self, argv, folder, name, env=None, ready=False, before_exec=None, stdin=subprocess.DEVNULL):
-        self.name, self.argv = name, argv
-        self.stdout_path = os.path.join(folder, f"{name}.out")
-        self.stderr_path = os.path.join(folder, f"{name}.err")
-        self.killed = False
-        self.asked_to_end = False  # a second SIGTERM would end it with another status
-        read_fd, write_fd = os.pipe() if ready else (None, None)
-        if ready:
-            argv = argv + ["--ready-fd", str(write_fd)]
-        with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
-            self.process = subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=err, start_new_session=True, env=env,
-                                            preexec_fn=before_exec, pass_fds=[write_fd] if ready else [], cwd=folder)
-        self.pid = self.process.pid
-        if ready:
-            os.close(write_fd)
-            self._read_ready(read_fd)
-
-    def _read_ready(self, fd):
-        text, end = b"", time.monotonic() + LIMIT_S
-        with os.fdopen(fd, "rb", buffering=0) as pipe:
-            while not text.endswith(b"\n"):
-                left = end - time.monotonic()
-                if left <= 0 or not select.select([pipe], [], [], left)[0]:
-                    raise AssertionError(f"{self.name} was not ready within {LIMIT_S} s\n{self.describe()}")
-                piece = pipe.read(200)
-                if not piece:
-                    self.process.wait(10)
-                    raise AssertionError(f"{self.name} ended before it was ready\n{self.describe()}")
-                text += piece
-        word, port, admin_port = text.split()
-        assert word == b"ready", text
-        self.port, self.admin_port = int(port), int(admin_port)
-
-    def stderr(self):
-        with open(self.stderr_path, encoding="utf-8", errors="replace") as err:
-            return err.read()
-
-    def stdout(self):
-        with open(self.stdout_path, encoding="utf-8", errors="replace") as out:
-            return out.read()
-
-    def log_lines(self):
-        """Its log lines, as objects."""
-        lines = []
-        for line in self.stderr().splitlines():
-            with contextlib.suppress(ValueError):
-                lines.append(json.loads(line))
-        return lines
-
-    def logged_at(self, message):
-        """When it logged this message first, in seconds since 1970."""
-        ts = next(line["ts"] for line in self.log_lines() if line["msg"] == message)
-        return datetime.datetime.strptime(ts, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
-
-    def describe(self):
-        tail = self.stderr()[-6000:]
-        return f"--- {self.name}: {' '.join(self.argv)}; status {self.process.poll()}\n{tail}"
-
-    def alive(self):
-        return self.process.poll() is None
-
-    def send_signal(self, number):
-        self.asked_to_end |= number == signal.SIGTERM
-        self.process.send_signal(number)
-
-    def kill(self):
-        """kill -9 of only the program, as the out-of-memory killer does."""
-        self.killed = True
-        self.process.kill()
-        self.process.wait()
-
-    def wait(self, timeout_s=STOP_TIMEOUT_S):
-        try:
-            return self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} did not end within {timeout_s} s\n{self.describe()}") from None
-
-    def stop(self, number=signal.SIGTERM):
-        if self.alive():
-            self.send_signal(number)
-        return self.wait()
-
-    def destroy(self):
-        """Kills the whole group, in any state, as the last step of a test."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-# ---- HTTP ---------------------------------------------------------------------------------------------------------
-
-def is_start(line):
-    """Whether a line is the first one of a coordinator's stream. A worker's stream has none."""
-    return isinstance(line, dict) and line.get("type") == "start"
-
-
-class Answer:
-    """A whole HTTP answer. `json` is a JSON body. `lines` are the objects of an NDJSON body without the
-    start line, and without the waiting lines, which come on a busy machine."""
-
-    def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = status, headers, body
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-    @property
-    def all_lines(self):
-        return [json.loads(line) for line in self.body.splitlines()]
-
-    @property
-    def lines(self):
-        lines = self.all_lines[1:] if self.all_lines and is_start(self.all_lines[0]) else self.all_lines
-        return [line for line in lines if not (isinstance(line, dict) and line.get("type") == "waiting")]
-
-    @property
-    def values(self):
-        """The values of the result lines, in the order in which they came."""
-        return [line["value"] for line in self.lines if line["type"] == "result"]
-
-    @property
-    def end(self):
-        line = self.lines[-1]
-        assert line["type"] == "end", line
-        return line
-
-    def __repr__(self):
-        return f"Answer({self.status}, {self.body[:500]!r})"
-
-
-def request(port, method, path, body=None, headers=None, timeout_s=60):
-    """One request on a new connection. The body is bytes, or an iterable of bytes that are sent as chunks."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
-    try:
-        connection.request(method, path, body=body, headers=headers or {})
-        response = connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
-    finally:
-        connection.close()
-
-
-def raw_request(port, data):
-    """Sends bytes unchanged. Returns everything that comes until the peer closes the connection, as it must."""
-    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as s:
-        received = b""
-        with contextlib.suppress(ConnectionError):
-            s.sendall(data)
-        try:
-            while piece := s.recv(65536):
-                received += piece
-        except ConnectionError:
-            pass
-        except socket.timeout:
-            raise AssertionError(f"open after {LIMIT_S} s, with {received!r}") from None
-        return received
-
-
-def metrics(program):
-    """The text of /metrics on the admin port of a program."""
-    return request(program.admin_port, "GET", "/metrics").body.decode()
-
-
-def metric_sum(text, name, **labels):
-    """The sum of all series of a metric that have at least these labels."""
-    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(re.escape(name) + r"[{ ]", line)
-               and all(f'{label}="{value}"' in line for label, value in labels.items()))
-
-
-class Stream:
-    """An NDJSON answer that is read line by line while the job runs. The start line is kept apart, as `start`."""
-
-    def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60, host="127.0.0.1", method="POST"):
-        self.connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-        self.connection.request(method, path, body=body, headers=headers)
-        self.socket = self.connection.sock
-        self.response = self.connection.getresponse()
-        self.status = self.response.status
-        self.start = None
-
-    def line(self):
-        """The next line as an object; None at the end."""
-        line = self.response.readline()
-        answer = json.loads(line) if line else None
-        if self.start is None and is_start(answer):
-            self.start = answer
-            return self.line()
-        return answer
-
-    def line_of(self, kind):
-        """The next line of this type. The lines before it are dropped."""
-        while (line := self.line()) and line["type"] != kind:
-            pass
-        assert line, f"the answer ended without a line of type {kind}"
-        return line
-
-    def rest(self):
-        lines = []
-        while (line := self.line()) is not None:
-            lines.append(line)
-        return lines
-
-    def read_until_cut(self):
-        """For a thread: reads the answer until the job ends, the service ends, or shut_down() is called."""
-        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # the last line may be incomplete
-            while self.line():
-                pass
-
-    def shut_down(self):
-        """Ends read_until_cut(). The service learns of it when this is closed: by a reset, as when bytes are unread."""
-        with contextlib.suppress(OSError):
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.socket.shutdown(socket.SHUT_RDWR)
-
-    def hang_up(self):
-        """Closes the connection, as Ctrl-C in curl does."""
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.close()
-
-    def close(self):
-        self.response.close()
-        self.connection.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 class Fleet:

@@ -1,5 +1,6 @@
 """Real answers conform to the schemas of /openapi.json: the problems of each call, the lines of streams, the documents."""
 import contextlib
+import http.client
 import json
 import os
 import socket
@@ -62,7 +63,7 @@ class Problems(FantailTest):
 
     @staticmethod
     def read_answer(s):
-        response = ft.http.client.HTTPResponse(s)
+        response = http.client.HTTPResponse(s)
         response.begin()
         return ft.Answer(response.status, response.headers, response.read())
 
@@ -102,7 +103,7 @@ class Problems(FantailTest):
         for (method, path), operation in self.operations.items():
             if "admin" in operation["tags"]:
                 continue
-            kept[method, path] = ft.http.client.HTTPConnection("127.0.0.1", coordinator.port, timeout=ft.LIMIT_S)
+            kept[method, path] = http.client.HTTPConnection("127.0.0.1", coordinator.port, timeout=ft.LIMIT_S)
             kept[method, path].request("GET", "/livez")
             kept[method, path].getresponse().read()
         self.assertEqual(coordinator.stop(), 0)
@@ -144,7 +145,7 @@ class Problems(FantailTest):
     def see_uploads(self):
         """A second request with the key of one that is still being received."""
         port = self.new_coordinator([self.plain]).port
-        first = ft.http.client.HTTPConnection("127.0.0.1", port, timeout=ft.LIMIT_S)
+        first = http.client.HTTPConnection("127.0.0.1", port, timeout=ft.LIMIT_S)
         first.putrequest("POST", "/v1/jobs?task=square")
         for name, value in {**DURABLE, "Idempotency-Key": "k", "Content-Type": NDJSON, "Content-Length": str(2**30)}.items():
             first.putheader(name, value)
