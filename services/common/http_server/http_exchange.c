@@ -289,7 +289,6 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
     log_debug("exchange closed", LOG_I64("fd", c->fd), LOG_STR("stage", stage_names[x->stage]),
               LOG_STR("how", closed_names[how]));
     *context = NULL;
-    s->request_ended = true;
     c->exchange = NULL;
     if (how != HTTP_CLOSED_DONE || x->must_close) c->memory = NULL; /* the library has freed it, or will now */
     s->current = c;

@@ -38,15 +38,15 @@ static struct MHD_Daemon *start_daemon(struct http_server *s)
         s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, m ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
-/* When a request has ended, the library watches the connection again, and its edge-triggered set reports at once that
- * the socket is writable. That event would wake the loop for nothing, so one more run consumes it. */
+/* When a request has ended, the library may watch the socket for room to send, and its edge-triggered set reports at
+ * once that there is room. That event would wake the loop for nothing, so one more run consumes it. */
 static bool wants_run(struct http_server *s)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
     if (s->turn_wanted || (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0)) return true;
-    bool ended = s->request_ended;
-    s->request_ended = false;
-    return ended;
+    bool reported = s->room_is_reported;
+    s->room_is_reported = false;
+    return reported;
 }
 
 /* Runs the daemon until it can do nothing more without waiting, or RUNS_PER_TURN times. */
@@ -110,8 +110,8 @@ static void start_handles(struct http_server *s)
     const struct http_server_options *o = &s->options;
     uint64_t shortest = min_u64(o->header_timeout_ms, min_u64(o->upload_pause_ms, o->keepalive_timeout_ms));
     uint64_t sweep_ms = min_u64(1000, shortest / 4 + 1);
-    int daemon_fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    uv_poll_init(s->loop, &s->daemon_poll, daemon_fd);
+    s->daemon_fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    uv_poll_init(s->loop, &s->daemon_poll, s->daemon_fd);
     uv_poll_init(s->loop, &s->watch_poll, s->watch_fd);
     uv_timer_init(s->loop, &s->sweep);
     uv_timer_init(s->loop, &s->resume_timer);

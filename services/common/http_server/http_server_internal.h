@@ -25,6 +25,7 @@
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <stdarg.h>
+#include <sys/epoll.h>
 
 #include "common/base/limits.h"
 #include "common/http_server/http_framing.h"
@@ -101,6 +102,9 @@ struct http_connection {
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
     void *first_data;            /* where the library put the first bytes */
     void *memory;                /* where the library will put the next head, if a page begins there; NULL: unknown */
+    struct epoll_event watch;    /* what the library watches the socket for; no events: it does not watch it */
+    bool watched_for_room;       /* the library's epoll set reports when the socket has room to send */
+    bool has_room;               /* the library's last send sent everything; false until it has sent */
     uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
     uint64_t still_in_turn; /* the turn in which it was found suspect, see http_progress.c; 0: not suspect */
 
@@ -205,7 +209,8 @@ struct http_server {
     struct http_server_options options;
     struct MHD_Daemon *daemon;
     int listen_fd;
-    int watch_fd; /* our edge-triggered epoll set of all sockets, which reports hang-ups only */
+    int daemon_fd; /* the library's epoll set */
+    int watch_fd;  /* our edge-triggered epoll set of all sockets, which reports hang-ups only */
     uint16_t port;
     uv_poll_t daemon_poll, watch_poll;
     uv_timer_t sweep;
@@ -214,8 +219,8 @@ struct http_server {
     unsigned open_handles;
     uint64_t turn, turn_ns; /* number of the daemon's turn, and when it began */
     bool turn_wanted, in_turn, draining, stopping;
-    bool request_ended; /* a request has ended, and the daemon has not run since */
-    bool unfinished;    /* the last turn left something to do */
+    bool room_is_reported; /* the daemon watches an idle connection for room to send, and has not run since */
+    bool unfinished;       /* the last turn left something to do */
     struct http_exchange *parked;
     struct http_exchange *woken;
     unsigned waiting;        /* exchanges that wait or are woken */

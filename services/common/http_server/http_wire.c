@@ -1,16 +1,23 @@
 /*
- * The library reads and writes its sockets with recv(), send(), gnutls_record_recv() and gnutls_record_send(). This
- * file defines functions of the same names, and the dynamic linker resolves the library's calls to them. So every byte
- * passes here before the library sees it, in the same order and without another system call. Calls for other
- * descriptors, and all calls outside the daemon's turns, are passed on unchanged.
+ * The library reads and writes its sockets with recv(), send(), sendmsg(), gnutls_record_recv() and
+ * gnutls_record_send(). This file defines functions of the same names, and the dynamic linker resolves the library's
+ * calls to them. So every byte passes here before the library sees it, in the same order and without another system
+ * call. Calls for other descriptors, and all calls outside the daemon's turns, are passed on unchanged.
  *
  * The bytes of a connection are read by its http_framing. If they have a fault, they are not passed on. The client then
  * gets our answer, and the library is told that the peer has closed. If earlier requests of the connection are not
  * answered yet, the fault waits until they are.
+ *
+ * The library also watches each socket for room to send, even if it has nothing to send. On a socket file, each read of
+ * the peer makes room, and so each answer would wake this service once more. So epoll_ctl() is defined here, too. A
+ * socket is watched for room only from when it had too little room until the library has sent again.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/http_server/http_server_internal.h"
 
@@ -18,6 +25,8 @@
  * not used. */
 ssize_t http_wire_recv(int fd, void *data, size_t size, int flags) __asm__("recv");
 ssize_t http_wire_send(int fd, const void *data, size_t size, int flags) __asm__("send");
+ssize_t http_wire_sendmsg(int fd, const struct msghdr *message, int flags) __asm__("sendmsg");
+int http_wire_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event) __asm__("epoll_ctl");
 ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size) __asm__("gnutls_record_recv");
 ssize_t http_wire_record_send(gnutls_session_t session, const void *data, size_t size) __asm__("gnutls_record_send");
 
@@ -55,6 +64,8 @@ bool http_wire_works(void)
     find_real();
     return dlsym(RTLD_DEFAULT, "recv") == (void *)http_wire_recv &&
            dlsym(RTLD_DEFAULT, "send") == (void *)http_wire_send &&
+           dlsym(RTLD_DEFAULT, "sendmsg") == (void *)http_wire_sendmsg &&
+           dlsym(RTLD_DEFAULT, "epoll_ctl") == (void *)http_wire_epoll_ctl &&
            dlsym(RTLD_DEFAULT, "gnutls_record_recv") == (void *)http_wire_record_recv &&
            dlsym(RTLD_DEFAULT, "gnutls_record_send") == (void *)http_wire_record_send;
 }
@@ -203,9 +214,53 @@ ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size)
     }
 }
 
+static int set_watch(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+    return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
+
+/* The library sends only when it takes the socket to have room. It takes it to have none after a send that sent less
+ * than all, and from then on waits for EPOLLOUT. */
+static ssize_t note_sent(struct http_connection *c, ssize_t n, size_t size)
+{
+    if (!c || c->tls) return note_moved(c, n);
+    int error = errno;
+    c->has_room = n >= 0 && (size_t)n == size;
+    if (!c->has_room && c->watch.events && !c->watched_for_room)
+        c->watched_for_room = set_watch(c->server->daemon_fd, EPOLL_CTL_MOD, c->fd, &c->watch) == 0;
+    errno = error;
+    return note_moved(c, n);
+}
+
 ssize_t http_wire_send(int fd, const void *data, size_t size, int flags)
 {
-    return note_moved(connection_at(fd), sendto(fd, data, size, flags, NULL, 0));
+    return note_sent(connection_at(fd), sendto(fd, data, size, flags, NULL, 0), size);
+}
+
+ssize_t http_wire_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < message->msg_iovlen; i++) size += message->msg_iov[i].iov_len;
+    return note_sent(connection_at(fd), syscall(SYS_sendmsg, fd, message, flags), size);
+}
+
+/* Until the library has sent once, it learns by EPOLLOUT that it may send. */
+static int watch(struct http_connection *c, struct epoll_event event)
+{
+    c->watch = event;
+    c->watched_for_room = (event.events & EPOLLOUT) && !c->has_room;
+    if (!c->watched_for_room) event.events &= ~(uint32_t)EPOLLOUT;
+    if (c->watched_for_room && c->answered > 0 && !c->exchange) c->server->room_is_reported = true;
+    return set_watch(c->server->daemon_fd, EPOLL_CTL_ADD, c->fd, &event);
+}
+
+int http_wire_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+    struct http_connection *c = connection_at(fd);
+    if (!c || epoll_fd != c->server->daemon_fd) return set_watch(epoll_fd, op, fd, event);
+    if (op == EPOLL_CTL_ADD) return watch(c, *event);
+    c->watch.events = 0;
+    return set_watch(epoll_fd, op, fd, event);
 }
 
 ssize_t http_wire_record_send(gnutls_session_t session, const void *data, size_t size)

@@ -1,4 +1,5 @@
 /* Where a server listens: ports and socket files; and its limit of connections. */
+#include "common/http_server/http_server_internal.h"
 #include "unit/common/http_server/http_server_harness.h"
 
 Test(http_server, beyond_the_connection_cap_clients_wait_their_turn)
@@ -65,6 +66,64 @@ Test(http_server, serves_on_a_file_as_on_a_port)
     close(fd);
     assert_exchange("GET /v1/echo/a HTTP/1.1\r\n" HOST "\r\n", "200", "name=a");
     assert_exchange("POST /early HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", "422", "no thanks");
+    stop_on_file();
+}
+
+/* Sends a request whose answer the server has to wait for, so that the library watches the socket anew afterwards. */
+static void ask_and_wait(int fd)
+{
+    unsigned before = saw.ends;
+    say(fd, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi");
+    TURN_UNTIL(saw.ends == before + 1);
+    for (int i = 0; i < 10; i++) turn();
+    http_answer(saw.held, 200, "text/plain", "late", 4);
+    TURN_UNTIL(!saw.held);
+    for (int i = 0; i < 10; i++) turn();
+}
+
+Test(http_server, a_client_on_a_file_that_reads_its_answer_does_not_wake_the_server)
+{
+    start_on_file();
+    int fd = client();
+    for (int i = 0; i < 3; i++) {
+        ask_and_wait(fd);
+        uint64_t before = server->turn;
+        assert_hears(fd, "late");
+        for (int turns = 0; turns < 10; turns++) turn();
+        cr_assert_eq(server->turn, before, "%llu turns", (unsigned long long)(server->turn - before));
+    }
+    close(fd);
+    stop_on_file();
+}
+
+/* The socket has too little room for these answers. After the first one, the library watches it for room no longer. */
+Test(http_server, a_long_answer_on_a_file_goes_on_when_its_client_reads_on)
+{
+    enum { LEN = 4 * MIB };
+    start_on_file();
+    int fd = client();
+    for (int i = 0; i < 3; i++) {
+        ask_and_wait(fd);
+        assert_hears(fd, "late");
+        saw.whole_bytes = i == 1 ? 0 : LEN;
+        saw.pull_room = i == 1 ? LEN : 0;
+        saw.pull_ends = true;
+        say(fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+        for (int turns = 0; turns < 50; turns++) turn();
+        assert_hears(fd, i == 1 ? "\r\n0\r\n\r\n" : "wwwwwww");
+        if (i == 1) continue;
+        for (size_t got = 0; got < LEN - 65536;) {
+            char piece[65536];
+            ssize_t n = recv(fd, piece, sizeof piece, 0);
+            if (n > 0) got += (size_t)n;
+            turn();
+        }
+        TURN_UNTIL(saw.closes == 2 * (unsigned)i + 2);
+        char rest[65536];
+        while (recv(fd, rest, sizeof rest, 0) > 0) {
+        }
+    }
+    close(fd);
     stop_on_file();
 }
 
