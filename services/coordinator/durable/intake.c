@@ -286,11 +286,12 @@ static void on_accepted(struct store_call *call)
 static void accept_job(struct job_intake *t)
 {
     move(t, INTAKE_STORING);
-    if (!t->added) add_job(t);
-    add_block(t);
     struct store_call *call = new_call(t, STORE_ACCEPT, on_accepted);
     struct stored_job *job = &call->job;
     intake_describe(job, t->exchange, &t->splitter, &t->spec, &t->durable->jobs->fleet->survey.catalog);
+    /* From here on nothing takes long, so that the calls share a commit. */
+    if (!t->added) add_job(t);
+    add_block(t);
     if (!intake_makes_items(&t->spec)) job->items = t->items;
     job->item_blocks = t->blocks;
     job->key_digest = request_key_finish(&t->key);

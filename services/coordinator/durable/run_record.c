@@ -66,19 +66,31 @@ static void set_counts(struct durable_run *r, struct stored_job *job)
     job->errors = recorder_errors_json(&r->recorder);
 }
 
+/* The block of the call is in the store. */
+static void note_written(struct durable_run *r, const struct store_call *call)
+{
+    *r->durable->metrics.recorded += call->block.lines.len;
+    run_call_free(&r->writing);
+    r->writing_bytes = 0;
+    count_memory(r);
+}
+
 static void on_end(struct store_call *call)
 {
     struct durable_run *r = call->data;
     struct durable *d = r->durable;
     if (!run_call_succeeded(r, &r->writing)) return;
-    run_call_free(&r->writing);
+    note_written(r, call);
     durable_run_move(r, RUN_OVER);
     d->changed(d->data, r->stored.id);
 }
 
-static void write_end(struct durable_run *r)
+/* The last block and the end of the job share a call, because each call of a small job waits for the disk. */
+static void write_end(struct durable_run *r, const struct block *last)
 {
     r->writing.call = run_call_new(r, r->handing_back ? STORE_HAND_BACK : STORE_END, on_end);
+    r->writing.call->block = *last;
+    r->writing_bytes = last->lines.len;
     struct stored_job *job = &r->writing.call->job;
     set_counts(r, job);
     job->state = r->end_state;
@@ -89,14 +101,10 @@ static void write_end(struct durable_run *r)
 static void on_written(struct store_call *call)
 {
     struct durable_run *r = call->data;
-    struct durable *d = r->durable;
     if (!run_call_succeeded(r, &r->writing)) return;
-    *d->metrics.recorded += call->block.lines.len;
-    run_call_free(&r->writing);
-    r->writing_bytes = 0;
-    count_memory(r);
+    note_written(r, call);
     r->recorded_ns = now_ns();
-    d->changed(d->data, r->stored.id);
+    r->durable->changed(r->durable->data, r->stored.id);
     run_record_flush(r);
     if (r->state == RUN_RUNNING) job_keeper_changed(r->job);
 }
@@ -127,8 +135,12 @@ void run_record_flush(struct durable_run *r)
     bool ending = r->state == RUN_ENDING;
     if (r->writing.call || r->lost || (r->state != RUN_RUNNING && !ending)) return;
     if (r->collected_ns && !ending && !is_due(r)) return;
-    if (r->settling && recorder_bytes(&r->recorder) == 0) run_items_settle_some(r);
-    if (recorder_take(&r->recorder, &b)) {
+    if (r->settling && recorder_bytes(&r->recorder) < BLOCK_BYTES) run_items_settle_some(r);
+    bool has_block = recorder_take(&r->recorder, &b);
+    bool is_last = ending && !r->handing_back && !r->settling && recorder_bytes(&r->recorder) == 0;
+    if (has_block && is_last && r->unsent.count == 0) {
+        write_end(r, &b);
+    } else if (has_block) {
         if (recorder_bytes(&r->recorder) == 0) r->collected_ns = 0;
         write_block(r, &b);
     } else if (ending && r->handing_back && r->marking.call) {
@@ -136,7 +148,7 @@ void run_record_flush(struct durable_run *r)
     } else if (ending && r->unsent.count > 0) {
         write_unsent(r);
     } else if (ending) {
-        write_end(r);
+        write_end(r, &b);
     } else {
         r->collected_ns = 0;
     }

@@ -191,6 +191,8 @@ enum store_status postgres_end_job(struct postgres_db *d, struct store_call *c)
 {
     const struct stored_job *j = &c->job;
     if (!stored_state_is_end(j->state)) BUG("a job cannot end as %s", stored_state_name(j->state));
+    enum store_status added = c->block.range_count > 0 ? postgres_add_block(d, c) : STORE_OK;
+    if (added != STORE_OK) return added;
     struct postgres_query q = postgres_query(d, PG_END);
     postgres_bind_progress(&q, j);
     postgres_bind_text(&q, stored_state_name(j->state));

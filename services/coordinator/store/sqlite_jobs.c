@@ -212,6 +212,8 @@ enum store_status sqlite_end_job(struct sqlite_db *d, struct store_call *c)
 {
     const struct stored_job *j = &c->job;
     if (!stored_state_is_end(j->state)) BUG("a job cannot end as %s", stored_state_name(j->state));
+    enum store_status added = c->block.range_count > 0 ? sqlite_add_block(d, c) : STORE_OK;
+    if (added != STORE_OK) return added;
     struct sqlite_query q = sqlite_query(d, SQL_END);
     sqlite_bind_progress(&q, j);
     sqlite_bind_int(&q, 8, (int64_t)j->fence);

@@ -135,7 +135,8 @@ enum store_op {
                           started_ms is now_ms, if it is its first claim since it was accepted or redriven */
     STORE_RENEW,       /* extends the lease; `found` says whether the job is to be cancelled */
     STORE_HAND_BACK,   /* ends the lease; the job is PENDING */
-    STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease */
+    STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease. With a
+                          `block` of answers, which has ranges: adds it first, as ADD_BLOCK does */
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED at once. Its items without
                           an answer are counted as cancelled, and have no block */
     STORE_CHANGE,  /* merges job.changes, which has no null, into the changes of a PENDING or RUNNING job. Its member
@@ -185,9 +186,9 @@ struct store_call {
 
     /* What is asked. */
     struct stored_job job; /* ADD_JOB, ACCEPT, END: the members they set. All others: only id and fence */
-    struct block block;    /* ADD_BLOCK sets its number */
-    bool again;            /* ADD_BLOCK: the call was started before, and it is not known whether it took effect */
-    uint64_t after;        /* ADD_BLOCK: the newest block of the job that its caller knew before the first start */
+    struct block block;    /* ADD_BLOCK, END; ADD_BLOCK sets its number */
+    bool again;            /* ADD_BLOCK, END: the call was started before; nobody knows whether it took effect */
+    uint64_t after;        /* ADD_BLOCK, END: the newest block of the job that its caller knew before the first start */
     const char *holder;    /* CLAIM: a name of this coordinator, for people */
     uint64_t lease_ms;     /* CLAIM, RENEW */
     int64_t ttl_ms;        /* SWEEP */

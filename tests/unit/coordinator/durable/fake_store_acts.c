@@ -143,6 +143,7 @@ static void end_job(struct fake_store *s, struct fake_job *j, enum stored_state 
 static enum store_status end(struct fake_store *s, struct store_call *c, struct fake_job *j)
 {
     if (check_fence(c, j) != STORE_OK) return STORE_FENCED;
+    if (c->block.range_count > 0) add_block(s, c, j);
     j->job.counts = c->job.counts;
     replace_text(&j->job.errors, c->job.errors);
     end_job(s, j, c->job.state, c->job.reason);

@@ -1,4 +1,5 @@
 /* The blocks of a job: they are added once, and are read as they were. */
+#include "unit/coordinator/store/power_vfs.h"
 #include "unit/coordinator/store/store_harness.h"
 
 /* Starts ADD_BLOCK again, as after a reply that was lost, and returns the number of the block. */
@@ -99,4 +100,42 @@ STORE_TEST(store_blocks, ranges_are_read_in_pages)
     cr_assert_eq(c->blocks[2].ranges[0].first, n - 1);
     cr_assert_not(c->more);
     store_call_free(c);
+}
+
+static struct store_call *end_with_block(struct shop *s, const char *id, uint64_t fence)
+{
+    struct store_call *c = shop_ending(s, id, fence, STORED_SUCCEEDED, (struct stored_counts){.succeeded = 2});
+    c->block.kind = BLOCK_VALUES;
+    c->block.ranges = xcalloc(1, sizeof *c->block.ranges);
+    c->block.ranges[0] = (struct block_range){0, 2, false};
+    c->block.range_count = 1;
+    buf_add_str(&c->block.lines, "{\"value\":1}\n{\"value\":4}\n");
+    return c;
+}
+
+Test(store_blocks, the_last_block_is_added_with_the_end_or_not_at_all)
+{
+    struct shop s;
+    shop_init(&s);
+    power_vfs_install();
+    shop_open(&s);
+    shop_submit(&s, shop_id(1), 0);
+    uint64_t fence = shop_claim(&s, NULL);
+    struct store_call *c = end_with_block(&s, shop_id(1), fence + 1);
+    cr_assert_eq(shop_run(&s, c), STORE_FENCED);
+    store_call_free(c);
+    c = shop_ranges(&s, shop_id(1), 0);
+    cr_assert_eq(c->block_count, 1, "only the items");
+    store_call_free(c);
+    unsigned before = power_vfs_counts().syncs;
+    shop_ok(&s, end_with_block(&s, shop_id(1), fence));
+    cr_assert_eq(power_vfs_counts().syncs - before, 1);
+    c = shop_ranges(&s, shop_id(1), 0);
+    cr_assert_eq(c->block_count, 2);
+    cr_assert_eq(c->blocks[1].kind, BLOCK_VALUES);
+    store_call_free(c);
+    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_SUCCEEDED);
+    shop_release(&s);
+    power_vfs_remove();
+    assert_no_leaks();
 }
