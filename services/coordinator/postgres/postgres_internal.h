@@ -37,6 +37,9 @@ enum postgres_sql {
     PG_REMOVE,
     PG_DISCARD,
     PG_SWEEP,
+    PG_TAKE_NOTICE,
+    PG_DELAY_NOTICE,
+    PG_REMOVE_NOTICE,
     PG_READ_JOB,
     PG_READ_BY_KEY,
     PG_DROP_ABANDONED,
@@ -162,6 +165,9 @@ enum store_status postgres_redrive(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_remove(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_discard(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_sweep(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_take_notice(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_delay_notice(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_remove_notice(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_read_job(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_add_block(struct postgres_db *d, struct store_call *c);

@@ -137,6 +137,8 @@ enum store_status postgres_accept(struct postgres_db *d, struct store_call *c)
     postgres_bind_text(&q, j->key_digest);
     postgres_bind_int(&q, (int64_t)j->item_blocks);
     postgres_bind_text(&q, j->options);
+    postgres_bind_text(&q, j->notify);
+    postgres_bind_int(&q, j->needs);
     return take_job(&q, &c->found) ? STORE_OK : why_not_accepted(d, c);
 }
 
@@ -145,6 +147,7 @@ enum store_status postgres_claim(struct postgres_db *d, struct store_call *c)
     struct postgres_query q = postgres_query(d, PG_CLAIM);
     postgres_bind_text(&q, d->owner);
     postgres_bind_int(&q, (int64_t)c->lease_ms);
+    postgres_bind_int(&q, c->knows);
     bool is_there = postgres_run(&q);
     if (is_there) {
         take_job_row(&q, 0, &c->found);

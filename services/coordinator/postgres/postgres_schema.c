@@ -68,6 +68,41 @@ static const struct {
      " WITH (fillfactor = 20, autovacuum_vacuum_threshold = 200);",
      1},
     {"ALTER TABLE fantail.job ADD COLUMN changes text;", 1},
+    {"ALTER TABLE fantail.job ADD COLUMN notify text;"
+     /* See store.h. `knows` is of the claim that is being made; between two claims it is 0. */
+     "ALTER TABLE fantail.job ADD COLUMN needs integer NOT NULL DEFAULT 0;"
+     "ALTER TABLE fantail.job ADD COLUMN knows integer NOT NULL DEFAULT 0;"
+     "CREATE TABLE fantail.notice ("
+     " seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+     " id text COLLATE \"C\" NOT NULL UNIQUE,"
+     " attempts integer NOT NULL DEFAULT 0,"
+     " due_ms bigint NOT NULL,"
+     " url text NOT NULL,"
+     " job text NOT NULL,"
+     " state text NOT NULL,"
+     " items bigint NOT NULL,"
+     " succeeded bigint NOT NULL,"
+     " failed bigint NOT NULL,"
+     " cancelled bigint NOT NULL,"
+     " retried bigint NOT NULL,"
+     " hedged bigint NOT NULL,"
+     " ended_ms bigint NOT NULL);"
+     "CREATE INDEX notice_due ON fantail.notice (due_ms);"
+     /* The triggers hold for each coordinator with this database, also for one of version 2. */
+     "CREATE FUNCTION fantail.add_notice() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
+     " INSERT INTO fantail.notice (id, due_ms, url, job, state, items, succeeded, failed, cancelled, retried, hedged,"
+     " ended_ms) VALUES (NEW.id || ''_'' || NEW.redrives, NEW.ended_ms, NEW.notify, NEW.id, NEW.state, NEW.items,"
+     " NEW.succeeded, NEW.failed, NEW.cancelled, NEW.retried, NEW.hedged, NEW.ended_ms) ON CONFLICT DO NOTHING;"
+     " RETURN NULL; END';"
+     "CREATE TRIGGER job_end AFTER UPDATE OF ended_ms ON fantail.job FOR EACH ROW"
+     " WHEN (OLD.ended_ms IS NULL AND NEW.ended_ms IS NOT NULL AND NEW.notify IS NOT NULL)"
+     " EXECUTE FUNCTION fantail.add_notice();"
+     /* An older coordinator looks at the first pending job only. If it must not claim that one, it claims none. */
+     "CREATE FUNCTION fantail.check_claim() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
+     " IF NEW.knows < NEW.needs THEN RETURN NULL; END IF; NEW.knows := 0; RETURN NEW; END';"
+     "CREATE TRIGGER job_claim BEFORE UPDATE OF fence ON fantail.job FOR EACH ROW WHEN (NEW.needs > 0)"
+     " EXECUTE FUNCTION fantail.check_claim();",
+     1},
 };
 enum { KNOWN = ARRAY_SIZE(versions) };
 

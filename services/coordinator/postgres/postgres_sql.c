@@ -45,21 +45,22 @@ static const struct {
                        " AND job.state IN ('receiving', 'running') AND b.kind = $4 AND b.ranges = $5::bytea"
                        " AND b.number > $6 ORDER BY b.number LIMIT 1"},
     [PG_ACCEPT] = {"WITH j AS (UPDATE fantail.job AS job SET state = 'pending', task = $2, labels = $3, priority = $4,"
-                   " items = $5, key_digest = coalesce($6, key_digest), holder = NULL"
+                   " items = $5, key_digest = coalesce($6, key_digest), notify = $9, needs = $10, holder = NULL"
                    " WHERE job.id = $1 AND job.state = 'receiving'"
                    " AND $7 = (SELECT count(*) FROM fantail.block AS b WHERE b.job = job.seq) RETURNING job.*),"
                    " r AS (INSERT INTO fantail.request (job, options) SELECT seq, $8 FROM j"
                    " ON CONFLICT (job) DO UPDATE SET options = excluded.options)"
                    " SELECT " JOB_COLUMNS " FROM j AS job"},
     /* The first pending job, and the first one whose lease has ended. Each part has an index. A job that another
-     * coordinator is just claiming is passed over. */
-    [PG_CLAIM] = {"WITH p AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'pending'"
+     * coordinator is just claiming is passed over, and one that needs more than this coordinator knows. */
+    [PG_CLAIM] = {"WITH p AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'pending' AND needs <= $3"
                   " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
                   " a AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'running'"
-                  " AND lease_until_ms <= " NOW_MS " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
+                  " AND needs <= $3 AND lease_until_ms <= " NOW_MS
+                  " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
                   " pick AS (SELECT seq FROM (SELECT * FROM p UNION ALL SELECT * FROM a) AS both_parts"
                   " ORDER BY priority DESC, id LIMIT 1)"
-                  " UPDATE fantail.job AS job SET state = 'running', fence = job.fence + 1, holder = $1,"
+                  " UPDATE fantail.job AS job SET state = 'running', fence = job.fence + 1, knows = $3, holder = $1,"
                   " lease_until_ms = " NOW_MS " + $2, started_ms = coalesce(job.started_ms, " STATEMENT_MS ")"
                   " FROM pick LEFT JOIN fantail.request AS r ON r.job = pick.seq WHERE job.seq = pick.seq"
                   " RETURNING " JOB_COLUMNS ", " STATEMENT_MS ", r.options"},
@@ -95,6 +96,14 @@ static const struct {
                   " r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"
                   " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j)"
                   " SELECT count(*) FROM j"},
+    [PG_TAKE_NOTICE] = {"WITH n AS (SELECT seq FROM fantail.notice WHERE due_ms <= " NOW_MS " ORDER BY due_ms LIMIT 1"
+                        " FOR UPDATE SKIP LOCKED)"
+                        " UPDATE fantail.notice AS notice SET attempts = attempts + 1, due_ms = " NOW_MS " + $1 FROM n"
+                        " WHERE notice.seq = n.seq RETURNING id, attempts, url, job, state, items, succeeded, failed,"
+                        " cancelled, retried, hedged, ended_ms"},
+    [PG_DELAY_NOTICE] = {"UPDATE fantail.notice SET due_ms = " NOW_MS " + $3 WHERE id = $1 AND attempts = $2"
+                         " RETURNING seq"},
+    [PG_REMOVE_NOTICE] = {"DELETE FROM fantail.notice WHERE id = $1 AND attempts = $2 RETURNING seq"},
     [PG_READ_JOB] = {"SELECT " JOB_COLUMNS ", r.options FROM fantail.job AS job"
                      " LEFT JOIN fantail.request AS r ON r.job = job.seq WHERE job.id = $1"},
     [PG_READ_BY_KEY] = {"SELECT " JOB_COLUMNS " FROM fantail.job AS job WHERE job.key = $1"},

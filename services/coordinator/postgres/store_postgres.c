@@ -53,14 +53,25 @@ struct postgres_store {
 
 typedef enum store_status run_call(struct postgres_db *d, struct store_call *c);
 static run_call *const calls[] = {
-    [STORE_ADD_JOB] = postgres_add_job,       [STORE_ADD_BLOCK] = postgres_add_block,
-    [STORE_ACCEPT] = postgres_accept,         [STORE_CLAIM] = postgres_claim,
-    [STORE_RENEW] = postgres_renew,           [STORE_HAND_BACK] = postgres_hand_back,
-    [STORE_END] = postgres_end_job,           [STORE_WANT_CANCEL] = postgres_want_cancel,
-    [STORE_CHANGE] = postgres_change,         [STORE_REDRIVE] = postgres_redrive,
-    [STORE_REMOVE] = postgres_remove,         [STORE_DISCARD] = postgres_discard,
-    [STORE_SWEEP] = postgres_sweep,           [STORE_READ_JOB] = postgres_read_job,
-    [STORE_LIST_JOBS] = postgres_list_jobs,   [STORE_READ_RANGES] = postgres_read_ranges,
+    [STORE_ADD_JOB] = postgres_add_job,
+    [STORE_ADD_BLOCK] = postgres_add_block,
+    [STORE_ACCEPT] = postgres_accept,
+    [STORE_CLAIM] = postgres_claim,
+    [STORE_RENEW] = postgres_renew,
+    [STORE_HAND_BACK] = postgres_hand_back,
+    [STORE_END] = postgres_end_job,
+    [STORE_WANT_CANCEL] = postgres_want_cancel,
+    [STORE_CHANGE] = postgres_change,
+    [STORE_REDRIVE] = postgres_redrive,
+    [STORE_REMOVE] = postgres_remove,
+    [STORE_DISCARD] = postgres_discard,
+    [STORE_SWEEP] = postgres_sweep,
+    [STORE_TAKE_NOTICE] = postgres_take_notice,
+    [STORE_DELAY_NOTICE] = postgres_delay_notice,
+    [STORE_REMOVE_NOTICE] = postgres_remove_notice,
+    [STORE_READ_JOB] = postgres_read_job,
+    [STORE_LIST_JOBS] = postgres_list_jobs,
+    [STORE_READ_RANGES] = postgres_read_ranges,
     [STORE_READ_BLOCK] = postgres_read_block,
 };
 static_assert(ARRAY_SIZE(calls) == STORE_OP_COUNT, "each operation has its function");

@@ -44,6 +44,9 @@ enum sql {
     SQL_SWEEP_DROP,
     SQL_SWEEP_REQUESTS,
     SQL_SWEEP_JOBS,
+    SQL_TAKE_NOTICE,
+    SQL_DELAY_NOTICE,
+    SQL_REMOVE_NOTICE,
     SQL_READ_JOB,
     SQL_READ_BY_KEY,
     SQL_READ_OPTIONS,
@@ -129,7 +132,12 @@ enum store_status sqlite_redrive(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_remove(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_discard(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_take_notice(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_delay_notice(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c);
 
+/* The time of the wall clock, in milliseconds since 1970. */
+int64_t sqlite_wall_ms(void);
 /* Fills j from the columns that all statements about jobs begin with. */
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
 /* After the columns of sqlite_column_job(): the number of the job in this database. */

@@ -4,7 +4,7 @@
 
 #include "coordinator/store/sqlite_internal.h"
 
-static int64_t wall_ms(void)
+int64_t sqlite_wall_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
@@ -141,7 +141,7 @@ enum store_status sqlite_add_job(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_text(&q, 3, j->labels);
     sqlite_bind_int(&q, 4, j->priority);
     sqlite_bind_int(&q, 5, (int64_t)j->items);
-    sqlite_bind_int(&q, 6, wall_ms());
+    sqlite_bind_int(&q, 6, sqlite_wall_ms());
     sqlite_bind_text(&q, 7, j->key);
     sqlite_bind_text(&q, 8, j->key_digest);
     int64_t seq;
@@ -170,6 +170,8 @@ enum store_status sqlite_accept(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_int(&q, 5, (int64_t)j->items);
     sqlite_bind_text(&q, 6, j->key_digest);
     sqlite_bind_int(&q, 7, (int64_t)j->item_blocks);
+    sqlite_bind_text(&q, 8, j->notify);
+    sqlite_bind_int(&q, 9, j->needs);
     int64_t seq;
     if (!take_job(&q, &c->found, &seq)) return why_not_accepted(d, c);
     set_options(d, seq, j->options);
@@ -179,11 +181,12 @@ enum store_status sqlite_accept(struct sqlite_db *d, struct store_call *c)
 enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
 {
     struct sqlite_query q = sqlite_query(d, SQL_CLAIM);
-    c->now_ms = wall_ms();
+    c->now_ms = sqlite_wall_ms();
     sqlite_bind_text(&q, 1, c->holder);
     sqlite_bind_int(&q, 2, lease_ms(c->lease_ms));
     sqlite_bind_int(&q, 3, c->now_ms);
     sqlite_bind_int(&q, 4, lease_ms(0));
+    sqlite_bind_int(&q, 5, c->knows);
     int64_t seq;
     if (!take_job(&q, &c->found, &seq)) return store_refuse(c, STORE_NOT_FOUND, "no job waits");
     read_options(d, seq, &c->found);
@@ -192,7 +195,7 @@ enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
 
 enum store_status sqlite_renew(struct sqlite_db *d, struct store_call *c)
 {
-    c->now_ms = wall_ms();
+    c->now_ms = sqlite_wall_ms();
     struct sqlite_query q = sqlite_query(d, SQL_RENEW);
     sqlite_bind_text(&q, 1, c->job.id);
     sqlite_bind_int(&q, 2, (int64_t)c->job.fence);
@@ -219,7 +222,7 @@ enum store_status sqlite_end_job(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_int(&q, 8, (int64_t)j->fence);
     sqlite_bind_text(&q, 9, stored_state_name(j->state));
     sqlite_bind_text(&q, 10, j->reason);
-    sqlite_bind_int(&q, 11, wall_ms());
+    sqlite_bind_int(&q, 11, sqlite_wall_ms());
     return take_seq(&q, NULL) ? STORE_OK : sqlite_why_not(d, c, true, "running");
 }
 
@@ -227,7 +230,7 @@ enum store_status sqlite_want_cancel(struct sqlite_db *d, struct store_call *c)
 {
     struct sqlite_query q = sqlite_query(d, SQL_WANT_CANCEL);
     sqlite_bind_text(&q, 1, c->job.id);
-    sqlite_bind_int(&q, 2, wall_ms());
+    sqlite_bind_int(&q, 2, sqlite_wall_ms());
     sqlite_bind_text(&q, 3, c->job.reason ? c->job.reason : "it was cancelled by a DELETE");
     return take_job(&q, &c->found, NULL) ? STORE_OK : sqlite_why_not(d, c, false, "pending or running");
 }

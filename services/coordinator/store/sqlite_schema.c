@@ -54,6 +54,32 @@ static const char *const versions[] = {
     "CREATE TABLE dropped (seq INTEGER PRIMARY KEY, job INTEGER NOT NULL, everything INTEGER NOT NULL, up_to INTEGER)"
     " STRICT;",
     "ALTER TABLE job ADD COLUMN changes TEXT;",
+    "ALTER TABLE job ADD COLUMN notify TEXT;"
+    "ALTER TABLE job ADD COLUMN needs INTEGER NOT NULL DEFAULT 0;" /* see store.h */
+    "CREATE TABLE notice ("
+    " seq INTEGER PRIMARY KEY,"
+    " id TEXT NOT NULL UNIQUE,"
+    " attempts INTEGER NOT NULL DEFAULT 0,"
+    " due_ms INTEGER NOT NULL,"
+    " url TEXT NOT NULL,"
+    " job TEXT NOT NULL,"
+    " state TEXT NOT NULL,"
+    " items INTEGER NOT NULL,"
+    " succeeded INTEGER NOT NULL,"
+    " failed INTEGER NOT NULL,"
+    " cancelled INTEGER NOT NULL,"
+    " retried INTEGER NOT NULL,"
+    " hedged INTEGER NOT NULL,"
+    " ended_ms INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX notice_due ON notice (due_ms);"
+    /* So no statement that ends a job can forget its notice. */
+    "CREATE TRIGGER job_end AFTER UPDATE OF ended_ms ON job"
+    " WHEN OLD.ended_ms IS NULL AND NEW.ended_ms IS NOT NULL AND NEW.notify IS NOT NULL BEGIN"
+    " INSERT INTO notice (id, due_ms, url, job, state, items, succeeded, failed, cancelled, retried, hedged, ended_ms)"
+    " VALUES (NEW.id || '_' || NEW.redrives, NEW.ended_ms, NEW.notify, NEW.id, NEW.state, NEW.items, NEW.succeeded,"
+    " NEW.failed, NEW.cancelled, NEW.retried, NEW.hedged, NEW.ended_ms) ON CONFLICT DO NOTHING;"
+    " END;",
 };
 
 /* The blocks of a job that was being uploaded are removed later, in small steps. */

@@ -9,12 +9,13 @@
     "id, state, task, labels, priority, items, succeeded, failed, cancelled, errors, reason, redrives, cancel_wanted," \
     " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, changes, seq"
 /* The first pending job, and those whose lease ended before ?4. Each part has an index, so it takes the same time
- * however many jobs run or wait. SQLite would choose another index. */
+ * however many jobs run or wait. SQLite would choose another index. Jobs that need more than ?5 are passed over. */
 #define FIRST_PENDING                                                                                                  \
     "SELECT seq, priority, id FROM job INDEXED BY job_pending WHERE state = 'pending'"                                 \
-    " ORDER BY priority DESC, id LIMIT 1"
+    " AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1"
 #define ABANDONED                                                                                                      \
-    "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"
+    "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
+    " AND needs <= ?5"
 #define CLAIMABLE "(SELECT seq, priority, id FROM (" FIRST_PENDING ") UNION ALL " ABANDONED ")"
 /* The oldest jobs that ended before ?1. The three statements of a sweep choose the same jobs. */
 #define SWEPT "(SELECT seq FROM job WHERE ended_ms <= ?1 ORDER BY ended_ms, seq LIMIT ?2)"
@@ -34,9 +35,10 @@ static const char *const sql_texts[] = {
                        " AND b.number > ?6 ORDER BY b.number LIMIT 1",
     [SQL_SET_PROGRESS] = "UPDATE job SET succeeded = ?2, failed = ?3, cancelled = ?4, retried = ?5,"
                          " hedged = ?6, errors = ?7 WHERE id = ?1",
-    [SQL_ACCEPT] = "UPDATE job SET state = 'pending', task = ?2, labels = ?3, priority = ?4, items = ?5,"
-                   " key_digest = coalesce(?6, key_digest) WHERE id = ?1 AND state = 'receiving'"
-                   " AND ?7 = (SELECT count(*) FROM block WHERE block.job = job.seq) RETURNING " JOB_COLUMNS,
+    [SQL_ACCEPT] =
+        "UPDATE job SET state = 'pending', task = ?2, labels = ?3, priority = ?4, items = ?5,"
+        " key_digest = coalesce(?6, key_digest), notify = ?8, needs = ?9 WHERE id = ?1 AND state = 'receiving'"
+        " AND ?7 = (SELECT count(*) FROM block WHERE block.job = job.seq) RETURNING " JOB_COLUMNS,
     [SQL_CLAIM] = "UPDATE job SET state = 'running', fence = fence + 1, holder = ?1, lease_until_ms = ?2,"
                   " started_ms = coalesce(started_ms, ?3)"
                   " WHERE seq = (SELECT seq FROM " CLAIMABLE " ORDER BY priority DESC, id LIMIT 1)"
@@ -68,6 +70,12 @@ static const char *const sql_texts[] = {
     [SQL_SWEEP_DROP] = "INSERT INTO dropped (job, everything) SELECT seq, 1 FROM job WHERE seq IN " SWEPT,
     [SQL_SWEEP_REQUESTS] = "DELETE FROM request WHERE job IN " SWEPT,
     [SQL_SWEEP_JOBS] = "DELETE FROM job WHERE seq IN " SWEPT,
+    [SQL_TAKE_NOTICE] = "UPDATE notice SET attempts = attempts + 1, due_ms = ?2"
+                        " WHERE seq = (SELECT seq FROM notice WHERE due_ms <= ?1 ORDER BY due_ms LIMIT 1)"
+                        " RETURNING id, attempts, url, job, state, items, succeeded, failed, cancelled, retried,"
+                        " hedged, ended_ms",
+    [SQL_DELAY_NOTICE] = "UPDATE notice SET due_ms = ?3 WHERE id = ?1 AND attempts = ?2 RETURNING seq",
+    [SQL_REMOVE_NOTICE] = "DELETE FROM notice WHERE id = ?1 AND attempts = ?2 RETURNING seq",
     [SQL_READ_JOB] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
     [SQL_READ_BY_KEY] = "SELECT " JOB_COLUMNS " FROM job WHERE key = ?1",
     [SQL_READ_OPTIONS] = "SELECT options FROM request WHERE job = ?1",

@@ -2,8 +2,6 @@
  * Removing. A job disappears at once, but its blocks are only noted as dropped: to remove 10 GB takes long. The writer
  * removes dropped blocks in small steps while no call waits. Then it gives free pages back to the file system.
  */
-#include <time.h>
-
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
@@ -75,9 +73,7 @@ enum store_status sqlite_discard(struct sqlite_db *d, struct store_call *c)
 
 enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t before_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - c->ttl_ms;
+    int64_t before_ms = sqlite_wall_ms() - c->ttl_ms;
     static const enum sql steps[] = {SQL_SWEEP_DROP, SQL_SWEEP_REQUESTS, SQL_SWEEP_JOBS};
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         struct sqlite_query q = sqlite_query(d, steps[i]);

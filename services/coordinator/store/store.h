@@ -22,6 +22,9 @@
  *            opened again             v                HAND_BACK, or the lease         | REMOVE  | REDRIVE
  *                                   (gone)             has ended                       v         v
  *                                                                                    (gone)    PENDING
+ *
+ * Notices: the end of a job with `notify` is to be told to the URL there. The transaction that ends the job also writes
+ * down a notice of it, however the job ends. A notice stays until it is removed, also if its job is removed.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_H
 #define FANTAIL_COORDINATOR_STORE_STORE_H
@@ -37,6 +40,7 @@ struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not
 #define STORE_LABEL_SIZE    65  /* a label with its NUL */
 #define STORE_LIST_MAX      200 /* jobs of one page of the list */
 #define STORE_RANGES_BLOCKS 512 /* blocks that one STORE_READ_RANGES returns at most */
+#define STORE_NOTICE_SIZE   64  /* the id of a notice with its NUL */
 
 /* The state of a job in the store. The states from STORED_SUCCEEDED on are those of an ended job. */
 enum stored_state {
@@ -74,6 +78,9 @@ struct stored_job {
     char *options; /* JSON text with all that is needed to run it again; only CLAIM and READ_JOB return it */
     char *labels;  /* JSON array of strings; NULL: none */
     char *changes; /* JSON object: options that were changed after the submission; NULL: none */
+    char *notify;  /* only for ACCEPT: the URL that is told of the end of the job; NULL: none */
+    /* Only for ACCEPT: a coordinator claims the job only if its `knows` is not lower. */
+    unsigned needs;
     int priority;
     uint64_t items;       /* known from ACCEPT on */
     uint64_t item_blocks; /* only for ACCEPT: how many blocks of items were added */
@@ -91,6 +98,21 @@ struct stored_job {
 void stored_job_copy(struct stored_job *to, const struct stored_job *from);
 /* Releasing a zeroed struct is fine. */
 void stored_job_release(struct stored_job *j);
+
+/* The end of a job, which is to be told to a URL. */
+struct stored_notice {
+    /* The same each time. A redriven job has a new notice when it ends again. */
+    char id[STORE_NOTICE_SIZE];
+    unsigned attempts; /* how often it was taken */
+    char *url;         /* owned */
+    char job[STORE_ID_SIZE];
+    enum stored_state state;
+    uint64_t items;
+    struct stored_counts counts;
+    int64_t ended_ms;
+};
+/* Releasing a zeroed struct is fine. */
+void stored_notice_release(struct stored_notice *n);
 
 /* What a block has. */
 enum block_kind {
@@ -147,6 +169,10 @@ enum store_op {
     STORE_REMOVE,  /* removes an ended job with all its blocks */
     STORE_DISCARD, /* removes a RECEIVING job with all its blocks. CONFLICT, if it was accepted; fills `found` */
     STORE_SWEEP,   /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */
+    STORE_TAKE_NOTICE,   /* takes a notice that is due, the one that is due for longest; fills `notice`. It is due again
+                            after lease_ms */
+    STORE_DELAY_NOTICE,  /* `notice_id`, if it was taken `attempts` times, is due again after lease_ms */
+    STORE_REMOVE_NOTICE, /* removes that notice */
     /* Reading calls. */
     STORE_READ_JOB,    /* fills `found`, also with a RECEIVING job */
     STORE_LIST_JOBS,   /* fills `list`, newest first */
@@ -158,7 +184,7 @@ enum store_op {
 
 enum store_status {
     STORE_OK,
-    STORE_NOT_FOUND, /* no such job or block; for CLAIM: no job waits */
+    STORE_NOT_FOUND, /* no such job, block or notice; for CLAIM: no job waits; for TAKE_NOTICE: none is due */
     STORE_EXISTS,    /* ADD_JOB: the key is known */
     STORE_CONFLICT,  /* the job is in a state in which this cannot be done; `found` has the job */
     STORE_FENCED,    /* another coordinator has claimed the job since */
@@ -190,14 +216,18 @@ struct store_call {
     bool again;            /* ADD_BLOCK, END: the call was started before; nobody knows whether it took effect */
     uint64_t after;        /* ADD_BLOCK, END: the newest block of the job that its caller knew before the first start */
     const char *holder;    /* CLAIM: a name of this coordinator, for people */
-    uint64_t lease_ms;     /* CLAIM, RENEW */
-    int64_t ttl_ms;        /* SWEEP */
+    unsigned knows;        /* CLAIM: only jobs that need no more than this */
+    uint64_t lease_ms;     /* CLAIM, RENEW, TAKE_NOTICE, DELAY_NOTICE */
+    char notice_id[STORE_NOTICE_SIZE]; /* DELAY_NOTICE, REMOVE_NOTICE */
+    unsigned attempts;                 /* the same */
+    int64_t ttl_ms;                    /* SWEEP */
     struct store_filter filter;
 
     /* What came back. */
     enum store_status status;
     char error[256]; /* unless OK: one sentence for the log and the client */
     struct stored_job found;
+    struct stored_notice notice;
     struct stored_job *list;
     size_t list_count;
     struct block *blocks;

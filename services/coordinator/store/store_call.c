@@ -59,6 +59,7 @@ void stored_job_copy(struct stored_job *to, const struct stored_job *from)
     to->options = copy_text(from->options);
     to->labels = copy_text(from->labels);
     to->changes = copy_text(from->changes);
+    to->notify = copy_text(from->notify);
     to->errors = copy_text(from->errors);
     to->reason = copy_text(from->reason);
     to->key = copy_text(from->key);
@@ -71,11 +72,18 @@ void stored_job_release(struct stored_job *j)
     free(j->options);
     free(j->labels);
     free(j->changes);
+    free(j->notify);
     free(j->errors);
     free(j->reason);
     free(j->key);
     free(j->key_digest);
     *j = (struct stored_job){0};
+}
+
+void stored_notice_release(struct stored_notice *n)
+{
+    free(n->url);
+    *n = (struct stored_notice){0};
 }
 
 void block_release(struct block *b)
@@ -101,6 +109,7 @@ void store_call_clear(struct store_call *c)
     free(c->list);
     free(c->blocks);
     stored_job_release(&c->found);
+    stored_notice_release(&c->notice);
     c->list = NULL;
     c->blocks = NULL;
     c->list_count = c->block_count = 0;

@@ -23,14 +23,25 @@ struct sqlite_store {
 
 typedef enum store_status run_call(struct sqlite_db *d, struct store_call *c);
 static run_call *const calls[] = {
-    [STORE_ADD_JOB] = sqlite_add_job,       [STORE_ADD_BLOCK] = sqlite_add_block,
-    [STORE_ACCEPT] = sqlite_accept,         [STORE_CLAIM] = sqlite_claim,
-    [STORE_RENEW] = sqlite_renew,           [STORE_HAND_BACK] = sqlite_hand_back,
-    [STORE_END] = sqlite_end_job,           [STORE_WANT_CANCEL] = sqlite_want_cancel,
-    [STORE_CHANGE] = sqlite_change,         [STORE_REDRIVE] = sqlite_redrive,
-    [STORE_REMOVE] = sqlite_remove,         [STORE_DISCARD] = sqlite_discard,
-    [STORE_SWEEP] = sqlite_sweep,           [STORE_READ_JOB] = sqlite_read_job,
-    [STORE_LIST_JOBS] = sqlite_list_jobs,   [STORE_READ_RANGES] = sqlite_read_ranges,
+    [STORE_ADD_JOB] = sqlite_add_job,
+    [STORE_ADD_BLOCK] = sqlite_add_block,
+    [STORE_ACCEPT] = sqlite_accept,
+    [STORE_CLAIM] = sqlite_claim,
+    [STORE_RENEW] = sqlite_renew,
+    [STORE_HAND_BACK] = sqlite_hand_back,
+    [STORE_END] = sqlite_end_job,
+    [STORE_WANT_CANCEL] = sqlite_want_cancel,
+    [STORE_CHANGE] = sqlite_change,
+    [STORE_REDRIVE] = sqlite_redrive,
+    [STORE_REMOVE] = sqlite_remove,
+    [STORE_DISCARD] = sqlite_discard,
+    [STORE_SWEEP] = sqlite_sweep,
+    [STORE_TAKE_NOTICE] = sqlite_take_notice,
+    [STORE_DELAY_NOTICE] = sqlite_delay_notice,
+    [STORE_REMOVE_NOTICE] = sqlite_remove_notice,
+    [STORE_READ_JOB] = sqlite_read_job,
+    [STORE_LIST_JOBS] = sqlite_list_jobs,
+    [STORE_READ_RANGES] = sqlite_read_ranges,
     [STORE_READ_BLOCK] = sqlite_read_block,
 };
 static_assert(ARRAY_SIZE(calls) == STORE_OP_COUNT, "each operation has its function");

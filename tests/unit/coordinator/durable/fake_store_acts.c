@@ -303,6 +303,12 @@ static enum store_status read_block(struct fake_store *s, struct store_call *c, 
     return STORE_NOT_FOUND;
 }
 
+/* No test needs notices of this store. */
+static enum store_status no_notice(struct fake_store *s, struct store_call *c, struct fake_job *none)
+{
+    return STORE_NOT_FOUND;
+}
+
 static const struct {
     enum store_status (*act)(struct fake_store *s, struct store_call *c, struct fake_job *j);
     bool needs_job;
@@ -320,6 +326,9 @@ static const struct {
     [STORE_REMOVE] = {remove_ended, true},
     [STORE_DISCARD] = {discard, true},
     [STORE_SWEEP] = {sweep, false},
+    [STORE_TAKE_NOTICE] = {no_notice, false},
+    [STORE_DELAY_NOTICE] = {no_notice, false},
+    [STORE_REMOVE_NOTICE] = {no_notice, false},
     [STORE_READ_JOB] = {read_job, true},
     [STORE_LIST_JOBS] = {list_jobs, false},
     [STORE_READ_RANGES] = {read_ranges, true},

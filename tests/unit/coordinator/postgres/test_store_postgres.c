@@ -206,6 +206,42 @@ Test(store_postgres, a_connection_that_was_lost_while_idle_costs_no_call)
     assert_no_leaks();
 }
 
+/* What a coordinator of schema 2 does to claim the first pending job, and to end it. */
+#define OLD_CLAIM                                                                                                      \
+    "WITH j AS (UPDATE fantail.job SET state = 'running', fence = fence + 1 WHERE seq = (SELECT seq FROM fantail.job"  \
+    " WHERE state = 'pending' ORDER BY priority DESC, id LIMIT 1) RETURNING seq) SELECT count(*) FROM j"
+#define OLD_END "UPDATE fantail.job SET state = 'succeeded', ended_ms = 7 WHERE state = 'running'"
+
+Test(store_postgres, a_coordinator_of_the_last_version_runs_only_jobs_that_it_can_read)
+{
+    struct shop s;
+    shop_init_postgres(&s);
+    shop_open(&s);
+    shop_ok(&s, shop_new_job(&s, shop_id(1), NULL));
+    shop_ok(&s, shop_block(&s, shop_id(1), 0, BLOCK_ITEMS, 0, 2, "1\n2\n"));
+    struct store_call *c = shop_acceptance(&s, shop_id(1), "square", 0, 2);
+    c->job.notify = xstrdup("https://a.example/hook");
+    shop_ok(&s, c);
+    cr_assert_eq(ask(&s, OLD_CLAIM), 1);
+    ask(&s, OLD_END);
+    cr_assert_eq(ask(&s, "SELECT count(*) FROM fantail.notice WHERE due_ms = 7"), 1, "it ends with a notice");
+
+    shop_ok(&s, shop_new_job(&s, shop_id(2), NULL));
+    shop_ok(&s, shop_block(&s, shop_id(2), 0, BLOCK_ITEMS, 0, 2, "1\n2\n"));
+    c = shop_acceptance(&s, shop_id(2), "square", 0, 2);
+    c->job.needs = 1;
+    shop_ok(&s, c);
+    cr_assert_eq(ask(&s, OLD_CLAIM), 0);
+    c = shop_call(&s, STORE_CLAIM, NULL);
+    c->holder = "test";
+    c->knows = 1;
+    shop_ok(&s, c);
+    cr_assert_eq(shop_do(&s, STORE_HAND_BACK, shop_id(2), 1), STORE_OK);
+    cr_assert_eq(ask(&s, OLD_CLAIM), 0, "also after a newer one has claimed it");
+    shop_release(&s);
+    assert_no_leaks();
+}
+
 Test(store_postgres, a_schema_that_is_too_new_is_refused_by_its_number)
 {
     struct shop s;

@@ -1,0 +1,54 @@
+/* The notices: ends of jobs that are to be told to a URL. A trigger adds them, see sqlite_schema.c. */
+#include "coordinator/store/sqlite_internal.h"
+
+static void take_row(const struct sqlite_query *q, struct stored_notice *n)
+{
+    const char *id = (const char *)sqlite3_column_text(q->st, 0), *job = (const char *)sqlite3_column_text(q->st, 3),
+               *state = (const char *)sqlite3_column_text(q->st, 4);
+    snprintf(n->id, sizeof n->id, "%s", id ? id : "");
+    n->attempts = (unsigned)sqlite3_column_int(q->st, 1);
+    n->url = sqlite_text(q, 2);
+    snprintf(n->job, sizeof n->job, "%s", job ? job : "");
+    if (!state || !stored_state_parse(state, &n->state)) n->state = STORED_FAILED;
+    n->items = (uint64_t)sqlite3_column_int64(q->st, 5);
+    n->counts.succeeded = (uint64_t)sqlite3_column_int64(q->st, 6);
+    n->counts.failed = (uint64_t)sqlite3_column_int64(q->st, 7);
+    n->counts.cancelled = (uint64_t)sqlite3_column_int64(q->st, 8);
+    n->counts.retried = (uint64_t)sqlite3_column_int64(q->st, 9);
+    n->counts.hedged = (uint64_t)sqlite3_column_int64(q->st, 10);
+    n->ended_ms = sqlite3_column_int64(q->st, 11);
+}
+
+enum store_status sqlite_take_notice(struct sqlite_db *d, struct store_call *c)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_TAKE_NOTICE);
+    int64_t now_ms = sqlite_wall_ms();
+    sqlite_bind_int(&q, 1, now_ms);
+    sqlite_bind_int(&q, 2, now_ms + (int64_t)c->lease_ms);
+    bool is_there = sqlite_row(&q);
+    if (is_there) take_row(&q, &c->notice);
+    sqlite_end(&q);
+    return is_there ? STORE_OK : store_refuse(c, STORE_NOT_FOUND, "no notice is due");
+}
+
+static enum store_status run(struct sqlite_query *q, struct store_call *c)
+{
+    sqlite_bind_text(q, 1, c->notice_id);
+    sqlite_bind_int(q, 2, c->attempts);
+    bool is_there = sqlite_row(q);
+    sqlite_end(q);
+    return is_there ? STORE_OK : store_refuse(c, STORE_NOT_FOUND, "notice %s was taken again", c->notice_id);
+}
+
+enum store_status sqlite_delay_notice(struct sqlite_db *d, struct store_call *c)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_DELAY_NOTICE);
+    sqlite_bind_int(&q, 3, sqlite_wall_ms() + (int64_t)c->lease_ms);
+    return run(&q, c);
+}
+
+enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_REMOVE_NOTICE);
+    return run(&q, c);
+}
