@@ -8,7 +8,9 @@
 
 static void on_reload(void *data)
 {
-    worker_fleet_reload(&((struct coordinator *)data)->fleet);
+    struct coordinator *c = data;
+    worker_fleet_reload(&c->fleet);
+    notifier_reload(&c->notifier);
 }
 
 /* Shutdown. */
@@ -20,6 +22,7 @@ static void on_drain(void *data)
     registry_stop(&c->fleet.registry);
     if (!c->store) return;
     durable_drain(&c->durable);
+    notifier_drain(&c->notifier);
     job_watches_drain(&c->watches);
 }
 
@@ -35,7 +38,7 @@ static void on_cut(void *data)
 static bool is_idle(void *data)
 {
     const struct coordinator *c = data;
-    return c->jobs.count == 0 && (!c->store || durable_is_idle(&c->durable));
+    return c->jobs.count == 0 && (!c->store || (durable_is_idle(&c->durable) && notifier_is_idle(&c->notifier)));
 }
 
 static void store_closed(void *data)
@@ -55,6 +58,7 @@ static void on_stop(void *data)
     jobs_stop(&c->jobs);
     if (!c->store) return;
     durable_stop(&c->durable);
+    notifier_stop(&c->notifier);
     job_watches_stop(&c->watches);
     store_close(c->store, store_closed, c);
 }
@@ -83,7 +87,7 @@ static void start_jobs(struct coordinator *c)
 
 #define SQLITE_PREFIX "sqlite:"
 
-static bool has_store(const struct coordinator_config *config)
+bool coordinator_has_store(const struct coordinator_config *config)
 {
     return config->store_file || strcmp(config->store, "none") != 0;
 }
@@ -102,7 +106,7 @@ static struct postgres_source postgres_source_of(const struct coordinator_config
 bool coordinator_check_store(const struct coordinator_config *config, const char **option, char *err, size_t err_size)
 {
     *option = "store";
-    if (!has_store(config) || (has_sqlite(config) && !config->store_file)) return true;
+    if (!coordinator_has_store(config) || (has_sqlite(config) && !config->store_file)) return true;
     if (config->store_file && strcmp(config->store, "none") != 0) {
         snprintf(err, err_size, "give either --store or --store-file");
         return false;
@@ -126,6 +130,11 @@ static void durable_changed(void *data, const char *id)
     job_watches_poke(&((struct coordinator *)data)->watches, id);
 }
 
+static void durable_ended(void *data)
+{
+    notifier_poke(&((struct coordinator *)data)->notifier);
+}
+
 static void durable_wait(void *data, struct http_exchange *x, const struct stored_job *job,
                          const struct preferences *wanted)
 {
@@ -134,7 +143,7 @@ static void durable_wait(void *data, struct http_exchange *x, const struct store
 
 static bool start_store(struct coordinator *c, char *err, size_t err_size)
 {
-    if (!has_store(c->config)) return true;
+    if (!coordinator_has_store(c->config)) return true;
     struct postgres_source source = postgres_source_of(c->config);
     if (has_sqlite(c->config))
         c->store = store_sqlite_open(c->loop, c->config->store + strlen(SQLITE_PREFIX),
@@ -147,9 +156,12 @@ static bool start_store(struct coordinator *c, char *err, size_t err_size)
     c->durable.store = c->store;
     c->durable.jobs = &c->jobs;
     c->durable.changed = durable_changed;
+    c->durable.ended = durable_ended;
     c->durable.wait = durable_wait;
     c->durable.data = c;
+    c->durable.notify_hosts = &c->notifier.hosts;
     durable_start(&c->durable, c->loop);
+    notifier_start(&c->notifier, c->loop, c->store);
     c->watches = (struct job_watches){.store = c->store, .heartbeat_s = c->config->jobs.heartbeat_s};
     job_watches_start(&c->watches, c->loop);
     return true;
@@ -192,6 +204,7 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
     c->loop = loop;
     jobs_register_metrics(&c->jobs);
     durable_register_metrics(&c->durable);
+    notifier_register_metrics(&c->notifier);
     store_register_metrics(&c->store_metrics);
     postgres_register_metrics(&c->postgres_metrics);
     worker_fleet_register_metrics(&c->fleet);
@@ -211,5 +224,6 @@ int coordinator_serve(struct coordinator *c)
     dispatcher_release(&c->dispatcher);
     jobs_release(&c->jobs);
     worker_fleet_release(&c->fleet);
+    notifier_release(&c->notifier);
     return status;
 }

@@ -13,6 +13,7 @@
 #include "coordinator/durable/durable.h"
 #include "coordinator/fleet/worker_fleet.h"
 #include "coordinator/job/jobs.h"
+#include "coordinator/notify/notifier.h"
 #include "coordinator/postgres/store_postgres.h"
 #include "coordinator/results/job_watch.h"
 #include "coordinator/sched/scheduler.h"
@@ -28,6 +29,7 @@ struct coordinator_config {
     const char *store_file;  /* a file with postgresql://...; NULL: none */
     int64_t store_max_bytes; /* 0: no limit */
     struct durable_config durable;
+    struct notifier_config notify;
     int64_t max_body_bytes;
     int64_t max_connections;
     struct emf_config emf;
@@ -46,11 +48,13 @@ struct coordinator {
     struct store_metrics store_metrics;
     struct postgres_metrics postgres_metrics;
     struct durable durable;
+    struct notifier notifier;   /* tells URLs of the ends of durable jobs */
     struct job_watches watches; /* the requests that wait for news of durable jobs */
     struct status_source status;
     struct emf *emf; /* NULL without --emf */
 };
 
+bool coordinator_has_store(const struct coordinator_config *config);
 /* Checks the options of the job store. Returns false with the option at fault, and with a sentence that does not quote
  * a URL, which may have a password. */
 MUST_CHECK bool coordinator_check_store(const struct coordinator_config *config, const char **option, char *err,

@@ -68,6 +68,15 @@ static const struct option_row rows[] = {
                    "how long an ended durable job is kept; 0: for ever"),
     OPTION_BYTES("store-max-bytes", S, store_max_bytes, "0", 0, 1e15,
                  "largest size of the SQLite file; when it is full, durable jobs are answered 507; 0: no limit"),
+    OPTION_STRING("notify-allow", S, notify.allow, NULL,
+                  "hosts, separated by commas, that durable jobs may ask to be told of their end: HOST, HOST:PORT or "
+                  "http://HOST:PORT",
+                  .value = "HOSTS", .once = true),
+    OPTION_PATH("notify-secret-file", S, notify.secret_file, NULL,
+                "a file of secrets, whsec_BASE64, that sign these notices; read again when it changes"),
+    OPTION_STRING("notify-pauses-s", S, notify.pauses_s, "5,300,1800,7200,18000,25200,32400",
+                  "pauses before a notice is sent again, separated by commas; after the last one it is given up",
+                  .value = "SECONDS", .once = true),
     OPTION_HEADING("CloudWatch"),
     OPTION_BOOL("emf", S, emf.enabled, NULL,
                 "write the demand for workers to standard output, in CloudWatch's embedded metric format"),
@@ -101,6 +110,7 @@ static int check(struct coordinator *c, const struct coordinator_config *config)
     if (!fault && why) fault = option_complain(&spec, option, "%s", why);
     if (!fault && !coordinator_check_store(config, &option, err, sizeof err))
         fault = option_complain(&spec, option, "%s", err);
+    if (!fault) fault = notifier_check(&c->notifier, &spec, coordinator_has_store(config));
     return fault ? fault : service_check(&spec, &config->service);
 }
 
@@ -114,7 +124,7 @@ int main(int argc, char **argv)
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &parsed)) return parsed.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
-    struct coordinator c = {.config = &config, .fleet.config = &config.fleet};
+    struct coordinator c = {.config = &config, .fleet.config = &config.fleet, .notifier.config = &config.notify};
     int fault = check(&c, &config);
     if (fault) return fault;
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);

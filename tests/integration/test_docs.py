@@ -74,7 +74,7 @@ class Docs(FantailTest):
             self.assertEqual(sorted(documented), sorted(options))
             for name, default in options.items():
                 if default and (name, default) != ("--ready-fd", "-1"):
-                    self.assertIn(default, documented[name].replace(",", "").split(), name)
+                    self.assertIn(default.replace(",", ""), documented[name].replace(",", "").split(), name)
         names = [name for cells, *_ in both + own for name in words(cells)]
         self.assertEqual(sorted(set(names)), sorted(names))
 

@@ -73,6 +73,7 @@ static void claim(struct durable *d)
     struct store_call *call = store_call_new(STORE_CLAIM, on_claimed, d);
     call->holder = d->holder;
     call->lease_ms = LEASE_MS;
+    call->knows = JOBSPEC_LEVEL;
     d->claiming++;
     d->wants_claim = false;
     d->claimed_ns = now_ns();

@@ -347,7 +347,8 @@ static void refuse_body(struct job_intake *t)
 static bool read_spec(struct job_intake *t, bool have_items, struct jobspec_error *err)
 {
     jobspec_release(&t->spec);
-    return job_request_options(t->exchange, &t->splitter, &t->spec, err) && jobspec_finish(&t->spec, have_items, err);
+    return job_request_options(t->exchange, &t->splitter, &t->spec, err) && jobspec_finish(&t->spec, have_items, err) &&
+           intake_may_notify(t->durable, &t->spec, err);
 }
 
 /* Refuses the job if its next bytes may need more memory than is left. In the middle of a long item, the upload cannot

@@ -42,10 +42,12 @@ struct preferences intake_preferences(const struct http_exchange *x);
 /* Finds out the format of the body. Returns false after answering, if the
  * request cannot be accepted. */
 MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
+/* Returns whether the job asks for no notice, or for one that the operator allows. */
+MUST_CHECK bool intake_may_notify(const struct durable *d, const struct jobspec *spec, struct jobspec_error *err);
 /* Returns whether the job makes its items itself: a range or spans. */
 bool intake_makes_items(const struct jobspec *spec);
-/* Sets the task, options, labels, priority and, if the job makes its items, their number. Takes the labels from
- * `spec`. */
+/* Sets the task, options, labels, priority and, if the job makes its items, their number. Takes the labels and
+ * the URL of `notify` from `spec`. */
 void intake_describe(struct stored_job *job, struct http_exchange *x, const struct splitter *splitter,
                      struct jobspec *spec, struct catalog *catalog);
 

@@ -1,10 +1,13 @@
 /* Which requests ask for a durable job, which of them are refused before their body is read, and the answer 202. */
+#include <stdarg.h>
+
 #include "common/base/limits.h"
 #include "coordinator/durable/intake.h"
 #include "common/observe/utc_time.h"
 #include "coordinator/durable/job_document.h"
 #include "coordinator/durable/request_key.h"
 #include "coordinator/job/job_request.h"
+#include "coordinator/notify/notify_hosts.h"
 #include "protocol/protocol.h"
 
 struct preferences intake_preferences(const struct http_exchange *x)
@@ -44,6 +47,36 @@ bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_f
     http_exchange_set_header(x, "Retry-After", "1");
     http_answer_problem(x, 503, NULL, "the coordinator is shutting down");
     return false;
+}
+
+static bool refuse_notify(struct jobspec_error *err, const char *pointer, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static bool refuse_notify(struct jobspec_error *err, const char *pointer, const char *fmt, ...)
+{
+    va_list args;
+    err->status = 400;
+    snprintf(err->pointer, sizeof err->pointer, "%s", pointer);
+    va_start(args, fmt);
+    vsnprintf(err->detail, sizeof err->detail, fmt, args);
+    va_end(args);
+    return false;
+}
+
+bool intake_may_notify(const struct durable *d, const struct jobspec *spec, struct jobspec_error *err)
+{
+    struct notify_target target;
+    char why[sizeof err->detail];
+    if (!spec->notify_url) return true;
+    if (!d->notify_hosts || d->notify_hosts->count == 0)
+        return refuse_notify(err, "/notify",
+                             "this coordinator sends no notices: its operator must allow the host with --notify-allow, "
+                             "and give a secret with --notify-secret-file");
+    if (!notify_target_parse(&target, spec->notify_url, why, sizeof why))
+        return refuse_notify(err, "/notify/url", "%s", why);
+    if (notify_hosts_allow(d->notify_hosts, &target)) return true;
+    return refuse_notify(err, "/notify/url",
+                         "the operator does not allow this host: --notify-allow must name %s%.100s:%u",
+                         target.is_tls ? "" : "http://", target.host, target.port);
 }
 
 void intake_set_headers(struct http_exchange *x, const char *id, const struct preferences *applied)

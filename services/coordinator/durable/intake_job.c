@@ -3,19 +3,24 @@
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/job/job_tasks.h"
 
+/* The store keeps the URL of `notify` apart from the options. So each coordinator can run the job, also one of a
+ * version that does not know `notify`. */
 static void write_query(void *out, const char *name, const char *value)
 {
-    stored_options_add_query(out, name, value);
+    if (strcmp(name, "notify.url") != 0) stored_options_add_query(out, name, value);
 }
 
 static char *write_options(struct http_exchange *x, const struct splitter *splitter, const struct jobspec *spec,
                            struct catalog *catalog)
 {
-    struct buf out = {0};
+    struct buf out = {0}, rest = {0};
     size_t len;
+    if (spec->notify_url) stored_options_without(&splitter->options, "notify", &rest);
     stored_options_begin(&out);
     http_exchange_each_query(x, write_query, &out);
-    stored_options_end(&out, &splitter->options, splitter->items_seen, job_tasks_idempotency(catalog, spec));
+    stored_options_end(&out, spec->notify_url ? &rest : &splitter->options, splitter->items_seen,
+                       job_tasks_idempotency(catalog, spec));
+    buf_release(&rest);
     buf_cstr(&out);
     return buf_detach(&out, &len);
 }
@@ -44,6 +49,9 @@ void intake_describe(struct stored_job *job, struct http_exchange *x, const stru
     job->options = write_options(x, splitter, spec, catalog);
     job->labels = spec->labels;
     spec->labels = NULL;
+    job->notify = spec->notify_url;
+    spec->notify_url = NULL;
+    job->needs = jobspec_needs(spec);
     job->priority = (int)spec->priority;
     job->items = intake_makes_items(spec) ? spec->generated_count : 0;
 }

@@ -82,6 +82,7 @@ static void on_end(struct store_call *call)
     if (!run_call_succeeded(r, &r->writing)) return;
     note_written(r, call);
     durable_run_move(r, RUN_OVER);
+    if (d->ended) d->ended(d->data);
     d->changed(d->data, r->stored.id);
 }
 

@@ -26,6 +26,22 @@ void stored_options_end(struct buf *out, const struct buf *options, bool have_it
     buf_addf(out, ",\"have_items\":%s,\"idempotent\":%s}", have_items ? "true" : "false", idempotency_json(idempotent));
 }
 
+void stored_options_without(const struct buf *options, const char *member, struct buf *out)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    if (options->len == 0 || !json_walk_init(&walk, options->data, options->len)) return;
+    buf_add_char(out, '{');
+    while (json_walk_next(&walk, &name, &value)) {
+        if (json_string_is(name, member)) continue;
+        if (out->data[out->len - 1] != '{') buf_add_char(out, ',');
+        buf_add(out, name.data, name.len);
+        buf_add_char(out, ':');
+        buf_add(out, value.data, value.len);
+    }
+    buf_add_char(out, '}');
+}
+
 /* What is being read. */
 struct options_reading {
     struct jobspec *spec;

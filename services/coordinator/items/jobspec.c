@@ -29,6 +29,7 @@ void jobspec_release(struct jobspec *spec)
     for (size_t i = 0; i < spec->task_count; i++) free(spec->tasks[i]);
     free(spec->common);
     free(spec->labels);
+    free(spec->notify_url);
     free(spec->reduce_task);
     *spec = (struct jobspec){0};
 }

@@ -23,6 +23,7 @@ enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
 #define JOB_LABELS_MAX  16 /* labels of one job */
 #define JOB_LABEL_BYTES 64 /* of one label */
+#define JOB_URL_BYTES   2048
 
 /* Whether the text can be a label of a job: 1 to JOB_LABEL_BYTES bytes without control characters and commas. A comma
  * separates labels in the query. */
@@ -67,10 +68,15 @@ struct jobspec {
     char *reduce_task; /* a job that sets it is refused, because tasks cannot reduce yet */
     int64_t reduce_fan_in;
     char *labels;      /* a JSON array of strings in one line; NULL: none */
+    char *notify_url;  /* is told of the end of a durable job; NULL: none */
     double progress_s; /* only in the query: seconds from one progress line to the next; 0: none */
 
     uint64_t seen; /* private: bit i is set when field i of the table was given */
 };
+
+/* The level of options that this fantail can run. A new option of durable jobs that an older fantail must not ignore
+ * has the next level, and jobspec_fields.c has it as the option's `needs`. */
+#define JOBSPEC_LEVEL 0u
 
 struct jobspec_error {
     int status;       /* 400, or 404 for a name that no task can have */
@@ -79,6 +85,8 @@ struct jobspec_error {
 };
 
 void jobspec_init(struct jobspec *spec);
+/* Returns the level that a fantail must know to run a job with these options. */
+unsigned jobspec_needs(const struct jobspec *spec);
 /* Releasing a zeroed or released spec is fine. */
 void jobspec_release(struct jobspec *spec);
 

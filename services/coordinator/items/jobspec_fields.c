@@ -47,6 +47,7 @@ const struct field jobspec_fields[] = {
     {"reduce.task", FIELD_TASK, AT(reduce_task)},
     {"reduce.fan_in", FIELD_INT, AT(reduce_fan_in), 2, 1024},
     {"labels", FIELD_LABELS, AT(labels)},
+    {"notify.url", FIELD_URL, AT(notify_url)},
     {"progress_s", FIELD_NUMBER, AT(progress_s), 0, DAY_S, .query_only = true},
 };
 const size_t jobspec_field_count = ARRAY_SIZE(jobspec_fields);
@@ -71,6 +72,14 @@ bool jobspec_given(const struct jobspec *spec, const char *name)
     const struct field *f = jobspec_field(name);
     if (!f) BUG("no field %s", name);
     return spec->seen >> (f - jobspec_fields) & 1;
+}
+
+unsigned jobspec_needs(const struct jobspec *spec)
+{
+    unsigned most = 0;
+    for (size_t i = 0; i < jobspec_field_count; i++)
+        if ((spec->seen >> i & 1) && jobspec_fields[i].needs > most) most = jobspec_fields[i].needs;
+    return most;
 }
 
 bool jobspec_is_group(const char *name)

@@ -18,6 +18,7 @@ enum field_type {
     FIELD_RAW,    /* any JSON, kept as text */
     FIELD_ERRORS, /* an array of item error names, kept as bits */
     FIELD_LABELS, /* an array of short strings, kept as text */
+    FIELD_URL,    /* a string with the characters of a URL */
 };
 
 struct field {
@@ -25,6 +26,7 @@ struct field {
     enum field_type type;
     bool nullable;   /* null leaves the default */
     bool query_only; /* the option is about this response, not about the job */
+    unsigned needs;  /* a level, see JOBSPEC_LEVEL */
     size_t offset;
     double min, max;
     const char *const *words; /* indexed by the value of the enum; NULL: that value has no word */

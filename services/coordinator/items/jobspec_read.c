@@ -58,6 +58,9 @@ static bool fail_type(const struct field *f, struct jobspec_error *err)
                             "%s must be an array of at most %d strings of 1 to %d bytes, without commas and control "
                             "characters. In the query they are joined with commas, without brackets and quotes.",
                             f->name, JOB_LABELS_MAX, JOB_LABEL_BYTES);
+    case FIELD_URL:
+        return jobspec_fail(err, 400, f->name, "%s must be a URL of at most %d ASCII characters.", f->name,
+                            JOB_URL_BYTES);
     case FIELD_ERRORS: break;
     }
     return jobspec_fail(err, 400, f->name,
@@ -158,6 +161,16 @@ static bool read_errors(struct json_slice v, uint32_t *out)
     return true;
 }
 
+static bool read_url(struct json_slice v, char **out)
+{
+    struct buf text = {0};
+    bool ok = v.data[0] == '"' && json_string_decode(v, &text) && text.len > 0 && text.len <= JOB_URL_BYTES;
+    for (size_t i = 0; ok && i < text.len; i++) ok = text.data[i] > ' ' && text.data[i] <= '~';
+    if (ok) *out = xstrndup(text.data, text.len);
+    buf_release(&text);
+    return ok;
+}
+
 /* Keeps the text in one line, because it becomes part of the first line of every chunk. Nearly always it is in one line
  * already, and a value of 4 MiB takes long to copy byte by byte. */
 static void read_raw(struct jobspec *spec, struct json_slice v)
@@ -192,6 +205,7 @@ static bool read_value(struct jobspec *spec, const struct field *f, struct json_
     case FIELD_RAW: read_raw(spec, v); return true;
     case FIELD_ERRORS: ok = read_errors(v, place); break;
     case FIELD_LABELS: ok = jobspec_read_labels(v, place); break;
+    case FIELD_URL: ok = read_url(v, place); break;
     }
     return ok || fail_type(f, err);
 }
@@ -279,6 +293,7 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
     /* Without this check, an empty source would count as no source. */
     if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop.");
     if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size.");
+    if (empty && strcmp(group, "notify") == 0) return jobspec_fail(err, 400, group, "notify needs a url.");
     return ok;
 }
 
@@ -299,7 +314,7 @@ bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, st
 static bool is_in_words(const struct field *f)
 {
     return f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK || f->type == FIELD_ERRORS ||
-           f->type == FIELD_LABELS;
+           f->type == FIELD_LABELS || f->type == FIELD_URL;
 }
 
 /* Writes the value of a query argument as it would be in the job object. */

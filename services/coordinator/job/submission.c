@@ -54,7 +54,13 @@ static void refuse_body(struct job *j)
 
 static bool read_spec(const struct submission *s, struct jobspec *spec, struct jobspec_error *err)
 {
-    return job_request_options(s->exchange, &s->splitter, spec, err);
+    if (!job_request_options(s->exchange, &s->splitter, spec, err)) return false;
+    if (!spec->notify_url) return true;
+    *err = (struct jobspec_error){
+        400, "/notify",
+        "Only a durable job can notify: the coordinator needs --store, and the request the header Prefer: "
+        "respond-async."};
+    return false;
 }
 
 /* Moves `spec` into the job, and leaves `spec` empty. */

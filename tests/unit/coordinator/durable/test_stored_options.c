@@ -91,3 +91,23 @@ Test(stored_options, what_cannot_be_read_is_explained)
     }
     assert_no_leaks();
 }
+
+Test(stored_options, a_member_is_left_out)
+{
+    static const char *const cases[][2] = {
+        {"{\"notify\":{\"url\":\"x\"},\"task\":\"a\"}", "{\"task\":\"a\"}"},
+        {"{ \"task\" : \"a\", \"n\\u006ftify\" : {} , \"common\":{\"notify\":1}}",
+         "{\"task\":\"a\",\"common\":{\"notify\":1}}"},
+        {"{\"notify\":1}", "{}"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct buf options = {0}, out = {0};
+        buf_add_str(&options, cases[i][0]);
+        stored_options_without(&options, "notify", &out);
+        cr_assert_str_eq(buf_cstr(&out), cases[i][1]);
+        buf_release(&options);
+        buf_release(&out);
+    }
+    assert_no_leaks();
+}

@@ -1,0 +1,33 @@
+/*
+ * The secrets that sign notices (HMAC-SHA256), and the signatures. There may be several secrets while they are rotated:
+ * a notice has a signature with each. Owner: the struct that embeds it. A zeroed struct has none.
+ */
+#ifndef FANTAIL_COORDINATOR_NOTIFY_NOTICE_KEYS_H
+#define FANTAIL_COORDINATOR_NOTIFY_NOTICE_KEYS_H
+
+#include "common/base/buf.h"
+#include "common/service/tokens.h"
+
+#define NOTICE_KEYS_MAX        8
+#define NOTICE_KEY_LEAST_BYTES 24
+#define NOTICE_KEY_BYTES       64
+#define NOTICE_KEY_PREFIX      "whsec_"
+
+struct notice_keys {
+    struct {
+        unsigned char bytes[NOTICE_KEY_BYTES];
+        size_t len;
+    } list[NOTICE_KEYS_MAX];
+    size_t count;
+};
+
+/* Decodes each token: whsec_BASE64, or only BASE64. Returns false and a sentence, which does not quote it, at the first
+ * one that is no secret. */
+MUST_CHECK bool notice_keys_read(struct notice_keys *k, const struct tokens *tokens, char *err, size_t err_size);
+/* Appends "v1,BASE64" for each secret, with spaces between them. */
+void notice_keys_sign(const struct notice_keys *k, const char *id, int64_t unix_s, const struct buf *body,
+                      struct buf *out);
+/* Overwrites the secrets in memory. */
+void notice_keys_clear(struct notice_keys *k);
+
+#endif

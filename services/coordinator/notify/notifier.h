@@ -1,0 +1,74 @@
+/*
+ * Tells URLs of the ends of durable jobs. It takes notices that are due from the store, posts each to its URL, and then
+ * removes it, or delays it until the next attempt. If this coordinator dies meanwhile, the notice is due again after
+ * NOTICE_LEASE_MS, and any coordinator with this store takes it. So a notice arrives at least once, and its
+ * webhook-id is always the same.
+ *
+ *   TAKE_NOTICE ----> the POST ----> 2xx, 410, or the last attempt has failed: REMOVE_NOTICE
+ *                             +----> otherwise: DELAY_NOTICE
+ *
+ * Owner: the coordinator. Without --notify-allow it does nothing.
+ */
+#ifndef FANTAIL_COORDINATOR_NOTIFY_NOTIFIER_H
+#define FANTAIL_COORDINATOR_NOTIFY_NOTIFIER_H
+
+#include <uv.h>
+
+#include "common/base/random.h"
+#include "common/service/option.h"
+#include "common/service/token_file.h"
+#include "coordinator/notify/notice.h"
+#include "coordinator/notify/notice_keys.h"
+#include "coordinator/notify/notify_hosts.h"
+
+struct http_client;
+
+enum { NOTICE_LEASE_MS = 60000 };
+
+struct notifier_config {
+    const char *allow;       /* --notify-allow; NULL: no host */
+    const char *secret_file; /* NULL: none */
+    const char *pauses_s;
+};
+
+struct notifier {
+    const struct notifier_config *config; /* set it before notifier_check() */
+
+    /* Private. */
+    struct notify_hosts hosts;
+    struct notice_pauses pauses;
+    struct token_file secrets;
+    struct notice_keys keys;
+    struct store *store; /* NULL: it does nothing */
+    struct http_client *client;
+    uv_loop_t *loop;
+    uv_timer_t timer;
+    struct list attempts; /* notices that were taken */
+    bool taking;          /* a TAKE_NOTICE is not done */
+    bool wanted;          /* a job has ended since the last TAKE_NOTICE was started */
+    bool draining;        /* no notice is taken any more */
+    bool stopped;         /* no request is made any more */
+    uint64_t taken_ns;    /* when a TAKE_NOTICE was last started */
+    struct random_source random;
+    uint64_t *results[NOTICE_RESULT_COUNT], *given_up;
+};
+
+/* Checks the options and reads the secrets. Returns 0, or the exit status after a message. */
+MUST_CHECK int notifier_check(struct notifier *n, const struct option_spec *spec, bool has_store);
+void notifier_register_metrics(struct notifier *n);
+/* Does nothing if no host is allowed. The store is borrowed. */
+void notifier_start(struct notifier *n, uv_loop_t *loop, struct store *store);
+/* Call it when a job has ended: its notice is taken at once. */
+void notifier_poke(struct notifier *n);
+void notifier_reload(struct notifier *n);
+/* Takes no more notices. */
+void notifier_drain(struct notifier *n);
+/* Whether no notice is under way. */
+bool notifier_is_idle(const struct notifier *n);
+/* Cuts what is under way; it is sent again later. The loop must keep running until the handles are closed. The store
+ * must be closed after this. */
+void notifier_stop(struct notifier *n);
+/* Call it after the loop has ended. */
+void notifier_release(struct notifier *n);
+
+#endif
