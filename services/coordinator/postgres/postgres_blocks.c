@@ -4,10 +4,10 @@
 #include "common/base/limits.h"
 #include "coordinator/postgres/postgres_internal.h"
 
-/* A block of many short answers out of order has very many ranges. One call returns at most this many, so that its
- * memory is bounded. */
+/* A block has very many ranges if it has many short answers out of order. One call returns at most this many ranges, so
+ * that its memory is bounded. */
 #define RANGES_OF_CALL 65536
-/* Memory for encoding that is kept for the next block. */
+/* Memory for encoding, up to this size, is kept for the next block. */
 #define KEPT_BYTES (4 * MIB)
 
 static void keep(struct buf *b)
@@ -33,7 +33,8 @@ static struct postgres_query begin_insert(struct postgres_db *d, const struct st
     return q;
 }
 
-/* Returns the number of the block that an earlier start of this call has added; 0: there is none. */
+/* This call may have been started before. Returns the number of the block that the earlier start added; 0: there is
+ * none. */
 static uint64_t find_added(struct postgres_db *d, const struct store_call *c)
 {
     struct postgres_query q = postgres_query(d, PG_FIND_BLOCK);
@@ -126,7 +127,7 @@ enum store_status postgres_read_block(struct postgres_db *d, struct store_call *
     return status;
 }
 
-/* Each of the statements below is a transaction of its own. */
+/* Each statement below is its own transaction. */
 
 bool postgres_tidy(struct postgres_db *d)
 {

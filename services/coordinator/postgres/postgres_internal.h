@@ -2,8 +2,8 @@
  * What the files of the PostgreSQL back end share. A connection (struct postgres_db) is used by one thread. Its
  * statements are prepared when they are first used.
  *
- * A statement is run in this way. Its parameters are bound in their order. The first failure of a transaction is kept
- * in the connection; all later statements of the transaction then do nothing.
+ * The example below shows how a statement is run. Its parameters are bound in their order. The connection keeps the
+ * first failure of a transaction. After a failure, all later statements of the transaction do nothing.
  *
  *     struct postgres_query q = postgres_query(d, PG_READ_JOB);
  *     postgres_bind_text(&q, id);
@@ -53,7 +53,7 @@ enum postgres_sql {
     PG_COUNT
 };
 
-/* What the connection tells the thread of the loop. */
+/* The last change of the connection, for the thread of the loop. */
 struct postgres_news {
     enum postgres_state state;
     char detail[300]; /* for the log; it may name the host and the user */
@@ -64,7 +64,7 @@ struct postgres_db {
     struct store_side *side;
     const struct postgres_source *source;
     const char *owner; /* id of this coordinator in the database */
-    const char *name;  /* of this coordinator, for people */
+    const char *name;  /* name of this coordinator, for people */
     bool only_reads;
     PGconn *conn; /* NULL: there is none */
     bool prepared[PG_COUNT];
@@ -74,12 +74,12 @@ struct postgres_db {
     struct buf ranges, lines; /* encoded; kept for the next block */
 
     /* The transaction. */
-    bool failed, lost;         /* lost: the connection has ended, or is given up */
-    enum store_status failure; /* of the first failed statement */
+    bool failed, lost;         /* lost: the connection has ended, or was closed after a fault */
+    enum store_status failure; /* status of the first failed statement */
     char error[200];           /* its message, for clients */
     uint64_t batch;            /* number of the last transaction that was begun */
-    uint64_t committed;        /* number of the last transaction that the database has, as read after connecting */
-    uint64_t closing_ns;       /* when this thread has noticed that the store is closing; 0: it is not */
+    uint64_t committed;        /* number of the last committed transaction, as read after connecting */
+    uint64_t closing_ns;       /* when this thread noticed that the store is closing; 0: it is not closing */
 };
 
 enum { POSTGRES_PARAMETERS = 14 };
@@ -96,17 +96,18 @@ struct postgres_query {
 
 /* postgres_link.c: connections. */
 
-/* Connects, checks the server, brings the schema forward, and writes down this coordinator. Returns false with the
- * reason in d->news; then there is no connection. */
+/* Connects, checks the server, brings the schema to this version, and registers this coordinator. On failure returns
+ * false, with the reason in d->news and without a connection. */
 MUST_CHECK bool postgres_connect(struct postgres_db *d);
 void postgres_disconnect(struct postgres_db *d);
-/* Waits for the result of a query that was sent. Returns NULL if the connection was lost. */
+/* Waits for the result of the query that was sent. Returns NULL if the connection was lost. */
 PGresult *postgres_await(struct postgres_db *d);
-/* Runs a text without parameters, which may have several statements, outside of the bookkeeping of transactions.
- * Returns the last result, or NULL. */
+/* Runs one or several statements without parameters. They are not counted as a transaction. Returns the last result, or
+ * NULL. */
 PGresult *postgres_execute(struct postgres_db *d, const char *text);
 void postgres_tell(struct postgres_db *d, enum postgres_state state, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* The state for an SQLSTATE, such as "28P01"; POSTGRES_READY: it says nothing about the server as a whole. */
+/* Returns the state for an SQLSTATE such as "28P01". Returns POSTGRES_READY if the SQLSTATE is about one statement, and
+ * not about the server. */
 enum postgres_state postgres_state_of(const char *sqlstate);
 
 /* postgres_source.c */
@@ -116,7 +117,7 @@ MUST_CHECK char *postgres_source_read(const struct postgres_source *source, char
 /* Returns how many hosts the URL names. */
 unsigned postgres_source_hosts(const char *url);
 
-/* postgres_schema.c: brings the schema forward. Returns false with the reason in d->news. */
+/* postgres_schema.c: brings the schema to this version. Returns false with the reason in d->news. */
 MUST_CHECK bool postgres_schema_forward(struct postgres_db *d);
 
 /* postgres_sql.c: statements and transactions. */
@@ -131,28 +132,29 @@ bool postgres_run(struct postgres_query *q);
 void postgres_end(struct postgres_query *q);
 int postgres_rows(const struct postgres_query *q);
 int64_t postgres_int(const struct postgres_query *q, int row, int column);
-/* The same for a statement with binary results. */
+/* Does the same for a statement with binary results. */
 uint64_t postgres_binary_int(const struct postgres_query *q, int row, int column);
 /* The caller frees the text; NULL is NULL. */
 MUST_CHECK char *postgres_text(const struct postgres_query *q, int row, int column);
 
-/* Begins a transaction, with a number that the database keeps. Returns false if that fails. */
+/* Begins a transaction and writes its number to the database. Returns false if that fails. */
 MUST_CHECK bool postgres_begin(struct postgres_db *d);
 enum postgres_outcome {
     POSTGRES_COMMITTED,
-    POSTGRES_FAILED, /* a statement has failed; nothing has changed */
-    POSTGRES_LOST,   /* the connection was lost before the commit; nothing has changed */
-    POSTGRES_DOUBT   /* the connection was lost during the commit: d->committed tells after the next connection */
+    POSTGRES_FAILED, /* a statement failed; nothing was changed */
+    POSTGRES_LOST,   /* the connection was lost before the commit; nothing was changed */
+    POSTGRES_DOUBT   /* the connection was lost during the commit; after the next connection, d->committed shows the
+                        outcome */
 };
 MUST_CHECK enum postgres_outcome postgres_finish(struct postgres_db *d);
-/* Forgets the failure of the transaction before. For single statements that are not in a transaction. */
+/* Forgets the failure of the previous transaction. For single statements that are not in a transaction. */
 void postgres_forgive(struct postgres_db *d);
 /* Writes `call->error` for the failure in the connection, and returns its status. */
 enum store_status postgres_failure(const struct postgres_db *d, struct store_call *call);
-/* Notes that the connection cannot be used any more. */
+/* Marks the connection as lost. */
 void postgres_lose(struct postgres_db *d, enum postgres_state state, const char *detail);
 
-/* Each carries out one call. If a statement fails, the status means nothing. */
+/* Each function carries out one call. If a statement fails, the returned status has no meaning. */
 enum store_status postgres_add_job(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_accept(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_claim(struct postgres_db *d, struct store_call *c);
@@ -174,15 +176,16 @@ enum store_status postgres_add_block(struct postgres_db *d, struct store_call *c
 enum store_status postgres_read_ranges(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_read_block(struct postgres_db *d, struct store_call *c);
 
-/* Binds id, fence and holder; and after them the counts and errors. */
+/* The first function binds the id, the fence and the holder. The second one then binds the counts and errors. */
 void postgres_bind_lease(struct postgres_query *q, const struct stored_job *j);
 void postgres_bind_progress(struct postgres_query *q, const struct stored_job *j);
-/* Says why a statement has found no job that it may change: NOT_FOUND, FENCED, or CONFLICT with c->found. */
+/* Call it when a statement found no job that it may change. Returns the reason: NOT_FOUND, FENCED, or CONFLICT with
+ * c->found. */
 enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, bool is_fenced, const char *wanted);
 
 /* Removes a few blocks of removed jobs. Returns whether there may be more. */
 MUST_CHECK bool postgres_tidy(struct postgres_db *d);
-/* Shows other coordinators that this one lives, and removes the uploads of those that do not. */
+/* Shows other coordinators that this one lives, and removes the unfinished uploads of coordinators that have ended. */
 void postgres_beat(struct postgres_db *d);
 
 #endif

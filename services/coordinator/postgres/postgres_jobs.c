@@ -3,7 +3,7 @@
 
 #include "coordinator/postgres/postgres_internal.h"
 
-/* After the columns of the job: the time or the options. */
+/* The column after those of the job. It has the time or the options. */
 enum { COLUMN_AFTER = 22 };
 
 static void take_job_row(const struct postgres_query *q, int row, struct stored_job *j)
@@ -67,7 +67,7 @@ enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, 
 {
     if (!read_job(d, c->job.id, &c->found)) return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
     const char *state = stored_state_name(c->found.state);
-    /* A job that runs with this fence belongs to another holder: see MINE in postgres_sql.c. */
+    /* A running job with this fence then belongs to another holder: see MINE in postgres_sql.c. */
     if (is_fenced && (c->found.fence != c->job.fence || strcmp(state, wanted) == 0))
         return store_refuse(c, STORE_FENCED, "job %s was claimed again: the lease %" PRIu64 " has ended", c->job.id,
                             c->job.fence);
@@ -96,7 +96,7 @@ static bool insert_job(struct postgres_db *d, const struct stored_job *j)
     return has_row(&q);
 }
 
-/* Removes a job with this key whose upload has ended with its coordinator. */
+/* Removes a job with this key if its coordinator ended during the upload. */
 static bool drop_abandoned(struct postgres_db *d, const char *key)
 {
     struct postgres_query q = postgres_query(d, PG_DROP_ABANDONED);
@@ -255,7 +255,7 @@ enum store_status postgres_discard(struct postgres_db *d, struct store_call *c)
 
 enum store_status postgres_sweep(struct postgres_db *d, struct store_call *c)
 {
-    enum { SWEEP_JOBS = 100 }; /* as in PG_SWEEP */
+    enum { SWEEP_JOBS = 100 }; /* the same number is in PG_SWEEP */
     struct postgres_query q = postgres_query(d, PG_SWEEP);
     postgres_bind_int(&q, c->ttl_ms);
     if (postgres_run(&q)) c->more = postgres_int(&q, 0, 0) == SWEEP_JOBS;
@@ -269,7 +269,7 @@ enum store_status postgres_read_job(struct postgres_db *d, struct store_call *c)
                                              : store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
 }
 
-/* The list is the merge of the lists of all wanted states: each has its jobs in one stretch of an index. */
+/* Each state has its jobs in one stretch of an index. So the list is the merge of the lists of the wanted states. */
 enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c)
 {
     struct store_filter *f = &c->filter;
@@ -288,7 +288,7 @@ enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c
     postgres_bind_int(&q, f->created_before_ms ? f->created_before_ms : INT64_MAX);
     postgres_bind_text(&q, f->task);
     postgres_bind_text(&q, f->label);
-    postgres_bind_int(&q, f->limit + 1); /* one more shows whether there are more */
+    postgres_bind_int(&q, f->limit + 1); /* one row more than wanted shows whether there are more */
     c->list = xcalloc(f->limit, sizeof *c->list);
     postgres_run(&q);
     int rows = postgres_rows(&q);

@@ -1,8 +1,8 @@
 /*
  * Connections to the database.
  *
- * libpq blocks while it looks up a name; that is why the threads of the store do all of this. Everything else is waited
- * for with a limit of time, so a server that does not answer is given up, and a store that is closing ends soon.
+ * All of this runs on the threads of the store, because libpq blocks while it looks up a name. Every other wait has a
+ * time limit. So a connection to a server that does not answer is closed, and a store that is closing ends soon.
  */
 #include <ctype.h>
 #include <poll.h>
@@ -15,8 +15,7 @@
 #define CLOSING_NS (2 * NS_PER_S)
 enum { SLICE_MS = 50, VERSION_LEAST = 140000 };
 
-/* A coordinator that stopped in the middle of a transaction must not hold the locks of its jobs for longer than its
- * leases last. */
+/* If a coordinator stops in the middle of a transaction, the locks on its jobs must end before its leases end. */
 static const char session[] = "SET statement_timeout = '10s'; SET lock_timeout = '5s';"
                               "SET idle_in_transaction_session_timeout = '4s'; SET client_min_messages = 'error';"
                               "SELECT set_config('synchronous_commit', 'on', false)"
@@ -74,7 +73,7 @@ static void tell_failed_connection(struct postgres_db *d, bool in_time)
         postgres_tell(d, state, "%.*s", (int)strcspn(message, "\n"), message);
 }
 
-/* Waits until the socket is ready, or some time has passed. Returns false when `deadline_ns` is over. */
+/* Waits until the socket is ready, or some time has passed. Returns false after `deadline_ns`. */
 static bool wait_for_socket(struct postgres_db *d, short events, uint64_t deadline_ns)
 {
     struct pollfd p = {.fd = PQsocket(d->conn), .events = events};
@@ -114,7 +113,8 @@ static bool open_connection(struct postgres_db *d)
         postgres_tell(d, POSTGRES_NO_LOGIN, "%s", err);
         return false;
     }
-    /* The URL comes last, so it overrides the others. tcp_user_timeout gives up a host that does not answer. */
+    /* The URL comes last, so its parameters override the others. tcp_user_timeout ends a connection to a host that does
+     * not answer. */
     const char *const names[] = {"application_name",
                                  "gssencmode",
                                  "client_encoding",
@@ -151,7 +151,7 @@ static bool send_all(struct postgres_db *d, uint64_t deadline_ns)
     return left == 0;
 }
 
-/* Returns whether the next result is there. */
+/* Returns whether the next result has arrived. */
 static bool wait_for_result(struct postgres_db *d, uint64_t deadline_ns, bool *in_time)
 {
     while (PQisBusy(d->conn)) {
@@ -214,8 +214,8 @@ static bool begin_session(struct postgres_db *d)
     return ok && !is_standby;
 }
 
-/* Writes down this coordinator, and reads which of its transactions the database has. If one of them still runs for a
- * connection that was lost, this waits for its end. */
+/* Registers this coordinator, and reads the number of its last committed transaction. If a transaction of a lost
+ * connection still runs, this statement waits until that transaction ends. */
 static bool register_coordinator(struct postgres_db *d)
 {
     if (d->only_reads) return true;

@@ -1,14 +1,14 @@
 /*
  * The schema. A new version is a new entry at the end of `versions`; the entries before it never change. A coordinator
- * that finds an older version brings it forward in one transaction, while it holds an advisory lock. Coordinators of
- * this and of the last version work side by side: each version says which is the oldest version that can still work
- * with it.
+ * that finds an older version applies the missing entries in one transaction, while it holds an advisory lock.
+ * Coordinators of this version and of the previous one work side by side: each version names the oldest version that
+ * can still work with it.
  *
- * What changes often has no index, so PostgreSQL changes a row in its page (a HOT update), if the page has room
- * (fillfactor). Renewing a lease and recording answers change no column of an index.
+ * Columns that change often are in no index. So PostgreSQL can write the new row into the same page (a HOT update) if
+ * the page has room (fillfactor). Renewing a lease and recording answers change no column of an index.
  *
- * The options of a job are in a table of their own, because they may have megabytes. The lines of a block are
- * compressed already (STORAGE EXTERNAL).
+ * The options of a job are in a separate table, because they may have megabytes. The lines of a block are STORAGE
+ * EXTERNAL, because fantail has compressed them already.
  */
 #include <inttypes.h>
 
@@ -16,7 +16,7 @@
 
 static const struct {
     const char *text;
-    int64_t oldest; /* the oldest version whose fantail can work with this one */
+    int64_t oldest; /* the oldest schema version whose coordinators can work with this one */
 } versions[] = {
     {"CREATE TABLE fantail.job ("
      " seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
@@ -41,7 +41,7 @@ static const struct {
      " key text COLLATE \"C\","
      " key_digest text,"
      " fence bigint NOT NULL DEFAULT 0,"
-     " holder text,"                         /* id of the coordinator that receives or runs it */
+     " holder text,"                         /* id of the coordinator that receives or runs the job */
      " lease_until_ms bigint,"               /* by the clock of the database */
      " dropped_to bigint NOT NULL DEFAULT 0" /* errors in blocks up to this number were dropped by a redrive */
      ") WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);"
@@ -106,9 +106,9 @@ static const struct {
 };
 enum { KNOWN = ARRAY_SIZE(versions) };
 
-/* Any number will do, if nothing else in the database takes it. */
+/* The number of the lock. Nothing else in the database must use it. */
 static const char lock_text[] = "BEGIN; SELECT pg_advisory_xact_lock(5072671831243)";
-/* The catalog may not show yet what another coordinator has just made. */
+/* The catalog may not show a schema yet that another coordinator has just made. */
 static const char is_new_text[] =
     "SELECT NOT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'fantail' AND tablename = 'schema_version')";
 static const char read_text[] = "SELECT version, oldest FROM fantail.schema_version";
@@ -176,7 +176,7 @@ static bool go_forward(struct postgres_db *d, int64_t from)
     return execute(d, "COMMIT");
 }
 
-/* On failure the connection is given up, and with it the transaction. */
+/* On failure the connection is closed, which rolls the transaction back. */
 bool postgres_schema_forward(struct postgres_db *d)
 {
     struct version v;

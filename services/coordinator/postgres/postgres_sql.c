@@ -4,18 +4,18 @@
 #include "coordinator/postgres/postgres_internal.h"
 
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-/* The same at each place of a statement. */
+/* Has the same value at each place of a statement. */
 #define STATEMENT_MS "(extract(epoch FROM statement_timestamp()) * 1000)::bigint"
 /* In the order of take_job_row(). */
 #define JOB_COLUMNS                                                                                                    \
     "job.id, job.state, job.task, job.labels, job.priority, job.items, job.succeeded, job.failed, job.cancelled,"      \
     " job.errors, job.reason, job.redrives, job.cancel_wanted::int, job.created_ms, job.started_ms, job.ended_ms,"     \
     " job.key, job.key_digest, job.fence, job.retried, job.hedged, job.changes"
-/* The job that this coordinator runs with the lease $2. A database that failed over may have lost the last leases. So
- * the holder is compared too: two coordinators never have the same lease. */
+/* The job that this coordinator runs with the lease $2. A database may have lost the last leases in a failover, and may
+ * give a fence again. So the holder is compared too. */
 #define MINE          " WHERE job.id = $1 AND job.fence = $2 AND job.holder = $3 AND job.state = 'running'"
 #define ADD_BLOCK(at) " INSERT INTO fantail.block (job, kind, ranges, lines) SELECT seq, " at " FROM j RETURNING number"
-/* A coordinator that has not shown itself for this time is gone, and with it its uploads. */
+/* A coordinator that has not shown itself for this time is gone, and so are its uploads. */
 #define GONE                                                                                                           \
     "NOT EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id = job.holder AND c.seen_ms > " NOW_MS " - 60000)"
 #define REMOVE_JOB(condition)                                                                                          \
@@ -139,7 +139,7 @@ static const struct {
                          " RETURNING seq), r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"
                          " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j)"
                          " SELECT count(*) FROM j"},
-    /* A coordinator that was away for a day finds nothing of its own any more. */
+    /* A coordinator without a sign of life for a day is forgotten, so it cannot find its last transaction any more. */
     [PG_FORGET] = {"DELETE FROM fantail.coordinator WHERE seen_ms < " NOW_MS " - 86400000"},
 };
 static_assert(ARRAY_SIZE(sqls) == PG_COUNT, "each statement has its text");
@@ -159,7 +159,7 @@ void postgres_forgive(struct postgres_db *d)
     d->failed = d->lost = false;
 }
 
-/* What clients read. The detail in the log may name the host and the user. */
+/* The sentences for clients. Only the log has the detail, which may name the host and the user. */
 static const char *sentence_of(enum postgres_state state)
 {
     static const char *const sentences[] = {
@@ -203,7 +203,8 @@ static enum store_status status_of(const char *code)
     return STORE_BROKEN;
 }
 
-/* The connection stays if the fault is one of the statement, and is given up if another server may do better. */
+/* If the fault is in the statement, the connection stays. If another server may be able to run the statement, the
+ * connection is closed. */
 static void take_error(struct postgres_db *d, const PGresult *r)
 {
     const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE),
@@ -254,7 +255,7 @@ static void name_of(enum postgres_sql sql, char name[16])
     snprintf(name, 16, "fantail%d", (int)sql);
 }
 
-/* Takes the result of a query that was sent. Returns it only if it is a success. */
+/* Waits for the result of the query that was sent. Returns it only if the query succeeded. */
 static PGresult *take_result(struct postgres_db *d, int was_sent)
 {
     if (!was_sent) {
@@ -287,7 +288,7 @@ bool postgres_run(struct postgres_query *q)
     char name[16];
     if (d->failed || !prepare(d, q->sql)) return false;
     name_of(q->sql, name);
-    /* Only now, because a query may be copied before. */
+    /* These pointers are set only now, because a query may be copied before. */
     for (int i = 0; i < q->n; i++)
         if (q->numbers[i][0]) q->values[i] = q->numbers[i];
     q->result = take_result(

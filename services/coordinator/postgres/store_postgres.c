@@ -2,14 +2,15 @@
  * The threads of the PostgreSQL back end. The writer has one connection, and the reader another one.
  *
  * The writer takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
- * statement fails, it rolls back and gives each call a transaction of its own, so that only the call at fault fails.
+ * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
+ * fails.
  *
  * If the connection is lost before the commit, nothing has changed. The writer connects again at once and tries once
- * more; if that fails too, the calls end as STORE_AWAY. If it is lost while the database commits, nobody knows what the
- * database has done. Then the calls are in doubt: they wait until there is a connection. Each transaction writes its
- * number to the row of this coordinator, so the number in that row tells whether the transaction was committed. If it
- * was not, the calls are carried out again. So no call takes effect twice, and none is reported that has not. Meanwhile
- * all other calls end as STORE_AWAY.
+ * more. If the second try fails too, the calls end as STORE_AWAY. If the connection is lost during the commit, it is
+ * unknown whether the database has committed. Then the calls are in doubt, and wait until there is a connection.
+ * Meanwhile all other calls end as STORE_AWAY. Each transaction writes its number to the row of this coordinator. After
+ * connecting, the number in that row shows whether the transaction was committed. If it was not, the calls are carried
+ * out again. So no call takes effect twice, and no call is reported as done without its effect.
  */
 #include "coordinator/postgres/store_postgres.h"
 
@@ -19,13 +20,13 @@
 #include "common/observe/metrics.h"
 #include "coordinator/postgres/postgres_internal.h"
 
-#define BEAT_NS       (5 * NS_PER_S)    /* how often a writer without calls shows that it lives */
+#define BEAT_NS       (5 * NS_PER_S)    /* a writer without calls shows after this time that it lives */
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* between two steps of a removal */
 #define TIDY_EVERY_NS (100 * NS_PER_MS) /* the same, while calls wait */
 #define RETRY_NS      (250 * NS_PER_MS) /* between two attempts to connect, at first */
 #define RETRY_MAX_NS  (2 * NS_PER_S)
-/* After this time, a client whose call is in doubt gets STORE_AWAY. The run of a job waits for longer: if it recorded
- * its answers again, they could be there twice. */
+/* After this time, a client whose call is in doubt gets STORE_AWAY. The calls of a job's run wait for longer. If a run
+ * recorded its answers again, the database could have them twice. */
 #define DOUBT_NS (5 * NS_PER_S)
 
 static const char *const state_names[] = {
@@ -143,7 +144,7 @@ static bool is_connected(struct link *k)
     return ok;
 }
 
-/* The connection was lost just now. */
+/* Call it when the connection was just lost. */
 static void note_loss(struct link *k)
 {
     publish(&k->db);
@@ -200,7 +201,7 @@ static void refuse_all(struct writer *w, struct list *refused)
     store_side_report(w->side, refused);
 }
 
-/* A statement of the batch has failed: gives each call a transaction of its own. */
+/* Call it when a statement of the batch has failed. Runs each call in its own transaction. */
 static void run_each(struct writer *w, struct store_batch *b)
 {
     struct postgres_db *d = &w->link->db;
@@ -245,7 +246,7 @@ static void run_batch(struct writer *w, struct store_batch *b)
     publish(d);
 }
 
-/* There is a connection again: what has become of the calls in doubt? */
+/* Call it after connecting. Finds out whether the calls in doubt took effect. */
 static void settle_doubt(struct writer *w)
 {
     struct store_batch b = {0};
@@ -259,7 +260,7 @@ static void settle_doubt(struct writer *w)
     run_batch(w, &b);
 }
 
-/* Without a connection, clients do not wait for the calls in doubt for ever. */
+/* Without a connection, a client's call in doubt ends after DOUBT_NS. */
 static void refuse_doubt(struct writer *w, bool all)
 {
     struct list refused;
@@ -272,13 +273,14 @@ static void refuse_doubt(struct writer *w, bool all)
         list_remove(&w->doubt, k);
         list_push_back(&refused, k);
         store_call_clear(c);
-        c->status =
-            store_refuse(c, STORE_AWAY, "the job store was lost while it kept this: it is not known whether it has");
+        c->status = store_refuse(c, STORE_AWAY,
+                                 "the connection to the job store was lost during the commit: it is not "
+                                 "known whether the change took effect");
     }
     store_side_report(w->side, &refused);
 }
 
-/* How long to wait for calls. */
+/* Returns how long the writer waits for calls. */
 static uint64_t wait_of(const struct writer *w)
 {
     const struct link *k = w->link;
@@ -288,7 +290,7 @@ static uint64_t wait_of(const struct writer *w)
     return w->beat_ns + BEAT_NS > now ? w->beat_ns + BEAT_NS - now : 1;
 }
 
-/* What is due besides calls. */
+/* Does the work of the writer besides calls: shows that it lives, and removes blocks of removed jobs. */
 static void work_aside(struct writer *w, bool is_idle)
 {
     struct postgres_db *d = &w->link->db;
@@ -361,7 +363,7 @@ static void read_call(struct link *k, struct store_call *c)
     if (k->db.lost) note_loss(k);
 }
 
-/* How long the reader waits for calls. Without a connection, it tries to get one. */
+/* Returns how long the reader waits for calls. If there is no connection, tries to connect first. */
 static uint64_t reader_wait(const struct link *k)
 {
     uint64_t now = now_ns();

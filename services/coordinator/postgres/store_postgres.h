@@ -1,17 +1,16 @@
 /*
  * The PostgreSQL back end of the job store: many coordinators share one database (PostgreSQL 14 or later).
  *
- * Opening it connects later, on its own threads. So a database that is away at the start is like one that goes away
- * later: calls end as STORE_AWAY, and the state is in the log and in the metrics. The clock of the database counts for
- * leases.
+ * Opening it connects later, on its own threads. So a database may be away at the start, as at any later time. Then
+ * calls end as STORE_AWAY, and the log and the metrics show the state. Leases use the clock of the database.
  */
 #ifndef FANTAIL_COORDINATOR_POSTGRES_STORE_POSTGRES_H
 #define FANTAIL_COORDINATOR_POSTGRES_STORE_POSTGRES_H
 
 #include "coordinator/store/store.h"
 
-/* Where the database is: a URL, or a file with one. The file is read again for each connection, because it has a
- * password that may change. Both are borrowed. */
+/* The URL of the database, or a file with the URL. The file is read again for each connection, because the password in
+ * it may change. Both are borrowed. */
 struct postgres_source {
     const char *url;  /* NULL: it is in the file */
     const char *file; /* NULL: there is none */
@@ -19,17 +18,17 @@ struct postgres_source {
 
 /* Returns whether the text begins like a URL of PostgreSQL. */
 bool postgres_is_url(const char *text);
-/* Returns false, with a sentence that quotes nothing of it, if libpq does not understand the URL, or the file cannot be
- * read. */
+/* If libpq does not understand the URL, or the file cannot be read, returns false and writes a sentence that quotes
+ * nothing of the URL. */
 MUST_CHECK bool postgres_source_check(const struct postgres_source *source, char *err, size_t err_size);
 
-/* How the connections to the database are. */
+/* The state of the connections to the database. */
 enum postgres_state {
-    POSTGRES_CONNECTING,  /* no attempt has ended yet */
+    POSTGRES_CONNECTING,  /* no attempt to connect has ended yet */
     POSTGRES_READY,       /* calls succeed */
     POSTGRES_UNREACHABLE, /* no server answers at the address, or the connection was lost */
     POSTGRES_STARTING,    /* the server starts, recovers or shuts down */
-    POSTGRES_NO_LOGIN,    /* the password, the user or the database is wrong, or the file of the URL is */
+    POSTGRES_NO_LOGIN,    /* the password, the user, the database or the file of the URL is wrong */
     POSTGRES_CROWDED,     /* the server has reached its limit of connections */
     POSTGRES_READ_ONLY,   /* it is a standby, or read-only */
     POSTGRES_SLOW,        /* the server did not answer in time */
@@ -38,7 +37,7 @@ enum postgres_state {
 };
 
 struct postgres_metrics {
-    int64_t *states[POSTGRES_STATE_COUNT]; /* 1 for the state of the store, 0 for all others */
+    int64_t *states[POSTGRES_STATE_COUNT]; /* 1 for the current state of the store, 0 for all other states */
 };
 void postgres_register_metrics(struct postgres_metrics *m);
 

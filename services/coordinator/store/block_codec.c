@@ -60,7 +60,7 @@ void block_ranges_encode(const struct block *b, struct buf *out)
     out->len = start + (size_t)(at - from);
 }
 
-/* Bytes that are read from the front. */
+/* The bytes that were not read yet. */
 struct cursor {
     const unsigned char *at, *end;
 };
@@ -130,7 +130,7 @@ void block_lines_encode(struct block_codec *c, const struct buf *lines, struct b
     if (!buf_reserve(out, 1 + room)) BUG("the buffer has a cap");
     out->data[out->len] = FORMAT_VERSION;
     size_t len = ZSTD_compress2(c->compressor, out->data + out->len + 1, room, lines->data, lines->len);
-    /* There is room, so only an allocation can fail. */
+    /* The output has enough room, so only an allocation can fail. */
     if (ZSTD_isError(len)) BUG("cannot compress: %s", ZSTD_getErrorName(len));
     out->len += 1 + len;
 }

@@ -2,10 +2,10 @@
  * Turns the ranges and the lines of a block into bytes for a database, and back. The ranges and the lines are separate
  * byte strings, because the ranges of many blocks are read without their lines.
  *
- *   ranges: version (1 byte), number of ranges, then for each range: its first index minus the end of the range before
- *           it, and its length times 2, plus 1 if it is repeated; at the end FNV-1a of all bytes before (4 bytes,
- *           little-endian). Numbers are LEB128; the differences are signed (zigzag).
- *   lines:  version (1 byte), then one zstd frame with its size and a checksum. No lines are no bytes.
+ *   ranges: version (1 byte), number of ranges, then for each range: its first index minus the end of the previous
+ * range, then its length times 2, plus 1 if it is repeated; at the end the FNV-1a hash of all previous bytes (4 bytes,
+ * little-endian). Numbers are LEB128; the differences are signed (zigzag). lines:  version (1 byte), then one zstd
+ * frame with its size and a checksum. No lines are no bytes.
  *
  * Any bytes can be decoded safely: damaged ones give an error, and sizes are checked before memory is allocated. Pure.
  */
@@ -22,12 +22,12 @@ struct block_codec {
 };
 void block_codec_release(struct block_codec *c);
 
-/* These append to `out`, which has no cap. */
+/* These functions append to `out`, which has no cap. */
 void block_ranges_encode(const struct block *b, struct buf *out);
 void block_lines_encode(struct block_codec *c, const struct buf *lines, struct buf *out);
 
-/* Fill b->ranges, or append to `lines`, which has no cap. On failure they return false with the fault in `why`, and
- * change nothing else. */
+/* The first function fills b->ranges. The second one appends to `lines`, which has no cap. On failure they return false
+ * with the fault in `why`, and change nothing else. */
 MUST_CHECK bool block_ranges_decode(const void *bytes, size_t len, struct block *b, const char **why);
 MUST_CHECK bool block_lines_decode(struct block_codec *c, const void *bytes, size_t len, struct buf *lines,
                                    const char **why);

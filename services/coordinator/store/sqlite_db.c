@@ -5,10 +5,10 @@
 #include "coordinator/store/sqlite_internal.h"
 
 #define BUSY_MS        3000 /* other processes, such as a backup, may hold a lock for this time */
-#define CACHE_KIB      4096 /* pages in memory; what does not fit goes to the log before the commit */
-#define LOG_PAGES      4096 /* at a commit with a log of this length, the log is copied into the file */
+#define CACHE_KIB      4096 /* pages in memory; further changed pages go to the log before the commit */
+#define LOG_PAGES      4096 /* when the log has this length, a commit copies it into the file */
 #define LOG_KEPT_BYTES (64 * MIB)
-#define RESERVE_BYTES  (4 * MIB) /* beyond the limit, so that jobs of a full store can end and be removed */
+#define RESERVE_BYTES  (4 * MIB) /* room beyond the limit, so that jobs of a full store can end and be removed */
 
 static bool execute(struct sqlite_db *d, const char *sql)
 {

@@ -1,6 +1,6 @@
 /*
- * The file of a store before SQLite opens it. What is not a file of fantail is never written to. A new file is made
- * under another name and then renamed, so a file at the path is complete at each moment.
+ * Checks, locks or makes the file of a store before SQLite opens it. A file that is not fantail's is never written to.
+ * A new file is made under another name and then renamed, so the file at the path is always complete.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@ static bool is_ours(const unsigned char header[HEADER_BYTES])
     return memcmp(header, HEADER_MAGIC, sizeof HEADER_MAGIC) == 0 && application == SQLITE_APPLICATION_ID;
 }
 
-/* Returns false if the path has something that is not a store. *is_new: there is nothing, or an empty file. */
+/* Returns false if the path is something other than a store. Sets *is_new if there is no file or an empty one. */
 static bool check_file(const char *path, bool *is_new, char *err, size_t err_size)
 {
     struct stat s;
@@ -87,7 +87,7 @@ static bool lock_file(const char *path, int *lock_fd, char *err, size_t err_size
         return false;
     }
     snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, strlen(pid), 0) < 0) pid[0] = '\0'; /* the pid is only for people */
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, strlen(pid), 0) < 0) pid[0] = '\0'; /* only people read the pid */
     *lock_fd = fd;
     return true;
 }
@@ -118,14 +118,16 @@ static bool fill_new(const char *name, char *err, size_t err_size)
     return ok;
 }
 
-/* A log without its file is what is left of a store. SQLite would add it to the new file. */
+/* A write-ahead log without its file is a remnant of a store. SQLite would add its pages to the new file. */
 static bool check_no_log(const char *path, char *err, size_t err_size)
 {
     char name[PATH_MAX];
     struct stat s;
     snprintf(name, sizeof name, "%s-wal", path);
     if (stat(name, &s) != 0 || s.st_size == 0) return true;
-    return refuse(err, err_size, "%s exists, but its job store %s is missing: restore or remove both", name, path);
+    return refuse(err, err_size,
+                  "%s exists, but its job store %s is missing: restore both files, or remove the first one", name,
+                  path);
 }
 
 static bool make_file(const char *path, char *err, size_t err_size)
@@ -144,7 +146,7 @@ bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_s
 {
     bool is_new;
     *lock_fd = -1;
-    /* The other files beside it have longer names. */
+    /* Checked here, because the names of the lock and of the log are longer than the path. */
     if (strlen(path) > PATH_MAX - 16) return refuse(err, err_size, "the path of the job store is too long");
     if (!check_folder(path, err, err_size) || !check_file(path, &is_new, err, err_size)) return false;
     if (!lock_file(path, lock_fd, err, err_size)) return false;

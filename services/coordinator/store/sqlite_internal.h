@@ -2,8 +2,8 @@
  * What the files of the SQLite back end share. A connection (struct sqlite_db) is used by one thread at a time. It
  * keeps its statements prepared.
  *
- * A statement is run in this way. The first failure of a transaction is kept in the connection; all later statements of
- * the transaction then do nothing.
+ * The example below shows how a statement is run. The connection keeps the first failure of a transaction. After a
+ * failure, all later statements of the transaction do nothing.
  *
  *     struct sqlite_query q = sqlite_query(d, SQL_READ_JOB);
  *     sqlite_bind_text(&q, 1, id);
@@ -81,10 +81,10 @@ struct sqlite_db {
     bool untidy; /* there may be blocks of removed jobs, or free pages at the end of the file */
 };
 
-/* Opens the connection. `path` must have a slash, so that SQLite takes it for nothing else than a path. Returns false
- * with a sentence in `err`; then the connection is closed. */
+/* Opens the connection. `path` must have a slash, so that SQLite takes it only for a path. On failure returns false
+ * with a sentence in `err`, and the connection is closed. */
 MUST_CHECK bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err_size);
-/* Looks for damage: in the whole file if it has at most `whole_bytes`, otherwise in the table of jobs. */
+/* Looks for damage. Checks the whole file if it has at most `whole_bytes`, otherwise only the table of jobs. */
 MUST_CHECK bool sqlite_db_check(struct sqlite_db *d, uint64_t whole_bytes, char *err, size_t err_size);
 /* Sets the limit of the file; 0: none. */
 MUST_CHECK bool sqlite_db_limit(struct sqlite_db *d, uint64_t max_bytes, char *err, size_t err_size);
@@ -92,7 +92,7 @@ void sqlite_db_close(struct sqlite_db *d);
 
 struct sqlite_query {
     struct sqlite_db *d;
-    sqlite3_stmt *st; /* NULL: it could not be prepared */
+    sqlite3_stmt *st; /* NULL: the statement could not be prepared */
 };
 struct sqlite_query sqlite_query(struct sqlite_db *d, enum sql sql);
 void sqlite_bind_int(struct sqlite_query *q, int at, int64_t n);
@@ -105,7 +105,7 @@ MUST_CHECK bool sqlite_row(struct sqlite_query *q);
 bool sqlite_end(struct sqlite_query *q);
 /* Runs a statement without parameters and rows. */
 bool sqlite_run(struct sqlite_db *d, enum sql sql);
-/* Returns the number that a statement without parameters has as its only row; 0 if it failed. */
+/* Runs a statement without parameters whose only row is a number. Returns the number, or 0 if the statement failed. */
 int64_t sqlite_number(struct sqlite_db *d, enum sql sql);
 /* The columns of a row. The caller frees the text; NULL is NULL. */
 MUST_CHECK char *sqlite_text(const struct sqlite_query *q, int column);
@@ -114,7 +114,7 @@ void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes,
 /* Writes `call->error` for the failure in the connection, and returns its status. */
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call);
 
-/* Each carries out one call, within a transaction. If a statement fails, the status means nothing. */
+/* Each function carries out one call within a transaction. If a statement fails, the returned status has no meaning. */
 enum store_status sqlite_add_job(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_accept(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c);
@@ -140,13 +140,14 @@ enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c
 int64_t sqlite_wall_ms(void);
 /* Fills j from the columns that all statements about jobs begin with. */
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
-/* After the columns of sqlite_column_job(): the number of the job in this database. */
+/* Returns the number of the job in this database. Its column comes after those of sqlite_column_job(). */
 #define SQLITE_JOB_COLUMN_SEQ 22
 /* Binds id, counts and errors to ?1 .. ?7. */
 void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
-/* Says why a statement has found no job that it may change: NOT_FOUND, FENCED, or CONFLICT with c->found. */
+/* Call it when a statement found no job that it may change. Returns the reason: NOT_FOUND, FENCED, or CONFLICT with
+ * c->found. */
 enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted);
-/* Whether `bytes` more fit into the store's limit. Otherwise the call has been refused. */
+/* Returns whether `bytes` more fit into the store's limit. If they do not, refuses the call. */
 bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes);
 
 /* Begins a transaction. Returns false if that fails. */
@@ -154,16 +155,16 @@ MUST_CHECK bool sqlite_begin(struct sqlite_db *d);
 /* Commits, or rolls back if a statement has failed. Returns whether it was committed. */
 MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
 
-/* Removes a few dropped blocks. If there are none, and no call waits (is_idle), it returns a few free pages to the file
- * system. Call it again until d->untidy is false. A failure is tried again at the next call that drops something. */
+/* Removes a few dropped blocks. If there are none, and no call waits (is_idle), gives a few free pages back to the file
+ * system. Call it again until d->untidy is false. After a failure, the next call that drops blocks starts it again. */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle);
 
-/* sqlite_file.c: refuses whatever is not a file of fantail; makes the file if there is none. */
+/* sqlite_file.c: refuses a file that is not fantail's; makes the file if there is none. */
 MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size);
-/* sqlite_schema.c: fills a new file, and brings the schema of a file to this version. */
+/* sqlite_schema.c: makes the schema of a new file, and brings an older schema to this version. */
 MUST_CHECK bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_size);
 MUST_CHECK bool sqlite_schema_forward(sqlite3 *db, const char *path, char *err, size_t err_size);
-/* Ends what the last process has left: receiving jobs are dropped, running ones are pending. */
+/* Mends the state that the last process left: drops the RECEIVING jobs, and makes the RUNNING jobs PENDING. */
 MUST_CHECK bool sqlite_schema_recover(sqlite3 *db, const char *path, char *err, size_t err_size);
 #define SQLITE_APPLICATION_ID 0x46616e74 /* "Fant" */
 #define SQLITE_PAGE_BYTES     4096

@@ -1,4 +1,4 @@
-/* The calls about a job as a whole, but not those that remove something. */
+/* The calls about a job as a whole, without those that remove jobs or blocks. */
 #include <inttypes.h>
 #include <time.h>
 
@@ -11,8 +11,8 @@ int64_t sqlite_wall_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* The end of a lease. One process has the file, and no lease outlives the process. So the monotonic clock is the right
- * one: a step of the wall clock, or a machine that slept, ends no lease. */
+/* Returns the end of a new lease. Only one process has the file, and no lease outlives the process. So leases use the
+ * monotonic clock: neither a step of the wall clock nor a sleep of the machine ends a lease. */
 static int64_t lease_ms(uint64_t from_now_ms)
 {
     return (int64_t)(now_ns() / NS_PER_MS + from_now_ms);
@@ -96,7 +96,7 @@ enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool
                         wanted);
 }
 
-/* Runs the query to its first row, which has only the number of the job. Ends the query. */
+/* Runs the query, whose only column is the number of the job. Ends the query. */
 static bool take_seq(struct sqlite_query *q, int64_t *seq)
 {
     bool is_there = sqlite_row(q);
@@ -119,7 +119,7 @@ static void set_options(struct sqlite_db *d, int64_t seq, const char *options)
     sqlite_end(&q);
 }
 
-/* The job was not added because its key or its id exists. */
+/* Call it when a job was not added because its key or its id exists. */
 static enum store_status explain_duplicate(struct sqlite_db *d, struct store_call *c)
 {
     if (c->job.key) {

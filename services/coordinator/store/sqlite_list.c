@@ -1,10 +1,10 @@
 /*
  * The list of jobs. Each state has its jobs in one stretch of an index, newest first. So the list of several states is
- * the merge of the first jobs of each, and costs the same however many jobs of other states there are.
+ * the merge of the first jobs of each of them. Its cost does not depend on the number of jobs in other states.
  */
 #include "coordinator/store/sqlite_internal.h"
 
-/* The ids of the first jobs of one state. One more than the limit shows whether there are more. */
+/* The ids of the first jobs of one state. One id more than the limit shows whether there are more jobs. */
 struct ids {
     char id[STORE_LIST_MAX + 1][STORE_ID_SIZE];
     unsigned n, next;

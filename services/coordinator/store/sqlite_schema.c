@@ -1,9 +1,10 @@
 /*
  * The schema. PRAGMA user_version has its version. A new version is a new entry at the end of `versions`; the entries
- * before it never change. A file of an older version is brought forward in one transaction, when it is opened.
+ * before it never change. When a file of an older version is opened, the missing entries are applied in one
+ * transaction.
  *
- * The options of a job are in a table of their own: they may have megabytes, and SQLite writes a whole row when one of
- * its columns changes. The lines of a block are its last column, so the other columns are read without them.
+ * The options of a job are in a separate table, because they may have megabytes, and SQLite writes a whole row when one
+ * of its columns changes. The lines of a block are its last column, so the other columns are read without them.
  */
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
@@ -33,7 +34,7 @@ static const char *const versions[] = {
     " key_digest TEXT,"
     " fence INTEGER NOT NULL DEFAULT 0,"
     " holder TEXT,"
-    " lease_until_ms INTEGER,"               /* of the monotonic clock */
+    " lease_until_ms INTEGER,"               /* by the monotonic clock */
     " dropped_to INTEGER NOT NULL DEFAULT 0" /* errors in blocks up to this number were dropped by a redrive */
     ") STRICT;"
     "CREATE UNIQUE INDEX job_key ON job (key) WHERE key IS NOT NULL;"
@@ -94,7 +95,7 @@ static bool execute(sqlite3 *db, const char *sql)
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Returns the number that a statement has as its only row, or -1. */
+/* Runs a statement whose only row is a number. Returns the number, or -1. */
 static int64_t number_of(sqlite3 *db, const char *sql)
 {
     sqlite3_stmt *st = NULL;
@@ -113,7 +114,7 @@ static bool tell(sqlite3 *db, const char *path, const char *what, char *err, siz
 
 bool sqlite_schema_forward(sqlite3 *db, const char *path, char *err, size_t err_size)
 {
-    /* BEGIN IMMEDIATE comes first: then no other process can bring the file forward at the same time. */
+    /* BEGIN IMMEDIATE comes first, so that no other process can change the schema at the same time. */
     bool ok = execute(db, "BEGIN IMMEDIATE");
     int64_t version = ok ? number_of(db, "PRAGMA user_version") : -1;
     if (version > (int64_t)ARRAY_SIZE(versions)) {

@@ -17,7 +17,7 @@
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
     " AND needs <= ?5"
 #define CLAIMABLE "(SELECT seq, priority, id FROM (" FIRST_PENDING ") UNION ALL " ABANDONED ")"
-/* The oldest jobs that ended before ?1. The three statements of a sweep choose the same jobs. */
+/* The oldest jobs that ended before ?1. All three statements of a sweep choose these jobs. */
 #define SWEPT "(SELECT seq FROM job WHERE ended_ms <= ?1 ORDER BY ended_ms, seq LIMIT ?2)"
 
 static const char *const sql_texts[] = {
@@ -81,7 +81,7 @@ static const char *const sql_texts[] = {
     [SQL_READ_OPTIONS] = "SELECT options FROM request WHERE job = ?1",
     [SQL_LIST] = "SELECT id FROM job WHERE state = ?1 AND id < ?2 AND created_ms >= ?3 AND created_ms < ?4"
                  " AND (?5 IS NULL OR (instr(task, ?5) > 0 AND instr(',' || task || ',', ',' || ?5 || ',') > 0))"
-                 /* The text of most lists of labels shows at once that the label is not in it. */
+                 /* Most lists do not contain the label as text. Such a list needs no parsing. */
                  " AND (?6 IS NULL OR ((instr(labels, ?6) > 0 OR instr(labels, '\\') > 0)"
                  " AND EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?6)))"
                  " ORDER BY id DESC LIMIT ?7",
@@ -189,7 +189,7 @@ void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes,
 {
     *bytes = sqlite3_column_blob(q->st, column);
     *len = (size_t)sqlite3_column_bytes(q->st, column);
-    /* A read error or a lack of memory gives NULL here, and an empty blob does too. */
+    /* SQLite returns NULL for an empty blob, and also if it could not read the blob or had no memory for it. */
     if (!*bytes && sqlite3_errcode(q->d->db) != SQLITE_ROW) note_failure(q->d, sqlite3_extended_errcode(q->d->db));
 }
 
@@ -213,11 +213,11 @@ static enum store_status status_of(int rc, int system_error)
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call)
 {
     store_call_clear(call);
-    /* Clients read this too, so it does not have the path. */
+    /* Clients read this text too, so it does not have the path. */
     return store_refuse(call, status_of(d->rc, d->system_error), "the job store cannot be used: %s", d->error);
 }
 
-/* SQLite goes on with a file that was removed or replaced. Nobody would find again what is written to it. */
+/* SQLite goes on writing to a file that was removed or replaced. Such writes would be lost. */
 static bool is_in_place(struct sqlite_db *d)
 {
     int has_moved = 0;
@@ -243,7 +243,7 @@ bool sqlite_begin(struct sqlite_db *d)
 bool sqlite_finish(struct sqlite_db *d)
 {
     if (sqlite_run(d, SQL_COMMIT)) return true;
-    /* Some failures have rolled the transaction back already. */
+    /* After some failures SQLite has rolled the transaction back already. */
     int rc = d->rc;
     d->rc = SQLITE_OK;
     char error[sizeof d->error];

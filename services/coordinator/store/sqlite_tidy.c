@@ -1,16 +1,17 @@
 /*
- * Removing. A job disappears at once, but its blocks are only noted as dropped: to remove 10 GB takes long. The writer
- * removes dropped blocks in small steps while no call waits. Then it gives free pages back to the file system.
+ * Removes jobs and blocks. A removed job disappears at once, but its blocks are only noted as dropped, because the
+ * removal of 10 GB takes long. The writer removes dropped blocks in small steps while no call waits. Then it gives free
+ * pages back to the file system.
  */
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
-#define SWEEP_JOBS  100       /* removed by one STORE_SWEEP */
-#define STEP_JOBS   256       /* whose blocks are removed in one step */
-#define STEP_BLOCKS 128       /* removed in one step */
-#define STEP_BYTES  (4 * MIB) /* of the lines of these blocks, about */
+#define SWEEP_JOBS  100       /* jobs that one STORE_SWEEP removes */
+#define STEP_JOBS   256       /* jobs whose blocks one step removes */
+#define STEP_BLOCKS 128       /* blocks that one step removes */
+#define STEP_BYTES  (4 * MIB) /* about this many bytes of their lines */
 #define SPARE_PAGES 256       /* free pages that stay in the file for the next block */
-#define MANY_PAGES  32768     /* free pages with which each page takes long to remove */
+#define MANY_PAGES  32768     /* with so many free pages, the removal of each page takes long */
 
 /* Returns the number of the job in the row, or -1. Ends the query. */
 static int64_t take_seq_or_none(struct sqlite_query *q)
@@ -88,14 +89,14 @@ enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c)
     return STORE_OK;
 }
 
-/* Some blocks that are to be removed. */
+/* The blocks that this step removes. */
 struct step {
     int64_t numbers[STEP_BLOCKS];
     unsigned n;
     uint64_t bytes;
 };
 
-/* Adds blocks of one entry of the table `dropped` to the step. Returns whether these are all of them. */
+/* Adds blocks of one entry of the table `dropped` to the step. Returns whether the entry has no more blocks. */
 static bool choose_blocks(struct sqlite_query *entry, struct step *s)
 {
     struct sqlite_query q = sqlite_query(entry->d, SQL_DROPPED_BLOCKS);
@@ -112,7 +113,7 @@ static bool choose_blocks(struct sqlite_query *entry, struct step *s)
     return all;
 }
 
-/* Removes dropped blocks. Returns whether something was left to remove. */
+/* Removes dropped blocks. Returns whether there were any. */
 static bool remove_blocks(struct sqlite_db *d)
 {
     struct step s = {0};
@@ -141,9 +142,9 @@ static bool shrink(struct sqlite_db *d)
            sqlite_number(d, SQL_FREE_PAGES) < before;
 }
 
-/* SQLite looks for each page that it removes in the list of all free pages. So free pages are given back before more
- * blocks are removed. The last blocks are removed first: their pages are mostly at the end of the file, so no other
- * page must move. */
+/* For each page that it gives back, SQLite searches the list of all free pages. So a long list is shortened before more
+ * blocks are removed. The last blocks are removed first, because their pages are mostly at the end of the file, and
+ * then no other page must move. */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle)
 {
     if (is_idle && shrink(d)) return;

@@ -4,16 +4,16 @@
  *
  * All calls are asynchronous. store_start() returns at once. `done` is called later, on the thread of the event loop,
  * never from inside store_start(). A writing call is done when its transaction is committed. Calls that wait at the
- * same time share one transaction (a group commit), so `done` is called for all of them after one fsync. If one of them
+ * same time share one transaction (a group commit), so `done` is called for all of them after one fsync. If one call
  * fails, the others still take effect.
  *
- * Writing calls take effect in the order in which they were started. A reading call sees every writing call that was
- * done before the reading call was started.
+ * Writing calls take effect in the order in which they were started. A reading call sees the effect of every writing
+ * call that was done before the reading call was started.
  *
  * Leases: one coordinator runs a job at a time. STORE_CLAIM gives it a lease with a fencing token, which grows with
- * each claim. Each writing call of the running job carries the token. If another coordinator has claimed the job since,
- * the call changes nothing and ends as STORE_FENCED. Times are read from the clock of the database.
- * (The idea: M. Kleppmann, "How to do distributed locking", 2016.)
+ * each claim. Each writing call of the running job carries the token. If another coordinator has claimed the job in the
+ * meantime, the call changes nothing and ends as STORE_FENCED. Times come from the clock of the database. (Source of
+ * the idea: M. Kleppmann, "How to do distributed locking", 2016.)
  *
  *                       ADD_JOB           ACCEPT            CLAIM            END
  *                     ----------> RECEIVING ------> PENDING ------> RUNNING ----> SUCCEEDED, PARTIAL, FAILED,
@@ -42,7 +42,7 @@ struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not
 #define STORE_RANGES_BLOCKS 512 /* blocks that one STORE_READ_RANGES returns at most */
 #define STORE_NOTICE_SIZE   64  /* the id of a notice with its NUL */
 
-/* The state of a job in the store. The states from STORED_SUCCEEDED on are those of an ended job. */
+/* The state of a job in the store. From STORED_SUCCEEDED on, all states are those of an ended job. */
 enum stored_state {
     STORED_RECEIVING, /* its items are still being uploaded; nobody can see it */
     STORED_PENDING,
@@ -54,7 +54,7 @@ enum stored_state {
     STORED_TIMED_OUT,
     STORED_STATE_COUNT
 };
-/* "receiving", "pending", "running", "succeeded" and so on. The database has these words. */
+/* Returns "receiving", "pending", "running", "succeeded" and so on. The database has these words. */
 const char *stored_state_name(enum stored_state state);
 /* Returns false if no state has this name. */
 bool stored_state_parse(const char *name, enum stored_state *state);
@@ -63,7 +63,7 @@ static inline bool stored_state_is_end(enum stored_state state)
     return state >= STORED_SUCCEEDED;
 }
 
-/* How many items have ended, and how; and how many extra attempts there were. */
+/* How many items ended in which way, and how many extra attempts there were. */
 struct stored_counts {
     uint64_t succeeded, failed, cancelled;
     uint64_t retried, hedged;
@@ -75,7 +75,7 @@ struct stored_job {
     char id[STORE_ID_SIZE];
     enum stored_state state;
     char *task;    /* its tasks, separated by commas */
-    char *options; /* JSON text with all that is needed to run it again; only CLAIM and READ_JOB return it */
+    char *options; /* JSON text with all options that a new run needs; only CLAIM and READ_JOB return it */
     char *labels;  /* JSON array of strings; NULL: none */
     char *changes; /* JSON object: options that were changed after the submission; NULL: none */
     char *notify;  /* only for ACCEPT: the URL that is told of the end of the job; NULL: none */
@@ -119,17 +119,17 @@ enum block_kind {
     BLOCK_ITEMS,  /* items, one line each */
     BLOCK_VALUES, /* answers {"value":...}, one line each */
     BLOCK_ERRORS, /* answers {"error":...} */
-    BLOCK_SENT,   /* no lines: items of a task that is not idempotent, recorded before they are sent */
-    BLOCK_UNSENT, /* no lines: items of earlier BLOCK_SENT that were not sent after all */
+    BLOCK_SENT,   /* no lines: items of a task that is not idempotent, before they are sent */
+    BLOCK_UNSENT, /* no lines: items of an earlier BLOCK_SENT that were not sent */
     BLOCK_KIND_COUNT
 };
 
-/* "items", "values" and so on. The database has these words. */
+/* Returns "items", "values" and so on. The database has these words. */
 const char *block_kind_name(enum block_kind kind);
 /* Returns false if no kind has this name. */
 bool block_kind_parse(const char *name, enum block_kind *kind);
 
-/* Consecutive items. In a block, the lines of a range follow those of the range before it. */
+/* Consecutive items. In a block, the lines of a range follow those of the previous range. */
 struct block_range {
     uint64_t first, n;
     bool repeated; /* BLOCK_ERRORS: one line stands for all n items */
@@ -162,12 +162,12 @@ enum store_op {
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED at once. Its items without
                           an answer are counted as cancelled, and have no block */
     STORE_CHANGE,  /* merges job.changes, which has no null, into the changes of a PENDING or RUNNING job. Its member
-                      "priority", if there is one, becomes the priority. Fills `found`, with its options. Doing it
-                      twice is the same as once */
-    STORE_REDRIVE, /* drops all blocks but items and values of an ended job; it is PENDING again, if it had items
-                      without a value; fills `found` */
+                      "priority", if there is one, becomes the priority. Fills `found`, with its options. A second
+                      call has no further effect */
+    STORE_REDRIVE, /* drops all blocks but items and values of an ended job. If it has items without a value, it is
+                      PENDING again. Fills `found` */
     STORE_REMOVE,  /* removes an ended job with all its blocks */
-    STORE_DISCARD, /* removes a RECEIVING job with all its blocks. CONFLICT, if it was accepted; fills `found` */
+    STORE_DISCARD, /* removes a RECEIVING job with all its blocks. CONFLICT, if the job was accepted; fills `found` */
     STORE_SWEEP,   /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */
     STORE_TAKE_NOTICE,   /* takes a notice that is due, the one that is due for longest; fills `notice`. It is due again
                             after lease_ms */
@@ -186,8 +186,8 @@ enum store_status {
     STORE_OK,
     STORE_NOT_FOUND, /* no such job, block or notice; for CLAIM: no job waits; for TAKE_NOTICE: none is due */
     STORE_EXISTS,    /* ADD_JOB: the key is known */
-    STORE_CONFLICT,  /* the job is in a state in which this cannot be done; `found` has the job */
-    STORE_FENCED,    /* another coordinator has claimed the job since */
+    STORE_CONFLICT,  /* the state of the job does not allow the call; `found` has the job */
+    STORE_FENCED,    /* another coordinator has claimed the job in the meantime */
     STORE_FULL,      /* the disk, or the store's own limit of bytes, is full */
     STORE_AWAY,      /* the database cannot be reached, or is busy for too long: try again later */
     STORE_BROKEN,    /* the database is damaged or cannot be used; trying again does not help */
@@ -196,21 +196,22 @@ enum store_status {
 
 /* Which jobs a list has. Zeroed members do not restrict it. */
 struct store_filter {
-    bool with_state[STORED_STATE_COUNT]; /* all false: every state except RECEIVING */
+    bool with_state[STORED_STATE_COUNT]; /* no state is set: every state except RECEIVING */
     const char *task, *label;
     int64_t created_from_ms, created_before_ms;
-    char below[STORE_ID_SIZE]; /* only jobs with a smaller id, that is older ones: the cursor */
+    char below[STORE_ID_SIZE]; /* the cursor: only jobs with a smaller id, which are older */
     unsigned limit;            /* 1 .. STORE_LIST_MAX */
 };
 
-/* One call. The caller fills the members that `op` needs, starts it, and frees it after `done`. It owns everything
- * that it points to, except `holder`, filter.task and filter.label, which are borrowed until `done`. */
+/* One call. The caller fills the members that `op` needs, starts the call, and frees it after `done`. The call owns
+ * everything that its members point to, except `holder`, filter.task and filter.label, which are borrowed until
+ * `done`. */
 struct store_call {
     enum store_op op;
     void (*done)(struct store_call *call);
-    void *data; /* the caller's own */
+    void *data; /* for the caller */
 
-    /* What is asked. */
+    /* The request. */
     struct stored_job job; /* ADD_JOB, ACCEPT, END: the members they set. All others: only id and fence */
     struct block block;    /* ADD_BLOCK, END; ADD_BLOCK sets its number */
     bool again;            /* ADD_BLOCK, END: the call was started before; nobody knows whether it took effect */
@@ -223,7 +224,7 @@ struct store_call {
     int64_t ttl_ms;                    /* SWEEP */
     struct store_filter filter;
 
-    /* What came back. */
+    /* The result. */
     enum store_status status;
     char error[256]; /* unless OK: one sentence for the log and the client */
     struct stored_job found;
@@ -235,7 +236,7 @@ struct store_call {
     bool more;      /* LIST_JOBS, READ_RANGES, SWEEP, REMOVE: there is more */
     int64_t now_ms; /* CLAIM, RENEW: the time of the database */
 
-    /* The store's own. */
+    /* Private to the store. */
     struct list_link link;
     uint64_t started_ns;
 };
@@ -243,13 +244,13 @@ struct store_call {
 struct store_call *store_call_new(enum store_op op, void (*done)(struct store_call *call), void *data);
 /* NULL is fine. */
 void store_call_free(struct store_call *call);
-/* Discards what came back. A back end calls it before it carries out the call. */
+/* Clears the result. A back end calls it before it carries out the call. */
 void store_call_clear(struct store_call *call);
 
 struct store;
 struct store_ops {
     void (*start)(struct store *s, struct store_call *call);
-    /* The loop must keep running until `closed` is called. Calls that were started are done before. */
+    /* The loop must keep running until `closed` is called. All started calls are done before that. */
     void (*close)(struct store *s, void (*closed)(void *data), void *data);
 };
 struct store_metrics {
@@ -265,13 +266,13 @@ struct store {
 void store_register_metrics(struct store_metrics *m);
 /* For back ends: counts the call, and calls its done(). The call may be freed afterwards. */
 void store_finish(struct store *s, struct store_call *call);
-/* For back ends: returns status, with a sentence in call->error. */
+/* For back ends: writes a sentence to call->error, and returns `status`. */
 enum store_status store_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
-/* Opens the file of sqlite:PATH, and makes it if there is none. Returns NULL and one sentence when the file cannot be
+/* Opens the file of sqlite:PATH, and makes it if there is none. Returns NULL and one sentence if the file cannot be
  * used: it is damaged, is not fantail's, has a newer schema, or another process has it open (the sentence names its
- * pid); or when its threads cannot be started. `max_bytes` limits the size of the file; 0: no limit. */
+ * pid). The same happens if the threads cannot be started. `max_bytes` limits the size of the file; 0: no limit. */
 MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,
                                            size_t err_size);
 
@@ -282,8 +283,8 @@ static inline void store_start(struct store *s, struct store_call *call)
     s->ops->start(s, call);
 }
 
-/* Carries out the calls that were started, then calls `closed`. A call that is started meanwhile, for example by the
- * `done` of another one, ends as STORE_AWAY. */
+/* Carries out the calls that were started, then calls `closed`. A call that is started after this, for example by the
+ * `done` of another call, ends as STORE_AWAY. */
 static inline void store_close(struct store *s, void (*closed)(void *data), void *data)
 {
     s->ops->close(s, closed, data);

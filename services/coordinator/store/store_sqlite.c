@@ -2,8 +2,8 @@
  * The SQLite back end of the store. The writer has one connection, and the reader another one.
  *
  * The writer takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
- * statement fails, it rolls back and gives each call a transaction of its own, so that only the call at fault fails. A
- * call that is refused (STORE_CONFLICT and the like) has changed nothing and does not disturb the others.
+ * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
+ * fails. A call that is refused (STORE_CONFLICT and the like) has changed nothing and does not disturb the others.
  */
 #include <unistd.h>
 
@@ -11,7 +11,7 @@
 #include "coordinator/store/sqlite_internal.h"
 #include "coordinator/store/store_threads.h"
 
-#define TIDY_EVERY_NS     (100 * NS_PER_MS) /* while calls wait; without calls the writer removes at full speed */
+#define TIDY_EVERY_NS     (100 * NS_PER_MS) /* the pause between two steps of a removal while calls wait */
 #define QUICK_CHECK_BYTES (64 * MIB)        /* a file of at most this size is checked as a whole when it is opened */
 
 struct sqlite_store {
@@ -76,7 +76,7 @@ static void run_alone(struct sqlite_db *d, struct store_call *c)
 static void run_batch(struct store_side *side, struct sqlite_db *d, struct store_batch *b)
 {
     if (run_together(side, d, b)) return;
-    /* If no transaction can begin, each call would wait for the lock again. */
+    /* If no transaction can begin, the calls are not tried one by one: each would wait for the lock again. */
     bool is_busy = (d->rc & 0xff) == SQLITE_BUSY;
     for (struct list_link *k = list_next(&b->calls, NULL); k; k = list_next(&b->calls, k)) {
         struct store_call *c = store_call_of(k);
@@ -96,7 +96,7 @@ static void run_writer(void *arg)
     struct store_batch b;
     for (;;) {
         bool has_calls = store_side_take(side, &b, d->untidy ? 0 : STORE_WAIT_FOREVER);
-        if (store_side_is_closing(side)) d->untidy = false; /* the next process goes on with it */
+        if (store_side_is_closing(side)) d->untidy = false; /* the next process goes on with the removal */
         if (!has_calls && !d->untidy) break;
         if (has_calls) {
             run_batch(side, d, &b);
@@ -106,7 +106,8 @@ static void run_writer(void *arg)
         sqlite_tidy(d, !has_calls);
         tidied_ns = now_ns();
     }
-    /* The connection that is closed last copies the log into the file. If both were closed at once, neither would. */
+    /* The connection that is closed last copies the log into the file. If both were closed at the same time, neither
+     * would copy it. */
     store_side_wait_for(side, &s->threads.reader);
     sqlite_db_close(d);
     store_side_end(side);
@@ -144,7 +145,7 @@ static struct sqlite_store *new_store(const char *path)
 {
     struct sqlite_store *s = xcalloc(1, sizeof *s);
     s->lock_fd = -1;
-    /* With a slash, SQLite takes the path neither for a URI nor for ":memory:". */
+    /* With the slash, SQLite takes the path neither for a URI nor for ":memory:". */
     size_t size = strlen(path) + 3;
     s->path = xmalloc(size);
     snprintf(s->path, size, "%s%s", strchr(path, '/') ? "" : "./", path);

@@ -6,7 +6,7 @@
 #include "common/base/limits.h"
 
 #define BATCH_CALLS 1024
-#define BATCH_BYTES (16 * MIB) /* of the lines in one transaction */
+#define BATCH_BYTES (16 * MIB) /* bytes of lines in one transaction */
 
 struct store_call *store_call_of(struct list_link *k)
 {
@@ -15,7 +15,7 @@ struct store_call *store_call_of(struct list_link *k)
 
 /* The queues. */
 
-/* Moves calls from the queue to the batch until it is full. With the lock. */
+/* Moves calls from the queue to the batch until the batch is full. The caller holds the lock. */
 static void take_calls(struct list *queue, struct store_batch *b)
 {
     for (struct list_link *k; b->calls.n < BATCH_CALLS && (k = list_next(queue, NULL));) {
@@ -97,7 +97,7 @@ void store_side_wait_for(struct store_side *side, struct store_side *other)
     uv_mutex_unlock(&side->threads->lock);
 }
 
-/* The thread of the loop. */
+/* The functions below run on the thread of the loop. */
 
 static void on_async_closed(uv_handle_t *handle)
 {
@@ -193,7 +193,7 @@ static void on_failed_closed(uv_handle_t *handle)
     t->freed(t);
 }
 
-/* The reader could not be started, and perhaps the writer neither. */
+/* The reader could not be started. Perhaps the writer could not be started either. */
 static void end_failed(struct store_threads *t, bool has_writer)
 {
     uv_mutex_lock(&t->lock);
@@ -204,7 +204,7 @@ static void end_failed(struct store_threads *t, bool has_writer)
     uv_close((uv_handle_t *)&t->async, on_failed_closed);
 }
 
-/* Signals are for the thread of the loop. */
+/* Only the thread of the loop must get signals. */
 bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                          void (*run_reader)(void *side))
 {

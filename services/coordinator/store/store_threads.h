@@ -1,15 +1,15 @@
 /*
  * The two threads of a store, and the queues between them and the loop. A database makes its callers wait, so a back
- * end cannot run on the thread of the loop. One thread carries out the writing calls, the other one the reading calls,
- * each in their order.
+ * end cannot run on the thread of the loop. One thread carries out the writing calls, and the other one the reading
+ * calls. Each thread keeps the order of its calls.
  *
- * A thread touches only its own connection and the calls that it has taken from its queue. The members after `lock` are
- * used by all three threads, with the lock. The threads log nothing and count nothing, because the log and the metrics
- * belong to the thread of the loop.
+ * A thread touches only its own connection and the calls that it has taken from its queue. All three threads use the
+ * members after `lock`, and hold the lock while they do so. The threads log nothing and count nothing, because the log
+ * and the metrics belong to the thread of the loop.
  *
  * A back end embeds struct store_threads, whose first member is its struct store, and gives the two functions that the
- * threads run. Each of them takes calls with store_side_take() until it returns false and the store is closing. Then it
- * closes its connection and calls store_side_end() as its last act.
+ * threads run. Each of these functions takes calls with store_side_take() until that returns false and the store is
+ * closing. Then it closes its connection. Its last step is store_side_end().
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
 #define FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
@@ -33,9 +33,9 @@ struct store_threads {
     struct store base;
     uv_async_t async;
     struct store_side writer, reader;
-    /* Called on the thread of the loop after store_threads_poke(); NULL: nothing is called. */
+    /* Called on the thread of the loop after store_threads_poke(). May be NULL. */
     void (*poked)(struct store_threads *t);
-    /* Called on the thread of the loop when both threads have ended and the loop has let go of everything. Frees the
+    /* Called on the thread of the loop when both threads have ended and the handles in the loop are closed. Frees the
      * back end, with store_threads_release(). */
     void (*freed)(struct store_threads *t);
     void (*closed)(void *data);
@@ -48,11 +48,11 @@ struct store_threads {
 
 /* Makes the lock and the queues. */
 void store_threads_init(struct store_threads *t);
-/* Starts the threads. Without it, release at once. Returns false if a thread cannot be started. Then none runs, and
- * `freed` is called when the loop has let go of everything. */
+/* Starts the threads. If it is not called, release at once. Returns false if a thread cannot be started. Then no thread
+ * runs, and `freed` is called when the handles in the loop are closed. */
 MUST_CHECK bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                                     void (*run_reader)(void *side));
-/* Writes why store_threads_start() has failed. */
+/* Writes a sentence about the failure of store_threads_start(). */
 void store_threads_explain(char *err, size_t err_size);
 void store_threads_release(struct store_threads *t);
 
@@ -61,15 +61,15 @@ void store_threads_release(struct store_threads *t);
 /* Calls that were taken from a queue. The writer carries them out in one transaction of the database. */
 struct store_batch {
     struct list calls;
-    size_t bytes; /* of their lines */
+    size_t bytes; /* bytes of their lines */
 };
 
 struct store_call *store_call_of(struct list_link *k);
-/* Waits for calls, but at most for `wait_ns`, and takes as many as one transaction may have. Returns false when there
- * are none; a store that is closing does not wait. */
+/* Waits for calls, but at most for `wait_ns`, and takes as many as one transaction may have. Returns false if there are
+ * none. If the store is closing, it does not wait. */
 MUST_CHECK bool store_side_take(struct store_side *side, struct store_batch *b, uint64_t wait_ns);
-/* Returns the call after `k`. If there is none, takes those that were started meanwhile. So the calls that a request
- * starts one after another share a transaction, although the writer began with the first one. */
+/* Returns the call after `k`. If there is none, takes the calls that were started meanwhile. So if a request starts
+ * several calls, they share a transaction, although the writer began with the first one. */
 struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k);
 bool store_side_is_closing(struct store_side *side);
 /* Gives the calls back to the thread of the loop. */

@@ -17,7 +17,7 @@ struct change {
     size_t len;
 };
 
-/* What is known of one file. */
+/* The known state of one file. */
 struct record {
     char *path; /* NULL: not in use */
     struct buf synced;
@@ -70,7 +70,7 @@ static struct record *find_record(const char *path)
     return NULL;
 }
 
-/* What a file has when it is first opened counts as synced. */
+/* The content of a file when it is first opened counts as synced. */
 static struct record *open_record(const char *path)
 {
     struct record *r = find_record(path);
@@ -80,7 +80,7 @@ static struct record *open_record(const char *path)
     r->path = xstrdup(path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     char bytes[4096];
-    /* Only tests wait here. NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection) */
+    /* This wait happens only in tests. NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection) */
     for (ssize_t got; fd >= 0 && (got = read(fd, bytes, sizeof bytes)) > 0;) buf_add(&r->synced, bytes, (size_t)got);
     if (fd >= 0) close(fd);
     return r;
@@ -193,7 +193,7 @@ static int power_truncate(sqlite3_file *f, sqlite3_int64 size)
     return rc;
 }
 
-/* The real file is not synced: that takes long, and the test needs only the record. */
+/* The real file is not synced, because a sync takes long and the test needs only the record. */
 static int power_sync(sqlite3_file *f, int flags)
 {
     int rc = begin(&power.counts.syncs);

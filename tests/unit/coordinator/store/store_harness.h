@@ -1,7 +1,7 @@
 /*
  * A real store, with a real loop. Each call is carried out before its function returns. The SQLite store is in a
  * temporary folder. The PostgreSQL store is in a database of its own, on the server whose URL is in the variable
- * FANTAIL_TEST_POSTGRES; tests/run starts one. Without it these tests are skipped.
+ * FANTAIL_TEST_POSTGRES; tests/run starts one. Without this variable these tests are skipped.
  *
  * STORE_TEST(suite, name) is a test that every back end must pass. It gets an open store.
  */
@@ -47,7 +47,7 @@ static inline void shop_open(struct shop *s)
     cr_assert(s->store, "%s", err);
 }
 
-/* Makes the folder and the loop, and no store. */
+/* Makes the folder and the loop, but no store. */
 static inline void shop_init(struct shop *s)
 {
     *s = (struct shop){.folder = "/tmp/fantail-store-XXXXXX"};
@@ -56,8 +56,8 @@ static inline void shop_init(struct shop *s)
     cr_assert_eq(uv_loop_init(&s->loop), 0);
 }
 
-/* Runs one statement, whose text is given in three parts, on the server, as another client does. Returns the first
- * value of its result as a number. */
+/* Runs one statement on the server, on a connection of its own. The text of the statement is given in three parts.
+ * Returns the first value of the result as a number. */
 static inline long shop_sql(const char *url, const char *first, const char *second, const char *third)
 {
     char sql[600];
@@ -80,7 +80,7 @@ static inline const char *shop_server(void)
     return server;
 }
 
-/* Makes the database and the loop, and no store. */
+/* Makes the database and the loop, but no store. */
 static inline void shop_init_postgres(struct shop *s)
 {
     const char *server = shop_server();
@@ -148,7 +148,7 @@ static inline enum store_status shop_run(struct shop *s, struct store_call *c)
     return c->status;
 }
 
-/* Runs a call that needs nothing but an id and a fence, frees it, and returns its status. */
+/* Runs a call that needs only an id and a fence, frees the call, and returns its status. */
 static inline enum store_status shop_do(struct shop *s, enum store_op op, const char *id, uint64_t fence)
 {
     struct store_call *c = shop_call(s, op, id);
@@ -158,7 +158,7 @@ static inline enum store_status shop_do(struct shop *s, enum store_op op, const 
     return status;
 }
 
-/* The id number n; larger numbers are newer. */
+/* Returns the id with the number n. Larger numbers are newer ids. */
 static inline const char *shop_id(unsigned n)
 {
     static char ids[8][STORE_ID_SIZE];
@@ -215,7 +215,8 @@ static inline void shop_submit(struct shop *s, const char *id, int priority)
     shop_ok(s, shop_acceptance(s, id, "square", priority, 2));
 }
 
-/* Claims a job for an hour. Returns its fence, or 0 if none waits; its id is written to `id`, if that is not NULL. */
+/* Claims a job for an hour. Returns its fence, or 0 if no job waits. If `id` is not NULL, writes the id of the job to
+ * it. */
 static inline uint64_t shop_claim_for(struct shop *s, char id[STORE_ID_SIZE], uint64_t lease_ms)
 {
     struct store_call *c = shop_call(s, STORE_CLAIM, NULL);
@@ -287,7 +288,7 @@ static inline void shop_partial(struct shop *s, const char *id)
     shop_ok(s, c);
 }
 
-/* Each test runs in its own process, so the name of a suite and of a test is enough to find it. */
+/* Defines the test for each back end, in the suites suite_sqlite and suite_postgres. */
 #define STORE_TEST(suite, name)                                                                                        \
     static void name(struct shop *s);                                                                                  \
     Test(suite##_sqlite, name)                                                                                         \

@@ -1,4 +1,4 @@
-/* Blocks as bytes: there and back, and damaged bytes. */
+/* Encodes and decodes blocks, and decodes damaged bytes. */
 #include <criterion/criterion.h>
 
 #include "coordinator/store/block_codec.h"
@@ -83,7 +83,7 @@ Test(block_codec, every_flipped_bit_and_every_cut_is_noticed)
             why = NULL;
             bool ok = part == 0 ? block_ranges_decode(data, bytes[0].len, &back, &why)
                                 : block_lines_decode(&c, data, bytes[1].len, &lines, &why);
-            /* A bit of a zstd header may have no meaning. Then the lines are right. */
+            /* A changed bit of a zstd header may have no meaning. Then the lines are still right. */
             if (ok) cr_assert(part == 1 && lines.len == b.lines.len && !memcmp(lines.data, b.lines.data, lines.len));
             if (!ok) cr_assert_not_null(why);
             buf_clear(&lines);

@@ -290,7 +290,7 @@ STORE_TEST(store, a_redrive_drops_errors_and_keeps_values)
     store_call_free(c);
 }
 
-/* Claims the job, and returns whether it is its first claim since it was accepted or redriven. */
+/* Claims the job. Returns whether this is the first claim after the job was accepted or redriven. */
 static bool is_first_claim(struct shop *s, uint64_t *fence)
 {
     struct store_call *c = shop_call(s, STORE_CLAIM, NULL);

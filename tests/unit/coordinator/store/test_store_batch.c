@@ -1,4 +1,4 @@
-/* Calls that share a transaction, what calls cost, and how the file shrinks and is limited. */
+/* Calls that share a transaction, the cost of calls, and the size of the file and its limit. */
 #include <sqlite3.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -7,12 +7,12 @@
 #include "unit/coordinator/store/power_vfs.h"
 #include "unit/coordinator/store/store_harness.h"
 
-/* Another connection that holds the lock of the writer. So calls gather in the queue. */
+/* Another connection, which holds the lock of the writer so that calls gather in the queue. */
 static sqlite3 *hold(struct shop *s)
 {
     sqlite3 *other;
     cr_assert_eq(sqlite3_open(s->path, &other), SQLITE_OK);
-    sqlite3_busy_timeout(other, 60000); /* the writer may just be tidying */
+    sqlite3_busy_timeout(other, 60000); /* the writer may be removing blocks at this moment */
     cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     return other;
 }
@@ -134,7 +134,7 @@ static _Atomic unsigned statements;
 
 static int on_statement(unsigned kind, void *data, void *statement, void *text)
 {
-    /* Statements of triggers and the like begin with "--". */
+    /* In the trace, statements of triggers begin with "--". */
     if (strncmp(text, "--", 2) != 0) statements++;
     return 0;
 }

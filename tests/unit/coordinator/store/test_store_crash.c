@@ -1,7 +1,7 @@
 /*
- * Power cuts and failing disks. The workload is a few jobs, each of which goes through the same steps. Whatever
- * happens, each step that was reported as done is there, the next one is there as a whole or not at all, and nothing
- * else.
+ * Power cuts and failing disks. The workload is a few jobs, each of which goes through the same steps. After every
+ * fault, the store has each step that was reported as done. It has the next step as a whole or not at all. It has
+ * nothing else.
  */
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -14,7 +14,7 @@
 
 enum step { ADD, ADD_ITEMS, ACCEPT, CLAIM, ADD_VALUES, END, STEPS };
 
-/* How many steps of each job have been reported. */
+/* The number of reported steps of each job. */
 static _Atomic unsigned reported[JOBS];
 
 static struct store_call *call_for(struct shop *s, unsigned job, enum step step)
@@ -38,8 +38,8 @@ static struct store_call *call_for(struct shop *s, unsigned job, enum step step)
     }
 }
 
-/* Returns how many steps the store shows, after it was opened: then a receiving job is gone. Checks that no step is
- * there in part. */
+/* Returns how many steps the opened store shows. Opening has removed a receiving job. Checks that no step is there in
+ * part. */
 static unsigned steps_shown(struct shop *s, unsigned job)
 {
     struct store_call *c = shop_read(s, shop_id(job));
@@ -147,7 +147,7 @@ Test(store_crash, after_a_power_cut_everything_is_there_that_was_reported, .time
 
 /* ---- Failing disks -------------------------------------------------------------------------------------------- */
 
-/* Runs all steps of all jobs, and tries each one again that fails. Returns how many calls failed. */
+/* Runs all steps of all jobs. If a step fails, it is tried again. Returns how many calls failed. */
 static unsigned run_stubbornly(struct shop *s, enum store_status wanted)
 {
     unsigned failed = 0;
@@ -172,7 +172,7 @@ static void fail_at_each_operation(int rc, bool for_good, enum store_status want
     bool has_failed = true;
     unsigned failed_calls = 0;
     power_vfs_install();
-    /* Each fifth operation is enough: they repeat, and each run begins anew. */
+    /* Every fifth operation is enough, because operations repeat, and each run begins anew. */
     for (unsigned number = 0; has_failed; number += 5) {
         struct shop s;
         shop_init(&s);

@@ -1,4 +1,4 @@
-/* Opening a store: what the last process left, and files that are refused. */
+/* Opens stores that the last process left in some state, and files that are refused. */
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -158,7 +158,7 @@ Test(store_open, a_log_without_its_store_is_not_given_to_a_new_one)
     shop_init(&s);
     snprintf(log, sizeof log, "%s-wal", s.path);
     write_file(log, "left", 4);
-    assert_refused(&s, "is missing: restore or remove both");
+    assert_refused(&s, "is missing: restore both files, or remove the first one");
     cr_assert_eq(size_of(s.path), -1);
     shop_release(&s);
     assert_no_leaks();
@@ -252,7 +252,7 @@ Test(store_open, a_damaged_block_is_told_and_the_rest_can_be_read)
     assert_no_leaks();
 }
 
-/* SQLite would go on, and all that was reported would be gone after a restart. */
+/* SQLite would go on, and all reported calls would be lost at a restart. */
 Test(store_open, nothing_is_written_to_a_file_that_was_moved_away)
 {
     char away[200];
@@ -289,7 +289,7 @@ static void start_another(struct store_call *c)
         store_call_free(c);
 }
 
-/* A call that takes several steps starts its next step when a step is done. */
+/* A job of several calls starts its next call when a call is done. */
 Test(store_open, a_call_that_is_started_while_the_store_closes_is_answered)
 {
     struct shop s;
