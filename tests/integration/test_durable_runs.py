@@ -161,7 +161,7 @@ class Ends(DurableTest):
         errors = [line["error"] for line in lines if line["type"] == "error"]
         self.assertEqual({e["name"] for e in errors}, {"worker_lost"})
         self.assertEqual(len(errors), job["errors"]["worker_lost"])
-        self.assertTrue(any("it is not known whether it ran" in e["cause"] for e in errors), errors[0])
+        self.assertTrue(any("it is not known whether the item ran" in e["cause"] for e in errors), errors[0])
 
     def test_a_cancelled_job_stays_cancelled_after_a_kill(self):
         self.start_all(self.counting_tasks(pause_s=0.05))

@@ -9,8 +9,8 @@
 
 enum { QUICK_MS = 10, SLOW_MS = 250 };
 enum { CLAIMS_MAX = 16, RUNS_MAX = 256 };
-#define CLAIM_GAP_NS (2 * NS_PER_S) /* how often jobs of others are looked for: pending ones, and abandoned ones */
-#define SWEEP_GAP_S  60             /* how often old jobs are looked for, at most */
+#define CLAIM_GAP_NS (2 * NS_PER_S) /* how often the store is asked for pending and abandoned jobs */
+#define SWEEP_GAP_S  60             /* the longest time between two sweeps for old jobs */
 
 static struct durable_run *next_run(const struct durable *d, const struct durable_run *r)
 {
@@ -18,7 +18,7 @@ static struct durable_run *next_run(const struct durable *d, const struct durabl
     return next ? CONTAINER_OF(next, struct durable_run, link) : NULL;
 }
 
-/* Runs that are over or lost are not found: the job may have a new run already. */
+/* Finds no run that is over or lost, because its job may have a new run already. */
 static struct durable_run *find_run(const struct durable *d, const char *id)
 {
     struct durable_run *r = next_run(d, NULL);
@@ -30,7 +30,7 @@ static struct durable_run *find_run(const struct durable *d, const char *id)
 
 static void claim(struct durable *d);
 
-/* The job may run here already. Its lease has then ended because the store did not renew it in time. */
+/* The job may run here already: its lease ended because the store did not renew it in time. */
 static void take_claimed(struct durable *d, struct store_call *claimed)
 {
     struct durable_run *r = find_run(d, claimed->found.id);
@@ -53,11 +53,11 @@ static void on_claimed(struct store_call *call)
     }
     store_call_free(call);
     if (status == STORE_OK || d->wants_claim) claim(d);
-    if (status == STORE_OK) claim(d); /* where there is one job, there may be many */
+    if (status == STORE_OK) claim(d); /* more jobs may be pending */
     durable_tick_soon(d);
 }
 
-/* Returns how many jobs there will be when the claimed ones are known. */
+/* Returns how many jobs this coordinator will have when all open claims have found one. */
 static size_t coming_jobs(const struct durable *d)
 {
     size_t n = d->jobs->count + d->claiming;
@@ -68,7 +68,7 @@ static size_t coming_jobs(const struct durable *d)
 static void claim(struct durable *d)
 {
     bool has_room = d->runs.n + d->claiming < RUNS_MAX && coming_jobs(d) < (size_t)d->jobs->config->max_jobs;
-    if (!has_room) d->wants_claim = true; /* when a job has ended */
+    if (!has_room) d->wants_claim = true; /* claims when a job has ended */
     if (d->draining || d->claiming >= CLAIMS_MAX || !has_room) return;
     struct store_call *call = store_call_new(STORE_CLAIM, on_claimed, d);
     call->holder = d->holder;
@@ -97,7 +97,7 @@ static void on_swept(struct store_call *call)
     store_call_free(call);
 }
 
-/* Jobs that are kept for a short time only are looked for more often, so that none stays much longer. */
+/* If jobs are kept for a short time only, sweeps are more frequent. So no job stays much longer than that. */
 static uint64_t sweep_gap_ns(const struct durable *d)
 {
     double gap_s = d->config->job_ttl_s / 4;

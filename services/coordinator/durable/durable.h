@@ -62,15 +62,15 @@ void durable_start(struct durable *d, uv_loop_t *loop);
 void durable_register_metrics(struct durable *d);
 /* Hands all jobs back, so that other coordinators, or the next start, can run them. Claims no more jobs. */
 void durable_drain(struct durable *d);
-/* Does not wait any longer for what durable_drain() waits for. If the store is away, a job is left as it is. Its lease
- * ends, and then it is claimed again. */
+/* Ends the waiting of durable_drain(). If the store is away, a job is left as it is. When its lease ends, a coordinator
+ * claims it again. */
 void durable_cut(struct durable *d);
-/* Returns whether no job runs, and no call to the store of a run is open. */
+/* Returns whether no job runs and no run has an open call to the store. */
 bool durable_is_idle(const struct durable *d);
 /* Closes the timers. The loop must keep running until they are closed. The store must be closed after this. */
 void durable_stop(struct durable *d);
 
-/* For durable_run.h: ticks the runs soon. */
+/* Ticks the runs soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);
 
 /* Call it when a job has become PENDING in the store. */
@@ -81,7 +81,7 @@ void durable_cancel(struct durable *d, const char *id);
 /* Applies the changes of `now` if the job runs here. */
 void durable_change(struct durable *d, const struct stored_job *now);
 
-/* Returns false when the job does not run here. */
+/* Returns false if the job does not run here. */
 MUST_CHECK bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live);
 
 #endif

@@ -3,9 +3,9 @@
 #include "common/observe/log.h"
 #include "coordinator/durable/stored_options.h"
 
-/* How long a drain waits for what is in flight. */
+/* How long a drain waits for items in flight. */
 enum { DRAIN_MS = 2000 };
-/* How long after a call has failed it is started again. */
+/* A failed call is started again after this time. */
 enum { AGAIN_MS = 500 };
 enum { RENEW_MS = 1500 };
 
@@ -69,7 +69,7 @@ void durable_run_lose(struct durable_run *r)
     d->changed(d->data, r->stored.id);
 }
 
-/* Whether the call has the fence of an earlier claim of this run. */
+/* Returns whether the call has the fence of an earlier claim of this run. */
 static bool is_outdated(const struct durable_run *r, const struct store_call *call)
 {
     return call->status == STORE_FENCED && call->job.fence < r->stored.fence;
@@ -115,7 +115,7 @@ static bool start_again(struct durable_run *r, struct run_call *c, uint64_t now)
     return true;
 }
 
-/* What its keeper is told. */
+/* The functions below are those of the job's keeper. */
 
 static void on_items_taken(void *keeper)
 {
@@ -133,7 +133,7 @@ static bool is_behind(void *keeper)
     return r->drain_ns > 0 || r->has_lapsed || run_record_is_behind(r);
 }
 
-/* How an item ends that was never sent, because its job ended before. */
+/* Returns the error of the items that were never sent before their job ended. */
 static enum item_error rest_error(enum sched_status status)
 {
     return status == SCHED_TIMED_OUT ? ITEM_DEADLINE_EXCEEDED : ITEM_CANCELLED;
@@ -170,8 +170,8 @@ static struct sched_counts counts_before(const struct durable_run *r)
                                  .hedged = n.hedged};
 }
 
-/* The job's deadline counts from its creation, by the clock of the database. A job that is redriven has the whole time
- * again, from each claim on. */
+/* The job's deadline counts from its creation, by the clock of the database. For a redriven job, it counts from each
+ * claim. */
 static void shorten_deadline(struct jobspec *spec, const struct stored_job *job, int64_t now_ms)
 {
     int64_t age_ms = job->redrives > 0 ? 0 : now_ms - job->created_ms;
@@ -180,12 +180,12 @@ static void shorten_deadline(struct jobspec *spec, const struct stored_job *job,
     if (spec->deadline_s < 1e-3) spec->deadline_s = 1e-3;
 }
 
-/* Applies the changes to options that were read from the store, or to those of the running job. */
+/* Applies the changes to the options. These were read from the store, or are those of the running job. */
 static void apply_changes(struct durable_run *r, struct jobspec *spec, bool runs)
 {
     double deadline_s = spec->deadline_s;
     stored_options_change(spec, r->stored.changes);
-    bool is_new = spec->deadline_s != deadline_s; /* the deadline of a running job is shortened already */
+    bool is_new = spec->deadline_s != deadline_s; /* the deadline of a running job was shortened at its claim */
     if (!runs || is_new) shorten_deadline(spec, &r->stored, r->claimed_ms);
 }
 
@@ -303,7 +303,7 @@ void durable_run_new(struct durable *d, struct store_call *claim)
 
 bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found)
 {
-    if (found->redrives != r->stored.redrives) { /* the reply to the end of this run is still missing */
+    if (found->redrives != r->stored.redrives) { /* the store has not yet answered the END call of this run */
         leave(r, "the job was redriven");
         return false;
     }
@@ -332,7 +332,7 @@ static void on_renewed(struct store_call *call)
     if (cancel) durable_run_cancel(r);
 }
 
-/* Without a lease, another coordinator may have claimed the job. So no new items are sent. */
+/* No new items are sent without a lease, because another coordinator may have claimed the job. */
 static void watch_lease(struct durable_run *r, uint64_t now)
 {
     bool has_lapsed = now - r->renewed_ns >= LEASE_MS * NS_PER_MS;
@@ -374,7 +374,7 @@ void durable_run_hand_back(struct durable_run *r)
     bool ends_soon = r->state == RUN_OVER || (r->state == RUN_ENDING && !r->settling);
     if (r->handing_back || r->lost || ends_soon) return;
     r->handing_back = true;
-    if (r->state == RUN_ENDING) { /* the next claim ends it in the same way */
+    if (r->state == RUN_ENDING) { /* after the next claim, the job ends in the same way */
         r->settling = false;
         run_record_flush(r);
         return;
@@ -395,7 +395,7 @@ static bool is_drained(const struct durable_run *r, uint64_t now)
 
 bool durable_run_tick(struct durable_run *r, uint64_t now)
 {
-    /* Each one is started, not only the first. */
+    /* All calls that are due are started, not only the first. */
     bool soon = start_again(r, &r->reading, now);
     soon = start_again(r, &r->marking, now) || soon;
     soon = start_again(r, &r->writing, now) || soon;

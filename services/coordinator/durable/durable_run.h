@@ -1,6 +1,6 @@
 /*
- * One durable job while this coordinator runs it: from the claim until its end is recorded, it is handed back, or the
- * lease is lost. Owner: durable.c.
+ * One durable job while this coordinator runs it. The run begins with the claim. It is over when the end of the job is
+ * recorded, the job is handed back, or the lease is lost. Owner: durable.c.
  *
  *               its blocks are known            the scheduler has ended it          END or HAND_BACK is done
  *   LOADING ------------------------> RUNNING ----------------------------> ENDING ---------------------> OVER -->
@@ -8,8 +8,8 @@
  *      +---------------------------------------------------------------------+  +--------------------------+
  *        its options cannot be read, or it is handed back                            the lease is lost
  *
- * Calls to the store that failed because the store is away or full are started again until they succeed. So the job
- * pauses meanwhile, and nothing is lost.
+ * If a call fails because the store is away or full, it is started again until it succeeds. Meanwhile the job pauses,
+ * and nothing is lost.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_DURABLE_RUN_H
 #define FANTAIL_COORDINATOR_DURABLE_DURABLE_RUN_H
@@ -20,16 +20,17 @@
 #include "coordinator/durable/stored_items.h"
 #include "coordinator/job/job_keeper.h"
 
-/* Another coordinator takes over a job when its lease has ended: at the latest this time, and the time between two
- * claims, after the coordinator died. A client who cancels a job that runs elsewhere waits for a renewal. */
+/* Another coordinator takes over a job when its lease has ended. After a crash this takes at most the time of a lease
+ * and the time between two claims. A job that a client cancels on another coordinator runs until the next renewal of
+ * its lease. */
 enum { LEASE_MS = 10000 };
 
 enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STATE_COUNT };
 
-/* A call to the store that is started again when it failed. */
+/* A call to the store. If it fails, it is started again. */
 struct run_call {
     struct store_call *call; /* NULL: there is none */
-    uint64_t again_ns;       /* it failed, and is started again at this time; 0: it is open */
+    uint64_t again_ns;       /* the call failed, and is started again at this time; 0: it is open */
 };
 
 /* A block of items in the store. */
@@ -41,12 +42,12 @@ struct durable_run {
     struct durable *durable;
     struct list_link link; /* on durable->runs */
     enum durable_run_state state;
-    struct stored_job stored; /* as it was claimed */
+    struct stored_job stored; /* the job as it was claimed */
     int64_t claimed_ms;       /* time of the database */
     uint64_t newest_block;    /* the newest block that is known to be in the store */
     struct job *job;          /* NULL before RUNNING */
     struct job_keeper keeper;
-    char failure[300]; /* why the job cannot run on; "": it can */
+    char failure[300]; /* why the job cannot go on; "": it can */
 
     /* Its items: run_items.c. */
     bool generated, at_most_once;
@@ -61,13 +62,13 @@ struct durable_run {
     struct index_range marked;  /* at_most_once: items that are being recorded as sent */
     struct buf marked_lines;
     size_t counted_items;     /* memory of the items above, as counted in jobs->item_memory */
-    struct range_list unsent; /* at_most_once: items that are recorded as sent, but will not be */
+    struct range_list unsent; /* at_most_once: items that are recorded as sent, but will not be sent */
     bool all_ready;           /* the scheduler knows that no more items follow */
     struct run_call reading, marking;
 
     /* Its answers: run_record.c. */
     struct recorder recorder;
-    uint64_t collected_ns; /* when the first answer that is not recorded came; 0: there is none */
+    uint64_t collected_ns; /* when the first unrecorded answer came; 0: there is none */
     uint64_t recorded_ns;  /* when answers were last recorded */
     size_t writing_bytes;
     size_t counted_answers; /* memory of the answers above, as counted in jobs->answer_memory */
@@ -79,31 +80,31 @@ struct durable_run {
 
     /* Its lease. */
     struct store_call *renewing;
-    uint64_t renewing_ns; /* when it was started */
-    uint64_t renewed_ns;  /* when the last renewal that was granted was started */
-    bool has_lapsed;      /* it was not renewed in time; the job may still be ours */
+    uint64_t renewing_ns; /* when `renewing` was started */
+    uint64_t renewed_ns;  /* when the last successful renewal was started */
+    bool has_lapsed;      /* the lease was not renewed in time; the job may still be ours */
     bool lost;            /* another coordinator has the job */
     bool handing_back;
     bool cancelling;
     uint64_t drain_ns; /* when the drain began; 0: there is none */
 };
 
-/* Takes the job that `claim` has found. */
+/* Starts a run of the job that `claim` has found. */
 void durable_run_new(struct durable *d, struct store_call *claim);
-/* This coordinator has claimed the job again while the run goes on. If nobody else had it in between, the run keeps it
- * with the new fence, and no item runs twice. Otherwise returns false: the run has lost the job, or the job has ended
- * and was redriven. */
+/* Call it when this coordinator has claimed the job again while the run goes on. If no other coordinator had the job in
+ * between, the run keeps it with the new fence, and no item runs twice. Otherwise returns false: the run has lost the
+ * job, or the job has ended and was redriven. */
 MUST_CHECK bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found);
-/* Does what is due. Returns whether it wants to be called again soon. */
+/* Does the work that is due. Returns whether it must be called again soon. */
 bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
 void durable_run_cancel(struct durable_run *r);
 /* Applies the options that were changed after the submission; NULL: none were. */
 void durable_run_change(struct durable_run *r, const char *changes);
-/* Stops sending items. The job is handed back when what is in flight is answered, or after a while. */
+/* Stops sending items. The job is handed back when the items in flight are answered, or after a while. */
 void durable_run_drain(struct durable_run *r);
 /* Hands the job back at once. */
 void durable_run_hand_back(struct durable_run *r);
-/* Frees a run in state OVER whose calls are done, and returns true. Returns false if it is not so far. */
+/* Frees the run and returns true if its state is OVER and its calls are done. Otherwise returns false. */
 bool durable_run_free(struct durable_run *r);
 
 /* Private to durable_run.c, run_items.c and run_record.c. */
@@ -124,22 +125,23 @@ void durable_run_lose(struct durable_run *r);
 
 /* Finds out which items have no answer yet. Call it when answered, sent, blocks are known. */
 void run_items_prepare(struct durable_run *r);
-/* Makes more items ready, if the scheduler has few. Not from inside an action of the scheduler. */
+/* Makes more items ready, if the scheduler has few. Do not call it from inside an action of the scheduler. */
 void run_items_supply(struct durable_run *r);
-/* The same from inside an action of the scheduler: only starts calls. */
+/* The same for use inside an action of the scheduler. It only starts calls. */
 void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
-/* The job is to be handed back: from now on, keeps in mind which items were recorded as sent, but are not sent. */
+/* Call it before the job is handed back. From then on, the run notes the items that were recorded as sent, but are not
+ * sent. */
 void run_items_note_unsent(struct durable_run *r);
-/* Begins to add this error for each item that the scheduler does not know of. Call it after the end of the job, when
- * its reason is known. */
+/* Begins to add this error for each item that the scheduler does not know. Call it after the end of the job, when the
+ * reason of the end is known. */
 void run_items_settle_rest(struct durable_run *r, enum item_error error);
 /* Adds some of these errors. Clears r->settling when there are no more. */
 void run_items_settle_some(struct durable_run *r);
 
-/* Answers were added: records them when there are enough. */
+/* Call it after answers were added. Records them if there are enough. */
 void run_record_collected(struct durable_run *r);
-/* Records what was collected. In state ENDING, records the end when nothing is left. */
+/* Records the collected answers. In state ENDING, records the end of the job when no answer is left. */
 void run_record_flush(struct durable_run *r);
 bool run_record_is_behind(const struct durable_run *r);
 void run_record_release(struct durable_run *r);

@@ -15,7 +15,8 @@
 #include "protocol/protocol.h"
 
 enum { BLOCK_BYTES = 1024 * 1024 };
-/* The upload pauses while this many bytes wait for the store, or fewer if little is left of the memory for items. */
+/* The upload pauses while this many bytes wait for the store. It pauses earlier if little is left of the memory for
+ * items. */
 enum { OPEN_BYTES = 8 * 1024 * 1024 };
 
 enum intake_state {
@@ -36,7 +37,7 @@ static_assert(ARRAY_SIZE(state_names) == INTAKE_STATE_COUNT, "one name per state
 
 struct job_intake {
     struct durable *durable;
-    struct http_exchange *exchange; /* NULL when it is over */
+    struct http_exchange *exchange; /* NULL after the exchange is over */
     enum intake_state state;
     char id[UUID_TEXT_SIZE];
     struct splitter splitter;
@@ -51,8 +52,8 @@ struct job_intake {
     size_t counted;             /* memory of the splitter and the open blocks, as counted in jobs->item_memory */
     bool added;                 /* ADD_JOB was started */
     bool settled;               /* the store has accepted the job, or it is being removed */
-    int failed_status;          /* of the answer, when a call to the store has failed; 0: none has */
-    char error[256];            /* of the first call that has failed */
+    int failed_status;          /* status of the answer after a call to the store has failed; 0: none has failed */
+    char error[256];            /* the error of the first failed call */
     struct stored_job existing; /* the job with the same key; no id: there is none */
 };
 
@@ -81,7 +82,7 @@ static struct store_call *new_call(struct job_intake *t, enum store_op op, void 
     return call;
 }
 
-/* Removes what the store has of a job that is not accepted. */
+/* Removes the parts of a job that is not accepted from the store. */
 static void remove_job(struct job_intake *t)
 {
     if (!t->added || t->settled || t->existing.id[0]) return;
@@ -130,10 +131,10 @@ static void refuse_at(struct job_intake *t, int status, const char *pointer, con
 
 static void refuse_failed(struct job_intake *t)
 {
-    refuse(t, t->failed_status, NULL, "the job store has not kept the job: %s", t->error);
+    refuse(t, t->failed_status, NULL, "the job store did not accept the job: %s", t->error);
 }
 
-/* A call to the store has failed. Once ACCEPT was started, its end decides. */
+/* Call it when a call to the store has failed. After ACCEPT was started, only the end of ACCEPT decides. */
 static void note_failure(struct job_intake *t, const struct store_call *call)
 {
     if (t->failed_status) return;
@@ -207,7 +208,7 @@ static void add_block(struct job_intake *t)
 
 /* The acceptance. */
 
-/* A client that waits for the end of the job is given away, so the intake is over for it. */
+/* The exchange of a client that waits for the end of the job is given away. So the intake has no exchange any more. */
 static void answer_accepted(struct job_intake *t, const struct stored_job *job)
 {
     struct durable *d = t->durable;
@@ -244,17 +245,18 @@ static void on_discarded(struct store_call *call)
     } else if (call->status == STORE_OK || call->status == STORE_NOT_FOUND) {
         refuse_failed(t);
     } else {
-        refuse(t, 503, NULL,
-               "the job store does not answer, so it is not known whether it has kept the job; a request with the same "
-               "Idempotency-Key will find the job: %s",
-               t->error);
+        refuse(
+            t, 503, NULL,
+            "the job store does not answer, so it is not known whether the job was accepted; if it was, a request with "
+            "the same Idempotency-Key finds it: %s",
+            t->error);
         discards_add(t->durable, t->id);
     }
     store_call_free(call);
     free_when_over(t);
 }
 
-/* Only a reply may be lost: then the job is accepted after all. The attempt to remove it tells. */
+/* Perhaps only the reply was lost, and the job is accepted. The result of DISCARD shows whether this is so. */
 static void discard(struct job_intake *t)
 {
     move(t, INTAKE_DISCARDING);
@@ -275,7 +277,7 @@ static void on_accepted(struct store_call *call)
     } else {
         note_failure(t, call);
         if (call->status == STORE_FULL || call->status == STORE_BROKEN)
-            refuse_failed(t); /* surely nothing was committed */
+            refuse_failed(t); /* the store has certainly committed nothing */
         else
             discard(t);
     }
@@ -352,7 +354,7 @@ static bool read_spec(struct job_intake *t, bool have_items, struct jobspec_erro
 }
 
 /* Refuses the job if its next bytes may need more memory than is left. In the middle of a long item, the upload cannot
- * pause until other jobs need less, because only a whole item can go to the store. */
+ * wait until other jobs need less memory, because only a whole item can go to the store. */
 static bool has_room(struct job_intake *t, size_t len)
 {
     size_t growth = splitter_growth(&t->splitter, len);

@@ -1,7 +1,7 @@
 /*
  * Receives a durable job: a POST with "Prefer: respond-async" or "Prefer: wait=N". Its items go to the store in blocks
  * while the body arrives. The answer 202 is sent after the job is committed, so that an accepted job is never lost. If
- * the client wants to wait for the end of the job, its exchange is given away after the commit.
+ * the client waits for the end of the job, its exchange is given away after the commit.
  *
  *   OPEN ----> ASKING (a worker is asked which tasks there are) ----> STORING (the last calls are open) ----> ANSWERED
  *    |            |                                                      | the acceptance has failed             ^
@@ -10,8 +10,8 @@
  *    +------------+--> a problem ------------------------------------------------------------------------------->+
  *
  * If an acceptance fails, its transaction may have been committed although the reply was lost. DISCARD removes the job
- * only if it is still RECEIVING, so its reply tells. If that one fails too, nobody knows: the answer is 503, and a
- * request with the same Idempotency-Key finds the job if it is there.
+ * only if it is still RECEIVING, so the reply to DISCARD shows whether the job was accepted. If DISCARD fails too, the
+ * outcome is unknown. The answer is then 503, and a request with the same Idempotency-Key finds the job if it exists.
  *
  * Owner: its exchange and its open calls to the store. It is freed when both are over.
  */
@@ -26,9 +26,9 @@
 
 /* Returns whether the request asks for a durable job. */
 bool intake_is_wanted(const struct http_exchange *x);
-/* Whether the request has no Idempotency-Key or a valid one. If not, answers it with 400. */
+/* Returns whether the request has no Idempotency-Key or a valid one. Otherwise answers it with 400. */
 bool intake_check_key(struct http_exchange *x);
-/* Handles POST /v1/jobs of such a request: answers it, or accepts it. */
+/* Handles a POST /v1/jobs that asks for a durable job: answers or accepts the request. */
 void intake_handle(struct http_exchange *x, struct durable *d);
 
 /* Sets the headers of an answer about an accepted job: Preference-Applied and Fantail-Job. */
@@ -39,8 +39,7 @@ void intake_answer_accepted(struct http_exchange *x, const struct stored_job *jo
 /* Private to intake.c, intake_admit.c and intake_job.c. */
 
 struct preferences intake_preferences(const struct http_exchange *x);
-/* Finds out the format of the body. Returns false after answering, if the
- * request cannot be accepted. */
+/* Finds out the format of the body. If the request cannot be accepted, answers it and returns false. */
 MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
 /* Returns whether the job asks for no notice, or for one that the operator allows. */
 MUST_CHECK bool intake_may_notify(const struct durable *d, const struct jobspec *spec, struct jobspec_error *err);

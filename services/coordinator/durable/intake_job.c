@@ -1,4 +1,4 @@
-/* What the store is told of a job whose body is whole. */
+/* Fills the ACCEPT call after the whole body of a job was read. */
 #include "coordinator/durable/intake.h"
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/job/job_tasks.h"

@@ -7,7 +7,7 @@
 
 #include "coordinator/store/store.h"
 
-/* What is known of a running job beyond what the store has. */
+/* Facts about a running job that the store does not have. */
 struct durable_live {
     struct stored_counts counts;
     uint64_t eta_ns; /* 0: not known */
@@ -16,10 +16,11 @@ struct durable_live {
 /* Appends the job document, without a newline. `now_ms` is the time in milliseconds since 1970. `live` is NULL if the
  * job does not run on this coordinator. */
 void job_document_write(struct buf *out, const struct stored_job *job, int64_t now_ms, const struct durable_live *live);
-/* Appends {"type":"end",...}. `removed`: the job was removed from the store before all its answers were read. Otherwise
- * it must have ended. */
+/* Appends {"type":"end",...}. `removed`: the job was removed from the store before all its answers were read. If
+ * `removed` is false, the job must have ended. */
 void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed);
-/* Appends the document of a synchronous job up to its results, and from the end of its errors on. */
+/* The first function appends the document of a synchronous job up to its results. The second one appends the rest after
+ * its errors. */
 void job_document_write_head(struct buf *out, const struct stored_job *job);
 void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* Appends {"type":"progress",...}. */

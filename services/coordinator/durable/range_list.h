@@ -1,5 +1,5 @@
 /*
- * Ranges of item indexes. It tells which items of a job have no recorded answer yet. Pure.
+ * A list of ranges of item indexes. It shows which items of a job have no recorded answer yet. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_RANGE_LIST_H
 #define FANTAIL_COORDINATOR_DURABLE_RANGE_LIST_H
@@ -18,7 +18,7 @@ struct range_list {
 
 /* Releasing a zeroed or released list is fine. */
 void range_list_release(struct range_list *l);
-/* Appends a range; joins it to the last range if it continues that one. n may be 0. */
+/* Appends a range. If it begins where the last range ends, the two become one. n may be 0. */
 void range_list_add(struct range_list *l, uint64_t first, uint64_t n);
 /* Sorts the ranges by index, and joins those that touch or overlap. O(n log n). */
 void range_list_sort(struct range_list *l);

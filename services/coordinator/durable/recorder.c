@@ -76,8 +76,8 @@ static bool take(void *sink, uint64_t index, struct buf *line)
     return true;
 }
 
-/* Returns the error of the line. The errors from ITEM_CANCELLED on are those of the coordinator, which name no worker.
- * A task may use such a name too; its error counts as a task_error, as in the scheduler. */
+/* Returns the error of the line. The coordinator makes the errors from ITEM_CANCELLED on, and they name no worker. A
+ * task may use such a name too. Its error then counts as a task_error, as in the scheduler. */
 static enum item_error error_of(const char *line, size_t len)
 {
     struct answer_line answer = answer_line_parse(line, len, false);
@@ -94,7 +94,7 @@ static enum item_error error_of(const char *line, size_t len)
     return ITEM_TASK_ERROR;
 }
 
-/* Whether the last line of the block is this one. The same error often comes for many ranges. */
+/* Returns whether the last line of the block is this line. The same error often comes for many ranges. */
 static bool is_last_line(const struct buf *lines, const char *line, size_t len)
 {
     if (!lines->data || lines->len < len || memcmp(lines->data + lines->len - len, line, len) != 0) return false;

@@ -11,7 +11,7 @@
 #include "coordinator/store/store.h"
 #include "protocol/protocol.h"
 
-/* A block with the numbers of its answers. */
+/* A block and the counts of its answers. */
 struct recorder_block {
     struct block block;
     uint64_t values_n, errors_n[ITEM_ERROR_COUNT];
@@ -25,7 +25,7 @@ struct recorder {
     /* The answers of the blocks that were taken, and of those that were recorded before. */
     struct stored_counts counts;
     uint64_t error_counts[ITEM_ERROR_COUNT];
-    enum item_error last_error; /* of the last line in `errors` */
+    enum item_error last_error; /* the error of the last line in `errors` */
     bool closed;                /* answers are dropped */
 };
 
@@ -36,7 +36,7 @@ void recorder_resume(struct recorder *r, const struct stored_job *job);
 struct answer_sink recorder_sink(struct recorder *r);
 /* Returns how many bytes of answers were not taken yet. */
 size_t recorder_bytes(const struct recorder *r);
-/* Returns the counts with those answers that were not taken yet. */
+/* Returns the counts including the answers that were not taken yet. */
 struct stored_counts recorder_settled(const struct recorder *r);
 /* Moves the next block to `out`, which must be zeroed. Returns false when there is none. */
 MUST_CHECK bool recorder_take(struct recorder *r, struct block *out);

@@ -15,8 +15,8 @@ struct request_key {
     void *digest; /* private; NULL when it is finished, or without a key */
 };
 
-/* Returns whether a key has 1 to REQUEST_KEY_BYTES printable ASCII characters. Quotes around them do not count: the
- * draft RFC of the header demands them, and many clients leave them out. */
+/* Returns whether a key has 1 to REQUEST_KEY_BYTES printable ASCII characters. Quotes around the key do not count. The
+ * draft RFC of the header demands quotes, and many clients leave them out. */
 bool request_key_is_valid(const char *key);
 /* Reads the key and the query of the request. `format` is the format of its body. Does nothing without a key. */
 void request_key_begin(struct request_key *k, struct http_exchange *x, int format);

@@ -1,4 +1,4 @@
-/* The items of a durable run: which have no answer yet, and how they become ready for the scheduler. */
+/* Finds the items of a durable run that have no answer yet, and makes them ready for the scheduler. */
 #include <stdarg.h>
 
 #include "common/base/limits.h"
@@ -11,17 +11,16 @@
 enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
 /* A range counts like this many bytes, because the scheduler takes time for each range when the job ends. */
 enum { RANGE_BYTES = 256 };
-/* How many items of a task that is not idempotent are recorded as sent before they are sent. If the coordinator dies,
- * nobody knows whether these items ran, so the number is small. */
+/* Items of a task that is not idempotent are recorded as sent before they are sent, at most this many at once. If the
+ * coordinator dies, it is unknown whether these items ran. So the number is small. */
 enum { MARK_ITEMS = 64, MARK_BYTES = 1024 * 1024 };
 
-/* Ranges of items of an ended job that get their error at once. The items of a redriven job can be in a million ranges,
- * and other requests wait meanwhile. */
+/* When a job has ended, at most this many ranges of its items get their error in one turn of the loop. A redriven job
+ * can have a million ranges, and other requests must not wait for all of them. */
 enum { SETTLE_RANGES = 2000 };
 
 static const char may_have_run[] = "the coordinator stopped while the item may have been running; it is not known "
-                                   "whether it ran, and its task must not "
-                                   "run it twice";
+                                   "whether the item ran, and its task must not run an item twice";
 
 static int compare_blocks(const void *a, const void *b)
 {
@@ -85,9 +84,9 @@ void run_items_release(struct durable_run *r)
     count_memory(r);
 }
 
-/* Ready for the scheduler. */
+/* Makes items ready for the scheduler. */
 
-/* At most once, all items pass through `staged` first, also generated ones. */
+/* With at_most_once all items pass through `staged` first, also generated ones. */
 static void make_ready(struct durable_run *r, uint64_t first, uint64_t n, struct buf *lines)
 {
     size_t bytes = lines ? lines->len : 16 * n; /* a generated item is about this long */
@@ -136,7 +135,7 @@ static bool is_stopping(const struct durable_run *r)
     return r->drain_ns > 0 || r->handing_back || r->cancelling || r->failure[0];
 }
 
-/* Records the next items as sent, if few are left that are recorded. */
+/* Records the next items as sent, if few recorded items are left. */
 static void mark(struct durable_run *r)
 {
     if (!r->at_most_once || is_stopping(r) || r->marking.call || r->items.spool.items >= MARK_ITEMS / 2) return;
@@ -179,7 +178,7 @@ static void fail(struct durable_run *r, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(r->failure, sizeof r->failure, fmt, args);
     va_end(args);
-    log_error("a durable job cannot run on", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
+    log_error("a durable job cannot go on", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
     job_cancel(r->job, SCHED_FAILED, r->failure);
 }
 
@@ -313,7 +312,7 @@ void run_items_settle_rest(struct durable_run *r, enum item_error error)
     struct item_source items = stored_items_source(&r->items);
     r->rest_error = error;
     r->settling = true;
-    /* These are recorded as sent, so they must not wait until this coordinator may be gone. They are few. */
+    /* These few items are recorded as sent. Their errors are added now, because this coordinator may be gone later. */
     while (r->at_most_once && (n = item_source_drop(&items, UINT64_MAX, &first)) > 0)
         add_error(r, first, n, error, cause_of_rest(r));
     add_error(r, r->marked.first, r->marked.n, error, cause_of_rest(r));

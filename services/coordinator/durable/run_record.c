@@ -4,8 +4,8 @@
 
 /* Answers are recorded when there are this many bytes of them, or when the first one has waited for this time. */
 enum { BLOCK_BYTES = 1024 * 1024, FIRST_WAIT_MS = 20, WAIT_MS = 200 };
-/* No new items are sent when this many bytes wait for the store, or fewer if the answers of other jobs take up the
- * memory for answers. */
+/* No new items are sent while this many bytes wait for the store. The limit is lower if the answers of other jobs take
+ * up the memory for answers. */
 enum { BEHIND_BYTES = 8 * 1024 * 1024 };
 
 static size_t held_bytes(const struct durable_run *r)
@@ -119,7 +119,7 @@ static void write_block(struct durable_run *r, struct block *b)
     run_call_start(r, &r->writing);
 }
 
-/* Items that were recorded as sent, but not sent, can run after the next claim. */
+/* If items were recorded as sent but not sent, they can run after the next claim. */
 static void write_unsent(struct durable_run *r)
 {
     struct block b = {.kind = BLOCK_UNSENT, .range_count = r->unsent.count};
@@ -145,7 +145,7 @@ void run_record_flush(struct durable_run *r)
         if (recorder_bytes(&r->recorder) == 0) r->collected_ns = 0;
         write_block(r, &b);
     } else if (ending && r->handing_back && r->marking.call) {
-        return; /* its items are unsent, too */
+        return; /* the items of this call are unsent, too */
     } else if (ending && r->unsent.count > 0) {
         write_unsent(r);
     } else if (ending) {

@@ -13,7 +13,7 @@
 struct stored_items {
     const struct jobspec *generated; /* generates the lines; NULL: they are in `spool`; borrowed */
     struct spool spool;              /* the lines of the ready items */
-    struct range_list *dropped;      /* gets the items that are dropped; NULL: nobody wants to know; borrowed */
+    struct range_list *dropped;      /* gets the dropped items; NULL: they are not noted; borrowed */
 
     /* Private. */
     struct range_list ready;
@@ -23,9 +23,9 @@ struct stored_items {
 
 /* Releasing a zeroed or released source is fine. */
 void stored_items_release(struct stored_items *s);
-/* Makes items first .. first + n - 1 ready; their lines are generated. */
+/* Makes items first .. first + n - 1 ready. Their lines are generated. */
 void stored_items_ready(struct stored_items *s, uint64_t first, uint64_t n);
-/* The same for items with lines. Takes over the memory of `lines`, and leaves `lines` empty. */
+/* Does the same for items with lines. Takes over the memory of `lines`, and leaves `lines` empty. */
 void stored_items_ready_lines(struct stored_items *s, uint64_t first, uint64_t n, struct buf *lines);
 /* Returns how many ranges are ready. */
 size_t stored_items_ranges(const struct stored_items *s);

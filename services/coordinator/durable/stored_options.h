@@ -1,6 +1,6 @@
 /*
- * The options of a durable job as they are kept in the store: the arguments of the query and the job object, as the
- * client wrote them. So the job can be read again by the same rules. Pure.
+ * The text in which the store keeps the options of a durable job. It has the arguments of the query and the job object,
+ * as the client wrote them. So the same rules read the job again. Pure.
  *
  *   {"query":{"task":"square","priority":"3"},"options":{...},"have_items":true,"idempotent":null}
  */
@@ -22,8 +22,8 @@ void stored_options_without(const struct buf *options, const char *member, struc
 /* Sets the options that were changed after the submission: see jobspec_read_changes(). NULL: none were. */
 void stored_options_change(struct jobspec *spec, const char *changes);
 
-/* Reads the text into a zeroed spec. Returns false and a sentence when it cannot be read. Release the spec in any
- * case. */
+/* Reads the text into a zeroed spec. If it cannot be read, returns false and writes a sentence. Release the spec in
+ * both cases. */
 MUST_CHECK bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
                                     size_t err_size);
 

@@ -16,7 +16,7 @@ struct replica {
     struct stage stage;
     struct durable_config config;
     struct durable durable;
-    unsigned changes;              /* how often `changed` was called */
+    unsigned changes;              /* the number of calls of `changed` */
     struct http_exchange *waiting; /* the last exchange that waits for the end of its job */
     char waits_for[STORE_ID_SIZE]; /* that job */
     unsigned wait_s;
@@ -54,7 +54,7 @@ static inline void replica_start(struct replica *r, struct store *store)
     durable_start(&r->durable, &r->stage.loop);
 }
 
-/* The timers that are due fire, and the scheduler runs. */
+/* Fires the timers that are due, and runs the scheduler. */
 static inline void replica_turn(struct replica *r)
 {
     stage_run(&r->stage);
@@ -62,7 +62,7 @@ static inline void replica_turn(struct replica *r)
     stage_run(&r->stage);
 }
 
-/* The replica must be idle. */
+/* Stops a replica, which must be idle. */
 static inline void replica_stop(struct replica *r)
 {
     cr_assert(durable_is_idle(&r->durable), "%zu runs are left", r->durable.runs.n);
@@ -91,7 +91,7 @@ static inline void bench_start(struct bench *b, unsigned slots)
     if (slots) stage_add_slots(&b->replica.stage, slots);
 }
 
-/* Time passes, and what is due happens. The store carries out its calls. */
+/* Moves the clock, fires the timers that are due, and lets the store carry out its calls. */
 static inline void bench_pass(struct bench *b, uint64_t ms)
 {
     fake_store_run(b->store);
@@ -104,7 +104,7 @@ static inline void bench_pass(struct bench *b, uint64_t ms)
     }
 }
 
-/* Time passes, and workers answer all that is sent. */
+/* Moves the clock, and lets workers answer all items that are sent. */
 static inline void bench_work(struct bench *b, uint64_t ms)
 {
     for (uint64_t i = 0; i < ms; i += 10) {
@@ -215,7 +215,7 @@ static inline void record_block(struct recorded *all, const struct block *b)
     if (b->kind == BLOCK_VALUES || b->kind == BLOCK_ERRORS) cr_assert_eq(at, end, "a block has too many lines");
 }
 
-/* Reads all answers of the job. Each item has at most one, and the counts of the job are theirs. */
+/* Reads all answers of the job. Checks that each item has at most one, and that the counts of the job fit them. */
 static inline struct recorded *harness_read(const struct fake_job *j)
 {
     static struct recorded all;
@@ -230,7 +230,7 @@ static inline struct recorded *harness_read(const struct fake_job *j)
     return &all;
 }
 
-/* The job has ended in this state, with so many values, and an answer to each item. */
+/* Checks that the job has ended in this state, with this number of values, and with an answer to each item. */
 static inline void harness_expect_end(const struct fake_job *j, enum stored_state state, uint64_t values)
 {
     cr_assert_eq(j->job.state, state, "job %s is %s", j->job.id, stored_state_name(j->job.state));

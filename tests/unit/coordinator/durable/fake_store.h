@@ -13,8 +13,8 @@
 
 struct fake_fault {
     enum store_status status;
-    unsigned times; /* so many of the next calls end with this status */
-    bool lost;      /* the call takes effect, and only its reply is wrong */
+    unsigned times; /* this number of the next calls end with this status */
+    bool lost;      /* the call takes effect, but its reply is wrong */
 };
 
 struct fake_job {
@@ -56,17 +56,17 @@ void fake_store_free(struct fake_store *s);
 
 /* Carries out the call that was started first. Returns false when no call waits. */
 bool fake_store_step(struct fake_store *s);
-/* Carries out all calls, also those that are started meanwhile. */
+/* Carries out all calls, including those that are started meanwhile. */
 void fake_store_run(struct fake_store *s);
 void fake_store_release_calls(struct fake_store *s);
-/* The next `times` calls of this kind end with `status`. */
+/* Makes the next `times` calls of this kind end with `status`. */
 void fake_store_fail(struct fake_store *s, enum store_op op, enum store_status status, unsigned times);
 /* Returns a call about this job for store_start(). It frees itself when it ends. */
 struct store_call *fake_store_call(enum store_op op, const char *id);
 /* Returns NULL when there is no such job. */
 struct fake_job *fake_store_find(struct fake_store *s, const char *id);
 
-/* Shortcuts past the interface, for tests that only read. They take effect at once. */
+/* Shortcuts that do not use the interface, for tests that only read. They take effect at once. */
 
 /* Adds a job in this state, created at s->now_ms. */
 struct fake_job *fake_store_add_job(struct fake_store *s, const char *id, enum stored_state state, uint64_t items);

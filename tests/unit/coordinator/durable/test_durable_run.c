@@ -324,7 +324,7 @@ Test(durable_run, earlier_failures_count_for_the_tolerance)
 
 /* Options that change while the job runs. */
 
-/* A client changes the job by this coordinator, or by another one. */
+/* A client sends the change to this coordinator, or to another one. */
 static void change(struct bench *b, const char *id, const char *changes, bool here)
 {
     struct store_call *call = fake_store_call(STORE_CHANGE, id);
@@ -342,8 +342,10 @@ Test(durable_run, changes_reach_a_job_wherever_it_is)
         struct fake_job *j = bench_start_job(&b, 4, HARNESS_PLAIN, 8, 100);
         if (when == 0) change(&b, "a", limit, true); /* it is pending */
         bench_pass(&b, 100);
-        if (when == 1) change(&b, "a", limit, true);  /* it runs here */
-        if (when == 2) change(&b, "a", limit, false); /* another coordinator was asked: seen with the lease */
+        if (when == 1) change(&b, "a", limit, true); /* it runs here */
+        if (when == 2)
+            change(&b, "a", limit,
+                   false); /* another coordinator got the change: this one sees it when it renews the lease */
         if (when == 2) bench_pass(&b, 5000);
         const struct jobspec *spec = &replica_run(&b.replica)->job->spec;
         cr_assert_eq(spec->max_concurrency, 1, "%u", when);
@@ -362,7 +364,7 @@ Test(durable_run, a_deadline_that_is_changed_counts_from_the_creation_of_the_job
     struct fake_job *j = bench_start_job(&b, 1, HARNESS_WITH("{\"deadline_s\":100}"), 8, 100);
     bench_pass(&b, 1000);
     change(&b, "a", "{\"deadline_s\":3}", true);
-    change(&b, "a", "{\"priority\":4}", true); /* does not shorten it again */
+    change(&b, "a", "{\"priority\":4}", true); /* does not shorten the deadline again */
     bench_pass(&b, 1000);
     cr_assert_eq(j->job.state, STORED_RUNNING);
     change(&b, "a", "{\"deadline_s\":5}", true);

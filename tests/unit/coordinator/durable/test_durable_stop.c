@@ -1,4 +1,4 @@
-/* Durable jobs are cancelled, or handed back; and items that must not run twice. */
+/* Durable jobs are cancelled or handed back, and may have items that must not run twice. */
 #include "unit/coordinator/durable/durable_harness.h"
 
 /* Cancels the job as DELETE does. */
@@ -62,7 +62,7 @@ Test(durable_cancel, a_job_is_claimed_after_its_cancellation)
     bench_over(&b);
 }
 
-/* A job that is cancelled before it runs again. Every second item has its answer. */
+/* A job is cancelled before it runs again. Every second item has its answer. */
 static struct fake_job *add_job_of_many_ranges(struct bench *b, unsigned items)
 {
     struct fake_job *j = harness_add_plain(b->store, "a", items, 512);

@@ -8,7 +8,7 @@ static void lose_replies(struct fake_store *s, enum store_op op, unsigned times)
     s->faults[op] = (struct fake_fault){.status = STORE_AWAY, .times = times, .lost = true};
 }
 
-/* Another coordinator takes the job over. */
+/* Lets another coordinator take over the job. */
 static void take_over(struct fake_store *s, struct fake_job *j)
 {
     j->job.fence++;
@@ -64,7 +64,7 @@ Test(durable_store, answers_are_recorded_once_when_the_store_was_away_or_full)
     bench_over(&b);
 }
 
-/* Without again and after, harness_read() finds answers that are recorded twice. */
+/* Without the members `again` and `after`, harness_read() finds answers that are recorded twice. */
 Test(durable_store, a_block_whose_reply_is_lost_is_recorded_once)
 {
     static const char *const options[] = {HARNESS_PLAIN, HARNESS_UNSURE};
@@ -134,7 +134,7 @@ Test(durable_store, jobs_share_the_memory_for_items_and_answers_while_the_store_
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 100000);
     bench_work(&b, 3000);
     cr_assert_gt(answers->used, SHARED_BYTES / 4);
-    /* The answers of what was in flight still came. */
+    /* The answers of the items in flight still came. */
     cr_assert_leq(answers->used, SHARED_BYTES + JOBS * ITEM_BYTES, "%zu bytes", answers->used);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 0);
     bench_work(&b, 20000);
@@ -287,7 +287,7 @@ Test(durable_store, a_job_that_is_fenced_while_it_loads_is_dropped)
     bench_over(&b);
 }
 
-/* The lease ends, although the coordinator runs the job: the store was slow, or the process was stopped. */
+/* The lease ends while the coordinator runs the job, because the store was slow or the process was stopped. */
 Test(durable_store, a_run_keeps_its_job_when_its_own_coordinator_claims_it_again)
 {
     struct bench b;

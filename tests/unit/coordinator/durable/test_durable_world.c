@@ -25,11 +25,11 @@ struct trips {
 enum node_state { UP, ASLEEP, DRAINING, DEAD, DOWN };
 
 struct node {
-    struct store store; /* the way to the shared store */
+    struct store store; /* calls and replies that are on the way between this replica and the shared store */
     struct world *world;
     struct replica replica;
     enum node_state state;
-    uint64_t until_ns; /* ASLEEP, DRAINING, DOWN: when it goes on */
+    uint64_t until_ns; /* ASLEEP, DRAINING, DOWN: when the coordinator goes on */
     struct trips to, from;
 };
 
@@ -37,7 +37,7 @@ struct world {
     unsigned seed;
     struct fake_store *store;
     struct node nodes[NODES];
-    bool calm;    /* no new trouble */
+    bool calm;    /* no new faults */
     bool closing; /* no coordinator starts */
     unsigned serial;
     struct trip *carried;
@@ -60,7 +60,7 @@ static uint64_t in_ms(unsigned ms)
     return fake_clock_ns + ms * NS_PER_MS;
 }
 
-/* The way to the store and back. */
+/* The functions below carry calls to the store, and replies back. */
 
 static void push(struct trips *t, struct store_call *call, void (*done)(struct store_call *), uint64_t due_ns)
 {
@@ -137,7 +137,7 @@ static unsigned job_number(const struct job *j)
     return (unsigned)(j->id[0] - 'a');
 }
 
-/* Notes what was sent since the last time. */
+/* Notes the items that were sent since the last call. */
 static void note_sends(struct node *n)
 {
     for (unsigned i = 0; i < n->replica.stage.out_n; i++) {
@@ -149,7 +149,7 @@ static void note_sends(struct node *n)
     }
 }
 
-/* Answers the next item. What an attempt of an ended job answers is dropped. */
+/* Answers the next item. The answers of an ended job are dropped. */
 static void answer(struct world *w, struct sched_attempt *a)
 {
     static const char error[] = "{\"error\":{\"name\":\"task_error\"}}\n";
@@ -190,7 +190,7 @@ static void node_start(struct node *n)
     stage_add_slots(&n->replica.stage, 1 + draw(n->world, 4));
 }
 
-/* Its calls that are on the way may or may not arrive. It gets no more replies. */
+/* Calls that are on the way may arrive or get lost. The coordinator gets no more replies. */
 static void node_kill(struct node *n)
 {
     for (size_t i = draw(n->world, (unsigned)n->to.n + 1); i > 0; i--) {
@@ -285,9 +285,9 @@ static void clients(struct world *w)
     if (w->jobs > 0 && draw(w, 300) == 0) client_calls(w, STORE_REDRIVE);
 }
 
-/* What must be true in the end. */
+/* Checks the rules that hold in the end. */
 
-/* A block whose reply was lost is there once, too. */
+/* A block whose reply was lost must also be in the store only once. */
 static void note_answer(struct recorded *all, uint64_t index, const char *line, size_t len)
 {
     cr_assert_null(all->lines[index], "item %d has two answers", (int)index);
@@ -333,11 +333,11 @@ static void check_job(struct world *w, const struct fake_job *j)
                  (int)n.failed);
     cr_assert_eq(said->succeeded + said->failed + said->cancelled, j->job.items, "job %s: %d + %d + %d of %d",
                  j->job.id, (int)said->succeeded, (int)said->failed, (int)said->cancelled, (int)j->job.items);
-    /* The items of a job that was cancelled while it was pending have no block. */
+    /* If a job was cancelled while it was pending, its items have no block. */
     if (j->job.state != STORED_CANCELLED) cr_assert_eq(said->cancelled, n.cancelled);
     if (j->job.state == STORED_SUCCEEDED) cr_assert_eq(n.succeeded, j->job.items);
     if (j->job.state == STORED_PARTIAL) cr_assert_lt(n.succeeded, j->job.items);
-    /* Whoever redrives a job wants its items to run again. */
+    /* A client that redrives a job wants its items to run again. */
     bool may_repeat = j->job.redrives > 0 || strstr(j->job.options, "\"idempotent\":false") == NULL;
     for (uint64_t i = 0; i < j->job.items && !may_repeat; i++)
         cr_assert_leq(w->sends[j->job.id[0] - 'a'][i], 1, "item %d of job %s was sent twice", (int)i, j->job.id);
@@ -363,7 +363,7 @@ static void world_step(struct world *w)
     for (unsigned i = 0; i < NODES; i++) node_step(&w->nodes[i]);
 }
 
-/* All that is still open in a coordinator ends. */
+/* Ends all open work of a coordinator. */
 static void node_end(struct node *n)
 {
     if (n->state == DOWN) return;

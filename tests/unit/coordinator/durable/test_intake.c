@@ -1,4 +1,4 @@
-/* The answer to a POST of a durable job: 202 when it is committed, or why it was not kept. */
+/* The answer to a POST of a durable job: 202 when the job is committed, otherwise a problem with the reason. */
 #include "unit/coordinator/durable/intake_harness.h"
 
 Test(intake, a_preference_is_found_among_others)
@@ -171,18 +171,18 @@ Test(intake, a_store_that_fails_refuses_the_job_and_keeps_none_of_it)
     for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
         cr_assert_eq(fail(&b, ops[i], STORE_AWAY, &x), 503);
         expect_header(&x, "Retry-After: ");
-        expect_problem(&x, 503, "the job store has not kept the job");
+        expect_problem(&x, 503, "the job store did not accept the job");
         cr_assert_eq(fail(&b, ops[i], STORE_FULL, &x), 507);
-        expect_problem(&x, 507, "the job store has not kept the job");
+        expect_problem(&x, 507, "the job store did not accept the job");
         cr_assert_eq(fail(&b, ops[i], STORE_BROKEN, &x), 500);
-        expect_problem(&x, 500, "the job store has not kept the job");
+        expect_problem(&x, 500, "the job store did not accept the job");
         fake_store_run(b.store);
         cr_assert_eq(b.store->job_count, 0, "operation %d", (int)ops[i]);
     }
     intake_over(&b, 0);
 }
 
-/* Nothing was committed then, so the cause is told as it is. */
+/* The store has committed nothing, so the answer has the real cause. */
 Test(intake, a_store_that_cannot_be_used_at_all_is_told_as_such)
 {
     static const enum store_status failures[] = {STORE_BROKEN, STORE_FULL};
@@ -193,9 +193,9 @@ Test(intake, a_store_that_cannot_be_used_at_all_is_told_as_such)
     for (size_t i = 0; i < ARRAY_SIZE(failures); i++) {
         fake_store_fail(b.store, STORE_DISCARD, failures[i], 1);
         cr_assert_eq(fail(&b, STORE_ACCEPT, failures[i], &x), statuses[i]);
-        expect_problem(&x, statuses[i], "the job store has not kept the job");
+        expect_problem(&x, statuses[i], "the job store did not accept the job");
     }
-    bench_pass(&b, 2000); /* what was received is discarded later */
+    bench_pass(&b, 2000); /* the received blocks are discarded later */
     intake_over(&b, 0);
 }
 
@@ -361,7 +361,7 @@ Test(intake, uploads_share_the_memory_for_items_and_go_on)
     struct memory_budget *memory = &b.replica.stage.jobs.item_memory;
     memory->most = 4 * MIB;
     for (unsigned i = 0; i < N; i++) {
-        upload(&b, &x[i], MIB - 10); /* too little for a whole block */
+        upload(&b, &x[i], MIB - 10); /* too little memory for a whole block */
         cr_assert_lt(memory->used, memory->most);
     }
     cr_assert_gt(memory->used, MIB);

@@ -147,7 +147,7 @@ Test(intake_key, a_job_of_which_nobody_knows_whether_it_was_accepted_is_found_by
     fake_store_fail(b.store, STORE_DISCARD, STORE_AWAY, 1);
     fake_store_run(b.store);
     expect_header(&x, "Retry-After: ");
-    expect_problem(&x, 503, "it is not known whether it has kept the job");
+    expect_problem(&x, 503, "it is not known whether the job was accepted");
     bench_pass(&b, 1000);
     post_key(&b, &y, "k1", JOB);
     cr_assert_eq(y.status, 202);

@@ -5,7 +5,7 @@
 #include "common/base/buf.h"
 #include "unit/leaks.h"
 
-/* Compares with a text such as "0+3 7+1". */
+/* Compares the list with a text such as "0+3 7+1". */
 static void expect(const struct range_list *l, const char *text)
 {
     struct buf got = {0};
