@@ -32,7 +32,8 @@ static void refuse(struct http_exchange *x, const struct jobspec_error *err)
     buf_release(&members);
 }
 
-/* The call has the read values and not the body, so it is in one form, and null has become the default. */
+/* The call has the parsed values instead of the body. So equal changes are equal texts, and a null has become the
+ * default value. */
 static void on_patch(struct errand *e)
 {
     struct jobspec spec;

@@ -15,7 +15,7 @@ static void answer_failure(struct errand *e, const struct store_call *call)
         store_problem_answer(e->exchange, call);
 }
 
-/* Tells those who wait for this job that its state may have changed. */
+/* Tells the requests that wait for this job that its state may have changed. */
 static void poke(struct errand *e)
 {
     job_watches_poke(&e->coordinator->watches, e->id);
@@ -73,7 +73,7 @@ static void on_removed(struct errand *e, struct store_call *call)
         answer_failure(e, call);
 }
 
-/* A job that had ended before is removed, unless the client wanted only to cancel it. */
+/* A job that had already ended is removed, unless the client only wanted to cancel it. */
 static void on_cancelled(struct errand *e, struct store_call *call)
 {
     if (errand_has_job(call)) {
@@ -86,7 +86,7 @@ static void on_cancelled(struct errand *e, struct store_call *call)
         if (e->only_cancel) return;
         errand_start(e, errand_call(e, STORE_REMOVE, on_removed));
     } else if (call->status == STORE_CONFLICT && e->exchange) {
-        store_problem_no_job(e->exchange, e->id); /* it is still being uploaded */
+        store_problem_no_job(e->exchange, e->id); /* its items are still being uploaded */
     } else {
         answer_failure(e, call);
     }

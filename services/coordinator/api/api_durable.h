@@ -15,7 +15,7 @@ void api_change_durable(struct http_exchange *x, struct coordinator *c);
 /* GET /v1/jobs: api_durable_list.c */
 void api_list_durable(struct http_exchange *x, struct coordinator *c);
 
-/* Handlers of routes; without a store they answer 404. Their data is the struct coordinator. */
+/* The handlers of routes. Without a store they answer 404. Their data is the struct coordinator. */
 
 /* POST /v1/jobs/{id}/redrive */
 void api_redrive_job(struct http_exchange *x, void *coordinator);

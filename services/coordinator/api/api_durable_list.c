@@ -53,7 +53,7 @@ static bool read_created_after(struct errand *e, struct store_filter *f, const c
 static bool read_created_before(struct errand *e, struct store_filter *f, const char *value)
 {
     if (!utc_time_parse(value, &f->created_before_ms)) return false;
-    if (f->created_before_ms <= 0) f->created_before_ms = 1; /* 0 means any time; no job is as old as this */
+    if (f->created_before_ms <= 0) f->created_before_ms = 1; /* 0 means any time; no job is as old as 1 */
     return true;
 }
 
@@ -90,7 +90,7 @@ static const char *const parameter_names[] = {"status",         "task",  "label"
                                               "created_before", "limit", "cursor", NULL};
 static_assert(ARRAY_SIZE(parameter_names) == ARRAY_SIZE(parameters) + 1, "a name for each parameter");
 
-/* Returns false after answering a request with a wrong parameter. */
+/* If a parameter is wrong, answers the request and returns false. */
 static bool read_filter(struct errand *e, struct store_filter *f)
 {
     for (size_t i = 0; i < ARRAY_SIZE(parameters); i++) {

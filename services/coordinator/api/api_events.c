@@ -18,9 +18,9 @@ struct events_watch {
     struct job_watch watch;
     bool open;                   /* the stream has begun */
     bool over;                   /* the last event is pending or was sent */
-    bool poked;                  /* there are news since the call that is open was started */
-    enum stored_state state;     /* of the last event */
-    char last_id[EVENT_ID_SIZE]; /* of the last event */
+    bool poked;                  /* something has changed since the open call was started */
+    enum stored_state state;     /* state of the last event */
+    char last_id[EVENT_ID_SIZE]; /* id of the last event */
     uint64_t asked_ns, sent_ns, progress_ns;
     struct buf pending;
     size_t pending_at;

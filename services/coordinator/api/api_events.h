@@ -2,8 +2,8 @@
  * GET /v1/jobs/{id}/events: the life of a durable job as server-sent events, until its end. Each event has the whole
  * document of the job, so an event that a client has missed is contained in the next one.
  *
- * The id of an event is the state of the job: "<redrives>-<fence>-<state>-<answers>". A client that comes back with it
- * as Last-Event-ID gets an event as soon as the state is another one.
+ * The id of an event is the state of the job: "<redrives>-<fence>-<state>-<answers>". A client may come back with this
+ * id as Last-Event-ID. It then gets an event as soon as the state differs from that id.
  */
 #ifndef FANTAIL_COORDINATOR_API_API_EVENTS_H
 #define FANTAIL_COORDINATOR_API_API_EVENTS_H

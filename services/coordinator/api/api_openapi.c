@@ -2,7 +2,7 @@
 
 #include "protocol/protocol.h"
 
-/* The path begins at the root of the source, where the compiler runs. */
+/* The path begins at the root of the source tree, because the compiler runs there. */
 __asm__(".section .rodata\n"
         ".global openapi_document\n"
         "openapi_document:\n"

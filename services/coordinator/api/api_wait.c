@@ -5,7 +5,7 @@
 #include "coordinator/results/results_reader.h"
 #include "coordinator/results/store_problem.h"
 
-/* The job has ended, so the answer is the one that a synchronous job would have. */
+/* The job has ended, so the client gets the answer that a synchronous job would have. */
 static void give_to_reader(struct errand *e)
 {
     struct http_exchange *x = e->exchange;
@@ -15,7 +15,7 @@ static void give_to_reader(struct errand *e)
     results_reader_answer(x, &e->coordinator->watches, e->id);
 }
 
-/* The job is committed, so a store that is away or broken now does not change the answer. */
+/* The job is committed. So the answer is the same if the store is away or broken now. */
 static void on_over(struct errand *e, struct store_call *call)
 {
     bool is_there = errand_has_job(call);

@@ -1,6 +1,6 @@
 /*
- * A request that waits for the job store. The client may hang up while a call is open: the call still takes effect, and
- * the errand lives until it is done.
+ * A request that waits for the job store. The client may hang up while a call is open. The call still takes effect, and
+ * the errand lives until the call is done.
  */
 #ifndef FANTAIL_COORDINATOR_API_ERRAND_H
 #define FANTAIL_COORDINATOR_API_ERRAND_H
@@ -18,7 +18,7 @@ struct errand {
     struct store_call *call;        /* the call that is open; NULL: none */
     /* A call is done. It is freed after this. `e->exchange` may be NULL. */
     void (*done)(struct errand *e, struct store_call *call);
-    char id[STORE_ID_SIZE]; /* of the job; "": none */
+    char id[STORE_ID_SIZE]; /* id of the job; "": none */
 
     /* For a request that waits for the end of the job. */
     void (*over)(struct errand *e, struct store_call *call);
@@ -27,20 +27,20 @@ struct errand {
     uint64_t deadline_ns, asked_ns;
 
     /* For a request with a body. */
-    void (*whole)(struct errand *e); /* the body is complete; NULL: a body is dropped */
+    void (*whole)(struct errand *e); /* called when the body is complete; NULL: a body is dropped */
     struct buf body;
 
     bool only_cancel; /* for a DELETE: a job that has ended is not removed */
 
-    /* For a list: what the filter borrows. */
+    /* For a list: the texts that the filter borrows. */
     char *task, *label;
 
-    /* For a POST whose client waits. */
+    /* For a POST whose client waits for the end of the job. */
     struct stored_job accepted;
     struct preferences prefer;
 };
 
-/* Accepts the exchange and returns the errand, which is about the job `id`; "": about none. */
+/* Accepts the exchange and returns the errand. It is about the job `id`, or about no job if `id` is "". */
 struct errand *errand_for(struct http_exchange *x, struct coordinator *c, const char *id);
 /* Accepts the exchange and returns the errand. If the path has an id that no stored job can have, answers 404 and
  * returns NULL. */
@@ -50,14 +50,15 @@ struct store_call *errand_call(struct errand *e, enum store_op op,
                                void (*done)(struct errand *e, struct store_call *call));
 void errand_start(struct errand *e, struct store_call *call);
 /* Asks for the job until it has ended, `deadline_ns` has passed, the coordinator drains, or the store has failed. Then
- * calls `over` with the last READ_JOB, as errand_start() calls `done`, unless the client is gone. Once the job is
- * known (e->known), a store that is away for a moment has not failed. */
+ * calls `over` with the last READ_JOB, in the way in which errand_start() calls `done`. If the client is gone, `over`
+ * is not called. After the job was read once (e->known), STORE_AWAY is not a failure, and the errand asks again. */
 void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct errand *e, struct store_call *call));
-/* Whether the call has found a job that clients can see. A job whose items are still being uploaded cannot be seen. */
+/* Returns whether the call has found a job that clients can see. They cannot see a job while its items are being
+ * uploaded. */
 bool errand_has_job(const struct store_call *call);
 /* Answers with the document of the job. */
 void errand_answer_job(struct errand *e, int status, const struct stored_job *job);
-/* Appends the document of a job, with what this coordinator knows if it runs here. */
+/* Appends the document of a job. If the job runs here, the document has the current facts of this coordinator. */
 void errand_write_job(const struct coordinator *c, struct buf *out, const struct stored_job *job);
 
 #endif

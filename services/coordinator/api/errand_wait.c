@@ -11,7 +11,7 @@ bool errand_has_job(const struct store_call *call)
 
 static void on_read(struct errand *e, struct store_call *call);
 
-/* What the store answers to a call that is open may be older than the news. */
+/* If a call is open, its result may be older than the change, so the store is asked again. */
 static void ask(struct errand *e)
 {
     e->poked = e->call != NULL;

@@ -35,7 +35,7 @@ static void append(struct index_run *r, const struct answer_span *s)
         r->spans[r->n++] = *s;
 }
 
-/* Returns the position of the first span that begins after `index`. */
+/* Returns the position of the first span that begins after the item `index`. */
 static size_t first_after(const struct index_run *r, uint64_t index)
 {
     size_t low = r->from, high = r->n;
@@ -55,7 +55,7 @@ static void release_run(struct index_run *r)
     *r = (struct index_run){0};
 }
 
-/* The next span of a run that is being merged. A part of it may have been cut off. */
+/* One side of a merge: the next span of its run. The beginning of the span may have been cut off. */
 struct merge_side {
     const struct index_run *run;
     size_t at;
@@ -93,8 +93,8 @@ static void write_until(struct index_run *out, struct merge_side *m, uint64_t in
     pass(m, index);
 }
 
-/* Neither side is at its end. Writes the head that begins first, up to the other head. If they begin together, the head
- * of the later block hides a part of the other head. */
+/* Call it while neither side is at its end. Writes the head that begins first, up to the begin of the other head. If
+ * both begin at the same item, the head of the later block hides a part of the other head. */
 static void merge_step(struct index_run *out, struct merge_side *a, struct merge_side *b)
 {
     struct merge_side *early = a->head.first <= b->head.first ? a : b, *late = early == a ? b : a;
@@ -112,7 +112,7 @@ static void merge_step(struct index_run *out, struct merge_side *a, struct merge
 static struct index_run merge(const struct index_run *x, const struct index_run *y)
 {
     struct merge_side a = begin_side(x), b = begin_side(y);
-    /* Each overlap can cut a span in two, at most once for each span of the other run. */
+    /* Each span of the other run can cut at most one span in two. */
     struct index_run out = {.spans = xmalloc((2 * (run_length(x) + run_length(y)) + 1) * sizeof *out.spans)};
     while (a.head.n && b.head.n) merge_step(&out, &a, &b);
     while (a.head.n) write_until(&out, &a, UINT64_MAX);
@@ -177,7 +177,7 @@ static void add_run(struct answer_index *ix, struct index_run run)
     if (ix->max_spans && answer_index_spans(ix) > ix->max_spans) forget_the_highest(ix);
 }
 
-/* A block as spans. */
+/* The spans of a block. */
 
 static int by_first(const void *a, const void *b)
 {
@@ -192,8 +192,8 @@ static void sort(struct answer_span *spans, size_t n)
     if (i < n) qsort(spans, n, sizeof *spans, by_first);
 }
 
-/* Converts the ranges, which count their lines in the order in which they stand. Returns false when one of them is
- * wrong. */
+/* Converts ranges to spans. The lines of the ranges follow each other in the order of the ranges. Returns false if a
+ * range is wrong. */
 static bool read_block_ranges(const struct block *b, struct answer_span *spans, size_t *n)
 {
     uint64_t line = 0;
@@ -278,13 +278,13 @@ static bool find_in_run(const struct index_run *r, uint64_t index, struct answer
     return true;
 }
 
-/* Returns whether `s` is to be used instead of `best`: it begins earlier, or hides it. */
+/* Returns whether `s` is used instead of `best`, because `s` begins earlier, or hides `best`. */
 static bool is_better(const struct answer_span *s, const struct answer_span *best)
 {
     return s->first < best->first || (s->first == best->first && s->block > best->block);
 }
 
-/* Ends a span where a span of another run begins, because the other one may hide it. */
+/* Ends a span where a span of another run begins, because the other span may hide the rest. */
 static void end_before_next(const struct answer_index *ix, struct answer_span *span)
 {
     for (size_t i = 0; i < ix->run_count; i++) {

@@ -1,7 +1,7 @@
 /*
- * Says in which block of the store the answer of each item of a job is. It is filled from the ranges of the job's
- * blocks (STORE_READ_RANGES), in any order. It works for millions of ranges: a lookup takes O(log^2 n), and adding a
- * range takes O(log n) on average. Pure. Owner: the struct that embeds it.
+ * Finds the block of the store that has the answer of an item. The ranges of the job's blocks (STORE_READ_RANGES) are
+ * added in any order. The index works for millions of ranges: a lookup takes O(log^2 n), and adding a range takes O(log
+ * n) on average. Pure. Owner: the struct that embeds it.
  *
  * The ranges are in a few sorted arrays, each at least twice as long as the next one. A new block becomes a new array,
  * and arrays of similar length are merged. (The idea: J. L. Bentley and J. B. Saxe, "Decomposable searching problems",
@@ -11,8 +11,8 @@
  * `horizon` is the first item whose answers it may have forgotten. To read on from there, call answer_index_clear() and
  * add all blocks again.
  *
- * Each item has one answer. The index of a reader may know an answer that a redrive has removed since. So if two blocks
- * have an answer of the same item, the later block counts.
+ * Each item has one answer. But the index of a reader may have an answer that a redrive has removed in the meantime. So
+ * if two blocks have an answer of the same item, the later block counts.
  */
 #ifndef FANTAIL_COORDINATOR_RESULTS_ANSWER_INDEX_H
 #define FANTAIL_COORDINATOR_RESULTS_ANSWER_INDEX_H
@@ -30,7 +30,7 @@ struct answer_span {
     bool is_repeated; /* this line is the answer of each of the n items */
 };
 
-/* Spans in the order of their items. They do not overlap. Those before `from` are no longer needed. */
+/* Spans in the order of their items. They do not overlap. The spans before `from` are no longer needed. */
 struct index_run {
     struct answer_span *spans;
     size_t from, n;
@@ -50,17 +50,17 @@ struct answer_index {
 void answer_index_init(struct answer_index *ix, size_t max_spans);
 /* Releasing a zeroed index is fine. */
 void answer_index_release(struct answer_index *ix);
-/* Forgets everything. From now on it keeps only answers of items from `floor` on. */
+/* Forgets everything. After this, the index keeps only answers of items from `floor` on. */
 void answer_index_clear(struct answer_index *ix, uint64_t floor);
-/* Adds the ranges of a block. Blocks without answers are ignored. Returns false, and adds nothing, if its ranges
- * overlap or exceed 2^64: such a block is damaged. */
+/* Adds the ranges of a block. Blocks without answers are ignored. If the ranges overlap or exceed 2^64, the block is
+ * damaged. Then returns false and adds nothing. */
 MUST_CHECK bool answer_index_add(struct answer_index *ix, const struct block *b);
-/* Frees what is known of items below `index`. It is not looked up any more. */
+/* Frees the spans of items below `index`. These items must not be looked up any more. */
 void answer_index_drop_below(struct answer_index *ix, uint64_t index);
 /* Finds the first item at or after `index` whose answer is known. The span begins with this item. Returns false if
  * there is none. */
 MUST_CHECK bool answer_index_find(const struct answer_index *ix, uint64_t index, struct answer_span *span);
-/* Returns how many spans it has in memory. */
+/* Returns how many spans are in memory. */
 size_t answer_index_spans(const struct answer_index *ix);
 
 #endif

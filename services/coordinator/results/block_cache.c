@@ -35,7 +35,7 @@ bool block_cache_note(struct block_cache *c, uint64_t number, uint64_t item)
     return b != NULL;
 }
 
-/* Returns the position of the block that is needed last; c->count when only `keep` is left. */
+/* Returns the position of the block that is needed last, or c->count if only `keep` is left. */
 static size_t find_last(const struct block_cache *c, uint64_t keep)
 {
     size_t last = c->count;
@@ -71,7 +71,7 @@ static void mark_lines(struct cached_block *b)
     }
 }
 
-/* Returns the bytes of the blocks of which no next item is known. */
+/* Returns the bytes of the blocks without a known next item. */
 static size_t spare_bytes(const struct block_cache *c)
 {
     size_t bytes = 0;
@@ -95,11 +95,11 @@ void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint
     mark_lines(to);
 }
 
-/* Returns where the line begins. For the number of lines, it returns where the last line ends. */
+/* Returns the position where the line begins. If `line` is the number of lines, returns the end of the last line. */
 static size_t find_line(const struct cached_block *b, uint64_t line)
 {
     if (line == 0) return 0;
-    uint64_t mark = (line - 1) / LINES_OF_A_MARK; /* of the line before it, which exists */
+    uint64_t mark = (line - 1) / LINES_OF_A_MARK; /* the newline of the previous line, which exists */
     const char *at = b->lines.data + b->marks[mark];
     for (uint64_t skip = line - mark * LINES_OF_A_MARK; skip > 0; skip--)
         at = (const char *)memchr(at, '\n', b->lines.len - (size_t)(at - b->lines.data)) + 1;

@@ -1,7 +1,7 @@
 /*
- * Tells those who wait for news of stored jobs when to ask the store: at once when this coordinator has recorded
- * something, and regularly for what other coordinators record. Owner of the list: the coordinator. Owner of a watch:
- * the request that waits.
+ * Tells waiting requests when to ask the store about their jobs. A request asks at once when this coordinator has
+ * recorded something. It also asks regularly, because other coordinators record too. Owner of the list: the
+ * coordinator. Owner of a watch: the request that waits.
  */
 #ifndef FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
 #define FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
@@ -25,9 +25,9 @@ struct job_watches {
     uv_timer_t timer; /* runs while there are watches */
 };
 
-/* The functions may add watches, and remove their own watch, but not others. */
+/* The functions may add watches, and may remove their own watch, but no other watch. */
 struct job_watch_ops {
-    /* Something was recorded. */
+    /* Called when something was recorded. */
     void (*poke)(void *owner);
     /* Called about ten times a second. */
     void (*tick)(void *owner, uint64_t now_ns);
@@ -44,7 +44,7 @@ struct job_watch {
 };
 
 void job_watches_start(struct job_watches *l, uv_loop_t *loop);
-/* Call it when something of this job was recorded, or its state has changed. */
+/* Call it when answers of this job were recorded, or when its state has changed. */
 void job_watches_poke(struct job_watches *l, const char *id);
 void job_watches_drain(struct job_watches *l);
 /* Closes the timer. The loop must keep running until it is closed. All watches must have been removed. */

@@ -5,12 +5,12 @@
 #include "coordinator/results/results_internal.h"
 #include "coordinator/results/store_problem.h"
 
-/* How long a reader that has read everything waits until it asks again. The time grows while nothing comes. */
+/* A reader that has read everything asks again after this time. The time grows while nothing comes. */
 #define ASK_GAP_LEAST_NS (200 * NS_PER_MS)
 #define ASK_GAP_MOST_NS  (1000 * NS_PER_MS)
-/* Blocks that a reader holds in memory, and all readers together. Each reader may hold two blocks in any case. */
+/* Bytes of blocks that one reader and all readers together hold in memory. Each reader may always hold two blocks. */
 #define CACHE_BYTES       (16 * (size_t)MIB)
-#define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* of blocks that are not known to be needed again */
+#define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* bytes of blocks without a known next item */
 #define CACHE_TOTAL_BYTES (128 * (size_t)MIB)
 
 /* Calls. */
@@ -31,14 +31,14 @@ void results_forget_ask(struct results_reader *r)
     r->asking = NULL;
 }
 
-/* A block has come, or will not come: the next reader may go on. */
+/* Call it when a block has come or will not come. The next reader may then go on. */
 static void leave_gate(struct job_watches *l)
 {
     struct read_gate_place *next = read_gate_leave(&l->gate);
     if (next) http_exchange_wake(CONTAINER_OF(next, struct results_reader, place)->exchange);
 }
 
-/* The reader that wanted the block has gone. */
+/* The reader that wanted the block is gone. */
 static void on_unwanted_block(struct store_call *call)
 {
     leave_gate(call->data);
@@ -76,14 +76,14 @@ static void ask_later(struct results_reader *r, bool something_came)
     r->ask_at_ns = now_ns() + r->ask_gap_ns;
 }
 
-/* The store is away. */
+/* Call it when the store is away. */
 static void back_off(struct results_reader *r)
 {
     ask_later(r, false);
     r->backs_off = true;
 }
 
-/* A call has failed while the stream is open. */
+/* Call it when a call has failed while the stream is open. */
 static void fail_open(struct results_reader *r, const struct store_call *call)
 {
     if (call->status == STORE_NOT_FOUND)
@@ -134,7 +134,7 @@ static bool was_redriven(const struct results_reader *r, const struct stored_job
     return r->state == STREAM_OPEN && now->redrives != r->job.redrives;
 }
 
-/* Each recorded answer is counted, so without a change of the counts there is no new range. */
+/* The job counts each recorded answer. So if the counts have not changed, there is no new range. */
 static bool has_news(const struct results_reader *r)
 {
     const struct stored_counts *n = &r->job.counts;
@@ -197,8 +197,9 @@ static bool add_ranges(struct results_reader *r, const struct store_call *call)
     return true;
 }
 
-/* All ranges have been read that the store had. If the job had ended before, nothing more will come. The state is read
- * once more, because the job may have been redriven since, and then answers are missing that will come. */
+/* Call it when all ranges of the store were read. If the job had ended before the reading, no more answers come. But
+ * the job may have been redriven during the reading. Then some answers are still missing, so the state is read once
+ * more. */
 static void take_last_ranges(struct results_reader *r, bool something_came)
 {
     const struct stored_counts *n = &r->job.counts;
@@ -283,7 +284,8 @@ static void on_block(struct store_call *call)
     store_call_free(call);
 }
 
-/* Whether this reader may read a block now. Without room it does not keep blocks that others need the room for. */
+/* Returns whether this reader may read a block now. If there is no room, the reader drops the blocks for which other
+ * readers need the room. */
 static bool may_read(struct results_reader *r, bool is_needed_now)
 {
     struct read_gate *gate = &r->watch.list->gate;

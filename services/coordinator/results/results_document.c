@@ -1,6 +1,7 @@
 /*
- * What stands around the answers: the lines of a stream, or the parts of a document. The errors of a document follow
- * its results. They are read from the store again, so no error is kept in memory.
+ * Writes the parts before and after the answers: the other lines of a stream, or the other parts of a document. In a
+ * document, the errors follow the results. The errors are read from the store a second time, so no error is kept in
+ * memory.
  */
 #include "common/observe/utc_time.h"
 #include "coordinator/durable/job_document.h"

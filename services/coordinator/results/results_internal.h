@@ -10,11 +10,12 @@
 #include "coordinator/results/job_watch.h"
 
 enum results_state { STREAM_ASKING, STREAM_OPEN, STREAM_TAIL, STREAM_CUT, STREAM_STATE_COUNT };
-/* What is being written. A document has two parts with answers, and each of them is one reading of the whole job. */
+/* The part that is being written. A document has two parts with answers. For each of them, the reader goes through the
+ * whole job once. */
 enum results_part { PART_LINES, PART_VALUES, PART_ERRORS };
 enum results_filter { ONLY_BOTH, ONLY_VALUES, ONLY_ERRORS, ONLY_COUNT };
 
-/* What the client asks for. */
+/* The request of the client. */
 struct results_query {
     uint64_t from;
     enum results_filter only;
@@ -27,41 +28,42 @@ struct results_reader {
     enum results_state state;
     struct results_query query;
     enum results_part part;
-    struct stored_job job; /* as it was last read */
+    struct stored_job job; /* the job as it was last read */
     bool runs;             /* consecutive items with the same error get one line */
 
-    /* What is known of the answers. */
+    /* The known answers. */
     struct answer_index index;
-    uint64_t last_block;     /* the ranges up to this block are in the index */
-    uint64_t ranged_answers; /* answers that had been recorded before all ranges were read; UINT64_MAX: not known */
-    bool more;               /* the store has ranges of later blocks */
-    bool has_ended;          /* the job had ended before the last ranges were read */
-    bool complete;           /* it has ended, and all its answers are in the index */
+    uint64_t last_block; /* the ranges up to this block are in the index */
+    uint64_t
+        ranged_answers; /* answers that were recorded when the reading of the ranges began; UINT64_MAX: not known */
+    bool more;          /* the store has ranges of later blocks */
+    bool has_ended;     /* the job had ended before the last ranges were read */
+    bool complete;      /* the job has ended, and all its answers are in the index */
 
     /* The answers that are being written. */
     uint64_t position;        /* the item that is written next */
-    struct answer_span span;  /* begins with that item; n is 0: there is none */
-    bool placed;              /* span_at and span_end are known */
+    struct answer_span span;  /* begins with the item `position`; n is 0: there is none */
+    bool placed;              /* span_at and span_end are set */
     size_t span_at, span_end; /* the bytes of the span in its block */
     struct buf missing;       /* the line of items that have no answer although the job has ended */
     struct result_writer writer;
     struct block_cache cache;
     unsigned spans_read;    /* spans that were written or skipped */
     unsigned ahead_at_span; /* when to look again for the next block to read */
-    uint64_t ahead_bytes;   /* used while it looks: the answers that come before that block */
+    uint64_t ahead_bytes;   /* used during this look: the bytes of answers before that block */
     struct buf pending;     /* what is sent before the next answer: control lines, the last line */
     size_t pending_at;
 
     /* The calls that are open; NULL: none. */
     struct store_call *asking;    /* READ_JOB or READ_RANGES */
     struct store_call *reading;   /* READ_BLOCK */
-    struct read_gate_place place; /* while it waits to read a block */
-    size_t held_bytes;            /* of `cache`, as counted in the gate */
+    struct read_gate_place place; /* set while the reader waits to read a block */
+    size_t held_bytes;            /* bytes of `cache`, as counted in the gate */
     uint64_t reading_for;         /* the first item whose answer is needed from that block */
     bool poked;                   /* something was recorded since the store was last asked */
     uint64_t ask_at_ns, ask_gap_ns;
-    bool backs_off;        /* the last question has failed, and nothing is asked before ask_at_ns */
-    uint64_t missed_block; /* the last block that the store did not have; 0: none */
+    bool backs_off;        /* the last call failed, so no call is started before ask_at_ns */
+    uint64_t missed_block; /* the last block that was missing in the store; 0: none */
     uint64_t read_at_ns;   /* no block is read before this time, because the last call failed */
 
     uint64_t pulled_ns, last_output_ns, last_progress_ns;
@@ -76,9 +78,9 @@ void results_open(struct results_reader *r);
 void results_rewind(struct results_reader *r);
 /* Ends the stream without a last line, and logs why. */
 void results_cut(struct results_reader *r, const char *why);
-/* Ends the stream with the line of a job that is removed. */
+/* Ends the stream with the last line of a job that was removed. */
 void results_end_removed(struct results_reader *r);
-/* Forgets what is known of the answers, and asks the store again. */
+/* Forgets the known answers, and asks the store again. */
 void results_restart(struct results_reader *r);
 /* Tells the cache which of its blocks are needed next. */
 void results_plan(struct results_reader *r);
@@ -87,34 +89,35 @@ bool results_are_dry(const struct results_reader *r);
 
 /* results_document.c */
 
-/* Writes what comes before the first answer. */
+/* Writes the part before the first answer. */
 void results_begin(struct results_reader *r);
-/* All answers of this part were written. Writes what follows. Returns whether this was the last part. */
+/* Call it when all answers of this part were written. Writes the text after them. Returns whether this was the last
+ * part. */
 MUST_CHECK bool results_end_part(struct results_reader *r);
-/* Writes what shows that the connection is alive. */
+/* Writes a heartbeat, which shows that the connection is alive. */
 void results_add_heartbeat(struct results_reader *r);
 
 /* results_calls.c */
 
 /* Asks for the state of the job, and then for the ranges of new blocks. */
 void results_ask(struct results_reader *r);
-/* Asks for more ranges, if it is known that there are more. */
+/* Asks for more ranges, if the store is known to have more. */
 void results_ask_more(struct results_reader *r);
-/* Reads a block, if no other one is being read. `item` is the first item whose answer is needed. If there is no room
- * for the block, the exchange is woken later. */
+/* Reads a block, if no other block is being read. `item` is the first item whose answer is needed from the block. If
+ * there is no room for the block, the exchange is woken later. */
 void results_read_block(struct results_reader *r, uint64_t number, uint64_t item);
 /* Drops all blocks that this reader holds. They are read again when they are needed. */
 void results_drop_blocks(struct results_reader *r);
 /* Returns how many bytes of blocks this reader may hold. */
 size_t results_cache_cap(const struct results_reader *r);
-/* What the store answers to the last question no longer counts. */
+/* Makes the reader ignore the result of the open call that asks the store. */
 void results_forget_ask(struct results_reader *r);
-/* The calls that are open no longer refer to the reader. */
+/* Detaches the open calls from the reader. */
 void results_detach_calls(struct results_reader *r);
 
 /* results_query.c */
 
-/* Reads the query. Returns false after answering it when it is wrong. */
+/* Reads the query. If it is wrong, answers the request and returns false. */
 MUST_CHECK bool results_read_query(struct http_exchange *x, struct results_query *query);
 
 #endif

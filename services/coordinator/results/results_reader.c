@@ -9,14 +9,14 @@
 #include "coordinator/results/results_internal.h"
 #include "protocol/protocol.h"
 
-enum { INDEX_SPANS = 100 * 1000 };       /* spans in memory; each takes 40 bytes */
-enum { SPANS_OF_A_PULL = 2000 };         /* spans that are skipped at once, so that other requests are not delayed */
-enum { PLAN_SPANS = 256 };               /* how far it looks ahead for blocks that are needed */
-enum { AHEAD_BYTES = 2 * 1024 * 1024 };  /* a block is read when the answers before it are about this long */
-enum { FULL_GAP_SPANS = 32 };            /* if its memory is full, it looks again after this many spans */
-enum { DROP_AFTER_SPANS = 256 };         /* how often the index is told what was read */
-#define CACHE_IDLE_NS  (5 * NS_PER_S)    /* if the client reads nothing for this time, the blocks are dropped */
-#define SCARCE_IDLE_NS (100 * NS_PER_MS) /* the same if other readers wait for room */
+enum { INDEX_SPANS = 100 * 1000 };      /* spans in memory; each takes 40 bytes */
+enum { SPANS_OF_A_PULL = 2000 };        /* the most spans that one pull skips, so that other requests are not delayed */
+enum { PLAN_SPANS = 256 };              /* the reader looks this far ahead for blocks that it needs */
+enum { AHEAD_BYTES = 2 * 1024 * 1024 }; /* a block is read when about this many bytes of answers come before it */
+enum { FULL_GAP_SPANS = 32 };           /* if the memory of the reader is full, it looks again after this many spans */
+enum { DROP_AFTER_SPANS = 256 };        /* after this many spans the index drops the spans that were read */
+#define CACHE_IDLE_NS  (5 * NS_PER_S)   /* if the client reads nothing for this time, the blocks are dropped */
+#define SCARCE_IDLE_NS (100 * NS_PER_MS) /* the same, while other readers wait for room */
 
 static const char *const state_names[] = {
     [STREAM_ASKING] = "asking", [STREAM_OPEN] = "open", [STREAM_TAIL] = "tail", [STREAM_CUT] = "cut"};
@@ -29,9 +29,9 @@ void results_move(struct results_reader *r, enum results_state to)
     r->state = to;
 }
 
-/* What comes next. */
+/* The functions below find the next answers. */
 
-/* The items from `position` up to `end` have no answer, and will get none: the job was cancelled before it ran. */
+/* The items from `position` up to `end` will never have an answer, because the job was cancelled before it ran. */
 static struct answer_span make_missing(struct results_reader *r, uint64_t end)
 {
     static const char cancelled[] = "{\"name\":\"cancelled\",\"cause\":\"the job ended before this item was sent\"}";
@@ -40,7 +40,7 @@ static struct answer_span make_missing(struct results_reader *r, uint64_t end)
     return (struct answer_span){.first = r->position, .n = end - r->position, .is_error = true, .is_repeated = true};
 }
 
-/* Sets *span to the answers that come next. Returns false if they are not known yet, or at the end. */
+/* Sets *span to the next answers. Returns false at the end, or if the next answers are not known yet. */
 static bool find_next(struct results_reader *r, struct answer_span *span)
 {
     bool found = answer_index_find(&r->index, r->position, span);
@@ -83,7 +83,7 @@ static void pass(struct results_reader *r, uint64_t items, size_t bytes)
     if (++r->spans_read % DROP_AFTER_SPANS == 0) answer_index_drop_below(&r->index, r->position);
 }
 
-/* Makes r->span the next answers that the client wants. Returns false if there are none now. */
+/* Sets r->span to the next answers that the client wants. Returns false if there are none now. */
 static bool begin_span(struct results_reader *r)
 {
     for (unsigned skipped = 0; !r->span.n; skipped++) {
@@ -105,8 +105,8 @@ static bool begin_span(struct results_reader *r)
     return true;
 }
 
-/* Goes through the next spans that the client wants. Calls `fn` for each until it returns false. Returns how many spans
- * it has passed. */
+/* Calls `fn` for each of the next spans that the client wants, until `fn` returns false. Returns how many spans were
+ * passed. */
 static unsigned each_next_span(struct results_reader *r,
                                bool (*fn)(struct results_reader *r, const struct answer_span *s))
 {
@@ -131,8 +131,8 @@ void results_plan(struct results_reader *r)
     each_next_span(r, note_span);
 }
 
-/* Reads the first block that is needed and not here, if it is needed soon and no block that is needed earlier would be
- * dropped for it. */
+/* Reads the first needed block that the cache does not have. It is read only if it is needed soon, and if no block that
+ * is needed earlier is dropped for it. */
 static bool read_if_missing(struct results_reader *r, const struct answer_span *s)
 {
     const struct cached_block *b = block_cache_find(&r->cache, s->block);
@@ -149,8 +149,8 @@ static bool read_if_missing(struct results_reader *r, const struct answer_span *
     return false;
 }
 
-/* Starts to read the next block that is needed and not here. The more spans it has to look at, the less often it looks,
- * so that it takes little time for each span. */
+/* Starts to read the next needed block that the cache does not have. It looks less often after it has passed many
+ * spans, so that it takes little time for each span. */
 static void read_ahead(struct results_reader *r)
 {
     if (r->reading || (int)(r->spans_read - r->ahead_at_span) < 0) return;
@@ -159,7 +159,7 @@ static void read_ahead(struct results_reader *r)
     r->ahead_at_span += each_next_span(r, read_if_missing) / 8;
 }
 
-/* Returns the lines of r->span. Returns NULL if its block must be read first. */
+/* Returns the lines of r->span, or NULL if their block must be read first. */
 static const char *read_span(struct results_reader *r, size_t *len)
 {
     if (!r->span.block) {
@@ -209,7 +209,7 @@ static size_t write_span(struct results_reader *r, char *dst, size_t cap)
     return n.bytes;
 }
 
-/* Fills dst with answers, and control lines between them, until dst is full or nothing more is known. */
+/* Fills dst with answers and control lines, until dst is full or no next answer is known. */
 static size_t pull_lines(struct results_reader *r, char *dst, size_t cap)
 {
     size_t total = 0;

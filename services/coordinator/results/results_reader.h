@@ -1,7 +1,7 @@
 /*
- * Answers GET /v1/jobs/{id}/results: the answers of a stored job as NDJSON lines, in the order of the items, as fast as
- * the client reads them. It follows a job that has not ended. It holds a few blocks of answers, whatever the size of
- * the job.
+ * Answers GET /v1/jobs/{id}/results. It sends the answers of a stored job as NDJSON lines, in the order of the items,
+ * as fast as the client reads them. If the job has not ended, it waits for further answers. It holds a few blocks of
+ * answers, whatever the size of the job.
  *
  *              the store has the job                 the last line is pending
  *   ASKING --------------------------> OPEN --------------------------------> TAIL
@@ -20,8 +20,8 @@ struct job_watches;
 
 /* The handler of the route. Its path has the parameter `id`. `watches` is borrowed until the exchange is over. */
 void results_reader_handle(struct http_exchange *x, struct job_watches *watches);
-/* Takes over the exchange, and answers with the results of a job that has ended, as a synchronous job is answered: with
- * one document, or with lines if the client asks for them. If the job is removed or redriven meanwhile, the document is
+/* Takes over the exchange of a job that has ended, and answers with its results, like a synchronous job. The answer is
+ * one document, or lines if the client asks for them. If the job is removed or redriven meanwhile, the document is
  * cut. */
 void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id);
 

@@ -1,4 +1,4 @@
-/* Answers a request with the problem that a call to the store ended with. */
+/* Answers a request whose call to the store has failed, with the problem for its status. */
 #ifndef FANTAIL_COORDINATOR_RESULTS_STORE_PROBLEM_H
 #define FANTAIL_COORDINATOR_RESULTS_STORE_PROBLEM_H
 
