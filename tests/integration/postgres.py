@@ -7,7 +7,7 @@
     server.stop()
     server.remove()
 
-initdb and postgres refuse to run as root. So they run as another user then, with a folder that belongs to this user.
+initdb and postgres refuse to run as root. So as root, they run as another user, and the folder belongs to that user.
 """
 import glob
 import itertools
@@ -35,7 +35,7 @@ lc_messages = 'C'
 
 
 def programs():
-    """The folder of initdb and postgres of the newest version; None: there is none."""
+    """Returns the folder with initdb and postgres of the newest version, or None."""
     folders = [f for f in glob.glob("/usr/lib/postgresql/*/bin") if os.access(f + "/initdb", os.X_OK)]
     if folders:
         return max(folders, key=lambda f: int(re.sub(r"\D", "", f) or 0))
@@ -81,7 +81,7 @@ class Server:
         self.process.send_signal(signal.SIGHUP)
 
     def admit(self, lines):
-        """Replaces the rules by which clients are admitted."""
+        """Replaces the rules for the access of clients (pg_hba.conf)."""
         with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="utf-8") as rules:
             rules.write(lines)
 
@@ -102,7 +102,7 @@ class Server:
         return "accepting" in self.run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port.number), check=False)
 
     def stop(self, number=signal.SIGINT):
-        """SIGINT ends it in order, and SIGQUIT at once, as `pg_ctl stop -m immediate`."""
+        """SIGINT ends the server in order. SIGQUIT ends it at once, as `pg_ctl stop -m immediate` does."""
         if not self.process:
             return
         if self.process.poll() is None:

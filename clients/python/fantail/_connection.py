@@ -17,7 +17,7 @@ class Lost(Exception):
 
 
 class Connection(Generic[W]):
-    """`work` is what the request that is under way belongs to; None if the connection is idle."""
+    """`work` is the work of the current request, or None if the connection is idle."""
 
     def __init__(self, path: str) -> None:
         self.work: Optional[W] = None
@@ -49,11 +49,12 @@ class Connection(Generic[W]):
         except BlockingIOError:
             pass
         except OSError:
-            # A coordinator that refuses a request may answer before it has read all of it. Reading tells.
+            # A coordinator that refuses a request may answer before it has read the whole request. So the answer is
+            # read next.
             self._unsent = memoryview(b"")
 
     def read(self) -> Optional[HttpAnswer]:
-        """Reads what has come. Returns the answer if it is whole."""
+        """Reads the bytes that have come. Returns the answer if it is whole."""
         try:
             data = self._socket.recv(_READ_BYTES)
         except BlockingIOError:
@@ -65,7 +66,7 @@ class Connection(Generic[W]):
         return self._reader.feed(data)
 
     def close(self) -> None:
-        """Cancels the work that is under way."""
+        """Cancels the current work."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -3,8 +3,9 @@
     add(), cancel(), close(), terminate()  any thread
     everything else                        the background thread, which alone uses the connections and the fleet
 
-As many works are under way as the fleet has processes, each on its own connection. So they begin in the order in which
-they were added: the coordinator gives no such promise for several jobs that wait. A call may wait for an earlier one.
+Each process of the fleet has at most one current work, which has its own connection. So the works begin in the order in
+which they were added. A coordinator does not promise this order for several jobs that wait. The order matters because a
+call may wait for an earlier call.
 """
 from __future__ import annotations
 
@@ -34,14 +35,14 @@ NEVER_SPLIT = ("coordinator_lost", "function_not_unpicklable")
 
 
 class Source:
-    """Makes works when there is room for them."""
+    """A source of works, which makes them when there is room for them."""
 
     def pull(self) -> Optional[Work]:
         """Returns the next work; None if there are no more."""
         raise NotImplementedError
 
     def fail(self, error: BaseException) -> None:
-        """There will be no more calls of pull()."""
+        """Called when pull() will not be called any more."""
         raise NotImplementedError
 
 
@@ -82,7 +83,7 @@ class Engine:
     # ---- any thread ----
 
     def function(self, data: bytes) -> Function:
-        """Takes the pickle of a function."""
+        """Makes a Function of a pickled function."""
         if len(data) <= LARGE_FUNCTION_BYTES:
             return Function(data, False)
         return Function(os.fsencode(self._fleet.write_file(data)), True)
@@ -99,13 +100,13 @@ class Engine:
         self._wake()
 
     def cancel(self, work: Work) -> None:
-        """Stops the process of a work that is under way. Neither finish() nor fail() will be called."""
+        """Stops the process of a current work. Neither finish() nor fail() will be called."""
         with self._lock:
             self._unwanted.add(work)
         self._wake()
 
     def take_pending(self) -> "list[Union[Work, Source]]":
-        """Removes and returns what has not begun."""
+        """Removes and returns the works that have not begun."""
         with self._lock:
             taken = list(self._queue)
             self._queue.clear()
@@ -124,7 +125,7 @@ class Engine:
 
     def _move(self, state: State) -> None:
         if os.getpid() != self._owner:
-            return  # a fork cannot use the lock, which may have been held
+            return  # a forked child cannot use the lock, which may have been held
         order = list(State)
         with self._lock:
             if order.index(state) <= order.index(self._state):
@@ -283,7 +284,7 @@ class Engine:
                 self._settle(work, answer)
 
     def _lost(self, work: Work) -> None:
-        """The coordinator went away, or is being started again. Its unanswered works are sent again, after a while."""
+        """The coordinator was lost, or is being started again. Its unanswered works are sent again after a while."""
         work.losses += 1
         if work.losses > MOST_LOSSES:
             error = ItemError("coordinator_lost", "the coordinator was lost several times before the answer",
@@ -307,7 +308,7 @@ class Engine:
         self._guard(lambda: work.finish(outcomes))
 
     def _failed(self, work: Work, error: BaseException) -> None:
-        """If several calls failed together, each of them runs again, to find the one that is the cause."""
+        """If several calls failed together, each call runs again alone, to find the cause."""
         if isinstance(error, ItemError):
             error.attempts += work.attempts - 1
         may_split = not isinstance(error, FleetError) and getattr(error, "name", "") not in NEVER_SPLIT
@@ -346,7 +347,8 @@ class Engine:
 
 @atexit.register
 def _end_all() -> None:
-    """As in concurrent.futures, the interpreter first finishes the calls of executors. Pools just end."""
+    """When the interpreter exits, it first finishes the calls of executors, as in concurrent.futures. Pools end at
+    once."""
     engines = [engine for engine in _engines if engine._owner == os.getpid()]
     try:
         for engine in engines:

@@ -15,7 +15,7 @@ class NotPicklable(FantailError, pickle.PicklingError):
 
 
 class ProgramsNotFound(FantailError):
-    """The programs of fantail are not on this machine. The message says what to do."""
+    """The programs of fantail were not found on this machine. The message says what to do."""
 
 
 class FleetError(FantailError, BrokenExecutor):
@@ -79,5 +79,5 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.text}"""'
 
 
-RemoteTraceback.__name__ = RemoteTraceback.__qualname__ = "_RemoteTraceback"  # as concurrent.futures shows it
+RemoteTraceback.__name__ = RemoteTraceback.__qualname__ = "_RemoteTraceback"  # in the format of concurrent.futures
 _RemoteTraceback = RemoteTraceback  # so that pickle finds the class by its name

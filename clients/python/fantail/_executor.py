@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Future(concurrent.futures.Future):  # type: ignore[type-arg]
-    """As in concurrent.futures, but cancel() also cancels a call that is running: its process is ended."""
+    """As in concurrent.futures, but cancel() also cancels a running call by ending its process."""
 
     _stop: Callable[[], None]
 
@@ -62,7 +62,7 @@ class Call(Work):
         if not succeeded:
             self.fail(value)
             return
-        with contextlib.suppress(concurrent.futures.InvalidStateError):  # it was cancelled meanwhile
+        with contextlib.suppress(concurrent.futures.InvalidStateError):  # the future was cancelled meanwhile
             self.future.set_result(value)
 
     def fail(self, error: BaseException) -> None:
@@ -73,7 +73,7 @@ class Call(Work):
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Returns how many processors this process may use."""
     return len(os.sched_getaffinity(0))
 
 
@@ -99,7 +99,8 @@ def function_for(engine: Engine, function: Callable[..., Any]) -> Function:
 
 
 class Executor(concurrent.futures.Executor):
-    """Runs calls on a private fleet of this machine, which starts at once and ends with this object or its process.
+    """Runs calls on a private fleet of this machine. The fleet starts at once, and ends with this object or its
+    process.
 
     max_workers          number of processes; the default is the number of processors that this process may use
     initializer          is called with initargs in each process before its first call
@@ -130,10 +131,10 @@ class Executor(concurrent.futures.Executor):
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: Optional[float] = None,
             chunksize: Optional[int] = None, buffersize: Optional[int] = None,
             return_exceptions: bool = False) -> Iterator[T]:
-        """As in concurrent.futures. Without chunksize the number of calls that travel together is measured.
+        """As in concurrent.futures. Without chunksize, the best size of a batch is measured.
 
-        buffersize: the iterables are read lazily, and never more than this number of chunks ahead of the results.
-        return_exceptions: an exception is yielded in the place of the result, and the rest follows.
+        buffersize: the iterables are read lazily, at most this number of chunks ahead of the results.
+        return_exceptions: an exception takes the place of the result of its call, and the other results follow.
         """
         if chunksize is not None and chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
@@ -166,7 +167,7 @@ class Executor(concurrent.futures.Executor):
             self._engine.join()
 
     def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
-        """After Ctrl-C, calls that run are ended."""
+        """After Ctrl-C, running calls are ended."""
         if kind is not None and not issubclass(kind, Exception):
             self._engine.terminate()
         self.shutdown(wait=True)

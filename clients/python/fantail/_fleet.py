@@ -1,7 +1,8 @@
 """The private fleet of this process: a coordinator and a worker with one task, `python-call`.
 
-Everything is in a folder that only this user can enter. The folder is locked while its owner lives, so the next fleet
-removes the folder of a process that was killed. The programs end with the thread that has started them.
+Everything is in a folder that only this user can enter. The folder is locked while its owner lives. If the owner was
+killed, the folder is not locked, and the next fleet removes it. The programs end when the thread that has started them
+ends.
 """
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _END_S = 10
 
 
 def find_program() -> str:
-    """The path of the program `fantail`, which has the other programs beside it."""
+    """Returns the path of the program `fantail`. The other programs are in the same folder."""
     beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_bin")
     given = os.environ.get("FANTAIL_BIN")
     path = os.path.join(os.path.abspath(given or beside), "fantail")
@@ -41,7 +42,7 @@ def find_program() -> str:
 
 
 class Fleet:
-    """Made by any thread. start() must run in a thread that lives as long as the fleet."""
+    """Any thread may make the object. start() must run in a thread that lives as long as the fleet."""
 
     def __init__(self, slots: int, initializer: Optional[bytes], calls_per_process: Optional[int]) -> None:
         self.slots = slots
@@ -79,7 +80,8 @@ class Fleet:
         return path
 
     def start(self) -> int:
-        """Returns a descriptor. A line comes there once the fleet is ready, and its end when the fleet has ended."""
+        """Returns a descriptor for reading. It gets a line when the fleet is ready, and is closed when the fleet has
+        ended."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("FANTAIL_")}
         env["TMPDIR"] = env.get("TMPDIR", tempfile.gettempdir())
         try:
@@ -94,7 +96,7 @@ class Fleet:
         return self._process.stdout.fileno()
 
     def end(self, at_once: bool) -> None:
-        """Ends the programs and removes the folder. In a forked child, it only forgets them."""
+        """Ends the programs and removes the folder. A forked child only forgets both."""
         if os.getpid() != self._owner:
             return
         process, self._process = self._process, None
@@ -109,11 +111,11 @@ class Fleet:
         try:
             process.wait(0.2 if at_once else _END_S)
         except subprocess.TimeoutExpired:
-            process.terminate()  # the second one ends everything at once
+            process.terminate()  # the second signal ends everything at once
             try:
                 process.wait(_END_S)
             except subprocess.TimeoutExpired:
-                process.kill()  # its services end with it
+                process.kill()  # the services end with the command
                 process.wait()
         if process.stdout:
             process.stdout.close()
@@ -124,7 +126,7 @@ def _process_file() -> str:
 
 
 def _interpreter_options() -> list[str]:
-    """The options of this interpreter, such as -O and -W, as multiprocessing passes them on."""
+    """The options of this interpreter, such as -O and -W. multiprocessing passes on the same ones."""
     options: Callable[[], list[str]] = getattr(subprocess, "_args_from_interpreter_flags", list)
     return options()
 
@@ -134,7 +136,7 @@ def _fantail_variables() -> dict[str, str]:
 
 
 def _parent_folder() -> Optional[str]:
-    """The path of a socket must be short, so that /tmp is used if TMPDIR is long."""
+    """The path of a socket must be short, so /tmp is used if TMPDIR is long."""
     return "/tmp" if len(tempfile.gettempdir()) > 60 else None
 
 
@@ -145,7 +147,7 @@ def _locked(folder: str) -> int:
 
 
 def _sweep() -> None:
-    """Removes the folders that killed processes have left."""
+    """Removes the folders of killed processes."""
     parent = _parent_folder() or tempfile.gettempdir()
     for name in os.listdir(parent):
         if not name.startswith(_PREFIX):
@@ -153,7 +155,7 @@ def _sweep() -> None:
         path = os.path.join(parent, name)
         with contextlib.suppress(OSError):
             if os.stat(path).st_uid != os.getuid() or not os.listdir(path):
-                continue  # an empty one is being made, and has no lock yet
+                continue  # an empty folder was just made and has no lock yet
             fd = _locked(path)
             shutil.rmtree(path, ignore_errors=True)
             os.close(fd)

@@ -1,4 +1,4 @@
-"""The calls of one map: they go out in batches, and their results come back."""
+"""The calls of one map, and their results."""
 from __future__ import annotations
 
 import collections
@@ -11,7 +11,7 @@ from ._engine import Engine, Source
 from ._sizing import BatchSize
 from ._work import Function, Outcomes, Work
 
-GATHER_S = 0.005  # a slow generator does not delay the calls that it has given already
+GATHER_S = 0.005  # a slow generator does not delay the calls that it has already yielded
 
 
 class _Batch(Work):
@@ -32,8 +32,8 @@ class _Batch(Work):
 
 
 class Mapping(Source):
-    """All calls are known (a sequence), and the engine takes batches when it has room. Or they come from an iterator,
-    and the thread that reads the results also reads the iterator, so that it is never far ahead: `window` batches."""
+    """If the calls are a sequence, the engine takes batches when it has room. If they come from an iterator, the thread
+    that reads the results also reads the iterator. So the iterator is at most `window` batches ahead of the results."""
 
     def __init__(self, engine: Engine, function: Function, form: int, *, calls: Optional[Sequence[Any]] = None,
                  iterator: Optional[Iterator[Any]] = None, size: Optional[int] = None, window: int = 0,
@@ -184,7 +184,7 @@ def zipped(iterables: Sequence[Any]) -> "Iterator[Any]":
 
 
 def results_of(mapping: Mapping, deadline: Optional[float], return_exceptions: bool) -> Iterator[Any]:
-    """Yields the results. The first exception ends it, unless exceptions are results."""
+    """Yields the results. The first exception ends the iteration, unless exceptions are results."""
     try:
         while True:
             outcomes = mapping.next_outcomes(deadline)
@@ -194,7 +194,7 @@ def results_of(mapping: Mapping, deadline: Optional[float], return_exceptions: b
                 results = outcomes.results[::-1]
                 del outcomes
                 while results:
-                    yield results.pop()  # no reference to a result is left here
+                    yield results.pop()  # the generator keeps no reference to a result
                 continue
             for index in range(len(outcomes)):
                 succeeded, value = outcomes.outcome(index)

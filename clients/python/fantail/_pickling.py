@@ -1,4 +1,5 @@
-"""Functions, arguments and exceptions as bytes. It uses pickle where that is right, and cloudpickle for the rest."""
+"""Turns functions, arguments and exceptions into bytes. It uses pickle where pickle is right, and otherwise
+cloudpickle."""
 from __future__ import annotations
 
 import pickle
@@ -11,14 +12,15 @@ _DEPTH = 6
 
 
 def dumps(value: Any) -> bytes:
-    """pickle refers to what is in __main__ by its name, which no other process can find. cloudpickle sends it along."""
+    """pickle refers to an object of __main__ by its name, which no other process can find. cloudpickle sends the object
+    itself."""
     try:
         data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         if b"__main__" not in data:
             return data
-    except Exception:  # what a __reduce__ of the user raises, too
+    except Exception:  # also the exceptions of a __reduce__ of the user
         pass
-    import cloudpickle  # its import takes as long as the start of a fleet, so only if it is needed
+    import cloudpickle  # the import takes as long as the start of a fleet, so it is done only if it is needed
     return bytes(cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
 
@@ -31,7 +33,7 @@ def dumps_named(value: Any, what: str) -> bytes:
 
 
 def describe_fault(value: Any, what: str) -> str:
-    """A sentence with the innermost object that cannot be pickled, and the way to it."""
+    """Returns a sentence that names the innermost object that cannot be pickled, and the path to that object."""
     path, found = _innermost(value, what, _DEPTH, set())
     kind = type(found)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

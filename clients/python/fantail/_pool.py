@@ -71,7 +71,8 @@ class _Apply(Work):
 
 
 class ResultIterator(Iterator[T]):
-    """The results of imap(). An exception takes the place of its result, and the iteration can go on after it."""
+    """The results of imap(). If a call failed, its exception is raised in the place of its result, and the iteration
+    can go on."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
@@ -103,10 +104,11 @@ class ResultIterator(Iterator[T]):
 
 
 class Pool:
-    """Has the methods of multiprocessing.Pool. maxtasksperchild and chunksize count as there.
+    """Has the methods of multiprocessing.Pool. maxtasksperchild and chunksize have the same meaning as there.
 
-    Without chunksize the number of calls that travel together is measured. imap() reads its iterable while its results
-    are read, and never far ahead. `return_exceptions` gives an exception in the place of the result of its call.
+    Without chunksize, the best size of a batch is measured. imap() reads its iterable while its results
+    are read, only a few batches ahead. With `return_exceptions`, an exception takes the place of the result of its
+    call.
     """
 
     def __init__(self, processes: Optional[int] = None, initializer: Optional[Callable[..., object]] = None,
@@ -200,7 +202,7 @@ class Pool:
     # ---- the end ----
 
     def close(self) -> None:
-        """No more calls are taken. Those that were are answered."""
+        """Takes no more calls. The calls that were taken are still answered."""
         self._is_open = False
         self._engine.close()
 

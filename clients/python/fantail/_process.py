@@ -1,10 +1,10 @@
 """Runs in a process of a worker: python _process.py START. Reads calls from standard input and answers them.
 
-START is a file that the package has written: the pickle of a dict with `path` and `argv` for sys, and `initializer`. The
-lines are those of a program with ids (docs/protocol.md). An item is the base64 of the pickle of (function, is_file, form,
-calls). `function` is a pickle, or the path of a file that has it. `calls` is the pickle of a list of calls. The answer is
-the base64 of the pickle of (results, failures, seconds). `failures` has for each call without a result, by its index,
-(kind, text, pickle of the exception or None, traceback).
+START is a file that the package has written: the pickle of a dict with `path` and `argv` for sys, and `initializer`.
+The lines have the format for a program with ids (docs/protocol.md). An item is the base64 of the pickle of (function,
+is_file, form, calls). `function` is a pickle, or the path of a file that has it. `calls` is the pickle of a list of
+calls. The answer is the base64 of the pickle of (results, failures, seconds). `failures` has for each call without a
+result, by its index, (kind, text, pickle of the exception or None, traceback).
 
 This file is started often and imports little. It does not import its package, because the calls may not need it.
 """
@@ -32,7 +32,7 @@ functions: dict[bytes, Any] = {}
 
 
 def dumps(value: Any) -> bytes:
-    """As _pickling.dumps(). What is in __main__ here came by value, and must go back by value."""
+    """As _pickling.dumps(). The objects of __main__ came here by value, and must go back by value."""
     try:
         data = pickle.dumps(value, PROTOCOL)
         if b"__main__" not in data:
@@ -52,7 +52,7 @@ def function_of(data: bytes, is_file: bool) -> Any:
             function = pickle.load(file)
     else:
         function = pickle.loads(data)
-    # An object may be changed by a call, so that each batch gets a new one. A plain function is kept.
+    # A call may change a callable object, so each batch gets a new one. A plain function is kept.
     if is_file or type(function) in (type(dumps), type(len), type):
         if len(functions) >= KEPT_FUNCTIONS:
             functions.clear()
@@ -68,7 +68,7 @@ def text_of(error: BaseException) -> str:
 
 
 def failure_of(error: BaseException, kind: str = "raised") -> Failure:
-    """Describes an exception. The first frames are those of this file, and are left out."""
+    """Describes an exception. The first frames are left out, because they are those of this file."""
     import traceback
     frames = error.__traceback__
     while frames and frames.tb_frame.f_code.co_filename == __file__:
@@ -83,7 +83,7 @@ def failure_of(error: BaseException, kind: str = "raised") -> Failure:
         return kind, text_of(error), None, text
     try:
         data = dumps(error)
-        pickle.loads(data)  # many exceptions can be pickled and not be rebuilt
+        pickle.loads(data)  # many exceptions can be pickled, but cannot be rebuilt
     except BaseException as why:
         return "exception_not_picklable", f"{text_of(error)} (it cannot be pickled: {text_of(why)})", None, text
     return kind, text_of(error), data, text
@@ -101,10 +101,10 @@ def run_calls(function: Any, form: int, calls: list[Any]) -> tuple[list[Any], di
         steps = map(function if form == ONE else lambda call: function(*call[0], **call[1]), rest)
     while len(results) < len(calls):
         try:
-            results.extend(steps)  # keeps what came before an exception
+            results.extend(steps)  # keeps the results from before an exception
             if len(results) == len(calls):
                 break
-            raise StopIteration  # a call has raised it, which looks like the end of the steps
+            raise StopIteration  # a call has raised StopIteration, which looks like the end of the steps
         except BaseException as error:
             if state["is_child"]:
                 raise
@@ -114,7 +114,7 @@ def run_calls(function: Any, form: int, calls: list[Any]) -> tuple[list[Any], di
 
 
 def pickled(results: list[Any], failures: dict[int, Failure], started: float) -> bytes:
-    """The answer. A result that cannot be pickled becomes a failure, and the others stay."""
+    """Returns the answer. A result that cannot be pickled becomes a failure, and the other results stay."""
     seconds = time.perf_counter() - started
     try:
         return dumps((results, failures, seconds))

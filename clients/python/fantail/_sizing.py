@@ -10,9 +10,9 @@ LARGEST = 1 << 18
 
 
 class BatchSize:
-    """Measures calls and aims at batches of TARGET_S, so that a batch is much longer than its way to a process and back.
+    """Measures calls and aims at batches of TARGET_S, so that a batch takes much longer than its transport.
 
-    The first batches have one call. So slow calls never wait in a batch.
+    The first batches have one call, so slow calls never wait in a batch.
     """
 
     def __init__(self, fixed: Optional[int] = None) -> None:
@@ -20,7 +20,8 @@ class BatchSize:
         self._size = 1
 
     def next(self, remaining: Optional[int], slots: int) -> int:
-        """The size of the next batch. remaining: how many calls are left, or None if that is not known."""
+        """Returns the size of the next batch. remaining: how many calls are left, or None if the number is not
+        known."""
         if self._fixed is not None:
             return self._fixed
         if remaining is None:
@@ -28,7 +29,8 @@ class BatchSize:
         return max(1, min(self._size, -(-remaining // (2 * slots))))
 
     def measured(self, calls: int, seconds: float, size_bytes: int) -> None:
-        """A batch took this time in its process, and the larger one of its two ways had this size."""
+        """Call it after a batch. The batch took this time in its process. size_bytes is the larger size of its
+        request and its answer."""
         by_time = TARGET_S * calls / max(seconds, 1e-9)
         by_bytes = TARGET_BYTES * calls / max(size_bytes, 1)
         self._size = max(1, int(min(by_time, by_bytes, self._size * GROWTH, LARGEST)))

@@ -1,4 +1,4 @@
-"""What the engine sends: a call of submit(), or a batch of calls of a map."""
+"""The works of the engine. A work is a call of submit(), or a batch of calls of a map."""
 from __future__ import annotations
 
 import math
@@ -11,7 +11,7 @@ from ._protocol import MAX_ITEM_BYTES
 
 ONE, STAR, FULL = 0, 1, 2  # as in _process.py
 
-SPLIT_TO_ONE = 64  # that many calls are run one by one at once
+SPLIT_TO_ONE = 64  # up to this number, all calls are run one by one
 
 Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
 
@@ -63,8 +63,9 @@ class Work:
         return payload
 
     def split(self) -> "list[Work]":
-        """The same calls in smaller pieces, after a process died in the middle of them. The results come to this object.
-        Two steps lead to single calls: first about as many pieces as each of them has calls."""
+        """Returns the same calls in smaller works, after a process died while it ran them. Their results come to this
+        object. A batch is split twice: first into about sqrt(n) works of about sqrt(n) calls, and then into single
+        calls."""
         calls = len(self.calls)
         size = 1 if calls <= SPLIT_TO_ONE else math.isqrt(calls)
         whole = _Whole(self)
@@ -129,7 +130,7 @@ class _Part(Work):
 
 
 def read_outcomes(payload: bytes, calls: int) -> Outcomes:
-    """The answer of _process.py. Raises what the function's process or this one cannot rebuild."""
+    """Reads an answer of _process.py. Raises an ItemError if an object cannot be rebuilt in the process or here."""
     try:
         results, failures, seconds = pickle.loads(payload)
     except BaseException as error:
