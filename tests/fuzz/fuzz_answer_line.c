@@ -1,5 +1,5 @@
-/* Answer lines and whole chunk answers: nothing is read after their end, and the result does not depend on how they are
- * cut. */
+/* Fuzzes the readers of answer lines and of whole chunk answers. They read nothing after the end of the input, and the
+ * result does not depend on the cuts. */
 #include "common/json/json_scan.h"
 #include "coordinator/answers/answer_reader.h"
 

@@ -1,4 +1,5 @@
-/* Bytes of the job store: nothing is read after their end, and what can be decoded is encoded to the same ranges. */
+/* Fuzzes the decoder of blocks of the job store. It reads nothing after the end of the input. If the input can be
+ * decoded, encoding gives the same ranges again. */
 #include "common/base/limits.h"
 #include "coordinator/store/block_codec.h"
 
@@ -14,7 +15,7 @@ static void check_same(const struct block *a, const struct block *b)
     }
 }
 
-/* The fuzzer does not guess checksums. So the last four bytes are replaced. */
+/* The fuzzer cannot guess checksums, so the last four bytes are replaced by the right one. */
 static void set_checksum(uint8_t *bytes, size_t size)
 {
     uint32_t sum = UINT32_C(2166136261);

@@ -1,5 +1,6 @@
-/* The reader of raw HTTP: nothing is read or written outside of a piece, the cuts make no difference, and what it
- * passes has one reading: read again, it passes unchanged and has as many messages. */
+/* Fuzzes the reader of raw HTTP. It reads and writes nothing outside of a piece, and the result does not depend on the
+ * cuts. The bytes that it passes have only one meaning: when they are read again, they pass unchanged and have the same
+ * number of messages. */
 #include "common/http_server/http_framing.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ static void check_piece(const struct http_framing *f, size_t len, size_t kept, s
         BUG("a fault without a status or a reason");
 }
 
-/* piece 0: of varying sizes. */
+/* `piece` 0: pieces of varying sizes. */
 static void read_all(struct http_framing *f, const char *data, size_t len, size_t piece, struct buf *out)
 {
     uint32_t seed = (uint32_t)len;

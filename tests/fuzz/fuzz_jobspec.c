@@ -1,4 +1,5 @@
-/* Job options, as an object or as a query of lines NAME=VALUE: accepted within their bounds, or refused with a reason.
+/* Fuzzes the reader of job options. They are an object, or a query of lines NAME=VALUE. Options are accepted only
+ * within their bounds, and are otherwise refused with a reason.
  * */
 #include "common/json/json_scan.h"
 #include "coordinator/items/jobspec.h"

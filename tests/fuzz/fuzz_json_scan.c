@@ -1,4 +1,5 @@
-/* The scanner gives the same result for every input, whether it gets it in pieces, at once or by a fast path. */
+/* Fuzzes the JSON scanner. It must give the same result when it gets the input in pieces, at once, and by a fast
+ * path. */
 #include "common/json/json_scan.h"
 #include "fuzz/fuzz_pieces.h"
 

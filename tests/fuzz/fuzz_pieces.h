@@ -11,7 +11,7 @@ static inline uint32_t fuzz_next(uint32_t *state)
     return *state >> 16;
 }
 
-/* The size of the next piece of the remaining bytes: usually small, sometimes large. */
+/* Returns the size of the next piece of the remaining bytes. It is usually small, and sometimes large. */
 static inline size_t fuzz_piece(uint32_t *state, size_t left)
 {
     uint32_t n = fuzz_next(state);
@@ -19,7 +19,8 @@ static inline size_t fuzz_piece(uint32_t *state, size_t left)
     return size < left ? size : left;
 }
 
-/* A copy in memory of exactly its size, so that a sanitizer reports every access after its end. free() it. */
+/* Returns a copy in memory of exactly this size, so that a sanitizer reports every access after its end. The caller
+ * frees it. */
 MUST_CHECK static inline char *fuzz_copy(const char *data, size_t len)
 {
     char *copy = xmalloc(len);

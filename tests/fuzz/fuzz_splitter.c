@@ -1,5 +1,5 @@
 /* A body in pieces and the same body at once give the same items, options and errors; every item is valid JSON. The
- * first byte of the input determines the format and the depth, the second byte the pieces. */
+ * first byte of the input determines the format and the depth. The second byte determines the pieces. */
 #include "coordinator/items/splitter.h"
 #include "fuzz/fuzz_pieces.h"
 

@@ -2,7 +2,8 @@
 
 #include "sim/world.h"
 
-/* The invariants that hold between two events, and those that hold at the end of a run. */
+/* The functions below check the invariants that hold between two events, and those that hold at the end of a simulated
+ * run. */
 /* The items in flight of an endpoint are the unanswered items of its attempts. */
 static void check_share(struct sim_world *w, const struct sched_job *job)
 {
@@ -78,7 +79,7 @@ static void check_losers(struct sim_world *w, const struct sched_job *job)
     }
 }
 
-/* A chunk is in backoff no longer than its delay. If the retry budget is used up, the limit is the interval at which
+/* A chunk stays in backoff for its delay at most. If the retry budget is used up, the limit is the interval at which
  * retries are still allowed. */
 static void check_backoff(struct sim_world *w, const struct sched_job *job)
 {

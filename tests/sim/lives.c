@@ -41,7 +41,7 @@ static void join(struct sim_world *w, struct sim_worker *worker)
     plan_life(w, worker);
 }
 
-/* Ends its processes and connections. */
+/* Ends the processes and connections of the worker. */
 static void vanish(struct sim_world *w, struct sim_worker *worker)
 {
     if (!worker->up) return;

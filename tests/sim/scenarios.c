@@ -74,7 +74,8 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
     sc.forget_dead = maybe(r, 0.3);
     sc.latency_s = between(r, 2e-5, 0.05);
     sc.silence_s = between(r, 0.5, 10);
-    if (sc.seed % 3 == 0) { /* set by the seed and not drawn, so that the random numbers of other seeds stay the same */
+    if (sc.seed % 3 == 0) { /* taken from the seed without drawing a random number, so that the random numbers of other
+                               seeds stay the same */
         sc.turn_cost_s = 5e-6;
         sc.send_cost_s = 20e-6;
         sc.answer_cost_s = 10e-6;

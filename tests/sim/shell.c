@@ -6,9 +6,10 @@
  * Plays the coordinator for the scheduler. It records the state of every item independently of the scheduler, and
  * checks each event at once. checks.c checks the whole state.
  */
-enum { GAP = 3 }; /* how many indexes are missing after each run of items, in scenarios with runs */
+enum { GAP = 3 }; /* this many indexes are missing after each run of items, in scenarios with runs */
 
-/* The records number the items of a job without gaps, while the scheduler uses their indexes. */
+/* The records number the items of a job without gaps. The scheduler uses the indexes of the items, which may have
+ * gaps. */
 static uint64_t index_of(const struct sim_job *job, uint64_t item)
 {
     uint64_t run = job->w->sc->run;
@@ -23,7 +24,7 @@ static uint64_t item_of(const struct sim_job *job, uint64_t index)
     return index - index / (run + GAP) * GAP;
 }
 
-/* How many items, starting with this one, have consecutive indexes. */
+/* Returns how many items from this one on have consecutive indexes. */
 static uint64_t run_left(const struct sim_job *job)
 {
     uint64_t run = job->w->sc->run, left = job->offered - job->cut;

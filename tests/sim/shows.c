@@ -221,7 +221,7 @@ static double short_beside_long(double others_s)
         sc.seed = seed;
         sc.spread = SPREAD_CONSTANT;
         sc.tasks = 2;
-        sc.jobs = 6; /* every second one is of the long items' task */
+        sc.jobs = 6; /* every second worker is for the task of the long items */
         sc.small_items = 50;
         sc.small_item_s = 0.0005;
         sc.small_job_s = 1 + 0.37 * (double)seed;
@@ -357,7 +357,7 @@ static void far_workers(void)
     judge(sc.name, "chunks", (double)r.requests, 1500, true);
 }
 
-/* Loading is no sign of a dead worker, whatever an item takes. */
+/* A worker that loads processes must not count as dead, however long an item takes. */
 static void loading(void)
 {
     struct sim_scenario sc = fleet("loading", 10, 4, 20, 0.001);

@@ -35,7 +35,7 @@ void write_task_name(unsigned task, char name[8])
     snprintf(name, 8, "t%u", task % 1000);
 }
 
-/* A worker that comes back may have other tasks than before; behind a balancer all are alike. */
+/* A worker that comes back may have other tasks than before. Behind a balancer, all workers have the same tasks. */
 bool worker_has(const struct sim_world *w, const struct sim_worker *worker, unsigned task)
 {
     if (w->sc->lacking <= 0 || w->sc->balancer) return true;
@@ -128,7 +128,7 @@ void call_unlink(struct sim_call *call)
 /* The call has ended on the worker. What the worker sent before that still arrives first. */
 void call_end(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
-    call_at(w, network_latency(w), EV_END, call, (uint32_t)how); /* the worker's hold may be the last one */
+    call_at(w, network_latency(w), EV_END, call, (uint32_t)how); /* the worker's reference may be the last one */
     call_unlink(call);
     call->ended = true;
 }
@@ -156,7 +156,7 @@ static bool loads(const struct sim_world *w, const struct sim_worker *worker)
     return w->sc->load_s > 0 && (double)w->now_ns / 1e9 < worker->loaded_s;
 }
 
-/* The processes load from the first chunk on. Until then the worker says so, as often as a real one. */
+/* The processes begin to load at the first chunk. While they load, the worker reports it as often as a real worker. */
 static void load(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
@@ -288,7 +288,7 @@ static void item_done(struct sim_world *w, struct sim_call *call, uint32_t i)
 {
     struct sim_worker *worker = call->worker;
     if (worker->generation != call->generation || !worker->up) return;
-    if (worker->frozen) { /* it continues when it is back */
+    if (worker->frozen) { /* the worker continues when it is back */
         call_at(w, 0.05, EV_ITEM, call, i);
         return;
     }
@@ -318,7 +318,7 @@ static void flush_now(struct sim_world *w, struct sim_call *call)
         call_end(w, call, SCHED_END_DRAINING);
 }
 
-/* The client has closed the connection: the processes that ran its items are ended. */
+/* The client has closed the connection. So the processes that ran its items are ended. */
 static void hung_up(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;

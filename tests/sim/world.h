@@ -25,11 +25,11 @@ struct sim_faults {
     double server_error; /* per chunk: the answer is 500 */
     double unavailable;  /* per chunk: the answer is 503 */
     double swallow;      /* per chunk: it is never answered */
-    double die_per_s;    /* the worker dies without a word: times per second of its life */
+    double die_per_s;    /* the worker dies without notice: times per second of its life */
     double drain_per_s;  /* the worker drains and ends: times per second of its life */
-    double freeze_per_s; /* it is stopped (SIGSTOP) and silent, its connections stay; it continues after down_s */
+    double freeze_per_s; /* the worker is stopped (SIGSTOP) and its connections stay open; it continues after down_s */
     double cut_per_s;    /* network partition: its connections are lost, and it is unreachable for down_s */
-    double down_s;       /* how long until it is back; < 0: for ever */
+    double down_s;       /* the worker is back after this time; < 0: never */
 };
 
 struct sim_scenario {
@@ -38,15 +38,15 @@ struct sim_scenario {
     unsigned workers, workers_later; /* the other workers join during the run, one every join_s */
     double join_s, first_worker_s;   /* the first ones join at first_worker_s */
     unsigned slots;                  /* of each task at each worker */
-    unsigned chunk_limit;            /* the most chunks of a task that a worker holds; others are answered with 429 */
-    bool balancer;                   /* all workers are behind one endpoint, a load balancer */
-    bool tell_slots;                 /* workers send Fantail-Slots */
-    bool can_probe, lying_probes;    /* /readyz answers 200 whatever the worker answers to chunks */
-    bool forget_dead; /* when a worker has gone, its endpoint is removed while attempts run on it, as DNS does */
+    unsigned chunk_limit; /* the most chunks of a task that a worker holds; it answers further chunks with 429 */
+    bool balancer;        /* all workers are behind one endpoint, a load balancer */
+    bool tell_slots;      /* workers send Fantail-Slots */
+    bool can_probe, lying_probes;  /* /readyz answers 200 even if the worker refuses chunks */
+    bool forget_dead;              /* the endpoint of a lost worker is removed while attempts run on it, as with DNS */
     double slow_share, slow_times; /* this many workers are slow, and how many times slower */
     double speed_spread;           /* sigma of the log-normal distribution of the speed of workers */
     double latency_s;
-    double silence_s; /* the shell gives up on a silent attempt */
+    double silence_s; /* the shell ends a silent attempt after this time */
     double turn_cost_s, send_cost_s,
         answer_cost_s;   /* processor time of the coordinator for a turn of its loop, a request, and an event of an
                             answer; events that come during a turn wait for the next one */
@@ -58,8 +58,8 @@ struct sim_scenario {
     struct sim_faults faults;
     unsigned faulty; /* how many workers have the faults; 0: all */
 
-    unsigned tasks;  /* job i is of task i % tasks; 0: all of one; at most SIM_TASKS_MAX */
-    double others_s; /* until then, other coordinators fill the first task at each worker, so its chunks get 429 */
+    unsigned tasks;  /* job i has the task i % tasks; 0: all jobs have one task; at most SIM_TASKS_MAX */
+    double others_s; /* until this time, other coordinators fill the first task at each worker, so its chunks get 429 */
     double lacking;  /* share of the tasks that a worker does not have */
     bool tell_tasks; /* the scheduler knows the tasks of each worker; else it learns them by 404 */
     unsigned jobs;
@@ -68,7 +68,7 @@ struct sim_scenario {
     double small_job_s; /* when the other jobs begin */
     enum sim_spread spread;
     double item_s, sigma;
-    double small_item_s; /* item_s of the other jobs; 0: the same */
+    double small_item_s; /* item_s of the other jobs; 0: the same as the first job */
     unsigned poison;     /* how many items kill their worker */
     double cancel_s;     /* > 0: the first job is cancelled at this time */
     double offer_s;      /* > 0: the items are offered over this time */
@@ -107,15 +107,15 @@ struct sim_worker {
     unsigned index;
     struct sched_endpoint *endpoint; /* NULL: behind the load balancer, or removed */
     uint64_t id;
-    unsigned generation; /* how often it has started */
+    unsigned generation; /* how often the worker has started */
     bool up, frozen, draining, joined;
     double slowness;
     unsigned busy_slots[SIM_TASKS_MAX], held[SIM_TASKS_MAX]; /* busy slots and accepted calls of each task */
-    struct sim_call *calls; /* accepted calls that have not ended; first the one whose turn is next */
+    struct sim_call *calls; /* accepted calls that have not ended; the one whose turn is next comes first */
     unsigned calls_n;
     uint64_t items_done;
-    double loaded_s;    /* when its processes have loaded; 0: it has had no chunk yet */
-    double loop_free_s; /* when its loop will have handled everything that has come */
+    double loaded_s;    /* when the processes of the worker have loaded; 0: it has had no chunk yet */
+    double loop_free_s; /* when the loop of the worker will have handled everything that has come */
     const struct sim_faults *faults;
 };
 
@@ -156,7 +156,7 @@ struct sim_job {
     struct sched_outcome outcome;
 };
 
-/* The owner data of a chunk: where its items are. */
+/* The owner data of a chunk: the place of its items. */
 struct sim_payload {
     uint64_t first;
     uint32_t count;
@@ -223,7 +223,7 @@ struct sim_event {
 void sim_at(struct sim_world *w, double delay_s, enum sim_event_kind kind, void *what, uint32_t a, uint32_t b);
 void sim_broken(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sim_trace(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Adds processor time to this turn of the coordinator. What the coordinator sends leaves after it. */
+/* Adds processor time to this turn of the coordinator. Requests of this turn are sent after this time. */
 void sim_spend(struct sim_world *w, double seconds);
 uint64_t sim_hash(uint64_t a, uint64_t b, uint64_t c);
 double sim_unit(uint64_t hash);
@@ -244,9 +244,9 @@ void workers_event(struct sim_world *w, const struct sim_event *ev);
 void call_new(struct sim_world *w, struct sched_attempt *a);
 void call_hang_up(struct sim_world *w, struct sim_call *call);
 void call_unref(struct sim_call *call);
-/* The shell has finished with the call. */
+/* Call it when the shell has finished with the call. */
 void call_forget(struct sim_world *w, struct sim_call *call);
-/* Whether the worker has the task. */
+/* Returns whether the worker has the task. */
 bool worker_has(const struct sim_world *w, const struct sim_worker *worker, unsigned task);
 unsigned task_of(const struct sim_job *job);
 void write_task_name(unsigned task, char name[8]);
