@@ -91,7 +91,7 @@ def plain_s(port, task, path):
 
 
 class Fsyncs:
-    """Counts the calls of fsync and its kin that a process makes, if strace is installed."""
+    """Counts the calls of fsync and similar functions that a process makes, if strace is installed."""
 
     def __init__(self, service):
         self.process = None
@@ -143,7 +143,7 @@ def bare_insert_ms(folder, count):
 
 
 def one_item_ms(port, wait, count):
-    """p50 of a one-item job to its 202, or to its end, in ms."""
+    """p50 of the time of a one-item job until its answer 202, or until its end, in ms."""
     samples = []
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.connect()
@@ -253,7 +253,7 @@ def read_ms(port, path, count):
 
 
 def full_store(report, coordinator):
-    """Reading one job and the list while the store has very many ended jobs."""
+    """Measures the reading of one job and of the list while the store has very many ended jobs."""
     submit_and_end(coordinator.port, ENDED_JOBS)
     ids, cursor = collections.deque(), ""
     for _ in range(20):

@@ -13,7 +13,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ITEMS = 5_000_000
-BODY_ITEMS = 4_000_000  # of 2 bytes each: what a coordinator holds before it lets an upload wait
+BODY_ITEMS = 4_000_000  # items of 2 bytes each: a coordinator holds so many before it lets an upload wait
 RUNS_FOR_S = 1
 SMALL_DISK_BYTES = 4 << 20
 NDJSON, JSON = "application/x-ndjson", "application/json"
@@ -33,7 +33,7 @@ class Service:
                                          self.process.stdout.readline().decode().split())
 
     def turns(self):
-        """{upper bound in seconds: turns up to it} of the histogram of turns."""
+        """The histogram of turns as {upper bound in seconds: number of turns up to this bound}."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics") as answer:
             found = re.findall(r'fantail_loop_turn_seconds_bucket\{le="([^"]+)"\} (\d+)', answer.read().decode())
         return {float(bound): int(count) for bound, count in found}
@@ -77,7 +77,7 @@ def running_job(coordinator):
         time.sleep(0.02)
 
 
-# Each ending: the fields it adds to the job, and what is done once the job runs.
+# Each ending: the fields that it adds to the job, and the action while the job runs.
 
 def delete(coordinator, _client):
     urllib.request.urlopen(urllib.request.Request(
@@ -119,7 +119,8 @@ FORMS = {
 
 
 def item_range(ending):
-    """Items of `sleep` that take long; the first one fails if a failure is to end the job. Of `square` to fill a disk."""
+    """Returns long items of the task `sleep`. If a failure must end the job, the first item fails. To fill a disk, the
+    items are of the task `square`."""
     first = {"tolerance": -1, "disk full": 0}.get(ending, 1)
     return {"start": first, "stop": first + ITEMS}
 
@@ -141,7 +142,8 @@ def start_coordinator(build, worker, ending):
 
 
 def run_one(build, tasks, folder, ending, form):
-    """One job to its end. Returns the times of /livez and of a bare loop, and how many turns of each service were long."""
+    """Runs one job to its end. Returns the times of /livez and of a bare loop, and the number of long turns of each
+    service."""
     fields, act = ENDINGS[ending]
     in_body, accept, more = FORMS[form]
     task = "square" if ending == "disk full" else "sleep"
@@ -161,7 +163,7 @@ def run_one(build, tasks, folder, ending, form):
         act(coordinator, client)
         head = client.communicate()[0].decode()
         if ending == "hang-up":
-            time.sleep(1)  # the coordinator sees it and ends the job
+            time.sleep(1)  # the coordinator sees that the client is gone, and ends the job
         took_s = time.perf_counter() - begun
         if ending not in ("hang-up", "drain") and " 200 " not in head and " 507 " not in head:
             raise SystemExit(f"{ending}, {form}: {head}")

@@ -1,4 +1,5 @@
-"""Asks GET /livez on a kept connection every 10 ms until standard input closes or the service ends. Prints a line when it has begun, and the times as one line of JSON, in ms."""
+"""Asks GET /livez on a kept connection every 10 ms until standard input closes or the service ends. Prints a line at
+the start, and the times at the end as one line of JSON, in ms."""
 import http.client
 import json
 import select

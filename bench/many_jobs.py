@@ -18,7 +18,7 @@ UNREAD_JOBS, UNREAD_ITEMS = 2_000, 16_000  # about 700 KB of answers for each jo
 
 
 class Answered(io.BytesIO):
-    """What came back on a connection, for http.client."""
+    """The bytes that came back on a connection, for http.client."""
 
     def makefile(self, *_):
         return self
@@ -56,7 +56,7 @@ class Client:
 
 
 def wave(port, first, count, all_here):
-    """Runs `count` jobs at once. Calls all_here() when the coordinator has all of them, and before any can end."""
+    """Runs `count` jobs at once. Calls all_here() when the coordinator has all jobs and none can have ended yet."""
     clients = [Client(port, first + i) for i in range(count)]
     all_here(count)
     with selectors.DefaultSelector() as selector:
@@ -94,8 +94,8 @@ def metric(service, name):
 
 
 def cost(coordinator, at_once, total):
-    """Runs `total` jobs, `at_once` at a time. Returns the coordinator's processor time for a job, and the most memory
-    that it had while all jobs of a wave waited, in s and MiB."""
+    """Runs `total` jobs, `at_once` at a time. Returns the coordinator's processor time for a job in s, and its largest
+    memory in MiB while all jobs of a wave waited."""
     most_mib = 0
 
     def all_here(count):

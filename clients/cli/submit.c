@@ -148,7 +148,7 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     return status < 0 ? EXIT_JOB_FAILED : status;
 }
 
-/* Whether the options that need --detach are given with it. */
+/* Returns whether the options that need --detach are given with it. */
 static int check(const struct submit_config *config)
 {
     const struct detach_options *d = &config->detached;

@@ -201,7 +201,7 @@ static int remaining_ms(const struct exec_run *run)
     return (int)((run->deadline_ns - now) / NS_PER_MS) + 1;
 }
 
-/* Reads what the command prints, until it has ended. */
+/* Reads the output of the command until the command has ended. */
 static void wait_for_end(struct runner *r, struct exec_run *run)
 {
     for (bool ended = false; !ended;) {
@@ -217,7 +217,8 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
         if (fds[1].revents) read_stdout(r, run);
         if (fds[2].revents) read_stderr(r);
     }
-    /* A descendant may keep the pipes open and print more. So only what the pipes hold now is read, without waiting. */
+    /* A descendant may keep the pipes open and print more. So only the bytes that are in the pipes now are read,
+     * without waiting. */
     if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
     while (run->out_fd >= 0 && read_stdout(r, run)) continue;
     for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r); pieces++) continue;

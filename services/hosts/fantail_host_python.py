@@ -121,7 +121,7 @@ def from_numpy(value):
 
 
 def is_table(value):
-    """Whether the value is a DataFrame of any library."""
+    """Returns whether the value is a DataFrame of any library."""
     return any(base.__name__ in ("DataFrame", "LazyFrame") for base in type(value).__mro__)
 
 

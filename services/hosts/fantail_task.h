@@ -15,7 +15,7 @@
  *
  * A worker has several processes of a task. Each process calls fantail_task() for one item after the other, on one
  * thread. So a task may keep state in static variables, and may prepare it in a constructor function. If the task
- * crashes, only the item that was running fails. What the task prints goes to the worker's log, never into an answer.
+ * crashes, only the item that was running fails. The output of the task goes to the worker's log, never into an answer.
  *
  * If the value has another type or is out of range, a get function returns false and leaves its output parameter
  * unchanged. Each reply function replaces the earlier reply. If a reply function returns int, fantail_task() should

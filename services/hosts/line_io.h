@@ -45,8 +45,8 @@ bool write_all(int fd, const char *data, size_t len);
 #define LINE_READY "#ready\n" /* a host writes this before its first answer, when it can take items */
 
 /* Moves stdin and stdout to other descriptors, which no child inherits. Descriptor 0 becomes /dev/null, and descriptor
- * 1 becomes stderr. So a task cannot read items, and what it prints cannot mix with the answers. Returns false on
- * failure; errno says why. */
+ * 1 becomes stderr. So a task cannot read items, and its output cannot mix with the answers. Returns false on failure;
+ * errno says why. */
 MUST_CHECK bool claim_stdio(int *items_fd, int *answers_fd);
 
 /* Sets *line to the next whole line that was read, with a NUL in place of its newline. The line is borrowed until

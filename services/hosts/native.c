@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--help") == 0) return puts(USAGE) == EOF;
     if (argc != 2 || argv[1][0] == '-') die(2, USAGE);
     signal(SIGPIPE, SIG_IGN);
-    setvbuf(stdout, NULL, _IOLBF, 0); /* what a task prints is shown line by line */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* the output of a task is shown line by line */
     int answers_fd;
     if (!claim_stdio(&host.items_fd, &answers_fd)) die(1, "cannot set up stdin and stdout: %s", strerror(errno));
     answers_init(&host.answers, answers_fd);

@@ -10,7 +10,7 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 
 sys.path.append(ROOT + "/tests/manifests")
 TOKENS = {"CLIENT_TOKENS": "aB3" * 16, "WORKER_TOKENS": "cD4" * 16}
-# Values that the template refers to, which CloudFormation would have.
+# Values for the references in the template. CloudFormation would supply them.
 NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer.DNSName": "balancer", "CoordinatorImage": "fantail-coordinator",
          "WorkerImage": "fantail-worker-examples"}
 
@@ -47,7 +47,8 @@ class Task:
         return self
 
     def healthy(self):
-        """Whether it is healthy by the health check of the template. Its first word means: without a shell."""
+        """Returns whether the health check of the template succeeds. The first word of the check says that it runs
+        without a shell."""
         return run("docker", "exec", self.container, *self.service["HealthCheck"]["Command"][1:], check=False) == ""
 
     def end(self):

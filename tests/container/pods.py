@@ -16,7 +16,7 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 sys.path.append(ROOT + "/tests/manifests")
 USER = 65532
 IMAGES = {"coordinator": "fantail-coordinator", "worker": "fantail-worker-examples"}
-# Plays kubectl: `kubectl create secret` writes files. The commands need nothing else of it.
+# Plays kubectl: `kubectl create secret` writes files. The commands use no other part of kubectl.
 KUBECTL = """#!/bin/bash
 case "$*" in *"create secret generic "*) ;; *) exit 0 ;; esac
 while [ "$1" != generic ]; do shift; done
@@ -61,7 +61,7 @@ def quantity(text):
 
 
 class Pods:
-    """The Deployments among the rendered objects, which can be started as containers."""
+    """The rendered Deployments. They can be started as containers."""
 
     def __init__(self, objects, network, secrets, folder):
         self.objects, self.network, self.secrets, self.folder = objects, network, secrets, folder
@@ -124,7 +124,7 @@ class Pods:
         return run("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
 
     def ready(self, component, container):
-        """Whether the readiness probe succeeds."""
+        """Returns whether the readiness probe succeeds."""
         spec = self.deployment(component)["spec"]["template"]["spec"]["containers"][0]
         probe = spec["readinessProbe"]["httpGet"]
         port = next(p["containerPort"] for p in spec["ports"] if p["name"] == probe["port"])
@@ -135,7 +135,7 @@ class Pods:
             return False
 
     def demand(self):
-        """The answer of /autoscale of the coordinator that was started last."""
+        """The answer of the newest coordinator to /autoscale."""
         with urllib.request.urlopen(f"http://{self.address(self.started[-1])}:9080/autoscale", timeout=10) as answer:
             return json.load(answer)["demand"]
 

@@ -1,4 +1,5 @@
-"""A worker that misbehaves as a test asks. It knows just enough HTTP for the coordinator, and can give false answers.
+"""A worker that misbehaves in the way that a test asks for. It knows just enough HTTP for the coordinator, and can give
+false answers.
 
     fake = FakeWorker(reset_mid_line)      # listens at once on fake.port
     fake.requests                          # every chunk it was sent, in order
@@ -41,7 +42,7 @@ class Request:
         self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
     def names(self):
-        """The headers that say which attempt of which chunk this answers. Workers of older versions have none."""
+        """The headers that name the chunk and the attempt of an answer. Workers of older versions do not send them."""
         return f"Fantail-Chunk: {self.chunk}\r\nFantail-Attempt: {self.attempt}\r\n"
 
     def head(self, status="200 OK", content_type="application/x-ndjson", more="", names=None):
@@ -72,12 +73,12 @@ class Request:
                   f"{more}\r\n".encode() + body)
 
     def reset(self):
-        """Resets the connection, as the end of a killed process with unread bytes does."""
+        """Resets the connection. The same happens when a process with unread bytes is killed."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
     def close(self):
-        # The descriptor stays open until its reader is closed, too.
+        # The descriptor stays open until its reader is also closed.
         self.reader.close()
         self.connection.close()
 
@@ -210,7 +211,7 @@ def slow(seconds):
 
 
 def answers_then_dies(request):
-    """Answers the first chunk of a connection correctly. At the next one it dies without an answer."""
+    """Answers the first chunk of a connection correctly. At the next chunk it dies without an answer."""
     if request.connection in request.fake.seen:
         request.reset()
         return
@@ -219,7 +220,7 @@ def answers_then_dies(request):
 
 
 def unasked(names):
-    """Answers correctly, and then answers again with wrong values, under the names that names(request) gives."""
+    """Answers correctly. Then it answers again with wrong values, and with the names that names(request) returns."""
     def behave(request):
         request.answer()
         request.answer([-1] * len(request.items), names(request))
@@ -274,7 +275,7 @@ class FakeWorker:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def deliveries(self):
-        """How often each (chunk, attempt) came. More than once means that it was repeated silently."""
+        """The number of times each (chunk, attempt) came. If it came more than once, it was repeated silently."""
         with self.lock:
             return collections.Counter((r.chunk, r.attempt) for r in self.requests)
 

@@ -17,7 +17,7 @@ from fantail_testing import FantailTest  # noqa: E402
 SLOW = bool(os.environ.get("FANTAIL_SLOW_TESTS"))
 SLOW_REASON = "takes long and measures times: make fault"
 
-# From the scheduler: how long an ejected worker gets no attempts. The next time it is twice as long.
+# The scheduler gives an ejected worker no attempts for this time. After the next ejection, the time is twice as long.
 EJECTION_S = 5
 
 
@@ -27,7 +27,7 @@ def say(text):
 
 
 def sleep_items(count, seconds):
-    """Items for the task sleep, each of about this many seconds. They all differ, so that an answer shows its item."""
+    """Items for the task sleep, each of about this many seconds. All items differ, so that an answer shows its item."""
     return [round(seconds + i * 1e-9, 9) for i in range(count)]
 
 
@@ -56,7 +56,7 @@ class FaultTest(FantailTest):
         self.assertEqual(document["status"], "succeeded")
 
     def timed_stream(self, fleet, body, timeout_s=600):
-        """(seconds, lines) of a job. The seconds are for limits that depend on them."""
+        """Returns (seconds, lines) of a job. Some limits depend on the seconds."""
         start = time.monotonic()
         with fleet.stream(body, timeout_s=timeout_s) as stream:
             lines = stream.rest()
@@ -64,7 +64,7 @@ class FaultTest(FantailTest):
 
 
 class Supervisor:
-    """Restarts each worker of a fleet that has died, on the same port, as an orchestrator does."""
+    """Restarts each dead worker of a fleet on the same port, as an orchestrator does."""
 
     def __init__(self, test, fleet, **worker_options):
         self.test, self.fleet, self.options = test, fleet, worker_options
@@ -93,7 +93,7 @@ class Supervisor:
             while not self.ending.wait(0.02):
                 self.turn()
                 self._restart_the_dead()
-        except BaseException as e:  # the main thread reports it
+        except BaseException as e:  # the main thread reports the error
             self.problem = e
 
     def turn(self):
@@ -101,7 +101,8 @@ class Supervisor:
 
     @staticmethod
     def _serves(worker):
-        """Whether the worker answers. A dying program closes its sockets some time before it can be reaped."""
+        """Returns whether the worker answers. A dying program closes its sockets some time before its end can be
+        noticed."""
         try:
             return ft.request(worker.admin_port, "GET", "/livez").status == 200
         except (OSError, http.client.HTTPException):

@@ -24,15 +24,15 @@ class NameServer:
         threading.Thread(target=self._run, daemon=True).start()
 
     def set(self, name, addresses):
-        """The records change now. A cached answer stays as it is until its time is over."""
+        """Changes the records at once. A cached answer stays unchanged until it expires."""
         self.records[name] = list(addresses)
 
     def cached(self, name):
-        """What programs are told at the moment."""
+        """The addresses that programs get at the moment."""
         return self._look_up(name)
 
     def refill(self):
-        """All cached answers become those of now, for the whole time of the cache."""
+        """Replaces all cached answers by the current records. They stay for the whole time of the cache."""
         self.cache = {name: (time.monotonic(), list(addresses)) for name, addresses in self.records.items()}
 
     def _look_up(self, name):

@@ -39,7 +39,7 @@ def enter():
 
 
 class Host:
-    """Another host, with a link to this one. A command with the prefix run_inside runs there."""
+    """Another host, with a link to this host. A command with the prefix run_inside runs on the other host."""
 
     def __init__(self, number):
         self.number, self.address = number, f"10.77.{number}.2"
@@ -60,13 +60,14 @@ class Host:
         return ["nsenter", "-t", str(self.holder.pid), "-n"]
 
     def enter(self):
-        """For the preexec_fn of a program, so that it runs on this host."""
+        """Makes a program run on this host. Use it as the preexec_fn of the program."""
         with open(f"/proc/{self.holder.pid}/ns/net", "rb") as namespace:
             if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
                 os._exit(126)
 
     def lose(self, percent):
-        """Packets to it and from it are lost at random. Returns the method; None if this kernel has none."""
+        """Makes the link lose packets at random in both directions. Returns the name of the method, or None if this
+        kernel has none."""
         netem = [*self.inside(), "tc", "qdisc", "add", "dev", f"far{self.number}", "root", "netem", "loss",
                  f"{percent}%"]
         drop = ["-m", "statistic", "--mode", "random", "--probability", str(percent / 100), "-j", "DROP"]

@@ -1,4 +1,4 @@
-"""Real proxies at full size: uploads and answers of 2 GB, and how late a line is."""
+"""Real proxies at full size: uploads and answers of 2 GB, and the delay of a line."""
 import json
 import time
 import unittest
@@ -41,7 +41,7 @@ class FullSize(test_proxies.Uploads):
 
 
 class StockNginx(FullSize, test_proxies.ProxyTest):
-    """Its own configuration allows no upload of this size."""
+    """The proxy's own configuration allows no upload of this size."""
 
     proxy = "nginx"
     upload_bytes = 1024 * 1024 - 65536

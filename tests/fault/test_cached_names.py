@@ -23,7 +23,8 @@ REASON = None
 CACHE_S = 30
 WORKERS, COORDINATORS, BALANCER = "workers.test", "coordinators.test", "balancer.test"
 TOKEN = "workers-0123456789abcdef"
-# Well below the time of the cache, and several times what a quiet machine needs. Then the cache was not waited for.
+# This limit is well below the time of the cache, so nothing can have waited for the cache. It is several times the time
+# that a quiet machine needs.
 LIMIT_S = 12
 
 
@@ -91,7 +92,7 @@ class CachedNames(FaultTest):
         self.next_worker, self.next_coordinator = 1, 1
 
     def publish(self):
-        """What an orchestrator does at once: records and balancer have the programs that are ready."""
+        """Puts the ready programs into the records and the balancer, as an orchestrator does at once."""
         self.names.set(WORKERS, self.workers)
         self.names.set(COORDINATORS, self.coordinators)
         self.balancer.coordinators = list(self.coordinators)
@@ -119,7 +120,7 @@ class CachedNames(FaultTest):
         return coordinator
 
     def end(self, program):
-        """As an orchestrator ends a program: it is no longer published, and then it gets SIGTERM."""
+        """Ends a program as an orchestrator does: first it is removed from the records, and then it gets SIGTERM."""
         for group in (self.workers, self.coordinators):
             for address in [a for a, p in group.items() if p is program]:
                 del group[address]
@@ -148,7 +149,7 @@ class CachedNames(FaultTest):
         return coordinators, workers
 
     def assert_cached(self, name, programs):
-        """The cache has none of these programs, so nobody has learnt of them from it."""
+        """The cache has none of these programs, so no program has found another one through the cache."""
         published = {WORKERS: self.workers, COORDINATORS: self.coordinators}[name]
         addresses = {address for address, program in published.items() if program in programs}
         self.assertEqual(len(addresses), len(programs))
@@ -204,7 +205,7 @@ class CachedNames(FaultTest):
         self.assertLess(longest[0], LIMIT_S)
 
     def test_a_rollout_of_all_coordinators_and_all_workers_at_once(self):
-        """The caches name only programs that have ended, for both sides."""
+        """For both sides, the caches name only programs that have ended."""
         coordinators, workers = self.fleet_of(2, 2)
         new_coordinators, new_workers = [], []
         for old_coordinator, old_worker in zip(coordinators, workers):
@@ -226,7 +227,8 @@ class CachedNames(FaultTest):
             self.assertEqual(stream.rest()[-1]["status"], "succeeded")
 
     def test_a_new_coordinator_needs_no_list_of_workers(self):
-        """Through the balancer each worker finds it, although the cached list of coordinators does not have it."""
+        """Each worker finds the new coordinator through the balancer, although the cached list of coordinators does not
+        have it."""
         (first,), _ = self.fleet_of(1, 2)
         new = self.add_coordinator(workers="register://")
         self.wait_registered(new, 2)

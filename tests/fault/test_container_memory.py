@@ -1,8 +1,8 @@
 """A container at its memory limit, where the kernel kills all of its processes together, as a kubelet orders it.
 
 A container is a control group (version 2). Where the kernel lets that group limit memory, `memory.max` and
-`memory.oom.group` do what they do in a cluster. Elsewhere this test watches the memory of the group, and kills the group
-with `cgroup.kill` at the limit: also all processes at once, with SIGKILL.
+`memory.oom.group` do what they do in a cluster. Elsewhere this test watches the memory of the group. At the limit it
+kills the group with `cgroup.kill`, which also sends SIGKILL to all processes at once.
 """
 import os
 import threading
@@ -49,7 +49,7 @@ class Container:
             file.write(str(value))
 
     def enter(self):
-        """For the preexec_fn of a program."""
+        """Moves a program into the group. Use it as the preexec_fn of the program."""
         self.write("cgroup.procs", os.getpid())
 
     def processes(self):

@@ -33,8 +33,8 @@ class Monkeys(FaultTest):
         return counts
 
     def assert_within_budget(self, fleet, seconds):
-        """Checks the number of failed attempts. The budget limits the repeated attempts, of which there are at most as
-        many."""
+        """Checks the number of failed attempts. The budget limits the repeated attempts, and there are at most as many
+        of them."""
         text = ft.request(fleet.coordinator.admin_port, "GET", "/metrics").body.decode()
         ended = {result: ft.metric_sum(text, "fantail_chunk_attempts_total", result=result)
                  for result in ("complete", "lost", "silent", "not_connected", "unavailable", "bad_status", "protocol")}
@@ -138,7 +138,8 @@ class Uneven(FaultTest):
         fleet = ft.Fleet(self, self.coordinator([*good, fake]), good)
         seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
         self.assert_all_right(lines, items)
-        # Not a quarter of the items, but its share by its speed, and what it was given before its speed was known.
+        # The slow worker must not get a quarter of the items. It gets its share by its speed, and the items that it was
+        # sent before its speed was known.
         self.assertLess(sum(fake.item_deliveries().values()), seconds / each_s + 60)
 
     def test_a_black_hole_is_ejected(self):

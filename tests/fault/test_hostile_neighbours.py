@@ -60,7 +60,7 @@ LIES = {
 
 
 class Liar:
-    """A server that answers as soon as a connection has sent something, and counts its connections."""
+    """A server that answers as soon as a client has sent something, and that counts its connections."""
 
     def __init__(self, answer):
         self.answer, self.asked, self.stopping = answer, 0, False
@@ -104,7 +104,8 @@ class Lies(FantailTest):
         return liar
 
     def check_that_work_goes_on(self, fleet, liar):
-        """Jobs are answered while the liar is asked at least twice. Memory stays, and idle services do not burn."""
+        """Jobs are answered while the lying server is asked at least twice. Memory does not grow, and idle services use
+        no processor time."""
         programs = [fleet.coordinator, *fleet.workers]
         self.assertEqual(fleet.job({"task": "square", "items": list(range(100))}).json["counts"]["succeeded"], 100)
         before = [resident_kib(p.pid) for p in programs]

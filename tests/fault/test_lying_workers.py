@@ -1,5 +1,5 @@
-"""Workers that refuse, give false answers, close connections or do not answer. If there is a good worker, too, the job
-succeeds. If not, it fails with the reason."""
+"""Workers that refuse, give false answers, close connections or do not answer. If there is also a good worker, the job
+succeeds. Otherwise the job fails with the reason."""
 import time
 
 import fake_worker as fw
@@ -15,8 +15,8 @@ class BesideAGoodWorker(FaultTest):
     """The job ends with all right answers, whatever the other worker does."""
 
     def run_beside(self, behaviour, count=300, requests=1, answered=0, **job):
-        """Runs a job of this many items. Repeats it with more items until the fake had enough requests and answered
-        enough items."""
+        """Runs a job of this many items. Repeats the job with more items until the fake worker had enough requests and
+        answered enough items."""
         def attempt(count):
             items = sleep_items(count, 0.004)
             fake = self.fake(behaviour)
@@ -172,7 +172,7 @@ class Alone(FaultTest):
 
 
 class Unasked(FaultTest):
-    """An answer is taken only for the attempt that it names."""
+    """An answer counts only for the attempt that it names."""
 
     def run_jobs(self, fake, count=30):
         """Jobs of one item each, one after another, so that each goes out on a connection that was used before."""
@@ -228,7 +228,7 @@ class Unasked(FaultTest):
 
 
 class SlowToTell(FaultTest):
-    """A worker that is slow to answer which tasks it has."""
+    """A worker that answers slowly when it is asked for its tasks."""
 
     def test_a_job_that_waits_for_the_list_of_tasks_is_left_alone_by_the_clock(self):
         fake = self.fake(fw.honest, get_delay_s=1)
@@ -244,7 +244,7 @@ class SlowToTell(FaultTest):
 
 
 class RetryStorm(FaultTest):
-    """If all workers fail, they do not get many requests."""
+    """If all workers fail, they get few requests."""
 
     def test_every_worker_answering_503_sees_few_requests(self):
         fakes = [self.fake(fw.unavailable, name=f"fake{i}") for i in range(4)]

@@ -1,4 +1,4 @@
-"""`fantail map` by a name whose coordinator is replaced by one at another address."""
+"""`fantail map` uses a name. The coordinator of this name is replaced by one at another address."""
 import os
 import subprocess
 import tempfile

@@ -1,4 +1,4 @@
-"""A coordinator with a job store that only pretends: tests of the command line script its answers and its failures.
+"""A fake of a coordinator with a job store. Tests of the command line set its answers and its failures.
 
     fake = FakeCoordinator(self)
     fake.add("0195f2c4-1a2b-7000-8000-000000000001", answers=[1, None, 9])
@@ -24,7 +24,7 @@ class FakeJob:
         self.document, self.answers = document, answers
 
     def lines(self, start, only):
-        """The lines of its results; an answer of None is an error, and (n, error) is one error of n items."""
+        """The lines of the job's results. An answer None is an error, and (n, error) is one error of n items."""
         index = 0
         for answer in self.answers:
             count = answer[0] if isinstance(answer, tuple) else 1

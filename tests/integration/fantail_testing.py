@@ -99,7 +99,7 @@ class Fleet:
         return sum(self.metric(w, "fantail_worker_slots", state="busy") for w in self.workers if w.alive())
 
     def burning(self):
-        """The task processes that have used more processor time than their start takes."""
+        """The task processes that have used more processor time than a start needs."""
         return [pid for pid in self.task_processes() if cpu_seconds([pid]) > BURNING_S]
 
     def wait_until_burning(self, least=1, limit_s=LIMIT_S):
@@ -112,7 +112,7 @@ class Fleet:
         return burning
 
     def wait_until_quiet(self, burning):
-        """Waits until those processes have ended and no item runs in another one."""
+        """Waits until these processes have ended and no item runs in any other process."""
         wait_until(lambda: not any(map(runs, burning)), "the end of the burning processes", QUIET_S)
         wait_until(lambda: self.busy_slots() == 0 and not self.burning(), "idle workers", QUIET_S)
 
@@ -279,7 +279,7 @@ class FantailTest(unittest.TestCase):
 
 
 class SharedFleetTest(FantailTest):
-    """Tests that do not damage the fleet share one per class. make_fleet_options() returns how it is started."""
+    """The tests of a class share one fleet if they do not damage it. make_fleet_options() returns its options."""
 
     fleet_options = {}
 

@@ -1,5 +1,5 @@
-"""What the tests of GET /openapi.json share: reading the document, and a Python with the packages from PyPI that check it.
-That Python is in a virtual environment in the build. Without it, a test is skipped."""
+"""Shared by the tests of GET /openapi.json. It reads the document, and finds a Python with the packages from PyPI that
+check the document. This Python is in a virtual environment in the build. Without it, a test is skipped."""
 import fcntl
 import json
 import os
@@ -11,7 +11,7 @@ from fantail_testing import BUILD
 PACKAGES = "schemathesis==4.32.5", "openapi-spec-validator==0.9.0", "jsonschema==4.26.0"
 
 # Reads {"document": ..., "checks": [[JSON pointer of a schema, value], ...]}. Prints each check that fails. Objects may
-# only have the members that the document names, unless it says otherwise.
+# only have the members that the document names, unless the document allows others.
 CHECK = """
 import json, sys
 import jsonschema, openapi_spec_validator
@@ -53,7 +53,7 @@ def parameters(document, method, path):
 
 
 def install():
-    """(path of the Python, None), or (None, why there is none)."""
+    """Returns (path of the Python, None), or (None, reason)."""
     folder = os.path.join(BUILD, "openapi-python")
     path, done = os.path.join(folder, "bin", "python3"), os.path.join(folder, "installed")
     with open(folder + ".lock", "w", encoding="utf-8") as lock:  # two test files may come here at once

@@ -1,5 +1,5 @@
-"""Hooks of schemathesis (SCHEMATHESIS_HOOKS) for test_openapi_requests.py: what OpenAPI cannot say about a request, and limits on
-how long the jobs of a run may take.
+"""Hooks of schemathesis (SCHEMATHESIS_HOOKS) for test_openapi_requests.py: rules for requests that OpenAPI cannot
+express, and limits for the duration of jobs.
 
 A hook changes only requests that should be accepted. A request that should be refused is sent as it was generated.
 """
@@ -20,7 +20,7 @@ numbers = itertools.count()
 statuses = {}  # of the answers, by the id of the case
 
 
-# OpenAPI 3.1 knows no media type whose lines have a schema.
+# OpenAPI 3.1 has no schema for the lines of a media type.
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"), max_size=20),
                            lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=5), v, max_size=3), max_leaves=5)
 schemathesis.openapi.media_type(NDJSON, st.lists(json_values, max_size=20).map(
@@ -72,7 +72,8 @@ def choice(case, n):
 
 
 def clamp(group, count):
-    """A range or spans of at most SPAN items: schemas cannot compare its members. A job takes 10^12 items."""
+    """Limits a range or spans to SPAN items. A coordinator takes up to 10^12 items, and a schema cannot compare
+    members."""
     step = group.get(count, 1)
     start = group.get("start", 0)
     group["stop"] = int(max(min(group["stop"], start + SPAN * abs(step)), start - SPAN * abs(step), -2**53 + 1))
@@ -80,12 +81,12 @@ def clamp(group, count):
 
 
 def short(label):
-    """The first 64 bytes of a label: a schema cannot count bytes."""
+    """Returns the first 64 bytes of a label, because a schema cannot count bytes."""
     return label.encode()[:64].decode("utf-8", "ignore")
 
 
 def tame_options(options, case):
-    """The members of a job object, with a task that is there for most requests, and a short deadline."""
+    """Returns the members of a job object, with a short deadline and, in most requests, with a task that exists."""
     if choice(case, 8):
         options["task"] = TASKS[choice(case, len(TASKS))]
     options["deadline_s"] = 0.5
@@ -110,13 +111,13 @@ def prepare_job(case):
     if "Idempotency-Key" in headers:  # equal keys with unequal jobs are refused
         headers["Idempotency-Key"] = f"key-{os.getpid()}-{next(numbers)}"
     if isinstance(case.body, dict):
-        # An option may be given once, in the object or in the query. A schema cannot say that of both.
+        # An option may be either in the object or in the query. A schema cannot express a rule about both.
         query = {name: value for name, value in query.items() if name == "progress_s"}
         tame_options(case.body, case)
         if durable:
             case.body.pop("reduce", None)
     else:
-        # All options of a body of lines are in the query, and the lines are the one source of items.
+        # If the body is lines, all options are in the query, and the lines are the only items.
         query = {name: value for name, value in query.items() if not name.startswith(("range.", "spans."))}
         tame_options(query, case)
         if isinstance(query.get("labels"), list) and not query["labels"]:
@@ -130,7 +131,8 @@ def prepare_job(case):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Says that a token is needed, as this coordinator has files of tokens. So ignored_auth checks each call."""
+    """Declares that a token is needed, because this coordinator has token files. So the check ignored_auth covers each
+    call."""
     for part in [raw_schema] + [operation for item in raw_schema["paths"].values() for operation in item.values()]:
         if isinstance(part, dict) and "security" in part:
             part["security"] = [scheme for scheme in part["security"] if scheme]
@@ -143,7 +145,7 @@ def before_call(context, case, kwargs):
         if isinstance(case.body.get("port"), int):
             case.body["port"] = WORKER_PORT
         if is_positive(case):
-            # A body has at most 2048 bytes, and no \u0000 anywhere. A schema cannot say that of unknown members.
+            # A body has at most 2048 bytes, and no \u0000 anywhere. A schema cannot express this for unknown members.
             case.body = {name: value for name, value in case.body.items() if name in MEMBERS} | {"later": [1]}
             if "address" in case.body:
                 case.body["address"] = "127.0.0.1"
@@ -157,7 +159,8 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """A DELETE that is answered 202 cancels a job, which stays. Only 204 removes it, and then it must be gone."""
+    """If a DELETE is answered 202, the job is cancelled but not removed. If it is answered 204, the job must be
+    gone."""
     return not (type(failure).__name__ == "UseAfterFree" and statuses.get(failure.deleted_case_id) == 202)
 
 

@@ -16,10 +16,10 @@ import socket
 
 
 def is_listened_on(port, host="127.0.0.1"):
-    """Whether a program listens there, tested without a connection.
+    """Returns whether a program listens on the port. Makes no connection.
 
-    A killed worker can seem to listen for a moment: a task process that it was just starting still has its sockets,
-    until it runs its program or has ended, too.
+    A killed worker can seem to listen for a moment: a task process that it was just starting still has the sockets of
+    the worker, until the process runs its program or ends.
     """
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -36,7 +36,8 @@ class HeldPort:
     def __init__(self, host="127.0.0.1"):
         self._socket = socket.socket()
         try:
-            # Set after the bind, so that no other socket had the port. Then a program that asks for it can share it.
+            # The option is set after the bind, so no other socket had the port before. Now a program that sets the same
+            # option can share the port.
             self._socket.bind((host, 0))
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         except OSError:

@@ -7,7 +7,8 @@
     server.stop()
     server.remove()
 
-initdb and postgres refuse to run as root. So as root, they run as another user, and the folder belongs to that user.
+initdb and postgres refuse to run as root. If the test runs as root, they run as another user, and the folder belongs to
+that user.
 """
 import glob
 import itertools

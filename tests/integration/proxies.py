@@ -3,10 +3,10 @@
     port = proxies.start(test, "nginx", coordinator.port)              the stock configuration
     port = proxies.start(test, "nginx", coordinator.port, "documented")     the one of docs/proxies.md
 
-The stock configuration is the one that the package installs, with the lines that name the service. Only what belongs to
-the machine is changed: the port to listen on, the paths of logs and temporary files, the user. The documented one has the
-block of docs/proxies.md in the place of these lines. Varnish and Squid need nothing else. Envoy has no stock
-configuration, so its own first example is used, without anything that is optional.
+The stock configuration is the one that the package installs, with the lines that name the service. Only settings of the
+machine are changed: the port to listen on, the paths of logs and temporary files, the user. In the documented
+configuration, the block of docs/proxies.md takes the place of the lines that name the service. Varnish and Squid need
+nothing else. Envoy has no stock configuration, so its own first example is used, without anything that is optional.
 """
 import contextlib
 import os
@@ -46,7 +46,7 @@ def read(path):
 
 
 def replace(text, *pairs):
-    """Each pattern must be there."""
+    """Each pattern must occur in the text."""
     for pattern, new in pairs:
         text, count = re.subn(pattern, lambda _, new=new: new, text, flags=re.M)
         assert count, f"{pattern} is not in\n{text}"
@@ -61,7 +61,8 @@ def documented(language, upstream):
 
 
 class Place:
-    """What a configuration needs: the port to listen on, the service, a folder, and the documented block if wanted."""
+    """The values for a configuration: the port to listen on, the service, a folder, and the documented block if it is
+    wanted."""
 
     def __init__(self, folder, port, upstream_port, kind):
         self.folder, self.port, self.kind = folder, port, kind
@@ -177,7 +178,7 @@ CONFIGURE = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy, "apache": apach
 
 
 def needs(name):
-    """For a test that is skipped where this proxy is not installed."""
+    """Skips the test if this proxy is not installed."""
     return unittest.skipUnless(have(name), f"{name} is not installed")
 
 
@@ -190,7 +191,8 @@ def environment(folder):
 
 
 def end(process):
-    """With all its children. Some proxies wait for their clients at SIGTERM, so a few seconds must do."""
+    """Ends the proxy with all its children. Some proxies wait for their clients after SIGTERM, so they are killed after
+    a few seconds."""
     process.send_signal(signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(3)

@@ -25,7 +25,7 @@ class Point:
 
 
 class Unloadable(Exception):
-    """Can be pickled, and cannot be rebuilt."""
+    """Can be pickled, but cannot be rebuilt."""
 
     def __init__(self, first, second):
         super().__init__(f"{first} {second}")
@@ -116,7 +116,7 @@ def get_kept(_=None):
 
 
 def fork_and_return(x):
-    """The child returns too, which must not answer for the parent."""
+    """The child returns too, but it must not answer for the parent."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)

@@ -268,7 +268,7 @@ def fingerprint(token):
 
 
 class Rotation(AccessTest):
-    """Token files that are mounted as Kubernetes mounts them: a change swaps a link, and nobody sends a signal."""
+    """Token files as Kubernetes mounts them: a change replaces a link, and no signal is sent."""
 
     def mount(self, name, *tokens):
         folder = os.path.join(self.folder, name)
@@ -413,7 +413,7 @@ class WriteSecret(AccessTest):
     def test_tokens_become_files_that_only_their_owner_reads(self):
         one, two = (os.path.join(self.folder, name) for name in ("one", "two"))
         for program in SERVICES:
-            for _ in range(2):  # again, over the existing file
+            for _ in range(2):  # a second time, over the existing file
                 ended = self.write(program, "A", one, "B", two, A=ONE, B=f"# both\n{TWO}\n{THREE}\n")
                 self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "", ""))
             self.assertEqual([os.stat(path).st_mode & 0o777 for path in (one, two)], [0o400, 0o400])

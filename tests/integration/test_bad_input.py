@@ -13,7 +13,7 @@ ECHO = {"mode": "stream", "command": ["cat"], "envelope": False}
 
 
 def reads_as_json(data):
-    """Whether Python's parser, in a strict mode, accepts these bytes."""
+    """Returns whether Python's parser accepts these bytes in a strict mode."""
     def refuse(word):
         raise ValueError(word)
     try:
@@ -368,7 +368,7 @@ class LargeBodies(SharedFleetTest):
         return {"tasks": keeper.tasks(echo=dict(ECHO))}
 
     def body(self, fault_at, fault):
-        """A job object whose item `fault_at` is `fault`; with None the body ends there."""
+        """A job object whose item `fault_at` is `fault`. If `fault` is None, the body ends at this item."""
         block = self.ITEM * 1000
         yield b'{"task":"echo","items":['
         for first in range(0, self.ITEMS, 1000):

@@ -1,4 +1,5 @@
-"""The checks of the tree itself: each finds what is planted in a small tree, and finds nothing in a good one."""
+"""The checks of the source tree. Each check finds the faults that were put into a small tree, and finds none in a good
+tree."""
 import os
 import re
 import subprocess

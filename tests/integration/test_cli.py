@@ -74,7 +74,8 @@ class Words(CliTest):
 
 class Size(FantailTest):
     def test_the_program_starts_without_the_libraries_of_the_services(self):
-        """They would add 1.6 MiB to each `fantail local` and to each pipe. An https:// URL loads curl when it is needed."""
+        """curl and its libraries would add 1.6 MiB to each `fantail local` and to each pipe. They are loaded only for
+        an https:// URL."""
         linked = subprocess.run(["ldd", FANTAIL], capture_output=True, text=True, check=True).stdout
         self.assertIn("libc.so", linked)
         for library in ("gnutls", "curl", "microhttpd", "libuv", "cjson"):
@@ -384,7 +385,7 @@ class CutOff(CliTest):
     def test_items_without_an_answer_are_sent_again(self):
         def value(index, what):
             return {"type": "result", "index": index, "value": what}
-        start = {"type": "start", "id": "0195"}  # an older coordinator does not send it
+        start = {"type": "start", "id": "0195"}  # an older coordinator does not send a start line
         url, bodies = self.serve([[start, value(0, "a"), value(1, "b")],
                                   [value(0, "c"), {"type": "end", "status": "succeeded"}]])
         ended = self.cli("map", "x", "--url", url, stdin="1\n2\n3\n")

@@ -1,4 +1,4 @@
-"""Pages of other origins in a browser: what --cors-origin allows them, and that nothing else does."""
+"""Pages of other origins in a browser: they may do only what --cors-origin allows."""
 import os
 import socket
 import subprocess
@@ -12,7 +12,7 @@ JOB = b'{"task":"square","items":[2]}'
 
 
 def access_headers(headers):
-    """The headers with which an answer speaks to a browser about other origins."""
+    """The headers of an answer that tell a browser about other origins."""
     return {name.lower(): value for name, value in headers.items() if name.lower().startswith("access-control-")}
 
 
@@ -35,7 +35,7 @@ class CorsTest(SharedFleetTest):
         return self.shared.request(method, path, body, headers)
 
     def preflight(self, origin, method="POST", path="/v1/jobs", headers="authorization,content-type"):
-        """As a browser sends it: without a token."""
+        """Sends a preflight as a browser does, without a token."""
         return self.ask("OPTIONS", path, None, origin, None, Access_Control_Request_Method=method,
                         Access_Control_Request_Headers=headers)
 
@@ -46,7 +46,7 @@ class CorsTest(SharedFleetTest):
         return dict(line.split(": ", 1) for line in answer.split("\r\n\r\n")[0].split("\r\n")[1:])
 
     def refused_early(self, origin):
-        """Answers that are made before the head is whole, or before the body is: (status, headers)."""
+        """Answers that are sent before the whole head or the whole body was received: (status, headers)."""
         line, host, end = "POST /v1/jobs HTTP/1.1\r\n", "Host: x\r\n", "Content-Length: 0\r\n\r\n"
         field = f"Origin: {origin}\r\n" if origin else ""
         requests = [

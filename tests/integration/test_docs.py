@@ -31,7 +31,7 @@ def pages():
 
 
 def rows(page, heading):
-    """The cells of each row of the tables below a heading, without those of the next heading of that level."""
+    """Returns the cells of each row of the tables below a heading, up to the next heading of the same level."""
     level = heading.split()[0]
     [part] = re.findall(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", read("docs", page), re.M | re.S)
     return [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in part.splitlines() if line.startswith("| `")]
@@ -42,7 +42,7 @@ def words(cell):
 
 
 def heading_anchor(heading):
-    """The anchor that a heading gets where the documents are shown."""
+    """Returns the anchor that a heading gets when the document is shown."""
     return re.sub(r"[^\w -]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).strip().replace(" ", "-")
 
 
@@ -57,7 +57,7 @@ class Docs(FantailTest):
                               env=self.environment(), check=True).stdout
 
     def options_of(self, program, *command):
-        """{option: its default, or ""} as --help says them."""
+        """Returns {option: its default, or ""} from the output of --help."""
         found = {}
         for name, text in re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)(.*?)(?=^  \S|^\S|^$)", self.help_of(program, *command), re.M | re.S):
             default = re.search(r"\[([^][]*)\]\s*$", text)
@@ -184,7 +184,7 @@ class Docs(FantailTest):
             place = os.path.relpath(folder, os.path.join(ft.ROOT, "services"))
             for name in names:
                 path = os.path.normpath(os.path.join(place, name))
-                # common/base has the clock itself.
+                # common/base implements the clock.
                 if place != "common/base" and name.endswith(".c") and (place in pure or path[:-2] in pure):
                     if re.search(r"\b(now_ns|utc_time_now|thread_cpu_ns|uv_now|uv_hrtime|clock_gettime|gettimeofday|time)\((?!void)", read("services", path)):
                         readers.append(path)

@@ -49,11 +49,11 @@ class Watch:
             connection.close()
 
     def first(self, status):
-        """When the first such answer had come; infinity if none has."""
+        """The time when the first such answer had come, or infinity if none came."""
         return next((ended for _, ended, s, _, _ in self.seen if s == status), float("inf"))
 
     def last(self, status):
-        """When the last request with such an answer was sent; minus infinity if there was none."""
+        """The time when the last request with such an answer was sent, or minus infinity if there was none."""
         return max((begun for begun, _, s, _, _ in self.seen if s == status), default=float("-inf"))
 
 
@@ -170,7 +170,7 @@ class Kept(Drain):
             program = self.program_of(kind, fleet)
             idle = self.kept_connection(program)
             self.assertEqual(program.stop(), 0, kind)
-            # The answer to a request that is sent at the moment of the end.
+            # Returns the answer to a request that is sent at the moment when the service ends.
             answer = self.read_to_end(idle.sock)
             self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
             self.assertIn(b"\r\nConnection: close\r\n", answer)
@@ -207,8 +207,8 @@ class Kept(Drain):
         self.assertEqual(worker.wait(), 0)
 
     def test_nobody_is_left_in_doubt_by_a_worker_that_goes(self):
-        """Each request is answered, or gets a 503, or its connection is refused. Some are sent at the moment of the
-        end."""
+        """Each request is answered, or gets a 503, or its connection is refused. Some requests are sent at the moment
+        when the service ends."""
         for _ in range(8):
             worker, unclear, answered = self.worker(), [], [0] * 8
 
@@ -273,8 +273,8 @@ class Slow(Drain):
             program.send_signal(signal.SIGTERM)
             wait_until(lambda: "draining" in [line["msg"] for line in program.log_lines()], "the drain")
             # Bytes that are still in the kernel are lost once the container has ended, so the service must wait for
-            # them too. Half a second is enough to see that it does not wait. A busy machine can only hide an error
-            # here.
+            # them too. Half a second is enough to notice a service that does not wait. A busy machine can hide an error
+            # here, but cannot cause one.
             time.sleep(0.5)
             self.assertNotIn("drained", [line["msg"] for line in program.log_lines()])
             response = http.client.HTTPResponse(s)
@@ -315,7 +315,7 @@ class Slow(Drain):
         self.assertIs(lines[-1]["draining"], True)
         self.assertEqual((lines[1]["error"]["name"], lines[1]["error"]["sent"]), ("cancelled", True))
         self.assert_counts(lines[-1]["counts"], total=2, succeeded=1, cancelled=1)
-        # The worker has noticed it, too.
+        # The worker has also noticed that the client is gone.
         wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 0, "a quiet worker")
 
     def test_an_item_longer_than_the_workers_drain_is_handed_back_and_costs_no_retry(self):

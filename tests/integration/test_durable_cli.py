@@ -8,7 +8,7 @@ from fantail_testing import main, wait_until
 
 
 def is_in_read(pid):
-    """Whether the process waits in read() of descriptor 0."""
+    """Returns whether the process waits in read() of descriptor 0."""
     with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
         return file.read().split()[:2] == ["0", "0x0"]
 

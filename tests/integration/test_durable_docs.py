@@ -26,7 +26,8 @@ def steps(page):
 
 
 def pattern(lines):
-    """What the documented lines stand for: `...` is any text within a line, and two spaces or more end a column."""
+    """Returns a pattern for the documented lines. `...` matches any text within a line, and two or more spaces end a
+    column."""
     return "".join(re.sub(r"(\\ ){2,}", " {2,}", re.escape(text).replace(re.escape("..."), ".*")) + "\n" for text in lines)
 
 

@@ -37,7 +37,7 @@ class TakeOvers(ReplicasTest):
         first = self.owner()
         self.coordinators[first].send_signal(signal.SIGTERM)
         self.assertEqual(self.coordinators[first].wait(), 0)
-        # It has let go of the job when it has ended, and did not leave it to the end of its lease.
+        # The coordinator hands the job back before it ends. So the job does not wait for the end of its lease.
         self.assertNotEqual(self.owner(), first)
         self.assert_all_right(job_id, 1 - first)
 

@@ -1,4 +1,4 @@
-"""Reading durable jobs: their results, their state, the list; and what changes them: DELETE and redrive."""
+"""Durable jobs are read (results, state, list) and changed (DELETE, redrive)."""
 import concurrent.futures
 import contextlib
 import http.client
@@ -390,7 +390,7 @@ class Following(DurableTest):
         self.assertEqual(client.results(job).end["status"], "timed_out")
 
     def test_a_job_is_removed_some_time_after_its_end(self):
-        """They are removed at the start, and once a minute."""
+        """Old jobs are removed at the start, and once a minute."""
         worker = self.worker()
         client = self.start_store([worker])
         job = client.submit({"task": "square", "items": [1]})
@@ -434,7 +434,7 @@ class Following(DurableTest):
         job = client.submit({"task": "held", "range": {"stop": 200}})
         self.release(*range(200))
         client.end(job)
-        follower = Follower(client, job)  # may have all in its buffers: then the end line is the ordinary one
+        follower = Follower(client, job)  # the kernel's buffers may have the whole answer; then the end line is the ordinary one
         self.assertEqual(client.ask("DELETE", f"/{job}").status, 204)
         lines = follower.lines()
         self.assertEqual([line["value"] for line in lines[:-1]], list(range(len(lines) - 1)))

@@ -9,7 +9,7 @@ import sqlite3
 
 from fantail_testing import EXAMPLE_TASKS, FantailTest, Stream, main, metric_sum, metrics, request, wait_until
 
-# Writes the index of each item that it runs to a file, one write for each.
+# Writes the index of each item that it runs to a file, with one write for each item.
 COUNTS = """
 import os, time
 out = os.open(os.environ["RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -77,7 +77,7 @@ class DurableTest(FantailTest):
             return collections.Counter(map(int, lines.read().split()))
 
     def recorded(self):
-        """How many answers the store has, read past the coordinator."""
+        """Returns how many answers the store has. Reads the file of the store, and does not ask the coordinator."""
         with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as db:
             return db.execute("SELECT sum(succeeded + failed) FROM job").fetchone()[0] or 0
 
@@ -197,7 +197,7 @@ class Local(DurableTest):
         local.killed = True
         local.destroy()
         for pid in self._strangers():
-            with contextlib.suppress(ProcessLookupError):  # it may have ended with its parent
+            with contextlib.suppress(ProcessLookupError):  # the process may have ended with its parent
                 os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not self._strangers(), "the end of the fleet")
         self.start_local()

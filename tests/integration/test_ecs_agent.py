@@ -1,4 +1,4 @@
-"""Task scale-in protection: a real worker, and an agent that plays the one of ECS."""
+"""Task scale-in protection: a real worker, and a fake of the ECS agent."""
 import http.server
 import json
 import signal
@@ -58,7 +58,7 @@ class Agent:
             handler.end_headers()
             handler.wfile.write(body)
         except OSError:
-            pass  # the worker has given up waiting
+            pass  # the worker no longer waits
 
     @property
     def wishes(self):

@@ -42,7 +42,7 @@ class Ports(FantailTest):
         self.addCleanup(listener.close)
         self.assertEqual(self.error_of(lambda: self.only(port).bind(("127.0.0.1", 0))), errno.EADDRINUSE)
         self.assertEqual(self.error_of(lambda: self.only(port).connect(listener.getsockname())), errno.EADDRNOTAVAIL)
-        # The same port is available once it is not held.
+        # The same port is available when it is no longer held.
         self.assertIsNone(self.error_of(lambda: self.only(port).bind(("127.77.77.77", 0))))
 
     def test_the_ports_of_a_killed_worker_are_its_own_until_it_comes_back(self):
@@ -56,7 +56,8 @@ class Ports(FantailTest):
             self.assertEqual(ft.request(worker.port, "GET", "/livez").status, 200)
 
     def test_a_worker_is_started_again_only_when_nothing_listens_on_its_port_any_more(self):
-        """As if a task process had just been started and still had the sockets of its killed worker."""
+        """This process stands for a task process that was just started and still has the sockets of its killed
+        worker."""
         port = self.free_port()
         listener = socket.socket()
         self.addCleanup(listener.close)
@@ -95,7 +96,7 @@ class Unprepared(unittest.TestCase):
 
 
 class Run(FantailTest):
-    """tests/run names what failed with the words that run it again."""
+    """For each failed test, tests/run prints the arguments that run it again."""
 
     RUN = os.path.join(ft.ROOT, "tests", "run")
 

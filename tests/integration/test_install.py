@@ -1,4 +1,4 @@
-"""What `make` copies of the example tasks, and what `make install` installs."""
+"""The files of the example tasks that `make` copies, and the files that `make install` installs."""
 import os
 import shutil
 import subprocess

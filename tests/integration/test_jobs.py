@@ -212,7 +212,7 @@ class Answers(SharedFleetTest):
 
 
 class Carrying(SharedFleetTest):
-    """Values that must not be changed on their way."""
+    """Values that must come back unchanged."""
 
     @classmethod
     def make_fleet_options(cls, keeper):
@@ -279,7 +279,7 @@ class Carrying(SharedFleetTest):
 
 
 class Streaming(FantailTest):
-    """When the lines come, and what they contain."""
+    """The time and the content of the lines."""
 
     def test_first_results_come_before_the_last_item_is_done(self):
         fleet = self.fleet()
@@ -384,7 +384,7 @@ class Streaming(FantailTest):
         late.stop()
         fleet = ft.Fleet(self, self.coordinator(f"static://127.0.0.1:{port}"), [])
         with fleet.stream({"task": "square", "items": [3]}) as stream:
-            waiting = stream.line()  # has a "detail" once the address was tried
+            waiting = stream.line()  # has a "detail" after the address was tried
             self.assertEqual((waiting["type"], waiting["reason"]), ("waiting", "no_workers"))
             self.worker(port=port)
             lines = stream.rest()
@@ -393,7 +393,7 @@ class Streaming(FantailTest):
 
     def test_a_job_without_workers_ends_clearly_when_the_wait_is_over(self):
         fleet = ft.Fleet(self, self.coordinator("static://127.0.0.1:1", "--worker-wait-s", "1"), [])
-        answer = fleet.job({"task": "square", "items": [3]})  # it waits 1 s instead of the default
+        answer = fleet.job({"task": "square", "items": [3]})  # the coordinator waits 1 s instead of the default
         if answer.status == 200:
             self.assertEqual(answer.json["status"], "failed")
             self.assertEqual(answer.json["errors"][0]["error"]["name"], "worker_lost")
@@ -484,7 +484,7 @@ class Outcomes(SharedFleetTest):
 
 
 class RunningJobs(FantailTest):
-    """Jobs as other requests show them."""
+    """Jobs in the answers to other requests."""
 
     def test_running_jobs_are_listed_and_can_be_cancelled(self):
         fleet = self.fleet()

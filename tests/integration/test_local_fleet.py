@@ -1,4 +1,4 @@
-"""`fantail local` and `fantail map` while somebody works on tasks: what tasks print, metrics, and tasks that change."""
+"""`fantail local` and `fantail map` while a user works on tasks: output of tasks, metrics, and changes of tasks."""
 import json
 import os
 import re
@@ -55,7 +55,7 @@ class LocalTest(FantailTest):
 
 
 class Output(LocalTest):
-    """What a task prints reaches the user line by line with the task's name, and never the answers."""
+    """The output of a task reaches the user line by line with the name of the task, and never gets into the answers."""
 
     def python(self):
         return self.tasks(prints={"json": {"mode": "python", "command": "prints:run", "processes": 1},
@@ -149,7 +149,7 @@ class Watch(LocalTest):
         write_file(os.path.join(self.folder_of_tasks, task, name), text)
 
     def ask(self, task="work"):
-        """What the task says now, and the process that says it."""
+        """The current answer of the task, and the process that gave it."""
         answer = request(self.port, "POST", "/v1/jobs", json.dumps({"task": task, "items": [1]}).encode()).json
         self.assertEqual(answer["status"], "succeeded", answer)
         return tuple(answer["results"][0])

@@ -64,7 +64,7 @@ class Run:
         return self.read(self.out_path).decode().splitlines()
 
     def wait(self):
-        """Returns what came out when it has ended."""
+        """Waits for the end of the command. Returns its output."""
         try:
             self.process.wait(120)
         except subprocess.TimeoutExpired:
@@ -78,8 +78,8 @@ class Reconnects(CliTest):
     """Real services. Item STOP of the task waits for a gate, so that its job is running when the coordinator is lost."""
 
     STOP = 3000
-    # A job whose items must not run twice has work for 0.25 s. Without a pause, a quick machine does the whole input in
-    # this time, and then all items that follow STOP are in doubt.
+    # A job whose items must not run twice has work for 0.25 s. Without a pause, a quick machine runs the whole input in
+    # this time. Then all items after STOP are in doubt.
     PAUSE = 0.001
 
     def setUp(self):
@@ -88,7 +88,7 @@ class Reconnects(CliTest):
 
     def workers(self, count=1, pause=0, **task):
         program = TASK.format(runs=self.runs_path, stop=self.STOP, gate=self.gate_path, pause=pause)
-        # Python buffers what it reads, which is fine: a worker sends more items only after their answers.
+        # Python may buffer its input, because a worker sends more items only after the answers.
         tasks = self.tasks(noted={"json": {"mode": "stream", "command": ["python3", "-u", "noted.py"],
                                            "item_timeout_s": 900, **task}, "files": {"noted.py": program}})
         return [self.worker(tasks=tasks) for _ in range(count)]
@@ -118,7 +118,7 @@ class Reconnects(CliTest):
         wait_until(lambda: self.runs()[self.STOP] > 0, "the item that waits")
 
     def with_its_job(self, coordinators):
-        """The coordinator that runs the job with the item that waits."""
+        """Returns the coordinator that runs the job with the waiting item."""
         def find():
             return [c for c in coordinators if ft.request(c.port, "GET", "/v1/jobs").json["jobs"]]
         return wait_until(find, "the job")[0]
@@ -287,7 +287,7 @@ class Reconnects(CliTest):
         self.assertEqual(set(self.runs().values()), {1})
 
     def reduction(self, workers, items, end, *arguments, name):
-        """A sum whose coordinator is ended while the item waits, and comes back. What came out."""
+        """Runs a sum. The coordinator is ended and started again while an item waits. Returns the output."""
         coordinator = self.coordinator(workers, "--drain-s", 0.2)
         run = Run(self, "noted", "--reduce", "sum", "--url", f"http://127.0.0.1:{coordinator.port}", *arguments,
                   items=items, name=name)
@@ -385,8 +385,8 @@ class Played(CliTest):
     """A coordinator or a proxy, played by a small server."""
 
     def serve(self, *answers, idempotent=None, tasks_status=200):
-        """Each answer is for one POST; the last one is used again. It is a list of lines, where bytes are sent as they
-        are; or a status with a content type. The bodies of the requests are returned."""
+        """Each answer is for one POST, and the last one is used again. An answer is a list of lines, in which bytes are
+        sent unchanged, or a status with a content type. Returns the bodies of the requests."""
         bodies = []
 
         class Handler(http.server.BaseHTTPRequestHandler):

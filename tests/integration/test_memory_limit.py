@@ -1,4 +1,5 @@
-"""A limit of the memory that a service may have (ulimit -v): what needs too much of it fails alone, the others go on."""
+"""A limit for the memory of a service (ulimit -v). Only the job that needs too much memory fails, and all others go
+on."""
 import json
 import re
 import resource
@@ -8,7 +9,7 @@ import fantail_testing as ft
 from fantail_testing import JSON, NDJSON, FantailTest, wait_until
 
 LARGE = 48 << 20
-SPARE = 40 << 20  # what a service may have beyond what it has: more than the reserve, less than a large item
+SPARE = 40 << 20  # the memory that a service may add: more than the reserve, and less than a large item
 
 TASK = """
 import time
@@ -25,7 +26,7 @@ def run(item):
 
 
 def limit_memory(program):
-    """From now on the program can have only SPARE more address space. A sanitizer has reserved its own before."""
+    """Limits the program to SPARE more address space. A sanitizer has already reserved its own."""
     with open(f"/proc/{program.pid}/status", encoding="ascii") as status:
         size = int(re.search(r"^VmSize:\s+(\d+) kB", status.read(), re.M)[1]) << 10
     resource.prlimit(program.pid, resource.RLIMIT_AS, (size + SPARE, resource.RLIM_INFINITY))
@@ -44,7 +45,8 @@ class MemoryLimit(FantailTest):
         return fleet
 
     def check_others(self, fleet, program, cause):
-        """While other jobs run, calls `cause`. Afterwards the program lives, and each of these jobs has its results."""
+        """Calls `cause` while other jobs run. Checks that the program still lives, and that each of these jobs has its
+        results."""
         answers, over = [], threading.Event()
 
         def run_jobs():

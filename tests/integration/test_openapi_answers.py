@@ -16,7 +16,7 @@ ID = "0195f2c4-0000-7000-8000-000000000001"
 DURABLE = {"Prefer": "respond-async"}
 JOB_CALLS = ("GET", "/v1/jobs/{id}"), ("DELETE", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"), \
     ("GET", "/v1/jobs/{id}/events"), ("POST", "/v1/jobs/{id}/redrive")
-# Statuses that no test here brings about, and why. The tests of api_durable.c bring about those of the store.
+# Statuses that no test here causes, each with the reason. The tests of api_durable.c cause the statuses of the store.
 ELSEWHERE = {
     **{(method, path, 500): "the store must be damaged while it is open" for method, path in (
         ("GET", "/v1/jobs"), ("POST", "/v1/jobs"), ("GET", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"),
@@ -39,7 +39,7 @@ class Problems(FantailTest):
         self.fleets = 0
 
     def see(self, method, path, status, answer):
-        """Takes an answer to this call."""
+        """Notes an answer to this call."""
         self.assert_problem(answer, status)
         responses = self.operations[method, path]["responses"]
         self.assertIn(str(status), responses, f"{method} {path} is answered {status}: add it to its responses in the document")
@@ -55,7 +55,7 @@ class Problems(FantailTest):
         self.see(method, path, status, request(port, method, path.replace("{id}", job) + query, body, headers))
 
     def raw(self, port, method, path, status, query="", version="1.1", end="\r\n", token=True):
-        """The same with a head that http.client does not send."""
+        """Does the same with a head that http.client does not send."""
         with socket.create_connection(("127.0.0.1", port), timeout=ft.LIMIT_S) as s:
             s.sendall((f"{method} {path.replace('{id}', ID)}{query} HTTP/{version}\r\nHost: x\r\nConnection: close\r\n"
                        + (f"Authorization: Bearer {TOKEN}\r\n" if token else "") + end).encode())
@@ -78,7 +78,7 @@ class Problems(FantailTest):
                 return db.execute("SELECT count(*) FROM job").fetchone()[0]
         return 0
 
-    # What HTTP itself can be answered with.
+    # Statuses that every call can have.
 
     def see_bad_requests(self):
         """Each call is sent heads that no call accepts."""
@@ -118,7 +118,7 @@ class Problems(FantailTest):
             if "admin" not in operation["tags"]:
                 self.raw(coordinator.port, method, path, 426)
 
-    # What single calls can be answered with.
+    # Statuses of single calls.
 
     def see_jobs(self):
         port = self.new_coordinator([self.plain], "--max-jobs", "1").port
@@ -205,7 +205,7 @@ class Values(FantailTest):
         self.checks, self.kinds = [], set()
 
     def take(self, kind, lines):
-        """Takes the lines of a whole stream. `kind` says what they must have shown."""
+        """Notes the lines of a whole stream. `kind` says which lines the stream must have had."""
         for line in lines:
             self.checks.append(("/components/schemas/Line", line))
             self.kinds.add(line["type"] + ("/" + line["reason"] if line["type"] == "waiting" else ""))
@@ -239,7 +239,7 @@ class Values(FantailTest):
             self.take_document("JobAnswer", request(port, "POST", "/v1/jobs", json.dumps(body)).json)
 
     def see_waiting(self, port):
-        """A job whose items wait: with progress and heartbeats, in the lists, and cancelled at last."""
+        """A job whose items wait. It has progress lines and heartbeats, is in the lists, and is finally cancelled."""
         with self.stream_of(port, {"task": "gate", "items": [1]}, "?progress_s=2") as stream:
             lines = [stream.line_of("heartbeat"), stream.line_of("progress")]
             listed = self.take_document("StoredJobs", request(port, "GET", "/v1/jobs").json)
@@ -253,7 +253,8 @@ class Values(FantailTest):
             self.assertEqual(len(listed["jobs"]), 1)
 
     def see_reasons(self):
-        """A job without a worker, one whose task is gone, one with a refused token, one whose task loads."""
+        """Four jobs: without a worker, with a task that is gone, with a refused token, and with a task that is
+        loading."""
         absent = self.coordinator("register://", "--worker-wait-s", "1", "--expected-tasks", "square")
         with self.stream_of(absent.port, {"task": "square", "items": [1]}) as stream:
             self.take("no workers", self.all_of(stream))

@@ -1,5 +1,6 @@
-"""schemathesis makes requests from /openapi.json, and no answer differs from what the document says. All of its checks are
-on, also those that follow links from one call to the next. openapi_hooks.py says what the document cannot say.
+"""schemathesis makes requests from /openapi.json, and no answer differs from what the document says. All checks of
+schemathesis are on, including those that follow links from one call to the next. openapi_hooks.py has the rules that
+the document cannot express.
 
 FANTAIL_SCHEMATHESIS="-n 200 --seed 7" makes a longer run.
 """
@@ -14,11 +15,12 @@ from openapi_document import python_of
 
 TOKEN = "a-token-for-schemathesis"
 OPTIONS = os.environ.get("FANTAIL_SCHEMATHESIS", "-n 8 --seed 1")
-# The least that the run must have seen, so that it does not pass because all requests were refused.
+# The run must have seen at least these answers. So it cannot pass by refused requests alone.
 ANSWERS = ("POST /v1/jobs 200 application/json", "POST /v1/jobs 200 application/x-ndjson", "POST /v1/jobs 202 application/json",
            "GET /v1/jobs 200 application/json", "GET /v1/jobs/{id} 200 application/json", "POST /v1/workers 200 application/json",
            "GET /v1/jobs/{id}/results 200 application/x-ndjson", "POST /v1/jobs 400 application/problem+json")
-# A registration that is wrong and too large is refused as too large. All others are the statuses of schemathesis.
+# A registration that is both wrong and too large is refused as too large. All other statuses are the default of
+# schemathesis.
 CONFIG = """
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, "5xx"]

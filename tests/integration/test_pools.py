@@ -1,4 +1,5 @@
-"""Workers with different tasks: each task goes where it is, and each pool scales by its own demand."""
+"""Workers with different tasks: the items of a task go to the workers that have it, and each pool scales by its own
+demand."""
 import json
 import os
 import shutil
@@ -11,8 +12,8 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
 
 CAT = {"command": ["cat"], "envelope": False}
-# The first job of a task that a new worker brings has succeeded within this time after the worker was ready. It is a
-# promise, and no measure of speed: a quiet machine needs some milliseconds.
+# A new worker may bring a new task. Within this time after the worker is ready, the first job of the task has
+# succeeded. This is a promise and not a measurement: a quiet machine needs some milliseconds.
 FIRST_JOB_S = 6
 
 
@@ -115,8 +116,8 @@ class Pools(FantailTest):
         self.assertEqual(self.values(fleet, "a", [3]), [3])
 
     def test_two_pools_under_load_take_up_a_worker_with_a_new_task(self):
-        """Jobs for both pools run all the time. No chunk goes where its task is not, also while the new worker comes; and
-        the demand of each task stays right."""
+        """Jobs for both pools run all the time. No chunk goes to a worker without its task, even while a new worker
+        arrives. The demand of each task stays right."""
         gates = {"a": self.gate(), "b": self.gate()}
         a, b = ({f"hold_{name}": gates[name].task, name: CAT} for name in "ab")
         folders = [self.task_folder("a", **a)] * 3 + [self.task_folder("b", **b)] * 2 + [self.task_folder("ab", **a, **b)]
@@ -139,7 +140,7 @@ class Pools(FantailTest):
         self.addCleanup(over.set)
         wait_until(lambda: min(ran) > 0 or errors, "jobs of both tasks")
         self.worker(tasks=self.task_folder("c", c=CAT), port=port)
-        # The job is sent once. So it succeeds only if the coordinator learns of the task while it looks for it.
+        # The job is sent only once. So it succeeds only if the coordinator learns of the task during its search.
         started, first = time.monotonic(), []
         asking = threading.Thread(target=lambda: first.append(fleet.job({"task": "c", "items": [1, 2]})))
         asking.start()
@@ -273,7 +274,8 @@ class Hedges(FantailTest):
                 "files": {"task.py": APPEND % {"log": log, "gate": gate.path}}}
 
     def runs(self, name):
-        """The items that its processes have begun, each as often as it was begun."""
+        """The items that the processes of the worker have begun. An item occurs once for each time that it was
+        begun."""
         path = os.path.join(self.folder, name + ".log")
         if not os.path.exists(path):
             return []
@@ -290,7 +292,8 @@ class Hedges(FantailTest):
                     "hedge": {"enabled": True, "max_extra_percent": 100}}
         with fleet.stream(job("unsaid")) as unsaid, fleet.stream(job("no")) as no:
             wait_until(lambda: all(10 in self.runs(task) for task in ("unsaid", "no")), "the stragglers")
-            # Its straggler waits until it is hedged. By then those of the others, which began before, were late too.
+            # The straggler of this job waits until it is hedged. The stragglers of the other jobs began earlier, so by
+            # then they are late too.
             counts = fleet.job(job("yes")).json["counts"]
             self.assertEqual(counts["succeeded"], 11)
             self.assertGreaterEqual(counts["hedged"], 1)  # on a busy machine others are late too
@@ -356,7 +359,7 @@ class Lanes(FantailTest):
         return s
 
     def test_short_jobs_of_one_task_do_not_wait_for_long_items_of_another(self):
-        """They all succeed while not one of the long items has ended."""
+        """All these jobs succeed before any of the long items has ended."""
         gate = self.gate()
         fleet = self.fleet(workers=3, processes=2, tasks=self.tasks(long=gate.task, short=CAT))
         with fleet.stream({"task": "long", "items": list(range(200)), "chunk_size": 1, "item_timeout_s": 3600}) as long:

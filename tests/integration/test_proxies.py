@@ -1,4 +1,4 @@
-"""Clients behind real proxies: what they see is what they would see without one."""
+"""Clients behind real proxies get the same answers as without a proxy."""
 import contextlib
 import json
 import os
@@ -69,7 +69,7 @@ class ProxyTest(SharedFleetTest):
     # Requests through the proxy.
 
     def url(self, path):
-        """What a client of this proxy asks for. A forward proxy is asked for an absolute address."""
+        """The address in a request to this proxy. A forward proxy gets an absolute address."""
         return path
 
     def ask(self, method, path, body=None, **headers):
@@ -94,7 +94,7 @@ class Answers:
             self.assertIsNone(stream.line_of("heartbeat").get("value"))
             self.assertEqual(stream.start["type"], "start")
             for i, name in enumerate(self.names):
-                self.open(name)  # only now is this item answered
+                self.open(name)  # this item is answered only now
                 self.assertEqual(stream.line_of("result"), {"type": "result", "index": i, "value": name})
             self.assertEqual(stream.line_of("end")["status"], "succeeded")
 
@@ -118,7 +118,7 @@ class Answers:
                 line = stream.line_of("result")
                 self.assertEqual((line["index"], len(line["value"])), (i, WIDE_BYTES))
                 if i == 0:
-                    time.sleep(1)  # the buffers on the way become full
+                    time.sleep(1)  # the buffers between the services become full
             self.assertEqual(stream.line_of("end")["status"], "succeeded")
 
     def test_errors_arrive_as_they_are(self):
@@ -193,7 +193,7 @@ class UploadsAtOnce(Uploads):
 
 
 class SilentHangUps(EarlyHangUps):
-    """Not even a heartbeat is sent, so a proxy learns only by looking that its client is gone."""
+    """Not even a heartbeat is sent. So a proxy notices only by its own checks that its client is gone."""
 
     heartbeat_s = 3600
 
@@ -286,7 +286,7 @@ class DocumentedEnvoy(Answers, HangUps, UploadsAtOnce, ProxyTest):
 
 
 class ForwardProxy:
-    """Its clients ask it for absolute addresses."""
+    """Clients send absolute addresses to this proxy."""
 
     proxy = "squid"
 
@@ -295,7 +295,7 @@ class ForwardProxy:
 
 
 class StockSquid(ForwardProxy, Answers, HangUps, SlowUploads, ProxyTest):
-    """Version 5.7 cuts a long upload that the service does not take as fast as it comes."""
+    """Version 5.7 cuts a long upload if the service reads it more slowly than it arrives."""
 
 
 class SilentNginx(SilentHangUps, ProxyTest):

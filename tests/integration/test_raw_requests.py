@@ -1,5 +1,5 @@
-"""Bytes that break the rules of RFC 9112, on all four ports: each gets its answer, the connection ends, and what follows
-is not served as a request. And the odd requests that the rules allow: they are served, and so is the next one."""
+"""Bytes that break the rules of RFC 9112, on all four ports: each gets its answer, the connection ends, and later bytes
+are not served as a request. Odd requests that the rules allow are served, and so is the next request."""
 import contextlib
 import os
 import re
@@ -303,7 +303,7 @@ class RawRequests(SharedFleetTest):
 
 
 class Tls(FantailTest):
-    """The same reader checks what comes through TLS."""
+    """The same reader checks the bytes that come through TLS."""
 
     def test_malformed_requests_are_refused_and_good_ones_served(self):
         folder = os.path.join(self.folder, "certificates")

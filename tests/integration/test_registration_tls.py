@@ -1,4 +1,5 @@
-"""Workers that register over https: the coordinators' certificates, and those of workers where coordinators demand one."""
+"""Workers that register over https: certificates of coordinators, and certificates of workers if coordinators demand
+them."""
 import json
 import os
 import subprocess
@@ -58,7 +59,7 @@ class Registration(FantailTest):
         return ft.metric_sum(ft.metrics(coordinator), "fantail_workers_registered")
 
     def post(self, coordinator, path, body, headers=None, certificate=None):
-        """Over https, as curl does it: (status, object)."""
+        """Registers with curl over https. Returns (status, object)."""
         own = ["--cert", certs[certificate][0], "--key", certs[certificate][1]] if certificate else []
         lines = [part for name, value in (headers or {}).items() for part in ("-H", f"{name}: {value}")]
         done = subprocess.run(["curl", "-sS", "-w", "\n%{http_code}", "--cacert", good.ca, *own, *lines,
@@ -73,7 +74,7 @@ class Registration(FantailTest):
         self.assertEqual((status, answer.get("results")), (200, [9]), answer)
 
     def assert_refused(self, coordinator, worker, *words):
-        """The worker says why, and nobody is registered."""
+        """The worker logs the reason, and no worker is registered."""
         def said():
             return [line for line in worker.log_lines() if line["msg"] == "this worker could not register with a coordinator"]
         [fault] = wait_until(said, "the fault in the log")
@@ -124,7 +125,7 @@ class Registration(FantailTest):
             self.assertEqual(got, status, answer)
 
     def test_a_registered_worker_with_a_bad_certificate_gets_no_items(self):
-        """It is registered, but the coordinator does not believe that it is one of the workers, and says why."""
+        """The worker is registered, but the coordinator does not accept it as a worker, and logs the reason."""
         for certificate in ("elsewhere", "ended", "stranger"):
             with self.subTest(certificate):
                 coordinator = self.https_coordinator("--worker-wait-s", "1")

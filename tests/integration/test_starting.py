@@ -1,5 +1,5 @@
-"""Processes that need time before they can take items. Loading is not running: it has a time limit of its own, and costs no
-item anything."""
+"""Processes that need time before they can take items. Loading does not count as running: it has its own time limit,
+and no item is charged for it."""
 import json
 import os
 
@@ -51,7 +51,7 @@ class Starting(FantailTest):
         return fleet.job({"task": task, "items": items, "item_timeout_s": ITEM_S, "retry": ONCE, **options}).json
 
     def assert_untouched(self, answer, items):
-        """Each item has its value, and none was tried again."""
+        """Checks that each item has its value, and that no item was tried again."""
         self.assertEqual((answer["status"], answer["results"]), ("succeeded", items), answer)
         self.assert_counts(answer["counts"], retried=0)
 

@@ -5,7 +5,7 @@ import threading
 import fantail_testing as ft
 from fantail_testing import FantailTest, in_time, with_more_time
 
-# Answers {"value": item} and flushes each line. The item determines what else it prints. "before" is printed while the
+# Answers {"value": item} and flushes each line. The item determines its further output. "before" is printed while the
 # true answer is still being computed, so the number of lines is right before the answers are.
 PROGRAM = """
 import json, sys, time
@@ -44,7 +44,7 @@ for line in sys.stdin:
         answer(number, "surplus")
 """
 
-# Prints a surplus line at random, whatever the item.
+# Prints a surplus line at random, for any item.
 RANDOM = """
 import json, random, sys
 for line in sys.stdin:

@@ -8,7 +8,7 @@ import time
 import fantail_testing as ft
 from fantail_testing import FantailTest, SharedFleetTest, wait_until, with_more_time
 
-# A Python task. The item says what it does to its own process.
+# A Python task. The item says what happens to the process of the task.
 DOES_AS_TOLD = """
 import os, signal, sys, time
 
@@ -34,7 +34,7 @@ def run(item):
     raise ValueError(item)
 """
 
-# A stream program in Python. It answers "good" items and does what `sys.argv[1]` says with all others.
+# A stream program in Python. It answers "good" items. For all other items it does what `sys.argv[1]` says.
 STREAM = """
 import os, sys, time
 mode = sys.argv[1]
@@ -219,7 +219,7 @@ class Misbehaving(SharedFleetTest):
             ft.in_time([i for i, e in errors.items() if e["name"] == "timed_out"] == [10], "the other items")
             self.assertEqual(document["results"], [None if n == 10 else n + 1 for n in range(1000)])
             self.assertEqual((errors[10]["name"], errors[10]["attempts"]), ("timed_out", 1))
-            # One attempt only: each attempt costs the other items one time limit.
+            # Only one attempt is allowed, because each attempt costs the other items one time limit.
             self.assertEqual(self.shared.metric(worker, "fantail_process_restarts_total", reason="timed_out"), killed + 1)
         with_more_time(attempt)
 

@@ -1,6 +1,6 @@
-"""Every form in which text can come: byte order marks, UTF-16 and UTF-32, other names of the same media types, bytes that
-are not UTF-8, binary output. Each is taken as it was meant, or refused with its cause; nothing becomes another value.
-docs/protocol.md has the table."""
+"""Every form in which text can come: byte order marks, UTF-16 and UTF-32, other names of the same media types, bytes
+that are not UTF-8, binary output. Each form is read with its intended meaning, or refused with the cause. No form
+becomes another value. docs/protocol.md has the table."""
 import base64
 import json
 import os
@@ -162,7 +162,8 @@ class Bodies(SharedFleetTest):
                 self.assert_problem(post(body, NDJSON), 400, words=words)
 
 
-# A command's output and what becomes of it for `output` auto, json, text and lines: a value, or words of the cause.
+# The output of a command, and its result with `output` auto, json, text and lines. The result is a value, or words of
+# the cause.
 BAD = ("bad_output",)
 OUTPUTS = (
     (b"caf\xc3\xa9\n", "caf\u00e9", BAD, "caf\u00e9", ["caf\u00e9"]),

@@ -1,4 +1,4 @@
-"""How long a service waits for its clients: between two requests, and for more of a body."""
+"""The time limits of a service for its clients: between two requests, and during a body."""
 import socket
 import time
 
@@ -61,7 +61,7 @@ class Timeouts(FantailTest):
             self.assertIn(b" 408 ", ask(s, worker.port, upload))
 
     def test_a_producer_of_a_short_line_now_and_then_loses_nothing(self):
-        """Its whole upload takes longer than the pause that is allowed."""
+        """The whole upload takes longer than the allowed pause."""
         fleet = self.fleet(coordinator_arguments=("--upload-pause-s", "3"))
         answer = fleet.job(slow_lines(9, 0.5), accept=ft.NDJSON, content_type=ft.NDJSON, query="?task=square")
         self.assertEqual(answer.values, [i * i for i in range(9)])

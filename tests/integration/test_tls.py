@@ -1,4 +1,5 @@
-"""https to the coordinator and from it to the workers: certificates that are sent, required, refused and replaced."""
+"""https from clients to the coordinator, and from the coordinator to the workers. Certificates are sent, required,
+refused and replaced."""
 import contextlib
 import http.client
 import json
@@ -354,7 +355,7 @@ class Workers(Tls):
         worker = self.worker()
         fleet = ft.Fleet(self, self.coordinator(f"https://localhost:{worker.port}", "--worker-ca", good.ca,
                                                 "--worker-wait-s", 2), [worker])
-        # A reset may cut the answer, so the part that has come must identify it.
+        # A reset may cut the answer, so the received part must identify the answer.
         self.assert_unreachable(fleet, "TLS (not_tls|handshake_failed)")
 
     def test_http_to_a_worker_that_speaks_tls(self):

@@ -86,7 +86,7 @@ class CollectorHandler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it waited for less time
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # this item waited for less time
             self.wfile.write(answer)
 
     def log_message(self, *_):
@@ -231,7 +231,7 @@ class Spans(TracingTest):
         again = [s for s in attempts if s["fantail.chunk"] == lost["fantail.chunk"] and s is not lost]
         self.assertTrue(lost.failed)
         self.assertEqual((lost["error.type"], lost["fantail.attempt"]), ("lost", 1))
-        # It may have been sent to the dead worker once more before it was sent to the other one.
+        # The chunk may have been sent to the dead worker once more before it was sent to the other worker.
         whole = [s for s in again if s["fantail.result"] == "complete"]
         self.assertEqual(len(whole), 1, attempts)
         self.assertGreater(whole[0]["fantail.attempt"], 1)
@@ -474,7 +474,7 @@ for line in sys.stdin:
 
 
 class Tasks(TracingTest):
-    """What the tasks get: each gets the id of the worker's span for its chunk. Here that span is always recorded."""
+    """Each task gets the id of the worker's span for its chunk. Here that span is always recorded."""
 
     def tasks_folder(self):
         return self.tasks(

@@ -74,7 +74,8 @@ class Dying(FantailTest):
         programs = [fleet.coordinator.pid, fleet.workers[0].pid]
 
         def rests():
-            """Measures processor time instead of time, as the rest of the job may take longer on a busy machine."""
+            """Measures processor time and not elapsed time, because the rest of the job may take longer on a busy
+            machine."""
             before = ft.cpu_seconds(programs)
             time.sleep(2)
             return ft.cpu_seconds(programs) - before < 0.3
@@ -126,7 +127,7 @@ class HangingUp(FantailTest):
 
 
 class WorkerHttp(SharedFleetTest):
-    """What a person gets from a worker with curl."""
+    """The answers of a worker to curl."""
 
     def post(self, task, body, content_type=NDJSON, headers=None):
         return ft.request(self.shared.workers[0].port, "POST", f"/v1/tasks/{task}", body,

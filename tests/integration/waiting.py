@@ -2,9 +2,9 @@
 
 A test does not check how fast something is, because everything is slow on a busy machine; bench/ measures speed. A test
 waits for a condition, with a limit that is reached only if something is broken (wait_until). Work that must still run
-while the test checks something ends when the test opens a gate (Gate). A time limit of the product, such as the one of an
-item, may be too short on a busy machine. Then the test says what should have happened before (in_time), and is repeated
-with a longer limit (with_more_time).
+while the test checks something ends when the test opens a gate (Gate). A time limit of the product, such as the one of
+an item, may be too short on a busy machine. Then the test says what should have happened before the limit (in_time),
+and is repeated with a longer limit (with_more_time).
 """
 import os
 import time

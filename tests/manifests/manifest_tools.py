@@ -52,7 +52,7 @@ def importable(module):
 
 @functools.cache
 def python_packages(*modules):
-    """Whether the modules can be imported, from this machine or from PyPI."""
+    """Returns whether the modules can be imported, from this machine or from PyPI."""
     # At the end of the path, so that modules of the machine are preferred.
     if PYTHON_FOLDER not in sys.path:
         sys.path.append(PYTHON_FOLDER)

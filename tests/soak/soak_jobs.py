@@ -1,7 +1,8 @@
 """The jobs of a soak: each kind is a function that posts one job to a coordinator and checks what comes back.
 
-A kind gets a Client and returns nothing. It raises AssertionError if an answer is wrong. The Client counts what was
-accepted: a job whose head came, with the header Fantail-Job, certainly; one that was given up before, perhaps.
+A kind gets a Client and returns nothing. It raises AssertionError if an answer is wrong. The Client counts the accepted
+jobs. If the head of an answer came with the header Fantail-Job, the job was certainly accepted. If the client gave up
+before that, the job may have been accepted.
 """
 import http.client
 import json
@@ -146,11 +147,11 @@ def deleted(client):
 
 
 def hung_up(client):
-    """The client goes away in the middle of the answer, or leaves before it has read any of it."""
+    """The client closes the connection in the middle of the answer, or before it has read any of it."""
     connection, response = client.open({"task": "square", "range": {"stop": 3_000_000}}, NDJSON)
     response.read(client.random.choice((1, 100_000)))
     if client.random.random() < 0.5:
-        time.sleep(0.5)  # it does not read: answers go to memory and to disk
+        time.sleep(0.5)  # the client does not read, so answers go to memory and to disk
     connection.sock.shutdown(socket.SHUT_RDWR)
     response.close()
     connection.close()
@@ -171,7 +172,7 @@ def refused(client):
     check(status in (400, 404), status, problem)
 
 
-# How often each kind comes.
+# The weight of each kind of job.
 KINDS = ((squares, 10), (reduced, 4), (uploaded, 5), (crashing, 2), (intolerant, 2), (too_late, 2), (deleted, 2),
          (hung_up, 3), (half_uploaded, 2), (refused, 3))
 

@@ -50,8 +50,8 @@ void interrupt_init(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Whether this program has a terminal. If SIGHUP arrives because the terminal was closed, /dev/tty can no longer be
- * opened. */
+/* Returns whether this program has a terminal. If SIGHUP arrives because the terminal was closed, /dev/tty can no
+ * longer be opened. */
 static bool has_terminal(void)
 {
     int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);

@@ -48,7 +48,7 @@ size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms
  * the reason. */
 MUST_CHECK bool fleet_turn(struct fleet *f);
 const char *fleet_error(const struct fleet *f);
-/* Whether every service is ready now. */
+/* Returns whether every service is ready now. */
 bool fleet_is_ready(const struct fleet *f);
 /* Returns the address of the coordinator: http://127.0.0.1:PORT or unix:PATH. It is borrowed. */
 const char *fleet_url(const struct fleet *f);

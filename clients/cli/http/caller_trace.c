@@ -4,7 +4,7 @@
 
 #include "common/observe/trace_context.h"
 
-/* Whether the text can be the value of a header: visible ASCII characters and spaces only. */
+/* Returns whether the text can be the value of a header: visible ASCII characters and spaces only. */
 static bool is_header_text(const char *s)
 {
     for (; *s; s++)

@@ -71,7 +71,7 @@ void connection_request(struct connection *c, const char *method, const char *pa
                         const char *body, size_t len);
 /* Starts a request whose body has an unknown length. The next two functions send the body in pieces. */
 void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers);
-/* Whether the connection accepts the next piece. */
+/* Returns whether the connection accepts the next piece. */
 bool connection_wants_piece(const struct connection *c);
 /* Sends a piece, which is borrowed until the connection accepts the next one. A len of 0 ends the body. */
 void connection_give_piece(struct connection *c, const char *data, size_t len);

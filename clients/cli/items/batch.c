@@ -19,8 +19,8 @@ static size_t line_length(const char *line, size_t left)
     return newline ? (size_t)(newline - line) : left;
 }
 
-/* Whether the line, which ends at a newline or after `left` bytes, has only white space as the coordinator defines
- * it. */
+/* Returns whether the line, which ends at a newline or after `left` bytes, has only white space as the coordinator
+ * defines it. */
 static bool begins_blank_line(const char *line, size_t left)
 {
     size_t i = 0;
@@ -73,8 +73,8 @@ static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
     return false;
 }
 
-/* Whether the item has a byte that is not UTF-8. The item is a JSON string that was made from bytes, so nothing else
- * can be wrong. The reported position of the byte is its position in those original bytes. */
+/* Returns whether the item has a byte that is not UTF-8. The item is a JSON string that was made from bytes, so nothing
+ * else can be wrong. The reported position of the byte is its position in those original bytes. */
 static bool is_bad_string(const char *line, size_t len, struct bad_item *bad)
 {
     size_t byte = 0;

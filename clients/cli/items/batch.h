@@ -44,7 +44,8 @@ struct bad_item {
 /* Finds the first bad item. The search starts with item `index`, which is at `offset`. */
 MUST_CHECK bool batch_find_bad(const struct batch *b, enum input_form form, uint64_t index, size_t offset,
                                struct bad_item *bad);
-/* Whether the line at `offset` begins with a byte order mark. A service would skip the mark at the start of a body. */
+/* Returns whether the line at `offset` begins with a byte order mark. A service would skip the mark at the start of a
+ * body. */
 bool batch_has_mark_at(const struct batch *b, size_t offset);
 
 #endif

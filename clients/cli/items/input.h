@@ -39,11 +39,12 @@ struct input {
 
 void input_init(struct input *in, int fd, enum input_form form);
 void input_release(struct input *in);
-/* Whether more bytes should be read. If so, poll the descriptor for input. */
+/* Returns whether more bytes should be read. If so, poll the descriptor for input. */
 bool input_wants_bytes(const struct input *in);
 /* Reads once. in->error says whether that failed. */
 void input_read(struct input *in, uint64_t now);
-/* Whether a batch should be cut now. If `idle`, no job is running, so waiting for more lines has no advantage. */
+/* Returns whether a batch should be cut now. If `idle`, no job is running, so waiting for more lines has no
+ * advantage. */
 bool input_has_batch(const struct input *in, bool idle, uint64_t now);
 /* Returns in how many milliseconds input_has_batch() may become true without more input; -1: never. */
 int input_timeout_ms(const struct input *in, uint64_t now);
@@ -51,7 +52,7 @@ int input_timeout_ms(const struct input *in, uint64_t now);
 void input_cut(struct input *in, struct batch *b);
 /* Like input_cut(), but *b gets at most items_max items, if that is not 0. */
 void input_cut_some(struct input *in, struct batch *b, uint64_t items_max);
-/* Whether every batch was cut and no more input can come. */
+/* Returns whether every batch was cut and no more input can come. */
 bool input_is_empty(const struct input *in);
 
 /* Encodes bytes of INPUT_NULLS as JSON strings, one per line. `out` has room for INPUT_NULLS_ROOM(len) bytes. Returns

@@ -1,4 +1,4 @@
-/* What the commands that take ids have in common: they find the jobs and do the same to each. */
+/* Shared by the commands that take ids. Finds the jobs, and does the same to each of them. */
 #ifndef FANTAIL_CLI_JOBS_EACH_JOB_H
 #define FANTAIL_CLI_JOBS_EACH_JOB_H
 

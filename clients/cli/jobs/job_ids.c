@@ -29,7 +29,7 @@ static void look_at(struct search *search, const struct remote_job *j, struct jo
     buf_release(&task);
 }
 
-/* Whether no later page can have a job of this search. */
+/* Returns whether no later page can have a job of this search. */
 static bool is_over(const struct search *search, const struct job_pages *p)
 {
     if (id_prefix_is_whole(search->word) || search->found > CANDIDATES_MAX) return true;

@@ -1,4 +1,4 @@
-/* `fantail status`: shows what is known of some jobs. */
+/* `fantail status`: shows the known facts about jobs. */
 #include <time.h>
 
 #include "cli/jobs/each_job.h"

@@ -11,7 +11,7 @@
 
 #define REPORTED_MAX 5 /* failures reported on standard error */
 
-/* Whether the path leads to the same file as the descriptor. /dev/stderr is an example. */
+/* Returns whether the path leads to the same file as the descriptor. /dev/stderr is an example. */
 static bool is_file_of(const char *path, int fd)
 {
     struct stat named, open;

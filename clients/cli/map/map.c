@@ -79,15 +79,15 @@ static double pace(const struct map_run *run, uint64_t now)
     return run->began_ns && now > run->began_ns ? (double)run->done / (double)(now - run->began_ns) : 0;
 }
 
-/* Whether the running jobs have work for MAP_WORK_S at the present rate. If so, more jobs would only reduce the share
- * of other clients, because the service divides the fleet among jobs. */
+/* Returns whether the running jobs have work for MAP_WORK_S at the present rate. If so, more jobs would only reduce the
+ * share of other clients, because the service divides the fleet among jobs. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
     if (run->count < MAP_JOBS_SLOW) return false;
     return (double)(run->lines_begun - run->done) > pace(run, now) * (double)(MAP_WORK_S * NS_PER_S);
 }
 
-/* Whether the run would start another job if there were items for it. */
+/* Returns whether the run would start another job if there were items for it. */
 static bool wants_job(const struct map_run *run, uint64_t now)
 {
     if (!map_run_can_ask(run) || run->care.gate_closed || run->count >= jobs_max(run, now)) return false;
@@ -347,7 +347,8 @@ static bool has_nothing_left(const struct map_run *run)
     return run->count == 0 && input_is_empty(&run->input) && run->state >= MAP_ASKED;
 }
 
-/* An interrupt ends the run in the middle. The user should know how far it came, and that nothing goes on running. */
+/* An interrupt ends the run in the middle. The message tells the user which items are done, and that no item runs any
+ * more. */
 static void say_interrupted(const struct map_run *run)
 {
     if (run->options->quiet || run->state == MAP_STOPPED || has_nothing_left(run)) return;

@@ -189,7 +189,7 @@ void map_answers_print_line(struct map_run *run, struct map_job *j, const struct
     }
 }
 
-/* Whether the line is the first one of a tail that must be held. */
+/* Returns whether the line is the first one of a tail that must be held. */
 static bool begins_tail(struct map_job *j, const struct result_line *r)
 {
     if (r->kind != RESULT_ERROR || j->tail != MAP_TAIL_NONE) return false;

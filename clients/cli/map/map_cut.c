@@ -6,7 +6,7 @@
 /* When a new connection is still being made at the end of the limit, it gets this much more time. */
 #define CONNECT_NS (2 * NS_PER_S)
 
-/* Returns whether the answer comes from a coordinator that has run nothing of the job. A proxy may give the same status
+/* Returns whether the answer comes from a coordinator that has run no item of the job. A proxy may give the same status
  * after it has sent the job to a coordinator. */
 static bool ran_nothing(const struct connection *c)
 {

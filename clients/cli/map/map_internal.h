@@ -140,7 +140,7 @@ struct map_run {
     struct buf headers; /* header lines of every job */
 };
 
-/* Whether jobs may be begun. */
+/* Returns whether jobs may be begun. */
 static inline bool map_run_can_ask(const struct map_run *run)
 {
     return run->state >= MAP_READY && run->state < MAP_STOPPED;
@@ -167,7 +167,7 @@ void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
 MUST_CHECK bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now);
 /* Call it when the job has ended. If its answers are not one for each item, stops the run and returns false. */
 MUST_CHECK bool map_cut_check_whole(struct map_run *run, struct map_job *j);
-/* In MAP_JOB_IN_DOUBT: fails the items or sends them again, once it is known what is right. */
+/* In MAP_JOB_IN_DOUBT: fails the items or sends them again, as soon as the run knows which of the two is right. */
 void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now);
 /* Ends the run if it has waited too long for a coordinator. */
 void map_cut_check_time(struct map_run *run, uint64_t now);
@@ -175,14 +175,14 @@ void map_cut_check_time(struct map_run *run, uint64_t now);
 uint64_t map_cut_due_ns(const struct map_run *run);
 /* Stops the run with the text of an answer that is a refusal. */
 void map_job_fail_refused(struct map_run *run, const struct map_job *j);
-/* Whether the job is at a bad item that must fail now. */
+/* Returns whether the job is at a bad item that must fail now. */
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);
 /* Returns the events to poll the job's connection for. */
 short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest);
 
 /* Prints every whole line that has come of the answer, but not a tail that is held. May stop the run. */
 void map_answers_print(struct map_run *run, struct map_job *j);
-/* Whether the line can be one of a coordinator. If not, stops the run. */
+/* Returns whether the line can be one of a coordinator. If not, stops the run. */
 MUST_CHECK bool map_answers_check_line(struct map_run *run, const struct result_line *r);
 /* Prints one line with the value or the error of an item. */
 void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r);

@@ -126,7 +126,7 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
 
-/* Whether the command is shell code with {} in it, such as sh -c 'wc {}'. */
+/* Returns whether the command is shell code with {} in it, such as sh -c 'wc {}'. */
 static bool puts_items_into_code(char *const *command)
 {
     static const char *const shells[] = {"sh", "bash", "dash", "zsh", "ksh"};
@@ -209,7 +209,7 @@ static bool is_reducer(const char *name)
     return false;
 }
 
-/* Whether the options go together with --detach, or with its absence. */
+/* Returns whether the options go together with --detach, or with its absence. */
 static int check_detach(const struct map_options *o)
 {
     if (!o->detach && o->labels.count) return option_complain(&spec, "label", "is for --detach only");
@@ -257,7 +257,7 @@ static bool has_option(char **argv, int argc, const char *name)
     return false;
 }
 
-/* Says what a second word can have meant. */
+/* Writes a hint about the probable meaning of a second word. */
 static void complain_of_extra(const char *task, const char *extra)
 {
     if (access(extra, F_OK) == 0)

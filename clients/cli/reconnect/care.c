@@ -58,7 +58,7 @@ static void not_answered(struct care *c, struct outage *o, uint64_t now)
     move(c, c->gate_closed ? CARE_WAITING : CARE_IDLE);
 }
 
-/* Whether another try may get another answer. */
+/* Returns whether another try may get another answer. */
 static bool is_for_now(int status)
 {
     return status == 429 || status == 500 || (status >= 502 && status <= 504);
@@ -74,7 +74,7 @@ static void read_answer(struct care *c, struct outage *o, uint64_t now)
     o->accepted = o->accepted || described;
     if (c->twice == CARE_UNKNOWN && described)
         c->twice = facts.idempotent == IDEMPOTENCY_NO ? CARE_RUNS_ONCE : CARE_MAY_RUN_TWICE;
-    /* If nobody can tell, caution is right. */
+    /* If this is unknown, the run must be careful. */
     if (c->twice == CARE_UNKNOWN && refused && c->gate_closed) c->twice = CARE_RUNS_ONCE;
     if (c->twice != CARE_UNKNOWN && (listed || refused))
         answered(c);

@@ -43,10 +43,11 @@ void care_release(struct care *c);
 void care_ask(struct care *c, uint64_t now);
 /* Closes the gate, unless the items may run twice, and asks for the list of tasks. */
 void care_note_loss(struct care *c, uint64_t now);
-/* Handles what has come of the answer, and sends the next request when it is due. */
+/* Handles the received bytes of the answer, and sends the next request when it is due. */
 void care_step(struct care *c, struct outage *o, uint64_t now);
 
-/* Whether it is better to begin with a single small job, because the first answer about the tasks is about to come. */
+/* Returns whether it is better to begin with a single small job, because the first answer about the tasks is about to
+ * come. */
 bool care_is_new(const struct care *c, uint64_t now);
 /* Returns how many items the next job may have; 0: no limit. `pace` is the items per nanosecond so far. */
 uint64_t care_items_max(const struct care *c, double pace, uint64_t now);

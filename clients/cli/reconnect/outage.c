@@ -44,7 +44,7 @@ static uint64_t wait_ns(struct outage *o, unsigned failures, double retry_after_
     return retry_wait_asked_ns(retry_after_s) + outage_backoff_ns(o, 0);
 }
 
-/* Whether the job may be tried again, although no coordinator has accepted a job yet. */
+/* Returns whether the job may be tried again, although no coordinator has accepted a job yet. */
 static bool may_try_early(enum outage_cause cause, const struct outage_tries *tries)
 {
     return tries->failures <= (cause == OUTAGE_UNREACHED && tries->failures == 1 ? 0 : EARLY_TRIES);

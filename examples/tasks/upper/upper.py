@@ -1,4 +1,4 @@
-"""A plain filter: for each line, which is a JSON value, it writes a line with a JSON value, and flushes it."""
+"""A plain filter. Each input line is a JSON value. For each, it writes a line with a JSON value and flushes it."""
 import json
 import sys
 

@@ -5,7 +5,8 @@
 #include "common/base/base.h"
 
 unsigned cpu_quota(void);
-/* Whether a control group limits our processor time. If so, the time spent on polling is not available for work. */
+/* Returns whether a control group limits our processor time. If so, the time spent on polling is not available for
+ * work. */
 bool cpu_is_metered(void);
 
 #endif

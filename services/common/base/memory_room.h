@@ -16,7 +16,7 @@
 /* An allocation smaller than this is not large, and there is always room for it. */
 #define MEMORY_SMALL_BYTES ((size_t)64 << 10)
 
-/* Whether `bytes` can be allocated now, with the reserve left after them. It takes about a microsecond. */
+/* Returns whether `bytes` can be allocated now, with the reserve left after them. It takes about a microsecond. */
 MUST_CHECK bool memory_has_room(size_t bytes);
 
 /* Returns whether `bytes` can be allocated. By default it asks the kernel; a test sets another function. */

@@ -23,7 +23,7 @@ void spare_memory_stop(void);
 
 /* Frees a block of malloc(). After spare_memory_start(), a large block waits for spare_memory_step(). NULL is fine. */
 void spare_memory_free(void *block);
-/* Returns whether a block waits. */
+/* Returns whether a block waits for spare_memory_step(). */
 bool spare_memory_waits(void);
 /* Gives the next slice back to the kernel. Call it once in each turn of the loop while spare_memory_waits(). */
 void spare_memory_step(void);

@@ -63,8 +63,8 @@ void locked_dir_remove(struct locked_dir *d)
     *d = (struct locked_dir){.lock_fd = -1};
 }
 
-/* Whether a directory directly inside this one is locked. If so, the owner of the inner directory still lives, although
- * the owner of this one has ended. */
+/* Returns whether a directory directly inside this one is locked. If so, the owner of the inner directory still lives,
+ * although the owner of this one has ended. */
 static bool has_living_inside(int dir)
 {
     bool living = false;

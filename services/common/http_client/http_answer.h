@@ -50,11 +50,11 @@ struct http_answer {
 void http_answer_release(struct http_answer *a);
 /* Prepares for a new answer, and keeps the memory. */
 void http_answer_begin(struct http_answer *a, bool to_head);
-/* Takes bytes from the front of *at, and returns what they are. *part and *len are the line or the piece, borrowed
- * until the next call. Call it again until it returns HTTP_ANSWER_NONE, END or FAULT. */
+/* Takes bytes from the front of *at, and returns their kind. *part and *len are the line or the piece, borrowed until
+ * the next call. Call it again until it returns HTTP_ANSWER_NONE, END or FAULT. */
 MUST_CHECK enum http_answer_part http_answer_next(struct http_answer *a, const char **at, size_t *left,
                                                   const char **part, size_t *len);
-/* Whether the answer is whole if the connection ends now. */
+/* Returns whether the answer is whole if the connection ends now. */
 bool http_answer_ends_here(const struct http_answer *a);
 
 #endif

@@ -171,7 +171,8 @@ void call_move(struct http_call *call, enum call_state to);
 /* Reports the end of a call, which must not be used afterwards. The client must be marked as busy. */
 void call_end(struct http_call *call, const struct http_call_result *result);
 void call_add_to_curl(struct http_call *call);
-/* Does what was postponed while curl was busy, and reports the calls that ended. Does nothing while curl is busy. */
+/* Carries out the steps that were postponed while curl was busy, and reports the calls that ended. Does nothing while
+ * curl is busy. */
 void client_settle(struct http_client *c);
 /* Resumes a held answer. curl must not be busy, but the client must be marked as busy. */
 void call_resume(struct http_call *call);
@@ -181,7 +182,7 @@ size_t call_on_header(char *line, size_t size, size_t count, void *call);
 size_t call_on_write(char *bytes, size_t size, size_t count, void *call);
 size_t call_on_read(char *dst, size_t size, size_t count, void *call);
 int call_on_sending(void *call, char *peer_ip, char *own_ip, int peer_port, int own_port);
-/* What comes of an answer, from curl or from a wire: a line of its head, a piece of its body. False: the call was
+/* Takes a part of an answer, from curl or from a wire: a line of its head, or a piece of its body. False: the call was
  * cancelled, its body was refused, or `error` says why the head is refused. */
 MUST_CHECK bool call_on_head_line(struct http_call *call, const char *line, size_t len);
 MUST_CHECK bool call_on_piece(struct http_call *call, const char *bytes, size_t len);
@@ -212,7 +213,7 @@ void client_wires_release(struct http_client *c);
 /* http_client_easy.c */
 /* Lets curl make a connection for the call, and nothing else. */
 void call_connect(struct http_call *call);
-/* Frees the easy handle, and all that is set on it. */
+/* Frees the easy handle, and everything that is set on it. */
 void call_drop_easy(struct http_call *call);
 struct http_call *call_new(struct http_client *c);
 void call_free(struct http_call *call);

@@ -12,7 +12,7 @@
 
 static const char scheme[] = "http://";
 
-/* Whether libcurl would send the URL as it is: no user name, no dot segments, no bytes that it escapes. */
+/* Returns whether libcurl would send the URL as it is: no user name, no dot segments, no bytes that it escapes. */
 static bool is_simple(const char *authority, size_t authority_len, const char *target)
 {
     for (size_t i = 0; i < authority_len; i++)

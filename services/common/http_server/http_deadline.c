@@ -33,7 +33,7 @@ static void sweep_head(struct http_connection *c, uint64_t now_ms)
     }
 }
 
-/* Whether the body will never be complete: the peer sends nothing more, and nothing is left to read. */
+/* Returns whether the body will never be complete: the peer sends nothing more, and nothing is left to read. */
 static bool will_stay_short(struct http_connection *c, uint64_t now_ms)
 {
     enum { SETTLED_MS = 200 }; /* after this time the library has passed on everything that it has read */

@@ -211,7 +211,7 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     if (!http_tls_admits(c)) return MHD_NO; /* the peer was refused during the handshake */
     if (c->state == HTTP_CONNECTION_CLOSE_SENT) {
         /* The peer got a 503 before it sent this request, and our side of the connection is shut down. So this answer
-         * does not reach the peer. It only ends the exchange. What the peer still sends is read and dropped. */
+         * does not reach the peer. It only ends the exchange. Further bytes from the peer are read and dropped. */
         http_answer_problem(x, 503, NULL, "draining");
         return MHD_YES;
     }

@@ -89,7 +89,7 @@ static void on_empty_line(struct http_framing *f, unsigned char c)
     if (c != '\n') http_framing_fail(f, 400, "a CR without an LF");
 }
 
-/* Whether the target has a known form. `word` holds its first bytes. */
+/* Returns whether the target has a known form. `word` holds its first bytes. */
 static bool is_known_form(const struct http_framing *f)
 {
     if (f->word[0] == '/') return true;

@@ -85,7 +85,7 @@ struct http_framing {
  * bytes, or the bytes before the fault, or the bytes up to the end of the last request. *whole is how many of these
  * bytes belong to messages that are now complete. */
 size_t http_framing_feed(struct http_framing *f, char *data, size_t len, size_t *whole);
-/* Whether a part of a head has come, but not its end. */
+/* Returns whether a part of a head has come, but not its end. */
 bool http_framing_in_head(const struct http_framing *f);
 /* Returns the Origin of the last head, or NULL. It is borrowed from f until more bytes are read. */
 const char *http_framing_origin(const struct http_framing *f);

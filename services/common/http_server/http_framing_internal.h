@@ -6,7 +6,7 @@
 
 void http_framing_fail(struct http_framing *f, int status, const char *fault);
 bool http_framing_is_token(unsigned char c);
-/* Whether the byte may be in the value of a field and in a quoted string. */
+/* Returns whether the byte may be in the value of a field and in a quoted string. */
 bool http_framing_is_text(unsigned char c);
 /* Adds the byte to `word` if there is room. */
 void http_framing_add(struct http_framing *f, unsigned char c);

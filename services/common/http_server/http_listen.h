@@ -15,7 +15,7 @@ MUST_CHECK int http_listen(const struct http_server_options *o, char *err, size_
 uint16_t http_listen_port(int fd);
 /* Refuses new connections from now on. Existing connections stay, accepted or not. */
 void http_listen_refuse_new(int fd, const char *host);
-/* Whether a connection waits to be accepted. */
+/* Returns whether a connection waits to be accepted. */
 bool http_listen_has_waiting(int fd);
 
 #endif

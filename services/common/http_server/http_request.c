@@ -30,7 +30,7 @@ size_t http_percent_decode(char *s)
     return (size_t)(to - s);
 }
 
-/* What the headers say about the body and its sender. http_framing has checked the headers before the library saw
+/* The facts in the headers about the body and its sender. http_framing has checked the headers before the library saw
  * them. */
 struct head_facts {
     unsigned authorizations;

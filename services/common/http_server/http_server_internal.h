@@ -171,7 +171,7 @@ struct http_exchange {
     bool woken;    /* http_exchange_wake() was called since the route was last called */
     bool streamed; /* the answer comes from pull() */
     bool head_now; /* the head of a streamed answer does not wait for the first bytes */
-    /* The exchange is answered at once and the connection closed, because what follows on it cannot be trusted. */
+    /* The exchange is answered at once and the connection closed, because later bytes on it cannot be trusted. */
     bool must_close;
     bool has_body; /* the request has a body */
     bool is_head;  /* the method is HEAD */
@@ -268,7 +268,7 @@ bool http_connection_free_memory(struct http_connection *c);
 void http_connection_reject(struct http_connection *c, int status, const char *detail);
 /* Does for one connection what http_server_close_idle() does for all. */
 void http_connection_close_idle(struct http_connection *c);
-/* Whether bytes that were sent on this socket are still in the kernel. */
+/* Returns whether bytes that were sent on this socket are still in the kernel. */
 bool http_connection_has_unsent(int fd);
 void http_connection_free_unsent(struct http_server *s);
 
@@ -336,8 +336,8 @@ void http_tls_closed(struct http_connection *c);
 /* Call it when the library has given up a handshake. Reports the reason to the log, and to the peer if the peer can
  * still read it. */
 void http_tls_handshake_failed(struct http_server *s);
-/* Whether the connection may send requests. Returns false when a certificate is demanded and the peer has not shown a
- * valid one. */
+/* Returns whether the connection may send requests. Returns false when a certificate is demanded and the peer has not
+ * shown a valid one. */
 bool http_tls_admits(const struct http_connection *c);
 /* Writes to the socket without the library. The library must not be sending. Bytes that do not fit in the socket's
  * buffer are lost. Returns false when the peer is certainly gone. */

@@ -187,7 +187,7 @@ static void answer_plain(struct http_connection *c)
     }
 }
 
-/* Whether the first request has yet to begin. */
+/* Returns whether the first request has yet to begin. */
 static bool is_arriving(const struct http_connection *c)
 {
     return !c->used && !c->exchange;

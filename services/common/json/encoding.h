@@ -21,8 +21,8 @@ enum encoding {
     ENCODING_COUNT
 };
 
-/* Whether more bytes are needed to determine the encoding. Returns false as soon as the bytes can only be UTF-8 without
- * a mark, so that a short first line need not wait. */
+/* Returns whether more bytes are needed to determine the encoding. Returns false as soon as the bytes can only be UTF-8
+ * without a mark, so that a short first line need not wait. */
 bool encoding_needs_more(const char *data, size_t len);
 /* `data` may be NULL if `len` is 0. */
 enum encoding encoding_of(const char *data, size_t len);
@@ -31,11 +31,11 @@ const char *encoding_name(enum encoding e);
 /* Returns a sentence without its full stop, such as "this is UTF-16 (little endian), and UTF-8 is expected". Returns
  * NULL for UTF-8. */
 const char *encoding_fault(enum encoding e);
-/* Whether the encoding is UTF-16 or UTF-32. */
+/* Returns whether the encoding is UTF-16 or UTF-32. */
 bool encoding_is_wide(enum encoding e);
 /* Returns the length of the mark at the beginning of UTF-8 text. The mark is not a part of the text. */
 size_t encoding_mark_bytes(enum encoding e);
-/* Whether `data` begins with the mark of UTF-8. */
+/* Returns whether `data` begins with the mark of UTF-8. */
 bool has_utf8_mark(const char *data, size_t len);
 
 #endif

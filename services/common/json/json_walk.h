@@ -27,7 +27,7 @@ MUST_CHECK bool json_walk_next(struct json_walk *w, struct json_slice *name, str
 /* Appends the decoded text of a valid JSON string, as UTF-8. A lone surrogate becomes U+FFFD, and \u0000 becomes a NUL
  * byte. Returns false when the slice is not a string or the buffer is full. */
 MUST_CHECK bool json_string_decode(struct json_slice string, struct buf *out);
-/* Whether the JSON string decodes to exactly `text`. */
+/* Returns whether the JSON string decodes to exactly `text`. */
 bool json_string_is(struct json_slice string, const char *text);
 
 #endif

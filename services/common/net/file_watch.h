@@ -36,7 +36,7 @@ struct file_watch {
 void file_watch_init(struct file_watch *w, const char *const *paths, size_t count);
 /* Call it right before the owner reads the files. This way, a change during the reading is detected too. */
 void file_watch_reading(struct file_watch *w);
-/* Whether the files have changed since the last file_watch_reading(). The change may still be going on. */
+/* Returns whether the files have changed since the last file_watch_reading(). The change may still be going on. */
 bool file_watch_differs(const struct file_watch *w);
 /* From now on changed(data) is called from the loop after a change. It must call file_watch_reading() and then read the
  * files. Does not keep the loop alive. Does nothing without a path. */

@@ -4,7 +4,8 @@
 
 #include "common/base/base.h"
 
-/* Whether a numeric address or unix:PATH (NULL: the default of our services) can be reached from this machine only. */
+/* Returns whether a numeric address or unix:PATH (NULL: the default of our services) can be reached from this machine
+ * only. */
 bool is_loopback(const char *host);
 
 #endif

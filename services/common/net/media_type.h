@@ -20,16 +20,16 @@ enum media_form {
 
 /* Returns the form that a Content-Type header names. The header may be NULL. */
 enum media_form media_type_form(const char *content_type);
-/* Whether a Content-Type header names exactly this type. Returns false without a header (NULL). */
+/* Returns whether a Content-Type header names exactly this type. Returns false without a header (NULL). */
 bool media_type_is(const char *content_type, const char *type);
 
 #define MEDIA_CHARSET_SIZE 64
-/* Whether a Content-Type header allows UTF-8: it has no charset, or utf-8 or us-ascii. If not, `charset` gets the name
- * of the charset, which may be cut off. */
+/* Returns whether a Content-Type header allows UTF-8: it has no charset, or utf-8 or us-ascii. If not, `charset` gets
+ * the name of the charset, which may be cut off. */
 bool media_type_is_utf8(const char *content_type, char charset[MEDIA_CHARSET_SIZE]);
 
-/* Whether an Accept header names this form, and does not name `other` with a higher q. Wildcards name neither. Returns
- * false without a header (NULL). */
+/* Returns whether an Accept header names this form, and does not name `other` with a higher q. Wildcards name neither.
+ * Returns false without a header (NULL). */
 bool media_type_prefers(const char *accept, enum media_form form, enum media_form other);
 
 #endif

@@ -25,7 +25,7 @@ struct trace_queue {
 
 /* Adds a span. Returns false when the queue is full. */
 MUST_CHECK bool trace_queue_add(struct trace_queue *q, const struct span *s, uint64_t unix_offset_ns);
-/* Whether there is a batch that does not have to wait for more spans. */
+/* Returns whether there is a batch that does not have to wait for more spans. */
 bool trace_queue_is_due(const struct trace_queue *q);
 /* Closes the first batch and returns it, or NULL when there is none. The batch stays the first until it is dropped. */
 const struct trace_batch *trace_queue_close_first(struct trace_queue *q);

@@ -28,7 +28,7 @@ const char *tokens_first(const struct tokens *t);
 /* Releases the tokens, after overwriting them in memory. */
 void tokens_release(struct tokens *t);
 
-/* Whether these bytes have the form of a token. */
+/* Returns whether these bytes have the form of a token. */
 bool token_is_well_formed(const char *text, size_t len);
 
 #endif

@@ -24,7 +24,7 @@ struct trace_scope {
 void trace_scope_begin(struct trace_scope *s, struct trace_export *export, const struct http_exchange *x);
 void trace_scope_release(struct trace_scope *s);
 
-/* Whether our span is to be recorded at the end. */
+/* Returns whether our span is to be recorded at the end. */
 bool trace_scope_records(const struct trace_scope *s);
 /* Creates the context for a child of our span. Without an exporter, *child is a copy of the caller's context. Call it
  * only if s->known. */

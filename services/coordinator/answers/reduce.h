@@ -34,7 +34,7 @@ struct reduction {
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes);
 void reduction_release(struct reduction *r);
 /* Adds one value, or a part of it: valid JSON without white space around it. Looks at about *budget bytes, and lowers
- * *budget by what it has looked at. Returns whether the whole value was added. If not, call it again with the same
+ * *budget by the number of these bytes. Returns whether the whole value was added. If not, call it again with the same
  * value, whose address may differ. The value is ignored once r->error is set. */
 MUST_CHECK bool reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len, size_t *budget);
 /* Returns the result, which is borrowed from r. Call it after the last value. If there was no value, the result is

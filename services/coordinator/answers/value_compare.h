@@ -38,7 +38,7 @@ struct value_compare {
     struct buf character; /* an escaped character */
 };
 
-/* Begins a comparison. A zeroed struct may be used for the first one. */
+/* Begins a comparison. Before the first comparison, the struct must be zeroed. */
 void value_compare_init(struct value_compare *c);
 void value_compare_release(struct value_compare *c);
 /* Compares two valid JSON numbers, or two valid JSON strings, and looks at about *budget bytes of each. Lowers *budget.

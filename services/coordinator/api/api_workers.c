@@ -98,8 +98,7 @@ void api_show_workers(struct http_exchange *x, void *data)
     buf_release(&answer);
 }
 
-/* The media type is required: a browser sends a CORS preflight before it lets a page of another origin send this
- * type. */
+/* The media type is required. A browser lets a page of another origin send this type only after a CORS preflight. */
 void api_register_worker(struct http_exchange *x, void *data)
 {
     static const struct http_exchange_ops ops = {.body = on_body, .body_end = on_body_end, .closed = on_closed};

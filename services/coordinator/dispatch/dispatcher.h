@@ -1,5 +1,5 @@
 /*
- * Carries out what the scheduler decides. It turns the scheduler's actions into HTTP calls to the workers
+ * Carries out the decisions of the scheduler. It turns the scheduler's actions into HTTP calls to the workers
  * (attempt_call.h), and the results of these calls into events. It also tells the scheduler which endpoints the fleet
  * has. It passes answers on to the job.
  */

@@ -127,7 +127,7 @@ void durable_run_lose(struct durable_run *r);
 void run_items_prepare(struct durable_run *r);
 /* Makes more items ready, if the scheduler has few. Do not call it from inside an action of the scheduler. */
 void run_items_supply(struct durable_run *r);
-/* The same for use inside an action of the scheduler. It only starts calls. */
+/* Does the same from inside an action of the scheduler. There it only starts calls. */
 void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
 /* Call it before the job is handed back. From then on, the run notes the items that were recorded as sent, but are not

@@ -19,7 +19,7 @@ struct catalog_worker {
 /* A task, over all workers. */
 struct catalog_task {
     const char *name;
-    enum idempotency idempotent; /* the most cautious answer */
+    enum idempotency idempotent; /* the most cautious answer of all workers */
     /* Whether a worker can run the task. Also true if a worker that has left could run it, and no worker reports that
      * it cannot. */
     bool runs;

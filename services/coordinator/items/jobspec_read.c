@@ -310,7 +310,7 @@ bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, st
     return read_object(spec, "", (struct json_slice){json, len}, err);
 }
 
-/* Whether the query gives the value as plain words, and not as JSON. */
+/* Returns whether the query gives the value as plain words, and not as JSON. */
 static bool is_in_words(const struct field *f)
 {
     return f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK || f->type == FIELD_ERRORS ||

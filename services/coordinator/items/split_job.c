@@ -7,7 +7,8 @@
 
 #define MAX_MEMBERS 64
 
-/* What is expected next. White space may come before it, except in the three states IN_NAME, IN_VALUE and IN_ITEM. */
+/* The next expected part of the body. White space may come before it, except in the three states IN_NAME, IN_VALUE and
+ * IN_ITEM. */
 enum split_state {
     OPEN,        /* { */
     FIRST_NAME,  /* a name or } */

@@ -5,7 +5,7 @@
 
 #define NUL_FAULT "text has no NUL byte (is this UTF-16, or do the items end with NUL?); one was found"
 
-/* What has been read of an unfinished line. */
+/* The part of an unfinished line that was read. */
 enum line_state {
     LINE_BLANK, /* only white space so far */
     LINE_MARK,  /* the first bytes may become a byte order mark */

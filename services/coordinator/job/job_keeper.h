@@ -24,7 +24,7 @@ struct job_keeper {
     void *keeper;
     struct item_source items;
     struct answer_sink answers;
-    enum idempotency idempotent; /* what its tasks were known to be when the job was accepted */
+    enum idempotency idempotent; /* the known idempotency of its tasks when the job was accepted */
     struct sched_counts before;  /* items that an earlier run of the job has settled */
 };
 

@@ -2,16 +2,16 @@
 #include "coordinator/job/job_internal.h"
 #include "coordinator/job/job_keeper.h"
 
-/* Whether somebody reads the answers while the job runs. A document is sent at the end, and the answer to an upload
- * begins when the body is complete. Such jobs must not wait for their readers. */
+/* Returns whether somebody reads the answers while the job runs. A document is sent at the end, and the answer to an
+ * upload begins when the body is complete. Such jobs must not wait for their readers. */
 static bool is_read_meanwhile(const struct job *j)
 {
     const struct reader *r = j->submission.reader;
     return j->readable && (job_is_reduced(j) || (r && r->ndjson));
 }
 
-/* Whether the temporary files of all jobs have reached half of their limit. The other half is for the answers of what
- * is in flight, and for jobs that must not pause. */
+/* Returns whether the temporary files of all jobs have reached half of their limit. The other half is for the answers
+ * of items in flight, and for jobs that must not pause. */
 static bool spill_is_scarce(const struct spill_dir *d)
 {
     return d->max_bytes > 0 && d->used_bytes > d->max_bytes / 2;

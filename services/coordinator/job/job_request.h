@@ -1,5 +1,5 @@
 /*
- * The parts of a POST of a job that do not depend on what becomes of the job.
+ * The steps of a POST of a job that are the same for synchronous and durable jobs.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_REQUEST_H
 #define FANTAIL_COORDINATOR_JOB_JOB_REQUEST_H

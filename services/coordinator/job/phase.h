@@ -51,7 +51,7 @@ void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *li
 /* Makes the job fail because there is no memory for one of its answers. */
 void phase_fail_for_memory(struct phase *p);
 
-/* The functions below return what is sent with an attempt. */
+/* The functions below return the parts that are sent with an attempt. */
 const char *phase_task(const struct phase *p);
 /* The time until the job's deadline; UINT64_MAX: it has none. */
 uint64_t phase_deadline_ms(const struct phase *p);

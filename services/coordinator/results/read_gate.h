@@ -29,7 +29,7 @@ bool read_gate_is_scarce(const struct read_gate *g);
 /* Returns true if the reader may read a block now. Otherwise the reader is in the queue. It must try again when
  * read_gate_leave() returns it, or when there is room. */
 MUST_CHECK bool read_gate_enter(struct read_gate *g, struct read_gate_place *p);
-/* Call it when a block has come. Removes the reader that has waited for the longest time from the queue, and returns
+/* Call it when a block has come. Removes from the queue the reader that has waited for the longest time, and returns
  * it. Returns NULL if no reader waits. */
 MUST_CHECK struct read_gate_place *read_gate_leave(struct read_gate *g);
 /* Removes the reader from the queue, if it is there. */

@@ -138,8 +138,8 @@ static double least_items(const struct sched_job *job, const struct sched_lane *
 }
 
 /* Returns how many items per slot may wait at a worker, besides the one that runs. There must be enough that no slot
- * waits for a round trip. At most half a fair share of what is left may wait, so that all slots end together (guided
- * self-scheduling). */
+ * waits for a round trip. At most half a fair share of the remaining work may wait, so that all slots end together
+ * (guided self-scheduling). */
 static double ahead(const struct sched_job *job, const struct sched_lane *l)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(l);
@@ -204,8 +204,8 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* Returns whether the job's chunks must still grow before they are large enough. What an item costs is not certain
- * until then: a process that has slept takes long for its first item, so the items of a small chunk seem long. */
+/* Returns whether the job's chunks must still grow before they are large enough. Until then the cost of an item is
+ * uncertain: a process that has slept takes long for its first item, so the items of a small chunk seem long. */
 static bool still_grows(const struct sched_job *job)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)), slots = usable_slots(job, fmax(job->task->slots, 1));

@@ -68,7 +68,7 @@ void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t ret
 void lane_answered(struct sched_lane *l);
 /* Call it when the endpoint reports that processes of the task are starting. */
 void lane_starting(struct sched_lane *l);
-/* Whether the processes of the task at the endpoint have been running for a while. */
+/* Returns whether the processes of the task at the endpoint have been running for a while. */
 bool lane_runs(const struct sched_lane *l);
 /* Call it when a chunk of the lane was sent elsewhere. If the lane is silent, it gets no chunks for a moment, or until
  * it answers. */

@@ -184,7 +184,8 @@ void chunks_run_settled(struct scheduler *s);
 void chunk_free(struct sched_chunk *chunk);
 
 #define STARTING_NS          (2 * NS_PER_S) /* how long a worker's report that it starts processes holds */
-#define STARTING_PATIENCE_NS (NS_PER_S / 2) /* after this time, what waits for the processes is sent elsewhere */
+#define STARTING_PATIENCE_NS (NS_PER_S / 2) /* after this time, items that wait for the processes are sent elsewhere   \
+                                             */
 
 /* sched_attempt.c */
 enum attempt_kind { ATTEMPT_PLAIN, ATTEMPT_HEDGE, ATTEMPT_RESCUE };
@@ -230,7 +231,7 @@ void fairness_charge(struct sched_job *job, double slot_ns);
 void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns);
 /* Returns whether the job's next items can become a chunk now. */
 bool fairness_may_cut(struct sched_job *job);
-/* Call it when what the job can send has changed. */
+/* Call it when the items that the job can send have changed. */
 void fairness_update(struct sched_job *job);
 /* Call it when the job found no room. fairness_next() skips the job until fairness_unblock_all(). */
 void fairness_block(struct sched_job *job);
@@ -341,7 +342,7 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
 /* hedge.c */
 /* Sends late chunks a second time. Returns when to scan again. */
 uint64_t hedge_run(struct scheduler *s);
-/* Call it when what the job has in flight or has left to send has changed. */
+/* Call it when the job's items in flight, or its items left to send, have changed. */
 void hedge_update(struct sched_job *job);
 /* Call it when `items` items of the job were sent for the first time. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items);

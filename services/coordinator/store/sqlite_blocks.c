@@ -100,7 +100,7 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
     }
     sqlite_end(&q);
     if (c->block_count > 0) return status;
-    /* Without blocks, either the job has none, or there is no job. */
+    /* No block was found. Either the job has no blocks, or there is no job. */
     struct sqlite_query job = sqlite_query(d, SQL_READ_JOB);
     sqlite_bind_text(&job, 1, c->job.id);
     bool is_there = sqlite_row(&job);

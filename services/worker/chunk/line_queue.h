@@ -1,7 +1,7 @@
 /*
  * A queue of whole lines, in blocks. Lines are added at the end and read from the front. A long line keeps the memory
  * in which it arrived, as a block of its own. So neither adding a long line nor moving a queue copies it, and the time
- * of a call does not depend on what the queue holds already. A line is never split between two blocks.
+ * of a call does not depend on the length of the queue. A line is never split between two blocks.
  *
  * A pure module. A zeroed queue is empty.
  */
@@ -35,7 +35,7 @@ void line_queue_take(struct line_queue *q, struct buf *line, size_t from);
 /* Moves all lines of `from` to the end of q. `from` becomes empty. */
 void line_queue_move(struct line_queue *q, struct line_queue *from);
 
-/* Returns the bytes of the first block, which are whole lines except for what was skipped. They are borrowed until the
+/* Returns the bytes of the first block, which are whole lines except for skipped bytes. They are borrowed until the
  * next call that changes q. *len is 0 when the queue is empty. */
 const char *line_queue_peek(const struct line_queue *q, size_t *len);
 /* Returns the first line, with its newline. It searches at most LINE_QUEUE_BLOCK_BYTES for the newline. */

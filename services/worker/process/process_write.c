@@ -39,8 +39,8 @@ static bool writes_long_item(const struct process *p, const struct run *r)
     return p->window.form == FORM_NUMBERED && r->count == 1 && r->len >= NUMBERED_COPIED_BYTES;
 }
 
-/* Sets parts to what is written for the current run. In the form with ids, the items are in p->numbered. But a long
- * item is not copied there: p->numbered has only what precedes the item, and `after` follows it. */
+/* Sets `parts` to the bytes to write for the current run. In the form with ids, the items are in p->numbered. But a
+ * long item is not copied there: p->numbered has only the bytes before the item, and `after` follows the item. */
 static void find_parts(const struct process *p, struct iovec parts[PROCESS_IOV])
 {
     static char after[] = NUMBERED_AFTER;

@@ -38,7 +38,7 @@ struct coordinators {
 /* Only checks `text`. Returns false, with a sentence in err, if it is invalid. */
 MUST_CHECK bool coordinators_check(const char *text, char *err, size_t err_size);
 bool coordinators_use_tls(const char *text);
-/* Whether it is a numeric address with a port: "10.0.0.7:8080" or "[fd00::7]:8080". */
+/* Returns whether it is a numeric address with a port: "10.0.0.7:8080" or "[fd00::7]:8080". */
 bool coordinators_is_address(const char *text);
 /* The text must have passed coordinators_check(). Calls found() for the URLs in it. */
 void coordinators_start(struct coordinators *c, uv_loop_t *loop, const char *text, const struct coordinators_ops *ops,

@@ -176,8 +176,8 @@ void task_set_release(struct task_set *set)
     *set = (struct task_set){0};
 }
 
-/* Whether the entry may be a task. A directory always counts as a task. A file that is not executable, like a README,
- * is skipped. */
+/* Returns whether the entry may be a task. A directory always counts as a task. A file that is not executable, like a
+ * README, is skipped. */
 static bool is_candidate(const char *dir, const char *name)
 {
     if (name[0] == '.' || name[0] == '_') return false;

@@ -195,7 +195,7 @@ static inline void exchange_end_body(struct http_exchange *x)
     if (!http_exchange_answered(x)) x->ops->body_end(x);
 }
 
-/* Pulls what is ready of a streamed answer, at most this many bytes at a time. True if the answer has ended. */
+/* Pulls the ready part of a streamed answer, at most this many bytes at a time. True if the answer has ended. */
 static inline bool exchange_pull(struct http_exchange *x, size_t cap)
 {
     while (x->streaming) {

@@ -1,4 +1,4 @@
-/* How long and how often it is tried again. */
+/* The number and the duration of further tries. */
 #include <criterion/criterion.h>
 
 #include "cli/http/patience.h"

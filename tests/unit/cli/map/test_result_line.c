@@ -1,4 +1,4 @@
-/* Result lines: both ways of reading them, and lines that are not what a coordinator writes. */
+/* Result lines: both ways of reading them, and lines that no coordinator writes. */
 #include <criterion/criterion.h>
 
 #include "cli/map/result_line.h"

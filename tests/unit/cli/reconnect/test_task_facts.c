@@ -1,4 +1,4 @@
-/* What the list of tasks says about the tasks of a run. */
+/* Reads the facts about the tasks of a run from the list of tasks. */
 #include <criterion/criterion.h>
 
 #include "cli/reconnect/task_facts.h"

@@ -1,4 +1,4 @@
-/* Large blocks go back to the kernel in slices. What is resident is counted with mincore(), so no clock is needed. */
+/* Large blocks go back to the kernel in slices. Resident pages are counted with mincore(), so no clock is needed. */
 #include <criterion/criterion.h>
 #include <malloc.h>
 #include <sys/mman.h>

@@ -37,7 +37,7 @@ Test(unit_cost, finds_the_cost_of_a_unit_when_bytes_are_few)
 
 Test(unit_cost, does_not_take_the_cost_of_bytes_for_that_of_units)
 {
-    uint64_t unit = after(200, 0, 200000); /* bytes cost more than twice what units do */
+    uint64_t unit = after(200, 0, 200000); /* bytes cost more than twice as much as units */
     cr_assert_lt(unit, 60000);
 }
 

@@ -1,7 +1,7 @@
 /*
  * The client with a server of this test in the same loop, so that the test determines the order of events. The path of
- * a request says what the server does, see answer(). The client leaves URLs with a user name to curl. So each test runs
- * in two programs, and in one of them URL_USER is a user name.
+ * a request determines the action of the server, see answer(). The client leaves URLs with a user name to curl. So each
+ * test runs in two programs, and in one of them URL_USER is a user name.
  */
 #ifndef FANTAIL_TEST_HTTP_CLIENT_HARNESS_H
 #define FANTAIL_TEST_HTTP_CLIENT_HARNESS_H

@@ -1,4 +1,4 @@
-/* The reader of answers: what it takes, what it refuses, and that cuts make no difference. */
+/* The reader of answers accepts right answers and refuses wrong ones, and the result does not depend on the cuts. */
 #include "common/http_client/http_answer.h"
 
 #include <criterion/criterion.h>
@@ -6,7 +6,7 @@
 
 #include "unit/leaks.h"
 
-/* What came of an answer, as text: each line of a head in <>, the body as it is, then its end. */
+/* The received parts of an answer as text: each line of a head in <>, the unchanged body, then the end. */
 static void read_pieces(const char *bytes, size_t size, size_t piece, bool to_head, struct buf *out)
 {
     struct http_answer a = {0};

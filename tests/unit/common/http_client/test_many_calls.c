@@ -45,7 +45,8 @@ Test(http_client, long_answers_are_read_in_turns_and_others_in_between)
     tear_down();
 }
 
-/* A peer can send much more than the bytes of the body. Without a turn, the call would read as long as there is more.
+/* A peer can send much more than the bytes of the body. Without the limit of a turn, the call would read as long as
+ * bytes come.
  */
 Test(http_client, the_lines_between_chunks_count_for_a_turn_as_well)
 {

@@ -23,7 +23,7 @@ static uv_loop_t loop;
 static struct http_server *server;
 static const char *listens_at; /* its socket file; NULL: it has a port of 127.0.0.1 */
 
-/* What the routes below recorded. */
+/* The records of the routes below. */
 static struct {
     struct http_exchange *held; /* the exchange of a route that answers later */
     unsigned bodies, ends, closes, dones;
@@ -256,7 +256,7 @@ static inline void say(int fd, const char *text)
     say_bytes(fd, text, strlen(text));
 }
 
-/* Reads until `needle` has come or the server has closed the connection, which sets *closed. */
+/* Reads until `needle` has come, or until the server has closed the connection. The latter sets *closed. */
 static inline struct buf hear(int fd, const char *needle, bool *closed)
 {
     struct buf got = {0};

@@ -112,7 +112,7 @@ Test(http_server, a_long_body_has_one_slow_step_in_a_turn)
     stop();
 }
 
-/* The library takes a short read as a sign that the socket is empty, and here many bytes are removed from what is read.
+/* The library takes a short read as a sign that the socket is empty. Here many of the bytes that are read are removed.
  */
 Test(http_server, a_body_of_chunks_with_long_extensions_arrives_whole)
 {

@@ -1,4 +1,5 @@
-/* The reader of raw bytes: what it passes, what it faults, and that the cuts between pieces make no difference. */
+/* The reader of raw bytes passes right requests and refuses wrong ones, and the result does not depend on the cuts
+ * between pieces. */
 #include <criterion/criterion.h>
 
 #include "common/base/buf.h"

@@ -1,4 +1,4 @@
-/* What an idle connection costs. */
+/* The cost of an idle connection. */
 #include "unit/common/http_server/http_server_harness.h"
 
 #define CLIENTS 200

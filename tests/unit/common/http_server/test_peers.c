@@ -217,7 +217,8 @@ Test(http_server, a_connection_that_its_client_has_half_closed_ends_after_the_la
     stop();
 }
 
-/* More than one call of epoll_wait() reports. The end of reading, which the server asks for, is an event of its own. */
+/* More events than one call of epoll_wait() reports. The end of reading, which the server asks for, is an event of its
+ * own. */
 Test(http_server, many_clients_that_leave_together_do_not_hold_up_the_others)
 {
     enum { CLIENTS = 200 };

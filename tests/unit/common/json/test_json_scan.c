@@ -5,7 +5,7 @@
 #include "common/json/json_walk.h"
 #include "unit/json_suite.h"
 
-/* Whether the text is valid, fed in pieces of `piece` bytes. Each piece has its own allocation. */
+/* Returns whether the text is valid, fed in pieces of `piece` bytes. Each piece has its own allocation. */
 static bool valid_in_pieces(const char *data, size_t len, size_t piece, size_t *offset)
 {
     struct json_scan s;

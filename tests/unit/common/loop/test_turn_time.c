@@ -1,4 +1,5 @@
-/* How long turns take: work counts, sleep does not. No bound on speed: only what must be true on any machine. */
+/* How long turns take: work counts, sleep does not. The tests bound no speed, and check only facts that hold on any
+ * machine. */
 #include <criterion/criterion.h>
 #include <unistd.h>
 

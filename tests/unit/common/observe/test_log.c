@@ -17,7 +17,7 @@ static void set_up(void)
     log_set_fd(ends[1]);
 }
 
-/* Reads what the log has written, up to the size of text. */
+/* Reads the written log, up to the size of `text`. */
 static const char *read_all(void)
 {
     size_t len = 0;

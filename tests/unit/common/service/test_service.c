@@ -1,4 +1,4 @@
-/* The start and the end of a service, in a child process that does what a main() does. */
+/* The start and the end of a service, in a child process that works like a main(). */
 #include "common/service/service.h"
 
 #include <arpa/inet.h>

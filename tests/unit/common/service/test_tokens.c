@@ -165,7 +165,7 @@ static void on_other(uv_timer_t *timer)
 {
 }
 
-/* Whether the content could be used. */
+/* Returns whether the content could be used. */
 static bool reload(struct token_file *f, const char *text)
 {
     uint64_t before = *f->reloads[1];

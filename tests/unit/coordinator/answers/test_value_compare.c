@@ -1,4 +1,5 @@
-/* The order of JSON values by what they mean. Each list is in ascending order; each is compared with each. */
+/* The order of JSON values by their meaning. Each list is in ascending order. Each value is compared with each other
+ * value. */
 #include <criterion/criterion.h>
 
 #include "coordinator/answers/value_compare.h"

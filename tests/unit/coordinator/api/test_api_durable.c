@@ -1,4 +1,4 @@
-/* The calls about durable jobs: what a store that fails means for the client, waiting for an end, clients that hang up.
+/* The calls about durable jobs: answers when the store fails, waiting for the end of a job, and clients that hang up.
  */
 #include "coordinator/api/api_durable.h"
 
@@ -214,7 +214,7 @@ Test(api_durable, a_client_that_waits_gets_the_results)
     desk_over(&d);
 }
 
-/* However it goes: the job is committed. */
+/* The job is committed in every case. */
 Test(api_durable, a_client_that_waited_long_enough_gets_202)
 {
     for (unsigned how = 0; how < 4; how++) {

@@ -85,7 +85,7 @@ static bool has_number(const cJSON *schema, const char *name, double n)
     return cJSON_IsNumber(value) && value->valuedouble == n;
 }
 
-/* Whether the array has this word. */
+/* Returns whether the array has this word. */
 static bool lists(const cJSON *array, const char *word)
 {
     const cJSON *element;
@@ -130,7 +130,7 @@ static void check_type(const struct field *f, const cJSON *schema)
     }
 }
 
-/* A default that the document has must be the one of jobspec_init(). An option with a type of one value needs one,
+/* If the document has a default, it must be that of jobspec_init(). An option with a type of one value needs one,
  * except where the option is required, or its absence means something else. */
 static void check_default(const struct field *f, const cJSON *schema)
 {

@@ -1,4 +1,4 @@
-/* Chunks as HTTP calls: what is sent, what happens to the answers, and what each end of a call means. */
+/* Chunks as HTTP calls: the requests, the handling of the answers, and the meaning of each end of a call. */
 #include "coordinator/dispatch/dispatcher.h"
 
 #include "common/observe/log.h"

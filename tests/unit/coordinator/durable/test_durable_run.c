@@ -345,7 +345,7 @@ Test(durable_run, changes_reach_a_job_wherever_it_is)
         if (when == 1) change(&b, "a", limit, true); /* it runs here */
         if (when == 2)
             change(&b, "a", limit,
-                   false); /* another coordinator got the change: this one sees it when it renews the lease */
+                   false); /* another coordinator got the change; this one reads it with the next renewal */
         if (when == 2) bench_pass(&b, 5000);
         const struct jobspec *spec = &replica_run(&b.replica)->job->spec;
         cr_assert_eq(spec->max_concurrency, 1, "%u", when);

@@ -1,4 +1,4 @@
-/* What the workers say of their tasks, put together. */
+/* The catalog combines the task lists of all workers. */
 #include "coordinator/fleet/task_catalog.h"
 
 #include <criterion/criterion.h>

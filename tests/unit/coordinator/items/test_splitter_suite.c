@@ -1,9 +1,9 @@
-/* What the splitter makes of the cases of the JSON test suite. */
+/* The splitter reads the cases of the JSON test suite. */
 #include "common/json/json_own.h"
 #include "unit/coordinator/items/splitter_harness.h"
 #include "unit/json_suite.h"
 
-/* Checks what each format makes of one case. Whether the case is valid JSON is given. */
+/* Checks the result of each format for one case. `valid` says whether the case is valid JSON. */
 static void check_body(const char *name, enum split_format format, const struct buf *body, bool accepted,
                        const char *item, size_t item_len)
 {

@@ -1,6 +1,6 @@
 /*
- * Jobs without HTTP and without workers: exchanges are fake ones, a test answers what the scheduler sends. Each item's
- * value is the item itself.
+ * Jobs without HTTP and without workers: exchanges are fake ones, and a test answers the chunks that the scheduler
+ * sends. Each item's value is the item itself.
  */
 #ifndef FANTAIL_TEST_JOB_HARNESS_H
 #define FANTAIL_TEST_JOB_HARNESS_H
@@ -232,7 +232,7 @@ static inline void stage_complete(struct stage *s, struct sched_attempt *a)
     stage_run(s);
 }
 
-/* Answers all that is sent, until nothing more is. */
+/* Answers all chunks until the scheduler sends no more. */
 static inline void stage_answer_all(struct stage *s)
 {
     stage_run(s);

@@ -1,4 +1,4 @@
-/* What happens to a job in each state if it is cancelled or its client closes the connection. */
+/* In each state, a job is cancelled, or its client closes the connection. */
 #include "unit/coordinator/job/job_harness.h"
 
 #define STREAM "application/x-ndjson"

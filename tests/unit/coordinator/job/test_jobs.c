@@ -1,4 +1,5 @@
-/* When freed memory goes back to the kernel. The functions of the heap are replaced by ones that only count. */
+/* Freed memory goes back to the kernel at the right times. The functions of the heap are replaced by ones that only
+ * count. */
 #include <malloc.h>
 
 #include "unit/coordinator/job/job_harness.h"

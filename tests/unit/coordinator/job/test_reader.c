@@ -3,7 +3,7 @@
 
 #define STREAM "application/x-ndjson"
 
-/* What stands after the start line, which must come first and only once. */
+/* Returns the text after the start line. Checks that the start line comes first and only once. */
 static const char *after_start(struct http_exchange *x, const char *id)
 {
     char start[100];

@@ -37,7 +37,7 @@ static void accept_pair(struct cutting_proxy *p)
     if (connect(p->pairs[i][1], (struct sockaddr *)&address, sizeof address) != 0) close_pair(p, i);
 }
 
-/* Whether the bytes end with the message "COMMIT". */
+/* Returns whether the bytes end with the message "COMMIT". */
 static bool is_commit(const char *bytes, ssize_t len)
 {
     const char message[] = "COMMIT";

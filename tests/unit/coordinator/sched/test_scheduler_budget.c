@@ -1,4 +1,4 @@
-/* The retry budget: what it bounds, and what a job says when it ends an item. */
+/* The retry budget: its limits, and the cause in the error of an item. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 Test(scheduler_budget, an_item_that_waited_for_the_retry_budget_until_the_deadline_says_so)

@@ -1,4 +1,4 @@
-/* Attempts that end early: what is sent again, where, when and how often. */
+/* Attempts that end early: which items are sent again, where, when and how often. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 /* A job in one chunk, sent to one of two workers. */
@@ -248,7 +248,7 @@ Test(scheduler_faults, passing_the_tolerance_ends_the_job)
     shell_over(&sh);
 }
 
-/* Answers or fails what is out, until nothing is out and nothing is due. Items crash at `bad`. */
+/* Answers or fails the attempts in flight, until none is in flight and no timer is due. Items crash at `bad`. */
 static void play(struct shell *sh, const struct sched_endpoint *bad)
 {
     while (sh->finished == 0 && (sh->out_n > 0 || sh->next != SCHED_NEVER)) {

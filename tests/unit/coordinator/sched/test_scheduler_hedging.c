@@ -1,4 +1,4 @@
-/* Second attempts for items that are late, and for what a silent worker holds. */
+/* Second attempts for late items, and for the items of a silent worker. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 Test(scheduler_hedging, a_late_item_is_sent_twice_the_first_answer_wins_and_the_loser_is_cut)
@@ -64,8 +64,8 @@ static struct sched_attempt *sent_elsewhere(struct shell *sh, const struct sched
 }
 
 /* Runs a job of many items of 10 ms on two workers, one of which never answers an item. The answers of a stream keep
- * the order of the items, so nothing may stay at that worker for long, although the job always has more to send.
- * Returns how many items that worker got. */
+ * the order of the items. So no item may stay at the silent worker for long, although the job always has more items to
+ * send. Returns how many items that worker got. */
 static unsigned run_beside(struct shell *sh, struct sched_endpoint *stuck, bool says_starting)
 {
     unsigned sent = 0;

@@ -289,7 +289,7 @@ static void start_another(struct store_call *c)
         store_call_free(c);
 }
 
-/* A job of several calls starts its next call when a call is done. */
+/* Code that needs several calls starts the next call when a call is done. */
 Test(store_open, a_call_that_is_started_while_the_store_closes_is_answered)
 {
     struct shop s;

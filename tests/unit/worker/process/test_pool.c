@@ -143,7 +143,7 @@ Test(pool, each_of_many_crashing_items_is_charged_and_no_other)
     stop();
 }
 
-/* Whether the items before and after it had time to run. */
+/* Returns whether the items before and after it had time to run. */
 static bool end_a_hanging_item(uint64_t item_timeout_ns)
 {
     struct chunk_fault fault;

@@ -130,7 +130,8 @@ static const char *take_long_line_in(struct window *w, const char *text, bool in
     return memory;
 }
 
-/* A long answer keeps the memory in which it was read, in every form, and whatever the chunk has put out before. */
+/* A long answer keeps the memory in which it was read. This holds in every form, and for all earlier answers of the
+ * chunk. */
 static void take_long_answers(size_t form, bool in_parts, bool after_others)
 {
     enum { LEN = 100000 };
