@@ -395,7 +395,7 @@ def serve(function, items_fd, answers):
                 item = decode(line)
                 value = function(item, **extras) if extras else function(item)
                 text = '{"value":%s}\n' % encode(value)
-            except BaseException as error:  # sys.exit() too: it ends the item, and not this process
+            except BaseException as error:  # also catches sys.exit(), which ends the item and not this process
                 if answers.is_child:
                     raise
                 text = describe(error)

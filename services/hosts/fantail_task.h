@@ -113,7 +113,7 @@ static inline char *fantail_put_utf8(char *to, unsigned code)
     return to;
 }
 
-/* Not a character: a lone surrogate, which UTF-8 cannot encode. */
+/* This value is a lone surrogate. It is not a character, and UTF-8 cannot encode it. */
 #define FANTAIL_HALF_PAIR 0xFFFFFFFFu
 
 /* Reads an escape. *at points after its backslash, and is moved past the escape. Returns a character or

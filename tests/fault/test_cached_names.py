@@ -1,8 +1,8 @@
 """Rollouts while every name server answers from a cache of 30 s, as cluster DNS does.
 
-In a network namespace of this process, the workers have addresses 127.0.1.N, the coordinators 127.0.2.N, and
-127.0.3.1 is a balancer of the coordinators, as the cluster address of a Service is. The balancer knows at once which
-coordinators are ready.
+In a network namespace of this process, the workers have addresses 127.0.1.N, and the coordinators 127.0.2.N. 127.0.3.1
+is a balancer of the coordinators, like the cluster address of a Service. The balancer knows at once which coordinators
+are ready.
 """
 import json
 import random

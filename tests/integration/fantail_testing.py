@@ -57,7 +57,7 @@ ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class TooSlow(BaseException):
-    """The time limit of the test has passed. Not an Exception, so that no test catches it."""
+    """The time limit of the test has passed. This class is not an Exception, so that no test catches it."""
 
 
 class Fleet:

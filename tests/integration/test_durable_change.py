@@ -99,7 +99,7 @@ def running(coordinator):
 
 
 def failing_task(folder):
-    """Like held_task(), and the item "fail" fails."""
+    """Like held_task(), but the item "fail" fails."""
     script = f"read i; [ $i != '\"fail\"' ] || exit 1; until [ -e {folder}/go-$i ]; do sleep 0.05; done; echo $i"
     return {"mode": "exec", "command": ["sh", "-c", script], "item_timeout_s": 3600}
 

@@ -15,7 +15,7 @@ from openapi_document import python_of
 
 TOKEN = "a-token-for-schemathesis"
 OPTIONS = os.environ.get("FANTAIL_SCHEMATHESIS", "-n 8 --seed 1")
-# The run must have seen at least these answers. So it cannot pass by refused requests alone.
+# The run must have seen at least these answers. So a run whose requests were all refused does not pass.
 ANSWERS = ("POST /v1/jobs 200 application/json", "POST /v1/jobs 200 application/x-ndjson", "POST /v1/jobs 202 application/json",
            "GET /v1/jobs 200 application/json", "GET /v1/jobs/{id} 200 application/json", "POST /v1/workers 200 application/json",
            "GET /v1/jobs/{id}/results 200 application/x-ndjson", "POST /v1/jobs 400 application/problem+json")

@@ -295,7 +295,7 @@ class StandardInput(SharedFleetTest):
 
     def test_a_mark_before_a_later_line_fails_that_item(self):
         for arguments in ((), ("--text",)):
-            for count in (1, 30000):  # also where a line is the first one of a body
+            for count in (1, 30000):  # also if a line is the first line of a body
                 lines = [b"1"] * (2 * count + 1)
                 lines[count] = MARK + b"1"
                 status, out, _, failed = self.map(b"\n".join(lines), *arguments)

@@ -20,7 +20,7 @@ bool state_file_path(const char *name, char *path, size_t path_size, char *err, 
 {
     char folder[PATH_MAX];
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    /* A relative path must be ignored, says the specification. */
+    /* The specification says that a relative path must be ignored. */
     bool given = state && state[0] == '/', at_home = home && home[0] == '/';
     int len = given ? snprintf(folder, sizeof folder, "%s/fantail", state)
                     : snprintf(folder, sizeof folder, "%s/.local/state/fantail", at_home ? home : "");

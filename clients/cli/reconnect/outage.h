@@ -1,6 +1,6 @@
 /*
- * How long a run of `fantail map` tries to get its jobs to a coordinator again. An outage begins when a job fails on
- * its way, and it ends with the next new answer of any job. Pure.
+ * How long a run of `fantail map` tries to get its jobs to a coordinator again. An outage begins when the connection of
+ * a job fails. It ends with the next new answer of any job. Pure.
  *
  * The run gives up in two cases. No coordinator has accepted a job for the whole limit. Or coordinators accept a job
  * and are lost again and again, and the whole limit has passed without a new answer. While a coordinator works on a
@@ -36,8 +36,8 @@ struct outage {
 void outage_init(struct outage *o, double limit_s, uint64_t seed);
 void outage_note_accepted(struct outage *o);
 void outage_note_answer(struct outage *o);
-/* Notes that a job failed on its way. Returns false if the run should give up. Otherwise sets *retry_ns, the instant of
- * the next try. retry_after_s is from the answer; -1: none. */
+/* Notes that the connection of a job failed. Returns false if the run should give up. Otherwise sets *retry_ns, the
+ * instant of the next try. retry_after_s is from the answer; -1: none. */
 MUST_CHECK bool outage_note_failure(struct outage *o, enum outage_cause cause, struct outage_tries *tries,
                                     double retry_after_s, uint64_t now, uint64_t *retry_ns);
 /* Returns how long the run waits for a coordinator that can tell of its tasks. */

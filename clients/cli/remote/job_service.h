@@ -58,8 +58,8 @@ MUST_CHECK bool job_service_try_again(struct job_service *s, const char *why);
 MUST_CHECK bool job_service_may_go_on(struct job_service *s, const char *stream, const char *missing);
 /* Waits; returns early after a signal to end. */
 void job_service_pause(uint64_t ms);
-/* Polls the connection once and moves it on. If nothing came for JOB_SERVICE_SILENCE_S, closes it and returns false; a
- * coordinator sends something every 15 s. */
+/* Polls the connection once, and reads or writes the bytes that are possible now. If nothing came for
+ * JOB_SERVICE_SILENCE_S, closes it and returns false; a coordinator sends something every 15 s. */
 MUST_CHECK bool job_service_step(struct job_service *s);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "common/base/limits.h"
 
-/* Is in the first bytes of a waiting block. */
+/* This struct is in the first bytes of a waiting block. */
 struct waiting {
     struct waiting *next;
     size_t left; /* bytes of the block that were not given back yet */

@@ -2,7 +2,8 @@
 
 #include "common/http_client/http_client_internal.h"
 
-/* Notes that bytes arrived, or that curl wants bytes to send. Also notes that a callback of the call may run next. */
+/* Notes that bytes arrived, or that curl wants bytes to send. The function also notes that a callback of the call may
+ * run next. */
 static void heard(struct http_call *call)
 {
     call->heard_ms = uv_now(call->client->loop);

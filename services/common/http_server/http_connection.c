@@ -150,7 +150,7 @@ static void write_headers(const char *headers, size_t len, struct buf *out)
 }
 
 /* Writes the headers that every answer to this request has. If the library has not passed on the request's head, they
- * are made from what was read of it. */
+ * are made from the part of the head that was read. */
 static void write_first_headers(const struct http_connection *c, struct buf *out)
 {
     const struct http_server_options *o = &c->server->options;

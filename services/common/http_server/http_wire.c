@@ -169,7 +169,7 @@ void http_wire_answered(struct http_connection *c)
 }
 
 /* If the library gets fewer bytes than it asked for, it assumes that the socket is empty. So if the socket is not
- * empty, the bytes that follow replace those that the reader removed. */
+ * empty, later bytes fill the room of the removed bytes. */
 static ssize_t receive(struct http_connection *c, char *data, size_t size, int flags)
 {
     size_t got = 0;

@@ -21,7 +21,7 @@ struct answer_reader_ops {
     /* Reports one error line, both parsed and as bytes with its newline. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);
     void (*end)(void *data, const struct answer_line *line);
-    /* Called for a cost line. Also called for the cost in the end line, before end(). */
+    /* Called for a cost line. This is also called for the cost in the end line, before end(). */
     void (*cost)(void *data, const struct chunk_cost *cost);
     /* Called when the worker says how many processes of the task are starting. */
     void (*starting)(void *data, uint64_t processes);

@@ -25,7 +25,8 @@ struct reduction {
     bool finished;   /* `best` is the whole result */
     /* The value that is being added. */
     enum reduction_phase { REDUCTION_BEGIN, REDUCTION_READ, REDUCTION_COMPARE, REDUCTION_BLANK, REDUCTION_COPY } phase;
-    size_t copied;         /* its bytes that are in `best`, or before REDUCTION_COPY: those that are blank */
+    size_t
+        copied; /* the number of its bytes that are in `best`; before REDUCTION_COPY, the number of its blank bytes */
     struct decimal number; /* sum: the value, if it is long */
     struct value_compare compare;
 };

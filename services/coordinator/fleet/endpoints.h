@@ -64,7 +64,7 @@ struct endpoints {
 /* Reads the text and adds the addresses in it. Returns false, with a sentence in err, when the text is wrong. */
 MUST_CHECK bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, uint64_t refresh_ms,
                                 const struct endpoints_ops *ops, void *data, char *err, size_t err_size);
-/* Only checks the text. Call it before anything starts. */
+/* The function only checks the text. Call it before anything starts. */
 MUST_CHECK bool endpoints_check(const char *workers, char *err, size_t err_size);
 /* Returns the mode of a text that passed the check. */
 enum endpoints_mode endpoints_mode(const char *workers);

@@ -71,7 +71,7 @@ static bool read_text(struct json_slice value, const char *name, char *to, size_
     return good;
 }
 
-/* Returns 0 when the value is not a port. As in all JSON, 8081.0 is the same number as 8081. */
+/* Returns 0 when the value is not a port. In JSON, 8081.0 is the same number as 8081. */
 static unsigned port_of(struct json_slice value)
 {
     char text[32], *end;

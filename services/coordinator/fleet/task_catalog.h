@@ -20,8 +20,8 @@ struct catalog_worker {
 struct catalog_task {
     const char *name;
     enum idempotency idempotent; /* the most cautious answer of all workers */
-    /* Whether a worker can run the task. Also true if a worker that has left could run it, and no worker reports that
-     * it cannot. */
+    /* Whether a worker can run the task. It is also true if a worker that has left could run the task, and no worker
+     * reports that it cannot. */
     bool runs;
     unsigned workers;  /* workers that can run the task and were reached */
     uint64_t slots;    /* slots of these workers */

@@ -84,8 +84,8 @@ static bool read_number(struct json_slice v, double *n)
     return isfinite(*n);
 }
 
-/* Reads a whole number. A double is exact up to the cap of 2^53 - 1. Rounding cannot bring a larger number below the
- * cap. */
+/* Reads a whole number. A double is exact up to the cap of 2^53 - 1. A number above the cap is never rounded to one
+ * below the cap. */
 static bool read_int(const struct field *f, struct json_slice v, int64_t *n)
 {
     double d;

@@ -62,7 +62,7 @@ struct splitter {
     char head[ENCODING_BYTES];
     uint64_t offset; /* offset of the first byte of the piece being fed */
     struct json_scan scan;
-    struct buf partial; /* the unfinished item, name or option value; it has been checked as far as it goes */
+    struct buf partial; /* the unfinished item, name or option value; all of these bytes were checked */
     /* For lines: the unfinished line. */
     bool line_held;
     uint8_t line;         /* enum line_state */
@@ -89,7 +89,8 @@ void splitter_release(struct splitter *s);
 /* Reads all of data, or fails. After a failure, s->error says why, the items before the fault are in s->items, and
  * every later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
-/* Returns the most memory that feeding `len` more bytes, or finishing, can need. For memory_has_room(). */
+/* Returns an upper limit for the memory that splitter_feed() of `len` bytes, or the end of the body, can need. For
+ * memory_has_room(). */
 size_t splitter_growth(const struct splitter *s, size_t len);
 /* Returns the memory that the splitter holds. */
 size_t splitter_held(const struct splitter *s);

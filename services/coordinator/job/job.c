@@ -88,8 +88,8 @@ void job_client_gone(struct job *j)
     free_when_over(j);
 }
 
-/* Only records the cancellation. This function may be called from inside an op of the scheduler, where the scheduler
- * must not be called. */
+/* The function only records the cancellation. This function may be called from inside an op of the scheduler, where the
+ * scheduler must not be called. */
 static void note_cancel(struct job *j)
 {
     j->cancel_is_noted = true;

@@ -4,7 +4,7 @@
 #include "coordinator/postgres/postgres_internal.h"
 
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-/* Has the same value at each place of a statement. */
+/* The clock at the start of a statement. It has the same value at each place of the statement. */
 #define STATEMENT_MS "(extract(epoch FROM statement_timestamp()) * 1000)::bigint"
 /* In the order of take_job_row(). */
 #define JOB_COLUMNS                                                                                                    \

@@ -26,7 +26,7 @@ static bool follows(const struct answer_span *s, const struct answer_span *befor
            before->line + before->n == s->line;
 }
 
-/* Appends a span. If its answers follow those of the last span, that one becomes longer instead. */
+/* Appends a span. If its answers follow those of the last span, the last span becomes longer instead. */
 static void append(struct index_run *r, const struct answer_span *s)
 {
     if (r->n > 0 && follows(s, &r->spans[r->n - 1]))

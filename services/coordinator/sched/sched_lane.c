@@ -107,7 +107,7 @@ void lane_answered(struct sched_lane *l)
     l->holds = 0;
 }
 
-/* Some processes of a task may start while others run. Then the items do not wait for those that start. */
+/* Some processes of a task may start while others run. Then the items do not wait for processes that start. */
 void lane_starting(struct sched_lane *l)
 {
     if (l->answered_ns + STARTING_NS <= l->task->s->now_ns) l->runs_since_ns = 0;

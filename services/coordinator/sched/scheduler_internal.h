@@ -184,8 +184,7 @@ void chunks_run_settled(struct scheduler *s);
 void chunk_free(struct sched_chunk *chunk);
 
 #define STARTING_NS          (2 * NS_PER_S) /* how long a worker's report that it starts processes holds */
-#define STARTING_PATIENCE_NS (NS_PER_S / 2) /* after this time, items that wait for the processes are sent elsewhere   \
-                                             */
+#define STARTING_PATIENCE_NS (NS_PER_S / 2) /* after this time, items of a starting worker are sent elsewhere */
 
 /* sched_attempt.c */
 enum attempt_kind { ATTEMPT_PLAIN, ATTEMPT_HEDGE, ATTEMPT_RESCUE };

@@ -281,8 +281,8 @@ static const char *read_line(struct reading *rd, const char *line, size_t len)
     BUG("no such form");
 }
 
-/* Waiting for a processor is no work. If it were taken for work, items would seem long on a crowded machine, so chunks
- * would be small, and small chunks crowd the machine even more. */
+/* Waiting for a processor is no work. If this time counted as work, items would seem long on a crowded machine, so
+ * chunks would be small, and small chunks crowd the machine even more. */
 static uint64_t work_ns(const struct window *w, uint64_t passed_ns)
 {
     uint64_t least = w->ran_ns < passed_ns ? w->ran_ns : passed_ns;

@@ -25,8 +25,8 @@ void cpu_wait_release(struct cpu_wait *c);
 void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns);
 /* Call it before this process sleeps. waited_ns - waited_before_ns is then how long it has waited since the turn before
  * the last one: events that it finds now may have happened since then. If a write wakes another process, the kernel may
- * run that process first, and this one waits in the middle of a turn. Then it finds the other's answer without
- * sleeping. */
+ * run that process first. Then our own process waits in the middle of a turn. Afterwards it finds the answer of the
+ * other process without sleeping. */
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
 
 #endif

@@ -157,7 +157,8 @@ Test(protocol, values_are_held_to_the_json_test_suite)
     assert_no_leak();
 }
 
-/* The form of our workers is read by code of its own. A space before the line sends it to the general reader. */
+/* Separate code reads lines in the form that our workers write. A space before the line sends it to the general
+ * reader. */
 Test(protocol, an_end_is_read_alike_by_both_readers)
 {
     static const char *const lines[] = {

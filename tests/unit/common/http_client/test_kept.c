@@ -157,7 +157,7 @@ static void pass_ms(uint64_t ms)
     for (uint64_t end = uv_now(&loop) + ms; uv_now(&loop) < end;) uv_run(&loop, UV_RUN_ONCE);
 }
 
-/* Once idle for too long, once made too long ago. curl counts whole seconds. */
+/* The first connection is idle for too long, and the second one is too old. curl counts whole seconds. */
 Test(http_client, an_old_connection_is_not_used_again)
 {
     static const struct http_client_options options[] = {{.max_idle_connection_ms = 5}, {.max_connection_age_ms = 5}};

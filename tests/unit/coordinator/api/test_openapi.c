@@ -1,4 +1,5 @@
-/* openapi.json has the options of a job, and the words of the protocol, as the tables of the coordinator have them. */
+/* The options of a job and the words of the protocol in openapi.json are the same as in the tables of the
+ * coordinator. */
 #include "coordinator/api/api_openapi.h"
 
 #include <cjson/cJSON.h>

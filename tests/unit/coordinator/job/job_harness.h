@@ -180,7 +180,7 @@ static inline void stage_post(struct stage *s, struct http_exchange *x)
     submission_handle(x, &s->jobs);
 }
 
-/* The whole of a request. */
+/* A complete request. */
 static inline void stage_post_body(struct stage *s, struct http_exchange *x, const char *body)
 {
     stage_post(s, x);

@@ -76,7 +76,8 @@ Test(store_postgres, one_coordinator_at_a_time_has_a_job)
     assert_no_leaks();
 }
 
-/* After a failover, the new server may lack the last commits of the old one. Then it gives a fence a second time. */
+/* After a failover, the new server may lack the last commits of the old one. Then the database gives the same fence a
+ * second time. */
 Test(store_postgres, a_fence_of_a_lost_claim_is_no_lease)
 {
     struct shop a, b;

@@ -125,7 +125,7 @@ Test(answer_index, what_was_read_takes_no_more_memory)
     assert_no_leaks();
 }
 
-/* Adding a range must not take time in proportion to those that are there: this would not end. */
+/* If adding a range took time in proportion to the number of ranges, this test would not end. */
 Test(answer_index, many_ranges_in_a_bad_order)
 {
     enum { N = 300000, STEP = 618037 };

@@ -147,7 +147,7 @@ Test(scheduler_hedging, a_worker_whose_processes_have_started_is_used_again)
     shell_over(&sh);
 }
 
-/* As on a machine that becomes busy: a worker that seems slow is still better than one that is silent. */
+/* A worker that seems slow, as on a busy machine, is still better than a silent worker. */
 Test(scheduler_hedging, what_a_silent_worker_holds_is_sent_again_though_the_only_other_one_has_become_slow)
 {
     struct shell sh;
