@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sqlite3
+import time
 
 from fantail_testing import EXAMPLE_TASKS, FantailTest, Stream, main, metric_sum, metrics, request, wait_until
 
@@ -146,6 +147,17 @@ class Ends(DurableTest):
         self.assertLess(self.recorded(), 200)
         self.start_coordinator()
         self.assert_all_right(job_id, 200)
+
+    def test_a_drain_does_not_wait_for_a_store_whose_file_was_removed(self):
+        self.start_all(self.counting_tasks(pause_s=0.05))
+        self.submit({"task": "counts", "items": list(range(2000))})
+        self.wait_for_some(10)
+        os.unlink(self.store)
+        begun = time.monotonic()
+        self.coordinator_program.send_signal(signal.SIGTERM)
+        self.assertEqual(self.coordinator_program.wait(), 0)
+        self.assertLess(time.monotonic() - begun, 15)
+        self.assertIn("the drain gives up a durable job", self.coordinator_program.stderr())
 
     def test_a_task_that_must_not_run_twice_does_not(self):
         self.start_all(self.counting_tasks(idempotent=False, pause_s=0.01))

@@ -75,6 +75,13 @@ static bool is_outdated(const struct durable_run *r, const struct store_call *ca
     return call->status == STORE_FENCED && call->job.fence < r->stored.fence;
 }
 
+/* Whether a drain must not wait for the store any longer: it cannot be used again, or the lease has ended, so that the
+ * next coordinator may have claimed the job. Its items without a recorded answer run again. */
+static bool is_given_up(const struct durable_run *r, enum store_status status)
+{
+    return r->drain_ns && (status == STORE_BROKEN || now_ns() - r->renewed_ns >= LEASE_MS * NS_PER_MS);
+}
+
 bool run_call_succeeded(struct durable_run *r, struct run_call *c)
 {
     enum store_status status = c->call->status;
@@ -97,6 +104,13 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
     if (r->durable->cutting) {
         run_call_free(c);
         leave(r, "the coordinator is shutting down");
+        return false;
+    }
+    if (is_given_up(r, status)) {
+        log_warn("the drain gives up a durable job, because nothing can be recorded", LOG_STR("job", r->stored.id),
+                 LOG_STR("error", c->call->error));
+        run_call_free(c);
+        leave(r, "the coordinator drains and cannot record answers");
         return false;
     }
     log_warn("a durable job waits for the job store", LOG_STR("job", r->stored.id), LOG_STR("error", c->call->error));

@@ -221,6 +221,39 @@ Test(durable_drain, a_cut_does_not_wait_for_a_store_that_is_away)
     bench_over(&b);
 }
 
+Test(durable_drain, a_drain_gives_up_when_the_lease_ends_while_the_store_is_away)
+{
+    struct bench b;
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
+    bench_pass(&b, 100);
+    stage_answer(&b.replica.stage, 1);
+    b.store->away = true;
+    durable_drain(&b.replica.durable);
+    bench_pass(&b, 5000);
+    cr_assert(!durable_is_idle(&b.replica.durable), "the store may come back");
+    bench_pass(&b, 6000);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    cr_assert_eq(b.replica.stage.jobs.count, 0);
+    cr_assert_eq(j->job.state, STORED_RUNNING);
+    b.store->away = false;
+    bench_over(&b);
+}
+
+Test(durable_drain, a_drain_does_not_wait_for_a_store_that_cannot_be_used)
+{
+    struct bench b;
+    bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
+    bench_pass(&b, 100);
+    stage_answer(&b.replica.stage, 1);
+    fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_BROKEN, 1000);
+    fake_store_fail(b.store, STORE_HAND_BACK, STORE_BROKEN, 1000);
+    durable_drain(&b.replica.durable);
+    bench_pass(&b, 3000);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    cr_assert_eq(b.replica.stage.jobs.count, 0);
+    bench_over(&b);
+}
+
 /* Items that must not run twice. */
 
 Test(durable_at_most_once, items_are_recorded_as_sent_before_they_are_sent)
