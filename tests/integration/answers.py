@@ -10,13 +10,13 @@ from waiting import LIMIT_S
 
 
 def is_start(line):
-    """Whether a line is the first one of a coordinator's stream. A worker's stream has none."""
+    """Returns whether a line is the start line of a coordinator's stream. A worker's stream has none."""
     return isinstance(line, dict) and line.get("type") == "start"
 
 
 class Answer:
-    """A whole HTTP answer. `json` is a JSON body. `lines` are the objects of an NDJSON body without the
-    start line, and without the waiting lines, which come on a busy machine."""
+    """A whole HTTP answer. `json` is a JSON body. `lines` are the objects of an NDJSON body, without the start line and
+    the waiting lines. Waiting lines come only on a busy machine."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -61,7 +61,7 @@ def request(port, method, path, body=None, headers=None, timeout_s=60):
 
 
 def raw_request(port, data):
-    """Sends bytes unchanged. Returns everything that comes until the peer closes the connection, as it must."""
+    """Sends bytes unchanged. Returns all bytes that come until the peer closes the connection, which it must do."""
     with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as s:
         received = b""
         with contextlib.suppress(ConnectionError):
@@ -108,7 +108,7 @@ class Stream:
         return answer
 
     def line_of(self, kind):
-        """The next line of this type. The lines before it are dropped."""
+        """Returns the next line of this type. Drops the lines before it."""
         while (line := self.line()) and line["type"] != kind:
             pass
         assert line, f"the answer ended without a line of type {kind}"
@@ -127,7 +127,8 @@ class Stream:
                 pass
 
     def shut_down(self):
-        """Ends read_until_cut(). The service learns of it when this is closed: by a reset, as when bytes are unread."""
+        """Ends read_until_cut(). When the connection is closed, the service gets a reset, as after a close with unread
+        bytes."""
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.socket.shutdown(socket.SHUT_RDWR)

@@ -65,7 +65,7 @@ class FakeTest(CliTest):
 
 
 class LocalTest(CliTest):
-    """Adds local(), a running `fantail local` with a store, and follow(), a command that runs meanwhile."""
+    """Adds local(), a running `fantail local` with a store, and follow(), a command that runs in the background."""
 
     def local(self, *arguments, tasks=EXAMPLE_TASKS, env=None):
         program = self.start("fantail", "local", "--tasks", tasks, *arguments, env=env)

@@ -46,11 +46,11 @@ class FakeCoordinator:
         self.store, self.page = store, page
         self.jobs, self.synchronous, self.requests, self.keys = {}, [], [], {}
         self.events_before_cut = []  # the same for streams of events
-        self.lines_before_cut = []  # for each stream of results that is to be cut: after how many lines
-        self.cut_after_post = 0     # answers to POST that get lost
+        self.lines_before_cut = []  # one number for each stream of results that is cut: the lines before the cut
+        self.cut_after_post = 0     # this number of answers to POST get lost
         self.away = 0               # requests that are answered 503
-        self.away_after = None      # after this many requests, all others are answered 503
-        self.busy_keys = 0          # POSTs that are answered 409, as while the first POST with the key arrives
+        self.away_after = None      # after this many requests, all further requests are answered 503
+        self.busy_keys = 0          # this number of POSTs are answered 409, as if the first POST with the key were still arriving
         self.ended = threading.Condition()
         coordinator = self
 

@@ -36,7 +36,8 @@ class Hosts(unittest.TestCase):
         return self.answers_of(done.stdout, status)
 
     def answers_of(self, output, status=0):
-        """The answers in the output of a host. Before them it says that it is ready, unless it could not load the task."""
+        """The answers in the output of a host. The host first says that it is ready, unless it could not load the
+        task."""
         lines = output.decode().splitlines()
         if lines or status == 0:
             self.assertEqual(lines.pop(0), "#ready")

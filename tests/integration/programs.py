@@ -109,7 +109,7 @@ class Program:
         return lines
 
     def logged_at(self, message):
-        """When it logged this message first, in seconds since 1970."""
+        """The time of the first log line with this message, in seconds since 1970."""
         ts = next(line["ts"] for line in self.log_lines() if line["msg"] == message)
         return datetime.datetime.strptime(ts, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
@@ -125,7 +125,7 @@ class Program:
         self.process.send_signal(number)
 
     def kill(self):
-        """kill -9 of only the program, as the out-of-memory killer does."""
+        """Kills only the program with SIGKILL, as the out-of-memory killer does."""
         self.killed = True
         self.process.kill()
         self.process.wait()

@@ -7,7 +7,7 @@ import postgres
 from ports import is_listened_on
 from fantail_testing import FantailTest, Program, metrics, request, wait_until
 
-# Writes the index of each item that it runs to a file, one write for each.
+# Writes the index of each item that it runs to a file, with one write for each item.
 COUNTS = """
 import os, time
 out = os.open(os.environ["RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -40,7 +40,7 @@ def read_ranges(data):
 
 
 class TestServer(postgres.Server):
-    """A server that ends with the programs of the test: before the folder of the test is removed, and after them."""
+    """A server of the test. It ends after the programs of the test, and before the folder of the test is removed."""
 
     def __init__(self, test):
         super().__init__()
@@ -54,7 +54,7 @@ class TestServer(postgres.Server):
         program.killed = program.any_status = True
         program.asked_to_end = False
         program.stdout_path = program.stderr_path = os.path.join(self.folder, "log")
-        self.test._programs.insert(0, program)  # SIGTERM lets it wait until its clients have gone
+        self.test._programs.insert(0, program)  # after SIGTERM the server waits until its clients have gone
 
 
 @unittest.skipUnless(postgres.programs(), postgres.REASON)
@@ -97,7 +97,7 @@ class ReplicasTest(FantailTest):
 
     @staticmethod
     def state(coordinator):
-        """The state of the store that the metrics have."""
+        """The state of the store in the metrics."""
         for line in metrics(coordinator).splitlines():
             if line.startswith("fantail_store_state{") and line.endswith(" 1"):
                 return line.split('"')[1]
@@ -125,7 +125,7 @@ class ReplicasTest(FantailTest):
         wait_until(lambda: self.recorded() >= least, f"{least} recorded answers")
 
     def owner(self):
-        """The coordinator that runs the only job, with its number; None: nobody runs it."""
+        """Returns the coordinator that runs the only job, and its number, or None if no coordinator runs the job."""
         name = self.sql("SELECT c.name FROM fantail.job j JOIN fantail.coordinator c ON c.id = j.holder"
                         " WHERE j.state = 'running'")
         pids = [str(c.pid) for c in self.coordinators]

@@ -157,8 +157,8 @@ class PrivateFleet(CliTest):
         self.assertEqual(self.cli("map", "--", "sh", "-c", "echo $1", "sh", "{}", stdin="1\n").err, b"")
 
     def test_what_a_killed_run_left_behind_is_removed_by_the_next_one(self):
-        """Whichever command was killed. What belongs to a living one stays, however old it looks, and so does what is
-        another program's."""
+        """This holds for each command that was killed. The folder of a living command stays, however old it looks. A
+        folder of another program also stays."""
         tmp = os.path.join(self.folder, "killed")
         os.mkdir(tmp)
         another = os.path.join(tmp, "fantail-mine")

@@ -16,7 +16,7 @@ class Surviving(LocalTest):
     def setUp(self):
         super().setUp()
         self.gate_path, self.runs = os.path.join(self.folder, "gate"), os.path.join(self.folder, "runs")
-        # Items below 3 are answered at once, all others when the gate is open.
+        # Items below 3 are answered at once, and all other items when the gate is open.
         script = f'read n; echo $n >> {self.runs}; [ "$n" -lt 3 ] || until [ -e {self.gate_path} ]; do sleep 0.05; done; echo $n'
         self.task_folder = self.tasks(gated={"mode": "exec", "command": ["sh", "-c", script]})
         self.port = self.free_port()
@@ -134,10 +134,10 @@ class MapDetached(LocalTest):
         self.assertEqual(self.cli("results", job_id, "--url", self.url).lines, ["9", "16"])
 
     def unfinished(self):
-        """A command whose input has begun, and does not end."""
+        """A command whose input has begun, but does not end."""
         process = subprocess.Popen([FANTAIL, "map", "square", "--detach"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
                                    env=self.environment(FANTAIL_URL=self.url))
-        process.stdin.write(b"3\n" * 1000000)  # more than the pipe holds, so some of it was sent when this returns
+        process.stdin.write(b"3\n" * 1000000)  # more bytes than the pipe holds, so some of them were sent when this call returns
         process.stdin.flush()
         return process
 

@@ -276,7 +276,7 @@ def numpy_python():
 
 
 class Precedence(Hosts):
-    """A module of the task wins over a library of the same name."""
+    """A module of the task is used instead of a library of the same name."""
 
     NAMES = ["json", "random", "numpy", "traceback", "time", "os", "inspect", "re", "datetime", "decimal", "enum", "types"]
 

@@ -31,12 +31,12 @@ struct durable {
     struct store *store;
     struct jobs *jobs;
     const struct notify_hosts *notify_hosts; /* that a job may notify; NULL: none */
-    /* Called when answers of a job were recorded, or when the job has ended; for those who read it. */
+    /* Called when answers of a job were recorded, or when the job has ended, so that waiting requests ask the store. */
     void (*changed)(void *data, const char *id);
     /* Called when a job has ended. NULL: nobody wants to know. */
     void (*ended)(void *data);
-    /* Called when a job was accepted whose client waits for its end. Takes over the exchange. `job` and `wanted` are
-     * borrowed. */
+    /* Called when a job was accepted and its client waits for the end of the job. Takes over the exchange. `job` and
+     * `wanted` are borrowed. */
     void (*wait)(void *data, struct http_exchange *x, const struct stored_job *job, const struct preferences *wanted);
     void *data;
 

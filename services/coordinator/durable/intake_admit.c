@@ -1,4 +1,5 @@
-/* Which requests ask for a durable job, which of them are refused before their body is read, and the answer 202. */
+/* Decides which requests ask for a durable job, and which of them are refused before their body is read. It also writes
+ * the answer 202. */
 #include <stdarg.h>
 
 #include "common/base/limits.h"

@@ -1,13 +1,13 @@
 /*
  * A notice of the end of a durable job, as Standard Webhooks describes it (https://www.standardwebhooks.com): its text,
- * and what follows from the answer of its receiver. Pure.
+ * and the next step after the answer of its receiver. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_NOTIFY_NOTICE_H
 #define FANTAIL_COORDINATOR_NOTIFY_NOTICE_H
 
 #include "coordinator/store/store.h"
 
-/* Appends {"type":"job.ended","timestamp":...,"data":{"id":...,"status":...,"counts":{...}}}. It is the same text at
+/* Appends {"type":"job.ended","timestamp":...,"data":{"id":...,"status":...,"counts":{...}}}. The text is the same at
  * each attempt. */
 void notice_write(struct buf *out, const struct stored_notice *n);
 

@@ -14,7 +14,7 @@ enum { ANSWER_BYTES = 64 * 1024 };  /* a longer answer is cut off */
 #define ATTEMPT_NS  (20 * NS_PER_S) /* must be shorter than the lease */
 #define REFUSED     "its host is not in --notify-allow of this coordinator"
 
-/* A notice that was taken, until the store knows what became of it. */
+/* A notice that was taken. It lives until the store knows the result of the attempt. */
 struct attempt {
     struct notifier *notifier;
     struct list_link link; /* on notifier->attempts */
@@ -41,7 +41,7 @@ static void free_attempt(struct attempt *a)
     free(a);
 }
 
-/* What became of it. */
+/* The result of the attempt. */
 
 static void take(struct notifier *n);
 
@@ -176,7 +176,7 @@ static void on_taken(struct store_call *call)
     n->taking = false;
     if (is_taken && !n->stopped) begin(n, call);
     store_call_free(call);
-    if (is_taken || n->wanted) take(n); /* where there is one, there may be many */
+    if (is_taken || n->wanted) take(n); /* more notices may be due */
 }
 
 static void take(struct notifier *n)

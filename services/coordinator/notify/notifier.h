@@ -1,7 +1,7 @@
 /*
- * Tells URLs of the ends of durable jobs. It takes notices that are due from the store, posts each to its URL, and then
- * removes it, or delays it until the next attempt. If this coordinator dies meanwhile, the notice is due again after
- * NOTICE_LEASE_MS, and any coordinator with this store takes it. So a notice arrives at least once, and its
+ * Sends notices of the ends of durable jobs to URLs. It takes notices that are due from the store, posts each to its
+ * URL, and then removes it, or delays it until the next attempt. If this coordinator dies meanwhile, the notice is due
+ * again after NOTICE_LEASE_MS, and any coordinator with this store takes it. So a notice arrives at least once, and its
  * webhook-id is always the same.
  *
  *   TAKE_NOTICE ----> the POST ----> 2xx, 410, or the last attempt has failed: REMOVE_NOTICE
@@ -63,10 +63,10 @@ void notifier_poke(struct notifier *n);
 void notifier_reload(struct notifier *n);
 /* Takes no more notices. */
 void notifier_drain(struct notifier *n);
-/* Whether no notice is under way. */
+/* Returns whether no notice is being sent. */
 bool notifier_is_idle(const struct notifier *n);
-/* Cuts what is under way; it is sent again later. The loop must keep running until the handles are closed. The store
- * must be closed after this. */
+/* Cuts the open requests. Their notices are sent again later. The loop must keep running until the handles are closed.
+ * The store must be closed after this. */
 void notifier_stop(struct notifier *n);
 /* Call it after the loop has ended. */
 void notifier_release(struct notifier *n);

@@ -138,7 +138,7 @@ enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c
 
 /* The time of the wall clock, in milliseconds since 1970. */
 int64_t sqlite_wall_ms(void);
-/* Fills j from the columns that all statements about jobs begin with. */
+/* Fills j from the first columns, which are the same in all statements about jobs. */
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
 /* Returns the number of the job in this database. Its column comes after those of sqlite_column_job(). */
 #define SQLITE_JOB_COLUMN_SEQ 22

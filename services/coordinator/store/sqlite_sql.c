@@ -8,8 +8,9 @@
 #define JOB_COLUMNS                                                                                                    \
     "id, state, task, labels, priority, items, succeeded, failed, cancelled, errors, reason, redrives, cancel_wanted," \
     " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, changes, seq"
-/* The first pending job, and those whose lease ended before ?4. Each part has an index, so it takes the same time
- * however many jobs run or wait. SQLite would choose another index. Jobs that need more than ?5 are passed over. */
+/* The first pending job, and the jobs whose lease ended before ?4. Each part has an index, so the time does not depend
+ * on the number of jobs. The indexes are named, because SQLite would choose another one. Jobs that need more than ?5
+ * are passed over. */
 #define FIRST_PENDING                                                                                                  \
     "SELECT seq, priority, id FROM job INDEXED BY job_pending WHERE state = 'pending'"                                 \
     " AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1"

@@ -39,7 +39,7 @@ struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not
 #define STORE_LABELS_MAX    16  /* labels of one job */
 #define STORE_LABEL_SIZE    65  /* a label with its NUL */
 #define STORE_LIST_MAX      200 /* jobs of one page of the list */
-#define STORE_RANGES_BLOCKS 512 /* blocks that one STORE_READ_RANGES returns at most */
+#define STORE_RANGES_BLOCKS 512 /* the most blocks that one STORE_READ_RANGES returns */
 #define STORE_NOTICE_SIZE   64  /* the id of a notice with its NUL */
 
 /* The state of a job in the store. From STORED_SUCCEEDED on, all states are those of an ended job. */
@@ -114,7 +114,7 @@ struct stored_notice {
 /* Releasing a zeroed struct is fine. */
 void stored_notice_release(struct stored_notice *n);
 
-/* What a block has. */
+/* The content of a block. */
 enum block_kind {
     BLOCK_ITEMS,  /* items, one line each */
     BLOCK_VALUES, /* answers {"value":...}, one line each */
@@ -147,18 +147,19 @@ void block_release(struct block *b);
 
 enum store_op {
     /* Writing calls. */
-    STORE_ADD_JOB,     /* `job` is new, in state RECEIVING. With a key that exists: STORE_EXISTS, and `found` */
-    STORE_ADD_BLOCK,   /* adds `block` to the job; a block of answers with `counts` and `errors`, which other blocks
-                          leave as they are. `again`: an earlier call may have added it. Then a block of its kind with
-                          the same ranges and a number above `after` is this block, and no second one is added */
-    STORE_ACCEPT,      /* the body is whole: sets options, task, labels, priority, items and key_digest; PENDING; fills
-                          `found`. CONFLICT, if the store has not item_blocks blocks: then one of them has failed */
-    STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest; fills `found`. Its
-                          started_ms is now_ms, if it is its first claim since it was accepted or redriven */
-    STORE_RENEW,       /* extends the lease; `found` says whether the job is to be cancelled */
+    STORE_ADD_JOB,     /* `job` is new, in state RECEIVING. If the key exists: STORE_EXISTS, and fills `found` */
+    STORE_ADD_BLOCK,   /* adds `block` to the job. A block of answers also sets `counts` and `errors`; other blocks do
+                          not change them. `again`: an earlier start of this call may have added the block. Then a
+                          block of the same kind with the same ranges and a number above `after` is this block. It is
+                          not added a second time */
+    STORE_ACCEPT,      /* the whole body was read. Sets options, task, labels, priority, items and key_digest. The job
+                          is PENDING. Fills `found`. CONFLICT, if the store has fewer than item_blocks blocks */
+    STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest. Fills `found`. The
+                          first claim after ACCEPT or REDRIVE sets started_ms to now_ms */
+    STORE_RENEW,       /* extends the lease; `found` says whether a client wants to cancel the job */
     STORE_HAND_BACK,   /* ends the lease; the job is PENDING */
-    STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease. With a
-                          `block` of answers, which has ranges: adds it first, as ADD_BLOCK does */
+    STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease. If
+                          `block` has ranges, it is a block of answers, and is added first, as by ADD_BLOCK */
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED at once. Its items without
                           an answer are counted as cancelled, and have no block */
     STORE_CHANGE,  /* merges job.changes, which has no null, into the changes of a PENDING or RUNNING job. Its member
@@ -169,7 +170,7 @@ enum store_op {
     STORE_REMOVE,  /* removes an ended job with all its blocks */
     STORE_DISCARD, /* removes a RECEIVING job with all its blocks. CONFLICT, if the job was accepted; fills `found` */
     STORE_SWEEP,   /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */
-    STORE_TAKE_NOTICE,   /* takes a notice that is due, the one that is due for longest; fills `notice`. It is due again
+    STORE_TAKE_NOTICE,   /* takes the notice that has been due for the longest time. Fills `notice`. It is due again
                             after lease_ms */
     STORE_DELAY_NOTICE,  /* `notice_id`, if it was taken `attempts` times, is due again after lease_ms */
     STORE_REMOVE_NOTICE, /* removes that notice */

@@ -15,7 +15,7 @@ static void spill_unmap(void *ctx, uint64_t offset, char *bytes, size_t len)
     spill->maps--;
 }
 
-/* Nothing may use the bytes in the spill any more. */
+/* No code may use the bytes in the spill any more. */
 static void spill_empty(void *ctx)
 {
     struct spill *spill = ctx;

@@ -171,7 +171,7 @@ static inline struct fake_job *bench_start_job(struct bench *b, unsigned slots, 
     return harness_add_items(b->store, "a", options, items, per_block);
 }
 
-/* What is recorded of the items of a job. */
+/* The recorded answers of the items of a job. */
 struct recorded {
     char *lines[4096]; /* by index; NULL: no answer */
     struct stored_counts counts;

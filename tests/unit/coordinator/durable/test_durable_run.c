@@ -81,7 +81,7 @@ Test(durable_run, only_items_without_an_answer_run_again)
 
 static void redrive(struct bench *b, struct fake_job *j)
 {
-    j->job.counts.succeeded--; /* so that there is something to redrive */
+    j->job.counts.succeeded--; /* so that the redrive has an item to run */
     struct store_call *call = fake_store_call(STORE_REDRIVE, j->job.id);
     store_start(&b->store->store, call);
 }
@@ -114,7 +114,7 @@ Test(durable_run, the_last_answers_and_the_end_of_a_job_are_one_call)
     bench_over(&b);
 }
 
-/* Otherwise the end of the run before would end the job again. */
+/* Otherwise the end of the previous run would end the job again. */
 Test(durable_run, a_job_that_is_redriven_before_its_end_is_known_runs_anew)
 {
     struct bench b;

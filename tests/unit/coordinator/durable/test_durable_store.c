@@ -384,7 +384,7 @@ Test(durable_store, a_block_that_arrives_after_the_decision_to_fail_is_settled)
     struct bench b;
     struct fake_job *j =
         bench_start_job(&b, 1, HARNESS_WITH("{\"tolerated_failure_count\":0,\"chunk_size\":1}"), 30, 10);
-    /* Step by step: the first block is ready, the others are not. */
+    /* The calls are carried out step by step. The first block is ready, and the others are not. */
     replica_turn(&b.replica);
     while (b.store->calls[STORE_READ_BLOCK] < 1) cr_assert(fake_store_step(b.store));
     replica_turn(&b.replica);

@@ -7,7 +7,7 @@ Test(results_memory, a_large_job_is_read_with_little_memory_and_each_block_about
     struct desk d;
     size_t most = 0;
     struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, BLOCKS * LINES);
-    /* As two workers would answer: the items of neighbouring blocks alternate in pieces of 50. */
+    /* The blocks look like those of two workers: the items of neighbouring blocks alternate in pieces of 50. */
     for (unsigned pair = 0; pair < BLOCKS / 2; pair++) {
         for (unsigned half = 0; half < 2; half++) {
             struct block b = {.kind = BLOCK_VALUES, .ranges = xcalloc(LINES / 50, sizeof(struct block_range))};
@@ -46,8 +46,8 @@ Test(results_memory, a_large_job_is_read_with_little_memory_and_each_block_about
     desk_over(&d);
 }
 
-/* As workers with four slots would answer: each block has a piece of each of four chunks, and not all blocks fit into
- * the memory of a reader. So the client needs each block four times. */
+/* The blocks look like those of workers with four slots: each block has a piece of each of four chunks. Not all blocks
+ * fit into the memory of a reader. So the client needs each block four times. */
 Test(results_memory, blocks_that_are_needed_again_soon_are_kept)
 {
     enum { BLOCKS = 12, CHUNKS = 4, PIECE = 256, ITEMS = BLOCKS * CHUNKS * PIECE };
