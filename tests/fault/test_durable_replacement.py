@@ -21,7 +21,7 @@ PAUSE_S = 0.002
 
 
 class Curl(Client):
-    """Follows the results of a job with curl. If it is cut, another one reads on."""
+    """Follows the results of a job with curl. If the stream is cut, a new curl reads the rest."""
 
     def __init__(self, port, job_id, items):
         self.runs = 0

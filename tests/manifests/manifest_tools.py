@@ -26,7 +26,8 @@ KUSTOMIZE_MODULE = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
 
 @contextlib.contextmanager
 def one_at_a_time():
-    """A lock: of the test files that run at the same time, one downloads a tool and the others find it."""
+    """Holds a lock. If several test files run at the same time, one of them downloads a tool, and the others find
+    it."""
     os.makedirs(TOOLS, exist_ok=True)
     with open(os.path.join(TOOLS, "lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -148,7 +148,8 @@ static void on_tick(void *owner, uint64_t now)
     http_exchange_wake(w->exchange);
 }
 
-/* The client comes back, and another coordinator, or the next start, goes on. */
+/* Ends the stream. When the client asks again, another coordinator sends the further events, or this one after its
+ * restart. */
 static void on_drain(void *owner)
 {
     struct events_watch *w = owner;

@@ -87,7 +87,7 @@ Test(busy_poll, with_a_limit_of_0_it_never_looks)
     cr_assert_eq(busy_poll_budget(&b, NOW), 0);
 }
 
-/* A loop in which every wait ends at once, as an earlier step of the turn writes to a pipe that the loop reads. */
+/* A loop in which every wait ends at once, because an earlier step of the turn writes to a pipe that the loop reads. */
 
 struct chat {
     struct busy_poller poller;

@@ -173,8 +173,8 @@ Test(scheduler_chunks, on_a_crowded_machine_the_number_of_small_chunks_grows_slo
     end_crowd(&sh, job);
 }
 
-/* 10 s of work for 2,000 slots is 5 ms for each. Half of that in each chunk would be 4,000 chunks, and more at the end.
- * The coordinator needs 50 us for each, which is 200 ms. */
+/* 10 s of work for 2,000 slots is 5 ms for each slot. With 2.5 ms of work in a chunk, there would be 4,000 chunks, and
+ * more at the end. The coordinator needs 50 us for each chunk, which is 200 ms for all of them. */
 Test(scheduler_chunks, a_job_with_little_work_uses_some_of_the_slots)
 {
     struct shell sh;
