@@ -37,10 +37,10 @@ def lift_limit(program):
 
 
 class MemoryLimit(FantailTest):
-    def start_fleet(self):
+    def start_fleet(self, *coordinator_arguments):
         tasks = self.tasks(sized={"json": {"mode": "python", "command": ["task:run"], "processes": 2},
                                   "files": {"task.py": TASK}})
-        fleet = self.fleet(tasks=tasks)
+        fleet = self.fleet(tasks=tasks, coordinator_arguments=coordinator_arguments)
         self.assertEqual(fleet.job({"task": "sized", "items": ["abc", 1]}).json["results"], [3, 1])
         return fleet
 
@@ -90,6 +90,21 @@ class MemoryLimit(FantailTest):
             self.assertEqual(document["status"], "failed", str(document)[:500])
             self.assertIn("memory limit", document["reason"])
         self.check_others(fleet, fleet.coordinator, ask_for_large)
+
+    def test_a_durable_job_waits_until_there_is_memory_for_its_answer(self):
+        fleet = self.start_fleet("--store", f"sqlite:{self.folder}/jobs.db")
+        port = fleet.coordinator.port
+
+        def ask_for_large():
+            answer = ft.request(port, "POST", "/v1/jobs", json.dumps({"task": "sized", "items": ["abc", "large"]}),
+                                {"Content-Type": JSON, "Prefer": "respond-async"})
+            self.assertEqual(answer.status, 202, answer)
+            self.job = answer.json["id"]
+            wait_until(lambda: "waits until there is memory" in fleet.coordinator.stderr(), "a lack of memory")
+        self.check_others(fleet, fleet.coordinator, ask_for_large)
+        document = ft.request(port, "GET", f"/v1/jobs/{self.job}?wait_s=60").json
+        self.assertEqual((document["status"], document["counts"]["succeeded"]), ("succeeded", 2), str(document)[:500])
+        self.assertGreater(fleet.metric(fleet.coordinator, "fantail_chunk_attempts_total", result="no_room"), 0)
 
     def test_an_answer_that_does_not_fit_into_the_worker_fails_its_item_and_other_items_go_on(self):
         fleet = self.start_fleet()

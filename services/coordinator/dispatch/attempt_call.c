@@ -32,7 +32,8 @@ struct attempt_call {
     bool ended;         /* the end line was read; `end` is how the chunk ended */
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
-    bool dropping;     /* there was no memory for the answer: the job fails, and the rest is not read */
+    bool dropping;     /* there was no memory for the answer: the job fails or waits, and the rest is not read */
+    bool cut_for_room; /* the job waits, so this attempt ends */
     unsigned number;   /* Fantail-Attempt */
     char chunk[CHUNK_NAME_SIZE];
     struct attempt_trace trace;
@@ -122,10 +123,10 @@ static bool on_body(void *data, const char *bytes, size_t len)
     scheduler_timing_want(call->dispatcher->turn);
     if (!call->dropping && !memory_has_room(answer_reader_growth(&call->reader, len))) {
         call->dropping = true;
-        phase_fail_for_memory(call->phase);
+        call->cut_for_room = phase_lacks_memory(call->phase);
     }
-    /* The worker is not to blame for the lack of memory, so the attempt goes on until the job ends and cuts it off. */
-    if (call->dropping) return true;
+    /* The worker is not to blame for the lack of memory. If the job fails, it cuts the attempt off when it ends. */
+    if (call->dropping) return !call->cut_for_room;
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
 }
@@ -179,6 +180,7 @@ static enum sched_end classify_end(const struct attempt_call *call, const struct
         return worker_fleet_has_newer_token(call->dispatcher->fleet, call->token_age) ? SCHED_END_OLD_TOKEN
                                                                                       : SCHED_END_REFUSED;
     if (call->status == 507) return SCHED_END_NO_MEMORY;
+    if (call->cut_for_room) return SCHED_END_NO_ROOM;
     switch (r->outcome) {
     case HTTP_CALL_NOT_CONNECTED: return SCHED_END_NOT_CONNECTED;
     case HTTP_CALL_LOST: return call->ended ? ends[call->end] : SCHED_END_LOST;

@@ -144,7 +144,12 @@ static void on_answers_came(void *keeper)
 static bool is_behind(void *keeper)
 {
     const struct durable_run *r = keeper;
-    return r->drain_ns > 0 || r->has_lapsed || run_record_is_behind(r);
+    return r->drain_ns > 0 || r->has_lapsed || r->rests || run_record_is_behind(r);
+}
+
+static bool lacks_memory(void *keeper)
+{
+    return run_record_lacks_memory(keeper);
 }
 
 /* Returns the error of the items that were never sent before their job ended. */
@@ -169,7 +174,7 @@ static void on_finished(void *keeper)
     run_record_flush(r);
 }
 
-static const struct job_keeper_ops keeper_ops = {on_items_taken, on_answers_came, is_behind, on_finished};
+static const struct job_keeper_ops keeper_ops = {on_items_taken, on_answers_came, is_behind, lacks_memory, on_finished};
 
 /* Loading. */
 
@@ -415,6 +420,7 @@ bool durable_run_tick(struct durable_run *r, uint64_t now)
     soon = start_again(r, &r->writing, now) || soon;
     renew(r, now);
     watch_lease(r, now);
+    run_record_end_rest(r, now);
     run_items_supply(r);
     if (is_drained(r, now)) durable_run_hand_back(r);
     run_record_flush(r);

@@ -80,10 +80,12 @@ struct durable_run {
 
     /* Its lease. */
     struct store_call *renewing;
-    uint64_t renewing_ns; /* when `renewing` was started */
-    uint64_t renewed_ns;  /* when the last successful renewal was started */
-    bool has_lapsed;      /* the lease was not renewed in time; the job may still be ours */
-    bool lost;            /* another coordinator has the job */
+    uint64_t renewing_ns;                /* when `renewing` was started */
+    uint64_t renewed_ns;                 /* when the last successful renewal was started */
+    uint64_t starved_ns, rests_until_ns; /* the first time without memory since answers were recorded; 0: none */
+    bool rests;                          /* no items are sent for a while, because there was no memory for an answer */
+    bool has_lapsed;                     /* the lease was not renewed in time; the job may still be ours */
+    bool lost;                           /* another coordinator has the job */
     bool handing_back;
     bool cancelling;
     uint64_t drain_ns; /* when the drain began; 0: there is none */
@@ -144,6 +146,10 @@ void run_record_collected(struct durable_run *r);
 /* Records the collected answers. In state ENDING, records the end of the job when no answer is left. */
 void run_record_flush(struct durable_run *r);
 bool run_record_is_behind(const struct durable_run *r);
+/* There is no memory for an answer. The run rests for a while and then tries again. Returns false if it has tried for
+ * too long, so that the job is to fail. */
+MUST_CHECK bool run_record_lacks_memory(struct durable_run *r);
+void run_record_end_rest(struct durable_run *r, uint64_t now_ns);
 void run_record_release(struct durable_run *r);
 
 #endif

@@ -1,4 +1,5 @@
 /* Records the answers and the end of a durable run in the store. */
+#include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "coordinator/durable/durable_run.h"
 
@@ -8,6 +9,9 @@ enum { BLOCK_BYTES = 1024 * 1024, FIRST_WAIT_MS = 20, WAIT_MS = 200 };
  * up the memory for answers. */
 enum { BEHIND_BYTES = 8 * 1024 * 1024 };
 
+/* Without memory for an answer, the job rests for this time and then tries again. It fails after the second one. */
+enum { REST_MS = 1000, STARVED_MS = 60000 };
+
 static size_t held_bytes(const struct durable_run *r)
 {
     return recorder_bytes(&r->recorder) + r->writing_bytes;
@@ -16,6 +20,26 @@ static size_t held_bytes(const struct durable_run *r)
 bool run_record_is_behind(const struct durable_run *r)
 {
     return held_bytes(r) > memory_budget_share(&r->durable->jobs->answer_memory, BEHIND_BYTES);
+}
+
+bool run_record_lacks_memory(struct durable_run *r)
+{
+    uint64_t now = now_ns();
+    if (!r->starved_ns) {
+        r->starved_ns = now;
+        log_warn("a durable job waits until there is memory for its answers", LOG_STR("job", r->stored.id));
+    }
+    if (now - r->starved_ns > STARVED_MS * NS_PER_MS) return false;
+    r->rests = true;
+    r->rests_until_ns = now + REST_MS * NS_PER_MS;
+    return true;
+}
+
+void run_record_end_rest(struct durable_run *r, uint64_t now)
+{
+    if (!r->rests || now < r->rests_until_ns) return;
+    r->rests = false;
+    if (r->state == RUN_RUNNING) job_keeper_changed(r->job);
 }
 
 /* Updates the memory that the answers take in the budget of all jobs. */
@@ -105,6 +129,7 @@ static void on_written(struct store_call *call)
     if (!run_call_succeeded(r, &r->writing)) return;
     note_written(r, call);
     r->recorded_ns = now_ns();
+    r->starved_ns = 0;
     r->durable->changed(r->durable->data, r->stored.id);
     run_record_flush(r);
     if (r->state == RUN_RUNNING) job_keeper_changed(r->job);

@@ -14,6 +14,9 @@ struct job_keeper_ops {
     void (*answers_came)(void *keeper);
     /* Returns whether many answers wait in the sink. Then no new items are sent. */
     bool (*is_behind)(void *keeper);
+    /* There is no memory for an answer. Returns whether the job waits until there is, so that is_behind() is true for a
+     * while; otherwise the job fails. */
+    bool (*lacks_memory)(void *keeper);
     /* The scheduler has reported the end: job->outcome is set. Called from inside an action of the scheduler. The job
      * lives until job_let_go(). */
     void (*finished)(void *keeper);

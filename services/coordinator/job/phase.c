@@ -229,9 +229,15 @@ void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *li
     added(p, p->answers.ops->add_repeated(p->answers.sink, first, n, line, len));
 }
 
-void phase_fail_for_memory(struct phase *p)
+bool phase_lacks_memory(struct phase *p)
 {
-    job_fail_for_memory(p->job);
+    struct job *j = p->job;
+    bool waits = j->keeper && j->keeper->ops->lacks_memory(j->keeper->keeper);
+    if (waits)
+        job_pause_or_resume(j);
+    else
+        job_fail_for_memory(j);
+    return waits;
 }
 
 const char *phase_task(const struct phase *p)

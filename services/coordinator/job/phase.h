@@ -48,8 +48,9 @@ void phase_take_value(struct phase *p, uint64_t index, struct buf *line);
 /* Adds the line {"error":{...}} for each of n items. */
 void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len);
 
-/* Makes the job fail because there is no memory for one of its answers. */
-void phase_fail_for_memory(struct phase *p);
+/* There is no memory for an answer. Returns true if the job waits for memory, so that the attempt is to end. Otherwise
+ * the job fails. */
+MUST_CHECK bool phase_lacks_memory(struct phase *p);
 
 /* The functions below return the parts that are sent with an attempt. */
 const char *phase_task(const struct phase *p);

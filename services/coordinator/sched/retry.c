@@ -174,6 +174,12 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_UNAVAILABLE:
     case SCHED_END_OLD_TOKEN:
     case SCHED_END_REFUSED: hand_back(chunk); return;
+    case SCHED_END_NO_ROOM:
+        if (chunk->job->p.idempotent)
+            hand_back(chunk);
+        else
+            worker_failed(chunk, how, "the coordinator had no memory for the answer");
+        return;
     case SCHED_END_LOST: blame_lost(chunk, a, "the worker vanished"); return;
     case SCHED_END_SILENT: blame_lost(chunk, a, "the worker fell silent"); return;
     case SCHED_END_NO_MEMORY: worker_failed(chunk, how, "the worker has no memory for the items"); return;

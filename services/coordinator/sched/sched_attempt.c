@@ -1,19 +1,13 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 static const char *const end_names[] = {
-    [SCHED_END_COMPLETE] = "complete",
-    [SCHED_END_DRAINING] = "draining",
-    [SCHED_END_DEADLINE] = "deadline",
-    [SCHED_END_NOT_CONNECTED] = "not_connected",
-    [SCHED_END_BUSY] = "busy",
-    [SCHED_END_UNAVAILABLE] = "unavailable",
-    [SCHED_END_REFUSED] = "refused",
-    [SCHED_END_LOST] = "lost",
-    [SCHED_END_SILENT] = "silent",
-    [SCHED_END_NO_MEMORY] = "no_memory",
-    [SCHED_END_BAD_STATUS] = "bad_status",
-    [SCHED_END_PROTOCOL] = "protocol",
-    [SCHED_END_TASK_UNKNOWN] = "task_unknown",
+    [SCHED_END_COMPLETE] = "complete",   [SCHED_END_DRAINING] = "draining",
+    [SCHED_END_DEADLINE] = "deadline",   [SCHED_END_NOT_CONNECTED] = "not_connected",
+    [SCHED_END_BUSY] = "busy",           [SCHED_END_UNAVAILABLE] = "unavailable",
+    [SCHED_END_REFUSED] = "refused",     [SCHED_END_NO_ROOM] = "no_room",
+    [SCHED_END_LOST] = "lost",           [SCHED_END_SILENT] = "silent",
+    [SCHED_END_NO_MEMORY] = "no_memory", [SCHED_END_BAD_STATUS] = "bad_status",
+    [SCHED_END_PROTOCOL] = "protocol",   [SCHED_END_TASK_UNKNOWN] = "task_unknown",
     [SCHED_END_OLD_TOKEN] = "old_token",
 };
 static_assert(ARRAY_SIZE(end_names) == SCHED_END_COUNT, "one name per way to end");

@@ -216,6 +216,7 @@ void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enu
         break;
     case SCHED_END_DEADLINE:
     case SCHED_END_OLD_TOKEN:
+    case SCHED_END_NO_ROOM:
     case SCHED_END_COUNT: break;
     }
 }

@@ -159,6 +159,7 @@ enum sched_end {
     SCHED_END_UNAVAILABLE,   /* 503: free; pass retry_after_ms */
     SCHED_END_REFUSED,       /* 401 or 403: it rejects our token; free */
     SCHED_END_OLD_TOKEN,     /* 401 or 403, but we have another token by now: free */
+    SCHED_END_NO_ROOM,       /* no memory here for the answer: free, unless the items must not run twice */
     SCHED_END_LOST,          /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
     SCHED_END_SILENT,        /* silent for too long, so the shell ended it */
     SCHED_END_NO_MEMORY,     /* 507: it has no memory for the items; none of them ran */
