@@ -5,10 +5,10 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import time
 
 from fantail_testing import EXAMPLE_TASKS, FantailTest, Stream, main, metric_sum, metrics, request, wait_until
+from stored_file import read_number
 
 # Writes the index of each item that it runs to a file, with one write for each item.
 COUNTS = """
@@ -79,8 +79,7 @@ class DurableTest(FantailTest):
 
     def recorded(self):
         """Returns how many answers the store has. Reads the file of the store, and does not ask the coordinator."""
-        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as db:
-            return db.execute("SELECT sum(succeeded + failed) FROM job").fetchone()[0] or 0
+        return read_number(self.store, "SELECT sum(succeeded + failed) FROM job")
 
     def wait_for_some(self, least):
         wait_until(lambda: self.recorded() >= least, f"{least} recorded answers")

@@ -1,15 +1,14 @@
 """Real answers conform to the schemas of /openapi.json: the problems of each call, the lines of streams, the documents."""
-import contextlib
 import http.client
 import json
 import os
 import socket
-import sqlite3
 
 import fantail_testing as ft
 from certificates import Authority
 from fantail_testing import JSON, NDJSON, PROBLEM, FantailTest, request, wait_until, write_file
 from openapi_document import check, operations
+from stored_file import read_number
 
 TOKEN = "a-token-for-the-problems"
 ID = "0195f2c4-0000-7000-8000-000000000001"
@@ -73,10 +72,7 @@ class Problems(FantailTest):
         return self.coordinator(workers, *arguments, *(("--store", f"sqlite:{self.store}") if store else ()))
 
     def stored_jobs(self):
-        with contextlib.suppress(sqlite3.OperationalError):  # the file is not there yet
-            with contextlib.closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as db:
-                return db.execute("SELECT count(*) FROM job").fetchone()[0]
-        return 0
+        return read_number(self.store, "SELECT count(*) FROM job")
 
     # Statuses that every call can have.
 

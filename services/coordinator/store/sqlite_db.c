@@ -4,11 +4,15 @@
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
-#define BUSY_MS        3000 /* other processes, such as a backup, may hold a lock for this time */
+#define BUSY_MS        3000 /* another process may have the file open when it is opened here, for this time */
 #define CACHE_KIB      4096 /* pages in memory; further changed pages go to the log before the commit */
 #define LOG_PAGES      4096 /* when the log has this length, a commit copies it into the file */
 #define LOG_KEPT_BYTES (64 * MIB)
 #define RESERVE_BYTES  (4 * MIB) /* room beyond the limit, so that jobs of a full store can end and be removed */
+
+/* This VFS of SQLite locks the file for this process. So the index of the log is in the memory of the process, and not
+ * in a file (-shm) that is mapped: whoever truncates a mapped file ends the process by SIGBUS. */
+#define VFS "unix-excl"
 
 static bool execute(struct sqlite_db *d, const char *sql)
 {
@@ -36,7 +40,7 @@ bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err
              "PRAGMA journal_size_limit = %u; PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"
              "PRAGMA trusted_schema = OFF",
              CACHE_KIB, LOG_PAGES, LOG_KEPT_BYTES);
-    bool ok = sqlite3_open_v2(path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+    bool ok = sqlite3_open_v2(path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, VFS) == SQLITE_OK &&
               sqlite3_extended_result_codes(d->db, 1) == SQLITE_OK &&
               sqlite3_busy_timeout(d->db, BUSY_MS) == SQLITE_OK && execute(d, settings);
     char mode[200];

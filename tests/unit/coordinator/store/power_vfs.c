@@ -33,7 +33,7 @@ struct power_file {
 
 static struct {
     pthread_mutex_t lock;
-    sqlite3_vfs *real;
+    sqlite3_vfs *usual, *real;
     sqlite3_vfs vfs;
     struct record records[FILES];
     struct power_vfs_counts counts;
@@ -303,9 +303,9 @@ static int power_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int f
 
 void power_vfs_install(void)
 {
-    power.real = sqlite3_vfs_find(NULL);
+    power.usual = sqlite3_vfs_find(NULL);
+    power.real = sqlite3_vfs_find("unix-excl"); /* the store asks for it by its name */
     power.vfs = *power.real;
-    power.vfs.zName = "power";
     power.vfs.szOsFile = (int)sizeof(struct power_file) + power.real->szOsFile;
     power.vfs.pNext = NULL;
     power.vfs.xOpen = power_open;
@@ -317,7 +317,7 @@ void power_vfs_remove(void)
 {
     power_vfs_forget();
     sqlite3_vfs_unregister(&power.vfs);
-    sqlite3_vfs_register(power.real, 1);
+    sqlite3_vfs_register(power.usual, 1);
 }
 
 void power_vfs_forget(void)

@@ -308,3 +308,42 @@ Test(store_open, a_call_that_is_started_while_the_store_closes_is_answered)
     shop_release(&s);
     assert_no_leaks();
 }
+
+/* Whether another process gets the lock that SQLite's readers need. */
+static bool is_readable_elsewhere(const char *path)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct flock readers = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0x40000002, .l_len = 510};
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        _exit(fd >= 0 && fcntl(fd, F_SETLK, &readers) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    return status == 0;
+}
+
+/* A file that is mapped ends the process by SIGBUS when somebody truncates it. */
+Test(store_open, no_other_file_can_end_the_process_and_no_other_process_reads_the_store)
+{
+    char name[200];
+    struct shop s;
+    shop_init(&s);
+    shop_open(&s);
+    shop_submit(&s, shop_id(1), 0);
+    snprintf(name, sizeof name, "%s-shm", s.path);
+    cr_assert_eq(size_of(name), -1);
+    cr_assert(!is_readable_elsewhere(s.path));
+    snprintf(name, sizeof name, "%s-wal", s.path);
+    cr_assert_gt(size_of(name), 0);
+    cr_assert_eq(truncate(name, 0), 0);
+    for (unsigned i = 2; i < 5; i++) {
+        struct store_call *c = shop_new_job(&s, shop_id(i), NULL);
+        enum store_status status = shop_run(&s, c);
+        cr_assert(status == STORE_OK || status == STORE_AWAY || status == STORE_BROKEN);
+        store_call_free(c);
+        shop_do(&s, STORE_READ_JOB, shop_id(i), 0);
+    }
+    shop_release(&s);
+    assert_no_leaks();
+}
