@@ -7,6 +7,15 @@ from fantail_testing import main, wait_until
 from test_durable_results import DurableTest
 
 
+def checked(kind, event_id, document):
+    """The event, after a check that its id, its counts and its errors are of the same moment."""
+    counts = document["counts"]
+    failed = counts["failed"] + counts["cancelled"]
+    assert sum(document["errors"].values()) == failed, document
+    assert event_id.split("-")[3] == str(counts["succeeded"] + failed), (event_id, document)
+    return kind, event_id, document
+
+
 class Events:
     """A stream of server-sent events that is read event by event."""
 
@@ -24,7 +33,7 @@ class Events:
             if name:
                 fields[name] = value
             elif "event" in fields:
-                return fields["event"], fields["id"], json.loads(fields["data"])
+                return checked(fields["event"], fields["id"], json.loads(fields["data"]))
             else:
                 fields = {}
         return None
@@ -82,6 +91,14 @@ class Watching(DurableTest):
         watcher.close()
         watcher = Events(client, job, events[-1][1])
         self.assertEqual(watcher.response.status, 204)
+        watcher.close()
+
+    def test_each_event_has_the_counts_and_errors_of_one_moment(self):
+        client = self.start_store([self.worker()])
+        job = client.submit({"task": "sleep", "items": [0.01, "x"] * 150, "chunk_size": 1, "max_concurrency": 2})
+        watcher = Events(client, job)
+        events = watcher.events()  # event() checks each of them
+        self.assertEqual(events[-1][2]["counts"]["failed"], 150)
         watcher.close()
 
     def test_a_job_that_has_ended_has_one_event(self):

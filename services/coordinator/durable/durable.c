@@ -218,7 +218,6 @@ bool durable_live_of(const struct durable *d, const char *id, struct durable_liv
     const struct sched_job *sched = r && r->job ? r->job->phase.sched : NULL;
     if (!sched) return false;
     struct sched_counts n = sched_job_counts(sched);
-    live->counts = (struct stored_counts){n.succeeded, n.failed, n.cancelled, n.retried, n.hedged};
-    live->eta_ns = sched_job_eta_ns(sched);
+    *live = (struct durable_live){.retried = n.retried, .hedged = n.hedged, .eta_ns = sched_job_eta_ns(sched)};
     return true;
 }

@@ -6,8 +6,9 @@
 
 static const char removed_reason[] = "the job was removed while its results were read";
 
-static struct sched_counts counts_of(const struct stored_job *job, const struct stored_counts *n)
+static struct sched_counts counts_of(const struct stored_job *job)
 {
+    const struct stored_counts *n = &job->counts;
     return (struct sched_counts){.total = job->items,
                                  .succeeded = n->succeeded,
                                  .failed = n->failed,
@@ -68,7 +69,9 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
 {
     buf_addf(out, "{\"id\":\"%s\",\"status\":\"%s\"", job->id, stored_state_name(job->state));
     add_text(out, "task", job->task ? job->task : "");
-    struct sched_counts counts = counts_of(job, live ? &live->counts : &job->counts);
+    struct sched_counts counts = counts_of(job);
+    if (live) counts.retried = live->retried;
+    if (live) counts.hedged = live->hedged;
     buf_add_char(out, ',');
     status_write_counts(out, &counts);
     if (live && live->eta_ns) buf_addf(out, ",\"eta_s\":%.3f", (double)live->eta_ns / 1e9);
@@ -88,7 +91,7 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
 static void add_outcome(struct buf *out, const struct stored_job *job, bool removed)
 {
     const char *reason = removed ? removed_reason : job->reason;
-    struct sched_counts counts = counts_of(job, &job->counts);
+    struct sched_counts counts = counts_of(job);
     buf_addf(out, "\"status\":\"%s\"", removed ? "removed" : stored_state_name(job->state));
     if (reason) add_text(out, "reason", reason);
     buf_add_char(out, ',');
@@ -97,9 +100,8 @@ static void add_outcome(struct buf *out, const struct stored_job *job, bool remo
 
 static void add_stats(struct buf *out, const struct stored_job *job, int64_t now_ms)
 {
-    double seconds = (double)elapsed_ms(job, now_ms) / 1e3;
-    buf_addf(out, "\"stats\":{\"elapsed_s\":%.6f,\"items_per_s\":%.1f}", seconds,
-             seconds > 0 ? (double)job->items / seconds : 0.0);
+    struct sched_counts counts = counts_of(job);
+    status_write_stats(out, &counts, (double)elapsed_ms(job, now_ms) / 1e3);
 }
 
 void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed)
@@ -127,7 +129,7 @@ void job_document_write_tail(struct buf *out, const struct stored_job *job, int6
 
 void job_document_write_progress_line(struct buf *out, const struct stored_job *job)
 {
-    struct sched_counts counts = counts_of(job, &job->counts);
+    struct sched_counts counts = counts_of(job);
     buf_add_str(out, "{\"type\":\"progress\",");
     status_write_counts(out, &counts);
     buf_add_str(out, "}\n");

@@ -7,9 +7,10 @@
 
 #include "coordinator/store/store.h"
 
-/* Facts about a running job that the store does not have. */
+/* Facts about a running job that the store does not have. The counts of answers are never among them. Those of the
+ * store fit the recorded answers and errors, and all coordinators know them. */
 struct durable_live {
-    struct stored_counts counts;
+    uint64_t retried, hedged;
     uint64_t eta_ns; /* 0: not known */
 };
 

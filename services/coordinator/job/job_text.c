@@ -4,9 +4,7 @@
 
 static void write_stats(const struct job *j, struct buf *out)
 {
-    double seconds = (double)(now_ns() - j->started_ns) / 1e9;
-    buf_addf(out, "\"stats\":{\"elapsed_s\":%.6f,\"items_per_s\":%.1f}", seconds,
-             seconds > 0 ? (double)j->outcome.counts.total / seconds : 0.0);
+    status_write_stats(out, &j->outcome.counts, (double)(now_ns() - j->started_ns) / 1e9);
 }
 
 static void write_outcome(const struct job *j, struct buf *out)

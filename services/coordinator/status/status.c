@@ -170,6 +170,12 @@ void status_write_counts(struct buf *out, const struct sched_counts *n)
              (unsigned long long)n->cancelled, (unsigned long long)n->retried, (unsigned long long)n->hedged);
 }
 
+void status_write_stats(struct buf *out, const struct sched_counts *n, double elapsed_s)
+{
+    buf_addf(out, "\"stats\":{\"elapsed_s\":%.6f,\"items_per_s\":%.1f}", elapsed_s,
+             elapsed_s > 0 ? (double)(n->succeeded + n->failed) / elapsed_s : 0.0);
+}
+
 void status_write_job(struct buf *out, const struct status_job *job)
 {
     buf_addf(out, "{\"id\":\"%s\",\"status\":\"%s\",\"task\":", job->id, job->state);

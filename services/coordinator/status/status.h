@@ -54,6 +54,8 @@ struct status_job {
 void status_write_job(struct buf *out, const struct status_job *job);
 /* Appends the member "counts":{...}. */
 void status_write_counts(struct buf *out, const struct sched_counts *counts);
+/* Appends the member "stats":{...}. Its rate is that of the items that ran to a value or an error. */
+void status_write_stats(struct buf *out, const struct sched_counts *counts, double elapsed_s);
 /* Appends the document of /autoscale. */
 void status_write_demand(struct buf *out, const struct status_demand *demand);
 

@@ -35,17 +35,19 @@ Test(job_document, a_job_that_waits)
                     "\"ended_at\":null}");
 }
 
-Test(job_document, a_job_that_runs_here_has_fresh_counts_and_its_eta)
+Test(job_document, the_counts_of_a_job_that_runs_here_fit_its_recorded_errors)
 {
     struct stored_job job = sample();
-    struct durable_live live = {.counts = {.succeeded = 4, .retried = 1}, .eta_ns = 2500000000};
+    struct durable_live live = {.retried = 1, .eta_ns = 2500000000};
     job.state = STORED_RUNNING;
     job.started_ms = 1795921201000;
-    job.counts.succeeded = 3;
+    job.counts = (struct stored_counts){.succeeded = 2, .failed = 3};
+    job.errors = errors;
     assert_document(&job, 1795921202500, &live,
                     "{\"id\":\"0195f2c4-0000-7000-8000-000000000001\",\"status\":\"running\",\"task\":\"fetch,parse\","
-                    "\"counts\":{\"total\":10,\"succeeded\":4,\"failed\":0,\"cancelled\":0,\"retried\":1,\"hedged\":0},"
-                    "\"eta_s\":2.500,\"elapsed_s\":1.500,\"durable\":true,\"labels\":[],\"priority\":5,\"errors\":{},"
+                    "\"counts\":{\"total\":10,\"succeeded\":2,\"failed\":3,\"cancelled\":0,\"retried\":1,\"hedged\":0},"
+                    "\"eta_s\":2.500,\"elapsed_s\":1.500,\"durable\":true,\"labels\":[],\"priority\":5,"
+                    "\"errors\":{\"task_error\":3},"
                     "\"reason\":null,\"redrive_count\":0,\"created_at\":\"2026-11-29T03:00:00.123Z\","
                     "\"started_at\":\"2026-11-29T03:00:01.000Z\",\"ended_at\":null}");
 }
@@ -86,7 +88,15 @@ Test(job_document, the_last_line_of_a_stream)
                "{\"type\":\"end\",\"id\":\"0195f2c4-0000-7000-8000-000000000001\",\"status\":\"removed\","
                "\"reason\":\"the job was removed while its results were read\",\"counts\":{\"total\":10,"
                "\"succeeded\":0,\"failed\":0,\"cancelled\":0,\"retried\":0,\"hedged\":0},"
-               "\"stats\":{\"elapsed_s\":2.000000,\"items_per_s\":5.0}}\n");
+               "\"stats\":{\"elapsed_s\":2.000000,\"items_per_s\":0.0}}\n");
+    job.state = STORED_CANCELLED;
+    job.counts = (struct stored_counts){.succeeded = 2, .failed = 1, .cancelled = 7};
+    job.ended_ms = 1795921203000;
+    assert_end(&job, false,
+               "{\"type\":\"end\",\"id\":\"0195f2c4-0000-7000-8000-000000000001\",\"status\":\"cancelled\","
+               "\"counts\":{\"total\":10,\"succeeded\":2,\"failed\":1,\"cancelled\":7,\"retried\":0,\"hedged\":0},"
+               "\"stats\":{\"elapsed_s\":2.000000,\"items_per_s\":1.5}}\n");
+    job.counts = (struct stored_counts){0};
     job.state = STORED_SUCCEEDED;
     job.counts.succeeded = 10;
     job.ended_ms = 1795921205000;
