@@ -91,6 +91,15 @@ class Changing(DurableTest):
             self.assertEqual(ft.request(coordinator.port, "PATCH", "/v1/jobs/x", b"{}", {}).status, 404)
             stream.close()
 
+    def test_a_synchronous_job_has_no_results_to_read_later(self):
+        coordinator = self.coordinator([self.held_worker()], "--store", f"sqlite:{self.folder}/jobs.db")
+        stream = ft.Stream(coordinator.port, b'{"task":"held","items":[0]}', {"Accept": ft.NDJSON})
+        job = wait_until(lambda: running(coordinator), "the job")
+        for method, call in (("GET", "results"), ("GET", "events"), ("POST", "redrive")):
+            answer = ft.request(coordinator.port, method, f"/v1/jobs/{job}/{call}", None, {})
+            self.assert_problem(answer, 409, words="only a durable job")
+        stream.close()
+
 
 def running(coordinator):
     """The id of the synchronous job that runs; None: there is none."""

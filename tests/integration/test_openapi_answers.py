@@ -123,6 +123,9 @@ class Problems(FantailTest):
         self.ask(port, "POST", "/v1/jobs", 422, job % ("broken", 1))
         with ft.Stream(port, job % ("gate", 1), {"Accept": NDJSON}):
             self.ask(port, "POST", "/v1/jobs", 429, job % ("square", 1))
+            running = request(port, "GET", "/v1/jobs").json["synchronous"][0]["id"]
+            for call in ("events", "results"):
+                self.ask(port, "GET", "/v1/jobs/{id}/" + call, 409, job=running)
         headers = {**DURABLE, "Idempotency-Key": "k"}
         self.assertEqual(request(port, "POST", "/v1/jobs", job % ("square", 1), headers).status, 202)
         self.ask(port, "POST", "/v1/jobs", 422, job % ("square", 2), **headers)

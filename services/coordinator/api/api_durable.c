@@ -3,6 +3,7 @@
 #include "common/base/limits.h"
 #include "coordinator/api/api_events.h"
 #include "coordinator/api/errand.h"
+#include "coordinator/job/job.h"
 #include "coordinator/results/results_reader.h"
 #include "coordinator/results/store_problem.h"
 
@@ -130,20 +131,32 @@ static void on_redriven(struct errand *e, struct store_call *call)
     }
 }
 
-/* Answers 404 and returns false when the coordinator has no store. */
-static bool needs_store(struct http_exchange *x, const struct coordinator *c)
+/* A synchronous job is not in the store, and its client alone gets its results. */
+static bool is_synchronous(const struct coordinator *c, const char *id)
 {
-    if (c->store) return true;
+    const struct job *j = jobs_find(&c->jobs, id);
+    return j && !j->keeper;
+}
+
+/* Returns false after an answer when the coordinator has no store or runs the job as a synchronous one. `only` says
+ * what such a job lacks. */
+static bool needs_durable(struct http_exchange *x, const struct coordinator *c, const char *only)
+{
+    bool synchronous = is_synchronous(c, http_exchange_param(x, "id"));
+    if (c->store && !synchronous) return true;
     http_exchange_leave_body(x);
-    http_answer_problem(x, 404, "\"scope\":\"replica\"",
-                        "this coordinator has no job store: start it with --store to keep jobs and their results");
+    if (c->store)
+        http_answer_problem(x, 409, NULL, "only a durable job %s", only);
+    else
+        http_answer_problem(x, 404, "\"scope\":\"replica\"",
+                            "this coordinator has no job store: start it with --store to keep jobs and their results");
     return false;
 }
 
 void api_redrive_job(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;
-    if (!needs_store(x, c) || !http_check_no_query(x, NULL)) return;
+    if (!needs_durable(x, c, "can be redriven") || !http_check_no_query(x, NULL)) return;
     struct errand *e = errand_new(x, c);
     if (e) errand_start(e, errand_call(e, STORE_REDRIVE, on_redriven));
 }
@@ -152,7 +165,7 @@ void api_redrive_job(struct http_exchange *x, void *data)
 
 void api_show_events(struct http_exchange *x, void *data)
 {
-    if (needs_store(x, data)) api_watch_events(x, data);
+    if (needs_durable(x, data, "has events")) api_watch_events(x, data);
 }
 
 /* GET /v1/jobs/{id}/results. */
@@ -160,7 +173,7 @@ void api_show_events(struct http_exchange *x, void *data)
 void api_show_results(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;
-    if (!needs_store(x, c)) return;
+    if (!needs_durable(x, c, "has results that can be read later")) return;
     const char *id = http_exchange_param(x, "id");
     if (strlen(id) >= STORE_ID_SIZE)
         store_problem_no_job(x, id);
