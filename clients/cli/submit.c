@@ -57,7 +57,7 @@ static const struct option_spec spec = {
         "    fantail submit --url http://localhost:8080\n"
         "  id=$(fantail submit --detach --label nightly -f job.json --url http://localhost:8080)\n"
         "\n"
-        "Exit status: 0 the job succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, was cancelled or\n"
+        "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled or\n"
         "refused, passed its deadline, its connection was cut, or the service could not be reached. With --detach:\n"
         "0 the job is stored, 2 wrong usage, 3 it was refused, the coordinator has no job store, or it could not be\n"
         "reached.",
@@ -65,6 +65,7 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
+/* Returns false after a complaint if there is no text. */
 static bool read_all(const char *path, struct buf *text)
 {
     bool standard = strcmp(path, "-") == 0;
@@ -76,7 +77,8 @@ static bool read_all(const char *path, struct buf *text)
     bool good = file && !ferror(file);
     if (!good && !interrupt_signal()) complain("--file: cannot read %s: %s", path, strerror(errno));
     if (file && !standard) fclose(file);
-    return good;
+    if (good && !text->len) complain("%s is empty; a job object was expected", standard ? "standard input" : path);
+    return good && text->len;
 }
 
 static int status_code(const char *status, size_t len)

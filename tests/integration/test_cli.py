@@ -258,6 +258,17 @@ class MapOnAFleet(SharedFleetTest, CliTest):
             self.assertEqual(ended.status, 3, ended)
             self.assertIn(b"square", ended.err)
 
+    def test_a_pointer_is_printed_only_where_the_message_does_not_name_the_place(self):
+        url = f"http://127.0.0.1:{self.shared.coordinator.port}"
+        for ended in (self.map("squre", stdin="1\n"), self.cli("submit", "--url", url, stdin="{}"),
+                      self.cli("submit", "--url", url, stdin='{"task": "square", "items": [1], "retry": {"max_attempts": 0}}')):
+            self.assertEqual(ended.status, 3, ended)
+            self.assertNotIn(b"(at ", ended.err)
+
+    def test_an_empty_job_is_not_sent(self):
+        ended = self.cli("submit", "--url", "http://127.0.0.1:1")
+        self.assertEqual((ended.status, ended.err), (2, b"fantail: standard input is empty; a job object was expected\n"))
+
     def test_tasks_are_listed(self):
         url = f"http://127.0.0.1:{self.shared.port}"
         self.assertIn("square", [line.split()[0] for line in self.cli("tasks", "--url", url).lines])

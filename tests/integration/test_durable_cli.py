@@ -113,7 +113,9 @@ class List(FakeTest):
                 ended = self.cli("jobs", "--json", *arguments)
                 self.assert_ended(ended, 0)
                 self.assertEqual([json.loads(text)["id"] for text in ended.lines], ids)
-        self.assert_ended(self.cli("jobs", "--status", "done"), 2, [], ['--status: "done" is not the status of a job'])
+        self.assert_ended(self.cli("jobs", "--status", "done"), 2, [], [
+            '--status: "done" is not the status of a job; the statuses are pending, running, succeeded, partial, failed, '
+            "cancelled and timed_out"])
 
     def test_more_pages_are_read_up_to_the_limit(self):
         ids = [f"0195f2c4-1a2b-7000-8000-{n:012d}" for n in range(25, 0, -1)]

@@ -4,6 +4,15 @@
 #include "cli/base/exit_status.h"
 #include "cli/base/json_member.h"
 
+/* Returns whether the pointer says more than the text. A text that names the field says enough. Also, the user may have
+ * given the field as an argument, and knows nothing of a document. */
+static bool says_more(const char *pointer, const char *text)
+{
+    const char *slash = strrchr(pointer, '/'), *last = slash ? slash + 1 : pointer;
+    bool is_index = *last && last[strspn(last, "0123456789")] == '\0';
+    return !strstr(text, is_index ? pointer : last);
+}
+
 void refusal_add_text(const struct connection *c, struct buf *text)
 {
     struct buf pointer = {0};
@@ -11,7 +20,7 @@ void refusal_add_text(const struct connection *c, struct buf *text)
     if (!json_member_read(answer, c->answer.len, "detail", text))
         buf_add_str(text, "the answer is not a problem document of a fantail coordinator; check --url");
     if (json_member_read(answer, c->answer.len, "pointer", &pointer) && pointer.len &&
-        !strstr(buf_cstr(text), buf_cstr(&pointer)))
+        says_more(buf_cstr(&pointer), buf_cstr(text)))
         buf_addf(text, " (at %s)", buf_cstr(&pointer));
     if (c->status == 401)
         buf_add_str(text, c->target->token ? "; the first token of --token-file was sent"

@@ -36,7 +36,8 @@ static const struct option_spec spec = {
     .program = "fantail jobs",
     .usage = "[--status STATUS] [--task TASK] [--label LABEL] [--limit N | --all] [--json] [--url URL]",
     .about = "Lists the durable jobs of a job store, the newest first. Without a filter, also lists the jobs that the\n"
-             "coordinator is running for a connected client. DONE counts the items that have an answer.",
+             "coordinator is running for a connected client. DONE counts the items that have a value or\n"
+             "have failed, but not those that were cancelled.",
     .epilogue = "An ID has only as many characters as tell the jobs of the list apart. All commands accept this form.\n"
                 "\n"
                 "Examples:\n"
@@ -49,13 +50,23 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
+static int complain_of_status(const char *word, size_t len)
+{
+    struct buf known = {0};
+    for (size_t i = 0; i < REMOTE_STATUS_COUNT; i++)
+        buf_addf(&known, "%s%s", i == 0 ? "" : i + 1 < REMOTE_STATUS_COUNT ? ", " : " and ", remote_status_words[i]);
+    int status = option_complain(&spec, "status", "\"%.*s\" is not the status of a job; the statuses are %s", (int)len,
+                                 word, buf_cstr(&known));
+    buf_release(&known);
+    return status;
+}
+
 static int check_statuses(const char *words)
 {
     enum remote_status status;
     while (words) {
         size_t len = strcspn(words, ",");
-        if (!remote_status_parse(words, len, &status))
-            return option_complain(&spec, "status", "\"%.*s\" is not the status of a job; see --help", (int)len, words);
+        if (!remote_status_parse(words, len, &status)) return complain_of_status(words, len);
         words = words[len] ? words + len + 1 : NULL;
     }
     return EXIT_OK;
