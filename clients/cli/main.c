@@ -44,8 +44,7 @@ static const char help_tail[] =
     "\n"
     "See also `fantail COMMAND --help`. FANTAIL_URL is the address of the fleet; without it, map starts a private "
     "one.\n"
-    "Exit status: 0 all succeeded, 1 some items failed, 2 wrong usage, 3 the job failed or the service was "
-    "unreachable,\n"
+    "Exit status: 0 all succeeded, 1 items failed, 2 wrong usage, 3 the job failed or the service was unreachable,\n"
     "4 the job has not ended.\n";
 
 static void print_help(FILE *out)

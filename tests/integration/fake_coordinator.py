@@ -77,9 +77,10 @@ class FakeCoordinator:
     def add(self, job_id, status="succeeded", answers=(), **members):
         answers = list(answers)
         failed = sum(answer is None for answer in answers) + sum(a[0] for a in answers if isinstance(a, tuple))
+        cut = sum(a[0] for a in answers if isinstance(a, tuple) and a[1]["name"] == "cancelled")
         good = sum(answer is not None and not isinstance(answer, tuple) for answer in answers)
         document = {"id": job_id, "status": status, "task": "square", "counts": {
-            "total": good + failed, "succeeded": good, "failed": failed, "cancelled": 0, "retried": 0, "hedged": 0},
+            "total": good + failed, "succeeded": good, "failed": failed - cut, "cancelled": cut, "retried": 0, "hedged": 0},
             "elapsed_s": 1.5, "durable": True, "labels": [], "priority": 0, "errors": {"task_error": failed} if failed else {},
             "reason": None, "redrive_count": 0, "created_at": "2026-11-29T03:00:00.000Z", "started_at": None,
             "ended_at": None, **members}

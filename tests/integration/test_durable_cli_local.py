@@ -1,6 +1,7 @@
 """Durable jobs of a `fantail local`: they survive its services, and come from standard input. Where it keeps them."""
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -84,7 +85,8 @@ class Surviving(LocalTest):
         self.assertEqual(self.cli("cancel", "0", "--url", self.url).status, 0)
         ended = self.cli("wait", "0", "--url", self.url)
         self.assertEqual(ended.status, 3, ended)
-        self.assertIn(b"  cancelled  ", ended.out)
+        done, cancelled = re.search(rb"  cancelled  (\d)/8, 0 failed, (\d) cancelled\n", ended.out).groups()
+        self.assertEqual(int(done) + int(cancelled), 8, ended)
 
 
 class MapDetached(LocalTest):

@@ -89,6 +89,16 @@ class Results(FakeTest):
         self.fake.add(A, "failed", [0, None], reason="more items failed than tolerated")
         self.assert_ended(self.cli("results", A), 3, ["0", "null"], ["the job ended as failed: more items failed than tolerated"])
 
+    def test_cancelled_items_are_counted_apart_from_failed_ones(self):
+        cut = {"name": "cancelled", "cause": "it was cancelled by a DELETE", "sent": False}
+        self.fake.add(A, "cancelled", [0, (7, cut)])
+        self.fake.add(B, "cancelled", [0, None, (7, cut)])
+        for job, counts, count in ((A, "1/8, 0 failed, 7 cancelled", "7 of 8 items were cancelled"),
+                                   (B, "2/9, 1 failed, 7 cancelled", "1 of 9 items failed, and 7 were cancelled")):
+            self.assert_ended(self.cli("wait", job), 3, [f"{job}  cancelled  {counts}"])
+            self.assert_ended(self.cli("results", job, "--skip-failed"), 3, ["0"], [count])
+        self.assertEqual([line.split()[3] for line in self.cli("jobs").lines], ["DONE", "2/9", "1/8"])
+
     def test_it_ends_by_sigpipe_when_nobody_reads_any_more(self):
         self.fake.add(A, "succeeded", list(range(200000)))
         script = f"{FANTAIL} results {A} | head -2; echo ${{PIPESTATUS[0]}}"

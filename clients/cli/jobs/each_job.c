@@ -61,8 +61,11 @@ void job_print_line(const char *id, const char *fmt, ...)
 
 void job_print_progress(const struct remote_job *j)
 {
-    job_print_line(j->id, "%s  %llu/%llu, %llu failed", remote_status_words[j->status],
-                   (unsigned long long)remote_job_done(j), (unsigned long long)j->total, (unsigned long long)j->failed);
+    char cancelled[40] = "";
+    if (j->cancelled) snprintf(cancelled, sizeof(cancelled), ", %llu cancelled", (unsigned long long)j->cancelled);
+    job_print_line(j->id, "%s  %llu/%llu, %llu failed%s", remote_status_words[j->status],
+                   (unsigned long long)remote_job_done(j), (unsigned long long)j->total, (unsigned long long)j->failed,
+                   cancelled);
 }
 
 int job_print_end(int status)

@@ -50,7 +50,7 @@ static const struct option_spec spec = {
     .epilogue = "For a failed item, null is printed, so that line N belongs to item N. The first few failed items are\n"
                 "reported on standard error. Ctrl-C ends only this command; the job goes on.\n"
                 "\n"
-                "Exit status: 0 every item succeeded, 1 some items failed, 2 wrong usage, 3 the job failed, was\n"
+                "Exit status: 0 every item succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was\n"
                 "cancelled or is not known, or the service could not be reached for --reconnect-s.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,

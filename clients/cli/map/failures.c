@@ -121,6 +121,17 @@ void failures_add(struct failures *f, uint64_t index, const char *error, size_t 
     report(index, error, error_len);
 }
 
+static void complain_of_count(const struct failures *f, uint64_t total)
+{
+    unsigned long long failed = failures_failed(f), cancelled = f->cancelled, all = total;
+    if (!cancelled)
+        complain("%llu of %llu items failed", failed, all);
+    else if (!failed)
+        complain("%llu of %llu items were cancelled", cancelled, all);
+    else
+        complain("%llu of %llu items failed, and %llu were cancelled", failed, all, cancelled);
+}
+
 bool failures_finish(struct failures *f, uint64_t total)
 {
     bool good = true;
@@ -129,7 +140,6 @@ bool failures_finish(struct failures *f, uint64_t total)
         good = fclose(f->file) == 0 && good;
     }
     f->file = NULL;
-    if (f->count && !f->quiet)
-        complain("%llu of %llu items failed", (unsigned long long)f->count, (unsigned long long)total);
+    if (f->count && !f->quiet) complain_of_count(f, total);
     return good;
 }

@@ -1,5 +1,6 @@
 /*
- * Reports failed items: the first few on standard error, all of them in the --errors file.
+ * Reports items without a value, which failed or were cancelled: the first few on standard error, all of them in the
+ * --errors file.
  */
 #ifndef FANTAIL_CLI_MAP_FAILURES_H
 #define FANTAIL_CLI_MAP_FAILURES_H
@@ -9,18 +10,25 @@
 struct failures {
     FILE *file; /* NULL: none */
     bool quiet;
-    unsigned reported; /* failures that were reported on standard error */
-    uint64_t count;
+    unsigned reported;  /* failures that were reported on standard error */
+    uint64_t count;     /* items without a value */
+    uint64_t cancelled; /* how many of these had no answer when their job was cancelled */
 };
+
+/* Returns how many items failed, without those that were cancelled. */
+static inline uint64_t failures_failed(const struct failures *f)
+{
+    return f->count - f->cancelled;
+}
 
 /* `path` may be NULL. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
-/* `error` is the error object. `item` is the line of the item: text if `text` is true, else JSON. item_len is 0 if the
- * line is not known. */
+/* Adds an item. The caller counts it in `cancelled` if it was cancelled. `error` is the error object. `item` is the
+ * line of the item: text if `text` is true, else JSON. item_len is 0 if the line is not known. */
 void failures_add(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
                   size_t item_len, bool text);
-/* Closes the file and writes the number of failures to standard error. Returns false if the file could not be
- * written. */
+/* Closes the file and writes how many items failed and were cancelled to standard error. Returns false if the file
+ * could not be written. */
 MUST_CHECK bool failures_finish(struct failures *f, uint64_t total);
 
 #endif

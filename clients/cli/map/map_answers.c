@@ -44,7 +44,7 @@ static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batc
     j->answered++;
     run->done++;
     int64_t tolerated = run->options->tolerated_failure_count;
-    if (tolerated >= 0 && run->failures.count > (uint64_t)tolerated)
+    if (tolerated >= 0 && failures_failed(&run->failures) > (uint64_t)tolerated)
         map_run_fail(run, "more items have failed than --tolerated-failure-count allows (%lld)", (long long)tolerated);
 }
 
@@ -58,6 +58,7 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
     } else if (run->failures.file) {
         item = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
     }
+    if (result_line_cut(r) != RESULT_NOT_CUT) run->failures.cancelled++;
     add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->sends_text);
 }
 

@@ -122,7 +122,7 @@ bool remote_job_has_ended(const struct remote_job *j)
 
 uint64_t remote_job_done(const struct remote_job *j)
 {
-    return j->succeeded + j->failed + j->cancelled;
+    return j->succeeded + j->failed;
 }
 
 int remote_job_exit_status(const struct remote_job *j)

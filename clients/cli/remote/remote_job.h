@@ -35,7 +35,7 @@ struct remote_job {
 /* Returns false if the text is not a job. */
 MUST_CHECK bool remote_job_read(struct remote_job *j, const char *text, size_t len);
 bool remote_job_has_ended(const struct remote_job *j);
-/* Returns how many items have their answer. */
+/* Returns how many items have a value or have failed. A cancelled item is not done. */
 uint64_t remote_job_done(const struct remote_job *j);
 /* Returns the exit status that tells the job's status, see exit_status.h. */
 int remote_job_exit_status(const struct remote_job *j);

@@ -20,7 +20,8 @@ Test(remote_job, every_member_is_read_and_unknown_ones_are_ignored)
     cr_assert_eq(j.status, REMOTE_PARTIAL);
     cr_assert(j.durable);
     cr_assert_eq(j.total, 9);
-    cr_assert_eq(remote_job_done(&j), 9);
+    cr_assert_eq(remote_job_done(&j), 7, "cancelled items are not done");
+    cr_assert_eq(j.cancelled, 2);
     cr_assert_eq(j.failed, 3);
     cr_assert_eq(j.redrives, 5);
     cr_assert_eq(j.eta_s, 1.5);
