@@ -118,7 +118,7 @@ static void account(struct request *r, enum http_closed how)
                                                             : RESULT_DRAINING;
     *w->results[result] += 1;
     metric_observe_ns(w->chunk_seconds, duration);
-    if (unit_cost_add(&w->chunk_cost, 2 * r->body_bytes)) unit_cost_measure(&w->chunk_cost, thread_cpu_ns());
+    if (unit_cost_end(&w->chunk_cost, 2 * r->body_bytes)) unit_cost_measure(&w->chunk_cost, thread_cpu_ns());
     char span_id[SPAN_ID_SIZE];
     log_debug("chunk ended", LOG_CHUNK(c), LOG_STR("task", r->stages[0].pool->task->name),
               LOG_U64("items", c->received), LOG_U64("failed", failed), LOG_STR("how", worker_result_name(result)),
@@ -136,6 +136,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     for (unsigned i = 0; i < r->count; i++) {
         struct stage *s = &r->stages[i];
         s->chunk->on_progress = NULL;
+        s->chunk->chunk_ns = NULL;
         s->chunk->name = "";
         s->chunk->job = NULL;
         s->chunk->trace_id = NULL;
@@ -291,6 +292,7 @@ void request_handle(struct http_exchange *x, void *data)
     struct request *r = xcalloc(1, sizeof *r);
     r->worker = w;
     r->x = x;
+    if (unit_cost_begin(&w->chunk_cost)) w->chunk_cost.cpu_ns = thread_cpu_ns();
     read_names(r);
     r->state = has_header ? REQUEST_READING_HEADER : REQUEST_READING_ITEMS;
     r->started_ns = now_ns();

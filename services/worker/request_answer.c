@@ -117,12 +117,18 @@ static void on_heads(uv_timer_t *timer)
     if (others) uv_timer_start(timer, on_heads, LIMIT_HEAD_WAIT_MS / 2, 0);
 }
 
+uint64_t request_chunk_ns(const struct chunk *c)
+{
+    const struct stage *s = c->owner;
+    const struct worker *w = s->request->worker;
+    return unit_cost_now(&w->chunk_cost, 2 * w->requests.held_bytes, thread_cpu_ns());
+}
+
 void request_begin_answer(struct request *r)
 {
     struct requests *set = &r->worker->requests;
     const char *cost = http_exchange_header(r->x, HEADER_COST);
     struct chunk *last = request_last_stage(r)->chunk;
-    last->cost.chunk_ns = (uint64_t)r->worker->chunk_cost.unit_ns;
     const char *starting = http_exchange_header(r->x, HEADER_STARTING);
     last->says_cost = cost && strcmp(cost, "lines") == 0;
     last->says_starting = starting && strcmp(starting, "lines") == 0;

@@ -85,6 +85,8 @@ void request_on_body_end(struct http_exchange *x);
 void request_begin_answer(struct request *r);
 /* The hook of chunks. It is called when the output of a chunk has grown. */
 void request_on_progress(struct chunk *c);
+/* What a chunk costs the worker's own loop at present, including the chunks that are open. */
+uint64_t request_chunk_ns(const struct chunk *c);
 /* The step of the loop turn that passes answers from stage to stage. `requests` is a struct requests. */
 void request_pump(void *requests);
 ssize_t request_on_pull(struct http_exchange *x, char *dst, size_t cap);

@@ -32,6 +32,7 @@ bool request_add_stage(struct request *r, const char *task, bool check)
     *s = (struct stage){.request = r, .pool = pool, .chunk = chunk_new(check, announced > 0 ? (size_t)announced : 0)};
     s->chunk->item_timeout_ns = pool->task->item_timeout_ns;
     s->chunk->on_progress = request_on_progress;
+    s->chunk->chunk_ns = request_chunk_ns;
     s->chunk->owner = s;
     if (r->name) s->chunk->name = r->name;
     s->chunk->job = r->job;

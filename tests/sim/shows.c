@@ -346,6 +346,22 @@ static void many_workers(void)
     judge(name, "the same, and workers do not say what it costs", r.ideal_s / r.makespan_s, 0.85, false);
 }
 
+/* What a chunk costs a worker counts, until it is a small part of the chunk. */
+static void costly_chunks(void)
+{
+    const char *name = "costly chunks";
+    struct sim_scenario sc = fleet(name, 100, 1, 20000, 10e-6);
+    sc.spread = SPREAD_CONSTANT;
+    sc.latency_s = 0.0001;
+    sc.chunk_cost_s = 0.0005;
+    struct sim_result r = run(&sc);
+    judge(name, "2e4 of 10 us, a chunk costs a worker 0.5 ms: chunks", (double)r.requests, 150, true);
+    struct sim_scenario longer = fleet(name, 1000, 8, 8000, 0.01);
+    longer.spread = SPREAD_CONSTANT;
+    longer.latency_s = 0.0001;
+    judge(name, "8e3 of 10 ms on 8000 slots: seconds", run(&longer).makespan_s, 0.063, true);
+}
+
 /* The time of a round trip must not be counted as work. */
 static void far_workers(void)
 {
@@ -391,6 +407,7 @@ static const struct show {
     {"tiny", tiny_items},
     {"balance", balance},
     {"many-workers", many_workers},
+    {"costly-chunks", costly_chunks},
     {"far-workers", far_workers},
     {"loading", loading},
     {"huge", huge},

@@ -3,8 +3,8 @@
 #include <time.h>
 
 #define UNITS_MEASURED 32  /* units per measurement; reading the clock is a system call, so not after each unit */
-#define DECAY          0.9 /* the sums are multiplied by it at each measurement */
-#define PRIOR_UNITS    8.0 /* weight of the prior */
+#define DECAY          0.1 /* the sums lose this share for each UNITS_MEASURED units */
+#define PRIOR_UNITS    2.0 /* weight of the prior */
 #define PRIOR_BYTE_NS  1.0
 #define PRIOR_BYTES    4096.0
 #define LEAST_NS       5000.0
@@ -14,10 +14,21 @@
 void unit_cost_init(struct unit_cost *c, uint64_t unit_ns, uint64_t cpu_ns)
 {
     *c = (struct unit_cost){.cpu_ns = cpu_ns, .unit_ns = (double)unit_ns};
-    c->nn = PRIOR_UNITS * PRIOR_UNITS;
-    c->ny = PRIOR_UNITS * PRIOR_UNITS * (double)unit_ns;
+    c->nn = PRIOR_UNITS;
+    c->ny = PRIOR_UNITS * (double)unit_ns;
     c->bb = PRIOR_BYTES * PRIOR_BYTES;
     c->by = PRIOR_BYTES * PRIOR_BYTES * PRIOR_BYTE_NS;
+}
+
+bool unit_cost_begin(struct unit_cost *c)
+{
+    return c->open++ == 0;
+}
+
+bool unit_cost_end(struct unit_cost *c, uint64_t bytes)
+{
+    c->open--;
+    return unit_cost_add(c, bytes) || c->open == 0;
 }
 
 bool unit_cost_add(struct unit_cost *c, uint64_t bytes)
@@ -34,11 +45,13 @@ static double clamp(double value, double least, double most)
 uint64_t unit_cost_measure(struct unit_cost *c, uint64_t cpu_ns)
 {
     double n = (double)c->n, b = (double)c->bytes, y = (double)(cpu_ns - c->cpu_ns);
-    c->nn = DECAY * c->nn + n * n;
-    c->nb = DECAY * c->nb + n * b;
-    c->bb = DECAY * c->bb + b * b;
-    c->ny = DECAY * c->ny + n * y;
-    c->by = DECAY * c->by + b * y;
+    double kept = 1 - DECAY * (n < UNITS_MEASURED ? n : UNITS_MEASURED) / UNITS_MEASURED;
+    /* A measurement of n units has the weight 1 / n, because its error grows with the root of n. */
+    c->nn = kept * c->nn + n;
+    c->nb = kept * c->nb + b;
+    c->bb = kept * c->bb + b * b / n;
+    c->ny = kept * c->ny + y;
+    c->by = kept * c->by + b * y / n;
     c->cpu_ns = cpu_ns;
     c->n = c->bytes = 0;
     double determinant = c->nn * c->bb - c->nb * c->nb;
@@ -48,6 +61,14 @@ uint64_t unit_cost_measure(struct unit_cost *c, uint64_t cpu_ns)
     double unit = alike ? (c->ny - PRIOR_BYTE_NS * c->nb) / c->nn : (c->ny * c->bb - c->by * c->nb) / determinant;
     c->unit_ns = clamp(unit, LEAST_NS, MOST_NS);
     return (uint64_t)c->unit_ns;
+}
+
+uint64_t unit_cost_now(const struct unit_cost *c, uint64_t bytes, uint64_t cpu_ns)
+{
+    struct unit_cost now = *c;
+    now.n += c->open;
+    now.bytes += bytes;
+    return now.n > 0 ? unit_cost_measure(&now, cpu_ns) : (uint64_t)now.unit_ns;
 }
 
 uint64_t thread_cpu_ns(void)

@@ -11,6 +11,9 @@
 #define CHUNKS_PER_WINDOW 4               /* least number of adaptive chunks in a worker's window */
 #define CHUNK_GROWTH      8               /* a chunk may be this many times as large as the largest one answered */
 #define CHUNK_ITEMS_MAX   (1u << 22)
+/* What workers state is not trusted beyond this. */
+#define WORKER_COST_MOST_NS (1.0 * NS_PER_MS)
+#define WORKER_COSTS_MEANT  16 /* the mean moves by this part of the difference with each statement */
 
 /*
  * Decides how many items a chunk has, and estimates how much work an item is. Work is measured as slot time: how long
@@ -53,7 +56,8 @@ void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_n
         a->cost_ns = slot_ns;
         job_changed(job);
     }
-    if (a->lane && chunk_ns > 0) a->lane->chunk_cost_ns += ((double)chunk_ns - a->lane->chunk_cost_ns) / 8;
+    double *cost_ns = &job->s->worker_chunk_cost_ns;
+    if (chunk_ns > 0) *cost_ns += (fmin((double)chunk_ns, WORKER_COST_MOST_NS) - *cost_ns) / WORKER_COSTS_MEANT;
 }
 
 void sched_set_chunk_cost(struct scheduler *s, uint64_t ns)
@@ -109,13 +113,22 @@ static double least_ns(const struct sched_job *job, double slots, double worker_
     return fmax((cost_ns + worker_cost_ns) / CHUNK_COST_SHARE, slots * cost_ns / COORDINATOR_SHARE);
 }
 
-/* Returns the slot time that a chunk should have if there are more slots than chunks. The coordinator needs the time c
- * for each chunk, so the chunks begin one after another. All of them end together at T if chunk i takes T - i c. Their
- * sum is the work that is left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). It takes half of that,
- * because the cost of items is only an estimate. */
-static double even_end_ns(const struct sched_job *job, double left_ns)
+/* Returns the slot time that a chunk should have if there are more slots than chunks, and each chunk takes the time c
+ * before the next one can begin. All of them end together at T if chunk i takes T - i c. Their sum is the work that is
+ * left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). It takes half of that, because the cost of items
+ * is only an estimate. */
+static double even_end_ns(double left_ns, double cost_ns)
 {
-    return sqrt(2 * left_ns * job->s->chunk_cost_ns) / 2;
+    return sqrt(2 * left_ns * cost_ns) / 2;
+}
+
+/* Returns the least slot time that a chunk should have even if slots are idle. The coordinator sends one chunk after
+ * the other. Workers may share processors, so their part counts too, until it is a small part of a chunk. */
+static double worth_ns(const struct sched_job *job, double left_ns, double worker_cost_ns)
+{
+    double cost_ns = job->s->chunk_cost_ns, whole_ns = cost_ns + worker_cost_ns;
+    double shared_ns = fmin(even_end_ns(left_ns, whole_ns), whole_ns / CHUNK_COST_SHARE);
+    return fmax(CHUNK_COST_TIMES * whole_ns, fmax(even_end_ns(left_ns, cost_ns), shared_ns));
 }
 
 /* Returns the least number of items that a chunk should have, rounded up. If 1.6 were rounded down, chunks of one item
@@ -127,14 +140,12 @@ static double least_items_with(const struct sched_job *job, double slots, double
     double least = ceil(least_ns(job, slots, worker_cost_ns) / item_ns);
     if (!job->no_more) return least;
     double left = (double)(job->uncut + job->pending_items);
-    double worth_ns = CHUNK_COST_TIMES * (job->s->chunk_cost_ns + worker_cost_ns);
-    worth_ns = fmax(worth_ns, even_end_ns(job, left * item_ns));
-    return fmin(least, fmax(left / (2 * slots), worth_ns / item_ns));
+    return fmin(least, fmax(left / (2 * slots), worth_ns(job, left * item_ns, worker_cost_ns) / item_ns));
 }
 
 static double least_items(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
-    return least_items_with(job, slots_of(job, l), l->chunk_cost_ns, item_ns);
+    return least_items_with(job, slots_of(job, l), job->s->worker_chunk_cost_ns, item_ns);
 }
 
 /* Returns how many items per slot may wait at a worker, besides the one that runs. There must be enough that no slot
@@ -232,11 +243,12 @@ void chunker_ramp_timer_fired(struct sched_job *job)
     job_changed(job);
 }
 
+/* A whole chunk of several items shows that items are short, so fewer chunks are needed to try larger ones. */
 void chunker_grow(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;
     if (a->received <= job->largest_answered) return;
     job->largest_answered = a->received;
     job->growth_ns = job->s->now_ns - a->started_ns;
-    job->ramp = RAMP_CHUNKS;
+    job->ramp = job->largest_answered >= CHUNK_GROWTH ? RAMP_CHUNKS_AGAIN : RAMP_CHUNKS;
 }

@@ -192,7 +192,6 @@ struct sched_lane *lane_new(struct sched_task *t, struct sched_endpoint *e)
     l->slots = e->slots_hint > 0 ? e->slots_hint : SLOTS_UNKNOWN;
     l->slots_known = e->slots_hint > 0;
     l->scale = 1;
-    l->chunk_cost_ns = (double)DEFAULT_CHUNK_COST_NS;
     l->clock_ns = s->now_ns;
     l->timer.kind = TIMER_LANE;
     l->open_index = l->available_index = UINT32_MAX;

@@ -44,8 +44,7 @@ struct sched_lane {
     uint64_t swept_ns;
 
     /* The endpoint's speed: slot time that items used at this endpoint, compared with the means of their jobs. */
-    double clock;         /* slot time that one item in flight would have had so far, ns; see chunker.c */
-    double chunk_cost_ns; /* processor time of a chunk at the worker */
+    double clock; /* slot time that one item in flight would have had so far, ns; see chunker.c */
     uint64_t clock_ns;
     double used_ns, expected_ns, prior_ns;
 };

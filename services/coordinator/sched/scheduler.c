@@ -30,7 +30,7 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, const str
     s->random.state = config->seed;
     s->tokens = BUDGET_ALL_MIN;
     s->hedge_tokens = HEDGE_TOKENS_MIN;
-    s->chunk_cost_ns = (double)DEFAULT_CHUNK_COST_NS;
+    s->chunk_cost_ns = s->worker_chunk_cost_ns = (double)DEFAULT_CHUNK_COST_NS;
     s->timer.kind = TIMER_SCHEDULER;
     list_init(&s->jobs);
     list_init(&s->ending);

@@ -23,6 +23,7 @@
 #define OVERCOMMIT          2.0      /* a job below its share may fill a window up to this many times its size */
 #define HEDGE_TOKENS_MIN    10.0     /* total items of all jobs that may be sent twice at the start */
 #define RAMP_CHUNKS         32       /* limit of a job's chunks in flight while they are still too small */
+#define RAMP_CHUNKS_AGAIN   8        /* the same after a chunk of several items was answered */
 #define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job waits after this time without a usable endpoint */
 
 struct sched_endpoint {
@@ -153,8 +154,9 @@ struct scheduler {
     struct heap hedge_scans; /* jobs that may hedge, hedge.c */
     uint64_t demand_slots;
     double tokens;
-    double hedge_tokens;  /* total items of all jobs that may be sent twice */
-    double chunk_cost_ns; /* processor time that a chunk costs the coordinator */
+    double hedge_tokens;         /* total items of all jobs that may be sent twice */
+    double chunk_cost_ns;        /* processor time that a chunk costs the coordinator */
+    double worker_chunk_cost_ns; /* processor time that a chunk costs a worker, the mean of what workers state */
     /* Probations that failed since the last one that succeeded. Counts only endpoints that had reported to be ready. */
     unsigned failed_after_ready;
     uint64_t pending_items, backoff_items, uncut_items;

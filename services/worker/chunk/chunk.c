@@ -238,8 +238,9 @@ static void end_line(struct chunk *c, const struct buf *out, size_t before)
     c->held += out->len - before;
 }
 
-static void add_cost(const struct chunk *c, struct buf *out)
+static void add_cost(struct chunk *c, struct buf *out)
 {
+    if (c->chunk_ns) c->cost.chunk_ns = c->chunk_ns(c);
     buf_addf(out, "\"cost\":{\"items\":%llu,\"slot_s\":%.9f", (unsigned long long)c->cost.items,
              (double)c->cost.slot_ns / 1e9);
     if (c->cost.chunk_ns) buf_addf(out, ",\"chunk_s\":%.9f", (double)c->cost.chunk_ns / 1e9);

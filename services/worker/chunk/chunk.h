@@ -49,10 +49,11 @@ struct chunk {
     struct run *runs, **tail; /* the runs, ordered by index */
 
     struct line_queue out;
-    size_t held;               /* answer bytes in `out` and in runs */
-    struct chunk_cost cost;    /* cost of the items so far; chunk_ns is set when the answer begins */
-    bool says_cost;            /* the end line, and some lines before it, report the cost */
-    bool says_starting;        /* lines in the output say that processes of the task are starting */
+    size_t held;            /* answer bytes in `out` and in runs */
+    struct chunk_cost cost; /* cost of the items so far; chunk_ns is that of the last line that reported it */
+    uint64_t (*chunk_ns)(const struct chunk *c); /* what a chunk costs the worker itself; NULL: not known */
+    bool says_cost;                              /* the end line, and some lines before it, report the cost */
+    bool says_starting;                          /* lines in the output say that processes of the task are starting */
     uint64_t starting;         /* for pipelines: the last argument of chunk_say_starting(), until the owner reads it */
     uint64_t starting_said_ns; /* for the pool: when it called chunk_say_starting() last */
     uint64_t cost_said_ns;     /* the slot time in the last line that reported the cost */

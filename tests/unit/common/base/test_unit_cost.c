@@ -47,6 +47,36 @@ Test(unit_cost, is_bounded_when_units_are_all_alike_and_large)
     cr_assert_lt(unit, 100000);
 }
 
+Test(unit_cost, counts_only_while_units_are_open_and_shares_it_among_them)
+{
+    struct unit_cost c;
+    uint64_t cpu = 0;
+    unit_cost_init(&c, 50000, cpu);
+    for (unsigned i = 0; i < 200; i++) {
+        cpu += 10 * NS_PER_MS; /* other work */
+        cr_assert(unit_cost_begin(&c));
+        c.cpu_ns = cpu;
+        cr_assert_not(unit_cost_begin(&c));
+        cpu += 600000;
+        cr_assert_not(unit_cost_end(&c, 0));
+        cr_assert(unit_cost_end(&c, 0));
+        unit_cost_measure(&c, cpu);
+    }
+    cr_assert_float_eq(c.unit_ns, 300000, 5000, "%f", c.unit_ns);
+}
+
+Test(unit_cost, the_first_unit_counts_before_it_has_ended)
+{
+    struct unit_cost c;
+    unit_cost_init(&c, 50000, 0);
+    cr_assert_eq(unit_cost_now(&c, 0, 0), 50000);
+    cr_assert(unit_cost_begin(&c));
+    uint64_t now = unit_cost_now(&c, 0, 400000);
+    cr_assert(now > 100000 && now < 400000, "%llu", (unsigned long long)now);
+    cr_assert_eq(c.n, 0, "nothing was changed");
+    cr_assert_lt(unit_cost_now(&c, 200000, 400000), now, "bytes have their own cost");
+}
+
 Test(unit_cost, the_clock_of_the_thread_advances_with_its_work)
 {
     uint64_t before = thread_cpu_ns(), sum = 0;
