@@ -499,6 +499,15 @@ class RunningJobs(FantailTest):
         self.assert_problem(fleet.request("GET", path), 404)
 
 
+    def test_the_list_names_all_tasks_of_a_pipeline(self):
+        fleet = self.fleet()
+        with fleet.stream({"task": ["echo", "sleep"], "items": [60]}) as stream:
+            jobs = wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"], "the job in the list")
+            self.assertEqual(jobs[0]["task"], "echo,sleep")
+            self.assertEqual(fleet.request("GET", "/v1/jobs/" + jobs[0]["id"]).json["task"], "echo,sleep")
+            self.assertEqual(fleet.request("DELETE", "/v1/jobs/" + jobs[0]["id"]).status, 202)
+            stream.rest()
+
     def test_a_job_too_many_is_429_until_another_ends(self):
         fleet = self.fleet(coordinator_arguments=("--max-jobs", "2"))
         sleepers = [fleet.stream({"task": "sleep", "items": [60]}) for _ in range(2)]

@@ -331,7 +331,8 @@ struct status_job job_status(const struct job *j)
     return (struct status_job){
         .id = j->id,
         .state = public_state(j),
-        .task = j->spec.task_count ? j->spec.tasks[0] : "",
+        .tasks = j->spec.tasks,
+        .task_count = j->spec.task_count,
         .counts = sched ? sched_job_counts(sched) : j->outcome.counts,
         .eta_ns = sched ? sched_job_eta_ns(sched) : 0,
         .elapsed_ns = now_ns() - j->started_ns,

@@ -176,10 +176,19 @@ void status_write_stats(struct buf *out, const struct sched_counts *n, double el
              elapsed_s > 0 ? (double)(n->succeeded + n->failed) / elapsed_s : 0.0);
 }
 
+/* As in the document of a durable job: the tasks of a pipeline are separated by commas. */
+static void write_tasks(struct buf *out, const struct status_job *job)
+{
+    struct buf names = {0};
+    for (size_t i = 0; i < job->task_count; i++) buf_addf(&names, "%s%s", i ? "," : "", job->tasks[i]);
+    buf_add_json_string(out, buf_cstr(&names), names.len);
+    buf_release(&names);
+}
+
 void status_write_job(struct buf *out, const struct status_job *job)
 {
     buf_addf(out, "{\"id\":\"%s\",\"status\":\"%s\",\"task\":", job->id, job->state);
-    buf_add_json_string(out, job->task, strlen(job->task));
+    write_tasks(out, job);
     buf_add_char(out, ',');
     status_write_counts(out, &job->counts);
     if (job->eta_ns) buf_addf(out, ",\"eta_s\":%.3f", (double)job->eta_ns / 1e9);

@@ -44,7 +44,8 @@ void status_register_metrics(const struct status_source *from);
 struct status_job {
     const char *id;
     const char *state; /* "pending", "running", or how it ended */
-    const char *task;  /* the task, or the first task of a pipeline; "": not known yet */
+    char *const *tasks;
+    size_t task_count; /* 0: not known yet */
     struct sched_counts counts;
     uint64_t eta_ns; /* time until the end of the job; 0: unknown */
     uint64_t elapsed_ns;
