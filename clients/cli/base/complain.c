@@ -1,6 +1,22 @@
 #include "cli/base/complain.h"
 
 #include <stdarg.h>
+#include <unistd.h>
+
+#include "common/observe/terminal_text.h"
+
+void complain_text(const char *text)
+{
+    struct buf out = {0};
+    buf_add_str(&out, "fantail: ");
+    if (isatty(STDERR_FILENO))
+        terminal_text_add(&out, text, strlen(text));
+    else
+        buf_add_str(&out, text);
+    buf_add_char(&out, '\n');
+    fwrite(out.data, 1, out.len, stderr);
+    buf_release(&out);
+}
 
 void complain(const char *fmt, ...)
 {
@@ -9,5 +25,5 @@ void complain(const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    fprintf(stderr, "fantail: %s\n", text);
+    complain_text(text);
 }

@@ -54,14 +54,19 @@ static void keep_last_line(struct buf *text)
 
 static void report(uint64_t index, const char *error, size_t len)
 {
-    struct buf name = {0}, cause = {0}, output = {0};
+    struct buf name = {0}, cause = {0}, output = {0}, line = {0};
     bool named = json_member_read(error, len, "name", &name);
     bool caused = json_member_read(error, len, "cause", &cause) && cause.len;
     bool said = json_member_read(error, len, "stderr", &output);
     if (said) keep_last_line(&output);
-    fprintf(stderr, "fantail: item %llu: %s%s%s%s%s\n", (unsigned long long)index, named ? buf_cstr(&name) : "failed",
-            caused ? ": " : "", caused ? buf_cstr(&cause) : "", output.len ? " | " : "",
-            output.len ? buf_cstr(&output) : "");
+    buf_addf(&line, "item %llu: ", (unsigned long long)index);
+    buf_add_str(&line, named ? buf_cstr(&name) : "failed");
+    if (caused) buf_add_str(&line, ": ");
+    if (caused) buf_add_str(&line, buf_cstr(&cause));
+    if (output.len) buf_add_str(&line, " | ");
+    if (output.len) buf_add_str(&line, buf_cstr(&output));
+    complain_text(buf_cstr(&line));
+    buf_release(&line);
     buf_release(&name);
     buf_release(&cause);
     buf_release(&output);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/buf.h"
+#include "common/observe/terminal_text.h"
 
 #define PENDING_BYTES (256 * 1024)
 #define STRING_BYTES  (16 * 1024) /* longest string in a field; a longer one is cut */
@@ -93,9 +94,13 @@ void log_plain(const char *prefix, const char *text, size_t len)
 {
     struct buf *b = &out.line;
     buf_clear(b);
-    if (isatty(out.fd)) buf_add_str(b, "\r\033[K");
+    bool is_terminal = isatty(out.fd);
+    if (is_terminal) buf_add_str(b, "\r\033[K");
     buf_addf(b, "%s: ", prefix);
-    buf_add(b, text, len);
+    if (is_terminal)
+        terminal_text_add(b, text, len);
+    else
+        buf_add(b, text, len);
     buf_add_char(b, '\n');
     if (!buf_add(&out.pending, b->data, b->len)) out.dropped++;
     if (!out.deferred) log_flush();

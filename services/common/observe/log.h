@@ -63,7 +63,7 @@ struct log_field {
 void log_write(enum log_level level, const struct log_field *fields);
 
 /* Writes the text as a line of its own, at any level. Use it to pass on the output of another program. On a terminal
- * the text replaces an unfinished line, such as a progress line. */
+ * the text replaces an unfinished line, such as a progress line, and control characters in it are written as \xNN. */
 void log_plain(const char *prefix, const char *text, size_t len);
 
 void log_set_level(enum log_level level);

@@ -1,0 +1,10 @@
+/* Text of others on a terminal: control characters in it could move the cursor or change settings of the terminal. */
+#ifndef FANTAIL_COMMON_OBSERVE_TERMINAL_TEXT_H
+#define FANTAIL_COMMON_OBSERVE_TERMINAL_TEXT_H
+
+#include "common/base/buf.h"
+
+/* Appends the text. Control characters except tab and newline are written as \xNN. */
+void terminal_text_add(struct buf *b, const char *text, size_t len);
+
+#endif
