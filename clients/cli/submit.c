@@ -177,6 +177,7 @@ int command_submit(int argc, char **argv)
     status = EXIT_JOB_FAILED;
     interrupt_init();
     connection_init(&connection, &target);
+    if (config.ndjson) connection.answer_max = CONNECTION_LINE_BYTES;
     if (!read_all(config.file, &job))
         status = interrupt_signal() ? EXIT_JOB_FAILED : EXIT_USAGE;
     else if (config.detach)

@@ -295,7 +295,7 @@ static void receive(struct connection *c)
             return;
         }
         if (!connection_answer_decode(c)) {
-            broken(c, "%s did not answer in HTTP/1.1", c->target->url);
+            broken(c, "%s %s", c->target->url, c->fault ? c->fault : "did not answer in HTTP/1.1");
             return;
         }
         if (c->state == CONNECTION_DONE) return;

@@ -17,6 +17,10 @@
 #include "cli/http/target.h"
 #include "common/base/base.h"
 #include "common/base/buf.h"
+#include "common/base/limits.h"
+
+/* For answer_max: one line, which may be the answer to an item, and the lines that wait before it. */
+#define CONNECTION_LINE_BYTES (LIMIT_ANSWER_BYTES + 16 * MIB)
 
 enum connection_state {
     CONNECTION_CLOSED,
@@ -53,7 +57,10 @@ struct connection {
     uint64_t remaining;        /* bytes left of the chunk, or of the body */
     char *raw;
     size_t raw_len, raw_at;
+    unsigned extras;   /* interim answers and trailers */
+    const char *fault; /* what is wrong with the answer; NULL: it is not HTTP/1.1 */
     struct buf answer;
+    size_t answer_max;  /* the most bytes of `answer`; the owner may set it; 0: 2 GiB */
     size_t answer_at;   /* how many bytes of `answer` the owner has consumed */
     bool async_applied; /* Preference-Applied names respond-async */
     char error[256];

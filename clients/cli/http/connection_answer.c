@@ -14,6 +14,7 @@ enum framing {
 };
 
 #define ANSWER_CAP ((size_t)1 << 31)
+#define EXTRAS_MAX 64 /* otherwise a service could send interim answers or trailers for ever */
 
 void connection_answer_begin(struct connection *c)
 {
@@ -26,7 +27,9 @@ void connection_answer_begin(struct connection *c)
     c->remaining = 0;
     if (!c->raw) c->raw = xmalloc(CONNECTION_RAW_BYTES);
     c->async_applied = false;
-    c->answer.cap = ANSWER_CAP;
+    c->answer.cap = c->answer_max ? c->answer_max : ANSWER_CAP;
+    c->extras = 0;
+    c->fault = NULL;
 }
 
 /* Drops the bytes that the owner has consumed. */
@@ -90,6 +93,13 @@ static void read_header(struct connection *c, char *line)
     }
 }
 
+static bool count_extra(struct connection *c)
+{
+    if (++c->extras <= EXTRAS_MAX) return true;
+    c->fault = "sent too many interim answers or trailers";
+    return false;
+}
+
 /* Parses a whole head, which is NUL-terminated and has no empty line at its end. */
 static bool read_head(struct connection *c, char *head)
 {
@@ -106,7 +116,8 @@ static bool read_head(struct connection *c, char *head)
     }
     if (c->status < 200) {
         c->framing = IN_HEAD; /* an interim answer, such as 100 Continue; the final answer follows */
-        return true;
+        c->status = 0;
+        return count_extra(c);
     }
     c->uploading = false;
     connection_move(c, CONNECTION_READING);
@@ -144,7 +155,10 @@ static bool read_data(struct connection *c)
     size_t have = c->raw_len - c->raw_at;
     size_t n = c->framing == IN_DATA && c->remaining < have ? (size_t)c->remaining : have;
     make_room(c);
-    if (!buf_add(&c->answer, c->raw + c->raw_at, n)) return false;
+    if (!buf_add(&c->answer, c->raw + c->raw_at, n)) {
+        c->fault = "sent a line or a document that is too long";
+        return false;
+    }
     c->raw_at += n;
     body_bytes_came(c, n);
     return true;
@@ -176,7 +190,7 @@ static bool read_element(struct connection *c)
     case IN_TRAILER:
         line = read_line(c);
         if (line && *line == '\0') connection_move(c, CONNECTION_DONE);
-        return true;
+        return !line || count_extra(c);
     }
     return false;
 }

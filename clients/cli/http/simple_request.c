@@ -8,6 +8,7 @@ int simple_request(struct target *t, struct connection *c, const struct target_c
 {
     char err[256];
     connection_init(c, t);
+    c->answer_max = CONNECTION_LINE_BYTES;
     if (!target_init(t, config, err, sizeof(err))) {
         complain("%s", err);
         return EXIT_JOB_FAILED;

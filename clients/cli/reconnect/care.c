@@ -19,6 +19,7 @@ void care_init(struct care *c, const struct target *target, const char *task, bo
 {
     *c = (struct care){.task = task, .twice = once ? CARE_RUNS_ONCE : CARE_UNKNOWN, .limits_jobs = limits_jobs};
     connection_init(&c->http, target);
+    c->http.answer_max = CONNECTION_LINE_BYTES;
 }
 
 void care_release(struct care *c)

@@ -16,6 +16,7 @@ int job_service_init(struct job_service *s, const struct option_spec *spec, cons
     char err[256];
     *s = (struct job_service){.patience = {.limit_s = reconnect_s}, .random = {now_ns() ^ (uint64_t)getpid() << 32}};
     connection_init(&s->http, &s->target);
+    s->http.answer_max = CONNECTION_LINE_BYTES;
     int status = spec ? target_config_check(spec, config) : EXIT_OK;
     if (status) return status;
     if (target_init(&s->target, config, err, sizeof(err))) return EXIT_OK;
