@@ -15,7 +15,7 @@
 #define FANTAIL_COORDINATOR_DURABLE_DURABLE_RUN_H
 
 #include "coordinator/durable/durable.h"
-#include "coordinator/durable/range_list.h"
+#include "coordinator/recorded/range_list.h"
 #include "coordinator/durable/recorder.h"
 #include "coordinator/durable/stored_items.h"
 #include "coordinator/job/job_keeper.h"

@@ -6,7 +6,7 @@
 #ifndef FANTAIL_COORDINATOR_DURABLE_STORED_ITEMS_H
 #define FANTAIL_COORDINATOR_DURABLE_STORED_ITEMS_H
 
-#include "coordinator/durable/range_list.h"
+#include "coordinator/recorded/range_list.h"
 #include "coordinator/items/item_source.h"
 
 /* A zeroed struct has no items. */

@@ -23,7 +23,7 @@
 
 struct http_client;
 
-enum { NOTICE_LEASE_MS = 60000 };
+enum { NOTICE_LEASE_MS = 30000 };
 
 struct notifier_config {
     const char *allow;       /* --notify-allow; NULL: no host */

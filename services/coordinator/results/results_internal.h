@@ -5,8 +5,8 @@
 
 #include "common/http_server/http_server.h"
 #include "coordinator/answers/result_writer.h"
-#include "coordinator/results/answer_index.h"
-#include "coordinator/results/block_cache.h"
+#include "coordinator/recorded/answer_index.h"
+#include "coordinator/recorded/block_cache.h"
 #include "coordinator/results/job_watch.h"
 
 enum results_state { STREAM_ASKING, STREAM_OPEN, STREAM_TAIL, STREAM_CUT, STREAM_STATE_COUNT };

@@ -1,4 +1,4 @@
-#include "coordinator/durable/range_list.h"
+#include "coordinator/recorded/range_list.h"
 
 #include <criterion/criterion.h>
 

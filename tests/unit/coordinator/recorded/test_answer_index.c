@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "common/base/random.h"
-#include "coordinator/results/answer_index.h"
+#include "coordinator/recorded/answer_index.h"
 #include "unit/leaks.h"
 
 static struct block block_of(uint64_t number, enum block_kind kind, struct block_range *ranges, size_t n)

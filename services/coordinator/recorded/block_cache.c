@@ -1,4 +1,4 @@
-#include "coordinator/results/block_cache.h"
+#include "coordinator/recorded/block_cache.h"
 
 enum { LINES_OF_A_MARK = 64 };
 

@@ -1,4 +1,4 @@
-#include "coordinator/durable/range_list.h"
+#include "coordinator/recorded/range_list.h"
 
 void range_list_release(struct range_list *l)
 {

@@ -1,4 +1,4 @@
-#include "coordinator/results/answer_index.h"
+#include "coordinator/recorded/answer_index.h"
 
 static uint64_t end_of(const struct answer_span *s)
 {

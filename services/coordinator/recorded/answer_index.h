@@ -14,8 +14,8 @@
  * Each item has one answer. But the index of a reader may have an answer that a redrive has removed in the meantime. So
  * if two blocks have an answer of the same item, the later block counts.
  */
-#ifndef FANTAIL_COORDINATOR_RESULTS_ANSWER_INDEX_H
-#define FANTAIL_COORDINATOR_RESULTS_ANSWER_INDEX_H
+#ifndef FANTAIL_COORDINATOR_RECORDED_ANSWER_INDEX_H
+#define FANTAIL_COORDINATOR_RECORDED_ANSWER_INDEX_H
 
 #include "coordinator/store/store.h"
 

@@ -1,4 +1,4 @@
-#include "coordinator/results/block_cache.h"
+#include "coordinator/recorded/block_cache.h"
 
 #include <criterion/criterion.h>
 

@@ -1,8 +1,8 @@
 /*
  * A list of ranges of item indexes. It shows which items of a job have no recorded answer yet. Pure.
  */
-#ifndef FANTAIL_COORDINATOR_DURABLE_RANGE_LIST_H
-#define FANTAIL_COORDINATOR_DURABLE_RANGE_LIST_H
+#ifndef FANTAIL_COORDINATOR_RECORDED_RANGE_LIST_H
+#define FANTAIL_COORDINATOR_RECORDED_RANGE_LIST_H
 
 #include "common/base/base.h"
 

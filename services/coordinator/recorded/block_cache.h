@@ -5,8 +5,8 @@
  * algorithms for a virtual-storage computer", 1966. His algorithm must know the future reads. Here the
  * index of the answers has them.) The cache also finds lines in a block. Pure. Owner: the struct that embeds it.
  */
-#ifndef FANTAIL_COORDINATOR_RESULTS_BLOCK_CACHE_H
-#define FANTAIL_COORDINATOR_RESULTS_BLOCK_CACHE_H
+#ifndef FANTAIL_COORDINATOR_RECORDED_BLOCK_CACHE_H
+#define FANTAIL_COORDINATOR_RECORDED_BLOCK_CACHE_H
 
 #include "coordinator/store/store.h"
 
