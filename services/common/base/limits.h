@@ -70,6 +70,7 @@
 
 /* The job store. */
 #define LIMIT_BLOCK_BYTES    (256 * MIB) /* lines of one block; blocks are cut at about 1 MiB, but never within a line */
+#define LIMIT_REDUCED_BYTES  (4 * MIB)   /* the result of a durable job with `reduce` */
 #define LIMIT_RECORDED_BYTES (2 * MIB)   /* of a block of answers with more than one answer or piece of answers */
 
 /* Durable jobs. */

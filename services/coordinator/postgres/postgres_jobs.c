@@ -58,6 +58,7 @@ static bool read_job(struct postgres_db *d, const char *id, struct stored_job *j
     if (is_there) {
         take_job_row(&q, 0, j);
         j->options = postgres_text(&q, 0, COLUMN_AFTER);
+        j->result = postgres_text(&q, 0, COLUMN_AFTER + 1);
     }
     postgres_end(&q);
     return is_there;
@@ -200,6 +201,7 @@ enum store_status postgres_end_job(struct postgres_db *d, struct store_call *c)
     postgres_bind_progress(&q, j);
     postgres_bind_text(&q, stored_state_name(j->state));
     postgres_bind_text(&q, j->reason);
+    postgres_bind_text(&q, j->result);
     return has_row(&q) ? STORE_OK : postgres_why_not(d, c, true, "running");
 }
 

@@ -103,6 +103,7 @@ static const struct {
      "CREATE TRIGGER job_claim BEFORE UPDATE OF fence ON fantail.job FOR EACH ROW WHEN (NEW.needs > 0)"
      " EXECUTE FUNCTION fantail.check_claim();",
      1},
+    {"ALTER TABLE fantail.request ADD COLUMN result text;", 1},
 };
 enum { KNOWN = ARRAY_SIZE(versions) };
 

@@ -68,9 +68,11 @@ static const struct {
                   ", " NOW_MS},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE
                       " RETURNING seq"},
-    [PG_END] = {"UPDATE fantail.job AS job SET succeeded = $4, failed = $5, cancelled = $6, retried = $7, hedged = $8,"
-                " errors = $9, state = $10, reason = $11, ended_ms = " NOW_MS
-                ", holder = NULL, lease_until_ms = NULL" MINE " RETURNING seq"},
+    [PG_END] = {"WITH j AS (UPDATE fantail.job AS job SET succeeded = $4, failed = $5, cancelled = $6, retried = $7,"
+                " hedged = $8, errors = $9, state = $10, reason = $11, ended_ms = " NOW_MS
+                ", holder = NULL, lease_until_ms = NULL" MINE " RETURNING seq),"
+                " r AS (UPDATE fantail.request SET result = $12::text FROM j WHERE request.job = j.seq"
+                " AND $12::text IS NOT NULL) SELECT seq FROM j"},
     [PG_WANT_CANCEL] = {"UPDATE fantail.job AS job SET cancel_wanted = true,"
                         " state = CASE state WHEN 'pending' THEN 'cancelled' ELSE state END,"
                         " ended_ms = CASE state WHEN 'pending' THEN " NOW_MS " END,"
@@ -86,7 +88,9 @@ static const struct {
                     " ended_ms = NULL,"
                     " dropped_to = (SELECT coalesce(max(b.number), 0) FROM fantail.block AS b WHERE b.job = job.seq)"
                     " WHERE job.id = $1 AND job.ended_ms IS NOT NULL AND job.succeeded < job.items RETURNING job.*),"
-                    " d AS (INSERT INTO fantail.dropped (job, everything, up_to) SELECT seq, false, dropped_to FROM j)"
+                    " d AS (INSERT INTO fantail.dropped (job, everything, up_to) SELECT seq, false, dropped_to FROM j),"
+                    " r AS (UPDATE fantail.request SET result = NULL FROM j WHERE request.job = j.seq"
+                    " AND request.result IS NOT NULL)"
                     " SELECT " JOB_COLUMNS " FROM j AS job"},
     [PG_REMOVE] = {REMOVE_JOB("ended_ms IS NOT NULL")},
     [PG_DISCARD] = {REMOVE_JOB("state = 'receiving'")},
@@ -104,7 +108,7 @@ static const struct {
     [PG_DELAY_NOTICE] = {"UPDATE fantail.notice SET due_ms = " NOW_MS " + $3 WHERE id = $1 AND attempts = $2"
                          " RETURNING seq"},
     [PG_REMOVE_NOTICE] = {"DELETE FROM fantail.notice WHERE id = $1 AND attempts = $2 RETURNING seq"},
-    [PG_READ_JOB] = {"SELECT " JOB_COLUMNS ", r.options FROM fantail.job AS job"
+    [PG_READ_JOB] = {"SELECT " JOB_COLUMNS ", r.options, r.result FROM fantail.job AS job"
                      " LEFT JOIN fantail.request AS r ON r.job = job.seq WHERE job.id = $1"},
     [PG_READ_BY_KEY] = {"SELECT " JOB_COLUMNS " FROM fantail.job AS job WHERE job.key = $1"},
     [PG_DROP_ABANDONED] = {"WITH j AS (DELETE FROM fantail.job AS job WHERE job.key = $1 AND job.state = 'receiving'"

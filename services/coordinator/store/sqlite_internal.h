@@ -33,6 +33,7 @@ enum sql {
     SQL_RENEW,
     SQL_HAND_BACK,
     SQL_END,
+    SQL_SET_RESULT,
     SQL_WANT_CANCEL,
     SQL_CHANGE,
     SQL_REDRIVE,
@@ -142,6 +143,8 @@ int64_t sqlite_wall_ms(void);
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
 /* Returns the number of the job in this database. Its column comes after those of sqlite_column_job(). */
 #define SQLITE_JOB_COLUMN_SEQ 22
+/* Sets the result of the job with this number; NULL: it has none. */
+void sqlite_set_result(struct sqlite_db *d, int64_t seq, const char *result);
 /* Binds id, counts and errors to ?1 .. ?7. */
 void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
 /* Call it when a statement found no job that it may change. Returns the reason: NOT_FOUND, FENCED, or CONFLICT with

@@ -81,7 +81,19 @@ static void read_options(struct sqlite_db *d, int64_t seq, struct stored_job *j)
 {
     struct sqlite_query q = sqlite_query(d, SQL_READ_OPTIONS);
     sqlite_bind_int(&q, 1, seq);
-    if (sqlite_row(&q)) j->options = sqlite_text(&q, 0);
+    if (sqlite_row(&q)) {
+        j->options = sqlite_text(&q, 0);
+        j->result = sqlite_text(&q, 1);
+    }
+    sqlite_end(&q);
+}
+
+void sqlite_set_result(struct sqlite_db *d, int64_t seq, const char *result)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_SET_RESULT);
+    sqlite_bind_int(&q, 1, seq);
+    sqlite_bind_text(&q, 2, result);
+    while (sqlite_row(&q)) continue;
     sqlite_end(&q);
 }
 
@@ -223,7 +235,10 @@ enum store_status sqlite_end_job(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_text(&q, 9, stored_state_name(j->state));
     sqlite_bind_text(&q, 10, j->reason);
     sqlite_bind_int(&q, 11, sqlite_wall_ms());
-    return take_seq(&q, NULL) ? STORE_OK : sqlite_why_not(d, c, true, "running");
+    int64_t seq;
+    if (!take_seq(&q, &seq)) return sqlite_why_not(d, c, true, "running");
+    if (j->result) sqlite_set_result(d, seq, j->result);
+    return STORE_OK;
 }
 
 enum store_status sqlite_want_cancel(struct sqlite_db *d, struct store_call *c)

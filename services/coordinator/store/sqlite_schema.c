@@ -81,6 +81,7 @@ static const char *const versions[] = {
     " VALUES (NEW.id || '_' || NEW.redrives, NEW.ended_ms, NEW.notify, NEW.id, NEW.state, NEW.items, NEW.succeeded,"
     " NEW.failed, NEW.cancelled, NEW.retried, NEW.hedged, NEW.ended_ms) ON CONFLICT DO NOTHING;"
     " END;",
+    "ALTER TABLE request ADD COLUMN result TEXT;",
 };
 
 /* The blocks of a job that was being uploaded are removed later, in small steps. */

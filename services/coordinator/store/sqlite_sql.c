@@ -51,6 +51,7 @@ static const char *const sql_texts[] = {
     [SQL_END] = "UPDATE job SET succeeded = ?2, failed = ?3, cancelled = ?4, retried = ?5, hedged = ?6, errors = ?7,"
                 " state = ?9, reason = ?10, ended_ms = ?11, holder = NULL, lease_until_ms = NULL"
                 " WHERE id = ?1 AND fence = ?8 AND state = 'running' RETURNING seq",
+    [SQL_SET_RESULT] = "UPDATE request SET result = ?2 WHERE job = ?1 AND result IS NOT ?2",
     [SQL_WANT_CANCEL] = "UPDATE job SET cancel_wanted = 1, state = iif(state = 'pending', 'cancelled', state),"
                         " ended_ms = iif(state = 'pending', ?2, NULL), reason = iif(state = 'pending', ?3, NULL),"
                         " cancelled = iif(state = 'pending', items - succeeded - failed, cancelled)"
@@ -79,7 +80,7 @@ static const char *const sql_texts[] = {
     [SQL_REMOVE_NOTICE] = "DELETE FROM notice WHERE id = ?1 AND attempts = ?2 RETURNING seq",
     [SQL_READ_JOB] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
     [SQL_READ_BY_KEY] = "SELECT " JOB_COLUMNS " FROM job WHERE key = ?1",
-    [SQL_READ_OPTIONS] = "SELECT options FROM request WHERE job = ?1",
+    [SQL_READ_OPTIONS] = "SELECT options, result FROM request WHERE job = ?1",
     [SQL_LIST] = "SELECT id FROM job WHERE state = ?1 AND id < ?2 AND created_ms >= ?3 AND created_ms < ?4"
                  " AND (?5 IS NULL OR (instr(task, ?5) > 0 AND instr(',' || task || ',', ',' || ?5 || ',') > 0))"
                  /* Most lists do not contain the label as text. Such a list needs no parsing. */

@@ -46,6 +46,7 @@ enum store_status sqlite_redrive(struct sqlite_db *d, struct store_call *c)
         return has_only_values ? STORE_OK : status;
     }
     run_with_number(d, SQL_DROP_ERRORS, seq);
+    sqlite_set_result(d, seq, NULL);
     d->untidy = true;
     return STORE_OK;
 }

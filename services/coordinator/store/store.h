@@ -87,6 +87,7 @@ struct stored_job {
     struct stored_counts counts;
     char *errors; /* JSON object: how many items have an error of each name; NULL: none */
     char *reason; /* why it ended early; NULL: it did not */
+    char *result; /* JSON: what its values were reduced to; NULL: nothing. Only READ_JOB returns it */
     uint64_t redrives;
     bool cancel_wanted; /* a client has asked for its cancellation */
     int64_t created_ms, started_ms, ended_ms;
@@ -158,15 +159,15 @@ enum store_op {
                           first claim after ACCEPT or REDRIVE sets started_ms to now_ms */
     STORE_RENEW,       /* extends the lease; `found` says whether a client wants to cancel the job */
     STORE_HAND_BACK,   /* ends the lease; the job is PENDING */
-    STORE_END,         /* the job has ended with `state`, `reason`, `counts` and `errors`; ends the lease. If
-                          `block` has ranges, it is a block of answers, and is added first, as by ADD_BLOCK */
+    STORE_END,         /* the job has ended with `state`, `reason`, `result`, `counts` and `errors`; ends the lease.
+                          If `block` has ranges, it is a block of answers, and is added first, as by ADD_BLOCK */
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED at once. Its items without
                           an answer are counted as cancelled, and have no block */
     STORE_CHANGE,  /* merges job.changes, which has no null, into the changes of a PENDING or RUNNING job. Its member
                       "priority", if there is one, becomes the priority. Fills `found`, with its options. A second
                       call has no further effect */
-    STORE_REDRIVE, /* drops all blocks but items and values of an ended job. If it has items without a value, it is
-                      PENDING again. Fills `found` */
+    STORE_REDRIVE, /* if an ended job has items without a value, drops its result and all its blocks but items and
+                      values; it is PENDING again. Fills `found` */
     STORE_REMOVE,  /* removes an ended job with all its blocks */
     STORE_DISCARD, /* removes a RECEIVING job with all its blocks. CONFLICT, if the job was accepted; fills `found` */
     STORE_SWEEP,   /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */

@@ -62,6 +62,7 @@ void stored_job_copy(struct stored_job *to, const struct stored_job *from)
     to->notify = copy_text(from->notify);
     to->errors = copy_text(from->errors);
     to->reason = copy_text(from->reason);
+    to->result = copy_text(from->result);
     to->key = copy_text(from->key);
     to->key_digest = copy_text(from->key_digest);
 }
@@ -75,6 +76,7 @@ void stored_job_release(struct stored_job *j)
     free(j->notify);
     free(j->errors);
     free(j->reason);
+    free(j->result);
     free(j->key);
     free(j->key_digest);
     *j = (struct stored_job){0};

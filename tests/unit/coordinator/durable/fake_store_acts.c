@@ -147,6 +147,7 @@ static enum store_status end(struct fake_store *s, struct store_call *c, struct 
     j->job.counts = c->job.counts;
     replace_text(&j->job.errors, c->job.errors);
     end_job(s, j, c->job.state, c->job.reason);
+    if (c->job.result) replace_text(&j->job.result, c->job.result);
     return STORE_OK;
 }
 
@@ -203,6 +204,7 @@ static enum store_status redrive(struct fake_store *s, struct store_call *c, str
     drop_errors(j);
     replace_text(&j->job.errors, NULL);
     replace_text(&j->job.reason, NULL);
+    replace_text(&j->job.result, NULL);
     j->job.counts.failed = j->job.counts.cancelled = 0;
     j->job.state = STORED_PENDING;
     j->job.redrives++;
