@@ -114,16 +114,12 @@ def prepare_job(case):
         # An option may be either in the object or in the query. A schema cannot express a rule about both.
         query = {name: value for name, value in query.items() if name == "progress_s"}
         tame_options(case.body, case)
-        if durable:
-            case.body.pop("reduce", None)
     else:
         # If the body is lines, all options are in the query, and the lines are the only items.
         query = {name: value for name, value in query.items() if not name.startswith(("range.", "spans."))}
         tame_options(query, case)
         if isinstance(query.get("labels"), list) and not query["labels"]:
             query.pop("labels")
-        if durable:
-            query.pop("reduce", None)
         if "task" not in query:
             query["task"] = TASKS[0]
     case.query = query

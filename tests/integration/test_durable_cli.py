@@ -62,7 +62,7 @@ class Submit(FakeTest):
         self.assertEqual(self.asked("POST"), [])
 
     def test_a_job_that_cannot_be_detached_is_cancelled(self):
-        self.assert_ended(self.submit(reduce="sum"), 3, [], ['with "reduce"', "was cancelled"])
+        self.assert_ended(self.submit(reduce="sum"), 3, [], ["without --store", "was cancelled"])
         wait_until(lambda: getattr(self.fake, "hung_up", False), "the end of the connection")
 
     def test_an_interrupt_while_the_job_is_read_says_nothing(self):

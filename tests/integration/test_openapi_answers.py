@@ -284,6 +284,7 @@ class Values(FantailTest):
             self.take(query, request(port, "GET", f"/v1/jobs/{mixed}/results{query}").all_lines)
         self.take_document("DurableJob", request(port, "POST", f"/v1/jobs/{mixed}/redrive").json)
         ended(mixed)
+        self.assertEqual(ended(submit({"task": "square", "range": {"stop": 4}, "reduce": "sum"}))["result"], 14)
         held = submit({"task": "gate", "items": [1], "labels": ["held"]})
         with ft.Stream(port, None, {}, path=f"/v1/jobs/{held}/results?progress_s=0.3", method="GET") as stream:
             lines = [stream.line_of("progress")]

@@ -91,9 +91,8 @@ static int give_up(struct job_service *s)
 {
     connection_close(&s->http);
     complain(
-        "the coordinator at %s began to run the job at once instead of keeping it, so the job was cancelled. A job "
-        "with \"reduce\" cannot be detached, and a replica without --store keeps no job; submit it without "
-        "--detach",
+        "the coordinator at %s began to run the job at once instead of keeping it, so the job was cancelled. A replica "
+        "without --store keeps no job; submit it without --detach",
         s->target.url);
     return EXIT_JOB_FAILED;
 }

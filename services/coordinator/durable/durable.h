@@ -45,6 +45,7 @@ struct durable {
     struct list discards;  /* calls that failed; see discards.h */
     uint64_t discarded_ns; /* when they were last started again */
     unsigned claiming;     /* claims that are not done */
+    unsigned reducing;     /* runs that reduce their values */
     bool wants_claim;      /* a job was accepted since the last claim was started */
     bool draining;         /* no job is claimed any more */
     bool cutting;          /* calls that fail are not started again */

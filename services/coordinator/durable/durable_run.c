@@ -253,6 +253,8 @@ static void begin(struct durable_run *r)
     r->keeper.answers = recorder_sink(&r->recorder);
     r->keeper.before = counts_before(r);
     durable_run_move(r, RUN_RUNNING);
+    r->reduce = spec.reduce;
+    spec.reduce = REDUCE_NONE; /* the job itself keeps no answers */
     r->job = job_new_kept(r->durable->jobs, r->stored.id, &spec, &r->keeper);
     struct stored_items *source = r->at_most_once ? &r->staged : &r->items;
     if (r->generated) source->generated = &r->job->spec;
@@ -385,16 +387,17 @@ void durable_run_drain(struct durable_run *r)
     if (r->drain_ns) return;
     r->drain_ns = now_ns();
     if (r->job) job_keeper_changed(r->job);
-    if (r->state == RUN_LOADING || r->settling) durable_run_hand_back(r);
+    if (r->state == RUN_LOADING || r->settling || run_reduce_is_due(r)) durable_run_hand_back(r);
 }
 
 void durable_run_hand_back(struct durable_run *r)
 {
-    bool ends_soon = r->state == RUN_OVER || (r->state == RUN_ENDING && !r->settling);
+    bool ends_soon = r->state == RUN_OVER || (r->state == RUN_ENDING && !r->settling && !run_reduce_is_due(r));
     if (r->handing_back || r->lost || ends_soon) return;
     r->handing_back = true;
     if (r->state == RUN_ENDING) { /* after the next claim, the job ends in the same way */
         r->settling = false;
+        run_reduce_release(r);
         run_record_flush(r);
         return;
     }
@@ -435,6 +438,8 @@ bool durable_run_free(struct durable_run *r)
     if (r->job) job_let_go(r->job);
     run_items_release(r);
     run_record_release(r);
+    run_reduce_release(r);
+    free(r->result);
     stored_job_release(&r->stored);
     free(r);
     jobs->job_gone(jobs->data);

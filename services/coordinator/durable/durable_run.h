@@ -78,6 +78,12 @@ struct durable_run {
     bool settling; /* state ENDING: items that were not sent are getting rest_error */
     enum item_error rest_error;
 
+    /* Its reduction: run_reduce.c. */
+    enum job_reduce reduce;
+    struct run_reduction *reduction; /* NULL: it is not under way */
+    bool reduced;                    /* `result` is final */
+    char *result;                    /* NULL: none */
+
     /* Its lease. */
     struct store_call *renewing;
     uint64_t renewing_ns;                /* when `renewing` was started */
@@ -109,7 +115,7 @@ void durable_run_hand_back(struct durable_run *r);
 /* Frees the run and returns true if its state is OVER and its calls are done. Otherwise returns false. */
 bool durable_run_free(struct durable_run *r);
 
-/* Private to durable_run.c, run_items.c and run_record.c. */
+/* Private to durable_run.c, run_items.c, run_record.c and run_reduce.c. */
 
 void durable_run_move(struct durable_run *r, enum durable_run_state to);
 /* Starts the call, or starts it again. */
@@ -140,6 +146,13 @@ void run_items_note_unsent(struct durable_run *r);
 void run_items_settle_rest(struct durable_run *r, enum item_error error);
 /* Adds some of these errors. Clears r->settling when there are no more. */
 void run_items_settle_some(struct durable_run *r);
+
+/* Whether the values must be reduced before the end is recorded. */
+bool run_reduce_is_due(const struct durable_run *r);
+/* Reduces more of the values. Calls run_record_flush() at the end. */
+void run_reduce_go_on(struct durable_run *r);
+/* Gives up what is under way. */
+void run_reduce_release(struct durable_run *r);
 
 /* Call it after answers were added. Records them if there are enough. */
 void run_record_collected(struct durable_run *r);

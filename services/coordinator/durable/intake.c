@@ -398,8 +398,6 @@ static void on_body_end(struct http_exchange *x)
         refuse_body(t);
     else if (!read_spec(t, t->splitter.items_seen, &err))
         refuse_at(t, err.status, err.pointer, err.detail);
-    else if (t->spec.reduce != REDUCE_NONE)
-        refuse_at(t, 400, "/reduce", "a durable job cannot be reduced yet: send the job without the header Prefer");
     else
         check_tasks(t);
 }

@@ -53,6 +53,7 @@ static void add_time(struct buf *out, const char *name, int64_t ms)
 /* Only some calls to the store return the options. */
 static void add_options(struct buf *out, const struct stored_job *job)
 {
+    bool has_ended = stored_state_is_end(job->state);
     struct jobspec spec = {0};
     enum idempotency idempotent;
     char err[256];
@@ -61,6 +62,7 @@ static void add_options(struct buf *out, const struct stored_job *job)
         stored_options_change(&spec, job->changes);
         buf_add_str(out, ",\"options\":");
         jobspec_write_changeable(&spec, out);
+        if (spec.reduce != REDUCE_NONE && has_ended) add_json(out, "result", job->result, "null");
     }
     jobspec_release(&spec);
 }
@@ -113,11 +115,20 @@ void job_document_write_end_line(struct buf *out, const struct stored_job *job, 
     buf_add_str(out, "}\n");
 }
 
-void job_document_write_head(struct buf *out, const struct stored_job *job)
+void job_document_write_head(struct buf *out, const struct stored_job *job, bool is_reduced)
 {
     buf_addf(out, "{\"id\":\"%s\",", job->id);
     add_outcome(out, job, false);
-    buf_add_str(out, ",\"results\":[");
+    if (is_reduced) add_json(out, "result", job->result, "null");
+    buf_add_str(out, is_reduced ? ",\"errors\":[" : ",\"results\":[");
+}
+
+void job_document_write_result_line(struct buf *out, const struct stored_job *job)
+{
+    if (!job->result) return;
+    buf_add_str(out, "{\"type\":\"result\",\"value\":");
+    buf_add_str(out, job->result);
+    buf_add_str(out, "}\n");
 }
 
 void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms)

@@ -20,10 +20,12 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
 /* Appends {"type":"end",...}. `removed`: the job was removed from the store before all its answers were read. If
  * `removed` is false, the job must have ended. */
 void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed);
-/* The first function appends the document of a synchronous job up to its results. The second one appends the rest after
- * its errors. */
-void job_document_write_head(struct buf *out, const struct stored_job *job);
+/* Appends the beginning of the document of a synchronous job: up to its results, or up to its errors if the job is
+ * reduced. And its end, from the end of its errors on. */
+void job_document_write_head(struct buf *out, const struct stored_job *job, bool is_reduced);
 void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms);
+/* Appends {"type":"result","value":...}, if the job has a result. */
+void job_document_write_result_line(struct buf *out, const struct stored_job *job);
 /* Appends {"type":"progress",...}. */
 void job_document_write_progress_line(struct buf *out, const struct stored_job *job);
 

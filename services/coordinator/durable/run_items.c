@@ -210,8 +210,8 @@ static void on_block(struct store_call *call)
 {
     struct durable_run *r = call->data;
     bool is_damaged = call->status == STORE_BROKEN || call->status == STORE_NOT_FOUND;
-    if (is_damaged && r->state == RUN_RUNNING) {
-        fail(r, "%s", call->error);
+    if (is_damaged) {
+        if (r->state == RUN_RUNNING) fail(r, "%s", call->error);
         run_call_free(&r->reading);
         return;
     }

@@ -120,6 +120,8 @@ static void write_end(struct durable_run *r, const struct block *last)
     set_counts(r, job);
     job->state = r->end_state;
     if (r->end_reason[0]) job->reason = xstrndup(r->end_reason, strlen(r->end_reason));
+    job->result = r->result;
+    r->result = NULL;
     run_call_start(r, &r->writing);
 }
 
@@ -163,7 +165,8 @@ void run_record_flush(struct durable_run *r)
     if (r->collected_ns && !ending && !is_due(r)) return;
     if (r->settling && recorder_bytes(&r->recorder) < BLOCK_BYTES) run_items_settle_some(r);
     bool has_block = recorder_take(&r->recorder, &b);
-    bool is_last = ending && !r->handing_back && !r->settling && recorder_bytes(&r->recorder) == 0;
+    bool is_last =
+        ending && !r->handing_back && !r->settling && recorder_bytes(&r->recorder) == 0 && !run_reduce_is_due(r);
     if (has_block && is_last && r->unsent.count == 0) {
         write_end(r, &b);
     } else if (has_block) {
@@ -173,6 +176,8 @@ void run_record_flush(struct durable_run *r)
         return; /* the items of this call are unsent, too */
     } else if (ending && r->unsent.count > 0) {
         write_unsent(r);
+    } else if (run_reduce_is_due(r)) {
+        run_reduce_go_on(r);
     } else if (ending) {
         write_end(r, &b);
     } else {

@@ -76,7 +76,7 @@ struct jobspec {
 
 /* The level of options that this fantail can run. A new option of durable jobs that an older fantail must not ignore
  * has the next level, and jobspec_fields.c has it as the option's `needs`. */
-#define JOBSPEC_LEVEL 0u
+#define JOBSPEC_LEVEL 1u
 
 struct jobspec_error {
     int status;       /* 400, or 404 for a name that no task can have */

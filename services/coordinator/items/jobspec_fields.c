@@ -43,7 +43,7 @@ const struct field jobspec_fields[] = {
     {"hedge.max_extra_percent", FIELD_NUMBER, AT(hedge_max_extra_percent), 0, 100},
     {"tolerated_failure_count", FIELD_INT, AT(tolerated_failure_count), 0, MAX_WHOLE, .nullable = true},
     {"tolerated_failure_percentage", FIELD_NUMBER, AT(tolerated_failure_percentage), 0, 100},
-    {"reduce", FIELD_WORD, AT(reduce), WORDS(reduce_words)},
+    {"reduce", FIELD_WORD, AT(reduce), WORDS(reduce_words), .needs = 1},
     {"reduce.task", FIELD_TASK, AT(reduce_task)},
     {"reduce.fan_in", FIELD_INT, AT(reduce_fan_in), 2, 1024},
     {"labels", FIELD_LABELS, AT(labels)},

@@ -20,7 +20,12 @@ void results_begin(struct results_reader *r)
     if (r->part == PART_LINES)
         buf_addf(&r->pending, "{\"type\":\"start\",\"id\":\"%s\"}\n", r->watch.id);
     else
-        job_document_write_head(&r->pending, &r->job);
+        job_document_write_head(&r->pending, &r->job, r->is_reduced);
+    if (!r->is_reduced) return;
+    r->query.only = ONLY_ERRORS;
+    if (r->part == PART_LINES) return;
+    r->part = PART_ERRORS;
+    result_writer_init(&r->writer, RESULTS_ERRORS);
 }
 
 static bool has_errors(const struct stored_job *j)
@@ -39,6 +44,7 @@ static void begin_errors(struct results_reader *r)
 bool results_end_part(struct results_reader *r)
 {
     if (r->part == PART_LINES) {
+        if (r->is_reduced) job_document_write_result_line(&r->pending, &r->job);
         job_document_write_end_line(&r->pending, &r->job, utc_time_now(), false);
         return true;
     }

@@ -30,6 +30,8 @@ struct results_reader {
     enum results_part part;
     struct stored_job job; /* the job as it was last read */
     bool runs;             /* consecutive items with the same error get one line */
+    bool waits;            /* it is the answer to the POST of the job */
+    bool is_reduced;       /* it waits, and the job is reduced: its result stands for its values */
 
     /* The known answers. */
     struct answer_index index;

@@ -240,21 +240,22 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
 
 /* Its life. */
 
-static bool wants_runs(const struct stored_job *job)
+static void read_options(struct results_reader *r)
 {
+    const struct stored_job *job = &r->job;
     struct jobspec spec = {0};
     enum idempotency idempotent;
     char err[256];
-    bool runs = job->options && stored_options_read(job->options, &spec, &idempotent, err, sizeof err) &&
-                spec.errors == ERRORS_RUNS;
+    bool ok = job->options && stored_options_read(job->options, &spec, &idempotent, err, sizeof err);
+    r->runs = ok && spec.errors == ERRORS_RUNS;
+    r->is_reduced = ok && r->waits && spec.reduce != REDUCE_NONE;
     jobspec_release(&spec);
-    return runs;
 }
 
 void results_open(struct results_reader *r)
 {
     results_move(r, STREAM_OPEN);
-    r->runs = wants_runs(&r->job);
+    read_options(r);
     r->last_output_ns = r->last_progress_ns = now_ns();
     results_begin(r);
     http_exchange_set_header(r->exchange, HEADER_JOB, r->watch.id);
@@ -377,7 +378,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
 }
 
 static void start(struct http_exchange *x, struct job_watches *watches, const char *id,
-                  const struct results_query *query, enum results_part part)
+                  const struct results_query *query, enum results_part part, bool waits)
 {
     static const struct http_exchange_ops ops = {.pull = on_pull, .closed = on_closed};
     static const struct job_watch_ops watch_ops = {.poke = on_poke, .tick = on_tick, .drain = on_drain};
@@ -385,6 +386,7 @@ static void start(struct http_exchange *x, struct job_watches *watches, const ch
     r->exchange = x;
     r->query = *query;
     r->part = part;
+    r->waits = waits;
     r->position = query->from;
     r->ranged_answers = UINT64_MAX;
     answer_index_init(&r->index, INDEX_SPANS);
@@ -397,11 +399,11 @@ static void start(struct http_exchange *x, struct job_watches *watches, const ch
 void results_reader_handle(struct http_exchange *x, struct job_watches *watches)
 {
     struct results_query query;
-    if (results_read_query(x, &query)) start(x, watches, http_exchange_param(x, "id"), &query, PART_LINES);
+    if (results_read_query(x, &query)) start(x, watches, http_exchange_param(x, "id"), &query, PART_LINES, false);
 }
 
 void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id)
 {
     const struct results_query everything = {0};
-    start(x, watches, id, &everything, reader_takes_lines(x) ? PART_LINES : PART_VALUES);
+    start(x, watches, id, &everything, reader_takes_lines(x) ? PART_LINES : PART_VALUES, true);
 }

@@ -254,6 +254,7 @@ static void add_job(struct world *w)
         HARNESS_OPTIONS("{\"range\":{\"start\":0,\"stop\":40}}", "false", "false"),
         HARNESS_WITH("{\"tolerated_failure_count\":3}"),
         HARNESS_WITH("{\"chunk_size\":2,\"max_concurrency\":3}"),
+        HARNESS_WITH("{\"reduce\":\"concat\"}"),
     };
     char id[2] = {(char)('a' + w->jobs), '\0'};
     size_t kind = draw(w, ARRAY_SIZE(options));
@@ -317,6 +318,25 @@ static struct stored_counts count_answers(const struct recorded *all)
     return n;
 }
 
+/* The result has the values in the order of their items, whatever happened to the coordinators. */
+static void check_result(const struct fake_job *j, const struct recorded *all)
+{
+    struct buf wanted = {0};
+    if (!strstr(j->job.options, "reduce")) return;
+    if (j->job.state == STORED_CANCELLED && !j->job.result) return; /* nobody ran it when it was cancelled */
+    cr_assert_not_null(j->job.result, "job %s has no result", j->job.id);
+    for (size_t i = 0; i < ITEMS_MAX; i++) {
+        if (!all->lines[i] || strncmp(all->lines[i], "{\"value\":\"", 10) != 0) continue;
+        buf_add(&wanted, all->lines[i] + 10, strlen(all->lines[i]) - 12);
+    }
+    cr_assert_eq(j->job.result[0], j->job.counts.succeeded ? '"' : 'n');
+    if (j->job.counts.succeeded)
+        cr_assert_eq(strncmp(j->job.result + 1, buf_cstr(&wanted), wanted.len), 0, "job %s: %s", j->job.id,
+                     j->job.result);
+    if (j->job.counts.succeeded) cr_assert_eq(strlen(j->job.result), wanted.len + 2);
+    buf_release(&wanted);
+}
+
 static void check_job(struct world *w, const struct fake_job *j)
 {
     static struct recorded all;
@@ -326,6 +346,7 @@ static void check_job(struct world *w, const struct fake_job *j)
         note_answers(&all, &j->blocks[i]);
     }
     struct stored_counts n = count_answers(&all);
+    check_result(j, &all);
     cr_assert(stored_state_is_end(j->job.state), "job %s is %s", j->job.id, stored_state_name(j->job.state));
     cr_assert_eq(said->succeeded, n.succeeded, "job %s: %d values are counted, %d are there", j->job.id,
                  (int)said->succeeded, (int)n.succeeded);

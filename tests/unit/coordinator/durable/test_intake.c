@@ -118,7 +118,7 @@ Test(intake, wrong_bodies_leave_no_job)
                  {"{\"task\":\"echo\"}", "items", 400},
                  {"", "", 400},
                  {"{\"task\":\"echo\",\"items\":[1],\"unheard_of\":1}", "field", 400},
-                 {"{\"task\":\"echo\",\"reduce\":\"sum\",\"items\":[1]}", "the header Prefer", 400},
+                 {"{\"task\":\"echo\",\"notify\":{\"url\":\"https://a\"},\"items\":[1]}", "--notify-allow", 400},
                  {"{\"task\":\"echo\",\"labels\":7,\"items\":[1]}", "labels", 400}};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct bench b;

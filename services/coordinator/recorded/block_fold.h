@@ -1,0 +1,51 @@
+/*
+ * Reduces the recorded values of a job, in the order of its items, to one value. It says which blocks of the store it
+ * needs, and holds a few of them, whatever the size of the job. It uses the reducers of synchronous jobs (reduce.h), so
+ * the results are the same. Pure. Owner: the struct that embeds it.
+ *
+ *     for (;;) switch (block_fold_step(&f, budget)) {
+ *     case BLOCK_FOLD_RANGES: read the ranges of all blocks, block_fold_add_ranges() for each, block_fold_has_ranges()
+ *     case BLOCK_FOLD_BLOCK:  read the block f.wanted, and block_fold_add()
+ *     case BLOCK_FOLD_MORE:   call block_fold_step() again, later
+ *     case BLOCK_FOLD_DONE:   the result is block_fold_result()
+ *     case BLOCK_FOLD_FAILED: f.error says why
+ *     }
+ */
+#ifndef FANTAIL_COORDINATOR_RECORDED_BLOCK_FOLD_H
+#define FANTAIL_COORDINATOR_RECORDED_BLOCK_FOLD_H
+
+#include "coordinator/answers/reduce.h"
+#include "coordinator/recorded/answer_index.h"
+#include "coordinator/recorded/block_cache.h"
+
+enum block_fold_state { BLOCK_FOLD_RANGES, BLOCK_FOLD_BLOCK, BLOCK_FOLD_MORE, BLOCK_FOLD_DONE, BLOCK_FOLD_FAILED };
+
+struct block_fold {
+    uint64_t wanted; /* the block that is needed */
+    char error[160];
+
+    /* Private. */
+    struct reduction reduction;
+    struct answer_index index;
+    struct block_cache cache;
+    bool has_ranges;   /* the index has the ranges of all blocks, as far as it has room */
+    uint64_t position; /* the item whose value is folded next */
+    unsigned spans;    /* that were folded */
+};
+
+/* `max_spans` limits the index (0: no limit), and `max_bytes` the result. */
+void block_fold_init(struct block_fold *f, enum job_reduce kind, size_t max_spans, size_t max_bytes);
+/* Releasing a zeroed fold is fine. */
+void block_fold_release(struct block_fold *f);
+/* Returns false if the ranges of the block overlap. */
+MUST_CHECK bool block_fold_add_ranges(struct block_fold *f, const struct block *b);
+/* The ranges of all blocks were added. */
+void block_fold_has_ranges(struct block_fold *f);
+/* Takes the lines of the block. */
+void block_fold_add(struct block_fold *f, struct block *b);
+/* Folds about `budget` bytes, which must be more than a line costs: 64. */
+MUST_CHECK enum block_fold_state block_fold_step(struct block_fold *f, size_t budget);
+/* The result is borrowed. */
+struct json_slice block_fold_result(struct block_fold *f);
+
+#endif
