@@ -137,7 +137,8 @@ static void post(struct attempt *a)
     buf_addf(&a->lines[1], "webhook-timestamp: %lld", (long long)unix_s);
     buf_add_str(&a->lines[2], "webhook-signature: ");
     notice_keys_sign(&n->keys, a->notice.id, unix_s, &a->body, &a->lines[2]);
-    const char *const headers[] = {"Content-Type: application/json", "User-Agent: fantail/" FANTAIL_VERSION,
+    static const char user_agent[] = "User-Agent: fantail/" FANTAIL_VERSION;
+    const char *const headers[] = {"Content-Type: application/json", user_agent,
                                    buf_cstr(&a->lines[0]),           buf_cstr(&a->lines[1]),
                                    buf_cstr(&a->lines[2]),           NULL};
     a->deadline_ns = now_ns() + ATTEMPT_NS;
