@@ -393,6 +393,15 @@ class CutOff(CliTest):
                     self.assertEqual(ended.status, 3, ended)
                     self.assertIn(words if order == "input" or not indexes else b"item", ended.err)
 
+    def test_a_line_with_only_white_space_needs_no_answer(self):
+        lines = [{"type": "result", "index": i, "value": i} for i in range(3)]
+        for blank in " ", "\t", "\r":
+            for count, status in (1, 3), (2, 0), (3, 3):
+                with self.subTest(blank=blank, answers=count):
+                    url, _ = self.serve([[*lines[:count], {"type": "end", "status": "succeeded"}]])
+                    ended = self.cli("map", "x", "--url", url, stdin=f"1\n{blank}\n2\n")
+                    self.assertEqual(ended.status, status, ended)
+
     def test_items_without_an_answer_are_sent_again(self):
         def value(index, what):
             return {"type": "result", "index": index, "value": what}

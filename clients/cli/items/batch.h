@@ -19,6 +19,7 @@ struct batch {
     char *data; /* owned by the holder of the batch */
     size_t len, alloc;
     uint64_t lines; /* lines that are not empty, for the progress line; batch_count() is exact */
+    bool has_space; /* has white space other than newlines, so lines that are not empty may still be blank */
     bool too_long;  /* the batch is the beginning of one line of more than LIMIT_ITEM_BYTES */
 };
 

@@ -118,6 +118,11 @@ static size_t drop_line(struct input *in, size_t n)
     return rest;
 }
 
+static bool has_space(const char *data, size_t len)
+{
+    return memchr(data, ' ', len) || memchr(data, '\t', len) || memchr(data, '\r', len);
+}
+
 static void bytes_came(struct input *in, size_t n)
 {
     struct batch *b = &in->filling;
@@ -127,6 +132,7 @@ static void bytes_came(struct input *in, size_t n)
     in->bytes += n;
     in->lines += lines;
     b->lines += lines;
+    b->has_space = b->has_space || has_space(fresh, n);
     if (last) {
         in->cut = (size_t)(last + 1 - b->data);
         in->cut_lines = b->lines;
@@ -244,6 +250,7 @@ void input_cut(struct input *in, struct batch *b)
     batch_reserve(&next, rest);
     if (rest) memcpy(next.data, in->filling.data + in->cut, rest);
     next.len = rest;
+    next.has_space = in->filling.has_space; /* the rest may have it */
     if (in->filling.len >= in->target && in->target < LAST_TARGET) in->target *= 2;
     *b = in->filling;
     b->len = in->cut;

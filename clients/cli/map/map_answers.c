@@ -24,12 +24,12 @@ static void print_text(struct map_run *run, const char *value, size_t len)
     }
 }
 
-static void print_value(struct map_run *run, const struct result_line *r)
+static void print_value(struct map_run *run, struct json_slice value)
 {
     if (run->options->values_are_text)
-        print_text(run, r->body, r->len);
+        print_text(run, value.data, value.len);
     else
-        output_line(&run->output, r->body, r->len);
+        output_line(&run->output, value.data, value.len);
 }
 
 /* `error` is the error object. `item` is the item's line, for the --errors file; it may be empty. */
@@ -162,7 +162,7 @@ static void handle_rare_line(struct map_run *run, struct map_job *j, const struc
     if (!map_answers_check_line(run, r)) return;
     switch (r->kind) {
     case RESULT_VALUE: /* the value of --reduce, which has no index */
-        print_value(run, r);
+        print_value(run, (struct json_slice){r->body, r->len});
         run->reduction.printed = true;
         break;
     case RESULT_ERROR:
@@ -179,15 +179,20 @@ static void handle_rare_line(struct map_run *run, struct map_job *j, const struc
     }
 }
 
+static inline void add_value(struct map_run *run, struct map_job *j, uint64_t index, struct json_slice value)
+{
+    if (!note_answer(run, j, index)) return;
+    print_value(run, value);
+    j->answered++;
+    run->done++;
+}
+
 void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
-    if (r->kind != RESULT_VALUE || !r->has_index) {
+    if (r->kind == RESULT_VALUE && r->has_index)
+        add_value(run, j, r->index, (struct json_slice){r->body, r->len});
+    else
         handle_rare_line(run, j, r);
-    } else if (note_answer(run, j, r->index)) {
-        print_value(run, r);
-        j->answered++;
-        run->done++;
-    }
 }
 
 /* Returns whether the line is the first one of a tail that must be held. */
@@ -196,6 +201,15 @@ static bool begins_tail(struct map_job *j, const struct result_line *r)
     if (r->kind != RESULT_ERROR || j->tail != MAP_TAIL_NONE) return false;
     if (result_line_cut(r) != RESULT_NOT_CUT) j->tail = MAP_TAIL_HELD;
     return j->tail == MAP_TAIL_HELD;
+}
+
+/* Prints any line but the usual one. Returns false if the line begins a tail. */
+static bool print_unusual_line(struct map_run *run, struct map_job *j, const char *line, size_t len)
+{
+    struct result_line r = result_line_read_slowly(line, len);
+    if (begins_tail(j, &r)) return false;
+    map_answers_print_line(run, j, &r);
+    return true;
 }
 
 void map_answers_print(struct map_run *run, struct map_job *j)
@@ -211,9 +225,13 @@ void map_answers_print(struct map_run *run, struct map_job *j)
             break;
         }
         scanned = 0;
-        struct result_line r = result_line_read(at, (size_t)(newline - at));
-        if (begins_tail(j, &r)) break;
-        map_answers_print_line(run, j, &r);
+        uint64_t index;
+        struct json_slice value;
+        size_t len = (size_t)(newline - at);
+        if (result_line_read_value(at, len, &index, &value))
+            add_value(run, j, index, value);
+        else if (!print_unusual_line(run, j, at, len))
+            break;
         at = newline + 1;
         if (output_failed(&run->output)) break;
     }

@@ -72,9 +72,16 @@ static bool has_surplus(struct map_run *run, struct map_job *j)
     return batch_seek(&j->batch, run->input.skip_blank, j->answered - 1, &j->seek_index, &j->seek_offset) >= end;
 }
 
+/* Whether the batch has as many items as answers, found without a search for the items. */
+static bool has_as_many_answers(const struct map_run *run, const struct map_job *j)
+{
+    bool lines_are_items = !j->ends_at_bad && !(run->input.skip_blank && j->batch.has_space);
+    return run->options->order == MAP_ORDER_INPUT && lines_are_items && j->answered == j->batch.lines;
+}
+
 bool map_cut_check_whole(struct map_run *run, struct map_job *j)
 {
-    if (run->options->reduce) return true;
+    if (run->options->reduce || has_as_many_answers(run, j)) return true;
     bool lacks = has_unanswered(run, j);
     if (!lacks && !has_surplus(run, j)) return true;
     map_run_fail(run, lacks ? "the service ended the job, but it left out the answers to some items"

@@ -34,21 +34,31 @@ enum result_cut result_line_cut(const struct result_line *r);
 /* Reads any line. `len` does not count the newline. */
 struct result_line result_line_read_slowly(const char *line, size_t len);
 
-/* Reads a line. A line of exactly the form {"type":"result","index":N,"value":V}, as nearly all are, takes a fast
- * path. */
-static inline struct result_line result_line_read(const char *line, size_t len)
+/* Reads a line of exactly the form {"type":"result","index":N,"value":V}, as nearly all are. Returns false if the line
+ * has another form. */
+static inline bool result_line_read_value(const char *line, size_t len, uint64_t *index, struct json_slice *value)
 {
     static const char head[] = "{\"type\":\"result\",\"index\":", middle[] = ",\"value\":";
     const size_t head_len = sizeof(head) - 1, middle_len = sizeof(middle) - 1;
-    if (len < head_len + middle_len + 2 || memcmp(line, head, head_len) != 0) return result_line_read_slowly(line, len);
+    if (len < head_len + middle_len + 2 || memcmp(line, head, head_len) != 0) return false;
     const char *at = line + head_len, *end = line + len - 1;
-    uint64_t index = 0;
-    for (; *at >= '0' && *at <= '9'; at++) index = index * 10 + (uint64_t)(*at - '0');
-    if (end - at <= (ptrdiff_t)middle_len || memcmp(at, middle, middle_len) != 0 || *end != '}')
-        return result_line_read_slowly(line, len);
+    uint64_t n = 0;
+    for (; *at >= '0' && *at <= '9'; at++) n = n * 10 + (uint64_t)(*at - '0');
+    if (end - at <= (ptrdiff_t)middle_len || memcmp(at, middle, middle_len) != 0 || *end != '}') return false;
     at += middle_len;
+    *index = n;
+    *value = (struct json_slice){at, (size_t)(end - at)};
+    return true;
+}
+
+/* Reads any line, and the usual form quickly. */
+static inline struct result_line result_line_read(const char *line, size_t len)
+{
+    uint64_t index;
+    struct json_slice value;
+    if (!result_line_read_value(line, len, &index, &value)) return result_line_read_slowly(line, len);
     return (struct result_line){
-        .kind = RESULT_VALUE, .has_index = true, .index = index, .body = at, .len = (size_t)(end - at)};
+        .kind = RESULT_VALUE, .has_index = true, .index = index, .body = value.data, .len = value.len};
 }
 
 #endif

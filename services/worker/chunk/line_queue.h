@@ -11,8 +11,8 @@
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 
-#define LINE_QUEUE_LONG_BYTES  ((size_t)64 * KIB) /* shorter lines are copied into the last block */
-#define LINE_QUEUE_BLOCK_BYTES ((size_t)1 * MIB)  /* a block with copied lines grows to this size, or to one line */
+#define LINE_QUEUE_LONG_BYTES  ((size_t)64 * KIB)  /* shorter lines are copied into the last block */
+#define LINE_QUEUE_BLOCK_BYTES ((size_t)128 * KIB) /* a block with copied lines grows to this size, or to one line */
 
 struct line_block;
 

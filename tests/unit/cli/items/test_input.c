@@ -62,6 +62,25 @@ static void assert_next(struct input *in, struct batch *b, uint64_t items_max, c
     cr_assert_arr_eq(b->data, wanted, b->len);
 }
 
+Test(input, a_batch_says_whether_it_may_have_blank_lines)
+{
+    static const char *const inputs[] = {"1\n\n2\n", "1\n \n", "\t\n", "1\r\n"};
+    for (size_t i = 0; i < ARRAY_SIZE(inputs); i++) {
+        struct input in;
+        struct batch b = {0};
+        int fd = memfd_create("lines", 0);
+        cr_assert_eq(write(fd, inputs[i], strlen(inputs[i])), (ssize_t)strlen(inputs[i]));
+        cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+        input_init(&in, fd, INPUT_JSON);
+        while (!in.ended) input_read(&in, 0);
+        input_cut(&in, &b);
+        cr_assert_eq(b.has_space, i > 0, "%s", inputs[i]);
+        input_release(&in);
+        free(b.data);
+        close(fd);
+    }
+}
+
 Test(input, a_batch_may_have_only_some_of_the_lines)
 {
     struct input in;
