@@ -141,6 +141,11 @@ class Run(FantailTest):
         self.assertEqual(words[1], "--only headers,unit,integration,sim,fuzz --build 'build x' --units common/base/test_buf "
                                    "--files test_x.py:Class.test_y test_z.py --sim-seeds 7 --fuzzers fuzz_jobspec")
 
+    def test_a_named_test_runs_without_the_other_kinds(self):
+        ended = subprocess.run([self.RUN, "--files", "test_checks.py:NoSuchClass"], capture_output=True, text=True, timeout=600)
+        kinds = [line for line in ended.stdout.splitlines() if line.startswith("== ")]
+        self.assertTrue(kinds and all(line.startswith(("== Programs", "== Python tests")) for line in kinds), ended)
+
     def test_a_name_that_is_not_there_is_no_success(self):
         for arguments in (["--units", "test_nothing"], ["--files", "test_nothing.py"], ["--fuzzers", "fuzz_nothing"],
                           ["--only", "nothing"], ["--match", "nothing"]):
