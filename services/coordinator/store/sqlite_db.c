@@ -1,4 +1,5 @@
 /* Opens and closes a connection. */
+#include <errno.h>
 #include <inttypes.h>
 
 #include "common/base/limits.h"
@@ -48,7 +49,10 @@ bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err
     if (is_told && strcmp(mode, "wal") == 0) return true;
     snprintf(err, err_size, "cannot open the job store %s: %s", path,
              is_told ? "its file system cannot have a write-ahead log" : sqlite3_errmsg(d->db));
+    sqlite_set_errno(d->db);
+    int error = errno;
     sqlite_db_close(d);
+    errno = error;
     return false;
 }
 

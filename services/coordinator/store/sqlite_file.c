@@ -113,8 +113,10 @@ static bool fill_new(const char *name, char *err, size_t err_size)
     bool ok = sqlite3_open_v2(name, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
     if (!ok) refuse(err, err_size, "cannot make %s: %s", name, sqlite3_errmsg(db));
     ok = ok && sqlite_schema_make(db, name, err, err_size);
+    int error = errno;
     sqlite3_close(db);
     if (!ok) unlink(name);
+    errno = error;
     return ok;
 }
 

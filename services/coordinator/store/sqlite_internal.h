@@ -162,6 +162,11 @@ MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
  * system. Call it again until d->untidy is false. After a failure, the next call that drops blocks starts it again. */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle);
 
+/* Sets errno to ENOSPC if the last call has failed because the disk is full, otherwise to 0. */
+void sqlite_set_errno(sqlite3 *db);
+
+/* The functions that open a file leave ENOSPC in errno if they fail because the disk is full. */
+
 /* sqlite_file.c: refuses a file that is not fantail's; makes the file if there is none. */
 MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size);
 /* sqlite_schema.c: makes the schema of a new file, and brings an older schema to this version. */

@@ -6,6 +6,8 @@
  * The options of a job are in a separate table, because they may have megabytes, and SQLite writes a whole row when one
  * of its columns changes. The lines of a block are its last column, so the other columns are read without them.
  */
+#include <errno.h>
+
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
@@ -107,9 +109,14 @@ static int64_t number_of(sqlite3 *db, const char *sql)
     return n;
 }
 
+/* Also rolls back a transaction that is open. */
 static bool tell(sqlite3 *db, const char *path, const char *what, char *err, size_t err_size)
 {
     snprintf(err, err_size, "the job store %s cannot be %s: %s", path, what, sqlite3_errmsg(db));
+    sqlite_set_errno(db);
+    int error = errno;
+    execute(db, "ROLLBACK");
+    errno = error;
     return false;
 }
 
@@ -132,9 +139,7 @@ bool sqlite_schema_forward(sqlite3 *db, const char *path, char *err, size_t err_
         ok = execute(db, versions[i]) && execute(db, set_version);
     }
     if (ok && execute(db, "COMMIT")) return true;
-    tell(db, path, "brought to this version's schema", err, err_size);
-    execute(db, "ROLLBACK");
-    return false;
+    return tell(db, path, "brought to this version's schema", err, err_size);
 }
 
 bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_size)
@@ -149,7 +154,5 @@ bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_siz
 bool sqlite_schema_recover(sqlite3 *db, const char *path, char *err, size_t err_size)
 {
     if (execute(db, "BEGIN IMMEDIATE") && execute(db, recover_text) && execute(db, "COMMIT")) return true;
-    tell(db, path, "used", err, err_size);
-    execute(db, "ROLLBACK");
-    return false;
+    return tell(db, path, "used", err, err_size);
 }

@@ -212,6 +212,11 @@ static enum store_status status_of(int rc, int system_error)
     }
 }
 
+void sqlite_set_errno(sqlite3 *db)
+{
+    errno = status_of(sqlite3_extended_errcode(db), sqlite3_system_errno(db)) == STORE_FULL ? ENOSPC : 0;
+}
+
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call)
 {
     store_call_clear(call);

@@ -258,6 +258,7 @@ struct store_ops {
 struct store_metrics {
     uint64_t *calls[STORE_STATUS_COUNT];
     struct metric_histogram *seconds;
+    int64_t *waits_for_room; /* 1: the store could not be opened, because its disk is full */
 };
 /* The first member of each back end's own struct. */
 struct store {
@@ -274,7 +275,9 @@ enum store_status store_refuse(struct store_call *call, enum store_status status
 
 /* Opens the file of sqlite:PATH, and makes it if there is none. Returns NULL and one sentence if the file cannot be
  * used: it is damaged, is not fantail's, has a newer schema, or another process has it open (the sentence names its
- * pid). The same happens if the threads cannot be started. `max_bytes` limits the size of the file; 0: no limit. */
+ * pid). The same happens if the threads cannot be started. If only its disk is full, the
+ * store is opened when there is room, and until then calls end as STORE_FULL. `max_bytes` limits the size of the file;
+ * 0: no limit. */
 MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,
                                            size_t err_size);
 

@@ -152,6 +152,8 @@ void store_register_metrics(struct store_metrics *m)
     memcpy(list, names, sizeof list);
     metric_counters("fantail_store_calls_total", "Calls to the job store, by their status.", "status", list,
                     STORE_STATUS_COUNT, m->calls);
+    m->waits_for_room = metric_gauge("fantail_store_waits_for_room",
+                                     "1 while the job store is not open because its disk is full.", NULL);
     m->seconds = metric_histogram("fantail_store_call_seconds",
                                   "Time from the start of a call to the job store until it was done.", NULL);
 }

@@ -5,20 +5,29 @@
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
  * fails. A call that is refused (STORE_CONFLICT and the like) has changed nothing and does not disturb the others.
  */
+#include <errno.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "common/base/limits.h"
+#include "common/observe/log.h"
 #include "coordinator/store/sqlite_internal.h"
 #include "coordinator/store/store_threads.h"
 
 #define TIDY_EVERY_NS     (100 * NS_PER_MS) /* the pause between two steps of a removal while calls wait */
 #define QUICK_CHECK_BYTES (64 * MIB)        /* a file of at most this size is checked as a whole when it is opened */
 
+#define OPEN_AGAIN_NS NS_PER_S
+
+/* If the disk is full when the store is opened, the writer opens it later. Until then all calls are refused. */
 struct sqlite_store {
     struct store_threads threads;
     char *path;
+    uint64_t max_bytes;
     int lock_fd;
     struct sqlite_db writer, reader; /* each is used by its thread */
+    atomic_bool is_open;
+    bool waits; /* of the thread of the loop: it has not told that the store is open */
 };
 
 typedef enum store_status run_call(struct sqlite_db *d, struct store_call *c);
@@ -87,6 +96,36 @@ static void run_batch(struct store_side *side, struct sqlite_db *d, struct store
     }
 }
 
+static void refuse_all(struct store_batch *b)
+{
+    for (struct list_link *k = list_next(&b->calls, NULL); k; k = list_next(&b->calls, k)) {
+        struct store_call *c = store_call_of(k);
+        store_call_clear(c);
+        c->status = store_refuse(c, STORE_FULL, "the job store cannot be opened: its disk is full");
+    }
+}
+
+static bool open_all(struct sqlite_store *s, char *err, size_t err_size);
+
+/* Refuses calls until the store is open or closes. */
+static void open_later(struct store_side *side, struct sqlite_store *s)
+{
+    uint64_t tried_ns = now_ns();
+    struct store_batch b;
+    char err[512];
+    store_threads_poke(&s->threads);
+    while (!atomic_load(&s->is_open) && !store_side_is_closing(side)) {
+        if (store_side_take(side, &b, OPEN_AGAIN_NS)) {
+            refuse_all(&b);
+            store_side_report(side, &b.calls);
+        }
+        if (now_ns() - tried_ns < OPEN_AGAIN_NS) continue;
+        if (open_all(s, err, sizeof err)) atomic_store(&s->is_open, true);
+        tried_ns = now_ns();
+    }
+    store_threads_poke(&s->threads);
+}
+
 static void run_writer(void *arg)
 {
     struct store_side *side = arg;
@@ -94,11 +133,15 @@ static void run_writer(void *arg)
     struct sqlite_db *d = &s->writer;
     uint64_t tidied_ns = 0;
     struct store_batch b;
+    if (!atomic_load(&s->is_open)) open_later(side, s);
     for (;;) {
         bool has_calls = store_side_take(side, &b, d->untidy ? 0 : STORE_WAIT_FOREVER);
         if (store_side_is_closing(side)) d->untidy = false; /* the next process goes on with the removal */
         if (!has_calls && !d->untidy) break;
-        if (has_calls) {
+        if (has_calls && !atomic_load(&s->is_open)) {
+            refuse_all(&b);
+            store_side_report(side, &b.calls);
+        } else if (has_calls) {
             run_batch(side, d, &b);
             store_side_report(side, &b.calls);
         }
@@ -121,6 +164,11 @@ static void run_reader(void *arg)
     struct list one;
     list_init(&one);
     while (store_side_take(side, &b, STORE_WAIT_FOREVER)) {
+        if (!atomic_load(&s->is_open)) {
+            refuse_all(&b);
+            store_side_report(side, &b.calls);
+            continue;
+        }
         for (struct list_link *k; (k = list_next(&b.calls, NULL));) {
             run_alone(&s->reader, store_call_of(k));
             list_remove(&b.calls, k);
@@ -136,12 +184,22 @@ static void release(struct store_threads *t)
 {
     struct sqlite_store *s = store_of(t);
     store_threads_release(t);
-    close(s->lock_fd);
+    if (s->lock_fd >= 0) close(s->lock_fd);
     free(s->path);
     free(s);
 }
 
-static struct sqlite_store *new_store(const char *path)
+/* On the thread of the loop. */
+static void tell(struct store_threads *t)
+{
+    struct sqlite_store *s = store_of(t);
+    bool was_waiting = s->waits;
+    s->waits = !atomic_load(&s->is_open);
+    if (was_waiting && !s->waits) log_info("the job store is open: its disk has room again", LOG_STR("path", s->path));
+    if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits;
+}
+
+static struct sqlite_store *new_store(const char *path, uint64_t max_bytes)
 {
     struct sqlite_store *s = xcalloc(1, sizeof *s);
     s->lock_fd = -1;
@@ -151,6 +209,8 @@ static struct sqlite_store *new_store(const char *path)
     snprintf(s->path, size, "%s%s", strchr(path, '/') ? "" : "./", path);
     store_threads_init(&s->threads);
     s->threads.freed = release;
+    s->threads.poked = tell;
+    s->max_bytes = max_bytes;
     return s;
 }
 
@@ -168,15 +228,31 @@ static bool open_connections(struct sqlite_store *s, uint64_t max_bytes, char *e
     return true;
 }
 
+/* If it fails because the disk is full, errno is ENOSPC. */
+static bool open_all(struct sqlite_store *s, char *err, size_t err_size)
+{
+    errno = 0;
+    if (sqlite_file_prepare(s->path, &s->lock_fd, err, err_size) && open_connections(s, s->max_bytes, err, err_size))
+        return true;
+    bool is_full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+    sqlite_db_close(&s->writer);
+    sqlite_db_close(&s->reader);
+    if (s->lock_fd >= 0) close(s->lock_fd);
+    s->lock_fd = -1;
+    errno = is_full ? ENOSPC : 0;
+    return false;
+}
+
 struct store *store_sqlite_open(uv_loop_t *loop, const char *path, uint64_t max_bytes, char *err, size_t err_size)
 {
-    struct sqlite_store *s = new_store(path);
-    if (!sqlite_file_prepare(s->path, &s->lock_fd, err, err_size) || !open_connections(s, max_bytes, err, err_size)) {
-        sqlite_db_close(&s->writer);
-        sqlite_db_close(&s->reader);
+    struct sqlite_store *s = new_store(path, max_bytes);
+    s->is_open = open_all(s, err, err_size);
+    s->waits = !s->is_open;
+    if (!s->is_open && errno != ENOSPC) {
         release(&s->threads);
         return NULL;
     }
+    if (s->waits) log_error("durable jobs are refused until the disk of the job store has room", LOG_STR("error", err));
     if (store_threads_start(&s->threads, loop, run_writer, run_reader)) return &s->threads.base;
     store_threads_explain(err, err_size);
     sqlite_db_close(&s->writer);

@@ -1,9 +1,12 @@
 /* Opens stores that the last process left in some state, and files that are refused. */
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "unit/coordinator/store/power_vfs.h"
 #include "unit/coordinator/store/store_harness.h"
 
 static void assert_refused(struct shop *s, const char *part)
@@ -345,5 +348,66 @@ Test(store_open, no_other_file_can_end_the_process_and_no_other_process_reads_th
         shop_do(&s, STORE_READ_JOB, shop_id(i), 0);
     }
     shop_release(&s);
+    assert_no_leaks();
+}
+
+/* A limit of the file size acts as a full disk. */
+static void limit_files(rlim_t bytes)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, RLIM_INFINITY}), 0);
+}
+
+static void expect_open_later(struct shop *s, void (*make_room)(void))
+{
+    struct store_call *c = shop_new_job(s, shop_id(9), NULL);
+    cr_assert_eq(shop_run(s, c), STORE_FULL);
+    cr_assert(strstr(c->error, "disk is full"), "%s", c->error);
+    cr_assert_eq(shop_do(s, STORE_READ_JOB, shop_id(1), 0), STORE_FULL);
+    make_room();
+    while (shop_run(s, c) == STORE_FULL) continue;
+    cr_assert_eq(c->status, STORE_OK, "%s", c->error);
+    store_call_free(c);
+}
+
+static void lift_limit(void)
+{
+    limit_files(RLIM_INFINITY);
+}
+
+Test(store_open, a_new_store_on_a_full_disk_is_made_when_there_is_room, .timeout = 60)
+{
+    struct shop s;
+    shop_init(&s);
+    limit_files(4096);
+    shop_open(&s);
+    shop_close(&s); /* it closes while it waits */
+    shop_open(&s);
+    expect_open_later(&s, lift_limit);
+    shop_submit(&s, shop_id(1), 0);
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+static void mend(void)
+{
+    cr_assert(power_vfs_mend());
+}
+
+Test(store_open, a_store_whose_running_jobs_cannot_be_written_is_opened_when_there_is_room, .timeout = 60)
+{
+    struct shop s;
+    shop_init(&s);
+    power_vfs_install();
+    shop_open(&s);
+    shop_submit(&s, shop_id(1), 0);
+    cr_assert_eq(shop_claim(&s, NULL), 1);
+    shop_close(&s);
+    power_vfs_fail(1, SQLITE_FULL, true);
+    shop_open(&s);
+    expect_open_later(&s, mend);
+    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING);
+    shop_release(&s);
+    power_vfs_remove();
     assert_no_leaks();
 }
