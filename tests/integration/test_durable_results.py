@@ -241,7 +241,7 @@ class Reading(SharedFleetTest):
             self.assertEqual([j["id"] for j in listed["synchronous"]], [job])
             self.assertNotIn(job, [j["id"] for j in listed["jobs"]])
             self.assertNotIn("durable", self.client.status(job))
-            self.assert_problem(self.client.ask("GET", f"/{job}/results"), 404)
+            self.assert_problem(self.client.ask("GET", f"/{job}/results"), 409)
             self.assertEqual(self.client.ask("DELETE", f"/{job}").status, 202)
             self.assertEqual(stream.line_of("end")["status"], "cancelled")
 
