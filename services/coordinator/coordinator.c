@@ -162,7 +162,8 @@ static bool start_store(struct coordinator *c, char *err, size_t err_size)
     c->durable.notify_hosts = &c->notifier.hosts;
     durable_start(&c->durable, c->loop);
     notifier_start(&c->notifier, c->loop, c->store);
-    c->watches = (struct job_watches){.store = c->store, .heartbeat_s = c->config->jobs.heartbeat_s};
+    c->watches =
+        (struct job_watches){.store = c->store, .durable = &c->durable, .heartbeat_s = c->config->jobs.heartbeat_s};
     job_watches_start(&c->watches, c->loop);
     return true;
 }

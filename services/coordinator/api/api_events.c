@@ -20,16 +20,26 @@ struct events_watch {
     bool over;                   /* the last event is pending or was sent */
     bool poked;                  /* something has changed since the open call was started */
     enum stored_state state;     /* state of the last event */
+    const char *waiting;         /* what the job waited for at the last event; NULL: it did not wait */
     char last_id[EVENT_ID_SIZE]; /* id of the last event */
     uint64_t asked_ns, sent_ns, progress_ns;
     struct buf pending;
     size_t pending_at;
 };
 
-static void write_id(char id[EVENT_ID_SIZE], const struct stored_job *j)
+static void write_id(char id[EVENT_ID_SIZE], const struct stored_job *j, const char *waiting)
 {
-    snprintf(id, EVENT_ID_SIZE, "%" PRIu64 "-%" PRIu64 "-%s-%" PRIu64, j->redrives, j->fence,
-             stored_state_name(j->state), j->counts.succeeded + j->counts.failed + j->counts.cancelled);
+    snprintf(id, EVENT_ID_SIZE, "%" PRIu64 "-%" PRIu64 "-%s-%" PRIu64 "%s%s", j->redrives, j->fence,
+             stored_state_name(j->state), j->counts.succeeded + j->counts.failed + j->counts.cancelled,
+             waiting ? "-" : "", waiting ? waiting : "");
+}
+
+/* Returns what the job waits for, as a name that lives as long as the program. NULL: it does not wait, or it does not
+ * run here. */
+static const char *waits_for(const struct events_watch *w, const struct stored_job *j)
+{
+    struct durable_live live;
+    return durable_live_of(&w->coordinator->durable, j->id, &live) ? live.waiting.reason : NULL;
 }
 
 static void free_when_over(struct events_watch *w)
@@ -49,11 +59,14 @@ static void end(struct events_watch *w)
 
 static void add_event(struct events_watch *w, const struct stored_job *j, const char *id)
 {
-    bool is_end = stored_state_is_end(j->state), is_state = !w->last_id[0] || j->state != w->state;
+    const char *waiting = waits_for(w, j);
+    bool is_end = stored_state_is_end(j->state);
+    bool is_state = !w->last_id[0] || j->state != w->state || waiting != w->waiting;
     buf_addf(&w->pending, "event: %s\nid: %s\ndata: ", is_end ? "end" : is_state ? "status" : "progress", id);
     errand_write_job(w->coordinator, &w->pending, j);
     buf_add_str(&w->pending, "\n\n");
     w->state = j->state;
+    w->waiting = waiting;
     w->sent_ns = w->progress_ns = now_ns();
     snprintf(w->last_id, sizeof w->last_id, "%s", id);
     http_exchange_wake(w->exchange);
@@ -79,11 +92,15 @@ static bool begin(struct events_watch *w, const struct stored_job *j, const char
 static void take_job(struct events_watch *w, const struct stored_job *j)
 {
     char id[EVENT_ID_SIZE];
-    write_id(id, j);
+    const char *waiting = waits_for(w, j);
+    write_id(id, j, waiting);
     if (!begin(w, j, id)) return;
-    if (strcmp(id, w->last_id) == 0) w->state = j->state; /* the client knows it */
-    if (strcmp(id, w->last_id) == 0) return;
-    bool is_due = j->state != w->state || now_ns() - w->progress_ns >= PROGRESS_GAP_NS;
+    if (strcmp(id, w->last_id) == 0) { /* the client knows it */
+        w->state = j->state;
+        w->waiting = waiting;
+        return;
+    }
+    bool is_due = j->state != w->state || waiting != w->waiting || now_ns() - w->progress_ns >= PROGRESS_GAP_NS;
     if (is_due && w->pending.len < EVENT_ID_SIZE) add_event(w, j, id); /* a slow client gets only the newest */
 }
 

@@ -212,12 +212,26 @@ void durable_change(struct durable *d, const struct stored_job *now)
     if (r) durable_run_change(r, now->changes);
 }
 
+/* No client may be connected, so the log says that the job waits. */
+void durable_note_waiting(void *durable_run)
+{
+    const struct durable_run *r = durable_run;
+    struct status_waiting waiting = job_waits_for(r->job);
+    if (r->job->waiting == SCHED_WAITING_STARTING)
+        log_info("a durable job waits for the start of its task processes", LOG_STR("job", r->stored.id));
+    else if (waiting.reason)
+        log_warn("a durable job waits", LOG_STR("job", r->stored.id), LOG_STR("task", r->stored.task),
+                 LOG_STR("reason", waiting.reason), LOG_STR("detail", waiting.detail));
+    r->durable->changed(r->durable->data, r->stored.id);
+}
+
 bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live)
 {
     const struct durable_run *r = find_run(d, id);
     const struct sched_job *sched = r && r->job ? r->job->phase.sched : NULL;
     if (!sched) return false;
     struct sched_counts n = sched_job_counts(sched);
-    *live = (struct durable_live){.retried = n.retried, .hedged = n.hedged, .eta_ns = sched_job_eta_ns(sched)};
+    *live = (struct durable_live){
+        .retried = n.retried, .hedged = n.hedged, .eta_ns = sched_job_eta_ns(sched), .waiting = job_waits_for(r->job)};
     return true;
 }

@@ -31,7 +31,8 @@ struct durable {
     struct store *store;
     struct jobs *jobs;
     const struct notify_hosts *notify_hosts; /* that a job may notify; NULL: none */
-    /* Called when answers of a job were recorded, or when the job has ended, so that waiting requests ask the store. */
+    /* Called when answers of a job were recorded, when the job began or ceased to wait, or when it has ended, so that
+     * waiting requests ask the store. */
     void (*changed)(void *data, const char *id);
     /* Called when a job has ended. NULL: nobody wants to know. */
     void (*ended)(void *data);
@@ -74,6 +75,9 @@ void durable_stop(struct durable *d);
 /* Ticks the runs soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);
 
+/* Call it when a run of this coordinator has begun or ceased to wait. Only for the code of durable_run.h. */
+void durable_note_waiting(void *durable_run);
+
 /* Call it when a job has become PENDING in the store. */
 void durable_claim_soon(struct durable *d);
 /* Cancels the job if it runs here. */
@@ -82,7 +86,7 @@ void durable_cancel(struct durable *d, const char *id);
 /* Applies the changes of `now` if the job runs here. */
 void durable_change(struct durable *d, const struct stored_job *now);
 
-/* Returns false if the job does not run here. */
+/* Returns false if the job does not run here. The strings in `live` are borrowed until the loop goes on. */
 MUST_CHECK bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live);
 
 #endif

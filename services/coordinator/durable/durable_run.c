@@ -174,7 +174,8 @@ static void on_finished(void *keeper)
     run_record_flush(r);
 }
 
-static const struct job_keeper_ops keeper_ops = {on_items_taken, on_answers_came, is_behind, lacks_memory, on_finished};
+static const struct job_keeper_ops keeper_ops = {on_items_taken, on_answers_came,      is_behind,
+                                                 lacks_memory,   durable_note_waiting, on_finished};
 
 /* Loading. */
 

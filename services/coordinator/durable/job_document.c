@@ -2,7 +2,6 @@
 
 #include "common/observe/utc_time.h"
 #include "coordinator/durable/stored_options.h"
-#include "coordinator/status/status.h"
 
 static const char removed_reason[] = "the job was removed while its results were read";
 
@@ -77,6 +76,11 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
     buf_add_char(out, ',');
     status_write_counts(out, &counts);
     if (live && live->eta_ns) buf_addf(out, ",\"eta_s\":%.3f", (double)live->eta_ns / 1e9);
+    if (live && live->waiting.reason) {
+        buf_add_str(out, ",\"waiting\":{");
+        status_write_waiting(out, &live->waiting);
+        buf_add_char(out, '}');
+    }
     buf_addf(out, ",\"elapsed_s\":%.3f,\"durable\":true", (double)elapsed_ms(job, now_ms) / 1e3);
     add_json(out, "labels", job->labels, "[]");
     buf_addf(out, ",\"priority\":%d", job->priority);
@@ -135,6 +139,13 @@ void job_document_write_tail(struct buf *out, const struct stored_job *job, int6
 {
     buf_add_str(out, "],");
     add_stats(out, job, now_ms);
+    buf_add_str(out, "}\n");
+}
+
+void job_document_write_waiting_line(struct buf *out, const struct status_waiting *waiting)
+{
+    buf_add_str(out, "{\"type\":\"waiting\",");
+    status_write_waiting(out, waiting);
     buf_add_str(out, "}\n");
 }
 

@@ -5,6 +5,7 @@
 #ifndef FANTAIL_COORDINATOR_DURABLE_JOB_DOCUMENT_H
 #define FANTAIL_COORDINATOR_DURABLE_JOB_DOCUMENT_H
 
+#include "coordinator/status/status.h"
 #include "coordinator/store/store.h"
 
 /* Facts about a running job that the store does not have. The counts of answers are never among them. Those of the
@@ -12,6 +13,7 @@
 struct durable_live {
     uint64_t retried, hedged;
     uint64_t eta_ns; /* 0: not known */
+    struct status_waiting waiting;
 };
 
 /* Appends the job document, without a newline. `now_ms` is the time in milliseconds since 1970. `live` is NULL if the
@@ -26,6 +28,8 @@ void job_document_write_head(struct buf *out, const struct stored_job *job, bool
 void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* Appends {"type":"result","value":...}, if the job has a result. */
 void job_document_write_result_line(struct buf *out, const struct stored_job *job);
+/* Appends {"type":"waiting",...}. The job must wait. */
+void job_document_write_waiting_line(struct buf *out, const struct status_waiting *waiting);
 /* Appends {"type":"progress",...}. */
 void job_document_write_progress_line(struct buf *out, const struct stored_job *job);
 

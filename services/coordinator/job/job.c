@@ -261,7 +261,7 @@ void job_open_answers(struct job *j)
     const struct answer_source source = job_is_reduced(j) ? fold_source(&j->fold) : answer_buffer_source(&j->answers);
     for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) {
         if (r->source.ops) continue;
-        if (j->waiting != SCHED_NOT_WAITING) reader_waiting(r, sched_waiting_name(j->waiting));
+        if (j->waiting != SCHED_NOT_WAITING) reader_waiting(r);
         reader_open(r, &source);
     }
 }
@@ -278,9 +278,10 @@ void job_answers_came(struct job *j)
 void job_set_waiting(struct job *j, enum sched_waiting why)
 {
     j->waiting = why;
+    if (j->keeper) j->keeper->ops->waiting_changed(j->keeper->keeper);
     if (why == SCHED_NOT_WAITING) return;
     if (why == SCHED_WAITING_NO_TASK) job_check_tasks_again(j);
-    for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_waiting(r, sched_waiting_name(why));
+    for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_waiting(r);
 }
 
 /* Its end. */
@@ -325,6 +326,13 @@ static const char *public_state(const struct job *j)
     return j->state == JOB_RUNNING ? "running" : "pending";
 }
 
+struct status_waiting job_waits_for(const struct job *j)
+{
+    const char *detail = j->jobs->fleet->connect_error.reason;
+    if (j->waiting == SCHED_NOT_WAITING || !j->phase.sched) return (struct status_waiting){0};
+    return (struct status_waiting){sched_waiting_name(j->waiting), detail[0] ? detail : NULL, j->starting};
+}
+
 struct status_job job_status(const struct job *j)
 {
     const struct sched_job *sched = j->phase.sched;
@@ -336,5 +344,6 @@ struct status_job job_status(const struct job *j)
         .counts = sched ? sched_job_counts(sched) : j->outcome.counts,
         .eta_ns = sched ? sched_job_eta_ns(sched) : 0,
         .elapsed_ns = now_ns() - j->started_ns,
+        .waiting = job_waits_for(j),
     };
 }

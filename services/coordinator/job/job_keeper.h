@@ -17,6 +17,9 @@ struct job_keeper_ops {
     /* There is no memory for an answer. Returns whether the job waits until there is, so that is_behind() is true for a
      * while; otherwise the job fails. */
     bool (*lacks_memory)(void *keeper);
+    /* The job began to wait, waits for something else, or goes on: job->waiting is set. Called from inside an action of
+     * the scheduler. */
+    void (*waiting_changed)(void *keeper);
     /* The scheduler has reported the end: job->outcome is set. Called from inside an action of the scheduler. The job
      * lives until job_let_go(). */
     void (*finished)(void *keeper);

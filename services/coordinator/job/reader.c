@@ -335,17 +335,12 @@ void reader_finish(struct reader *r)
 
 /* Control lines. */
 
-void reader_waiting(struct reader *r, const char *reason)
+void reader_waiting(struct reader *r)
 {
-    if (!r->ndjson) return;
-    const char *detail = r->job->jobs->fleet->connect_error.reason;
-    buf_addf(&r->pending, "{\"type\":\"waiting\",\"reason\":\"%s\"", reason);
-    if (r->job->waiting == SCHED_WAITING_STARTING) {
-        buf_addf(&r->pending, ",\"processes\":%llu", (unsigned long long)r->job->starting);
-    } else if (detail[0]) {
-        buf_add_str(&r->pending, ",\"detail\":");
-        buf_add_json_string(&r->pending, detail, strlen(detail));
-    }
+    struct status_waiting waiting = job_waits_for(r->job);
+    if (!r->ndjson || !waiting.reason) return;
+    buf_add_str(&r->pending, "{\"type\":\"waiting\",");
+    status_write_waiting(&r->pending, &waiting);
     buf_add_str(&r->pending, "}\n");
     reader_wake(r);
 }

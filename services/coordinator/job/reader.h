@@ -64,7 +64,7 @@ void reader_open(struct reader *r, const struct answer_source *source);
 /* Call it when answers have arrived. */
 void reader_wake(struct reader *r);
 /* Call it when the job waits. Sends {"type":"waiting","reason":...}. */
-void reader_waiting(struct reader *r, const char *reason);
+void reader_waiting(struct reader *r);
 /* Call it when the job has ended. */
 void reader_finish(struct reader *r);
 /* Call it when r->due is due. Adds a progress line or a heartbeat, unless its time has not come yet. */

@@ -12,9 +12,12 @@
 #include "coordinator/results/read_gate.h"
 #include "coordinator/store/store.h"
 
+struct durable;
+
 struct job_watches {
     /* Set these before job_watches_start(). */
-    struct store *store; /* borrowed */
+    struct store *store;           /* borrowed */
+    const struct durable *durable; /* the jobs that run here; borrowed; NULL: none */
     double heartbeat_s;
 
     bool draining;

@@ -4,6 +4,7 @@
  * memory.
  */
 #include "common/observe/utc_time.h"
+#include "coordinator/durable/durable.h"
 #include "coordinator/durable/job_document.h"
 #include "coordinator/results/results_internal.h"
 
@@ -54,6 +55,19 @@ bool results_end_part(struct results_reader *r)
         return false;
     }
     job_document_write_tail(&r->pending, &r->job, utc_time_now());
+    return true;
+}
+
+/* Only the coordinator that runs the job knows that the job waits. */
+bool results_add_waiting(struct results_reader *r)
+{
+    const struct durable *runs = r->watch.list->durable;
+    struct durable_live live = {0};
+    bool runs_here = runs && r->part == PART_LINES && !r->complete && durable_live_of(runs, r->watch.id, &live);
+    const char *before = r->waiting, *now = runs_here ? live.waiting.reason : NULL;
+    r->waiting = now;
+    if (!now || (before && strcmp(before, now) == 0)) return false;
+    job_document_write_waiting_line(&r->pending, &live.waiting);
     return true;
 }
 

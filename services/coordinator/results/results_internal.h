@@ -62,6 +62,7 @@ struct results_reader {
     struct read_gate_place place; /* set while the reader waits to read a block */
     size_t held_bytes;            /* bytes of `cache`, as counted in the gate */
     uint64_t reading_for;         /* the first item whose answer is needed from that block */
+    const char *waiting;          /* the reason of the last waiting line; NULL: the job does not wait */
     bool poked;                   /* something was recorded since the store was last asked */
     uint64_t ask_at_ns, ask_gap_ns;
     bool backs_off;        /* the last call failed, so no call is started before ask_at_ns */
@@ -96,6 +97,8 @@ void results_begin(struct results_reader *r);
 /* Call it when all answers of this part were written. Writes the text after them. Returns whether this was the last
  * part. */
 MUST_CHECK bool results_end_part(struct results_reader *r);
+/* Writes a line if the job has begun to wait for something. Returns whether it wrote one. */
+MUST_CHECK bool results_add_waiting(struct results_reader *r);
 /* Writes a heartbeat, which shows that the connection is alive. */
 void results_add_heartbeat(struct results_reader *r);
 

@@ -318,7 +318,9 @@ static void add_control_lines(struct results_reader *r, uint64_t now)
 {
     uint64_t heartbeat_ns = (uint64_t)(r->watch.list->heartbeat_s * 1e9);
     if (r->pending.len) return;
-    if (r->query.progress_ns && !r->complete && now - r->last_progress_ns >= r->query.progress_ns) {
+    if (results_add_waiting(r)) {
+        r->last_output_ns = now;
+    } else if (r->query.progress_ns && !r->complete && now - r->last_progress_ns >= r->query.progress_ns) {
         job_document_write_progress_line(&r->pending, &r->job);
         r->last_progress_ns = now;
     } else if (now - r->last_output_ns >= heartbeat_ns) {

@@ -185,6 +185,17 @@ static void write_tasks(struct buf *out, const struct status_job *job)
     buf_release(&names);
 }
 
+void status_write_waiting(struct buf *out, const struct status_waiting *w)
+{
+    buf_addf(out, "\"reason\":\"%s\"", w->reason);
+    if (strcmp(w->reason, sched_waiting_name(SCHED_WAITING_STARTING)) == 0) {
+        buf_addf(out, ",\"processes\":%llu", (unsigned long long)w->processes);
+    } else if (w->detail) {
+        buf_add_str(out, ",\"detail\":");
+        buf_add_json_string(out, w->detail, strlen(w->detail));
+    }
+}
+
 void status_write_job(struct buf *out, const struct status_job *job)
 {
     buf_addf(out, "{\"id\":\"%s\",\"status\":\"%s\",\"task\":", job->id, job->state);
@@ -192,6 +203,11 @@ void status_write_job(struct buf *out, const struct status_job *job)
     buf_add_char(out, ',');
     status_write_counts(out, &job->counts);
     if (job->eta_ns) buf_addf(out, ",\"eta_s\":%.3f", (double)job->eta_ns / 1e9);
+    if (job->waiting.reason) {
+        buf_add_str(out, ",\"waiting\":{");
+        status_write_waiting(out, &job->waiting);
+        buf_add_char(out, '}');
+    }
     buf_addf(out, ",\"elapsed_s\":%.3f}", (double)job->elapsed_ns / 1e9);
 }
 

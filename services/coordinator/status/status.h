@@ -40,6 +40,13 @@ MUST_CHECK bool status_of_task(const struct status_source *from, const char *tas
  * metrics_release(). */
 void status_register_metrics(const struct status_source *from);
 
+/* What a job waits for. Strings are borrowed. */
+struct status_waiting {
+    const char *reason; /* a name of enum sched_waiting; NULL: the job does not wait */
+    const char *detail; /* why the last worker could not be reached; NULL: not known */
+    uint64_t processes; /* how many processes are starting, if the reason is "starting" */
+};
+
 /* One job. Strings are borrowed. */
 struct status_job {
     const char *id;
@@ -49,10 +56,13 @@ struct status_job {
     struct sched_counts counts;
     uint64_t eta_ns; /* time until the end of the job; 0: unknown */
     uint64_t elapsed_ns;
+    struct status_waiting waiting;
 };
 
 /* Appends {"id":...,"status":...,"task":...,"counts":{...},...}. */
 void status_write_job(struct buf *out, const struct status_job *job);
+/* Appends "reason":"..." and the other members that are known. The job must wait. */
+void status_write_waiting(struct buf *out, const struct status_waiting *waiting);
 /* Appends the member "counts":{...}. */
 void status_write_counts(struct buf *out, const struct sched_counts *counts);
 /* Appends the member "stats":{...}. Its rate is that of the items that ran to a value or an error. */

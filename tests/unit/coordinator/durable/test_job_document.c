@@ -72,6 +72,24 @@ Test(job_document, a_job_that_has_ended_says_why_and_with_which_errors)
                     "\"started_at\":\"2026-11-29T03:00:01.000Z\",\"ended_at\":\"2026-11-29T03:00:05.000Z\"}");
 }
 
+Test(job_document, a_job_that_waits_for_a_worker_says_why)
+{
+    struct stored_job job = sample();
+    struct buf b = {0};
+    struct durable_live live = {.waiting = {"no_task", NULL, 3}};
+    job_document_write(&b, &job, 1795921202500, &live);
+    cr_assert(strstr(buf_cstr(&b), ",\"waiting\":{\"reason\":\"no_task\"},"), "%s", buf_cstr(&b));
+    buf_clear(&b);
+    live.waiting = (struct status_waiting){"starting", "an earlier \"refusal\"", 3};
+    job_document_write_waiting_line(&b, &live.waiting);
+    live.waiting.reason = "no_workers";
+    job_document_write_waiting_line(&b, &live.waiting);
+    cr_assert_str_eq(buf_cstr(&b),
+                     "{\"type\":\"waiting\",\"reason\":\"starting\",\"processes\":3}\n"
+                     "{\"type\":\"waiting\",\"reason\":\"no_workers\",\"detail\":\"an earlier \\\"refusal\\\"\"}\n");
+    buf_release(&b);
+}
+
 static void assert_end(const struct stored_job *job, bool removed, const char *want)
 {
     struct buf b = {0};
