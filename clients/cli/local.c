@@ -1,6 +1,7 @@
 /* `fantail local`: runs a coordinator and workers on this machine until Ctrl-C. */
 #include <errno.h>
 #include <limits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/base/complain.h"
@@ -11,6 +12,7 @@
 #include "cli/fleet/machine.h"
 #include "cli/fleet/state_file.h"
 #include "cli/fleet/tasks_dir.h"
+#include "cli/jobs/job_pages.h"
 #include "common/loop/parent.h"
 #include "common/net/loopback.h"
 #include "common/service/option.h"
@@ -83,8 +85,32 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
+/* Says how many durable jobs of an earlier run go on. */
+static void say_earlier_jobs(const struct target_config *client, int64_t started_ms)
+{
+    struct job_service service;
+    struct job_pages pages = {.service = &service, .filter = {.status = "pending,running"}};
+    size_t count = 0;
+    bool good = !job_service_init(&service, NULL, client, 0) && !job_pages_next(&pages, JOB_PAGE_MAX);
+    for (size_t i = 0; good && i < pages.count; i++) count += pages.jobs[i].created_ms < started_ms;
+    if (count)
+        complain("%zu%s job%s of an earlier run continue%s; `fantail jobs` lists %s", count,
+                 pages.over ? "" : " or more", count == 1 ? "" : "s", count == 1 ? "s" : "",
+                 count == 1 ? "it" : "them");
+    job_pages_release(&pages);
+    job_service_release(&service);
+}
+
+static void announce(struct fleet *f, const struct fleet_options *o, int64_t started_ms)
+{
+    printf("fantail: ready at %s\n", fleet_url(f));
+    fflush(stdout);
+    const struct target_config client = {.url = fleet_url(f), .token_file = o->token_file};
+    if (o->store && strcmp(o->store, "none") != 0) say_earlier_jobs(&client, started_ms);
+}
+
 /* Runs the fleet until a signal asks the program to end. */
-static int serve(struct fleet *f)
+static int serve(struct fleet *f, const struct fleet_options *o, int64_t started_ms)
 {
     static struct pollfd fds[FLEET_MAX_POLL_FDS + 1];
     bool said = false;
@@ -100,8 +126,7 @@ static int serve(struct fleet *f)
             return EXIT_JOB_FAILED;
         }
         if (!said && fleet_is_ready(f)) {
-            printf("fantail: ready at %s\n", fleet_url(f));
-            fflush(stdout);
+            announce(f, o, started_ms);
             said = true;
         }
     }
@@ -159,6 +184,9 @@ int command_local(int argc, char **argv)
         .announce = true,
     };
     char err[256];
+    struct timespec started;
+    clock_gettime(CLOCK_REALTIME, &started);
+    int64_t started_ms = (int64_t)started.tv_sec * 1000 + started.tv_nsec / 1000000;
     interrupt_init();
     interrupt_reload_on_hangup();
     struct fleet *f = NULL;
@@ -168,7 +196,7 @@ int command_local(int argc, char **argv)
         complain("%s", err);
         return EXIT_JOB_FAILED;
     }
-    int status = serve(f);
+    int status = serve(f, &options, started_ms);
     fleet_stop(f);
     return status;
 }

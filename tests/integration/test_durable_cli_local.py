@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from cli_testing import FANTAIL, LocalTest
-from fantail_testing import command_line, descendants, main, request, wait_until, write_file
+from fantail_testing import EXAMPLE_TASKS, command_line, descendants, main, request, wait_until, write_file
 from ports import is_listened_on
 
 
@@ -72,6 +72,39 @@ class Surviving(LocalTest):
             self.assertEqual(sorted(int(n) for n in runs if int(n) < 3), [0, 1, 2])
         [shown] = self.cli("jobs", "--json", "--url", self.url).lines
         self.assertEqual(json.loads(shown)["status"], "succeeded")
+
+    def test_a_start_says_how_many_jobs_of_an_earlier_run_continue(self):
+        fleet = self.start_fleet()
+        self.assertNotIn("earlier run", fleet.stderr())
+        for _ in range(2):
+            self.submit()
+        self.assertEqual(fleet.stop(), 0)
+        fleet = self.start_fleet()
+        wait_until(lambda: "fantail: 2 jobs of an earlier run continue; `fantail jobs` lists them\n" in fleet.stderr(), "the line")
+
+    def test_a_job_whose_task_is_gone_says_so_everywhere(self):
+        fleet = self.start_fleet()
+        job_id = self.submit()
+        self.assertEqual(fleet.stop(), 0)
+        with_the_task, self.task_folder = self.task_folder, EXAMPLE_TASKS
+        fleet = self.start_fleet()
+        results, wait, events = (self.follow(command, job_id) for command in ("results", "wait", "events"))
+        why = "waits: no worker has the task"
+        wait_until(lambda: f"job {job_id} {why}" in wait.stderr(), "wait")
+        wait_until(lambda: f"the job {why}" in results.stderr(), "results")
+        wait_until(lambda: why in events.stdout(), "events")
+        self.assertIn("waits     no worker has the task\n", self.cli("status", job_id, "--url", self.url).out.decode())
+        [shown] = [json.loads(line) for line in self.cli("jobs", "--json", "--url", self.url).lines]
+        self.assertEqual((shown["status"], shown["waiting"]), ("running", {"reason": "no_task"}))
+        lines = self.follow("results", job_id, "--json")
+        wait_until(lambda: '{"type":"waiting","reason":"no_task"}\n' in lines.stdout(), "the line of the stream")
+        self.assertRegex(fleet.stderr(), f'"a durable job waits","job":"{job_id}","task":"gated","reason":"no_task"')
+        self.assertEqual(fleet.stop(), 0)
+        self.task_folder = with_the_task
+        self.open_gate()
+        self.start_fleet()
+        for program in (results, wait, events, lines):
+            self.assertEqual(program.wait(), 0, program.describe())
 
     def test_many_submissions_with_one_key_at_once_are_one_job(self):
         self.start_fleet()

@@ -62,10 +62,11 @@ void job_print_line(const char *id, const char *fmt, ...)
 void job_print_progress(const struct remote_job *j)
 {
     char cancelled[40] = "";
+    const char *waits = j->waiting.len ? remote_waiting_words(j->waiting.data, j->waiting.len) : NULL;
     if (j->cancelled) snprintf(cancelled, sizeof(cancelled), ", %llu cancelled", (unsigned long long)j->cancelled);
-    job_print_line(j->id, "%s  %llu/%llu, %llu failed%s", remote_status_words[j->status],
+    job_print_line(j->id, "%s  %llu/%llu, %llu failed%s%s%s", remote_status_words[j->status],
                    (unsigned long long)remote_job_done(j), (unsigned long long)j->total, (unsigned long long)j->failed,
-                   cancelled);
+                   cancelled, waits ? ", waits: " : "", waits ? waits : "");
 }
 
 int job_print_end(int status)

@@ -173,6 +173,9 @@ void job_facts_add(struct buf *out, const struct remote_job *j, int64_t now_ms)
     add_string(&text, j->reason);
     add_fact(out, "reason", &text);
     buf_clear(&text);
+    if (j->waiting.len) buf_add_str(&text, remote_waiting_words(j->waiting.data, j->waiting.len));
+    add_fact(out, "waits", &text);
+    buf_clear(&text);
     add_members(&text, j->labels);
     add_fact(out, "labels", &text);
     add_time(out, "created", j->created_ms, now_ms);

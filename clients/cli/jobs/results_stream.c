@@ -96,6 +96,8 @@ static void take_line(struct results_stream *r, const char *text, size_t len)
         break;
     case RESULT_END: add_end(r, &line); break;
     case RESULT_WAITING:
+        if (!r->json) complain("the job waits: %s", remote_waiting_words(line.body ? line.body : "", line.len));
+        break;
     case RESULT_OTHER: break;
     case RESULT_BAD: fail(r, "the service sent a line that is not a result; check --url"); break;
     }

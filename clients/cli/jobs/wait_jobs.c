@@ -44,6 +44,14 @@ static uint64_t left_s(const struct wait_config *config, uint64_t now)
     return config->deadline_ns > now ? (config->deadline_ns - now + NS_PER_S - 1) / NS_PER_S : 0;
 }
 
+/* Says once what the job waits for. */
+static void say_waiting(const struct remote_job *j, const char **said)
+{
+    const char *words = j->waiting.len ? remote_waiting_words(j->waiting.data, j->waiting.len) : NULL;
+    if (words && words != *said) complain("job %s waits: %s", j->id, words);
+    *said = words;
+}
+
 /* Reads the job, and again until it has ended or no time is left. */
 static int read_until_end(struct job_service *s, const char *id, const struct wait_config *config, struct remote_job *j)
 {
@@ -52,7 +60,8 @@ static int read_until_end(struct job_service *s, const char *id, const struct wa
         complain("job %s is not durable: it belongs to a connected client, which gets its results", id);
         return EXIT_JOB_FAILED;
     }
-    while (!status && !remote_job_has_ended(j) && !interrupt_signal()) {
+    for (const char *said = NULL; !status && !remote_job_has_ended(j) && !interrupt_signal();) {
+        say_waiting(j, &said);
         uint64_t began = now_ns(), left = left_s(config, began);
         if (left == 0) break;
         s->patience.limit_s = (double)left < config->reconnect_s ? (double)left : config->reconnect_s;

@@ -73,6 +73,15 @@ static void read_time(int64_t *ms, struct json_slice value)
     *ms = remote_time_read(text.data, text.len);
 }
 
+static void read_waiting(struct remote_job *j, struct json_slice waiting)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    if (!json_walk_init(&walk, waiting.data, waiting.len)) return;
+    while (json_walk_next(&walk, &name, &value))
+        if (json_string_is(name, "reason")) j->waiting = without_quotes(value);
+}
+
 /* Reads a member that a coordinator may leave out. */
 static void read_detail(struct remote_job *j, struct json_slice name, struct json_slice value)
 {
@@ -81,6 +90,7 @@ static void read_detail(struct remote_job *j, struct json_slice name, struct jso
     if (json_string_is(name, "labels")) j->labels = value;
     if (json_string_is(name, "errors")) j->errors = value;
     if (json_string_is(name, "reason")) j->reason = value;
+    if (json_string_is(name, "waiting")) read_waiting(j, value);
     if (json_string_is(name, "durable")) j->durable = value.data[0] == 't';
     if (json_string_is(name, "redrive_count")) j->redrives = read_count(value);
     if (json_string_is(name, "eta_s")) j->eta_s = strtod(value.data, NULL);
@@ -118,6 +128,24 @@ bool remote_job_read(struct remote_job *j, const char *text, size_t len)
 bool remote_job_has_ended(const struct remote_job *j)
 {
     return j->status >= REMOTE_SUCCEEDED;
+}
+
+const char *remote_waiting_words(const char *name, size_t len)
+{
+    static const struct {
+        const char *name, *words;
+    } reasons[] = {
+        {"no_workers", "no worker can be reached"},
+        {"no_task", "no worker has the task"},
+        {"token_refused", "the workers refuse the coordinator's token"},
+        {"retry_budget", "the retry budget is spent"},
+        {"starting", "its task processes are starting"},
+    };
+    static char other[40];
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+        if (strlen(reasons[i].name) == len && memcmp(reasons[i].name, name, len) == 0) return reasons[i].words;
+    snprintf(other, sizeof(other), "%.*s", (int)(len < sizeof(other) ? len : sizeof(other) - 1), name);
+    return other;
 }
 
 uint64_t remote_job_done(const struct remote_job *j)

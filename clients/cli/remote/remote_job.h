@@ -27,6 +27,7 @@ struct remote_job {
     bool durable;
     /* JSON values; empty: none. */
     struct json_slice task, labels, errors, reason;
+    struct json_slice waiting; /* the name of what the job waits for */
     uint64_t total, succeeded, failed, cancelled, redrives;
     double eta_s, elapsed_s;                  /* -1: none */
     int64_t created_ms, started_ms, ended_ms; /* milliseconds since 1970; 0: none */
@@ -35,6 +36,9 @@ struct remote_job {
 /* Returns false if the text is not a job. */
 MUST_CHECK bool remote_job_read(struct remote_job *j, const char *text, size_t len);
 bool remote_job_has_ended(const struct remote_job *j);
+/* Returns why a job waits, in words: "no worker has the task". `name` is the name of the reason. A name that this
+ * program does not know is returned as it is, cut to a static buffer. */
+const char *remote_waiting_words(const char *name, size_t len);
 /* Returns how many items have a value or have failed. A cancelled item is not done. */
 uint64_t remote_job_done(const struct remote_job *j);
 /* Returns the exit status that tells the job's status, see exit_status.h. */
