@@ -99,7 +99,9 @@ Test(status, the_demand_of_a_task_counts_its_jobs_and_those_of_its_pipelines)
 Test(status, a_job_is_written_with_its_escaped_task_and_without_an_unknown_end)
 {
     struct buf out = {0};
-    struct status_job job = {.id = "7", .state = "pending", .task = "a\"b", .elapsed_ns = 1500 * NS_PER_MS};
+    static char task[] = "a\"b", *tasks[] = {task};
+    struct status_job job = {
+        .id = "7", .state = "pending", .tasks = tasks, .task_count = 1, .elapsed_ns = 1500 * NS_PER_MS};
     job.counts.total = 2;
     status_write_job(&out, &job);
     cr_assert_str_eq(buf_cstr(&out), "{\"id\":\"7\",\"status\":\"pending\",\"task\":\"a\\\"b\",\"counts\":{\"total\":2,"
