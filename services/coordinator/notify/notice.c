@@ -38,7 +38,7 @@ bool notice_pauses_parse(struct notice_pauses *p, const char *text, char *err, s
         bool is_decimal = end != at && strspn(at, "0123456789.") == (size_t)(end - at);
         bool ok = is_decimal && (*end == ',' || !*end) && s >= 0 && s <= PAUSE_MAX_S && p->n < NOTICE_PAUSES_MAX;
         if (!ok) {
-            snprintf(err, err_size, "give up to %d numbers of seconds with commas between them, each at most %.0f",
+            snprintf(err, err_size, "give at most %d numbers of seconds, separated by commas, each at most %.0f",
                      NOTICE_PAUSES_MAX, PAUSE_MAX_S);
             return false;
         }

@@ -1,6 +1,6 @@
 /*
- * The secrets that sign notices (HMAC-SHA256), and the signatures. There may be several secrets while they are rotated:
- * a notice has a signature with each. Owner: the struct that embeds it. A zeroed struct has none.
+ * The secrets that sign notices (HMAC-SHA256), and the signatures. While secrets are rotated, there may be several: a
+ * notice then has one signature for each secret. Owner: the struct that embeds it. A zeroed struct has no secret.
  */
 #ifndef FANTAIL_COORDINATOR_NOTIFY_NOTICE_KEYS_H
 #define FANTAIL_COORDINATOR_NOTIFY_NOTICE_KEYS_H
@@ -21,10 +21,10 @@ struct notice_keys {
     size_t count;
 };
 
-/* Decodes each token: whsec_BASE64, or only BASE64. Returns false and a sentence, which does not quote it, at the first
- * one that is no secret. */
+/* Decodes each token: whsec_BASE64, or only BASE64. At the first token that is no secret, returns false and a sentence
+ * that does not quote the token. */
 MUST_CHECK bool notice_keys_read(struct notice_keys *k, const struct tokens *tokens, char *err, size_t err_size);
-/* Appends "v1,BASE64" for each secret, with spaces between them. */
+/* Appends a signature "v1,BASE64" for each secret, separated by spaces. */
 void notice_keys_sign(const struct notice_keys *k, const char *id, int64_t unix_s, const struct buf *body,
                       struct buf *out);
 /* Overwrites the secrets in memory. */

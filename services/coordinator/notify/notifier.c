@@ -7,11 +7,11 @@
 #include "common/observe/metrics.h"
 #include "common/observe/utc_time.h"
 
-enum { ATTEMPTS_MAX = 64 }; /* at the same time */
+enum { ATTEMPTS_MAX = 64 }; /* that are open at the same time */
 enum { TICK_MS = 250, CONNECT_MS = 5000 };
 enum { ANSWER_BYTES = 64 * 1024 };  /* a longer answer is cut off */
-#define TAKE_GAP_NS (2 * NS_PER_S)  /* how often notices that became due, or were left by others, are looked for */
-#define ATTEMPT_NS  (20 * NS_PER_S) /* must be shorter than the lease */
+#define TAKE_GAP_NS (2 * NS_PER_S)  /* between two searches for due notices, if no job ends here */
+#define ATTEMPT_NS  (20 * NS_PER_S) /* must be shorter than NOTICE_LEASE_MS */
 #define REFUSED     "its host is not in --notify-allow of this coordinator"
 
 /* A notice that was taken. It lives until the store knows the result of the attempt. */
@@ -45,13 +45,13 @@ static void free_attempt(struct attempt *a)
 
 static void take(struct notifier *n);
 
-/* If the store does not know it, the notice is due again when its lease has ended. */
+/* If the store has not recorded the result, the notice is due again when its lease has ended. */
 static void on_settled(struct store_call *call)
 {
     struct attempt *a = call->data;
     struct notifier *n = a->notifier;
     if (call->status != STORE_OK)
-        log_warn("the job store has not kept what became of a notice; it may be sent again",
+        log_warn("the job store has not recorded the result of a notice; the notice may be sent again",
                  LOG_STR("job", a->notice.job), LOG_STR("error", call->error));
     store_call_free(call);
     free_attempt(a);

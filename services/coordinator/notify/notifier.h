@@ -1,13 +1,13 @@
 /*
- * Sends notices of the ends of durable jobs to URLs. It takes notices that are due from the store, posts each to its
- * URL, and then removes it, or delays it until the next attempt. If this coordinator dies meanwhile, the notice is due
- * again after NOTICE_LEASE_MS, and any coordinator with this store takes it. So a notice arrives at least once, and its
- * webhook-id is always the same.
+ * Sends notices of the ends of durable jobs to URLs. It takes the due notices from the store, and posts each notice to
+ * its URL. Then it removes the notice, or delays it until the next attempt. If this coordinator dies before that, the
+ * notice is due again after NOTICE_LEASE_MS, and any coordinator with this store takes it. So a notice may arrive more
+ * than once, always with the same webhook-id.
  *
  *   TAKE_NOTICE ----> the POST ----> 2xx, 410, or the last attempt has failed: REMOVE_NOTICE
  *                             +----> otherwise: DELAY_NOTICE
  *
- * Owner: the coordinator. Without --notify-allow it does nothing.
+ * Owner: the coordinator. Without --notify-allow the notifier does nothing.
  */
 #ifndef FANTAIL_COORDINATOR_NOTIFY_NOTIFIER_H
 #define FANTAIL_COORDINATOR_NOTIFY_NOTIFIER_H
@@ -39,13 +39,13 @@ struct notifier {
     struct notice_pauses pauses;
     struct token_file secrets;
     struct notice_keys keys;
-    struct store *store; /* NULL: it does nothing */
+    struct store *store; /* NULL: the notifier does nothing */
     struct http_client *client;
     uv_loop_t *loop;
     uv_timer_t timer;
     struct list attempts; /* notices that were taken */
-    bool taking;          /* a TAKE_NOTICE is not done */
-    bool wanted;          /* a job has ended since the last TAKE_NOTICE was started */
+    bool taking;          /* a TAKE_NOTICE call is open */
+    bool wanted;          /* there may be due notices that the open TAKE_NOTICE does not find */
     bool draining;        /* no notice is taken any more */
     bool stopped;         /* no request is made any more */
     uint64_t taken_ns;    /* when a TAKE_NOTICE was last started */
@@ -58,7 +58,7 @@ MUST_CHECK int notifier_check(struct notifier *n, const struct option_spec *spec
 void notifier_register_metrics(struct notifier *n);
 /* Does nothing if no host is allowed. The store is borrowed. */
 void notifier_start(struct notifier *n, uv_loop_t *loop, struct store *store);
-/* Call it when a job has ended: its notice is taken at once. */
+/* Call it when a job has ended. Takes the notice of the job without waiting for the timer. */
 void notifier_poke(struct notifier *n);
 void notifier_reload(struct notifier *n);
 /* Takes no more notices. */
@@ -66,7 +66,7 @@ void notifier_drain(struct notifier *n);
 /* Returns whether no notice is being sent. */
 bool notifier_is_idle(const struct notifier *n);
 /* Cuts the open requests. Their notices are sent again later. The loop must keep running until the handles are closed.
- * The store must be closed after this. */
+ * Close the store only after this call. */
 void notifier_stop(struct notifier *n);
 /* Call it after the loop has ended. */
 void notifier_release(struct notifier *n);

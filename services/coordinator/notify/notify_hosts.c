@@ -44,7 +44,7 @@ static bool read_authority(struct notify_target *t, const char *text, size_t len
     return n == len || (text[n] == ':' && read_port(text + n + 1, len - n - 1, &t->port));
 }
 
-/* Returns the text after the scheme. Without a scheme, `t` is one of https. */
+/* Returns the text after the scheme. Without a scheme, `t` gets https. */
 static const char *skip_scheme(struct notify_target *t, const char *text)
 {
     static const char http[] = "http://", https[] = "https://";
@@ -88,15 +88,14 @@ bool notify_hosts_parse(struct notify_hosts *h, const char *text, char *err, siz
     return true;
 }
 
-/* A backslash and a name of a user are refused, because programs differ in which host they see in such a URL. */
+/* Refuses a backslash and a user name, because programs do not agree on which host such a URL names. */
 bool notify_target_parse(struct notify_target *t, const char *url, char *err, size_t err_size)
 {
     *t = (struct notify_target){0};
     const char *authority = skip_scheme(t, url);
     size_t len = strcspn(authority, "/?#");
     bool ok = authority != url && !strpbrk(url, "\\#") && read_authority(t, authority, len);
-    if (!ok)
-        snprintf(err, err_size, "notify.url must be like https://HOST/PATH, without a name of a user and a fragment.");
+    if (!ok) snprintf(err, err_size, "notify.url must be like https://HOST/PATH, without a user name or a fragment.");
     return ok;
 }
 

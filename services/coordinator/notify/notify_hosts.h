@@ -1,12 +1,12 @@
 /*
- * The hosts that may be told of the end of a job: the option --notify-allow. Pure.
+ * The hosts to which notices may be sent: the option --notify-allow. Pure.
  *
  *     hooks.example.com          https://hooks.example.com/...
  *     hooks.example.com:8443     https://hooks.example.com:8443/...
  *     http://10.0.0.7:8080       http://10.0.0.7:8080/...
  *
  * There are no patterns: the operator names each host. So a client cannot make the coordinator call an address that the
- * operator does not mean. Owner: the struct that embeds it. A zeroed struct allows no host.
+ * operator did not allow. Owner: the struct that embeds it. A zeroed struct allows no host.
  */
 #ifndef FANTAIL_COORDINATOR_NOTIFY_NOTIFY_HOSTS_H
 #define FANTAIL_COORDINATOR_NOTIFY_NOTIFY_HOSTS_H
@@ -25,10 +25,10 @@ struct notify_hosts {
     size_t count;
 };
 
-/* Reads a list with commas. `text` NULL: no host. Returns false and a sentence at the first fault. */
+/* Reads a list of hosts, separated by commas. `text` NULL: no host. Returns false and a sentence at the first fault. */
 MUST_CHECK bool notify_hosts_parse(struct notify_hosts *h, const char *text, char *err, size_t err_size);
-/* Reads the URL of a job. Returns false and a sentence if it is not an absolute URL of http or https without a name of
- * a user and a fragment. */
+/* Reads the notify URL of a job. It must be an absolute http or https URL without a user name or a fragment; otherwise
+ * returns false and a sentence. */
 MUST_CHECK bool notify_target_parse(struct notify_target *t, const char *url, char *err, size_t err_size);
 bool notify_hosts_allow(const struct notify_hosts *h, const struct notify_target *t);
 void notify_hosts_release(struct notify_hosts *h);
