@@ -7,7 +7,7 @@
 /* A block has very many ranges if it has many short answers out of order. One call returns at most this many ranges, so
  * that its memory is bounded. */
 #define RANGES_OF_CALL 65536
-/* Memory for encoding, up to this size, is kept for the next block. */
+/* Encoding buffers up to this size are kept for the next block. */
 #define KEPT_BYTES (4 * MIB)
 
 static void keep(struct buf *b)
@@ -33,7 +33,7 @@ static struct postgres_query begin_insert(struct postgres_db *d, const struct st
     return q;
 }
 
-/* This call may have been started before. Returns the number of the block that the earlier start added; 0: there is
+/* This call may have been run before. Returns the number of the block that the earlier run added, or 0 if it added
  * none. */
 static uint64_t find_added(struct postgres_db *d, const struct store_call *c)
 {
@@ -97,7 +97,7 @@ enum store_status postgres_read_ranges(struct postgres_db *d, struct store_call 
     postgres_bind_int(&q, STORE_RANGES_BLOCKS + 1);
     c->blocks = xcalloc(STORE_RANGES_BLOCKS, sizeof *c->blocks);
     bool is_there = postgres_run(&q);
-    /* A job without blocks has one row, which has no block. */
+    /* For a job without blocks, the result is one row in which the columns of the block are NULL. */
     int rows = is_there && !PQgetisnull(q.result, 0, 0) ? postgres_rows(&q) : 0;
     for (int i = 0; i < rows && status == STORE_OK; i++) {
         c->more = c->block_count == STORE_RANGES_BLOCKS || ranges >= RANGES_OF_CALL;

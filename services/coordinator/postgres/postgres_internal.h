@@ -53,7 +53,7 @@ enum postgres_sql {
     PG_COUNT
 };
 
-/* The last change of the connection, for the thread of the loop. */
+/* The last change of the connection's state, for the thread of the loop. */
 struct postgres_news {
     enum postgres_state state;
     char detail[300]; /* for the log; it may name the host and the user */
@@ -90,20 +90,20 @@ struct postgres_query {
     int n;
     const char *values[POSTGRES_PARAMETERS];
     int lengths[POSTGRES_PARAMETERS], formats[POSTGRES_PARAMETERS];
-    char numbers[POSTGRES_PARAMETERS][24]; /* the text of a number; "": the parameter is none */
+    char numbers[POSTGRES_PARAMETERS][24]; /* the text of a number; "": the parameter is no number */
     PGresult *result;
 };
 
 /* postgres_link.c: connections. */
 
 /* Connects, checks the server, brings the schema to this version, and registers this coordinator. On failure returns
- * false, with the reason in d->news and without a connection. */
+ * false, writes the reason to d->news, and leaves no connection. */
 MUST_CHECK bool postgres_connect(struct postgres_db *d);
 void postgres_disconnect(struct postgres_db *d);
 /* Waits for the result of the query that was sent. Returns NULL if the connection was lost. */
 PGresult *postgres_await(struct postgres_db *d);
-/* Runs one or several statements without parameters. They are not counted as a transaction. Returns the last result, or
- * NULL. */
+/* Runs one or several statements without parameters. Does not count them as a transaction in d->batch. Returns the last
+ * result, or NULL. */
 PGresult *postgres_execute(struct postgres_db *d, const char *text);
 void postgres_tell(struct postgres_db *d, enum postgres_state state, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Returns the state for an SQLSTATE such as "28P01". Returns POSTGRES_READY if the SQLSTATE is about one statement, and
@@ -112,12 +112,12 @@ enum postgres_state postgres_state_of(const char *sqlstate);
 
 /* postgres_source.c */
 
-/* Returns the URL, which the caller frees, or NULL with a sentence. */
+/* Returns the URL, which the caller frees, or NULL and a sentence. */
 MUST_CHECK char *postgres_source_read(const struct postgres_source *source, char *err, size_t err_size);
 /* Returns how many hosts the URL names. */
 unsigned postgres_source_hosts(const char *url);
 
-/* postgres_schema.c: brings the schema to this version. Returns false with the reason in d->news. */
+/* postgres_schema.c: brings the schema to this version. On failure returns false and writes the reason to d->news. */
 MUST_CHECK bool postgres_schema_forward(struct postgres_db *d);
 
 /* postgres_sql.c: statements and transactions. */
@@ -132,9 +132,9 @@ bool postgres_run(struct postgres_query *q);
 void postgres_end(struct postgres_query *q);
 int postgres_rows(const struct postgres_query *q);
 int64_t postgres_int(const struct postgres_query *q, int row, int column);
-/* Does the same for a statement with binary results. */
+/* Like postgres_int(), for a statement with binary results. */
 uint64_t postgres_binary_int(const struct postgres_query *q, int row, int column);
-/* The caller frees the text; NULL is NULL. */
+/* The caller frees the text. Returns NULL if the value is NULL. */
 MUST_CHECK char *postgres_text(const struct postgres_query *q, int row, int column);
 
 /* Begins a transaction and writes its number to the database. Returns false if that fails. */
@@ -147,9 +147,9 @@ enum postgres_outcome {
                         outcome */
 };
 MUST_CHECK enum postgres_outcome postgres_finish(struct postgres_db *d);
-/* Forgets the failure of the previous transaction. For single statements that are not in a transaction. */
+/* Forgets the failure of the previous transaction. Call it before a single statement outside a transaction. */
 void postgres_forgive(struct postgres_db *d);
-/* Writes `call->error` for the failure in the connection, and returns its status. */
+/* Writes the failure of the connection to `call->error`, and returns the status of the failure. */
 enum store_status postgres_failure(const struct postgres_db *d, struct store_call *call);
 /* Marks the connection as lost. */
 void postgres_lose(struct postgres_db *d, enum postgres_state state, const char *detail);

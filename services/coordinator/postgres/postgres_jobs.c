@@ -3,7 +3,7 @@
 
 #include "coordinator/postgres/postgres_internal.h"
 
-/* The column after those of the job. It has the time or the options. */
+/* The first column after JOB_COLUMNS. It has the time or the options. */
 enum { COLUMN_AFTER = 22 };
 
 static void take_job_row(const struct postgres_query *q, int row, struct stored_job *j)
@@ -33,7 +33,7 @@ static void take_job_row(const struct postgres_query *q, int row, struct stored_
     j->changes = postgres_text(q, row, 21);
 }
 
-/* Runs the query and takes the job of its row, if there is one. Ends the query. */
+/* Runs and ends the query. If the result has a row, reads the job from it and returns true. */
 static bool take_job(struct postgres_query *q, struct stored_job *j)
 {
     bool is_there = postgres_run(q);
@@ -42,7 +42,7 @@ static bool take_job(struct postgres_query *q, struct stored_job *j)
     return is_there;
 }
 
-/* Runs the query. Returns whether it has a row. Ends the query. */
+/* Runs and ends the query. Returns whether the result has a row. */
 static bool has_row(struct postgres_query *q)
 {
     bool is_there = postgres_run(q);
@@ -68,7 +68,8 @@ enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, 
 {
     if (!read_job(d, c->job.id, &c->found)) return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
     const char *state = stored_state_name(c->found.state);
-    /* A running job with this fence then belongs to another holder: see MINE in postgres_sql.c. */
+    /* The statement found no job, so a running job with this fence belongs to another holder: see MINE in
+     * postgres_sql.c. */
     if (is_fenced && (c->found.fence != c->job.fence || strcmp(state, wanted) == 0))
         return store_refuse(c, STORE_FENCED, "job %s was claimed again: the lease %" PRIu64 " has ended", c->job.id,
                             c->job.fence);
@@ -271,7 +272,8 @@ enum store_status postgres_read_job(struct postgres_db *d, struct store_call *c)
                                              : store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
 }
 
-/* Each state has its jobs in one stretch of an index. So the list is the merge of the lists of the wanted states. */
+/* An index has the jobs ordered by state and then by id. So the statement reads one list for each wanted state, and
+ * merges these lists. */
 enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c)
 {
     struct store_filter *f = &c->filter;
@@ -285,7 +287,7 @@ enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c
     buf_add_char(&states, '}');
     struct postgres_query q = postgres_query(d, PG_LIST);
     postgres_bind_text(&q, buf_cstr(&states));
-    postgres_bind_text(&q, f->below[0] ? f->below : "~"); /* "~" is larger than each id */
+    postgres_bind_text(&q, f->below[0] ? f->below : "~"); /* "~" sorts after every id */
     postgres_bind_int(&q, f->created_from_ms);
     postgres_bind_int(&q, f->created_before_ms ? f->created_before_ms : INT64_MAX);
     postgres_bind_text(&q, f->task);

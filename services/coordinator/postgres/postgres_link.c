@@ -73,7 +73,7 @@ static void tell_failed_connection(struct postgres_db *d, bool in_time)
         postgres_tell(d, state, "%.*s", (int)strcspn(message, "\n"), message);
 }
 
-/* Waits until the socket is ready, or some time has passed. Returns false after `deadline_ns`. */
+/* Waits until the socket is ready, but at most SLICE_MS. Returns false after `deadline_ns`. */
 static bool wait_for_socket(struct postgres_db *d, short events, uint64_t deadline_ns)
 {
     struct pollfd p = {.fd = PQsocket(d->conn), .events = events};
@@ -113,8 +113,8 @@ static bool open_connection(struct postgres_db *d)
         postgres_tell(d, POSTGRES_NO_LOGIN, "%s", err);
         return false;
     }
-    /* The URL comes last, so its parameters override the others. tcp_user_timeout ends a connection to a host that does
-     * not answer. */
+    /* The URL comes last, so its parameters override the defaults before it. tcp_user_timeout ends a connection to a
+     * host that does not answer. */
     const char *const names[] = {"application_name",
                                  "gssencmode",
                                  "client_encoding",
@@ -151,7 +151,7 @@ static bool send_all(struct postgres_db *d, uint64_t deadline_ns)
     return left == 0;
 }
 
-/* Returns whether the next result has arrived. */
+/* Waits for the next result. Returns false if it does not arrive. */
 static bool wait_for_result(struct postgres_db *d, uint64_t deadline_ns, bool *in_time)
 {
     while (PQisBusy(d->conn)) {

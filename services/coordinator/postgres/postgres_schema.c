@@ -7,7 +7,7 @@
  * Columns that change often are in no index. So PostgreSQL can write the new row into the same page (a HOT update) if
  * the page has room (fillfactor). Renewing a lease and recording answers change no column of an index.
  *
- * The options of a job are in a separate table, because they may have megabytes. The lines of a block are STORAGE
+ * The options of a job are in a separate table, because they may take megabytes. The lines of a block are STORAGE
  * EXTERNAL, because fantail has compressed them already.
  */
 #include <inttypes.h>
@@ -60,7 +60,7 @@ static const struct {
      " PRIMARY KEY (job, number)"
      ") WITH (autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.05);"
      "ALTER TABLE fantail.block ALTER COLUMN lines SET STORAGE EXTERNAL;"
-     /* Blocks that are to be removed: all of a job, or its errors up to a number. */
+     /* The blocks to remove: all blocks of a job, or its blocks of errors up to a number. */
      "CREATE TABLE fantail.dropped (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job bigint NOT NULL,"
      " everything boolean NOT NULL, up_to bigint);"
      /* The coordinators, and the number of the last transaction of each. */
@@ -69,7 +69,7 @@ static const struct {
      1},
     {"ALTER TABLE fantail.job ADD COLUMN changes text;", 1},
     {"ALTER TABLE fantail.job ADD COLUMN notify text;"
-     /* See store.h. `knows` is of the claim that is being made; between two claims it is 0. */
+     /* See store.h. During a claim, `knows` has the value of the claiming coordinator; otherwise it is 0. */
      "ALTER TABLE fantail.job ADD COLUMN needs integer NOT NULL DEFAULT 0;"
      "ALTER TABLE fantail.job ADD COLUMN knows integer NOT NULL DEFAULT 0;"
      "CREATE TABLE fantail.notice ("
@@ -88,7 +88,7 @@ static const struct {
      " hedged bigint NOT NULL,"
      " ended_ms bigint NOT NULL);"
      "CREATE INDEX notice_due ON fantail.notice (due_ms);"
-     /* The triggers hold for each coordinator with this database, also for one of version 2. */
+     /* The triggers act on the statements of all coordinators, including those that know only version 2. */
      "CREATE FUNCTION fantail.add_notice() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
      " INSERT INTO fantail.notice (id, due_ms, url, job, state, items, succeeded, failed, cancelled, retried, hedged,"
      " ended_ms) VALUES (NEW.id || ''_'' || NEW.redrives, NEW.ended_ms, NEW.notify, NEW.id, NEW.state, NEW.items,"
@@ -97,7 +97,7 @@ static const struct {
      "CREATE TRIGGER job_end AFTER UPDATE OF ended_ms ON fantail.job FOR EACH ROW"
      " WHEN (OLD.ended_ms IS NULL AND NEW.ended_ms IS NOT NULL AND NEW.notify IS NOT NULL)"
      " EXECUTE FUNCTION fantail.add_notice();"
-     /* An older coordinator looks at the first pending job only. If it must not claim that one, it claims none. */
+     /* An older coordinator looks only at the first pending job. If it must not claim that job, it claims no job. */
      "CREATE FUNCTION fantail.check_claim() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
      " IF NEW.knows < NEW.needs THEN RETURN NULL; END IF; NEW.knows := 0; RETURN NEW; END';"
      "CREATE TRIGGER job_claim BEFORE UPDATE OF fence ON fantail.job FOR EACH ROW WHEN (NEW.needs > 0)"
@@ -107,9 +107,9 @@ static const struct {
 };
 enum { KNOWN = ARRAY_SIZE(versions) };
 
-/* The number of the lock. Nothing else in the database must use it. */
+/* The number of the advisory lock. No other program may use this number in the database. */
 static const char lock_text[] = "BEGIN; SELECT pg_advisory_xact_lock(5072671831243)";
-/* The catalog may not show a schema yet that another coordinator has just made. */
+/* Asked only with the lock: another coordinator may just have made the schema. */
 static const char is_new_text[] =
     "SELECT NOT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'fantail' AND tablename = 'schema_version')";
 static const char read_text[] = "SELECT version, oldest FROM fantail.schema_version";

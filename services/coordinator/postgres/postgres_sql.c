@@ -4,18 +4,18 @@
 #include "coordinator/postgres/postgres_internal.h"
 
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-/* The clock at the start of a statement. It has the same value at each place of the statement. */
+/* The time when the statement started. It is the same everywhere in one statement. */
 #define STATEMENT_MS "(extract(epoch FROM statement_timestamp()) * 1000)::bigint"
-/* In the order of take_job_row(). */
+/* In the order in which take_job_row() reads the columns. */
 #define JOB_COLUMNS                                                                                                    \
     "job.id, job.state, job.task, job.labels, job.priority, job.items, job.succeeded, job.failed, job.cancelled,"      \
     " job.errors, job.reason, job.redrives, job.cancel_wanted::int, job.created_ms, job.started_ms, job.ended_ms,"     \
     " job.key, job.key_digest, job.fence, job.retried, job.hedged, job.changes"
-/* The job that this coordinator runs with the lease $2. A database may have lost the last leases in a failover, and may
- * give a fence again. So the holder is compared too. */
+/* Selects the job that this coordinator runs with the fence $2. A database that lost the last claims in a failover may
+ * use a fence a second time, so the holder is compared too. */
 #define MINE          " WHERE job.id = $1 AND job.fence = $2 AND job.holder = $3 AND job.state = 'running'"
 #define ADD_BLOCK(at) " INSERT INTO fantail.block (job, kind, ranges, lines) SELECT seq, " at " FROM j RETURNING number"
-/* A coordinator that has not shown itself for this time is gone, and so are its uploads. */
+/* A coordinator that has not written seen_ms for this time has ended, and so have its uploads. */
 #define GONE                                                                                                           \
     "NOT EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id = job.holder AND c.seen_ms > " NOW_MS " - 60000)"
 #define REMOVE_JOB(condition)                                                                                          \
@@ -26,7 +26,7 @@
 
 static const struct {
     const char *text;
-    bool is_binary; /* its results */
+    bool is_binary; /* the results are in binary format */
 } sqls[] = {
     [PG_ADD_JOB] = {"WITH j AS (INSERT INTO fantail.job AS job (id, state, task, labels, priority, items, created_ms,"
                     " key, key_digest, holder) VALUES ($1, 'receiving', $2, $3, $4, $5, " NOW_MS ", $6, $7, $8)"
@@ -51,8 +51,9 @@ static const struct {
                    " r AS (INSERT INTO fantail.request (job, options) SELECT seq, $8 FROM j"
                    " ON CONFLICT (job) DO UPDATE SET options = excluded.options)"
                    " SELECT " JOB_COLUMNS " FROM j AS job"},
-    /* The first pending job, and the first one whose lease has ended. Each part has an index. A job that another
-     * coordinator is just claiming is passed over, and one that needs more than this coordinator knows. */
+    /* Claims the first pending job or the first running job whose lease has ended, whichever comes first. Each kind has
+     * an index. Skips jobs that another coordinator is claiming, and jobs that need more than this coordinator knows.
+     */
     [PG_CLAIM] = {"WITH p AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'pending' AND needs <= $3"
                   " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
                   " a AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'running'"
@@ -143,7 +144,8 @@ static const struct {
                          " RETURNING seq), r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"
                          " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j)"
                          " SELECT count(*) FROM j"},
-    /* A coordinator without a sign of life for a day is forgotten, so it cannot find its last transaction any more. */
+    /* Forgets the coordinators that gave no sign of life for a day. They can then no longer find out their last
+     * transaction. */
     [PG_FORGET] = {"DELETE FROM fantail.coordinator WHERE seen_ms < " NOW_MS " - 86400000"},
 };
 static_assert(ARRAY_SIZE(sqls) == PG_COUNT, "each statement has its text");
@@ -207,7 +209,7 @@ static enum store_status status_of(const char *code)
     return STORE_BROKEN;
 }
 
-/* If the fault is in the statement, the connection stays. If another server may be able to run the statement, the
+/* If the fault is in the statement, the connection stays open. If another server may be able to run the statement, the
  * connection is closed. */
 static void take_error(struct postgres_db *d, const PGresult *r)
 {
@@ -292,7 +294,7 @@ bool postgres_run(struct postgres_query *q)
     char name[16];
     if (d->failed || !prepare(d, q->sql)) return false;
     name_of(q->sql, name);
-    /* These pointers are set only now, because a query may be copied before. */
+    /* Set only now, because the query may have been copied: older pointers would point into the first copy. */
     for (int i = 0; i < q->n; i++)
         if (q->numbers[i][0]) q->values[i] = q->numbers[i];
     q->result = take_result(

@@ -5,12 +5,12 @@
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
  * fails.
  *
- * If the connection is lost before the commit, nothing has changed. The writer connects again at once and tries once
- * more. If the second try fails too, the calls end as STORE_AWAY. If the connection is lost during the commit, it is
- * unknown whether the database has committed. Then the calls are in doubt, and wait until there is a connection.
+ * If the connection is lost before the commit, nothing has changed. The writer immediately connects again and tries
+ * once more. If the second try fails too, the calls end as STORE_AWAY. If the connection is lost during the commit, it
+ * is unknown whether the database has committed. Then the calls are in doubt, and wait until there is a connection.
  * Meanwhile all other calls end as STORE_AWAY. Each transaction writes its number to the row of this coordinator. After
- * connecting, the number in that row shows whether the transaction was committed. If it was not, the calls are carried
- * out again. So no call takes effect twice, and no call is reported as done without its effect.
+ * connecting, the number in that row shows whether the transaction was committed. If it was not committed, the calls
+ * are carried out again. So no call takes effect twice, and no call is reported as done unless it took effect.
  */
 #include "coordinator/postgres/store_postgres.h"
 
@@ -20,13 +20,13 @@
 #include "common/observe/metrics.h"
 #include "coordinator/postgres/postgres_internal.h"
 
-#define BEAT_NS       (5 * NS_PER_S)    /* a writer without calls shows after this time that it lives */
+#define BEAT_NS       (5 * NS_PER_S)    /* between two signs of life of the writer */
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* between two steps of a removal */
-#define TIDY_EVERY_NS (100 * NS_PER_MS) /* the same, while calls wait */
+#define TIDY_EVERY_NS (100 * NS_PER_MS) /* between two steps of a removal while calls wait */
 #define RETRY_NS      (250 * NS_PER_MS) /* between two attempts to connect, at first */
 #define RETRY_MAX_NS  (2 * NS_PER_S)
-/* After this time, a client whose call is in doubt gets STORE_AWAY. The calls of a job's run wait for longer. If a run
- * recorded its answers again, the database could have them twice. */
+/* After this time, a client's call in doubt ends as STORE_AWAY. The calls of a job's run wait until there is a
+ * connection: if the run recorded its answers again, the database could have them twice. */
 #define DOUBT_NS (5 * NS_PER_S)
 
 static const char *const state_names[] = {
@@ -36,7 +36,7 @@ static const char *const state_names[] = {
 };
 static_assert(ARRAY_SIZE(state_names) == POSTGRES_STATE_COUNT, "one name per state");
 
-/* A thread's connection, and when it is tried again. */
+/* The connection of a thread, and the time of the next attempt to connect. */
 struct link {
     struct postgres_db db;
     uint64_t retry_ns, retry_wait_ns;
@@ -46,10 +46,10 @@ struct postgres_store {
     struct store_threads threads;
     struct postgres_source source;
     char owner[UUID_TEXT_SIZE], name[80];
-    struct link writer, reader; /* each is used by its thread */
+    struct link writer, reader; /* each is used only by its own thread */
     struct postgres_metrics *metrics;
-    enum postgres_state logged;                 /* on the thread of the loop */
-    struct postgres_news write_news, read_news; /* with the lock */
+    enum postgres_state logged;                 /* used on the thread of the loop */
+    struct postgres_news write_news, read_news; /* protected by the lock of the threads */
 };
 
 typedef enum store_status run_call(struct postgres_db *d, struct store_call *c);
@@ -130,7 +130,7 @@ static void on_poke(struct store_threads *t)
 
 /* Connections. */
 
-/* Connects, if there is no connection and the next attempt is due. */
+/* If there is no connection and the next attempt is due, connects. Returns whether there is a connection. */
 static bool is_connected(struct link *k)
 {
     uint64_t now = now_ns();
@@ -228,7 +228,7 @@ static void run_batch(struct writer *w, struct store_batch *b)
 {
     struct postgres_db *d = &w->link->db;
     enum postgres_outcome outcome = run_together(w, b);
-    if (outcome == POSTGRES_LOST) { /* it may have been lost long ago */
+    if (outcome == POSTGRES_LOST) { /* the connection may have been lost long ago, while it was idle */
         postgres_disconnect(d);
         if (is_connected(w->link)) outcome = run_together(w, b);
     }
@@ -260,7 +260,8 @@ static void settle_doubt(struct writer *w)
     run_batch(w, &b);
 }
 
-/* Without a connection, a client's call in doubt ends after DOUBT_NS. */
+/* Call it while there is no connection. Ends the calls in doubt: those of clients after DOUBT_NS, and all calls now if
+ * `all`. */
 static void refuse_doubt(struct writer *w, bool all)
 {
     struct list refused;
@@ -290,7 +291,7 @@ static uint64_t wait_of(const struct writer *w)
     return w->beat_ns + BEAT_NS > now ? w->beat_ns + BEAT_NS - now : 1;
 }
 
-/* Does the work of the writer besides calls: shows that it lives, and removes blocks of removed jobs. */
+/* Does the other work of the writer: shows that this coordinator lives, and removes blocks of removed jobs. */
 static void work_aside(struct writer *w, bool is_idle)
 {
     struct postgres_db *d = &w->link->db;
@@ -357,13 +358,14 @@ static void read_call(struct link *k, struct store_call *c)
     }
     read_once(k, c);
     if (!k->db.lost) return;
-    note_loss(k); /* it may have been lost long ago */
+    note_loss(k); /* the connection may have been lost long ago, while it was idle */
     if (!is_connected(k)) return;
     read_once(k, c);
     if (k->db.lost) note_loss(k);
 }
 
-/* Returns how long the reader waits for calls. If there is no connection, tries to connect first. */
+/* Returns how long the reader waits for calls. Without a connection, this is the time until the next attempt to
+ * connect. */
 static uint64_t reader_wait(const struct link *k)
 {
     uint64_t now = now_ns();

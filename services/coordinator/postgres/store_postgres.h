@@ -1,8 +1,9 @@
 /*
  * The PostgreSQL back end of the job store: many coordinators share one database (PostgreSQL 14 or later).
  *
- * Opening it connects later, on its own threads. So a database may be away at the start, as at any later time. Then
- * calls end as STORE_AWAY, and the log and the metrics show the state. Leases use the clock of the database.
+ * Opening the store does not wait for a connection: the threads of the store connect later. So the database may be away
+ * at the start, as at any later time. While it is away, calls end as STORE_AWAY, and the log and the metrics show the
+ * state. Leases use the clock of the database.
  */
 #ifndef FANTAIL_COORDINATOR_POSTGRES_STORE_POSTGRES_H
 #define FANTAIL_COORDINATOR_POSTGRES_STORE_POSTGRES_H
@@ -18,8 +19,8 @@ struct postgres_source {
 
 /* Returns whether the text begins like a URL of PostgreSQL. */
 bool postgres_is_url(const char *text);
-/* If libpq does not understand the URL, or the file cannot be read, returns false and writes a sentence that quotes
- * nothing of the URL. */
+/* If libpq does not understand the URL, or the file cannot be read, returns false and writes a sentence that does not
+ * quote the URL. */
 MUST_CHECK bool postgres_source_check(const struct postgres_source *source, char *err, size_t err_size);
 
 /* The state of the connections to the database. */
