@@ -14,7 +14,7 @@ import sys
 
 
 def installed():
-    """{package: fields} from the database of dpkg."""
+    """Returns {package: fields} from the database of dpkg."""
     lines = subprocess.check_output(
         ["dpkg-query", "-W", "-f", "${binary:Package}\t${Package}\t${Version}\t${Architecture}\t${source:Package}\t"
                                    "${source:Version}\t${Maintainer}\t${db:Status-Status}\n"], text=True).splitlines()
@@ -24,7 +24,7 @@ def installed():
 
 
 def owner(path):
-    """The package that owns a file. dpkg may list the file by its path from before the merge of /usr."""
+    """Returns the package that owns a file. dpkg may list the file by its path from before the merge of /usr."""
     for name in (path, re.sub(r"^/usr(/(?:lib|bin|sbin))", r"\1", path)):
         found = subprocess.run(["dpkg-query", "-S", name], text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if found.returncode == 0:
