@@ -23,8 +23,8 @@ void answer_buffer_init(struct answer_buffer *b, enum collector_order order, siz
 void answer_buffer_release(struct answer_buffer *b);
 /* Returns whether a long answer is being written to the file. */
 bool answer_buffer_spills(const struct answer_buffer *b);
-/* Writes the next part. Returns false when it cannot be stored. Call it once in each turn of the loop while
- * answer_buffer_spills(). */
+/* Writes the next part of the long answer. Returns false when the part cannot be stored. Call it once in each turn of
+ * the loop while answer_buffer_spills(). */
 MUST_CHECK bool answer_buffer_step(struct answer_buffer *b);
 struct answer_sink answer_buffer_sink(struct answer_buffer *b);
 /* Use only one source at a time, because reading an answer removes it. */

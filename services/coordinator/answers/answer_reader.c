@@ -16,7 +16,7 @@ void answer_reader_release(struct answer_reader *r)
 
 enum { VALUE_FRAME_LEN = sizeof "{\"value\":" - 1 };
 
-/* Values of shorter lines are scanned when the line is whole. */
+/* The value of a shorter line is scanned after the whole line has arrived. */
 enum { SCANNED_BYTES = 4096 };
 
 static bool is_canonical_value(const char *bytes, size_t len, const struct answer_line *line)
@@ -74,7 +74,7 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
     return !r->fault;
 }
 
-/* Reads the whole line in r->partial, whose value was scanned while it arrived. */
+/* Reads the whole line in r->partial. Its value was scanned while the line arrived. */
 static bool read_scanned(struct answer_reader *r)
 {
     struct buf *b = &r->partial;

@@ -21,7 +21,7 @@ struct answer_reader_ops {
     /* Reports one error line, both parsed and as bytes with its newline. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);
     void (*end)(void *data, const struct answer_line *line);
-    /* Called for a cost line. This is also called for the cost in the end line, before end(). */
+    /* Called for a cost line. Also called, before end(), for the cost in the end line. */
     void (*cost)(void *data, const struct chunk_cost *cost);
     /* Called when the worker says how many processes of the task are starting. */
     void (*starting)(void *data, uint64_t processes);
@@ -31,7 +31,7 @@ struct answer_reader {
     const struct answer_reader_ops *ops;
     void *data;
     struct buf partial;     /* the first part of a line that is not whole yet */
-    struct value_scan scan; /* the value of this line, which is scanned as it comes */
+    struct value_scan scan; /* scans the value of this line while the line arrives */
     size_t line_hint;       /* the probable length of a long line; 0: unknown */
     bool ended;             /* the end line was read */
     struct buf canonical;   /* a line in canonical form */

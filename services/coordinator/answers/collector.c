@@ -23,7 +23,7 @@ struct collector {
     uint64_t spilled_bytes, spill_end;
     struct segment *spilling; /* the large segment that is being written to the spill; NULL: none */
     size_t written;           /* its bytes that are written */
-    char *spare;              /* SEGMENT_BYTES of memory of a segment that was freed, kept for the next segment */
+    char *spare;              /* the memory of a freed segment (SEGMENT_BYTES), kept for the next segment */
 };
 
 struct collector *collector_new(const struct collector_config *config)
@@ -65,7 +65,7 @@ static void empty_spill_if_unused(struct collector *c)
     if (c->config.spill.empty) c->config.spill.empty(c->config.spill.ctx);
 }
 
-/* Call it when bytes in the spill are not needed any more. */
+/* Call it when `len` bytes in the spill are not needed any more. */
 static void leave_spill(struct collector *c, size_t len)
 {
     c->spilled_bytes -= len;
@@ -293,7 +293,7 @@ static enum collector_status spill_input_order(struct collector *c)
         segments_take(&c->held, seg);
         segments_put(&c->spilled, seg);
     }
-    stop_spilling(c); /* it is read next, or fits into memory by now */
+    stop_spilling(c); /* the segment is read next, or now fits into memory */
     return COLLECTOR_OK;
 }
 
@@ -313,7 +313,8 @@ static enum collector_status spill_queue_end(struct collector *c)
         return COLLECTOR_OK;
     }
     if (!spill(c, seg)) return COLLECTOR_SPILL_FAILED;
-    /* While it was written, others came after it. The next one is written next, if it is large, too. */
+    /* While this segment was written, more segments were added after it. If the next of them is large, its write begins
+     * now. */
     if (!c->spilling && seg->next && seg->next->len > COLLECTOR_SLICE_BYTES) begin_spilling(c, seg->next);
     return COLLECTOR_OK;
 }

@@ -3,8 +3,8 @@
  * read in input order, or in the order in which they were added. Pure: it does no I/O itself; the caller passes two
  * functions for spilling.
  *
- * Owner: the job. collector_add() copies the bytes, collector_take() takes them over. A run that collector_peek()
- * returns is borrowed until the next call on the same collector.
+ * Owner: the job. collector_add() copies the lines. collector_take() may take over their memory. A run that
+ * collector_peek() returns is borrowed until the next call on the same collector.
  *
  * Invariants: an index is added only once. Adding an index again returns COLLECTOR_DUPLICATE and changes nothing. The
  * indexes of a run are consecutive. In input order, a run begins at the index at which the run read before it ended.
@@ -30,13 +30,13 @@ enum collector_status {
     COLLECTOR_SPILL_FAILED, /* the spill cannot be written or read (disk full), so the job cannot go on */
 };
 
-/* Stores the runs that exceed the memory cap. Both functions return false on failure. The offsets passed to `write`
+/* Stores the runs that exceed the memory cap. `write` and `read` return false on failure. The offsets given to `write`
  * increase. They start at 0 again when everything in the spill has been read back. */
 struct collector_spill {
     bool (*write)(void *ctx, uint64_t offset, const char *bytes, size_t len);
     bool (*read)(void *ctx, uint64_t offset, char *bytes, size_t len);
-    /* Maps bytes of the spill, so that they are read when they are used. Returns NULL on failure. The two functions may
-     * be NULL; then a large run is read at once. */
+    /* `map` maps bytes of the spill, so that they are read from the disk only when they are used. It returns NULL on
+     * failure. `map` and `unmap` may be NULL; then a large run is read in one piece. */
     char *(*map)(void *ctx, uint64_t offset, size_t len);
     void (*unmap)(void *ctx, uint64_t offset, char *bytes, size_t len);
     void (*empty)(void *ctx); /* everything was read back; may be NULL */
@@ -54,12 +54,12 @@ struct collector_config {
 struct collector *collector_new(const struct collector_config *config);
 void collector_free(struct collector *c);
 
-/* A run that is larger than this is not written to the spill at once: each collector_step() writes a part of it. */
+/* A run that is larger than this is written to the spill in parts, one in each collector_step(). */
 #define COLLECTOR_SLICE_BYTES ((size_t)1 << 20)
 
 /* Returns whether a large run is being written to the spill. */
 bool collector_spills(const struct collector *c);
-/* Writes the next part. Call it once in each turn of the loop while collector_spills(). */
+/* Writes the next part of the large run. Call it once in each turn of the loop while collector_spills(). */
 MUST_CHECK enum collector_status collector_step(struct collector *c);
 
 /* Adds n lines, each with its newline. They are the answers of items first .. first + n - 1. */
@@ -75,8 +75,8 @@ MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uin
 /* Returns true and sets *run to the next run. Returns false when there is no run yet, or when the spill cannot be read;
  * *status says which. */
 MUST_CHECK bool collector_peek(struct collector *c, struct answer_run *run, enum collector_status *status);
-/* Call it when the first n items of the run just peeked have been read. Their lines have len bytes in all; `len` is
- * ignored for a repeated run. */
+/* Call it when the first n items of the run from the last peek have been read. Their lines have len bytes in all; `len`
+ * is ignored for a repeated run. */
 void collector_consume(struct collector *c, size_t n, size_t len);
 
 size_t collector_memory_bytes(const struct collector *c); /* bytes of answers in memory, including their bookkeeping */

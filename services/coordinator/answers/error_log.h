@@ -19,7 +19,7 @@ struct error_log {
     struct byte_log log; /* records, each followed by its line */
 
     /* Private. */
-    struct error_record last; /* kept out of the log, because the next line may be the same; n is 0: there is none */
+    struct error_record last; /* not in the log yet, because the next line may be the same; n is 0: there is none */
     struct buf last_line;
     uint64_t read_at;           /* offset in the log of the record that is read next */
     bool in_record;             /* `record` and `line` are those of the record at read_at */

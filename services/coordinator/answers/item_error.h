@@ -9,8 +9,8 @@
 #include "common/base/buf.h"
 #include "protocol/protocol.h"
 
-/* Appends {"error":{...}} as a line. It has the members of `line` (an ANSWER_ERROR) as they are, even unknown ones, and
- * then the members that are missing. `attempts` counts all attempts at the item. `worker` is the name of the worker
+/* Appends {"error":{...}} as a line. It has all members of `line` (an ANSWER_ERROR) unchanged, including unknown
+ * members. The missing members follow. `attempts` counts all attempts at the item. `worker` is the name of the worker
  * that answered; NULL: unknown. */
 void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker);
 

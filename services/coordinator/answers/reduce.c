@@ -3,13 +3,13 @@
 #include <float.h>
 #include <math.h>
 
-/* A number with fewer bytes is read at once. */
+/* A number with fewer bytes is read in one step. */
 enum { SHORT_NUMBER_BYTES = 64 };
 
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes)
 {
     *r = (struct reduction){.kind = kind};
-    buf_init(&r->best, max_bytes + 2); /* concat: the result without its first and last character has max_bytes */
+    buf_init(&r->best, max_bytes + 2); /* concat: max_bytes excludes the first and the last character */
 }
 
 void reduction_release(struct reduction *r)
@@ -87,7 +87,7 @@ static bool add_to_sum(struct reduction *r, uint64_t index, struct json_slice va
     return whole;
 }
 
-/* Copies the value up to `end` to r->best, from r->copied on. */
+/* Appends the bytes of the value from r->copied to `end` to r->best. */
 static bool copy(struct reduction *r, uint64_t index, struct json_slice value, size_t end, size_t *budget,
                  const char *too_large)
 {
@@ -141,8 +141,8 @@ static bool check_parts(struct reduction *r, uint64_t index, char first)
     return !r->error[0];
 }
 
-/* An empty array adds nothing, not even a comma. Returns whether it is known that the array is empty, or that it is
- * not. */
+/* Skips the white space at the start of the array. An empty array then adds nothing, and no comma. Returns false if the
+ * budget is used up before the end of this white space. */
 static bool look_for_elements(struct reduction *r, struct json_slice value, size_t *budget)
 {
     while (r->copied < value.len - 1 && (value.data[r->copied] == ' ' || value.data[r->copied] == '\t')) {

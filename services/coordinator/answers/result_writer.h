@@ -1,7 +1,7 @@
 /*
- * Writes answer lines in the format that the client asked for, directly into the send buffer. A line costs one prefix
- * and one copy. Writing can stop at any byte and continue later, so a line may be larger than the buffer. The lines are
- * in canonical form (answer_reader.h). Pure.
+ * Writes answer lines in the format that the client asked for, directly into the send buffer. Each line is copied once,
+ * after a prefix. Writing can stop at any byte and continue later, so a line may be larger than the buffer. The lines
+ * are in canonical form (answer_reader.h). Pure.
  *
  *     RESULTS_NDJSON   {"value":1}  ->  {"type":"result","index":0,"value":1}
  *                      {"error":{}} ->  {"type":"error","index":0,"error":{}}
@@ -36,14 +36,14 @@ struct result_writer {
     size_t prefix_len, prefix_at;
     bool in_line;
     size_t line_len, body_from, body_len,
-        body_at;     /* body_len bytes from body_from on are to be copied; body_at of them have been */
+        body_at;     /* body_len bytes from body_from on are to be copied; body_at of them are copied */
     char digits[24]; /* `index` in decimal */
     size_t digits_len;
 };
 
 void result_writer_init(struct result_writer *w, enum result_format format);
 
-/* The result of one call. A line counts when its last byte has been written. */
+/* The result of one call. A line is counted when its last byte has been written. */
 struct result_written {
     size_t bytes; /* bytes written to dst */
     uint64_t lines;
@@ -51,12 +51,12 @@ struct result_written {
 };
 
 /* Writes n answer lines, which have len bytes, to dst. The first line is the answer of item `first`. If the last call
- * left a line unfinished, `lines` must begin with that line again; its address may differ. The end of the last line is
- * not searched, because the line may be long. */
+ * left a line unfinished, `lines` must begin with that line again; its address may differ. The last line is not
+ * searched for its end, because the line may be long. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
                                           size_t len, char *dst, size_t cap);
-/* The same for a run of answers. If one line stands for all items of the run, it is written for each of them. With
- * `once` it is written once, with their number. The result counts items instead of lines. */
+/* Writes a run of answers in the same way. If one line stands for all items of the run, that line is written for each
+ * item. With `once`, the line is written once, with the number of items. The result counts items instead of lines. */
 struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, bool once,
                                               char *dst, size_t cap);
 

@@ -17,7 +17,7 @@ struct segment {
     uint64_t first, n;
     char *bytes; /* NULL while spilled */
     size_t len, alloc;
-    uint64_t gone_items; /* items that were consumed, from the front on */
+    uint64_t gone_items; /* how many items at the front were consumed */
     size_t gone_bytes;
     uint64_t offset;
 };

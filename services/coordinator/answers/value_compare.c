@@ -4,7 +4,7 @@
 #define NONE          SIZE_MAX
 #define ESCAPE_COST   8 /* reading an escaped character takes about as long as comparing this many plain ones */
 #define DOUBLE_DIGITS                                                                                                  \
-    800u /* no double needs more digits to be told from its neighbours and the middle between them                     \
+    800u /* no double, and no midpoint between two doubles, has more significant digits                                \
           */
 
 static void spend(size_t *budget, size_t bytes)
@@ -83,7 +83,7 @@ double decimal_to_double(const struct decimal *d, struct json_slice number)
     text[len++] = next_digit(d, number, &at);
     text[len++] = '.';
     for (unsigned i = 0; i < DOUBLE_DIGITS && at < d->end; i++) text[len++] = next_digit(d, number, &at);
-    if (at <= d->last) text[len++] = '1'; /* the digits that are left out are not all zeros */
+    if (at <= d->last) text[len++] = '1'; /* the omitted digits are not all zeros */
     snprintf(text + len, sizeof text - len, "e%lld", (long long)power_of(d));
     return strtod(text, NULL);
 }
@@ -147,7 +147,7 @@ static int next_byte(struct value_compare *c, struct compare_place *p, struct js
     return p->bytes[p->used++];
 }
 
-/* Returns how many of the next bytes have no escape in either string, at most `most`. */
+/* Returns how many bytes come before the next escape in either string, at most `most`. */
 static size_t plain_bytes(const struct value_compare *c, struct json_slice a, struct json_slice b, size_t most)
 {
     size_t n = a.len - 1 - c->x.at, m = b.len - 1 - c->y.at;

@@ -1,7 +1,7 @@
 /*
  * Compares JSON values by their meaning, for min and max. Numbers are compared exactly, however they are written.
- * Strings are compared by the UTF-8 bytes of their characters. Whether a character is escaped does not matter. A
- * comparison works in steps, because values may be long. Pure.
+ * Strings are compared by the UTF-8 bytes of their characters. An escaped character equals the same character without
+ * the escape. A comparison works in steps, because values may be long. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_VALUE_COMPARE_H
 #define FANTAIL_COORDINATOR_ANSWERS_VALUE_COMPARE_H
@@ -10,7 +10,7 @@
 #include "common/json/json_walk.h"
 
 /* A number that is read in steps: its sign, its digits, and the power of ten of its first nonzero digit. The offsets
- * are in its text. */
+ * count from the start of its text. */
 struct decimal {
     size_t read; /* bytes that were read; the text's length: all */
     bool negative, in_exponent, exponent_negative;
@@ -28,7 +28,7 @@ double decimal_to_double(const struct decimal *d, struct json_slice number);
 struct value_compare {
     int order; /* the result: a negative number, 0 or a positive number */
     struct decimal a, b;
-    /* Places in the two texts; and, for strings, the bytes of a character that was escaped. */
+    /* Positions in the two texts. For strings, also the decoded bytes of an escaped character. */
     struct compare_place {
         size_t at;
         bool begun;
