@@ -26,7 +26,7 @@ static void on_drain(void *data)
     job_watches_drain(&c->watches);
 }
 
-/* Ends all jobs. The clients still get the answers so far, and the end of the document or stream. */
+/* Ends all jobs. The clients still get the answers that have arrived, and the end of the document or stream. */
 static void on_cut(void *data)
 {
     struct coordinator *c = data;

@@ -1,6 +1,6 @@
 /*
- * The coordinator owns one of each part, and connects the parts. main.c makes one coordinator. Only the handlers of
- * api/ use this struct; the other parts do not know it.
+ * The coordinator owns one instance of each part of the service, and connects the parts. main.c makes one coordinator.
+ * Only the handlers of api/ use this struct; the other parts do not know it.
  */
 #ifndef FANTAIL_COORDINATOR_COORDINATOR_H
 #define FANTAIL_COORDINATOR_COORDINATOR_H
@@ -48,15 +48,15 @@ struct coordinator {
     struct store_metrics store_metrics;
     struct postgres_metrics postgres_metrics;
     struct durable durable;
-    struct notifier notifier;   /* tells URLs of the ends of durable jobs */
+    struct notifier notifier;   /* sends notices of the ends of durable jobs */
     struct job_watches watches; /* the requests that wait for news of durable jobs */
     struct status_source status;
     struct emf *emf; /* NULL without --emf */
 };
 
 bool coordinator_has_store(const struct coordinator_config *config);
-/* Checks the options of the job store. Returns false with the option at fault, and with a sentence that does not quote
- * a URL, which may have a password. */
+/* Checks the options of the job store. If one is wrong, returns false, sets *option and writes a sentence to err. The
+ * sentence quotes no URL, because a URL may contain a password. */
 MUST_CHECK bool coordinator_check_store(const struct coordinator_config *config, const char **option, char *err,
                                         size_t err_size);
 /* Starts the service and its parts, and begins to look for workers. All of `c` but config must be zeroed, and
@@ -64,7 +64,7 @@ MUST_CHECK bool coordinator_check_store(const struct coordinator_config *config,
  * and writes a sentence to err. */
 MUST_CHECK int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_config *tracing, char *err,
                                  size_t err_size);
-/* Serves until the service has stopped, then releases everything that coordinator_start() made. Returns the exit
+/* Runs until the service has stopped. Then releases everything that coordinator_start() made. Returns the exit
  * status. */
 int coordinator_serve(struct coordinator *c);
 

@@ -32,8 +32,8 @@ static void refuse(struct http_exchange *x, const struct jobspec_error *err)
     buf_release(&members);
 }
 
-/* The call has the parsed values instead of the body. So equal changes are equal texts, and a null has become the
- * default value. */
+/* The call gets the parsed values in a fixed form, not the body. So equal changes give equal texts, and a null is
+ * replaced by the default value. */
 static void on_patch(struct errand *e)
 {
     struct jobspec spec;

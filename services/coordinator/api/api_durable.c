@@ -131,15 +131,15 @@ static void on_redriven(struct errand *e, struct store_call *call)
     }
 }
 
-/* A synchronous job is not in the store, and its client alone gets its results. */
+/* A synchronous job is not in the store. Only its client gets its results. */
 static bool is_synchronous(const struct coordinator *c, const char *id)
 {
     const struct job *j = jobs_find(&c->jobs, id);
     return j && !j->keeper;
 }
 
-/* Returns false after an answer when the coordinator has no store or runs the job as a synchronous one. `only` says
- * what such a job lacks. */
+/* If the coordinator has no store, or runs the job as a synchronous job, answers the request and returns false. `only`
+ * says what only a durable job has or can do. */
 static bool needs_durable(struct http_exchange *x, const struct coordinator *c, const char *only)
 {
     bool synchronous = is_synchronous(c, http_exchange_param(x, "id"));

@@ -6,7 +6,7 @@
 #include "coordinator/results/store_problem.h"
 #include "protocol/protocol.h"
 
-/* How often the store is asked, and how often progress is sent. */
+/* How often the store is asked for the job, and how often progress is sent. */
 #define ASK_GAP_NS      (500 * NS_PER_MS)
 #define PROGRESS_GAP_NS NS_PER_S
 enum { EVENT_ID_SIZE = 96 };
@@ -34,8 +34,7 @@ static void write_id(char id[EVENT_ID_SIZE], const struct stored_job *j, const c
              waiting ? "-" : "", waiting ? waiting : "");
 }
 
-/* Returns what the job waits for, as a name that lives as long as the program. NULL: it does not wait, or it does not
- * run here. */
+/* Returns what the job waits for, as a static name. NULL: the job does not wait, or does not run here. */
 static const char *waits_for(const struct events_watch *w, const struct stored_job *j)
 {
     struct durable_live live;
@@ -73,7 +72,7 @@ static void add_event(struct events_watch *w, const struct stored_job *j, const 
     if (is_end) end(w);
 }
 
-/* Answers 204 to a client that has seen the end, so that it does not connect again. */
+/* Answers 204 to a client that has seen the end of the job, so that the client does not connect again. */
 static bool begin(struct events_watch *w, const struct stored_job *j, const char *id)
 {
     if (w->open) return true;
@@ -95,13 +94,13 @@ static void take_job(struct events_watch *w, const struct stored_job *j)
     const char *waiting = waits_for(w, j);
     write_id(id, j, waiting);
     if (!begin(w, j, id)) return;
-    if (strcmp(id, w->last_id) == 0) { /* the client knows it */
+    if (strcmp(id, w->last_id) == 0) { /* the client already has this event */
         w->state = j->state;
         w->waiting = waiting;
         return;
     }
     bool is_due = j->state != w->state || waiting != w->waiting || now_ns() - w->progress_ns >= PROGRESS_GAP_NS;
-    if (is_due && w->pending.len < EVENT_ID_SIZE) add_event(w, j, id); /* a slow client gets only the newest */
+    if (is_due && w->pending.len < EVENT_ID_SIZE) add_event(w, j, id); /* a slow client gets only the newest event */
 }
 
 static void fail(struct events_watch *w, const struct store_call *call)
@@ -109,7 +108,7 @@ static void fail(struct events_watch *w, const struct store_call *call)
     bool is_gone = call->status == STORE_OK || call->status == STORE_NOT_FOUND;
     if (w->open && call->status == STORE_AWAY) return;
     if (w->open)
-        end(w); /* the client asks again, and gets the reason */
+        end(w); /* the client connects again, and then gets the problem */
     else if (is_gone)
         store_problem_no_job(w->exchange, w->watch.id);
     else
@@ -165,8 +164,8 @@ static void on_tick(void *owner, uint64_t now)
     http_exchange_wake(w->exchange);
 }
 
-/* Ends the stream. When the client asks again, another coordinator sends the further events, or this one after its
- * restart. */
+/* Ends the stream. When the client connects again, it gets the further events from another coordinator, or from this
+ * coordinator after its restart. */
 static void on_drain(void *owner)
 {
     struct events_watch *w = owner;

@@ -1,9 +1,9 @@
 /*
- * GET /v1/jobs/{id}/events: the life of a durable job as server-sent events, until its end. Each event has the whole
- * document of the job, so an event that a client has missed is contained in the next one.
+ * GET /v1/jobs/{id}/events: the states of a durable job as server-sent events, until the job ends. Each event has the
+ * whole document of the job, so an event that a client has missed is contained in the next one.
  *
- * The id of an event is the state of the job: "<redrives>-<fence>-<state>-<answers>". A client may come back with this
- * id as Last-Event-ID. It then gets an event as soon as the state differs from that id.
+ * The id of an event is the state of the job: "<redrives>-<fence>-<state>-<answers>". A client may connect again with
+ * this id as Last-Event-ID. It then gets an event as soon as the state of the job differs from that id.
  */
 #ifndef FANTAIL_COORDINATOR_API_API_EVENTS_H
 #define FANTAIL_COORDINATOR_API_API_EVENTS_H

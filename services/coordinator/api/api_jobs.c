@@ -12,7 +12,7 @@ void api_post_job(struct http_exchange *x, void *data)
     struct coordinator *c = data;
     if (c->store && intake_is_wanted(x))
         intake_handle(x, &c->durable);
-    else if (intake_check_key(x)) /* a job that is not durable needs no key, but a key of a wrong form is refused */
+    else if (intake_check_key(x)) /* a synchronous job needs no Idempotency-Key, but an invalid key is refused */
         submission_handle(x, &c->jobs);
 }
 
@@ -57,7 +57,7 @@ void api_list_jobs(struct http_exchange *x, void *data)
     buf_release(&out);
 }
 
-/* Returns whether the request is about a job of the store. A synchronous job is not in the store. */
+/* Returns whether the request is about a job in the store. Synchronous jobs are not in the store. */
 static bool is_for_store(const struct http_exchange *x, const struct coordinator *c)
 {
     const struct job *j = jobs_find(&c->jobs, http_exchange_param(x, "id"));

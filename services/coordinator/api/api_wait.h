@@ -1,4 +1,4 @@
-/* Answers a POST of a durable job with Prefer: wait=N, whose client waits for the end of the job. */
+/* Answers a POST of a durable job with Prefer: wait=N. The client of such a request waits for the end of the job. */
 #ifndef FANTAIL_COORDINATOR_API_API_WAIT_H
 #define FANTAIL_COORDINATOR_API_API_WAIT_H
 
@@ -8,8 +8,8 @@
 struct coordinator;
 struct stored_job;
 
-/* Call it when the job was accepted. If the job ends within wanted->wait_s, answers with its results, like a
- * synchronous job. Otherwise answers 202 with the document of the job. `job` and `wanted` are copied. */
+/* Call it when the job is accepted. If the job ends within wanted->wait_s, answers with its results, like a synchronous
+ * job. Otherwise answers 202 with the document of the job. `job` and `wanted` are copied. */
 void api_wait_for_accepted(struct http_exchange *x, struct coordinator *c, const struct stored_job *job,
                            const struct preferences *wanted);
 

@@ -26,12 +26,12 @@ static void refuse(struct http_exchange *x, struct registry *r, int status, cons
     http_answer_problem(x, status, NULL, "%s", why);
 }
 
-/* Admits only requests with a token that coordinator and workers share. A client's token is not enough. */
+/* Admits only requests with a token that the coordinator and the workers share. A client's token is not enough. */
 static bool admit(struct http_exchange *x, struct worker_fleet *f)
 {
     if (!f->config->token_file) return true;
     if (access_classify(&f->tokens.tokens, http_exchange_header(x, "Authorization")) != ACCESS_GRANTED)
-        token_file_refresh(&f->tokens); /* the worker may have read a newer file */
+        token_file_refresh(&f->tokens); /* the worker may have read a newer version of the token file */
     if (access_classify(&f->tokens.tokens, http_exchange_header(x, "Authorization")) == ACCESS_GRANTED) return true;
     registry_refused(&f->registry, REGISTRY_UNAUTHORIZED);
     http_exchange_leave_body(x);

@@ -14,9 +14,9 @@ enum { ERRAND_BODY_BYTES = 16 * 1024 };
 
 struct errand {
     struct coordinator *coordinator;
-    struct http_exchange *exchange; /* NULL: the client is gone, or was answered and has closed */
-    struct store_call *call;        /* the call that is open; NULL: none */
-    /* A call is done. It is freed after this. `e->exchange` may be NULL. */
+    struct http_exchange *exchange; /* NULL: the client has disconnected, or the exchange is over */
+    struct store_call *call;        /* the open call to the store; NULL: none */
+    /* Called when a call is done. The call is freed afterwards. `e->exchange` may be NULL. */
     void (*done)(struct errand *e, struct store_call *call);
     char id[STORE_ID_SIZE]; /* id of the job; "": none */
 
@@ -27,12 +27,13 @@ struct errand {
     uint64_t deadline_ns, asked_ns;
 
     /* For a request with a body. */
-    void (*whole)(struct errand *e); /* called when the body is complete; NULL: a body is dropped */
+    /* Called when the body is complete. NULL: the request needs no body, and a body is dropped. */
+    void (*whole)(struct errand *e);
     struct buf body;
 
-    bool only_cancel; /* for a DELETE: a job that has ended is not removed */
+    bool only_cancel; /* for a DELETE: cancels a running job, but does not remove an ended job */
 
-    /* For a list: the texts that the filter borrows. */
+    /* For a list of jobs: the texts that the store filter borrows. */
     char *task, *label;
 
     /* For a POST whose client waits for the end of the job. */
@@ -40,18 +41,20 @@ struct errand {
     struct preferences prefer;
 };
 
-/* Accepts the exchange and returns the errand. It is about the job `id`, or about no job if `id` is "". */
+/* Accepts the exchange and returns its errand, which is about the job `id`. If `id` is "", it is about no single
+ * job. */
 struct errand *errand_for(struct http_exchange *x, struct coordinator *c, const char *id);
-/* Accepts the exchange and returns the errand. If the path has an id that no stored job can have, answers 404 and
- * returns NULL. */
+/* Accepts the exchange and returns its errand. If no stored job can have the id in the path, answers 404 and returns
+ * NULL. */
 struct errand *errand_new(struct http_exchange *x, struct coordinator *c);
-/* Makes a call for the errand's job. The caller may set more members, and then calls errand_start(). */
+/* Makes a call to the store about the errand's job. The caller may set more members of the call, and must then call
+ * errand_start(). */
 struct store_call *errand_call(struct errand *e, enum store_op op,
                                void (*done)(struct errand *e, struct store_call *call));
 void errand_start(struct errand *e, struct store_call *call);
 /* Asks for the job until it has ended, `deadline_ns` has passed, the coordinator drains, or the store has failed. Then
- * calls `over` with the last READ_JOB, in the way in which errand_start() calls `done`. If the client is gone, `over`
- * is not called. After the job was read once (e->known), STORE_AWAY is not a failure, and the errand asks again. */
+ * calls `over` with the last READ_JOB call, as errand_start() calls `done`. If the client is gone, `over` is not
+ * called. Once the job has been read (e->known), STORE_AWAY is not a failure: the errand asks again. */
 void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct errand *e, struct store_call *call));
 /* Returns whether the call has found a job that clients can see. They cannot see a job while its items are being
  * uploaded. */

@@ -24,15 +24,15 @@ struct attempt_call {
     struct answer_reader reader;
     const char *items; /* borrowed from the chunk's payload, which outlives the attempt */
     size_t items_len;
-    size_t header_at, items_at; /* bytes of the header and of the items that were handed out */
+    size_t header_at, items_at; /* how many bytes of the header and of the items were given to the HTTP client */
     size_t answer_bytes;
     int status;
     uint64_t token_age; /* token_age of the fleet when the request was sent */
-    uint32_t expected;  /* how many answers may still come */
+    uint32_t expected;  /* how many answers the worker may still send */
     bool ended;         /* the end line was read; `end` is how the chunk ended */
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
-    bool dropping;     /* there was no memory for the answer: the job fails or waits, and the rest is not read */
+    bool dropping;     /* there was no memory for the answer, so its rest is not read; the job fails or waits */
     bool cut_for_room; /* the job waits, so this attempt ends */
     unsigned number;   /* Fantail-Attempt */
     char chunk[CHUNK_NAME_SIZE];
@@ -125,7 +125,7 @@ static bool on_body(void *data, const char *bytes, size_t len)
         call->dropping = true;
         call->cut_for_room = phase_lacks_memory(call->phase);
     }
-    /* The worker is not to blame for the lack of memory. If the job fails, it cuts the attempt off when it ends. */
+    /* The worker is not to blame for the lack of memory. A job that fails cuts off its attempts when it ends. */
     if (call->dropping) return !call->cut_for_room;
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
@@ -139,8 +139,8 @@ static unsigned header_number(struct http_call *http, const char *name)
 }
 
 /* Returns whether the answer belongs to this attempt. A worker names the chunk and the attempt in the headers of its
- * answer. So an unsolicited response is not taken for the answer to this attempt. Such a response may follow the answer
- * to an earlier chunk on the same connection. Workers of older versions do not name the chunk, so each of their
+ * answer. So an unsolicited response, which may follow the answer to an earlier chunk on the same connection, is not
+ * mistaken for the answer to this attempt. Workers of older versions do not name the chunk, so each of their
  * connections is used only once. */
 static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
 {
@@ -162,7 +162,7 @@ static void on_head(void *data, struct http_call *http, int status)
     const char *worker = http_call_header(http, HEADER_WORKER);
     call->status = status;
     if (!is_answer_of_this(call, http)) return;
-    /* If the worker drains or lacks the task, its slots cannot be used. */
+    /* The slots of a worker that drains or lacks the task cannot be used. */
     bool serves = status == 200 || status == 409 || status == 429;
     if (!worker || !call->attempt->endpoint) return;
     worker_endpoint_heard(sched_endpoint_owner(call->attempt->endpoint), hash_text(worker));
@@ -174,8 +174,8 @@ static void on_head(void *data, struct http_call *http, int status)
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
 {
     if (call->fault && r->outcome == HTTP_CALL_OK) return SCHED_END_PROTOCOL;
-    /* A worker that answers 401, 403 or 507 does not read the body, so the call may end with a lost connection. The
-     * status counts. */
+    /* A worker that answers 401, 403 or 507 does not read the body, so the call may end with a lost connection. Even
+     * then the status decides. */
     if (call->status == 401 || call->status == 403)
         return worker_fleet_has_newer_token(call->dispatcher->fleet, call->token_age) ? SCHED_END_OLD_TOKEN
                                                                                       : SCHED_END_REFUSED;
@@ -233,7 +233,7 @@ static void log_end(const struct attempt_call *call, enum sched_end how, const s
                  LOG_I64("status", r->status));
 }
 
-/* Ends the span. An attempt whose work the worker handed back has not failed. */
+/* Ends the span. If the worker handed the items back, the attempt has not failed. */
 static void trace_end(struct attempt_call *call, enum sched_end how, const struct http_call_result *r)
 {
     bool fine = how == SCHED_END_COMPLETE || how == SCHED_END_DRAINING || how == SCHED_END_DEADLINE;
@@ -293,7 +293,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return n + copy_part(dst + n, cap - n, call->items, call->items_len, &call->items_at);
 }
 
-/* The header lines of the request, and the buffers for the lines that are formatted for it. */
+/* The header lines of the request, and the buffers of those lines that are formatted for this request. */
 struct request_headers {
     const char *lines[8 + TRACE_HEADERS_MAX]; /* NULL-ended */
     size_t n;
@@ -325,7 +325,7 @@ static void make_headers(struct request_headers *h, const struct attempt_call *c
     h->lines[h->n] = NULL;
 }
 
-/* Before the first answer to a chunk of the job, the answer is expected to be as long as the items. */
+/* Until a chunk of the job has been answered, an answer is expected to be as long as the items. */
 static uint64_t likely_answer_bytes(const struct attempt_call *call)
 {
     return call->phase->answer_bytes ? call->phase->answer_bytes : call->items_len;

@@ -7,7 +7,7 @@
 
 #include "coordinator/job/job.h"
 
-/* The headers that carry the trace context of a chunk to its worker. */
+/* The headers with the trace context of a chunk, for its worker. */
 #define TRACE_HEADERS_MAX 2
 struct trace_headers {
     char parent[16 + TRACEPARENT_SIZE];
@@ -18,12 +18,12 @@ struct attempt_trace {
     struct trace_context context;
     uint64_t started_ns;
     unsigned attempt;
-    /* Where the chunk was sent. These are copies, because the endpoint may be removed before the attempt ends. NULL:
-     * not recorded. */
+    /* Where the chunk was sent; NULL: no span is recorded. These are copies, because the endpoint may be removed before
+     * the attempt ends. */
     char *url, *address;
 };
 
-/* Begins the span. Call it before the request is made, even without a trace. `address` may be NULL. */
+/* Begins the span. Call it before the request is made, even if there is no trace. `address` may be NULL. */
 void attempt_trace_begin(struct attempt_trace *t, const struct phase *p, const struct sched_attempt *a, const char *url,
                          const char *address);
 /* Writes pointers to the headers for the worker to `headers` and returns their number. The headers are borrowed from t
@@ -38,7 +38,7 @@ struct attempt_outcome {
     int status;         /* 0: no response */
     const char *result; /* a name from sched_end_name(), or "cut_off" */
     bool failed;
-    const char *reason; /* why the attempt ended before its last answer; NULL: it had all answers */
+    const char *reason; /* why the attempt ended before its last answer; NULL: all answers arrived */
 };
 /* Exports the span of an attempt that has ended or was cut off, and releases t. */
 void attempt_trace_end(struct attempt_trace *t, const struct phase *p, const struct attempt_outcome *o);

@@ -102,7 +102,7 @@ static const struct scheduler_ops scheduler_ops = {
     .endpoint_moved = op_endpoint_moved,
 };
 
-/* The ops for endpoints that the fleet adds and removes. */
+/* The fleet calls these functions when it adds or removes an endpoint, or when a worker registers again. */
 
 static void *endpoint_added(void *data, struct endpoint *at)
 {

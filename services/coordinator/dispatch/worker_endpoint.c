@@ -54,7 +54,7 @@ void worker_endpoint_registered(struct worker_endpoint *e, bool other, const cha
     if (other) scheduler_timing_want(d->turn);
 }
 
-/* Behind a load balancer there may be workers of two versions, so nothing is checked. */
+/* Behind a load balancer, workers of two versions may answer, so the names are not checked there. */
 bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection)
 {
     if (e->dispatcher->fleet->endpoints.mode == ENDPOINTS_BALANCER) return true;
@@ -63,7 +63,7 @@ bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kep
     return true;
 }
 
-/* The worker is asked after a delay. Otherwise a worker that lists the task, but cannot run it, would be asked again
+/* Asks the worker after a delay. Without the delay, a worker that lists the task but cannot run it would be asked again
  * and again. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e)
 {
@@ -102,7 +102,7 @@ void worker_endpoint_probe(struct worker_endpoint *e)
     char url[512];
     const char *headers[] = {f->authorization, NULL};
     if (e->probe) return;
-    /* /readyz needs no token. Only a request that needs a token shows whether our token is accepted again. */
+    /* /readyz needs no token, so its answer does not show whether our token is accepted again. */
     snprintf(url, sizeof url, "%s%s", e->at->url, sched_endpoint_rejects_token(e->sched) ? PATH_TASKS : "/readyz");
     e->probe = http_call_start(f->client, &(struct http_call_options){
                                               .method = "GET",

@@ -1,7 +1,7 @@
 /*
- * One endpoint of the fleet and its counterpart in the scheduler. It probes the endpoint, tells the scheduler which
- * tasks the endpoint has, and logs what the answers say about our token. Owner: the dispatcher, from endpoint_added to
- * endpoint_removed.
+ * Connects one endpoint of the fleet to its counterpart in the scheduler. This module probes the endpoint, tells the
+ * scheduler which tasks the endpoint has, and logs whether the endpoint accepts our token. Owner: the dispatcher, from
+ * endpoint_added to endpoint_removed.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_WORKER_ENDPOINT_H
 #define FANTAIL_COORDINATOR_DISPATCH_WORKER_ENDPOINT_H
@@ -15,7 +15,7 @@ struct worker_endpoint {
     struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
     uint64_t worker_id;           /* hash of Fantail-Worker; 0: not known yet */
-    bool names_answers;           /* an answer has named its chunk, so an answer that names none is a fault */
+    bool names_answers;           /* an earlier answer has named its chunk, so an answer that names none is a fault */
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);
@@ -31,11 +31,11 @@ void worker_endpoint_registered(struct worker_endpoint *e, bool other, const cha
  * asked for its tasks. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
 /* Call it when an answer with status 200 has arrived. Returns false if the answer arrived on a reused connection and
- * does not name its chunk, although earlier answers of the worker named theirs. On a new connection such an answer is
- * allowed, because a worker of an older version may have replaced the worker. */
+ * does not name its chunk, although earlier answers of the worker named their chunks. On a new connection such an
+ * answer is allowed, because a worker of an older version may have replaced the worker. */
 MUST_CHECK bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection);
-/* Call it when the endpoint answered that it does not have a task, or cannot run it. Asks the endpoint again which
- * tasks it has. */
+/* Call it when the endpoint answered that it does not have a task, or cannot run the task. Asks the endpoint again
+ * which tasks it has. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e);
 /* Logs when the endpoint begins to reject our token, and when it accepts the token again. */
 void worker_endpoint_log_token(const struct worker_endpoint *e, bool rejected_before);
