@@ -13,7 +13,7 @@
 #include "common/base/banned.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-/* The value of a macro as a string: TEXT_OF(LIMIT_RUNNING_JOBS) is "256". */
+/* Makes a string of the value of a macro: TEXT_OF(LIMIT_RUNNING_JOBS) is "256". */
 #define TEXT_OF(macro)          TEXT_OF_(macro)
 #define TEXT_OF_(text)          #text
 #define MUST_CHECK              __attribute__((warn_unused_result))
@@ -27,8 +27,8 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
-/* For a bug in our own code: prints its place and the message, and aborts. Do not use it for anything that a user or a
- * peer can cause. */
+/* For a bug in our own code: prints its place and the message, and aborts. Do not use BUG() for anything that a user or
+ * a peer can cause. */
 #define BUG(...) fantail_bug(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

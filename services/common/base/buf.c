@@ -60,7 +60,7 @@ void buf_expect(struct buf *b, size_t extra, size_t guess)
 
 void buf_trim(struct buf *b)
 {
-    enum { LINE_BYTES = 256 }; /* room for a short line after a large one, so that the large one is not copied */
+    enum { LINE_BYTES = 256 }; /* room to append a short line to a large one without copying the large one */
     if (b->len == 0 || b->alloc - b->len <= b->len / 8 + LINE_BYTES) return;
     b->alloc = b->len + LINE_BYTES;
     b->data = xrealloc(b->data, b->alloc);
@@ -93,7 +93,7 @@ bool buf_addf(struct buf *b, const char *fmt, ...)
     va_end(args);
     if (len < 0) return false;
     if ((size_t)len < sizeof small) return buf_add(b, small, (size_t)len);
-    /* The NUL that vsnprintf writes is not counted against the cap. */
+    /* The NUL that vsnprintf writes does not count towards the cap. */
     char *large = xmalloc((size_t)len + 1);
     va_start(args, fmt);
     vsnprintf(large, (size_t)len + 1, fmt, args);

@@ -20,8 +20,8 @@ void buf_release(struct buf *b);
 /* Empties the buffer, but keeps its memory. */
 void buf_clear(struct buf *b);
 
-/* Makes room for `extra` more bytes: the caller may write them at data + len and then increase len. If they would
- * exceed the cap, changes nothing and returns false. */
+/* Makes room for `extra` more bytes: the caller may write them at data + len and then increase len. If the bytes would
+ * exceed the cap, buf_reserve() changes nothing and returns false. */
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 /* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
 size_t buf_growth(const struct buf *b, size_t extra);

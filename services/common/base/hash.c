@@ -14,7 +14,7 @@ static void put(struct hash_table *t, struct hash_link *link)
     *bucket = link;
 }
 
-/* Links are moved oldest first, so that those with equal hashes keep their order. */
+/* Links are moved oldest first, so that links with equal hashes keep their order. */
 static void move_bucket(struct hash_table *t, struct hash_link *link)
 {
     struct hash_link *oldest = NULL;

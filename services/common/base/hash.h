@@ -1,9 +1,10 @@
 /*
  * A hash of bytes, and a hash table whose links are members of the structs in it. Adding, finding and removing a link
- * take a time that does not depend on the number of links. CONTAINER_OF converts a link to its struct. Links with equal
- * hashes come newest first; the caller compares their keys. The table owns its buckets, and not the structs.
+ * take a time that does not depend on the number of links. CONTAINER_OF converts a link to its struct. A search returns
+ * links with equal hashes newest first; the caller compares their keys. The table owns its buckets, but not the
+ * structs.
  *
- * The hash gives no protection against a peer that chooses bytes whose hashes collide.
+ * The hash is not safe against a peer that chooses bytes with equal hashes on purpose.
  */
 #ifndef FANTAIL_COMMON_BASE_HASH_H
 #define FANTAIL_COMMON_BASE_HASH_H
@@ -32,7 +33,7 @@ struct hash_link {
 struct hash_table {
     struct hash_link **buckets;
     size_t n, size; /* links; buckets, a power of two */
-    uint64_t steps; /* how many links were looked at since the start, for tests */
+    uint64_t steps; /* number of links compared since the start, for tests */
 };
 
 void hash_add(struct hash_table *t, struct hash_link *link, uint64_t hash);

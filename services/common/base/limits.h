@@ -1,8 +1,8 @@
 /*
- * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job; a default is
- * used unless another value is set. If a constant is the default of an option, its comment names the option, and the
- * option's row uses the constant (TEXT_OF). A default that only one option needs is in that option's row.
- * docs/options.md lists all defaults.
+ * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job; a default
+ * applies if the user sets no other value. If a constant is the default of an option, the comment of the constant names
+ * the option. The option's row in the code then uses the constant (TEXT_OF). A default that only one option needs is
+ * written in that row, not here. docs/options.md lists all defaults.
  */
 #ifndef FANTAIL_COMMON_BASE_LIMITS_H
 #define FANTAIL_COMMON_BASE_LIMITS_H
@@ -13,7 +13,7 @@
 
 /* HTTP, both services. */
 #define LIMIT_HEADER_BYTES     (32 * KIB) /* request line and headers together; a longer head is answered with 431 */
-#define LIMIT_HEADER_FIELDS    256        /* header lines of a request; a request with more is answered with 431 */
+#define LIMIT_HEADER_FIELDS    256        /* header lines of a request; more are answered with 431 */
 #define LIMIT_TRAILER_BYTES    (8 * KIB)  /* trailers together; longer ones are answered with 431 */
 #define LIMIT_EXTENSION_BYTES  256        /* extensions of one line; longer ones are answered with 400 */
 #define LIMIT_EXTENSIONS_BYTES (64 * KIB) /* extensions of all chunks of a body; longer ones are answered with 400 */
@@ -21,20 +21,21 @@
 #define LIMIT_BODY_GIB         1 /* a longer request body is answered with 413; --max-body-bytes of the coordinator */
 #define LIMIT_BODY_BYTES       (LIMIT_BODY_GIB * GIB)
 #define LIMIT_CONNECTIONS      4096  /* connections of a worker that may be open at once */
-#define LIMIT_HEADER_MS        10000 /* from the first byte of a request to the end of its headers */
-#define LIMIT_UPLOAD_PAUSE_S   300   /* a request whose body pauses for longer is answered with 408; --upload-pause-s */
+#define LIMIT_HEADER_MS        10000 /* time from the first byte of a request to the end of its headers */
+#define LIMIT_UPLOAD_PAUSE_S   300   /* a longer pause in a request's body is answered with 408; --upload-pause-s */
 #define LIMIT_KEEPALIVE_S      620   /* an idle connection is closed after this time; --keepalive-timeout-s */
 #define LIMIT_ARRIVE_MS        30    /* how long a drain waits for connections that are being established */
 #define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
-#define LIMIT_CONNECTION_BYTES (128 * KIB) /* memory for head, read buffer and write buffer; zeroed at each request */
-#define LIMIT_IDLE_MEMORY_MS   1000 /* the memory of an idle connection is returned to the kernel after this time */
-#define LIMIT_PULL_BYTES       (256 * KIB) /* room offered to an answer's pull() at once */
-#define LIMIT_PEM_BYTES        (1 * MIB)   /* size of a file with certificates or a key */
-#define LIMIT_TLS_LOG_LINES    20          /* failed handshakes logged in a minute; others are only counted */
+#define LIMIT_CONNECTION_BYTES                                                                                         \
+    (128 * KIB)                   /* head, read buffer and write buffer of a connection; zeroed at each request */
+#define LIMIT_IDLE_MEMORY_MS 1000 /* the memory of an idle connection is returned to the kernel after this time */
+#define LIMIT_PULL_BYTES     (256 * KIB) /* room that one call of an answer's pull() gets */
+#define LIMIT_PEM_BYTES      (1 * MIB)   /* size of a file with certificates or a key */
+#define LIMIT_TLS_LOG_LINES  20          /* failed handshakes logged in a minute; further ones are only counted */
 
 #define LIMIT_LINGER_MS    2000      /* a client's time to read its answer if the service did not read its body */
-#define LIMIT_LINGER_BYTES (1 * MIB) /* bytes of such a body that are read and dropped */
-#define LIMIT_LINGERING    256       /* connections that linger in this way at once */
+#define LIMIT_LINGER_BYTES (1 * MIB) /* bytes that are read and dropped of a body that the service did not read */
+#define LIMIT_LINGERING    256       /* connections that linger in this way at the same time */
 
 /* Access. */
 #define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter ones can be guessed */
@@ -43,35 +44,35 @@
 #define LIMIT_TOKEN_FILE_BYTES  (64 * KIB)
 
 /* JSON. */
-#define LIMIT_JSON_DEPTH    512                /* nesting of arrays and objects in a body, an item or an answer */
+#define LIMIT_JSON_DEPTH    512                /* depth of nested arrays and objects in a body, an item or an answer */
 #define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53; a double cannot hold every larger integer */
-#define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items; `common` is counted */
+#define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items, but with `common` */
 
 /* A job on the coordinator. */
 #define LIMIT_ITEM_BYTES              (64 * MIB)
 #define LIMIT_ITEMS                   1000000000000ull
-#define LIMIT_UNDISPATCHED_BYTES      (8 * MIB)  /* unsent bytes of whole items; beyond this the upload is suspended */
+#define LIMIT_UNDISPATCHED_BYTES      (8 * MIB) /* unsent bytes of complete items; beyond this the upload is suspended */
 #define LIMIT_UNSTARTED_BYTES         (64 * MIB) /* bytes of items held until the task is known */
 #define LIMIT_EARLY_START_BYTES       (1 * MIB) /* item bytes that must have arrived before dispatch starts mid-upload */
-#define LIMIT_RESULT_MEMORY_MIB       16        /* answers held in memory for one job; --result-memory-bytes */
+#define LIMIT_RESULT_MEMORY_MIB       16        /* answers of one job held in memory; --result-memory-bytes */
 #define LIMIT_RESULT_MEMORY_TOTAL_MIB 256       /* answers of all jobs held in memory; --result-memory-total-bytes */
 #define LIMIT_ITEM_MEMORY_TOTAL_MIB   256       /* unsent items of all jobs together; --item-memory-total-bytes */
-#define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always hold this much of both totals */
+#define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always use this much of each of the two totals */
 #define LIMIT_SPILL_GIB               4          /* size of the temporary files of all jobs; --max-spill-bytes */
 #define LIMIT_TASK_SERIES             256        /* tasks that have their own series in /metrics */
-#define LIMIT_RUNNING_JOBS            10000      /* one more job is answered with 429; --max-jobs */
+#define LIMIT_RUNNING_JOBS            10000      /* a request for one more job is answered with 429; --max-jobs */
 #define LIMIT_CLIENT_CONNECTIONS      12000      /* --max-connections of the coordinator */
 #define DEFAULT_MAX_CHUNK_BYTES       (1 * MIB)
 #define DEFAULT_ITEM_TIMEOUT_S        60.0
 #define DEFAULT_START_TIMEOUT_S       UINT64_C(300) /* how long a process of a task may take to be ready */
-#define DEFAULT_CHUNK_COST_NS         50000         /* cost of a chunk, on each side, until it is measured */
+#define DEFAULT_CHUNK_COST_NS         50000         /* processor time of a chunk, on each side, until it is measured */
 #define DEFAULT_CHUNK_TARGET_MS       250
 #define DEFAULT_HEARTBEAT_S           15 /* --heartbeat-s */
 
 /* The job store. */
 #define LIMIT_BLOCK_BYTES    (256 * MIB) /* lines of one block; blocks are cut at about 1 MiB, but never within a line */
 #define LIMIT_REDUCED_BYTES  (4 * MIB)   /* the result of a durable job with `reduce` */
-#define LIMIT_RECORDED_BYTES (2 * MIB)   /* of a block of answers with more than one answer or piece of answers */
+#define LIMIT_RECORDED_BYTES (2 * MIB)   /* size of a block of answers that holds more than one answer or piece */
 
 /* Durable jobs. */
 #define LIMIT_JOB_WAIT_S 3600 /* how long a request may wait for the end of a job */
@@ -84,13 +85,13 @@
 #define LIMIT_STDERR_TAIL_BYTES (2 * KIB)
 
 /* A worker. */
-#define LIMIT_WORKER_CHUNKS       64 /* chunks of one task held at once; one more is answered with 429; --max-chunks */
+#define LIMIT_WORKER_CHUNKS       64 /* chunks of one task on a worker; one more is answered with 429; --max-chunks */
 #define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; beyond this an upload is suspended */
-#define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; beyond this its processes get no items */
+#define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; beyond this the chunk's items wait */
 #define LIMIT_HEAD_WAIT_MS        10         /* how long the head of an answer waits for the first value */
 #define LIMIT_GATHER_MS           2          /* how long an answer waits for other answers of its chunk */
 #define COST_LINE_NS              250000000  /* slot time between two cost lines in a chunk's answer */
-#define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of at least this size do not wait */
+#define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of at least this size do not wait for others */
 #define LIMIT_TASK_PROCESSES      1024       /* processes of one task on one worker */
 
 #endif

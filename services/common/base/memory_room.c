@@ -4,8 +4,8 @@
 
 #include "common/base/spare_memory.h"
 
-/* Asks the kernel for address space, because a large block from malloc() would change how malloc() treats large blocks
- * from then on. If the kernel has no address space, malloc() may still have enough freed memory. */
+/* Asks the kernel for address space, because freeing a large block of malloc() would change how malloc() treats later
+ * large blocks. If the kernel has no address space, malloc() may still have enough freed memory. */
 static bool probe_kernel(size_t bytes)
 {
     void *space = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -14,7 +14,7 @@ static bool probe_kernel(size_t bytes)
         return true;
     }
 #ifdef __SANITIZE_ADDRESS__
-    return false; /* with this sanitizer, malloc() ends the program instead of failing */
+    return false; /* with this sanitizer, malloc() ends the program instead of returning NULL */
 #else
     void *block = malloc(bytes);
     bool has_block = block != NULL;

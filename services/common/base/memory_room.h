@@ -1,10 +1,11 @@
 /*
- * Whether there is memory for something large. Small allocations cannot fail (base.h): without memory the program ends,
- * and everybody's work is lost. So before a service allocates something large for one job, such as a part of a long
- * item, it calls memory_has_room(). If that returns false, the job ends with an error, and other jobs continue.
+ * Tells whether there is memory for a large block. A small allocation never returns NULL (base.h): if memory runs out,
+ * the program ends, and the work of all jobs is lost. So before a service allocates something large for one job, such
+ * as a part of a long item, it calls memory_has_room(). If that returns false, the job ends with an error, and other
+ * jobs continue.
  *
- * Only limits that make an allocation fail are considered (ulimit -v, ulimit -d). A container's memory limit is not
- * considered: the kernel kills a process that exceeds it.
+ * The answer considers only the limits that make an allocation fail (ulimit -v, ulimit -d). It does not consider a
+ * container's memory limit: the kernel kills a process that exceeds that limit.
  */
 #ifndef FANTAIL_COMMON_BASE_MEMORY_ROOM_H
 #define FANTAIL_COMMON_BASE_MEMORY_ROOM_H
@@ -13,10 +14,11 @@
 
 /* Bytes that must stay free for small allocations after a large one. */
 #define MEMORY_RESERVE_BYTES ((size_t)16 << 20)
-/* An allocation smaller than this is not large, and there is always room for it. */
+/* memory_has_room() always returns true for an allocation smaller than this. */
 #define MEMORY_SMALL_BYTES ((size_t)64 << 10)
 
-/* Returns whether `bytes` can be allocated now, with the reserve left after them. It takes about a microsecond. */
+/* Returns whether `bytes` can be allocated now so that the reserve is still free afterwards. It takes about a
+ * microsecond. */
 MUST_CHECK bool memory_has_room(size_t bytes);
 
 /* Returns whether `bytes` can be allocated. By default it asks the kernel; a test sets another function. */

@@ -19,13 +19,13 @@ static inline uint64_t random_u64(struct random_source *r)
     return z ^ (z >> 31);
 }
 
-/* Returns a number from 0 to n - 1. Each is as likely as the others. */
+/* Returns a number from 0 to n - 1. Each number is equally likely. */
 static inline uint32_t random_below(struct random_source *r, uint32_t n)
 {
     return (uint32_t)(((random_u64(r) >> 32) * n) >> 32);
 }
 
-/* Returns a number from 0 to 1, but not 1. */
+/* Returns a number of at least 0 and less than 1. */
 static inline double random_unit(struct random_source *r)
 {
     return (double)(random_u64(r) >> 11) * 0x1p-53;

@@ -6,10 +6,10 @@
 
 #include "common/base/limits.h"
 
-/* This struct is in the first bytes of a waiting block. */
+/* A waiting block stores this struct in its first bytes. */
 struct waiting {
     struct waiting *next;
-    size_t left; /* bytes of the block that were not given back yet */
+    size_t left; /* bytes of the block that the kernel has not got back yet */
 };
 
 static bool waits_for_steps;
@@ -59,7 +59,7 @@ static void give_back(struct waiting *w, size_t from)
     uintptr_t least = base + sizeof *w, begin = base + from, end = (base + w->left) & ~(page - 1);
     if (begin < least) begin = least;
     begin = (begin + page - 1) & ~(page - 1);
-    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED); /* failing does no harm: free() follows */
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED); /* a failure does no harm: free() follows */
     w->left = from;
 }
 

@@ -1,24 +1,24 @@
 /*
- * Memory that is not needed any more. A service keeps freed memory for a while, because the next job needs it again.
+ * Gives freed memory back to the kernel. A service keeps freed memory for a while, because the next job needs it again.
  *
  * The kernel takes about 10 ms to take back 60 MiB. In a service, a large block is therefore given back in slices, one
- * in each turn of the loop. The waiting blocks are on a list of the process, as the heap itself is the process's.
+ * in each turn of the loop. The waiting blocks are on a global list, because the heap is global too.
  */
 #ifndef FANTAIL_COMMON_BASE_SPARE_MEMORY_H
 #define FANTAIL_COMMON_BASE_SPARE_MEMORY_H
 
 #include "common/base/base.h"
 
-/* Blocks of this size have a mapping of their own. So realloc() moves their pages, and does not copy them. Smaller
- * blocks stay on the heap: buffers of a MiB are allocated and freed all the time, for items and answers, and on the
- * heap they do not cause page faults each time. */
+/* A block of at least this size has a memory mapping of its own, so realloc() moves its pages and does not copy them.
+ * Smaller blocks stay on the heap: buffers of a MiB are allocated and freed all the time, for items and answers, and on
+ * the heap an allocation causes no page faults. */
 #define SPARE_MEMORY_LARGE_BYTES ((size_t)4 << 20)
 /* Bytes that one spare_memory_step() gives back to the kernel. This takes about 0.4 ms. */
 #define SPARE_MEMORY_STEP_BYTES ((size_t)2 << 20)
 
-/* Call it once at the start of a service, which must call spare_memory_step() from now on. */
+/* Call it once at the start of a service, which from then on must call spare_memory_step(). */
 void spare_memory_start(void);
-/* Frees all waiting blocks. From now on, blocks are freed at once. */
+/* Frees all waiting blocks. After this call, spare_memory_free() frees a block immediately. */
 void spare_memory_stop(void);
 
 /* Frees a block of malloc(). After spare_memory_start(), a large block waits for spare_memory_step(). NULL is fine. */
@@ -31,8 +31,8 @@ void spare_memory_step(void);
 void spare_memory_free_waiting(void);
 
 /* Returns free pages of the heap to the kernel, if more than keep_bytes of the heap are free. Without this call, a
- * process keeps as much memory as it has ever needed, because a few small blocks at the end of the heap are enough to
- * keep all of it. Takes about 10 ms for 200 MiB, so do not call it often. */
+ * process keeps the largest heap that it ever needed, because a few small blocks at the end of the heap keep malloc()
+ * from giving the rest back. Do not call it often: it takes about 10 ms for 200 MiB. */
 void spare_memory_return(size_t keep_bytes);
 
 #endif

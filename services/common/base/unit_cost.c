@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#define UNITS_MEASURED 32  /* units per measurement; reading the clock is a system call, so not after each unit */
+#define UNITS_MEASURED 32  /* units per measurement; a measurement for each unit would cost too many system calls */
 #define DECAY          0.1 /* the sums lose this share for each UNITS_MEASURED units */
 #define PRIOR_UNITS    2.0 /* weight of the prior */
 #define PRIOR_BYTE_NS  1.0

@@ -3,9 +3,9 @@
  * byte * bytes. It fits the latest measurements by least squares, with a prior that dominates until there are enough of
  * them. Pure.
  *
- * A thread that only works on units calls unit_cost_add() for each. A thread that also does other work while there are
- * no units calls unit_cost_begin() and unit_cost_end() instead. Then only the time in which units are open is counted,
- * and units that are open together share it evenly.
+ * A thread that does nothing but units calls unit_cost_add() for each unit. A thread that also does other work while
+ * there are no units calls unit_cost_begin() and unit_cost_end() instead. These calls count only the time in which
+ * units are open, and units that are open at the same time share it evenly.
  */
 #ifndef FANTAIL_COMMON_BASE_UNIT_COST_H
 #define FANTAIL_COMMON_BASE_UNIT_COST_H
@@ -20,16 +20,18 @@ struct unit_cost {
     double unit_ns;            /* processor time of one unit, ns */
 };
 
-/* unit_ns is the prior for a unit. It is the result until there is a measurement. */
+/* unit_ns is the prior for a unit, and the result until there is a measurement. */
 void unit_cost_init(struct unit_cost *c, uint64_t unit_ns, uint64_t cpu_ns);
-/* Call it when a unit is done. The unit moved `bytes` bytes. If it returns true, there are enough units to call
+/* Call it when a unit is done. The unit moved `bytes` bytes. If this function returns true, enough units are done: call
  * unit_cost_measure(). */
 bool unit_cost_add(struct unit_cost *c, uint64_t bytes);
-/* Call it when a unit begins. If it returns true, no other unit is open: set cpu_ns to the thread's processor time. */
+/* Call it when a unit begins. Returns true if no other unit is open; the caller must then set c->cpu_ns to the thread's
+ * processor time. */
 MUST_CHECK bool unit_cost_begin(struct unit_cost *c);
-/* Call it when a unit that has begun ends. If it returns true, call unit_cost_measure(). */
+/* Call it when a unit ends that unit_cost_begin() was called for. If this function returns true, call
+ * unit_cost_measure(). */
 MUST_CHECK bool unit_cost_end(struct unit_cost *c, uint64_t bytes);
-/* Returns what unit_cost_measure() would return if all open units ended now, with `bytes` bytes together. */
+/* Returns what unit_cost_measure() would return if all open units ended now, after moving `bytes` bytes in total. */
 uint64_t unit_cost_now(const struct unit_cost *c, uint64_t bytes, uint64_t cpu_ns);
 /* cpu_ns is the processor time that the thread has used until now. Returns the processor time of one unit, ns. */
 uint64_t unit_cost_measure(struct unit_cost *c, uint64_t cpu_ns);

@@ -9,7 +9,8 @@
 
 #include "common/files/remove_tree.h"
 
-#define MAKE_ATTEMPTS 100 /* attempts to make a directory, if sweepers remove each one before it is locked */
+#define MAKE_ATTEMPTS                                                                                                  \
+    100 /* attempts to make a directory, while other programs sweep each one away before it is locked */
 
 const char *temporary_base(void)
 {
@@ -17,7 +18,7 @@ const char *temporary_base(void)
     return tmp && *tmp ? tmp : "/tmp";
 }
 
-/* Opens and locks a directory of this user. On failure it returns -1 with errno. EWOULDBLOCK means that a living
+/* Opens and locks a directory of this user. On failure it sets errno and returns -1. EWOULDBLOCK means that a living
  * process has locked the directory. */
 static int lock_dir(int parent, const char *name)
 {
@@ -29,7 +30,7 @@ static int lock_dir(int parent, const char *name)
     if (ours && fstatat(parent, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st.st_ino &&
         now.st_dev == st.st_dev)
         return fd;
-    if (ours) errno = ENOENT; /* it was removed before it was locked */
+    if (ours) errno = ENOENT; /* the directory was removed before it was locked */
     int why = errno;
     close(fd);
     errno = why;
@@ -63,8 +64,8 @@ void locked_dir_remove(struct locked_dir *d)
     *d = (struct locked_dir){.lock_fd = -1};
 }
 
-/* Returns whether a directory directly inside this one is locked. If so, the owner of the inner directory still lives,
- * although the owner of this one has ended. */
+/* Returns whether a direct subdirectory of `dir` is locked. If so, the owner of the subdirectory still lives, although
+ * the owner of `dir` has ended. */
 static bool has_living_inside(int dir)
 {
     bool living = false;

@@ -1,10 +1,10 @@
 /*
- * Temporary directories of programs that may be killed. The owner keeps its directory locked (flock) while it lives.
- * The kernel releases the lock however the owner ends. So a directory without a lock belongs to no living process, and
- * the next program that sweeps removes it.
+ * Makes temporary directories for programs that may be killed. The owner keeps its directory locked (flock) while it
+ * lives. The kernel releases the lock when the owner ends, even if it was killed. So a directory without a lock belongs
+ * to no living process, and the next program that sweeps removes it.
  *
- * The directory is made before it is locked. If a sweeper removes the directory in between, the owner makes another
- * one.
+ * The owner first makes the directory and then locks it. If another program sweeps the directory away in between, the
+ * owner makes another one.
  */
 #ifndef FANTAIL_COMMON_FILES_LOCKED_DIR_H
 #define FANTAIL_COMMON_FILES_LOCKED_DIR_H
@@ -16,12 +16,13 @@ struct locked_dir {
     int lock_fd;
 };
 
-/* Makes and locks <base>/<prefix>XXXXXX for this user only. On failure it returns false with errno, and *d is empty. */
+/* Makes and locks <base>/<prefix>XXXXXX for this user only. On failure it sets errno, leaves *d empty, and returns
+ * false. */
 MUST_CHECK bool locked_dir_make(struct locked_dir *d, const char *base, const char *prefix);
 /* Removes the directory with its contents, and releases the lock. An empty *d is fine. */
 void locked_dir_remove(struct locked_dir *d);
-/* Removes the directories of this user in `base` whose names begin with `prefix`. A directory stays if it is locked or
- * has a locked directory in it. */
+/* Removes the directories of this user in `base` whose names begin with `prefix`. Keeps a directory that is locked or
+ * contains a locked directory. */
 void locked_dirs_sweep(const char *base, const char *prefix);
 
 /* Returns $TMPDIR, or /tmp. */

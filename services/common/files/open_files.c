@@ -2,10 +2,10 @@
 
 #include <sys/resource.h>
 
-#define FOR_THE_PROGRAM   64 /* descriptors that a service needs without any connection */
+#define FOR_THE_PROGRAM   64 /* descriptors that a service needs besides its connections */
 #define CONNECTIONS_LEAST 16
 
-static struct rlimit before; /* rlim_max is 0 until the limit was raised */
+static struct rlimit before; /* rlim_max is 0 until the limit is raised */
 
 uint64_t open_files_raise(void)
 {

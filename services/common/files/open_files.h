@@ -1,20 +1,20 @@
 /*
- * How many files, sockets and pipes this process may have open (RLIMIT_NOFILE). Systems give a process a low soft
- * limit, often 1024, because programs that use select(2) break with more. A service does not use select(2), so it
- * raises the soft limit to the hard limit. It restores the limit for the programs that it starts.
+ * Sets how many files, sockets and pipes this process may have open (RLIMIT_NOFILE). Systems give a process a low soft
+ * limit, often 1024, because programs that use select(2) break if they have more descriptors. A service does not use
+ * select(2), so it raises the soft limit to the hard limit. It restores the limit for the programs that it starts.
  */
 #ifndef FANTAIL_COMMON_FILES_OPEN_FILES_H
 #define FANTAIL_COMMON_FILES_OPEN_FILES_H
 
 #include "common/base/base.h"
 
-/* Raises the soft limit to the hard limit. Returns the limit that holds now. */
+/* Raises the soft limit to the hard limit. Returns the limit that is in force afterwards. */
 uint64_t open_files_raise(void);
-/* Sets the limit that this process had before open_files_raise(). It only makes system calls, so it may be called
- * between vfork() and execve(). */
+/* Sets the limit that this process had before open_files_raise(). This function does nothing but make system calls, so
+ * it may be called between vfork() and execve(). */
 void open_files_restore(void);
-/* Returns how many connections a server may have, if it wants `wanted` and the limit is `limit`. A part of the limit is
- * left to other files, such as temporary files and the connections to workers. */
+/* Returns how many connections a server may have, if it wants `wanted` and the limit is `limit`. It leaves a part of
+ * the limit for other descriptors, such as temporary files and the connections to workers. */
 unsigned open_files_connections(uint64_t limit, unsigned wanted);
 
 #endif

@@ -20,8 +20,8 @@ static const char *kind_name(mode_t mode)
 }
 
 /* The type is checked twice. The check before opening is needed because opening a device may have an effect. The check
- * after opening is needed because the path may name something else by then. O_NONBLOCK is for a FIFO that came in
- * between. */
+ * after opening is needed because the path may name something else by then. O_NONBLOCK is needed because a FIFO may
+ * have replaced the file in between. */
 static int open_regular(const char *path, struct stat *st)
 {
     if (stat(path, st) != 0) return -1;
@@ -33,12 +33,12 @@ static int open_regular(const char *path, struct stat *st)
     return -1;
 }
 
-/* Returns the last result of read(). It is 0 at the end of the file, negative after an error, and positive if the cap
- * is reached. */
+/* Returns the last result of read(): 0 at the end of the file, negative after an error, positive if the file is longer
+ * than the cap. */
 static ssize_t read_to_end(int fd, struct buf *text)
 {
     for (;;) {
-        /* If a file has exactly as many bytes as the cap, one more read must show that it ends there. */
+        /* Once `text` is full, reads one more byte to find out whether the file ends there. */
         char last;
         size_t room = text->cap - text->len < READ_BYTES ? text->cap - text->len : READ_BYTES;
         if (!buf_reserve(text, room)) BUG("a reservation within the cap failed");

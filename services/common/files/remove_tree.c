@@ -7,13 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Paths have a limit of 4 KiB, and a process may have few open files. So no path is made and no depth is kept: what is
- * inside a directory of the top directory is moved up into the top directory, and removed from there. */
+/* A path is limited to 4 KiB, and a process to a few open files. So this file neither builds paths nor recurses: it
+ * moves the contents of each subdirectory up into the top directory, and removes them there. */
 struct tree_removal {
     int top;
     dev_t device;
-    unsigned moved; /* for new names in the top directory */
-    bool progress;  /* something was removed or moved in this pass */
+    unsigned moved; /* number of the next new name in the top directory */
+    bool progress;  /* something was removed or moved during this pass */
 };
 
 static int open_dir(int parent, const char *name)
@@ -21,8 +21,8 @@ static int open_dir(int parent, const char *name)
     return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Opens a directory of `parent` for reading its names; NULL if it cannot be, or is on another file system. The caller
- * closes it. */
+/* Opens a directory in `parent` to read its names. Returns NULL if this fails or the directory is on another file
+ * system. The caller closes it. */
 static DIR *read_dir(const struct tree_removal *r, int parent, const char *name)
 {
     struct stat st;
@@ -38,7 +38,7 @@ static bool remove_one(int parent, const char *name)
     return unlinkat(parent, name, 0) == 0 || unlinkat(parent, name, AT_REMOVEDIR) == 0;
 }
 
-/* A directory can be read and moved only with these rights, and its owner may have taken them away. */
+/* A directory can be read and moved only if its owner has these rights. A task may have removed them. */
 static void give_rights(int parent, const char *name)
 {
     if (fchmodat(parent, name, S_IRWXU, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -61,7 +61,7 @@ static bool is_dot(const char *name)
     return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0));
 }
 
-/* Removes the contents of a directory of the top directory, or moves them up. */
+/* Removes the contents of a subdirectory of the top directory. Moves up what it cannot remove. */
 static void empty_dir(struct tree_removal *r, const char *name)
 {
     DIR *d = read_dir(r, r->top, name);

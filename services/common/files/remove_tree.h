@@ -1,14 +1,14 @@
 /*
- * Removes a directory that a task or another program has filled. Its directories may be nested to any depth, and may be
- * closed to their owner. It needs three file descriptors.
+ * Removes a directory that a task or another program has filled. Subdirectories may be nested to any depth, and their
+ * owner may have no right to read them. It needs three file descriptors.
  */
 #ifndef FANTAIL_COMMON_FILES_REMOVE_TREE_H
 #define FANTAIL_COMMON_FILES_REMOVE_TREE_H
 
 #include "common/base/base.h"
 
-/* Removes a directory with its contents, but nothing on other file systems. Symbolic links are removed, and not
- * followed. What cannot be removed stays. */
+/* Removes a directory with its contents, except contents on other file systems. Removes symbolic links without
+ * following them. What cannot be removed stays. */
 void remove_tree(const char *path);
 
 #endif
