@@ -25,8 +25,8 @@ bool http_answer_ends_here(const struct http_answer *a)
 
 /* Lines. */
 
-/* Takes a line. *line then is the line without its end, and true is returned. Without a line end in these bytes, it
- * stores them and returns false. */
+/* Takes a line: sets *line to the line without its end, and returns true. If these bytes contain no line end, stores
+ * them and returns false. */
 static bool take_line(struct http_answer *a, const char **at, size_t *left, const char **line, size_t *len)
 {
     const char *end = memchr(*at, '\n', *left);
@@ -168,7 +168,7 @@ static bool read_chunk_size(struct http_answer *a, const char *line, size_t len)
     return !a->fault;
 }
 
-/* Reads a line that the caller does not see. */
+/* Reads a line that is not returned to the caller. */
 static bool read_hidden_line(struct http_answer *a, const char *line, size_t len)
 {
     if (a->state == HTTP_ANSWER_AT_CHUNK_SIZE) return read_chunk_size(a, line, len);

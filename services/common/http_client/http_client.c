@@ -3,7 +3,7 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/observe/log.h"
 
-#define SPARE_CALLS     1024 /* about 8 KiB each; making a call costs as much as sending one */
+#define SPARE_CALLS     1024 /* spare calls kept, about 8 KiB each; creating a call costs as much as sending one */
 #define MAX_CONNECTIONS 4096 /* idle connections kept; curl's default would depend on the number of calls */
 
 static const char *const state_names[] = {
@@ -12,8 +12,8 @@ static const char *const state_names[] = {
 };
 static_assert(ARRAY_SIZE(state_names) == CALL_STATE_COUNT, "every state has a name");
 
-/* Calls are added at the front of a list. Spare calls are taken from the front, so the most recently used one is reused
- * first. New calls are taken from the back, so they begin in the order in which they came. */
+/* A call is added at the front of a list. Spare calls are taken from the front, so the most recently used call is
+ * reused first. New calls are taken from the back, so they begin in the order in which they were started. */
 
 static void unlist(struct http_call *call)
 {
@@ -57,7 +57,7 @@ static void call_retire(struct http_call *call)
 
 /* Ends. */
 
-/* Takes the call away from curl, and from its wire. */
+/* Removes the call from curl, and detaches it from its wire. */
 static void detach(struct http_call *call)
 {
     struct http_wire *w = call->wire;
@@ -147,9 +147,9 @@ static void end_silent(struct http_call *call)
     call_end(call, &result);
 }
 
-/* A byte can only move a deadline to a later time, so bytes do not restart the timer. The timer fires at the old
- * deadline, and this function then finds the next deadline. on_end may do anything to other calls, so the search
- * restarts after each on_end. */
+/* A byte that arrives can only move a deadline to a later time, so the timer is not restarted for it. The timer fires
+ * at the old deadline, and this function then finds the next deadline. on_end may start, cancel or end other calls, so
+ * the search restarts after each on_end. */
 static void on_silence(uv_timer_t *timer)
 {
     struct http_client *c = timer->data;
@@ -170,7 +170,7 @@ static void on_silence(uv_timer_t *timer)
     client_settle(c);
 }
 
-/* Work that had to wait until curl was not busy. */
+/* Postponed work: it has to wait until curl is not busy. */
 
 static void begin(struct http_call *call)
 {
@@ -196,8 +196,8 @@ void call_resume(struct http_call *call)
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
-    /* Inside curl_easy_pause(), curl passes on the bytes that it held back, and ignores a callback that refuses
-     * them. */
+    /* Inside curl_easy_pause(), curl calls back with the bytes that it held back. It ignores the result of a callback
+     * that refuses them. */
     bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* this code: no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
 }

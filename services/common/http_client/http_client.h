@@ -1,11 +1,11 @@
 /*
- * An HTTP/1.1 client inside a libuv loop. libcurl's multi interface with socket actions makes all connections. It also
- * carries out https requests. Requests of plain http are written and read by our own code, on connections that it
+ * An HTTP/1.1 client inside a libuv loop. libcurl (its multi interface with socket actions) makes all connections, and
+ * sends and reads the requests of https. Our own code does this for the requests of plain http, on connections that it
  * keeps.
  *
- * The client never repeats a request by itself, except a GET or HEAD. When a kept connection dies before the first byte
- * of the answer, the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat it. Requests are never
- * queued inside curl.
+ * The client never repeats a request, except a GET or HEAD. When a kept connection dies before the first byte of the
+ * answer, the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat it. Requests are never queued
+ * inside curl.
  *
  * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end is called exactly once, unless
  * the call was cancelled. After on_end or a cancel the pointer to the call is invalid.
@@ -24,7 +24,7 @@ struct http_call;
 enum http_call_outcome {
     HTTP_CALL_OK,            /* a whole answer, whatever its status */
     HTTP_CALL_NOT_CONNECTED, /* no connection: the request was certainly not delivered */
-    HTTP_CALL_LOST,          /* the connection died after the request was (perhaps partly) sent */
+    HTTP_CALL_LOST,          /* the connection died after the request, or a part of it, was sent */
     HTTP_CALL_TIMED_OUT,     /* no connection in time, or silence for too long */
     HTTP_CALL_REFUSED_BY_US, /* on_body returned false */
 };
@@ -56,12 +56,12 @@ struct http_call_options {
      * sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
-    /* About how long the answer's body will be, so that a short answer gets a small buffer; 0: unknown. Any answer may
+    /* The expected length of the answer's body, so that a short answer gets a small buffer; 0: unknown. Any answer may
      * be longer. */
     uint64_t answer_bytes;
-    /* The status and headers have come; http_call_header() works from now on. May be NULL. */
+    /* Called when the status and headers have come; http_call_header() works from now on. May be NULL. */
     void (*on_head)(void *data, struct http_call *call, int status);
-    /* A piece of the answer's body; false ends the call with HTTP_CALL_REFUSED_BY_US. */
+    /* Gets a piece of the answer's body. If it returns false, the call ends with HTTP_CALL_REFUSED_BY_US. */
     bool (*on_body)(void *data, const char *bytes, size_t len);
     void (*on_end)(void *data, const struct http_call_result *result);
     void *data;
@@ -72,11 +72,13 @@ struct http_call_options {
 struct tls_store;
 
 struct http_client_options {
-    uint64_t max_idle_connection_ms; /* choose it below the peer's keep-alive timeout; 0: 60000 */
-    uint64_t max_connection_age_ms;  /* an older one is not reused, so that a balancer can choose again; 0: any */
-    size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
-    /* Our certificate, and the authorities that https trusts instead of the system's. A call uses what the store holds
-     * when the call starts. NULL: neither. Borrowed; must outlive the client. */
+    uint64_t max_idle_connection_ms; /* must be shorter than the peer's keep-alive timeout; 0: 60000 */
+    uint64_t max_connection_age_ms; /* older connections are not reused, so that a load balancer can choose again; 0: no
+                                       limit */
+    size_t receive_bytes;           /* size of curl's receive buffer; 0: 64 KiB */
+    /* Our certificate, and the authorities that https trusts instead of the system's. A call uses the content of the
+     * store at the time when the call starts. NULL: no certificate, and the system's authorities. Borrowed; must
+     * outlive the client. */
     struct tls_store *tls;
 };
 
@@ -86,13 +88,15 @@ MUST_CHECK struct http_client *http_client_new(uv_loop_t *loop, const struct htt
 void http_client_free(struct http_client *c);
 
 MUST_CHECK struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options);
-/* Ends the call now: closes its connection, so the peer sees a hang-up; on_end is not called. */
+/* Ends the call now, without calling on_end. Closes the call's connection, so the peer sees a hang-up. */
 void http_call_cancel(struct http_call *call);
-/* A header of the answer; NULL when absent. Borrowed until the call ends. */
+/* Returns the value of a header of the answer; NULL when absent. Borrowed until the call ends. */
 const char *http_call_header(struct http_call *call, const char *name);
-/* For on_head and on_body: whether a connection was made for this call. If not, the call uses a kept connection. */
+/* For on_head and on_body: returns true if a new connection was made for this call, false if the call uses a kept
+ * connection. */
 bool http_call_connected(struct http_call *call);
-/* For on_head and on_body: closes the connection when the call has ended, instead of keeping it for another call. */
+/* For on_head and on_body: makes the client close the connection when the call has ended, instead of keeping it for
+ * another call. */
 void http_call_close_after(struct http_call *call);
 
 #endif

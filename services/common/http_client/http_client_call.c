@@ -2,8 +2,8 @@
 
 #include "common/http_client/http_client_internal.h"
 
-/* Notes that bytes arrived, or that curl wants bytes to send. The function also notes that a callback of the call may
- * run next. */
+/* Records that bytes arrived, or that curl wants bytes to send. Also records that a callback of the call may run
+ * next. */
 static void heard(struct http_call *call)
 {
     call->heard_ms = uv_now(call->client->loop);
@@ -67,7 +67,7 @@ bool call_on_piece(struct http_call *call, const char *bytes, size_t len)
         return false;
     }
     if (call_is_over(call)) return false;
-    /* All bytes that are read from a wire count, because chunks and trailers take time as well. */
+    /* A call on a wire counts bytes where it reads them, because chunk lines and trailers take time as well. */
     if (!call->is_plain) call_count_bytes(call, len);
     return true;
 }
@@ -86,8 +86,8 @@ size_t call_on_read(char *dst, size_t size, size_t count, void *data)
     return call_is_over(call) ? CURL_READFUNC_ABORT : len;
 }
 
-/* curl repeats a request whose reused connection died before the answer. A request that must not be repeated is refused
- * the second time. */
+/* curl repeats a request whose reused connection died before the answer. This callback stops the repetition, unless the
+ * request may be repeated. */
 int call_on_sending(void *data, char *peer_ip, char *own_ip, int peer_port, int own_port)
 {
     struct http_call *call = data;
@@ -101,7 +101,7 @@ const char *http_call_header(struct http_call *call, const char *name)
     if (call->head.len == 0) return NULL;
     const char *line = call->head.data, *end = line + call->head.len;
     for (; line < end; line += strlen(line) + 1) {
-        if ((line[0] ^ name[0]) & ~0x20) continue; /* another letter, in any case: most lines end here */
+        if ((line[0] ^ name[0]) & ~0x20) continue; /* the first letters differ, apart from case: most lines end here */
         if (strncasecmp(line, name, len) != 0 || line[len] != ':') continue;
         const char *value = line + len + 1;
         return value + strspn(value, " \t");

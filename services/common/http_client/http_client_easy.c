@@ -34,8 +34,8 @@ static void set_once(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, call_on_write);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    /* curl cannot repeat a body that has begun, as it has no SEEKFUNCTION. call_on_sending() stops it from repeating a
-     * small body. */
+    /* curl cannot repeat a body that it has begun to send, because SEEKFUNCTION is not set. call_on_sending() stops
+     * curl from repeating a small body. */
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, call_on_read);
     curl_easy_setopt(easy, CURLOPT_READDATA, call);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, call_on_sending);
@@ -44,7 +44,8 @@ static void set_once(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, client_close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
-    /* A resumed session would skip the check of the certificate, and so miss a change of the authorities. */
+    /* With a resumed session, curl would not check the certificate again, and would ignore a change of the
+     * authorities. */
     curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, seconds(idle_ms));
@@ -107,7 +108,7 @@ void call_clear(struct http_call *call)
     if (call->request.alloc > SPARE_REQUEST_BYTES) buf_release(&call->request);
 }
 
-/* Appends a line after *tail, and moves *tail to the new line. This avoids walking the list for every line. */
+/* Appends a line after *tail, and moves *tail to the new line, so that appending does not walk the whole list. */
 static void add_line(struct curl_slist **list, struct curl_slist **tail, const char *line)
 {
     struct curl_slist *made = curl_slist_append(*tail, line);
@@ -124,8 +125,8 @@ static void set_headers(struct http_call *call, const struct http_call_options *
         has_type = has_type || strncasecmp(*line, "content-type:", 13) == 0;
         add_line(&call->headers, &tail, *line);
     }
-    /* Without these lines curl would wait a second for "100 Continue", and declare every body to be form data. Nobody
-     * needs an Accept line. */
+    /* Without these lines curl would wait a second for "100 Continue", and send every body with the Content-Type of
+     * form data. Nobody needs an Accept line. */
     add_line(&call->headers, &tail, "Expect:");
     add_line(&call->headers, &tail, "Accept:");
     if (!has_type) add_line(&call->headers, &tail, "Content-Type:");
@@ -150,7 +151,7 @@ static void set_method(struct http_call *call, const struct http_call_options *o
     call->may_repeat = plain && !body;
 }
 
-/* curl keeps the buffer with the easy handle. So the buffer only grows, and never shrinks. */
+/* curl keeps the buffer with the easy handle, so this function never shrinks the buffer. */
 static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
 {
     if (body_bytes <= SMALL_BODY_BYTES) return;
@@ -160,8 +161,8 @@ static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
     call->upload_bytes = want;
 }
 
-/* curl 7.88 takes memory for this buffer in every request. For a large block, malloc() does more work than the rest of
- * a small request needs. */
+/* curl 7.88 allocates this buffer for every request. Allocating a large block takes longer than the rest of a small
+ * request. */
 static void set_receive_buffer(struct http_call *call, uint64_t answer_bytes)
 {
     size_t most = call->client->options.receive_bytes ? call->client->options.receive_bytes : HTTP_CLIENT_RECEIVE_BYTES;
@@ -172,8 +173,8 @@ static void set_receive_buffer(struct http_call *call, uint64_t answer_bytes)
 }
 
 /* curl keeps the idle connections of one host and port in one list, and asks the kernel about each of them whenever it
- * searches the list. Without this function, the connections of all socket files would be in one list. So each socket
- * file gets a host name of its own. The Host header still comes from the URL. */
+ * searches the list. The connections of all socket files would be in one list, so each socket file gets a host name of
+ * its own. The Host header still comes from the URL. */
 static void set_connect_to(struct http_call *call, const char *address, const char *path)
 {
     char line[512];
@@ -185,8 +186,8 @@ static void set_connect_to(struct http_call *call, const char *address, const ch
     curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
 }
 
-/* Parses the URL here. curl would parse it, put it together again, and copy it. When the URL is the same as in the
- * call before, its parts are still known. A URL that cannot be parsed is left to curl, which then ends the call. */
+/* Parses the URL here, because curl would parse it, build it again, and copy it. If the handle's last call had the same
+ * URL, uses its parsed form. Passes a URL that cannot be parsed to curl, which then ends the call. */
 static void set_url(struct http_call *call, const char *text)
 {
     curl_easy_setopt(call->easy, CURLOPT_URL, text);

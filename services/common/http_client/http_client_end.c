@@ -11,8 +11,8 @@ static void name_tls_fault(struct http_call *call, CURLcode code, struct http_ca
 }
 
 /* When a kept connection dies before the answer, curl opens a second connection to repeat the request. curl's error is
- * then about the second connection, although the request was sent on the first. curl opens a second connection only
- * after a request was sent, in which case `sent` is above 0. */
+ * then about the second connection, although the request was sent on the first. curl opens a second connection only if
+ * the request was already sent, so `sent` is then above 0. */
 static bool kept_connection_died(const struct http_call *call, CURLcode code, long sent)
 {
     if (call->may_repeat || sent == 0) return false;

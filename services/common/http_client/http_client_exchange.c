@@ -1,5 +1,5 @@
-/* A call on a wire: sends the request, reads the answer. Functions that return false have ended the call, or found that
- * it was cancelled; the call must then not be used again. */
+/* Runs a call on a wire: sends the request, reads the answer. If a function returns false, the call has ended or was
+ * cancelled, and must not be used again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -52,7 +52,7 @@ static void end_faulty(struct http_call *call)
     end(call, HTTP_CALL_LOST, call->reason);
 }
 
-/* Ends a call whose callback, or our own check, refused a part of the answer. */
+/* Ends a call because its callback or our own check refused a part of the answer. */
 static bool refuse(struct http_call *call)
 {
     if (call_is_over(call)) return false;
@@ -107,7 +107,7 @@ static bool read_some(struct http_call *call, bool *more)
     return false;
 }
 
-/* Reads until nothing is left, or until the turn of the call is over. */
+/* Reads until the socket is empty, or until the turn of the call is over. */
 static bool read_all(struct http_call *call)
 {
     enum call_flow flow = call->flow;
@@ -129,7 +129,7 @@ void exchange_read_turn(struct http_call *call)
 
 /* Sending. */
 
-/* Reads the next piece of the body into the buffer, after what is in it. */
+/* Appends the next piece of the body to the buffer. */
 static bool load(struct http_call *call)
 {
     struct buf *b = &call->request;
@@ -147,7 +147,7 @@ static bool load(struct http_call *call)
     return true;
 }
 
-/* Sends what the buffer holds. Returns false when the socket takes no more bytes. */
+/* Sends the content of the buffer. Returns false when the socket takes no more bytes. */
 static bool push(struct http_call *call)
 {
     const struct buf *b = &call->request;
@@ -166,8 +166,8 @@ static bool push(struct http_call *call)
     return true;
 }
 
-/* A kept wire whose peer is gone took nothing, so another wire may take the request. Otherwise the answer may have come
- * before the peer stopped reading, so it is read to its end. */
+/* If a kept wire took no byte, its peer is gone, and the request may go to another wire. Otherwise the peer may have
+ * answered before it stopped reading, so the answer is read to its end. */
 static bool sending_failed(struct http_call *call)
 {
     if (call->reused && call->sent_bytes == 0) {

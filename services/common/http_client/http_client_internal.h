@@ -1,7 +1,7 @@
 /*
  * Declarations shared by the files of the HTTP client. Private to http_client*.c:
  *     http_client.c          the interface; moves calls between their lists and reports their ends
- *     http_client_call.c     what comes of an answer
+ *     http_client_call.c     handles the parts of an answer
  *     http_client_easy.c     sets up curl's easy handles
  *     http_client_request.c  writes requests of plain http
  *     http_client_exchange.c sends them, and reads their answers
@@ -35,26 +35,26 @@
  */
 enum call_state {
     CALL_SPARE,     /* unused; its easy handle waits for the next call */
-    CALL_NEW,       /* to be added to curl when curl is not busy */
-    CALL_RUNNING,   /* curl has the call, or it has a wire */
-    CALL_CANCELLED, /* to be removed from curl when curl is not busy; its callbacks refuse all data */
+    CALL_NEW,       /* will be added to curl when curl is not busy */
+    CALL_RUNNING,   /* curl has the call, or the call has a wire */
+    CALL_CANCELLED, /* will be removed from curl when curl is not busy; until then its callbacks refuse all data */
     CALL_ENDED,     /* removed from curl and its wire; on_end is running */
     CALL_STATE_COUNT
 };
 
 /*
- * How an answer is read. Calls with a long answer take turns; those that wait for their turn are on a queue.
+ * How an answer is read. Calls with a long answer take turns. A call that waits for its turn is in a queue.
  *
  *     SHORT --SHORT_BYTES read--> HELD --its turn--> LONG --its socket is readable--> READY --its turn--> LONG
  *                                  ^                   |                                |
  *                                  +---TURN_BYTES read-+--------------------------------+
  *
- * Each new call begins in SHORT. A call with a wire is never HELD, but READY instead, because nothing else reads its
- * socket.
+ * Each new call begins in SHORT. A call with a wire becomes READY where another call becomes HELD, because curl does
+ * not read its socket.
  */
 enum call_flow {
     CALL_FLOW_SHORT, /* read as soon as its socket is readable */
-    CALL_FLOW_LONG,  /* in turns: queues when its socket is readable */
+    CALL_FLOW_LONG,  /* read in turns; when its socket is readable, the call joins the queue */
     CALL_FLOW_READY, /* in the queue; there are bytes to read */
     CALL_FLOW_HELD,  /* in the queue; curl does not read it until its turn */
     CALL_FLOW_COUNT
@@ -75,9 +75,9 @@ struct http_call {
     uint64_t number; /* number of the call in debug lines */
     CURL *easy;
     CURLSH *pool;                     /* the pool that the easy handle uses; NULL: none yet */
-    struct http_call_options options; /* the caller's strings in it are invalid after http_call_start() */
+    struct http_call_options options; /* pointers to the caller's strings are invalid after http_call_start() */
     CURLU *url;                       /* the parsed URL; NULL: not made yet */
-    struct buf url_text;              /* the text of `url`; empty when the text cannot be parsed */
+    struct buf url_text;              /* the text that `url` was parsed from; empty when that text cannot be parsed */
     struct curl_slist *headers, *connect_to;
     struct buf head; /* the answer's header lines, NUL-ended, without the status line */
     int status;
@@ -85,33 +85,34 @@ struct http_call {
     bool closes;        /* the answer has Connection: close */
     bool close_after;   /* CURLOPT_FORBID_REUSE is set */
     bool refused;       /* on_body returned false */
-    bool may_repeat;    /* a GET or HEAD without a body: it may be sent again */
+    bool may_repeat;    /* the request may be sent again: a GET or HEAD without a body */
     uint64_t heard_ms;  /* when bytes were last received or sent, uv_now() */
-    int fd;             /* the socket of the call, if it is known */
-    unsigned sendings;  /* how often curl was about to send the request */
-    size_t turn_bytes;  /* bytes of the answer that were read since its turn began */
+    int fd;             /* the socket of the call, once it is known */
+    unsigned sendings;  /* how often curl called call_on_sending() */
+    size_t turn_bytes;  /* bytes of the answer that were read in this turn of the call */
     long upload_bytes;  /* size of the easy handle's upload buffer */
     long receive_bytes; /* size of the easy handle's receive buffer */
-    struct buf small;   /* a body that is small enough to go with its head in one send */
+    struct buf small;   /* a body that is small enough to be sent together with the head */
     struct http_call *next_long;
     struct tls_material *material; /* the certificates that the easy handle uses; NULL: none */
     char error[CURL_ERROR_SIZE];
     char reason[CURL_ERROR_SIZE + 64]; /* the text of `error`, and the name of the TLS fault if there is one */
 
-    /* For requests of plain http, which we write ourselves. curl only makes their connections. */
+    /* The fields below are for requests of plain http, which we write ourselves. For these requests, curl only makes
+     * the connections. */
     bool is_plain;
-    struct http_wire *wire; /* NULL: the call has no connection, or curl has it */
+    struct http_wire *wire; /* NULL: the call has no connection, or curl has the connection */
     bool reused;            /* the wire was used by an earlier call */
-    bool keeps_wire;        /* the wire may be used again */
+    bool keeps_wire;        /* the wire may be kept for another call */
     bool cannot_send;       /* the peer takes no more bytes of the request */
     bool is_head;           /* the method is HEAD */
     bool is_loaded;         /* a piece of the body is in `request` */
     struct buf request;     /* the head of the request, and a piece of its body */
     size_t request_sent;    /* bytes of `request` that were sent */
     uint64_t sent_bytes;    /* bytes of the whole request that were sent */
-    int64_t body_left;      /* bytes of the body that were not read yet */
+    int64_t body_left;      /* bytes of the body that read() has yet to return */
     struct buf target;      /* the URL; `options.url` points to it */
-    struct buf address;     /* `options.connect_to`, or the host and port of the URL; wires are kept by it */
+    struct buf address;     /* `options.connect_to`, or the host and port of the URL; the key of kept wires */
     struct http_answer answer;
 };
 
@@ -120,13 +121,13 @@ struct call_list {
     size_t count;
 };
 
-/* A connection of plain http. It has a call, or is kept. */
+/* A connection of plain http. Either a call uses it, or it is kept for the next call. */
 struct http_wire {
     uv_poll_t poll;
     struct http_client *client;
     struct http_call *call; /* NULL: none */
     struct list_link same_hash, by_age;
-    bool is_kept; /* it is on both lists of kept wires */
+    bool is_kept; /* the wire is on both lists of kept wires */
     int fd;
     int watched; /* the events that libuv watches */
     char *address;
@@ -146,13 +147,13 @@ struct http_client {
     char *room;                               /* for the bytes of one recv(); NULL: none yet */
     struct call_list calls[CALL_STATE_COUNT];
     uint64_t started; /* calls so far */
-    unsigned busy; /* above 0 inside curl and inside client_settle(); calls are then only marked for client_settle() */
+    unsigned busy;    /* above 0 inside curl and client_settle(): calls then change state later, in client_settle() */
     bool freed;
 
     uv_timer_t curl_timer, silence_timer;
     uint64_t silence_deadline_ms; /* when silence_timer fires; 0: it does not run */
     struct turn_step after_poll, long_answers, before_sleep;
-    bool kicked;                    /* long_answers is awake, so that the loop does not sleep */
+    bool kicked;                    /* the step long_answers is awake, so that the loop does not sleep */
     bool callback_ran;              /* a callback of a call has run since the step before sleep began */
     bool due;                       /* curl asked for a timer of 0 ms */
     struct client_socket **sockets; /* indexed by descriptor */
@@ -182,26 +183,26 @@ size_t call_on_header(char *line, size_t size, size_t count, void *call);
 size_t call_on_write(char *bytes, size_t size, size_t count, void *call);
 size_t call_on_read(char *dst, size_t size, size_t count, void *call);
 int call_on_sending(void *call, char *peer_ip, char *own_ip, int peer_port, int own_port);
-/* Takes a part of an answer, from curl or from a wire: a line of its head, or a piece of its body. False: the call was
- * cancelled, its body was refused, or `error` says why the head is refused. */
+/* Takes a part of an answer, from curl or from a wire: a line of its head, or a piece of its body. Returns false if the
+ * call was cancelled, on_body refused the piece, or the head is too large; only in the last case `error` is set. */
 MUST_CHECK bool call_on_head_line(struct http_call *call, const char *line, size_t len);
 MUST_CHECK bool call_on_piece(struct http_call *call, const char *bytes, size_t len);
 
-/* http_client_request.c: writes the head of the request. Returns false when the call must be left to curl. */
+/* http_client_request.c: writes the head of the request. Returns false if curl must make the request instead. */
 MUST_CHECK bool call_write_request(struct http_call *call, const struct http_call_options *options);
 
 /* http_client_exchange.c; the client must be marked as busy, except for exchange_on_events() and
  * exchange_read_turn(). */
-void exchange_begin(struct http_call *call);     /* on a kept wire, or on a new one */
-void exchange_connect(struct http_call *call);   /* on a new wire */
+void exchange_begin(struct http_call *call);     /* uses a kept wire or a new one */
+void exchange_connect(struct http_call *call);   /* uses a new wire */
 void exchange_connected(struct http_call *call); /* curl has made the connection */
 void exchange_on_events(struct http_call *call, int events);
 void exchange_read_turn(struct http_call *call);
 
 /* http_client_wire.c */
-/* Takes the descriptor; NULL: libuv refuses it, and the caller keeps it. */
+/* Takes ownership of the descriptor. Returns NULL if libuv does not accept it; the caller then still owns it. */
 MUST_CHECK struct http_wire *wire_new(struct http_call *call, int fd);
-/* A kept wire to the address of the call; NULL: none. */
+/* Returns a kept wire to the address of the call; NULL: there is none. */
 MUST_CHECK struct http_wire *wire_take(struct http_call *call);
 void wire_keep(struct http_wire *w);
 void wire_close(struct http_wire *w);
@@ -211,21 +212,21 @@ void client_wires_init(struct http_client *c);
 void client_wires_release(struct http_client *c);
 
 /* http_client_easy.c */
-/* Lets curl make a connection for the call, and nothing else. */
+/* Lets curl make a connection for the call, but not send the request. */
 void call_connect(struct http_call *call);
-/* Frees the easy handle, and everything that is set on it. */
+/* Frees the easy handle, and the memory that its options refer to. */
 void call_drop_easy(struct http_call *call);
 struct http_call *call_new(struct http_client *c);
 void call_free(struct http_call *call);
 void call_prepare(struct http_call *call, const struct http_call_options *options);
-/* Reads a small body. Use it right before adding the call to curl. Returns false when read() cancelled the call. */
+/* Reads a small body. Call it right before adding the call to curl. Returns false when read() cancelled the call. */
 MUST_CHECK bool call_load(struct http_call *call);
-/* Frees what belongs to one request. Use it after the call was removed from curl. */
+/* Frees the memory for this request. Call it after the call was removed from curl. */
 void call_clear(struct http_call *call);
 
 /* http_client_pool.c */
 void call_set_pool(struct http_call *call, const struct http_call_options *options);
-/* Closes all kept connections. All easy handles must be freed before. */
+/* Closes all kept connections. Free all easy handles before you call it. */
 void client_pools_release(struct http_client *c);
 
 /* http_client_end.c */
@@ -241,11 +242,11 @@ void client_loop_init(struct http_client *c);
 /* Closes the handles. The client is freed when the last handle is closed. */
 void client_loop_close(struct http_client *c);
 void client_handle_closed(struct http_client *c);
-/* Calls keep the loop alive; idle connections do not. */
+/* Sets whether the client keeps the loop alive. Calls do; idle connections do not. */
 void client_keep_loop(struct http_client *c, bool keep);
-/* Makes the loop run client_settle() and curl before it sleeps the next time. */
+/* Makes the loop run client_settle(), and curl if its timer is due, before the next sleep. */
 void client_kick(struct http_client *c);
-/* Lets curl handle a socket, or its timers if the socket is CURL_SOCKET_TIMEOUT. */
+/* Lets curl handle events of a socket, or its timers if `fd` is CURL_SOCKET_TIMEOUT. */
 void client_drive(struct http_client *c, curl_socket_t fd, int mask);
 
 /* http_client_socket.c */
@@ -255,8 +256,8 @@ int client_close_socket(void *client, curl_socket_t fd);
 
 /* http_client_long.c */
 void call_move_flow(struct http_call *call, enum call_flow to);
-/* Counts bytes of the call's answer, and holds the call when its turn is over. Call it only in a callback of the
- * call. */
+/* Counts bytes of the call's answer, and stops reading the answer when the call's turn is over. Call it only in a
+ * callback of the call. */
 void call_count_bytes(struct http_call *call, size_t len);
 /* Reads long answers for about LONG_ANSWERS_NS. */
 void client_read_long_answers(struct http_client *c);

@@ -1,6 +1,6 @@
 #include "common/http_client/http_client_internal.h"
 
-/* After this many rounds the other parts of the loop run first. */
+/* After this many rounds, the remaining rounds wait until the other parts of the loop have run. */
 #define MAX_ROUNDS 8
 
 void client_drive(struct http_client *c, curl_socket_t fd, int mask)
@@ -41,11 +41,11 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
     return 0;
 }
 
-/* A call must be sent before the loop sleeps. The step after the poll sends what this turn's events started. The step
- * before sleep sends the calls that were started after that. A callback that runs in the step before sleep may give
- * work to another part of the program, whose own step has already run. So after such a callback the loop does not
- * sleep. Without such a callback the loop may sleep at once, even if a call was just sent, because the peer often needs
- * this processor to answer. */
+/* A call must be sent before the loop sleeps. The step after the poll sends the calls that this turn's events started.
+ * The step before sleep sends the calls that were started after that step. A callback that runs in the step before
+ * sleep may give work to another part of the program, whose own step has already run. So after such a callback the loop
+ * does not sleep. Without such a callback the loop may sleep even right after it sent a call, because the peer often
+ * needs this processor to answer. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;
@@ -89,7 +89,7 @@ static void after_poll(void *client)
     sleep_if_done(c);
 }
 
-/* Requests and short answers have already been handled, in the steps after the poll. */
+/* When this step runs, the steps after the poll have already handled requests and short answers. */
 static void read_long_answers(void *client)
 {
     struct http_client *c = client;

@@ -1,6 +1,6 @@
 /*
- * Kept connections. curl looks at all connections of a pool whenever a request ends, and asks for dead ones among them
- * every second. With one pool, a request to a large fleet would cost more than one to a small fleet. So the
+ * Pools of kept connections. curl walks all connections of a pool whenever a request ends, and checks every second
+ * which of them are dead. With one pool, a request would cost more in a large fleet than in a small one. So the
  * connections are spread over many pools by their address.
  */
 #include "common/base/hash.h"

@@ -1,7 +1,7 @@
 /*
- * Requests that we write ourselves, for URLs of plain http. libcurl still makes the connections. libcurl writes header
- * lines character by character, and searches its connections for each request; that took more time than the rest of a
- * small request.
+ * Writes the requests for URLs of plain http. libcurl still makes the connections. libcurl writes header lines
+ * character by character, and searches its connections for each request. This work took longer than the rest of a small
+ * request.
  */
 #include <ctype.h>
 #include <strings.h>
@@ -12,7 +12,8 @@
 
 static const char scheme[] = "http://";
 
-/* Returns whether libcurl would send the URL as it is: no user name, no dot segments, no bytes that it escapes. */
+/* Returns whether libcurl would send the URL unchanged: it has no user name, no dot segments, and no bytes that libcurl
+ * escapes. */
 static bool is_simple(const char *authority, size_t authority_len, const char *target)
 {
     for (size_t i = 0; i < authority_len; i++)

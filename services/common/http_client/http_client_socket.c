@@ -1,6 +1,6 @@
 /*
- * curl's sockets in the loop. Starting and ending a watch costs system calls, so a pooled connection stays watched
- * between two requests. An event in between means that the peer closed the connection.
+ * Watches curl's sockets in the loop. Starting and ending a watch costs system calls, so a pooled connection stays
+ * watched between two requests. An event between two requests means that the peer closed the connection.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -9,16 +9,16 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/net/unix_address.h"
 
-/* A socket in the loop. It is freed in the callback of uv_close(), when no event can refer to it any longer. */
+/* A socket in the loop. The struct is freed in the callback of uv_close(): from then on no event can refer to it. */
 struct client_socket {
     uv_poll_t poll;
     struct http_client *client;
     int fd;
     int wanted;  /* the events that curl asked for: UV_READABLE, UV_WRITABLE */
     int watched; /* the events that libuv watches */
-    /* If both are true, the connection works, and curl calls client_close_socket() when it ends. curl 7.88 closes
-     * sockets that never connected, and sockets of its resolver, without that call. For such sockets, CURL_POLL_REMOVE
-     * marks the end. */
+    /* If both are true, the connection works, and curl will call client_close_socket() to close it. curl 7.88 does not
+     * call that function for sockets that never connected and sockets of its resolver. For such sockets,
+     * CURL_POLL_REMOVE marks the end. */
     bool opened_here, connected;
     bool dead;
     struct http_call *call; /* the call that uses the socket now; NULL: none */
@@ -36,7 +36,7 @@ static void watch(struct client_socket *s, int events)
         uv_poll_stop(&s->poll);
 }
 
-/* Reports a broken socket as ready, so that curl finds out what is wrong with it. */
+/* Reports a broken socket to curl as ready, so that curl finds the error. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct client_socket *s = CONTAINER_OF(poll, struct client_socket, poll);
@@ -105,8 +105,8 @@ curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0) return CURL_SOCKET_BAD;
     if (address->family == AF_UNIX) unix_address_widen(fd);
-    /* If an old socket has this descriptor, curl closed it without calling us. curl takes the new socket for the old
-     * one and will not tell us again which events to wait for. */
+    /* If `sockets` still has an entry for this descriptor, curl closed that socket without calling us. curl mistakes
+     * the new socket for the old one, and will not tell us again which events to wait for. */
     const struct client_socket *stale = socket_find(c, fd);
     int wanted = stale ? stale->wanted : 0;
     socket_bury(c, fd);
@@ -144,7 +144,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, 
     if (s->call) s->call->fd = fd;
     if (what == CURL_POLL_REMOVE) what = CURL_POLL_NONE;
     s->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (s->wanted & UV_READABLE) s->connected = true; /* curl waits to read only when the socket is connected */
+    if (s->wanted & UV_READABLE) s->connected = true; /* curl waits for readability only once the socket is connected */
     if (s->wanted & ~s->watched) watch(s, s->wanted);
     return 0;
 }

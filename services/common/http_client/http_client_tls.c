@@ -3,7 +3,7 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/net/tls_material.h"
 
-/* OpenSSL's codes for faults of a certificate. curl passes them on unchanged. */
+/* OpenSSL's codes for faults of a certificate. curl returns them unchanged. */
 enum {
     VERIFY_NO_ISSUER = 2,
     VERIFY_NOT_YET_VALID = 9,
@@ -16,7 +16,8 @@ enum {
     VERIFY_ADDRESS = 64
 };
 
-/* Returns the fault of the peer's certificate. curl compares the names itself, and has no code for a mismatch. */
+/* Returns the fault of the peer's certificate. curl compares the names itself and reports a mismatch only in its
+ * text. */
 static const char *fault_of_certificate(long verify, const char *text)
 {
     if (strstr(text, "subject name") || (verify >= VERIFY_NAME && verify <= VERIFY_ADDRESS)) return "wrong_name";
@@ -41,8 +42,8 @@ static bool refuses_us(const char *text)
     return false;
 }
 
-/* With TLS 1.3 a server checks our certificate after our side of the handshake has ended. Its refusal then comes
- * instead of the answer. curl reports it as an error of receiving or sending. */
+/* With TLS 1.3 a server checks our certificate after our side of the handshake has ended. If the server refuses the
+ * certificate, its alert comes instead of the answer, and curl reports an error of receiving or sending. */
 static bool may_be_late_refusal(const struct http_call *call, CURLcode code)
 {
     return call->status == 0 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING);
@@ -63,9 +64,9 @@ const char *call_tls_fault(struct http_call *call, CURLcode code)
     }
 }
 
-/* Gives curl the bytes of a file instead of its name. curl compares these bytes when it searches for a connection to
- * reuse. So after a change, a call gets a connection that was made with the new bytes. It also ensures that curl uses
- * the bytes that were checked. */
+/* Gives curl the bytes of a file instead of its name, so that curl uses exactly the bytes that were checked. curl
+ * compares these bytes when it searches for a connection to reuse. So after a change of the file, a call gets a
+ * connection that was made with the new bytes. */
 static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)
 {
     struct curl_blob blob = {pem->data, pem->len, CURL_BLOB_NOCOPY};

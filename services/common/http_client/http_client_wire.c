@@ -1,7 +1,7 @@
 /*
- * Connections of plain http. libcurl makes a connection and hands over its socket; from then on it is a wire. A wire
- * has a call, or it is kept for the next call to its address. A kept wire stays watched: an event means that the peer
- * closed it, or sent bytes that nobody asked for. Either way it is closed.
+ * Connections of plain http. libcurl makes a connection and hands over its socket; from then on it is a wire. Either a
+ * call uses a wire, or the wire is kept for the next call to its address. A kept wire stays watched: an event means
+ * that the peer closed it, or sent bytes that nobody asked for. In both cases the wire is closed.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -90,7 +90,7 @@ void wire_keep(struct http_wire *w)
     wire_close(CONTAINER_OF(list_next(&c->kept_by_age, NULL), struct http_wire, by_age));
 }
 
-/* Asks the kernel, because the peer may have closed the wire since the loop's last poll. */
+/* Asks the kernel whether the wire is open: the peer may have closed it since the loop's last poll. */
 static bool is_alive(const struct http_wire *w)
 {
     char byte;
