@@ -26,7 +26,7 @@ static bool follows(const struct answer_span *s, const struct answer_span *befor
            before->line + before->n == s->line;
 }
 
-/* Appends a span. If its answers follow those of the last span, the last span becomes longer instead. */
+/* Appends a span. If its answers directly follow those of the last span, makes the last span longer instead. */
 static void append(struct index_run *r, const struct answer_span *s)
 {
     if (r->n > 0 && follows(s, &r->spans[r->n - 1]))
@@ -55,7 +55,7 @@ static void release_run(struct index_run *r)
     *r = (struct index_run){0};
 }
 
-/* One side of a merge: the next span of its run. The beginning of the span may have been cut off. */
+/* One side of a merge. `head` is the rest of the next span of the run. */
 struct merge_side {
     const struct index_run *run;
     size_t at;
@@ -75,7 +75,7 @@ static struct merge_side begin_side(const struct index_run *r)
     return m;
 }
 
-/* Removes the items below `index` from the head of a side. */
+/* Removes the items below `index` from the head of a side. If the head is then empty, takes the next span. */
 static void pass(struct merge_side *m, uint64_t index)
 {
     if (end_of(&m->head) <= index)
@@ -84,7 +84,7 @@ static void pass(struct merge_side *m, uint64_t index)
         cut_front(&m->head, index - m->head.first);
 }
 
-/* Writes the part of the side's head that comes before `index`. */
+/* Writes the part of the side's head that is below `index`, and removes it from the head. */
 static void write_until(struct index_run *out, struct merge_side *m, uint64_t index)
 {
     struct answer_span part = m->head;
@@ -93,8 +93,8 @@ static void write_until(struct index_run *out, struct merge_side *m, uint64_t in
     pass(m, index);
 }
 
-/* Call it while neither side is at its end. Writes the head that begins first, up to the begin of the other head. If
- * both begin at the same item, the head of the later block hides a part of the other head. */
+/* Call it while neither side is at its end. Writes the head that begins first, up to the beginning of the other head.
+ * If both begin at the same item, the head of the later block replaces that part of the other head. */
 static void merge_step(struct index_run *out, struct merge_side *a, struct merge_side *b)
 {
     struct merge_side *early = a->head.first <= b->head.first ? a : b, *late = early == a ? b : a;
@@ -152,7 +152,7 @@ static void merge_last(struct answer_index *ix)
 {
     struct index_run *a = &ix->runs[ix->run_count - 2], *b = &ix->runs[ix->run_count - 1];
     struct index_run merged = merge(a, b);
-    merged.spans = xrealloc(merged.spans, merged.n * sizeof *merged.spans); /* neither run was empty */
+    merged.spans = xrealloc(merged.spans, merged.n * sizeof *merged.spans); /* n > 0 */
     release_run(a);
     release_run(b);
     *a = merged;
@@ -192,8 +192,7 @@ static void sort(struct answer_span *spans, size_t n)
     if (i < n) qsort(spans, n, sizeof *spans, by_first);
 }
 
-/* Converts ranges to spans. The lines of the ranges follow each other in the order of the ranges. Returns false if a
- * range is wrong. */
+/* Converts ranges to spans. The lines in the block have the order of the ranges. Returns false if a range is wrong. */
 static bool read_block_ranges(const struct block *b, struct answer_span *spans, size_t *n)
 {
     uint64_t line = 0;
@@ -278,13 +277,14 @@ static bool find_in_run(const struct index_run *r, uint64_t index, struct answer
     return true;
 }
 
-/* Returns whether `s` is used instead of `best`, because `s` begins earlier, or hides `best`. */
+/* Returns whether to use `s` instead of `best`: `s` begins earlier, or begins at the same item and is of a later block.
+ */
 static bool is_better(const struct answer_span *s, const struct answer_span *best)
 {
     return s->first < best->first || (s->first == best->first && s->block > best->block);
 }
 
-/* Ends a span where a span of another run begins, because the other span may hide the rest. */
+/* Ends the span where a span of any run begins, because that span may be of a later block. */
 static void end_before_next(const struct answer_index *ix, struct answer_span *span)
 {
     for (size_t i = 0; i < ix->run_count; i++) {

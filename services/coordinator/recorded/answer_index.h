@@ -8,11 +8,11 @@
  * 1980.)
  *
  * The index may be limited. If it has too many ranges, it forgets the answers of the items with the highest indexes.
- * `horizon` is the first item whose answers it may have forgotten. To read on from there, call answer_index_clear() and
- * add all blocks again.
+ * `horizon` is the first item whose answers it may have forgotten. To read on from `horizon`, call answer_index_clear()
+ * and add all blocks again.
  *
- * Each item has one answer. But the index of a reader may have an answer that a redrive has removed in the meantime. So
- * if two blocks have an answer of the same item, the later block counts.
+ * In the store, each item has one answer. But the index of a reader may still have an answer that a redrive has removed
+ * from the store. So if two blocks have an answer of the same item, the answer of the later block is used.
  */
 #ifndef FANTAIL_COORDINATOR_RECORDED_ANSWER_INDEX_H
 #define FANTAIL_COORDINATOR_RECORDED_ANSWER_INDEX_H
@@ -27,10 +27,10 @@ struct answer_span {
     uint64_t block;   /* its number */
     uint64_t line;    /* the line of the block with the answer of the first item; the first line is 0 */
     bool is_error;    /* the block has errors */
-    bool is_repeated; /* this line is the answer of each of the n items */
+    bool is_repeated; /* the line `line` is the answer of all n items */
 };
 
-/* Spans in the order of their items. They do not overlap. The spans before `from` are no longer needed. */
+/* Spans that do not overlap, in the order of their items. The spans before the position `from` are no longer needed. */
 struct index_run {
     struct answer_span *spans;
     size_t from, n;
@@ -52,8 +52,8 @@ void answer_index_init(struct answer_index *ix, size_t max_spans);
 void answer_index_release(struct answer_index *ix);
 /* Forgets everything. After this, the index keeps only answers of items from `floor` on. */
 void answer_index_clear(struct answer_index *ix, uint64_t floor);
-/* Adds the ranges of a block. Blocks without answers are ignored. If the ranges overlap or exceed 2^64, the block is
- * damaged. Then returns false and adds nothing. */
+/* Adds the ranges of a block. Blocks without answers are ignored. If the block is damaged, because its ranges overlap
+ * or exceed 2^64, adds nothing and returns false. */
 MUST_CHECK bool answer_index_add(struct answer_index *ix, const struct block *b);
 /* Frees the spans of items below `index`. These items must not be looked up any more. */
 void answer_index_drop_below(struct answer_index *ix, uint64_t index);

@@ -52,7 +52,7 @@ bool block_cache_has_room(const struct block_cache *c, uint64_t item, size_t cap
     return c->blocks[find_last(c, 0)].next_item > item;
 }
 
-/* Counts the lines and notes where every 64th begins. Bytes after the last newline are no line. */
+/* Counts the lines and notes where every 64th begins. Bytes after the last newline do not count as a line. */
 static void mark_lines(struct cached_block *b)
 {
     const char *at = b->lines.data, *end = at + b->lines.len;
@@ -99,7 +99,7 @@ void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint
 static size_t find_line(const struct cached_block *b, uint64_t line)
 {
     if (line == 0) return 0;
-    uint64_t mark = (line - 1) / LINES_OF_A_MARK; /* the newline of the previous line, which exists */
+    uint64_t mark = (line - 1) / LINES_OF_A_MARK; /* of the previous line */
     const char *at = b->lines.data + b->marks[mark];
     for (uint64_t skip = line - mark * LINES_OF_A_MARK; skip > 0; skip--)
         at = (const char *)memchr(at, '\n', b->lines.len - (size_t)(at - b->lines.data)) + 1;

@@ -1,9 +1,10 @@
 /*
  * The blocks of answers that a reader holds. Workers answer several chunks at the same time, so the answers of one
- * chunk are spread over several blocks. A reader then needs the same blocks once for each of these chunks. If not all
- * blocks fit, the block that is needed last is dropped first. (The idea: L. A. Belady, "A study of replacement
- * algorithms for a virtual-storage computer", 1966. His algorithm must know the future reads. Here the
- * index of the answers has them.) The cache also finds lines in a block. Pure. Owner: the struct that embeds it.
+ * chunk are spread over several blocks. A reader needs the same blocks again for each of these chunks. If not all
+ * blocks fit, the cache first drops the block whose next use is the furthest in the future. (The idea: L. A. Belady, "A
+ * study of replacement algorithms for a virtual-storage computer", 1966. His algorithm must know the future reads;
+ * here, the index of the answers knows them.) The cache also finds lines in a block. Pure. Owner: the struct that
+ * embeds it.
  */
 #ifndef FANTAIL_COORDINATOR_RECORDED_BLOCK_CACHE_H
 #define FANTAIL_COORDINATOR_RECORDED_BLOCK_CACHE_H
@@ -30,22 +31,23 @@ struct block_cache {
 
 /* Releasing a zeroed cache is fine. An empty cache can be filled again. */
 void block_cache_release(struct block_cache *c);
-/* Returns the block, or NULL if it is not in the cache. It is borrowed until a block is added. */
+/* Returns the block, or NULL if it is not in the cache. The block is borrowed until another block is added. */
 struct cached_block *block_cache_find(struct block_cache *c, uint64_t number);
 /* Forgets which items are read next from the blocks. */
 void block_cache_plan(struct block_cache *c);
-/* Notes that the block's answers from `item` on are read next. Call it after block_cache_plan(), with growing items.
- * Returns false if the block is not in the cache. */
+/* Notes that the next answer to read from the block is that of `item`. After block_cache_plan(), call it in the order
+ * of the items; the first note of a block counts. Returns false if the block is not in the cache. */
 bool block_cache_note(struct block_cache *c, uint64_t number, uint64_t item);
-/* Returns whether there is room for a block of the usual size that is needed for `item`. Blocks that are needed earlier
- * are not dropped for it. */
+/* Returns whether a block of the usual size that is needed for `item` fits without dropping blocks that are needed
+ * earlier. */
 bool block_cache_has_room(const struct block_cache *c, uint64_t item, size_t cap);
-/* Adds a block and takes over its lines. `item` is the first item whose answer is needed from the block. Drops the
- * blocks that are needed last until all blocks fit within `cap`, but never the block `keep`. The block that is needed
- * next is never dropped either, so that answers can come in turn from two blocks of any size. Blocks without a known
- * next item may take `spare` bytes. */
+/* Adds a block and takes over its lines. `item` is the first item whose answer is needed from the block. Then drops the
+ * blocks that are needed last until all blocks fit within `cap`. Never drops the block `keep` or the block that is
+ * needed next, so that answers can come alternately from two blocks of any size. Blocks without a known next item may
+ * take at most `spare` bytes. */
 void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint64_t keep, size_t cap, size_t spare);
-/* Finds the bytes of n lines: from *from up to *to. Returns false if the block does not have these lines. */
+/* Finds the bytes of n lines from `line` on: they begin at *from and end before *to. Returns false if the block does
+ * not have these lines. */
 MUST_CHECK bool cached_block_lines(const struct cached_block *b, uint64_t line, uint64_t n, size_t *from, size_t *to);
 
 #endif

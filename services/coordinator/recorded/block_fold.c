@@ -3,11 +3,11 @@
 #include "common/base/limits.h"
 #include "protocol/protocol.h"
 
-enum { PLAN_SPANS = 256 };       /* how far it looks ahead for blocks that are needed */
-enum { DROP_AFTER_SPANS = 256 }; /* how often the index is told what was folded */
-enum { LINE_COST_BYTES = 64 };   /* a line is charged with at most this, and with what the reducer looks at */
+enum { PLAN_SPANS = 256 };       /* how far the fold looks ahead for the blocks that it needs */
+enum { DROP_AFTER_SPANS = 256 }; /* after this many spans, the index drops the spans that were folded */
+enum { LINE_COST_BYTES = 64 };   /* the most that a line costs, besides the bytes that the reducer looks at */
 #define CACHE_BYTES       (16 * (size_t)MIB)
-#define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* of blocks that are not known to be needed again */
+#define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* for blocks that are not known to be needed again */
 
 void block_fold_init(struct block_fold *f, enum job_reduce kind, size_t max_spans, size_t max_bytes)
 {
@@ -92,7 +92,7 @@ static enum block_fold_state fold_span(struct block_fold *f, const struct answer
     return BLOCK_FOLD_MORE;
 }
 
-/* The index has forgotten what comes from here on. */
+/* Call it when the index has forgotten the answers that follow. */
 static enum block_fold_state want_ranges(struct block_fold *f)
 {
     if (f->position < f->index.horizon) f->position = f->index.horizon;

@@ -1,6 +1,6 @@
 /*
  * Reduces the recorded values of a job, in the order of its items, to one value. It says which blocks of the store it
- * needs, and holds a few of them, whatever the size of the job. It uses the reducers of synchronous jobs (reduce.h), so
+ * needs, and holds only a few blocks, however large the job is. It uses the reducers of synchronous jobs (reduce.h), so
  * the results are the same. Pure. Owner: the struct that embeds it.
  *
  *     for (;;) switch (block_fold_step(&f, budget)) {
@@ -28,9 +28,9 @@ struct block_fold {
     struct reduction reduction;
     struct answer_index index;
     struct block_cache cache;
-    bool has_ranges;   /* the index has the ranges of all blocks, as far as it has room */
+    bool has_ranges;   /* all ranges were added; the index keeps those that fit */
     uint64_t position; /* the item whose value is folded next */
-    unsigned spans;    /* that were folded */
+    unsigned spans;    /* spans that were folded so far */
 };
 
 /* `max_spans` limits the index (0: no limit), and `max_bytes` the result. */
@@ -39,11 +39,11 @@ void block_fold_init(struct block_fold *f, enum job_reduce kind, size_t max_span
 void block_fold_release(struct block_fold *f);
 /* Returns false if the ranges of the block overlap. */
 MUST_CHECK bool block_fold_add_ranges(struct block_fold *f, const struct block *b);
-/* The ranges of all blocks were added. */
+/* Call it when the ranges of all blocks were added. */
 void block_fold_has_ranges(struct block_fold *f);
 /* Takes the lines of the block. */
 void block_fold_add(struct block_fold *f, struct block *b);
-/* Folds about `budget` bytes, which must be more than a line costs: 64. */
+/* Folds about `budget` bytes. `budget` must be more than 64, the cost of a line. */
 MUST_CHECK enum block_fold_state block_fold_step(struct block_fold *f, size_t budget);
 /* The result is borrowed. */
 struct json_slice block_fold_result(struct block_fold *f);

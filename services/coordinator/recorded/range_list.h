@@ -1,5 +1,5 @@
 /*
- * A list of ranges of item indexes. It shows which items of a job have no recorded answer yet. Pure.
+ * A list of ranges of item indexes. It is used to find the items of a job that have no recorded answer yet. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_RECORDED_RANGE_LIST_H
 #define FANTAIL_COORDINATOR_RECORDED_RANGE_LIST_H
@@ -18,9 +18,9 @@ struct range_list {
 
 /* Releasing a zeroed or released list is fine. */
 void range_list_release(struct range_list *l);
-/* Appends a range. If it begins where the last range ends, the two become one. n may be 0. */
+/* Appends a range. If the range begins where the last range ends, makes the last range longer instead. n may be 0. */
 void range_list_add(struct range_list *l, uint64_t first, uint64_t n);
-/* Sorts the ranges by index, and joins those that touch or overlap. O(n log n). */
+/* Sorts the ranges by index, and joins ranges that touch or overlap. O(n log n). */
 void range_list_sort(struct range_list *l);
 /* Appends to `gaps` the ranges of 0 .. total - 1 that are not in `l`. `l` must be sorted. */
 void range_list_gaps(const struct range_list *l, uint64_t total, struct range_list *gaps);
@@ -28,7 +28,7 @@ void range_list_gaps(const struct range_list *l, uint64_t total, struct range_li
 void range_list_intersect(const struct range_list *a, const struct range_list *b, struct range_list *both);
 /* Removes a range from the list, which must be sorted. */
 void range_list_remove(struct range_list *l, uint64_t first, uint64_t n);
-/* Returns how many indexes are in the list, if no two ranges overlap. */
+/* Returns how many indexes are in the list. The ranges must not overlap. */
 uint64_t range_list_total(const struct range_list *l);
 
 #endif
