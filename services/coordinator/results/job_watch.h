@@ -1,7 +1,7 @@
 /*
- * Tells waiting requests when to ask the store about their jobs. A request asks at once when this coordinator has
- * recorded something. It also asks regularly, because other coordinators record too. Owner of the list: the
- * coordinator. Owner of a watch: the request that waits.
+ * Tells waiting requests when to ask the store about their jobs. A request asks immediately when this coordinator has
+ * recorded something for its job. It also asks regularly, because other coordinators also record. Owner of the list:
+ * the coordinator. Owner of a watch: the request that waits.
  */
 #ifndef FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
 #define FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
@@ -28,7 +28,7 @@ struct job_watches {
     uv_timer_t timer; /* runs while there are watches */
 };
 
-/* The functions may add watches, and may remove their own watch, but no other watch. */
+/* The functions may add watches and remove their own watch. They must not remove other watches. */
 struct job_watch_ops {
     /* Called when something was recorded. */
     void (*poke)(void *owner);
@@ -50,9 +50,9 @@ void job_watches_start(struct job_watches *l, uv_loop_t *loop);
 /* Call it when answers of this job were recorded, or when its state has changed. */
 void job_watches_poke(struct job_watches *l, const char *id);
 void job_watches_drain(struct job_watches *l);
-/* Closes the timer. The loop must keep running until it is closed. All watches must have been removed. */
+/* Closes the timer. The loop must keep running until the timer is closed. All watches must have been removed. */
 void job_watches_stop(struct job_watches *l);
-/* Returns how many requests watch. */
+/* Returns the number of watches. */
 size_t job_watches_count(const struct job_watches *l);
 
 void job_watch_add(struct job_watch *w, struct job_watches *l, const char *id, const struct job_watch_ops *ops,

@@ -2,7 +2,7 @@
 
 #include "common/base/limits.h"
 
-/* A store reads only one block or a few at the same time, so more open calls would hardly be faster. */
+/* A store reads only one or a few blocks at the same time, so more open calls would hardly be faster. */
 enum { OPEN_MAX = 8 };
 #define HELD_BYTES ((size_t)256 * MIB)
 

@@ -1,8 +1,8 @@
 /*
- * Limits all readers of stored results together. It limits how many blocks are being read, and how many bytes of blocks
- * the readers hold. A reader enters the gate to read a block, and leaves the gate when the block has come. While there
- * is no room, readers wait in a queue. So neither the memory nor the work in one turn of the loop grows with the number
- * of readers. Pure. Owner: job_watches.
+ * Limits how many blocks all readers of stored results together read at the same time, and how many bytes of blocks
+ * they hold. A reader enters the gate to read a block, and leaves the gate when the block has arrived. While there is
+ * no room, readers wait in a queue. So neither the memory nor the work in one turn of the loop grows with the number of
+ * readers. Pure. Owner: job_watches.
  */
 #ifndef FANTAIL_COORDINATOR_RESULTS_READ_GATE_H
 #define FANTAIL_COORDINATOR_RESULTS_READ_GATE_H
@@ -15,7 +15,7 @@ struct read_gate {
     struct list queue;
 };
 
-/* The place of one reader in the queue. Zero it. */
+/* The place of one reader in the queue. Zero it before use. */
 struct read_gate_place {
     struct list_link link;
     bool is_queued;
@@ -27,10 +27,10 @@ bool read_gate_has_room(const struct read_gate *g);
  * they do not need now. */
 bool read_gate_is_scarce(const struct read_gate *g);
 /* Returns true if the reader may read a block now. Otherwise the reader is in the queue. It must try again when
- * read_gate_leave() returns it, or when there is room. */
+ * read_gate_leave() returns its place, or when there is room. */
 MUST_CHECK bool read_gate_enter(struct read_gate *g, struct read_gate_place *p);
-/* Call it when a block has come. Removes from the queue the reader that has waited for the longest time, and returns
- * it. Returns NULL if no reader waits. */
+/* Call it when a block has arrived. Removes the reader that has waited longest from the queue, and returns its place.
+ * Returns NULL if no reader waits. */
 MUST_CHECK struct read_gate_place *read_gate_leave(struct read_gate *g);
 /* Removes the reader from the queue, if it is there. */
 void read_gate_forget(struct read_gate *g, struct read_gate_place *p);

@@ -1,14 +1,16 @@
-/* The calls of a reader to the store: first the state of the job, then the ranges of its new blocks, and the blocks. */
+/* The calls of a reader to the store: a call for the state of the job, then for the ranges of its new blocks, and then
+ * for the blocks. */
 #include "common/base/limits.h"
 #include "common/base/memory_room.h"
 #include "common/observe/log.h"
 #include "coordinator/results/results_internal.h"
 #include "coordinator/results/store_problem.h"
 
-/* A reader that has read everything asks again after this time. The time grows while nothing comes. */
+/* A reader that has read everything asks again after this time. The time grows while there are no new answers. */
 #define ASK_GAP_LEAST_NS (200 * NS_PER_MS)
 #define ASK_GAP_MOST_NS  (1000 * NS_PER_MS)
-/* Bytes of blocks that one reader and all readers together hold in memory. Each reader may always hold two blocks. */
+/* The bytes of blocks in memory: the limit for one reader, and for all readers together. A reader may hold two blocks
+ * even above these limits. */
 #define CACHE_BYTES       (16 * (size_t)MIB)
 #define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* bytes of blocks without a known next item */
 #define CACHE_TOTAL_BYTES (128 * (size_t)MIB)
@@ -31,14 +33,14 @@ void results_forget_ask(struct results_reader *r)
     r->asking = NULL;
 }
 
-/* Call it when a block has come or will not come. The next reader may then go on. */
+/* Call it when the call for a block has ended. Wakes the next reader in the queue. */
 static void leave_gate(struct job_watches *l)
 {
     struct read_gate_place *next = read_gate_leave(&l->gate);
     if (next) http_exchange_wake(CONTAINER_OF(next, struct results_reader, place)->exchange);
 }
 
-/* The reader that wanted the block is gone. */
+/* Called for a block whose reader has ended. */
 static void on_unwanted_block(struct store_call *call)
 {
     leave_gate(call->data);
@@ -67,7 +69,7 @@ void results_detach_calls(struct results_reader *r)
     r->reading = NULL;
 }
 
-/* Asks again later. */
+/* Sets the time of the next question to the store. */
 static void ask_later(struct results_reader *r, bool something_came)
 {
     uint64_t gap = something_came ? 0 : r->ask_gap_ns + r->ask_gap_ns / 2;
@@ -128,13 +130,14 @@ static void refuse(struct results_reader *r, const struct store_call *call, bool
         store_problem_answer(r->exchange, call);
 }
 
-/* A redrive has removed the errors of the job, so the index no longer fits. */
+/* Returns whether a redrive has removed the errors of the job. The index must then be read again. */
 static bool was_redriven(const struct results_reader *r, const struct stored_job *now)
 {
     return r->state == STREAM_OPEN && now->redrives != r->job.redrives;
 }
 
-/* The job counts each recorded answer. So if the counts have not changed, there is no new range. */
+/* Returns whether there may be new ranges. The counts of the job include every recorded answer, so equal counts mean
+ * that there is no new range. */
 static bool has_news(const struct results_reader *r)
 {
     const struct stored_counts *n = &r->job.counts;
@@ -174,7 +177,7 @@ static void on_job(struct store_call *call)
         bool hidden = call->status == STORE_OK && call->found.state == STORED_RECEIVING;
         r->asking = NULL;
         if (r->state != STREAM_ASKING && r->state != STREAM_OPEN)
-            ; /* the stream has ended meanwhile */
+            ; /* the stream ended during the call */
         else if (call->status == STORE_OK && !hidden)
             take_job(r, &call->found);
         else if (r->state == STREAM_ASKING)
@@ -197,9 +200,8 @@ static bool add_ranges(struct results_reader *r, const struct store_call *call)
     return true;
 }
 
-/* Call it when all ranges of the store were read. If the job had ended before the reading, no more answers come. But
- * the job may have been redriven during the reading. Then some answers are still missing, so the state is read once
- * more. */
+/* Call it when all ranges in the store were read. If the job had ended before the ranges were read, there are no more
+ * answers, unless the job was redriven while they were read. So the state is then read once more. */
 static void take_last_ranges(struct results_reader *r, bool something_came)
 {
     const struct stored_counts *n = &r->job.counts;
@@ -250,7 +252,7 @@ size_t results_cache_cap(const struct results_reader *r)
     return share < CACHE_BYTES ? share : CACHE_BYTES;
 }
 
-/* A block is gone. Either the job was removed, or a redrive has removed the errors of the job. */
+/* Call it when the store no longer has a block: the job was removed, or a redrive has removed its errors. */
 static void miss_block(struct results_reader *r, uint64_t number)
 {
     if (r->writer.in_line)
@@ -284,8 +286,8 @@ static void on_block(struct store_call *call)
     store_call_free(call);
 }
 
-/* Returns whether this reader may read a block now. If there is no room, the reader drops the blocks for which other
- * readers need the room. */
+/* Returns whether this reader may read a block now. If there is no room and other readers wait for room, drops the
+ * blocks of this reader. */
 static bool may_read(struct results_reader *r, bool is_needed_now)
 {
     struct read_gate *gate = &r->watch.list->gate;
@@ -301,7 +303,7 @@ static bool may_read(struct results_reader *r, bool is_needed_now)
 
 void results_read_block(struct results_reader *r, uint64_t number, uint64_t item)
 {
-    /* Blocks that are read ahead are for later items. The block of the current item must stay meanwhile. */
+    /* A block for a later item is read ahead. Reading ahead must not drop the block of the current item. */
     bool is_needed_now = item == r->position;
     if (r->reading || now_ns() < r->read_at_ns || !may_read(r, is_needed_now)) return;
     r->reading_for = item;

@@ -1,14 +1,14 @@
 /*
- * Writes the parts before and after the answers: the other lines of a stream, or the other parts of a document. In a
- * document, the errors follow the results. The errors are read from the store a second time, so no error is kept in
- * memory.
+ * Writes the parts before and after the answers: the control lines of a stream, or the other parts of a document. In a
+ * document, the errors follow the results. The reader reads the errors from the store after the results, so it keeps no
+ * error in memory.
  */
 #include "common/observe/utc_time.h"
 #include "coordinator/durable/durable.h"
 #include "coordinator/durable/job_document.h"
 #include "coordinator/results/results_internal.h"
 
-/* The errors are read later. */
+/* Ignores the error: the reader writes the errors later. */
 static bool pass_error(void *data, uint64_t index, const char *line, size_t len)
 {
     return true;

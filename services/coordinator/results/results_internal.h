@@ -10,8 +10,8 @@
 #include "coordinator/results/job_watch.h"
 
 enum results_state { STREAM_ASKING, STREAM_OPEN, STREAM_TAIL, STREAM_CUT, STREAM_STATE_COUNT };
-/* The part that is being written. A document has two parts with answers. For each of them, the reader goes through the
- * whole job once. */
+/* The part that is being written. A document has two parts with answers. For each of these parts, the reader reads all
+ * answers of the job once. */
 enum results_part { PART_LINES, PART_VALUES, PART_ERRORS };
 enum results_filter { ONLY_BOTH, ONLY_VALUES, ONLY_ERRORS, ONLY_COUNT };
 
@@ -30,8 +30,8 @@ struct results_reader {
     enum results_part part;
     struct stored_job job; /* the job as it was last read */
     bool runs;             /* consecutive items with the same error get one line */
-    bool waits;            /* it is the answer to the POST of the job */
-    bool is_reduced;       /* it waits, and the job is reduced: its result stands for its values */
+    bool waits;            /* this is the answer to the POST of the job */
+    bool is_reduced;       /* `waits` is true and the job is reduced: the result replaces the values */
 
     /* The known answers. */
     struct answer_index index;
@@ -44,15 +44,15 @@ struct results_reader {
 
     /* The answers that are being written. */
     uint64_t position;        /* the item that is written next */
-    struct answer_span span;  /* begins with the item `position`; n is 0: there is none */
+    struct answer_span span;  /* begins with the item `position`; n is 0: there is no span */
     bool placed;              /* span_at and span_end are set */
-    size_t span_at, span_end; /* the bytes of the span in its block */
-    struct buf missing;       /* the line of items that have no answer although the job has ended */
+    size_t span_at, span_end; /* where the bytes of the span begin and end in its block */
+    struct buf missing;       /* the line for items that have no answer although the job has ended */
     struct result_writer writer;
     struct block_cache cache;
     unsigned spans_read;    /* spans that were written or skipped */
-    unsigned ahead_at_span; /* when to look again for the next block to read */
-    uint64_t ahead_bytes;   /* used during this look: the bytes of answers before that block */
+    unsigned ahead_at_span; /* the value of spans_read at which to look again for the next block to read */
+    uint64_t ahead_bytes;   /* used during that look: the bytes of answers before that block */
     struct buf pending;     /* what is sent before the next answer: control lines, the last line */
     size_t pending_at;
 
@@ -61,7 +61,7 @@ struct results_reader {
     struct store_call *reading;   /* READ_BLOCK */
     struct read_gate_place place; /* set while the reader waits to read a block */
     size_t held_bytes;            /* bytes of `cache`, as counted in the gate */
-    uint64_t reading_for;         /* the first item whose answer is needed from that block */
+    uint64_t reading_for;         /* the first item whose answer is needed from the block of `reading` */
     const char *waiting;          /* the reason of the last waiting line; NULL: the job does not wait */
     bool poked;                   /* something was recorded since the store was last asked */
     uint64_t ask_at_ns, ask_gap_ns;
@@ -75,19 +75,19 @@ struct results_reader {
 /* results_reader.c */
 
 void results_move(struct results_reader *r, enum results_state to);
-/* Begins the stream. Call it when the job is known. */
+/* Begins the stream. Call it when the job was read. */
 void results_open(struct results_reader *r);
 /* Goes through all answers from the beginning. */
 void results_rewind(struct results_reader *r);
 /* Ends the stream without a last line, and logs why. */
 void results_cut(struct results_reader *r, const char *why);
-/* Ends the stream with the last line of a job that was removed. */
+/* Ends the stream with a last line that says that the job was removed. */
 void results_end_removed(struct results_reader *r);
 /* Forgets the known answers, and asks the store again. */
 void results_restart(struct results_reader *r);
 /* Tells the cache which of its blocks are needed next. */
 void results_plan(struct results_reader *r);
-/* Returns whether the reader cannot go on without more ranges. */
+/* Returns whether the reader needs more ranges to go on. */
 bool results_are_dry(const struct results_reader *r);
 
 /* results_document.c */
@@ -97,7 +97,7 @@ void results_begin(struct results_reader *r);
 /* Call it when all answers of this part were written. Writes the text after them. Returns whether this was the last
  * part. */
 MUST_CHECK bool results_end_part(struct results_reader *r);
-/* Writes a line if the job has begun to wait for something. Returns whether it wrote one. */
+/* If the job waits for something new, writes a line. Returns whether a line was written. */
 MUST_CHECK bool results_add_waiting(struct results_reader *r);
 /* Writes a heartbeat, which shows that the connection is alive. */
 void results_add_heartbeat(struct results_reader *r);
@@ -108,21 +108,21 @@ void results_add_heartbeat(struct results_reader *r);
 void results_ask(struct results_reader *r);
 /* Asks for more ranges, if the store is known to have more. */
 void results_ask_more(struct results_reader *r);
-/* Reads a block, if no other block is being read. `item` is the first item whose answer is needed from the block. If
- * there is no room for the block, the exchange is woken later. */
+/* Reads a block, unless this reader is already reading one. `item` is the first item whose answer is needed from the
+ * block. If there is no room for the block, the exchange is woken when there is room. */
 void results_read_block(struct results_reader *r, uint64_t number, uint64_t item);
-/* Drops all blocks that this reader holds. They are read again when they are needed. */
+/* Drops all blocks that this reader holds. The reader reads them again when it needs them. */
 void results_drop_blocks(struct results_reader *r);
 /* Returns how many bytes of blocks this reader may hold. */
 size_t results_cache_cap(const struct results_reader *r);
-/* Makes the reader ignore the result of the open call that asks the store. */
+/* Makes the reader ignore the result of the open call `asking`. */
 void results_forget_ask(struct results_reader *r);
 /* Detaches the open calls from the reader. */
 void results_detach_calls(struct results_reader *r);
 
 /* results_query.c */
 
-/* Reads the query. If it is wrong, answers the request and returns false. */
+/* Reads the query parameters. If one is wrong, answers the request and returns false. */
 MUST_CHECK bool results_read_query(struct http_exchange *x, struct results_query *query);
 
 #endif

@@ -1,4 +1,4 @@
-/* Reads the query of a request for results. */
+/* Reads the query parameters of a request for results. */
 #include "coordinator/results/results_internal.h"
 
 static const char *const only_names[] = {[ONLY_BOTH] = "", [ONLY_VALUES] = "values", [ONLY_ERRORS] = "errors"};

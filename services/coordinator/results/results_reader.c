@@ -9,14 +9,14 @@
 #include "coordinator/results/results_internal.h"
 #include "protocol/protocol.h"
 
-enum { INDEX_SPANS = 100 * 1000 };      /* spans in memory; each takes 40 bytes */
+enum { INDEX_SPANS = 100 * 1000 };      /* the most spans in memory; a span takes 40 bytes */
 enum { SPANS_OF_A_PULL = 2000 };        /* the most spans that one pull skips, so that other requests are not delayed */
-enum { PLAN_SPANS = 256 };              /* the reader looks this far ahead for blocks that it needs */
-enum { AHEAD_BYTES = 2 * 1024 * 1024 }; /* a block is read when about this many bytes of answers come before it */
-enum { FULL_GAP_SPANS = 32 };           /* if the memory of the reader is full, it looks again after this many spans */
-enum { DROP_AFTER_SPANS = 256 };        /* after this many spans the index drops the spans that were read */
-#define CACHE_IDLE_NS  (5 * NS_PER_S)   /* if the client reads nothing for this time, the blocks are dropped */
-#define SCARCE_IDLE_NS (100 * NS_PER_MS) /* the same, while other readers wait for room */
+enum { PLAN_SPANS = 256 };              /* how many spans the reader looks ahead for blocks that it needs */
+enum { AHEAD_BYTES = 2 * 1024 * 1024 }; /* a block is read about this many bytes of answers ahead */
+enum { FULL_GAP_SPANS = 32 };    /* if there is no room for a block, the reader looks again after this many spans */
+enum { DROP_AFTER_SPANS = 256 }; /* after this many spans the index drops the spans that were read */
+#define CACHE_IDLE_NS  (5 * NS_PER_S)    /* if the client reads nothing for this time, its reader drops its blocks */
+#define SCARCE_IDLE_NS (100 * NS_PER_MS) /* the same time while other readers wait for room */
 
 static const char *const state_names[] = {
     [STREAM_ASKING] = "asking", [STREAM_OPEN] = "open", [STREAM_TAIL] = "tail", [STREAM_CUT] = "cut"};
@@ -31,7 +31,8 @@ void results_move(struct results_reader *r, enum results_state to)
 
 /* The functions below find the next answers. */
 
-/* The items from `position` up to `end` will never have an answer, because the job was cancelled before it ran. */
+/* Returns a span for the items from `position` up to `end`. They have no answer, because the job ended before they were
+ * sent. */
 static struct answer_span make_missing(struct results_reader *r, uint64_t end)
 {
     static const char cancelled[] = "{\"name\":\"cancelled\",\"cause\":\"the job ended before this item was sent\"}";
@@ -83,7 +84,7 @@ static void pass(struct results_reader *r, uint64_t items, size_t bytes)
     if (++r->spans_read % DROP_AFTER_SPANS == 0) answer_index_drop_below(&r->index, r->position);
 }
 
-/* Sets r->span to the next answers that the client wants. Returns false if there are none now. */
+/* Sets r->span to the next answers that the client wants. Returns false if no such answer can be given now. */
 static bool begin_span(struct results_reader *r)
 {
     for (unsigned skipped = 0; !r->span.n; skipped++) {
@@ -105,8 +106,8 @@ static bool begin_span(struct results_reader *r)
     return true;
 }
 
-/* Calls `fn` for each of the next spans that the client wants, until `fn` returns false. Returns how many spans were
- * passed. */
+/* Calls `fn` for each of the next spans that the client wants, until `fn` returns false. Returns how many spans came
+ * before that one. */
 static unsigned each_next_span(struct results_reader *r,
                                bool (*fn)(struct results_reader *r, const struct answer_span *s))
 {
@@ -131,8 +132,8 @@ void results_plan(struct results_reader *r)
     each_next_span(r, note_span);
 }
 
-/* Reads the first needed block that the cache does not have. It is read only if it is needed soon, and if no block that
- * is needed earlier is dropped for it. */
+/* If the cache lacks the block of `s`, reads the block, unless blocks that are needed earlier would be dropped. Returns
+ * whether to look at the next span. */
 static bool read_if_missing(struct results_reader *r, const struct answer_span *s)
 {
     const struct cached_block *b = block_cache_find(&r->cache, s->block);
@@ -149,8 +150,8 @@ static bool read_if_missing(struct results_reader *r, const struct answer_span *
     return false;
 }
 
-/* Starts to read the next needed block that the cache does not have. It looks less often after it has passed many
- * spans, so that it takes little time for each span. */
+/* Starts to read the next needed block that the cache does not have. After a look at many spans, waits longer until the
+ * next look, so that the time for each span stays small. */
 static void read_ahead(struct results_reader *r)
 {
     if (r->reading || (int)(r->spans_read - r->ahead_at_span) < 0) return;
@@ -159,7 +160,7 @@ static void read_ahead(struct results_reader *r)
     r->ahead_at_span += each_next_span(r, read_if_missing) / 8;
 }
 
-/* Returns the lines of r->span, or NULL if their block must be read first. */
+/* Returns the lines of r->span, or NULL if the block must be read first. */
 static const char *read_span(struct results_reader *r, size_t *len)
 {
     if (!r->span.block) {
@@ -341,7 +342,8 @@ static void ask_again(struct results_reader *r, bool dry)
         results_ask(r);
 }
 
-/* If the reader waits for room, it tries again while there is room. */
+/* Drops the blocks if the client has not read for some time. If the reader waits for room and there is room, makes it
+ * try again. */
 static void drop_idle_blocks(struct results_reader *r, uint64_t now)
 {
     struct read_gate *gate = &r->watch.list->gate;

@@ -1,7 +1,7 @@
 /*
- * Answers GET /v1/jobs/{id}/results. It sends the answers of a stored job as NDJSON lines, in the order of the items,
- * as fast as the client reads them. If the job has not ended, it waits for further answers. It holds a few blocks of
- * answers, whatever the size of the job.
+ * Answers GET /v1/jobs/{id}/results. The reader sends the answers of a stored job as NDJSON lines, in the order of the
+ * items, as fast as the client reads them. If the job has not ended, the reader waits for further answers. It holds
+ * only a few blocks of answers, however large the job is.
  *
  *              the store has the job                 the last line is pending
  *   ASKING --------------------------> OPEN --------------------------------> TAIL
@@ -10,7 +10,8 @@
  *      v                                v
  *   (answered)                         CUT   the client sees that the stream was cut, and can read on with `from`
  *
- * While the store is away the stream waits, with heartbeats. If the job is removed meanwhile, the last line says so.
+ * While the store is away, the stream waits and sends heartbeats. If the job is removed during the stream, the last
+ * line says so.
  */
 #ifndef FANTAIL_COORDINATOR_RESULTS_RESULTS_READER_H
 #define FANTAIL_COORDINATOR_RESULTS_RESULTS_READER_H
@@ -21,8 +22,8 @@ struct job_watches;
 /* The handler of the route. Its path has the parameter `id`. `watches` is borrowed until the exchange is over. */
 void results_reader_handle(struct http_exchange *x, struct job_watches *watches);
 /* Takes over the exchange of a job that has ended, and answers with its results, like a synchronous job. The answer is
- * one document, or lines if the client asks for them. If the job is removed or redriven meanwhile, the document is
- * cut. */
+ * one document, or lines if the client asks for them. If the job is removed or redriven before the document is
+ * complete, the document is cut. */
 void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id);
 
 #endif
