@@ -188,7 +188,7 @@ class Kept(Drain):
             answer = self.ask_on(kept, "POST", path, body, headers)
             self.assertEqual([line["value"] for line in answer.lines if "value" in line], [25])
             self.assertEqual(answer.headers["Connection"].lower(), "close")
-            program.send_signal(signal.SIGTERM)
+            program.send_signal(signal.SIGINT)
 
     def test_a_chunk_on_one_is_handed_back_while_the_worker_drains(self):
         gate = self.gate()
@@ -388,7 +388,7 @@ class Twice(Drain):
             program.any_status = True
             program.send_signal(signal.SIGTERM)
             wait_until(lambda: ft.request(program.admin_port, "GET", "/readyz").status == 503, "unready")
-            program.send_signal(signal.SIGTERM)
+            program.send_signal(signal.SIGINT)
             self.assertEqual(program.wait(), 1)
             if kind == "worker":
                 left = [ft.command_line(pid) for pid in family if (stat := ft.read_stat(pid)) and stat[1] != "Z"]

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 
-from fantail_testing import BIN, EXAMPLE_TASKS, FantailTest, main, request, wait_until, write_file
+from fantail_testing import BIN, EXAMPLE_TASKS, FantailTest, Stream, main, request, wait_until, write_file
 
 FANTAIL = os.path.join(BIN, "fantail")
 
@@ -122,6 +122,15 @@ class Metrics(LocalTest):
         program, _ = self.local()
         self.assertEqual(program.stop(signal.SIGINT), 0)
         self.assertEqual(program.stderr(), "")
+
+    def test_a_signal_that_comes_twice_at_once_does_not_cut_the_work(self):
+        program, port = self.local()
+        with Stream(port, b'{"task":"sleep","items":[0.1,1]}', {"Accept": "application/x-ndjson"}) as stream:
+            stream.line_of("result")
+            for _ in range(2):
+                program.send_signal(signal.SIGTERM)
+            self.assertEqual(stream.line_of("end")["status"], "succeeded")
+        self.assertEqual(program.wait(), 0)
 
     def test_a_port_without_ports_after_it_is_refused(self):
         done = subprocess.run([FANTAIL, "local", "--tasks", EXAMPLE_TASKS, "--admin-port", "65535"], capture_output=True,

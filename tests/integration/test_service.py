@@ -274,9 +274,21 @@ class TheWayOut(FantailTest):
                 program.any_status = True
                 program.send_signal(signal.SIGTERM)
                 wait_until(lambda p=program: "asked to end" in [line["msg"] for line in p.log_lines()], "the first signal")
-                program.send_signal(signal.SIGTERM)
+                program.send_signal(signal.SIGINT)
                 self.assertNotEqual(program.wait(), 0)
             stream.close()
+
+    def test_a_signal_that_comes_twice_at_once_is_one_request_to_end(self):
+        fleet = self.fleet()
+        with fleet.stream({"task": "sleep", "items": [1]}) as stream:
+            wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_chunks_in_flight") == 1, "the chunk")
+            for program in (fleet.workers[0], fleet.coordinator):
+                program.send_signal(signal.SIGTERM)
+                wait_until(lambda p=program: "asked to end" in [line["msg"] for line in p.log_lines()], "the first signal")
+                program.send_signal(signal.SIGTERM)
+            self.assertEqual(stream.line_of("end")["status"], "succeeded")
+        for program in (fleet.workers[0], fleet.coordinator):
+            self.assertEqual(program.wait(), 0, program.describe())
 
     def test_answers_say_that_the_connection_closes_while_leaving(self):
         coordinator = self.coordinator([self.worker()], "--shutdown-delay-s", "600")
@@ -286,7 +298,7 @@ class TheWayOut(FantailTest):
         self.assertEqual(answer.json["results"], [4])
         self.assertEqual(answer.headers["Connection"].lower(), "close")
         coordinator.any_status = True
-        coordinator.send_signal(signal.SIGTERM)
+        coordinator.send_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

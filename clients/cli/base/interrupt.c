@@ -7,17 +7,26 @@
 #include <unistd.h>
 
 #include "cli/base/exit_status.h"
+#include "common/base/limits.h"
 
 static int event_fd = -1;
 static volatile sig_atomic_t end_signal, end_count, reload_asked, kills_at_once;
+static volatile uint64_t first_ns; /* when the signal end_signal came */
 static bool hangup_reloads, has_terminal_to_lose;
+
+/* Returns whether the signal repeats the first one: one request to end may arrive twice, see SAME_SIGNAL_MS. */
+static bool is_repeated(int number)
+{
+    return number == end_signal && now_ns() - first_ns < SAME_SIGNAL_MS * NS_PER_MS;
+}
 
 static void on_signal(int number)
 {
     int saved = errno;
     if (number == SIGHUP && hangup_reloads) {
         reload_asked = 1;
-    } else if (number != SIGCHLD) {
+    } else if (number != SIGCHLD && !is_repeated(number)) {
+        if (!end_signal) first_ns = now_ns();
         if (!end_signal) end_signal = number;
         end_count = end_count + 1;
         if (end_count > 2) _exit(EXIT_BY_SIGNAL + number);

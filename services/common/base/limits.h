@@ -80,6 +80,10 @@
 /* Traces, both services. */
 #define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; spans beyond this are dropped */
 
+/* Signals to end, all programs. Some programs, such as timeout(1), signal a process and then its group, so one request
+ * may arrive twice. A signal of the same kind counts as the same request for this time. */
+#define SAME_SIGNAL_MS 500
+
 /* An answer line of a worker or a process: one item's envelope. */
 #define LIMIT_ANSWER_BYTES      (64 * MIB)
 #define LIMIT_STDERR_TAIL_BYTES (2 * KIB)

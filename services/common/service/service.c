@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/base/limits.h"
 #include "common/base/spare_memory.h"
 #include "common/base/start_memory.h"
 #include "common/loop/parent.h"
@@ -33,6 +34,8 @@ struct service {
     const struct service_hooks *hooks;
     struct service_http http;
     enum service_state state;
+    int asked_by;          /* the signal that asked the service to end */
+    uint64_t asked_ns;     /* when it came */
     uint64_t drain_end_ms; /* the latest end of DRAINING, then of CUTTING */
     uv_signal_t signals[3];
     uv_timer_t timer;        /* ends DELAYING, then runs the checks of the next states, then ends CLOSING */
@@ -192,6 +195,7 @@ static void on_signal(uv_signal_t *handle, int number)
         on_hangup(s);
         return;
     }
+    if (s->state != RUNNING && number == s->asked_by && now_ns() - s->asked_ns < SAME_SIGNAL_MS * NS_PER_MS) return;
     if (s->state != RUNNING) {
         log_error("asked to end a second time: ending at once", LOG_I64("signal", number));
         if (s->state < CLOSING && s->hooks->abort) s->hooks->abort(s->hooks->data);
@@ -200,6 +204,8 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     log_info("asked to end", LOG_I64("signal", number), LOG_F64("shutdown_delay_s", s->config->shutdown_delay_s),
              LOG_F64("drain_s", s->config->drain_s));
+    s->asked_by = number;
+    s->asked_ns = now_ns();
     service_shutdown(s);
 }
 
