@@ -232,8 +232,20 @@ class Fields(SharedFleetTest):
             for accept in (ft.JSON, NDJSON):
                 answer = self.shared.job(body, accept, None, "?task=square")
                 self.assertIn("application/json", (answer.json if accept == ft.JSON else answer.end)["hint"])
-        for body in (b'{"items":[1]}\n{"items":[2]}', b'{"item":1}', b'[{"items":1}]', b'3'):
+        for body in (b'{"items":[1]}\n{"items":[2]}', b'{"item":1}', b'3'):
             self.assertNotIn("hint", self.shared.job(body, None, None, "?task=square").json, body)
+
+    def test_an_array_that_was_sent_as_one_item_gets_a_hint_if_it_fails(self):
+        answer = self.shared.job(b"[1,2]", None, None, "?task=square").json
+        self.assertIn("the whole array is one item", answer["hint"])
+        for task, body in (("echo", b"[1,2]"), ("square", b"[1]\n[2]")):
+            self.assertNotIn("hint", self.shared.job(body, None, None, f"?task={task}").json, body)
+
+    def test_an_option_of_a_job_in_a_get_gets_a_hint_at_post(self):
+        for option in ("range.stop=5", "range=5", "order=input", "retry.max_attempts=2", "progress_s=1"):
+            answer = self.shared.request("GET", f"/v1/jobs?{option}")
+            self.assert_problem(answer, 400, words="to submit a job, send POST")
+        self.assertNotIn("POST", self.shared.request("GET", "/v1/jobs?colour=red").json["detail"])
 
     def test_nesting_up_to_the_cap_is_taken_and_beyond_it_refused(self):
         for depth, status in ((400, 200), (600, 400), (100_000, 400)):

@@ -132,7 +132,7 @@ static void on_listed(struct errand *e, struct store_call *call)
 
 void api_list_durable(struct http_exchange *x, struct coordinator *c)
 {
-    if (!http_check_queries(x, parameter_names, NULL)) return;
+    if (!http_check_queries(x, parameter_names, job_list_hint)) return;
     struct errand *e = errand_new(x, c);
     if (!e) return;
     struct store_call *call = errand_call(e, STORE_LIST_JOBS, on_listed);

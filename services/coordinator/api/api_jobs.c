@@ -4,6 +4,7 @@
 #include "coordinator/api/job_list.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/durable/intake.h"
+#include "coordinator/items/jobspec_fields.h"
 #include "coordinator/job/job.h"
 #include "protocol/protocol.h"
 
@@ -35,10 +36,10 @@ void job_list_write(struct buf *out, const struct jobs *jobs)
 }
 
 /* `curl URL?task=...` without a body sends a GET where the user meant a POST. */
-static const char *hint_at_post(const char *name)
+const char *job_list_hint(const char *parameter)
 {
-    bool is_task = strcmp(name, "task") == 0;
-    return is_task ? "a job is posted: use curl -X POST, or give curl the items with -d or --data-binary" : NULL;
+    if (!jobspec_field(parameter) && !jobspec_is_group(parameter)) return NULL;
+    return "to submit a job, send POST: use curl -X POST, or give curl the items with -d or --data-binary";
 }
 
 void api_list_jobs(struct http_exchange *x, void *data)
@@ -49,7 +50,7 @@ void api_list_jobs(struct http_exchange *x, void *data)
         api_list_durable(x, c);
         return;
     }
-    if (!http_check_no_query(x, hint_at_post)) return;
+    if (!http_check_no_query(x, job_list_hint)) return;
     buf_add_str(&out, "{\"scope\":\"replica\",\"jobs\":");
     job_list_write(&out, &c->jobs);
     buf_add_str(&out, "}\n");

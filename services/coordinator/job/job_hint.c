@@ -1,4 +1,5 @@
-/* Recognises a job object that was sent as an item, so that a hint can say how to send it. */
+/* Recognises a job object, or all items as an array, that was sent as one item, so that a hint can say how to send it.
+ */
 #include "common/json/json_walk.h"
 #include "coordinator/job/job_internal.h"
 
@@ -10,6 +11,7 @@ enum job_likeness job_likeness(const char *item, size_t len)
     struct json_walk walk;
     struct json_slice name;
     bool task = false, source = false;
+    if (len && item[0] == '[') return LIKE_ITEMS;
     if (!len || len > LOOK_BYTES || item[0] != '{' || !json_walk_init(&walk, item, len)) return LIKE_NOTHING;
     while (json_walk_next(&walk, &name, NULL)) {
         task |= json_string_is(name, "task");
@@ -19,13 +21,17 @@ enum job_likeness job_likeness(const char *item, size_t len)
     return task ? LIKE_JOB : LIKE_SOURCE;
 }
 
-/* Returns a hint. Nothing is refused, because a task may take items with such members. */
+/* Returns a hint. Nothing is refused, because a task may take arrays, or items with such members. */
 const char *job_hint(const struct job *j)
 {
     const struct submission *s = &j->submission;
     bool failed = j->outcome.counts.failed > 0;
     if (s->splitter.item_count != 1 || s->likeness == LIKE_NOTHING) return NULL;
-    if (s->likeness == LIKE_SOURCE && !failed) return NULL;
-    return "the only item looks like a job object: send that as application/json, with the task in it and not in the "
-           "query";
+    if (s->likeness != LIKE_JOB && !failed) return NULL;
+    if (s->likeness == LIKE_ITEMS)
+        return "the whole array is one item: send each of its values on a line of its own, or send it as the items of "
+               "a "
+               "job object as application/json";
+    return "the only item looks like a job object: send that as application/json, and give each option, also the task, "
+           "either in it or in the query";
 }

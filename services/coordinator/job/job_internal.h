@@ -58,7 +58,7 @@ void job_pause_or_resume(struct job *j);
 
 /* job_hint.c */
 
-/* Returns whether the members of an item look like those of a job object. The item must be valid JSON. */
+/* Returns whether an item looks like a job object or like its items. The item must be valid JSON. */
 enum job_likeness job_likeness(const char *item, size_t len);
 /* Returns a hint for the end of the answer: what the client may have meant. Returns NULL when there is none. The text
  * is static. */

@@ -19,8 +19,9 @@ struct reader;
 
 enum submission_state { SUBMISSION_OPEN, SUBMISSION_WHOLE, SUBMISSION_REFUSED, SUBMISSION_STATE_COUNT };
 
-/* What an item looks like: LIKE_SOURCE has "items", "range" or "spans"; LIKE_JOB also has "task". */
-enum job_likeness { LIKE_NOTHING, LIKE_SOURCE, LIKE_JOB };
+/* What an item looks like: LIKE_SOURCE has "items", "range" or "spans"; LIKE_JOB also has "task"; LIKE_ITEMS is an
+ * array, as "items" is. */
+enum job_likeness { LIKE_NOTHING, LIKE_SOURCE, LIKE_JOB, LIKE_ITEMS };
 
 struct submission {
     struct job *job;
