@@ -1,15 +1,16 @@
 /*
- * Removes the parts of jobs that were not accepted from the store. If the store is away, the removal is tried again
- * later, because a job that stays in state RECEIVING keeps its Idempotency-Key. An accepted job is never removed.
+ * Removes unaccepted jobs and their items from the store. If the store is away, the removal is
+ * tried again later, because a job that stays in state RECEIVING keeps its Idempotency-Key. An accepted job is never
+ * removed.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_DISCARDS_H
 #define FANTAIL_COORDINATOR_DURABLE_DISCARDS_H
 
 #include "coordinator/durable/durable.h"
 
-/* Removes the job, now or later. */
+/* Removes the job now, or later if the store is away. */
 void discards_add(struct durable *d, const char *id);
-/* Starts the failed removals again, if they are due. */
+/* Retries the failed removals that are due. */
 void discards_tick(struct durable *d, uint64_t now);
 /* Forgets the failed removals. The jobs are removed when the store is opened again. */
 void discards_drop(struct durable *d);

@@ -18,7 +18,7 @@ static struct durable_run *next_run(const struct durable *d, const struct durabl
     return next ? CONTAINER_OF(next, struct durable_run, link) : NULL;
 }
 
-/* Finds no run that is over or lost, because its job may have a new run already. */
+/* Skips a run that is over or lost, because its job may already have a new run. */
 static struct durable_run *find_run(const struct durable *d, const char *id)
 {
     struct durable_run *r = next_run(d, NULL);
@@ -30,7 +30,7 @@ static struct durable_run *find_run(const struct durable *d, const char *id)
 
 static void claim(struct durable *d);
 
-/* The job may run here already: its lease ended because the store did not renew it in time. */
+/* The job may already run here, if its lease has ended because the store did not renew the lease in time. */
 static void take_claimed(struct durable *d, struct store_call *claimed)
 {
     struct durable_run *r = find_run(d, claimed->found.id);
@@ -57,7 +57,7 @@ static void on_claimed(struct store_call *call)
     durable_tick_soon(d);
 }
 
-/* Returns how many jobs this coordinator will have when all open claims have found one. */
+/* Returns how many jobs this coordinator will have if each open claim finds a job. */
 static size_t coming_jobs(const struct durable *d)
 {
     size_t n = d->jobs->count + d->claiming;
@@ -68,7 +68,7 @@ static size_t coming_jobs(const struct durable *d)
 static void claim(struct durable *d)
 {
     bool has_room = d->runs.n + d->claiming < RUNS_MAX && coming_jobs(d) < (size_t)d->jobs->config->max_jobs;
-    if (!has_room) d->wants_claim = true; /* claims when a job has ended */
+    if (!has_room) d->wants_claim = true; /* claim() is called again when a job has ended */
     if (d->draining || d->claiming >= CLAIMS_MAX || !has_room) return;
     struct store_call *call = store_call_new(STORE_CLAIM, on_claimed, d);
     call->holder = d->holder;
@@ -97,7 +97,8 @@ static void on_swept(struct store_call *call)
     store_call_free(call);
 }
 
-/* If jobs are kept for a short time only, sweeps are more frequent. So no job stays much longer than that. */
+/* If ended jobs are kept only for a short time, sweeps are more frequent, so that no job stays much longer than this
+ * time. */
 static uint64_t sweep_gap_ns(const struct durable *d)
 {
     double gap_s = d->config->job_ttl_s / 4;
@@ -212,7 +213,7 @@ void durable_change(struct durable *d, const struct stored_job *now)
     if (r) durable_run_change(r, now->changes);
 }
 
-/* No client may be connected, so the log says that the job waits. */
+/* It may be that no client is connected, so the log also says that the job waits. */
 void durable_note_waiting(void *durable_run)
 {
     const struct durable_run *r = durable_run;

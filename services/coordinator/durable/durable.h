@@ -30,11 +30,11 @@ struct durable {
     const struct durable_config *config;
     struct store *store;
     struct jobs *jobs;
-    const struct notify_hosts *notify_hosts; /* that a job may notify; NULL: none */
-    /* Called when answers of a job were recorded, when the job began or ceased to wait, or when it has ended, so that
-     * waiting requests ask the store. */
+    const struct notify_hosts *notify_hosts; /* the hosts that a job may notify; NULL: none */
+    /* Called when answers of a job were recorded, when the job began or ceased to wait, or when it has ended. Waiting
+     * requests then ask the store. */
     void (*changed)(void *data, const char *id);
-    /* Called when a job has ended. NULL: nobody wants to know. */
+    /* Called when a job has ended. May be NULL. */
     void (*ended)(void *data);
     /* Called when a job was accepted and its client waits for the end of the job. Takes over the exchange. `job` and
      * `wanted` are borrowed. */
@@ -44,7 +44,7 @@ struct durable {
     /* Private. */
     struct list runs;
     struct list discards;  /* calls that failed; see discards.h */
-    uint64_t discarded_ns; /* when they were last started again */
+    uint64_t discarded_ns; /* when these calls were last started again */
     unsigned claiming;     /* claims that are not done */
     unsigned reducing;     /* runs that reduce their values */
     bool wants_claim;      /* a job was accepted since the last claim was started */
@@ -62,10 +62,11 @@ struct durable {
 
 void durable_start(struct durable *d, uv_loop_t *loop);
 void durable_register_metrics(struct durable *d);
-/* Hands all jobs back, so that other coordinators, or the next start, can run them. Claims no more jobs. */
+/* Hands all jobs back, so that other coordinators can run them, or this one after its next start. Claims no more
+ * jobs. */
 void durable_drain(struct durable *d);
-/* Ends the waiting of durable_drain(). If the store is away, a job is left as it is. When its lease ends, a coordinator
- * claims it again. */
+/* Hands all jobs back without waiting any longer for items in flight. If the store is away, a job stays as it is in the
+ * store. When the lease of that job ends, a coordinator claims it again. */
 void durable_cut(struct durable *d);
 /* Returns whether no job runs and no run has an open call to the store. */
 bool durable_is_idle(const struct durable *d);

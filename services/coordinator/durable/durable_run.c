@@ -75,8 +75,8 @@ static bool is_outdated(const struct durable_run *r, const struct store_call *ca
     return call->status == STORE_FENCED && call->job.fence < r->stored.fence;
 }
 
-/* Whether a drain must not wait for the store any longer: it cannot be used again, or the lease has ended, so that the
- * next coordinator may have claimed the job. Its items without a recorded answer run again. */
+/* Returns whether a drain must stop waiting for the store: the store is broken, or the lease has ended and another
+ * coordinator may have claimed the job. Items without a recorded answer then run again. */
 static bool is_given_up(const struct durable_run *r, enum store_status status)
 {
     return r->drain_ns && (status == STORE_BROKEN || now_ns() - r->renewed_ns >= LEASE_MS * NS_PER_MS);
@@ -129,7 +129,7 @@ static bool start_again(struct durable_run *r, struct run_call *c, uint64_t now)
     return true;
 }
 
-/* The functions below are those of the job's keeper. */
+/* The functions below are the ops of the job's keeper. */
 
 static void on_items_taken(void *keeper)
 {
@@ -190,8 +190,8 @@ static struct sched_counts counts_before(const struct durable_run *r)
                                  .hedged = n.hedged};
 }
 
-/* The job's deadline counts from its creation, by the clock of the database. For a redriven job, it counts from each
- * claim. */
+/* The deadline of a job counts from the creation of the job, by the clock of the database. The deadline of a redriven
+ * job counts from each claim. */
 static void shorten_deadline(struct jobspec *spec, const struct stored_job *job, int64_t now_ms)
 {
     int64_t age_ms = job->redrives > 0 ? 0 : now_ms - job->created_ms;
@@ -200,12 +200,14 @@ static void shorten_deadline(struct jobspec *spec, const struct stored_job *job,
     if (spec->deadline_s < 1e-3) spec->deadline_s = 1e-3;
 }
 
-/* Applies the changes to the options. These were read from the store, or are those of the running job. */
+/* Applies the changes to the options in `spec`. If `runs`, these are the options of the running job; otherwise they
+ * were just read from the store. */
 static void apply_changes(struct durable_run *r, struct jobspec *spec, bool runs)
 {
     double deadline_s = spec->deadline_s;
     stored_options_change(spec, r->stored.changes);
-    bool is_new = spec->deadline_s != deadline_s; /* the deadline of a running job was shortened at its claim */
+    /* If the deadline is unchanged, it was already shortened when the job was claimed. */
+    bool is_new = spec->deadline_s != deadline_s;
     if (!runs || is_new) shorten_deadline(spec, &r->stored, r->claimed_ms);
 }
 
@@ -255,7 +257,7 @@ static void begin(struct durable_run *r)
     r->keeper.before = counts_before(r);
     durable_run_move(r, RUN_RUNNING);
     r->reduce = spec.reduce;
-    spec.reduce = REDUCE_NONE; /* the job itself keeps no answers */
+    spec.reduce = REDUCE_NONE; /* the run reduces the recorded values, because the job itself keeps no answers */
     r->job = job_new_kept(r->durable->jobs, r->stored.id, &spec, &r->keeper);
     struct stored_items *source = r->at_most_once ? &r->staged : &r->items;
     if (r->generated) source->generated = &r->job->spec;
@@ -354,7 +356,7 @@ static void on_renewed(struct store_call *call)
     if (cancel) durable_run_cancel(r);
 }
 
-/* No new items are sent without a lease, because another coordinator may have claimed the job. */
+/* While there is no lease, no new items are sent, because another coordinator may have claimed the job. */
 static void watch_lease(struct durable_run *r, uint64_t now)
 {
     bool has_lapsed = now - r->renewed_ns >= LEASE_MS * NS_PER_MS;
@@ -396,7 +398,7 @@ void durable_run_hand_back(struct durable_run *r)
     bool ends_soon = r->state == RUN_OVER || (r->state == RUN_ENDING && !r->settling && !run_reduce_is_due(r));
     if (r->handing_back || r->lost || ends_soon) return;
     r->handing_back = true;
-    if (r->state == RUN_ENDING) { /* after the next claim, the job ends in the same way */
+    if (r->state == RUN_ENDING) { /* after the next claim, the job ends with the same state */
         r->settling = false;
         run_reduce_release(r);
         run_record_flush(r);

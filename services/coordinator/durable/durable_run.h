@@ -8,7 +8,7 @@
  *      +---------------------------------------------------------------------+  +--------------------------+
  *        its options cannot be read, or it is handed back                            the lease is lost
  *
- * If a call fails because the store is away or full, it is started again until it succeeds. Meanwhile the job pauses,
+ * If a call fails because the store is away or full, it is started again until it succeeds. Until then the job pauses,
  * and nothing is lost.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_DURABLE_RUN_H
@@ -20,9 +20,9 @@
 #include "coordinator/durable/stored_items.h"
 #include "coordinator/job/job_keeper.h"
 
-/* Another coordinator takes over a job when its lease has ended. After a crash this takes at most the time of a lease
- * and the time between two claims. A job that a client cancels on another coordinator runs until the next renewal of
- * its lease. */
+/* Another coordinator takes over a job when its lease has ended. After a crash, the take-over happens within the time
+ * of a lease plus the time between two claims. A job that a client cancels on another coordinator runs until the next
+ * renewal of its lease. */
 enum { LEASE_MS = 10000 };
 
 enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STATE_COUNT };
@@ -30,7 +30,7 @@ enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STA
 /* A call to the store. If it fails, it is started again. */
 struct run_call {
     struct store_call *call; /* NULL: there is none */
-    uint64_t again_ns;       /* the call failed, and is started again at this time; 0: it is open */
+    uint64_t again_ns;       /* if the call has failed, when it is started again; 0: the call is open */
 };
 
 /* A block of items in the store. */
@@ -43,11 +43,11 @@ struct durable_run {
     struct list_link link; /* on durable->runs */
     enum durable_run_state state;
     struct stored_job stored; /* the job as it was claimed */
-    int64_t claimed_ms;       /* time of the database */
+    int64_t claimed_ms;       /* when it was claimed, by the clock of the database */
     uint64_t newest_block;    /* the newest block that is known to be in the store */
     struct job *job;          /* NULL before RUNNING */
     struct job_keeper keeper;
-    char failure[300]; /* why the job cannot go on; "": it can */
+    char failure[300]; /* why the job cannot continue; "": it can */
 
     /* Its items: run_items.c. */
     bool generated, at_most_once;
@@ -68,7 +68,7 @@ struct durable_run {
 
     /* Its answers: run_record.c. */
     struct recorder recorder;
-    uint64_t collected_ns; /* when the first unrecorded answer came; 0: there is none */
+    uint64_t collected_ns; /* when the first unrecorded answer arrived; 0: there is none */
     uint64_t recorded_ns;  /* when answers were last recorded */
     size_t writing_bytes;
     size_t counted_answers; /* memory of the answers above, as counted in jobs->answer_memory */
@@ -80,7 +80,7 @@ struct durable_run {
 
     /* Its reduction: run_reduce.c. */
     enum job_reduce reduce;
-    struct run_reduction *reduction; /* NULL: it is not under way */
+    struct run_reduction *reduction; /* NULL: no reduction is under way */
     bool reduced;                    /* `result` is final */
     char *result;                    /* NULL: none */
 
@@ -100,19 +100,19 @@ struct durable_run {
 /* Starts a run of the job that `claim` has found. */
 void durable_run_new(struct durable *d, struct store_call *claim);
 /* Call it when this coordinator has claimed the job again while the run goes on. If no other coordinator had the job in
- * between, the run keeps it with the new fence, and no item runs twice. Otherwise returns false: the run has lost the
- * job, or the job has ended and was redriven. */
+ * between, the run keeps the job with the new fence, and no item runs twice. Otherwise returns false: the run has lost
+ * the job, or the job has ended and was redriven. */
 MUST_CHECK bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found);
-/* Does the work that is due. Returns whether it must be called again soon. */
+/* Does the work that is due. Returns whether the next call must follow soon. */
 bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
 void durable_run_cancel(struct durable_run *r);
-/* Applies the options that were changed after the submission; NULL: none were. */
+/* Applies the options that were changed after the submission; NULL: no options were changed. */
 void durable_run_change(struct durable_run *r, const char *changes);
 /* Stops sending items. The job is handed back when the items in flight are answered, or after a while. */
 void durable_run_drain(struct durable_run *r);
-/* Hands the job back at once. */
+/* Hands the job back immediately. */
 void durable_run_hand_back(struct durable_run *r);
-/* Frees the run and returns true if its state is OVER and its calls are done. Otherwise returns false. */
+/* If the state of the run is OVER and its calls are done, frees the run and returns true. Otherwise returns false. */
 bool durable_run_free(struct durable_run *r);
 
 /* Private to durable_run.c, run_items.c, run_record.c and run_reduce.c. */
@@ -120,47 +120,47 @@ bool durable_run_free(struct durable_run *r);
 void durable_run_move(struct durable_run *r, enum durable_run_state to);
 /* Starts the call, or starts it again. */
 void run_call_start(struct durable_run *r, struct run_call *c);
-/* Call it in `done`. Returns true when the call has succeeded. Otherwise it is started again later, or the job is lost.
- * The caller frees a call that has succeeded. */
+/* Call it in the `done` of the call. Returns true if the call has succeeded. Otherwise the call is started again later,
+ * or the job is lost. The caller frees a call that has succeeded. */
 MUST_CHECK bool run_call_succeeded(struct durable_run *r, struct run_call *c);
 /* Frees the call. */
 void run_call_free(struct run_call *c);
-/* A call of this run. */
+/* Makes a call to the store for this run. */
 MUST_CHECK struct store_call *run_call_new(struct durable_run *r, enum store_op op,
                                            void (*done)(struct store_call *call));
 /* The lease is lost: nothing is recorded any more. */
 void durable_run_lose(struct durable_run *r);
 
-/* Finds out which items have no answer yet. Call it when answered, sent, blocks are known. */
+/* Finds out which items have no answer yet. Call it when `answered`, `sent` and `blocks` are known. */
 void run_items_prepare(struct durable_run *r);
-/* Makes more items ready, if the scheduler has few. Do not call it from inside an action of the scheduler. */
+/* If the scheduler has few items, makes more items ready. Do not call it from inside an action of the scheduler. */
 void run_items_supply(struct durable_run *r);
-/* Does the same from inside an action of the scheduler. There it only starts calls. */
+/* The variant for calls from inside an action of the scheduler: it only starts the store calls that get more items. */
 void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
-/* Call it before the job is handed back. From then on, the run notes the items that were recorded as sent, but are not
- * sent. */
+/* Call it before the job is handed back. From then on, the run collects the items that were recorded as sent but are
+ * not sent. */
 void run_items_note_unsent(struct durable_run *r);
-/* Begins to add this error for each item that the scheduler does not know. Call it after the end of the job, when the
- * reason of the end is known. */
+/* Begins to add this error for each item that the scheduler does not know. Call it when the job has ended and the
+ * reason is known. */
 void run_items_settle_rest(struct durable_run *r, enum item_error error);
 /* Adds some of these errors. Clears r->settling when there are no more. */
 void run_items_settle_some(struct durable_run *r);
 
-/* Whether the values must be reduced before the end is recorded. */
+/* Returns whether the values must be reduced before the end of the job is recorded. */
 bool run_reduce_is_due(const struct durable_run *r);
-/* Reduces more of the values. Calls run_record_flush() at the end. */
+/* Reduces more of the values. Calls run_record_flush() when all are reduced. */
 void run_reduce_go_on(struct durable_run *r);
-/* Gives up what is under way. */
+/* Gives up a reduction that is under way. */
 void run_reduce_release(struct durable_run *r);
 
-/* Call it after answers were added. Records them if there are enough. */
+/* Call it after answers were added. Records the collected answers if there are enough of them. */
 void run_record_collected(struct durable_run *r);
 /* Records the collected answers. In state ENDING, records the end of the job when no answer is left. */
 void run_record_flush(struct durable_run *r);
 bool run_record_is_behind(const struct durable_run *r);
-/* There is no memory for an answer. The run rests for a while and then tries again. Returns false if it has tried for
- * too long, so that the job is to fail. */
+/* Call it when there is no memory for an answer. The run rests for a while and then tries again. Returns false if the
+ * run has tried for too long; then the job must fail. */
 MUST_CHECK bool run_record_lacks_memory(struct durable_run *r);
 void run_record_end_rest(struct durable_run *r, uint64_t now_ns);
 void run_record_release(struct durable_run *r);

@@ -15,8 +15,8 @@
 #include "protocol/protocol.h"
 
 enum { BLOCK_BYTES = 1024 * 1024 };
-/* The upload pauses while this many bytes wait for the store. It pauses earlier if little is left of the memory for
- * items. */
+/* The upload pauses while this many bytes wait for the store. If little is left of the memory for items, the upload
+ * pauses earlier. */
 enum { OPEN_BYTES = 8 * 1024 * 1024 };
 
 enum intake_state {
@@ -45,15 +45,15 @@ struct job_intake {
     struct survey_question *question;
     struct request_key key;
     struct preferences prefer;
-    uint64_t items;             /* items in blocks */
-    uint64_t blocks;            /* blocks that were started */
-    unsigned calls;             /* open calls */
-    size_t open_bytes;          /* bytes of the open blocks */
-    size_t counted;             /* memory of the splitter and the open blocks, as counted in jobs->item_memory */
-    bool added;                 /* ADD_JOB was started */
-    bool settled;               /* the store has accepted the job, or it is being removed */
-    int failed_status;          /* status of the answer after a call to the store has failed; 0: none has failed */
-    char error[256];            /* the error of the first failed call */
+    uint64_t items;    /* items in blocks */
+    uint64_t blocks;   /* blocks that were started */
+    unsigned calls;    /* open calls */
+    size_t open_bytes; /* bytes of the open blocks */
+    size_t counted;    /* the memory of the splitter and the open blocks that is counted in jobs->item_memory */
+    bool added;        /* ADD_JOB was started */
+    bool settled;      /* the store has accepted the job, or it is being removed */
+    int failed_status; /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
+    char error[256];   /* the error of the first failed call */
     struct stored_job existing; /* the job with the same key; no id: there is none */
 };
 
@@ -134,7 +134,7 @@ static void refuse_failed(struct job_intake *t)
     refuse(t, t->failed_status, NULL, "the job store did not accept the job: %s", t->error);
 }
 
-/* Call it when a call to the store has failed. After ACCEPT was started, only the end of ACCEPT decides. */
+/* Call it when a call to the store has failed. Once ACCEPT was started, only its result decides about the job. */
 static void note_failure(struct job_intake *t, const struct store_call *call)
 {
     if (t->failed_status) return;
@@ -208,7 +208,8 @@ static void add_block(struct job_intake *t)
 
 /* The acceptance. */
 
-/* The exchange of a client that waits for the end of the job is given away. So the intake has no exchange any more. */
+/* If the client waits for the end of the job, d->wait() takes over the exchange. The intake then has no exchange any
+ * more. */
 static void answer_accepted(struct job_intake *t, const struct stored_job *job)
 {
     struct durable *d = t->durable;
@@ -256,7 +257,7 @@ static void on_discarded(struct store_call *call)
     free_when_over(t);
 }
 
-/* Perhaps only the reply was lost, and the job is accepted. The result of DISCARD shows whether this is so. */
+/* The job may have been accepted although the reply was lost. The result of DISCARD shows whether it was accepted. */
 static void discard(struct job_intake *t)
 {
     move(t, INTAKE_DISCARDING);
@@ -291,7 +292,7 @@ static void accept_job(struct job_intake *t)
     struct store_call *call = new_call(t, STORE_ACCEPT, on_accepted);
     struct stored_job *job = &call->job;
     intake_describe(job, t->exchange, &t->splitter, &t->spec, &t->durable->jobs->fleet->survey.catalog);
-    /* From here on nothing takes long, so that the calls share a commit. */
+    /* The calls below start in quick succession, so that they share a commit. */
     if (!t->added) add_job(t);
     add_block(t);
     if (!intake_makes_items(&t->spec)) job->items = t->items;
@@ -299,7 +300,7 @@ static void accept_job(struct job_intake *t)
     job->key_digest = request_key_finish(&t->key);
     t->calls++;
     store_start(t->durable->store, call);
-    durable_claim_soon(t->durable); /* in the same commit */
+    durable_claim_soon(t->durable); /* the claim shares the commit, too */
 }
 
 /* The tasks. */
@@ -370,7 +371,7 @@ static bool has_room(struct job_intake *t, size_t len)
     return false;
 }
 
-/* If little is left of the memory for items, blocks are shorter. */
+/* Blocks are shorter if little is left of the memory for items. */
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
 {
     struct job_intake *t = http_exchange_data(x);

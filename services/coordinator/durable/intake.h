@@ -1,7 +1,7 @@
 /*
  * Receives a durable job: a POST with "Prefer: respond-async" or "Prefer: wait=N". Its items go to the store in blocks
  * while the body arrives. The answer 202 is sent after the job is committed, so that an accepted job is never lost. If
- * the client waits for the end of the job, its exchange is given away after the commit.
+ * the client waits for the end of the job, durable->wait takes over its exchange after the commit.
  *
  *   OPEN ----> ASKING (a worker is asked which tasks there are) ----> STORING (the last calls are open) ----> ANSWERED
  *    |            |                                                      | the acceptance has failed             ^
@@ -9,11 +9,12 @@
  *    |            |                                         DISCARDING (the job is removed) -------------------->|
  *    +------------+--> a problem ------------------------------------------------------------------------------->+
  *
- * If an acceptance fails, its transaction may have been committed although the reply was lost. DISCARD removes the job
- * only if it is still RECEIVING, so the reply to DISCARD shows whether the job was accepted. If DISCARD fails too, the
- * outcome is unknown. The answer is then 503, and a request with the same Idempotency-Key finds the job if it exists.
+ * If the ACCEPT call fails, its transaction may still have been committed, and only the reply was lost. DISCARD removes
+ * the job only if it is still RECEIVING, so the reply to DISCARD shows whether the job was accepted. If DISCARD fails
+ * too, the outcome is unknown. The answer is then 503, and a request with the same Idempotency-Key finds the job if it
+ * exists.
  *
- * Owner: its exchange and its open calls to the store. It is freed when both are over.
+ * Owner: its exchange and its open calls to the store. The intake is freed when all of these are over.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_INTAKE_H
 #define FANTAIL_COORDINATOR_DURABLE_INTAKE_H
@@ -26,7 +27,7 @@
 
 /* Returns whether the request asks for a durable job. */
 bool intake_is_wanted(const struct http_exchange *x);
-/* Returns whether the request has no Idempotency-Key or a valid one. Otherwise answers it with 400. */
+/* Returns true if the request has no Idempotency-Key or a valid one. Otherwise answers the request with 400. */
 bool intake_check_key(struct http_exchange *x);
 /* Handles a POST /v1/jobs that asks for a durable job: answers or accepts the request. */
 void intake_handle(struct http_exchange *x, struct durable *d);
@@ -41,11 +42,11 @@ void intake_answer_accepted(struct http_exchange *x, const struct stored_job *jo
 struct preferences intake_preferences(const struct http_exchange *x);
 /* Finds out the format of the body. If the request cannot be accepted, answers it and returns false. */
 MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
-/* Returns whether the job asks for no notice, or for one that the operator allows. */
+/* Returns true if the job asks for no notice, or if the operator allows the host of its notice. */
 MUST_CHECK bool intake_may_notify(const struct durable *d, const struct jobspec *spec, struct jobspec_error *err);
-/* Returns whether the job makes its items itself: a range or spans. */
+/* Returns whether the items of the job are generated from a range or from spans. */
 bool intake_makes_items(const struct jobspec *spec);
-/* Sets the task, options, labels, priority and, if the job makes its items, their number. Takes the labels and
+/* Sets the task, options, labels and priority. If the items are generated, also sets their number. Takes the labels and
  * the URL of `notify` from `spec`. */
 void intake_describe(struct stored_job *job, struct http_exchange *x, const struct splitter *splitter,
                      struct jobspec *spec, struct catalog *catalog);

@@ -1,10 +1,10 @@
-/* Fills the ACCEPT call after the whole body of a job was read. */
+/* Fills in the ACCEPT call after the whole body of a job was read. */
 #include "coordinator/durable/intake.h"
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/job/job_tasks.h"
 
-/* The store keeps the URL of `notify` apart from the options. So each coordinator can run the job, also one of a
- * version that does not know `notify`. */
+/* The store keeps the URL of `notify` apart from the options. So even a coordinator of a version without `notify` can
+ * run the job. */
 static void write_query(void *out, const char *name, const char *value)
 {
     if (strcmp(name, "notify.url") != 0) stored_options_add_query(out, name, value);

@@ -8,8 +8,8 @@
 #include "coordinator/status/status.h"
 #include "coordinator/store/store.h"
 
-/* Facts about a running job that the store does not have. The counts of answers are never among them. Those of the
- * store fit the recorded answers and errors, and all coordinators know them. */
+/* Facts about a running job that the store does not have. They do not include the counts of answers: the counts in the
+ * store match the recorded answers, and all coordinators can read them. */
 struct durable_live {
     uint64_t retried, hedged;
     uint64_t eta_ns; /* 0: not known */
@@ -22,13 +22,13 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
 /* Appends {"type":"end",...}. `removed`: the job was removed from the store before all its answers were read. If
  * `removed` is false, the job must have ended. */
 void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed);
-/* Appends the beginning of the document of a synchronous job: up to its results, or up to its errors if the job is
- * reduced. And its end, from the end of its errors on. */
+/* The first function appends the beginning of the document of a synchronous job: up to its results, or up to its errors
+ * if the job is reduced. The second one appends the rest of the document after its errors. */
 void job_document_write_head(struct buf *out, const struct stored_job *job, bool is_reduced);
 void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* Appends {"type":"result","value":...}, if the job has a result. */
 void job_document_write_result_line(struct buf *out, const struct stored_job *job);
-/* Appends {"type":"waiting",...}. The job must wait. */
+/* Appends {"type":"waiting",...}. The job must be waiting. */
 void job_document_write_waiting_line(struct buf *out, const struct status_waiting *waiting);
 /* Appends {"type":"progress",...}. */
 void job_document_write_progress_line(struct buf *out, const struct stored_job *job);

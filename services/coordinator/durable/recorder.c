@@ -41,7 +41,7 @@ static void add_range(struct block *b, enum block_kind kind, uint64_t first, uin
     b->ranges[b->range_count++] = (struct block_range){first, n, repeated};
 }
 
-/* Makes room for `len` more bytes. */
+/* If `len` more bytes do not fit into the block, moves the block to r->full and begins a new one. */
 static void make_room(struct recorder *r, struct recorder_block *b, size_t len)
 {
     if (b->block.lines.len == 0 || b->block.lines.len + len <= LIMIT_RECORDED_BYTES) return;
@@ -76,8 +76,8 @@ static bool take(void *sink, uint64_t index, struct buf *line)
     return true;
 }
 
-/* Returns the error of the line. The coordinator makes the errors from ITEM_CANCELLED on, and they name no worker. A
- * task may use such a name too. Its error then counts as a task_error, as in the scheduler. */
+/* Returns the error of the line. The errors from ITEM_CANCELLED on are made by the coordinator and name no worker. If a
+ * task uses one of these names, its error counts as a task_error, as in the scheduler. */
 static enum item_error error_of(const char *line, size_t len)
 {
     struct answer_line answer = answer_line_parse(line, len, false);
@@ -94,7 +94,7 @@ static enum item_error error_of(const char *line, size_t len)
     return ITEM_TASK_ERROR;
 }
 
-/* Returns whether the last line of the block is this line. The same error often comes for many ranges. */
+/* Returns whether the last line of the block equals this line. Many ranges often have the same error. */
 static bool is_last_line(const struct buf *lines, const char *line, size_t len)
 {
     if (!lines->data || lines->len < len || memcmp(lines->data + lines->len - len, line, len) != 0) return false;

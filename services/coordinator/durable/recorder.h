@@ -1,8 +1,8 @@
 /*
  * Collects the answers of a durable job into blocks for the store. It is the answer sink of the job's phase. Values and
  * errors go into separate blocks, because a redrive removes the blocks of errors. It counts the answers of the blocks
- * that were taken, so that the job's counts in the store always fit its blocks. A block is full when more lines would
- * make it longer than LIMIT_RECORDED_BYTES. Pure.
+ * that were taken, so that the job's counts in the store always match its blocks. A block is full when the next line
+ * would make the block longer than LIMIT_RECORDED_BYTES. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_RECORDER_H
 #define FANTAIL_COORDINATOR_DURABLE_RECORDER_H
@@ -22,7 +22,7 @@ struct recorder {
     struct recorder_block *full;          /* oldest first */
     size_t full_count;
     size_t full_bytes;
-    /* The answers of the blocks that were taken, and of those that were recorded before. */
+    /* Counts the answers in the blocks that were taken, and in the blocks of earlier runs. */
     struct stored_counts counts;
     uint64_t error_counts[ITEM_ERROR_COUNT];
     enum item_error last_error; /* the error of the last line in `errors` */

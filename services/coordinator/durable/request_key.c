@@ -2,7 +2,7 @@
 
 #include <gnutls/crypto.h>
 
-/* Returns the key without its quotes, if it has them, and sets *len. */
+/* Returns the key without its quotes, if it has quotes, and sets *len. */
 static const char *without_quotes(const char *key, size_t *len)
 {
     *len = strlen(key);

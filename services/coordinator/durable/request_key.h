@@ -12,11 +12,11 @@ enum { REQUEST_KEY_BYTES = 255 };
 /* A zeroed struct has no key. */
 struct request_key {
     char *key;    /* NULL: none */
-    void *digest; /* private; NULL when it is finished, or without a key */
+    void *digest; /* private; NULL when the digest is finished, or when there is no key */
 };
 
 /* Returns whether a key has 1 to REQUEST_KEY_BYTES printable ASCII characters. Quotes around the key do not count. The
- * draft RFC of the header demands quotes, and many clients leave them out. */
+ * draft RFC of the header demands quotes, but many clients send none. */
 bool request_key_is_valid(const char *key);
 /* Reads the key and the query of the request. `format` is the format of its body. Does nothing without a key. */
 void request_key_begin(struct request_key *k, struct http_exchange *x, int format);

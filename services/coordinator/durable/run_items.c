@@ -9,10 +9,10 @@
 #include "coordinator/items/splitter.h"
 
 enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
-/* A range counts like this many bytes, because the scheduler takes time for each range when the job ends. */
+/* A range counts as this many bytes, because the scheduler needs time for each range when the job ends. */
 enum { RANGE_BYTES = 256 };
-/* Items of a task that is not idempotent are recorded as sent before they are sent, at most this many at once. If the
- * coordinator dies, it is unknown whether these items ran. So the number is small. */
+/* Items of a task that is not idempotent are recorded as sent before they are sent. If the coordinator dies then, it is
+ * unknown whether these items ran. So only this many are recorded at a time. */
 enum { MARK_ITEMS = 64, MARK_BYTES = 1024 * 1024 };
 
 /* When a job has ended, at most this many ranges of its items get their error in one turn of the loop. A redriven job
@@ -37,7 +37,7 @@ static void add_error(struct durable_run *r, uint64_t first, uint64_t n, enum it
     buf_release(&line);
 }
 
-/* Items that were recorded as sent and have no answer must not run again. */
+/* Items that were recorded as sent and have no answer must not run again. They get an error. */
 static void settle_sent(struct durable_run *r)
 {
     struct range_list unknown = {0};
@@ -86,7 +86,7 @@ void run_items_release(struct durable_run *r)
 
 /* Makes items ready for the scheduler. */
 
-/* With at_most_once all items pass through `staged` first, also generated ones. */
+/* With at_most_once, all items go to `staged` first, including generated items. */
 static void make_ready(struct durable_run *r, uint64_t first, uint64_t n, struct buf *lines)
 {
     size_t bytes = lines ? lines->len : 16 * n; /* a generated item is about this long */
@@ -129,7 +129,7 @@ void run_items_note_unsent(struct durable_run *r)
     if (r->at_most_once) r->items.dropped = &r->unsent;
 }
 
-/* Returns whether the job stops here, so that no more items are needed. */
+/* Returns whether this coordinator stops running the job, so that no more items are needed. */
 static bool is_stopping(const struct durable_run *r)
 {
     return r->drain_ns > 0 || r->handing_back || r->cancelling || r->failure[0];
@@ -273,7 +273,7 @@ void run_items_supply(struct durable_run *r)
     phase_no_more_items(&r->job->phase);
 }
 
-/* Takes the next items that the scheduler does not know of. */
+/* Takes the next items that were not passed to the scheduler. */
 static bool take_rest(struct durable_run *r, uint64_t *first, uint64_t *n)
 {
     struct item_source staged = stored_items_source(&r->staged), items = stored_items_source(&r->items);
@@ -312,7 +312,8 @@ void run_items_settle_rest(struct durable_run *r, enum item_error error)
     struct item_source items = stored_items_source(&r->items);
     r->rest_error = error;
     r->settling = true;
-    /* These few items are recorded as sent. Their errors are added now, because this coordinator may be gone later. */
+    /* These few items are recorded as sent but were not sent. Their errors are added now, because this coordinator may
+     * be gone later. */
     while (r->at_most_once && (n = item_source_drop(&items, UINT64_MAX, &first)) > 0)
         add_error(r, first, n, error, cause_of_rest(r));
     add_error(r, r->marked.first, r->marked.n, error, cause_of_rest(r));

@@ -5,11 +5,12 @@
 
 /* Answers are recorded when there are this many bytes of them, or when the first one has waited for this time. */
 enum { BLOCK_BYTES = 1024 * 1024, FIRST_WAIT_MS = 20, WAIT_MS = 200 };
-/* No new items are sent while this many bytes wait for the store. The limit is lower if the answers of other jobs take
- * up the memory for answers. */
+/* No new items are sent while this many bytes wait for the store. The limit is lower if the answers of other jobs fill
+ * the memory for answers. */
 enum { BEHIND_BYTES = 8 * 1024 * 1024 };
 
-/* Without memory for an answer, the job rests for this time and then tries again. It fails after the second one. */
+/* If there is no memory for an answer, the job rests for REST_MS and then tries again. The job fails after
+ * STARVED_MS. */
 enum { REST_MS = 1000, STARVED_MS = 60000 };
 
 static size_t held_bytes(const struct durable_run *r)
@@ -57,7 +58,7 @@ void run_record_release(struct durable_run *r)
     count_memory(r);
 }
 
-/* A run that has recorded nothing for a while records at once. A busy one collects for longer. */
+/* A run that has recorded nothing for a while records its answers soon. A busy run collects answers for longer. */
 static bool is_due(const struct durable_run *r)
 {
     uint64_t now = now_ns();
@@ -90,7 +91,7 @@ static void set_counts(struct durable_run *r, struct stored_job *job)
     job->errors = recorder_errors_json(&r->recorder);
 }
 
-/* The block of the call is in the store. */
+/* Call it when the block of the call is in the store. */
 static void note_written(struct durable_run *r, const struct store_call *call)
 {
     *r->durable->metrics.recorded += call->block.lines.len;
@@ -110,7 +111,7 @@ static void on_end(struct store_call *call)
     d->changed(d->data, r->stored.id);
 }
 
-/* The last block and the end of the job share a call, because each call of a small job waits for the disk. */
+/* The last block and the end of the job share a call, because a second call would wait for the disk again. */
 static void write_end(struct durable_run *r, const struct block *last)
 {
     r->writing.call = run_call_new(r, r->handing_back ? STORE_HAND_BACK : STORE_END, on_end);
@@ -146,7 +147,7 @@ static void write_block(struct durable_run *r, struct block *b)
     run_call_start(r, &r->writing);
 }
 
-/* If items were recorded as sent but not sent, they can run after the next claim. */
+/* Records which items were recorded as sent but were not sent, so that these items can run after the next claim. */
 static void write_unsent(struct durable_run *r)
 {
     struct block b = {.kind = BLOCK_UNSENT, .range_count = r->unsent.count};
@@ -173,7 +174,7 @@ void run_record_flush(struct durable_run *r)
         if (recorder_bytes(&r->recorder) == 0) r->collected_ns = 0;
         write_block(r, &b);
     } else if (ending && r->handing_back && r->marking.call) {
-        return; /* the items of this call are unsent, too */
+        return; /* the items of the `marking` call are added to r->unsent when it is done */
     } else if (ending && r->unsent.count > 0) {
         write_unsent(r);
     } else if (run_reduce_is_due(r)) {

@@ -1,14 +1,17 @@
 /* Reduces the recorded values of a durable run before its end is recorded. If this coordinator dies or drains
- * meanwhile, the next claim finds all items answered, and reduces them again. */
+ * meanwhile, the run after the next claim finds all items answered, and reduces their values again. */
 #include "common/base/limits.h"
 #include "common/base/memory_room.h"
 #include "common/observe/log.h"
 #include "coordinator/durable/durable_run.h"
 #include "coordinator/recorded/block_fold.h"
 
-enum { REDUCING_MAX = 8 };         /* runs at the same time; each holds a few blocks */
-enum { STEP_BYTES = 1024 * 1024 }; /* of values that are folded at once, so that other requests are not delayed */
-enum { INDEX_SPANS = 100 * 1000 }; /* spans in memory; each takes 40 bytes */
+/* At most this many runs reduce at the same time, because each holds a few blocks in memory. */
+enum { REDUCING_MAX = 8 };
+/* Bytes of values that are folded in one step, so that other requests are not delayed. */
+enum { STEP_BYTES = 1024 * 1024 };
+/* At most this many spans are in memory. Each takes 40 bytes. */
+enum { INDEX_SPANS = 100 * 1000 };
 
 struct run_reduction {
     struct block_fold fold;
@@ -37,7 +40,7 @@ static void finish(struct durable_run *r, struct json_slice result)
     run_record_flush(r);
 }
 
-/* Without its result the job has failed, as a synchronous one has. Its values stay. */
+/* A durable job without its result has failed, like a synchronous job. Its values stay in the store. */
 static void fail(struct durable_run *r, const char *why)
 {
     log_warn("the values of a durable job cannot be reduced", LOG_STR("job", r->stored.id), LOG_STR("error", why));
@@ -46,8 +49,8 @@ static void fail(struct durable_run *r, const char *why)
     finish(r, (struct json_slice){0});
 }
 
-/* Returns whether the call has what was asked for, and the reduction still goes on. If not, the call is over, or is
- * started again later. */
+/* Returns true if the call has succeeded and the reduction still goes on. Otherwise the call is freed, or is started
+ * again later. */
 static bool take_reply(struct durable_run *r, const struct store_call *call)
 {
     bool is_damaged = call->status == STORE_BROKEN;

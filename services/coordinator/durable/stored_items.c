@@ -31,7 +31,8 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Returns how many of at most `most` items can be taken from the next ready range, and the first of them. */
+/* Returns how many items, at most `most`, can be taken from the next ready range. Sets *first to the first of these
+ * items. */
 static uint64_t next_range(const struct stored_items *s, uint64_t most, uint64_t *first)
 {
     if (s->at == s->ready.count) return 0;

@@ -1,7 +1,7 @@
 /*
- * The items of a durable job, as the source of its phase. Only items that have no recorded answer are supplied. They
- * are made ready in index order, and then cut in that order. The lines of a range or of spans are generated when they
- * are cut. Other lines are read from the store before they are made ready. Pure: the owner reads the store.
+ * The items of a durable job, as the source of its phase. It supplies only items that have no recorded answer. The
+ * items are made ready in index order, and then cut in that order. The lines of a range or of spans are generated when
+ * they are cut. Other lines are read from the store before they are made ready. Pure: the owner reads the store.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_STORED_ITEMS_H
 #define FANTAIL_COORDINATOR_DURABLE_STORED_ITEMS_H
@@ -13,7 +13,7 @@
 struct stored_items {
     const struct jobspec *generated; /* generates the lines; NULL: they are in `spool`; borrowed */
     struct spool spool;              /* the lines of the ready items */
-    struct range_list *dropped;      /* gets the dropped items; NULL: they are not noted; borrowed */
+    struct range_list *dropped; /* the dropped items are added to this list; NULL: they are not recorded; borrowed */
 
     /* Private. */
     struct range_list ready;

@@ -113,5 +113,5 @@ void stored_options_change(struct jobspec *spec, const char *changes)
     struct jobspec_error fault;
     spec->seen = 0;
     bool ok = changes && jobspec_read_changes(spec, changes, strlen(changes), &fault);
-    (void)ok; /* after a fault, the options stay as they were submitted */
+    (void)ok; /* if the changes cannot be read, the options stay as they were submitted */
 }

@@ -1,6 +1,6 @@
 /*
- * The text in which the store keeps the options of a durable job. It has the arguments of the query and the job object,
- * as the client wrote them. So the same rules read the job again. Pure.
+ * The text in which the store keeps the options of a durable job. It contains the query parameters and the job object
+ * as the client wrote them. So the same rules apply when the options are read again. Pure.
  *
  *   {"query":{"task":"square","priority":"3"},"options":{...},"have_items":true,"idempotent":null}
  */
@@ -16,14 +16,15 @@ void stored_options_begin(struct buf *out);
 void stored_options_add_query(struct buf *out, const char *name, const char *value);
 void stored_options_end(struct buf *out, const struct buf *options, bool have_items, enum idempotency idempotent);
 
-/* Appends the job object `options` without this member. An empty text stays empty. */
+/* Appends the job object `options` without this member. If `options` is empty, appends nothing. */
 void stored_options_without(const struct buf *options, const char *member, struct buf *out);
 
-/* Sets the options that were changed after the submission: see jobspec_read_changes(). NULL: none were. */
+/* Sets the options that were changed after the submission: see jobspec_read_changes(). NULL: no options were
+ * changed. */
 void stored_options_change(struct jobspec *spec, const char *changes);
 
-/* Reads the text into a zeroed spec. If it cannot be read, returns false and writes a sentence. Release the spec in
- * both cases. */
+/* Reads the text into a zeroed spec. If the text cannot be read, returns false and writes a sentence to err. Release
+ * the spec in both cases. */
 MUST_CHECK bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
                                     size_t err_size);
 
