@@ -31,20 +31,9 @@ void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
     chunk->charged = much ? 1 : chunk->charged + 1;
 }
 
-/* Returns whether the item is convicted after `more` further failures. A single item is convicted when it was lost
- * max_attempts times. An item from a larger chunk must have been lost that often while it was alone in its chunk. But
- * its attempts never exceed max_attempts + log2(items of the larger chunk). */
-static bool convicted(const struct sched_chunk *chunk, unsigned more)
-{
-    unsigned most = chunk->job->p.retry.max_attempts;
-    unsigned failures = chunk->failures + more;
-    if (chunk_left(chunk) > 1 || failures < most) return false;
-    return chunk->failures_alone + more >= most || failures + 1 >= most + log2(chunk->origin);
-}
-
 bool blame_needs_isolation(const struct sched_chunk *chunk)
 {
-    return chunk->lost > 0 && convicted(chunk, 1);
+    return chunk->lost > 0 && retry_used_up(chunk, 1);
 }
 
 /* Keeps the lower half of the unanswered items, and returns the upper half. */
@@ -58,7 +47,7 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
     const struct sched_job_params *p = &chunk->job->p;
     bool again = p->idempotent && p->retry.max_attempts > 1 && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
     blame_count(chunk, a);
-    if (!again || convicted(chunk, 0)) {
+    if (!again || retry_used_up(chunk, 0)) {
         chunk->charged = chunk->failures > chunk->charged ? chunk->failures : chunk->charged;
         chunk_give_up(chunk, ITEM_WORKER_LOST, cause);
         return;

@@ -197,3 +197,11 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     }
     BUG("a chunk with items left has ended as %s", sched_end_name(how));
 }
+
+bool retry_used_up(const struct sched_chunk *chunk, unsigned more)
+{
+    unsigned most = chunk->job->p.retry.max_attempts;
+    unsigned failures = chunk->failures + more;
+    if (chunk_left(chunk) > 1 || failures < most) return false;
+    return chunk->failures_alone + more >= most || failures + 1 >= most + log2(chunk->origin);
+}
