@@ -79,7 +79,8 @@ static bool is_outdated(const struct durable_run *r, const struct store_call *ca
  * coordinator may have claimed the job. Items without a recorded answer then run again. */
 static bool is_given_up(const struct durable_run *r, enum store_status status)
 {
-    return r->drain_ns && (status == STORE_BROKEN || now_ns() - r->renewed_ns >= LEASE_MS * NS_PER_MS);
+    bool is_hopeless = status == STORE_UNFIT || status == STORE_BROKEN;
+    return r->drain_ns && (is_hopeless || now_ns() - r->renewed_ns >= LEASE_MS * NS_PER_MS);
 }
 
 bool run_call_succeeded(struct durable_run *r, struct run_call *c)

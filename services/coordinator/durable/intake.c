@@ -277,7 +277,7 @@ static void on_accepted(struct store_call *call)
         answer_accepted(t, &call->found);
     } else {
         note_failure(t, call);
-        if (call->status == STORE_FULL || call->status == STORE_BROKEN)
+        if (call->status == STORE_FULL || call->status == STORE_UNFIT || call->status == STORE_BROKEN)
             refuse_failed(t); /* the store has certainly committed nothing */
         else
             discard(t);

@@ -196,7 +196,7 @@ enum store_status postgres_failure(const struct postgres_db *d, struct store_cal
     store_call_clear(call);
     if (d->failed) return store_refuse(call, d->failure, "the job store cannot be used: %s", d->error);
     if (state == POSTGRES_UNFIT)
-        return store_refuse(call, STORE_BROKEN, "the job store cannot be used: %s", d->news.detail);
+        return store_refuse(call, STORE_UNFIT, "the job store cannot be used: %s", d->news.detail);
     return store_refuse(call, STORE_AWAY, "the job store cannot be used: %s", sentence_of(state));
 }
 
@@ -206,7 +206,8 @@ static enum store_status status_of(const char *code)
     if (code && strcmp(code, "53100") == 0) return STORE_FULL;
     for (size_t i = 0; code && i < ARRAY_SIZE(away); i++)
         if (strncmp(code, away[i], strlen(away[i])) == 0) return STORE_AWAY;
-    return STORE_BROKEN;
+    /* 42: a right, a table or a column is missing. */
+    return code && strncmp(code, "42", 2) == 0 ? STORE_UNFIT : STORE_BROKEN;
 }
 
 /* If the fault is in the statement, the connection stays open. If another server may be able to run the statement, the

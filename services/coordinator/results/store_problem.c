@@ -14,6 +14,7 @@ static const struct {
     [STORE_FENCED] = {409, NULL, false},
     [STORE_FULL] = {507, NULL, false},
     [STORE_AWAY] = {503, NULL, true},
+    [STORE_UNFIT] = {500, NULL, false},
     [STORE_BROKEN] = {500, NULL, false},
 };
 static_assert(ARRAY_SIZE(problems) == STORE_STATUS_COUNT, "a problem for each status");

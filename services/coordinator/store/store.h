@@ -192,7 +192,9 @@ enum store_status {
     STORE_FENCED,    /* another coordinator has claimed the job in the meantime */
     STORE_FULL,      /* the disk, or the store's own limit of bytes, is full */
     STORE_AWAY,      /* the database cannot be reached, or is busy for too long: try again later */
-    STORE_BROKEN,    /* the database is damaged or cannot be used; trying again does not help */
+    STORE_UNFIT,     /* this coordinator cannot use the database: its schema is too new, or a right is missing. The
+                        data are not at fault */
+    STORE_BROKEN,    /* the data are damaged; trying again does not help */
     STORE_STATUS_COUNT
 };
 

@@ -145,7 +145,8 @@ void store_register_metrics(struct store_metrics *m)
         [STORE_OK] = "ok",         [STORE_NOT_FOUND] = "not_found",
         [STORE_EXISTS] = "exists", [STORE_CONFLICT] = "conflict",
         [STORE_FENCED] = "fenced", [STORE_FULL] = "full",
-        [STORE_AWAY] = "away",     [STORE_BROKEN] = "broken",
+        [STORE_AWAY] = "away",     [STORE_UNFIT] = "unfit",
+        [STORE_BROKEN] = "broken",
     };
     static_assert(ARRAY_SIZE(names) == STORE_STATUS_COUNT, "one name per status");
     const char *list[STORE_STATUS_COUNT];

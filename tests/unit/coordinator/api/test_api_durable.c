@@ -53,7 +53,7 @@ Test(api_durable, what_the_store_says_becomes_a_status)
     static const struct {
         enum store_status store;
         int http;
-    } rows[] = {{STORE_NOT_FOUND, 404}, {STORE_FULL, 507}, {STORE_AWAY, 503}, {STORE_BROKEN, 500}};
+    } rows[] = {{STORE_NOT_FOUND, 404}, {STORE_FULL, 507}, {STORE_AWAY, 503}, {STORE_UNFIT, 500}, {STORE_BROKEN, 500}};
     for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
         for (size_t row = 0; row < ARRAY_SIZE(rows); row++) {
             struct desk d;

@@ -117,7 +117,7 @@ Test(api_events, what_the_store_says_first_is_the_status_of_the_answer)
     static const struct {
         enum store_status store;
         int http;
-    } rows[] = {{STORE_NOT_FOUND, 404}, {STORE_AWAY, 503}, {STORE_BROKEN, 500}};
+    } rows[] = {{STORE_NOT_FOUND, 404}, {STORE_AWAY, 503}, {STORE_UNFIT, 500}, {STORE_BROKEN, 500}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct desk d;
         begin(&d, STORED_RUNNING, NULL);

@@ -360,6 +360,19 @@ Test(durable_store, a_damaged_list_of_blocks_fails_the_job)
     bench_over(&b);
 }
 
+Test(durable_store, a_store_that_is_unfit_for_a_while_fails_no_job)
+{
+    static const enum store_op reads[] = {STORE_READ_RANGES, STORE_READ_BLOCK};
+    for (size_t i = 0; i < ARRAY_SIZE(reads); i++) {
+        struct bench b;
+        struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
+        fake_store_fail(b.store, reads[i], STORE_UNFIT, 3);
+        bench_work(&b, 8000);
+        harness_expect_end(j, STORED_SUCCEEDED, 100);
+        bench_over(&b);
+    }
+}
+
 Test(durable_store, missing_items_fail_the_job)
 {
     struct bench b;

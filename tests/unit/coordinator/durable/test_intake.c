@@ -185,8 +185,8 @@ Test(intake, a_store_that_fails_refuses_the_job_and_keeps_none_of_it)
 /* The store has committed nothing, so the answer has the real cause. */
 Test(intake, a_store_that_cannot_be_used_at_all_is_told_as_such)
 {
-    static const enum store_status failures[] = {STORE_BROKEN, STORE_FULL};
-    static const int statuses[] = {500, 507};
+    static const enum store_status failures[] = {STORE_BROKEN, STORE_UNFIT, STORE_FULL};
+    static const int statuses[] = {500, 500, 507};
     struct bench b;
     struct http_exchange x;
     intake_start(&b);

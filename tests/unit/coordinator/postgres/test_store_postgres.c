@@ -257,7 +257,7 @@ Test(store_postgres, a_schema_that_is_too_new_is_refused_by_its_number)
     ask(&s, "UPDATE fantail.schema_version SET version = 9, oldest = 8");
     shop_open(&s);
     struct store_call *c = shop_read(&s, shop_id(1));
-    cr_assert_eq(c->status, STORE_BROKEN);
+    cr_assert_eq(c->status, STORE_UNFIT);
     cr_assert(strstr(c->error, "it has schema 9"), "%s", c->error);
     store_call_free(c);
     shop_release(&s);
