@@ -30,6 +30,7 @@ enum postgres_sql {
     PG_CLAIM,
     PG_RENEW,
     PG_HAND_BACK,
+    PG_LET_GO,
     PG_END,
     PG_WANT_CANCEL,
     PG_CHANGE,
@@ -79,6 +80,8 @@ struct postgres_db {
     char error[200];           /* its message, for clients */
     uint64_t batch;            /* number of the last transaction that was begun */
     uint64_t committed;        /* number of the last committed transaction, as read after connecting */
+    uint64_t reported;         /* number of the last transaction whose commit the database has reported */
+    bool lacks_commits;        /* the database has lost some of these transactions; publish() says so once */
     uint64_t closing_ns;       /* when this thread noticed that the store is closing; 0: it is not closing */
 };
 

@@ -214,6 +214,21 @@ static bool begin_session(struct postgres_db *d)
     return ok && !is_standby;
 }
 
+/* This server lacks transactions that were reported as committed: it took over from a server that it had not followed
+ * to the end. So the runs of this coordinator know of answers that are not there. They lose their leases, and the jobs
+ * run on from what is there. */
+static bool let_go(struct postgres_db *d)
+{
+    struct postgres_query q = postgres_query(d, PG_LET_GO);
+    postgres_bind_text(&q, d->owner);
+    bool ok = postgres_run(&q);
+    postgres_end(&q);
+    if (!ok) return false;
+    d->reported = d->committed;
+    d->lacks_commits = true;
+    return true;
+}
+
 /* Registers this coordinator, and reads the number of its last committed transaction. If a transaction of a lost
  * connection still runs, this statement waits until that transaction ends. */
 static bool register_coordinator(struct postgres_db *d)
@@ -225,6 +240,7 @@ static bool register_coordinator(struct postgres_db *d)
     bool ok = postgres_run(&q);
     if (ok) d->committed = (uint64_t)postgres_int(&q, 0, 0);
     postgres_end(&q);
+    ok = ok && (d->committed >= d->reported || let_go(d));
     if (!ok && !d->lost) postgres_tell(d, POSTGRES_SLOW, "%s", d->error);
     return ok;
 }

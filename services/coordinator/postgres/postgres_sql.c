@@ -69,6 +69,12 @@ static const struct {
                   ", " NOW_MS},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE
                       " RETURNING seq"},
+    /* The fence passes over the one that the last server may have given meanwhile. The numbers of blocks do so too,
+     * because readers know blocks that are not there. */
+    [PG_LET_GO] = {"WITH j AS (UPDATE fantail.job AS job SET state = 'pending', fence = job.fence + 1, holder = NULL,"
+                   " lease_until_ms = NULL WHERE job.holder = $1 AND job.state = 'running' RETURNING seq),"
+                   " s AS (SELECT pg_get_serial_sequence('fantail.block', 'number')::regclass AS name)"
+                   " SELECT setval(name, nextval(name) + 1000000), (SELECT count(*) FROM j) FROM s"},
     [PG_END] = {"WITH j AS (UPDATE fantail.job AS job SET succeeded = $4, failed = $5, cancelled = $6, retried = $7,"
                 " hedged = $8, errors = $9, state = $10, reason = $11, ended_ms = " NOW_MS
                 ", holder = NULL, lease_until_ms = NULL" MINE " RETURNING seq),"
@@ -370,6 +376,7 @@ enum postgres_outcome postgres_finish(struct postgres_db *d)
     PGresult *r = take_result(d, PQsendQuery(d->conn, "COMMIT"));
     bool is_committed = r && strcmp(PQcmdStatus(r), "COMMIT") == 0;
     PQclear(r);
+    if (is_committed) d->reported = d->batch;
     if (is_committed) return POSTGRES_COMMITTED;
     if (d->lost) return POSTGRES_DOUBT;
     note_failure(d, STORE_AWAY, "the transaction was rolled back");

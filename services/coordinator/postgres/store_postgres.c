@@ -50,6 +50,7 @@ struct postgres_store {
     struct postgres_metrics *metrics;
     enum postgres_state logged;                 /* used on the thread of the loop */
     struct postgres_news write_news, read_news; /* protected by the lock of the threads */
+    bool lacks_commits;                         /* protected by this lock too; the log does not say so yet */
 };
 
 typedef enum store_status run_call(struct postgres_db *d, struct store_call *c);
@@ -103,8 +104,10 @@ static void publish(struct postgres_db *d)
     d->has_news = false;
     uv_mutex_lock(&s->threads.lock);
     struct postgres_news *news = d->only_reads ? &s->read_news : &s->write_news;
-    bool is_new = news->state != d->news.state;
+    bool is_new = news->state != d->news.state || d->lacks_commits;
     *news = d->news;
+    s->lacks_commits |= d->lacks_commits;
+    d->lacks_commits = false;
     uv_mutex_unlock(&s->threads.lock);
     if (is_new) store_threads_poke(&s->threads);
 }
@@ -115,7 +118,11 @@ static void on_poke(struct store_threads *t)
     uv_mutex_lock(&t->lock);
     bool can_write = s->write_news.state == POSTGRES_READY, knows_reader = s->read_news.state != POSTGRES_CONNECTING;
     struct postgres_news news = can_write && knows_reader ? s->read_news : s->write_news;
+    bool lacks_commits = s->lacks_commits;
+    s->lacks_commits = false;
     uv_mutex_unlock(&t->lock);
+    if (lacks_commits)
+        log_warn("the database has lost commits of this coordinator: its durable jobs go on from what is there");
     if (news.state == s->logged) return;
     s->logged = news.state;
     for (unsigned i = 0; s->metrics && i < POSTGRES_STATE_COUNT; i++) *s->metrics->states[i] = i == news.state;
