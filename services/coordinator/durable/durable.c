@@ -44,6 +44,8 @@ static void on_claimed(struct store_call *call)
 {
     struct durable *d = call->data;
     enum store_status status = call->status;
+    /* Each claim delays the renewals of leases that come after it. So a slow store is asked for one job at a time. */
+    bool is_slow = now_ns() - call->started_ns > CLAIM_GAP_NS;
     d->claiming--;
     if (status == STORE_OK) {
         take_claimed(d, call);
@@ -53,7 +55,7 @@ static void on_claimed(struct store_call *call)
     }
     store_call_free(call);
     if (status == STORE_OK || d->wants_claim) claim(d);
-    if (status == STORE_OK) claim(d); /* more jobs may be pending */
+    if (status == STORE_OK && !is_slow) claim(d); /* more jobs may be pending */
     durable_tick_soon(d);
 }
 
@@ -128,7 +130,7 @@ static void on_timer(uv_timer_t *timer)
         next = next_run(d, r);
         quick |= durable_run_tick(r, now) && !durable_run_free(r);
     }
-    if (d->wants_claim || now - d->claimed_ns > CLAIM_GAP_NS) claim(d);
+    if (d->wants_claim || (d->claiming == 0 && now - d->claimed_ns > CLAIM_GAP_NS)) claim(d);
     sweep(d, now);
     discards_tick(d, now);
     if (quick || d->is_quick)

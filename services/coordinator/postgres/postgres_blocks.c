@@ -138,13 +138,6 @@ bool postgres_tidy(struct postgres_db *d)
     return more;
 }
 
-static void run_alone(struct postgres_db *d, enum postgres_sql sql)
-{
-    struct postgres_query q = postgres_query(d, sql);
-    postgres_run(&q);
-    postgres_end(&q);
-}
-
 void postgres_beat(struct postgres_db *d)
 {
     postgres_forgive(d);
@@ -153,6 +146,7 @@ void postgres_beat(struct postgres_db *d)
     postgres_bind_text(&q, d->name);
     postgres_run(&q);
     postgres_end(&q);
-    run_alone(d, PG_DROP_UPLOADS);
-    run_alone(d, PG_FORGET);
+    q = postgres_query(d, PG_DROP_UPLOADS);
+    postgres_run(&q);
+    postgres_end(&q);
 }

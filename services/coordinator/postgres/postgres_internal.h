@@ -50,7 +50,6 @@ enum postgres_sql {
     PG_REGISTER,
     PG_TIDY,
     PG_DROP_UPLOADS,
-    PG_FORGET,
     PG_COUNT
 };
 

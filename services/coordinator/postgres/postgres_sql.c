@@ -148,11 +148,10 @@ static const struct {
                  " SELECT (SELECT count(*) FROM b) FROM d"},
     [PG_DROP_UPLOADS] = {"WITH j AS (DELETE FROM fantail.job AS job WHERE job.state = 'receiving' AND " GONE
                          " RETURNING seq), r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"
-                         " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j)"
+                         " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j),"
+                         /* A coordinator without a sign of life for a day is forgotten. */
+                         " c AS (DELETE FROM fantail.coordinator WHERE seen_ms < " NOW_MS " - 86400000)"
                          " SELECT count(*) FROM j"},
-    /* Forgets the coordinators that gave no sign of life for a day. They can then no longer find out their last
-     * transaction. */
-    [PG_FORGET] = {"DELETE FROM fantail.coordinator WHERE seen_ms < " NOW_MS " - 86400000"},
 };
 static_assert(ARRAY_SIZE(sqls) == PG_COUNT, "each statement has its text");
 

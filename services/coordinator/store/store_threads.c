@@ -7,6 +7,8 @@
 
 #define BATCH_CALLS 1024
 #define BATCH_BYTES (16 * MIB) /* bytes of lines in one transaction */
+/* A transaction takes in calls that are started within this time. */
+#define JOIN_NS (100 * NS_PER_MS)
 
 struct store_call *store_call_of(struct list_link *k)
 {
@@ -41,13 +43,14 @@ bool store_side_take(struct store_side *side, struct store_batch *b, uint64_t wa
     }
     take_calls(&side->calls, b);
     uv_mutex_unlock(&t->lock);
+    b->taken_ns = now_ns();
     return b->calls.n > 0;
 }
 
 struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k)
 {
     struct list_link *next = list_next(&b->calls, k);
-    if (next) return next;
+    if (next || now_ns() - b->taken_ns > JOIN_NS) return next;
     uv_mutex_lock(&side->threads->lock);
     take_calls(&side->calls, b);
     uv_mutex_unlock(&side->threads->lock);

@@ -61,7 +61,8 @@ void store_threads_release(struct store_threads *t);
 /* Calls that were taken from a queue. The writer carries them out in one transaction of the database. */
 struct store_batch {
     struct list calls;
-    size_t bytes; /* bytes of their lines */
+    size_t bytes;      /* bytes of their lines */
+    uint64_t taken_ns; /* when the first ones were taken */
 };
 
 struct store_call *store_call_of(struct list_link *k);
@@ -69,7 +70,8 @@ struct store_call *store_call_of(struct list_link *k);
  * none. If the store is closing, it does not wait. */
 MUST_CHECK bool store_side_take(struct store_side *side, struct store_batch *b, uint64_t wait_ns);
 /* Returns the call after `k`. If there is none, takes the calls that were started meanwhile. So if a request starts
- * several calls, they share a transaction, although the writer began with the first one. */
+ * several calls, they share a transaction, although the writer began with the first one. Some time after the first call
+ * it takes no more: with a slow database there would always be one more call, and the transaction would never end. */
 struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k);
 bool store_side_is_closing(struct store_side *side);
 /* Gives the calls back to the thread of the loop. */
