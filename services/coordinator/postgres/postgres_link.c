@@ -61,11 +61,13 @@ static const char *find_sqlstate(const char *message)
     return NULL;
 }
 
-static void tell_failed_connection(struct postgres_db *d, bool in_time)
+/* `step` is how far the connection came: libpq has no other sign of a failure of TLS that is the same in all languages. */
+static void tell_failed_connection(struct postgres_db *d, bool in_time, ConnStatusType step)
 {
     const char *message = PQerrorMessage(d->conn), *code = find_sqlstate(message);
     enum postgres_state state = postgres_state_of(code);
     if (PQconnectionNeedsPassword(d->conn)) state = POSTGRES_NO_LOGIN;
+    if (!code && step == CONNECTION_SSL_STARTUP) state = POSTGRES_NO_TLS;
     if (state == POSTGRES_READY || state == POSTGRES_UNFIT) state = code ? POSTGRES_NO_LOGIN : POSTGRES_UNREACHABLE;
     if (!in_time)
         postgres_tell(d, POSTGRES_SLOW, "the server did not accept the connection in time");
@@ -88,16 +90,18 @@ static bool wait_for_socket(struct postgres_db *d, short events, uint64_t deadli
 static bool wait_until_connected(struct postgres_db *d, uint64_t deadline_ns)
 {
     PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
+    ConnStatusType step = CONNECTION_STARTED;
     while (wants != PGRES_POLLING_OK && wants != PGRES_POLLING_FAILED) {
         struct pollfd p = {.fd = PQsocket(d->conn), .events = wants == PGRES_POLLING_READING ? POLLIN : POLLOUT};
         if (!wait_for_socket(d, p.events, deadline_ns)) {
-            tell_failed_connection(d, false);
+            tell_failed_connection(d, false, step);
             return false;
         }
         /* PQconnectPoll() may be called only when the socket is ready. */
+        step = PQstatus(d->conn);
         if (poll(&p, 1, 0) > 0) wants = PQconnectPoll(d->conn);
     }
-    if (wants == PGRES_POLLING_FAILED) tell_failed_connection(d, true);
+    if (wants == PGRES_POLLING_FAILED) tell_failed_connection(d, true, step);
     return wants == PGRES_POLLING_OK;
 }
 
@@ -133,7 +137,7 @@ static bool open_connection(struct postgres_db *d)
     PQsetErrorVerbosity(d->conn, PQERRORS_VERBOSE);
     PQsetNoticeReceiver(d->conn, ignore_notice, NULL);
     if (PQstatus(d->conn) == CONNECTION_BAD) {
-        tell_failed_connection(d, true);
+        tell_failed_connection(d, true, CONNECTION_STARTED);
         return false;
     }
     return wait_until_connected(d, deadline_ns);

@@ -179,6 +179,7 @@ static const char *sentence_of(enum postgres_state state)
         [POSTGRES_UNREACHABLE] = "its database cannot be reached",
         [POSTGRES_STARTING] = "its database is starting or shutting down",
         [POSTGRES_NO_LOGIN] = "its database does not admit this coordinator",
+        [POSTGRES_NO_TLS] = "there is no TLS connection to its database",
         [POSTGRES_CROWDED] = "its database has no connection left",
         [POSTGRES_READ_ONLY] = "its database is read-only",
         [POSTGRES_SLOW] = "its database did not answer in time",

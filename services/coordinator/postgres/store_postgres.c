@@ -33,6 +33,7 @@ static const char *const state_names[] = {
     [POSTGRES_CONNECTING] = "connecting", [POSTGRES_READY] = "ready",       [POSTGRES_UNREACHABLE] = "unreachable",
     [POSTGRES_STARTING] = "starting",     [POSTGRES_NO_LOGIN] = "no_login", [POSTGRES_CROWDED] = "crowded",
     [POSTGRES_READ_ONLY] = "read_only",   [POSTGRES_SLOW] = "slow",         [POSTGRES_UNFIT] = "unfit",
+    [POSTGRES_NO_TLS] = "no_tls",
 };
 static_assert(ARRAY_SIZE(state_names) == POSTGRES_STATE_COUNT, "one name per state");
 

@@ -30,6 +30,7 @@ enum postgres_state {
     POSTGRES_UNREACHABLE, /* no server answers at the address, or the connection was lost */
     POSTGRES_STARTING,    /* the server starts, recovers or shuts down */
     POSTGRES_NO_LOGIN,    /* the password, the user, the database or the file of the URL is wrong */
+    POSTGRES_NO_TLS,      /* the server has no TLS, or no certificate that the URL accepts */
     POSTGRES_CROWDED,     /* the server has reached its limit of connections */
     POSTGRES_READ_ONLY,   /* it is a standby, or read-only */
     POSTGRES_SLOW,        /* the server did not answer in time */
