@@ -45,7 +45,9 @@ def programs():
 
 
 class Server:
-    def __init__(self):
+    """`primary`: the server that this one is a standby of, by streaming replication. It must run."""
+
+    def __init__(self, primary=None):
         self.folder = tempfile.mkdtemp(prefix="fantail-postgres-")
         self.data = os.path.join(self.folder, "data")
         self.user = None
@@ -56,8 +58,11 @@ class Server:
         self.port = HeldPort()
         self.process = None
         self._numbers = itertools.count()
-        self.run("initdb", "-D", self.data, "-U", "fantail", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        self.configure(SETTINGS)
+        if primary:
+            self.run("pg_basebackup", "-D", self.data, "-d", primary.url("postgres"), "-R", "-c", "fast", "--no-sync")
+        else:
+            self.run("initdb", "-D", self.data, "-U", "fantail", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            self.configure(SETTINGS)
 
     def become_user(self):
         if self.user:
@@ -111,6 +116,11 @@ class Server:
             self.process.send_signal(number)
         self.process.wait(60)
         self.process = None
+
+    def move_to(self, other):
+        """Takes the place of another server that has ended: clients find this one at its port, after the next start."""
+        self.stop()
+        self.port, other.port = other.port, self.port
 
     def url(self, database, user="fantail"):
         return f"postgresql://{user}@127.0.0.1:{self.port.number}/{database}"
