@@ -61,7 +61,8 @@ static const char *find_sqlstate(const char *message)
     return NULL;
 }
 
-/* `step` is how far the connection came: libpq has no other sign of a failure of TLS that is the same in all languages. */
+/* libpq has no sign of a failure of TLS that is the same in all languages. So `step` says how far the connection came.
+ */
 static void tell_failed_connection(struct postgres_db *d, bool in_time, ConnStatusType step)
 {
     const char *message = PQerrorMessage(d->conn), *code = find_sqlstate(message);
